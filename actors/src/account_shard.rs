@@ -1,0 +1,267 @@
+//! The account shard: the only writer of a shard's balances, and the sequencer of its commits. Running balances are assigned
+//! in the order in which commits will be durable; what is read from here is answered only after that has happened. Never
+//! restarted: its failure ends the process, and recovery folds the journal again.
+
+use crate::reply::tell;
+use crate::context::{Context, Step};
+use crate::journal_writer::{Published, Ticket, WriterMail};
+use crate::mailbox::{Envelope, Mailbox};
+use crate::payment::PaymentMail;
+use florin_domain::commit::{Body, Commit, PaymentCommit};
+use florin_domain::ids::{PaymentId, Seq};
+use florin_domain::ledger::{
+    AccountKey, AccountName, AccountState, Books, Consequences, CurrencyTotal, Entry, PostedEntry, Posting,
+    PostingError, Side,
+};
+use florin_domain::merchant::{Control, ControlEvent};
+use florin_domain::payment::{Event, Payment};
+use florin_domain::ports::ShardSnapshot;
+use florin_domain::time::Timestamp;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// A commit on a payment, not yet in order.
+#[derive(Debug)]
+pub struct Draft {
+    /// Which payment.
+    pub payment: PaymentId,
+    /// Its last commit.
+    pub prev: Seq,
+    /// What happens to it.
+    pub events: Vec<Event>,
+    /// What that does to the books.
+    pub consequences: Consequences,
+    /// The payment afterwards.
+    pub after: Arc<Payment>,
+    /// When it was decided.
+    pub at: Timestamp,
+}
+
+/// What the shard is told.
+#[derive(Debug)]
+pub enum ShardMail {
+    /// Put a commit in order and have it made durable.
+    Commit {
+        /// What.
+        draft: Box<Draft>,
+        /// Who waits.
+        reply: Mailbox<PaymentMail>,
+    },
+    /// Record a change of control data.
+    Control {
+        /// What.
+        event: ControlEvent,
+        /// Who waits.
+        reply: oneshot::Sender<Seq>,
+    },
+    /// Say once everything put in order so far is durable.
+    Barrier(oneshot::Sender<Seq>),
+    /// One account.
+    Account {
+        /// Which.
+        key: AccountKey,
+        /// Who asks.
+        reply: oneshot::Sender<(AccountState, Seq)>,
+    },
+    /// All accounts.
+    Accounts(oneshot::Sender<(Vec<(AccountKey, AccountState)>, Seq)>),
+    /// Debits against credits.
+    TrialBalance(oneshot::Sender<Vec<CurrencyTotal>>),
+    /// Payments with an unresolved operation.
+    OpenPayments(oneshot::Sender<Vec<PaymentId>>),
+    /// Keep a snapshot now.
+    Snapshot(oneshot::Sender<()>),
+}
+
+/// What recovery hands to the shard.
+#[derive(Debug, Default)]
+pub struct ShardStart {
+    /// The last commit.
+    pub head: Seq,
+    /// The books up to it.
+    pub books: Books,
+    /// Payments with an unresolved operation.
+    pub open: BTreeMap<PaymentId, Seq>,
+    /// Control data.
+    pub control: Control,
+}
+
+/// The shard's state.
+#[derive(Debug)]
+pub struct ShardState {
+    context: Arc<Context>,
+    head: Seq,
+    books: Books,
+    open: BTreeMap<PaymentId, Seq>,
+    control: Control,
+    snapshot_at: Seq,
+}
+
+/// The shard.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountShard;
+
+impl Actor for AccountShard {
+    type Msg = Envelope<ShardMail>;
+    type State = ShardState;
+    type Arguments = (Arc<Context>, ShardStart);
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        (context, start): Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let ShardStart { head, books, open, control } = start;
+        Ok(ShardState { context, head, books, open, control, snapshot_at: head })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        envelope: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (mail, _slot) = envelope.open();
+        match mail {
+            ShardMail::Commit { draft, reply } => {
+                state.context.ports.probe.reached(Step::ShardSequencing);
+                state.commit(*draft, reply)?;
+            }
+            ShardMail::Control { event, reply } => state.record_control(event, reply),
+            ShardMail::Barrier(reply) => state.after_durable(move |seq| tell(reply, seq)),
+            ShardMail::Account { key, reply } => {
+                let account = state.books.account(&key);
+                let seq = state.head;
+                state.after_durable(move |_| tell(reply, (account, seq)));
+            }
+            ShardMail::Accounts(reply) => {
+                let accounts = state.books.accounts().map(|(key, account)| (*key, *account)).collect();
+                let seq = state.head;
+                state.after_durable(move |_| tell(reply, (accounts, seq)));
+            }
+            ShardMail::TrialBalance(reply) => {
+                let totals = state.books.trial_balance();
+                state.after_durable(move |_| tell(reply, totals));
+            }
+            ShardMail::OpenPayments(reply) => {
+                let open = state.open.keys().copied().collect();
+                state.after_durable(move |_| tell(reply, open));
+            }
+            ShardMail::Snapshot(reply) => state.snapshot(Some(reply)),
+        }
+        Ok(())
+    }
+}
+
+impl ShardState {
+    fn after_durable(&self, act: impl FnOnce(Seq) + Send + 'static) {
+        self.context.writer.step(WriterMail::Barrier(Box::new(act)));
+    }
+
+    fn commit(&mut self, draft: Draft, reply: Mailbox<PaymentMail>) -> Result<(), ActorProcessingErr> {
+        let Draft { payment, prev, events, consequences, after, at } = draft;
+        if let Err(error) = self.books.hold(&consequences.holds) {
+            // Only a first commit places a hold that could not be placed before, and nothing was sent for it yet.
+            if prev == Seq::ZERO {
+                reply.step(PaymentMail::Committed(Err(error)));
+                return Ok(());
+            }
+            return Err(error.into());
+        }
+        let seq = self.head.next();
+        let entry = match consequences.entry {
+            None => None,
+            Some(entry) => Some(self.post(&after, &entry, seq)?),
+        };
+        self.head = seq;
+        if after.unresolved().next().is_some() {
+            self.open.insert(payment, seq);
+        } else {
+            self.open.remove(&payment);
+        }
+        let body = Body::Payment(PaymentCommit { payment, prev, events, holds: consequences.holds, entry });
+        let commit = Arc::new(Commit { shard: self.context.shard, seq, at, body });
+        let published = Published { commit, after: Some(after) };
+        self.context.writer.step(WriterMail::Write { published, ticket: Ticket::Payment(reply) });
+        if seq.0 - self.snapshot_at.0 >= self.context.options.snapshot_every_commits {
+            self.snapshot(None);
+        }
+        Ok(())
+    }
+
+    /// Posts; money that moved at a provider but fits no account goes to suspense, because the commit after a charge must land.
+    fn post(&mut self, after: &Payment, entry: &Entry, seq: Seq) -> Result<PostedEntry, PostingError> {
+        let transaction = after.id().to_string();
+        let error = match self.books.post(&transaction, entry, seq) {
+            Ok(posted) => return Ok(posted),
+            Err(error) => error,
+        };
+        tracing::error!(%error, transaction, "an entry cannot be posted; its amount goes to suspense");
+        metrics::counter!("florin_ledger_suspense_total").increment(1);
+        let clearing = |posting: &&Posting| matches!(posting.account.name, AccountName::ProviderClearing(_));
+        let moved = entry.postings().iter().find(clearing).ok_or(error)?;
+        let opposite = match moved.side {
+            Side::Debit => Side::Credit,
+            Side::Credit => Side::Debit,
+        };
+        let suspense = AccountKey { name: AccountName::Suspense, ..moved.account };
+        let other = Posting { account: suspense, side: opposite, amount: moved.amount };
+        let entry = Entry::balanced(&transaction, vec![*moved, other])?;
+        self.books.post(&transaction, &entry, seq)
+    }
+
+    fn record_control(&mut self, event: ControlEvent, reply: oneshot::Sender<Seq>) {
+        self.control.apply(&event);
+        self.head = self.head.next();
+        let at = self.context.ports.clock.now();
+        let commit = Commit { shard: self.context.shard, seq: self.head, at, body: Body::Control(event) };
+        let published = Published { commit: Arc::new(commit), after: None };
+        let (waiter, durable) = oneshot::channel();
+        self.context.writer.step(WriterMail::Write { published, ticket: Ticket::Waiter(waiter) });
+        let (context, control) = (Arc::clone(&self.context), Arc::new(self.control.clone()));
+        tokio::spawn(async move {
+            if let Ok(seq) = durable.await {
+                context.directory.store(control);
+                tell(reply, seq);
+            }
+        });
+    }
+
+    /// Copies the state and keeps it as a snapshot once it is durable; the shard goes on meanwhile.
+    fn snapshot(&mut self, done: Option<oneshot::Sender<()>>) {
+        self.snapshot_at = self.head;
+        let snapshot = ShardSnapshot {
+            seq: self.head,
+            hash: [0; 32],
+            accounts: self.books.accounts().map(|(key, account)| (*key, *account)).collect(),
+            open_payments: self.open.iter().map(|(payment, seq)| (*payment, *seq)).collect(),
+            control: self.control.clone(),
+        };
+        let context = Arc::clone(&self.context);
+        let runtime = tokio::runtime::Handle::current();
+        self.after_durable(move |_| {
+            runtime.spawn(async move {
+                keep_snapshot(&context, snapshot).await;
+                if let Some(done) = done {
+                    tell(done, ());
+                }
+            });
+        });
+    }
+}
+
+async fn keep_snapshot(context: &Arc<Context>, mut snapshot: ShardSnapshot) {
+    let hash = match context.ports.journal.hash_at(context.shard, snapshot.seq).await {
+        Ok(Some(hash)) => hash,
+        Ok(None) => return,
+        Err(error) => return tracing::warn!(%error, "no snapshot: the journal's hash cannot be read"),
+    };
+    snapshot.hash = hash;
+    let (snapshots, shard) = (Arc::clone(&context.ports.snapshots), context.shard);
+    let saved = tokio::task::spawn_blocking(move || snapshots.save(shard, &snapshot)).await;
+    if !matches!(saved, Ok(Ok(()))) {
+        tracing::warn!("a snapshot could not be kept; recovery will read a longer tail");
+    }
+}

@@ -1,0 +1,121 @@
+//! Admission: the one place where new work is refused, before anything of it is stored. What is admitted has paid in advance
+//! for every message that it will cause.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Bounds of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdmissionCaps {
+    /// Operations in flight.
+    pub in_flight_max: usize,
+    /// Commits that an index may lag behind the journal before new work is refused.
+    pub index_lag_max: u64,
+}
+
+/// Why new work is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shed {
+    /// As much as may be is in flight.
+    InFlight,
+    /// An index has fallen too far behind the journal.
+    IndexLag,
+    /// The platform drains.
+    Draining,
+    /// The journal's store has no room.
+    NoRoom,
+}
+
+impl Shed {
+    /// How long a caller should wait.
+    pub const fn retry_after(self) -> Duration {
+        match self {
+            Self::InFlight | Self::IndexLag => Duration::from_secs(1),
+            Self::Draining | Self::NoRoom => Duration::from_secs(5),
+        }
+    }
+}
+
+/// Counts operations in flight.
+#[derive(Debug)]
+pub struct Admission {
+    caps: AdmissionCaps,
+    in_flight: AtomicUsize,
+    draining: AtomicBool,
+    no_room: AtomicBool,
+    lag: Arc<crate::context::IndexLag>,
+    shed: metrics::Counter,
+}
+
+impl Admission {
+    /// Opens admission with these caps.
+    pub fn new(caps: AdmissionCaps, lag: Arc<crate::context::IndexLag>) -> Self {
+        Self {
+            caps,
+            in_flight: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            no_room: AtomicBool::new(false),
+            lag,
+            shed: metrics::counter!("florin_admission_shed_total"),
+        }
+    }
+
+    /// Admits one operation; it stays in flight until the ticket is dropped.
+    pub fn enter(self: &Arc<Self>) -> Result<InFlight, Shed> {
+        let refuse = |why| {
+            self.shed.increment(1);
+            Err(why)
+        };
+        if self.draining.load(Ordering::Acquire) {
+            return refuse(Shed::Draining);
+        }
+        if self.no_room.load(Ordering::Relaxed) {
+            return refuse(Shed::NoRoom);
+        }
+        if self.lag.commits() > self.caps.index_lag_max {
+            return refuse(Shed::IndexLag);
+        }
+        let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
+        if before >= self.caps.in_flight_max {
+            self.in_flight.fetch_sub(1, Ordering::AcqRel);
+            return refuse(Shed::InFlight);
+        }
+        Ok(InFlight(Arc::clone(self)))
+    }
+
+    /// Refuses all new work from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Refuses new work while the journal's store has no room.
+    pub fn set_no_room(&self, no_room: bool) {
+        self.no_room.store(no_room, Ordering::Relaxed);
+    }
+
+    /// Operations in flight.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// The caps.
+    pub fn caps(&self) -> AdmissionCaps {
+        self.caps
+    }
+
+    /// Whether new work would be refused for good.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}
+
+/// An operation in flight.
+#[derive(Debug)]
+pub struct InFlight(Arc<Admission>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,265 @@
+//! What all actors share: the ports, the addresses of the singletons, the options. Built once by the supervisors.
+
+use crate::account_shard::ShardMail;
+use crate::admission::Admission;
+use crate::guardian::GuardianMail;
+use crate::idempotency::IdempotencyMail;
+use crate::journal_writer::WriterMail;
+use crate::kind::{Kind, KindStats};
+use crate::mailbox::Mailbox;
+use crate::options::Options;
+use crate::projection::ProjectionMail;
+use crate::provider::ProviderMail;
+use crate::resolution::ResolutionMail;
+use crate::risk::RiskMail;
+use arc_swap::ArcSwap;
+use florin_domain::ids::{Epoch, PaymentId, ShardId, compose};
+use florin_domain::merchant::Control;
+use florin_domain::ports::{Clock, Entropy, Journal, KeyIndex, Provider, ProviderKeys, Snapshots, Views};
+use florin_domain::provider::ProviderId;
+use metrics::{Counter, Histogram};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// The world, as the actors reach it.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    /// The journal.
+    pub journal: Arc<dyn Journal>,
+    /// The key index.
+    pub keys: Arc<dyn KeyIndex>,
+    /// The payments view.
+    pub views: Arc<dyn Views>,
+    /// Snapshots.
+    pub snapshots: Arc<dyn Snapshots>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Random bits.
+    pub entropy: Arc<dyn Entropy>,
+    /// Provider keys.
+    pub provider_keys: Arc<dyn ProviderKeys>,
+    /// Providers in order of preference.
+    pub providers: Vec<Arc<dyn Provider>>,
+    /// Observes steps; tests crash actors there.
+    pub probe: Arc<dyn Probe>,
+    /// Ends the process when going on would be wrong.
+    pub fatal: Arc<dyn Fatal>,
+}
+
+/// A place in an actor's work, named so that tests can stop there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each step is named after the message whose handling it begins or ends")]
+pub enum Step {
+    KeySubmitted,
+    KeyAnswered,
+    PaymentBegun,
+    PaymentAssessed,
+    PaymentCommitting,
+    PaymentCommitted,
+    PaymentCalling,
+    PaymentReported,
+    PaymentAnswering,
+    PaymentLoaded,
+    RiskAssessing,
+    ProviderQueued,
+    ProviderFinished,
+    ShardSequencing,
+    WriterQueued,
+    WriterFlushed,
+    ProjectionFollowed,
+    ProjectionLocated,
+    ResolutionScheduled,
+    GuardianStarting,
+    GuardianForwarding,
+}
+
+/// Watches actors reach their steps. The product's probe does nothing.
+pub trait Probe: Send + Sync + fmt::Debug {
+    /// An actor is at `step`. A test's probe may panic here.
+    fn reached(&self, step: Step);
+}
+
+/// The product's probe.
+#[derive(Clone, Copy, Debug)]
+pub struct NoProbe;
+
+impl Probe for NoProbe {
+    fn reached(&self, _step: Step) {}
+}
+
+/// What happens when an actor that must not be restarted has failed.
+pub trait Fatal: Send + Sync + fmt::Debug {
+    /// Ends the process (or the test's world). Called from any thread.
+    fn fail(&self, why: &str);
+}
+
+/// How far the indexes are behind the journal, in commits.
+#[derive(Debug, Default)]
+pub struct IndexLag {
+    views: AtomicU64,
+    keys: AtomicU64,
+}
+
+impl IndexLag {
+    /// Sets the lag of the views.
+    pub fn set_views(&self, commits: u64) {
+        self.views.store(commits, Ordering::Relaxed);
+    }
+
+    /// Sets the lag of the key index.
+    pub fn set_keys(&self, commits: u64) {
+        self.keys.store(commits, Ordering::Relaxed);
+    }
+
+    /// The larger lag.
+    pub fn commits(&self) -> u64 {
+        self.views.load(Ordering::Relaxed).max(self.keys.load(Ordering::Relaxed))
+    }
+
+    /// The lag of the views.
+    pub fn views(&self) -> u64 {
+        self.views.load(Ordering::Relaxed)
+    }
+}
+
+/// Figures of every kind, and of the work itself.
+#[derive(Debug)]
+pub struct Figures {
+    kinds: Vec<Arc<KindStats>>,
+    /// Commits per journal batch.
+    pub batch_commits: Histogram,
+    /// Seconds from handing a batch to the journal until it is durable.
+    pub batch_seconds: Histogram,
+    /// Batches appended.
+    pub batches: AtomicU64,
+    /// Commits appended.
+    pub commits: AtomicU64,
+    /// Seconds of a payment without its provider calls.
+    pub own_seconds: Histogram,
+    /// Seconds of a payment from admission to answer.
+    pub end_to_end_seconds: Histogram,
+    /// Seconds of one provider call.
+    pub provider_seconds: Histogram,
+    /// Commits that took longer than the ledger stage's limit.
+    pub ledger_slow: Counter,
+    outcomes: [(&'static str, Counter); 5],
+}
+
+impl Figures {
+    /// Registers everything.
+    pub fn new() -> Self {
+        let outcome = |name| (name, metrics::counter!("florin_payments_total", "outcome" => name));
+        Self {
+            kinds: Kind::ALL.iter().map(|kind| Arc::new(KindStats::new(*kind))).collect(),
+            batch_commits: metrics::histogram!("florin_journal_batch_commits"),
+            batch_seconds: metrics::histogram!("florin_journal_append_seconds"),
+            batches: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
+            own_seconds: metrics::histogram!("florin_payment_own_seconds"),
+            end_to_end_seconds: metrics::histogram!("florin_payment_seconds"),
+            provider_seconds: metrics::histogram!("florin_provider_call_seconds"),
+            ledger_slow: metrics::counter!("florin_stage_slow_total", "stage" => "ledger"),
+            outcomes: ["shown", "declined", "blocked", "no_provider", "unresolved"].map(outcome),
+        }
+    }
+
+    /// The figures of a kind.
+    pub fn kind(&self, kind: Kind) -> &Arc<KindStats> {
+        self.kinds.iter().find(|stats| stats.kind == kind).expect("every kind is registered")
+    }
+
+    /// All kinds.
+    pub fn kinds(&self) -> &[Arc<KindStats>] {
+        &self.kinds
+    }
+
+    /// Counts an answered payment.
+    pub fn count_outcome(&self, name: &str) {
+        if let Some((_, counter)) = self.outcomes.iter().find(|row| row.0 == name) {
+            counter.increment(1);
+        }
+    }
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One provider: its port and the address of the actor with its permits.
+#[derive(Clone, Debug)]
+pub struct ProviderSeat {
+    /// Its name.
+    pub id: ProviderId,
+    /// Its port.
+    pub port: Arc<dyn Provider>,
+    /// Its actor.
+    pub mailbox: Mailbox<ProviderMail>,
+    /// Taken out of routing by an operator.
+    pub disabled: Arc<AtomicBool>,
+    /// Requests under way; outlives restarts of the actor.
+    pub in_flight: Arc<std::sync::atomic::AtomicUsize>,
+}
+
+/// Everything that actors share.
+#[derive(Debug)]
+pub struct Context {
+    /// The shard that this context owns.
+    pub shard: ShardId,
+    /// Under which epoch.
+    pub epoch: Epoch,
+    /// The world.
+    pub ports: Ports,
+    /// Settings.
+    pub options: Options,
+    /// Figures.
+    pub figures: Arc<Figures>,
+    /// The edge.
+    pub admission: Arc<Admission>,
+    /// Lag of the indexes.
+    pub lag: Arc<IndexLag>,
+    /// Merchants and keys, as of the last durable change.
+    pub directory: ArcSwap<Control>,
+    /// Group commit.
+    pub writer: Mailbox<WriterMail>,
+    /// Balances and order.
+    pub account_shard: Mailbox<ShardMail>,
+    /// Tail and views.
+    pub projection: Mailbox<ProjectionMail>,
+    /// Key owners.
+    pub idempotency: Mailbox<IdempotencyMail>,
+    /// Velocity shards.
+    pub risk: Vec<Mailbox<RiskMail>>,
+    /// Due times.
+    pub resolution: Mailbox<ResolutionMail>,
+    /// Guardians.
+    pub guardians: Vec<Mailbox<GuardianMail>>,
+    /// Providers in order of preference.
+    pub providers: Vec<ProviderSeat>,
+}
+
+impl Context {
+    /// A fresh payment id of this shard.
+    pub fn new_payment_id(&self) -> PaymentId {
+        PaymentId::from_bits(compose(self.ports.clock.now(), self.shard, self.ports.entropy.next_u64()))
+    }
+
+    /// The guardian of a payment.
+    pub fn guardian(&self, payment: PaymentId) -> &Mailbox<GuardianMail> {
+        &self.guardians[self.guardian_index(payment)]
+    }
+
+    /// The position of a payment's guardian.
+    pub fn guardian_index(&self, payment: PaymentId) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits are random")]
+        let low = payment.bits() as u64;
+        usize::try_from(low % self.guardians.len() as u64).unwrap_or(0)
+    }
+
+    /// The provider with this name.
+    pub fn provider(&self, id: ProviderId) -> Option<&ProviderSeat> {
+        self.providers.iter().find(|seat| seat.id == id)
+    }
+}

@@ -1,0 +1,275 @@
+//! The owner of idempotency keys: the first request under a key starts a payment, every other one waits for the same answer.
+//! In memory are only keys that somebody waits for; all others are found in the index behind the journal, whose misses are
+//! proof. A restarted owner first asks every guardian what is under way, so no key is ever used twice.
+
+use crate::reply::tell;
+use crate::admission::InFlight;
+use crate::context::{Context, Step};
+use crate::guardian::GuardianMail;
+use crate::mailbox::{Class, Envelope};
+use crate::payment::{Begin, NotStored};
+use florin_domain::idempotency::{Fingerprint, KeyDigest};
+use florin_domain::ids::PaymentId;
+use florin_domain::payment::{Answer, Payment};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// What a caller is told.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// This is the payment, and this is what the key's answer is.
+    Answered {
+        /// The state that the answer shows.
+        payment: Arc<Payment>,
+        /// What kind of answer.
+        answer: Answer,
+    },
+    /// Nothing was stored.
+    NotStored(NotStored),
+    /// The key was used for another request.
+    Mismatch,
+    /// Too many requests wait for this key.
+    TooManyWaiters,
+    /// The answer budget is used up.
+    OutOfTime(PaymentId),
+    /// The key index cannot be read; nothing was started.
+    IndexUnavailable,
+}
+
+/// A reply, and whether this caller's request is the one that did the work.
+#[derive(Clone, Debug)]
+pub struct KeyReply {
+    /// What.
+    pub reply: Reply,
+    /// Another request under the same key did the work.
+    pub replayed: bool,
+}
+
+/// A request under a key.
+#[derive(Debug)]
+pub struct Submission {
+    /// What to start if the key is new.
+    pub begin: Box<Begin>,
+    /// Who waits.
+    pub reply: oneshot::Sender<KeyReply>,
+    /// Holds the operation's place until it is answered.
+    pub in_flight: InFlight,
+}
+
+/// What the owner is told.
+#[derive(Debug)]
+pub enum IdempotencyMail {
+    /// A request came.
+    Submit(Submission),
+    /// A payment has its answer, or was never stored.
+    Answered {
+        /// Under which key.
+        key: KeyDigest,
+        /// What.
+        reply: Reply,
+    },
+    /// The keys of a guardian's live payments.
+    LiveKeys {
+        /// Which guardian.
+        index: usize,
+        /// Key, fingerprint, payment.
+        keys: Vec<(KeyDigest, Fingerprint, PaymentId)>,
+    },
+    /// A guardian was restarted and lost its payments from memory.
+    GuardianRestarted(usize),
+    /// Answer whoever has waited too long.
+    Tick,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    reply: oneshot::Sender<KeyReply>,
+    since: Instant,
+    replayed: bool,
+    _in_flight: InFlight,
+}
+
+#[derive(Debug)]
+struct Entry {
+    fingerprint: Fingerprint,
+    payment: PaymentId,
+    waiters: Vec<Waiter>,
+    /// The payment knows that somebody waits.
+    asked: bool,
+}
+
+/// The owner's state.
+#[derive(Debug)]
+pub struct IdempotencyState {
+    context: Arc<Context>,
+    entries: HashMap<KeyDigest, Entry>,
+    /// Guardians that have not said yet what is under way.
+    unheard: BTreeSet<usize>,
+    held: VecDeque<Submission>,
+}
+
+/// The owner.
+#[derive(Clone, Copy, Debug)]
+pub struct IdempotencyOwner;
+
+const TICK: Duration = Duration::from_millis(100);
+
+impl Actor for IdempotencyOwner {
+    type Msg = Envelope<IdempotencyMail>;
+    type State = IdempotencyState;
+    type Arguments = Arc<Context>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        context: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let unheard = (0..context.guardians.len()).collect();
+        let mailbox = context.idempotency.clone();
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(TICK);
+            while myself.get_status() <= ractor::ActorStatus::Running {
+                ticks.tick().await;
+                mailbox.step(IdempotencyMail::Tick);
+            }
+        });
+        Ok(IdempotencyState { context, entries: HashMap::new(), unheard, held: VecDeque::new() })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        envelope: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (mail, _slot) = envelope.open();
+        match mail {
+            IdempotencyMail::Submit(submission) if state.unheard.is_empty() => {
+                state.context.ports.probe.reached(Step::KeySubmitted);
+                state.submit(submission);
+            }
+            IdempotencyMail::Submit(submission) => state.held.push_back(submission),
+            IdempotencyMail::Answered { key, reply } => {
+                state.context.ports.probe.reached(Step::KeyAnswered);
+                state.answered(key, &reply);
+            }
+            IdempotencyMail::LiveKeys { index, keys } => state.live_keys(index, keys),
+            IdempotencyMail::GuardianRestarted(index) => state.ask_again(index),
+            IdempotencyMail::Tick => state.tick(),
+        }
+        Ok(())
+    }
+}
+
+impl IdempotencyState {
+    fn submit(&mut self, submission: Submission) {
+        let Submission { begin, reply, in_flight } = submission;
+        let spec = &begin.spec;
+        let (key, fingerprint) = (spec.key_digest, spec.fingerprint);
+        let tell = |waiter: oneshot::Sender<KeyReply>, reply, replayed| {
+            // Nobody may be listening any more; the work goes on regardless.
+            tell(waiter, KeyReply { reply, replayed });
+        };
+        let waiter = |reply, replayed| Waiter { reply, since: begin.admitted_at, replayed, _in_flight: in_flight };
+        if let Some(entry) = self.entries.get_mut(&key) {
+            if entry.fingerprint != fingerprint {
+                return tell(reply, Reply::Mismatch, false);
+            }
+            if entry.waiters.len() >= self.context.options.waiters_per_key_max {
+                return tell(reply, Reply::TooManyWaiters, false);
+            }
+            entry.waiters.push(waiter(reply, true));
+            if !entry.asked {
+                entry.asked = true;
+                ask(&self.context, entry.payment, key);
+            }
+            return;
+        }
+        let known = match self.context.ports.keys.lookup(key, spec.created_at) {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::error!(%error, "the key index cannot be read");
+                return tell(reply, Reply::IndexUnavailable, false);
+            }
+        };
+        match known {
+            Some(record) if record.fingerprint != fingerprint => tell(reply, Reply::Mismatch, false),
+            Some(record) => {
+                let waiters = vec![waiter(reply, true)];
+                let entry = Entry { fingerprint, payment: record.payment, waiters, asked: true };
+                self.entries.insert(key, entry);
+                ask(&self.context, record.payment, key);
+            }
+            None if begin.admitted_at.elapsed() > self.context.options.stages.idempotency => {
+                tell(reply, Reply::NotStored(NotStored::StageTimeout("idempotency")), false);
+            }
+            None => {
+                let payment = spec.id;
+                let waiters = vec![waiter(reply, false)];
+                let entry = Entry { fingerprint, payment, waiters, asked: true };
+                self.entries.insert(key, entry);
+                let start = GuardianMail::Start(begin);
+                if self.context.guardian(payment).send(Class::Internal, start).is_err() {
+                    self.answered(key, &Reply::NotStored(NotStored::Failed));
+                }
+            }
+        }
+    }
+
+    fn answered(&mut self, key: KeyDigest, reply: &Reply) {
+        let Some(entry) = self.entries.remove(&key) else { return };
+        for waiter in entry.waiters {
+            tell(waiter.reply, KeyReply { reply: reply.clone(), replayed: waiter.replayed });
+        }
+    }
+
+    fn live_keys(&mut self, index: usize, keys: Vec<(KeyDigest, Fingerprint, PaymentId)>) {
+        self.unheard.remove(&index);
+        for (key, fingerprint, payment) in keys {
+            self.entries.entry(key).or_insert(Entry { fingerprint, payment, waiters: Vec::new(), asked: false });
+        }
+        if self.unheard.is_empty() {
+            while let Some(submission) = self.held.pop_front() {
+                self.submit(submission);
+            }
+        }
+    }
+
+    fn ask_again(&mut self, index: usize) {
+        for (key, entry) in &self.entries {
+            if self.context.guardian_index(entry.payment) == index {
+                ask(&self.context, entry.payment, *key);
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        for index in &self.unheard {
+            self.context.guardians[*index].step(GuardianMail::LiveKeys { index: *index });
+        }
+        let budget = self.context.options.answer_budget;
+        for entry in self.entries.values_mut() {
+            let payment = entry.payment;
+            let late = entry.waiters.extract_if(.., |waiter| waiter.since.elapsed() >= budget);
+            for waiter in late {
+                let reply = Reply::OutOfTime(payment);
+                tell(waiter.reply, KeyReply { reply, replayed: waiter.replayed });
+            }
+        }
+        // A key that nobody waits for is found through the index once its payment is durable; until then its payment is live
+        // and keeps the entry.
+        let keys = Arc::clone(&self.context.ports.keys);
+        let now = self.context.ports.clock.now();
+        self.entries.retain(|key, entry| {
+            !entry.waiters.is_empty() || !matches!(keys.lookup(*key, now), Ok(Some(_)))
+        });
+    }
+}
+
+fn ask(context: &Context, payment: PaymentId, key: KeyDigest) {
+    context.guardian(payment).step(GuardianMail::KeyAsked { payment, key });
+}

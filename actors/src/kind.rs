@@ -1,0 +1,132 @@
+//! Kinds of actors and their figures. Figures are kept per kind, never per key, so that metrics stay bounded.
+
+use metrics::{Counter, Histogram};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// What an actor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// Group commit of one shard.
+    JournalWriter,
+    /// Balances and order of one shard.
+    AccountShard,
+    /// Permits of one provider.
+    Provider,
+    /// Velocity counters.
+    Risk,
+    /// Owners of idempotency keys.
+    Idempotency,
+    /// Supervisor of payments.
+    PaymentGuardian,
+    /// One payment.
+    Payment,
+    /// The tail of the journal and the views behind it.
+    Projection,
+    /// Due times of unresolved attempts.
+    Resolution,
+}
+
+impl Kind {
+    /// All kinds, in start order.
+    pub const ALL: [Self; 9] = [
+        Self::JournalWriter,
+        Self::AccountShard,
+        Self::Projection,
+        Self::Provider,
+        Self::Risk,
+        Self::Resolution,
+        Self::PaymentGuardian,
+        Self::Payment,
+        Self::Idempotency,
+    ];
+
+    /// Stable name for metrics and the tree.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::JournalWriter => "journal_writer",
+            Self::AccountShard => "account_shard",
+            Self::Provider => "provider",
+            Self::Risk => "risk",
+            Self::Idempotency => "idempotency",
+            Self::PaymentGuardian => "payment_guardian",
+            Self::Payment => "payment",
+            Self::Projection => "projection",
+            Self::Resolution => "resolution",
+        }
+    }
+
+    /// Whether a failure ends the process: what such an actor holds exists nowhere else until recovery reads it back.
+    pub const fn is_restartable(self) -> bool {
+        match self {
+            Self::JournalWriter | Self::AccountShard => false,
+            Self::Provider
+            | Self::Risk
+            | Self::Idempotency
+            | Self::PaymentGuardian
+            | Self::Payment
+            | Self::Projection
+            | Self::Resolution => true,
+        }
+    }
+}
+
+/// Live figures of one kind.
+#[derive(Debug)]
+pub struct KindStats {
+    /// Which kind.
+    pub kind: Kind,
+    /// Messages waiting or being handled.
+    pub depth: AtomicI64,
+    /// Actors alive.
+    pub live: AtomicI64,
+    /// Messages refused.
+    pub shed: AtomicU64,
+    /// Restarts after a failure.
+    pub restarts: AtomicU64,
+    shed_counter: Counter,
+    restart_counter: Counter,
+    wait_seconds: Histogram,
+}
+
+impl KindStats {
+    /// Registers the kind's metrics.
+    pub fn new(kind: Kind) -> Self {
+        let name = kind.as_str();
+        Self {
+            kind,
+            depth: AtomicI64::new(0),
+            live: AtomicI64::new(0),
+            shed: AtomicU64::new(0),
+            restarts: AtomicU64::new(0),
+            shed_counter: metrics::counter!("florin_mailbox_shed_total", "kind" => name),
+            restart_counter: metrics::counter!("florin_actor_restarts_total", "kind" => name),
+            wait_seconds: metrics::histogram!("florin_mailbox_wait_seconds", "kind" => name),
+        }
+    }
+
+    /// Counts a refused message.
+    pub fn count_shed(&self) {
+        self.shed.fetch_add(1, Ordering::Relaxed);
+        self.shed_counter.increment(1);
+    }
+
+    /// Counts a restart.
+    pub fn count_restart(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+        self.restart_counter.increment(1);
+    }
+
+    /// Records how long a sampled message waited.
+    pub fn record_wait(&self, seconds: f64) {
+        self.wait_seconds.record(seconds);
+    }
+
+    /// Refreshes the gauges; called when metrics are read.
+    pub fn publish(&self) {
+        let name = self.kind.as_str();
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        let (depth, live) = (self.depth.load(Ordering::Relaxed) as f64, self.live.load(Ordering::Relaxed) as f64);
+        metrics::gauge!("florin_mailbox_depth", "kind" => name).set(depth);
+        metrics::gauge!("florin_actors_live", "kind" => name).set(live);
+    }
+}

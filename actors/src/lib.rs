@@ -1,0 +1,30 @@
+//! Florin's actors: thin shells that serialize what must be serialized and perform what `domain` decides.
+//!
+//! # Layout
+//! * [`mailbox`] the bounded mailbox that every actor has; [`admission`] the one place where new work is refused
+//! * [`context`] what all actors share: ports, addresses, options; [`kind`] actor kinds and their figures
+//! * [`idempotency`] one owner per key; [`payment`] one actor per payment; [`risk`] velocity shards; [`provider`] permits
+//! * [`account_shard`] the only writer of balances and the sequencer of commits; [`journal_writer`] group commit
+//! * [`projection`] the tail and the views behind the journal; [`resolution`] when to ask again about unknown outcomes
+//! * [`payments_handle`], [`ledger_handle`] the only faces that other crates see; [`guardian`] what guardians are told
+//!
+//! No handler awaits I/O: it starts a task that reports back. A refusal is a reply; an error from a handler is a crash.
+
+pub mod account_shard;
+pub mod admission;
+pub mod context;
+pub mod guardian;
+pub mod idempotency;
+pub mod journal_writer;
+pub mod kind;
+pub mod ledger_handle;
+pub mod load;
+pub mod mailbox;
+pub mod options;
+pub mod payment;
+pub mod payments_handle;
+pub mod projection;
+pub mod provider;
+pub mod reply;
+pub mod resolution;
+pub mod risk;

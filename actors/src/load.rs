@@ -1,0 +1,101 @@
+//! Reading a payment back from the journal: the truth, found through the tail and the views, folded from its own commits.
+
+use crate::account_shard::ShardMail;
+use crate::context::Context;
+use crate::mailbox::Class;
+use crate::projection::ProjectionMail;
+use florin_domain::commit::{Body, Commit};
+use florin_domain::ids::{PaymentId, Seq};
+use florin_domain::payment::{Payment, evolve_all};
+use florin_domain::ports::{PaymentRow, ReadError, ViewError};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// A payment as its commits say.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Its state.
+    pub payment: Arc<Payment>,
+    /// Its last commit.
+    pub seq: Seq,
+    /// Its state at the first final answer to its key.
+    pub answered: Option<Arc<Payment>>,
+    /// Its commits, oldest first.
+    pub commits: Vec<Commit>,
+}
+
+fn store(why: &str) -> ReadError {
+    ReadError::Store(why.to_owned())
+}
+
+/// Waits until everything that was put in order before this call is durable and visible.
+pub async fn barrier(context: &Context) -> Result<Seq, ReadError> {
+    let (reply, waits) = oneshot::channel();
+    let sent = context.account_shard.send(Class::Internal, ShardMail::Barrier(reply));
+    sent.map_err(|_| store("the account shard is gone"))?;
+    waits.await.map_err(|_| store("the account shard is gone"))
+}
+
+/// The latest durable row of a payment, from the tail or the view.
+pub async fn locate(context: &Context, id: PaymentId) -> Result<Option<PaymentRow>, ViewError> {
+    let (reply, waits) = oneshot::channel();
+    let gone = |_| ViewError::Store("the projection is gone".to_owned());
+    let sent = context.projection.send(Class::Internal, ProjectionMail::Locate { id, reply });
+    sent.map_err(|_| ViewError::Store("the projection is gone".to_owned()))?;
+    match waits.await.map_err(gone)? {
+        Some(row) => Ok(Some(row)),
+        None => context.ports.views.payment(id).await,
+    }
+}
+
+/// Loads a payment that may have been committed a moment ago. `None` is proof that nothing of it is stored.
+pub async fn load(context: &Context, id: PaymentId) -> Result<Option<Loaded>, ReadError> {
+    barrier(context).await?;
+    let row = locate(context, id).await.map_err(|error| store(&error.to_string()))?;
+    match row {
+        None => Ok(None),
+        Some(row) => stream(context, id, row.seq).await.map(Some),
+    }
+}
+
+/// Folds the commits of a payment, walking back from its last one.
+pub async fn stream(context: &Context, id: PaymentId, head: Seq) -> Result<Loaded, ReadError> {
+    let mut commits = Vec::new();
+    let mut next = head;
+    while next != Seq::ZERO {
+        let read = context.ports.journal.read(context.shard, next, 1).await?;
+        let commit = read.into_iter().next().ok_or_else(|| ReadError::Damaged {
+            seq: next,
+            why: "a commit that another one refers to is missing".to_owned(),
+        })?;
+        let prev = match &commit.body {
+            Body::Payment(body) if body.payment == id && body.prev < commit.seq => body.prev,
+            Body::Payment(_) | Body::Control(_) => {
+                let why = format!("expected a commit of {id}");
+                return Err(ReadError::Damaged { seq: commit.seq, why });
+            }
+        };
+        commits.push(commit);
+        next = prev;
+    }
+    commits.reverse();
+    fold(head, commits)
+}
+
+fn fold(seq: Seq, commits: Vec<Commit>) -> Result<Loaded, ReadError> {
+    let mut payment: Option<Arc<Payment>> = None;
+    let mut answered = None;
+    for commit in &commits {
+        let Body::Payment(body) = &commit.body else { continue };
+        let before = payment.as_deref().cloned();
+        let after = evolve_all(before, &body.events)
+            .map_err(|error| ReadError::Damaged { seq: commit.seq, why: error.to_string() })?;
+        payment = after.map(Arc::new);
+        if answered.is_none() {
+            answered = payment.clone().filter(|payment| payment.answer().is_final());
+        }
+    }
+    let payment =
+        payment.ok_or_else(|| ReadError::Damaged { seq, why: "a payment without events".to_owned() })?;
+    Ok(Loaded { payment, seq, answered, commits })
+}

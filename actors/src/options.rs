@@ -1,0 +1,201 @@
+//! What can be set about the actors, with the checks that keep capacities consistent.
+
+use crate::admission::AdmissionCaps;
+use crate::mailbox::Caps;
+use florin_domain::retry::RetryPolicy;
+use florin_domain::risk::Profile;
+use florin_domain::time::Millis;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Time limits of the stages of a payment (ORCH-2..7). They are checked between stages, without timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StageTimeouts {
+    /// Looking the key up.
+    pub idempotency: Duration,
+    /// Assessing risk.
+    pub risk: Duration,
+    /// Choosing a provider.
+    pub selection: Duration,
+    /// A customer's challenge.
+    pub challenge: Duration,
+    /// One request to a provider.
+    pub authorization: Duration,
+    /// Making a commit durable; exceeding it shows in metrics and changes no outcome.
+    pub ledger: Duration,
+}
+
+impl Default for StageTimeouts {
+    fn default() -> Self {
+        Self {
+            idempotency: Duration::from_millis(50),
+            risk: Duration::from_millis(200),
+            selection: Duration::from_millis(10),
+            challenge: Duration::from_secs(30),
+            authorization: Duration::from_secs(5),
+            ledger: Duration::from_millis(100),
+        }
+    }
+}
+
+/// Permits of one provider (POOL-1..4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProviderCaps {
+    /// Requests under way.
+    pub permits: usize,
+}
+
+/// Restart intensity: after so many failures in the window the key is set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestartPolicy {
+    /// Failures allowed in the window.
+    pub restarts_max: u32,
+    /// The window.
+    pub window: Duration,
+    /// The first wait before a restart; it doubles with each failure in the window.
+    pub backoff: Duration,
+    /// The longest wait.
+    pub backoff_max: Duration,
+}
+
+impl RestartPolicy {
+    /// How long to wait before restart number `failures` (1 is the first), before jitter.
+    pub fn backoff_after(&self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(16);
+        self.backoff.saturating_mul(1 << doublings).min(self.backoff_max)
+    }
+}
+
+/// Options of all actors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Bounds of the process.
+    pub admission: AdmissionCaps,
+    /// Requests that may wait on one key.
+    pub waiters_per_key_max: usize,
+    /// Until when a caller is answered with what is known.
+    pub answer_budget: Duration,
+    /// Time limits of the stages.
+    pub stages: StageTimeouts,
+    /// When an attempt is sent again.
+    pub retry: RetryPolicy,
+    /// Risk profile.
+    pub risk: Profile,
+    /// Velocity shards.
+    pub risk_shards: usize,
+    /// Subjects that one velocity shard remembers.
+    pub risk_subjects_max: usize,
+    /// Payment guardians.
+    pub guardians: usize,
+    /// Payments that may stay in memory without work.
+    pub idle_payments_max: usize,
+    /// Mailbox of one payment.
+    pub payment_caps: Caps,
+    /// Permits of each provider.
+    pub provider_caps: ProviderCaps,
+    /// Restart intensity of a payment.
+    pub payment_restarts: RestartPolicy,
+    /// Restart intensity of a singleton (provider, risk shard, guardian, ...).
+    pub singleton_restarts: RestartPolicy,
+    /// Commits in one journal batch.
+    pub batch_commits_max: usize,
+    /// Commits between two snapshots.
+    pub snapshot_every_commits: u64,
+    /// When unresolved attempts are asked about again: the n-th wait, the last one repeated.
+    pub resolution_waits: Vec<Millis>,
+    /// Unresolved payments resumed at once after a restart.
+    pub resume_page: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let minutes = |n: u64| Millis::from_s(n * 60);
+        let mut resolution_waits = vec![Millis::from_s(10), Millis::from_s(30), minutes(1)];
+        resolution_waits.extend([minutes(5); 5]);
+        resolution_waits.push(minutes(30));
+        Self {
+            admission: AdmissionCaps { in_flight_max: 16_384, index_lag_max: 200_000 },
+            waiters_per_key_max: 1024,
+            answer_budget: Duration::from_secs(10),
+            stages: StageTimeouts::default(),
+            retry: RetryPolicy::default(),
+            risk: Profile::deep_dive(),
+            risk_shards: 4,
+            risk_subjects_max: 65_536,
+            guardians: 64,
+            idle_payments_max: 16_384,
+            payment_caps: Caps { soft: 32, hard: 64 },
+            provider_caps: ProviderCaps { permits: 100 },
+            payment_restarts: RestartPolicy {
+                restarts_max: 3,
+                window: Duration::from_secs(60),
+                backoff: Duration::from_millis(50),
+                backoff_max: Duration::from_secs(5),
+            },
+            singleton_restarts: RestartPolicy {
+                restarts_max: 10,
+                window: Duration::from_secs(60),
+                backoff: Duration::from_millis(10),
+                backoff_max: Duration::from_secs(2),
+            },
+            batch_commits_max: 2048,
+            snapshot_every_commits: 100_000,
+            resolution_waits,
+            resume_page: 256,
+        }
+    }
+}
+
+/// An option that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{key}` {why}")]
+pub struct OptionError {
+    /// The configuration key.
+    pub key: &'static str,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl Options {
+    /// Messages that one operation in flight may have waiting in one mailbox at once: it is in one stage at a time, and its
+    /// caller may leave one cancellation behind.
+    pub const MESSAGES_PER_OPERATION: usize = 2;
+
+    /// The capacity that singletons need so that an admitted operation never waits for room.
+    pub fn internal_capacity(&self) -> usize {
+        self.admission.in_flight_max.saturating_mul(Self::MESSAGES_PER_OPERATION)
+    }
+
+    /// Checks what the actors rely on.
+    pub fn check(&self) -> Result<(), OptionError> {
+        let fail = |key, why: &str| Err(OptionError { key, why: why.to_owned() });
+        if self.admission.in_flight_max == 0 {
+            return fail("limits.in_flight_max", "must be at least 1");
+        }
+        if self.guardians == 0 || self.guardians > 256 {
+            return fail("actors.guardians", "must be 1 to 256");
+        }
+        if self.risk_shards == 0 {
+            return fail("risk.shards", "must be at least 1");
+        }
+        if self.payment_caps.soft > self.payment_caps.hard || self.payment_caps.soft == 0 {
+            return fail("actors.payment_mailbox", "needs 1 <= soft <= hard");
+        }
+        if self.provider_caps.permits == 0 {
+            return fail("providers.permits", "must be at least 1");
+        }
+        if self.retry.tries_max == 0 {
+            return fail("retry.tries_max", "must be at least 1");
+        }
+        if self.batch_commits_max == 0 || self.snapshot_every_commits == 0 {
+            return fail("journal", "batch and snapshot sizes must be at least 1");
+        }
+        if self.resolution_waits.is_empty() {
+            return fail("resolution.waits", "needs at least one wait");
+        }
+        if self.stages.authorization >= self.answer_budget {
+            return fail("stages.authorization_ms", "must be shorter than the answer budget");
+        }
+        Ok(())
+    }
+}

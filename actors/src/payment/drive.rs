@@ -1,0 +1,228 @@
+//! Driving attempts: which request comes next, what an answer to it means after earlier answers, and when it is repeated.
+
+use super::{PaymentMail, PaymentState, Report};
+use crate::context::Step;
+use crate::provider::{Ask, Call, ProviderMail};
+use florin_domain::ids::OperationId;
+use florin_domain::payment::{Attempt, AttemptState, Command, Operation, OperationKind, Payment};
+use florin_domain::ports::{AttemptRequest, ParentCharge};
+use florin_domain::provider::Outcome;
+use ractor::ActorProcessingErr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+fn request(payment: &Payment, op: &Operation, attempt: &Attempt) -> AttemptRequest {
+    let parent = match op.kind {
+        OperationKind::Sale | OperationKind::Authorize => None,
+        OperationKind::Capture | OperationKind::Void | OperationKind::Refund => {
+            payment.provider_reference().map(|reference| ParentCharge { reference: Arc::clone(reference) })
+        }
+    };
+    AttemptRequest {
+        payment: payment.id(),
+        operation: op.id,
+        kind: op.kind,
+        amount: op.amount,
+        currency: payment.spec.currency,
+        method: payment.method.clone(),
+        key: Arc::clone(&attempt.key),
+        reference: attempt.reference.clone(),
+        parent,
+        is_final: op.is_final,
+        return_url: payment.spec.return_url.clone(),
+    }
+}
+
+/// What an answer means when an earlier request of the same attempt may have reached the provider: "not sent" and "refused
+/// before execution" are then proof of nothing.
+fn after_earlier_requests(tainted: bool, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::NotSent { reason } | Outcome::Rejected { reason } if tainted => {
+            Outcome::Unknown { reason, reference: None }
+        }
+        Outcome::RateLimited { .. } if tainted => {
+            Outcome::Unknown { reason: Arc::from("rate limited after an unknown outcome"), reference: None }
+        }
+        outcome => outcome,
+    }
+}
+
+impl PaymentState {
+    /// Sends the open attempt of an operation.
+    pub(super) fn call(&mut self, operation: OperationId) {
+        let Some((op, attempt)) = self.open_attempt(operation) else { return };
+        let prepares = self
+            .context
+            .provider(attempt.provider)
+            .is_some_and(|seat| seat.port.capabilities().prepares);
+        let charges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize);
+        let ask = if prepares && charges && attempt.reference.is_none() { Ask::Prepare } else { Ask::Execute };
+        self.ask(&op, &attempt, ask);
+    }
+
+    fn open_attempt(&self, operation: OperationId) -> Option<(Operation, Attempt)> {
+        let op = self.payment.as_ref()?.operation(operation)?;
+        let attempt = op.attempt.as_ref()?;
+        attempt.state.is_unresolved().then(|| (op.clone(), attempt.clone()))
+    }
+
+    fn ask(&mut self, op: &Operation, attempt: &Attempt, ask: Ask) {
+        let Some(payment) = &self.payment else { return };
+        self.context.ports.probe.reached(Step::PaymentCalling);
+        let Some(seat) = self.context.provider(attempt.provider) else {
+            tracing::error!(payment = %self.id, provider = %attempt.provider, "an attempt's provider is not configured");
+            return;
+        };
+        let request = request(payment, op, attempt);
+        let call = Call::new(ask, (op.id, attempt.number), request, self.mailbox.clone());
+        self.calls = self.calls.saturating_add(1);
+        self.called_at = Some(Instant::now());
+        seat.mailbox.step(ProviderMail::Call(Box::new(call)));
+    }
+
+    pub(super) fn call_again(&mut self, operation: OperationId, number: u32) {
+        if self.open_attempt(operation).is_some_and(|(_, attempt)| attempt.number == number) {
+            self.call(operation);
+        } else {
+            self.answer();
+        }
+    }
+
+    pub(super) fn reported(
+        &mut self,
+        operation: OperationId,
+        number: u32,
+        report: Report,
+    ) -> Result<(), ActorProcessingErr> {
+        self.context.ports.probe.reached(Step::PaymentReported);
+        self.calls = self.calls.saturating_sub(1);
+        if let Some(called_at) = self.called_at {
+            self.provider_time += called_at.elapsed();
+        }
+        match report {
+            Report::Prepared(Ok(reference)) => {
+                self.tries = 0;
+                self.decide(Command::Reference { operation, number, reference })?;
+            }
+            Report::Prepared(Err(outcome)) => {
+                // An object of which we hold no reference is never confirmed, so it cannot charge.
+                let outcome = match outcome {
+                    Outcome::Unknown { reason, .. } => Outcome::NotSent { reason },
+                    outcome => outcome,
+                };
+                self.retry_or_record(operation, number, outcome)?;
+            }
+            Report::Outcome { ask: Ask::Query, outcome: Outcome::Unknown { reason, reference } } => {
+                self.after_fruitless_query(operation, number, Outcome::Unknown { reason, reference })?;
+            }
+            Report::Outcome { ask: Ask::Query, outcome: Outcome::NotSent { .. } | Outcome::RateLimited { .. } | Outcome::Rejected { .. } } => {}
+            Report::Outcome { ask: Ask::Query | Ask::Cancel, outcome } => {
+                let outcome = after_earlier_requests(true, outcome);
+                self.decide(Command::Record { operation, number, outcome })?;
+            }
+            Report::Outcome { ask: Ask::Prepare | Ask::Execute, outcome } => {
+                self.retry_or_record(operation, number, outcome)?;
+            }
+        }
+        self.answer();
+        Ok(())
+    }
+
+    fn retry_or_record(
+        &mut self,
+        operation: OperationId,
+        number: u32,
+        outcome: Outcome,
+    ) -> Result<(), ActorProcessingErr> {
+        self.tries = self.tries.saturating_add(1);
+        let wait = self.context.options.retry.wait_after(self.tries, &outcome);
+        self.tainted |= matches!(outcome, Outcome::Unknown { .. });
+        let now = self.context.ports.clock.now();
+        let in_time = self
+            .open_attempt(operation)
+            .is_some_and(|(_, attempt)| attempt.number == number && now < attempt.deadline);
+        match wait {
+            Some(wait) if in_time => {
+                self.retries = self.retries.saturating_add(1);
+                let mailbox = self.mailbox.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(wait.0)).await;
+                    mailbox.step(PaymentMail::Retry { operation, number });
+                });
+                Ok(())
+            }
+            Some(_) | None => {
+                let outcome = after_earlier_requests(self.tainted, outcome);
+                self.decide(Command::Record { operation, number, outcome })
+            }
+        }
+    }
+
+    /// A query that found nothing out: the request is repeated under its key while that is safe, later the attempt is closed.
+    fn after_fruitless_query(
+        &mut self,
+        operation: OperationId,
+        number: u32,
+        outcome: Outcome,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some((op, attempt)) = self.open_attempt(operation) else { return Ok(()) };
+        if attempt.number != number {
+            return Ok(());
+        }
+        let seat = self.context.provider(attempt.provider);
+        let can_close = seat.is_some_and(|seat| seat.port.capabilities().cancel_closes);
+        let charges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize);
+        if self.context.ports.clock.now() < attempt.deadline {
+            self.ask(&op, &attempt, Ask::Execute);
+            return Ok(());
+        }
+        if charges && can_close && attempt.reference.is_some() {
+            self.ask(&op, &attempt, Ask::Cancel);
+            return Ok(());
+        }
+        self.decide(Command::Record { operation, number, outcome })
+    }
+
+    /// Goes on with whatever is unresolved: an attempt that may have been sent is asked about first.
+    pub(super) fn resume(&mut self) {
+        let Some(payment) = self.payment.clone() else { return };
+        if self.calls > 0 || self.retries > 0 {
+            return;
+        }
+        let now = self.context.ports.clock.now();
+        for op in payment.unresolved() {
+            let Some(attempt) = &op.attempt else { continue };
+            let prepares =
+                self.context.provider(attempt.provider).is_some_and(|seat| seat.port.capabilities().prepares);
+            let charges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize);
+            let unsendable = prepares && charges && attempt.reference.is_none();
+            match attempt.state {
+                AttemptState::Open if unsendable && now < attempt.deadline => self.call(op.id),
+                AttemptState::Open | AttemptState::Unknown if unsendable => {
+                    // Never confirmed and past its time: the object it may have made can no longer be reached by us.
+                    let outcome = Outcome::Cancelled { reference: None };
+                    let (operation, number) = (op.id, attempt.number);
+                    let report = Report::Outcome { ask: Ask::Cancel, outcome };
+                    self.calls = self.calls.saturating_add(1);
+                    self.mailbox.step(PaymentMail::Reported { operation, number, report });
+                }
+                AttemptState::Open | AttemptState::Unknown | AttemptState::Pending => {
+                    self.tainted = true;
+                    self.tries = self.context.options.retry.tries_max;
+                    if attempt.reference.is_some() || !charges || now >= attempt.deadline {
+                        self.ask(op, attempt, Ask::Query);
+                    } else {
+                        self.call(op.id);
+                    }
+                }
+                AttemptState::ActionRequired
+                | AttemptState::Succeeded
+                | AttemptState::Declined
+                | AttemptState::NotSent
+                | AttemptState::Rejected
+                | AttemptState::Cancelled => {}
+            }
+        }
+    }
+}

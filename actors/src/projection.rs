@@ -1,0 +1,272 @@
+//! The tail of the journal and the views behind it. Whatever is durable is in the tail at once, and leaves it when the view
+//! has it, so a reader who looks at the tail first and at the view second sees everything. After a restart the tail is read
+//! from the journal again.
+
+use crate::reply::tell;
+use crate::context::{Context, Step};
+use crate::journal_writer::Published;
+use crate::load::barrier;
+use crate::mailbox::Envelope;
+use florin_domain::commit::Body;
+use florin_domain::ids::{PaymentId, Seq};
+use florin_domain::payment::{Payment, evolve_all};
+use florin_domain::ports::{PaymentRow, PaymentsQuery, ReadError, ViewError};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// What the projection is told.
+#[derive(Debug)]
+pub enum ProjectionMail {
+    /// These commits are durable.
+    Follow {
+        /// In order.
+        published: Vec<Published>,
+        /// The last of them.
+        head: Seq,
+    },
+    /// The tail's row of a payment.
+    Locate {
+        /// Which.
+        id: PaymentId,
+        /// Who asks.
+        reply: oneshot::Sender<Option<PaymentRow>>,
+    },
+    /// The tail's rows that a list may show.
+    List {
+        /// Which.
+        query: PaymentsQuery,
+        /// Who asks.
+        reply: oneshot::Sender<Vec<PaymentRow>>,
+    },
+    /// The view has a batch, or failed to take it.
+    Applied(Result<Seq, ViewError>),
+    /// The part of the journal that the view lacked at the start was read.
+    CaughtUp(Result<(Vec<PaymentRow>, Seq), ReadError>),
+    /// Say once the view has everything that is durable now.
+    Settle(oneshot::Sender<()>),
+    /// Bring the view up to date.
+    Tick,
+}
+
+/// The projection's state.
+#[derive(Debug)]
+pub struct ProjectionState {
+    context: Arc<Context>,
+    pending: HashMap<PaymentId, PaymentRow>,
+    applying: HashMap<PaymentId, PaymentRow>,
+    busy: bool,
+    caught_up: bool,
+    head: Seq,
+    applied: Seq,
+    /// Reads that wait until the start is over.
+    held: VecDeque<ProjectionMail>,
+    settling: Vec<(Seq, oneshot::Sender<()>)>,
+}
+
+/// The projection.
+#[derive(Clone, Copy, Debug)]
+pub struct Projection;
+
+/// A payment's commits come close together: waiting this long lets one row do for them.
+const TICK: Duration = Duration::from_millis(25);
+const PAGE: usize = 4096;
+/// Rows after which the view is brought up to date without waiting for the tick.
+const ROWS: usize = 4096;
+
+impl Actor for Projection {
+    type Msg = Envelope<ProjectionMail>;
+    type State = ProjectionState;
+    type Arguments = Arc<Context>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        context: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let mailbox = context.projection.clone();
+        let starting = (Arc::clone(&context), mailbox.clone());
+        tokio::spawn(async move {
+            let result = catch_up(&starting.0).await;
+            starting.1.step(ProjectionMail::CaughtUp(result));
+        });
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(TICK);
+            while myself.get_status() <= ractor::ActorStatus::Running {
+                ticks.tick().await;
+                mailbox.step(ProjectionMail::Tick);
+            }
+        });
+        Ok(ProjectionState {
+            context,
+            pending: HashMap::new(),
+            applying: HashMap::new(),
+            busy: false,
+            caught_up: false,
+            head: Seq::ZERO,
+            applied: Seq::ZERO,
+            held: VecDeque::new(),
+            settling: Vec::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        envelope: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (mail, _slot) = envelope.open();
+        match mail {
+            ProjectionMail::Follow { published, head } => {
+                state.context.ports.probe.reached(Step::ProjectionFollowed);
+                state.follow(published, head);
+            }
+            ProjectionMail::CaughtUp(result) => {
+                let (rows, seq) = result?;
+                for row in rows {
+                    state.pending.entry(row.payment.id()).or_insert(row);
+                }
+                state.head = state.head.max(seq);
+                state.caught_up = true;
+                for mail in std::mem::take(&mut state.held) {
+                    state.read(mail);
+                }
+            }
+            ProjectionMail::Applied(result) => state.applied(result)?,
+            ProjectionMail::Tick => state.apply(),
+            mail @ (ProjectionMail::Locate { .. } | ProjectionMail::List { .. } | ProjectionMail::Settle(_)) => {
+                state.context.ports.probe.reached(Step::ProjectionLocated);
+                if state.caught_up { state.read(mail) } else { state.held.push_back(mail) }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ProjectionState {
+    fn follow(&mut self, published: Vec<Published>, head: Seq) {
+        for Published { commit, after } in published {
+            if let Some(payment) = after {
+                let row = PaymentRow { seq: commit.seq, payment };
+                self.pending.insert(row.payment.id(), row);
+            }
+        }
+        self.head = self.head.max(head);
+        self.context.lag.set_views(self.head.0.saturating_sub(self.applied.0));
+        if self.pending.len() >= ROWS {
+            self.apply();
+        }
+    }
+
+    fn read(&mut self, mail: ProjectionMail) {
+        match mail {
+            ProjectionMail::Locate { id, reply } => {
+                let row = self.pending.get(&id).or_else(|| self.applying.get(&id)).cloned();
+                tell(reply, row);
+            }
+            ProjectionMail::List { query, reply } => {
+                let wanted = |row: &&PaymentRow| {
+                    let spec = &row.payment.spec;
+                    spec.merchant == query.merchant
+                        && spec.livemode == query.livemode
+                        && query.starting_after.is_none_or(|after| spec.id < after)
+                };
+                let older = self.applying.values().filter(|row| !self.pending.contains_key(&row.payment.id()));
+                let mut rows: Vec<PaymentRow> =
+                    self.pending.values().chain(older).filter(wanted).cloned().collect();
+                rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.payment.id()));
+                rows.truncate(query.limit);
+                tell(reply, rows);
+            }
+            ProjectionMail::Settle(reply) => {
+                self.settling.push((self.head, reply));
+                self.apply();
+                self.settle();
+            }
+            ProjectionMail::Follow { .. }
+            | ProjectionMail::Applied(_)
+            | ProjectionMail::CaughtUp(_)
+            | ProjectionMail::Tick => {}
+        }
+    }
+
+    fn apply(&mut self) {
+        if self.busy || !self.caught_up || self.applied == self.head {
+            return;
+        }
+        self.busy = true;
+        std::mem::swap(&mut self.pending, &mut self.applying);
+        let mut rows: Vec<PaymentRow> = self.applying.values().cloned().collect();
+        rows.sort_unstable_by_key(|row| row.payment.id());
+        let (views, mailbox, head) =
+            (Arc::clone(&self.context.ports.views), self.context.projection.clone(), self.head);
+        tokio::spawn(async move {
+            let result = views.apply(rows, head).await;
+            mailbox.step(ProjectionMail::Applied(result.map(|()| head)));
+        });
+    }
+
+    fn applied(&mut self, result: Result<Seq, ViewError>) -> Result<(), ActorProcessingErr> {
+        self.applied = result?;
+        self.applying.clear();
+        self.busy = false;
+        self.context.lag.set_views(self.head.0.saturating_sub(self.applied.0));
+        self.settle();
+        if self.pending.len() >= ROWS || !self.settling.is_empty() {
+            self.apply();
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) {
+        let applied = self.applied;
+        for (_, waiter) in self.settling.extract_if(.., |(seq, _)| *seq <= applied) {
+            tell(waiter, ());
+        }
+    }
+}
+
+/// Reads what the view lacks: the latest state of every payment in the journal after the view's watermark.
+async fn catch_up(context: &Context) -> Result<(Vec<PaymentRow>, Seq), ReadError> {
+    let head = barrier(context).await?;
+    let watermark = context.ports.views.watermark()?;
+    let mut states: HashMap<PaymentId, PaymentRow> = HashMap::new();
+    let mut next = watermark.next();
+    while next <= head {
+        let commits = context.ports.journal.read(context.shard, next, PAGE).await?;
+        let Some(last) = commits.last() else { break };
+        next = last.seq.next();
+        for commit in commits {
+            let Body::Payment(body) = commit.body else { continue };
+            let before = match states.remove(&body.payment) {
+                Some(row) => Some(row.payment.as_ref().clone()),
+                None if body.prev == Seq::ZERO => None,
+                None => Some(viewed(context, body.payment).await?),
+            };
+            let after = evolve_all(before, &body.events)
+                .map_err(|error| ReadError::Damaged { seq: commit.seq, why: error.to_string() })?;
+            if let Some(payment) = after {
+                let row = PaymentRow { seq: commit.seq, payment: Arc::new(payment) };
+                states.insert(body.payment, row);
+            }
+        }
+        if states.len() >= PAGE * 4 {
+            // A long tail goes to the view in parts, so that memory stays flat.
+            let rows = states.drain().map(|(_, row)| row).collect();
+            let up_to = Seq(next.0 - 1);
+            context.ports.views.apply(rows, up_to).await.map_err(|error| ReadError::Store(error.to_string()))?;
+        }
+    }
+    Ok((states.into_values().collect(), head))
+}
+
+async fn viewed(context: &Context, id: PaymentId) -> Result<Payment, ReadError> {
+    let row = context.ports.views.payment(id).await.map_err(|error| ReadError::Store(error.to_string()))?;
+    match row {
+        Some(row) => Ok(row.payment.as_ref().clone()),
+        None => Err(ReadError::Store(format!("the view lacks {id}; rebuild the views"))),
+    }
+}

@@ -1,0 +1,119 @@
+//! Due times of unresolved attempts: small entries instead of waiting actors. When one is due its payment is brought back to
+//! ask the provider. Nothing is ever given up by this clock: it only decides when to ask again. After a restart the
+//! schedule is rebuilt from the journal's open payments.
+
+use crate::context::{Context, Step};
+use crate::guardian::GuardianMail;
+use crate::mailbox::Envelope;
+use florin_domain::ids::PaymentId;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What the schedule is told.
+#[derive(Debug)]
+pub enum ResolutionMail {
+    /// Ask about this payment again after its next wait.
+    Schedule(PaymentId),
+    /// These were open when the process started: resume them, a page at a time, behind live traffic.
+    Adopt(Vec<PaymentId>),
+    /// Look what is due.
+    Tick,
+}
+
+/// The schedule's state.
+#[derive(Debug)]
+pub struct ResolutionState {
+    context: Arc<Context>,
+    due: BTreeSet<(Instant, PaymentId)>,
+    waits: HashMap<PaymentId, Wait>,
+    adopted: Vec<PaymentId>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Wait {
+    due: Instant,
+    asked: usize,
+}
+
+/// The schedule.
+#[derive(Clone, Copy, Debug)]
+pub struct ResolutionSchedule;
+
+const TICK: Duration = Duration::from_millis(250);
+/// A payment that was asked about and did not come back within this time is resolved: its count starts anew.
+const FORGET: Duration = Duration::from_secs(60);
+
+impl Actor for ResolutionSchedule {
+    type Msg = Envelope<ResolutionMail>;
+    type State = ResolutionState;
+    type Arguments = Arc<Context>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        context: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let mailbox = context.resolution.clone();
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(TICK);
+            while myself.get_status() <= ractor::ActorStatus::Running {
+                ticks.tick().await;
+                mailbox.step(ResolutionMail::Tick);
+            }
+        });
+        Ok(ResolutionState { context, due: BTreeSet::new(), waits: HashMap::new(), adopted: Vec::new() })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        envelope: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (mail, _slot) = envelope.open();
+        match mail {
+            ResolutionMail::Schedule(payment) => {
+                state.context.ports.probe.reached(Step::ResolutionScheduled);
+                state.schedule(payment);
+            }
+            ResolutionMail::Adopt(payments) => state.adopted.extend(payments),
+            ResolutionMail::Tick => state.tick(),
+        }
+        Ok(())
+    }
+}
+
+impl ResolutionState {
+    fn schedule(&mut self, payment: PaymentId) {
+        let waits = &self.context.options.resolution_waits;
+        let asked = match self.waits.get(&payment) {
+            Some(wait) if wait.due > Instant::now() => return,
+            Some(wait) => (wait.asked + 1).min(waits.len() - 1),
+            None => 0,
+        };
+        let due = Instant::now() + Duration::from_millis(waits[asked].0);
+        self.due.insert((due, payment));
+        self.waits.insert(payment, Wait { due, asked });
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        while let Some(&(due, payment)) = self.due.first() {
+            if due > now {
+                break;
+            }
+            self.due.pop_first();
+            self.context.guardian(payment).step(GuardianMail::Resume(payment));
+        }
+        self.waits.retain(|_, wait| wait.due + FORGET > now);
+        let page = self.context.options.resume_page.min(self.adopted.len());
+        for payment in self.adopted.drain(..page) {
+            self.context.guardian(payment).step(GuardianMail::Resume(payment));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        metrics::gauge!("florin_unresolved_payments").set((self.due.len() + self.adopted.len()) as f64);
+    }
+}

@@ -1,0 +1,54 @@
+//! Owns the implementations of the journal port. All of them keep the same bytes under the same hash chain.
+//!
+//! A handle owns one shard from the moment it opens it: it appends under the epoch that it took then, and a later owner fences it
+//! out. Reading checks every record against the chain, so damage is reported and never folded.
+
+mod chain;
+mod memory;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
+pub use memory::{MemoryJournal, MemoryStore};
+pub use sqlite::{OpenError, SqliteJournal};
+
+use florin_domain::ids::{Seq, ShardId};
+use florin_domain::ports::{AppendError, Batch, Head};
+
+/// How a batch fits the journal that it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    /// It follows the head.
+    Next,
+    /// It is the last batch, asked again: it is durable already.
+    Last,
+    /// Its sender is no longer, or not yet, at this journal's end.
+    Elsewhere,
+}
+
+/// Judges a batch by what its owner knows: its shard, where its journal ends, and the last batch appended.
+fn fit(batch: &Batch, shard: ShardId, head: &Head, last_batch: Option<u128>) -> Fit {
+    if batch.shard != shard || batch.epoch != head.epoch {
+        return Fit::Elsewhere;
+    }
+    if batch.expected_head == head.seq {
+        return Fit::Next;
+    }
+    let count = u64::try_from(batch.commits.len()).unwrap_or(u64::MAX);
+    let ends_at_head = batch.expected_head.0.checked_add(count) == Some(head.seq.0);
+    if ends_at_head && last_batch == Some(batch.id) { Fit::Last } else { Fit::Elsewhere }
+}
+
+/// Refuses a batch whose commits do not stand where it says. Nothing of it is appended; its sender must find out by reading
+/// where it is.
+fn check_places(batch: &Batch) -> Result<(), AppendError> {
+    let mut seq = batch.expected_head;
+    for commit in batch.commits.iter() {
+        seq = Seq(seq.0.saturating_add(1));
+        if commit.seq != seq || commit.shard != batch.shard {
+            let (shard, found) = (commit.shard.0, commit.seq);
+            return Err(AppendError::Unknown(format!("a commit of {shard}/{found} stands in the place of {seq}")));
+        }
+    }
+    Ok(())
+}

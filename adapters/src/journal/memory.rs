@@ -1,0 +1,132 @@
+//! Owns the journal that lives in memory: for tests and simulations, with the same encoding, chain and fences as on disk.
+
+use super::chain::{GENESIS, Hash, Sealed, Verifier};
+use super::{Fit, check_places, fit};
+use florin_domain::commit::Commit;
+use florin_domain::ids::{Epoch, Seq, ShardId};
+use florin_domain::ports::{AppendError, Batch, BoxFuture, Head, Journal, ReadError};
+use std::collections::BTreeMap;
+use std::future::ready;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The medium: outlives the journals opened on it, as a disk outlives a process. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryStore(Arc<Mutex<BTreeMap<ShardId, Partition>>>);
+
+#[derive(Debug, Default)]
+struct Partition {
+    head: Head,
+    last_batch: Option<u128>,
+    /// The record of seq `n` is at `n - 1`.
+    records: Vec<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    epoch: Epoch,
+    hash: Hash,
+    bytes: Box<[u8]>,
+}
+
+/// A journal in memory, owner of one shard.
+#[derive(Debug)]
+pub struct MemoryJournal {
+    store: MemoryStore,
+    shard: ShardId,
+    epoch: Epoch,
+}
+
+impl MemoryStore {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ShardId, Partition>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the stored bytes of a record behind the journal's back, to see that it is noticed.
+    #[cfg(test)]
+    pub(super) fn damage(&self, shard: ShardId, seq: Seq, change: impl FnOnce(&mut [u8])) {
+        let mut partitions = self.lock();
+        let records = &mut partitions.get_mut(&shard).expect("the shard exists").records;
+        change(&mut records[usize::try_from(seq.0).expect("small") - 1].bytes);
+    }
+}
+
+impl MemoryJournal {
+    /// Takes ownership of a shard: every earlier owner is fenced out.
+    pub fn open(store: &MemoryStore, shard: ShardId) -> Self {
+        let mut partitions = store.lock();
+        let head = &mut partitions.entry(shard).or_default().head;
+        head.epoch = Epoch(head.epoch.0.saturating_add(1));
+        Self { store: store.clone(), shard, epoch: head.epoch }
+    }
+
+    fn append_now(&self, batch: &Batch) -> Result<Head, AppendError> {
+        let mut partitions = self.store.lock();
+        let partition = partitions.get_mut(&self.shard).ok_or(AppendError::Fenced)?;
+        if partition.head.epoch != self.epoch {
+            return Err(AppendError::Fenced);
+        }
+        match fit(batch, self.shard, &partition.head, partition.last_batch) {
+            Fit::Last => return Ok(partition.head),
+            Fit::Elsewhere => return Err(AppendError::Fenced),
+            Fit::Next => check_places(batch)?,
+        }
+        let mut sealed = Sealed::default();
+        let hash = sealed.seal(batch, partition.head.hash);
+        for record in sealed.records(batch.expected_head) {
+            let (hash, bytes) = (*record.hash, record.bytes.into());
+            partition.records.push(Kept { epoch: batch.epoch, hash, bytes });
+            partition.head.seq = record.seq;
+        }
+        partition.head.hash = hash;
+        partition.last_batch = Some(batch.id);
+        Ok(partition.head)
+    }
+
+    fn read_now(&self, shard: ShardId, from: Seq, limit: usize) -> Result<Vec<Commit>, ReadError> {
+        let partitions = self.store.lock();
+        let Some(partition) = partitions.get(&shard) else { return Ok(Vec::new()) };
+        let skipped = Seq(from.0.saturating_sub(1));
+        if limit == 0 || skipped >= partition.head.seq {
+            return Ok(Vec::new());
+        }
+        let (hash, epoch) =
+            partition.record(skipped).map_or((GENESIS, Epoch::default()), |kept| (kept.hash, kept.epoch));
+        let mut verifier = Verifier::after(shard, skipped, hash, epoch);
+        let mut commits = Vec::new();
+        let mut seq = skipped.next();
+        while let Some(kept) = partition.record(seq).filter(|_| commits.len() < limit) {
+            commits.push(verifier.accept(seq, kept.epoch, &kept.hash, &kept.bytes)?);
+            seq = seq.next();
+        }
+        if commits.len() < limit {
+            verifier.finish(partition.head.seq, &partition.head.hash, partition.head.epoch)?;
+        }
+        Ok(commits)
+    }
+}
+
+impl Partition {
+    fn record(&self, seq: Seq) -> Option<&Kept> {
+        self.records.get(usize::try_from(seq.0.checked_sub(1)?).ok()?)
+    }
+}
+
+impl Journal for MemoryJournal {
+    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Head, AppendError>> {
+        Box::pin(async move { self.append_now(&batch) })
+    }
+
+    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>> {
+        Box::pin(async move { self.read_now(shard, from, limit) })
+    }
+
+    fn head(&self, shard: ShardId) -> BoxFuture<'_, Result<Head, ReadError>> {
+        Box::pin(ready(Ok(self.store.lock().get(&shard).map(|partition| partition.head).unwrap_or_default())))
+    }
+
+    fn hash_at(&self, shard: ShardId, seq: Seq) -> BoxFuture<'_, Result<Option<[u8; 32]>, ReadError>> {
+        let partitions = self.store.lock();
+        let hash = partitions.get(&shard).and_then(|partition| partition.record(seq)).map(|kept| kept.hash);
+        Box::pin(ready(Ok(hash)))
+    }
+}

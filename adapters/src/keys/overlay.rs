@@ -1,0 +1,86 @@
+//! The keys that the store does not have yet.
+
+use florin_domain::idempotency::KeyDigest;
+use florin_domain::ids::Seq;
+use florin_domain::ports::KeyRecord;
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Enough that look-ups on a few cores rarely meet the publisher.
+const SHARDS: usize = 64;
+
+/// One key on its way to the store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    /// The commit that used the key.
+    pub(super) seq: Seq,
+    pub(super) digest: KeyDigest,
+    pub(super) record: KeyRecord,
+}
+
+/// Digests are uniform already, so half of one is as good a hash as any.
+#[derive(Default)]
+struct DigestHasher(u64);
+
+impl Hasher for DigestHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is the hash, the high half picks the shard")]
+    fn write_u128(&mut self, digest: u128) {
+        self.0 = digest as u64;
+    }
+}
+
+type Shard = HashMap<u128, (Seq, KeyRecord), BuildHasherDefault<DigestHasher>>;
+
+/// Sharded, because every request looks here first.
+pub(super) struct Overlay {
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+impl Overlay {
+    pub(super) fn new() -> Self {
+        Self { shards: std::array::from_fn(|_| Mutex::default()) }
+    }
+
+    fn shard(&self, digest: u128) -> MutexGuard<'_, Shard> {
+        let index = usize::try_from(digest >> 122).unwrap_or(0);
+        // A map operation cannot stop half way, so a poisoned shard is still whole.
+        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn put(&self, entry: &Entry) {
+        let digest = u128::from_le_bytes(entry.digest.0);
+        self.shard(digest).insert(digest, (entry.seq, entry.record));
+    }
+
+    pub(super) fn get(&self, digest: KeyDigest) -> Option<KeyRecord> {
+        let digest = u128::from_le_bytes(digest.0);
+        self.shard(digest).get(&digest).map(|(_, record)| *record)
+    }
+
+    /// Forgets a stored entry, unless the key was used again since.
+    pub(super) fn remove(&self, entry: &Entry) {
+        let digest = u128::from_le_bytes(entry.digest.0);
+        let mut shard = self.shard(digest);
+        if shard.get(&digest).is_some_and(|(seq, _)| *seq == entry.seq) {
+            shard.remove(&digest);
+        }
+    }
+}
+
+impl fmt::Debug for Overlay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Overlay").finish_non_exhaustive()
+    }
+}

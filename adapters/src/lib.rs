@@ -1,0 +1,19 @@
+//! Implementations of the domain's ports: the only crate that knows SQL, stored encodings, provider JSON, files and the OS clock.
+//!
+//! # Layout
+//! * [`clock`], [`entropy`], [`provider_keys`] the small ports
+//! * [`data_dir`] the locked folder that holds everything embedded
+//! * [`journal`] in memory and on SQLite; [`schema`] the stored forms, one module per version
+//! * [`snapshots`] shard snapshots; [`views`] the payments view; [`keys`] the key index
+//! * [`providers`] one folder per provider
+
+pub mod clock;
+pub mod data_dir;
+pub mod entropy;
+pub mod journal;
+pub mod keys;
+pub mod provider_keys;
+pub mod providers;
+pub mod schema;
+pub mod snapshots;
+pub mod views;

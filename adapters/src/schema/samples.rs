@@ -1,0 +1,246 @@
+//! Fixed values for tests: one of every event. The golden files hold their stored forms, so they never change; a new variant gets a
+//! new sample at the end of its chain.
+
+use florin_domain::commit::{Body, Commit, PaymentCommit};
+use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
+use florin_domain::ids::{
+    ApiKeyId, CaptureId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
+};
+use florin_domain::ledger::{AccountKey, AccountName, HoldChange, Line, PostedEntry, Posting, Side};
+use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
+use florin_domain::method::{CardBrand, PaymentMethod};
+use florin_domain::money::{Amount, Balance, Currency, FeeSchedule, Rounding};
+use florin_domain::payment::{
+    CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Spec,
+};
+use florin_domain::provider::ProviderId;
+use florin_domain::risk::{Action, Assessment};
+use florin_domain::time::Timestamp;
+use rust_decimal::Decimal;
+use std::iter::successors;
+use std::sync::Arc;
+
+const PAYMENT: PaymentId = PaymentId::from_bits(0x0193_0000_0001_0000_1111_2222_3333_4444);
+const MERCHANT: MerchantId = MerchantId::from_bits(0x0192_ffff_0002_0000_5555_6666_7777_8888);
+const AUTHORIZE: OperationId = OperationId::Authorize(PAYMENT);
+const CAPTURE: OperationId = OperationId::Capture(CaptureId::from_bits(0xca97));
+const VOID: OperationId = OperationId::Void(VoidId::from_bits(0x701d));
+const REFUND: OperationId = OperationId::Refund(RefundId::from_bits(u128::MAX));
+const AT: Timestamp = Timestamp::from_unix_ms(1_731_000_000_123);
+
+fn amount(minor: i128) -> Amount {
+    Amount::new(minor).unwrap()
+}
+
+fn provider() -> ProviderId {
+    ProviderId::parse("stripe").unwrap()
+}
+
+pub(crate) fn spec() -> Spec {
+    Spec {
+        id: PAYMENT,
+        merchant: MERCHANT,
+        livemode: true,
+        key: IdempotencyKey::parse("order-4711/try 1").unwrap(),
+        key_digest: KeyDigest(*b"0123456789abcdef"),
+        fingerprint: Fingerprint([0xfe; 16]),
+        amount: amount(10_000),
+        currency: Currency::USD,
+        capture_method: CaptureMethod::Manual,
+        after_decline: DeclinePolicy::AwaitMethod,
+        customer: Some("cus_9".into()),
+        description: Some("three pears, ½ lb".into()),
+        metadata: vec![("order_id".into(), "4711".into()), ("z".into(), "".into())],
+        return_url: Some("https://shop.example/back".into()),
+        device: Device {
+            fingerprint: Some("dev-1".into()),
+            ip: Some("192.0.2.7".into()),
+            country: Some(*b"DE"),
+        },
+        fee: FeeSchedule::new(290, Decimal::new(30, 2)).unwrap().with_rounding(Rounding::HalfUp),
+        fee_return: FeeReturn::Returned,
+        created_at: AT,
+    }
+}
+
+fn method(name: &str) -> PaymentMethod {
+    PaymentMethod {
+        id: name.into(),
+        brand: CardBrand::Mastercard,
+        last4: *b"4444",
+        country: *b"FR",
+        is_new: true,
+        is_highest_risk: false,
+    }
+}
+
+/// The sample after this one. The match is exhaustive: a new variant has to join the chain.
+fn after(event: &Event) -> Option<Event> {
+    let number = 1;
+    let reference: Arc<str> = "pi_3Abc".into();
+    Some(match event {
+        Event::Created { .. } => Event::RiskAssessed(Assessment {
+            score_bps: 5_500,
+            action: Action::Review,
+            reasons: vec!["velocity".into(), "location".into()],
+        }),
+        Event::RiskAssessed(_) => Event::Blocked,
+        Event::Blocked => Event::ReviewOpened { deadline: AT },
+        Event::ReviewOpened { .. } => Event::ReviewApproved,
+        Event::ReviewApproved => Event::ReviewRejected,
+        Event::ReviewRejected => Event::ReviewExpired,
+        Event::ReviewExpired => Event::MethodReplaced { method: method("pm_second") },
+        Event::MethodReplaced { .. } => Event::OperationOpened {
+            operation: CAPTURE,
+            kind: OperationKind::Capture,
+            amount: amount(Amount::MAX_MINOR),
+            is_final: true,
+            reason: Some("as agreed".into()),
+            at: AT,
+        },
+        Event::OperationOpened { .. } => Event::AttemptPlanned {
+            operation: AUTHORIZE,
+            number,
+            provider: provider(),
+            key: "k".repeat(64).into(),
+            deadline: AT,
+        },
+        Event::AttemptPlanned { .. } => Event::AttemptReferenced { operation: AUTHORIZE, number, reference },
+        Event::AttemptReferenced { .. } => Event::AttemptSucceeded {
+            operation: AUTHORIZE,
+            number: 300,
+            reference,
+            transaction: "ch_3Xyz".into(),
+            authorization_expires_at: Some(AT),
+        },
+        Event::AttemptSucceeded { .. } => {
+            let decline_code = "insufficient_funds".into();
+            Event::AttemptDeclined { operation: AUTHORIZE, number, decline_code, reference: Some(reference) }
+        }
+        Event::AttemptDeclined { .. } => Event::AttemptActionRequired {
+            operation: AUTHORIZE,
+            number,
+            reference,
+            redirect_url: None,
+            expires_at: AT,
+        },
+        Event::AttemptActionRequired { .. } => Event::AttemptPending { operation: REFUND, number, reference },
+        Event::AttemptPending { .. } => {
+            let reason = "read timeout".into();
+            Event::AttemptUnknown { operation: VOID, number, reason, reference: None }
+        }
+        Event::AttemptUnknown { .. } => {
+            Event::AttemptNotSent { operation: CAPTURE, number, reason: "connect refused".into() }
+        }
+        Event::AttemptNotSent { .. } => {
+            Event::AttemptRejected { operation: REFUND, number, reason: "invalid api key".into() }
+        }
+        Event::AttemptRejected { .. } => Event::AttemptCancelled { operation: VOID, number: u32::MAX },
+        Event::AttemptCancelled { .. } => Event::LateSuccess {
+            operation: AUTHORIZE,
+            number,
+            provider: provider(),
+            amount: amount(1),
+            transaction: "ch_late".into(),
+        },
+        Event::LateSuccess { .. } => Event::Abandoned,
+        Event::Abandoned => Event::AuthorizationExpired,
+        Event::AuthorizationExpired => return None,
+    })
+}
+
+/// One of every payment event.
+pub(crate) fn events() -> Vec<Event> {
+    let first = Event::Created { spec: Arc::new(spec()), method: method("pm_card_mastercard") };
+    successors(Some(first), after).collect()
+}
+
+/// One of every control event, with its name.
+pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
+    let merchant = ControlEvent::MerchantCreated(Merchant {
+        id: MERCHANT,
+        name: "Æther & Söhne".to_owned(),
+        fee: FeeSchedule::new(0, Decimal::ZERO).unwrap(),
+    });
+    let key = ControlEvent::ApiKeyCreated(ApiKey {
+        id: ApiKeyId::from_bits(1),
+        role: ApiKeyRole::Merchant(MERCHANT),
+        livemode: false,
+        secret_sha256: [0xab; 32],
+    });
+    let name = |event: &ControlEvent| match event {
+        ControlEvent::MerchantCreated(_) => "merchant.created",
+        ControlEvent::ApiKeyCreated(_) => "api_key.created",
+    };
+    [merchant, key].map(|event| (name(&event), event)).into()
+}
+
+pub(crate) fn commit_of(body: Body) -> Commit {
+    Commit { shard: ShardId(0), seq: Seq(7), at: AT, body }
+}
+
+/// A commit that says this one thing.
+pub(crate) fn commit_of_event(event: Event) -> Commit {
+    let body = PaymentCommit { payment: PAYMENT, prev: Seq(3), events: vec![event], holds: Vec::new(), entry: None };
+    commit_of(Body::Payment(body))
+}
+
+fn line(name: AccountName, side: Side, minor: i128, balance_minor: i128) -> Line {
+    Line {
+        posting: Posting { account: AccountKey { name, currency: Currency::JPY }, side, amount: amount(minor) },
+        balance_after: Balance::from_minor(balance_minor).unwrap(),
+        account_prev: Seq(u64::from(u32::MAX)),
+    }
+}
+
+/// A commit that touches every kind of account.
+pub(crate) fn commit_with_entry() -> Commit {
+    let clearing = AccountName::ProviderClearing(provider());
+    let lines = vec![
+        line(clearing, Side::Debit, 10_000, 10_i128.pow(27)),
+        line(AccountName::MerchantPayable(MERCHANT), Side::Credit, 9_000, -9_000),
+        line(AccountName::FeeRevenue, Side::Credit, 998, 998),
+        line(AccountName::Suspense, Side::Credit, 2, i128::from(i64::MAX) + 1),
+        line(AccountName::ProcessingFees, Side::Debit, 30, 30),
+        line(AccountName::Bank, Side::Credit, 29, -10_i128.pow(27)),
+        line(AccountName::Rounding, Side::Credit, 1, 0),
+    ];
+    let account = AccountKey { name: AccountName::MerchantPayable(MERCHANT), currency: Currency::JPY };
+    let hold = HoldChange { account, credit_delta_minor: -10_000, debit_delta_minor: 1_i128 << 100 };
+    let body = PaymentCommit {
+        payment: PAYMENT,
+        prev: Seq(u64::MAX),
+        events: Vec::new(),
+        holds: vec![hold],
+        entry: Some(PostedEntry::checked("sample", lines).unwrap()),
+    };
+    commit_of(Body::Payment(body))
+}
+
+/// The first commit of an ordinary payment, at this place.
+pub(crate) fn creation(shard: ShardId, seq: u64) -> Commit {
+    let id = PaymentId::from_bits(u128::from(seq) << 70 | 0x9e37_79b9_7f4a_7c15);
+    let operation = OperationId::Authorize(id);
+    let (kind, amount) = (OperationKind::Sale, amount(10_000));
+    let spec = Arc::new(Spec { id, metadata: Vec::new(), ..spec() });
+    let account = AccountKey { name: AccountName::MerchantPayable(MERCHANT), currency: Currency::USD };
+    let body = PaymentCommit {
+        payment: id,
+        prev: Seq::ZERO,
+        events: vec![
+            Event::Created { spec, method: method("pm_card_visa") },
+            Event::RiskAssessed(Assessment { score_bps: 1_000, action: Action::Allow, reasons: Vec::new() }),
+            Event::OperationOpened { operation, kind, amount, is_final: false, reason: None, at: AT },
+            Event::AttemptPlanned {
+                operation,
+                number: 1,
+                provider: provider(),
+                key: "0f".repeat(32).into(),
+                deadline: AT,
+            },
+        ],
+        holds: vec![HoldChange { account, credit_delta_minor: 10_000, debit_delta_minor: 0 }],
+        entry: None,
+    };
+    Commit { shard, seq: Seq(seq), at: AT, body: Body::Payment(body) }
+}

@@ -1,0 +1,217 @@
+//! Arbitrary commits for properties.
+
+use super::samples;
+use florin_domain::commit::{Body, Commit, PaymentCommit};
+use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
+use florin_domain::ids::{
+    ApiKeyId, CaptureId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
+};
+use florin_domain::ledger::{AccountKey, AccountName, HoldChange, Line, PostedEntry, Posting, Side};
+use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
+use florin_domain::method::{CardBrand, PaymentMethod};
+use florin_domain::money::{Amount, Balance, Currency, FeeSchedule, Rounding};
+use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Spec};
+use florin_domain::provider::ProviderId;
+use florin_domain::risk::{Action, Assessment};
+use florin_domain::time::Timestamp;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use rust_decimal::Decimal;
+use std::sync::Arc;
+
+fn text() -> impl Strategy<Value = Arc<str>> {
+    ".{0,20}".prop_map(Arc::from)
+}
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    any::<u64>().prop_map(Timestamp::from_unix_ms)
+}
+
+fn amount() -> impl Strategy<Value = Amount> {
+    (1..=Amount::MAX_MINOR).prop_map(|minor| Amount::new(minor).unwrap())
+}
+
+fn currency() -> impl Strategy<Value = Currency> {
+    select(Currency::all().collect::<Vec<_>>())
+}
+
+fn provider() -> impl Strategy<Value = ProviderId> {
+    "[a-z0-9_]{1,16}".prop_map(|name| ProviderId::parse(&name).unwrap())
+}
+
+fn fee() -> impl Strategy<Value = FeeSchedule> {
+    let rounding = select(vec![Rounding::HalfEven, Rounding::HalfUp, Rounding::Up, Rounding::Down]);
+    (0_u32..=10_000, 0_i64..=100_000_000_000_000_000, rounding).prop_map(|(bps, scaled, rounding)| {
+        FeeSchedule::new(bps, Decimal::new(scaled, 8)).unwrap().with_rounding(rounding)
+    })
+}
+
+fn method() -> impl Strategy<Value = PaymentMethod> {
+    let brand = select(vec![CardBrand::Visa, CardBrand::Mastercard, CardBrand::Amex]);
+    let flags = (any::<bool>(), any::<bool>());
+    (text(), brand, any::<[u8; 4]>(), any::<[u8; 2]>(), flags).prop_map(|(id, brand, last4, country, flags)| {
+        PaymentMethod { id, brand, last4, country, is_new: flags.0, is_highest_risk: flags.1 }
+    })
+}
+
+fn spec() -> impl Strategy<Value = Spec> {
+    let ids = (any::<u128>(), any::<u128>(), "[!-~]{1,40}", any::<[u8; 16]>(), any::<[u8; 16]>());
+    let policies = (
+        select(vec![CaptureMethod::Automatic, CaptureMethod::Manual]),
+        select(vec![DeclinePolicy::Fail, DeclinePolicy::AwaitMethod]),
+        select(vec![FeeReturn::Kept, FeeReturn::Returned]),
+        any::<bool>(),
+    );
+    let texts = (option::of(text()), option::of(text()), option::of(text()), vec((text(), text()), 0..4));
+    let device = (option::of(text()), option::of(text()), option::of(any::<[u8; 2]>()));
+    let money = (amount(), currency(), fee());
+    (ids, policies, texts, device, money, time()).prop_map(|(ids, policies, texts, device, money, at)| Spec {
+        id: PaymentId::from_bits(ids.0),
+        merchant: MerchantId::from_bits(ids.1),
+        livemode: policies.3,
+        key: IdempotencyKey::parse(&ids.2).unwrap(),
+        key_digest: KeyDigest(ids.3),
+        fingerprint: Fingerprint(ids.4),
+        amount: money.0,
+        currency: money.1,
+        capture_method: policies.0,
+        after_decline: policies.1,
+        customer: texts.0,
+        description: texts.1,
+        metadata: texts.3,
+        return_url: texts.2,
+        device: Device { fingerprint: device.0, ip: device.1, country: device.2 },
+        fee: money.2,
+        fee_return: policies.2,
+        created_at: at,
+    })
+}
+
+fn operation() -> impl Strategy<Value = OperationId> {
+    (0..4, any::<u128>()).prop_map(|(kind, bits)| match kind {
+        0 => OperationId::Authorize(PaymentId::from_bits(bits)),
+        1 => OperationId::Capture(CaptureId::from_bits(bits)),
+        2 => OperationId::Void(VoidId::from_bits(bits)),
+        _ => OperationId::Refund(RefundId::from_bits(bits)),
+    })
+}
+
+/// Events whose parts vary; the rest come from the samples.
+fn event() -> impl Strategy<Value = Event> {
+    let kinds = vec![
+        OperationKind::Sale,
+        OperationKind::Authorize,
+        OperationKind::Capture,
+        OperationKind::Void,
+        OperationKind::Refund,
+    ];
+    let actions = vec![Action::Allow, Action::Review, Action::Block];
+    prop_oneof![
+        select(samples::events()),
+        (spec(), method()).prop_map(|(spec, method)| Event::Created { spec: Arc::new(spec), method }),
+        (any::<u32>(), select(actions), vec(text(), 0..4)).prop_map(|(score_bps, action, reasons)| {
+            Event::RiskAssessed(Assessment { score_bps, action, reasons })
+        }),
+        (operation(), select(kinds), amount(), any::<bool>(), option::of(text()), time()).prop_map(
+            |(operation, kind, amount, is_final, reason, at)| Event::OperationOpened {
+                operation,
+                kind,
+                amount,
+                is_final,
+                reason,
+                at
+            }
+        ),
+        (operation(), any::<u32>(), provider(), text(), time()).prop_map(
+            |(operation, number, provider, key, deadline)| Event::AttemptPlanned {
+                operation,
+                number,
+                provider,
+                key,
+                deadline
+            }
+        ),
+        (operation(), any::<u32>(), text(), text(), option::of(time())).prop_map(
+            |(operation, number, reference, transaction, authorization_expires_at)| Event::AttemptSucceeded {
+                operation,
+                number,
+                reference,
+                transaction,
+                authorization_expires_at
+            }
+        ),
+    ]
+}
+
+fn account() -> impl Strategy<Value = AccountKey> {
+    let name = prop_oneof![
+        any::<u128>().prop_map(|bits| AccountName::MerchantPayable(MerchantId::from_bits(bits))),
+        provider().prop_map(AccountName::ProviderClearing),
+        select(vec![
+            AccountName::FeeRevenue,
+            AccountName::ProcessingFees,
+            AccountName::Bank,
+            AccountName::Suspense,
+            AccountName::Rounding,
+        ]),
+    ];
+    (name, currency()).prop_map(|(name, currency)| AccountKey { name, currency })
+}
+
+/// Pairs of lines that balance each other.
+fn entry() -> impl Strategy<Value = PostedEntry> {
+    let bound = 10_i128.pow(27);
+    let balance = (-bound..=bound).prop_map(|minor| Balance::from_minor(minor).unwrap());
+    let pair = (account(), account(), amount(), balance, any::<u64>());
+    vec(pair, 1..4).prop_map(|pairs| {
+        let lines = pairs.into_iter().flat_map(|(debit, credit, amount, balance_after, prev)| {
+            let line = |account, side| Line {
+                posting: Posting { account, side, amount },
+                balance_after,
+                account_prev: Seq(prev),
+            };
+            let credit = AccountKey { currency: debit.currency, ..credit };
+            [line(debit, Side::Debit), line(credit, Side::Credit)]
+        });
+        PostedEntry::checked("arbitrary", lines.collect()).unwrap()
+    })
+}
+
+fn payment_commit() -> impl Strategy<Value = Body> {
+    let hold = (account(), any::<i128>(), any::<i128>()).prop_map(|(account, credit, debit)| HoldChange {
+        account,
+        credit_delta_minor: credit,
+        debit_delta_minor: debit,
+    });
+    let parts = (any::<u128>(), any::<u64>(), vec(event(), 0..5), vec(hold, 0..3), option::of(entry()));
+    parts.prop_map(|(payment, prev, events, holds, entry)| {
+        let payment = PaymentId::from_bits(payment);
+        Body::Payment(PaymentCommit { payment, prev: Seq(prev), events, holds, entry })
+    })
+}
+
+fn control_event() -> impl Strategy<Value = Body> {
+    let merchant = (any::<u128>(), ".{0,30}", fee()).prop_map(|(id, name, fee)| {
+        ControlEvent::MerchantCreated(Merchant { id: MerchantId::from_bits(id), name, fee })
+    });
+    let key = (any::<u128>(), option::of(any::<u128>()), any::<bool>(), any::<[u8; 32]>()).prop_map(
+        |(id, merchant, livemode, secret_sha256)| {
+            let role = merchant
+                .map_or(ApiKeyRole::Operator, |bits| ApiKeyRole::Merchant(MerchantId::from_bits(bits)));
+            ControlEvent::ApiKeyCreated(ApiKey { id: ApiKeyId::from_bits(id), role, livemode, secret_sha256 })
+        },
+    );
+    prop_oneof![merchant, key].prop_map(Body::Control)
+}
+
+pub(super) fn commit() -> impl Strategy<Value = Commit> {
+    let body = prop_oneof![4 => payment_commit(), 1 => control_event()];
+    (any::<u16>(), any::<u64>(), time(), body).prop_map(|(shard, seq, at, body)| Commit {
+        shard: ShardId(shard),
+        seq: Seq(seq),
+        at,
+        body,
+    })
+}

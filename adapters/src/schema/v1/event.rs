@@ -1,0 +1,111 @@
+//! Owns the forms of payment events. People see the names that histories show.
+
+use super::scalar::{OperationIdDto, Stored};
+use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
+use crate::schema::DecodeError;
+use florin_domain::payment::{Event, OperationKind};
+use serde::{Deserialize, Serialize};
+
+words! {
+    OperationKindDto of OperationKind { Sale Authorize Capture Void Refund }
+}
+
+/// Makes the form of [`Event`] and both conversions from one table, so that they cannot differ. Variants are frozen in this order.
+macro_rules! events {
+    (
+        $one:ident($one_dto:ty) = $one_wire:literal;
+        $($name:ident { $($(#[$attribute:meta])* $field:ident: $dto:ty),* } = $wire:literal;)*
+    ) => {
+        #[derive(Debug, Serialize, Deserialize)]
+        #[expect(clippy::large_enum_variant, reason = "it lives on the stack while one event is converted")]
+        pub(crate) enum EventDto<'a> {
+            #[serde(rename = $one_wire, borrow)]
+            $one($one_dto),
+            $(#[serde(rename = $wire)] $name { $($(#[$attribute])* $field: $dto),* },)*
+        }
+
+        impl<'a> Stored<'a> for Event {
+            type Dto = EventDto<'a>;
+
+            fn store(&'a self) -> EventDto<'a> {
+                match self {
+                    Self::$one(value) => EventDto::$one(value.store()),
+                    $(Self::$name { $($field),* } => EventDto::$name { $($field: $field.store()),* },)*
+                }
+            }
+
+            fn load(dto: EventDto<'a>) -> Result<Self, DecodeError> {
+                Ok(match dto {
+                    EventDto::$one(value) => Self::$one(Stored::load(value)?),
+                    $(EventDto::$name { $($field),* } => Self::$name { $($field: Stored::load($field)?),* },)*
+                })
+            }
+        }
+    };
+}
+
+events! {
+    RiskAssessed(AssessmentDto<'a>) = "risk.assessed";
+    Created { #[serde(borrow)] spec: SpecDto<'a>, method: MethodDto<'a> } = "payment.created";
+    Blocked {} = "payment.blocked";
+    ReviewOpened { #[serde(rename = "deadline_ms")] deadline: u64 } = "review.opened";
+    ReviewApproved {} = "review.approved";
+    ReviewRejected {} = "review.rejected";
+    ReviewExpired {} = "review.expired";
+    MethodReplaced { #[serde(borrow)] method: MethodDto<'a> } = "payment.method_replaced";
+    OperationOpened {
+        operation: OperationIdDto,
+        kind: OperationKindDto,
+        #[serde(rename = "amount_minor")] amount: u64,
+        is_final: bool,
+        reason: Option<&'a str>,
+        #[serde(rename = "at_ms")] at: u64
+    } = "operation.opened";
+    AttemptPlanned {
+        operation: OperationIdDto,
+        number: u32,
+        provider: &'a str,
+        key: &'a str,
+        #[serde(rename = "deadline_ms")] deadline: u64
+    } = "attempt.planned";
+    AttemptReferenced { operation: OperationIdDto, number: u32, reference: &'a str } = "attempt.referenced";
+    AttemptSucceeded {
+        operation: OperationIdDto,
+        number: u32,
+        reference: &'a str,
+        transaction: &'a str,
+        #[serde(rename = "authorization_expires_at_ms")] authorization_expires_at: Option<u64>
+    } = "attempt.succeeded";
+    AttemptDeclined {
+        operation: OperationIdDto,
+        number: u32,
+        decline_code: &'a str,
+        reference: Option<&'a str>
+    } = "attempt.declined";
+    AttemptActionRequired {
+        operation: OperationIdDto,
+        number: u32,
+        reference: &'a str,
+        redirect_url: Option<&'a str>,
+        #[serde(rename = "expires_at_ms")] expires_at: u64
+    } = "attempt.action_required";
+    AttemptPending { operation: OperationIdDto, number: u32, reference: &'a str } = "attempt.pending";
+    AttemptUnknown {
+        operation: OperationIdDto,
+        number: u32,
+        reason: &'a str,
+        reference: Option<&'a str>
+    } = "attempt.unknown";
+    AttemptNotSent { operation: OperationIdDto, number: u32, reason: &'a str } = "attempt.not_sent";
+    AttemptRejected { operation: OperationIdDto, number: u32, reason: &'a str } = "attempt.rejected";
+    AttemptCancelled { operation: OperationIdDto, number: u32 } = "attempt.cancelled";
+    LateSuccess {
+        operation: OperationIdDto,
+        number: u32,
+        provider: &'a str,
+        #[serde(rename = "amount_minor")] amount: u64,
+        transaction: &'a str
+    } = "attempt.late_success";
+    Abandoned {} = "payment.abandoned";
+    AuthorizationExpired {} = "authorization.expired";
+}

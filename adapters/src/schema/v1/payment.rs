@@ -1,0 +1,299 @@
+//! Owns the form of a payment's folded state, which views keep. Views are rebuilt when it changes, so nothing else reads it.
+
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;
+
+use super::event::OperationKindDto;
+use super::scalar::{List, MinorDto, OperationIdDto, Stored, impossible};
+use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
+use crate::schema::{self, DecodeError};
+use florin_domain::money::MinorSum;
+use florin_domain::payment::{
+    Attempt, AttemptState, Failure, LateCharge, NextAction, Operation, Payment, Status,
+};
+use serde::{Deserialize, Serialize};
+
+words! {
+    AttemptStateDto of AttemptState {
+        Open Pending ActionRequired Unknown Succeeded Declined NotSent Rejected Cancelled
+    }
+}
+
+/// The codes that a failure can have.
+const FAILURE_CODES: &[&str] = &["card_declined"];
+
+/// A payment's state.
+#[derive(Debug, Serialize, Deserialize)]
+struct PaymentDto<'a> {
+    #[serde(borrow)]
+    spec: SpecDto<'a>,
+    method: MethodDto<'a>,
+    risk: Option<AssessmentDto<'a>>,
+    status: StatusDto<'a>,
+    failure: Option<FailureDto<'a>>,
+    authorized_minor: MinorDto,
+    captured_minor: MinorDto,
+    refunded_minor: MinorDto,
+    fee_minor: MinorDto,
+    capture_closed: bool,
+    authorization_expires_at_ms: Option<u64>,
+    operations: List<'a, Operation>,
+    late_minor: MinorDto,
+}
+
+/// Where a payment stands.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StatusDto<'a> {
+    RequiresPaymentMethod,
+    RequiresConfirmation,
+    RequiresAction { redirect_url: Option<&'a str>, expires_at_ms: u64 },
+    InReview { deadline_ms: u64 },
+    Processing,
+    Authorized,
+    Succeeded,
+    Failed,
+    Blocked,
+    Voided,
+}
+
+/// Why a payment is not charged.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct FailureDto<'a> {
+    code: &'a str,
+    decline_code: Option<&'a str>,
+}
+
+/// Something asked of a provider.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct OperationDto<'a> {
+    id: OperationIdDto,
+    kind: OperationKindDto,
+    amount_minor: u64,
+    is_final: bool,
+    reason: Option<&'a str>,
+    opened_at_ms: u64,
+    attempts: u32,
+    #[serde(borrow)]
+    attempt: Option<AttemptDto<'a>>,
+    earlier: List<'a, Attempt>,
+    late: List<'a, LateCharge>,
+    transaction: Option<&'a str>,
+}
+
+/// One attempt of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AttemptDto<'a> {
+    number: u32,
+    provider: &'a str,
+    key: &'a str,
+    reference: Option<&'a str>,
+    deadline_ms: u64,
+    state: AttemptStateDto,
+    unknown_reason: Option<&'a str>,
+}
+
+/// A success that came too late.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LateChargeDto<'a> {
+    number: u32,
+    provider: &'a str,
+    amount_minor: u64,
+    transaction: &'a str,
+}
+
+/// Appends the stored form of a payment.
+pub(crate) fn encode(payment: &Payment, out: &mut Vec<u8>) {
+    let form = PaymentDto {
+        spec: payment.spec.store(),
+        method: payment.method.store(),
+        risk: payment.risk.store(),
+        status: payment.status.store(),
+        failure: payment.failure.store(),
+        authorized_minor: payment.authorized.store(),
+        captured_minor: payment.captured.store(),
+        refunded_minor: payment.refunded.store(),
+        fee_minor: payment.fee_minor.store(),
+        capture_closed: payment.capture_closed,
+        authorization_expires_at_ms: payment.authorization_expires_at.store(),
+        operations: List::Values(&payment.operations),
+        late_minor: payment.late_minor.store(),
+    };
+    schema::write(&form, out);
+}
+
+/// Reads a payment back, through the same checks as when it was made.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Payment, DecodeError> {
+    let form: PaymentDto<'_> = schema::read(bytes)?;
+    Ok(Payment {
+        spec: Stored::load(form.spec)?,
+        method: Stored::load(form.method)?,
+        risk: Stored::load(form.risk)?,
+        status: Stored::load(form.status)?,
+        failure: Stored::load(form.failure)?,
+        authorized: Stored::load(form.authorized_minor)?,
+        captured: Stored::load(form.captured_minor)?,
+        refunded: Stored::load(form.refunded_minor)?,
+        fee_minor: Stored::load(form.fee_minor)?,
+        capture_closed: form.capture_closed,
+        authorization_expires_at: Stored::load(form.authorization_expires_at_ms)?,
+        operations: form.operations.load()?,
+        late_minor: Stored::load(form.late_minor)?,
+    })
+}
+
+impl Stored<'_> for MinorSum {
+    type Dto = MinorDto;
+
+    fn store(&self) -> MinorDto {
+        MinorDto(self.minor())
+    }
+
+    fn load(dto: MinorDto) -> Result<Self, DecodeError> {
+        Self::from_minor(dto.0).map_err(|why| impossible("sum")(&why))
+    }
+}
+
+impl<'a> Stored<'a> for Status {
+    type Dto = StatusDto<'a>;
+
+    fn store(&'a self) -> StatusDto<'a> {
+        match self {
+            Self::RequiresPaymentMethod => StatusDto::RequiresPaymentMethod,
+            Self::RequiresConfirmation => StatusDto::RequiresConfirmation,
+            Self::RequiresAction(next) => StatusDto::RequiresAction {
+                redirect_url: next.redirect_url.store(),
+                expires_at_ms: next.expires_at.store(),
+            },
+            Self::InReview { deadline } => StatusDto::InReview { deadline_ms: deadline.store() },
+            Self::Processing => StatusDto::Processing,
+            Self::Authorized => StatusDto::Authorized,
+            Self::Succeeded => StatusDto::Succeeded,
+            Self::Failed => StatusDto::Failed,
+            Self::Blocked => StatusDto::Blocked,
+            Self::Voided => StatusDto::Voided,
+        }
+    }
+
+    fn load(dto: StatusDto<'a>) -> Result<Self, DecodeError> {
+        Ok(match dto {
+            StatusDto::RequiresPaymentMethod => Self::RequiresPaymentMethod,
+            StatusDto::RequiresConfirmation => Self::RequiresConfirmation,
+            StatusDto::RequiresAction { redirect_url, expires_at_ms } => Self::RequiresAction(NextAction {
+                redirect_url: Stored::load(redirect_url)?,
+                expires_at: Stored::load(expires_at_ms)?,
+            }),
+            StatusDto::InReview { deadline_ms } => Self::InReview { deadline: Stored::load(deadline_ms)? },
+            StatusDto::Processing => Self::Processing,
+            StatusDto::Authorized => Self::Authorized,
+            StatusDto::Succeeded => Self::Succeeded,
+            StatusDto::Failed => Self::Failed,
+            StatusDto::Blocked => Self::Blocked,
+            StatusDto::Voided => Self::Voided,
+        })
+    }
+}
+
+impl<'a> Stored<'a> for Failure {
+    type Dto = FailureDto<'a>;
+
+    fn store(&'a self) -> FailureDto<'a> {
+        FailureDto { code: self.code, decline_code: self.decline_code.store() }
+    }
+
+    fn load(dto: FailureDto<'a>) -> Result<Self, DecodeError> {
+        let code = FAILURE_CODES.iter().find(|code| **code == dto.code);
+        Ok(Self {
+            code: code.ok_or_else(|| impossible("failure code")(&dto.code))?,
+            decline_code: Stored::load(dto.decline_code)?,
+        })
+    }
+}
+
+impl<'a> Stored<'a> for Operation {
+    type Dto = OperationDto<'a>;
+
+    fn store(&'a self) -> OperationDto<'a> {
+        OperationDto {
+            id: self.id.store(),
+            kind: self.kind.store(),
+            amount_minor: self.amount.store(),
+            is_final: self.is_final,
+            reason: self.reason.store(),
+            opened_at_ms: self.opened_at.store(),
+            attempts: self.attempts,
+            attempt: self.attempt.store(),
+            earlier: List::Values(&self.earlier),
+            late: List::Values(&self.late),
+            transaction: self.transaction.store(),
+        }
+    }
+
+    fn load(dto: OperationDto<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            id: Stored::load(dto.id)?,
+            kind: Stored::load(dto.kind)?,
+            amount: Stored::load(dto.amount_minor)?,
+            is_final: dto.is_final,
+            reason: Stored::load(dto.reason)?,
+            opened_at: Stored::load(dto.opened_at_ms)?,
+            attempts: dto.attempts,
+            attempt: Stored::load(dto.attempt)?,
+            earlier: dto.earlier.load()?,
+            late: dto.late.load()?,
+            transaction: Stored::load(dto.transaction)?,
+        })
+    }
+}
+
+impl<'a> Stored<'a> for Attempt {
+    type Dto = AttemptDto<'a>;
+
+    fn store(&'a self) -> AttemptDto<'a> {
+        AttemptDto {
+            number: self.number,
+            provider: self.provider.store(),
+            key: self.key.store(),
+            reference: self.reference.store(),
+            deadline_ms: self.deadline.store(),
+            state: self.state.store(),
+            unknown_reason: self.unknown_reason.store(),
+        }
+    }
+
+    fn load(dto: AttemptDto<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            number: dto.number,
+            provider: Stored::load(dto.provider)?,
+            key: Stored::load(dto.key)?,
+            reference: Stored::load(dto.reference)?,
+            deadline: Stored::load(dto.deadline_ms)?,
+            state: Stored::load(dto.state)?,
+            unknown_reason: Stored::load(dto.unknown_reason)?,
+        })
+    }
+}
+
+impl<'a> Stored<'a> for LateCharge {
+    type Dto = LateChargeDto<'a>;
+
+    fn store(&'a self) -> LateChargeDto<'a> {
+        LateChargeDto {
+            number: self.number,
+            provider: self.provider.store(),
+            amount_minor: self.amount.store(),
+            transaction: self.transaction.store(),
+        }
+    }
+
+    fn load(dto: LateChargeDto<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            number: dto.number,
+            provider: Stored::load(dto.provider)?,
+            amount: Stored::load(dto.amount_minor)?,
+            transaction: Stored::load(dto.transaction)?,
+        })
+    }
+}

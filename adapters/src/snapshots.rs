@@ -1,0 +1,220 @@
+//! Owns the files of shard snapshots: `shard-<shard>-<seq>.snap`, the newest two of each shard. A file is a mark, the versioned form,
+//! and the SHA-256 of both; one that does not verify is never loaded. Snapshots only save time: without any, the journal is read
+//! from its start.
+
+use crate::schema::v1::{SnapshotDto, Stored};
+use crate::schema::{self, DecodeError};
+use florin_domain::ids::{Seq, ShardId};
+use florin_domain::ports::{ReadError, ShardSnapshot, Snapshots};
+use sha2::{Digest, Sha256};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// What every snapshot starts with.
+const MARK: &[u8; 8] = b"FLORSNAP";
+
+const DIGEST_BYTES: usize = 32;
+
+/// Snapshots in a folder.
+#[derive(Debug)]
+pub struct FileSnapshots {
+    folder: PathBuf,
+}
+
+impl FileSnapshots {
+    /// Uses a folder, which is made with the first snapshot.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    fn path(&self, shard: ShardId, seq: Seq) -> PathBuf {
+        self.folder.join(format!("shard-{}-{seq}.snap", shard.0))
+    }
+
+    /// The shard's snapshots, newest first.
+    fn list(&self, shard: ShardId) -> io::Result<Vec<Seq>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let prefix = format!("shard-{}-", shard.0);
+        let mut found = Vec::new();
+        for entry in entries {
+            let name = entry?.file_name();
+            let seq = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(".snap"));
+            found.extend(seq.and_then(|seq| seq.parse().ok()).map(Seq));
+        }
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(found)
+    }
+
+    fn write(&self, shard: ShardId, snapshot: &ShardSnapshot) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        let path = self.path(shard, snapshot.seq);
+        // Under this name no reader looks at it, and the next attempt overwrites it.
+        let unfinished = self.folder.join(format!("shard-{}.part", shard.0));
+        let mut file =
+            OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&unfinished)?;
+        file.write_all(&seal(snapshot))?;
+        file.sync_all()?;
+        fs::rename(&unfinished, &path)?;
+        File::open(&self.folder)?.sync_all()
+    }
+
+    /// Removes all but the snapshot just saved and the one before it. Those of a later seq are not of this journal: its owner
+    /// saves in order.
+    fn tidy(&self, shard: ShardId, saved: Seq) -> io::Result<()> {
+        let before = self.list(shard)?.into_iter().find(|seq| *seq < saved);
+        for seq in self.list(shard)? {
+            if seq != saved && Some(seq) != before {
+                fs::remove_file(self.path(shard, seq))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Snapshots for FileSnapshots {
+    fn save(&self, shard: ShardId, snapshot: &ShardSnapshot) -> Result<(), ReadError> {
+        let store = |error: io::Error| ReadError::Store(format!("{}: {error}", self.folder.display()));
+        self.write(shard, snapshot).map_err(store)?;
+        self.tidy(shard, snapshot.seq).map_err(store)
+    }
+
+    fn load(&self, shard: ShardId) -> Result<Option<ShardSnapshot>, ReadError> {
+        let store = |error: io::Error| ReadError::Store(format!("{}: {error}", self.folder.display()));
+        for seq in self.list(shard).map_err(store)? {
+            let path = self.path(shard, seq);
+            match read(&path) {
+                Ok(snapshot) if snapshot.seq == seq => return Ok(Some(snapshot)),
+                Ok(snapshot) => {
+                    tracing::warn!(path = %path.display(), seq = snapshot.seq.0, "skipped a snapshot under a wrong name");
+                }
+                Err(why) => tracing::warn!(path = %path.display(), why, "skipped a damaged snapshot"),
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn seal(snapshot: &ShardSnapshot) -> Vec<u8> {
+    let mut bytes = MARK.to_vec();
+    schema::write(&snapshot.store(), &mut bytes);
+    let digest = Sha256::digest(&bytes);
+    bytes.extend_from_slice(&digest);
+    bytes
+}
+
+fn read(path: &Path) -> Result<ShardSnapshot, String> {
+    unseal(&fs::read(path).map_err(|error| error.to_string())?)
+}
+
+fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
+    let (sealed, digest) = bytes.split_last_chunk::<DIGEST_BYTES>().ok_or("the file is too short")?;
+    if Sha256::digest(sealed).as_slice() != digest {
+        return Err("the digest does not fit the bytes".to_owned());
+    }
+    let form = sealed.strip_prefix(MARK).ok_or("the file is no snapshot")?;
+    let read = |form| ShardSnapshot::load(schema::read::<SnapshotDto<'_>>(form)?);
+    read(form).map_err(|error: DecodeError| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use florin_domain::ids::{ApiKeyId, MerchantId, PaymentId};
+    use florin_domain::ledger::{AccountKey, AccountName, AccountState};
+    use florin_domain::merchant::{ApiKey, ApiKeyRole, Control, Merchant};
+    use florin_domain::money::{Balance, Currency, FeeSchedule};
+    use rust_decimal::Decimal;
+    use tempfile::TempDir;
+
+    const SHARD: ShardId = ShardId::FIRST;
+
+    fn snapshot(seq: u64) -> ShardSnapshot {
+        let merchant = MerchantId::from_bits(7);
+        let state = AccountState {
+            posted: Balance::from_minor(-9_680).unwrap(),
+            pending_credit_minor: 10_i128.pow(26),
+            pending_debit_minor: 12,
+            last_posted: Seq(seq),
+        };
+        let name = AccountName::MerchantPayable(merchant);
+        let key = ApiKey {
+            id: ApiKeyId::from_bits(u128::MAX),
+            role: ApiKeyRole::Merchant(merchant),
+            livemode: true,
+            secret_sha256: [9; 32],
+        };
+        let fee = FeeSchedule::new(290, Decimal::new(30, 2)).unwrap();
+        ShardSnapshot {
+            seq: Seq(seq),
+            hash: [3; 32],
+            accounts: vec![(AccountKey { name, currency: Currency::BHD }, state)],
+            open_payments: vec![(PaymentId::from_bits(1 << 100), Seq(seq - 1))],
+            control: Control { merchants: vec![Merchant { id: merchant, name: "Añil".to_owned(), fee }], keys: vec![key] },
+        }
+    }
+
+    fn saved(seqs: &[u64]) -> (TempDir, FileSnapshots) {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = FileSnapshots::new(folder.path().join("snapshots"));
+        for seq in seqs {
+            snapshots.save(SHARD, &snapshot(*seq)).unwrap();
+        }
+        (folder, snapshots)
+    }
+
+    #[test]
+    fn the_newest_snapshot_is_loaded_and_the_newest_two_are_kept() {
+        let (_folder, snapshots) = saved(&[9, 10, 11]);
+        assert_eq!(snapshots.load(SHARD).unwrap(), Some(snapshot(11)));
+        assert_eq!(snapshots.list(SHARD).unwrap(), [Seq(11), Seq(10)]);
+        assert_eq!(snapshots.load(ShardId(1)).unwrap(), None, "another shard");
+        assert_eq!(saved(&[]).1.load(SHARD).unwrap(), None, "no folder yet");
+    }
+
+    #[test]
+    fn a_snapshot_of_a_longer_journal_gives_way_to_one_of_this_journal() {
+        let (_folder, snapshots) = saved(&[90, 95, 20]);
+        assert_eq!(snapshots.list(SHARD).unwrap(), [Seq(20)]);
+    }
+
+    #[test]
+    fn a_torn_or_damaged_snapshot_is_skipped_for_the_one_before() {
+        let whole = seal(&snapshot(5));
+        for end in 0..whole.len() {
+            assert!(unseal(&whole[..end]).is_err(), "cut at {end}");
+        }
+        for index in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[index] ^= 0x10;
+            assert!(unseal(&damaged).is_err(), "damaged at {index}");
+        }
+        let (_folder, snapshots) = saved(&[4, 5]);
+        let newest = snapshots.path(SHARD, Seq(5));
+        fs::write(&newest, &whole[..whole.len() / 2]).unwrap();
+        assert_eq!(snapshots.load(SHARD).unwrap(), Some(snapshot(4)));
+        fs::copy(&newest, snapshots.path(SHARD, Seq(4))).unwrap();
+        assert_eq!(snapshots.load(SHARD).unwrap(), None);
+    }
+
+    #[test]
+    fn a_snapshot_under_another_ones_name_is_skipped() {
+        let (_folder, snapshots) = saved(&[4]);
+        fs::copy(snapshots.path(SHARD, Seq(4)), snapshots.path(SHARD, Seq(6))).unwrap();
+        assert_eq!(snapshots.load(SHARD).unwrap(), Some(snapshot(4)));
+    }
+
+    #[test]
+    fn a_save_that_was_cut_off_leaves_the_earlier_snapshot_and_does_not_stop_the_next() {
+        let (_folder, snapshots) = saved(&[4]);
+        fs::write(snapshots.folder.join("shard-0.part"), "cut o").unwrap();
+        assert_eq!(snapshots.load(SHARD).unwrap(), Some(snapshot(4)));
+        snapshots.save(SHARD, &snapshot(5)).unwrap();
+        assert_eq!(snapshots.load(SHARD).unwrap(), Some(snapshot(5)));
+    }
+}

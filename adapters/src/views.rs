@@ -1,0 +1,15 @@
+//! The payments view: the latest state of every payment, by id and as newest-first lists per merchant and mode. It follows behind
+//! the journal and can be rebuilt from it, so what cannot be trusted is deleted rather than repaired.
+//!
+//! * [`SqliteViews`] keeps it in one SQLite file
+//! * [`MemoryViews`] for tests and simulation
+
+mod memory;
+mod reader;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use memory::MemoryViews;
+pub use sqlite::{SqliteViews, ViewsOptions};

@@ -1,0 +1,235 @@
+//! Writing the payments view: one thread, one transaction per batch, the watermark in the same transaction as its rows.
+//!
+//! `synchronous` is off, which survives the death of the process but not that of the machine. The file therefore names the
+//! boot under which it is open and is only believed under that same boot, or when it was closed and synced in between.
+
+use crate::schema::v1;
+use florin_domain::ids::{MerchantId, Seq};
+use florin_domain::ports::{PaymentRow, ViewError};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+/// Of the tables below and of the states in them.
+const VERSION: i64 = 1;
+/// Large pages: a batch touches the newest index leaf of many tenants, and each touched page is written whole once.
+const PAGE_BYTES: i64 = 16_384;
+/// About 32 MiB of log before it is folded into the file.
+const CHECKPOINT_PAGES: i64 = 2000;
+
+const TABLES: &str = "
+    CREATE TABLE progress (watermark INTEGER NOT NULL, boot TEXT NOT NULL) STRICT;
+    INSERT INTO progress VALUES (0, '');
+    CREATE TABLE tenant (number INTEGER PRIMARY KEY, merchant BLOB NOT NULL, livemode INTEGER NOT NULL, UNIQUE (merchant, livemode)) STRICT;
+    CREATE TABLE payment (id BLOB PRIMARY KEY, tenant INTEGER NOT NULL, seq INTEGER NOT NULL, state BLOB NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX payment_by_tenant ON payment (tenant, id);";
+const UPSERT: &str = "INSERT INTO payment (id, tenant, seq, state) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, state = excluded.state WHERE excluded.seq > payment.seq";
+const ADVANCE: &str = "UPDATE progress SET watermark = ?1 WHERE watermark < ?1";
+
+/// A batch to apply.
+#[derive(Debug)]
+pub(super) struct Apply {
+    pub(super) rows: Vec<PaymentRow>,
+    pub(super) up_to: Seq,
+    pub(super) reply: oneshot::Sender<Result<(), ViewError>>,
+}
+
+#[derive(Debug, Error)]
+enum OpenError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("{0}")]
+    Distrusted(&'static str),
+}
+
+impl OpenError {
+    /// Whether an empty file in its place may fare better.
+    fn is_of_the_content(&self) -> bool {
+        match self {
+            Self::Distrusted(_) => true,
+            Self::Io(_) => false,
+            Self::Sqlite(error) => !matches!(
+                error.sqlite_error_code(),
+                Some(
+                    ErrorCode::CannotOpen
+                        | ErrorCode::PermissionDenied
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::DiskFull
+                        | ErrorCode::DatabaseBusy
+                        | ErrorCode::DatabaseLocked
+                        | ErrorCode::OutOfMemory
+                )
+            ),
+        }
+    }
+}
+
+/// Names this boot of the machine; empty where the system does not tell, so that only a proper close is believed.
+fn boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+fn delete(path: &Path) -> io::Result<()> {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = OsString::from(path);
+        name.push(suffix);
+        match fs::remove_file(PathBuf::from(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn signed(seq: Seq) -> i64 {
+    seq.0.cast_signed()
+}
+
+/// The only connection that writes.
+pub(super) struct Writer {
+    connection: Connection,
+    /// Tenants by number, so that an index entry needs few bytes; a cache of the table.
+    tenants: HashMap<(MerchantId, bool), i64>,
+}
+
+impl Writer {
+    /// Opens the file, or a new one in its place; says how far it has come.
+    pub(super) fn open(path: &Path, cache_kib: u32) -> Result<(Self, Seq), ViewError> {
+        let opened = Self::open_existing(path, cache_kib, &boot()).or_else(|error| {
+            if !error.is_of_the_content() {
+                return Err(error);
+            }
+            tracing::warn!(path = %path.display(), why = %error, "the payments view starts anew");
+            delete(path)?;
+            Self::open_existing(path, cache_kib, &boot())
+        });
+        opened.map_err(|error| ViewError::Store(error.to_string()))
+    }
+
+    fn open_existing(path: &Path, cache_kib: u32, boot: &str) -> Result<(Self, Seq), OpenError> {
+        let mut connection = Connection::open(path)?;
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+        let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+        if mode != "wal" {
+            return Err(OpenError::Distrusted("it has no write-ahead log"));
+        }
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
+        let is_new: bool =
+            connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))?;
+        if is_new {
+            let create = connection.transaction()?;
+            create.execute_batch(TABLES)?;
+            create.pragma_update(None, "user_version", VERSION)?;
+            create.commit()?;
+        }
+        let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if version != VERSION {
+            return Err(OpenError::Distrusted("it is of another version"));
+        }
+        let (watermark, open_under): (i64, String) =
+            connection.query_row("SELECT watermark, boot FROM progress", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        if !open_under.is_empty() && open_under != boot {
+            return Err(OpenError::Distrusted("the machine went down while it was open"));
+        }
+        let tenants = connection
+            .prepare("SELECT merchant, livemode, number FROM tenant")?
+            .query_map([], |row| {
+                let merchant = MerchantId::from_bits(u128::from_be_bytes(row.get(0)?));
+                Ok(((merchant, row.get(1)?), row.get(2)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        // Durable before the first write that is not: an unknown boot is one that never comes again.
+        let named = if boot.is_empty() { "unknown" } else { boot };
+        connection.execute("UPDATE progress SET boot = ?1", [named])?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        Ok((Self { connection, tenants }, Seq(watermark.cast_unsigned())))
+    }
+
+    /// Applies batches until there are no more senders, then closes.
+    pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Apply>, watermark: &AtomicU64) {
+        while let Some(Apply { rows, up_to, reply }) = inbox.blocking_recv() {
+            let applied = self.apply(&rows, up_to).map_err(|error| ViewError::Store(error.to_string()));
+            if applied.is_ok() {
+                watermark.fetch_max(up_to.0, Ordering::AcqRel);
+            }
+            // Whoever asked may have given up; the batch stands all the same.
+            drop(reply.send(applied));
+        }
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "the payments view was not closed properly");
+        }
+    }
+
+    fn apply(&mut self, rows: &[PaymentRow], up_to: Seq) -> Result<(), rusqlite::Error> {
+        let Self { connection, tenants } = self;
+        let applied = apply(connection, tenants, rows, up_to);
+        if applied.is_err() {
+            // Numbers given in the transaction are gone with it.
+            tenants.clear();
+        }
+        applied
+    }
+
+    /// Syncs everything, then says that it is whole.
+    fn close(self) -> Result<(), rusqlite::Error> {
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.connection.execute("UPDATE progress SET boot = ''", [])?;
+        self.connection.close().map_err(|(_, error)| error)
+    }
+}
+
+fn apply(
+    connection: &mut Connection,
+    tenants: &mut HashMap<(MerchantId, bool), i64>,
+    rows: &[PaymentRow],
+    up_to: Seq,
+) -> Result<(), rusqlite::Error> {
+    let transaction = connection.transaction()?;
+    {
+        let mut upsert = transaction.prepare_cached(UPSERT)?;
+        let mut state = Vec::new();
+        for row in rows {
+            let spec = &row.payment.spec;
+            let tenant = match tenants.entry((spec.merchant, spec.livemode)) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(unknown) => *unknown.insert(number(&transaction, spec.merchant, spec.livemode)?),
+            };
+            state.clear();
+            v1::payment::encode(&row.payment, &mut state);
+            upsert.execute(params![spec.id.bits().to_be_bytes(), tenant, signed(row.seq), state])?;
+        }
+        transaction.prepare_cached(ADVANCE)?.execute([signed(up_to)])?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The number of a tenant that is not in the cache.
+fn number(transaction: &Transaction<'_>, merchant: MerchantId, livemode: bool) -> Result<i64, rusqlite::Error> {
+    let merchant = merchant.bits().to_be_bytes();
+    let known = transaction
+        .prepare_cached("SELECT number FROM tenant WHERE merchant = ?1 AND livemode = ?2")?
+        .query_row(params![merchant, livemode], |row| row.get(0))
+        .optional()?;
+    if let Some(number) = known {
+        return Ok(number);
+    }
+    transaction
+        .prepare_cached("INSERT INTO tenant (merchant, livemode) VALUES (?1, ?2)")?
+        .execute(params![merchant, livemode])?;
+    Ok(transaction.last_insert_rowid())
+}

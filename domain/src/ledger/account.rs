@@ -1,0 +1,139 @@
+//! The chart of accounts. System accounts are striped: each shard has its own, and a logical balance is the sum of the stripes.
+
+use crate::ids::{IdError, MerchantId};
+use crate::money::Currency;
+use crate::provider::ProviderId;
+use std::fmt;
+
+/// The five types of the accounting equation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountType {
+    /// What is owned or owed to us.
+    Asset,
+    /// What we owe.
+    Liability,
+    /// The owners' part.
+    Equity,
+    /// Earned.
+    Revenue,
+    /// Spent.
+    Expense,
+}
+
+/// A side of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Left.
+    Debit,
+    /// Right.
+    Credit,
+}
+
+impl Side {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Debit => "debit",
+            Self::Credit => "credit",
+        }
+    }
+}
+
+impl AccountType {
+    /// The side on which the balance grows.
+    pub const fn normal_side(self) -> Side {
+        match self {
+            Self::Asset | Self::Expense => Side::Debit,
+            Self::Liability | Self::Equity | Self::Revenue => Side::Credit,
+        }
+    }
+
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asset => "asset",
+            Self::Liability => "liability",
+            Self::Equity => "equity",
+            Self::Revenue => "revenue",
+            Self::Expense => "expense",
+        }
+    }
+}
+
+/// What an account is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AccountName {
+    /// What we owe a merchant.
+    MerchantPayable(MerchantId),
+    /// What a provider owes us.
+    ProviderClearing(ProviderId),
+    /// Our fees.
+    FeeRevenue,
+    /// What providers charge us.
+    ProcessingFees,
+    /// Money in the bank.
+    Bank,
+    /// What could not be assigned yet; watched by operators.
+    Suspense,
+    /// Parts of minor units that rounding left over.
+    Rounding,
+}
+
+impl AccountName {
+    /// The type of the account.
+    pub const fn account_type(self) -> AccountType {
+        match self {
+            Self::MerchantPayable(_) | Self::Suspense => AccountType::Liability,
+            Self::ProviderClearing(_) | Self::Bank => AccountType::Asset,
+            Self::FeeRevenue => AccountType::Revenue,
+            Self::ProcessingFees => AccountType::Expense,
+            Self::Rounding => AccountType::Equity,
+        }
+    }
+}
+
+/// One account in one currency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountKey {
+    /// What it is for.
+    pub name: AccountName,
+    /// In what.
+    pub currency: Currency,
+}
+
+impl fmt::Display for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name {
+            AccountName::MerchantPayable(merchant) => write!(f, "merchant_payable:{merchant}")?,
+            AccountName::ProviderClearing(provider) => write!(f, "provider_clearing:{provider}")?,
+            AccountName::FeeRevenue => f.write_str("fee_revenue")?,
+            AccountName::ProcessingFees => f.write_str("processing_fees")?,
+            AccountName::Bank => f.write_str("bank")?,
+            AccountName::Suspense => f.write_str("suspense")?,
+            AccountName::Rounding => f.write_str("rounding")?,
+        }
+        write!(f, ":{}", self.currency.code())
+    }
+}
+
+impl AccountKey {
+    /// Reads the form that `Display` writes.
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let malformed = IdError::Body("account");
+        let (name, currency) = text.rsplit_once(':').ok_or(malformed)?;
+        let currency = Currency::parse(currency).map_err(|_| malformed)?;
+        let name = match name.split_once(':') {
+            Some(("merchant_payable", id)) => AccountName::MerchantPayable(MerchantId::parse(id)?),
+            Some(("provider_clearing", id)) => {
+                AccountName::ProviderClearing(ProviderId::parse(id).map_err(|_| malformed)?)
+            }
+            None if name == "fee_revenue" => AccountName::FeeRevenue,
+            None if name == "processing_fees" => AccountName::ProcessingFees,
+            None if name == "bank" => AccountName::Bank,
+            None if name == "suspense" => AccountName::Suspense,
+            None if name == "rounding" => AccountName::Rounding,
+            Some(_) | None => return Err(malformed),
+        };
+        Ok(Self { name, currency })
+    }
+}

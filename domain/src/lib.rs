@@ -1,0 +1,28 @@
+//! The business of Florin, pure: no I/O, no clock, no randomness, no floating-point money, no hash-map order.
+//!
+//! # Layout
+//! * [`money`] amounts, currencies, rounding, fees; [`time`] instants as arguments; [`ids`] one newtype per identity
+//! * [`payment`] the life of a payment: `decide(state, command) -> Decision | Refusal`, `evolve(state, event) -> state`
+//! * [`ledger`] accounts, postings, holds, balances, and the canonical entries of a payment
+//! * [`risk`] rules and bands; [`routing`] which provider; [`retry`] when the same attempt is tried again
+//! * [`commit`] what one atomic journal record says; [`merchant`] tenants and their API keys; [`method`] payment methods
+//! * [`idempotency`] keys and fingerprints; [`limits`] every bound with its reason
+//! * [`ports`] what the core asks of the world; business modules never use them
+
+#![deny(missing_docs, clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
+
+pub mod commit;
+pub mod idempotency;
+pub mod ids;
+pub mod ledger;
+pub mod limits;
+pub mod merchant;
+pub mod method;
+pub mod money;
+pub mod payment;
+pub mod ports;
+pub mod provider;
+pub mod retry;
+pub mod risk;
+pub mod routing;
+pub mod time;

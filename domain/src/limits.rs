@@ -1,0 +1,31 @@
+//! Every bound of the core with its reason. Sizes of queues and caches are configuration; these are what the rules rely on.
+
+use crate::time::Millis;
+
+/// Bytes of an idempotency key; the field's convention.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// Keys are answered from store for this long, then may be reused.
+pub const IDEMPOTENCY_RETENTION: Millis = Millis::from_s(24 * 3600);
+/// Entries of a payment's metadata.
+pub const METADATA_ENTRIES_MAX: usize = 50;
+/// Bytes of a metadata key.
+pub const METADATA_KEY_BYTES_MAX: usize = 40;
+/// Bytes of a metadata value.
+pub const METADATA_VALUE_BYTES_MAX: usize = 500;
+/// Bytes of a description, statement text or return URL.
+pub const TEXT_BYTES_MAX: usize = 1000;
+/// Captures, voids and refunds that one payment may collect, so that its state stays small enough to hold in an actor.
+pub const OPERATIONS_MAX: usize = 256;
+/// Attempts of one operation before it needs a person: each is a request at a provider.
+pub const ATTEMPTS_MAX: u32 = 16;
+/// How long a charge attempt may be retried with its journaled key; later it is only queried, then cancelled.
+pub const ATTEMPT_RETRY_WINDOW: Millis = Millis::from_s(30 * 60);
+/// How long an authorization stands unless the provider says otherwise (7 days, the usual card rule).
+pub const AUTHORIZATION_LIFETIME: Millis = Millis::from_s(7 * 24 * 3600);
+/// How long a customer may take for a challenge.
+pub const CHALLENGE_LIFETIME: Millis = Millis::from_s(15 * 60);
+/// How long a payment may wait for a reviewer.
+pub const REVIEW_LIFETIME: Millis = Millis::from_s(24 * 3600);
+
+const _: () = assert!(ATTEMPT_RETRY_WINDOW.0 < IDEMPOTENCY_RETENTION.0, "a provider forgets keys after a day");
+const _: () = assert!(CHALLENGE_LIFETIME.0 < AUTHORIZATION_LIFETIME.0, "a challenge ends before an authorization");

@@ -1,0 +1,88 @@
+//! Payment methods as the core sees them: a name at the provider and what may be shown, never a card number.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A card scheme.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CardBrand {
+    /// Visa.
+    Visa,
+    /// Mastercard.
+    Mastercard,
+    /// American Express.
+    Amex,
+}
+
+impl CardBrand {
+    /// Lower-case name used on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Visa => "visa",
+            Self::Mastercard => "mastercard",
+            Self::Amex => "amex",
+        }
+    }
+}
+
+impl fmt::Display for CardBrand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A usable payment method.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentMethod {
+    /// Our id (`pm_...`).
+    pub id: Arc<str>,
+    /// Card scheme.
+    pub brand: CardBrand,
+    /// Last four digits, the only part of the number that is ever shown.
+    pub last4: [u8; 4],
+    /// ISO 3166 alpha-2 of the issuer.
+    pub country: [u8; 2],
+    /// A method first seen less than a day ago; test methods count as old.
+    pub is_new: bool,
+    /// The issuer or network already calls this card highly risky.
+    pub is_highest_risk: bool,
+}
+
+/// One row per test method of the sandbox: name, brand, last four, highest risk.
+const TEST_METHODS: &[(&str, CardBrand, &[u8; 4], bool)] = &[
+    ("pm_card_amex", CardBrand::Amex, b"8431", false),
+    ("pm_card_authenticationRequired", CardBrand::Visa, b"3184", false),
+    ("pm_card_chargeCustomerFail", CardBrand::Visa, b"0341", false),
+    ("pm_card_createDispute", CardBrand::Visa, b"0259", false),
+    ("pm_card_mastercard", CardBrand::Mastercard, b"4444", false),
+    ("pm_card_riskLevelHighest", CardBrand::Visa, b"4954", true),
+    ("pm_card_threeDSecure2Required", CardBrand::Visa, b"3220", false),
+    ("pm_card_visa", CardBrand::Visa, b"4242", false),
+    ("pm_card_visa_chargeDeclined", CardBrand::Visa, b"0002", false),
+    ("pm_card_visa_chargeDeclinedInsufficientFunds", CardBrand::Visa, b"9995", false),
+];
+
+impl PaymentMethod {
+    /// The test method of this name; test mode only.
+    pub fn test(name: &str) -> Option<Self> {
+        let (name, brand, last4, is_highest_risk) = TEST_METHODS.iter().find(|row| row.0 == name)?;
+        Some(Self {
+            id: Arc::from(*name),
+            brand: *brand,
+            last4: **last4,
+            country: *b"US",
+            is_new: false,
+            is_highest_risk: *is_highest_risk,
+        })
+    }
+
+    /// The last four digits as text.
+    pub fn last4(&self) -> &str {
+        str::from_utf8(&self.last4).unwrap_or("????")
+    }
+
+    /// The issuer's country as text.
+    pub fn country(&self) -> &str {
+        str::from_utf8(&self.country).unwrap_or("??")
+    }
+}

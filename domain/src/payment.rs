@@ -1,0 +1,22 @@
+//! The life of a payment: [`decide`] says what may happen, [`evolve`] says what an event makes of the state, and nothing
+//! else changes a payment. State is the fold of [`evolve`] over the journal, live and after a restart alike.
+
+mod command;
+mod decide;
+mod event;
+mod evolve;
+mod operation;
+mod refusal;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use command::{AttemptPlan, Command};
+pub use decide::{Decision, Effect, decide};
+pub use event::Event;
+pub use evolve::{IllegalEvent, evolve, evolve_all};
+pub use operation::{Attempt, AttemptState, LateCharge, Operation, OperationKind};
+pub use refusal::Refusal;
+pub use state::{
+    Answer, CaptureMethod, DeclinePolicy, Device, Failure, FeeReturn, NextAction, Payment, Spec, Status,
+};

@@ -1,0 +1,114 @@
+//! What can be asked of a payment. Everything that a decision needs from outside (plans, assessments, the time) is in it.
+
+use super::state::Spec;
+use crate::ids::{CaptureId, OperationId, RefundId, VoidId};
+use crate::method::PaymentMethod;
+use crate::money::Amount;
+use crate::provider::{Outcome, ProviderId, ProviderKey, ProviderReference};
+use crate::risk::Assessment;
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+/// Where and under which key the next attempt of an operation goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptPlan {
+    /// To whom.
+    pub provider: ProviderId,
+    /// Under which key.
+    pub key: ProviderKey,
+    /// Until when it may be repeated.
+    pub deadline: Timestamp,
+}
+
+/// A request to change a payment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Make the payment.
+    Create {
+        /// What is asked for.
+        spec: Arc<Spec>,
+        /// How it is paid.
+        method: PaymentMethod,
+        /// What risk thinks.
+        assessment: Assessment,
+        /// Where the charge goes if risk allows it.
+        plan: AttemptPlan,
+    },
+    /// Try again with another method after a decline.
+    Confirm {
+        /// The new method.
+        method: PaymentMethod,
+        /// What risk thinks of it.
+        assessment: Assessment,
+        /// Where the charge goes.
+        plan: AttemptPlan,
+    },
+    /// Drive a payment that reached no provider once more.
+    Redrive {
+        /// Where the charge goes.
+        plan: AttemptPlan,
+    },
+    /// The provider made an object for an attempt.
+    Reference {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// The object.
+        reference: ProviderReference,
+    },
+    /// Something came back about an attempt.
+    Record {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// What.
+        outcome: Outcome,
+    },
+    /// Take reserved money.
+    Capture {
+        /// Identity.
+        id: CaptureId,
+        /// How much; all that is left if `None`.
+        amount: Option<Amount>,
+        /// No other capture follows.
+        is_final: bool,
+        /// Under which key at the authorizing provider.
+        plan: AttemptPlan,
+    },
+    /// Release reserved money.
+    Void {
+        /// Identity.
+        id: VoidId,
+        /// Under which key at the authorizing provider.
+        plan: AttemptPlan,
+    },
+    /// Give taken money back.
+    Refund {
+        /// Identity.
+        id: RefundId,
+        /// How much; all that is left if `None`.
+        amount: Option<Amount>,
+        /// Why.
+        reason: Option<Arc<str>>,
+        /// Under which key at the charging provider.
+        plan: AttemptPlan,
+    },
+    /// Try a capture, void or refund once more after it reached nobody.
+    RedriveOperation {
+        /// Which.
+        operation: OperationId,
+        /// Under which key at the same provider.
+        plan: AttemptPlan,
+    },
+    /// A person lets it pass.
+    ApproveReview {
+        /// Where the charge goes.
+        plan: AttemptPlan,
+    },
+    /// A person forbids it.
+    RejectReview,
+    /// The time for reviews or authorizations may have run out.
+    CheckDeadlines,
+}

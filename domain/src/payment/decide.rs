@@ -1,0 +1,439 @@
+//! What a command makes happen: events to journal, and what to do once they are durable.
+
+use super::command::{AttemptPlan, Command};
+use super::event::Event;
+use super::operation::{Attempt, AttemptState, Operation, OperationKind};
+use super::refusal::Refusal;
+use super::state::{CaptureMethod, Payment, Spec, Status};
+use crate::ids::OperationId;
+use crate::limits::{
+    ATTEMPTS_MAX, AUTHORIZATION_LIFETIME, CHALLENGE_LIFETIME, OPERATIONS_MAX, REVIEW_LIFETIME,
+};
+use crate::money::{Amount, MinorSum};
+use crate::provider::{Outcome, ProviderReference};
+use crate::risk::{Action, Assessment};
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+/// To be done after the events are durable, never before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send the open attempt of this operation.
+    Call(OperationId),
+    /// Tell an operator.
+    Alert(&'static str),
+}
+
+/// What a command comes to. No events means that there was nothing to change.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// To be journaled together.
+    pub events: Vec<Event>,
+    /// To be done once they are durable.
+    pub effects: Vec<Effect>,
+}
+
+impl Decision {
+    fn events(events: Vec<Event>) -> Self {
+        Self { events, effects: Vec::new() }
+    }
+}
+
+/// Decides without side effects. `state` is `None` for a payment that does not exist.
+pub fn decide(state: Option<&Payment>, command: Command, now: Timestamp) -> Result<Decision, Refusal> {
+    let Some(payment) = state else {
+        let Command::Create { spec, method, assessment, plan } = command else {
+            return Err(Refusal::NoSuchPayment);
+        };
+        let opened = authorization(&spec, now);
+        let operation = OperationId::Authorize(spec.id);
+        let mut events = Vec::with_capacity(4);
+        events.push(Event::Created { spec, method });
+        return Ok(after_risk(events, assessment, now, |events| {
+            events.push(opened);
+            start(events, operation, 1, plan)
+        }));
+    };
+    match command {
+        Command::Create { .. } => Err(Refusal::Exists),
+        Command::Confirm { method, assessment, plan } => confirm(payment, (method, assessment, plan), now),
+        Command::Redrive { plan } => {
+            if payment.status != Status::RequiresConfirmation {
+                return Err(Refusal::WrongStatus);
+            }
+            check_may_charge(payment)?;
+            again(payment, payment.authorize_id(), plan)
+        }
+        Command::Reference { operation, number, reference } => {
+            let (_, attempt) = find(payment, operation, number)?;
+            if attempt.number != number || attempt.reference.is_some() || !attempt.state.is_unresolved() {
+                return Ok(Decision::default());
+            }
+            Ok(Decision {
+                events: vec![Event::AttemptReferenced { operation, number, reference }],
+                effects: vec![Effect::Call(operation)],
+            })
+        }
+        Command::Record { operation, number, outcome } => record(payment, (operation, number), outcome, now),
+        Command::Capture { id, amount, is_final, plan } => {
+            let amount = capture_amount(payment, amount)?;
+            let kind = (OperationId::Capture(id), OperationKind::Capture);
+            open(payment, kind, (amount, is_final, None), plan, now)
+        }
+        Command::Void { id, plan } => void(payment, OperationId::Void(id), plan, now),
+        Command::Refund { id, amount, reason, plan } => {
+            let amount = refund_amount(payment, amount)?;
+            let kind = (OperationId::Refund(id), OperationKind::Refund);
+            open(payment, kind, (amount, false, reason), plan, now)
+        }
+        Command::RedriveOperation { operation, plan } => redrive_operation(payment, operation, plan),
+        Command::ApproveReview { plan } => approve(payment, plan, now),
+        Command::RejectReview if is_in_review(payment) => Ok(Decision::events(vec![Event::ReviewRejected])),
+        Command::RejectReview => Err(Refusal::WrongStatus),
+        Command::CheckDeadlines => Ok(Decision::events(expired(payment, now))),
+    }
+}
+
+/// Opens the operation that charges the payment or reserves for it.
+fn authorization(spec: &Spec, at: Timestamp) -> Event {
+    let kind = match spec.capture_method {
+        CaptureMethod::Automatic => OperationKind::Sale,
+        CaptureMethod::Manual => OperationKind::Authorize,
+    };
+    let (operation, amount) = (OperationId::Authorize(spec.id), spec.amount);
+    Event::OperationOpened { operation, kind, amount, is_final: false, reason: None, at }
+}
+
+/// Appends the plan of the next attempt; the call follows once it is durable.
+fn start(events: &mut Vec<Event>, operation: OperationId, number: u32, plan: AttemptPlan) -> Vec<Effect> {
+    let AttemptPlan { provider, key, deadline } = plan;
+    events.push(Event::AttemptPlanned { operation, number, provider, key, deadline });
+    vec![Effect::Call(operation)]
+}
+
+fn after_risk(
+    mut events: Vec<Event>,
+    assessment: Assessment,
+    now: Timestamp,
+    go: impl FnOnce(&mut Vec<Event>) -> Vec<Effect>,
+) -> Decision {
+    let action = assessment.action;
+    events.push(Event::RiskAssessed(assessment));
+    let effects = match action {
+        Action::Allow => go(&mut events),
+        Action::Review => {
+            events.push(Event::ReviewOpened { deadline: now.plus(REVIEW_LIFETIME) });
+            Vec::new()
+        }
+        Action::Block => {
+            events.push(Event::Blocked);
+            Vec::new()
+        }
+    };
+    Decision { events, effects }
+}
+
+fn confirm(
+    payment: &Payment,
+    (method, assessment, plan): (crate::method::PaymentMethod, Assessment, AttemptPlan),
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    if !payment.status.takes_method() {
+        return Err(Refusal::WrongStatus);
+    }
+    check_may_charge(payment)?;
+    let operation = payment.authorize_id();
+    let number = payment.next_attempt(operation);
+    if number > ATTEMPTS_MAX {
+        return Err(Refusal::TooManyAttempts);
+    }
+    let events = vec![Event::MethodReplaced { method }];
+    Ok(after_risk(events, assessment, now, |events| start(events, operation, number, plan)))
+}
+
+fn is_in_review(payment: &Payment) -> bool {
+    matches!(payment.status, Status::InReview { .. })
+}
+
+fn approve(payment: &Payment, plan: AttemptPlan, now: Timestamp) -> Result<Decision, Refusal> {
+    if !is_in_review(payment) {
+        return Err(Refusal::WrongStatus);
+    }
+    check_may_charge(payment)?;
+    let operation = payment.authorize_id();
+    let mut events = vec![Event::ReviewApproved];
+    if payment.operation(operation).is_none() {
+        events.push(authorization(&payment.spec, now));
+    }
+    let effects = start(&mut events, operation, payment.next_attempt(operation), plan);
+    Ok(Decision { events, effects })
+}
+
+/// No new charge while a void may still close the payment, nor after a provider has said that it charged after all.
+fn check_may_charge(payment: &Payment) -> Result<(), Refusal> {
+    if payment.may_charge() { Ok(()) } else { Err(Refusal::OperationInProgress) }
+}
+
+fn find(payment: &Payment, operation: OperationId, number: u32) -> Result<(&Operation, &Attempt), Refusal> {
+    let op = payment.operation(operation).ok_or(Refusal::NoSuchAttempt)?;
+    let attempt = op.attempt.as_ref().ok_or(Refusal::NoSuchAttempt)?;
+    if number == 0 || number > attempt.number {
+        return Err(Refusal::NoSuchAttempt);
+    }
+    Ok((op, attempt))
+}
+
+fn record(
+    payment: &Payment,
+    (operation, number): (OperationId, u32),
+    outcome: Outcome,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let (op, attempt) = find(payment, operation, number)?;
+    if attempt.number != number || !attempt.state.is_unresolved() {
+        return Ok(late(op, number, outcome));
+    }
+    let is_open = attempt.state == AttemptState::Open;
+    let event = match outcome {
+        Outcome::Succeeded { reference, transaction, amount_minor } => {
+            if amount_minor != op.amount.minor() {
+                return Ok(mismatched(op, attempt, reference));
+            }
+            let expires = (op.kind == OperationKind::Authorize).then(|| now.plus(AUTHORIZATION_LIFETIME));
+            let authorization_expires_at = expires;
+            Some(Event::AttemptSucceeded { operation, number, reference, transaction, authorization_expires_at })
+        }
+        Outcome::Declined { decline_code, reference } => {
+            Some(Event::AttemptDeclined { operation, number, decline_code, reference })
+        }
+        Outcome::ActionRequired { reference, redirect_url } => {
+            // A customer is challenged for a charge, never for what the merchant does with it later.
+            let challenges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize)
+                && attempt.state != AttemptState::ActionRequired;
+            let expires_at = now.plus(CHALLENGE_LIFETIME);
+            challenges.then_some(Event::AttemptActionRequired { operation, number, reference, redirect_url, expires_at })
+        }
+        Outcome::Pending { reference } => (attempt.state != AttemptState::Pending)
+            .then_some(Event::AttemptPending { operation, number, reference }),
+        Outcome::Cancelled { .. } => Some(Event::AttemptCancelled { operation, number }),
+        // Only an attempt of which nothing was ever sent can be closed by "not sent" or "refused before execution".
+        Outcome::NotSent { reason } => is_open.then_some(Event::AttemptNotSent { operation, number, reason }),
+        Outcome::RateLimited { .. } => {
+            let reason = Arc::from("the provider's rate limit was reached");
+            is_open.then_some(Event::AttemptNotSent { operation, number, reason })
+        }
+        Outcome::Rejected { reason } => {
+            is_open.then_some(Event::AttemptRejected { operation, number, reason })
+        }
+        Outcome::Unknown { reason, reference } => unknown(op, attempt, reason, reference),
+    };
+    Ok(Decision::events(event.into_iter().collect()))
+}
+
+fn unknown(
+    op: &Operation,
+    attempt: &Attempt,
+    reason: Arc<str>,
+    reference: Option<Arc<str>>,
+) -> Option<Event> {
+    let nothing_new = attempt.state == AttemptState::Unknown
+        && (reference.is_none() || reference == attempt.reference);
+    let (operation, number) = (op.id, attempt.number);
+    (!nothing_new).then_some(Event::AttemptUnknown { operation, number, reason, reference })
+}
+
+const AMOUNT_MISMATCH: &str = "the provider's amount differs from ours";
+
+/// The provider did something else than it was asked for: neither success nor failure, and a person must look, once.
+fn mismatched(op: &Operation, attempt: &Attempt, reference: ProviderReference) -> Decision {
+    if attempt.state == AttemptState::Unknown && attempt.unknown_reason.as_deref() == Some(AMOUNT_MISMATCH) {
+        return Decision::default();
+    }
+    let (operation, number) = (op.id, attempt.number);
+    let (reason, reference) = (Arc::from(AMOUNT_MISMATCH), Some(reference));
+    Decision {
+        events: vec![Event::AttemptUnknown { operation, number, reason, reference }],
+        effects: vec![Effect::Alert("amount_mismatch")],
+    }
+}
+
+/// A word about an attempt that is already resolved: only a charge still matters.
+fn late(op: &Operation, number: u32, outcome: Outcome) -> Decision {
+    let Outcome::Succeeded { transaction, amount_minor, .. } = outcome else {
+        return Decision::default();
+    };
+    let Some(attempt) = op.attempt_numbered(number) else { return Decision::default() };
+    let Ok(amount) = Amount::new(amount_minor) else { return Decision::default() };
+    if op.has_booked(attempt.provider, &transaction) {
+        return Decision::default();
+    }
+    let (operation, provider) = (op.id, attempt.provider);
+    Decision {
+        events: vec![Event::LateSuccess { operation, number, provider, amount, transaction }],
+        effects: vec![Effect::Alert("late_success")],
+    }
+}
+
+fn again(payment: &Payment, operation: OperationId, plan: AttemptPlan) -> Result<Decision, Refusal> {
+    let number = payment.next_attempt(operation);
+    if number > ATTEMPTS_MAX {
+        return Err(Refusal::TooManyAttempts);
+    }
+    let mut events = Vec::with_capacity(1);
+    let effects = start(&mut events, operation, number, plan);
+    Ok(Decision { events, effects })
+}
+
+fn capture_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, Refusal> {
+    if payment.status != Status::Authorized {
+        return Err(Refusal::WrongStatus);
+    }
+    if is_in_flight(payment, OperationKind::Void) {
+        return Err(Refusal::OperationInProgress);
+    }
+    let left = Amount::new(payment.capturable_minor()).map_err(|_| Refusal::NothingLeft)?;
+    match amount {
+        Some(amount) if amount > left => Err(Refusal::ExceedsCapturable),
+        Some(amount) => Ok(amount),
+        None => Ok(left),
+    }
+}
+
+fn refund_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, Refusal> {
+    if payment.captured == MinorSum::ZERO {
+        return Err(Refusal::WrongStatus);
+    }
+    let left = Amount::new(payment.refundable_minor()).map_err(|_| Refusal::NothingLeft)?;
+    match amount {
+        Some(amount) if amount > left => Err(Refusal::ExceedsRefundable),
+        Some(amount) => Ok(amount),
+        None => Ok(left),
+    }
+}
+
+fn is_in_flight(payment: &Payment, kind: OperationKind) -> bool {
+    payment.operations.iter().any(|op| op.kind == kind && op.is_open())
+}
+
+fn check_provider(payment: &Payment, plan: &AttemptPlan) -> Result<(), Refusal> {
+    if payment.holding_provider() == Some(plan.provider) { Ok(()) } else { Err(Refusal::WrongProvider) }
+}
+
+fn open(
+    payment: &Payment,
+    (operation, kind): (OperationId, OperationKind),
+    (amount, is_final, reason): (Amount, bool, Option<Arc<str>>),
+    plan: AttemptPlan,
+    at: Timestamp,
+) -> Result<Decision, Refusal> {
+    check_provider(payment, &plan)?;
+    if payment.operation(operation).is_some() {
+        return Err(Refusal::OperationExists);
+    }
+    if payment.operations.len() >= OPERATIONS_MAX {
+        return Err(Refusal::TooManyOperations);
+    }
+    let mut events = vec![Event::OperationOpened { operation, kind, amount, is_final, reason, at }];
+    let effects = start(&mut events, operation, 1, plan);
+    Ok(Decision { events, effects })
+}
+
+fn void(
+    payment: &Payment,
+    operation: OperationId,
+    plan: AttemptPlan,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    match payment.status {
+        Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::InReview { .. } => {
+            if payment.unresolved().next().is_some() {
+                return Err(Refusal::OperationInProgress);
+            }
+            Ok(Decision::events(vec![Event::Abandoned]))
+        }
+        Status::Authorized
+        | Status::RequiresAction(_)
+        | Status::Processing
+        | Status::Succeeded
+        | Status::Failed
+        | Status::Blocked
+        | Status::Voided => {
+            let amount = void_amount(payment)?;
+            open(payment, (operation, OperationKind::Void), (amount, false, None), plan, now)
+        }
+    }
+}
+
+/// What a void at the provider releases now.
+fn void_amount(payment: &Payment) -> Result<Amount, Refusal> {
+    let left = match payment.status {
+        Status::Authorized => payment.capturable_minor(),
+        Status::RequiresAction(_) => payment.spec.amount.minor(),
+        Status::Processing => return Err(Refusal::OperationInProgress),
+        Status::RequiresPaymentMethod
+        | Status::RequiresConfirmation
+        | Status::InReview { .. }
+        | Status::Succeeded
+        | Status::Failed
+        | Status::Blocked
+        | Status::Voided => return Err(Refusal::WrongStatus),
+    };
+    if is_in_flight(payment, OperationKind::Capture) || is_in_flight(payment, OperationKind::Void) {
+        return Err(Refusal::OperationInProgress);
+    }
+    Amount::new(left).map_err(|_| Refusal::NothingLeft)
+}
+
+fn redrive_operation(payment: &Payment, id: OperationId, plan: AttemptPlan) -> Result<Decision, Refusal> {
+    check_provider(payment, &plan)?;
+    let op = payment.operation(id).ok_or(Refusal::NoSuchAttempt)?;
+    match op.state() {
+        Some(AttemptState::NotSent | AttemptState::Rejected | AttemptState::Cancelled) if op.late.is_empty() => {}
+        Some(AttemptState::Succeeded | AttemptState::Declined) => return Err(Refusal::WrongStatus),
+        Some(
+            AttemptState::Open
+            | AttemptState::Pending
+            | AttemptState::ActionRequired
+            | AttemptState::Unknown
+            | AttemptState::NotSent
+            | AttemptState::Rejected
+            | AttemptState::Cancelled,
+        )
+        | None => return Err(Refusal::OperationInProgress),
+    }
+    match op.kind {
+        OperationKind::Sale | OperationKind::Authorize => return Err(Refusal::WrongStatus),
+        OperationKind::Capture => {
+            capture_amount(payment, Some(op.amount))?;
+        }
+        OperationKind::Refund => {
+            refund_amount(payment, Some(op.amount))?;
+        }
+        // What is left to release may have changed since: then another void is due.
+        OperationKind::Void if void_amount(payment)? != op.amount => return Err(Refusal::WrongStatus),
+        OperationKind::Void => {}
+    }
+    again(payment, id, plan)
+}
+
+fn expired(payment: &Payment, now: Timestamp) -> Vec<Event> {
+    match &payment.status {
+        Status::InReview { deadline } if *deadline <= now => vec![Event::ReviewExpired],
+        Status::Authorized if payment.authorization_expires_at.is_some_and(|at| at <= now) => {
+            if is_in_flight(payment, OperationKind::Capture) || is_in_flight(payment, OperationKind::Void) {
+                return Vec::new();
+            }
+            vec![Event::AuthorizationExpired]
+        }
+        Status::RequiresPaymentMethod
+        | Status::RequiresConfirmation
+        | Status::RequiresAction(_)
+        | Status::InReview { .. }
+        | Status::Processing
+        | Status::Authorized
+        | Status::Succeeded
+        | Status::Failed
+        | Status::Blocked
+        | Status::Voided => Vec::new(),
+    }
+}

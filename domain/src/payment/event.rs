@@ -1,0 +1,209 @@
+//! What can happen to a payment.
+
+use super::operation::OperationKind;
+use super::state::Spec;
+use crate::ids::OperationId;
+use crate::method::PaymentMethod;
+use crate::money::Amount;
+use crate::provider::{ProviderId, ProviderKey, ProviderReference};
+use crate::risk::Assessment;
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+/// One fact about a payment; once journaled it is never changed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The payment exists.
+    Created {
+        /// What was asked for.
+        spec: Arc<Spec>,
+        /// How it will be paid.
+        method: PaymentMethod,
+    },
+    /// Risk looked at it.
+    RiskAssessed(Assessment),
+    /// Risk forbade it.
+    Blocked,
+    /// A person must decide.
+    ReviewOpened {
+        /// When the review ends by itself.
+        deadline: Timestamp,
+    },
+    /// A person let it pass.
+    ReviewApproved,
+    /// A person forbade it.
+    ReviewRejected,
+    /// Nobody decided in time.
+    ReviewExpired,
+    /// Another method takes the declined one's place.
+    MethodReplaced {
+        /// The new method.
+        method: PaymentMethod,
+    },
+    /// Something is to be asked of a provider.
+    OperationOpened {
+        /// Identity of the operation.
+        operation: OperationId,
+        /// What.
+        kind: OperationKind,
+        /// How much.
+        amount: Amount,
+        /// A capture after which no other follows.
+        is_final: bool,
+        /// Why a refund was asked for.
+        reason: Option<Arc<str>>,
+        /// When.
+        at: Timestamp,
+    },
+    /// A request is about to be sent; durable before it is.
+    AttemptPlanned {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// To whom.
+        provider: ProviderId,
+        /// Under which key.
+        key: ProviderKey,
+        /// Until when it may be repeated.
+        deadline: Timestamp,
+    },
+    /// The provider made an object that cannot charge before it is confirmed.
+    AttemptReferenced {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// The object.
+        reference: ProviderReference,
+    },
+    /// The provider did it.
+    AttemptSucceeded {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// The object.
+        reference: ProviderReference,
+        /// The transaction.
+        transaction: ProviderReference,
+        /// Until when an authorization stands.
+        authorization_expires_at: Option<Timestamp>,
+    },
+    /// Refused; nothing charged.
+    AttemptDeclined {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// The network's reason.
+        decline_code: Arc<str>,
+        /// The object, if one was made.
+        reference: Option<ProviderReference>,
+    },
+    /// The customer must act.
+    AttemptActionRequired {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// The object.
+        reference: ProviderReference,
+        /// Where to send the customer.
+        redirect_url: Option<Arc<str>>,
+        /// When the challenge ends.
+        expires_at: Timestamp,
+    },
+    /// Accepted, the result comes later.
+    AttemptPending {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// The object.
+        reference: ProviderReference,
+    },
+    /// It may have happened.
+    AttemptUnknown {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// What went wrong.
+        reason: Arc<str>,
+        /// The object, if known.
+        reference: Option<ProviderReference>,
+    },
+    /// No byte left this process.
+    AttemptNotSent {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// What went wrong.
+        reason: Arc<str>,
+    },
+    /// Refused before execution as our mistake.
+    AttemptRejected {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// What the provider said.
+        reason: Arc<str>,
+    },
+    /// Closed at the provider.
+    AttemptCancelled {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+    },
+    /// A charge arrived on an attempt that was already closed: it is in suspense until reversed.
+    LateSuccess {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// At whom.
+        provider: ProviderId,
+        /// How much.
+        amount: Amount,
+        /// The transaction.
+        transaction: ProviderReference,
+    },
+    /// Given up before any provider held money for it.
+    Abandoned,
+    /// The authorization ran out.
+    AuthorizationExpired,
+}
+
+impl Event {
+    /// Stable name for histories.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Created { .. } => "payment.created",
+            Self::RiskAssessed(_) => "risk.assessed",
+            Self::Blocked => "payment.blocked",
+            Self::ReviewOpened { .. } => "review.opened",
+            Self::ReviewApproved => "review.approved",
+            Self::ReviewRejected => "review.rejected",
+            Self::ReviewExpired => "review.expired",
+            Self::MethodReplaced { .. } => "payment.method_replaced",
+            Self::OperationOpened { .. } => "operation.opened",
+            Self::AttemptPlanned { .. } => "attempt.planned",
+            Self::AttemptReferenced { .. } => "attempt.referenced",
+            Self::AttemptSucceeded { .. } => "attempt.succeeded",
+            Self::AttemptDeclined { .. } => "attempt.declined",
+            Self::AttemptActionRequired { .. } => "attempt.action_required",
+            Self::AttemptPending { .. } => "attempt.pending",
+            Self::AttemptUnknown { .. } => "attempt.unknown",
+            Self::AttemptNotSent { .. } => "attempt.not_sent",
+            Self::AttemptRejected { .. } => "attempt.rejected",
+            Self::AttemptCancelled { .. } => "attempt.cancelled",
+            Self::LateSuccess { .. } => "attempt.late_success",
+            Self::Abandoned => "payment.abandoned",
+            Self::AuthorizationExpired => "authorization.expired",
+        }
+    }
+}

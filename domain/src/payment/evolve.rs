@@ -1,0 +1,364 @@
+//! What an event makes of a payment: the one place where legality is checked and state changes.
+
+use super::event::Event;
+use super::operation::{Attempt, AttemptState, LateCharge, Operation, OperationKind};
+use super::state::{DeclinePolicy, Failure, NextAction, Payment, Status};
+use crate::ids::OperationId;
+use crate::limits::OPERATIONS_MAX;
+use crate::money::MinorSum;
+use crate::provider::ProviderReference;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// The event cannot follow: the stream is damaged or written by a later version. The payment must be set aside, not guessed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("event `{event}` cannot follow here: {why}")]
+pub struct IllegalEvent {
+    /// The event's name.
+    pub event: &'static str,
+    /// What is wrong.
+    pub why: &'static str,
+}
+
+/// Folds all events of one commit.
+pub fn evolve_all(state: Option<Payment>, events: &[Event]) -> Result<Option<Payment>, IllegalEvent> {
+    events.iter().try_fold(state, |state, event| evolve(state, event).map(Some))
+}
+
+/// Folds one event.
+pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalEvent> {
+    let illegal = |why| IllegalEvent { event: event.name(), why };
+    let Some(payment) = state else {
+        let Event::Created { spec, method } = event else {
+            return Err(illegal("the payment does not exist"));
+        };
+        return Ok(Payment {
+            spec: Arc::clone(spec),
+            method: method.clone(),
+            risk: None,
+            status: Status::Processing,
+            failure: None,
+            authorized: MinorSum::ZERO,
+            captured: MinorSum::ZERO,
+            refunded: MinorSum::ZERO,
+            fee_minor: 0,
+            capture_closed: false,
+            authorization_expires_at: None,
+            operations: Vec::new(),
+            late_minor: 0,
+        });
+    };
+    change(payment, event).map_err(illegal)
+}
+
+#[expect(clippy::too_many_lines, reason = "one flat table: every event with what it does")]
+fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> {
+    match event {
+        Event::Created { .. } => return Err("the payment exists already"),
+        Event::RiskAssessed(assessment) => payment.risk = Some(assessment.clone()),
+        Event::Blocked => {
+            check_nothing_charges(&payment)?;
+            block(&mut payment);
+        }
+        Event::ReviewOpened { deadline } => {
+            check_nothing_charges(&payment)?;
+            payment.status = Status::InReview { deadline: *deadline };
+        }
+        Event::ReviewApproved => {
+            check_review(&payment)?;
+            payment.status = Status::Processing;
+        }
+        Event::ReviewRejected => {
+            check_review(&payment)?;
+            block(&mut payment);
+        }
+        Event::ReviewExpired => {
+            check_review(&payment)?;
+            close(&mut payment)?;
+        }
+        Event::Abandoned => close(&mut payment)?,
+        Event::MethodReplaced { method } => {
+            if !payment.status.takes_method() || !payment.may_charge() {
+                return Err("an earlier method may have charged");
+            }
+            payment.method = method.clone();
+            payment.failure = None;
+            payment.status = Status::Processing;
+        }
+        Event::OperationOpened { operation, kind, amount, is_final, reason, at } => {
+            let reason = reason.clone();
+            let opened = Operation {
+                id: *operation,
+                kind: *kind,
+                amount: *amount,
+                is_final: *is_final,
+                reason,
+                opened_at: *at,
+                attempts: 0,
+                attempt: None,
+                earlier: Vec::new(),
+                late: Vec::new(),
+                transaction: None,
+            };
+            open(&mut payment, opened)?;
+        }
+        Event::AttemptPlanned { operation, number, provider, key, deadline } => {
+            let attempt = Attempt {
+                number: *number,
+                provider: *provider,
+                key: Arc::clone(key),
+                reference: None,
+                deadline: *deadline,
+                state: AttemptState::Open,
+                unknown_reason: None,
+            };
+            plan(&mut payment, *operation, attempt)?;
+        }
+        Event::AttemptReferenced { operation, number, reference } => {
+            unresolved_attempt(&mut payment, *operation, *number)?.reference = Some(Arc::clone(reference));
+        }
+        Event::LateSuccess { operation, number, provider, amount, transaction } => {
+            let (provider, transaction) = (*provider, Arc::clone(transaction));
+            late(&mut payment, *operation, LateCharge { number: *number, provider, amount: *amount, transaction })?;
+        }
+        Event::AuthorizationExpired => {
+            if payment.status != Status::Authorized {
+                return Err("no authorization stands");
+            }
+            release(&mut payment);
+        }
+        Event::AttemptSucceeded { operation, number, reference, transaction, authorization_expires_at } => {
+            let attempt = unresolved_attempt(&mut payment, *operation, *number)?;
+            attempt.state = AttemptState::Succeeded;
+            attempt.reference = Some(Arc::clone(reference));
+            let op = payment.operation_mut(*operation).ok_or("no such operation")?;
+            op.transaction = Some(Arc::clone(transaction));
+            let op = op.clone();
+            succeed(&mut payment, &op)?;
+            payment.authorization_expires_at = authorization_expires_at.or(payment.authorization_expires_at);
+        }
+        Event::AttemptDeclined { operation, number, decline_code, reference } => {
+            settle(&mut payment, (*operation, *number), AttemptState::Declined, reference.as_ref())?;
+            if operation_authorizes(*operation) {
+                decline(&mut payment, decline_code);
+            }
+        }
+        Event::AttemptActionRequired { operation, number, reference, redirect_url, expires_at } => {
+            settle(&mut payment, (*operation, *number), AttemptState::ActionRequired, Some(reference))?;
+            if operation_authorizes(*operation) {
+                let redirect_url = redirect_url.clone();
+                payment.status = Status::RequiresAction(NextAction { redirect_url, expires_at: *expires_at });
+            }
+        }
+        Event::AttemptPending { operation, number, reference } => {
+            settle(&mut payment, (*operation, *number), AttemptState::Pending, Some(reference))?;
+            if operation_authorizes(*operation) {
+                payment.status = Status::Processing;
+            }
+        }
+        Event::AttemptUnknown { operation, number, reason, reference } => {
+            settle(&mut payment, (*operation, *number), AttemptState::Unknown, reference.as_ref())?;
+            unresolved_attempt(&mut payment, *operation, *number)?.unknown_reason = Some(Arc::clone(reason));
+            if operation_authorizes(*operation) {
+                payment.status = Status::Processing;
+            }
+        }
+        Event::AttemptNotSent { operation, number, .. } => {
+            close_attempt(&mut payment, *operation, *number, AttemptState::NotSent)?;
+        }
+        Event::AttemptRejected { operation, number, .. } => {
+            close_attempt(&mut payment, *operation, *number, AttemptState::Rejected)?;
+        }
+        Event::AttemptCancelled { operation, number } => {
+            close_attempt(&mut payment, *operation, *number, AttemptState::Cancelled)?;
+        }
+    }
+    Ok(payment)
+}
+
+const fn operation_authorizes(id: OperationId) -> bool {
+    matches!(id, OperationId::Authorize(_))
+}
+
+fn block(payment: &mut Payment) {
+    payment.status = Status::Blocked;
+    payment.failure = Some(Failure { code: "card_declined", decline_code: Some(Arc::from("fraudulent")) });
+}
+
+fn decline(payment: &mut Payment, decline_code: &Arc<str>) {
+    payment.status = match payment.spec.after_decline {
+        DeclinePolicy::Fail => Status::Failed,
+        DeclinePolicy::AwaitMethod => Status::RequiresPaymentMethod,
+    };
+    payment.failure = Some(Failure { code: "card_declined", decline_code: Some(Arc::clone(decline_code)) });
+}
+
+fn check_nothing_charges(payment: &Payment) -> Result<(), &'static str> {
+    if payment.status == Status::Processing && payment.unresolved().next().is_none() {
+        Ok(())
+    } else {
+        Err("it is charged already, or may be")
+    }
+}
+
+fn check_review(payment: &Payment) -> Result<(), &'static str> {
+    if matches!(payment.status, Status::InReview { .. }) { Ok(()) } else { Err("no review is open") }
+}
+
+fn open(payment: &mut Payment, operation: Operation) -> Result<(), &'static str> {
+    if payment.operation(operation.id).is_some() {
+        return Err("the operation exists already");
+    }
+    if payment.operations.len() >= OPERATIONS_MAX {
+        return Err("too many operations");
+    }
+    payment.operations.push(operation);
+    Ok(())
+}
+
+fn plan(payment: &mut Payment, id: OperationId, attempt: Attempt) -> Result<(), &'static str> {
+    if operation_authorizes(id) {
+        let driven = matches!(payment.status, Status::Processing | Status::RequiresConfirmation);
+        if !driven || !payment.may_charge() {
+            return Err("it is charged already, or may be");
+        }
+        payment.status = Status::Processing;
+    }
+    let op = payment.operation_mut(id).ok_or("no such operation")?;
+    if op.attempt.as_ref().is_some_and(|last| !last.state.is_closed_without_charge()) || !op.late.is_empty() {
+        return Err("the last attempt may have charged");
+    }
+    if op.attempts.checked_add(1) != Some(attempt.number) {
+        return Err("attempt numbers have a gap");
+    }
+    op.attempts = attempt.number;
+    op.earlier.extend(op.attempt.replace(attempt));
+    Ok(())
+}
+
+/// Money that moved at a provider outside the plan: it is in suspense, in the direction in which it moved, and the payment stays
+/// as it was.
+fn late(payment: &mut Payment, id: OperationId, charge: LateCharge) -> Result<(), &'static str> {
+    let op = payment.operation_mut(id).ok_or("no such operation")?;
+    if op.has_booked(charge.provider, &charge.transaction) {
+        return Err("the charge is in suspense already");
+    }
+    let minor = charge.amount.minor();
+    let moved = match op.kind {
+        OperationKind::Sale | OperationKind::Capture => minor,
+        OperationKind::Refund => minor.saturating_neg(),
+        OperationKind::Authorize | OperationKind::Void => 0,
+    };
+    op.late.push(charge);
+    payment.late_minor = payment.late_minor.checked_add(moved).ok_or("sum overflows")?;
+    Ok(())
+}
+
+/// No further capture.
+fn release(payment: &mut Payment) {
+    payment.capture_closed = true;
+    payment.status = if payment.captured == MinorSum::ZERO { Status::Voided } else { Status::Succeeded };
+}
+
+fn unresolved_attempt(
+    payment: &mut Payment,
+    operation: OperationId,
+    number: u32,
+) -> Result<&mut Attempt, &'static str> {
+    let op = payment.operation_mut(operation).ok_or("no such operation")?;
+    let attempt = op.attempt.as_mut().ok_or("no such attempt")?;
+    if attempt.number != number {
+        return Err("not the latest attempt");
+    }
+    if !attempt.state.is_unresolved() {
+        return Err("the attempt is resolved already");
+    }
+    Ok(attempt)
+}
+
+fn settle(
+    payment: &mut Payment,
+    (operation, number): (OperationId, u32),
+    state: AttemptState,
+    reference: Option<&ProviderReference>,
+) -> Result<(), &'static str> {
+    let attempt = unresolved_attempt(payment, operation, number)?;
+    attempt.state = state;
+    if let Some(reference) = reference {
+        attempt.reference = Some(Arc::clone(reference));
+    }
+    Ok(())
+}
+
+fn close_attempt(
+    payment: &mut Payment,
+    operation: OperationId,
+    number: u32,
+    state: AttemptState,
+) -> Result<(), &'static str> {
+    settle(payment, (operation, number), state, None)?;
+    if operation_authorizes(operation) {
+        payment.status = Status::RequiresConfirmation;
+    }
+    Ok(())
+}
+
+/// Ends a payment for which no provider holds money.
+fn close(payment: &mut Payment) -> Result<(), &'static str> {
+    if payment.unresolved().next().is_some() || payment.authorized != MinorSum::ZERO {
+        return Err("a provider may hold money for it");
+    }
+    payment.status = Status::Voided;
+    payment.capture_closed = true;
+    Ok(())
+}
+
+fn succeed(payment: &mut Payment, op: &Operation) -> Result<(), &'static str> {
+    let overflow = |_| "sum overflows";
+    match op.kind {
+        OperationKind::Sale => {
+            let fee = payment.fee_of_capture_minor(op.amount);
+            payment.authorized = payment.authorized.checked_add(op.amount).map_err(overflow)?;
+            payment.captured = payment.captured.checked_add(op.amount).map_err(overflow)?;
+            payment.fee_minor = payment.fee_minor.checked_add(fee).ok_or("sum overflows")?;
+            payment.capture_closed = true;
+            payment.failure = None;
+            payment.status = Status::Succeeded;
+        }
+        OperationKind::Authorize => {
+            payment.authorized = payment.authorized.checked_add(op.amount).map_err(overflow)?;
+            payment.failure = None;
+            payment.status = Status::Authorized;
+        }
+        OperationKind::Capture => {
+            let fee = payment.fee_of_capture_minor(op.amount);
+            payment.captured = payment.captured.checked_add(op.amount).map_err(overflow)?;
+            if payment.captured.minor() > payment.authorized.minor() {
+                return Err("captured more than authorized");
+            }
+            payment.fee_minor = payment.fee_minor.checked_add(fee).ok_or("sum overflows")?;
+            if op.is_final || payment.captured == payment.authorized {
+                payment.capture_closed = true;
+                payment.status = Status::Succeeded;
+            }
+        }
+        OperationKind::Void => {
+            let authorize = payment.authorize_id();
+            if let Some(attempt) = payment.operation_mut(authorize).and_then(|op| op.attempt.as_mut())
+                && attempt.state.is_unresolved()
+            {
+                attempt.state = AttemptState::Cancelled;
+            }
+            release(payment);
+        }
+        OperationKind::Refund => {
+            let fee = payment.fee_of_refund_minor(op.amount);
+            payment.refunded = payment.refunded.checked_add(op.amount).map_err(overflow)?;
+            if payment.refunded.minor() > payment.captured.minor() {
+                return Err("refunded more than captured");
+            }
+            payment.fee_minor = payment.fee_minor.checked_sub(fee).ok_or("sum overflows")?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! Operations at a provider and their attempts. At most one attempt of an operation is unresolved or succeeded.
+
+use crate::ids::OperationId;
+use crate::money::Amount;
+use crate::provider::{ProviderId, ProviderKey, ProviderReference};
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+/// What is asked of the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationKind {
+    /// Authorize and capture at once.
+    Sale,
+    /// Reserve only.
+    Authorize,
+    /// Take reserved money.
+    Capture,
+    /// Release reserved money.
+    Void,
+    /// Give taken money back.
+    Refund,
+}
+
+impl OperationKind {
+    /// Stable word for metrics, histories and the sandbox.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sale => "sale",
+            Self::Authorize => "authorize",
+            Self::Capture => "capture",
+            Self::Void => "void",
+            Self::Refund => "refund",
+        }
+    }
+}
+
+/// How far one attempt has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AttemptState {
+    /// Durable, perhaps sent.
+    Open,
+    /// Accepted, the result comes later.
+    Pending,
+    /// Waits for the customer.
+    ActionRequired,
+    /// May have charged: resolved by evidence only, never by a clock.
+    Unknown,
+    /// The provider did it.
+    Succeeded,
+    /// Refused; nothing charged.
+    Declined,
+    /// Never left this process.
+    NotSent,
+    /// Refused before execution as our mistake.
+    Rejected,
+    /// Closed at the provider; it can no longer charge.
+    Cancelled,
+}
+
+impl AttemptState {
+    /// The provider may still act or have acted without our knowing the end of it.
+    pub const fn is_unresolved(self) -> bool {
+        match self {
+            Self::Open | Self::Pending | Self::ActionRequired | Self::Unknown => true,
+            Self::Succeeded | Self::Declined | Self::NotSent | Self::Rejected | Self::Cancelled => false,
+        }
+    }
+
+    /// Proof that it did not charge and will not: another attempt may follow.
+    pub const fn is_closed_without_charge(self) -> bool {
+        match self {
+            Self::Declined | Self::NotSent | Self::Rejected | Self::Cancelled => true,
+            Self::Open | Self::Pending | Self::ActionRequired | Self::Unknown | Self::Succeeded => false,
+        }
+    }
+}
+
+/// One attempt at one provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// 1, 2, ...
+    pub number: u32,
+    /// At whom.
+    pub provider: ProviderId,
+    /// The key every request of this attempt carries.
+    pub key: ProviderKey,
+    /// The provider's object, once known.
+    pub reference: Option<ProviderReference>,
+    /// Until when the request may be repeated; later it is only queried, then cancelled.
+    pub deadline: Timestamp,
+    /// How far it has come.
+    pub state: AttemptState,
+    /// What made it unknown the last time, for operators.
+    pub unknown_reason: Option<Arc<str>>,
+}
+
+/// A success that a provider reported of an attempt which was closed, or which had succeeded with another transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LateCharge {
+    /// Of which attempt.
+    pub number: u32,
+    /// At whom.
+    pub provider: ProviderId,
+    /// How much, by the provider's word.
+    pub amount: Amount,
+    /// The transaction.
+    pub transaction: ProviderReference,
+}
+
+/// Something asked of a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operation {
+    /// Identity.
+    pub id: OperationId,
+    /// What.
+    pub kind: OperationKind,
+    /// How much.
+    pub amount: Amount,
+    /// A capture after which no other follows.
+    pub is_final: bool,
+    /// Why a refund was asked for.
+    pub reason: Option<Arc<str>>,
+    /// When it was asked for.
+    pub opened_at: Timestamp,
+    /// Attempts made.
+    pub attempts: u32,
+    /// The latest attempt.
+    pub attempt: Option<Attempt>,
+    /// Attempts before the latest, each closed by proof; kept because a provider may still say otherwise.
+    pub earlier: Vec<Attempt>,
+    /// Successes that arrived too late to count as this operation's own.
+    pub late: Vec<LateCharge>,
+    /// The provider's id of the transaction, once it succeeded.
+    pub transaction: Option<ProviderReference>,
+}
+
+impl Operation {
+    /// The state of the latest attempt.
+    pub fn state(&self) -> Option<AttemptState> {
+        self.attempt.as_ref().map(|attempt| attempt.state)
+    }
+
+    /// The attempt with this number, however long ago.
+    pub fn attempt_numbered(&self, number: u32) -> Option<&Attempt> {
+        self.earlier.iter().chain(&self.attempt).find(|attempt| attempt.number == number)
+    }
+
+    /// This transaction is in the books already, as the operation's own success or as a late one.
+    pub(super) fn has_booked(&self, provider: ProviderId, transaction: &ProviderReference) -> bool {
+        let own = self.attempt.as_ref().is_some_and(|attempt| {
+            attempt.state == AttemptState::Succeeded && attempt.provider == provider
+        });
+        (own && self.transaction.as_ref() == Some(transaction))
+            || self.late.iter().any(|late| late.provider == provider && late.transaction == *transaction)
+    }
+
+    /// A provider's word is awaited.
+    pub fn is_unresolved(&self) -> bool {
+        self.state().is_some_and(AttemptState::is_unresolved)
+    }
+
+    /// Opened, and neither succeeded nor given up: its amount is reserved against double use.
+    pub fn is_open(&self) -> bool {
+        self.state().is_none_or(AttemptState::is_unresolved)
+    }
+}

@@ -1,0 +1,23 @@
+//! What the core asks of the world. Traits only: declaring them performs nothing. At most five methods each, none with a default.
+
+mod clock;
+mod journal;
+mod keys;
+mod ops;
+mod provider;
+mod snapshot;
+mod views;
+
+pub use clock::{Clock, Entropy, ProviderKeys};
+pub use journal::{AppendError, Batch, Head, Journal, ReadError};
+pub use keys::{KeyIndex, KeyRecord};
+pub use ops::{OpsView, TreeNode};
+pub use provider::{AttemptRequest, ParentCharge, Provider};
+pub use snapshot::{ShardSnapshot, Snapshots};
+pub use views::{Follower, PaymentRow, PaymentView, PaymentsQuery, ViewError, Views};
+
+use std::future::Future;
+use std::pin::Pin;
+
+/// A future of a port whose implementation is chosen at run time.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

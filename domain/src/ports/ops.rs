@@ -1,0 +1,41 @@
+//! What operators see of the running platform.
+
+use super::BoxFuture;
+use std::fmt;
+
+/// An actor or a group of actors in the supervision tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TreeNode {
+    /// What it is.
+    pub kind: &'static str,
+    /// Which of its kind.
+    pub key: String,
+    /// Messages waiting.
+    pub mailbox_depth: usize,
+    /// How many may wait before new work is refused.
+    pub mailbox_soft_cap: usize,
+    /// How many may wait before follow-ups are refused.
+    pub mailbox_hard_cap: usize,
+    /// Restarts since the process started.
+    pub restarts: u64,
+    /// Failures left in the present window before it is set aside (or the process ends); `None` where a failure ends the process.
+    pub restart_budget_left: Option<u32>,
+    /// Milliseconds since it was started.
+    pub age_ms: u64,
+    /// Children alive, also those not listed.
+    pub children_live: usize,
+    /// Children, as many as are shown.
+    pub children: Vec<TreeNode>,
+}
+
+/// Port of the ops view.
+pub trait OpsView: Send + Sync + fmt::Debug {
+    /// The live supervision tree; at most `payments_max` payments per guardian are listed.
+    fn tree(&self, payments_max: usize) -> BoxFuture<'_, TreeNode>;
+
+    /// All metrics in the Prometheus text format.
+    fn metrics(&self) -> String;
+
+    /// Why the platform does not take payments now, or `None` when it does.
+    fn not_ready(&self) -> Option<&'static str>;
+}

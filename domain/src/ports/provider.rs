@@ -1,0 +1,65 @@
+//! Payment providers.
+
+use super::BoxFuture;
+use crate::ids::{OperationId, PaymentId};
+use crate::method::PaymentMethod;
+use crate::money::{Amount, Currency};
+use crate::payment::OperationKind;
+use crate::provider::{Capabilities, Outcome, ProviderKey, ProviderReference};
+use std::fmt;
+use std::sync::Arc;
+
+/// The charge that a capture, void or refund is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParentCharge {
+    /// The provider's object that holds the authorization.
+    pub reference: ProviderReference,
+}
+
+/// Everything that a provider needs to know of an attempt. The same attempt always gives the same request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRequest {
+    /// Of which payment.
+    pub payment: PaymentId,
+    /// Of which operation.
+    pub operation: OperationId,
+    /// What is asked.
+    pub kind: OperationKind,
+    /// How much.
+    pub amount: Amount,
+    /// Of what.
+    pub currency: Currency,
+    /// From what.
+    pub method: PaymentMethod,
+    /// The key that every request of this attempt carries.
+    pub key: ProviderKey,
+    /// The provider's object, once known.
+    pub reference: Option<ProviderReference>,
+    /// The charge that a capture, void or refund is about.
+    pub parent: Option<ParentCharge>,
+    /// A capture after which no other follows.
+    pub is_final: bool,
+    /// Where the customer returns after a challenge.
+    pub return_url: Option<Arc<str>>,
+}
+
+/// Port of a provider. Implementations never decide whether to repeat: they say what came back, and `Unknown` when in doubt.
+pub trait Provider: Send + Sync + fmt::Debug {
+    /// What it can do.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Makes the object that a later [`Provider::execute`] confirms; must not be able to charge. `Ok` is its reference.
+    fn prepare<'a>(
+        &'a self,
+        request: &'a AttemptRequest,
+    ) -> BoxFuture<'a, Result<ProviderReference, Outcome>>;
+
+    /// Does it. Repeating it with the same request does it at most once.
+    fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome>;
+
+    /// Asks what became of it, without doing it.
+    fn query<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome>;
+
+    /// Closes an attempt so that it can no longer charge; `Cancelled` is the proof.
+    fn cancel<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome>;
+}

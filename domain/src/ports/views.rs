@@ -1,0 +1,63 @@
+//! Read models behind the journal: rebuildable, lagging by a bounded amount, merged with the tail by the reader.
+
+use super::BoxFuture;
+use super::journal::ReadError;
+use crate::ids::{MerchantId, PaymentId, Seq};
+use crate::payment::Payment;
+use std::fmt;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// A payment's latest state and the commit that made it.
+#[derive(Clone, Debug)]
+pub struct PaymentRow {
+    /// The payment's last commit.
+    pub seq: Seq,
+    /// Its state after that commit.
+    pub payment: Arc<Payment>,
+}
+
+/// A payment as a view has it.
+pub type PaymentView = PaymentRow;
+
+/// Which payments of one merchant, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentsQuery {
+    /// Whose.
+    pub merchant: MerchantId,
+    /// Live or test mode.
+    pub livemode: bool,
+    /// Only payments older than this one.
+    pub starting_after: Option<PaymentId>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Why a view cannot answer.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ViewError {
+    /// Too many reads wait already.
+    #[error("too many reads are waiting")]
+    Busy,
+    /// The store failed.
+    #[error("the view's store failed: {0}")]
+    Store(String),
+}
+
+/// What follows the journal.
+pub trait Follower: Send + Sync + fmt::Debug {
+    /// Brings the view up to `up_to`; `rows` are the latest states of all payments touched since the last call.
+    fn apply(&self, rows: Vec<PaymentRow>, up_to: Seq) -> BoxFuture<'_, Result<(), ViewError>>;
+
+    /// The last commit that the view has.
+    fn watermark(&self) -> Result<Seq, ReadError>;
+}
+
+/// Port of the payments view.
+pub trait Views: Follower {
+    /// One payment.
+    fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>>;
+
+    /// Payments of a merchant.
+    fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>>;
+}

@@ -1,0 +1,41 @@
+//! What risk thinks of a payment: rules over features give a score, bands turn the score into an action. Scores are basis
+//! points (0 to 10,000), so events store and replay them exactly. Models come behind the same [`Assessment`].
+
+mod rules;
+
+pub use rules::{Features, Profile, RuleWeights, assess};
+
+use std::sync::Arc;
+
+/// What to do with the payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Charge it.
+    Allow,
+    /// Let a person decide.
+    Review,
+    /// Deny it before any provider is called.
+    Block,
+}
+
+impl Action {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Review => "review",
+            Self::Block => "block",
+        }
+    }
+}
+
+/// The outcome of the risk stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assessment {
+    /// 0 (no sign of fraud) to 10,000.
+    pub score_bps: u32,
+    /// What follows.
+    pub action: Action,
+    /// Stable names of the rules that raised the score.
+    pub reasons: Vec<Arc<str>>,
+}

@@ -1,0 +1,13 @@
+//! The supervision tree: who starts whom, in which order, how often a failed actor comes back, and how everything drains.
+//!
+//! # Layout
+//! * [`platform`] starts the tree, recovers, drains; [`recovery`] reads the journal back
+//! * [`root`] supervises the singletons; [`payment_guardian`] supervises payments
+//! * [`restart`] restart intensity and backoff; [`ops`] what operators see
+
+pub mod ops;
+pub mod payment_guardian;
+pub mod platform;
+pub mod recovery;
+pub mod restart;
+pub mod root;

@@ -1,0 +1,154 @@
+//! What operators see: the live tree, metrics, readiness.
+
+use crate::root::{RootMail, Seat, SeatReport};
+use florin_actors::context::Context;
+use florin_actors::guardian::{GuardianMail, LivePayment};
+use florin_actors::kind::Kind;
+use florin_actors::mailbox::Gate;
+use florin_domain::ports::{BoxFuture, OpsView, TreeNode};
+use ractor::ActorRef;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::oneshot;
+
+/// The ops view of a running platform.
+pub struct Ops {
+    context: Arc<Context>,
+    root: ActorRef<RootMail>,
+    render: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+impl fmt::Debug for Ops {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ops").finish_non_exhaustive()
+    }
+}
+
+impl Ops {
+    pub(crate) fn new(
+        context: Arc<Context>,
+        root: ActorRef<RootMail>,
+        render: Box<dyn Fn() -> String + Send + Sync>,
+    ) -> Self {
+        Self { context, root, render }
+    }
+
+    fn gate(&self, seat: Seat) -> Arc<Gate> {
+        let context = &self.context;
+        let gate = match seat.kind {
+            Kind::JournalWriter => context.writer.gate(),
+            Kind::AccountShard => context.account_shard.gate(),
+            Kind::Projection => context.projection.gate(),
+            Kind::Provider => context.providers[seat.index].mailbox.gate(),
+            Kind::Risk => context.risk[seat.index].gate(),
+            Kind::Resolution => context.resolution.gate(),
+            Kind::PaymentGuardian => context.guardians[seat.index].gate(),
+            Kind::Idempotency | Kind::Payment => context.idempotency.gate(),
+        };
+        Arc::clone(gate)
+    }
+
+    fn key(&self, seat: Seat) -> String {
+        match seat.kind {
+            Kind::Provider => self.context.providers[seat.index].id.to_string(),
+            Kind::JournalWriter
+            | Kind::AccountShard
+            | Kind::Projection
+            | Kind::Risk
+            | Kind::Resolution
+            | Kind::PaymentGuardian
+            | Kind::Payment
+            | Kind::Idempotency => seat.index.to_string(),
+        }
+    }
+
+    async fn node(&self, report: SeatReport, payments_max: usize) -> TreeNode {
+        let seat = report.seat;
+        let gate = self.gate(seat);
+        let children = if seat.kind == Kind::PaymentGuardian {
+            self.payments(seat.index, payments_max).await
+        } else {
+            Vec::new()
+        };
+        TreeNode {
+            kind: seat.kind.as_str(),
+            key: self.key(seat),
+            mailbox_depth: gate.depth(),
+            mailbox_soft_cap: gate.caps().soft,
+            mailbox_hard_cap: gate.caps().hard,
+            restarts: report.restarts,
+            restart_budget_left: report.budget_left,
+            age_ms: report.age_ms,
+            children_live: children.len(),
+            children,
+        }
+    }
+
+    async fn payments(&self, guardian: usize, limit: usize) -> Vec<TreeNode> {
+        let (reply, waits) = oneshot::channel();
+        self.context.guardians[guardian].step(GuardianMail::Live { limit, reply });
+        let live = waits.await.unwrap_or_default();
+        let caps = self.context.options.payment_caps;
+        let restarts_max = self.context.options.payment_restarts.restarts_max;
+        let node = |payment: LivePayment| TreeNode {
+            kind: if payment.quarantined { "payment_set_aside" } else { Kind::Payment.as_str() },
+            key: payment.payment.to_string(),
+            mailbox_depth: payment.depth,
+            mailbox_soft_cap: caps.soft,
+            mailbox_hard_cap: caps.hard,
+            restarts: u64::from(payment.failures),
+            restart_budget_left: Some(restarts_max.saturating_sub(payment.failures)),
+            age_ms: payment.age_ms,
+            children_live: 0,
+            children: Vec::new(),
+        };
+        live.into_iter().map(node).collect()
+    }
+}
+
+impl OpsView for Ops {
+    fn tree(&self, payments_max: usize) -> BoxFuture<'_, TreeNode> {
+        Box::pin(async move {
+            let (reply, waits) = oneshot::channel();
+            drop(self.root.send_message(RootMail::Inspect(reply)));
+            let reports = waits.await.unwrap_or_default();
+            let mut children = Vec::with_capacity(reports.len());
+            for report in reports {
+                children.push(self.node(report, payments_max).await);
+            }
+            let payments = self.context.figures.kind(Kind::Payment).live.load(Ordering::Relaxed);
+            TreeNode {
+                kind: "root",
+                key: "florin".to_owned(),
+                mailbox_depth: self.context.admission.in_flight(),
+                mailbox_soft_cap: self.context.admission.caps().in_flight_max,
+                mailbox_hard_cap: self.context.admission.caps().in_flight_max,
+                restarts: self.context.figures.kinds().iter().map(|k| k.restarts.load(Ordering::Relaxed)).sum(),
+                restart_budget_left: None,
+                age_ms: children.iter().map(|child| child.age_ms).max().unwrap_or(0),
+                children_live: children.len() + usize::try_from(payments).unwrap_or(0),
+                children,
+            }
+        })
+    }
+
+    fn metrics(&self) -> String {
+        for stats in self.context.figures.kinds() {
+            stats.publish();
+        }
+        #[expect(clippy::cast_precision_loss, reason = "gauges")]
+        {
+            metrics::gauge!("florin_in_flight").set(self.context.admission.in_flight() as f64);
+            metrics::gauge!("florin_index_lag_commits", "index" => "views").set(self.context.lag.views() as f64);
+            metrics::gauge!("florin_index_lag_commits", "index" => "keys")
+                .set(self.context.ports.keys.lag() as f64);
+        }
+        (self.render)()
+    }
+
+    fn not_ready(&self) -> Option<&'static str> {
+        let admission = &self.context.admission;
+        if admission.is_draining() { Some("draining") } else { None }
+    }
+}

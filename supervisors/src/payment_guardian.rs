@@ -1,0 +1,310 @@
+//! A payment guardian: starts payments on demand, one incarnation per payment at a time, brings a failed one back with growing
+//! waits, and sets a poisoned one aside without touching its siblings. It never dies of a child's death.
+
+use crate::restart::{RestartLog, Verdict};
+use florin_actors::context::{Context, Step};
+use florin_actors::guardian::{GuardianMail, LivePayment};
+use florin_actors::idempotency::{IdempotencyMail, Reply};
+use florin_actors::kind::Kind;
+use florin_actors::mailbox::{Class, Envelope, Mailbox};
+use florin_actors::reply::tell;
+use florin_actors::payment::{Begin, PaymentActor, PaymentArguments, PaymentMail};
+use florin_domain::idempotency::{Fingerprint, KeyDigest};
+use florin_domain::ids::PaymentId;
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+#[derive(Debug)]
+struct Child {
+    mailbox: Mailbox<PaymentMail>,
+    actor: ActorId,
+    key: Option<(KeyDigest, Fingerprint)>,
+    born: Instant,
+    /// Failed; comes back after its wait.
+    down: bool,
+    /// Mail that came while it was leaving memory or down; bounded by the senders' gates.
+    waiting: Vec<PaymentMail>,
+}
+
+/// The guardian's state.
+#[derive(Debug)]
+pub struct GuardianState {
+    context: Arc<Context>,
+    index: usize,
+    children: HashMap<PaymentId, Child>,
+    actors: HashMap<ActorId, PaymentId>,
+    failures: HashMap<PaymentId, RestartLog>,
+    set_aside: HashMap<PaymentId, Instant>,
+}
+
+/// A guardian of payments.
+#[derive(Clone, Copy, Debug)]
+pub struct PaymentGuardian;
+
+/// Failure logs and payments set aside that one guardian remembers.
+const REMEMBERED_MAX: usize = 4096;
+
+impl Actor for PaymentGuardian {
+    type Msg = Envelope<GuardianMail>;
+    type State = GuardianState;
+    type Arguments = (Arc<Context>, usize);
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        (context, index): Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        Ok(GuardianState {
+            context,
+            index,
+            children: HashMap::new(),
+            actors: HashMap::new(),
+            failures: HashMap::new(),
+            set_aside: HashMap::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        envelope: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (mail, _slot) = envelope.open();
+        match mail {
+            GuardianMail::Start(begin) => {
+                state.context.ports.probe.reached(Step::GuardianStarting);
+                state.start(&myself, begin).await;
+            }
+            GuardianMail::KeyAsked { payment, key } => {
+                state.context.ports.probe.reached(Step::GuardianForwarding);
+                if state.is_set_aside(payment) {
+                    state.tell_key(key, payment);
+                } else {
+                    state.forward(&myself, payment, PaymentMail::KeyAsked(key)).await;
+                }
+            }
+            GuardianMail::Resume(payment) => {
+                state.context.ports.probe.reached(Step::GuardianForwarding);
+                if !state.is_set_aside(payment) {
+                    state.forward(&myself, payment, PaymentMail::Resume).await;
+                }
+            }
+            GuardianMail::Respawn(payment) => state.respawn(&myself, payment).await,
+            GuardianMail::Live { limit, reply } => tell(reply, state.live(limit)),
+            GuardianMail::LiveKeys { index } => {
+                let key = |(payment, child): (&PaymentId, &Child)| child.key.map(|(key, print)| (key, print, *payment));
+                let keys = state.children.iter().filter_map(key).collect();
+                state.context.idempotency.step(IdempotencyMail::LiveKeys { index, keys });
+            }
+            GuardianMail::Kill { payment, reply } => {
+                let actor = state.children.get(&payment).and_then(|child| child.mailbox.actor());
+                if let Some(actor) = &actor {
+                    actor.kill();
+                }
+                tell(reply, actor.is_some());
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        event: SupervisionEvent,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
+            SupervisionEvent::ActorTerminated(cell, last, reason) => {
+                // The last state is not needed; dropping it here frees it at once.
+                drop(last);
+                let killed = reason.as_deref() == Some("killed");
+                state.ended(&myself, cell.get_id(), killed.then_some("killed")).await;
+            }
+            SupervisionEvent::ActorFailed(cell, error) => {
+                state.ended(&myself, cell.get_id(), Some(&error.to_string())).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl GuardianState {
+    async fn start(&mut self, myself: &ActorRef<Envelope<GuardianMail>>, begin: Box<Begin>) {
+        let spec = &begin.spec;
+        let key = Some((spec.key_digest, spec.fingerprint));
+        let payment = spec.id;
+        self.spawn(myself, payment, key, PaymentMail::Begin(begin)).await;
+    }
+
+    async fn spawn(
+        &mut self,
+        myself: &ActorRef<Envelope<GuardianMail>>,
+        payment: PaymentId,
+        key: Option<(KeyDigest, Fingerprint)>,
+        first: PaymentMail,
+    ) {
+        let stats = Arc::clone(self.context.figures.kind(Kind::Payment));
+        let mailbox = Mailbox::new(self.context.options.payment_caps, stats);
+        let born = Instant::now();
+        let child = Child { mailbox, actor: myself.get_id(), key, born, down: true, waiting: vec![first] };
+        self.children.insert(payment, child);
+        self.bring_up(myself, payment, key.map(|(key, _)| key)).await;
+    }
+
+    /// Starts an incarnation of a child that is down, and hands it its mail.
+    async fn bring_up(
+        &mut self,
+        myself: &ActorRef<Envelope<GuardianMail>>,
+        payment: PaymentId,
+        key: Option<KeyDigest>,
+    ) {
+        let Some(child) = self.children.get_mut(&payment) else { return };
+        let mailbox = child.mailbox.clone();
+        let arguments =
+            PaymentArguments { context: Arc::clone(&self.context), id: payment, mailbox: mailbox.clone(), key };
+        match Actor::spawn_linked(None, PaymentActor, arguments, myself.get_cell()).await {
+            Ok((actor, _)) => {
+                child.actor = actor.get_id();
+                child.down = false;
+                self.actors.insert(actor.get_id(), payment);
+                for mail in std::mem::take(&mut child.waiting) {
+                    mailbox.step(mail);
+                }
+            }
+            Err(error) => {
+                tracing::error!(%payment, %error, "a payment could not be started");
+                let child = self.children.remove(&payment);
+                if let Some((key, _)) = child.and_then(|child| child.key) {
+                    self.tell_key(key, payment);
+                }
+            }
+        }
+    }
+
+    async fn forward(
+        &mut self,
+        myself: &ActorRef<Envelope<GuardianMail>>,
+        payment: PaymentId,
+        mail: PaymentMail,
+    ) {
+        let Some(child) = self.children.get_mut(&payment) else {
+            // Only a key that was started here is listed to a restarted key owner; others are in the index.
+            return self.spawn(myself, payment, None, mail).await;
+        };
+        if child.down {
+            child.waiting.push(mail);
+        } else if let Err(returned) = child.mailbox.send(Class::Internal, mail) {
+            // It is leaving memory: its mail waits until it has left.
+            child.waiting.push(returned.message);
+        }
+    }
+
+    async fn ended(
+        &mut self,
+        myself: &ActorRef<Envelope<GuardianMail>>,
+        actor: ActorId,
+        failure: Option<&str>,
+    ) {
+        let Some(payment) = self.actors.remove(&actor) else { return };
+        let Some(child) = self.children.get_mut(&payment) else { return };
+        let Some(why) = failure else {
+            if child.waiting.is_empty() {
+                self.children.remove(&payment);
+            } else {
+                child.down = true;
+                self.bring_up(myself, payment, None).await;
+            }
+            return;
+        };
+        tracing::warn!(%payment, why, "a payment's actor failed");
+        self.context.figures.kind(Kind::Payment).count_restart();
+        child.down = true;
+        let (policy, now) = (self.context.options.payment_restarts, Instant::now());
+        if self.failures.len() >= REMEMBERED_MAX {
+            self.failures.retain(|_, log| log.count(&policy, now) > 0);
+        }
+        let log = self.failures.entry(payment).or_default();
+        match log.failed(&policy, now, self.context.ports.entropy.next_u64()) {
+            Verdict::RestartAfter(wait) => {
+                let mailbox = self.context.guardians[self.index].clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
+                    mailbox.step(GuardianMail::Respawn(payment));
+                });
+            }
+            Verdict::GiveUp => self.put_aside(payment, now),
+        }
+    }
+
+    async fn respawn(&mut self, myself: &ActorRef<Envelope<GuardianMail>>, payment: PaymentId) {
+        let Some(child) = self.children.get_mut(&payment) else { return };
+        if !child.down {
+            return;
+        }
+        // What the failed incarnation had begun is read from the journal; the request itself is not repeated from memory.
+        child.waiting.retain(|mail| !matches!(mail, PaymentMail::Begin(_)));
+        child.waiting.insert(0, PaymentMail::Resume);
+        let key = child.key.map(|(key, _)| key);
+        self.bring_up(myself, payment, key).await;
+    }
+
+    fn put_aside(&mut self, payment: PaymentId, now: Instant) {
+        tracing::error!(%payment, "a payment failed too often and is set aside");
+        metrics::counter!("florin_alerts_total", "alert" => "payment_set_aside").increment(1);
+        let window = self.context.options.payment_restarts.window;
+        if self.set_aside.len() >= REMEMBERED_MAX {
+            self.set_aside.retain(|_, since| now.duration_since(*since) < window);
+        }
+        self.set_aside.insert(payment, now);
+        if let Some((key, _)) = self.children.remove(&payment).and_then(|child| child.key) {
+            self.tell_key(key, payment);
+        }
+    }
+
+    /// A payment set aside gets another chance after the window.
+    fn is_set_aside(&mut self, payment: PaymentId) -> bool {
+        let window = self.context.options.payment_restarts.window;
+        let Some(since) = self.set_aside.get(&payment) else { return false };
+        if since.elapsed() < window {
+            return true;
+        }
+        self.set_aside.remove(&payment);
+        false
+    }
+
+    /// Whoever waits is shown what is durable of the payment, or told that nothing is.
+    fn tell_key(&self, key: KeyDigest, payment: PaymentId) {
+        self.context.idempotency.step(IdempotencyMail::Answered { key, reply: Reply::OutOfTime(payment) });
+    }
+
+    fn live(&mut self, limit: usize) -> Vec<LivePayment> {
+        let policy = self.context.options.payment_restarts;
+        let now = Instant::now();
+        let mut live = Vec::new();
+        for (payment, child) in self.children.iter().take(limit) {
+            live.push(LivePayment {
+                payment: *payment,
+                key: child.key,
+                depth: child.mailbox.gate().depth(),
+                failures: self.failures.get_mut(payment).map_or(0, |log| log.count(&policy, now)),
+                quarantined: false,
+                age_ms: u64::try_from(child.born.elapsed().as_millis()).unwrap_or(u64::MAX),
+            });
+        }
+        for (payment, since) in self.set_aside.iter().take(limit) {
+            live.push(LivePayment {
+                payment: *payment,
+                key: None,
+                depth: 0,
+                failures: policy.restarts_max,
+                quarantined: true,
+                age_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
+            });
+        }
+        live
+    }
+}

@@ -1,0 +1,270 @@
+//! The root supervisor: starts the singletons, brings failed ones back, and ends the process when one fails that must not be
+//! restarted, or too often.
+
+use crate::payment_guardian::PaymentGuardian;
+use crate::restart::{RestartLog, Verdict};
+use florin_actors::reply::tell;
+use florin_actors::account_shard::{AccountShard, ShardStart};
+use florin_actors::context::Context;
+use florin_actors::idempotency::{IdempotencyMail, IdempotencyOwner};
+use florin_actors::journal_writer::JournalWriter;
+use florin_actors::kind::Kind;
+use florin_actors::mailbox::{Caps, Mailbox};
+use florin_actors::projection::Projection;
+use florin_actors::provider::ProviderActor;
+use florin_actors::resolution::ResolutionSchedule;
+use florin_actors::risk::RiskShard;
+use florin_domain::ids::Seq;
+use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+/// A singleton's place in the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seat {
+    /// What it is.
+    pub kind: Kind,
+    /// Which of its kind.
+    pub index: usize,
+}
+
+/// A singleton as operators see it.
+#[derive(Clone, Debug)]
+pub struct SeatReport {
+    /// Where.
+    pub seat: Seat,
+    /// Restarts since the process started.
+    pub restarts: u64,
+    /// Failures left in the window.
+    pub budget_left: Option<u32>,
+    /// Milliseconds since it was (re)started.
+    pub age_ms: u64,
+}
+
+/// What the root is told. Only the platform and the root itself write to it, a few messages per restart.
+#[derive(Debug)]
+pub enum RootMail {
+    /// Bring a singleton back.
+    Respawn(Seat),
+    /// Who is there?
+    Inspect(oneshot::Sender<Vec<SeatReport>>),
+    /// From now on, ends are expected.
+    Draining,
+}
+
+/// What the root starts with.
+#[derive(Debug)]
+pub struct RootArguments {
+    /// What all actors share.
+    pub context: Arc<Context>,
+    /// What recovery found.
+    pub start: ShardStart,
+}
+
+#[derive(Debug)]
+struct Child {
+    log: RestartLog,
+    restarts: u64,
+    born: Instant,
+}
+
+/// The root's state.
+#[derive(Debug)]
+pub struct RootState {
+    context: Arc<Context>,
+    children: BTreeMap<Seat, Child>,
+    actors: HashMap<ActorId, Seat>,
+    head: Seq,
+    start: Option<ShardStart>,
+    draining: bool,
+}
+
+/// The root supervisor.
+#[derive(Clone, Copy, Debug)]
+pub struct Root;
+
+/// All singletons in start order; the drain goes the other way.
+#[must_use]
+pub fn seats(context: &Context) -> Vec<Seat> {
+    let count = |kind| match kind {
+        Kind::JournalWriter | Kind::AccountShard | Kind::Projection | Kind::Resolution | Kind::Idempotency => 1,
+        Kind::Provider => context.providers.len(),
+        Kind::Risk => context.risk.len(),
+        Kind::PaymentGuardian => context.guardians.len(),
+        Kind::Payment => 0,
+    };
+    Kind::ALL.into_iter().flat_map(|kind| (0..count(kind)).map(move |index| Seat { kind, index })).collect()
+}
+
+impl Actor for Root {
+    type Msg = RootMail;
+    type State = RootState;
+    type Arguments = RootArguments;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        arguments: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let RootArguments { context, start } = arguments;
+        let head = start.head;
+        let mut state = RootState {
+            context,
+            children: BTreeMap::new(),
+            actors: HashMap::new(),
+            head,
+            start: Some(start),
+            draining: false,
+        };
+        for seat in seats(&state.context) {
+            state.spawn(&myself.get_cell(), seat).await?;
+        }
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        mail: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        match mail {
+            RootMail::Respawn(seat) => {
+                if let Err(error) = state.spawn(&myself.get_cell(), seat).await {
+                    state.failed(&myself, seat, &error.to_string());
+                } else if seat.kind == Kind::PaymentGuardian {
+                    // Its payments died with it: whoever waits for them asks again, and open attempts are taken up.
+                    state.context.idempotency.step(IdempotencyMail::GuardianRestarted(seat.index));
+                    state.adopt_open_payments(seat.index);
+                }
+            }
+            RootMail::Inspect(reply) => tell(reply, state.reports()),
+            RootMail::Draining => state.draining = true,
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        event: SupervisionEvent,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (cell, why) = match event {
+            SupervisionEvent::ActorFailed(cell, error) => (cell, error.to_string()),
+            SupervisionEvent::ActorTerminated(cell, _, reason) => {
+                (cell, reason.unwrap_or_else(|| "stopped".to_owned()))
+            }
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
+        };
+        if let Some(seat) = state.actors.remove(&cell.get_id())
+            && !state.draining
+        {
+            state.failed(&myself, seat, &why);
+        }
+        Ok(())
+    }
+}
+
+impl RootState {
+    async fn spawn(&mut self, root: &ActorCell, seat: Seat) -> Result<(), ActorProcessingErr> {
+        let context = Arc::clone(&self.context);
+        let (root, index) = (root.clone(), seat.index);
+        macro_rules! start {
+            ($actor:expr, $arguments:expr, $mailbox:expr) => {{
+                let (actor, _) = Actor::spawn_linked(None, $actor, $arguments, root).await?;
+                let id = actor.get_id();
+                $mailbox.attach(actor);
+                id
+            }};
+        }
+        let id = match seat.kind {
+            Kind::JournalWriter => start!(JournalWriter, (Arc::clone(&context), self.head), context.writer),
+            Kind::AccountShard => {
+                let start = self.start.take().ok_or("an account shard is never restarted")?;
+                start!(AccountShard, (Arc::clone(&context), start), context.account_shard)
+            }
+            Kind::Projection => start!(Projection, Arc::clone(&context), context.projection),
+            Kind::Provider => {
+                let provider = &context.providers[index];
+                start!(ProviderActor, (Arc::clone(&context), provider.id), provider.mailbox)
+            }
+            Kind::Risk => start!(RiskShard, Arc::clone(&context), context.risk[index]),
+            Kind::Resolution => start!(ResolutionSchedule, Arc::clone(&context), context.resolution),
+            Kind::PaymentGuardian => {
+                start!(PaymentGuardian, (Arc::clone(&context), index), context.guardians[index])
+            }
+            Kind::Idempotency => start!(IdempotencyOwner, Arc::clone(&context), context.idempotency),
+            Kind::Payment => return Err("payments are started by their guardians".into()),
+        };
+        self.context.figures.kind(seat.kind).live.fetch_add(1, Ordering::Relaxed);
+        self.actors.insert(id, seat);
+        let now = Instant::now();
+        let fresh = || Child { log: RestartLog::default(), restarts: 0, born: now };
+        self.children.entry(seat).or_insert_with(fresh).born = now;
+        Ok(())
+    }
+
+    fn failed(&mut self, myself: &ActorRef<RootMail>, seat: Seat, why: &str) {
+        let stats = self.context.figures.kind(seat.kind);
+        stats.live.fetch_sub(1, Ordering::Relaxed);
+        let name = format!("{}-{}", seat.kind.as_str(), seat.index);
+        if !seat.kind.is_restartable() {
+            return self.context.ports.fatal.fail(&format!("{name} failed: {why}"));
+        }
+        stats.count_restart();
+        let policy = self.context.options.singleton_restarts;
+        let Some(child) = self.children.get_mut(&seat) else { return };
+        child.restarts += 1;
+        match child.log.failed(&policy, Instant::now(), self.context.ports.entropy.next_u64()) {
+            Verdict::GiveUp => self.context.ports.fatal.fail(&format!("{name} failed too often: {why}")),
+            Verdict::RestartAfter(wait) => {
+                tracing::warn!(actor = name, why, ?wait, "an actor failed and is restarted");
+                let root = myself.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
+                    drop(root.send_message(RootMail::Respawn(seat)));
+                });
+            }
+        }
+    }
+
+    fn adopt_open_payments(&self, guardian: usize) {
+        let context = Arc::clone(&self.context);
+        tokio::spawn(async move {
+            let (reply, waits) = oneshot::channel();
+            context.account_shard.step(florin_actors::account_shard::ShardMail::OpenPayments(reply));
+            let Ok(mut open) = waits.await else { return };
+            open.retain(|payment| context.guardian_index(*payment) == guardian);
+            context.resolution.step(florin_actors::resolution::ResolutionMail::Adopt(open));
+        });
+    }
+
+    fn reports(&mut self) -> Vec<SeatReport> {
+        let policy = self.context.options.singleton_restarts;
+        let now = Instant::now();
+        let report = |(seat, child): (&Seat, &mut Child)| SeatReport {
+            seat: *seat,
+            restarts: child.restarts,
+            budget_left: seat
+                .kind
+                .is_restartable()
+                .then(|| policy.restarts_max.saturating_sub(child.log.count(&policy, now))),
+            age_ms: u64::try_from(child.born.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        self.children.iter_mut().map(report).collect()
+    }
+}
+
+/// The mailbox of a singleton: its caps cover every message that admitted operations may leave in it.
+pub(crate) fn singleton_mailbox<M: Send + 'static>(
+    context: (&florin_actors::options::Options, &florin_actors::context::Figures),
+    kind: Kind,
+) -> Mailbox<M> {
+    let (options, figures) = context;
+    let hard = options.internal_capacity();
+    Mailbox::new(Caps { soft: hard, hard }, Arc::clone(figures.kind(kind)))
+}

@@ -1,0 +1,76 @@
+//! The project's own commands, run as `cargo xtask <command>`: the test gate and the tidy rules.
+//!
+//! Everything that guards a change lives here, in the language of the project, so that a laptop and the
+//! build machine run the same thing.
+
+mod counts;
+mod gate;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  test      the whole gate: format, clippy, tests, doc tests, docs, tidy; stops at the first failure
+  tidy      the rules no compiler checks: arrows between crates, fences around dependencies, source rules
+  nightly   the same gate as `test` with PROPTEST_CASES=20000, so every property sees far more cases
+  help      this text
+";
+
+/// Cases per property in the nightly gate; the everyday number is each test's own.
+const NIGHTLY_PROPTEST_CASES: u32 = 20_000;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &[String]) -> Result<()> {
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        ["test"] => gate::run(&workspace_root()?, None),
+        ["nightly"] => gate::run(&workspace_root()?, Some(NIGHTLY_PROPTEST_CASES)),
+        ["tidy"] => tidy::run(&workspace_root()?),
+        _ => bail!("unknown command `{}`\n\n{HELP}", words.join(" ")),
+    }
+}
+
+/// The checkout this command was started in: the nearest folder upwards that holds `xtask/Cargo.toml`.
+fn workspace_root() -> Result<PathBuf> {
+    let here = std::env::current_dir().context("the current folder cannot be read")?;
+    here.ancestors()
+        .find(|folder| folder.join("xtask/Cargo.toml").is_file())
+        .map(PathBuf::from)
+        .context("run this inside the checkout: no folder upwards holds xtask/Cargo.toml")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_command_is_refused_with_the_help_text() {
+        let error = run(&["tset".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("`tset`") && error.contains("nightly"), "{error}");
+    }
+
+    #[test]
+    fn the_workspace_root_is_found_from_inside_a_crate() {
+        let root = workspace_root().unwrap();
+        assert!(root.join("Cargo.toml").is_file());
+    }
+}
