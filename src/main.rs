@@ -1,1 +1,123 @@
-fn main() {}
+//! Florin's binary: parses the command line, builds the runtime, and hands over to one file per command.
+
+mod bench;
+mod control;
+mod dev;
+mod edge;
+mod merchant;
+mod node;
+mod sandbox;
+mod serve;
+mod views;
+
+use clap::{Parser, Subcommand};
+use florin_config::{Mode, Settings};
+use std::path::PathBuf;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[derive(Parser)]
+#[command(name = "florin", version, about = "A self-hosted payment platform in one binary")]
+struct Cli {
+    /// Configuration file; FLORIN_* environment variables override it
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything in one process, with simulated providers and published test keys
+    Dev,
+    /// A node for real work
+    Serve,
+    /// The simulated providers alone
+    Sandbox,
+    /// Measure this machine
+    Bench(bench::BenchArguments),
+    /// The read models behind the journal
+    #[command(subcommand)]
+    Views(ViewsCommand),
+    /// Merchants
+    #[command(subcommand)]
+    Merchant(MerchantCommand),
+    /// API keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// The configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+enum ViewsCommand {
+    /// Throw the views away and read them back from the journal (while the node is stopped)
+    Rebuild,
+}
+
+#[derive(Subcommand)]
+enum MerchantCommand {
+    /// Register a merchant (while the node is stopped)
+    Create(merchant::MerchantArguments),
+}
+
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Issue an API key (while the node is stopped); its secret is shown once
+    Create(merchant::KeyArguments),
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Check the configuration and print what is in effect
+    Check,
+}
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    let mode = match cli.command {
+        Command::Serve | Command::Config(_) => Mode::Serve,
+        // These need no provider of their own configuration.
+        Command::Dev | Command::Sandbox | Command::Bench(_) => Mode::Dev,
+        Command::Views(_) | Command::Merchant(_) | Command::Key(_) => Mode::Dev,
+    };
+    let environment: Vec<(String, String)> = std::env::vars().collect();
+    let settings = Settings::load(cli.config.as_deref(), &environment, mode)?;
+    start_log(&settings);
+    // Several crates bring a TLS provider; which one is used is decided here, once.
+    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+        tracing::debug!("a TLS provider was installed already");
+    }
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if settings.worker_threads > 0 {
+        runtime.worker_threads(settings.worker_threads);
+    }
+    runtime.thread_name("florin-core").enable_all().build()?.block_on(run(cli.command, settings))
+}
+
+fn start_log(settings: &Settings) {
+    let log = tracing_subscriber::fmt().with_env_filter(&settings.log).with_writer(std::io::stderr);
+    match settings.log_format {
+        florin_config::LogFormat::Text => log.init(),
+        florin_config::LogFormat::Json => log.json().init(),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "`config check` prints the configuration")]
+async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
+    match command {
+        Command::Dev => dev::run(settings).await,
+        Command::Serve => serve::run(settings).await,
+        Command::Sandbox => sandbox::run(settings).await,
+        Command::Bench(arguments) => bench::run(arguments).await,
+        Command::Views(ViewsCommand::Rebuild) => views::rebuild(settings).await,
+        Command::Merchant(MerchantCommand::Create(arguments)) => merchant::create(settings, arguments).await,
+        Command::Key(KeyCommand::Create(arguments)) => merchant::create_key(settings, arguments).await,
+        Command::Config(ConfigCommand::Check) => {
+            println!("{}", settings.describe());
+            Ok(())
+        }
+    }
+}

@@ -441,7 +441,7 @@ impl PaymentState {
     /// Tells whoever waits for the key, if there is something to tell.
     fn answer(&mut self) {
         let Some(payment) = &self.payment else { return };
-        if !self.key_waits {
+        if !self.key_waits || !matches!(self.stage, Stage::Idle) {
             return;
         }
         let (shown, answer) = match &self.answered {

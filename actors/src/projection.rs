@@ -87,6 +87,8 @@ impl Actor for Projection {
         context: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let mailbox = context.projection.clone();
+        // Attached before the journal is read: whatever becomes durable from now on arrives here.
+        mailbox.attach(myself.clone());
         let starting = (Arc::clone(&context), mailbox.clone());
         tokio::spawn(async move {
             let result = catch_up(&starting.0).await;

@@ -112,10 +112,18 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("a/b");
         let folder = DataDir::open(&path).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
         assert_eq!(folder.path(), path);
-        let inside =
-            [folder.journal(), folder.views(), folder.keys(), folder.snapshots()].map(|file| file.starts_with(&path));
+        let inside = [
+            folder.journal(),
+            folder.views(),
+            folder.keys(),
+            folder.snapshots(),
+        ]
+        .map(|file| file.starts_with(&path));
         assert_eq!(inside, [true; 4]);
     }
 
@@ -124,7 +132,10 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let first = DataDir::open(parent.path()).unwrap();
         let second = DataDir::open(parent.path()).unwrap_err();
-        assert!(matches!(&second, DataDirError::InUse { path } if path == parent.path()), "{second}");
+        assert!(
+            matches!(&second, DataDirError::InUse { path } if path == parent.path()),
+            "{second}"
+        );
         drop(first);
         DataDir::open(parent.path()).unwrap();
     }
@@ -143,7 +154,10 @@ mod tests {
         let cases = [
             (io::ErrorKind::PermissionDenied, "/d is not writable: "),
             (io::ErrorKind::ReadOnlyFilesystem, "/d is not writable: "),
-            (io::ErrorKind::NotADirectory, "/d cannot be used as a data directory: "),
+            (
+                io::ErrorKind::NotADirectory,
+                "/d cannot be used as a data directory: ",
+            ),
         ];
         for (kind, expected) in cases {
             let text = refused("/d".into(), kind.into()).to_string();

@@ -36,7 +36,11 @@ fn fit(batch: &Batch, shard: ShardId, head: &Head, last_batch: Option<u128>) -> 
     }
     let count = u64::try_from(batch.commits.len()).unwrap_or(u64::MAX);
     let ends_at_head = batch.expected_head.0.checked_add(count) == Some(head.seq.0);
-    if ends_at_head && last_batch == Some(batch.id) { Fit::Last } else { Fit::Elsewhere }
+    if ends_at_head && last_batch == Some(batch.id) {
+        Fit::Last
+    } else {
+        Fit::Elsewhere
+    }
 }
 
 /// Refuses a batch whose commits do not stand where it says. Nothing of it is appended; its sender must find out by reading
@@ -47,7 +51,9 @@ fn check_places(batch: &Batch) -> Result<(), AppendError> {
         seq = Seq(seq.0.saturating_add(1));
         if commit.seq != seq || commit.shard != batch.shard {
             let (shard, found) = (commit.shard.0, commit.seq);
-            return Err(AppendError::Unknown(format!("a commit of {shard}/{found} stands in the place of {seq}")));
+            return Err(AppendError::Unknown(format!(
+                "a commit of {shard}/{found} stands in the place of {seq}"
+            )));
         }
     }
     Ok(())

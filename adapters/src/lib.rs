@@ -9,11 +9,13 @@
 
 pub mod clock;
 pub mod data_dir;
+pub mod digests;
 pub mod entropy;
 pub mod journal;
 pub mod keys;
 pub mod provider_keys;
 pub mod providers;
 pub mod schema;
+pub mod secret_file;
 pub mod snapshots;
 pub mod views;

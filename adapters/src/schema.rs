@@ -82,7 +82,11 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeE
     }
     let (form, rest) =
         postcard::take_from_bytes(body).map_err(|error| DecodeError::Malformed(error.to_string()))?;
-    if rest.is_empty() { Ok(form) } else { Err(DecodeError::Trailing(rest.len())) }
+    if rest.is_empty() {
+        Ok(form)
+    } else {
+        Err(DecodeError::Trailing(rest.len()))
+    }
 }
 
 /// Writes behind what the vector holds, whole slices at once.

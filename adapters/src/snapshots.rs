@@ -26,7 +26,9 @@ pub struct FileSnapshots {
 impl FileSnapshots {
     /// Uses a folder, which is made with the first snapshot.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self {
+            folder: folder.into(),
+        }
     }
 
     fn path(&self, shard: ShardId, seq: Seq) -> PathBuf {
@@ -44,7 +46,9 @@ impl FileSnapshots {
         let mut found = Vec::new();
         for entry in entries {
             let name = entry?.file_name();
-            let seq = name.to_str().and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(".snap"));
+            let seq = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(".snap"));
             found.extend(seq.and_then(|seq| seq.parse().ok()).map(Seq));
         }
         found.sort_unstable_by(|a, b| b.cmp(a));
@@ -52,12 +56,19 @@ impl FileSnapshots {
     }
 
     fn write(&self, shard: ShardId, snapshot: &ShardSnapshot) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.folder)?;
         let path = self.path(shard, snapshot.seq);
         // Under this name no reader looks at it, and the next attempt overwrites it.
         let unfinished = self.folder.join(format!("shard-{}.part", shard.0));
-        let mut file =
-            OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&unfinished)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unfinished)?;
         file.write_all(&seal(snapshot))?;
         file.sync_all()?;
         fs::rename(&unfinished, &path)?;
@@ -113,7 +124,9 @@ fn read(path: &Path) -> Result<ShardSnapshot, String> {
 }
 
 fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
-    let (sealed, digest) = bytes.split_last_chunk::<DIGEST_BYTES>().ok_or("the file is too short")?;
+    let (sealed, digest) = bytes
+        .split_last_chunk::<DIGEST_BYTES>()
+        .ok_or("the file is too short")?;
     if Sha256::digest(sealed).as_slice() != digest {
         return Err("the digest does not fit the bytes".to_owned());
     }
@@ -153,9 +166,22 @@ mod tests {
         ShardSnapshot {
             seq: Seq(seq),
             hash: [3; 32],
-            accounts: vec![(AccountKey { name, currency: Currency::BHD }, state)],
+            accounts: vec![(
+                AccountKey {
+                    name,
+                    currency: Currency::BHD,
+                },
+                state,
+            )],
             open_payments: vec![(PaymentId::from_bits(1 << 100), Seq(seq - 1))],
-            control: Control { merchants: vec![Merchant { id: merchant, name: "Añil".to_owned(), fee }], keys: vec![key] },
+            control: Control {
+                merchants: vec![Merchant {
+                    id: merchant,
+                    name: "Añil".to_owned(),
+                    fee,
+                }],
+                keys: vec![key],
+            },
         }
     }
 

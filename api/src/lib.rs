@@ -1,1 +1,21 @@
-//! Skeleton.
+//! The HTTP face of Florin. Handlers parse, authenticate, await one handle and serialize; they own nothing and start nothing.
+//!
+//! # Layout
+//! * [`server`] the running server, its parts and options; `routes` which path is answered by which file
+//! * `v1` one endpoint per file, with what they share: the payment on the wire, the list
+//! * `auth` whose key it is; `body`, `json`, `query` strict reading of what arrives; `errors` every refusal in both formats
+//! * `state` what handlers share; `reply` an answer or a refusal as a response; `request_id` the name of each answer
+//!
+//! Nothing of a request that is refused here is stored, so its idempotency key stays free.
+
+mod auth;
+mod body;
+mod errors;
+mod json;
+mod query;
+mod reply;
+mod request_id;
+mod routes;
+pub mod server;
+mod state;
+mod v1;

@@ -1,1 +1,31 @@
-//! Skeleton.
+//! Configuration: defaults, then the file, then `FLORIN_*` variables, checked as a whole before anything starts.
+//!
+//! What [`Settings::load`] returns is right in itself: every value is known, of its type, within its range, and fits the
+//! others. Whatever is wrong is one [`ConfigError`] that names the key, the value and what is allowed. Secrets are in no
+//! error, no `Debug` text and no [`Settings::describe`].
+//!
+//! # Layout
+//! * `settings` the typed result and how it is loaded
+//! * `keys` the table of every key: name, environment variable, what it may be
+//! * `kind` the checks of single values
+//! * `layers` lays the file and the environment over the defaults, value by value
+//! * `raw` the serialized shape; `checked` its way into [`Settings`], where values meet each other
+//! * `secret` text that shows itself only on request
+//! * `error` what can be wrong
+
+mod checked;
+mod error;
+mod keys;
+mod kind;
+mod layers;
+mod raw;
+mod secret;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use error::ConfigError;
+pub use secret::{KeySecret, Secret};
+pub use settings::{
+    ApiSettings, LogFormat, Mode, ProviderKind, ProviderSettings, SandboxSettings, Settings,
+};

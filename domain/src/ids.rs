@@ -168,7 +168,10 @@ mod tests {
         let payment = PaymentId::from_bits(7).to_string();
         assert_eq!(RefundId::parse(&payment), Err(IdError::Prefix("ref_")));
         assert_eq!(PaymentId::parse("pay_short"), Err(IdError::Body("pay_")));
-        assert_eq!(PaymentId::parse("pay_zzzzzzzzzzzzzzzzzzzzzzzzzz"), Err(IdError::Body("pay_")));
+        assert_eq!(
+            PaymentId::parse("pay_zzzzzzzzzzzzzzzzzzzzzzzzzz"),
+            Err(IdError::Body("pay_"))
+        );
     }
 
     proptest! {

@@ -9,7 +9,12 @@
 //! * [`idempotency`] keys and fingerprints; [`limits`] every bound with its reason
 //! * [`ports`] what the core asks of the world; business modules never use them
 
-#![deny(missing_docs, clippy::arithmetic_side_effects, clippy::float_arithmetic, clippy::wildcard_enum_match_arm)]
+#![deny(
+    missing_docs,
+    clippy::arithmetic_side_effects,
+    clippy::float_arithmetic,
+    clippy::wildcard_enum_match_arm
+)]
 
 pub mod commit;
 pub mod idempotency;

@@ -27,5 +27,11 @@ pub const CHALLENGE_LIFETIME: Millis = Millis::from_s(15 * 60);
 /// How long a payment may wait for a reviewer.
 pub const REVIEW_LIFETIME: Millis = Millis::from_s(24 * 3600);
 
-const _: () = assert!(ATTEMPT_RETRY_WINDOW.0 < IDEMPOTENCY_RETENTION.0, "a provider forgets keys after a day");
-const _: () = assert!(CHALLENGE_LIFETIME.0 < AUTHORIZATION_LIFETIME.0, "a challenge ends before an authorization");
+const _: () = assert!(
+    ATTEMPT_RETRY_WINDOW.0 < IDEMPOTENCY_RETENTION.0,
+    "a provider forgets keys after a day"
+);
+const _: () = assert!(
+    CHALLENGE_LIFETIME.0 < AUTHORIZATION_LIFETIME.0,
+    "a challenge ends before an authorization"
+);

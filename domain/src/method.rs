@@ -59,7 +59,12 @@ const TEST_METHODS: &[(&str, CardBrand, &[u8; 4], bool)] = &[
     ("pm_card_threeDSecure2Required", CardBrand::Visa, b"3220", false),
     ("pm_card_visa", CardBrand::Visa, b"4242", false),
     ("pm_card_visa_chargeDeclined", CardBrand::Visa, b"0002", false),
-    ("pm_card_visa_chargeDeclinedInsufficientFunds", CardBrand::Visa, b"9995", false),
+    (
+        "pm_card_visa_chargeDeclinedInsufficientFunds",
+        CardBrand::Visa,
+        b"9995",
+        false,
+    ),
 ];
 
 impl PaymentMethod {

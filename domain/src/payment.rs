@@ -6,6 +6,7 @@ mod decide;
 mod event;
 mod evolve;
 mod operation;
+mod record;
 mod refusal;
 mod state;
 #[cfg(test)]

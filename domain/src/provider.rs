@@ -18,7 +18,9 @@ impl ProviderId {
     /// Checks and packs a name.
     pub fn parse(name: &str) -> Result<Self, ProviderNameError> {
         let bytes = name.as_bytes();
-        let valid = bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_');
+        let valid = bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_');
         if bytes.is_empty() || bytes.len() > 16 || !valid {
             return Err(ProviderNameError);
         }
@@ -32,7 +34,10 @@ impl ProviderId {
     /// The name.
     pub fn as_str(&self) -> &str {
         let len = self.0.iter().position(|b| *b == 0).unwrap_or(16);
-        self.0.get(..len).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or("")
+        self.0
+            .get(..len)
+            .and_then(|bytes| str::from_utf8(bytes).ok())
+            .unwrap_or("")
     }
 }
 

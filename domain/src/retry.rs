@@ -17,7 +17,11 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { tries_max: 3, network_error_wait: Millis::from_s(1), timeout_wait: Millis::from_s(2) }
+        Self {
+            tries_max: 3,
+            network_error_wait: Millis::from_s(1),
+            timeout_wait: Millis::from_s(2),
+        }
     }
 }
 
@@ -48,9 +52,17 @@ mod tests {
     #[test]
     fn network_errors_wait_one_second_and_timeouts_two_and_three_tries_are_all() {
         let policy = RetryPolicy::default();
-        let not_sent = Outcome::NotSent { reason: "connect refused".into() };
-        let unknown = Outcome::Unknown { reason: "read timeout".into(), reference: None };
-        let declined = Outcome::Declined { decline_code: "generic_decline".into(), reference: None };
+        let not_sent = Outcome::NotSent {
+            reason: "connect refused".into(),
+        };
+        let unknown = Outcome::Unknown {
+            reason: "read timeout".into(),
+            reference: None,
+        };
+        let declined = Outcome::Declined {
+            decline_code: "generic_decline".into(),
+            reference: None,
+        };
         let cases = [
             (1, &not_sent, Some(Millis(1000))),
             (2, &not_sent, Some(Millis(1000))),
@@ -60,7 +72,11 @@ mod tests {
             (1, &declined, None),
         ];
         for (tries_done, outcome, expected) in cases {
-            assert_eq!(policy.wait_after(tries_done, outcome), expected, "{tries_done} {outcome:?}");
+            assert_eq!(
+                policy.wait_after(tries_done, outcome),
+                expected,
+                "{tries_done} {outcome:?}"
+            );
         }
     }
 }

@@ -13,5 +13,8 @@ pub struct Candidate {
 
 /// The first enabled candidate in configured order, or `None` when nobody can take the payment.
 pub fn select(candidates: &[Candidate]) -> Option<ProviderId> {
-    candidates.iter().find(|candidate| candidate.enabled).map(|candidate| candidate.id)
+    candidates
+        .iter()
+        .find(|candidate| candidate.enabled)
+        .map(|candidate| candidate.id)
 }

@@ -71,7 +71,11 @@ impl Sealed {
             let start = self.bytes.len();
             schema::encode(commit, &mut self.bytes);
             let range = start..self.bytes.len();
-            let place = Place { shard: batch.shard, seq: commit.seq, epoch: batch.epoch };
+            let place = Place {
+                shard: batch.shard,
+                seq: commit.seq,
+                epoch: batch.epoch,
+            };
             last = link(&last, place, &self.bytes[range.clone()]);
             self.records.push((range, last));
         }
@@ -83,7 +87,11 @@ impl Sealed {
         let mut seq = after;
         self.records.iter().map(move |(range, hash)| {
             seq = seq.next();
-            Record { seq, hash, bytes: &self.bytes[range.clone()] }
+            Record {
+                seq,
+                hash,
+                bytes: &self.bytes[range.clone()],
+            }
         })
     }
 
@@ -105,12 +113,17 @@ pub(super) struct Verifier {
 impl Verifier {
     /// Expects the record after `last`, whose hash and epoch are given.
     pub(super) fn after(shard: ShardId, last: Seq, hash: Hash, epoch: Epoch) -> Self {
-        Self { shard, last, hash, epoch }
+        Self {
+            shard,
+            last,
+            hash,
+            epoch,
+        }
     }
 
     /// The last accepted record.
-    pub(super) fn last(&self) -> (Seq, &Hash, Epoch) {
-        (self.last, &self.hash, self.epoch)
+    pub(super) fn last(&self) -> Seq {
+        self.last
     }
 
     /// Accepts the record found at `seq`, or says where the journal is damaged.
@@ -123,14 +136,31 @@ impl Verifier {
     ) -> Result<Commit, ReadError> {
         let expected = self.last.next();
         if seq != expected {
-            return Err(damaged(expected, format!("the record is missing; the next one is {seq}")));
+            return Err(damaged(
+                expected,
+                format!("the record is missing; the next one is {seq}"),
+            ));
         }
         if epoch < self.epoch {
-            return Err(damaged(seq, format!("epoch {} follows epoch {}", epoch.0, self.epoch.0)));
+            return Err(damaged(
+                seq,
+                format!("epoch {} follows epoch {}", epoch.0, self.epoch.0),
+            ));
         }
-        let link = link(&self.hash, Place { shard: self.shard, seq, epoch }, bytes);
+        let link = link(
+            &self.hash,
+            Place {
+                shard: self.shard,
+                seq,
+                epoch,
+            },
+            bytes,
+        );
         if link != hash {
-            return Err(damaged(seq, "the hash does not follow from the record before and the bytes".to_owned()));
+            return Err(damaged(
+                seq,
+                "the hash does not follow from the record before and the bytes".to_owned(),
+            ));
         }
         let commit =
             schema::decode(self.shard, seq, bytes).map_err(|error| damaged(seq, error.to_string()))?;
@@ -141,16 +171,25 @@ impl Verifier {
     /// Checks that a walk to the journal's end came to its head.
     pub(super) fn finish(&self, head: Seq, hash: &Hash, epoch: Epoch) -> Result<(), ReadError> {
         if self.last < head {
-            return Err(damaged(self.last.next(), format!("the record is missing; the head is {head}")));
+            return Err(damaged(
+                self.last.next(),
+                format!("the record is missing; the head is {head}"),
+            ));
         }
         if self.last > head {
-            return Err(damaged(self.last, format!("the record is behind the head, which is {head}")));
+            return Err(damaged(
+                self.last,
+                format!("the record stands after the head, which is {head}"),
+            ));
         }
         if self.hash != *hash {
             return Err(damaged(head, "the hash is not the head's".to_owned()));
         }
         if self.epoch > epoch {
-            return Err(damaged(head, format!("epoch {} is later than the head's {}", self.epoch.0, epoch.0)));
+            return Err(damaged(
+                head,
+                format!("epoch {} is later than the head's {}", self.epoch.0, epoch.0),
+            ));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Owns the journal that lives in memory: for tests and simulations, with the same encoding, chain and fences as on disk.
 
-use super::chain::{GENESIS, Hash, Sealed, Verifier};
+use super::chain::{GENESIS, Hash, Sealed, Verifier, damaged};
 use super::{Fit, check_places, fit};
 use florin_domain::commit::Commit;
 use florin_domain::ids::{Epoch, Seq, ShardId};
@@ -21,11 +21,12 @@ struct Partition {
     records: Vec<Kept>,
 }
 
+/// A record as it is kept.
 #[derive(Debug)]
-struct Kept {
+pub(super) struct Kept {
     epoch: Epoch,
     hash: Hash,
-    bytes: Box<[u8]>,
+    pub(super) bytes: Box<[u8]>,
 }
 
 /// A journal in memory, owner of one shard.
@@ -41,12 +42,10 @@ impl MemoryStore {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the stored bytes of a record behind the journal's back, to see that it is noticed.
+    /// Changes records behind the journal's back, to see that it is noticed.
     #[cfg(test)]
-    pub(super) fn damage(&self, shard: ShardId, seq: Seq, change: impl FnOnce(&mut [u8])) {
-        let mut partitions = self.lock();
-        let records = &mut partitions.get_mut(&shard).expect("the shard exists").records;
-        change(&mut records[usize::try_from(seq.0).expect("small") - 1].bytes);
+    pub(super) fn change(&self, shard: ShardId, change: impl FnOnce(&mut Vec<Kept>)) {
+        change(&mut self.lock().entry(shard).or_default().records);
     }
 }
 
@@ -56,7 +55,11 @@ impl MemoryJournal {
         let mut partitions = store.lock();
         let head = &mut partitions.entry(shard).or_default().head;
         head.epoch = Epoch(head.epoch.0.saturating_add(1));
-        Self { store: store.clone(), shard, epoch: head.epoch }
+        Self {
+            store: store.clone(),
+            shard,
+            epoch: head.epoch,
+        }
     }
 
     fn append_now(&self, batch: &Batch) -> Result<Head, AppendError> {
@@ -74,7 +77,11 @@ impl MemoryJournal {
         let hash = sealed.seal(batch, partition.head.hash);
         for record in sealed.records(batch.expected_head) {
             let (hash, bytes) = (*record.hash, record.bytes.into());
-            partition.records.push(Kept { epoch: batch.epoch, hash, bytes });
+            partition.records.push(Kept {
+                epoch: batch.epoch,
+                hash,
+                bytes,
+            });
             partition.head.seq = record.seq;
         }
         partition.head.hash = hash;
@@ -84,13 +91,18 @@ impl MemoryJournal {
 
     fn read_now(&self, shard: ShardId, from: Seq, limit: usize) -> Result<Vec<Commit>, ReadError> {
         let partitions = self.store.lock();
-        let Some(partition) = partitions.get(&shard) else { return Ok(Vec::new()) };
+        let Some(partition) = partitions.get(&shard) else {
+            return Ok(Vec::new());
+        };
         let skipped = Seq(from.0.saturating_sub(1));
         if limit == 0 || skipped >= partition.head.seq {
             return Ok(Vec::new());
         }
-        let (hash, epoch) =
-            partition.record(skipped).map_or((GENESIS, Epoch::default()), |kept| (kept.hash, kept.epoch));
+        let (hash, epoch) = match (skipped, partition.record(skipped)) {
+            (_, Some(kept)) => (kept.hash, kept.epoch),
+            (Seq::ZERO, None) => (GENESIS, Epoch::default()),
+            (_, None) => return Err(damaged(skipped, "the record is missing".to_owned())),
+        };
         let mut verifier = Verifier::after(shard, skipped, hash, epoch);
         let mut commits = Vec::new();
         let mut seq = skipped.next();
@@ -98,7 +110,7 @@ impl MemoryJournal {
             commits.push(verifier.accept(seq, kept.epoch, &kept.hash, &kept.bytes)?);
             seq = seq.next();
         }
-        if commits.len() < limit {
+        if commits.len() < limit || verifier.last() >= partition.head.seq {
             verifier.finish(partition.head.seq, &partition.head.hash, partition.head.epoch)?;
         }
         Ok(commits)
@@ -121,12 +133,20 @@ impl Journal for MemoryJournal {
     }
 
     fn head(&self, shard: ShardId) -> BoxFuture<'_, Result<Head, ReadError>> {
-        Box::pin(ready(Ok(self.store.lock().get(&shard).map(|partition| partition.head).unwrap_or_default())))
+        Box::pin(ready(Ok(self
+            .store
+            .lock()
+            .get(&shard)
+            .map(|partition| partition.head)
+            .unwrap_or_default())))
     }
 
     fn hash_at(&self, shard: ShardId, seq: Seq) -> BoxFuture<'_, Result<Option<[u8; 32]>, ReadError>> {
         let partitions = self.store.lock();
-        let hash = partitions.get(&shard).and_then(|partition| partition.record(seq)).map(|kept| kept.hash);
+        let hash = partitions
+            .get(&shard)
+            .and_then(|partition| partition.record(seq))
+            .map(|kept| kept.hash);
         Box::pin(ready(Ok(hash)))
     }
 }

@@ -9,6 +9,9 @@ mod tables;
 mod tests;
 mod writer;
 
+#[cfg(test)]
+pub(super) use tables::position;
+
 use crate::data_dir::JOURNAL;
 use florin_domain::commit::Commit;
 use florin_domain::ids::{Seq, ShardId};
@@ -69,7 +72,8 @@ pub enum OpenError {
 pub struct SqliteJournal {
     orders: Option<mpsc::Sender<Order>>,
     questions: Option<mpsc::Sender<Question>>,
-    threads: Vec<JoinHandle<()>>,
+    writing: Option<JoinHandle<()>>,
+    reading: Option<JoinHandle<()>>,
 }
 
 impl SqliteJournal {
@@ -80,25 +84,36 @@ impl SqliteJournal {
         let owned = tables::take(&connection, shard, &path)?;
         let mut writer = Writer::new(connection, shard, owned);
         let mut reader = Reader::open(&path)?;
-        let io = |source| OpenError::Io { path: path.clone(), source };
-        std::fs::File::open(data_dir).and_then(|folder| folder.sync_all()).map_err(io)?;
+        let io = |source| OpenError::Io {
+            path: path.clone(),
+            source,
+        };
+        std::fs::File::open(data_dir)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io)?;
 
         let (orders, mut ordered) = mpsc::channel::<Order>(ORDERS_MAX);
         let (questions, mut asked) = mpsc::channel::<Question>(QUESTIONS_MAX);
         let name = format!("journal-{}", shard.0);
-        let reading = thread::Builder::new().name(format!("{name}-read")).spawn(move || {
-            while let Some(question) = asked.blocking_recv() {
-                reader.answer(question);
-            }
-        });
-        let reading = reading.map_err(io)?;
+        let reading = thread::Builder::new()
+            .name(format!("{name}-read"))
+            .spawn(move || {
+                while let Some(question) = asked.blocking_recv() {
+                    reader.answer(question);
+                }
+            });
         let writing = thread::Builder::new().name(name).spawn(move || {
             while let Some(order) = ordered.blocking_recv() {
                 writer.carry_out(order);
             }
         });
-        let threads = vec![writing.map_err(io)?, reading];
-        Ok(Self { orders: Some(orders), questions: Some(questions), threads })
+        let (reading, writing) = (Some(reading.map_err(io)?), Some(writing.map_err(io)?));
+        Ok(Self {
+            orders: Some(orders),
+            questions: Some(questions),
+            writing,
+            reading,
+        })
     }
 
     async fn ask<T>(
@@ -125,7 +140,12 @@ impl Journal for SqliteJournal {
     }
 
     fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>> {
-        Box::pin(self.ask(move |reply| Question::Read { shard, from, limit, reply }))
+        Box::pin(self.ask(move |reply| Question::Read {
+            shard,
+            from,
+            limit,
+            reply,
+        }))
     }
 
     fn head(&self, shard: ShardId) -> BoxFuture<'_, Result<Head, ReadError>> {
@@ -138,13 +158,18 @@ impl Journal for SqliteJournal {
 }
 
 impl Drop for SqliteJournal {
-    /// Waits for what was ordered and closes the file, so that it can be opened again at once.
+    /// Waits for what was ordered and closes the file, so that it can be opened again at once. The writer closes last: only it can
+    /// copy the log into the file.
     fn drop(&mut self) {
-        (self.orders, self.questions) = (None, None);
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the journal panicked");
-            }
-        }
+        self.questions = None;
+        join(self.reading.take());
+        self.orders = None;
+        join(self.writing.take());
+    }
+}
+
+fn join(thread: Option<JoinHandle<()>>) {
+    if thread.is_some_and(|thread| thread.join().is_err()) {
+        tracing::error!("a thread of the journal panicked");
     }
 }

@@ -110,7 +110,10 @@ impl FjallKeyIndex {
             .name("florin-keys".to_owned())
             .spawn(move || exit.0.run(writer))
             .map_err(|error| ReadError::Store(format!("key index: {error}")))?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
     }
 
     #[cfg(test)]
@@ -140,7 +143,10 @@ impl Drop for Exit {
         let mut queue = self.0.lock();
         queue.exited = true;
         if !queue.stop {
-            self.0.fail(&mut queue, ReadError::Store("key index: its thread ended".to_owned()));
+            self.0.fail(
+                &mut queue,
+                ReadError::Store("key index: its thread ended".to_owned()),
+            );
         }
         self.0.progress.notify_all();
     }
@@ -227,12 +233,7 @@ impl Shared {
         queue.hurried > 0 || waiting >= self.options.batch_commits
     }
 
-    fn store_all(
-        &self,
-        writer: &mut StoreWriter,
-        entries: &[Entry],
-        up_to: Seq,
-    ) -> Result<(), fjall::Error> {
+    fn store_all(&self, writer: &mut StoreWriter, entries: &[Entry], up_to: Seq) -> Result<(), fjall::Error> {
         let mut rest = entries;
         loop {
             // A watermark covers whole commits, so a write never ends within one.
@@ -241,7 +242,11 @@ impl Shared {
                 end += 1;
             }
             let (now, later) = rest.split_at(end);
-            let watermark = if later.is_empty() { up_to } else { now.last().map_or(up_to, |entry| entry.seq) };
+            let watermark = if later.is_empty() {
+                up_to
+            } else {
+                now.last().map_or(up_to, |entry| entry.seq)
+            };
             self.store.write(writer, now, watermark)?;
             for entry in now {
                 self.overlay.remove(entry);
@@ -285,7 +290,10 @@ impl Shared {
             let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             queue = woken;
             if timeout.timed_out() && queue.stored == before && !enough(&queue) {
-                self.fail(&mut queue, ReadError::Store("key index: the store makes no progress".to_owned()));
+                self.fail(
+                    &mut queue,
+                    ReadError::Store("key index: the store makes no progress".to_owned()),
+                );
             }
         }
         queue.hurried -= 1;
@@ -320,7 +328,11 @@ impl KeyIndex for FjallKeyIndex {
                 return;
             }
             for (digest, record) in used_keys(commit) {
-                let entry = Entry { seq: commit.seq, digest, record };
+                let entry = Entry {
+                    seq: commit.seq,
+                    digest,
+                    record,
+                };
                 shared.overlay.put(&entry);
                 queue.entries.push(entry);
             }
@@ -346,7 +358,10 @@ impl KeyIndex for FjallKeyIndex {
 
     fn lag(&self) -> u64 {
         let stored = self.shared.stored.load(Ordering::Acquire);
-        self.shared.published.load(Ordering::Acquire).saturating_sub(stored)
+        self.shared
+            .published
+            .load(Ordering::Acquire)
+            .saturating_sub(stored)
     }
 
     fn flush(&self) -> Result<(), ReadError> {
@@ -372,8 +387,14 @@ impl Drop for FjallKeyIndex {
         let mut queue = self.shared.lock();
         queue.stop = true;
         self.shared.wake(&mut queue);
-        let left = self.shared.progress.wait_timeout_while(queue, self.shared.options.stall, |queue| !queue.exited);
-        let has_exited = left.map_or_else(|poisoned| poisoned.into_inner().0.exited, |(queue, _)| queue.exited);
+        let left = self
+            .shared
+            .progress
+            .wait_timeout_while(queue, self.shared.options.stall, |queue| !queue.exited);
+        let has_exited = left.map_or_else(
+            |poisoned| poisoned.into_inner().0.exited,
+            |(queue, _)| queue.exited,
+        );
         if has_exited && thread.join().is_err() {
             tracing::error!("the key index's thread had panicked");
         }

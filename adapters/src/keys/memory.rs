@@ -64,7 +64,10 @@ impl KeyIndex for MemoryKeyIndex {
     }
 
     fn watermark(&self) -> Seq {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).published
+        self.state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .published
     }
 
     fn lag(&self) -> u64 {

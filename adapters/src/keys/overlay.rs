@@ -35,7 +35,10 @@ impl Hasher for DigestHasher {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the low half is the hash, the high half picks the shard")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the low half is the hash, the high half picks the shard"
+    )]
     fn write_u128(&mut self, digest: u128) {
         self.0 = digest as u64;
     }
@@ -50,7 +53,9 @@ pub(super) struct Overlay {
 
 impl Overlay {
     pub(super) fn new() -> Self {
-        Self { shards: std::array::from_fn(|_| Mutex::default()) }
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+        }
     }
 
     fn shard(&self, digest: u128) -> MutexGuard<'_, Shard> {

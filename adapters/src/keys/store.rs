@@ -43,7 +43,10 @@ enum OpenError {
 impl From<io::Error> for OpenError {
     fn from(error: io::Error) -> Self {
         use io::ErrorKind::{AlreadyExists, InvalidData, NotFound, UnexpectedEof};
-        if matches!(error.kind(), AlreadyExists | InvalidData | NotFound | UnexpectedEof) {
+        if matches!(
+            error.kind(),
+            AlreadyExists | InvalidData | NotFound | UnexpectedEof
+        ) {
             Self::Damaged(error.to_string())
         } else {
             Self::Store(error.to_string())
@@ -182,13 +185,19 @@ impl Store {
         };
         let mut kept = Vec::new();
         for name in database.list_keyspace_names() {
-            let bucket = name.strip_prefix(BUCKET_PREFIX).and_then(|number| number.parse().ok());
+            let bucket = name
+                .strip_prefix(BUCKET_PREFIX)
+                .and_then(|number| number.parse().ok());
             if let Some(bucket) = bucket {
                 kept.push((bucket, database.keyspace(&name, bucket_options)?));
             }
         }
         kept.sort_by_key(|(bucket, _): &(u64, Keyspace)| std::cmp::Reverse(*bucket));
-        let store = Self { database, meta, buckets: RwLock::new(Buckets { first: 0, kept }) };
+        let store = Self {
+            database,
+            meta,
+            buckets: RwLock::new(Buckets { first: 0, kept }),
+        };
         store.expire(progress)?;
         Ok((store, StoreWriter { progress }))
     }
@@ -215,7 +224,11 @@ impl Store {
         entries: &[Entry],
         watermark: Seq,
     ) -> Result<(), fjall::Error> {
-        let newest_in_batch = entries.iter().map(|entry| entry.record.used_at).max().unwrap_or_default();
+        let newest_in_batch = entries
+            .iter()
+            .map(|entry| entry.record.used_at)
+            .max()
+            .unwrap_or_default();
         let progress = Progress {
             watermark,
             newest_used: writer.progress.newest_used.max(newest_in_batch),
@@ -248,7 +261,11 @@ impl Store {
     /// The keyspace of a bucket, made when its first key comes.
     fn bucket(&self, bucket: u64) -> Result<Keyspace, fjall::Error> {
         let find = |buckets: &Buckets| {
-            buckets.kept.iter().find(|(number, _)| *number == bucket).map(|(_, keys)| keys.clone())
+            buckets
+                .kept
+                .iter()
+                .find(|(number, _)| *number == bucket)
+                .map(|(_, keys)| keys.clone())
         };
         if let Some(keys) = find(&self.buckets.read().unwrap_or_else(PoisonError::into_inner)) {
             return Ok(keys);

@@ -28,7 +28,14 @@ fn created(seq: u64, at: Timestamp) -> Arc<Commit> {
     let mut spec = spec(id, MerchantId::from_bits(1), false, at);
     spec.key_digest = digest(seq);
     let method = PaymentMethod::test("pm_card_visa").unwrap();
-    commit(seq, at, vec![Event::Created { spec: Arc::new(spec), method }])
+    commit(
+        seq,
+        at,
+        vec![Event::Created {
+            spec: Arc::new(spec),
+            method,
+        }],
+    )
 }
 
 /// A commit that uses no key.
@@ -38,12 +45,27 @@ fn keyless(seq: u64) -> Arc<Commit> {
 
 fn commit(seq: u64, at: Timestamp, events: Vec<Event>) -> Arc<Commit> {
     let payment = payment_id(1, seq);
-    let body = PaymentCommit { payment, prev: Seq::ZERO, events, holds: Vec::new(), entry: None };
-    Arc::new(Commit { shard: ShardId::FIRST, seq: Seq(seq), at, body: Body::Payment(body) })
+    let body = PaymentCommit {
+        payment,
+        prev: Seq::ZERO,
+        events,
+        holds: Vec::new(),
+        entry: None,
+    };
+    Arc::new(Commit {
+        shard: ShardId::FIRST,
+        seq: Seq(seq),
+        at,
+        body: Body::Payment(body),
+    })
 }
 
 fn digest(n: u64) -> KeyDigest {
-    KeyDigest(u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_0c3e_5d1b_2a87).to_be_bytes())
+    KeyDigest(
+        u128::from(n)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_0c3e_5d1b_2a87)
+            .to_be_bytes(),
+    )
 }
 
 fn record(commit: &Commit) -> KeyRecord {
@@ -51,7 +73,11 @@ fn record(commit: &Commit) -> KeyRecord {
 }
 
 fn options() -> KeyIndexOptions {
-    KeyIndexOptions { linger: Duration::ZERO, cache_bytes: 1024 * 1024, ..KeyIndexOptions::default() }
+    KeyIndexOptions {
+        linger: Duration::ZERO,
+        cache_bytes: 1024 * 1024,
+        ..KeyIndexOptions::default()
+    }
 }
 
 fn open(dir: &Path) -> FjallKeyIndex {
@@ -114,7 +140,10 @@ fn commits_published_twice_change_nothing() {
         index.flush().unwrap();
         assert_eq!(index.watermark(), Seq(20));
         for commit in &commits {
-            assert_eq!(index.lookup(digest(commit.seq.0), START), Ok(Some(record(commit))));
+            assert_eq!(
+                index.lookup(digest(commit.seq.0), START),
+                Ok(Some(record(commit)))
+            );
         }
     });
 }
@@ -286,7 +315,10 @@ fn a_torn_log_gives_a_shorter_prefix_and_never_holes() {
         found_partial |= (1..COMMITS).contains(&watermark);
         // Some buckets are deleted by now, so only a clock near the end gets answers.
         for seq in COMMITS - 10..=watermark {
-            assert!(index.lookup(digest(seq), now).unwrap().is_some(), "{percent} %: {seq} of {watermark}");
+            assert!(
+                index.lookup(digest(seq), now).unwrap().is_some(),
+                "{percent} %: {seq} of {watermark}"
+            );
         }
         let mut at = START;
         let tail: Vec<_> = (1..=COMMITS)
@@ -298,7 +330,10 @@ fn a_torn_log_gives_a_shorter_prefix_and_never_holes() {
             .collect();
         index.publish(&tail);
         for seq in COMMITS - 12..=COMMITS {
-            assert!(index.lookup(digest(seq), now).unwrap().is_some(), "{percent} %: {seq}");
+            assert!(
+                index.lookup(digest(seq), now).unwrap().is_some(),
+                "{percent} %: {seq}"
+            );
         }
     }
     assert!(found_partial, "no cut fell between two batches");
@@ -330,7 +365,10 @@ fn an_index_that_is_open_elsewhere_is_left_alone() {
 #[test]
 fn without_its_thread_the_index_refuses_rather_than_misses() {
     let dir = TempDir::new().unwrap();
-    let tight = KeyIndexOptions { lag_commits_max: 2, ..options() };
+    let tight = KeyIndexOptions {
+        lag_commits_max: 2,
+        ..options()
+    };
     let index = FjallKeyIndex::open_with_dead_thread(dir.path(), tight);
     for seq in 1..10 {
         index.publish(&[created(seq, START)]);
@@ -342,7 +380,11 @@ fn without_its_thread_the_index_refuses_rather_than_misses() {
 #[test]
 fn a_store_that_makes_no_progress_fails_the_index_instead_of_hanging_it() {
     let dir = TempDir::new().unwrap();
-    let tight = KeyIndexOptions { lag_commits_max: 2, stall: Duration::from_millis(1), ..options() };
+    let tight = KeyIndexOptions {
+        lag_commits_max: 2,
+        stall: Duration::from_millis(1),
+        ..options()
+    };
     let index = FjallKeyIndex::open_without_thread(dir.path(), tight);
     index.publish(&[created(1, START), created(2, START)]);
     assert!(index.lookup(digest(2), START).unwrap().is_some());

@@ -10,9 +10,7 @@ use florin_domain::ledger::{AccountKey, AccountName, HoldChange, Line, PostedEnt
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
 use florin_domain::method::{CardBrand, PaymentMethod};
 use florin_domain::money::{Amount, Balance, Currency, FeeSchedule, Rounding};
-use florin_domain::payment::{
-    CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Spec,
-};
+use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Spec};
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
 use florin_domain::time::Timestamp;
@@ -57,7 +55,9 @@ pub(crate) fn spec() -> Spec {
             ip: Some("192.0.2.7".into()),
             country: Some(*b"DE"),
         },
-        fee: FeeSchedule::new(290, Decimal::new(30, 2)).unwrap().with_rounding(Rounding::HalfUp),
+        fee: FeeSchedule::new(290, Decimal::new(30, 2))
+            .unwrap()
+            .with_rounding(Rounding::HalfUp),
         fee_return: FeeReturn::Returned,
         created_at: AT,
     }
@@ -89,7 +89,9 @@ fn after(event: &Event) -> Option<Event> {
         Event::ReviewOpened { .. } => Event::ReviewApproved,
         Event::ReviewApproved => Event::ReviewRejected,
         Event::ReviewRejected => Event::ReviewExpired,
-        Event::ReviewExpired => Event::MethodReplaced { method: method("pm_second") },
+        Event::ReviewExpired => Event::MethodReplaced {
+            method: method("pm_second"),
+        },
         Event::MethodReplaced { .. } => Event::OperationOpened {
             operation: CAPTURE,
             kind: OperationKind::Capture,
@@ -105,7 +107,11 @@ fn after(event: &Event) -> Option<Event> {
             key: "k".repeat(64).into(),
             deadline: AT,
         },
-        Event::AttemptPlanned { .. } => Event::AttemptReferenced { operation: AUTHORIZE, number, reference },
+        Event::AttemptPlanned { .. } => Event::AttemptReferenced {
+            operation: AUTHORIZE,
+            number,
+            reference,
+        },
         Event::AttemptReferenced { .. } => Event::AttemptSucceeded {
             operation: AUTHORIZE,
             number: 300,
@@ -115,7 +121,12 @@ fn after(event: &Event) -> Option<Event> {
         },
         Event::AttemptSucceeded { .. } => {
             let decline_code = "insufficient_funds".into();
-            Event::AttemptDeclined { operation: AUTHORIZE, number, decline_code, reference: Some(reference) }
+            Event::AttemptDeclined {
+                operation: AUTHORIZE,
+                number,
+                decline_code,
+                reference: Some(reference),
+            }
         }
         Event::AttemptDeclined { .. } => Event::AttemptActionRequired {
             operation: AUTHORIZE,
@@ -124,18 +135,34 @@ fn after(event: &Event) -> Option<Event> {
             redirect_url: None,
             expires_at: AT,
         },
-        Event::AttemptActionRequired { .. } => Event::AttemptPending { operation: REFUND, number, reference },
+        Event::AttemptActionRequired { .. } => Event::AttemptPending {
+            operation: REFUND,
+            number,
+            reference,
+        },
         Event::AttemptPending { .. } => {
             let reason = "read timeout".into();
-            Event::AttemptUnknown { operation: VOID, number, reason, reference: None }
+            Event::AttemptUnknown {
+                operation: VOID,
+                number,
+                reason,
+                reference: None,
+            }
         }
-        Event::AttemptUnknown { .. } => {
-            Event::AttemptNotSent { operation: CAPTURE, number, reason: "connect refused".into() }
-        }
-        Event::AttemptNotSent { .. } => {
-            Event::AttemptRejected { operation: REFUND, number, reason: "invalid api key".into() }
-        }
-        Event::AttemptRejected { .. } => Event::AttemptCancelled { operation: VOID, number: u32::MAX },
+        Event::AttemptUnknown { .. } => Event::AttemptNotSent {
+            operation: CAPTURE,
+            number,
+            reason: "connect refused".into(),
+        },
+        Event::AttemptNotSent { .. } => Event::AttemptRejected {
+            operation: REFUND,
+            number,
+            reason: "invalid api key".into(),
+        },
+        Event::AttemptRejected { .. } => Event::AttemptCancelled {
+            operation: VOID,
+            number: u32::MAX,
+        },
         Event::AttemptCancelled { .. } => Event::LateSuccess {
             operation: AUTHORIZE,
             number,
@@ -151,7 +178,10 @@ fn after(event: &Event) -> Option<Event> {
 
 /// One of every payment event.
 pub(crate) fn events() -> Vec<Event> {
-    let first = Event::Created { spec: Arc::new(spec()), method: method("pm_card_mastercard") };
+    let first = Event::Created {
+        spec: Arc::new(spec()),
+        method: method("pm_card_mastercard"),
+    };
     successors(Some(first), after).collect()
 }
 
@@ -176,18 +206,36 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
 }
 
 pub(crate) fn commit_of(body: Body) -> Commit {
-    Commit { shard: ShardId(0), seq: Seq(7), at: AT, body }
+    Commit {
+        shard: ShardId(0),
+        seq: Seq(7),
+        at: AT,
+        body,
+    }
 }
 
 /// A commit that says this one thing.
 pub(crate) fn commit_of_event(event: Event) -> Commit {
-    let body = PaymentCommit { payment: PAYMENT, prev: Seq(3), events: vec![event], holds: Vec::new(), entry: None };
+    let body = PaymentCommit {
+        payment: PAYMENT,
+        prev: Seq(3),
+        events: vec![event],
+        holds: Vec::new(),
+        entry: None,
+    };
     commit_of(Body::Payment(body))
 }
 
 fn line(name: AccountName, side: Side, minor: i128, balance_minor: i128) -> Line {
     Line {
-        posting: Posting { account: AccountKey { name, currency: Currency::JPY }, side, amount: amount(minor) },
+        posting: Posting {
+            account: AccountKey {
+                name,
+                currency: Currency::JPY,
+            },
+            side,
+            amount: amount(minor),
+        },
         balance_after: Balance::from_minor(balance_minor).unwrap(),
         account_prev: Seq(u64::from(u32::MAX)),
     }
@@ -198,15 +246,27 @@ pub(crate) fn commit_with_entry() -> Commit {
     let clearing = AccountName::ProviderClearing(provider());
     let lines = vec![
         line(clearing, Side::Debit, 10_000, 10_i128.pow(27)),
-        line(AccountName::MerchantPayable(MERCHANT), Side::Credit, 9_000, -9_000),
+        line(
+            AccountName::MerchantPayable(MERCHANT),
+            Side::Credit,
+            9_000,
+            -9_000,
+        ),
         line(AccountName::FeeRevenue, Side::Credit, 998, 998),
         line(AccountName::Suspense, Side::Credit, 2, i128::from(i64::MAX) + 1),
         line(AccountName::ProcessingFees, Side::Debit, 30, 30),
         line(AccountName::Bank, Side::Credit, 29, -10_i128.pow(27)),
         line(AccountName::Rounding, Side::Credit, 1, 0),
     ];
-    let account = AccountKey { name: AccountName::MerchantPayable(MERCHANT), currency: Currency::JPY };
-    let hold = HoldChange { account, credit_delta_minor: -10_000, debit_delta_minor: 1_i128 << 100 };
+    let account = AccountKey {
+        name: AccountName::MerchantPayable(MERCHANT),
+        currency: Currency::JPY,
+    };
+    let hold = HoldChange {
+        account,
+        credit_delta_minor: -10_000,
+        debit_delta_minor: 1_i128 << 100,
+    };
     let body = PaymentCommit {
         payment: PAYMENT,
         prev: Seq(u64::MAX),
@@ -222,15 +282,36 @@ pub(crate) fn creation(shard: ShardId, seq: u64) -> Commit {
     let id = PaymentId::from_bits(u128::from(seq) << 70 | 0x9e37_79b9_7f4a_7c15);
     let operation = OperationId::Authorize(id);
     let (kind, amount) = (OperationKind::Sale, amount(10_000));
-    let spec = Arc::new(Spec { id, metadata: Vec::new(), ..spec() });
-    let account = AccountKey { name: AccountName::MerchantPayable(MERCHANT), currency: Currency::USD };
+    let spec = Arc::new(Spec {
+        id,
+        metadata: Vec::new(),
+        ..spec()
+    });
+    let account = AccountKey {
+        name: AccountName::MerchantPayable(MERCHANT),
+        currency: Currency::USD,
+    };
     let body = PaymentCommit {
         payment: id,
         prev: Seq::ZERO,
         events: vec![
-            Event::Created { spec, method: method("pm_card_visa") },
-            Event::RiskAssessed(Assessment { score_bps: 1_000, action: Action::Allow, reasons: Vec::new() }),
-            Event::OperationOpened { operation, kind, amount, is_final: false, reason: None, at: AT },
+            Event::Created {
+                spec,
+                method: method("pm_card_visa"),
+            },
+            Event::RiskAssessed(Assessment {
+                score_bps: 1_000,
+                action: Action::Allow,
+                reasons: Vec::new(),
+            }),
+            Event::OperationOpened {
+                operation,
+                kind,
+                amount,
+                is_final: false,
+                reason: None,
+                at: AT,
+            },
             Event::AttemptPlanned {
                 operation,
                 number: 1,
@@ -239,8 +320,17 @@ pub(crate) fn creation(shard: ShardId, seq: u64) -> Commit {
                 deadline: AT,
             },
         ],
-        holds: vec![HoldChange { account, credit_delta_minor: 10_000, debit_delta_minor: 0 }],
+        holds: vec![HoldChange {
+            account,
+            credit_delta_minor: 10_000,
+            debit_delta_minor: 0,
+        }],
         entry: None,
     };
-    Commit { shard, seq: Seq(seq), at: AT, body: Body::Payment(body) }
+    Commit {
+        shard,
+        seq: Seq(seq),
+        at: AT,
+        body: Body::Payment(body),
+    }
 }

@@ -42,30 +42,59 @@ fn provider() -> impl Strategy<Value = ProviderId> {
 }
 
 fn fee() -> impl Strategy<Value = FeeSchedule> {
-    let rounding = select(vec![Rounding::HalfEven, Rounding::HalfUp, Rounding::Up, Rounding::Down]);
+    let rounding = select(vec![
+        Rounding::HalfEven,
+        Rounding::HalfUp,
+        Rounding::Up,
+        Rounding::Down,
+    ]);
     (0_u32..=10_000, 0_i64..=100_000_000_000_000_000, rounding).prop_map(|(bps, scaled, rounding)| {
-        FeeSchedule::new(bps, Decimal::new(scaled, 8)).unwrap().with_rounding(rounding)
+        FeeSchedule::new(bps, Decimal::new(scaled, 8))
+            .unwrap()
+            .with_rounding(rounding)
     })
 }
 
 fn method() -> impl Strategy<Value = PaymentMethod> {
     let brand = select(vec![CardBrand::Visa, CardBrand::Mastercard, CardBrand::Amex]);
     let flags = (any::<bool>(), any::<bool>());
-    (text(), brand, any::<[u8; 4]>(), any::<[u8; 2]>(), flags).prop_map(|(id, brand, last4, country, flags)| {
-        PaymentMethod { id, brand, last4, country, is_new: flags.0, is_highest_risk: flags.1 }
-    })
+    (text(), brand, any::<[u8; 4]>(), any::<[u8; 2]>(), flags).prop_map(
+        |(id, brand, last4, country, flags)| PaymentMethod {
+            id,
+            brand,
+            last4,
+            country,
+            is_new: flags.0,
+            is_highest_risk: flags.1,
+        },
+    )
 }
 
 fn spec() -> impl Strategy<Value = Spec> {
-    let ids = (any::<u128>(), any::<u128>(), "[!-~]{1,40}", any::<[u8; 16]>(), any::<[u8; 16]>());
+    let ids = (
+        any::<u128>(),
+        any::<u128>(),
+        "[!-~]{1,40}",
+        any::<[u8; 16]>(),
+        any::<[u8; 16]>(),
+    );
     let policies = (
         select(vec![CaptureMethod::Automatic, CaptureMethod::Manual]),
         select(vec![DeclinePolicy::Fail, DeclinePolicy::AwaitMethod]),
         select(vec![FeeReturn::Kept, FeeReturn::Returned]),
         any::<bool>(),
     );
-    let texts = (option::of(text()), option::of(text()), option::of(text()), vec((text(), text()), 0..4));
-    let device = (option::of(text()), option::of(text()), option::of(any::<[u8; 2]>()));
+    let texts = (
+        option::of(text()),
+        option::of(text()),
+        option::of(text()),
+        vec((text(), text()), 0..4),
+    );
+    let device = (
+        option::of(text()),
+        option::of(text()),
+        option::of(any::<[u8; 2]>()),
+    );
     let money = (amount(), currency(), fee());
     (ids, policies, texts, device, money, time()).prop_map(|(ids, policies, texts, device, money, at)| Spec {
         id: PaymentId::from_bits(ids.0),
@@ -82,7 +111,11 @@ fn spec() -> impl Strategy<Value = Spec> {
         description: texts.1,
         metadata: texts.3,
         return_url: texts.2,
-        device: Device { fingerprint: device.0, ip: device.1, country: device.2 },
+        device: Device {
+            fingerprint: device.0,
+            ip: device.1,
+            country: device.2,
+        },
         fee: money.2,
         fee_return: policies.2,
         created_at: at,
@@ -110,20 +143,35 @@ fn event() -> impl Strategy<Value = Event> {
     let actions = vec![Action::Allow, Action::Review, Action::Block];
     prop_oneof![
         select(samples::events()),
-        (spec(), method()).prop_map(|(spec, method)| Event::Created { spec: Arc::new(spec), method }),
-        (any::<u32>(), select(actions), vec(text(), 0..4)).prop_map(|(score_bps, action, reasons)| {
-            Event::RiskAssessed(Assessment { score_bps, action, reasons })
+        (spec(), method()).prop_map(|(spec, method)| Event::Created {
+            spec: Arc::new(spec),
+            method
         }),
-        (operation(), select(kinds), amount(), any::<bool>(), option::of(text()), time()).prop_map(
-            |(operation, kind, amount, is_final, reason, at)| Event::OperationOpened {
-                operation,
-                kind,
-                amount,
-                is_final,
-                reason,
-                at
-            }
-        ),
+        (any::<u32>(), select(actions), vec(text(), 0..4)).prop_map(|(score_bps, action, reasons)| {
+            Event::RiskAssessed(Assessment {
+                score_bps,
+                action,
+                reasons,
+            })
+        }),
+        (
+            operation(),
+            select(kinds),
+            amount(),
+            any::<bool>(),
+            option::of(text()),
+            time()
+        )
+            .prop_map(
+                |(operation, kind, amount, is_final, reason, at)| Event::OperationOpened {
+                    operation,
+                    kind,
+                    amount,
+                    is_final,
+                    reason,
+                    at
+                }
+            ),
         (operation(), any::<u32>(), provider(), text(), time()).prop_map(
             |(operation, number, provider, key, deadline)| Event::AttemptPlanned {
                 operation,
@@ -166,15 +214,24 @@ fn entry() -> impl Strategy<Value = PostedEntry> {
     let balance = (-bound..=bound).prop_map(|minor| Balance::from_minor(minor).unwrap());
     let pair = (account(), account(), amount(), balance, any::<u64>());
     vec(pair, 1..4).prop_map(|pairs| {
-        let lines = pairs.into_iter().flat_map(|(debit, credit, amount, balance_after, prev)| {
-            let line = |account, side| Line {
-                posting: Posting { account, side, amount },
-                balance_after,
-                account_prev: Seq(prev),
-            };
-            let credit = AccountKey { currency: debit.currency, ..credit };
-            [line(debit, Side::Debit), line(credit, Side::Credit)]
-        });
+        let lines = pairs
+            .into_iter()
+            .flat_map(|(debit, credit, amount, balance_after, prev)| {
+                let line = |account, side| Line {
+                    posting: Posting {
+                        account,
+                        side,
+                        amount,
+                    },
+                    balance_after,
+                    account_prev: Seq(prev),
+                };
+                let credit = AccountKey {
+                    currency: debit.currency,
+                    ..credit
+                };
+                [line(debit, Side::Debit), line(credit, Side::Credit)]
+            });
         PostedEntry::checked("arbitrary", lines.collect()).unwrap()
     })
 }
@@ -185,24 +242,50 @@ fn payment_commit() -> impl Strategy<Value = Body> {
         credit_delta_minor: credit,
         debit_delta_minor: debit,
     });
-    let parts = (any::<u128>(), any::<u64>(), vec(event(), 0..5), vec(hold, 0..3), option::of(entry()));
+    let parts = (
+        any::<u128>(),
+        any::<u64>(),
+        vec(event(), 0..5),
+        vec(hold, 0..3),
+        option::of(entry()),
+    );
     parts.prop_map(|(payment, prev, events, holds, entry)| {
         let payment = PaymentId::from_bits(payment);
-        Body::Payment(PaymentCommit { payment, prev: Seq(prev), events, holds, entry })
+        Body::Payment(PaymentCommit {
+            payment,
+            prev: Seq(prev),
+            events,
+            holds,
+            entry,
+        })
     })
 }
 
 fn control_event() -> impl Strategy<Value = Body> {
     let merchant = (any::<u128>(), ".{0,30}", fee()).prop_map(|(id, name, fee)| {
-        ControlEvent::MerchantCreated(Merchant { id: MerchantId::from_bits(id), name, fee })
+        ControlEvent::MerchantCreated(Merchant {
+            id: MerchantId::from_bits(id),
+            name,
+            fee,
+        })
     });
-    let key = (any::<u128>(), option::of(any::<u128>()), any::<bool>(), any::<[u8; 32]>()).prop_map(
-        |(id, merchant, livemode, secret_sha256)| {
-            let role = merchant
-                .map_or(ApiKeyRole::Operator, |bits| ApiKeyRole::Merchant(MerchantId::from_bits(bits)));
-            ControlEvent::ApiKeyCreated(ApiKey { id: ApiKeyId::from_bits(id), role, livemode, secret_sha256 })
-        },
-    );
+    let key = (
+        any::<u128>(),
+        option::of(any::<u128>()),
+        any::<bool>(),
+        any::<[u8; 32]>(),
+    )
+        .prop_map(|(id, merchant, livemode, secret_sha256)| {
+            let role = merchant.map_or(ApiKeyRole::Operator, |bits| {
+                ApiKeyRole::Merchant(MerchantId::from_bits(bits))
+            });
+            ControlEvent::ApiKeyCreated(ApiKey {
+                id: ApiKeyId::from_bits(id),
+                role,
+                livemode,
+                secret_sha256,
+            })
+        });
     prop_oneof![merchant, key].prop_map(Body::Control)
 }
 

@@ -46,7 +46,9 @@ impl State {
         };
         let start = Bound::Included(place(PaymentId::from_bits(0)));
         let newest_first = self.lists.range((start, end)).rev().take(query.limit);
-        newest_first.filter_map(|(_, _, id)| self.rows.get(id).cloned()).collect()
+        newest_first
+            .filter_map(|(_, _, id)| self.rows.get(id).cloned())
+            .collect()
     }
 }
 

@@ -10,17 +10,29 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 const ONE: &str = "SELECT seq, state FROM payment WHERE id = ?1";
-const NEWEST: &str = "SELECT seq, state FROM payment
-    WHERE tenant = (SELECT number FROM tenant WHERE merchant = ?1 AND livemode = ?2) AND id <= ?3
-    ORDER BY id DESC LIMIT ?4";
+const NEWEST: &str = "SELECT payment.seq, payment.state FROM (
+        SELECT id FROM recent
+            WHERE tenant = (SELECT number FROM tenant WHERE merchant = ?1 AND livemode = ?2) AND id <= ?3
+        UNION ALL
+        SELECT id FROM listed
+            WHERE tenant = (SELECT number FROM tenant WHERE merchant = ?1 AND livemode = ?2) AND id <= ?3
+        ORDER BY id DESC LIMIT ?4
+    ) AS newest CROSS JOIN payment ON payment.id = newest.id
+    ORDER BY newest.id DESC";
 
 type Reply<T> = oneshot::Sender<Result<T, ViewError>>;
 
 /// A question to the view.
 #[derive(Debug)]
 pub(super) enum Read {
-    Payment { id: PaymentId, reply: Reply<Option<PaymentRow>> },
-    Payments { query: PaymentsQuery, reply: Reply<Vec<PaymentRow>> },
+    Payment {
+        id: PaymentId,
+        reply: Reply<Option<PaymentRow>>,
+    },
+    Payments {
+        query: PaymentsQuery,
+        reply: Reply<Vec<PaymentRow>>,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -40,7 +52,11 @@ pub(super) struct ReadQueue {
 
 impl ReadQueue {
     pub(super) fn new(waiting_max: usize) -> Self {
-        Self { waiting: Mutex::default(), more: Condvar::new(), waiting_max }
+        Self {
+            waiting: Mutex::default(),
+            more: Condvar::new(),
+            waiting_max,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -91,7 +107,10 @@ impl ReadQueue {
         };
         let connection = open().map_err(|error| store(&error))?;
         queue.lock().readers += 1;
-        Ok(Reader { queue: Arc::clone(queue), connection })
+        Ok(Reader {
+            queue: Arc::clone(queue),
+            connection,
+        })
     }
 }
 
@@ -121,7 +140,9 @@ impl Reader {
     fn payment(&self, id: PaymentId) -> Result<Option<PaymentRow>, ViewError> {
         let select = || {
             let mut statement = self.connection.prepare_cached(ONE)?;
-            statement.query_row(params![id.bits().to_be_bytes()], stored).optional()
+            statement
+                .query_row(params![id.bits().to_be_bytes()], stored)
+                .optional()
         };
         select().map_err(|error| store(&error))?.map(decode).transpose()
     }
@@ -136,10 +157,17 @@ impl Reader {
         let merchant = query.merchant.bits().to_be_bytes();
         let select = || {
             let mut statement = self.connection.prepare_cached(NEWEST)?;
-            let rows = statement.query_map(params![merchant, query.livemode, newest.to_be_bytes(), limit], stored)?;
+            let rows = statement.query_map(
+                params![merchant, query.livemode, newest.to_be_bytes(), limit],
+                stored,
+            )?;
             rows.collect::<Result<Vec<_>, _>>()
         };
-        select().map_err(|error| store(&error))?.into_iter().map(decode).collect()
+        select()
+            .map_err(|error| store(&error))?
+            .into_iter()
+            .map(decode)
+            .collect()
     }
 }
 
@@ -161,5 +189,8 @@ fn stored(row: &Row<'_>) -> Result<(i64, Vec<u8>), rusqlite::Error> {
 
 fn decode((seq, state): (i64, Vec<u8>)) -> Result<PaymentRow, ViewError> {
     let payment = v1::payment::decode(&state).map_err(|error| ViewError::Store(error.to_string()))?;
-    Ok(PaymentRow { seq: Seq(seq.cast_unsigned()), payment: Arc::new(payment) })
+    Ok(PaymentRow {
+        seq: Seq(seq.cast_unsigned()),
+        payment: Arc::new(payment),
+    })
 }

@@ -1,9 +1,9 @@
 //! The payments view in one SQLite file: a thread that writes, a few that read, and a bounded queue before each, so that no
 //! caller ever waits inside SQLite.
 //!
-//! The main table is keyed by payment id, because ids sort by time and rows are then appended; lists go through an index of (tenant
-//! number, id). Keyed by (merchant, mode, id) instead, a row costs three times as much: every merchant's newest leaf,
-//! full of payment states, is split and written again and again.
+//! The main table is keyed by payment id alone, because ids sort by time and rows are then appended; lists have tables of their
+//! own. Keyed by (merchant, mode, id), a row costs three times as much: every merchant's newest page, full of payment states,
+//! is split and written again and again.
 
 use super::reader::{Read, ReadQueue};
 use super::writer::{Apply, Writer};
@@ -32,7 +32,11 @@ pub struct ViewsOptions {
 
 impl Default for ViewsOptions {
     fn default() -> Self {
-        Self { readers: 2, reads_waiting_max: 1024, cache_kib: 32 * 1024 }
+        Self {
+            readers: 2,
+            reads_waiting_max: 1024,
+            cache_kib: 32 * 1024,
+        }
     }
 }
 
@@ -53,7 +57,12 @@ impl SqliteViews {
         let watermark = Arc::new(AtomicU64::new(found.0));
         let reads = Arc::new(ReadQueue::new(options.reads_waiting_max));
         let (batches, inbox) = mpsc::channel(BATCHES_WAITING_MAX);
-        let mut views = Self { watermark, reads, batches: Some(batches), threads: Vec::new() };
+        let mut views = Self {
+            watermark,
+            reads,
+            batches: Some(batches),
+            threads: Vec::new(),
+        };
         for _ in 0..options.readers.max(1) {
             let reader = ReadQueue::reader(&views.reads, path, options.cache_kib)?;
             views.spawn("florin-views-read", move || reader.run())?;
@@ -65,7 +74,8 @@ impl SqliteViews {
 
     fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), ViewError> {
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
-        self.threads.push(thread.map_err(|error| ViewError::Store(error.to_string()))?);
+        self.threads
+            .push(thread.map_err(|error| ViewError::Store(error.to_string()))?);
         Ok(())
     }
 }
@@ -79,7 +89,10 @@ impl Follower for SqliteViews {
         Box::pin(async move {
             let (reply, done) = oneshot::channel();
             let batches = self.batches.as_ref().ok_or_else(ended)?;
-            batches.send(Apply { rows, up_to, reply }).await.map_err(|_| ended())?;
+            batches
+                .send(Apply { rows, up_to, reply })
+                .await
+                .map_err(|_| ended())?;
             done.await.map_err(|_| ended())?
         })
     }
@@ -123,6 +136,8 @@ impl Drop for SqliteViews {
 impl fmt::Debug for SqliteViews {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let watermark = self.watermark.load(Ordering::Relaxed);
-        f.debug_struct("SqliteViews").field("watermark", &watermark).finish_non_exhaustive()
+        f.debug_struct("SqliteViews")
+            .field("watermark", &watermark)
+            .finish_non_exhaustive()
     }
 }

@@ -19,7 +19,10 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
 }
 
 fn id(n: u64) -> PaymentId {
@@ -28,13 +31,29 @@ fn id(n: u64) -> PaymentId {
 
 /// Payment `n` of a merchant as commit `seq` left it; the sequence number shows in its state.
 fn row(n: u64, merchant: u128, livemode: bool, seq: u64) -> PaymentRow {
-    let spec = spec(id(n), MerchantId::from_bits(merchant), livemode, Timestamp::from_unix_ms(1000 + n));
+    let spec = spec(
+        id(n),
+        MerchantId::from_bits(merchant),
+        livemode,
+        Timestamp::from_unix_ms(1000 + n),
+    );
     let captured = MinorSum::from_minor(seq.into()).unwrap();
-    PaymentRow { seq: Seq(seq), payment: Arc::new(Payment { captured, ..payment(spec) }) }
+    PaymentRow {
+        seq: Seq(seq),
+        payment: Arc::new(Payment {
+            captured,
+            ..payment(spec)
+        }),
+    }
 }
 
 fn query(merchant: u128, livemode: bool, starting_after: Option<PaymentId>, limit: usize) -> PaymentsQuery {
-    PaymentsQuery { merchant: MerchantId::from_bits(merchant), livemode, starting_after, limit }
+    PaymentsQuery {
+        merchant: MerchantId::from_bits(merchant),
+        livemode,
+        starting_after,
+        limit,
+    }
 }
 
 fn seen(row: &PaymentRow) -> (PaymentId, Seq, Payment) {
@@ -42,7 +61,11 @@ fn seen(row: &PaymentRow) -> (PaymentId, Seq, Payment) {
 }
 
 fn list(views: &dyn Views, query: PaymentsQuery) -> Vec<PaymentId> {
-    wait(views.payments(query)).unwrap().iter().map(|row| row.payment.id()).collect()
+    wait(views.payments(query))
+        .unwrap()
+        .iter()
+        .map(|row| row.payment.id())
+        .collect()
 }
 
 fn file(dir: &TempDir) -> PathBuf {
@@ -50,7 +73,14 @@ fn file(dir: &TempDir) -> PathBuf {
 }
 
 fn open(path: &Path) -> SqliteViews {
-    SqliteViews::open(path, &ViewsOptions { cache_kib: 1024, ..ViewsOptions::default() }).unwrap()
+    SqliteViews::open(
+        path,
+        &ViewsOptions {
+            cache_kib: 1024,
+            ..ViewsOptions::default()
+        },
+    )
+    .unwrap()
 }
 
 /// Runs a check against every implementation.
@@ -86,20 +116,35 @@ fn lists_are_newest_first_and_go_on_after_a_cursor() {
         assert_eq!(list(views, query(7, true, None, 0)), []);
         let lowest = PaymentId::from_bits(0);
         assert_eq!(list(views, query(7, true, Some(lowest), 2)), []);
-        assert_eq!(list(views, query(7, true, Some(PaymentId::from_bits(u128::MAX)), usize::MAX)), all);
+        assert_eq!(
+            list(
+                views,
+                query(7, true, Some(PaymentId::from_bits(u128::MAX)), usize::MAX)
+            ),
+            all
+        );
     });
 }
 
 #[test]
 fn lists_hold_one_merchant_and_one_mode() {
     each(|views| {
-        let rows = vec![row(1, 7, true, 1), row(2, 7, false, 2), row(3, 8, true, 3), row(4, 7, true, 4)];
+        let rows = vec![
+            row(1, 7, true, 1),
+            row(2, 7, false, 2),
+            row(3, 8, true, 3),
+            row(4, 7, true, 4),
+        ];
         wait(views.apply(rows, Seq(4))).unwrap();
         assert_eq!(list(views, query(7, true, None, 10)), [id(4), id(1)]);
         assert_eq!(list(views, query(7, false, None, 10)), [id(2)]);
         assert_eq!(list(views, query(8, true, None, 10)), [id(3)]);
         assert_eq!(list(views, query(8, false, None, 10)), []);
-        assert_eq!(list(views, query(7, true, Some(id(3)), 10)), [id(1)], "a stranger's id is only a place");
+        assert_eq!(
+            list(views, query(7, true, Some(id(3)), 10)),
+            [id(1)],
+            "a stranger's id is only a place"
+        );
     });
 }
 
@@ -168,7 +213,11 @@ fn assert_empty(views: &SqliteViews) {
 
 #[test]
 fn a_file_that_is_no_database_gives_an_empty_view() {
-    for damage in [&b"not a database at all, and long enough to look at"[..], &[0; 4096], &[]] {
+    for damage in [
+        &b"not a database at all, and long enough to look at"[..],
+        &[0; 4096],
+        &[],
+    ] {
         let dir = TempDir::new().unwrap();
         let path = closed(&dir);
         fs::write(&path, damage).unwrap();
@@ -190,7 +239,10 @@ fn a_database_with_a_torn_start_gives_an_empty_view() {
 fn a_view_of_another_version_is_replaced() {
     let dir = TempDir::new().unwrap();
     let path = closed(&dir);
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 999).unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 999)
+        .unwrap();
     assert_empty(&open(&path));
 }
 
@@ -198,7 +250,10 @@ fn a_view_of_another_version_is_replaced() {
 fn a_view_open_when_the_machine_went_down_is_replaced() {
     let dir = TempDir::new().unwrap();
     let path = closed(&dir);
-    Connection::open(&path).unwrap().execute("UPDATE progress SET boot = 'an earlier one'", []).unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute("UPDATE progress SET boot = 'an earlier one'", [])
+        .unwrap();
     assert_empty(&open(&path));
 }
 
@@ -227,7 +282,10 @@ fn a_folder_that_is_not_there_is_an_error_and_not_an_empty_view() {
 #[test]
 fn a_read_too_many_is_refused_at_once() {
     let queue = ReadQueue::new(2);
-    let read = || Read::Payment { id: id(1), reply: oneshot::channel().0 };
+    let read = || Read::Payment {
+        id: id(1),
+        reply: oneshot::channel().0,
+    };
     assert_eq!(queue.push(read()), Ok(()));
     assert_eq!(queue.push(read()), Ok(()));
     assert_eq!(queue.push(read()), Err(ViewError::Busy));

@@ -1,5 +1,9 @@
 //! Writing the payments view: one thread, one transaction per batch, the watermark in the same transaction as its rows.
 //!
+//! A list entry goes into `recent`, which is small, so that the entries of a batch share pages whatever their tenants; now and then
+//! all of it moves into `listed` in the order of that table. Straight into `listed`, every entry would rewrite a page of its
+//! own, which costs more than the payment itself.
+//!
 //! `synchronous` is off, which survives the death of the process but not that of the machine. The file therefore names the
 //! boot under which it is open and is only believed under that same boot, or when it was closed and synced in between.
 
@@ -19,8 +23,10 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Of the tables below and of the states in them.
 const VERSION: i64 = 1;
-/// Large pages: a batch touches the newest index leaf of many tenants, and each touched page is written whole once.
+/// Large pages: with the writes gathered, a touched page gets many rows.
 const PAGE_BYTES: i64 = 16_384;
+/// Entries of `recent` that are worth moving; the pause is some 50 ms.
+const RECENT_MAX: u32 = if cfg!(test) { 8 } else { 65_536 };
 /// About 32 MiB of log before it is folded into the file.
 const CHECKPOINT_PAGES: i64 = 2000;
 
@@ -28,10 +34,14 @@ const TABLES: &str = "
     CREATE TABLE progress (watermark INTEGER NOT NULL, boot TEXT NOT NULL) STRICT;
     INSERT INTO progress VALUES (0, '');
     CREATE TABLE tenant (number INTEGER PRIMARY KEY, merchant BLOB NOT NULL, livemode INTEGER NOT NULL, UNIQUE (merchant, livemode)) STRICT;
-    CREATE TABLE payment (id BLOB PRIMARY KEY, tenant INTEGER NOT NULL, seq INTEGER NOT NULL, state BLOB NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE INDEX payment_by_tenant ON payment (tenant, id);";
-const UPSERT: &str = "INSERT INTO payment (id, tenant, seq, state) VALUES (?1, ?2, ?3, ?4)
-    ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, state = excluded.state WHERE excluded.seq > payment.seq";
+    CREATE TABLE payment (id BLOB PRIMARY KEY, seq INTEGER NOT NULL, state BLOB NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE listed (tenant INTEGER, id BLOB, PRIMARY KEY (tenant, id)) STRICT, WITHOUT ROWID;
+    CREATE TABLE recent (tenant INTEGER, id BLOB, PRIMARY KEY (tenant, id)) STRICT, WITHOUT ROWID;";
+const INSERT: &str = "INSERT INTO payment (id, seq, state) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING";
+const REPLACE: &str = "UPDATE payment SET seq = ?2, state = ?3 WHERE id = ?1 AND seq < ?2";
+const LIST: &str = "INSERT INTO recent (tenant, id) VALUES (?1, ?2)";
+const MERGE: &str =
+    "INSERT INTO listed SELECT tenant, id FROM recent ORDER BY tenant, id; DELETE FROM recent;";
 const ADVANCE: &str = "UPDATE progress SET watermark = ?1 WHERE watermark < ?1";
 
 /// A batch to apply.
@@ -76,7 +86,10 @@ impl OpenError {
 
 /// Names this boot of the machine; empty where the system does not tell, so that only a proper close is believed.
 fn boot() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }
 
 fn delete(path: &Path) -> io::Result<()> {
@@ -99,8 +112,12 @@ fn signed(seq: Seq) -> i64 {
 pub(super) struct Writer {
     connection: Connection,
     /// Tenants by number, so that an index entry needs few bytes; a cache of the table.
-    tenants: HashMap<(MerchantId, bool), i64>,
+    tenants: Tenants,
+    /// Entries of `recent`.
+    recent: u32,
 }
+
+type Tenants = HashMap<(MerchantId, bool), i64>;
 
 impl Writer {
     /// Opens the file, or a new one in its place; says how far it has come.
@@ -119,7 +136,8 @@ impl Writer {
     fn open_existing(path: &Path, cache_kib: u32, boot: &str) -> Result<(Self, Seq), OpenError> {
         let mut connection = Connection::open(path)?;
         connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-        let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+        let mode: String =
+            connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
         if mode != "wal" {
             return Err(OpenError::Distrusted("it has no write-ahead log"));
         }
@@ -127,7 +145,9 @@ impl Writer {
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         connection.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
         let is_new: bool =
-            connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))?;
+            connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| {
+                row.get(0)
+            })?;
         if is_new {
             let create = connection.transaction()?;
             create.execute_batch(TABLES)?;
@@ -139,7 +159,9 @@ impl Writer {
             return Err(OpenError::Distrusted("it is of another version"));
         }
         let (watermark, open_under): (i64, String) =
-            connection.query_row("SELECT watermark, boot FROM progress", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            connection.query_row("SELECT watermark, boot FROM progress", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         if !open_under.is_empty() && open_under != boot {
             return Err(OpenError::Distrusted("the machine went down while it was open"));
         }
@@ -150,18 +172,28 @@ impl Writer {
                 Ok(((merchant, row.get(1)?), row.get(2)?))
             })?
             .collect::<Result<_, _>>()?;
+        let recent = connection.query_row("SELECT count(*) FROM recent", [], |row| row.get(0))?;
         // Durable before the first write that is not: an unknown boot is one that never comes again.
         let named = if boot.is_empty() { "unknown" } else { boot };
         connection.execute("UPDATE progress SET boot = ?1", [named])?;
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "OFF")?;
-        Ok((Self { connection, tenants }, Seq(watermark.cast_unsigned())))
+        Ok((
+            Self {
+                connection,
+                tenants,
+                recent,
+            },
+            Seq(watermark.cast_unsigned()),
+        ))
     }
 
     /// Applies batches until there are no more senders, then closes.
     pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Apply>, watermark: &AtomicU64) {
         while let Some(Apply { rows, up_to, reply }) = inbox.blocking_recv() {
-            let applied = self.apply(&rows, up_to).map_err(|error| ViewError::Store(error.to_string()));
+            let applied = self
+                .apply(&rows, up_to)
+                .map_err(|error| ViewError::Store(error.to_string()));
             if applied.is_ok() {
                 watermark.fetch_max(up_to.0, Ordering::AcqRel);
             }
@@ -174,52 +206,76 @@ impl Writer {
     }
 
     fn apply(&mut self, rows: &[PaymentRow], up_to: Seq) -> Result<(), rusqlite::Error> {
-        let Self { connection, tenants } = self;
-        let applied = apply(connection, tenants, rows, up_to);
-        if applied.is_err() {
-            // Numbers given in the transaction are gone with it.
-            tenants.clear();
+        let transaction = self.connection.transaction()?;
+        let applied = write(&transaction, &mut self.tenants, rows, up_to).and_then(|added| {
+            let recent = self.recent.saturating_add(added);
+            if recent < RECENT_MAX {
+                return Ok(recent);
+            }
+            transaction.execute_batch(MERGE)?;
+            Ok(0)
+        });
+        match applied.and_then(|recent| transaction.commit().map(|()| recent)) {
+            Ok(recent) => {
+                self.recent = recent;
+                Ok(())
+            }
+            Err(error) => {
+                // Numbers given in the transaction are gone with it.
+                self.tenants.clear();
+                Err(error)
+            }
         }
-        applied
     }
 
     /// Syncs everything, then says that it is whole.
     fn close(self) -> Result<(), rusqlite::Error> {
         self.connection.pragma_update(None, "synchronous", "FULL")?;
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         self.connection.execute("UPDATE progress SET boot = ''", [])?;
         self.connection.close().map_err(|(_, error)| error)
     }
 }
 
-fn apply(
-    connection: &mut Connection,
-    tenants: &mut HashMap<(MerchantId, bool), i64>,
+/// Writes the rows and the watermark; says how many payments are new.
+fn write(
+    transaction: &Transaction<'_>,
+    tenants: &mut Tenants,
     rows: &[PaymentRow],
     up_to: Seq,
-) -> Result<(), rusqlite::Error> {
-    let transaction = connection.transaction()?;
-    {
-        let mut upsert = transaction.prepare_cached(UPSERT)?;
-        let mut state = Vec::new();
-        for row in rows {
-            let spec = &row.payment.spec;
-            let tenant = match tenants.entry((spec.merchant, spec.livemode)) {
-                Entry::Occupied(known) => *known.get(),
-                Entry::Vacant(unknown) => *unknown.insert(number(&transaction, spec.merchant, spec.livemode)?),
-            };
-            state.clear();
-            v1::payment::encode(&row.payment, &mut state);
-            upsert.execute(params![spec.id.bits().to_be_bytes(), tenant, signed(row.seq), state])?;
+) -> Result<u32, rusqlite::Error> {
+    let mut insert = transaction.prepare_cached(INSERT)?;
+    let mut replace = transaction.prepare_cached(REPLACE)?;
+    let mut list = transaction.prepare_cached(LIST)?;
+    let mut added = 0_u32;
+    let mut state = Vec::new();
+    for row in rows {
+        let spec = &row.payment.spec;
+        let id = spec.id.bits().to_be_bytes();
+        state.clear();
+        v1::payment::encode(&row.payment, &mut state);
+        if insert.execute(params![id, signed(row.seq), state])? == 0 {
+            replace.execute(params![id, signed(row.seq), state])?;
+            continue;
         }
-        transaction.prepare_cached(ADVANCE)?.execute([signed(up_to)])?;
+        let tenant = match tenants.entry((spec.merchant, spec.livemode)) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => *unknown.insert(number(transaction, spec.merchant, spec.livemode)?),
+        };
+        list.execute(params![tenant, id])?;
+        added = added.saturating_add(1);
     }
-    transaction.commit()?;
-    Ok(())
+    transaction.prepare_cached(ADVANCE)?.execute([signed(up_to)])?;
+    Ok(added)
 }
 
 /// The number of a tenant that is not in the cache.
-fn number(transaction: &Transaction<'_>, merchant: MerchantId, livemode: bool) -> Result<i64, rusqlite::Error> {
+fn number(
+    transaction: &Transaction<'_>,
+    merchant: MerchantId,
+    livemode: bool,
+) -> Result<i64, rusqlite::Error> {
     let merchant = merchant.bits().to_be_bytes();
     let known = transaction
         .prepare_cached("SELECT number FROM tenant WHERE merchant = ?1 AND livemode = ?2")?

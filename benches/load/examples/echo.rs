@@ -25,17 +25,22 @@ fn main() -> Result<(), Box<dyn Error>> {
     options.connections = usize::try_from(number(256)?)?;
     options.threads = usize::try_from(number(1)?)?;
     let source = EchoSource::new();
-    let load = |options: &LoadOptions| {
-        socket_load::run(options, &Arc::new(Progress::default()), |_| source.clone())
-    };
+    let load =
+        |options: &LoadOptions| socket_load::run(options, &Arc::new(Progress::default()), |_| source.clone());
 
     load(&options)?; // warms up
     options.bound = Bound::Duration(duration);
     let closed = load(&options)?;
     show("closed loop", &closed)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive rate far below 2^32")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a positive rate far below 2^32"
+    )]
     let rate_per_s = (closed.requests_per_s / 2.0) as u32;
-    options.pace = Pace::OpenLoop { rate_per_s: rate_per_s.max(1) };
+    options.pace = Pace::OpenLoop {
+        rate_per_s: rate_per_s.max(1),
+    };
     show("half load", &load(&options)?)?;
     server.stop()?;
     Ok(())

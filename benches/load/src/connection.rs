@@ -50,7 +50,13 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, parser: ResponseParser::new(), request: Vec::new(), written: 0, in_flight_since: None }
+        Self {
+            stream,
+            parser: ResponseParser::new(),
+            request: Vec::new(),
+            written: 0,
+            in_flight_since: None,
+        }
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -136,5 +142,8 @@ impl Connection {
 
 /// The answer counts; the connection must not be used again.
 fn closing(answer: Answer) -> Received {
-    Received::Answer(Answer { close: true, ..answer })
+    Received::Answer(Answer {
+        close: true,
+        ..answer
+    })
 }

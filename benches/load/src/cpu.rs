@@ -46,12 +46,22 @@ impl CpuSnapshot {
         let mut threads = BTreeMap::new();
         for entry in fs::read_dir(tasks)? {
             let entry = entry?;
-            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
             let read = |file: &str| fs::read_to_string(entry.path().join(file));
             // A thread may end between being listed and being read.
-            let (Ok(name), Ok(schedstat)) = (read("comm"), read("schedstat")) else { continue };
+            let (Ok(name), Ok(schedstat)) = (read("comm"), read("schedstat")) else {
+                continue;
+            };
             let cpu_ns = parse_schedstat(&schedstat)?;
-            threads.insert(id, ThreadCpu { name: name.trim_end().to_owned(), cpu_ns });
+            threads.insert(
+                id,
+                ThreadCpu {
+                    name: name.trim_end().to_owned(),
+                    cpu_ns,
+                },
+            );
         }
         Ok(Self { threads })
     }
@@ -62,9 +72,14 @@ impl CpuSnapshot {
             // A smaller figure is another thread under a reused id.
             let before = earlier.threads.get(id).map_or(0, |before| before.cpu_ns);
             let cpu_ns = now.cpu_ns.checked_sub(before).unwrap_or(now.cpu_ns);
-            ThreadCpu { name: now.name.clone(), cpu_ns }
+            ThreadCpu {
+                name: now.name.clone(),
+                cpu_ns,
+            }
         };
-        CpuUse { threads: self.threads.iter().map(used).collect() }
+        CpuUse {
+            threads: self.threads.iter().map(used).collect(),
+        }
     }
 }
 
@@ -97,14 +112,23 @@ impl CpuUse {
             let group = thread.name.trim_end_matches(|last: char| last.is_ascii_digit());
             *sums.entry(group).or_default() += thread.cpu_ns;
         }
-        let mut groups: Vec<ThreadCpu> =
-            sums.into_iter().map(|(name, cpu_ns)| ThreadCpu { name: name.to_owned(), cpu_ns }).collect();
+        let mut groups: Vec<ThreadCpu> = sums
+            .into_iter()
+            .map(|(name, cpu_ns)| ThreadCpu {
+                name: name.to_owned(),
+                cpu_ns,
+            })
+            .collect();
         groups.sort_by_key(|group| std::cmp::Reverse(group.cpu_ns));
         groups
     }
 
     fn sum_ns(&self, wanted: impl Fn(&str) -> bool) -> u64 {
-        self.threads.iter().filter(|thread| wanted(&thread.name)).map(|thread| thread.cpu_ns).sum()
+        self.threads
+            .iter()
+            .filter(|thread| wanted(&thread.name))
+            .map(|thread| thread.cpu_ns)
+            .sum()
     }
 }
 
@@ -119,7 +143,11 @@ fn parse_schedstat(text: &str) -> io::Result<u64> {
 /// User and system ticks, the 14th and 15th field; the second, the command, may hold anything, so fields are
 /// counted from its closing parenthesis.
 fn parse_stat(text: &str) -> io::Result<u64> {
-    let mut fields = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace().skip(11);
+    let mut fields = text
+        .rsplit_once(')')
+        .map_or("", |(_, rest)| rest)
+        .split_ascii_whitespace()
+        .skip(11);
     let mut ticks = || fields.next().and_then(|field| field.parse::<u64>().ok());
     match (ticks(), ticks()) {
         (Some(user), Some(system)) => Ok((user + system) * TICK_NS),
@@ -136,8 +164,18 @@ mod tests {
     use super::*;
 
     fn snapshot(threads: &[(u32, &str, u64)]) -> CpuSnapshot {
-        let thread = |&(id, name, cpu_ns): &(u32, &str, u64)| (id, ThreadCpu { name: name.to_owned(), cpu_ns });
-        CpuSnapshot { threads: threads.iter().map(thread).collect() }
+        let thread = |&(id, name, cpu_ns): &(u32, &str, u64)| {
+            (
+                id,
+                ThreadCpu {
+                    name: name.to_owned(),
+                    cpu_ns,
+                },
+            )
+        };
+        CpuSnapshot {
+            threads: threads.iter().map(thread).collect(),
+        }
     }
 
     #[test]
@@ -151,15 +189,28 @@ mod tests {
 
     #[test]
     fn use_is_the_difference_of_living_threads_grouped_by_name() {
-        let before = snapshot(&[(1, "main", 100), (2, "worker-0", 50), (3, "ended", 900), (5, "reused", 700)]);
-        let after =
-            snapshot(&[(1, "main", 110), (2, "worker-0", 80), (4, "worker-1", 7), (5, "load-1", 3), (6, "load-2", 0)]);
+        let before = snapshot(&[
+            (1, "main", 100),
+            (2, "worker-0", 50),
+            (3, "ended", 900),
+            (5, "reused", 700),
+        ]);
+        let after = snapshot(&[
+            (1, "main", 110),
+            (2, "worker-0", 80),
+            (4, "worker-1", 7),
+            (5, "load-1", 3),
+            (6, "load-2", 0),
+        ]);
         let used = after.since(&before);
         assert_eq!(used.total_ns(), 10 + 30 + 7 + 3);
         assert_eq!(used.named_ns("worker"), 37);
         assert_eq!(used.others_ns("load-"), 47);
         let groups = used.groups();
-        let named: Vec<(&str, u64)> = groups.iter().map(|group| (group.name.as_str(), group.cpu_ns)).collect();
+        let named: Vec<(&str, u64)> = groups
+            .iter()
+            .map(|group| (group.name.as_str(), group.cpu_ns))
+            .collect();
         assert_eq!(named, [("worker-", 37), ("main", 10), ("load-", 3)]);
     }
 
@@ -178,7 +229,11 @@ mod tests {
             .unwrap();
         let used = ready.recv().unwrap();
         let snapshot = CpuSnapshot::take().unwrap();
-        let seen = snapshot.threads.values().find(|seen| seen.name == "cpu-witness-9").unwrap();
+        let seen = snapshot
+            .threads
+            .values()
+            .find(|seen| seen.name == "cpu-witness-9")
+            .unwrap();
         assert!(seen.cpu_ns >= used);
         release.send(()).unwrap();
         thread.join().unwrap();

@@ -28,14 +28,21 @@ impl EchoServer {
         let thread = thread::Builder::new()
             .name("echo-server".to_owned())
             .spawn(move || actix_web::rt::System::new().block_on(serve(workers, &addr_tx, stop_rx)))?;
-        let mut server = Self { addr: (Ipv4Addr::LOCALHOST, 0).into(), stop: Some(stop_tx), thread: Some(thread) };
+        let mut server = Self {
+            addr: (Ipv4Addr::LOCALHOST, 0).into(),
+            stop: Some(stop_tx),
+            thread: Some(thread),
+        };
         match addr_rx.recv() {
             Ok(addr) => {
                 server.addr = addr;
                 Ok(server)
             }
             // The sender is gone without an address: the thread's own result says why.
-            Err(_) => Err(server.join().err().unwrap_or_else(|| io::Error::other("the echo ended at once"))),
+            Err(_) => Err(server
+                .join()
+                .err()
+                .unwrap_or_else(|| io::Error::other("the echo ended at once"))),
         }
     }
 
@@ -78,7 +85,11 @@ async fn serve(
         .workers(workers)
         .disable_signals()
         .bind((Ipv4Addr::LOCALHOST, 0))?;
-    let addr = server.addrs().first().copied().ok_or_else(|| io::Error::other("the echo has no address"))?;
+    let addr = server
+        .addrs()
+        .first()
+        .copied()
+        .ok_or_else(|| io::Error::other("the echo has no address"))?;
     let server = server.run();
     let handle = server.handle();
     actix_web::rt::spawn(async move {
@@ -156,7 +167,12 @@ struct EchoCapture {
 }
 
 async fn echo(request: web::Json<EchoRequest>) -> impl Responder {
-    let EchoRequest { amount, currency, payment_method_id, customer_id } = request.into_inner();
+    let EchoRequest {
+        amount,
+        currency,
+        payment_method_id,
+        customer_id,
+    } = request.into_inner();
     web::Json(answer(amount, currency, payment_method_id, customer_id))
 }
 
@@ -175,12 +191,24 @@ fn answer(amount: u64, currency: String, payment_method_id: String, customer_id:
         net: amount,
         capture_method: "automatic",
         payment_method_id,
-        payment_method_details: EchoMethod { r#type: "card", brand: "visa", last4: "4242" },
+        payment_method_details: EchoMethod {
+            r#type: "card",
+            brand: "visa",
+            last4: "4242",
+        },
         customer_id,
         provider: "echo",
         processor_transaction_id: "txn_000000000000000000000000",
-        risk: EchoRisk { score: 0, action: "allow", reasons: [] },
-        captures: [EchoCapture { id: "cap_000000000000000000000000", amount, status: "succeeded" }],
+        risk: EchoRisk {
+            score: 0,
+            action: "allow",
+            reasons: [],
+        },
+        captures: [EchoCapture {
+            id: "cap_000000000000000000000000",
+            amount,
+            status: "succeeded",
+        }],
         refunds: [],
         created: 0,
         authorization_expires_at: None,
@@ -198,7 +226,12 @@ mod tests {
 
     #[test]
     fn an_answer_has_the_size_of_a_payments() {
-        let answer = answer(8_419, "USD".to_owned(), "pm_card_visa".to_owned(), "cus_70001".to_owned());
+        let answer = answer(
+            8_419,
+            "USD".to_owned(),
+            "pm_card_visa".to_owned(),
+            "cus_70001".to_owned(),
+        );
         let bytes = serde_json::to_vec(&answer).unwrap().len();
         assert!((650..=850).contains(&bytes), "{bytes} bytes");
     }

@@ -42,8 +42,12 @@ mod tests {
         let mut echo = Vec::new();
         EchoSource::new().next(0, &mut echo);
         let mut payment = Vec::new();
-        PaymentSource::new("echo", &[API_KEY.to_owned()]).unwrap().next(0, &mut payment);
-        let payment = String::from_utf8(payment).unwrap().replace("POST /v1/payments ", "POST /echo ");
+        PaymentSource::new("echo", &[API_KEY.to_owned()])
+            .unwrap()
+            .next(0, &mut payment);
+        let payment = String::from_utf8(payment)
+            .unwrap()
+            .replace("POST /v1/payments ", "POST /echo ");
         assert_eq!(String::from_utf8(echo).unwrap(), payment);
     }
 }

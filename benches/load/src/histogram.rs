@@ -24,7 +24,11 @@ pub struct Histogram {
 impl Histogram {
     /// An empty histogram; allocates all its buckets (58 KiB) at once.
     pub fn new() -> Self {
-        Self { counts: vec![0; BUCKETS].into_boxed_slice(), count: 0, max_us: 0 }
+        Self {
+            counts: vec![0; BUCKETS].into_boxed_slice(),
+            count: 0,
+            max_us: 0,
+        }
     }
 
     /// Counts one latency.
@@ -138,7 +142,10 @@ mod tests {
     #[test]
     fn an_empty_histogram_answers_zero() {
         let empty = Histogram::new();
-        assert_eq!((empty.count(), empty.p50_us(), empty.p999_us(), empty.max_us()), (0, 0, 0, 0));
+        assert_eq!(
+            (empty.count(), empty.p50_us(), empty.p999_us(), empty.max_us()),
+            (0, 0, 0, 0)
+        );
     }
 
     #[test]
@@ -164,7 +171,10 @@ mod tests {
     #[test]
     fn one_slow_answer_in_a_thousand_shows_in_the_maximum_and_not_in_p999() {
         let histogram = of(std::iter::repeat_n(10, 999).chain([5_000_000]));
-        assert_eq!((histogram.p99_us(), histogram.p999_us(), histogram.max_us()), (10, 10, 5_000_000));
+        assert_eq!(
+            (histogram.p99_us(), histogram.p999_us(), histogram.max_us()),
+            (10, 10, 5_000_000)
+        );
         let two_slow = of(std::iter::repeat_n(10, 998).chain([5_000_000; 2]));
         assert_eq!(two_slow.p999_us(), 5_000_000);
     }
@@ -177,7 +187,10 @@ mod tests {
             assert!(upper >= lower, "bucket {bucket}");
             assert_eq!(bucket_of(lower), bucket);
             assert_eq!(bucket_of(upper), bucket);
-            assert!((upper - lower) as u128 * 100 <= lower as u128, "bucket {bucket} is wider than 1 %");
+            assert!(
+                u128::from(upper - lower) * 100 <= u128::from(lower),
+                "bucket {bucket} is wider than 1 %"
+            );
             lower = upper.wrapping_add(1);
         }
         assert_eq!(lower, 0, "the last bucket ends at u64::MAX");

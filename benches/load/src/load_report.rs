@@ -81,12 +81,7 @@ pub(crate) struct RunCpu {
 }
 
 impl LoadReport {
-    pub(crate) fn new(
-        latencies: Histogram,
-        statuses: StatusCounts,
-        elapsed: Duration,
-        cpu: RunCpu,
-    ) -> Self {
+    pub(crate) fn new(latencies: Histogram, statuses: StatusCounts, elapsed: Duration, cpu: RunCpu) -> Self {
         let requests = latencies.count();
         let per_request_us = |cpu_ns: u64| approximate(cpu_ns) / 1_000.0 / approximate(requests.max(1));
         Self {
@@ -107,7 +102,10 @@ impl LoadReport {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a measured figure; 53 bits are more than it deserves")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a measured figure; 53 bits are more than it deserves"
+)]
 fn approximate(count: u64) -> f64 {
     count as f64
 }
@@ -119,14 +117,24 @@ mod tests {
     #[test]
     fn statuses_fall_into_their_classes() {
         let mut counts = StatusCounts::default();
-        let errors: Vec<bool> =
-            [200, 201, 202, 302, 402, 429, 500, 503].map(|status| counts.count(status)).to_vec();
+        let errors: Vec<bool> = [200, 201, 202, 302, 402, 429, 500, 503]
+            .map(|status| counts.count(status))
+            .to_vec();
         assert_eq!(errors, [false, false, false, true, true, true, true, true]);
-        let expected =
-            StatusCounts { ok: 2, accepted: 1, redirect: 1, client_error: 2, server_error: 2, unanswered: 0 };
+        let expected = StatusCounts {
+            ok: 2,
+            accepted: 1,
+            redirect: 1,
+            client_error: 2,
+            server_error: 2,
+            unanswered: 0,
+        };
         assert_eq!(counts, expected);
         assert_eq!(counts.errors(), 5);
-        counts.merge(&StatusCounts { unanswered: 3, ..expected });
+        counts.merge(&StatusCounts {
+            unanswered: 3,
+            ..expected
+        });
         assert_eq!((counts.ok, counts.errors()), (4, 13));
     }
 
@@ -136,11 +144,25 @@ mod tests {
         for latency_us in [10, 20, 30, 40] {
             latencies.record(latency_us);
         }
-        let cpu = RunCpu { generator_ns: Some(10_000), server_ns: None };
-        let report = LoadReport::new(latencies, StatusCounts::default(), Duration::from_millis(500), cpu);
+        let cpu = RunCpu {
+            generator_ns: Some(10_000),
+            server_ns: None,
+        };
+        let report = LoadReport::new(
+            latencies,
+            StatusCounts::default(),
+            Duration::from_millis(500),
+            cpu,
+        );
         assert_eq!((report.requests, report.p50_us, report.max_us), (4, 20, 40));
         assert_eq!(format!("{:.1}", report.requests_per_s), "8.0");
-        assert_eq!(report.generator_cpu_us_per_request.map(|us| format!("{us:.2}")).as_deref(), Some("2.50"));
+        assert_eq!(
+            report
+                .generator_cpu_us_per_request
+                .map(|us| format!("{us:.2}"))
+                .as_deref(),
+            Some("2.50")
+        );
         assert_eq!(report.server_cpu_us_per_request, None);
     }
 }

@@ -122,7 +122,10 @@ mod tests {
 
     fn body(request: &str) -> serde_json::Value {
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
-        assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{head}");
+        assert!(
+            head.ends_with(&format!("Content-Length: {}", body.len())),
+            "{head}"
+        );
         serde_json::from_str(body).unwrap()
     }
 
@@ -131,7 +134,7 @@ mod tests {
         let mut source = PaymentSource::new("run7", &keys(&["sk_a", "sk_b"])).unwrap();
         next(&mut source);
         let expected = "POST /v1/payments HTTP/1.1\r\nHost: florin\r\nContent-Type: application/json\r\n\
-            Authorization: Bearer sk_b\r\nIdempotency-Key: run7-1\r\nContent-Length: 96\r\n\r\n\
+            Authorization: Bearer sk_b\r\nIdempotency-Key: run7-1\r\nContent-Length: 93\r\n\r\n\
             {\"amount\":8419,\"currency\":\"USD\",\"payment_method_id\":\"pm_card_visa\",\"customer_id\":\"cus_70001\"}";
         let request = next(&mut source);
         assert_eq!(request, expected);
@@ -168,10 +171,16 @@ mod tests {
     fn texts_that_would_break_a_header_are_refused() {
         let refused = |prefix: &str, api_keys: &[&str]| PaymentSource::new(prefix, &keys(api_keys)).err();
         assert_eq!(refused("run", &[]), Some(PaymentSourceError::NoApiKey));
-        assert_eq!(refused("run", &["sk_a", "sk\r\nX: y"]), Some(PaymentSourceError::ApiKey));
+        assert_eq!(
+            refused("run", &["sk_a", "sk\r\nX: y"]),
+            Some(PaymentSourceError::ApiKey)
+        );
         assert_eq!(refused("run", &[""]), Some(PaymentSourceError::ApiKey));
         assert_eq!(refused("a run", &["sk"]), Some(PaymentSourceError::RunPrefix));
-        assert_eq!(refused(&"x".repeat(235), &["sk"]), Some(PaymentSourceError::RunPrefix));
+        assert_eq!(
+            refused(&"x".repeat(235), &["sk"]),
+            Some(PaymentSourceError::RunPrefix)
+        );
         assert_eq!(refused(&"x".repeat(234), &["sk"]), None);
     }
 }

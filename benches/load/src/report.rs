@@ -81,6 +81,7 @@ impl BenchReport {
 }
 
 /// Three decimals are all a measurement means.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 fn rounded<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((value * 1_000.0).round() / 1_000.0)
 }
@@ -139,8 +140,16 @@ mod tests {
              \"p99_us\":9200,\"p999_us\":15000,\"cpu_us_per_payment\":17.25,\"commits_per_payment\":2.0,\
              \"fsyncs\":1234,\"views_lag_ms\":120,\"catch_up_s\":0.35}"
         );
-        let full = BenchReport { echo_ratio: Some(0.4512), errors: Some(0), ..report() };
-        assert!(full.to_json_line().unwrap().ends_with("\"catch_up_s\":0.35,\"echo_ratio\":0.451,\"errors\":0}"));
+        let full = BenchReport {
+            echo_ratio: Some(0.4512),
+            errors: Some(0),
+            ..report()
+        };
+        assert!(
+            full.to_json_line()
+                .unwrap()
+                .ends_with("\"catch_up_s\":0.35,\"echo_ratio\":0.451,\"errors\":0}")
+        );
     }
 
     #[test]
@@ -151,7 +160,10 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         let plain = table(&report());
-        assert!(plain.starts_with("http (providers: in-process)\n  payments/s                  52,123\n"), "{plain}");
+        assert!(
+            plain.starts_with("http (providers: in-process)\n  payments/s                  52,123\n"),
+            "{plain}"
+        );
         assert_eq!(plain.lines().count(), 10);
         let full = BenchReport {
             echo_ratio: Some(0.4512),
@@ -168,7 +180,12 @@ mod tests {
 
     #[test]
     fn thousands_are_grouped() {
-        for (value, text) in [(0.4, "0"), (999.0, "999"), (1_000.0, "1,000"), (1_234_567.0, "1,234,567")] {
+        for (value, text) in [
+            (0.4, "0"),
+            (999.0, "999"),
+            (1_000.0, "1,000"),
+            (1_234_567.0, "1,234,567"),
+        ] {
             assert_eq!(grouped(value), text);
         }
     }

@@ -48,7 +48,10 @@ pub(crate) struct ResponseParser {
 
 impl ResponseParser {
     pub(crate) fn new() -> Self {
-        Self { state: State::Head, partial_head: Vec::new() }
+        Self {
+            state: State::Head,
+            partial_head: Vec::new(),
+        }
     }
 
     /// Takes the next bytes; an answer when these complete it, `None` when more must come.
@@ -56,11 +59,16 @@ impl ResponseParser {
         loop {
             match self.state {
                 State::Head => {
-                    let Some((head, rest)) = self.take_head(bytes)? else { return Ok(None) };
+                    let Some((head, rest)) = self.take_head(bytes)? else {
+                        return Ok(None);
+                    };
                     bytes = rest;
                     // Interim answers (1xx) announce the real one.
                     if head.answer.status >= 200 {
-                        self.state = State::Body { answer: head.answer, bytes_left: head.body_bytes };
+                        self.state = State::Body {
+                            answer: head.answer,
+                            bytes_left: head.body_bytes,
+                        };
                     }
                 }
                 State::Body { answer, bytes_left } => {
@@ -69,7 +77,10 @@ impl ResponseParser {
                         return Err(ResponseError::Surplus);
                     }
                     if have < bytes_left {
-                        self.state = State::Body { answer, bytes_left: bytes_left - have };
+                        self.state = State::Body {
+                            answer,
+                            bytes_left: bytes_left - have,
+                        };
                         return Ok(None);
                     }
                     self.state = State::Head;
@@ -131,11 +142,17 @@ impl Head {
         let (status, mut close) = parse_status_line(status_line)?;
         let mut content_length = None;
         for line in lines {
-            let colon = line.iter().position(|byte| *byte == b':').ok_or(ResponseError::Header)?;
+            let colon = line
+                .iter()
+                .position(|byte| *byte == b':')
+                .ok_or(ResponseError::Header)?;
             let (name, value) = (&line[..colon], &line[colon + 1..]);
             if name.eq_ignore_ascii_case(b"content-length") {
                 let length = parse_length(value.trim_ascii())?;
-                if content_length.replace(length).is_some_and(|earlier| earlier != length) {
+                if content_length
+                    .replace(length)
+                    .is_some_and(|earlier| earlier != length)
+                {
                     return Err(ResponseError::ContentLength);
                 }
             } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
@@ -147,16 +164,29 @@ impl Head {
             }
         }
         let bodiless = status < 200 || status == 204 || status == 304;
-        let body_bytes = if bodiless { 0 } else { content_length.ok_or(ResponseError::ContentLength)? };
-        Ok(Self { answer: Answer { status, close }, body_bytes })
+        let body_bytes = if bodiless {
+            0
+        } else {
+            content_length.ok_or(ResponseError::ContentLength)?
+        };
+        Ok(Self {
+            answer: Answer { status, close },
+            body_bytes,
+        })
     }
 }
 
 /// The status, and whether the version alone (1.0) means that the connection closes.
 fn parse_status_line(line: &[u8]) -> Result<(u16, bool), ResponseError> {
     let rest = line.strip_prefix(b"HTTP/1.").ok_or(ResponseError::StatusLine)?;
-    let [version @ (b'0' | b'1'), b' ', hundreds @ b'1'..=b'5', tens @ b'0'..=b'9', ones @ b'0'..=b'9', reason @ ..] =
-        rest
+    let [
+        version @ (b'0' | b'1'),
+        b' ',
+        hundreds @ b'1'..=b'5',
+        tens @ b'0'..=b'9',
+        ones @ b'0'..=b'9',
+        reason @ ..,
+    ] = rest
     else {
         return Err(ResponseError::StatusLine);
     };
@@ -164,7 +194,10 @@ fn parse_status_line(line: &[u8]) -> Result<(u16, bool), ResponseError> {
         return Err(ResponseError::StatusLine);
     }
     let digit = |byte: &u8| u16::from(byte - b'0');
-    Ok((digit(hundreds) * 100 + digit(tens) * 10 + digit(ones), *version == b'0'))
+    Ok((
+        digit(hundreds) * 100 + digit(tens) * 10 + digit(ones),
+        *version == b'0',
+    ))
 }
 
 fn parse_length(value: &[u8]) -> Result<u64, ResponseError> {

@@ -92,7 +92,10 @@ pub fn run<S: RequestSource>(
     let mut streams = (0..options.connections)
         .map(|_| connection::connect(options.target, options.patience))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| LoadError::Connect { target: options.target, source })?;
+        .map_err(|source| LoadError::Connect {
+            target: options.target,
+            source,
+        })?;
 
     let threads = options.threads.min(options.connections);
     let tickets = AtomicU64::new(0);
@@ -118,14 +121,23 @@ pub fn run<S: RequestSource>(
         }
         workers
             .into_iter()
-            .map(|worker| worker.join().map_err(|_| LoadError::Panicked)?.map_err(LoadError::EventLoop))
+            .map(|worker| {
+                worker
+                    .join()
+                    .map_err(|_| LoadError::Panicked)?
+                    .map_err(LoadError::EventLoop)
+            })
             .collect::<Result<Vec<_>, _>>()
     })?;
     // The generator's threads have ended, so what is left is everybody else.
     let server_ns = cpu_before
         .and_then(|before| Ok(CpuSnapshot::take()?.since(&before).others_ns(THREAD_NAME_PREFIX)))
         .ok();
-    let unsent = results.iter().map(|result| result.ended).max().map_or(0, |ended| plan.unsent(&tickets, ended));
+    let unsent = results
+        .iter()
+        .map(|result| result.ended)
+        .max()
+        .map_or(0, |ended| plan.unsent(&tickets, ended));
     Ok(summary(&results, &plan, unsent, server_ns))
 }
 
@@ -155,7 +167,15 @@ fn summary(results: &[WorkerResult], plan: &Plan, unsent: u64, server_ns: Option
     let last_answer = results.iter().map(|result| result.last_answer).max();
     let elapsed = last_answer.map_or(Duration::ZERO, |last| plan.elapsed_until(last));
     let generator_ns = results.iter().map(|result| result.cpu_ns).sum();
-    let mut report = LoadReport::new(latencies, statuses, elapsed, RunCpu { generator_ns, server_ns });
+    let mut report = LoadReport::new(
+        latencies,
+        statuses,
+        elapsed,
+        RunCpu {
+            generator_ns,
+            server_ns,
+        },
+    );
     report.unsent = unsent;
     report.connections_lost = results.iter().map(|result| result.connections_lost).sum();
     report

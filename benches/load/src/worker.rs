@@ -50,7 +50,14 @@ impl Plan {
             Pace::ClosedLoop => None,
             Pace::OpenLoop { rate_per_s } => Some(rate_per_s),
         };
-        Self { target: options.target, patience: options.patience, start, deadline, tickets_max, rate_per_s }
+        Self {
+            target: options.target,
+            patience: options.patience,
+            start,
+            deadline,
+            tickets_max,
+            rate_per_s,
+        }
     }
 
     /// When the schedule sends `ticket`.
@@ -66,7 +73,9 @@ impl Plan {
 
     /// How many of the requests scheduled before `ended` took no ticket.
     pub(crate) fn unsent(&self, tickets: &AtomicU64, ended: Instant) -> u64 {
-        let Some(rate_per_s) = self.rate_per_s else { return 0 };
+        let Some(rate_per_s) = self.rate_per_s else {
+            return 0;
+        };
         let ended = self.deadline.map_or(ended, |deadline| deadline.min(ended));
         let elapsed_ns = ended.saturating_duration_since(self.start).as_nanos();
         let came_due = (elapsed_ns * u128::from(rate_per_s)).div_ceil(1_000_000_000);
@@ -128,7 +137,8 @@ impl<'run, S: RequestSource> Worker<'run, S> {
         let poll = Poll::new()?;
         let mut connections: Vec<Connection> = streams.into_iter().map(Connection::new).collect();
         for (index, connection) in connections.iter_mut().enumerate() {
-            poll.registry().register(&mut connection.stream, Token(index), INTERESTS)?;
+            poll.registry()
+                .register(&mut connection.stream, Token(index), INTERESTS)?;
         }
         Ok(Self {
             plan,
@@ -157,7 +167,11 @@ impl<'run, S: RequestSource> Worker<'run, S> {
         let mut finished_at = None;
         let ended = loop {
             let now = Instant::now();
-            let wait = if self.finished { POLL_LONGEST } else { self.send_due(now) };
+            let wait = if self.finished {
+                POLL_LONGEST
+            } else {
+                self.send_due(now)
+            };
             if self.finished {
                 let ended = *finished_at.get_or_insert(now);
                 if self.in_flight == 0 || now - ended >= self.plan.patience {
@@ -172,7 +186,10 @@ impl<'run, S: RequestSource> Worker<'run, S> {
         for _ in 0..self.in_flight {
             self.count_unanswered();
         }
-        let cpu_ns = cpu::thread_cpu_ns().ok().zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
+        let cpu_ns = cpu::thread_cpu_ns()
+            .ok()
+            .zip(cpu_before)
+            .map(|(after, before)| after.saturating_sub(before));
         Ok(WorkerResult {
             latencies: self.latencies,
             statuses: self.statuses,
@@ -232,7 +249,10 @@ impl<'run, S: RequestSource> Worker<'run, S> {
                 return Turn::Wait(since - now);
             }
             // Relaxed: the ticket is only a number, nothing else is published with it.
-            match self.tickets.compare_exchange_weak(ticket, ticket + 1, Ordering::Relaxed, Ordering::Relaxed) {
+            match self
+                .tickets
+                .compare_exchange_weak(ticket, ticket + 1, Ordering::Relaxed, Ordering::Relaxed)
+            {
                 Ok(_) => return Turn::Send(since),
                 Err(current) => ticket = current,
             }
@@ -315,11 +335,14 @@ impl<'run, S: RequestSource> Worker<'run, S> {
     }
 
     fn count_answer(&mut self, index: usize, status: u16, now: Instant) {
-        let Some(since) = self.connections[index].take_in_flight() else { return };
+        let Some(since) = self.connections[index].take_in_flight() else {
+            return;
+        };
         self.in_flight -= 1;
         self.last_answer = now;
         let latency_us = now.saturating_duration_since(since).as_micros();
-        self.latencies.record(u64::try_from(latency_us).unwrap_or(u64::MAX));
+        self.latencies
+            .record(u64::try_from(latency_us).unwrap_or(u64::MAX));
         self.progress.note_answered();
         if self.statuses.count(status) {
             self.progress.note_failed();
@@ -345,16 +368,17 @@ impl<'run, S: RequestSource> Worker<'run, S> {
     /// Gives the connection a new socket, or retires it.
     fn reconnect(&mut self, index: usize) {
         let stream = connection::connect(self.plan.target, self.plan.patience).and_then(|mut stream| {
-            self.poll.registry().register(&mut stream, Token(index), INTERESTS)?;
+            self.poll
+                .registry()
+                .register(&mut stream, Token(index), INTERESTS)?;
             Ok(stream)
         });
-        match stream {
+        if let Ok(stream) = stream {
             // Dropping the old socket takes it out of the poll.
-            Ok(stream) => self.connections[index].replace(stream),
-            Err(_) => {
-                self.retired[index] = true;
-                self.live -= 1;
-            }
+            self.connections[index].replace(stream);
+        } else {
+            self.retired[index] = true;
+            self.live -= 1;
         }
     }
 }

@@ -21,7 +21,12 @@ pub struct AccountState {
 
 impl Default for AccountState {
     fn default() -> Self {
-        Self { posted: Balance::ZERO, pending_credit_minor: 0, pending_debit_minor: 0, last_posted: Seq::ZERO }
+        Self {
+            posted: Balance::ZERO,
+            pending_credit_minor: 0,
+            pending_debit_minor: 0,
+            last_posted: Seq::ZERO,
+        }
     }
 }
 
@@ -62,12 +67,20 @@ impl Books {
     pub fn post(&mut self, transaction: &str, entry: &Entry, seq: Seq) -> Result<PostedEntry, PostingError> {
         let mut lines: Vec<Line> = Vec::with_capacity(entry.postings().len());
         for posting in entry.postings() {
-            let earlier = lines.iter().rev().find(|line| line.posting.account == posting.account);
+            let earlier = lines
+                .iter()
+                .rev()
+                .find(|line| line.posting.account == posting.account);
             let state = self.account(&posting.account);
-            let (balance, account_prev) =
-                earlier.map_or((state.posted, state.last_posted), |line| (line.balance_after, line.account_prev));
+            let (balance, account_prev) = earlier.map_or((state.posted, state.last_posted), |line| {
+                (line.balance_after, line.account_prev)
+            });
             let balance_after = moved(balance, posting)?;
-            lines.push(Line { posting: *posting, balance_after, account_prev });
+            lines.push(Line {
+                posting: *posting,
+                balance_after,
+                account_prev,
+            });
         }
         let posted = PostedEntry::checked(transaction, lines)?;
         for line in posted.lines() {
@@ -82,10 +95,14 @@ impl Books {
     pub fn hold(&mut self, changes: &[HoldChange]) -> Result<(), PostingError> {
         let mut held = BTreeMap::new();
         for change in changes {
-            let state = held.entry(change.account).or_insert_with(|| self.account(&change.account));
+            let state = held
+                .entry(change.account)
+                .or_insert_with(|| self.account(&change.account));
             let credit = state.pending_credit_minor.checked_add(change.credit_delta_minor);
             let debit = state.pending_debit_minor.checked_add(change.debit_delta_minor);
-            let (Some(credit), Some(debit)) = (credit, debit) else { return Err(PostingError::Overflow) };
+            let (Some(credit), Some(debit)) = (credit, debit) else {
+                return Err(PostingError::Overflow);
+            };
             state.pending_credit_minor = credit;
             state.pending_debit_minor = debit;
         }
@@ -116,10 +133,18 @@ impl Books {
             let (debits, credits) = totals.entry(key.currency).or_default();
             let minor = state.posted.minor();
             let normal_is_debit = key.name.account_type().normal_side() == Side::Debit;
-            let sum = if normal_is_debit == (minor >= 0) { debits } else { credits };
+            let sum = if normal_is_debit == (minor >= 0) {
+                debits
+            } else {
+                credits
+            };
             *sum = sum.saturating_add(minor.saturating_abs());
         }
-        let row = |(currency, (debits_minor, credits_minor))| CurrencyTotal { currency, debits_minor, credits_minor };
+        let row = |(currency, (debits_minor, credits_minor))| CurrencyTotal {
+            currency,
+            debits_minor,
+            credits_minor,
+        };
         totals.into_iter().map(row).collect()
     }
 }
@@ -127,6 +152,10 @@ impl Books {
 fn moved(balance: Balance, posting: &Posting) -> Result<Balance, PostingError> {
     let amount = Balance::from_minor(posting.amount.minor()).map_err(|_| PostingError::Overflow)?;
     let grows = posting.account.name.account_type().normal_side() == posting.side;
-    let moved = if grows { balance.checked_add(amount) } else { balance.checked_sub(amount) };
+    let moved = if grows {
+        balance.checked_add(amount)
+    } else {
+        balance.checked_sub(amount)
+    };
     moved.map_err(|_| PostingError::Overflow)
 }

@@ -32,7 +32,11 @@ impl Draft {
             let amount = Amount::new(minor.checked_abs().ok_or(PostingError::Overflow)?)
                 .map_err(|_| PostingError::Overflow)?;
             let account = AccountKey { name, ..self.after };
-            self.postings.push(Posting { account, side, amount });
+            self.postings.push(Posting {
+                account,
+                side,
+                amount,
+            });
         }
         Ok(())
     }
@@ -49,14 +53,21 @@ pub fn consequences(
     after: &Payment,
 ) -> Result<Consequences, PostingError> {
     let merchant = AccountName::MerchantPayable(after.spec.merchant);
-    let payable = AccountKey { name: merchant, currency: after.spec.currency };
+    let payable = AccountKey {
+        name: merchant,
+        currency: after.spec.currency,
+    };
     let delta = |of: fn(&Payment) -> i128| of(after).saturating_sub(before.map_or(0, of));
     let hold = HoldChange {
         account: payable,
         credit_delta_minor: delta(Payment::hold_credit_minor),
         debit_delta_minor: delta(Payment::hold_debit_minor),
     };
-    let holds = if hold.credit_delta_minor == 0 && hold.debit_delta_minor == 0 { Vec::new() } else { vec![hold] };
+    let holds = if hold.credit_delta_minor == 0 && hold.debit_delta_minor == 0 {
+        Vec::new()
+    } else {
+        vec![hold]
+    };
 
     let captured = delta(|payment| payment.captured.minor());
     let refunded = delta(|payment| payment.refunded.minor());
@@ -66,7 +77,10 @@ pub fn consequences(
         return Ok(Consequences { holds, entry: None });
     }
     let taken = captured.saturating_sub(refunded);
-    let mut draft = Draft { postings: Vec::with_capacity(3), after: payable };
+    let mut draft = Draft {
+        postings: Vec::with_capacity(3),
+        after: payable,
+    };
     if captured != 0 || refunded != 0 {
         let provider = after.holding_provider().ok_or(PostingError::TooFew)?;
         draft.post(AccountName::ProviderClearing(provider), Side::Debit, taken)?;
@@ -79,12 +93,19 @@ pub fn consequences(
         draft.post(AccountName::Suspense, Side::Credit, late)?;
     }
     let entry = Entry::balanced(&after.id().to_string(), draft.postings)?;
-    Ok(Consequences { holds, entry: Some(entry) })
+    Ok(Consequences {
+        holds,
+        entry: Some(entry),
+    })
 }
 
 /// A late charge is recorded in a commit of its own.
 fn late_provider(events: &[Event]) -> Option<ProviderId> {
     events.iter().find_map(|event| {
-        if let Event::LateSuccess { provider, .. } = event { Some(*provider) } else { None }
+        if let Event::LateSuccess { provider, .. } = event {
+            Some(*provider)
+        } else {
+            None
+        }
     })
 }

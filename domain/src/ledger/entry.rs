@@ -71,7 +71,9 @@ fn check_balance<'a>(
             Side::Debit => debits,
             Side::Credit => credits,
         };
-        *sum = sum.checked_add(posting.amount.minor()).ok_or(PostingError::Overflow)?;
+        *sum = sum
+            .checked_add(posting.amount.minor())
+            .ok_or(PostingError::Overflow)?;
     }
     if count < 2 {
         return Err(PostingError::TooFew);

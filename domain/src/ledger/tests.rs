@@ -1,1 +1,165 @@
-//! x
+//! What entries and books refuse, and what a payment's commits post.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "an overflow here fails the test, as it should"
+)]
+
+mod books;
+mod canonical;
+
+use super::*;
+use crate::ids::MerchantId;
+use crate::money::{Amount, Currency};
+use crate::provider::ProviderId;
+
+fn amount(minor: i128) -> Amount {
+    Amount::new(minor).unwrap()
+}
+
+fn usd(name: AccountName) -> AccountKey {
+    AccountKey {
+        name,
+        currency: Currency::USD,
+    }
+}
+
+fn provider(name: &str) -> ProviderId {
+    ProviderId::parse(name).unwrap()
+}
+
+fn debit(account: AccountKey, minor: i128) -> Posting {
+    Posting {
+        account,
+        side: Side::Debit,
+        amount: amount(minor),
+    }
+}
+
+fn credit(account: AccountKey, minor: i128) -> Posting {
+    Posting {
+        account,
+        side: Side::Credit,
+        amount: amount(minor),
+    }
+}
+
+fn names() -> Vec<AccountName> {
+    vec![
+        AccountName::MerchantPayable(MerchantId::from_bits(7)),
+        AccountName::MerchantPayable(MerchantId::from_bits(u128::MAX)),
+        AccountName::ProviderClearing(provider("a")),
+        AccountName::ProviderClearing(provider("sixteen_letters_")),
+        AccountName::FeeRevenue,
+        AccountName::ProcessingFees,
+        AccountName::Bank,
+        AccountName::Suspense,
+        AccountName::Rounding,
+    ]
+}
+
+#[test]
+fn an_account_reads_back_from_its_written_form() {
+    for name in names() {
+        for currency in Currency::all() {
+            let key = AccountKey { name, currency };
+            assert_eq!(AccountKey::parse(&key.to_string()), Ok(key));
+        }
+    }
+    assert_eq!(
+        usd(AccountName::ProviderClearing(provider("stripe"))).to_string(),
+        "provider_clearing:stripe:USD"
+    );
+}
+
+#[test]
+fn what_is_no_account_is_not_read() {
+    for text in [
+        "",
+        "USD",
+        ":USD",
+        "bank",
+        "bank:",
+        "bank:US",
+        "bank:usd:",
+        "Bank:USD",
+        "bank:extra:USD",
+        "savings:USD",
+        "merchant_payable:USD",
+        "merchant_payable::USD",
+        "merchant_payable:pay_00000000000000000000000007:USD",
+        "provider_clearing::USD",
+        "provider_clearing:Stripe:USD",
+        "provider_clearing:seventeen_letters:USD",
+    ] {
+        assert!(AccountKey::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn an_imbalance_is_refused_with_both_sums() {
+    let (bank, fees) = (usd(AccountName::Bank), usd(AccountName::FeeRevenue));
+    let refused = Entry::balanced("pay_1", vec![debit(bank, 10_000), credit(fees, 9_900)]).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "Transaction pay_1: Debits (100.00) != Credits (99.00)"
+    );
+
+    let yen = AccountKey {
+        name: AccountName::Bank,
+        currency: Currency::JPY,
+    };
+    let refused = Entry::balanced("t", vec![debit(yen, 100), debit(yen, 1)]).unwrap_err();
+    assert_eq!(refused.to_string(), "Transaction t: Debits (101) != Credits (0)");
+}
+
+#[test]
+fn every_currency_balances_by_itself() {
+    let key = |name, currency| AccountKey { name, currency };
+    let (usd, eur) = (Currency::USD, Currency::EUR);
+    let crossed = vec![
+        debit(key(AccountName::Bank, usd), 100),
+        credit(key(AccountName::Suspense, eur), 100),
+    ];
+    assert!(matches!(
+        Entry::balanced("t", crossed),
+        Err(PostingError::Imbalance { .. })
+    ));
+    let both = vec![
+        debit(key(AccountName::Bank, usd), 100),
+        credit(key(AccountName::Suspense, usd), 100),
+        debit(key(AccountName::Suspense, eur), 90),
+        credit(key(AccountName::Bank, eur), 90),
+    ];
+    assert!(Entry::balanced("t", both).is_ok());
+}
+
+#[test]
+fn an_entry_has_at_least_two_postings() {
+    assert_eq!(Entry::balanced("t", Vec::new()), Err(PostingError::TooFew));
+    assert_eq!(
+        Entry::balanced("t", vec![debit(usd(AccountName::Bank), 1)]),
+        Err(PostingError::TooFew)
+    );
+}
+
+#[test]
+fn a_recorded_entry_is_checked_again() {
+    let mut books = Books::default();
+    let postings = vec![
+        debit(usd(AccountName::Bank), 5),
+        credit(usd(AccountName::Suspense), 5),
+    ];
+    let entry = Entry::balanced("t", postings).unwrap();
+    let mut lines = books
+        .post("t", &entry, crate::ids::Seq(1))
+        .unwrap()
+        .lines()
+        .to_vec();
+    assert!(PostedEntry::checked("t", lines.clone()).is_ok());
+    lines[0].posting.amount = amount(6);
+    assert!(matches!(
+        PostedEntry::checked("t", lines),
+        Err(PostingError::Imbalance { .. })
+    ));
+}

@@ -2,15 +2,13 @@
 
 use super::command::{AttemptPlan, Command};
 use super::event::Event;
-use super::operation::{Attempt, AttemptState, Operation, OperationKind};
+use super::operation::{AttemptState, OperationKind};
+use super::record::{find, record};
 use super::refusal::Refusal;
 use super::state::{CaptureMethod, Payment, Spec, Status};
 use crate::ids::OperationId;
-use crate::limits::{
-    ATTEMPTS_MAX, AUTHORIZATION_LIFETIME, CHALLENGE_LIFETIME, OPERATIONS_MAX, REVIEW_LIFETIME,
-};
+use crate::limits::{ATTEMPTS_MAX, OPERATIONS_MAX, REVIEW_LIFETIME};
 use crate::money::{Amount, MinorSum};
-use crate::provider::{Outcome, ProviderReference};
 use crate::risk::{Action, Assessment};
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -34,15 +32,24 @@ pub struct Decision {
 }
 
 impl Decision {
-    fn events(events: Vec<Event>) -> Self {
-        Self { events, effects: Vec::new() }
+    pub(super) fn events(events: Vec<Event>) -> Self {
+        Self {
+            events,
+            effects: Vec::new(),
+        }
     }
 }
 
 /// Decides without side effects. `state` is `None` for a payment that does not exist.
 pub fn decide(state: Option<&Payment>, command: Command, now: Timestamp) -> Result<Decision, Refusal> {
     let Some(payment) = state else {
-        let Command::Create { spec, method, assessment, plan } = command else {
+        let Command::Create {
+            spec,
+            method,
+            assessment,
+            plan,
+        } = command
+        else {
             return Err(Refusal::NoSuchPayment);
         };
         let opened = authorization(&spec, now);
@@ -56,7 +63,11 @@ pub fn decide(state: Option<&Payment>, command: Command, now: Timestamp) -> Resu
     };
     match command {
         Command::Create { .. } => Err(Refusal::Exists),
-        Command::Confirm { method, assessment, plan } => confirm(payment, (method, assessment, plan), now),
+        Command::Confirm {
+            method,
+            assessment,
+            plan,
+        } => confirm(payment, (method, assessment, plan), now),
         Command::Redrive { plan } => {
             if payment.status != Status::RequiresConfirmation {
                 return Err(Refusal::WrongStatus);
@@ -64,24 +75,46 @@ pub fn decide(state: Option<&Payment>, command: Command, now: Timestamp) -> Resu
             check_may_charge(payment)?;
             again(payment, payment.authorize_id(), plan)
         }
-        Command::Reference { operation, number, reference } => {
+        Command::Reference {
+            operation,
+            number,
+            reference,
+        } => {
             let (_, attempt) = find(payment, operation, number)?;
             if attempt.number != number || attempt.reference.is_some() || !attempt.state.is_unresolved() {
                 return Ok(Decision::default());
             }
             Ok(Decision {
-                events: vec![Event::AttemptReferenced { operation, number, reference }],
+                events: vec![Event::AttemptReferenced {
+                    operation,
+                    number,
+                    reference,
+                }],
                 effects: vec![Effect::Call(operation)],
             })
         }
-        Command::Record { operation, number, outcome } => record(payment, (operation, number), outcome, now),
-        Command::Capture { id, amount, is_final, plan } => {
+        Command::Record {
+            operation,
+            number,
+            outcome,
+        } => record(payment, (operation, number), outcome, now),
+        Command::Capture {
+            id,
+            amount,
+            is_final,
+            plan,
+        } => {
             let amount = capture_amount(payment, amount)?;
             let kind = (OperationId::Capture(id), OperationKind::Capture);
             open(payment, kind, (amount, is_final, None), plan, now)
         }
         Command::Void { id, plan } => void(payment, OperationId::Void(id), plan, now),
-        Command::Refund { id, amount, reason, plan } => {
+        Command::Refund {
+            id,
+            amount,
+            reason,
+            plan,
+        } => {
             let amount = refund_amount(payment, amount)?;
             let kind = (OperationId::Refund(id), OperationKind::Refund);
             open(payment, kind, (amount, false, reason), plan, now)
@@ -101,13 +134,30 @@ fn authorization(spec: &Spec, at: Timestamp) -> Event {
         CaptureMethod::Manual => OperationKind::Authorize,
     };
     let (operation, amount) = (OperationId::Authorize(spec.id), spec.amount);
-    Event::OperationOpened { operation, kind, amount, is_final: false, reason: None, at }
+    Event::OperationOpened {
+        operation,
+        kind,
+        amount,
+        is_final: false,
+        reason: None,
+        at,
+    }
 }
 
 /// Appends the plan of the next attempt; the call follows once it is durable.
 fn start(events: &mut Vec<Event>, operation: OperationId, number: u32, plan: AttemptPlan) -> Vec<Effect> {
-    let AttemptPlan { provider, key, deadline } = plan;
-    events.push(Event::AttemptPlanned { operation, number, provider, key, deadline });
+    let AttemptPlan {
+        provider,
+        key,
+        deadline,
+    } = plan;
+    events.push(Event::AttemptPlanned {
+        operation,
+        number,
+        provider,
+        key,
+        deadline,
+    });
     vec![Effect::Call(operation)]
 }
 
@@ -122,7 +172,9 @@ fn after_risk(
     let effects = match action {
         Action::Allow => go(&mut events),
         Action::Review => {
-            events.push(Event::ReviewOpened { deadline: now.plus(REVIEW_LIFETIME) });
+            events.push(Event::ReviewOpened {
+                deadline: now.plus(REVIEW_LIFETIME),
+            });
             Vec::new()
         }
         Action::Block => {
@@ -148,7 +200,9 @@ fn confirm(
         return Err(Refusal::TooManyAttempts);
     }
     let events = vec![Event::MethodReplaced { method }];
-    Ok(after_risk(events, assessment, now, |events| start(events, operation, number, plan)))
+    Ok(after_risk(events, assessment, now, |events| {
+        start(events, operation, number, plan)
+    }))
 }
 
 fn is_in_review(payment: &Payment) -> bool {
@@ -171,106 +225,10 @@ fn approve(payment: &Payment, plan: AttemptPlan, now: Timestamp) -> Result<Decis
 
 /// No new charge while a void may still close the payment, nor after a provider has said that it charged after all.
 fn check_may_charge(payment: &Payment) -> Result<(), Refusal> {
-    if payment.may_charge() { Ok(()) } else { Err(Refusal::OperationInProgress) }
-}
-
-fn find(payment: &Payment, operation: OperationId, number: u32) -> Result<(&Operation, &Attempt), Refusal> {
-    let op = payment.operation(operation).ok_or(Refusal::NoSuchAttempt)?;
-    let attempt = op.attempt.as_ref().ok_or(Refusal::NoSuchAttempt)?;
-    if number == 0 || number > attempt.number {
-        return Err(Refusal::NoSuchAttempt);
-    }
-    Ok((op, attempt))
-}
-
-fn record(
-    payment: &Payment,
-    (operation, number): (OperationId, u32),
-    outcome: Outcome,
-    now: Timestamp,
-) -> Result<Decision, Refusal> {
-    let (op, attempt) = find(payment, operation, number)?;
-    if attempt.number != number || !attempt.state.is_unresolved() {
-        return Ok(late(op, number, outcome));
-    }
-    let is_open = attempt.state == AttemptState::Open;
-    let event = match outcome {
-        Outcome::Succeeded { reference, transaction, amount_minor } => {
-            if amount_minor != op.amount.minor() {
-                return Ok(mismatched(op, attempt, reference));
-            }
-            let expires = (op.kind == OperationKind::Authorize).then(|| now.plus(AUTHORIZATION_LIFETIME));
-            let authorization_expires_at = expires;
-            Some(Event::AttemptSucceeded { operation, number, reference, transaction, authorization_expires_at })
-        }
-        Outcome::Declined { decline_code, reference } => {
-            Some(Event::AttemptDeclined { operation, number, decline_code, reference })
-        }
-        Outcome::ActionRequired { reference, redirect_url } => {
-            // A customer is challenged for a charge, never for what the merchant does with it later.
-            let challenges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize)
-                && attempt.state != AttemptState::ActionRequired;
-            let expires_at = now.plus(CHALLENGE_LIFETIME);
-            challenges.then_some(Event::AttemptActionRequired { operation, number, reference, redirect_url, expires_at })
-        }
-        Outcome::Pending { reference } => (attempt.state != AttemptState::Pending)
-            .then_some(Event::AttemptPending { operation, number, reference }),
-        Outcome::Cancelled { .. } => Some(Event::AttemptCancelled { operation, number }),
-        // Only an attempt of which nothing was ever sent can be closed by "not sent" or "refused before execution".
-        Outcome::NotSent { reason } => is_open.then_some(Event::AttemptNotSent { operation, number, reason }),
-        Outcome::RateLimited { .. } => {
-            let reason = Arc::from("the provider's rate limit was reached");
-            is_open.then_some(Event::AttemptNotSent { operation, number, reason })
-        }
-        Outcome::Rejected { reason } => {
-            is_open.then_some(Event::AttemptRejected { operation, number, reason })
-        }
-        Outcome::Unknown { reason, reference } => unknown(op, attempt, reason, reference),
-    };
-    Ok(Decision::events(event.into_iter().collect()))
-}
-
-fn unknown(
-    op: &Operation,
-    attempt: &Attempt,
-    reason: Arc<str>,
-    reference: Option<Arc<str>>,
-) -> Option<Event> {
-    let nothing_new = attempt.state == AttemptState::Unknown
-        && (reference.is_none() || reference == attempt.reference);
-    let (operation, number) = (op.id, attempt.number);
-    (!nothing_new).then_some(Event::AttemptUnknown { operation, number, reason, reference })
-}
-
-const AMOUNT_MISMATCH: &str = "the provider's amount differs from ours";
-
-/// The provider did something else than it was asked for: neither success nor failure, and a person must look, once.
-fn mismatched(op: &Operation, attempt: &Attempt, reference: ProviderReference) -> Decision {
-    if attempt.state == AttemptState::Unknown && attempt.unknown_reason.as_deref() == Some(AMOUNT_MISMATCH) {
-        return Decision::default();
-    }
-    let (operation, number) = (op.id, attempt.number);
-    let (reason, reference) = (Arc::from(AMOUNT_MISMATCH), Some(reference));
-    Decision {
-        events: vec![Event::AttemptUnknown { operation, number, reason, reference }],
-        effects: vec![Effect::Alert("amount_mismatch")],
-    }
-}
-
-/// A word about an attempt that is already resolved: only a charge still matters.
-fn late(op: &Operation, number: u32, outcome: Outcome) -> Decision {
-    let Outcome::Succeeded { transaction, amount_minor, .. } = outcome else {
-        return Decision::default();
-    };
-    let Some(attempt) = op.attempt_numbered(number) else { return Decision::default() };
-    let Ok(amount) = Amount::new(amount_minor) else { return Decision::default() };
-    if op.has_booked(attempt.provider, &transaction) {
-        return Decision::default();
-    }
-    let (operation, provider) = (op.id, attempt.provider);
-    Decision {
-        events: vec![Event::LateSuccess { operation, number, provider, amount, transaction }],
-        effects: vec![Effect::Alert("late_success")],
+    if payment.may_charge() {
+        Ok(())
+    } else {
+        Err(Refusal::OperationInProgress)
     }
 }
 
@@ -312,11 +270,18 @@ fn refund_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, Re
 }
 
 fn is_in_flight(payment: &Payment, kind: OperationKind) -> bool {
-    payment.operations.iter().any(|op| op.kind == kind && op.is_open())
+    payment
+        .operations
+        .iter()
+        .any(|op| op.kind == kind && op.is_open())
 }
 
 fn check_provider(payment: &Payment, plan: &AttemptPlan) -> Result<(), Refusal> {
-    if payment.holding_provider() == Some(plan.provider) { Ok(()) } else { Err(Refusal::WrongProvider) }
+    if payment.holding_provider() == Some(plan.provider) {
+        Ok(())
+    } else {
+        Err(Refusal::WrongProvider)
+    }
 }
 
 fn open(
@@ -333,7 +298,14 @@ fn open(
     if payment.operations.len() >= OPERATIONS_MAX {
         return Err(Refusal::TooManyOperations);
     }
-    let mut events = vec![Event::OperationOpened { operation, kind, amount, is_final, reason, at }];
+    let mut events = vec![Event::OperationOpened {
+        operation,
+        kind,
+        amount,
+        is_final,
+        reason,
+        at,
+    }];
     let effects = start(&mut events, operation, 1, plan);
     Ok(Decision { events, effects })
 }
@@ -359,7 +331,13 @@ fn void(
         | Status::Blocked
         | Status::Voided => {
             let amount = void_amount(payment)?;
-            open(payment, (operation, OperationKind::Void), (amount, false, None), plan, now)
+            open(
+                payment,
+                (operation, OperationKind::Void),
+                (amount, false, None),
+                plan,
+                now,
+            )
         }
     }
 }
@@ -388,7 +366,8 @@ fn redrive_operation(payment: &Payment, id: OperationId, plan: AttemptPlan) -> R
     check_provider(payment, &plan)?;
     let op = payment.operation(id).ok_or(Refusal::NoSuchAttempt)?;
     match op.state() {
-        Some(AttemptState::NotSent | AttemptState::Rejected | AttemptState::Cancelled) if op.late.is_empty() => {}
+        Some(AttemptState::NotSent | AttemptState::Rejected | AttemptState::Cancelled)
+            if op.late.is_empty() => {}
         Some(AttemptState::Succeeded | AttemptState::Declined) => return Err(Refusal::WrongStatus),
         Some(
             AttemptState::Open

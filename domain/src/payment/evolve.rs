@@ -22,12 +22,17 @@ pub struct IllegalEvent {
 
 /// Folds all events of one commit.
 pub fn evolve_all(state: Option<Payment>, events: &[Event]) -> Result<Option<Payment>, IllegalEvent> {
-    events.iter().try_fold(state, |state, event| evolve(state, event).map(Some))
+    events
+        .iter()
+        .try_fold(state, |state, event| evolve(state, event).map(Some))
 }
 
 /// Folds one event.
 pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalEvent> {
-    let illegal = |why| IllegalEvent { event: event.name(), why };
+    let illegal = |why| IllegalEvent {
+        event: event.name(),
+        why,
+    };
     let Some(payment) = state else {
         let Event::Created { spec, method } = event else {
             return Err(illegal("the payment does not exist"));
@@ -51,7 +56,10 @@ pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalE
     change(payment, event).map_err(illegal)
 }
 
-#[expect(clippy::too_many_lines, reason = "one flat table: every event with what it does")]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one flat table: every event with what it does"
+)]
 fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> {
     match event {
         Event::Created { .. } => return Err("the payment exists already"),
@@ -85,7 +93,14 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
             payment.failure = None;
             payment.status = Status::Processing;
         }
-        Event::OperationOpened { operation, kind, amount, is_final, reason, at } => {
+        Event::OperationOpened {
+            operation,
+            kind,
+            amount,
+            is_final,
+            reason,
+            at,
+        } => {
             let reason = reason.clone();
             let opened = Operation {
                 id: *operation,
@@ -102,7 +117,13 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
             };
             open(&mut payment, opened)?;
         }
-        Event::AttemptPlanned { operation, number, provider, key, deadline } => {
+        Event::AttemptPlanned {
+            operation,
+            number,
+            provider,
+            key,
+            deadline,
+        } => {
             let attempt = Attempt {
                 number: *number,
                 provider: *provider,
@@ -114,12 +135,31 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
             };
             plan(&mut payment, *operation, attempt)?;
         }
-        Event::AttemptReferenced { operation, number, reference } => {
+        Event::AttemptReferenced {
+            operation,
+            number,
+            reference,
+        } => {
             unresolved_attempt(&mut payment, *operation, *number)?.reference = Some(Arc::clone(reference));
         }
-        Event::LateSuccess { operation, number, provider, amount, transaction } => {
+        Event::LateSuccess {
+            operation,
+            number,
+            provider,
+            amount,
+            transaction,
+        } => {
             let (provider, transaction) = (*provider, Arc::clone(transaction));
-            late(&mut payment, *operation, LateCharge { number: *number, provider, amount: *amount, transaction })?;
+            late(
+                &mut payment,
+                *operation,
+                LateCharge {
+                    number: *number,
+                    provider,
+                    amount: *amount,
+                    transaction,
+                },
+            )?;
         }
         Event::AuthorizationExpired => {
             if payment.status != Status::Authorized {
@@ -127,7 +167,13 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
             }
             release(&mut payment);
         }
-        Event::AttemptSucceeded { operation, number, reference, transaction, authorization_expires_at } => {
+        Event::AttemptSucceeded {
+            operation,
+            number,
+            reference,
+            transaction,
+            authorization_expires_at,
+        } => {
             let attempt = unresolved_attempt(&mut payment, *operation, *number)?;
             attempt.state = AttemptState::Succeeded;
             attempt.reference = Some(Arc::clone(reference));
@@ -137,36 +183,83 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
             succeed(&mut payment, &op)?;
             payment.authorization_expires_at = authorization_expires_at.or(payment.authorization_expires_at);
         }
-        Event::AttemptDeclined { operation, number, decline_code, reference } => {
-            settle(&mut payment, (*operation, *number), AttemptState::Declined, reference.as_ref())?;
+        Event::AttemptDeclined {
+            operation,
+            number,
+            decline_code,
+            reference,
+        } => {
+            settle(
+                &mut payment,
+                (*operation, *number),
+                AttemptState::Declined,
+                reference.as_ref(),
+            )?;
             if operation_authorizes(*operation) {
                 decline(&mut payment, decline_code);
             }
         }
-        Event::AttemptActionRequired { operation, number, reference, redirect_url, expires_at } => {
-            settle(&mut payment, (*operation, *number), AttemptState::ActionRequired, Some(reference))?;
+        Event::AttemptActionRequired {
+            operation,
+            number,
+            reference,
+            redirect_url,
+            expires_at,
+        } => {
+            settle(
+                &mut payment,
+                (*operation, *number),
+                AttemptState::ActionRequired,
+                Some(reference),
+            )?;
             if operation_authorizes(*operation) {
                 let redirect_url = redirect_url.clone();
-                payment.status = Status::RequiresAction(NextAction { redirect_url, expires_at: *expires_at });
+                payment.status = Status::RequiresAction(NextAction {
+                    redirect_url,
+                    expires_at: *expires_at,
+                });
             }
         }
-        Event::AttemptPending { operation, number, reference } => {
-            settle(&mut payment, (*operation, *number), AttemptState::Pending, Some(reference))?;
+        Event::AttemptPending {
+            operation,
+            number,
+            reference,
+        } => {
+            settle(
+                &mut payment,
+                (*operation, *number),
+                AttemptState::Pending,
+                Some(reference),
+            )?;
             if operation_authorizes(*operation) {
                 payment.status = Status::Processing;
             }
         }
-        Event::AttemptUnknown { operation, number, reason, reference } => {
-            settle(&mut payment, (*operation, *number), AttemptState::Unknown, reference.as_ref())?;
+        Event::AttemptUnknown {
+            operation,
+            number,
+            reason,
+            reference,
+        } => {
+            settle(
+                &mut payment,
+                (*operation, *number),
+                AttemptState::Unknown,
+                reference.as_ref(),
+            )?;
             unresolved_attempt(&mut payment, *operation, *number)?.unknown_reason = Some(Arc::clone(reason));
             if operation_authorizes(*operation) {
                 payment.status = Status::Processing;
             }
         }
-        Event::AttemptNotSent { operation, number, .. } => {
+        Event::AttemptNotSent {
+            operation, number, ..
+        } => {
             close_attempt(&mut payment, *operation, *number, AttemptState::NotSent)?;
         }
-        Event::AttemptRejected { operation, number, .. } => {
+        Event::AttemptRejected {
+            operation, number, ..
+        } => {
             close_attempt(&mut payment, *operation, *number, AttemptState::Rejected)?;
         }
         Event::AttemptCancelled { operation, number } => {
@@ -182,7 +275,10 @@ const fn operation_authorizes(id: OperationId) -> bool {
 
 fn block(payment: &mut Payment) {
     payment.status = Status::Blocked;
-    payment.failure = Some(Failure { code: "card_declined", decline_code: Some(Arc::from("fraudulent")) });
+    payment.failure = Some(Failure {
+        code: "card_declined",
+        decline_code: Some(Arc::from("fraudulent")),
+    });
 }
 
 fn decline(payment: &mut Payment, decline_code: &Arc<str>) {
@@ -190,7 +286,10 @@ fn decline(payment: &mut Payment, decline_code: &Arc<str>) {
         DeclinePolicy::Fail => Status::Failed,
         DeclinePolicy::AwaitMethod => Status::RequiresPaymentMethod,
     };
-    payment.failure = Some(Failure { code: "card_declined", decline_code: Some(Arc::clone(decline_code)) });
+    payment.failure = Some(Failure {
+        code: "card_declined",
+        decline_code: Some(Arc::clone(decline_code)),
+    });
 }
 
 fn check_nothing_charges(payment: &Payment) -> Result<(), &'static str> {
@@ -202,7 +301,11 @@ fn check_nothing_charges(payment: &Payment) -> Result<(), &'static str> {
 }
 
 fn check_review(payment: &Payment) -> Result<(), &'static str> {
-    if matches!(payment.status, Status::InReview { .. }) { Ok(()) } else { Err("no review is open") }
+    if matches!(payment.status, Status::InReview { .. }) {
+        Ok(())
+    } else {
+        Err("no review is open")
+    }
 }
 
 fn open(payment: &mut Payment, operation: Operation) -> Result<(), &'static str> {
@@ -225,7 +328,12 @@ fn plan(payment: &mut Payment, id: OperationId, attempt: Attempt) -> Result<(), 
         payment.status = Status::Processing;
     }
     let op = payment.operation_mut(id).ok_or("no such operation")?;
-    if op.attempt.as_ref().is_some_and(|last| !last.state.is_closed_without_charge()) || !op.late.is_empty() {
+    if op
+        .attempt
+        .as_ref()
+        .is_some_and(|last| !last.state.is_closed_without_charge())
+        || !op.late.is_empty()
+    {
         return Err("the last attempt may have charged");
     }
     if op.attempts.checked_add(1) != Some(attempt.number) {
@@ -257,7 +365,11 @@ fn late(payment: &mut Payment, id: OperationId, charge: LateCharge) -> Result<()
 /// No further capture.
 fn release(payment: &mut Payment) {
     payment.capture_closed = true;
-    payment.status = if payment.captured == MinorSum::ZERO { Status::Voided } else { Status::Succeeded };
+    payment.status = if payment.captured == MinorSum::ZERO {
+        Status::Voided
+    } else {
+        Status::Succeeded
+    };
 }
 
 fn unresolved_attempt(
@@ -344,7 +456,9 @@ fn succeed(payment: &mut Payment, op: &Operation) -> Result<(), &'static str> {
         }
         OperationKind::Void => {
             let authorize = payment.authorize_id();
-            if let Some(attempt) = payment.operation_mut(authorize).and_then(|op| op.attempt.as_mut())
+            if let Some(attempt) = payment
+                .operation_mut(authorize)
+                .and_then(|op| op.attempt.as_mut())
                 && attempt.state.is_unresolved()
             {
                 attempt.state = AttemptState::Cancelled;

@@ -142,16 +142,23 @@ impl Operation {
 
     /// The attempt with this number, however long ago.
     pub fn attempt_numbered(&self, number: u32) -> Option<&Attempt> {
-        self.earlier.iter().chain(&self.attempt).find(|attempt| attempt.number == number)
+        self.earlier
+            .iter()
+            .chain(&self.attempt)
+            .find(|attempt| attempt.number == number)
     }
 
     /// This transaction is in the books already, as the operation's own success or as a late one.
     pub(super) fn has_booked(&self, provider: ProviderId, transaction: &ProviderReference) -> bool {
-        let own = self.attempt.as_ref().is_some_and(|attempt| {
-            attempt.state == AttemptState::Succeeded && attempt.provider == provider
-        });
+        let own = self
+            .attempt
+            .as_ref()
+            .is_some_and(|attempt| attempt.state == AttemptState::Succeeded && attempt.provider == provider);
         (own && self.transaction.as_ref() == Some(transaction))
-            || self.late.iter().any(|late| late.provider == provider && late.transaction == *transaction)
+            || self
+                .late
+                .iter()
+                .any(|late| late.provider == provider && late.transaction == *transaction)
     }
 
     /// A provider's word is awaited.

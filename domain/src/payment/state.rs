@@ -246,25 +246,35 @@ impl Payment {
 
     /// The number that the next attempt of `id` will have; the first is 1.
     pub fn next_attempt(&self, id: OperationId) -> u32 {
-        self.operation(id).map_or(0, |operation| operation.attempts).saturating_add(1)
+        self.operation(id)
+            .map_or(0, |operation| operation.attempts)
+            .saturating_add(1)
     }
 
     /// Operations that wait for a provider's word, in the order opened.
     pub fn unresolved(&self) -> impl Iterator<Item = &Operation> {
-        self.operations.iter().filter(|operation| operation.is_unresolved())
+        self.operations
+            .iter()
+            .filter(|operation| operation.is_unresolved())
     }
 
     /// A further attempt to charge is safe: no void may still close the payment, and no provider has said that an attempt
     /// given up for dead has charged after all.
     pub(super) fn may_charge(&self) -> bool {
-        let charged = self.operation(self.authorize_id()).is_some_and(|op| !op.late.is_empty());
+        let charged = self
+            .operation(self.authorize_id())
+            .is_some_and(|op| !op.late.is_empty());
         !charged && self.unresolved().next().is_none()
     }
 
     /// What is still on its way in open operations of `kind`, in minor units.
     pub(super) fn in_flight_minor(&self, kind: OperationKind) -> i128 {
-        let open = self.operations.iter().filter(|operation| operation.kind == kind && operation.is_open());
-        open.map(|operation| operation.amount.minor()).fold(0, i128::saturating_add)
+        let open = self
+            .operations
+            .iter()
+            .filter(|operation| operation.kind == kind && operation.is_open());
+        open.map(|operation| operation.amount.minor())
+            .fold(0, i128::saturating_add)
     }
 
     /// What may still be captured, in minor units.
@@ -272,13 +282,19 @@ impl Payment {
         if self.status != Status::Authorized || self.capture_closed {
             return 0;
         }
-        let taken = self.captured.minor().saturating_add(self.in_flight_minor(OperationKind::Capture));
+        let taken = self
+            .captured
+            .minor()
+            .saturating_add(self.in_flight_minor(OperationKind::Capture));
         self.authorized.minor().saturating_sub(taken).max(0)
     }
 
     /// What may still be refunded, in minor units.
     pub fn refundable_minor(&self) -> i128 {
-        let given = self.refunded.minor().saturating_add(self.in_flight_minor(OperationKind::Refund));
+        let given = self
+            .refunded
+            .minor()
+            .saturating_add(self.in_flight_minor(OperationKind::Refund));
         self.captured.minor().saturating_sub(given).max(0)
     }
 
@@ -286,7 +302,11 @@ impl Payment {
     pub fn hold_credit_minor(&self) -> i128 {
         let expected = match &self.status {
             Status::Processing | Status::RequiresAction(_) => {
-                if self.captured.minor() > 0 { self.authorized.minor() } else { self.spec.amount.minor() }
+                if self.captured.minor() > 0 {
+                    self.authorized.minor()
+                } else {
+                    self.spec.amount.minor()
+                }
             }
             Status::Authorized if !self.capture_closed => self.authorized.minor(),
             Status::Authorized
@@ -326,7 +346,10 @@ impl Payment {
                 if amount.minor() >= left {
                     return self.fee_minor;
                 }
-                self.fee_minor.saturating_mul(amount.minor()).checked_div(left).unwrap_or(0)
+                self.fee_minor
+                    .saturating_mul(amount.minor())
+                    .checked_div(left)
+                    .unwrap_or(0)
             }
         }
     }

@@ -1,1 +1,16 @@
-//! x
+//! Tables in the language of [`script`] for what each command does in each status, and properties over random lives.
+
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "an overflow here fails the test, as it should"
+)]
+
+mod attempts;
+mod invariants;
+mod late;
+mod matrix;
+mod operations;
+mod properties;
+mod random;
+mod script;
+mod truthful;

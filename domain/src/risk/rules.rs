@@ -95,22 +95,39 @@ impl Profile {
 /// Scores a payment by rules alone.
 pub fn assess(profile: &Profile, features: &Features) -> Assessment {
     if features.method_is_highest_risk {
-        return Assessment { score_bps: 10_000, action: Action::Block, reasons: vec![Arc::from("card_risk_highest")] };
+        return Assessment {
+            score_bps: 10_000,
+            action: Action::Block,
+            reasons: vec![Arc::from("card_risk_highest")],
+        };
     }
     let weights = &profile.weights;
-    let velocity = features.hour_count.is_some_and(|count| count >= profile.hour_count_high)
+    let velocity = features
+        .hour_count
+        .is_some_and(|count| count >= profile.hour_count_high)
         || features.hour_declines >= profile.hour_declines_high;
-    let limit = profile.amount_limits.iter().find(|(currency, _)| *currency == features.currency);
+    let limit = profile
+        .amount_limits
+        .iter()
+        .find(|(currency, _)| *currency == features.currency);
     let amount = limit.is_some_and(|(_, limit_minor)| features.amount.minor() > *limit_minor);
-    let location = features.device_country.is_some_and(|country| country != features.card_country);
+    let location = features
+        .device_country
+        .is_some_and(|country| country != features.card_country);
     let flags = [
         (velocity, weights.velocity_bps, "velocity"),
         (amount, weights.amount_bps, "amount_limit"),
         (location, weights.location_bps, "country_mismatch"),
-        (features.method_is_new, weights.new_method_bps, "new_payment_method"),
+        (
+            features.method_is_new,
+            weights.new_method_bps,
+            "new_payment_method",
+        ),
     ];
     let raised = || flags.iter().filter(|flag| flag.0);
-    let score_bps = raised().fold(weights.base_bps, |score, flag| score.saturating_add(flag.1)).min(10_000);
+    let score_bps = raised()
+        .fold(weights.base_bps, |score, flag| score.saturating_add(flag.1))
+        .min(10_000);
     Assessment {
         score_bps,
         action: profile.action(score_bps),
@@ -169,8 +186,14 @@ mod tests {
 
     #[test]
     fn the_amount_limit_itself_is_not_above_the_limit() {
-        let at = Features { amount: Amount::new(100_000).unwrap(), ..features() };
-        let above = Features { amount: Amount::new(100_001).unwrap(), ..features() };
+        let at = Features {
+            amount: Amount::new(100_000).unwrap(),
+            ..features()
+        };
+        let above = Features {
+            amount: Amount::new(100_001).unwrap(),
+            ..features()
+        };
         let profile = Profile::deep_dive();
         assert!(assess(&profile, &at).reasons.is_empty());
         assert_eq!(assess(&profile, &above).reasons, [Arc::from("amount_limit")]);

@@ -18,11 +18,20 @@ type Reply<T> = oneshot::Sender<Result<T, ReadError>>;
 #[derive(Debug)]
 pub(super) enum Question {
     /// Commits.
-    Read { shard: ShardId, from: Seq, limit: usize, reply: Reply<Vec<Commit>> },
+    Read {
+        shard: ShardId,
+        from: Seq,
+        limit: usize,
+        reply: Reply<Vec<Commit>>,
+    },
     /// The end.
     Head { shard: ShardId, reply: Reply<Head> },
     /// One hash.
-    HashAt { shard: ShardId, seq: Seq, reply: Reply<Option<[u8; 32]>> },
+    HashAt {
+        shard: ShardId,
+        seq: Seq,
+        reply: Reply<Option<[u8; 32]>>,
+    },
 }
 
 /// Reads on a connection of its own.
@@ -38,7 +47,12 @@ impl Reader {
 
     pub(super) fn answer(&mut self, question: Question) {
         let heard = match question {
-            Question::Read { shard, from, limit, reply } => reply.send(self.read(shard, from, limit)).is_ok(),
+            Question::Read {
+                shard,
+                from,
+                limit,
+                reply,
+            } => reply.send(self.read(shard, from, limit)).is_ok(),
             Question::Head { shard, reply } => reply.send(self.head(shard)).is_ok(),
             Question::HashAt { shard, seq, reply } => reply.send(self.hash_at(shard, seq)).is_ok(),
         };
@@ -48,7 +62,10 @@ impl Reader {
     }
 
     fn read(&self, shard: ShardId, from: Seq, limit: usize) -> Result<Vec<Commit>, ReadError> {
-        let state = self.connection.unchecked_transaction().map_err(|error| store(&error))?;
+        let state = self
+            .connection
+            .unchecked_transaction()
+            .map_err(|error| store(&error))?;
         let head = owned(&state, shard)?.map(|owned| owned.head).unwrap_or_default();
         let before = Seq(from.0.saturating_sub(1));
         if limit == 0 || before >= head.seq {
@@ -60,14 +77,16 @@ impl Reader {
             commits.push(verifier.accept(seq, epoch, hash, bytes)?);
             Ok(())
         })?;
-        if commits.len() < limit || verifier.last().0 >= head.seq {
+        if commits.len() < limit || verifier.last() >= head.seq {
             verifier.finish(head.seq, &head.hash, head.epoch)?;
         }
         Ok(commits)
     }
 
     fn head(&self, shard: ShardId) -> Result<Head, ReadError> {
-        Ok(owned(&self.connection, shard)?.map(|owned| owned.head).unwrap_or_default())
+        Ok(owned(&self.connection, shard)?
+            .map(|owned| owned.head)
+            .unwrap_or_default())
     }
 
     fn hash_at(&self, shard: ShardId, seq: Seq) -> Result<Option<[u8; 32]>, ReadError> {

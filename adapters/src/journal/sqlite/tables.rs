@@ -7,7 +7,7 @@ use super::OpenError;
 use crate::journal::chain::{GENESIS, Hash, Verifier, damaged};
 use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::{Head, ReadError};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ const SEQ_BITS: u32 = 47;
 const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
 
 /// How many of the last records are verified on opening: enough to meet a damaged tail early, little enough not to be felt.
-const CHECKED_ON_OPEN: u64 = 16;
+const CHECKED_ON_OPEN: u8 = 16;
 
 /// How long to wait for another process that holds the file, a backup tool say.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,7 +47,7 @@ pub(super) struct Owned {
 }
 
 /// The row of a commit; seqs beyond 2^47, ten thousand years at the highest rate, share the last row.
-pub(super) fn position(shard: ShardId, seq: Seq) -> i64 {
+pub(in crate::journal) fn position(shard: ShardId, seq: Seq) -> i64 {
     (i64::from(shard.0) << SEQ_BITS) | seq.0.min(SEQ_MAX).cast_signed()
 }
 
@@ -58,28 +58,47 @@ pub(super) fn seq_of(position: i64) -> Seq {
 
 /// Opens the file for writing and makes its tables if it has none.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
-    let store = |error: rusqlite::Error| OpenError::Store { path: path.to_owned(), why: error.to_string() };
+    let store = |error: rusqlite::Error| OpenError::Store {
+        path: path.to_owned(),
+        why: error.to_string(),
+    };
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(store)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(store)?;
-    let mode: String =
-        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(store)?;
+    let mode: String = connection
+        .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))
+        .map_err(store)?;
     if mode != "wal" {
         let why = format!("its file system allows journal mode {mode} only");
-        return Err(OpenError::Store { path: path.to_owned(), why });
+        return Err(OpenError::Store {
+            path: path.to_owned(),
+            why,
+        });
     }
     // The writer checkpoints itself, after it has answered: SQLite's own checkpoint would swallow a failed fsync.
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;").map_err(store)?;
+    connection
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")
+        .map_err(store)?;
 
-    let making = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(store)?;
-    let found: i64 = making.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(store)?;
-    let tables: i64 =
-        making.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(store)?;
+    let making = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(store)?;
+    let found: i64 = making
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(store)?;
+    let tables: i64 = making
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(store)?;
     match (found, tables) {
         (VERSION, _) => {}
         (0, 0) => making.execute_batch(DDL).map_err(store)?,
-        (found, _) => return Err(OpenError::Version { found, known: VERSION }),
+        (found, _) => {
+            return Err(OpenError::Version {
+                found,
+                known: VERSION,
+            });
+        }
     }
     making.commit().map_err(store)?;
     Ok(connection)
@@ -87,7 +106,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
 
 /// Opens the file for reading.
 pub(super) fn open_for_reading(path: &Path) -> Result<Connection, OpenError> {
-    let store = |error: rusqlite::Error| OpenError::Store { path: path.to_owned(), why: error.to_string() };
+    let store = |error: rusqlite::Error| OpenError::Store {
+        path: path.to_owned(),
+        why: error.to_string(),
+    };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(store)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(store)?;
@@ -98,34 +120,52 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Connection, OpenError> {
 pub(super) fn take(connection: &Connection, shard: ShardId, path: &Path) -> Result<Owned, OpenError> {
     let owned = take_checked(connection, shard).map_err(|error| match error {
         ReadError::Damaged { seq, why } => OpenError::Damaged { seq, why },
-        ReadError::Store(why) => OpenError::Store { path: path.to_owned(), why },
+        ReadError::Store(why) => OpenError::Store {
+            path: path.to_owned(),
+            why,
+        },
     })?;
-    tracing::info!(shard = shard.0, head = owned.head.seq.0, epoch = owned.head.epoch.0, "journal opened");
+    tracing::info!(
+        shard = shard.0,
+        head = owned.head.seq.0,
+        epoch = owned.head.epoch.0,
+        "journal opened"
+    );
     Ok(owned)
 }
 
 fn take_checked(connection: &Connection, shard: ShardId) -> Result<Owned, ReadError> {
-    let taking = connection.unchecked_transaction().map_err(|error| store(&error))?;
+    let taking = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)
+        .map_err(|error| store(&error))?;
     let before = owned(&taking, shard)?;
-    let mut owned = before.unwrap_or(Owned { head: Head::default(), last_batch: None });
+    let mut owned = before.unwrap_or(Owned {
+        head: Head::default(),
+        last_batch: None,
+    });
     check_tail(&taking, shard, &owned.head)?;
     owned.head.epoch = Epoch(owned.head.epoch.0.saturating_add(1));
     let epoch = owned.head.epoch.0.cast_signed();
     let sql = "INSERT INTO shard_head (shard, epoch, head, hash) VALUES (?1, ?2, 0, ?3)
                ON CONFLICT (shard) DO UPDATE SET epoch = excluded.epoch";
-    taking.execute(sql, params![shard.0, epoch, GENESIS]).map_err(|error| store(&error))?;
+    taking
+        .execute(sql, params![shard.0, epoch, GENESIS])
+        .map_err(|error| store(&error))?;
     taking.commit().map_err(|error| store(&error))?;
     Ok(owned)
 }
 
 /// Walks the last records up to the head.
 fn check_tail(connection: &Connection, shard: ShardId, head: &Head) -> Result<(), ReadError> {
-    let mut before = Seq(head.seq.0.saturating_sub(CHECKED_ON_OPEN));
+    let before = Seq(head.seq.0.saturating_sub(CHECKED_ON_OPEN.into()));
     let mut verifier = verifier_after(connection, shard, before)?;
-    walk(connection, shard, before, usize::MAX, |seq, epoch, hash, bytes| {
-        before = seq;
-        verifier.accept(seq, epoch, hash, bytes).map(drop)
-    })?;
+    // One more than there should be, to see that nothing stands after the head.
+    walk(
+        connection,
+        shard,
+        before,
+        usize::from(CHECKED_ON_OPEN) + 1,
+        |seq, epoch, hash, bytes| verifier.accept(seq, epoch, hash, bytes).map(drop),
+    )?;
     verifier.finish(head.seq, &head.hash, head.epoch)
 }
 
@@ -138,8 +178,8 @@ pub(super) fn verifier_after(
     if seq == Seq::ZERO {
         return Ok(Verifier::after(shard, seq, GENESIS, Epoch::default()));
     }
-    let (epoch, hash) = link_at(connection, shard, seq)?
-        .ok_or_else(|| damaged(seq, "the record is missing".to_owned()))?;
+    let (epoch, hash) =
+        link_at(connection, shard, seq)?.ok_or_else(|| damaged(seq, "the record is missing".to_owned()))?;
     Ok(Verifier::after(shard, seq, hash, epoch))
 }
 
@@ -205,10 +245,20 @@ pub(super) fn owned(connection: &Connection, shard: ShardId) -> Result<Option<Ow
     };
     let seq = Seq(head.cast_unsigned());
     let (Some(hash), Ok(batch)) = (hash, batch.transpose()) else {
-        return Err(damaged(seq, "the head's hash or batch has the wrong size".to_owned()));
+        return Err(damaged(
+            seq,
+            "the head's hash or batch has the wrong size".to_owned(),
+        ));
     };
-    let head = Head { seq, hash, epoch: Epoch(epoch.cast_unsigned()) };
-    Ok(Some(Owned { head, last_batch: batch.map(u128::from_be_bytes) }))
+    let head = Head {
+        seq,
+        hash,
+        epoch: Epoch(epoch.cast_unsigned()),
+    };
+    Ok(Some(Owned {
+        head,
+        last_batch: batch.map(u128::from_be_bytes),
+    }))
 }
 
 /// An error of the store that says nothing about the journal.
@@ -220,8 +270,17 @@ pub(super) fn store(error: &rusqlite::Error) -> ReadError {
 fn broken(error: &rusqlite::Error, seq: Seq) -> ReadError {
     use rusqlite::{Error, ErrorCode};
     let is_damage = match error {
-        Error::InvalidColumnType(..) | Error::FromSqlConversionFailure(..) | Error::IntegralValueOutOfRange(..) => true,
-        other => matches!(other.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)),
+        Error::InvalidColumnType(..)
+        | Error::FromSqlConversionFailure(..)
+        | Error::IntegralValueOutOfRange(..) => true,
+        other => matches!(
+            other.sqlite_error_code(),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        ),
     };
-    if is_damage { damaged(seq, error.to_string()) } else { store(error) }
+    if is_damage {
+        damaged(seq, error.to_string())
+    } else {
+        store(error)
+    }
 }

@@ -5,6 +5,7 @@ use crate::journal::chain::{Hash, Record, Sealed};
 use crate::journal::{Fit, check_places, fit};
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, Head};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, params};
 use tokio::sync::oneshot;
 
@@ -14,6 +15,7 @@ const ROWS_AT_ONCE: [usize; 3] = [32, 8, 1];
 /// Pages of log after which it is copied into the file.
 const CHECKPOINT_PAGES: u64 = 1000;
 
+/// SQLite's usual page.
 const PAGE_BYTES: u64 = 4096;
 
 /// Pages that a batch changes besides those of its records: the head, and the table's inner pages.
@@ -67,6 +69,12 @@ impl Writer {
         }
     }
 
+    /// For tests that make the store fail.
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Appends, answers, and then looks after the log.
     pub(super) fn carry_out(&mut self, order: Order) {
         let answer = self.append(&order.batch);
@@ -88,7 +96,11 @@ impl Writer {
         }
         let hash = self.sealed.seal(batch, self.head.hash);
         let count = u64::try_from(batch.commits.len()).unwrap_or(u64::MAX);
-        let next = Head { seq: Seq(self.head.seq.0.saturating_add(count)), hash, ..self.head };
+        let next = Head {
+            seq: Seq(self.head.seq.0.saturating_add(count)),
+            hash,
+            ..self.head
+        };
         match self.transact(batch.id, &next) {
             Ok(true) => {
                 self.head = next;
@@ -97,7 +109,9 @@ impl Writer {
                 self.log_pages += bytes / PAGE_BYTES + PAGES_BESIDES;
                 Ok(next)
             }
-            Ok(false) => self.roll_back().map_or_else(|why| Err(self.halt(why)), |()| Err(AppendError::Fenced)),
+            Ok(false) => self
+                .roll_back()
+                .map_or_else(|why| Err(self.halt(why)), |()| Err(AppendError::Fenced)),
             Err(error) => Err(self.fail(&error)),
         }
     }
@@ -149,11 +163,20 @@ impl Writer {
         if self.connection.is_autocommit() {
             return Ok(());
         }
-        self.connection.execute_batch("ROLLBACK").map_err(|error| error.to_string())
+        self.connection
+            .execute_batch("ROLLBACK")
+            .map_err(|error| error.to_string())
     }
 
     fn halt(&mut self, why: String) -> AppendError {
         tracing::error!(shard = self.shard.0, why, "the journal has halted");
+        // Nor may closing the file try again.
+        if let Err(error) = self
+            .connection
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)
+        {
+            tracing::error!(%error, "closing will copy the log");
+        }
         self.halted = Some(why.clone());
         AppendError::Unknown(why)
     }

@@ -44,7 +44,10 @@ impl<'a> CommitDto<'a> {
             Body::Payment(payment) => BodyDto::Payment(payment.store()),
             Body::Control(event) => BodyDto::Control(event.store()),
         };
-        Self { at_ms: commit.at.store(), body }
+        Self {
+            at_ms: commit.at.store(),
+            body,
+        }
     }
 
     /// The commit of a form that stands at this place.
@@ -53,7 +56,12 @@ impl<'a> CommitDto<'a> {
             BodyDto::Payment(payment) => Body::Payment(Stored::load(payment)?),
             BodyDto::Control(event) => Body::Control(Stored::load(event)?),
         };
-        Ok(Commit { shard, seq, at: Stored::load(self.at_ms)?, body })
+        Ok(Commit {
+            shard,
+            seq,
+            at: Stored::load(self.at_ms)?,
+            body,
+        })
     }
 }
 

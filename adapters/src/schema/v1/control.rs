@@ -45,11 +45,19 @@ impl<'a> Stored<'a> for Merchant {
     type Dto = MerchantDto<'a>;
 
     fn store(&'a self) -> MerchantDto<'a> {
-        MerchantDto { id: self.id.store(), name: self.name.store(), fee: self.fee.store() }
+        MerchantDto {
+            id: self.id.store(),
+            name: self.name.store(),
+            fee: self.fee.store(),
+        }
     }
 
     fn load(dto: MerchantDto<'a>) -> Result<Self, DecodeError> {
-        Ok(Self { id: Stored::load(dto.id)?, name: Stored::load(dto.name)?, fee: Stored::load(dto.fee)? })
+        Ok(Self {
+            id: Stored::load(dto.id)?,
+            name: Stored::load(dto.name)?,
+            fee: Stored::load(dto.fee)?,
+        })
     }
 }
 

@@ -65,20 +65,30 @@ impl<'a> Stored<'a> for AccountKey {
             AccountName::Suspense => AccountNameDto::Suspense,
             AccountName::Rounding => AccountNameDto::Rounding,
         };
-        AccountKeyDto { name, currency: self.currency.store() }
+        AccountKeyDto {
+            name,
+            currency: self.currency.store(),
+        }
     }
 
     fn load(dto: AccountKeyDto<'a>) -> Result<Self, DecodeError> {
         let name = match dto.name {
-            AccountNameDto::MerchantPayable(merchant) => AccountName::MerchantPayable(Stored::load(merchant)?),
-            AccountNameDto::ProviderClearing(provider) => AccountName::ProviderClearing(Stored::load(provider)?),
+            AccountNameDto::MerchantPayable(merchant) => {
+                AccountName::MerchantPayable(Stored::load(merchant)?)
+            }
+            AccountNameDto::ProviderClearing(provider) => {
+                AccountName::ProviderClearing(Stored::load(provider)?)
+            }
             AccountNameDto::FeeRevenue => AccountName::FeeRevenue,
             AccountNameDto::ProcessingFees => AccountName::ProcessingFees,
             AccountNameDto::Bank => AccountName::Bank,
             AccountNameDto::Suspense => AccountName::Suspense,
             AccountNameDto::Rounding => AccountName::Rounding,
         };
-        Ok(Self { name, currency: Stored::load(dto.currency)? })
+        Ok(Self {
+            name,
+            currency: Stored::load(dto.currency)?,
+        })
     }
 }
 

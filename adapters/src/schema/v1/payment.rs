@@ -49,8 +49,13 @@ struct PaymentDto<'a> {
 pub(crate) enum StatusDto<'a> {
     RequiresPaymentMethod,
     RequiresConfirmation,
-    RequiresAction { redirect_url: Option<&'a str>, expires_at_ms: u64 },
-    InReview { deadline_ms: u64 },
+    RequiresAction {
+        redirect_url: Option<&'a str>,
+        expires_at_ms: u64,
+    },
+    InReview {
+        deadline_ms: u64,
+    },
     Processing,
     Authorized,
     Succeeded,
@@ -167,7 +172,9 @@ impl<'a> Stored<'a> for Status {
                 redirect_url: next.redirect_url.store(),
                 expires_at_ms: next.expires_at.store(),
             },
-            Self::InReview { deadline } => StatusDto::InReview { deadline_ms: deadline.store() },
+            Self::InReview { deadline } => StatusDto::InReview {
+                deadline_ms: deadline.store(),
+            },
             Self::Processing => StatusDto::Processing,
             Self::Authorized => StatusDto::Authorized,
             Self::Succeeded => StatusDto::Succeeded,
@@ -181,11 +188,16 @@ impl<'a> Stored<'a> for Status {
         Ok(match dto {
             StatusDto::RequiresPaymentMethod => Self::RequiresPaymentMethod,
             StatusDto::RequiresConfirmation => Self::RequiresConfirmation,
-            StatusDto::RequiresAction { redirect_url, expires_at_ms } => Self::RequiresAction(NextAction {
+            StatusDto::RequiresAction {
+                redirect_url,
+                expires_at_ms,
+            } => Self::RequiresAction(NextAction {
                 redirect_url: Stored::load(redirect_url)?,
                 expires_at: Stored::load(expires_at_ms)?,
             }),
-            StatusDto::InReview { deadline_ms } => Self::InReview { deadline: Stored::load(deadline_ms)? },
+            StatusDto::InReview { deadline_ms } => Self::InReview {
+                deadline: Stored::load(deadline_ms)?,
+            },
             StatusDto::Processing => Self::Processing,
             StatusDto::Authorized => Self::Authorized,
             StatusDto::Succeeded => Self::Succeeded,
@@ -200,7 +212,10 @@ impl<'a> Stored<'a> for Failure {
     type Dto = FailureDto<'a>;
 
     fn store(&'a self) -> FailureDto<'a> {
-        FailureDto { code: self.code, decline_code: self.decline_code.store() }
+        FailureDto {
+            code: self.code,
+            decline_code: self.decline_code.store(),
+        }
     }
 
     fn load(dto: FailureDto<'a>) -> Result<Self, DecodeError> {

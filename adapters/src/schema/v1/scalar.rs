@@ -1,16 +1,15 @@
 //! Owns the forms of single values and of sequences. Ids and digests are raw bytes, integers are variable-length, text is as it is.
 
 use crate::schema::DecodeError;
-use florin_domain::ids::{
-    ApiKeyId, CaptureId, MerchantId, OperationId, PaymentId, RefundId, Seq, VoidId,
-};
+use florin_domain::ids::{ApiKeyId, CaptureId, MerchantId, OperationId, PaymentId, RefundId, Seq, VoidId};
 use florin_domain::money::{Amount, Balance, Currency};
 use florin_domain::provider::ProviderId;
 use florin_domain::time::Timestamp;
-use serde::de::Deserializer;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// A domain value with a stored form. `load(store(x)) == x` for every `x`.
@@ -27,7 +26,10 @@ pub(crate) trait Stored<'a>: Sized {
 
 /// Says which value was impossible, and why.
 pub(crate) fn impossible(what: &'static str) -> impl FnOnce(&dyn fmt::Display) -> DecodeError {
-    move |why| DecodeError::Impossible { what, why: why.to_string() }
+    move |why| DecodeError::Impossible {
+        what,
+        why: why.to_string(),
+    }
 }
 
 /// An id: 16 bytes, the most significant first. People see its written form.
@@ -363,12 +365,12 @@ impl<'a, A: Stored<'a>, B: Stored<'a>> Stored<'a> for (A, B) {
     }
 }
 
-/// A sequence: its length, then every form. Writing makes one form at a time.
-pub(crate) enum List<'a, T: Stored<'a>> {
+/// A sequence: its length, then every form. There is never more than one form at a time, in writing and in reading.
+pub(crate) enum List<'a, T> {
     /// To be written.
     Values(&'a [T]),
-    /// As read.
-    Forms(Vec<T::Dto>),
+    /// As read, or what was wrong with the first value that could not be.
+    Read(Result<Vec<T>, DecodeError>),
 }
 
 impl<'a, T: Stored<'a>> List<'a, T> {
@@ -376,19 +378,16 @@ impl<'a, T: Stored<'a>> List<'a, T> {
     pub(crate) fn load(self) -> Result<Vec<T>, DecodeError> {
         match self {
             Self::Values(values) => values.iter().map(|value| T::load(value.store())).collect(),
-            Self::Forms(forms) => forms.into_iter().map(T::load).collect(),
+            Self::Read(values) => values,
         }
     }
 }
 
-impl<'a, T: Stored<'a>> fmt::Debug for List<'a, T>
-where
-    T::Dto: fmt::Debug,
-{
+impl<T: fmt::Debug> fmt::Debug for List<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Values(values) => f.debug_list().entries(values.iter().map(T::store)).finish(),
-            Self::Forms(forms) => f.debug_list().entries(forms).finish(),
+            Self::Values(values) => values.fmt(f),
+            Self::Read(values) => values.fmt(f),
         }
     }
 }
@@ -400,7 +399,7 @@ where
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Values(values) => serializer.collect_seq(values.iter().map(T::store)),
-            Self::Forms(forms) => serializer.collect_seq(forms),
+            Self::Read(_) => Err(serde::ser::Error::custom("a list that was read is not written")),
         }
     }
 }
@@ -410,6 +409,37 @@ where
     T::Dto: Deserialize<'de>,
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Vec::deserialize(deserializer).map(Self::Forms)
+        deserializer.deserialize_seq(Loading(PhantomData)).map(Self::Read)
+    }
+}
+
+/// How many values a list makes room for before it has seen them: a damaged length must not take all memory.
+const ROOM_MAX: usize = 64;
+
+/// Loads values as their forms are read. The reader's own errors carry no text, so ours go beside the values.
+struct Loading<T>(PhantomData<T>);
+
+impl<'de: 'a, 'a, T: Stored<'a>> Visitor<'de> for Loading<T>
+where
+    T::Dto: Deserialize<'de>,
+{
+    type Value = Result<Vec<T>, DecodeError>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut forms: A) -> Result<Self::Value, A::Error> {
+        let mut values = Ok(Vec::with_capacity(forms.size_hint().unwrap_or(0).min(ROOM_MAX)));
+        while let Some(form) = forms.next_element::<T::Dto>()? {
+            // Forms after a wrong one are still read, to come to what follows the list.
+            if let Ok(loaded) = &mut values {
+                match T::load(form) {
+                    Ok(value) => loaded.push(value),
+                    Err(error) => values = Err(error),
+                }
+            }
+        }
+        Ok(values)
     }
 }

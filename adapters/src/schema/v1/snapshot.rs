@@ -71,7 +71,10 @@ impl<'a> Stored<'a> for ShardSnapshot {
             hash: Stored::load(dto.hash)?,
             accounts: dto.accounts.load()?,
             open_payments: dto.open_payments.load()?,
-            control: Control { merchants: dto.merchants.load()?, keys: dto.keys.load()? },
+            control: Control {
+                merchants: dto.merchants.load()?,
+                keys: dto.keys.load()?,
+            },
         })
     }
 }

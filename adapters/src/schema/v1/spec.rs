@@ -186,7 +186,8 @@ impl Stored<'_> for FeeSchedule {
         let fixed = self.fixed();
         FeeDto {
             percent_bps: self.percent_bps(),
-            fixed_mantissa: u64::try_from(fixed.mantissa()).expect("a fixed part is 0 to 10^9 with 8 decimals"),
+            fixed_mantissa: u64::try_from(fixed.mantissa())
+                .expect("a fixed part is 0 to 10^9 with 8 decimals"),
             fixed_scale: fixed.scale(),
             rounding: self.rounding().store(),
         }

@@ -33,7 +33,12 @@ fn an_answer_reads_the_same_cut_at_every_offset() {
         for cut in 0..=bytes.len() {
             let mut parser = ResponseParser::new();
             let mut got = parser.feed(&bytes[..cut]).unwrap();
-            assert_eq!(got.is_some(), cut == bytes.len(), "cut at {cut}: {}", bytes.escape_ascii());
+            assert_eq!(
+                got.is_some(),
+                cut == bytes.len(),
+                "cut at {cut}: {}",
+                bytes.escape_ascii()
+            );
             if cut < bytes.len() {
                 got = parser.feed(&bytes[cut..]).unwrap();
             }
@@ -51,7 +56,12 @@ fn an_answer_reads_the_same_byte_by_byte_and_twice_on_one_connection() {
             for byte in start {
                 assert_eq!(parser.feed(&[*byte]).unwrap(), None, "{}", bytes.escape_ascii());
             }
-            assert_eq!(parser.feed(&[*last]).unwrap(), Some(expected), "{}", bytes.escape_ascii());
+            assert_eq!(
+                parser.feed(&[*last]).unwrap(),
+                Some(expected),
+                "{}",
+                bytes.escape_ascii()
+            );
         }
     }
 }
@@ -59,23 +69,61 @@ fn an_answer_reads_the_same_byte_by_byte_and_twice_on_one_connection() {
 #[test]
 fn malformed_answers_are_refused() {
     let table: [(&[u8], ResponseError); 14] = [
-        (b"HTTP/2 200 OK\r\nContent-Length: 0\r\n\r\n", ResponseError::StatusLine),
-        (b"HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n", ResponseError::StatusLine),
-        (b"HTTP/1.1 2000\r\nContent-Length: 0\r\n\r\n", ResponseError::StatusLine),
-        (b"HTTP/1.1 600 No\r\nContent-Length: 0\r\n\r\n", ResponseError::StatusLine),
+        (
+            b"HTTP/2 200 OK\r\nContent-Length: 0\r\n\r\n",
+            ResponseError::StatusLine,
+        ),
+        (
+            b"HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n",
+            ResponseError::StatusLine,
+        ),
+        (
+            b"HTTP/1.1 2000\r\nContent-Length: 0\r\n\r\n",
+            ResponseError::StatusLine,
+        ),
+        (
+            b"HTTP/1.1 600 No\r\nContent-Length: 0\r\n\r\n",
+            ResponseError::StatusLine,
+        ),
         (b"\r\n\r\n", ResponseError::StatusLine),
-        (b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 0\r\n\r\n", ResponseError::Header),
+        (
+            b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 0\r\n\r\n",
+            ResponseError::Header,
+        ),
         (b"HTTP/1.1 200 OK\r\n\r\n", ResponseError::ContentLength),
-        (b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n", ResponseError::ContentLength),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", ResponseError::ContentLength),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", ResponseError::ContentLength),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n", ResponseError::ContentLength),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", ResponseError::TransferEncoding),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxy", ResponseError::Surplus),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
+            ResponseError::ContentLength,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+            ResponseError::ContentLength,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            ResponseError::ContentLength,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n",
+            ResponseError::ContentLength,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            ResponseError::TransferEncoding,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxy",
+            ResponseError::Surplus,
+        ),
         (b"HTTP/1.1 204 No Content\r\n\r\nx", ResponseError::Surplus),
     ];
     for (bytes, expected) in table {
-        assert_eq!(ResponseParser::new().feed(bytes), Err(expected), "{}", bytes.escape_ascii());
+        assert_eq!(
+            ResponseParser::new().feed(bytes),
+            Err(expected),
+            "{}",
+            bytes.escape_ascii()
+        );
     }
 }
 
@@ -84,7 +132,7 @@ fn a_head_without_end_is_refused_at_its_limit() {
     let mut parser = ResponseParser::new();
     assert_eq!(parser.feed(b"HTTP/1.1 200 OK\r\nX: "), Ok(None));
     let filler = [b'x'; 1024];
-    let refused_after = (0..).find(|_| parser.feed(&filler).is_err()).unwrap();
+    let refused_after = (0..100).find(|_| parser.feed(&filler).is_err()).unwrap();
     assert_eq!(refused_after, HEAD_BYTES_MAX / filler.len() - 1);
 }
 

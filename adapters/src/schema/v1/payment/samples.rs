@@ -4,9 +4,7 @@ use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, PaymentId, ShardId, compose};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule, MinorSum};
-use florin_domain::payment::{
-    CaptureMethod, DeclinePolicy, Device, FeeReturn, Payment, Spec, Status,
-};
+use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, FeeReturn, Payment, Spec, Status};
 use florin_domain::time::Timestamp;
 use rust_decimal::Decimal;
 use std::sync::Arc;
@@ -32,7 +30,11 @@ pub(crate) fn spec(id: PaymentId, merchant: MerchantId, livemode: bool, created_
         description: None,
         metadata: vec![("order".into(), "4711".into())],
         return_url: Some("https://shop.example/return".into()),
-        device: Device { fingerprint: Some("fp".into()), ip: Some("192.0.2.7".into()), country: Some(*b"DE") },
+        device: Device {
+            fingerprint: Some("fp".into()),
+            ip: Some("192.0.2.7".into()),
+            country: Some(*b"DE"),
+        },
         fee: FeeSchedule::new(290, Decimal::new(30, 2)).unwrap(),
         fee_return: FeeReturn::Kept,
         created_at,

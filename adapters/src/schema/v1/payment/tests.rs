@@ -39,7 +39,10 @@ fn status() -> impl Strategy<Value = Status> {
         Just(Status::RequiresPaymentMethod),
         Just(Status::RequiresConfirmation),
         (option::of(text()), any::<u64>()).prop_map(|(redirect_url, ms)| {
-            Status::RequiresAction(NextAction { redirect_url, expires_at: at(ms) })
+            Status::RequiresAction(NextAction {
+                redirect_url,
+                expires_at: at(ms),
+            })
         }),
         any::<u64>().prop_map(|ms| Status::InReview { deadline: at(ms) }),
         Just(Status::Processing),
@@ -198,7 +201,12 @@ fn whatever_the_domain_makes_of_a_decline_or_a_block_reads_back() {
             key: "k".into(),
             deadline: at(9),
         },
-        Event::AttemptDeclined { operation: id, number: 1, decline_code: "expired_card".into(), reference: None },
+        Event::AttemptDeclined {
+            operation: id,
+            number: 1,
+            decline_code: "expired_card".into(),
+            reference: None,
+        },
     ];
     for events in [&open[..], &[Event::Blocked]] {
         let folded = evolve_all(Some(start.clone()), events).unwrap().unwrap();
@@ -209,6 +217,18 @@ fn whatever_the_domain_makes_of_a_decline_or_a_block_reads_back() {
 
 #[test]
 fn an_unheard_of_failure_code_is_refused() {
-    let failed = Payment { failure: Some(Failure { code: "out_of_cheese", decline_code: None }), ..fresh() };
-    assert!(matches!(decode(&stored(&failed)), Err(DecodeError::Impossible { what: "failure code", .. })));
+    let failed = Payment {
+        failure: Some(Failure {
+            code: "out_of_cheese",
+            decline_code: None,
+        }),
+        ..fresh()
+    };
+    assert!(matches!(
+        decode(&stored(&failed)),
+        Err(DecodeError::Impossible {
+            what: "failure code",
+            ..
+        })
+    ));
 }

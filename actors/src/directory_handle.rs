@@ -1,0 +1,110 @@
+//! The face of the directory: whose API key this is, by the digest of its secret.
+
+use crate::context::Context;
+use arc_swap::ArcSwap;
+use florin_domain::ids::MerchantId;
+use florin_domain::merchant::{ApiKey, ApiKeyRole, Control, Merchant};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A key with the merchant it acts for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyOwner {
+    /// The key.
+    pub key: ApiKey,
+    /// Its merchant; nothing for an operator's key.
+    pub merchant: Option<Merchant>,
+}
+
+/// Keys by digest, and the control data that they were read from.
+#[derive(Debug)]
+struct Index {
+    source: Arc<Control>,
+    owners: HashMap<[u8; 32], Arc<KeyOwner>>,
+}
+
+impl Index {
+    fn of(source: Arc<Control>) -> Self {
+        let merchants: HashMap<MerchantId, &Merchant> =
+            source.merchants.iter().map(|merchant| (merchant.id, merchant)).collect();
+        let owner = |key: &ApiKey| {
+            let merchant = match key.role {
+                // A key without its merchant opens nothing.
+                ApiKeyRole::Merchant(id) => Some((*merchants.get(&id)?).clone()),
+                ApiKeyRole::Operator => None,
+            };
+            Some((key.secret_sha256, Arc::new(KeyOwner { key: key.clone(), merchant })))
+        };
+        let owners = source.keys.iter().filter_map(owner).collect();
+        Self { source, owners }
+    }
+}
+
+/// The face of the directory.
+#[derive(Clone, Debug)]
+pub struct DirectoryHandle {
+    context: Arc<Context>,
+    index: Arc<ArcSwap<Index>>,
+}
+
+impl DirectoryHandle {
+    /// A handle on the merchants and keys of this context.
+    pub fn new(context: Arc<Context>) -> Self {
+        let index = Index::of(context.directory.load_full());
+        Self { context, index: Arc::new(ArcSwap::from_pointee(index)) }
+    }
+
+    /// Whose key has a secret with this SHA-256. The time taken depends on the digest alone, which tells nothing useful of a
+    /// secret with much entropy.
+    pub fn lookup(&self, secret_sha256: &[u8; 32]) -> Option<Arc<KeyOwner>> {
+        let index = self.index.load();
+        let newest = self.context.directory.load();
+        if Arc::ptr_eq(&index.source, &newest) {
+            return index.owners.get(secret_sha256).map(Arc::clone);
+        }
+        let index = Arc::new(Index::of(Arc::clone(&newest)));
+        self.index.store(Arc::clone(&index));
+        index.owners.get(secret_sha256).map(Arc::clone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use florin_domain::ids::ApiKeyId;
+    use florin_domain::money::FeeSchedule;
+
+    #[test]
+    fn a_key_finds_its_merchant_and_a_key_without_one_finds_nobody() {
+        let merchant = |bits: u128| Merchant {
+            id: MerchantId::from_bits(bits),
+            name: format!("merchant {bits}"),
+            fee: FeeSchedule::new(290, 0.into()).unwrap(),
+        };
+        let key = |byte: u8, role| ApiKey {
+            id: ApiKeyId::from_bits(u128::from(byte)),
+            role,
+            livemode: false,
+            secret_sha256: [byte; 32],
+        };
+        let control = Control {
+            merchants: vec![merchant(1), merchant(2)],
+            keys: vec![
+                key(1, ApiKeyRole::Merchant(MerchantId::from_bits(1))),
+                key(2, ApiKeyRole::Operator),
+                key(3, ApiKeyRole::Merchant(MerchantId::from_bits(9))),
+                key(4, ApiKeyRole::Merchant(MerchantId::from_bits(2))),
+            ],
+        };
+        let index = Index::of(Arc::new(control));
+        let name = |byte: u8| {
+            let owner = index.owners.get(&[byte; 32])?;
+            Some(owner.merchant.as_ref().map_or("operator".to_owned(), |merchant| merchant.name.clone()))
+        };
+        assert_eq!(name(1).as_deref(), Some("merchant 1"));
+        assert_eq!(name(2).as_deref(), Some("operator"));
+        assert_eq!(name(3), None, "its merchant is not there");
+        assert_eq!(name(4).as_deref(), Some("merchant 2"));
+        assert_eq!(name(5), None);
+    }
+}

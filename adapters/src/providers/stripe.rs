@@ -1,0 +1,172 @@
+//! Stripe: a payment intent is created unconfirmed, its reference journaled, and then confirmed.
+//!
+//! # Layout
+//! * `config` how to reach it; `request` attempt to wire; `wire`, `response` wire to outcome; `client` the connection
+//!
+//! Calls must run on the tokio runtime with the timers enabled that also lives as long as the provider: the pool keeps its
+//! connections in tasks of the runtime that first used them.
+
+mod client;
+mod config;
+mod request;
+mod response;
+#[cfg(test)]
+mod sample;
+mod wire;
+
+pub use config::{BASE_URL, CONNECT_TIMEOUT, ConfigError, REQUEST_TIMEOUT, SecretKey, StripeConfig};
+
+use client::{Client, Failure};
+use florin_domain::payment::OperationKind;
+use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
+use florin_domain::time::Millis;
+use request::{Unsendable, WireRequest};
+use response::{Closed, Listed, Reply, unknown};
+
+/// Stripe remembers keys for at least a day.
+const KEY_LIFETIME: Millis = Millis::from_s(24 * 3600);
+/// Pages of a hundred refunds looked through: more than one payment may have.
+const REFUND_PAGES_MAX: usize = 4;
+
+const _: () = assert!(REFUND_PAGES_MAX * 100 > florin_domain::limits::OPERATIONS_MAX, "every refund is looked at");
+
+/// A Stripe account.
+#[derive(Debug)]
+pub struct StripeProvider {
+    capabilities: Capabilities,
+    client: Client,
+}
+
+impl StripeProvider {
+    /// Checks the configuration; connects to nothing yet.
+    pub fn new(id: ProviderId, config: StripeConfig) -> Result<Self, ConfigError> {
+        Client::new(&config).map(|client| Self::over(id, client))
+    }
+
+    fn over(id: ProviderId, client: Client) -> Self {
+        let capabilities = Capabilities {
+            id,
+            prepares: true,
+            key_lifetime: KEY_LIFETIME,
+            query_by_reference: true,
+            cancel_closes: true,
+        };
+        Self { capabilities, client }
+    }
+
+    /// `Err` is why there is no answer, as an outcome.
+    async fn ask(
+        &self,
+        request: &AttemptRequest,
+        wire: Result<WireRequest, Unsendable>,
+    ) -> Result<Reply, Outcome> {
+        let wire = wire.map_err(|Unsendable(reason)| Outcome::Rejected { reason: reason.into() })?;
+        self.client.send(wire).await.map_err(|failure| match failure {
+            Failure::NotSent(reason) => Outcome::NotSent { reason },
+            Failure::Unknown(reason) => unknown(reason, request.reference.clone()),
+        })
+    }
+
+    async fn make(&self, request: &AttemptRequest) -> Result<ProviderReference, Outcome> {
+        let reply = self.ask(request, request::create(request)).await?;
+        response::prepared(request, &reply)
+    }
+
+    async fn look(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
+        match (request.kind, &request.reference) {
+            (
+                OperationKind::Sale
+                | OperationKind::Authorize
+                | OperationKind::Capture
+                | OperationKind::Void,
+                _,
+            ) => {
+                let reply = self.ask(request, request::read_intent(request)).await?;
+                Ok(response::read_intent(request, &reply))
+            }
+            (OperationKind::Refund, Some(reference)) => {
+                let reply = self.ask(request, request::read_refund(reference)).await?;
+                Ok(response::read_refund(request, &reply))
+            }
+            (OperationKind::Refund, None) => self.look_through_refunds(request).await,
+        }
+    }
+
+    async fn look_through_refunds(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
+        let mut after = None;
+        for _ in 0..REFUND_PAGES_MAX {
+            let reply = self.ask(request, request::list_refunds(request, after.as_deref())).await?;
+            match response::listed_refund(request, &reply) {
+                Listed::Ended(outcome) => return Ok(outcome),
+                Listed::After(id) => after = Some(id),
+            }
+        }
+        Ok(unknown("the intent has more refunds than can be looked through", None))
+    }
+
+    async fn close(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
+        match request.kind {
+            OperationKind::Sale | OperationKind::Authorize => {}
+            // The parent's intent is not theirs to close.
+            OperationKind::Capture | OperationKind::Void | OperationKind::Refund => return self.look(request).await,
+        }
+        let reply = self.ask(request, request::cancel(request)).await?;
+        let closed = match response::cancelled(request, &reply) {
+            // Stripe repeats a stored error as long as it remembers the key. Cancelling twice is the same as once.
+            Closed::Failed(_) => {
+                let keyless = request::cancel(request).map(|wire| WireRequest { key: None, ..wire });
+                let reply = self.ask(request, keyless).await?;
+                response::cancelled(request, &reply)
+            }
+            closed @ (Closed::Ended(_) | Closed::Look) => closed,
+        };
+        match closed {
+            Closed::Ended(outcome) | Closed::Failed(outcome) => Ok(outcome),
+            Closed::Look => self.look(request).await,
+        }
+    }
+}
+
+/// A look or a cancellation that cannot be sent leaves the attempt as unknown as it was.
+fn undecided(outcome: Outcome, request: &AttemptRequest) -> Outcome {
+    match outcome {
+        Outcome::Rejected { reason } => unknown(reason, request.reference.clone()),
+        outcome => outcome,
+    }
+}
+
+fn either(result: Result<Outcome, Outcome>) -> Outcome {
+    result.unwrap_or_else(|outcome| outcome)
+}
+
+impl Provider for StripeProvider {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        request: &'a AttemptRequest,
+    ) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
+        Box::pin(self.make(request))
+    }
+
+    fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            match self.ask(request, request::execute(request)).await {
+                Ok(reply) => response::executed(request, &reply),
+                Err(outcome) => outcome,
+            }
+        })
+    }
+
+    /// A look that was not sent or was turned away for its rate says so; that is no word about the attempt.
+    fn query<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move { undecided(either(self.look(request).await), request) })
+    }
+
+    fn cancel<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move { undecided(either(self.close(request).await), request) })
+    }
+}

@@ -1,0 +1,164 @@
+//! What must be known to reach Stripe.
+
+use http::uri::{Authority, Scheme, Uri};
+use std::fmt;
+use std::io;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Where Stripe listens.
+pub const BASE_URL: &str = "https://api.stripe.com";
+/// The whole of one request, connecting included, unless configured otherwise.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Name resolution, TCP and TLS together, unless configured otherwise.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// An API secret (`sk_...`). It never shows itself.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretKey(String);
+
+impl SecretKey {
+    /// Takes the secret as issued.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(***)")
+    }
+}
+
+/// How to reach Stripe, and as whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StripeConfig {
+    /// `https://api.stripe.com`, or `http://...` for a sandbox.
+    pub base_url: String,
+    /// The account's secret.
+    pub secret_key: SecretKey,
+    /// The whole of one request, connecting included.
+    pub request_timeout: Duration,
+    /// Name resolution, TCP and TLS together.
+    pub connect_timeout: Duration,
+}
+
+impl StripeConfig {
+    /// Usual timeouts.
+    pub fn new(base_url: impl Into<String>, secret_key: SecretKey) -> Self {
+        Self {
+            base_url: base_url.into(),
+            secret_key,
+            request_timeout: REQUEST_TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> Result<Endpoint, ConfigError> {
+        let secret = self.secret_key.reveal();
+        if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ConfigError::SecretKey);
+        }
+        if self.request_timeout.is_zero() || self.connect_timeout.is_zero() {
+            return Err(ConfigError::Timeout);
+        }
+        let uri: Uri = self.base_url.parse().map_err(|_| ConfigError::BaseUrl)?;
+        let parts = uri.into_parts();
+        let (Some(scheme), Some(authority), Some(path)) =
+            (parts.scheme, parts.authority, parts.path_and_query)
+        else {
+            return Err(ConfigError::BaseUrl);
+        };
+        let is_http = scheme == Scheme::HTTP;
+        if (!is_http && scheme != Scheme::HTTPS) || path.query().is_some() || authority.as_str().contains('@') {
+            return Err(ConfigError::BaseUrl);
+        }
+        if is_http && secret.contains("_live_") {
+            return Err(ConfigError::LiveKeyInClear);
+        }
+        Ok(Endpoint { scheme, authority, prefix: path.path().trim_end_matches('/').to_owned() })
+    }
+}
+
+/// The base address, taken apart once.
+#[derive(Clone, Debug)]
+pub(super) struct Endpoint {
+    pub(super) scheme: Scheme,
+    pub(super) authority: Authority,
+    /// What every path starts with; usually nothing.
+    pub(super) prefix: String,
+}
+
+/// Why a configuration is unusable.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// Not an address that paths can be added to.
+    #[error("base_url must be http:// or https://, a host and at most a path")]
+    BaseUrl,
+    /// Empty, or cannot be a header value.
+    #[error("secret_key must be visible ASCII characters")]
+    SecretKey,
+    /// A live secret would cross the network unencrypted.
+    #[error("a live secret_key needs an https base_url")]
+    LiveKeyInClear,
+    /// Zero would fail every request.
+    #[error("timeouts must be longer than zero")]
+    Timeout,
+    /// Without trusted roots no certificate can be checked.
+    #[error("the system's trusted certificates cannot be read")]
+    Roots(#[source] io::Error),
+    /// The TLS library offers nothing usable.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_taken_apart_and_unusable_ones_refused() {
+        type Expected = Result<(&'static str, &'static str), &'static str>;
+        let rows: &[(&str, &str, Expected)] = &[
+            ("https://api.stripe.com", "sk_live_1", Ok(("api.stripe.com", ""))),
+            ("https://api.stripe.com/", "sk_test_1", Ok(("api.stripe.com", ""))),
+            ("http://127.0.0.1:4010/stripe/", "sk_test_1", Ok(("127.0.0.1:4010", "/stripe"))),
+            ("http://127.0.0.1:4010", "sk_live_1", Err("LiveKeyInClear")),
+            ("http://127.0.0.1:4010", "rk_live_1", Err("LiveKeyInClear")),
+            ("api.stripe.com", "sk_test_1", Err("BaseUrl")),
+            ("/v1", "sk_test_1", Err("BaseUrl")),
+            ("ftp://api.stripe.com", "sk_test_1", Err("BaseUrl")),
+            ("https://api.stripe.com/?a=b", "sk_test_1", Err("BaseUrl")),
+            ("https://user@api.stripe.com", "sk_test_1", Err("BaseUrl")),
+            ("https://api.stripe.com", "", Err("SecretKey")),
+            ("https://api.stripe.com", "sk_test_1\r\nHost: evil", Err("SecretKey")),
+        ];
+        for (base_url, secret, expected) in rows {
+            let endpoint = StripeConfig::new(*base_url, SecretKey::new(*secret)).endpoint();
+            match (endpoint, expected) {
+                (Ok(endpoint), Ok((authority, prefix))) => {
+                    assert_eq!((endpoint.authority.as_str(), &*endpoint.prefix), (*authority, *prefix));
+                }
+                (Err(error), Err(name)) => assert_eq!(format!("{error:?}"), *name, "{base_url}"),
+                (got, _) => panic!("{base_url} {secret}: {got:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_timeout_of_zero_is_refused() {
+        let mut config = StripeConfig::new(BASE_URL, SecretKey::new("sk_test_1"));
+        config.request_timeout = Duration::ZERO;
+        assert!(matches!(config.endpoint(), Err(ConfigError::Timeout)));
+    }
+
+    #[test]
+    fn a_printed_configuration_hides_the_secret() {
+        let config = StripeConfig::new(BASE_URL, SecretKey::new("sk_test_abc"));
+        assert!(!format!("{config:?}").contains("abc"));
+    }
+}

@@ -1,0 +1,195 @@
+//! What is sent: each request about an attempt as method, path, key and form. No I/O.
+
+use florin_domain::ports::AttemptRequest;
+use florin_domain::payment::OperationKind;
+use http::Method;
+use std::fmt::Write;
+
+/// Objects per page of a list; Stripe's maximum.
+const PAGE_LIMIT: &str = "100";
+const REFERENCE_BYTES_MAX: usize = 255;
+
+/// A request, apart from what is the same in all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct WireRequest {
+    pub(super) method: Method,
+    pub(super) path: String,
+    /// The `Idempotency-Key`; reads have none.
+    pub(super) key: Option<String>,
+    /// The form of a POST; empty for a GET.
+    pub(super) form: String,
+}
+
+impl WireRequest {
+    fn get(path: String) -> Self {
+        Self { method: Method::GET, path, key: None, form: String::new() }
+    }
+
+    fn post(path: String, key: String, form: Form) -> Self {
+        Self { method: Method::POST, path, key: Some(key), form: form.0 }
+    }
+}
+
+/// The attempt lacks what the request needs: nothing can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unsendable(pub(super) &'static str);
+
+/// An `application/x-www-form-urlencoded` body.
+#[derive(Debug, Default)]
+struct Form(String);
+
+impl Form {
+    fn with_capacity(bytes: usize) -> Self {
+        Self(String::with_capacity(bytes))
+    }
+
+    fn text(mut self, name: &str, value: &str) -> Self {
+        if !self.0.is_empty() {
+            self.0.push('&');
+        }
+        self.encode(name);
+        self.0.push('=');
+        self.encode(value);
+        self
+    }
+
+    fn show(self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.text(name, &value.to_string())
+    }
+
+    fn encode(&mut self, text: &str) {
+        for byte in text.bytes() {
+            match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => {
+                    self.0.push(char::from(byte));
+                }
+                b' ' => self.0.push('+'),
+                _ => write!(self.0, "%{byte:02X}").expect("writing to a string"),
+            }
+        }
+    }
+}
+
+/// Only names that Stripe could have given may become part of a path.
+pub(super) fn is_object_id(text: &str) -> bool {
+    (1..=REFERENCE_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// The intent that this attempt made.
+fn own_intent(request: &AttemptRequest) -> Result<&str, Unsendable> {
+    let reference = request
+        .reference
+        .as_deref()
+        .ok_or(Unsendable("no payment intent was prepared for this attempt"))?;
+    checked(reference)
+}
+
+/// The intent that holds the authorization which this operation is about.
+fn parent_intent(request: &AttemptRequest) -> Result<&str, Unsendable> {
+    let parent = request.parent.as_ref().ok_or(Unsendable("the operation names no parent charge"))?;
+    checked(&parent.reference)
+}
+
+fn checked(reference: &str) -> Result<&str, Unsendable> {
+    if is_object_id(reference) { Ok(reference) } else { Err(Unsendable("the reference is not a Stripe id")) }
+}
+
+/// The intent that answers about this attempt must be this one.
+pub(super) fn intent_of(request: &AttemptRequest) -> Result<&str, Unsendable> {
+    match request.kind {
+        OperationKind::Sale | OperationKind::Authorize => own_intent(request),
+        OperationKind::Capture | OperationKind::Void | OperationKind::Refund => parent_intent(request),
+    }
+}
+
+/// Makes the intent, unconfirmed: it cannot charge.
+pub(super) fn create(request: &AttemptRequest) -> Result<WireRequest, Unsendable> {
+    let capture_method = match request.kind {
+        OperationKind::Sale => "automatic",
+        OperationKind::Authorize => "manual",
+        OperationKind::Capture | OperationKind::Void | OperationKind::Refund => {
+            return Err(Unsendable("only a sale or an authorization makes a payment intent"));
+        }
+    };
+    let mut form = Form::with_capacity(320)
+        .show("amount", request.amount.minor())
+        .text("currency", &request.currency.code().to_ascii_lowercase())
+        .text("payment_method", &request.method.id)
+        .text("payment_method_types[]", "card")
+        .text("capture_method", capture_method)
+        .text("confirmation_method", "automatic")
+        .show("metadata[payment_id]", request.payment)
+        .show("metadata[operation_id]", request.operation);
+    if request.kind == OperationKind::Authorize {
+        form = form.text("payment_method_options[card][request_multicapture]", "if_available");
+    }
+    Ok(WireRequest::post("/v1/payment_intents".to_owned(), format!("{}-create", request.key), form))
+}
+
+/// Does what the attempt is for.
+pub(super) fn execute(request: &AttemptRequest) -> Result<WireRequest, Unsendable> {
+    let intent = intent_of(request)?;
+    let key = request.key.to_string();
+    Ok(match request.kind {
+        OperationKind::Sale | OperationKind::Authorize => {
+            let mut form = Form::default();
+            if let Some(url) = &request.return_url {
+                form = form.text("return_url", url);
+            }
+            WireRequest::post(format!("/v1/payment_intents/{intent}/confirm"), key, form)
+        }
+        OperationKind::Capture => {
+            let amount_minor = request.amount.minor();
+            let form = Form::with_capacity(192)
+                .show("amount_to_capture", amount_minor)
+                .show("final_capture", request.is_final)
+                .show("metadata[operation_id]", request.operation)
+                // Captures of one intent add up: this record tells them apart, see `response`.
+                .show(&format!("metadata[{}]", request.operation), amount_minor);
+            WireRequest::post(format!("/v1/payment_intents/{intent}/capture"), key, form)
+        }
+        OperationKind::Void => {
+            WireRequest::post(format!("/v1/payment_intents/{intent}/cancel"), key, Form::default())
+        }
+        OperationKind::Refund => {
+            let form = Form::with_capacity(192)
+                .text("payment_intent", intent)
+                .show("amount", request.amount.minor())
+                .show("metadata[operation_id]", request.operation)
+                .show("metadata[payment_id]", request.payment);
+            WireRequest::post("/v1/refunds".to_owned(), key, form)
+        }
+    })
+}
+
+/// Reads the intent that the attempt is about.
+pub(super) fn read_intent(request: &AttemptRequest) -> Result<WireRequest, Unsendable> {
+    Ok(WireRequest::get(format!("/v1/payment_intents/{}", intent_of(request)?)))
+}
+
+/// Reads one refund.
+pub(super) fn read_refund(reference: &str) -> Result<WireRequest, Unsendable> {
+    Ok(WireRequest::get(format!("/v1/refunds/{}", checked(reference)?)))
+}
+
+/// Reads a page of the intent's refunds, newest first.
+pub(super) fn list_refunds(
+    request: &AttemptRequest,
+    starting_after: Option<&str>,
+) -> Result<WireRequest, Unsendable> {
+    let mut query = Form::default().text("payment_intent", parent_intent(request)?).text("limit", PAGE_LIMIT);
+    if let Some(id) = starting_after {
+        query = query.text("starting_after", checked(id)?);
+    }
+    Ok(WireRequest::get(format!("/v1/refunds?{}", query.0)))
+}
+
+/// Closes the intent that the attempt made.
+pub(super) fn cancel(request: &AttemptRequest) -> Result<WireRequest, Unsendable> {
+    let path = format!("/v1/payment_intents/{}/cancel", own_intent(request)?);
+    Ok(WireRequest::post(path, format!("{}-cancel", request.key), Form::default()))
+}
+
+#[cfg(test)]
+mod tests;

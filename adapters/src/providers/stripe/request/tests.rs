@@ -1,0 +1,150 @@
+use super::super::sample::attempt;
+use super::*;
+use OperationKind::{Authorize, Capture, Refund, Sale, Void};
+use proptest::prelude::*;
+use std::sync::Arc;
+
+type Row = (&'static str, Result<WireRequest, Unsendable>, (&'static str, &'static str), Option<&'static str>, &'static str);
+
+#[test]
+fn every_request_has_its_form() {
+    let challenged = AttemptRequest {
+        return_url: Some(Arc::from("https://shop.example/done?order=1&x=ü y")),
+        ..attempt(Sale)
+    };
+    let partial = AttemptRequest { is_final: false, ..attempt(Capture) };
+    let rows: Vec<Row> = vec![
+        (
+            "sale: the intent",
+            create(&attempt(Sale)),
+            ("POST", "/v1/payment_intents"),
+            Some("flo_k-create"),
+            "amount=1500&currency=usd&payment_method=pm_card_visa&payment_method_types%5B%5D=card\
+             &capture_method=automatic&confirmation_method=automatic\
+             &metadata%5Bpayment_id%5D=pay_00000000000000000000000007\
+             &metadata%5Boperation_id%5D=pay_00000000000000000000000007",
+        ),
+        (
+            "authorization: the intent",
+            create(&attempt(Authorize)),
+            ("POST", "/v1/payment_intents"),
+            Some("flo_k-create"),
+            "amount=1500&currency=usd&payment_method=pm_card_visa&payment_method_types%5B%5D=card\
+             &capture_method=manual&confirmation_method=automatic\
+             &metadata%5Bpayment_id%5D=pay_00000000000000000000000007\
+             &metadata%5Boperation_id%5D=pay_00000000000000000000000007\
+             &payment_method_options%5Bcard%5D%5Brequest_multicapture%5D=if_available",
+        ),
+        ("sale", execute(&attempt(Sale)), ("POST", "/v1/payment_intents/pi_1/confirm"), Some("flo_k"), ""),
+        (
+            "authorization with a way back",
+            execute(&challenged),
+            ("POST", "/v1/payment_intents/pi_1/confirm"),
+            Some("flo_k"),
+            "return_url=https%3A%2F%2Fshop.example%2Fdone%3Forder%3D1%26x%3D%C3%BC+y",
+        ),
+        (
+            "final capture",
+            execute(&attempt(Capture)),
+            ("POST", "/v1/payment_intents/pi_1/capture"),
+            Some("flo_k"),
+            "amount_to_capture=1500&final_capture=true\
+             &metadata%5Boperation_id%5D=cap_00000000000000000000000001\
+             &metadata%5Bcap_00000000000000000000000001%5D=1500",
+        ),
+        (
+            "partial capture",
+            execute(&partial),
+            ("POST", "/v1/payment_intents/pi_1/capture"),
+            Some("flo_k"),
+            "amount_to_capture=1500&final_capture=false\
+             &metadata%5Boperation_id%5D=cap_00000000000000000000000001\
+             &metadata%5Bcap_00000000000000000000000001%5D=1500",
+        ),
+        ("void", execute(&attempt(Void)), ("POST", "/v1/payment_intents/pi_1/cancel"), Some("flo_k"), ""),
+        (
+            "refund",
+            execute(&attempt(Refund)),
+            ("POST", "/v1/refunds"),
+            Some("flo_k"),
+            "payment_intent=pi_1&amount=1500&metadata%5Boperation_id%5D=ref_00000000000000000000000004\
+             &metadata%5Bpayment_id%5D=pay_00000000000000000000000007",
+        ),
+        ("look at a sale", read_intent(&attempt(Sale)), ("GET", "/v1/payment_intents/pi_1"), None, ""),
+        ("look at a capture", read_intent(&attempt(Capture)), ("GET", "/v1/payment_intents/pi_1"), None, ""),
+        ("look at a refund", read_refund("re_1"), ("GET", "/v1/refunds/re_1"), None, ""),
+        (
+            "first page of refunds",
+            list_refunds(&attempt(Refund), None),
+            ("GET", "/v1/refunds?payment_intent=pi_1&limit=100"),
+            None,
+            "",
+        ),
+        (
+            "second page of refunds",
+            list_refunds(&attempt(Refund), Some("re_9")),
+            ("GET", "/v1/refunds?payment_intent=pi_1&limit=100&starting_after=re_9"),
+            None,
+            "",
+        ),
+        (
+            "close a sale",
+            cancel(&attempt(Sale)),
+            ("POST", "/v1/payment_intents/pi_1/cancel"),
+            Some("flo_k-cancel"),
+            "",
+        ),
+    ];
+    for (name, got, (method, path), key, form) in rows {
+        let got = got.unwrap_or_else(|why| panic!("{name}: {why:?}"));
+        assert_eq!((got.method.as_str(), &*got.path), (method, path), "{name}");
+        assert_eq!((got.key.as_deref(), &*got.form), (key, form), "{name}");
+    }
+}
+
+#[test]
+fn an_attempt_that_lacks_something_is_not_sent() {
+    let unprepared = AttemptRequest { reference: None, ..attempt(Sale) };
+    let orphan = AttemptRequest { parent: None, ..attempt(Refund) };
+    let hostile = AttemptRequest { reference: Some(Arc::from("pi_1/confirm?x=")), ..attempt(Sale) };
+    let rows = [
+        ("confirm", execute(&unprepared), "no payment intent was prepared for this attempt"),
+        ("look", read_intent(&unprepared), "no payment intent was prepared for this attempt"),
+        ("close", cancel(&unprepared), "no payment intent was prepared for this attempt"),
+        ("refund", execute(&orphan), "the operation names no parent charge"),
+        ("list", list_refunds(&orphan, None), "the operation names no parent charge"),
+        ("a path", execute(&hostile), "the reference is not a Stripe id"),
+        ("a refund path", read_refund("../charges"), "the reference is not a Stripe id"),
+        ("an intent for a refund", create(&attempt(Refund)), "only a sale or an authorization makes a payment intent"),
+    ];
+    for (name, got, reason) in rows {
+        assert_eq!(got, Err(Unsendable(reason)), "{name}");
+    }
+}
+
+fn decode(form: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut bytes = form.bytes();
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits = [bytes.next().unwrap(), bytes.next().unwrap()];
+                u8::from_str_radix(str::from_utf8(&digits).unwrap(), 16).unwrap()
+            }
+            other => other,
+        });
+    }
+    out
+}
+
+proptest! {
+    #[test]
+    fn any_text_survives_the_form_and_cannot_end_its_field(name in "[a-z_]{1,8}", value in ".*") {
+        let form = Form::default().text(&name, &value).0;
+        prop_assert_eq!(form.matches('&').count(), 0);
+        let (left, right) = form.split_once('=').unwrap();
+        prop_assert_eq!(decode(left), name.as_bytes());
+        prop_assert_eq!(decode(right), value.as_bytes());
+    }
+}

@@ -1,0 +1,42 @@
+//! Reads request bodies: JSON only, bounded in size and in time.
+
+use crate::errors::ApiError;
+use crate::state::State;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::web::Payload;
+use actix_web::{HttpMessage, HttpRequest};
+use bytes::Bytes;
+
+/// The whole body of a JSON request.
+pub(crate) async fn read_json(state: &State, request: &HttpRequest, payload: Payload) -> Result<Bytes, ApiError> {
+    if !request.content_type().eq_ignore_ascii_case("application/json") || !is_utf8(request.headers()) {
+        return Err(ApiError::UnsupportedMedia("Send the body as Content-Type: application/json."));
+    }
+    let encoding = request.headers().get(CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(ApiError::UnsupportedMedia("Send the body without Content-Encoding."));
+    }
+    let limit_bytes = state.options.body_limit_bytes;
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit_bytes)) {
+        return Err(ApiError::BodyTooLarge { limit_bytes });
+    }
+    let reading = payload.to_bytes_limited(limit_bytes);
+    match tokio::time::timeout(state.options.body_timeout, reading).await {
+        Err(_) => Err(ApiError::BodyTimeout),
+        Ok(Err(_)) => Err(ApiError::BodyTooLarge { limit_bytes }),
+        Ok(Ok(Err(_))) => Err(ApiError::BodyBroken),
+        Ok(Ok(Ok(bytes))) => Ok(bytes),
+    }
+}
+
+/// No charset is named, or the only one that JSON has.
+fn is_utf8(headers: &HeaderMap) -> bool {
+    let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
+    value.split(';').skip(1).all(|parameter| match parameter.split_once('=') {
+        Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
+            charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    })
+}

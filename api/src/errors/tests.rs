@@ -1,0 +1,90 @@
+//! The table of errors, in both formats.
+
+use super::*;
+use actix_web::body::MessageBody;
+
+fn rendered(error: &ApiError, accept: Option<&'static str>) -> (HttpResponse<()>, String) {
+    let mut headers = HeaderMap::new();
+    if let Some(accept) = accept {
+        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+    }
+    let (head, body) = error.response(&headers).into_parts();
+    let body = body.try_into_bytes().unwrap();
+    (head.set_body(()), String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[test]
+fn a_decline_reads_the_same_in_both_formats() {
+    let payment = PaymentId::from_bits(1);
+    let declined = ApiError::Declined { payment, decline_code: Some(Arc::from("insufficient_funds")) };
+    let (head, body) = rendered(&declined, None);
+    assert_eq!(head.status(), StatusCode::PAYMENT_REQUIRED);
+    assert_eq!(head.headers().get(header::CONTENT_TYPE).unwrap(), "application/json");
+    assert_eq!(
+        body,
+        concat!(
+            r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"insufficient_funds","#,
+            r#""message":"Your card was declined.","payment_id":"pay_00000000000000000000000001"}}"#
+        )
+    );
+    let (head, body) = rendered(&declined, Some("text/html;q=0.9, Application/Problem+JSON;q=0.5"));
+    assert_eq!(head.status(), StatusCode::PAYMENT_REQUIRED);
+    assert_eq!(head.headers().get(header::CONTENT_TYPE).unwrap(), "application/problem+json");
+    assert_eq!(
+        body,
+        concat!(
+            r#"{"type":"urn:florin:error:card_declined","title":"Payment Required","status":402,"#,
+            r#""detail":"Your card was declined.","error_type":"card_error","code":"card_declined","#,
+            r#""decline_code":"insufficient_funds","payment_id":"pay_00000000000000000000000001"}"#
+        )
+    );
+}
+
+#[test]
+fn a_problem_is_sent_only_to_those_who_ask_for_it() {
+    let kind = |accept| {
+        let (head, _) = rendered(&ApiError::NoSuchRoute, Some(accept));
+        head.headers().get(header::CONTENT_TYPE).unwrap().to_str().unwrap().to_owned()
+    };
+    for accept in ["*/*", "application/json", "application/problem+json;q=0", "application/problem+json; q=0.000"] {
+        assert_eq!(kind(accept), "application/json", "{accept}");
+    }
+    assert_eq!(kind("application/problem+json;q=0.1"), "application/problem+json");
+}
+
+#[test]
+fn waiting_is_asked_for_where_it_helps() {
+    let retry_after = |error: &ApiError| {
+        let (head, _) = rendered(error, None);
+        head.headers().get(header::RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned())
+    };
+    let payment = Some(PaymentId::from_bits(1));
+    for (error, seconds) in [
+        (ApiError::Overloaded { retry_after_s: 5 }, Some("5")),
+        (ApiError::TooManyWaiters, Some("1")),
+        (ApiError::NoProvider { payment }, Some("1")),
+        (ApiError::TryAgain, Some("1")),
+        (ApiError::KeyMismatch, None),
+        (ApiError::Internal, None),
+    ] {
+        assert_eq!(retry_after(&error).as_deref(), seconds, "{error:?}");
+    }
+}
+
+#[test]
+fn a_refusal_says_what_would_be_accepted() {
+    let (head, body) = rendered(&ApiError::MethodNotAllowed { allow: "GET, HEAD" }, None);
+    assert_eq!(head.headers().get(header::ALLOW).unwrap(), "GET, HEAD");
+    assert!(body.contains("GET, HEAD"), "{body}");
+    let (head, body) = rendered(&ApiError::Unauthenticated, None);
+    assert_eq!(head.headers().get(header::WWW_AUTHENTICATE).unwrap(), "Bearer");
+    assert!(body.contains("invalid_request_error"), "{body}");
+    let (_, body) = rendered(&ApiError::IdempotencyKey(KeyError::Empty), None);
+    assert_eq!(
+        body,
+        concat!(
+            r#"{"error":{"type":"invalid_request_error","code":"idempotency_key_required","#,
+            r#""message":"Idempotency-Key header required","param":"Idempotency-Key"}}"#
+        )
+    );
+}

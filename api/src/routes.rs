@@ -1,0 +1,47 @@
+//! Which path is answered by which file. The paths of the hot path come first, because they are tried in order.
+
+use crate::errors::ApiError;
+use crate::reply::Reply;
+use crate::v1::{
+    account_get, account_list, entry_list, health, metrics_get, payment_create, payment_get, payment_history,
+    payment_list, tree_get, trial_balance_get,
+};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{FromRequest, Handler, Resource, Responder};
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    let payments = web::resource("/v1/payments")
+        .route(web::post().to(payment_create::handle))
+        .route(web::get().to(payment_list::handle))
+        .route(web::head().to(payment_list::handle))
+        .default_service(web::to(|| refused(ApiError::MethodNotAllowed { allow: "GET, HEAD, POST" })));
+    config
+        .service(payments)
+        .service(read_only("/v1/payments/{id}", payment_get::handle))
+        .service(read_only("/v1/payments/{id}/history", payment_history::handle))
+        .service(read_only("/v1/ledger/accounts", account_list::handle))
+        .service(read_only("/v1/ledger/accounts/{id}", account_get::handle))
+        .service(read_only("/v1/ledger/accounts/{id}/entries", entry_list::handle))
+        .service(read_only("/v1/ledger/trial_balance", trial_balance_get::handle))
+        .service(read_only("/v1/ops/tree", tree_get::handle))
+        .service(read_only("/metrics", metrics_get::handle))
+        .service(read_only("/healthz", health::live))
+        .service(read_only("/readyz", health::ready))
+        .default_service(web::to(|| refused(ApiError::NoSuchRoute)));
+}
+
+async fn refused(error: ApiError) -> Reply {
+    Reply(Err(error))
+}
+
+fn read_only<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .default_service(web::to(|| refused(ApiError::MethodNotAllowed { allow: "GET, HEAD" })))
+}

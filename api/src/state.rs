@@ -1,0 +1,48 @@
+//! What handlers share: handles, digests, options, counters.
+
+use crate::request_id::RequestIds;
+use crate::server::{ApiOptions, ApiParts, Digests};
+use actix_web::http::StatusCode;
+use florin_actors::directory_handle::DirectoryHandle;
+use florin_actors::ledger_handle::LedgerHandle;
+use florin_actors::payments_handle::PaymentsHandle;
+use florin_domain::ports::OpsView;
+use metrics::Counter;
+use std::sync::Arc;
+
+/// One for the process, shared by all workers.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) payments: PaymentsHandle,
+    pub(crate) ledger: LedgerHandle,
+    pub(crate) ops: Arc<dyn OpsView>,
+    pub(crate) directory: DirectoryHandle,
+    pub(crate) digests: Digests,
+    pub(crate) options: ApiOptions,
+    pub(crate) request_ids: RequestIds,
+    responses: [Counter; 5],
+}
+
+impl State {
+    pub(crate) fn new(parts: ApiParts, options: ApiOptions) -> Self {
+        let ApiParts { payments, ledger, ops, directory, digests, request_seed } = parts;
+        let counter = |class| metrics::counter!("florin_http_responses_total", "class" => class);
+        Self {
+            payments,
+            ledger,
+            ops,
+            directory,
+            digests,
+            options,
+            request_ids: RequestIds::new(request_seed),
+            responses: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(counter),
+        }
+    }
+
+    pub(crate) fn count(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+        if let Some(counter) = self.responses.get(class) {
+            counter.increment(1);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `GET /v1/ledger/accounts`, in the order of their names.
+
+use super::account_body::{AccountBody, may_see};
+use super::list::List;
+use crate::auth::Caller;
+use crate::errors::ApiError;
+use crate::query;
+use crate::reply::{Reply, json};
+use crate::state::State;
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use florin_domain::ledger::AccountKey;
+
+pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
+    Reply(list(&state, &request).await)
+}
+
+async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    let caller = Caller::of(state, request)?;
+    let who = caller.who()?;
+    let page = query::page(request, |id| AccountKey::parse(id).ok())?;
+    let (accounts, as_of) = state.ledger.accounts().await?;
+    let mut seen = accounts
+        .into_iter()
+        .filter(|(key, _)| may_see(who, key) && page.starting_after.is_none_or(|after| *key > after));
+    let data = seen.by_ref().take(page.limit).map(|(key, state)| AccountBody::of(key, &state, as_of)).collect();
+    let has_more = seen.next().is_some();
+    json(StatusCode::OK, &List::new("/v1/ledger/accounts", data, has_more))
+}

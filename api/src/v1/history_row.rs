@@ -1,0 +1,209 @@
+//! One line of a payment's history. What belongs to others (keys, the platform's own balances) is left out.
+
+use super::list::Displayed;
+use super::payment_body::score;
+use florin_domain::commit::{Body, Commit};
+use florin_domain::ids::{MerchantId, OperationId};
+use florin_domain::ledger::{AccountKey, AccountName, Line, PostedEntry};
+use florin_domain::method::PaymentMethod;
+use florin_domain::payment::{Event, Spec};
+use florin_domain::provider::ProviderKey;
+use florin_domain::risk::Assessment;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Characters of a provider key that are shown: enough to find it at the provider, too few to use it.
+const PROVIDER_KEY_CHARS: usize = 8;
+
+/// An event or a posted entry.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Row<'a> {
+    seq: u64,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    at: u64,
+    #[serde(flatten)]
+    details: Details<'a>,
+}
+
+/// What there is to say; each row says what it has.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+struct Details<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation_id: Option<Displayed<OperationId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    processor_transaction_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    currency: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_method_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_final: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decline_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasons: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lines: Option<Vec<LineBody>>,
+}
+
+/// One line of an entry.
+#[derive(Debug, Serialize)]
+struct LineBody {
+    account: Displayed<AccountKey>,
+    side: &'static str,
+    amount: i64,
+    currency: &'static str,
+    /// Of the merchant's own accounts only.
+    balance_after: Option<i128>,
+}
+
+/// What a commit did to a payment of `merchant`.
+pub(crate) fn rows(commit: &Commit, merchant: MerchantId) -> Vec<Row<'_>> {
+    let Body::Payment(body) = &commit.body else { return Vec::new() };
+    let row = |kind, details| Row { seq: commit.seq.0, kind, at: commit.at.unix_s(), details };
+    let events = body.events.iter().map(|event| row(event.name(), details(event)));
+    let entry = body.entry.as_ref().map(|entry| {
+        let details = Details { lines: Some(lines(entry, merchant)), ..Details::default() };
+        row("ledger.entry_posted", details)
+    });
+    events.chain(entry).collect()
+}
+
+fn lines(entry: &PostedEntry, merchant: MerchantId) -> Vec<LineBody> {
+    let line = |line: &Line| LineBody {
+        account: Displayed(line.posting.account),
+        side: line.posting.side.as_str(),
+        amount: minor(line.posting.amount),
+        currency: line.posting.account.currency.code(),
+        balance_after: (line.posting.account.name == AccountName::MerchantPayable(merchant))
+            .then(|| line.balance_after.minor()),
+    };
+    entry.lines().iter().map(line).collect()
+}
+
+/// An amount has at most 12 digits.
+fn minor(amount: florin_domain::money::Amount) -> i64 {
+    i64::try_from(amount.minor()).unwrap_or(i64::MAX)
+}
+
+fn attempt<'a>(operation: OperationId, number: u32) -> Details<'a> {
+    Details { operation_id: Some(Displayed(operation)), attempt: Some(number), ..Details::default() }
+}
+
+fn created<'a>(spec: &'a Spec, method: &'a PaymentMethod) -> Details<'a> {
+    Details {
+        amount: Some(minor(spec.amount)),
+        currency: Some(spec.currency.code()),
+        payment_method_id: Some(&method.id),
+        ..Details::default()
+    }
+}
+
+fn assessed(assessment: &Assessment) -> Details<'_> {
+    Details {
+        score: Some(score(assessment.score_bps)),
+        action: Some(assessment.action.as_str()),
+        reasons: Some(assessment.reasons.iter().map(AsRef::as_ref).collect()),
+        ..Details::default()
+    }
+}
+
+fn shortened(key: &ProviderKey) -> String {
+    key.chars().take(PROVIDER_KEY_CHARS).collect()
+}
+
+fn reason<'a>(details: Details<'a>, reason: &'a Arc<str>) -> Details<'a> {
+    Details { reason: Some(reason), ..details }
+}
+
+fn details(event: &Event) -> Details<'_> {
+    match event {
+        Event::Created { spec, method } => created(spec, method),
+        Event::RiskAssessed(assessment) => assessed(assessment),
+        Event::Blocked
+        | Event::ReviewApproved
+        | Event::ReviewRejected
+        | Event::ReviewExpired
+        | Event::Abandoned
+        | Event::AuthorizationExpired => Details::default(),
+        Event::ReviewOpened { deadline } => Details { deadline: Some(deadline.unix_s()), ..Details::default() },
+        Event::MethodReplaced { method } => {
+            Details { payment_method_id: Some(&method.id), ..Details::default() }
+        }
+        Event::OperationOpened { operation, kind, amount, is_final, reason, at: _ } => Details {
+            operation_id: Some(Displayed(*operation)),
+            operation: Some(kind.as_str()),
+            amount: Some(minor(*amount)),
+            is_final: Some(*is_final),
+            reason: reason.as_deref(),
+            ..Details::default()
+        },
+        Event::AttemptPlanned { operation, number, provider, key, deadline } => Details {
+            provider: Some(provider.to_string()),
+            provider_key: Some(shortened(key)),
+            deadline: Some(deadline.unix_s()),
+            ..attempt(*operation, *number)
+        },
+        Event::AttemptReferenced { operation, number, reference }
+        | Event::AttemptPending { operation, number, reference } => {
+            Details { reference: Some(reference), ..attempt(*operation, *number) }
+        }
+        Event::AttemptSucceeded { operation, number, reference, transaction, authorization_expires_at } => Details {
+            reference: Some(reference),
+            processor_transaction_id: Some(transaction),
+            expires_at: authorization_expires_at.map(|at| at.unix_s()),
+            ..attempt(*operation, *number)
+        },
+        Event::AttemptDeclined { operation, number, decline_code, reference } => Details {
+            decline_code: Some(decline_code),
+            reference: reference.as_deref(),
+            ..attempt(*operation, *number)
+        },
+        Event::AttemptActionRequired { operation, number, reference, redirect_url, expires_at } => Details {
+            reference: Some(reference),
+            redirect_url: redirect_url.as_deref(),
+            expires_at: Some(expires_at.unix_s()),
+            ..attempt(*operation, *number)
+        },
+        Event::AttemptUnknown { operation, number, reason: why, reference } => {
+            Details { reference: reference.as_deref(), ..reason(attempt(*operation, *number), why) }
+        }
+        Event::AttemptNotSent { operation, number, reason: why }
+        | Event::AttemptRejected { operation, number, reason: why } => {
+            reason(attempt(*operation, *number), why)
+        }
+        Event::AttemptCancelled { operation, number } => attempt(*operation, *number),
+        Event::LateSuccess { operation, number, provider, amount, transaction } => Details {
+            provider: Some(provider.to_string()),
+            amount: Some(minor(*amount)),
+            processor_transaction_id: Some(transaction),
+            ..attempt(*operation, *number)
+        },
+    }
+}

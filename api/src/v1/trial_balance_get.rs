@@ -1,0 +1,48 @@
+//! `GET /v1/ledger/trial_balance`: debits against credits per currency, for operators.
+
+use crate::auth::Caller;
+use crate::errors::ApiError;
+use crate::query;
+use crate::reply::{Reply, json};
+use crate::state::State;
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use florin_domain::ledger::CurrencyTotal;
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+struct TrialBalance {
+    object: &'static str,
+    data: Vec<Total>,
+}
+
+#[derive(Debug, Serialize)]
+struct Total {
+    currency: &'static str,
+    debits: i128,
+    credits: i128,
+    difference: i128,
+}
+
+impl Total {
+    fn of(total: &CurrencyTotal) -> Self {
+        Self {
+            currency: total.currency.code(),
+            debits: total.debits_minor,
+            credits: total.credits_minor,
+            difference: total.debits_minor.saturating_sub(total.credits_minor),
+        }
+    }
+}
+
+pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
+    Reply(get(&state, &request).await)
+}
+
+async fn get(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    Caller::of(state, request)?.operator()?;
+    query::none(request)?;
+    let data = state.ledger.trial_balance().await?.iter().map(Total::of).collect();
+    json(StatusCode::OK, &TrialBalance { object: "trial_balance", data })
+}

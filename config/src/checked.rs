@@ -1,0 +1,233 @@
+//! From the serialized shape to [`Settings`]: reads the files that hold secrets and checks the values against each other.
+
+use crate::error::ConfigError;
+use crate::kind::{self, API_KEY, KEY_SECRET, Kind, NO_LIMIT};
+use crate::raw::{Raw, RawActors, RawProvider, RawRisk};
+use crate::secret::{HIDDEN, KeySecret, Secret};
+use crate::settings::{ApiSettings, Mode, ProviderSettings, SandboxSettings, Settings};
+use florin_actors::admission::AdmissionCaps;
+use florin_actors::options::{Options, ProviderCaps, RestartPolicy, StageTimeouts};
+use florin_domain::money::Currency;
+use florin_domain::provider::ProviderId;
+use florin_domain::retry::RetryPolicy;
+use florin_domain::risk::Profile;
+use florin_domain::time::Millis;
+use std::fs;
+use std::net::IpAddr;
+use std::path::Path;
+use std::time::Duration;
+use toml::{Table, Value};
+
+/// What a live key of a provider begins with.
+const LIVE_KEYS: [&str; 2] = ["sk_live_", "rk_live_"];
+/// What a test key begins with.
+const TEST_KEYS: [&str; 2] = ["sk_test_", "rk_test_"];
+
+/// The settings, or the first thing that does not fit.
+pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
+    if mode == Mode::Dev && raw.listen == raw.sandbox.listen && raw.listen.port() != 0 {
+        return Err(conflict("sandbox.listen", &raw.sandbox.listen, "`listen` is the same"));
+    }
+    let providers: Vec<ProviderSettings> =
+        raw.provider.iter().map(|entry| provider(entry, mode)).collect::<Result<_, _>>()?;
+    if providers.is_empty() {
+        let why = "production needs at least one [[provider]]".to_owned();
+        return Err(ConfigError::Missing { key: "provider".to_owned(), why });
+    }
+    Ok(Settings {
+        listen: raw.listen,
+        data_dir: raw.data_dir.clone(),
+        log: raw.log.clone(),
+        log_format: raw.log_format,
+        drain_limit: Duration::from_millis(raw.drain_limit_ms),
+        worker_threads: raw.worker_threads,
+        provider_key_secret: key_secret(raw)?,
+        http: ApiSettings {
+            workers: raw.http.workers,
+            max_connections: raw.http.max_connections,
+            body_limit_bytes: raw.http.body_limit_bytes,
+        },
+        sandbox: SandboxSettings { listen: raw.sandbox.listen },
+        actors: options(raw)?,
+        providers,
+    })
+}
+
+fn options(raw: &Raw) -> Result<Options, ConfigError> {
+    let ms = Duration::from_millis;
+    let (limits, stages, retry) = (&raw.limits, &raw.stages, &raw.retry);
+    let options = Options {
+        admission: AdmissionCaps { in_flight_max: limits.in_flight_max, index_lag_max: limits.index_lag_max },
+        waiters_per_key_max: limits.waiters_per_key_max,
+        answer_budget: ms(limits.answer_budget_ms),
+        stages: StageTimeouts {
+            idempotency: ms(stages.idempotency_ms),
+            risk: ms(stages.risk_ms),
+            selection: ms(stages.selection_ms),
+            challenge: ms(stages.challenge_ms),
+            authorization: ms(stages.authorization_ms),
+            ledger: ms(stages.ledger_ms),
+        },
+        retry: RetryPolicy {
+            tries_max: retry.tries_max,
+            network_error_wait: Millis(retry.network_error_wait_ms),
+            timeout_wait: Millis(retry.timeout_wait_ms),
+        },
+        risk: profile(&raw.risk)?,
+        provider_caps: ProviderCaps { permits: raw.providers.permits },
+        batch_commits_max: raw.journal.batch_commits_max,
+        snapshot_every_commits: raw.journal.snapshot_every_commits,
+        resolution_waits: raw.resolution.waits_s.iter().map(|wait_s| Millis::from_s(*wait_s)).collect(),
+        guardians: raw.actors.guardians,
+        idle_payments_max: raw.actors.idle_payments_max,
+        payment_restarts: payment_restarts(&raw.actors)?,
+        singleton_restarts: singleton_restarts(&raw.actors)?,
+        ..Options::default()
+    };
+    options.check().map_err(|error| ConfigError::Conflict {
+        key: error.key.to_owned(),
+        value: current(raw, error.key),
+        why: format!("it {}", error.why),
+    })?;
+    Ok(options)
+}
+
+fn profile(raw: &RawRisk) -> Result<Profile, ConfigError> {
+    let base = Profile::deep_dive();
+    let bps = |share| kind::ratio_bps(share).expect("accepted as a ratio");
+    let (block_above_bps, review_above_bps) = (bps(raw.block_above), bps(raw.review_above));
+    if review_above_bps > block_above_bps {
+        let why = format!("`risk.block_above` is {}, and what is blocked is never reviewed", raw.block_above);
+        return Err(conflict("risk.review_above", &raw.review_above, &why));
+    }
+    let limit = |(code, text): (&String, &String)| {
+        let currency = Currency::parse(code).expect("accepted as a currency");
+        let minor = || kind::amount_limit(text, currency).expect("accepted as an amount");
+        (text != NO_LIMIT).then(|| (currency, minor()))
+    };
+    Ok(Profile {
+        block_above_bps,
+        review_above_bps,
+        hour_count_high: raw.hour_count_high,
+        amount_limits: raw.amount_limits.iter().filter_map(limit).collect(),
+        ..base
+    })
+}
+
+fn payment_restarts(raw: &RawActors) -> Result<RestartPolicy, ConfigError> {
+    let policy = RestartPolicy {
+        restarts_max: raw.payment_restarts_max,
+        window: Duration::from_millis(raw.payment_restart_window_ms),
+        backoff: Duration::from_millis(raw.payment_restart_wait_ms),
+        backoff_max: Duration::from_millis(raw.payment_restart_wait_max_ms),
+    };
+    check_waits(&policy, "actors.payment_restart_wait_max_ms", "actors.payment_restart_wait_ms")?;
+    Ok(policy)
+}
+
+fn singleton_restarts(raw: &RawActors) -> Result<RestartPolicy, ConfigError> {
+    let policy = RestartPolicy {
+        restarts_max: raw.singleton_restarts_max,
+        window: Duration::from_millis(raw.singleton_restart_window_ms),
+        backoff: Duration::from_millis(raw.singleton_restart_wait_ms),
+        backoff_max: Duration::from_millis(raw.singleton_restart_wait_max_ms),
+    };
+    check_waits(&policy, "actors.singleton_restart_wait_max_ms", "actors.singleton_restart_wait_ms")?;
+    Ok(policy)
+}
+
+fn check_waits(policy: &RestartPolicy, longest: &str, first: &str) -> Result<(), ConfigError> {
+    if policy.backoff_max < policy.backoff {
+        let why = format!("it must be at least `{first}`, which is {}", policy.backoff.as_millis());
+        return Err(conflict(longest, &policy.backoff_max.as_millis(), &why));
+    }
+    Ok(())
+}
+
+fn key_secret(raw: &Raw) -> Result<Option<KeySecret>, ConfigError> {
+    let key = "provider_key_secret";
+    if !raw.provider_key_secret_file.is_empty() {
+        let path = Path::new(&raw.provider_key_secret_file);
+        let text = secret_file("provider_key_secret_file", path)?;
+        let secret = KeySecret::from_hex(&text).ok_or_else(|| bad_file(key, path, KEY_SECRET))?;
+        return Ok(Some(secret));
+    }
+    if raw.provider_key_secret.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(KeySecret::from_hex(&raw.provider_key_secret).expect("accepted as a secret")))
+}
+
+fn provider(raw: &RawProvider, mode: Mode) -> Result<ProviderSettings, ConfigError> {
+    let name = |field: &str| format!("provider.{}.{field}", raw.id);
+    let secret_key = if raw.secret_key_file.is_empty() {
+        raw.secret_key.clone()
+    } else {
+        let path = Path::new(&raw.secret_key_file);
+        let text = secret_file(&name("secret_key_file"), path)?;
+        if text.is_empty() || Kind::ApiKey.accept(&Value::from(text.as_str())).is_none() {
+            return Err(bad_file(&name("secret_key"), path, API_KEY));
+        }
+        text
+    };
+    if secret_key.is_empty() {
+        let why = "a provider needs this or `secret_key_file`".to_owned();
+        return Err(ConfigError::Missing { key: name("secret_key"), why });
+    }
+    let begins_with = |prefixes: [&str; 2]| prefixes.iter().any(|prefix| secret_key.starts_with(prefix));
+    if mode == Mode::Dev && begins_with(LIVE_KEYS) {
+        let why = "development has API keys that everybody knows, so it takes no live key";
+        return Err(conflict(&name("secret_key"), &HIDDEN, why));
+    }
+    let base_url = raw.base_url.trim_end_matches('/').to_owned();
+    if !begins_with(TEST_KEYS) && !is_private(&base_url) {
+        let why = "a key that is no test key goes only over https or to this machine";
+        return Err(conflict(&name("base_url"), &Value::from(raw.base_url.as_str()), why));
+    }
+    Ok(ProviderSettings {
+        kind: raw.kind,
+        id: ProviderId::parse(&raw.id).expect("accepted as a provider's name"),
+        base_url,
+        secret_key: Secret::new(secret_key),
+        request_timeout: Duration::from_millis(raw.request_timeout_ms),
+    })
+}
+
+/// Nobody between here and there can read what is sent.
+fn is_private(base_url: &str) -> bool {
+    let uri: http::Uri = base_url.parse().expect("accepted as a URL");
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    uri.scheme_str() == Some("https") || is_loopback
+}
+
+fn secret_file(key: &str, path: &Path) -> Result<String, ConfigError> {
+    let text = fs::read_to_string(path).map_err(|source| ConfigError::SecretFile {
+        key: key.to_owned(),
+        path: path.to_owned(),
+        source,
+    })?;
+    // Editors end a file with a line break.
+    Ok(text.trim().to_owned())
+}
+
+fn bad_file(key: &str, path: &Path, allowed: &str) -> ConfigError {
+    ConfigError::Invalid {
+        key: key.to_owned(),
+        origin: path.display().to_string(),
+        value: HIDDEN.to_owned(),
+        allowed: allowed.to_owned(),
+    }
+}
+
+fn conflict(key: &str, value: &dyn std::fmt::Display, why: &str) -> ConfigError {
+    ConfigError::Conflict { key: key.to_owned(), value: value.to_string(), why: why.to_owned() }
+}
+
+/// The value of a key that the actors' own check names. None of them is secret.
+fn current(raw: &Raw, key: &str) -> String {
+    let table = Table::try_from(raw).unwrap_or_default();
+    let (section, field) = key.split_once('.').unwrap_or((key, ""));
+    let value = table.get(section).and_then(|section| section.get(field));
+    value.map_or_else(|| "as it is".to_owned(), Value::to_string)
+}

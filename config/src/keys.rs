@@ -1,0 +1,173 @@
+//! Every key there is: its name and what it may be. Names in the file, variables and error texts all come from here.
+
+use crate::kind::Kind;
+use florin_domain::money::Currency;
+
+const HOUR_MS: i64 = 3_600_000;
+const MINUTE_MS: i64 = 60_000;
+
+/// A key outside the provider list.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+}
+
+const fn key(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind }
+}
+
+/// Every key but the amount limits, which are one per currency, and the provider list.
+pub(crate) const KEYS: &[Key] = &[
+    key("listen", Kind::Address),
+    key("data_dir", Kind::Path),
+    key("log", Kind::LogFilter),
+    key("log_format", Kind::Choice(&["text", "json"])),
+    key("drain_limit_ms", Kind::Whole(0, 10 * MINUTE_MS)),
+    key("worker_threads", Kind::Whole(0, 1024)),
+    key("provider_key_secret", Kind::KeySecret),
+    key("provider_key_secret_file", Kind::OptionalPath),
+    key("http.workers", Kind::Whole(0, 1024)),
+    key("http.max_connections", Kind::Whole(1, 1_000_000)),
+    key("http.body_limit_bytes", Kind::Whole(1024, 8 << 20)),
+    key("sandbox.listen", Kind::Address),
+    key("limits.in_flight_max", Kind::Whole(1, 1 << 20)),
+    key("limits.index_lag_max", Kind::Whole(1, 100_000_000)),
+    key("limits.waiters_per_key_max", Kind::Whole(1, 65_536)),
+    key("limits.answer_budget_ms", Kind::Whole(100, 2 * MINUTE_MS)),
+    key("stages.idempotency_ms", Kind::Whole(1, MINUTE_MS)),
+    key("stages.risk_ms", Kind::Whole(1, MINUTE_MS)),
+    key("stages.selection_ms", Kind::Whole(1, MINUTE_MS)),
+    key("stages.challenge_ms", Kind::Whole(1, 15 * MINUTE_MS)),
+    key("stages.authorization_ms", Kind::Whole(1, 2 * MINUTE_MS)),
+    key("stages.ledger_ms", Kind::Whole(1, MINUTE_MS)),
+    key("retry.tries_max", Kind::Whole(1, 10)),
+    key("retry.network_error_wait_ms", Kind::Whole(0, MINUTE_MS)),
+    key("retry.timeout_wait_ms", Kind::Whole(0, MINUTE_MS)),
+    key("risk.profile", Kind::Choice(&["deep-dive"])),
+    key("risk.block_above", Kind::Ratio),
+    key("risk.review_above", Kind::Ratio),
+    key("risk.hour_count_high", Kind::Whole(1, 1_000_000)),
+    key("providers.permits", Kind::Whole(1, 10_000)),
+    key("journal.batch_commits_max", Kind::Whole(1, 65_536)),
+    key("journal.snapshot_every_commits", Kind::Whole(1, 100_000_000)),
+    key("resolution.waits_s", Kind::Waits),
+    key("actors.guardians", Kind::Whole(1, 256)),
+    key("actors.idle_payments_max", Kind::Whole(0, 10_000_000)),
+    key("actors.payment_restarts_max", Kind::Whole(0, 1000)),
+    key("actors.payment_restart_window_ms", Kind::Whole(1, HOUR_MS)),
+    key("actors.payment_restart_wait_ms", Kind::Whole(1, MINUTE_MS)),
+    key("actors.payment_restart_wait_max_ms", Kind::Whole(1, HOUR_MS)),
+    key("actors.singleton_restarts_max", Kind::Whole(0, 1000)),
+    key("actors.singleton_restart_window_ms", Kind::Whole(1, HOUR_MS)),
+    key("actors.singleton_restart_wait_ms", Kind::Whole(1, MINUTE_MS)),
+    key("actors.singleton_restart_wait_max_ms", Kind::Whole(1, HOUR_MS)),
+];
+
+/// The section with one key per currency.
+pub(crate) const AMOUNT_LIMITS: &str = "risk.amount_limits";
+
+/// The list of providers.
+pub(crate) const PROVIDERS: &str = "provider";
+
+/// The keys of one provider.
+pub(crate) const PROVIDER_KEYS: &[Key] = &[
+    key("kind", Kind::Choice(&["stripe"])),
+    key("id", Kind::ProviderName),
+    key("base_url", Kind::Url),
+    key("secret_key", Kind::ApiKey),
+    key("secret_key_file", Kind::OptionalPath),
+    key("request_timeout_ms", Kind::Whole(1, 2 * MINUTE_MS)),
+];
+
+/// What a key outside the provider list may be.
+pub(crate) fn kind_of(name: &str) -> Option<Kind> {
+    if let Some(code) = name.strip_prefix(AMOUNT_LIMITS).and_then(|rest| rest.strip_prefix('.')) {
+        // Upper case only, so that no currency can be named twice.
+        let currency = Currency::parse(code).ok().filter(|currency| currency.code() == code)?;
+        return Some(Kind::AmountLimit(currency));
+    }
+    find(KEYS, name)
+}
+
+/// What a provider's key may be.
+pub(crate) fn provider_kind_of(field: &str) -> Option<Kind> {
+    find(PROVIDER_KEYS, field)
+}
+
+fn find(keys: &[Key], name: &str) -> Option<Kind> {
+    keys.iter().find(|key| key.name == name).map(|key| key.kind)
+}
+
+/// Keys may stand below this name.
+pub(crate) fn is_section(name: &str) -> bool {
+    name == AMOUNT_LIMITS
+        || KEYS.iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// The variable that sets a key.
+pub(crate) fn variable(name: &str) -> String {
+    format!("FLORIN_{}", name.replace('.', "_").to_ascii_uppercase())
+}
+
+/// All names that may stand in a file, the sections and every currency's limit included.
+pub(crate) fn all_names() -> Vec<String> {
+    let mut names: Vec<String> = KEYS.iter().map(|key| key.name.to_owned()).collect();
+    let mut sections: Vec<String> = names
+        .iter()
+        .filter_map(|name| name.split_once('.').map(|(section, _)| section.to_owned()))
+        .collect();
+    sections.dedup();
+    names.append(&mut sections);
+    names.extend(Currency::all().map(|currency| format!("{AMOUNT_LIMITS}.{currency}")));
+    names.extend([AMOUNT_LIMITS.to_owned(), PROVIDERS.to_owned()]);
+    names
+}
+
+/// The candidate that differs from `name` in the fewest characters; the first of several.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    candidates
+        .into_iter()
+        .min_by_key(|candidate| distance(name, candidate))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Characters to insert, delete or replace to get from one text to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = i;
+        row[0] = i + 1;
+        for (j, b) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_two_keys_share_a_variable() {
+        let names = all_names();
+        let variables: HashSet<String> = names.iter().map(|name| variable(name)).collect();
+        assert_eq!(variables.len(), names.len());
+        assert_eq!(variable("limits.in_flight_max"), "FLORIN_LIMITS_IN_FLIGHT_MAX");
+    }
+
+    #[test]
+    fn distance_counts_single_changes() {
+        let cases = [("", "", 0), ("", "abc", 3), ("listen", "lisen", 1), ("kitten", "sitting", 3), ("ab", "ba", 2)];
+        for (from, to, expected) in cases {
+            assert_eq!(distance(from, to), expected, "{from} {to}");
+            assert_eq!(distance(to, from), expected, "{to} {from}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The serialized shape of the configuration. It is read from the layers, and made from [`Settings`] for the defaults and
+//! the description.
+
+use crate::secret::HIDDEN;
+use crate::settings::{LogFormat, ProviderKind, ProviderSettings, Settings};
+use florin_actors::options::Options;
+use florin_domain::money::{Currency, decimal_string};
+use florin_domain::risk::Profile;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use toml::Table;
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Raw {
+    pub(crate) listen: SocketAddr,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) drain_limit_ms: u64,
+    pub(crate) worker_threads: usize,
+    #[serde(default)]
+    pub(crate) provider_key_secret: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) provider_key_secret_file: String,
+    pub(crate) http: RawHttp,
+    pub(crate) sandbox: RawSandbox,
+    pub(crate) limits: RawLimits,
+    pub(crate) stages: RawStages,
+    pub(crate) retry: RawRetry,
+    pub(crate) risk: RawRisk,
+    pub(crate) providers: RawProviders,
+    pub(crate) journal: RawJournal,
+    pub(crate) resolution: RawResolution,
+    pub(crate) actors: RawActors,
+    pub(crate) provider: Vec<RawProvider>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawHttp {
+    pub(crate) workers: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) body_limit_bytes: usize,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawSandbox {
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawLimits {
+    pub(crate) in_flight_max: usize,
+    pub(crate) index_lag_max: u64,
+    pub(crate) waiters_per_key_max: usize,
+    pub(crate) answer_budget_ms: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawStages {
+    pub(crate) idempotency_ms: u64,
+    pub(crate) risk_ms: u64,
+    pub(crate) selection_ms: u64,
+    pub(crate) challenge_ms: u64,
+    pub(crate) authorization_ms: u64,
+    pub(crate) ledger_ms: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawRetry {
+    pub(crate) tries_max: u32,
+    pub(crate) network_error_wait_ms: u64,
+    pub(crate) timeout_wait_ms: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawRisk {
+    pub(crate) profile: String,
+    pub(crate) block_above: f64,
+    pub(crate) review_above: f64,
+    pub(crate) hour_count_high: u32,
+    pub(crate) amount_limits: BTreeMap<String, String>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawProviders {
+    pub(crate) permits: usize,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawJournal {
+    pub(crate) batch_commits_max: usize,
+    pub(crate) snapshot_every_commits: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawResolution {
+    pub(crate) waits_s: Vec<u64>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawActors {
+    pub(crate) guardians: usize,
+    pub(crate) idle_payments_max: usize,
+    pub(crate) payment_restarts_max: u32,
+    pub(crate) payment_restart_window_ms: u64,
+    pub(crate) payment_restart_wait_ms: u64,
+    pub(crate) payment_restart_wait_max_ms: u64,
+    pub(crate) singleton_restarts_max: u32,
+    pub(crate) singleton_restart_window_ms: u64,
+    pub(crate) singleton_restart_wait_ms: u64,
+    pub(crate) singleton_restart_wait_max_ms: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawProvider {
+    pub(crate) kind: ProviderKind,
+    pub(crate) id: String,
+    pub(crate) base_url: String,
+    #[serde(default)]
+    pub(crate) secret_key: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) secret_key_file: String,
+    pub(crate) request_timeout_ms: u64,
+}
+
+impl Raw {
+    /// As nested tables.
+    pub(crate) fn into_table(self) -> Table {
+        Table::try_from(self).expect("whole numbers are bounded and all names are text")
+    }
+}
+
+impl From<&Settings> for Raw {
+    fn from(settings: &Settings) -> Self {
+        let actors = &settings.actors;
+        Self {
+            listen: settings.listen,
+            data_dir: settings.data_dir.clone(),
+            log: settings.log.clone(),
+            log_format: settings.log_format,
+            drain_limit_ms: whole_ms(settings.drain_limit),
+            worker_threads: settings.worker_threads,
+            provider_key_secret: settings.provider_key_secret.as_ref().map_or("", |_| HIDDEN).to_owned(),
+            provider_key_secret_file: String::new(),
+            http: RawHttp {
+                workers: settings.http.workers,
+                max_connections: settings.http.max_connections,
+                body_limit_bytes: settings.http.body_limit_bytes,
+            },
+            sandbox: RawSandbox { listen: settings.sandbox.listen },
+            limits: RawLimits {
+                in_flight_max: actors.admission.in_flight_max,
+                index_lag_max: actors.admission.index_lag_max,
+                waiters_per_key_max: actors.waiters_per_key_max,
+                answer_budget_ms: whole_ms(actors.answer_budget),
+            },
+            stages: RawStages {
+                idempotency_ms: whole_ms(actors.stages.idempotency),
+                risk_ms: whole_ms(actors.stages.risk),
+                selection_ms: whole_ms(actors.stages.selection),
+                challenge_ms: whole_ms(actors.stages.challenge),
+                authorization_ms: whole_ms(actors.stages.authorization),
+                ledger_ms: whole_ms(actors.stages.ledger),
+            },
+            retry: RawRetry {
+                tries_max: actors.retry.tries_max,
+                network_error_wait_ms: actors.retry.network_error_wait.0,
+                timeout_wait_ms: actors.retry.timeout_wait.0,
+            },
+            risk: RawRisk::from(&actors.risk),
+            providers: RawProviders { permits: actors.provider_caps.permits },
+            journal: RawJournal {
+                batch_commits_max: actors.batch_commits_max,
+                snapshot_every_commits: actors.snapshot_every_commits,
+            },
+            resolution: RawResolution {
+                waits_s: actors.resolution_waits.iter().map(|wait| wait.0 / 1000).collect(),
+            },
+            actors: RawActors::from(actors),
+            provider: settings.providers.iter().map(RawProvider::from).collect(),
+        }
+    }
+}
+
+impl From<&Profile> for RawRisk {
+    fn from(profile: &Profile) -> Self {
+        let limit = |(currency, minor): &(Currency, i128)| {
+            (currency.code().to_owned(), decimal_string(*minor, *currency))
+        };
+        Self {
+            profile: profile.name.to_owned(),
+            block_above: f64::from(profile.block_above_bps) / 10_000.0,
+            review_above: f64::from(profile.review_above_bps) / 10_000.0,
+            hour_count_high: profile.hour_count_high,
+            amount_limits: profile.amount_limits.iter().map(limit).collect(),
+        }
+    }
+}
+
+impl From<&Options> for RawActors {
+    fn from(options: &Options) -> Self {
+        let (payment, singleton) = (options.payment_restarts, options.singleton_restarts);
+        Self {
+            guardians: options.guardians,
+            idle_payments_max: options.idle_payments_max,
+            payment_restarts_max: payment.restarts_max,
+            payment_restart_window_ms: whole_ms(payment.window),
+            payment_restart_wait_ms: whole_ms(payment.backoff),
+            payment_restart_wait_max_ms: whole_ms(payment.backoff_max),
+            singleton_restarts_max: singleton.restarts_max,
+            singleton_restart_window_ms: whole_ms(singleton.window),
+            singleton_restart_wait_ms: whole_ms(singleton.backoff),
+            singleton_restart_wait_max_ms: whole_ms(singleton.backoff_max),
+        }
+    }
+}
+
+impl From<&ProviderSettings> for RawProvider {
+    fn from(provider: &ProviderSettings) -> Self {
+        Self {
+            kind: provider.kind,
+            id: provider.id.as_str().to_owned(),
+            base_url: provider.base_url.clone(),
+            secret_key: HIDDEN.to_owned(),
+            secret_key_file: String::new(),
+            request_timeout_ms: whole_ms(provider.request_timeout),
+        }
+    }
+}
+
+/// Times are configured in whole milliseconds, so nothing is lost.
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,185 @@
+//! The effective configuration, typed, and how it is loaded.
+
+use crate::checked;
+use crate::error::ConfigError;
+use crate::layers::Layers;
+use crate::raw::Raw;
+use crate::secret::{KeySecret, Secret};
+use florin_actors::options::Options;
+use florin_domain::provider::ProviderId;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::{Table, Value};
+
+/// What the configuration is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Development: without providers of its own, the sandbox is the only one. Live keys are refused.
+    Dev,
+    /// Production: providers must be configured.
+    Serve,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Which protocol a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    /// Stripe's payment intents.
+    Stripe,
+}
+
+/// The HTTP server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// Threads that serve connections; 0 for one per core.
+    pub workers: usize,
+    /// Open connections of the whole server.
+    pub max_connections: usize,
+    /// Largest body of a request.
+    pub body_limit_bytes: usize,
+}
+
+/// The simulated providers. Only development starts them by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SandboxSettings {
+    /// Where they answer; port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+/// One provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderSettings {
+    /// Its protocol.
+    pub kind: ProviderKind,
+    /// Its name in postings, routing and metrics.
+    pub id: ProviderId,
+    /// Where it answers, without a slash at the end.
+    pub base_url: String,
+    /// The key that we send.
+    pub secret_key: Secret,
+    /// How long one request may take; afterwards its outcome is unknown.
+    pub request_timeout: Duration,
+}
+
+/// Everything that can be set, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Folder of everything durable.
+    pub data_dir: PathBuf,
+    /// Which log lines are written.
+    pub log: String,
+    /// How they are written.
+    pub log_format: LogFormat,
+    /// How long a shutdown waits for work under way.
+    pub drain_limit: Duration,
+    /// Threads of the runtime; 0 for one per core.
+    pub worker_threads: usize,
+    /// Under which secret provider keys are derived. In development the binary makes one when there is none.
+    pub provider_key_secret: Option<KeySecret>,
+    /// The HTTP server.
+    pub http: ApiSettings,
+    /// The simulated providers.
+    pub sandbox: SandboxSettings,
+    /// The actors; [`Options::check`] has passed.
+    pub actors: Options,
+    /// Providers in order of preference; at least one.
+    pub providers: Vec<ProviderSettings>,
+}
+
+impl Settings {
+    /// Reads and checks everything: the defaults, `file` over them, and of `env` the variables that start with `FLORIN_`
+    /// over both. Relative paths start at the working directory.
+    ///
+    /// # Errors
+    /// The first thing found wrong, see [`ConfigError`].
+    pub fn load(file: Option<&Path>, env: &[(String, String)], mode: Mode) -> Result<Self, ConfigError> {
+        let defaults = Raw::from(&Self::defaults()).into_table();
+        let mut layers = Layers::new(defaults);
+        if let Some(path) = file {
+            let text = fs::read_to_string(path)
+                .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+            layers.lay_file(&path.display().to_string(), &text)?;
+        }
+        let leftover = layers.lay_variables(env)?;
+        if mode == Mode::Dev && !layers.has_providers() {
+            let listen = layers.text("sandbox.listen").and_then(|text| text.parse().ok());
+            layers.add_provider(sandbox_provider(listen.expect("the value was accepted as an address")));
+        }
+        layers.lay_provider_variables(&leftover)?;
+        let provider_defaults = Table::from_iter([("request_timeout_ms".to_owned(), Value::Integer(5000))]);
+        layers.complete_providers(&provider_defaults)?;
+        let raw: Raw = Value::Table(layers.into_table())
+            .try_into()
+            .expect("every value was accepted by the key that the raw field is named after");
+        checked::settings(&raw, mode)
+    }
+
+    /// The effective configuration as TOML, with `***` in place of every secret.
+    pub fn describe(&self) -> String {
+        toml::to_string(&Raw::from(self)).expect("whole numbers are bounded and all names are text")
+    }
+
+    /// Takes note of where the sandbox really listens, which is known only when port 0 has become a free port: providers
+    /// that were to be found at the configured address are found there.
+    pub fn sandbox_bound(&mut self, address: SocketAddr) {
+        let configured = sandbox_url(self.sandbox.listen);
+        for provider in self.providers.iter_mut().filter(|provider| provider.base_url == configured) {
+            provider.base_url = sandbox_url(address);
+        }
+        self.sandbox.listen = address;
+    }
+
+    /// What holds where nothing is set. Providers have no default outside development.
+    fn defaults() -> Self {
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            listen: local(8080),
+            data_dir: PathBuf::from("./florin-data"),
+            log: "info,ractor=warn".to_owned(),
+            log_format: LogFormat::Text,
+            drain_limit: Duration::from_secs(10),
+            worker_threads: 0,
+            provider_key_secret: None,
+            http: ApiSettings { workers: 0, max_connections: 20_000, body_limit_bytes: 256 << 10 },
+            sandbox: SandboxSettings { listen: local(9090) },
+            actors: Options::default(),
+            providers: Vec::new(),
+        }
+    }
+}
+
+/// The provider of development.
+fn sandbox_provider(listen: SocketAddr) -> Table {
+    let url = sandbox_url(listen);
+    [("kind", "stripe"), ("id", "stripe"), ("base_url", url.as_str()), ("secret_key", "sk_test_sandbox")]
+        .into_iter()
+        .map(|(field, value)| (field.to_owned(), Value::from(value)))
+        .collect()
+}
+
+/// Where a sandbox that listens there is reached from this machine.
+fn sandbox_url(listen: SocketAddr) -> String {
+    let mut address = listen;
+    if listen.ip().is_unspecified() {
+        address.set_ip(match listen.ip() {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        });
+    }
+    format!("http://{address}")
+}

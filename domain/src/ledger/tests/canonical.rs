@@ -1,0 +1,252 @@
+//! Worked examples of what sales, captures and refunds post.
+
+use super::*;
+use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
+use crate::ids::OperationId;
+use crate::ids::{CaptureId, PaymentId, RefundId};
+use crate::method::PaymentMethod;
+use crate::money::FeeSchedule;
+use crate::payment::{
+    AttemptPlan, CaptureMethod, Command, DeclinePolicy, Device, FeeReturn, Payment, Spec, decide, evolve_all,
+};
+use crate::provider::Outcome;
+use crate::risk::{Action, Assessment};
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+const MERCHANT: AccountName = AccountName::MerchantPayable(MerchantId::from_bits(7));
+const NOW: Timestamp = Timestamp::from_unix_ms(1_000);
+
+/// A payment and the last entry that it made.
+struct Till {
+    payment: Option<Payment>,
+    entry: Option<Entry>,
+    holds: Vec<HoldChange>,
+}
+
+fn plan() -> AttemptPlan {
+    AttemptPlan {
+        provider: provider("stripe"),
+        key: "key".into(),
+        deadline: NOW,
+    }
+}
+
+impl Till {
+    /// Creates a payment of `minor` at 2.9 % + 0.30 and lets the provider approve it.
+    fn approved(minor: i128, capture_method: CaptureMethod, fee_return: FeeReturn) -> Self {
+        let spec = Spec {
+            id: PaymentId::from_bits(1),
+            merchant: MerchantId::from_bits(7),
+            livemode: true,
+            key: IdempotencyKey::parse("k").unwrap(),
+            key_digest: KeyDigest([0; 16]),
+            fingerprint: Fingerprint([0; 16]),
+            amount: amount(minor),
+            currency: Currency::USD,
+            capture_method,
+            after_decline: DeclinePolicy::Fail,
+            customer: None,
+            description: None,
+            metadata: Vec::new(),
+            return_url: None,
+            device: Device::default(),
+            fee: FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap(),
+            fee_return,
+            created_at: NOW,
+        };
+        let authorization = OperationId::Authorize(spec.id);
+        let mut till = Self {
+            payment: None,
+            entry: None,
+            holds: Vec::new(),
+        };
+        till.take(Command::Create {
+            spec: Arc::new(spec),
+            method: PaymentMethod::test("pm_card_visa").unwrap(),
+            assessment: Assessment {
+                score_bps: 0,
+                action: Action::Allow,
+                reasons: Vec::new(),
+            },
+            plan: plan(),
+        });
+        assert_eq!(
+            till.holds,
+            [HoldChange {
+                account: usd(MERCHANT),
+                credit_delta_minor: minor,
+                debit_delta_minor: 0
+            }]
+        );
+        assert_eq!(till.entry, None, "nothing is posted before money moved");
+        till.approve(authorization);
+        till
+    }
+
+    fn take(&mut self, command: Command) {
+        let decision = decide(self.payment.as_ref(), command, NOW).unwrap();
+        let after = evolve_all(self.payment.clone(), &decision.events)
+            .unwrap()
+            .unwrap();
+        let Consequences { holds, entry } =
+            consequences(self.payment.as_ref(), &decision.events, &after).unwrap();
+        *self = Self {
+            payment: Some(after),
+            entry,
+            holds,
+        };
+    }
+
+    fn approve(&mut self, operation: OperationId) {
+        let amount_minor = self
+            .payment
+            .as_ref()
+            .unwrap()
+            .operation(operation)
+            .unwrap()
+            .amount
+            .minor();
+        let outcome = Outcome::Succeeded {
+            reference: "pi_1".into(),
+            transaction: "ch_1".into(),
+            amount_minor,
+        };
+        self.take(Command::Record {
+            operation,
+            number: 1,
+            outcome,
+        });
+    }
+
+    fn capture(&mut self, id: u128, minor: i128) {
+        let (id, amount) = (CaptureId::from_bits(id), Some(amount(minor)));
+        self.take(Command::Capture {
+            id,
+            amount,
+            is_final: false,
+            plan: plan(),
+        });
+        self.approve(OperationId::Capture(id));
+    }
+
+    fn refund(&mut self, id: u128, minor: i128) {
+        let (id, amount) = (RefundId::from_bits(id), Some(amount(minor)));
+        self.take(Command::Refund {
+            id,
+            amount,
+            reason: None,
+            plan: plan(),
+        });
+        self.approve(OperationId::Refund(id));
+    }
+
+    /// Debits above zero and credits below, of clearing, payable and fee revenue.
+    fn posted(&self) -> [i128; 3] {
+        let postings = self.entry.as_ref().map_or(&[][..], Entry::postings);
+        [
+            AccountName::ProviderClearing(provider("stripe")),
+            MERCHANT,
+            AccountName::FeeRevenue,
+        ]
+        .map(|name| {
+            let own = postings.iter().filter(|posting| posting.account == usd(name));
+            own.map(|p| {
+                if p.side == Side::Debit {
+                    p.amount.minor()
+                } else {
+                    -p.amount.minor()
+                }
+            })
+            .sum()
+        })
+    }
+
+    fn fee_minor(&self) -> i128 {
+        self.payment.as_ref().unwrap().fee_minor
+    }
+}
+
+fn sold(minor: i128, fee_return: FeeReturn) -> Till {
+    Till::approved(minor, CaptureMethod::Automatic, fee_return)
+}
+
+#[test]
+fn a_sale_credits_the_merchant_with_the_net_and_revenue_with_the_fee() {
+    let till = sold(10_000, FeeReturn::Kept);
+    assert_eq!(till.posted(), [10_000, -9_680, -320]);
+    assert_eq!(
+        till.holds,
+        [HoldChange {
+            account: usd(MERCHANT),
+            credit_delta_minor: -10_000,
+            debit_delta_minor: 0
+        }]
+    );
+}
+
+#[test]
+fn a_sale_smaller_than_its_fee_debits_the_merchant() {
+    assert_eq!(sold(1, FeeReturn::Kept).posted(), [1, 29, -30]);
+}
+
+#[test]
+fn a_sale_that_is_all_fee_leaves_the_merchant_out() {
+    // 2.9 % of 31 is 0.899, with 30 the whole of 31.
+    let till = sold(31, FeeReturn::Kept);
+    assert_eq!(
+        (till.posted(), till.entry.unwrap().postings().len()),
+        ([31, 0, -31], 2)
+    );
+}
+
+#[test]
+fn an_authorization_posts_nothing_and_two_captures_charge_the_fixed_part_once() {
+    let mut till = Till::approved(10_000, CaptureMethod::Manual, FeeReturn::Kept);
+    assert_eq!(
+        (till.entry.clone(), till.holds.clone()),
+        (None, Vec::new()),
+        "the hold stands"
+    );
+    till.capture(1, 4_000);
+    assert_eq!(till.posted(), [4_000, -(4_000 - 146), -146]);
+    till.capture(2, 6_000);
+    assert_eq!(till.posted(), [6_000, -(6_000 - 174), -174]);
+    assert_eq!(till.fee_minor(), 320);
+    assert_eq!(
+        till.holds,
+        [HoldChange {
+            account: usd(MERCHANT),
+            credit_delta_minor: -6_000,
+            debit_delta_minor: 0
+        }]
+    );
+}
+
+#[test]
+fn a_refund_with_the_fee_kept_costs_the_merchant_all_of_it() {
+    let mut till = sold(10_000, FeeReturn::Kept);
+    till.refund(1, 10_000);
+    assert_eq!(till.posted(), [-10_000, 10_000, 0]);
+    assert_eq!(till.fee_minor(), 320);
+    assert_eq!(
+        till.holds,
+        [HoldChange {
+            account: usd(MERCHANT),
+            credit_delta_minor: 0,
+            debit_delta_minor: -10_000
+        }]
+    );
+}
+
+#[test]
+fn refunds_with_the_fee_returned_give_back_exactly_the_fee_in_the_end() {
+    let mut till = sold(10_000, FeeReturn::Returned);
+    till.refund(1, 3_333);
+    assert_eq!(till.posted(), [-3_333, 3_333 - 106, 106]);
+    till.refund(2, 3_333);
+    assert_eq!(till.posted(), [-3_333, 3_333 - 106, 106]);
+    till.refund(3, 3_334);
+    assert_eq!(till.posted(), [-3_334, 3_334 - 108, 108]);
+    assert_eq!(till.fee_minor(), 0);
+}

@@ -1,0 +1,182 @@
+//! What a provider's word about an attempt makes happen.
+
+use super::decide::{Decision, Effect};
+use super::event::Event;
+use super::operation::{Attempt, AttemptState, Operation, OperationKind};
+use super::refusal::Refusal;
+use super::state::Payment;
+use crate::ids::OperationId;
+use crate::limits::{AUTHORIZATION_LIFETIME, CHALLENGE_LIFETIME};
+use crate::money::Amount;
+use crate::provider::{Outcome, ProviderReference};
+use crate::time::Timestamp;
+use std::sync::Arc;
+
+pub(super) fn find(
+    payment: &Payment,
+    operation: OperationId,
+    number: u32,
+) -> Result<(&Operation, &Attempt), Refusal> {
+    let op = payment.operation(operation).ok_or(Refusal::NoSuchAttempt)?;
+    let attempt = op.attempt.as_ref().ok_or(Refusal::NoSuchAttempt)?;
+    if number == 0 || number > attempt.number {
+        return Err(Refusal::NoSuchAttempt);
+    }
+    Ok((op, attempt))
+}
+
+pub(super) fn record(
+    payment: &Payment,
+    (operation, number): (OperationId, u32),
+    outcome: Outcome,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let (op, attempt) = find(payment, operation, number)?;
+    if attempt.number != number || !attempt.state.is_unresolved() {
+        return Ok(late(op, number, outcome));
+    }
+    let is_open = attempt.state == AttemptState::Open;
+    let event = match outcome {
+        Outcome::Succeeded {
+            reference,
+            transaction,
+            amount_minor,
+        } => {
+            if amount_minor != op.amount.minor() {
+                return Ok(mismatched(op, attempt, reference));
+            }
+            let expires = (op.kind == OperationKind::Authorize).then(|| now.plus(AUTHORIZATION_LIFETIME));
+            let authorization_expires_at = expires;
+            Some(Event::AttemptSucceeded {
+                operation,
+                number,
+                reference,
+                transaction,
+                authorization_expires_at,
+            })
+        }
+        Outcome::Declined {
+            decline_code,
+            reference,
+        } => Some(Event::AttemptDeclined {
+            operation,
+            number,
+            decline_code,
+            reference,
+        }),
+        Outcome::ActionRequired {
+            reference,
+            redirect_url,
+        } => {
+            // A customer is challenged for a charge, never for what the merchant does with it later.
+            let challenges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize)
+                && attempt.state != AttemptState::ActionRequired;
+            let expires_at = now.plus(CHALLENGE_LIFETIME);
+            challenges.then_some(Event::AttemptActionRequired {
+                operation,
+                number,
+                reference,
+                redirect_url,
+                expires_at,
+            })
+        }
+        Outcome::Pending { reference } => {
+            (attempt.state != AttemptState::Pending).then_some(Event::AttemptPending {
+                operation,
+                number,
+                reference,
+            })
+        }
+        Outcome::Cancelled { .. } => Some(Event::AttemptCancelled { operation, number }),
+        // Only an attempt of which nothing was ever sent can be closed by "not sent" or "refused before execution".
+        Outcome::NotSent { reason } => is_open.then_some(Event::AttemptNotSent {
+            operation,
+            number,
+            reason,
+        }),
+        Outcome::RateLimited { .. } => {
+            let reason = Arc::from("the provider's rate limit was reached");
+            is_open.then_some(Event::AttemptNotSent {
+                operation,
+                number,
+                reason,
+            })
+        }
+        Outcome::Rejected { reason } => is_open.then_some(Event::AttemptRejected {
+            operation,
+            number,
+            reason,
+        }),
+        Outcome::Unknown { reason, reference } => unknown(op, attempt, reason, reference),
+    };
+    Ok(Decision::events(event.into_iter().collect()))
+}
+
+fn unknown(
+    op: &Operation,
+    attempt: &Attempt,
+    reason: Arc<str>,
+    reference: Option<Arc<str>>,
+) -> Option<Event> {
+    let nothing_new =
+        attempt.state == AttemptState::Unknown && (reference.is_none() || reference == attempt.reference);
+    let (operation, number) = (op.id, attempt.number);
+    (!nothing_new).then_some(Event::AttemptUnknown {
+        operation,
+        number,
+        reason,
+        reference,
+    })
+}
+
+const AMOUNT_MISMATCH: &str = "the provider's amount differs from ours";
+
+/// The provider did something else than it was asked for: neither success nor failure, and a person must look, once.
+fn mismatched(op: &Operation, attempt: &Attempt, reference: ProviderReference) -> Decision {
+    if attempt.state == AttemptState::Unknown && attempt.unknown_reason.as_deref() == Some(AMOUNT_MISMATCH) {
+        return Decision::default();
+    }
+    let (operation, number) = (op.id, attempt.number);
+    let (reason, reference) = (Arc::from(AMOUNT_MISMATCH), Some(reference));
+    Decision {
+        events: vec![Event::AttemptUnknown {
+            operation,
+            number,
+            reason,
+            reference,
+        }],
+        effects: vec![Effect::Alert("amount_mismatch")],
+    }
+}
+
+/// A word about an attempt that is already resolved: only a charge still matters.
+fn late(op: &Operation, number: u32, outcome: Outcome) -> Decision {
+    let Outcome::Succeeded {
+        transaction,
+        amount_minor,
+        ..
+    } = outcome
+    else {
+        return Decision::default();
+    };
+    let Some(attempt) = op.attempt_numbered(number) else {
+        return Decision::default();
+    };
+    let Ok(amount) = Amount::new(amount_minor) else {
+        return Decision::default();
+    };
+    if op.has_booked(attempt.provider, &transaction) {
+        return Decision::default();
+    }
+    let (operation, provider) = (op.id, attempt.provider);
+    Decision {
+        events: vec![Event::LateSuccess {
+            operation,
+            number,
+            provider,
+            amount,
+            transaction,
+        }],
+        effects: vec![Effect::Alert("late_success")],
+    }
+}

@@ -1,0 +1,106 @@
+//! What holds of every payment after every commit.
+
+use super::super::{AttemptState, Decision, Effect, Event, Operation, OperationKind, Payment, Status};
+use crate::ids::OperationId;
+
+pub(crate) fn check(payment: &Payment) {
+    let (authorized, captured) = (payment.authorized.minor(), payment.captured.minor());
+    let refunded = payment.refunded.minor();
+    let open = |kind| payment.in_flight_minor(kind);
+    assert!(
+        authorized <= payment.spec.amount.minor(),
+        "more was reserved than asked for"
+    );
+    assert!(
+        captured + open(OperationKind::Capture) <= authorized,
+        "captures exceed what is reserved: {payment:?}"
+    );
+    assert!(
+        refunded + open(OperationKind::Refund) <= captured,
+        "refunds exceed what was taken: {payment:?}"
+    );
+    assert!(payment.fee_minor >= 0);
+    check_attempts(payment);
+    check_status(payment);
+    assert!(payment.hold_credit_minor() >= 0 && payment.hold_debit_minor() >= 0);
+    if payment.is_settled() {
+        assert_eq!(
+            (payment.hold_credit_minor(), payment.hold_debit_minor()),
+            (0, 0),
+            "a hold is left: {payment:?}"
+        );
+    }
+}
+
+fn check_attempts(payment: &Payment) {
+    for op in &payment.operations {
+        let attempts = op.earlier.iter().chain(&op.attempt);
+        assert!(attempts.clone().map(|attempt| attempt.number).eq(1..=op.attempts));
+        let live = attempts
+            .filter(|attempt| !attempt.state.is_closed_without_charge())
+            .count();
+        assert!(live <= 1, "two attempts may charge: {op:?}");
+        assert_eq!(
+            op.transaction.is_some(),
+            op.state() == Some(AttemptState::Succeeded)
+        );
+    }
+    let in_flight = |kind| payment.unresolved().filter(|op| op.kind == kind).count();
+    assert!(in_flight(OperationKind::Void) <= 1);
+    assert!(in_flight(OperationKind::Void) == 0 || in_flight(OperationKind::Capture) == 0);
+}
+
+/// The status is what the attempts say, so nothing waits for a word that cannot come.
+fn check_status(payment: &Payment) {
+    let authorization = payment
+        .operation(OperationId::Authorize(payment.spec.id))
+        .and_then(Operation::state);
+    let left = payment.authorized.minor() - payment.captured.minor();
+    match payment.status {
+        Status::Processing => assert!(matches!(
+            authorization,
+            Some(AttemptState::Open | AttemptState::Pending | AttemptState::Unknown)
+        )),
+        Status::RequiresAction(_) => assert_eq!(authorization, Some(AttemptState::ActionRequired)),
+        Status::Authorized => {
+            assert_eq!(authorization, Some(AttemptState::Succeeded));
+            assert!(left > 0 && !payment.capture_closed && payment.authorization_expires_at.is_some());
+        }
+        Status::Succeeded => assert!(payment.captured.minor() > 0 && payment.capture_closed),
+        Status::RequiresPaymentMethod
+        | Status::RequiresConfirmation
+        | Status::InReview { .. }
+        | Status::Failed
+        | Status::Blocked => {
+            assert_eq!(payment.authorized.minor(), 0);
+            assert!(authorization.is_none_or(AttemptState::is_closed_without_charge));
+        }
+        Status::Voided => {
+            assert_eq!(payment.captured.minor(), 0);
+            assert!(authorization.is_none_or(|state| !state.is_unresolved()));
+        }
+    }
+}
+
+/// A request leaves only for an attempt that is in the same commit, or for the object it was just given.
+pub(crate) fn check_effects(decision: &Decision, after: &Payment) {
+    let planned = decision.events.iter().filter_map(|event| {
+        if let Event::AttemptPlanned { operation, .. } | Event::AttemptReferenced { operation, .. } = event {
+            Some(*operation)
+        } else {
+            None
+        }
+    });
+    let called = decision.effects.iter().filter_map(|effect| match effect {
+        Effect::Call(operation) => Some(*operation),
+        Effect::Alert(_) => None,
+    });
+    assert!(planned.eq(called.clone()));
+    for operation in called {
+        assert!(after.operation(operation).is_some_and(Operation::is_unresolved));
+    }
+    assert!(
+        !decision.events.is_empty() || decision.effects.is_empty(),
+        "an effect without a durable reason"
+    );
+}

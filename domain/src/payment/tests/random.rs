@@ -1,0 +1,262 @@
+//! Random commands for random payments, sensible ones and nonsense.
+
+use super::super::{CaptureMethod, Command, DeclinePolicy, FeeReturn};
+use super::script::{Script, TOTAL_MINOR, assessment, method, operation_id, plan};
+use crate::ids::{CaptureId, OperationId, PaymentId, RefundId, VoidId};
+use crate::money::{Amount, FeeSchedule};
+use crate::provider::Outcome;
+use crate::risk::Action;
+use crate::time::Millis;
+use proptest::prelude::*;
+use proptest::sample::select;
+use rust_decimal::Decimal;
+use std::sync::Arc;
+
+/// A step whose attempt number and amount may depend on the state that it meets.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Create(Action, &'static str),
+    Confirm(Action, &'static str),
+    Redrive(&'static str),
+    Reference(OperationId, Number),
+    Record(OperationId, Number, Word),
+    Capture(u128, Option<i128>, bool),
+    Void(u128),
+    Refund(u128, Option<i128>),
+    RedriveOperation(OperationId, &'static str),
+    Approve(&'static str),
+    Reject,
+    Check,
+    Later(u64),
+}
+
+/// Of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Number {
+    Latest,
+    Fixed(u32),
+}
+
+/// Of a provider.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Word {
+    Succeeded { transaction: u8, amount_off_minor: i128 },
+    Declined,
+    ActionRequired,
+    Pending,
+    Cancelled,
+    NotSent,
+    RateLimited,
+    Rejected,
+    Unknown { with_reference: bool },
+}
+
+fn providers() -> impl Strategy<Value = &'static str> {
+    prop_oneof![4 => Just("a"), 1 => Just("b")]
+}
+
+fn actions() -> impl Strategy<Value = Action> {
+    prop_oneof![6 => Just(Action::Allow), 1 => Just(Action::Review), 1 => Just(Action::Block)]
+}
+
+pub(crate) fn operations() -> impl Strategy<Value = OperationId> {
+    let known = select(vec![
+        "auth", "cap1", "cap2", "cap3", "ref1", "ref2", "ref3", "void1", "void2",
+    ]);
+    prop_oneof![
+        3 => Just(operation_id("auth")),
+        9 => known.prop_map(operation_id),
+        1 => Just(OperationId::Authorize(PaymentId::from_bits(99))),
+    ]
+}
+
+fn numbers() -> impl Strategy<Value = Number> {
+    prop_oneof![5 => Just(Number::Latest), 1 => (0..5_u32).prop_map(Number::Fixed)]
+}
+
+fn words() -> impl Strategy<Value = Word> {
+    let off = prop_oneof![8 => Just(0), 1 => -2_000..2_000_i128, 1 => Just(i128::MAX / 2)];
+    prop_oneof![
+        6 => (0..3_u8, off).prop_map(|(transaction, amount_off_minor)| Word::Succeeded { transaction, amount_off_minor }),
+        2 => Just(Word::Declined),
+        2 => Just(Word::ActionRequired),
+        1 => Just(Word::Pending),
+        1 => Just(Word::Cancelled),
+        2 => Just(Word::NotSent),
+        1 => Just(Word::RateLimited),
+        1 => Just(Word::Rejected),
+        2 => any::<bool>().prop_map(|with_reference| Word::Unknown { with_reference }),
+    ]
+}
+
+fn amounts() -> impl Strategy<Value = Option<i128>> {
+    prop_oneof![
+        1 => Just(None),
+        3 => (1..=TOTAL_MINOR).prop_map(Some),
+        3 => (1..=TOTAL_MINOR / 3).prop_map(Some),
+        1 => (1..=Amount::MAX_MINOR).prop_map(Some),
+    ]
+}
+
+pub(crate) fn steps() -> impl Strategy<Value = Step> {
+    let hours = select(vec![1, 25, 24 * 8]);
+    prop_oneof![
+        1 => (actions(), providers()).prop_map(|(action, at)| Step::Create(action, at)),
+        4 => (actions(), providers()).prop_map(|(action, at)| Step::Confirm(action, at)),
+        3 => providers().prop_map(Step::Redrive),
+        1 => (operations(), numbers()).prop_map(|(op, number)| Step::Reference(op, number)),
+        24 => (operations(), numbers(), words()).prop_map(|(op, number, word)| Step::Record(op, number, word)),
+        8 => (1..4_u128, amounts(), any::<bool>()).prop_map(|(id, amount, last)| Step::Capture(id, amount, last)),
+        4 => (1..3_u128).prop_map(Step::Void),
+        6 => (1..4_u128, amounts()).prop_map(|(id, amount)| Step::Refund(id, amount)),
+        4 => (operations(), providers()).prop_map(|(op, at)| Step::RedriveOperation(op, at)),
+        2 => providers().prop_map(Step::Approve),
+        1 => Just(Step::Reject),
+        1 => Just(Step::Check),
+        1 => hours.prop_map(Step::Later),
+    ]
+}
+
+/// A new payment under random terms, not yet created.
+pub(crate) fn payments() -> impl Strategy<Value = Script> {
+    let fixed_cents = prop_oneof![Just(0), Just(30), Just(5_000)];
+    (any::<[bool; 3]>(), 0..=10_000_u32, fixed_cents).prop_map(|(flags, percent_bps, fixed_cents)| {
+        let [manual, await_method, returned] = flags;
+        let mut script = Script::new();
+        if manual {
+            script.spec.capture_method = CaptureMethod::Manual;
+        }
+        if await_method {
+            script.spec.after_decline = DeclinePolicy::AwaitMethod;
+        }
+        if returned {
+            script.spec.fee_return = FeeReturn::Returned;
+        }
+        script.spec.fee = FeeSchedule::new(percent_bps, Decimal::new(fixed_cents, 2)).unwrap();
+        script
+    })
+}
+
+impl Step {
+    /// The command in the present state, or nothing when only time passed.
+    pub(crate) fn meet(&self, script: &mut Script) -> Option<Command> {
+        let now = script.now;
+        let number = |operation: OperationId, number: Number| match number {
+            Number::Fixed(number) => number,
+            Number::Latest => {
+                let op = script
+                    .payment
+                    .as_ref()
+                    .and_then(|payment| payment.operation(operation));
+                op.map_or(1, |op| op.attempts)
+            }
+        };
+        let sum = |minor: Option<i128>| minor.map(|minor| Amount::new(minor).unwrap());
+        Some(match *self {
+            Self::Create(action, at) => Command::Create {
+                spec: Arc::new(script.spec.clone()),
+                method: method(),
+                assessment: assessment(action),
+                plan: plan(at, now),
+            },
+            Self::Confirm(action, at) => Command::Confirm {
+                method: method(),
+                assessment: assessment(action),
+                plan: plan(at, now),
+            },
+            Self::Redrive(at) => Command::Redrive { plan: plan(at, now) },
+            Self::Reference(operation, of) => Command::Reference {
+                operation,
+                number: number(operation, of),
+                reference: "pi_early".into(),
+            },
+            Self::Record(operation, of, word) => {
+                let number = number(operation, of);
+                Command::Record {
+                    operation,
+                    number,
+                    outcome: word.outcome(script, operation, number),
+                }
+            }
+            Self::Capture(id, minor, is_final) => {
+                let id = CaptureId::from_bits(id);
+                Command::Capture {
+                    id,
+                    amount: sum(minor),
+                    is_final,
+                    plan: plan("a", now),
+                }
+            }
+            Self::Void(id) => Command::Void {
+                id: VoidId::from_bits(id),
+                plan: plan("a", now),
+            },
+            Self::Refund(id, minor) => {
+                let id = RefundId::from_bits(id);
+                Command::Refund {
+                    id,
+                    amount: sum(minor),
+                    reason: None,
+                    plan: plan("a", now),
+                }
+            }
+            Self::RedriveOperation(operation, at) => Command::RedriveOperation {
+                operation,
+                plan: plan(at, now),
+            },
+            Self::Approve(at) => Command::ApproveReview { plan: plan(at, now) },
+            Self::Reject => Command::RejectReview,
+            Self::Check => Command::CheckDeadlines,
+            Self::Later(hours) => {
+                script.now = now.plus(Millis::from_s(hours * 3600));
+                return None;
+            }
+        })
+    }
+}
+
+impl Word {
+    pub(crate) fn outcome(self, script: &Script, operation: OperationId, number: u32) -> Outcome {
+        let op = script
+            .payment
+            .as_ref()
+            .and_then(|payment| payment.operation(operation));
+        let reference = Arc::from(format!("pi_{operation}_{number}"));
+        let reason = Arc::from("connection reset");
+        match self {
+            Self::Succeeded {
+                transaction,
+                amount_off_minor,
+            } => {
+                let transaction = Arc::from(format!("ch_{operation}_{number}_{transaction}"));
+                let amount_minor = op.map_or(TOTAL_MINOR, |op| op.amount.minor()) + amount_off_minor;
+                Outcome::Succeeded {
+                    reference,
+                    transaction,
+                    amount_minor,
+                }
+            }
+            Self::Declined => Outcome::Declined {
+                decline_code: "do_not_honor".into(),
+                reference: Some(reference),
+            },
+            Self::ActionRequired => Outcome::ActionRequired {
+                reference,
+                redirect_url: None,
+            },
+            Self::Pending => Outcome::Pending { reference },
+            Self::Cancelled => Outcome::Cancelled {
+                reference: Some(reference),
+            },
+            Self::NotSent => Outcome::NotSent { reason },
+            Self::RateLimited => Outcome::RateLimited {
+                retry_after: Millis::from_s(1),
+            },
+            Self::Rejected => Outcome::Rejected { reason },
+            Self::Unknown { with_reference } => Outcome::Unknown {
+                reason,
+                reference: with_reference.then_some(reference),
+            },
+        }
+    }
+}

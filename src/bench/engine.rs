@@ -1,0 +1,132 @@
+//! `florin bench engine` and `hot-key`: payments through the handle, without HTTP and without a provider's latency. Everything
+//! else is real: idempotency, risk, both commits, fsync, chain, postings, views, metrics, one actor per payment.
+
+use super::{BenchArguments, Measured};
+use florin_actors::payments_handle::{CreateError, NewPayment, PaymentsHandle};
+use florin_adapters::digests;
+use florin_domain::idempotency::IdempotencyKey;
+use florin_domain::ids::MerchantId;
+use florin_domain::method::PaymentMethod;
+use florin_domain::money::{Amount, Currency};
+use florin_domain::payment::{Answer, CaptureMethod, Device};
+use florin_load::histogram::Histogram;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What every client shares.
+#[derive(Debug)]
+pub(super) struct EngineLoad {
+    payments: PaymentsHandle,
+    merchants: Vec<MerchantId>,
+    method: PaymentMethod,
+    run: String,
+    counter: AtomicU64,
+    stop: AtomicBool,
+    pub(super) answered: AtomicU64,
+    failed: AtomicU64,
+}
+
+impl EngineLoad {
+    pub(super) fn new(payments: PaymentsHandle, merchants: Vec<MerchantId>, run: &str) -> anyhow::Result<Arc<Self>> {
+        let method = PaymentMethod::test("pm_card_visa").ok_or_else(|| anyhow::anyhow!("no test method"))?;
+        Ok(Arc::new(Self {
+            payments,
+            merchants,
+            method,
+            run: run.to_owned(),
+            counter: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+            answered: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }))
+    }
+
+    fn next(&self) -> anyhow::Result<NewPayment> {
+        let number = self.counter.fetch_add(1, Ordering::Relaxed);
+        let key = format!("{}-{number}", self.run);
+        let turn = usize::try_from(number)? % self.merchants.len();
+        let merchant = self.merchants[turn];
+        // What the API would have hashed: a body of the usual size.
+        let body = format!(
+            r#"{{"amount":{},"currency":"USD","payment_method_id":"pm_card_visa","customer_id":"cus_{}"}}"#,
+            100 + number % 50_000,
+            number % 100_000
+        );
+        Ok(NewPayment {
+            merchant,
+            livemode: false,
+            fee: crate::control::standard_fee()?,
+            key_digest: digests::key_digest(merchant, false, &key),
+            key: IdempotencyKey::parse(&key)?,
+            fingerprint: digests::fingerprint("POST", "/v1/payments", body.as_bytes()),
+            amount: Amount::new(i128::from(100 + number % 50_000))?,
+            currency: Currency::USD,
+            method: self.method.clone(),
+            capture_method: CaptureMethod::Automatic,
+            customer: Some(Arc::from(format!("cus_{}", number % 100_000))),
+            description: None,
+            metadata: Vec::new(),
+            return_url: None,
+            device: Device::default(),
+        })
+    }
+
+    async fn client(self: Arc<Self>) -> Histogram {
+        let mut latencies = Histogram::new();
+        while !self.stop.load(Ordering::Relaxed) {
+            let Ok(new) = self.next() else { break };
+            let began = Instant::now();
+            match self.payments.create(new).await {
+                Ok(created) if created.answer == Answer::Shown => {
+                    latencies.record(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+                    self.answered.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(created) => {
+                    if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
+                        tracing::warn!(status = created.payment.status.as_str(), "a payment did not succeed");
+                    }
+                }
+                Err(CreateError::Shed(shed)) => {
+                    self.failed.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(shed.retry_after()).await;
+                }
+                Err(error) => {
+                    if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
+                        tracing::warn!(%error, "a payment was refused");
+                    }
+                }
+            }
+        }
+        latencies
+    }
+}
+
+/// Runs `clients` closed-loop clients for the given time.
+pub(super) async fn run(
+    load: &Arc<EngineLoad>,
+    arguments: &BenchArguments,
+    progress: &indicatif::ProgressBar,
+) -> anyhow::Result<Measured> {
+    let began = Instant::now();
+    let cpu_before = florin_load::cpu::CpuSnapshot::take()?;
+    let clients: Vec<_> = (0..arguments.clients).map(|_| tokio::spawn(Arc::clone(load).client())).collect();
+    let total = Duration::from_secs(arguments.seconds);
+    while began.elapsed() < total {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        progress.set_position(began.elapsed().as_millis().try_into().unwrap_or(u64::MAX));
+        let answered = load.answered.load(Ordering::Relaxed);
+        #[expect(clippy::cast_precision_loss, reason = "shown only")]
+        let rate = answered as f64 / began.elapsed().as_secs_f64();
+        progress.set_message(format!("{rate:.0} payments/s"));
+    }
+    load.stop.store(true, Ordering::Relaxed);
+    let mut latencies = Histogram::new();
+    for client in clients {
+        latencies.merge(&client.await?);
+    }
+    let elapsed = began.elapsed();
+    let cpu_ns = florin_load::cpu::CpuSnapshot::take()?.since(&cpu_before).total_ns();
+    let failed = load.failed.load(Ordering::Relaxed);
+    Ok(Measured { latencies, elapsed, cpu_ns, failed })
+}

@@ -1,0 +1,56 @@
+//! A provider port without latency, for measuring everything else.
+
+use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
+use florin_domain::time::Millis;
+use std::sync::Arc;
+
+/// Approves everything at once, inside the process.
+#[derive(Debug)]
+pub(crate) struct InstantProvider {
+    capabilities: Capabilities,
+}
+
+impl InstantProvider {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let capabilities = Capabilities {
+            id: ProviderId::parse("instant")?,
+            prepares: false,
+            key_lifetime: Millis::from_s(24 * 3600),
+            query_by_reference: true,
+            cancel_closes: false,
+        };
+        Ok(Self { capabilities })
+    }
+
+    fn approve(request: &AttemptRequest) -> Outcome {
+        let reference: ProviderReference = Arc::clone(&request.key);
+        Outcome::Succeeded {
+            transaction: Arc::clone(&reference),
+            reference,
+            amount_minor: request.amount.minor(),
+        }
+    }
+}
+
+impl Provider for InstantProvider {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn prepare<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
+        Box::pin(async move { Ok(Arc::clone(&request.key)) })
+    }
+
+    fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move { Self::approve(request) })
+    }
+
+    fn query<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move { Self::approve(request) })
+    }
+
+    fn cancel<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move { Self::approve(request) })
+    }
+}

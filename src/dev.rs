@@ -1,0 +1,65 @@
+//! `florin dev`: everything in one process, with a sandbox for providers and published keys. Not for real money.
+
+use crate::{control, edge, node};
+use anyhow::Context as _;
+use florin_config::Settings;
+use florin_domain::merchant::ApiKeyRole;
+use florin_sandbox::{Options as SandboxOptions, Sandbox};
+use florin_supervisors::platform::Platform;
+
+/// The development merchant's key.
+const MERCHANT_KEY: &str = "sk_test_florin_dev";
+/// The development operator's key.
+const OPERATOR_KEY: &str = "ok_test_florin_dev";
+
+/// Runs until a signal.
+pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
+    let metrics = node::install_metrics()?;
+    std::fs::create_dir_all(&settings.data_dir)
+        .with_context(|| format!("cannot create {}", settings.data_dir.display()))?;
+    let sandbox_dir = settings.data_dir.join("sandbox");
+    let sandbox = Sandbox::start(SandboxOptions::new(settings.sandbox.listen, Some(sandbox_dir)))
+        .await
+        .with_context(|| format!("cannot start the sandbox on {}", settings.sandbox.listen))?;
+    settings.sandbox_bound(sandbox.local_addr());
+    let providers = node::providers(&settings)?;
+    let node = node::start(&settings, providers, metrics).await?;
+    seed(&node.platform).await?;
+    let api = edge::serve(&node, &settings, true)?;
+    print_welcome(api.local_addr(), sandbox.local_addr());
+    edge::stop_signal().await?;
+    edge::stop(node, api, settings.drain_limit).await?;
+    sandbox.stop().await?;
+    Ok(())
+}
+
+/// The development merchant and both keys, once per data folder.
+async fn seed(platform: &Platform) -> anyhow::Result<()> {
+    if !platform.context().directory.load().merchants.is_empty() {
+        return Ok(());
+    }
+    let merchant = control::create_merchant(platform, "Development merchant", control::standard_fee()?).await?;
+    control::create_key(platform, ApiKeyRole::Merchant(merchant), false, MERCHANT_KEY).await?;
+    control::create_key(platform, ApiKeyRole::Operator, false, OPERATOR_KEY).await?;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the welcome is this command's output")]
+fn print_welcome(api: std::net::SocketAddr, sandbox: std::net::SocketAddr) {
+    println!(
+        r#"Florin is ready.
+
+  API        http://{api}
+  sandbox    http://{sandbox}/charges
+  merchant   {MERCHANT_KEY}
+  operator   {OPERATOR_KEY}
+
+A first payment:
+
+  curl -s http://{api}/v1/payments \
+    -H 'Authorization: Bearer {MERCHANT_KEY}' -H 'Content-Type: application/json' \
+    -H 'Idempotency-Key: first-payment' \
+    -d '{{"amount": 10000, "currency": "USD", "payment_method_id": "pm_card_visa"}}'
+"#
+    );
+}

@@ -1,0 +1,64 @@
+//! The HTTP edge of a node, and the signals that end it.
+
+use crate::node::Node;
+use anyhow::Context as _;
+use florin_actors::directory_handle::DirectoryHandle;
+use florin_adapters::digests;
+use florin_api::server::{Api, ApiOptions, ApiParts, Digests, RunningApi};
+use florin_config::Settings;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Serves a node's API.
+pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyhow::Result<RunningApi> {
+    let context = node.platform.context();
+    let metrics = node.metrics.clone();
+    let parts = ApiParts {
+        payments: node.platform.payments(),
+        ledger: node.platform.ledger(),
+        ops: Arc::new(node.platform.ops(Box::new(move || metrics.render()))),
+        directory: DirectoryHandle::new(Arc::clone(context)),
+        digests: Digests {
+            key: digests::key_digest,
+            fingerprint: digests::fingerprint,
+            secret: digests::secret_sha256,
+        },
+        request_seed: context.ports.entropy.next_u64(),
+    };
+    let options = ApiOptions {
+        workers: settings.http.workers,
+        max_connections: settings.http.max_connections,
+        body_limit_bytes: settings.http.body_limit_bytes,
+        accepts_development_keys: development,
+        ..ApiOptions::default()
+    };
+    let listen = settings.listen;
+    let listener = TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
+    Ok(Api::serve(listener, parts, options)?)
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub(crate) async fn stop_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Stops accepting, drains the node, and says what was left.
+pub(crate) async fn stop(node: Node, api: RunningApi, limit: Duration) -> anyhow::Result<()> {
+    tracing::info!("draining");
+    node.platform.context().admission.drain();
+    api.stop().await?;
+    let left = node.platform.drain(limit).await;
+    if left > 0 {
+        tracing::warn!(left, "operations were still in flight; the next start takes them up");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! `florin merchant create` and `florin key create`: control data, while the node is stopped.
+
+use crate::node::{self, Node};
+use crate::control;
+use anyhow::{Context as _, bail};
+use clap::Args;
+use florin_config::Settings;
+use florin_domain::ids::MerchantId;
+use florin_domain::merchant::ApiKeyRole;
+use florin_domain::money::FeeSchedule;
+use std::time::Duration;
+
+/// A new merchant.
+#[derive(Args, Debug)]
+pub(crate) struct MerchantArguments {
+    /// Name shown to operators
+    #[arg(long)]
+    name: String,
+    /// Percentage of each captured payment, in hundredths of a percent
+    #[arg(long, default_value_t = 290)]
+    fee_bps: u32,
+    /// Fixed part per payment, in major units
+    #[arg(long, default_value = "0.30")]
+    fee_fixed: String,
+}
+
+/// A new key.
+#[derive(Args, Debug)]
+pub(crate) struct KeyArguments {
+    /// The merchant that it acts for; leave out for an operator key
+    #[arg(long)]
+    merchant: Option<String>,
+    /// A live key; test keys are the default
+    #[arg(long)]
+    live: bool,
+}
+
+async fn open(settings: &Settings) -> anyhow::Result<Node> {
+    let metrics = node::install_metrics()?;
+    node::start(settings, Vec::new(), metrics).await
+}
+
+/// Registers a merchant and prints its id.
+#[expect(clippy::print_stdout, reason = "the id is this command's output")]
+pub(crate) async fn create(settings: Settings, arguments: MerchantArguments) -> anyhow::Result<()> {
+    let fixed = arguments.fee_fixed.parse().context("--fee-fixed must be a decimal such as 0.30")?;
+    let fee = FeeSchedule::new(arguments.fee_bps, fixed)?;
+    let node = open(&settings).await?;
+    let id = control::create_merchant(&node.platform, &arguments.name, fee).await?;
+    node.platform.drain(Duration::from_secs(10)).await;
+    println!("{id}");
+    Ok(())
+}
+
+/// Issues a key and prints its secret, once.
+#[expect(clippy::print_stdout, reason = "the secret is this command's output")]
+pub(crate) async fn create_key(settings: Settings, arguments: KeyArguments) -> anyhow::Result<()> {
+    let merchant = arguments.merchant.as_deref().map(MerchantId::parse).transpose().context("--merchant")?;
+    let node = open(&settings).await?;
+    let role = match merchant {
+        Some(id) if node.platform.context().directory.load().merchant(id).is_none() => {
+            node.platform.drain(Duration::from_secs(10)).await;
+            bail!("--merchant: there is no merchant {id}")
+        }
+        Some(id) => ApiKeyRole::Merchant(id),
+        None => ApiKeyRole::Operator,
+    };
+    let secret = control::new_secret(&node.platform, role, arguments.live)?;
+    control::create_key(&node.platform, role, arguments.live, &secret).await?;
+    node.platform.drain(Duration::from_secs(10)).await;
+    println!("{secret}");
+    Ok(())
+}

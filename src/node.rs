@@ -1,0 +1,146 @@
+//! One running node: the data folder, the adapters behind the ports, and the supervised platform on top.
+
+use anyhow::Context as _;
+use florin_actors::context::{Fatal, NoProbe, Ports};
+use florin_adapters::clock::SystemClock;
+use florin_adapters::data_dir::DataDir;
+use florin_adapters::entropy::OsEntropy;
+use florin_adapters::journal::SqliteJournal;
+use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
+use florin_adapters::provider_keys::HmacProviderKeys;
+use florin_adapters::providers::stripe::{SecretKey, StripeConfig, StripeProvider};
+use florin_adapters::secret_file;
+use florin_adapters::snapshots::FileSnapshots;
+use florin_adapters::views::{SqliteViews, ViewsOptions};
+use florin_config::{ProviderKind, Settings};
+use florin_domain::ids::ShardId;
+use florin_domain::ports::Provider;
+use florin_supervisors::platform::Platform;
+use indicatif::{ProgressBar, ProgressStyle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A running node. The folder stays locked as long as it lives.
+pub(crate) struct Node {
+    pub(crate) platform: Platform,
+    pub(crate) metrics: PrometheusHandle,
+    _data: DataDir,
+}
+
+/// Ends the process: what failed must not go on, and the journal has everything that was promised.
+#[derive(Debug)]
+struct EndProcess;
+
+/// The exit code of a failure that recovery mends (EX_SOFTWARE).
+const EXIT_FATAL: i32 = 70;
+
+impl Fatal for EndProcess {
+    fn fail(&self, why: &str) {
+        tracing::error!(why, "going on would be wrong; the process ends and the next start recovers");
+        std::process::exit(EXIT_FATAL);
+    }
+}
+
+/// Seconds: from a tenth of a millisecond to the answer budget.
+const LATENCY_BUCKETS: [f64; 16] = [
+    0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+const BATCH_BUCKETS: [f64; 12] =
+    [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0];
+
+/// Installs the process's metrics; the text is rendered by `/metrics`.
+pub(crate) fn install_metrics() -> anyhow::Result<PrometheusHandle> {
+    let metrics = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &LATENCY_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Suffix("_batch_commits".to_owned()), &BATCH_BUCKETS)?
+        .install_recorder()?;
+    let upkeep = metrics.clone();
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_secs(1));
+        loop {
+            ticks.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(metrics)
+}
+
+/// The configured providers, in order of preference.
+pub(crate) fn providers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Provider>>> {
+    let provider = |configured: &florin_config::ProviderSettings| -> anyhow::Result<Arc<dyn Provider>> {
+        match configured.kind {
+            ProviderKind::Stripe => {
+                let key = SecretKey::new(configured.secret_key.expose());
+                let mut config = StripeConfig::new(configured.base_url.clone(), key);
+                config.request_timeout = configured.request_timeout;
+                Ok(Arc::new(StripeProvider::new(configured.id, config)?))
+            }
+        }
+    };
+    settings.providers.iter().map(provider).collect()
+}
+
+/// Deletes the views of a folder; the next start reads them back from the journal.
+pub(crate) fn discard_views(folder: &Path) -> anyhow::Result<()> {
+    let data = DataDir::open(folder)?;
+    let views = data.views();
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = views.clone().into_os_string();
+        file.push(suffix);
+        match std::fs::remove_file(&file) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).context("the views cannot be deleted"),
+        }
+    }
+    Ok(())
+}
+
+/// Opens the folder, recovers and starts the tree.
+pub(crate) async fn start(
+    settings: &Settings,
+    providers: Vec<Arc<dyn Provider>>,
+    metrics: PrometheusHandle,
+) -> anyhow::Result<Node> {
+    let (folder, options) = (settings.data_dir.as_path(), settings.actors.clone());
+    let data = DataDir::open(folder)?;
+    let provider_keys = match &settings.provider_key_secret {
+        Some(secret) => HmacProviderKeys::new(secret.expose()),
+        None => {
+            let secret = secret_file::load_or_create(&folder.join("provider_keys.secret"));
+            HmacProviderKeys::new(&secret.context("the secret of the provider keys")?)
+        }
+    };
+    // The index stops the journal only far beyond the lag at which admission stops new work.
+    let keys = KeyIndexOptions {
+        lag_commits_max: options.admission.index_lag_max + 2 * options.internal_capacity() as u64,
+        ..KeyIndexOptions::default()
+    };
+    let ports = Ports {
+        journal: Arc::new(SqliteJournal::open(folder, ShardId::FIRST)?),
+        keys: Arc::new(FjallKeyIndex::open(&data.keys(), keys)?),
+        views: Arc::new(SqliteViews::open(&data.views(), &ViewsOptions::default())?),
+        snapshots: Arc::new(FileSnapshots::new(data.snapshots())),
+        clock: Arc::new(SystemClock::new()),
+        entropy: Arc::new(OsEntropy::new()),
+        provider_keys: Arc::new(provider_keys),
+        providers,
+        probe: Arc::new(NoProbe),
+        fatal: Arc::new(EndProcess),
+    };
+    let bar = ProgressBar::hidden();
+    bar.set_style(ProgressStyle::with_template("recovering {bar:40} {pos}/{len} commits ({eta})")?);
+    let shown = bar.clone();
+    let progress = move |done: u64, total: u64| {
+        if total > 50_000 && shown.is_hidden() {
+            shown.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+        }
+        shown.set_length(total);
+        shown.set_position(done);
+    };
+    let platform = Platform::start(ports, options, &progress).await?;
+    bar.finish_and_clear();
+    Ok(Node { platform, metrics, _data: data })
+}

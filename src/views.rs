@@ -1,0 +1,26 @@
+//! `florin views rebuild`: throws the views away and reads them back from the journal.
+
+use crate::node;
+use anyhow::Context as _;
+use florin_actors::projection::ProjectionMail;
+use florin_config::Settings;
+use indicatif::ProgressBar;
+use std::time::Duration;
+
+/// Rebuilds. The node must not be running: the folder is locked by whoever runs it.
+#[expect(clippy::print_stdout, reason = "the result is this command's output")]
+pub(crate) async fn rebuild(settings: Settings) -> anyhow::Result<()> {
+    node::discard_views(&settings.data_dir)?;
+    let metrics = node::install_metrics()?;
+    let node = node::start(&settings, Vec::new(), metrics).await?;
+    let spinner = ProgressBar::new_spinner().with_message("reading the journal into the views");
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    let (reply, settled) = tokio::sync::oneshot::channel();
+    node.platform.context().projection.step(ProjectionMail::Settle(reply));
+    settled.await.context("the views could not be rebuilt")?;
+    spinner.finish_and_clear();
+    let watermark = node.platform.context().ports.views.watermark()?;
+    println!("views rebuilt up to commit {watermark}");
+    node.platform.drain(Duration::from_secs(10)).await;
+    Ok(())
+}
