@@ -26,12 +26,14 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
         },
         request_seed: context.ports.entropy.next_u64(),
     };
+    let usual = ApiOptions::default();
     let options = ApiOptions {
-        workers: settings.http.workers,
+        // Zero leaves the number to the machine's cores.
+        workers: if settings.http.workers == 0 { usual.workers } else { settings.http.workers },
         max_connections: settings.http.max_connections,
         body_limit_bytes: settings.http.body_limit_bytes,
         accepts_development_keys: development,
-        ..ApiOptions::default()
+        ..usual
     };
     let listen = settings.listen;
     let listener = TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;

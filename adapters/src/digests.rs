@@ -35,3 +35,33 @@ pub fn secret_sha256(secret: &str) -> [u8; 32] {
     out.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_those_that_earlier_versions_gave() {
+        let merchant = MerchantId::from_bits(7);
+        let test_key = key_digest(merchant, false, "order-1");
+        assert_eq!(format!("{test_key:?}"), "e80f707f5d191f49d938bf8a8c08d06a");
+        let live_key = key_digest(merchant, true, "order-1");
+        assert_eq!(format!("{live_key:?}"), "fa4687944ca2eaf3e5347a567ddb2e65");
+        let request = fingerprint("POST", "/v1/payments", b"{}");
+        assert_eq!(format!("{request:?}"), "bfacf32b37714f528013afb8fa6bc921");
+        assert_eq!(secret_sha256("sk_test_1")[..4], [0x28, 0xab, 0x62, 0xa8]);
+    }
+
+    #[test]
+    fn the_parts_of_a_request_cannot_run_together() {
+        let requests = [
+            fingerprint("POST", "/v1/payments", b"{}"),
+            fingerprint("POST", "/v1/payments{}", b""),
+            fingerprint("POST/v1", "/payments", b"{}"),
+            fingerprint("", "POST/v1/payments", b"{}"),
+        ];
+        for (at, request) in requests.iter().enumerate() {
+            assert!(!requests[at + 1..].contains(request), "{at}");
+        }
+    }
+}

@@ -31,7 +31,9 @@ impl Entropy for OsEntropy {
         BLOCK.with_borrow_mut(|block| {
             if block.used == WORDS {
                 let mut bytes = [0; WORDS * 8];
-                SystemRandom::new().fill(&mut bytes).expect("the system's generator is seeded before any program runs");
+                SystemRandom::new()
+                    .fill(&mut bytes)
+                    .expect("the system's generator is seeded before any program runs");
                 for (word, chunk) in block.words.iter_mut().zip(bytes.as_chunks::<8>().0) {
                     *word = u64::from_le_bytes(*chunk);
                 }
@@ -40,5 +42,26 @@ impl Entropy for OsEntropy {
             block.used += 1;
             block.words[block.used - 1]
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn no_word_comes_twice_on_any_thread() {
+        let draw = || {
+            (0..10 * WORDS)
+                .map(|_| OsEntropy::new().next_u64())
+                .collect::<Vec<_>>()
+        };
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(draw)).collect();
+        let words: Vec<u64> = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect();
+        assert_eq!(words.iter().collect::<HashSet<_>>().len(), 4 * 10 * WORDS);
     }
 }

@@ -44,7 +44,9 @@ const fn first_kept(newest: Timestamp) -> u64 {
 /// Refuses a look-up for a time whose keys are partly thrown away already: its miss would prove nothing.
 fn check_kept(now: Timestamp, first: u64) -> Result<(), ReadError> {
     if oldest_valid(now) < first {
-        return Err(ReadError::Store(format!("the clock ({now}) is behind the keys already expired")));
+        return Err(ReadError::Store(format!(
+            "the clock ({now}) is behind the keys already expired"
+        )));
     }
     Ok(())
 }
@@ -61,14 +63,22 @@ fn used_keys(commit: &Commit) -> impl Iterator<Item = (KeyDigest, KeyRecord)> + 
         Body::Control(_) => &[],
     };
     events.iter().filter_map(|event| {
-        let Event::Created { spec, .. } = event else { return None };
-        let record =
-            KeyRecord { payment: spec.id, fingerprint: spec.fingerprint, used_at: spec.created_at };
+        let Event::Created { spec, .. } = event else {
+            return None;
+        };
+        let record = KeyRecord {
+            payment: spec.id,
+            fingerprint: spec.fingerprint,
+            used_at: spec.created_at,
+        };
         Some((spec.key_digest, record))
     })
 }
 
 /// Commits left out would make a miss mean nothing.
 fn gap(published: Seq, next: Seq) -> ReadError {
-    ReadError::Damaged { seq: next, why: format!("published to the key index right after {published}") }
+    ReadError::Damaged {
+        seq: next,
+        why: format!("published to the key index right after {published}"),
+    }
 }

@@ -36,3 +36,34 @@ impl ProviderKeys for HmacProviderKeys {
         Arc::from(text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use florin_domain::ids::{CaptureId, PaymentId};
+
+    #[test]
+    fn keys_are_those_that_earlier_versions_gave() {
+        let keys = HmacProviderKeys::new(&[7; 32]);
+        let payment = OperationId::Authorize(PaymentId::from_bits(7));
+        assert_eq!(
+            &*keys.derive(payment, 1),
+            "flo_5a1399ca2395fabf3f8245a6a027dac7de288f42"
+        );
+    }
+
+    #[test]
+    fn operation_number_and_secret_each_change_the_key() {
+        let keys = HmacProviderKeys::new(&[7; 32]);
+        let (payment, capture) = (PaymentId::from_bits(7), CaptureId::from_bits(7));
+        let first = keys.derive(OperationId::Authorize(payment), 1);
+        assert_eq!(keys.derive(OperationId::Authorize(payment), 1), first);
+        assert_ne!(keys.derive(OperationId::Authorize(payment), 2), first);
+        assert_ne!(keys.derive(OperationId::Capture(capture), 1), first);
+        assert_ne!(
+            HmacProviderKeys::new(&[8; 32]).derive(OperationId::Authorize(payment), 1),
+            first
+        );
+        assert!(!format!("{keys:?}").contains('7'));
+    }
+}

@@ -65,7 +65,10 @@ mod tests {
     fn providers_keep_their_order_and_their_names_are_unique() {
         let local = "http://127.0.0.1:9";
         let opened = catalogue([entry("stripe_b", local), entry("stripe_a", local)]).unwrap();
-        let names: Vec<_> = opened.iter().map(|provider| provider.capabilities().id.to_string()).collect();
+        let names: Vec<_> = opened
+            .iter()
+            .map(|provider| provider.capabilities().id.to_string())
+            .collect();
         assert_eq!(names, ["stripe_b", "stripe_a"]);
 
         let twice = catalogue([entry("stripe", local), entry("stripe", local)]);

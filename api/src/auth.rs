@@ -86,7 +86,11 @@ fn secret(headers: &HeaderMap) -> Option<Cow<'_, str>> {
         Cow::Borrowed(credentials.trim())
     } else if scheme.eq_ignore_ascii_case("basic") {
         let text = String::from_utf8(base64(credentials.trim())?).ok()?;
-        Cow::Owned(text.split_once(':').map_or(text.as_str(), |(user, _)| user).to_owned())
+        Cow::Owned(
+            text.split_once(':')
+                .map_or(text.as_str(), |(user, _)| user)
+                .to_owned(),
+        )
     } else {
         return None;
     };
@@ -141,7 +145,15 @@ mod tests {
         // sk_test_a: and sk_test_a:ignored
         assert_eq!(read(&["Basic c2tfdGVzdF9hOg=="]), key);
         assert_eq!(read(&["Basic c2tfdGVzdF9hOmlnbm9yZWQ="]), key);
-        for none in [&[][..], &["Bearer"], &["Bearer "], &["Digest x"], &["Basic !!"], &["Basic Og=="], &["sk_test_a"]] {
+        for none in [
+            &[][..],
+            &["Bearer"],
+            &["Bearer "],
+            &["Digest x"],
+            &["Basic !!"],
+            &["Basic Og=="],
+            &["sk_test_a"],
+        ] {
             assert_eq!(read(none), None, "{none:?}");
         }
         assert_eq!(read(&["Bearer a", "Bearer b"]), None, "which of the two?");

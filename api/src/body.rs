@@ -8,16 +8,27 @@ use actix_web::{HttpMessage, HttpRequest};
 use bytes::Bytes;
 
 /// The whole body of a JSON request.
-pub(crate) async fn read_json(state: &State, request: &HttpRequest, payload: Payload) -> Result<Bytes, ApiError> {
+pub(crate) async fn read_json(
+    state: &State,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Bytes, ApiError> {
     if !request.content_type().eq_ignore_ascii_case("application/json") || !is_utf8(request.headers()) {
-        return Err(ApiError::UnsupportedMedia("Send the body as Content-Type: application/json."));
+        return Err(ApiError::UnsupportedMedia(
+            "Send the body as Content-Type: application/json.",
+        ));
     }
     let encoding = request.headers().get(CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(ApiError::UnsupportedMedia("Send the body without Content-Encoding."));
+        return Err(ApiError::UnsupportedMedia(
+            "Send the body without Content-Encoding.",
+        ));
     }
     let limit_bytes = state.options.body_limit_bytes;
-    let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let announced = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > limit_bytes)) {
         return Err(ApiError::BodyTooLarge { limit_bytes });
     }
@@ -32,11 +43,16 @@ pub(crate) async fn read_json(state: &State, request: &HttpRequest, payload: Pay
 
 /// No charset is named, or the only one that JSON has.
 fn is_utf8(headers: &HeaderMap) -> bool {
-    let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
-    value.split(';').skip(1).all(|parameter| match parameter.split_once('=') {
-        Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
-            charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
-        }
-        _ => true,
-    })
+    let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else {
+        return false;
+    };
+    value
+        .split(';')
+        .skip(1)
+        .all(|parameter| match parameter.split_once('=') {
+            Some((name, charset)) if name.trim().eq_ignore_ascii_case("charset") => {
+                charset.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        })
 }

@@ -27,7 +27,11 @@ pub(crate) struct Invalid {
 
 impl Invalid {
     pub(crate) fn new(param: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
-        Self { param: Some(param.into()), code, message: message.into() }
+        Self {
+            param: Some(param.into()),
+            code,
+            message: message.into(),
+        }
     }
 }
 
@@ -73,7 +77,10 @@ pub(crate) enum ApiError {
     /// The payment's own rules refuse it.
     Refused(Refusal),
     /// The issuer, or risk, declined.
-    Declined { payment: PaymentId, decline_code: Option<Arc<str>> },
+    Declined {
+        payment: PaymentId,
+        decline_code: Option<Arc<str>>,
+    },
     /// Something of ours is broken; the log says what.
     Internal,
 }
@@ -87,7 +94,9 @@ impl From<Invalid> for ApiError {
 impl From<CreateError> for ApiError {
     fn from(error: CreateError) -> Self {
         match error {
-            CreateError::Shed(shed) => Self::Overloaded { retry_after_s: shed.retry_after().as_secs() },
+            CreateError::Shed(shed) => Self::Overloaded {
+                retry_after_s: shed.retry_after().as_secs(),
+            },
             CreateError::Mismatch => Self::KeyMismatch,
             CreateError::TooManyWaiters => Self::TooManyWaiters,
             CreateError::NotStored(NotStored::NoProvider) => Self::NoProvider { payment: None },
@@ -143,9 +152,11 @@ impl ApiError {
             Self::NoSuchRoute => (StatusCode::NOT_FOUND, REQUEST, "route_unknown"),
             Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, REQUEST, "method_not_allowed"),
             Self::NoSuchObject { .. } => (StatusCode::NOT_FOUND, REQUEST, "resource_missing"),
-            Self::UnsupportedMedia(_) => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, REQUEST, "media_type_unsupported")
-            }
+            Self::UnsupportedMedia(_) => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                REQUEST,
+                "media_type_unsupported",
+            ),
             Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, REQUEST, "body_too_large"),
             Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, REQUEST, "body_timeout"),
             Self::BodyBroken => (StatusCode::BAD_REQUEST, REQUEST, "body_invalid"),
@@ -188,7 +199,8 @@ impl ApiError {
             Self::TooManyWaiters => "Too many requests wait for this Idempotency-Key.".into(),
             Self::Overloaded { .. } => "Florin takes no more requests now; nothing was started.".into(),
             Self::NoProvider { .. } => {
-                "No payment provider is available; nothing was charged. The same request may be sent again.".into()
+                "No payment provider is available; nothing was charged. The same request may be sent again."
+                    .into()
             }
             Self::TryAgain => {
                 "The request could not be finished. Send it again with the same Idempotency-Key.".into()
@@ -253,12 +265,26 @@ impl ApiError {
     /// The answer, in the format that the request asks for.
     pub(crate) fn response(&self, request_headers: &HeaderMap) -> HttpResponse {
         let (status, kind, code) = self.class();
-        let mut shown = Shown { kind, code, decline_code: None, message: self.message(), param: self.param(), payment_id: None };
-        if let Self::Declined { payment, decline_code } = self {
+        let mut shown = Shown {
+            kind,
+            code,
+            decline_code: None,
+            message: self.message(),
+            param: self.param(),
+            payment_id: None,
+        };
+        if let Self::Declined {
+            payment,
+            decline_code,
+        } = self
+        {
             shown.payment_id = Some(payment.to_string());
             shown.decline_code = decline_code.as_deref();
         }
-        if let Self::NoProvider { payment: Some(payment) } = self {
+        if let Self::NoProvider {
+            payment: Some(payment),
+        } = self
+        {
             shown.payment_id = Some(payment.to_string());
         }
         let (content_type, body) = if wants_problem(request_headers) {
@@ -341,12 +367,23 @@ impl Shown<'_> {
 
 /// Whether the caller takes RFC 9457; a weight other than zero is not compared with those of other types.
 fn wants_problem(headers: &HeaderMap) -> bool {
-    headers.get_all(header::ACCEPT).filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|range| {
-        let mut parts = range.split(';').map(str::trim);
-        let wanted = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
-        let refused = |weight: &str| weight.trim_start_matches("q=").trim_matches(['0', '.']).is_empty();
-        wanted && !parts.any(|part| part.starts_with("q=") && refused(part))
-    })
+    headers
+        .get_all(header::ACCEPT)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let wanted = parts
+                .next()
+                .is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
+            let refused = |weight: &str| {
+                weight
+                    .trim_start_matches("q=")
+                    .trim_matches(['0', '.'])
+                    .is_empty()
+            };
+            wanted && !parts.any(|part| part.starts_with("q=") && refused(part))
+        })
 }
 
 #[cfg(test)]

@@ -22,39 +22,74 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Invalid
 }
 
 fn malformed(error: &serde_json::Error) -> Invalid {
-    Invalid { param: None, code: "body_invalid", message: format!("The body is not valid JSON: {error}.") }
+    Invalid {
+        param: None,
+        code: "body_invalid",
+        message: format!("The body is not valid JSON: {error}."),
+    }
 }
 
 /// Reads the body again, watching where it fails.
 fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<Invalid> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         let message = "The body is empty; send a JSON object.".to_owned();
-        return Some(Invalid { param: None, code: "body_invalid", message });
+        return Some(Invalid {
+            param: None,
+            code: "body_invalid",
+            message,
+        });
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let error = serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer).err()?;
     let path = error.path().to_string();
-    let path = if path == "." { String::new() } else { shorten(&path) };
+    let path = if path == "." {
+        String::new()
+    } else {
+        shorten(&path)
+    };
     let inner = error.into_inner();
     let param = (!path.is_empty()).then(|| path.clone());
     if inner.classify() != Category::Data {
-        return Some(Invalid { param, ..malformed(&inner) });
+        return Some(Invalid {
+            param,
+            ..malformed(&inner)
+        });
     }
     let text = shorten(&inner.to_string());
     // These three are told by serde's own words, since its errors have no other shape.
     if let Some(name) = quoted(&text, "missing field `") {
         let name = joined(&path, name);
-        return Some(Invalid::new(name.as_str(), "parameter_missing", format!("`{name}` is required.")));
+        return Some(Invalid::new(
+            name.as_str(),
+            "parameter_missing",
+            format!("`{name}` is required."),
+        ));
     }
     if let Some(name) = quoted(&text, "duplicate field `") {
         let name = joined(&path, name);
-        return Some(Invalid::new(name.as_str(), "parameter_invalid", format!("`{name}` appears twice.")));
+        return Some(Invalid::new(
+            name.as_str(),
+            "parameter_invalid",
+            format!("`{name}` appears twice."),
+        ));
     }
     if text.starts_with("unknown field `") {
-        return Some(Invalid::new(path.as_str(), "parameter_unknown", format!("Unknown parameter `{path}`.")));
+        return Some(Invalid::new(
+            path.as_str(),
+            "parameter_unknown",
+            format!("Unknown parameter `{path}`."),
+        ));
     }
-    let message = if path.is_empty() { format!("The body: {text}.") } else { format!("`{path}`: {text}.") };
-    Some(Invalid { param, code: "parameter_invalid", message })
+    let message = if path.is_empty() {
+        format!("The body: {text}.")
+    } else {
+        format!("`{path}`: {text}.")
+    };
+    Some(Invalid {
+        param,
+        code: "parameter_invalid",
+        message,
+    })
 }
 
 fn quoted<'a>(text: &'a str, start: &str) -> Option<&'a str> {
@@ -62,7 +97,11 @@ fn quoted<'a>(text: &'a str, start: &str) -> Option<&'a str> {
 }
 
 fn joined(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
 }
 
 fn shorten(text: &str) -> String {
@@ -109,7 +148,11 @@ impl Text<'_> {
 struct TextVisitor;
 
 fn printable<E: serde::de::Error>(text: &str) -> Result<(), E> {
-    if text.chars().any(char::is_control) { Err(E::custom("control characters are not allowed")) } else { Ok(()) }
+    if text.chars().any(char::is_control) {
+        Err(E::custom("control characters are not allowed"))
+    } else {
+        Ok(())
+    }
 }
 
 impl<'de> Visitor<'de> for TextVisitor {
@@ -167,7 +210,13 @@ impl Visitor<'_> for NumberVisitor {
 
     fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Number, E> {
         let beyond = number.abs() >= FLOAT_WHOLE_MIN;
-        Ok(if beyond { Number::Beyond { negative: number < 0.0 } } else { Number::Float })
+        Ok(if beyond {
+            Number::Beyond {
+                negative: number < 0.0,
+            }
+        } else {
+            Number::Float
+        })
     }
 }
 
@@ -197,7 +246,10 @@ impl<'de> Visitor<'de> for PairsVisitor {
         let mut pairs: Vec<(Text<'de>, Text<'de>)> = Vec::new();
         while let Some(name) = map.next_key::<Text<'de>>()? {
             if pairs.iter().any(|pair| pair.0 == name) {
-                return Err(A::Error::custom(format_args!("`{}` appears twice", name.as_str())));
+                return Err(A::Error::custom(format_args!(
+                    "`{}` appears twice",
+                    name.as_str()
+                )));
             }
             if pairs.len() == PAIRS_MAX {
                 return Err(A::Error::custom("too many entries"));

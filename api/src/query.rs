@@ -15,7 +15,11 @@ fn pairs(request: &HttpRequest, known: &[&str]) -> Result<Vec<(String, String)>,
         return Ok(Vec::new());
     }
     let parsed = Query::<Vec<(String, String)>>::from_query(request.query_string());
-    let malformed = |_| Invalid { param: None, code: "query_invalid", message: "The query string is malformed.".to_owned() };
+    let malformed = |_| Invalid {
+        param: None,
+        code: "query_invalid",
+        message: "The query string is malformed.".to_owned(),
+    };
     let pairs = parsed.map_err(malformed)?.into_inner();
     for (index, (name, _)) in pairs.iter().enumerate() {
         if !known.contains(&name.as_str()) {
@@ -23,21 +27,35 @@ fn pairs(request: &HttpRequest, known: &[&str]) -> Result<Vec<(String, String)>,
             let message = format!("Unknown query parameter `{shown}`.");
             return Err(Invalid::new(shown, "parameter_unknown", message));
         }
-        if pairs.iter().skip(index.saturating_add(1)).any(|(other, _)| other == name) {
-            return Err(Invalid::new(name, "parameter_invalid", format!("`{name}` appears twice.")));
+        if pairs
+            .iter()
+            .skip(index.saturating_add(1))
+            .any(|(other, _)| other == name)
+        {
+            return Err(Invalid::new(
+                name,
+                "parameter_invalid",
+                format!("`{name}` appears twice."),
+            ));
         }
     }
     Ok(pairs)
 }
 
 fn value<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
-    pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1.as_str())
+    pairs
+        .iter()
+        .find(|pair| pair.0 == name)
+        .map(|pair| pair.1.as_str())
 }
 
 /// A whole number between `min` and `max`, written with digits only.
 fn number(name: &str, text: &str, (min, max): (usize, usize)) -> Result<usize, Invalid> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = text.parse().ok().filter(|number| digits && (min..=max).contains(number));
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| digits && (min..=max).contains(number));
     let refused = || {
         let message = format!("`{name}` is a whole number from {min} to {max}.");
         Invalid::new(name, "parameter_invalid_integer", message)
@@ -51,7 +69,12 @@ pub(crate) fn none(request: &HttpRequest) -> Result<(), Invalid> {
 }
 
 /// `name` as a number between 0 and `max`, or `default`.
-pub(crate) fn only_number(request: &HttpRequest, name: &str, max: usize, default: usize) -> Result<usize, Invalid> {
+pub(crate) fn only_number(
+    request: &HttpRequest,
+    name: &str,
+    max: usize,
+    default: usize,
+) -> Result<usize, Invalid> {
     let pairs = pairs(request, &[name])?;
     value(&pairs, name).map_or(Ok(default), |text| number(name, text, (0, max)))
 }
@@ -68,12 +91,22 @@ pub(crate) struct Page<T> {
 /// Reads `limit` and `starting_after`; `read` understands the latter.
 pub(crate) fn page<T>(request: &HttpRequest, read: impl Fn(&str) -> Option<T>) -> Result<Page<T>, Invalid> {
     let pairs = pairs(request, &["limit", "starting_after"])?;
-    let limit = value(&pairs, "limit").map_or(Ok(LIMIT_DEFAULT), |text| number("limit", text, (1, LIMIT_MAX)))?;
+    let limit =
+        value(&pairs, "limit").map_or(Ok(LIMIT_DEFAULT), |text| number("limit", text, (1, LIMIT_MAX)))?;
     let after = value(&pairs, "starting_after").map(|text| {
-        let refused = || Invalid::new("starting_after", "parameter_invalid", "`starting_after` names no entry of this list.");
+        let refused = || {
+            Invalid::new(
+                "starting_after",
+                "parameter_invalid",
+                "`starting_after` names no entry of this list.",
+            )
+        };
         read(text).ok_or_else(refused)
     });
-    Ok(Page { limit, starting_after: after.transpose()? })
+    Ok(Page {
+        limit,
+        starting_after: after.transpose()?,
+    })
 }
 
 #[cfg(test)]
@@ -94,13 +127,38 @@ mod tests {
         assert_eq!(read(""), Ok((10, None)));
         assert_eq!(read("limit=1&starting_after=7"), Ok((1, Some(7))));
         assert_eq!(read("limit=%31%30%30"), Ok((100, None)));
-        for limit in ["", "0", "101", "-1", "+5", "5.0", "ten", "99999999999999999999999"] {
-            assert_eq!(read(&format!("limit={limit}")), fails("limit", "parameter_invalid_integer"), "{limit}");
+        for limit in [
+            "",
+            "0",
+            "101",
+            "-1",
+            "+5",
+            "5.0",
+            "ten",
+            "99999999999999999999999",
+        ] {
+            assert_eq!(
+                read(&format!("limit={limit}")),
+                fails("limit", "parameter_invalid_integer"),
+                "{limit}"
+            );
         }
         assert_eq!(read("limit=1&limit=1"), fails("limit", "parameter_invalid"));
-        assert_eq!(read("starting_after=x"), fails("starting_after", "parameter_invalid"));
-        assert_eq!(read("starting_after="), fails("starting_after", "parameter_invalid"));
-        assert_eq!(read("ending_before=7"), fails("ending_before", "parameter_unknown"));
-        assert_eq!(read("limit=5&created[gte]=7"), fails("created[gte]", "parameter_unknown"));
+        assert_eq!(
+            read("starting_after=x"),
+            fails("starting_after", "parameter_invalid")
+        );
+        assert_eq!(
+            read("starting_after="),
+            fails("starting_after", "parameter_invalid")
+        );
+        assert_eq!(
+            read("ending_before=7"),
+            fails("ending_before", "parameter_unknown")
+        );
+        assert_eq!(
+            read("limit=5&created[gte]=7"),
+            fails("created[gte]", "parameter_unknown")
+        );
     }
 }

@@ -14,7 +14,10 @@ pub(crate) struct RequestIds {
 impl RequestIds {
     /// Ids that no other process makes, as far as `seed` is random.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { prefix: format!("req_{seed:016x}"), next: AtomicU64::new(1) }
+        Self {
+            prefix: format!("req_{seed:016x}"),
+            next: AtomicU64::new(1),
+        }
     }
 
     /// The next id.
@@ -35,9 +38,15 @@ mod tests {
     #[test]
     fn ids_never_repeat_and_differ_between_processes() {
         let (a, b) = (RequestIds::new(1), RequestIds::new(2));
-        let ids: HashSet<String> =
-            (0..1000).flat_map(|_| [a.next(), b.next()]).map(|id| id.to_str().unwrap().to_owned()).collect();
+        let ids: HashSet<String> = (0..1000)
+            .flat_map(|_| [a.next(), b.next()])
+            .map(|id| id.to_str().unwrap().to_owned())
+            .collect();
         assert_eq!(ids.len(), 2000);
-        assert!(ids.contains("req_000000000000000100000001"), "{:?}", ids.iter().next());
+        assert!(
+            ids.contains("req_000000000000000100000001"),
+            "{:?}",
+            ids.iter().next()
+        );
     }
 }

@@ -14,7 +14,11 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route(web::post().to(payment_create::handle))
         .route(web::get().to(payment_list::handle))
         .route(web::head().to(payment_list::handle))
-        .default_service(web::to(|| refused(ApiError::MethodNotAllowed { allow: "GET, HEAD, POST" })));
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }));
     config
         .service(payments)
         .service(read_only("/v1/payments/{id}", payment_get::handle))
@@ -43,5 +47,7 @@ where
     web::resource(path)
         .route(web::get().to(handler.clone()))
         .route(web::head().to(handler))
-        .default_service(web::to(|| refused(ApiError::MethodNotAllowed { allow: "GET, HEAD" })))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed { allow: "GET, HEAD" })
+        }))
 }

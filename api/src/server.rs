@@ -114,7 +114,10 @@ impl Api {
     /// Serves on `listener` until stopped. Returns once requests are accepted; an error means that nothing was started.
     pub fn serve(listener: TcpListener, parts: ApiParts, options: ApiOptions) -> io::Result<RunningApi> {
         if options.workers == 0 {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the HTTP server needs at least one worker"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the HTTP server needs at least one worker",
+            ));
         }
         let local_addr = listener.local_addr()?;
         let state = web::Data::new(State::new(parts, options));
@@ -135,25 +138,38 @@ impl Api {
             });
             drop(ends.send(outcome));
         };
-        std::thread::Builder::new().name("florin-http".to_owned()).spawn(run)?;
-        let handle = starts.recv().map_err(|_| io::Error::other("the HTTP server's thread could not start"))??;
-        Ok(RunningApi { local_addr, handle, ended })
+        std::thread::Builder::new()
+            .name("florin-http".to_owned())
+            .spawn(run)?;
+        let handle = starts
+            .recv()
+            .map_err(|_| io::Error::other("the HTTP server's thread could not start"))??;
+        Ok(RunningApi {
+            local_addr,
+            handle,
+            ended,
+        })
     }
 }
 
 fn server(listener: TcpListener, state: web::Data<State>, options: ApiOptions) -> io::Result<Server> {
     let app = move || {
         let shared = state.clone().into_inner();
-        App::new().app_data(state.clone()).configure(routes).wrap_fn(move |request, routes| {
-            let shared = Arc::clone(&shared);
-            let answer = routes.call(request);
-            async move {
-                let mut response = answer.await?;
-                shared.count(response.status());
-                response.headers_mut().insert(HeaderName::from_static("request-id"), shared.request_ids.next());
-                Ok(response)
-            }
-        })
+        App::new()
+            .app_data(state.clone())
+            .configure(routes)
+            .wrap_fn(move |request, routes| {
+                let shared = Arc::clone(&shared);
+                let answer = routes.call(request);
+                async move {
+                    let mut response = answer.await?;
+                    shared.count(response.status());
+                    response
+                        .headers_mut()
+                        .insert(HeaderName::from_static("request-id"), shared.request_ids.next());
+                    Ok(response)
+                }
+            })
     };
     let server = HttpServer::new(app)
         .workers(options.workers)

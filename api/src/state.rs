@@ -25,7 +25,14 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(parts: ApiParts, options: ApiOptions) -> Self {
-        let ApiParts { payments, ledger, ops, directory, digests, request_seed } = parts;
+        let ApiParts {
+            payments,
+            ledger,
+            ops,
+            directory,
+            digests,
+            request_seed,
+        } = parts;
         let counter = |class| metrics::counter!("florin_http_responses_total", "class" => class);
         Self {
             payments,

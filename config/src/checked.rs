@@ -13,26 +13,35 @@ use florin_domain::retry::RetryPolicy;
 use florin_domain::risk::Profile;
 use florin_domain::time::Millis;
 use std::fs;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 use toml::{Table, Value};
 
-/// What a live key of a provider begins with.
-const LIVE_KEYS: [&str; 2] = ["sk_live_", "rk_live_"];
+/// What a live key of a provider has in it.
+const LIVE_KEY: &str = "_live_";
 /// What a test key begins with.
 const TEST_KEYS: [&str; 2] = ["sk_test_", "rk_test_"];
 
 /// The settings, or the first thing that does not fit.
 pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
     if mode == Mode::Dev && raw.listen == raw.sandbox.listen && raw.listen.port() != 0 {
-        return Err(conflict("sandbox.listen", &raw.sandbox.listen, "`listen` is the same"));
+        return Err(conflict(
+            "sandbox.listen",
+            &raw.sandbox.listen,
+            "`listen` is the same",
+        ));
     }
-    let providers: Vec<ProviderSettings> =
-        raw.provider.iter().map(|entry| provider(entry, mode)).collect::<Result<_, _>>()?;
+    let providers: Vec<ProviderSettings> = raw
+        .provider
+        .iter()
+        .map(|entry| provider(entry, mode))
+        .collect::<Result<_, _>>()?;
     if providers.is_empty() {
         let why = "production needs at least one [[provider]]".to_owned();
-        return Err(ConfigError::Missing { key: "provider".to_owned(), why });
+        return Err(ConfigError::Missing {
+            key: "provider".to_owned(),
+            why,
+        });
     }
     Ok(Settings {
         listen: raw.listen,
@@ -47,7 +56,9 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
             max_connections: raw.http.max_connections,
             body_limit_bytes: raw.http.body_limit_bytes,
         },
-        sandbox: SandboxSettings { listen: raw.sandbox.listen },
+        sandbox: SandboxSettings {
+            listen: raw.sandbox.listen,
+        },
         actors: options(raw)?,
         providers,
     })
@@ -57,7 +68,10 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
     let ms = Duration::from_millis;
     let (limits, stages, retry) = (&raw.limits, &raw.stages, &raw.retry);
     let options = Options {
-        admission: AdmissionCaps { in_flight_max: limits.in_flight_max, index_lag_max: limits.index_lag_max },
+        admission: AdmissionCaps {
+            in_flight_max: limits.in_flight_max,
+            index_lag_max: limits.index_lag_max,
+        },
         waiters_per_key_max: limits.waiters_per_key_max,
         answer_budget: ms(limits.answer_budget_ms),
         stages: StageTimeouts {
@@ -74,10 +88,17 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
             timeout_wait: Millis(retry.timeout_wait_ms),
         },
         risk: profile(&raw.risk)?,
-        provider_caps: ProviderCaps { permits: raw.providers.permits },
+        provider_caps: ProviderCaps {
+            permits: raw.providers.permits,
+        },
         batch_commits_max: raw.journal.batch_commits_max,
         snapshot_every_commits: raw.journal.snapshot_every_commits,
-        resolution_waits: raw.resolution.waits_s.iter().map(|wait_s| Millis::from_s(*wait_s)).collect(),
+        resolution_waits: raw
+            .resolution
+            .waits_s
+            .iter()
+            .map(|wait_s| Millis::from_s(*wait_s))
+            .collect(),
         guardians: raw.actors.guardians,
         idle_payments_max: raw.actors.idle_payments_max,
         payment_restarts: payment_restarts(&raw.actors)?,
@@ -97,7 +118,10 @@ fn profile(raw: &RawRisk) -> Result<Profile, ConfigError> {
     let bps = |share| kind::ratio_bps(share).expect("accepted as a ratio");
     let (block_above_bps, review_above_bps) = (bps(raw.block_above), bps(raw.review_above));
     if review_above_bps > block_above_bps {
-        let why = format!("`risk.block_above` is {}, and what is blocked is never reviewed", raw.block_above);
+        let why = format!(
+            "`risk.block_above` is {}, and what is blocked is never reviewed",
+            raw.block_above
+        );
         return Err(conflict("risk.review_above", &raw.review_above, &why));
     }
     let limit = |(code, text): (&String, &String)| {
@@ -121,7 +145,11 @@ fn payment_restarts(raw: &RawActors) -> Result<RestartPolicy, ConfigError> {
         backoff: Duration::from_millis(raw.payment_restart_wait_ms),
         backoff_max: Duration::from_millis(raw.payment_restart_wait_max_ms),
     };
-    check_waits(&policy, "actors.payment_restart_wait_max_ms", "actors.payment_restart_wait_ms")?;
+    check_waits(
+        &policy,
+        "actors.payment_restart_wait_max_ms",
+        "actors.payment_restart_wait_ms",
+    )?;
     Ok(policy)
 }
 
@@ -132,13 +160,20 @@ fn singleton_restarts(raw: &RawActors) -> Result<RestartPolicy, ConfigError> {
         backoff: Duration::from_millis(raw.singleton_restart_wait_ms),
         backoff_max: Duration::from_millis(raw.singleton_restart_wait_max_ms),
     };
-    check_waits(&policy, "actors.singleton_restart_wait_max_ms", "actors.singleton_restart_wait_ms")?;
+    check_waits(
+        &policy,
+        "actors.singleton_restart_wait_max_ms",
+        "actors.singleton_restart_wait_ms",
+    )?;
     Ok(policy)
 }
 
 fn check_waits(policy: &RestartPolicy, longest: &str, first: &str) -> Result<(), ConfigError> {
     if policy.backoff_max < policy.backoff {
-        let why = format!("it must be at least `{first}`, which is {}", policy.backoff.as_millis());
+        let why = format!(
+            "it must be at least `{first}`, which is {}",
+            policy.backoff.as_millis()
+        );
         return Err(conflict(longest, &policy.backoff_max.as_millis(), &why));
     }
     Ok(())
@@ -155,7 +190,9 @@ fn key_secret(raw: &Raw) -> Result<Option<KeySecret>, ConfigError> {
     if raw.provider_key_secret.is_empty() {
         return Ok(None);
     }
-    Ok(Some(KeySecret::from_hex(&raw.provider_key_secret).expect("accepted as a secret")))
+    Ok(Some(
+        KeySecret::from_hex(&raw.provider_key_secret).expect("accepted as a secret"),
+    ))
 }
 
 fn provider(raw: &RawProvider, mode: Mode) -> Result<ProviderSettings, ConfigError> {
@@ -172,17 +209,24 @@ fn provider(raw: &RawProvider, mode: Mode) -> Result<ProviderSettings, ConfigErr
     };
     if secret_key.is_empty() {
         let why = "a provider needs this or `secret_key_file`".to_owned();
-        return Err(ConfigError::Missing { key: name("secret_key"), why });
+        return Err(ConfigError::Missing {
+            key: name("secret_key"),
+            why,
+        });
     }
-    let begins_with = |prefixes: [&str; 2]| prefixes.iter().any(|prefix| secret_key.starts_with(prefix));
-    if mode == Mode::Dev && begins_with(LIVE_KEYS) {
+    if mode == Mode::Dev && secret_key.contains(LIVE_KEY) {
         let why = "development has API keys that everybody knows, so it takes no live key";
         return Err(conflict(&name("secret_key"), &HIDDEN, why));
     }
     let base_url = raw.base_url.trim_end_matches('/').to_owned();
-    if !begins_with(TEST_KEYS) && !is_private(&base_url) {
-        let why = "a key that is no test key goes only over https or to this machine";
-        return Err(conflict(&name("base_url"), &Value::from(raw.base_url.as_str()), why));
+    let is_test_key = TEST_KEYS.iter().any(|prefix| secret_key.starts_with(prefix));
+    if !is_test_key && !base_url.starts_with("https:") {
+        let why = "a key that is no test key goes only over https";
+        return Err(conflict(
+            &name("base_url"),
+            &Value::from(raw.base_url.as_str()),
+            why,
+        ));
     }
     Ok(ProviderSettings {
         kind: raw.kind,
@@ -191,14 +235,6 @@ fn provider(raw: &RawProvider, mode: Mode) -> Result<ProviderSettings, ConfigErr
         secret_key: Secret::new(secret_key),
         request_timeout: Duration::from_millis(raw.request_timeout_ms),
     })
-}
-
-/// Nobody between here and there can read what is sent.
-fn is_private(base_url: &str) -> bool {
-    let uri: http::Uri = base_url.parse().expect("accepted as a URL");
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let is_loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    uri.scheme_str() == Some("https") || is_loopback
 }
 
 fn secret_file(key: &str, path: &Path) -> Result<String, ConfigError> {
@@ -221,7 +257,11 @@ fn bad_file(key: &str, path: &Path, allowed: &str) -> ConfigError {
 }
 
 fn conflict(key: &str, value: &dyn std::fmt::Display, why: &str) -> ConfigError {
-    ConfigError::Conflict { key: key.to_owned(), value: value.to_string(), why: why.to_owned() }
+    ConfigError::Conflict {
+        key: key.to_owned(),
+        value: value.to_string(),
+        why: why.to_owned(),
+    }
 }
 
 /// The value of a key that the actors' own check names. None of them is secret.

@@ -82,9 +82,14 @@ pub(crate) const PROVIDER_KEYS: &[Key] = &[
 
 /// What a key outside the provider list may be.
 pub(crate) fn kind_of(name: &str) -> Option<Kind> {
-    if let Some(code) = name.strip_prefix(AMOUNT_LIMITS).and_then(|rest| rest.strip_prefix('.')) {
+    if let Some(code) = name
+        .strip_prefix(AMOUNT_LIMITS)
+        .and_then(|rest| rest.strip_prefix('.'))
+    {
         // Upper case only, so that no currency can be named twice.
-        let currency = Currency::parse(code).ok().filter(|currency| currency.code() == code)?;
+        let currency = Currency::parse(code)
+            .ok()
+            .filter(|currency| currency.code() == code)?;
         return Some(Kind::AmountLimit(currency));
     }
     find(KEYS, name)
@@ -102,7 +107,11 @@ fn find(keys: &[Key], name: &str) -> Option<Kind> {
 /// Keys may stand below this name.
 pub(crate) fn is_section(name: &str) -> bool {
     name == AMOUNT_LIMITS
-        || KEYS.iter().any(|key| key.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+        || KEYS.iter().any(|key| {
+            key.name
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with('.'))
+        })
 }
 
 /// The variable that sets a key.
@@ -133,7 +142,7 @@ pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
         .to_owned()
 }
 
-/// Characters to insert, delete or replace to get from one text to the other.
+/// Characters to insert, delete or replace to get from one text to the other, in whatever case.
 fn distance(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();
@@ -141,7 +150,7 @@ fn distance(from: &str, to: &str) -> usize {
         let mut diagonal = i;
         row[0] = i + 1;
         for (j, b) in to.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
+            let replaced = diagonal + usize::from(!a.eq_ignore_ascii_case(b));
             diagonal = row[j + 1];
             row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
         }
@@ -164,7 +173,14 @@ mod tests {
 
     #[test]
     fn distance_counts_single_changes() {
-        let cases = [("", "", 0), ("", "abc", 3), ("listen", "lisen", 1), ("kitten", "sitting", 3), ("ab", "ba", 2)];
+        let cases = [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("listen", "lisen", 1),
+            ("kitten", "sitting", 3),
+            ("ab", "ba", 2),
+            ("usd", "USD", 0),
+        ];
         for (from, to, expected) in cases {
             assert_eq!(distance(from, to), expected, "{from} {to}");
             assert_eq!(distance(to, from), expected, "{to} {from}");

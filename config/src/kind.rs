@@ -121,14 +121,16 @@ impl Kind {
     }
 
     /// A variable's text as the value that it would be in a file. What is not one stays text, which `accept` refuses.
-    pub(crate) fn from_variable(self, text: &str) -> Value {
+    pub(crate) fn read_variable(self, text: &str) -> Value {
         let whole = |text: &str| text.trim().replace('_', "").parse::<i64>().ok();
         let read = match self {
             Self::Whole(..) => whole(text).map(Value::Integer),
             Self::Ratio => text.trim().parse().ok().map(Value::Float),
             Self::Waits => {
-                let waits: Option<Vec<Value>> =
-                    text.split(',').map(|wait| whole(wait).map(Value::Integer)).collect();
+                let waits: Option<Vec<Value>> = text
+                    .split(',')
+                    .map(|wait| whole(wait).map(Value::Integer))
+                    .collect();
                 waits.map(Value::Array)
             }
             Self::Address

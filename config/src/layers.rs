@@ -25,7 +25,10 @@ impl Layers {
     pub(crate) fn new(defaults: Table) -> Self {
         let mut values = Table::new();
         flatten("", defaults, &mut values);
-        Self { values, providers: Vec::new() }
+        Self {
+            values,
+            providers: Vec::new(),
+        }
     }
 
     /// Lays a file's text over what is there. Providers are listed in one place, so a file's list is the list.
@@ -40,7 +43,10 @@ impl Layers {
     }
 
     /// Lays over what is there the variables that belong to keys outside the provider list, and returns the others.
-    pub(crate) fn lay_variables<'a>(&mut self, env: &'a [(String, String)]) -> Result<Leftover<'a>, ConfigError> {
+    pub(crate) fn lay_variables<'a>(
+        &mut self,
+        env: &'a [(String, String)],
+    ) -> Result<Leftover<'a>, ConfigError> {
         let names = keys::all_names();
         let by_variable: HashMap<String, (&str, Kind)> = names
             .iter()
@@ -52,7 +58,7 @@ impl Layers {
             let (variable, text) = entry;
             match by_variable.get(variable) {
                 Some((name, kind)) => {
-                    let value = accept(*kind, &kind.from_variable(text), name, variable)?;
+                    let value = accept(*kind, &kind.read_variable(text), name, variable)?;
                     layer.insert((*name).to_owned(), value);
                 }
                 None => leftover.push(entry),
@@ -69,7 +75,10 @@ impl Layers {
             let label = label(provider, place);
             // A provider's id says which one is meant, so it cannot be set this way.
             for key in PROVIDER_KEYS.iter().filter(|key| key.name != "id") {
-                by_variable.insert(keys::variable(&format!("{label}.{}", key.name)), (place, key.name, key.kind));
+                by_variable.insert(
+                    keys::variable(&format!("{label}.{}", key.name)),
+                    (place, key.name, key.kind),
+                );
             }
         }
         let mut layers = vec![Table::new(); self.providers.len()];
@@ -78,7 +87,7 @@ impl Layers {
                 return Err(unknown_variable(variable, by_variable.into_keys().collect()));
             };
             let name = format!("{}.{field}", label(&self.providers[*place], *place));
-            let value = accept(*kind, &kind.from_variable(text), &name, variable)?;
+            let value = accept(*kind, &kind.read_variable(text), &name, variable)?;
             layers[*place].insert((*field).to_owned(), value);
         }
         for (place, (provider, layer)) in self.providers.iter_mut().zip(layers).enumerate() {
@@ -181,7 +190,12 @@ fn read_providers(origin: &str, list: Value) -> Result<Vec<Table>, ConfigError> 
     let mut providers = Vec::new();
     for (place, entry) in list.into_iter().enumerate() {
         let Value::Table(entry) = entry else {
-            return Err(no_table(origin, format!("{PROVIDERS}[{}]", place + 1), &entry, allowed));
+            return Err(no_table(
+                origin,
+                format!("{PROVIDERS}[{}]", place + 1),
+                &entry,
+                allowed,
+            ));
         };
         let label = label(&entry, place);
         let mut layer = Table::new();
@@ -190,17 +204,28 @@ fn read_providers(origin: &str, list: Value) -> Result<Vec<Table>, ConfigError> 
             let Some(kind) = keys::provider_kind_of(&field) else {
                 let nearest = keys::nearest(&field, PROVIDER_KEYS.iter().map(|key| key.name));
                 let nearest = format!("{label}.{nearest}");
-                return Err(ConfigError::UnknownKey { origin: origin.to_owned(), key: name, nearest });
+                return Err(ConfigError::UnknownKey {
+                    origin: origin.to_owned(),
+                    key: name,
+                    nearest,
+                });
             };
             layer.insert(field, accept(kind, &value, &name, origin)?);
         }
         let Some(id) = layer.get("id").cloned() else {
             let why = "every provider needs a name".to_owned();
-            return Err(ConfigError::Missing { key: format!("{label}.id"), why });
+            return Err(ConfigError::Missing {
+                key: format!("{label}.id"),
+                why,
+            });
         };
         if providers.iter().any(|other: &Table| other.get("id") == Some(&id)) {
             let why = "two providers need two names".to_owned();
-            return Err(ConfigError::Conflict { key: format!("{label}.id"), value: id.to_string(), why });
+            return Err(ConfigError::Conflict {
+                key: format!("{label}.id"),
+                value: id.to_string(),
+                why,
+            });
         }
         let mut provider = Table::new();
         overlay(&mut provider, layer, origin, &format!("{label}."), "secret_key")?;
@@ -218,12 +243,26 @@ fn label(provider: &Table, place: usize) -> String {
 }
 
 /// Lays one layer over the others. A secret and the file that holds it are one setting: the upper layer's way counts.
-fn overlay(base: &mut Table, layer: Table, origin: &str, prefix: &str, secret: &str) -> Result<(), ConfigError> {
+fn overlay(
+    base: &mut Table,
+    layer: Table,
+    origin: &str,
+    prefix: &str,
+    secret: &str,
+) -> Result<(), ConfigError> {
     let file = format!("{secret}_file");
-    let gives = |name: &str| layer.get(name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    let gives = |name: &str| {
+        layer
+            .get(name)
+            .and_then(Value::as_str)
+            .is_some_and(|text| !text.is_empty())
+    };
     match (gives(secret), gives(&file)) {
         (true, true) => {
-            return Err(ConfigError::Twice { origin: origin.to_owned(), key: format!("{prefix}{secret}") });
+            return Err(ConfigError::Twice {
+                origin: origin.to_owned(),
+                key: format!("{prefix}{secret}"),
+            });
         }
         (true, false) => drop(base.remove(&file)),
         (false, true) => drop(base.remove(secret)),
@@ -259,7 +298,11 @@ fn syntax_error(origin: &str, text: &str, error: &toml::de::Error) -> ConfigErro
 fn unknown_key(origin: &str, key: String) -> ConfigError {
     let names = keys::all_names();
     let nearest = keys::nearest(&key, names.iter().map(String::as_str));
-    ConfigError::UnknownKey { origin: origin.to_owned(), key, nearest }
+    ConfigError::UnknownKey {
+        origin: origin.to_owned(),
+        key,
+        nearest,
+    }
 }
 
 fn unknown_variable(name: &str, of_providers: Vec<String>) -> ConfigError {
@@ -271,7 +314,10 @@ fn unknown_variable(name: &str, of_providers: Vec<String>) -> ConfigError {
     known.extend(of_providers);
     known.sort();
     let nearest = keys::nearest(name, known.iter().map(String::as_str));
-    ConfigError::UnknownVariable { name: name.to_owned(), nearest }
+    ConfigError::UnknownVariable {
+        name: name.to_owned(),
+        nearest,
+    }
 }
 
 /// Something stands where tables belong. Only its type is shown: it may be anything, a secret as well.

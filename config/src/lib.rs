@@ -26,6 +26,4 @@ mod tests;
 
 pub use error::ConfigError;
 pub use secret::{KeySecret, Secret};
-pub use settings::{
-    ApiSettings, LogFormat, Mode, ProviderKind, ProviderSettings, SandboxSettings, Settings,
-};
+pub use settings::{ApiSettings, LogFormat, Mode, ProviderKind, ProviderSettings, SandboxSettings, Settings};

@@ -1,6 +1,7 @@
 //! The serialized shape of the configuration. It is read from the layers, and made from [`Settings`] for the defaults and
 //! the description.
 
+use crate::kind::NO_LIMIT;
 use crate::secret::HIDDEN;
 use crate::settings::{LogFormat, ProviderKind, ProviderSettings, Settings};
 use florin_actors::options::Options;
@@ -64,6 +65,10 @@ pub(crate) struct RawLimits {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the fields are the keys, and keys carry their unit"
+)]
 pub(crate) struct RawStages {
     pub(crate) idempotency_ms: u64,
     pub(crate) risk_ms: u64,
@@ -155,14 +160,20 @@ impl From<&Settings> for Raw {
             log_format: settings.log_format,
             drain_limit_ms: whole_ms(settings.drain_limit),
             worker_threads: settings.worker_threads,
-            provider_key_secret: settings.provider_key_secret.as_ref().map_or("", |_| HIDDEN).to_owned(),
+            provider_key_secret: settings
+                .provider_key_secret
+                .as_ref()
+                .map_or("", |_| HIDDEN)
+                .to_owned(),
             provider_key_secret_file: String::new(),
             http: RawHttp {
                 workers: settings.http.workers,
                 max_connections: settings.http.max_connections,
                 body_limit_bytes: settings.http.body_limit_bytes,
             },
-            sandbox: RawSandbox { listen: settings.sandbox.listen },
+            sandbox: RawSandbox {
+                listen: settings.sandbox.listen,
+            },
             limits: RawLimits {
                 in_flight_max: actors.admission.in_flight_max,
                 index_lag_max: actors.admission.index_lag_max,
@@ -183,7 +194,9 @@ impl From<&Settings> for Raw {
                 timeout_wait_ms: actors.retry.timeout_wait.0,
             },
             risk: RawRisk::from(&actors.risk),
-            providers: RawProviders { permits: actors.provider_caps.permits },
+            providers: RawProviders {
+                permits: actors.provider_caps.permits,
+            },
             journal: RawJournal {
                 batch_commits_max: actors.batch_commits_max,
                 snapshot_every_commits: actors.snapshot_every_commits,
@@ -199,15 +212,20 @@ impl From<&Settings> for Raw {
 
 impl From<&Profile> for RawRisk {
     fn from(profile: &Profile) -> Self {
+        // A default that was taken away is said to be, or reading this again would bring it back.
+        let away = |(currency, _): &(Currency, i128)| (currency.code().to_owned(), NO_LIMIT.to_owned());
         let limit = |(currency, minor): &(Currency, i128)| {
             (currency.code().to_owned(), decimal_string(*minor, *currency))
         };
+        let mut amount_limits: BTreeMap<String, String> =
+            Profile::deep_dive().amount_limits.iter().map(away).collect();
+        amount_limits.extend(profile.amount_limits.iter().map(limit));
         Self {
             profile: profile.name.to_owned(),
             block_above: f64::from(profile.block_above_bps) / 10_000.0,
             review_above: f64::from(profile.review_above_bps) / 10_000.0,
             hour_count_high: profile.hour_count_high,
-            amount_limits: profile.amount_limits.iter().map(limit).collect(),
+            amount_limits,
         }
     }
 }

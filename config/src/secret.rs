@@ -36,7 +36,11 @@ impl KeySecret {
         if !text.is_ascii() || !text.len().is_multiple_of(2) || !(64..=128).contains(&text.len()) {
             return None;
         }
-        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        let digit = |byte: u8| {
+            char::from(byte)
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        };
         text.as_bytes()
             .chunks_exact(2)
             .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))

@@ -44,9 +44,9 @@ pub enum ProviderKind {
 /// The HTTP server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiSettings {
-    /// Threads that serve connections; 0 for one per core.
+    /// Threads that serve connections; 0 for half the cores, at most 16.
     pub workers: usize,
-    /// Open connections of the whole server.
+    /// Open connections of each of these threads.
     pub max_connections: usize,
     /// Largest body of a request.
     pub body_limit_bytes: usize,
@@ -111,14 +111,18 @@ impl Settings {
         let defaults = Raw::from(&Self::defaults()).into_table();
         let mut layers = Layers::new(defaults);
         if let Some(path) = file {
-            let text = fs::read_to_string(path)
-                .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+            let text = fs::read_to_string(path).map_err(|source| ConfigError::File {
+                path: path.to_owned(),
+                source,
+            })?;
             layers.lay_file(&path.display().to_string(), &text)?;
         }
         let leftover = layers.lay_variables(env)?;
         if mode == Mode::Dev && !layers.has_providers() {
             let listen = layers.text("sandbox.listen").and_then(|text| text.parse().ok());
-            layers.add_provider(sandbox_provider(listen.expect("the value was accepted as an address")));
+            layers.add_provider(sandbox_provider(
+                listen.expect("the value was accepted as an address"),
+            ));
         }
         layers.lay_provider_variables(&leftover)?;
         let provider_defaults = Table::from_iter([("request_timeout_ms".to_owned(), Value::Integer(5000))]);
@@ -138,7 +142,11 @@ impl Settings {
     /// that were to be found at the configured address are found there.
     pub fn sandbox_bound(&mut self, address: SocketAddr) {
         let configured = sandbox_url(self.sandbox.listen);
-        for provider in self.providers.iter_mut().filter(|provider| provider.base_url == configured) {
+        for provider in self
+            .providers
+            .iter_mut()
+            .filter(|provider| provider.base_url == configured)
+        {
             provider.base_url = sandbox_url(address);
         }
         self.sandbox.listen = address;
@@ -155,7 +163,11 @@ impl Settings {
             drain_limit: Duration::from_secs(10),
             worker_threads: 0,
             provider_key_secret: None,
-            http: ApiSettings { workers: 0, max_connections: 20_000, body_limit_bytes: 256 << 10 },
+            http: ApiSettings {
+                workers: 0,
+                max_connections: 10_000,
+                body_limit_bytes: 256 << 10,
+            },
             sandbox: SandboxSettings { listen: local(9090) },
             actors: Options::default(),
             providers: Vec::new(),
@@ -166,10 +178,15 @@ impl Settings {
 /// The provider of development.
 fn sandbox_provider(listen: SocketAddr) -> Table {
     let url = sandbox_url(listen);
-    [("kind", "stripe"), ("id", "stripe"), ("base_url", url.as_str()), ("secret_key", "sk_test_sandbox")]
-        .into_iter()
-        .map(|(field, value)| (field.to_owned(), Value::from(value)))
-        .collect()
+    [
+        ("kind", "stripe"),
+        ("id", "stripe"),
+        ("base_url", url.as_str()),
+        ("secret_key", "sk_test_sandbox"),
+    ]
+    .into_iter()
+    .map(|(field, value)| (field.to_owned(), Value::from(value)))
+    .collect()
 }
 
 /// Where a sandbox that listens there is reached from this machine.

@@ -1,11 +1,14 @@
 //! `florin bench engine` and `hot-key`: payments through the handle, without HTTP and without a provider's latency. Everything
 //! else is real: idempotency, risk, both commits, fsync, chain, postings, views, metrics, one actor per payment.
 
+use super::instant_provider::InstantProvider;
+use super::setup::{self, Folder};
 use super::{BenchArguments, Measured};
+use crate::node;
 use florin_actors::payments_handle::{CreateError, NewPayment, PaymentsHandle};
 use florin_adapters::digests;
 use florin_domain::idempotency::IdempotencyKey;
-use florin_domain::ids::MerchantId;
+use florin_domain::ids::{MerchantId, ShardId, compose};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::{Answer, CaptureMethod, Device};
@@ -16,19 +19,19 @@ use std::time::{Duration, Instant};
 
 /// What every client shares.
 #[derive(Debug)]
-pub(super) struct EngineLoad {
+struct EngineLoad {
     payments: PaymentsHandle,
     merchants: Vec<MerchantId>,
     method: PaymentMethod,
     run: String,
     counter: AtomicU64,
     stop: AtomicBool,
-    pub(super) answered: AtomicU64,
+    answered: AtomicU64,
     failed: AtomicU64,
 }
 
 impl EngineLoad {
-    pub(super) fn new(payments: PaymentsHandle, merchants: Vec<MerchantId>, run: &str) -> anyhow::Result<Arc<Self>> {
+    fn new(payments: PaymentsHandle, merchants: Vec<MerchantId>, run: &str) -> anyhow::Result<Arc<Self>> {
         let method = PaymentMethod::test("pm_card_visa").ok_or_else(|| anyhow::anyhow!("no test method"))?;
         Ok(Arc::new(Self {
             payments,
@@ -102,8 +105,29 @@ impl EngineLoad {
     }
 }
 
+/// Measures payments spread over `merchants` merchants.
+pub(super) async fn report(
+    arguments: &BenchArguments,
+    merchants: usize,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+) -> anyhow::Result<florin_load::report::BenchReport> {
+    let folder = Folder::new(&arguments.data_dir)?;
+    let settings = setup::settings(&folder)?;
+    let node = node::start(&settings, vec![Arc::new(InstantProvider::new()?)], metrics).await?;
+    let now = node.platform.context().ports.clock.now();
+    let ids = (0..merchants.max(1) as u64).map(|n| MerchantId::from_bits(compose(now, ShardId::FIRST, n)));
+    let load = EngineLoad::new(node.platform.payments(), ids.collect(), &format!("m{merchants}"))?;
+    let bar = setup::progress_bar(arguments.seconds)?;
+    let measured = run(&load, arguments, &bar).await?;
+    bar.finish_and_clear();
+    let report = setup::report(&node, "engine", &measured).await?;
+    node.platform.drain(Duration::from_secs(5)).await;
+    drop(folder);
+    Ok(report)
+}
+
 /// Runs `clients` closed-loop clients for the given time.
-pub(super) async fn run(
+async fn run(
     load: &Arc<EngineLoad>,
     arguments: &BenchArguments,
     progress: &indicatif::ProgressBar,

@@ -2,6 +2,7 @@
 
 use super::fjall_index::{FjallKeyIndex, KeyIndexOptions};
 use super::memory::MemoryKeyIndex;
+use super::overlay::{Entry, Overlay};
 use super::{BUCKET, bucket_of, used_keys};
 use crate::schema::v1::payment::samples::{payment_id, spec};
 use florin_domain::commit::{Body, Commit, PaymentCommit};
@@ -17,6 +18,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -177,6 +179,51 @@ fn a_clock_behind_keys_already_thrown_away_gets_no_answer() {
 }
 
 #[test]
+fn a_key_is_found_at_every_moment_after_its_publication() {
+    const COMMITS: u64 = 4000;
+    let dir = TempDir::new().unwrap();
+    let index = open(dir.path());
+    let published = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for first in (1..=COMMITS).step_by(8) {
+                let commits: Vec<_> = (first..first + 8).map(|seq| created(seq, START)).collect();
+                index.publish(&commits);
+                published.store(first + 7, Ordering::Release);
+            }
+        });
+        let mut looked_up: u64 = 0;
+        while published.load(Ordering::Acquire) < COMMITS {
+            looked_up += 1;
+            // Those just written are the ones that might be nowhere.
+            let newest = published.load(Ordering::Acquire);
+            if let Some(seq) = newest.checked_sub(looked_up % 64).filter(|seq| *seq > 0) {
+                assert!(
+                    index.lookup(digest(seq), START).unwrap().is_some(),
+                    "{seq} of {newest}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn storing_the_first_use_of_a_key_does_not_hide_its_second() {
+    let overlay = Overlay::new();
+    let entry = |seq| Entry {
+        seq: Seq(seq),
+        digest: digest(1),
+        record: record(&created(seq, START)),
+    };
+    overlay.put(&entry(1));
+    overlay.put(&entry(2));
+    overlay.remove(&entry(1));
+    assert_eq!(overlay.get(digest(1)), Some(entry(2).record));
+    overlay.remove(&entry(2));
+    assert_eq!(overlay.get(digest(1)), None);
+}
+
+#[test]
 fn expired_buckets_leave_the_disk() {
     let dir = TempDir::new().unwrap();
     let index = open(dir.path());
@@ -252,7 +299,7 @@ proptest! {
                     for _ in 0..commits {
                         model.now = model.now.plus(Millis::from_s(minutes * 60));
                         let seq = model.journal.len() as u64 + 1;
-                        let next = if seq % 5 == 0 { keyless(seq) } else { created(seq, model.now) };
+                        let next = if seq.is_multiple_of(5) { keyless(seq) } else { created(seq, model.now) };
                         model.journal.push(next);
                     }
                     index.publish(&model.journal[first..]);
@@ -307,7 +354,7 @@ fn a_torn_log_gives_a_shorter_prefix_and_never_holes() {
     for percent in [0, 3, 20, 41, 60, 77, 90, 97, 100] {
         let torn = TempDir::new().unwrap();
         copy(live.path(), torn.path());
-        let kept = &log[..written * percent / 100 + 1];
+        let kept = &log[..=written * percent / 100];
         fs::write(torn.path().join("0.jnl"), kept).unwrap();
         let index = open(torn.path());
         let watermark = index.watermark().0;

@@ -1,13 +1,14 @@
 //! Stripe: a payment intent is created unconfirmed, its reference journaled, and then confirmed.
 //!
 //! # Layout
-//! * `config` how to reach it; `request` attempt to wire; `wire`, `response` wire to outcome; `client` the connection
+//! * `config` how to reach it; `request` attempt to wire; `wire`, `objects`, `response` wire to outcome; `client` the connection
 //!
 //! Calls must run on the tokio runtime with the timers enabled that also lives as long as the provider: the pool keeps its
 //! connections in tasks of the runtime that first used them.
 
 mod client;
 mod config;
+mod objects;
 mod request;
 mod response;
 #[cfg(test)]
@@ -21,15 +22,19 @@ use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
 use florin_domain::time::Millis;
+use objects::unknown;
 use request::{Unsendable, WireRequest};
-use response::{Closed, Listed, Reply, unknown};
+use response::{Closed, Listed, Reply};
 
 /// Stripe remembers keys for at least a day.
 const KEY_LIFETIME: Millis = Millis::from_s(24 * 3600);
 /// Pages of a hundred refunds looked through: more than one payment may have.
 const REFUND_PAGES_MAX: usize = 4;
 
-const _: () = assert!(REFUND_PAGES_MAX * 100 > florin_domain::limits::OPERATIONS_MAX, "every refund is looked at");
+const _: () = assert!(
+    REFUND_PAGES_MAX * 100 > florin_domain::limits::OPERATIONS_MAX,
+    "every refund is looked at"
+);
 
 /// A Stripe account.
 #[derive(Debug)]
@@ -41,7 +46,7 @@ pub struct StripeProvider {
 impl StripeProvider {
     /// Checks the configuration; connects to nothing yet.
     pub fn new(id: ProviderId, config: StripeConfig) -> Result<Self, ConfigError> {
-        Client::new(&config).map(|client| Self::over(id, client))
+        Client::new(config).map(|client| Self::over(id, client))
     }
 
     fn over(id: ProviderId, client: Client) -> Self {
@@ -61,7 +66,9 @@ impl StripeProvider {
         request: &AttemptRequest,
         wire: Result<WireRequest, Unsendable>,
     ) -> Result<Reply, Outcome> {
-        let wire = wire.map_err(|Unsendable(reason)| Outcome::Rejected { reason: reason.into() })?;
+        let wire = wire.map_err(|Unsendable(reason)| Outcome::Rejected {
+            reason: reason.into(),
+        })?;
         self.client.send(wire).await.map_err(|failure| match failure {
             Failure::NotSent(reason) => Outcome::NotSent { reason },
             Failure::Unknown(reason) => unknown(reason, request.reference.clone()),
@@ -76,10 +83,7 @@ impl StripeProvider {
     async fn look(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
         match (request.kind, &request.reference) {
             (
-                OperationKind::Sale
-                | OperationKind::Authorize
-                | OperationKind::Capture
-                | OperationKind::Void,
+                OperationKind::Sale | OperationKind::Authorize | OperationKind::Capture | OperationKind::Void,
                 _,
             ) => {
                 let reply = self.ask(request, request::read_intent(request)).await?;
@@ -96,20 +100,27 @@ impl StripeProvider {
     async fn look_through_refunds(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
         let mut after = None;
         for _ in 0..REFUND_PAGES_MAX {
-            let reply = self.ask(request, request::list_refunds(request, after.as_deref())).await?;
+            let reply = self
+                .ask(request, request::list_refunds(request, after.as_deref()))
+                .await?;
             match response::listed_refund(request, &reply) {
                 Listed::Ended(outcome) => return Ok(outcome),
                 Listed::After(id) => after = Some(id),
             }
         }
-        Ok(unknown("the intent has more refunds than can be looked through", None))
+        Ok(unknown(
+            "the intent has more refunds than can be looked through",
+            None,
+        ))
     }
 
     async fn close(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
         match request.kind {
             OperationKind::Sale | OperationKind::Authorize => {}
             // The parent's intent is not theirs to close.
-            OperationKind::Capture | OperationKind::Void | OperationKind::Refund => return self.look(request).await,
+            OperationKind::Capture | OperationKind::Void | OperationKind::Refund => {
+                return self.look(request).await;
+            }
         }
         let reply = self.ask(request, request::cancel(request)).await?;
         let closed = match response::cancelled(request, &reply) {

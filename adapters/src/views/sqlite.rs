@@ -46,6 +46,7 @@ pub struct SqliteViews {
     reads: Arc<ReadQueue>,
     /// Taken when the view closes, which ends the writing thread.
     batches: Option<mpsc::Sender<Apply>>,
+    /// The readers, then the writer.
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -121,15 +122,20 @@ impl Views for SqliteViews {
 }
 
 impl Drop for SqliteViews {
-    /// Lets the threads finish what they have and close the file properly.
+    /// Lets the threads finish what they have; the writer last, because it closes the file properly.
     fn drop(&mut self) {
-        self.batches = None;
         self.reads.close();
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the payments view had panicked");
-            }
-        }
+        let writer = self.threads.pop();
+        let readers = std::mem::take(&mut self.threads);
+        readers.into_iter().for_each(join);
+        self.batches = None;
+        writer.into_iter().for_each(join);
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    if thread.join().is_err() {
+        tracing::error!("a thread of the payments view had panicked");
     }
 }
 

@@ -273,6 +273,20 @@ fn a_view_open_when_the_process_was_killed_is_kept() {
 }
 
 #[test]
+fn a_view_closed_properly_is_kept_whatever_the_machine_does_then() {
+    let dir = TempDir::new().unwrap();
+    let path = closed(&dir);
+    let boot = |file: &Connection| -> String {
+        file.query_row("SELECT boot FROM progress", [], |row| row.get(0))
+            .unwrap()
+    };
+    assert_eq!(boot(&Connection::open(&path).unwrap()), "");
+    let views = open(&path);
+    assert_ne!(boot(&Connection::open(&path).unwrap()), "");
+    assert_eq!(views.watermark(), Ok(Seq(1)));
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_an_error_and_not_an_empty_view() {
     let dir = TempDir::new().unwrap();
     let nowhere = dir.path().join("missing").join("views.db");

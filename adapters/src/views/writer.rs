@@ -31,8 +31,8 @@ const RECENT_MAX: u32 = if cfg!(test) { 8 } else { 65_536 };
 const CHECKPOINT_PAGES: i64 = 2000;
 
 const TABLES: &str = "
-    CREATE TABLE progress (watermark INTEGER NOT NULL, boot TEXT NOT NULL) STRICT;
-    INSERT INTO progress VALUES (0, '');
+    CREATE TABLE progress (watermark INTEGER NOT NULL, boot TEXT NOT NULL, closes INTEGER NOT NULL) STRICT;
+    INSERT INTO progress VALUES (0, '', 0);
     CREATE TABLE tenant (number INTEGER PRIMARY KEY, merchant BLOB NOT NULL, livemode INTEGER NOT NULL, UNIQUE (merchant, livemode)) STRICT;
     CREATE TABLE payment (id BLOB PRIMARY KEY, seq INTEGER NOT NULL, state BLOB NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE listed (tenant INTEGER, id BLOB, PRIMARY KEY (tenant, id)) STRICT, WITHOUT ROWID;
@@ -230,11 +230,16 @@ impl Writer {
 
     /// Syncs everything, then says that it is whole.
     fn close(self) -> Result<(), rusqlite::Error> {
-        self.connection.pragma_update(None, "synchronous", "FULL")?;
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        self.connection.execute("UPDATE progress SET boot = ''", [])?;
-        self.connection.close().map_err(|(_, error)| error)
+        let connection = self.connection;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        // A checkpoint syncs the file only if it has something to copy.
+        connection.execute("UPDATE progress SET closes = closes + 1", [])?;
+        let was_prevented: bool =
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if !was_prevented {
+            connection.execute("UPDATE progress SET boot = ''", [])?;
+        }
+        connection.close().map_err(|(_, error)| error)
     }
 }
 

@@ -16,10 +16,16 @@ fn rendered(error: &ApiError, accept: Option<&'static str>) -> (HttpResponse<()>
 #[test]
 fn a_decline_reads_the_same_in_both_formats() {
     let payment = PaymentId::from_bits(1);
-    let declined = ApiError::Declined { payment, decline_code: Some(Arc::from("insufficient_funds")) };
+    let declined = ApiError::Declined {
+        payment,
+        decline_code: Some(Arc::from("insufficient_funds")),
+    };
     let (head, body) = rendered(&declined, None);
     assert_eq!(head.status(), StatusCode::PAYMENT_REQUIRED);
-    assert_eq!(head.headers().get(header::CONTENT_TYPE).unwrap(), "application/json");
+    assert_eq!(
+        head.headers().get(header::CONTENT_TYPE).unwrap(),
+        "application/json"
+    );
     assert_eq!(
         body,
         concat!(
@@ -29,7 +35,10 @@ fn a_decline_reads_the_same_in_both_formats() {
     );
     let (head, body) = rendered(&declined, Some("text/html;q=0.9, Application/Problem+JSON;q=0.5"));
     assert_eq!(head.status(), StatusCode::PAYMENT_REQUIRED);
-    assert_eq!(head.headers().get(header::CONTENT_TYPE).unwrap(), "application/problem+json");
+    assert_eq!(
+        head.headers().get(header::CONTENT_TYPE).unwrap(),
+        "application/problem+json"
+    );
     assert_eq!(
         body,
         concat!(
@@ -44,9 +53,19 @@ fn a_decline_reads_the_same_in_both_formats() {
 fn a_problem_is_sent_only_to_those_who_ask_for_it() {
     let kind = |accept| {
         let (head, _) = rendered(&ApiError::NoSuchRoute, Some(accept));
-        head.headers().get(header::CONTENT_TYPE).unwrap().to_str().unwrap().to_owned()
+        head.headers()
+            .get(header::CONTENT_TYPE)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned()
     };
-    for accept in ["*/*", "application/json", "application/problem+json;q=0", "application/problem+json; q=0.000"] {
+    for accept in [
+        "*/*",
+        "application/json",
+        "application/problem+json;q=0",
+        "application/problem+json; q=0.000",
+    ] {
         assert_eq!(kind(accept), "application/json", "{accept}");
     }
     assert_eq!(kind("application/problem+json;q=0.1"), "application/problem+json");
@@ -56,7 +75,9 @@ fn a_problem_is_sent_only_to_those_who_ask_for_it() {
 fn waiting_is_asked_for_where_it_helps() {
     let retry_after = |error: &ApiError| {
         let (head, _) = rendered(error, None);
-        head.headers().get(header::RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned())
+        head.headers()
+            .get(header::RETRY_AFTER)
+            .map(|value| value.to_str().unwrap().to_owned())
     };
     let payment = Some(PaymentId::from_bits(1));
     for (error, seconds) in [

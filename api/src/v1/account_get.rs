@@ -31,8 +31,13 @@ pub(super) async fn visible(
     request: &HttpRequest,
 ) -> Result<(AccountKey, AccountState, Seq), ApiError> {
     let missing = ApiError::NoSuchObject { kind: "account" };
-    let id = request.match_info().get("id").and_then(|id| AccountKey::parse(id).ok());
-    let Some(key) = id.filter(|key| may_see(who, key)) else { return Err(missing) };
+    let id = request
+        .match_info()
+        .get("id")
+        .and_then(|id| AccountKey::parse(id).ok());
+    let Some(key) = id.filter(|key| may_see(who, key)) else {
+        return Err(missing);
+    };
     let (account, as_of) = state.ledger.account(key).await?;
     match who {
         Who::Operator if account == AccountState::default() => Err(missing),

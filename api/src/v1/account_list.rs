@@ -24,7 +24,11 @@ async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiE
     let mut seen = accounts
         .into_iter()
         .filter(|(key, _)| may_see(who, key) && page.starting_after.is_none_or(|after| *key > after));
-    let data = seen.by_ref().take(page.limit).map(|(key, state)| AccountBody::of(key, &state, as_of)).collect();
+    let data = seen
+        .by_ref()
+        .take(page.limit)
+        .map(|(key, state)| AccountBody::of(key, &state, as_of))
+        .collect();
     let has_more = seen.next().is_some();
     json(StatusCode::OK, &List::new("/v1/ledger/accounts", data, has_more))
 }

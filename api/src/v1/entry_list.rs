@@ -35,9 +35,13 @@ impl EntryBody {
     fn of(entry: &AccountEntry) -> Self {
         let posting = &entry.line.posting;
         let (payment_id, events) = match &entry.commit.body {
-            Body::Payment(body) => {
-                (Some(Displayed(body.payment)), body.events.iter().map(florin_domain::payment::Event::name).collect())
-            }
+            Body::Payment(body) => (
+                Some(Displayed(body.payment)),
+                body.events
+                    .iter()
+                    .map(florin_domain::payment::Event::name)
+                    .collect(),
+            ),
             Body::Control(_) => (None, Vec::new()),
         };
         Self {
@@ -64,5 +68,8 @@ async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiE
     let (key, _, _) = visible(state, caller.who()?, request).await?;
     let (entries, has_more) = state.ledger.entries(key, page.starting_after, page.limit).await?;
     let data = entries.iter().map(EntryBody::of).collect();
-    json(StatusCode::OK, &List::new(&format!("/v1/ledger/accounts/{key}/entries"), data, has_more))
+    json(
+        StatusCode::OK,
+        &List::new(&format!("/v1/ledger/accounts/{key}/entries"), data, has_more),
+    )
 }

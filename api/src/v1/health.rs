@@ -15,16 +15,36 @@ struct Health {
 }
 
 pub(crate) async fn live() -> Reply {
-    Reply(json(StatusCode::OK, &Health { status: "ok", reason: None }))
+    Reply(json(
+        StatusCode::OK,
+        &Health {
+            status: "ok",
+            reason: None,
+        },
+    ))
 }
 
 pub(crate) async fn ready(state: Data<State>) -> Reply {
     let Some(reason) = state.ops.not_ready() else {
-        return Reply(json(StatusCode::OK, &Health { status: "ready", reason: None }));
+        return Reply(json(
+            StatusCode::OK,
+            &Health {
+                status: "ready",
+                reason: None,
+            },
+        ));
     };
-    let answer = json(StatusCode::SERVICE_UNAVAILABLE, &Health { status: "not_ready", reason: Some(reason) });
+    let answer = json(
+        StatusCode::SERVICE_UNAVAILABLE,
+        &Health {
+            status: "not_ready",
+            reason: Some(reason),
+        },
+    );
     Reply(answer.map(|mut response| {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from_static("1"));
         response
     }))
 }

@@ -85,11 +85,21 @@ struct LineBody {
 
 /// What a commit did to a payment of `merchant`.
 pub(crate) fn rows(commit: &Commit, merchant: MerchantId) -> Vec<Row<'_>> {
-    let Body::Payment(body) = &commit.body else { return Vec::new() };
-    let row = |kind, details| Row { seq: commit.seq.0, kind, at: commit.at.unix_s(), details };
+    let Body::Payment(body) = &commit.body else {
+        return Vec::new();
+    };
+    let row = |kind, details| Row {
+        seq: commit.seq.0,
+        kind,
+        at: commit.at.unix_s(),
+        details,
+    };
     let events = body.events.iter().map(|event| row(event.name(), details(event)));
     let entry = body.entry.as_ref().map(|entry| {
-        let details = Details { lines: Some(lines(entry, merchant)), ..Details::default() };
+        let details = Details {
+            lines: Some(lines(entry, merchant)),
+            ..Details::default()
+        };
         row("ledger.entry_posted", details)
     });
     events.chain(entry).collect()
@@ -113,7 +123,11 @@ fn minor(amount: florin_domain::money::Amount) -> i64 {
 }
 
 fn attempt<'a>(operation: OperationId, number: u32) -> Details<'a> {
-    Details { operation_id: Some(Displayed(operation)), attempt: Some(number), ..Details::default() }
+    Details {
+        operation_id: Some(Displayed(operation)),
+        attempt: Some(number),
+        ..Details::default()
+    }
 }
 
 fn created<'a>(spec: &'a Spec, method: &'a PaymentMethod) -> Details<'a> {
@@ -139,7 +153,10 @@ fn shortened(key: &ProviderKey) -> String {
 }
 
 fn reason<'a>(details: Details<'a>, reason: &'a Arc<str>) -> Details<'a> {
-    Details { reason: Some(reason), ..details }
+    Details {
+        reason: Some(reason),
+        ..details
+    }
 }
 
 fn details(event: &Event) -> Details<'_> {
@@ -152,11 +169,22 @@ fn details(event: &Event) -> Details<'_> {
         | Event::ReviewExpired
         | Event::Abandoned
         | Event::AuthorizationExpired => Details::default(),
-        Event::ReviewOpened { deadline } => Details { deadline: Some(deadline.unix_s()), ..Details::default() },
-        Event::MethodReplaced { method } => {
-            Details { payment_method_id: Some(&method.id), ..Details::default() }
-        }
-        Event::OperationOpened { operation, kind, amount, is_final, reason, at: _ } => Details {
+        Event::ReviewOpened { deadline } => Details {
+            deadline: Some(deadline.unix_s()),
+            ..Details::default()
+        },
+        Event::MethodReplaced { method } => Details {
+            payment_method_id: Some(&method.id),
+            ..Details::default()
+        },
+        Event::OperationOpened {
+            operation,
+            kind,
+            amount,
+            is_final,
+            reason,
+            at: _,
+        } => Details {
             operation_id: Some(Displayed(*operation)),
             operation: Some(kind.as_str()),
             amount: Some(minor(*amount)),
@@ -164,42 +192,92 @@ fn details(event: &Event) -> Details<'_> {
             reason: reason.as_deref(),
             ..Details::default()
         },
-        Event::AttemptPlanned { operation, number, provider, key, deadline } => Details {
+        Event::AttemptPlanned {
+            operation,
+            number,
+            provider,
+            key,
+            deadline,
+        } => Details {
             provider: Some(provider.to_string()),
             provider_key: Some(shortened(key)),
             deadline: Some(deadline.unix_s()),
             ..attempt(*operation, *number)
         },
-        Event::AttemptReferenced { operation, number, reference }
-        | Event::AttemptPending { operation, number, reference } => {
-            Details { reference: Some(reference), ..attempt(*operation, *number) }
+        Event::AttemptReferenced {
+            operation,
+            number,
+            reference,
         }
-        Event::AttemptSucceeded { operation, number, reference, transaction, authorization_expires_at } => Details {
+        | Event::AttemptPending {
+            operation,
+            number,
+            reference,
+        } => Details {
+            reference: Some(reference),
+            ..attempt(*operation, *number)
+        },
+        Event::AttemptSucceeded {
+            operation,
+            number,
+            reference,
+            transaction,
+            authorization_expires_at,
+        } => Details {
             reference: Some(reference),
             processor_transaction_id: Some(transaction),
             expires_at: authorization_expires_at.map(|at| at.unix_s()),
             ..attempt(*operation, *number)
         },
-        Event::AttemptDeclined { operation, number, decline_code, reference } => Details {
+        Event::AttemptDeclined {
+            operation,
+            number,
+            decline_code,
+            reference,
+        } => Details {
             decline_code: Some(decline_code),
             reference: reference.as_deref(),
             ..attempt(*operation, *number)
         },
-        Event::AttemptActionRequired { operation, number, reference, redirect_url, expires_at } => Details {
+        Event::AttemptActionRequired {
+            operation,
+            number,
+            reference,
+            redirect_url,
+            expires_at,
+        } => Details {
             reference: Some(reference),
             redirect_url: redirect_url.as_deref(),
             expires_at: Some(expires_at.unix_s()),
             ..attempt(*operation, *number)
         },
-        Event::AttemptUnknown { operation, number, reason: why, reference } => {
-            Details { reference: reference.as_deref(), ..reason(attempt(*operation, *number), why) }
+        Event::AttemptUnknown {
+            operation,
+            number,
+            reason: why,
+            reference,
+        } => Details {
+            reference: reference.as_deref(),
+            ..reason(attempt(*operation, *number), why)
+        },
+        Event::AttemptNotSent {
+            operation,
+            number,
+            reason: why,
         }
-        Event::AttemptNotSent { operation, number, reason: why }
-        | Event::AttemptRejected { operation, number, reason: why } => {
-            reason(attempt(*operation, *number), why)
-        }
+        | Event::AttemptRejected {
+            operation,
+            number,
+            reason: why,
+        } => reason(attempt(*operation, *number), why),
         Event::AttemptCancelled { operation, number } => attempt(*operation, *number),
-        Event::LateSuccess { operation, number, provider, amount, transaction } => Details {
+        Event::LateSuccess {
+            operation,
+            number,
+            provider,
+            amount,
+            transaction,
+        } => Details {
             provider: Some(provider.to_string()),
             amount: Some(minor(*amount)),
             processor_transaction_id: Some(transaction),

@@ -15,7 +15,12 @@ pub(crate) struct List<'a, T> {
 impl<'a, T> List<'a, T> {
     /// A page of the list at `url`.
     pub(crate) fn new(url: &'a str, data: Vec<T>, has_more: bool) -> Self {
-        Self { object: "list", url, has_more, data }
+        Self {
+            object: "list",
+            url,
+            has_more,
+            data,
+        }
     }
 }
 

@@ -2,9 +2,11 @@
 
 use super::list::Displayed;
 use florin_domain::ids::{OperationId, PaymentId};
-use florin_domain::payment::{AttemptState, CaptureMethod, NextAction, Operation, OperationKind, Payment, Status};
-use serde::ser::{SerializeMap, Serializer};
+use florin_domain::payment::{
+    AttemptState, CaptureMethod, NextAction, Operation, OperationKind, Payment, Status,
+};
 use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 use std::sync::Arc;
 
 /// The payment object.
@@ -93,7 +95,11 @@ struct Operations<'a> {
 
 impl Serialize for Operations<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let operations = self.payment.operations.iter().filter(|operation| operation.kind == self.kind);
+        let operations = self
+            .payment
+            .operations
+            .iter()
+            .filter(|operation| operation.kind == self.kind);
         serializer.collect_seq(operations.map(|operation| OperationBody {
             object: self.object,
             id: Displayed(operation.id),
@@ -147,9 +153,16 @@ struct RedirectBody<'a> {
 }
 
 fn next_action<'a>(payment: &'a Payment, action: &'a NextAction) -> NextActionBody<'a> {
-    let redirect = |url: &'a Arc<str>| RedirectBody { url, return_url: payment.spec.return_url.as_deref() };
+    let redirect = |url: &'a Arc<str>| RedirectBody {
+        url,
+        return_url: payment.spec.return_url.as_deref(),
+    };
     NextActionBody {
-        kind: if action.redirect_url.is_some() { "redirect_to_url" } else { "wait_for_customer" },
+        kind: if action.redirect_url.is_some() {
+            "redirect_to_url"
+        } else {
+            "wait_for_customer"
+        },
         redirect_to_url: action.redirect_url.as_ref().map(redirect),
         expires_at: action.expires_at.unix_s(),
     }
@@ -165,7 +178,11 @@ impl<'a> PaymentBody<'a> {
     pub(crate) fn of(payment: &'a Payment) -> Self {
         let spec = payment.spec.as_ref();
         let authorization = payment.operations.first();
-        let operations = |kind, object| Operations { payment, kind, object };
+        let operations = |kind, object| Operations {
+            payment,
+            kind,
+            object,
+        };
         let (captured, refunded) = (payment.captured.minor(), payment.refunded.minor());
         let next_action = match &payment.status {
             Status::RequiresAction(action) => Some(next_action(payment, action)),
@@ -190,7 +207,9 @@ impl<'a> PaymentBody<'a> {
             amount_refunded: refunded,
             currency: spec.currency.code(),
             fee: payment.fee_minor,
-            net: captured.saturating_sub(refunded).saturating_sub(payment.fee_minor),
+            net: captured
+                .saturating_sub(refunded)
+                .saturating_sub(payment.fee_minor),
             capture_method: match spec.capture_method {
                 CaptureMethod::Automatic => "automatic",
                 CaptureMethod::Manual => "manual",
@@ -220,7 +239,10 @@ impl<'a> PaymentBody<'a> {
             description: spec.description.as_deref(),
             metadata: Metadata(&spec.metadata),
             failure_code: payment.failure.as_ref().map(|failure| failure.code),
-            decline_code: payment.failure.as_ref().and_then(|failure| failure.decline_code.as_deref()),
+            decline_code: payment
+                .failure
+                .as_ref()
+                .and_then(|failure| failure.decline_code.as_deref()),
             next_action,
         }
     }

@@ -33,8 +33,17 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     let checked = strict::read::<PaymentRequest<'_>>(&bytes)?.check(livemode)?;
     let key_digest = (state.digests.key)(merchant.id, livemode, key.as_str());
     let fingerprint = (state.digests.fingerprint)("POST", PATH, &checked.canonical());
-    let Checked { amount, currency, method, capture_method, customer, description, metadata, return_url, device } =
-        checked;
+    let Checked {
+        amount,
+        currency,
+        method,
+        capture_method,
+        customer,
+        description,
+        metadata,
+        return_url,
+        device,
+    } = checked;
     let new = NewPayment {
         merchant: merchant.id,
         livemode,
@@ -68,26 +77,39 @@ fn idempotency_key(headers: &HeaderMap) -> Result<IdempotencyKey, ApiError> {
 
 fn answer(created: &Created, headers: &HeaderMap) -> Result<HttpResponse, ApiError> {
     let payment = created.payment.as_ref();
-    let declined = || ApiError::Declined { payment: payment.id(), decline_code: decline_code(payment) };
+    let declined = || ApiError::Declined {
+        payment: payment.id(),
+        decline_code: decline_code(payment),
+    };
     let mut response = match created.answer {
         Answer::Shown => json(StatusCode::OK, &PaymentBody::of(payment))?,
         Answer::Declined | Answer::Blocked => declined().response(headers),
-        Answer::NoProvider => ApiError::NoProvider { payment: Some(payment.id()) }.response(headers),
+        Answer::NoProvider => ApiError::NoProvider {
+            payment: Some(payment.id()),
+        }
+        .response(headers),
         Answer::Unresolved => {
             let mut response = json(StatusCode::ACCEPTED, &PaymentBody::of(payment))?;
             let location = HeaderValue::try_from(format!("{PATH}/{}", payment.id()));
-            response.headers_mut().insert(LOCATION, location.map_err(|_| ApiError::Internal)?);
+            response
+                .headers_mut()
+                .insert(LOCATION, location.map_err(|_| ApiError::Internal)?);
             response
         }
     };
     if created.replayed && created.answer.is_final() {
-        response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+        response
+            .headers_mut()
+            .insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
 }
 
 fn decline_code(payment: &Payment) -> Option<std::sync::Arc<str>> {
-    payment.failure.as_ref().and_then(|failure| failure.decline_code.clone())
+    payment
+        .failure
+        .as_ref()
+        .and_then(|failure| failure.decline_code.clone())
 }
 
 #[cfg(test)]
@@ -107,10 +129,14 @@ mod tests {
         assert_eq!(read(&[b"a key"]), Ok("a key".to_owned()));
         assert_eq!(read(&["ключ".as_bytes()]), Ok("ключ".to_owned()));
         assert_eq!(read(&["x".repeat(255).as_bytes()]), Ok("x".repeat(255)));
-        for empty in [&[][..], &[b""], &[b"  "]] {
+        let nothing: [&[&[u8]]; 3] = [&[], &[b""], &[b"  "]];
+        for empty in nothing {
             assert_eq!(read(empty), Err(ApiError::IdempotencyKey(KeyError::Empty)));
         }
-        assert_eq!(read(&["x".repeat(256).as_bytes()]), Err(ApiError::IdempotencyKey(KeyError::TooLong)));
+        assert_eq!(
+            read(&["x".repeat(256).as_bytes()]),
+            Err(ApiError::IdempotencyKey(KeyError::TooLong))
+        );
         assert_eq!(read(&[b"a", b"b"]), Err(ApiError::IdempotencyKeyUnreadable));
         assert_eq!(read(&[b"\xff"]), Err(ApiError::IdempotencyKeyUnreadable));
     }

@@ -26,6 +26,9 @@ async fn get(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiEr
 
 /// The payment that the path names; what is no id names none.
 pub(super) fn id(request: &HttpRequest) -> Result<PaymentId, ApiError> {
-    let id = request.match_info().get("id").and_then(|id| PaymentId::parse(id).ok());
+    let id = request
+        .match_info()
+        .get("id")
+        .and_then(|id| PaymentId::parse(id).ok());
     id.ok_or(ApiError::NoSuchObject { kind: "payment" })
 }

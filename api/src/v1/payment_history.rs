@@ -23,6 +23,13 @@ async fn history(state: &State, request: &HttpRequest) -> Result<HttpResponse, A
     let id = id(request)?;
     let loaded = state.payments.history((merchant.id, livemode), id).await?;
     let loaded = loaded.ok_or(ApiError::NoSuchObject { kind: "payment" })?;
-    let data: Vec<Row<'_>> = loaded.commits.iter().flat_map(|commit| rows(commit, merchant.id)).collect();
-    json(StatusCode::OK, &List::new(&format!("/v1/payments/{id}/history"), data, false))
+    let data: Vec<Row<'_>> = loaded
+        .commits
+        .iter()
+        .flat_map(|commit| rows(commit, merchant.id))
+        .collect();
+    json(
+        StatusCode::OK,
+        &List::new(&format!("/v1/payments/{id}/history"), data, false),
+    )
 }

@@ -66,8 +66,9 @@ pub(crate) struct Checked {
 impl PaymentRequest<'_> {
     /// What the request means, in this mode.
     pub(crate) fn check(&self, livemode: bool) -> Result<Checked, Invalid> {
-        let currency = Currency::parse(self.currency.as_str())
-            .map_err(|error| Invalid::new("currency", "parameter_invalid", format!("`currency`: {error}.")))?;
+        let currency = Currency::parse(self.currency.as_str()).map_err(|error| {
+            Invalid::new("currency", "parameter_invalid", format!("`currency`: {error}."))
+        })?;
         Ok(Checked {
             amount: amount(self.amount)?,
             currency,
@@ -84,7 +85,10 @@ impl PaymentRequest<'_> {
             description: text("description", self.description.as_ref(), TEXT_BYTES_MAX)?,
             metadata: metadata(self.metadata.as_ref())?,
             return_url: return_url(self.return_url.as_ref())?,
-            device: self.device.as_ref().map_or_else(|| Ok(Device::default()), |device| device.0.check())?,
+            device: self
+                .device
+                .as_ref()
+                .map_or_else(|| Ok(Device::default()), |device| device.0.check())?,
         })
     }
 }
@@ -164,8 +168,11 @@ fn name(param: &str, name: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invali
 
 fn return_url(url: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
     let fits = |url: &str| {
-        let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-        rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) && !url.contains(char::is_whitespace)
+        let rest = url
+            .strip_prefix("https://")
+            .or_else(|| url.strip_prefix("http://"));
+        rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+            && !url.contains(char::is_whitespace)
     };
     if url.is_some_and(|url| !fits(url.as_str())) {
         let message = "`return_url` is an absolute http or https URL.";
@@ -175,20 +182,30 @@ fn return_url(url: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
 }
 
 fn metadata(pairs: Option<&Pairs<'_>>) -> Result<Vec<(Arc<str>, Arc<str>)>, Invalid> {
-    let Some(Pairs(pairs)) = pairs else { return Ok(Vec::new()) };
+    let Some(Pairs(pairs)) = pairs else {
+        return Ok(Vec::new());
+    };
     let refused = |message: String| Err(Invalid::new("metadata", "parameter_invalid", message));
     if pairs.len() > METADATA_ENTRIES_MAX {
-        return refused(format!("`metadata` holds at most {METADATA_ENTRIES_MAX} entries."));
+        return refused(format!(
+            "`metadata` holds at most {METADATA_ENTRIES_MAX} entries."
+        ));
     }
     let mut metadata = Vec::with_capacity(pairs.len());
     for (name, value) in pairs {
         let (name, value) = (name.as_str(), value.as_str());
         if name.is_empty() || name.len() > METADATA_KEY_BYTES_MAX {
-            return refused(format!("A name in `metadata` is 1 to {METADATA_KEY_BYTES_MAX} bytes long."));
+            return refused(format!(
+                "A name in `metadata` is 1 to {METADATA_KEY_BYTES_MAX} bytes long."
+            ));
         }
         if value.len() > METADATA_VALUE_BYTES_MAX {
             let message = format!("A value in `metadata` is at most {METADATA_VALUE_BYTES_MAX} bytes long.");
-            return Err(Invalid::new(format!("metadata.{name}"), "parameter_invalid", message));
+            return Err(Invalid::new(
+                format!("metadata.{name}"),
+                "parameter_invalid",
+                message,
+            ));
         }
         metadata.push((Arc::from(name), Arc::from(value)));
     }
@@ -221,7 +238,11 @@ impl Checked {
         put(self.return_url.as_deref());
         put(self.device.fingerprint.as_deref());
         put(self.device.ip.as_deref());
-        put(self.device.country.as_ref().and_then(|country| str::from_utf8(country).ok()));
+        put(self
+            .device
+            .country
+            .as_ref()
+            .and_then(|country| str::from_utf8(country).ok()));
         let mut metadata: Vec<_> = self.metadata.iter().collect();
         metadata.sort_unstable();
         for (name, value) in metadata {

@@ -71,7 +71,12 @@ mod tests {
 
     #[test]
     fn a_tree_is_shown_with_its_mailboxes_and_budgets() {
-        let leaf = TreeNode { kind: "payment", key: "pay_1".to_owned(), age_ms: 7, ..TreeNode::default() };
+        let leaf = TreeNode {
+            kind: "payment",
+            key: "pay_1".to_owned(),
+            age_ms: 7,
+            ..TreeNode::default()
+        };
         let root = TreeNode {
             kind: "root",
             key: "florin".to_owned(),

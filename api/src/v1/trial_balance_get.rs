@@ -43,6 +43,18 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
 async fn get(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     Caller::of(state, request)?.operator()?;
     query::none(request)?;
-    let data = state.ledger.trial_balance().await?.iter().map(Total::of).collect();
-    json(StatusCode::OK, &TrialBalance { object: "trial_balance", data })
+    let data = state
+        .ledger
+        .trial_balance()
+        .await?
+        .iter()
+        .map(Total::of)
+        .collect();
+    json(
+        StatusCode::OK,
+        &TrialBalance {
+            object: "trial_balance",
+            data,
+        },
+    )
 }

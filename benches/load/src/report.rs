@@ -29,6 +29,9 @@ pub struct BenchReport {
     /// Payments per second in parts of what the bare echo reached in the same run.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded_option")]
     pub echo_ratio: Option<f64>,
+    /// Latency that 99 % of requests stayed below at half of that rate, sent on schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub half_load_p99_us: Option<u64>,
     /// CPU per request of all threads but the generator's.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded_option")]
     pub server_cpu_us: Option<f64>,
@@ -56,6 +59,9 @@ impl BenchReport {
         row("fsyncs", self.fsyncs.to_string())?;
         row("views lag", format!("{} ms", self.views_lag_ms))?;
         row("views catch up", format!("{:.2} s", self.catch_up_s))?;
+        if let Some(p99_us) = self.half_load_p99_us {
+            row("p99 at half load", format!("{p99_us} us"))?;
+        }
         if let Some(ratio) = self.echo_ratio {
             row("of the bare echo", format!("{:.1} %", ratio * 100.0))?;
         }
@@ -125,6 +131,7 @@ mod tests {
             views_lag_ms: 120,
             catch_up_s: 0.35,
             echo_ratio: None,
+            half_load_p99_us: None,
             server_cpu_us: None,
             generator_cpu_us: None,
             uniform_ratio: None,

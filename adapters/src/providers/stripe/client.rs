@@ -23,7 +23,7 @@ use tokio::time::timeout;
 /// Idle connections kept per host. How many requests run at once is bounded by the permits of the provider's actor (100).
 const IDLE_CONNECTIONS_MAX: usize = 50;
 /// Idle connections are closed after this time.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 /// The largest answer taken; Stripe's objects are a few kilobytes.
 pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Answers keep this shape whatever version the account is set to.
@@ -53,41 +53,53 @@ pub(super) struct Client {
 
 impl Client {
     /// Checks the configuration; connects to nothing yet.
-    pub(super) fn new(config: &StripeConfig) -> Result<Self, ConfigError> {
+    pub(super) fn new(config: StripeConfig) -> Result<Self, ConfigError> {
         let endpoint = config.endpoint()?;
         let tls = tls(&endpoint)?;
         Self::with_tls(config, endpoint, tls)
     }
 
     pub(super) fn with_tls(
-        config: &StripeConfig,
+        config: StripeConfig,
         endpoint: Endpoint,
         tls: ClientConfig,
     ) -> Result<Self, ConfigError> {
+        let StripeConfig {
+            secret_key,
+            request_timeout,
+            connect_timeout,
+            base_url: _,
+        } = config;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(config.connect_timeout));
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
+        tcp.set_connect_timeout(Some(connect_timeout));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
         // A request that a dying pooled connection never began to write is retried on another connection by the pool itself.
         let pool = Pool::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
             .build(connector);
-        let bearer = format!("Bearer {}", config.secret_key.reveal());
-        let mut authorization = HeaderValue::try_from(bearer).map_err(|_| ConfigError::SecretKey)?;
-        authorization.set_sensitive(true);
-        let (request_timeout, connect_timeout) = (config.request_timeout, config.connect_timeout);
-        Ok(Self { pool, endpoint, authorization, request_timeout, connect_timeout })
+        let authorization = secret_key.into_bearer()?;
+        Ok(Self {
+            pool,
+            endpoint,
+            authorization,
+            request_timeout,
+            connect_timeout,
+        })
     }
 
     /// Sends a request and reads the whole answer, within the request timeout.
     pub(super) async fn send(&self, wire: WireRequest) -> Result<Reply, Failure> {
-        let mut request = self.request(wire).map_err(|error| {
-            Failure::NotSent(format!("the request cannot be written: {error}").into())
-        })?;
+        let mut request = self
+            .request(wire)
+            .map_err(|error| Failure::NotSent(format!("the request cannot be written: {error}").into()))?;
         // Set when the request is handed to a connection, so while it is empty nothing can have been written.
         let connection = capture_connection(&mut request);
         match timeout(self.request_timeout, self.exchange(request, connection.clone())).await {
@@ -110,7 +122,10 @@ impl Client {
         let response = match first {
             Some(response) => response,
             None if connection.connection_metadata().is_none() => {
-                return Err(out_of_time(&connection, "no connection within the connect timeout"));
+                return Err(out_of_time(
+                    &connection,
+                    "no connection within the connect timeout",
+                ));
             }
             None => call.await,
         };
@@ -124,7 +139,10 @@ impl Client {
             .authority(self.endpoint.authority.clone())
             .path_and_query(PathAndQuery::from_maybe_shared(Bytes::from(path))?)
             .build()?;
-        let mut request = Request::builder().method(wire.method.clone()).uri(uri).body(Full::from(wire.form))?;
+        let mut request = Request::builder()
+            .method(wire.method.clone())
+            .uri(uri)
+            .body(Full::from(wire.form))?;
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.authorization.clone());
         headers.insert(STRIPE_VERSION_HEADER, HeaderValue::from_static(STRIPE_VERSION));
@@ -133,7 +151,10 @@ impl Client {
             HeaderValue::from_static(concat!("florin/", env!("CARGO_PKG_VERSION"))),
         );
         if wire.method == Method::POST {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+            headers.insert(
+                CONTENT_TYPE,
+                HeaderValue::from_static("application/x-www-form-urlencoded"),
+            );
         }
         if let Some(key) = wire.key {
             headers.insert(IDEMPOTENCY_KEY_HEADER, HeaderValue::try_from(key)?);
@@ -146,15 +167,22 @@ impl Client {
 fn tls(endpoint: &Endpoint) -> Result<ClientConfig, ConfigError> {
     let builder = tls_builder()?;
     if endpoint.scheme == Scheme::HTTP {
-        return Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth());
+        return Ok(builder
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth());
     }
-    Ok(builder.with_native_roots().map_err(ConfigError::Roots)?.with_no_client_auth())
+    Ok(builder
+        .with_native_roots()
+        .map_err(ConfigError::Roots)?
+        .with_no_client_auth())
 }
 
-pub(super) fn tls_builder()
--> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, ConfigError> {
+pub(super) fn tls_builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, ConfigError>
+{
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(ConfigError::Tls)
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(ConfigError::Tls)
 }
 
 /// Ends when the request has a connection, or after `limit`. A pooled connection is there at once and sets no timer.
@@ -176,19 +204,28 @@ fn out_of_time(connection: &CaptureConnection, reason: &str) -> Failure {
 
 async fn read(response: Response<Incoming>) -> Result<Reply, Failure> {
     let status = response.status().as_u16();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = response
+        .headers()
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok());
     let retry_after_s = retry_after.and_then(|text| text.trim().parse().ok());
     match Limited::new(response.into_body(), BODY_BYTES_MAX).collect().await {
-        Ok(body) => Ok(Reply { status, retry_after_s, body: body.to_bytes() }),
-        Err(error) => {
-            Err(Failure::Unknown(format!("status {status} without its whole body: {}", chain(&*error)).into()))
-        }
+        Ok(body) => Ok(Reply {
+            status,
+            retry_after_s,
+            body: body.to_bytes(),
+        }),
+        Err(error) => Err(Failure::Unknown(
+            format!("status {status} without its whole body: {}", chain(&*error)).into(),
+        )),
     }
 }
 
 /// Without a connection nothing was sent; a request that the connection gives back untouched was not begun.
 fn failure_of(error: &PoolError) -> Failure {
-    let hyper = error.source().and_then(|source| source.downcast_ref::<hyper::Error>());
+    let hyper = error
+        .source()
+        .and_then(|source| source.downcast_ref::<hyper::Error>());
     let reason = chain(error).into();
     if error.is_connect() || hyper.is_some_and(hyper::Error::is_canceled) {
         Failure::NotSent(reason)

@@ -1,5 +1,6 @@
 //! What must be known to reach Stripe.
 
+use http::HeaderValue;
 use http::uri::{Authority, Scheme, Uri};
 use std::fmt;
 use std::io;
@@ -23,8 +24,12 @@ impl SecretKey {
         Self(text.into())
     }
 
-    pub(super) fn reveal(&self) -> &str {
-        &self.0
+    /// The `Authorization` header; its own `Debug` hides it, too.
+    pub(super) fn into_bearer(self) -> Result<HeaderValue, ConfigError> {
+        let bearer = format!("Bearer {}", self.0);
+        let mut header = HeaderValue::try_from(bearer).map_err(|_| ConfigError::SecretKey)?;
+        header.set_sensitive(true);
+        Ok(header)
     }
 }
 
@@ -59,7 +64,7 @@ impl StripeConfig {
     }
 
     pub(super) fn endpoint(&self) -> Result<Endpoint, ConfigError> {
-        let secret = self.secret_key.reveal();
+        let secret = &self.secret_key.0;
         if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(ConfigError::SecretKey);
         }
@@ -74,13 +79,18 @@ impl StripeConfig {
             return Err(ConfigError::BaseUrl);
         };
         let is_http = scheme == Scheme::HTTP;
-        if (!is_http && scheme != Scheme::HTTPS) || path.query().is_some() || authority.as_str().contains('@') {
+        if (!is_http && scheme != Scheme::HTTPS) || path.query().is_some() || authority.as_str().contains('@')
+        {
             return Err(ConfigError::BaseUrl);
         }
         if is_http && secret.contains("_live_") {
             return Err(ConfigError::LiveKeyInClear);
         }
-        Ok(Endpoint { scheme, authority, prefix: path.path().trim_end_matches('/').to_owned() })
+        Ok(Endpoint {
+            scheme,
+            authority,
+            prefix: path.path().trim_end_matches('/').to_owned(),
+        })
     }
 }
 
@@ -126,7 +136,11 @@ mod tests {
         let rows: &[(&str, &str, Expected)] = &[
             ("https://api.stripe.com", "sk_live_1", Ok(("api.stripe.com", ""))),
             ("https://api.stripe.com/", "sk_test_1", Ok(("api.stripe.com", ""))),
-            ("http://127.0.0.1:4010/stripe/", "sk_test_1", Ok(("127.0.0.1:4010", "/stripe"))),
+            (
+                "http://127.0.0.1:4010/stripe/",
+                "sk_test_1",
+                Ok(("127.0.0.1:4010", "/stripe")),
+            ),
             ("http://127.0.0.1:4010", "sk_live_1", Err("LiveKeyInClear")),
             ("http://127.0.0.1:4010", "rk_live_1", Err("LiveKeyInClear")),
             ("api.stripe.com", "sk_test_1", Err("BaseUrl")),
@@ -135,13 +149,20 @@ mod tests {
             ("https://api.stripe.com/?a=b", "sk_test_1", Err("BaseUrl")),
             ("https://user@api.stripe.com", "sk_test_1", Err("BaseUrl")),
             ("https://api.stripe.com", "", Err("SecretKey")),
-            ("https://api.stripe.com", "sk_test_1\r\nHost: evil", Err("SecretKey")),
+            (
+                "https://api.stripe.com",
+                "sk_test_1\r\nHost: evil",
+                Err("SecretKey"),
+            ),
         ];
         for (base_url, secret, expected) in rows {
             let endpoint = StripeConfig::new(*base_url, SecretKey::new(*secret)).endpoint();
             match (endpoint, expected) {
                 (Ok(endpoint), Ok((authority, prefix))) => {
-                    assert_eq!((endpoint.authority.as_str(), &*endpoint.prefix), (*authority, *prefix));
+                    assert_eq!(
+                        (endpoint.authority.as_str(), &*endpoint.prefix),
+                        (*authority, *prefix)
+                    );
                 }
                 (Err(error), Err(name)) => assert_eq!(format!("{error:?}"), *name, "{base_url}"),
                 (got, _) => panic!("{base_url} {secret}: {got:?}"),

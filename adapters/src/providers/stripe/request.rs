@@ -1,7 +1,7 @@
 //! What is sent: each request about an attempt as method, path, key and form. No I/O.
 
-use florin_domain::ports::AttemptRequest;
 use florin_domain::payment::OperationKind;
+use florin_domain::ports::AttemptRequest;
 use http::Method;
 use std::fmt::Write;
 
@@ -22,11 +22,21 @@ pub(super) struct WireRequest {
 
 impl WireRequest {
     fn get(path: String) -> Self {
-        Self { method: Method::GET, path, key: None, form: String::new() }
+        Self {
+            method: Method::GET,
+            path,
+            key: None,
+            form: String::new(),
+        }
     }
 
     fn post(path: String, key: String, form: Form) -> Self {
-        Self { method: Method::POST, path, key: Some(key), form: form.0 }
+        Self {
+            method: Method::POST,
+            path,
+            key: Some(key),
+            form: form.0,
+        }
     }
 }
 
@@ -73,7 +83,9 @@ impl Form {
 /// Only names that Stripe could have given may become part of a path.
 pub(super) fn is_object_id(text: &str) -> bool {
     (1..=REFERENCE_BYTES_MAX).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// The intent that this attempt made.
@@ -87,12 +99,19 @@ fn own_intent(request: &AttemptRequest) -> Result<&str, Unsendable> {
 
 /// The intent that holds the authorization which this operation is about.
 fn parent_intent(request: &AttemptRequest) -> Result<&str, Unsendable> {
-    let parent = request.parent.as_ref().ok_or(Unsendable("the operation names no parent charge"))?;
+    let parent = request
+        .parent
+        .as_ref()
+        .ok_or(Unsendable("the operation names no parent charge"))?;
     checked(&parent.reference)
 }
 
 fn checked(reference: &str) -> Result<&str, Unsendable> {
-    if is_object_id(reference) { Ok(reference) } else { Err(Unsendable("the reference is not a Stripe id")) }
+    if is_object_id(reference) {
+        Ok(reference)
+    } else {
+        Err(Unsendable("the reference is not a Stripe id"))
+    }
 }
 
 /// The intent that answers about this attempt must be this one.
@@ -109,7 +128,9 @@ pub(super) fn create(request: &AttemptRequest) -> Result<WireRequest, Unsendable
         OperationKind::Sale => "automatic",
         OperationKind::Authorize => "manual",
         OperationKind::Capture | OperationKind::Void | OperationKind::Refund => {
-            return Err(Unsendable("only a sale or an authorization makes a payment intent"));
+            return Err(Unsendable(
+                "only a sale or an authorization makes a payment intent",
+            ));
         }
     };
     let mut form = Form::with_capacity(320)
@@ -122,9 +143,16 @@ pub(super) fn create(request: &AttemptRequest) -> Result<WireRequest, Unsendable
         .show("metadata[payment_id]", request.payment)
         .show("metadata[operation_id]", request.operation);
     if request.kind == OperationKind::Authorize {
-        form = form.text("payment_method_options[card][request_multicapture]", "if_available");
+        form = form.text(
+            "payment_method_options[card][request_multicapture]",
+            "if_available",
+        );
     }
-    Ok(WireRequest::post("/v1/payment_intents".to_owned(), format!("{}-create", request.key), form))
+    Ok(WireRequest::post(
+        "/v1/payment_intents".to_owned(),
+        format!("{}-create", request.key),
+        form,
+    ))
 }
 
 /// Does what the attempt is for.
@@ -149,9 +177,11 @@ pub(super) fn execute(request: &AttemptRequest) -> Result<WireRequest, Unsendabl
                 .show(&format!("metadata[{}]", request.operation), amount_minor);
             WireRequest::post(format!("/v1/payment_intents/{intent}/capture"), key, form)
         }
-        OperationKind::Void => {
-            WireRequest::post(format!("/v1/payment_intents/{intent}/cancel"), key, Form::default())
-        }
+        OperationKind::Void => WireRequest::post(
+            format!("/v1/payment_intents/{intent}/cancel"),
+            key,
+            Form::default(),
+        ),
         OperationKind::Refund => {
             let form = Form::with_capacity(192)
                 .text("payment_intent", intent)
@@ -165,7 +195,10 @@ pub(super) fn execute(request: &AttemptRequest) -> Result<WireRequest, Unsendabl
 
 /// Reads the intent that the attempt is about.
 pub(super) fn read_intent(request: &AttemptRequest) -> Result<WireRequest, Unsendable> {
-    Ok(WireRequest::get(format!("/v1/payment_intents/{}", intent_of(request)?)))
+    Ok(WireRequest::get(format!(
+        "/v1/payment_intents/{}",
+        intent_of(request)?
+    )))
 }
 
 /// Reads one refund.
@@ -178,7 +211,9 @@ pub(super) fn list_refunds(
     request: &AttemptRequest,
     starting_after: Option<&str>,
 ) -> Result<WireRequest, Unsendable> {
-    let mut query = Form::default().text("payment_intent", parent_intent(request)?).text("limit", PAGE_LIMIT);
+    let mut query = Form::default()
+        .text("payment_intent", parent_intent(request)?)
+        .text("limit", PAGE_LIMIT);
     if let Some(id) = starting_after {
         query = query.text("starting_after", checked(id)?);
     }
@@ -188,7 +223,11 @@ pub(super) fn list_refunds(
 /// Closes the intent that the attempt made.
 pub(super) fn cancel(request: &AttemptRequest) -> Result<WireRequest, Unsendable> {
     let path = format!("/v1/payment_intents/{}/cancel", own_intent(request)?);
-    Ok(WireRequest::post(path, format!("{}-cancel", request.key), Form::default()))
+    Ok(WireRequest::post(
+        path,
+        format!("{}-cancel", request.key),
+        Form::default(),
+    ))
 }
 
 #[cfg(test)]

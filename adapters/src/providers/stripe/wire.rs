@@ -104,7 +104,8 @@ pub(super) struct Metadata<'a>(Vec<(Text<'a>, Text<'a>)>);
 
 impl Metadata<'_> {
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.pairs().find_map(|(known, value)| (known == name).then_some(value))
+        self.pairs()
+            .find_map(|(known, value)| (known == name).then_some(value))
     }
 
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {

@@ -24,7 +24,10 @@ fn spec() -> Spec {
         after_decline: DeclinePolicy::Fail,
         customer: None,
         description: Some(Arc::from("a \"quoted\" cup")),
-        metadata: vec![(Arc::from("order_id"), Arc::from("xyz")), (Arc::from("a"), Arc::from(""))],
+        metadata: vec![
+            (Arc::from("order_id"), Arc::from("xyz")),
+            (Arc::from("a"), Arc::from("")),
+        ],
         return_url: Some(Arc::from("https://shop.example")),
         device: Device::default(),
         fee: FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap(),
@@ -63,7 +66,11 @@ fn payment() -> Payment {
     Payment {
         spec: Arc::new(spec()),
         method: PaymentMethod::test("pm_card_visa").unwrap(),
-        risk: Some(Assessment { score_bps: 1000, action: Action::Allow, reasons: vec![Arc::from("new_method")] }),
+        risk: Some(Assessment {
+            score_bps: 1000,
+            action: Action::Allow,
+            reasons: vec![Arc::from("new_method")],
+        }),
         status: Status::Succeeded,
         failure: None,
         authorized: MinorSum::from_minor(10_000).unwrap(),
@@ -72,7 +79,12 @@ fn payment() -> Payment {
         fee_minor: 320,
         capture_closed: true,
         authorization_expires_at: None,
-        operations: vec![operation(sale, OperationKind::Sale, 10_000, AttemptState::Succeeded)],
+        operations: vec![operation(
+            sale,
+            OperationKind::Sale,
+            10_000,
+            AttemptState::Succeeded,
+        )],
         late_minor: 0,
     }
 }
@@ -104,10 +116,23 @@ fn operations_failures_and_challenges_are_shown_where_they_are() {
     let mut payment = payment();
     let capture = OperationId::Capture(CaptureId::from_bits(3));
     let refund = OperationId::Refund(RefundId::from_bits(4));
-    payment.operations.push(operation(capture, OperationKind::Capture, 7000, AttemptState::Unknown));
-    payment.operations.push(operation(refund, OperationKind::Refund, 50, AttemptState::Rejected));
+    payment.operations.push(operation(
+        capture,
+        OperationKind::Capture,
+        7000,
+        AttemptState::Unknown,
+    ));
+    payment.operations.push(operation(
+        refund,
+        OperationKind::Refund,
+        50,
+        AttemptState::Rejected,
+    ));
     payment.refunded = MinorSum::from_minor(2000).unwrap();
-    payment.failure = Some(Failure { code: "card_declined", decline_code: Some(Arc::from("do_not_honor")) });
+    payment.failure = Some(Failure {
+        code: "card_declined",
+        decline_code: Some(Arc::from("do_not_honor")),
+    });
     payment.status = Status::RequiresAction(NextAction {
         redirect_url: Some(Arc::from("https://bank.example")),
         expires_at: Timestamp::from_unix_ms(5000),
@@ -120,15 +145,24 @@ fn operations_failures_and_challenges_are_shown_where_they_are() {
     assert_eq!(value["refunds"].as_array().unwrap().len(), 1);
     assert_eq!(value["net"], 10_000 - 2000 - 320);
     assert_eq!(value["decline_code"], "do_not_honor");
-    assert_eq!(value["next_action"]["redirect_to_url"]["url"], "https://bank.example");
-    assert_eq!(value["next_action"]["redirect_to_url"]["return_url"], "https://shop.example");
+    assert_eq!(
+        value["next_action"]["redirect_to_url"]["url"],
+        "https://bank.example"
+    );
+    assert_eq!(
+        value["next_action"]["redirect_to_url"]["return_url"],
+        "https://shop.example"
+    );
     assert_eq!(value["next_action"]["expires_at"], 5);
 }
 
 #[test]
 fn keys_are_never_shown() {
     let text = shown(&payment());
-    assert!(!text.contains("secret-key") && !text.contains("provider-key"), "{text}");
+    assert!(
+        !text.contains("secret-key") && !text.contains("provider-key"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -136,7 +170,11 @@ fn every_score_is_written_as_its_exact_decimal() {
     for bps in 0..=10_000_u32 {
         let expected = format!("{}.{:04}", bps / 10_000, bps % 10_000);
         let expected = expected.trim_end_matches('0');
-        let expected = if expected.ends_with('.') { format!("{expected}0") } else { expected.to_owned() };
+        let expected = if expected.ends_with('.') {
+            format!("{expected}0")
+        } else {
+            expected.to_owned()
+        };
         assert_eq!(serde_json::to_string(&score(bps)).unwrap(), expected);
     }
 }

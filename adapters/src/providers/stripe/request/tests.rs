@@ -4,15 +4,24 @@ use OperationKind::{Authorize, Capture, Refund, Sale, Void};
 use proptest::prelude::*;
 use std::sync::Arc;
 
-type Row = (&'static str, Result<WireRequest, Unsendable>, (&'static str, &'static str), Option<&'static str>, &'static str);
+type Row = (
+    &'static str,
+    Result<WireRequest, Unsendable>,
+    (&'static str, &'static str),
+    Option<&'static str>,
+    &'static str,
+);
 
 #[test]
-fn every_request_has_its_form() {
+fn every_operation_has_its_form() {
     let challenged = AttemptRequest {
         return_url: Some(Arc::from("https://shop.example/done?order=1&x=ü y")),
         ..attempt(Sale)
     };
-    let partial = AttemptRequest { is_final: false, ..attempt(Capture) };
+    let partial = AttemptRequest {
+        is_final: false,
+        ..attempt(Capture)
+    };
     let rows: Vec<Row> = vec![
         (
             "sale: the intent",
@@ -35,7 +44,13 @@ fn every_request_has_its_form() {
              &metadata%5Boperation_id%5D=pay_00000000000000000000000007\
              &payment_method_options%5Bcard%5D%5Brequest_multicapture%5D=if_available",
         ),
-        ("sale", execute(&attempt(Sale)), ("POST", "/v1/payment_intents/pi_1/confirm"), Some("flo_k"), ""),
+        (
+            "sale",
+            execute(&attempt(Sale)),
+            ("POST", "/v1/payment_intents/pi_1/confirm"),
+            Some("flo_k"),
+            "",
+        ),
         (
             "authorization with a way back",
             execute(&challenged),
@@ -61,7 +76,13 @@ fn every_request_has_its_form() {
              &metadata%5Boperation_id%5D=cap_00000000000000000000000001\
              &metadata%5Bcap_00000000000000000000000001%5D=1500",
         ),
-        ("void", execute(&attempt(Void)), ("POST", "/v1/payment_intents/pi_1/cancel"), Some("flo_k"), ""),
+        (
+            "void",
+            execute(&attempt(Void)),
+            ("POST", "/v1/payment_intents/pi_1/cancel"),
+            Some("flo_k"),
+            "",
+        ),
         (
             "refund",
             execute(&attempt(Refund)),
@@ -70,9 +91,34 @@ fn every_request_has_its_form() {
             "payment_intent=pi_1&amount=1500&metadata%5Boperation_id%5D=ref_00000000000000000000000004\
              &metadata%5Bpayment_id%5D=pay_00000000000000000000000007",
         ),
-        ("look at a sale", read_intent(&attempt(Sale)), ("GET", "/v1/payment_intents/pi_1"), None, ""),
-        ("look at a capture", read_intent(&attempt(Capture)), ("GET", "/v1/payment_intents/pi_1"), None, ""),
-        ("look at a refund", read_refund("re_1"), ("GET", "/v1/refunds/re_1"), None, ""),
+    ];
+    check(rows);
+}
+
+#[test]
+fn looking_and_closing_have_their_requests() {
+    let rows: Vec<Row> = vec![
+        (
+            "look at a sale",
+            read_intent(&attempt(Sale)),
+            ("GET", "/v1/payment_intents/pi_1"),
+            None,
+            "",
+        ),
+        (
+            "look at a capture",
+            read_intent(&attempt(Capture)),
+            ("GET", "/v1/payment_intents/pi_1"),
+            None,
+            "",
+        ),
+        (
+            "look at a refund",
+            read_refund("re_1"),
+            ("GET", "/v1/refunds/re_1"),
+            None,
+            "",
+        ),
         (
             "first page of refunds",
             list_refunds(&attempt(Refund), None),
@@ -83,7 +129,10 @@ fn every_request_has_its_form() {
         (
             "second page of refunds",
             list_refunds(&attempt(Refund), Some("re_9")),
-            ("GET", "/v1/refunds?payment_intent=pi_1&limit=100&starting_after=re_9"),
+            (
+                "GET",
+                "/v1/refunds?payment_intent=pi_1&limit=100&starting_after=re_9",
+            ),
             None,
             "",
         ),
@@ -95,6 +144,10 @@ fn every_request_has_its_form() {
             "",
         ),
     ];
+    check(rows);
+}
+
+fn check(rows: Vec<Row>) {
     for (name, got, (method, path), key, form) in rows {
         let got = got.unwrap_or_else(|why| panic!("{name}: {why:?}"));
         assert_eq!((got.method.as_str(), &*got.path), (method, path), "{name}");
@@ -104,18 +157,51 @@ fn every_request_has_its_form() {
 
 #[test]
 fn an_attempt_that_lacks_something_is_not_sent() {
-    let unprepared = AttemptRequest { reference: None, ..attempt(Sale) };
-    let orphan = AttemptRequest { parent: None, ..attempt(Refund) };
-    let hostile = AttemptRequest { reference: Some(Arc::from("pi_1/confirm?x=")), ..attempt(Sale) };
+    let unprepared = AttemptRequest {
+        reference: None,
+        ..attempt(Sale)
+    };
+    let orphan = AttemptRequest {
+        parent: None,
+        ..attempt(Refund)
+    };
+    let hostile = AttemptRequest {
+        reference: Some(Arc::from("pi_1/confirm?x=")),
+        ..attempt(Sale)
+    };
     let rows = [
-        ("confirm", execute(&unprepared), "no payment intent was prepared for this attempt"),
-        ("look", read_intent(&unprepared), "no payment intent was prepared for this attempt"),
-        ("close", cancel(&unprepared), "no payment intent was prepared for this attempt"),
+        (
+            "confirm",
+            execute(&unprepared),
+            "no payment intent was prepared for this attempt",
+        ),
+        (
+            "look",
+            read_intent(&unprepared),
+            "no payment intent was prepared for this attempt",
+        ),
+        (
+            "close",
+            cancel(&unprepared),
+            "no payment intent was prepared for this attempt",
+        ),
         ("refund", execute(&orphan), "the operation names no parent charge"),
-        ("list", list_refunds(&orphan, None), "the operation names no parent charge"),
+        (
+            "list",
+            list_refunds(&orphan, None),
+            "the operation names no parent charge",
+        ),
         ("a path", execute(&hostile), "the reference is not a Stripe id"),
-        ("a refund path", read_refund("../charges"), "the reference is not a Stripe id"),
-        ("an intent for a refund", create(&attempt(Refund)), "only a sale or an authorization makes a payment intent"),
+        (
+            "a refund path",
+            read_refund("../charges"),
+            "the reference is not a Stripe id",
+        ),
+        (
+            "an intent for a refund",
+            create(&attempt(Refund)),
+            "only a sale or an authorization makes a payment intent",
+        ),
     ];
     for (name, got, reason) in rows {
         assert_eq!(got, Err(Unsendable(reason)), "{name}");

@@ -1,0 +1,359 @@
+//! A platform in memory with a provider that decides by the payment method, the API in front of it, and a small HTTP client.
+
+use florin_actors::context::{Fatal, NoProbe, Ports};
+use florin_actors::directory_handle::DirectoryHandle;
+use florin_actors::options::{Options, StageTimeouts};
+use florin_adapters::clock::SystemClock;
+use florin_adapters::digests;
+use florin_adapters::entropy::OsEntropy;
+use florin_adapters::journal::memory::{MemoryJournal, MemoryStore};
+use florin_adapters::keys::memory::MemoryKeyIndex;
+use florin_adapters::provider_keys::HmacProviderKeys;
+use florin_adapters::views::memory::MemoryViews;
+use florin_api::server::{Api, ApiOptions, ApiParts, Digests, RunningApi};
+use florin_domain::ids::{ApiKeyId, MerchantId, ShardId};
+use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
+use florin_domain::money::FeeSchedule;
+use florin_domain::ports::{AttemptRequest, BoxFuture, Provider, ReadError, ShardSnapshot, Snapshots};
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
+use florin_domain::time::Millis;
+use florin_supervisors::platform::Platform;
+use std::future::ready;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+#[derive(Debug)]
+struct FakeProvider {
+    capabilities: Capabilities,
+    charges: Arc<AtomicUsize>,
+}
+
+impl FakeProvider {
+    fn outcome(request: &AttemptRequest) -> Outcome {
+        let reference: Arc<str> = Arc::from(format!("pi_{}", request.key));
+        match request.method.id.as_ref() {
+            "pm_card_visa_chargeDeclinedInsufficientFunds" => Outcome::Declined {
+                decline_code: Arc::from("insufficient_funds"),
+                reference: Some(reference),
+            },
+            "pm_card_createDispute" => Outcome::Unknown {
+                reason: Arc::from("the answer was lost"),
+                reference: Some(reference),
+            },
+            _ => Outcome::Succeeded {
+                transaction: Arc::from(format!("ch_{}", request.key)),
+                reference,
+                amount_minor: request.amount.minor(),
+            },
+        }
+    }
+}
+
+impl Provider for FakeProvider {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        request: &'a AttemptRequest,
+    ) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
+        Box::pin(ready(Ok(Arc::from(format!("pi_{}", request.key)))))
+    }
+
+    fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        let outcome = Self::outcome(request);
+        if matches!(outcome, Outcome::Succeeded { .. }) {
+            self.charges.fetch_add(1, Ordering::Relaxed);
+        }
+        Box::pin(ready(outcome))
+    }
+
+    fn query<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(ready(Self::outcome(request)))
+    }
+
+    fn cancel<'a>(&'a self, _request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(ready(Outcome::Cancelled { reference: None }))
+    }
+}
+
+#[derive(Debug)]
+struct NoSnapshots;
+
+impl Snapshots for NoSnapshots {
+    fn save(&self, _shard: ShardId, _snapshot: &ShardSnapshot) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    fn load(&self, _shard: ShardId) -> Result<Option<ShardSnapshot>, ReadError> {
+        Ok(None)
+    }
+}
+
+#[derive(Debug)]
+struct Abort;
+
+impl Fatal for Abort {
+    fn fail(&self, why: &str) {
+        eprintln!("the platform failed: {why}");
+        std::process::abort();
+    }
+}
+
+/// Everything that a test talks to.
+#[derive(Debug)]
+pub(crate) struct World {
+    runtime: tokio::runtime::Runtime,
+    platform: Platform,
+    api: RunningApi,
+    charges: Arc<AtomicUsize>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    pub(crate) fn error(&self, name: &str) -> String {
+        let body = self.json();
+        body["error"][name]
+            .as_str()
+            .unwrap_or_else(|| panic!("no `{name}`: {body}"))
+            .to_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|header| header.0 == name)
+            .map(|header| header.1.as_str())
+    }
+}
+
+impl World {
+    pub(crate) fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let charges = Arc::new(AtomicUsize::new(0));
+        let capabilities = Capabilities {
+            id: ProviderId::parse("fake").unwrap(),
+            prepares: false,
+            key_lifetime: Millis::from_s(86_400),
+            query_by_reference: true,
+            cancel_closes: true,
+        };
+        let ports = Ports {
+            journal: Arc::new(MemoryJournal::open(&MemoryStore::default(), ShardId::FIRST)),
+            keys: Arc::new(MemoryKeyIndex::default()),
+            views: Arc::new(MemoryViews::default()),
+            snapshots: Arc::new(NoSnapshots),
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(OsEntropy::new()),
+            provider_keys: Arc::new(HmacProviderKeys::new(b"a secret of this test, long enough")),
+            providers: vec![Arc::new(FakeProvider {
+                capabilities,
+                charges: Arc::clone(&charges),
+            })],
+            probe: Arc::new(NoProbe),
+            fatal: Arc::new(Abort),
+        };
+        let mut options = Options {
+            answer_budget: Duration::from_secs(2),
+            ..Options::default()
+        };
+        options.retry.tries_max = 1;
+        // A machine under load may be slow; what is tested here is not time.
+        let generous = Duration::from_secs(60);
+        options.stages = StageTimeouts {
+            idempotency: generous,
+            risk: generous,
+            selection: generous,
+            authorization: Duration::from_secs(1),
+            ..StageTimeouts::default()
+        };
+        let platform = runtime
+            .block_on(Platform::start(ports, options, &|_, _| {}))
+            .unwrap();
+        runtime.block_on(async {
+            for (name, bits) in [("a", 1_u128), ("b", 2)] {
+                let fee = FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap();
+                let id = MerchantId::from_bits(bits);
+                let merchant = Merchant {
+                    id,
+                    name: name.to_owned(),
+                    fee,
+                };
+                platform
+                    .ledger()
+                    .record_control(ControlEvent::MerchantCreated(merchant))
+                    .await
+                    .unwrap();
+            }
+            let merchant = |bits| ApiKeyRole::Merchant(MerchantId::from_bits(bits));
+            let keys = [
+                ("sk_test_a", merchant(1)),
+                ("sk_test_b", merchant(2)),
+                ("ok_test_op", ApiKeyRole::Operator),
+                // A test key whose text claims live mode, and the key that only development mode takes.
+                ("sk_live_a", merchant(1)),
+                ("sk_test_florin_dev", merchant(1)),
+            ];
+            for (number, (secret, role)) in (1_u128..).zip(keys) {
+                let secret_sha256 = digests::secret_sha256(secret);
+                let key = ApiKey {
+                    id: ApiKeyId::from_bits(number),
+                    role,
+                    livemode: false,
+                    secret_sha256,
+                };
+                platform
+                    .ledger()
+                    .record_control(ControlEvent::ApiKeyCreated(key))
+                    .await
+                    .unwrap();
+            }
+        });
+        let parts = ApiParts {
+            payments: platform.payments(),
+            ledger: platform.ledger(),
+            ops: Arc::new(platform.ops(Box::new(|| "florin_up 1\n".to_owned()))),
+            directory: DirectoryHandle::new(Arc::clone(platform.context())),
+            digests: Digests {
+                key: digests::key_digest,
+                fingerprint: digests::fingerprint,
+                secret: digests::secret_sha256,
+            },
+            request_seed: 7,
+        };
+        let options = ApiOptions {
+            workers: 1,
+            body_timeout: Duration::from_millis(300),
+            ..ApiOptions::default()
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let api = Api::serve(listener, parts, options).unwrap();
+        Self {
+            runtime,
+            platform,
+            api,
+            charges,
+        }
+    }
+
+    pub(crate) fn stop(self) {
+        let Self {
+            runtime,
+            platform,
+            api,
+            ..
+        } = self;
+        runtime.block_on(async {
+            api.stop().await.unwrap();
+            platform.drain(Duration::from_secs(5)).await;
+        });
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.api.local_addr()
+    }
+
+    /// Charges that the provider executed.
+    pub(crate) fn charges(&self) -> usize {
+        self.charges.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn get(&self, path: &str, key: Option<&str>) -> Answer {
+        self.send("GET", path, key, &[], b"")
+    }
+
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        key: Option<&str>,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: florin\r\nConnection: close\r\n");
+        if let Some(key) = key {
+            head.push_str(&format!("Authorization: Bearer {key}\r\n"));
+        }
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        if !body.is_empty() {
+            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        head.push_str("\r\n");
+        self.raw(&[head.as_bytes(), body].concat())
+    }
+
+    /// Sends these bytes and reads one answer.
+    pub(crate) fn raw(&self, request: &[u8]) -> Answer {
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        // A server that has seen enough may close before it has read everything.
+        drop(stream.write_all(request));
+        let mut bytes = Vec::new();
+        let mut chunk = [0; 16 * 1024];
+        loop {
+            match stream.read(&mut chunk) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => bytes.extend_from_slice(&chunk[..count]),
+            }
+            if whole(&bytes) {
+                break;
+            }
+        }
+        parse(&bytes)
+    }
+}
+
+fn split(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
+    Some((str::from_utf8(&bytes[..end]).unwrap(), &bytes[end + 4..]))
+}
+
+fn length(head: &str) -> Option<usize> {
+    head.lines().find_map(|line| {
+        line.to_ascii_lowercase()
+            .strip_prefix("content-length: ")?
+            .parse()
+            .ok()
+    })
+}
+
+fn whole(bytes: &[u8]) -> bool {
+    split(bytes).is_some_and(|(head, body)| length(head).is_some_and(|length| body.len() >= length))
+}
+
+fn parse(bytes: &[u8]) -> Answer {
+    let (head, body) =
+        split(bytes).unwrap_or_else(|| panic!("no answer: {:?}", String::from_utf8_lossy(bytes)));
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let header = |line: &str| {
+        let (name, value) = line.split_once(": ").unwrap();
+        (name.to_ascii_lowercase(), value.to_owned())
+    };
+    Answer {
+        status,
+        headers: lines.map(header).collect(),
+        body: body.to_vec(),
+    }
+}
