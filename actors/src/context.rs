@@ -201,6 +201,8 @@ pub struct ProviderSeat {
     pub disabled: Arc<AtomicBool>,
     /// Requests under way; outlives restarts of the actor.
     pub in_flight: Arc<std::sync::atomic::AtomicUsize>,
+    /// Calls that wait for a permit.
+    pub waiting: Arc<std::sync::atomic::AtomicUsize>,
 }
 
 /// Everything that actors share.

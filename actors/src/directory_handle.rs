@@ -25,15 +25,24 @@ struct Index {
 
 impl Index {
     fn of(source: Arc<Control>) -> Self {
-        let merchants: HashMap<MerchantId, &Merchant> =
-            source.merchants.iter().map(|merchant| (merchant.id, merchant)).collect();
+        let merchants: HashMap<MerchantId, &Merchant> = source
+            .merchants
+            .iter()
+            .map(|merchant| (merchant.id, merchant))
+            .collect();
         let owner = |key: &ApiKey| {
             let merchant = match key.role {
                 // A key without its merchant opens nothing.
                 ApiKeyRole::Merchant(id) => Some((*merchants.get(&id)?).clone()),
                 ApiKeyRole::Operator => None,
             };
-            Some((key.secret_sha256, Arc::new(KeyOwner { key: key.clone(), merchant })))
+            Some((
+                key.secret_sha256,
+                Arc::new(KeyOwner {
+                    key: key.clone(),
+                    merchant,
+                }),
+            ))
         };
         let owners = source.keys.iter().filter_map(owner).collect();
         Self { source, owners }
@@ -51,7 +60,10 @@ impl DirectoryHandle {
     /// A handle on the merchants and keys of this context.
     pub fn new(context: Arc<Context>) -> Self {
         let index = Index::of(context.directory.load_full());
-        Self { context, index: Arc::new(ArcSwap::from_pointee(index)) }
+        Self {
+            context,
+            index: Arc::new(ArcSwap::from_pointee(index)),
+        }
     }
 
     /// Whose key has a secret with this SHA-256. The time taken depends on the digest alone, which tells nothing useful of a
@@ -99,7 +111,12 @@ mod tests {
         let index = Index::of(Arc::new(control));
         let name = |byte: u8| {
             let owner = index.owners.get(&[byte; 32])?;
-            Some(owner.merchant.as_ref().map_or("operator".to_owned(), |merchant| merchant.name.clone()))
+            Some(
+                owner
+                    .merchant
+                    .as_ref()
+                    .map_or("operator".to_owned(), |merchant| merchant.name.clone()),
+            )
         };
         assert_eq!(name(1).as_deref(), Some("merchant 1"));
         assert_eq!(name(2).as_deref(), Some("operator"));

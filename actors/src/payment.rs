@@ -499,7 +499,9 @@ impl PaymentState {
         };
         self.stage = Stage::Idle;
         self.seq = loaded.seq;
-        self.key_waits |= self.key.is_some();
+        // Mail that asks is still to come: it may drive the payment again, and only then is there an answer.
+        let asks = |mail: &PaymentMail| matches!(mail, PaymentMail::KeyAsked(_));
+        self.key_waits |= self.key.is_some() && !self.deferred.iter().any(asks);
         self.answered = loaded.answered.clone();
         self.payment = Some(Arc::clone(&loaded.payment));
         self.resume();

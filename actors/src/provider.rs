@@ -10,7 +10,7 @@ use florin_domain::provider::{Outcome, ProviderId};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 /// What to ask of the provider.
@@ -91,15 +91,15 @@ pub struct ProviderState {
 }
 
 /// A permit; dropping it gives it back, also when the call's task dies.
-struct Permit {
-    in_flight: Arc<AtomicUsize>,
-    mailbox: Mailbox<ProviderMail>,
-}
+struct Permit(ProviderSeat);
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.in_flight.fetch_sub(1, Ordering::AcqRel);
-        self.mailbox.step(ProviderMail::Finished);
+        // Sequentially consistent, like the actor's side: either this sees the call that waits, or the actor sees the permit.
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if self.0.waiting.load(Ordering::SeqCst) > 0 {
+            self.0.mailbox.step(ProviderMail::Finished);
+        }
     }
 }
 
@@ -143,25 +143,27 @@ impl Actor for ProviderActor {
 impl ProviderState {
     fn start_waiting(&mut self) {
         let permits = self.context.options.provider_caps.permits;
-        while self.seat.in_flight.load(Ordering::Acquire) < permits {
+        self.seat.waiting.store(self.waiting.len(), Ordering::SeqCst);
+        while self.seat.in_flight.load(Ordering::SeqCst) < permits {
             let Some(call) = self.waiting.pop_front() else { return };
-            self.seat.in_flight.fetch_add(1, Ordering::AcqRel);
-            let in_flight = Arc::clone(&self.seat.in_flight);
-            let permit = Permit { in_flight, mailbox: self.seat.mailbox.clone() };
-            tokio::spawn(run(Arc::clone(&self.context), self.seat.clone(), call, permit));
+            self.seat.in_flight.fetch_add(1, Ordering::SeqCst);
+            self.seat.waiting.store(self.waiting.len(), Ordering::SeqCst);
+            let permit = Permit(self.seat.clone());
+            tokio::spawn(run(Arc::clone(&self.context), call, permit));
         }
     }
 }
 
-async fn run(context: Arc<Context>, seat: ProviderSeat, mut call: Call, permit: Permit) {
+async fn run(context: Arc<Context>, mut call: Call, permit: Permit) {
+    let port = &permit.0.port;
     let Some(request) = call.request.take() else { return };
     call.started = true;
     let began = Instant::now();
     let report = match call.ask {
-        Ask::Prepare => Report::Prepared(seat.port.prepare(&request).await),
-        Ask::Execute => Report::Outcome { ask: call.ask, outcome: seat.port.execute(&request).await },
-        Ask::Query => Report::Outcome { ask: call.ask, outcome: seat.port.query(&request).await },
-        Ask::Cancel => Report::Outcome { ask: call.ask, outcome: seat.port.cancel(&request).await },
+        Ask::Prepare => Report::Prepared(port.prepare(&request).await),
+        Ask::Execute => Report::Outcome { ask: call.ask, outcome: port.execute(&request).await },
+        Ask::Query => Report::Outcome { ask: call.ask, outcome: port.query(&request).await },
+        Ask::Cancel => Report::Outcome { ask: call.ask, outcome: port.cancel(&request).await },
     };
     context.figures.provider_seconds.record(began.elapsed().as_secs_f64());
     call.report(report);

@@ -31,7 +31,9 @@ impl ProviderKeys for HmacProviderKeys {
         text.clear();
         text.push_str("flo_");
         for byte in &tag.as_ref()[..20] {
-            write!(text, "{byte:02x}").expect("writing to a string");
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
+            }
         }
         Arc::from(text)
     }

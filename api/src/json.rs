@@ -6,11 +6,12 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// Bytes of a refused body's own text that a message repeats.
+/// Characters of a refused body's own text that a message repeats.
 const ECHO_CHARS_MAX: usize = 200;
 
 /// Reads a body.
@@ -41,19 +42,15 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<Invalid> {
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let error = serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer).err()?;
-    let path = error.path().to_string();
-    let path = if path == "." {
-        String::new()
-    } else {
-        shorten(&path)
-    };
+    let path = place(error.path());
     let inner = error.into_inner();
     let param = (!path.is_empty()).then(|| path.clone());
     if inner.classify() != Category::Data {
-        return Some(Invalid {
-            param,
-            ..malformed(&inner)
-        });
+        let mut invalid = malformed(&inner);
+        if let Some(param) = &param {
+            invalid.message = format!("`{param}`: {}", invalid.message);
+        }
+        return Some(Invalid { param, ..invalid });
     }
     let text = shorten(&inner.to_string());
     // These three are told by serde's own words, since its errors have no other shape.
@@ -90,6 +87,20 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<Invalid> {
         code: "parameter_invalid",
         message,
     })
+}
+
+/// The names down to where it failed; a name that was still being read is none.
+fn place(path: &Path) -> String {
+    let mut place = String::new();
+    for segment in path {
+        match segment {
+            Segment::Map { key } => place = joined(&place, key),
+            Segment::Seq { index } => place = joined(&place, &index.to_string()),
+            Segment::Enum { variant } => place = joined(&place, variant),
+            Segment::Unknown => break,
+        }
+    }
+    shorten(&place)
 }
 
 fn quoted<'a>(text: &'a str, start: &str) -> Option<&'a str> {

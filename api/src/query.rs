@@ -114,7 +114,9 @@ mod tests {
     use super::*;
     use actix_web::test::TestRequest;
 
-    fn read(query: &str) -> Result<(usize, Option<u64>), (Option<String>, &'static str)> {
+    type Refused = (Option<String>, &'static str);
+
+    fn read(query: &str) -> Result<(usize, Option<u64>), Refused> {
         let request = TestRequest::with_uri(&format!("/v1/payments?{query}")).to_http_request();
         page(&request, |text| text.parse().ok())
             .map(|page| (page.limit, page.starting_after))

@@ -8,6 +8,7 @@ use crate::v1::{
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
+use std::future::{Ready, ready};
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     let payments = web::resource("/v1/payments")
@@ -34,8 +35,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .default_service(web::to(|| refused(ApiError::NoSuchRoute)));
 }
 
-async fn refused(error: ApiError) -> Reply {
-    Reply(Err(error))
+fn refused(error: ApiError) -> Ready<Reply> {
+    ready(Reply(Err(error)))
 }
 
 fn read_only<F, Args>(path: &str, handler: F) -> Resource

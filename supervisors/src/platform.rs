@@ -59,6 +59,7 @@ impl Platform {
             mailbox: singleton_mailbox(settings, Kind::Provider),
             disabled: Arc::default(),
             in_flight: Arc::default(),
+            waiting: Arc::default(),
         });
         let context = Arc::new(Context {
             shard,

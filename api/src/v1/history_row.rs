@@ -9,6 +9,7 @@ use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{Event, Spec};
 use florin_domain::provider::ProviderKey;
 use florin_domain::risk::Assessment;
+use florin_domain::time::Timestamp;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -159,6 +160,7 @@ fn reason<'a>(details: Details<'a>, reason: &'a Arc<str>) -> Details<'a> {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a flat table: one row per event")]
 fn details(event: &Event) -> Details<'_> {
     match event {
         Event::Created { spec, method } => created(spec, method),
@@ -226,7 +228,7 @@ fn details(event: &Event) -> Details<'_> {
         } => Details {
             reference: Some(reference),
             processor_transaction_id: Some(transaction),
-            expires_at: authorization_expires_at.map(|at| at.unix_s()),
+            expires_at: authorization_expires_at.map(Timestamp::unix_s),
             ..attempt(*operation, *number)
         },
         Event::AttemptDeclined {

@@ -5,6 +5,7 @@ use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::{
     AttemptState, CaptureMethod, NextAction, Operation, OperationKind, Payment, Status,
 };
+use florin_domain::time::Timestamp;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use std::sync::Arc;
@@ -234,7 +235,7 @@ impl<'a> PaymentBody<'a> {
             captures: operations(OperationKind::Capture, "capture"),
             refunds: operations(OperationKind::Refund, "refund"),
             created: spec.created_at.unix_s(),
-            authorization_expires_at: payment.authorization_expires_at.map(|at| at.unix_s()),
+            authorization_expires_at: payment.authorization_expires_at.map(Timestamp::unix_s),
             livemode: spec.livemode,
             description: spec.description.as_deref(),
             metadata: Metadata(&spec.metadata),

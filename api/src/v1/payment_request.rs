@@ -49,6 +49,9 @@ struct DeviceRequest<'a> {
     country: Option<Text<'a>>,
 }
 
+/// The merchant's pairs, in the order written.
+type Metadata = Vec<(Arc<str>, Arc<str>)>;
+
 /// The request, checked.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Checked {
@@ -58,7 +61,7 @@ pub(crate) struct Checked {
     pub(crate) capture_method: CaptureMethod,
     pub(crate) customer: Option<Arc<str>>,
     pub(crate) description: Option<Arc<str>>,
-    pub(crate) metadata: Vec<(Arc<str>, Arc<str>)>,
+    pub(crate) metadata: Metadata,
     pub(crate) return_url: Option<Arc<str>>,
     pub(crate) device: Device,
 }
@@ -142,7 +145,7 @@ fn method(id: &str, livemode: bool) -> Result<PaymentMethod, Invalid> {
     let found = if livemode { None } else { PaymentMethod::test(id) };
     let missing = || {
         let mode = if livemode { "live" } else { "test" };
-        let message = format!("There is no such payment method in {mode} mode.");
+        let message = format!("`payment_method_id`: there is no such payment method in {mode} mode.");
         Invalid::new("payment_method_id", "resource_missing", message)
     };
     found.ok_or_else(missing)
@@ -181,7 +184,7 @@ fn return_url(url: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
     text("return_url", url, TEXT_BYTES_MAX)
 }
 
-fn metadata(pairs: Option<&Pairs<'_>>) -> Result<Vec<(Arc<str>, Arc<str>)>, Invalid> {
+fn metadata(pairs: Option<&Pairs<'_>>) -> Result<Metadata, Invalid> {
     let Some(Pairs(pairs)) = pairs else {
         return Ok(Vec::new());
     };

@@ -6,10 +6,10 @@ use florin_actors::options::{Options, StageTimeouts};
 use florin_adapters::clock::SystemClock;
 use florin_adapters::digests;
 use florin_adapters::entropy::OsEntropy;
-use florin_adapters::journal::memory::{MemoryJournal, MemoryStore};
-use florin_adapters::keys::memory::MemoryKeyIndex;
+use florin_adapters::journal::{MemoryJournal, MemoryStore};
+use florin_adapters::keys::MemoryKeyIndex;
 use florin_adapters::provider_keys::HmacProviderKeys;
-use florin_adapters::views::memory::MemoryViews;
+use florin_adapters::views::MemoryViews;
 use florin_api::server::{Api, ApiOptions, ApiParts, Digests, RunningApi};
 use florin_domain::ids::{ApiKeyId, MerchantId, ShardId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
@@ -18,6 +18,7 @@ use florin_domain::ports::{AttemptRequest, BoxFuture, Provider, ReadError, Shard
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
 use florin_domain::time::Millis;
 use florin_supervisors::platform::Platform;
+use std::fmt::Write as _;
 use std::future::ready;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -142,6 +143,47 @@ impl Answer {
     }
 }
 
+/// Two merchants and their keys, and an operator's.
+async fn register(platform: &Platform) {
+    for (name, bits) in [("a", 1_u128), ("b", 2)] {
+        let fee = FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap();
+        let id = MerchantId::from_bits(bits);
+        let merchant = Merchant {
+            id,
+            name: name.to_owned(),
+            fee,
+        };
+        platform
+            .ledger()
+            .record_control(ControlEvent::MerchantCreated(merchant))
+            .await
+            .unwrap();
+    }
+    let merchant = |bits| ApiKeyRole::Merchant(MerchantId::from_bits(bits));
+    let keys = [
+        ("sk_test_a", merchant(1)),
+        ("sk_test_b", merchant(2)),
+        ("ok_test_op", ApiKeyRole::Operator),
+        // A test key whose text claims live mode, and the key that only development mode takes.
+        ("sk_live_a", merchant(1)),
+        ("sk_test_florin_dev", merchant(1)),
+    ];
+    for (number, (secret, role)) in (1_u128..).zip(keys) {
+        let secret_sha256 = digests::secret_sha256(secret);
+        let key = ApiKey {
+            id: ApiKeyId::from_bits(number),
+            role,
+            livemode: false,
+            secret_sha256,
+        };
+        platform
+            .ledger()
+            .record_control(ControlEvent::ApiKeyCreated(key))
+            .await
+            .unwrap();
+    }
+}
+
 impl World {
     pub(crate) fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -178,7 +220,7 @@ impl World {
         };
         options.retry.tries_max = 1;
         // A machine under load may be slow; what is tested here is not time.
-        let generous = Duration::from_secs(60);
+        let generous = Duration::from_mins(1);
         options.stages = StageTimeouts {
             idempotency: generous,
             risk: generous,
@@ -189,46 +231,8 @@ impl World {
         let platform = runtime
             .block_on(Platform::start(ports, options, &|_, _| {}))
             .unwrap();
-        runtime.block_on(async {
-            for (name, bits) in [("a", 1_u128), ("b", 2)] {
-                let fee = FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap();
-                let id = MerchantId::from_bits(bits);
-                let merchant = Merchant {
-                    id,
-                    name: name.to_owned(),
-                    fee,
-                };
-                platform
-                    .ledger()
-                    .record_control(ControlEvent::MerchantCreated(merchant))
-                    .await
-                    .unwrap();
-            }
-            let merchant = |bits| ApiKeyRole::Merchant(MerchantId::from_bits(bits));
-            let keys = [
-                ("sk_test_a", merchant(1)),
-                ("sk_test_b", merchant(2)),
-                ("ok_test_op", ApiKeyRole::Operator),
-                // A test key whose text claims live mode, and the key that only development mode takes.
-                ("sk_live_a", merchant(1)),
-                ("sk_test_florin_dev", merchant(1)),
-            ];
-            for (number, (secret, role)) in (1_u128..).zip(keys) {
-                let secret_sha256 = digests::secret_sha256(secret);
-                let key = ApiKey {
-                    id: ApiKeyId::from_bits(number),
-                    role,
-                    livemode: false,
-                    secret_sha256,
-                };
-                platform
-                    .ledger()
-                    .record_control(ControlEvent::ApiKeyCreated(key))
-                    .await
-                    .unwrap();
-            }
-        });
-        let parts = ApiParts {
+        runtime.block_on(register(&platform));
+        let faces = ApiParts {
             payments: platform.payments(),
             ledger: platform.ledger(),
             ops: Arc::new(platform.ops(Box::new(|| "florin_up 1\n".to_owned()))),
@@ -246,7 +250,7 @@ impl World {
             ..ApiOptions::default()
         };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let api = Api::serve(listener, parts, options).unwrap();
+        let api = Api::serve(listener, faces, options).unwrap();
         Self {
             runtime,
             platform,
@@ -291,13 +295,13 @@ impl World {
     ) -> Answer {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: florin\r\nConnection: close\r\n");
         if let Some(key) = key {
-            head.push_str(&format!("Authorization: Bearer {key}\r\n"));
+            write!(head, "Authorization: Bearer {key}\r\n").unwrap();
         }
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            write!(head, "{name}: {value}\r\n").unwrap();
         }
         if !body.is_empty() {
-            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            write!(head, "Content-Length: {}\r\n", body.len()).unwrap();
         }
         head.push_str("\r\n");
         self.raw(&[head.as_bytes(), body].concat())

@@ -22,9 +22,17 @@ pub struct IllegalEvent {
 
 /// Folds all events of one commit.
 pub fn evolve_all(state: Option<Payment>, events: &[Event]) -> Result<Option<Payment>, IllegalEvent> {
-    events
-        .iter()
-        .try_fold(state, |state, event| evolve(state, event).map(Some))
+    let mut events = events.iter();
+    let mut payment = match (state, events.next()) {
+        (None, None) => return Ok(None),
+        (Some(payment), None) => return Ok(Some(payment)),
+        (state, Some(first)) => evolve(state, first)?,
+    };
+    for event in events {
+        // In place: a payment is too large to be moved for every event.
+        change(&mut payment, event).map_err(|why| IllegalEvent { event: event.name(), why })?;
+    }
+    Ok(Some(payment))
 }
 
 /// Folds one event.
@@ -33,7 +41,7 @@ pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalE
         event: event.name(),
         why,
     };
-    let Some(payment) = state else {
+    let Some(mut payment) = state else {
         let Event::Created { spec, method } = event else {
             return Err(illegal("the payment does not exist"));
         };
@@ -53,38 +61,39 @@ pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalE
             late_minor: 0,
         });
     };
-    change(payment, event).map_err(illegal)
+    change(&mut payment, event).map_err(illegal)?;
+    Ok(payment)
 }
 
 #[expect(
     clippy::too_many_lines,
     reason = "one flat table: every event with what it does"
 )]
-fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> {
+fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
     match event {
         Event::Created { .. } => return Err("the payment exists already"),
         Event::RiskAssessed(assessment) => payment.risk = Some(assessment.clone()),
         Event::Blocked => {
-            check_nothing_charges(&payment)?;
-            block(&mut payment);
+            check_nothing_charges(payment)?;
+            block(payment);
         }
         Event::ReviewOpened { deadline } => {
-            check_nothing_charges(&payment)?;
+            check_nothing_charges(payment)?;
             payment.status = Status::InReview { deadline: *deadline };
         }
         Event::ReviewApproved => {
-            check_review(&payment)?;
+            check_review(payment)?;
             payment.status = Status::Processing;
         }
         Event::ReviewRejected => {
-            check_review(&payment)?;
-            block(&mut payment);
+            check_review(payment)?;
+            block(payment);
         }
         Event::ReviewExpired => {
-            check_review(&payment)?;
-            close(&mut payment)?;
+            check_review(payment)?;
+            close(payment)?;
         }
-        Event::Abandoned => close(&mut payment)?,
+        Event::Abandoned => close(payment)?,
         Event::MethodReplaced { method } => {
             if !payment.status.takes_method() || !payment.may_charge() {
                 return Err("an earlier method may have charged");
@@ -115,7 +124,7 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
                 late: Vec::new(),
                 transaction: None,
             };
-            open(&mut payment, opened)?;
+            open(payment, opened)?;
         }
         Event::AttemptPlanned {
             operation,
@@ -133,14 +142,14 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
                 state: AttemptState::Open,
                 unknown_reason: None,
             };
-            plan(&mut payment, *operation, attempt)?;
+            plan(payment, *operation, attempt)?;
         }
         Event::AttemptReferenced {
             operation,
             number,
             reference,
         } => {
-            unresolved_attempt(&mut payment, *operation, *number)?.reference = Some(Arc::clone(reference));
+            unresolved_attempt(payment, *operation, *number)?.reference = Some(Arc::clone(reference));
         }
         Event::LateSuccess {
             operation,
@@ -151,7 +160,7 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
         } => {
             let (provider, transaction) = (*provider, Arc::clone(transaction));
             late(
-                &mut payment,
+                payment,
                 *operation,
                 LateCharge {
                     number: *number,
@@ -165,7 +174,7 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
             if payment.status != Status::Authorized {
                 return Err("no authorization stands");
             }
-            release(&mut payment);
+            release(payment);
         }
         Event::AttemptSucceeded {
             operation,
@@ -174,13 +183,13 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
             transaction,
             authorization_expires_at,
         } => {
-            let attempt = unresolved_attempt(&mut payment, *operation, *number)?;
+            let attempt = unresolved_attempt(payment, *operation, *number)?;
             attempt.state = AttemptState::Succeeded;
             attempt.reference = Some(Arc::clone(reference));
             let op = payment.operation_mut(*operation).ok_or("no such operation")?;
             op.transaction = Some(Arc::clone(transaction));
             let op = op.clone();
-            succeed(&mut payment, &op)?;
+            succeed(payment, &op)?;
             payment.authorization_expires_at = authorization_expires_at.or(payment.authorization_expires_at);
         }
         Event::AttemptDeclined {
@@ -190,13 +199,13 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
             reference,
         } => {
             settle(
-                &mut payment,
+                payment,
                 (*operation, *number),
                 AttemptState::Declined,
                 reference.as_ref(),
             )?;
             if operation_authorizes(*operation) {
-                decline(&mut payment, decline_code);
+                decline(payment, decline_code);
             }
         }
         Event::AttemptActionRequired {
@@ -207,7 +216,7 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
             expires_at,
         } => {
             settle(
-                &mut payment,
+                payment,
                 (*operation, *number),
                 AttemptState::ActionRequired,
                 Some(reference),
@@ -226,7 +235,7 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
             reference,
         } => {
             settle(
-                &mut payment,
+                payment,
                 (*operation, *number),
                 AttemptState::Pending,
                 Some(reference),
@@ -242,12 +251,12 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
             reference,
         } => {
             settle(
-                &mut payment,
+                payment,
                 (*operation, *number),
                 AttemptState::Unknown,
                 reference.as_ref(),
             )?;
-            unresolved_attempt(&mut payment, *operation, *number)?.unknown_reason = Some(Arc::clone(reason));
+            unresolved_attempt(payment, *operation, *number)?.unknown_reason = Some(Arc::clone(reason));
             if operation_authorizes(*operation) {
                 payment.status = Status::Processing;
             }
@@ -255,18 +264,18 @@ fn change(mut payment: Payment, event: &Event) -> Result<Payment, &'static str> 
         Event::AttemptNotSent {
             operation, number, ..
         } => {
-            close_attempt(&mut payment, *operation, *number, AttemptState::NotSent)?;
+            close_attempt(payment, *operation, *number, AttemptState::NotSent)?;
         }
         Event::AttemptRejected {
             operation, number, ..
         } => {
-            close_attempt(&mut payment, *operation, *number, AttemptState::Rejected)?;
+            close_attempt(payment, *operation, *number, AttemptState::Rejected)?;
         }
         Event::AttemptCancelled { operation, number } => {
-            close_attempt(&mut payment, *operation, *number, AttemptState::Cancelled)?;
+            close_attempt(payment, *operation, *number, AttemptState::Cancelled)?;
         }
     }
-    Ok(payment)
+    Ok(())
 }
 
 const fn operation_authorizes(id: OperationId) -> bool {

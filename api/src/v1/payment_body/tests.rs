@@ -8,7 +8,6 @@ use florin_domain::money::{Amount, Currency, FeeSchedule, MinorSum};
 use florin_domain::payment::{Attempt, DeclinePolicy, Device, Failure, FeeReturn, Spec};
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
-use florin_domain::time::Timestamp;
 
 fn spec() -> Spec {
     Spec {

@@ -39,6 +39,7 @@ fn with(name: &str, json: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a flat table: one row per body")]
 fn a_wrong_value_is_refused_by_the_name_of_its_field() {
     let long = |count: usize| format!("\"{}\"", "x".repeat(count));
     let entries = |count: usize| {

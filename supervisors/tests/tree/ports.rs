@@ -1,0 +1,319 @@
+//! Ports that do as tests tell them: latches, a clock that stands, a journal and views with faults, a probe that panics.
+
+use florin_actors::context::{Fatal, Probe, Step};
+use florin_adapters::journal::MemoryJournal;
+use florin_adapters::views::MemoryViews;
+use florin_domain::commit::{Body, Commit};
+use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
+use florin_domain::ports::{
+    AppendError, Batch, BoxFuture, Clock, Entropy, Follower, Head, Journal, PaymentRow, PaymentsQuery,
+    ProviderKeys, ReadError, ShardSnapshot, Snapshots, ViewError, Views,
+};
+use florin_domain::provider::ProviderKey;
+use florin_domain::time::Timestamp;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Semaphore, watch};
+
+/// A lock that a panicking actor does not spoil for the checks that follow.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets everybody pass while open.
+#[derive(Debug)]
+pub(crate) struct Latch(watch::Sender<bool>);
+
+impl Default for Latch {
+    fn default() -> Self {
+        Self(watch::Sender::new(true))
+    }
+}
+
+impl Latch {
+    pub(crate) fn close(&self) {
+        self.0.send_replace(false);
+    }
+
+    pub(crate) fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    pub(crate) async fn passed(&self) {
+        self.0.subscribe().wait_for(|open| *open).await.expect("the latch lives as long as its port");
+    }
+}
+
+/// Stands until a test moves it.
+#[derive(Debug)]
+pub(crate) struct FixedClock(AtomicU64);
+
+impl FixedClock {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(1_700_000_000_000))
+    }
+
+    pub(crate) fn advance_s(&self, seconds: u64) {
+        self.0.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.0.load(Ordering::SeqCst))
+    }
+}
+
+tokio::task_local! {
+    /// The number of the request that is being submitted.
+    pub(crate) static REQUEST: usize;
+}
+
+/// The same numbers in the same order for the same seed; remembers which of them became payment ids, and for which request.
+#[derive(Debug)]
+pub(crate) struct SeededEntropy {
+    state: AtomicU64,
+    ids: Mutex<HashMap<usize, Vec<u64>>>,
+}
+
+impl SeededEntropy {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { state: AtomicU64::new(seed), ids: Mutex::default() }
+    }
+
+    /// The random parts of the ids that request `n` was given, one for each time it was submitted.
+    pub(crate) fn ids_of(&self, n: usize) -> Vec<u64> {
+        lock(&self.ids).get(&n).cloned().unwrap_or_default()
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn next_u64(&self) -> u64 {
+        // SplitMix64.
+        let mut z = self.state.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        if let Ok(n) = REQUEST.try_with(|n| *n) {
+            lock(&self.ids).entry(n).or_default().push(z);
+        }
+        z
+    }
+}
+
+/// Provider keys that say what they are for.
+#[derive(Debug)]
+pub(crate) struct PlainKeys;
+
+impl ProviderKeys for PlainKeys {
+    fn derive(&self, operation: OperationId, number: u32) -> ProviderKey {
+        Arc::from(format!("{operation}|{number}"))
+    }
+}
+
+/// Snapshots in memory.
+#[derive(Debug, Default)]
+pub(crate) struct MemorySnapshots(Mutex<BTreeMap<ShardId, ShardSnapshot>>);
+
+impl MemorySnapshots {
+    pub(crate) fn seq(&self) -> Option<Seq> {
+        lock(&self.0).get(&ShardId::FIRST).map(|snapshot| snapshot.seq)
+    }
+}
+
+impl Snapshots for MemorySnapshots {
+    fn save(&self, shard: ShardId, snapshot: &ShardSnapshot) -> Result<(), ReadError> {
+        lock(&self.0).insert(shard, snapshot.clone());
+        Ok(())
+    }
+
+    fn load(&self, shard: ShardId) -> Result<Option<ShardSnapshot>, ReadError> {
+        Ok(lock(&self.0).get(&shard).cloned())
+    }
+}
+
+/// What is wrong with the journal.
+#[derive(Debug, Default)]
+pub(crate) struct JournalFaults {
+    /// Appends wait here.
+    pub(crate) appends: Latch,
+    /// Reads of more than one commit wait here.
+    pub(crate) pages: Latch,
+    /// The store is full.
+    pub(crate) no_room: AtomicBool,
+    /// Payments whose commits cannot be read one by one.
+    pub(crate) poisoned: Mutex<HashSet<PaymentId>>,
+    /// Commits read in pages.
+    pub(crate) paged: AtomicU64,
+}
+
+/// A journal with faults.
+#[derive(Debug)]
+pub(crate) struct FaultyJournal {
+    pub(crate) inner: MemoryJournal,
+    pub(crate) faults: Arc<JournalFaults>,
+}
+
+impl Journal for FaultyJournal {
+    fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Head, AppendError>> {
+        Box::pin(async move {
+            self.faults.appends.passed().await;
+            if self.faults.no_room.load(Ordering::SeqCst) {
+                return Err(AppendError::NoRoom("the disk is full".to_owned()));
+            }
+            self.inner.append(batch).await
+        })
+    }
+
+    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>> {
+        Box::pin(async move {
+            let commits = self.inner.read(shard, from, limit).await?;
+            if limit > 1 {
+                self.faults.paged.fetch_add(commits.len() as u64, Ordering::SeqCst);
+                self.faults.pages.passed().await;
+                return Ok(commits);
+            }
+            let poisoned = lock(&self.faults.poisoned);
+            let of_poisoned = |commit: &Commit| match &commit.body {
+                Body::Payment(body) => poisoned.contains(&body.payment),
+                Body::Control(_) => false,
+            };
+            if commits.iter().any(of_poisoned) {
+                return Err(ReadError::Store("a bad sector".to_owned()));
+            }
+            Ok(commits)
+        })
+    }
+
+    fn head(&self, shard: ShardId) -> BoxFuture<'_, Result<Head, ReadError>> {
+        self.inner.head(shard)
+    }
+
+    fn hash_at(&self, shard: ShardId, seq: Seq) -> BoxFuture<'_, Result<Option<[u8; 32]>, ReadError>> {
+        self.inner.hash_at(shard, seq)
+    }
+}
+
+/// Views whose batches are taken only as fast as permits are given, while gated.
+#[derive(Debug)]
+pub(crate) struct GatedViews {
+    inner: MemoryViews,
+    gated: AtomicBool,
+    permits: Semaphore,
+}
+
+impl Default for GatedViews {
+    fn default() -> Self {
+        Self { inner: MemoryViews::default(), gated: AtomicBool::new(false), permits: Semaphore::new(0) }
+    }
+}
+
+impl GatedViews {
+    /// From now on every batch waits for a permit; in order of arrival.
+    pub(crate) fn gate(&self) {
+        self.gated.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets so many batches in.
+    pub(crate) fn let_in(&self, batches: usize) {
+        self.permits.add_permits(batches);
+    }
+
+    /// Lets everything in, what waits included.
+    pub(crate) fn ungate(&self) {
+        self.gated.store(false, Ordering::SeqCst);
+        self.permits.add_permits(1 << 20);
+    }
+}
+
+impl Follower for GatedViews {
+    fn apply(&self, rows: Vec<PaymentRow>, up_to: Seq) -> BoxFuture<'_, Result<(), ViewError>> {
+        Box::pin(async move {
+            if self.gated.load(Ordering::SeqCst) {
+                self.permits.acquire().await.expect("never closed").forget();
+            }
+            self.inner.apply(rows, up_to).await
+        })
+    }
+
+    fn watermark(&self) -> Result<Seq, ReadError> {
+        self.inner.watermark()
+    }
+}
+
+impl Views for GatedViews {
+    fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
+        self.inner.payment(id)
+    }
+
+    fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
+        self.inner.payments(query)
+    }
+}
+
+/// What injected panics say, so that the panic hook knows them.
+pub(crate) const INJECTED: &str = "injected by the probe";
+
+/// Panics the `nth` time that a step is reached, for `times` times.
+#[derive(Debug, Default)]
+pub(crate) struct PanicProbe(Mutex<Armed>);
+
+#[derive(Debug, Default)]
+struct Armed {
+    at: Option<(Step, u64, u64)>,
+    reached: HashMap<Step, u64>,
+    fired: u64,
+}
+
+impl PanicProbe {
+    pub(crate) fn arm(&self, step: Step, nth: u64) {
+        self.arm_times(step, nth, 1);
+    }
+
+    pub(crate) fn arm_times(&self, step: Step, nth: u64, times: u64) {
+        *lock(&self.0) = Armed { at: Some((step, nth, times)), ..Armed::default() };
+    }
+
+    /// How often it has panicked since it was armed.
+    pub(crate) fn fired(&self) -> u64 {
+        lock(&self.0).fired
+    }
+
+    pub(crate) fn reached_so_far(&self, step: Step) -> u64 {
+        lock(&self.0).reached.get(&step).copied().unwrap_or(0)
+    }
+}
+
+impl Probe for PanicProbe {
+    fn reached(&self, step: Step) {
+        let mut armed = lock(&self.0);
+        let count = armed.reached.entry(step).or_default();
+        *count += 1;
+        let count = *count;
+        let Some((at, nth, times)) = armed.at else { return };
+        if at == step && (nth..nth + times).contains(&count) {
+            armed.fired += 1;
+            drop(armed);
+            panic!("{INJECTED}");
+        }
+    }
+}
+
+/// Remembers why the process would have ended.
+#[derive(Debug, Default)]
+pub(crate) struct FatalLog {
+    pub(crate) calls: Mutex<Vec<String>>,
+}
+
+impl FatalLog {
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.calls).len()
+    }
+}
+
+impl Fatal for FatalLog {
+    fn fail(&self, why: &str) {
+        lock(&self.calls).push(why.to_owned());
+    }
+}

@@ -1,0 +1,204 @@
+//! A provider that follows a script per amount, and its ledger of charges: the witness of what really happened.
+
+use crate::ports::{Latch, lock};
+use florin_domain::ids::PaymentId;
+use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference};
+use florin_domain::time::Millis;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How the provider treats a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Script {
+    /// Charges and says so.
+    Succeed,
+    /// Declines.
+    Decline,
+    /// Answers its first `times` requests with nothing usable; has charged by then, or not.
+    Unknown { charged: bool, times: u32 },
+    /// Answers with nothing usable until [`Scripted::tell_the_truth`].
+    Mute { charged: bool },
+    /// Cannot be reached for the first `times` requests.
+    NotSent { times: u32 },
+    /// Waits at the latch, then charges.
+    Held,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    /// By idempotency key: real charges only.
+    charges: BTreeMap<ProviderKey, (PaymentId, i128)>,
+    requests: HashMap<PaymentId, u32>,
+    executes: HashMap<PaymentId, u32>,
+}
+
+/// The provider.
+#[derive(Debug)]
+pub(crate) struct Scripted {
+    capabilities: Capabilities,
+    scripts: Mutex<HashMap<i128, Script>>,
+    book: Mutex<Book>,
+    pub(crate) latch: Latch,
+    truthful: AtomicBool,
+    slow: bool,
+}
+
+pub(crate) fn provider_id() -> ProviderId {
+    ProviderId::parse("scripted").unwrap()
+}
+
+impl Scripted {
+    /// `slow` calls take up to 22 ms of virtual time.
+    pub(crate) fn new(prepares: bool, slow: bool) -> Self {
+        let capabilities = Capabilities {
+            id: provider_id(),
+            prepares,
+            key_lifetime: Millis::from_s(24 * 3600),
+            query_by_reference: true,
+            cancel_closes: true,
+        };
+        Self {
+            capabilities,
+            scripts: Mutex::default(),
+            book: Mutex::default(),
+            latch: Latch::default(),
+            truthful: AtomicBool::new(false),
+            slow,
+        }
+    }
+
+    pub(crate) fn script(&self, amount_minor: i128, script: Script) {
+        lock(&self.scripts).insert(amount_minor, script);
+    }
+
+    pub(crate) fn tell_the_truth(&self) {
+        self.truthful.store(true, Ordering::SeqCst);
+    }
+
+    /// Charges per payment.
+    pub(crate) fn charges(&self) -> BTreeMap<PaymentId, usize> {
+        let mut per_payment = BTreeMap::new();
+        for (payment, _) in lock(&self.book).charges.values() {
+            *per_payment.entry(*payment).or_default() += 1;
+        }
+        per_payment
+    }
+
+    /// Charges of payments of this amount.
+    pub(crate) fn charges_of_amount(&self, amount_minor: i128) -> usize {
+        lock(&self.book).charges.values().filter(|(_, amount)| *amount == amount_minor).count()
+    }
+
+    pub(crate) fn sum_minor(&self) -> i128 {
+        lock(&self.book).charges.values().map(|(_, amount)| amount).sum()
+    }
+
+    pub(crate) fn executes(&self, payment: PaymentId) -> u32 {
+        lock(&self.book).executes.get(&payment).copied().unwrap_or(0)
+    }
+
+    fn charge(&self, request: &AttemptRequest) {
+        let charge = (request.payment, request.amount.minor());
+        lock(&self.book).charges.entry(Arc::clone(&request.key)).or_insert(charge);
+    }
+
+    /// What it says of an attempt when it tells the truth.
+    fn truth(&self, request: &AttemptRequest) -> Outcome {
+        if lock(&self.book).charges.contains_key(&request.key) {
+            Outcome::Succeeded {
+                reference: reference(request),
+                transaction: Arc::from(format!("ch_{}", request.key)),
+                amount_minor: request.amount.minor(),
+            }
+        } else {
+            Outcome::Unknown { reason: Arc::from("never heard of it"), reference: None }
+        }
+    }
+
+    async fn answer(&self, request: &AttemptRequest, executes: bool) -> Outcome {
+        let amount = request.amount.minor();
+        if self.slow {
+            let latency = u64::try_from(amount * 7 % 23).unwrap();
+            tokio::time::sleep(Duration::from_millis(latency)).await;
+        }
+        tokio::task::yield_now().await;
+        let requests = {
+            let mut book = lock(&self.book);
+            if executes {
+                *book.executes.entry(request.payment).or_default() += 1;
+            }
+            let count = book.requests.entry(request.payment).or_default();
+            *count += 1;
+            *count
+        };
+        let charge = |yes: bool| {
+            if executes && yes {
+                self.charge(request);
+            }
+        };
+        let silence = || Outcome::Unknown { reason: Arc::from("read timeout"), reference: None };
+        let script = lock(&self.scripts).get(&amount).copied().unwrap_or(Script::Succeed);
+        match script {
+            Script::Succeed => charge(true),
+            Script::Decline => {
+                return Outcome::Declined { decline_code: Arc::from("generic_decline"), reference: None };
+            }
+            Script::Unknown { charged, times } if requests <= times => {
+                charge(charged);
+                return silence();
+            }
+            Script::Unknown { .. } => charge(true),
+            Script::Mute { charged } if !self.truthful.load(Ordering::SeqCst) => {
+                charge(charged);
+                return silence();
+            }
+            Script::Mute { .. } => charge(true),
+            Script::NotSent { times } if requests <= times => {
+                return Outcome::NotSent { reason: Arc::from("connection refused") };
+            }
+            Script::NotSent { .. } => charge(true),
+            Script::Held => {
+                self.latch.passed().await;
+                charge(true);
+            }
+        }
+        self.truth(request)
+    }
+}
+
+fn reference(request: &AttemptRequest) -> ProviderReference {
+    Arc::from(format!("pi_{}", request.key))
+}
+
+impl Provider for Scripted {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        request: &'a AttemptRequest,
+    ) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
+        Box::pin(async move { Ok(reference(request)) })
+    }
+
+    fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(self.answer(request, true))
+    }
+
+    fn query<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(self.answer(request, false))
+    }
+
+    fn cancel<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            match self.truth(request) {
+                Outcome::Unknown { .. } => Outcome::Cancelled { reference: request.reference.clone() },
+                outcome => outcome,
+            }
+        })
+    }
+}

@@ -1,0 +1,19 @@
+//! The binary as its users meet it: a real process, real sockets, a real data folder.
+//!
+//! # Layout
+//! - `process`: starts, stops and kills the binary; `http`: a small client of its own; `deployment`: a node and what it talks to.
+//! - `sale`, `idempotency`, `hostile_input`, `reads`, `ops`: what is asked and what is answered.
+//! - `recovery`, `faults`, `cli`: crashes, providers that misbehave, and the commands.
+
+mod deployment;
+mod http;
+mod process;
+
+mod cli;
+mod faults;
+mod hostile_input;
+mod idempotency;
+mod ops;
+mod reads;
+mod recovery;
+mod sale;

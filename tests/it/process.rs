@@ -1,0 +1,188 @@
+//! Owns running the binary: started with an environment of its own, watched until it says where it listens, and always reaped.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Starting and stopping take less, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a condition is looked at again.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Waits until `look` finds something; fails the test if it never does.
+#[track_caller]
+pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "in vain waited for {what}");
+        std::thread::sleep(POLL);
+    }
+}
+
+/// The binary with arguments, a data folder and variables, and no other setting. It listens on free ports.
+pub(crate) fn command(arguments: &[&str], data_dir: &Path, variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_florin"));
+    for (name, _) in std::env::vars().filter(|variable| variable.0.starts_with("FLORIN_")) {
+        command.env_remove(name);
+    }
+    command
+        .args(arguments)
+        .env("FLORIN_DATA_DIR", data_dir)
+        .env("FLORIN_LISTEN", "127.0.0.1:0")
+        .env("FLORIN_SANDBOX_LISTEN", "127.0.0.1:0")
+        .env("FLORIN_LOG_FORMAT", "json")
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null());
+    command
+}
+
+/// A finished command.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs a command that ends by itself.
+pub(crate) fn run(arguments: &[&str], data_dir: &Path, variables: &[(&str, &str)]) -> Finished {
+    let mut process = Process::start(&mut command(arguments, data_dir, variables));
+    let status = process.wait();
+    let (stdout, stderr) = process.output();
+    Finished { status, stdout, stderr }
+}
+
+/// Runs a command that must succeed; what it printed, without the line break.
+#[track_caller]
+pub(crate) fn run_well(arguments: &[&str], data_dir: &Path, variables: &[(&str, &str)]) -> String {
+    let finished = run(arguments, data_dir, variables);
+    assert!(finished.status.success(), "{arguments:?}: {finished:?}");
+    finished.stdout.trim().to_owned()
+}
+
+/// A running process of ours. Dropping it kills and reaps it.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    said: [Arc<Mutex<String>>; 2],
+    readers: Vec<JoinHandle<()>>,
+}
+
+impl Process {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = channel();
+        let said = [Arc::<Mutex<String>>::default(), Arc::default()];
+        let out: Box<dyn Read + Send> = Box::new(child.stdout.take().unwrap());
+        let err: Box<dyn Read + Send> = Box::new(child.stderr.take().unwrap());
+        let readers = [out, err].into_iter().zip(&said).map(|(pipe, said)| {
+            let (sender, said) = (sender.clone(), Arc::clone(said));
+            std::thread::spawn(move || {
+                for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                    said.lock().unwrap().push_str(&format!("{line}\n"));
+                    // Nobody waits for lines after the start.
+                    drop(sender.send(line));
+                }
+            })
+        });
+        Self { readers: readers.collect(), child, lines, said }
+    }
+
+    /// The first line, on either output, in which `find` finds something.
+    #[track_caller]
+    pub(crate) fn says<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    if let Some(found) = find(&line) {
+                        return found;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    let state = self.child.try_wait();
+                    panic!("{what} was never said: {state:?} {:?}", self.said_so_far());
+                }
+            }
+        }
+    }
+
+    /// Both outputs so far.
+    pub(crate) fn said_so_far(&self) -> (String, String) {
+        let [out, err] = &self.said;
+        (out.lock().unwrap().clone(), err.lock().unwrap().clone())
+    }
+
+    /// Both outputs of a process that has ended.
+    pub(crate) fn output(&mut self) -> (String, String) {
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        self.said_so_far()
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let status = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(status.success(), "kill {signal} {pid}");
+    }
+
+    /// Ends it as a crash would, and reaps it.
+    pub(crate) fn kill_9(mut self) {
+        self.signal("-9");
+        let status = self.wait();
+        assert_eq!(status.code(), None, "it ended by itself: {:?}", self.said_so_far());
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Asks it to stop, and waits until it has, well.
+    #[track_caller]
+    pub(crate) fn stop(mut self) {
+        self.terminate();
+        let status = self.wait();
+        assert_eq!(status.code(), Some(0), "{:?}", self.said_so_far());
+    }
+
+    /// Waits until it has ended.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        wait_for("the end of a process", || self.child.try_wait().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended and been reaped already; then both say so, and nothing is left to do.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// The address after `name` in a line of the welcome: `  API        http://127.0.0.1:4242`.
+pub(crate) fn address_after(line: &str, name: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.trim_start().strip_prefix(name)?.split_once("http://")?;
+    rest.split('/').next()?.parse().ok()
+}
+
+/// The address in the log line of `florin serve`.
+pub(crate) fn logged_address(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let fields = &line["fields"];
+    (fields["message"] == "taking payments").then(|| fields["address"].as_str()?.parse().ok())?
+}
