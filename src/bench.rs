@@ -70,7 +70,7 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
         Bench::HotKey => {
             let uniform = engine::report(&arguments, arguments.merchants, metrics.clone()).await?;
             let mut hot = engine::report(&arguments, 1, metrics).await?;
-            hot.bench = "hot-key".to_owned();
+            "hot-key".clone_into(&mut hot.bench);
             hot.uniform_ratio = Some(hot.payments_per_s / uniform.payments_per_s);
             hot
         }

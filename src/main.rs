@@ -79,9 +79,13 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let mode = match cli.command {
         Command::Serve | Command::Config(_) => Mode::Serve,
-        // These need no provider of their own configuration.
-        Command::Dev | Command::Sandbox | Command::Bench(_) => Mode::Dev,
-        Command::Views(_) | Command::Merchant(_) | Command::Key(_) => Mode::Dev,
+        // The last three need no provider and so none of the configuration.
+        Command::Dev
+        | Command::Sandbox
+        | Command::Bench(_)
+        | Command::Views(_)
+        | Command::Merchant(_)
+        | Command::Key(_) => Mode::Dev,
     };
     let environment: Vec<(String, String)> = std::env::vars().collect();
     let settings = Settings::load(cli.config.as_deref(), &environment, mode)?;

@@ -74,7 +74,8 @@ pub(crate) fn providers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Provi
             ProviderKind::Stripe => {
                 let key = SecretKey::new(configured.secret_key.expose());
                 let mut config = StripeConfig::new(configured.base_url.clone(), key);
-                config.request_timeout = configured.request_timeout;
+                // The stage's limit holds for every provider; a provider may be given less.
+                config.request_timeout = configured.request_timeout.min(settings.actors.stages.authorization);
                 Ok(Arc::new(StripeProvider::new(configured.id, config)?))
             }
         }
@@ -106,12 +107,11 @@ pub(crate) async fn start(
 ) -> anyhow::Result<Node> {
     let (folder, options) = (settings.data_dir.as_path(), settings.actors.clone());
     let data = DataDir::open(folder)?;
-    let provider_keys = match &settings.provider_key_secret {
-        Some(secret) => HmacProviderKeys::new(secret.expose()),
-        None => {
-            let secret = secret_file::load_or_create(&folder.join("provider_keys.secret"));
-            HmacProviderKeys::new(&secret.context("the secret of the provider keys")?)
-        }
+    let provider_keys = if let Some(secret) = &settings.provider_key_secret {
+        HmacProviderKeys::new(secret.expose())
+    } else {
+        let secret = secret_file::load_or_create(&folder.join("provider_keys.secret"));
+        HmacProviderKeys::new(&secret.context("the secret of the provider keys")?)
     };
     // The index stops the journal only far beyond the lag at which admission stops new work.
     let keys = KeyIndexOptions {

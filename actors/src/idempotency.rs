@@ -14,6 +14,7 @@ use florin_domain::payment::{Answer, Payment};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -267,6 +268,7 @@ impl IdempotencyState {
         self.entries.retain(|key, entry| {
             !entry.waiters.is_empty() || !matches!(keys.lookup(*key, now), Ok(Some(_)))
         });
+        self.context.figures.keys_held.store(self.entries.len() as u64, Ordering::Relaxed);
     }
 }
 

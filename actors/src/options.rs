@@ -128,13 +128,13 @@ impl Default for Options {
             provider_caps: ProviderCaps { permits: 100 },
             payment_restarts: RestartPolicy {
                 restarts_max: 3,
-                window: Duration::from_secs(60),
+                window: Duration::from_mins(1),
                 backoff: Duration::from_millis(50),
                 backoff_max: Duration::from_secs(5),
             },
             singleton_restarts: RestartPolicy {
                 restarts_max: 10,
-                window: Duration::from_secs(60),
+                window: Duration::from_mins(1),
                 backoff: Duration::from_millis(10),
                 backoff_max: Duration::from_secs(2),
             },

@@ -1,26 +1,23 @@
 //! One payment: loads, decides, has commits made durable, and only then calls providers or answers. All rules are in
 //! `domain::payment`; what is here is order: one commit at a time, effects after durability, an unknown outcome kept unknown.
 
+mod answer;
+mod create;
 mod drive;
 
 use crate::account_shard::{Draft, ShardMail};
 use crate::context::{Context, Step};
-use crate::idempotency::{IdempotencyMail, Reply};
-use crate::load::{Loaded, load};
+use crate::load::Loaded;
 use crate::mailbox::{Envelope, Mailbox};
 use crate::provider::Ask;
-use crate::risk::{RiskMail, Subject, Velocity, VelocityReply};
+use crate::risk::{RiskMail, Subject, Velocity};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{OperationId, PaymentId, Seq};
 use florin_domain::ledger::{PostingError, consequences};
 use florin_domain::method::PaymentMethod;
-use florin_domain::payment::{
-    Answer, AttemptPlan, AttemptState, Command, Effect, Payment, Refusal, Spec, decide, evolve_all,
-};
+use florin_domain::payment::{Answer, Command, Effect, Payment, Refusal, Spec, decide, evolve_all};
 use florin_domain::ports::ReadError;
 use florin_domain::provider::{Outcome, ProviderReference};
-use florin_domain::risk::{Assessment, Features, assess};
-use florin_domain::routing::{self, Candidate};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -252,7 +249,10 @@ impl PaymentState {
             }
             (PaymentMail::Loaded(result), Stage::Loading) => self.loaded(result),
             (PaymentMail::Assessed(velocity), Stage::Assessing { .. }) => self.assessed(velocity),
-            (PaymentMail::Committed(result), Stage::Committing { .. }) => self.committed(result),
+            (PaymentMail::Committed(result), Stage::Committing { .. }) => {
+                self.committed(result);
+                Ok(())
+            }
             (PaymentMail::Reported { operation, number, report }, Stage::Idle) => {
                 self.reported(operation, number, report)
             }
@@ -266,9 +266,15 @@ impl PaymentState {
                 Ok(())
             }
             (PaymentMail::KeyAsked(key), Stage::Idle) => self.key_asked(key),
-            (PaymentMail::Passivate, _) | (PaymentMail::Begin(_), _) => Ok(()),
-            // Of an earlier incarnation: what matters of it is in the journal.
-            (PaymentMail::Loaded(_) | PaymentMail::Assessed(_) | PaymentMail::Committed(_), _) => Ok(()),
+            // What an earlier incarnation waited for is in the journal, and a payment begins only once.
+            (
+                PaymentMail::Passivate
+                | PaymentMail::Begin(_)
+                | PaymentMail::Loaded(_)
+                | PaymentMail::Assessed(_)
+                | PaymentMail::Committed(_),
+                _,
+            ) => Ok(()),
             (
                 mail @ (PaymentMail::Reported { .. }
                 | PaymentMail::Retry { .. }
@@ -280,82 +286,6 @@ impl PaymentState {
                 Ok(())
             }
         }
-    }
-
-    fn begin(&mut self, begin: Box<Begin>) -> Result<(), ActorProcessingErr> {
-        self.context.ports.probe.reached(Step::PaymentBegun);
-        self.admitted_at = Some(begin.admitted_at);
-        let since = Instant::now();
-        match Subject::of(&begin.spec) {
-            None => self.decide_create(*begin, Velocity::default(), false),
-            Some(subject) => {
-                let shard = &self.context.risk[subject.shard(self.context.risk.len())];
-                let reply = VelocityReply::new(self.mailbox.clone());
-                let at = begin.spec.created_at;
-                self.stage = Stage::Assessing { begin, since };
-                shard.step(RiskMail::Count { subject, at, reply });
-                Ok(())
-            }
-        }
-    }
-
-    fn assessed(&mut self, velocity: Option<Velocity>) -> Result<(), ActorProcessingErr> {
-        let Stage::Assessing { begin, since } = std::mem::replace(&mut self.stage, Stage::Idle) else {
-            return Ok(());
-        };
-        if since.elapsed() > self.context.options.stages.risk {
-            self.refuse(NotStored::StageTimeout("risk"));
-            return Ok(());
-        }
-        // A shard that died answers nothing: the other rules still hold, and velocity starts anew.
-        self.decide_create(*begin, velocity.unwrap_or_default(), velocity.is_some())
-    }
-
-    fn assess(&self, spec: &Spec, method: &PaymentMethod, velocity: Velocity, counted: bool) -> Assessment {
-        let features = Features {
-            amount: spec.amount,
-            currency: spec.currency,
-            hour_count: counted.then_some(velocity.hour_count),
-            hour_declines: velocity.hour_declines,
-            device_country: spec.device.country,
-            card_country: method.country,
-            method_is_new: method.is_new,
-            method_is_highest_risk: method.is_highest_risk,
-        };
-        assess(&self.context.options.risk, &features)
-    }
-
-    /// The plan of attempt `number` of an operation at the provider that routing chooses.
-    fn plan(&self, operation: OperationId, number: u32) -> Option<AttemptPlan> {
-        let enabled = |seat: &crate::context::ProviderSeat| !seat.disabled.load(Ordering::Relaxed);
-        let seats = self.context.providers.iter();
-        let candidates: Vec<Candidate> =
-            seats.map(|seat| Candidate { id: seat.id, enabled: enabled(seat) }).collect();
-        let provider = routing::select(&candidates)?;
-        let key = self.context.ports.provider_keys.derive(operation, number);
-        let deadline = self.context.ports.clock.now().plus(florin_domain::limits::ATTEMPT_RETRY_WINDOW);
-        Some(AttemptPlan { provider, key, deadline })
-    }
-
-    fn decide_create(
-        &mut self,
-        begin: Begin,
-        velocity: Velocity,
-        counted: bool,
-    ) -> Result<(), ActorProcessingErr> {
-        self.context.ports.probe.reached(Step::PaymentAssessed);
-        let Begin { spec, method, .. } = begin;
-        let assessment = self.assess(&spec, &method, velocity, counted);
-        let since = Instant::now();
-        let Some(plan) = self.plan(OperationId::Authorize(self.id), 1) else {
-            self.refuse(NotStored::NoProvider);
-            return Ok(());
-        };
-        if since.elapsed() > self.context.options.stages.selection {
-            self.refuse(NotStored::StageTimeout("selection"));
-            return Ok(());
-        }
-        self.decide(Command::Create { spec, method, assessment, plan })
     }
 
     /// Decides, and has what was decided made durable. Nothing else happens before it is.
@@ -401,16 +331,16 @@ impl PaymentState {
         Ok(())
     }
 
-    fn committed(&mut self, result: Result<Seq, PostingError>) -> Result<(), ActorProcessingErr> {
+    fn committed(&mut self, result: Result<Seq, PostingError>) {
         let Stage::Committing { after, effects } = std::mem::replace(&mut self.stage, Stage::Idle) else {
-            return Ok(());
+            return;
         };
         let seq = match result {
             Ok(seq) => seq,
             Err(error) => {
                 tracing::warn!(payment = %self.id, %error, "the first commit of a payment was refused");
                 self.refuse(NotStored::Ledger);
-                return Ok(());
+                return;
             }
         };
         self.context.ports.probe.reached(Step::PaymentCommitted);
@@ -435,136 +365,5 @@ impl PaymentState {
             }
         }
         self.answer();
-        Ok(())
-    }
-
-    /// Tells whoever waits for the key, if there is something to tell.
-    fn answer(&mut self) {
-        let Some(payment) = &self.payment else { return };
-        if !self.key_waits || !matches!(self.stage, Stage::Idle) {
-            return;
-        }
-        let (shown, answer) = match &self.answered {
-            Some(answered) => (answered, answered.answer()),
-            None => (payment, payment.answer()),
-        };
-        let given_up = self.calls == 0 && self.retries == 0;
-        if answer == Answer::Unresolved && !given_up {
-            return;
-        }
-        self.context.ports.probe.reached(Step::PaymentAnswering);
-        self.key_waits = false;
-        let outcome = match answer {
-            Answer::Shown => "shown",
-            Answer::Declined => "declined",
-            Answer::Blocked => "blocked",
-            Answer::NoProvider => "no_provider",
-            Answer::Unresolved => "unresolved",
-        };
-        if let Some(admitted_at) = self.admitted_at.take() {
-            let total = admitted_at.elapsed();
-            let figures = &self.context.figures;
-            figures.end_to_end_seconds.record(total.as_secs_f64());
-            figures.own_seconds.record(total.saturating_sub(self.provider_time).as_secs_f64());
-            figures.count_outcome(outcome);
-        }
-        let reply = Reply::Answered { payment: Arc::clone(shown), answer };
-        self.context.idempotency.step(IdempotencyMail::Answered { key: payment.spec.key_digest, reply });
-    }
-
-    /// Gives up before anything was stored.
-    fn refuse(&mut self, why: NotStored) {
-        self.stage = Stage::Idle;
-        self.gone = true;
-        if let Some(key) = self.key.take() {
-            let reply = Reply::NotStored(why);
-            self.context.idempotency.step(IdempotencyMail::Answered { key, reply });
-        }
-    }
-
-    fn load(&mut self) {
-        self.stage = Stage::Loading;
-        let (context, id, mailbox) = (Arc::clone(&self.context), self.id, self.mailbox.clone());
-        tokio::spawn(async move {
-            let loaded = load(&context, id).await;
-            mailbox.step(PaymentMail::Loaded(loaded.map(|loaded| loaded.map(Box::new))));
-        });
-    }
-
-    fn loaded(&mut self, result: Result<Option<Box<Loaded>>, ReadError>) -> Result<(), ActorProcessingErr> {
-        self.context.ports.probe.reached(Step::PaymentLoaded);
-        let Some(loaded) = result? else {
-            self.refuse(NotStored::Failed);
-            return Ok(());
-        };
-        self.stage = Stage::Idle;
-        self.seq = loaded.seq;
-        // Mail that asks is still to come: it may drive the payment again, and only then is there an answer.
-        let asks = |mail: &PaymentMail| matches!(mail, PaymentMail::KeyAsked(_));
-        self.key_waits |= self.key.is_some() && !self.deferred.iter().any(asks);
-        self.answered = loaded.answered.clone();
-        self.payment = Some(Arc::clone(&loaded.payment));
-        self.resume();
-        self.answer();
-        Ok(())
-    }
-
-    fn key_asked(&mut self, key: KeyDigest) -> Result<(), ActorProcessingErr> {
-        self.key = Some(key);
-        self.key_waits = true;
-        let Some(payment) = self.payment.clone() else { return Ok(()) };
-        if self.answered.is_none() && payment.answer() == Answer::NoProvider {
-            let operation = payment.authorize_id();
-            if let Some(plan) = self.plan(operation, payment.next_attempt(operation)) {
-                self.tries = 0;
-                self.tainted = false;
-                self.decide(Command::Redrive { plan })?;
-            }
-            if matches!(self.stage, Stage::Committing { .. }) {
-                return Ok(());
-            }
-        }
-        if self.answered.is_none() && self.calls == 0 && self.retries == 0 {
-            self.resume();
-        }
-        self.answer();
-        Ok(())
-    }
-
-    /// Whether there is nothing left to do here. What is unresolved is left to the due-time schedule.
-    fn rest(&mut self) -> bool {
-        let idle = matches!(self.stage, Stage::Idle) && self.deferred.is_empty();
-        if !idle || self.calls > 0 || self.retries > 0 {
-            return false;
-        }
-        if self.gone {
-            return true;
-        }
-        let Some(payment) = &self.payment else { return true };
-        let mut waits_for_provider = payment
-            .unresolved()
-            .filter(|op| op.state().is_some_and(|state| state != AttemptState::ActionRequired));
-        if waits_for_provider.next().is_some() {
-            self.context.resolution.step(crate::resolution::ResolutionMail::Schedule(self.id));
-            return true;
-        }
-        if payment.is_settled() {
-            return true;
-        }
-        drop(waits_for_provider);
-        let live = self.context.figures.kind(crate::kind::Kind::Payment).live.load(Ordering::Relaxed);
-        let room = i64::try_from(self.context.options.idle_payments_max).unwrap_or(i64::MAX);
-        if live > room.saturating_add(i64::try_from(self.context.admission.in_flight()).unwrap_or(0)) {
-            return true;
-        }
-        if self.called_at.take().is_some() || self.admitted_at.take().is_some() {
-            let mailbox = self.mailbox.clone();
-            tokio::spawn(async move {
-                tokio::time::sleep(IDLE_TIME).await;
-                mailbox.step(PaymentMail::Passivate);
-            });
-            return false;
-        }
-        true
     }
 }

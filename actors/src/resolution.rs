@@ -44,7 +44,7 @@ pub struct ResolutionSchedule;
 
 const TICK: Duration = Duration::from_millis(250);
 /// A payment that was asked about and did not come back within this time is resolved: its count starts anew.
-const FORGET: Duration = Duration::from_secs(60);
+const FORGET: Duration = Duration::from_mins(1);
 
 impl Actor for ResolutionSchedule {
     type Msg = Envelope<ResolutionMail>;

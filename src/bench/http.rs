@@ -80,8 +80,8 @@ pub(super) async fn report(
     report.server_cpu_us = load.server_cpu_us_per_request;
     report.generator_cpu_us = load.generator_cpu_us_per_request;
     if world == World::Sandbox {
-        report.bench = "full".to_owned();
-        report.provider = "sandbox over sockets".to_owned();
+        "full".clone_into(&mut report.bench);
+        "sandbox over sockets".clone_into(&mut report.provider);
     }
 
     api.stop().await?;

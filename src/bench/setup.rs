@@ -38,7 +38,7 @@ impl Drop for Folder {
 /// The defaults, in the bench's folder, with a permit for every operation in flight: the port has no latency to bound.
 pub(super) fn settings(folder: &Folder) -> anyhow::Result<Settings> {
     let mut settings = Settings::load(None, &[], Mode::Dev)?;
-    settings.data_dir = folder.path().to_owned();
+    folder.path().clone_into(&mut settings.data_dir);
     settings.actors.provider_caps = ProviderCaps { permits: settings.actors.admission.in_flight_max };
     Ok(settings)
 }

@@ -137,6 +137,14 @@ impl OpsView for Ops {
         for stats in self.context.figures.kinds() {
             stats.publish();
         }
+        for seat in crate::root::seats(&self.context) {
+            let caps = self.gate(seat).caps();
+            #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+            metrics::gauge!("florin_mailbox_cap", "kind" => seat.kind.as_str()).set(caps.soft as f64);
+        }
+        let payment_caps = self.context.options.payment_caps;
+        #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+        metrics::gauge!("florin_mailbox_cap", "kind" => Kind::Payment.as_str()).set(payment_caps.soft as f64);
         #[expect(clippy::cast_precision_loss, reason = "gauges")]
         {
             metrics::gauge!("florin_in_flight").set(self.context.admission.in_flight() as f64);

@@ -8,6 +8,7 @@ use florin_actors::idempotency::{IdempotencyMail, Reply};
 use florin_actors::kind::Kind;
 use florin_actors::mailbox::{Class, Envelope, Mailbox};
 use florin_actors::reply::tell;
+use florin_actors::resolution::ResolutionMail;
 use florin_actors::payment::{Begin, PaymentActor, PaymentArguments, PaymentMail};
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::PaymentId;
@@ -21,6 +22,8 @@ struct Child {
     mailbox: Mailbox<PaymentMail>,
     actor: ActorId,
     key: Option<(KeyDigest, Fingerprint)>,
+    /// The key by which somebody asked for it last: an incarnation that fails takes the question with it.
+    asked: Option<KeyDigest>,
     born: Instant,
     /// Failed; comes back after its wait.
     down: bool,
@@ -88,7 +91,9 @@ impl Actor for PaymentGuardian {
             }
             GuardianMail::Resume(payment) => {
                 state.context.ports.probe.reached(Step::GuardianForwarding);
-                if !state.is_set_aside(payment) {
+                if state.is_set_aside(payment) {
+                    state.context.resolution.step(ResolutionMail::Schedule(payment));
+                } else {
                     state.forward(&myself, payment, PaymentMail::Resume).await;
                 }
             }
@@ -132,6 +137,20 @@ impl Actor for PaymentGuardian {
     }
 }
 
+fn asked(mail: &PaymentMail) -> Option<KeyDigest> {
+    match mail {
+        PaymentMail::KeyAsked(key) => Some(*key),
+        PaymentMail::Begin(_)
+        | PaymentMail::Resume
+        | PaymentMail::Loaded(_)
+        | PaymentMail::Assessed(_)
+        | PaymentMail::Committed(_)
+        | PaymentMail::Reported { .. }
+        | PaymentMail::Retry { .. }
+        | PaymentMail::Passivate => None,
+    }
+}
+
 impl GuardianState {
     async fn start(&mut self, myself: &ActorRef<Envelope<GuardianMail>>, begin: Box<Begin>) {
         let spec = &begin.spec;
@@ -150,7 +169,8 @@ impl GuardianState {
         let stats = Arc::clone(self.context.figures.kind(Kind::Payment));
         let mailbox = Mailbox::new(self.context.options.payment_caps, stats);
         let born = Instant::now();
-        let child = Child { mailbox, actor: myself.get_id(), key, born, down: true, waiting: vec![first] };
+        let (actor, asked) = (myself.get_id(), asked(&first));
+        let child = Child { mailbox, actor, key, asked, born, down: true, waiting: vec![first] };
         self.children.insert(payment, child);
         self.bring_up(myself, payment, key.map(|(key, _)| key)).await;
     }
@@ -195,6 +215,7 @@ impl GuardianState {
             // Only a key that was started here is listed to a restarted key owner; others are in the index.
             return self.spawn(myself, payment, None, mail).await;
         };
+        child.asked = asked(&mail).or(child.asked);
         if child.down {
             child.waiting.push(mail);
         } else if let Err(returned) = child.mailbox.send(Class::Internal, mail) {
@@ -248,7 +269,12 @@ impl GuardianState {
         // What the failed incarnation had begun is read from the journal; the request itself is not repeated from memory.
         child.waiting.retain(|mail| !matches!(mail, PaymentMail::Begin(_)));
         child.waiting.insert(0, PaymentMail::Resume);
-        let key = child.key.map(|(key, _)| key);
+        if let Some(key) = child.asked
+            && !child.waiting.iter().any(|mail| asked(mail).is_some())
+        {
+            child.waiting.push(PaymentMail::KeyAsked(key));
+        }
+        let key = child.key.map(|(key, _)| key).or(child.asked);
         self.bring_up(myself, payment, key).await;
     }
 
@@ -260,9 +286,12 @@ impl GuardianState {
             self.set_aside.retain(|_, since| now.duration_since(*since) < window);
         }
         self.set_aside.insert(payment, now);
-        if let Some((key, _)) = self.children.remove(&payment).and_then(|child| child.key) {
+        let child = self.children.remove(&payment);
+        if let Some(key) = child.and_then(|child| child.key.map(|(key, _)| key).or(child.asked)) {
             self.tell_key(key, payment);
         }
+        // It may have an open attempt: it is asked about once the payment gets another chance.
+        self.context.resolution.step(ResolutionMail::Schedule(payment));
     }
 
     /// A payment set aside gets another chance after the window.

@@ -203,7 +203,10 @@ impl RootState {
         self.context.figures.kind(seat.kind).live.fetch_add(1, Ordering::Relaxed);
         self.actors.insert(id, seat);
         let now = Instant::now();
-        let fresh = || Child { log: RestartLog::default(), restarts: 0, born: now };
+        let fresh = || {
+            publish_budget(seat, self.context.options.singleton_restarts.restarts_max);
+            Child { log: RestartLog::default(), restarts: 0, born: now }
+        };
         self.children.entry(seat).or_insert_with(fresh).born = now;
         Ok(())
     }
@@ -219,6 +222,8 @@ impl RootState {
         let policy = self.context.options.singleton_restarts;
         let Some(child) = self.children.get_mut(&seat) else { return };
         child.restarts += 1;
+        let left = policy.restarts_max.saturating_sub(child.log.count(&policy, Instant::now()) + 1);
+        publish_budget(seat, left);
         match child.log.failed(&policy, Instant::now(), self.context.ports.entropy.next_u64()) {
             Verdict::GiveUp => self.context.ports.fatal.fail(&format!("{name} failed too often: {why}")),
             Verdict::RestartAfter(wait) => {
@@ -249,13 +254,22 @@ impl RootState {
         let report = |(seat, child): (&Seat, &mut Child)| SeatReport {
             seat: *seat,
             restarts: child.restarts,
-            budget_left: seat
-                .kind
-                .is_restartable()
-                .then(|| policy.restarts_max.saturating_sub(child.log.count(&policy, now))),
+            budget_left: seat.kind.is_restartable().then(|| {
+                let left = policy.restarts_max.saturating_sub(child.log.count(&policy, now));
+                publish_budget(*seat, left);
+                left
+            }),
             age_ms: u64::try_from(child.born.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         self.children.iter_mut().map(report).collect()
+    }
+}
+
+/// Shows how many failures a restartable singleton has left before the process ends.
+fn publish_budget(seat: Seat, left: u32) {
+    if seat.kind.is_restartable() {
+        let labels = [("kind", seat.kind.as_str().to_owned()), ("index", seat.index.to_string())];
+        metrics::gauge!("florin_restart_budget_left", &labels).set(f64::from(left));
     }
 }
 

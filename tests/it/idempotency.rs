@@ -35,25 +35,28 @@ fn payment_request(key: &str, body: &Value) -> Vec<u8> {
     request("POST", "/v1/payments", &headers, body.to_string().as_bytes())
 }
 
+/// Sends the bytes on a connection of its own once everybody has one, and reads the answer.
+async fn one_of_many(address: SocketAddr, bytes: Arc<Vec<u8>>, connected: Arc<Barrier>) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    connected.wait().await;
+    stream.write_all(&bytes).await.unwrap();
+    let mut received = Vec::new();
+    loop {
+        let closed = stream.read_buf(&mut received).await.unwrap() == 0;
+        match parse(&received, closed).unwrap() {
+            Parsed::Whole(answer, _) => return answer,
+            Parsed::Partial => assert!(!closed, "no answer"),
+        }
+    }
+}
+
 /// Sends the same bytes over so many connections; nobody sends before all are connected.
 fn at_once(address: SocketAddr, count: usize, bytes: Vec<u8>) -> Vec<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let (bytes, connected) = (Arc::new(bytes), Arc::new(Barrier::new(count)));
-    let one = async move |bytes: Arc<Vec<u8>>, connected: Arc<Barrier>| {
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        connected.wait().await;
-        stream.write_all(&bytes).await.unwrap();
-        let mut received = Vec::new();
-        loop {
-            let closed = stream.read_buf(&mut received).await.unwrap() == 0;
-            match parse(&received, closed).unwrap() {
-                Parsed::Whole(answer, _) => return answer,
-                Parsed::Partial => assert!(!closed, "no answer"),
-            }
-        }
-    };
     runtime.block_on(async move {
-        let tasks: Vec<_> = (0..count).map(|_| tokio::spawn(one(Arc::clone(&bytes), Arc::clone(&connected)))).collect();
+        let one = |_| tokio::spawn(one_of_many(address, Arc::clone(&bytes), Arc::clone(&connected)));
+        let tasks: Vec<_> = (0..count).map(one).collect();
         let mut answers = Vec::with_capacity(count);
         for task in tasks {
             answers.push(task.await.unwrap());

@@ -1,1 +1,96 @@
-//! Not yet.
+//! A payment that cannot be brought back is set aside; nobody else notices, and it gets another chance.
+
+use crate::audit::{is_final, shown};
+use crate::ports::lock;
+use crate::provider::{Script, Scripted};
+use crate::world::{World, answers, let_settle, live_payments, merchant, options, submit, submit_all, until};
+use florin_actors::guardian::GuardianMail;
+use florin_actors::options::Options;
+use florin_domain::ids::PaymentId;
+use florin_domain::payment::{Answer, Status};
+use florin_domain::ports::OpsView;
+use florin_supervisors::platform::Platform;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+fn one_guardian() -> World {
+    World::with(4, Options { guardians: 1, ..options() }, Scripted::new(false, true))
+}
+
+async fn set_aside(platform: &Platform) -> Vec<String> {
+    let tree = platform.ops(Box::new(String::new)).tree(100).await;
+    let guardian = tree.children.into_iter().find(|seat| seat.kind == "payment_guardian").unwrap();
+    guardian.children.into_iter().filter(|node| node.kind == "payment_set_aside").map(|node| node.key).collect()
+}
+
+/// A payment whose outcome is unknown, and whose journal cannot be read from now on.
+async fn poisoned(world: &World, platform: &Platform) -> PaymentId {
+    world.script(0, Script::Mute { charged: true });
+    let first = submit(&platform.payments(), 0).await.unwrap();
+    assert_eq!(first.answer, Answer::Unresolved);
+    until("it has left memory", || live_payments(platform) == 0).await;
+    lock(&world.faults.poisoned).insert(first.payment.id());
+    first.payment.id()
+}
+
+#[test]
+fn a_payment_that_cannot_be_read_is_set_aside_while_its_siblings_are_answered() {
+    one_guardian().life(async |world, platform| {
+        let id = poisoned(world, &platform).await;
+        let asked = Instant::now();
+        let (waiter, siblings) = tokio::join!(
+            submit(&platform.payments(), 0),
+            answers(submit_all(&platform.payments(), 1..30)),
+        );
+        let waiter = waiter.unwrap();
+        assert_eq!((waiter.payment.id(), waiter.answer), (id, Answer::Unresolved));
+        assert!(asked.elapsed() <= platform.context().options.answer_budget + Duration::from_millis(200));
+        assert!(siblings.iter().all(|(_, answer)| is_final(answer)), "{siblings:?}");
+        assert_eq!(set_aside(&platform).await, [id.to_string()]);
+
+        // Set aside, it is answered at once and shown to readers.
+        let asked = Instant::now();
+        assert_eq!(submit(&platform.payments(), 0).await.unwrap().answer, Answer::Unresolved);
+        assert!(asked.elapsed() < Duration::from_secs(1));
+        let row = platform.payments().get((merchant(), false), id).await.unwrap().unwrap();
+        assert_eq!(row.payment.status, Status::Processing);
+        assert!(platform.payments().history((merchant(), false), id).await.is_err());
+    });
+}
+
+#[test]
+fn a_payment_set_aside_is_resolved_by_itself_once_it_can_be_read_again() {
+    one_guardian().life(async |world, platform| {
+        let id = poisoned(world, &platform).await;
+        submit(&platform.payments(), 0).await.unwrap();
+        assert_eq!(set_aside(&platform).await, [id.to_string()]);
+        lock(&world.faults.poisoned).clear();
+        world.provider.tell_the_truth();
+        let_settle().await;
+        let_settle().await;
+        assert_eq!(world.check_always().payments[&id].status, Status::Succeeded);
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn a_payment_killed_between_charge_and_commit_comes_back_and_answers_whoever_waits() {
+    one_guardian().life(async |world, platform| {
+        world.script(0, Script::Held);
+        world.provider.latch.close();
+        let asked = submit_all(&platform.payments(), 0..1);
+        until("it is stored", || world.truth().payment(0).is_some()).await;
+        let id = world.truth().payment(0).unwrap().id();
+        let (reply, killed) = oneshot::channel();
+        platform.context().guardian(id).step(GuardianMail::Kill { payment: id, reply });
+        assert!(killed.await.unwrap());
+        world.provider.latch.open();
+        let answers = answers(asked).await;
+        world.check_reply(0, &answers[0].1);
+        assert_eq!(answers[0].1.as_ref().unwrap().answer, Answer::Shown);
+        let resolved = world.resolve_all(&platform, &answers).await;
+        assert_eq!(shown(&resolved[&0]).1, Answer::Shown);
+        world.check_at_rest(&platform).await;
+    });
+}

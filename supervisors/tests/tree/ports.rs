@@ -275,6 +275,10 @@ impl PanicProbe {
         *lock(&self.0) = Armed { at: Some((step, nth, times)), ..Armed::default() };
     }
 
+    pub(crate) fn disarm(&self) {
+        lock(&self.0).at = None;
+    }
+
     /// How often it has panicked since it was armed.
     pub(crate) fn fired(&self) -> u64 {
         lock(&self.0).fired

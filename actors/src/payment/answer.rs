@@ -1,0 +1,146 @@
+//! What whoever waits is told, and when a payment may leave memory.
+
+use super::{IDLE_TIME, NotStored, PaymentMail, PaymentState, Stage};
+use crate::context::Step;
+use crate::idempotency::{IdempotencyMail, Reply};
+use crate::kind::Kind;
+use crate::load::{Loaded, load};
+use crate::resolution::ResolutionMail;
+use florin_domain::idempotency::KeyDigest;
+use florin_domain::payment::{Answer, AttemptState, Command};
+use florin_domain::ports::ReadError;
+use ractor::ActorProcessingErr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl PaymentState {
+    /// Tells whoever waits for the key, if there is something to tell.
+    pub(super) fn answer(&mut self) {
+        let Some(payment) = &self.payment else { return };
+        if !self.key_waits || !matches!(self.stage, Stage::Idle) {
+            return;
+        }
+        let (shown, answer) = match &self.answered {
+            Some(answered) => (answered, answered.answer()),
+            None => (payment, payment.answer()),
+        };
+        let given_up = self.calls == 0 && self.retries == 0;
+        if answer == Answer::Unresolved && !given_up {
+            return;
+        }
+        self.context.ports.probe.reached(Step::PaymentAnswering);
+        self.key_waits = false;
+        let outcome = match answer {
+            Answer::Shown => "shown",
+            Answer::Declined => "declined",
+            Answer::Blocked => "blocked",
+            Answer::NoProvider => "no_provider",
+            Answer::Unresolved => "unresolved",
+        };
+        if let Some(admitted_at) = self.admitted_at.take() {
+            let total = admitted_at.elapsed();
+            let figures = &self.context.figures;
+            figures.end_to_end_seconds.record(total.as_secs_f64());
+            figures.own_seconds.record(total.saturating_sub(self.provider_time).as_secs_f64());
+            figures.count_outcome(outcome);
+        }
+        let reply = Reply::Answered { payment: Arc::clone(shown), answer };
+        self.context.idempotency.step(IdempotencyMail::Answered { key: payment.spec.key_digest, reply });
+    }
+
+    /// Gives up before anything was stored.
+    pub(super) fn refuse(&mut self, why: NotStored) {
+        self.stage = Stage::Idle;
+        self.gone = true;
+        if let Some(key) = self.key.take() {
+            let reply = Reply::NotStored(why);
+            self.context.idempotency.step(IdempotencyMail::Answered { key, reply });
+        }
+    }
+
+    pub(super) fn load(&mut self) {
+        self.stage = Stage::Loading;
+        let (context, id, mailbox) = (Arc::clone(&self.context), self.id, self.mailbox.clone());
+        tokio::spawn(async move {
+            let loaded = load(&context, id).await;
+            mailbox.step(PaymentMail::Loaded(loaded.map(|loaded| loaded.map(Box::new))));
+        });
+    }
+
+    pub(super) fn loaded(&mut self, result: Result<Option<Box<Loaded>>, ReadError>) -> Result<(), ActorProcessingErr> {
+        self.context.ports.probe.reached(Step::PaymentLoaded);
+        let Some(loaded) = result? else {
+            self.refuse(NotStored::Failed);
+            return Ok(());
+        };
+        self.stage = Stage::Idle;
+        self.seq = loaded.seq;
+        // Mail that asks is still to come: it may drive the payment again, and only then is there an answer.
+        let asks = |mail: &PaymentMail| matches!(mail, PaymentMail::KeyAsked(_));
+        self.key_waits |= self.key.is_some() && !self.deferred.iter().any(asks);
+        self.answered.clone_from(&loaded.answered);
+        self.payment = Some(Arc::clone(&loaded.payment));
+        self.resume();
+        self.answer();
+        Ok(())
+    }
+
+    pub(super) fn key_asked(&mut self, key: KeyDigest) -> Result<(), ActorProcessingErr> {
+        self.key = Some(key);
+        self.key_waits = true;
+        let Some(payment) = self.payment.clone() else { return Ok(()) };
+        if self.answered.is_none() && payment.answer() == Answer::NoProvider {
+            let operation = payment.authorize_id();
+            if let Some(plan) = self.plan(operation, payment.next_attempt(operation)) {
+                self.tries = 0;
+                self.tainted = false;
+                self.decide(Command::Redrive { plan })?;
+            }
+            if matches!(self.stage, Stage::Committing { .. }) {
+                return Ok(());
+            }
+        }
+        if self.answered.is_none() && self.calls == 0 && self.retries == 0 {
+            self.resume();
+        }
+        self.answer();
+        Ok(())
+    }
+
+    /// Whether there is nothing left to do here. What is unresolved is left to the due-time schedule.
+    pub(super) fn rest(&mut self) -> bool {
+        let idle = matches!(self.stage, Stage::Idle) && self.deferred.is_empty();
+        if !idle || self.calls > 0 || self.retries > 0 {
+            return false;
+        }
+        if self.gone {
+            return true;
+        }
+        let Some(payment) = &self.payment else { return true };
+        let mut waits_for_provider = payment
+            .unresolved()
+            .filter(|op| op.state().is_some_and(|state| state != AttemptState::ActionRequired));
+        if waits_for_provider.next().is_some() {
+            self.context.resolution.step(ResolutionMail::Schedule(self.id));
+            return true;
+        }
+        if payment.is_settled() {
+            return true;
+        }
+        drop(waits_for_provider);
+        let live = self.context.figures.kind(Kind::Payment).live.load(Ordering::Relaxed);
+        let room = i64::try_from(self.context.options.idle_payments_max).unwrap_or(i64::MAX);
+        if live > room.saturating_add(i64::try_from(self.context.admission.in_flight()).unwrap_or(0)) {
+            return true;
+        }
+        if self.called_at.take().is_some() || self.admitted_at.take().is_some() {
+            let mailbox = self.mailbox.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(IDLE_TIME).await;
+                mailbox.step(PaymentMail::Passivate);
+            });
+            return false;
+        }
+        true
+    }
+}

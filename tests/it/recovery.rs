@@ -1,0 +1,284 @@
+//! Nothing that was acknowledged is lost and nothing is charged twice, at whatever instruction the process ends.
+
+use crate::cli::{serve, write_config};
+use crate::deployment::{Caller, Dev, MERCHANT, OPERATOR, PATIENT, assert_balanced, balances, charges};
+use crate::http::{Answer, Client};
+use crate::process::{Process, address_after, command, run_well, wait_for};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+const CLIENTS: usize = 32;
+const ROUNDS: usize = 5;
+
+/// Between two tries of a client whose server is gone or busy.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// SplitMix64: the same moments in every run, as far as threads allow.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
+
+/// A request with its final answer.
+#[derive(Clone, Debug)]
+struct Acknowledged {
+    body: Value,
+    answer: Answer,
+}
+
+#[derive(Debug)]
+struct Shared {
+    key: String,
+    api: Mutex<SocketAddr>,
+    stop: AtomicBool,
+    count: AtomicUsize,
+    acknowledged: Mutex<HashMap<String, Acknowledged>>,
+}
+
+/// Clients that make one payment after the other and do not give up on any.
+#[derive(Debug)]
+struct Load {
+    shared: Arc<Shared>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    fn start(api: SocketAddr, key: &str) -> Self {
+        let shared = Arc::new(Shared {
+            key: key.to_owned(),
+            api: Mutex::new(api),
+            stop: AtomicBool::new(false),
+            count: AtomicUsize::new(0),
+            acknowledged: Mutex::default(),
+        });
+        let clients = (0..CLIENTS).map(|number| {
+            let shared = Arc::clone(&shared);
+            std::thread::spawn(move || shared.pay_on(number))
+        });
+        Self { clients: clients.collect(), shared }
+    }
+
+    fn move_to(&self, api: SocketAddr) {
+        *self.shared.api.lock().unwrap() = api;
+    }
+
+    /// Waits for so many more answers.
+    fn wait_for_more(&self, answers: usize) {
+        let goal = self.shared.count.load(Ordering::SeqCst) + answers;
+        wait_for("answers", || (self.shared.count.load(Ordering::SeqCst) >= goal).then_some(()));
+    }
+
+    /// Lets every client end what it has begun.
+    fn finish(self) -> HashMap<String, Acknowledged> {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        for client in self.clients {
+            client.join().unwrap();
+        }
+        self.shared.acknowledged.lock().unwrap().clone()
+    }
+}
+
+impl Shared {
+    fn pay_on(&self, client: usize) {
+        let methods = ["pm_card_visa", "pm_card_visa_chargeDeclinedInsufficientFunds", "pm_card_mastercard", "pm_card_visa"];
+        for number in 0.. {
+            if self.stop.load(Ordering::SeqCst) {
+                return;
+            }
+            let key = format!("client-{client}-{number}");
+            let currency = ["USD", "EUR", "JPY"][number % 3];
+            let mut body = json!({
+                "amount": 100 + 100 * number + client,
+                "currency": currency,
+                "payment_method_id": methods[(client + number) % methods.len()],
+                "metadata": {"key": key},
+            });
+            if (client + number) % 7 == 0 {
+                body["capture_method"] = json!("manual");
+            }
+            let answer = self.pay_until_answered(&key, &body);
+            self.acknowledged.lock().unwrap().insert(key, Acknowledged { body, answer });
+            self.count.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn pay_until_answered(&self, key: &str, body: &Value) -> Answer {
+        let authorization = format!("Bearer {}", self.key);
+        let headers = [
+            ("Authorization", authorization.as_str()),
+            ("Content-Type", "application/json"),
+            ("Idempotency-Key", key),
+        ];
+        let text = body.to_string();
+        wait_for(&format!("the answer of {key}"), || {
+            let api = *self.api.lock().unwrap();
+            match Client::new(api).send("POST", "/v1/payments", &headers, text.as_bytes()) {
+                Ok(answer) if [200, 402].contains(&answer.status) => Some(answer),
+                Ok(answer) if [202, 429, 503].contains(&answer.status) => {
+                    std::thread::sleep(RETRY);
+                    None
+                }
+                Ok(answer) => panic!("{key}: {answer:?}"),
+                Err(_) => {
+                    std::thread::sleep(RETRY);
+                    None
+                }
+            }
+        })
+    }
+}
+
+/// What must hold whenever every request has its answer.
+#[track_caller]
+fn assert_nothing_lost_and_nothing_doubled(
+    acknowledged: &HashMap<String, Acknowledged>,
+    (merchant, operator, sandbox): (&Caller, &Caller, SocketAddr),
+) {
+    let listed: HashMap<String, Value> = merchant
+        .read_all("/v1/payments")
+        .into_iter()
+        .map(|payment| (payment["id"].as_str().unwrap().to_owned(), payment))
+        .collect();
+    assert_eq!(listed.len(), acknowledged.len(), "one payment per key");
+    let mut seen = HashSet::new();
+    for (key, Acknowledged { body, answer }) in acknowledged {
+        let id = match answer.status {
+            200 => answer.json()["id"].as_str().unwrap().to_owned(),
+            _ => answer.error("payment_id"),
+        };
+        assert!(seen.insert(id.clone()), "{id} answers two keys");
+        let payment = merchant.read(&format!("/v1/payments/{id}"));
+        assert_eq!(Some(&payment), listed.get(&id), "{key}");
+        for field in ["amount", "currency", "payment_method_id", "metadata"] {
+            assert_eq!(payment[field], body[field], "{field} of {key}");
+        }
+        if answer.status == 200 {
+            assert_eq!(payment, answer.json(), "{key}");
+        } else {
+            assert_eq!(payment["status"], "failed", "{key}");
+        }
+        let replay = merchant.pay(key, body);
+        assert!(replay.is_replay(), "{key}: {replay:?}");
+        assert_eq!((replay.status, replay.text()), (answer.status, answer.text()), "{key}");
+    }
+
+    let mut charged: HashMap<String, Value> = HashMap::new();
+    let mut sold: BTreeMap<String, i64> = BTreeMap::new();
+    for charge in charges(sandbox) {
+        let id = charge["payment_id"].as_str().unwrap().to_owned();
+        let payment = listed.get(&id).unwrap_or_else(|| panic!("charged without a payment: {charge}"));
+        assert_eq!(charge["amount"], payment["amount"], "{id}");
+        match charge["operation"].as_str().unwrap() {
+            "sale" => {
+                assert_eq!(payment["status"], "succeeded", "{id}");
+                let sum = sold.entry(charge["currency"].as_str().unwrap().to_uppercase()).or_default();
+                *sum += charge["amount"].as_i64().unwrap();
+            }
+            "authorize" => assert_eq!(payment["status"], "authorized", "{id}"),
+            other => panic!("nobody asked for {other}: {charge}"),
+        }
+        let before = charged.insert(id, charge);
+        assert!(before.is_none(), "charged twice: {before:?}");
+    }
+    let mut captured: BTreeMap<String, i64> = BTreeMap::new();
+    for (id, payment) in &listed {
+        let amount = payment["amount_captured"].as_i64().unwrap();
+        if amount > 0 {
+            *captured.entry(payment["currency"].as_str().unwrap().to_owned()).or_default() += amount;
+        }
+        let is_charged = ["succeeded", "authorized"].contains(&payment["status"].as_str().unwrap());
+        assert_eq!(charged.contains_key(id), is_charged, "{payment}");
+    }
+    assert_eq!(sold, captured, "the provider's money and ours");
+    assert_eq!(balances(operator, "provider_clearing:"), captured, "the books and the payments");
+    assert_balanced(operator);
+}
+
+/// Snapshots are taken often, so that recovery meets them; an unresolved payment is asked about soon.
+const OFTEN: [(&str, &str); 2] =
+    [("FLORIN_JOURNAL_SNAPSHOT_EVERY_COMMITS", "100"), ("FLORIN_RESOLUTION_WAITS_S", "1")];
+
+#[test]
+fn nfr_5_no_payment_is_lost_or_doubled_by_five_crashes_under_load() {
+    let (folder, mut dev) = Dev::fresh(&OFTEN);
+    let load = Load::start(dev.api, MERCHANT);
+    let mut random = Random(20_261_121);
+    for _ in 0..ROUNDS {
+        load.wait_for_more(usize::try_from(20 + random.below(150)).unwrap());
+        dev.process.kill_9();
+        dev = Dev::start(folder.path(), &OFTEN);
+        load.move_to(dev.api);
+    }
+    load.wait_for_more(50);
+    let acknowledged = load.finish();
+    assert_nothing_lost_and_nothing_doubled(&acknowledged, (&dev.merchant(), &dev.operator(), dev.sandbox));
+    dev.process.kill_9();
+    let dev = Dev::start(folder.path(), &OFTEN);
+    assert_nothing_lost_and_nothing_doubled(&acknowledged, (&dev.merchant(), &dev.operator(), dev.sandbox));
+    dev.stop();
+}
+
+/// `florin sandbox` on a folder and an address of its own.
+#[track_caller]
+pub(crate) fn start_sandbox(folder: &Path, listen: &str) -> (Process, SocketAddr) {
+    let variables = [("FLORIN_SANDBOX_LISTEN", listen)];
+    let mut process = Process::start(&mut command(&["sandbox"], folder, &variables));
+    let address = process.says("the sandbox's address", |line| address_after(line, "sandbox on"));
+    (process, address)
+}
+
+#[test]
+fn a_node_that_crashes_while_its_provider_goes_on_finds_out_what_was_charged() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (provider, sandbox) = start_sandbox(elsewhere.path(), "127.0.0.1:0");
+    let config = write_config(elsewhere.path(), sandbox);
+    let merchant = run_well(&["merchant", "create", "--name", "Shop"], folder.path(), &[]);
+    let key = run_well(&["key", "create", "--merchant", &merchant], folder.path(), &[]);
+    let operator = run_well(&["key", "create"], folder.path(), &[]);
+    let (mut node, mut api) = serve(&config, folder.path(), &OFTEN);
+    let load = Load::start(api, &key);
+    let mut random = Random(7);
+    for _ in 0..3 {
+        load.wait_for_more(usize::try_from(20 + random.below(100)).unwrap());
+        node.kill_9();
+        (node, api) = serve(&config, folder.path(), &OFTEN);
+        load.move_to(api);
+    }
+    load.wait_for_more(50);
+    let acknowledged = load.finish();
+    let parties = (&Caller::new(api, &key), &Caller::new(api, &operator), sandbox);
+    assert_nothing_lost_and_nothing_doubled(&acknowledged, parties);
+    node.stop();
+    provider.stop();
+}
+
+#[test]
+fn a_node_that_is_told_to_stop_under_load_answers_what_it_took_and_loses_nothing() {
+    let (folder, dev) = Dev::fresh(&OFTEN);
+    let load = Load::start(dev.api, MERCHANT);
+    load.wait_for_more(100);
+    dev.stop();
+    let dev = Dev::start(folder.path(), &OFTEN);
+    load.move_to(dev.api);
+    load.wait_for_more(50);
+    let acknowledged = load.finish();
+    let operator = Caller::new(dev.api, OPERATOR);
+    assert_nothing_lost_and_nothing_doubled(&acknowledged, (&dev.merchant(), &operator, dev.sandbox));
+    dev.stop();
+    let dev = Dev::start(folder.path(), &PATIENT);
+    assert_nothing_lost_and_nothing_doubled(&acknowledged, (&dev.merchant(), &dev.operator(), dev.sandbox));
+    dev.stop();
+}
