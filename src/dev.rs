@@ -2,6 +2,8 @@
 
 use crate::{control, edge, node};
 use anyhow::Context as _;
+use florin_adapters::data_dir::DataDir;
+use florin_adapters::digests;
 use florin_config::Settings;
 use florin_domain::merchant::ApiKeyRole;
 use florin_sandbox::{Options as SandboxOptions, Sandbox};
@@ -11,12 +13,14 @@ use florin_supervisors::platform::Platform;
 const MERCHANT_KEY: &str = "sk_test_florin_dev";
 /// The development operator's key.
 const OPERATOR_KEY: &str = "ok_test_florin_dev";
+/// The development merchant's name.
+const MERCHANT_NAME: &str = "Development merchant";
 
 /// Runs until a signal.
 pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
     let metrics = node::install_metrics()?;
-    std::fs::create_dir_all(&settings.data_dir)
-        .with_context(|| format!("cannot create {}", settings.data_dir.display()))?;
+    // The sandbox would only say that its own file is in use. Who really owns the folder is decided when the node starts.
+    drop(DataDir::open(&settings.data_dir)?);
     let sandbox_dir = settings.data_dir.join("sandbox");
     let sandbox = Sandbox::start(SandboxOptions::new(settings.sandbox.listen, Some(sandbox_dir)))
         .await
@@ -33,14 +37,24 @@ pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The development merchant and both keys, once per data folder.
+/// The development merchant and both keys, each unless it is there: the last start may have ended between any two of them.
 async fn seed(platform: &Platform) -> anyhow::Result<()> {
-    if !platform.context().directory.load().merchants.is_empty() {
-        return Ok(());
+    let control = platform.context().directory.load_full();
+    let has_key = |secret| {
+        let digest = digests::secret_sha256(secret);
+        control.keys.iter().any(|key| key.secret_sha256 == digest)
+    };
+    if !has_key(MERCHANT_KEY) {
+        let made = control.merchants.iter().find(|merchant| merchant.name == MERCHANT_NAME);
+        let merchant = match made {
+            Some(merchant) => merchant.id,
+            None => control::create_merchant(platform, MERCHANT_NAME, control::standard_fee()?).await?,
+        };
+        control::create_key(platform, ApiKeyRole::Merchant(merchant), false, MERCHANT_KEY).await?;
     }
-    let merchant = control::create_merchant(platform, "Development merchant", control::standard_fee()?).await?;
-    control::create_key(platform, ApiKeyRole::Merchant(merchant), false, MERCHANT_KEY).await?;
-    control::create_key(platform, ApiKeyRole::Operator, false, OPERATOR_KEY).await?;
+    if !has_key(OPERATOR_KEY) {
+        control::create_key(platform, ApiKeyRole::Operator, false, OPERATOR_KEY).await?;
+    }
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use florin_domain::provider::ProviderId;
 use metrics::{Counter, Histogram};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// The world, as the actors reach it.
 #[derive(Clone, Debug)]
@@ -153,7 +153,7 @@ impl Figures {
     pub fn new() -> Self {
         let outcome = |name| (name, metrics::counter!("florin_payments_total", "outcome" => name));
         Self {
-            kinds: Kind::ALL.iter().map(|kind| Arc::new(KindStats::new(*kind))).collect(),
+            kinds: Kind::ALL.map(|kind| Arc::new(KindStats::new(kind))).into(),
             batch_commits: metrics::histogram!("florin_journal_batch_commits"),
             batch_seconds: metrics::histogram!("florin_journal_append_seconds"),
             batches: AtomicU64::new(0),
@@ -169,7 +169,7 @@ impl Figures {
 
     /// The figures of a kind.
     pub fn kind(&self, kind: Kind) -> &Arc<KindStats> {
-        self.kinds.iter().find(|stats| stats.kind == kind).expect("every kind is registered")
+        &self.kinds[kind as usize]
     }
 
     /// All kinds.
@@ -192,7 +192,7 @@ impl Default for Figures {
 }
 
 /// One provider: its port and the address of the actor with its permits.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ProviderSeat {
     /// Its name.
     pub id: ProviderId,
@@ -201,11 +201,11 @@ pub struct ProviderSeat {
     /// Its actor.
     pub mailbox: Mailbox<ProviderMail>,
     /// Taken out of routing by an operator.
-    pub disabled: Arc<AtomicBool>,
+    pub disabled: AtomicBool,
     /// Requests under way; outlives restarts of the actor.
-    pub in_flight: Arc<std::sync::atomic::AtomicUsize>,
+    pub in_flight: AtomicUsize,
     /// Calls that wait for a permit.
-    pub waiting: Arc<std::sync::atomic::AtomicUsize>,
+    pub waiting: AtomicUsize,
 }
 
 /// Everything that actors share.
@@ -242,7 +242,7 @@ pub struct Context {
     /// Guardians.
     pub guardians: Vec<Mailbox<GuardianMail>>,
     /// Providers in order of preference.
-    pub providers: Vec<ProviderSeat>,
+    pub providers: Vec<Arc<ProviderSeat>>,
 }
 
 impl Context {
@@ -264,7 +264,7 @@ impl Context {
     }
 
     /// The provider with this name.
-    pub fn provider(&self, id: ProviderId) -> Option<&ProviderSeat> {
+    pub fn provider(&self, id: ProviderId) -> Option<&Arc<ProviderSeat>> {
         self.providers.iter().find(|seat| seat.id == id)
     }
 }

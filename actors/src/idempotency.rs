@@ -6,6 +6,7 @@ use crate::reply::tell;
 use crate::admission::InFlight;
 use crate::context::{Context, Step};
 use crate::guardian::GuardianMail;
+use crate::load::barrier;
 use crate::mailbox::{Class, Envelope};
 use crate::payment::{Begin, NotStored};
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
@@ -80,6 +81,8 @@ pub enum IdempotencyMail {
         /// Key, fingerprint, payment.
         keys: Vec<(KeyDigest, Fingerprint, PaymentId)>,
     },
+    /// Every commit that was on its way when the owner started is durable, and the index has its key.
+    Settled,
     /// A guardian was restarted and lost its payments from memory.
     GuardianRestarted(usize),
     /// Answer whoever has waited too long.
@@ -110,6 +113,8 @@ pub struct IdempotencyState {
     entries: HashMap<KeyDigest, Entry>,
     /// Guardians that have not said yet what is under way.
     unheard: BTreeSet<usize>,
+    /// Guardians have said what is under way, and the index has what their predecessors left behind.
+    settled: bool,
     held: VecDeque<Submission>,
 }
 
@@ -131,6 +136,8 @@ impl Actor for IdempotencyOwner {
     ) -> Result<Self::State, ActorProcessingErr> {
         let unheard = (0..context.guardians.len()).collect();
         let mailbox = context.idempotency.clone();
+        // Attached before anything is asked: the answers of the guardians find this incarnation, and nobody waits for a tick.
+        mailbox.attach(myself.clone());
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(TICK);
             while myself.get_status() <= ractor::ActorStatus::Running {
@@ -138,7 +145,7 @@ impl Actor for IdempotencyOwner {
                 mailbox.step(IdempotencyMail::Tick);
             }
         });
-        Ok(IdempotencyState { context, entries: HashMap::new(), unheard, held: VecDeque::new() })
+        Ok(IdempotencyState { context, entries: HashMap::new(), unheard, settled: false, held: VecDeque::new() })
     }
 
     async fn handle(
@@ -149,7 +156,7 @@ impl Actor for IdempotencyOwner {
     ) -> Result<(), ActorProcessingErr> {
         let (mail, _slot) = envelope.open();
         match mail {
-            IdempotencyMail::Submit(submission) if state.unheard.is_empty() => {
+            IdempotencyMail::Submit(submission) if state.settled => {
                 state.context.ports.probe.reached(Step::KeySubmitted);
                 state.submit(submission);
             }
@@ -159,6 +166,7 @@ impl Actor for IdempotencyOwner {
                 state.answered(key, &reply);
             }
             IdempotencyMail::LiveKeys { index, keys } => state.live_keys(index, keys),
+            IdempotencyMail::Settled => state.settle(),
             IdempotencyMail::GuardianRestarted(index) => state.ask_again(index),
             IdempotencyMail::Tick => state.tick(),
         }
@@ -229,14 +237,28 @@ impl IdempotencyState {
     }
 
     fn live_keys(&mut self, index: usize, keys: Vec<(KeyDigest, Fingerprint, PaymentId)>) {
-        self.unheard.remove(&index);
+        if !self.unheard.remove(&index) {
+            return; // Said twice: since then keys may have been answered.
+        }
         for (key, fingerprint, payment) in keys {
             self.entries.entry(key).or_insert(Entry { fingerprint, payment, waiters: Vec::new(), asked: false });
         }
         if self.unheard.is_empty() {
-            while let Some(submission) = self.held.pop_front() {
-                self.submit(submission);
-            }
+            // A payment that died with its guardian may have a commit on its way: no guardian lists its key, nor has the index it yet.
+            let context = Arc::clone(&self.context);
+            tokio::spawn(async move {
+                match barrier(&context).await {
+                    Ok(_) => context.idempotency.step(IdempotencyMail::Settled),
+                    Err(error) => tracing::error!(%error, "keys cannot be owned without the journal"),
+                }
+            });
+        }
+    }
+
+    fn settle(&mut self) {
+        self.settled = true;
+        while let Some(submission) = self.held.pop_front() {
+            self.submit(submission);
         }
     }
 
@@ -253,6 +275,10 @@ impl IdempotencyState {
             self.context.guardians[*index].step(GuardianMail::LiveKeys { index: *index });
         }
         let budget = self.context.options.answer_budget;
+        while let Some(late) = self.held.pop_front_if(|held| held.begin.admitted_at.elapsed() >= budget) {
+            let reply = Reply::NotStored(NotStored::StageTimeout("idempotency"));
+            tell(late.reply, KeyReply { reply, replayed: false });
+        }
         for entry in self.entries.values_mut() {
             let payment = entry.payment;
             let late = entry.waiters.extract_if(.., |waiter| waiter.since.elapsed() >= budget);

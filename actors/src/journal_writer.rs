@@ -75,6 +75,11 @@ enum Pending {
     Barrier(Box<dyn FnOnce(Seq) + Send>),
 }
 
+enum Waiting {
+    Ticket(Ticket, Seq),
+    Barrier(Box<dyn FnOnce(Seq) + Send>),
+}
+
 /// The writer's state.
 pub struct WriterState {
     context: Arc<Context>,
@@ -227,27 +232,25 @@ impl WriterState {
     /// Tells the followers first and then whoever waits, so that a caller who asks again after its answer is seen to have asked.
     fn release(&mut self) {
         let head = self.head;
-        let published: Vec<Published> = self
-            .in_flight
-            .iter()
-            .filter_map(|pending| match pending {
-                Pending::Write(published, _) => Some(published.clone()),
-                Pending::Barrier(_) => None,
-            })
-            .collect();
+        let mut published = Vec::with_capacity(self.in_flight.len());
+        let mut waiting = Vec::with_capacity(self.in_flight.len());
+        for pending in self.in_flight.drain(..) {
+            match pending {
+                Pending::Write(written, ticket) => {
+                    waiting.push(Waiting::Ticket(ticket, written.commit.seq));
+                    published.push(written);
+                }
+                Pending::Barrier(release) => waiting.push(Waiting::Barrier(release)),
+            }
+        }
         if !published.is_empty() {
             self.context.projection.step(ProjectionMail::Follow { published, head });
         }
-        for pending in self.in_flight.drain(..) {
-            match pending {
-                Pending::Write(published, Ticket::Payment(mailbox)) => {
-                    mailbox.step(PaymentMail::Committed(Ok(published.commit.seq)));
-                }
-                Pending::Write(published, Ticket::Waiter(waiter)) => {
-                    // The waiter may have given up; the commit stands.
-                    tell(waiter, published.commit.seq);
-                }
-                Pending::Barrier(release) => release(head),
+        for waiting in waiting {
+            match waiting {
+                Waiting::Ticket(Ticket::Payment(mailbox), seq) => mailbox.step(PaymentMail::Committed(Ok(seq))),
+                Waiting::Ticket(Ticket::Waiter(waiter), seq) => tell(waiter, seq),
+                Waiting::Barrier(release) => release(head),
             }
         }
     }

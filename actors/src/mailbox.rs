@@ -5,12 +5,16 @@
 //! and travels as [`Class::Internal`], which is counted and never refused: no full mailbox may stand between a charge and
 //! its commit. Capacities are checked against each other at start ([`crate::options::Options::check`]).
 
+#[cfg(test)]
+mod tests;
+
 use crate::kind::KindStats;
 use arc_swap::ArcSwapOption;
 use ractor::{ActorRef, MessagingErr};
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::time::Instant;
 
 /// Which cap applies to a message.
@@ -60,14 +64,13 @@ pub struct Gate {
     depth: AtomicUsize,
     caps: Caps,
     open: AtomicBool,
-    sends: AtomicU64,
     stats: Arc<KindStats>,
 }
 
 impl Gate {
     /// A gate with these caps, counted under the kind.
     pub fn new(caps: Caps, stats: Arc<KindStats>) -> Self {
-        Self { depth: AtomicUsize::new(0), caps, open: AtomicBool::new(true), sends: AtomicU64::new(0), stats }
+        Self { depth: AtomicUsize::new(0), caps, open: AtomicBool::new(true), stats }
     }
 
     /// Messages that wait or are being handled.
@@ -100,7 +103,7 @@ impl Gate {
             self.stats.count_shed();
             return Err(Refused::Full { depth });
         }
-        self.stats.depth.fetch_add(1, Ordering::Relaxed);
+        self.stats.add_depth(1);
         Ok(Slot(Arc::clone(self)))
     }
 }
@@ -112,7 +115,7 @@ pub struct Slot(Arc<Gate>);
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.depth.fetch_sub(1, Ordering::AcqRel);
-        self.0.stats.depth.fetch_sub(1, Ordering::Relaxed);
+        self.0.stats.add_depth(-1);
     }
 }
 
@@ -135,7 +138,19 @@ impl<M> Envelope<M> {
 }
 
 /// One in so many messages has its waiting time measured.
-const WAIT_SAMPLE: u64 = 64;
+const WAIT_SAMPLE: u32 = 64;
+
+/// Counted by thread: a common count would be one more cache line for all senders to wait for.
+fn is_sampled() -> bool {
+    thread_local! {
+        static SENDS: Cell<u32> = const { Cell::new(0) };
+    }
+    SENDS.with(|sends| {
+        let count = sends.get().wrapping_add(1);
+        sends.set(count);
+        count.is_multiple_of(WAIT_SAMPLE)
+    })
+}
 
 /// The address of an actor, past and future incarnations included, with the gate before it.
 pub struct Mailbox<M: Send + 'static> {
@@ -187,8 +202,7 @@ impl<M: Send + 'static> Mailbox<M> {
             Ok(slot) => slot,
             Err(why) => return Err(Returned { message, why }),
         };
-        let sample = gate.sends.fetch_add(1, Ordering::Relaxed).is_multiple_of(WAIT_SAMPLE);
-        let envelope = Envelope { message, slot, sampled_at: sample.then(Instant::now) };
+        let envelope = Envelope { message, slot, sampled_at: is_sampled().then(Instant::now) };
         let guard = self.inner.actor.load();
         let Some(actor) = guard.as_ref() else {
             return Err(Returned { message: envelope.message, why: Refused::Gone });

@@ -9,9 +9,9 @@ use crate::load::barrier;
 use crate::mailbox::Envelope;
 use florin_domain::commit::Body;
 use florin_domain::ids::{PaymentId, Seq};
-use florin_domain::payment::{Payment, evolve_all};
+use florin_domain::payment::evolve_all;
 use florin_domain::ports::{PaymentRow, PaymentsQuery, ReadError, ViewError};
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,10 +41,10 @@ pub enum ProjectionMail {
         /// Who asks.
         reply: oneshot::Sender<Vec<PaymentRow>>,
     },
-    /// The view has a batch, or failed to take it.
-    Applied(Result<Seq, ViewError>),
-    /// The part of the journal that the view lacked at the start was read.
-    CaughtUp(Result<(Vec<PaymentRow>, Seq), ReadError>),
+    /// The view has a batch of this incarnation, or failed to take it.
+    Applied(ActorId, Result<Seq, ViewError>),
+    /// The part of the journal that the view lacked when this incarnation started was read.
+    CaughtUp(ActorId, Result<(Vec<PaymentRow>, Seq), ReadError>),
     /// Say once the view has everything that is durable now.
     Settle(oneshot::Sender<()>),
     /// Bring the view up to date.
@@ -55,6 +55,8 @@ pub enum ProjectionMail {
 #[derive(Debug)]
 pub struct ProjectionState {
     context: Arc<Context>,
+    /// This incarnation: what an earlier one began may still report, and is about another tail.
+    id: ActorId,
     pending: HashMap<PaymentId, PaymentRow>,
     applying: HashMap<PaymentId, PaymentRow>,
     busy: bool,
@@ -89,10 +91,10 @@ impl Actor for Projection {
         let mailbox = context.projection.clone();
         // Attached before the journal is read: whatever becomes durable from now on arrives here.
         mailbox.attach(myself.clone());
-        let starting = (Arc::clone(&context), mailbox.clone());
+        let (starting, id) = ((Arc::clone(&context), mailbox.clone()), myself.get_id());
         tokio::spawn(async move {
             let result = catch_up(&starting.0).await;
-            starting.1.step(ProjectionMail::CaughtUp(result));
+            starting.1.step(ProjectionMail::CaughtUp(id, result));
         });
         tokio::spawn(async move {
             let mut ticks = tokio::time::interval(TICK);
@@ -103,6 +105,7 @@ impl Actor for Projection {
         });
         Ok(ProjectionState {
             context,
+            id,
             pending: HashMap::new(),
             applying: HashMap::new(),
             busy: false,
@@ -126,7 +129,8 @@ impl Actor for Projection {
                 state.context.ports.probe.reached(Step::ProjectionFollowed);
                 state.follow(published, head);
             }
-            ProjectionMail::CaughtUp(result) => {
+            ProjectionMail::CaughtUp(id, _) | ProjectionMail::Applied(id, _) if id != state.id => {}
+            ProjectionMail::CaughtUp(_, result) => {
                 let (rows, seq) = result?;
                 for row in rows {
                     state.pending.entry(row.payment.id()).or_insert(row);
@@ -137,7 +141,7 @@ impl Actor for Projection {
                     state.read(mail);
                 }
             }
-            ProjectionMail::Applied(result) => state.applied(result)?,
+            ProjectionMail::Applied(_, result) => state.applied(result)?,
             ProjectionMail::Tick => state.apply(),
             mail @ (ProjectionMail::Locate { .. } | ProjectionMail::List { .. } | ProjectionMail::Settle(_)) => {
                 state.context.ports.probe.reached(Step::ProjectionLocated);
@@ -189,8 +193,8 @@ impl ProjectionState {
                 self.settle();
             }
             ProjectionMail::Follow { .. }
-            | ProjectionMail::Applied(_)
-            | ProjectionMail::CaughtUp(_)
+            | ProjectionMail::Applied(..)
+            | ProjectionMail::CaughtUp(..)
             | ProjectionMail::Tick => {}
         }
     }
@@ -203,11 +207,11 @@ impl ProjectionState {
         std::mem::swap(&mut self.pending, &mut self.applying);
         let mut rows: Vec<PaymentRow> = self.applying.values().cloned().collect();
         rows.sort_unstable_by_key(|row| row.payment.id());
-        let (views, mailbox, head) =
-            (Arc::clone(&self.context.ports.views), self.context.projection.clone(), self.head);
+        let (views, mailbox) = (Arc::clone(&self.context.ports.views), self.context.projection.clone());
+        let (id, head) = (self.id, self.head);
         tokio::spawn(async move {
             let result = views.apply(rows, head).await;
-            mailbox.step(ProjectionMail::Applied(result.map(|()| head)));
+            mailbox.step(ProjectionMail::Applied(id, result.map(|()| head)));
         });
     }
 
@@ -246,7 +250,11 @@ async fn catch_up(context: &Context) -> Result<(Vec<PaymentRow>, Seq), ReadError
             let before = match states.remove(&body.payment) {
                 Some(row) => Some(row.payment.as_ref().clone()),
                 None if body.prev == Seq::ZERO => None,
-                None => Some(viewed(context, body.payment).await?),
+                None => match viewed(context, body.payment).await? {
+                    // A batch that was on its way when the watermark was read.
+                    row if row.seq >= commit.seq => continue,
+                    row => Some(row.payment.as_ref().clone()),
+                },
             };
             let after = evolve_all(before, &body.events)
                 .map_err(|error| ReadError::Damaged { seq: commit.seq, why: error.to_string() })?;
@@ -265,10 +273,7 @@ async fn catch_up(context: &Context) -> Result<(Vec<PaymentRow>, Seq), ReadError
     Ok((states.into_values().collect(), head))
 }
 
-async fn viewed(context: &Context, id: PaymentId) -> Result<Payment, ReadError> {
+async fn viewed(context: &Context, id: PaymentId) -> Result<PaymentRow, ReadError> {
     let row = context.ports.views.payment(id).await.map_err(|error| ReadError::Store(error.to_string()))?;
-    match row {
-        Some(row) => Ok(row.payment.as_ref().clone()),
-        None => Err(ReadError::Store(format!("the view lacks {id}; rebuild the views"))),
-    }
+    row.ok_or_else(|| ReadError::Store(format!("the view lacks {id}; rebuild the views")))
 }

@@ -86,12 +86,12 @@ pub enum ProviderMail {
 #[derive(Debug)]
 pub struct ProviderState {
     context: Arc<Context>,
-    seat: ProviderSeat,
+    seat: Arc<ProviderSeat>,
     waiting: VecDeque<Call>,
 }
 
 /// A permit; dropping it gives it back, also when the call's task dies.
-struct Permit(ProviderSeat);
+struct Permit(Arc<ProviderSeat>);
 
 impl Drop for Permit {
     fn drop(&mut self) {
@@ -117,7 +117,7 @@ impl Actor for ProviderActor {
         _myself: ActorRef<Self::Msg>,
         (context, id): Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        let seat = context.provider(id).ok_or("no such provider")?.clone();
+        let seat = Arc::clone(context.provider(id).ok_or("no such provider")?);
         Ok(ProviderState { context, seat, waiting: VecDeque::new() })
     }
 
@@ -148,7 +148,7 @@ impl ProviderState {
             let Some(call) = self.waiting.pop_front() else { return };
             self.seat.in_flight.fetch_add(1, Ordering::SeqCst);
             self.seat.waiting.store(self.waiting.len(), Ordering::SeqCst);
-            let permit = Permit(self.seat.clone());
+            let permit = Permit(Arc::clone(&self.seat));
             tokio::spawn(run(Arc::clone(&self.context), call, permit));
         }
     }

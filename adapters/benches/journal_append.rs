@@ -61,6 +61,7 @@ fn creation(seq: u64) -> Commit {
     let account = AccountKey {
         name: AccountName::MerchantPayable(merchant),
         currency: Currency::USD,
+        livemode: false,
     };
     let kind = OperationKind::Sale;
     let body = PaymentCommit {

@@ -20,11 +20,17 @@ pub fn load_or_create(path: &Path) -> io::Result<[u8; 32]> {
 
 fn create(path: &Path) -> io::Result<[u8; 32]> {
     let mut secret = [0; 32];
-    SystemRandom::new().fill(&mut secret).map_err(|_| io::Error::other("the system gives no random bytes"))?;
+    SystemRandom::new()
+        .fill(&mut secret)
+        .map_err(|_| io::Error::other("the system gives no random bytes"))?;
     // Written under another name first: a half-written secret would silently change every provider key.
     let unfinished = path.with_extension("new");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
     file.write_all(&secret)?;
     file.sync_all()?;
     fs::rename(&unfinished, path)?;
@@ -45,6 +51,9 @@ mod tests {
         let secret = load_or_create(&path).unwrap();
         assert_eq!(load_or_create(&path).unwrap(), secret);
         fs::write(&path, b"short").unwrap();
-        assert_eq!(load_or_create(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(
+            load_or_create(&path).unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
     }
 }

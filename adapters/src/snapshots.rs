@@ -170,6 +170,7 @@ mod tests {
                 AccountKey {
                     name,
                     currency: Currency::BHD,
+                    livemode: true,
                 },
                 state,
             )],

@@ -49,9 +49,18 @@ fn create(spec: &Arc<Spec>, method: &PaymentMethod, profile: &Profile, provider:
         method_is_new: false,
         method_is_highest_risk: false,
     };
-    let plan = AttemptPlan { provider, key: Arc::from("flo_bench"), deadline: Timestamp::default() };
+    let plan = AttemptPlan {
+        provider,
+        key: Arc::from("flo_bench"),
+        deadline: Timestamp::default(),
+    };
     let assessment = assess(profile, &features);
-    Command::Create { spec: Arc::clone(spec), method: method.clone(), assessment, plan }
+    Command::Create {
+        spec: Arc::clone(spec),
+        method: method.clone(),
+        assessment,
+        plan,
+    }
 }
 
 fn apply(state: Option<Payment>, command: Command) -> Payment {
@@ -73,7 +82,14 @@ fn benches(criterion: &mut Criterion) {
                 amount_minor: 10_000,
             };
             let operation = OperationId::Authorize(payment.id());
-            black_box(apply(Some(payment), Command::Record { operation, number: 1, outcome }))
+            black_box(apply(
+                Some(payment),
+                Command::Record {
+                    operation,
+                    number: 1,
+                    outcome,
+                },
+            ))
         });
     });
 }

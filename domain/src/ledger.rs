@@ -1,4 +1,4 @@
-//! Double entry: accounts, postings, entries that balance per currency, holds, and the books of one shard.
+//! Double entry: accounts, postings, entries that balance per currency and mode, holds, and the books of one shard.
 
 mod account;
 mod books;

@@ -13,9 +13,10 @@ use florin_actors::payments_handle::PaymentsHandle;
 use florin_actors::projection::ProjectionMail;
 use florin_actors::resolution::ResolutionMail;
 use florin_domain::ids::ShardId;
-use florin_domain::ports::ReadError;
+use florin_domain::ports::{Provider, ReadError};
 use ractor::{Actor, ActorRef, SpawnErr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -53,18 +54,18 @@ impl Platform {
         let figures = Arc::new(Figures::new());
         let lag = Arc::new(IndexLag::default());
         let settings = (&options, figures.as_ref());
-        let seats = ports.providers.iter().map(|port| ProviderSeat {
+        let seat = |port: &Arc<dyn Provider>| ProviderSeat {
             id: port.capabilities().id,
             port: Arc::clone(port),
             mailbox: singleton_mailbox(settings, Kind::Provider),
-            disabled: Arc::default(),
-            in_flight: Arc::default(),
-            waiting: Arc::default(),
-        });
+            disabled: AtomicBool::default(),
+            in_flight: AtomicUsize::default(),
+            waiting: AtomicUsize::default(),
+        };
         let context = Arc::new(Context {
             shard,
             epoch: head.epoch,
-            providers: seats.collect(),
+            providers: ports.providers.iter().map(|port| Arc::new(seat(port))).collect(),
             admission: Arc::new(Admission::new(options.admission, Arc::clone(&lag))),
             writer: singleton_mailbox(settings, Kind::JournalWriter),
             account_shard: singleton_mailbox(settings, Kind::AccountShard),

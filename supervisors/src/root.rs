@@ -138,7 +138,10 @@ impl Actor for Root {
                 } else if seat.kind == Kind::PaymentGuardian {
                     // Its payments died with it: whoever waits for them asks again, and open attempts are taken up.
                     state.context.idempotency.step(IdempotencyMail::GuardianRestarted(seat.index));
-                    state.adopt_open_payments(seat.index);
+                    state.adopt_open_payments(Some(seat.index));
+                } else if seat.kind == Kind::Resolution {
+                    // Its due times died with it: whatever is open is asked about anew.
+                    state.adopt_open_payments(None);
                 }
             }
             RootMail::Inspect(reply) => tell(reply, state.reports()),
@@ -237,13 +240,14 @@ impl RootState {
         }
     }
 
-    fn adopt_open_payments(&self, guardian: usize) {
+    /// Has open payments taken up: all of them, or those of one guardian.
+    fn adopt_open_payments(&self, guardian: Option<usize>) {
         let context = Arc::clone(&self.context);
         tokio::spawn(async move {
             let (reply, waits) = oneshot::channel();
             context.account_shard.step(florin_actors::account_shard::ShardMail::OpenPayments(reply));
             let Ok(mut open) = waits.await else { return };
-            open.retain(|payment| context.guardian_index(*payment) == guardian);
+            open.retain(|payment| guardian.is_none_or(|index| context.guardian_index(*payment) == index));
             context.resolution.step(florin_actors::resolution::ResolutionMail::Adopt(open));
         });
     }

@@ -1,8 +1,10 @@
 //! One key is one payment, whoever asks however often, and whatever happens between two requests.
 
-use crate::deployment::{Dev, MERCHANT, add_fault, sale, with_method};
+use crate::cli::{another_merchant, serve, write_config};
+use crate::deployment::{Caller, Dev, MERCHANT, add_fault, charges, sale, with_method};
 use crate::http::{Answer, Client, Parsed, connect, parse, request};
 use crate::process::wait_for;
+use crate::recovery::start_sandbox;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::net::SocketAddr;
@@ -113,19 +115,41 @@ fn idem_12_concurrent_duplicates_get_the_same_response() {
 
 #[test]
 fn waiters_beyond_the_cap_are_told_to_come_back() {
-    let (_folder, dev) = Dev::fresh(&[("FLORIN_LIMITS_WAITERS_PER_KEY_MAX", "3")]);
-    // Longer than it takes to send twenty requests; the first is answered only after them.
-    add_fault(dev.sandbox, "slow", &json!({"delay_ms": 3000}));
-    let answers = at_once(dev.api, 20, payment_request("k", &sale(500, "USD")));
-    let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
-    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count() + refused.len(), 20);
-    assert_eq!(refused.len(), 17, "{answers:?}");
-    for answer in refused {
-        assert_eq!(answer.error("code"), "idempotency_key_in_use");
-        assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (provider, sandbox) = start_sandbox(elsewhere.path(), "127.0.0.1:0");
+    let config = write_config(elsewhere.path(), sandbox);
+    let key = another_merchant(folder.path(), &[]);
+    let variables = [
+        ("FLORIN_LIMITS_WAITERS_PER_KEY_MAX", "3"),
+        ("FLORIN_STAGES_AUTHORIZATION_MS", "50000"),
+        ("FLORIN_PROVIDER_STRIPE_REQUEST_TIMEOUT_MS", "50000"),
+    ];
+    let (node, api) = serve(&config, folder.path(), &variables);
+    // The provider charges and says nothing, until it is stopped.
+    add_fault(sandbox, "slow", &json!({"delay_ms": 600_000}));
+    let (sender, answers) = std::sync::mpsc::channel();
+    let clients: Vec<_> = (0..20)
+        .map(|_| {
+            let (caller, sender) = (Caller::new(api, &key), sender.clone());
+            std::thread::spawn(move || sender.send(caller.pay("k", &sale(500, "USD"))).unwrap())
+        })
+        .collect();
+    for _ in 0..17 {
+        let refused = answers.recv().unwrap().expect(429);
+        assert_eq!(refused.error("code"), "idempotency_key_in_use");
+        assert!(refused.header("retry-after").is_some_and(|wait| wait.parse::<u64>().is_ok()), "{refused:?}");
     }
-    assert_eq!(dev.charges().len(), 1);
-    dev.stop();
+    wait_for("the charge", || charges(sandbox).pop());
+    provider.stop();
+    let (provider, _) = start_sandbox(elsewhere.path(), &sandbox.to_string());
+    let shared: Vec<Answer> = (0..3).map(|_| answers.recv().unwrap().expect(200)).collect();
+    assert!(shared.iter().all(|answer| answer.text() == shared[0].text()), "{shared:?}");
+    for client in clients {
+        client.join().unwrap();
+    }
+    assert_eq!(charges(sandbox).len(), 1);
+    node.stop();
+    provider.stop();
 }
 
 #[test]
@@ -283,9 +307,9 @@ fn the_same_key_of_another_merchant_is_another_key() {
     let (folder, dev) = Dev::fresh(&[]);
     let ours = dev.pay("shared", &sale(500, "USD")).expect(200).json();
     dev.stop();
-    let other = crate::cli::another_merchant(folder.path(), &[]);
+    let other = another_merchant(folder.path(), &[]);
     let dev = Dev::start(folder.path(), &[]);
-    let theirs = crate::deployment::Caller::new(dev.api, &other).pay("shared", &sale(900, "USD")).expect(200);
+    let theirs = Caller::new(dev.api, &other).pay("shared", &sale(900, "USD")).expect(200);
     assert!(!theirs.is_replay());
     assert_ne!(theirs.json()["id"], ours["id"]);
     assert_eq!(dev.charges().len(), 2);
@@ -299,7 +323,7 @@ fn an_answer_that_takes_longer_than_the_budget_is_a_202_for_everyone_who_waits()
         ("FLORIN_STAGES_AUTHORIZATION_MS", "900"),
         ("FLORIN_PROVIDER_STRIPE_REQUEST_TIMEOUT_MS", "60000"),
     ]);
-    add_fault(dev.sandbox, "slow", &json!({"delay_ms": 4000, "count": 1}));
+    add_fault(dev.sandbox, "slow", &json!({"delay_ms": 6000, "count": 1}));
     let answers = at_once(dev.api, 3, payment_request("slow", &sale(500, "USD")));
     for answer in &answers {
         assert_eq!(answer.status, 202, "{answer:?}");

@@ -37,6 +37,7 @@ pub(crate) fn command(arguments: &[&str], data_dir: &Path, variables: &[(&str, &
     }
     command
         .args(arguments)
+        .env_remove("RUST_BACKTRACE")
         .env("FLORIN_DATA_DIR", data_dir)
         .env("FLORIN_LISTEN", "127.0.0.1:0")
         .env("FLORIN_SANDBOX_LISTEN", "127.0.0.1:0")

@@ -152,6 +152,7 @@ fn assert_nothing_lost_and_nothing_doubled(
         .into_iter()
         .map(|payment| (payment["id"].as_str().unwrap().to_owned(), payment))
         .collect();
+    assert!(acknowledged.len() > 100, "there was a load: {}", acknowledged.len());
     assert_eq!(listed.len(), acknowledged.len(), "one payment per key");
     let mut seen = HashSet::new();
     for (key, Acknowledged { body, answer }) in acknowledged {

@@ -77,7 +77,7 @@ impl PaymentState {
         self.seq = loaded.seq;
         // Mail that asks is still to come: it may drive the payment again, and only then is there an answer.
         let asks = |mail: &PaymentMail| matches!(mail, PaymentMail::KeyAsked(_));
-        self.key_waits |= self.key.is_some() && !self.deferred.iter().any(asks);
+        self.key_waits = self.key.is_some() && !self.deferred.iter().any(asks);
         self.answered.clone_from(&loaded.answered);
         self.payment = Some(Arc::clone(&loaded.payment));
         self.resume();

@@ -232,6 +232,7 @@ fn line(name: AccountName, side: Side, minor: i128, balance_minor: i128) -> Line
             account: AccountKey {
                 name,
                 currency: Currency::JPY,
+                livemode: true,
             },
             side,
             amount: amount(minor),
@@ -241,7 +242,7 @@ fn line(name: AccountName, side: Side, minor: i128, balance_minor: i128) -> Line
     }
 }
 
-/// A commit that touches every kind of account.
+/// A commit that touches every kind of account, in both modes.
 pub(crate) fn commit_with_entry() -> Commit {
     let clearing = AccountName::ProviderClearing(provider());
     let lines = vec![
@@ -261,6 +262,7 @@ pub(crate) fn commit_with_entry() -> Commit {
     let account = AccountKey {
         name: AccountName::MerchantPayable(MERCHANT),
         currency: Currency::JPY,
+        livemode: false,
     };
     let hold = HoldChange {
         account,
@@ -290,6 +292,7 @@ pub(crate) fn creation(shard: ShardId, seq: u64) -> Commit {
     let account = AccountKey {
         name: AccountName::MerchantPayable(MERCHANT),
         currency: Currency::USD,
+        livemode: spec.livemode,
     };
     let body = PaymentCommit {
         payment: id,

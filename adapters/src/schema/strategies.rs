@@ -205,7 +205,11 @@ fn account() -> impl Strategy<Value = AccountKey> {
             AccountName::Rounding,
         ]),
     ];
-    (name, currency()).prop_map(|(name, currency)| AccountKey { name, currency })
+    (name, currency(), any::<bool>()).prop_map(|(name, currency, livemode)| AccountKey {
+        name,
+        currency,
+        livemode,
+    })
 }
 
 /// Pairs of lines that balance each other.
@@ -228,6 +232,7 @@ fn entry() -> impl Strategy<Value = PostedEntry> {
                 };
                 let credit = AccountKey {
                     currency: debit.currency,
+                    livemode: debit.livemode,
                     ..credit
                 };
                 [line(debit, Side::Debit), line(credit, Side::Credit)]

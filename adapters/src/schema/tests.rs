@@ -135,10 +135,12 @@ fn records_that_are_cut_short_or_too_long_are_refused() {
 #[test]
 fn what_the_domain_forbids_is_not_read() {
     let (entry, created) = (commit_with_entry(), commit_of_event(events().remove(0)));
-    // Variable-length 9000 and 9001; currencies 392 (JPY) and 393 (none); amounts 10000 and 0 with a longer zero.
-    let cases: [(&Commit, &[u8], &[u8], &str); 3] = [
+    // Variable-length 9000 and 9001; currencies 392 (JPY) and 393 (none); one line of the entry in test mode; amounts 10000 and 0
+    // with a longer zero.
+    let cases: [(&Commit, &[u8], &[u8], &str); 4] = [
         (&entry, &[0xa8, 0x46], &[0xa9, 0x46], "entry"),
         (&entry, &[0x88, 0x03], &[0x89, 0x03], "currency"),
+        (&entry, &[0x88, 0x03, 0x01], &[0x88, 0x03, 0x00], "entry"),
         (&created, &[0x90, 0x4e], &[0x80, 0x00], "amount"),
     ];
     for (commit, from, to, expected) in cases {

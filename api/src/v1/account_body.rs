@@ -14,6 +14,7 @@ pub(crate) struct AccountBody {
     #[serde(rename = "type")]
     kind: &'static str,
     currency: &'static str,
+    livemode: bool,
     balance: i128,
     pending_credit: i128,
     pending_debit: i128,
@@ -35,6 +36,7 @@ impl AccountBody {
             id: Displayed(key),
             kind: kind.as_str(),
             currency: key.currency.code(),
+            livemode: key.livemode,
             balance: state.posted.minor(),
             pending_credit: credit,
             pending_debit: debit,
@@ -44,10 +46,12 @@ impl AccountBody {
     }
 }
 
-/// Merchants see what they are owed; operators see everything.
+/// Merchants see what they are owed, in the mode of their key; operators see everything.
 pub(crate) fn may_see(who: Who<'_>, account: &AccountKey) -> bool {
     match who {
         Who::Operator => true,
-        Who::Merchant(merchant, _) => account.name == AccountName::MerchantPayable(merchant.id),
+        Who::Merchant(merchant, livemode) => {
+            account.name == AccountName::MerchantPayable(merchant.id) && account.livemode == livemode
+        }
     }
 }

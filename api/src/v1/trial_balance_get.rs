@@ -1,4 +1,4 @@
-//! `GET /v1/ledger/trial_balance`: debits against credits per currency, for operators.
+//! `GET /v1/ledger/trial_balance`: debits against credits per currency and mode, for operators.
 
 use crate::auth::Caller;
 use crate::errors::ApiError;
@@ -20,6 +20,7 @@ struct TrialBalance {
 #[derive(Debug, Serialize)]
 struct Total {
     currency: &'static str,
+    livemode: bool,
     debits: i128,
     credits: i128,
     difference: i128,
@@ -29,6 +30,7 @@ impl Total {
     fn of(total: &CurrencyTotal) -> Self {
         Self {
             currency: total.currency.code(),
+            livemode: total.livemode,
             debits: total.debits_minor,
             credits: total.credits_minor,
             difference: total.debits_minor.saturating_sub(total.credits_minor),

@@ -259,6 +259,60 @@ fn lists_and_histories_are_paged_and_complete() {
 }
 
 #[test]
+fn test_money_and_live_money_stand_on_accounts_of_their_own() {
+    let world = World::start();
+    assert_eq!(pay(&world, "k", VISA).status, 200);
+    world.sell_live(2_000);
+    let accounts = |key| world.get("/v1/ledger/accounts", Some(key)).json()["data"].clone();
+    let payable = |key| {
+        let own = accounts(key).as_array().unwrap().clone();
+        assert_eq!(own.len(), 1, "{own:?}");
+        own[0].clone()
+    };
+    let (test, live) = (payable("sk_test_a"), payable("sk_live_real_a"));
+    assert_eq!(
+        (&test["livemode"], &test["balance"]),
+        (&json!(false), &json!(9_680))
+    );
+    assert_eq!(
+        (&live["livemode"], &live["balance"]),
+        (&json!(true), &json!(1_912))
+    );
+    let id = |account: &Value| account["id"].as_str().unwrap().to_owned();
+    assert_eq!(id(&live), format!("{}:live", id(&test)));
+    for (id, own, other) in [
+        (id(&test), "sk_test_a", "sk_live_real_a"),
+        (id(&live), "sk_live_real_a", "sk_test_a"),
+    ] {
+        for path in [
+            format!("/v1/ledger/accounts/{id}"),
+            format!("/v1/ledger/accounts/{id}/entries"),
+        ] {
+            assert_eq!(world.get(&path, Some(other)).status, 404, "{path} with {other}");
+            for key in [own, "ok_test_op"] {
+                assert_eq!(world.get(&path, Some(key)).status, 200, "{path} with {key}");
+            }
+        }
+    }
+    let entries = format!("/v1/ledger/accounts/{}/entries", id(&live));
+    let entries = world.get(&entries, Some("sk_live_real_a")).json()["data"].clone();
+    assert_eq!(
+        (entries.as_array().unwrap().len(), &entries[0]["balance_after"]),
+        (1, &json!(1_912))
+    );
+    let all = accounts("ok_test_op");
+    let modes = all.as_array().unwrap().iter().map(|a| a["livemode"] == true);
+    let (live, test): (Vec<bool>, Vec<bool>) = modes.partition(|live| *live);
+    assert_eq!((live.len(), test.len()), (3, 3), "{all}");
+    let row = |livemode, minor| json!({"currency": "USD", "livemode": livemode, "debits": minor, "credits": minor, "difference": 0});
+    assert_eq!(
+        world.get("/v1/ledger/trial_balance", Some("ok_test_op")).json()["data"],
+        json!([row(false, 10_000), row(true, 2_000)])
+    );
+    world.stop();
+}
+
+#[test]
 fn every_answer_has_a_name_of_its_own_and_every_refusal_a_body() {
     let world = World::start();
     let mut names = HashSet::new();

@@ -3,6 +3,7 @@
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::options::{Options, StageTimeouts};
+use florin_actors::payments_handle::NewPayment;
 use florin_adapters::clock::SystemClock;
 use florin_adapters::digests;
 use florin_adapters::entropy::OsEntropy;
@@ -11,9 +12,12 @@ use florin_adapters::keys::MemoryKeyIndex;
 use florin_adapters::provider_keys::HmacProviderKeys;
 use florin_adapters::views::MemoryViews;
 use florin_api::server::{Api, ApiOptions, ApiParts, Digests, RunningApi};
+use florin_domain::idempotency::{Fingerprint, IdempotencyKey};
 use florin_domain::ids::{ApiKeyId, MerchantId, ShardId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
-use florin_domain::money::FeeSchedule;
+use florin_domain::method::PaymentMethod;
+use florin_domain::money::{Amount, Currency, FeeSchedule};
+use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device};
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider, ReadError, ShardSnapshot, Snapshots};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
 use florin_domain::time::Millis;
@@ -143,15 +147,18 @@ impl Answer {
     }
 }
 
+fn fee() -> FeeSchedule {
+    FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap()
+}
+
 /// Two merchants and their keys, and an operator's.
 async fn register(platform: &Platform) {
     for (name, bits) in [("a", 1_u128), ("b", 2)] {
-        let fee = FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap();
         let id = MerchantId::from_bits(bits);
         let merchant = Merchant {
             id,
             name: name.to_owned(),
-            fee,
+            fee: fee(),
         };
         platform
             .ledger()
@@ -161,19 +168,20 @@ async fn register(platform: &Platform) {
     }
     let merchant = |bits| ApiKeyRole::Merchant(MerchantId::from_bits(bits));
     let keys = [
-        ("sk_test_a", merchant(1)),
-        ("sk_test_b", merchant(2)),
-        ("ok_test_op", ApiKeyRole::Operator),
+        ("sk_test_a", merchant(1), false),
+        ("sk_test_b", merchant(2), false),
+        ("ok_test_op", ApiKeyRole::Operator, false),
+        ("sk_live_real_a", merchant(1), true),
         // A test key whose text claims live mode, and the key that only development mode takes.
-        ("sk_live_a", merchant(1)),
-        ("sk_test_florin_dev", merchant(1)),
+        ("sk_live_a", merchant(1), false),
+        ("sk_test_florin_dev", merchant(1), false),
     ];
-    for (number, (secret, role)) in (1_u128..).zip(keys) {
+    for (number, (secret, role, livemode)) in (1_u128..).zip(keys) {
         let secret_sha256 = digests::secret_sha256(secret);
         let key = ApiKey {
             id: ApiKeyId::from_bits(number),
             role,
-            livemode: false,
+            livemode,
             secret_sha256,
         };
         platform
@@ -270,6 +278,30 @@ impl World {
             api.stop().await.unwrap();
             platform.drain(Duration::from_secs(5)).await;
         });
+    }
+
+    /// A live sale of merchant a. The provider here is not real and takes test methods in either mode; the API does not.
+    pub(crate) fn sell_live(&self, amount_minor: i128) {
+        let (merchant, key) = (MerchantId::from_bits(1), IdempotencyKey::parse("live").unwrap());
+        let new = NewPayment {
+            merchant,
+            livemode: true,
+            fee: fee(),
+            key_digest: digests::key_digest(merchant, true, key.as_str()),
+            key,
+            fingerprint: Fingerprint([1; 16]),
+            amount: Amount::new(amount_minor).unwrap(),
+            currency: Currency::USD,
+            method: PaymentMethod::test("pm_card_visa").unwrap(),
+            capture_method: CaptureMethod::Automatic,
+            customer: None,
+            description: None,
+            metadata: Vec::new(),
+            return_url: None,
+            device: Device::default(),
+        };
+        let created = self.runtime.block_on(self.platform.payments().create(new));
+        assert_eq!(created.unwrap().answer, Outlook::Shown);
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -23,7 +23,7 @@ pub struct EchoServer {
 impl EchoServer {
     /// Serves on 127.0.0.1 with `workers` worker threads (Florin's own default is 2).
     pub fn start(workers: usize) -> io::Result<Self> {
-        let (addr_tx, addr_rx) = mpsc::channel();
+        let (addr_tx, addr_rx) = mpsc::sync_channel(1);
         let (stop_tx, stop_rx) = oneshot::channel();
         let thread = thread::Builder::new()
             .name("echo-server".to_owned())
@@ -78,7 +78,7 @@ impl Drop for EchoServer {
 
 async fn serve(
     workers: usize,
-    addr_tx: &mpsc::Sender<SocketAddr>,
+    addr_tx: &mpsc::SyncSender<SocketAddr>,
     stop: oneshot::Receiver<()>,
 ) -> io::Result<()> {
     let server = HttpServer::new(|| App::new().route("/echo", web::post().to(echo)))

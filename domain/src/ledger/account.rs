@@ -92,14 +92,19 @@ impl AccountName {
     }
 }
 
-/// One account in one currency.
+/// One account in one currency and mode: what was paid in test mode is nobody's money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountKey {
     /// What it is for.
     pub name: AccountName,
     /// In what.
     pub currency: Currency,
+    /// Whether its money is real.
+    pub livemode: bool,
 }
+
+/// Ends the written form of a live account; that of a test account ends with its currency.
+const LIVE_SUFFIX: &str = ":live";
 
 impl fmt::Display for AccountKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -112,7 +117,8 @@ impl fmt::Display for AccountKey {
             AccountName::Suspense => f.write_str("suspense")?,
             AccountName::Rounding => f.write_str("rounding")?,
         }
-        write!(f, ":{}", self.currency.code())
+        let suffix = if self.livemode { LIVE_SUFFIX } else { "" };
+        write!(f, ":{}{suffix}", self.currency.code())
     }
 }
 
@@ -120,7 +126,8 @@ impl AccountKey {
     /// Reads the form that `Display` writes.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let malformed = IdError::Body("account");
-        let (name, currency) = text.rsplit_once(':').ok_or(malformed)?;
+        let live = text.strip_suffix(LIVE_SUFFIX);
+        let (name, currency) = live.unwrap_or(text).rsplit_once(':').ok_or(malformed)?;
         let currency = Currency::parse(currency).map_err(|_| malformed)?;
         let name = match name.split_once(':') {
             Some(("merchant_payable", id)) => AccountName::MerchantPayable(MerchantId::parse(id)?),
@@ -134,6 +141,10 @@ impl AccountKey {
             None if name == "rounding" => AccountName::Rounding,
             Some(_) | None => return Err(malformed),
         };
-        Ok(Self { name, currency })
+        Ok(Self {
+            name,
+            currency,
+            livemode: live.is_some(),
+        })
     }
 }

@@ -30,11 +30,13 @@ impl Default for AccountState {
     }
 }
 
-/// Debits and credits of one currency.
+/// Debits and credits of one currency in one mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CurrencyTotal {
     /// Of what.
     pub currency: Currency,
+    /// Whether its money is real.
+    pub livemode: bool,
     /// Sum of debit balances, in minor units.
     pub debits_minor: i128,
     /// Sum of credit balances, in minor units.
@@ -126,11 +128,11 @@ impl Books {
         Ok(())
     }
 
-    /// Debits against credits per currency: the trial balance.
+    /// Debits against credits per currency and mode: the trial balance.
     pub fn trial_balance(&self) -> Vec<CurrencyTotal> {
-        let mut totals: BTreeMap<Currency, (i128, i128)> = BTreeMap::new();
+        let mut totals: BTreeMap<(Currency, bool), (i128, i128)> = BTreeMap::new();
         for (key, state) in &self.accounts {
-            let (debits, credits) = totals.entry(key.currency).or_default();
+            let (debits, credits) = totals.entry((key.currency, key.livemode)).or_default();
             let minor = state.posted.minor();
             let normal_is_debit = key.name.account_type().normal_side() == Side::Debit;
             let sum = if normal_is_debit == (minor >= 0) {
@@ -140,8 +142,9 @@ impl Books {
             };
             *sum = sum.saturating_add(minor.saturating_abs());
         }
-        let row = |(currency, (debits_minor, credits_minor))| CurrencyTotal {
+        let row = |((currency, livemode), (debits_minor, credits_minor))| CurrencyTotal {
             currency,
+            livemode,
             debits_minor,
             credits_minor,
         };

@@ -56,6 +56,7 @@ pub fn consequences(
     let payable = AccountKey {
         name: merchant,
         currency: after.spec.currency,
+        livemode: after.spec.livemode,
     };
     let delta = |of: fn(&Payment) -> i128| of(after).saturating_sub(before.map_or(0, of));
     let hold = HoldChange {

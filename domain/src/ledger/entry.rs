@@ -41,12 +41,12 @@ pub enum PostingError {
     BalanceMismatch(AccountKey),
 }
 
-/// Postings whose debits equal their credits in every currency.
+/// Postings whose debits equal their credits in every currency and mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry(Vec<Posting>);
 
 impl Entry {
-    /// Checks the balance per currency; `transaction` names it in the refusal.
+    /// Checks the balance per currency and mode; `transaction` names it in the refusal.
     pub fn balanced(transaction: &str, postings: Vec<Posting>) -> Result<Self, PostingError> {
         check_balance(transaction, postings.iter())?;
         Ok(Self(postings))
@@ -62,11 +62,12 @@ fn check_balance<'a>(
     transaction: &str,
     postings: impl Iterator<Item = &'a Posting>,
 ) -> Result<(), PostingError> {
-    let mut sums: BTreeMap<Currency, (i128, i128)> = BTreeMap::new();
+    let mut sums: BTreeMap<(Currency, bool), (i128, i128)> = BTreeMap::new();
     let mut count = 0_usize;
     for posting in postings {
         count = count.saturating_add(1);
-        let (debits, credits) = sums.entry(posting.account.currency).or_default();
+        let account = &posting.account;
+        let (debits, credits) = sums.entry((account.currency, account.livemode)).or_default();
         let sum = match posting.side {
             Side::Debit => debits,
             Side::Credit => credits,
@@ -80,7 +81,7 @@ fn check_balance<'a>(
     }
     match sums.iter().find(|(_, (debits, credits))| debits != credits) {
         None => Ok(()),
-        Some((currency, (debits, credits))) => Err(PostingError::Imbalance {
+        Some(((currency, _), (debits, credits))) => Err(PostingError::Imbalance {
             transaction: transaction.to_owned(),
             debits: decimal_string(*debits, *currency),
             credits: decimal_string(*credits, *currency),

@@ -21,6 +21,14 @@ fn usd(name: AccountName) -> AccountKey {
     AccountKey {
         name,
         currency: Currency::USD,
+        livemode: false,
+    }
+}
+
+fn live(account: AccountKey) -> AccountKey {
+    AccountKey {
+        livemode: true,
+        ..account
     }
 }
 
@@ -62,14 +70,21 @@ fn names() -> Vec<AccountName> {
 fn an_account_reads_back_from_its_written_form() {
     for name in names() {
         for currency in Currency::all() {
-            let key = AccountKey { name, currency };
-            assert_eq!(AccountKey::parse(&key.to_string()), Ok(key));
+            for livemode in [false, true] {
+                let key = AccountKey {
+                    name,
+                    currency,
+                    livemode,
+                };
+                assert_eq!(AccountKey::parse(&key.to_string()), Ok(key));
+            }
         }
     }
-    assert_eq!(
-        usd(AccountName::ProviderClearing(provider("stripe"))).to_string(),
-        "provider_clearing:stripe:USD"
-    );
+    let clearing = usd(AccountName::ProviderClearing(provider("stripe")));
+    assert_eq!(clearing.to_string(), "provider_clearing:stripe:USD");
+    assert_eq!(live(clearing).to_string(), "provider_clearing:stripe:USD:live");
+    let named_live = usd(AccountName::ProviderClearing(provider("live")));
+    assert_eq!(AccountKey::parse("provider_clearing:live:USD"), Ok(named_live));
 }
 
 #[test]
@@ -82,6 +97,14 @@ fn what_is_no_account_is_not_read() {
         "bank:",
         "bank:US",
         "bank:usd:",
+        "bank:live",
+        "bank:USD:",
+        "bank:USD:test",
+        "bank:USD:Live",
+        "bank:USD:live:",
+        "bank:USD:live:live",
+        "bank:live:USD",
+        ":live",
         "Bank:USD",
         "bank:extra:USD",
         "savings:USD",
@@ -108,6 +131,7 @@ fn an_imbalance_is_refused_with_both_sums() {
     let yen = AccountKey {
         name: AccountName::Bank,
         currency: Currency::JPY,
+        livemode: false,
     };
     let refused = Entry::balanced("t", vec![debit(yen, 100), debit(yen, 1)]).unwrap_err();
     assert_eq!(refused.to_string(), "Transaction t: Debits (101) != Credits (0)");
@@ -115,7 +139,11 @@ fn an_imbalance_is_refused_with_both_sums() {
 
 #[test]
 fn every_currency_balances_by_itself() {
-    let key = |name, currency| AccountKey { name, currency };
+    let key = |name, currency| AccountKey {
+        name,
+        currency,
+        livemode: false,
+    };
     let (usd, eur) = (Currency::USD, Currency::EUR);
     let crossed = vec![
         debit(key(AccountName::Bank, usd), 100),
@@ -132,6 +160,40 @@ fn every_currency_balances_by_itself() {
         credit(key(AccountName::Bank, eur), 90),
     ];
     assert!(Entry::balanced("t", both).is_ok());
+}
+
+#[test]
+fn an_entry_that_mixes_test_and_live_money_is_refused() {
+    let (bank, suspense) = (usd(AccountName::Bank), usd(AccountName::Suspense));
+    for mixed in [
+        vec![debit(bank, 100), credit(live(suspense), 100)],
+        vec![debit(live(bank), 100), credit(suspense, 100)],
+        vec![
+            debit(live(bank), 100),
+            credit(live(suspense), 99),
+            credit(suspense, 1),
+        ],
+    ] {
+        let refused = Entry::balanced("t", mixed);
+        assert!(
+            matches!(refused, Err(PostingError::Imbalance { .. })),
+            "{refused:?}"
+        );
+    }
+    let entry = Entry::balanced("t", vec![debit(live(bank), 100), credit(live(suspense), 100)]).unwrap();
+    let mut lines = Books::default()
+        .post("t", &entry, crate::ids::Seq(1))
+        .unwrap()
+        .lines()
+        .to_vec();
+    lines[1].posting.account = suspense;
+    assert!(
+        matches!(
+            PostedEntry::checked("t", lines),
+            Err(PostingError::Imbalance { .. })
+        ),
+        "nor is it read back from a record"
+    );
 }
 
 #[test]

@@ -30,7 +30,10 @@ pub fn evolve_all(state: Option<Payment>, events: &[Event]) -> Result<Option<Pay
     };
     for event in events {
         // In place: a payment is too large to be moved for every event.
-        change(&mut payment, event).map_err(|why| IllegalEvent { event: event.name(), why })?;
+        change(&mut payment, event).map_err(|why| IllegalEvent {
+            event: event.name(),
+            why,
+        })?;
     }
     Ok(Some(payment))
 }

@@ -1,1 +1,119 @@
-//! Not yet.
+//! What is refused, and that a refusal stores nothing.
+
+use crate::provider::{Script, Scripted};
+use crate::world::{Answered, World, answers, let_settle, options, submit, submit_all, until};
+use florin_actors::admission::{AdmissionCaps, Shed};
+use florin_actors::options::Options;
+use florin_actors::payments_handle::CreateError;
+use florin_domain::payment::Answer;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+fn with_caps(in_flight_max: usize, index_lag_max: u64) -> World {
+    let admission = AdmissionCaps { in_flight_max, index_lag_max };
+    World::with(31, Options { admission, ..options() }, Scripted::new(false, true))
+}
+
+fn shed(answer: &Answered) -> Option<Shed> {
+    match answer {
+        Err(CreateError::Shed(why)) => Some(*why),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+#[test]
+fn as_many_operations_as_allowed_are_in_flight_and_the_rest_is_refused_at_once() {
+    with_caps(10, 200_000).life(async |world, platform| {
+        for n in 0..30 {
+            world.script(n, Script::Held);
+        }
+        world.provider.latch.close();
+        let admitted = submit_all(&platform.payments(), 0..10);
+        until("all are in flight", || platform.context().admission.in_flight() == 10).await;
+        let refused = answers(submit_all(&platform.payments(), 10..30)).await;
+        assert!(refused.iter().all(|(_, answer)| shed(answer) == Some(Shed::InFlight)), "{refused:?}");
+        world.provider.latch.open();
+        let admitted = answers(admitted).await;
+        assert!(admitted.iter().all(|(_, answer)| answer.as_ref().is_ok_and(|ok| ok.answer == Answer::Shown)));
+        world.check_not_stored(&refused);
+        let all: Vec<_> = admitted.into_iter().chain(refused).collect();
+        world.resolve_all(&platform, &all).await;
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn new_work_waits_for_an_index_that_has_fallen_behind() {
+    with_caps(100, 6).life(async |world, platform| {
+        world.views().gate();
+        let mut refused = Vec::new();
+        for n in 0..10 {
+            let answer = submit(&platform.payments(), n).await;
+            match shed(&answer) {
+                None => assert_eq!(answer.unwrap().answer, Answer::Shown),
+                Some(why) => {
+                    assert_eq!(why, Shed::IndexLag);
+                    refused.push((n, answer));
+                }
+            }
+        }
+        // Two commits each: the fourth payment takes the lag above six.
+        assert_eq!(refused.len(), 6);
+        world.check_not_stored(&refused);
+        world.views().ungate();
+        until("the view has caught up", || platform.context().lag.commits() == 0).await;
+        world.resolve_all(&platform, &refused).await;
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn a_full_store_refuses_new_work_and_lands_what_is_in_flight_when_there_is_room() {
+    // Before the first commit, and between charge and second commit.
+    for first_commit_lands in [false, true] {
+        World::new(32).life(async |world, platform| {
+            let (payments, context) = (platform.payments(), platform.context());
+            for n in 0..10 {
+                world.script(n, Script::Held);
+            }
+            world.provider.latch.close();
+            if !first_commit_lands {
+                world.faults.no_room.store(true, Ordering::SeqCst);
+            }
+            let in_flight = submit_all(&payments, 0..10);
+            if first_commit_lands {
+                until("all are stored", || world.truth().payments.len() == 10).await;
+                world.faults.no_room.store(true, Ordering::SeqCst);
+            }
+            world.provider.latch.open();
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let refused = vec![(20, submit(&payments, 20).await)];
+            assert_eq!(shed(&refused[0].1), Some(Shed::NoRoom));
+            assert!(in_flight.iter().all(|(_, task)| !task.is_finished()), "nothing is answered before it is durable");
+            assert_eq!(context.admission.in_flight(), 10);
+
+            world.faults.no_room.store(false, Ordering::SeqCst);
+            for (n, answer) in answers(in_flight).await {
+                world.check_reply(n, &answer);
+                assert_eq!(answer.unwrap().answer, Answer::Shown, "{n}");
+            }
+            world.check_not_stored(&refused);
+            world.resolve_all(&platform, &refused).await;
+            world.check_at_rest(&platform).await;
+        });
+    }
+}
+
+#[test]
+fn a_store_that_stays_full_beyond_the_budget_leaves_callers_with_a_true_answer() {
+    World::new(33).life(async |world, platform| {
+        world.faults.no_room.store(true, Ordering::SeqCst);
+        let asked = answers(submit_all(&platform.payments(), 0..10)).await;
+        assert!(asked.iter().all(|(_, answer)| matches!(answer, Err(CreateError::Lost))), "{asked:?}");
+        world.faults.no_room.store(false, Ordering::SeqCst);
+        let_settle().await;
+        world.resolve_all(&platform, &asked).await;
+        assert_eq!(world.check_always().payments.len(), 10, "what was admitted lands once");
+        world.check_at_rest(&platform).await;
+    });
+}

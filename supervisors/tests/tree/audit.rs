@@ -169,7 +169,7 @@ impl World {
         self.check_always();
         let accounts: BTreeMap<AccountKey, AccountState> =
             platform.ledger().accounts().await.unwrap().0.into_iter().collect();
-        let clearing = AccountKey { name: AccountName::ProviderClearing(provider_id()), currency: Currency::USD };
+        let clearing = AccountKey { name: AccountName::ProviderClearing(provider_id()), currency: Currency::USD, livemode: false };
         let cleared = accounts.get(&clearing).map_or(0, |account| account.posted.minor());
         assert_eq!(cleared, self.provider.sum_minor(), "clearing against what the provider charged");
         for total in platform.ledger().trial_balance().await.unwrap() {

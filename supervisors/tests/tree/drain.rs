@@ -1,1 +1,110 @@
-//! Not yet.
+//! The end of a process as it should be: everybody is answered, and the next start has nothing to read.
+
+use crate::audit::shown;
+use crate::provider::Script;
+use crate::world::{World, answers, let_settle, submit, submit_all, until};
+use florin_actors::admission::Shed;
+use florin_actors::payments_handle::CreateError;
+use florin_domain::payment::{Answer, Status};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const HELD: usize = 25;
+
+#[test]
+fn a_drain_answers_everybody_and_the_next_start_reads_nothing() {
+    let world = World::new(41);
+    let accounts = world.life(async |world, platform| {
+        let payments = platform.payments();
+        let done = answers(submit_all(&payments, 100..140)).await;
+        assert!(done.iter().all(|(_, answer)| answer.is_ok()));
+        for n in 0..HELD {
+            world.script(n, Script::Held);
+        }
+        world.provider.latch.close();
+        let in_flight = submit_all(&payments, 0..HELD);
+        let context = std::sync::Arc::clone(platform.context());
+        until("all are in flight", || context.admission.in_flight() == HELD).await;
+        let drain = tokio::spawn(platform.drain(Duration::from_secs(8)));
+        until("it drains", || context.admission.is_draining()).await;
+        let refused = submit(&payments, 200).await;
+        assert_eq!(refused.unwrap_err(), CreateError::Shed(Shed::Draining));
+        assert!(!drain.is_finished());
+        world.provider.latch.open();
+        for (n, answer) in answers(in_flight).await {
+            world.check_reply(n, &answer);
+            assert_eq!(answer.unwrap().answer, Answer::Shown, "{n}");
+        }
+        assert_eq!(drain.await.unwrap(), 0, "nothing is left in flight");
+        let head = world.truth().head;
+        assert_eq!(world.snapshots.seq(), Some(head));
+        let after = submit(&payments, 100).await;
+        assert_eq!(after.unwrap_err(), CreateError::Shed(Shed::Draining));
+        assert_eq!(world.fatal.count(), 0, "ends are expected");
+        (head, world.provider.sum_minor())
+    });
+    world.life(async |world, platform| {
+        assert_eq!(world.recovered.load(Ordering::SeqCst), 0, "the snapshot and the indexes have everything");
+        assert_eq!((world.truth().head, world.provider.sum_minor()), accounts);
+        world.check_at_rest(&platform).await;
+        let replay = submit(&platform.payments(), 0).await.unwrap();
+        assert!(replay.replayed && replay.answer == Answer::Shown);
+    });
+}
+
+#[test]
+fn books_recovered_from_a_snapshot_are_those_folded_from_the_whole_journal() {
+    let world = World::new(42);
+    let live = world.life(async |world, platform| {
+        for n in 0..60 {
+            world.script(n, crate::crash::script_of(n));
+        }
+        answers(submit_all(&platform.payments(), 0..30)).await;
+        platform.ledger().snapshot().await.unwrap();
+        // Some are unresolved in the snapshot, some only in the tail.
+        answers(submit_all(&platform.payments(), 30..60)).await;
+        world.accounts(&platform).await
+    });
+    let from_snapshot = world.life(async |world, platform| world.accounts(&platform).await);
+    assert_eq!(from_snapshot, live);
+    world.snapshots.forget();
+    world.lose_indexes();
+    let folded = world.life(async |world, platform| world.accounts(&platform).await);
+    assert_eq!(folded, live);
+    world.life(async |world, platform| {
+        let_settle().await;
+        let open = |payment: &&florin_domain::payment::Payment| payment.status == Status::Processing;
+        assert_eq!(world.check_always().payments.values().filter(open).count(), 0, "open attempts were taken up");
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn what_a_drain_could_not_wait_for_is_taken_up_by_the_next_start() {
+    let world = World::new(43);
+    for n in 0..HELD {
+        world.script(n, Script::Held);
+    }
+    let left = world.life(async |world, platform| {
+        world.provider.latch.close();
+        let in_flight = submit_all(&platform.payments(), 0..HELD);
+        until("all are stored", || world.truth().payments.len() == HELD).await;
+        let left = platform.drain(Duration::from_secs(1)).await;
+        for (n, answer) in answers(in_flight).await {
+            assert!(matches!(answer, Err(CreateError::Lost)), "{n}: {answer:?}");
+        }
+        left
+    });
+    assert_eq!(left, HELD);
+    world.provider.latch.open();
+    world.life(async |world, platform| {
+        let_settle().await;
+        for n in 0..HELD {
+            let truth = world.check_always();
+            assert_eq!(truth.payment(n).unwrap().status, Status::Succeeded);
+            let replay = submit(&platform.payments(), n).await.unwrap();
+            assert_eq!(shown(&replay), (truth.payment(n).unwrap(), Answer::Shown));
+        }
+        world.check_at_rest(&platform).await;
+    });
+}

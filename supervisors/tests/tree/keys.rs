@@ -3,7 +3,7 @@
 use crate::audit::shown;
 use crate::provider::{Script, Scripted};
 use crate::world::{
-    World, amount_minor, answers, live_payments, options, request, submit, submit_all, until,
+    World, amount_minor, answers, options, patient, request, submit, submit_all, until,
 };
 use florin_actors::kind::Kind;
 use florin_actors::options::Options;
@@ -43,7 +43,7 @@ fn a_thousand_requests_under_one_key_make_one_payment_and_get_one_answer() {
 
 #[test]
 fn a_thousand_requests_under_one_key_make_one_payment_on_two_threads() {
-    World::with(5, options(), Scripted::new(false, false))
+    World::with(5, patient(), Scripted::new(false, false))
         .busy_life(async |world, platform| single_flight(world, platform).await);
 }
 
@@ -87,7 +87,7 @@ fn a_key_is_answered_from_store_for_a_day_and_may_then_be_used_again() {
 #[test]
 fn twenty_thousand_payments_leave_neither_actors_nor_keys_in_memory() {
     const WAVE: usize = 1000;
-    let world = World::with(8, Options { guardians: 16, ..options() }, Scripted::new(false, false));
+    let world = World::with(8, Options { guardians: 16, ..patient() }, Scripted::new(false, false));
     world.busy_life(async |world, platform| {
         for wave in 0..20 {
             let asked = submit_all(&platform.payments(), wave * WAVE..(wave + 1) * WAVE);

@@ -1,1 +1,145 @@
-//! Not yet.
+//! What providers may say, and what callers are told: unknown stays unknown, unreachable may be driven again, final is final.
+
+use crate::audit::shown;
+use crate::provider::{Script, Scripted};
+use crate::world::{World, amount_minor, answers, let_settle, live_payments, options, submit, submit_all, until};
+use florin_actors::kind::Kind;
+use florin_domain::payment::{Answer, AttemptState, Status};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::Instant;
+
+#[test]
+fn an_unknown_outcome_is_said_to_be_unknown_within_the_budget_and_resolved_once_the_provider_answers() {
+    for (prepares, charged) in [(false, true), (false, false), (true, true), (true, false)] {
+        let world = World::with(21, options(), Scripted::new(prepares, true));
+        world.script(0, Script::Mute { charged });
+        world.life(async |world, platform| {
+            let asked = Instant::now();
+            let first = submit(&platform.payments(), 0).await.unwrap();
+            assert!(asked.elapsed() <= platform.context().options.answer_budget);
+            assert_eq!(first.answer, Answer::Unresolved);
+            let id = first.payment.id();
+            // An hour of questions changes nothing.
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            assert_eq!(world.check_always().payments[&id].status, Status::Processing);
+            assert_eq!(live_payments(&platform), 0, "a payment that waits is no actor");
+            let replay = submit(&platform.payments(), 0).await.unwrap();
+            assert_eq!((replay.payment.id(), replay.answer), (id, Answer::Unresolved));
+
+            world.provider.tell_the_truth();
+            tokio::time::sleep(Duration::from_secs(1900)).await;
+            let payment = world.check_always().payments[&id].clone();
+            assert_eq!(payment.status, Status::Succeeded, "the schedule asks by itself");
+            assert_eq!(payment.operations[0].attempts, 1);
+            let replay = submit(&platform.payments(), 0).await.unwrap();
+            assert_eq!(shown(&replay), (&payment, Answer::Shown));
+            world.check_at_rest(&platform).await;
+        });
+    }
+}
+
+#[test]
+fn after_the_attempts_deadline_a_provider_is_only_asked_and_never_told_to_charge() {
+    World::new(22).life(async |world, platform| {
+        world.script(0, Script::Mute { charged: true });
+        let id = submit(&platform.payments(), 0).await.unwrap().payment.id();
+        world.clock.advance_s(31 * 60);
+        let executes = world.provider.executes(id);
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(world.provider.executes(id), executes);
+        world.provider.tell_the_truth();
+        tokio::time::sleep(Duration::from_secs(1900)).await;
+        assert_eq!(world.provider.executes(id), executes);
+        assert_eq!(world.check_always().payments[&id].status, Status::Succeeded);
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn a_caller_whose_provider_hangs_is_answered_at_the_budget_and_the_payment_goes_on() {
+    World::new(23).life(async |world, platform| {
+        world.script(0, Script::Held);
+        world.provider.latch.close();
+        let asked = Instant::now();
+        let first = submit(&platform.payments(), 0).await.unwrap();
+        let budget = platform.context().options.answer_budget;
+        assert!(asked.elapsed() >= budget && asked.elapsed() < budget + Duration::from_millis(200));
+        assert_eq!(first.answer, Answer::Unresolved);
+        world.provider.latch.open();
+        let_settle().await;
+        let replay = submit(&platform.payments(), 0).await.unwrap();
+        assert_eq!((replay.answer, replay.payment.id()), (Answer::Shown, first.payment.id()));
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn a_payment_that_could_not_be_sent_is_driven_again_by_its_key() {
+    // At once, and after its actor has left memory.
+    for pause in [Duration::ZERO, Duration::from_secs(120)] {
+        World::new(24).life(async |world, platform| {
+            world.script(0, Script::NotSent { times: 3 });
+            let first = submit(&platform.payments(), 0).await.unwrap();
+            assert_eq!(first.answer, Answer::NoProvider);
+            world.check_reply(0, &Ok(first.clone()));
+            tokio::time::sleep(pause).await;
+            assert_eq!(world.provider.charges_of_amount(amount_minor(0)), 0);
+            let second = submit(&platform.payments(), 0).await.unwrap();
+            world.check_reply(0, &Ok(second.clone()));
+            assert_eq!((second.answer, second.payment.id()), (Answer::Shown, first.payment.id()), "{pause:?}");
+            let attempt = second.payment.operations[0].attempt.as_ref().unwrap();
+            assert_eq!((attempt.number, attempt.state), (2, AttemptState::Succeeded));
+            world.check_at_rest(&platform).await;
+        });
+    }
+}
+
+#[test]
+fn without_an_enabled_provider_nothing_is_stored() {
+    World::new(25).life(async |world, platform| {
+        platform.context().providers[0].disabled.store(true, Ordering::SeqCst);
+        let refused = vec![(0, submit(&platform.payments(), 0).await)];
+        assert!(refused[0].1.is_err());
+        world.check_not_stored(&refused);
+        platform.context().providers[0].disabled.store(false, Ordering::SeqCst);
+        assert_eq!(submit(&platform.payments(), 0).await.unwrap().answer, Answer::Shown);
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn a_decline_is_final_and_replayed_also_by_the_next_process() {
+    let world = World::new(26);
+    world.script(0, Script::Decline);
+    let first = world.life(async |_, platform| submit(&platform.payments(), 0).await.unwrap());
+    assert_eq!((first.answer, &first.payment.status), (Answer::Declined, &Status::Failed));
+    world.script(0, Script::Succeed);
+    world.life(async |world, platform| {
+        let replay = submit(&platform.payments(), 0).await.unwrap();
+        assert_eq!(shown(&replay), shown(&first));
+        assert!(replay.replayed);
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn a_restarted_schedule_still_asks_about_everything_unresolved() {
+    World::new(27).life(async |world, platform| {
+        for n in 0..20 {
+            world.script(n, Script::Mute { charged: n % 2 == 0 });
+        }
+        for (n, answer) in answers(submit_all(&platform.payments(), 0..20)).await {
+            assert_eq!(answer.unwrap().answer, Answer::Unresolved, "{n}");
+        }
+        let context = platform.context();
+        context.resolution.actor().unwrap().kill();
+        let restarts = &context.figures.kind(Kind::Resolution).restarts;
+        until("the schedule is back", || restarts.load(Ordering::SeqCst) == 1).await;
+        world.provider.tell_the_truth();
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        let truth = world.check_always();
+        assert!(truth.payments.values().all(|payment| payment.status == Status::Succeeded));
+        world.check_at_rest(&platform).await;
+    });
+}

@@ -38,11 +38,9 @@ async fn poisoned(world: &World, platform: &Platform) -> PaymentId {
 fn a_payment_that_cannot_be_read_is_set_aside_while_its_siblings_are_answered() {
     one_guardian().life(async |world, platform| {
         let id = poisoned(world, &platform).await;
-        let asked = Instant::now();
-        let (waiter, siblings) = tokio::join!(
-            submit(&platform.payments(), 0),
-            answers(submit_all(&platform.payments(), 1..30)),
-        );
+        let (asked, payments) = (Instant::now(), platform.payments());
+        let siblings = answers(submit_all(&payments, 1..30));
+        let (waiter, siblings) = tokio::join!(submit(&payments, 0), siblings);
         let waiter = waiter.unwrap();
         assert_eq!((waiter.payment.id(), waiter.answer), (id, Answer::Unresolved));
         assert!(asked.elapsed() <= platform.context().options.answer_budget + Duration::from_millis(200));

@@ -117,6 +117,10 @@ impl ProviderKeys for PlainKeys {
 pub(crate) struct MemorySnapshots(Mutex<BTreeMap<ShardId, ShardSnapshot>>);
 
 impl MemorySnapshots {
+    pub(crate) fn forget(&self) {
+        lock(&self.0).clear();
+    }
+
     pub(crate) fn seq(&self) -> Option<Seq> {
         lock(&self.0).get(&ShardId::FIRST).map(|snapshot| snapshot.seq)
     }

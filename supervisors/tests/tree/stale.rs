@@ -83,6 +83,34 @@ fn what_an_earlier_projection_read_does_not_hide_what_happened_since() {
 }
 
 #[test]
+fn a_batch_that_lands_while_the_journal_is_read_back_is_not_folded_twice() {
+    World::new(15).life(async |world, platform| {
+        world.script(1, Script::Held);
+        world.provider.latch.close();
+        let asked = submit_all(&platform.payments(), [1]);
+        until("it is stored", || world.truth().payment(1).is_some()).await;
+        let id = world.truth().payment(1).unwrap().id();
+        until("the view has the first commit", || platform.context().lag.commits() == 0).await;
+        world.views().gate();
+        world.provider.latch.open();
+        for (_, task) in asked {
+            assert_eq!(task.await.unwrap().unwrap().answer, Answer::Shown);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await; // The second commit's batch waits at the gate.
+        world.faults.pages.close();
+        kill_projection(&platform).await;
+        tokio::time::sleep(Duration::from_millis(20)).await; // Its successor has read the watermark and the second commit.
+        world.views().ungate();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        world.faults.pages.open();
+        let_settle().await;
+        assert_eq!(restarts(&platform, Kind::Projection), 1);
+        assert_eq!(status(&platform, id).await, Some(Status::Succeeded));
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
 fn a_key_whose_commit_is_under_way_is_not_free_when_its_owner_and_its_guardian_die_together() {
     let world = World::with(13, Options { guardians: 1, ..options() }, Scripted::new(false, true));
     world.life(async |world, platform| {

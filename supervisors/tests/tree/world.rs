@@ -9,7 +9,7 @@ use crate::ports::{
 use crate::provider::{Script, Scripted};
 use florin_actors::context::Ports;
 use florin_actors::kind::Kind;
-use florin_actors::options::{Options, ProviderCaps};
+use florin_actors::options::{Options, ProviderCaps, StageTimeouts};
 use florin_actors::payments_handle::{CreateError, Created, NewPayment, PaymentsHandle};
 use florin_adapters::journal::{MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
@@ -63,6 +63,13 @@ fn quiet_injected_panics() {
 /// Few guardians and permits, so that payments meet in them.
 pub(crate) fn options() -> Options {
     Options { guardians: 4, provider_caps: ProviderCaps { permits: 4 }, ..Options::default() }
+}
+
+/// For lives in real time: a busy machine must not run a stage's time out.
+pub(crate) fn patient() -> Options {
+    let long = Duration::from_secs(120);
+    let stages = StageTimeouts { idempotency: long, risk: long, selection: long, ..StageTimeouts::default() };
+    Options { stages, answer_budget: long, ..options() }
 }
 
 pub(crate) fn merchant() -> MerchantId {

@@ -30,6 +30,7 @@ pub(crate) struct AccountKeyDto<'a> {
     #[serde(borrow)]
     name: AccountNameDto<'a>,
     currency: CurrencyDto,
+    livemode: bool,
 }
 
 /// One line of an entry.
@@ -68,6 +69,7 @@ impl<'a> Stored<'a> for AccountKey {
         AccountKeyDto {
             name,
             currency: self.currency.store(),
+            livemode: self.livemode,
         }
     }
 
@@ -88,6 +90,7 @@ impl<'a> Stored<'a> for AccountKey {
         Ok(Self {
             name,
             currency: Stored::load(dto.currency)?,
+            livemode: dto.livemode,
         })
     }
 }

@@ -7,12 +7,16 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Postings of one currency, evened out by a last one on the suspense account.
+/// Postings of one currency and mode, evened out by a last one on the suspense account.
 fn balanced_postings() -> impl Strategy<Value = Vec<Posting>> {
     let currency = select(vec![Currency::USD, Currency::EUR, Currency::JPY]);
     let posting = (select(names()), any::<bool>(), 1..=1_000_000_i128);
-    (currency, vec(posting, 1..6)).prop_map(|(currency, drafts)| {
-        let key = |name| AccountKey { name, currency };
+    (currency, any::<bool>(), vec(posting, 1..6)).prop_map(|(currency, livemode, drafts)| {
+        let key = |name| AccountKey {
+            name,
+            currency,
+            livemode,
+        };
         let mut postings: Vec<Posting> = Vec::new();
         let mut debits = 0;
         for (name, is_debit, minor) in drafts {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use crate::ids::OperationId;
-use crate::ids::{CaptureId, PaymentId, RefundId};
+use crate::ids::{CaptureId, PaymentId, RefundId, Seq};
 use crate::method::PaymentMethod;
 use crate::money::FeeSchedule;
 use crate::payment::{
@@ -35,10 +35,19 @@ fn plan() -> AttemptPlan {
 impl Till {
     /// Creates a payment of `minor` at 2.9 % + 0.30 and lets the provider approve it.
     fn approved(minor: i128, capture_method: CaptureMethod, fee_return: FeeReturn) -> Self {
+        Self::approved_in(false, minor, capture_method, fee_return)
+    }
+
+    fn approved_in(
+        livemode: bool,
+        minor: i128,
+        capture_method: CaptureMethod,
+        fee_return: FeeReturn,
+    ) -> Self {
         let spec = Spec {
             id: PaymentId::from_bits(1),
             merchant: MerchantId::from_bits(7),
-            livemode: true,
+            livemode,
             key: IdempotencyKey::parse("k").unwrap(),
             key_digest: KeyDigest([0; 16]),
             fingerprint: Fingerprint([0; 16]),
@@ -74,7 +83,7 @@ impl Till {
         assert_eq!(
             till.holds,
             [HoldChange {
-                account: usd(MERCHANT),
+                account: in_mode(livemode, MERCHANT),
                 credit_delta_minor: minor,
                 debit_delta_minor: 0
             }]
@@ -167,6 +176,13 @@ impl Till {
     }
 }
 
+fn in_mode(livemode: bool, name: AccountName) -> AccountKey {
+    AccountKey {
+        livemode,
+        ..usd(name)
+    }
+}
+
 fn sold(minor: i128, fee_return: FeeReturn) -> Till {
     Till::approved(minor, CaptureMethod::Automatic, fee_return)
 }
@@ -249,4 +265,31 @@ fn refunds_with_the_fee_returned_give_back_exactly_the_fee_in_the_end() {
     till.refund(3, 3_334);
     assert_eq!(till.posted(), [-3_334, 3_334 - 108, 108]);
     assert_eq!(till.fee_minor(), 0);
+}
+
+#[test]
+fn a_live_and_a_test_sale_of_one_merchant_leave_separate_balances() {
+    let mut books = Books::default();
+    for (livemode, minor, seq) in [(false, 10_000, 1), (true, 2_000, 2), (false, 500, 3)] {
+        let till = Till::approved_in(livemode, minor, CaptureMethod::Automatic, FeeReturn::Kept);
+        books.post("t", &till.entry.unwrap(), Seq(seq)).unwrap();
+    }
+    let balances = |livemode| {
+        [
+            AccountName::ProviderClearing(provider("stripe")),
+            MERCHANT,
+            AccountName::FeeRevenue,
+        ]
+        .map(|name| books.account(&in_mode(livemode, name)).posted.minor())
+    };
+    // 2.9 % of 500 is 14.5, rounded half to even.
+    assert_eq!(balances(false), [10_500, 9_680 + 456, 320 + 44]);
+    assert_eq!(balances(true), [2_000, 1_912, 88]);
+    let row = |livemode, minor| CurrencyTotal {
+        currency: Currency::USD,
+        livemode,
+        debits_minor: minor,
+        credits_minor: minor,
+    };
+    assert_eq!(books.trial_balance(), [row(false, 10_500), row(true, 2_000)]);
 }

@@ -150,6 +150,7 @@ fn posted(steps: &str) -> Vec<(AccountName, Side, i128)> {
     let suspense = AccountKey {
         name: AccountName::Suspense,
         currency: Currency::USD,
+        livemode: script.state().spec.livemode,
     };
     assert_eq!(books.account(&suspense).posted.minor(), script.state().late_minor);
     last

@@ -56,6 +56,7 @@ impl Life {
             self.books.account(&AccountKey {
                 name,
                 currency: Currency::USD,
+                livemode: payment.spec.livemode,
             })
         };
         let taken = payment.captured.minor() - payment.refunded.minor();

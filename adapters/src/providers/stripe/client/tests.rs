@@ -1,3 +1,5 @@
+//! Tests of the module beside it.
+
 use super::super::StripeProvider;
 use super::super::config::SecretKey;
 use super::super::sample::attempt;

@@ -1,3 +1,5 @@
+//! Tests of the module beside it.
+
 use super::super::response::{executed, read_intent, read_refund};
 use super::super::sample::{CAPTURE, OTHER_CAPTURE, attempt, check, error, intent, refund, reply};
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of the module beside it.
+
 use super::super::sample::attempt;
 use super::*;
 use OperationKind::{Authorize, Capture, Refund, Sale, Void};

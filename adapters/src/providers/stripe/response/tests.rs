@@ -1,3 +1,5 @@
+//! Tests of the module beside it.
+
 use super::super::sample::{CAPTURE, INTENT, attempt, check, error, intent, refund, reply, unexpected_state};
 use super::*;
 use OperationKind::{Authorize, Capture, Refund as Refunding, Sale, Void};
