@@ -15,14 +15,29 @@ pub(crate) fn standard_fee() -> anyhow::Result<FeeSchedule> {
 }
 
 fn fresh(context: &Context) -> u128 {
-    compose(context.ports.clock.now(), context.shard, context.ports.entropy.next_u64())
+    compose(
+        context.ports.clock.now(),
+        context.shard,
+        context.ports.entropy.next_u64(),
+    )
 }
 
 /// Registers a merchant.
-pub(crate) async fn create_merchant(platform: &Platform, name: &str, fee: FeeSchedule) -> anyhow::Result<MerchantId> {
+pub(crate) async fn create_merchant(
+    platform: &Platform,
+    name: &str,
+    fee: FeeSchedule,
+) -> anyhow::Result<MerchantId> {
     let id = MerchantId::from_bits(fresh(platform.context()));
-    let merchant = Merchant { id, name: name.to_owned(), fee };
-    platform.ledger().record_control(ControlEvent::MerchantCreated(merchant)).await?;
+    let merchant = Merchant {
+        id,
+        name: name.to_owned(),
+        fee,
+    };
+    platform
+        .ledger()
+        .record_control(ControlEvent::MerchantCreated(merchant))
+        .await?;
     Ok(id)
 }
 
@@ -34,8 +49,16 @@ pub(crate) async fn create_key(
     secret: &str,
 ) -> anyhow::Result<ApiKeyId> {
     let id = ApiKeyId::from_bits(fresh(platform.context()));
-    let key = ApiKey { id, role, livemode, secret_sha256: digests::secret_sha256(secret) };
-    platform.ledger().record_control(ControlEvent::ApiKeyCreated(key)).await?;
+    let key = ApiKey {
+        id,
+        role,
+        livemode,
+        secret_sha256: digests::secret_sha256(secret),
+    };
+    platform
+        .ledger()
+        .record_control(ControlEvent::ApiKeyCreated(key))
+        .await?;
     Ok(id)
 }
 

@@ -18,6 +18,7 @@ const MERCHANT_NAME: &str = "Development merchant";
 
 /// Runs until a signal.
 pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
+    let stop = edge::StopSignal::catch()?;
     let metrics = node::install_metrics()?;
     // The sandbox would only say that its own file is in use. Who really owns the folder is decided when the node starts.
     drop(DataDir::open(&settings.data_dir)?);
@@ -31,7 +32,7 @@ pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
     seed(&node.platform).await?;
     let api = edge::serve(&node, &settings, true)?;
     print_welcome(api.local_addr(), sandbox.local_addr());
-    edge::stop_signal().await?;
+    stop.received().await;
     edge::stop(node, api, settings.drain_limit).await?;
     sandbox.stop().await?;
     Ok(())
@@ -45,7 +46,10 @@ async fn seed(platform: &Platform) -> anyhow::Result<()> {
         control.keys.iter().any(|key| key.secret_sha256 == digest)
     };
     if !has_key(MERCHANT_KEY) {
-        let made = control.merchants.iter().find(|merchant| merchant.name == MERCHANT_NAME);
+        let made = control
+            .merchants
+            .iter()
+            .find(|merchant| merchant.name == MERCHANT_NAME);
         let merchant = match made {
             Some(merchant) => merchant.id,
             None => control::create_merchant(platform, MERCHANT_NAME, control::standard_fee()?).await?,

@@ -9,6 +9,7 @@ use florin_config::Settings;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Serves a node's API.
 pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyhow::Result<RunningApi> {
@@ -29,7 +30,11 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
     let usual = ApiOptions::default();
     let options = ApiOptions {
         // Zero leaves the number to the machine's cores.
-        workers: if settings.http.workers == 0 { usual.workers } else { settings.http.workers },
+        workers: if settings.http.workers == 0 {
+            usual.workers
+        } else {
+            settings.http.workers
+        },
         max_connections: settings.http.max_connections,
         body_limit_bytes: settings.http.body_limit_bytes,
         accepts_development_keys: development,
@@ -40,16 +45,29 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
     Ok(Api::serve(listener, parts, options)?)
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub(crate) async fn stop_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and SIGINT, caught from the moment this exists: before anybody can know that the process runs.
+#[derive(Debug)]
+pub(crate) struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    /// Catches both from now on.
+    pub(crate) fn catch() -> anyhow::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
-    Ok(())
+
+    /// Waits for one, or finds that it came already.
+    pub(crate) async fn received(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Stops accepting, drains the node, and says what was left.
@@ -59,7 +77,10 @@ pub(crate) async fn stop(node: Node, api: RunningApi, limit: Duration) -> anyhow
     api.stop().await?;
     let left = node.platform.drain(limit).await;
     if left > 0 {
-        tracing::warn!(left, "operations were still in flight; the next start takes them up");
+        tracing::warn!(
+            left,
+            "operations were still in flight; the next start takes them up"
+        );
     }
     tracing::info!("stopped");
     Ok(())

@@ -18,7 +18,11 @@ use std::path::PathBuf;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[derive(Parser)]
-#[command(name = "florin", version, about = "A self-hosted payment platform in one binary")]
+#[command(
+    name = "florin",
+    version,
+    about = "A self-hosted payment platform in one binary"
+)]
 struct Cli {
     /// Configuration file; FLORIN_* environment variables override it
     #[arg(long, global = true)]
@@ -91,18 +95,27 @@ fn main() -> anyhow::Result<()> {
     let settings = Settings::load(cli.config.as_deref(), &environment, mode)?;
     start_log(&settings);
     // Several crates bring a TLS provider; which one is used is decided here, once.
-    if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
+    if rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .is_err()
+    {
         tracing::debug!("a TLS provider was installed already");
     }
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     if settings.worker_threads > 0 {
         runtime.worker_threads(settings.worker_threads);
     }
-    runtime.thread_name("florin-core").enable_all().build()?.block_on(run(cli.command, settings))
+    runtime
+        .thread_name("florin-core")
+        .enable_all()
+        .build()?
+        .block_on(run(cli.command, settings))
 }
 
 fn start_log(settings: &Settings) {
-    let log = tracing_subscriber::fmt().with_env_filter(&settings.log).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(&settings.log)
+        .with_writer(std::io::stderr);
     match settings.log_format {
         florin_config::LogFormat::Text => log.init(),
         florin_config::LogFormat::Json => log.json().init(),

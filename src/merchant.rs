@@ -1,7 +1,7 @@
 //! `florin merchant create` and `florin key create`: control data, while the node is stopped.
 
-use crate::node::{self, Node};
 use crate::control;
+use crate::node::{self, Node};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use florin_config::Settings;
@@ -43,7 +43,10 @@ async fn open(settings: &Settings) -> anyhow::Result<Node> {
 /// Registers a merchant and prints its id.
 #[expect(clippy::print_stdout, reason = "the id is this command's output")]
 pub(crate) async fn create(settings: Settings, arguments: MerchantArguments) -> anyhow::Result<()> {
-    let fixed = arguments.fee_fixed.parse().context("--fee-fixed must be a decimal such as 0.30")?;
+    let fixed = arguments
+        .fee_fixed
+        .parse()
+        .context("--fee-fixed must be a decimal such as 0.30")?;
     let fee = FeeSchedule::new(arguments.fee_bps, fixed)?;
     let node = open(&settings).await?;
     let id = control::create_merchant(&node.platform, &arguments.name, fee).await?;
@@ -55,7 +58,12 @@ pub(crate) async fn create(settings: Settings, arguments: MerchantArguments) -> 
 /// Issues a key and prints its secret, once.
 #[expect(clippy::print_stdout, reason = "the secret is this command's output")]
 pub(crate) async fn create_key(settings: Settings, arguments: KeyArguments) -> anyhow::Result<()> {
-    let merchant = arguments.merchant.as_deref().map(MerchantId::parse).transpose().context("--merchant")?;
+    let merchant = arguments
+        .merchant
+        .as_deref()
+        .map(MerchantId::parse)
+        .transpose()
+        .context("--merchant")?;
     let node = open(&settings).await?;
     let role = match merchant {
         Some(id) if node.platform.context().directory.load().merchant(id).is_none() => {

@@ -38,7 +38,10 @@ const EXIT_FATAL: i32 = 70;
 
 impl Fatal for EndProcess {
     fn fail(&self, why: &str) {
-        tracing::error!(why, "going on would be wrong; the process ends and the next start recovers");
+        tracing::error!(
+            why,
+            "going on would be wrong; the process ends and the next start recovers"
+        );
         std::process::exit(EXIT_FATAL);
     }
 }
@@ -47,8 +50,9 @@ impl Fatal for EndProcess {
 const LATENCY_BUCKETS: [f64; 16] = [
     0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
-const BATCH_BUCKETS: [f64; 12] =
-    [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0];
+const BATCH_BUCKETS: [f64; 12] = [
+    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0,
+];
 
 /// Installs the process's metrics; the text is rendered by `/metrics`.
 pub(crate) fn install_metrics() -> anyhow::Result<PrometheusHandle> {
@@ -75,7 +79,9 @@ pub(crate) fn providers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Provi
                 let key = SecretKey::new(configured.secret_key.expose());
                 let mut config = StripeConfig::new(configured.base_url.clone(), key);
                 // The stage's limit holds for every provider; a provider may be given less.
-                config.request_timeout = configured.request_timeout.min(settings.actors.stages.authorization);
+                config.request_timeout = configured
+                    .request_timeout
+                    .min(settings.actors.stages.authorization);
                 Ok(Arc::new(StripeProvider::new(configured.id, config)?))
             }
         }
@@ -131,7 +137,9 @@ pub(crate) async fn start(
         fatal: Arc::new(EndProcess),
     };
     let bar = ProgressBar::hidden();
-    bar.set_style(ProgressStyle::with_template("recovering {bar:40} {pos}/{len} commits ({eta})")?);
+    bar.set_style(ProgressStyle::with_template(
+        "recovering {bar:40} {pos}/{len} commits ({eta})",
+    )?);
     let shown = bar.clone();
     let progress = move |done: u64, total: u64| {
         if total > 50_000 && shown.is_hidden() {
@@ -142,5 +150,9 @@ pub(crate) async fn start(
     };
     let platform = Platform::start(ports, options, &progress).await?;
     bar.finish_and_clear();
-    Ok(Node { platform, metrics, _data: data })
+    Ok(Node {
+        platform,
+        metrics,
+        _data: data,
+    })
 }

@@ -7,11 +7,12 @@ use florin_sandbox::{Options, Sandbox};
 /// Runs until a signal.
 #[expect(clippy::print_stdout, reason = "the address is this command's output")]
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
+    let stop = edge::StopSignal::catch()?;
     let folder = settings.data_dir.join("sandbox");
     std::fs::create_dir_all(&settings.data_dir)?;
     let sandbox = Sandbox::start(Options::new(settings.sandbox.listen, Some(folder))).await?;
     println!("sandbox on http://{}", sandbox.local_addr());
-    edge::stop_signal().await?;
+    stop.received().await;
     sandbox.stop().await?;
     Ok(())
 }

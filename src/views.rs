@@ -16,7 +16,10 @@ pub(crate) async fn rebuild(settings: Settings) -> anyhow::Result<()> {
     let spinner = ProgressBar::new_spinner().with_message("reading the journal into the views");
     spinner.enable_steady_tick(Duration::from_millis(100));
     let (reply, settled) = tokio::sync::oneshot::channel();
-    node.platform.context().projection.step(ProjectionMail::Settle(reply));
+    node.platform
+        .context()
+        .projection
+        .step(ProjectionMail::Settle(reply));
     settled.await.context("the views could not be rebuilt")?;
     spinner.finish_and_clear();
     let watermark = node.platform.context().ports.views.watermark()?;

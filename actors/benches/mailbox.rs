@@ -1,5 +1,7 @@
 //! What the bound costs: a message through a gated mailbox against one cast straight to the actor.
 
+#![expect(clippy::unwrap_used, reason = "a bench ends with its first surprise")]
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use florin_actors::kind::{Kind, KindStats};
 use florin_actors::mailbox::{Caps, Class, Envelope, Mailbox};
@@ -67,11 +69,18 @@ fn count_mail(mail: Mail, count: &mut u64) {
 }
 
 fn benches(criterion: &mut Criterion) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let (bare, mailbox) = runtime.block_on(async {
         let (bare, _) = Actor::spawn(None, Bare, ()).await.unwrap();
         let (gated, _) = Actor::spawn(None, Gated, ()).await.unwrap();
-        let caps = Caps { soft: 1 << 20, hard: 1 << 20 };
+        let caps = Caps {
+            soft: 1 << 20,
+            hard: 1 << 20,
+        };
         let mailbox = Mailbox::new(caps, Arc::new(KindStats::new(Kind::Payment)));
         mailbox.attach(gated);
         (bare, mailbox)

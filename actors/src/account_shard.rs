@@ -2,11 +2,11 @@
 //! in the order in which commits will be durable; what is read from here is answered only after that has happened. Never
 //! restarted: its failure ends the process, and recovery folds the journal again.
 
-use crate::reply::tell;
 use crate::context::{Context, Step};
 use crate::journal_writer::{Published, Ticket, WriterMail};
 use crate::mailbox::{Envelope, Mailbox};
 use crate::payment::PaymentMail;
+use crate::reply::tell;
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ledger::{
@@ -113,8 +113,20 @@ impl Actor for AccountShard {
         _myself: ActorRef<Self::Msg>,
         (context, start): Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        let ShardStart { head, books, open, control } = start;
-        Ok(ShardState { context, head, books, open, control, snapshot_at: head })
+        let ShardStart {
+            head,
+            books,
+            open,
+            control,
+        } = start;
+        Ok(ShardState {
+            context,
+            head,
+            books,
+            open,
+            control,
+            snapshot_at: head,
+        })
     }
 
     async fn handle(
@@ -137,7 +149,11 @@ impl Actor for AccountShard {
                 state.after_durable(move |_| tell(reply, (account, seq)));
             }
             ShardMail::Accounts(reply) => {
-                let accounts = state.books.accounts().map(|(key, account)| (*key, *account)).collect();
+                let accounts = state
+                    .books
+                    .accounts()
+                    .map(|(key, account)| (*key, *account))
+                    .collect();
                 let seq = state.head;
                 state.after_durable(move |_| tell(reply, (accounts, seq)));
             }
@@ -161,7 +177,14 @@ impl ShardState {
     }
 
     fn commit(&mut self, draft: Draft, reply: Mailbox<PaymentMail>) -> Result<(), ActorProcessingErr> {
-        let Draft { payment, prev, events, consequences, after, at } = draft;
+        let Draft {
+            payment,
+            prev,
+            events,
+            consequences,
+            after,
+            at,
+        } = draft;
         if let Err(error) = self.books.hold(&consequences.holds) {
             // Only a first commit places a hold that could not be placed before, and nothing was sent for it yet.
             if prev == Seq::ZERO {
@@ -181,10 +204,27 @@ impl ShardState {
         } else {
             self.open.remove(&payment);
         }
-        let body = Body::Payment(PaymentCommit { payment, prev, events, holds: consequences.holds, entry });
-        let commit = Arc::new(Commit { shard: self.context.shard, seq, at, body });
-        let published = Published { commit, after: Some(after) };
-        self.context.writer.step(WriterMail::Write { published, ticket: Ticket::Payment(reply) });
+        let body = Body::Payment(PaymentCommit {
+            payment,
+            prev,
+            events,
+            holds: consequences.holds,
+            entry,
+        });
+        let commit = Arc::new(Commit {
+            shard: self.context.shard,
+            seq,
+            at,
+            body,
+        });
+        let published = Published {
+            commit,
+            after: Some(after),
+        };
+        self.context.writer.step(WriterMail::Write {
+            published,
+            ticket: Ticket::Payment(reply),
+        });
         if seq.0 - self.snapshot_at.0 >= self.context.options.snapshot_every_commits {
             self.snapshot(None);
         }
@@ -206,8 +246,15 @@ impl ShardState {
             Side::Debit => Side::Credit,
             Side::Credit => Side::Debit,
         };
-        let suspense = AccountKey { name: AccountName::Suspense, ..moved.account };
-        let other = Posting { account: suspense, side: opposite, amount: moved.amount };
+        let suspense = AccountKey {
+            name: AccountName::Suspense,
+            ..moved.account
+        };
+        let other = Posting {
+            account: suspense,
+            side: opposite,
+            amount: moved.amount,
+        };
         let entry = Entry::balanced(&transaction, vec![*moved, other])?;
         self.books.post(&transaction, &entry, seq)
     }
@@ -216,10 +263,21 @@ impl ShardState {
         self.control.apply(&event);
         self.head = self.head.next();
         let at = self.context.ports.clock.now();
-        let commit = Commit { shard: self.context.shard, seq: self.head, at, body: Body::Control(event) };
-        let published = Published { commit: Arc::new(commit), after: None };
+        let commit = Commit {
+            shard: self.context.shard,
+            seq: self.head,
+            at,
+            body: Body::Control(event),
+        };
+        let published = Published {
+            commit: Arc::new(commit),
+            after: None,
+        };
         let (waiter, durable) = oneshot::channel();
-        self.context.writer.step(WriterMail::Write { published, ticket: Ticket::Waiter(waiter) });
+        self.context.writer.step(WriterMail::Write {
+            published,
+            ticket: Ticket::Waiter(waiter),
+        });
         let (context, control) = (Arc::clone(&self.context), Arc::new(self.control.clone()));
         tokio::spawn(async move {
             if let Ok(seq) = durable.await {
@@ -235,7 +293,11 @@ impl ShardState {
         let snapshot = ShardSnapshot {
             seq: self.head,
             hash: [0; 32],
-            accounts: self.books.accounts().map(|(key, account)| (*key, *account)).collect(),
+            accounts: self
+                .books
+                .accounts()
+                .map(|(key, account)| (*key, *account))
+                .collect(),
             open_payments: self.open.iter().map(|(payment, seq)| (*payment, *seq)).collect(),
             control: self.control.clone(),
         };

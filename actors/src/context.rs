@@ -49,7 +49,10 @@ pub struct Ports {
 
 /// A place in an actor's work, named so that tests can stop there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each step is named after the message whose handling it begins or ends")]
+#[expect(
+    missing_docs,
+    reason = "each step is named after the message whose handling it begins or ends"
+)]
 pub enum Step {
     KeySubmitted,
     KeyAnswered,
@@ -114,7 +117,9 @@ impl IndexLag {
 
     /// The larger lag.
     pub fn commits(&self) -> u64 {
-        self.views.load(Ordering::Relaxed).max(self.keys.load(Ordering::Relaxed))
+        self.views
+            .load(Ordering::Relaxed)
+            .max(self.keys.load(Ordering::Relaxed))
     }
 
     /// The lag of the views.
@@ -151,7 +156,12 @@ pub struct Figures {
 impl Figures {
     /// Registers everything.
     pub fn new() -> Self {
-        let outcome = |name| (name, metrics::counter!("florin_payments_total", "outcome" => name));
+        let outcome = |name| {
+            (
+                name,
+                metrics::counter!("florin_payments_total", "outcome" => name),
+            )
+        };
         Self {
             kinds: Kind::ALL.map(|kind| Arc::new(KindStats::new(kind))).into(),
             batch_commits: metrics::histogram!("florin_journal_batch_commits"),
@@ -248,7 +258,11 @@ pub struct Context {
 impl Context {
     /// A fresh payment id of this shard.
     pub fn new_payment_id(&self) -> PaymentId {
-        PaymentId::from_bits(compose(self.ports.clock.now(), self.shard, self.ports.entropy.next_u64()))
+        PaymentId::from_bits(compose(
+            self.ports.clock.now(),
+            self.shard,
+            self.ports.entropy.next_u64(),
+        ))
     }
 
     /// The guardian of a payment.

@@ -2,13 +2,13 @@
 //! In memory are only keys that somebody waits for; all others are found in the index behind the journal, whose misses are
 //! proof. A restarted owner first asks every guardian what is under way, so no key is ever used twice.
 
-use crate::reply::tell;
 use crate::admission::InFlight;
 use crate::context::{Context, Step};
 use crate::guardian::GuardianMail;
 use crate::load::barrier;
 use crate::mailbox::{Class, Envelope};
 use crate::payment::{Begin, NotStored};
+use crate::reply::tell;
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::PaymentId;
 use florin_domain::payment::{Answer, Payment};
@@ -145,7 +145,13 @@ impl Actor for IdempotencyOwner {
                 mailbox.step(IdempotencyMail::Tick);
             }
         });
-        Ok(IdempotencyState { context, entries: HashMap::new(), unheard, settled: false, held: VecDeque::new() })
+        Ok(IdempotencyState {
+            context,
+            entries: HashMap::new(),
+            unheard,
+            settled: false,
+            held: VecDeque::new(),
+        })
     }
 
     async fn handle(
@@ -176,14 +182,23 @@ impl Actor for IdempotencyOwner {
 
 impl IdempotencyState {
     fn submit(&mut self, submission: Submission) {
-        let Submission { begin, reply, in_flight } = submission;
+        let Submission {
+            begin,
+            reply,
+            in_flight,
+        } = submission;
         let spec = &begin.spec;
         let (key, fingerprint) = (spec.key_digest, spec.fingerprint);
         let tell = |waiter: oneshot::Sender<KeyReply>, reply, replayed| {
             // Nobody may be listening any more; the work goes on regardless.
             tell(waiter, KeyReply { reply, replayed });
         };
-        let waiter = |reply, replayed| Waiter { reply, since: begin.admitted_at, replayed, _in_flight: in_flight };
+        let waiter = |reply, replayed| Waiter {
+            reply,
+            since: begin.admitted_at,
+            replayed,
+            _in_flight: in_flight,
+        };
         if let Some(entry) = self.entries.get_mut(&key) {
             if entry.fingerprint != fingerprint {
                 return tell(reply, Reply::Mismatch, false);
@@ -209,20 +224,39 @@ impl IdempotencyState {
             Some(record) if record.fingerprint != fingerprint => tell(reply, Reply::Mismatch, false),
             Some(record) => {
                 let waiters = vec![waiter(reply, true)];
-                let entry = Entry { fingerprint, payment: record.payment, waiters, asked: true };
+                let entry = Entry {
+                    fingerprint,
+                    payment: record.payment,
+                    waiters,
+                    asked: true,
+                };
                 self.entries.insert(key, entry);
                 ask(&self.context, record.payment, key);
             }
             None if begin.admitted_at.elapsed() > self.context.options.stages.idempotency => {
-                tell(reply, Reply::NotStored(NotStored::StageTimeout("idempotency")), false);
+                tell(
+                    reply,
+                    Reply::NotStored(NotStored::StageTimeout("idempotency")),
+                    false,
+                );
             }
             None => {
                 let payment = spec.id;
                 let waiters = vec![waiter(reply, false)];
-                let entry = Entry { fingerprint, payment, waiters, asked: true };
+                let entry = Entry {
+                    fingerprint,
+                    payment,
+                    waiters,
+                    asked: true,
+                };
                 self.entries.insert(key, entry);
                 let start = GuardianMail::Start(begin);
-                if self.context.guardian(payment).send(Class::Internal, start).is_err() {
+                if self
+                    .context
+                    .guardian(payment)
+                    .send(Class::Internal, start)
+                    .is_err()
+                {
                     self.answered(key, &Reply::NotStored(NotStored::Failed));
                 }
             }
@@ -230,9 +264,17 @@ impl IdempotencyState {
     }
 
     fn answered(&mut self, key: KeyDigest, reply: &Reply) {
-        let Some(entry) = self.entries.remove(&key) else { return };
+        let Some(entry) = self.entries.remove(&key) else {
+            return;
+        };
         for waiter in entry.waiters {
-            tell(waiter.reply, KeyReply { reply: reply.clone(), replayed: waiter.replayed });
+            tell(
+                waiter.reply,
+                KeyReply {
+                    reply: reply.clone(),
+                    replayed: waiter.replayed,
+                },
+            );
         }
     }
 
@@ -241,7 +283,12 @@ impl IdempotencyState {
             return; // Said twice: since then keys may have been answered.
         }
         for (key, fingerprint, payment) in keys {
-            self.entries.entry(key).or_insert(Entry { fingerprint, payment, waiters: Vec::new(), asked: false });
+            self.entries.entry(key).or_insert(Entry {
+                fingerprint,
+                payment,
+                waiters: Vec::new(),
+                asked: false,
+            });
         }
         if self.unheard.is_empty() {
             // A payment that died with its guardian may have a commit on its way: no guardian lists its key, nor has the index it yet.
@@ -275,29 +322,50 @@ impl IdempotencyState {
             self.context.guardians[*index].step(GuardianMail::LiveKeys { index: *index });
         }
         let budget = self.context.options.answer_budget;
-        while let Some(late) = self.held.pop_front_if(|held| held.begin.admitted_at.elapsed() >= budget) {
+        while let Some(late) = self
+            .held
+            .pop_front_if(|held| held.begin.admitted_at.elapsed() >= budget)
+        {
             let reply = Reply::NotStored(NotStored::StageTimeout("idempotency"));
-            tell(late.reply, KeyReply { reply, replayed: false });
+            tell(
+                late.reply,
+                KeyReply {
+                    reply,
+                    replayed: false,
+                },
+            );
         }
         for entry in self.entries.values_mut() {
             let payment = entry.payment;
-            let late = entry.waiters.extract_if(.., |waiter| waiter.since.elapsed() >= budget);
+            let late = entry
+                .waiters
+                .extract_if(.., |waiter| waiter.since.elapsed() >= budget);
             for waiter in late {
                 let reply = Reply::OutOfTime(payment);
-                tell(waiter.reply, KeyReply { reply, replayed: waiter.replayed });
+                tell(
+                    waiter.reply,
+                    KeyReply {
+                        reply,
+                        replayed: waiter.replayed,
+                    },
+                );
             }
         }
         // A key that nobody waits for is found through the index once its payment is durable; until then its payment is live
         // and keeps the entry.
         let keys = Arc::clone(&self.context.ports.keys);
         let now = self.context.ports.clock.now();
-        self.entries.retain(|key, entry| {
-            !entry.waiters.is_empty() || !matches!(keys.lookup(*key, now), Ok(Some(_)))
-        });
-        self.context.figures.keys_held.store(self.entries.len() as u64, Ordering::Relaxed);
+        self.entries
+            .retain(|key, entry| !entry.waiters.is_empty() || !matches!(keys.lookup(*key, now), Ok(Some(_))));
+        self.context
+            .figures
+            .keys_held
+            .store(self.entries.len() as u64, Ordering::Relaxed);
     }
 }
 
 fn ask(context: &Context, payment: PaymentId, key: KeyDigest) {
-    context.guardian(payment).step(GuardianMail::KeyAsked { payment, key });
+    context
+        .guardian(payment)
+        .step(GuardianMail::KeyAsked { payment, key });
 }

@@ -1,11 +1,11 @@
 //! Group commit of one shard: collects commits while a batch is being made durable, appends them as the next batch, and only
 //! then tells anybody. The order of commits is the order of the mailbox. Never restarted: its failure ends the process.
 
-use crate::reply::tell;
 use crate::context::{Context, Step};
 use crate::mailbox::{Envelope, Mailbox};
 use crate::payment::PaymentMail;
 use crate::projection::ProjectionMail;
+use crate::reply::tell;
 use florin_domain::commit::Commit;
 use florin_domain::ids::Seq;
 use florin_domain::payment::Payment;
@@ -93,7 +93,9 @@ pub struct WriterState {
 
 impl fmt::Debug for WriterState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WriterState").field("head", &self.head).finish_non_exhaustive()
+        f.debug_struct("WriterState")
+            .field("head", &self.head)
+            .finish_non_exhaustive()
     }
 }
 
@@ -177,7 +179,13 @@ impl WriterState {
         self.busy = true;
         self.batches += 1;
         let id = (u128::from(self.context.ports.entropy.next_u64()) << 64) | u128::from(self.batches);
-        let batch = Batch { id, shard: self.context.shard, epoch: self.context.epoch, expected_head: self.head, commits };
+        let batch = Batch {
+            id,
+            shard: self.context.shard,
+            epoch: self.context.epoch,
+            expected_head: self.head,
+            commits,
+        };
         self.append(batch);
     }
 
@@ -203,7 +211,9 @@ impl WriterState {
                 figures.batch_commits.record(batch.commits.len() as f64);
                 figures.batch_seconds.record(began.elapsed().as_secs_f64());
                 figures.batches.fetch_add(1, Ordering::Relaxed);
-                figures.commits.fetch_add(batch.commits.len() as u64, Ordering::Relaxed);
+                figures
+                    .commits
+                    .fetch_add(batch.commits.len() as u64, Ordering::Relaxed);
                 if began.elapsed() > self.context.options.stages.ledger {
                     figures.ledger_slow.increment(batch.commits.len() as u64);
                 }
@@ -216,7 +226,10 @@ impl WriterState {
                 Ok(())
             }
             Err(AppendError::NoRoom(why)) => {
-                tracing::error!(why, "the journal has no room; new payments are refused until it has");
+                tracing::error!(
+                    why,
+                    "the journal has no room; new payments are refused until it has"
+                );
                 self.context.admission.set_no_room(true);
                 let mailbox = self.mailbox.clone();
                 tokio::spawn(async move {
@@ -244,11 +257,15 @@ impl WriterState {
             }
         }
         if !published.is_empty() {
-            self.context.projection.step(ProjectionMail::Follow { published, head });
+            self.context
+                .projection
+                .step(ProjectionMail::Follow { published, head });
         }
         for waiting in waiting {
             match waiting {
-                Waiting::Ticket(Ticket::Payment(mailbox), seq) => mailbox.step(PaymentMail::Committed(Ok(seq))),
+                Waiting::Ticket(Ticket::Payment(mailbox), seq) => {
+                    mailbox.step(PaymentMail::Committed(Ok(seq)))
+                }
                 Waiting::Ticket(Ticket::Waiter(waiter), seq) => tell(waiter, seq),
                 Waiting::Barrier(release) => release(head),
             }

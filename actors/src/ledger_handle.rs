@@ -84,7 +84,12 @@ impl LedgerHandle {
         while next != Seq::ZERO && entries.len() < limit {
             let read = self.context.ports.journal.read(self.context.shard, next, 1).await;
             let commit = read.map_err(LedgerError::Read)?.into_iter().next();
-            let missing = || LedgerError::Read(ReadError::Damaged { seq: next, why: "missing".to_owned() });
+            let missing = || {
+                LedgerError::Read(ReadError::Damaged {
+                    seq: next,
+                    why: "missing".to_owned(),
+                })
+            };
             let commit = Arc::new(commit.ok_or_else(missing)?);
             let lines = match &commit.body {
                 Body::Payment(body) => body.entry.as_ref().map_or(&[][..], |entry| entry.lines()),
@@ -93,7 +98,10 @@ impl LedgerHandle {
             let of_account = lines.iter().filter(|line| line.posting.account == key);
             let prev = of_account.clone().next().ok_or_else(missing)?.account_prev;
             if before.is_none_or(|before| commit.seq < before) {
-                let entry = |line: &Line| AccountEntry { commit: Arc::clone(&commit), line: *line };
+                let entry = |line: &Line| AccountEntry {
+                    commit: Arc::clone(&commit),
+                    line: *line,
+                };
                 entries.extend(of_account.rev().map(entry));
             }
             next = prev;

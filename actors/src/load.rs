@@ -31,7 +31,9 @@ fn store(why: &str) -> ReadError {
 /// Waits until everything that was put in order before this call is durable and visible.
 pub async fn barrier(context: &Context) -> Result<Seq, ReadError> {
     let (reply, waits) = oneshot::channel();
-    let sent = context.account_shard.send(Class::Internal, ShardMail::Barrier(reply));
+    let sent = context
+        .account_shard
+        .send(Class::Internal, ShardMail::Barrier(reply));
     sent.map_err(|_| store("the account shard is gone"))?;
     waits.await.map_err(|_| store("the account shard is gone"))
 }
@@ -40,7 +42,9 @@ pub async fn barrier(context: &Context) -> Result<Seq, ReadError> {
 pub async fn locate(context: &Context, id: PaymentId) -> Result<Option<PaymentRow>, ViewError> {
     let (reply, waits) = oneshot::channel();
     let gone = |_| ViewError::Store("the projection is gone".to_owned());
-    let sent = context.projection.send(Class::Internal, ProjectionMail::Locate { id, reply });
+    let sent = context
+        .projection
+        .send(Class::Internal, ProjectionMail::Locate { id, reply });
     sent.map_err(|_| ViewError::Store("the projection is gone".to_owned()))?;
     match waits.await.map_err(gone)? {
         Some(row) => Ok(Some(row)),
@@ -51,7 +55,9 @@ pub async fn locate(context: &Context, id: PaymentId) -> Result<Option<PaymentRo
 /// Loads a payment that may have been committed a moment ago. `None` is proof that nothing of it is stored.
 pub async fn load(context: &Context, id: PaymentId) -> Result<Option<Loaded>, ReadError> {
     barrier(context).await?;
-    let row = locate(context, id).await.map_err(|error| store(&error.to_string()))?;
+    let row = locate(context, id)
+        .await
+        .map_err(|error| store(&error.to_string()))?;
     match row {
         None => Ok(None),
         Some(row) => stream(context, id, row.seq).await.map(Some),
@@ -86,16 +92,27 @@ fn fold(seq: Seq, commits: Vec<Commit>) -> Result<Loaded, ReadError> {
     let mut payment: Option<Arc<Payment>> = None;
     let mut answered = None;
     for commit in &commits {
-        let Body::Payment(body) = &commit.body else { continue };
+        let Body::Payment(body) = &commit.body else {
+            continue;
+        };
         let before = payment.as_deref().cloned();
-        let after = evolve_all(before, &body.events)
-            .map_err(|error| ReadError::Damaged { seq: commit.seq, why: error.to_string() })?;
+        let after = evolve_all(before, &body.events).map_err(|error| ReadError::Damaged {
+            seq: commit.seq,
+            why: error.to_string(),
+        })?;
         payment = after.map(Arc::new);
         if answered.is_none() {
             answered = payment.clone().filter(|payment| payment.answer().is_final());
         }
     }
-    let payment =
-        payment.ok_or_else(|| ReadError::Damaged { seq, why: "a payment without events".to_owned() })?;
-    Ok(Loaded { payment, seq, answered, commits })
+    let payment = payment.ok_or_else(|| ReadError::Damaged {
+        seq,
+        why: "a payment without events".to_owned(),
+    })?;
+    Ok(Loaded {
+        payment,
+        seq,
+        answered,
+        commits,
+    })
 }

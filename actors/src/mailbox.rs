@@ -70,7 +70,12 @@ pub struct Gate {
 impl Gate {
     /// A gate with these caps, counted under the kind.
     pub fn new(caps: Caps, stats: Arc<KindStats>) -> Self {
-        Self { depth: AtomicUsize::new(0), caps, open: AtomicBool::new(true), stats }
+        Self {
+            depth: AtomicUsize::new(0),
+            caps,
+            open: AtomicBool::new(true),
+            stats,
+        }
     }
 
     /// Messages that wait or are being handled.
@@ -164,20 +169,29 @@ struct Inner<M: Send + 'static> {
 
 impl<M: Send + 'static> Clone for Mailbox<M> {
     fn clone(&self) -> Self {
-        Self { inner: Arc::clone(&self.inner) }
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
     }
 }
 
 impl<M: Send + 'static> fmt::Debug for Mailbox<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mailbox").field("gate", &self.inner.gate).finish_non_exhaustive()
+        f.debug_struct("Mailbox")
+            .field("gate", &self.inner.gate)
+            .finish_non_exhaustive()
     }
 }
 
 impl<M: Send + 'static> Mailbox<M> {
     /// A mailbox whose actor is yet to come; until then everything sent comes back as [`Refused::Gone`].
     pub fn new(caps: Caps, stats: Arc<KindStats>) -> Self {
-        Self { inner: Arc::new(Inner { gate: Arc::new(Gate::new(caps, stats)), actor: ArcSwapOption::empty() }) }
+        Self {
+            inner: Arc::new(Inner {
+                gate: Arc::new(Gate::new(caps, stats)),
+                actor: ArcSwapOption::empty(),
+            }),
+        }
     }
 
     /// Points the address at a (new) incarnation.
@@ -202,16 +216,24 @@ impl<M: Send + 'static> Mailbox<M> {
             Ok(slot) => slot,
             Err(why) => return Err(Returned { message, why }),
         };
-        let envelope = Envelope { message, slot, sampled_at: is_sampled().then(Instant::now) };
+        let envelope = Envelope {
+            message,
+            slot,
+            sampled_at: is_sampled().then(Instant::now),
+        };
         let guard = self.inner.actor.load();
         let Some(actor) = guard.as_ref() else {
-            return Err(Returned { message: envelope.message, why: Refused::Gone });
+            return Err(Returned {
+                message: envelope.message,
+                why: Refused::Gone,
+            });
         };
         match actor.send_message(envelope) {
             Ok(()) => Ok(()),
-            Err(MessagingErr::SendErr(envelope)) => {
-                Err(Returned { message: envelope.message, why: Refused::Gone })
-            }
+            Err(MessagingErr::SendErr(envelope)) => Err(Returned {
+                message: envelope.message,
+                why: Refused::Gone,
+            }),
             Err(MessagingErr::ChannelClosed | MessagingErr::InvalidActorType) => {
                 unreachable!("a mailbox's actor has the mailbox's message type")
             }

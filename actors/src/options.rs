@@ -114,7 +114,10 @@ impl Default for Options {
         resolution_waits.extend([minutes(5); 5]);
         resolution_waits.push(minutes(30));
         Self {
-            admission: AdmissionCaps { in_flight_max: 16_384, index_lag_max: 200_000 },
+            admission: AdmissionCaps {
+                in_flight_max: 16_384,
+                index_lag_max: 200_000,
+            },
             waiters_per_key_max: 1024,
             answer_budget: Duration::from_secs(10),
             stages: StageTimeouts::default(),
@@ -163,12 +166,19 @@ impl Options {
 
     /// The capacity that singletons need so that an admitted operation never waits for room.
     pub fn internal_capacity(&self) -> usize {
-        self.admission.in_flight_max.saturating_mul(Self::MESSAGES_PER_OPERATION)
+        self.admission
+            .in_flight_max
+            .saturating_mul(Self::MESSAGES_PER_OPERATION)
     }
 
     /// Checks what the actors rely on.
     pub fn check(&self) -> Result<(), OptionError> {
-        let fail = |key, why: &str| Err(OptionError { key, why: why.to_owned() });
+        let fail = |key, why: &str| {
+            Err(OptionError {
+                key,
+                why: why.to_owned(),
+            })
+        };
         if self.admission.in_flight_max == 0 {
             return fail("limits.in_flight_max", "must be at least 1");
         }
@@ -194,7 +204,10 @@ impl Options {
             return fail("resolution.waits", "needs at least one wait");
         }
         if self.stages.authorization >= self.answer_budget {
-            return fail("stages.authorization_ms", "must be shorter than the answer budget");
+            return fail(
+                "stages.authorization_ms",
+                "must be shorter than the answer budget",
+            );
         }
         Ok(())
     }

@@ -131,7 +131,10 @@ enum Stage {
     /// Velocity is being asked for.
     Assessing { begin: Box<Begin>, since: Instant },
     /// A commit is on its way.
-    Committing { after: Arc<Payment>, effects: Vec<Effect> },
+    Committing {
+        after: Arc<Payment>,
+        effects: Vec<Effect>,
+    },
     /// Between commits.
     Idle,
 }
@@ -180,8 +183,17 @@ impl Actor for PaymentActor {
         myself: ActorRef<Self::Msg>,
         arguments: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        let PaymentArguments { context, id, mailbox, key } = arguments;
-        context.figures.kind(crate::kind::Kind::Payment).live.fetch_add(1, Ordering::Relaxed);
+        let PaymentArguments {
+            context,
+            id,
+            mailbox,
+            key,
+        } = arguments;
+        context
+            .figures
+            .kind(crate::kind::Kind::Payment)
+            .live
+            .fetch_add(1, Ordering::Relaxed);
         mailbox.attach(myself);
         Ok(PaymentState {
             context,
@@ -214,7 +226,9 @@ impl Actor for PaymentActor {
         let (mail, _slot) = envelope.open();
         state.take(mail)?;
         while matches!(state.stage, Stage::Idle) {
-            let Some(mail) = state.deferred.pop_front() else { break };
+            let Some(mail) = state.deferred.pop_front() else {
+                break;
+            };
             state.take(mail)?;
         }
         if state.rest() {
@@ -229,7 +243,11 @@ impl Actor for PaymentActor {
 
 impl Drop for PaymentState {
     fn drop(&mut self) {
-        self.context.figures.kind(crate::kind::Kind::Payment).live.fetch_sub(1, Ordering::Relaxed);
+        self.context
+            .figures
+            .kind(crate::kind::Kind::Payment)
+            .live
+            .fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -253,9 +271,14 @@ impl PaymentState {
                 self.committed(result);
                 Ok(())
             }
-            (PaymentMail::Reported { operation, number, report }, Stage::Idle) => {
-                self.reported(operation, number, report)
-            }
+            (
+                PaymentMail::Reported {
+                    operation,
+                    number,
+                    report,
+                },
+                Stage::Idle,
+            ) => self.reported(operation, number, report),
             (PaymentMail::Retry { operation, number }, Stage::Idle) => {
                 self.retries = self.retries.saturating_sub(1);
                 self.call_again(operation, number);
@@ -325,9 +348,15 @@ impl PaymentState {
             after: Arc::clone(&after),
             at: now,
         };
-        self.stage = Stage::Committing { after, effects: decision.effects };
+        self.stage = Stage::Committing {
+            after,
+            effects: decision.effects,
+        };
         let reply = self.mailbox.clone();
-        self.context.account_shard.step(ShardMail::Commit { draft: Box::new(draft), reply });
+        self.context.account_shard.step(ShardMail::Commit {
+            draft: Box::new(draft),
+            reply,
+        });
         Ok(())
     }
 
@@ -351,7 +380,10 @@ impl PaymentState {
                 && let Some(subject) = Subject::of(&after.spec)
             {
                 let shard = &self.context.risk[subject.shard(self.context.risk.len())];
-                shard.step(RiskMail::Declined { subject, at: self.context.ports.clock.now() });
+                shard.step(RiskMail::Declined {
+                    subject,
+                    at: self.context.ports.clock.now(),
+                });
             }
         }
         self.payment = Some(after);

@@ -103,23 +103,39 @@ impl PaymentsHandle {
         let begin = self.begin(new);
         let id = begin.spec.id;
         let (reply, waits) = oneshot::channel();
-        let submission = Submission { begin: Box::new(begin), reply, in_flight };
-        let sent = self.context.idempotency.send(Class::New, IdempotencyMail::Submit(submission));
+        let submission = Submission {
+            begin: Box::new(begin),
+            reply,
+            in_flight,
+        };
+        let sent = self
+            .context
+            .idempotency
+            .send(Class::New, IdempotencyMail::Submit(submission));
         if let Err(returned) = sent {
             return Err(match returned.why {
                 Refused::Full { .. } => CreateError::Shed(Shed::InFlight),
                 Refused::Gone => CreateError::Lost,
             });
         }
-        let Ok(KeyReply { reply, replayed }) = waits.await else { return Err(CreateError::Lost) };
+        let Ok(KeyReply { reply, replayed }) = waits.await else {
+            return Err(CreateError::Lost);
+        };
         match reply {
-            Reply::Answered { payment, answer } => Ok(Created { payment, answer, replayed }),
+            Reply::Answered { payment, answer } => Ok(Created {
+                payment,
+                answer,
+                replayed,
+            }),
             Reply::NotStored(why) => Err(CreateError::NotStored(why)),
             Reply::Mismatch => Err(CreateError::Mismatch),
             Reply::TooManyWaiters => Err(CreateError::TooManyWaiters),
             Reply::IndexUnavailable => Err(CreateError::Lost),
             Reply::OutOfTime(payment) => {
-                debug_assert!(replayed || payment == id, "a first request waits for its own payment");
+                debug_assert!(
+                    replayed || payment == id,
+                    "a first request waits for its own payment"
+                );
                 self.out_of_time(payment, replayed).await
             }
         }
@@ -128,7 +144,11 @@ impl PaymentsHandle {
     /// After the answer budget: what is durable is shown as unresolved; if nothing is, nothing was started.
     async fn out_of_time(&self, id: PaymentId, replayed: bool) -> Result<Created, CreateError> {
         match locate(&self.context, id).await {
-            Ok(Some(row)) => Ok(Created { payment: row.payment, answer: Answer::Unresolved, replayed }),
+            Ok(Some(row)) => Ok(Created {
+                payment: row.payment,
+                answer: Answer::Unresolved,
+                replayed,
+            }),
             Ok(None) | Err(ViewError::Busy | ViewError::Store(_)) => Err(CreateError::Lost),
         }
     }
@@ -154,7 +174,11 @@ impl PaymentsHandle {
             fee_return: FeeReturn::Kept,
             created_at: self.context.ports.clock.now(),
         };
-        Begin { spec: Arc::new(spec), method: new.method, admitted_at: Instant::now() }
+        Begin {
+            spec: Arc::new(spec),
+            method: new.method,
+            admitted_at: Instant::now(),
+        }
     }
 
     /// A merchant's payment; another merchant's is not there.
@@ -170,14 +194,23 @@ impl PaymentsHandle {
     /// A merchant's payments, newest first, and whether more follow. What was answered is in it.
     pub async fn list(&self, query: PaymentsQuery) -> Result<(Vec<PaymentRow>, bool), ViewError> {
         let limit = query.limit;
-        let query = PaymentsQuery { limit: limit.saturating_add(1), ..query };
+        let query = PaymentsQuery {
+            limit: limit.saturating_add(1),
+            ..query
+        };
         let (reply, waits) = oneshot::channel();
         let gone = || ViewError::Store("the projection is gone".to_owned());
-        let list = ProjectionMail::List { query: query.clone(), reply };
-        self.context.projection.send(Class::New, list).map_err(|returned| match returned.why {
-            Refused::Full { .. } => ViewError::Busy,
-            Refused::Gone => gone(),
-        })?;
+        let list = ProjectionMail::List {
+            query: query.clone(),
+            reply,
+        };
+        self.context
+            .projection
+            .send(Class::New, list)
+            .map_err(|returned| match returned.why {
+                Refused::Full { .. } => ViewError::Busy,
+                Refused::Gone => gone(),
+            })?;
         let tail = waits.await.map_err(|_| gone())?;
         let viewed = self.context.ports.views.payments(query).await?;
         let mut rows: BTreeMap<PaymentId, PaymentRow> = BTreeMap::new();
@@ -197,7 +230,10 @@ impl PaymentsHandle {
         owner: (MerchantId, bool),
         id: PaymentId,
     ) -> Result<Option<Loaded>, ReadError> {
-        let row = self.get(owner, id).await.map_err(|error| ReadError::Store(error.to_string()))?;
+        let row = self
+            .get(owner, id)
+            .await
+            .map_err(|error| ReadError::Store(error.to_string()))?;
         match row {
             None => Ok(None),
             Some(row) => stream(&self.context, id, row.seq).await.map(Some),

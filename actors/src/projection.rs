@@ -2,11 +2,11 @@
 //! has it, so a reader who looks at the tail first and at the view second sees everything. After a restart the tail is read
 //! from the journal again.
 
-use crate::reply::tell;
 use crate::context::{Context, Step};
 use crate::journal_writer::Published;
 use crate::load::barrier;
 use crate::mailbox::Envelope;
+use crate::reply::tell;
 use florin_domain::commit::Body;
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::payment::evolve_all;
@@ -143,9 +143,15 @@ impl Actor for Projection {
             }
             ProjectionMail::Applied(_, result) => state.applied(result)?,
             ProjectionMail::Tick => state.apply(),
-            mail @ (ProjectionMail::Locate { .. } | ProjectionMail::List { .. } | ProjectionMail::Settle(_)) => {
+            mail @ (ProjectionMail::Locate { .. }
+            | ProjectionMail::List { .. }
+            | ProjectionMail::Settle(_)) => {
                 state.context.ports.probe.reached(Step::ProjectionLocated);
-                if state.caught_up { state.read(mail) } else { state.held.push_back(mail) }
+                if state.caught_up {
+                    state.read(mail)
+                } else {
+                    state.held.push_back(mail)
+                }
             }
         }
         Ok(())
@@ -156,12 +162,17 @@ impl ProjectionState {
     fn follow(&mut self, published: Vec<Published>, head: Seq) {
         for Published { commit, after } in published {
             if let Some(payment) = after {
-                let row = PaymentRow { seq: commit.seq, payment };
+                let row = PaymentRow {
+                    seq: commit.seq,
+                    payment,
+                };
                 self.pending.insert(row.payment.id(), row);
             }
         }
         self.head = self.head.max(head);
-        self.context.lag.set_views(self.head.0.saturating_sub(self.applied.0));
+        self.context
+            .lag
+            .set_views(self.head.0.saturating_sub(self.applied.0));
         if self.pending.len() >= ROWS {
             self.apply();
         }
@@ -180,9 +191,17 @@ impl ProjectionState {
                         && spec.livemode == query.livemode
                         && query.starting_after.is_none_or(|after| spec.id < after)
                 };
-                let older = self.applying.values().filter(|row| !self.pending.contains_key(&row.payment.id()));
-                let mut rows: Vec<PaymentRow> =
-                    self.pending.values().chain(older).filter(wanted).cloned().collect();
+                let older = self
+                    .applying
+                    .values()
+                    .filter(|row| !self.pending.contains_key(&row.payment.id()));
+                let mut rows: Vec<PaymentRow> = self
+                    .pending
+                    .values()
+                    .chain(older)
+                    .filter(wanted)
+                    .cloned()
+                    .collect();
                 rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.payment.id()));
                 rows.truncate(query.limit);
                 tell(reply, rows);
@@ -207,7 +226,10 @@ impl ProjectionState {
         std::mem::swap(&mut self.pending, &mut self.applying);
         let mut rows: Vec<PaymentRow> = self.applying.values().cloned().collect();
         rows.sort_unstable_by_key(|row| row.payment.id());
-        let (views, mailbox) = (Arc::clone(&self.context.ports.views), self.context.projection.clone());
+        let (views, mailbox) = (
+            Arc::clone(&self.context.ports.views),
+            self.context.projection.clone(),
+        );
         let (id, head) = (self.id, self.head);
         tokio::spawn(async move {
             let result = views.apply(rows, head).await;
@@ -219,7 +241,9 @@ impl ProjectionState {
         self.applied = result?;
         self.applying.clear();
         self.busy = false;
-        self.context.lag.set_views(self.head.0.saturating_sub(self.applied.0));
+        self.context
+            .lag
+            .set_views(self.head.0.saturating_sub(self.applied.0));
         self.settle();
         if self.pending.len() >= ROWS || !self.settling.is_empty() {
             self.apply();
@@ -246,7 +270,9 @@ async fn catch_up(context: &Context) -> Result<(Vec<PaymentRow>, Seq), ReadError
         let Some(last) = commits.last() else { break };
         next = last.seq.next();
         for commit in commits {
-            let Body::Payment(body) = commit.body else { continue };
+            let Body::Payment(body) = commit.body else {
+                continue;
+            };
             let before = match states.remove(&body.payment) {
                 Some(row) => Some(row.payment.as_ref().clone()),
                 None if body.prev == Seq::ZERO => None,
@@ -256,10 +282,15 @@ async fn catch_up(context: &Context) -> Result<(Vec<PaymentRow>, Seq), ReadError
                     row => Some(row.payment.as_ref().clone()),
                 },
             };
-            let after = evolve_all(before, &body.events)
-                .map_err(|error| ReadError::Damaged { seq: commit.seq, why: error.to_string() })?;
+            let after = evolve_all(before, &body.events).map_err(|error| ReadError::Damaged {
+                seq: commit.seq,
+                why: error.to_string(),
+            })?;
             if let Some(payment) = after {
-                let row = PaymentRow { seq: commit.seq, payment: Arc::new(payment) };
+                let row = PaymentRow {
+                    seq: commit.seq,
+                    payment: Arc::new(payment),
+                };
                 states.insert(body.payment, row);
             }
         }
@@ -267,13 +298,23 @@ async fn catch_up(context: &Context) -> Result<(Vec<PaymentRow>, Seq), ReadError
             // A long tail goes to the view in parts, so that memory stays flat.
             let rows = states.drain().map(|(_, row)| row).collect();
             let up_to = Seq(next.0 - 1);
-            context.ports.views.apply(rows, up_to).await.map_err(|error| ReadError::Store(error.to_string()))?;
+            context
+                .ports
+                .views
+                .apply(rows, up_to)
+                .await
+                .map_err(|error| ReadError::Store(error.to_string()))?;
         }
     }
     Ok((states.into_values().collect(), head))
 }
 
 async fn viewed(context: &Context, id: PaymentId) -> Result<PaymentRow, ReadError> {
-    let row = context.ports.views.payment(id).await.map_err(|error| ReadError::Store(error.to_string()))?;
+    let row = context
+        .ports
+        .views
+        .payment(id)
+        .await
+        .map_err(|error| ReadError::Store(error.to_string()))?;
     row.ok_or_else(|| ReadError::Store(format!("the view lacks {id}; rebuild the views")))
 }

@@ -45,7 +45,14 @@ impl Call {
         request: AttemptRequest,
         payment: Mailbox<PaymentMail>,
     ) -> Self {
-        Self { ask, operation, number, request: Some(request), payment: Some(payment), started: false }
+        Self {
+            ask,
+            operation,
+            number,
+            request: Some(request),
+            payment: Some(payment),
+            started: false,
+        }
     }
 
     fn report(mut self, report: Report) {
@@ -55,7 +62,11 @@ impl Call {
     fn send(&mut self, report: Report) {
         if let Some(payment) = self.payment.take() {
             let (operation, number) = (self.operation, self.number);
-            payment.step(PaymentMail::Reported { operation, number, report });
+            payment.step(PaymentMail::Reported {
+                operation,
+                number,
+                report,
+            });
         }
     }
 }
@@ -66,9 +77,15 @@ impl Drop for Call {
             let reason: Arc<str> = Arc::from("the call was lost inside this process");
             let outcome = match (self.started, self.ask) {
                 (false, _) | (true, Ask::Prepare) => Outcome::NotSent { reason },
-                (true, Ask::Execute | Ask::Query | Ask::Cancel) => Outcome::Unknown { reason, reference: None },
+                (true, Ask::Execute | Ask::Query | Ask::Cancel) => Outcome::Unknown {
+                    reason,
+                    reference: None,
+                },
             };
-            self.send(Report::Outcome { ask: self.ask, outcome });
+            self.send(Report::Outcome {
+                ask: self.ask,
+                outcome,
+            });
         }
     }
 }
@@ -118,7 +135,11 @@ impl Actor for ProviderActor {
         (context, id): Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let seat = Arc::clone(context.provider(id).ok_or("no such provider")?);
-        Ok(ProviderState { context, seat, waiting: VecDeque::new() })
+        Ok(ProviderState {
+            context,
+            seat,
+            waiting: VecDeque::new(),
+        })
     }
 
     async fn handle(
@@ -145,7 +166,9 @@ impl ProviderState {
         let permits = self.context.options.provider_caps.permits;
         self.seat.waiting.store(self.waiting.len(), Ordering::SeqCst);
         while self.seat.in_flight.load(Ordering::SeqCst) < permits {
-            let Some(call) = self.waiting.pop_front() else { return };
+            let Some(call) = self.waiting.pop_front() else {
+                return;
+            };
             self.seat.in_flight.fetch_add(1, Ordering::SeqCst);
             self.seat.waiting.store(self.waiting.len(), Ordering::SeqCst);
             let permit = Permit(Arc::clone(&self.seat));
@@ -156,16 +179,30 @@ impl ProviderState {
 
 async fn run(context: Arc<Context>, mut call: Call, permit: Permit) {
     let port = &permit.0.port;
-    let Some(request) = call.request.take() else { return };
+    let Some(request) = call.request.take() else {
+        return;
+    };
     call.started = true;
     let began = Instant::now();
     let report = match call.ask {
         Ask::Prepare => Report::Prepared(port.prepare(&request).await),
-        Ask::Execute => Report::Outcome { ask: call.ask, outcome: port.execute(&request).await },
-        Ask::Query => Report::Outcome { ask: call.ask, outcome: port.query(&request).await },
-        Ask::Cancel => Report::Outcome { ask: call.ask, outcome: port.cancel(&request).await },
+        Ask::Execute => Report::Outcome {
+            ask: call.ask,
+            outcome: port.execute(&request).await,
+        },
+        Ask::Query => Report::Outcome {
+            ask: call.ask,
+            outcome: port.query(&request).await,
+        },
+        Ask::Cancel => Report::Outcome {
+            ask: call.ask,
+            outcome: port.cancel(&request).await,
+        },
     };
-    context.figures.provider_seconds.record(began.elapsed().as_secs_f64());
+    context
+        .figures
+        .provider_seconds
+        .record(began.elapsed().as_secs_f64());
     call.report(report);
     drop(permit);
 }

@@ -64,7 +64,12 @@ impl Actor for ResolutionSchedule {
                 mailbox.step(ResolutionMail::Tick);
             }
         });
-        Ok(ResolutionState { context, due: BTreeSet::new(), waits: HashMap::new(), adopted: Vec::new() })
+        Ok(ResolutionState {
+            context,
+            due: BTreeSet::new(),
+            waits: HashMap::new(),
+            adopted: Vec::new(),
+        })
     }
 
     async fn handle(

@@ -113,7 +113,10 @@ impl Hour {
 
     fn velocity(&self) -> Velocity {
         let sum = |counts: &[u16]| counts.iter().map(|count| u32::from(*count)).sum();
-        Velocity { hour_count: sum(&self.counts), hour_declines: sum(&self.declines) }
+        Velocity {
+            hour_count: sum(&self.counts),
+            hour_declines: sum(&self.declines),
+        }
     }
 }
 
@@ -154,7 +157,11 @@ impl Actor for RiskShard {
         _myself: ActorRef<Self::Msg>,
         context: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        Ok(RiskState { context, hours: HashMap::new(), order: VecDeque::new() })
+        Ok(RiskState {
+            context,
+            hours: HashMap::new(),
+            order: VecDeque::new(),
+        })
     }
 
     async fn handle(

@@ -1,5 +1,7 @@
 //! What the rules cost: a sale from command to state, without any I/O.
 
+#![expect(clippy::unwrap_used, reason = "fixed data that is known to be right")]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, OperationId, PaymentId};
@@ -63,10 +65,10 @@ fn create(spec: &Arc<Spec>, method: &PaymentMethod, profile: &Profile, provider:
     }
 }
 
-fn apply(state: Option<Payment>, command: Command) -> Payment {
-    let decision = decide(state.as_ref(), command, Timestamp::default()).unwrap();
-    let after = evolve_all(state.clone(), &decision.events).unwrap().unwrap();
-    black_box(consequences(state.as_ref(), &decision.events, &after).unwrap());
+fn apply(state: Option<&Payment>, command: Command) -> Payment {
+    let decision = decide(state, command, Timestamp::default()).unwrap();
+    let after = evolve_all(state.cloned(), &decision.events).unwrap().unwrap();
+    black_box(consequences(state, &decision.events, &after).unwrap());
     after
 }
 
@@ -83,7 +85,7 @@ fn benches(criterion: &mut Criterion) {
             };
             let operation = OperationId::Authorize(payment.id());
             black_box(apply(
-                Some(payment),
+                Some(&payment),
                 Command::Record {
                     operation,
                     number: 1,

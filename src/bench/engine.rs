@@ -87,7 +87,10 @@ impl EngineLoad {
                 }
                 Ok(created) => {
                     if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
-                        tracing::warn!(status = created.payment.status.as_str(), "a payment did not succeed");
+                        tracing::warn!(
+                            status = created.payment.status.as_str(),
+                            "a payment did not succeed"
+                        );
                     }
                 }
                 Err(CreateError::Shed(shed)) => {
@@ -134,7 +137,9 @@ async fn run(
 ) -> anyhow::Result<Measured> {
     let began = Instant::now();
     let cpu_before = florin_load::cpu::CpuSnapshot::take()?;
-    let clients: Vec<_> = (0..arguments.clients).map(|_| tokio::spawn(Arc::clone(load).client())).collect();
+    let clients: Vec<_> = (0..arguments.clients)
+        .map(|_| tokio::spawn(Arc::clone(load).client()))
+        .collect();
     let total = Duration::from_secs(arguments.seconds);
     while began.elapsed() < total {
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -150,7 +155,14 @@ async fn run(
         latencies.merge(&client.await?);
     }
     let elapsed = began.elapsed();
-    let cpu_ns = florin_load::cpu::CpuSnapshot::take()?.since(&cpu_before).total_ns();
+    let cpu_ns = florin_load::cpu::CpuSnapshot::take()?
+        .since(&cpu_before)
+        .total_ns();
     let failed = load.failed.load(Ordering::Relaxed);
-    Ok(Measured { latencies, elapsed, cpu_ns, failed })
+    Ok(Measured {
+        latencies,
+        elapsed,
+        cpu_ns,
+        failed,
+    })
 }

@@ -71,9 +71,16 @@ pub(super) async fn report(
         latencies: load.latencies.clone(),
     };
     let mut report = setup::report(&node, "http", &measured).await?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate far below 2^32")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate far below 2^32"
+    )]
     let rate_per_s = (load.requests_per_s / 2.0).max(1.0) as u32;
-    let half = LoadOptions { pace: Pace::OpenLoop { rate_per_s }, ..options(arguments, target, seconds / 2) };
+    let half = LoadOptions {
+        pace: Pace::OpenLoop { rate_per_s },
+        ..options(arguments, target, seconds / 2)
+    };
     let half = drive(half, PaymentSource::new("half", &keys)?, arguments.seconds / 2).await?;
     report.half_load_p99_us = Some(half.p99_us);
     report.echo_ratio = Some(load.requests_per_s / echo.requests_per_s);
@@ -110,7 +117,8 @@ async fn keys(node: &Node) -> anyhow::Result<Vec<String>> {
     for number in 0..MERCHANTS {
         let platform = &node.platform;
         let merchant =
-            control::create_merchant(platform, &format!("Merchant {number}"), control::standard_fee()?).await?;
+            control::create_merchant(platform, &format!("Merchant {number}"), control::standard_fee()?)
+                .await?;
         let role = ApiKeyRole::Merchant(merchant);
         let secret = control::new_secret(platform, role, false)?;
         control::create_key(platform, role, false, &secret).await?;
@@ -121,14 +129,22 @@ async fn keys(node: &Node) -> anyhow::Result<Vec<String>> {
 
 async fn echo(arguments: &BenchArguments, workers: usize, time: Duration) -> anyhow::Result<LoadReport> {
     let server = EchoServer::start(workers)?;
-    let report = drive(options(arguments, server.addr(), time), EchoSource::new(), time.as_secs()).await?;
+    let report = drive(
+        options(arguments, server.addr(), time),
+        EchoSource::new(),
+        time.as_secs(),
+    )
+    .await?;
     tokio::task::spawn_blocking(move || server.stop()).await??;
     anyhow::ensure!(report.statuses.errors() == 0, "the echo refused requests");
     Ok(report)
 }
 
 fn options(arguments: &BenchArguments, target: SocketAddr, time: Duration) -> LoadOptions {
-    LoadOptions { connections: arguments.connections, ..LoadOptions::new(target, Bound::Duration(time)) }
+    LoadOptions {
+        connections: arguments.connections,
+        ..LoadOptions::new(target, Bound::Duration(time))
+    }
 }
 
 async fn drive<S: RequestSource + Clone + 'static>(
@@ -144,15 +160,27 @@ async fn drive<S: RequestSource + Clone + 'static>(
     while !load.is_finished() {
         ticks.tick().await;
         bar.set_position(u64::try_from(bar.elapsed().as_millis())?);
-        bar.set_message(format!("{} answered, {} refused", watched.answered(), watched.failed()));
+        bar.set_message(format!(
+            "{} answered, {} refused",
+            watched.answered(),
+            watched.failed()
+        ));
     }
     bar.finish_and_clear();
-    load.await.context("the generator ended early")?.context("the load could not be made")
+    load.await
+        .context("the generator ended early")?
+        .context("the load could not be made")
 }
 
 /// CPU of everything in this process during a run, the generator included.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a figure")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a figure"
+)]
 fn cpu_ns(load: &LoadReport) -> u64 {
-    let per_request = load.server_cpu_us_per_request.unwrap_or(0.0) + load.generator_cpu_us_per_request.unwrap_or(0.0);
+    let per_request =
+        load.server_cpu_us_per_request.unwrap_or(0.0) + load.generator_cpu_us_per_request.unwrap_or(0.0);
     (per_request * 1000.0 * load.requests as f64) as u64
 }

@@ -38,7 +38,10 @@ impl Provider for InstantProvider {
         &self.capabilities
     }
 
-    fn prepare<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
+    fn prepare<'a>(
+        &'a self,
+        request: &'a AttemptRequest,
+    ) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
         Box::pin(async move { Ok(Arc::clone(&request.key)) })
     }
 

@@ -18,7 +18,11 @@ pub(super) struct Folder(PathBuf);
 impl Folder {
     /// Refuses a folder that exists: it might be somebody's journal.
     pub(super) fn new(path: &Path) -> anyhow::Result<Self> {
-        anyhow::ensure!(!path.exists(), "{} exists; choose another --data-dir", path.display());
+        anyhow::ensure!(
+            !path.exists(),
+            "{} exists; choose another --data-dir",
+            path.display()
+        );
         Ok(Self(path.to_owned()))
     }
 
@@ -39,7 +43,9 @@ impl Drop for Folder {
 pub(super) fn settings(folder: &Folder) -> anyhow::Result<Settings> {
     let mut settings = Settings::load(None, &[], Mode::Dev)?;
     folder.path().clone_into(&mut settings.data_dir);
-    settings.actors.provider_caps = ProviderCaps { permits: settings.actors.admission.in_flight_max };
+    settings.actors.provider_caps = ProviderCaps {
+        permits: settings.actors.admission.in_flight_max,
+    };
     Ok(settings)
 }
 

@@ -31,7 +31,11 @@ impl Ops {
         root: ActorRef<RootMail>,
         render: Box<dyn Fn() -> String + Send + Sync>,
     ) -> Self {
-        Self { context, root, render }
+        Self {
+            context,
+            root,
+            render,
+        }
     }
 
     fn gate(&self, seat: Seat) -> Arc<Gate> {
@@ -92,7 +96,11 @@ impl Ops {
         let caps = self.context.options.payment_caps;
         let restarts_max = self.context.options.payment_restarts.restarts_max;
         let node = |payment: LivePayment| TreeNode {
-            kind: if payment.quarantined { "payment_set_aside" } else { Kind::Payment.as_str() },
+            kind: if payment.quarantined {
+                "payment_set_aside"
+            } else {
+                Kind::Payment.as_str()
+            },
             key: payment.payment.to_string(),
             mailbox_depth: payment.depth,
             mailbox_soft_cap: caps.soft,
@@ -117,14 +125,25 @@ impl OpsView for Ops {
             for report in reports {
                 children.push(self.node(report, payments_max).await);
             }
-            let payments = self.context.figures.kind(Kind::Payment).live.load(Ordering::Relaxed);
+            let payments = self
+                .context
+                .figures
+                .kind(Kind::Payment)
+                .live
+                .load(Ordering::Relaxed);
             TreeNode {
                 kind: "root",
                 key: "florin".to_owned(),
                 mailbox_depth: self.context.admission.in_flight(),
                 mailbox_soft_cap: self.context.admission.caps().in_flight_max,
                 mailbox_hard_cap: self.context.admission.caps().in_flight_max,
-                restarts: self.context.figures.kinds().iter().map(|k| k.restarts.load(Ordering::Relaxed)).sum(),
+                restarts: self
+                    .context
+                    .figures
+                    .kinds()
+                    .iter()
+                    .map(|k| k.restarts.load(Ordering::Relaxed))
+                    .sum(),
                 restart_budget_left: None,
                 age_ms: children.iter().map(|child| child.age_ms).max().unwrap_or(0),
                 children_live: children.len() + usize::try_from(payments).unwrap_or(0),
@@ -148,7 +167,8 @@ impl OpsView for Ops {
         #[expect(clippy::cast_precision_loss, reason = "gauges")]
         {
             metrics::gauge!("florin_in_flight").set(self.context.admission.in_flight() as f64);
-            metrics::gauge!("florin_index_lag_commits", "index" => "views").set(self.context.lag.views() as f64);
+            metrics::gauge!("florin_index_lag_commits", "index" => "views")
+                .set(self.context.lag.views() as f64);
             metrics::gauge!("florin_index_lag_commits", "index" => "keys")
                 .set(self.context.ports.keys.lag() as f64);
         }
@@ -157,6 +177,10 @@ impl OpsView for Ops {
 
     fn not_ready(&self) -> Option<&'static str> {
         let admission = &self.context.admission;
-        if admission.is_draining() { Some("draining") } else { None }
+        if admission.is_draining() {
+            Some("draining")
+        } else {
+            None
+        }
     }
 }

@@ -7,9 +7,9 @@ use florin_actors::guardian::{GuardianMail, LivePayment};
 use florin_actors::idempotency::{IdempotencyMail, Reply};
 use florin_actors::kind::Kind;
 use florin_actors::mailbox::{Class, Envelope, Mailbox};
+use florin_actors::payment::{Begin, PaymentActor, PaymentArguments, PaymentMail};
 use florin_actors::reply::tell;
 use florin_actors::resolution::ResolutionMail;
-use florin_actors::payment::{Begin, PaymentActor, PaymentArguments, PaymentMail};
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::PaymentId;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -100,12 +100,20 @@ impl Actor for PaymentGuardian {
             GuardianMail::Respawn(payment) => state.respawn(&myself, payment).await,
             GuardianMail::Live { limit, reply } => tell(reply, state.live(limit)),
             GuardianMail::LiveKeys { index } => {
-                let key = |(payment, child): (&PaymentId, &Child)| child.key.map(|(key, print)| (key, print, *payment));
+                let key = |(payment, child): (&PaymentId, &Child)| {
+                    child.key.map(|(key, print)| (key, print, *payment))
+                };
                 let keys = state.children.iter().filter_map(key).collect();
-                state.context.idempotency.step(IdempotencyMail::LiveKeys { index, keys });
+                state
+                    .context
+                    .idempotency
+                    .step(IdempotencyMail::LiveKeys { index, keys });
             }
             GuardianMail::Kill { payment, reply } => {
-                let actor = state.children.get(&payment).and_then(|child| child.mailbox.actor());
+                let actor = state
+                    .children
+                    .get(&payment)
+                    .and_then(|child| child.mailbox.actor());
                 if let Some(actor) = &actor {
                     actor.kill();
                 }
@@ -127,10 +135,14 @@ impl Actor for PaymentGuardian {
                 // The last state is not needed; dropping it here frees it at once.
                 drop(last);
                 let killed = reason.as_deref() == Some("killed");
-                state.ended(&myself, cell.get_id(), killed.then_some("killed")).await;
+                state
+                    .ended(&myself, cell.get_id(), killed.then_some("killed"))
+                    .await;
             }
             SupervisionEvent::ActorFailed(cell, error) => {
-                state.ended(&myself, cell.get_id(), Some(&error.to_string())).await;
+                state
+                    .ended(&myself, cell.get_id(), Some(&error.to_string()))
+                    .await;
             }
         }
         Ok(())
@@ -170,7 +182,15 @@ impl GuardianState {
         let mailbox = Mailbox::new(self.context.options.payment_caps, stats);
         let born = Instant::now();
         let (actor, asked) = (myself.get_id(), asked(&first));
-        let child = Child { mailbox, actor, key, asked, born, down: true, waiting: vec![first] };
+        let child = Child {
+            mailbox,
+            actor,
+            key,
+            asked,
+            born,
+            down: true,
+            waiting: vec![first],
+        };
         self.children.insert(payment, child);
         self.bring_up(myself, payment, key.map(|(key, _)| key)).await;
     }
@@ -182,10 +202,16 @@ impl GuardianState {
         payment: PaymentId,
         key: Option<KeyDigest>,
     ) {
-        let Some(child) = self.children.get_mut(&payment) else { return };
+        let Some(child) = self.children.get_mut(&payment) else {
+            return;
+        };
         let mailbox = child.mailbox.clone();
-        let arguments =
-            PaymentArguments { context: Arc::clone(&self.context), id: payment, mailbox: mailbox.clone(), key };
+        let arguments = PaymentArguments {
+            context: Arc::clone(&self.context),
+            id: payment,
+            mailbox: mailbox.clone(),
+            key,
+        };
         match Actor::spawn_linked(None, PaymentActor, arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
                 child.actor = actor.get_id();
@@ -230,8 +256,12 @@ impl GuardianState {
         actor: ActorId,
         failure: Option<&str>,
     ) {
-        let Some(payment) = self.actors.remove(&actor) else { return };
-        let Some(child) = self.children.get_mut(&payment) else { return };
+        let Some(payment) = self.actors.remove(&actor) else {
+            return;
+        };
+        let Some(child) = self.children.get_mut(&payment) else {
+            return;
+        };
         let Some(why) = failure else {
             if child.waiting.is_empty() {
                 self.children.remove(&payment);
@@ -262,12 +292,16 @@ impl GuardianState {
     }
 
     async fn respawn(&mut self, myself: &ActorRef<Envelope<GuardianMail>>, payment: PaymentId) {
-        let Some(child) = self.children.get_mut(&payment) else { return };
+        let Some(child) = self.children.get_mut(&payment) else {
+            return;
+        };
         if !child.down {
             return;
         }
         // What the failed incarnation had begun is read from the journal; the request itself is not repeated from memory.
-        child.waiting.retain(|mail| !matches!(mail, PaymentMail::Begin(_)));
+        child
+            .waiting
+            .retain(|mail| !matches!(mail, PaymentMail::Begin(_)));
         child.waiting.insert(0, PaymentMail::Resume);
         if let Some(key) = child.asked
             && !child.waiting.iter().any(|mail| asked(mail).is_some())
@@ -283,7 +317,8 @@ impl GuardianState {
         metrics::counter!("florin_alerts_total", "alert" => "payment_set_aside").increment(1);
         let window = self.context.options.payment_restarts.window;
         if self.set_aside.len() >= REMEMBERED_MAX {
-            self.set_aside.retain(|_, since| now.duration_since(*since) < window);
+            self.set_aside
+                .retain(|_, since| now.duration_since(*since) < window);
         }
         self.set_aside.insert(payment, now);
         let child = self.children.remove(&payment);
@@ -297,7 +332,9 @@ impl GuardianState {
     /// A payment set aside gets another chance after the window.
     fn is_set_aside(&mut self, payment: PaymentId) -> bool {
         let window = self.context.options.payment_restarts.window;
-        let Some(since) = self.set_aside.get(&payment) else { return false };
+        let Some(since) = self.set_aside.get(&payment) else {
+            return false;
+        };
         if since.elapsed() < window {
             return true;
         }
@@ -307,7 +344,10 @@ impl GuardianState {
 
     /// Whoever waits is shown what is durable of the payment, or told that nothing is.
     fn tell_key(&self, key: KeyDigest, payment: PaymentId) {
-        self.context.idempotency.step(IdempotencyMail::Answered { key, reply: Reply::OutOfTime(payment) });
+        self.context.idempotency.step(IdempotencyMail::Answered {
+            key,
+            reply: Reply::OutOfTime(payment),
+        });
     }
 
     fn live(&mut self, limit: usize) -> Vec<LivePayment> {
@@ -319,7 +359,10 @@ impl GuardianState {
                 payment: *payment,
                 key: child.key,
                 depth: child.mailbox.gate().depth(),
-                failures: self.failures.get_mut(payment).map_or(0, |log| log.count(&policy, now)),
+                failures: self
+                    .failures
+                    .get_mut(payment)
+                    .map_or(0, |log| log.count(&policy, now)),
                 quarantined: false,
                 age_ms: u64::try_from(child.born.elapsed().as_millis()).unwrap_or(u64::MAX),
             });

@@ -71,7 +71,9 @@ impl Platform {
             account_shard: singleton_mailbox(settings, Kind::AccountShard),
             projection: singleton_mailbox(settings, Kind::Projection),
             idempotency: singleton_mailbox(settings, Kind::Idempotency),
-            risk: (0..options.risk_shards).map(|_| singleton_mailbox(settings, Kind::Risk)).collect(),
+            risk: (0..options.risk_shards)
+                .map(|_| singleton_mailbox(settings, Kind::Risk))
+                .collect(),
             resolution: singleton_mailbox(settings, Kind::Resolution),
             guardians: (0..options.guardians)
                 .map(|_| singleton_mailbox(settings, Kind::PaymentGuardian))
@@ -82,10 +84,16 @@ impl Platform {
             ports,
             options,
         });
-        let arguments = RootArguments { context: Arc::clone(&context), start };
+        let arguments = RootArguments {
+            context: Arc::clone(&context),
+            start,
+        };
         let (root, _) = Actor::spawn(None, Root, arguments).await?;
         if !open.is_empty() {
-            tracing::info!(count = open.len(), "taking up payments with an unresolved operation");
+            tracing::info!(
+                count = open.len(),
+                "taking up payments with an unresolved operation"
+            );
             context.resolution.step(ResolutionMail::Adopt(open));
         }
         Ok(Self { context, root })
@@ -131,11 +139,20 @@ impl Platform {
             let keys = Arc::clone(&context.ports.keys);
             drop(tokio::task::spawn_blocking(move || keys.flush()).await);
         };
-        if tokio::time::timeout(limit.max(Duration::from_secs(1)), finish).await.is_err() {
-            tracing::warn!("the indexes could not be brought up to date in time; they will be at the next start");
+        if tokio::time::timeout(limit.max(Duration::from_secs(1)), finish)
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "the indexes could not be brought up to date in time; they will be at the next start"
+            );
         }
         drop(self.root.send_message(RootMail::Draining));
-        drop(self.root.stop_and_wait(None, Some(limit.max(Duration::from_secs(1)))).await);
+        drop(
+            self.root
+                .stop_and_wait(None, Some(limit.max(Duration::from_secs(1))))
+                .await,
+        );
         left
     }
 }

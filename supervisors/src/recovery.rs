@@ -57,15 +57,23 @@ async fn usable_snapshot(
     shard: ShardId,
     head: Head,
 ) -> Result<Option<ShardSnapshot>, ReadError> {
-    let Some(snapshot) = ports.snapshots.load(shard)? else { return Ok(None) };
+    let Some(snapshot) = ports.snapshots.load(shard)? else {
+        return Ok(None);
+    };
     if snapshot.seq > head.seq {
-        let why = format!("a snapshot of commit {} exists: later commits are missing", snapshot.seq);
+        let why = format!(
+            "a snapshot of commit {} exists: later commits are missing",
+            snapshot.seq
+        );
         return Err(ReadError::Damaged { seq: head.seq, why });
     }
     let hash = ports.journal.hash_at(shard, snapshot.seq).await?;
     if snapshot.seq != Seq::ZERO && hash != Some(snapshot.hash) {
         let why = "a snapshot was taken of another history".to_owned();
-        return Err(ReadError::Damaged { seq: snapshot.seq, why });
+        return Err(ReadError::Damaged {
+            seq: snapshot.seq,
+            why,
+        });
     }
     Ok(Some(snapshot))
 }
@@ -82,12 +90,21 @@ struct Fold {
 
 impl Fold {
     fn from_snapshot(snapshot: Option<ShardSnapshot>) -> Self {
-        let Some(snapshot) = snapshot else { return Self::default() };
-        let mut fold = Self { seq: snapshot.seq, ..Self::default() };
+        let Some(snapshot) = snapshot else {
+            return Self::default();
+        };
+        let mut fold = Self {
+            seq: snapshot.seq,
+            ..Self::default()
+        };
         for (key, account) in snapshot.accounts {
             fold.start.books.restore(key, account);
         }
-        fold.adopted = snapshot.open_payments.iter().map(|(payment, _)| *payment).collect();
+        fold.adopted = snapshot
+            .open_payments
+            .iter()
+            .map(|(payment, _)| *payment)
+            .collect();
         fold.start.open = snapshot.open_payments.into_iter().collect();
         fold.start.control = snapshot.control;
         fold
@@ -106,10 +123,19 @@ impl Fold {
                 return Ok(());
             }
         };
-        let damaged = |error: &dyn std::fmt::Display| ReadError::Damaged { seq: commit.seq, why: error.to_string() };
-        self.start.books.hold(&body.holds).map_err(|error| damaged(&error))?;
+        let damaged = |error: &dyn std::fmt::Display| ReadError::Damaged {
+            seq: commit.seq,
+            why: error.to_string(),
+        };
+        self.start
+            .books
+            .hold(&body.holds)
+            .map_err(|error| damaged(&error))?;
         if let Some(entry) = &body.entry {
-            self.start.books.replay(entry, commit.seq).map_err(|error| damaged(&error))?;
+            self.start
+                .books
+                .replay(entry, commit.seq)
+                .map_err(|error| damaged(&error))?;
         }
         let waits = self.unresolved.entry(body.payment).or_default();
         for event in &body.events {

@@ -41,7 +41,11 @@ impl RestartLog {
     }
 
     fn prune(&mut self, policy: &RestartPolicy, now: Instant) {
-        while self.failures.front().is_some_and(|at| now.duration_since(*at) > policy.window) {
+        while self
+            .failures
+            .front()
+            .is_some_and(|at| now.duration_since(*at) > policy.window)
+        {
             self.failures.pop_front();
         }
     }
@@ -53,7 +57,7 @@ mod tests {
 
     const POLICY: RestartPolicy = RestartPolicy {
         restarts_max: 3,
-        window: Duration::from_secs(60),
+        window: Duration::from_mins(1),
         backoff: Duration::from_millis(100),
         backoff_max: Duration::from_millis(300),
     };
@@ -71,15 +75,17 @@ mod tests {
         let (mut log, start) = (RestartLog::default(), Instant::now());
         for n in 0..10 {
             let at = start + Duration::from_secs(61 * n);
-            assert_eq!(log.failed(&POLICY, at, 0), Verdict::RestartAfter(Duration::from_millis(100)));
+            assert_eq!(
+                log.failed(&POLICY, at, 0),
+                Verdict::RestartAfter(Duration::from_millis(100))
+            );
         }
         assert_eq!(log.count(&POLICY, start + Duration::from_secs(61 * 11)), 0);
     }
 
     #[test]
     fn jitter_adds_less_than_half() {
-        let Verdict::RestartAfter(wait) =
-            RestartLog::default().failed(&POLICY, Instant::now(), u64::MAX - 7)
+        let Verdict::RestartAfter(wait) = RestartLog::default().failed(&POLICY, Instant::now(), u64::MAX - 7)
         else {
             panic!("the first failure restarts");
         };

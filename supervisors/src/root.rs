@@ -3,7 +3,6 @@
 
 use crate::payment_guardian::PaymentGuardian;
 use crate::restart::{RestartLog, Verdict};
-use florin_actors::reply::tell;
 use florin_actors::account_shard::{AccountShard, ShardStart};
 use florin_actors::context::Context;
 use florin_actors::idempotency::{IdempotencyMail, IdempotencyOwner};
@@ -12,6 +11,7 @@ use florin_actors::kind::Kind;
 use florin_actors::mailbox::{Caps, Mailbox};
 use florin_actors::projection::Projection;
 use florin_actors::provider::ProviderActor;
+use florin_actors::reply::tell;
 use florin_actors::resolution::ResolutionSchedule;
 use florin_actors::risk::RiskShard;
 use florin_domain::ids::Seq;
@@ -90,13 +90,20 @@ pub struct Root;
 #[must_use]
 pub fn seats(context: &Context) -> Vec<Seat> {
     let count = |kind| match kind {
-        Kind::JournalWriter | Kind::AccountShard | Kind::Projection | Kind::Resolution | Kind::Idempotency => 1,
+        Kind::JournalWriter
+        | Kind::AccountShard
+        | Kind::Projection
+        | Kind::Resolution
+        | Kind::Idempotency => 1,
         Kind::Provider => context.providers.len(),
         Kind::Risk => context.risk.len(),
         Kind::PaymentGuardian => context.guardians.len(),
         Kind::Payment => 0,
     };
-    Kind::ALL.into_iter().flat_map(|kind| (0..count(kind)).map(move |index| Seat { kind, index })).collect()
+    Kind::ALL
+        .into_iter()
+        .flat_map(|kind| (0..count(kind)).map(move |index| Seat { kind, index }))
+        .collect()
 }
 
 impl Actor for Root {
@@ -137,7 +144,10 @@ impl Actor for Root {
                     state.failed(&myself, seat, &error.to_string());
                 } else if seat.kind == Kind::PaymentGuardian {
                     // Its payments died with it: whoever waits for them asks again, and open attempts are taken up.
-                    state.context.idempotency.step(IdempotencyMail::GuardianRestarted(seat.index));
+                    state
+                        .context
+                        .idempotency
+                        .step(IdempotencyMail::GuardianRestarted(seat.index));
                     state.adopt_open_payments(Some(seat.index));
                 } else if seat.kind == Kind::Resolution {
                     // Its due times died with it: whatever is open is asked about anew.
@@ -193,22 +203,38 @@ impl RootState {
             Kind::Projection => start!(Projection, Arc::clone(&context), context.projection),
             Kind::Provider => {
                 let provider = &context.providers[index];
-                start!(ProviderActor, (Arc::clone(&context), provider.id), provider.mailbox)
+                start!(
+                    ProviderActor,
+                    (Arc::clone(&context), provider.id),
+                    provider.mailbox
+                )
             }
             Kind::Risk => start!(RiskShard, Arc::clone(&context), context.risk[index]),
             Kind::Resolution => start!(ResolutionSchedule, Arc::clone(&context), context.resolution),
             Kind::PaymentGuardian => {
-                start!(PaymentGuardian, (Arc::clone(&context), index), context.guardians[index])
+                start!(
+                    PaymentGuardian,
+                    (Arc::clone(&context), index),
+                    context.guardians[index]
+                )
             }
             Kind::Idempotency => start!(IdempotencyOwner, Arc::clone(&context), context.idempotency),
             Kind::Payment => return Err("payments are started by their guardians".into()),
         };
-        self.context.figures.kind(seat.kind).live.fetch_add(1, Ordering::Relaxed);
+        self.context
+            .figures
+            .kind(seat.kind)
+            .live
+            .fetch_add(1, Ordering::Relaxed);
         self.actors.insert(id, seat);
         let now = Instant::now();
         let fresh = || {
             publish_budget(seat, self.context.options.singleton_restarts.restarts_max);
-            Child { log: RestartLog::default(), restarts: 0, born: now }
+            Child {
+                log: RestartLog::default(),
+                restarts: 0,
+                born: now,
+            }
         };
         self.children.entry(seat).or_insert_with(fresh).born = now;
         Ok(())
@@ -223,12 +249,23 @@ impl RootState {
         }
         stats.count_restart();
         let policy = self.context.options.singleton_restarts;
-        let Some(child) = self.children.get_mut(&seat) else { return };
+        let Some(child) = self.children.get_mut(&seat) else {
+            return;
+        };
         child.restarts += 1;
-        let left = policy.restarts_max.saturating_sub(child.log.count(&policy, Instant::now()) + 1);
+        let left = policy
+            .restarts_max
+            .saturating_sub(child.log.count(&policy, Instant::now()) + 1);
         publish_budget(seat, left);
-        match child.log.failed(&policy, Instant::now(), self.context.ports.entropy.next_u64()) {
-            Verdict::GiveUp => self.context.ports.fatal.fail(&format!("{name} failed too often: {why}")),
+        match child
+            .log
+            .failed(&policy, Instant::now(), self.context.ports.entropy.next_u64())
+        {
+            Verdict::GiveUp => self
+                .context
+                .ports
+                .fatal
+                .fail(&format!("{name} failed too often: {why}")),
             Verdict::RestartAfter(wait) => {
                 tracing::warn!(actor = name, why, ?wait, "an actor failed and is restarted");
                 let root = myself.clone();
@@ -245,10 +282,14 @@ impl RootState {
         let context = Arc::clone(&self.context);
         tokio::spawn(async move {
             let (reply, waits) = oneshot::channel();
-            context.account_shard.step(florin_actors::account_shard::ShardMail::OpenPayments(reply));
+            context
+                .account_shard
+                .step(florin_actors::account_shard::ShardMail::OpenPayments(reply));
             let Ok(mut open) = waits.await else { return };
             open.retain(|payment| guardian.is_none_or(|index| context.guardian_index(*payment) == index));
-            context.resolution.step(florin_actors::resolution::ResolutionMail::Adopt(open));
+            context
+                .resolution
+                .step(florin_actors::resolution::ResolutionMail::Adopt(open));
         });
     }
 
@@ -272,7 +313,10 @@ impl RootState {
 /// Shows how many failures a restartable singleton has left before the process ends.
 fn publish_budget(seat: Seat, left: u32) {
     if seat.kind.is_restartable() {
-        let labels = [("kind", seat.kind.as_str().to_owned()), ("index", seat.index.to_string())];
+        let labels = [
+            ("kind", seat.kind.as_str().to_owned()),
+            ("index", seat.index.to_string()),
+        ];
         metrics::gauge!("florin_restart_budget_left", &labels).set(f64::from(left));
     }
 }

@@ -35,7 +35,11 @@ impl Dev {
         let mut process = Process::start(&mut command(&["dev"], folder, &all));
         let api = process.says("the API's address", |line| address_after(line, "API"));
         let sandbox = process.says("the sandbox's address", |line| address_after(line, "sandbox"));
-        Self { process, api, sandbox }
+        Self {
+            process,
+            api,
+            sandbox,
+        }
     }
 
     /// Starts on a new folder, which lives as long as what is returned with it.
@@ -79,7 +83,10 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn new(api: SocketAddr, key: &str) -> Self {
-        Self { api, authorization: format!("Bearer {key}") }
+        Self {
+            api,
+            authorization: format!("Bearer {key}"),
+        }
     }
 
     #[track_caller]
@@ -102,7 +109,9 @@ impl Caller {
             ("Idempotency-Key", key),
         ];
         let body = body.to_string();
-        Client::new(self.api).send("POST", "/v1/payments", &headers, body.as_bytes()).unwrap()
+        Client::new(self.api)
+            .send("POST", "/v1/payments", &headers, body.as_bytes())
+            .unwrap()
     }
 
     /// Every entry of a list, read page by page.
@@ -111,7 +120,9 @@ impl Caller {
         let mut all: Vec<Value> = Vec::new();
         loop {
             let after = all.last().map_or_else(String::new, |last| {
-                let cursor = last["id"].as_str().map_or_else(|| last["seq"].to_string(), str::to_owned);
+                let cursor = last["id"]
+                    .as_str()
+                    .map_or_else(|| last["seq"].to_string(), str::to_owned);
                 format!("&starting_after={cursor}")
             });
             let page = self.read(&format!("{path}?limit=100{after}"));
@@ -147,17 +158,25 @@ pub(crate) fn with_method(method: &str) -> Value {
 /// What the simulated providers really executed, in order.
 #[track_caller]
 pub(crate) fn charges(sandbox: SocketAddr) -> Vec<Value> {
-    let answer = Client::new(sandbox).send("GET", "/charges", &[], b"").unwrap().expect(200);
+    let answer = Client::new(sandbox)
+        .send("GET", "/charges", &[], b"")
+        .unwrap()
+        .expect(200);
     answer.json()["data"].as_array().unwrap().clone()
 }
 
 /// Makes the sandbox misbehave on charges.
 #[track_caller]
-pub(crate) fn add_fault(sandbox: SocketAddr, mode: &str, more: &Value) {
-    let mut fault = json!({"provider": "stripe", "operation": "authorize", "mode": mode, "probability": 1.0, "seed": 1});
-    let fields = fault.as_object_mut().unwrap();
-    fields.extend(more.as_object().unwrap().clone());
-    let answer = Client::new(sandbox).send("POST", "/faults", &[], fault.to_string().as_bytes()).unwrap();
+pub(crate) fn add_fault(sandbox: SocketAddr, mode: &str, fields: &Value) {
+    let mut fault =
+        json!({"provider": "stripe", "operation": "authorize", "mode": mode, "probability": 1.0, "seed": 1});
+    fault
+        .as_object_mut()
+        .unwrap()
+        .extend(fields.as_object().unwrap().clone());
+    let answer = Client::new(sandbox)
+        .send("POST", "/faults", &[], fault.to_string().as_bytes())
+        .unwrap();
     assert!((200..300).contains(&answer.status), "{answer:?}");
 }
 
@@ -170,7 +189,11 @@ pub(crate) fn clear_faults(sandbox: SocketAddr) {
 /// The active faults, with what each has covered.
 #[track_caller]
 pub(crate) fn faults(sandbox: SocketAddr) -> Value {
-    Client::new(sandbox).send("GET", "/faults", &[], b"").unwrap().expect(200).json()
+    Client::new(sandbox)
+        .send("GET", "/faults", &[], b"")
+        .unwrap()
+        .expect(200)
+        .json()
 }
 
 /// The balances of all accounts whose id starts with this, summed per currency.
@@ -179,7 +202,9 @@ pub(crate) fn balances(operator: &Caller, prefix: &str) -> std::collections::BTr
     let mut sums = std::collections::BTreeMap::new();
     for account in operator.read_all("/v1/ledger/accounts") {
         if account["id"].as_str().unwrap().starts_with(prefix) {
-            let sum: &mut i64 = sums.entry(account["currency"].as_str().unwrap().to_owned()).or_default();
+            let sum: &mut i64 = sums
+                .entry(account["currency"].as_str().unwrap().to_owned())
+                .or_default();
             *sum += account["balance"].as_i64().unwrap();
         }
     }

@@ -3,7 +3,7 @@
 use crate::cli::{serve, write_config};
 use crate::deployment::{Caller, Dev, add_fault, assert_balanced, balances, charges, clear_faults, sale};
 use crate::http::Answer;
-use crate::process::{run_well, wait_for};
+use crate::process::{lasting_address, run_well, wait_for};
 use crate::recovery::start_sandbox;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -18,9 +18,9 @@ const HASTY: [(&str, &str); 6] = [
     ("FLORIN_RESOLUTION_WAITS_S", "1"),
 ];
 
-fn faulty(mode: &str, more: &Value) -> (TempDir, Dev) {
+fn faulty(mode: &str, fields: &Value) -> (TempDir, Dev) {
     let (folder, dev) = Dev::fresh(&HASTY);
-    add_fault(dev.sandbox, mode, more);
+    add_fault(dev.sandbox, mode, fields);
     (folder, dev)
 }
 
@@ -29,9 +29,15 @@ fn faulty(mode: &str, more: &Value) -> (TempDir, Dev) {
 fn unresolved(answer: &Answer) -> String {
     assert_eq!(answer.status, 202, "{answer:?}");
     let payment = answer.json();
-    assert_eq!((&payment["status"], &payment["amount_captured"]), (&json!("processing"), &json!(0)));
+    assert_eq!(
+        (&payment["status"], &payment["amount_captured"]),
+        (&json!("processing"), &json!(0))
+    );
     let id = payment["id"].as_str().unwrap().to_owned();
-    assert_eq!(answer.header("location"), Some(format!("/v1/payments/{id}").as_str()));
+    assert_eq!(
+        answer.header("location"),
+        Some(format!("/v1/payments/{id}").as_str())
+    );
     assert!(!answer.is_replay());
     id
 }
@@ -44,7 +50,10 @@ fn assert_charged_once(dev: &Dev, key: &str, id: &str) {
     assert_eq!(charges[0]["payment_id"], id);
     let answer = dev.pay(key, &sale(10_000, "USD")).expect(200);
     let payment = answer.json();
-    assert_eq!((payment["id"].as_str(), &payment["status"]), (Some(id), &json!("succeeded")));
+    assert_eq!(
+        (payment["id"].as_str(), &payment["status"]),
+        (Some(id), &json!("succeeded"))
+    );
     assert_eq!(dev.pay(key, &sale(10_000, "USD")).text(), answer.text());
     assert_eq!(dev.charges().len(), 1);
     assert_eq!(dev.merchant().read_all("/v1/payments").len(), 1);
@@ -133,9 +142,13 @@ fn a_payment_that_met_an_error_of_the_provider_comes_to_its_truth() {
     let id = unresolved(&dev.pay("k", &sale(10_000, "USD")));
     clear_faults(dev.sandbox);
     let payment = wait_for("its truth", || {
-        Some(dev.merchant().read(&format!("/v1/payments/{id}"))).filter(|payment| payment["status"] != "processing")
+        Some(dev.merchant().read(&format!("/v1/payments/{id}")))
+            .filter(|payment| payment["status"] != "processing")
     });
-    assert!(["succeeded", "failed"].contains(&payment["status"].as_str().unwrap()), "{payment}");
+    assert!(
+        ["succeeded", "failed"].contains(&payment["status"].as_str().unwrap()),
+        "{payment}"
+    );
     assert_eq!(dev.charges().len(), usize::from(payment["status"] == "succeeded"));
     assert_balanced(&dev.operator());
     dev.stop();
@@ -145,7 +158,12 @@ fn a_payment_that_met_an_error_of_the_provider_comes_to_its_truth() {
 fn a_rate_limited_provider_charges_nothing_until_the_key_is_sent_again() {
     let (_folder, dev) = faulty("rate_limit", &json!({}));
     let refused = dev.pay("k", &sale(10_000, "USD")).expect(503);
-    assert!(refused.header("retry-after").is_some_and(|wait| wait.parse::<u64>().is_ok()), "{refused:?}");
+    assert!(
+        refused
+            .header("retry-after")
+            .is_some_and(|wait| wait.parse::<u64>().is_ok()),
+        "{refused:?}"
+    );
     let id = refused.error("payment_id");
     assert_eq!(dev.charges(), Vec::<Value>::new());
     clear_faults(dev.sandbox);
@@ -202,7 +220,10 @@ fn a_decline_of_the_provider_is_final_for_its_key() {
 #[test]
 fn many_payments_through_random_faults_are_charged_at_most_once_each() {
     let (_folder, dev) = Dev::fresh(&HASTY);
-    for (seed, mode) in ["drop_connection", "timeout_after_charge", "rate_limit"].into_iter().enumerate() {
+    for (seed, mode) in ["drop_connection", "timeout_after_charge", "rate_limit"]
+        .into_iter()
+        .enumerate()
+    {
         add_fault(dev.sandbox, mode, &json!({"probability": 0.25, "seed": seed}));
     }
     let workers: Vec<_> = (0..8_u64)
@@ -234,9 +255,18 @@ fn many_payments_through_random_faults_are_charged_at_most_once_each() {
         }
     }
     let charges = dev.charges();
-    let ids: std::collections::HashSet<&str> = charges.iter().map(|charge| charge["payment_id"].as_str().unwrap()).collect();
+    let ids: std::collections::HashSet<&str> = charges
+        .iter()
+        .map(|charge| charge["payment_id"].as_str().unwrap())
+        .collect();
     assert_eq!((charges.len(), ids.len()), (40, 40));
-    assert_eq!(charges.iter().map(|charge| charge["amount"].as_u64().unwrap()).sum::<u64>(), captured);
+    assert_eq!(
+        charges
+            .iter()
+            .map(|charge| charge["amount"].as_u64().unwrap())
+            .sum::<u64>(),
+        captured
+    );
     assert_balanced(&dev.operator());
     dev.stop();
 }
@@ -244,7 +274,7 @@ fn many_payments_through_random_faults_are_charged_at_most_once_each() {
 #[test]
 fn an_unreachable_provider_is_a_503_and_the_same_key_drives_the_same_payment_later() {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (provider, sandbox) = start_sandbox(elsewhere.path(), "127.0.0.1:0");
+    let (provider, sandbox) = start_sandbox(elsewhere.path(), lasting_address());
     provider.stop();
     let config = write_config(elsewhere.path(), sandbox);
     let merchant = run_well(&["merchant", "create", "--name", "Shop"], folder.path(), &[]);
@@ -254,13 +284,18 @@ fn an_unreachable_provider_is_a_503_and_the_same_key_drives_the_same_payment_lat
     let mut ids = std::collections::BTreeSet::new();
     for _ in 0..2 {
         let refused = caller.pay("k", &sale(10_000, "USD")).expect(503);
-        assert!(refused.header("retry-after").is_some_and(|wait| wait.parse::<u64>().is_ok()), "{refused:?}");
+        assert!(
+            refused
+                .header("retry-after")
+                .is_some_and(|wait| wait.parse::<u64>().is_ok()),
+            "{refused:?}"
+        );
         assert_eq!(refused.error("code"), "no_provider_available");
         ids.insert(refused.error("payment_id"));
     }
     assert_eq!(ids.len(), 1, "{ids:?}");
     caller.pay("k", &sale(10_001, "USD")).expect(422);
-    let (provider, again) = start_sandbox(elsewhere.path(), &sandbox.to_string());
+    let (provider, again) = start_sandbox(elsewhere.path(), sandbox);
     assert_eq!(again, sandbox);
     let paid = caller.pay("k", &sale(10_000, "USD")).expect(200).json();
     assert_eq!(paid["id"].as_str(), ids.first().map(String::as_str));

@@ -1,131 +1,11 @@
 //! Requests that nobody should send: each is refused by name, and none leaves anything behind.
 
+mod bodies;
+
 use crate::deployment::{Dev, MERCHANT, OPERATOR, sale};
 use crate::http::{Answer, Client, raw, request};
+use bodies::{Case, amounts, fields, malformed, with};
 use serde_json::{Value, json};
-
-/// A body, and the parameter that the refusal must name; nothing where it is the body as a whole.
-struct Case {
-    name: &'static str,
-    body: Vec<u8>,
-    param: Option<&'static str>,
-}
-
-fn case(name: &'static str, body: impl Into<Vec<u8>>, param: Option<&'static str>) -> Case {
-    Case { name, body: body.into(), param }
-}
-
-/// The usual body with one field written as given.
-fn with(field: &str, written: &str) -> String {
-    let mut fields = vec![
-        ("amount", "10000".to_owned()),
-        ("currency", r#""USD""#.to_owned()),
-        ("payment_method_id", r#""pm_card_visa""#.to_owned()),
-    ];
-    fields.retain(|known| known.0 != field);
-    fields.push((field, written.to_owned()));
-    let fields: Vec<String> = fields.iter().map(|(name, value)| format!(r#""{name}":{value}"#)).collect();
-    format!("{{{}}}", fields.join(","))
-}
-
-fn malformed() -> Vec<Case> {
-    let valid = sale(10_000, "USD").to_string();
-    let deep = |open: &str, close: &str| with("metadata", &format!("{}{}", open.repeat(40_000), close.repeat(40_000)));
-    let mut not_utf_8 = with("description", r#""~""#).into_bytes();
-    let place = not_utf_8.iter().position(|byte| *byte == b'~').unwrap();
-    not_utf_8[place] = 0xff;
-    vec![
-        case("nothing", "", None),
-        case("white space", " \r\n\t ", None),
-        case("not JSON", "amount=10000&currency=USD", None),
-        case("cut off", &valid.as_bytes()[..valid.len() - 1], None),
-        case("trailing garbage", format!("{valid} x"), None),
-        case("two objects", format!("{valid}{valid}"), None),
-        case("a comment", format!("// {valid}\n{valid}"), None),
-        case("a byte order mark", format!("\u{feff}{valid}"), None),
-        case("an array", format!("[{valid}]"), None),
-        case("an array of values", r#"[10000,"USD","pm_card_visa"]"#, None),
-        case("a string", "\"amount\"", None),
-        case("null", "null", None),
-        case("a number", "1", None),
-        case("deep arrays", deep("[", "]"), Some("metadata")),
-        case("deep objects", deep(r#"{"a":"#, "}"), Some("metadata.a")),
-        case("deep and nothing else", "[".repeat(200_000), None),
-        case("invalid UTF-8 in a text", not_utf_8, Some("description")),
-        case("half a surrogate pair", with("description", r#""\ud800""#), Some("description")),
-    ]
-}
-
-fn fields() -> Vec<Case> {
-    let twice = |field: &str, value: &str| format!("{},\"{field}\":{value}}}", sale(10_000, "USD").to_string().trim_end_matches('}'));
-    let missing = |field: &str| {
-        let mut body = sale(10_000, "USD");
-        body.as_object_mut().unwrap().remove(field);
-        body.to_string()
-    };
-    let long = |bytes: usize| format!("\"{}\"", "x".repeat(bytes));
-    vec![
-        case("no amount", missing("amount"), Some("amount")),
-        case("no currency", missing("currency"), Some("currency")),
-        case("no method", missing("payment_method_id"), Some("payment_method_id")),
-        case("an unknown field", with("amuont", "1"), Some("amuont")),
-        case("a field in another case", with("Amount", "1"), Some("Amount")),
-        case("an amount twice", twice("amount", "1"), Some("amount")),
-        case("the same amount twice", twice("amount", "10000"), Some("amount")),
-        case("a currency twice", twice("currency", r#""EUR""#), Some("currency")),
-        case("metadata twice", with("metadata", r#"{},"metadata":{}"#), Some("metadata")),
-        case("a name twice in metadata", with("metadata", r#"{"a":"1","a":"2"}"#), Some("metadata")),
-        case("a number in metadata", with("metadata", r#"{"a":1}"#), Some("metadata.a")),
-        case("null in metadata", with("metadata", r#"{"a":null}"#), Some("metadata.a")),
-        case("an object in metadata", with("metadata", r#"{"a":{"b":"c"}}"#), Some("metadata.a")),
-        case("an empty name in metadata", with("metadata", r#"{"":"1"}"#), Some("metadata")),
-        case("metadata as a list", with("metadata", r#"["a"]"#), Some("metadata")),
-        case("metadata as a text", with("metadata", r#""a""#), Some("metadata")),
-        case("much metadata", with("metadata", &json!((0..51).map(|n| (n.to_string(), json!(""))).collect::<serde_json::Map<_, _>>()).to_string()), Some("metadata")),
-        case("a long value in metadata", with("metadata", &format!(r#"{{"a":{}}}"#, long(501))), Some("metadata.a")),
-        case("an unknown currency", with("currency", r#""XYZ""#), Some("currency")),
-        case("an empty currency", with("currency", r#""""#), Some("currency")),
-        case("a currency with a space", with("currency", r#"" USD""#), Some("currency")),
-        case("a currency with a look-alike", with("currency", "\"U\u{405}D\""), Some("currency")),
-        case("a currency's number", with("currency", "840"), Some("currency")),
-        case("no currency at all", with("currency", "null"), Some("currency")),
-        case("an unknown method", with("payment_method_id", r#""pm_unheard_of""#), Some("payment_method_id")),
-        case("an empty method", with("payment_method_id", r#""""#), Some("payment_method_id")),
-        case("a card number for a method", with("payment_method_id", r#""4242424242424242""#), Some("payment_method_id")),
-        case("a list for a method", with("payment_method_id", r#"["pm_card_visa"]"#), Some("payment_method_id")),
-        case("an unknown capture method", with("capture_method", r#""later""#), Some("capture_method")),
-        case("a truth for a capture method", with("capture_method", "true"), Some("capture_method")),
-        case("a control character", with("description", r#""a\u0000b""#), Some("description")),
-        case("a line break in a text", with("description", r#""a\nb""#), Some("description")),
-        case("a raw control character", with("description", "\"a\u{1}b\""), Some("description")),
-        case("a control character in a name", with("metadata", r#"{"a\u0007":"b"}"#), Some("metadata.a\u{7}")),
-        case("a long description", with("description", &long(70_000)), Some("description")),
-        case("an empty customer", with("customer_id", r#""""#), Some("customer_id")),
-        case("a long customer", with("customer_id", &long(256)), Some("customer_id")),
-        case("a relative URL", with("return_url", r#""/back""#), Some("return_url")),
-        case("a script for a URL", with("return_url", r#""javascript:alert(1)""#), Some("return_url")),
-        case("a URL with a break", with("return_url", r#""https://a.example/\r\nX: y""#), Some("return_url")),
-        case("a device that is none", with("device", r#""phone""#), Some("device")),
-        case("a device with more", with("device", r#"{"mac":"00"}"#), Some("device.mac")),
-        case("an address that is none", with("device", r#"{"ip":"999.1.1.1"}"#), Some("device.ip")),
-        case("a country that is none", with("device", r#"{"country":"USA"}"#), Some("device.country")),
-    ]
-}
-
-fn amounts() -> Vec<Case> {
-    let written = [
-        "0", "-0", "-1", "-10000", "1.5", "100.00", "1e4", "1E4", "0.1", "1000000000000", "2147483648000",
-        "9223372036854775807", "9223372036854775808", "-9223372036854775809", "18446744073709551615",
-        "18446744073709551616", "1000000000000000000000000000000", "-1000000000000000000000000000000", "1e400",
-        "\"10000\"", "\"\"", "null", "true", "[10000]", "{}", "{\"value\":10000}",
-    ];
-    let case = |written: &&'static str| case(written, with("amount", written), Some("amount"));
-    // No JSON, found out while the amount was read.
-    let broken = ["+1", "01", ".5", "1.", "NaN", "Infinity"];
-    // A number, and then something that JSON does not have there.
-    let followed = ["0x10", "1_000"].map(|written| Case { param: None, ..case(&written) });
-    written.iter().chain(&broken).map(case).chain(followed).collect()
-}
 
 /// Sends a body under a key that no request may use up.
 #[track_caller]
@@ -136,7 +16,9 @@ fn post(dev: &Dev, body: &[u8]) -> Answer {
         ("Content-Type", "application/json"),
         ("Idempotency-Key", "the key"),
     ];
-    Client::new(dev.api).send("POST", "/v1/payments", &headers, body).unwrap()
+    Client::new(dev.api)
+        .send("POST", "/v1/payments", &headers, body)
+        .unwrap()
 }
 
 /// Nothing was stored and nothing charged; the key is free.
@@ -165,7 +47,11 @@ fn a_body_that_means_nothing_is_refused_by_the_name_of_its_fault() {
             && !answer.error("code").is_empty()
             && !answer.error("message").is_empty();
         if !clear || named.as_deref() != param {
-            wrong.push(format!("{name}: expected 400 {param:?}, got {} {}", answer.status, answer.text()));
+            wrong.push(format!(
+                "{name}: expected 400 {param:?}, got {} {}",
+                answer.status,
+                answer.text()
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -176,8 +62,14 @@ fn a_body_that_means_nothing_is_refused_by_the_name_of_its_fault() {
 fn the_largest_and_the_smallest_amount_are_taken() {
     let (_folder, dev) = Dev::fresh(&[]);
     for amount in [1, 999_999_999_999_u64] {
-        let payment = dev.pay(&amount.to_string(), &sale(amount, "JPY")).expect(200).json();
-        assert_eq!((&payment["status"], &payment["amount"]), (&json!("succeeded"), &json!(amount)));
+        let payment = dev
+            .pay(&amount.to_string(), &sale(amount, "JPY"))
+            .expect(200)
+            .json();
+        assert_eq!(
+            (&payment["status"], &payment["amount"]),
+            (&json!("succeeded"), &json!(amount))
+        );
     }
     dev.stop();
 }
@@ -194,16 +86,26 @@ fn a_body_beyond_the_limit_is_a_413_however_it_is_framed() {
         ("Idempotency-Key", "the key"),
     ];
     let announced = request("POST", "/v1/payments", &headers, b"");
-    let announced = String::from_utf8(announced).unwrap().replace("Content-Length: 0", "Content-Length: 99999999999");
-    assert_eq!(raw(dev.api, announced.as_bytes()).map(|answer| answer.status), Some(413));
+    let announced = String::from_utf8(announced)
+        .unwrap()
+        .replace("Content-Length: 0", "Content-Length: 99999999999");
+    assert_eq!(
+        raw(dev.api, announced.as_bytes()).map(|answer| answer.status),
+        Some(413)
+    );
     headers.push(("Transfer-Encoding", "chunked"));
     let mut chunked = String::from_utf8(request("POST", "/v1/payments", &headers, b"")).unwrap();
     chunked = chunked.replace("Content-Length: 0\r\n", "");
     for piece in large.as_bytes().chunks(64 * 1024) {
-        chunked.push_str(&format!("{:x}\r\n{}\r\n", piece.len(), str::from_utf8(piece).unwrap()));
+        chunked.extend([format!("{:x}\r\n", piece.len())]);
+        chunked.push_str(str::from_utf8(piece).unwrap());
+        chunked.push_str("\r\n");
     }
     chunked.push_str("0\r\n\r\n");
-    assert_eq!(raw(dev.api, chunked.as_bytes()).map(|answer| answer.status), Some(413));
+    assert_eq!(
+        raw(dev.api, chunked.as_bytes()).map(|answer| answer.status),
+        Some(413)
+    );
     assert_untouched(dev);
 }
 
@@ -216,10 +118,20 @@ fn a_request_that_breaks_off_leaves_nothing_behind() {
         ("Content-Type", "application/json"),
         ("Idempotency-Key", "the key"),
     ];
-    let whole = request("POST", "/v1/payments", &headers, sale(10_000, "USD").to_string().as_bytes());
+    let whole = request(
+        "POST",
+        "/v1/payments",
+        &headers,
+        sale(10_000, "USD").to_string().as_bytes(),
+    );
     for cut in [1, 20, whole.len() / 2, whole.len() - 30, whole.len() - 1] {
         let answer = raw(dev.api, &whole[..cut]);
-        assert!(answer.as_ref().is_none_or(|answer| (400..500).contains(&answer.status)), "{cut}: {answer:?}");
+        assert!(
+            answer
+                .as_ref()
+                .is_none_or(|answer| (400..500).contains(&answer.status)),
+            "{cut}: {answer:?}"
+        );
     }
     let text = String::from_utf8(whole).unwrap();
     let smuggled = [
@@ -232,7 +144,12 @@ fn a_request_that_breaks_off_leaves_nothing_behind() {
     ];
     for bytes in smuggled {
         let answer = raw(dev.api, bytes.as_bytes());
-        assert!(answer.as_ref().is_none_or(|answer| (400..600).contains(&answer.status)), "{bytes:?}: {answer:?}");
+        assert!(
+            answer
+                .as_ref()
+                .is_none_or(|answer| (400..600).contains(&answer.status)),
+            "{bytes:?}: {answer:?}"
+        );
     }
     assert_untouched(dev);
 }
@@ -252,9 +169,14 @@ fn other_content_types_are_refused() {
         Some("multipart/form-data; boundary=x"),
     ];
     for content_type in types {
-        let mut headers = vec![("Authorization", authorization.as_str()), ("Idempotency-Key", "the key")];
+        let mut headers = vec![
+            ("Authorization", authorization.as_str()),
+            ("Idempotency-Key", "the key"),
+        ];
         headers.extend(content_type.map(|value| ("Content-Type", value)));
-        let answer = Client::new(dev.api).send("POST", "/v1/payments", &headers, body.as_bytes()).unwrap();
+        let answer = Client::new(dev.api)
+            .send("POST", "/v1/payments", &headers, body.as_bytes())
+            .unwrap();
         assert_eq!(answer.status, 415, "{content_type:?}: {answer:?}");
         assert!(answer.error("message").contains("application/json"), "{answer:?}");
     }
@@ -292,11 +214,17 @@ fn whoever_has_no_valid_key_is_told_nothing_more() {
     ];
     for authorization in wrong {
         for (method, path) in requests {
-            let mut headers = vec![("Content-Type", "application/json"), ("Idempotency-Key", "the key")];
+            let mut headers = vec![
+                ("Content-Type", "application/json"),
+                ("Idempotency-Key", "the key"),
+            ];
             headers.extend(authorization.map(|value| ("Authorization", value)));
             let body = if method == "POST" { body.as_bytes() } else { b"" };
             let answer = Client::new(dev.api).send(method, path, &headers, body).unwrap();
-            assert_eq!(answer.status, 401, "{authorization:?} {method} {path}: {answer:?}");
+            assert_eq!(
+                answer.status, 401,
+                "{authorization:?} {method} {path}: {answer:?}"
+            );
             assert!(answer.header("www-authenticate").is_some(), "{answer:?}");
             bodies.insert(answer.text());
         }
@@ -308,7 +236,8 @@ fn whoever_has_no_valid_key_is_told_nothing_more() {
 #[test]
 fn keys_open_only_what_they_are_for() {
     let (_folder, dev) = Dev::fresh(&[]);
-    let operator_pays = crate::deployment::Caller::new(dev.api, OPERATOR).pay("the key", &sale(10_000, "USD"));
+    let operator_pays =
+        crate::deployment::Caller::new(dev.api, OPERATOR).pay("the key", &sale(10_000, "USD"));
     assert_eq!(operator_pays.status, 403, "{operator_pays:?}");
     for path in ["/v1/ops/tree", "/v1/ledger/trial_balance"] {
         assert_eq!(dev.merchant().get(path).status, 403, "{path}");

@@ -39,7 +39,10 @@ impl Answer {
 
     /// A field of the error envelope; empty if it is not there.
     pub(crate) fn error(&self, field: &str) -> String {
-        self.json()["error"][field].as_str().unwrap_or_default().to_owned()
+        self.json()["error"][field]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Passes the answer on if it has this status.
@@ -91,8 +94,17 @@ pub(crate) fn parse(bytes: &[u8], closed: bool) -> io::Result<Parsed> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let answer = |body: Vec<u8>| Answer { status, headers: headers.clone(), body };
-    let find = |name: &str| headers.iter().find(|header| header.0 == name).map(|header| header.1.as_str());
+    let answer = |body: Vec<u8>| Answer {
+        status,
+        headers: headers.clone(),
+        body,
+    };
+    let find = |name: &str| {
+        headers
+            .iter()
+            .find(|header| header.0 == name)
+            .map(|header| header.1.as_str())
+    };
     let rest = &bytes[end + 4..];
     if find("transfer-encoding") == Some("chunked") {
         return Ok(unchunk(rest).map_or(Parsed::Partial, |(body, used)| {
@@ -134,7 +146,10 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, stream: None }
+        Self {
+            address,
+            stream: None,
+        }
     }
 
     /// Sends bytes and reads one answer. An error says nothing about whether the request arrived.
@@ -155,7 +170,13 @@ impl Client {
     }
 
     /// Sends a request; one that fails on a connection the server had closed meanwhile fails here as well.
-    pub(crate) fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Answer> {
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> io::Result<Answer> {
         self.exchange(&request(method, path, headers, body))
     }
 }

@@ -3,7 +3,7 @@
 use crate::cli::{another_merchant, serve, write_config};
 use crate::deployment::{Caller, Dev, MERCHANT, add_fault, charges, sale, with_method};
 use crate::http::{Answer, Client, Parsed, connect, parse, request};
-use crate::process::wait_for;
+use crate::process::{lasting_address, wait_for};
 use crate::recovery::start_sandbox;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -22,8 +22,15 @@ const SPARE_FILES: usize = 2_000;
 /// Sockets that this process may have open.
 fn files_max() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
-    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
-    line.split_whitespace().nth(3).unwrap().parse().unwrap_or(usize::MAX)
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(3)
+        .unwrap()
+        .parse()
+        .unwrap_or(usize::MAX)
 }
 
 fn payment_request(key: &str, body: &Value) -> Vec<u8> {
@@ -54,7 +61,10 @@ async fn one_of_many(address: SocketAddr, bytes: Arc<Vec<u8>>, connected: Arc<Ba
 
 /// Sends the same bytes over so many connections; nobody sends before all are connected.
 fn at_once(address: SocketAddr, count: usize, bytes: Vec<u8>) -> Vec<Answer> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let (bytes, connected) = (Arc::new(bytes), Arc::new(Barrier::new(count)));
     runtime.block_on(async move {
         let one = |_| tokio::spawn(one_of_many(address, Arc::clone(&bytes), Arc::clone(&connected)));
@@ -81,19 +91,33 @@ fn ten_thousand_concurrent_requests_with_one_key_are_one_charge() {
     let (paid, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert!(!paid.is_empty());
     let originals = paid.iter().filter(|answer| !answer.is_replay()).count();
-    assert_eq!(originals, 1, "one request did the work, {} shared its answer", paid.len());
+    assert_eq!(
+        originals,
+        1,
+        "one request did the work, {} shared its answer",
+        paid.len()
+    );
     for answer in &paid {
         assert_eq!(answer.text(), paid[0].text());
     }
     for answer in &refused {
         assert_eq!(answer.status, 429, "{answer:?}");
-        assert!(answer.header("retry-after").is_some_and(|wait| wait.parse::<u64>().is_ok()), "{answer:?}");
+        assert!(
+            answer
+                .header("retry-after")
+                .is_some_and(|wait| wait.parse::<u64>().is_ok()),
+            "{answer:?}"
+        );
     }
     assert_eq!(dev.charges().len(), 1);
     assert_eq!(dev.merchant().read_all("/v1/payments").len(), 1);
     let again = dev.pay("one key", &body).expect(200);
     assert!(again.is_replay());
-    assert_eq!(again.text(), paid[0].text(), "also for whoever was told to come back");
+    assert_eq!(
+        again.text(),
+        paid[0].text(),
+        "also for whoever was told to come back"
+    );
     dev.stop();
 }
 
@@ -116,7 +140,7 @@ fn idem_12_concurrent_duplicates_get_the_same_response() {
 #[test]
 fn waiters_beyond_the_cap_are_told_to_come_back() {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (provider, sandbox) = start_sandbox(elsewhere.path(), "127.0.0.1:0");
+    let (provider, sandbox) = start_sandbox(elsewhere.path(), lasting_address());
     let config = write_config(elsewhere.path(), sandbox);
     let key = another_merchant(folder.path(), &[]);
     let variables = [
@@ -137,13 +161,21 @@ fn waiters_beyond_the_cap_are_told_to_come_back() {
     for _ in 0..17 {
         let refused = answers.recv().unwrap().expect(429);
         assert_eq!(refused.error("code"), "idempotency_key_in_use");
-        assert!(refused.header("retry-after").is_some_and(|wait| wait.parse::<u64>().is_ok()), "{refused:?}");
+        assert!(
+            refused
+                .header("retry-after")
+                .is_some_and(|wait| wait.parse::<u64>().is_ok()),
+            "{refused:?}"
+        );
     }
     wait_for("the charge", || charges(sandbox).pop());
     provider.stop();
-    let (provider, _) = start_sandbox(elsewhere.path(), &sandbox.to_string());
+    let (provider, _) = start_sandbox(elsewhere.path(), sandbox);
     let shared: Vec<Answer> = (0..3).map(|_| answers.recv().unwrap().expect(200)).collect();
-    assert!(shared.iter().all(|answer| answer.text() == shared[0].text()), "{shared:?}");
+    assert!(
+        shared.iter().all(|answer| answer.text() == shared[0].text()),
+        "{shared:?}"
+    );
     for client in clients {
         client.join().unwrap();
     }
@@ -158,14 +190,28 @@ fn another_request_under_a_used_key_is_a_422() {
     let first = dev.pay("k", &sale(500, "USD")).expect(200);
     let mut described = sale(500, "USD");
     described["description"] = json!("another");
-    let others = [sale(501, "USD"), sale(500, "EUR"), with_method("pm_card_amex"), described];
+    let others = [
+        sale(501, "USD"),
+        sale(500, "EUR"),
+        with_method("pm_card_amex"),
+        described,
+    ];
     for other in others {
         let answer = dev.pay("k", &other).expect(422);
         assert_eq!(answer.error("type"), "idempotency_error");
         assert_eq!(answer.error("param"), "Idempotency-Key");
     }
-    let same = dev.pay("k", &json!({"payment_method_id": "pm_card_visa", "currency": "usd", "amount": 500})).expect(200);
-    assert_eq!((same.text(), same.is_replay()), (first.text(), true), "the same parameters, written otherwise");
+    let same = dev
+        .pay(
+            "k",
+            &json!({"payment_method_id": "pm_card_visa", "currency": "usd", "amount": 500}),
+        )
+        .expect(200);
+    assert_eq!(
+        (same.text(), same.is_replay()),
+        (first.text(), true),
+        "the same parameters, written otherwise"
+    );
     assert_eq!(dev.charges().len(), 1);
     dev.stop();
 }
@@ -175,14 +221,31 @@ fn idem_1_a_missing_or_empty_key_is_a_400_that_says_so() {
     let (_folder, dev) = Dev::fresh(&[]);
     let authorization = format!("Bearer {MERCHANT}");
     let body = sale(500, "USD").to_string();
-    let usual = [("Authorization", authorization.as_str()), ("Content-Type", "application/json")];
+    let usual = [
+        ("Authorization", authorization.as_str()),
+        ("Content-Type", "application/json"),
+    ];
     for key in [None, Some(""), Some("   ")] {
-        let headers: Vec<_> = usual.iter().copied().chain(key.map(|key| ("Idempotency-Key", key))).collect();
-        let answer = Client::new(dev.api).send("POST", "/v1/payments", &headers, body.as_bytes()).unwrap().expect(400);
-        assert_eq!(answer.error("message"), "Idempotency-Key header required", "{key:?}");
+        let headers: Vec<_> = usual
+            .iter()
+            .copied()
+            .chain(key.map(|key| ("Idempotency-Key", key)))
+            .collect();
+        let answer = Client::new(dev.api)
+            .send("POST", "/v1/payments", &headers, body.as_bytes())
+            .unwrap()
+            .expect(400);
+        assert_eq!(
+            answer.error("message"),
+            "Idempotency-Key header required",
+            "{key:?}"
+        );
         assert_eq!(answer.error("param"), "Idempotency-Key", "{key:?}");
     }
-    assert_eq!((dev.charges(), dev.merchant().read_all("/v1/payments")), (vec![], vec![]));
+    assert_eq!(
+        (dev.charges(), dev.merchant().read_all("/v1/payments")),
+        (vec![], vec![])
+    );
     dev.stop();
 }
 
@@ -194,7 +257,10 @@ fn a_key_has_at_most_255_characters_and_comes_once() {
     let too_long = dev.pay(&"k".repeat(256), &body).expect(400);
     assert_eq!(too_long.error("param"), "Idempotency-Key");
     let twice = format!("a\r\nIdempotency-Key: b\r\nX: {}", "");
-    assert_eq!(dev.pay(&twice, &body).expect(400).error("param"), "Idempotency-Key");
+    assert_eq!(
+        dev.pay(&twice, &body).expect(400).error("param"),
+        "Idempotency-Key"
+    );
     assert_eq!(dev.charges(), Vec::<Value>::new());
     let first = dev.pay(&longest, &body).expect(200);
     let again = dev.pay(&longest, &body).expect(200);
@@ -228,20 +294,32 @@ fn idem_4_a_replay_has_the_same_status_and_body() {
 #[test]
 fn replays_after_a_restart_are_the_same_bytes() {
     let (folder, dev) = Dev::fresh(&[]);
-    let methods = ["pm_card_visa", "pm_card_visa_chargeDeclinedInsufficientFunds", "pm_card_riskLevelHighest"];
+    let methods = [
+        "pm_card_visa",
+        "pm_card_visa_chargeDeclinedInsufficientFunds",
+        "pm_card_riskLevelHighest",
+    ];
     let firsts = methods.map(|method| dev.pay(method, &with_method(method)));
     dev.stop();
     let dev = Dev::start(folder.path(), &[]);
     for (method, first) in methods.into_iter().zip(&firsts) {
         let again = dev.pay(method, &with_method(method)).expect(first.status);
-        assert_eq!((again.text(), again.is_replay()), (first.text(), true), "{method}");
+        assert_eq!(
+            (again.text(), again.is_replay()),
+            (first.text(), true),
+            "{method}"
+        );
         dev.pay(method, &sale(1, "USD")).expect(422);
     }
     dev.process.kill_9();
     let dev = Dev::start(folder.path(), &[]);
     for (method, first) in methods.into_iter().zip(&firsts) {
         let again = dev.pay(method, &with_method(method)).expect(first.status);
-        assert_eq!((again.text(), again.is_replay()), (first.text(), true), "{method}, after a crash");
+        assert_eq!(
+            (again.text(), again.is_replay()),
+            (first.text(), true),
+            "{method}, after a crash"
+        );
     }
     assert_eq!(dev.charges().len(), 1);
     dev.stop();
@@ -251,15 +329,23 @@ fn replays_after_a_restart_are_the_same_bytes() {
 fn idem_5_keys_are_found_again_after_their_index_is_lost() {
     let (folder, dev) = Dev::fresh(&[]);
     let first = dev.pay("k", &sale(500, "USD")).expect(200);
-    let declined = dev.pay("d", &with_method("pm_card_visa_chargeDeclined")).expect(402);
+    let declined = dev
+        .pay("d", &with_method("pm_card_visa_chargeDeclined"))
+        .expect(402);
     dev.stop();
     std::fs::remove_dir_all(folder.path().join("keys")).unwrap();
     for round in 0..2 {
         let dev = Dev::start(folder.path(), &[]);
         let again = dev.pay("k", &sale(500, "USD")).expect(200);
         assert_eq!((again.text(), again.is_replay()), (first.text(), true), "{round}");
-        let again = dev.pay("d", &with_method("pm_card_visa_chargeDeclined")).expect(402);
-        assert_eq!((again.text(), again.is_replay()), (declined.text(), true), "{round}");
+        let again = dev
+            .pay("d", &with_method("pm_card_visa_chargeDeclined"))
+            .expect(402);
+        assert_eq!(
+            (again.text(), again.is_replay()),
+            (declined.text(), true),
+            "{round}"
+        );
         assert_eq!(dev.charges().len(), 1);
         dev.stop();
     }
@@ -277,7 +363,10 @@ fn a_request_whose_client_has_gone_is_finished_anyway() {
     drop(stream);
     let answer = dev.pay("gone", &body).expect(200);
     let payment = answer.json();
-    assert_eq!((&payment["id"], &payment["status"]), (&charge["payment_id"], &json!("succeeded")));
+    assert_eq!(
+        (&payment["id"], &payment["status"]),
+        (&charge["payment_id"], &json!("succeeded"))
+    );
     assert!(answer.is_replay(), "the first request did the work");
     assert_eq!(dev.charges().len(), 1);
     dev.stop();
@@ -289,7 +378,9 @@ fn clients_that_leave_at_once_leave_one_charge_per_key() {
     let keys: Vec<String> = (0..20).map(|number| format!("left-{number}")).collect();
     for key in &keys {
         let mut stream = connect(dev.api).unwrap();
-        stream.write_all(&payment_request(key, &sale(700, "USD"))).unwrap();
+        stream
+            .write_all(&payment_request(key, &sale(700, "USD")))
+            .unwrap();
         stream.shutdown(std::net::Shutdown::Both).unwrap();
     }
     for key in &keys {
@@ -309,7 +400,9 @@ fn the_same_key_of_another_merchant_is_another_key() {
     dev.stop();
     let other = another_merchant(folder.path(), &[]);
     let dev = Dev::start(folder.path(), &[]);
-    let theirs = Caller::new(dev.api, &other).pay("shared", &sale(900, "USD")).expect(200);
+    let theirs = Caller::new(dev.api, &other)
+        .pay("shared", &sale(900, "USD"))
+        .expect(200);
     assert!(!theirs.is_replay());
     assert_ne!(theirs.json()["id"], ours["id"]);
     assert_eq!(dev.charges().len(), 2);
@@ -335,7 +428,10 @@ fn an_answer_that_takes_longer_than_the_budget_is_a_202_for_everyone_who_waits()
     let id = answers[0].json()["id"].as_str().unwrap().to_owned();
     dev.merchant().payment_once(&id, "succeeded");
     let last = dev.pay("slow", &sale(500, "USD")).expect(200);
-    assert_eq!((last.json()["id"].as_str(), last.is_replay()), (Some(id.as_str()), true));
+    assert_eq!(
+        (last.json()["id"].as_str(), last.is_replay()),
+        (Some(id.as_str()), true)
+    );
     assert_eq!(dev.charges().len(), 1);
     dev.stop();
 }

@@ -34,7 +34,10 @@ fn figure(metrics: &str, name: &str, labels: &str) -> Option<f64> {
 fn the_tree_shows_every_kind_of_actor_to_operators_only() {
     let (_folder, dev) = Dev::fresh(&[]);
     // It waits for its customer, so its actor stays.
-    let waiting = dev.pay("k", &with_method("pm_card_authenticationRequired")).expect(200).json();
+    let waiting = dev
+        .pay("k", &with_method("pm_card_authenticationRequired"))
+        .expect(200)
+        .json();
     let tree = dev.operator().read("/v1/ops/tree");
     let mut seen = BTreeSet::new();
     kinds(&tree, &mut seen);
@@ -51,11 +54,20 @@ fn the_tree_shows_every_kind_of_actor_to_operators_only() {
         "root",
     ];
     assert_eq!(seen, expected.map(str::to_owned).into());
-    let guardians = tree["children"].as_array().unwrap().iter().filter(|node| node["kind"] == "payment_guardian");
-    let payments: Vec<&Value> = guardians.flat_map(|guardian| guardian["children"].as_array().unwrap()).collect();
+    let guardians = tree["children"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|node| node["kind"] == "payment_guardian");
+    let payments: Vec<&Value> = guardians
+        .flat_map(|guardian| guardian["children"].as_array().unwrap())
+        .collect();
     assert_eq!(payments.len(), 1, "{payments:?}");
     assert_eq!(payments[0]["key"], waiting["id"]);
-    assert_eq!(dev.merchant().get("/v1/ops/tree").expect(403).error("code"), "operator_key_required");
+    assert_eq!(
+        dev.merchant().get("/v1/ops/tree").expect(403).error("code"),
+        "operator_key_required"
+    );
     dev.stop();
 }
 
@@ -65,10 +77,13 @@ fn the_metrics_have_their_names_and_move() {
     let read = || dev.operator().get("/metrics").expect(200).text();
     let before = read();
     for number in 0..3_u64 {
-        dev.pay(&number.to_string(), &sale(100 + number, "USD")).expect(200);
+        dev.pay(&number.to_string(), &sale(100 + number, "USD"))
+            .expect(200);
     }
-    dev.pay("declined", &with_method("pm_card_visa_chargeDeclined")).expect(402);
-    dev.pay("blocked", &with_method("pm_card_riskLevelHighest")).expect(402);
+    dev.pay("declined", &with_method("pm_card_visa_chargeDeclined"))
+        .expect(402);
+    dev.pay("blocked", &with_method("pm_card_riskLevelHighest"))
+        .expect(402);
     let after = read();
     let names = [
         ("florin_actors_live", "kind=\"payment_guardian\""),
@@ -83,17 +98,35 @@ fn the_metrics_have_their_names_and_move() {
         ("florin_actor_restarts_total", ""),
     ];
     for (name, labels) in names {
-        assert!(figure(&after, name, labels).is_some(), "{name} {labels} in {after}");
+        assert!(
+            figure(&after, name, labels).is_some(),
+            "{name} {labels} in {after}"
+        );
     }
     let moved = |name, labels| {
         figure(&after, name, labels).unwrap_or_default() - figure(&before, name, labels).unwrap_or_default()
     };
     let close = |left: f64, right: f64| (left - right).abs() < 0.5;
-    assert!(close(moved("florin_payments_total", "outcome=\"shown\""), 3.0), "{after}");
-    assert!(close(moved("florin_payments_total", "outcome=\"declined\""), 1.0), "{after}");
-    assert!(close(moved("florin_payments_total", "outcome=\"blocked\""), 1.0), "{after}");
-    assert!(close(moved("florin_payment_own_seconds_count", ""), 5.0), "{after}");
-    assert!(moved("florin_journal_append_seconds_count", "") >= 5.0, "every payment needs at least one append: {after}");
+    assert!(
+        close(moved("florin_payments_total", "outcome=\"shown\""), 3.0),
+        "{after}"
+    );
+    assert!(
+        close(moved("florin_payments_total", "outcome=\"declined\""), 1.0),
+        "{after}"
+    );
+    assert!(
+        close(moved("florin_payments_total", "outcome=\"blocked\""), 1.0),
+        "{after}"
+    );
+    assert!(
+        close(moved("florin_payment_own_seconds_count", ""), 5.0),
+        "{after}"
+    );
+    assert!(
+        moved("florin_journal_append_seconds_count", "") >= 5.0,
+        "every payment needs at least one append: {after}"
+    );
     assert!(figure(&after, "florin_actors_live", "kind=\"payment_guardian\"").unwrap() >= 1.0);
     dev.stop();
 }
@@ -102,7 +135,10 @@ fn the_metrics_have_their_names_and_move() {
 fn the_node_says_that_it_lives_and_is_ready_to_anybody() {
     let (_folder, dev) = Dev::fresh(&[]);
     for (path, status) in [("/healthz", "ok"), ("/readyz", "ready")] {
-        let answer = Client::new(dev.api).send("GET", path, &[], b"").unwrap().expect(200);
+        let answer = Client::new(dev.api)
+            .send("GET", path, &[], b"")
+            .unwrap()
+            .expect(200);
         assert_eq!(answer.json(), json!({"status": status}), "{path}");
     }
     dev.stop();

@@ -2,16 +2,35 @@
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Starting and stopping take less, however busy the machine is.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// An address that stays free while nobody listens there: the system gives ports below its own range to nobody by itself.
+pub(crate) fn lasting_address() -> SocketAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+    let own_range_starts: u32 = range.split_whitespace().next().unwrap().parse().unwrap();
+    let count = own_range_starts - PORTS_START;
+    loop {
+        let number = std::process::id() * 17 + NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(PORTS_START + number % count).unwrap();
+        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)) {
+            return listener.local_addr().unwrap();
+        }
+    }
+}
+
+/// Below are the ports of well-known services.
+const PORTS_START: u32 = 10_000;
 
 /// How often a condition is looked at again.
 const POLL: Duration = Duration::from_millis(10);
@@ -60,7 +79,11 @@ pub(crate) fn run(arguments: &[&str], data_dir: &Path, variables: &[(&str, &str)
     let mut process = Process::start(&mut command(arguments, data_dir, variables));
     let status = process.wait();
     let (stdout, stderr) = process.output();
-    Finished { status, stdout, stderr }
+    Finished {
+        status,
+        stdout,
+        stderr,
+    }
 }
 
 /// Runs a command that must succeed; what it printed, without the line break.
@@ -82,7 +105,11 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (sender, lines) = channel();
         let said = [Arc::<Mutex<String>>::default(), Arc::default()];
         let out: Box<dyn Read + Send> = Box::new(child.stdout.take().unwrap());
@@ -91,13 +118,18 @@ impl Process {
             let (sender, said) = (sender.clone(), Arc::clone(said));
             std::thread::spawn(move || {
                 for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-                    said.lock().unwrap().push_str(&format!("{line}\n"));
+                    said.lock().unwrap().extend([line.as_str(), "\n"]);
                     // Nobody waits for lines after the start.
                     drop(sender.send(line));
                 }
             })
         });
-        Self { readers: readers.collect(), child, lines, said }
+        Self {
+            readers: readers.collect(),
+            child,
+            lines,
+            said,
+        }
     }
 
     /// The first line, on either output, in which `find` finds something.
@@ -144,7 +176,12 @@ impl Process {
     pub(crate) fn kill_9(mut self) {
         self.signal("-9");
         let status = self.wait();
-        assert_eq!(status.code(), None, "it ended by itself: {:?}", self.said_so_far());
+        assert_eq!(
+            status.code(),
+            None,
+            "it ended by itself: {:?}",
+            self.said_so_far()
+        );
     }
 
     /// Asks it to stop.

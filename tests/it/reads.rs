@@ -5,7 +5,12 @@ use crate::deployment::{Caller, Dev, sale, with_method};
 use serde_json::{Value, json};
 
 fn ids(page: &Value) -> Vec<&str> {
-    page["data"].as_array().unwrap().iter().map(|payment| payment["id"].as_str().unwrap()).collect()
+    page["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|payment| payment["id"].as_str().unwrap())
+        .collect()
 }
 
 #[test]
@@ -13,7 +18,10 @@ fn led_18_a_payment_is_in_every_view_as_soon_as_it_is_answered() {
     let (_folder, dev) = Dev::fresh(&[]);
     let merchant = dev.merchant();
     for number in 0..20_u64 {
-        let payment = dev.pay(&number.to_string(), &sale(100 + number, "USD")).expect(200).json();
+        let payment = dev
+            .pay(&number.to_string(), &sale(100 + number, "USD"))
+            .expect(200)
+            .json();
         let id = payment["id"].as_str().unwrap();
         assert_eq!(merchant.read(&format!("/v1/payments/{id}")), payment);
         assert_eq!(merchant.read("/v1/payments?limit=1")["data"][0], payment);
@@ -29,20 +37,34 @@ fn payments_are_listed_newest_first_page_by_page() {
     let (_folder, dev) = Dev::fresh(&[]);
     let made: Vec<String> = (0..25_u64)
         .map(|number| {
-            let payment = dev.pay(&number.to_string(), &sale(100 + number, "USD")).expect(200).json();
+            let payment = dev
+                .pay(&number.to_string(), &sale(100 + number, "USD"))
+                .expect(200)
+                .json();
             payment["id"].as_str().unwrap().to_owned()
         })
         .collect();
     let newest_first: Vec<&str> = made.iter().rev().map(String::as_str).collect();
     let merchant = dev.merchant();
     let first = merchant.read("/v1/payments");
-    assert_eq!((&first["object"], &first["url"]), (&json!("list"), &json!("/v1/payments")));
-    assert_eq!((ids(&first), &first["has_more"]), (newest_first[..10].to_vec(), &json!(true)), "ten when nothing is said");
+    assert_eq!(
+        (&first["object"], &first["url"]),
+        (&json!("list"), &json!("/v1/payments"))
+    );
+    assert_eq!(
+        (ids(&first), &first["has_more"]),
+        (newest_first[..10].to_vec(), &json!(true)),
+        "ten when nothing is said"
+    );
     let mut seen = Vec::new();
     let mut after = String::new();
     for (size, has_more) in [(10, true), (10, true), (5, false)] {
         let page = merchant.read(&format!("/v1/payments?limit=10{after}"));
-        assert_eq!((ids(&page).len(), &page["has_more"]), (size, &json!(has_more)), "{after}");
+        assert_eq!(
+            (ids(&page).len(), &page["has_more"]),
+            (size, &json!(has_more)),
+            "{after}"
+        );
         seen.extend(ids(&page).into_iter().map(str::to_owned));
         after = format!("&starting_after={}", seen.last().unwrap());
     }
@@ -66,9 +88,15 @@ fn another_merchants_payments_are_not_there() {
     let path = |payment: &Value| format!("/v1/payments/{}", payment["id"].as_str().unwrap());
     for (caller, own, foreign) in [(dev.merchant(), &ours, &theirs), (other, &theirs, &ours)] {
         assert_eq!(caller.read(&path(own)), *own);
-        let unknown = caller.get("/v1/payments/pay_01m7y8dg6p0000emgyq7269te1").expect(404);
+        let unknown = caller
+            .get("/v1/payments/pay_01m7y8dg6p0000emgyq7269te1")
+            .expect(404);
         let refused = caller.get(&path(foreign)).expect(404);
-        assert_eq!(refused.text(), unknown.text(), "nothing tells a foreign payment from none");
+        assert_eq!(
+            refused.text(),
+            unknown.text(),
+            "nothing tells a foreign payment from none"
+        );
         caller.get(&format!("{}/history", path(foreign))).expect(404);
         assert_eq!(ids(&caller.read("/v1/payments")), [own["id"].as_str().unwrap()]);
         let accounts = caller.read_all("/v1/ledger/accounts");
@@ -79,7 +107,11 @@ fn another_merchants_payments_are_not_there() {
     let of_others: Vec<&str> = payables
         .iter()
         .map(|account| account["id"].as_str().unwrap())
-        .filter(|id| *id != dev.merchant().read_all("/v1/ledger/accounts")[0]["id"].as_str().unwrap())
+        .filter(|id| {
+            *id != dev.merchant().read_all("/v1/ledger/accounts")[0]["id"]
+                .as_str()
+                .unwrap()
+        })
         .collect();
     assert_eq!(of_others.len(), 3, "{of_others:?}");
     for id in of_others {
@@ -95,7 +127,10 @@ fn another_merchants_payments_are_not_there() {
 fn a_history_tells_every_event_in_order_and_the_posting() {
     let (_folder, dev) = Dev::fresh(&[]);
     let payment = dev.pay("k", &sale(10_000, "USD")).expect(200).json();
-    let declined = dev.pay("d", &with_method("pm_card_visa_chargeDeclined")).expect(402).error("payment_id");
+    let declined = dev
+        .pay("d", &with_method("pm_card_visa_chargeDeclined"))
+        .expect(402)
+        .error("payment_id");
     let id = payment["id"].as_str().unwrap();
     let merchant = dev.merchant();
     let history = merchant.read(&format!("/v1/payments/{id}/history"));
@@ -113,21 +148,33 @@ fn a_history_tells_every_event_in_order_and_the_posting() {
     assert_eq!(names, expected);
     let seqs: Vec<u64> = rows.iter().map(|row| row["seq"].as_u64().unwrap()).collect();
     assert!(seqs.is_sorted() && seqs[0] > 0, "{seqs:?}");
-    assert_eq!((&rows[2]["operation"], &rows[2]["amount"]), (&json!("sale"), &json!(10_000)));
-    assert_eq!(rows[5]["processor_transaction_id"], payment["processor_transaction_id"]);
+    assert_eq!(
+        (&rows[2]["operation"], &rows[2]["amount"]),
+        (&json!("sale"), &json!(10_000))
+    );
+    assert_eq!(
+        rows[5]["processor_transaction_id"],
+        payment["processor_transaction_id"]
+    );
     let payable = merchant.read_all("/v1/ledger/accounts")[0]["id"].clone();
-    let line = |account: Value, side: &str, amount: u64, balance: Value| {
-        json!({"account": account, "side": side, "amount": amount, "currency": "USD", "balance_after": balance})
-    };
+    let line = |account: Value, side: &str, amount: u64, balance: Value| json!({"account": account, "side": side, "amount": amount, "currency": "USD", "balance_after": balance});
     let lines = json!([
-        line(json!("provider_clearing:stripe:USD"), "debit", 10_000, Value::Null),
+        line(
+            json!("provider_clearing:stripe:USD"),
+            "debit",
+            10_000,
+            Value::Null
+        ),
         line(payable, "credit", 9680, json!(9680)),
         line(json!("fee_revenue:USD"), "credit", 320, Value::Null),
     ]);
     assert_eq!(rows[6]["lines"], lines);
     let history = merchant.read(&format!("/v1/payments/{declined}/history"));
     let last = history["data"].as_array().unwrap().last().unwrap();
-    assert_eq!((&last["type"], &last["decline_code"]), (&json!("attempt.declined"), &json!("generic_decline")));
+    assert_eq!(
+        (&last["type"], &last["decline_code"]),
+        (&json!("attempt.declined"), &json!("generic_decline"))
+    );
     dev.stop();
 }
 
@@ -139,7 +186,9 @@ fn led_13_every_entry_shows_the_balance_after_it() {
     let dev = Dev::start(folder.path(), &[]);
     let merchant = Caller::new(dev.api, &key);
     for (number, amount) in [50_000, 10_000, 940_000, 10_000].into_iter().enumerate() {
-        merchant.pay(&number.to_string(), &sale(amount, "USD")).expect(200);
+        merchant
+            .pay(&number.to_string(), &sale(amount, "USD"))
+            .expect(200);
     }
     let account = merchant.read_all("/v1/ledger/accounts").pop().unwrap();
     let path = format!("/v1/ledger/accounts/{}", account["id"].as_str().unwrap());
@@ -148,11 +197,27 @@ fn led_13_every_entry_shows_the_balance_after_it() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|entry| (entry["amount"].as_u64().unwrap(), entry["balance_after"].as_u64().unwrap()))
+        .map(|entry| {
+            (
+                entry["amount"].as_u64().unwrap(),
+                entry["balance_after"].as_u64().unwrap(),
+            )
+        })
         .collect();
     // $500.00 to $600.00, and $10,000.00 to $10,100.00; newest first.
-    assert_eq!(shown, [(10_000, 1_010_000), (940_000, 1_000_000), (10_000, 60_000), (50_000, 50_000)]);
-    assert_eq!((&account["balance"], &account["available"]), (&json!(1_010_000), &json!(1_010_000)));
+    assert_eq!(
+        shown,
+        [
+            (10_000, 1_010_000),
+            (940_000, 1_000_000),
+            (10_000, 60_000),
+            (50_000, 50_000)
+        ]
+    );
+    assert_eq!(
+        (&account["balance"], &account["available"]),
+        (&json!(1_010_000), &json!(1_010_000))
+    );
     assert_eq!(merchant.read(&path)["balance"], 1_010_000);
     dev.stop();
 }
@@ -160,23 +225,39 @@ fn led_13_every_entry_shows_the_balance_after_it() {
 #[test]
 fn the_entries_of_an_account_are_read_page_by_page_and_name_their_payments() {
     let (_folder, dev) = Dev::fresh(&[]);
-    let made: Vec<Value> =
-        (0..25_u64).map(|number| dev.pay(&number.to_string(), &sale(1_000 + number, "USD")).expect(200).json()).collect();
+    let made: Vec<Value> = (0..25_u64)
+        .map(|number| {
+            dev.pay(&number.to_string(), &sale(1_000 + number, "USD"))
+                .expect(200)
+                .json()
+        })
+        .collect();
     let merchant = dev.merchant();
     let account = merchant.read_all("/v1/ledger/accounts").pop().unwrap();
     let path = format!("/v1/ledger/accounts/{}/entries", account["id"].as_str().unwrap());
     let mut seen: Vec<Value> = Vec::new();
     for (size, has_more) in [(10, true), (10, true), (5, false)] {
-        let after = seen.last().map_or_else(String::new, |last| format!("&starting_after={}", last["seq"]));
+        let after = seen
+            .last()
+            .map_or_else(String::new, |last| format!("&starting_after={}", last["seq"]));
         let page = merchant.read(&format!("{path}?limit=10{after}"));
-        assert_eq!((page["data"].as_array().unwrap().len(), &page["has_more"]), (size, &json!(has_more)));
+        assert_eq!(
+            (page["data"].as_array().unwrap().len(), &page["has_more"]),
+            (size, &json!(has_more))
+        );
         seen.extend_from_slice(page["data"].as_array().unwrap());
     }
     let mut balance = 0;
     for (entry, payment) in seen.iter().rev().zip(&made) {
         balance += payment["net"].as_i64().unwrap();
-        assert_eq!((&entry["payment_id"], &entry["amount"]), (&payment["id"], &payment["net"]));
-        assert_eq!((&entry["side"], &entry["balance_after"]), (&json!("credit"), &json!(balance)));
+        assert_eq!(
+            (&entry["payment_id"], &entry["amount"]),
+            (&payment["id"], &payment["net"])
+        );
+        assert_eq!(
+            (&entry["side"], &entry["balance_after"]),
+            (&json!("credit"), &json!(balance))
+        );
         assert_eq!(entry["events"], json!(["attempt.succeeded"]));
     }
     assert_eq!(account["balance"], balance);
@@ -192,12 +273,32 @@ fn accounts_are_sorted_and_the_merchant_sees_only_what_it_is_owed() {
     let all = dev.operator().read_all("/v1/ledger/accounts");
     assert_eq!(all.len(), 9, "{all:?}");
     let own = dev.merchant().read_all("/v1/ledger/accounts");
-    assert_eq!(own, all.iter().filter(|account| account["type"] == "liability").cloned().collect::<Vec<_>>());
+    assert_eq!(
+        own,
+        all.iter()
+            .filter(|account| account["type"] == "liability")
+            .cloned()
+            .collect::<Vec<_>>()
+    );
     let pages: Vec<Value> = ["EUR", "JPY", "USD"].map(Value::from).to_vec();
-    assert_eq!(own.iter().map(|account| account["currency"].clone()).collect::<Vec<_>>(), pages);
+    assert_eq!(
+        own.iter()
+            .map(|account| account["currency"].clone())
+            .collect::<Vec<_>>(),
+        pages
+    );
     let page = dev.operator().read("/v1/ledger/accounts?limit=4");
-    assert_eq!((&page["data"], &page["has_more"]), (&json!(all[..4]), &json!(true)));
-    let rest = dev.operator().read(&format!("/v1/ledger/accounts?starting_after={}", all[3]["id"].as_str().unwrap()));
-    assert_eq!((&rest["data"], &rest["has_more"]), (&json!(all[4..]), &json!(false)));
+    assert_eq!(
+        (&page["data"], &page["has_more"]),
+        (&json!(all[..4]), &json!(true))
+    );
+    let rest = dev.operator().read(&format!(
+        "/v1/ledger/accounts?starting_after={}",
+        all[3]["id"].as_str().unwrap()
+    ));
+    assert_eq!(
+        (&rest["data"], &rest["has_more"]),
+        (&json!(all[4..]), &json!(false))
+    );
     dev.stop();
 }

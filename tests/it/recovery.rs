@@ -1,9 +1,11 @@
 //! Nothing that was acknowledged is lost and nothing is charged twice, at whatever instruction the process ends.
 
 use crate::cli::{serve, write_config};
-use crate::deployment::{Caller, Dev, MERCHANT, OPERATOR, PATIENT, assert_balanced, balances, charges};
+use crate::deployment::{
+    Caller, Dev, MERCHANT, OPERATOR, PATIENT, add_fault, assert_balanced, balances, charges, sale,
+};
 use crate::http::{Answer, Client};
-use crate::process::{Process, address_after, command, run_well, wait_for};
+use crate::process::{Process, address_after, command, lasting_address, run_well, wait_for};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
@@ -68,7 +70,10 @@ impl Load {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || shared.pay_on(number))
         });
-        Self { clients: clients.collect(), shared }
+        Self {
+            clients: clients.collect(),
+            shared,
+        }
     }
 
     fn move_to(&self, api: SocketAddr) {
@@ -78,7 +83,9 @@ impl Load {
     /// Waits for so many more answers.
     fn wait_for_more(&self, answers: usize) {
         let goal = self.shared.count.load(Ordering::SeqCst) + answers;
-        wait_for("answers", || (self.shared.count.load(Ordering::SeqCst) >= goal).then_some(()));
+        wait_for("answers", || {
+            (self.shared.count.load(Ordering::SeqCst) >= goal).then_some(())
+        });
     }
 
     /// Lets every client end what it has begun.
@@ -93,7 +100,12 @@ impl Load {
 
 impl Shared {
     fn pay_on(&self, client: usize) {
-        let methods = ["pm_card_visa", "pm_card_visa_chargeDeclinedInsufficientFunds", "pm_card_mastercard", "pm_card_visa"];
+        let methods = [
+            "pm_card_visa",
+            "pm_card_visa_chargeDeclinedInsufficientFunds",
+            "pm_card_mastercard",
+            "pm_card_visa",
+        ];
         for number in 0.. {
             if self.stop.load(Ordering::SeqCst) {
                 return;
@@ -106,11 +118,14 @@ impl Shared {
                 "payment_method_id": methods[(client + number) % methods.len()],
                 "metadata": {"key": key},
             });
-            if (client + number) % 7 == 0 {
+            if (client + number).is_multiple_of(7) {
                 body["capture_method"] = json!("manual");
             }
             let answer = self.pay_until_answered(&key, &body);
-            self.acknowledged.lock().unwrap().insert(key, Acknowledged { body, answer });
+            self.acknowledged
+                .lock()
+                .unwrap()
+                .insert(key, Acknowledged { body, answer });
             self.count.fetch_add(1, Ordering::SeqCst);
         }
     }
@@ -152,7 +167,11 @@ fn assert_nothing_lost_and_nothing_doubled(
         .into_iter()
         .map(|payment| (payment["id"].as_str().unwrap().to_owned(), payment))
         .collect();
-    assert!(acknowledged.len() > 100, "there was a load: {}", acknowledged.len());
+    assert!(
+        acknowledged.len() > 100,
+        "there was a load: {}",
+        acknowledged.len()
+    );
     assert_eq!(listed.len(), acknowledged.len(), "one payment per key");
     let mut seen = HashSet::new();
     for (key, Acknowledged { body, answer }) in acknowledged {
@@ -173,19 +192,27 @@ fn assert_nothing_lost_and_nothing_doubled(
         }
         let replay = merchant.pay(key, body);
         assert!(replay.is_replay(), "{key}: {replay:?}");
-        assert_eq!((replay.status, replay.text()), (answer.status, answer.text()), "{key}");
+        assert_eq!(
+            (replay.status, replay.text()),
+            (answer.status, answer.text()),
+            "{key}"
+        );
     }
 
     let mut charged: HashMap<String, Value> = HashMap::new();
     let mut sold: BTreeMap<String, i64> = BTreeMap::new();
     for charge in charges(sandbox) {
         let id = charge["payment_id"].as_str().unwrap().to_owned();
-        let payment = listed.get(&id).unwrap_or_else(|| panic!("charged without a payment: {charge}"));
+        let payment = listed
+            .get(&id)
+            .unwrap_or_else(|| panic!("charged without a payment: {charge}"));
         assert_eq!(charge["amount"], payment["amount"], "{id}");
         match charge["operation"].as_str().unwrap() {
             "sale" => {
                 assert_eq!(payment["status"], "succeeded", "{id}");
-                let sum = sold.entry(charge["currency"].as_str().unwrap().to_uppercase()).or_default();
+                let sum = sold
+                    .entry(charge["currency"].as_str().unwrap().to_uppercase())
+                    .or_default();
                 *sum += charge["amount"].as_i64().unwrap();
             }
             "authorize" => assert_eq!(payment["status"], "authorized", "{id}"),
@@ -198,19 +225,27 @@ fn assert_nothing_lost_and_nothing_doubled(
     for (id, payment) in &listed {
         let amount = payment["amount_captured"].as_i64().unwrap();
         if amount > 0 {
-            *captured.entry(payment["currency"].as_str().unwrap().to_owned()).or_default() += amount;
+            *captured
+                .entry(payment["currency"].as_str().unwrap().to_owned())
+                .or_default() += amount;
         }
         let is_charged = ["succeeded", "authorized"].contains(&payment["status"].as_str().unwrap());
         assert_eq!(charged.contains_key(id), is_charged, "{payment}");
     }
     assert_eq!(sold, captured, "the provider's money and ours");
-    assert_eq!(balances(operator, "provider_clearing:"), captured, "the books and the payments");
+    assert_eq!(
+        balances(operator, "provider_clearing:"),
+        captured,
+        "the books and the payments"
+    );
     assert_balanced(operator);
 }
 
 /// Snapshots are taken often, so that recovery meets them; an unresolved payment is asked about soon.
-const OFTEN: [(&str, &str); 2] =
-    [("FLORIN_JOURNAL_SNAPSHOT_EVERY_COMMITS", "100"), ("FLORIN_RESOLUTION_WAITS_S", "1")];
+const OFTEN: [(&str, &str); 2] = [
+    ("FLORIN_JOURNAL_SNAPSHOT_EVERY_COMMITS", "100"),
+    ("FLORIN_RESOLUTION_WAITS_S", "1"),
+];
 
 #[test]
 fn nfr_5_no_payment_is_lost_or_doubled_by_five_crashes_under_load() {
@@ -234,8 +269,9 @@ fn nfr_5_no_payment_is_lost_or_doubled_by_five_crashes_under_load() {
 
 /// `florin sandbox` on a folder and an address of its own.
 #[track_caller]
-pub(crate) fn start_sandbox(folder: &Path, listen: &str) -> (Process, SocketAddr) {
-    let variables = [("FLORIN_SANDBOX_LISTEN", listen)];
+pub(crate) fn start_sandbox(folder: &Path, listen: SocketAddr) -> (Process, SocketAddr) {
+    let listen = listen.to_string();
+    let variables = [("FLORIN_SANDBOX_LISTEN", listen.as_str())];
     let mut process = Process::start(&mut command(&["sandbox"], folder, &variables));
     let address = process.says("the sandbox's address", |line| address_after(line, "sandbox on"));
     (process, address)
@@ -244,7 +280,7 @@ pub(crate) fn start_sandbox(folder: &Path, listen: &str) -> (Process, SocketAddr
 #[test]
 fn a_node_that_crashes_while_its_provider_goes_on_finds_out_what_was_charged() {
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (provider, sandbox) = start_sandbox(elsewhere.path(), "127.0.0.1:0");
+    let (provider, sandbox) = start_sandbox(elsewhere.path(), lasting_address());
     let config = write_config(elsewhere.path(), sandbox);
     let merchant = run_well(&["merchant", "create", "--name", "Shop"], folder.path(), &[]);
     let key = run_well(&["key", "create", "--merchant", &merchant], folder.path(), &[]);
@@ -281,5 +317,21 @@ fn a_node_that_is_told_to_stop_under_load_answers_what_it_took_and_loses_nothing
     dev.stop();
     let dev = Dev::start(folder.path(), &PATIENT);
     assert_nothing_lost_and_nothing_doubled(&acknowledged, (&dev.merchant(), &dev.operator(), dev.sandbox));
+    dev.stop();
+}
+
+#[test]
+fn a_request_that_is_under_way_when_the_node_is_told_to_stop_gets_its_answer() {
+    let (folder, dev) = Dev::fresh(&[]);
+    add_fault(dev.sandbox, "slow", &json!({"delay_ms": 1500}));
+    let merchant = dev.merchant();
+    let client = std::thread::spawn(move || merchant.pay("k", &sale(500, "USD")));
+    wait_for("the charge", || dev.charges().pop());
+    dev.stop();
+    let answer = client.join().unwrap().expect(200);
+    let dev = Dev::start(folder.path(), &[]);
+    let again = dev.pay("k", &sale(500, "USD")).expect(200);
+    assert_eq!((again.text(), again.is_replay()), (answer.text(), true));
+    assert_eq!(dev.charges().len(), 1);
     dev.stop();
 }

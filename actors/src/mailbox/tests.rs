@@ -33,7 +33,11 @@ impl Actor for Stalled {
     ) -> Result<(), ActorProcessingErr> {
         let (message, _slot) = envelope.open();
         permits.acquire().await?.forget();
-        if message == POISON { Err("poisoned".into()) } else { Ok(()) }
+        if message == POISON {
+            Err("poisoned".into())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -58,7 +62,9 @@ async fn until_depth(mailbox: &Mailbox<u64>, depth: usize) {
         }
     };
     let found = || format!("the depth stays at {}, not {depth}", mailbox.gate().depth());
-    tokio::time::timeout(Duration::from_secs(30), reached).await.unwrap_or_else(|_| panic!("{}", found()));
+    tokio::time::timeout(Duration::from_secs(30), reached)
+        .await
+        .unwrap_or_else(|_| panic!("{}", found()));
 }
 
 /// Sends until a message of this class is refused; how many were accepted.
@@ -73,7 +79,10 @@ async fn each_class_is_admitted_exactly_up_to_its_cap_and_internal_messages_alwa
     assert_eq!(fill(&mailbox, Class::FollowUp), CAPS.hard - CAPS.soft);
     for class in [Class::New, Class::FollowUp] {
         let returned = mailbox.send(class, 77).unwrap_err();
-        assert_eq!((returned.message, returned.why), (77, Refused::Full { depth: CAPS.hard }));
+        assert_eq!(
+            (returned.message, returned.why),
+            (77, Refused::Full { depth: CAPS.hard })
+        );
     }
     assert_eq!(fill(&mailbox, Class::Internal), 1000);
     assert_eq!(mailbox.gate().depth(), CAPS.hard + 1000);
@@ -82,18 +91,27 @@ async fn each_class_is_admitted_exactly_up_to_its_cap_and_internal_messages_alwa
 
     permits.add_permits(1000 + CAPS.hard);
     until_depth(&mailbox, 0).await;
-    assert_eq!(stats.depth.load(Ordering::SeqCst), 0);
-    assert_eq!(fill(&mailbox, Class::New), CAPS.soft, "every place was freed once");
+    assert_eq!(stats.depth(), 0);
+    assert_eq!(
+        fill(&mailbox, Class::New),
+        CAPS.soft,
+        "every place was freed once"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn senders_in_parallel_never_exceed_the_cap() {
-    let caps = Caps { soft: 1000, hard: 1000 };
+    let caps = Caps {
+        soft: 1000,
+        hard: 1000,
+    };
     let (mailbox, permits) = stalled(caps).await;
     let senders: Vec<_> = (0..8)
         .map(|_| {
             let mailbox = mailbox.clone();
-            tokio::task::spawn_blocking(move || (0..1000).filter(|n| mailbox.send(Class::New, *n).is_ok()).count())
+            tokio::task::spawn_blocking(move || {
+                (0..1000).filter(|n| mailbox.send(Class::New, *n).is_ok()).count()
+            })
         })
         .collect();
     let mut accepted = 0;
@@ -161,14 +179,20 @@ async fn the_places_of_an_actor_that_is_killed_or_crashes_are_freed_and_its_succ
 
 fn resident_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 #[tokio::test]
 async fn two_million_sends_to_a_stalled_actor_are_refused_at_once_and_take_no_memory() {
     const SENDS: u64 = 2_000_000;
-    let caps = Caps { soft: 4096, hard: 8192 };
+    let caps = Caps {
+        soft: 4096,
+        hard: 8192,
+    };
     let (mailbox, permits) = stalled(caps).await;
     let before = resident_kib();
     let (mut accepted, mut returned) = (0, 0);

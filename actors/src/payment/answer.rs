@@ -41,11 +41,19 @@ impl PaymentState {
             let total = admitted_at.elapsed();
             let figures = &self.context.figures;
             figures.end_to_end_seconds.record(total.as_secs_f64());
-            figures.own_seconds.record(total.saturating_sub(self.provider_time).as_secs_f64());
+            figures
+                .own_seconds
+                .record(total.saturating_sub(self.provider_time).as_secs_f64());
             figures.count_outcome(outcome);
         }
-        let reply = Reply::Answered { payment: Arc::clone(shown), answer };
-        self.context.idempotency.step(IdempotencyMail::Answered { key: payment.spec.key_digest, reply });
+        let reply = Reply::Answered {
+            payment: Arc::clone(shown),
+            answer,
+        };
+        self.context.idempotency.step(IdempotencyMail::Answered {
+            key: payment.spec.key_digest,
+            reply,
+        });
     }
 
     /// Gives up before anything was stored.
@@ -54,7 +62,9 @@ impl PaymentState {
         self.gone = true;
         if let Some(key) = self.key.take() {
             let reply = Reply::NotStored(why);
-            self.context.idempotency.step(IdempotencyMail::Answered { key, reply });
+            self.context
+                .idempotency
+                .step(IdempotencyMail::Answered { key, reply });
         }
     }
 
@@ -67,7 +77,10 @@ impl PaymentState {
         });
     }
 
-    pub(super) fn loaded(&mut self, result: Result<Option<Box<Loaded>>, ReadError>) -> Result<(), ActorProcessingErr> {
+    pub(super) fn loaded(
+        &mut self,
+        result: Result<Option<Box<Loaded>>, ReadError>,
+    ) -> Result<(), ActorProcessingErr> {
         self.context.ports.probe.reached(Step::PaymentLoaded);
         let Some(loaded) = result? else {
             self.refuse(NotStored::Failed);
@@ -88,7 +101,9 @@ impl PaymentState {
     pub(super) fn key_asked(&mut self, key: KeyDigest) -> Result<(), ActorProcessingErr> {
         self.key = Some(key);
         self.key_waits = true;
-        let Some(payment) = self.payment.clone() else { return Ok(()) };
+        let Some(payment) = self.payment.clone() else {
+            return Ok(());
+        };
         if self.answered.is_none() && payment.answer() == Answer::NoProvider {
             let operation = payment.authorize_id();
             if let Some(plan) = self.plan(operation, payment.next_attempt(operation)) {
@@ -117,9 +132,10 @@ impl PaymentState {
             return true;
         }
         let Some(payment) = &self.payment else { return true };
-        let mut waits_for_provider = payment
-            .unresolved()
-            .filter(|op| op.state().is_some_and(|state| state != AttemptState::ActionRequired));
+        let mut waits_for_provider = payment.unresolved().filter(|op| {
+            op.state()
+                .is_some_and(|state| state != AttemptState::ActionRequired)
+        });
         if waits_for_provider.next().is_some() {
             self.context.resolution.step(ResolutionMail::Schedule(self.id));
             return true;
@@ -128,7 +144,12 @@ impl PaymentState {
             return true;
         }
         drop(waits_for_provider);
-        let live = self.context.figures.kind(Kind::Payment).live.load(Ordering::Relaxed);
+        let live = self
+            .context
+            .figures
+            .kind(Kind::Payment)
+            .live
+            .load(Ordering::Relaxed);
         let room = i64::try_from(self.context.options.idle_payments_max).unwrap_or(i64::MAX);
         if live > room.saturating_add(i64::try_from(self.context.admission.in_flight()).unwrap_or(0)) {
             return true;

@@ -42,7 +42,13 @@ impl PaymentState {
         self.decide_create(*begin, velocity.unwrap_or_default(), velocity.is_some())
     }
 
-    pub(super) fn assess(&self, spec: &Spec, method: &PaymentMethod, velocity: Velocity, counted: bool) -> Assessment {
+    pub(super) fn assess(
+        &self,
+        spec: &Spec,
+        method: &PaymentMethod,
+        velocity: Velocity,
+        counted: bool,
+    ) -> Assessment {
         let features = Features {
             amount: spec.amount,
             currency: spec.currency,
@@ -60,12 +66,25 @@ impl PaymentState {
     pub(super) fn plan(&self, operation: OperationId, number: u32) -> Option<AttemptPlan> {
         let enabled = |seat: &crate::context::ProviderSeat| !seat.disabled.load(Ordering::Relaxed);
         let seats = self.context.providers.iter();
-        let candidates: Vec<Candidate> =
-            seats.map(|seat| Candidate { id: seat.id, enabled: enabled(seat) }).collect();
+        let candidates: Vec<Candidate> = seats
+            .map(|seat| Candidate {
+                id: seat.id,
+                enabled: enabled(seat),
+            })
+            .collect();
         let provider = routing::select(&candidates)?;
         let key = self.context.ports.provider_keys.derive(operation, number);
-        let deadline = self.context.ports.clock.now().plus(florin_domain::limits::ATTEMPT_RETRY_WINDOW);
-        Some(AttemptPlan { provider, key, deadline })
+        let deadline = self
+            .context
+            .ports
+            .clock
+            .now()
+            .plus(florin_domain::limits::ATTEMPT_RETRY_WINDOW);
+        Some(AttemptPlan {
+            provider,
+            key,
+            deadline,
+        })
     }
 
     pub(super) fn decide_create(
@@ -86,6 +105,11 @@ impl PaymentState {
             self.refuse(NotStored::StageTimeout("selection"));
             return Ok(());
         }
-        self.decide(Command::Create { spec, method, assessment, plan })
+        self.decide(Command::Create {
+            spec,
+            method,
+            assessment,
+            plan,
+        })
     }
 }

@@ -16,7 +16,9 @@ fn request(payment: &Payment, op: &Operation, attempt: &Attempt) -> AttemptReque
     let parent = match op.kind {
         OperationKind::Sale | OperationKind::Authorize => None,
         OperationKind::Capture | OperationKind::Void | OperationKind::Refund => {
-            payment.provider_reference().map(|reference| ParentCharge { reference: Arc::clone(reference) })
+            payment.provider_reference().map(|reference| ParentCharge {
+                reference: Arc::clone(reference),
+            })
         }
     };
     AttemptRequest {
@@ -38,12 +40,14 @@ fn request(payment: &Payment, op: &Operation, attempt: &Attempt) -> AttemptReque
 /// before execution" are then proof of nothing.
 fn after_earlier_requests(tainted: bool, outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::NotSent { reason } | Outcome::Rejected { reason } if tainted => {
-            Outcome::Unknown { reason, reference: None }
-        }
-        Outcome::RateLimited { .. } if tainted => {
-            Outcome::Unknown { reason: Arc::from("rate limited after an unknown outcome"), reference: None }
-        }
+        Outcome::NotSent { reason } | Outcome::Rejected { reason } if tainted => Outcome::Unknown {
+            reason,
+            reference: None,
+        },
+        Outcome::RateLimited { .. } if tainted => Outcome::Unknown {
+            reason: Arc::from("rate limited after an unknown outcome"),
+            reference: None,
+        },
         outcome => outcome,
     }
 }
@@ -51,20 +55,29 @@ fn after_earlier_requests(tainted: bool, outcome: Outcome) -> Outcome {
 impl PaymentState {
     /// Sends the open attempt of an operation.
     pub(super) fn call(&mut self, operation: OperationId) {
-        let Some((op, attempt)) = self.open_attempt(operation) else { return };
+        let Some((op, attempt)) = self.open_attempt(operation) else {
+            return;
+        };
         let prepares = self
             .context
             .provider(attempt.provider)
             .is_some_and(|seat| seat.port.capabilities().prepares);
         let charges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize);
-        let ask = if prepares && charges && attempt.reference.is_none() { Ask::Prepare } else { Ask::Execute };
+        let ask = if prepares && charges && attempt.reference.is_none() {
+            Ask::Prepare
+        } else {
+            Ask::Execute
+        };
         self.ask(&op, &attempt, ask);
     }
 
     fn open_attempt(&self, operation: OperationId) -> Option<(Operation, Attempt)> {
         let op = self.payment.as_ref()?.operation(operation)?;
         let attempt = op.attempt.as_ref()?;
-        attempt.state.is_unresolved().then(|| (op.clone(), attempt.clone()))
+        attempt
+            .state
+            .is_unresolved()
+            .then(|| (op.clone(), attempt.clone()))
     }
 
     fn ask(&mut self, op: &Operation, attempt: &Attempt, ask: Ask) {
@@ -82,7 +95,10 @@ impl PaymentState {
     }
 
     pub(super) fn call_again(&mut self, operation: OperationId, number: u32) {
-        if self.open_attempt(operation).is_some_and(|(_, attempt)| attempt.number == number) {
+        if self
+            .open_attempt(operation)
+            .is_some_and(|(_, attempt)| attempt.number == number)
+        {
             self.call(operation);
         } else {
             self.answer();
@@ -103,7 +119,11 @@ impl PaymentState {
         match report {
             Report::Prepared(Ok(reference)) => {
                 self.tries = 0;
-                self.decide(Command::Reference { operation, number, reference })?;
+                self.decide(Command::Reference {
+                    operation,
+                    number,
+                    reference,
+                })?;
             }
             Report::Prepared(Err(outcome)) => {
                 // An object of which we hold no reference is never confirmed, so it cannot charge.
@@ -113,15 +133,31 @@ impl PaymentState {
                 };
                 self.retry_or_record(operation, number, outcome)?;
             }
-            Report::Outcome { ask: Ask::Query, outcome: Outcome::Unknown { reason, reference } } => {
+            Report::Outcome {
+                ask: Ask::Query,
+                outcome: Outcome::Unknown { reason, reference },
+            } => {
                 self.after_fruitless_query(operation, number, Outcome::Unknown { reason, reference })?;
             }
-            Report::Outcome { ask: Ask::Query, outcome: Outcome::NotSent { .. } | Outcome::RateLimited { .. } | Outcome::Rejected { .. } } => {}
-            Report::Outcome { ask: Ask::Query | Ask::Cancel, outcome } => {
+            Report::Outcome {
+                ask: Ask::Query,
+                outcome: Outcome::NotSent { .. } | Outcome::RateLimited { .. } | Outcome::Rejected { .. },
+            } => {}
+            Report::Outcome {
+                ask: Ask::Query | Ask::Cancel,
+                outcome,
+            } => {
                 let outcome = after_earlier_requests(true, outcome);
-                self.decide(Command::Record { operation, number, outcome })?;
+                self.decide(Command::Record {
+                    operation,
+                    number,
+                    outcome,
+                })?;
             }
-            Report::Outcome { ask: Ask::Prepare | Ask::Execute, outcome } => {
+            Report::Outcome {
+                ask: Ask::Prepare | Ask::Execute,
+                outcome,
+            } => {
                 self.retry_or_record(operation, number, outcome)?;
             }
         }
@@ -154,7 +190,11 @@ impl PaymentState {
             }
             Some(_) | None => {
                 let outcome = after_earlier_requests(self.tainted, outcome);
-                self.decide(Command::Record { operation, number, outcome })
+                self.decide(Command::Record {
+                    operation,
+                    number,
+                    outcome,
+                })
             }
         }
     }
@@ -166,7 +206,9 @@ impl PaymentState {
         number: u32,
         outcome: Outcome,
     ) -> Result<(), ActorProcessingErr> {
-        let Some((op, attempt)) = self.open_attempt(operation) else { return Ok(()) };
+        let Some((op, attempt)) = self.open_attempt(operation) else {
+            return Ok(());
+        };
         if attempt.number != number {
             return Ok(());
         }
@@ -181,20 +223,28 @@ impl PaymentState {
             self.ask(&op, &attempt, Ask::Cancel);
             return Ok(());
         }
-        self.decide(Command::Record { operation, number, outcome })
+        self.decide(Command::Record {
+            operation,
+            number,
+            outcome,
+        })
     }
 
     /// Goes on with whatever is unresolved: an attempt that may have been sent is asked about first.
     pub(super) fn resume(&mut self) {
-        let Some(payment) = self.payment.clone() else { return };
+        let Some(payment) = self.payment.clone() else {
+            return;
+        };
         if self.calls > 0 || self.retries > 0 {
             return;
         }
         let now = self.context.ports.clock.now();
         for op in payment.unresolved() {
             let Some(attempt) = &op.attempt else { continue };
-            let prepares =
-                self.context.provider(attempt.provider).is_some_and(|seat| seat.port.capabilities().prepares);
+            let prepares = self
+                .context
+                .provider(attempt.provider)
+                .is_some_and(|seat| seat.port.capabilities().prepares);
             let charges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize);
             let unsendable = prepares && charges && attempt.reference.is_none();
             match attempt.state {
@@ -203,9 +253,16 @@ impl PaymentState {
                     // Never confirmed and past its time: the object it may have made can no longer be reached by us.
                     let outcome = Outcome::Cancelled { reference: None };
                     let (operation, number) = (op.id, attempt.number);
-                    let report = Report::Outcome { ask: Ask::Cancel, outcome };
+                    let report = Report::Outcome {
+                        ask: Ask::Cancel,
+                        outcome,
+                    };
                     self.calls = self.calls.saturating_add(1);
-                    self.mailbox.step(PaymentMail::Reported { operation, number, report });
+                    self.mailbox.step(PaymentMail::Reported {
+                        operation,
+                        number,
+                        report,
+                    });
                 }
                 AttemptState::Open | AttemptState::Unknown | AttemptState::Pending => {
                     self.tainted = true;

@@ -10,8 +10,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 fn with_caps(in_flight_max: usize, index_lag_max: u64) -> World {
-    let admission = AdmissionCaps { in_flight_max, index_lag_max };
-    World::with(31, Options { admission, ..options() }, Scripted::new(false, true))
+    let admission = AdmissionCaps {
+        in_flight_max,
+        index_lag_max,
+    };
+    World::with(
+        31,
+        Options {
+            admission,
+            ..options()
+        },
+        Scripted::new(false, true),
+    )
 }
 
 fn shed(answer: &Answered) -> Option<Shed> {
@@ -29,12 +39,24 @@ fn as_many_operations_as_allowed_are_in_flight_and_the_rest_is_refused_at_once()
         }
         world.provider.latch.close();
         let admitted = submit_all(&platform.payments(), 0..10);
-        until("all are in flight", || platform.context().admission.in_flight() == 10).await;
+        until("all are in flight", || {
+            platform.context().admission.in_flight() == 10
+        })
+        .await;
         let refused = answers(submit_all(&platform.payments(), 10..30)).await;
-        assert!(refused.iter().all(|(_, answer)| shed(answer) == Some(Shed::InFlight)), "{refused:?}");
+        assert!(
+            refused
+                .iter()
+                .all(|(_, answer)| shed(answer) == Some(Shed::InFlight)),
+            "{refused:?}"
+        );
         world.provider.latch.open();
         let admitted = answers(admitted).await;
-        assert!(admitted.iter().all(|(_, answer)| answer.as_ref().is_ok_and(|ok| ok.answer == Answer::Shown)));
+        assert!(
+            admitted
+                .iter()
+                .all(|(_, answer)| answer.as_ref().is_ok_and(|ok| ok.answer == Answer::Shown))
+        );
         world.check_not_stored(&refused);
         let all: Vec<_> = admitted.into_iter().chain(refused).collect();
         world.resolve_all(&platform, &all).await;
@@ -89,12 +111,16 @@ fn a_full_store_refuses_new_work_and_lands_what_is_in_flight_when_there_is_room(
             tokio::time::sleep(Duration::from_secs(2)).await;
             let refused = vec![(20, submit(&payments, 20).await)];
             assert_eq!(shed(&refused[0].1), Some(Shed::NoRoom));
-            assert!(in_flight.iter().all(|(_, task)| !task.is_finished()), "nothing is answered before it is durable");
+            assert!(
+                in_flight.iter().all(|(_, task)| !task.is_finished()),
+                "nothing is answered before it is durable"
+            );
             assert_eq!(context.admission.in_flight(), 10);
 
             world.faults.no_room.store(false, Ordering::SeqCst);
-            for (n, answer) in answers(in_flight).await {
-                world.check_reply(n, &answer);
+            let in_flight = answers(in_flight).await;
+            world.check_replies(&in_flight);
+            for (n, answer) in in_flight {
                 assert_eq!(answer.unwrap().answer, Answer::Shown, "{n}");
             }
             world.check_not_stored(&refused);
@@ -109,11 +135,20 @@ fn a_store_that_stays_full_beyond_the_budget_leaves_callers_with_a_true_answer()
     World::new(33).life(async |world, platform| {
         world.faults.no_room.store(true, Ordering::SeqCst);
         let asked = answers(submit_all(&platform.payments(), 0..10)).await;
-        assert!(asked.iter().all(|(_, answer)| matches!(answer, Err(CreateError::Lost))), "{asked:?}");
+        assert!(
+            asked
+                .iter()
+                .all(|(_, answer)| matches!(answer, Err(CreateError::Lost))),
+            "{asked:?}"
+        );
         world.faults.no_room.store(false, Ordering::SeqCst);
         let_settle().await;
         world.resolve_all(&platform, &asked).await;
-        assert_eq!(world.check_always().payments.len(), 10, "what was admitted lands once");
+        assert_eq!(
+            world.check_always().payments.len(),
+            10,
+            "what was admitted lands once"
+        );
         world.check_at_rest(&platform).await;
     });
 }

@@ -41,11 +41,19 @@ impl Truth {
         let mut last: BTreeMap<PaymentId, Seq> = BTreeMap::new();
         for commit in commits {
             truth.head = commit.seq;
-            let Body::Payment(body) = commit.body else { continue };
+            let Body::Payment(body) = commit.body else {
+                continue;
+            };
             let id = body.payment;
             let prev = last.insert(id, commit.seq).unwrap_or(Seq::ZERO);
-            assert_eq!(body.prev, prev, "commit {} of {id} does not follow its last one", commit.seq);
-            let after = evolve_all(truth.payments.remove(&id), &body.events).unwrap().unwrap();
+            assert_eq!(
+                body.prev, prev,
+                "commit {} of {id} does not follow its last one",
+                commit.seq
+            );
+            let after = evolve_all(truth.payments.remove(&id), &body.events)
+                .unwrap()
+                .unwrap();
             if prev == Seq::ZERO {
                 truth.keys.entry(after.spec.key_digest).or_default().push(id);
             }
@@ -80,7 +88,10 @@ impl World {
         let truth = self.truth();
         let charges = self.provider.charges();
         for (payment, count) in &charges {
-            assert!(truth.payments.contains_key(payment), "{payment} was charged and is not in the journal");
+            assert!(
+                truth.payments.contains_key(payment),
+                "{payment} was charged and is not in the journal"
+            );
             assert_eq!(*count, 1, "{payment} was charged {count} times");
         }
         for (key, payments) in &truth.keys {
@@ -94,28 +105,29 @@ impl World {
         truth
     }
 
-    /// A reply is true at the moment at which it is given.
-    pub(crate) fn check_reply(&self, n: usize, reply: &Answered) {
+    /// Replies are true at the moment: to be called before anything more is asked.
+    pub(crate) fn check_replies(&self, replies: &[(usize, Answered)]) {
         let truth = self.check_always();
-        let charges = self.provider.charges_of_amount(amount_minor(n));
-        match reply {
-            Ok(created) => {
-                let id = created.payment.id();
-                let stored = truth.payments.get(&id).unwrap_or_else(|| panic!("{id} was shown and is not stored"));
-                assert_eq!(stored.spec, created.payment.spec);
-                match created.answer {
-                    Answer::Shown => {
-                        assert_eq!((stored, charges), (created.payment.as_ref(), 1), "request {n}");
-                    }
-                    Answer::Declined | Answer::Blocked => {
-                        assert_eq!((stored, charges), (created.payment.as_ref(), 0), "request {n}");
-                    }
-                    Answer::NoProvider => assert_eq!(charges, 0, "request {n}"),
-                    Answer::Unresolved => {}
+        for (n, reply) in replies {
+            // Others claim nothing, or something that only shows later: see `check_not_stored`.
+            let Ok(created) = reply else { continue };
+            let charges = self.provider.charges_of_amount(amount_minor(*n));
+            let id = created.payment.id();
+            let stored = truth
+                .payments
+                .get(&id)
+                .unwrap_or_else(|| panic!("{id} was shown and is not stored"));
+            assert_eq!(stored.spec, created.payment.spec);
+            match created.answer {
+                Answer::Shown => {
+                    assert_eq!((stored, charges), (created.payment.as_ref(), 1), "request {n}");
                 }
+                Answer::Declined | Answer::Blocked => {
+                    assert_eq!((stored, charges), (created.payment.as_ref(), 0), "request {n}");
+                }
+                Answer::NoProvider => assert_eq!(charges, 0, "request {n}"),
+                Answer::Unresolved => {}
             }
-            // Nothing is claimed, or something that only shows later: see `check_not_stored`.
-            Err(_) => {}
         }
     }
 
@@ -124,8 +136,15 @@ impl World {
         let truth = self.check_always();
         for (n, answer) in answers {
             if let Err(CreateError::NotStored(_) | CreateError::Mismatch | CreateError::Shed(_)) = answer {
-                assert!(truth.payment(*n).is_none(), "request {n} was answered {answer:?} and is stored");
-                assert_eq!(self.provider.charges_of_amount(amount_minor(*n)), 0, "request {n} {answer:?}");
+                assert!(
+                    truth.payment(*n).is_none(),
+                    "request {n} was answered {answer:?} and is stored"
+                );
+                assert_eq!(
+                    self.provider.charges_of_amount(amount_minor(*n)),
+                    0,
+                    "request {n} {answer:?}"
+                );
             }
         }
     }
@@ -138,25 +157,33 @@ impl World {
     ) -> BTreeMap<usize, Created> {
         let payments = platform.payments();
         let mut resolved = BTreeMap::new();
-        for (n, before) in earlier {
-            let mut last = None;
-            for _ in 0..40 {
-                let answer = submit(&payments, *n).await;
-                self.check_reply(*n, &answer);
-                if is_final(&answer) {
-                    last = answer.ok();
-                    break;
-                }
-                tokio::time::sleep(Duration::from_secs(20)).await;
+        for _ in 0..40 {
+            let mut replies = Vec::new();
+            for (n, _) in earlier.iter().filter(|(n, _)| !resolved.contains_key(n)) {
+                replies.push((*n, submit(&payments, *n).await));
             }
-            let now = last.unwrap_or_else(|| panic!("request {n} gets no final answer"));
+            self.check_replies(&replies);
+            let finals = replies.into_iter().filter(|(_, reply)| is_final(reply));
+            resolved.extend(finals.map(|(n, reply)| (n, reply.expect("a final answer"))));
+            if resolved.len() == earlier.len() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(20)).await;
+        }
+        for (n, before) in earlier {
+            let now = resolved
+                .get(n)
+                .unwrap_or_else(|| panic!("request {n} gets no final answer"));
             if let Ok(before) = before
                 && before.answer.is_final()
             {
-                assert_eq!(shown(&now), shown(before), "request {n} is answered differently now");
+                assert_eq!(
+                    shown(now),
+                    shown(before),
+                    "request {n} is answered differently now"
+                );
                 assert!(now.replayed);
             }
-            resolved.insert(*n, now);
         }
         resolved
     }
@@ -164,20 +191,46 @@ impl World {
     /// The world at rest: nothing in flight, nothing in memory, the books say what the provider charged, and recovery would come
     /// to the same books.
     pub(crate) async fn check_at_rest(&self, platform: &Platform) {
-        until("nothing is in flight", || platform.context().admission.in_flight() == 0).await;
+        until("nothing is in flight", || {
+            platform.context().admission.in_flight() == 0
+        })
+        .await;
         until("no payment is in memory", || live_payments(platform) == 0).await;
         self.check_always();
-        let accounts: BTreeMap<AccountKey, AccountState> =
-            platform.ledger().accounts().await.unwrap().0.into_iter().collect();
-        let clearing = AccountKey { name: AccountName::ProviderClearing(provider_id()), currency: Currency::USD, livemode: false };
-        let cleared = accounts.get(&clearing).map_or(0, |account| account.posted.minor());
-        assert_eq!(cleared, self.provider.sum_minor(), "clearing against what the provider charged");
+        let accounts: BTreeMap<AccountKey, AccountState> = platform
+            .ledger()
+            .accounts()
+            .await
+            .unwrap()
+            .0
+            .into_iter()
+            .collect();
+        let clearing = AccountKey {
+            name: AccountName::ProviderClearing(provider_id()),
+            currency: Currency::USD,
+            livemode: false,
+        };
+        let cleared = accounts
+            .get(&clearing)
+            .map_or(0, |account| account.posted.minor());
+        assert_eq!(
+            cleared,
+            self.provider.sum_minor(),
+            "clearing against what the provider charged"
+        );
         for total in platform.ledger().trial_balance().await.unwrap() {
             assert_eq!(total.debits_minor, total.credits_minor);
         }
         for (key, account) in &accounts {
-            assert_eq!((account.pending_credit_minor, account.pending_debit_minor), (0, 0), "holds of {key}");
-            assert!(!matches!(key.name, AccountName::Suspense), "nothing belongs to suspense");
+            assert_eq!(
+                (account.pending_credit_minor, account.pending_debit_minor),
+                (0, 0),
+                "holds of {key}"
+            );
+            assert!(
+                !matches!(key.name, AccountName::Suspense),
+                "nothing belongs to suspense"
+            );
         }
     }
 

@@ -63,8 +63,17 @@ pub(crate) fn kind_of(step: Step) -> Kind {
 fn the_table_of_steps_is_whole() {
     let last = STEPS[STEPS.len() - 1];
     assert_eq!(STEPS.len(), last as usize + 1);
-    assert!(STEPS.iter().enumerate().all(|(place, step)| *step as usize == place));
-    assert!(Kind::ALL.iter().all(|kind| STEPS.iter().any(|step| kind_of(*step) == *kind)));
+    assert!(
+        STEPS
+            .iter()
+            .enumerate()
+            .all(|(place, step)| *step as usize == place)
+    );
+    assert!(
+        Kind::ALL
+            .iter()
+            .all(|kind| STEPS.iter().any(|step| kind_of(*step) == *kind))
+    );
 }
 
 const PAYMENTS: usize = 40;
@@ -74,8 +83,14 @@ const TIMES: [u64; 3] = [1, 3, 10];
 pub(crate) fn script_of(n: usize) -> Script {
     match n % 10 {
         3 => Script::Decline,
-        4 | 7 => Script::Unknown { charged: true, times: 4 },
-        5 => Script::Unknown { charged: false, times: 4 },
+        4 | 7 => Script::Unknown {
+            charged: true,
+            times: 4,
+        },
+        5 => Script::Unknown {
+            charged: false,
+            times: 4,
+        },
         6 => Script::NotSent { times: 2 },
         _ => Script::Succeed,
     }
@@ -95,25 +110,35 @@ fn usually_answered(n: usize, answer: &Answered) -> bool {
 }
 
 fn expect_step_was_reached(world: &World, step: Step, nth: u64) {
-    assert_eq!(world.probe.fired(), 1, "{step:?} was reached {} times, not {nth}", world.probe.reached_so_far(step));
+    assert_eq!(
+        world.probe.fired(),
+        1,
+        "{step:?} was reached {} times, not {nth}",
+        world.probe.reached_so_far(step)
+    );
 }
 
 /// The restarts of every seat that had any.
 async fn restarts(platform: &Platform) -> Vec<(&'static str, usize, u64)> {
     let tree = platform.ops(Box::new(String::new)).tree(0).await;
-    let of = |seat: &florin_domain::ports::TreeNode| (seat.kind, seat.key.parse().unwrap_or(0), seat.restarts);
+    let of =
+        |seat: &florin_domain::ports::TreeNode| (seat.kind, seat.key.parse().unwrap_or(0), seat.restarts);
     tree.children.iter().map(of).filter(|seat| seat.2 > 0).collect()
 }
 
-fn check_replies(world: &World, answers: &[(usize, Answered)]) {
-    for (n, answer) in answers {
-        world.check_reply(*n, answer);
-    }
-}
-
 /// Siblings that did not touch what crashed are answered as if nothing had happened; the others are told no lie.
-async fn check_siblings(world: &World, platform: &Platform, step: Step, answers: &[(usize, Answered)], crashed: bool) {
-    let odd: Vec<_> = answers.iter().filter(|(n, answer)| !usually_answered(*n, answer)).cloned().collect();
+async fn check_siblings(
+    world: &World,
+    platform: &Platform,
+    step: Step,
+    answers: &[(usize, Answered)],
+    crashed: bool,
+) {
+    let odd: Vec<_> = answers
+        .iter()
+        .filter(|(n, answer)| !usually_answered(*n, answer))
+        .cloned()
+        .collect();
     if crashed {
         check_odd(world, platform, step, odd).await;
     } else {
@@ -129,18 +154,28 @@ async fn check_odd(world: &World, platform: &Platform, step: Step, odd: Vec<(usi
         // All payments touch the provider: those whose call was lost are resolved later.
         Kind::Provider => assert!(odd.iter().all(|(_, answer)| answer.is_ok()), "{step:?}: {odd:?}"),
         Kind::PaymentGuardian => {
-            let crashed = restarts(platform).await.iter().find(|seat| seat.0 == "payment_guardian").map(|seat| seat.1);
+            let crashed = restarts(platform)
+                .await
+                .iter()
+                .find(|seat| seat.0 == "payment_guardian")
+                .map(|seat| seat.1);
             let guardians = u64::try_from(platform.context().guardians.len()).unwrap();
             for (n, answer) in odd {
                 let of_crashed = |id: &u64| usize::try_from(id % guardians).ok() == crashed;
-                assert!(world.entropy.ids_of(n).iter().any(of_crashed), "{step:?}: {n} {answer:?}");
+                assert!(
+                    world.entropy.ids_of(n).iter().any(of_crashed),
+                    "{step:?}: {n} {answer:?}"
+                );
                 let lost = matches!(answer, Err(CreateError::NotStored(NotStored::Failed)));
                 assert!(answer.is_ok() || lost, "{step:?}: {n} {answer:?}");
             }
         }
         Kind::Idempotency => {
             for (n, answer) in odd {
-                let late = matches!(answer, Err(CreateError::NotStored(NotStored::StageTimeout("idempotency"))));
+                let late = matches!(
+                    answer,
+                    Err(CreateError::NotStored(NotStored::StageTimeout("idempotency")))
+                );
                 let lost = matches!(answer, Err(CreateError::Lost));
                 assert!(answer.is_ok() || lost || late, "{step:?}: {n} {answer:?}");
             }
@@ -167,7 +202,7 @@ async fn crash_and_settle(world: &World, platform: Platform, step: Step, (when, 
         world.probe.arm(step, nth);
     }
     let first = answers(submit_all(&payments, 0..PAYMENTS)).await;
-    check_replies(world, &first);
+    world.check_replies(&first);
     check_siblings(world, &platform, step, &first, world.probe.fired() > 0).await;
     let_settle().await;
     world.check_not_stored(&first);
@@ -177,7 +212,7 @@ async fn crash_and_settle(world: &World, platform: Platform, step: Step, (when, 
         world.probe.arm(step, nth);
     }
     let again = answers(submit_all(&payments, 0..2 * PAYMENTS)).await;
-    check_replies(world, &again);
+    world.check_replies(&again);
     let (replays, new) = again.split_at(PAYMENTS);
     for ((n, before), (_, now)) in first.iter().zip(replays) {
         if let (Ok(before), Ok(now)) = (before, now)
@@ -189,7 +224,11 @@ async fn crash_and_settle(world: &World, platform: Platform, step: Step, (when, 
     }
     if when == When::Again {
         let odd = |(n, answer): &&(usize, Answered)| {
-            if *n < PAYMENTS { !is_final(answer) } else { !usually_answered(*n, answer) }
+            if *n < PAYMENTS {
+                !is_final(answer)
+            } else {
+                !usually_answered(*n, answer)
+            }
         };
         let odd = again.iter().filter(odd).cloned().collect();
         check_odd(world, &platform, step, odd).await;
@@ -203,22 +242,32 @@ async fn crash_and_settle(world: &World, platform: Platform, step: Step, (when, 
     assert_eq!(world.fatal.count(), 0);
 }
 
-#[test]
-fn a_crash_of_any_restartable_actor_at_any_step_loses_doubles_and_misstates_nothing() {
+fn crash_at_every_step(when: When) {
     let restartable = STEPS.into_iter().filter(|step| kind_of(*step).is_restartable());
-    let whens = [When::AtFirst, When::Again];
-    let cases = restartable.flat_map(|step| whens.map(|when| TIMES.map(|nth| (step, when, nth))));
-    all_cases(cases.flatten(), |&(step, when, nth)| {
-        let world = World::new(nth);
-        let before = world.life(async |world, platform| {
-            crash_and_settle(world, platform, step, (when, nth)).await;
-            world.truth().head
-        });
-        world.life(async |world, platform| {
-            assert_eq!(world.truth().head, before);
-            world.check_at_rest(&platform).await;
-        });
-    });
+    all_cases(
+        restartable.flat_map(|step| TIMES.map(|nth| (step, nth))),
+        |&(step, nth)| {
+            let world = World::new(nth);
+            let before = world.life(async |world, platform| {
+                crash_and_settle(world, platform, step, (when, nth)).await;
+                world.truth().head
+            });
+            world.life(async |world, platform| {
+                assert_eq!(world.truth().head, before);
+                world.check_at_rest(&platform).await;
+            });
+        },
+    );
+}
+
+#[test]
+fn a_crash_of_any_restartable_actor_under_new_payments_loses_doubles_and_misstates_nothing() {
+    crash_at_every_step(When::AtFirst);
+}
+
+#[test]
+fn a_crash_of_any_restartable_actor_under_replays_loses_doubles_and_misstates_nothing() {
+    crash_at_every_step(When::Again);
 }
 
 /// Answers that were given before the crash, and everything that was asked.
@@ -233,7 +282,7 @@ async fn crash_for_good(world: &World, platform: Platform, step: Step, nth: u64)
     }
     world.probe.arm(step, nth);
     let asked = answers(submit_all(&payments, 0..PAYMENTS)).await;
-    check_replies(world, &asked);
+    world.check_replies(&asked);
     expect_step_was_reached(world, step, nth);
     assert!(world.fatal.count() >= 1, "{step:?} must end the process");
     for n in PAYMENTS..PAYMENTS + 5 {
@@ -272,7 +321,12 @@ async fn check_acknowledged(world: &World, platform: &Platform, answers: &[(usiz
         let id = created.payment.id();
         assert!(truth.payments.contains_key(&id), "request {n} was acknowledged");
         let owner = (created.payment.spec.merchant, created.payment.spec.livemode);
-        let row = platform.payments().get(owner, id).await.unwrap().expect("an acknowledged payment is there");
+        let row = platform
+            .payments()
+            .get(owner, id)
+            .await
+            .unwrap()
+            .expect("an acknowledged payment is there");
         if created.answer.is_final() {
             assert_eq!(row.payment, created.payment, "request {n}");
         }

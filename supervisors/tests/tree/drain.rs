@@ -31,8 +31,9 @@ fn a_drain_answers_everybody_and_the_next_start_reads_nothing() {
         assert_eq!(refused.unwrap_err(), CreateError::Shed(Shed::Draining));
         assert!(!drain.is_finished());
         world.provider.latch.open();
-        for (n, answer) in answers(in_flight).await {
-            world.check_reply(n, &answer);
+        let in_flight = answers(in_flight).await;
+        world.check_replies(&in_flight);
+        for (n, answer) in in_flight {
             assert_eq!(answer.unwrap().answer, Answer::Shown, "{n}");
         }
         assert_eq!(drain.await.unwrap(), 0, "nothing is left in flight");
@@ -44,7 +45,11 @@ fn a_drain_answers_everybody_and_the_next_start_reads_nothing() {
         (head, world.provider.sum_minor())
     });
     world.life(async |world, platform| {
-        assert_eq!(world.recovered.load(Ordering::SeqCst), 0, "the snapshot and the indexes have everything");
+        assert_eq!(
+            world.recovered.load(Ordering::SeqCst),
+            0,
+            "the snapshot and the indexes have everything"
+        );
         assert_eq!((world.truth().head, world.provider.sum_minor()), accounts);
         world.check_at_rest(&platform).await;
         let replay = submit(&platform.payments(), 0).await.unwrap();
@@ -74,7 +79,11 @@ fn books_recovered_from_a_snapshot_are_those_folded_from_the_whole_journal() {
     world.life(async |world, platform| {
         let_settle().await;
         let open = |payment: &&florin_domain::payment::Payment| payment.status == Status::Processing;
-        assert_eq!(world.check_always().payments.values().filter(open).count(), 0, "open attempts were taken up");
+        assert_eq!(
+            world.check_always().payments.values().filter(open).count(),
+            0,
+            "open attempts were taken up"
+        );
         world.check_at_rest(&platform).await;
     });
 }

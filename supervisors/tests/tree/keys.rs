@@ -2,9 +2,7 @@
 
 use crate::audit::shown;
 use crate::provider::{Script, Scripted};
-use crate::world::{
-    World, amount_minor, answers, options, patient, request, submit, submit_all, until,
-};
+use crate::world::{World, amount_minor, answers, options, patient, request, submit, submit_all, until};
 use florin_actors::kind::Kind;
 use florin_actors::options::Options;
 use florin_actors::payments_handle::{CreateError, Created};
@@ -27,7 +25,11 @@ async fn single_flight(world: &World, platform: florin_supervisors::platform::Pl
     assert_eq!(mismatch.unwrap_err(), CreateError::Mismatch);
 
     world.provider.latch.open();
-    let answers: Vec<Created> = answers(asked).await.into_iter().map(|(_, answer)| answer.unwrap()).collect();
+    let answers: Vec<Created> = answers(asked)
+        .await
+        .into_iter()
+        .map(|(_, answer)| answer.unwrap())
+        .collect();
     assert!(answers.iter().all(|answer| shown(answer) == shown(&answers[0])));
     assert_eq!(answers[0].answer, Answer::Shown);
     assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
@@ -49,7 +51,14 @@ fn a_thousand_requests_under_one_key_make_one_payment_on_two_threads() {
 
 #[test]
 fn waiters_beyond_the_cap_of_a_key_are_turned_away_and_the_others_answered() {
-    let world = World::with(6, Options { waiters_per_key_max: 10, ..options() }, Scripted::new(false, true));
+    let world = World::with(
+        6,
+        Options {
+            waiters_per_key_max: 10,
+            ..options()
+        },
+        Scripted::new(false, true),
+    );
     world.life(async |world, platform| {
         world.script(0, Script::Held);
         world.provider.latch.close();
@@ -57,7 +66,8 @@ fn waiters_beyond_the_cap_of_a_key_are_turned_away_and_the_others_answered() {
         until("ten wait", || platform.context().admission.in_flight() == 10).await;
         world.provider.latch.open();
         let answers = answers(asked).await;
-        let refused = |answer: &Result<Created, CreateError>| matches!(answer, Err(CreateError::TooManyWaiters));
+        let refused =
+            |answer: &Result<Created, CreateError>| matches!(answer, Err(CreateError::TooManyWaiters));
         assert_eq!(answers.iter().filter(|(_, answer)| refused(answer)).count(), 15);
         assert_eq!(answers.iter().filter(|(_, answer)| answer.is_ok()).count(), 10);
         world.check_at_rest(&platform).await;
@@ -74,32 +84,54 @@ fn a_key_is_answered_from_store_for_a_day_and_may_then_be_used_again() {
         assert!(replay.replayed);
         let mut other = request(0);
         other.fingerprint = Fingerprint([0xff; 16]);
-        assert_eq!(platform.payments().create(other).await.unwrap_err(), CreateError::Mismatch);
+        assert_eq!(
+            platform.payments().create(other).await.unwrap_err(),
+            CreateError::Mismatch
+        );
 
         world.clock.advance_s(2 * 3600);
         let second = submit(&platform.payments(), 0).await.unwrap();
         assert_ne!(second.payment.id(), first.payment.id());
         assert!(!second.replayed);
-        assert_eq!(world.provider.charges_of_amount(amount_minor(0)), 2, "two payments, a charge each");
+        assert_eq!(
+            world.provider.charges_of_amount(amount_minor(0)),
+            2,
+            "two payments, a charge each"
+        );
     });
 }
 
 #[test]
 fn twenty_thousand_payments_leave_neither_actors_nor_keys_in_memory() {
     const WAVE: usize = 1000;
-    let world = World::with(8, Options { guardians: 16, ..patient() }, Scripted::new(false, false));
+    let world = World::with(
+        8,
+        Options {
+            guardians: 16,
+            ..patient()
+        },
+        Scripted::new(false, false),
+    );
     world.busy_life(async |world, platform| {
         for wave in 0..20 {
             let asked = submit_all(&platform.payments(), wave * WAVE..(wave + 1) * WAVE);
             for (n, answer) in answers(asked).await {
-                assert_eq!(answer.unwrap_or_else(|error| panic!("{n}: {error}")).answer, Answer::Shown);
+                assert_eq!(
+                    answer.unwrap_or_else(|error| panic!("{n}: {error}")).answer,
+                    Answer::Shown
+                );
             }
         }
         world.check_at_rest(&platform).await;
         let figures = &platform.context().figures;
         until("no key is held", || figures.keys_held.load(Ordering::SeqCst) == 0).await;
-        assert!(figures.kinds().iter().all(|kind| kind.shed.load(Ordering::SeqCst) == 0));
-        assert_eq!(figures.kind(Kind::Payment).depth.load(Ordering::SeqCst), 0);
+        assert!(
+            figures
+                .kinds()
+                .iter()
+                .all(|kind| kind.shed.load(Ordering::SeqCst) == 0)
+        );
+        assert_eq!(figures.kind(Kind::Payment).depth(), 0);
         assert_eq!(world.truth().payments.len(), 20 * WAVE);
     });
 }

@@ -2,7 +2,9 @@
 
 use crate::audit::shown;
 use crate::provider::{Script, Scripted};
-use crate::world::{World, amount_minor, answers, let_settle, live_payments, options, submit, submit_all, until};
+use crate::world::{
+    World, amount_minor, answers, let_settle, live_payments, options, submit, submit_all, until,
+};
 use florin_actors::kind::Kind;
 use florin_domain::payment::{Answer, AttemptState, Status};
 use std::sync::atomic::Ordering;
@@ -21,7 +23,7 @@ fn an_unknown_outcome_is_said_to_be_unknown_within_the_budget_and_resolved_once_
             assert_eq!(first.answer, Answer::Unresolved);
             let id = first.payment.id();
             // An hour of questions changes nothing.
-            tokio::time::sleep(Duration::from_secs(3600)).await;
+            tokio::time::sleep(Duration::from_hours(1)).await;
             assert_eq!(world.check_always().payments[&id].status, Status::Processing);
             assert_eq!(live_payments(&platform), 0, "a payment that waits is no actor");
             let replay = submit(&platform.payments(), 0).await.unwrap();
@@ -46,7 +48,7 @@ fn after_the_attempts_deadline_a_provider_is_only_asked_and_never_told_to_charge
         let id = submit(&platform.payments(), 0).await.unwrap().payment.id();
         world.clock.advance_s(31 * 60);
         let executes = world.provider.executes(id);
-        tokio::time::sleep(Duration::from_secs(3600)).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
         assert_eq!(world.provider.executes(id), executes);
         world.provider.tell_the_truth();
         tokio::time::sleep(Duration::from_secs(1900)).await;
@@ -69,7 +71,10 @@ fn a_caller_whose_provider_hangs_is_answered_at_the_budget_and_the_payment_goes_
         world.provider.latch.open();
         let_settle().await;
         let replay = submit(&platform.payments(), 0).await.unwrap();
-        assert_eq!((replay.answer, replay.payment.id()), (Answer::Shown, first.payment.id()));
+        assert_eq!(
+            (replay.answer, replay.payment.id()),
+            (Answer::Shown, first.payment.id())
+        );
         world.check_at_rest(&platform).await;
     });
 }
@@ -77,17 +82,21 @@ fn a_caller_whose_provider_hangs_is_answered_at_the_budget_and_the_payment_goes_
 #[test]
 fn a_payment_that_could_not_be_sent_is_driven_again_by_its_key() {
     // At once, and after its actor has left memory.
-    for pause in [Duration::ZERO, Duration::from_secs(120)] {
+    for pause in [Duration::ZERO, Duration::from_mins(2)] {
         World::new(24).life(async |world, platform| {
             world.script(0, Script::NotSent { times: 3 });
             let first = submit(&platform.payments(), 0).await.unwrap();
             assert_eq!(first.answer, Answer::NoProvider);
-            world.check_reply(0, &Ok(first.clone()));
+            world.check_replies(&[(0, Ok(first.clone()))]);
             tokio::time::sleep(pause).await;
             assert_eq!(world.provider.charges_of_amount(amount_minor(0)), 0);
             let second = submit(&platform.payments(), 0).await.unwrap();
-            world.check_reply(0, &Ok(second.clone()));
-            assert_eq!((second.answer, second.payment.id()), (Answer::Shown, first.payment.id()), "{pause:?}");
+            world.check_replies(&[(0, Ok(second.clone()))]);
+            assert_eq!(
+                (second.answer, second.payment.id()),
+                (Answer::Shown, first.payment.id()),
+                "{pause:?}"
+            );
             let attempt = second.payment.operations[0].attempt.as_ref().unwrap();
             assert_eq!((attempt.number, attempt.state), (2, AttemptState::Succeeded));
             world.check_at_rest(&platform).await;
@@ -98,12 +107,19 @@ fn a_payment_that_could_not_be_sent_is_driven_again_by_its_key() {
 #[test]
 fn without_an_enabled_provider_nothing_is_stored() {
     World::new(25).life(async |world, platform| {
-        platform.context().providers[0].disabled.store(true, Ordering::SeqCst);
+        platform.context().providers[0]
+            .disabled
+            .store(true, Ordering::SeqCst);
         let refused = vec![(0, submit(&platform.payments(), 0).await)];
         assert!(refused[0].1.is_err());
         world.check_not_stored(&refused);
-        platform.context().providers[0].disabled.store(false, Ordering::SeqCst);
-        assert_eq!(submit(&platform.payments(), 0).await.unwrap().answer, Answer::Shown);
+        platform.context().providers[0]
+            .disabled
+            .store(false, Ordering::SeqCst);
+        assert_eq!(
+            submit(&platform.payments(), 0).await.unwrap().answer,
+            Answer::Shown
+        );
         world.check_at_rest(&platform).await;
     });
 }
@@ -113,7 +129,10 @@ fn a_decline_is_final_and_replayed_also_by_the_next_process() {
     let world = World::new(26);
     world.script(0, Script::Decline);
     let first = world.life(async |_, platform| submit(&platform.payments(), 0).await.unwrap());
-    assert_eq!((first.answer, &first.payment.status), (Answer::Declined, &Status::Failed));
+    assert_eq!(
+        (first.answer, &first.payment.status),
+        (Answer::Declined, &Status::Failed)
+    );
     world.script(0, Script::Succeed);
     world.life(async |world, platform| {
         let replay = submit(&platform.payments(), 0).await.unwrap();
@@ -137,9 +156,14 @@ fn a_restarted_schedule_still_asks_about_everything_unresolved() {
         let restarts = &context.figures.kind(Kind::Resolution).restarts;
         until("the schedule is back", || restarts.load(Ordering::SeqCst) == 1).await;
         world.provider.tell_the_truth();
-        tokio::time::sleep(Duration::from_secs(3600)).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
         let truth = world.check_always();
-        assert!(truth.payments.values().all(|payment| payment.status == Status::Succeeded));
+        assert!(
+            truth
+                .payments
+                .values()
+                .all(|payment| payment.status == Status::Succeeded)
+        );
         world.check_at_rest(&platform).await;
     });
 }

@@ -15,13 +15,29 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 fn one_guardian() -> World {
-    World::with(4, Options { guardians: 1, ..options() }, Scripted::new(false, true))
+    World::with(
+        4,
+        Options {
+            guardians: 1,
+            ..options()
+        },
+        Scripted::new(false, true),
+    )
 }
 
 async fn set_aside(platform: &Platform) -> Vec<String> {
     let tree = platform.ops(Box::new(String::new)).tree(100).await;
-    let guardian = tree.children.into_iter().find(|seat| seat.kind == "payment_guardian").unwrap();
-    guardian.children.into_iter().filter(|node| node.kind == "payment_set_aside").map(|node| node.key).collect()
+    let guardian = tree
+        .children
+        .into_iter()
+        .find(|seat| seat.kind == "payment_guardian")
+        .unwrap();
+    guardian
+        .children
+        .into_iter()
+        .filter(|node| node.kind == "payment_set_aside")
+        .map(|node| node.key)
+        .collect()
 }
 
 /// A payment whose outcome is unknown, and whose journal cannot be read from now on.
@@ -44,16 +60,33 @@ fn a_payment_that_cannot_be_read_is_set_aside_while_its_siblings_are_answered() 
         let waiter = waiter.unwrap();
         assert_eq!((waiter.payment.id(), waiter.answer), (id, Answer::Unresolved));
         assert!(asked.elapsed() <= platform.context().options.answer_budget + Duration::from_millis(200));
-        assert!(siblings.iter().all(|(_, answer)| is_final(answer)), "{siblings:?}");
+        assert!(
+            siblings.iter().all(|(_, answer)| is_final(answer)),
+            "{siblings:?}"
+        );
         assert_eq!(set_aside(&platform).await, [id.to_string()]);
 
         // Set aside, it is answered at once and shown to readers.
         let asked = Instant::now();
-        assert_eq!(submit(&platform.payments(), 0).await.unwrap().answer, Answer::Unresolved);
+        assert_eq!(
+            submit(&platform.payments(), 0).await.unwrap().answer,
+            Answer::Unresolved
+        );
         assert!(asked.elapsed() < Duration::from_secs(1));
-        let row = platform.payments().get((merchant(), false), id).await.unwrap().unwrap();
+        let row = platform
+            .payments()
+            .get((merchant(), false), id)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(row.payment.status, Status::Processing);
-        assert!(platform.payments().history((merchant(), false), id).await.is_err());
+        assert!(
+            platform
+                .payments()
+                .history((merchant(), false), id)
+                .await
+                .is_err()
+        );
     });
 }
 
@@ -81,11 +114,14 @@ fn a_payment_killed_between_charge_and_commit_comes_back_and_answers_whoever_wai
         until("it is stored", || world.truth().payment(0).is_some()).await;
         let id = world.truth().payment(0).unwrap().id();
         let (reply, killed) = oneshot::channel();
-        platform.context().guardian(id).step(GuardianMail::Kill { payment: id, reply });
+        platform
+            .context()
+            .guardian(id)
+            .step(GuardianMail::Kill { payment: id, reply });
         assert!(killed.await.unwrap());
         world.provider.latch.open();
         let answers = answers(asked).await;
-        world.check_reply(0, &answers[0].1);
+        world.check_replies(&answers);
         assert_eq!(answers[0].1.as_ref().unwrap().answer, Answer::Shown);
         let resolved = world.resolve_all(&platform, &answers).await;
         assert_eq!(shown(&resolved[&0]).1, Answer::Shown);

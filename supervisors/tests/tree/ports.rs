@@ -41,7 +41,11 @@ impl Latch {
     }
 
     pub(crate) async fn passed(&self) {
-        self.0.subscribe().wait_for(|open| *open).await.expect("the latch lives as long as its port");
+        self.0
+            .subscribe()
+            .wait_for(|open| *open)
+            .await
+            .expect("the latch lives as long as its port");
     }
 }
 
@@ -79,7 +83,10 @@ pub(crate) struct SeededEntropy {
 
 impl SeededEntropy {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { state: AtomicU64::new(seed), ids: Mutex::default() }
+        Self {
+            state: AtomicU64::new(seed),
+            ids: Mutex::default(),
+        }
     }
 
     /// The random parts of the ids that request `n` was given, one for each time it was submitted.
@@ -174,7 +181,9 @@ impl Journal for FaultyJournal {
         Box::pin(async move {
             let commits = self.inner.read(shard, from, limit).await?;
             if limit > 1 {
-                self.faults.paged.fetch_add(commits.len() as u64, Ordering::SeqCst);
+                self.faults
+                    .paged
+                    .fetch_add(commits.len() as u64, Ordering::SeqCst);
                 self.faults.pages.passed().await;
                 return Ok(commits);
             }
@@ -209,7 +218,11 @@ pub(crate) struct GatedViews {
 
 impl Default for GatedViews {
     fn default() -> Self {
-        Self { inner: MemoryViews::default(), gated: AtomicBool::new(false), permits: Semaphore::new(0) }
+        Self {
+            inner: MemoryViews::default(),
+            gated: AtomicBool::new(false),
+            permits: Semaphore::new(0),
+        }
     }
 }
 
@@ -276,7 +289,10 @@ impl PanicProbe {
     }
 
     pub(crate) fn arm_times(&self, step: Step, nth: u64, times: u64) {
-        *lock(&self.0) = Armed { at: Some((step, nth, times)), ..Armed::default() };
+        *lock(&self.0) = Armed {
+            at: Some((step, nth, times)),
+            ..Armed::default()
+        };
     }
 
     pub(crate) fn disarm(&self) {

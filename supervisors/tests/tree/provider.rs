@@ -89,7 +89,11 @@ impl Scripted {
 
     /// Charges of payments of this amount.
     pub(crate) fn charges_of_amount(&self, amount_minor: i128) -> usize {
-        lock(&self.book).charges.values().filter(|(_, amount)| *amount == amount_minor).count()
+        lock(&self.book)
+            .charges
+            .values()
+            .filter(|(_, amount)| *amount == amount_minor)
+            .count()
     }
 
     pub(crate) fn sum_minor(&self) -> i128 {
@@ -102,7 +106,10 @@ impl Scripted {
 
     fn charge(&self, request: &AttemptRequest) {
         let charge = (request.payment, request.amount.minor());
-        lock(&self.book).charges.entry(Arc::clone(&request.key)).or_insert(charge);
+        lock(&self.book)
+            .charges
+            .entry(Arc::clone(&request.key))
+            .or_insert(charge);
     }
 
     /// What it says of an attempt when it tells the truth.
@@ -114,7 +121,10 @@ impl Scripted {
                 amount_minor: request.amount.minor(),
             }
         } else {
-            Outcome::Unknown { reason: Arc::from("never heard of it"), reference: None }
+            Outcome::Unknown {
+                reason: Arc::from("never heard of it"),
+                reference: None,
+            }
         }
     }
 
@@ -139,32 +149,38 @@ impl Scripted {
                 self.charge(request);
             }
         };
-        let silence = || Outcome::Unknown { reason: Arc::from("read timeout"), reference: None };
-        let script = lock(&self.scripts).get(&amount).copied().unwrap_or(Script::Succeed);
+        let silence = || Outcome::Unknown {
+            reason: Arc::from("read timeout"),
+            reference: None,
+        };
+        let script = lock(&self.scripts)
+            .get(&amount)
+            .copied()
+            .unwrap_or(Script::Succeed);
         match script {
-            Script::Succeed => charge(true),
             Script::Decline => {
-                return Outcome::Declined { decline_code: Arc::from("generic_decline"), reference: None };
+                return Outcome::Declined {
+                    decline_code: Arc::from("generic_decline"),
+                    reference: None,
+                };
             }
             Script::Unknown { charged, times } if requests <= times => {
                 charge(charged);
                 return silence();
             }
-            Script::Unknown { .. } => charge(true),
             Script::Mute { charged } if !self.truthful.load(Ordering::SeqCst) => {
                 charge(charged);
                 return silence();
             }
-            Script::Mute { .. } => charge(true),
             Script::NotSent { times } if requests <= times => {
-                return Outcome::NotSent { reason: Arc::from("connection refused") };
+                return Outcome::NotSent {
+                    reason: Arc::from("connection refused"),
+                };
             }
-            Script::NotSent { .. } => charge(true),
-            Script::Held => {
-                self.latch.passed().await;
-                charge(true);
-            }
+            Script::Held => self.latch.passed().await,
+            Script::Succeed | Script::Unknown { .. } | Script::Mute { .. } | Script::NotSent { .. } => {}
         }
+        charge(true);
         self.truth(request)
     }
 }
@@ -196,7 +212,9 @@ impl Provider for Scripted {
     fn cancel<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             match self.truth(request) {
-                Outcome::Unknown { .. } => Outcome::Cancelled { reference: request.reference.clone() },
+                Outcome::Unknown { .. } => Outcome::Cancelled {
+                    reference: request.reference.clone(),
+                },
                 outcome => outcome,
             }
         })

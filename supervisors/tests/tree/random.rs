@@ -51,24 +51,24 @@ fn run(case: &Case) {
     let asked = 0..case.scripts.len();
     let first: Vec<(usize, Answered)> = world.life(async |world, platform| {
         let first = answers(submit_all(&platform.payments(), asked.clone())).await;
-        for (n, answer) in &first {
-            world.check_reply(*n, answer);
-        }
+        world.check_replies(&first);
         if world.fatal.count() > 0 {
             return first;
         }
         let_settle().await;
         world.check_not_stored(&first);
-        for (n, answer) in answers(submit_all(&platform.payments(), asked.clone())).await {
-            world.check_reply(n, &answer);
-        }
+        world.check_replies(&answers(submit_all(&platform.payments(), asked.clone())).await);
         if world.fatal.count() == 0 {
             let_settle().await;
         }
         first
     });
     let is_fatal = world.fatal.count() > 0;
-    assert!(!is_fatal || !kind_of(case.step).is_restartable(), "{:?}", world.fatal);
+    assert!(
+        !is_fatal || !kind_of(case.step).is_restartable(),
+        "{:?}",
+        world.fatal
+    );
     // The process may have ended at any moment; the next one settles everything.
     world.probe.disarm();
     if !case.indexes_survive {

@@ -2,7 +2,7 @@
 //! yet durable when everybody who knew of it is gone must still be found.
 
 use crate::provider::{Script, Scripted};
-use crate::world::{World, let_settle, merchant, options, submit, submit_all, until};
+use crate::world::{World, answers, let_settle, merchant, options, submit, submit_all, until};
 use florin_actors::kind::Kind;
 use florin_actors::options::Options;
 use florin_domain::ids::PaymentId;
@@ -12,7 +12,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 fn restarts(platform: &Platform, kind: Kind) -> u64 {
-    platform.context().figures.kind(kind).restarts.load(Ordering::SeqCst)
+    platform
+        .context()
+        .figures
+        .kind(kind)
+        .restarts
+        .load(Ordering::SeqCst)
 }
 
 async fn kill_projection(platform: &Platform) {
@@ -21,7 +26,10 @@ async fn kill_projection(platform: &Platform) {
     killed.kill();
     until("the projection is back", || {
         restarts(platform, Kind::Projection) > before
-            && context.projection.actor().is_some_and(|actor| actor.get_id() != killed.get_id())
+            && context
+                .projection
+                .actor()
+                .is_some_and(|actor| actor.get_id() != killed.get_id())
     })
     .await;
 }
@@ -77,7 +85,10 @@ fn what_an_earlier_projection_read_does_not_hide_what_happened_since() {
         world.views().ungate();
         let_settle().await;
         assert_eq!(status(&platform, id).await, Some(Status::Succeeded));
-        assert_eq!(submit(&platform.payments(), 1).await.unwrap().answer, Answer::Shown);
+        assert_eq!(
+            submit(&platform.payments(), 1).await.unwrap().answer,
+            Answer::Shown
+        );
         world.check_at_rest(&platform).await;
     });
 }
@@ -90,7 +101,10 @@ fn a_batch_that_lands_while_the_journal_is_read_back_is_not_folded_twice() {
         let asked = submit_all(&platform.payments(), [1]);
         until("it is stored", || world.truth().payment(1).is_some()).await;
         let id = world.truth().payment(1).unwrap().id();
-        until("the view has the first commit", || platform.context().lag.commits() == 0).await;
+        until("the view has the first commit", || {
+            platform.context().lag.commits() == 0
+        })
+        .await;
         world.views().gate();
         world.provider.latch.open();
         for (_, task) in asked {
@@ -112,12 +126,22 @@ fn a_batch_that_lands_while_the_journal_is_read_back_is_not_folded_twice() {
 
 #[test]
 fn a_key_whose_commit_is_under_way_is_not_free_when_its_owner_and_its_guardian_die_together() {
-    let world = World::with(13, Options { guardians: 1, ..options() }, Scripted::new(false, true));
+    let world = World::with(
+        13,
+        Options {
+            guardians: 1,
+            ..options()
+        },
+        Scripted::new(false, true),
+    );
     world.life(async |world, platform| {
         let context = platform.context();
         world.faults.appends.close();
         let asked = submit_all(&platform.payments(), [1]);
-        until("its commit waits for the journal", || context.admission.in_flight() == 1).await;
+        until("its commit waits for the journal", || {
+            context.admission.in_flight() == 1
+        })
+        .await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         context.guardians[0].actor().unwrap().kill();
         context.idempotency.actor().unwrap().kill();
@@ -129,12 +153,12 @@ fn a_key_whose_commit_is_under_way_is_not_free_when_its_owner_and_its_guardian_d
         let again = submit_all(&platform.payments(), [1]);
         tokio::time::sleep(Duration::from_secs(1)).await;
         world.faults.appends.open();
-        for (n, task) in asked.into_iter().chain(again) {
-            world.check_reply(n, &task.await.unwrap());
-        }
+        world.check_replies(&answers(asked.into_iter().chain(again).collect()).await);
         let_settle().await;
         world.check_always();
-        let resolved = world.resolve_all(&platform, &[(1, submit(&platform.payments(), 1).await)]).await;
+        let resolved = world
+            .resolve_all(&platform, &[(1, submit(&platform.payments(), 1).await)])
+            .await;
         assert_eq!(resolved[&1].answer, Answer::Shown);
         world.check_at_rest(&platform).await;
     });
@@ -142,19 +166,35 @@ fn a_key_whose_commit_is_under_way_is_not_free_when_its_owner_and_its_guardian_d
 
 #[test]
 fn requests_that_wait_for_a_restarted_key_owner_are_answered_within_the_budget() {
-    let world = World::with(14, Options { guardians: 1, ..options() }, Scripted::new(false, true));
+    let world = World::with(
+        14,
+        Options {
+            guardians: 1,
+            ..options()
+        },
+        Scripted::new(false, true),
+    );
     world.life(async |world, platform| {
         let context = platform.context();
         world.faults.appends.close();
         let first = submit_all(&platform.payments(), [1]);
-        until("its commit waits for the journal", || context.admission.in_flight() == 1).await;
+        until("its commit waits for the journal", || {
+            context.admission.in_flight() == 1
+        })
+        .await;
         context.idempotency.actor().unwrap().kill();
-        until("the owner is back", || restarts(&platform, Kind::Idempotency) == 1).await;
+        until("the owner is back", || {
+            restarts(&platform, Kind::Idempotency) == 1
+        })
+        .await;
         tokio::time::sleep(Duration::from_millis(50)).await;
         let held = submit_all(&platform.payments(), [1, 2, 3]);
         let budget = context.options.answer_budget + Duration::from_secs(1);
         for (n, task) in first.into_iter().chain(held) {
-            let answer = tokio::time::timeout(budget, task).await.expect("an answer in time").unwrap();
+            let answer = tokio::time::timeout(budget, task)
+                .await
+                .expect("an answer in time")
+                .unwrap();
             assert!(answer.is_err(), "{n}: {answer:?}");
         }
         world.faults.appends.open();

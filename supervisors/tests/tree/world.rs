@@ -62,14 +62,27 @@ fn quiet_injected_panics() {
 
 /// Few guardians and permits, so that payments meet in them.
 pub(crate) fn options() -> Options {
-    Options { guardians: 4, provider_caps: ProviderCaps { permits: 4 }, ..Options::default() }
+    Options {
+        guardians: 4,
+        provider_caps: ProviderCaps { permits: 4 },
+        ..Options::default()
+    }
 }
 
 /// For lives in real time: a busy machine must not run a stage's time out.
 pub(crate) fn patient() -> Options {
-    let long = Duration::from_secs(120);
-    let stages = StageTimeouts { idempotency: long, risk: long, selection: long, ..StageTimeouts::default() };
-    Options { stages, answer_budget: long, ..options() }
+    let long = Duration::from_mins(2);
+    let stages = StageTimeouts {
+        idempotency: long,
+        risk: long,
+        selection: long,
+        ..StageTimeouts::default()
+    };
+    Options {
+        stages,
+        answer_budget: long,
+        ..options()
+    }
 }
 
 pub(crate) fn merchant() -> MerchantId {
@@ -146,7 +159,7 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Longer than every timer of a payment whose provider answers.
 pub(crate) async fn let_settle() {
-    tokio::time::sleep(Duration::from_secs(180)).await;
+    tokio::time::sleep(Duration::from_mins(3)).await;
 }
 
 impl World {
@@ -189,7 +202,10 @@ impl World {
 
     fn ports(&self) -> Ports {
         let inner = MemoryJournal::open(&self.store, ShardId::FIRST);
-        let journal = Arc::new(FaultyJournal { inner, faults: Arc::clone(&self.faults) });
+        let journal = Arc::new(FaultyJournal {
+            inner,
+            faults: Arc::clone(&self.faults),
+        });
         *lock(&self.journal) = Some(Arc::clone(&journal));
         let keys: Arc<MemoryKeyIndex> = Arc::clone(&lock(&self.keys));
         let views: Arc<GatedViews> = self.views();
@@ -211,8 +227,13 @@ impl World {
     pub(crate) async fn start(&self) -> Platform {
         self.recovered.store(0, Ordering::SeqCst);
         let before = self.faults.paged.load(Ordering::SeqCst);
-        let platform = Platform::start(self.ports(), self.options.clone(), &|_, _| {}).await.unwrap();
-        self.recovered.store(self.faults.paged.load(Ordering::SeqCst) - before, Ordering::SeqCst);
+        let platform = Platform::start(self.ports(), self.options.clone(), &|_, _| {})
+            .await
+            .unwrap();
+        self.recovered.store(
+            self.faults.paged.load(Ordering::SeqCst) - before,
+            Ordering::SeqCst,
+        );
         platform
     }
 
@@ -222,11 +243,13 @@ impl World {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let life = async {
+            let whole = async {
                 let platform = self.start().await;
                 live(self, platform).await
             };
-            tokio::time::timeout(Duration::from_secs(4 * 3600), life).await.expect("the life hangs")
+            tokio::time::timeout(Duration::from_hours(4), whole)
+                .await
+                .expect("the life hangs")
         })
     }
 
@@ -235,11 +258,13 @@ impl World {
         let mut runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = runtime.worker_threads(2).enable_time().build().unwrap();
         let result = runtime.block_on(async {
-            let life = async {
+            let whole = async {
                 let platform = self.start().await;
                 live(self, platform).await
             };
-            tokio::time::timeout(Duration::from_secs(300), life).await.expect("the life hangs")
+            tokio::time::timeout(Duration::from_mins(5), whole)
+                .await
+                .expect("the life hangs")
         });
         runtime.shutdown_timeout(Duration::from_secs(5));
         result
@@ -247,14 +272,21 @@ impl World {
 
     /// What the journal says, whoever owns it now.
     pub(crate) fn truth(&self) -> Truth {
-        let journal = lock(&self.journal).clone().expect("a life has opened the journal");
+        let journal = lock(&self.journal)
+            .clone()
+            .expect("a life has opened the journal");
         Truth::read(&journal.inner)
     }
 }
 
 /// Payments in memory.
 pub(crate) fn live_payments(platform: &Platform) -> i64 {
-    platform.context().figures.kind(Kind::Payment).live.load(Ordering::SeqCst)
+    platform
+        .context()
+        .figures
+        .kind(Kind::Payment)
+        .live
+        .load(Ordering::SeqCst)
 }
 
 /// Runs every case, and fails with the list of those that did not hold.
