@@ -264,7 +264,7 @@ impl WriterState {
         for waiting in waiting {
             match waiting {
                 Waiting::Ticket(Ticket::Payment(mailbox), seq) => {
-                    mailbox.step(PaymentMail::Committed(Ok(seq)))
+                    mailbox.step(PaymentMail::Committed(Ok(seq)));
                 }
                 Waiting::Ticket(Ticket::Waiter(waiter), seq) => tell(waiter, seq),
                 Waiting::Barrier(release) => release(head),

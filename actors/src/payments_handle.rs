@@ -141,14 +141,17 @@ impl PaymentsHandle {
         }
     }
 
-    /// After the answer budget: what is durable is shown as unresolved; if nothing is, nothing was started.
+    /// After the answer budget: what is durable is shown for what it is; if nothing is, nothing was started.
     async fn out_of_time(&self, id: PaymentId, replayed: bool) -> Result<Created, CreateError> {
         match locate(&self.context, id).await {
-            Ok(Some(row)) => Ok(Created {
-                payment: row.payment,
-                answer: Answer::Unresolved,
-                replayed,
-            }),
+            Ok(Some(row)) => {
+                let answer = row.payment.answer();
+                Ok(Created {
+                    payment: row.payment,
+                    answer,
+                    replayed,
+                })
+            }
             Ok(None) | Err(ViewError::Busy | ViewError::Store(_)) => Err(CreateError::Lost),
         }
     }

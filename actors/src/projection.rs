@@ -148,9 +148,9 @@ impl Actor for Projection {
             | ProjectionMail::Settle(_)) => {
                 state.context.ports.probe.reached(Step::ProjectionLocated);
                 if state.caught_up {
-                    state.read(mail)
+                    state.read(mail);
                 } else {
-                    state.held.push_back(mail)
+                    state.held.push_back(mail);
                 }
             }
         }

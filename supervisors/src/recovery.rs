@@ -25,6 +25,9 @@ pub async fn recover(
     let snapshot = usable_snapshot(ports, shard, head).await?;
     let mut fold = Fold::from_snapshot(snapshot);
     let indexed = ports.keys.watermark();
+    let viewed = ports.views.watermark()?;
+    check_not_behind(head.seq, "the key index", indexed)?;
+    check_not_behind(head.seq, "the payments view", viewed)?;
     let first = fold.seq.min(indexed).next();
     let total = head.seq.0.saturating_sub(first.0).saturating_add(1);
     let mut next = first;
@@ -50,6 +53,18 @@ pub async fn recover(
         progress(next.0.saturating_sub(first.0), total);
     }
     Ok((head, fold.into_start(head.seq)))
+}
+
+/// An index never runs ahead of the journal that it follows. One that does has seen commits that are gone: they were answered, perhaps
+/// charged, and their keys must not be taken for new ones.
+fn check_not_behind(head: Seq, index: &str, watermark: Seq) -> Result<(), ReadError> {
+    if watermark <= head {
+        return Ok(());
+    }
+    let why = format!(
+        "{index} has seen commit {watermark}: the journal has lost its end; restore a whole copy of the data folder"
+    );
+    Err(ReadError::Damaged { seq: head, why })
 }
 
 async fn usable_snapshot(

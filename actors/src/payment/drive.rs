@@ -188,6 +188,7 @@ impl PaymentState {
                 });
                 Ok(())
             }
+            Some(_) | None if self.close_instead(operation, number, &outcome) => Ok(()),
             Some(_) | None => {
                 let outcome = after_earlier_requests(self.tainted, outcome);
                 self.decide(Command::Record {
@@ -197,6 +198,28 @@ impl PaymentState {
                 })
             }
         }
+    }
+
+    /// An attempt that was asked about, repeated, and is unknown still: a provider that stored its own error under the key would
+    /// answer it for ever. Closing the object is safe at any time: either it can no longer charge, or it turns out that it has.
+    fn close_instead(&mut self, operation: OperationId, number: u32, outcome: &Outcome) -> bool {
+        let Some((op, attempt)) = self.open_attempt(operation) else {
+            return false;
+        };
+        let resumed = attempt.state == AttemptState::Unknown && attempt.number == number;
+        if !resumed || !matches!(outcome, Outcome::Unknown { .. }) || !self.can_close(&op, &attempt) {
+            return false;
+        }
+        self.ask(&op, &attempt, Ask::Cancel);
+        true
+    }
+
+    /// Whether the provider can close what the attempt made, so that it never charges.
+    fn can_close(&self, op: &Operation, attempt: &Attempt) -> bool {
+        let seat = self.context.provider(attempt.provider);
+        matches!(op.kind, OperationKind::Sale | OperationKind::Authorize)
+            && attempt.reference.is_some()
+            && seat.is_some_and(|seat| seat.port.capabilities().cancel_closes)
     }
 
     /// A query that found nothing out: the request is repeated under its key while that is safe, later the attempt is closed.
@@ -212,14 +235,11 @@ impl PaymentState {
         if attempt.number != number {
             return Ok(());
         }
-        let seat = self.context.provider(attempt.provider);
-        let can_close = seat.is_some_and(|seat| seat.port.capabilities().cancel_closes);
-        let charges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize);
         if self.context.ports.clock.now() < attempt.deadline {
             self.ask(&op, &attempt, Ask::Execute);
             return Ok(());
         }
-        if charges && can_close && attempt.reference.is_some() {
+        if self.can_close(&op, &attempt) {
             self.ask(&op, &attempt, Ask::Cancel);
             return Ok(());
         }

@@ -92,6 +92,8 @@ pub(crate) fn script_of(n: usize) -> Script {
             times: 4,
         },
         6 => Script::NotSent { times: 2 },
+        8 => Script::ChargedThenNotSent { times: 4 },
+        9 => Script::Panic { times: 3 },
         _ => Script::Succeed,
     }
 }
@@ -101,7 +103,10 @@ fn usual(n: usize) -> Answer {
     match script_of(n) {
         Script::Succeed | Script::NotSent { .. } | Script::Held => Answer::Shown,
         Script::Decline => Answer::Declined,
-        Script::Unknown { .. } | Script::Mute { .. } => Answer::Unresolved,
+        Script::Unknown { .. }
+        | Script::Mute { .. }
+        | Script::ChargedThenNotSent { .. }
+        | Script::Panic { .. } => Answer::Unresolved,
     }
 }
 

@@ -105,6 +105,48 @@ fn a_payment_that_could_not_be_sent_is_driven_again_by_its_key() {
 }
 
 #[test]
+fn what_may_have_been_charged_is_never_said_to_be_unsent() {
+    for script in [
+        Script::ChargedThenNotSent { times: 5 },
+        Script::Panic { times: 5 },
+    ] {
+        World::new(28).life(async |world, platform| {
+            world.script(0, script);
+            let first = vec![(0, submit(&platform.payments(), 0).await)];
+            assert_eq!(
+                first[0].1.as_ref().unwrap().answer,
+                Answer::Unresolved,
+                "{script:?}"
+            );
+            let resolved = world.resolve_all(&platform, &first).await;
+            assert_eq!(resolved[&0].payment.operations[0].attempts, 1, "{script:?}");
+            world.check_at_rest(&platform).await;
+        });
+    }
+}
+
+#[test]
+fn an_attempt_of_the_last_process_that_cannot_be_sent_now_may_have_been_sent_then() {
+    let world = World::new(29);
+    world.script(0, Script::ChargedThenNotSent { times: 5 });
+    world.life(async |world, platform| {
+        let asked = submit_all(&platform.payments(), [0]);
+        until("it is charged", || {
+            world.provider.charges_of_amount(amount_minor(0)) == 1
+        })
+        .await;
+        assert!(asked.iter().all(|(_, task)| !task.is_finished()));
+    });
+    world.life(async |world, platform| {
+        let first = vec![(0, submit(&platform.payments(), 0).await)];
+        assert_eq!(first[0].1.as_ref().unwrap().answer, Answer::Unresolved);
+        let resolved = world.resolve_all(&platform, &first).await;
+        assert_eq!(resolved[&0].payment.operations[0].attempts, 1);
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
 fn without_an_enabled_provider_nothing_is_stored() {
     World::new(25).life(async |world, platform| {
         platform.context().providers[0]

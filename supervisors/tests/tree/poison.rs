@@ -128,3 +128,27 @@ fn a_payment_killed_between_charge_and_commit_comes_back_and_answers_whoever_wai
         world.check_at_rest(&platform).await;
     });
 }
+
+#[test]
+fn a_payment_killed_while_its_first_commit_is_under_way_is_not_said_to_be_missing() {
+    one_guardian().life(async |world, platform| {
+        let context = platform.context();
+        world.faults.appends.close();
+        let asked = submit_all(&platform.payments(), 0..1);
+        until("its payment lives", || live_payments(&platform) == 1).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let (reply, live) = oneshot::channel();
+        context.guardians[0].step(GuardianMail::Live { limit: 1, reply });
+        let payment = live.await.unwrap()[0].payment;
+        let (reply, killed) = oneshot::channel();
+        context.guardians[0].step(GuardianMail::Kill { payment, reply });
+        assert!(killed.await.unwrap());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.faults.appends.open();
+        let answers = answers(asked).await;
+        world.check_replies(&answers);
+        world.check_not_stored(&answers);
+        assert_eq!(answers[0].1.as_ref().unwrap().answer, Answer::Shown);
+        world.check_at_rest(&platform).await;
+    });
+}

@@ -1,11 +1,11 @@
 //! A provider that follows a script per amount, and its ledger of charges: the witness of what really happened.
 
-use crate::ports::{Latch, lock};
+use crate::ports::{INJECTED, Latch, lock};
 use florin_domain::ids::PaymentId;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference};
 use florin_domain::time::Millis;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,6 +23,10 @@ pub(crate) enum Script {
     Mute { charged: bool },
     /// Cannot be reached for the first `times` requests.
     NotSent { times: u32 },
+    /// Charges at the first request and says nothing usable, cannot be reached for the next `times`, then tells.
+    ChargedThenNotSent { times: u32 },
+    /// Charges, and for the first `times` requests takes the task that asked down with it.
+    Panic { times: u32 },
     /// Waits at the latch, then charges.
     Held,
 }
@@ -31,8 +35,17 @@ pub(crate) enum Script {
 struct Book {
     /// By idempotency key: real charges only.
     charges: BTreeMap<ProviderKey, (PaymentId, i128)>,
+    /// Keys whose object was cancelled: they never charge any more.
+    closed: HashSet<ProviderKey>,
     requests: HashMap<PaymentId, u32>,
     executes: HashMap<PaymentId, u32>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Execute,
+    Query,
+    Cancel,
 }
 
 /// The provider.
@@ -105,20 +118,25 @@ impl Scripted {
     }
 
     fn charge(&self, request: &AttemptRequest) {
-        let charge = (request.payment, request.amount.minor());
-        lock(&self.book)
-            .charges
-            .entry(Arc::clone(&request.key))
-            .or_insert(charge);
+        let mut book = lock(&self.book);
+        if !book.closed.contains(&request.key) {
+            let charge = (request.payment, request.amount.minor());
+            book.charges.entry(Arc::clone(&request.key)).or_insert(charge);
+        }
     }
 
     /// What it says of an attempt when it tells the truth.
     fn truth(&self, request: &AttemptRequest) -> Outcome {
-        if lock(&self.book).charges.contains_key(&request.key) {
+        let book = lock(&self.book);
+        if book.charges.contains_key(&request.key) {
             Outcome::Succeeded {
                 reference: reference(request),
                 transaction: Arc::from(format!("ch_{}", request.key)),
                 amount_minor: request.amount.minor(),
+            }
+        } else if book.closed.contains(&request.key) {
+            Outcome::Cancelled {
+                reference: request.reference.clone(),
             }
         } else {
             Outcome::Unknown {
@@ -128,7 +146,8 @@ impl Scripted {
         }
     }
 
-    async fn answer(&self, request: &AttemptRequest, executes: bool) -> Outcome {
+    async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
+        let executes = ask == Asked::Execute;
         let amount = request.amount.minor();
         if self.slow {
             let latency = u64::try_from(amount * 7 % 23).unwrap();
@@ -177,10 +196,34 @@ impl Scripted {
                     reason: Arc::from("connection refused"),
                 };
             }
+            Script::ChargedThenNotSent { .. } if requests == 1 => {
+                charge(true);
+                return silence();
+            }
+            Script::ChargedThenNotSent { times } if requests <= times + 1 => {
+                return Outcome::NotSent {
+                    reason: Arc::from("connection refused"),
+                };
+            }
+            Script::Panic { times } if requests <= times => {
+                charge(true);
+                panic!("{INJECTED}");
+            }
             Script::Held => self.latch.passed().await,
-            Script::Succeed | Script::Unknown { .. } | Script::Mute { .. } | Script::NotSent { .. } => {}
+            Script::Succeed
+            | Script::Unknown { .. }
+            | Script::Mute { .. }
+            | Script::NotSent { .. }
+            | Script::ChargedThenNotSent { .. }
+            | Script::Panic { .. } => {}
         }
         charge(true);
+        if ask == Asked::Cancel {
+            let mut book = lock(&self.book);
+            if !book.charges.contains_key(&request.key) {
+                book.closed.insert(Arc::clone(&request.key));
+            }
+        }
         self.truth(request)
     }
 }
@@ -202,21 +245,14 @@ impl Provider for Scripted {
     }
 
     fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
-        Box::pin(self.answer(request, true))
+        Box::pin(self.answer(request, Asked::Execute))
     }
 
     fn query<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
-        Box::pin(self.answer(request, false))
+        Box::pin(self.answer(request, Asked::Query))
     }
 
     fn cancel<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
-            match self.truth(request) {
-                Outcome::Unknown { .. } => Outcome::Cancelled {
-                    reference: request.reference.clone(),
-                },
-                outcome => outcome,
-            }
-        })
+        Box::pin(self.answer(request, Asked::Cancel))
     }
 }

@@ -12,6 +12,8 @@ fn script() -> impl Strategy<Value = Script> {
         1 => Just(Script::Decline),
         2 => (any::<bool>(), 1_u32..6).prop_map(|(charged, times)| Script::Unknown { charged, times }),
         1 => (1_u32..5).prop_map(|times| Script::NotSent { times }),
+        1 => (1_u32..5).prop_map(|times| Script::ChargedThenNotSent { times }),
+        1 => (1_u32..5).prop_map(|times| Script::Panic { times }),
     ]
 }
 
