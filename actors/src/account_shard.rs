@@ -185,6 +185,12 @@ impl ShardState {
             after,
             at,
         } = draft;
+        if self.open.get(&payment).is_some_and(|last| *last != prev) {
+            // Decided on a state that is not the last one, so by an incarnation that has a successor: nobody waits for it.
+            tracing::error!(%payment, %prev, "a commit that does not follow its payment's last one was dropped");
+            metrics::counter!("florin_alerts_total", "alert" => "stale_commit").increment(1);
+            return Ok(());
+        }
         if let Err(error) = self.books.hold(&consequences.holds) {
             // Only a first commit places a hold that could not be placed before, and nothing was sent for it yet.
             if prev == Seq::ZERO {

@@ -35,7 +35,12 @@ pub enum GuardianMail {
         key: KeyDigest,
     },
     /// Have a payment go on with what is unresolved.
-    Resume(PaymentId),
+    Resume {
+        /// Which.
+        payment: PaymentId,
+        /// Close at the provider what stays unknown.
+        closes: bool,
+    },
     /// Bring a failed payment back.
     Respawn(PaymentId),
     /// Who is in memory? The answer goes to the key owner as well when it has just been restarted.

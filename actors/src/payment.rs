@@ -80,7 +80,10 @@ pub enum PaymentMail {
     /// Start a new payment.
     Begin(Box<Begin>),
     /// Load yourself and go on where the journal says.
-    Resume,
+    Resume {
+        /// Close at the provider what stays unknown.
+        closes: bool,
+    },
     /// The journal was read.
     Loaded(Result<Option<Box<Loaded>>, ReadError>),
     /// Velocity is known, or its shard died.
@@ -141,6 +144,10 @@ enum Stage {
 
 /// The actor's state.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent fact about the attempt or the caller"
+)]
 pub struct PaymentState {
     context: Arc<Context>,
     id: PaymentId,
@@ -158,6 +165,8 @@ pub struct PaymentState {
     calls: u32,
     retries: u32,
     tries: u32,
+    /// What stays unknown is closed at the provider.
+    closes: bool,
     /// A request of the open attempt may have reached the provider.
     tainted: bool,
     admitted_at: Option<Instant>,
@@ -209,6 +218,7 @@ impl Actor for PaymentActor {
             calls: 0,
             retries: 0,
             tries: 0,
+            closes: false,
             tainted: false,
             admitted_at: None,
             called_at: None,
@@ -255,7 +265,8 @@ impl PaymentState {
     fn take(&mut self, mail: PaymentMail) -> Result<(), ActorProcessingErr> {
         match (mail, &self.stage) {
             (PaymentMail::Begin(begin), Stage::Empty) => self.begin(begin),
-            (PaymentMail::Resume, Stage::Empty) => {
+            (PaymentMail::Resume { closes }, Stage::Empty) => {
+                self.closes = closes;
                 self.load();
                 Ok(())
             }
@@ -284,7 +295,8 @@ impl PaymentState {
                 self.call_again(operation, number);
                 Ok(())
             }
-            (PaymentMail::Resume, Stage::Idle) => {
+            (PaymentMail::Resume { closes }, Stage::Idle) => {
+                self.closes = closes;
                 self.resume();
                 Ok(())
             }
@@ -301,7 +313,7 @@ impl PaymentState {
             (
                 mail @ (PaymentMail::Reported { .. }
                 | PaymentMail::Retry { .. }
-                | PaymentMail::Resume
+                | PaymentMail::Resume { .. }
                 | PaymentMail::KeyAsked(_)),
                 _,
             ) => {

@@ -42,6 +42,8 @@ struct Wait {
 #[derive(Clone, Copy, Debug)]
 pub struct ResolutionSchedule;
 
+/// Questions in vain after which an attempt that may still be repeated is closed at the provider instead, if that is possible.
+const CLOSE_AFTER: usize = 3;
 const TICK: Duration = Duration::from_millis(250);
 /// A payment that was asked about and did not come back within this time is resolved: its count starts anew.
 const FORGET: Duration = Duration::from_mins(1);
@@ -96,10 +98,10 @@ impl ResolutionState {
         let waits = &self.context.options.resolution_waits;
         let asked = match self.waits.get(&payment) {
             Some(wait) if wait.due > Instant::now() => return,
-            Some(wait) => (wait.asked + 1).min(waits.len() - 1),
+            Some(wait) => wait.asked.saturating_add(1),
             None => 0,
         };
-        let due = Instant::now() + Duration::from_millis(waits[asked].0);
+        let due = Instant::now() + Duration::from_millis(waits[asked.min(waits.len() - 1)].0);
         self.due.insert((due, payment));
         self.waits.insert(payment, Wait { due, asked });
     }
@@ -111,12 +113,21 @@ impl ResolutionState {
                 break;
             }
             self.due.pop_first();
-            self.context.guardian(payment).step(GuardianMail::Resume(payment));
+            let closes = self
+                .waits
+                .get(&payment)
+                .is_some_and(|wait| wait.asked >= CLOSE_AFTER);
+            self.context
+                .guardian(payment)
+                .step(GuardianMail::Resume { payment, closes });
         }
         self.waits.retain(|_, wait| wait.due + FORGET > now);
         let page = self.context.options.resume_page.min(self.adopted.len());
         for payment in self.adopted.drain(..page) {
-            self.context.guardian(payment).step(GuardianMail::Resume(payment));
+            let closes = false;
+            self.context
+                .guardian(payment)
+                .step(GuardianMail::Resume { payment, closes });
         }
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
         metrics::gauge!("florin_unresolved_payments").set((self.due.len() + self.adopted.len()) as f64);

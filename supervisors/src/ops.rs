@@ -166,6 +166,8 @@ impl OpsView for Ops {
         metrics::gauge!("florin_mailbox_cap", "kind" => Kind::Payment.as_str()).set(payment_caps.soft as f64);
         #[expect(clippy::cast_precision_loss, reason = "gauges")]
         {
+            metrics::gauge!("florin_idempotency_keys_held")
+                .set(self.context.figures.keys_held.load(Ordering::Relaxed) as f64);
             metrics::gauge!("florin_in_flight").set(self.context.admission.in_flight() as f64);
             metrics::gauge!("florin_index_lag_commits", "index" => "views")
                 .set(self.context.lag.views() as f64);

@@ -89,12 +89,14 @@ impl Actor for PaymentGuardian {
                     state.forward(&myself, payment, PaymentMail::KeyAsked(key)).await;
                 }
             }
-            GuardianMail::Resume(payment) => {
+            GuardianMail::Resume { payment, closes } => {
                 state.context.ports.probe.reached(Step::GuardianForwarding);
                 if state.is_set_aside(payment) {
                     state.context.resolution.step(ResolutionMail::Schedule(payment));
                 } else {
-                    state.forward(&myself, payment, PaymentMail::Resume).await;
+                    state
+                        .forward(&myself, payment, PaymentMail::Resume { closes })
+                        .await;
                 }
             }
             GuardianMail::Respawn(payment) => state.respawn(&myself, payment).await,
@@ -153,7 +155,7 @@ fn asked(mail: &PaymentMail) -> Option<KeyDigest> {
     match mail {
         PaymentMail::KeyAsked(key) => Some(*key),
         PaymentMail::Begin(_)
-        | PaymentMail::Resume
+        | PaymentMail::Resume { .. }
         | PaymentMail::Loaded(_)
         | PaymentMail::Assessed(_)
         | PaymentMail::Committed(_)
@@ -302,7 +304,7 @@ impl GuardianState {
         child
             .waiting
             .retain(|mail| !matches!(mail, PaymentMail::Begin(_)));
-        child.waiting.insert(0, PaymentMail::Resume);
+        child.waiting.insert(0, PaymentMail::Resume { closes: false });
         if let Some(key) = child.asked
             && !child.waiting.iter().any(|mail| asked(mail).is_some())
         {

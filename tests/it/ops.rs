@@ -74,6 +74,7 @@ fn the_tree_shows_every_kind_of_actor_to_operators_only() {
 #[test]
 fn the_metrics_have_their_names_and_move() {
     let (_folder, dev) = Dev::fresh(&[]);
+    dev.merchant().get("/metrics").expect(403);
     let read = || dev.operator().get("/metrics").expect(200).text();
     let before = read();
     for number in 0..3_u64 {

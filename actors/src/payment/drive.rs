@@ -206,7 +206,7 @@ impl PaymentState {
         let Some((op, attempt)) = self.open_attempt(operation) else {
             return false;
         };
-        let resumed = attempt.state == AttemptState::Unknown && attempt.number == number;
+        let resumed = self.closes && attempt.state == AttemptState::Unknown && attempt.number == number;
         if !resumed || !matches!(outcome, Outcome::Unknown { .. }) || !self.can_close(&op, &attempt) {
             return false;
         }

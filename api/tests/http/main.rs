@@ -324,7 +324,12 @@ fn every_answer_has_a_name_of_its_own_and_every_refusal_a_body() {
     };
     assert_eq!(check(world.get("/healthz", None), 200).json()["status"], "ok");
     assert_eq!(check(world.get("/readyz", None), 200).json()["status"], "ready");
-    assert_eq!(check(world.get("/metrics", None), 200).body, b"florin_up 1\n");
+    check(world.get("/metrics", None), 401);
+    check(world.get("/metrics", Some("sk_test_a")), 403);
+    assert_eq!(
+        check(world.get("/metrics", Some("ok_test_op")), 200).body,
+        b"florin_up 1\n"
+    );
     assert_eq!(
         check(world.get("/nowhere", None), 404).error("code"),
         "route_unknown"
