@@ -21,5 +21,6 @@ mod hostile_input;
 mod idempotency;
 mod ops;
 mod reads;
+mod readme;
 mod recovery;
 mod sale;
