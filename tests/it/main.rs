@@ -20,7 +20,7 @@ mod faults;
 mod hostile_input;
 mod idempotency;
 mod ops;
-mod reads;
 mod readme;
+mod reads;
 mod recovery;
 mod sale;
