@@ -1,5 +1,6 @@
 //! One provider's permits: at most so many requests under way, the rest wait in order. The calls themselves run in tasks that
-//! report to the payment. What waits is bounded by admission: a payment waits in at most one queue.
+//! report to the payment. What waits is bounded: a payment waits in at most one queue,
+//! and beyond as many calls as operations may be in flight a call comes back as not sent.
 
 use crate::context::{Context, ProviderSeat, Step};
 use crate::mailbox::{Envelope, Mailbox};
@@ -151,7 +152,13 @@ impl Actor for ProviderActor {
         let (mail, _slot) = envelope.open();
         match mail {
             ProviderMail::Call(call) => {
-                state.waiting.push_back(*call);
+                // A caller that was answered at its budget leaves its call behind, so admission alone does not bound this queue. At the
+                // bound the call is dropped, which reports that it was not sent.
+                if state.waiting.len() < state.context.options.admission.in_flight_max {
+                    state.waiting.push_back(*call);
+                } else {
+                    drop(call);
+                }
                 state.context.ports.probe.reached(Step::ProviderQueued);
             }
             ProviderMail::Finished => state.context.ports.probe.reached(Step::ProviderFinished),

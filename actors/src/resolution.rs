@@ -108,7 +108,11 @@ impl ResolutionState {
 
     fn tick(&mut self) {
         let now = Instant::now();
-        while let Some(&(due, payment)) = self.due.first() {
+        // A page at a time: after an outage everything is due at once, and each payment that is asked about is in memory.
+        for _ in 0..self.context.options.resume_page {
+            let Some(&(due, payment)) = self.due.first() else {
+                break;
+            };
             if due > now {
                 break;
             }

@@ -3,7 +3,7 @@
 use crate::provider::{Script, Scripted};
 use crate::world::{Answered, World, answers, let_settle, options, submit, submit_all, until};
 use florin_actors::admission::{AdmissionCaps, Shed};
-use florin_actors::options::Options;
+use florin_actors::options::{Options, ProviderCaps};
 use florin_actors::payments_handle::CreateError;
 use florin_domain::payment::Answer;
 use std::sync::atomic::Ordering;
@@ -149,6 +149,47 @@ fn a_store_that_stays_full_beyond_the_budget_leaves_callers_with_a_true_answer()
             10,
             "what was admitted lands once"
         );
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn calls_that_their_callers_left_behind_do_not_pile_up_at_a_provider_that_hangs() {
+    let admission = AdmissionCaps {
+        in_flight_max: 2,
+        index_lag_max: 200_000,
+    };
+    let provider_caps = ProviderCaps { permits: 1 };
+    let options = Options {
+        admission,
+        provider_caps,
+        ..options()
+    };
+    World::with(37, options, Scripted::new(false, true)).life(async |world, platform| {
+        for n in 0..10 {
+            world.script(n, Script::Held);
+        }
+        world.provider.latch.close();
+        let mut not_sent = 0;
+        for first in [0, 2, 4, 6, 8] {
+            let round = answers(submit_all(&platform.payments(), first..first + 2)).await;
+            for (_, answer) in round {
+                match answer.unwrap().answer {
+                    Answer::Unresolved => {}
+                    Answer::NoProvider => not_sent += 1,
+                    other => panic!("the provider hangs, yet the answer is {other:?}"),
+                }
+            }
+            let seat = &platform.context().providers[0];
+            assert!(seat.waiting.load(Ordering::SeqCst) <= 2);
+        }
+        assert!(not_sent > 0, "the bound was never reached");
+        world.provider.latch.open();
+        let_settle().await;
+        for n in 0..10 {
+            let answer = submit(&platform.payments(), n).await.unwrap().answer;
+            assert_eq!(answer, Answer::Shown);
+        }
         world.check_at_rest(&platform).await;
     });
 }
