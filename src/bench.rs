@@ -34,7 +34,7 @@ pub(crate) struct BenchArguments {
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// Callers at the same time
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = 512)]
     clients: usize,
     /// Merchants that payments are spread over
     #[arg(long, default_value_t = 1000)]

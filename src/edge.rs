@@ -4,9 +4,10 @@ use crate::node::Node;
 use anyhow::Context as _;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_adapters::digests;
-use florin_api::server::{Api, ApiOptions, ApiParts, Digests, RunningApi};
-use florin_config::Settings;
+use florin_api::server::{Api, ApiOptions, ApiParts, Digests, ErrorProfile, RateLimit, RunningApi};
+use florin_config::{RateSettings, Settings};
 use std::net::TcpListener;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -37,12 +38,31 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
         },
         max_connections: settings.http.max_connections,
         body_limit_bytes: settings.http.body_limit_bytes,
+        head_limit_bytes: settings.http.head_limit_bytes,
+        head_timeout: settings.http.head_timeout,
+        body_timeout: settings.http.body_timeout,
+        keep_alive: settings.http.keep_alive,
+        disconnect_timeout: settings.http.disconnect_timeout,
         accepts_development_keys: development,
+        rate_limit: rate_limit(settings.rates),
+        failed_auth_per_min: NonZeroU32::new(settings.rates.failed_auth_per_min),
+        error_profile: match settings.error_profile {
+            florin_config::ErrorProfile::Stripe => ErrorProfile::Stripe,
+            florin_config::ErrorProfile::Seed => ErrorProfile::Seed,
+        },
         ..usual
     };
     let listen = settings.listen;
     let listener = TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     Ok(Api::serve(listener, parts, options)?)
+}
+
+/// Nothing for no limit.
+fn rate_limit(rates: RateSettings) -> Option<RateLimit> {
+    Some(RateLimit {
+        requests_per_s: NonZeroU32::new(rates.requests_per_s)?,
+        burst: NonZeroU32::new(rates.burst)?,
+    })
 }
 
 /// SIGTERM and SIGINT, caught from the moment this exists: before anybody can know that the process runs.

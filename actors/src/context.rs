@@ -12,6 +12,7 @@ use crate::projection::ProjectionMail;
 use crate::provider::ProviderMail;
 use crate::resolution::ResolutionMail;
 use crate::risk::RiskMail;
+use crate::scrub::{ScrubMail, ScrubPlace};
 use arc_swap::ArcSwap;
 use florin_domain::ids::{Epoch, PaymentId, ShardId, compose};
 use florin_domain::merchant::Control;
@@ -75,6 +76,7 @@ pub enum Step {
     ResolutionScheduled,
     GuardianStarting,
     GuardianForwarding,
+    JournalScrubbed,
 }
 
 /// Watches actors reach their steps. The product's probe does nothing.
@@ -249,6 +251,10 @@ pub struct Context {
     pub risk: Vec<Mailbox<RiskMail>>,
     /// Due times.
     pub resolution: Mailbox<ResolutionMail>,
+    /// Reader of the whole journal.
+    pub scrub: Mailbox<ScrubMail>,
+    /// How far it has come; outlives restarts of the actor.
+    pub scrub_place: ArcSwap<ScrubPlace>,
     /// Guardians.
     pub guardians: Vec<Mailbox<GuardianMail>>,
     /// Providers in order of preference.
@@ -258,11 +264,16 @@ pub struct Context {
 impl Context {
     /// A fresh payment id of this shard.
     pub fn new_payment_id(&self) -> PaymentId {
-        PaymentId::from_bits(compose(
+        PaymentId::from_bits(self.new_id_bits())
+    }
+
+    /// The bits of a fresh id of this shard.
+    pub fn new_id_bits(&self) -> u128 {
+        compose(
             self.ports.clock.now(),
             self.shard,
             self.ports.entropy.next_u64(),
-        ))
+        )
     }
 
     /// The guardian of a payment.

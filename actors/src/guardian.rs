@@ -1,6 +1,6 @@
 //! What payment guardians are told. The guardians themselves are supervisors: they start, restart and set aside payments.
 
-use crate::payment::Begin;
+use crate::payment::{Begin, Operate};
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::PaymentId;
 use tokio::sync::oneshot;
@@ -27,7 +27,11 @@ pub struct LivePayment {
 pub enum GuardianMail {
     /// Start a new payment.
     Start(Box<Begin>),
-    /// Somebody waits for the answer of a payment's key.
+    /// Something is asked of a payment that exists.
+    Operate(Box<Operate>),
+    /// The time for a payment's challenge, review or authorization may have run out.
+    CheckDeadlines(PaymentId),
+    /// Somebody waits for the answer of one of a payment's keys.
     KeyAsked {
         /// Which payment.
         payment: PaymentId,

@@ -7,10 +7,10 @@ use crate::context::{Context, Step};
 use crate::guardian::GuardianMail;
 use crate::load::barrier;
 use crate::mailbox::{Class, Envelope};
-use crate::payment::{Begin, NotStored};
+use crate::payment::{Begin, NotStored, Operate};
 use crate::reply::tell;
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
-use florin_domain::ids::PaymentId;
+use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::{Answer, Payment};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -29,6 +29,8 @@ pub enum Reply {
         payment: Arc<Payment>,
         /// What kind of answer.
         answer: Answer,
+        /// The operation that was asked for; nothing when it was the payment itself.
+        operation: Option<OperationId>,
     },
     /// Nothing was stored.
     NotStored(NotStored),
@@ -51,11 +53,50 @@ pub struct KeyReply {
     pub replayed: bool,
 }
 
+/// What to start if a key is new.
+#[derive(Debug)]
+pub enum Work {
+    /// A payment.
+    Begin(Box<Begin>),
+    /// Something asked of one.
+    Operate(Box<Operate>),
+}
+
+impl Work {
+    fn key(&self) -> (KeyDigest, Fingerprint) {
+        match self {
+            Self::Begin(begin) => (begin.spec.key_digest, begin.spec.fingerprint),
+            Self::Operate(operate) => (operate.request.key_digest, operate.request.fingerprint),
+        }
+    }
+
+    fn payment(&self) -> PaymentId {
+        match self {
+            Self::Begin(begin) => begin.spec.id,
+            Self::Operate(operate) => operate.payment,
+        }
+    }
+
+    fn admitted_at(&self) -> Instant {
+        match self {
+            Self::Begin(begin) => begin.admitted_at,
+            Self::Operate(operate) => operate.admitted_at,
+        }
+    }
+
+    fn start(self) -> GuardianMail {
+        match self {
+            Self::Begin(begin) => GuardianMail::Start(begin),
+            Self::Operate(operate) => GuardianMail::Operate(operate),
+        }
+    }
+}
+
 /// A request under a key.
 #[derive(Debug)]
 pub struct Submission {
     /// What to start if the key is new.
-    pub begin: Box<Begin>,
+    pub work: Work,
     /// Who waits.
     pub reply: oneshot::Sender<KeyReply>,
     /// Holds the operation's place until it is answered.
@@ -85,6 +126,10 @@ pub enum IdempotencyMail {
     Settled,
     /// A guardian was restarted and lost its payments from memory.
     GuardianRestarted(usize),
+    /// A payment's actor was restarted: what it was asked may be lost.
+    PaymentRestarted(PaymentId),
+    /// A payment was set aside: whoever waits for it is shown what is durable.
+    PaymentSetAside(PaymentId),
     /// Answer whoever has waited too long.
     Tick,
 }
@@ -174,6 +219,8 @@ impl Actor for IdempotencyOwner {
             IdempotencyMail::LiveKeys { index, keys } => state.live_keys(index, keys),
             IdempotencyMail::Settled => state.settle(),
             IdempotencyMail::GuardianRestarted(index) => state.ask_again(index),
+            IdempotencyMail::PaymentRestarted(payment) => state.ask_payment_again(payment),
+            IdempotencyMail::PaymentSetAside(payment) => state.set_aside(payment),
             IdempotencyMail::Tick => state.tick(),
         }
         Ok(())
@@ -183,19 +230,19 @@ impl Actor for IdempotencyOwner {
 impl IdempotencyState {
     fn submit(&mut self, submission: Submission) {
         let Submission {
-            begin,
+            work,
             reply,
             in_flight,
         } = submission;
-        let spec = &begin.spec;
-        let (key, fingerprint) = (spec.key_digest, spec.fingerprint);
+        let (key, fingerprint) = work.key();
+        let (payment, admitted_at) = (work.payment(), work.admitted_at());
         let tell = |waiter: oneshot::Sender<KeyReply>, reply, replayed| {
             // Nobody may be listening any more; the work goes on regardless.
             tell(waiter, KeyReply { reply, replayed });
         };
         let waiter = |reply, replayed| Waiter {
             reply,
-            since: begin.admitted_at,
+            since: admitted_at,
             replayed,
             _in_flight: in_flight,
         };
@@ -213,7 +260,7 @@ impl IdempotencyState {
             }
             return;
         }
-        let known = match self.context.ports.keys.lookup(key, spec.created_at) {
+        let known = match self.context.ports.keys.lookup(key, self.context.ports.clock.now()) {
             Ok(known) => known,
             Err(error) => {
                 tracing::error!(%error, "the key index cannot be read");
@@ -233,7 +280,7 @@ impl IdempotencyState {
                 self.entries.insert(key, entry);
                 ask(&self.context, record.payment, key);
             }
-            None if begin.admitted_at.elapsed() > self.context.options.stages.idempotency => {
+            None if admitted_at.elapsed() > self.context.options.stages.idempotency => {
                 tell(
                     reply,
                     Reply::NotStored(NotStored::StageTimeout("idempotency")),
@@ -241,7 +288,6 @@ impl IdempotencyState {
                 );
             }
             None => {
-                let payment = spec.id;
                 let waiters = vec![waiter(reply, false)];
                 let entry = Entry {
                     fingerprint,
@@ -250,13 +296,8 @@ impl IdempotencyState {
                     asked: true,
                 };
                 self.entries.insert(key, entry);
-                let start = GuardianMail::Start(begin);
-                if self
-                    .context
-                    .guardian(payment)
-                    .send(Class::Internal, start)
-                    .is_err()
-                {
+                let guardian = self.context.guardian(payment);
+                if guardian.send(Class::Internal, work.start()).is_err() {
                     self.answered(key, &Reply::NotStored(NotStored::Failed));
                 }
             }
@@ -317,6 +358,21 @@ impl IdempotencyState {
         }
     }
 
+    fn ask_payment_again(&mut self, payment: PaymentId) {
+        for (key, entry) in &self.entries {
+            if entry.payment == payment && !entry.waiters.is_empty() {
+                ask(&self.context, payment, *key);
+            }
+        }
+    }
+
+    fn set_aside(&mut self, payment: PaymentId) {
+        let keys = self.entries.iter().filter(|(_, entry)| entry.payment == payment);
+        for key in keys.map(|(key, _)| *key).collect::<Vec<_>>() {
+            self.answered(key, &Reply::OutOfTime(payment));
+        }
+    }
+
     fn tick(&mut self) {
         for index in &self.unheard {
             self.context.guardians[*index].step(GuardianMail::LiveKeys { index: *index });
@@ -324,7 +380,7 @@ impl IdempotencyState {
         let budget = self.context.options.answer_budget;
         while let Some(late) = self
             .held
-            .pop_front_if(|held| held.begin.admitted_at.elapsed() >= budget)
+            .pop_front_if(|held| held.work.admitted_at().elapsed() >= budget)
         {
             let reply = Reply::NotStored(NotStored::StageTimeout("idempotency"));
             tell(

@@ -24,11 +24,13 @@ pub enum Kind {
     Payment,
     /// Owners of idempotency keys.
     Idempotency,
+    /// Reader of the whole journal.
+    Scrub,
 }
 
 impl Kind {
     /// All kinds, in start order, which is the order of the variants.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::JournalWriter,
         Self::AccountShard,
         Self::Projection,
@@ -38,6 +40,7 @@ impl Kind {
         Self::PaymentGuardian,
         Self::Payment,
         Self::Idempotency,
+        Self::Scrub,
     ];
 
     /// Stable name for metrics and the tree.
@@ -52,6 +55,7 @@ impl Kind {
             Self::Payment => "payment",
             Self::Projection => "projection",
             Self::Resolution => "resolution",
+            Self::Scrub => "scrub",
         }
     }
 
@@ -65,7 +69,8 @@ impl Kind {
             | Self::PaymentGuardian
             | Self::Payment
             | Self::Projection
-            | Self::Resolution => true,
+            | Self::Resolution
+            | Self::Scrub => true,
         }
     }
 }

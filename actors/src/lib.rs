@@ -6,6 +6,7 @@
 //! * [`idempotency`] one owner per key; [`payment`] one actor per payment; [`risk`] velocity shards; [`provider`] permits
 //! * [`account_shard`] the only writer of balances and the sequencer of commits; [`journal_writer`] group commit
 //! * [`projection`] the tail and the views behind the journal; [`resolution`] when to ask again about unknown outcomes
+//! * [`scrub`] reads the whole journal in the background and reports damage
 //! * [`payments_handle`], [`ledger_handle`], [`directory_handle`] the only faces that other crates see; [`guardian`] what guardians are told
 //!
 //! No handler awaits I/O: it starts a task that reports back. A refusal is a reply; an error from a handler is a crash.
@@ -29,3 +30,4 @@ pub mod provider;
 pub mod reply;
 pub mod resolution;
 pub mod risk;
+pub mod scrub;

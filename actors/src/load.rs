@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::mailbox::Class;
 use crate::projection::ProjectionMail;
 use florin_domain::commit::{Body, Commit};
+use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::payment::{Payment, evolve_all};
 use florin_domain::ports::{PaymentRow, ReadError, ViewError};
@@ -18,10 +19,39 @@ pub struct Loaded {
     pub payment: Arc<Payment>,
     /// Its last commit.
     pub seq: Seq,
-    /// Its state at the first final answer to its key.
-    pub answered: Option<Arc<Payment>>,
+    /// Its states at the first final answers to its keys.
+    pub answers: Answers,
     /// Its commits, oldest first.
     pub commits: Vec<Commit>,
+}
+
+/// The states that first final answers showed: what replays show.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    /// Of the key that made the payment.
+    pub creation: Option<Arc<Payment>>,
+    requests: Vec<(KeyDigest, Arc<Payment>)>,
+}
+
+impl Answers {
+    /// Looks at the state after a commit.
+    pub fn note(&mut self, payment: &Arc<Payment>) {
+        if self.creation.is_none() && payment.answer().is_final() {
+            self.creation = Some(Arc::clone(payment));
+        }
+        for request in &payment.requests {
+            let key = request.key_digest;
+            if self.of(key).is_none() && payment.request_answer(request).is_final() {
+                self.requests.push((key, Arc::clone(payment)));
+            }
+        }
+    }
+
+    /// The state that answers the request under a key for good.
+    pub fn of(&self, key: KeyDigest) -> Option<&Arc<Payment>> {
+        let found = self.requests.iter().find(|(answered, _)| *answered == key);
+        found.map(|(_, payment)| payment)
+    }
 }
 
 fn store(why: &str) -> ReadError {
@@ -90,7 +120,7 @@ pub async fn stream(context: &Context, id: PaymentId, head: Seq) -> Result<Loade
 
 fn fold(seq: Seq, commits: Vec<Commit>) -> Result<Loaded, ReadError> {
     let mut payment: Option<Arc<Payment>> = None;
-    let mut answered = None;
+    let mut answers = Answers::default();
     for commit in &commits {
         let Body::Payment(body) = &commit.body else {
             continue;
@@ -101,8 +131,8 @@ fn fold(seq: Seq, commits: Vec<Commit>) -> Result<Loaded, ReadError> {
             why: error.to_string(),
         })?;
         payment = after.map(Arc::new);
-        if answered.is_none() {
-            answered = payment.clone().filter(|payment| payment.answer().is_final());
+        if let Some(payment) = &payment {
+            answers.note(payment);
         }
     }
     let payment = payment.ok_or_else(|| ReadError::Damaged {
@@ -112,7 +142,7 @@ fn fold(seq: Seq, commits: Vec<Commit>) -> Result<Loaded, ReadError> {
     Ok(Loaded {
         payment,
         seq,
-        answered,
+        answers,
         commits,
     })
 }

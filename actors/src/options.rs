@@ -2,6 +2,8 @@
 
 use crate::admission::AdmissionCaps;
 use crate::mailbox::Caps;
+use florin_domain::limits::Lifetimes;
+use florin_domain::payment::FeeReturn;
 use florin_domain::retry::RetryPolicy;
 use florin_domain::risk::Profile;
 use florin_domain::time::Millis;
@@ -17,8 +19,6 @@ pub struct StageTimeouts {
     pub risk: Duration,
     /// Choosing a provider.
     pub selection: Duration,
-    /// A customer's challenge.
-    pub challenge: Duration,
     /// One request to a provider.
     pub authorization: Duration,
     /// Making a commit durable; exceeding it shows in metrics and changes no outcome.
@@ -31,7 +31,6 @@ impl Default for StageTimeouts {
             idempotency: Duration::from_millis(50),
             risk: Duration::from_millis(200),
             selection: Duration::from_millis(10),
-            challenge: Duration::from_secs(30),
             authorization: Duration::from_secs(5),
             ledger: Duration::from_millis(100),
         }
@@ -77,6 +76,10 @@ pub struct Options {
     pub answer_budget: Duration,
     /// Time limits of the stages.
     pub stages: StageTimeouts,
+    /// How long payments may wait for customers, reviewers and captures.
+    pub lifetimes: Lifetimes,
+    /// What a refund does with the fee.
+    pub fee_return: FeeReturn,
     /// When an attempt is sent again.
     pub retry: RetryPolicy,
     /// Risk profile.
@@ -101,6 +104,10 @@ pub struct Options {
     pub batch_commits_max: usize,
     /// Commits between two snapshots.
     pub snapshot_every_commits: u64,
+    /// Commits that the scrub reads in a second; 0 for no scrub.
+    pub scrub_commits_per_s: u64,
+    /// From the begin of one scrub of the journal to the begin of the next.
+    pub scrub_every: Duration,
     /// When unresolved attempts are asked about again: the n-th wait, the last one repeated.
     pub resolution_waits: Vec<Millis>,
     /// Unresolved payments resumed at once after a restart.
@@ -121,6 +128,8 @@ impl Default for Options {
             waiters_per_key_max: 1024,
             answer_budget: Duration::from_secs(10),
             stages: StageTimeouts::default(),
+            lifetimes: Lifetimes::STANDARD,
+            fee_return: FeeReturn::Kept,
             retry: RetryPolicy::default(),
             risk: Profile::deep_dive(),
             risk_shards: 4,
@@ -143,6 +152,8 @@ impl Default for Options {
             },
             batch_commits_max: 2048,
             snapshot_every_commits: 100_000,
+            scrub_commits_per_s: 20_000,
+            scrub_every: Duration::from_hours(24),
             resolution_waits,
             resume_page: 256,
         }
@@ -199,6 +210,9 @@ impl Options {
         }
         if self.batch_commits_max == 0 || self.snapshot_every_commits == 0 {
             return fail("journal", "batch and snapshot sizes must be at least 1");
+        }
+        if self.scrub_every.is_zero() {
+            return fail("journal.scrub_every_s", "must be at least 1");
         }
         if self.resolution_waits.is_empty() {
             return fail("resolution.waits", "needs at least one wait");

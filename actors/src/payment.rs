@@ -4,18 +4,25 @@
 mod answer;
 mod create;
 mod drive;
+mod drives;
+mod operate;
+
+pub use operate::{Action, Operate};
 
 use crate::account_shard::{Draft, ShardMail};
 use crate::context::{Context, Step};
-use crate::load::Loaded;
+use crate::load::{Answers, Loaded};
 use crate::mailbox::{Envelope, Mailbox};
 use crate::provider::Ask;
 use crate::risk::{RiskMail, Subject, Velocity};
+use drives::Drive;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{OperationId, PaymentId, Seq};
 use florin_domain::ledger::{PostingError, consequences};
 use florin_domain::method::PaymentMethod;
-use florin_domain::payment::{Answer, Command, Effect, Payment, Refusal, Spec, decide, evolve_all};
+use florin_domain::payment::{
+    Answer, Command, Effect, Payment, Refusal, Request, Spec, decide, decide_request, evolve_all,
+};
 use florin_domain::ports::ReadError;
 use florin_domain::provider::{Outcome, ProviderReference};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -106,8 +113,12 @@ pub enum PaymentMail {
         /// Which attempt of it.
         number: u32,
     },
-    /// Somebody waits for the answer of the payment's key.
+    /// Something is asked of a payment that exists.
+    Operate(Box<Operate>),
+    /// Somebody waits for the answer of one of the payment's keys.
     KeyAsked(KeyDigest),
+    /// The time for a challenge, a review or an authorization may have run out.
+    CheckDeadlines,
     /// Leave memory if there is nothing to do.
     Passivate,
 }
@@ -132,21 +143,32 @@ enum Stage {
     /// The journal is being read.
     Loading,
     /// Velocity is being asked for.
-    Assessing { begin: Box<Begin>, since: Instant },
+    Assessing { what: Assessing, since: Instant },
     /// A commit is on its way.
     Committing {
         after: Arc<Payment>,
         effects: Vec<Effect>,
+        /// The key of the request that it takes.
+        request: Option<KeyDigest>,
     },
     /// Between commits.
     Idle,
+}
+
+/// What risk is asked about.
+#[derive(Debug)]
+enum Assessing {
+    /// A new payment.
+    Begin(Box<Begin>),
+    /// Another method.
+    Confirmation(Box<Operate>),
 }
 
 /// The actor's state.
 #[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is one independent fact about the attempt or the caller"
+    reason = "each is one independent fact about the payment or a caller"
 )]
 pub struct PaymentState {
     context: Arc<Context>,
@@ -157,18 +179,18 @@ pub struct PaymentState {
     stage: Stage,
     payment: Option<Arc<Payment>>,
     seq: Seq,
-    /// The state of the first final answer: what the key's replays show.
-    answered: Option<Arc<Payment>>,
+    /// The states of first final answers: what replays show.
+    answers: Answers,
+    /// Keys of requests that somebody waits for.
+    asked: Vec<KeyDigest>,
     /// Mail that waits for the present stage to end; bounded, because every message holds a slot at its sender's gate or answers
     /// one of our own requests.
     deferred: VecDeque<PaymentMail>,
-    calls: u32,
-    retries: u32,
-    tries: u32,
+    drives: Vec<Drive>,
     /// What stays unknown is closed at the provider.
     closes: bool,
-    /// A request of the open attempt may have reached the provider.
-    tainted: bool,
+    /// Did something since it last rested.
+    active: bool,
     admitted_at: Option<Instant>,
     called_at: Option<Instant>,
     provider_time: Duration,
@@ -213,13 +235,12 @@ impl Actor for PaymentActor {
             stage: Stage::Empty,
             payment: None,
             seq: Seq::ZERO,
-            answered: None,
+            answers: Answers::default(),
+            asked: Vec::new(),
             deferred: VecDeque::new(),
-            calls: 0,
-            retries: 0,
-            tries: 0,
+            drives: Vec::new(),
             closes: false,
-            tainted: false,
+            active: key.is_some(),
             admitted_at: None,
             called_at: None,
             provider_time: Duration::ZERO,
@@ -291,7 +312,8 @@ impl PaymentState {
                 Stage::Idle,
             ) => self.reported(operation, number, report),
             (PaymentMail::Retry { operation, number }, Stage::Idle) => {
-                self.retries = self.retries.saturating_sub(1);
+                let drive = self.drive(operation);
+                drive.retries = drive.retries.saturating_sub(1);
                 self.call_again(operation, number);
                 Ok(())
             }
@@ -301,6 +323,13 @@ impl PaymentState {
                 Ok(())
             }
             (PaymentMail::KeyAsked(key), Stage::Idle) => self.key_asked(key),
+            (mail @ (PaymentMail::Operate(_) | PaymentMail::CheckDeadlines), Stage::Empty) => {
+                self.deferred.push_back(mail);
+                self.load();
+                Ok(())
+            }
+            (PaymentMail::Operate(operate), Stage::Idle) => self.operate(operate),
+            (PaymentMail::CheckDeadlines, Stage::Idle) => self.check_deadlines(),
             // What an earlier incarnation waited for is in the journal, and a payment begins only once.
             (
                 PaymentMail::Passivate
@@ -314,6 +343,8 @@ impl PaymentState {
                 mail @ (PaymentMail::Reported { .. }
                 | PaymentMail::Retry { .. }
                 | PaymentMail::Resume { .. }
+                | PaymentMail::Operate(_)
+                | PaymentMail::CheckDeadlines
                 | PaymentMail::KeyAsked(_)),
                 _,
             ) => {
@@ -324,11 +355,21 @@ impl PaymentState {
     }
 
     /// Decides, and has what was decided made durable. Nothing else happens before it is.
-    fn decide(&mut self, command: Command) -> Result<(), ActorProcessingErr> {
+    fn decide(&mut self, request: Option<Request>, command: Command) -> Result<(), ActorProcessingErr> {
         let now = self.context.ports.clock.now();
-        let decision = match decide(self.payment.as_deref(), command, now) {
+        let key = request.as_ref().map(|request| request.key_digest);
+        let (before, lifetimes) = (self.payment.as_deref(), &self.context.options.lifetimes);
+        let decided = match request {
+            Some(request) => decide_request(before, request, command, lifetimes, now),
+            None => decide(before, command, lifetimes, now),
+        };
+        let decision = match decided {
             Ok(decision) => decision,
             Err(refusal) => {
+                if let Some(key) = key {
+                    self.refuse_request(key, NotStored::Refused(refusal));
+                    return Ok(());
+                }
                 tracing::debug!(payment = %self.id, %refusal, "a command was refused");
                 if self.payment.is_none() {
                     self.refuse(NotStored::Refused(refusal));
@@ -337,6 +378,7 @@ impl PaymentState {
             }
         };
         if decision.events.is_empty() {
+            self.answer();
             return Ok(());
         }
         let before = self.payment.as_deref();
@@ -348,7 +390,14 @@ impl PaymentState {
                 self.refuse(NotStored::Ledger);
                 return Ok(());
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => match key {
+                Some(key) => {
+                    tracing::warn!(payment = %self.id, %error, "a request does not fit the books");
+                    self.refuse_request(key, NotStored::Ledger);
+                    return Ok(());
+                }
+                None => return Err(error.into()),
+            },
         };
         let after = Arc::new(after);
         self.context.ports.probe.reached(Step::PaymentCommitting);
@@ -363,6 +412,7 @@ impl PaymentState {
         self.stage = Stage::Committing {
             after,
             effects: decision.effects,
+            request: key,
         };
         let reply = self.mailbox.clone();
         self.context.account_shard.step(ShardMail::Commit {
@@ -373,21 +423,31 @@ impl PaymentState {
     }
 
     fn committed(&mut self, result: Result<Seq, PostingError>) {
-        let Stage::Committing { after, effects } = std::mem::replace(&mut self.stage, Stage::Idle) else {
+        let stage = std::mem::replace(&mut self.stage, Stage::Idle);
+        let Stage::Committing {
+            after,
+            effects,
+            request,
+        } = stage
+        else {
             return;
         };
         let seq = match result {
             Ok(seq) => seq,
             Err(error) => {
-                tracing::warn!(payment = %self.id, %error, "the first commit of a payment was refused");
-                self.refuse(NotStored::Ledger);
+                tracing::warn!(payment = %self.id, %error, "a commit was refused");
+                match request {
+                    Some(key) => self.refuse_request(key, NotStored::Ledger),
+                    None => self.refuse(NotStored::Ledger),
+                }
                 return;
             }
         };
         self.context.ports.probe.reached(Step::PaymentCommitted);
         self.seq = seq;
-        if self.answered.is_none() && after.answer().is_final() {
-            self.answered = Some(Arc::clone(&after));
+        let first_answer = self.answers.creation.is_none();
+        self.answers.note(&after);
+        if first_answer && self.answers.creation.is_some() {
             if after.answer() == Answer::Declined
                 && let Some(subject) = Subject::of(&after.spec)
             {
@@ -402,6 +462,7 @@ impl PaymentState {
         for effect in effects {
             match effect {
                 Effect::Call(operation) => self.call(operation),
+                Effect::Query(operation) => self.query(operation),
                 Effect::Alert(alert) => {
                     metrics::counter!("florin_alerts_total", "alert" => alert).increment(1);
                     tracing::error!(payment = %self.id, alert, "a payment needs an operator");

@@ -34,12 +34,12 @@ pub enum ProjectionMail {
         /// Who asks.
         reply: oneshot::Sender<Option<PaymentRow>>,
     },
-    /// The tail's rows that a list may show.
+    /// What the tail says about a list.
     List {
         /// Which.
         query: PaymentsQuery,
         /// Who asks.
-        reply: oneshot::Sender<Vec<PaymentRow>>,
+        reply: oneshot::Sender<Tail>,
     },
     /// The view has a batch of this incarnation, or failed to take it.
     Applied(ActorId, Result<Seq, ViewError>),
@@ -49,6 +49,32 @@ pub enum ProjectionMail {
     Settle(oneshot::Sender<()>),
     /// Bring the view up to date.
     Tick,
+}
+
+/// What the tail says about a list of payments.
+#[derive(Clone, Debug, Default)]
+pub struct Tail {
+    /// The first rows of the list, in its order, at most as many as it takes.
+    pub rows: Vec<PaymentRow>,
+    /// Payments that have left the list with this commit, whatever the view may still say.
+    pub left: HashMap<PaymentId, Seq>,
+}
+
+impl Tail {
+    /// Of the latest rows of some payments.
+    pub(crate) fn of<'a>(query: &PaymentsQuery, latest: impl Iterator<Item = &'a PaymentRow>) -> Self {
+        let mut tail = Self::default();
+        for row in latest.filter(|row| query.reaches(&row.payment)) {
+            if query.filter.takes(&row.payment) {
+                tail.rows.push(row.clone());
+            } else {
+                tail.left.insert(row.payment.id(), row.seq);
+            }
+        }
+        query.sort(&mut tail.rows);
+        tail.rows.truncate(query.limit);
+        tail
+    }
 }
 
 /// The projection's state.
@@ -185,26 +211,11 @@ impl ProjectionState {
                 tell(reply, row);
             }
             ProjectionMail::List { query, reply } => {
-                let wanted = |row: &&PaymentRow| {
-                    let spec = &row.payment.spec;
-                    spec.merchant == query.merchant
-                        && spec.livemode == query.livemode
-                        && query.starting_after.is_none_or(|after| spec.id < after)
-                };
                 let older = self
                     .applying
                     .values()
                     .filter(|row| !self.pending.contains_key(&row.payment.id()));
-                let mut rows: Vec<PaymentRow> = self
-                    .pending
-                    .values()
-                    .chain(older)
-                    .filter(wanted)
-                    .cloned()
-                    .collect();
-                rows.sort_unstable_by_key(|row| std::cmp::Reverse(row.payment.id()));
-                rows.truncate(query.limit);
-                tell(reply, rows);
+                tell(reply, Tail::of(&query, self.pending.values().chain(older)));
             }
             ProjectionMail::Settle(reply) => {
                 self.settling.push((self.head, reply));

@@ -10,9 +10,11 @@ use florin_domain::ids::{MerchantId, OperationId, PaymentId, Seq, ShardId, compo
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{
-    CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Payment, Spec, evolve_all,
+    CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Payment, Spec, Status, evolve_all,
 };
-use florin_domain::ports::{Follower, KeyIndex, PaymentRow, PaymentsQuery, Views};
+use florin_domain::ports::{
+    Follower, KeyIndex, PaymentRow, PaymentsFilter, PaymentsQuery, StatusName, Views,
+};
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
 use florin_domain::time::{Millis, Timestamp};
@@ -243,6 +245,37 @@ fn views(criterion: &mut Criterion) {
             );
         });
     }
+    // What follows a payment's first commit: another status, of payments that are no longer recent.
+    let mut round = 0;
+    group.throughput(Throughput::Elements(4000));
+    group.bench_function("change 4000 payments", |bencher| {
+        let changed = || {
+            round += 1;
+            let status = |n: u64| {
+                if n.is_multiple_of(2) {
+                    Status::Failed
+                } else {
+                    Status::Succeeded
+                }
+            };
+            let change = |row: PaymentRow| PaymentRow {
+                seq: Seq(row.seq.0 + (round << 40)),
+                payment: Arc::new(Payment {
+                    status: status(round),
+                    ..Payment::clone(&row.payment)
+                }),
+            };
+            rows(1 + round % 39 * 4000, 4000)
+                .into_iter()
+                .map(change)
+                .collect::<Vec<_>>()
+        };
+        bencher.iter_batched(
+            changed,
+            |rows| apply(&runtime, &views, rows),
+            BatchSize::PerIteration,
+        );
+    });
     group.throughput(Throughput::Elements(1));
     let mut n = 0;
     group.bench_function("one payment", |bencher| {
@@ -256,19 +289,44 @@ fn views(criterion: &mut Criterion) {
         bencher.iter(|| {
             n += 1;
             let of = &spec(mixed(n) % PAYMENTS_BEFORE + 1);
-            let query = PaymentsQuery {
-                merchant: of.merchant,
-                livemode: true,
-                starting_after: None,
-                limit: 20,
-            };
-            assert_eq!(
-                black_box(runtime.block_on(views.payments(query)).expect("it works")).len(),
-                20
-            );
+            let query = PaymentsQuery::newest(of.merchant, true, 20);
+            let page = black_box(runtime.block_on(views.payments(query)).expect("it works"));
+            assert_eq!(page.rows.len(), 20);
         });
     });
     group.finish();
+    rare(criterion, &runtime, &views);
+}
+
+/// As far as one read goes when a filter takes nothing.
+fn rare(criterion: &mut Criterion, runtime: &Runtime, views: &SqliteViews) {
+    let busy = MerchantId::from_bits(1);
+    let of_one = |row: PaymentRow| {
+        let mut payment = Payment::clone(&row.payment);
+        payment.spec = Arc::new(Spec {
+            merchant: busy,
+            ..Spec::clone(&payment.spec)
+        });
+        PaymentRow {
+            seq: row.seq,
+            payment: Arc::new(payment),
+        }
+    };
+    let many = rows(1 << 32, 40_000).into_iter().map(of_one).collect();
+    apply(runtime, views, many);
+    criterion.bench_function("views/a filter without hits", |bencher| {
+        let query = PaymentsQuery {
+            filter: PaymentsFilter {
+                status: Some(StatusName::Blocked),
+                ..PaymentsFilter::default()
+            },
+            ..PaymentsQuery::newest(busy, true, 20)
+        };
+        bencher.iter(|| {
+            let page = black_box(runtime.block_on(views.payments(query.clone())).expect("it works"));
+            assert!(page.rows.is_empty() && page.stopped_at.is_some());
+        });
+    });
 }
 
 criterion_group!(indexes, keys, views);

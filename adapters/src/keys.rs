@@ -58,11 +58,19 @@ fn unexpired(record: KeyRecord, now: Timestamp) -> Option<KeyRecord> {
 
 /// The keys that a commit uses for the first time.
 fn used_keys(commit: &Commit) -> impl Iterator<Item = (KeyDigest, KeyRecord)> + '_ {
-    let events = match &commit.body {
-        Body::Payment(commit) => commit.events.as_slice(),
-        Body::Control(_) => &[],
+    let (payment, events) = match &commit.body {
+        Body::Payment(body) => (Some(body.payment), body.events.as_slice()),
+        Body::Control(_) => (None, [].as_slice()),
     };
-    events.iter().filter_map(|event| {
+    events.iter().filter_map(move |event| {
+        if let Event::Requested { request } = event {
+            let record = KeyRecord {
+                payment: payment?,
+                fingerprint: request.fingerprint,
+                used_at: commit.at,
+            };
+            return Some((request.key_digest, record));
+        }
         let Event::Created { spec, .. } = event else {
             return None;
         };

@@ -5,7 +5,7 @@
 use crate::schema::v1::{SnapshotDto, Stored};
 use crate::schema::{self, DecodeError};
 use florin_domain::ids::{Seq, ShardId};
-use florin_domain::ports::{ReadError, ShardSnapshot, Snapshots};
+use florin_domain::ports::{ReadError, ShardSnapshot, SnapshotError, Snapshots};
 use sha2::{Digest, Sha256};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -75,10 +75,14 @@ impl FileSnapshots {
         File::open(&self.folder)?.sync_all()
     }
 
-    /// Removes all but the snapshot just saved and the one before it. Those of a later seq are not of this journal: its owner
-    /// saves in order.
+    /// Removes all but the snapshot just saved and the newest one before it that can be read: one that cannot is nothing to fall
+    /// back to. Those of a later seq are not of this journal: its owner saves in order.
     fn tidy(&self, shard: ShardId, saved: Seq) -> io::Result<()> {
-        let before = self.list(shard)?.into_iter().find(|seq| *seq < saved);
+        let is_whole = |seq: Seq| read(&self.path(shard, seq)).is_ok_and(|snapshot| snapshot.seq == seq);
+        let before = self
+            .list(shard)?
+            .into_iter()
+            .find(|seq| *seq < saved && is_whole(*seq));
         for seq in self.list(shard)? {
             if seq != saved && Some(seq) != before {
                 fs::remove_file(self.path(shard, seq))?;
@@ -95,19 +99,14 @@ impl Snapshots for FileSnapshots {
         self.tidy(shard, snapshot.seq).map_err(store)
     }
 
-    fn load(&self, shard: ShardId) -> Result<Option<ShardSnapshot>, ReadError> {
+    fn kept(&self, shard: ShardId) -> Result<Vec<Seq>, ReadError> {
         let store = |error: io::Error| ReadError::Store(format!("{}: {error}", self.folder.display()));
-        for seq in self.list(shard).map_err(store)? {
-            let path = self.path(shard, seq);
-            match read(&path) {
-                Ok(snapshot) if snapshot.seq == seq => return Ok(Some(snapshot)),
-                Ok(snapshot) => {
-                    tracing::warn!(path = %path.display(), seq = snapshot.seq.0, "skipped a snapshot under a wrong name");
-                }
-                Err(why) => tracing::warn!(path = %path.display(), why, "skipped a damaged snapshot"),
-            }
-        }
-        Ok(None)
+        self.list(shard).map_err(store)
+    }
+
+    fn load(&self, shard: ShardId, seq: Seq) -> Result<ShardSnapshot, SnapshotError> {
+        let path = self.path(shard, seq);
+        read(&path).map_err(|why| SnapshotError(format!("{}: {why}", path.display())))
     }
 }
 
@@ -196,22 +195,26 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_snapshot_is_loaded_and_the_newest_two_are_kept() {
+    fn the_newest_two_snapshots_are_kept() {
         let (_folder, snapshots) = saved(&[9, 10, 11]);
-        assert_eq!(snapshots.load(SHARD).unwrap(), Some(snapshot(11)));
-        assert_eq!(snapshots.list(SHARD).unwrap(), [Seq(11), Seq(10)]);
-        assert_eq!(snapshots.load(ShardId(1)).unwrap(), None, "another shard");
-        assert_eq!(saved(&[]).1.load(SHARD).unwrap(), None, "no folder yet");
+        assert_eq!(snapshots.kept(SHARD).unwrap(), [Seq(11), Seq(10)]);
+        for seq in [10, 11] {
+            assert_eq!(snapshots.load(SHARD, Seq(seq)), Ok(snapshot(seq)));
+        }
+        assert!(snapshots.load(SHARD, Seq(9)).is_err(), "removed");
+        assert_eq!(snapshots.kept(ShardId(1)).unwrap(), [], "another shard");
+        assert!(snapshots.load(ShardId(1), Seq(11)).is_err(), "another shard");
+        assert_eq!(saved(&[]).1.kept(SHARD).unwrap(), [], "no folder yet");
     }
 
     #[test]
     fn a_snapshot_of_a_longer_journal_gives_way_to_one_of_this_journal() {
         let (_folder, snapshots) = saved(&[90, 95, 20]);
-        assert_eq!(snapshots.list(SHARD).unwrap(), [Seq(20)]);
+        assert_eq!(snapshots.kept(SHARD).unwrap(), [Seq(20)]);
     }
 
     #[test]
-    fn a_torn_or_damaged_snapshot_is_skipped_for_the_one_before() {
+    fn a_torn_or_damaged_snapshot_is_named_and_not_loaded() {
         let whole = seal(&snapshot(5));
         for end in 0..whole.len() {
             assert!(unseal(&whole[..end]).is_err(), "cut at {end}");
@@ -224,24 +227,37 @@ mod tests {
         let (_folder, snapshots) = saved(&[4, 5]);
         let newest = snapshots.path(SHARD, Seq(5));
         fs::write(&newest, &whole[..whole.len() / 2]).unwrap();
-        assert_eq!(snapshots.load(SHARD).unwrap(), Some(snapshot(4)));
-        fs::copy(&newest, snapshots.path(SHARD, Seq(4))).unwrap();
-        assert_eq!(snapshots.load(SHARD).unwrap(), None);
+        let error = snapshots.load(SHARD, Seq(5)).unwrap_err().to_string();
+        assert!(error.contains("shard-0-5.snap"), "{error}");
+        assert_eq!(snapshots.load(SHARD, Seq(4)), Ok(snapshot(4)));
+        assert_eq!(
+            snapshots.kept(SHARD).unwrap(),
+            [Seq(5), Seq(4)],
+            "it still says how far the journal had come"
+        );
     }
 
     #[test]
-    fn a_snapshot_under_another_ones_name_is_skipped() {
-        let (_folder, snapshots) = saved(&[4]);
-        fs::copy(snapshots.path(SHARD, Seq(4)), snapshots.path(SHARD, Seq(6))).unwrap();
-        assert_eq!(snapshots.load(SHARD).unwrap(), Some(snapshot(4)));
+    fn a_snapshot_that_cannot_be_used_does_not_take_the_place_of_the_one_before() {
+        let (_folder, snapshots) = saved(&[4, 5]);
+        fs::write(snapshots.path(SHARD, Seq(5)), "rotten").unwrap();
+        snapshots.save(SHARD, &snapshot(7)).unwrap();
+        assert_eq!(snapshots.kept(SHARD).unwrap(), [Seq(7), Seq(4)]);
+        fs::copy(snapshots.path(SHARD, Seq(7)), snapshots.path(SHARD, Seq(8))).unwrap();
+        snapshots.save(SHARD, &snapshot(9)).unwrap();
+        assert_eq!(
+            snapshots.kept(SHARD).unwrap(),
+            [Seq(9), Seq(7)],
+            "under another one's name"
+        );
     }
 
     #[test]
     fn a_save_that_was_cut_off_leaves_the_earlier_snapshot_and_does_not_stop_the_next() {
         let (_folder, snapshots) = saved(&[4]);
         fs::write(snapshots.folder.join("shard-0.part"), "cut o").unwrap();
-        assert_eq!(snapshots.load(SHARD).unwrap(), Some(snapshot(4)));
+        assert_eq!(snapshots.kept(SHARD).unwrap(), [Seq(4)]);
         snapshots.save(SHARD, &snapshot(5)).unwrap();
-        assert_eq!(snapshots.load(SHARD).unwrap(), Some(snapshot(5)));
+        assert_eq!(snapshots.load(SHARD, Seq(5)), Ok(snapshot(5)));
     }
 }

@@ -4,6 +4,7 @@
 //! * [`SqliteViews`] keeps it in one SQLite file
 //! * [`MemoryViews`] for tests and simulation
 
+mod entry;
 mod memory;
 mod reader;
 mod sqlite;

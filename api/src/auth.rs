@@ -1,9 +1,10 @@
 //! Whose key a request carries: `Bearer`, or `Basic` with the key as the user.
 
 use crate::errors::ApiError;
+use crate::rate_limits::Taken;
 use crate::state::State;
-use actix_web::HttpRequest;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::{HttpMessage, HttpRequest};
 use florin_actors::directory_handle::KeyOwner;
 use florin_domain::merchant::{ApiKeyRole, Merchant};
 use std::borrow::Cow;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 /// No key of ours is longer; what is, need not be digested.
 const SECRET_BYTES_MAX: usize = 256;
-/// How the two keys end that development mode prints for everybody to read.
+/// How the two keys end that development mode prints for everybody to read. They have no rate limit.
 const DEVELOPMENT_SUFFIX: &str = "_test_florin_dev";
 
 /// Who asks.
@@ -31,15 +32,23 @@ pub(crate) enum Who<'a> {
 
 impl Caller {
     /// Who asks, or the one refusal that tells nothing of what was wrong.
+    /// Beyond a key's limit its request ends here, before anything of it was looked at.
     pub(crate) fn of(state: &State, request: &HttpRequest) -> Result<Self, ApiError> {
-        let secret = secret(request.headers()).ok_or(ApiError::Unauthenticated)?;
-        if !state.options.accepts_development_keys && secret.ends_with(DEVELOPMENT_SUFFIX) {
-            return Err(ApiError::Unauthenticated);
-        }
-        let digest = (state.digests.secret)(&secret);
-        let owner = state.directory.lookup(&digest).ok_or(ApiError::Unauthenticated)?;
-        if claimed_livemode(&secret).is_some_and(|livemode| livemode != owner.key.livemode) {
-            return Err(ApiError::Unauthenticated);
+        let known = secret(request.headers()).and_then(|secret| Some((owner(state, &secret)?, secret)));
+        let Some((owner, secret)) = known else {
+            let peer = request.peer_addr().map(|peer| peer.ip());
+            return Err(state.rate_limits.refuse_stranger(peer));
+        };
+        let taken = state
+            .rate_limits
+            .take(&owner.key, || secret.ends_with(DEVELOPMENT_SUFFIX));
+        match taken {
+            Taken::Unlimited => {}
+            Taken::Within(standing) => drop(request.extensions_mut().insert(standing)),
+            Taken::Over(standing, retry_after_s) => {
+                request.extensions_mut().insert(standing);
+                return Err(ApiError::RateLimited { retry_after_s });
+            }
         }
         Ok(Self { owner })
     }
@@ -67,6 +76,16 @@ impl Caller {
             Who::Merchant(..) => Err(ApiError::OperatorOnly),
         }
     }
+}
+
+/// Whose key has this secret, if it may be used here.
+fn owner(state: &State, secret: &str) -> Option<Arc<KeyOwner>> {
+    if !state.options.accepts_development_keys && secret.ends_with(DEVELOPMENT_SUFFIX) {
+        return None;
+    }
+    let owner = state.directory.lookup(&(state.digests.secret)(secret))?;
+    let claims_other_mode = claimed_livemode(secret).is_some_and(|livemode| livemode != owner.key.livemode);
+    (!claims_other_mode).then_some(owner)
 }
 
 /// The mode that a secret's own text claims (`sk_live_...`).

@@ -2,7 +2,7 @@
 
 use crate::errors::ApiError;
 use crate::state::State;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, TRANSFER_ENCODING};
 use actix_web::web::Payload;
 use actix_web::{HttpMessage, HttpRequest};
 use bytes::Bytes;
@@ -39,6 +39,23 @@ pub(crate) async fn read_json(
         Ok(Ok(Err(_))) => Err(ApiError::BodyBroken),
         Ok(Ok(Ok(bytes))) => Ok(bytes),
     }
+}
+
+/// The whole body of a request that needs none: absent, it is an empty object.
+pub(crate) async fn read_optional_json(
+    state: &State,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Bytes, ApiError> {
+    let headers = request.headers();
+    let names_a_type = headers.contains_key(CONTENT_TYPE);
+    let names_a_length = headers
+        .get(CONTENT_LENGTH)
+        .is_some_and(|length| length.as_bytes() != b"0");
+    if names_a_type || names_a_length || headers.contains_key(TRANSFER_ENCODING) {
+        return read_json(state, request, payload).await;
+    }
+    Ok(Bytes::from_static(b"{}"))
 }
 
 /// No charset is named, or the only one that JSON has.

@@ -1,18 +1,27 @@
 //! Every way in which a request is refused: one enum, and one table of what is shown of it in either format.
 
-use actix_web::HttpResponse;
+use crate::request_id;
+use crate::server::ErrorProfile;
+use crate::state::State;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::ledger_handle::LedgerError;
 use florin_actors::payment::NotStored;
-use florin_actors::payments_handle::CreateError;
+use florin_actors::payments_handle::RequestError;
 use florin_domain::idempotency::KeyError;
 use florin_domain::ids::PaymentId;
 use florin_domain::payment::Refusal;
 use florin_domain::ports::{ReadError, ViewError};
-use serde::Serialize;
 use std::borrow::Cow;
 use std::sync::Arc;
+
+mod code;
+mod shown;
+
+pub(crate) use code::Code;
+use shown::{Shown, wants_problem};
 
 /// What is wrong with a parameter, or with the body as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +29,13 @@ pub(crate) struct Invalid {
     /// The parameter; nothing when it is the body as a whole.
     pub(crate) param: Option<String>,
     /// Stable code.
-    pub(crate) code: &'static str,
+    pub(crate) code: Code,
     /// For a person.
     pub(crate) message: String,
 }
 
 impl Invalid {
-    pub(crate) fn new(param: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(param: impl Into<String>, code: Code, message: impl Into<String>) -> Self {
         Self {
             param: Some(param.into()),
             code,
@@ -58,6 +67,12 @@ pub(crate) enum ApiError {
     BodyTimeout,
     /// The connection broke, or its framing was wrong.
     BodyBroken,
+    /// The path and headers are too large.
+    HeadTooLarge { limit_bytes: usize },
+    /// The API key has used up what it may ask.
+    RateLimited { retry_after_s: u64 },
+    /// Too many authentications from the same address failed.
+    TooManyStrangers { retry_after_s: u64 },
     /// A parameter is wrong.
     Invalid(Invalid),
     /// The idempotency key is missing or malformed.
@@ -81,6 +96,8 @@ pub(crate) enum ApiError {
         payment: PaymentId,
         decline_code: Option<Arc<str>>,
     },
+    /// The provider refused a capture or a void.
+    OperationDeclined { payment: PaymentId },
     /// Something of ours is broken; the log says what.
     Internal,
 }
@@ -91,20 +108,23 @@ impl From<Invalid> for ApiError {
     }
 }
 
-impl From<CreateError> for ApiError {
-    fn from(error: CreateError) -> Self {
+impl From<RequestError> for ApiError {
+    fn from(error: RequestError) -> Self {
         match error {
-            CreateError::Shed(shed) => Self::Overloaded {
+            RequestError::Shed(shed) => Self::Overloaded {
                 retry_after_s: shed.retry_after().as_secs(),
             },
-            CreateError::Mismatch => Self::KeyMismatch,
-            CreateError::TooManyWaiters => Self::TooManyWaiters,
-            CreateError::NotStored(NotStored::NoProvider) => Self::NoProvider { payment: None },
-            CreateError::NotStored(NotStored::Refused(refusal)) => Self::Refused(refusal),
-            CreateError::NotStored(
+            RequestError::Mismatch => Self::KeyMismatch,
+            RequestError::TooManyWaiters => Self::TooManyWaiters,
+            RequestError::NotStored(NotStored::NoProvider) => Self::NoProvider { payment: None },
+            RequestError::NotStored(NotStored::Refused(Refusal::NoSuchPayment)) => {
+                Self::NoSuchObject { kind: "payment" }
+            }
+            RequestError::NotStored(NotStored::Refused(refusal)) => Self::Refused(refusal),
+            RequestError::NotStored(
                 NotStored::StageTimeout(_) | NotStored::Ledger | NotStored::Failed | NotStored::Quarantined,
             )
-            | CreateError::Lost => Self::TryAgain,
+            | RequestError::Lost => Self::TryAgain,
         }
     }
 }
@@ -114,7 +134,7 @@ impl From<ViewError> for ApiError {
         match error {
             ViewError::Busy => Self::Overloaded { retry_after_s: 1 },
             ViewError::Store(why) => {
-                tracing::error!(%why, "a read model cannot answer");
+                tracing::error!(request_id = request_id::current(), %why, "a read model cannot answer");
                 Self::Internal
             }
         }
@@ -123,7 +143,7 @@ impl From<ViewError> for ApiError {
 
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
-        tracing::error!(%error, "the journal cannot be read");
+        tracing::error!(request_id = request_id::current(), %error, "the journal cannot be read");
         Self::Internal
     }
 }
@@ -144,37 +164,55 @@ const CARD: &str = "card_error";
 
 impl ApiError {
     /// Status, type and code.
-    fn class(&self) -> (StatusCode, &'static str, &'static str) {
+    fn class(&self) -> (StatusCode, &'static str, Code) {
         match self {
-            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, REQUEST, "api_key_invalid"),
-            Self::OperatorOnly => (StatusCode::FORBIDDEN, REQUEST, "operator_key_required"),
-            Self::MerchantOnly => (StatusCode::FORBIDDEN, REQUEST, "merchant_key_required"),
-            Self::NoSuchRoute => (StatusCode::NOT_FOUND, REQUEST, "route_unknown"),
-            Self::MethodNotAllowed { .. } => (StatusCode::METHOD_NOT_ALLOWED, REQUEST, "method_not_allowed"),
-            Self::NoSuchObject { .. } => (StatusCode::NOT_FOUND, REQUEST, "resource_missing"),
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, REQUEST, Code::ApiKeyInvalid),
+            Self::OperatorOnly => (StatusCode::FORBIDDEN, REQUEST, Code::OperatorKeyRequired),
+            Self::MerchantOnly => (StatusCode::FORBIDDEN, REQUEST, Code::MerchantKeyRequired),
+            Self::NoSuchRoute => (StatusCode::NOT_FOUND, REQUEST, Code::RouteUnknown),
+            Self::MethodNotAllowed { .. } => {
+                (StatusCode::METHOD_NOT_ALLOWED, REQUEST, Code::MethodNotAllowed)
+            }
+            Self::NoSuchObject { .. } => (StatusCode::NOT_FOUND, REQUEST, Code::ResourceMissing),
             Self::UnsupportedMedia(_) => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 REQUEST,
-                "media_type_unsupported",
+                Code::MediaTypeUnsupported,
             ),
-            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, REQUEST, "body_too_large"),
-            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, REQUEST, "body_timeout"),
-            Self::BodyBroken => (StatusCode::BAD_REQUEST, REQUEST, "body_invalid"),
+            Self::BodyTooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, REQUEST, Code::BodyTooLarge),
+            Self::BodyTimeout => (StatusCode::REQUEST_TIMEOUT, REQUEST, Code::BodyTimeout),
+            Self::BodyBroken => (StatusCode::BAD_REQUEST, REQUEST, Code::BodyInvalid),
+            Self::HeadTooLarge { .. } => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                REQUEST,
+                Code::HeadTooLarge,
+            ),
+            Self::RateLimited { .. } | Self::TooManyStrangers { .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, REQUEST, Code::RateLimited)
+            }
             Self::Invalid(invalid) => (StatusCode::BAD_REQUEST, REQUEST, invalid.code),
             Self::IdempotencyKey(KeyError::Empty) => {
-                (StatusCode::BAD_REQUEST, REQUEST, "idempotency_key_required")
+                (StatusCode::BAD_REQUEST, REQUEST, Code::IdempotencyKeyRequired)
             }
             Self::IdempotencyKey(KeyError::TooLong | KeyError::Control) | Self::IdempotencyKeyUnreadable => {
-                (StatusCode::BAD_REQUEST, REQUEST, "idempotency_key_invalid")
+                (StatusCode::BAD_REQUEST, REQUEST, Code::IdempotencyKeyInvalid)
             }
-            Self::KeyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, KEY, "idempotency_key_reused"),
-            Self::TooManyWaiters => (StatusCode::TOO_MANY_REQUESTS, KEY, "idempotency_key_in_use"),
-            Self::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, "overloaded"),
-            Self::NoProvider { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, "no_provider_available"),
-            Self::TryAgain => (StatusCode::SERVICE_UNAVAILABLE, OURS, "temporarily_unavailable"),
-            Self::Refused(refusal) => (StatusCode::CONFLICT, REQUEST, refusal.code()),
-            Self::Declined { .. } => (StatusCode::PAYMENT_REQUIRED, CARD, "card_declined"),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, OURS, "internal_error"),
+            Self::KeyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, KEY, Code::IdempotencyKeyReused),
+            Self::TooManyWaiters => (StatusCode::TOO_MANY_REQUESTS, KEY, Code::IdempotencyKeyInUse),
+            Self::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::Overloaded),
+            Self::NoProvider { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::NoProviderAvailable),
+            Self::TryAgain => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                OURS,
+                Code::TemporarilyUnavailable,
+            ),
+            Self::Refused(refusal @ (Refusal::ExceedsCapturable | Refusal::ExceedsRefundable)) => {
+                (StatusCode::BAD_REQUEST, REQUEST, Code::of(*refusal))
+            }
+            Self::Refused(refusal) => (StatusCode::CONFLICT, REQUEST, Code::of(*refusal)),
+            Self::OperationDeclined { .. } => (StatusCode::PAYMENT_REQUIRED, CARD, Code::OperationDeclined),
+            Self::Declined { .. } => (StatusCode::PAYMENT_REQUIRED, CARD, Code::CardDeclined),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, OURS, Code::InternalError),
         }
     }
 
@@ -192,6 +230,11 @@ impl ApiError {
             }
             Self::BodyTimeout => "The request body did not arrive in time.".into(),
             Self::BodyBroken => "The request body could not be read to its end.".into(),
+            Self::HeadTooLarge { limit_bytes } => {
+                format!("The path and headers are larger than {limit_bytes} bytes.").into()
+            }
+            Self::RateLimited { .. } => "Too many requests with this API key.".into(),
+            Self::TooManyStrangers { .. } => "Too many requests without a valid API key.".into(),
             Self::Invalid(invalid) => invalid.message.as_str().into(),
             Self::IdempotencyKey(error) => error.to_string().into(),
             Self::IdempotencyKeyUnreadable => "Send one Idempotency-Key header, in UTF-8.".into(),
@@ -207,6 +250,7 @@ impl ApiError {
             }
             Self::Refused(refusal) => format!("Refused: {refusal}.").into(),
             Self::Declined { .. } => "Your card was declined.".into(),
+            Self::OperationDeclined { .. } => "The provider refused it; the payment stays as it is.".into(),
             Self::Internal => "Something went wrong here; the request may be sent again.".into(),
         }
     }
@@ -219,6 +263,7 @@ impl ApiError {
             | Self::KeyMismatch
             | Self::TooManyWaiters => Some("Idempotency-Key"),
             Self::NoSuchObject { .. } => Some("id"),
+            Self::Refused(Refusal::ExceedsCapturable | Refusal::ExceedsRefundable) => Some("amount"),
             Self::Unauthenticated
             | Self::OperatorOnly
             | Self::MerchantOnly
@@ -228,11 +273,15 @@ impl ApiError {
             | Self::BodyTooLarge { .. }
             | Self::BodyTimeout
             | Self::BodyBroken
+            | Self::HeadTooLarge { .. }
+            | Self::RateLimited { .. }
+            | Self::TooManyStrangers { .. }
             | Self::Overloaded { .. }
             | Self::NoProvider { .. }
             | Self::TryAgain
             | Self::Refused(_)
             | Self::Declined { .. }
+            | Self::OperationDeclined { .. }
             | Self::Internal => None,
         }
     }
@@ -240,7 +289,9 @@ impl ApiError {
     /// How long to wait, for every status that asks to wait.
     fn retry_after_s(&self) -> Option<u64> {
         match self {
-            Self::Overloaded { retry_after_s } => Some(*retry_after_s),
+            Self::Overloaded { retry_after_s }
+            | Self::RateLimited { retry_after_s }
+            | Self::TooManyStrangers { retry_after_s } => Some(*retry_after_s),
             Self::TooManyWaiters | Self::NoProvider { .. } | Self::TryAgain => Some(1),
             Self::Unauthenticated
             | Self::OperatorOnly
@@ -252,41 +303,61 @@ impl ApiError {
             | Self::BodyTooLarge { .. }
             | Self::BodyTimeout
             | Self::BodyBroken
+            | Self::HeadTooLarge { .. }
             | Self::Invalid(_)
             | Self::IdempotencyKey(_)
             | Self::IdempotencyKeyUnreadable
             | Self::KeyMismatch
             | Self::Refused(_)
             | Self::Declined { .. }
+            | Self::OperationDeclined { .. }
             | Self::Internal => None,
         }
     }
 
-    /// The answer, in the format that the request asks for.
-    pub(crate) fn response(&self, request_headers: &HeaderMap) -> HttpResponse {
+    /// Status, type and code as this profile writes them, and the code they stand for.
+    fn class_in(&self, profile: ErrorProfile) -> (StatusCode, &'static str, &'static str, Code) {
         let (status, kind, code) = self.class();
-        let mut shown = Shown {
-            kind,
-            code,
-            decline_code: None,
-            message: self.message(),
-            param: self.param(),
-            payment_id: None,
-        };
+        match (self, profile) {
+            (Self::Declined { .. }, ErrorProfile::Seed) => {
+                (StatusCode::BAD_REQUEST, kind, "CARD_DECLINED", code)
+            }
+            (_, ErrorProfile::Seed | ErrorProfile::Stripe) => (status, kind, code.as_str(), code),
+        }
+    }
+
+    /// The answer, in the format that the request asks for and the profile that is configured.
+    pub(crate) fn response(&self, request: &HttpRequest) -> HttpResponse {
+        let state = request.app_data::<Data<State>>();
+        let profile = state.map_or(ErrorProfile::default(), |state| state.options.error_profile);
+        self.rendered(request.headers(), profile)
+    }
+
+    fn rendered(&self, request_headers: &HeaderMap, profile: ErrorProfile) -> HttpResponse {
+        let (status, kind, text, code) = self.class_in(profile);
+        let (mut payment_id, mut declined_as) = (None, None);
         if let Self::Declined {
             payment,
             decline_code,
         } = self
         {
-            shown.payment_id = Some(payment.to_string());
-            shown.decline_code = decline_code.as_deref();
+            (payment_id, declined_as) = (Some(*payment), decline_code.as_deref());
         }
-        if let Self::NoProvider {
-            payment: Some(payment),
-        } = self
-        {
-            shown.payment_id = Some(payment.to_string());
+        if let Self::NoProvider { payment } = self {
+            payment_id = *payment;
         }
+        if let Self::OperationDeclined { payment } = self {
+            payment_id = Some(*payment);
+        }
+        let shown = Shown {
+            kind,
+            code: text,
+            decline_code: declined_as,
+            message: self.message(),
+            param: self.param(),
+            payment_id: payment_id.map(|payment| payment.to_string()),
+            doc_url: code.location(),
+        };
         let (content_type, body) = if wants_problem(request_headers) {
             ("application/problem+json", shown.problem(status))
         } else {
@@ -305,85 +376,6 @@ impl ApiError {
         }
         response.body(body)
     }
-}
-
-/// What is shown of an error, in the names of the Stripe envelope.
-#[derive(Debug, Serialize)]
-struct Shown<'a> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    code: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decline_code: Option<&'a str>,
-    message: Cow<'a, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    param: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payment_id: Option<String>,
-}
-
-/// The same in the names of RFC 9457.
-#[derive(Debug, Serialize)]
-struct Problem<'a> {
-    #[serde(rename = "type")]
-    uri: String,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    error_type: &'static str,
-    code: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    decline_code: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    param: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payment_id: Option<&'a str>,
-}
-
-impl Shown<'_> {
-    fn envelope(&self) -> Vec<u8> {
-        #[derive(Serialize)]
-        struct Envelope<'a> {
-            error: &'a Shown<'a>,
-        }
-        serde_json::to_vec(&Envelope { error: self }).unwrap_or_default()
-    }
-
-    fn problem(&self, status: StatusCode) -> Vec<u8> {
-        let problem = Problem {
-            uri: format!("urn:florin:error:{}", self.code),
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
-            detail: &self.message,
-            error_type: self.kind,
-            code: self.code,
-            decline_code: self.decline_code,
-            param: self.param,
-            payment_id: self.payment_id.as_deref(),
-        };
-        serde_json::to_vec(&problem).unwrap_or_default()
-    }
-}
-
-/// Whether the caller takes RFC 9457; a weight other than zero is not compared with those of other types.
-fn wants_problem(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::ACCEPT)
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let wanted = parts
-                .next()
-                .is_some_and(|name| name.eq_ignore_ascii_case("application/problem+json"));
-            let refused = |weight: &str| {
-                weight
-                    .trim_start_matches("q=")
-                    .trim_matches(['0', '.'])
-                    .is_empty()
-            };
-            wanted && !parts.any(|part| part.starts_with("q=") && refused(part))
-        })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Strict JSON: one object and nothing after it, no unknown or repeated names, no number that is not exactly what was meant.
 //! The first pass is the fast one; only what it refuses is read again to find out where and why.
 
-use crate::errors::Invalid;
+use crate::errors::{Code, Invalid};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
@@ -25,7 +25,7 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Invalid
 fn malformed(error: &serde_json::Error) -> Invalid {
     Invalid {
         param: None,
-        code: "body_invalid",
+        code: Code::BodyInvalid,
         message: format!("The body is not valid JSON: {error}."),
     }
 }
@@ -36,7 +36,7 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<Invalid> {
         let message = "The body is empty; send a JSON object.".to_owned();
         return Some(Invalid {
             param: None,
-            code: "body_invalid",
+            code: Code::BodyInvalid,
             message,
         });
     }
@@ -58,7 +58,7 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<Invalid> {
         let name = joined(&path, name);
         return Some(Invalid::new(
             name.as_str(),
-            "parameter_missing",
+            Code::ParameterMissing,
             format!("`{name}` is required."),
         ));
     }
@@ -66,14 +66,14 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<Invalid> {
         let name = joined(&path, name);
         return Some(Invalid::new(
             name.as_str(),
-            "parameter_invalid",
+            Code::ParameterInvalid,
             format!("`{name}` appears twice."),
         ));
     }
     if text.starts_with("unknown field `") {
         return Some(Invalid::new(
             path.as_str(),
-            "parameter_unknown",
+            Code::ParameterUnknown,
             format!("Unknown parameter `{path}`."),
         ));
     }
@@ -84,7 +84,7 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<Invalid> {
     };
     Some(Invalid {
         param,
-        code: "parameter_invalid",
+        code: Code::ParameterInvalid,
         message,
     })
 }

@@ -3,16 +3,21 @@
 //! # Layout
 //! * [`server`] the running server, its parts and options; `routes` which path is answered by which file
 //! * `v1` one endpoint per file, with what they share: the payment on the wire, the list
-//! * `auth` whose key it is; `body`, `json`, `query` strict reading of what arrives; `errors` every refusal in both formats
+//! * `auth` whose key it is; `rate_limits` how much it may ask; `body`, `json`, `query` strict reading of what arrives; `errors` every refusal in both formats,
+//!   `error_page` what each of them means
 //! * `state` what handlers share; `reply` an answer or a refusal as a response; `request_id` the name of each answer
 //!
 //! Nothing of a request that is refused here is stored, so its idempotency key stays free.
 
 mod auth;
 mod body;
+mod csv;
+mod error_page;
 mod errors;
+mod idempotency_key;
 mod json;
 mod query;
+mod rate_limits;
 mod reply;
 mod request_id;
 mod routes;

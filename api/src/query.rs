@@ -1,6 +1,10 @@
 //! Reads query strings: what is not known, or said twice, is refused by name.
 
-use crate::errors::Invalid;
+mod payments;
+
+pub(crate) use payments::{exported_payments, listed_payments};
+
+use crate::errors::{Code, Invalid};
 use actix_web::HttpRequest;
 use actix_web::web::Query;
 
@@ -17,7 +21,7 @@ fn pairs(request: &HttpRequest, known: &[&str]) -> Result<Vec<(String, String)>,
     let parsed = Query::<Vec<(String, String)>>::from_query(request.query_string());
     let malformed = |_| Invalid {
         param: None,
-        code: "query_invalid",
+        code: Code::QueryInvalid,
         message: "The query string is malformed.".to_owned(),
     };
     let pairs = parsed.map_err(malformed)?.into_inner();
@@ -25,7 +29,7 @@ fn pairs(request: &HttpRequest, known: &[&str]) -> Result<Vec<(String, String)>,
         if !known.contains(&name.as_str()) {
             let shown: String = name.chars().take(100).collect();
             let message = format!("Unknown query parameter `{shown}`.");
-            return Err(Invalid::new(shown, "parameter_unknown", message));
+            return Err(Invalid::new(shown, Code::ParameterUnknown, message));
         }
         if pairs
             .iter()
@@ -34,7 +38,7 @@ fn pairs(request: &HttpRequest, known: &[&str]) -> Result<Vec<(String, String)>,
         {
             return Err(Invalid::new(
                 name,
-                "parameter_invalid",
+                Code::ParameterInvalid,
                 format!("`{name}` appears twice."),
             ));
         }
@@ -58,7 +62,7 @@ fn number(name: &str, text: &str, (min, max): (usize, usize)) -> Result<usize, I
         .filter(|number| digits && (min..=max).contains(number));
     let refused = || {
         let message = format!("`{name}` is a whole number from {min} to {max}.");
-        Invalid::new(name, "parameter_invalid_integer", message)
+        Invalid::new(name, Code::ParameterInvalidInteger, message)
     };
     number.ok_or_else(refused)
 }
@@ -91,22 +95,32 @@ pub(crate) struct Page<T> {
 /// Reads `limit` and `starting_after`; `read` understands the latter.
 pub(crate) fn page<T>(request: &HttpRequest, read: impl Fn(&str) -> Option<T>) -> Result<Page<T>, Invalid> {
     let pairs = pairs(request, &["limit", "starting_after"])?;
-    let limit =
-        value(&pairs, "limit").map_or(Ok(LIMIT_DEFAULT), |text| number("limit", text, (1, LIMIT_MAX)))?;
-    let after = value(&pairs, "starting_after").map(|text| {
-        let refused = || {
-            Invalid::new(
-                "starting_after",
-                "parameter_invalid",
-                "`starting_after` names no entry of this list.",
-            )
-        };
-        read(text).ok_or_else(refused)
-    });
     Ok(Page {
-        limit,
-        starting_after: after.transpose()?,
+        limit: limit(&pairs)?,
+        starting_after: cursor(&pairs, "starting_after", read)?,
     })
+}
+
+fn limit(pairs: &[(String, String)]) -> Result<usize, Invalid> {
+    value(pairs, "limit").map_or(Ok(LIMIT_DEFAULT), |text| number("limit", text, (1, LIMIT_MAX)))
+}
+
+fn cursor<T>(
+    pairs: &[(String, String)],
+    name: &str,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Option<T>, Invalid> {
+    let named = |text| read(text).ok_or_else(|| no_entry(name));
+    value(pairs, name).map(named).transpose()
+}
+
+/// A cursor that is of no use, whether it is malformed, unknown or somebody else's.
+pub(crate) fn no_entry(name: &str) -> Invalid {
+    Invalid::new(
+        name,
+        Code::ParameterInvalid,
+        format!("`{name}` names no entry of this list."),
+    )
 }
 
 #[cfg(test)]
@@ -120,7 +134,7 @@ mod tests {
         let request = TestRequest::with_uri(&format!("/v1/payments?{query}")).to_http_request();
         page(&request, |text| text.parse().ok())
             .map(|page| (page.limit, page.starting_after))
-            .map_err(|invalid| (invalid.param, invalid.code))
+            .map_err(|invalid| (invalid.param, invalid.code.as_str()))
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Turns what an endpoint found into a response; refusals take the format that the request asks for.
 
 use crate::errors::ApiError;
+use crate::request_id;
 use actix_web::body::BoxBody;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
@@ -15,7 +16,7 @@ impl Responder for Reply {
     type Body = BoxBody;
 
     fn respond_to(self, request: &HttpRequest) -> HttpResponse {
-        self.0.unwrap_or_else(|error| error.response(request.headers()))
+        self.0.unwrap_or_else(|error| error.response(request))
     }
 }
 
@@ -28,7 +29,7 @@ pub(crate) fn body(value: &impl Serialize) -> Result<Vec<u8>, ApiError> {
     match serde_json::to_writer(&mut bytes, value) {
         Ok(()) => Ok(bytes),
         Err(error) => {
-            tracing::error!(%error, "an answer could not be written");
+            tracing::error!(request_id = request_id::current(), %error, "an answer could not be written");
             Err(ApiError::Internal)
         }
     }

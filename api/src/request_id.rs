@@ -4,6 +4,21 @@ use actix_web::http::header::HeaderValue;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+tokio::task_local! {
+    static CURRENT: HeaderValue;
+}
+
+/// Runs a request under its id.
+pub(crate) fn named<F: Future>(id: HeaderValue, request: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(id, request)
+}
+
+/// The id of the request that is being answered, for the log.
+pub(crate) fn current() -> String {
+    let text = CURRENT.try_with(|id| id.to_str().map(str::to_owned));
+    text.ok().and_then(Result::ok).unwrap_or_default()
+}
+
 /// Makes the values of `Request-Id`.
 #[derive(Debug)]
 pub(crate) struct RequestIds {
@@ -34,6 +49,14 @@ impl RequestIds {
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn whoever_works_on_a_request_knows_its_id() {
+        let id = RequestIds::new(1).next();
+        let told = actix_web::rt::System::new().block_on(named(id.clone(), async { current() }));
+        assert_eq!(told, id.to_str().unwrap());
+        assert_eq!(current(), "", "outside of any request");
+    }
 
     #[test]
     fn ids_never_repeat_and_differ_between_processes() {

@@ -1,10 +1,12 @@
 //! Which path is answered by which file. The paths of the hot path come first, because they are tried in order.
 
+use crate::error_page;
 use crate::errors::ApiError;
 use crate::reply::Reply;
 use crate::v1::{
-    account_get, account_list, entry_list, health, metrics_get, payment_create, payment_get, payment_history,
-    payment_list, tree_get, trial_balance_get,
+    account_get, account_list, entry_list, health, metrics_get, payment_capture, payment_confirm,
+    payment_create, payment_export, payment_get, payment_history, payment_list, payment_void, refund_create,
+    tree_get, trial_balance_get,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -22,8 +24,13 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         }));
     config
         .service(payments)
+        .service(read_only("/v1/payments/export.csv", payment_export::handle))
         .service(read_only("/v1/payments/{id}", payment_get::handle))
         .service(read_only("/v1/payments/{id}/history", payment_history::handle))
+        .service(posted("/v1/payments/{id}/capture", payment_capture::handle))
+        .service(posted("/v1/payments/{id}/void", payment_void::handle))
+        .service(posted("/v1/payments/{id}/confirm", payment_confirm::handle))
+        .service(posted("/v1/payments/{id}/refunds", refund_create::handle))
         .service(read_only("/v1/ledger/accounts", account_list::handle))
         .service(read_only("/v1/ledger/accounts/{id}", account_get::handle))
         .service(read_only("/v1/ledger/accounts/{id}/entries", entry_list::handle))
@@ -32,11 +39,24 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read_only("/metrics", metrics_get::handle))
         .service(read_only("/healthz", health::live))
         .service(read_only("/readyz", health::ready))
+        .service(read_only("/docs/errors/", error_page::index))
+        .service(read_only("/docs/errors/{page}", error_page::page))
         .default_service(web::to(|| refused(ApiError::NoSuchRoute)));
 }
 
 fn refused(error: ApiError) -> Ready<Reply> {
     ready(Reply(Err(error)))
+}
+
+fn posted<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path)
+        .route(web::post().to(handler))
+        .default_service(web::to(|| refused(ApiError::MethodNotAllowed { allow: "POST" })))
 }
 
 fn read_only<F, Args>(path: &str, handler: F) -> Resource

@@ -1,10 +1,14 @@
 //! The running server: actix-web's workers on threads of their own, each with its own runtime. Actors never run there.
 
+use crate::errors::ApiError;
+use crate::rate_limits::Standing;
+use crate::request_id;
 use crate::routes::routes;
 use crate::state::State;
-use actix_web::dev::{Server, ServerHandle, Service};
-use actix_web::http::header::HeaderName;
-use actix_web::{App, HttpServer, web};
+use actix_web::dev::{Server, ServerHandle, Service, ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::{App, HttpMessage, HttpServer, web};
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
@@ -13,6 +17,7 @@ use florin_domain::ids::MerchantId;
 use florin_domain::ports::OpsView;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -38,6 +43,33 @@ pub struct ApiOptions {
     pub stop_timeout_s: u64,
     /// Accepts the published keys of development mode, `sk_test_florin_dev` and `ok_test_florin_dev`.
     pub accepts_development_keys: bool,
+    /// Bytes of a request's path and headers together.
+    pub head_limit_bytes: usize,
+    /// How many requests each API key may make; nothing for no limit. The published keys of development mode have none.
+    pub rate_limit: Option<RateLimit>,
+    /// How many authentications from one address may fail in a minute; nothing for no limit.
+    pub failed_auth_per_min: Option<NonZeroU32>,
+    /// How refusals are written.
+    pub error_profile: ErrorProfile,
+}
+
+/// How many requests an API key may make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests per second, on average.
+    pub requests_per_s: NonZeroU32,
+    /// Requests at once, after a pause.
+    pub burst: NonZeroU32,
+}
+
+/// How refusals are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorProfile {
+    /// As Stripe does: a declined card is 402 `card_declined`.
+    #[default]
+    Stripe,
+    /// A declined card is 400 `CARD_DECLINED`.
+    Seed,
 }
 
 impl Default for ApiOptions {
@@ -52,6 +84,10 @@ impl Default for ApiOptions {
             disconnect_timeout: Duration::from_secs(2),
             stop_timeout_s: 15,
             accepts_development_keys: false,
+            head_limit_bytes: 16 * 1024,
+            rate_limit: None,
+            failed_auth_per_min: NonZeroU32::new(300),
+            error_profile: ErrorProfile::Stripe,
         }
     }
 }
@@ -152,6 +188,36 @@ impl Api {
     }
 }
 
+/// Whether a request's path and headers are too large, before anything of it is read.
+fn head_fault(request: &ServiceRequest, limit_bytes: usize) -> Option<ApiError> {
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let bytes = request.headers().iter().fold(path, |bytes, (name, value)| {
+        bytes
+            .saturating_add(name.as_str().len())
+            .saturating_add(value.len())
+    });
+    (bytes > limit_bytes).then_some(ApiError::HeadTooLarge { limit_bytes })
+}
+
+/// Names an answer, counts it and says how its key stands.
+fn finish(shared: &State, id: HeaderValue, response: &mut ServiceResponse) {
+    let status = response.status();
+    shared.count(status);
+    let name = id.to_str().unwrap_or_default();
+    let (method, path) = (response.request().method(), response.request().path());
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!(request_id = name, %method, ?path, "a request failed");
+    } else {
+        tracing::debug!(request_id = name, status = status.as_u16(), %method, ?path, "answered");
+    }
+    let standing = response.request().extensions().get::<Standing>().copied();
+    let headers = response.headers_mut();
+    if let Some(standing) = standing {
+        shared.rate_limits.announce(standing, headers);
+    }
+    headers.insert(HeaderName::from_static("request-id"), id);
+}
+
 fn server(listener: TcpListener, state: web::Data<State>, options: ApiOptions) -> io::Result<Server> {
     let app = move || {
         let shared = state.clone().into_inner();
@@ -160,15 +226,22 @@ fn server(listener: TcpListener, state: web::Data<State>, options: ApiOptions) -
             .configure(routes)
             .wrap_fn(move |request, routes| {
                 let shared = Arc::clone(&shared);
-                let answer = routes.call(request);
-                async move {
-                    let mut response = answer.await?;
-                    shared.count(response.status());
-                    response
-                        .headers_mut()
-                        .insert(HeaderName::from_static("request-id"), shared.request_ids.next());
+                let id = shared.request_ids.next();
+                let answer = match head_fault(&request, shared.options.head_limit_bytes) {
+                    None => Ok(routes.call(request)),
+                    Some(error) => Err((request, error)),
+                };
+                request_id::named(id.clone(), async move {
+                    let mut response = match answer {
+                        Ok(answer) => answer.await?,
+                        Err((request, error)) => {
+                            let refusal = error.response(request.request());
+                            request.into_response(refusal)
+                        }
+                    };
+                    finish(&shared, id, &mut response);
                     Ok(response)
-                }
+                })
             })
     };
     let server = HttpServer::new(app)

@@ -1,5 +1,6 @@
 //! What handlers share: handles, digests, options, counters.
 
+use crate::rate_limits::RateLimits;
 use crate::request_id::RequestIds;
 use crate::server::{ApiOptions, ApiParts, Digests};
 use actix_web::http::StatusCode;
@@ -20,6 +21,7 @@ pub(crate) struct State {
     pub(crate) digests: Digests,
     pub(crate) options: ApiOptions,
     pub(crate) request_ids: RequestIds,
+    pub(crate) rate_limits: RateLimits,
     responses: [Counter; 5],
 }
 
@@ -42,6 +44,7 @@ impl State {
             digests,
             options,
             request_ids: RequestIds::new(request_seed),
+            rate_limits: RateLimits::new(options.rate_limit, options.failed_auth_per_min),
             responses: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(counter),
         }
     }

@@ -2,12 +2,14 @@
 
 use crate::error::ConfigError;
 use crate::kind::{self, API_KEY, KEY_SECRET, Kind, NO_LIMIT};
-use crate::raw::{Raw, RawActors, RawProvider, RawRisk};
+use crate::raw::{Raw, RawActors, RawLimits, RawProvider, RawRisk};
 use crate::secret::{HIDDEN, KeySecret, Secret};
-use crate::settings::{ApiSettings, Mode, ProviderSettings, SandboxSettings, Settings};
+use crate::settings::{ApiSettings, Mode, ProviderSettings, RateSettings, SandboxSettings, Settings};
 use florin_actors::admission::AdmissionCaps;
 use florin_actors::options::{Options, ProviderCaps, RestartPolicy, StageTimeouts};
+use florin_domain::limits::Lifetimes;
 use florin_domain::money::Currency;
+use florin_domain::payment::FeeReturn;
 use florin_domain::provider::ProviderId;
 use florin_domain::retry::RetryPolicy;
 use florin_domain::risk::Profile;
@@ -55,12 +57,35 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
             workers: raw.http.workers,
             max_connections: raw.http.max_connections,
             body_limit_bytes: raw.http.body_limit_bytes,
+            head_limit_bytes: raw.http.head_limit_bytes,
+            head_timeout: Duration::from_millis(raw.http.head_timeout_ms),
+            body_timeout: Duration::from_millis(raw.http.body_timeout_ms),
+            keep_alive: Duration::from_millis(raw.http.keep_alive_ms),
+            disconnect_timeout: Duration::from_millis(raw.http.disconnect_timeout_ms),
         },
+        error_profile: raw.errors.profile,
+        rates: rates(&raw.limits)?,
         sandbox: SandboxSettings {
             listen: raw.sandbox.listen,
         },
         actors: options(raw)?,
         providers,
+    })
+}
+
+/// A burst below the rate would be told to callers as less than they have.
+fn rates(raw: &RawLimits) -> Result<RateSettings, ConfigError> {
+    if raw.requests_per_s > 0 && raw.burst < raw.requests_per_s {
+        let why = format!(
+            "`limits.requests_per_s` is {}, and a burst is at least that",
+            raw.requests_per_s
+        );
+        return Err(conflict("limits.burst", &raw.burst, &why));
+    }
+    Ok(RateSettings {
+        requests_per_s: raw.requests_per_s,
+        burst: raw.burst,
+        failed_auth_per_min: raw.failed_auth_per_min,
     })
 }
 
@@ -78,9 +103,18 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
             idempotency: ms(stages.idempotency_ms),
             risk: ms(stages.risk_ms),
             selection: ms(stages.selection_ms),
-            challenge: ms(stages.challenge_ms),
             authorization: ms(stages.authorization_ms),
             ledger: ms(stages.ledger_ms),
+        },
+        lifetimes: Lifetimes {
+            authorization: Millis::from_s(raw.lifetimes.authorization_s),
+            challenge: Millis(stages.challenge_ms),
+            review: Millis::from_s(raw.lifetimes.review_s),
+        },
+        fee_return: if raw.refunds.fee == "returned" {
+            FeeReturn::Returned
+        } else {
+            FeeReturn::Kept
         },
         retry: RetryPolicy {
             tries_max: retry.tries_max,
@@ -93,6 +127,8 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
         },
         batch_commits_max: raw.journal.batch_commits_max,
         snapshot_every_commits: raw.journal.snapshot_every_commits,
+        scrub_commits_per_s: raw.journal.scrub_commits_per_s,
+        scrub_every: Duration::from_secs(raw.journal.scrub_every_s),
         resolution_waits: raw
             .resolution
             .waits_s

@@ -5,6 +5,7 @@ use florin_domain::money::Currency;
 
 const HOUR_MS: i64 = 3_600_000;
 const MINUTE_MS: i64 = 60_000;
+const YEAR_S: i64 = 365 * 86_400;
 
 /// A key outside the provider list.
 #[derive(Clone, Copy, Debug)]
@@ -30,17 +31,29 @@ pub(crate) const KEYS: &[Key] = &[
     key("http.workers", Kind::Whole(0, 1024)),
     key("http.max_connections", Kind::Whole(1, 1_000_000)),
     key("http.body_limit_bytes", Kind::Whole(1024, 8 << 20)),
+    key("http.head_limit_bytes", Kind::Whole(1024, 128 << 10)),
+    key("http.head_timeout_ms", Kind::Whole(1, 10 * MINUTE_MS)),
+    key("http.body_timeout_ms", Kind::Whole(1, 10 * MINUTE_MS)),
+    key("http.keep_alive_ms", Kind::Whole(1, HOUR_MS)),
+    key("http.disconnect_timeout_ms", Kind::Whole(1, 10 * MINUTE_MS)),
+    key("errors.profile", Kind::Choice(&["stripe", "seed"])),
     key("sandbox.listen", Kind::Address),
     key("limits.in_flight_max", Kind::Whole(1, 1 << 20)),
     key("limits.index_lag_max", Kind::Whole(1, 100_000_000)),
     key("limits.waiters_per_key_max", Kind::Whole(1, 65_536)),
     key("limits.answer_budget_ms", Kind::Whole(100, 2 * MINUTE_MS)),
+    key("limits.requests_per_s", Kind::Whole(0, 1_000_000)),
+    key("limits.burst", Kind::Whole(1, 1_000_000)),
+    key("limits.failed_auth_per_min", Kind::Whole(0, 1_000_000)),
     key("stages.idempotency_ms", Kind::Whole(1, MINUTE_MS)),
     key("stages.risk_ms", Kind::Whole(1, MINUTE_MS)),
     key("stages.selection_ms", Kind::Whole(1, MINUTE_MS)),
-    key("stages.challenge_ms", Kind::Whole(1, 15 * MINUTE_MS)),
+    key("stages.challenge_ms", Kind::Whole(1, 24 * 60 * MINUTE_MS)),
     key("stages.authorization_ms", Kind::Whole(1, 2 * MINUTE_MS)),
     key("stages.ledger_ms", Kind::Whole(1, MINUTE_MS)),
+    key("lifetimes.authorization_s", Kind::Whole(1, 31 * 24 * 3600)),
+    key("lifetimes.review_s", Kind::Whole(1, 31 * 24 * 3600)),
+    key("refunds.fee", Kind::Choice(&["kept", "returned"])),
     key("retry.tries_max", Kind::Whole(1, 10)),
     key("retry.network_error_wait_ms", Kind::Whole(0, MINUTE_MS)),
     key("retry.timeout_wait_ms", Kind::Whole(0, MINUTE_MS)),
@@ -51,6 +64,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("providers.permits", Kind::Whole(1, 10_000)),
     key("journal.batch_commits_max", Kind::Whole(1, 65_536)),
     key("journal.snapshot_every_commits", Kind::Whole(1, 100_000_000)),
+    key("journal.scrub_commits_per_s", Kind::Whole(0, 10_000_000)),
+    key("journal.scrub_every_s", Kind::Whole(1, YEAR_S)),
     key("resolution.waits_s", Kind::Waits),
     key("actors.guardians", Kind::Whole(1, 256)),
     key("actors.idle_payments_max", Kind::Whole(0, 10_000_000)),

@@ -26,4 +26,7 @@ mod tests;
 
 pub use error::ConfigError;
 pub use secret::{KeySecret, Secret};
-pub use settings::{ApiSettings, LogFormat, Mode, ProviderKind, ProviderSettings, SandboxSettings, Settings};
+pub use settings::{
+    ApiSettings, ErrorProfile, LogFormat, Mode, ProviderKind, ProviderSettings, RateSettings,
+    SandboxSettings, Settings,
+};

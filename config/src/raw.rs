@@ -3,9 +3,10 @@
 
 use crate::kind::NO_LIMIT;
 use crate::secret::HIDDEN;
-use crate::settings::{LogFormat, ProviderKind, ProviderSettings, Settings};
+use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, Settings};
 use florin_actors::options::Options;
 use florin_domain::money::{Currency, decimal_string};
+use florin_domain::payment::FeeReturn;
 use florin_domain::risk::Profile;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,9 +29,12 @@ pub(crate) struct Raw {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) provider_key_secret_file: String,
     pub(crate) http: RawHttp,
+    pub(crate) errors: RawErrors,
     pub(crate) sandbox: RawSandbox,
     pub(crate) limits: RawLimits,
     pub(crate) stages: RawStages,
+    pub(crate) lifetimes: RawLifetimes,
+    pub(crate) refunds: RawRefunds,
     pub(crate) retry: RawRetry,
     pub(crate) risk: RawRisk,
     pub(crate) providers: RawProviders,
@@ -46,6 +50,17 @@ pub(crate) struct RawHttp {
     pub(crate) workers: usize,
     pub(crate) max_connections: usize,
     pub(crate) body_limit_bytes: usize,
+    pub(crate) head_limit_bytes: usize,
+    pub(crate) head_timeout_ms: u64,
+    pub(crate) body_timeout_ms: u64,
+    pub(crate) keep_alive_ms: u64,
+    pub(crate) disconnect_timeout_ms: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawErrors {
+    pub(crate) profile: ErrorProfile,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -61,6 +76,9 @@ pub(crate) struct RawLimits {
     pub(crate) index_lag_max: u64,
     pub(crate) waiters_per_key_max: usize,
     pub(crate) answer_budget_ms: u64,
+    pub(crate) requests_per_s: u32,
+    pub(crate) burst: u32,
+    pub(crate) failed_auth_per_min: u32,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -76,6 +94,19 @@ pub(crate) struct RawStages {
     pub(crate) challenge_ms: u64,
     pub(crate) authorization_ms: u64,
     pub(crate) ledger_ms: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawLifetimes {
+    pub(crate) authorization_s: u64,
+    pub(crate) review_s: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawRefunds {
+    pub(crate) fee: String,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -107,6 +138,8 @@ pub(crate) struct RawProviders {
 pub(crate) struct RawJournal {
     pub(crate) batch_commits_max: usize,
     pub(crate) snapshot_every_commits: u64,
+    pub(crate) scrub_commits_per_s: u64,
+    pub(crate) scrub_every_s: u64,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -170,6 +203,14 @@ impl From<&Settings> for Raw {
                 workers: settings.http.workers,
                 max_connections: settings.http.max_connections,
                 body_limit_bytes: settings.http.body_limit_bytes,
+                head_limit_bytes: settings.http.head_limit_bytes,
+                head_timeout_ms: whole_ms(settings.http.head_timeout),
+                body_timeout_ms: whole_ms(settings.http.body_timeout),
+                keep_alive_ms: whole_ms(settings.http.keep_alive),
+                disconnect_timeout_ms: whole_ms(settings.http.disconnect_timeout),
+            },
+            errors: RawErrors {
+                profile: settings.error_profile,
             },
             sandbox: RawSandbox {
                 listen: settings.sandbox.listen,
@@ -179,14 +220,28 @@ impl From<&Settings> for Raw {
                 index_lag_max: actors.admission.index_lag_max,
                 waiters_per_key_max: actors.waiters_per_key_max,
                 answer_budget_ms: whole_ms(actors.answer_budget),
+                requests_per_s: settings.rates.requests_per_s,
+                burst: settings.rates.burst,
+                failed_auth_per_min: settings.rates.failed_auth_per_min,
             },
             stages: RawStages {
                 idempotency_ms: whole_ms(actors.stages.idempotency),
                 risk_ms: whole_ms(actors.stages.risk),
                 selection_ms: whole_ms(actors.stages.selection),
-                challenge_ms: whole_ms(actors.stages.challenge),
+                challenge_ms: actors.lifetimes.challenge.0,
                 authorization_ms: whole_ms(actors.stages.authorization),
                 ledger_ms: whole_ms(actors.stages.ledger),
+            },
+            lifetimes: RawLifetimes {
+                authorization_s: actors.lifetimes.authorization.0 / 1000,
+                review_s: actors.lifetimes.review.0 / 1000,
+            },
+            refunds: RawRefunds {
+                fee: match actors.fee_return {
+                    FeeReturn::Kept => "kept",
+                    FeeReturn::Returned => "returned",
+                }
+                .to_owned(),
             },
             retry: RawRetry {
                 tries_max: actors.retry.tries_max,
@@ -200,6 +255,8 @@ impl From<&Settings> for Raw {
             journal: RawJournal {
                 batch_commits_max: actors.batch_commits_max,
                 snapshot_every_commits: actors.snapshot_every_commits,
+                scrub_commits_per_s: actors.scrub_commits_per_s,
+                scrub_every_s: actors.scrub_every.as_secs(),
             },
             resolution: RawResolution {
                 waits_s: actors.resolution_waits.iter().map(|wait| wait.0 / 1000).collect(),

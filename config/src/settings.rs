@@ -50,6 +50,37 @@ pub struct ApiSettings {
     pub max_connections: usize,
     /// Largest body of a request.
     pub body_limit_bytes: usize,
+    /// Largest path and headers of a request, together.
+    pub head_limit_bytes: usize,
+    /// How long the head of a request may take to arrive.
+    pub head_timeout: Duration,
+    /// How long the body may take after it.
+    pub body_timeout: Duration,
+    /// How long an idle connection stays open.
+    pub keep_alive: Duration,
+    /// How long a closing connection may take.
+    pub disconnect_timeout: Duration,
+}
+
+/// How refusals are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ErrorProfile {
+    /// As Stripe does: a declined card is 402 `card_declined`.
+    Stripe,
+    /// A declined card is 400 `CARD_DECLINED`.
+    Seed,
+}
+
+/// How much callers may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateSettings {
+    /// Requests per second of each API key, on average; 0 for no limit.
+    pub requests_per_s: u32,
+    /// Requests at once of each API key; at least those of a second.
+    pub burst: u32,
+    /// Authentications from one address that may fail in a minute; 0 for no limit.
+    pub failed_auth_per_min: u32,
 }
 
 /// The simulated providers. Only development starts them by itself.
@@ -93,6 +124,10 @@ pub struct Settings {
     pub provider_key_secret: Option<KeySecret>,
     /// The HTTP server.
     pub http: ApiSettings,
+    /// How refusals are written.
+    pub error_profile: ErrorProfile,
+    /// How much callers may ask.
+    pub rates: RateSettings,
     /// The simulated providers.
     pub sandbox: SandboxSettings,
     /// The actors; [`Options::check`] has passed.
@@ -167,6 +202,17 @@ impl Settings {
                 workers: 0,
                 max_connections: 10_000,
                 body_limit_bytes: 256 << 10,
+                head_limit_bytes: 16 << 10,
+                head_timeout: Duration::from_secs(5),
+                body_timeout: Duration::from_secs(10),
+                keep_alive: Duration::from_secs(75),
+                disconnect_timeout: Duration::from_secs(2),
+            },
+            error_profile: ErrorProfile::Stripe,
+            rates: RateSettings {
+                requests_per_s: 1000,
+                burst: 1000,
+                failed_auth_per_min: 300,
             },
             sandbox: SandboxSettings { listen: local(9090) },
             actors: Options::default(),

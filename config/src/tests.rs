@@ -147,6 +147,10 @@ fn every_key_takes_effect_from_the_file_and_from_its_variable() {
             "http.body_limit_bytes" => ("2048", "2_048"),
             "actors.payment_restart_wait_max_ms" | "actors.singleton_restart_wait_max_ms" => ("777", "777"),
             "limits.answer_budget_ms" => ("7777", "7777"),
+            "errors.profile" => ("\"seed\"", "seed"),
+            "refunds.fee" => ("\"returned\"", "returned"),
+            "http.head_limit_bytes" => ("4096", "4096"),
+            "limits.burst" => ("2000", "2_000"),
             _ => ("7", "7"),
         };
         let by_file = dev(&format!("{} = {in_file}", key.name), &[]);

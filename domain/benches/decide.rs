@@ -6,6 +6,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, OperationId, PaymentId};
 use florin_domain::ledger::consequences;
+use florin_domain::limits::Lifetimes;
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{
@@ -66,7 +67,7 @@ fn create(spec: &Arc<Spec>, method: &PaymentMethod, profile: &Profile, provider:
 }
 
 fn apply(state: Option<&Payment>, command: Command) -> Payment {
-    let decision = decide(state, command, Timestamp::default()).unwrap();
+    let decision = decide(state, command, &Lifetimes::STANDARD, Timestamp::default()).unwrap();
     let after = evolve_all(state.cloned(), &decision.events).unwrap().unwrap();
     black_box(consequences(state, &decision.events, &after).unwrap());
     after

@@ -16,6 +16,8 @@ pub const METADATA_VALUE_BYTES_MAX: usize = 500;
 pub const TEXT_BYTES_MAX: usize = 1000;
 /// Captures, voids and refunds that one payment may collect, so that its state stays small enough to hold in an actor.
 pub const OPERATIONS_MAX: usize = 256;
+/// Requests with keys of their own that one payment may collect: operations, and questions about its challenge.
+pub const REQUESTS_MAX: usize = 512;
 /// Attempts of one operation before it needs a person: each is a request at a provider.
 pub const ATTEMPTS_MAX: u32 = 16;
 /// How long a charge attempt may be retried with its journaled key; later it is only queried, then cancelled.
@@ -26,6 +28,26 @@ pub const AUTHORIZATION_LIFETIME: Millis = Millis::from_s(7 * 24 * 3600);
 pub const CHALLENGE_LIFETIME: Millis = Millis::from_s(15 * 60);
 /// How long a payment may wait for a reviewer.
 pub const REVIEW_LIFETIME: Millis = Millis::from_s(24 * 3600);
+
+/// How long a payment may wait for somebody else; configuration, within the bounds above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// For the holder of an authorization to capture.
+    pub authorization: Millis,
+    /// For a customer's challenge.
+    pub challenge: Millis,
+    /// For a reviewer.
+    pub review: Millis,
+}
+
+impl Lifetimes {
+    /// The usual ones.
+    pub const STANDARD: Self = Self {
+        authorization: AUTHORIZATION_LIFETIME,
+        challenge: CHALLENGE_LIFETIME,
+        review: REVIEW_LIFETIME,
+    };
+}
 
 const _: () = assert!(
     ATTEMPT_RETRY_WINDOW.0 < IDEMPOTENCY_RETENTION.0,

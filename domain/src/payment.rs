@@ -8,6 +8,7 @@ mod evolve;
 mod operation;
 mod record;
 mod refusal;
+mod request;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub use event::Event;
 pub use evolve::{IllegalEvent, evolve, evolve_all};
 pub use operation::{Attempt, AttemptState, LateCharge, Operation, OperationKind};
 pub use refusal::Refusal;
+pub use request::{Request, RequestKind, decide_request};
 pub use state::{
     Answer, CaptureMethod, DeclinePolicy, Device, Failure, FeeReturn, NextAction, Payment, Spec, Status,
 };

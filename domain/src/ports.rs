@@ -3,6 +3,7 @@
 mod clock;
 mod journal;
 mod keys;
+mod listing;
 mod ops;
 mod provider;
 mod snapshot;
@@ -11,10 +12,11 @@ mod views;
 pub use clock::{Clock, Entropy, ProviderKeys};
 pub use journal::{AppendError, Batch, Head, Journal, ReadError};
 pub use keys::{KeyIndex, KeyRecord};
+pub use listing::{ListOrder, PaymentsFilter, PaymentsPage, PaymentsQuery, StatusName};
 pub use ops::{OpsView, TreeNode};
 pub use provider::{AttemptRequest, ParentCharge, Provider};
-pub use snapshot::{ShardSnapshot, Snapshots};
-pub use views::{Follower, PaymentRow, PaymentView, PaymentsQuery, ViewError, Views};
+pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
+pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -10,7 +10,7 @@
 //! witness   the append-only log: rows of `/charges` and what a provider needs to come back after a restart
 //! charges   streams the rows of the log
 //! faults    which requests go wrong, how, and how often; deterministic per seed
-//! stripe    the simulated Stripe: a pure core (`decide`, then `apply`) and its wire format
+//! stripe    the simulated Stripe: a pure core (`decide`, then `apply`), its wire format, and the pages of its challenges
 //! ```
 //!
 //! Each provider has a folder of its own; what is shared knows providers only as the variants of `Provider` and `Entry`.

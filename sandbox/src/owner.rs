@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::UnixMillis;
-use crate::stripe::{self, Digest};
+use crate::stripe::{self, Challenged, Digest};
 use crate::witness::LogReader;
 use crate::world::{Answered, World};
 
@@ -21,6 +21,12 @@ pub(crate) enum Command {
     Stripe {
         request: stripe::Request,
         reply: oneshot::Sender<Answered>,
+    },
+    /// A customer answers the challenge of an intent, or looks at it.
+    Challenge {
+        intent: String,
+        passed: Option<bool>,
+        reply: oneshot::Sender<Challenged>,
     },
     Release(Digest),
     AddFault {
@@ -80,6 +86,7 @@ fn run(mut world: World, mut receiver: mpsc::Receiver<Command>) -> io::Result<()
 /// An answer that waits for the commit.
 enum Answer {
     Stripe(oneshot::Sender<Answered>, Answered),
+    Challenge(oneshot::Sender<Challenged>, Challenged),
     Fault(oneshot::Sender<FaultReply>, FaultReply),
     Charges(oneshot::Sender<LogReader>),
     Ping(oneshot::Sender<()>),
@@ -90,6 +97,7 @@ impl Answer {
         // Whoever asked may have hung up; what was executed stays executed.
         match self {
             Self::Stripe(reply, answered) => drop(reply.send(answered)),
+            Self::Challenge(reply, challenged) => drop(reply.send(challenged)),
             Self::Fault(reply, answered) => drop(reply.send(answered)),
             Self::Charges(reply) => drop(reply.send(world.reader())),
             Self::Ping(reply) => _ = reply.send(()),
@@ -100,6 +108,11 @@ impl Answer {
 fn execute(world: &mut World, command: Command, now: UnixMillis) -> io::Result<Option<Answer>> {
     Ok(match command {
         Command::Stripe { request, reply } => Some(Answer::Stripe(reply, world.handle(&request, now)?)),
+        Command::Challenge {
+            intent,
+            passed,
+            reply,
+        } => Some(Answer::Challenge(reply, world.challenge(&intent, passed, now)?)),
         Command::Release(slot) => {
             world.release(slot);
             None

@@ -1,7 +1,7 @@
 //! Sockets: accepts connections, keeps them bounded, and ends them in order.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle as TaskHandle, JoinSet};
 
 mod body;
+mod challenge;
 mod routes;
 
 use routes::Routes;
@@ -46,6 +47,8 @@ pub struct Options {
     pub keys_max: usize,
     /// How long a connection that a timeout fault silenced stays open, in milliseconds.
     pub silence_ms: u64,
+    /// Scheme and authority under which browsers reach the challenge pages; None is the address that is listened on.
+    pub public_url: Option<String>,
 }
 
 impl Options {
@@ -58,6 +61,7 @@ impl Options {
             intents_max: 2_000_000,
             keys_max: 4_000_000,
             silence_ms: 30_000,
+            public_url: None,
         }
     }
 }
@@ -90,10 +94,11 @@ impl Sandbox {
                 keys_max: options.keys_max,
             },
             silence_ms: options.silence_ms,
+            origin: options.public_url.unwrap_or_else(|| origin(local_addr)),
         };
         let data_dir = options.data_dir;
         let recovery = tokio::task::spawn_blocking(move || {
-            World::open(data_dir.as_deref(), world_options, UnixMillis::system_now())
+            World::open(data_dir.as_deref(), &world_options, UnixMillis::system_now())
         });
         let world = recovery.await.map_err(io::Error::other)??;
         let salt = world.salt();
@@ -134,6 +139,17 @@ impl SandboxHandle {
             .map_err(io::Error::other)?;
         joined.map_err(|_| io::Error::other("the owner of the sandbox panicked"))
     }
+}
+
+/// A sandbox that listens everywhere is reached on this machine.
+fn origin(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{address}")
 }
 
 /// Resolves when the sandbox stops or its handle is gone.

@@ -47,6 +47,7 @@ pub(crate) enum Provider {
 pub(crate) enum RowOperation {
     /// Authorized and captured at once.
     Sale,
+    /// Reserved; an authorization that grows adds a row with what was added.
     Authorize,
     Capture,
     /// The amount is what was still authorized.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::clock::UnixMillis;
 use crate::faults::Faults;
-use crate::stripe::{self, ApiError, Decision, Delivery, Digest, Limits};
+use crate::stripe::{self, ApiError, Challenged, Decision, Delivery, Digest, Limits};
 use crate::witness::{Entry, EntryRef, Log, LogReader, Span};
 
 #[derive(Debug)]
@@ -20,10 +20,12 @@ pub(crate) struct World {
     latest: UnixMillis,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct WorldOptions {
     pub(crate) limits: Limits,
     pub(crate) silence_ms: u64,
+    /// Scheme and authority under which browsers find the sandbox.
+    pub(crate) origin: String,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,7 @@ pub(crate) struct Reply {
 
 impl World {
     /// Recovers from the log in `data_dir`, or starts empty in memory.
-    pub(crate) fn open(data_dir: Option<&Path>, options: WorldOptions, now: UnixMillis) -> io::Result<Self> {
+    pub(crate) fn open(data_dir: Option<&Path>, options: &WorldOptions, now: UnixMillis) -> io::Result<Self> {
         // Logs made within 50 days of each other differ unless they were made in the same millisecond.
         let fresh_salt = u32::try_from(now.0 & u64::from(u32::MAX)).expect("the value was just masked");
         let mut latest = now;
@@ -52,7 +54,8 @@ impl World {
         let log = match data_dir {
             None => Log::in_memory(fresh_salt),
             Some(dir) => Log::open(dir, fresh_salt, |entry, span, salt| {
-                let state = recovered.get_or_insert_with(|| stripe::State::new(salt, options.limits));
+                let state = recovered
+                    .get_or_insert_with(|| stripe::State::new(salt, options.limits, &options.origin));
                 let Entry::Stripe(line) = entry;
                 if line.seq != state.next_seq() {
                     return Err(io::Error::other(format!(
@@ -66,7 +69,8 @@ impl World {
                 Ok(())
             })?,
         };
-        let stripe = recovered.unwrap_or_else(|| stripe::State::new(log.salt(), options.limits));
+        let stripe =
+            recovered.unwrap_or_else(|| stripe::State::new(log.salt(), options.limits, &options.origin));
         Ok(Self {
             faults: Faults::default(),
             stripe,
@@ -124,18 +128,32 @@ impl World {
         })
     }
 
+    /// The customer answers a challenge, or only looks at it.
+    pub(crate) fn challenge(
+        &mut self,
+        intent: &str,
+        passed: Option<bool>,
+        now: UnixMillis,
+    ) -> io::Result<Challenged> {
+        if let Some(passed) = passed {
+            // What this would answer to a program is not what the customer is told.
+            self.handle(&stripe::authentication(intent, passed), now)?;
+        }
+        Ok(stripe::challenged(&self.stripe, intent))
+    }
+
     fn replay(&self, span: Span) -> io::Result<Reply> {
         let Entry::Stripe(line) = self.log.entry(span)?;
         Ok(self.reply(&line, true))
     }
 
     fn reply(&self, line: &stripe::Line, replayed: bool) -> Reply {
-        let ids = self.stripe.ids();
-        let (status, body) = stripe::line_body(ids, line);
+        let site = self.stripe.site();
+        let (status, body) = stripe::line_body(site, line);
         Reply {
             status,
             body,
-            executed_as: Some(ids.request(line.seq).to_string()),
+            executed_as: Some(site.ids.request(line.seq).to_string()),
             replayed,
         }
     }

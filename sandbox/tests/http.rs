@@ -377,3 +377,88 @@ async fn stopping_ends_silent_connections() {
     assert!(closed);
     assert!(TcpStream::connect(address).is_err());
 }
+
+const CHALLENGED: &str = "amount=1500&currency=usd&payment_method=pm_card_authenticationRequired&confirm=true\
+    &metadata[operation_id]=op_1&return_url=http://127.0.0.1/back";
+
+/// Path and query of an address at the sandbox.
+fn target(url: &Value, address: SocketAddr) -> String {
+    let base = format!("http://{address}");
+    url.as_str().unwrap().strip_prefix(&base).unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_challenge_is_completed_in_a_browser_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let sandbox = start(Some(dir.path())).await;
+    let address = sandbox.local_addr();
+    let (id, page) = tokio::task::spawn_blocking(move || {
+        let mut connection = Connection::open(address);
+        let intent = connection.post("/v1/payment_intents", CHALLENGED, "key-1").json();
+        assert_eq!(intent["status"], "requires_action");
+        let id = intent["id"].as_str().unwrap().to_owned();
+        (
+            id,
+            target(&intent["next_action"]["redirect_to_url"]["url"], address),
+        )
+    })
+    .await
+    .unwrap();
+    sandbox.stop().await.unwrap();
+
+    let sandbox = start(Some(dir.path())).await;
+    let address = sandbox.local_addr();
+    let (id, charged) = tokio::task::spawn_blocking(move || {
+        let mut browser = Connection::open(address);
+        let shown = browser.request("GET", &page, "", "");
+        assert_eq!(shown.status, 200);
+        assert_eq!(shown.header("content-type"), Some("text/html; charset=utf-8"));
+        let html = String::from_utf8(shown.body).unwrap();
+        for verb in ["complete", "fail"] {
+            let form = format!("<form method=\"post\" action=\"{page}/{verb}\">");
+            assert!(html.contains(&form), "{html}");
+        }
+        assert!(browser.rows().is_empty());
+        let sent = browser.request("POST", &format!("{page}/complete"), "", "");
+        assert_eq!(sent.status, 303);
+        let location = sent.header("location").unwrap().to_owned();
+        assert!(
+            location.starts_with(&format!("http://127.0.0.1/back?payment_intent={id}&")),
+            "{location}"
+        );
+        assert!(location.ends_with("&redirect_status=succeeded"), "{location}");
+        let charged = browser.get(&format!("/v1/payment_intents/{id}")).json();
+        assert_eq!(charged["status"], "succeeded");
+        assert_eq!(browser.request("GET", "/3ds/pi_unknown", "", "").status, 404);
+        assert_eq!(browser.request("POST", &page, "", "").status, 404);
+        (id, charged)
+    })
+    .await
+    .unwrap();
+    sandbox.stop().await.unwrap();
+
+    let sandbox = start(Some(dir.path())).await;
+    let address = sandbox.local_addr();
+    tokio::task::spawn_blocking(move || {
+        let mut connection = Connection::open(address);
+        assert_eq!(
+            connection.get(&format!("/v1/payment_intents/{id}")).json(),
+            charged
+        );
+        let again = connection.request("POST", &format!("/3ds/{id}/fail"), "", "");
+        assert_eq!(again.status, 303);
+        assert_eq!(
+            connection.get(&format!("/v1/payment_intents/{id}")).json(),
+            charged
+        );
+        let rows = connection.rows();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(
+            (&rows[0]["idempotency_key"], &rows[0]["reference"]),
+            (&"key-1".into(), &"op_1".into())
+        );
+    })
+    .await
+    .unwrap();
+    sandbox.stop().await.unwrap();
+}

@@ -5,7 +5,7 @@ use super::instant_provider::InstantProvider;
 use super::setup::{self, Folder};
 use super::{BenchArguments, Measured};
 use crate::node;
-use florin_actors::payments_handle::{CreateError, NewPayment, PaymentsHandle};
+use florin_actors::payments_handle::{RequestError, NewPayment, PaymentsHandle};
 use florin_adapters::digests;
 use florin_domain::idempotency::IdempotencyKey;
 use florin_domain::ids::{MerchantId, ShardId, compose};
@@ -93,7 +93,7 @@ impl EngineLoad {
                         );
                     }
                 }
-                Err(CreateError::Shed(shed)) => {
+                Err(RequestError::Shed(shed)) => {
                     self.failed.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(shed.retry_after()).await;
                 }

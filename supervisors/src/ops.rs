@@ -47,6 +47,7 @@ impl Ops {
             Kind::Provider => context.providers[seat.index].mailbox.gate(),
             Kind::Risk => context.risk[seat.index].gate(),
             Kind::Resolution => context.resolution.gate(),
+            Kind::Scrub => context.scrub.gate(),
             Kind::PaymentGuardian => context.guardians[seat.index].gate(),
             Kind::Idempotency | Kind::Payment => context.idempotency.gate(),
         };
@@ -63,7 +64,8 @@ impl Ops {
             | Kind::Resolution
             | Kind::PaymentGuardian
             | Kind::Payment
-            | Kind::Idempotency => seat.index.to_string(),
+            | Kind::Idempotency
+            | Kind::Scrub => seat.index.to_string(),
         }
     }
 

@@ -7,7 +7,7 @@ use florin_actors::guardian::{GuardianMail, LivePayment};
 use florin_actors::idempotency::{IdempotencyMail, Reply};
 use florin_actors::kind::Kind;
 use florin_actors::mailbox::{Class, Envelope, Mailbox};
-use florin_actors::payment::{Begin, PaymentActor, PaymentArguments, PaymentMail};
+use florin_actors::payment::{Begin, NotStored, PaymentActor, PaymentArguments, PaymentMail};
 use florin_actors::reply::tell;
 use florin_actors::resolution::ResolutionMail;
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
@@ -22,8 +22,6 @@ struct Child {
     mailbox: Mailbox<PaymentMail>,
     actor: ActorId,
     key: Option<(KeyDigest, Fingerprint)>,
-    /// The key by which somebody asked for it last: an incarnation that fails takes the question with it.
-    asked: Option<KeyDigest>,
     born: Instant,
     /// Failed; comes back after its wait.
     down: bool,
@@ -80,6 +78,25 @@ impl Actor for PaymentGuardian {
             GuardianMail::Start(begin) => {
                 state.context.ports.probe.reached(Step::GuardianStarting);
                 state.start(&myself, begin).await;
+            }
+            GuardianMail::Operate(operate) => {
+                state.context.ports.probe.reached(Step::GuardianForwarding);
+                let (payment, key) = (operate.payment, operate.request.key_digest);
+                if state.is_set_aside(payment) {
+                    let reply = Reply::NotStored(NotStored::Quarantined);
+                    let answered = IdempotencyMail::Answered { key, reply };
+                    state.context.idempotency.step(answered);
+                } else {
+                    state.forward(&myself, payment, PaymentMail::Operate(operate)).await;
+                }
+            }
+            GuardianMail::CheckDeadlines(payment) => {
+                // A payment set aside is looked at again by the next sweep.
+                if !state.is_set_aside(payment) {
+                    state
+                        .forward(&myself, payment, PaymentMail::CheckDeadlines)
+                        .await;
+                }
             }
             GuardianMail::KeyAsked { payment, key } => {
                 state.context.ports.probe.reached(Step::GuardianForwarding);
@@ -151,20 +168,6 @@ impl Actor for PaymentGuardian {
     }
 }
 
-fn asked(mail: &PaymentMail) -> Option<KeyDigest> {
-    match mail {
-        PaymentMail::KeyAsked(key) => Some(*key),
-        PaymentMail::Begin(_)
-        | PaymentMail::Resume { .. }
-        | PaymentMail::Loaded(_)
-        | PaymentMail::Assessed(_)
-        | PaymentMail::Committed(_)
-        | PaymentMail::Reported { .. }
-        | PaymentMail::Retry { .. }
-        | PaymentMail::Passivate => None,
-    }
-}
-
 impl GuardianState {
     async fn start(&mut self, myself: &ActorRef<Envelope<GuardianMail>>, begin: Box<Begin>) {
         let spec = &begin.spec;
@@ -183,12 +186,11 @@ impl GuardianState {
         let stats = Arc::clone(self.context.figures.kind(Kind::Payment));
         let mailbox = Mailbox::new(self.context.options.payment_caps, stats);
         let born = Instant::now();
-        let (actor, asked) = (myself.get_id(), asked(&first));
+        let actor = myself.get_id();
         let child = Child {
             mailbox,
             actor,
             key,
-            asked,
             born,
             down: true,
             waiting: vec![first],
@@ -243,7 +245,6 @@ impl GuardianState {
             // Only a key that was started here is listed to a restarted key owner; others are in the index.
             return self.spawn(myself, payment, None, mail).await;
         };
-        child.asked = asked(&mail).or(child.asked);
         if child.down {
             child.waiting.push(mail);
         } else if let Err(returned) = child.mailbox.send(Class::Internal, mail) {
@@ -305,13 +306,12 @@ impl GuardianState {
             .waiting
             .retain(|mail| !matches!(mail, PaymentMail::Begin(_)));
         child.waiting.insert(0, PaymentMail::Resume { closes: false });
-        if let Some(key) = child.asked
-            && !child.waiting.iter().any(|mail| asked(mail).is_some())
-        {
-            child.waiting.push(PaymentMail::KeyAsked(key));
-        }
-        let key = child.key.map(|(key, _)| key).or(child.asked);
+        let key = child.key.map(|(key, _)| key);
         self.bring_up(myself, payment, key).await;
+        // Only the owner of the keys still knows who waits for what: a failed incarnation took the questions with it.
+        self.context
+            .idempotency
+            .step(IdempotencyMail::PaymentRestarted(payment));
     }
 
     fn put_aside(&mut self, payment: PaymentId, now: Instant) {
@@ -323,10 +323,10 @@ impl GuardianState {
                 .retain(|_, since| now.duration_since(*since) < window);
         }
         self.set_aside.insert(payment, now);
-        let child = self.children.remove(&payment);
-        if let Some(key) = child.and_then(|child| child.key.map(|(key, _)| key).or(child.asked)) {
-            self.tell_key(key, payment);
-        }
+        self.children.remove(&payment);
+        self.context
+            .idempotency
+            .step(IdempotencyMail::PaymentSetAside(payment));
         // It may have an open attempt: it is asked about once the payment gets another chance.
         self.context.resolution.step(ResolutionMail::Schedule(payment));
     }

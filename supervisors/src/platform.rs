@@ -75,6 +75,8 @@ impl Platform {
                 .map(|_| singleton_mailbox(settings, Kind::Risk))
                 .collect(),
             resolution: singleton_mailbox(settings, Kind::Resolution),
+            scrub: singleton_mailbox(settings, Kind::Scrub),
+            scrub_place: ArcSwap::default(),
             guardians: (0..options.guardians)
                 .map(|_| singleton_mailbox(settings, Kind::PaymentGuardian))
                 .collect(),

@@ -1,12 +1,21 @@
 //! Recovery: the journal read back into books, open payments, control data and the key index. It starts from the newest
 //! snapshot that belongs to this journal and verifies the tail on the way.
+//!
+//! # Which of the two is bad
+//! * A snapshot is taken of durable commits only. One ahead of the head, readable or not, proves that the journal has lost its
+//!   end, with it perhaps money that was acknowledged: the start is refused.
+//! * A snapshot that cannot be read says nothing about the journal: an older one does, and without any the whole journal is read.
+//! * A snapshot and a record that disagree about a hash do not say which of them is wrong. So the snapshot is passed over. The
+//!   walk from an older one, whose own hash the record before the walk must have, comes through that record and verifies it: if
+//!   it holds, the snapshot was bad (not rotten, for its own sum is right, but of another history, so an alert asks for a person);
+//!   if it does not, the journal is damaged, and the walk refuses the start.
 
 use florin_actors::account_shard::ShardStart;
 use florin_actors::context::Ports;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
 use florin_domain::payment::Event;
-use florin_domain::ports::{Head, ReadError, ShardSnapshot};
+use florin_domain::ports::{Head, ReadError, ShardSnapshot, SnapshotError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -22,7 +31,7 @@ pub async fn recover(
     progress: &Progress,
 ) -> Result<(Head, ShardStart), ReadError> {
     let head = ports.journal.head(shard).await?;
-    let snapshot = usable_snapshot(ports, shard, head).await?;
+    let (snapshot, passed_over) = usable_snapshot(ports, shard, head.seq).await?;
     let mut fold = Fold::from_snapshot(snapshot);
     let indexed = ports.keys.watermark();
     let viewed = ports.views.watermark()?;
@@ -52,6 +61,14 @@ pub async fn recover(
         }
         progress(next.0.saturating_sub(first.0), total);
     }
+    for seq in passed_over {
+        // The walk came through it.
+        tracing::warn!(
+            snapshot = seq.0,
+            "the journal is whole at a snapshot that was passed over: the snapshot was bad"
+        );
+        metrics::counter!("florin_alerts_total", "alert" => "snapshot_unusable").increment(1);
+    }
     Ok((head, fold.into_start(head.seq)))
 }
 
@@ -67,30 +84,58 @@ fn check_not_behind(head: Seq, index: &str, watermark: Seq) -> Result<(), ReadEr
     Err(ReadError::Damaged { seq: head, why })
 }
 
+/// The newest snapshot that belongs to this journal, and those passed over on the way to it.
 async fn usable_snapshot(
     ports: &Ports,
     shard: ShardId,
-    head: Head,
-) -> Result<Option<ShardSnapshot>, ReadError> {
-    let Some(snapshot) = ports.snapshots.load(shard)? else {
-        return Ok(None);
-    };
-    if snapshot.seq > head.seq {
-        let why = format!(
-            "a snapshot of commit {} exists: later commits are missing",
-            snapshot.seq
-        );
-        return Err(ReadError::Damaged { seq: head.seq, why });
+    head: Seq,
+) -> Result<(Option<ShardSnapshot>, Vec<Seq>), ReadError> {
+    let kept = ports.snapshots.kept(shard)?;
+    if let Some(newest) = kept.first() {
+        check_not_ahead(head, *newest)?;
     }
-    let hash = ports.journal.hash_at(shard, snapshot.seq).await?;
-    if snapshot.seq != Seq::ZERO && hash != Some(snapshot.hash) {
-        let why = "a snapshot was taken of another history".to_owned();
-        return Err(ReadError::Damaged {
-            seq: snapshot.seq,
-            why,
-        });
+    let mut passed_over = Vec::new();
+    for seq in kept {
+        let loaded = ports.snapshots.load(shard, seq);
+        if let Ok(snapshot) = &loaded {
+            check_not_ahead(head, snapshot.seq)?;
+        }
+        let hash = ports.journal.hash_at(shard, seq).await?;
+        match fitting(seq, loaded, hash) {
+            Ok(snapshot) => return Ok((Some(snapshot), passed_over)),
+            Err(error) => {
+                tracing::warn!(snapshot = seq.0, why = %error, "a snapshot is passed over for an older one, or for none");
+                passed_over.push(seq);
+            }
+        }
     }
-    Ok(Some(snapshot))
+    Ok((None, passed_over))
+}
+
+fn check_not_ahead(head: Seq, snapshot: Seq) -> Result<(), ReadError> {
+    if snapshot <= head {
+        return Ok(());
+    }
+    let why = format!("a snapshot of commit {snapshot} exists: later commits are missing");
+    Err(ReadError::Damaged { seq: head, why })
+}
+
+/// What was loaded as the snapshot of `seq`, if it is that and if the journal has the hash that it was taken at.
+fn fitting(
+    seq: Seq,
+    loaded: Result<ShardSnapshot, SnapshotError>,
+    hash: Option<[u8; 32]>,
+) -> Result<ShardSnapshot, SnapshotError> {
+    let snapshot = loaded?;
+    if snapshot.seq != seq {
+        let why = format!("it says that it is of commit {}", snapshot.seq);
+        return Err(SnapshotError(why));
+    }
+    if hash != Some(snapshot.hash) {
+        let why = "the journal has another hash there: one of the two is wrong".to_owned();
+        return Err(SnapshotError(why));
+    }
+    Ok(snapshot)
 }
 
 #[derive(Debug, Default)]
@@ -203,6 +248,46 @@ fn change(event: &Event) -> Option<(OperationId, bool)> {
         | Event::AttemptUnknown { .. }
         | Event::LateSuccess { .. }
         | Event::Abandoned
+        | Event::Requested { .. }
         | Event::AuthorizationExpired => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: [u8; 32] = [3; 32];
+
+    fn snapshot(seq: u64) -> ShardSnapshot {
+        ShardSnapshot {
+            seq: Seq(seq),
+            hash: HASH,
+            ..ShardSnapshot::default()
+        }
+    }
+
+    #[test]
+    fn a_snapshot_fits_only_its_own_commit_with_its_own_hash() {
+        let rotten = || Err(SnapshotError("rotten".to_owned()));
+        let cases = [
+            ("whole", Ok(snapshot(7)), Some(HASH), true),
+            ("unreadable", rotten(), Some(HASH), false),
+            ("of an earlier commit", Ok(snapshot(6)), Some(HASH), false),
+            ("of another history", Ok(snapshot(7)), Some([4; 32]), false),
+            ("of a record that is gone", Ok(snapshot(7)), None, false),
+        ];
+        for (what, loaded, hash, fits) in cases {
+            let expected = loaded.clone().ok().filter(|_| fits);
+            assert_eq!(fitting(Seq(7), loaded, hash).ok(), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_may_be_of_the_head_and_not_of_more() {
+        for (head, snapshot, holds) in [(7, 6, true), (7, 7, true), (7, 8, false), (0, 1, false)] {
+            let checked = check_not_ahead(Seq(head), Seq(snapshot));
+            assert_eq!(checked.is_ok(), holds, "{snapshot} of {head}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use florin_actors::provider::ProviderActor;
 use florin_actors::reply::tell;
 use florin_actors::resolution::ResolutionSchedule;
 use florin_actors::risk::RiskShard;
+use florin_actors::scrub::Scrub;
 use florin_domain::ids::Seq;
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, HashMap};
@@ -94,7 +95,8 @@ pub fn seats(context: &Context) -> Vec<Seat> {
         | Kind::AccountShard
         | Kind::Projection
         | Kind::Resolution
-        | Kind::Idempotency => 1,
+        | Kind::Idempotency
+        | Kind::Scrub => 1,
         Kind::Provider => context.providers.len(),
         Kind::Risk => context.risk.len(),
         Kind::PaymentGuardian => context.guardians.len(),
@@ -219,6 +221,7 @@ impl RootState {
                 )
             }
             Kind::Idempotency => start!(IdempotencyOwner, Arc::clone(&context), context.idempotency),
+            Kind::Scrub => start!(Scrub, Arc::clone(&context), context.scrub),
             Kind::Payment => return Err("payments are started by their guardians".into()),
         };
         self.context

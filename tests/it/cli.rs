@@ -181,7 +181,7 @@ fn make_body(number: usize) -> Value {
     body
 }
 
-fn make_payments(dev: &Dev, count: usize) -> Vec<Value> {
+pub(crate) fn make_payments(dev: &Dev, count: usize) -> Vec<Value> {
     let mut made = Vec::new();
     for number in 0..count {
         let answer = dev.pay(&format!("key-{number}"), &make_body(number));
@@ -411,7 +411,7 @@ fn indexes_that_are_ahead_of_a_journal_that_lost_its_tail_invent_nothing() {
 
 /// A copy of a folder in whose journal one bit of a text is flipped. Pages that were split keep stale copies of their records;
 /// these are flipped as well, which harms nobody.
-fn damaged(folder: &Path, text: &str, keep_derived: bool) -> TempDir {
+pub(crate) fn damaged(folder: &Path, text: &str, keep_derived: bool) -> TempDir {
     let target = if keep_derived {
         let target = tempfile::tempdir().unwrap();
         copy(folder, target.path());

@@ -1,6 +1,7 @@
 //! Requests that nobody should send: each is refused by name, and none leaves anything behind.
 
 mod bodies;
+mod corpus;
 
 use crate::deployment::{Dev, MERCHANT, OPERATOR, sale};
 use crate::http::{Answer, Client, raw, request};
@@ -55,6 +56,22 @@ fn a_body_that_means_nothing_is_refused_by_the_name_of_its_fault() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_untouched(dev);
+}
+
+#[test]
+fn every_request_of_the_corpus_gets_its_refusal_and_leaves_nothing() {
+    // Most of the corpus is refused before anybody asks whose it is.
+    let (_folder, dev) = Dev::fresh(&[("FLORIN_LIMITS_FAILED_AUTH_PER_MIN", "0")]);
+    let corpus = corpus::corpus();
+    assert!(corpus.len() >= 200, "{}", corpus.len());
+    let names: std::collections::BTreeSet<&str> = corpus.iter().map(corpus::Hostile::name).collect();
+    assert_eq!(names.len(), corpus.len(), "each is told apart by its name");
+    let wrong: Vec<String> = corpus
+        .iter()
+        .filter_map(|hostile| hostile.send(dev.api).err())
+        .collect();
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), corpus.len(), wrong.join("\n"));
     assert_untouched(dev);
 }
 

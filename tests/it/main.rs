@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - `process`: starts, stops and kills the binary; `http`: a small client of its own; `deployment`: a node and what it talks to.
-//! - `sale`, `idempotency`, `hostile_input`, `reads`, `ops`: what is asked and what is answered.
+//! - `sale`, `idempotency`, `hostile_input`, `limits`, `reads`, `ops`: what is asked and what is answered.
 //! - `recovery`, `faults`, `cli`: crashes, providers that misbehave, and the commands.
 
 #![expect(
@@ -19,6 +19,7 @@ mod cli;
 mod faults;
 mod hostile_input;
 mod idempotency;
+mod limits;
 mod ops;
 mod readme;
 mod reads;

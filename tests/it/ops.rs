@@ -19,7 +19,7 @@ fn kinds(node: &Value, into: &mut BTreeSet<String>) {
 }
 
 /// The sum of a metric's samples with these labels, or `None` if it has none.
-fn figure(metrics: &str, name: &str, labels: &str) -> Option<f64> {
+pub(crate) fn figure(metrics: &str, name: &str, labels: &str) -> Option<f64> {
     let samples: Vec<f64> = metrics
         .lines()
         .filter(|line| !line.starts_with('#') && line.contains(labels))
@@ -52,6 +52,7 @@ fn the_tree_shows_every_kind_of_actor_to_operators_only() {
         "resolution",
         "risk",
         "root",
+        "scrub",
     ];
     assert_eq!(seen, expected.map(str::to_owned).into());
     let guardians = tree["children"]

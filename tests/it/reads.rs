@@ -302,3 +302,129 @@ fn accounts_are_sorted_and_the_merchant_sees_only_what_it_is_owed() {
     );
     dev.stop();
 }
+
+#[test]
+fn a_list_is_filtered_by_status_as_soon_as_a_payment_is_answered() {
+    let (_folder, dev) = Dev::fresh(&[]);
+    let merchant = dev.merchant();
+    let mut made: [Vec<String>; 3] = Default::default();
+    let outcomes = [
+        ("succeeded", "pm_card_visa"),
+        ("failed", "pm_card_visa_chargeDeclined"),
+        ("blocked", "pm_card_riskLevelHighest"),
+    ];
+    for round in 0..4 {
+        for ((status, method), ids) in outcomes.iter().zip(&mut made) {
+            let answer = dev.pay(&format!("{status}-{round}"), &with_method(method));
+            let id = match answer.status {
+                402 => answer.error("payment_id"),
+                _ => answer.expect(200).json()["id"].as_str().unwrap().to_owned(),
+            };
+            ids.insert(0, id);
+            let page = merchant.read(&format!("/v1/payments?status={status}"));
+            assert_eq!(
+                (&page["has_more"], ids_of(&page)),
+                (&json!(false), ids.clone()),
+                "{status}"
+            );
+            assert!(
+                page["data"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .all(|payment| payment["status"] == *status)
+            );
+        }
+    }
+    assert_eq!(ids(&merchant.read("/v1/payments?status=voided")), [""; 0]);
+    let page = merchant.read(&format!(
+        "/v1/payments?status=failed&limit=2&ending_before={}",
+        made[1][3]
+    ));
+    assert_eq!(
+        (&page["has_more"], ids_of(&page)),
+        (&json!(true), made[1][1..3].to_vec())
+    );
+    dev.stop();
+}
+
+fn ids_of(page: &Value) -> Vec<String> {
+    ids(page).into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn lists_are_the_same_after_a_restart_and_from_a_view_that_starts_anew() {
+    let (folder, dev) = Dev::fresh(&[]);
+    for (number, method) in ["pm_card_visa", "pm_card_visa_chargeDeclined", "pm_card_visa"]
+        .into_iter()
+        .enumerate()
+    {
+        let mut body = with_method(method);
+        body["customer_id"] = json!(format!("cus_{number}"));
+        dev.pay(&number.to_string(), &body);
+    }
+    let queries = [
+        "status=succeeded",
+        "status=failed",
+        "customer_id=cus_1",
+        "amount[gte]=1&currency=usd",
+    ];
+    let read = |dev: &Dev| queries.map(|query| dev.merchant().read(&format!("/v1/payments?{query}")));
+    let before = read(&dev);
+    assert_eq!(before.each_ref().map(|page| ids(page).len()), [2, 1, 1, 3]);
+    dev.stop();
+    let dev = Dev::start(folder.path(), &[]);
+    assert_eq!(read(&dev), before);
+    dev.stop();
+    for name in ["views.db", "views.db-wal", "views.db-shm"] {
+        let removed = std::fs::remove_file(folder.path().join(name));
+        assert!(removed.is_ok() || name != "views.db", "{removed:?}");
+    }
+    let dev = Dev::start(folder.path(), &[]);
+    assert_eq!(read(&dev), before);
+    dev.stop();
+}
+
+#[test]
+fn payments_are_exported_with_the_places_of_their_currencies() {
+    let (_folder, dev) = Dev::fresh(&[]);
+    for (currency, amount) in [("JPY", 5_000), ("BHD", 12_345)] {
+        let mut body = sale(amount, currency);
+        body["description"] = json!("=1+1, \"quoted\"");
+        dev.pay(currency, &body).expect(200);
+    }
+    let file = dev
+        .merchant()
+        .get("/v1/payments/export.csv?status=succeeded")
+        .expect(200);
+    assert!(file.header("content-type").unwrap().starts_with("text/csv"));
+    let text = file.text();
+    let lines: Vec<&str> = text.split_terminator("\r\n").collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    let payments = dev.merchant().read("/v1/payments");
+    for ((line, payment), (amount_minor, amount)) in lines[1..]
+        .iter()
+        .zip(payments["data"].as_array().unwrap())
+        .zip([("12345", "12.345"), ("5000", "5000")])
+    {
+        let names: Vec<&str> = lines[0].split(',').collect();
+        let values: Vec<&str> = line.split(',').collect();
+        let cell = |name: &str| values[names.iter().position(|other| *other == name).unwrap()];
+        assert_eq!(cell("id"), payment["id"]);
+        assert_eq!(cell("currency"), payment["currency"]);
+        assert_eq!((cell("amount_minor"), cell("amount")), (amount_minor, amount));
+        assert_eq!(cell("net_minor"), payment["net"].to_string());
+        assert_eq!(
+            cell("processor_transaction_id"),
+            payment["processor_transaction_id"]
+        );
+        assert!(line.contains(",\"'=1+1, \"\"quoted\"\"\","), "{line}");
+    }
+    let only = dev
+        .merchant()
+        .get("/v1/payments/export.csv?currency=jpy")
+        .expect(200)
+        .text();
+    assert_eq!(only.lines().count(), 2, "{only}");
+    dev.stop();
+}

@@ -1,10 +1,11 @@
 //! Nothing that was acknowledged is lost and nothing is charged twice, at whatever instruction the process ends.
 
-use crate::cli::{serve, write_config};
+use crate::cli::{damaged, make_payments, serve, write_config};
 use crate::deployment::{
     Caller, Dev, MERCHANT, OPERATOR, PATIENT, add_fault, assert_balanced, balances, charges, sale,
 };
 use crate::http::{Answer, Client};
+use crate::ops::figure;
 use crate::process::{Process, address_after, command, lasting_address, run_well, wait_for};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -334,4 +335,123 @@ fn a_request_that_is_under_way_when_the_node_is_told_to_stop_gets_its_answer() {
     assert_eq!((again.text(), again.is_replay()), (answer.text(), true));
     assert_eq!(dev.charges().len(), 1);
     dev.stop();
+}
+
+/// The metrics, once the scrub has come to the end of its first pass or to damage.
+#[track_caller]
+fn metrics_after_a_scrub(dev: &Dev, head_at_least: f64) -> String {
+    wait_for("the scrub", || {
+        let metrics = dev.operator().get("/metrics").expect(200).text();
+        let damaged = figure(&metrics, "florin_journal_damaged", "") == Some(1.0);
+        let read = figure(&metrics, "florin_journal_scrubbed_commits_total", "").unwrap_or_default();
+        (damaged || read >= head_at_least).then_some(metrics)
+    })
+}
+
+/// How many times an alert was given.
+fn alerts(metrics: &str, alert: &str) -> Option<f64> {
+    figure(metrics, "florin_alerts_total", &format!("alert=\"{alert}\""))
+}
+
+/// What was logged as an error about the journal: each line with the commit that it names.
+fn journal_errors(dev: &Dev) -> Vec<(String, u64)> {
+    let (out, err) = dev.process.said_so_far();
+    let lines = out.lines().chain(err.lines());
+    let logged = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let errors = logged.filter(|line| line["level"] == "ERROR");
+    let named = |line: Value| {
+        let message = line["fields"]["message"].as_str()?.to_owned();
+        Some((message, line["fields"]["seq"].as_u64()?))
+    };
+    errors.filter_map(named).collect()
+}
+
+#[test]
+fn damage_in_an_old_record_is_found_by_the_scrub_while_payments_go_on() {
+    let (folder, dev) = Dev::fresh(&[]);
+    make_payments(&dev, 24);
+    let accounts = dev.operator().read("/v1/ledger/accounts");
+    dev.stop();
+    let folder = damaged(folder.path(), "mark-0-mark", true);
+    let dev = Dev::start(folder.path(), &[]);
+    let metrics = metrics_after_a_scrub(&dev, f64::INFINITY);
+    assert_eq!(alerts(&metrics, "journal_damaged"), Some(1.0), "{metrics}");
+    let errors = journal_errors(&dev);
+    let [(message, seq)] = errors.as_slice() else {
+        panic!("one error names the first bad commit: {errors:?}");
+    };
+    assert!(message.contains("the journal is damaged"), "{message}");
+    #[expect(clippy::cast_precision_loss, reason = "a small number")]
+    let before = (seq - 1) as f64;
+    assert_eq!(
+        figure(&metrics, "florin_journal_scrubbed_seq", ""),
+        Some(before),
+        "{metrics}"
+    );
+    assert_eq!(dev.operator().read("/v1/ledger/accounts"), accounts);
+    dev.pay("after", &sale(500, "USD")).expect(200);
+    assert_balanced(&dev.operator());
+    dev.stop();
+}
+
+/// The snapshots of a node, the newest first.
+fn snapshots(folder: &Path) -> Vec<(u64, std::path::PathBuf)> {
+    let files = std::fs::read_dir(folder.join("snapshots")).unwrap();
+    let mut found: Vec<(u64, std::path::PathBuf)> = files
+        .map(|file| file.unwrap().path())
+        .filter_map(|path| {
+            let name = path.file_stem()?.to_str()?.strip_prefix("shard-0-")?.parse();
+            Some((name.ok()?, path.clone()))
+        })
+        .collect();
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    found
+}
+
+#[test]
+fn a_node_whose_snapshots_are_bad_starts_from_its_journal_and_finds_that_whole() {
+    let (folder, dev) = Dev::fresh(&[]);
+    let made = make_payments(&dev, 12);
+    dev.stop();
+    let dev = Dev::start(folder.path(), &[]);
+    dev.pay("later", &sale(500, "USD")).expect(200);
+    let accounts = dev.operator().read("/v1/ledger/accounts");
+    dev.stop();
+    let kept = snapshots(folder.path());
+    assert_eq!(kept.len(), 2, "{kept:?}");
+    for bad in 1..=kept.len() {
+        let (_, path) = &kept[bad - 1];
+        let mut bytes = std::fs::read(path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x10;
+        std::fs::write(path, bytes).unwrap();
+        let dev = Dev::start(folder.path(), &[]);
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let (head, bad) = (kept[0].0 as f64, bad as f64);
+        let metrics = metrics_after_a_scrub(&dev, head);
+        assert_eq!(
+            figure(&metrics, "florin_journal_damaged", ""),
+            Some(0.0),
+            "{metrics}"
+        );
+        assert_eq!(alerts(&metrics, "snapshot_unusable"), Some(bad), "{metrics}");
+        assert_eq!(dev.operator().read("/v1/ledger/accounts"), accounts);
+        let payments = dev.merchant().read_all("/v1/payments");
+        assert_eq!(payments.len(), made.len() + 1);
+        // A stop in good order would keep a new snapshot.
+        dev.process.kill_9();
+    }
+    // Ahead of the journal, it refuses the start even if nobody can read it.
+    let (newest, path) = &kept[0];
+    std::fs::copy(
+        path,
+        path.with_file_name(format!("shard-0-{}.snap", newest + 1000)),
+    )
+    .unwrap();
+    let finished = crate::process::run(&["dev"], folder.path(), &[]);
+    assert!(!finished.status.success(), "{finished:?}");
+    assert!(
+        finished.stderr.contains("later commits are missing"),
+        "{finished:?}"
+    );
 }

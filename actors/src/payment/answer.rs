@@ -7,36 +7,36 @@ use crate::kind::Kind;
 use crate::load::{Loaded, load};
 use crate::resolution::ResolutionMail;
 use florin_domain::idempotency::KeyDigest;
-use florin_domain::payment::{Answer, AttemptState, Command};
+use florin_domain::payment::{Answer, AttemptState, Command, Refusal};
 use florin_domain::ports::ReadError;
 use ractor::ActorProcessingErr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl PaymentState {
-    /// Tells whoever waits for the key, if there is something to tell.
+    /// Tells whoever waits, if there is something to tell.
     pub(super) fn answer(&mut self) {
+        if matches!(self.stage, Stage::Idle) {
+            self.answer_creation();
+            self.answer_requests();
+        }
+    }
+
+    fn answer_creation(&mut self) {
         let Some(payment) = &self.payment else { return };
-        if !self.key_waits || !matches!(self.stage, Stage::Idle) {
+        if !self.key_waits {
             return;
         }
-        let (shown, answer) = match &self.answered {
+        let (shown, answer) = match &self.answers.creation {
             Some(answered) => (answered, answered.answer()),
             None => (payment, payment.answer()),
         };
-        let given_up = self.calls == 0 && self.retries == 0;
+        let given_up = !self.is_driving(payment.authorize_id());
         if answer == Answer::Unresolved && !given_up {
             return;
         }
         self.context.ports.probe.reached(Step::PaymentAnswering);
         self.key_waits = false;
-        let outcome = match answer {
-            Answer::Shown => "shown",
-            Answer::Declined => "declined",
-            Answer::Blocked => "blocked",
-            Answer::NoProvider => "no_provider",
-            Answer::Unresolved => "unresolved",
-        };
         if let Some(admitted_at) = self.admitted_at.take() {
             let total = admitted_at.elapsed();
             let figures = &self.context.figures;
@@ -44,11 +44,12 @@ impl PaymentState {
             figures
                 .own_seconds
                 .record(total.saturating_sub(self.provider_time).as_secs_f64());
-            figures.count_outcome(outcome);
+            figures.count_outcome(answer.as_str());
         }
         let reply = Reply::Answered {
             payment: Arc::clone(shown),
             answer,
+            operation: None,
         };
         self.context.idempotency.step(IdempotencyMail::Answered {
             key: payment.spec.key_digest,
@@ -83,39 +84,67 @@ impl PaymentState {
     ) -> Result<(), ActorProcessingErr> {
         self.context.ports.probe.reached(Step::PaymentLoaded);
         let Some(loaded) = result? else {
+            for mail in std::mem::take(&mut self.deferred) {
+                self.tell_nothing_is_stored(&mail);
+            }
             self.refuse(NotStored::Failed);
             return Ok(());
         };
         self.stage = Stage::Idle;
         self.seq = loaded.seq;
         // Mail that asks is still to come: it may drive the payment again, and only then is there an answer.
-        let asks = |mail: &PaymentMail| matches!(mail, PaymentMail::KeyAsked(_));
-        self.key_waits = self.key.is_some() && !self.deferred.iter().any(asks);
-        self.answered.clone_from(&loaded.answered);
-        self.payment = Some(Arc::clone(&loaded.payment));
+        let creation = loaded.payment.spec.key_digest;
+        let asks = |mail: &PaymentMail| matches!(mail, PaymentMail::KeyAsked(key) if *key == creation);
+        self.key_waits = self.key == Some(creation) && !self.deferred.iter().any(asks);
+        self.answers = loaded.answers;
+        self.payment = Some(loaded.payment);
         self.resume();
         self.answer();
         Ok(())
     }
 
+    fn tell_nothing_is_stored(&mut self, mail: &PaymentMail) {
+        match mail {
+            PaymentMail::Operate(operate) => {
+                let why = NotStored::Refused(Refusal::NoSuchPayment);
+                self.refuse_request(operate.request.key_digest, why);
+            }
+            PaymentMail::KeyAsked(key) if self.key != Some(*key) => {
+                self.refuse_request(*key, NotStored::Failed);
+            }
+            PaymentMail::KeyAsked(_)
+            | PaymentMail::Begin(_)
+            | PaymentMail::Resume { .. }
+            | PaymentMail::Loaded(_)
+            | PaymentMail::Assessed(_)
+            | PaymentMail::Committed(_)
+            | PaymentMail::Reported { .. }
+            | PaymentMail::Retry { .. }
+            | PaymentMail::CheckDeadlines
+            | PaymentMail::Passivate => {}
+        }
+    }
+
     pub(super) fn key_asked(&mut self, key: KeyDigest) -> Result<(), ActorProcessingErr> {
-        self.key = Some(key);
-        self.key_waits = true;
         let Some(payment) = self.payment.clone() else {
             return Ok(());
         };
-        if self.answered.is_none() && payment.answer() == Answer::NoProvider {
+        if payment.spec.key_digest != key {
+            return self.request_asked(key);
+        }
+        self.key = Some(key);
+        self.key_waits = true;
+        if self.answers.creation.is_none() && payment.answer() == Answer::NoProvider {
             let operation = payment.authorize_id();
             if let Some(plan) = self.plan(operation, payment.next_attempt(operation)) {
-                self.tries = 0;
-                self.tainted = false;
-                self.decide(Command::Redrive { plan })?;
+                self.forget_drive(operation);
+                self.decide(None, Command::Redrive { plan })?;
             }
             if matches!(self.stage, Stage::Committing { .. }) {
                 return Ok(());
             }
         }
-        if self.answered.is_none() && self.calls == 0 && self.retries == 0 {
+        if self.answers.creation.is_none() && !self.is_driving_any() {
             self.resume();
         }
         self.answer();
@@ -125,7 +154,7 @@ impl PaymentState {
     /// Whether there is nothing left to do here. What is unresolved is left to the due-time schedule.
     pub(super) fn rest(&mut self) -> bool {
         let idle = matches!(self.stage, Stage::Idle) && self.deferred.is_empty();
-        if !idle || self.calls > 0 || self.retries > 0 {
+        if !idle || self.is_driving_any() {
             return false;
         }
         if self.gone {
@@ -154,7 +183,8 @@ impl PaymentState {
         if live > room.saturating_add(i64::try_from(self.context.admission.in_flight()).unwrap_or(0)) {
             return true;
         }
-        if self.called_at.take().is_some() || self.admitted_at.take().is_some() {
+        self.admitted_at = None;
+        if std::mem::take(&mut self.active) {
             let mailbox = self.mailbox.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(IDLE_TIME).await;

@@ -1,11 +1,12 @@
 //! Beginning a payment: velocity, rules, provider, and the first decision.
 
-use super::{Begin, NotStored, PaymentState, Stage};
+use super::{Assessing, Begin, NotStored, PaymentState, Stage};
 use crate::context::Step;
 use crate::risk::{RiskMail, Subject, Velocity, VelocityReply};
 use florin_domain::ids::OperationId;
 use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{AttemptPlan, Command, Spec};
+use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Assessment, Features, assess};
 use florin_domain::routing::{self, Candidate};
 use ractor::ActorProcessingErr;
@@ -23,7 +24,10 @@ impl PaymentState {
                 let shard = &self.context.risk[subject.shard(self.context.risk.len())];
                 let reply = VelocityReply::new(self.mailbox.clone());
                 let at = begin.spec.created_at;
-                self.stage = Stage::Assessing { begin, since };
+                self.stage = Stage::Assessing {
+                    what: Assessing::Begin(begin),
+                    since,
+                };
                 shard.step(RiskMail::Count { subject, at, reply });
                 Ok(())
             }
@@ -31,15 +35,24 @@ impl PaymentState {
     }
 
     pub(super) fn assessed(&mut self, velocity: Option<Velocity>) -> Result<(), ActorProcessingErr> {
-        let Stage::Assessing { begin, since } = std::mem::replace(&mut self.stage, Stage::Idle) else {
+        let Stage::Assessing { what, since } = std::mem::replace(&mut self.stage, Stage::Idle) else {
             return Ok(());
         };
-        if since.elapsed() > self.context.options.stages.risk {
-            self.refuse(NotStored::StageTimeout("risk"));
-            return Ok(());
-        }
+        let is_late = since.elapsed() > self.context.options.stages.risk;
         // A shard that died answers nothing: the other rules still hold, and velocity starts anew.
-        self.decide_create(*begin, velocity.unwrap_or_default(), velocity.is_some())
+        let (velocity, counted) = (velocity.unwrap_or_default(), velocity.is_some());
+        match what {
+            Assessing::Begin(_) if is_late => {
+                self.refuse(NotStored::StageTimeout("risk"));
+                Ok(())
+            }
+            Assessing::Confirmation(operate) if is_late => {
+                self.refuse_request(operate.request.key_digest, NotStored::StageTimeout("risk"));
+                Ok(())
+            }
+            Assessing::Begin(begin) => self.decide_create(*begin, velocity, counted),
+            Assessing::Confirmation(operate) => self.confirm(*operate, velocity, counted),
+        }
     }
 
     pub(super) fn assess(
@@ -73,6 +86,10 @@ impl PaymentState {
             })
             .collect();
         let provider = routing::select(&candidates)?;
+        Some(self.plan_at(provider, operation, number))
+    }
+
+    pub(super) fn plan_at(&self, provider: ProviderId, operation: OperationId, number: u32) -> AttemptPlan {
         let key = self.context.ports.provider_keys.derive(operation, number);
         let deadline = self
             .context
@@ -80,11 +97,11 @@ impl PaymentState {
             .clock
             .now()
             .plus(florin_domain::limits::ATTEMPT_RETRY_WINDOW);
-        Some(AttemptPlan {
+        AttemptPlan {
             provider,
             key,
             deadline,
-        })
+        }
     }
 
     pub(super) fn decide_create(
@@ -105,11 +122,12 @@ impl PaymentState {
             self.refuse(NotStored::StageTimeout("selection"));
             return Ok(());
         }
-        self.decide(Command::Create {
+        let command = Command::Create {
             spec,
             method,
             assessment,
             plan,
-        })
+        };
+        self.decide(None, command)
     }
 }

@@ -4,7 +4,7 @@ use super::{PaymentMail, PaymentState, Report};
 use crate::context::Step;
 use crate::provider::{Ask, Call, ProviderMail};
 use florin_domain::ids::OperationId;
-use florin_domain::payment::{Attempt, AttemptState, Command, Operation, OperationKind, Payment};
+use florin_domain::payment::{Attempt, AttemptState, Command, Operation, OperationKind, Payment, Status};
 use florin_domain::ports::{AttemptRequest, ParentCharge};
 use florin_domain::provider::Outcome;
 use ractor::ActorProcessingErr;
@@ -71,7 +71,7 @@ impl PaymentState {
         self.ask(&op, &attempt, ask);
     }
 
-    fn open_attempt(&self, operation: OperationId) -> Option<(Operation, Attempt)> {
+    pub(super) fn open_attempt(&self, operation: OperationId) -> Option<(Operation, Attempt)> {
         let op = self.payment.as_ref()?.operation(operation)?;
         let attempt = op.attempt.as_ref()?;
         attempt
@@ -80,7 +80,7 @@ impl PaymentState {
             .then(|| (op.clone(), attempt.clone()))
     }
 
-    fn ask(&mut self, op: &Operation, attempt: &Attempt, ask: Ask) {
+    pub(super) fn ask(&mut self, op: &Operation, attempt: &Attempt, ask: Ask) {
         let Some(payment) = &self.payment else { return };
         self.context.ports.probe.reached(Step::PaymentCalling);
         let Some(seat) = self.context.provider(attempt.provider) else {
@@ -89,9 +89,12 @@ impl PaymentState {
         };
         let request = request(payment, op, attempt);
         let call = Call::new(ask, (op.id, attempt.number), request, self.mailbox.clone());
-        self.calls = self.calls.saturating_add(1);
+        let mailbox = seat.mailbox.clone();
+        let drive = self.drive(op.id);
+        drive.calls = drive.calls.saturating_add(1);
+        self.active = true;
         self.called_at = Some(Instant::now());
-        seat.mailbox.step(ProviderMail::Call(Box::new(call)));
+        mailbox.step(ProviderMail::Call(Box::new(call)));
     }
 
     pub(super) fn call_again(&mut self, operation: OperationId, number: u32) {
@@ -112,18 +115,22 @@ impl PaymentState {
         report: Report,
     ) -> Result<(), ActorProcessingErr> {
         self.context.ports.probe.reached(Step::PaymentReported);
-        self.calls = self.calls.saturating_sub(1);
+        let drive = self.drive(operation);
+        drive.calls = drive.calls.saturating_sub(1);
         if let Some(called_at) = self.called_at {
             self.provider_time += called_at.elapsed();
         }
         match report {
             Report::Prepared(Ok(reference)) => {
-                self.tries = 0;
-                self.decide(Command::Reference {
-                    operation,
-                    number,
-                    reference,
-                })?;
+                self.drive(operation).tries = 0;
+                self.decide(
+                    None,
+                    Command::Reference {
+                        operation,
+                        number,
+                        reference,
+                    },
+                )?;
             }
             Report::Prepared(Err(outcome)) => {
                 // An object of which we hold no reference is never confirmed, so it cannot charge.
@@ -139,20 +146,36 @@ impl PaymentState {
             } => {
                 self.after_fruitless_query(operation, number, Outcome::Unknown { reason, reference })?;
             }
+            // A challenge goes on until its time is over, whatever cannot be found out meanwhile.
+            Report::Outcome {
+                ask: Ask::Query | Ask::Cancel,
+                outcome:
+                    Outcome::Unknown { .. }
+                    | Outcome::NotSent { .. }
+                    | Outcome::RateLimited { .. }
+                    | Outcome::Rejected { .. },
+            } if self.is_challenged(operation) => {}
             Report::Outcome {
                 ask: Ask::Query,
                 outcome: Outcome::NotSent { .. } | Outcome::RateLimited { .. } | Outcome::Rejected { .. },
             } => {}
             Report::Outcome {
+                ask: Ask::Query,
+                outcome: Outcome::ActionRequired { .. },
+            } if self.close_challenge(operation, number) => {}
+            Report::Outcome {
                 ask: Ask::Query | Ask::Cancel,
                 outcome,
             } => {
                 let outcome = after_earlier_requests(true, outcome);
-                self.decide(Command::Record {
-                    operation,
-                    number,
-                    outcome,
-                })?;
+                self.decide(
+                    None,
+                    Command::Record {
+                        operation,
+                        number,
+                        outcome,
+                    },
+                )?;
             }
             Report::Outcome {
                 ask: Ask::Prepare | Ask::Execute,
@@ -171,16 +194,19 @@ impl PaymentState {
         number: u32,
         outcome: Outcome,
     ) -> Result<(), ActorProcessingErr> {
-        self.tries = self.tries.saturating_add(1);
-        let wait = self.context.options.retry.wait_after(self.tries, &outcome);
-        self.tainted |= matches!(outcome, Outcome::Unknown { .. });
+        let drive = self.drive(operation);
+        drive.tries = drive.tries.saturating_add(1);
+        drive.tainted |= matches!(outcome, Outcome::Unknown { .. });
+        let (tries, tainted) = (drive.tries, drive.tainted);
+        let wait = self.context.options.retry.wait_after(tries, &outcome);
         let now = self.context.ports.clock.now();
         let in_time = self
             .open_attempt(operation)
             .is_some_and(|(_, attempt)| attempt.number == number && now < attempt.deadline);
         match wait {
             Some(wait) if in_time => {
-                self.retries = self.retries.saturating_add(1);
+                let drive = self.drive(operation);
+                drive.retries = drive.retries.saturating_add(1);
                 let mailbox = self.mailbox.clone();
                 tokio::spawn(async move {
                     tokio::time::sleep(Duration::from_millis(wait.0)).await;
@@ -190,12 +216,15 @@ impl PaymentState {
             }
             Some(_) | None if self.close_instead(operation, number, &outcome) => Ok(()),
             Some(_) | None => {
-                let outcome = after_earlier_requests(self.tainted, outcome);
-                self.decide(Command::Record {
-                    operation,
-                    number,
-                    outcome,
-                })
+                let outcome = after_earlier_requests(tainted, outcome);
+                self.decide(
+                    None,
+                    Command::Record {
+                        operation,
+                        number,
+                        outcome,
+                    },
+                )
             }
         }
     }
@@ -212,6 +241,55 @@ impl PaymentState {
         }
         self.ask(&op, &attempt, Ask::Cancel);
         true
+    }
+
+    fn is_challenged(&self, operation: OperationId) -> bool {
+        self.open_attempt(operation)
+            .is_some_and(|(_, attempt)| attempt.state == AttemptState::ActionRequired)
+    }
+
+    /// A challenge whose time is over is closed at the provider: either it can no longer charge, or it turns out that it has.
+    fn close_challenge(&mut self, operation: OperationId, number: u32) -> bool {
+        let now = self.context.ports.clock.now();
+        let is_over = self.payment.as_ref().is_some_and(
+            |payment| matches!(&payment.status, Status::RequiresAction(next) if next.expires_at <= now),
+        );
+        let Some((op, attempt)) = self.open_attempt(operation) else {
+            return false;
+        };
+        if !is_over || attempt.number != number || !self.can_close(&op, &attempt) {
+            return false;
+        }
+        self.ask(&op, &attempt, Ask::Cancel);
+        true
+    }
+
+    /// Looks whether a challenge, a review or an authorization has run out.
+    pub(super) fn check_deadlines(&mut self) -> Result<(), ActorProcessingErr> {
+        let Some(payment) = self.payment.clone() else {
+            return Ok(());
+        };
+        let now = self.context.ports.clock.now();
+        let operation = payment.authorize_id();
+        match &payment.status {
+            Status::RequiresAction(next) if next.expires_at <= now => {
+                if !self.is_driving(operation) {
+                    self.query(operation);
+                }
+            }
+            Status::RequiresAction(_)
+            | Status::RequiresPaymentMethod
+            | Status::RequiresConfirmation
+            | Status::InReview { .. }
+            | Status::Processing
+            | Status::Authorized
+            | Status::Succeeded
+            | Status::Failed
+            | Status::Blocked
+            | Status::Voided => self.decide(None, Command::CheckDeadlines)?,
+        }
+        self.answer();
+        Ok(())
     }
 
     /// Whether the provider can close what the attempt made, so that it never charges.
@@ -243,11 +321,14 @@ impl PaymentState {
             self.ask(&op, &attempt, Ask::Cancel);
             return Ok(());
         }
-        self.decide(Command::Record {
-            operation,
-            number,
-            outcome,
-        })
+        self.decide(
+            None,
+            Command::Record {
+                operation,
+                number,
+                outcome,
+            },
+        )
     }
 
     /// Goes on with whatever is unresolved: an attempt that may have been sent is asked about first.
@@ -255,12 +336,12 @@ impl PaymentState {
         let Some(payment) = self.payment.clone() else {
             return;
         };
-        if self.calls > 0 || self.retries > 0 {
-            return;
-        }
         let now = self.context.ports.clock.now();
         for op in payment.unresolved() {
             let Some(attempt) = &op.attempt else { continue };
+            if self.is_driving(op.id) {
+                continue;
+            }
             let prepares = self
                 .context
                 .provider(attempt.provider)
@@ -277,7 +358,8 @@ impl PaymentState {
                         ask: Ask::Cancel,
                         outcome,
                     };
-                    self.calls = self.calls.saturating_add(1);
+                    let drive = self.drive(operation);
+                    drive.calls = drive.calls.saturating_add(1);
                     self.mailbox.step(PaymentMail::Reported {
                         operation,
                         number,
@@ -285,8 +367,10 @@ impl PaymentState {
                     });
                 }
                 AttemptState::Open | AttemptState::Unknown | AttemptState::Pending => {
-                    self.tainted = true;
-                    self.tries = self.context.options.retry.tries_max;
+                    let tries = self.context.options.retry.tries_max;
+                    let drive = self.drive(op.id);
+                    drive.tainted = true;
+                    drive.tries = tries;
                     if attempt.reference.is_some() || !charges || now >= attempt.deadline {
                         self.ask(op, attempt, Ask::Query);
                     } else {

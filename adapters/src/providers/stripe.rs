@@ -80,6 +80,44 @@ impl StripeProvider {
         response::prepared(request, &reply)
     }
 
+    async fn run(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
+        match request.kind {
+            OperationKind::Sale
+            | OperationKind::Authorize
+            | OperationKind::Capture
+            | OperationKind::Refund => {
+                let reply = self.ask(request, request::execute(request)).await?;
+                Ok(response::executed(request, &reply))
+            }
+            OperationKind::Void => {
+                let mut reply = self.insist(request, request::execute(request)).await?;
+                if response::is_partly_captured(&reply) {
+                    reply = self.insist(request, request::release(request)).await?;
+                }
+                Ok(response::executed(request, &reply))
+            }
+        }
+    }
+
+    /// Sends what comes to the same done once or twice. Stripe repeats a stored error as long as it remembers the key, so
+    /// such an error is asked about once more without the key.
+    async fn insist(
+        &self,
+        request: &AttemptRequest,
+        wire: Result<WireRequest, Unsendable>,
+    ) -> Result<Reply, Outcome> {
+        let keyless = wire.clone().map(|wire| WireRequest { key: None, ..wire });
+        let reply = self.ask(request, wire).await?;
+        if !reply.is_server_error() {
+            return Ok(reply);
+        }
+        match self.ask(request, keyless).await {
+            Ok(again) if response::says_more(request, &again) => Ok(again),
+            // What the first request did stays open.
+            Ok(_) | Err(_) => Ok(reply),
+        }
+    }
+
     async fn look(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
         match (request.kind, &request.reference) {
             (
@@ -164,12 +202,7 @@ impl Provider for StripeProvider {
     }
 
     fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move {
-            match self.ask(request, request::execute(request)).await {
-                Ok(reply) => response::executed(request, &reply),
-                Err(outcome) => outcome,
-            }
-        })
+        Box::pin(async move { either(self.run(request).await) })
     }
 
     /// A look that was not sent or was turned away for its rate says so; that is no word about the attempt.

@@ -10,7 +10,9 @@ use florin_domain::ledger::{AccountKey, AccountName, HoldChange, Line, PostedEnt
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
 use florin_domain::method::{CardBrand, PaymentMethod};
 use florin_domain::money::{Amount, Balance, Currency, FeeSchedule, Rounding};
-use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Spec};
+use florin_domain::payment::{
+    CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Request, RequestKind, Spec,
+};
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
 use florin_domain::time::Timestamp;
@@ -172,8 +174,21 @@ fn after(event: &Event) -> Option<Event> {
         },
         Event::LateSuccess { .. } => Event::Abandoned,
         Event::Abandoned => Event::AuthorizationExpired,
-        Event::AuthorizationExpired => return None,
+        Event::AuthorizationExpired => Event::Requested { request: request() },
+        Event::Requested { .. } => return None,
     })
+}
+
+/// A request about a payment.
+pub(crate) fn request() -> Request {
+    Request {
+        key: IdempotencyKey::parse("refund-7").unwrap(),
+        key_digest: KeyDigest([0x2b; 16]),
+        fingerprint: Fingerprint([0x3c; 16]),
+        kind: RequestKind::Refund,
+        operation: REFUND,
+        operator: Some("Ada".into()),
+    }
 }
 
 /// One of every payment event.

@@ -9,6 +9,7 @@ mod control;
 mod entry;
 mod event;
 pub(crate) mod payment;
+mod request;
 mod scalar;
 mod snapshot;
 mod spec;

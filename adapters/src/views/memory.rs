@@ -1,9 +1,10 @@
 //! The payments view in memory, for tests and simulation.
 
 use florin_domain::ids::{MerchantId, PaymentId, Seq};
-use florin_domain::ports::{BoxFuture, Follower, PaymentRow, PaymentsQuery, ReadError, ViewError, Views};
+use florin_domain::ports::{
+    BoxFuture, Follower, ListOrder, PaymentRow, PaymentsPage, PaymentsQuery, ReadError, ViewError, Views,
+};
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A view that forgets everything with the process.
@@ -38,17 +39,27 @@ impl State {
         self.watermark = self.watermark.max(up_to);
     }
 
-    fn payments(&self, query: &PaymentsQuery) -> Vec<PaymentRow> {
+    fn payments(&self, query: &PaymentsQuery) -> PaymentsPage {
+        let (ids, mut page) = (query.ids(), PaymentsPage::default());
+        if ids.is_empty() {
+            return page;
+        }
         let place = |id| (query.merchant, query.livemode, id);
-        let end = match query.starting_after {
-            Some(id) => Bound::Excluded(place(id)),
-            None => Bound::Included(place(PaymentId::from_bits(u128::MAX))),
-        };
-        let start = Bound::Included(place(PaymentId::from_bits(0)));
-        let newest_first = self.lists.range((start, end)).rev().take(query.limit);
-        newest_first
-            .filter_map(|(_, _, id)| self.rows.get(id).cloned())
-            .collect()
+        let mut entries = self.lists.range(place(*ids.start())..=place(*ids.end()));
+        while page.rows.len() < query.limit {
+            let next = match query.order {
+                ListOrder::NewestFirst => entries.next_back(),
+                ListOrder::OldestFirst => entries.next(),
+            };
+            let Some((_, _, id)) = next else {
+                page.stopped_at = None;
+                return page;
+            };
+            let row = self.rows.get(id).filter(|row| query.filter.takes(&row.payment));
+            page.rows.extend(row.cloned());
+            page.stopped_at = Some(*id);
+        }
+        page
     }
 }
 
@@ -70,7 +81,7 @@ impl Views for MemoryViews {
         Box::pin(async move { Ok(self.lock().rows.get(&id).cloned()) })
     }
 
-    fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
+    fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>> {
         Box::pin(async move { Ok(self.lock().payments(&query)) })
     }
 }

@@ -8,7 +8,9 @@
 use super::reader::{Read, ReadQueue};
 use super::writer::{Apply, Writer};
 use florin_domain::ids::{PaymentId, Seq};
-use florin_domain::ports::{BoxFuture, Follower, PaymentRow, PaymentsQuery, ReadError, ViewError, Views};
+use florin_domain::ports::{
+    BoxFuture, Follower, PaymentRow, PaymentsPage, PaymentsQuery, ReadError, ViewError, Views,
+};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -112,7 +114,7 @@ impl Views for SqliteViews {
         })
     }
 
-    fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
+    fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>> {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             self.reads.push(Read::Payments { query, reply })?;

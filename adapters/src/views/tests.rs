@@ -1,16 +1,19 @@
 //! What a payments view must hold, whatever keeps it; then what only a file can get wrong.
 
 use super::memory::MemoryViews;
-use super::reader::{Read, ReadQueue};
+use super::reader::{ENTRIES_MAX, Read, ReadQueue};
 use super::sqlite::{SqliteViews, ViewsOptions};
 use crate::schema::v1::payment::samples::{payment, payment_id, spec};
 use florin_domain::ids::{MerchantId, PaymentId, Seq};
-use florin_domain::money::MinorSum;
-use florin_domain::payment::Payment;
-use florin_domain::ports::{Follower, PaymentRow, PaymentsQuery, ViewError, Views};
+use florin_domain::money::{Amount, Currency, MinorSum};
+use florin_domain::payment::{Payment, Spec, Status};
+use florin_domain::ports::{
+    Follower, ListOrder, PaymentRow, PaymentsFilter, PaymentsQuery, StatusName, ViewError, Views,
+};
 use florin_domain::time::Timestamp;
 use proptest::prelude::*;
 use rusqlite::Connection;
+use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -49,10 +52,8 @@ fn row(n: u64, merchant: u128, livemode: bool, seq: u64) -> PaymentRow {
 
 fn query(merchant: u128, livemode: bool, starting_after: Option<PaymentId>, limit: usize) -> PaymentsQuery {
     PaymentsQuery {
-        merchant: MerchantId::from_bits(merchant),
-        livemode,
         starting_after,
-        limit,
+        ..PaymentsQuery::newest(MerchantId::from_bits(merchant), livemode, limit)
     }
 }
 
@@ -60,12 +61,19 @@ fn seen(row: &PaymentRow) -> (PaymentId, Seq, Payment) {
     (row.payment.id(), row.seq, Payment::clone(&row.payment))
 }
 
-fn list(views: &dyn Views, query: PaymentsQuery) -> Vec<PaymentId> {
-    wait(views.payments(query))
-        .unwrap()
-        .iter()
-        .map(|row| row.payment.id())
-        .collect()
+/// Reads on until the list is full or ends: a view looks at a bounded number of payments at a time.
+fn list(views: &dyn Views, mut query: PaymentsQuery) -> Vec<PaymentId> {
+    let mut ids: Vec<PaymentId> = Vec::new();
+    loop {
+        let page = wait(views.payments(query.clone())).unwrap();
+        assert!(page.rows.len() <= query.limit);
+        query.limit -= page.rows.len();
+        ids.extend(page.rows.iter().map(|row| row.payment.id()));
+        match page.stopped_at {
+            Some(at) if query.limit > 0 => query = query.behind(at),
+            Some(_) | None => return ids,
+        }
+    }
 }
 
 fn file(dir: &TempDir) -> PathBuf {
@@ -109,6 +117,12 @@ fn lists_are_newest_first_and_go_on_after_a_cursor() {
         let rows = [3, 1, 5, 2, 4].map(|n| row(n, 7, true, n)).to_vec();
         wait(views.apply(rows, Seq(5))).unwrap();
         let all = [5, 4, 3, 2, 1].map(id);
+        let oldest_first = PaymentsQuery {
+            order: ListOrder::OldestFirst,
+            ending_before: Some(id(1)),
+            ..query(7, true, Some(id(5)), 2)
+        };
+        assert_eq!(list(views, oldest_first), [2, 3].map(id));
         assert_eq!(list(views, query(7, true, None, 10)), all);
         assert_eq!(list(views, query(7, true, None, 2)), all[..2]);
         assert_eq!(list(views, query(7, true, Some(id(4)), 2)), all[2..4]);
@@ -156,27 +170,68 @@ fn an_empty_batch_moves_the_watermark() {
     });
 }
 
+const STATUSES: [Status; 3] = [Status::Processing, Status::Succeeded, Status::Failed];
+
 prop_compose! {
     fn any_row()(n in 0..40_u64, seq in 1..100_u64) -> PaymentRow {
-        // A payment keeps its merchant and mode.
-        row(n, u128::from(n % 3), n % 2 == 0, seq)
+        // A payment keeps its merchant and mode, and everything else but its status.
+        let row = row(n, u128::from(n % 3), n % 2 == 0, seq);
+        let spec = Spec {
+            customer: [None, Some("cus_a".into()), Some("cus_b".into())][(n % 5 % 3) as usize].clone(),
+            currency: if n % 7 == 0 { Currency::JPY } else { Currency::EUR },
+            amount: Amount::new(i128::from(n) + 1).unwrap(),
+            ..Spec::clone(&row.payment.spec)
+        };
+        let payment = Payment {
+            spec: Arc::new(spec),
+            status: STATUSES[(seq % 3) as usize].clone(),
+            ..Payment::clone(&row.payment)
+        };
+        PaymentRow { seq: row.seq, payment: Arc::new(payment) }
+    }
+}
+
+prop_compose! {
+    fn any_filter()(
+        status in prop::option::of(prop::sample::select(&STATUSES[..])),
+        customer in prop::option::of(prop::sample::select(&["cus_a", "cus_b", "cus_c"][..])),
+        currency in prop::option::of(prop::sample::select(&[Currency::JPY, Currency::EUR][..])),
+        amount_minor in prop::option::of((0..40_u64, 0..50_u64)),
+        created_s in prop::option::of((0..3_u64, 0..3_u64)),
+    ) -> PaymentsFilter {
+        PaymentsFilter {
+            status: status.as_ref().map(StatusName::of),
+            customer: customer.map(Into::into),
+            currency,
+            amount_minor: amount_minor.map(|(from, to)| from..=to),
+            created_s: created_s.map(|(from, to)| from..=to),
+        }
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn the_file_and_the_memory_show_the_same_also_after_reopening(
         batches in prop::collection::vec(prop::collection::vec(any_row(), 0..20), 1..6),
-        cursor in prop::option::of(0..40_u64),
+        filter in any_filter(),
+        cursors in (prop::option::of(0..40_u64), prop::option::of(0..40_u64)),
+        is_oldest_first: bool,
         limit in 0..8_usize,
     ) {
         let dir = TempDir::new().unwrap();
         let memory = MemoryViews::default();
         let mut sqlite = open(&file(&dir));
+        let mut newest: BTreeMap<PaymentId, PaymentRow> = BTreeMap::new();
         for (n, batch) in batches.into_iter().enumerate() {
             let up_to = Seq(n as u64 * 10);
+            for row in &batch {
+                let held = newest.entry(row.payment.id()).or_insert_with(|| row.clone());
+                if held.seq < row.seq {
+                    *held = row.clone();
+                }
+            }
             wait(memory.apply(batch.clone(), up_to)).unwrap();
             wait(sqlite.apply(batch, up_to)).unwrap();
             if n % 2 == 1 {
@@ -190,11 +245,44 @@ proptest! {
                 prop_assert_eq!(in_memory, in_file);
             }
             for (merchant, livemode) in [(0, true), (1, false), (1, true), (2, true)] {
-                let query = query(merchant, livemode, cursor.map(id), limit);
-                prop_assert_eq!(list(&memory, query.clone()), list(&sqlite, query));
+                let query = PaymentsQuery {
+                    filter: filter.clone(),
+                    starting_after: cursors.0.map(id),
+                    ending_before: cursors.1.map(id),
+                    order: if is_oldest_first { ListOrder::OldestFirst } else { ListOrder::NewestFirst },
+                    ..query(merchant, livemode, None, limit)
+                };
+                let mut expected: Vec<PaymentRow> = newest
+                    .values()
+                    .filter(|row| query.reaches(&row.payment) && filter.takes(&row.payment))
+                    .cloned()
+                    .collect();
+                query.sort(&mut expected);
+                expected.truncate(limit);
+                let expected: Vec<PaymentId> = expected.iter().map(|row| row.payment.id()).collect();
+                prop_assert_eq!(&list(&memory, query.clone()), &expected);
+                prop_assert_eq!(&list(&sqlite, query), &expected);
             }
         }
     }
+}
+
+#[test]
+fn a_read_of_the_file_looks_at_a_bounded_number_of_payments() {
+    let dir = TempDir::new().unwrap();
+    let views = open(&file(&dir));
+    wait(views.apply((1..=20).map(|n| row(n, 7, true, n)).collect(), Seq(20))).unwrap();
+    let query = PaymentsQuery {
+        filter: PaymentsFilter {
+            status: Some(StatusName::Blocked),
+            ..PaymentsFilter::default()
+        },
+        ..query(7, true, None, 1)
+    };
+    let page = wait(views.payments(query.clone())).unwrap();
+    assert!(page.rows.is_empty());
+    assert_eq!(page.stopped_at, Some(id(21 - ENTRIES_MAX as u64)));
+    assert_eq!(list(&views, query), []);
 }
 
 /// A closed view with one payment and a watermark of one.

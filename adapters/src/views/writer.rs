@@ -1,18 +1,19 @@
 //! Writing the payments view: one thread, one transaction per batch, the watermark in the same transaction as its rows.
 //!
-//! A list entry goes into `recent`, which is small, so that the entries of a batch share pages whatever their tenants; now and then
+//! A list entry, see [`entry`], goes into `recent`, which is small, so that the entries of a batch share pages whatever their tenants; now and then
 //! all of it moves into `listed` in the order of that table. Straight into `listed`, every entry would rewrite a page of its
 //! own, which costs more than the payment itself.
 //!
 //! `synchronous` is off, which survives the death of the process but not that of the machine. The file therefore names the
 //! boot under which it is open and is only believed under that same boot, or when it was closed and synced in between.
 
+use super::entry::{self, Entry};
 use crate::schema::v1;
 use florin_domain::ids::{MerchantId, Seq};
 use florin_domain::ports::{PaymentRow, ViewError};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::hash_map;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -22,7 +23,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 /// Of the tables below and of the states in them.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Large pages: with the writes gathered, a touched page gets many rows.
 const PAGE_BYTES: i64 = 16_384;
 /// Entries of `recent` that are worth moving; the pause is some 50 ms.
@@ -35,13 +36,14 @@ const TABLES: &str = "
     INSERT INTO progress VALUES (0, '', 0);
     CREATE TABLE tenant (number INTEGER PRIMARY KEY, merchant BLOB NOT NULL, livemode INTEGER NOT NULL, UNIQUE (merchant, livemode)) STRICT;
     CREATE TABLE payment (id BLOB PRIMARY KEY, seq INTEGER NOT NULL, state BLOB NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE TABLE listed (tenant INTEGER, id BLOB, PRIMARY KEY (tenant, id)) STRICT, WITHOUT ROWID;
-    CREATE TABLE recent (tenant INTEGER, id BLOB, PRIMARY KEY (tenant, id)) STRICT, WITHOUT ROWID;";
+    CREATE TABLE listed (tenant INTEGER, id BLOB, {entry}, PRIMARY KEY (tenant, id)) STRICT, WITHOUT ROWID;
+    CREATE TABLE recent (tenant INTEGER, id BLOB, {entry}, PRIMARY KEY (tenant, id)) STRICT, WITHOUT ROWID;";
 const INSERT: &str = "INSERT INTO payment (id, seq, state) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING";
 const REPLACE: &str = "UPDATE payment SET seq = ?2, state = ?3 WHERE id = ?1 AND seq < ?2";
-const LIST: &str = "INSERT INTO recent (tenant, id) VALUES (?1, ?2)";
-const MERGE: &str =
-    "INSERT INTO listed SELECT tenant, id FROM recent ORDER BY tenant, id; DELETE FROM recent;";
+const LIST: &str = "INSERT INTO recent (tenant, id, status, currency, amount_minor, customer) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const RELIST_RECENT: &str = "UPDATE recent SET status = ?3 WHERE tenant = ?1 AND id = ?2";
+const RELIST: &str = "UPDATE listed SET status = ?3 WHERE tenant = ?1 AND id = ?2 AND status <> ?3";
+const MERGE: &str = "INSERT INTO listed SELECT * FROM recent ORDER BY tenant, id; DELETE FROM recent;";
 const ADVANCE: &str = "UPDATE progress SET watermark = ?1 WHERE watermark < ?1";
 
 /// A batch to apply.
@@ -150,7 +152,7 @@ impl Writer {
             })?;
         if is_new {
             let create = connection.transaction()?;
-            create.execute_batch(TABLES)?;
+            create.execute_batch(&TABLES.replace("{entry}", entry::COLUMN_TYPES))?;
             create.pragma_update(None, "user_version", VERSION)?;
             create.commit()?;
         }
@@ -253,6 +255,8 @@ fn write(
     let mut insert = transaction.prepare_cached(INSERT)?;
     let mut replace = transaction.prepare_cached(REPLACE)?;
     let mut list = transaction.prepare_cached(LIST)?;
+    let mut relist_recent = transaction.prepare_cached(RELIST_RECENT)?;
+    let mut relist = transaction.prepare_cached(RELIST)?;
     let mut added = 0_u32;
     let mut state = Vec::new();
     for row in rows {
@@ -260,15 +264,31 @@ fn write(
         let id = spec.id.bits().to_be_bytes();
         state.clear();
         v1::payment::encode(&row.payment, &mut state);
-        if insert.execute(params![id, signed(row.seq), state])? == 0 {
-            replace.execute(params![id, signed(row.seq), state])?;
+        let is_new = insert.execute(params![id, signed(row.seq), state])? == 1;
+        if !is_new && replace.execute(params![id, signed(row.seq), state])? == 0 {
             continue;
         }
         let tenant = match tenants.entry((spec.merchant, spec.livemode)) {
-            Entry::Occupied(known) => *known.get(),
-            Entry::Vacant(unknown) => *unknown.insert(number(transaction, spec.merchant, spec.livemode)?),
+            hash_map::Entry::Occupied(known) => *known.get(),
+            hash_map::Entry::Vacant(unknown) => {
+                *unknown.insert(number(transaction, spec.merchant, spec.livemode)?)
+            }
         };
-        list.execute(params![tenant, id])?;
+        let entry = Entry::of(&row.payment);
+        if !is_new {
+            if relist_recent.execute(params![tenant, id, entry.status])? == 0 {
+                relist.execute(params![tenant, id, entry.status])?;
+            }
+            continue;
+        }
+        list.execute(params![
+            tenant,
+            id,
+            entry.status,
+            entry.currency,
+            entry.amount_minor,
+            entry.customer
+        ])?;
         added = added.saturating_add(1);
     }
     transaction.prepare_cached(ADVANCE)?.execute([signed(up_to)])?;

@@ -8,7 +8,7 @@ fn rendered(error: &ApiError, accept: Option<&'static str>) -> (HttpResponse<()>
     if let Some(accept) = accept {
         headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
     }
-    let (head, body) = error.response(&headers).into_parts();
+    let (head, body) = error.rendered(&headers, ErrorProfile::Stripe).into_parts();
     let body = body.try_into_bytes().unwrap();
     (head.set_body(()), String::from_utf8(body.to_vec()).unwrap())
 }
@@ -30,7 +30,7 @@ fn a_decline_reads_the_same_in_both_formats() {
         body,
         concat!(
             r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"insufficient_funds","#,
-            r#""message":"Your card was declined.","payment_id":"pay_00000000000000000000000001"}}"#
+            r#""message":"Your card was declined.","payment_id":"pay_00000000000000000000000001","doc_url":"/docs/errors/card_declined"}}"#
         )
     );
     let (head, body) = rendered(&declined, Some("text/html;q=0.9, Application/Problem+JSON;q=0.5"));
@@ -42,11 +42,35 @@ fn a_decline_reads_the_same_in_both_formats() {
     assert_eq!(
         body,
         concat!(
-            r#"{"type":"urn:florin:error:card_declined","title":"Payment Required","status":402,"#,
+            r#"{"type":"/docs/errors/card_declined","title":"Payment Required","status":402,"#,
             r#""detail":"Your card was declined.","error_type":"card_error","code":"card_declined","#,
             r#""decline_code":"insufficient_funds","payment_id":"pay_00000000000000000000000001"}"#
         )
     );
+}
+
+#[test]
+fn the_seed_profile_writes_a_decline_in_its_own_way_and_nothing_else() {
+    let declined = ApiError::Declined {
+        payment: PaymentId::from_bits(1),
+        decline_code: None,
+    };
+    let answer = |error: &ApiError, profile| {
+        let (head, body) = error.rendered(&HeaderMap::new(), profile).into_parts();
+        (head.status(), body.try_into_bytes().unwrap())
+    };
+    let (status, body) = answer(&declined, ErrorProfile::Seed);
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(body["error"]["code"], "CARD_DECLINED");
+    assert_eq!(body["error"]["message"], "Your card was declined.");
+    assert_eq!(body["error"]["doc_url"], "/docs/errors/card_declined");
+    for error in [ApiError::Internal, ApiError::KeyMismatch, ApiError::TryAgain] {
+        assert_eq!(
+            answer(&error, ErrorProfile::Seed),
+            answer(&error, ErrorProfile::Stripe)
+        );
+    }
 }
 
 #[test]
@@ -85,6 +109,7 @@ fn waiting_is_asked_for_where_it_helps() {
         (ApiError::TooManyWaiters, Some("1")),
         (ApiError::NoProvider { payment }, Some("1")),
         (ApiError::TryAgain, Some("1")),
+        (ApiError::RateLimited { retry_after_s: 2 }, Some("2")),
         (ApiError::KeyMismatch, None),
         (ApiError::Internal, None),
     ] {
@@ -105,7 +130,89 @@ fn a_refusal_says_what_would_be_accepted() {
         body,
         concat!(
             r#"{"error":{"type":"invalid_request_error","code":"idempotency_key_required","#,
-            r#""message":"Idempotency-Key header required","param":"Idempotency-Key"}}"#
+            r#""message":"Idempotency-Key header required","param":"Idempotency-Key","#,
+            r#""doc_url":"/docs/errors/idempotency_key_required"}}"#
         )
     );
+}
+
+/// One of each kind, and each refusal of the rules.
+fn one_of_each() -> Vec<ApiError> {
+    let payment = PaymentId::from_bits(1);
+    let invalid = |code| ApiError::Invalid(Invalid::new("a", code, "b"));
+    let refusals = [
+        Refusal::Exists,
+        Refusal::NoSuchPayment,
+        Refusal::NoSuchAttempt,
+        Refusal::WrongStatus,
+        Refusal::OperationInProgress,
+        Refusal::ExceedsCapturable,
+        Refusal::ExceedsRefundable,
+        Refusal::NothingLeft,
+        Refusal::WrongProvider,
+        Refusal::OperationExists,
+        Refusal::TooManyOperations,
+        Refusal::TooManyAttempts,
+    ];
+    let mut errors = vec![
+        ApiError::Unauthenticated,
+        ApiError::OperatorOnly,
+        ApiError::MerchantOnly,
+        ApiError::NoSuchRoute,
+        ApiError::MethodNotAllowed { allow: "GET" },
+        ApiError::NoSuchObject { kind: "payment" },
+        ApiError::UnsupportedMedia("b"),
+        ApiError::BodyTooLarge { limit_bytes: 1 },
+        ApiError::BodyTimeout,
+        ApiError::BodyBroken,
+        ApiError::HeadTooLarge { limit_bytes: 1 },
+        ApiError::RateLimited { retry_after_s: 1 },
+        ApiError::TooManyStrangers { retry_after_s: 1 },
+        ApiError::IdempotencyKey(KeyError::Empty),
+        ApiError::IdempotencyKey(KeyError::TooLong),
+        ApiError::IdempotencyKeyUnreadable,
+        ApiError::KeyMismatch,
+        ApiError::TooManyWaiters,
+        ApiError::Overloaded { retry_after_s: 1 },
+        ApiError::NoProvider { payment: None },
+        ApiError::TryAgain,
+        ApiError::OperationDeclined { payment },
+        ApiError::Declined {
+            payment,
+            decline_code: None,
+        },
+        ApiError::Internal,
+    ];
+    errors.extend(refusals.map(ApiError::Refused));
+    let given = [
+        Code::ParameterInvalid,
+        Code::ParameterInvalidInteger,
+        Code::ParameterMissing,
+        Code::ParameterUnknown,
+        Code::QueryInvalid,
+        Code::BodyInvalid,
+        Code::AmountTooLarge,
+        Code::AmountTooSmall,
+        Code::ResourceMissing,
+    ];
+    errors.extend(given.map(invalid));
+    errors
+}
+
+#[test]
+fn every_code_is_given_and_its_page_has_the_status_it_is_given_with() {
+    let mut given = std::collections::HashSet::new();
+    for error in one_of_each() {
+        let (status, _, code) = error.class();
+        let line = code.page().lines().find(|line| line.starts_with("**Status** "));
+        let line = line.unwrap_or_default();
+        assert!(
+            line.contains(status.as_str()),
+            "{error:?}: {status}, but the page says {line}"
+        );
+        given.insert(code);
+    }
+    for code in Code::ALL {
+        assert!(given.contains(code), "nothing gives {}", code.as_str());
+    }
 }

@@ -36,6 +36,10 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<String>,
@@ -171,6 +175,13 @@ fn details(event: &Event) -> Details<'_> {
         | Event::ReviewExpired
         | Event::Abandoned
         | Event::AuthorizationExpired => Details::default(),
+        Event::Requested { request } => Details {
+            operation_id: Some(Displayed(request.operation)),
+            operation: Some(request.kind.as_str()),
+            idempotency_key: Some(request.key.as_str()),
+            operator: request.operator.as_deref(),
+            ..Details::default()
+        },
         Event::ReviewOpened { deadline } => Details {
             deadline: Some(deadline.unix_s()),
             ..Details::default()

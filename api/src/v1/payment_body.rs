@@ -16,51 +16,51 @@ pub(crate) struct PaymentBody<'a> {
     object: &'static str,
     id: Displayed<PaymentId>,
     payment_id: Displayed<PaymentId>,
-    status: &'static str,
-    amount: i128,
+    pub(super) status: &'static str,
+    pub(super) amount: i128,
     amount_capturable: i128,
-    amount_captured: i128,
-    amount_refunded: i128,
-    currency: &'static str,
-    fee: i128,
-    net: i128,
-    capture_method: &'static str,
-    payment_method_id: &'a str,
-    payment_method_details: MethodBody<'a>,
-    customer_id: Option<&'a str>,
-    provider: Option<&'a str>,
-    processor_transaction_id: Option<&'a str>,
-    risk: Option<RiskBody<'a>>,
+    pub(super) amount_captured: i128,
+    pub(super) amount_refunded: i128,
+    pub(super) currency: &'static str,
+    pub(super) fee: i128,
+    pub(super) net: i128,
+    pub(super) capture_method: &'static str,
+    pub(super) payment_method_id: &'a str,
+    pub(super) payment_method_details: MethodBody<'a>,
+    pub(super) customer_id: Option<&'a str>,
+    pub(super) provider: Option<&'a str>,
+    pub(super) processor_transaction_id: Option<&'a str>,
+    pub(super) risk: Option<RiskBody<'a>>,
     captures: Operations<'a>,
     refunds: Operations<'a>,
-    created: u64,
+    pub(super) created: u64,
     authorization_expires_at: Option<u64>,
-    livemode: bool,
-    description: Option<&'a str>,
-    metadata: Metadata<'a>,
-    failure_code: Option<&'a str>,
-    decline_code: Option<&'a str>,
+    pub(super) livemode: bool,
+    pub(super) description: Option<&'a str>,
+    pub(super) metadata: Metadata<'a>,
+    pub(super) failure_code: Option<&'a str>,
+    pub(super) decline_code: Option<&'a str>,
     next_action: Option<NextActionBody<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct MethodBody<'a> {
+pub(super) struct MethodBody<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
-    card: CardBody<'a>,
+    pub(super) card: CardBody<'a>,
 }
 
 #[derive(Debug, Serialize)]
-struct CardBody<'a> {
-    brand: &'static str,
-    last4: &'a str,
-    country: &'a str,
+pub(super) struct CardBody<'a> {
+    pub(super) brand: &'static str,
+    pub(super) last4: &'a str,
+    pub(super) country: &'a str,
 }
 
 #[derive(Debug, Serialize)]
-struct RiskBody<'a> {
+pub(super) struct RiskBody<'a> {
     score: f64,
-    action: &'static str,
+    pub(super) action: &'static str,
     reasons: Reasons<'a>,
 }
 
@@ -74,7 +74,7 @@ impl Serialize for Reasons<'_> {
 }
 
 #[derive(Debug)]
-struct Metadata<'a>(&'a [(Arc<str>, Arc<str>)]);
+pub(super) struct Metadata<'a>(&'a [(Arc<str>, Arc<str>)]);
 
 impl Serialize for Metadata<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -101,21 +101,14 @@ impl Serialize for Operations<'_> {
             .operations
             .iter()
             .filter(|operation| operation.kind == self.kind);
-        serializer.collect_seq(operations.map(|operation| OperationBody {
-            object: self.object,
-            id: Displayed(operation.id),
-            payment_id: Displayed(self.payment.id()),
-            amount: operation.amount.minor(),
-            currency: self.payment.spec.currency.code(),
-            status: status(operation),
-            reason: operation.reason.as_deref(),
-            created: operation.opened_at.unix_s(),
-        }))
+        serializer.collect_seq(
+            operations.map(|operation| OperationBody::of(self.payment, operation, self.object)),
+        )
     }
 }
 
 #[derive(Debug, Serialize)]
-struct OperationBody<'a> {
+pub(super) struct OperationBody<'a> {
     object: &'static str,
     id: Displayed<OperationId>,
     payment_id: Displayed<PaymentId>,
@@ -124,6 +117,21 @@ struct OperationBody<'a> {
     status: &'static str,
     reason: Option<&'a str>,
     created: u64,
+}
+
+impl<'a> OperationBody<'a> {
+    pub(super) fn of(payment: &Payment, operation: &'a Operation, object: &'static str) -> Self {
+        Self {
+            object,
+            id: Displayed(operation.id),
+            payment_id: Displayed(payment.id()),
+            amount: operation.amount.minor(),
+            currency: payment.spec.currency.code(),
+            status: status(operation),
+            reason: operation.reason.as_deref(),
+            created: operation.opened_at.unix_s(),
+        }
+    }
 }
 
 fn status(operation: &Operation) -> &'static str {

@@ -1,17 +1,16 @@
-//! `GET /v1/payments`: a merchant's payments, newest first.
+//! `GET /v1/payments`: a merchant's payments, newest first, filtered and page by page.
 
 use super::list::List;
 use super::payment_body::PaymentBody;
 use crate::auth::Caller;
-use crate::errors::ApiError;
+use crate::errors::{ApiError, Code, Invalid};
 use crate::query;
 use crate::reply::{Reply, json};
 use crate::state::State;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use florin_domain::ids::PaymentId;
-use florin_domain::ports::PaymentsQuery;
+use florin_actors::payments_handle::{Cursor, ListError};
 
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
     Reply(list(&state, &request).await)
@@ -20,14 +19,24 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
 async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let caller = Caller::of(state, request)?;
     let (merchant, livemode) = caller.merchant()?;
-    let page = query::page(request, |id| PaymentId::parse(id).ok())?;
-    let query = PaymentsQuery {
-        merchant: merchant.id,
-        livemode,
-        starting_after: page.starting_after,
-        limit: page.limit,
-    };
-    let (rows, has_more) = state.payments.list(query).await?;
-    let data = rows.iter().map(|row| PaymentBody::of(&row.payment)).collect();
-    json(StatusCode::OK, &List::new("/v1/payments", data, has_more))
+    let query = query::listed_payments(request, (merchant.id, livemode))?;
+    let page = state.payments.list(query).await.map_err(refused)?;
+    let data = page
+        .rows
+        .iter()
+        .map(|row| PaymentBody::of(&row.payment))
+        .collect();
+    json(StatusCode::OK, &List::new("/v1/payments", data, page.has_more))
+}
+
+pub(super) fn refused(error: ListError) -> ApiError {
+    match error {
+        ListError::NoSuchCursor(Cursor::StartingAfter) => query::no_entry("starting_after").into(),
+        ListError::NoSuchCursor(Cursor::EndingBefore) => query::no_entry("ending_before").into(),
+        ListError::TooRare => {
+            let message = "None of ten million payments matches; narrow the search by `created[gte]` and `created[lte]`.";
+            Invalid::new("created", Code::ParameterInvalid, message).into()
+        }
+        ListError::View(error) => error.into(),
+    }
 }

@@ -1,6 +1,6 @@
 //! A request for a payment: what may be written, what it must mean, and its one canonical form.
 
-use crate::errors::Invalid;
+use crate::errors::{Code, Invalid};
 use crate::json::{Number, Object, Pairs, Text};
 use florin_domain::limits::{
     METADATA_ENTRIES_MAX, METADATA_KEY_BYTES_MAX, METADATA_VALUE_BYTES_MAX, TEXT_BYTES_MAX,
@@ -70,7 +70,7 @@ impl PaymentRequest<'_> {
     /// What the request means, in this mode.
     pub(crate) fn check(&self, livemode: bool) -> Result<Checked, Invalid> {
         let currency = Currency::parse(self.currency.as_str()).map_err(|error| {
-            Invalid::new("currency", "parameter_invalid", format!("`currency`: {error}."))
+            Invalid::new("currency", Code::ParameterInvalid, format!("`currency`: {error}."))
         })?;
         Ok(Checked {
             amount: amount(self.amount)?,
@@ -81,7 +81,7 @@ impl PaymentRequest<'_> {
                 Some("manual") => CaptureMethod::Manual,
                 Some(_) => {
                     let message = "`capture_method` is `automatic` or `manual`.";
-                    return Err(Invalid::new("capture_method", "parameter_invalid", message));
+                    return Err(Invalid::new("capture_method", Code::ParameterInvalid, message));
                 }
             },
             customer: name("customer_id", self.customer_id.as_ref())?,
@@ -101,7 +101,7 @@ impl DeviceRequest<'_> {
         let ip = name("device.ip", self.ip.as_ref())?;
         if ip.as_ref().is_some_and(|ip| ip.parse::<IpAddr>().is_err()) {
             let message = "`device.ip` is an IPv4 or IPv6 address.";
-            return Err(Invalid::new("device.ip", "parameter_invalid", message));
+            return Err(Invalid::new("device.ip", Code::ParameterInvalid, message));
         }
         let country = |text: &Text<'_>| match text.as_str().as_bytes() {
             [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => {
@@ -109,7 +109,7 @@ impl DeviceRequest<'_> {
             }
             _ => {
                 let message = "`device.country` is a two-letter ISO 3166 code.";
-                Err(Invalid::new("device.country", "parameter_invalid", message))
+                Err(Invalid::new("device.country", Code::ParameterInvalid, message))
             }
         };
         Ok(Device {
@@ -120,12 +120,12 @@ impl DeviceRequest<'_> {
     }
 }
 
-fn amount(number: Number) -> Result<Amount, Invalid> {
+pub(super) fn amount(number: Number) -> Result<Amount, Invalid> {
     let refused = |error: AmountError| {
         let code = match error {
-            AmountError::Zero => "amount_too_small",
-            AmountError::Negative => "parameter_invalid_integer",
-            AmountError::TooLarge => "amount_too_large",
+            AmountError::Zero => Code::AmountTooSmall,
+            AmountError::Negative => Code::ParameterInvalidInteger,
+            AmountError::TooLarge => Code::AmountTooLarge,
         };
         Invalid::new("amount", code, format!("`amount`: {error}."))
     };
@@ -135,18 +135,18 @@ fn amount(number: Number) -> Result<Amount, Invalid> {
         Number::Beyond { negative: false } => Err(refused(AmountError::TooLarge)),
         Number::Float => {
             let message = "`amount` is an integer in minor units, such as 1000, and never a float.";
-            Err(Invalid::new("amount", "parameter_invalid_integer", message))
+            Err(Invalid::new("amount", Code::ParameterInvalidInteger, message))
         }
     }
 }
 
 /// Test mode knows the sandbox's methods by name; stored methods of either mode come with the vault.
-fn method(id: &str, livemode: bool) -> Result<PaymentMethod, Invalid> {
+pub(super) fn method(id: &str, livemode: bool) -> Result<PaymentMethod, Invalid> {
     let found = if livemode { None } else { PaymentMethod::test(id) };
     let missing = || {
         let mode = if livemode { "live" } else { "test" };
         let message = format!("`payment_method_id`: there is no such payment method in {mode} mode.");
-        Invalid::new("payment_method_id", "resource_missing", message)
+        Invalid::new("payment_method_id", Code::ResourceMissing, message)
     };
     found.ok_or_else(missing)
 }
@@ -155,7 +155,7 @@ fn text(param: &str, text: Option<&Text<'_>>, bytes_max: usize) -> Result<Option
     let Some(text) = text else { return Ok(None) };
     if text.as_str().len() > bytes_max {
         let message = format!("`{param}` is at most {bytes_max} bytes long.");
-        return Err(Invalid::new(param, "parameter_invalid", message));
+        return Err(Invalid::new(param, Code::ParameterInvalid, message));
     }
     Ok(Some(Arc::from(text.as_str())))
 }
@@ -164,7 +164,7 @@ fn text(param: &str, text: Option<&Text<'_>>, bytes_max: usize) -> Result<Option
 fn name(param: &str, name: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
     if name.is_some_and(|name| name.as_str().trim().is_empty()) {
         let message = format!("`{param}` must not be empty; leave it out instead.");
-        return Err(Invalid::new(param, "parameter_invalid", message));
+        return Err(Invalid::new(param, Code::ParameterInvalid, message));
     }
     text(param, name, NAME_BYTES_MAX)
 }
@@ -179,7 +179,7 @@ fn return_url(url: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
     };
     if url.is_some_and(|url| !fits(url.as_str())) {
         let message = "`return_url` is an absolute http or https URL.";
-        return Err(Invalid::new("return_url", "parameter_invalid", message));
+        return Err(Invalid::new("return_url", Code::ParameterInvalid, message));
     }
     text("return_url", url, TEXT_BYTES_MAX)
 }
@@ -188,7 +188,7 @@ fn metadata(pairs: Option<&Pairs<'_>>) -> Result<Metadata, Invalid> {
     let Some(Pairs(pairs)) = pairs else {
         return Ok(Vec::new());
     };
-    let refused = |message: String| Err(Invalid::new("metadata", "parameter_invalid", message));
+    let refused = |message: String| Err(Invalid::new("metadata", Code::ParameterInvalid, message));
     if pairs.len() > METADATA_ENTRIES_MAX {
         return refused(format!(
             "`metadata` holds at most {METADATA_ENTRIES_MAX} entries."
@@ -206,7 +206,7 @@ fn metadata(pairs: Option<&Pairs<'_>>) -> Result<Metadata, Invalid> {
             let message = format!("A value in `metadata` is at most {METADATA_VALUE_BYTES_MAX} bytes long.");
             return Err(Invalid::new(
                 format!("metadata.{name}"),
-                "parameter_invalid",
+                Code::ParameterInvalid,
                 message,
             ));
         }

@@ -6,6 +6,9 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod connections;
+mod limits;
+mod lists;
 mod world;
 
 use serde_json::{Value, json};
@@ -208,10 +211,10 @@ fn lists_and_histories_are_paged_and_complete() {
             .map(|p| p["id"].to_string()),
     );
     assert_eq!(all, ids.iter().map(ToString::to_string).collect());
-    let unknown = world.get("/v1/payments?status=succeeded", Some("sk_test_a"));
+    let unknown = world.get("/v1/payments?state=succeeded", Some("sk_test_a"));
     assert_eq!(
         (unknown.status, unknown.error("param")),
-        (400, "status".to_owned())
+        (400, "state".to_owned())
     );
 
     let history = world.get(

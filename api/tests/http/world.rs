@@ -13,12 +13,14 @@ use florin_adapters::provider_keys::HmacProviderKeys;
 use florin_adapters::views::MemoryViews;
 use florin_api::server::{Api, ApiOptions, ApiParts, Digests, RunningApi};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey};
-use florin_domain::ids::{ApiKeyId, MerchantId, ShardId};
+use florin_domain::ids::{ApiKeyId, MerchantId, Seq, ShardId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device};
-use florin_domain::ports::{AttemptRequest, BoxFuture, Provider, ReadError, ShardSnapshot, Snapshots};
+use florin_domain::ports::{
+    AttemptRequest, BoxFuture, Provider, ReadError, ShardSnapshot, SnapshotError, Snapshots,
+};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
 use florin_domain::time::Millis;
 use florin_supervisors::platform::Platform;
@@ -94,8 +96,12 @@ impl Snapshots for NoSnapshots {
         Ok(())
     }
 
-    fn load(&self, _shard: ShardId) -> Result<Option<ShardSnapshot>, ReadError> {
-        Ok(None)
+    fn kept(&self, _shard: ShardId) -> Result<Vec<Seq>, ReadError> {
+        Ok(Vec::new())
+    }
+
+    fn load(&self, _shard: ShardId, _seq: Seq) -> Result<ShardSnapshot, SnapshotError> {
+        Err(SnapshotError("none is kept".to_owned()))
     }
 }
 
@@ -194,6 +200,11 @@ async fn register(platform: &Platform) {
 
 impl World {
     pub(crate) fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    /// With other options of the server.
+    pub(crate) fn start_with(change: impl FnOnce(&mut ApiOptions)) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -252,11 +263,12 @@ impl World {
             },
             request_seed: 7,
         };
-        let options = ApiOptions {
+        let mut options = ApiOptions {
             workers: 1,
             body_timeout: Duration::from_millis(300),
             ..ApiOptions::default()
         };
+        change(&mut options);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let api = Api::serve(listener, faces, options).unwrap();
         Self {

@@ -311,6 +311,10 @@ fn values_that_rule_each_other_out_are_refused() {
             "`risk.review_above` is 0.9, but `risk.block_above` is 0.8, and what is blocked is never reviewed",
         ),
         (
+            "limits.requests_per_s = 1001",
+            "`limits.burst` is 1000, but `limits.requests_per_s` is 1001, and a burst is at least that",
+        ),
+        (
             "actors.payment_restart_wait_ms = 6000",
             "`actors.payment_restart_wait_max_ms` is 5000, but it must be at least `actors.payment_restart_wait_ms`, which is 6000",
         ),

@@ -109,6 +109,8 @@ pub enum Command {
     },
     /// A person forbids it.
     RejectReview,
+    /// Find out how the customer's challenge ended.
+    Complete,
     /// The time for reviews or authorizations may have run out.
     CheckDeadlines,
 }

@@ -7,7 +7,7 @@ use super::record::{find, record};
 use super::refusal::Refusal;
 use super::state::{CaptureMethod, Payment, Spec, Status};
 use crate::ids::OperationId;
-use crate::limits::{ATTEMPTS_MAX, OPERATIONS_MAX, REVIEW_LIFETIME};
+use crate::limits::{ATTEMPTS_MAX, Lifetimes, OPERATIONS_MAX};
 use crate::money::{Amount, MinorSum};
 use crate::risk::{Action, Assessment};
 use crate::time::Timestamp;
@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub enum Effect {
     /// Send the open attempt of this operation.
     Call(OperationId),
+    /// Ask the provider what became of the open attempt of this operation.
+    Query(OperationId),
     /// Tell an operator.
     Alert(&'static str),
 }
@@ -41,7 +43,12 @@ impl Decision {
 }
 
 /// Decides without side effects. `state` is `None` for a payment that does not exist.
-pub fn decide(state: Option<&Payment>, command: Command, now: Timestamp) -> Result<Decision, Refusal> {
+pub fn decide(
+    state: Option<&Payment>,
+    command: Command,
+    lifetimes: &Lifetimes,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
     let Some(payment) = state else {
         let Command::Create {
             spec,
@@ -56,7 +63,8 @@ pub fn decide(state: Option<&Payment>, command: Command, now: Timestamp) -> Resu
         let operation = OperationId::Authorize(spec.id);
         let mut events = Vec::with_capacity(4);
         events.push(Event::Created { spec, method });
-        return Ok(after_risk(events, assessment, now, |events| {
+        let review_ends = now.plus(lifetimes.review);
+        return Ok(after_risk(events, assessment, review_ends, |events| {
             events.push(opened);
             start(events, operation, 1, plan)
         }));
@@ -67,7 +75,7 @@ pub fn decide(state: Option<&Payment>, command: Command, now: Timestamp) -> Resu
             method,
             assessment,
             plan,
-        } => confirm(payment, (method, assessment, plan), now),
+        } => confirm(payment, (method, assessment, plan), now.plus(lifetimes.review)),
         Command::Redrive { plan } => {
             if payment.status != Status::RequiresConfirmation {
                 return Err(Refusal::WrongStatus);
@@ -97,7 +105,7 @@ pub fn decide(state: Option<&Payment>, command: Command, now: Timestamp) -> Resu
             operation,
             number,
             outcome,
-        } => record(payment, (operation, number), outcome, now),
+        } => record(payment, (operation, number), outcome, lifetimes, now),
         Command::Capture {
             id,
             amount,
@@ -123,6 +131,7 @@ pub fn decide(state: Option<&Payment>, command: Command, now: Timestamp) -> Resu
         Command::ApproveReview { plan } => approve(payment, plan, now),
         Command::RejectReview if is_in_review(payment) => Ok(Decision::events(vec![Event::ReviewRejected])),
         Command::RejectReview => Err(Refusal::WrongStatus),
+        Command::Complete => complete(payment),
         Command::CheckDeadlines => Ok(Decision::events(expired(payment, now))),
     }
 }
@@ -164,7 +173,7 @@ fn start(events: &mut Vec<Event>, operation: OperationId, number: u32, plan: Att
 fn after_risk(
     mut events: Vec<Event>,
     assessment: Assessment,
-    now: Timestamp,
+    review_ends: Timestamp,
     go: impl FnOnce(&mut Vec<Event>) -> Vec<Effect>,
 ) -> Decision {
     let action = assessment.action;
@@ -173,7 +182,7 @@ fn after_risk(
         Action::Allow => go(&mut events),
         Action::Review => {
             events.push(Event::ReviewOpened {
-                deadline: now.plus(REVIEW_LIFETIME),
+                deadline: review_ends,
             });
             Vec::new()
         }
@@ -188,7 +197,7 @@ fn after_risk(
 fn confirm(
     payment: &Payment,
     (method, assessment, plan): (crate::method::PaymentMethod, Assessment, AttemptPlan),
-    now: Timestamp,
+    review_ends: Timestamp,
 ) -> Result<Decision, Refusal> {
     if !payment.status.takes_method() {
         return Err(Refusal::WrongStatus);
@@ -200,9 +209,28 @@ fn confirm(
         return Err(Refusal::TooManyAttempts);
     }
     let events = vec![Event::MethodReplaced { method }];
-    Ok(after_risk(events, assessment, now, |events| {
+    Ok(after_risk(events, assessment, review_ends, |events| {
         start(events, operation, number, plan)
     }))
+}
+
+/// A challenge ends at the provider; we only ask.
+fn complete(payment: &Payment) -> Result<Decision, Refusal> {
+    match payment.status {
+        Status::RequiresAction(_) => Ok(Decision {
+            events: Vec::new(),
+            effects: vec![Effect::Query(payment.authorize_id())],
+        }),
+        Status::RequiresPaymentMethod
+        | Status::RequiresConfirmation
+        | Status::InReview { .. }
+        | Status::Processing
+        | Status::Authorized
+        | Status::Succeeded
+        | Status::Failed
+        | Status::Blocked
+        | Status::Voided => Err(Refusal::WrongStatus),
+    }
 }
 
 fn is_in_review(payment: &Payment) -> bool {

@@ -1,6 +1,7 @@
 //! What can happen to a payment.
 
 use super::operation::OperationKind;
+use super::request::Request;
 use super::state::Spec;
 use crate::ids::OperationId;
 use crate::method::PaymentMethod;
@@ -176,6 +177,11 @@ pub enum Event {
     Abandoned,
     /// The authorization ran out.
     AuthorizationExpired,
+    /// Somebody asked for what follows, under a key of their own.
+    Requested {
+        /// Who, what and under which key.
+        request: Request,
+    },
 }
 
 impl Event {
@@ -204,6 +210,7 @@ impl Event {
             Self::LateSuccess { .. } => "attempt.late_success",
             Self::Abandoned => "payment.abandoned",
             Self::AuthorizationExpired => "authorization.expired",
+            Self::Requested { .. } => "request.accepted",
         }
     }
 }

@@ -62,6 +62,7 @@ pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalE
             authorization_expires_at: None,
             operations: Vec::new(),
             late_minor: 0,
+            requests: Vec::new(),
         });
     };
     change(&mut payment, event).map_err(illegal)?;
@@ -75,6 +76,12 @@ pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalE
 fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
     match event {
         Event::Created { .. } => return Err("the payment exists already"),
+        Event::Requested { request } => {
+            if payment.request(request.key_digest).is_some() {
+                return Err("the key was used before");
+            }
+            payment.requests.push(request.clone());
+        }
         Event::RiskAssessed(assessment) => payment.risk = Some(assessment.clone()),
         Event::Blocked => {
             check_nothing_charges(payment)?;

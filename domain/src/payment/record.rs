@@ -6,7 +6,7 @@ use super::operation::{Attempt, AttemptState, Operation, OperationKind};
 use super::refusal::Refusal;
 use super::state::Payment;
 use crate::ids::OperationId;
-use crate::limits::{AUTHORIZATION_LIFETIME, CHALLENGE_LIFETIME};
+use crate::limits::Lifetimes;
 use crate::money::Amount;
 use crate::provider::{Outcome, ProviderReference};
 use crate::time::Timestamp;
@@ -29,6 +29,7 @@ pub(super) fn record(
     payment: &Payment,
     (operation, number): (OperationId, u32),
     outcome: Outcome,
+    lifetimes: &Lifetimes,
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
     let (op, attempt) = find(payment, operation, number)?;
@@ -45,7 +46,7 @@ pub(super) fn record(
             if amount_minor != op.amount.minor() {
                 return Ok(mismatched(op, attempt, reference));
             }
-            let expires = (op.kind == OperationKind::Authorize).then(|| now.plus(AUTHORIZATION_LIFETIME));
+            let expires = (op.kind == OperationKind::Authorize).then(|| now.plus(lifetimes.authorization));
             let authorization_expires_at = expires;
             Some(Event::AttemptSucceeded {
                 operation,
@@ -71,7 +72,7 @@ pub(super) fn record(
             // A customer is challenged for a charge, never for what the merchant does with it later.
             let challenges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize)
                 && attempt.state != AttemptState::ActionRequired;
-            let expires_at = now.plus(CHALLENGE_LIFETIME);
+            let expires_at = now.plus(lifetimes.challenge);
             challenges.then_some(Event::AttemptActionRequired {
                 operation,
                 number,
@@ -84,6 +85,18 @@ pub(super) fn record(
             (attempt.state != AttemptState::Pending).then_some(Event::AttemptPending {
                 operation,
                 number,
+                reference,
+            })
+        }
+        // Closed because the customer did not come, not by a void: the payment fails, another method may follow.
+        Outcome::Cancelled { reference }
+            if attempt.state == AttemptState::ActionRequired
+                && payment.in_flight_minor(OperationKind::Void) == 0 =>
+        {
+            Some(Event::AttemptDeclined {
+                operation,
+                number,
+                decline_code: Arc::from(CHALLENGE_EXPIRED),
                 reference,
             })
         }
@@ -128,6 +141,9 @@ fn unknown(
         reference,
     })
 }
+
+/// The decline code of a challenge that ended without the customer.
+const CHALLENGE_EXPIRED: &str = "authentication_expired";
 
 const AMOUNT_MISMATCH: &str = "the provider's amount differs from ours";
 

@@ -1,6 +1,7 @@
 //! What is known of a payment.
 
 use super::operation::{AttemptState, Operation, OperationKind};
+use super::request::Request;
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use crate::ids::{MerchantId, OperationId, PaymentId};
 use crate::method::PaymentMethod;
@@ -197,6 +198,8 @@ pub struct Payment {
     /// What providers took on attempts already closed, less what they gave back on such, in minor units: in suspense until a
     /// person settles it.
     pub late_minor: i128,
+    /// Requests after the first, each under its own key, in the order taken.
+    pub requests: Vec<Request>,
 }
 
 /// What a caller that waits for the creation of the payment can be told now.
@@ -215,6 +218,17 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Stable word for metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Shown => "shown",
+            Self::Declined => "declined",
+            Self::Blocked => "blocked",
+            Self::NoProvider => "no_provider",
+            Self::Unresolved => "unresolved",
+        }
+    }
+
     /// Stored under the key and replayed.
     pub const fn is_final(self) -> bool {
         match self {
@@ -390,7 +404,7 @@ impl Payment {
     }
 
     /// The provider of the latest attempt to authorize: once one succeeded, the holder of the money.
-    pub(crate) fn holding_provider(&self) -> Option<ProviderId> {
+    pub fn holding_provider(&self) -> Option<ProviderId> {
         Some(self.operations.first()?.attempt.as_ref()?.provider)
     }
 

@@ -5,6 +5,7 @@ use crate::ids::{PaymentId, Seq, ShardId};
 use crate::ledger::{AccountKey, AccountState};
 use crate::merchant::Control;
 use std::fmt;
+use thiserror::Error;
 
 /// What the journal up to `seq` comes to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,11 +22,20 @@ pub struct ShardSnapshot {
     pub control: Control,
 }
 
+/// Why a snapshot that is kept cannot be used. It costs time and nothing else: the journal has everything.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct SnapshotError(pub String);
+
 /// Port of the snapshot store.
 pub trait Snapshots: Send + Sync + fmt::Debug {
     /// Keeps a snapshot; an earlier one stays until it is safely there.
     fn save(&self, shard: ShardId, snapshot: &ShardSnapshot) -> Result<(), ReadError>;
 
-    /// The newest readable snapshot.
-    fn load(&self, shard: ShardId) -> Result<Option<ShardSnapshot>, ReadError>;
+    /// The commits of which snapshots are kept, the newest first, whether or not they can be read: that one is there at all says
+    /// that the journal had come so far.
+    fn kept(&self, shard: ShardId) -> Result<Vec<Seq>, ReadError>;
+
+    /// The snapshot kept as that of a commit. Whether it says so itself, and fits the journal, is for the caller to see.
+    fn load(&self, shard: ShardId, seq: Seq) -> Result<ShardSnapshot, SnapshotError>;
 }

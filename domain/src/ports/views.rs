@@ -2,7 +2,8 @@
 
 use super::BoxFuture;
 use super::journal::ReadError;
-use crate::ids::{MerchantId, PaymentId, Seq};
+use super::listing::{PaymentsPage, PaymentsQuery};
+use crate::ids::{PaymentId, Seq};
 use crate::payment::Payment;
 use std::fmt;
 use std::sync::Arc;
@@ -19,19 +20,6 @@ pub struct PaymentRow {
 
 /// A payment as a view has it.
 pub type PaymentView = PaymentRow;
-
-/// Which payments of one merchant, newest first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PaymentsQuery {
-    /// Whose.
-    pub merchant: MerchantId,
-    /// Live or test mode.
-    pub livemode: bool,
-    /// Only payments older than this one.
-    pub starting_after: Option<PaymentId>,
-    /// At most so many.
-    pub limit: usize,
-}
 
 /// Why a view cannot answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -58,6 +46,6 @@ pub trait Views: Follower {
     /// One payment.
     fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>>;
 
-    /// Payments of a merchant.
-    fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>>;
+    /// Payments of a merchant. Looks at a bounded number of them, so a page may end before it is full; then it says where.
+    fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>>;
 }

@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::body::AnswerBody;
+use super::challenge::{self, Visit};
 use super::stopped;
 use crate::charges;
 use crate::owner::{Command, FaultReply};
@@ -75,6 +76,21 @@ impl Routes {
         let path = request.uri().path();
         if path.starts_with("/v1/") {
             return self.stripe(request).await;
+        }
+        if let Some(Visit { intent, passed }) = Visit::parse(request.method(), path) {
+            let intent = intent.to_owned();
+            // The buttons send nothing.
+            if read_body(request.into_body()).await?.is_none() {
+                return Ok(self.refuse(&ApiError::body_too_large(BODY_BYTES_MAX)));
+            }
+            let challenged = self
+                .ask(|reply| Command::Challenge {
+                    intent,
+                    passed,
+                    reply,
+                })
+                .await?;
+            return Ok(challenge::answer(challenged));
         }
         match (request.method(), path) {
             (&Method::GET, "/charges") => self.charges().await,

@@ -16,7 +16,10 @@ pub(crate) enum Command {
     Confirm(Confirm),
     Capture(Capture),
     Cancel(Cancel),
+    Increment(Increment),
     Refund(CreateRefund),
+    /// From the challenge page, not from the API.
+    Authenticate(Authenticate),
 }
 
 #[derive(Debug, Clone)]
@@ -29,6 +32,7 @@ pub(crate) enum Query {
         id: Box<str>,
     },
     List(List),
+    ListRefunds(ListRefunds),
     Search {
         operation_id: Box<str>,
         limit: usize,
@@ -45,9 +49,25 @@ pub(crate) struct Create {
     pub(crate) customer: Option<Box<str>>,
     pub(crate) description: Option<Box<str>>,
     pub(crate) metadata: MetadataPatch,
+    pub(crate) card_options: CardOptions,
     pub(crate) confirm: bool,
-    pub(crate) error_on_requires_action: bool,
+    pub(crate) challenge: ChallengeTerms,
     pub(crate) expand_charge: bool,
+}
+
+/// What a confirmation says for the case that the customer must prove who they are.
+#[derive(Debug, Clone)]
+pub(crate) struct ChallengeTerms {
+    /// Decline instead.
+    pub(crate) is_error: bool,
+    pub(crate) return_url: Option<Box<str>>,
+}
+
+/// What `payment_method_options[card]` asks for; none leaves it as it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CardOptions {
+    pub(crate) multicapture: Option<bool>,
+    pub(crate) incremental: Option<bool>,
 }
 
 #[derive(Debug, Clone)]
@@ -55,7 +75,8 @@ pub(crate) struct Confirm {
     pub(crate) id: Box<str>,
     pub(crate) method: Option<TestMethod>,
     pub(crate) capture_method: Option<CaptureMethod>,
-    pub(crate) error_on_requires_action: bool,
+    pub(crate) card_options: CardOptions,
+    pub(crate) challenge: ChallengeTerms,
     pub(crate) expand_charge: bool,
 }
 
@@ -75,6 +96,22 @@ pub(crate) struct Cancel {
     pub(crate) id: Box<str>,
     pub(crate) reason: Option<CancellationReason>,
     pub(crate) expand_charge: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Increment {
+    pub(crate) id: Box<str>,
+    /// The new total.
+    pub(crate) amount_minor: u64,
+    pub(crate) metadata: MetadataPatch,
+    pub(crate) expand_charge: bool,
+}
+
+/// How a challenge ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Authenticate {
+    pub(crate) id: Box<str>,
+    pub(crate) passed: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -100,4 +137,12 @@ pub(crate) struct List {
     /// Unix seconds, inclusive.
     pub(crate) created_to: u64,
     pub(crate) expand_charge: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ListRefunds {
+    /// Of this intent only.
+    pub(crate) intent: Option<Box<str>>,
+    pub(crate) limit: usize,
+    pub(crate) starting_after: Option<Box<str>>,
 }

@@ -11,7 +11,7 @@ use super::call::{Call, Command, Query};
 use super::error::ApiError;
 use super::keys::{Digest, Idempotency, Known};
 use super::objects::{Intent, Refund};
-use super::plan::{Money, Plan, plan};
+use super::plan::{Moment, Money, Plan, plan};
 use super::render;
 use super::state::State;
 use crate::clock::UnixMillis;
@@ -119,14 +119,21 @@ pub(crate) fn decide(
             };
         }
     };
-    let (seq, at) = (state.next_seq(), now.seconds());
-    let mut planned = match plan(state, command, seq, at, false) {
+    let idempotency = request.idempotency.as_ref();
+    let moment = Moment {
+        seq: state.next_seq(),
+        at: now.seconds(),
+        key: idempotency.map(|idempotency| &*idempotency.key),
+    };
+    let mut planned = match plan(state, command, moment, false) {
         Ok(planned) => planned,
         Err(error) => return refuse(error),
     };
     let operation = match command {
         Command::Create(create) if !create.confirm => None,
-        Command::Create(_) | Command::Confirm(_) => Some(Operation::Authorize),
+        // Faults are between us and our caller, not between us and the customer.
+        Command::Authenticate(_) => None,
+        Command::Create(_) | Command::Confirm(_) | Command::Increment(_) => Some(Operation::Authorize),
         Command::Capture(_) => Some(Operation::Capture),
         Command::Cancel(_) => Some(Operation::Void),
         Command::Refund(_) => Some(Operation::Refund),
@@ -134,7 +141,6 @@ pub(crate) fn decide(
     let drawn = operation.map_or_else(Drawn::default, |operation| {
         faults.draw(Provider::Stripe, operation)
     });
-    let idempotency = request.idempotency.as_ref();
     let mut run = |duration_ms| {
         if let Some(idempotency) = idempotency {
             state.keys.run(idempotency, now, now.plus_ms(duration_ms));
@@ -161,7 +167,7 @@ pub(crate) fn decide(
         }
         Some(Hit::Http500) => planned = Plan::failed(ApiError::internal()),
         Some(Hit::Decline) => {
-            planned = match plan(state, command, seq, at, true) {
+            planned = match plan(state, command, moment, true) {
                 Ok(planned) => planned,
                 Err(error) => return refuse(error),
             };
@@ -170,7 +176,7 @@ pub(crate) fn decide(
         Some(Hit::TimeoutAfterCharge) => delivery = Delivery::Silence { release: None },
     }
     Decision::Execute {
-        execution: Box::new(execution(state, planned, request, at)),
+        execution: Box::new(execution(state, planned, request, now.seconds())),
         delivery,
     }
 }
@@ -201,6 +207,7 @@ fn execution(state: &State, plan: Plan, request: &Request, at: u64) -> Execution
         intent,
         refund,
         money,
+        witness_key,
     } = plan;
     let seq = state.next_seq();
     let idempotency = request.idempotency.clone();
@@ -213,11 +220,11 @@ fn execution(state: &State, plan: Plan, request: &Request, at: u64) -> Execution
         intent,
         refund,
     };
-    let row = money.map(|money| row(state, &line, money));
+    let row = money.map(|money| row(state, &line, money, witness_key));
     Execution { row, line }
 }
 
-fn row(state: &State, line: &Line, money: Money) -> Row {
+fn row(state: &State, line: &Line, money: Money, witness_key: Option<Box<str>>) -> Row {
     let intent = line.intent.as_ref().expect("whatever moves money has an intent");
     let ids = state.ids();
     let id = match money.operation {
@@ -240,7 +247,7 @@ fn row(state: &State, line: &Line, money: Money) -> Row {
         idempotency_key: line
             .idempotency
             .as_ref()
-            .map(|idempotency| idempotency.key.clone()),
+            .map_or(witness_key, |idempotency| Some(idempotency.key.clone())),
         payment_id: own.payment_id.or(of_intent.payment_id).map(Into::into),
         reference: own.operation_id.or(of_intent.operation_id).map(Into::into),
         at: line.at,
@@ -248,10 +255,10 @@ fn row(state: &State, line: &Line, money: Money) -> Row {
 }
 
 fn answer_query(state: &State, query: &Query) -> Result<Vec<u8>, ApiError> {
-    let ids = state.ids();
+    let site = state.site();
     match query {
         Query::Retrieve { id, expand_charge } => Ok(render::intent_body(
-            ids,
+            site,
             state.intent_in_path(id)?,
             *expand_charge,
         )),
@@ -259,11 +266,15 @@ fn answer_query(state: &State, query: &Query) -> Result<Vec<u8>, ApiError> {
             let refund = state
                 .refund(id)
                 .ok_or_else(|| ApiError::no_such("refund", id, "refund", true))?;
-            Ok(render::refund_body(ids, refund))
+            Ok(render::refund_body(site, refund))
+        }
+        Query::ListRefunds(list) => {
+            let (page, has_more) = state.list_refunds(list)?;
+            Ok(render::refund_list_body(site, &page, has_more))
         }
         Query::List(list) => {
             let (page, has_more) = state.list(list)?;
-            Ok(render::list_body(ids, &page, has_more, list.expand_charge))
+            Ok(render::list_body(site, &page, has_more, list.expand_charge))
         }
         Query::Search {
             operation_id,
@@ -271,7 +282,7 @@ fn answer_query(state: &State, query: &Query) -> Result<Vec<u8>, ApiError> {
             expand_charge,
         } => {
             let (page, has_more) = state.search(operation_id, *limit);
-            Ok(render::search_body(ids, &page, has_more, *expand_charge))
+            Ok(render::search_body(site, &page, has_more, *expand_charge))
         }
     }
 }

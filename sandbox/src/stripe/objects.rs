@@ -18,6 +18,12 @@ pub(crate) struct Intent {
     pub(crate) amount_minor: u64,
     pub(crate) currency: Currency,
     pub(crate) capture_method: CaptureMethod,
+    /// Captures that are not final leave the rest capturable.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) multicapture: bool,
+    /// The authorization may grow until the first capture.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) incremental: bool,
     pub(crate) status: IntentStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) method: Option<TestMethod>,
@@ -29,8 +35,25 @@ pub(crate) struct Intent {
     /// The latest charge, failed or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) charge: Option<Charge>,
+    /// The latest challenge, over or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) challenge: Option<Challenge>,
+    /// The method whose owner failed the latest challenge, until the next confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unauthenticated: Option<TestMethod>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) canceled: Option<Canceled>,
+}
+
+/// The customer was asked to prove who they are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Challenge {
+    /// The key of the confirmation that asked, under which the charge is witnessed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<Box<str>>,
+    /// Where the browser goes afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) return_url: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,6 +68,20 @@ pub(crate) struct Charge {
     pub(crate) capturable_minor: u64,
     pub(crate) captured_minor: u64,
     pub(crate) refunded_minor: u64,
+    /// How often something was captured.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) captures: u32,
+    /// How often the authorization was asked to grow, declines included.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) increments: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::call::{Call, Cancel, Capture, Command, Confirm, Create, CreateRefund, List, Query, RefundTarget};
+use super::call::{
+    Call, Cancel, Capture, CardOptions, ChallengeTerms, Command, Confirm, Create, CreateRefund, Increment,
+    List, ListRefunds, Query, RefundTarget,
+};
 use super::error::ApiError;
 use super::form::{Form, percent_decode};
 use super::keys::Digest;
@@ -19,7 +22,6 @@ const CREATE_UNUSED: &[&str] = &[
     "payment_method_options",
     "payment_method_types",
     "receipt_email",
-    "return_url",
     "setup_future_usage",
     "shipping",
     "statement_descriptor",
@@ -31,11 +33,11 @@ const CONFIRM_UNUSED: &[&str] = &[
     "payment_method_options",
     "payment_method_types",
     "receipt_email",
-    "return_url",
     "setup_future_usage",
     "shipping",
 ];
 const CAPTURE_UNUSED: &[&str] = &["statement_descriptor", "statement_descriptor_suffix"];
+const INCREMENT_UNUSED: &[&str] = &["description", "statement_descriptor"];
 
 const LIST_LIMIT_MAX: u64 = 100;
 const LIST_LIMIT_DEFAULT: u64 = 10;
@@ -99,6 +101,7 @@ fn intent_call(method: &str, rest: &str, form: Form<'_>) -> Option<Result<Call, 
         ("POST", Some("confirm")) => Some(confirm(id, form).map(Call::Command)),
         ("POST", Some("capture")) => Some(capture(id, form).map(Call::Command)),
         ("POST", Some("cancel")) => Some(cancel(id, form).map(Call::Command)),
+        ("POST", Some("increment_authorization")) => Some(increment(id, form).map(Call::Command)),
         _ => None,
     }
 }
@@ -107,6 +110,7 @@ fn intent_call(method: &str, rest: &str, form: Form<'_>) -> Option<Result<Call, 
 fn refund_call(method: &str, rest: &str, form: Form<'_>) -> Option<Result<Call, ApiError>> {
     match (method, rest.strip_prefix('/')) {
         ("POST", None) if rest.is_empty() => Some(create_refund(form).map(Call::Command)),
+        ("GET", None) if rest.is_empty() => Some(list_refunds(form).map(Call::Query)),
         ("GET", Some(id)) if !id.is_empty() && !id.contains('/') => {
             Some(retrieve_refund(id, form).map(Call::Query))
         }
@@ -143,8 +147,9 @@ fn create(mut form: Form<'_>) -> Result<Command, ApiError> {
         customer: form.text("customer")?.map(Into::into),
         description: form.text("description")?.map(Into::into),
         metadata: metadata(&mut form)?,
+        card_options: card_options(&mut form)?,
         confirm: form.flag("confirm")?.unwrap_or(false),
-        error_on_requires_action: form.flag("error_on_requires_action")?.unwrap_or(false),
+        challenge: challenge_terms(&mut form)?,
         expand_charge: expand_charge(&mut form, "latest_charge")?,
     };
     form.accept_unused(CREATE_UNUSED);
@@ -157,7 +162,8 @@ fn confirm(id: Box<str>, mut form: Form<'_>) -> Result<Command, ApiError> {
         id,
         method: test_method(&mut form)?,
         capture_method: capture_method(&mut form)?,
-        error_on_requires_action: form.flag("error_on_requires_action")?.unwrap_or(false),
+        card_options: card_options(&mut form)?,
+        challenge: challenge_terms(&mut form)?,
         expand_charge: expand_charge(&mut form, "latest_charge")?,
     };
     form.accept_unused(CONFIRM_UNUSED);
@@ -167,13 +173,15 @@ fn confirm(id: Box<str>, mut form: Form<'_>) -> Result<Command, ApiError> {
 
 fn capture(id: Box<str>, mut form: Form<'_>) -> Result<Command, ApiError> {
     let amount_minor = form.whole("amount_to_capture")?;
-    if let Some(amount_minor) = amount_minor {
+    let is_final = form.flag("final_capture")?.unwrap_or(true);
+    // A last capture of nothing releases what is left.
+    if let Some(amount_minor) = amount_minor.filter(|amount_minor| *amount_minor > 0 || !is_final) {
         check_amount("amount_to_capture", amount_minor)?;
     }
     let capture = Capture {
         id,
         amount_minor,
-        is_final: form.flag("final_capture")?.unwrap_or(true),
+        is_final,
         metadata: metadata(&mut form)?,
         expand_charge: expand_charge(&mut form, "latest_charge")?,
     };
@@ -199,6 +207,20 @@ fn cancel(id: Box<str>, mut form: Form<'_>) -> Result<Command, ApiError> {
     }))
 }
 
+fn increment(id: Box<str>, mut form: Form<'_>) -> Result<Command, ApiError> {
+    let amount_minor = form.whole("amount")?.ok_or_else(|| ApiError::missing("amount"))?;
+    check_amount("amount", amount_minor)?;
+    let increment = Increment {
+        id,
+        amount_minor,
+        metadata: metadata(&mut form)?,
+        expand_charge: expand_charge(&mut form, "latest_charge")?,
+    };
+    form.accept_unused(INCREMENT_UNUSED);
+    form.finish()?;
+    Ok(Command::Increment(increment))
+}
+
 fn create_refund(mut form: Form<'_>) -> Result<Command, ApiError> {
     let amount_minor = form.whole("amount")?;
     if let Some(amount_minor) = amount_minor {
@@ -222,6 +244,16 @@ fn create_refund(mut form: Form<'_>) -> Result<Command, ApiError> {
         reason,
         metadata,
     }))
+}
+
+fn list_refunds(mut form: Form<'_>) -> Result<Query, ApiError> {
+    let list = ListRefunds {
+        intent: form.text("payment_intent")?.map(Into::into),
+        limit: limit(&mut form)?,
+        starting_after: form.text("starting_after")?.map(Into::into),
+    };
+    form.finish()?;
+    Ok(Query::ListRefunds(list))
 }
 
 fn retrieve(id: Box<str>, mut form: Form<'_>) -> Result<Query, ApiError> {
@@ -314,6 +346,40 @@ fn test_method(form: &mut Form<'_>) -> Result<Option<TestMethod>, ApiError> {
         .ok_or_else(|| ApiError::no_such("PaymentMethod", &name, "payment_method", false))
 }
 
+fn card_options(form: &mut Form<'_>) -> Result<CardOptions, ApiError> {
+    let known = |text: &str| match text {
+        "if_available" => Some(true),
+        "never" => Some(false),
+        _ => None,
+    };
+    let mut asked = |name| one_of(form, name, known, &["if_available", "never"]);
+    Ok(CardOptions {
+        multicapture: asked("payment_method_options[card][request_multicapture]")?,
+        incremental: asked("payment_method_options[card][request_incremental_authorization]")?,
+    })
+}
+
+fn challenge_terms(form: &mut Form<'_>) -> Result<ChallengeTerms, ApiError> {
+    let return_url = form.text("return_url")?;
+    if let Some(url) = &return_url {
+        let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+        let has_scheme = scheme.is_some_and(|scheme| {
+            !scheme.is_empty()
+                && scheme
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        });
+        if !has_scheme || !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let message = format!("Not a valid URL: {url}");
+            return Err(ApiError::invalid("url_invalid", "return_url", message));
+        }
+    }
+    Ok(ChallengeTerms {
+        is_error: form.flag("error_on_requires_action")?.unwrap_or(false),
+        return_url: return_url.map(Into::into),
+    })
+}
+
 fn capture_method(form: &mut Form<'_>) -> Result<Option<CaptureMethod>, ApiError> {
     one_of(form, "capture_method", CaptureMethod::named, CaptureMethod::NAMES)
 }
@@ -367,102 +433,4 @@ fn expand_charge(form: &mut Form<'_>, expandable: &str) -> Result<bool, ApiError
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn search_queries_are_understood_exactly() {
-        for query in [
-            "metadata['operation_id']:'pay_1'",
-            r#" metadata["operation_id"]:"pay_1""#,
-        ] {
-            assert_eq!(operation_id_of(query).as_deref(), Some("pay_1"), "{query}");
-        }
-        assert_eq!(
-            operation_id_of(r"metadata['operation_id']:'a\'b'").as_deref(),
-            Some("a'b")
-        );
-        for query in [
-            "",
-            "metadata['operation_id']:''",
-            "metadata['operation_id']:'x",
-            "metadata['operation_id']:'x' AND amount:1",
-            "metadata['order']:'x'",
-            "metadata['operation_id']~'x'",
-            "metadata[operation_id]:'x'",
-        ] {
-            assert_eq!(operation_id_of(query), None, "{query}");
-        }
-    }
-
-    #[test]
-    fn unknown_urls_are_404_and_bad_parameters_400() {
-        let table = [
-            ("DELETE", "/v1/payment_intents", "", 404),
-            ("GET", "/v1/payment_intentsx", "", 404),
-            ("POST", "/v1/payment_intents/pi_1/explode", "", 404),
-            ("GET", "/v1/payment_intents/pi_1/confirm", "", 404),
-            ("GET", "/v1/refunds", "", 404),
-            ("GET", "/v1/customers", "", 404),
-            ("POST", "/v1/payment_intents", "currency=usd", 400),
-            ("POST", "/v1/payment_intents", "amount=1", 400),
-            ("POST", "/v1/payment_intents", "amount=0&currency=usd", 400),
-            (
-                "POST",
-                "/v1/payment_intents",
-                "amount=1000000000000&currency=usd",
-                400,
-            ),
-            ("POST", "/v1/payment_intents", "amount=1&currency=us", 400),
-            (
-                "POST",
-                "/v1/payment_intents",
-                "amount=1&currency=usd&colour=red",
-                400,
-            ),
-            (
-                "POST",
-                "/v1/payment_intents",
-                "amount=1&currency=usd&payment_method=pm_x",
-                400,
-            ),
-            (
-                "POST",
-                "/v1/payment_intents",
-                "amount=1&currency=usd&capture_method=later",
-                400,
-            ),
-            (
-                "POST",
-                "/v1/payment_intents",
-                "amount=1&currency=usd&expand[]=customer",
-                400,
-            ),
-            (
-                "POST",
-                "/v1/payment_intents/pi_1/cancel",
-                "metadata[operation_id]=x",
-                400,
-            ),
-            (
-                "POST",
-                "/v1/payment_intents/pi_1/capture",
-                "amount_to_capture=0",
-                400,
-            ),
-            ("POST", "/v1/refunds", "amount=1", 400),
-            ("POST", "/v1/refunds", "payment_intent=pi_1&charge=ch_1", 400),
-            ("GET", "/v1/payment_intents", "limit=101", 400),
-            ("GET", "/v1/payment_intents/search", "", 400),
-        ];
-        for (method, path, text, status) in table {
-            let raw = RawRequest {
-                method,
-                path,
-                query: text,
-                body: text.as_bytes(),
-            };
-            assert_eq!(parse(raw).unwrap_err().status, status, "{method} {path} {text}");
-        }
-    }
-}
+mod tests;

@@ -1,13 +1,26 @@
 //! What each command would do to its objects, were nothing to go wrong on the way.
 
-use super::call::{Cancel, Capture, Command, Confirm, Create, CreateRefund, RefundTarget};
+use super::call::{Authenticate, ChallengeTerms, Command, Confirm, Create, CreateRefund, RefundTarget};
 use super::engine::Answer;
 use super::error::ApiError;
 use super::metadata::Metadata;
 use super::methods::{ChargeOutcome, Failure, TestMethod};
-use super::objects::{Canceled, CaptureMethod, Charge, Intent, IntentStatus, Refund};
+use super::objects::{CaptureMethod, Challenge, Charge, Intent, IntentStatus, Refund};
 use super::state::State;
 use crate::witness::RowOperation;
+
+mod authorization;
+
+/// When and as what a request is executed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment<'a> {
+    /// Of the line.
+    pub(crate) seq: u64,
+    /// Unix seconds.
+    pub(crate) at: u64,
+    /// The idempotency key.
+    pub(crate) key: Option<&'a str>,
+}
 
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -17,6 +30,8 @@ pub(crate) struct Plan {
     pub(crate) refund: Option<Refund>,
     /// None when no money moves.
     pub(crate) money: Option<Money>,
+    /// The key that the row shows when the request itself has none.
+    pub(crate) witness_key: Option<Box<str>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +48,7 @@ impl Plan {
             intent: None,
             refund: None,
             money: None,
+            witness_key: None,
         }
     }
 
@@ -51,49 +67,56 @@ impl Plan {
             intent: Some(intent),
             refund: None,
             money,
+            witness_key: None,
         }
     }
 }
 
-/// What a line numbered `seq` at `at` (unix seconds) would say. An error stores nothing.
+/// What the line of this moment would say. An error stores nothing.
 ///
 /// With `forced_decline` the issuer refuses what it would otherwise allow.
 pub(crate) fn plan(
     state: &State,
     command: &Command,
-    seq: u64,
-    at: u64,
+    moment: Moment<'_>,
     forced_decline: bool,
 ) -> Result<Plan, ApiError> {
     match command {
-        Command::Create(create) => plan_create(create, seq, at, forced_decline),
+        Command::Create(create) => plan_create(create, moment, forced_decline),
         Command::Confirm(confirm) => Ok(plan_confirm(
             state.intent_in_path(&confirm.id)?,
             confirm,
-            seq,
-            at,
+            moment,
             forced_decline,
         )),
         Command::Capture(capture) => {
-            plan_capture(state.intent_in_path(&capture.id)?, capture, forced_decline)
+            authorization::capture(state.intent_in_path(&capture.id)?, capture, forced_decline)
         }
-        Command::Cancel(cancel) => Ok(plan_cancel(
+        Command::Cancel(cancel) => Ok(authorization::cancel(
             state.intent_in_path(&cancel.id)?,
             cancel,
-            at,
+            moment.at,
             forced_decline,
         )),
-        Command::Refund(refund) => plan_refund(state, refund, seq, at, forced_decline),
+        Command::Increment(increment) => {
+            authorization::increment(state.intent_in_path(&increment.id)?, increment, forced_decline)
+        }
+        Command::Refund(refund) => plan_refund(state, refund, moment, forced_decline),
+        Command::Authenticate(authenticate) => {
+            plan_authenticate(state.intent_in_path(&authenticate.id)?, authenticate, moment)
+        }
     }
 }
 
-fn plan_create(create: &Create, seq: u64, at: u64, forced_decline: bool) -> Result<Plan, ApiError> {
+fn plan_create(create: &Create, moment: Moment<'_>, forced_decline: bool) -> Result<Plan, ApiError> {
     let intent = Intent {
-        seq,
-        created: at,
+        seq: moment.seq,
+        created: moment.at,
         amount_minor: create.amount_minor,
         currency: create.currency,
         capture_method: create.capture_method,
+        multicapture: create.card_options.multicapture.unwrap_or(false),
+        incremental: create.card_options.incremental.unwrap_or(false),
         status: match create.method {
             Some(_) => IntentStatus::RequiresConfirmation,
             None => IntentStatus::RequiresPaymentMethod,
@@ -103,6 +126,8 @@ fn plan_create(create: &Create, seq: u64, at: u64, forced_decline: bool) -> Resu
         description: create.description.clone(),
         metadata: Metadata::new(&create.metadata),
         charge: None,
+        challenge: None,
+        unauthenticated: None,
         canceled: None,
     };
     if !create.confirm {
@@ -110,16 +135,15 @@ fn plan_create(create: &Create, seq: u64, at: u64, forced_decline: bool) -> Resu
     }
     let method = create.method.ok_or_else(|| ApiError::missing("payment_method"))?;
     let attempt = Attempt {
-        seq,
-        at,
+        moment,
         forced_decline,
-        error_on_requires_action: create.error_on_requires_action,
+        terms: Some(&create.challenge),
         expand_charge: create.expand_charge,
     };
     Ok(attempt.charge(intent, method))
 }
 
-fn plan_confirm(intent: &Intent, confirm: &Confirm, seq: u64, at: u64, forced_decline: bool) -> Plan {
+fn plan_confirm(intent: &Intent, confirm: &Confirm, moment: Moment<'_>, forced_decline: bool) -> Plan {
     match intent.status {
         IntentStatus::RequiresPaymentMethod
         | IntentStatus::RequiresConfirmation
@@ -137,37 +161,72 @@ fn plan_confirm(intent: &Intent, confirm: &Confirm, seq: u64, at: u64, forced_de
     };
     let mut intent = intent.clone();
     intent.capture_method = confirm.capture_method.unwrap_or(intent.capture_method);
+    intent.multicapture = confirm.card_options.multicapture.unwrap_or(intent.multicapture);
+    intent.incremental = confirm.card_options.incremental.unwrap_or(intent.incremental);
     let attempt = Attempt {
-        seq,
-        at,
+        moment,
         forced_decline,
-        error_on_requires_action: confirm.error_on_requires_action,
+        terms: Some(&confirm.challenge),
         expand_charge: confirm.expand_charge,
     };
     attempt.charge(intent, method)
 }
 
+/// The customer has answered the challenge: now the intent is charged, or waits for another method.
+fn plan_authenticate(intent: &Intent, answer: &Authenticate, moment: Moment<'_>) -> Result<Plan, ApiError> {
+    let (IntentStatus::RequiresAction, Some(method)) = (intent.status, intent.method) else {
+        return Err(unexpected_state(intent, "authenticate"));
+    };
+    let mut intent = intent.clone();
+    if !answer.passed {
+        intent.status = IntentStatus::RequiresPaymentMethod;
+        intent.unauthenticated = Some(method);
+        intent.method = None;
+        return Ok(Plan::done(intent, None, false));
+    }
+    let witness_key = intent
+        .challenge
+        .as_ref()
+        .and_then(|challenge| challenge.key.clone());
+    let attempt = Attempt {
+        moment,
+        forced_decline: false,
+        terms: None,
+        expand_charge: false,
+    };
+    Ok(Plan {
+        witness_key,
+        ..attempt.charge(intent, method)
+    })
+}
+
 /// One try to charge an intent.
-struct Attempt {
-    seq: u64,
-    at: u64,
+struct Attempt<'a> {
+    moment: Moment<'a>,
     forced_decline: bool,
-    error_on_requires_action: bool,
+    /// Of a challenge, should the method ask for one; none when the customer has passed it.
+    terms: Option<&'a ChallengeTerms>,
     expand_charge: bool,
 }
 
-impl Attempt {
+impl Attempt<'_> {
     fn charge(self, mut intent: Intent, method: TestMethod) -> Plan {
         intent.method = Some(method);
-        let failure = match method.outcome() {
+        intent.unauthenticated = None;
+        let failure = match (method.outcome(), self.terms) {
             _ if self.forced_decline => Some(Failure::GenericDecline),
-            ChargeOutcome::Approved | ChargeOutcome::ApprovedThenDisputed => None,
-            ChargeOutcome::Failed(failure) => Some(failure),
-            ChargeOutcome::AuthenticationNeeded if self.error_on_requires_action => {
+            (ChargeOutcome::Approved | ChargeOutcome::ApprovedThenDisputed, _)
+            | (ChargeOutcome::AuthenticationNeeded, None) => None,
+            (ChargeOutcome::Failed(failure), _) => Some(failure),
+            (ChargeOutcome::AuthenticationNeeded, Some(terms)) if terms.is_error => {
                 Some(Failure::AuthenticationRequired)
             }
-            ChargeOutcome::AuthenticationNeeded => {
+            (ChargeOutcome::AuthenticationNeeded, Some(terms)) => {
                 intent.status = IntentStatus::RequiresAction;
+                intent.challenge = Some(Challenge {
+                    key: self.moment.key.map(Into::into),
+                    return_url: terms.return_url.clone(),
+                });
                 return Plan::done(intent, None, self.expand_charge);
             }
         };
@@ -178,13 +237,15 @@ impl Attempt {
             (None, CaptureMethod::Manual) => (amount_minor, 0),
         };
         intent.charge = Some(Charge {
-            seq: self.seq,
-            created: self.at,
+            seq: self.moment.seq,
+            created: self.moment.at,
             method,
             failure,
             capturable_minor,
             captured_minor,
             refunded_minor: 0,
+            captures: 0,
+            increments: 0,
         });
         if let Some(failure) = failure {
             intent.status = IntentStatus::RequiresPaymentMethod;
@@ -210,82 +271,10 @@ impl Attempt {
     }
 }
 
-fn plan_capture(intent: &Intent, capture: &Capture, forced_decline: bool) -> Result<Plan, ApiError> {
-    let capturable_minor = intent.capturable_minor();
-    if intent.status != IntentStatus::RequiresCapture {
-        return Ok(Plan::refused(unexpected_state(intent, "capture"), intent));
-    }
-    let amount_minor = capture.amount_minor.unwrap_or(capturable_minor);
-    if amount_minor > capturable_minor {
-        let message =
-            format!("The amount to capture is greater than the {capturable_minor} that can be captured.");
-        let mut error = ApiError::state("amount_too_large", message);
-        error.param = Some("amount_to_capture".into());
-        return Ok(Plan::refused(error, intent));
-    }
-    if forced_decline {
-        return Ok(Plan::refused(ApiError::declined(Failure::GenericDecline), intent));
-    }
-    let mut captured = intent.clone();
-    if !capture.metadata.is_empty() {
-        captured.metadata = intent.metadata.patched(&capture.metadata)?;
-    }
-    let charge = captured
-        .charge
-        .as_mut()
-        .expect("an intent that can be captured has a charge");
-    charge.captured_minor += amount_minor;
-    charge.capturable_minor -= amount_minor;
-    if capture.is_final || charge.capturable_minor == 0 {
-        charge.capturable_minor = 0;
-        captured.status = IntentStatus::Succeeded;
-    }
-    let money = Money {
-        operation: RowOperation::Capture,
-        amount_minor,
-    };
-    Ok(Plan::done(captured, Some(money), capture.expand_charge))
-}
-
-fn plan_cancel(intent: &Intent, cancel: &Cancel, at: u64, forced_decline: bool) -> Plan {
-    match intent.status {
-        IntentStatus::RequiresPaymentMethod
-        | IntentStatus::RequiresConfirmation
-        | IntentStatus::RequiresAction
-        | IntentStatus::RequiresCapture => {}
-        IntentStatus::Succeeded | IntentStatus::Canceled => {
-            return Plan::refused(unexpected_state(intent, "cancel"), intent);
-        }
-    }
-    if forced_decline {
-        return Plan::refused(ApiError::declined(Failure::GenericDecline), intent);
-    }
-    let mut canceled = intent.clone();
-    let voided_minor = intent.capturable_minor();
-    if let Some(charge) = &mut canceled.charge {
-        charge.capturable_minor = 0;
-    }
-    canceled.status = IntentStatus::Canceled;
-    canceled.canceled = Some(Canceled {
-        at,
-        reason: cancel.reason,
-    });
-    let money = Money {
-        operation: RowOperation::Void,
-        amount_minor: voided_minor,
-    };
-    Plan::done(
-        canceled,
-        (voided_minor > 0).then_some(money),
-        cancel.expand_charge,
-    )
-}
-
 fn plan_refund(
     state: &State,
     request: &CreateRefund,
-    seq: u64,
-    at: u64,
+    moment: Moment<'_>,
     forced_decline: bool,
 ) -> Result<Plan, ApiError> {
     let intent = match &request.target {
@@ -325,8 +314,8 @@ fn plan_refund(
         return Ok(Plan::refused(ApiError::declined(Failure::GenericDecline), intent));
     }
     let refund = Refund {
-        seq,
-        created: at,
+        seq: moment.seq,
+        created: moment.at,
         amount_minor,
         currency: intent.currency,
         intent_seq: intent.seq,
@@ -350,6 +339,7 @@ fn plan_refund(
             operation: RowOperation::Refund,
             amount_minor,
         }),
+        witness_key: None,
     })
 }
 

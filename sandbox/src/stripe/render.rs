@@ -9,57 +9,93 @@ use super::ids::{Id, Ids};
 use super::methods::{ChargeOutcome, Failure, TestMethod};
 use super::objects::{CancellationReason, Charge, Intent, IntentStatus, Refund, RefundReason};
 
+/// What ids and addresses are made of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Site<'a> {
+    pub(crate) ids: Ids,
+    /// Scheme and authority, as browsers reach the sandbox.
+    pub(crate) origin: &'a str,
+}
+
 const OBJECT_BYTES: usize = 3 * 1024;
 
 /// Status and body of the answer that a line stands for.
-pub(crate) fn line_body(ids: Ids, line: &Line) -> (u16, Vec<u8>) {
+pub(crate) fn line_body(site: Site<'_>, line: &Line) -> (u16, Vec<u8>) {
     match (&line.answer, &line.intent, &line.refund) {
-        (Answer::Error(error), intent, _) => (error.status, error_body(ids, error, intent.as_ref())),
-        (Answer::Refund, _, Some(refund)) => (200, refund_body(ids, refund)),
-        (Answer::Intent, Some(intent), _) => (200, intent_body(ids, intent, line.expand_charge)),
+        (Answer::Error(error), intent, _) => (error.status, error_body(site, error, intent.as_ref())),
+        (Answer::Refund, _, Some(refund)) => (200, refund_body(site, refund)),
+        (Answer::Intent, Some(intent), _) => (200, intent_body(site, intent, line.expand_charge)),
         (Answer::Refund, _, None) | (Answer::Intent, None, _) => {
             // Only a log that somebody edited gets here.
             let error = ApiError::internal();
-            (error.status, error_body(ids, &error, None))
+            (error.status, error_body(site, &error, None))
         }
     }
 }
 
-pub(crate) fn intent_body(ids: Ids, intent: &Intent, expand_charge: bool) -> Vec<u8> {
-    let mut json = Json::new(ids);
+pub(crate) fn intent_body(site: Site<'_>, intent: &Intent, expand_charge: bool) -> Vec<u8> {
+    let mut json = Json::new(site);
     json.intent(intent, expand_charge);
     json.out
 }
 
-pub(crate) fn refund_body(ids: Ids, refund: &Refund) -> Vec<u8> {
-    let mut json = Json::new(ids);
+pub(crate) fn refund_body(site: Site<'_>, refund: &Refund) -> Vec<u8> {
+    let mut json = Json::new(site);
     json.refund(refund);
     json.out
 }
 
-pub(crate) fn list_body(ids: Ids, page: &[&Intent], has_more: bool, expand_charge: bool) -> Vec<u8> {
-    let mut json = Json::new(ids);
+pub(crate) fn list_body(site: Site<'_>, page: &[&Intent], has_more: bool, expand_charge: bool) -> Vec<u8> {
+    let mut json = Json::new(site);
     json.raw(r#"{"object":"list","url":"/v1/payment_intents","has_more":"#)
         .show(has_more);
     json.page(page, expand_charge);
     json.out
 }
 
-pub(crate) fn search_body(ids: Ids, page: &[&Intent], has_more: bool, expand_charge: bool) -> Vec<u8> {
-    let mut json = Json::new(ids);
+pub(crate) fn search_body(site: Site<'_>, page: &[&Intent], has_more: bool, expand_charge: bool) -> Vec<u8> {
+    let mut json = Json::new(site);
     json.raw(r#"{"object":"search_result","url":"/v1/payment_intents/search","next_page":null,"has_more":"#)
         .show(has_more);
     json.page(page, expand_charge);
     json.out
 }
 
-/// An error that names no object.
-pub(crate) fn refusal_body(error: &ApiError) -> Vec<u8> {
-    error_body(Ids::new(0), error, None)
+pub(crate) fn refund_list_body(site: Site<'_>, page: &[&Refund], has_more: bool) -> Vec<u8> {
+    let mut json = Json::new(site);
+    json.raw(r#"{"object":"list","url":"/v1/refunds","has_more":"#)
+        .show(has_more)
+        .raw(r#","data":["#);
+    for (index, refund) in page.iter().enumerate() {
+        json.raw(if index == 0 { "" } else { "," });
+        json.refund(refund);
+    }
+    json.raw("]}");
+    json.out
 }
 
-fn error_body(ids: Ids, error: &ApiError, intent: Option<&Intent>) -> Vec<u8> {
-    let mut json = Json::new(ids);
+/// The page on which the customer proves who they are.
+fn challenge_url(site: Site<'_>, intent: &Intent) -> String {
+    format!("{}/3ds/{}", site.origin, site.ids.intent(intent.seq))
+}
+
+/// What lets a browser ask about an intent; always the same, so that replays agree.
+pub(crate) fn client_secret(ids: Ids, intent: &Intent) -> String {
+    let secret = intent.seq.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    format!("{}_secret_{secret:016x}", ids.intent(intent.seq))
+}
+
+/// An error that names no object.
+pub(crate) fn refusal_body(error: &ApiError) -> Vec<u8> {
+    let nowhere = Site {
+        ids: Ids::new(0),
+        origin: "",
+    };
+    error_body(nowhere, error, None)
+}
+
+fn error_body(site: Site<'_>, error: &ApiError, intent: Option<&Intent>) -> Vec<u8> {
+    let mut json = Json::new(site);
     json.raw(r#"{"error":{"type":""#).raw(error.kind.name()).raw("\"");
     let texts = [
         (r#","code":"#, &error.code),
@@ -74,7 +110,7 @@ fn error_body(ids: Ids, error: &ApiError, intent: Option<&Intent>) -> Vec<u8> {
     json.raw(r#","message":"#).text(&error.message);
     if let Some(intent) = intent {
         if let (ErrorKind::Card, Some(charge)) = (error.kind, &intent.charge) {
-            json.raw(r#","charge":"#).id(ids.charge(charge.seq));
+            json.raw(r#","charge":"#).id(site.ids.charge(charge.seq));
             json.raw(r#","payment_method":"#)
                 .payment_method(charge.method, charge.created);
         }
@@ -84,16 +120,18 @@ fn error_body(ids: Ids, error: &ApiError, intent: Option<&Intent>) -> Vec<u8> {
     json.out
 }
 
-struct Json {
+struct Json<'a> {
     out: Vec<u8>,
     ids: Ids,
+    site: Site<'a>,
 }
 
-impl Json {
-    fn new(ids: Ids) -> Self {
+impl<'a> Json<'a> {
+    fn new(site: Site<'a>) -> Self {
         Self {
             out: Vec::with_capacity(OBJECT_BYTES),
-            ids,
+            ids: site.ids,
+            site,
         }
     }
 
@@ -161,11 +199,8 @@ impl Json {
             .text_or_null(reason.map(CancellationReason::name));
         self.raw(r#","capture_method":""#)
             .raw(intent.capture_method.name());
-        let secret = intent.seq.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.raw(r#"","client_secret":""#)
-            .show(id)
-            .raw("_secret_")
-            .show(format_args!("{secret:016x}"));
+            .raw(&client_secret(ids, intent));
         self.raw(r#"","confirmation_method":"automatic","created":"#)
             .show(intent.created);
         self.raw(r#","currency":""#).raw(intent.currency.as_str());
@@ -174,13 +209,14 @@ impl Json {
         self.raw(r#","customer_account":null,"description":"#)
             .text_or_null(intent.description.as_deref());
         self.raw(r#","excluded_payment_method_types":null,"last_payment_error":"#);
-        match intent
+        let failed = intent
             .charge
             .as_ref()
-            .and_then(|charge| charge.failure.map(|failure| (charge, failure)))
-        {
-            Some((charge, failure)) => self.payment_error(charge, failure),
-            None => _ = self.raw("null"),
+            .and_then(|charge| charge.failure.map(|failure| (charge, failure)));
+        match (intent.unauthenticated, failed) {
+            (Some(method), _) => self.authentication_error(method, intent.created),
+            (None, Some((charge, failure))) => self.payment_error(charge, failure),
+            (None, None) => _ = self.raw("null"),
         }
         self.raw(r#","latest_charge":"#);
         match &intent.charge {
@@ -192,9 +228,15 @@ impl Json {
             .raw(intent.metadata.json());
         self.raw(r#","next_action":"#);
         match intent.status {
-            IntentStatus::RequiresAction => self.raw(
-                r#"{"type":"use_stripe_sdk","use_stripe_sdk":{"type":"three_d_secure_redirect","stripe_js":""}}"#,
-            ),
+            IntentStatus::RequiresAction => {
+                let url = challenge_url(self.site, intent);
+                let challenge = intent.challenge.as_ref();
+                self.raw(r#"{"redirect_to_url":{"return_url":"#)
+                    .text_or_null(challenge.and_then(|challenge| challenge.return_url.as_deref()))
+                    .raw(r#","url":"#)
+                    .text(&url)
+                    .raw(r#"},"type":"redirect_to_url"}"#)
+            }
             IntentStatus::RequiresPaymentMethod
             | IntentStatus::RequiresConfirmation
             | IntentStatus::RequiresCapture
@@ -205,7 +247,18 @@ impl Json {
             .text_or_null(intent.method.map(TestMethod::name));
         self.raw(concat!(
             r#","payment_method_configuration_details":null,"payment_method_options":{"card":{"installments":null,"#,
-            r#""mandate_options":null,"network":null,"request_three_d_secure":"automatic"}},"#,
+            r#""mandate_options":null,"network":null,"#,
+        ));
+        for (name, asked) in [
+            ("request_incremental_authorization", intent.incremental),
+            ("request_multicapture", intent.multicapture),
+        ] {
+            if asked {
+                self.text(name).raw(r#":"if_available","#);
+            }
+        }
+        self.raw(concat!(
+            r#""request_three_d_secure":"automatic"}},"#,
             r#""payment_method_types":["card"],"processing":null,"receipt_email":null,"review":null,"#,
             r#""setup_future_usage":null,"shipping":null,"source":null,"statement_descriptor":null,"#,
             r#""statement_descriptor_suffix":null,"status":""#,
@@ -225,6 +278,15 @@ impl Json {
         self.raw(r#","payment_method":"#)
             .payment_method(charge.method, charge.created);
         self.raw(r#","type":"card_error"}"#);
+    }
+
+    fn authentication_error(&mut self, method: TestMethod, created: u64) {
+        self.raw(concat!(
+            r#"{"code":"payment_intent_authentication_failure","#,
+            r#""message":"The customer did not authenticate the payment method.","payment_method":"#,
+        ))
+        .payment_method(method, created);
+        self.raw(r#","type":"invalid_request_error"}"#);
     }
 
     fn payment_method(&mut self, method: TestMethod, created: u64) {
@@ -291,11 +353,19 @@ impl Json {
             .id(ids.intent(intent.seq));
         self.raw(r#","payment_method":""#).raw(charge.method.name());
         let card = charge.method.card();
-        self.raw(r#"","payment_method_details":{"card":{"brand":""#)
+        let authorized_minor = if paid { intent.amount_minor } else { 0 };
+        self.raw(r#"","payment_method_details":{"card":{"amount_authorized":"#)
+            .show(authorized_minor)
+            .raw(r#","brand":""#)
             .raw(card.brand);
         self.raw(r#"","country":"US","exp_month":12,"exp_year":2040,"funding":"credit","last4":""#)
             .raw(card.last4);
-        self.raw(r#"","network":""#)
+        let availability = |available| if available { "available" } else { "unavailable" };
+        self.raw(r#"","incremental_authorization":{"status":""#)
+            .raw(availability(intent.incremental && !captured))
+            .raw(r#""},"multicapture":{"status":""#)
+            .raw(availability(intent.multicapture))
+            .raw(r#""},"network":""#)
             .raw(card.brand)
             .raw(r#"","three_d_secure":null,"wallet":null},"type":"card"}"#);
         let fully_refunded = captured && charge.refundable_minor() == 0;

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::call::List;
+use super::call::{List, ListRefunds};
 use super::engine::Line;
 use super::error::ApiError;
 use super::ids::Ids;
 use super::keys::Keys;
 use super::objects::{Intent, Refund};
+use super::render::Site;
 use crate::witness::Span;
 
 #[derive(Debug, Clone, Copy)]
@@ -22,29 +23,43 @@ pub(crate) struct Limits {
 pub(crate) struct State {
     pub(crate) keys: Keys,
     ids: Ids,
+    /// Where browsers find this sandbox: scheme and authority.
+    origin: Box<str>,
     next_seq: u64,
     objects_max: usize,
     intents: BTreeMap<u64, Box<Intent>>,
     refunds: BTreeMap<u64, Box<Refund>>,
+    /// (intent, refund) of every refund that is known.
+    by_intent: BTreeSet<(u64, u64)>,
     /// (hash of `metadata[operation_id]`, intent): finds candidates, which are then compared.
     by_operation: BTreeSet<(u64, u64)>,
 }
 
 impl State {
-    pub(crate) fn new(salt: u32, limits: Limits) -> Self {
+    pub(crate) fn new(salt: u32, limits: Limits, origin: &str) -> Self {
         Self {
             keys: Keys::new(limits.keys_max),
             ids: Ids::new(salt),
+            origin: origin.into(),
             next_seq: 1,
             objects_max: limits.intents_max.max(1),
             intents: BTreeMap::new(),
             refunds: BTreeMap::new(),
+            by_intent: BTreeSet::new(),
             by_operation: BTreeSet::new(),
         }
     }
 
     pub(crate) fn ids(&self) -> Ids {
         self.ids
+    }
+
+    /// What objects are rendered with.
+    pub(crate) fn site(&self) -> Site<'_> {
+        Site {
+            ids: self.ids,
+            origin: &self.origin,
+        }
     }
 
     /// The number of the line that comes next; its objects are named after it.
@@ -66,9 +81,12 @@ impl State {
             self.put_intent(intent);
         }
         if let Some(refund) = line.refund {
+            self.by_intent.insert((refund.intent_seq, refund.seq));
             self.refunds.insert(refund.seq, Box::new(refund));
-            if self.refunds.len() > self.objects_max {
-                self.refunds.pop_first();
+            if self.refunds.len() > self.objects_max
+                && let Some((oldest, forgotten)) = self.refunds.pop_first()
+            {
+                self.by_intent.remove(&(forgotten.intent_seq, oldest));
             }
         }
     }
@@ -150,6 +168,37 @@ impl State {
             .map(|(_, intent)| &**intent)
             .skip_while(|intent| intent.created > list.created_to)
             .take_while(|intent| intent.created >= list.created_from);
+        let page = matching.by_ref().take(list.limit).collect();
+        Ok((page, matching.next().is_some()))
+    }
+
+    /// A page of refunds, newest first, and whether there is more.
+    pub(crate) fn list_refunds(&self, list: &ListRefunds) -> Result<(Vec<&Refund>, bool), ApiError> {
+        let before = match &list.starting_after {
+            None => self.next_seq,
+            Some(id) => {
+                let cursor = self.refund(id);
+                let missing = || ApiError::no_such("refund", id, "starting_after", false);
+                cursor.ok_or_else(missing)?.seq
+            }
+        };
+        let of_one = match &list.intent {
+            None => None,
+            Some(id) => {
+                let missing = || ApiError::no_such("payment_intent", id, "payment_intent", false);
+                Some(self.intent(id).ok_or_else(missing)?.seq)
+            }
+        };
+        let mut matching: Box<dyn Iterator<Item = &Refund>> = match of_one {
+            None => Box::new(self.refunds.range(..before).rev().map(|(_, refund)| &**refund)),
+            Some(intent) => Box::new(
+                self.by_intent
+                    .range((intent, 0)..(intent, before))
+                    .rev()
+                    .filter_map(|(_, seq)| self.refunds.get(seq))
+                    .map(|refund| &**refund),
+            ),
+        };
         let page = matching.by_ref().take(list.limit).collect();
         Ok((page, matching.next().is_some()))
     }

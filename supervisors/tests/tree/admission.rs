@@ -4,7 +4,7 @@ use crate::provider::{Script, Scripted};
 use crate::world::{Answered, World, answers, let_settle, options, submit, submit_all, until};
 use florin_actors::admission::{AdmissionCaps, Shed};
 use florin_actors::options::{Options, ProviderCaps};
-use florin_actors::payments_handle::CreateError;
+use florin_actors::payments_handle::RequestError;
 use florin_domain::payment::Answer;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn with_caps(in_flight_max: usize, index_lag_max: u64) -> World {
 
 fn shed(answer: &Answered) -> Option<Shed> {
     match answer {
-        Err(CreateError::Shed(why)) => Some(*why),
+        Err(RequestError::Shed(why)) => Some(*why),
         Ok(_) | Err(_) => None,
     }
 }
@@ -138,7 +138,7 @@ fn a_store_that_stays_full_beyond_the_budget_leaves_callers_with_a_true_answer()
         assert!(
             asked
                 .iter()
-                .all(|(_, answer)| matches!(answer, Err(CreateError::Lost))),
+                .all(|(_, answer)| matches!(answer, Err(RequestError::Lost))),
             "{asked:?}"
         );
         world.faults.no_room.store(false, Ordering::SeqCst);

@@ -3,7 +3,7 @@
 
 use crate::provider::provider_id;
 use crate::world::{Answered, World, amount_minor, key_digest, live_payments, submit, until};
-use florin_actors::payments_handle::{CreateError, Created};
+use florin_actors::payments_handle::{Answered as Shown, RequestError};
 use florin_adapters::journal::MemoryJournal;
 use florin_domain::commit::Body;
 use florin_domain::idempotency::KeyDigest;
@@ -73,7 +73,7 @@ impl Truth {
 }
 
 /// The parts of an answer that every replay must show again.
-pub(crate) fn shown(created: &Created) -> (&Payment, Answer) {
+pub(crate) fn shown(created: &Shown) -> (&Payment, Answer) {
     (&created.payment, created.answer)
 }
 
@@ -135,7 +135,7 @@ impl World {
     pub(crate) fn check_not_stored(&self, answers: &[(usize, Answered)]) {
         let truth = self.check_always();
         for (n, answer) in answers {
-            if let Err(CreateError::NotStored(_) | CreateError::Mismatch | CreateError::Shed(_)) = answer {
+            if let Err(RequestError::NotStored(_) | RequestError::Mismatch | RequestError::Shed(_)) = answer {
                 assert!(
                     truth.payment(*n).is_none(),
                     "request {n} was answered {answer:?} and is stored"
@@ -154,7 +154,7 @@ impl World {
         &self,
         platform: &Platform,
         earlier: &[(usize, Answered)],
-    ) -> BTreeMap<usize, Created> {
+    ) -> BTreeMap<usize, Shown> {
         let payments = platform.payments();
         let mut resolved = BTreeMap::new();
         for _ in 0..40 {

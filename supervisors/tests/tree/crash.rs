@@ -1,19 +1,21 @@
 //! An actor crashes at every one of its steps, early and late, with payments in flight.
 
 use crate::audit::{is_final, shown};
-use crate::provider::Script;
-use crate::world::{Answered, World, all_cases, answers, let_settle, submit, submit_all};
+use crate::provider::{Script, Scripted};
+use crate::world::{Answered, World, all_cases, answers, let_settle, options, submit, submit_all};
 use florin_actors::context::Step;
 use florin_actors::kind::Kind;
+use florin_actors::options::Options;
 use florin_actors::payment::NotStored;
-use florin_actors::payments_handle::{CreateError, Created};
+use florin_actors::payments_handle::{Answered as Shown, RequestError};
 use florin_domain::payment::Answer;
 use florin_domain::ports::OpsView;
 use florin_supervisors::platform::Platform;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Every step, in the order of the enum. [`kind_of`] has no wildcard, and [`the_table_of_steps_is_whole`] counts.
-pub(crate) const STEPS: [Step; 21] = [
+pub(crate) const STEPS: [Step; 22] = [
     Step::KeySubmitted,
     Step::KeyAnswered,
     Step::PaymentBegun,
@@ -35,6 +37,7 @@ pub(crate) const STEPS: [Step; 21] = [
     Step::ResolutionScheduled,
     Step::GuardianStarting,
     Step::GuardianForwarding,
+    Step::JournalScrubbed,
 ];
 
 /// Whose step it is; and so who crashes there.
@@ -56,6 +59,7 @@ pub(crate) fn kind_of(step: Step) -> Kind {
         Step::ProjectionFollowed | Step::ProjectionLocated => Kind::Projection,
         Step::ResolutionScheduled => Kind::Resolution,
         Step::GuardianStarting | Step::GuardianForwarding => Kind::PaymentGuardian,
+        Step::JournalScrubbed => Kind::Scrub,
     }
 }
 
@@ -155,7 +159,9 @@ async fn check_siblings(
 async fn check_odd(world: &World, platform: &Platform, step: Step, odd: Vec<(usize, Answered)>) {
     match kind_of(step) {
         Kind::Payment => assert!(odd.len() <= 1, "{step:?}: one payment crashed: {odd:?}"),
-        Kind::Risk | Kind::Projection | Kind::Resolution => assert!(odd.is_empty(), "{step:?}: {odd:?}"),
+        Kind::Risk | Kind::Projection | Kind::Resolution | Kind::Scrub => {
+            assert!(odd.is_empty(), "{step:?}: {odd:?}");
+        }
         // All payments touch the provider: those whose call was lost are resolved later.
         Kind::Provider => assert!(odd.iter().all(|(_, answer)| answer.is_ok()), "{step:?}: {odd:?}"),
         Kind::PaymentGuardian => {
@@ -171,7 +177,7 @@ async fn check_odd(world: &World, platform: &Platform, step: Step, odd: Vec<(usi
                     world.entropy.ids_of(n).iter().any(of_crashed),
                     "{step:?}: {n} {answer:?}"
                 );
-                let lost = matches!(answer, Err(CreateError::NotStored(NotStored::Failed)));
+                let lost = matches!(answer, Err(RequestError::NotStored(NotStored::Failed)));
                 assert!(answer.is_ok() || lost, "{step:?}: {n} {answer:?}");
             }
         }
@@ -179,9 +185,9 @@ async fn check_odd(world: &World, platform: &Platform, step: Step, odd: Vec<(usi
             for (n, answer) in odd {
                 let late = matches!(
                     answer,
-                    Err(CreateError::NotStored(NotStored::StageTimeout("idempotency")))
+                    Err(RequestError::NotStored(NotStored::StageTimeout("idempotency")))
                 );
-                let lost = matches!(answer, Err(CreateError::Lost));
+                let lost = matches!(answer, Err(RequestError::Lost));
                 assert!(answer.is_ok() || lost || late, "{step:?}: {n} {answer:?}");
             }
         }
@@ -247,12 +253,33 @@ async fn crash_and_settle(world: &World, platform: Platform, step: Step, (when, 
     assert_eq!(world.fatal.count(), 0);
 }
 
+/// The scrub comes by often enough to be met by every test; reading on and on, it would only make the other tests slow.
+fn options_for(step: Step) -> Options {
+    let usual = options();
+    match kind_of(step) {
+        Kind::Scrub => Options {
+            scrub_commits_per_s: 1000,
+            scrub_every: Duration::from_secs(1),
+            ..usual
+        },
+        Kind::JournalWriter
+        | Kind::AccountShard
+        | Kind::Projection
+        | Kind::Provider
+        | Kind::Risk
+        | Kind::Resolution
+        | Kind::PaymentGuardian
+        | Kind::Payment
+        | Kind::Idempotency => usual,
+    }
+}
+
 fn crash_at_every_step(when: When) {
     let restartable = STEPS.into_iter().filter(|step| kind_of(*step).is_restartable());
     all_cases(
         restartable.flat_map(|step| TIMES.map(|nth| (step, nth))),
         |&(step, nth)| {
-            let world = World::new(nth);
+            let world = World::with(nth, options_for(step), Scripted::new(false, true));
             let before = world.life(async |world, platform| {
                 crash_and_settle(world, platform, step, (when, nth)).await;
                 world.truth().head
@@ -338,7 +365,7 @@ async fn check_acknowledged(world: &World, platform: &Platform, answers: &[(usiz
     }
 }
 
-async fn check_identical(world: &World, platform: &Platform, resolved: &BTreeMap<usize, Created>) {
+async fn check_identical(world: &World, platform: &Platform, resolved: &BTreeMap<usize, Shown>) {
     let head = world.truth().head;
     for (n, created) in resolved {
         let again = submit(&platform.payments(), *n).await.unwrap();

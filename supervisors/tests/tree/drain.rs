@@ -4,7 +4,7 @@ use crate::audit::shown;
 use crate::provider::Script;
 use crate::world::{World, answers, let_settle, submit, submit_all, until};
 use florin_actors::admission::Shed;
-use florin_actors::payments_handle::CreateError;
+use florin_actors::payments_handle::RequestError;
 use florin_domain::payment::{Answer, Status};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn a_drain_answers_everybody_and_the_next_start_reads_nothing() {
         let drain = tokio::spawn(platform.drain(Duration::from_secs(8)));
         until("it drains", || context.admission.is_draining()).await;
         let refused = submit(&payments, 200).await;
-        assert_eq!(refused.unwrap_err(), CreateError::Shed(Shed::Draining));
+        assert_eq!(refused.unwrap_err(), RequestError::Shed(Shed::Draining));
         assert!(!drain.is_finished());
         world.provider.latch.open();
         let in_flight = answers(in_flight).await;
@@ -40,7 +40,7 @@ fn a_drain_answers_everybody_and_the_next_start_reads_nothing() {
         let head = world.truth().head;
         assert_eq!(world.snapshots.seq(), Some(head));
         let after = submit(&payments, 100).await;
-        assert_eq!(after.unwrap_err(), CreateError::Shed(Shed::Draining));
+        assert_eq!(after.unwrap_err(), RequestError::Shed(Shed::Draining));
         assert_eq!(world.fatal.count(), 0, "ends are expected");
         (head, world.provider.sum_minor())
     });
@@ -100,7 +100,7 @@ fn what_a_drain_could_not_wait_for_is_taken_up_by_the_next_start() {
         until("all are stored", || world.truth().payments.len() == HELD).await;
         let left = platform.drain(Duration::from_secs(1)).await;
         for (n, answer) in answers(in_flight).await {
-            assert!(matches!(answer, Err(CreateError::Lost)), "{n}: {answer:?}");
+            assert!(matches!(answer, Err(RequestError::Lost)), "{n}: {answer:?}");
         }
         left
     });

@@ -5,7 +5,7 @@ use crate::provider::{Script, Scripted};
 use crate::world::{World, amount_minor, answers, options, patient, request, submit, submit_all, until};
 use florin_actors::kind::Kind;
 use florin_actors::options::Options;
-use florin_actors::payments_handle::{CreateError, Created};
+use florin_actors::payments_handle::{Answered, RequestError};
 use florin_domain::idempotency::Fingerprint;
 use florin_domain::payment::Answer;
 use std::sync::atomic::Ordering;
@@ -22,10 +22,10 @@ async fn single_flight(world: &World, platform: florin_supervisors::platform::Pl
     let mut other = request(0);
     other.fingerprint = Fingerprint([0xff; 16]);
     let mismatch = platform.payments().create(other).await;
-    assert_eq!(mismatch.unwrap_err(), CreateError::Mismatch);
+    assert_eq!(mismatch.unwrap_err(), RequestError::Mismatch);
 
     world.provider.latch.open();
-    let answers: Vec<Created> = answers(asked)
+    let answers: Vec<Answered> = answers(asked)
         .await
         .into_iter()
         .map(|(_, answer)| answer.unwrap())
@@ -67,7 +67,7 @@ fn waiters_beyond_the_cap_of_a_key_are_turned_away_and_the_others_answered() {
         world.provider.latch.open();
         let answers = answers(asked).await;
         let refused =
-            |answer: &Result<Created, CreateError>| matches!(answer, Err(CreateError::TooManyWaiters));
+            |answer: &Result<Answered, RequestError>| matches!(answer, Err(RequestError::TooManyWaiters));
         assert_eq!(answers.iter().filter(|(_, answer)| refused(answer)).count(), 15);
         assert_eq!(answers.iter().filter(|(_, answer)| answer.is_ok()).count(), 10);
         world.check_at_rest(&platform).await;
@@ -86,7 +86,7 @@ fn a_key_is_answered_from_store_for_a_day_and_may_then_be_used_again() {
         other.fingerprint = Fingerprint([0xff; 16]);
         assert_eq!(
             platform.payments().create(other).await.unwrap_err(),
-            CreateError::Mismatch
+            RequestError::Mismatch
         );
 
         world.clock.advance_s(2 * 3600);

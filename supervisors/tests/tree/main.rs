@@ -4,7 +4,8 @@
 //! # Layout
 //! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`] the ports that do as they are told
 //! * [`audit`] what must hold of journal, books and charges whatever happened
-//! * [`crash`], [`random`], [`stale`], [`poison`] failures; [`keys`], [`outcomes`], [`admission`], [`drain`] the rest
+//! * [`crash`], [`random`], [`stale`], [`poison`] failures; [`snapshots`], [`scrub`] damage; [`keys`], [`outcomes`], [`admission`],
+//!   [`drain`] the rest
 
 #[cfg(test)]
 mod admission;
@@ -26,6 +27,10 @@ mod ports;
 mod provider;
 #[cfg(test)]
 mod random;
+#[cfg(test)]
+mod scrub;
+#[cfg(test)]
+mod snapshots;
 #[cfg(test)]
 mod stale;
 #[cfg(test)]

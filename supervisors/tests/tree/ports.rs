@@ -6,8 +6,8 @@ use florin_adapters::views::MemoryViews;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
 use florin_domain::ports::{
-    AppendError, Batch, BoxFuture, Clock, Entropy, Follower, Head, Journal, PaymentRow, PaymentsQuery,
-    ProviderKeys, ReadError, ShardSnapshot, Snapshots, ViewError, Views,
+    AppendError, Batch, BoxFuture, Clock, Entropy, Follower, Head, Journal, PaymentRow, PaymentsPage,
+    PaymentsQuery, ProviderKeys, ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views,
 };
 use florin_domain::provider::ProviderKey;
 use florin_domain::time::Timestamp;
@@ -119,9 +119,12 @@ impl ProviderKeys for PlainKeys {
     }
 }
 
-/// Snapshots in memory.
+/// What is kept as the snapshot of a commit.
+pub(crate) type KeptSnapshot = Result<ShardSnapshot, SnapshotError>;
+
+/// All snapshots, in memory, of the first shard.
 #[derive(Debug, Default)]
-pub(crate) struct MemorySnapshots(Mutex<BTreeMap<ShardId, ShardSnapshot>>);
+pub(crate) struct MemorySnapshots(Mutex<BTreeMap<Seq, KeptSnapshot>>);
 
 impl MemorySnapshots {
     pub(crate) fn forget(&self) {
@@ -129,18 +132,32 @@ impl MemorySnapshots {
     }
 
     pub(crate) fn seq(&self) -> Option<Seq> {
-        lock(&self.0).get(&ShardId::FIRST).map(|snapshot| snapshot.seq)
+        lock(&self.0).keys().next_back().copied()
+    }
+
+    pub(crate) fn get(&self, seq: Seq) -> ShardSnapshot {
+        self.load(ShardId::FIRST, seq).unwrap()
+    }
+
+    /// Keeps something behind recovery's back.
+    pub(crate) fn put(&self, seq: Seq, kept: KeptSnapshot) {
+        lock(&self.0).insert(seq, kept);
     }
 }
 
 impl Snapshots for MemorySnapshots {
-    fn save(&self, shard: ShardId, snapshot: &ShardSnapshot) -> Result<(), ReadError> {
-        lock(&self.0).insert(shard, snapshot.clone());
+    fn save(&self, _shard: ShardId, snapshot: &ShardSnapshot) -> Result<(), ReadError> {
+        self.put(snapshot.seq, Ok(snapshot.clone()));
         Ok(())
     }
 
-    fn load(&self, shard: ShardId) -> Result<Option<ShardSnapshot>, ReadError> {
-        Ok(lock(&self.0).get(&shard).cloned())
+    fn kept(&self, _shard: ShardId) -> Result<Vec<Seq>, ReadError> {
+        Ok(lock(&self.0).keys().rev().copied().collect())
+    }
+
+    fn load(&self, _shard: ShardId, seq: Seq) -> KeptSnapshot {
+        let none = || Err(SnapshotError("none is kept".to_owned()));
+        lock(&self.0).get(&seq).cloned().unwrap_or_else(none)
     }
 }
 
@@ -157,6 +174,33 @@ pub(crate) struct JournalFaults {
     pub(crate) poisoned: Mutex<HashSet<PaymentId>>,
     /// Commits read in pages.
     pub(crate) paged: AtomicU64,
+    /// Where reads of more than one commit began.
+    pub(crate) pages_from: Mutex<Vec<Seq>>,
+    /// So many reads of more than one commit find the store busy.
+    pub(crate) busy: AtomicU64,
+    /// A record that does not verify.
+    pub(crate) rotten: Mutex<Option<Seq>>,
+    /// A record whose stored hash is another one, and that does not verify for that.
+    pub(crate) rotten_hash: Mutex<Option<Seq>>,
+}
+
+impl JournalFaults {
+    /// Whether a read finds the store busy, once for each time that it was told to be.
+    fn is_busy(&self) -> bool {
+        let one_less = |busy: u64| busy.checked_sub(1);
+        self.busy
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
+            .is_ok()
+    }
+
+    fn verify(&self, commits: &[Commit]) -> Result<(), ReadError> {
+        let rotten = [*lock(&self.rotten), *lock(&self.rotten_hash)];
+        let is_rotten = |commit: &&Commit| rotten.contains(&Some(commit.seq));
+        commits.iter().find(is_rotten).map_or(Ok(()), |commit| {
+            let why = "rot".to_owned();
+            Err(ReadError::Damaged { seq: commit.seq, why })
+        })
+    }
 }
 
 /// A journal with faults.
@@ -180,7 +224,12 @@ impl Journal for FaultyJournal {
     fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>> {
         Box::pin(async move {
             let commits = self.inner.read(shard, from, limit).await?;
+            self.faults.verify(&commits)?;
             if limit > 1 {
+                lock(&self.faults.pages_from).push(from);
+                if self.faults.is_busy() {
+                    return Err(ReadError::Store("busy".to_owned()));
+                }
                 self.faults
                     .paged
                     .fetch_add(commits.len() as u64, Ordering::SeqCst);
@@ -204,7 +253,11 @@ impl Journal for FaultyJournal {
     }
 
     fn hash_at(&self, shard: ShardId, seq: Seq) -> BoxFuture<'_, Result<Option<[u8; 32]>, ReadError>> {
-        self.inner.hash_at(shard, seq)
+        Box::pin(async move {
+            let hash = self.inner.hash_at(shard, seq).await?;
+            let is_rotten = *lock(&self.faults.rotten_hash) == Some(seq);
+            Ok(hash.map(|hash| if is_rotten { [0xff; 32] } else { hash }))
+        })
     }
 }
 
@@ -264,7 +317,7 @@ impl Views for GatedViews {
         self.inner.payment(id)
     }
 
-    fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
+    fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>> {
         self.inner.payments(query)
     }
 }

@@ -10,7 +10,7 @@ use crate::provider::{Script, Scripted};
 use florin_actors::context::Ports;
 use florin_actors::kind::Kind;
 use florin_actors::options::{Options, ProviderCaps, StageTimeouts};
-use florin_actors::payments_handle::{CreateError, Created, NewPayment, PaymentsHandle};
+use florin_actors::payments_handle::{Answered as Shown, NewPayment, PaymentsHandle, RequestError};
 use florin_adapters::journal::{MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
@@ -19,7 +19,7 @@ use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{CaptureMethod, Device};
 use florin_domain::ports::{KeyIndex, Views};
-use florin_supervisors::platform::Platform;
+use florin_supervisors::platform::{Platform, StartError};
 use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once};
@@ -119,7 +119,7 @@ pub(crate) fn request(n: usize) -> NewPayment {
     }
 }
 
-pub(crate) type Answered = Result<Created, CreateError>;
+pub(crate) type Answered = Result<Shown, RequestError>;
 
 /// Submits request `n`.
 pub(crate) async fn submit(payments: &PaymentsHandle, n: usize) -> Answered {
@@ -235,6 +235,15 @@ impl World {
             Ordering::SeqCst,
         );
         platform
+    }
+
+    /// Why the platform refuses to start.
+    #[track_caller]
+    pub(crate) fn refusal(&self) -> StartError {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+        let starting = Platform::start(self.ports(), self.options.clone(), &|_, _| {});
+        runtime.block_on(starting).expect_err("it starts")
     }
 
     /// One life on one thread and in virtual time, which passes only when nothing else can happen. Ends in a crash, unless `live`

@@ -33,6 +33,12 @@ const FENCES: &[Fence] = &[
         why: "its mailbox bound is not enforced; our actors run on ractor",
     },
     Fence {
+        packages: &["governor"],
+        inside: &["florin-api"],
+        tests_of: &[],
+        why: "only the HTTP edge counts requests; the core has its own admission",
+    },
+    Fence {
         packages: &["rusqlite", "fjall", "tokio-postgres", "bb8*", "fred"],
         inside: &["florin-adapters"],
         tests_of: &[],
@@ -122,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_fenced_package_is_found_outside_its_fence_only() {
-        let rows: [(&str, &str, &[usize]); 12] = [
+        let rows: [(&str, &str, &[usize]); 14] = [
             ("florin-actors", "[dependencies]\nractor = {}\n", &[]),
             ("florin-api", "[dependencies]\nractor = {}\n", &[4]),
             (
@@ -132,6 +138,8 @@ mod tests {
             ),
             ("florin-config", "[dependencies]\nutoipa-swagger-ui = {}\n", &[4]),
             ("florin-api", "[dependencies]\nactix = {}\n", &[4]),
+            ("florin-api", "[dependencies]\ngovernor = {}\n", &[]),
+            ("florin-sandbox", "[dependencies]\ngovernor = {}\n", &[4]),
             (
                 "florin-adapters",
                 "[dependencies]\nrusqlite = {}\nbb8-postgres = {}\nhyper-util = {}\n",

@@ -178,16 +178,12 @@ fn capture(request: &AttemptRequest, intent: &Intent<'_>, status: Status, seen: 
     }
 }
 
-/// `None` is undecided. What is released is what was authorized and not received.
+/// `None` is undecided. What is released is what was authorized and not received; after a capture the intent ends as succeeded.
 fn void(intent: &Intent<'_>, status: Status) -> Option<Outcome> {
+    let released_minor = i128::from(intent.amount_minor) - i128::from(intent.received_minor?);
     match status {
-        Status::Canceled => {
-            let received_minor = i128::from(intent.received_minor?);
-            Some(succeeded(
-                intent,
-                i128::from(intent.amount_minor) - received_minor,
-            ))
-        }
+        Status::Canceled => Some(succeeded(intent, released_minor)),
+        Status::Succeeded if released_minor > 0 => Some(succeeded(intent, released_minor)),
         Status::Succeeded
         | Status::RequiresCapture
         | Status::Processing

@@ -193,6 +193,15 @@ pub(super) fn execute(request: &AttemptRequest) -> Result<WireRequest, Unsendabl
     })
 }
 
+/// Releases what is left of an authorization that was captured in part: a last capture of nothing.
+pub(super) fn release(request: &AttemptRequest) -> Result<WireRequest, Unsendable> {
+    let path = format!("/v1/payment_intents/{}/capture", parent_intent(request)?);
+    let form = Form::default()
+        .show("amount_to_capture", 0)
+        .show("final_capture", true);
+    Ok(WireRequest::post(path, format!("{}-release", request.key), form))
+}
+
 /// Reads the intent that the attempt is about.
 pub(super) fn read_intent(request: &AttemptRequest) -> Result<WireRequest, Unsendable> {
     Ok(WireRequest::get(format!(

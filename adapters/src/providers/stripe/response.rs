@@ -27,6 +27,10 @@ pub(super) struct Reply {
 }
 
 impl Reply {
+    pub(super) fn is_server_error(&self) -> bool {
+        self.status >= 500
+    }
+
     fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -108,6 +112,37 @@ pub(super) fn executed(request: &AttemptRequest, reply: &Reply) -> Outcome {
             }
         }
         OperationKind::Refund => read_refund(request, reply),
+    }
+}
+
+/// A void was refused because something was captured before: the rest must be released in another way.
+pub(super) fn is_partly_captured(reply: &Reply) -> bool {
+    let envelope: Option<Envelope<'_>> = reply.parse();
+    envelope.is_some_and(|Envelope { error }| {
+        let intent = error.payment_intent.as_ref();
+        reply.status == 400
+            && is_unexpected_state(&error)
+            && intent.is_some_and(|intent| {
+                Status::parse(&intent.status) == Some(Status::RequiresCapture)
+                    && intent
+                        .received_minor
+                        .is_some_and(|received_minor| received_minor > 0)
+            })
+    })
+}
+
+/// Whether the answer to a repeated request says what the first one could not.
+pub(super) fn says_more(request: &AttemptRequest, reply: &Reply) -> bool {
+    match executed(request, reply) {
+        Outcome::Succeeded { .. }
+        | Outcome::Declined { .. }
+        | Outcome::ActionRequired { .. }
+        | Outcome::Pending { .. }
+        | Outcome::Cancelled { .. } => true,
+        Outcome::NotSent { .. }
+        | Outcome::RateLimited { .. }
+        | Outcome::Rejected { .. }
+        | Outcome::Unknown { .. } => is_partly_captured(reply),
     }
 }
 

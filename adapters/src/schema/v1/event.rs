@@ -1,5 +1,6 @@
 //! Owns the forms of payment events. People see the names that histories show.
 
+use super::request::RequestDto;
 use super::scalar::{OperationIdDto, Stored};
 use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::DecodeError;
@@ -108,4 +109,5 @@ events! {
     } = "attempt.late_success";
     Abandoned {} = "payment.abandoned";
     AuthorizationExpired {} = "authorization.expired";
+    Requested { #[serde(borrow)] request: RequestDto<'a> } = "request.accepted";
 }

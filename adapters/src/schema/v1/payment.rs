@@ -11,7 +11,7 @@ use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::{self, DecodeError};
 use florin_domain::money::MinorSum;
 use florin_domain::payment::{
-    Attempt, AttemptState, Failure, LateCharge, NextAction, Operation, Payment, Status,
+    Attempt, AttemptState, Failure, LateCharge, NextAction, Operation, Payment, Request, Status,
 };
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,7 @@ struct PaymentDto<'a> {
     authorization_expires_at_ms: Option<u64>,
     operations: List<'a, Operation>,
     late_minor: MinorDto,
+    requests: List<'a, Request>,
 }
 
 /// Where a payment stands.
@@ -125,6 +126,7 @@ pub(crate) fn encode(payment: &Payment, out: &mut Vec<u8>) {
         authorization_expires_at_ms: payment.authorization_expires_at.store(),
         operations: List::Values(&payment.operations),
         late_minor: payment.late_minor.store(),
+        requests: List::Values(&payment.requests),
     };
     schema::write(&form, out);
 }
@@ -146,6 +148,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Payment, DecodeError> {
         authorization_expires_at: Stored::load(form.authorization_expires_at_ms)?,
         operations: form.operations.load()?,
         late_minor: Stored::load(form.late_minor)?,
+        requests: form.requests.load()?,
     })
 }
 

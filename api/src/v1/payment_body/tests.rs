@@ -85,6 +85,7 @@ fn payment() -> Payment {
             AttemptState::Succeeded,
         )],
         late_minor: 0,
+        requests: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use crate::ids::OperationId;
 use crate::ids::{CaptureId, PaymentId, RefundId, Seq};
+use crate::limits::Lifetimes;
 use crate::method::PaymentMethod;
 use crate::money::FeeSchedule;
 use crate::payment::{
@@ -94,7 +95,7 @@ impl Till {
     }
 
     fn take(&mut self, command: Command) {
-        let decision = decide(self.payment.as_ref(), command, NOW).unwrap();
+        let decision = decide(self.payment.as_ref(), command, &Lifetimes::STANDARD, NOW).unwrap();
         let after = evolve_all(self.payment.clone(), &decision.events)
             .unwrap()
             .unwrap();

@@ -180,7 +180,7 @@ fn a_challenge_ends_in_success_decline_or_void() {
         (
             given,
             "auth cancelled",
-            "attempt.cancelled => requires_confirmation",
+            "attempt.declined => requires_payment_method",
         ),
         (given, "auth not-sent", "nothing => requires_action"),
         (

@@ -93,7 +93,7 @@ pub(crate) fn check_effects(decision: &Decision, after: &Payment) {
     });
     let called = decision.effects.iter().filter_map(|effect| match effect {
         Effect::Call(operation) => Some(*operation),
-        Effect::Alert(_) => None,
+        Effect::Query(_) | Effect::Alert(_) => None,
     });
     assert!(planned.eq(called.clone()));
     for operation in called {

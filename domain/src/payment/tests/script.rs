@@ -15,6 +15,7 @@ use super::super::{
 use super::invariants;
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use crate::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
+use crate::limits::Lifetimes;
 use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency, FeeSchedule};
 use crate::provider::{Outcome, ProviderId};
@@ -140,7 +141,7 @@ impl Script {
         let events = decision.events.iter().map(|event| event.name().to_owned());
         let alerts = decision.effects.iter().filter_map(|effect| match effect {
             Effect::Alert(alert) => Some(format!("!{alert}")),
-            Effect::Call(_) => None,
+            Effect::Call(_) | Effect::Query(_) => None,
         });
         let happened: Vec<String> = events.chain(alerts).collect();
         let happened = if happened.is_empty() {
@@ -164,7 +165,7 @@ impl Script {
 
     /// Decides and folds, and checks what must hold after every commit.
     pub(crate) fn decide(&mut self, command: Command) -> Result<Decision, Refusal> {
-        let decision = decide(self.payment.as_ref(), command, self.now)?;
+        let decision = decide(self.payment.as_ref(), command, &Lifetimes::STANDARD, self.now)?;
         let after = evolve_all(self.payment.clone(), &decision.events).expect("what was decided can follow");
         if let Some(after) = &after {
             invariants::check(after);

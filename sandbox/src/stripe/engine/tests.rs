@@ -5,6 +5,8 @@ use serde_json::Value;
 use crate::clock::UnixMillis;
 use crate::world::tests::{Client, ok};
 
+mod authorizations;
+mod challenges;
 mod faults;
 mod keys;
 
@@ -17,6 +19,14 @@ fn client() -> Client {
 fn sale(method: &str) -> String {
     format!(
         "amount=1500&currency=USD&payment_method={method}&confirm=true&metadata[payment_id]=pay_1&metadata[operation_id]=op_1"
+    )
+}
+
+/// An authorization that asks for this, too.
+fn authorization(option: &str) -> String {
+    format!(
+        "{}&capture_method=manual&payment_method_options[card][{option}]=if_available",
+        sale("pm_card_visa")
     )
 }
 
@@ -116,8 +126,7 @@ fn a_sale_is_witnessed_with_everything_that_identifies_it() {
 #[test]
 fn authorization_captures_void_and_refunds_are_witnessed_in_order() {
     let mut client = client();
-    let form = format!("{}&capture_method=manual", sale("pm_card_visa"));
-    let intent = ok(client.post(CREATE, &form, "a"));
+    let intent = ok(client.post(CREATE, &authorization("request_multicapture"), "a"));
     assert_eq!(
         (intent["status"].as_str(), &intent["amount_capturable"]),
         (Some("requires_capture"), &1500.into())

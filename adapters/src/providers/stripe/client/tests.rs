@@ -4,7 +4,7 @@ use super::super::StripeProvider;
 use super::super::config::SecretKey;
 use super::super::sample::attempt;
 use super::*;
-use florin_domain::payment::OperationKind::{Capture, Refund, Sale};
+use florin_domain::payment::OperationKind::{Capture, Refund, Sale, Void};
 use florin_domain::ports::{AttemptRequest, Provider};
 use florin_domain::provider::{Outcome, ProviderId};
 use std::io::{BufRead, BufReader, Read, Write as _};
@@ -338,6 +338,90 @@ async fn a_cancellation_whose_key_is_stuck_on_an_error_is_repeated_without_it() 
         requests[0]
     );
     assert!(!requests[1].contains("idempotency-key"), "{}", requests[1]);
+}
+
+/// An intent over 1500 cents of which 700 were captured.
+fn partly_captured(status: &str) -> String {
+    format!(r#"{{"id":"pi_1","status":"{status}","currency":"usd","amount":1500,"amount_received":700}}"#)
+}
+
+#[tokio::test]
+async fn a_void_whose_key_is_stuck_on_an_error_is_repeated_without_it() {
+    let (address, server) = serve(vec![answer(500, INTERNAL), answer(200, CANCELED)]);
+    let outcome = provider(address, PATIENT).execute(&attempt(Void)).await;
+    assert!(
+        matches!(
+            outcome,
+            Outcome::Succeeded {
+                amount_minor: 1500,
+                ..
+            }
+        ),
+        "{outcome:?}"
+    );
+    let requests = ended(server).await;
+    assert!(
+        requests[0].contains("idempotency-key: flo_k\r\n"),
+        "{}",
+        requests[0]
+    );
+    assert!(!requests[1].contains("idempotency-key"), "{}", requests[1]);
+}
+
+#[tokio::test]
+async fn a_void_that_met_an_error_stays_unknown_until_an_answer_says_more() {
+    let rejected = r#"{"error":{"type":"invalid_request_error","code":"resource_missing"}}"#;
+    for second in [
+        answer(500, INTERNAL),
+        answer(429, "{}"),
+        answer(404, rejected),
+        answer(400, UNEXPECTED_STATE),
+        Act::Close,
+    ] {
+        let (address, server) = serve(vec![answer(500, INTERNAL), second]);
+        let outcome = provider(address, PATIENT).execute(&attempt(Void)).await;
+        assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
+        ended(server).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_after_a_capture_is_released_where_it_cannot_be_cancelled() {
+    let refused = format!(
+        r#"{{"error":{{"code":"payment_intent_unexpected_state","payment_intent":{}}}}}"#,
+        partly_captured("requires_capture")
+    );
+    let released = answer(200, &partly_captured("succeeded"));
+    let (address, server) = serve(vec![answer(400, &refused), released]);
+    let outcome = provider(address, PATIENT).execute(&attempt(Void)).await;
+    assert!(
+        matches!(
+            outcome,
+            Outcome::Succeeded {
+                amount_minor: 800,
+                ..
+            }
+        ),
+        "{outcome:?}"
+    );
+    let requests = ended(server).await;
+    assert_eq!(
+        first_lines(&requests),
+        [
+            "POST /v1/payment_intents/pi_1/cancel HTTP/1.1",
+            "POST /v1/payment_intents/pi_1/capture HTTP/1.1"
+        ]
+    );
+    assert!(
+        requests[1].contains("idempotency-key: flo_k-release\r\n"),
+        "{}",
+        requests[1]
+    );
+    assert!(
+        requests[1].ends_with("amount_to_capture=0&final_capture=true"),
+        "{}",
+        requests[1]
+    );
 }
 
 #[tokio::test]

@@ -120,6 +120,8 @@ fn amounts_are_the_providers_own_and_contradictions_are_unknown() {
         (Authorize, "canceled", &kept, "unknown pi_1"),
         (Void, "canceled", &partly, "succeeded pi_1 pi_1 800"),
         (Void, "canceled", &silent, "unknown pi_1"),
+        (Void, "succeeded", &partly, "succeeded pi_1 pi_1 800"),
+        (Void, "succeeded", &silent, "unknown pi_1"),
         (Capture, "succeeded", &short, "succeeded pi_1 pi_1 1400"),
         (Capture, "succeeded", &stranger, "unknown -"),
         (Capture, "succeeded", &silent, "unknown pi_1"),

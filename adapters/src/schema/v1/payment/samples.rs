@@ -57,5 +57,6 @@ pub(crate) fn payment(spec: Spec) -> Payment {
         authorization_expires_at: None,
         operations: Vec::new(),
         late_minor: 0,
+        requests: Vec::new(),
     }
 }

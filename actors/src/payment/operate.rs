@@ -1,0 +1,300 @@
+//! Requests about a payment that exists: each is decided once for its key, and answered when it is final or can go no further.
+
+use super::{Assessing, NotStored, PaymentState, Stage};
+use crate::idempotency::{IdempotencyMail, Reply};
+use crate::provider::Ask;
+use crate::risk::{RiskMail, Subject, Velocity, VelocityReply};
+use florin_domain::idempotency::KeyDigest;
+use florin_domain::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::method::PaymentMethod;
+use florin_domain::money::Amount;
+use florin_domain::payment::{Answer, AttemptPlan, Command, Refusal, Request, RequestKind};
+use florin_domain::provider::ProviderId;
+use ractor::ActorProcessingErr;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// What is asked of a payment that exists.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Take reserved money.
+    Capture {
+        /// Identity.
+        id: CaptureId,
+        /// How much; all that is left if `None`.
+        amount: Option<Amount>,
+        /// No other capture follows.
+        is_final: bool,
+    },
+    /// Release reserved money.
+    Void(VoidId),
+    /// Give taken money back.
+    Refund {
+        /// Identity.
+        id: RefundId,
+        /// How much; all that is left if `None`.
+        amount: Option<Amount>,
+        /// Why.
+        reason: Option<Arc<str>>,
+    },
+    /// Try again with another method.
+    Confirm(PaymentMethod),
+    /// Find out how the challenge ended.
+    Complete,
+    /// Let a reviewed payment pass.
+    ApproveReview,
+    /// Forbid it.
+    RejectReview,
+}
+
+impl Action {
+    /// Its kind, and the operation of `payment` that it is about.
+    pub fn subject(&self, payment: PaymentId) -> (RequestKind, OperationId) {
+        let authorize = OperationId::Authorize(payment);
+        match self {
+            Self::Capture { id, .. } => (RequestKind::Capture, OperationId::Capture(*id)),
+            Self::Void(id) => (RequestKind::Void, OperationId::Void(*id)),
+            Self::Refund { id, .. } => (RequestKind::Refund, OperationId::Refund(*id)),
+            Self::Confirm(_) => (RequestKind::Confirm, authorize),
+            Self::Complete => (RequestKind::Complete, authorize),
+            Self::ApproveReview => (RequestKind::ApproveReview, authorize),
+            Self::RejectReview => (RequestKind::RejectReview, authorize),
+        }
+    }
+}
+
+/// A request about a payment, parsed and authenticated.
+#[derive(Clone, Debug)]
+pub struct Operate {
+    /// About which.
+    pub payment: PaymentId,
+    /// Whose payment it must be, and in which mode; an operator may ask about any.
+    pub owner: Option<(MerchantId, bool)>,
+    /// Its key.
+    pub request: Request,
+    /// What.
+    pub action: Action,
+    /// When it was admitted.
+    pub admitted_at: Instant,
+}
+
+impl PaymentState {
+    pub(super) fn operate(&mut self, operate: Box<Operate>) -> Result<(), ActorProcessingErr> {
+        let key = operate.request.key_digest;
+        let Some(payment) = &self.payment else {
+            self.refuse_request(key, NotStored::Refused(Refusal::NoSuchPayment));
+            return Ok(());
+        };
+        let spec = &payment.spec;
+        if operate
+            .owner
+            .is_some_and(|owner| owner != (spec.merchant, spec.livemode))
+        {
+            self.refuse_request(key, NotStored::Refused(Refusal::NoSuchPayment));
+            return Ok(());
+        }
+        if payment.request(key).is_some() {
+            return self.key_asked(key);
+        }
+        match operate.action {
+            Action::Confirm(_) => self.assess_confirmation(operate),
+            Action::Capture { .. }
+            | Action::Void(_)
+            | Action::Refund { .. }
+            | Action::Complete
+            | Action::ApproveReview
+            | Action::RejectReview => self.take_request(*operate),
+        }
+    }
+
+    fn take_request(&mut self, operate: Operate) -> Result<(), ActorProcessingErr> {
+        let Operate { request, action, .. } = operate;
+        let (key, operation) = (request.key_digest, request.operation);
+        let command = match action {
+            Action::Capture { id, amount, is_final } => {
+                self.plan_at_holder(operation, 1).map(|plan| Command::Capture {
+                    id,
+                    amount,
+                    is_final,
+                    plan,
+                })
+            }
+            Action::Void(id) => self
+                .plan_at_holder(operation, 1)
+                .map(|plan| Command::Void { id, plan }),
+            Action::Refund { id, amount, reason } => {
+                self.plan_at_holder(operation, 1).map(|plan| Command::Refund {
+                    id,
+                    amount,
+                    reason,
+                    plan,
+                })
+            }
+            Action::ApproveReview => self
+                .plan(operation, self.next_attempt(operation))
+                .map(|plan| Command::ApproveReview { plan }),
+            Action::RejectReview => Some(Command::RejectReview),
+            Action::Complete => Some(Command::Complete),
+            Action::Confirm(_) => None,
+        };
+        let Some(command) = command else {
+            self.refuse_request(key, NotStored::NoProvider);
+            return Ok(());
+        };
+        self.asked.push(key);
+        self.decide(Some(request), command)
+    }
+
+    /// Another method is assessed like the first one.
+    fn assess_confirmation(&mut self, operate: Box<Operate>) -> Result<(), ActorProcessingErr> {
+        let since = Instant::now();
+        let Some(subject) = self
+            .payment
+            .as_ref()
+            .and_then(|payment| Subject::of(&payment.spec))
+        else {
+            return self.confirm(*operate, Velocity::default(), false);
+        };
+        let shard = &self.context.risk[subject.shard(self.context.risk.len())];
+        let reply = VelocityReply::new(self.mailbox.clone());
+        let at = self.context.ports.clock.now();
+        self.stage = Stage::Assessing {
+            what: Assessing::Confirmation(operate),
+            since,
+        };
+        shard.step(RiskMail::Count { subject, at, reply });
+        Ok(())
+    }
+
+    pub(super) fn confirm(
+        &mut self,
+        operate: Operate,
+        velocity: Velocity,
+        counted: bool,
+    ) -> Result<(), ActorProcessingErr> {
+        let Operate { request, action, .. } = operate;
+        let (key, operation) = (request.key_digest, request.operation);
+        let (Action::Confirm(method), Some(payment)) = (action, &self.payment) else {
+            return Ok(());
+        };
+        let assessment = self.assess(&payment.spec, &method, velocity, counted);
+        let Some(plan) = self.plan(operation, self.next_attempt(operation)) else {
+            self.refuse_request(key, NotStored::NoProvider);
+            return Ok(());
+        };
+        self.asked.push(key);
+        let command = Command::Confirm {
+            method,
+            assessment,
+            plan,
+        };
+        self.decide(Some(request), command)
+    }
+
+    fn next_attempt(&self, operation: OperationId) -> u32 {
+        self.payment
+            .as_ref()
+            .map_or(1, |payment| payment.next_attempt(operation))
+    }
+
+    /// The plan of an attempt at the provider that holds the payment's money; where nobody holds any, at the first one: then
+    /// nothing is sent.
+    pub(super) fn plan_at_holder(&self, operation: OperationId, number: u32) -> Option<AttemptPlan> {
+        let holder = self
+            .payment
+            .as_ref()
+            .and_then(|payment| payment.holding_provider());
+        let provider: ProviderId = match holder {
+            Some(provider) => provider,
+            None => self.context.providers.first()?.id,
+        };
+        Some(self.plan_at(provider, operation, number))
+    }
+
+    /// Somebody waits for a request that this payment took before, or lost before it was durable.
+    pub(super) fn request_asked(&mut self, key: KeyDigest) -> Result<(), ActorProcessingErr> {
+        let Some(payment) = self.payment.clone() else {
+            return Ok(());
+        };
+        let Some(request) = payment.request(key) else {
+            self.refuse_request(key, NotStored::Failed);
+            return Ok(());
+        };
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
+        let operation = request.operation;
+        if self.answers.of(key).is_none() && !self.is_driving(operation) {
+            match (request.kind, payment.request_answer(request)) {
+                (RequestKind::Capture | RequestKind::Void | RequestKind::Refund, Answer::NoProvider) => {
+                    let number = payment.next_attempt(operation);
+                    if let Some(plan) = self.plan_at_holder(operation, number) {
+                        self.forget_drive(operation);
+                        self.decide(None, Command::RedriveOperation { operation, plan })?;
+                    }
+                }
+                (_, Answer::NoProvider) => {
+                    if let Some(plan) = self.plan(operation, payment.next_attempt(operation)) {
+                        self.forget_drive(operation);
+                        self.decide(None, Command::Redrive { plan })?;
+                    }
+                }
+                (RequestKind::Complete, Answer::Unresolved) => self.query(operation),
+                (_, Answer::Unresolved) => self.resume(),
+                (_, Answer::Shown | Answer::Declined | Answer::Blocked) => {}
+            }
+        }
+        self.answer();
+        Ok(())
+    }
+
+    /// Asks the provider what became of the open attempt of an operation.
+    pub(super) fn query(&mut self, operation: OperationId) {
+        if let Some((op, attempt)) = self.open_attempt(operation) {
+            self.drive(operation).tainted = true;
+            self.ask(&op, &attempt, Ask::Query);
+        }
+    }
+
+    /// Tells whoever waits for a request, if there is something to tell.
+    pub(super) fn answer_requests(&mut self) {
+        if self.asked.is_empty() {
+            return;
+        }
+        let Some(payment) = self.payment.clone() else {
+            return;
+        };
+        let asked = std::mem::take(&mut self.asked);
+        for key in asked {
+            let Some(request) = payment.request(key) else {
+                self.refuse_request(key, NotStored::Failed);
+                continue;
+            };
+            let shown = self.answers.of(key).unwrap_or(&payment);
+            let answer = shown.request_answer(request);
+            if answer == Answer::Unresolved && self.is_driving(request.operation) {
+                self.asked.push(key);
+                continue;
+            }
+            let reply = Reply::Answered {
+                payment: Arc::clone(shown),
+                answer,
+                operation: Some(request.operation),
+            };
+            metrics::counter!("florin_requests_total", "kind" => request.kind.as_str(), "answer" => answer.as_str())
+                .increment(1);
+            self.context
+                .idempotency
+                .step(IdempotencyMail::Answered { key, reply });
+        }
+    }
+
+    /// Gives up a request of which nothing was stored; the payment stays as it is.
+    pub(super) fn refuse_request(&mut self, key: KeyDigest, why: NotStored) {
+        self.asked.retain(|asked| *asked != key);
+        let reply = Reply::NotStored(why);
+        self.context
+            .idempotency
+            .step(IdempotencyMail::Answered { key, reply });
+    }
+}

@@ -1,0 +1,49 @@
+//! Owns the form of requests about a payment that exists.
+
+use super::scalar::{OperationIdDto, Raw, Stored, impossible};
+use super::spec::words;
+use crate::schema::DecodeError;
+use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
+use florin_domain::payment::{Request, RequestKind};
+use serde::{Deserialize, Serialize};
+
+words! {
+    RequestKindDto of RequestKind { Capture Void Refund Confirm Complete ApproveReview RejectReview }
+}
+
+/// A request under its key.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RequestDto<'a> {
+    key: &'a str,
+    key_digest: Raw<16>,
+    fingerprint: Raw<16>,
+    kind: RequestKindDto,
+    operation: OperationIdDto,
+    operator: Option<&'a str>,
+}
+
+impl<'a> Stored<'a> for Request {
+    type Dto = RequestDto<'a>;
+
+    fn store(&'a self) -> RequestDto<'a> {
+        RequestDto {
+            key: self.key.as_str(),
+            key_digest: self.key_digest.0.store(),
+            fingerprint: self.fingerprint.0.store(),
+            kind: self.kind.store(),
+            operation: self.operation.store(),
+            operator: self.operator.store(),
+        }
+    }
+
+    fn load(dto: RequestDto<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            key: IdempotencyKey::parse(dto.key).map_err(|error| impossible("idempotency key")(&error))?,
+            key_digest: KeyDigest(Stored::load(dto.key_digest)?),
+            fingerprint: Fingerprint(Stored::load(dto.fingerprint)?),
+            kind: Stored::load(dto.kind)?,
+            operation: Stored::load(dto.operation)?,
+            operator: Stored::load(dto.operator)?,
+        })
+    }
+}

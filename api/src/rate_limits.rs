@@ -1,0 +1,250 @@
+//! How much each API key may ask, and how often callers without a valid one may fail.
+//!
+//! A key has state here only once it has authenticated, so there are never more entries than keys.
+
+use crate::errors::ApiError;
+use crate::server::RateLimit;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use florin_domain::ids::ApiKeyId;
+use florin_domain::merchant::ApiKey;
+use governor::clock::Clock;
+use governor::middleware::{NoOpMiddleware, StateInformationMiddleware};
+use governor::state::keyed::HashMapStateStore;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::time::Instant;
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+/// Maps among which keys are spread, so that workers meet in one only for the same key or by chance.
+const SHARDS: usize = 64;
+/// Addresses whose failures are counted apart.
+const ADDRESSES_MAX: usize = 4096;
+/// Where the failures of all further addresses are counted.
+const EVERYBODY_ELSE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+
+/// Time since the server was made, by the runtime's clock.
+#[derive(Clone, Copy, Debug)]
+struct Since(Instant);
+
+impl Clock for Since {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+type Bucket = RateLimiter<NotKeyed, InMemoryState, Since, StateInformationMiddleware>;
+type Buckets = HashMap<ApiKeyId, Allowance>;
+type Failures = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, Since, NoOpMiddleware<Duration>>;
+
+/// What one key may do: decided when it is first seen.
+#[derive(Clone, Debug)]
+enum Allowance {
+    Unlimited,
+    Limited(Arc<Bucket>),
+}
+
+/// How a limited key stands after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// Requests that are left at once.
+    left: u32,
+}
+
+/// What came of asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// The key has no limit.
+    Unlimited,
+    /// The request may go on.
+    Within(Standing),
+    /// It may not, for so many seconds.
+    Over(Standing, u64),
+}
+
+/// The limits of this server.
+#[derive(Debug)]
+pub(crate) struct RateLimits {
+    keys: Option<KeyLimits>,
+    strangers: Option<Strangers>,
+}
+
+impl RateLimits {
+    /// Limits as configured; nothing configured is no limit.
+    pub(crate) fn new(limit: Option<RateLimit>, failures_per_min: Option<NonZeroU32>) -> Self {
+        let clock = Since(Instant::now());
+        Self {
+            keys: limit.map(|limit| KeyLimits::new(limit, clock)),
+            strangers: failures_per_min.map(|per_min| Strangers::new(per_min, clock, ADDRESSES_MAX)),
+        }
+    }
+
+    /// Takes one request of what the key may ask. `is_unlimited` is asked once per key.
+    pub(crate) fn take(&self, key: &ApiKey, is_unlimited: impl FnOnce() -> bool) -> Taken {
+        self.keys
+            .as_ref()
+            .map_or(Taken::Unlimited, |keys| keys.take(key, is_unlimited))
+    }
+
+    /// How a caller without a valid key is refused.
+    pub(crate) fn refuse_stranger(&self, peer: Option<IpAddr>) -> ApiError {
+        let Some(strangers) = &self.strangers else {
+            return ApiError::Unauthenticated;
+        };
+        strangers
+            .fail(peer.unwrap_or(EVERYBODY_ELSE))
+            .map_or(ApiError::Unauthenticated, |retry_after_s| {
+                ApiError::TooManyStrangers { retry_after_s }
+            })
+    }
+
+    /// Tells a limited key how it stands.
+    pub(crate) fn announce(&self, standing: Standing, headers: &mut HeaderMap) {
+        if let Some(keys) = &self.keys {
+            headers.insert(RATE_LIMIT_POLICY, keys.policy.clone());
+            headers.insert(RATE_LIMIT, keys.announced(standing));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct KeyLimits {
+    limit: RateLimit,
+    policy: HeaderValue,
+    clock: Since,
+    shards: [RwLock<Buckets>; SHARDS],
+}
+
+impl KeyLimits {
+    fn new(limit: RateLimit, clock: Since) -> Self {
+        let window_s = limit.burst.get().div_ceil(limit.requests_per_s.get());
+        let policy = format!("\"default\";q={};w={window_s}", limit.burst);
+        Self {
+            limit,
+            policy: HeaderValue::try_from(policy).expect("digits and quotes are allowed in a header"),
+            clock,
+            shards: std::array::from_fn(|_| RwLock::default()),
+        }
+    }
+
+    fn take(&self, key: &ApiKey, is_unlimited: impl FnOnce() -> bool) -> Taken {
+        // The digest of a secret is as good as random.
+        let shard = &self.shards[usize::from(key.secret_sha256[0]) % SHARDS];
+        let known = shard
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key.id)
+            .cloned();
+        let allowance = known.unwrap_or_else(|| {
+            let mut buckets = shard.write().unwrap_or_else(PoisonError::into_inner);
+            let made = || {
+                if is_unlimited() {
+                    Allowance::Unlimited
+                } else {
+                    Allowance::Limited(Arc::new(self.bucket()))
+                }
+            };
+            buckets.entry(key.id).or_insert_with(made).clone()
+        });
+        match allowance {
+            Allowance::Unlimited => Taken::Unlimited,
+            Allowance::Limited(bucket) => self.take_from(&bucket),
+        }
+    }
+
+    fn bucket(&self) -> Bucket {
+        let quota = Quota::per_second(self.limit.requests_per_s).allow_burst(self.limit.burst);
+        RateLimiter::direct_with_clock(quota, self.clock).with_middleware()
+    }
+
+    fn take_from(&self, bucket: &Bucket) -> Taken {
+        match bucket.check() {
+            Ok(state) => Taken::Within(Standing {
+                left: state.remaining_burst_capacity(),
+            }),
+            Err(until) => Taken::Over(
+                Standing { left: 0 },
+                whole_s(until.wait_time_from(self.clock.now())),
+            ),
+        }
+    }
+
+    fn announced(&self, standing: Standing) -> HeaderValue {
+        let missing = self.limit.burst.get().saturating_sub(standing.left);
+        let reset_s = missing.div_ceil(self.limit.requests_per_s.get());
+        let mut text = String::with_capacity(40);
+        write!(text, "\"default\";r={};t={reset_s}", standing.left).expect("a string takes every text");
+        HeaderValue::try_from(text).expect("digits and quotes are allowed in a header")
+    }
+}
+
+/// Failed authentications by address, of a bounded number of addresses.
+#[derive(Debug)]
+struct Strangers {
+    failures: Failures,
+    clock: Since,
+    addresses_max: usize,
+    /// When addresses that have been quiet were last forgotten.
+    swept_s: AtomicU64,
+}
+
+impl Strangers {
+    fn new(per_min: NonZeroU32, clock: Since, addresses_max: usize) -> Self {
+        Self {
+            failures: RateLimiter::hashmap_with_clock(Quota::per_minute(per_min), clock),
+            clock,
+            addresses_max,
+            swept_s: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a failure; beyond the limit, the seconds after which another would be within it.
+    fn fail(&self, peer: IpAddr) -> Option<u64> {
+        let address = if self.is_full() {
+            EVERYBODY_ELSE
+        } else {
+            origin(peer)
+        };
+        let refused = self.failures.check_key(&address).err()?;
+        Some(whole_s(refused.wait_time_from(self.clock.now())))
+    }
+
+    /// Whether no further address has room, after forgetting those that are quiet. The one for everybody else has a place
+    /// of its own. Looking for quiet ones takes a while, so it is done once in a second.
+    fn is_full(&self) -> bool {
+        if self.failures.len() < self.addresses_max {
+            return false;
+        }
+        let now_s = self.clock.now().as_secs();
+        if self.swept_s.fetch_max(now_s, Ordering::Relaxed) < now_s {
+            self.failures.retain_recent();
+        }
+        self.failures.len() >= self.addresses_max
+    }
+}
+
+/// What stands for a caller: whoever has one IPv6 address has all that share its first 64 bits.
+fn origin(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        IpAddr::V4(address) => IpAddr::V4(address),
+    }
+}
+
+/// At least one second, since nobody should come back at once.
+fn whole_s(wait: Duration) -> u64 {
+    let started = u64::from(wait.subsec_nanos() > 0);
+    wait.as_secs().saturating_add(started).max(1)
+}
+
+#[cfg(test)]
+mod tests;

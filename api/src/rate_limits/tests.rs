@@ -1,0 +1,147 @@
+//! What is taken, what is told, what comes back with time, and that the number of entries is bounded.
+
+use super::*;
+use florin_domain::merchant::ApiKeyRole;
+use std::net::Ipv4Addr;
+use tokio::time::advance;
+
+fn key(bits: u128) -> ApiKey {
+    let mut secret_sha256 = [0; 32];
+    secret_sha256[..16].copy_from_slice(&bits.to_le_bytes());
+    ApiKey {
+        id: ApiKeyId::from_bits(bits),
+        role: ApiKeyRole::Operator,
+        livemode: false,
+        secret_sha256,
+    }
+}
+
+fn limit(requests_per_s: u32, burst: u32) -> RateLimit {
+    RateLimit {
+        requests_per_s: NonZeroU32::new(requests_per_s).unwrap(),
+        burst: NonZeroU32::new(burst).unwrap(),
+    }
+}
+
+fn told(limits: &RateLimits, standing: Standing) -> [String; 2] {
+    let mut headers = HeaderMap::new();
+    limits.announce(standing, &mut headers);
+    [RATE_LIMIT_POLICY, RATE_LIMIT].map(|name| headers.get(name).unwrap().to_str().unwrap().to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_has_its_burst_and_others_have_theirs() {
+    let limits = RateLimits::new(Some(limit(1, 3)), None);
+    let take = |bits| match limits.take(&key(bits), || false) {
+        Taken::Within(standing) | Taken::Over(standing, _) => standing,
+        Taken::Unlimited => panic!("it is limited"),
+    };
+    assert_eq!(
+        [take(1), take(1), take(1)].map(|standing| standing.left),
+        [2, 1, 0]
+    );
+    let over = Taken::Over(Standing { left: 0 }, 1);
+    assert_eq!(limits.take(&key(1), || false), over);
+    // The same shard, another key.
+    assert_eq!(take(1 + (1 << 64)).left, 2);
+    assert_eq!(take(2).left, 2);
+    advance(Duration::from_millis(999)).await;
+    assert_eq!(
+        limits.take(&key(1), || false),
+        over,
+        "what was refused took nothing"
+    );
+    advance(Duration::from_millis(1)).await;
+    assert_eq!(take(1).left, 0, "one came back");
+    advance(Duration::from_mins(1)).await;
+    assert_eq!(take(1).left, 2, "and never more than the burst");
+}
+
+#[test]
+fn what_is_told_has_the_form_of_structured_fields() {
+    for (rate, burst, left, policy, state) in [
+        (
+            1000,
+            1000,
+            999,
+            r#""default";q=1000;w=1"#,
+            r#""default";r=999;t=1"#,
+        ),
+        (1000, 1500, 0, r#""default";q=1500;w=2"#, r#""default";r=0;t=2"#),
+        (5, 50, 44, r#""default";q=50;w=10"#, r#""default";r=44;t=2"#),
+    ] {
+        let limits = RateLimits::new(Some(limit(rate, burst)), None);
+        assert_eq!(told(&limits, Standing { left }), [policy, state]);
+    }
+}
+
+#[test]
+fn a_key_without_a_limit_is_asked_about_once_and_never_refused() {
+    let limits = RateLimits::new(Some(limit(1, 1)), None);
+    for number in 0..100 {
+        let asked = || {
+            assert_eq!(number, 0, "what a key is does not change");
+            true
+        };
+        assert_eq!(limits.take(&key(1), asked), Taken::Unlimited);
+    }
+    let off = RateLimits::new(None, None);
+    assert_eq!(
+        off.take(&key(1), || panic!("there is no limit")),
+        Taken::Unlimited
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_counted_by_address_and_answered_with_a_wait_beyond_the_limit() {
+    let limits = RateLimits::new(None, NonZeroU32::new(2));
+    let fail = |peer: &str| limits.refuse_stranger(Some(peer.parse().unwrap()));
+    let over = |error: &ApiError| {
+        matches!(
+            error,
+            ApiError::TooManyStrangers {
+                retry_after_s: 1..=30
+            }
+        )
+    };
+    for peer in ["192.0.2.1", "2001:db8:0:1::1"] {
+        assert_eq!(
+            [fail(peer), fail(peer)],
+            [ApiError::Unauthenticated, ApiError::Unauthenticated]
+        );
+        assert!(over(&fail(peer)), "{peer}");
+    }
+    assert!(
+        over(&fail("::ffff:192.0.2.1")),
+        "the same address, written as IPv6"
+    );
+    assert!(over(&fail("2001:db8:0:1:ffff::9")), "the same network");
+    assert_eq!(fail("2001:db8:0:2::1"), ApiError::Unauthenticated);
+    advance(Duration::from_secs(30)).await;
+    assert_eq!(
+        fail("192.0.2.1"),
+        ApiError::Unauthenticated,
+        "half a minute, half of two"
+    );
+    assert!(over(&fail("192.0.2.1")));
+    let off = RateLimits::new(None, None);
+    for _ in 0..100 {
+        assert_eq!(off.refuse_stranger(None), ApiError::Unauthenticated);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_addresses_than_there_is_room_for_share_one_allowance() {
+    let clock = Since(Instant::now());
+    let strangers = Strangers::new(NonZeroU32::new(3).unwrap(), clock, 8);
+    let address = |number: u32| IpAddr::V4(Ipv4Addr::from_bits(number));
+    for number in 0..8 {
+        assert_eq!(strangers.fail(address(number)), None);
+    }
+    let refused = (8..1000).filter(|number| strangers.fail(address(*number)).is_some());
+    assert_eq!(refused.count(), 992 - 3);
+    assert_eq!(strangers.failures.len(), 9);
+    advance(Duration::from_mins(2)).await;
+    assert_eq!(strangers.fail(address(5000)), None);
+    assert_eq!(strangers.failures.len(), 1, "the quiet ones were forgotten");
+}

@@ -1,0 +1,48 @@
+//! `POST /v1/payments/{id}/refunds`.
+
+use super::change::{Checked, make};
+use super::{answer, payment_request};
+use crate::errors::{Code, Invalid};
+use crate::json::{self, Number, Text};
+use crate::reply::Reply;
+use crate::state::State;
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Payload};
+use florin_actors::payments_handle::Change;
+use florin_domain::money::Amount;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// The reasons that the field's providers know.
+const REASONS: [&str; 3] = ["duplicate", "fraudulent", "requested_by_customer"];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefundRequest<'a> {
+    /// In minor units; all that is left when absent.
+    #[serde(default)]
+    amount: Option<Number>,
+    #[serde(borrow, default)]
+    reason: Option<Text<'a>>,
+}
+
+pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Payload) -> Reply {
+    let answered = make(&state, &request, payload, "refunds", |bytes, _| check(bytes)).await;
+    Reply(answered.and_then(|answered| answer::refund(&answered, &request)))
+}
+
+fn check(bytes: &[u8]) -> Result<Checked, Invalid> {
+    let body: RefundRequest<'_> = json::read(bytes)?;
+    let amount = body.amount.map(payment_request::amount).transpose()?;
+    let reason = body.reason.as_ref().map(Text::as_str);
+    if reason.is_some_and(|reason| !REASONS.contains(&reason)) {
+        let message = "`reason` is `duplicate`, `fraudulent` or `requested_by_customer`.";
+        return Err(Invalid::new("reason", Code::ParameterInvalid, message));
+    }
+    let canonical = format!("1 {:?} {reason:?}", amount.map(Amount::minor));
+    let change = Change::Refund {
+        amount,
+        reason: reason.map(Arc::from),
+    };
+    Ok(Checked { change, canonical })
+}

@@ -1,0 +1,211 @@
+//! Snapshots and journals that do not fit each other: whichever is bad, a start is refused or its books are right.
+
+use crate::ports::lock;
+use crate::world::{World, all_cases, answers, let_settle, submit_all};
+use florin_domain::ids::Seq;
+use florin_domain::ledger::{AccountKey, AccountState};
+use florin_domain::ports::{ReadError, ShardSnapshot, SnapshotError};
+use florin_supervisors::platform::StartError;
+use std::sync::atomic::Ordering;
+
+/// A journal with two snapshots and a tail, nobody at home.
+struct Left {
+    world: World,
+    older: Seq,
+    newer: Seq,
+    head: Seq,
+    accounts: Vec<(AccountKey, AccountState)>,
+}
+
+impl Left {
+    fn behind(seed: u64) -> Self {
+        let world = World::new(seed);
+        let (older, newer, head, accounts) = world.life(async |world, platform| {
+            let mut snapshots = Vec::new();
+            for requests in [0..15, 15..30, 30..45] {
+                for n in requests.clone() {
+                    world.script(n, crate::crash::script_of(n));
+                }
+                answers(submit_all(&platform.payments(), requests)).await;
+                let_settle().await;
+                if snapshots.len() < 2 {
+                    platform.ledger().snapshot().await.unwrap();
+                    snapshots.push(world.snapshots.seq().unwrap());
+                }
+            }
+            let accounts = platform.ledger().accounts().await.unwrap().0;
+            (snapshots[0], snapshots[1], world.truth().head, accounts)
+        });
+        assert!(older < newer && newer < head);
+        Self {
+            world,
+            older,
+            newer,
+            head,
+            accounts,
+        }
+    }
+
+    fn spoil(&self, seq: Seq) {
+        let why = "rotten".to_owned();
+        self.world.snapshots.put(seq, Err(SnapshotError(why)));
+    }
+
+    fn of_another_history(&self, seq: Seq) {
+        let snapshot = ShardSnapshot {
+            hash: [9; 32],
+            ..self.world.snapshots.get(seq)
+        };
+        self.world.snapshots.put(seq, Ok(snapshot));
+    }
+
+    fn damage(&self, seq: Seq) {
+        *lock(&self.world.faults.rotten) = Some(seq);
+    }
+
+    /// Starts, and sees that the books are right and after which commit the journal was read.
+    fn assert_starts_after(&self, expected: Seq) {
+        self.world.life(async |world, platform| {
+            let read = world.recovered.load(Ordering::SeqCst);
+            assert_eq!(Seq(self.head.0 - read), expected);
+            let accounts = platform.ledger().accounts().await.unwrap().0;
+            assert_eq!(accounts, self.accounts);
+        });
+    }
+}
+
+type Case = (&'static str, fn(&Left), fn(&Left) -> Seq);
+
+#[test]
+fn a_bad_snapshot_gives_way_to_the_one_before_and_at_last_to_the_whole_journal() {
+    let cases: [Case; 8] = [
+        ("nothing is wrong", |_| {}, |left| left.newer),
+        (
+            "damage before both",
+            |left| left.damage(Seq(2)),
+            |left| left.newer,
+        ),
+        (
+            "the newer is unreadable",
+            |left| left.spoil(left.newer),
+            |left| left.older,
+        ),
+        (
+            "the older is unreadable",
+            |left| left.spoil(left.older),
+            |left| left.newer,
+        ),
+        (
+            "the newer is of another history",
+            |left| left.of_another_history(left.newer),
+            |left| left.older,
+        ),
+        (
+            "the newer is the older under another name",
+            |left| {
+                left.world
+                    .snapshots
+                    .put(left.newer, Ok(left.world.snapshots.get(left.older)));
+            },
+            |left| left.older,
+        ),
+        (
+            "neither can be read",
+            |left| {
+                left.spoil(left.newer);
+                left.spoil(left.older);
+            },
+            |_| Seq::ZERO,
+        ),
+        (
+            "both are of another history",
+            |left| {
+                left.of_another_history(left.newer);
+                left.of_another_history(left.older);
+            },
+            |_| Seq::ZERO,
+        ),
+    ];
+    let named = cases.map(|case| case.0);
+    all_cases(named, |name| {
+        let (_, spoil, expected) = cases.iter().find(|case| case.0 == *name).unwrap();
+        let left = Left::behind(71);
+        spoil(&left);
+        left.assert_starts_after(expected(&left));
+    });
+}
+
+#[test]
+fn a_journal_that_is_damaged_or_has_lost_its_end_is_refused_whatever_snapshots_there_are() {
+    let cases: [Case; 7] = [
+        (
+            "a snapshot is ahead",
+            |left| {
+                let seq = left.head.next();
+                let ahead = ShardSnapshot {
+                    seq,
+                    ..left.world.snapshots.get(left.newer)
+                };
+                left.world.snapshots.put(seq, Ok(ahead));
+            },
+            |left| left.head,
+        ),
+        (
+            "a snapshot that cannot be read is ahead",
+            |left| left.spoil(left.head.next()),
+            |left| left.head,
+        ),
+        (
+            "a snapshot is ahead under an earlier one's name",
+            |left| {
+                let ahead = ShardSnapshot {
+                    seq: left.head.next(),
+                    ..left.world.snapshots.get(left.newer)
+                };
+                left.world.snapshots.put(left.newer, Ok(ahead));
+            },
+            |left| left.head,
+        ),
+        (
+            "the journal's hash at the newer is damaged",
+            |left| *lock(&left.world.faults.rotten_hash) = Some(left.newer),
+            |left| left.newer,
+        ),
+        (
+            "the newer is unreadable and the journal damaged at it",
+            |left| {
+                left.spoil(left.newer);
+                left.damage(left.newer);
+            },
+            |left| left.newer,
+        ),
+        (
+            "the newer is unreadable and the journal damaged behind the older",
+            |left| {
+                left.spoil(left.newer);
+                left.damage(left.older.next());
+            },
+            |left| left.older.next(),
+        ),
+        (
+            "neither can be read and the journal is damaged at its start",
+            |left| {
+                left.spoil(left.newer);
+                left.spoil(left.older);
+                left.damage(Seq(1));
+            },
+            |_| Seq(1),
+        ),
+    ];
+    let named = cases.map(|case| case.0);
+    all_cases(named, |name| {
+        let (_, spoil, expected) = cases.iter().find(|case| case.0 == *name).unwrap();
+        let left = Left::behind(72);
+        spoil(&left);
+        let refusal = left.world.refusal();
+        let StartError::Recovery(ReadError::Damaged { seq, .. }) = refusal else {
+            panic!("{refusal}");
+        };
+        assert_eq!(seq, expected(&left));
+    });
+}
