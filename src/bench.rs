@@ -3,6 +3,7 @@
 mod engine;
 mod http;
 mod instant_provider;
+mod overload;
 mod setup;
 
 use crate::node;
@@ -22,6 +23,8 @@ pub(crate) enum Bench {
     HotKey,
     /// Payments over HTTP, charged at the sandbox over real sockets.
     Full,
+    /// Three times the load that the providers can take, over HTTP.
+    Overload,
 }
 
 /// How it is measured.
@@ -75,6 +78,7 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
             hot
         }
         Bench::Http => http::report(&arguments, http::World::Instant, metrics).await?,
+        Bench::Overload => overload::report(&arguments, metrics).await?,
         Bench::Full => http::report(&arguments, http::World::Sandbox, metrics).await?,
     };
     let mut out = std::io::stdout().lock();

@@ -279,17 +279,16 @@ impl ShardState {
             commit: Arc::new(commit),
             after: None,
         };
-        let (waiter, durable) = oneshot::channel();
         self.context.writer.step(WriterMail::Write {
             published,
-            ticket: Ticket::Waiter(waiter),
+            ticket: Ticket::Nobody,
         });
         let (context, control) = (Arc::clone(&self.context), Arc::new(self.control.clone()));
-        tokio::spawn(async move {
-            if let Ok(seq) = durable.await {
-                context.directory.store(control);
-                tell(reply, seq);
-            }
+        let seq = self.head;
+        // Barriers are released in order, so a later change never gives way to an earlier one.
+        self.after_durable(move |_| {
+            context.govern(control);
+            tell(reply, seq);
         });
     }
 

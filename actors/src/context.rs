@@ -12,12 +12,14 @@ use crate::projection::ProjectionMail;
 use crate::provider::ProviderMail;
 use crate::resolution::ResolutionMail;
 use crate::risk::RiskMail;
+use crate::deadlines::DeadlinesMail;
 use crate::scrub::{ScrubMail, ScrubPlace};
 use arc_swap::ArcSwap;
 use florin_domain::ids::{Epoch, PaymentId, ShardId, compose};
 use florin_domain::merchant::Control;
 use florin_domain::ports::{Clock, Entropy, Journal, KeyIndex, Provider, ProviderKeys, Snapshots, Views};
 use florin_domain::provider::ProviderId;
+use florin_domain::routing::Candidate;
 use metrics::{Counter, Histogram};
 use std::fmt;
 use std::sync::Arc;
@@ -77,6 +79,7 @@ pub enum Step {
     GuardianStarting,
     GuardianForwarding,
     JournalScrubbed,
+    DeadlinesMet,
 }
 
 /// Watches actors reach their steps. The product's probe does nothing.
@@ -218,6 +221,28 @@ pub struct ProviderSeat {
     pub in_flight: AtomicUsize,
     /// Calls that wait for a permit.
     pub waiting: AtomicUsize,
+    /// Charges that were planned here and have not called yet.
+    pub promised: AtomicUsize,
+}
+
+/// A charge's place in the queue before a provider, from its plan to its first call.
+#[derive(Debug)]
+pub struct Promise(Arc<ProviderSeat>);
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.0.promised.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl ProviderSeat {
+    /// Promises a new charge that its call finds room, unless so many are under way, wait or were promised it already.
+    pub fn promise(self: &Arc<Self>, calls_max: usize) -> Option<Promise> {
+        let promised = self.promised.fetch_add(1, Ordering::Relaxed);
+        let promise = Promise(Arc::clone(self));
+        let ahead = self.in_flight.load(Ordering::Relaxed) + self.waiting.load(Ordering::Relaxed);
+        (promised.saturating_add(ahead) < calls_max).then_some(promise)
+    }
 }
 
 /// Everything that actors share.
@@ -253,6 +278,8 @@ pub struct Context {
     pub resolution: Mailbox<ResolutionMail>,
     /// Reader of the whole journal.
     pub scrub: Mailbox<ScrubMail>,
+    /// The sweep of deadlines.
+    pub deadlines: Mailbox<DeadlinesMail>,
     /// How far it has come; outlives restarts of the actor.
     pub scrub_place: ArcSwap<ScrubPlace>,
     /// Guardians.
@@ -286,6 +313,24 @@ impl Context {
         #[expect(clippy::cast_possible_truncation, reason = "the low bits are random")]
         let low = payment.bits() as u64;
         usize::try_from(low % self.guardians.len() as u64).unwrap_or(0)
+    }
+
+    /// Makes durable control data what everybody goes by.
+    pub fn govern(&self, control: Arc<Control>) {
+        for seat in &self.providers {
+            let is_disabled = control.stops.providers.contains_key(&seat.id);
+            seat.disabled.store(is_disabled, Ordering::Relaxed);
+        }
+        self.directory.store(control);
+    }
+
+    /// The providers as routing sees them.
+    pub fn candidates(&self) -> Vec<Candidate> {
+        let candidate = |seat: &Arc<ProviderSeat>| Candidate {
+            id: seat.id,
+            enabled: !seat.disabled.load(Ordering::Relaxed),
+        };
+        self.providers.iter().map(candidate).collect()
     }
 
     /// The provider with this name.

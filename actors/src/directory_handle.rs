@@ -1,9 +1,11 @@
 //! The face of the directory: whose API key this is, by the digest of its secret.
 
 use crate::context::Context;
+use crate::risk_lists_handle::RiskListsHandle;
 use arc_swap::ArcSwap;
 use florin_domain::ids::MerchantId;
 use florin_domain::merchant::{ApiKey, ApiKeyRole, Control, Merchant};
+use florin_domain::provider::ProviderId;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -14,6 +16,8 @@ pub struct KeyOwner {
     pub key: ApiKey,
     /// Its merchant; nothing for an operator's key.
     pub merchant: Option<Merchant>,
+    /// An operator has stopped its merchant from taking money.
+    pub is_frozen: bool,
 }
 
 /// Keys by digest, and the control data that they were read from.
@@ -31,16 +35,20 @@ impl Index {
             .map(|merchant| (merchant.id, merchant))
             .collect();
         let owner = |key: &ApiKey| {
-            let merchant = match key.role {
+            let (merchant, is_frozen) = match key.role {
                 // A key without its merchant opens nothing.
-                ApiKeyRole::Merchant(id) => Some((*merchants.get(&id)?).clone()),
-                ApiKeyRole::Operator => None,
+                ApiKeyRole::Merchant(id) => {
+                    let is_frozen = source.stops.merchants.contains_key(&id);
+                    (Some((*merchants.get(&id)?).clone()), is_frozen)
+                }
+                ApiKeyRole::Operator => (None, false),
             };
             Some((
                 key.secret_sha256,
                 Arc::new(KeyOwner {
                     key: key.clone(),
                     merchant,
+                    is_frozen,
                 }),
             ))
         };
@@ -80,10 +88,34 @@ impl DirectoryHandle {
     }
 }
 
+impl DirectoryHandle {
+    /// Merchants, keys and what operators have stopped, as of the last durable change.
+    pub fn control(&self) -> Arc<Control> {
+        self.context.directory.load_full()
+    }
+
+    /// Block and allow lists.
+    pub fn risk_lists(&self) -> RiskListsHandle {
+        RiskListsHandle::new(Arc::clone(&self.context))
+    }
+
+    /// Whether merchants change nothing.
+    pub fn is_read_only(&self) -> bool {
+        self.context.directory.load().stops.read_only.is_some()
+    }
+
+    /// The configured provider with this name.
+    pub fn provider(&self, name: &str) -> Option<ProviderId> {
+        let id = ProviderId::parse(name).ok()?;
+        self.context.provider(id).map(|seat| seat.id)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use florin_domain::ids::ApiKeyId;
+    use florin_domain::merchant::{OperatorAction, Stops};
     use florin_domain::money::FeeSchedule;
 
     #[test]
@@ -99,6 +131,10 @@ mod tests {
             livemode: false,
             secret_sha256: [byte; 32],
         };
+        let action = OperatorAction {
+            operator: ApiKeyId::from_bits(2),
+            reason: None,
+        };
         let control = Control {
             merchants: vec![merchant(1), merchant(2)],
             keys: vec![
@@ -107,6 +143,11 @@ mod tests {
                 key(3, ApiKeyRole::Merchant(MerchantId::from_bits(9))),
                 key(4, ApiKeyRole::Merchant(MerchantId::from_bits(2))),
             ],
+            stops: Stops {
+                merchants: [(MerchantId::from_bits(2), action)].into(),
+                ..Stops::default()
+            },
+            lists: florin_domain::risk::RiskLists::default(),
         };
         let index = Index::of(Arc::new(control));
         let name = |byte: u8| {
@@ -123,5 +164,7 @@ mod tests {
         assert_eq!(name(3), None, "its merchant is not there");
         assert_eq!(name(4).as_deref(), Some("merchant 2"));
         assert_eq!(name(5), None);
+        let is_frozen = |byte: u8| index.owners[&[byte; 32]].is_frozen;
+        assert_eq!([1, 2, 4].map(is_frozen), [false, false, true]);
     }
 }

@@ -5,7 +5,6 @@ use crate::context::{Context, Step};
 use crate::mailbox::{Envelope, Mailbox};
 use crate::payment::PaymentMail;
 use crate::projection::ProjectionMail;
-use crate::reply::tell;
 use florin_domain::commit::Commit;
 use florin_domain::ids::Seq;
 use florin_domain::payment::Payment;
@@ -22,8 +21,8 @@ use tokio::time::Instant;
 pub enum Ticket {
     /// A payment.
     Payment(Mailbox<PaymentMail>),
-    /// Whoever waits outside the actors.
-    Waiter(tokio::sync::oneshot::Sender<Seq>),
+    /// Nobody: a barrier behind it does what is to be done.
+    Nobody,
 }
 
 /// A commit with the state that it made, for those who follow.
@@ -266,7 +265,7 @@ impl WriterState {
                 Waiting::Ticket(Ticket::Payment(mailbox), seq) => {
                     mailbox.step(PaymentMail::Committed(Ok(seq)));
                 }
-                Waiting::Ticket(Ticket::Waiter(waiter), seq) => tell(waiter, seq),
+                Waiting::Ticket(Ticket::Nobody, _) => {}
                 Waiting::Barrier(release) => release(head),
             }
         }

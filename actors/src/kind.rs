@@ -26,11 +26,13 @@ pub enum Kind {
     Idempotency,
     /// Reader of the whole journal.
     Scrub,
+    /// Deadlines of payments that wait for somebody.
+    Deadlines,
 }
 
 impl Kind {
     /// All kinds, in start order, which is the order of the variants.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::JournalWriter,
         Self::AccountShard,
         Self::Projection,
@@ -41,6 +43,7 @@ impl Kind {
         Self::Payment,
         Self::Idempotency,
         Self::Scrub,
+        Self::Deadlines,
     ];
 
     /// Stable name for metrics and the tree.
@@ -56,6 +59,7 @@ impl Kind {
             Self::Projection => "projection",
             Self::Resolution => "resolution",
             Self::Scrub => "scrub",
+            Self::Deadlines => "deadlines",
         }
     }
 
@@ -70,7 +74,8 @@ impl Kind {
             | Self::Payment
             | Self::Projection
             | Self::Resolution
-            | Self::Scrub => true,
+            | Self::Scrub
+            | Self::Deadlines => true,
         }
     }
 }

@@ -14,6 +14,7 @@
 pub mod account_shard;
 pub mod admission;
 pub mod context;
+pub mod deadlines;
 pub mod directory_handle;
 pub mod guardian;
 pub mod idempotency;
@@ -30,4 +31,5 @@ pub mod provider;
 pub mod reply;
 pub mod resolution;
 pub mod risk;
+pub mod risk_lists_handle;
 pub mod scrub;

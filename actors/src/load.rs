@@ -96,6 +96,26 @@ pub async fn load(context: &Context, id: PaymentId) -> Result<Option<Loaded>, Re
 
 /// Folds the commits of a payment, walking back from its last one.
 pub async fn stream(context: &Context, id: PaymentId, head: Seq) -> Result<Loaded, ReadError> {
+    fold(head, walk(context, id, head).await?)
+}
+
+/// The same up to and including `until`; `None` if the payment began later.
+pub async fn stream_until(
+    context: &Context,
+    id: PaymentId,
+    head: Seq,
+    until: Seq,
+) -> Result<Option<Loaded>, ReadError> {
+    let mut commits = walk(context, id, head).await?;
+    commits.retain(|commit| commit.seq <= until);
+    match commits.last().map(|last| last.seq) {
+        None => Ok(None),
+        Some(seq) => fold(seq, commits).map(Some),
+    }
+}
+
+/// The commits of a payment, oldest first.
+async fn walk(context: &Context, id: PaymentId, head: Seq) -> Result<Vec<Commit>, ReadError> {
     let mut commits = Vec::new();
     let mut next = head;
     while next != Seq::ZERO {
@@ -115,7 +135,7 @@ pub async fn stream(context: &Context, id: PaymentId, head: Seq) -> Result<Loade
         next = prev;
     }
     commits.reverse();
-    fold(head, commits)
+    Ok(commits)
 }
 
 fn fold(seq: Seq, commits: Vec<Commit>) -> Result<Loaded, ReadError> {

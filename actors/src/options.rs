@@ -3,9 +3,9 @@
 use crate::admission::AdmissionCaps;
 use crate::mailbox::Caps;
 use florin_domain::limits::Lifetimes;
-use florin_domain::payment::FeeReturn;
+use florin_domain::payment::{FeeReturn, ReviewMode};
 use florin_domain::retry::RetryPolicy;
-use florin_domain::risk::Profile;
+use florin_domain::risk::{Profile, VelocityLimits};
 use florin_domain::time::Millis;
 use std::time::Duration;
 use thiserror::Error;
@@ -42,6 +42,8 @@ impl Default for StageTimeouts {
 pub struct ProviderCaps {
     /// Requests under way.
     pub permits: usize,
+    /// Calls that may wait for a permit before new charges are refused.
+    pub queue_max: usize,
 }
 
 /// Restart intensity: after so many failures in the window the key is set aside.
@@ -78,16 +80,22 @@ pub struct Options {
     pub stages: StageTimeouts,
     /// How long payments may wait for customers, reviewers and captures.
     pub lifetimes: Lifetimes,
+    /// When a person looks at a payment for which risk asks for it.
+    pub review_mode: ReviewMode,
     /// What a refund does with the fee.
     pub fee_return: FeeReturn,
     /// When an attempt is sent again.
     pub retry: RetryPolicy,
     /// Risk profile.
     pub risk: Profile,
+    /// Limits on velocity.
+    pub velocity: VelocityLimits,
     /// Velocity shards.
     pub risk_shards: usize,
     /// Subjects that one velocity shard remembers.
     pub risk_subjects_max: usize,
+    /// Commits of the journal's end that velocity is read back from after a start; 0 for none.
+    pub velocity_recall_commits_max: u64,
     /// Payment guardians.
     pub guardians: usize,
     /// Payments that may stay in memory without work.
@@ -129,15 +137,21 @@ impl Default for Options {
             answer_budget: Duration::from_secs(10),
             stages: StageTimeouts::default(),
             lifetimes: Lifetimes::STANDARD,
+            review_mode: ReviewMode::BeforeAuth,
             fee_return: FeeReturn::Kept,
             retry: RetryPolicy::default(),
             risk: Profile::deep_dive(),
+            velocity: VelocityLimits::default(),
             risk_shards: 4,
             risk_subjects_max: 65_536,
+            velocity_recall_commits_max: 50_000,
             guardians: 64,
             idle_payments_max: 16_384,
             payment_caps: Caps { soft: 32, hard: 64 },
-            provider_caps: ProviderCaps { permits: 100 },
+            provider_caps: ProviderCaps {
+                permits: 100,
+                queue_max: 50,
+            },
             payment_restarts: RestartPolicy {
                 restarts_max: 3,
                 window: Duration::from_mins(1),

@@ -10,7 +10,7 @@ mod operate;
 pub use operate::{Action, Operate};
 
 use crate::account_shard::{Draft, ShardMail};
-use crate::context::{Context, Step};
+use crate::context::{Context, Promise, Step};
 use crate::load::{Answers, Loaded};
 use crate::mailbox::{Envelope, Mailbox};
 use crate::provider::Ask;
@@ -53,6 +53,9 @@ pub enum NotStored {
     /// No provider is enabled.
     #[error("no provider is available")]
     NoProvider,
+    /// Every provider has as much to do as it may.
+    #[error("every provider is busy")]
+    Busy,
     /// The books cannot take the payment.
     #[error("the ledger cannot take the payment")]
     Ledger,
@@ -187,6 +190,8 @@ pub struct PaymentState {
     /// one of our own requests.
     deferred: VecDeque<PaymentMail>,
     drives: Vec<Drive>,
+    /// The place of a planned charge that has not called yet.
+    promise: Option<Promise>,
     /// What stays unknown is closed at the provider.
     closes: bool,
     /// Did something since it last rested.
@@ -195,6 +200,8 @@ pub struct PaymentState {
     called_at: Option<Instant>,
     provider_time: Duration,
     gone: bool,
+    /// Its mailbox is closed: it hears no answer to anything that it would begin now.
+    leaving: bool,
 }
 
 /// The actor of one payment.
@@ -239,12 +246,14 @@ impl Actor for PaymentActor {
             asked: Vec::new(),
             deferred: VecDeque::new(),
             drives: Vec::new(),
+            promise: None,
             closes: false,
             active: key.is_some(),
             admitted_at: None,
             called_at: None,
             provider_time: Duration::ZERO,
             gone: false,
+            leaving: false,
         })
     }
 
@@ -255,6 +264,10 @@ impl Actor for PaymentActor {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         let (mail, _slot) = envelope.open();
+        if state.leaving {
+            state.hand_back(mail);
+            return Ok(());
+        }
         state.take(mail)?;
         while matches!(state.stage, Stage::Idle) {
             let Some(mail) = state.deferred.pop_front() else {
@@ -264,6 +277,7 @@ impl Actor for PaymentActor {
         }
         if state.rest() {
             // Whoever asks from now on finds the mailbox closed, gets the message back and has the payment loaded again.
+            state.leaving = true;
             if let Err(error) = myself.drain() {
                 tracing::debug!(%error, "a payment that leaves memory was already stopping");
             }

@@ -1,19 +1,24 @@
 //! The face of payments: what the API calls. Commands belong to the actors once they are submitted; callers only watch.
 
 mod list;
+mod past;
+mod pending;
 mod submit;
+mod what_if;
 
 pub use list::{Cursor, ListError, PaymentsList};
+pub use past::{AsOf, PastError};
 pub use submit::{Answered, Change, ChangeRequest, RequestError};
+pub use what_if::{Alternative, Course, WhatIf, WhatIfError};
 
 use crate::context::Context;
-use crate::load::{Loaded, locate, stream};
+use crate::load::locate;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{CaptureMethod, Device};
-use florin_domain::ports::{PaymentRow, ReadError, ViewError};
+use florin_domain::ports::{PaymentRow, ViewError};
 use std::sync::Arc;
 
 /// A request for a new payment, checked.
@@ -71,21 +76,5 @@ impl PaymentsHandle {
     ) -> Result<Option<PaymentRow>, ViewError> {
         let row = locate(&self.context, id).await?;
         Ok(row.filter(|row| row.payment.spec.merchant == merchant && row.payment.spec.livemode == livemode))
-    }
-
-    /// Every commit of a merchant's payment, oldest first.
-    pub async fn history(
-        &self,
-        owner: (MerchantId, bool),
-        id: PaymentId,
-    ) -> Result<Option<Loaded>, ReadError> {
-        let row = self
-            .get(owner, id)
-            .await
-            .map_err(|error| ReadError::Store(error.to_string()))?;
-        match row {
-            None => Ok(None),
-            Some(row) => stream(&self.context, id, row.seq).await.map(Some),
-        }
     }
 }

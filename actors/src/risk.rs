@@ -1,43 +1,53 @@
-//! Velocity shards: how often a customer (else a device) paid and was declined in the last hour. A subject lives in one shard,
-//! so its counters need no lock. Counters are bounded in number and are lost with their shard: risk then knows less, money is
-//! not touched.
+//! Velocity shards: how often a customer (else a device) paid and was declined lately, and for how much. A subject lives in one shard,
+//! so its counters need no lock. What is remembered is bounded; it is lost with its shard, and after a start what the journal's end
+//! still tells comes back ([`recall`]): risk then knows less, money is not touched.
+
+pub mod recall;
+mod record;
 
 use crate::context::{Context, Step};
 use crate::mailbox::{Envelope, Mailbox};
 use crate::payment::PaymentMail;
+use florin_domain::money::{Amount, Currency};
+use florin_domain::payment::Spec;
+pub use florin_domain::risk::VelocityCounts as Velocity;
 use florin_domain::time::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use record::{Bounds, Record};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
-/// Whom velocity is counted for: a digest of merchant and customer or device.
+/// Whom velocity is counted for: a digest of merchant, mode and customer, device or address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Subject(u64);
 
 impl Subject {
     /// The subject of a customer (else a device) of a merchant; `None` when nothing identifies one.
-    pub fn of(spec: &florin_domain::payment::Spec) -> Option<Self> {
+    pub fn of(spec: &Spec) -> Option<Self> {
         let name = spec.customer.as_deref().or(spec.device.fingerprint.as_deref())?;
+        Some(Self::digest(spec, 0, name))
+    }
+
+    /// The subject of the address that a merchant's customer comes from.
+    pub fn of_address(spec: &Spec) -> Option<Self> {
+        let address: std::net::IpAddr = spec.device.ip.as_deref()?.parse().ok()?;
+        Some(Self::digest(spec, 1, &address.to_canonical().to_string()))
+    }
+
+    fn digest(spec: &Spec, kind: u8, name: &str) -> Self {
         let mut hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().build_hasher();
         hasher.write_u128(spec.merchant.bits());
+        hasher.write_u8(u8::from(spec.livemode));
+        hasher.write_u8(kind);
         hasher.write(name.as_bytes());
-        Some(Self(hasher.finish()))
+        Self(hasher.finish())
     }
 
     /// Which of `shards` owns it.
     pub fn shard(self, shards: usize) -> usize {
         usize::try_from(self.0 % shards.max(1) as u64).unwrap_or(0)
     }
-}
-
-/// Velocity of a subject.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Velocity {
-    /// Payments in the last hour, the present one included.
-    pub hour_count: u32,
-    /// Declines in the last hour.
-    pub hour_declines: u32,
 }
 
 /// Answers a payment; when it is dropped unanswered (the shard died) the payment is told that nothing is known.
@@ -77,6 +87,30 @@ pub enum RiskMail {
         /// Who asks.
         reply: VelocityReply,
     },
+    /// Count a new payment with its amount, have its address counted as well, and say how many there are.
+    Begin {
+        /// Of whom.
+        subject: Subject,
+        /// When.
+        at: Timestamp,
+        /// How much.
+        asked: (Currency, Amount),
+        /// From where, if that is counted.
+        address: Option<Subject>,
+        /// Who asks.
+        reply: VelocityReply,
+    },
+    /// Count a payment's address; what was counted before is answered with it.
+    CountAddress {
+        /// Which.
+        subject: Subject,
+        /// When.
+        at: Timestamp,
+        /// What is known already.
+        counted: Velocity,
+        /// Who asks.
+        reply: VelocityReply,
+    },
     /// Count a decline.
     Declined {
         /// Of whom.
@@ -84,62 +118,131 @@ pub enum RiskMail {
         /// When.
         at: Timestamp,
     },
+    /// Count what happened before the start.
+    Recalled(Vec<Recalled>),
 }
 
-const BUCKETS: usize = 6;
-const BUCKET_MS: u64 = 3_600_000 / BUCKETS as u64;
-
-/// An hour in six buckets: at most ten minutes too long, never too short.
-#[derive(Clone, Copy, Debug, Default)]
-struct Hour {
-    bucket: u64,
-    counts: [u16; BUCKETS + 1],
-    declines: [u16; BUCKETS + 1],
+/// Something that the journal tells of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recalled {
+    /// Of whom.
+    pub subject: Subject,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: What,
 }
 
-impl Hour {
-    fn advance(&mut self, at: Timestamp) -> usize {
-        let now = at.unix_ms() / BUCKET_MS;
-        let span = BUCKETS as u64 + 1;
-        let stale = now.saturating_sub(self.bucket).min(span);
-        for step in 1..=stale {
-            let index = usize::try_from((self.bucket + step) % span).unwrap_or(0);
-            self.counts[index] = 0;
-            self.declines[index] = 0;
-        }
-        self.bucket = self.bucket.max(now);
-        usize::try_from(self.bucket % span).unwrap_or(0)
-    }
+/// What a subject did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It paid; the amount if it went on from there.
+    Paid(Option<(Currency, Amount)>),
+    /// It was declined.
+    Declined,
+}
 
-    fn velocity(&self) -> Velocity {
-        let sum = |counts: &[u16]| counts.iter().map(|count| u32::from(*count)).sum();
-        Velocity {
-            hour_count: sum(&self.counts),
-            hour_declines: sum(&self.declines),
+/// Has a new payment counted: by its customer (else its device), and by its address if there is a limit on that. The answer comes to
+/// `payment`. Nothing is counted, and nothing will be answered, if nothing identifies it.
+pub(crate) fn begin(context: &Context, spec: &Spec, payment: &Mailbox<PaymentMail>) -> bool {
+    let counts_addresses = context.options.velocity.ip_hour_count_max.is_some();
+    let address = counts_addresses.then(|| Subject::of_address(spec)).flatten();
+    let (at, reply) = (spec.created_at, || VelocityReply::new(payment.clone()));
+    let (subject, mail) = match (Subject::of(spec), address) {
+        (Some(subject), address) => {
+            let mail = RiskMail::Begin {
+                subject,
+                at,
+                asked: (spec.currency, spec.amount),
+                address,
+                reply: reply(),
+            };
+            (subject, mail)
         }
-    }
+        (None, Some(subject)) => {
+            let mail = RiskMail::CountAddress {
+                subject,
+                at,
+                counted: Velocity::default(),
+                reply: reply(),
+            };
+            (subject, mail)
+        }
+        (None, None) => return false,
+    };
+    context.risk[subject.shard(context.risk.len())].step(mail);
+    true
 }
 
 /// A shard's state.
 #[derive(Debug)]
 pub struct RiskState {
     context: Arc<Context>,
-    hours: HashMap<Subject, Hour>,
+    bounds: Bounds,
+    records: HashMap<Subject, Record>,
     /// Subjects in the order first seen: the oldest leaves when there are too many.
     order: VecDeque<Subject>,
+    /// Events in all records together.
+    events: usize,
 }
 
+/// Events that a shard remembers for each subject that it may know, on average.
+const EVENTS_PER_SUBJECT: usize = 8;
+
 impl RiskState {
-    fn hour(&mut self, subject: Subject) -> &mut Hour {
-        if !self.hours.contains_key(&subject) {
-            if self.order.len() >= self.context.options.risk_subjects_max
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.hours.remove(&oldest);
-            }
+    fn new(context: Arc<Context>) -> Self {
+        Self {
+            bounds: Bounds::of(&context.options),
+            context,
+            records: HashMap::new(),
+            order: VecDeque::new(),
+            events: 0,
+        }
+    }
+
+    /// Changes a subject's record, then forgets the oldest subjects while too much is remembered.
+    fn with<T>(&mut self, subject: Subject, change: impl FnOnce(&mut Record, &Bounds) -> T) -> T {
+        if !self.records.contains_key(&subject) {
             self.order.push_back(subject);
         }
-        self.hours.entry(subject).or_default()
+        let record = self.records.entry(subject).or_default();
+        let before = record.len();
+        let changed = change(record, &self.bounds);
+        self.events = (self.events + record.len()).saturating_sub(before);
+        let subjects_max = self.context.options.risk_subjects_max.max(1);
+        let events_max = subjects_max.saturating_mul(EVENTS_PER_SUBJECT);
+        while self.order.len() > subjects_max || (self.events > events_max && self.order.len() > 1) {
+            let Some(oldest) = self.order.pop_front() else {
+                break;
+            };
+            let forgotten = self.records.remove(&oldest);
+            self.events = self.events.saturating_sub(forgotten.map_or(0, |record| record.len()));
+        }
+        changed
+    }
+
+    fn address(&mut self, subject: Subject, at: Timestamp, counted: Velocity) -> Velocity {
+        let hour_count = self.with(subject, |record, bounds| {
+            record.paid(at, bounds);
+            record.velocity(at).hour_count
+        });
+        Velocity {
+            ip_hour_count: Some(hour_count),
+            ..counted
+        }
+    }
+
+    fn recall(&mut self, recalled: &Recalled) {
+        let at = recalled.at;
+        self.with(recalled.subject, |record, bounds| match recalled.what {
+            What::Declined => record.declined(at, bounds),
+            What::Paid(asked) => {
+                record.paid(at, bounds);
+                if let Some((currency, amount)) = asked {
+                    record.remember(at, currency, amount);
+                }
+            }
+        });
     }
 }
 
@@ -157,11 +260,7 @@ impl Actor for RiskShard {
         _myself: ActorRef<Self::Msg>,
         context: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        Ok(RiskState {
-            context,
-            hours: HashMap::new(),
-            order: VecDeque::new(),
-        })
+        Ok(RiskState::new(context))
     }
 
     async fn handle(
@@ -174,47 +273,53 @@ impl Actor for RiskShard {
         match mail {
             RiskMail::Count { subject, at, reply } => {
                 state.context.ports.probe.reached(Step::RiskAssessing);
-                let hour = state.hour(subject);
-                let index = hour.advance(at);
-                hour.counts[index] = hour.counts[index].saturating_add(1);
-                reply.answer(hour.velocity());
+                let velocity = state.with(subject, |record, bounds| {
+                    record.paid(at, bounds);
+                    record.velocity(at)
+                });
+                reply.answer(velocity);
             }
+            RiskMail::Begin {
+                subject,
+                at,
+                asked: (currency, amount),
+                address,
+                reply,
+            } => {
+                state.context.ports.probe.reached(Step::RiskAssessing);
+                let context = Arc::clone(&state.context);
+                let counted = state.with(subject, |record, bounds| {
+                    record.paid(at, bounds);
+                    let day_amount_minor = record.asked(at, (currency, amount), &context.options.velocity);
+                    Velocity {
+                        day_amount_minor,
+                        ..record.velocity(at)
+                    }
+                });
+                match address {
+                    None => reply.answer(counted),
+                    Some(subject) => {
+                        let shard = &context.risk[subject.shard(context.risk.len())];
+                        shard.step(RiskMail::CountAddress {
+                            subject,
+                            at,
+                            counted,
+                            reply,
+                        });
+                    }
+                }
+            }
+            RiskMail::CountAddress {
+                subject,
+                at,
+                counted,
+                reply,
+            } => reply.answer(state.address(subject, at, counted)),
             RiskMail::Declined { subject, at } => {
-                let hour = state.hour(subject);
-                let index = hour.advance(at);
-                hour.declines[index] = hour.declines[index].saturating_add(1);
+                state.with(subject, |record, bounds| record.declined(at, bounds));
             }
+            RiskMail::Recalled(all) => all.iter().for_each(|recalled| state.recall(recalled)),
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn counts_leave_after_an_hour_and_at_most_ten_minutes_later() {
-        let mut hour = Hour::default();
-        let minute = |n: u64| Timestamp::from_unix_ms(1_700_000_400_000 + n * 60_000);
-        for n in 0..3 {
-            let index = hour.advance(minute(n));
-            hour.counts[index] += 1;
-        }
-        hour.advance(minute(59));
-        assert_eq!(hour.velocity().hour_count, 3);
-        hour.advance(minute(75));
-        assert_eq!(hour.velocity().hour_count, 0);
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_loses_no_count() {
-        let mut hour = Hour::default();
-        let at = |ms| Timestamp::from_unix_ms(ms);
-        let index = hour.advance(at(10 * BUCKET_MS));
-        hour.counts[index] += 1;
-        let index = hour.advance(at(9 * BUCKET_MS));
-        hour.counts[index] += 1;
-        assert_eq!(hour.velocity().hour_count, 2);
     }
 }

@@ -111,6 +111,7 @@ fn paid(n: u64) -> Payment {
             score_bps: 120,
             action: Action::Allow,
             reasons: Vec::new(),
+            listed: None,
         }),
         Event::OperationOpened {
             operation,

@@ -55,6 +55,7 @@ fn creation(seq: u64) -> Commit {
         score_bps: 1_000,
         action: Action::Allow,
         reasons: Vec::new(),
+        listed: None,
     };
     let key = "0123456789abcdef".repeat(4).into();
     let provider = ProviderId::parse("stripe").expect("a name");

@@ -2,9 +2,11 @@
 //! and the SHA-256 of both; one that does not verify is never loaded. Snapshots only save time: without any, the journal is read
 //! from its start.
 
-use crate::schema::v1::{SnapshotDto, Stored};
+use crate::schema::v1::{EarlierSnapshotDto, SnapshotDto, Stored};
 use crate::schema::{self, DecodeError};
 use florin_domain::ids::{Seq, ShardId};
+use florin_domain::merchant::Stops;
+use florin_domain::risk::RiskLists;
 use florin_domain::ports::{ReadError, ShardSnapshot, SnapshotError, Snapshots};
 use sha2::{Digest, Sha256};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -131,7 +133,9 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
     }
     let form = sealed.strip_prefix(MARK).ok_or("the file is no snapshot")?;
     let read = |form| ShardSnapshot::load(schema::read::<SnapshotDto<'_>>(form)?);
-    read(form).map_err(|error: DecodeError| error.to_string())
+    // The digest says that the file is whole: a form that ends early is an earlier one.
+    let read_earlier = |form| schema::read::<EarlierSnapshotDto<'_>>(form)?.into_snapshot(Stops::default(), RiskLists::default());
+    read(form).or_else(|error: DecodeError| read_earlier(form).map_err(|_| error.to_string()))
 }
 
 #[cfg(test)]
@@ -139,8 +143,9 @@ mod tests {
     use super::*;
     use florin_domain::ids::{ApiKeyId, MerchantId, PaymentId};
     use florin_domain::ledger::{AccountKey, AccountName, AccountState};
-    use florin_domain::merchant::{ApiKey, ApiKeyRole, Control, Merchant};
+    use florin_domain::merchant::{ApiKey, ApiKeyRole, Control, Merchant, OperatorAction};
     use florin_domain::money::{Balance, Currency, FeeSchedule};
+    use florin_domain::provider::ProviderId;
     use rust_decimal::Decimal;
     use tempfile::TempDir;
 
@@ -162,6 +167,17 @@ mod tests {
             secret_sha256: [9; 32],
         };
         let fee = FeeSchedule::new(290, Decimal::new(30, 2)).unwrap();
+        let action = |reason: Option<&str>| OperatorAction {
+            operator: ApiKeyId::from_bits(5),
+            reason: reason.map(Into::into),
+        };
+        let stops = Stops {
+            providers: [(ProviderId::parse("stripe").unwrap(), action(None))].into(),
+            merchants: [(merchant, action(Some("chargebacks")))].into(),
+            read_only: Some(action(Some("moving house"))),
+        };
+        let mut lists = RiskLists::default();
+        lists.add(&schema::samples::list_entry());
         ShardSnapshot {
             seq: Seq(seq),
             hash: [3; 32],
@@ -181,6 +197,8 @@ mod tests {
                     fee,
                 }],
                 keys: vec![key],
+                stops,
+                lists,
             },
         }
     }
@@ -211,6 +229,19 @@ mod tests {
     fn a_snapshot_of_a_longer_journal_gives_way_to_one_of_this_journal() {
         let (_folder, snapshots) = saved(&[90, 95, 20]);
         assert_eq!(snapshots.kept(SHARD).unwrap(), [Seq(20)]);
+    }
+
+    #[test]
+    fn a_snapshot_from_before_operators_could_stop_anything_is_read_with_nothing_stopped() {
+        let mut snapshot = snapshot(5);
+        let mut bytes = MARK.to_vec();
+        schema::write(&EarlierSnapshotDto::of(&snapshot), &mut bytes);
+        let digest = Sha256::digest(&bytes);
+        bytes.extend_from_slice(&digest);
+        assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.stops = Stops::default();
+        snapshot.control.lists = RiskLists::default();
+        assert_eq!(unseal(&bytes), Ok(snapshot));
     }
 
     #[test]

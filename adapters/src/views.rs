@@ -10,6 +10,7 @@ mod reader;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod writer;
 
 pub use memory::MemoryViews;

@@ -6,6 +6,7 @@ use crate::state::State;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::{HttpMessage, HttpRequest};
 use florin_actors::directory_handle::KeyOwner;
+use florin_domain::ids::ApiKeyId;
 use florin_domain::merchant::{ApiKeyRole, Merchant};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -50,7 +51,20 @@ impl Caller {
                 return Err(ApiError::RateLimited { retry_after_s });
             }
         }
+        // Reading goes on, and operators do what they must.
+        let changes = !request.method().is_safe();
+        if changes && owner.merchant.is_some() && state.directory.is_read_only() {
+            return Err(ApiError::ReadOnly);
+        }
         Ok(Self { owner })
+    }
+
+    /// Refuses merchants that an operator has stopped from taking money.
+    pub(crate) fn may_take_money(&self) -> Result<(), ApiError> {
+        if self.owner.is_frozen {
+            return Err(ApiError::MerchantFrozen);
+        }
+        Ok(())
     }
 
     pub(crate) fn who(&self) -> Result<Who<'_>, ApiError> {
@@ -67,6 +81,17 @@ impl Caller {
             Who::Merchant(merchant, livemode) => Ok((merchant, livemode)),
             Who::Operator => Err(ApiError::MerchantOnly),
         }
+    }
+
+    /// Under which name an operator's orders are journaled, or a refusal.
+    pub(crate) fn operator_id(&self) -> Result<ApiKeyId, ApiError> {
+        self.operator()?;
+        Ok(self.owner.key.id)
+    }
+
+    /// The key that asks.
+    pub(crate) fn key_id(&self) -> ApiKeyId {
+        self.owner.key.id
     }
 
     /// Refuses everybody but operators.

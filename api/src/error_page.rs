@@ -1,6 +1,8 @@
 //! `GET /docs/errors/{code}`: what a code means, for the people whom an answer sends here. Open to everybody.
 
+use serde_json::Value;
 use crate::errors::{ApiError, Code};
+use crate::openapi::{Access, Endpoint, chapter, text, word};
 use crate::reply::Reply;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
@@ -26,4 +28,24 @@ pub(crate) async fn page(request: HttpRequest) -> Reply {
 fn markdown(text: &'static str) -> HttpResponse {
     let kind = HeaderValue::from_static("text/markdown; charset=utf-8");
     HttpResponse::Ok().insert_header((CONTENT_TYPE, kind)).body(text)
+}
+
+pub(crate) fn described_index() -> Endpoint {
+    Endpoint::get("/docs/errors/", Access::Everybody)
+        .called("listErrorPages", "List the codes of errors", "Every code with its status and a line about it.")
+        .in_chapter(chapter::DOCUMENTS)
+        .answers_as("text/markdown", 200, "The list.", text("Markdown."), Value::Null)
+}
+
+pub(crate) fn described_page() -> Endpoint {
+    let codes = word("The code.", Code::ALL.iter().map(|code| code.as_str()));
+    Endpoint::get("/docs/errors/{page}", Access::Everybody)
+        .called(
+            "getErrorPage",
+            "Read what a code means",
+            "What happened, what to do, and whether the same request may be sent again.",
+        )
+        .in_chapter(chapter::DOCUMENTS)
+        .path_part("page", codes, "card_declined")
+        .answers_as("text/markdown", 200, "The page.", text("Markdown."), Value::Null)
 }

@@ -2,6 +2,7 @@
 
 use crate::request_id;
 use crate::server::ErrorProfile;
+use crate::slo::Outcome;
 use crate::state::State;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
@@ -98,6 +99,12 @@ pub(crate) enum ApiError {
     },
     /// The provider refused a capture or a void.
     OperationDeclined { payment: PaymentId },
+    /// An operator has stopped the merchant from taking money.
+    MerchantFrozen,
+    /// An operator has stopped all changes by merchants.
+    ReadOnly,
+    /// The end of the actor would end the process.
+    ActorNotRestartable,
     /// Something of ours is broken; the log says what.
     Internal,
 }
@@ -117,6 +124,7 @@ impl From<RequestError> for ApiError {
             RequestError::Mismatch => Self::KeyMismatch,
             RequestError::TooManyWaiters => Self::TooManyWaiters,
             RequestError::NotStored(NotStored::NoProvider) => Self::NoProvider { payment: None },
+            RequestError::NotStored(NotStored::Busy) => Self::Overloaded { retry_after_s: 1 },
             RequestError::NotStored(NotStored::Refused(Refusal::NoSuchPayment)) => {
                 Self::NoSuchObject { kind: "payment" }
             }
@@ -157,6 +165,8 @@ impl From<LedgerError> for ApiError {
     }
 }
 
+/// A person ends it, and nobody knows when.
+const READ_ONLY_RETRY_S: u64 = 30;
 const REQUEST: &str = "invalid_request_error";
 const OURS: &str = "api_error";
 const KEY: &str = "idempotency_error";
@@ -212,6 +222,9 @@ impl ApiError {
             Self::Refused(refusal) => (StatusCode::CONFLICT, REQUEST, Code::of(*refusal)),
             Self::OperationDeclined { .. } => (StatusCode::PAYMENT_REQUIRED, CARD, Code::OperationDeclined),
             Self::Declined { .. } => (StatusCode::PAYMENT_REQUIRED, CARD, Code::CardDeclined),
+            Self::MerchantFrozen => (StatusCode::FORBIDDEN, REQUEST, Code::MerchantFrozen),
+            Self::ReadOnly => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::ReadOnly),
+            Self::ActorNotRestartable => (StatusCode::CONFLICT, REQUEST, Code::ActorNotRestartable),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, OURS, Code::InternalError),
         }
     }
@@ -251,6 +264,9 @@ impl ApiError {
             Self::Refused(refusal) => format!("Refused: {refusal}.").into(),
             Self::Declined { .. } => "Your card was declined.".into(),
             Self::OperationDeclined { .. } => "The provider refused it; the payment stays as it is.".into(),
+            Self::MerchantFrozen => "This merchant is frozen; nothing was charged.".into(),
+            Self::ReadOnly => "Florin changes nothing now; nothing was started.".into(),
+            Self::ActorNotRestartable => "The end of this actor would end the process.".into(),
             Self::Internal => "Something went wrong here; the request may be sent again.".into(),
         }
     }
@@ -282,6 +298,9 @@ impl ApiError {
             | Self::Refused(_)
             | Self::Declined { .. }
             | Self::OperationDeclined { .. }
+            | Self::MerchantFrozen
+            | Self::ReadOnly
+            | Self::ActorNotRestartable
             | Self::Internal => None,
         }
     }
@@ -293,6 +312,7 @@ impl ApiError {
             | Self::RateLimited { retry_after_s }
             | Self::TooManyStrangers { retry_after_s } => Some(*retry_after_s),
             Self::TooManyWaiters | Self::NoProvider { .. } | Self::TryAgain => Some(1),
+            Self::ReadOnly => Some(READ_ONLY_RETRY_S),
             Self::Unauthenticated
             | Self::OperatorOnly
             | Self::MerchantOnly
@@ -311,7 +331,17 @@ impl ApiError {
             | Self::Refused(_)
             | Self::Declined { .. }
             | Self::OperationDeclined { .. }
+            | Self::MerchantFrozen
+            | Self::ActorNotRestartable
             | Self::Internal => None,
+        }
+    }
+
+    /// Whose fault it is that the request was not done.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Declined { .. } | Self::OperationDeclined { .. } => Outcome::Declined,
+            other => Outcome::of(other.class().0),
         }
     }
 
@@ -330,7 +360,9 @@ impl ApiError {
     pub(crate) fn response(&self, request: &HttpRequest) -> HttpResponse {
         let state = request.app_data::<Data<State>>();
         let profile = state.map_or(ErrorProfile::default(), |state| state.options.error_profile);
-        self.rendered(request.headers(), profile)
+        let mut response = self.rendered(request.headers(), profile);
+        response.extensions_mut().insert(self.outcome());
+        response
     }
 
     fn rendered(&self, request_headers: &HeaderMap, profile: ErrorProfile) -> HttpResponse {

@@ -5,6 +5,7 @@
 //! * `v1` one endpoint per file, with what they share: the payment on the wire, the list
 //! * `auth` whose key it is; `rate_limits` how much it may ask; `body`, `json`, `query` strict reading of what arrives; `errors` every refusal in both formats,
 //!   `error_page` what each of them means
+//! * `openapi` what every endpoint says of itself, as a document and as a page
 //! * `state` what handlers share; `reply` an answer or a refusal as a response; `request_id` the name of each answer
 //!
 //! Nothing of a request that is refused here is stored, so its idempotency key stays free.
@@ -16,11 +17,13 @@ mod error_page;
 mod errors;
 mod idempotency_key;
 mod json;
+mod openapi;
 mod query;
 mod rate_limits;
 mod reply;
 mod request_id;
 mod routes;
 pub mod server;
+mod slo;
 mod state;
 mod v1;

@@ -1,12 +1,15 @@
 //! Reads query strings: what is not known, or said twice, is refused by name.
 
+mod list_entries;
 mod payments;
 
-pub(crate) use payments::{exported_payments, listed_payments};
+pub(crate) use list_entries::{list_entries, list_kind, list_name};
+pub(crate) use payments::{described_filters, exported_payments, listed_payments};
 
 use crate::errors::{Code, Invalid};
 use actix_web::HttpRequest;
 use actix_web::web::Query;
+use florin_domain::ids::Seq;
 
 /// Entries on a page when nothing is said.
 const LIMIT_DEFAULT: usize = 10;
@@ -83,6 +86,21 @@ pub(crate) fn only_number(
     value(&pairs, name).map_or(Ok(default), |text| number(name, text, (0, max)))
 }
 
+/// A commit of the journal, if `at` names one.
+pub(crate) fn at(request: &HttpRequest) -> Result<Option<Seq>, Invalid> {
+    let pairs = pairs(request, &["at"])?;
+    let Some(text) = value(&pairs, "at") else {
+        return Ok(None);
+    };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let seq = text.parse().ok().filter(|_| digits).map(Seq);
+    let refused = || {
+        let message = "`at` is the sequence number of a commit, a whole number.";
+        Invalid::new("at", Code::ParameterInvalidInteger, message)
+    };
+    seq.map(Some).ok_or_else(refused)
+}
+
 /// Which page of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Page<T> {
@@ -94,15 +112,35 @@ pub(crate) struct Page<T> {
 
 /// Reads `limit` and `starting_after`; `read` understands the latter.
 pub(crate) fn page<T>(request: &HttpRequest, read: impl Fn(&str) -> Option<T>) -> Result<Page<T>, Invalid> {
+    page_of(request, LIMIT_DEFAULT, read)
+}
+
+/// The same with the largest page when nothing is said.
+pub(crate) fn long_page<T>(
+    request: &HttpRequest,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Page<T>, Invalid> {
+    page_of(request, LIMIT_MAX, read)
+}
+
+fn page_of<T>(
+    request: &HttpRequest,
+    usual: usize,
+    read: impl Fn(&str) -> Option<T>,
+) -> Result<Page<T>, Invalid> {
     let pairs = pairs(request, &["limit", "starting_after"])?;
     Ok(Page {
-        limit: limit(&pairs)?,
+        limit: limit_or(&pairs, usual)?,
         starting_after: cursor(&pairs, "starting_after", read)?,
     })
 }
 
 fn limit(pairs: &[(String, String)]) -> Result<usize, Invalid> {
-    value(pairs, "limit").map_or(Ok(LIMIT_DEFAULT), |text| number("limit", text, (1, LIMIT_MAX)))
+    limit_or(pairs, LIMIT_DEFAULT)
+}
+
+fn limit_or(pairs: &[(String, String)], usual: usize) -> Result<usize, Invalid> {
+    value(pairs, "limit").map_or(Ok(usual), |text| number("limit", text, (1, LIMIT_MAX)))
 }
 
 fn cursor<T>(
@@ -135,6 +173,28 @@ mod tests {
         page(&request, |text| text.parse().ok())
             .map(|page| (page.limit, page.starting_after))
             .map_err(|invalid| (invalid.param, invalid.code.as_str()))
+    }
+
+    #[test]
+    fn a_commit_is_named_by_digits_alone() {
+        let read = |query: &str| {
+            let request = TestRequest::with_uri(&format!("/v1/payments/x?{query}")).to_http_request();
+            at(&request).map_err(|invalid| (invalid.param, invalid.code.as_str()))
+        };
+        assert_eq!(read(""), Ok(None));
+        assert_eq!(read("at=0"), Ok(Some(Seq::ZERO)));
+        assert_eq!(read("at=18446744073709551615"), Ok(Some(Seq(u64::MAX))));
+        let refused = |code| Err((Some("at".to_owned()), code));
+        for text in ["", "+1", "-1", "1.0", "1e3", "x", "18446744073709551616"] {
+            // In a query a plus sign is a space.
+            let text = text.replace('+', "%2B");
+            assert_eq!(
+                read(&format!("at={text}")),
+                refused("parameter_invalid_integer"),
+                "{text}"
+            );
+        }
+        assert_eq!(read("at=1&at=1"), refused("parameter_invalid"));
     }
 
     #[test]

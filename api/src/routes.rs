@@ -2,11 +2,13 @@
 
 use crate::error_page;
 use crate::errors::ApiError;
+use crate::openapi;
 use crate::reply::Reply;
 use crate::v1::{
-    account_get, account_list, entry_list, health, metrics_get, payment_capture, payment_confirm,
-    payment_create, payment_export, payment_get, payment_history, payment_list, payment_void, refund_create,
-    tree_get, trial_balance_get,
+    account_get, account_list, actor_kill, attempt_resolve, entry_list, health, list_entry_create, list_entry_delete, list_entry_list, merchant_freeze, merchant_list, metrics_get, payment_capture,
+    payment_confirm, payment_create, payment_export, payment_get, payment_history, payment_list,
+    payment_void, payment_what_if, provider_switch, read_only_set, refund_create, review_approve, review_list, review_reject, tree_get, trial_balance_get,
+    unresolved_list,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -22,6 +24,18 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
                 allow: "GET, HEAD, POST",
             })
         }));
+    let risk_lists = web::resource("/v1/risk/lists")
+        .route(web::post().to(list_entry_create::handle))
+        .route(web::get().to(list_entry_list::handle))
+        .route(web::head().to(list_entry_list::handle))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }));
+    let risk_list_entry = web::resource("/v1/risk/lists/{id}")
+        .route(web::delete().to(list_entry_delete::handle))
+        .default_service(web::to(|| refused(ApiError::MethodNotAllowed { allow: "DELETE" })));
     config
         .service(payments)
         .service(read_only("/v1/payments/export.csv", payment_export::handle))
@@ -31,14 +45,32 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(posted("/v1/payments/{id}/void", payment_void::handle))
         .service(posted("/v1/payments/{id}/confirm", payment_confirm::handle))
         .service(posted("/v1/payments/{id}/refunds", refund_create::handle))
+        .service(posted("/v1/payments/{id}/what_if", payment_what_if::handle))
+        .service(risk_lists)
+        .service(risk_list_entry)
         .service(read_only("/v1/ledger/accounts", account_list::handle))
         .service(read_only("/v1/ledger/accounts/{id}", account_get::handle))
         .service(read_only("/v1/ledger/accounts/{id}/entries", entry_list::handle))
         .service(read_only("/v1/ledger/trial_balance", trial_balance_get::handle))
         .service(read_only("/v1/ops/tree", tree_get::handle))
+        .service(posted("/v1/ops/tree/{actor}/kill", actor_kill::handle))
+        .service(posted("/v1/ops/providers/{id}/disable", provider_switch::disable))
+        .service(posted("/v1/ops/providers/{id}/enable", provider_switch::enable))
+        .service(read_only("/v1/ops/merchants", merchant_list::handle))
+        .service(posted("/v1/ops/merchants/{id}/freeze", merchant_freeze::freeze))
+        .service(posted("/v1/ops/merchants/{id}/unfreeze", merchant_freeze::unfreeze))
+        .service(posted("/v1/ops/read_only", read_only_set::handle))
+        .service(read_only("/v1/ops/reviews", review_list::handle))
+        .service(posted("/v1/ops/reviews/{id}/approve", review_approve::handle))
+        .service(posted("/v1/ops/reviews/{id}/reject", review_reject::handle))
+        .service(read_only("/v1/ops/unresolved", unresolved_list::handle))
+        .service(posted("/v1/ops/attempts/{id}/resolve", attempt_resolve::handle))
         .service(read_only("/metrics", metrics_get::handle))
         .service(read_only("/healthz", health::live))
         .service(read_only("/readyz", health::ready))
+        .service(read_only("/openapi.json", openapi::json))
+        .service(read_only("/docs", openapi::page))
+        .service(read_only("/docs/style.css", openapi::style))
         .service(read_only("/docs/errors/", error_page::index))
         .service(read_only("/docs/errors/{page}", error_page::page))
         .default_service(web::to(|| refused(ApiError::NoSuchRoute)));

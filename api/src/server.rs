@@ -4,6 +4,7 @@ use crate::errors::ApiError;
 use crate::rate_limits::Standing;
 use crate::request_id;
 use crate::routes::routes;
+use crate::slo::Outcome;
 use crate::state::State;
 use actix_web::dev::{Server, ServerHandle, Service, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
@@ -190,7 +191,10 @@ impl Api {
 
 /// Whether a request's path and headers are too large, before anything of it is read.
 fn head_fault(request: &ServiceRequest, limit_bytes: usize) -> Option<ApiError> {
-    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |path| path.as_str().len());
     let bytes = request.headers().iter().fold(path, |bytes, (name, value)| {
         bytes
             .saturating_add(name.as_str().len())
@@ -202,9 +206,10 @@ fn head_fault(request: &ServiceRequest, limit_bytes: usize) -> Option<ApiError> 
 /// Names an answer, counts it and says how its key stands.
 fn finish(shared: &State, id: HeaderValue, response: &mut ServiceResponse) {
     let status = response.status();
-    shared.count(status);
     let name = id.to_str().unwrap_or_default();
     let (method, path) = (response.request().method(), response.request().path());
+    let refused = response.response().extensions().get::<Outcome>().copied();
+    shared.count(path, status, refused);
     if status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(request_id = name, %method, ?path, "a request failed");
     } else {

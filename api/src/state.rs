@@ -3,6 +3,7 @@
 use crate::rate_limits::RateLimits;
 use crate::request_id::RequestIds;
 use crate::server::{ApiOptions, ApiParts, Digests};
+use crate::slo::{self, Outcome, SloCounters};
 use actix_web::http::StatusCode;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
@@ -23,6 +24,7 @@ pub(crate) struct State {
     pub(crate) request_ids: RequestIds,
     pub(crate) rate_limits: RateLimits,
     responses: [Counter; 5],
+    slo: SloCounters,
 }
 
 impl State {
@@ -46,10 +48,15 @@ impl State {
             request_ids: RequestIds::new(request_seed),
             rate_limits: RateLimits::new(options.rate_limit, options.failed_auth_per_min),
             responses: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(counter),
+            slo: SloCounters::new(),
         }
     }
 
-    pub(crate) fn count(&self, status: StatusCode) {
+    /// Counts an answer; how it ended is what its refusal says, else what its status says.
+    pub(crate) fn count(&self, path: &str, status: StatusCode, refused: Option<Outcome>) {
+        if slo::counts(path) {
+            self.slo.count(refused.unwrap_or_else(|| Outcome::of(status)));
+        }
         let class = usize::from(status.as_u16() / 100).saturating_sub(1);
         if let Some(counter) = self.responses.get(class) {
             counter.increment(1);

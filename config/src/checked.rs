@@ -2,17 +2,17 @@
 
 use crate::error::ConfigError;
 use crate::kind::{self, API_KEY, KEY_SECRET, Kind, NO_LIMIT};
-use crate::raw::{Raw, RawActors, RawLimits, RawProvider, RawRisk};
+use crate::raw::{Raw, RawActors, RawLimits, RawProvider, RawRisk, RawVelocity};
 use crate::secret::{HIDDEN, KeySecret, Secret};
 use crate::settings::{ApiSettings, Mode, ProviderSettings, RateSettings, SandboxSettings, Settings};
 use florin_actors::admission::AdmissionCaps;
 use florin_actors::options::{Options, ProviderCaps, RestartPolicy, StageTimeouts};
 use florin_domain::limits::Lifetimes;
 use florin_domain::money::Currency;
-use florin_domain::payment::FeeReturn;
+use florin_domain::payment::{FeeReturn, ReviewMode};
 use florin_domain::provider::ProviderId;
 use florin_domain::retry::RetryPolicy;
-use florin_domain::risk::Profile;
+use florin_domain::risk::{Action, Profile, VelocityLimits};
 use florin_domain::time::Millis;
 use std::fs;
 use std::path::Path;
@@ -111,6 +111,11 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
             challenge: Millis(stages.challenge_ms),
             review: Millis::from_s(raw.lifetimes.review_s),
         },
+        review_mode: if raw.review.mode == "auth_and_hold" {
+            ReviewMode::AuthAndHold
+        } else {
+            ReviewMode::BeforeAuth
+        },
         fee_return: if raw.refunds.fee == "returned" {
             FeeReturn::Returned
         } else {
@@ -122,8 +127,11 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
             timeout_wait: Millis(retry.timeout_wait_ms),
         },
         risk: profile(&raw.risk)?,
+        velocity: velocity(&raw.risk.velocity),
+        velocity_recall_commits_max: raw.risk.velocity.recall_commits_max,
         provider_caps: ProviderCaps {
             permits: raw.providers.permits,
+            queue_max: raw.providers.queue_max,
         },
         batch_commits_max: raw.journal.batch_commits_max,
         snapshot_every_commits: raw.journal.snapshot_every_commits,
@@ -160,11 +168,6 @@ fn profile(raw: &RawRisk) -> Result<Profile, ConfigError> {
         );
         return Err(conflict("risk.review_above", &raw.review_above, &why));
     }
-    let limit = |(code, text): (&String, &String)| {
-        let currency = Currency::parse(code).expect("accepted as a currency");
-        let minor = || kind::amount_limit(text, currency).expect("accepted as an amount");
-        (text != NO_LIMIT).then(|| (currency, minor()))
-    };
     Ok(Profile {
         block_above_bps,
         review_above_bps,
@@ -172,6 +175,28 @@ fn profile(raw: &RawRisk) -> Result<Profile, ConfigError> {
         amount_limits: raw.amount_limits.iter().filter_map(limit).collect(),
         ..base
     })
+}
+
+fn limit((code, text): (&String, &String)) -> Option<(Currency, i128)> {
+    let currency = Currency::parse(code).expect("accepted as a currency");
+    let minor = || kind::amount_limit(text, currency).expect("accepted as an amount");
+    (text != NO_LIMIT).then(|| (currency, minor()))
+}
+
+fn velocity(raw: &RawVelocity) -> VelocityLimits {
+    let max = |count: u32| (count > 0).then_some(count);
+    VelocityLimits {
+        minute_count_max: max(raw.minute_count_max),
+        hour_count_max: max(raw.hour_count_max),
+        hour_declines_max: max(raw.hour_declines_max),
+        ip_hour_count_max: max(raw.ip_hour_count_max),
+        day_amounts: raw.day_amounts.iter().filter_map(limit).collect(),
+        action: if raw.action == "review" {
+            Action::Review
+        } else {
+            Action::Block
+        },
+    }
 }
 
 fn payment_restarts(raw: &RawActors) -> Result<RestartPolicy, ConfigError> {

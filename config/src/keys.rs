@@ -18,7 +18,7 @@ const fn key(name: &'static str, kind: Kind) -> Key {
     Key { name, kind }
 }
 
-/// Every key but the amount limits, which are one per currency, and the provider list.
+/// Every key but the limits on amounts, which are one per currency, and the provider list.
 pub(crate) const KEYS: &[Key] = &[
     key("listen", Kind::Address),
     key("data_dir", Kind::Path),
@@ -54,6 +54,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("lifetimes.authorization_s", Kind::Whole(1, 31 * 24 * 3600)),
     key("lifetimes.review_s", Kind::Whole(1, 31 * 24 * 3600)),
     key("refunds.fee", Kind::Choice(&["kept", "returned"])),
+    key("review.mode", Kind::Choice(&["before_auth", "auth_and_hold"])),
     key("retry.tries_max", Kind::Whole(1, 10)),
     key("retry.network_error_wait_ms", Kind::Whole(0, MINUTE_MS)),
     key("retry.timeout_wait_ms", Kind::Whole(0, MINUTE_MS)),
@@ -61,7 +62,14 @@ pub(crate) const KEYS: &[Key] = &[
     key("risk.block_above", Kind::Ratio),
     key("risk.review_above", Kind::Ratio),
     key("risk.hour_count_high", Kind::Whole(1, 1_000_000)),
+    key("risk.velocity.minute_count_max", Kind::Whole(0, 1_000_000)),
+    key("risk.velocity.hour_count_max", Kind::Whole(0, 1_000_000)),
+    key("risk.velocity.hour_declines_max", Kind::Whole(0, 1_000_000)),
+    key("risk.velocity.ip_hour_count_max", Kind::Whole(0, 1_000_000)),
+    key("risk.velocity.action", Kind::Choice(&["review", "block"])),
+    key("risk.velocity.recall_commits_max", Kind::Whole(0, 10_000_000)),
     key("providers.permits", Kind::Whole(1, 10_000)),
+    key("providers.queue_max", Kind::Whole(0, 1_000_000)),
     key("journal.batch_commits_max", Kind::Whole(1, 65_536)),
     key("journal.snapshot_every_commits", Kind::Whole(1, 100_000_000)),
     key("journal.scrub_commits_per_s", Kind::Whole(0, 10_000_000)),
@@ -79,7 +87,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("actors.singleton_restart_wait_max_ms", Kind::Whole(1, HOUR_MS)),
 ];
 
-/// The section with one key per currency.
+/// The sections with one key per currency.
+pub(crate) const AMOUNT_SECTIONS: [&str; 2] = [AMOUNT_LIMITS, "risk.velocity.day_amounts"];
+
+/// The one of the rule on amounts.
 pub(crate) const AMOUNT_LIMITS: &str = "risk.amount_limits";
 
 /// The list of providers.
@@ -97,10 +108,10 @@ pub(crate) const PROVIDER_KEYS: &[Key] = &[
 
 /// What a key outside the provider list may be.
 pub(crate) fn kind_of(name: &str) -> Option<Kind> {
-    if let Some(code) = name
-        .strip_prefix(AMOUNT_LIMITS)
-        .and_then(|rest| rest.strip_prefix('.'))
-    {
+    let code = AMOUNT_SECTIONS
+        .iter()
+        .find_map(|section| name.strip_prefix(section)?.strip_prefix('.'));
+    if let Some(code) = code {
         // Upper case only, so that no currency can be named twice.
         let currency = Currency::parse(code)
             .ok()
@@ -121,7 +132,7 @@ fn find(keys: &[Key], name: &str) -> Option<Kind> {
 
 /// Keys may stand below this name.
 pub(crate) fn is_section(name: &str) -> bool {
-    name == AMOUNT_LIMITS
+    AMOUNT_SECTIONS.contains(&name)
         || KEYS.iter().any(|key| {
             key.name
                 .strip_prefix(name)
@@ -143,8 +154,11 @@ pub(crate) fn all_names() -> Vec<String> {
         .collect();
     sections.dedup();
     names.append(&mut sections);
-    names.extend(Currency::all().map(|currency| format!("{AMOUNT_LIMITS}.{currency}")));
-    names.extend([AMOUNT_LIMITS.to_owned(), PROVIDERS.to_owned()]);
+    for section in AMOUNT_SECTIONS {
+        names.extend(Currency::all().map(|currency| format!("{section}.{currency}")));
+        names.push(section.to_owned());
+    }
+    names.push(PROVIDERS.to_owned());
     names
 }
 

@@ -6,7 +6,7 @@ use crate::secret::HIDDEN;
 use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, Settings};
 use florin_actors::options::Options;
 use florin_domain::money::{Currency, decimal_string};
-use florin_domain::payment::FeeReturn;
+use florin_domain::payment::{FeeReturn, ReviewMode};
 use florin_domain::risk::Profile;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -35,6 +35,7 @@ pub(crate) struct Raw {
     pub(crate) stages: RawStages,
     pub(crate) lifetimes: RawLifetimes,
     pub(crate) refunds: RawRefunds,
+    pub(crate) review: RawReview,
     pub(crate) retry: RawRetry,
     pub(crate) risk: RawRisk,
     pub(crate) providers: RawProviders,
@@ -111,6 +112,12 @@ pub(crate) struct RawRefunds {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct RawReview {
+    pub(crate) mode: String,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RawRetry {
     pub(crate) tries_max: u32,
     pub(crate) network_error_wait_ms: u64,
@@ -125,12 +132,28 @@ pub(crate) struct RawRisk {
     pub(crate) review_above: f64,
     pub(crate) hour_count_high: u32,
     pub(crate) amount_limits: BTreeMap<String, String>,
+    pub(crate) velocity: RawVelocity,
+}
+
+/// Zero is no limit.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawVelocity {
+    pub(crate) minute_count_max: u32,
+    pub(crate) hour_count_max: u32,
+    pub(crate) hour_declines_max: u32,
+    pub(crate) ip_hour_count_max: u32,
+    pub(crate) action: String,
+    pub(crate) recall_commits_max: u64,
+    #[serde(default)]
+    pub(crate) day_amounts: BTreeMap<String, String>,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawProviders {
     pub(crate) permits: usize,
+    pub(crate) queue_max: usize,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -243,14 +266,22 @@ impl From<&Settings> for Raw {
                 }
                 .to_owned(),
             },
+            review: RawReview {
+                mode: match actors.review_mode {
+                    ReviewMode::BeforeAuth => "before_auth",
+                    ReviewMode::AuthAndHold => "auth_and_hold",
+                }
+                .to_owned(),
+            },
             retry: RawRetry {
                 tries_max: actors.retry.tries_max,
                 network_error_wait_ms: actors.retry.network_error_wait.0,
                 timeout_wait_ms: actors.retry.timeout_wait.0,
             },
-            risk: RawRisk::from(&actors.risk),
+            risk: RawRisk::of(&actors.risk, RawVelocity::from(actors)),
             providers: RawProviders {
                 permits: actors.provider_caps.permits,
+                queue_max: actors.provider_caps.queue_max,
             },
             journal: RawJournal {
                 batch_commits_max: actors.batch_commits_max,
@@ -267,22 +298,39 @@ impl From<&Settings> for Raw {
     }
 }
 
-impl From<&Profile> for RawRisk {
-    fn from(profile: &Profile) -> Self {
+impl RawRisk {
+    fn of(profile: &Profile, velocity: RawVelocity) -> Self {
         // A default that was taken away is said to be, or reading this again would bring it back.
         let away = |(currency, _): &(Currency, i128)| (currency.code().to_owned(), NO_LIMIT.to_owned());
-        let limit = |(currency, minor): &(Currency, i128)| {
-            (currency.code().to_owned(), decimal_string(*minor, *currency))
-        };
         let mut amount_limits: BTreeMap<String, String> =
             Profile::deep_dive().amount_limits.iter().map(away).collect();
-        amount_limits.extend(profile.amount_limits.iter().map(limit));
+        amount_limits.extend(profile.amount_limits.iter().map(amount_limit));
         Self {
             profile: profile.name.to_owned(),
             block_above: f64::from(profile.block_above_bps) / 10_000.0,
             review_above: f64::from(profile.review_above_bps) / 10_000.0,
             hour_count_high: profile.hour_count_high,
             amount_limits,
+            velocity,
+        }
+    }
+}
+
+fn amount_limit((currency, minor): &(Currency, i128)) -> (String, String) {
+    (currency.code().to_owned(), decimal_string(*minor, *currency))
+}
+
+impl From<&Options> for RawVelocity {
+    fn from(options: &Options) -> Self {
+        let limits = &options.velocity;
+        Self {
+            minute_count_max: limits.minute_count_max.unwrap_or(0),
+            hour_count_max: limits.hour_count_max.unwrap_or(0),
+            hour_declines_max: limits.hour_declines_max.unwrap_or(0),
+            ip_hour_count_max: limits.ip_hour_count_max.unwrap_or(0),
+            action: limits.action.as_str().to_owned(),
+            recall_commits_max: options.velocity_recall_commits_max,
+            day_amounts: limits.day_amounts.iter().map(amount_limit).collect(),
         }
     }
 }

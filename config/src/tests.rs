@@ -148,7 +148,9 @@ fn every_key_takes_effect_from_the_file_and_from_its_variable() {
             "actors.payment_restart_wait_max_ms" | "actors.singleton_restart_wait_max_ms" => ("777", "777"),
             "limits.answer_budget_ms" => ("7777", "7777"),
             "errors.profile" => ("\"seed\"", "seed"),
+            "risk.velocity.action" => ("\"review\"", "review"),
             "refunds.fee" => ("\"returned\"", "returned"),
+            "review.mode" => ("\"auth_and_hold\"", "auth_and_hold"),
             "http.head_limit_bytes" => ("4096", "4096"),
             "limits.burst" => ("2000", "2_000"),
             _ => ("7", "7"),
@@ -216,8 +218,10 @@ fn amount_limits_are_set_currency_by_currency() {
         &[
             ("FLORIN_RISK_AMOUNT_LIMITS_EUR", "none"),
             ("FLORIN_RISK_AMOUNT_LIMITS_JPY", "700"),
+            ("FLORIN_RISK_VELOCITY_DAY_AMOUNTS_JPY", "9000"),
         ],
     );
+    assert_eq!(settings.actors.velocity.day_amounts, [(Currency::JPY, 9000)]);
     let expected = [(Currency::BHD, 1001), (Currency::JPY, 700), (Currency::USD, 1250)];
     assert_eq!(settings.actors.risk.amount_limits, expected);
     assert_eq!(

@@ -10,7 +10,7 @@ use florin_domain::limits::Lifetimes;
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{
-    AttemptPlan, CaptureMethod, Command, DeclinePolicy, Device, FeeReturn, Payment, Spec, decide, evolve_all,
+    AttemptPlan, CaptureMethod, Command, DeclinePolicy, Device, FeeReturn, Payment, Spec, decide, evolve_all, ReviewMode,
 };
 use florin_domain::provider::{Outcome, ProviderId};
 use florin_domain::risk::{Features, Profile, assess};
@@ -63,6 +63,7 @@ fn create(spec: &Arc<Spec>, method: &PaymentMethod, profile: &Profile, provider:
         method: method.clone(),
         assessment,
         plan,
+        review: ReviewMode::BeforeAuth,
     }
 }
 

@@ -137,6 +137,8 @@ ids! {
     MerchantId = "mer_";
     /// An API key's public identity; the secret is another value.
     ApiKeyId = "key_";
+    /// An entry of a block or allow list.
+    ListEntryId = "rle_";
 }
 
 /// One thing asked of a provider, at most one attempt of which may ever succeed.

@@ -1,7 +1,11 @@
-//! Tenants and their API keys: the control records that every other part reads.
+//! Tenants, their API keys and what operators decided: the control records that every other part reads.
 
-use crate::ids::{ApiKeyId, MerchantId};
+use crate::ids::{ApiKeyId, ListEntryId, MerchantId};
 use crate::money::FeeSchedule;
+use crate::provider::ProviderId;
+use crate::risk::{ListEntry, RiskLists};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A merchant and the terms it trades under.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,13 +40,45 @@ pub struct ApiKey {
     pub secret_sha256: [u8; 32],
 }
 
-/// A change of control data.
+/// Who among the operators decided something, and why. When is the time of the commit that says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorAction {
+    /// The operator's key.
+    pub operator: ApiKeyId,
+    /// In the operator's words.
+    pub reason: Option<Arc<str>>,
+}
+
+/// A change of control data, or an order of an operator.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ControlEvent {
     /// A merchant was registered.
     MerchantCreated(Merchant),
     /// A key was issued.
     ApiKeyCreated(ApiKey),
+    /// An operator has an actor crashed. It changes no control data.
+    ActorKillOrdered(Arc<str>, OperatorAction),
+    /// A provider gets no new charges.
+    ProviderDisabled(ProviderId, OperatorAction),
+    /// A provider gets new charges again.
+    ProviderEnabled(ProviderId, OperatorAction),
+    /// A merchant takes no money.
+    MerchantFrozen(MerchantId, OperatorAction),
+    /// A merchant takes money again.
+    MerchantUnfrozen(MerchantId, OperatorAction),
+    /// Merchants change nothing.
+    ReadOnlyEntered(OperatorAction),
+    /// Merchants change things again.
+    ReadOnlyLeft(OperatorAction),
+    /// An entry of a block or allow list was made, or the one about the same thing was changed.
+    ListEntryAdded(ListEntry),
+    /// An entry of a block or allow list was taken away.
+    ListEntryRemoved {
+        /// Which.
+        entry: ListEntryId,
+        /// By which key.
+        by: ApiKeyId,
+    },
 }
 
 /// All control data, folded from its events.
@@ -52,19 +88,100 @@ pub struct Control {
     pub merchants: Vec<Merchant>,
     /// Keys in order of creation.
     pub keys: Vec<ApiKey>,
+    /// What operators have stopped.
+    pub stops: Stops,
+    /// Block and allow lists.
+    pub lists: RiskLists,
+}
+
+/// What operators have stopped and not yet let go on, each with the latest action that says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stops {
+    /// Providers that get no new charges.
+    pub providers: BTreeMap<ProviderId, OperatorAction>,
+    /// Merchants that take no money.
+    pub merchants: BTreeMap<MerchantId, OperatorAction>,
+    /// Nothing of any merchant is changed.
+    pub read_only: Option<OperatorAction>,
 }
 
 impl Control {
     /// Applies one event.
     pub fn apply(&mut self, event: &ControlEvent) {
+        let stops = &mut self.stops;
         match event {
             ControlEvent::MerchantCreated(merchant) => self.merchants.push(merchant.clone()),
             ControlEvent::ApiKeyCreated(key) => self.keys.push(key.clone()),
+            ControlEvent::ActorKillOrdered(..) => {}
+            ControlEvent::ProviderDisabled(provider, action) => {
+                stops.providers.insert(*provider, action.clone());
+            }
+            ControlEvent::ProviderEnabled(provider, _) => {
+                stops.providers.remove(provider);
+            }
+            ControlEvent::MerchantFrozen(merchant, action) => {
+                stops.merchants.insert(*merchant, action.clone());
+            }
+            ControlEvent::MerchantUnfrozen(merchant, _) => {
+                stops.merchants.remove(merchant);
+            }
+            ControlEvent::ReadOnlyEntered(action) => stops.read_only = Some(action.clone()),
+            ControlEvent::ReadOnlyLeft(_) => stops.read_only = None,
+            ControlEvent::ListEntryAdded(entry) => self.lists.add(entry),
+            ControlEvent::ListEntryRemoved { entry, by: _ } => self.lists.remove(*entry),
         }
     }
 
     /// The merchant with this id.
     pub fn merchant(&self, id: MerchantId) -> Option<&Merchant> {
         self.merchants.iter().find(|merchant| merchant.id == id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn action(operator: u128, reason: &str) -> OperatorAction {
+        OperatorAction {
+            operator: ApiKeyId::from_bits(operator),
+            reason: Some(Arc::from(reason)),
+        }
+    }
+
+    #[test]
+    fn a_stop_holds_until_it_is_lifted_and_says_who_decided_it_last() {
+        let (provider, merchant) = (ProviderId::parse("stripe").unwrap(), MerchantId::from_bits(1));
+        let (first, later) = (action(1, "a hunch"), action(2, "evidence"));
+        let mut control = Control::default();
+        let stopped = |control: &Control| {
+            let stops = &control.stops;
+            (
+                stops.providers.get(&provider).cloned(),
+                stops.merchants.get(&merchant).cloned(),
+                stops.read_only.clone(),
+            )
+        };
+        for action in [&first, &later] {
+            for event in [
+                ControlEvent::ProviderDisabled(provider, action.clone()),
+                ControlEvent::MerchantFrozen(merchant, action.clone()),
+                ControlEvent::ReadOnlyEntered(action.clone()),
+                ControlEvent::ActorKillOrdered(Arc::from("risk:0"), action.clone()),
+            ] {
+                control.apply(&event);
+            }
+            let expected = Some(action.clone());
+            assert_eq!(stopped(&control), (expected.clone(), expected.clone(), expected));
+        }
+        control.apply(&ControlEvent::ProviderEnabled(provider, first.clone()));
+        assert_eq!(
+            stopped(&control),
+            (None, Some(later.clone()), Some(later.clone()))
+        );
+        control.apply(&ControlEvent::MerchantUnfrozen(merchant, first.clone()));
+        assert_eq!(stopped(&control), (None, None, Some(later)));
+        control.apply(&ControlEvent::ReadOnlyLeft(first));
+        assert_eq!(control, Control::default());
     }
 }

@@ -9,17 +9,22 @@ mod operation;
 mod record;
 mod refusal;
 mod request;
+mod resolution;
+mod review;
 mod state;
 #[cfg(test)]
 mod tests;
+mod wait;
 
-pub use command::{AttemptPlan, Command};
+pub use command::{AttemptPlan, Command, ReviewMode};
 pub use decide::{Decision, Effect, decide};
 pub use event::Event;
 pub use evolve::{IllegalEvent, evolve, evolve_all};
 pub use operation::{Attempt, AttemptState, LateCharge, Operation, OperationKind};
 pub use refusal::Refusal;
 pub use request::{Request, RequestKind, decide_request};
+pub use resolution::Resolution;
 pub use state::{
     Answer, CaptureMethod, DeclinePolicy, Device, Failure, FeeReturn, NextAction, Payment, Spec, Status,
 };
+pub use wait::WaitKind;

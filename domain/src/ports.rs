@@ -13,10 +13,10 @@ pub use clock::{Clock, Entropy, ProviderKeys};
 pub use journal::{AppendError, Batch, Head, Journal, ReadError};
 pub use keys::{KeyIndex, KeyRecord};
 pub use listing::{ListOrder, PaymentsFilter, PaymentsPage, PaymentsQuery, StatusName};
-pub use ops::{OpsView, TreeNode};
+pub use ops::{KillRefusal, OpsView, TreeNode};
 pub use provider::{AttemptRequest, ParentCharge, Provider};
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
-pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views};
+pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views, WaitingQuery};
 
 use std::future::Future;
 use std::pin::Pin;

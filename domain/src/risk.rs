@@ -1,9 +1,22 @@
 //! What risk thinks of a payment: rules over features give a score, bands turn the score into an action. Scores are basis
 //! points (0 to 10,000), so events store and replay them exactly. Models come behind the same [`Assessment`].
 
+mod chunks;
+mod lists;
 mod rules;
+mod screening;
+mod target;
+mod velocity;
+mod what_if;
 
+pub use lists::{
+    ENTRIES_MAX, ListEntry, ListMatch, ListName, ListOwner, MERCHANT_ENTRIES_MAX, REASON_BYTES_MAX, RiskLists,
+};
 pub use rules::{Features, Profile, RuleWeights, assess};
+pub use screening::screen;
+pub use target::{ListKind, Network, Target, TargetError};
+pub use velocity::{VelocityCounts, VelocityLimits};
+pub use what_if::{AssumedVelocity, ProfileChange, ProfileError, Reassessment, Recorded, reassess};
 
 use std::sync::Arc;
 
@@ -38,4 +51,6 @@ pub struct Assessment {
     pub action: Action,
     /// Stable names of the rules that raised the score.
     pub reasons: Vec<Arc<str>>,
+    /// The entry of a list that decided; the payment's history tells it in an event of its own.
+    pub listed: Option<ListMatch>,
 }

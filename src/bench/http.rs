@@ -105,7 +105,11 @@ async fn sandbox(world: World, settings: &mut Settings) -> anyhow::Result<Option
     if world == World::Instant {
         return Ok(None);
     }
-    settings.actors.provider_caps = florin_actors::options::Options::default().provider_caps;
+    // The usual permits; all connections may wait for them, since throughput is measured and not how load is refused.
+    settings.actors.provider_caps = florin_actors::options::ProviderCaps {
+        queue_max: settings.actors.admission.in_flight_max,
+        ..florin_actors::options::Options::default().provider_caps
+    };
     std::fs::create_dir_all(&settings.data_dir)?;
     let folder = settings.data_dir.join("sandbox");
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -114,7 +118,7 @@ async fn sandbox(world: World, settings: &mut Settings) -> anyhow::Result<Option
     Ok(Some(sandbox))
 }
 
-async fn keys(node: &Node) -> anyhow::Result<Vec<String>> {
+pub(super) async fn keys(node: &Node) -> anyhow::Result<Vec<String>> {
     let mut keys = Vec::with_capacity(MERCHANTS);
     for number in 0..MERCHANTS {
         let platform = &node.platform;
@@ -142,14 +146,14 @@ async fn echo(arguments: &BenchArguments, workers: usize, time: Duration) -> any
     Ok(report)
 }
 
-fn options(arguments: &BenchArguments, target: SocketAddr, time: Duration) -> LoadOptions {
+pub(super) fn options(arguments: &BenchArguments, target: SocketAddr, time: Duration) -> LoadOptions {
     LoadOptions {
         connections: arguments.connections,
         ..LoadOptions::new(target, Bound::Duration(time))
     }
 }
 
-async fn drive<S: RequestSource + Clone + 'static>(
+pub(super) async fn drive<S: RequestSource + Clone + 'static>(
     options: LoadOptions,
     source: S,
     seconds: u64,

@@ -4,6 +4,7 @@ use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
 use florin_domain::time::Millis;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Approves everything at once, inside the process.
 #[derive(Debug)]
@@ -55,5 +56,47 @@ impl Provider for InstantProvider {
 
     fn cancel<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
         Box::pin(async move { Self::approve(request) })
+    }
+}
+
+/// The same after a wait.
+#[derive(Debug)]
+pub(crate) struct SlowProvider {
+    instant: InstantProvider,
+    time: Duration,
+}
+
+impl SlowProvider {
+    pub(crate) fn new(time: Duration) -> anyhow::Result<Self> {
+        let instant = InstantProvider::new()?;
+        Ok(Self { instant, time })
+    }
+}
+
+impl Provider for SlowProvider {
+    fn capabilities(&self) -> &Capabilities {
+        self.instant.capabilities()
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        request: &'a AttemptRequest,
+    ) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
+        self.instant.prepare(request)
+    }
+
+    fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            tokio::time::sleep(self.time).await;
+            InstantProvider::approve(request)
+        })
+    }
+
+    fn query<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        self.execute(request)
+    }
+
+    fn cancel<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        self.execute(request)
     }
 }

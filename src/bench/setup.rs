@@ -45,6 +45,7 @@ pub(super) fn settings(folder: &Folder) -> anyhow::Result<Settings> {
     folder.path().clone_into(&mut settings.data_dir);
     settings.actors.provider_caps = ProviderCaps {
         permits: settings.actors.admission.in_flight_max,
+        queue_max: 0,
     };
     Ok(settings)
 }
@@ -87,6 +88,9 @@ pub(super) async fn report(node: &Node, bench: &str, measured: &Measured) -> any
         server_cpu_us: None,
         generator_cpu_us: None,
         uniform_ratio: None,
+        goodput_ratio: None,
+        refused_per_s: None,
+        own_p99_us: None,
         errors: Some(measured.failed),
     };
     Ok(report)

@@ -4,19 +4,31 @@ use crate::root::{RootMail, Seat, SeatReport};
 use florin_actors::context::Context;
 use florin_actors::guardian::{GuardianMail, LivePayment};
 use florin_actors::kind::Kind;
+use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::mailbox::Gate;
-use florin_domain::ports::{BoxFuture, OpsView, TreeNode};
+use florin_domain::ids::{PaymentId, Seq};
+use florin_domain::merchant::{ControlEvent, OperatorAction};
+use florin_domain::ports::{BoxFuture, KillRefusal, OpsView, TreeNode};
+use florin_domain::time::Timestamp;
 use ractor::ActorRef;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 
+/// An actor that an operator named.
+#[derive(Clone, Copy, Debug)]
+enum Named {
+    Seat(Seat),
+    Payment(PaymentId),
+}
+
 /// The ops view of a running platform.
 pub struct Ops {
     context: Arc<Context>,
     root: ActorRef<RootMail>,
     render: Box<dyn Fn() -> String + Send + Sync>,
+    started_at: Timestamp,
 }
 
 impl fmt::Debug for Ops {
@@ -25,6 +37,9 @@ impl fmt::Debug for Ops {
     }
 }
 
+/// Kind and key of the root.
+const ROOT: (&str, &str) = ("root", "florin");
+
 impl Ops {
     pub(crate) fn new(
         context: Arc<Context>,
@@ -32,6 +47,7 @@ impl Ops {
         render: Box<dyn Fn() -> String + Send + Sync>,
     ) -> Self {
         Self {
+            started_at: context.ports.clock.now(),
             context,
             root,
             render,
@@ -48,6 +64,7 @@ impl Ops {
             Kind::Risk => context.risk[seat.index].gate(),
             Kind::Resolution => context.resolution.gate(),
             Kind::Scrub => context.scrub.gate(),
+            Kind::Deadlines => context.deadlines.gate(),
             Kind::PaymentGuardian => context.guardians[seat.index].gate(),
             Kind::Idempotency | Kind::Payment => context.idempotency.gate(),
         };
@@ -65,7 +82,8 @@ impl Ops {
             | Kind::PaymentGuardian
             | Kind::Payment
             | Kind::Idempotency
-            | Kind::Scrub => seat.index.to_string(),
+            | Kind::Scrub
+            | Kind::Deadlines => seat.index.to_string(),
         }
     }
 
@@ -91,10 +109,70 @@ impl Ops {
         }
     }
 
-    async fn payments(&self, guardian: usize, limit: usize) -> Vec<TreeNode> {
+    async fn reports(&self) -> Vec<SeatReport> {
+        let (reply, waits) = oneshot::channel();
+        drop(self.root.send_message(RootMail::Inspect(reply)));
+        waits.await.unwrap_or_default()
+    }
+
+    async fn live(&self, guardian: usize, limit: usize) -> Vec<LivePayment> {
         let (reply, waits) = oneshot::channel();
         self.context.guardians[guardian].step(GuardianMail::Live { limit, reply });
-        let live = waits.await.unwrap_or_default();
+        waits.await.unwrap_or_default()
+    }
+
+    /// The actor with this name, if it comes back when it is killed.
+    async fn killable(&self, name: &str) -> Result<Named, KillRefusal> {
+        let (kind, key) = match name.split_once(':') {
+            Some((kind, key)) => (kind, Some(key)),
+            None => (name, None),
+        };
+        if kind == ROOT.0 && key.is_none_or(|key| key == ROOT.1) {
+            return Err(KillRefusal::NotRestartable);
+        }
+        if kind == Kind::Payment.as_str() {
+            let payment = key.and_then(|key| PaymentId::parse(key).ok());
+            let payment = payment.ok_or(KillRefusal::NoSuchActor)?;
+            let siblings = self.live(self.context.guardian_index(payment), usize::MAX).await;
+            let is_it = |live: &LivePayment| live.payment == payment && !live.quarantined;
+            let found = siblings.iter().any(is_it);
+            return found
+                .then_some(Named::Payment(payment))
+                .ok_or(KillRefusal::NoSuchActor);
+        }
+        let reports = self.reports().await;
+        let mut found = reports.into_iter().filter(|report| {
+            report.seat.kind.as_str() == kind && key.is_none_or(|key| key == self.key(report.seat))
+        });
+        // A kind alone names nobody where there are several.
+        let (Some(report), None) = (found.next(), found.next()) else {
+            return Err(KillRefusal::NoSuchActor);
+        };
+        match report.budget_left {
+            None | Some(0) => Err(KillRefusal::NotRestartable),
+            Some(_) => Ok(Named::Seat(report.seat)),
+        }
+    }
+
+    async fn strike(&self, actor: Named) -> Result<(), KillRefusal> {
+        let (reply, waits) = oneshot::channel();
+        match actor {
+            Named::Seat(seat) => {
+                drop(self.root.send_message(RootMail::Kill(seat, reply)));
+                let is_down = waits.await.unwrap_or(false);
+                is_down.then_some(()).ok_or(KillRefusal::NotRestartable)
+            }
+            Named::Payment(payment) => {
+                let guardian = self.context.guardian(payment);
+                guardian.step(GuardianMail::Kill { payment, reply });
+                let is_down = waits.await.unwrap_or(false);
+                is_down.then_some(()).ok_or(KillRefusal::NoSuchActor)
+            }
+        }
+    }
+
+    async fn payments(&self, guardian: usize, limit: usize) -> Vec<TreeNode> {
+        let live = self.live(guardian, limit).await;
         let caps = self.context.options.payment_caps;
         let restarts_max = self.context.options.payment_restarts.restarts_max;
         let node = |payment: LivePayment| TreeNode {
@@ -120,9 +198,7 @@ impl Ops {
 impl OpsView for Ops {
     fn tree(&self, payments_max: usize) -> BoxFuture<'_, TreeNode> {
         Box::pin(async move {
-            let (reply, waits) = oneshot::channel();
-            drop(self.root.send_message(RootMail::Inspect(reply)));
-            let reports = waits.await.unwrap_or_default();
+            let reports = self.reports().await;
             let mut children = Vec::with_capacity(reports.len());
             for report in reports {
                 children.push(self.node(report, payments_max).await);
@@ -134,8 +210,8 @@ impl OpsView for Ops {
                 .live
                 .load(Ordering::Relaxed);
             TreeNode {
-                kind: "root",
-                key: "florin".to_owned(),
+                kind: ROOT.0,
+                key: ROOT.1.to_owned(),
                 mailbox_depth: self.context.admission.in_flight(),
                 mailbox_soft_cap: self.context.admission.caps().in_flight_max,
                 mailbox_hard_cap: self.context.admission.caps().in_flight_max,
@@ -166,8 +242,18 @@ impl OpsView for Ops {
         let payment_caps = self.context.options.payment_caps;
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
         metrics::gauge!("florin_mailbox_cap", "kind" => Kind::Payment.as_str()).set(payment_caps.soft as f64);
+        let control = self.context.directory.load();
+        for seat in &self.context.providers {
+            let is_disabled = control.stops.providers.contains_key(&seat.id);
+            metrics::gauge!("florin_provider_disabled", "provider" => seat.id.to_string())
+                .set(f64::from(u8::from(is_disabled)));
+        }
+        let is_read_only = u8::from(control.stops.read_only.is_some());
+        metrics::gauge!("florin_read_only").set(f64::from(is_read_only));
         #[expect(clippy::cast_precision_loss, reason = "gauges")]
         {
+            metrics::gauge!("florin_merchants_frozen").set(control.stops.merchants.len() as f64);
+            metrics::gauge!("florin_process_start_time_seconds").set(self.started_at.unix_ms() as f64 / 1e3);
             metrics::gauge!("florin_idempotency_keys_held")
                 .set(self.context.figures.keys_held.load(Ordering::Relaxed) as f64);
             metrics::gauge!("florin_in_flight").set(self.context.admission.in_flight() as f64);
@@ -186,5 +272,17 @@ impl OpsView for Ops {
         } else {
             None
         }
+    }
+
+    fn kill(&self, actor: Arc<str>, action: OperatorAction) -> BoxFuture<'_, Result<Seq, KillRefusal>> {
+        Box::pin(async move {
+            let named = self.killable(&actor).await?;
+            let order = ControlEvent::ActorKillOrdered(actor, action);
+            let ledger = LedgerHandle::new(Arc::clone(&self.context));
+            let recorded = ledger.record_control(order).await;
+            let seq = recorded.map_err(|_| KillRefusal::NotRecorded)?;
+            self.strike(named).await?;
+            Ok(seq)
+        })
     }
 }

@@ -12,6 +12,7 @@ use florin_actors::options::{OptionError, Options};
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_actors::projection::ProjectionMail;
 use florin_actors::resolution::ResolutionMail;
+use florin_actors::risk::recall::recall;
 use florin_domain::ids::ShardId;
 use florin_domain::ports::{Provider, ReadError};
 use ractor::{Actor, ActorRef, SpawnErr};
@@ -61,6 +62,7 @@ impl Platform {
             disabled: AtomicBool::default(),
             in_flight: AtomicUsize::default(),
             waiting: AtomicUsize::default(),
+            promised: AtomicUsize::default(),
         };
         let context = Arc::new(Context {
             shard,
@@ -75,17 +77,19 @@ impl Platform {
                 .map(|_| singleton_mailbox(settings, Kind::Risk))
                 .collect(),
             resolution: singleton_mailbox(settings, Kind::Resolution),
+            deadlines: singleton_mailbox(settings, Kind::Deadlines),
             scrub: singleton_mailbox(settings, Kind::Scrub),
             scrub_place: ArcSwap::default(),
             guardians: (0..options.guardians)
                 .map(|_| singleton_mailbox(settings, Kind::PaymentGuardian))
                 .collect(),
-            directory: ArcSwap::from_pointee(control),
+            directory: ArcSwap::default(),
             figures: Arc::clone(&figures),
             lag,
             ports,
             options,
         });
+        context.govern(Arc::new(control));
         let arguments = RootArguments {
             context: Arc::clone(&context),
             start,
@@ -98,6 +102,7 @@ impl Platform {
             );
             context.resolution.step(ResolutionMail::Adopt(open));
         }
+        drop(tokio::spawn(recall(Arc::clone(&context), head.seq)));
         Ok(Self { context, root })
     }
 

@@ -5,10 +5,9 @@
 //! * A snapshot is taken of durable commits only. One ahead of the head, readable or not, proves that the journal has lost its
 //!   end, with it perhaps money that was acknowledged: the start is refused.
 //! * A snapshot that cannot be read says nothing about the journal: an older one does, and without any the whole journal is read.
-//! * A snapshot and a record that disagree about a hash do not say which of them is wrong. So the snapshot is passed over. The
-//!   walk from an older one, whose own hash the record before the walk must have, comes through that record and verifies it: if
-//!   it holds, the snapshot was bad (not rotten, for its own sum is right, but of another history, so an alert asks for a person);
-//!   if it does not, the journal is damaged, and the walk refuses the start.
+//! * A snapshot whose own sum is right, but whose hash the journal does not have at its commit, is no rot: either the record is
+//!   damaged, or the journal lost its end and has grown past it since. Commits that were answered may be missing: the start is
+//!   refused.
 
 use florin_actors::account_shard::ShardStart;
 use florin_actors::context::Ports;
@@ -100,9 +99,11 @@ async fn usable_snapshot(
         if let Ok(snapshot) = &loaded {
             check_not_ahead(head, snapshot.seq)?;
         }
-        let hash = ports.journal.hash_at(shard, seq).await?;
-        match fitting(seq, loaded, hash) {
-            Ok(snapshot) => return Ok((Some(snapshot), passed_over)),
+        match readable(seq, loaded) {
+            Ok(snapshot) => {
+                check_same_history(&snapshot, ports.journal.hash_at(shard, seq).await?)?;
+                return Ok((Some(snapshot), passed_over));
+            }
             Err(error) => {
                 tracing::warn!(snapshot = seq.0, why = %error, "a snapshot is passed over for an older one, or for none");
                 passed_over.push(seq);
@@ -120,22 +121,26 @@ fn check_not_ahead(head: Seq, snapshot: Seq) -> Result<(), ReadError> {
     Err(ReadError::Damaged { seq: head, why })
 }
 
-/// What was loaded as the snapshot of `seq`, if it is that and if the journal has the hash that it was taken at.
-fn fitting(
-    seq: Seq,
-    loaded: Result<ShardSnapshot, SnapshotError>,
-    hash: Option<[u8; 32]>,
-) -> Result<ShardSnapshot, SnapshotError> {
+/// What was loaded as the snapshot of `seq`, if it is that.
+fn readable(seq: Seq, loaded: Result<ShardSnapshot, SnapshotError>) -> Result<ShardSnapshot, SnapshotError> {
     let snapshot = loaded?;
     if snapshot.seq != seq {
         let why = format!("it says that it is of commit {}", snapshot.seq);
         return Err(SnapshotError(why));
     }
-    if hash != Some(snapshot.hash) {
-        let why = "the journal has another hash there: one of the two is wrong".to_owned();
-        return Err(SnapshotError(why));
-    }
     Ok(snapshot)
+}
+
+fn check_same_history(snapshot: &ShardSnapshot, hash: Option<[u8; 32]>) -> Result<(), ReadError> {
+    if hash == Some(snapshot.hash) {
+        return Ok(());
+    }
+    let why = "a snapshot was taken here of another history: the record is damaged, or the journal lost its end and was written \
+               on since; restore a whole copy of the data folder";
+    Err(ReadError::Damaged {
+        seq: snapshot.seq,
+        why: why.to_owned(),
+    })
 }
 
 #[derive(Debug, Default)]
@@ -235,6 +240,8 @@ fn change(event: &Event) -> Option<(OperationId, bool)> {
         | Event::AttemptCancelled { operation, .. } => Some((*operation, false)),
         Event::Created { .. }
         | Event::RiskAssessed(_)
+        | Event::ListMatched { .. }
+        | Event::HeldForReview
         | Event::Blocked
         | Event::ReviewOpened { .. }
         | Event::ReviewApproved
@@ -249,6 +256,8 @@ fn change(event: &Event) -> Option<(OperationId, bool)> {
         | Event::LateSuccess { .. }
         | Event::Abandoned
         | Event::Requested { .. }
+        | Event::ResolutionProposed { .. }
+        | Event::ResolutionConfirmed { .. }
         | Event::AuthorizationExpired => None,
     }
 }
@@ -268,18 +277,27 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_fits_only_its_own_commit_with_its_own_hash() {
+    fn a_snapshot_is_read_only_as_what_it_is_called() {
         let rotten = || Err(SnapshotError("rotten".to_owned()));
         let cases = [
-            ("whole", Ok(snapshot(7)), Some(HASH), true),
-            ("unreadable", rotten(), Some(HASH), false),
-            ("of an earlier commit", Ok(snapshot(6)), Some(HASH), false),
-            ("of another history", Ok(snapshot(7)), Some([4; 32]), false),
-            ("of a record that is gone", Ok(snapshot(7)), None, false),
+            ("whole", Ok(snapshot(7)), true),
+            ("unreadable", rotten(), false),
+            ("of an earlier commit", Ok(snapshot(6)), false),
         ];
-        for (what, loaded, hash, fits) in cases {
-            let expected = loaded.clone().ok().filter(|_| fits);
-            assert_eq!(fitting(Seq(7), loaded, hash).ok(), expected, "{what}");
+        for (what, loaded, is_read) in cases {
+            let expected = loaded.clone().ok().filter(|_| is_read);
+            assert_eq!(readable(Seq(7), loaded).ok(), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_and_its_record_have_the_same_hash() {
+        for (what, hash, holds) in [
+            ("the same", Some(HASH), true),
+            ("of another history", Some([4; 32]), false),
+            ("of a record that is gone", None, false),
+        ] {
+            assert_eq!(check_same_history(&snapshot(7), hash).is_ok(), holds, "{what}");
         }
     }
 

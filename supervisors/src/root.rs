@@ -5,6 +5,7 @@ use crate::payment_guardian::PaymentGuardian;
 use crate::restart::{RestartLog, Verdict};
 use florin_actors::account_shard::{AccountShard, ShardStart};
 use florin_actors::context::Context;
+use florin_actors::deadlines::Deadlines;
 use florin_actors::idempotency::{IdempotencyMail, IdempotencyOwner};
 use florin_actors::journal_writer::JournalWriter;
 use florin_actors::kind::Kind;
@@ -52,6 +53,8 @@ pub enum RootMail {
     Respawn(Seat),
     /// Who is there?
     Inspect(oneshot::Sender<Vec<SeatReport>>),
+    /// Crash a singleton, unless that would end the process. The answer says whether it is down now.
+    Kill(Seat, oneshot::Sender<bool>),
     /// From now on, ends are expected.
     Draining,
 }
@@ -67,6 +70,8 @@ pub struct RootArguments {
 
 #[derive(Debug)]
 struct Child {
+    /// The incarnation; nothing while it is down.
+    alive: Option<ActorCell>,
     log: RestartLog,
     restarts: u64,
     born: Instant,
@@ -96,7 +101,8 @@ pub fn seats(context: &Context) -> Vec<Seat> {
         | Kind::Projection
         | Kind::Resolution
         | Kind::Idempotency
-        | Kind::Scrub => 1,
+        | Kind::Scrub
+        | Kind::Deadlines => 1,
         Kind::Provider => context.providers.len(),
         Kind::Risk => context.risk.len(),
         Kind::PaymentGuardian => context.guardians.len(),
@@ -157,6 +163,7 @@ impl Actor for Root {
                 }
             }
             RootMail::Inspect(reply) => tell(reply, state.reports()),
+            RootMail::Kill(seat, reply) => tell(reply, state.kill(seat)),
             RootMail::Draining => state.draining = true,
         }
         Ok(())
@@ -191,12 +198,12 @@ impl RootState {
         macro_rules! start {
             ($actor:expr, $arguments:expr, $mailbox:expr) => {{
                 let (actor, _) = Actor::spawn_linked(None, $actor, $arguments, root).await?;
-                let id = actor.get_id();
+                let cell = actor.get_cell();
                 $mailbox.attach(actor);
-                id
+                cell
             }};
         }
-        let id = match seat.kind {
+        let cell = match seat.kind {
             Kind::JournalWriter => start!(JournalWriter, (Arc::clone(&context), self.head), context.writer),
             Kind::AccountShard => {
                 let start = self.start.take().ok_or("an account shard is never restarted")?;
@@ -221,6 +228,7 @@ impl RootState {
                 )
             }
             Kind::Idempotency => start!(IdempotencyOwner, Arc::clone(&context), context.idempotency),
+            Kind::Deadlines => start!(Deadlines, Arc::clone(&context), context.deadlines),
             Kind::Scrub => start!(Scrub, Arc::clone(&context), context.scrub),
             Kind::Payment => return Err("payments are started by their guardians".into()),
         };
@@ -229,18 +237,36 @@ impl RootState {
             .kind(seat.kind)
             .live
             .fetch_add(1, Ordering::Relaxed);
-        self.actors.insert(id, seat);
+        self.actors.insert(cell.get_id(), seat);
         let now = Instant::now();
         let fresh = || {
             publish_budget(seat, self.context.options.singleton_restarts.restarts_max);
             Child {
+                alive: None,
                 log: RestartLog::default(),
                 restarts: 0,
                 born: now,
             }
         };
-        self.children.entry(seat).or_insert_with(fresh).born = now;
+        let child = self.children.entry(seat).or_insert_with(fresh);
+        (child.alive, child.born) = (Some(cell), now);
         Ok(())
+    }
+
+    /// Crashes a singleton that comes back; one that is down already is not struck twice.
+    fn kill(&mut self, seat: Seat) -> bool {
+        let policy = self.context.options.singleton_restarts;
+        let Some(child) = self.children.get_mut(&seat) else {
+            return false;
+        };
+        let comes_back = child.log.count(&policy, Instant::now()) < policy.restarts_max;
+        if self.draining || !seat.kind.is_restartable() || !comes_back {
+            return false;
+        }
+        if let Some(actor) = child.alive.take() {
+            actor.kill();
+        }
+        true
     }
 
     fn failed(&mut self, myself: &ActorRef<RootMail>, seat: Seat, why: &str) {
@@ -255,6 +281,7 @@ impl RootState {
         let Some(child) = self.children.get_mut(&seat) else {
             return;
         };
+        child.alive = None;
         child.restarts += 1;
         let left = policy
             .restarts_max

@@ -103,15 +103,24 @@ impl Caller {
 
     #[track_caller]
     pub(crate) fn pay(&self, key: &str, body: &Value) -> Answer {
+        self.post(key, "/v1/payments", body)
+    }
+
+    /// Asks for something under a key.
+    #[track_caller]
+    pub(crate) fn post(&self, key: &str, path: &str, body: &Value) -> Answer {
+        self.try_post(key, path, body).unwrap()
+    }
+
+    /// The same of a node that may be gone.
+    pub(crate) fn try_post(&self, key: &str, path: &str, body: &Value) -> std::io::Result<Answer> {
         let headers = [
             ("Authorization", self.authorization.as_str()),
             ("Content-Type", "application/json"),
             ("Idempotency-Key", key),
         ];
         let body = body.to_string();
-        Client::new(self.api)
-            .send("POST", "/v1/payments", &headers, body.as_bytes())
-            .unwrap()
+        Client::new(self.api).send("POST", path, &headers, body.as_bytes())
     }
 
     /// Every entry of a list, read page by page.

@@ -71,7 +71,13 @@ fn every_request_of_the_corpus_gets_its_refusal_and_leaves_nothing() {
         .iter()
         .filter_map(|hostile| hostile.send(dev.api).err())
         .collect();
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), corpus.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        corpus.len(),
+        wrong.join("\n")
+    );
     assert_untouched(dev);
 }
 

@@ -2,7 +2,9 @@
 //!
 //! # Layout
 //! - `process`: starts, stops and kills the binary; `http`: a small client of its own; `deployment`: a node and what it talks to.
-//! - `sale`, `idempotency`, `hostile_input`, `limits`, `reads`, `ops`: what is asked and what is answered.
+//! - `sale`, `idempotency`, `hostile_input`, `limits`, `reads`, `time_travel`, `ops`: what is asked and what is answered.
+//! - `operations`, `operations_refunds`, `operations_challenge`,
+//!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
 //! - `recovery`, `faults`, `cli`: crashes, providers that misbehave, and the commands.
 
 #![expect(
@@ -19,9 +21,16 @@ mod cli;
 mod faults;
 mod hostile_input;
 mod idempotency;
+mod operations;
+mod operations_challenge;
+mod operations_recovery;
+mod operations_refunds;
+mod operations_replay;
 mod limits;
+mod operators;
 mod ops;
 mod readme;
 mod reads;
 mod recovery;
 mod sale;
+mod time_travel;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::contract;
 use crate::counts::{Counts, Runner};
 use crate::tidy;
 
@@ -30,6 +31,8 @@ enum Work {
         args: &'static str,
     },
     Tidy,
+    /// A running server against its OpenAPI document.
+    Contract,
 }
 
 impl Stage {
@@ -48,6 +51,7 @@ impl Stage {
             }
             | Work::Tests { args, .. } => format!("cargo {args}"),
             Work::Tidy => "cargo xtask tidy".to_owned(),
+            Work::Contract => "cargo xtask contract".to_owned(),
         }
     }
 }
@@ -102,6 +106,10 @@ fn stages(nextest: bool) -> Vec<Stage> {
             name: "tidy",
             work: Work::Tidy,
         },
+        Stage {
+            name: "contract",
+            work: Work::Contract,
+        },
     ]
 }
 
@@ -144,6 +152,7 @@ fn perform(
 ) -> Result<()> {
     match stage.work {
         Work::Tidy => tidy::run(root),
+        Work::Contract => contract::run(root),
         Work::Cargo {
             args,
             deny_rustdoc_warnings,
@@ -273,7 +282,7 @@ mod tests {
             "{table}"
         );
         assert!(
-            lines[6].starts_with("total") && lines[6].ends_with("3.5 s"),
+            lines[7].starts_with("total") && lines[6].ends_with("3.5 s"),
             "{table}"
         );
     }
@@ -296,5 +305,6 @@ mod tests {
             "{by_hand:?}"
         );
         assert_eq!(by_hand[5], "cargo xtask tidy");
+        assert_eq!(by_hand[6], "cargo xtask contract");
     }
 }

@@ -3,8 +3,10 @@
 //! Everything that guards a change lives here, in the language of the project, so that a laptop and the
 //! build machine run the same thing.
 
+mod contract;
 mod counts;
 mod gate;
+mod python;
 mod tidy;
 
 use std::path::PathBuf;
@@ -15,7 +17,8 @@ use anyhow::{Context, Result, bail};
 const HELP: &str = "\
 cargo xtask <command>
 
-  test      the whole gate: format, clippy, tests, doc tests, docs, tidy; stops at the first failure
+  test      the whole gate: format, clippy, tests, doc tests, docs, tidy, contract; stops at the first failure
+  contract  schemathesis against a running `florin dev` and its OpenAPI document
   tidy      the rules no compiler checks: arrows between crates, fences around dependencies, source rules
   nightly   the same gate as `test` with PROPTEST_CASES=20000, so every property sees far more cases
   help      this text
@@ -44,6 +47,7 @@ fn run(args: &[String]) -> Result<()> {
         }
         ["test"] => gate::run(&workspace_root()?, None),
         ["nightly"] => gate::run(&workspace_root()?, Some(NIGHTLY_PROPTEST_CASES)),
+        ["contract"] => contract::run(&workspace_root()?),
         ["tidy"] => tidy::run(&workspace_root()?),
         _ => bail!("unknown command `{}`\n\n{HELP}", words.join(" ")),
     }

@@ -2,6 +2,7 @@
 
 use super::{IDLE_TIME, NotStored, PaymentMail, PaymentState, Stage};
 use crate::context::Step;
+use crate::guardian::GuardianMail;
 use crate::idempotency::{IdempotencyMail, Reply};
 use crate::kind::Kind;
 use crate::load::{Loaded, load};
@@ -136,7 +137,7 @@ impl PaymentState {
         self.key_waits = true;
         if self.answers.creation.is_none() && payment.answer() == Answer::NoProvider {
             let operation = payment.authorize_id();
-            if let Some(plan) = self.plan(operation, payment.next_attempt(operation)) {
+            if let Ok(plan) = self.plan(operation, payment.next_attempt(operation)) {
                 self.forget_drive(operation);
                 self.decide(None, Command::Redrive { plan })?;
             }
@@ -149,6 +150,26 @@ impl PaymentState {
         }
         self.answer();
         Ok(())
+    }
+
+    /// Mail that came before the mailbox was closed and is read after: it is for the next incarnation.
+    pub(super) fn hand_back(&self, mail: PaymentMail) {
+        let payment = self.id;
+        let mail = match mail {
+            PaymentMail::Operate(operate) => GuardianMail::Operate(operate),
+            PaymentMail::KeyAsked(key) => GuardianMail::KeyAsked { payment, key },
+            PaymentMail::Resume { closes } => GuardianMail::Resume { payment, closes },
+            PaymentMail::CheckDeadlines => GuardianMail::CheckDeadlines(payment),
+            // Answers to what was begun here: with any of them to come it would not leave.
+            PaymentMail::Begin(_)
+            | PaymentMail::Loaded(_)
+            | PaymentMail::Assessed(_)
+            | PaymentMail::Committed(_)
+            | PaymentMail::Reported { .. }
+            | PaymentMail::Retry { .. }
+            | PaymentMail::Passivate => return,
+        };
+        self.context.guardian(payment).step(mail);
     }
 
     /// Whether there is nothing left to do here. What is unresolved is left to the due-time schedule.

@@ -2,12 +2,12 @@
 
 use super::{Assessing, Begin, NotStored, PaymentState, Stage};
 use crate::context::Step;
-use crate::risk::{RiskMail, Subject, Velocity, VelocityReply};
+use crate::risk::{self, Velocity};
 use florin_domain::ids::OperationId;
 use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{AttemptPlan, Command, Spec};
 use florin_domain::provider::ProviderId;
-use florin_domain::risk::{Assessment, Features, assess};
+use florin_domain::risk::{Assessment, Features, screen};
 use florin_domain::routing::{self, Candidate};
 use ractor::ActorProcessingErr;
 use std::sync::atomic::Ordering;
@@ -18,20 +18,14 @@ impl PaymentState {
         self.context.ports.probe.reached(Step::PaymentBegun);
         self.admitted_at = Some(begin.admitted_at);
         let since = Instant::now();
-        match Subject::of(&begin.spec) {
-            None => self.decide_create(*begin, Velocity::default(), false),
-            Some(subject) => {
-                let shard = &self.context.risk[subject.shard(self.context.risk.len())];
-                let reply = VelocityReply::new(self.mailbox.clone());
-                let at = begin.spec.created_at;
-                self.stage = Stage::Assessing {
-                    what: Assessing::Begin(begin),
-                    since,
-                };
-                shard.step(RiskMail::Count { subject, at, reply });
-                Ok(())
-            }
+        if !risk::begin(&self.context, &begin.spec, &self.mailbox) {
+            return self.decide_create(*begin, Velocity::default(), false);
         }
+        self.stage = Stage::Assessing {
+            what: Assessing::Begin(begin),
+            since,
+        };
+        Ok(())
     }
 
     pub(super) fn assessed(&mut self, velocity: Option<Velocity>) -> Result<(), ActorProcessingErr> {
@@ -72,21 +66,41 @@ impl PaymentState {
             method_is_new: method.is_new,
             method_is_highest_risk: method.is_highest_risk,
         };
-        assess(&self.context.options.risk, &features)
+        let context = &self.context;
+        let (profile, limits) = (&context.options.risk, &context.options.velocity);
+        let lists = context.directory.load();
+        let listed = lists.lists.matching(spec, method, context.ports.clock.now());
+        screen((profile, limits), &features, &velocity, listed)
     }
 
-    /// The plan of attempt `number` of an operation at the provider that routing chooses.
-    pub(super) fn plan(&self, operation: OperationId, number: u32) -> Option<AttemptPlan> {
-        let enabled = |seat: &crate::context::ProviderSeat| !seat.disabled.load(Ordering::Relaxed);
-        let seats = self.context.providers.iter();
-        let candidates: Vec<Candidate> = seats
-            .map(|seat| Candidate {
+    /// The plan of attempt `number` of a charge at the provider that routing chooses among those that take one more.
+    pub(super) fn plan(&mut self, operation: OperationId, number: u32) -> Result<AttemptPlan, NotStored> {
+        let caps = self.context.options.provider_caps;
+        let mut candidates = Vec::with_capacity(self.context.providers.len());
+        let mut promises = Vec::with_capacity(self.context.providers.len());
+        let mut is_busy = false;
+        for seat in &self.context.providers {
+            let is_enabled = !seat.disabled.load(Ordering::Relaxed);
+            let promise = is_enabled
+                .then(|| seat.promise(caps.permits.saturating_add(caps.queue_max)))
+                .flatten();
+            is_busy |= is_enabled && promise.is_none();
+            candidates.push(Candidate {
                 id: seat.id,
-                enabled: enabled(seat),
-            })
-            .collect();
-        let provider = routing::select(&candidates)?;
-        Some(self.plan_at(provider, operation, number))
+                enabled: promise.is_some(),
+            });
+            promises.push(promise);
+        }
+        let Some(provider) = routing::select(&candidates) else {
+            return Err(if is_busy {
+                NotStored::Busy
+            } else {
+                NotStored::NoProvider
+            });
+        };
+        let chosen = candidates.iter().position(|candidate| candidate.id == provider);
+        self.promise = chosen.and_then(|index| promises.swap_remove(index));
+        Ok(self.plan_at(provider, operation, number))
     }
 
     pub(super) fn plan_at(&self, provider: ProviderId, operation: OperationId, number: u32) -> AttemptPlan {
@@ -114,9 +128,12 @@ impl PaymentState {
         let Begin { spec, method, .. } = begin;
         let assessment = self.assess(&spec, &method, velocity, counted);
         let since = Instant::now();
-        let Some(plan) = self.plan(OperationId::Authorize(self.id), 1) else {
-            self.refuse(NotStored::NoProvider);
-            return Ok(());
+        let plan = match self.plan(OperationId::Authorize(self.id), 1) {
+            Ok(plan) => plan,
+            Err(why) => {
+                self.refuse(why);
+                return Ok(());
+            }
         };
         if since.elapsed() > self.context.options.stages.selection {
             self.refuse(NotStored::StageTimeout("selection"));
@@ -127,6 +144,7 @@ impl PaymentState {
             method,
             assessment,
             plan,
+            review: self.context.options.review_mode,
         };
         self.decide(None, command)
     }

@@ -3,7 +3,7 @@
 use super::{PaymentMail, PaymentState, Report};
 use crate::context::Step;
 use crate::provider::{Ask, Call, ProviderMail};
-use florin_domain::ids::OperationId;
+use florin_domain::ids::{OperationId, VoidId};
 use florin_domain::payment::{Attempt, AttemptState, Command, Operation, OperationKind, Payment, Status};
 use florin_domain::ports::{AttemptRequest, ParentCharge};
 use florin_domain::provider::Outcome;
@@ -92,6 +92,7 @@ impl PaymentState {
         let mailbox = seat.mailbox.clone();
         let drive = self.drive(op.id);
         drive.calls = drive.calls.saturating_add(1);
+        self.promise = None;
         self.active = true;
         self.called_at = Some(Instant::now());
         mailbox.step(ProviderMail::Call(Box::new(call)));
@@ -286,7 +287,12 @@ impl PaymentState {
             | Status::Succeeded
             | Status::Failed
             | Status::Blocked
-            | Status::Voided => self.decide(None, Command::CheckDeadlines)?,
+            | Status::Voided => {
+                let void = VoidId::from_bits(self.context.new_id_bits());
+                if let Some(plan) = self.plan_at_holder(OperationId::Void(void), 1) {
+                    self.decide(None, Command::CheckDeadlines { plan, void })?;
+                }
+            }
         }
         self.answer();
         Ok(())

@@ -1,14 +1,15 @@
 //! Requests about a payment that exists: each is decided once for its key, and answered when it is final or can go no further.
 
 use super::{Assessing, NotStored, PaymentState, Stage};
+use crate::context::Step;
 use crate::idempotency::{IdempotencyMail, Reply};
 use crate::provider::Ask;
 use crate::risk::{RiskMail, Subject, Velocity, VelocityReply};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::method::PaymentMethod;
-use florin_domain::money::Amount;
-use florin_domain::payment::{Answer, AttemptPlan, Command, Refusal, Request, RequestKind};
+use florin_domain::money::{Amount, MinorSum};
+use florin_domain::payment::{Answer, AttemptPlan, Command, Refusal, Request, RequestKind, Resolution};
 use florin_domain::provider::ProviderId;
 use ractor::ActorProcessingErr;
 use std::sync::Arc;
@@ -41,10 +42,17 @@ pub enum Action {
     Confirm(PaymentMethod),
     /// Find out how the challenge ended.
     Complete,
-    /// Let a reviewed payment pass.
-    ApproveReview,
-    /// Forbid it.
-    RejectReview,
+    /// Let a reviewed payment pass; what is held is captured under this id.
+    ApproveReview(CaptureId),
+    /// Forbid it; what is held is released under this id.
+    RejectReview(VoidId),
+    /// Say what became of an attempt that no provider resolves.
+    Resolve {
+        /// Of which operation.
+        operation: OperationId,
+        /// What.
+        resolution: Resolution,
+    },
 }
 
 impl Action {
@@ -57,8 +65,9 @@ impl Action {
             Self::Refund { id, .. } => (RequestKind::Refund, OperationId::Refund(*id)),
             Self::Confirm(_) => (RequestKind::Confirm, authorize),
             Self::Complete => (RequestKind::Complete, authorize),
-            Self::ApproveReview => (RequestKind::ApproveReview, authorize),
-            Self::RejectReview => (RequestKind::RejectReview, authorize),
+            Self::ApproveReview(_) => (RequestKind::ApproveReview, authorize),
+            Self::RejectReview(_) => (RequestKind::RejectReview, authorize),
+            Self::Resolve { operation, .. } => (RequestKind::Resolve, *operation),
         }
     }
 }
@@ -93,7 +102,15 @@ impl PaymentState {
             self.refuse_request(key, NotStored::Refused(Refusal::NoSuchPayment));
             return Ok(());
         }
-        if payment.request(key).is_some() {
+        if let Some(taken) = payment.request(key) {
+            // Key owners forget: after the retention, and when they are restarted. What was taken under the key is here.
+            if taken.fingerprint != operate.request.fingerprint {
+                let reply = Reply::Mismatch;
+                self.context
+                    .idempotency
+                    .step(IdempotencyMail::Answered { key, reply });
+                return Ok(());
+            }
             return self.key_asked(key);
         }
         match operate.action {
@@ -102,8 +119,9 @@ impl PaymentState {
             | Action::Void(_)
             | Action::Refund { .. }
             | Action::Complete
-            | Action::ApproveReview
-            | Action::RejectReview => self.take_request(*operate),
+            | Action::ApproveReview(_)
+            | Action::RejectReview(_)
+            | Action::Resolve { .. } => self.take_request(*operate),
         }
     }
 
@@ -130,10 +148,23 @@ impl PaymentState {
                     plan,
                 })
             }
-            Action::ApproveReview => self
-                .plan(operation, self.next_attempt(operation))
-                .map(|plan| Command::ApproveReview { plan }),
-            Action::RejectReview => Some(Command::RejectReview),
+            Action::ApproveReview(capture) => match self.plan_approval(capture) {
+                Ok(plan) => Some(Command::ApproveReview { plan, capture }),
+                Err(why) => {
+                    self.refuse_request(key, why);
+                    return Ok(());
+                }
+            },
+            Action::RejectReview(void) => self
+                .plan_at_holder(OperationId::Void(void), 1)
+                .map(|plan| Command::RejectReview { plan, void }),
+            Action::Resolve {
+                operation,
+                resolution,
+            } => Some(Command::Resolve {
+                operation,
+                resolution,
+            }),
             Action::Complete => Some(Command::Complete),
             Action::Confirm(_) => None,
         };
@@ -143,6 +174,20 @@ impl PaymentState {
         };
         self.asked.push(key);
         self.decide(Some(request), command)
+    }
+
+    /// The plan of a reviewed payment's charge, or of the capture of what is held for it.
+    fn plan_approval(&mut self, capture: CaptureId) -> Result<AttemptPlan, NotStored> {
+        let is_held = self
+            .payment
+            .as_ref()
+            .is_some_and(|payment| payment.authorized != MinorSum::ZERO);
+        if is_held {
+            let plan = self.plan_at_holder(OperationId::Capture(capture), 1);
+            return plan.ok_or(NotStored::NoProvider);
+        }
+        let operation = OperationId::Authorize(self.id);
+        self.plan(operation, self.next_attempt(operation))
     }
 
     /// Another method is assessed like the first one.
@@ -177,10 +222,14 @@ impl PaymentState {
         let (Action::Confirm(method), Some(payment)) = (action, &self.payment) else {
             return Ok(());
         };
+        self.context.ports.probe.reached(Step::PaymentAssessed);
         let assessment = self.assess(&payment.spec, &method, velocity, counted);
-        let Some(plan) = self.plan(operation, self.next_attempt(operation)) else {
-            self.refuse_request(key, NotStored::NoProvider);
-            return Ok(());
+        let plan = match self.plan(operation, self.next_attempt(operation)) {
+            Ok(plan) => plan,
+            Err(why) => {
+                self.refuse_request(key, why);
+                return Ok(());
+            }
         };
         self.asked.push(key);
         let command = Command::Confirm {
@@ -234,7 +283,7 @@ impl PaymentState {
                     }
                 }
                 (_, Answer::NoProvider) => {
-                    if let Some(plan) = self.plan(operation, payment.next_attempt(operation)) {
+                    if let Ok(plan) = self.plan(operation, payment.next_attempt(operation)) {
                         self.forget_drive(operation);
                         self.decide(None, Command::Redrive { plan })?;
                     }
@@ -272,10 +321,21 @@ impl PaymentState {
             };
             let shown = self.answers.of(key).unwrap_or(&payment);
             let answer = shown.request_answer(request);
-            if answer == Answer::Unresolved && self.is_driving(request.operation) {
+            // A review moves on with operations of its own.
+            let is_driving = match request.kind {
+                RequestKind::ApproveReview | RequestKind::RejectReview => self.is_driving_any(),
+                RequestKind::Capture
+                | RequestKind::Void
+                | RequestKind::Refund
+                | RequestKind::Confirm
+                | RequestKind::Complete
+                | RequestKind::Resolve => self.is_driving(request.operation),
+            };
+            if answer == Answer::Unresolved && is_driving {
                 self.asked.push(key);
                 continue;
             }
+            self.context.ports.probe.reached(Step::PaymentAnswering);
             let reply = Reply::Answered {
                 payment: Arc::clone(shown),
                 answer,

@@ -10,7 +10,7 @@ use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::Amount;
-use florin_domain::payment::{Answer, DeclinePolicy, Payment, Request, Spec};
+use florin_domain::payment::{Answer, DeclinePolicy, Payment, Request, Resolution, Spec};
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -43,6 +43,13 @@ pub enum Change {
     ApproveReview,
     /// Forbid it.
     RejectReview,
+    /// Say what became of an attempt that no provider resolves.
+    Resolve {
+        /// Of which operation.
+        operation: OperationId,
+        /// What.
+        resolution: Resolution,
+    },
 }
 
 /// A request about a payment, checked.
@@ -206,8 +213,15 @@ impl PaymentsHandle {
             },
             Change::Confirm(method) => Action::Confirm(method),
             Change::Complete => Action::Complete,
-            Change::ApproveReview => Action::ApproveReview,
-            Change::RejectReview => Action::RejectReview,
+            Change::ApproveReview => Action::ApproveReview(CaptureId::from_bits(bits)),
+            Change::RejectReview => Action::RejectReview(VoidId::from_bits(bits)),
+            Change::Resolve {
+                operation,
+                resolution,
+            } => Action::Resolve {
+                operation,
+                resolution,
+            },
         };
         let (kind, operation) = action.subject(change.payment);
         let request = Request {

@@ -4,17 +4,18 @@
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{
-    ApiKeyId, CaptureId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
+    ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
 };
 use florin_domain::ledger::{AccountKey, AccountName, HoldChange, Line, PostedEntry, Posting, Side};
-use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
+use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction};
 use florin_domain::method::{CardBrand, PaymentMethod};
 use florin_domain::money::{Amount, Balance, Currency, FeeSchedule, Rounding};
 use florin_domain::payment::{
-    CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Request, RequestKind, Spec,
+    CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Request, RequestKind, Resolution,
+    Spec,
 };
 use florin_domain::provider::ProviderId;
-use florin_domain::risk::{Action, Assessment};
+use florin_domain::risk::{Action, Assessment, ListEntry, ListKind, ListMatch, ListName, ListOwner, Target};
 use florin_domain::time::Timestamp;
 use rust_decimal::Decimal;
 use std::iter::successors;
@@ -85,6 +86,7 @@ fn after(event: &Event) -> Option<Event> {
             score_bps: 5_500,
             action: Action::Review,
             reasons: vec!["velocity".into(), "location".into()],
+            listed: None,
         }),
         Event::RiskAssessed(_) => Event::Blocked,
         Event::Blocked => Event::ReviewOpened { deadline: AT },
@@ -175,8 +177,37 @@ fn after(event: &Event) -> Option<Event> {
         Event::LateSuccess { .. } => Event::Abandoned,
         Event::Abandoned => Event::AuthorizationExpired,
         Event::AuthorizationExpired => Event::Requested { request: request() },
-        Event::Requested { .. } => return None,
+        Event::Requested { .. } => Event::ResolutionProposed {
+            operation: CAPTURE,
+            number,
+            resolution: resolution("Ada"),
+        },
+        Event::ResolutionProposed { .. } => Event::ResolutionConfirmed {
+            operation: CAPTURE,
+            number,
+            resolution: resolution("Grace"),
+        },
+        Event::ResolutionConfirmed { .. } => Event::ListMatched {
+            listed: ListMatch {
+                list: ListName::Block,
+                kind: ListKind::Ip,
+                entry: ListEntryId::from_bits(0x11e),
+                is_of_platform: false,
+                reason: "a ring, ½ caught".into(),
+            },
+        },
+        Event::ListMatched { .. } => Event::HeldForReview,
+        Event::HeldForReview => return None,
     })
+}
+
+fn resolution(operator: &str) -> Resolution {
+    Resolution {
+        transaction: Some("ch_7Found".into()),
+        evidence: "statement of 3 May, line 12".into(),
+        reason: "ticket 4711".into(),
+        operator: operator.into(),
+    }
 }
 
 /// A request about a payment.
@@ -200,6 +231,18 @@ pub(crate) fn events() -> Vec<Event> {
     successors(Some(first), after).collect()
 }
 
+pub(crate) fn list_entry() -> ListEntry {
+    ListEntry {
+        id: ListEntryId::from_bits(0x11e),
+        owner: ListOwner::Merchant(MERCHANT, true),
+        list: ListName::Block,
+        target: Target::parse(ListKind::Ip, "2001:db8::/32").unwrap(),
+        reason: "a ring, ½ caught".into(),
+        expires_at: Some(AT),
+        by: ApiKeyId::from_bits(2),
+    }
+}
+
 /// One of every control event, with its name.
 pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
     let merchant = ControlEvent::MerchantCreated(Merchant {
@@ -213,11 +256,41 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
         livemode: false,
         secret_sha256: [0xab; 32],
     });
+    let action = |reason: Option<&str>| OperatorAction {
+        operator: ApiKeyId::from_bits(2),
+        reason: reason.map(Into::into),
+    };
+    let why = || action(Some("an outage, ½ of it ours"));
     let name = |event: &ControlEvent| match event {
         ControlEvent::MerchantCreated(_) => "merchant.created",
         ControlEvent::ApiKeyCreated(_) => "api_key.created",
+        ControlEvent::ActorKillOrdered(..) => "actor.kill_ordered",
+        ControlEvent::ProviderDisabled(..) => "provider.disabled",
+        ControlEvent::ProviderEnabled(..) => "provider.enabled",
+        ControlEvent::MerchantFrozen(..) => "merchant.frozen",
+        ControlEvent::MerchantUnfrozen(..) => "merchant.unfrozen",
+        ControlEvent::ReadOnlyEntered(_) => "read_only.entered",
+        ControlEvent::ReadOnlyLeft(_) => "read_only.left",
+        ControlEvent::ListEntryAdded(_) => "risk_list_entry.added",
+        ControlEvent::ListEntryRemoved { .. } => "risk_list_entry.removed",
     };
-    [merchant, key].map(|event| (name(&event), event)).into()
+    let events = [
+        merchant,
+        key,
+        ControlEvent::ActorKillOrdered("provider:stripe".into(), why()),
+        ControlEvent::ProviderDisabled(provider(), why()),
+        ControlEvent::ProviderEnabled(provider(), action(None)),
+        ControlEvent::MerchantFrozen(MERCHANT, why()),
+        ControlEvent::MerchantUnfrozen(MERCHANT, why()),
+        ControlEvent::ReadOnlyEntered(why()),
+        ControlEvent::ReadOnlyLeft(why()),
+        ControlEvent::ListEntryAdded(list_entry()),
+        ControlEvent::ListEntryRemoved {
+            entry: ListEntryId::from_bits(0x11e),
+            by: ApiKeyId::from_bits(2),
+        },
+    ];
+    events.map(|event| (name(&event), event)).into()
 }
 
 pub(crate) fn commit_of(body: Body) -> Commit {
@@ -321,6 +394,7 @@ pub(crate) fn creation(shard: ShardId, seq: u64) -> Commit {
                 score_bps: 1_000,
                 action: Action::Allow,
                 reasons: Vec::new(),
+                listed: None,
             }),
             Event::OperationOpened {
                 operation,

@@ -4,21 +4,24 @@ use super::samples;
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{
-    ApiKeyId, CaptureId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
+    ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
 };
 use florin_domain::ledger::{AccountKey, AccountName, HoldChange, Line, PostedEntry, Posting, Side};
-use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
+use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction};
 use florin_domain::method::{CardBrand, PaymentMethod};
 use florin_domain::money::{Amount, Balance, Currency, FeeSchedule, Rounding};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Spec};
 use florin_domain::provider::ProviderId;
-use florin_domain::risk::{Action, Assessment};
+use florin_domain::risk::{
+    Action, Assessment, ListEntry, ListKind, ListName, ListOwner, Network, Target,
+};
 use florin_domain::time::Timestamp;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use rust_decimal::Decimal;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 fn text() -> impl Strategy<Value = Arc<str>> {
@@ -152,6 +155,7 @@ fn event() -> impl Strategy<Value = Event> {
                 score_bps,
                 action,
                 reasons,
+                listed: None,
             })
         }),
         (
@@ -266,6 +270,64 @@ fn payment_commit() -> impl Strategy<Value = Body> {
     })
 }
 
+fn operator_event() -> impl Strategy<Value = ControlEvent> {
+    let action =
+        (any::<u128>(), option::of(".{0,30}")).prop_map(|(operator, reason): (u128, Option<String>)| {
+            OperatorAction {
+                operator: ApiKeyId::from_bits(operator),
+                reason: reason.map(Into::into),
+            }
+        });
+    let parts = (0..7_u8, any::<u128>(), "[a-z_]{1,16}", action);
+    parts.prop_map(|(which, merchant, name, action)| {
+        let merchant = MerchantId::from_bits(merchant);
+        let provider = ProviderId::parse(&name).expect("a pattern of names");
+        match which {
+            0 => ControlEvent::ActorKillOrdered(name.into(), action),
+            1 => ControlEvent::ProviderDisabled(provider, action),
+            2 => ControlEvent::ProviderEnabled(provider, action),
+            3 => ControlEvent::MerchantFrozen(merchant, action),
+            4 => ControlEvent::MerchantUnfrozen(merchant, action),
+            5 => ControlEvent::ReadOnlyEntered(action),
+            _ => ControlEvent::ReadOnlyLeft(action),
+        }
+    })
+}
+
+fn list_event() -> impl Strategy<Value = ControlEvent> {
+    let target = prop_oneof![
+        ("[a-z]{1,30}", select(vec![ListKind::CardFingerprint, ListKind::Customer, ListKind::Device]))
+            .prop_map(|(text, kind)| Target::parse(kind, &text).expect("a name")),
+        "[A-Z]{2}".prop_map(|text| Target::parse(ListKind::Country, &text).expect("two letters")),
+        "[0-9]{6,8}".prop_map(|text| Target::parse(ListKind::Bin, &text).expect("digits")),
+        (any::<Ipv4Addr>(), 8..=32_u8).prop_map(|(first, prefix)| Target::Ip(Network::of(first.into(), prefix))),
+        (any::<Ipv6Addr>(), 16..=128_u8)
+            .prop_map(|(first, prefix)| Target::Ip(Network::of(first.into(), prefix))),
+    ];
+    let owner = option::of(any::<(u128, bool)>()).prop_map(|merchant| {
+        merchant.map_or(ListOwner::Platform, |(bits, livemode)| {
+            ListOwner::Merchant(MerchantId::from_bits(bits), livemode)
+        })
+    });
+    let lists = select(vec![ListName::Block, ListName::Allow]);
+    let parts = (any::<(u128, u128, bool)>(), owner, lists, target, text(), option::of(time()));
+    parts.prop_map(|((id, by, is_added), owner, list, target, reason, expires_at)| {
+        let (id, by) = (ListEntryId::from_bits(id), ApiKeyId::from_bits(by));
+        if !is_added {
+            return ControlEvent::ListEntryRemoved { entry: id, by };
+        }
+        ControlEvent::ListEntryAdded(ListEntry {
+            id,
+            owner,
+            list,
+            target,
+            reason,
+            expires_at,
+            by,
+        })
+    })
+}
+
 fn control_event() -> impl Strategy<Value = Body> {
     let merchant = (any::<u128>(), ".{0,30}", fee()).prop_map(|(id, name, fee)| {
         ControlEvent::MerchantCreated(Merchant {
@@ -291,7 +353,7 @@ fn control_event() -> impl Strategy<Value = Body> {
                 secret_sha256,
             })
         });
-    prop_oneof![merchant, key].prop_map(Body::Control)
+    prop_oneof![merchant, key, operator_event(), list_event()].prop_map(Body::Control)
 }
 
 pub(super) fn commit() -> impl Strategy<Value = Commit> {

@@ -8,6 +8,7 @@ mod commit;
 mod control;
 mod entry;
 mod event;
+mod lists;
 pub(crate) mod payment;
 mod request;
 mod scalar;
@@ -16,4 +17,4 @@ mod spec;
 
 pub(crate) use commit::CommitDto;
 pub(crate) use scalar::Stored;
-pub(crate) use snapshot::SnapshotDto;
+pub(crate) use snapshot::{EarlierSnapshotDto, SnapshotDto};

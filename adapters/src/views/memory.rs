@@ -3,6 +3,7 @@
 use florin_domain::ids::{MerchantId, PaymentId, Seq};
 use florin_domain::ports::{
     BoxFuture, Follower, ListOrder, PaymentRow, PaymentsPage, PaymentsQuery, ReadError, ViewError, Views,
+    WaitingQuery,
 };
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -37,6 +38,20 @@ impl State {
             }
         }
         self.watermark = self.watermark.max(up_to);
+    }
+
+    fn waiting(&self, query: &WaitingQuery) -> Vec<PaymentRow> {
+        let place = |row: &&PaymentRow| match row.payment.waits_for() {
+            Some((kind, due)) if kind == query.kind && due <= query.until => Some((due, row.payment.id())),
+            Some(_) | None => None,
+        };
+        let mut rows: Vec<&PaymentRow> = self
+            .rows
+            .values()
+            .filter(|row| place(row).is_some_and(|place| query.after.is_none_or(|after| place > after)))
+            .collect();
+        rows.sort_unstable_by_key(place);
+        rows.into_iter().take(query.limit).cloned().collect()
     }
 
     fn payments(&self, query: &PaymentsQuery) -> PaymentsPage {
@@ -83,5 +98,9 @@ impl Views for MemoryViews {
 
     fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>> {
         Box::pin(async move { Ok(self.lock().payments(&query)) })
+    }
+
+    fn waiting(&self, query: WaitingQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
+        Box::pin(async move { Ok(self.lock().waiting(&query)) })
     }
 }

@@ -1,9 +1,12 @@
 //! Reading from the payments view: a bounded queue and the threads that serve it.
 
 use super::entry::{COLUMNS, Wanted};
+use super::waiting::{millis, number};
 use crate::schema::v1;
 use florin_domain::ids::{PaymentId, Seq};
-use florin_domain::ports::{ListOrder, PaymentRow, PaymentsPage, PaymentsQuery, ViewError};
+use florin_domain::ports::{
+    ListOrder, PaymentRow, PaymentsPage, PaymentsQuery, ViewError, WaitingQuery,
+};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -15,6 +18,9 @@ const TENANT: &str = "SELECT number FROM tenant WHERE merchant = ?1 AND livemode
 const ENTRIES: &str = "SELECT id, {entry} FROM recent WHERE tenant = ?1 AND id BETWEEN ?2 AND ?3
     UNION ALL SELECT id, {entry} FROM listed WHERE tenant = ?1 AND id BETWEEN ?2 AND ?3
     ORDER BY id ";
+
+const WAITING: &str = "SELECT seq, state FROM waiting JOIN payment ON payment.id = waiting.id
+    WHERE kind = ?1 AND due_ms <= ?2 AND (due_ms, waiting.id) > (?3, ?4) ORDER BY due_ms, waiting.id LIMIT ?5";
 
 /// Entries that one read looks at: some 2 ms if none is taken, so that a list with rare hits does not keep the reads behind it waiting.
 pub(super) const ENTRIES_MAX: usize = if cfg!(test) { 7 } else { 20_000 };
@@ -31,6 +37,10 @@ pub(super) enum Read {
     Payments {
         query: PaymentsQuery,
         reply: Reply<PaymentsPage>,
+    },
+    Waiting {
+        query: WaitingQuery,
+        reply: Reply<Vec<PaymentRow>>,
     },
 }
 
@@ -135,6 +145,8 @@ impl Reader {
             match read {
                 Read::Payment { reply, .. } if reply.is_closed() => {}
                 Read::Payments { reply, .. } if reply.is_closed() => {}
+                Read::Waiting { reply, .. } if reply.is_closed() => {}
+                Read::Waiting { query, reply } => drop(reply.send(self.waiting(&query))),
                 Read::Payment { id, reply } => drop(reply.send(self.payment(id))),
                 Read::Payments { query, reply } => drop(reply.send(self.payments(&query))),
             }
@@ -149,6 +161,21 @@ impl Reader {
                 .optional()
         };
         select().map_err(|error| store(&error))?.map(decode).transpose()
+    }
+
+    /// Entries whose payments wait no longer take up room in a page, so a page that is not full may not be the last one.
+    fn waiting(&self, query: &WaitingQuery) -> Result<Vec<PaymentRow>, ViewError> {
+        let (due, id) = query.after.map_or((-1, 0), |(due, id)| (millis(due), id.bits()));
+        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+        let select = || {
+            let mut statement = self.connection.prepare_cached(WAITING)?;
+            let found = params![number(query.kind), millis(query.until), due, id.to_be_bytes(), limit];
+            statement
+                .query_map(found, stored)?
+                .collect::<Result<Vec<_>, rusqlite::Error>>()
+        };
+        let rows = select().map_err(|error| store(&error))?;
+        rows.into_iter().map(decode).collect()
     }
 
     fn payments(&self, query: &PaymentsQuery) -> Result<PaymentsPage, ViewError> {

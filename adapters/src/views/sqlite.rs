@@ -9,7 +9,7 @@ use super::reader::{Read, ReadQueue};
 use super::writer::{Apply, Writer};
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ports::{
-    BoxFuture, Follower, PaymentRow, PaymentsPage, PaymentsQuery, ReadError, ViewError, Views,
+    BoxFuture, Follower, PaymentRow, PaymentsPage, PaymentsQuery, ReadError, ViewError, Views, WaitingQuery,
 };
 use std::fmt;
 use std::path::Path;
@@ -118,6 +118,14 @@ impl Views for SqliteViews {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             self.reads.push(Read::Payments { query, reply })?;
+            answer.await.map_err(|_| ended())?
+        })
+    }
+
+    fn waiting(&self, query: WaitingQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            self.reads.push(Read::Waiting { query, reply })?;
             answer.await.map_err(|_| ended())?
         })
     }

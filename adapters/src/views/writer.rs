@@ -8,6 +8,7 @@
 //! boot under which it is open and is only believed under that same boot, or when it was closed and synced in between.
 
 use super::entry::{self, Entry};
+use super::waiting;
 use crate::schema::v1;
 use florin_domain::ids::{MerchantId, Seq};
 use florin_domain::ports::{PaymentRow, ViewError};
@@ -23,7 +24,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 /// Of the tables below and of the states in them.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// Large pages: with the writes gathered, a touched page gets many rows.
 const PAGE_BYTES: i64 = 16_384;
 /// Entries of `recent` that are worth moving; the pause is some 50 ms.
@@ -153,6 +154,7 @@ impl Writer {
         if is_new {
             let create = connection.transaction()?;
             create.execute_batch(&TABLES.replace("{entry}", entry::COLUMN_TYPES))?;
+            create.execute_batch(waiting::TABLES)?;
             create.pragma_update(None, "user_version", VERSION)?;
             create.commit()?;
         }
@@ -215,6 +217,7 @@ impl Writer {
                 return Ok(recent);
             }
             transaction.execute_batch(MERGE)?;
+            waiting::sweep(&transaction)?;
             Ok(0)
         });
         match applied.and_then(|recent| transaction.commit().map(|()| recent)) {
@@ -275,6 +278,7 @@ fn write(
             }
         };
         let entry = Entry::of(&row.payment);
+        waiting::enter(transaction, id, &row.payment, is_new)?;
         if !is_new {
             if relist_recent.execute(params![tenant, id, entry.status])? == 0 {
                 relist.execute(params![tenant, id, entry.status])?;

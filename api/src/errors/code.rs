@@ -39,6 +39,7 @@ macro_rules! codes {
 }
 
 codes! {
+    ActorNotRestartable = "actor_not_restartable",
     AmountExceedsCapturable = "amount_exceeds_capturable",
     AmountExceedsRefundable = "amount_exceeds_refundable",
     AmountTooLarge = "amount_too_large",
@@ -56,6 +57,7 @@ codes! {
     IdempotencyKeyReused = "idempotency_key_reused",
     InternalError = "internal_error",
     MediaTypeUnsupported = "media_type_unsupported",
+    MerchantFrozen = "merchant_frozen",
     MerchantKeyRequired = "merchant_key_required",
     MethodNotAllowed = "method_not_allowed",
     NoProviderAvailable = "no_provider_available",
@@ -74,8 +76,11 @@ codes! {
     ProviderMismatch = "provider_mismatch",
     QueryInvalid = "query_invalid",
     RateLimited = "rate_limited",
+    ReadOnly = "read_only",
     ResourceMissing = "resource_missing",
+    RiskListsFull = "risk_lists_full",
     RouteUnknown = "route_unknown",
+    SecondPersonRequired = "second_person_required",
     TemporarilyUnavailable = "temporarily_unavailable",
     TooManyAttempts = "too_many_attempts",
     TooManyOperations = "too_many_operations",
@@ -104,6 +109,7 @@ impl Code {
             Refusal::WrongProvider => Self::ProviderMismatch,
             Refusal::OperationExists => Self::OperationExists,
             Refusal::TooManyOperations => Self::TooManyOperations,
+            Refusal::SecondPersonRequired => Self::SecondPersonRequired,
             Refusal::TooManyAttempts => Self::TooManyAttempts,
         }
     }

@@ -110,6 +110,8 @@ fn waiting_is_asked_for_where_it_helps() {
         (ApiError::NoProvider { payment }, Some("1")),
         (ApiError::TryAgain, Some("1")),
         (ApiError::RateLimited { retry_after_s: 2 }, Some("2")),
+        (ApiError::ReadOnly, Some("30")),
+        (ApiError::MerchantFrozen, None),
         (ApiError::KeyMismatch, None),
         (ApiError::Internal, None),
     ] {
@@ -134,6 +136,23 @@ fn a_refusal_says_what_would_be_accepted() {
             r#""doc_url":"/docs/errors/idempotency_key_required"}}"#
         )
     );
+}
+
+#[test]
+fn declines_count_as_such_however_they_are_written_and_only_our_own_failures_as_failures() {
+    for error in one_of_each() {
+        let (status, _, code) = error.class();
+        let expected = match code {
+            Code::CardDeclined | Code::OperationDeclined => Outcome::Declined,
+            _ if status.is_server_error() => Outcome::Failed,
+            _ => Outcome::Refused,
+        };
+        assert_eq!(error.outcome(), expected, "{error:?}");
+    }
+    let request = actix_web::test::TestRequest::default().to_http_request();
+    let counted = |error: ApiError| error.response(&request).extensions().get::<Outcome>().copied();
+    assert_eq!(counted(ApiError::NoProvider { payment: None }), Some(Outcome::Failed));
+    assert_eq!(counted(ApiError::KeyMismatch), Some(Outcome::Refused));
 }
 
 /// One of each kind, and each refusal of the rules.
@@ -181,6 +200,9 @@ fn one_of_each() -> Vec<ApiError> {
             payment,
             decline_code: None,
         },
+        ApiError::MerchantFrozen,
+        ApiError::ReadOnly,
+        ApiError::ActorNotRestartable,
         ApiError::Internal,
     ];
     errors.extend(refusals.map(ApiError::Refused));

@@ -2,6 +2,7 @@
 
 use super::{cursor, limit, number, pairs, value};
 use crate::errors::{Code, Invalid};
+use crate::openapi::{AMOUNT_MAX, Endpoint, bounded, bounded_text, named, status};
 use actix_web::HttpRequest;
 use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::money::Currency;
@@ -23,6 +24,22 @@ const BOUND_MAX: usize = 999_999_999_999;
 const CUSTOMER_BYTES_MAX: usize = 255;
 
 type Pairs = [(String, String)];
+
+/// Tells the filters of an endpoint.
+pub(crate) fn described_filters(endpoint: Endpoint) -> Endpoint {
+    let customer = bounded_text("Only payments of this customer.", (1, CUSTOMER_BYTES_MAX));
+    let endpoint = endpoint
+        .query("status", status())
+        .query("customer_id", customer)
+        .query("currency", named("Currency"));
+    let bound = |description: &str| bounded(description, (0, AMOUNT_MAX));
+    let endpoint = CREATED.into_iter().fold(endpoint, |endpoint, name| {
+        endpoint.query(name, bound("When it was asked for, in seconds since the Unix epoch."))
+    });
+    AMOUNT.into_iter().fold(endpoint, |endpoint, name| {
+        endpoint.query(name, bound("What was asked for, in minor units."))
+    })
+}
 
 /// A page of a merchant's payments.
 pub(crate) fn listed_payments(

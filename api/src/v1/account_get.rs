@@ -2,7 +2,8 @@
 
 use super::account_body::{AccountBody, may_see};
 use crate::auth::{Caller, Who};
-use crate::errors::ApiError;
+use crate::errors::{ApiError, Code};
+use crate::openapi::{ACCOUNT_ID, Access, Endpoint, account_id, chapter, named};
 use crate::query;
 use crate::reply::{Reply, json};
 use crate::state::State;
@@ -43,4 +44,14 @@ pub(super) async fn visible(
         Who::Operator if account == AccountState::default() => Err(missing),
         Who::Operator | Who::Merchant(..) => Ok((key, account, as_of)),
     }
+}
+
+pub(crate) fn described() -> Endpoint {
+    Endpoint::get("/v1/ledger/accounts/{id}", Access::KeyHolders)
+        .called("getAccount", "Read an account", "Its balance, and what is expected to come and go.")
+        .in_chapter(chapter::LEDGER)
+        .path_part("id", account_id(), ACCOUNT_ID)
+        .answers(200, "The account.", named("Account"), super::account_list::example())
+        .refuses(404, &[Code::ResourceMissing])
+        .refuses(503, &[Code::Overloaded])
 }

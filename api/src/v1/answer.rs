@@ -30,6 +30,17 @@ pub(super) fn payment(answered: &Answered, request: &HttpRequest) -> Result<Http
     Ok(finished(response, answered))
 }
 
+/// The payment as it stands, for an operator: what became of it is no failure of the order.
+pub(super) fn shown(answered: &Answered, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    let body = PaymentBody::of(&answered.payment);
+    let response = match answered.answer {
+        Answer::Shown | Answer::Declined | Answer::Blocked => json(StatusCode::OK, &body)?,
+        Answer::NoProvider => no_provider(&answered.payment).response(request),
+        Answer::Unresolved => unresolved(&answered.payment, &body)?,
+    };
+    Ok(finished(response, answered))
+}
+
 /// The refund.
 pub(super) fn refund(answered: &Answered, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let payment = answered.payment.as_ref();

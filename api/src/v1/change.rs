@@ -1,14 +1,18 @@
 //! A request about a payment that exists: its key, its payment, its body.
 
 use super::payment_get::id;
+use super::unresolved_list;
 use crate::auth::Caller;
 use crate::body;
-use crate::errors::{ApiError, Invalid};
+use crate::errors::{ApiError, Code, Invalid};
 use crate::state::State;
-use crate::{idempotency_key, query};
+use crate::{idempotency_key, json, query};
 use actix_web::HttpRequest;
 use actix_web::web::Payload;
 use florin_actors::payments_handle::{Answered, Change, ChangeRequest};
+use florin_domain::ids::MerchantId;
+use serde::Deserialize;
+use std::sync::Arc;
 
 /// What a body means, with the one form of it that the fingerprint is made of.
 #[derive(Debug)]
@@ -16,6 +20,19 @@ pub(super) struct Checked {
     pub(super) change: Change,
     pub(super) canonical: String,
 }
+
+/// Why a payment's own rules may refuse a change, besides the amount.
+pub(super) const REFUSED: [Code; 9] = [
+    Code::PaymentExists,
+    Code::AttemptMissing,
+    Code::PaymentUnexpectedState,
+    Code::OperationInProgress,
+    Code::NothingLeft,
+    Code::ProviderMismatch,
+    Code::OperationExists,
+    Code::TooManyOperations,
+    Code::TooManyAttempts,
+];
 
 /// Has what a merchant asks made once for its key. `check` says what the body means in live or test mode.
 pub(super) async fn make(
@@ -32,6 +49,14 @@ pub(super) async fn make(
     let key = idempotency_key::read(request.headers())?;
     let bytes = body::read_optional_json(state, request, payload).await?;
     let Checked { change, canonical } = check(&bytes, livemode)?;
+    match change {
+        Change::Capture { .. } | Change::Confirm(_) | Change::Complete => caller.may_take_money()?,
+        Change::Void
+        | Change::Refund { .. }
+        | Change::ApproveReview
+        | Change::RejectReview
+        | Change::Resolve { .. } => {}
+    }
     let key_digest = (state.digests.key)(merchant.id, livemode, key.as_str());
     let path = format!("/v1/payments/{payment}/{name}");
     let fingerprint = (state.digests.fingerprint)("POST", &path, canonical.as_bytes());
@@ -46,3 +71,45 @@ pub(super) async fn make(
     };
     Ok(state.payments.change(change).await?)
 }
+
+/// Has what an operator orders about any merchant's payment made once for its key. `check` is told the operator's name.
+pub(super) async fn order(
+    state: &State,
+    request: &HttpRequest,
+    payload: Payload,
+    check: impl FnOnce(&[u8], &Arc<str>) -> Result<Checked, Invalid>,
+) -> Result<Answered, ApiError> {
+    let operator = Caller::of(state, request)?.operator_id()?;
+    query::none(request)?;
+    let name = request.match_info().get("id").unwrap_or_default();
+    let (payment, _) = unresolved_list::parse(name).ok_or(ApiError::NoSuchObject { kind: "payment" })?;
+    let key = idempotency_key::read(request.headers())?;
+    let bytes = body::read_optional_json(state, request, payload).await?;
+    let operator_name: Arc<str> = operator.to_string().into();
+    let Checked { change, canonical } = check(&bytes, &operator_name)?;
+    // Operators have keys of their own: no merchant has the bits of an API key as its id.
+    let asker = MerchantId::from_bits(operator.bits());
+    let key_digest = (state.digests.key)(asker, false, key.as_str());
+    let fingerprint = (state.digests.fingerprint)("POST", request.path(), canonical.as_bytes());
+    let change = ChangeRequest {
+        payment,
+        owner: None,
+        operator: Some(operator_name),
+        key,
+        key_digest,
+        fingerprint,
+        change,
+    };
+    Ok(state.payments.change(change).await?)
+}
+
+/// A body that says nothing: the path has said it all.
+pub(super) fn nothing(bytes: &[u8], change: Change) -> Result<Checked, Invalid> {
+    let Nothing {} = json::read(bytes)?;
+    let canonical = "1".to_owned();
+    Ok(Checked { change, canonical })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}

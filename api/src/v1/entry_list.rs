@@ -1,10 +1,12 @@
 //! `GET /v1/ledger/accounts/{id}/entries`: the lines of an account, newest first. `starting_after` is a commit's number, and the
 //! lines of one commit are never split between pages.
 
+use serde_json::json;
 use super::account_get::visible;
 use super::list::{Displayed, List};
 use crate::auth::Caller;
-use crate::errors::ApiError;
+use crate::errors::{ApiError, Code};
+use crate::openapi::{ACCOUNT_ID, Access, PAYMENT_ID, Endpoint, account_id, chapter, limit, list_example, named, text, page_of};
 use crate::query;
 use crate::reply::{Reply, json};
 use crate::state::State;
@@ -72,4 +74,27 @@ async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiE
         StatusCode::OK,
         &List::new(&format!("/v1/ledger/accounts/{key}/entries"), data, has_more),
     )
+}
+
+pub(crate) fn described() -> Endpoint {
+    let entry = json!({
+        "object": "entry", "seq": 6, "at": 1_795_238_734, "payment_id": PAYMENT_ID, "side": "credit", "amount": 9_680,
+        "currency": "USD", "balance_after": 9_680, "events": ["attempt.succeeded"],
+    });
+    let example = list_example(&format!("/v1/ledger/accounts/{ACCOUNT_ID}/entries"), &entry);
+    let seq = text("Only lines of earlier commits than this one.").pattern(Some("^[0-9]{1,19}$"));
+    Endpoint::get("/v1/ledger/accounts/{id}/entries", Access::KeyHolders)
+        .called(
+            "listEntries",
+            "List the lines of an account",
+            "Newest first. The lines of one commit are never split between pages.",
+        )
+        .in_chapter(chapter::LEDGER)
+        .path_part("id", account_id(), ACCOUNT_ID)
+        .query("limit", limit())
+        .query("starting_after", seq)
+        .answers(200, "A page.", page_of(named("Entry")), example)
+        .refuses(400, &[Code::ParameterInvalidInteger])
+        .refuses(404, &[Code::ResourceMissing])
+        .refuses(503, &[Code::Overloaded])
 }

@@ -1,5 +1,7 @@
 //! `GET /healthz`: the process answers. `GET /readyz`: it also takes payments.
 
+use serde_json::json;
+use crate::openapi::{Access, Endpoint, chapter, named};
 use crate::reply::{Reply, json};
 use crate::state::State;
 use actix_web::http::StatusCode;
@@ -47,4 +49,20 @@ pub(crate) async fn ready(state: Data<State>) -> Reply {
             .insert(RETRY_AFTER, HeaderValue::from_static("1"));
         response
     }))
+}
+
+pub(crate) fn described_live() -> Endpoint {
+    Endpoint::get("/healthz", Access::Everybody)
+        .called("getHealth", "Ask whether the process answers", "For a supervisor of processes.")
+        .in_chapter(chapter::OPERATIONS)
+        .answers(200, "It does.", named("Health"), json!({"status": "ok"}))
+}
+
+pub(crate) fn described_ready() -> Endpoint {
+    let not_ready = json!({"status": "not_ready", "reason": "draining"});
+    Endpoint::get("/readyz", Access::Everybody)
+        .called("getReadiness", "Ask whether payments are taken", "For a load balancer.")
+        .in_chapter(chapter::OPERATIONS)
+        .answers(200, "They are.", named("Health"), json!({"status": "ready"}))
+        .answers(503, "Not now.", named("Health"), not_ready)
 }

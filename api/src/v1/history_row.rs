@@ -3,7 +3,7 @@
 use super::list::Displayed;
 use super::payment_body::score;
 use florin_domain::commit::{Body, Commit};
-use florin_domain::ids::{MerchantId, OperationId};
+use florin_domain::ids::{ListEntryId, MerchantId, OperationId};
 use florin_domain::ledger::{AccountKey, AccountName, Line, PostedEntry};
 use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{Event, Spec};
@@ -11,20 +11,54 @@ use florin_domain::provider::ProviderKey;
 use florin_domain::risk::Assessment;
 use florin_domain::time::Timestamp;
 use serde::Serialize;
+use std::fmt;
 use std::sync::Arc;
 
 /// Characters of a provider key that are shown: enough to find it at the provider, too few to use it.
 const PROVIDER_KEY_CHARS: usize = 8;
 
+/// Names a row for good: commits never change, and what a later version tells of one comes behind what is told of it now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RowId {
+    seq: u64,
+    /// Its place in the commit.
+    index: usize,
+}
+
+impl RowId {
+    /// Reads the written form, and no other form of the same numbers.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (seq, index) = text.split_once('-')?;
+        let id = Self {
+            seq: seq.parse().ok()?,
+            index: index.parse().ok()?,
+        };
+        (id.to_string() == text).then_some(id)
+    }
+}
+
+impl fmt::Display for RowId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.seq, self.index)
+    }
+}
+
 /// An event or a posted entry.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub(crate) struct Row<'a> {
+    id: Displayed<RowId>,
     seq: u64,
     #[serde(rename = "type")]
     kind: &'static str,
     at: u64,
     #[serde(flatten)]
     details: Details<'a>,
+}
+
+impl Row<'_> {
+    pub(crate) fn id(&self) -> RowId {
+        self.id.0
+    }
 }
 
 /// What there is to say; each row says what it has.
@@ -39,6 +73,8 @@ struct Details<'a> {
     idempotency_key: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     operator: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +97,12 @@ struct Details<'a> {
     decline_code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    list: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry_id: Option<Displayed<ListEntryId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -93,21 +135,25 @@ pub(crate) fn rows(commit: &Commit, merchant: MerchantId) -> Vec<Row<'_>> {
     let Body::Payment(body) = &commit.body else {
         return Vec::new();
     };
-    let row = |kind, details| Row {
+    let row = |(index, (kind, details))| Row {
+        id: Displayed(RowId {
+            seq: commit.seq.0,
+            index,
+        }),
         seq: commit.seq.0,
         kind,
         at: commit.at.unix_s(),
         details,
     };
-    let events = body.events.iter().map(|event| row(event.name(), details(event)));
+    let events = body.events.iter().map(|event| (event.name(), details(event)));
     let entry = body.entry.as_ref().map(|entry| {
         let details = Details {
             lines: Some(lines(entry, merchant)),
             ..Details::default()
         };
-        row("ledger.entry_posted", details)
+        ("ledger.entry_posted", details)
     });
-    events.chain(entry).collect()
+    events.chain(entry).enumerate().map(row).collect()
 }
 
 fn lines(entry: &PostedEntry, merchant: MerchantId) -> Vec<LineBody> {
@@ -169,7 +215,16 @@ fn details(event: &Event) -> Details<'_> {
     match event {
         Event::Created { spec, method } => created(spec, method),
         Event::RiskAssessed(assessment) => assessed(assessment),
+        Event::ListMatched { listed } => Details {
+            list: Some(listed.list.as_str()),
+            kind: Some(listed.kind.as_str()),
+            entry_id: Some(Displayed(listed.entry)),
+            // Why the platform made an entry is its own business.
+            reason: (!listed.is_of_platform).then_some(&*listed.reason),
+            ..Details::default()
+        },
         Event::Blocked
+        | Event::HeldForReview
         | Event::ReviewApproved
         | Event::ReviewRejected
         | Event::ReviewExpired
@@ -181,6 +236,22 @@ fn details(event: &Event) -> Details<'_> {
             idempotency_key: Some(request.key.as_str()),
             operator: request.operator.as_deref(),
             ..Details::default()
+        },
+        Event::ResolutionProposed {
+            operation,
+            number,
+            resolution,
+        }
+        | Event::ResolutionConfirmed {
+            operation,
+            number,
+            resolution,
+        } => Details {
+            processor_transaction_id: resolution.transaction.as_deref(),
+            evidence: Some(&resolution.evidence),
+            reason: Some(&resolution.reason),
+            operator: Some(&resolution.operator),
+            ..attempt(*operation, *number)
         },
         Event::ReviewOpened { deadline } => Details {
             deadline: Some(deadline.unix_s()),

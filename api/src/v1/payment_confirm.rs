@@ -1,10 +1,14 @@
 //! `POST /v1/payments/{id}/confirm`: with another payment method after a decline, or without one to find out how the customer's
 //! challenge ended.
 
-use super::change::{Checked, make};
+use serde_json::json;
+use super::change::{Checked, REFUSED, make};
 use super::{answer, payment_request};
-use crate::errors::Invalid;
+use crate::errors::{Code, Invalid};
 use crate::json::{self, Text};
+use crate::openapi::{
+    Access, Endpoint, PAYMENT_ID, bounded_text, chapter, id, may, named, payment_example, payment_example_with, strict,
+};
 use crate::reply::Reply;
 use crate::state::State;
 use actix_web::HttpRequest;
@@ -37,4 +41,38 @@ fn check(bytes: &[u8], livemode: bool) -> Result<Checked, Invalid> {
         canonical: format!("1 {}", method.id),
         change: Change::Confirm(method),
     })
+}
+
+pub(crate) fn described() -> Endpoint {
+    let method = bounded_text("The method to try now; without one, the provider is asked how the challenge ended.", (1, 255));
+    let shape = strict([may("payment_method_id", method)]);
+    let processing = json!({"status": "processing", "amount_captured": 0, "fee": 0, "net": 0});
+    Endpoint::post("/v1/payments/{id}/confirm", Access::Merchants)
+        .called(
+            "confirmPayment",
+            "Go on with a payment",
+            "With another payment method after a decline that is not final, or without one when the customer is back from a challenge.",
+        )
+        .in_chapter(chapter::PAYMENTS)
+        .path_part("id", id("The payment.", "pay_"), PAYMENT_ID)
+        .may_take(
+            shape,
+            &[
+                ("The customer is back", json!({})),
+                ("Another method", json!({"payment_method_id": "pm_card_mastercard"})),
+            ],
+        )
+        .answers(200, "The payment.", named("Payment"), payment_example())
+        .answers(
+            202,
+            "The customer or the provider has not finished; `Location` is where the payment will tell.",
+            named("Payment"),
+            payment_example_with(&processing),
+        )
+        .refuses(400, &[Code::ResourceMissing])
+        .refuses(403, &[Code::MerchantFrozen])
+        .refuses(402, &[Code::CardDeclined, Code::OperationDeclined])
+        .refuses(404, &[Code::ResourceMissing])
+        .refuses(409, &REFUSED)
+        .refuses(503, &[Code::NoProviderAvailable])
 }

@@ -1,10 +1,16 @@
 //! `POST /v1/payments`.
 
+use florin_domain::limits::TEXT_BYTES_MAX;
+use serde_json::json;
 use super::answer;
-use super::payment_request::{Checked, PaymentRequest};
+use super::payment_request::{Checked, NAME_BYTES_MAX, PaymentRequest};
 use crate::auth::Caller;
 use crate::body::read_json;
-use crate::errors::ApiError;
+use crate::errors::{ApiError, Code};
+use crate::openapi::{
+    Access, Endpoint, amount, bounded_text, chapter, may, metadata, must, named,
+    payment_example, payment_example_with, strict, text, word,
+};
 use crate::reply::Reply;
 use crate::state::State;
 use crate::{idempotency_key, json as strict, query};
@@ -21,6 +27,7 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Pa
 async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
     let caller = Caller::of(state, request)?;
     let (merchant, livemode) = caller.merchant()?;
+    caller.may_take_money()?;
     query::none(request)?;
     let key = idempotency_key::read(request.headers())?;
     let bytes = read_json(state, request, payload).await?;
@@ -56,4 +63,79 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
         device,
     };
     answer::payment(&state.payments.create(new).await?, request)
+}
+
+/// How a payment is asked for.
+fn shape() -> utoipa::openapi::schema::ObjectBuilder {
+    let device = strict([
+        may("fingerprint", bounded_text("The device's name.", (1, NAME_BYTES_MAX))),
+        may("ip", bounded_text("An IPv4 or IPv6 address.", (1, NAME_BYTES_MAX))),
+        may("country", text("A two-letter ISO 3166 code.").pattern(Some("^[A-Za-z]{2}$"))),
+    ])
+    .description(Some("What the customer pays with, for risk."));
+    strict([
+        must("amount", amount("How much.")),
+        must("currency", named("Currency")),
+        must(
+            "payment_method_id",
+            bounded_text("How it is paid. Test mode knows `pm_card_visa` and others by name.", (1, NAME_BYTES_MAX)),
+        ),
+        may(
+            "capture_method",
+            word("When it is captured.", ["automatic", "manual"]).default(Some("automatic".into())),
+        ),
+        may(
+            "customer_id",
+            bounded_text("Your name for the customer. Payments of one customer are counted together.", (1, NAME_BYTES_MAX)),
+        ),
+        may("description", bounded_text("Your words.", (0, TEXT_BYTES_MAX))),
+        may("metadata", metadata()),
+        may(
+            "return_url",
+            bounded_text("An absolute http or https URL that the customer comes back to.", (8, TEXT_BYTES_MAX))
+                .pattern(Some(r"^https?://[^/\s\u0000-\u001F\u007F-\u009F][^\s\u0000-\u001F\u007F-\u009F]*$")),
+        ),
+        may("device", device),
+    ])
+}
+
+pub(crate) fn described() -> Endpoint {
+    let sale = json!({"amount": 10_000, "currency": "USD", "payment_method_id": "pm_card_visa"});
+    let authorization = json!({
+        "amount": 4_999, "currency": "EUR", "payment_method_id": "pm_card_mastercard", "capture_method": "manual",
+        "customer_id": "cus_42", "description": "Order 1001", "metadata": {"order_id": "1001"},
+        "return_url": "https://shop.example/back", "device": {"fingerprint": "d-1", "ip": "192.0.2.7", "country": "US"},
+    });
+    let processing = json!({
+        "status": "processing", "amount_captured": 0, "fee": 0, "net": 0, "processor_transaction_id": null,
+    });
+    Endpoint::post(PATH, Access::Merchants)
+        .called(
+            "createPayment",
+            "Take a payment",
+            "Charges the payment method once for its key, or holds the amount for a later capture. Under review, or while the customer \
+             must act, it is 200 with that status. Send no other `Idempotency-Key` when the answer is lost: the same one finds the payment.",
+        )
+        .in_chapter(chapter::PAYMENTS)
+        .takes(shape(), &[("A sale", sale), ("An authorization", authorization)])
+        .answers(200, "The payment.", named("Payment"), payment_example())
+        .answers(
+            202,
+            "The provider has not said yet; `Location` is where the payment will tell.",
+            named("Payment"),
+            payment_example_with(&processing),
+        )
+        .refuses(
+            400,
+            &[
+                Code::AmountTooLarge,
+                Code::AmountTooSmall,
+                Code::ParameterInvalidInteger,
+                Code::ResourceMissing,
+            ],
+        )
+        .refuses(403, &[Code::MerchantFrozen])
+        .refuses(402, &[Code::CardDeclined])
+        .refuses(503, &[Code::NoProviderAvailable])
+        .leads_to(&["getPayment", "getPaymentHistory", "capturePayment", "voidPayment", "confirmPayment", "createRefund"])
 }

@@ -1,10 +1,12 @@
 //! `GET /v1/payments/export.csv`: a merchant's payments as a file, newest first, with the filters of the list. It is read and written
 //! page by page, as fast as the client takes it, so its size does not matter to the process.
 
+use serde_json::Value;
 use super::payment_csv::{Columns, Progress};
 use super::payment_list::refused;
 use crate::auth::Caller;
-use crate::errors::ApiError;
+use crate::errors::{ApiError, Code};
+use crate::openapi::{Access, Endpoint, chapter, id, text};
 use crate::query;
 use crate::reply::Reply;
 use crate::state::State;
@@ -161,4 +163,25 @@ impl MessageBody for Stream {
             }
         }
     }
+}
+
+pub(crate) fn described() -> Endpoint {
+    query::described_filters(Endpoint::get("/v1/payments/export.csv", Access::Merchants))
+        .called(
+            "exportPayments",
+            "Export payments as CSV",
+            "Newest first, with the filters of the list; at most a million lines, the last of which then says where to go on. A file that ends without \
+             the last chunk of its transfer is not whole.",
+        )
+        .in_chapter(chapter::PAYMENTS)
+        .query("starting_after", id("Only payments behind this one.", "pay_"))
+        .answers_as(
+            "text/csv",
+            200,
+            "The file. Its first line names the columns.",
+            text("Comma-separated values with a header line."),
+            Value::Null,
+        )
+        .refuses(400, &[Code::ParameterInvalidInteger])
+        .refuses(503, &[Code::Overloaded])
 }

@@ -4,6 +4,7 @@ use super::list::List;
 use super::payment_body::PaymentBody;
 use crate::auth::Caller;
 use crate::errors::{ApiError, Code, Invalid};
+use crate::openapi::{Access, Endpoint, chapter, id, limit, list_example, named, payment_example, page_of};
 use crate::query;
 use crate::reply::{Reply, json};
 use crate::state::State;
@@ -39,4 +40,21 @@ pub(super) fn refused(error: ListError) -> ApiError {
         }
         ListError::View(error) => error.into(),
     }
+}
+
+pub(crate) fn described() -> Endpoint {
+    let example = list_example("/v1/payments", &payment_example());
+    query::described_filters(Endpoint::get("/v1/payments", Access::Merchants))
+        .called(
+            "listPayments",
+            "List payments",
+            "Newest first. All filters must hold. `starting_after` and `ending_before` exclude each other.",
+        )
+        .in_chapter(chapter::PAYMENTS)
+        .query("limit", limit())
+        .query("starting_after", id("Only payments behind this one.", "pay_"))
+        .query("ending_before", id("Only payments before this one.", "pay_"))
+        .answers(200, "A page.", page_of(named("Payment")), example)
+        .refuses(400, &[Code::ParameterInvalidInteger])
+        .refuses(503, &[Code::Overloaded])
 }

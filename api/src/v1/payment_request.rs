@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Bytes of a name that somebody else gave: a customer, a device.
-const NAME_BYTES_MAX: usize = 255;
+pub(super) const NAME_BYTES_MAX: usize = 255;
 
 /// The body as written.
 #[derive(Debug, Deserialize)]
@@ -70,7 +70,11 @@ impl PaymentRequest<'_> {
     /// What the request means, in this mode.
     pub(crate) fn check(&self, livemode: bool) -> Result<Checked, Invalid> {
         let currency = Currency::parse(self.currency.as_str()).map_err(|error| {
-            Invalid::new("currency", Code::ParameterInvalid, format!("`currency`: {error}."))
+            Invalid::new(
+                "currency",
+                Code::ParameterInvalid,
+                format!("`currency`: {error}."),
+            )
         })?;
         Ok(Checked {
             amount: amount(self.amount)?,

@@ -1,9 +1,13 @@
 //! `POST /v1/payments/{id}/refunds`.
 
-use super::change::{Checked, make};
+use serde_json::json;
+use super::change::{Checked, REFUSED, make};
 use super::{answer, payment_request};
 use crate::errors::{Code, Invalid};
 use crate::json::{self, Number, Text};
+use crate::openapi::{
+    Access, Endpoint, PAYMENT_ID, amount, chapter, id, may, named, refund_example, strict, word,
+};
 use crate::reply::Reply;
 use crate::state::State;
 use actix_web::HttpRequest;
@@ -45,4 +49,41 @@ fn check(bytes: &[u8]) -> Result<Checked, Invalid> {
         reason: reason.map(Arc::from),
     };
     Ok(Checked { change, canonical })
+}
+
+pub(crate) fn described() -> Endpoint {
+    let shape = strict([
+        may("amount", amount("How much; all that is left when absent.")),
+        may("reason", word("Why.", REASONS)),
+    ]);
+    let part = json!({"amount": 2_500, "reason": "requested_by_customer"});
+    Endpoint::post("/v1/payments/{id}/refunds", Access::Merchants)
+        .called(
+            "createRefund",
+            "Refund a payment",
+            "Gives back captured money, as a whole or in parts; together never more than was captured. A refund that the provider refuses \
+             is shown as `failed`.",
+        )
+        .in_chapter(chapter::PAYMENTS)
+        .path_part("id", id("The payment.", "pay_"), PAYMENT_ID)
+        .may_take(shape, &[("Everything", json!({})), ("A part", part)])
+        .answers(200, "The refund.", named("Refund"), refund_example())
+        .answers(
+            202,
+            "The provider has not said yet; `Location` is where the payment will tell.",
+            named("Refund"),
+            refund_example(),
+        )
+        .refuses(
+            400,
+            &[
+                Code::AmountTooLarge,
+                Code::AmountTooSmall,
+                Code::ParameterInvalidInteger,
+                Code::AmountExceedsRefundable,
+            ],
+        )
+        .refuses(404, &[Code::ResourceMissing])
+        .refuses(409, &REFUSED)
+        .refuses(503, &[Code::NoProviderAvailable])
 }

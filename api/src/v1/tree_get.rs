@@ -1,14 +1,18 @@
 //! `GET /v1/ops/tree`: the live supervision tree, for operators.
 
+use serde_json::json;
 use crate::auth::Caller;
-use crate::errors::ApiError;
+use crate::errors::{ApiError, Code};
+use crate::openapi::{Access, Endpoint, bounded, chapter, named};
 use crate::query;
 use crate::reply::{Reply, json};
 use crate::state::State;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use florin_domain::merchant::Stops;
 use florin_domain::ports::TreeNode;
+use florin_domain::provider::ProviderId;
 use serde::Serialize;
 
 /// Payments listed per guardian when nothing is said.
@@ -18,6 +22,8 @@ const PAYMENTS_MAX: usize = 100;
 
 #[derive(Debug, Serialize)]
 struct NodeBody<'a> {
+    /// Names it in `/v1/ops/tree/{actor}/kill`.
+    id: String,
     kind: &'static str,
     key: &'a str,
     mailbox: MailboxBody,
@@ -38,6 +44,7 @@ struct MailboxBody {
 impl<'a> NodeBody<'a> {
     fn of(node: &'a TreeNode) -> Self {
         Self {
+            id: format!("{}:{}", node.kind, node.key),
             kind: node.kind,
             key: &node.key,
             mailbox: MailboxBody {
@@ -54,6 +61,25 @@ impl<'a> NodeBody<'a> {
     }
 }
 
+/// The root, and what operators have stopped.
+#[derive(Debug, Serialize)]
+struct TreeBody<'a> {
+    #[serde(flatten)]
+    root: NodeBody<'a>,
+    read_only: bool,
+    providers_disabled: Vec<&'a str>,
+}
+
+impl<'a> TreeBody<'a> {
+    fn of(root: &'a TreeNode, stops: &'a Stops) -> Self {
+        Self {
+            root: NodeBody::of(root),
+            read_only: stops.read_only.is_some(),
+            providers_disabled: stops.providers.keys().map(ProviderId::as_str).collect(),
+        }
+    }
+}
+
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
     Reply(get(&state, &request).await)
 }
@@ -62,7 +88,22 @@ async fn get(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiEr
     Caller::of(state, request)?.operator()?;
     let payments_max = query::only_number(request, "payments_max", PAYMENTS_MAX, PAYMENTS_DEFAULT)?;
     let tree = state.ops.tree(payments_max).await;
-    json(StatusCode::OK, &NodeBody::of(&tree))
+    let control = state.directory.control();
+    json(StatusCode::OK, &TreeBody::of(&tree, &control.stops))
+}
+
+pub(crate) fn described() -> Endpoint {
+    let example = json!({
+        "kind": "root", "key": "florin", "mailbox": {"depth": 0, "soft_cap": 16_384, "hard_cap": 16_384}, "restarts": 0,
+        "restart_budget_left": null, "age_ms": 622, "children_live": 0, "children": [],
+    });
+    let payments_max = bounded("Payments listed of each guardian.", (0, 100)).default(Some(PAYMENTS_DEFAULT.into()));
+    Endpoint::get("/v1/ops/tree", Access::Operators)
+        .called("getTree", "Read the supervision tree", "Every actor that runs, with its mailbox and its restarts.")
+        .in_chapter(chapter::OPERATIONS)
+        .query("payments_max", payments_max)
+        .answers(200, "The root and what is below it.", named("TreeNode"), example)
+        .refuses(400, &[Code::ParameterInvalidInteger])
 }
 
 #[cfg(test)]
@@ -89,12 +130,12 @@ mod tests {
             children_live: 1,
             children: vec![leaf],
         };
-        let shown = serde_json::to_string(&NodeBody::of(&root)).unwrap();
+        let shown = serde_json::to_string(&TreeBody::of(&root, &Stops::default())).unwrap();
         let expected = concat!(
-            r#"{"kind":"root","key":"florin","mailbox":{"depth":1,"soft_cap":2,"hard_cap":3},"restarts":4,"#,
-            r#""restart_budget_left":5,"age_ms":6,"children_live":1,"children":[{"kind":"payment","key":"pay_1","#,
+            r#"{"id":"root:florin","kind":"root","key":"florin","mailbox":{"depth":1,"soft_cap":2,"hard_cap":3},"restarts":4,"#,
+            r#""restart_budget_left":5,"age_ms":6,"children_live":1,"children":[{"id":"payment:pay_1","kind":"payment","key":"pay_1","#,
             r#""mailbox":{"depth":0,"soft_cap":0,"hard_cap":0},"restarts":0,"restart_budget_left":null,"age_ms":7,"#,
-            r#""children_live":0,"children":[]}]}"#,
+            r#""children_live":0,"children":[]}],"read_only":false,"providers_disabled":[]}"#,
         );
         assert_eq!(shown, expected);
     }

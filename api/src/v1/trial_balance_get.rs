@@ -1,7 +1,9 @@
 //! `GET /v1/ledger/trial_balance`: debits against credits per currency and mode, for operators.
 
+use serde_json::json;
 use crate::auth::Caller;
-use crate::errors::ApiError;
+use crate::errors::{ApiError, Code};
+use crate::openapi::{Access, Endpoint, chapter, named};
 use crate::query;
 use crate::reply::{Reply, json};
 use crate::state::State;
@@ -59,4 +61,16 @@ async fn get(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiEr
             data,
         },
     )
+}
+
+pub(crate) fn described() -> Endpoint {
+    let example = json!({
+        "object": "trial_balance",
+        "data": [{"currency": "USD", "livemode": false, "debits": 10_000, "credits": 10_000, "difference": 0}],
+    });
+    Endpoint::get("/v1/ledger/trial_balance", Access::Operators)
+        .called("getTrialBalance", "Read the trial balance", "Debits against credits of all accounts.")
+        .in_chapter(chapter::LEDGER)
+        .answers(200, "The totals.", named("TrialBalance"), example)
+        .refuses(503, &[Code::Overloaded])
 }

@@ -9,6 +9,8 @@
 mod connections;
 mod limits;
 mod lists;
+mod openapi;
+mod operators;
 mod world;
 
 use serde_json::{Value, json};

@@ -71,6 +71,8 @@ pub struct LoadReport {
     pub server_cpu_us_per_request: Option<f64>,
     /// All latencies of answered requests, to merge or to look closer.
     pub latencies: Histogram,
+    /// Those of requests answered with `ok` alone.
+    pub ok_latencies: Histogram,
 }
 
 /// CPU time of a run; `None` where the system does not tell.
@@ -98,6 +100,7 @@ impl LoadReport {
             generator_cpu_us_per_request: cpu.generator_ns.map(per_request_us),
             server_cpu_us_per_request: cpu.server_ns.map(per_request_us),
             latencies,
+            ok_latencies: Histogram::new(),
         }
     }
 }

@@ -41,6 +41,15 @@ pub struct BenchReport {
     /// Throughput with everything on one hot merchant, in parts of the uniform case.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded_option")]
     pub uniform_ratio: Option<f64>,
+    /// Payments made under overload, in parts of the peak.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded_option")]
+    pub goodput_ratio: Option<f64>,
+    /// Requests refused under overload, per second.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded_option")]
+    pub refused_per_s: Option<f64>,
+    /// Latency without the provider's that 99 % of accepted requests stayed below under overload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_p99_us: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errors: Option<u64>,
 }
@@ -73,6 +82,15 @@ impl BenchReport {
         }
         if let Some(ratio) = self.uniform_ratio {
             row("of uniform load", format!("{:.1} %", ratio * 100.0))?;
+        }
+        if let Some(ratio) = self.goodput_ratio {
+            row("of the peak", format!("{:.1} %", ratio * 100.0))?;
+        }
+        if let Some(refused) = self.refused_per_s {
+            row("refused/s", grouped(refused))?;
+        }
+        if let Some(p99_us) = self.own_p99_us {
+            row("own p99", format!("{p99_us} us"))?;
         }
         if let Some(errors) = self.errors {
             row("errors", errors.to_string())?;
@@ -135,6 +153,9 @@ mod tests {
             server_cpu_us: None,
             generator_cpu_us: None,
             uniform_ratio: None,
+            goodput_ratio: None,
+            refused_per_s: None,
+            own_p99_us: None,
             errors: None,
         }
     }
@@ -177,11 +198,14 @@ mod tests {
             server_cpu_us: Some(18.0),
             generator_cpu_us: Some(5.0),
             uniform_ratio: Some(0.9),
+            goodput_ratio: Some(0.97),
+            refused_per_s: Some(4000.0),
+            own_p99_us: Some(21_000),
             errors: Some(3),
             ..report()
         };
         let full = table(&full);
-        assert_eq!(full.lines().count(), 15);
+        assert_eq!(full.lines().count(), 18);
         assert!(full.contains("  of the bare echo            45.1 %\n"), "{full}");
     }
 

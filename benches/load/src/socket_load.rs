@@ -159,9 +159,11 @@ fn validate(options: &LoadOptions) -> Result<(), LoadError> {
 
 fn summary(results: &[WorkerResult], plan: &Plan, unsent: u64, server_ns: Option<u64>) -> LoadReport {
     let mut latencies = Histogram::new();
+    let mut ok_latencies = Histogram::new();
     let mut statuses = StatusCounts::default();
     for result in results {
         latencies.merge(&result.latencies);
+        ok_latencies.merge(&result.ok_latencies);
         statuses.merge(&result.statuses);
     }
     let last_answer = results.iter().map(|result| result.last_answer).max();
@@ -177,6 +179,7 @@ fn summary(results: &[WorkerResult], plan: &Plan, unsent: u64, server_ns: Option
         },
     );
     report.unsent = unsent;
+    report.ok_latencies = ok_latencies;
     report.connections_lost = results.iter().map(|result| result.connections_lost).sum();
     report
 }

@@ -88,6 +88,7 @@ impl Plan {
 #[derive(Debug)]
 pub(crate) struct WorkerResult {
     pub(crate) latencies: Histogram,
+    pub(crate) ok_latencies: Histogram,
     pub(crate) statuses: StatusCounts,
     pub(crate) last_answer: Instant,
     /// When it stopped sending.
@@ -122,6 +123,7 @@ pub(crate) struct Worker<'run, S> {
     finished: bool,
     last_answer: Instant,
     latencies: Histogram,
+    ok_latencies: Histogram,
     statuses: StatusCounts,
 }
 
@@ -155,6 +157,7 @@ impl<'run, S: RequestSource> Worker<'run, S> {
             finished: false,
             last_answer: plan.start,
             latencies: Histogram::new(),
+            ok_latencies: Histogram::new(),
             statuses: StatusCounts::default(),
         })
     }
@@ -192,6 +195,7 @@ impl<'run, S: RequestSource> Worker<'run, S> {
             .map(|(after, before)| after.saturating_sub(before));
         Ok(WorkerResult {
             latencies: self.latencies,
+            ok_latencies: self.ok_latencies,
             statuses: self.statuses,
             last_answer: self.last_answer,
             ended,
@@ -341,8 +345,11 @@ impl<'run, S: RequestSource> Worker<'run, S> {
         self.in_flight -= 1;
         self.last_answer = now;
         let latency_us = now.saturating_duration_since(since).as_micros();
-        self.latencies
-            .record(u64::try_from(latency_us).unwrap_or(u64::MAX));
+        let latency_us = u64::try_from(latency_us).unwrap_or(u64::MAX);
+        self.latencies.record(latency_us);
+        if matches!(status, 200 | 201) {
+            self.ok_latencies.record(latency_us);
+        }
         self.progress.note_answered();
         if self.statuses.count(status) {
             self.progress.note_failed();

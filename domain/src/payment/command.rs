@@ -1,5 +1,6 @@
 //! What can be asked of a payment. Everything that a decision needs from outside (plans, assessments, the time) is in it.
 
+use super::resolution::Resolution;
 use super::state::Spec;
 use crate::ids::{CaptureId, OperationId, RefundId, VoidId};
 use crate::method::PaymentMethod;
@@ -8,6 +9,16 @@ use crate::provider::{Outcome, ProviderId, ProviderKey, ProviderReference};
 use crate::risk::Assessment;
 use crate::time::Timestamp;
 use std::sync::Arc;
+
+/// When a person looks at a payment for which risk asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReviewMode {
+    /// Before any provider hears of it.
+    #[default]
+    BeforeAuth,
+    /// After the money is authorized, before it is taken.
+    AuthAndHold,
+}
 
 /// Where and under which key the next attempt of an operation goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +44,8 @@ pub enum Command {
         assessment: Assessment,
         /// Where the charge goes if risk allows it.
         plan: AttemptPlan,
+        /// When a person looks at it, if risk asks for that.
+        review: ReviewMode,
     },
     /// Try again with another method after a decline.
     Confirm {
@@ -104,13 +117,32 @@ pub enum Command {
     },
     /// A person lets it pass.
     ApproveReview {
-        /// Where the charge goes.
+        /// Where the charge goes, or the capture of what is authorized already.
         plan: AttemptPlan,
+        /// Identity of that capture.
+        capture: CaptureId,
     },
     /// A person forbids it.
-    RejectReview,
+    RejectReview {
+        /// Under which key what is authorized already is released.
+        plan: AttemptPlan,
+        /// Identity of the void that does it.
+        void: VoidId,
+    },
     /// Find out how the customer's challenge ended.
     Complete,
+    /// A person says what became of an attempt.
+    Resolve {
+        /// Of which operation.
+        operation: OperationId,
+        /// What.
+        resolution: Resolution,
+    },
     /// The time for reviews or authorizations may have run out.
-    CheckDeadlines,
+    CheckDeadlines {
+        /// Under which key what was authorized for a review is released.
+        plan: AttemptPlan,
+        /// Identity of the void that does it.
+        void: VoidId,
+    },
 }

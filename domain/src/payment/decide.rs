@@ -1,12 +1,13 @@
 //! What a command makes happen: events to journal, and what to do once they are durable.
 
-use super::command::{AttemptPlan, Command};
+use super::command::{AttemptPlan, Command, ReviewMode};
 use super::event::Event;
 use super::operation::{AttemptState, OperationKind};
 use super::record::{find, record};
 use super::refusal::Refusal;
+use super::review;
 use super::state::{CaptureMethod, Payment, Spec, Status};
-use crate::ids::OperationId;
+use crate::ids::{OperationId, VoidId};
 use crate::limits::{ATTEMPTS_MAX, Lifetimes, OPERATIONS_MAX};
 use crate::money::{Amount, MinorSum};
 use crate::risk::{Action, Assessment};
@@ -53,17 +54,26 @@ pub fn decide(
         let Command::Create {
             spec,
             method,
-            assessment,
+            mut assessment,
             plan,
+            review,
         } = command
         else {
             return Err(Refusal::NoSuchPayment);
         };
-        let opened = authorization(&spec, now);
         let operation = OperationId::Authorize(spec.id);
+        let is_held = assessment.action == Action::Review && review == ReviewMode::AuthAndHold;
+        let opened = authorization(&spec, is_held, now);
         let mut events = Vec::with_capacity(4);
         events.push(Event::Created { spec, method });
         let review_ends = now.plus(lifetimes.review);
+        if is_held {
+            let listed = assessment.listed.take();
+            events.extend(listed.map(|listed| Event::ListMatched { listed }));
+            events.extend([Event::RiskAssessed(assessment), Event::HeldForReview, opened]);
+            let effects = start(&mut events, operation, 1, plan);
+            return Ok(Decision { events, effects });
+        }
         return Ok(after_risk(events, assessment, review_ends, |events| {
             events.push(opened);
             start(events, operation, 1, plan)
@@ -128,19 +138,22 @@ pub fn decide(
             open(payment, kind, (amount, false, reason), plan, now)
         }
         Command::RedriveOperation { operation, plan } => redrive_operation(payment, operation, plan),
-        Command::ApproveReview { plan } => approve(payment, plan, now),
-        Command::RejectReview if is_in_review(payment) => Ok(Decision::events(vec![Event::ReviewRejected])),
-        Command::RejectReview => Err(Refusal::WrongStatus),
+        Command::ApproveReview { plan, capture } => review::approve(payment, plan, capture, now),
+        Command::RejectReview { plan, void } => review::reject(payment, plan, void, now),
         Command::Complete => complete(payment),
-        Command::CheckDeadlines => Ok(Decision::events(expired(payment, now))),
+        Command::Resolve {
+            operation,
+            resolution,
+        } => super::resolution::resolve(payment, operation, resolution, lifetimes, now),
+        Command::CheckDeadlines { plan, void } => expired(payment, plan, void, now),
     }
 }
 
 /// Opens the operation that charges the payment or reserves for it.
-fn authorization(spec: &Spec, at: Timestamp) -> Event {
+pub(super) fn authorization(spec: &Spec, is_held: bool, at: Timestamp) -> Event {
     let kind = match spec.capture_method {
-        CaptureMethod::Automatic => OperationKind::Sale,
-        CaptureMethod::Manual => OperationKind::Authorize,
+        CaptureMethod::Automatic if !is_held => OperationKind::Sale,
+        CaptureMethod::Automatic | CaptureMethod::Manual => OperationKind::Authorize,
     };
     let (operation, amount) = (OperationId::Authorize(spec.id), spec.amount);
     Event::OperationOpened {
@@ -154,7 +167,12 @@ fn authorization(spec: &Spec, at: Timestamp) -> Event {
 }
 
 /// Appends the plan of the next attempt; the call follows once it is durable.
-fn start(events: &mut Vec<Event>, operation: OperationId, number: u32, plan: AttemptPlan) -> Vec<Effect> {
+pub(super) fn start(
+    events: &mut Vec<Event>,
+    operation: OperationId,
+    number: u32,
+    plan: AttemptPlan,
+) -> Vec<Effect> {
     let AttemptPlan {
         provider,
         key,
@@ -172,11 +190,14 @@ fn start(events: &mut Vec<Event>, operation: OperationId, number: u32, plan: Att
 
 fn after_risk(
     mut events: Vec<Event>,
-    assessment: Assessment,
+    mut assessment: Assessment,
     review_ends: Timestamp,
     go: impl FnOnce(&mut Vec<Event>) -> Vec<Effect>,
 ) -> Decision {
     let action = assessment.action;
+    if let Some(listed) = assessment.listed.take() {
+        events.push(Event::ListMatched { listed });
+    }
     events.push(Event::RiskAssessed(assessment));
     let effects = match action {
         Action::Allow => go(&mut events),
@@ -233,26 +254,8 @@ fn complete(payment: &Payment) -> Result<Decision, Refusal> {
     }
 }
 
-fn is_in_review(payment: &Payment) -> bool {
-    matches!(payment.status, Status::InReview { .. })
-}
-
-fn approve(payment: &Payment, plan: AttemptPlan, now: Timestamp) -> Result<Decision, Refusal> {
-    if !is_in_review(payment) {
-        return Err(Refusal::WrongStatus);
-    }
-    check_may_charge(payment)?;
-    let operation = payment.authorize_id();
-    let mut events = vec![Event::ReviewApproved];
-    if payment.operation(operation).is_none() {
-        events.push(authorization(&payment.spec, now));
-    }
-    let effects = start(&mut events, operation, payment.next_attempt(operation), plan);
-    Ok(Decision { events, effects })
-}
-
 /// No new charge while a void may still close the payment, nor after a provider has said that it charged after all.
-fn check_may_charge(payment: &Payment) -> Result<(), Refusal> {
+pub(super) fn check_may_charge(payment: &Payment) -> Result<(), Refusal> {
     if payment.may_charge() {
         Ok(())
     } else {
@@ -297,7 +300,7 @@ fn refund_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, Re
     }
 }
 
-fn is_in_flight(payment: &Payment, kind: OperationKind) -> bool {
+pub(super) fn is_in_flight(payment: &Payment, kind: OperationKind) -> bool {
     payment
         .operations
         .iter()
@@ -312,7 +315,7 @@ fn check_provider(payment: &Payment, plan: &AttemptPlan) -> Result<(), Refusal> 
     }
 }
 
-fn open(
+pub(super) fn open(
     payment: &Payment,
     (operation, kind): (OperationId, OperationKind),
     (amount, is_final, reason): (Amount, bool, Option<Arc<str>>),
@@ -345,35 +348,45 @@ fn void(
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
     match payment.status {
-        Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::InReview { .. } => {
+        Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::InReview { .. }
+            if payment.authorized == MinorSum::ZERO =>
+        {
             if payment.unresolved().next().is_some() {
                 return Err(Refusal::OperationInProgress);
             }
             Ok(Decision::events(vec![Event::Abandoned]))
         }
-        Status::Authorized
+        Status::RequiresPaymentMethod
+        | Status::RequiresConfirmation
+        | Status::InReview { .. }
+        | Status::Authorized
         | Status::RequiresAction(_)
         | Status::Processing
         | Status::Succeeded
         | Status::Failed
         | Status::Blocked
-        | Status::Voided => {
-            let amount = void_amount(payment)?;
-            open(
-                payment,
-                (operation, OperationKind::Void),
-                (amount, false, None),
-                plan,
-                now,
-            )
-        }
+        | Status::Voided => release(payment, operation, None, plan, now),
     }
+}
+
+/// Opens a void at the provider.
+pub(super) fn release(
+    payment: &Payment,
+    operation: OperationId,
+    reason: Option<&str>,
+    plan: AttemptPlan,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let amount = void_amount(payment)?;
+    let kind = (operation, OperationKind::Void);
+    open(payment, kind, (amount, false, reason.map(Arc::from)), plan, now)
 }
 
 /// What a void at the provider releases now.
 fn void_amount(payment: &Payment) -> Result<Amount, Refusal> {
     let left = match payment.status {
         Status::Authorized => payment.capturable_minor(),
+        Status::InReview { .. } if payment.authorized != MinorSum::ZERO => payment.authorized.minor(),
         Status::RequiresAction(_) => payment.spec.amount.minor(),
         Status::Processing => return Err(Refusal::OperationInProgress),
         Status::RequiresPaymentMethod
@@ -423,14 +436,15 @@ fn redrive_operation(payment: &Payment, id: OperationId, plan: AttemptPlan) -> R
     again(payment, id, plan)
 }
 
-fn expired(payment: &Payment, now: Timestamp) -> Vec<Event> {
-    match &payment.status {
-        Status::InReview { deadline } if *deadline <= now => vec![Event::ReviewExpired],
+fn expired(payment: &Payment, plan: AttemptPlan, void: VoidId, now: Timestamp) -> Result<Decision, Refusal> {
+    let events = match &payment.status {
+        Status::InReview { deadline } if *deadline <= now => return review::expire(payment, plan, void, now),
         Status::Authorized if payment.authorization_expires_at.is_some_and(|at| at <= now) => {
             if is_in_flight(payment, OperationKind::Capture) || is_in_flight(payment, OperationKind::Void) {
-                return Vec::new();
+                Vec::new()
+            } else {
+                vec![Event::AuthorizationExpired]
             }
-            vec![Event::AuthorizationExpired]
         }
         Status::RequiresPaymentMethod
         | Status::RequiresConfirmation
@@ -442,5 +456,6 @@ fn expired(payment: &Payment, now: Timestamp) -> Vec<Event> {
         | Status::Failed
         | Status::Blocked
         | Status::Voided => Vec::new(),
-    }
+    };
+    Ok(Decision::events(events))
 }

@@ -2,12 +2,13 @@
 
 use super::operation::OperationKind;
 use super::request::Request;
+use super::resolution::Resolution;
 use super::state::Spec;
 use crate::ids::OperationId;
 use crate::method::PaymentMethod;
 use crate::money::Amount;
 use crate::provider::{ProviderId, ProviderKey, ProviderReference};
-use crate::risk::Assessment;
+use crate::risk::{Assessment, ListMatch};
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -182,6 +183,31 @@ pub enum Event {
         /// Who, what and under which key.
         request: Request,
     },
+    /// A person says what became of an attempt; a second one must agree.
+    ResolutionProposed {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// What.
+        resolution: Resolution,
+    },
+    /// A second person agrees.
+    ResolutionConfirmed {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// What.
+        resolution: Resolution,
+    },
+    /// An entry of a block or allow list decides the assessment that follows.
+    ListMatched {
+        /// Which entry, and why it was made.
+        listed: ListMatch,
+    },
+    /// A person decides once the money is authorized.
+    HeldForReview,
 }
 
 impl Event {
@@ -211,6 +237,10 @@ impl Event {
             Self::Abandoned => "payment.abandoned",
             Self::AuthorizationExpired => "authorization.expired",
             Self::Requested { .. } => "request.accepted",
+            Self::ResolutionProposed { .. } => "resolution.proposed",
+            Self::ResolutionConfirmed { .. } => "resolution.confirmed",
+            Self::ListMatched { .. } => "risk.list_matched",
+            Self::HeldForReview => "review.held",
         }
     }
 }

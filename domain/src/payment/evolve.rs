@@ -58,6 +58,7 @@ pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalE
             captured: MinorSum::ZERO,
             refunded: MinorSum::ZERO,
             fee_minor: 0,
+            held_for_review: false,
             capture_closed: false,
             authorization_expires_at: None,
             operations: Vec::new(),
@@ -76,24 +77,58 @@ pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalE
 fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
     match event {
         Event::Created { .. } => return Err("the payment exists already"),
+        Event::ResolutionProposed {
+            operation,
+            number,
+            resolution,
+        } => {
+            unresolved_attempt(payment, *operation, *number)?;
+            let op = payment.operation_mut(*operation).ok_or("no such operation")?;
+            op.proposal = Some(resolution.clone());
+        }
+        Event::ResolutionConfirmed {
+            operation,
+            number,
+            resolution,
+        } => {
+            unresolved_attempt(payment, *operation, *number)?;
+            let op = payment.operation_mut(*operation).ok_or("no such operation")?;
+            let proposed = op.proposal.as_ref().map(|proposal| &proposal.operator);
+            if proposed.is_none_or(|operator| *operator == resolution.operator) {
+                return Err("a resolution takes two people");
+            }
+            op.proposal = None;
+        }
         Event::Requested { request } => {
             if payment.request(request.key_digest).is_some() {
                 return Err("the key was used before");
             }
             payment.requests.push(request.clone());
         }
+        // The assessment that follows says what comes of it.
+        Event::ListMatched { .. } => {}
         Event::RiskAssessed(assessment) => payment.risk = Some(assessment.clone()),
         Event::Blocked => {
             check_nothing_charges(payment)?;
             block(payment);
         }
-        Event::ReviewOpened { deadline } => {
+        Event::HeldForReview => {
             check_nothing_charges(payment)?;
+            payment.held_for_review = true;
+        }
+        Event::ReviewOpened { deadline } => {
+            if !(payment.held_for_review && payment.status == Status::Authorized) {
+                check_nothing_charges(payment)?;
+            }
             payment.status = Status::InReview { deadline: *deadline };
         }
         Event::ReviewApproved => {
             check_review(payment)?;
-            payment.status = Status::Processing;
+            payment.status = if payment.authorized == MinorSum::ZERO {
+                Status::Processing
+            } else {
+                Status::Authorized
+            };
         }
         Event::ReviewRejected => {
             check_review(payment)?;
@@ -133,6 +168,7 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
                 earlier: Vec::new(),
                 late: Vec::new(),
                 transaction: None,
+                proposal: None,
             };
             open(payment, opened)?;
         }
@@ -359,6 +395,7 @@ fn plan(payment: &mut Payment, id: OperationId, attempt: Attempt) -> Result<(), 
         return Err("attempt numbers have a gap");
     }
     op.attempts = attempt.number;
+    op.proposal = None;
     op.earlier.extend(op.attempt.replace(attempt));
     Ok(())
 }
@@ -384,6 +421,9 @@ fn late(payment: &mut Payment, id: OperationId, charge: LateCharge) -> Result<()
 /// No further capture.
 fn release(payment: &mut Payment) {
     payment.capture_closed = true;
+    if payment.status == Status::Blocked {
+        return;
+    }
     payment.status = if payment.captured == MinorSum::ZERO {
         Status::Voided
     } else {

@@ -1,5 +1,6 @@
 //! Operations at a provider and their attempts. At most one attempt of an operation is unresolved or succeeded.
 
+use super::resolution::Resolution;
 use crate::ids::OperationId;
 use crate::money::Amount;
 use crate::provider::{ProviderId, ProviderKey, ProviderReference};
@@ -132,6 +133,8 @@ pub struct Operation {
     pub late: Vec<LateCharge>,
     /// The provider's id of the transaction, once it succeeded.
     pub transaction: Option<ProviderReference>,
+    /// What a person says became of the latest attempt; a second one must agree.
+    pub proposal: Option<Resolution>,
 }
 
 impl Operation {

@@ -122,7 +122,23 @@ pub(super) fn record(
         }),
         Outcome::Unknown { reason, reference } => unknown(op, attempt, reason, reference),
     };
-    Ok(Decision::events(event.into_iter().collect()))
+    let mut events: Vec<Event> = event.into_iter().collect();
+    if let Some(Event::AttemptSucceeded { .. }) = events.first() {
+        match op.kind {
+            OperationKind::Authorize if payment.held_for_review => events.push(Event::ReviewOpened {
+                deadline: now.plus(lifetimes.review),
+            }),
+            OperationKind::Void if op.reason.as_deref() == Some(REVIEW_REJECTED) => {
+                events.insert(0, Event::ReviewRejected);
+            }
+            OperationKind::Sale
+            | OperationKind::Authorize
+            | OperationKind::Capture
+            | OperationKind::Void
+            | OperationKind::Refund => {}
+        }
+    }
+    Ok(Decision::events(events))
 }
 
 fn unknown(
@@ -141,6 +157,9 @@ fn unknown(
         reference,
     })
 }
+
+/// The reason of a void that ends a review after the authorization: only once it is done is the payment blocked.
+pub(super) const REVIEW_REJECTED: &str = "review_rejected";
 
 /// The decline code of a challenge that ended without the customer.
 const CHALLENGE_EXPIRED: &str = "authentication_expired";

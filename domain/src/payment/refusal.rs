@@ -38,6 +38,9 @@ pub enum Refusal {
     /// The payment holds as many operations as it may.
     #[error("too many operations on one payment")]
     TooManyOperations,
+    /// A resolution needs somebody else than the one who proposed it.
+    #[error("somebody else must confirm this resolution")]
+    SecondPersonRequired,
     /// The operation was tried as often as it may be.
     #[error("too many attempts of one operation")]
     TooManyAttempts,
@@ -58,6 +61,7 @@ impl Refusal {
             Self::WrongProvider => "provider_mismatch",
             Self::OperationExists => "operation_exists",
             Self::TooManyOperations => "too_many_operations",
+            Self::SecondPersonRequired => "second_person_required",
             Self::TooManyAttempts => "too_many_attempts",
         }
     }

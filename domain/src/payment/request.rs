@@ -29,6 +29,8 @@ pub enum RequestKind {
     ApproveReview,
     /// A person forbids it.
     RejectReview,
+    /// A person says what became of an attempt.
+    Resolve,
 }
 
 impl RequestKind {
@@ -42,6 +44,7 @@ impl RequestKind {
             Self::Complete => "complete",
             Self::ApproveReview => "approve_review",
             Self::RejectReview => "reject_review",
+            Self::Resolve => "resolve",
         }
     }
 }
@@ -92,7 +95,14 @@ impl Payment {
     /// What whoever waits for a request can be told.
     pub fn request_answer(&self, request: &Request) -> Answer {
         match request.kind {
+            // What is held is taken or released first.
+            RequestKind::ApproveReview if self.in_flight_minor(OperationKind::Capture) > 0 => {
+                Answer::Unresolved
+            }
+            RequestKind::RejectReview if self.in_flight_minor(OperationKind::Void) > 0 => Answer::Unresolved,
             RequestKind::Confirm | RequestKind::ApproveReview | RequestKind::RejectReview => self.answer(),
+            // Said is said; what comes of it shows in the payment.
+            RequestKind::Resolve => Answer::Shown,
             RequestKind::Complete => match &self.status {
                 // The customer is not done yet: the same key may ask again.
                 Status::RequiresAction(_) => Answer::Unresolved,

@@ -189,6 +189,8 @@ pub struct Payment {
     pub refunded: MinorSum,
     /// Florin's fee on what was taken, less what refunds returned of it, in minor units.
     pub fee_minor: i128,
+    /// What is authorized is not taken before a person has looked at it.
+    pub held_for_review: bool,
     /// No further capture: the last one was final, or the rest was voided or expired.
     pub capture_closed: bool,
     /// Until when the authorization stands.
@@ -323,10 +325,11 @@ impl Payment {
                 }
             }
             Status::Authorized if !self.capture_closed => self.authorized.minor(),
+            // Nothing, unless it was authorized first.
+            Status::InReview { .. } => self.authorized.minor(),
             Status::Authorized
             | Status::RequiresPaymentMethod
             | Status::RequiresConfirmation
-            | Status::InReview { .. }
             | Status::Succeeded
             | Status::Failed
             | Status::Blocked

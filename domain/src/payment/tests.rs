@@ -12,5 +12,7 @@ mod matrix;
 mod operations;
 mod properties;
 mod random;
+mod requests;
+mod resolutions;
 mod script;
 mod truthful;

@@ -1,7 +1,11 @@
 //! What operators see of the running platform.
 
 use super::BoxFuture;
+use crate::ids::Seq;
+use crate::merchant::OperatorAction;
 use std::fmt;
+use std::sync::Arc;
+use thiserror::Error;
 
 /// An actor or a group of actors in the supervision tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +32,20 @@ pub struct TreeNode {
     pub children: Vec<TreeNode>,
 }
 
+/// Why an actor is not killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum KillRefusal {
+    /// The tree has no such actor.
+    #[error("there is no such actor")]
+    NoSuchActor,
+    /// Its end would be the end of the process: it is never restarted, or has used up its restarts.
+    #[error("the end of this actor would end the process")]
+    NotRestartable,
+    /// Who ordered it could not be recorded.
+    #[error("the order could not be recorded")]
+    NotRecorded,
+}
+
 /// Port of the ops view.
 pub trait OpsView: Send + Sync + fmt::Debug {
     /// The live supervision tree; at most `payments_max` payments per guardian are listed.
@@ -38,4 +56,8 @@ pub trait OpsView: Send + Sync + fmt::Debug {
 
     /// Why the platform does not take payments now, or `None` when it does.
     fn not_ready(&self) -> Option<&'static str>;
+
+    /// Crashes an actor, named `kind:key` or, where there is one of its kind, `kind`, as any failure would: it is restarted. The order
+    /// is journaled first; its commit is returned.
+    fn kill(&self, actor: Arc<str>, action: OperatorAction) -> BoxFuture<'_, Result<Seq, KillRefusal>>;
 }

@@ -4,7 +4,8 @@ use super::BoxFuture;
 use super::journal::ReadError;
 use super::listing::{PaymentsPage, PaymentsQuery};
 use crate::ids::{PaymentId, Seq};
-use crate::payment::Payment;
+use crate::payment::{Payment, WaitKind};
+use crate::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
@@ -41,6 +42,19 @@ pub trait Follower: Send + Sync + fmt::Debug {
     fn watermark(&self) -> Result<Seq, ReadError>;
 }
 
+/// Payments that wait for the same kind of move, the earliest deadline first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitingQuery {
+    /// For what.
+    pub kind: WaitKind,
+    /// Only deadlines up to this one.
+    pub until: Timestamp,
+    /// Only what follows this deadline of this payment.
+    pub after: Option<(Timestamp, PaymentId)>,
+    /// At most so many.
+    pub limit: usize,
+}
+
 /// Port of the payments view.
 pub trait Views: Follower {
     /// One payment.
@@ -48,4 +62,7 @@ pub trait Views: Follower {
 
     /// Payments of a merchant. Looks at a bounded number of them, so a page may end before it is full; then it says where.
     fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>>;
+
+    /// Payments that wait, of all merchants.
+    fn waiting(&self, query: WaitingQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>>;
 }

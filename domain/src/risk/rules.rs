@@ -2,8 +2,13 @@
 //! base; all four come to 0.85, which the `deep-dive` bands (block above 0.8, review above 0.5) deny.
 
 use super::{Action, Assessment};
+use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency};
+use crate::payment::Spec;
 use std::sync::Arc;
+
+/// The reason that too many payments, or declines, in an hour are.
+pub(super) const VELOCITY: &str = "velocity";
 
 /// What the rules look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +29,22 @@ pub struct Features {
     pub method_is_new: bool,
     /// The network calls the card highly risky.
     pub method_is_highest_risk: bool,
+}
+
+impl Features {
+    /// Those of a payment as it was asked for, with a velocity that somebody counted.
+    pub fn of(spec: &Spec, method: &PaymentMethod, hour_count: Option<u32>, hour_declines: u32) -> Self {
+        Self {
+            amount: spec.amount,
+            currency: spec.currency,
+            hour_count,
+            hour_declines,
+            device_country: spec.device.country,
+            card_country: method.country,
+            method_is_new: method.is_new,
+            method_is_highest_risk: method.is_highest_risk,
+        }
+    }
 }
 
 /// What each raised flag adds, in basis points of the score.
@@ -99,6 +120,7 @@ pub fn assess(profile: &Profile, features: &Features) -> Assessment {
             score_bps: 10_000,
             action: Action::Block,
             reasons: vec![Arc::from("card_risk_highest")],
+            listed: None,
         };
     }
     let weights = &profile.weights;
@@ -115,7 +137,7 @@ pub fn assess(profile: &Profile, features: &Features) -> Assessment {
         .device_country
         .is_some_and(|country| country != features.card_country);
     let flags = [
-        (velocity, weights.velocity_bps, "velocity"),
+        (velocity, weights.velocity_bps, VELOCITY),
         (amount, weights.amount_bps, "amount_limit"),
         (location, weights.location_bps, "country_mismatch"),
         (
@@ -132,6 +154,7 @@ pub fn assess(profile: &Profile, features: &Features) -> Assessment {
         score_bps,
         action: profile.action(score_bps),
         reasons: raised().map(|flag| Arc::from(flag.2)).collect(),
+        listed: None,
     }
 }
 

@@ -159,7 +159,10 @@ fn calls_that_their_callers_left_behind_do_not_pile_up_at_a_provider_that_hangs(
         in_flight_max: 2,
         index_lag_max: 200_000,
     };
-    let provider_caps = ProviderCaps { permits: 1 };
+    let provider_caps = ProviderCaps {
+        permits: 1,
+        queue_max: 1000,
+    };
     let options = Options {
         admission,
         provider_caps,

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Every step, in the order of the enum. [`kind_of`] has no wildcard, and [`the_table_of_steps_is_whole`] counts.
-pub(crate) const STEPS: [Step; 22] = [
+pub(crate) const STEPS: [Step; 23] = [
     Step::KeySubmitted,
     Step::KeyAnswered,
     Step::PaymentBegun,
@@ -38,6 +38,7 @@ pub(crate) const STEPS: [Step; 22] = [
     Step::GuardianStarting,
     Step::GuardianForwarding,
     Step::JournalScrubbed,
+    Step::DeadlinesMet,
 ];
 
 /// Whose step it is; and so who crashes there.
@@ -60,6 +61,7 @@ pub(crate) fn kind_of(step: Step) -> Kind {
         Step::ResolutionScheduled => Kind::Resolution,
         Step::GuardianStarting | Step::GuardianForwarding => Kind::PaymentGuardian,
         Step::JournalScrubbed => Kind::Scrub,
+        Step::DeadlinesMet => Kind::Deadlines,
     }
 }
 
@@ -105,8 +107,8 @@ pub(crate) fn script_of(n: usize) -> Script {
 /// What a request is answered when nothing of its own has crashed.
 fn usual(n: usize) -> Answer {
     match script_of(n) {
-        Script::Succeed | Script::NotSent { .. } | Script::Held => Answer::Shown,
-        Script::Decline => Answer::Declined,
+        Script::Succeed | Script::NotSent { .. } | Script::Held | Script::Challenge => Answer::Shown,
+        Script::Decline | Script::DeclineFirst => Answer::Declined,
         Script::Unknown { .. }
         | Script::Mute { .. }
         | Script::ChargedThenNotSent { .. }
@@ -118,7 +120,7 @@ fn usually_answered(n: usize, answer: &Answered) -> bool {
     answer.as_ref().is_ok_and(|created| created.answer == usual(n))
 }
 
-fn expect_step_was_reached(world: &World, step: Step, nth: u64) {
+pub(crate) fn expect_step_was_reached(world: &World, step: Step, nth: u64) {
     assert_eq!(
         world.probe.fired(),
         1,
@@ -159,7 +161,7 @@ async fn check_siblings(
 async fn check_odd(world: &World, platform: &Platform, step: Step, odd: Vec<(usize, Answered)>) {
     match kind_of(step) {
         Kind::Payment => assert!(odd.len() <= 1, "{step:?}: one payment crashed: {odd:?}"),
-        Kind::Risk | Kind::Projection | Kind::Resolution | Kind::Scrub => {
+        Kind::Risk | Kind::Projection | Kind::Resolution | Kind::Scrub | Kind::Deadlines => {
             assert!(odd.is_empty(), "{step:?}: {odd:?}");
         }
         // All payments touch the provider: those whose call was lost are resolved later.
@@ -254,7 +256,7 @@ async fn crash_and_settle(world: &World, platform: Platform, step: Step, (when, 
 }
 
 /// The scrub comes by often enough to be met by every test; reading on and on, it would only make the other tests slow.
-fn options_for(step: Step) -> Options {
+pub(crate) fn options_for(step: Step) -> Options {
     let usual = options();
     match kind_of(step) {
         Kind::Scrub => Options {
@@ -270,7 +272,8 @@ fn options_for(step: Step) -> Options {
         | Kind::Resolution
         | Kind::PaymentGuardian
         | Kind::Payment
-        | Kind::Idempotency => usual,
+        | Kind::Idempotency
+        | Kind::Deadlines => usual,
     }
 }
 

@@ -4,7 +4,8 @@
 //! # Layout
 //! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`] the ports that do as they are told
 //! * [`audit`] what must hold of journal, books and charges whatever happened
-//! * [`crash`], [`random`], [`stale`], [`poison`] failures; [`snapshots`], [`scrub`] damage; [`keys`], [`outcomes`], [`admission`],
+//! * [`past`] payments as they were; [`operations`] what is asked of payments that exist, [`operations_crash`], [`operations_schedules`]
+//! * [`crash`], [`random`], [`stale`], [`poison`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`keys`], [`outcomes`], [`stops`], [`admission`],
 //!   [`drain`] the rest
 
 #[cfg(test)]
@@ -18,7 +19,17 @@ mod drain;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod operations;
+#[cfg(test)]
+mod operations_crash;
+#[cfg(test)]
+mod operations_schedules;
+#[cfg(test)]
 mod outcomes;
+#[cfg(test)]
+mod past;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
@@ -33,5 +44,7 @@ mod scrub;
 mod snapshots;
 #[cfg(test)]
 mod stale;
+#[cfg(test)]
+mod stops;
 #[cfg(test)]
 mod world;

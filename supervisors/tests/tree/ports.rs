@@ -7,7 +7,7 @@ use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
 use florin_domain::ports::{
     AppendError, Batch, BoxFuture, Clock, Entropy, Follower, Head, Journal, PaymentRow, PaymentsPage,
-    PaymentsQuery, ProviderKeys, ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views,
+    PaymentsQuery, ProviderKeys, ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
 };
 use florin_domain::provider::ProviderKey;
 use florin_domain::time::Timestamp;
@@ -319,6 +319,10 @@ impl Views for GatedViews {
 
     fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>> {
         self.inner.payments(query)
+    }
+
+    fn waiting(&self, query: WaitingQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
+        self.inner.waiting(query)
     }
 }
 

@@ -1,7 +1,8 @@
 //! A provider that follows a script per amount, and its ledger of charges: the witness of what really happened.
 
 use crate::ports::{INJECTED, Latch, lock};
-use florin_domain::ids::PaymentId;
+use florin_domain::ids::{OperationId, PaymentId};
+use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference};
 use florin_domain::time::Millis;
@@ -29,15 +30,35 @@ pub(crate) enum Script {
     Panic { times: u32 },
     /// Waits at the latch, then charges.
     Held,
+    /// Declines the first attempt, charges the next.
+    DeclineFirst,
+    /// Challenges the customer, who has passed once [`Scripted::tell_the_truth`] was called.
+    Challenge,
+}
+
+/// Something that was really executed.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    payment: PaymentId,
+    operation: OperationId,
+    kind: OperationKind,
+    minor: i128,
+}
+
+impl Done {
+    /// Charges or reserves for a payment.
+    fn is_charge(self) -> bool {
+        matches!(self.kind, OperationKind::Sale | OperationKind::Authorize)
+    }
 }
 
 #[derive(Debug, Default)]
 struct Book {
-    /// By idempotency key: real charges only.
-    charges: BTreeMap<ProviderKey, (PaymentId, i128)>,
+    /// By idempotency key: what was really executed.
+    done: BTreeMap<ProviderKey, Done>,
     /// Keys whose object was cancelled: they never charge any more.
     closed: HashSet<ProviderKey>,
-    requests: HashMap<PaymentId, u32>,
+    requests: HashMap<OperationId, u32>,
     executes: HashMap<PaymentId, u32>,
 }
 
@@ -94,8 +115,8 @@ impl Scripted {
     /// Charges per payment.
     pub(crate) fn charges(&self) -> BTreeMap<PaymentId, usize> {
         let mut per_payment = BTreeMap::new();
-        for (payment, _) in lock(&self.book).charges.values() {
-            *per_payment.entry(*payment).or_default() += 1;
+        for done in lock(&self.book).done.values().filter(|done| done.is_charge()) {
+            *per_payment.entry(done.payment).or_default() += 1;
         }
         per_payment
     }
@@ -103,14 +124,29 @@ impl Scripted {
     /// Charges of payments of this amount.
     pub(crate) fn charges_of_amount(&self, amount_minor: i128) -> usize {
         lock(&self.book)
-            .charges
+            .done
             .values()
-            .filter(|(_, amount)| *amount == amount_minor)
+            .filter(|done| done.is_charge() && done.minor == amount_minor)
             .count()
     }
 
+    /// How often each operation was executed.
+    pub(crate) fn executed(&self) -> BTreeMap<OperationId, usize> {
+        let mut per_operation = BTreeMap::new();
+        for done in lock(&self.book).done.values() {
+            *per_operation.entry(done.operation).or_default() += 1;
+        }
+        per_operation
+    }
+
+    /// What was taken, less what was given back.
     pub(crate) fn sum_minor(&self) -> i128 {
-        lock(&self.book).charges.values().map(|(_, amount)| amount).sum()
+        let moved = |done: &Done| match done.kind {
+            OperationKind::Sale | OperationKind::Capture => done.minor,
+            OperationKind::Refund => -done.minor,
+            OperationKind::Authorize | OperationKind::Void => 0,
+        };
+        lock(&self.book).done.values().map(moved).sum()
     }
 
     pub(crate) fn executes(&self, payment: PaymentId) -> u32 {
@@ -119,16 +155,29 @@ impl Scripted {
 
     fn charge(&self, request: &AttemptRequest) {
         let mut book = lock(&self.book);
-        if !book.closed.contains(&request.key) {
-            let charge = (request.payment, request.amount.minor());
-            book.charges.entry(Arc::clone(&request.key)).or_insert(charge);
+        if book.closed.contains(&request.key) {
+            return;
+        }
+        let done = Done {
+            payment: request.payment,
+            operation: request.operation,
+            kind: request.kind,
+            minor: request.amount.minor(),
+        };
+        book.done.entry(Arc::clone(&request.key)).or_insert(done);
+        if let (OperationKind::Void, Some(parent)) = (request.kind, &request.parent) {
+            // What it has released or given up can no longer charge.
+            let key = parent.reference.trim_start_matches("pi_");
+            if !book.done.contains_key(key) {
+                book.closed.insert(Arc::from(key));
+            }
         }
     }
 
     /// What it says of an attempt when it tells the truth.
     fn truth(&self, request: &AttemptRequest) -> Outcome {
         let book = lock(&self.book);
-        if book.charges.contains_key(&request.key) {
+        if book.done.contains_key(&request.key) {
             Outcome::Succeeded {
                 reference: reference(request),
                 transaction: Arc::from(format!("ch_{}", request.key)),
@@ -159,7 +208,7 @@ impl Scripted {
             if executes {
                 *book.executes.entry(request.payment).or_default() += 1;
             }
-            let count = book.requests.entry(request.payment).or_default();
+            let count = book.requests.entry(request.operation).or_default();
             *count += 1;
             *count
         };
@@ -182,6 +231,22 @@ impl Scripted {
                     decline_code: Arc::from("generic_decline"),
                     reference: None,
                 };
+            }
+            Script::DeclineFirst if request.key.ends_with("|1") => {
+                return Outcome::Declined {
+                    decline_code: Arc::from("insufficient_funds"),
+                    reference: None,
+                };
+            }
+            Script::Challenge if ask != Asked::Cancel => {
+                let closed = lock(&self.book).closed.contains(&request.key);
+                if !closed && !self.truthful.load(Ordering::SeqCst) {
+                    return Outcome::ActionRequired {
+                        reference: reference(request),
+                        redirect_url: None,
+                    };
+                }
+                self.charge(request);
             }
             Script::Unknown { charged, times } if requests <= times => {
                 charge(charged);
@@ -211,6 +276,8 @@ impl Scripted {
             }
             Script::Held => self.latch.passed().await,
             Script::Succeed
+            | Script::DeclineFirst
+            | Script::Challenge
             | Script::Unknown { .. }
             | Script::Mute { .. }
             | Script::NotSent { .. }
@@ -220,7 +287,7 @@ impl Scripted {
         charge(true);
         if ask == Asked::Cancel {
             let mut book = lock(&self.book);
-            if !book.charges.contains_key(&request.key) {
+            if !book.done.contains_key(&request.key) {
                 book.closed.insert(Arc::clone(&request.key));
             }
         }

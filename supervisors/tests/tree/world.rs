@@ -64,7 +64,10 @@ fn quiet_injected_panics() {
 pub(crate) fn options() -> Options {
     Options {
         guardians: 4,
-        provider_caps: ProviderCaps { permits: 4 },
+        provider_caps: ProviderCaps {
+            permits: 4,
+            queue_max: 1000,
+        },
         ..Options::default()
     }
 }

@@ -9,7 +9,7 @@ use florin_domain::money::{Amount, Currency, FeeSchedule, MinorSum};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, FeeReturn, Payment, Spec, Status};
 use florin_domain::ports::{
     BoxFuture, Follower, ListOrder, PaymentRow, PaymentsFilter, PaymentsPage, PaymentsQuery, ReadError,
-    StatusName, ViewError, Views,
+    StatusName, ViewError, Views, WaitingQuery,
 };
 use florin_domain::time::Timestamp;
 use proptest::prelude::*;
@@ -61,6 +61,7 @@ fn row(n: u64, status: Status, seq: u64) -> PaymentRow {
         captured: MinorSum::ZERO,
         refunded: MinorSum::ZERO,
         fee_minor: 0,
+        held_for_review: false,
         capture_closed: false,
         authorization_expires_at: None,
         operations: Vec::new(),
@@ -134,6 +135,10 @@ impl Views for LaggingView {
             }
         }
         Box::pin(async { Ok(page) })
+    }
+
+    fn waiting(&self, _: WaitingQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 }
 

@@ -1,10 +1,11 @@
-//! Owns the forms of merchants, API keys and changes of them.
+//! Owns the forms of merchants, API keys and changes of them, and of what operators decided.
 
+use super::lists::ListEntryDto;
 use super::scalar::{IdDto, Raw, Stored};
 use super::spec::FeeDto;
 use crate::schema::DecodeError;
-use florin_domain::ids::{ApiKeyId, MerchantId};
-use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
+use florin_domain::ids::{ApiKeyId, ListEntryId, MerchantId};
+use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction, Stops};
 use serde::{Deserialize, Serialize};
 
 /// A merchant.
@@ -39,6 +40,100 @@ pub(crate) enum ControlEventDto<'a> {
     MerchantCreated(MerchantDto<'a>),
     #[serde(rename = "api_key.created")]
     ApiKeyCreated(ApiKeyDto),
+    #[serde(rename = "actor.kill_ordered")]
+    ActorKillOrdered { actor: &'a str, action: ActionDto<'a> },
+    #[serde(rename = "provider.disabled")]
+    ProviderDisabled {
+        provider: &'a str,
+        action: ActionDto<'a>,
+    },
+    #[serde(rename = "provider.enabled")]
+    ProviderEnabled {
+        provider: &'a str,
+        action: ActionDto<'a>,
+    },
+    #[serde(rename = "merchant.frozen")]
+    MerchantFrozen {
+        merchant: IdDto<MerchantId>,
+        action: ActionDto<'a>,
+    },
+    #[serde(rename = "merchant.unfrozen")]
+    MerchantUnfrozen {
+        merchant: IdDto<MerchantId>,
+        action: ActionDto<'a>,
+    },
+    #[serde(rename = "read_only.entered")]
+    ReadOnlyEntered(ActionDto<'a>),
+    #[serde(rename = "read_only.left")]
+    ReadOnlyLeft(ActionDto<'a>),
+    #[serde(rename = "risk_list_entry.added")]
+    ListEntryAdded(ListEntryDto<'a>),
+    #[serde(rename = "risk_list_entry.removed")]
+    ListEntryRemoved {
+        entry: IdDto<ListEntryId>,
+        by: IdDto<ApiKeyId>,
+    },
+}
+
+/// Who decided, and why.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ActionDto<'a> {
+    operator: IdDto<ApiKeyId>,
+    #[serde(borrow)]
+    reason: Option<&'a str>,
+}
+
+/// What operators have stopped.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct StopsDto<'a> {
+    #[serde(borrow)]
+    providers: Vec<(&'a str, ActionDto<'a>)>,
+    merchants: Vec<(IdDto<MerchantId>, ActionDto<'a>)>,
+    read_only: Option<ActionDto<'a>>,
+}
+
+impl<'a> Stored<'a> for Stops {
+    type Dto = StopsDto<'a>;
+
+    fn store(&'a self) -> StopsDto<'a> {
+        let (providers, merchants) = (self.providers.iter(), self.merchants.iter());
+        StopsDto {
+            providers: providers
+                .map(|(id, action)| (id.store(), action.store()))
+                .collect(),
+            merchants: merchants
+                .map(|(id, action)| (id.store(), action.store()))
+                .collect(),
+            read_only: self.read_only.store(),
+        }
+    }
+
+    fn load(dto: StopsDto<'a>) -> Result<Self, DecodeError> {
+        let (providers, merchants) = (dto.providers.into_iter(), dto.merchants.into_iter());
+        Ok(Self {
+            providers: providers.map(Stored::load).collect::<Result<_, _>>()?,
+            merchants: merchants.map(Stored::load).collect::<Result<_, _>>()?,
+            read_only: Stored::load(dto.read_only)?,
+        })
+    }
+}
+
+impl<'a> Stored<'a> for OperatorAction {
+    type Dto = ActionDto<'a>;
+
+    fn store(&'a self) -> ActionDto<'a> {
+        ActionDto {
+            operator: self.operator.store(),
+            reason: self.reason.store(),
+        }
+    }
+
+    fn load(dto: ActionDto<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            operator: Stored::load(dto.operator)?,
+            reason: Stored::load(dto.reason)?,
+        })
+    }
 }
 
 impl<'a> Stored<'a> for Merchant {
@@ -108,6 +203,33 @@ impl<'a> Stored<'a> for ControlEvent {
         match self {
             Self::MerchantCreated(merchant) => ControlEventDto::MerchantCreated(merchant.store()),
             Self::ApiKeyCreated(key) => ControlEventDto::ApiKeyCreated(key.store()),
+            Self::ActorKillOrdered(actor, action) => ControlEventDto::ActorKillOrdered {
+                actor: actor.store(),
+                action: action.store(),
+            },
+            Self::ProviderDisabled(provider, action) => ControlEventDto::ProviderDisabled {
+                provider: provider.store(),
+                action: action.store(),
+            },
+            Self::ProviderEnabled(provider, action) => ControlEventDto::ProviderEnabled {
+                provider: provider.store(),
+                action: action.store(),
+            },
+            Self::MerchantFrozen(merchant, action) => ControlEventDto::MerchantFrozen {
+                merchant: merchant.store(),
+                action: action.store(),
+            },
+            Self::MerchantUnfrozen(merchant, action) => ControlEventDto::MerchantUnfrozen {
+                merchant: merchant.store(),
+                action: action.store(),
+            },
+            Self::ReadOnlyEntered(action) => ControlEventDto::ReadOnlyEntered(action.store()),
+            Self::ReadOnlyLeft(action) => ControlEventDto::ReadOnlyLeft(action.store()),
+            Self::ListEntryAdded(entry) => ControlEventDto::ListEntryAdded(entry.store()),
+            Self::ListEntryRemoved { entry, by } => ControlEventDto::ListEntryRemoved {
+                entry: entry.store(),
+                by: by.store(),
+            },
         }
     }
 
@@ -115,6 +237,28 @@ impl<'a> Stored<'a> for ControlEvent {
         Ok(match dto {
             ControlEventDto::MerchantCreated(merchant) => Self::MerchantCreated(Stored::load(merchant)?),
             ControlEventDto::ApiKeyCreated(key) => Self::ApiKeyCreated(Stored::load(key)?),
+            ControlEventDto::ActorKillOrdered { actor, action } => {
+                Self::ActorKillOrdered(Stored::load(actor)?, Stored::load(action)?)
+            }
+            ControlEventDto::ProviderDisabled { provider, action } => {
+                Self::ProviderDisabled(Stored::load(provider)?, Stored::load(action)?)
+            }
+            ControlEventDto::ProviderEnabled { provider, action } => {
+                Self::ProviderEnabled(Stored::load(provider)?, Stored::load(action)?)
+            }
+            ControlEventDto::MerchantFrozen { merchant, action } => {
+                Self::MerchantFrozen(Stored::load(merchant)?, Stored::load(action)?)
+            }
+            ControlEventDto::MerchantUnfrozen { merchant, action } => {
+                Self::MerchantUnfrozen(Stored::load(merchant)?, Stored::load(action)?)
+            }
+            ControlEventDto::ReadOnlyEntered(action) => Self::ReadOnlyEntered(Stored::load(action)?),
+            ControlEventDto::ReadOnlyLeft(action) => Self::ReadOnlyLeft(Stored::load(action)?),
+            ControlEventDto::ListEntryAdded(entry) => Self::ListEntryAdded(Stored::load(entry)?),
+            ControlEventDto::ListEntryRemoved { entry, by } => Self::ListEntryRemoved {
+                entry: Stored::load(entry)?,
+                by: Stored::load(by)?,
+            },
         })
     }
 }

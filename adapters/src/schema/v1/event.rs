@@ -1,6 +1,7 @@
 //! Owns the forms of payment events. People see the names that histories show.
 
-use super::request::RequestDto;
+use super::lists::ListMatchDto;
+use super::request::{RequestDto, ResolutionDto};
 use super::scalar::{OperationIdDto, Stored};
 use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::DecodeError;
@@ -110,4 +111,16 @@ events! {
     Abandoned {} = "payment.abandoned";
     AuthorizationExpired {} = "authorization.expired";
     Requested { #[serde(borrow)] request: RequestDto<'a> } = "request.accepted";
+    ResolutionProposed {
+        operation: OperationIdDto,
+        number: u32,
+        #[serde(borrow)] resolution: ResolutionDto<'a>
+    } = "resolution.proposed";
+    ResolutionConfirmed {
+        operation: OperationIdDto,
+        number: u32,
+        #[serde(borrow)] resolution: ResolutionDto<'a>
+    } = "resolution.confirmed";
+    ListMatched { #[serde(borrow)] listed: ListMatchDto<'a> } = "risk.list_matched";
+    HeldForReview {} = "review.held";
 }

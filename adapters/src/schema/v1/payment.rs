@@ -6,6 +6,7 @@ pub(crate) mod samples;
 mod tests;
 
 use super::event::OperationKindDto;
+use super::request::ResolutionDto;
 use super::scalar::{List, MinorDto, OperationIdDto, Stored, impossible};
 use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::{self, DecodeError};
@@ -37,6 +38,7 @@ struct PaymentDto<'a> {
     captured_minor: MinorDto,
     refunded_minor: MinorDto,
     fee_minor: MinorDto,
+    held_for_review: bool,
     capture_closed: bool,
     authorization_expires_at_ms: Option<u64>,
     operations: List<'a, Operation>,
@@ -87,6 +89,8 @@ pub(crate) struct OperationDto<'a> {
     earlier: List<'a, Attempt>,
     late: List<'a, LateCharge>,
     transaction: Option<&'a str>,
+    #[serde(borrow)]
+    proposal: Option<ResolutionDto<'a>>,
 }
 
 /// One attempt of it.
@@ -122,6 +126,7 @@ pub(crate) fn encode(payment: &Payment, out: &mut Vec<u8>) {
         captured_minor: payment.captured.store(),
         refunded_minor: payment.refunded.store(),
         fee_minor: payment.fee_minor.store(),
+        held_for_review: payment.held_for_review,
         capture_closed: payment.capture_closed,
         authorization_expires_at_ms: payment.authorization_expires_at.store(),
         operations: List::Values(&payment.operations),
@@ -144,6 +149,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Payment, DecodeError> {
         captured: Stored::load(form.captured_minor)?,
         refunded: Stored::load(form.refunded_minor)?,
         fee_minor: Stored::load(form.fee_minor)?,
+        held_for_review: form.held_for_review,
         capture_closed: form.capture_closed,
         authorization_expires_at: Stored::load(form.authorization_expires_at_ms)?,
         operations: form.operations.load()?,
@@ -246,6 +252,7 @@ impl<'a> Stored<'a> for Operation {
             earlier: List::Values(&self.earlier),
             late: List::Values(&self.late),
             transaction: self.transaction.store(),
+            proposal: self.proposal.store(),
         }
     }
 
@@ -262,6 +269,7 @@ impl<'a> Stored<'a> for Operation {
             earlier: dto.earlier.load()?,
             late: dto.late.load()?,
             transaction: Stored::load(dto.transaction)?,
+            proposal: Stored::load(dto.proposal)?,
         })
     }
 }

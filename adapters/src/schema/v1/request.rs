@@ -4,11 +4,11 @@ use super::scalar::{OperationIdDto, Raw, Stored, impossible};
 use super::spec::words;
 use crate::schema::DecodeError;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
-use florin_domain::payment::{Request, RequestKind};
+use florin_domain::payment::{Request, RequestKind, Resolution};
 use serde::{Deserialize, Serialize};
 
 words! {
-    RequestKindDto of RequestKind { Capture Void Refund Confirm Complete ApproveReview RejectReview }
+    RequestKindDto of RequestKind { Capture Void Refund Confirm Complete ApproveReview RejectReview Resolve }
 }
 
 /// A request under its key.
@@ -44,6 +44,37 @@ impl<'a> Stored<'a> for Request {
             kind: Stored::load(dto.kind)?,
             operation: Stored::load(dto.operation)?,
             operator: Stored::load(dto.operator)?,
+        })
+    }
+}
+
+/// What a person says became of an attempt.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ResolutionDto<'a> {
+    transaction: Option<&'a str>,
+    evidence: &'a str,
+    reason: &'a str,
+    operator: &'a str,
+}
+
+impl<'a> Stored<'a> for Resolution {
+    type Dto = ResolutionDto<'a>;
+
+    fn store(&'a self) -> ResolutionDto<'a> {
+        ResolutionDto {
+            transaction: self.transaction.store(),
+            evidence: &self.evidence,
+            reason: &self.reason,
+            operator: &self.operator,
+        }
+    }
+
+    fn load(dto: ResolutionDto<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            transaction: Stored::load(dto.transaction)?,
+            evidence: dto.evidence.into(),
+            reason: dto.reason.into(),
+            operator: dto.operator.into(),
         })
     }
 }

@@ -1,7 +1,9 @@
 //! Owns the forms of single values and of sequences. Ids and digests are raw bytes, integers are variable-length, text is as it is.
 
 use crate::schema::DecodeError;
-use florin_domain::ids::{ApiKeyId, CaptureId, MerchantId, OperationId, PaymentId, RefundId, Seq, VoidId};
+use florin_domain::ids::{
+    ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, VoidId,
+};
 use florin_domain::money::{Amount, Balance, Currency};
 use florin_domain::provider::ProviderId;
 use florin_domain::time::Timestamp;
@@ -93,7 +95,7 @@ macro_rules! ids {
         }
     )*};
 }
-ids!(ApiKeyId CaptureId MerchantId PaymentId RefundId VoidId);
+ids!(ApiKeyId CaptureId ListEntryId MerchantId PaymentId RefundId VoidId);
 
 macro_rules! bytes {
     ($($form:ident $len:literal)*) => {$(

@@ -1,16 +1,28 @@
-//! Owns the form of a shard snapshot.
+//! Owns the form of a shard snapshot. It grows at its end, and the shorter forms are still read.
 
+use super::control::StopsDto;
+use super::lists::ListEntryDto;
 use super::scalar::{List, MinorDto, Raw, Stored};
 use crate::schema::DecodeError;
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ledger::{AccountKey, AccountState};
-use florin_domain::merchant::{ApiKey, Control, Merchant};
+use florin_domain::merchant::{ApiKey, Control, Merchant, Stops};
 use florin_domain::ports::ShardSnapshot;
+use florin_domain::risk::RiskLists;
 use serde::{Deserialize, Serialize};
 
 /// A snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SnapshotDto<'a> {
+    #[serde(borrow)]
+    first: EarlierSnapshotDto<'a>,
+    stops: StopsDto<'a>,
+    lists: Vec<ListEntryDto<'a>>,
+}
+
+/// A snapshot from before operators could stop anything and there were lists.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct EarlierSnapshotDto<'a> {
     seq: u64,
     hash: Raw<32>,
     #[serde(borrow)]
@@ -51,30 +63,47 @@ impl Stored<'_> for AccountState {
     }
 }
 
+impl<'a> EarlierSnapshotDto<'a> {
+    pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
+        Self {
+            seq: snapshot.seq.store(),
+            hash: snapshot.hash.store(),
+            accounts: List::Values(&snapshot.accounts),
+            open_payments: List::Values(&snapshot.open_payments),
+            merchants: List::Values(&snapshot.control.merchants),
+            keys: List::Values(&snapshot.control.keys),
+        }
+    }
+
+    pub(crate) fn into_snapshot(self, stops: Stops, lists: RiskLists) -> Result<ShardSnapshot, DecodeError> {
+        Ok(ShardSnapshot {
+            seq: Stored::load(self.seq)?,
+            hash: Stored::load(self.hash)?,
+            accounts: self.accounts.load()?,
+            open_payments: self.open_payments.load()?,
+            control: Control {
+                merchants: self.merchants.load()?,
+                keys: self.keys.load()?,
+                stops,
+                lists,
+            },
+        })
+    }
+}
+
 impl<'a> Stored<'a> for ShardSnapshot {
     type Dto = SnapshotDto<'a>;
 
     fn store(&'a self) -> SnapshotDto<'a> {
         SnapshotDto {
-            seq: self.seq.store(),
-            hash: self.hash.store(),
-            accounts: List::Values(&self.accounts),
-            open_payments: List::Values(&self.open_payments),
-            merchants: List::Values(&self.control.merchants),
-            keys: List::Values(&self.control.keys),
+            first: EarlierSnapshotDto::of(self),
+            stops: self.control.stops.store(),
+            lists: self.control.lists.store(),
         }
     }
 
     fn load(dto: SnapshotDto<'a>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            seq: Stored::load(dto.seq)?,
-            hash: Stored::load(dto.hash)?,
-            accounts: dto.accounts.load()?,
-            open_payments: dto.open_payments.load()?,
-            control: Control {
-                merchants: dto.merchants.load()?,
-                keys: dto.keys.load()?,
-            },
-        })
+        dto.first
+            .into_snapshot(Stored::load(dto.stops)?, Stored::load(dto.lists)?)
     }
 }

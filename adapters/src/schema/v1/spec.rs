@@ -243,6 +243,7 @@ impl<'a> Stored<'a> for Assessment {
             score_bps: dto.score_bps,
             action: Stored::load(dto.action)?,
             reasons: dto.reasons.load()?,
+            listed: None,
         })
     }
 }

@@ -57,6 +57,7 @@ fn operation(id: OperationId, kind: OperationKind, minor: i128, state: AttemptSt
         earlier: Vec::new(),
         late: Vec::new(),
         transaction: (state == AttemptState::Succeeded).then(|| Arc::from("ch_1")),
+        proposal: None,
     }
 }
 
@@ -69,6 +70,7 @@ fn payment() -> Payment {
             score_bps: 1000,
             action: Action::Allow,
             reasons: vec![Arc::from("new_method")],
+            listed: None,
         }),
         status: Status::Succeeded,
         failure: None,
@@ -76,6 +78,7 @@ fn payment() -> Payment {
         captured: MinorSum::from_minor(10_000).unwrap(),
         refunded: MinorSum::ZERO,
         fee_minor: 320,
+        held_for_review: false,
         capture_closed: true,
         authorization_expires_at: None,
         operations: vec![operation(

@@ -40,6 +40,7 @@ fn row(number: u128, currency: Currency, minor: i128, description: &str) -> Paym
         captured: MinorSum::from_minor(minor).unwrap(),
         refunded: MinorSum::ZERO,
         fee_minor: 30,
+        held_for_review: false,
         capture_closed: true,
         authorization_expires_at: None,
         operations: Vec::new(),

@@ -8,7 +8,7 @@ use crate::limits::Lifetimes;
 use crate::method::PaymentMethod;
 use crate::money::FeeSchedule;
 use crate::payment::{
-    AttemptPlan, CaptureMethod, Command, DeclinePolicy, Device, FeeReturn, Payment, Spec, decide, evolve_all,
+    AttemptPlan, CaptureMethod, Command, DeclinePolicy, Device, FeeReturn, Payment, Spec, decide, evolve_all, ReviewMode,
 };
 use crate::provider::Outcome;
 use crate::risk::{Action, Assessment};
@@ -78,7 +78,9 @@ impl Till {
                 score_bps: 0,
                 action: Action::Allow,
                 reasons: Vec::new(),
+                listed: None,
             },
+            review: ReviewMode::BeforeAuth,
             plan: plan(),
         });
         assert_eq!(

@@ -67,13 +67,20 @@ fn check_status(payment: &Payment) {
             assert!(left > 0 && !payment.capture_closed && payment.authorization_expires_at.is_some());
         }
         Status::Succeeded => assert!(payment.captured.minor() > 0 && payment.capture_closed),
-        Status::RequiresPaymentMethod
-        | Status::RequiresConfirmation
-        | Status::InReview { .. }
-        | Status::Failed
-        | Status::Blocked => {
+        Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::Failed => {
             assert_eq!(payment.authorized.minor(), 0);
             assert!(authorization.is_none_or(AttemptState::is_closed_without_charge));
+        }
+        // With the money held, or before anybody was asked for it.
+        Status::InReview { .. } if payment.authorized.minor() > 0 => {
+            assert_eq!(authorization, Some(AttemptState::Succeeded));
+            assert!(payment.held_for_review && payment.captured.minor() == 0 && !payment.capture_closed);
+        }
+        Status::InReview { .. } => assert!(authorization.is_none_or(AttemptState::is_closed_without_charge)),
+        Status::Blocked => {
+            assert_eq!(payment.captured.minor(), 0);
+            assert!(payment.authorized.minor() == 0 || payment.capture_closed);
+            assert!(authorization.is_none_or(|state| !state.is_unresolved()));
         }
         Status::Voided => {
             assert_eq!(payment.captured.minor(), 0);

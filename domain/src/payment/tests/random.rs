@@ -1,6 +1,6 @@
 //! Random commands for random payments, sensible ones and nonsense.
 
-use super::super::{CaptureMethod, Command, DeclinePolicy, FeeReturn};
+use super::super::{CaptureMethod, Command, DeclinePolicy, FeeReturn, ReviewMode};
 use super::script::{Script, TOTAL_MINOR, assessment, method, operation_id, plan};
 use crate::ids::{CaptureId, OperationId, PaymentId, RefundId, VoidId};
 use crate::money::{Amount, FeeSchedule};
@@ -120,14 +120,17 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
 /// A new payment under random terms, not yet created.
 pub(crate) fn payments() -> impl Strategy<Value = Script> {
     let fixed_cents = prop_oneof![Just(0), Just(30), Just(5_000)];
-    (any::<[bool; 3]>(), 0..=10_000_u32, fixed_cents).prop_map(|(flags, percent_bps, fixed_cents)| {
-        let [manual, await_method, returned] = flags;
+    (any::<[bool; 4]>(), 0..=10_000_u32, fixed_cents).prop_map(|(flags, percent_bps, fixed_cents)| {
+        let [manual, await_method, returned, hold] = flags;
         let mut script = Script::new();
         if manual {
             script.spec.capture_method = CaptureMethod::Manual;
         }
         if await_method {
             script.spec.after_decline = DeclinePolicy::AwaitMethod;
+        }
+        if hold {
+            script.review = ReviewMode::AuthAndHold;
         }
         if returned {
             script.spec.fee_return = FeeReturn::Returned;
@@ -158,6 +161,7 @@ impl Step {
                 method: method(),
                 assessment: assessment(action),
                 plan: plan(at, now),
+                review: script.review,
             },
             Self::Confirm(action, at) => Command::Confirm {
                 method: method(),
@@ -204,9 +208,18 @@ impl Step {
                 operation,
                 plan: plan(at, now),
             },
-            Self::Approve(at) => Command::ApproveReview { plan: plan(at, now) },
-            Self::Reject => Command::RejectReview,
-            Self::Check => Command::CheckDeadlines,
+            Self::Approve(at) => Command::ApproveReview {
+                plan: plan(at, now),
+                capture: CaptureId::from_bits(900),
+            },
+            Self::Reject => Command::RejectReview {
+                plan: plan("a", now),
+                void: script.next_void(),
+            },
+            Self::Check => Command::CheckDeadlines {
+                plan: plan("a", now),
+                void: script.next_void(),
+            },
             Self::Later(hours) => {
                 script.now = now.plus(Millis::from_s(hours * 3600));
                 return None;

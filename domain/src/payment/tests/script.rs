@@ -1,7 +1,7 @@
 //! A small language for lives of payments: steps separated by `;`, each a command or an outcome.
 //!
 //! ```text
-//! create sale|auth [await] [review|block]     confirm [review|block]     redrive [OP]     approve     reject     check
+//! create sale|auth [await] [review|hold|block]     confirm [review|block]     redrive [OP]     approve     reject     check
 //! capture N AMOUNT|all [final]                refund N AMOUNT|all        void N           reference OP
 //! OP[#ATTEMPT] OUTCOME                        later HOURS
 //! ```
@@ -10,7 +10,7 @@
 
 use super::super::{
     AttemptPlan, CaptureMethod, Command, Decision, DeclinePolicy, Device, Effect, Event, FeeReturn, Payment,
-    Refusal, Spec, decide, evolve_all,
+    Refusal, ReviewMode, Spec, decide, evolve_all,
 };
 use super::invariants;
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
@@ -72,6 +72,7 @@ pub(crate) fn assessment(action: Action) -> Assessment {
         score_bps: 2_000,
         action,
         reasons: Vec::new(),
+        listed: None,
     }
 }
 
@@ -99,6 +100,7 @@ pub(crate) struct Script {
     pub(crate) payment: Option<Payment>,
     pub(crate) events: Vec<Event>,
     pub(crate) now: Timestamp,
+    pub(crate) review: ReviewMode,
 }
 
 impl Script {
@@ -110,7 +112,17 @@ impl Script {
             payment: None,
             events: Vec::new(),
             now,
+            review: ReviewMode::BeforeAuth,
         }
+    }
+
+    /// An id that no step names: each is used for one void only.
+    pub(crate) fn next_void(&self) -> VoidId {
+        let operations = self
+            .payment
+            .as_ref()
+            .map_or(0, |payment| payment.operations.len());
+        VoidId::from_bits(900 + operations as u128)
     }
 
     /// After `steps`, all of which must be allowed.
@@ -176,12 +188,12 @@ impl Script {
         Ok(decision)
     }
 
-    fn command(&self, step: &str) -> Command {
+    pub(crate) fn command(&self, step: &str) -> Command {
         let mut tokens: Vec<&str> = step.split_whitespace().collect();
         let at = tokens.iter().position(|token| token.starts_with('@'));
         let plan = plan(at.map_or("a", |at| &tokens.remove(at)[1..]), self.now);
         let flag = |flag: &str| tokens.contains(&flag);
-        let action = match (flag("review"), flag("block")) {
+        let action = match (flag("review") || flag("hold"), flag("block")) {
             (false, false) => Action::Allow,
             (true, _) => Action::Review,
             (false, true) => Action::Block,
@@ -207,6 +219,11 @@ impl Script {
                     method: method(),
                     assessment,
                     plan,
+                    review: if flag("hold") {
+                        ReviewMode::AuthAndHold
+                    } else {
+                        self.review
+                    },
                 }
             }
             ["confirm", ..] => {
@@ -222,9 +239,18 @@ impl Script {
                 operation: operation_id(operation),
                 plan,
             },
-            ["approve"] => Command::ApproveReview { plan },
-            ["reject"] => Command::RejectReview,
-            ["check"] => Command::CheckDeadlines,
+            ["approve"] => Command::ApproveReview {
+                plan,
+                capture: CaptureId::from_bits(900),
+            },
+            ["reject"] => Command::RejectReview {
+                plan,
+                void: self.next_void(),
+            },
+            ["check"] => Command::CheckDeadlines {
+                plan,
+                void: self.next_void(),
+            },
             ["capture", id, amount, ..] => {
                 let id = CaptureId::from_bits(bits(id));
                 Command::Capture {

@@ -53,6 +53,7 @@ pub(crate) fn payment(spec: Spec) -> Payment {
         captured: MinorSum::ZERO,
         refunded: MinorSum::ZERO,
         fee_minor: 0,
+        held_for_review: false,
         capture_closed: false,
         authorization_expires_at: None,
         operations: Vec::new(),

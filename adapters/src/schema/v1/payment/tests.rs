@@ -3,10 +3,12 @@
 use super::samples::{payment, payment_id, spec};
 use super::{decode, encode};
 use crate::schema::DecodeError;
+use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, MerchantId, OperationId, RefundId, VoidId};
 use florin_domain::money::{Amount, MinorSum};
 use florin_domain::payment::{
-    Attempt, AttemptState, Event, Failure, LateCharge, NextAction, Operation, OperationKind, Payment, Status,
+    Attempt, AttemptState, Event, Failure, LateCharge, NextAction, Operation, OperationKind, Payment, Request,
+    RequestKind, Resolution, Status,
     evolve_all,
 };
 use florin_domain::provider::ProviderId;
@@ -106,6 +108,30 @@ fn operation_id() -> impl Strategy<Value = OperationId> {
 }
 
 prop_compose! {
+    fn resolution()(transaction in option::of(text()), evidence in text(), reason in text(), operator in text()) -> Resolution {
+        Resolution { transaction, evidence, reason, operator }
+    }
+}
+
+prop_compose! {
+    fn request()(
+        digests: [[u8; 16]; 2],
+        kind in prop::sample::select(vec![RequestKind::Capture, RequestKind::Refund, RequestKind::Complete, RequestKind::Resolve]),
+        operation in operation_id(),
+        operator in option::of(text()),
+    ) -> Request {
+        Request {
+            key: IdempotencyKey::parse("key 1").unwrap(),
+            key_digest: KeyDigest(digests[0]),
+            fingerprint: Fingerprint(digests[1]),
+            kind,
+            operation,
+            operator,
+        }
+    }
+}
+
+prop_compose! {
     fn operation()(
         id in operation_id(),
         kind in prop::sample::select(vec![
@@ -123,10 +149,10 @@ prop_compose! {
         attempt in option::of(attempt()),
         earlier in prop::collection::vec(attempt(), 0..3),
         late in prop::collection::vec(late(), 0..3),
-        transaction in option::of(text()),
+        (transaction, proposal) in (option::of(text()), option::of(resolution())),
     ) -> Operation {
         let opened_at = at(opened_at);
-        Operation { id, kind, amount, is_final, reason, opened_at, attempts, attempt, earlier, late, transaction }
+        Operation { id, kind, amount, is_final, reason, opened_at, attempts, attempt, earlier, late, transaction, proposal }
     }
 }
 
@@ -136,7 +162,7 @@ prop_compose! {
         action in prop::sample::select(vec![Action::Allow, Action::Review, Action::Block]),
         reasons in prop::collection::vec(text(), 0..3),
     ) -> Assessment {
-        Assessment { score_bps, action, reasons }
+        Assessment { score_bps, action, reasons, listed: None }
     }
 }
 
@@ -147,7 +173,8 @@ prop_compose! {
         decline_code in option::of(option::of(text())),
         sums in (sum(), sum(), sum()),
         minors in any::<(i128, i128)>(),
-        capture_closed: bool,
+        flags: [bool; 2],
+        requests in prop::collection::vec(request(), 0..3),
         expires in option::of(any::<u64>()),
         operations in prop::collection::vec(operation(), 0..4),
     ) -> Payment {
@@ -160,7 +187,9 @@ prop_compose! {
             refunded: sums.2,
             fee_minor: minors.0,
             late_minor: minors.1,
-            capture_closed,
+            held_for_review: flags[0],
+            capture_closed: flags[1],
+            requests,
             authorization_expires_at: expires.map(at),
             operations,
             ..fresh()

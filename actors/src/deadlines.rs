@@ -1,0 +1,153 @@
+//! The deadlines of payments that wait for a customer, a reviewer or a capture. They are found in the view, so nothing is held for
+//! a payment that waits for days; the payment itself decides whether its time has come. Whatever does not end at once is met
+//! again when the view is read from its begin, now and then.
+
+use crate::context::{Context, Step};
+use crate::guardian::GuardianMail;
+use crate::mailbox::Envelope;
+use florin_domain::ids::PaymentId;
+use florin_domain::payment::WaitKind;
+use florin_domain::ports::{PaymentRow, ViewError, WaitingQuery};
+use florin_domain::time::Timestamp;
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What the sweep is told.
+#[derive(Debug)]
+pub enum DeadlinesMail {
+    /// Look what is due.
+    Tick,
+    /// The view answered this incarnation.
+    Due(ActorId, WaitKind, Result<Vec<PaymentRow>, ViewError>),
+}
+
+/// Where the reading of one kind is.
+#[derive(Debug)]
+struct Reading {
+    kind: WaitKind,
+    after: Option<(Timestamp, PaymentId)>,
+    began: Instant,
+    asked: bool,
+}
+
+/// The sweep's state.
+#[derive(Debug)]
+pub struct DeadlinesState {
+    context: Arc<Context>,
+    id: ActorId,
+    readings: Vec<Reading>,
+}
+
+/// The sweep.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines;
+
+const TICK: Duration = Duration::from_millis(500);
+/// Payments looked at in one tick.
+const PAGE: usize = 256;
+/// How often everything that is due is met again.
+const AGAIN: Duration = Duration::from_mins(1);
+
+impl Actor for Deadlines {
+    type Msg = Envelope<DeadlinesMail>;
+    type State = DeadlinesState;
+    type Arguments = Arc<Context>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        context: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        let (id, mailbox) = (myself.get_id(), context.deadlines.clone());
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(TICK);
+            while myself.get_status() <= ractor::ActorStatus::Running {
+                ticks.tick().await;
+                mailbox.step(DeadlinesMail::Tick);
+            }
+        });
+        let began = Instant::now();
+        let readings = WaitKind::ALL.map(|kind| Reading {
+            kind,
+            after: None,
+            began,
+            asked: false,
+        });
+        Ok(DeadlinesState {
+            context,
+            id,
+            readings: readings.into(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        envelope: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (mail, _slot) = envelope.open();
+        match mail {
+            DeadlinesMail::Tick => state.ask(),
+            DeadlinesMail::Due(id, kind, result) if id == state.id => {
+                state.context.ports.probe.reached(Step::DeadlinesMet);
+                state.met(kind, result);
+            }
+            DeadlinesMail::Due(..) => {}
+        }
+        Ok(())
+    }
+}
+
+impl DeadlinesState {
+    fn ask(&mut self) {
+        let until = self.context.ports.clock.now();
+        for reading in &mut self.readings {
+            if reading.asked {
+                continue;
+            }
+            if reading.began.elapsed() >= AGAIN {
+                (reading.after, reading.began) = (None, Instant::now());
+            }
+            reading.asked = true;
+            let query = WaitingQuery {
+                kind: reading.kind,
+                until,
+                after: reading.after,
+                limit: PAGE,
+            };
+            let (context, id) = (Arc::clone(&self.context), self.id);
+            tokio::spawn(async move {
+                let due = context.ports.views.waiting(query).await;
+                context
+                    .deadlines
+                    .step(DeadlinesMail::Due(id, query.kind, due));
+            });
+        }
+    }
+
+    fn met(&mut self, kind: WaitKind, result: Result<Vec<PaymentRow>, ViewError>) {
+        let Some(reading) = self.readings.iter_mut().find(|reading| reading.kind == kind) else {
+            return;
+        };
+        reading.asked = false;
+        let rows = match result {
+            Ok(rows) => rows,
+            Err(error) => return tracing::debug!(%error, "deadlines are looked for again"),
+        };
+        for row in rows {
+            let payment = row.payment.id();
+            let Some((waits, due)) = row.payment.waits_for() else {
+                continue;
+            };
+            if waits == kind {
+                reading.after = Some((due, payment));
+                self.context
+                    .guardian(payment)
+                    .step(GuardianMail::CheckDeadlines(payment));
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Payments as they were: at any commit of the journal, for good. What was once shown of a commit is shown of it for ever.
+
+use super::PaymentsHandle;
+use crate::load::{Loaded, barrier, locate, stream, stream_until};
+use florin_domain::ids::{MerchantId, PaymentId, Seq};
+use florin_domain::payment::Payment;
+use florin_domain::ports::{PaymentRow, ReadError, ViewError};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Whose payments are asked for, in which mode; `None` for an operator, who may ask for any.
+type Owner = Option<(MerchantId, bool)>;
+
+/// A payment as of a commit.
+#[derive(Clone, Debug)]
+pub enum AsOf {
+    /// There was no such payment, or there never is for whoever asks.
+    Missing,
+    /// The journal has not come so far.
+    Beyond,
+    /// It stood like this.
+    Stood {
+        /// Its state.
+        payment: Arc<Payment>,
+        /// The commit that made it so.
+        seq: Seq,
+    },
+}
+
+/// Why the past cannot be told.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PastError {
+    /// The payment's latest row cannot be read.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl PaymentsHandle {
+    async fn row(&self, owner: Owner, id: PaymentId) -> Result<Option<PaymentRow>, ViewError> {
+        let row = locate(&self.context, id).await?;
+        let is_theirs = |row: &PaymentRow| {
+            let spec = &row.payment.spec;
+            owner.is_none_or(|owner| owner == (spec.merchant, spec.livemode))
+        };
+        Ok(row.filter(is_theirs))
+    }
+
+    /// A merchant's payment after commit `at` of the journal and before the next one.
+    pub async fn as_of(&self, owner: (MerchantId, bool), id: PaymentId, at: Seq) -> Result<AsOf, PastError> {
+        let Some(mut row) = self.row(Some(owner), id).await? else {
+            return Ok(AsOf::Missing);
+        };
+        if at > row.seq {
+            // What becomes durable in this moment could still be a commit before `at`: only behind the barrier is the past over.
+            if at > barrier(&self.context).await? {
+                return Ok(AsOf::Beyond);
+            }
+            row = match self.row(Some(owner), id).await? {
+                Some(row) => row,
+                None => return Ok(AsOf::Missing),
+            };
+        }
+        if at >= row.seq {
+            return Ok(AsOf::Stood {
+                payment: row.payment,
+                seq: row.seq,
+            });
+        }
+        let found = stream_until(&self.context, id, row.seq, at).await?;
+        Ok(found.map_or(AsOf::Missing, |loaded| AsOf::Stood {
+            payment: loaded.payment,
+            seq: loaded.seq,
+        }))
+    }
+
+    /// Every commit of a merchant's payment, oldest first.
+    pub async fn history(
+        &self,
+        owner: (MerchantId, bool),
+        id: PaymentId,
+    ) -> Result<Option<Loaded>, PastError> {
+        self.loaded(Some(owner), id).await
+    }
+
+    pub(super) async fn loaded(&self, owner: Owner, id: PaymentId) -> Result<Option<Loaded>, PastError> {
+        match self.row(owner, id).await? {
+            None => Ok(None),
+            Some(row) => Ok(Some(stream(&self.context, id, row.seq).await?)),
+        }
+    }
+}

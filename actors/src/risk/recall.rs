@@ -1,0 +1,153 @@
+//! After a start: velocity read back from the journal's end, newest first, in the background. Payments go on meanwhile and are counted
+//! as they come, so for the first moments velocity may know less than it will.
+
+use super::record::{DAY_MS, HOUR_MS};
+use super::{Recalled, RiskMail, Subject, What};
+use crate::context::Context;
+use crate::mailbox::{Class, Refused};
+use florin_domain::commit::{Body, Commit};
+use florin_domain::ids::{OperationId, PaymentId, Seq};
+use florin_domain::payment::{Event, Spec};
+use florin_domain::time::Timestamp;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Commits read at once.
+const PAGE: u64 = 1024;
+/// A shard that has work to do comes first.
+const BUSY_WAIT: Duration = Duration::from_millis(10);
+/// A shard that is gone for so many waits is restarting again and again: it does without.
+const WAITS_MAX: u32 = 1000;
+
+/// Reads the commits up to `head` back, as far as the longest window that is configured and at most
+/// `velocity_recall_commits_max`, and tells the shards. A journal that cannot be read is the scrub's to report.
+pub async fn recall(context: Arc<Context>, head: Seq) {
+    let window_ms = if context.options.velocity.day_amounts.is_empty() {
+        HOUR_MS
+    } else {
+        DAY_MS
+    };
+    let now = context.ports.clock.now().unix_ms();
+    let from = Timestamp::from_unix_ms(now.saturating_sub(window_ms));
+    let stop = head.0.saturating_sub(context.options.velocity_recall_commits_max);
+    let mut reader = Reader::default();
+    let (mut end, mut count) = (head.0, 0_u64);
+    while end > stop {
+        let start = end.saturating_sub(PAGE).max(stop);
+        let limit = usize::try_from(end - start).unwrap_or(usize::MAX);
+        let read = context
+            .ports
+            .journal
+            .read(context.shard, Seq(start).next(), limit);
+        let commits = match read.await {
+            Ok(commits) => commits,
+            Err(error) => {
+                tracing::warn!(%error, "velocity begins anew: the journal's end cannot be read back");
+                return;
+            }
+        };
+        let reached = commits.first().is_none_or(|first| first.at < from);
+        for commit in commits.iter().rev().filter(|commit| commit.at >= from) {
+            reader.read(&context, commit);
+        }
+        count += u64::try_from(reader.found.len()).unwrap_or(0);
+        if !tell(&context, std::mem::take(&mut reader.found)).await {
+            return;
+        }
+        if reached {
+            break;
+        }
+        end = start;
+    }
+    metrics::counter!("florin_velocity_recalled_total").increment(count);
+}
+
+/// Commits from the newest to the oldest: a decline comes before the payment that says whose it was.
+#[derive(Debug, Default)]
+struct Reader {
+    found: Vec<Recalled>,
+    /// The earliest decline of each payment whose creation is still to come.
+    declines: HashMap<PaymentId, Timestamp>,
+}
+
+impl Reader {
+    fn read(&mut self, context: &Context, commit: &Commit) {
+        let Body::Payment(body) = &commit.body else {
+            return;
+        };
+        let is_declined = |event: &Event| {
+            matches!(
+                event,
+                Event::Blocked
+                    | Event::AttemptDeclined {
+                        operation: OperationId::Authorize(_),
+                        ..
+                    }
+            )
+        };
+        if body.events.iter().any(is_declined) {
+            self.declines.insert(body.payment, commit.at);
+        }
+        for event in &body.events {
+            if let Event::Created { spec, .. } = event {
+                let is_blocked = body.events.contains(&Event::Blocked);
+                let declined_at = self.declines.remove(&body.payment);
+                self.created(context, spec, is_blocked, declined_at);
+            }
+        }
+    }
+
+    fn created(
+        &mut self,
+        context: &Context,
+        spec: &Arc<Spec>,
+        is_blocked: bool,
+        declined_at: Option<Timestamp>,
+    ) {
+        let limits = &context.options.velocity;
+        if let Some(subject) = Subject::of(spec) {
+            let counts = !is_blocked && limits.day_amount(spec.currency).is_some();
+            let asked = counts.then_some((spec.currency, spec.amount));
+            self.found.push(Recalled {
+                subject,
+                at: spec.created_at,
+                what: What::Paid(asked),
+            });
+            self.found.extend(declined_at.map(|at| Recalled {
+                subject,
+                at,
+                what: What::Declined,
+            }));
+        }
+        let address = limits.ip_hour_count_max.and_then(|_| Subject::of_address(spec));
+        self.found.extend(address.map(|subject| Recalled {
+            subject,
+            at: spec.created_at,
+            what: What::Paid(None),
+        }));
+    }
+}
+
+/// Whether every shard was told, after waiting for those that are busy.
+async fn tell(context: &Context, found: Vec<Recalled>) -> bool {
+    let mut shares: Vec<Vec<Recalled>> = context.risk.iter().map(|_| Vec::new()).collect();
+    for recalled in found {
+        shares[recalled.subject.shard(context.risk.len())].push(recalled);
+    }
+    for (shard, share) in context.risk.iter().zip(shares) {
+        if share.is_empty() {
+            continue;
+        }
+        let (mut mail, mut waits) = (RiskMail::Recalled(share), 0);
+        while let Err(returned) = shard.send(Class::New, mail) {
+            mail = returned.message;
+            waits += 1;
+            if matches!(returned.why, Refused::Gone) && waits > WAITS_MAX {
+                return false;
+            }
+            tokio::time::sleep(BUSY_WAIT).await;
+        }
+    }
+    true
+}

@@ -1,0 +1,189 @@
+//! The API as an OpenAPI 3.1 document: put together from what each endpoint says of itself, served at `/openapi.json`, shown at `/docs`, and kept in
+//! `docs/openapi.json` for whoever reads the code.
+//!
+//! To add an endpoint: write its `described` next to it and name that in [`ENDPOINTS`]. A test compares this list with the routes.
+
+mod endpoint;
+mod ledger_shapes;
+mod operators;
+mod page;
+mod payment_shapes;
+mod refusal;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use endpoint::{Access, Endpoint};
+pub(crate) use ledger_shapes::{ACCOUNT_ID, account_id, limit};
+pub(crate) use page::{page, style};
+pub(crate) use payment_shapes::{
+    AMOUNT_MAX, PAYMENT_ID, amount, list_example, metadata, payment_example, payment_example_with,
+    refund_example, status,
+};
+pub(crate) use shape::{
+    array, bounded, bounded_text, count, flag, id, may, must, named, or_null, page_of, record, strict, text, time, word,
+};
+
+use crate::reply::Reply;
+use crate::v1::{
+    account_get, account_list, entry_list, health, list_entry_create, list_entry_delete, list_entry_list, metrics_get, payment_capture, payment_confirm,
+    payment_create, payment_export, payment_get, payment_history, payment_list, payment_void, payment_what_if, refund_create,
+    tree_get, trial_balance_get,
+};
+use crate::{error_page, request_id};
+use actix_web::HttpResponse;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::tag::{Tag, TagBuilder};
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder, Paths, PathsBuilder, RefOr, Response, Server,
+};
+
+/// Every endpoint's description of itself, in the order of the page.
+const ENDPOINTS: &[fn() -> Endpoint] = &[
+    payment_create::described,
+    payment_list::described,
+    payment_export::described,
+    payment_get::described,
+    payment_history::described,
+    payment_what_if::described,
+    payment_capture::described,
+    payment_void::described,
+    payment_confirm::described,
+    refund_create::described,
+    list_entry_create::described,
+    list_entry_list::described,
+    list_entry_delete::described,
+    account_list::described,
+    account_get::described,
+    entry_list::described,
+    trial_balance_get::described,
+    tree_get::described,
+    operators::actor_kill,
+    operators::provider_disable,
+    operators::provider_enable,
+    operators::merchant_list,
+    operators::merchant_freeze,
+    operators::merchant_unfreeze,
+    operators::read_only_set,
+    operators::review_list,
+    operators::review_approve,
+    operators::review_reject,
+    operators::unresolved_list,
+    operators::attempt_resolve,
+    metrics_get::described,
+    health::described_live,
+    health::described_ready,
+    described,
+    page::described,
+    page::described_style,
+    error_page::described_index,
+    error_page::described_page,
+];
+
+/// The chapters and what they are about.
+pub(crate) mod chapter {
+    pub(crate) const PAYMENTS: &str = "Payments";
+    pub(crate) const LEDGER: &str = "Ledger";
+    pub(crate) const OPERATIONS: &str = "Operations";
+    pub(crate) const DOCUMENTS: &str = "Documents";
+    pub(super) const ALL: [(&str, &str); 4] = [
+        (PAYMENTS, "Taking payments, and what follows."),
+        (LEDGER, "Accounts in double entry. Merchants see their own, operators all of them."),
+        (OPERATIONS, "The process and what runs in it."),
+        (DOCUMENTS, "This document and the meaning of errors. Open to everybody."),
+    ];
+}
+
+const ABOUT: &str = "\
+Florin takes payments and keeps the books. Amounts are integers in minor units, times are seconds since the Unix epoch, currencies are ISO 4217 codes \
+in upper case (lower case is understood in requests). Parameters that are not listed are refused, in queries and in bodies.\n\n\
+A key goes into `Authorization`, as `Bearer` or as the user of `Basic`. Whatever must happen once carries an `Idempotency-Key`.\n\n\
+A refusal is the envelope `{\"error\": {...}}`, or an RFC 9457 problem for requests with `Accept: application/problem+json`; its `code` is stable, and `doc_url` \
+leads to the code's page. Besides the statuses listed with each operation, a path that is not here is 404 \
+[`route_unknown`](/docs/errors/route_unknown), and another method is 405 [`method_not_allowed`](/docs/errors/method_not_allowed) with `Allow`. Every `GET` also answers \
+`HEAD`. With `errors.profile = \"seed\"` a declined card is 400 `CARD_DECLINED` instead of 402 `card_declined`.";
+
+/// The document.
+fn document() -> OpenApi {
+    let license = License::builder().name("Apache-2.0").identifier(Some("Apache-2.0"));
+    let info = InfoBuilder::new()
+        .title("Florin")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(ABOUT))
+        .license(Some(license.build()));
+    let key = |scheme, description: &str| {
+        let http = HttpBuilder::new().scheme(scheme).description(Some(description));
+        SecurityScheme::Http(http.build())
+    };
+    let bearer = key(HttpAuthScheme::Bearer, "An API key: `sk_...` of a merchant, `ok_...` of an operator.");
+    let basic = key(HttpAuthScheme::Basic, "The API key as the user; the password is not looked at.");
+    let shapes = payment_shapes::all()
+        .into_iter()
+        .chain(ledger_shapes::all())
+        .chain(operators::all());
+    let mut components = shapes
+        .fold(ComponentsBuilder::new(), |all, (name, shape)| all.schema(name, shape))
+        .schema("Error", refusal::envelope())
+        .schema("Problem", refusal::problem())
+        .build();
+    let paths = paths(&mut components.responses);
+    components.examples.extend(refusal::examples());
+    components.headers.extend(endpoint::all_headers());
+    components
+        .security_schemes
+        .extend([("bearer", bearer), ("basic", basic)].map(|(name, scheme)| (name.to_owned(), RefOr::T(scheme))));
+    let tags = chapter::ALL.map(|(name, about)| -> Tag {
+        TagBuilder::new().name(name).description(Some(about)).build()
+    });
+    OpenApiBuilder::new()
+        .info(info)
+        .servers(Some([Server::new("/")]))
+        .paths(paths)
+        .components(Some(components))
+        .tags(Some(tags))
+        .build()
+}
+
+fn paths(responses: &mut BTreeMap<String, RefOr<Response>>) -> Paths {
+    let mut paths = PathsBuilder::new().build();
+    for described in ENDPOINTS {
+        let (method, path, operation) = described().into_parts(responses);
+        paths.add_path_operation(path, vec![method], operation);
+    }
+    paths
+}
+
+/// The document as it is served and kept: made once.
+static TEXT: LazyLock<String> = LazyLock::new(|| {
+    let written = serde_json::to_value(document()).and_then(|mut value| {
+        // utoipa's headers cannot say that they are always there.
+        for name in endpoint::HEADERS_ALWAYS {
+            value["components"]["headers"][name]["required"] = true.into();
+        }
+        serde_json::to_string_pretty(&value)
+    });
+    let mut text = written.unwrap_or_else(|error| {
+        tracing::error!(request_id = request_id::current(), %error, "the OpenAPI document cannot be written");
+        String::new()
+    });
+    text.push('\n');
+    text
+});
+
+/// `GET /openapi.json`.
+pub(crate) async fn json() -> Reply {
+    let kind = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Reply(Ok(HttpResponse::Ok().insert_header(kind).body(TEXT.as_str())))
+}
+
+fn described() -> Endpoint {
+    let openapi = record([must("openapi", text("Its version.")), must("paths", record([]))]);
+    Endpoint::get("/openapi.json", Access::Everybody)
+        .called("getOpenapi", "This document", "The API as an OpenAPI 3.1 document.")
+        .in_chapter(chapter::DOCUMENTS)
+        .answers(200, "The document.", openapi, Value::Null)
+}

@@ -1,0 +1,84 @@
+//! `POST /v1/ops/attempts/{id}/resolve`: what became of an attempt, by the word of two people.
+
+use super::answer;
+use super::change::{Checked, order};
+use crate::errors::{Code, Invalid};
+use crate::json::{self, Text};
+use crate::reply::Reply;
+use crate::state::State;
+use actix_web::HttpRequest;
+use actix_web::web::{Data, Payload};
+use florin_actors::payments_handle::Change;
+use florin_domain::ids::OperationId;
+use florin_domain::limits::TEXT_BYTES_MAX;
+use florin_domain::payment::Resolution;
+use serde::Deserialize;
+use std::sync::Arc;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ResolveRequest<'a> {
+    #[serde(borrow)]
+    outcome: Text<'a>,
+    /// The provider's id of the transaction; only when it was executed.
+    #[serde(borrow, default)]
+    transaction: Option<Text<'a>>,
+    #[serde(borrow)]
+    evidence: Text<'a>,
+    #[serde(borrow)]
+    reason: Text<'a>,
+}
+
+pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Payload) -> Reply {
+    let name = request.match_info().get("id").unwrap_or_default().to_owned();
+    let check = |bytes: &[u8], operator: &Arc<str>| check(bytes, &name, operator);
+    let answered = order(&state, &request, payload, check).await;
+    Reply(answered.and_then(|answered| answer::shown(&answered, &request)))
+}
+
+fn check(bytes: &[u8], id: &str, operator: &Arc<str>) -> Result<Checked, Invalid> {
+    let body: ResolveRequest<'_> = json::read(bytes)?;
+    let missing = || Invalid::new("id", Code::ResourceMissing, "No such attempt.");
+    let (_, operation) = super::unresolved_list::parse(id).ok_or_else(missing)?;
+    let transaction = body.transaction.as_ref().map(Text::as_str);
+    let wrong = |param: &str, message: &str| Err(Invalid::new(param, Code::ParameterInvalid, message));
+    let transaction = match (body.outcome.as_str(), transaction) {
+        ("executed", Some(transaction)) => Some(said("transaction", transaction)?),
+        ("executed", None) => {
+            let message = "`transaction` is the provider's id of what was executed.";
+            return Err(Invalid::new("transaction", Code::ParameterMissing, message));
+        }
+        ("not_executed", None) => None,
+        ("not_executed", Some(_)) => {
+            return wrong("transaction", "What was not executed has no `transaction`.");
+        }
+        _ => return wrong("outcome", "`outcome` is `executed` or `not_executed`."),
+    };
+    let (evidence, reason) = (
+        said("evidence", body.evidence.as_str())?,
+        said("reason", body.reason.as_str())?,
+    );
+    let canonical = format!("1 {transaction:?} {evidence:?} {reason:?}");
+    let resolution = Resolution {
+        transaction,
+        evidence,
+        reason,
+        operator: Arc::clone(operator),
+    };
+    let operation: OperationId = operation;
+    Ok(Checked {
+        change: Change::Resolve {
+            operation,
+            resolution,
+        },
+        canonical,
+    })
+}
+
+fn said(param: &str, text: &str) -> Result<Arc<str>, Invalid> {
+    if text.trim().is_empty() || text.len() > TEXT_BYTES_MAX {
+        let message = format!("`{param}` is a text of 1 to {TEXT_BYTES_MAX} bytes.");
+        return Err(Invalid::new(param, Code::ParameterInvalid, message));
+    }
+    Ok(Arc::from(text))
+}

@@ -1,0 +1,163 @@
+//! `GET /v1/ops/unresolved`: attempts of all merchants that a provider was asked about in vain. An attempt is named by its payment
+//! and, unless it is the charge itself, its operation: `pay_...` or `pay_...:ref_...`.
+
+use super::list::List;
+use crate::auth::Caller;
+use crate::errors::ApiError;
+use crate::query;
+use crate::reply::{Reply, json};
+use crate::state::State;
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use florin_domain::ids::{CaptureId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::payment::{Attempt, AttemptState, Operation, Payment, Resolution};
+use serde::Serialize;
+
+/// Payments that a page looks at.
+const PAYMENTS_MAX: usize = 100;
+
+#[derive(Debug, Serialize)]
+struct AttemptBody<'a> {
+    object: &'static str,
+    id: String,
+    payment_id: String,
+    operation_id: String,
+    operation: &'static str,
+    merchant_id: String,
+    amount: i128,
+    currency: &'static str,
+    provider: String,
+    provider_key: &'a str,
+    reference: Option<&'a str>,
+    status: &'static str,
+    unknown_reason: Option<&'a str>,
+    created: u64,
+    retry_until: u64,
+    proposal: Option<ProposalBody<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ProposalBody<'a> {
+    outcome: &'static str,
+    transaction: Option<&'a str>,
+    evidence: &'a str,
+    reason: &'a str,
+    operator: &'a str,
+}
+
+pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
+    Reply(list(&state, &request).await)
+}
+
+async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    Caller::of(state, request)?.operator()?;
+    let limit = query::only_number(request, "limit", PAYMENTS_MAX, PAYMENTS_MAX)?;
+    let rows = state.payments.unresolved(limit.saturating_add(1)).await?;
+    let has_more = rows.len() > limit;
+    let data: Vec<_> = rows
+        .iter()
+        .take(limit)
+        .flat_map(|row| attempts(&row.payment))
+        .collect();
+    json(StatusCode::OK, &List::new("/v1/ops/unresolved", data, has_more))
+}
+
+fn attempts(payment: &Payment) -> impl Iterator<Item = AttemptBody<'_>> {
+    payment.unresolved().filter_map(|op| {
+        let attempt = op.attempt.as_ref()?;
+        let status = match attempt.state {
+            AttemptState::Unknown => "unknown",
+            AttemptState::Pending => "pending",
+            AttemptState::Open
+            | AttemptState::ActionRequired
+            | AttemptState::Succeeded
+            | AttemptState::Declined
+            | AttemptState::NotSent
+            | AttemptState::Rejected
+            | AttemptState::Cancelled => return None,
+        };
+        Some(body(payment, op, attempt, status))
+    })
+}
+
+fn body<'a>(
+    payment: &Payment,
+    op: &'a Operation,
+    attempt: &'a Attempt,
+    status: &'static str,
+) -> AttemptBody<'a> {
+    let proposal = |resolution: &'a Resolution| ProposalBody {
+        outcome: if resolution.transaction.is_some() {
+            "executed"
+        } else {
+            "not_executed"
+        },
+        transaction: resolution.transaction.as_deref(),
+        evidence: &resolution.evidence,
+        reason: &resolution.reason,
+        operator: &resolution.operator,
+    };
+    AttemptBody {
+        object: "attempt",
+        id: match op.id {
+            OperationId::Authorize(id) => id.to_string(),
+            OperationId::Capture(_) | OperationId::Void(_) | OperationId::Refund(_) => {
+                format!("{}:{}", payment.id(), op.id)
+            }
+        },
+        payment_id: payment.id().to_string(),
+        operation_id: op.id.to_string(),
+        operation: op.kind.as_str(),
+        merchant_id: payment.spec.merchant.to_string(),
+        amount: op.amount.minor(),
+        currency: payment.spec.currency.code(),
+        provider: attempt.provider.to_string(),
+        provider_key: &attempt.key,
+        reference: attempt.reference.as_deref(),
+        status,
+        unknown_reason: attempt.unknown_reason.as_deref(),
+        created: op.opened_at.unix_s(),
+        retry_until: attempt.deadline.unix_s(),
+        proposal: op.proposal.as_ref().map(proposal),
+    }
+}
+
+/// The payment and the operation that an attempt's name says.
+pub(super) fn parse(name: &str) -> Option<(PaymentId, OperationId)> {
+    let Some((payment, operation)) = name.split_once(':') else {
+        let id = PaymentId::parse(name).ok()?;
+        return Some((id, OperationId::Authorize(id)));
+    };
+    let capture = || CaptureId::parse(operation).map(OperationId::Capture).ok();
+    let void = || VoidId::parse(operation).map(OperationId::Void).ok();
+    let refund = || RefundId::parse(operation).map(OperationId::Refund).ok();
+    let operation = capture().or_else(void).or_else(refund)?;
+    Some((PaymentId::parse(payment).ok()?, operation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_is_named_by_its_payment_and_its_operation() {
+        let payment = PaymentId::from_bits(7);
+        let refund = OperationId::Refund(RefundId::from_bits(9));
+        assert_eq!(
+            parse(&payment.to_string()),
+            Some((payment, OperationId::Authorize(payment)))
+        );
+        assert_eq!(parse(&format!("{payment}:{refund}")), Some((payment, refund)));
+        for wrong in [
+            "",
+            ":",
+            "pay_",
+            "ref_1",
+            &format!("{payment}:"),
+            &format!("{refund}:{payment}"),
+        ] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+}
