@@ -31,6 +31,8 @@ mod operators;
 mod ops;
 mod readme;
 mod reads;
+mod resolutions;
+mod reviews;
 mod recovery;
 mod sale;
 mod time_travel;

@@ -248,7 +248,7 @@ fn captures_beyond_what_is_reserved_or_of_nothing_are_refused_and_leave_the_key_
         (json!(0), 400, "amount_too_small"),
         (json!(-1), 400, "parameter_invalid_integer"),
         (json!(1.5), 400, "parameter_invalid_integer"),
-        (json!("100"), 400, "parameter_invalid_integer"),
+        (json!("100"), 400, "parameter_invalid"),
     ] {
         let answer = ask(&dev, "capture", &id, "capture", &json!({"amount": amount}));
         assert_eq!(

@@ -94,7 +94,7 @@ fn assert_replayed(dev: &Dev, asked: &[Asked]) {
         // A key belongs to one request, wherever it is sent.
         assert_eq!(dev.pay(key, &sale(1, "USD")).status, 422, "{key}");
         let elsewhere = if *what == "refunds" { "capture" } else { "refunds" };
-        assert_eq!(ask(dev, key, id, elsewhere, body).status, 422, "{key}");
+        assert_eq!(ask(dev, key, id, elsewhere, &json!({})).status, 422, "{key}");
     }
     assert_eq!((executed(dev), dev.merchant().read_all("/v1/payments")), before);
     assert_books_are_true(dev);

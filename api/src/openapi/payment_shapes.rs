@@ -142,7 +142,7 @@ fn risk() -> ObjectBuilder {
 }
 
 /// The events of a payment, and the posting of an entry.
-const ROWS: [&str; 25] = [
+const ROWS: [&str; 28] = [
     "payment.created",
     "risk.assessed",
     "payment.blocked",
@@ -167,6 +167,9 @@ const ROWS: [&str; 25] = [
     "authorization.expired",
     "request.accepted",
     "risk.list_matched",
+    "resolution.proposed",
+    "resolution.confirmed",
+    "review.held",
     "ledger.entry_posted",
 ];
 
