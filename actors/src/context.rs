@@ -2,6 +2,7 @@
 
 use crate::account_shard::ShardMail;
 use crate::admission::Admission;
+use crate::deadlines::DeadlinesMail;
 use crate::guardian::GuardianMail;
 use crate::idempotency::IdempotencyMail;
 use crate::journal_writer::WriterMail;
@@ -12,7 +13,6 @@ use crate::projection::ProjectionMail;
 use crate::provider::ProviderMail;
 use crate::resolution::ResolutionMail;
 use crate::risk::RiskMail;
-use crate::deadlines::DeadlinesMail;
 use crate::scrub::{ScrubMail, ScrubPlace};
 use arc_swap::ArcSwap;
 use florin_domain::ids::{Epoch, PaymentId, ShardId, compose};
@@ -296,11 +296,7 @@ impl Context {
 
     /// The bits of a fresh id of this shard.
     pub fn new_id_bits(&self) -> u128 {
-        compose(
-            self.ports.clock.now(),
-            self.shard,
-            self.ports.entropy.next_u64(),
-        )
+        compose(self.ports.clock.now(), self.shard, self.ports.entropy.next_u64())
     }
 
     /// The guardian of a payment.

@@ -121,9 +121,7 @@ impl DeadlinesState {
             let (context, id) = (Arc::clone(&self.context), self.id);
             tokio::spawn(async move {
                 let due = context.ports.views.waiting(query).await;
-                context
-                    .deadlines
-                    .step(DeadlinesMail::Due(id, query.kind, due));
+                context.deadlines.step(DeadlinesMail::Due(id, query.kind, due));
             });
         }
     }

@@ -260,7 +260,12 @@ impl IdempotencyState {
             }
             return;
         }
-        let known = match self.context.ports.keys.lookup(key, self.context.ports.clock.now()) {
+        let known = match self
+            .context
+            .ports
+            .keys
+            .lookup(key, self.context.ports.clock.now())
+        {
             Ok(known) => known,
             Err(error) => {
                 tracing::error!(%error, "the key index cannot be read");

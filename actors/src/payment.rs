@@ -21,7 +21,7 @@ use florin_domain::ids::{OperationId, PaymentId, Seq};
 use florin_domain::ledger::{PostingError, consequences};
 use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{
-    Answer, Command, Effect, Payment, Refusal, Request, Spec, decide, decide_request, evolve_all,
+    AttemptState, Command, Effect, Payment, Refusal, Request, Spec, decide, decide_request, evolve_all,
 };
 use florin_domain::ports::ReadError;
 use florin_domain::provider::{Outcome, ProviderReference};
@@ -459,18 +459,15 @@ impl PaymentState {
         };
         self.context.ports.probe.reached(Step::PaymentCommitted);
         self.seq = seq;
-        let first_answer = self.answers.creation.is_none();
         self.answers.note(&after);
-        if first_answer && self.answers.creation.is_some() {
-            if after.answer() == Answer::Declined
-                && let Some(subject) = Subject::of(&after.spec)
-            {
-                let shard = &self.context.risk[subject.shard(self.context.risk.len())];
-                shard.step(RiskMail::Declined {
-                    subject,
-                    at: self.context.ports.clock.now(),
-                });
-            }
+        if declines(&after) > self.payment.as_deref().map_or(0, declines)
+            && let Some(subject) = Subject::of(&after.spec)
+        {
+            let shard = &self.context.risk[subject.shard(self.context.risk.len())];
+            shard.step(RiskMail::Declined {
+                subject,
+                at: self.context.ports.clock.now(),
+            });
         }
         self.payment = Some(after);
         for effect in effects {
@@ -485,4 +482,13 @@ impl PaymentState {
         }
         self.answer();
     }
+}
+
+/// Attempts to charge that were declined, under whichever method.
+fn declines(payment: &Payment) -> usize {
+    let attempts = payment.operation(payment.authorize_id()).into_iter();
+    attempts
+        .flat_map(|op| op.earlier.iter().chain(&op.attempt))
+        .filter(|attempt| attempt.state == AttemptState::Declined)
+        .count()
 }

@@ -216,7 +216,9 @@ impl RiskState {
                 break;
             };
             let forgotten = self.records.remove(&oldest);
-            self.events = self.events.saturating_sub(forgotten.map_or(0, |record| record.len()));
+            self.events = self
+                .events
+                .saturating_sub(forgotten.map_or(0, |record| record.len()));
         }
         changed
     }

@@ -129,13 +129,15 @@ impl RiskListsHandle {
     ///
     /// # Errors
     /// If it could not be made durable.
-    pub async fn remove(&self, owner: ListOwner, entry: ListEntryId, by: ApiKeyId) -> Result<bool, LedgerError> {
+    pub async fn remove(
+        &self,
+        owner: ListOwner,
+        entry: ListEntryId,
+        by: ApiKeyId,
+    ) -> Result<bool, LedgerError> {
         let is_there = {
             let control = self.context.directory.load();
-            control
-                .lists
-                .get(entry)
-                .is_some_and(|known| known.owner == owner)
+            control.lists.get(entry).is_some_and(|known| known.owner == owner)
         };
         if is_there {
             LedgerHandle::new(Arc::clone(&self.context))

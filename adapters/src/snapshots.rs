@@ -6,8 +6,8 @@ use crate::schema::v1::{EarlierSnapshotDto, SnapshotDto, Stored};
 use crate::schema::{self, DecodeError};
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::merchant::Stops;
-use florin_domain::risk::RiskLists;
 use florin_domain::ports::{ReadError, ShardSnapshot, SnapshotError, Snapshots};
+use florin_domain::risk::RiskLists;
 use sha2::{Digest, Sha256};
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -134,7 +134,9 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
     let form = sealed.strip_prefix(MARK).ok_or("the file is no snapshot")?;
     let read = |form| ShardSnapshot::load(schema::read::<SnapshotDto<'_>>(form)?);
     // The digest says that the file is whole: a form that ends early is an earlier one.
-    let read_earlier = |form| schema::read::<EarlierSnapshotDto<'_>>(form)?.into_snapshot(Stops::default(), RiskLists::default());
+    let read_earlier = |form| {
+        schema::read::<EarlierSnapshotDto<'_>>(form)?.into_snapshot(Stops::default(), RiskLists::default())
+    };
     read(form).or_else(|error: DecodeError| read_earlier(form).map_err(|_| error.to_string()))
 }
 

@@ -1,11 +1,11 @@
 //! `GET /docs/errors/{code}`: what a code means, for the people whom an answer sends here. Open to everybody.
 
-use serde_json::Value;
 use crate::errors::{ApiError, Code};
 use crate::openapi::{Access, Endpoint, chapter, text, word};
 use crate::reply::Reply;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
+use serde_json::Value;
 
 const INDEX: &str = include_str!("../../docs/errors/README.md");
 
@@ -32,7 +32,11 @@ fn markdown(text: &'static str) -> HttpResponse {
 
 pub(crate) fn described_index() -> Endpoint {
     Endpoint::get("/docs/errors/", Access::Everybody)
-        .called("listErrorPages", "List the codes of errors", "Every code with its status and a line about it.")
+        .called(
+            "listErrorPages",
+            "List the codes of errors",
+            "Every code with its status and a line about it.",
+        )
         .in_chapter(chapter::DOCUMENTS)
         .answers_as("text/markdown", 200, "The list.", text("Markdown."), Value::Null)
 }

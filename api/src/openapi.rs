@@ -21,14 +21,15 @@ pub(crate) use payment_shapes::{
     refund_example, status,
 };
 pub(crate) use shape::{
-    array, bounded, bounded_text, count, flag, id, may, must, named, or_null, page_of, record, strict, text, time, word,
+    array, bounded, bounded_text, count, flag, id, may, must, named, or_null, page_of, record, strict, text,
+    time, word,
 };
 
 use crate::reply::Reply;
 use crate::v1::{
-    account_get, account_list, entry_list, health, list_entry_create, list_entry_delete, list_entry_list, metrics_get, payment_capture, payment_confirm,
-    payment_create, payment_export, payment_get, payment_history, payment_list, payment_void, payment_what_if, refund_create,
-    tree_get, trial_balance_get,
+    account_get, account_list, entry_list, health, list_entry_create, list_entry_delete, list_entry_list,
+    metrics_get, payment_capture, payment_confirm, payment_create, payment_export, payment_get,
+    payment_history, payment_list, payment_void, payment_what_if, refund_create, tree_get, trial_balance_get,
 };
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;
@@ -39,7 +40,8 @@ use std::sync::LazyLock;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::tag::{Tag, TagBuilder};
 use utoipa::openapi::{
-    ComponentsBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder, Paths, PathsBuilder, RefOr, Response, Server,
+    ComponentsBuilder, InfoBuilder, License, OpenApi, OpenApiBuilder, Paths, PathsBuilder, RefOr, Response,
+    Server,
 };
 
 /// Every endpoint's description of itself, in the order of the page.
@@ -92,9 +94,15 @@ pub(crate) mod chapter {
     pub(crate) const DOCUMENTS: &str = "Documents";
     pub(super) const ALL: [(&str, &str); 4] = [
         (PAYMENTS, "Taking payments, and what follows."),
-        (LEDGER, "Accounts in double entry. Merchants see their own, operators all of them."),
+        (
+            LEDGER,
+            "Accounts in double entry. Merchants see their own, operators all of them.",
+        ),
         (OPERATIONS, "The process and what runs in it."),
-        (DOCUMENTS, "This document and the meaning of errors. Open to everybody."),
+        (
+            DOCUMENTS,
+            "This document and the meaning of errors. Open to everybody.",
+        ),
     ];
 }
 
@@ -109,7 +117,9 @@ leads to the code's page. Besides the statuses listed with each operation, a pat
 
 /// The document.
 fn document() -> OpenApi {
-    let license = License::builder().name("Apache-2.0").identifier(Some("Apache-2.0"));
+    let license = License::builder()
+        .name("Apache-2.0")
+        .identifier(Some("Apache-2.0"));
     let info = InfoBuilder::new()
         .title("Florin")
         .version(env!("CARGO_PKG_VERSION"))
@@ -119,26 +129,33 @@ fn document() -> OpenApi {
         let http = HttpBuilder::new().scheme(scheme).description(Some(description));
         SecurityScheme::Http(http.build())
     };
-    let bearer = key(HttpAuthScheme::Bearer, "An API key: `sk_...` of a merchant, `ok_...` of an operator.");
-    let basic = key(HttpAuthScheme::Basic, "The API key as the user; the password is not looked at.");
+    let bearer = key(
+        HttpAuthScheme::Bearer,
+        "An API key: `sk_...` of a merchant, `ok_...` of an operator.",
+    );
+    let basic = key(
+        HttpAuthScheme::Basic,
+        "The API key as the user; the password is not looked at.",
+    );
     let shapes = payment_shapes::all()
         .into_iter()
         .chain(ledger_shapes::all())
         .chain(operators::all());
     let mut components = shapes
-        .fold(ComponentsBuilder::new(), |all, (name, shape)| all.schema(name, shape))
+        .fold(ComponentsBuilder::new(), |all, (name, shape)| {
+            all.schema(name, shape)
+        })
         .schema("Error", refusal::envelope())
         .schema("Problem", refusal::problem())
         .build();
     let paths = paths(&mut components.responses);
     components.examples.extend(refusal::examples());
     components.headers.extend(endpoint::all_headers());
-    components
-        .security_schemes
-        .extend([("bearer", bearer), ("basic", basic)].map(|(name, scheme)| (name.to_owned(), RefOr::T(scheme))));
-    let tags = chapter::ALL.map(|(name, about)| -> Tag {
-        TagBuilder::new().name(name).description(Some(about)).build()
-    });
+    components.security_schemes.extend(
+        [("bearer", bearer), ("basic", basic)].map(|(name, scheme)| (name.to_owned(), RefOr::T(scheme))),
+    );
+    let tags = chapter::ALL
+        .map(|(name, about)| -> Tag { TagBuilder::new().name(name).description(Some(about)).build() });
     OpenApiBuilder::new()
         .info(info)
         .servers(Some([Server::new("/")]))
@@ -183,7 +200,11 @@ pub(crate) async fn json() -> Reply {
 fn described() -> Endpoint {
     let openapi = record([must("openapi", text("Its version.")), must("paths", record([]))]);
     Endpoint::get("/openapi.json", Access::Everybody)
-        .called("getOpenapi", "This document", "The API as an OpenAPI 3.1 document.")
+        .called(
+            "getOpenapi",
+            "This document",
+            "The API as an OpenAPI 3.1 document.",
+        )
         .in_chapter(chapter::DOCUMENTS)
         .answers(200, "The document.", openapi, Value::Null)
 }

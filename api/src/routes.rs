@@ -5,10 +5,11 @@ use crate::errors::ApiError;
 use crate::openapi;
 use crate::reply::Reply;
 use crate::v1::{
-    account_get, account_list, actor_kill, attempt_resolve, entry_list, health, list_entry_create, list_entry_delete, list_entry_list, merchant_freeze, merchant_list, metrics_get, payment_capture,
+    account_get, account_list, actor_kill, attempt_resolve, entry_list, health, list_entry_create,
+    list_entry_delete, list_entry_list, merchant_freeze, merchant_list, metrics_get, payment_capture,
     payment_confirm, payment_create, payment_export, payment_get, payment_history, payment_list,
-    payment_void, payment_what_if, provider_switch, read_only_set, refund_create, review_approve, review_list, review_reject, tree_get, trial_balance_get,
-    unresolved_list,
+    payment_void, payment_what_if, provider_switch, read_only_set, refund_create, review_approve,
+    review_list, review_reject, tree_get, trial_balance_get, unresolved_list,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -35,7 +36,9 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         }));
     let risk_list_entry = web::resource("/v1/risk/lists/{id}")
         .route(web::delete().to(list_entry_delete::handle))
-        .default_service(web::to(|| refused(ApiError::MethodNotAllowed { allow: "DELETE" })));
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed { allow: "DELETE" })
+        }));
     config
         .service(payments)
         .service(read_only("/v1/payments/export.csv", payment_export::handle))
@@ -58,7 +61,10 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(posted("/v1/ops/providers/{id}/enable", provider_switch::enable))
         .service(read_only("/v1/ops/merchants", merchant_list::handle))
         .service(posted("/v1/ops/merchants/{id}/freeze", merchant_freeze::freeze))
-        .service(posted("/v1/ops/merchants/{id}/unfreeze", merchant_freeze::unfreeze))
+        .service(posted(
+            "/v1/ops/merchants/{id}/unfreeze",
+            merchant_freeze::unfreeze,
+        ))
         .service(posted("/v1/ops/read_only", read_only_set::handle))
         .service(read_only("/v1/ops/reviews", review_list::handle))
         .service(posted("/v1/ops/reviews/{id}/approve", review_approve::handle))

@@ -10,7 +10,8 @@ use florin_domain::limits::Lifetimes;
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{
-    AttemptPlan, CaptureMethod, Command, DeclinePolicy, Device, FeeReturn, Payment, Spec, decide, evolve_all, ReviewMode,
+    AttemptPlan, CaptureMethod, Command, DeclinePolicy, Device, FeeReturn, Payment, ReviewMode, Spec, decide,
+    evolve_all,
 };
 use florin_domain::provider::{Outcome, ProviderId};
 use florin_domain::risk::{Features, Profile, assess};

@@ -18,6 +18,8 @@ pub const TEXT_BYTES_MAX: usize = 1000;
 pub const OPERATIONS_MAX: usize = 256;
 /// Requests with keys of their own that one payment may collect: operations, and questions about its challenge.
 pub const REQUESTS_MAX: usize = 512;
+/// Keys under which the end of one payment's challenge may be asked for: a key may ask again, so more are not needed.
+pub const CHALLENGE_QUESTIONS_MAX: usize = 64;
 /// Attempts of one operation before it needs a person: each is a request at a provider.
 pub const ATTEMPTS_MAX: u32 = 16;
 /// How long a charge attempt may be retried with its journaled key; later it is only queried, then cancelled.

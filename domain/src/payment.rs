@@ -6,6 +6,7 @@ mod decide;
 mod event;
 mod evolve;
 mod operation;
+mod outcome;
 mod record;
 mod refusal;
 mod request;

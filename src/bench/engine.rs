@@ -5,7 +5,7 @@ use super::instant_provider::InstantProvider;
 use super::setup::{self, Folder};
 use super::{BenchArguments, Measured};
 use crate::node;
-use florin_actors::payments_handle::{RequestError, NewPayment, PaymentsHandle};
+use florin_actors::payments_handle::{NewPayment, PaymentsHandle, RequestError};
 use florin_adapters::digests;
 use florin_domain::idempotency::IdempotencyKey;
 use florin_domain::ids::{MerchantId, ShardId, compose};

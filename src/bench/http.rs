@@ -185,7 +185,7 @@ pub(super) async fn drive<S: RequestSource + Clone + 'static>(
     clippy::cast_precision_loss,
     reason = "a figure"
 )]
-fn cpu_ns(load: &LoadReport) -> u64 {
+pub(super) fn cpu_ns(load: &LoadReport) -> u64 {
     let per_request =
         load.server_cpu_us_per_request.unwrap_or(0.0) + load.generator_cpu_us_per_request.unwrap_or(0.0);
     (per_request * 1000.0 * load.requests as f64) as u64

@@ -2,7 +2,7 @@
 //! time, 50 ms each, so 2,000 payments a second. First as much as that is measured, then payments are sent on a schedule at three
 //! times the rate. What is refused is refused at once and costs nothing; what is accepted must not wait.
 
-use super::http::{drive, keys, options};
+use super::http::{cpu_ns, drive, keys, options};
 use super::instant_provider::SlowProvider;
 use super::setup::{self, Folder};
 use super::{BenchArguments, Measured};
@@ -12,6 +12,7 @@ use florin_load::payment_source::PaymentSource;
 use florin_load::report::BenchReport;
 use florin_load::socket_load::{LoadOptions, Pace};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long the provider takes.
@@ -29,7 +30,12 @@ pub(super) async fn report(
     settings.actors.provider_caps = Options::default().provider_caps;
     settings.listen.set_port(0);
     settings.rates.requests_per_s = 0;
-    let node = node::start(&settings, vec![Arc::new(SlowProvider::new(PROVIDER_TIME)?)], metrics).await?;
+    let node = node::start(
+        &settings,
+        vec![Arc::new(SlowProvider::new(PROVIDER_TIME)?)],
+        metrics,
+    )
+    .await?;
     let keys = keys(&node).await?;
     let api = edge::serve(&node, &settings, false)?;
     let (target, seconds) = (api.local_addr(), Duration::from_secs(arguments.seconds));
@@ -51,15 +57,18 @@ pub(super) async fn report(
         connections: arguments.connections.max(1024),
         ..options(arguments, target, seconds)
     };
+    let commits = || node.platform.context().figures.commits.load(Ordering::Relaxed);
+    let commits_before = commits();
     let load = drive(overload, PaymentSource::new("over", &keys)?, arguments.seconds).await?;
     let measured = Measured {
         elapsed: load.elapsed,
-        cpu_ns: 0,
+        cpu_ns: cpu_ns(&load),
         failed: load.statuses.unanswered + load.statuses.client_error,
         latencies: load.ok_latencies.clone(),
     };
     let mut report = setup::report(&node, "overload", &measured).await?;
     "in-process, 50 ms, 100 at a time".clone_into(&mut report.provider);
+    report.commits_per_payment = per(commits().saturating_sub(commits_before), load.statuses.ok);
     report.goodput_ratio = Some(per_s(load.statuses.ok, load.elapsed) / peak_per_s);
     report.refused_per_s = Some(per_s(load.statuses.server_error, load.elapsed));
     let provider_us = u64::try_from(PROVIDER_TIME.as_micros())?;
@@ -69,6 +78,11 @@ pub(super) async fn report(
     api.stop().await?;
     node.platform.drain(Duration::from_secs(5)).await;
     Ok(report)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a measured figure")]
+fn per(count: u64, of: u64) -> f64 {
+    count as f64 / of.max(1) as f64
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a measured figure")]

@@ -87,15 +87,15 @@ impl Actor for PaymentGuardian {
                     let answered = IdempotencyMail::Answered { key, reply };
                     state.context.idempotency.step(answered);
                 } else {
-                    state.forward(&myself, payment, PaymentMail::Operate(operate)).await;
+                    state
+                        .forward(&myself, payment, PaymentMail::Operate(operate))
+                        .await;
                 }
             }
             GuardianMail::CheckDeadlines(payment) => {
                 // A payment set aside is looked at again by the next sweep.
                 if !state.is_set_aside(payment) {
-                    state
-                        .forward(&myself, payment, PaymentMail::CheckDeadlines)
-                        .await;
+                    state.forward(&myself, payment, PaymentMail::CheckDeadlines).await;
                 }
             }
             GuardianMail::KeyAsked { payment, key } => {

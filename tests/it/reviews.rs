@@ -84,7 +84,7 @@ fn risk_29_a_reviewer_approves_or_rejects_before_a_provider_hears_of_it() {
 fn a_payment_may_be_reviewed_with_the_money_held() {
     let (_folder, dev) = Dev::fresh(&[REVIEW_ALL, HOLD]);
     let operator = dev.operator();
-    let [sale, mine, bad, mind] = [
+    let [sale, mine, bad, unwanted] = [
         ("s", body(1_000)),
         ("m", manual(2_000, "USD")),
         ("b", body(3_000)),
@@ -117,7 +117,7 @@ fn a_payment_may_be_reviewed_with_the_money_held() {
     assert_eq!(captured.expect(200).json()["amount_captured"], 500);
     let rejected = decide(&operator, "3", &bad, "reject").expect(200).json();
     assert_eq!(rejected["status"], "blocked", "{rejected}");
-    let voided = ask(&dev, "4", &mind, "void", &json!({})).expect(200).json();
+    let voided = ask(&dev, "4", &unwanted, "void", &json!({})).expect(200).json();
     assert_eq!(voided["status"], "voided");
 
     let rest: Vec<_> = executed(&dev).split_off(4);
@@ -152,7 +152,7 @@ fn a_review_that_nobody_decides_ends_by_itself() {
         dev.merchant().payment_once(&id, "voided");
         let operations: Vec<String> = executed(&dev).into_iter().map(|row| row.0).collect();
         assert_eq!(operations, executes, "{mode}");
-        assert_eq!(listed(&dev.operator()), [String::new(); 0]);
+        assert_eq!(listed(&dev.operator()), Vec::<String>::new());
         decide(&dev.operator(), "late", &id, "approve").expect(409);
         assert_books_are_true(&dev);
         dev.stop();

@@ -227,7 +227,11 @@ fn a_long_history_is_read_page_by_page_and_no_row_is_skipped_or_told_twice() {
     let mut expected = (0, 0);
     for row in &all {
         let seq = row["seq"].as_u64().unwrap();
-        expected = if seq == expected.0 { (seq, expected.1 + 1) } else { (seq, 0) };
+        expected = if seq == expected.0 {
+            (seq, expected.1 + 1)
+        } else {
+            (seq, 0)
+        };
         assert_eq!(row["id"], format!("{}-{}", expected.0, expected.1), "{row}");
         assert!(row["type"].is_string() && row["at"].is_u64(), "{row}");
     }
@@ -239,9 +243,9 @@ fn a_long_history_is_read_page_by_page_and_no_row_is_skipped_or_told_twice() {
     for limit in [1, 7, 99] {
         let mut walked: Vec<Value> = Vec::new();
         loop {
-            let after = walked
-                .last()
-                .map_or_else(String::new, |row: &Value| format!("&starting_after={}", row["id"].as_str().unwrap()));
+            let after = walked.last().map_or_else(String::new, |row: &Value| {
+                format!("&starting_after={}", row["id"].as_str().unwrap())
+            });
             let page = merchant.read(&format!("{history}?limit={limit}{after}"));
             let data = page["data"].as_array().unwrap();
             assert!(!data.is_empty() && data.len() <= limit, "{page}");
@@ -255,7 +259,10 @@ fn a_long_history_is_read_page_by_page_and_no_row_is_skipped_or_told_twice() {
     }
     let last = all.last().unwrap()["id"].as_str().unwrap();
     let beyond = merchant.read(&format!("{history}?starting_after={last}"));
-    assert_eq!((&beyond["data"], &beyond["has_more"]), (&json!([]), &json!(false)));
+    assert_eq!(
+        (&beyond["data"], &beyond["has_more"]),
+        (&json!([]), &json!(false))
+    );
     let seq = all[0]["seq"].as_u64().unwrap();
     for (query, param) in [
         (format!("starting_after={seq}"), "starting_after"),
@@ -310,14 +317,35 @@ fn under_another_profile_an_allowed_payment_would_have_been_reviewed_or_blocked(
     let charges = dev.charges();
     let cases = [
         (json!({}), (0.45, "allow", Some("stripe"))),
-        (json!({"risk": {}, "providers": {}}), (0.45, "allow", Some("stripe"))),
+        (
+            json!({"risk": {}, "providers": {}}),
+            (0.45, "allow", Some("stripe")),
+        ),
         (json!({"risk": {"review_above": 0.44}}), (0.45, "review", None)),
-        (json!({"risk": {"review_above": 0.45}}), (0.45, "allow", Some("stripe"))),
-        (json!({"risk": {"review_above": 0.1, "block_above": 0.4499}}), (0.45, "block", None)),
-        (json!({"risk": {"amount_limits": {"usd": 500_000}}}), (0.3, "allow", Some("stripe"))),
-        (json!({"risk": {"amount_limits": {"USD": null}}}), (0.3, "allow", Some("stripe"))),
-        (json!({"risk": {"amount_limits": {"EUR": 0}}}), (0.45, "allow", Some("stripe"))),
-        (json!({"providers": {"disabled": ["stripe"]}}), (0.45, "allow", None)),
+        (
+            json!({"risk": {"review_above": 0.45}}),
+            (0.45, "allow", Some("stripe")),
+        ),
+        (
+            json!({"risk": {"review_above": 0.1, "block_above": 0.4499}}),
+            (0.45, "block", None),
+        ),
+        (
+            json!({"risk": {"amount_limits": {"usd": 500_000}}}),
+            (0.3, "allow", Some("stripe")),
+        ),
+        (
+            json!({"risk": {"amount_limits": {"USD": null}}}),
+            (0.3, "allow", Some("stripe")),
+        ),
+        (
+            json!({"risk": {"amount_limits": {"EUR": 0}}}),
+            (0.45, "allow", Some("stripe")),
+        ),
+        (
+            json!({"providers": {"disabled": ["stripe"]}}),
+            (0.45, "allow", None),
+        ),
     ];
     for (rules, expected) in cases {
         let answer = what_if(&dev, &path, &rules);
@@ -328,14 +356,25 @@ fn under_another_profile_an_allowed_payment_would_have_been_reviewed_or_blocked(
         assert_eq!(course(&answer["would_be"]), expected, "{rules}");
         let assumed = answer["assumed"].as_array().unwrap();
         let inputs: Vec<&str> = assumed.iter().map(|row| row["input"].as_str().unwrap()).collect();
-        let expected = if expected.1 == "allow" { &["providers.enabled"][..] } else { &[] };
-        assert_eq!(inputs, expected, "nothing identified the customer, so nothing was counted");
+        let expected = if expected.1 == "allow" {
+            &["providers.enabled"][..]
+        } else {
+            &[]
+        };
+        assert_eq!(
+            inputs, expected,
+            "nothing identified the customer, so nothing was counted"
+        );
     }
     let no_body = post(&dev, MERCHANT, None, &format!("{path}/what_if"), "").expect(200);
     assert_eq!(no_body.json(), what_if(&dev, &path, &json!({})));
     let operator = post(&dev, OPERATOR, None, &format!("{path}/what_if"), "").expect(200);
     assert_eq!(operator.json(), no_body.json());
-    assert_eq!((rows(&dev.merchant(), &path), dev.charges()), (before, charges), "nothing happened");
+    assert_eq!(
+        (rows(&dev.merchant(), &path), dev.charges()),
+        (before, charges),
+        "nothing happened"
+    );
     dev.stop();
 }
 
@@ -362,11 +401,19 @@ fn a_velocity_that_is_not_recorded_is_assumed_and_said_to_matter_where_it_does()
         let answer = what_if(&dev, path, &rules);
         assert_eq!(answer["would_be"]["score"], score, "{rules}: {answer}");
         let input = |name: &str| {
-            let found = answer["assumed"].as_array().unwrap().iter().find(|row| row["input"] == name);
+            let found = answer["assumed"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|row| row["input"] == name);
             let row = found.unwrap_or_else(|| panic!("{name} in {answer}"));
             (row["value"].clone(), row["decisive"] == true)
         };
-        assert_eq!(input("velocity.hour_count"), (json!(assumed), decisive), "{rules}");
+        assert_eq!(
+            input("velocity.hour_count"),
+            (json!(assumed), decisive),
+            "{rules}"
+        );
         assert_eq!(input("velocity.hour_declines"), (json!(0), decisive), "{rules}");
     }
     dev.stop();
@@ -394,12 +441,27 @@ fn what_if_goes_by_the_latest_method_and_refuses_rules_that_make_no_sense() {
         (json!({"risk": {"review_above": 0.9}}), "risk.review_above"),
         (json!({"risk": {"hour_count_high": 0}}), "risk.hour_count_high"),
         (json!({"risk": {"hour_count_high": 1.5}}), "risk.hour_count_high"),
-        (json!({"risk": {"amount_limits": {"XAU": 1}}}), "risk.amount_limits"),
-        (json!({"risk": {"amount_limits": {"USD": 1, "usd": 2}}}), "risk.amount_limits"),
-        (json!({"risk": {"amount_limits": {"USD": -1}}}), "risk.amount_limits"),
+        (
+            json!({"risk": {"amount_limits": {"XAU": 1}}}),
+            "risk.amount_limits",
+        ),
+        (
+            json!({"risk": {"amount_limits": {"USD": 1, "usd": 2}}}),
+            "risk.amount_limits",
+        ),
+        (
+            json!({"risk": {"amount_limits": {"USD": -1}}}),
+            "risk.amount_limits",
+        ),
         (json!({"risk": {"weights": 1}}), "risk.weights"),
-        (json!({"providers": {"disabled": ["nobody"]}}), "providers.disabled"),
-        (json!({"providers": {"disabled": ["No Name"]}}), "providers.disabled"),
+        (
+            json!({"providers": {"disabled": ["nobody"]}}),
+            "providers.disabled",
+        ),
+        (
+            json!({"providers": {"disabled": ["No Name"]}}),
+            "providers.disabled",
+        ),
         (json!({"amount": 1}), "amount"),
     ] {
         let path = format!("{declined}/what_if");

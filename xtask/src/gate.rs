@@ -282,7 +282,7 @@ mod tests {
             "{table}"
         );
         assert!(
-            lines[7].starts_with("total") && lines[6].ends_with("3.5 s"),
+            lines[7].starts_with("total") && lines[7].ends_with("3.5 s"),
             "{table}"
         );
     }

@@ -6,7 +6,7 @@ use crate::load::locate;
 use crate::mailbox::Class;
 use crate::projection::ProjectionMail;
 use florin_domain::ids::PaymentId;
-use florin_domain::payment::{AttemptState, WaitKind};
+use florin_domain::payment::{AttemptState, Operation, WaitKind};
 use florin_domain::ports::{PaymentRow, ViewError, WaitingQuery};
 use florin_domain::time::Timestamp;
 use tokio::sync::oneshot;
@@ -48,9 +48,10 @@ impl PaymentsHandle {
                 .last()
                 .and_then(|row| row.payment.waits_for().map(|(_, due)| (due, row.payment.id())))
                 .or(place);
-            rows.extend(page.into_iter().filter(|row| {
-                matches!(row.payment.waits_for(), Some((WaitKind::Review, _)))
-            }));
+            rows.extend(
+                page.into_iter()
+                    .filter(|row| matches!(row.payment.waits_for(), Some((WaitKind::Review, _)))),
+            );
             if is_last || rows.len() > limit {
                 break;
             }
@@ -74,7 +75,7 @@ impl PaymentsHandle {
             };
             let is_stuck = |state| matches!(state, AttemptState::Unknown | AttemptState::Pending);
             let unresolved = row.payment.unresolved();
-            if unresolved.filter_map(|op| op.state()).any(is_stuck) {
+            if unresolved.filter_map(Operation::state).any(is_stuck) {
                 rows.push(row);
             }
             if rows.len() >= limit {

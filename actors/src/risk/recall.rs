@@ -8,6 +8,7 @@ use crate::mailbox::{Class, Refused};
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{OperationId, PaymentId, Seq};
 use florin_domain::payment::{Event, Spec};
+use florin_domain::ports::ReadError;
 use florin_domain::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -43,7 +44,12 @@ pub async fn recall(context: Arc<Context>, head: Seq) {
         let commits = match read.await {
             Ok(commits) => commits,
             Err(error) => {
-                tracing::warn!(%error, "velocity begins anew: the journal's end cannot be read back");
+                let why = match error {
+                    ReadError::Store(why) => why,
+                    // To find damage and to say what it means is the scrub's business.
+                    ReadError::Damaged { seq, .. } => format!("commit {seq} cannot be trusted"),
+                };
+                tracing::warn!(why, "velocity begins anew: the journal's end cannot be read back");
                 return;
             }
         };

@@ -250,8 +250,12 @@ mod tests {
             let (mut shuffled, mut ordered) = (Record::default(), Record::default());
             let mut sorted = times.clone();
             sorted.sort_unstable();
-            times.iter().for_each(|ms| shuffled.paid(at(*ms), &bounds(keep)));
-            sorted.iter().for_each(|ms| ordered.paid(at(*ms), &bounds(keep)));
+            for ms in &times {
+                shuffled.paid(at(*ms), &bounds(keep));
+            }
+            for ms in &sorted {
+                ordered.paid(at(*ms), &bounds(keep));
+            }
             prop_assert_eq!(shuffled.payments, ordered.payments);
         }
     }

@@ -12,9 +12,7 @@ use florin_domain::method::{CardBrand, PaymentMethod};
 use florin_domain::money::{Amount, Balance, Currency, FeeSchedule, Rounding};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Spec};
 use florin_domain::provider::ProviderId;
-use florin_domain::risk::{
-    Action, Assessment, ListEntry, ListKind, ListName, ListOwner, Network, Target,
-};
+use florin_domain::risk::{Action, Assessment, ListEntry, ListKind, ListName, ListOwner, Network, Target};
 use florin_domain::time::Timestamp;
 use proptest::collection::vec;
 use proptest::option;
@@ -296,11 +294,19 @@ fn operator_event() -> impl Strategy<Value = ControlEvent> {
 
 fn list_event() -> impl Strategy<Value = ControlEvent> {
     let target = prop_oneof![
-        ("[a-z]{1,30}", select(vec![ListKind::CardFingerprint, ListKind::Customer, ListKind::Device]))
+        (
+            "[a-z]{1,30}",
+            select(vec![
+                ListKind::CardFingerprint,
+                ListKind::Customer,
+                ListKind::Device
+            ])
+        )
             .prop_map(|(text, kind)| Target::parse(kind, &text).expect("a name")),
         "[A-Z]{2}".prop_map(|text| Target::parse(ListKind::Country, &text).expect("two letters")),
         "[0-9]{6,8}".prop_map(|text| Target::parse(ListKind::Bin, &text).expect("digits")),
-        (any::<Ipv4Addr>(), 8..=32_u8).prop_map(|(first, prefix)| Target::Ip(Network::of(first.into(), prefix))),
+        (any::<Ipv4Addr>(), 8..=32_u8)
+            .prop_map(|(first, prefix)| Target::Ip(Network::of(first.into(), prefix))),
         (any::<Ipv6Addr>(), 16..=128_u8)
             .prop_map(|(first, prefix)| Target::Ip(Network::of(first.into(), prefix))),
     ];
@@ -310,7 +316,14 @@ fn list_event() -> impl Strategy<Value = ControlEvent> {
         })
     });
     let lists = select(vec![ListName::Block, ListName::Allow]);
-    let parts = (any::<(u128, u128, bool)>(), owner, lists, target, text(), option::of(time()));
+    let parts = (
+        any::<(u128, u128, bool)>(),
+        owner,
+        lists,
+        target,
+        text(),
+        option::of(time()),
+    );
     parts.prop_map(|((id, by, is_added), owner, list, target, reason, expires_at)| {
         let (id, by) = (ListEntryId::from_bits(id), ApiKeyId::from_bits(by));
         if !is_added {

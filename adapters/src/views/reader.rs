@@ -4,9 +4,7 @@ use super::entry::{COLUMNS, Wanted};
 use super::waiting::{millis, number};
 use crate::schema::v1;
 use florin_domain::ids::{PaymentId, Seq};
-use florin_domain::ports::{
-    ListOrder, PaymentRow, PaymentsPage, PaymentsQuery, ViewError, WaitingQuery,
-};
+use florin_domain::ports::{ListOrder, PaymentRow, PaymentsPage, PaymentsQuery, ViewError, WaitingQuery};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -169,7 +167,13 @@ impl Reader {
         let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         let select = || {
             let mut statement = self.connection.prepare_cached(WAITING)?;
-            let found = params![number(query.kind), millis(query.until), due, id.to_be_bytes(), limit];
+            let found = params![
+                number(query.kind),
+                millis(query.until),
+                due,
+                id.to_be_bytes(),
+                limit
+            ];
             statement
                 .query_map(found, stored)?
                 .collect::<Result<Vec<_>, rusqlite::Error>>()

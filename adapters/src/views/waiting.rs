@@ -61,15 +61,15 @@ fn was_charged_at_once(payment: &Payment) -> bool {
 pub(super) fn sweep(connection: &Connection) -> Result<(), rusqlite::Error> {
     let mut oldest = connection.prepare_cached(OLDEST)?;
     let mut rows = oldest.query([SWEEP_MAX])?;
-    let mut stale: Vec<[u8; 16]> = Vec::new();
+    let mut ended: Vec<[u8; 16]> = Vec::new();
     while let Some(row) = rows.next()? {
         let (id, state): ([u8; 16], Vec<u8>) = (row.get(0)?, row.get(1)?);
         if v1::payment::decode(&state).is_ok_and(|payment| payment.waits_for().is_none()) {
-            stale.push(id);
+            ended.push(id);
         }
     }
     drop(rows);
-    for id in stale {
+    for id in ended {
         connection.prepare_cached(CLEAR)?.execute(params![id])?;
     }
     Ok(())

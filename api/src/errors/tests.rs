@@ -151,7 +151,10 @@ fn declines_count_as_such_however_they_are_written_and_only_our_own_failures_as_
     }
     let request = actix_web::test::TestRequest::default().to_http_request();
     let counted = |error: ApiError| error.response(&request).extensions().get::<Outcome>().copied();
-    assert_eq!(counted(ApiError::NoProvider { payment: None }), Some(Outcome::Failed));
+    assert_eq!(
+        counted(ApiError::NoProvider { payment: None }),
+        Some(Outcome::Failed)
+    );
     assert_eq!(counted(ApiError::KeyMismatch), Some(Outcome::Refused));
 }
 
@@ -171,6 +174,7 @@ fn one_of_each() -> Vec<ApiError> {
         Refusal::WrongProvider,
         Refusal::OperationExists,
         Refusal::TooManyOperations,
+        Refusal::SecondPersonRequired,
         Refusal::TooManyAttempts,
     ];
     let mut errors = vec![
@@ -216,6 +220,7 @@ fn one_of_each() -> Vec<ApiError> {
         Code::AmountTooLarge,
         Code::AmountTooSmall,
         Code::ResourceMissing,
+        Code::RiskListsFull,
     ];
     errors.extend(given.map(invalid));
     errors

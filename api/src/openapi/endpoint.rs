@@ -65,7 +65,7 @@ impl Endpoint {
     /// `POST` of something that happens once for its key.
     pub(crate) fn post(path: &'static str, access: Access) -> Self {
         let key = bounded_text(
-            "Yours, new for each thing that is to happen. The same key with the same parameters has it happen once and is \
+            "Yours, new for each thing that is to happen, such as `order-1001`. The same key with the same parameters has it happen once and is \
              answered the same for 24 hours.",
             (1, IDEMPOTENCY_KEY_BYTES_MAX),
         );
@@ -73,8 +73,7 @@ impl Endpoint {
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)
             .required(Required::True)
-            .schema(Some(key))
-            .example(Some("order-1001".into()));
+            .schema(Some(key));
         let mut endpoint = Self::question(path, access);
         endpoint.operation = endpoint.operation.parameter(key);
         endpoint.takes_key = true;
@@ -266,7 +265,10 @@ impl Endpoint {
 
     /// Method, path and the description in the words of OpenAPI.
     /// Refusals are named, since many endpoints refuse alike.
-    pub(super) fn into_parts(self, named: &mut BTreeMap<String, RefOr<Response>>) -> (HttpMethod, &'static str, Operation) {
+    pub(super) fn into_parts(
+        self,
+        named: &mut BTreeMap<String, RefOr<Response>>,
+    ) -> (HttpMethod, &'static str, Operation) {
         let mut operation = self.operation;
         for (status, mut response) in self.answers {
             if matches!(status, 200 | 202) {
@@ -328,19 +330,49 @@ pub(super) fn headers(response: ResponseBuilder, status: u16, access: Access) ->
 }
 
 /// Headers that are there wherever a response names them.
-pub(super) const HEADERS_ALWAYS: [&str; 5] = ["Florin-Sequence", "Location", "Request-Id", "Retry-After", "WWW-Authenticate"];
+pub(super) const HEADERS_ALWAYS: [&str; 5] = [
+    "Florin-Sequence",
+    "Location",
+    "Request-Id",
+    "Retry-After",
+    "WWW-Authenticate",
+];
 
 /// The headers that responses name.
 pub(super) fn all_headers() -> impl Iterator<Item = (String, RefOr<Header>)> {
     let headers = [
         ("Allow", "The methods that the path has.", None),
-        ("Florin-Sequence", "The commit that made it what is shown.", Some("^[0-9]+$")),
-        ("Idempotent-Replayed", "`true` when the answer was given before.", Some("^true$")),
+        (
+            "Florin-Sequence",
+            "The commit that made it what is shown.",
+            Some("^[0-9]+$"),
+        ),
+        (
+            "Idempotent-Replayed",
+            "`true` when the answer was given before.",
+            Some("^true$"),
+        ),
         ("Location", "Where the payment is.", Some("^/v1/payments/pay_")),
-        ("RateLimit", "How the API key stands: requests left, and seconds until all are back. Absent for a key without a limit.", None),
-        ("RateLimit-Policy", "What the API key may ask. Absent for a key without a limit.", None),
-        ("Request-Id", "The answer's own name, which is also in the log.", Some("^req_[0-9a-f]{24,}$")),
-        ("Retry-After", "Seconds to wait before trying again.", Some("^[0-9]+$")),
+        (
+            "RateLimit",
+            "How the API key stands: requests left, and seconds until all are back. Absent for a key without a limit.",
+            None,
+        ),
+        (
+            "RateLimit-Policy",
+            "What the API key may ask. Absent for a key without a limit.",
+            None,
+        ),
+        (
+            "Request-Id",
+            "The answer's own name, which is also in the log.",
+            Some("^req_[0-9a-f]{24,}$"),
+        ),
+        (
+            "Retry-After",
+            "Seconds to wait before trying again.",
+            Some("^[0-9]+$"),
+        ),
         ("WWW-Authenticate", "The scheme to use.", Some("^Bearer$")),
     ];
     headers.into_iter().map(|(name, description, pattern)| {

@@ -2,7 +2,8 @@
 
 use super::payment_shapes::events;
 use super::shape::{
-    Shape, array, bounded, count, flag, id, integer, may, must, named, or_null, record, text, time, word,
+    Field, Shape, array, bounded, count, flag, id, integer, may, must, named, or_null, record, text, time,
+    word,
 };
 use utoipa::openapi::schema::ObjectBuilder;
 
@@ -30,7 +31,10 @@ fn account() -> ObjectBuilder {
         ),
         must("pending_credit", count("Expected credits, in minor units.")),
         must("pending_debit", count("Expected debits, in minor units.")),
-        must("available", integer("The balance less what is expected to leave.")),
+        must(
+            "available",
+            integer("The balance less what is expected to leave."),
+        ),
         must("as_of_seq", count("The commit up to which all of this holds.")),
     ])
 }
@@ -47,7 +51,10 @@ fn entry() -> ObjectBuilder {
         must("balance_after", integer("Of the account, in minor units.")),
         must(
             "events",
-            array(word("", events()), "What happened to the payment in the same commit."),
+            array(
+                word("", events()),
+                "What happened to the payment in the same commit.",
+            ),
         ),
     ])
 }
@@ -66,22 +73,35 @@ fn trial_balance() -> ObjectBuilder {
     ])
 }
 
-fn tree_node() -> ObjectBuilder {
+fn tree_node() -> Vec<Field> {
     let mailbox = record([
         must("depth", count("Messages that wait.")),
         must("soft_cap", count("Messages from which new work is refused.")),
         must("hard_cap", count("Messages that fit.")),
     ]);
-    record([
+    vec![
+        must("id", text("Kind and key: names it where actors are named.")),
         must("kind", text("What kind of actor.")),
         must("key", text("Which of its kind.")),
         must("mailbox", mailbox),
         must("restarts", count("How often it was restarted.")),
-        must("restart_budget_left", or_null(count("How often it still may be."))),
+        must(
+            "restart_budget_left",
+            or_null(count("How often it still may be.")),
+        ),
         must("age_ms", count("Milliseconds since it was started.")),
         must("children_live", count("How many it has.")),
         must("children", array(named("TreeNode"), "Some of them.")),
-    ])
+    ]
+}
+
+/// The root, and what operators have stopped.
+fn tree() -> ObjectBuilder {
+    let mut fields = tree_node();
+    fields.push(must("read_only", flag("Whether merchants may only read.")));
+    let disabled = array(text(""), "Providers that get no new charges.");
+    fields.push(must("providers_disabled", disabled));
+    record(fields)
 }
 
 fn health() -> ObjectBuilder {
@@ -102,7 +122,8 @@ pub(super) fn all() -> Vec<(&'static str, Shape)> {
         ("Account", account().into()),
         ("Entry", entry().into()),
         ("TrialBalance", trial_balance().into()),
-        ("TreeNode", tree_node().into()),
+        ("Tree", tree().into()),
+        ("TreeNode", record(tree_node()).into()),
         ("Health", health().into()),
     ]
 }

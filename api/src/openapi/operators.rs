@@ -4,8 +4,8 @@ use super::endpoint::{Access, Endpoint};
 use super::ledger_shapes::limit;
 use super::payment_shapes::{PAYMENT_ID, amount, list_example, payment_example, payment_example_with};
 use super::shape::{
-    Field, Shape, bounded_text, count, flag, id, may, must, named, named_or_null, or_null, page_of, record, strict,
-    text, time, word,
+    Field, Shape, bounded_text, count, flag, id, may, must, named, named_or_null, or_null, page_of, record,
+    strict, text, time, word,
 };
 use super::{bounded, chapter};
 use crate::errors::Code;
@@ -31,7 +31,9 @@ fn reason() -> ObjectBuilder {
     text("Why, for the journal. At most 500 characters.")
         .min_length(Some(1))
         .max_length(Some(500))
-        .pattern(Some(r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$"))
+        .pattern(Some(
+            r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$",
+        ))
 }
 
 fn said(description: &str) -> ObjectBuilder {
@@ -68,7 +70,11 @@ pub(super) fn actor_kill() -> Endpoint {
             "Crash an actor",
             "It fails as if by itself and its supervisor restarts it. For drills, and for what is stuck.",
         )
-        .path_part("actor", text("Kind and key, as in the tree: such as `risk:0`.").min_length(Some(1)), "risk:0")
+        .path_part(
+            "actor",
+            text("The `id` that the tree shows, such as `risk:0`.").min_length(Some(1)),
+            "risk:0",
+        )
         .refuses(404, &[Code::ResourceMissing])
         .refuses(409, &[Code::ActorNotRestartable])
 }
@@ -122,7 +128,12 @@ pub(super) fn merchant_unfreeze() -> Endpoint {
 pub(super) fn read_only_set() -> Endpoint {
     let enabled = must("enabled", flag("Whether merchants may only read."));
     let example = json!({"enabled": true, "reason": "A drill."});
-    because(order("/v1/ops/read_only", "read_only.enter", None), Some(enabled), example).called(
+    because(
+        order("/v1/ops/read_only", "read_only.enter", None),
+        Some(enabled),
+        example,
+    )
+    .called(
         "setReadOnly",
         "Stop or allow changes by merchants",
         "What was begun goes on, and operators do what they must.",
@@ -134,11 +145,20 @@ pub(super) fn merchant_list() -> Endpoint {
         "object": "merchant", "id": MERCHANT_ID, "name": "A shop", "frozen": false, "reason": null, "frozen_by": null,
     });
     Endpoint::get("/v1/ops/merchants", Access::Operators)
-        .called("listMerchants", "List merchants", "Newest first, with what operators have stopped.")
+        .called(
+            "listMerchants",
+            "List merchants",
+            "Newest first, with what operators have stopped.",
+        )
         .in_chapter(chapter::OPERATIONS)
         .query("limit", limit())
         .query("starting_after", id("Only merchants behind this one.", "mer_"))
-        .answers(200, "A page.", page_of(named("Merchant")), list_example("/v1/ops/merchants", &example))
+        .answers(
+            200,
+            "A page.",
+            page_of(named("Merchant")),
+            list_example("/v1/ops/merchants", &example),
+        )
         .refuses(400, &[Code::ParameterInvalidInteger])
 }
 
@@ -149,7 +169,11 @@ pub(super) fn review_list() -> Endpoint {
     });
     let example = list_example("/v1/ops/reviews", &payment_example_with(&waiting));
     Endpoint::get("/v1/ops/reviews", Access::Operators)
-        .called("listReviews", "List payments under review", "Of all merchants, the earliest deadline first.")
+        .called(
+            "listReviews",
+            "List payments under review",
+            "Of all merchants, the earliest deadline first.",
+        )
         .in_chapter(chapter::OPERATIONS)
         .query("limit", limit())
         .query("starting_after", id("Only payments behind this one.", "pay_"))
@@ -194,7 +218,11 @@ pub(super) fn review_approve() -> Endpoint {
 }
 
 pub(super) fn review_reject() -> Endpoint {
-    review("/v1/ops/reviews/{id}/reject").called("rejectReview", "Block a payment under review", "Nothing is charged.")
+    review("/v1/ops/reviews/{id}/reject").called(
+        "rejectReview",
+        "Block a payment under review",
+        "Nothing is charged.",
+    )
 }
 
 pub(super) fn unresolved_list() -> Endpoint {
@@ -220,12 +248,19 @@ pub(super) fn unresolved_list() -> Endpoint {
 
 pub(super) fn attempt_resolve() -> Endpoint {
     let shape = strict([
-        must("outcome", word("What became of it.", ["executed", "not_executed"])),
-        may("transaction", said("The provider's id of the transaction; with `executed` only, and needed there.")),
+        must(
+            "outcome",
+            word("What became of it.", ["executed", "not_executed"]),
+        ),
+        may(
+            "transaction",
+            said("The provider's id of the transaction; with `executed` only, and needed there."),
+        ),
         must("evidence", said("How you know.")),
         must("reason", said("Why a person has to say it.")),
     ]);
-    let example = json!({"outcome": "not_executed", "evidence": "Provider's ticket 7", "reason": "Lost in an outage."});
+    let example =
+        json!({"outcome": "not_executed", "evidence": "Provider's ticket 7", "reason": "Lost in an outage."});
     decision("/v1/ops/attempts/{id}/resolve", attempt_id())
         .called(
             "resolveAttempt",
@@ -262,7 +297,10 @@ fn merchant_body() -> ObjectBuilder {
 fn review_body() -> AllOfBuilder {
     let more = record([
         must("merchant_id", id("Whose payment it is.", "mer_")),
-        must("review_deadline", or_null(time("When the review ends by itself."))),
+        must(
+            "review_deadline",
+            or_null(time("When the review ends by itself.")),
+        ),
     ]);
     AllOfBuilder::new().item(named("Payment")).item(more)
 }
@@ -273,7 +311,13 @@ fn attempt() -> ObjectBuilder {
         must("id", attempt_id()),
         must("payment_id", id("Of which payment.", "pay_")),
         must("operation_id", text("Of which operation.")),
-        must("operation", word("What that is.", ["sale", "authorize", "capture", "void", "refund"])),
+        must(
+            "operation",
+            word(
+                "What that is.",
+                ["sale", "authorize", "capture", "void", "refund"],
+            ),
+        ),
         must("merchant_id", id("Whose payment it is.", "mer_")),
         must("amount", amount("How much.")),
         must("currency", named("Currency")),
@@ -290,8 +334,14 @@ fn attempt() -> ObjectBuilder {
 
 fn proposal() -> ObjectBuilder {
     record([
-        must("outcome", word("What became of it.", ["executed", "not_executed"])),
-        must("transaction", or_null(text("The provider's id of the transaction."))),
+        must(
+            "outcome",
+            word("What became of it.", ["executed", "not_executed"]),
+        ),
+        must(
+            "transaction",
+            or_null(text("The provider's id of the transaction.")),
+        ),
         must("evidence", text("How they know.")),
         must("reason", text("Why a person has to say it.")),
         must("operator", text("Who says so.")),

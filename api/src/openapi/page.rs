@@ -56,14 +56,22 @@ fn guarded(kind: &'static str, body: &'static str) -> HttpResponse {
 
 pub(super) fn described() -> Endpoint {
     Endpoint::get("/docs", Access::Everybody)
-        .called("getDocs", "Read this document as a page", "For people, also on a phone and without a network.")
+        .called(
+            "getDocs",
+            "Read this document as a page",
+            "For people, also on a phone and without a network.",
+        )
         .in_chapter(chapter::DOCUMENTS)
         .answers_as("text/html", 200, "The page.", text("HTML."), Value::Null)
 }
 
 pub(super) fn described_style() -> Endpoint {
     Endpoint::get("/docs/style.css", Access::Everybody)
-        .called("getDocsStyle", "Read the page's style sheet", "The one thing that the page loads.")
+        .called(
+            "getDocsStyle",
+            "Read the page's style sheet",
+            "The one thing that the page loads.",
+        )
         .in_chapter(chapter::DOCUMENTS)
         .answers_as("text/css", 200, "The style sheet.", text("CSS."), Value::Null)
 }
@@ -106,7 +114,11 @@ impl<'a> Page<'a> {
         page.put("<h2 id=\"schemas\">Objects</h2>");
         let named = document["components"]["schemas"].as_object();
         for (name, shape) in named.into_iter().flatten() {
-            let _ = write!(page.text, "<details id=\"schema-{name}\"><summary><b>{name}</b></summary>");
+            write!(
+                page.text,
+                "<details id=\"schema-{name}\"><summary><b>{name}</b></summary>"
+            )
+            .expect("a string takes every text");
             page.put_shape(shape, 0);
             page.put("</details>");
         }
@@ -118,7 +130,9 @@ impl<'a> Page<'a> {
         let paths = self.document["paths"].as_object();
         let rows = paths.into_iter().flatten().flat_map(|(path, item)| {
             let operations = item.as_object();
-            let row = move |(method, operation): (&'a String, &'a Value)| (method.as_str(), path.as_str(), operation);
+            let row = move |(method, operation): (&'a String, &'a Value)| {
+                (method.as_str(), path.as_str(), operation)
+            };
             operations.into_iter().flatten().map(row)
         });
         rows.collect()
@@ -185,7 +199,7 @@ impl<'a> Page<'a> {
         for (method, path, operation) in rows {
             self.put("<li><a href=\"#");
             self.put_text(word(operation, "/operationId"));
-            let _ = write!(self.text, "\"><b>{}</b> ", method.to_uppercase());
+            write!(self.text, "\"><b>{}</b> ", method.to_uppercase()).expect("a string takes every text");
             self.put_text(path);
             self.put("</a></li>");
         }
@@ -195,7 +209,8 @@ impl<'a> Page<'a> {
     fn put_operation(&mut self, (method, path, operation): &Row<'a>) {
         self.put("<section id=\"");
         self.put_text(word(operation, "/operationId"));
-        let _ = write!(self.text, "\"><h3><b>{}</b> <code>", method.to_uppercase());
+        write!(self.text, "\"><h3><b>{}</b> <code>", method.to_uppercase())
+            .expect("a string takes every text");
         self.put_text(path);
         self.put("</code></h3><p><strong>");
         self.put_text(word(operation, "/summary"));
@@ -258,7 +273,7 @@ impl<'a> Page<'a> {
         } else {
             self.found(response)
         };
-        let _ = write!(self.text, "<details><summary><b>{status}</b> ");
+        write!(self.text, "<details><summary><b>{status}</b> ").expect("a string takes every text");
         self.put_line(word(response, "/description"));
         self.put("</summary>");
         let headers: Vec<&str> = response["headers"]
@@ -283,7 +298,11 @@ impl<'a> Page<'a> {
     fn put_examples(&mut self, content: &Value) {
         let single = content.get("example").into_iter();
         let several = content["examples"].as_object().into_iter().flatten();
-        let named = several.map(|(_, example)| example.get("value").unwrap_or_else(|| &self.found(example)["value"]));
+        let named = several.map(|(_, example)| {
+            example
+                .get("value")
+                .unwrap_or_else(|| &self.found(example)["value"])
+        });
         let all: Vec<&Value> = single.chain(named).collect();
         for example in all {
             self.put("<pre>");
@@ -295,7 +314,9 @@ impl<'a> Page<'a> {
     /// What a reference names.
     fn found(&self, reference: &Value) -> &'a Value {
         static NOTHING: Value = Value::Null;
-        let place = reference["$ref"].as_str().and_then(|place| place.strip_prefix('#'));
+        let place = reference["$ref"]
+            .as_str()
+            .and_then(|place| place.strip_prefix('#'));
         place
             .and_then(|place| self.document.pointer(place))
             .unwrap_or(&NOTHING)
@@ -303,7 +324,8 @@ impl<'a> Page<'a> {
 
     fn put_shape(&mut self, shape: &Value, depth: usize) {
         if let Some(name) = shape["$ref"].as_str().and_then(|place| place.rsplit('/').next()) {
-            let _ = write!(self.text, "<p><a href=\"#schema-{name}\">{name}</a></p>");
+            write!(self.text, "<p><a href=\"#schema-{name}\">{name}</a></p>")
+                .expect("a string takes every text");
             return;
         }
         for several in ["allOf", "anyOf"] {
@@ -354,7 +376,11 @@ fn word<'v>(value: &'v Value, place: &str) -> &'v str {
 fn limits(shape: &Value) -> Option<String> {
     let kind = match &shape["type"] {
         Value::String(kind) => kind.clone(),
-        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
+        Value::Array(kinds) => kinds
+            .iter()
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>()
+            .join(" or "),
         _ => return None,
     };
     let mut parts = vec![kind];

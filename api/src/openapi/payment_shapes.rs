@@ -54,11 +54,20 @@ fn payment() -> ObjectBuilder {
         must("amount_refunded", sum("What was refunded.")),
         must("currency", named("Currency")),
         must("fee", integer("What Florin keeps, in minor units.")),
-        must("net", integer("Captured less refunded less the fee, in minor units.")),
-        must("capture_method", word("When it is captured.", ["automatic", "manual"])),
+        must(
+            "net",
+            integer("Captured less refunded less the fee, in minor units."),
+        ),
+        must(
+            "capture_method",
+            word("When it is captured.", ["automatic", "manual"]),
+        ),
         must("payment_method_id", text("How it is paid.")),
         must("payment_method_details", method()),
-        must("customer_id", or_null(text("The merchant's name for the customer."))),
+        must(
+            "customer_id",
+            or_null(text("The merchant's name for the customer.")),
+        ),
         must("provider", or_null(text("Who charged it."))),
         must(
             "processor_transaction_id",
@@ -88,7 +97,10 @@ fn method() -> ObjectBuilder {
     let card = record([
         must("brand", word("The scheme.", ["visa", "mastercard", "amex"])),
         must("last4", text("The last digits.").pattern(Some("^[0-9]{4}$"))),
-        must("country", text("Where it was issued.").pattern(Some("^[A-Z]{2}$"))),
+        must(
+            "country",
+            text("Where it was issued.").pattern(Some("^[A-Z]{2}$")),
+        ),
     ]);
     record([must("type", word("What kind.", ["card"])), must("card", card)])
 }
@@ -102,7 +114,10 @@ fn next_action() -> ObjectBuilder {
         .item(redirect)
         .item(ObjectBuilder::new().schema_type(Type::Null));
     record([
-        must("type", word("What to do.", ["redirect_to_url", "wait_for_customer"])),
+        must(
+            "type",
+            word("What to do.", ["redirect_to_url", "wait_for_customer"]),
+        ),
         must("redirect_to_url", redirect),
         must("expires_at", time("Until when.")),
     ])
@@ -115,7 +130,10 @@ fn operation(object: &str, prefix: &str) -> ObjectBuilder {
         must("payment_id", id("Of which payment.", "pay_")),
         must("amount", amount("How much.")),
         must("currency", named("Currency")),
-        must("status", word("Where it stands.", ["pending", "succeeded", "failed"])),
+        must(
+            "status",
+            word("Where it stands.", ["pending", "succeeded", "failed"]),
+        ),
         must("reason", or_null(text("Why."))),
         must("created", time("When it was asked for.")),
     ])
@@ -180,8 +198,11 @@ pub(super) fn events() -> impl Iterator<Item = &'static str> {
 
 fn history_row() -> ObjectBuilder {
     let operations = ["sale", "authorize", "capture", "void", "refund"];
-    record([
-        must("id", text("The row: its commit, and its place in it.").pattern(Some("^[0-9]+-[0-9]+$"))),
+    record(vec![
+        must(
+            "id",
+            text("The row: its commit, and its place in it.").pattern(Some("^[0-9]+-[0-9]+$")),
+        ),
         must("seq", count("The commit that it is in.")),
         must("type", word("What happened.", ROWS)),
         must("at", time("When.")),
@@ -191,7 +212,10 @@ fn history_row() -> ObjectBuilder {
         may("operator", text("Who asked, if it was an operator.")),
         may("attempt", count("Which try of it.")),
         may("provider", text("Whom it was asked of.")),
-        may("provider_key", text("The start of the key that the provider got.")),
+        may(
+            "provider_key",
+            text("The start of the key that the provider got."),
+        ),
         may("reference", text("The provider's name for its object.")),
         may(
             "processor_transaction_id",

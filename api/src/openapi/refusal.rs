@@ -45,7 +45,10 @@ pub(super) fn problem() -> ObjectBuilder {
 fn facts() -> [super::shape::Field; 3] {
     use super::shape::{id, may};
     [
-        may("decline_code", text("Why a card was declined, in the network's words.")),
+        may(
+            "decline_code",
+            text("Why a card was declined, in the network's words."),
+        ),
         may("param", text("The parameter at fault.")),
         may("payment_id", id("The payment that it is about.", "pay_")),
     ]
@@ -58,14 +61,22 @@ fn codes(codes: &[Code]) -> ObjectBuilder {
 
 /// The envelope that the page of a code shows.
 pub(super) fn example(code: Code) -> Value {
-    let block = code.page().split("```json").nth(1).and_then(|rest| rest.split("```").next());
-    block.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    let block = code
+        .page()
+        .split("```json")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    block
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
 }
 
 /// The examples that responses name: one for each code.
 pub(super) fn examples() -> impl Iterator<Item = (String, RefOr<utoipa::openapi::example::Example>)> {
     Code::ALL.iter().map(|code| {
-        let shown = ExampleBuilder::new().summary(title(*code)).value(Some(example(*code)));
+        let shown = ExampleBuilder::new()
+            .summary(title(*code))
+            .value(Some(example(*code)));
         (code.as_str().to_owned(), shown.into())
     })
 }
@@ -81,9 +92,11 @@ pub(super) fn name(status: u16, all: &[Code], access: Access) -> String {
     let open = if access == Access::Everybody { "open" } else { "" };
     let words = all.iter().map(|code| code.as_str()).chain([open]);
     // FNV-1a: short, and not to be secure.
-    let digest = words.flat_map(|word| word.bytes().chain([0])).fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
+    let digest = words
+        .flat_map(|word| word.bytes().chain([0]))
+        .fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
     format!("Refused{status}_{digest:08x}")
 }
 

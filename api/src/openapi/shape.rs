@@ -17,7 +17,8 @@ const ID_BODY: &str = "[0-7][0-9a-hjkmnp-tv-z]{25}$";
 /// A field of an object.
 pub(crate) struct Field {
     name: &'static str,
-    shape: Shape,
+    /// Boxed, since objects are written as arrays of fields.
+    shape: Box<Shape>,
     is_required: bool,
 }
 
@@ -25,7 +26,7 @@ pub(crate) struct Field {
 pub(crate) fn must(name: &'static str, shape: impl Into<Shape>) -> Field {
     Field {
         name,
-        shape: shape.into(),
+        shape: Box::new(shape.into()),
         is_required: true,
     }
 }
@@ -42,7 +43,7 @@ pub(crate) fn may(name: &'static str, shape: impl Into<Shape>) -> Field {
 pub(crate) fn record(fields: impl IntoIterator<Item = Field>) -> ObjectBuilder {
     let empty = ObjectBuilder::new().schema_type(Type::Object);
     fields.into_iter().fold(empty, |object, field| {
-        let object = object.property(field.name, field.shape);
+        let object = object.property(field.name, *field.shape);
         if field.is_required {
             object.required(field.name)
         } else {
@@ -115,7 +116,10 @@ pub(crate) fn flag(description: &str) -> ObjectBuilder {
 /// The same, or null.
 pub(crate) fn or_null(shape: ObjectBuilder) -> ObjectBuilder {
     let built = shape.build();
-    let words = built.enum_values.clone().map(|words| words.into_iter().chain([Value::Null]));
+    let words = built
+        .enum_values
+        .clone()
+        .map(|words| words.into_iter().chain([Value::Null]));
     let kind = match &built.schema_type {
         SchemaType::Type(kind) => SchemaType::Array(vec![kind.clone(), Type::Null]),
         SchemaType::Array(kinds) => SchemaType::Array(kinds.iter().cloned().chain([Type::Null]).collect()),
@@ -126,7 +130,9 @@ pub(crate) fn or_null(shape: ObjectBuilder) -> ObjectBuilder {
 
 /// Many of these.
 pub(crate) fn array(items: impl Into<Shape>, description: &str) -> ArrayBuilder {
-    ArrayBuilder::new().items(items.into()).description(Some(description))
+    ArrayBuilder::new()
+        .items(items.into())
+        .description(Some(description))
 }
 
 /// A shape that has a name.

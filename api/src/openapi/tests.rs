@@ -52,7 +52,10 @@ fn the_kept_copy_is_what_the_code_says() {
         fs::write(&path, TEXT.as_str()).unwrap();
     }
     let kept = fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == *TEXT, "docs/openapi.json is not fresh; renew it with: {RENEW}");
+    assert!(
+        kept == *TEXT,
+        "docs/openapi.json is not fresh; renew it with: {RENEW}"
+    );
 }
 
 #[test]
@@ -84,7 +87,10 @@ fn every_example_is_valid_where_it_stands() {
         }
         let validator = validator(&document, &content["schema"]);
         for example in shown {
-            let faults: Vec<String> = validator.iter_errors(example).map(|fault| fault.to_string()).collect();
+            let faults: Vec<String> = validator
+                .iter_errors(example)
+                .map(|fault| fault.to_string())
+                .collect();
             assert!(faults.is_empty(), "{faults:?} in {example}");
             checked += 1;
         }
@@ -174,8 +180,14 @@ fn every_code_is_documented_where_it_can_come() {
     let everywhere = [Code::MethodNotAllowed];
     for code in Code::ALL {
         let quoted = format!("\"{}\"", code.as_str());
-        assert!(text.contains(&quoted) || everywhere.contains(code), "{quoted} is in no operation");
-        assert!(refusal::example(*code)["error"]["code"] == code.as_str(), "{quoted}");
+        assert!(
+            text.contains(&quoted) || everywhere.contains(code),
+            "{quoted} is in no operation"
+        );
+        assert!(
+            refusal::example(*code)["error"]["code"] == code.as_str(),
+            "{quoted}"
+        );
     }
     for code in everywhere {
         assert!(ABOUT.contains(code.location()));
@@ -195,7 +207,15 @@ fn the_page_shows_every_operation_and_loads_nothing_from_elsewhere() {
         assert!(html.contains(&path.replace('&', "&amp;")), "{path}");
     }
     assert!(html.contains("name=\"viewport\"") && html.contains("href=\"/docs/errors/card_declined\""));
-    for elsewhere in ["http://", "https://cdn", "<script", "style=\"", "src=", "@import", "url("] {
+    for elsewhere in [
+        "http://",
+        "https://cdn",
+        "<script",
+        "style=\"",
+        "src=",
+        "@import",
+        "url(",
+    ] {
         let found = html.find(elsewhere).map(|at| &html[at..html.len().min(at + 60)]);
         assert_eq!(found, None, "{elsewhere}");
     }

@@ -34,7 +34,10 @@ pub(crate) fn described_filters(endpoint: Endpoint) -> Endpoint {
         .query("currency", named("Currency"));
     let bound = |description: &str| bounded(description, (0, AMOUNT_MAX));
     let endpoint = CREATED.into_iter().fold(endpoint, |endpoint, name| {
-        endpoint.query(name, bound("When it was asked for, in seconds since the Unix epoch."))
+        endpoint.query(
+            name,
+            bound("When it was asked for, in seconds since the Unix epoch."),
+        )
     });
     AMOUNT.into_iter().fold(endpoint, |endpoint, name| {
         endpoint.query(name, bound("What was asked for, in minor units."))

@@ -48,10 +48,19 @@ pub(super) async fn visible(
 
 pub(crate) fn described() -> Endpoint {
     Endpoint::get("/v1/ledger/accounts/{id}", Access::KeyHolders)
-        .called("getAccount", "Read an account", "Its balance, and what is expected to come and go.")
+        .called(
+            "getAccount",
+            "Read an account",
+            "Its balance, and what is expected to come and go.",
+        )
         .in_chapter(chapter::LEDGER)
         .path_part("id", account_id(), ACCOUNT_ID)
-        .answers(200, "The account.", named("Account"), super::account_list::example())
+        .answers(
+            200,
+            "The account.",
+            named("Account"),
+            super::account_list::example(),
+        )
         .refuses(404, &[Code::ResourceMissing])
         .refuses(503, &[Code::Overloaded])
 }

@@ -1,11 +1,12 @@
 //! `GET /v1/ledger/accounts`, in the order of their names.
 
-use serde_json::{Value, json};
 use super::account_body::{AccountBody, may_see};
 use super::list::List;
 use crate::auth::Caller;
 use crate::errors::{ApiError, Code};
-use crate::openapi::{ACCOUNT_ID, Access, Endpoint, account_id, chapter, limit, list_example, named, page_of};
+use crate::openapi::{
+    ACCOUNT_ID, Access, Endpoint, account_id, chapter, limit, list_example, named, page_of,
+};
 use crate::query;
 use crate::reply::{Reply, json};
 use crate::state::State;
@@ -13,6 +14,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use florin_domain::ledger::AccountKey;
+use serde_json::{Value, json};
 
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
     Reply(list(&state, &request).await)
@@ -53,7 +55,12 @@ pub(crate) fn described() -> Endpoint {
         .in_chapter(chapter::LEDGER)
         .query("limit", limit())
         .query("starting_after", account_id())
-        .answers(200, "A page.", page_of(named("Account")), list_example("/v1/ledger/accounts", &example()))
+        .answers(
+            200,
+            "A page.",
+            page_of(named("Account")),
+            list_example("/v1/ledger/accounts", &example()),
+        )
         .refuses(400, &[Code::ParameterInvalidInteger])
         .refuses(503, &[Code::Overloaded])
 }

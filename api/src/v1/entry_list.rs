@@ -1,12 +1,13 @@
 //! `GET /v1/ledger/accounts/{id}/entries`: the lines of an account, newest first. `starting_after` is a commit's number, and the
 //! lines of one commit are never split between pages.
 
-use serde_json::json;
 use super::account_get::visible;
 use super::list::{Displayed, List};
 use crate::auth::Caller;
 use crate::errors::{ApiError, Code};
-use crate::openapi::{ACCOUNT_ID, Access, PAYMENT_ID, Endpoint, account_id, chapter, limit, list_example, named, text, page_of};
+use crate::openapi::{
+    ACCOUNT_ID, Access, Endpoint, PAYMENT_ID, account_id, chapter, limit, list_example, named, page_of, text,
+};
 use crate::query;
 use crate::reply::{Reply, json};
 use crate::state::State;
@@ -17,6 +18,7 @@ use florin_actors::ledger_handle::AccountEntry;
 use florin_domain::commit::Body;
 use florin_domain::ids::{PaymentId, Seq};
 use serde::Serialize;
+use serde_json::json;
 
 /// A line of an account.
 #[derive(Debug, Serialize)]

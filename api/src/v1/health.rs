@@ -1,6 +1,5 @@
 //! `GET /healthz`: the process answers. `GET /readyz`: it also takes payments.
 
-use serde_json::json;
 use crate::openapi::{Access, Endpoint, chapter, named};
 use crate::reply::{Reply, json};
 use crate::state::State;
@@ -8,6 +7,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, RETRY_AFTER};
 use actix_web::web::Data;
 use serde::Serialize;
+use serde_json::json;
 
 #[derive(Debug, Serialize)]
 struct Health {
@@ -53,7 +53,11 @@ pub(crate) async fn ready(state: Data<State>) -> Reply {
 
 pub(crate) fn described_live() -> Endpoint {
     Endpoint::get("/healthz", Access::Everybody)
-        .called("getHealth", "Ask whether the process answers", "For a supervisor of processes.")
+        .called(
+            "getHealth",
+            "Ask whether the process answers",
+            "For a supervisor of processes.",
+        )
         .in_chapter(chapter::OPERATIONS)
         .answers(200, "It does.", named("Health"), json!({"status": "ok"}))
 }
@@ -61,7 +65,11 @@ pub(crate) fn described_live() -> Endpoint {
 pub(crate) fn described_ready() -> Endpoint {
     let not_ready = json!({"status": "not_ready", "reason": "draining"});
     Endpoint::get("/readyz", Access::Everybody)
-        .called("getReadiness", "Ask whether payments are taken", "For a load balancer.")
+        .called(
+            "getReadiness",
+            "Ask whether payments are taken",
+            "For a load balancer.",
+        )
         .in_chapter(chapter::OPERATIONS)
         .answers(200, "They are.", named("Health"), json!({"status": "ready"}))
         .answers(503, "Not now.", named("Health"), not_ready)

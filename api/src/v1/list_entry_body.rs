@@ -79,16 +79,29 @@ pub(super) fn shape() -> ObjectBuilder {
     record([
         must("object", word("What it is.", ["risk_list_entry"])),
         must("id", id("The entry.", "rle_")),
-        must("scope", word("Whose payments it is about.", ["platform", "merchant"])),
+        must(
+            "scope",
+            word("Whose payments it is about.", ["platform", "merchant"]),
+        ),
         must(
             "livemode",
-            or_null(flag("About live or test payments; null for both, as the platform's are.")),
+            or_null(flag(
+                "About live or test payments; null for both, as the platform's are.",
+            )),
         ),
         must("list", list_word()),
         must("kind", kind_word()),
         must("value", text("Which one, in its usual form.")),
-        must("reason", text("Why. The history of payments that match tells a merchant its own reasons, not the platform's.")),
-        must("expires_at", or_null(time("From when on it does not count any more."))),
+        must(
+            "reason",
+            text(
+                "Why. The history of payments that match tells a merchant its own reasons, not the platform's.",
+            ),
+        ),
+        must(
+            "expires_at",
+            or_null(time("From when on it does not count any more.")),
+        ),
         must("created", time("When it was made.")),
         must("created_by", id("The key that said so last.", "key_")),
     ])

@@ -114,9 +114,15 @@ pub(crate) fn described() -> Endpoint {
         ),
         must(
             "reason",
-            bounded_text("Why. The history of payments that match tells a merchant its own reasons, not the platform's.", (1, REASON_BYTES_MAX)),
+            bounded_text(
+                "Why. The history of payments that match tells a merchant its own reasons, not the platform's.",
+                (1, REASON_BYTES_MAX),
+            ),
         ),
-        may("expires_at", time("From when on it does not count any more; never when absent.")),
+        may(
+            "expires_at",
+            time("From when on it does not count any more; never when absent."),
+        ),
     ]);
     let block = json!({
         "list": "block", "kind": "ip", "value": "192.0.2.0/24", "reason": "Card testing in November.",

@@ -15,7 +15,7 @@ use florin_domain::ids::ListEntryId;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
-struct Deleted {
+struct Gone {
     object: &'static str,
     id: Displayed<ListEntryId>,
     deleted: bool,
@@ -38,12 +38,12 @@ async fn delete(state: &State, request: &HttpRequest) -> Result<HttpResponse, Ap
     if !lists.remove(owner, entry, caller.key_id()).await? {
         return Err(missing());
     }
-    let deleted = Deleted {
+    let gone = Gone {
         object: "risk_list_entry",
         id: Displayed(entry),
         deleted: true,
     };
-    json(StatusCode::OK, &deleted)
+    json(StatusCode::OK, &gone)
 }
 
 pub(crate) fn described() -> Endpoint {

@@ -101,9 +101,8 @@ impl Serialize for Operations<'_> {
             .operations
             .iter()
             .filter(|operation| operation.kind == self.kind);
-        serializer.collect_seq(
-            operations.map(|operation| OperationBody::of(self.payment, operation, self.object)),
-        )
+        serializer
+            .collect_seq(operations.map(|operation| OperationBody::of(self.payment, operation, self.object)))
     }
 }
 

@@ -1,12 +1,12 @@
 //! `POST /v1/payments/{id}/capture`.
 
-use serde_json::json;
 use super::change::{Checked, REFUSED, make};
 use super::{answer, payment_request};
 use crate::errors::{Code, Invalid};
 use crate::json::{self, Number};
 use crate::openapi::{
-    Access, Endpoint, PAYMENT_ID, amount, chapter, flag, id, may, named, payment_example, payment_example_with, strict,
+    Access, Endpoint, PAYMENT_ID, amount, chapter, flag, id, may, named, payment_example,
+    payment_example_with, strict,
 };
 use crate::reply::Reply;
 use crate::state::State;
@@ -15,6 +15,7 @@ use actix_web::web::{Data, Payload};
 use florin_actors::payments_handle::Change;
 use florin_domain::money::Amount;
 use serde::Deserialize;
+use serde_json::json;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -47,10 +48,13 @@ pub(crate) fn described() -> Endpoint {
         may("amount", amount("How much; all that is left when absent.")),
         may(
             "final",
-            flag("No other capture follows, and what is left is released. `true` when `amount` is absent, else `false`."),
+            flag(
+                "No other capture follows, and what is left is released. `true` when `amount` is absent, else `false`.",
+            ),
         ),
     ]);
-    let processing = json!({"status": "authorized", "capture_method": "manual", "amount_captured": 0, "fee": 0, "net": 0});
+    let processing =
+        json!({"status": "authorized", "capture_method": "manual", "amount_captured": 0, "fee": 0, "net": 0});
     Endpoint::post("/v1/payments/{id}/capture", Access::Merchants)
         .called(
             "capturePayment",
@@ -59,7 +63,13 @@ pub(crate) fn described() -> Endpoint {
         )
         .in_chapter(chapter::PAYMENTS)
         .path_part("id", id("The payment.", "pay_"), PAYMENT_ID)
-        .may_take(shape, &[("Everything", json!({})), ("A part", json!({"amount": 2_500, "final": false}))])
+        .may_take(
+            shape,
+            &[
+                ("Everything", json!({})),
+                ("A part", json!({"amount": 2_500, "final": false})),
+            ],
+        )
         .answers(200, "The payment.", named("Payment"), payment_example())
         .answers(
             202,

@@ -1,13 +1,13 @@
 //! `POST /v1/payments/{id}/confirm`: with another payment method after a decline, or without one to find out how the customer's
 //! challenge ended.
 
-use serde_json::json;
 use super::change::{Checked, REFUSED, make};
 use super::{answer, payment_request};
 use crate::errors::{Code, Invalid};
 use crate::json::{self, Text};
 use crate::openapi::{
-    Access, Endpoint, PAYMENT_ID, bounded_text, chapter, id, may, named, payment_example, payment_example_with, strict,
+    Access, Endpoint, PAYMENT_ID, bounded_text, chapter, id, may, named, payment_example,
+    payment_example_with, strict,
 };
 use crate::reply::Reply;
 use crate::state::State;
@@ -15,6 +15,7 @@ use actix_web::HttpRequest;
 use actix_web::web::{Data, Payload};
 use florin_actors::payments_handle::Change;
 use serde::Deserialize;
+use serde_json::json;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,7 +45,10 @@ fn check(bytes: &[u8], livemode: bool) -> Result<Checked, Invalid> {
 }
 
 pub(crate) fn described() -> Endpoint {
-    let method = bounded_text("The method to try now; without one, the provider is asked how the challenge ended.", (1, 255));
+    let method = bounded_text(
+        "The method to try now; without one, the provider is asked how the challenge ended.",
+        (1, 255),
+    );
     let shape = strict([may("payment_method_id", method)]);
     let processing = json!({"status": "processing", "amount_captured": 0, "fee": 0, "net": 0});
     Endpoint::post("/v1/payments/{id}/confirm", Access::Merchants)

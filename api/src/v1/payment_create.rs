@@ -1,15 +1,13 @@
 //! `POST /v1/payments`.
 
-use florin_domain::limits::TEXT_BYTES_MAX;
-use serde_json::json;
 use super::answer;
 use super::payment_request::{Checked, NAME_BYTES_MAX, PaymentRequest};
 use crate::auth::Caller;
 use crate::body::read_json;
 use crate::errors::{ApiError, Code};
 use crate::openapi::{
-    Access, Endpoint, amount, bounded_text, chapter, may, metadata, must, named,
-    payment_example, payment_example_with, strict, text, word,
+    Access, Endpoint, amount, bounded_text, chapter, may, metadata, must, named, payment_example,
+    payment_example_with, strict, text, word,
 };
 use crate::reply::Reply;
 use crate::state::State;
@@ -17,6 +15,8 @@ use crate::{idempotency_key, json as strict, query};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::payments_handle::NewPayment;
+use florin_domain::limits::TEXT_BYTES_MAX;
+use serde_json::json;
 
 const PATH: &str = "/v1/payments";
 
@@ -68,9 +68,18 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
 /// How a payment is asked for.
 fn shape() -> utoipa::openapi::schema::ObjectBuilder {
     let device = strict([
-        may("fingerprint", bounded_text("The device's name.", (1, NAME_BYTES_MAX))),
-        may("ip", bounded_text("An IPv4 or IPv6 address.", (1, NAME_BYTES_MAX))),
-        may("country", text("A two-letter ISO 3166 code.").pattern(Some("^[A-Za-z]{2}$"))),
+        may(
+            "fingerprint",
+            bounded_text("The device's name.", (1, NAME_BYTES_MAX)),
+        ),
+        may(
+            "ip",
+            bounded_text("An IPv4 or IPv6 address.", (1, NAME_BYTES_MAX)),
+        ),
+        may(
+            "country",
+            text("A two-letter ISO 3166 code.").pattern(Some("^[A-Za-z]{2}$")),
+        ),
     ])
     .description(Some("What the customer pays with, for risk."));
     strict([
@@ -78,7 +87,10 @@ fn shape() -> utoipa::openapi::schema::ObjectBuilder {
         must("currency", named("Currency")),
         must(
             "payment_method_id",
-            bounded_text("How it is paid. Test mode knows `pm_card_visa` and others by name.", (1, NAME_BYTES_MAX)),
+            bounded_text(
+                "How it is paid. Test mode knows `pm_card_visa` and others by name.",
+                (1, NAME_BYTES_MAX),
+            ),
         ),
         may(
             "capture_method",
@@ -86,14 +98,22 @@ fn shape() -> utoipa::openapi::schema::ObjectBuilder {
         ),
         may(
             "customer_id",
-            bounded_text("Your name for the customer. Payments of one customer are counted together.", (1, NAME_BYTES_MAX)),
+            bounded_text(
+                "Your name for the customer. Payments of one customer are counted together.",
+                (1, NAME_BYTES_MAX),
+            ),
         ),
         may("description", bounded_text("Your words.", (0, TEXT_BYTES_MAX))),
         may("metadata", metadata()),
         may(
             "return_url",
-            bounded_text("An absolute http or https URL that the customer comes back to.", (8, TEXT_BYTES_MAX))
-                .pattern(Some(r"^https?://[^/\s\u0000-\u001F\u007F-\u009F][^\s\u0000-\u001F\u007F-\u009F]*$")),
+            bounded_text(
+                "An absolute http or https URL that the customer comes back to.",
+                (8, TEXT_BYTES_MAX),
+            )
+            .pattern(Some(
+                r"^https?://[^/\s\u0000-\u001F\u007F-\u009F][^\s\u0000-\u001F\u007F-\u009F]*$",
+            )),
         ),
         may("device", device),
     ])

@@ -1,7 +1,6 @@
 //! `GET /v1/payments/export.csv`: a merchant's payments as a file, newest first, with the filters of the list. It is read and written
 //! page by page, as fast as the client takes it, so its size does not matter to the process.
 
-use serde_json::Value;
 use super::payment_csv::{Columns, Progress};
 use super::payment_list::refused;
 use crate::auth::Caller;
@@ -18,6 +17,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_domain::ports::{PaymentsPage, PaymentsQuery, ViewError};
+use serde_json::Value;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

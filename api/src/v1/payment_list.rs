@@ -4,7 +4,7 @@ use super::list::List;
 use super::payment_body::PaymentBody;
 use crate::auth::Caller;
 use crate::errors::{ApiError, Code, Invalid};
-use crate::openapi::{Access, Endpoint, chapter, id, limit, list_example, named, payment_example, page_of};
+use crate::openapi::{Access, Endpoint, chapter, id, limit, list_example, named, page_of, payment_example};
 use crate::query;
 use crate::reply::{Reply, json};
 use crate::state::State;

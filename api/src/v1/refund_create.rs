@@ -1,6 +1,5 @@
 //! `POST /v1/payments/{id}/refunds`.
 
-use serde_json::json;
 use super::change::{Checked, REFUSED, make};
 use super::{answer, payment_request};
 use crate::errors::{Code, Invalid};
@@ -15,6 +14,7 @@ use actix_web::web::{Data, Payload};
 use florin_actors::payments_handle::Change;
 use florin_domain::money::Amount;
 use serde::Deserialize;
+use serde_json::json;
 use std::sync::Arc;
 
 /// The reasons that the field's providers know.

@@ -1,6 +1,5 @@
 //! `GET /v1/ops/tree`: the live supervision tree, for operators.
 
-use serde_json::json;
 use crate::auth::Caller;
 use crate::errors::{ApiError, Code};
 use crate::openapi::{Access, Endpoint, bounded, chapter, named};
@@ -14,6 +13,7 @@ use florin_domain::merchant::Stops;
 use florin_domain::ports::TreeNode;
 use florin_domain::provider::ProviderId;
 use serde::Serialize;
+use serde_json::json;
 
 /// Payments listed per guardian when nothing is said.
 const PAYMENTS_DEFAULT: usize = 5;
@@ -94,15 +94,20 @@ async fn get(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiEr
 
 pub(crate) fn described() -> Endpoint {
     let example = json!({
-        "kind": "root", "key": "florin", "mailbox": {"depth": 0, "soft_cap": 16_384, "hard_cap": 16_384}, "restarts": 0,
+        "id": "root:florin", "read_only": false, "providers_disabled": [], "kind": "root", "key": "florin", "mailbox": {"depth": 0, "soft_cap": 16_384, "hard_cap": 16_384}, "restarts": 0,
         "restart_budget_left": null, "age_ms": 622, "children_live": 0, "children": [],
     });
-    let payments_max = bounded("Payments listed of each guardian.", (0, 100)).default(Some(PAYMENTS_DEFAULT.into()));
+    let payments_max =
+        bounded("Payments listed of each guardian.", (0, 100)).default(Some(PAYMENTS_DEFAULT.into()));
     Endpoint::get("/v1/ops/tree", Access::Operators)
-        .called("getTree", "Read the supervision tree", "Every actor that runs, with its mailbox and its restarts.")
+        .called(
+            "getTree",
+            "Read the supervision tree",
+            "Every actor that runs, with its mailbox and its restarts.",
+        )
         .in_chapter(chapter::OPERATIONS)
         .query("payments_max", payments_max)
-        .answers(200, "The root and what is below it.", named("TreeNode"), example)
+        .answers(200, "The root and what is below it.", named("Tree"), example)
         .refuses(400, &[Code::ParameterInvalidInteger])
 }
 

@@ -1,6 +1,5 @@
 //! `GET /v1/ledger/trial_balance`: debits against credits per currency and mode, for operators.
 
-use serde_json::json;
 use crate::auth::Caller;
 use crate::errors::{ApiError, Code};
 use crate::openapi::{Access, Endpoint, chapter, named};
@@ -12,6 +11,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use florin_domain::ledger::CurrencyTotal;
 use serde::Serialize;
+use serde_json::json;
 
 #[derive(Debug, Serialize)]
 struct TrialBalance {
@@ -69,7 +69,11 @@ pub(crate) fn described() -> Endpoint {
         "data": [{"currency": "USD", "livemode": false, "debits": 10_000, "credits": 10_000, "difference": 0}],
     });
     Endpoint::get("/v1/ledger/trial_balance", Access::Operators)
-        .called("getTrialBalance", "Read the trial balance", "Debits against credits of all accounts.")
+        .called(
+            "getTrialBalance",
+            "Read the trial balance",
+            "Debits against credits of all accounts.",
+        )
         .in_chapter(chapter::LEDGER)
         .answers(200, "The totals.", named("TrialBalance"), example)
         .refuses(503, &[Code::Overloaded])

@@ -83,7 +83,7 @@ fn only_operators_give_orders() {
 }
 
 #[test]
-fn an_actor_is_killed_by_the_name_that_the_tree_shows_and_comes_back() {
+fn an_actor_is_killed_by_the_name_that_the_tree_shows() {
     let world = World::start();
     let tree = || world.get("/v1/ops/tree", Some(OPERATOR)).json();
     let seat = |tree: &Value, id: &str| {

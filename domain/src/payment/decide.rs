@@ -2,7 +2,7 @@
 
 use super::command::{AttemptPlan, Command, ReviewMode};
 use super::event::Event;
-use super::operation::{AttemptState, OperationKind};
+use super::operation::{AttemptState, Operation, OperationKind};
 use super::record::{find, record};
 use super::refusal::Refusal;
 use super::review;
@@ -278,6 +278,10 @@ fn capture_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, R
         return Err(Refusal::WrongStatus);
     }
     if is_in_flight(payment, OperationKind::Void) {
+        return Err(Refusal::OperationInProgress);
+    }
+    let ends = |op: &Operation| op.kind == OperationKind::Capture && op.is_final && op.is_open();
+    if payment.operations.iter().any(ends) {
         return Err(Refusal::OperationInProgress);
     }
     let left = Amount::new(payment.capturable_minor()).map_err(|_| Refusal::NothingLeft)?;

@@ -122,23 +122,36 @@ pub(super) fn record(
         }),
         Outcome::Unknown { reason, reference } => unknown(op, attempt, reason, reference),
     };
-    let mut events: Vec<Event> = event.into_iter().collect();
-    if let Some(Event::AttemptSucceeded { .. }) = events.first() {
-        match op.kind {
-            OperationKind::Authorize if payment.held_for_review => events.push(Event::ReviewOpened {
-                deadline: now.plus(lifetimes.review),
-            }),
-            OperationKind::Void if op.reason.as_deref() == Some(REVIEW_REJECTED) => {
-                events.insert(0, Event::ReviewRejected);
-            }
-            OperationKind::Sale
-            | OperationKind::Authorize
-            | OperationKind::Capture
-            | OperationKind::Void
-            | OperationKind::Refund => {}
-        }
-    }
+    let events = with_review(payment, op, event, lifetimes, now);
     Ok(Decision::events(events))
+}
+
+/// A success may begin a review, or be what ends one.
+fn with_review(
+    payment: &Payment,
+    op: &Operation,
+    event: Option<Event>,
+    lifetimes: &Lifetimes,
+    now: Timestamp,
+) -> Vec<Event> {
+    let mut events: Vec<Event> = event.into_iter().collect();
+    let Some(Event::AttemptSucceeded { .. }) = events.first() else {
+        return events;
+    };
+    match op.kind {
+        OperationKind::Authorize if payment.held_for_review => events.push(Event::ReviewOpened {
+            deadline: now.plus(lifetimes.review),
+        }),
+        OperationKind::Void if op.reason.as_deref() == Some(REVIEW_REJECTED) => {
+            events.insert(0, Event::ReviewRejected);
+        }
+        OperationKind::Sale
+        | OperationKind::Authorize
+        | OperationKind::Capture
+        | OperationKind::Void
+        | OperationKind::Refund => {}
+    }
+    events
 }
 
 fn unknown(

@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::state::{Answer, Payment, Status};
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use crate::ids::OperationId;
-use crate::limits::{Lifetimes, REQUESTS_MAX};
+use crate::limits::{CHALLENGE_QUESTIONS_MAX, Lifetimes, REQUESTS_MAX};
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -80,6 +80,15 @@ pub fn decide_request(
     }
     if known.requests.len() >= REQUESTS_MAX {
         return Err(Refusal::TooManyOperations);
+    }
+    if request.kind == RequestKind::Complete {
+        let questions = known
+            .requests
+            .iter()
+            .filter(|earlier| earlier.kind == RequestKind::Complete);
+        if questions.count() >= CHALLENGE_QUESTIONS_MAX {
+            return Err(Refusal::TooManyAttempts);
+        }
     }
     let mut decision = decide(payment, command, lifetimes, now)?;
     decision.events.insert(0, Event::Requested { request });

@@ -14,5 +14,6 @@ mod properties;
 mod random;
 mod requests;
 mod resolutions;
+mod reviews;
 mod script;
 mod truthful;

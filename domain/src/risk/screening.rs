@@ -67,14 +67,14 @@ mod tests {
         }
     }
 
-    fn listed(list: ListName) -> Option<ListMatch> {
-        Some(ListMatch {
+    fn listed(list: ListName) -> ListMatch {
+        ListMatch {
             list,
             kind: ListKind::Ip,
             entry: ListEntryId::from_bits(1),
             is_of_platform: false,
             reason: "a ring".into(),
-        })
+        }
     }
 
     fn words(assessment: &Assessment) -> Vec<&str> {
@@ -100,11 +100,11 @@ mod tests {
         assert_eq!((rules.score_bps, rules.action), (8500, Action::Block));
         assert!(words(&rules).contains(&"velocity_minute"));
 
-        let blocked = screened(&features(1), listed(ListName::Block));
+        let blocked = screened(&features(1), Some(listed(ListName::Block)));
         assert_eq!((blocked.score_bps, blocked.action), (10_000, Action::Block));
         assert_eq!(words(&blocked), ["blocklist_ip"]);
 
-        let allowed = screened(&bad, listed(ListName::Allow));
+        let allowed = screened(&bad, Some(listed(ListName::Allow)));
         assert_eq!(
             (allowed.score_bps, allowed.action),
             (8500, Action::Allow),
@@ -117,7 +117,7 @@ mod tests {
             method_is_highest_risk: true,
             ..bad
         };
-        let worst = screened(&worst, listed(ListName::Allow));
+        let worst = screened(&worst, Some(listed(ListName::Allow)));
         assert_eq!((worst.action, worst.listed), (Action::Block, None));
     }
 

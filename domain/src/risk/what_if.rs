@@ -208,7 +208,7 @@ mod tests {
         }
     }
 
-    fn recorded<'a>(features: Features, is_counted: bool, assessment: &'a Assessment) -> Recorded<'a> {
+    fn recorded(features: Features, is_counted: bool, assessment: &Assessment) -> Recorded<'_> {
         Recorded {
             features,
             assessment,

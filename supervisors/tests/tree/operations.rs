@@ -9,7 +9,7 @@ use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::ledger::AccountName;
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::Amount;
-use florin_domain::payment::{Answer, AttemptState, CaptureMethod, OperationKind, Payment};
+use florin_domain::payment::{Answer, AttemptState, CaptureMethod, Operation, OperationKind, Payment};
 use florin_supervisors::platform::Platform;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -130,15 +130,16 @@ impl World {
             let operation = answered.operation.expect("a request is about an operation");
             let request = stored.request(operation_key(ask.key)).expect("it is durable");
             assert_eq!(request.operation, operation);
-            let state = |payment: &Payment| payment.operation(operation).and_then(|op| op.state());
+            let state = |payment: &Payment| payment.operation(operation).and_then(Operation::state);
             match answered.answer {
                 Answer::Shown => {
                     assert_eq!(state(&answered.payment), Some(AttemptState::Succeeded), "{ask:?}");
                     assert_eq!(state(stored), Some(AttemptState::Succeeded), "{ask:?}");
                     assert_eq!(times(operation), 1, "{ask:?}");
                 }
-                Answer::Declined | Answer::Blocked => assert_eq!(times(operation), 0, "{ask:?}"),
-                Answer::NoProvider => assert_eq!(times(operation), 0, "{ask:?}"),
+                Answer::Declined | Answer::Blocked | Answer::NoProvider => {
+                    assert_eq!(times(operation), 0, "{ask:?}");
+                }
                 Answer::Unresolved => {}
             }
         }

@@ -12,6 +12,7 @@ use florin_actors::kind::Kind;
 use florin_actors::payment::NotStored;
 use florin_actors::payments_handle::{Change, PaymentsHandle, RequestError};
 use florin_domain::ids::PaymentId;
+use florin_domain::money::Amount;
 use florin_domain::payment::{Answer, AttemptState, CaptureMethod, Refusal, Status};
 use std::collections::BTreeSet;
 
@@ -71,7 +72,7 @@ fn asks(ids: &[PaymentId]) -> Vec<Ask> {
 
 fn minor(change: &Change) -> Option<i128> {
     match change {
-        Change::Capture { amount, .. } | Change::Refund { amount, .. } => amount.map(|amount| amount.minor()),
+        Change::Capture { amount, .. } | Change::Refund { amount, .. } => amount.map(Amount::minor),
         Change::Void
         | Change::Confirm(_)
         | Change::Complete
@@ -113,7 +114,7 @@ fn check_odd(world: &World, step: Step, replies: &[Reply]) {
             assert!(payments.len() <= 1, "{step:?}: one payment crashed: {odd:?}");
         }
         Kind::Risk | Kind::Resolution | Kind::Scrub | Kind::Deadlines => {
-            assert!(odd.is_empty(), "{step:?}: {odd:?}")
+            assert!(odd.is_empty(), "{step:?}: {odd:?}");
         }
         Kind::Provider => assert!(odd.iter().all(|(_, answer)| answer.is_ok()), "{step:?}: {odd:?}"),
         // Without the projection a payment cannot be loaded: what was asked of it meanwhile is not stored.

@@ -8,6 +8,7 @@ use crate::world::{World, merchant, patient};
 use florin_actors::payment::NotStored;
 use florin_actors::payments_handle::{Change, PaymentsHandle, RequestError};
 use florin_domain::ids::PaymentId;
+use florin_domain::money::Amount;
 use florin_domain::payment::{
     Answer, AttemptState, CaptureMethod, Operation, OperationKind, Payment, Refusal, RequestKind,
 };
@@ -145,6 +146,10 @@ fn one_key_sent_by_many_at_once_is_one_refund() {
 
 /// What one caller after the other would find.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent fact about the payment"
+)]
 struct Model {
     declined: bool,
     authorized: i128,
@@ -158,6 +163,7 @@ struct Model {
     captured_lately: i128,
     /// Something of the kind was under way since the last time that all was quiet.
     captures: bool,
+    final_captures: bool,
     voids: bool,
     confirms: bool,
 }
@@ -184,7 +190,8 @@ impl Model {
     /// All is quiet: nothing is under way.
     fn rest(&mut self) {
         (self.capturing, self.refunding, self.captured_lately) = (0, 0, 0);
-        (self.captures, self.voids, self.confirms) = (false, false, false);
+        (self.captures, self.final_captures) = (false, false);
+        (self.voids, self.confirms) = (false, false);
     }
 
     /// Takes an accepted request; fails if nobody could have got it here.
@@ -198,6 +205,7 @@ impl Model {
                     "{payment:?}"
                 );
                 self.captures = true;
+                self.final_captures |= op.is_final;
                 if done {
                     self.captured += minor;
                     self.captured_lately += minor;
@@ -241,11 +249,12 @@ impl Model {
 
     /// Whether somebody who asks now may be refused.
     fn may_refuse(&self, change: &Change) -> bool {
-        let or_one = |asked: &Option<florin_domain::money::Amount>| asked.map_or(1, |amount| amount.minor());
+        let or_one = |asked: &Option<Amount>| asked.map_or(1, Amount::minor);
         let left = self.authorized - self.captured - self.capturing;
         match change {
             Change::Capture { amount, .. } => {
-                self.declined || self.closed || self.voids || left < or_one(amount)
+                let ends = self.closed || self.voids || self.final_captures;
+                self.declined || ends || left < or_one(amount)
             }
             Change::Void => self.declined || self.closed || self.voids || self.captures || self.confirms,
             Change::Refund { amount, .. } => {

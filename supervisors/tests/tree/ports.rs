@@ -7,7 +7,8 @@ use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
 use florin_domain::ports::{
     AppendError, Batch, BoxFuture, Clock, Entropy, Follower, Head, Journal, PaymentRow, PaymentsPage,
-    PaymentsQuery, ProviderKeys, ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
+    PaymentsQuery, ProviderKeys, ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views,
+    WaitingQuery,
 };
 use florin_domain::provider::ProviderKey;
 use florin_domain::time::Timestamp;

@@ -19,7 +19,6 @@ macro_rules! events {
         $($name:ident { $($(#[$attribute:meta])* $field:ident: $dto:ty),* } = $wire:literal;)*
     ) => {
         #[derive(Debug, Serialize, Deserialize)]
-        #[expect(clippy::large_enum_variant, reason = "it lives on the stack while one event is converted")]
         pub(crate) enum EventDto<'a> {
             #[serde(rename = $one_wire, borrow)]
             $one($one_dto),

@@ -8,7 +8,8 @@ use crate::limits::Lifetimes;
 use crate::method::PaymentMethod;
 use crate::money::FeeSchedule;
 use crate::payment::{
-    AttemptPlan, CaptureMethod, Command, DeclinePolicy, Device, FeeReturn, Payment, Spec, decide, evolve_all, ReviewMode,
+    AttemptPlan, CaptureMethod, Command, DeclinePolicy, Device, FeeReturn, Payment, ReviewMode, Spec, decide,
+    evolve_all,
 };
 use crate::provider::Outcome;
 use crate::risk::{Action, Assessment};

@@ -6,10 +6,11 @@ use super::super::{
 };
 use super::invariants;
 use super::random::{Step, payments, steps};
+use super::resolutions::said;
 use super::script::{PAYMENT, Script};
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use crate::ids::OperationId;
-use crate::limits::{Lifetimes, REQUESTS_MAX};
+use crate::limits::{CHALLENGE_QUESTIONS_MAX, Lifetimes, REQUESTS_MAX};
 use crate::risk::Action;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -227,18 +228,41 @@ fn a_refused_request_leaves_its_key_free() {
 
 #[test]
 fn one_payment_takes_only_so_many_requests_and_still_knows_all_of_them() {
-    let mut script = Script::after(CHALLENGED);
+    let mut script = Script::after("create sale; auth unknown");
+    // Two people who never agree.
+    let word = |key: usize| {
+        said(
+            "auth",
+            Some(&format!("ch_{key}")),
+            if key.is_multiple_of(2) { "ada" } else { "grace" },
+        )
+    };
     for key in 0..REQUESTS_MAX {
+        let decision = script.ask(key, word(key)).unwrap();
+        assert_eq!(decision.events.len(), 2);
+    }
+    assert_eq!(
+        script.ask(REQUESTS_MAX, word(REQUESTS_MAX)),
+        Err(Refusal::TooManyOperations)
+    );
+    assert_eq!(script.ask(0, word(0)).unwrap(), Decision::default());
+    assert!((0..REQUESTS_MAX).all(|key| script.answer_of(key) == Answer::Shown));
+}
+
+#[test]
+fn the_end_of_a_challenge_may_be_asked_for_so_often_and_the_rest_still_works() {
+    let mut script = Script::after(CHALLENGED);
+    for key in 0..CHALLENGE_QUESTIONS_MAX {
         let decision = script.ask(key, Command::Complete).unwrap();
         assert_eq!(decision.events.len(), 1);
     }
-    assert_eq!(
-        script.ask(REQUESTS_MAX, Command::Complete),
-        Err(Refusal::TooManyOperations)
-    );
+    let one_more = script.ask(CHALLENGE_QUESTIONS_MAX, Command::Complete);
+    assert_eq!(one_more, Err(Refusal::TooManyAttempts));
     assert_eq!(script.ask(0, Command::Complete).unwrap(), Decision::default());
-    script.run("auth ok");
-    assert!((0..REQUESTS_MAX).all(|key| script.answer_of(key) == Answer::Shown));
+    let void = script.command("void 1");
+    script.ask(CHALLENGE_QUESTIONS_MAX, void).unwrap();
+    script.run("void1 ok");
+    assert!((0..CHALLENGE_QUESTIONS_MAX).all(|key| script.answer_of(key) == Answer::Shown));
 }
 
 /// A random life in which callers ask under keys of a small set, and the platform does the rest.

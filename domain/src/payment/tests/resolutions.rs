@@ -4,7 +4,7 @@ use super::super::{AttemptState, Command, Refusal, Resolution, Status, WaitKind,
 use super::script::{Script, operation_id};
 use crate::limits::Lifetimes;
 
-fn said(operation: &str, transaction: Option<&str>, operator: &str) -> Command {
+pub(crate) fn said(operation: &str, transaction: Option<&str>, operator: &str) -> Command {
     Command::Resolve {
         operation: operation_id(operation),
         resolution: Resolution {

@@ -188,6 +188,10 @@ impl Script {
         Ok(decision)
     }
 
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one flat table: every word with its command"
+    )]
     pub(crate) fn command(&self, step: &str) -> Command {
         let mut tokens: Vec<&str> = step.split_whitespace().collect();
         let at = tokens.iter().position(|token| token.starts_with('@'));

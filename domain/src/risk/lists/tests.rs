@@ -23,7 +23,9 @@ fn entry(bits: u128, owner: ListOwner, list: ListName, target: (ListKind, &str))
 
 fn lists(entries: &[ListEntry]) -> RiskLists {
     let mut lists = RiskLists::default();
-    entries.iter().for_each(|entry| lists.add(entry));
+    for entry in entries {
+        lists.add(entry);
+    }
     lists
 }
 

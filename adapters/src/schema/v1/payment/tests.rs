@@ -7,9 +7,8 @@ use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, MerchantId, OperationId, RefundId, VoidId};
 use florin_domain::money::{Amount, MinorSum};
 use florin_domain::payment::{
-    Attempt, AttemptState, Event, Failure, LateCharge, NextAction, Operation, OperationKind, Payment, Request,
-    RequestKind, Resolution, Status,
-    evolve_all,
+    Attempt, AttemptState, Event, Failure, LateCharge, NextAction, Operation, OperationKind, Payment,
+    Request, RequestKind, Resolution, Status, evolve_all,
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
