@@ -56,6 +56,9 @@ pub enum NotStored {
     /// Every provider has as much to do as it may.
     #[error("every provider is busy")]
     Busy,
+    /// An operator has stopped the merchant from taking money.
+    #[error("the merchant is frozen")]
+    MerchantFrozen,
     /// The books cannot take the payment.
     #[error("the ledger cannot take the payment")]
     Ledger,

@@ -14,6 +14,7 @@ pub use florin_domain::risk::VelocityCounts as Velocity;
 use florin_domain::time::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use record::{Bounds, Record};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -202,10 +203,13 @@ impl RiskState {
 
     /// Changes a subject's record, then forgets the oldest subjects while too much is remembered.
     fn with<T>(&mut self, subject: Subject, change: impl FnOnce(&mut Record, &Bounds) -> T) -> T {
-        if !self.records.contains_key(&subject) {
-            self.order.push_back(subject);
-        }
-        let record = self.records.entry(subject).or_default();
+        let record = match self.records.entry(subject) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                self.order.push_back(subject);
+                unknown.insert(Record::default())
+            }
+        };
         let before = record.len();
         let changed = change(record, &self.bounds);
         self.events = (self.events + record.len()).saturating_sub(before);

@@ -124,6 +124,7 @@ impl From<RequestError> for ApiError {
             RequestError::Mismatch => Self::KeyMismatch,
             RequestError::TooManyWaiters => Self::TooManyWaiters,
             RequestError::NotStored(NotStored::NoProvider) => Self::NoProvider { payment: None },
+            RequestError::NotStored(NotStored::MerchantFrozen) => Self::MerchantFrozen,
             RequestError::NotStored(NotStored::Busy) => Self::Overloaded { retry_after_s: 1 },
             RequestError::NotStored(NotStored::Refused(Refusal::NoSuchPayment)) => {
                 Self::NoSuchObject { kind: "payment" }

@@ -208,3 +208,27 @@ fn an_authorization_that_nobody_captures_expires() {
     assert_eq!(shown(&dev, &id)["amount_capturable"], 0);
     dev.stop();
 }
+
+#[test]
+fn what_a_frozen_merchant_has_in_review_is_not_charged() {
+    let (_folder, dev) = Dev::fresh(&[REVIEW_ALL]);
+    let operator = dev.operator();
+    let [kept, refused] = ["k", "r"].map(|key| reviewed(&dev, key, &body(1_000)));
+    let merchant = operator.read("/v1/ops/merchants")["data"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let order = |what: &str| {
+        let path = format!("/v1/ops/merchants/{merchant}/{what}");
+        operator.post("order", &path, &json!({"reason": "a test"})).expect(200)
+    };
+    order("freeze");
+    let answer = decide(&operator, "1", &kept, "approve").expect(403);
+    assert_eq!(answer.error("code"), "merchant_frozen");
+    decide(&operator, "2", &refused, "reject").expect(200);
+    assert_eq!(executed(&dev), []);
+    order("unfreeze");
+    decide(&operator, "1", &kept, "approve").expect(200);
+    assert_eq!(executed(&dev), [("sale".to_owned(), 1_000)]);
+    dev.stop();
+}

@@ -56,16 +56,12 @@ impl PaymentState {
         velocity: Velocity,
         counted: bool,
     ) -> Assessment {
-        let features = Features {
-            amount: spec.amount,
-            currency: spec.currency,
-            hour_count: counted.then_some(velocity.hour_count),
-            hour_declines: velocity.hour_declines,
-            device_country: spec.device.country,
-            card_country: method.country,
-            method_is_new: method.is_new,
-            method_is_highest_risk: method.is_highest_risk,
-        };
+        let features = Features::of(
+            spec,
+            method,
+            counted.then_some(velocity.hour_count),
+            velocity.hour_declines,
+        );
         let context = &self.context;
         let (profile, limits) = (&context.options.risk, &context.options.velocity);
         let lists = context.directory.load();

@@ -178,6 +178,11 @@ impl PaymentState {
 
     /// The plan of a reviewed payment's charge, or of the capture of what is held for it.
     fn plan_approval(&mut self, capture: CaptureId) -> Result<AttemptPlan, NotStored> {
+        let merchant = self.payment.as_ref().map(|payment| payment.spec.merchant);
+        let frozen = &self.context.directory.load().stops.merchants;
+        if merchant.is_some_and(|merchant| frozen.contains_key(&merchant)) {
+            return Err(NotStored::MerchantFrozen);
+        }
         let is_held = self
             .payment
             .as_ref()
