@@ -30,6 +30,8 @@ struct Reading {
     after: Option<(Timestamp, PaymentId)>,
     began: Instant,
     asked: bool,
+    /// It came to what is not due yet; from there on only what becomes due is new.
+    at_end: bool,
 }
 
 /// The sweep's state.
@@ -74,6 +76,7 @@ impl Actor for Deadlines {
             after: None,
             began,
             asked: false,
+            at_end: false,
         });
         Ok(DeadlinesState {
             context,
@@ -108,7 +111,7 @@ impl DeadlinesState {
             if reading.asked {
                 continue;
             }
-            if reading.began.elapsed() >= AGAIN {
+            if reading.at_end && reading.began.elapsed() >= AGAIN {
                 (reading.after, reading.began) = (None, Instant::now());
             }
             reading.asked = true;
@@ -135,6 +138,7 @@ impl DeadlinesState {
             Ok(rows) => rows,
             Err(error) => return tracing::debug!(%error, "deadlines are looked for again"),
         };
+        reading.at_end = rows.len() < PAGE;
         for row in rows {
             let payment = row.payment.id();
             let Some((waits, due)) = row.payment.waits_for() else {

@@ -112,6 +112,8 @@ pub enum IdempotencyMail {
     Answered {
         /// Under which key.
         key: KeyDigest,
+        /// Who answers: by now the key may belong to another payment.
+        payment: PaymentId,
         /// What.
         reply: Reply,
     },
@@ -212,9 +214,9 @@ impl Actor for IdempotencyOwner {
                 state.submit(submission);
             }
             IdempotencyMail::Submit(submission) => state.held.push_back(submission),
-            IdempotencyMail::Answered { key, reply } => {
+            IdempotencyMail::Answered { key, payment, reply } => {
                 state.context.ports.probe.reached(Step::KeyAnswered);
-                state.answered(key, &reply);
+                state.answered(key, payment, &reply);
             }
             IdempotencyMail::LiveKeys { index, keys } => state.live_keys(index, keys),
             IdempotencyMail::Settled => state.settle(),
@@ -303,13 +305,21 @@ impl IdempotencyState {
                 self.entries.insert(key, entry);
                 let guardian = self.context.guardian(payment);
                 if guardian.send(Class::Internal, work.start()).is_err() {
-                    self.answered(key, &Reply::NotStored(NotStored::Failed));
+                    self.answered(key, payment, &Reply::NotStored(NotStored::Failed));
                 }
             }
         }
     }
 
-    fn answered(&mut self, key: KeyDigest, reply: &Reply) {
+    /// A word that comes twice, or too late, from a payment that the key no longer belongs to answers nobody.
+    fn answered(&mut self, key: KeyDigest, payment: PaymentId, reply: &Reply) {
+        if self
+            .entries
+            .get(&key)
+            .is_none_or(|entry| entry.payment != payment)
+        {
+            return;
+        }
         let Some(entry) = self.entries.remove(&key) else {
             return;
         };
@@ -365,7 +375,7 @@ impl IdempotencyState {
 
     fn ask_payment_again(&mut self, payment: PaymentId) {
         for (key, entry) in &self.entries {
-            if entry.payment == payment && !entry.waiters.is_empty() {
+            if entry.payment == payment {
                 ask(&self.context, payment, *key);
             }
         }
@@ -374,7 +384,7 @@ impl IdempotencyState {
     fn set_aside(&mut self, payment: PaymentId) {
         let keys = self.entries.iter().filter(|(_, entry)| entry.payment == payment);
         for key in keys.map(|(key, _)| *key).collect::<Vec<_>>() {
-            self.answered(key, &Reply::OutOfTime(payment));
+            self.answered(key, payment, &Reply::OutOfTime(payment));
         }
     }
 

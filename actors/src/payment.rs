@@ -383,6 +383,7 @@ impl PaymentState {
         let decision = match decided {
             Ok(decision) => decision,
             Err(refusal) => {
+                self.promise = None;
                 if let Some(key) = key {
                     self.refuse_request(key, NotStored::Refused(refusal));
                     return Ok(());
@@ -483,6 +484,8 @@ impl PaymentState {
                 }
             }
         }
+        // A charge that waits for a person has no call to make now.
+        self.promise = None;
         self.answer();
     }
 }

@@ -84,7 +84,7 @@ impl Actor for PaymentGuardian {
                 let (payment, key) = (operate.payment, operate.request.key_digest);
                 if state.is_set_aside(payment) {
                     let reply = Reply::NotStored(NotStored::Quarantined);
-                    let answered = IdempotencyMail::Answered { key, reply };
+                    let answered = IdempotencyMail::Answered { key, payment, reply };
                     state.context.idempotency.step(answered);
                 } else {
                     state
@@ -348,6 +348,7 @@ impl GuardianState {
     fn tell_key(&self, key: KeyDigest, payment: PaymentId) {
         self.context.idempotency.step(IdempotencyMail::Answered {
             key,
+            payment,
             reply: Reply::OutOfTime(payment),
         });
     }

@@ -102,7 +102,16 @@ fn x_41_two_people_correct_what_no_provider_resolves() {
         &refund,
         &[("status", json!("succeeded")), ("amount", json!(10_000))],
     );
-    let rows = dev.merchant().read(&format!("/v1/payments/{id}/history"));
+    let rows = grace.read(&format!("/v1/payments/{id}/history"));
+    let told = dev
+        .merchant()
+        .get(&format!("/v1/payments/{id}/history"))
+        .expect(200)
+        .text();
+    assert!(
+        told.contains("not_executed") && !told.contains("ticket 7"),
+        "{told}"
+    );
     let people = |kind: &str| {
         let row = rows["data"]
             .as_array()

@@ -70,7 +70,13 @@ fn risk_29_a_reviewer_approves_or_rejects_before_a_provider_hears_of_it() {
     let operator = dev.operator();
     assert_eq!(listed(&operator), ids[3..]);
     assert!(decide(&operator, "no", &ids[1], "reject").expect(200).is_replay());
-    let history = dev.merchant().read(&format!("/v1/payments/{}/history", ids[1]));
+    let path = format!("/v1/payments/{}/history", ids[1]);
+    let told = dev.merchant().get(&path).expect(200).text();
+    assert!(
+        told.contains("\"by\":\"operator\"") && !told.contains("\"no\"") && !told.contains("key_"),
+        "{told}"
+    );
+    let history = operator.read(&path);
     let asked = history["data"].as_array().unwrap().iter();
     let asked: Vec<&Value> = asked.filter(|row| row["type"] == "request.accepted").collect();
     assert_eq!(asked.len(), 1);
@@ -220,7 +226,9 @@ fn what_a_frozen_merchant_has_in_review_is_not_charged() {
         .to_owned();
     let order = |what: &str| {
         let path = format!("/v1/ops/merchants/{merchant}/{what}");
-        operator.post("order", &path, &json!({"reason": "a test"})).expect(200)
+        operator
+            .post("order", &path, &json!({"reason": "a test"}))
+            .expect(200)
     };
     order("freeze");
     let answer = decide(&operator, "1", &kept, "approve").expect(403);

@@ -1,6 +1,6 @@
 //! What whoever waits is told, and when a payment may leave memory.
 
-use super::{IDLE_TIME, NotStored, PaymentMail, PaymentState, Stage};
+use super::{Action, IDLE_TIME, NotStored, PaymentMail, PaymentState, Stage};
 use crate::context::Step;
 use crate::guardian::GuardianMail;
 use crate::idempotency::{IdempotencyMail, Reply};
@@ -54,6 +54,7 @@ impl PaymentState {
         };
         self.context.idempotency.step(IdempotencyMail::Answered {
             key: payment.spec.key_digest,
+            payment: self.id,
             reply,
         });
     }
@@ -64,9 +65,11 @@ impl PaymentState {
         self.gone = true;
         if let Some(key) = self.key.take() {
             let reply = Reply::NotStored(why);
-            self.context
-                .idempotency
-                .step(IdempotencyMail::Answered { key, reply });
+            self.context.idempotency.step(IdempotencyMail::Answered {
+                key,
+                payment: self.id,
+                reply,
+            });
         }
     }
 
@@ -99,7 +102,11 @@ impl PaymentState {
         self.key_waits = self.key == Some(creation) && !self.deferred.iter().any(asks);
         self.answers = loaded.answers;
         self.payment = Some(loaded.payment);
-        self.resume();
+        // Whoever is about to say what became of an attempt does not want it to be asked about at the same moment.
+        let resolves = |mail: &PaymentMail| matches!(mail, PaymentMail::Operate(operate) if matches!(operate.action, Action::Resolve { .. }));
+        if !self.deferred.iter().any(resolves) {
+            self.resume();
+        }
         self.answer();
         Ok(())
     }

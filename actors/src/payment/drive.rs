@@ -141,21 +141,25 @@ impl PaymentState {
                 };
                 self.retry_or_record(operation, number, outcome)?;
             }
+            // A challenge goes on until its time is over, whatever cannot be found out meanwhile.
+            Report::Outcome {
+                ask: ask @ (Ask::Query | Ask::Cancel),
+                outcome:
+                    Outcome::Unknown { .. }
+                    | Outcome::NotSent { .. }
+                    | Outcome::RateLimited { .. }
+                    | Outcome::Rejected { .. },
+            } if self.is_challenged(operation) => {
+                if ask == Ask::Query {
+                    self.close_challenge(operation, number);
+                }
+            }
             Report::Outcome {
                 ask: Ask::Query,
                 outcome: Outcome::Unknown { reason, reference },
             } => {
                 self.after_fruitless_query(operation, number, Outcome::Unknown { reason, reference })?;
             }
-            // A challenge goes on until its time is over, whatever cannot be found out meanwhile.
-            Report::Outcome {
-                ask: Ask::Query | Ask::Cancel,
-                outcome:
-                    Outcome::Unknown { .. }
-                    | Outcome::NotSent { .. }
-                    | Outcome::RateLimited { .. }
-                    | Outcome::Rejected { .. },
-            } if self.is_challenged(operation) => {}
             Report::Outcome {
                 ask: Ask::Query,
                 outcome: Outcome::NotSent { .. } | Outcome::RateLimited { .. } | Outcome::Rejected { .. },

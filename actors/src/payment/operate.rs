@@ -9,7 +9,9 @@ use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, MinorSum};
-use florin_domain::payment::{Answer, AttemptPlan, Command, Refusal, Request, RequestKind, Resolution};
+use florin_domain::payment::{
+    Answer, AttemptPlan, CaptureMethod, Command, Refusal, Request, RequestKind, Resolution, Status,
+};
 use florin_domain::provider::ProviderId;
 use ractor::ActorProcessingErr;
 use std::sync::Arc;
@@ -102,13 +104,15 @@ impl PaymentState {
             self.refuse_request(key, NotStored::Refused(Refusal::NoSuchPayment));
             return Ok(());
         }
+        if spec.key_digest == key {
+            // The key that made the payment; key owners have forgotten it.
+            self.refuse_mismatch(key);
+            return Ok(());
+        }
         if let Some(taken) = payment.request(key) {
             // Key owners forget: after the retention, and when they are restarted. What was taken under the key is here.
             if taken.fingerprint != operate.request.fingerprint {
-                let reply = Reply::Mismatch;
-                self.context
-                    .idempotency
-                    .step(IdempotencyMail::Answered { key, reply });
+                self.refuse_mismatch(key);
                 return Ok(());
             }
             return self.key_asked(key);
@@ -126,8 +130,32 @@ impl PaymentState {
     }
 
     fn take_request(&mut self, operate: Operate) -> Result<(), ActorProcessingErr> {
-        let Operate { request, action, .. } = operate;
-        let (key, operation) = (request.key_digest, request.operation);
+        let Operate {
+            mut request, action, ..
+        } = operate;
+        let key = request.key_digest;
+        if self.is_held() {
+            // What is held is taken or released by an operation of its own; the merchant captures what the merchant captures.
+            match &action {
+                Action::ApproveReview(capture) if self.captures_itself() => {
+                    request.operation = OperationId::Capture(*capture);
+                }
+                Action::RejectReview(void) => request.operation = OperationId::Void(*void),
+                Action::ApproveReview(_)
+                | Action::Capture { .. }
+                | Action::Void(_)
+                | Action::Refund { .. }
+                | Action::Confirm(_)
+                | Action::Complete
+                | Action::Resolve { .. } => {}
+            }
+        }
+        let operation = request.operation;
+        if matches!(action, Action::Resolve { .. }) && self.is_driving(operation) {
+            // The provider is being asked at this moment.
+            self.refuse_request(key, NotStored::Refused(Refusal::OperationInProgress));
+            return Ok(());
+        }
         let command = match action {
             Action::Capture { id, amount, is_final } => {
                 self.plan_at_holder(operation, 1).map(|plan| Command::Capture {
@@ -183,16 +211,26 @@ impl PaymentState {
         if merchant.is_some_and(|merchant| frozen.contains_key(&merchant)) {
             return Err(NotStored::MerchantFrozen);
         }
-        let is_held = self
-            .payment
-            .as_ref()
-            .is_some_and(|payment| payment.authorized != MinorSum::ZERO);
-        if is_held {
+        if self.is_held() {
             let plan = self.plan_at_holder(OperationId::Capture(capture), 1);
             return plan.ok_or(NotStored::NoProvider);
         }
         let operation = OperationId::Authorize(self.id);
+        self.forget_drive(operation);
         self.plan(operation, self.next_attempt(operation))
+    }
+
+    /// A provider holds money for it that a person has not let pass yet.
+    fn is_held(&self) -> bool {
+        self.payment.as_ref().is_some_and(|payment| {
+            payment.authorized != MinorSum::ZERO && matches!(payment.status, Status::InReview { .. })
+        })
+    }
+
+    fn captures_itself(&self) -> bool {
+        self.payment
+            .as_ref()
+            .is_some_and(|payment| payment.spec.capture_method == CaptureMethod::Automatic)
     }
 
     /// Another method is assessed like the first one.
@@ -236,6 +274,7 @@ impl PaymentState {
                 return Ok(());
             }
         };
+        self.forget_drive(operation);
         self.asked.push(key);
         let command = Command::Confirm {
             method,
@@ -280,7 +319,7 @@ impl PaymentState {
         let operation = request.operation;
         if self.answers.of(key).is_none() && !self.is_driving(operation) {
             match (request.kind, payment.request_answer(request)) {
-                (RequestKind::Capture | RequestKind::Void | RequestKind::Refund, Answer::NoProvider) => {
+                (_, Answer::NoProvider) if operation != payment.authorize_id() => {
                     let number = payment.next_attempt(operation);
                     if let Some(plan) = self.plan_at_holder(operation, number) {
                         self.forget_drive(operation);
@@ -326,17 +365,7 @@ impl PaymentState {
             };
             let shown = self.answers.of(key).unwrap_or(&payment);
             let answer = shown.request_answer(request);
-            // A review moves on with operations of its own.
-            let is_driving = match request.kind {
-                RequestKind::ApproveReview | RequestKind::RejectReview => self.is_driving_any(),
-                RequestKind::Capture
-                | RequestKind::Void
-                | RequestKind::Refund
-                | RequestKind::Confirm
-                | RequestKind::Complete
-                | RequestKind::Resolve => self.is_driving(request.operation),
-            };
-            if answer == Answer::Unresolved && is_driving {
+            if answer == Answer::Unresolved && self.is_driving(request.operation) {
                 self.asked.push(key);
                 continue;
             }
@@ -348,18 +377,31 @@ impl PaymentState {
             };
             metrics::counter!("florin_requests_total", "kind" => request.kind.as_str(), "answer" => answer.as_str())
                 .increment(1);
-            self.context
-                .idempotency
-                .step(IdempotencyMail::Answered { key, reply });
+            self.context.idempotency.step(IdempotencyMail::Answered {
+                key,
+                payment: self.id,
+                reply,
+            });
         }
+    }
+
+    /// The key was used for something else.
+    fn refuse_mismatch(&self, key: KeyDigest) {
+        self.context.idempotency.step(IdempotencyMail::Answered {
+            key,
+            payment: self.id,
+            reply: Reply::Mismatch,
+        });
     }
 
     /// Gives up a request of which nothing was stored; the payment stays as it is.
     pub(super) fn refuse_request(&mut self, key: KeyDigest, why: NotStored) {
         self.asked.retain(|asked| *asked != key);
         let reply = Reply::NotStored(why);
-        self.context
-            .idempotency
-            .step(IdempotencyMail::Answered { key, reply });
+        self.context.idempotency.step(IdempotencyMail::Answered {
+            key,
+            payment: self.id,
+            reply,
+        });
     }
 }

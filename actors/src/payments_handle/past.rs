@@ -76,13 +76,13 @@ impl PaymentsHandle {
         }))
     }
 
-    /// Every commit of a merchant's payment, oldest first.
+    /// Every commit of a merchant's payment, or of anybody's, oldest first.
     pub async fn history(
         &self,
-        owner: (MerchantId, bool),
+        owner: Option<(MerchantId, bool)>,
         id: PaymentId,
     ) -> Result<Option<Loaded>, PastError> {
-        self.loaded(Some(owner), id).await
+        self.loaded(owner, id).await
     }
 
     pub(super) async fn loaded(&self, owner: Owner, id: PaymentId) -> Result<Option<Loaded>, PastError> {

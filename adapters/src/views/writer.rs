@@ -118,6 +118,8 @@ pub(super) struct Writer {
     tenants: Tenants,
     /// Entries of `recent`.
     recent: u32,
+    /// Payments that wait; at least so many.
+    waiting: u64,
 }
 
 type Tenants = HashMap<(MerchantId, bool), i64>;
@@ -177,6 +179,7 @@ impl Writer {
             })?
             .collect::<Result<_, _>>()?;
         let recent = connection.query_row("SELECT count(*) FROM recent", [], |row| row.get(0))?;
+        let waiting = waiting::count(&connection)?;
         // Durable before the first write that is not: an unknown boot is one that never comes again.
         let named = if boot.is_empty() { "unknown" } else { boot };
         connection.execute("UPDATE progress SET boot = ?1", [named])?;
@@ -187,6 +190,7 @@ impl Writer {
                 connection,
                 tenants,
                 recent,
+                waiting,
             },
             Seq(watermark.cast_unsigned()),
         ))
@@ -211,15 +215,15 @@ impl Writer {
 
     fn apply(&mut self, rows: &[PaymentRow], up_to: Seq) -> Result<(), rusqlite::Error> {
         let transaction = self.connection.transaction()?;
-        let applied = write(&transaction, &mut self.tenants, rows, up_to).and_then(|added| {
-            let recent = self.recent.saturating_add(added);
-            if recent < RECENT_MAX {
-                return Ok(recent);
-            }
-            transaction.execute_batch(MERGE)?;
-            waiting::sweep(&transaction)?;
-            Ok(0)
-        });
+        let applied =
+            write(&transaction, (&mut self.tenants, &mut self.waiting), rows, up_to).and_then(|added| {
+                let recent = self.recent.saturating_add(added);
+                if recent < RECENT_MAX {
+                    return Ok(recent);
+                }
+                transaction.execute_batch(MERGE)?;
+                Ok(0)
+            });
         match applied.and_then(|recent| transaction.commit().map(|()| recent)) {
             Ok(recent) => {
                 self.recent = recent;
@@ -228,6 +232,8 @@ impl Writer {
             Err(error) => {
                 // Numbers given in the transaction are gone with it.
                 self.tenants.clear();
+                // The count may be of a batch that is gone: too many does no harm.
+                self.waiting = u64::MAX;
                 Err(error)
             }
         }
@@ -251,7 +257,7 @@ impl Writer {
 /// Writes the rows and the watermark; says how many payments are new.
 fn write(
     transaction: &Transaction<'_>,
-    tenants: &mut Tenants,
+    (tenants, waiting): (&mut Tenants, &mut u64),
     rows: &[PaymentRow],
     up_to: Seq,
 ) -> Result<u32, rusqlite::Error> {
@@ -278,7 +284,7 @@ fn write(
             }
         };
         let entry = Entry::of(&row.payment);
-        waiting::enter(transaction, id, &row.payment, is_new)?;
+        waiting::enter(transaction, waiting, (id, &row.payment), is_new)?;
         if !is_new {
             if relist_recent.execute(params![tenant, id, entry.status])? == 0 {
                 relist.execute(params![tenant, id, entry.status])?;

@@ -42,6 +42,7 @@ codes! {
     ActorNotRestartable = "actor_not_restartable",
     AmountExceedsCapturable = "amount_exceeds_capturable",
     AmountExceedsRefundable = "amount_exceeds_refundable",
+    AmountMismatch = "amount_mismatch",
     AmountTooLarge = "amount_too_large",
     AmountTooSmall = "amount_too_small",
     ApiKeyInvalid = "api_key_invalid",
@@ -109,6 +110,7 @@ impl Code {
             Refusal::WrongProvider => Self::ProviderMismatch,
             Refusal::OperationExists => Self::OperationExists,
             Refusal::TooManyOperations => Self::TooManyOperations,
+            Refusal::AmountMismatch => Self::AmountMismatch,
             Refusal::SecondPersonRequired => Self::SecondPersonRequired,
             Refusal::TooManyAttempts => Self::TooManyAttempts,
         }

@@ -174,6 +174,7 @@ fn one_of_each() -> Vec<ApiError> {
         Refusal::WrongProvider,
         Refusal::OperationExists,
         Refusal::TooManyOperations,
+        Refusal::AmountMismatch,
         Refusal::SecondPersonRequired,
         Refusal::TooManyAttempts,
     ];

@@ -269,7 +269,7 @@ pub(super) fn attempt_resolve() -> Endpoint {
         )
         .takes(shape, &[("Nothing was charged", example)])
         .refuses(400, &[Code::ResourceMissing])
-        .refuses(409, &[Code::SecondPersonRequired])
+        .refuses(409, &[Code::SecondPersonRequired, Code::AmountMismatch])
 }
 
 fn operator_action() -> ObjectBuilder {

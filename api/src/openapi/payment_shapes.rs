@@ -209,7 +209,16 @@ fn history_row() -> ObjectBuilder {
         may("operation_id", text("What was asked of a provider.")),
         may("operation", word("What that is.", operations)),
         may("idempotency_key", text("The key of the request.")),
-        may("operator", text("Who asked, if it was an operator.")),
+        may(
+            "operator",
+            text("The API key of the operator who asked; operators only."),
+        ),
+        may("by", text("`operator`, if it was not the merchant who asked.")),
+        may(
+            "outcome",
+            text("What operators say became of an attempt: `executed` or `not_executed`."),
+        ),
+        may("evidence", text("Where operators see that; operators only.")),
         may("attempt", count("Which try of it.")),
         may("provider", text("Whom it was asked of.")),
         may(

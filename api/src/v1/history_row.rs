@@ -74,6 +74,10 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     operator: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     attempt: Option<u32>,
@@ -130,8 +134,8 @@ struct LineBody {
     balance_after: Option<i128>,
 }
 
-/// What a commit did to a payment of `merchant`.
-pub(crate) fn rows(commit: &Commit, merchant: MerchantId) -> Vec<Row<'_>> {
+/// What a commit did to a payment, as its merchant sees it, or an operator (`None`), who also sees what other operators said.
+pub(crate) fn rows(commit: &Commit, merchant: Option<MerchantId>) -> Vec<Row<'_>> {
     let Body::Payment(body) = &commit.body else {
         return Vec::new();
     };
@@ -145,7 +149,10 @@ pub(crate) fn rows(commit: &Commit, merchant: MerchantId) -> Vec<Row<'_>> {
         at: commit.at.unix_s(),
         details,
     };
-    let events = body.events.iter().map(|event| (event.name(), details(event)));
+    let events = body
+        .events
+        .iter()
+        .map(|event| (event.name(), details(event, merchant.is_none())));
     let entry = body.entry.as_ref().map(|entry| {
         let details = Details {
             lines: Some(lines(entry, merchant)),
@@ -156,13 +163,14 @@ pub(crate) fn rows(commit: &Commit, merchant: MerchantId) -> Vec<Row<'_>> {
     events.chain(entry).enumerate().map(row).collect()
 }
 
-fn lines(entry: &PostedEntry, merchant: MerchantId) -> Vec<LineBody> {
+fn lines(entry: &PostedEntry, merchant: Option<MerchantId>) -> Vec<LineBody> {
     let line = |line: &Line| LineBody {
         account: Displayed(line.posting.account),
         side: line.posting.side.as_str(),
         amount: minor(line.posting.amount),
         currency: line.posting.account.currency.code(),
-        balance_after: (line.posting.account.name == AccountName::MerchantPayable(merchant))
+        balance_after: merchant
+            .is_none_or(|merchant| line.posting.account.name == AccountName::MerchantPayable(merchant))
             .then(|| line.balance_after.minor()),
     };
     entry.lines().iter().map(line).collect()
@@ -211,7 +219,7 @@ fn reason<'a>(details: Details<'a>, reason: &'a Arc<str>) -> Details<'a> {
 }
 
 #[expect(clippy::too_many_lines, reason = "a flat table: one row per event")]
-fn details(event: &Event) -> Details<'_> {
+fn details(event: &Event, to_operator: bool) -> Details<'_> {
     match event {
         Event::Created { spec, method } => created(spec, method),
         Event::RiskAssessed(assessment) => assessed(assessment),
@@ -220,7 +228,7 @@ fn details(event: &Event) -> Details<'_> {
             kind: Some(listed.kind.as_str()),
             entry_id: Some(Displayed(listed.entry)),
             // Why the platform made an entry is its own business.
-            reason: (!listed.is_of_platform).then_some(&*listed.reason),
+            reason: (to_operator || !listed.is_of_platform).then_some(&*listed.reason),
             ..Details::default()
         },
         Event::Blocked
@@ -233,8 +241,10 @@ fn details(event: &Event) -> Details<'_> {
         Event::Requested { request } => Details {
             operation_id: Some(Displayed(request.operation)),
             operation: Some(request.kind.as_str()),
-            idempotency_key: Some(request.key.as_str()),
-            operator: request.operator.as_deref(),
+            // Who decides for the platform, and under which key, is its own business.
+            idempotency_key: (to_operator || request.operator.is_none()).then_some(request.key.as_str()),
+            operator: request.operator.as_deref().filter(|_| to_operator),
+            by: request.operator.as_ref().map(|_| "operator"),
             ..Details::default()
         },
         Event::ResolutionProposed {
@@ -247,10 +257,16 @@ fn details(event: &Event) -> Details<'_> {
             number,
             resolution,
         } => Details {
+            outcome: Some(if resolution.transaction.is_some() {
+                "executed"
+            } else {
+                "not_executed"
+            }),
             processor_transaction_id: resolution.transaction.as_deref(),
-            evidence: Some(&resolution.evidence),
-            reason: Some(&resolution.reason),
-            operator: Some(&resolution.operator),
+            evidence: to_operator.then_some(&*resolution.evidence),
+            reason: to_operator.then_some(&*resolution.reason),
+            operator: to_operator.then_some(&*resolution.operator),
+            by: Some("operator"),
             ..attempt(*operation, *number)
         },
         Event::ReviewOpened { deadline } => Details {

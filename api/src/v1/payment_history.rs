@@ -4,7 +4,7 @@
 use super::history_row::{Row, RowId, rows};
 use super::list::List;
 use super::payment_get::{id, past};
-use crate::auth::Caller;
+use crate::auth::{Caller, Who};
 use crate::errors::{ApiError, Code};
 use crate::openapi::{
     Access, Endpoint, PAYMENT_ID, bounded, chapter, id as an_id, list_example, named, page_of, text,
@@ -23,13 +23,17 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
 
 async fn history(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let caller = Caller::of(state, request)?;
-    let (merchant, livemode) = caller.merchant()?;
+    let owner = match caller.who()? {
+        Who::Merchant(merchant, livemode) => Some((merchant.id, livemode)),
+        Who::Operator => None,
+    };
+    let merchant = owner.map(|(merchant, _)| merchant);
     let page = query::long_page(request, RowId::parse)?;
     let id = id(request)?;
-    let history = state.payments.history((merchant.id, livemode), id);
+    let history = state.payments.history(owner, id);
     let loaded = history.await.map_err(past)?;
     let loaded = loaded.ok_or(ApiError::NoSuchObject { kind: "payment" })?;
-    let all = loaded.commits.iter().flat_map(|commit| rows(commit, merchant.id));
+    let all = loaded.commits.iter().flat_map(|commit| rows(commit, merchant));
     let mut data: Vec<Row<'_>> = all.collect();
     if let Some(after) = page.starting_after {
         let place = data.iter().position(|row| row.id() == after);
@@ -50,7 +54,7 @@ pub(crate) fn described() -> Endpoint {
         "amount": 10_000, "is_final": false,
     });
     let example = list_example(&format!("/v1/payments/{PAYMENT_ID}/history"), &row);
-    Endpoint::get("/v1/payments/{id}/history", Access::Merchants)
+    Endpoint::get("/v1/payments/{id}/history", Access::KeyHolders)
         .called(
             "getPaymentHistory",
             "Read what happened to a payment",

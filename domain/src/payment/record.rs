@@ -177,7 +177,7 @@ pub(super) const REVIEW_REJECTED: &str = "review_rejected";
 /// The decline code of a challenge that ended without the customer.
 const CHALLENGE_EXPIRED: &str = "authentication_expired";
 
-const AMOUNT_MISMATCH: &str = "the provider's amount differs from ours";
+pub(super) const AMOUNT_MISMATCH: &str = "the provider's amount differs from ours";
 
 /// The provider did something else than it was asked for: neither success nor failure, and a person must look, once.
 fn mismatched(op: &Operation, attempt: &Attempt, reference: ProviderReference) -> Decision {

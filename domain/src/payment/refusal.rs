@@ -41,6 +41,9 @@ pub enum Refusal {
     /// A resolution needs somebody else than the one who proposed it.
     #[error("somebody else must confirm this resolution")]
     SecondPersonRequired,
+    /// The provider moved another amount than it was asked for.
+    #[error("the provider moved another amount than it was asked for")]
+    AmountMismatch,
     /// The operation was tried as often as it may be.
     #[error("too many attempts of one operation")]
     TooManyAttempts,
@@ -61,6 +64,7 @@ impl Refusal {
             Self::WrongProvider => "provider_mismatch",
             Self::OperationExists => "operation_exists",
             Self::TooManyOperations => "too_many_operations",
+            Self::AmountMismatch => "amount_mismatch",
             Self::SecondPersonRequired => "second_person_required",
             Self::TooManyAttempts => "too_many_attempts",
         }

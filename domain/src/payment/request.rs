@@ -104,11 +104,12 @@ impl Payment {
     /// What whoever waits for a request can be told.
     pub fn request_answer(&self, request: &Request) -> Answer {
         match request.kind {
-            // What is held is taken or released first.
-            RequestKind::ApproveReview if self.in_flight_minor(OperationKind::Capture) > 0 => {
-                Answer::Unresolved
+            // What is held is taken or released by an operation of its own, and that is what answers.
+            RequestKind::ApproveReview | RequestKind::RejectReview
+                if request.operation != self.authorize_id() =>
+            {
+                self.operation_answer(request.operation)
             }
-            RequestKind::RejectReview if self.in_flight_minor(OperationKind::Void) > 0 => Answer::Unresolved,
             RequestKind::Confirm | RequestKind::ApproveReview | RequestKind::RejectReview => self.answer(),
             // Said is said; what comes of it shows in the payment.
             RequestKind::Resolve => Answer::Shown,

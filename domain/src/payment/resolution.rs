@@ -3,6 +3,7 @@
 use super::decide::Decision;
 use super::event::Event;
 use super::operation::{Attempt, AttemptState, Operation};
+use super::record::AMOUNT_MISMATCH;
 use super::refusal::Refusal;
 use super::state::Payment;
 use crate::ids::OperationId;
@@ -44,6 +45,10 @@ pub(super) fn resolve(
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
     let (op, attempt) = unresolvable(payment, id)?;
+    // Another sum than was asked for moved: booking the sum that was asked for would be false.
+    if resolution.transaction.is_some() && attempt.unknown_reason.as_deref() == Some(AMOUNT_MISMATCH) {
+        return Err(Refusal::AmountMismatch);
+    }
     let (operation, number) = (id, attempt.number);
     let proposed = op.proposal.as_ref();
     if proposed.is_some_and(|earlier| earlier.operator == resolution.operator) {

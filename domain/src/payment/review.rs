@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::state::{CaptureMethod, Payment, Status};
 use crate::ids::{CaptureId, OperationId, VoidId};
 use crate::money::{Amount, MinorSum};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 fn check_in_review(payment: &Payment) -> Result<(), Refusal> {
     match payment.status {
@@ -76,6 +76,20 @@ pub(super) fn reject(
     Ok(Decision::events(vec![Event::ReviewRejected]))
 }
 
+/// A release that failed is tried again after growing waits, so that a provider that is gone for days does not use up the
+/// operations that a payment may have.
+fn may_release_again(payment: &Payment, now: Timestamp) -> bool {
+    let mut voids = payment
+        .operations
+        .iter()
+        .filter(|op| op.kind == OperationKind::Void);
+    let failed = u32::try_from(voids.clone().count()).unwrap_or(u32::MAX);
+    let wait = Millis::from_s(60_u64.saturating_mul(1 << failed.min(9)));
+    voids
+        .next_back()
+        .is_none_or(|last| last.opened_at.plus(wait) <= now)
+}
+
 /// Gives the payment up, or releases what is held; a release under way is waited for.
 pub(super) fn expire(
     payment: &Payment,
@@ -86,7 +100,7 @@ pub(super) fn expire(
     if !is_held(payment) {
         return Ok(Decision::events(vec![Event::ReviewExpired]));
     }
-    if is_in_flight(payment, OperationKind::Void) {
+    if is_in_flight(payment, OperationKind::Void) || !may_release_again(payment, now) {
         return Ok(Decision::default());
     }
     release(

@@ -114,7 +114,7 @@ async fn check(platform: &Platform, shown: &[(PaymentId, (Payment, Seq))]) {
     for (id, states) in &states {
         let history = platform
             .payments()
-            .history((merchant(), LIVEMODE), *id)
+            .history(Some((merchant(), LIVEMODE)), *id)
             .await
             .unwrap()
             .unwrap();

@@ -83,7 +83,7 @@ fn a_payment_that_cannot_be_read_is_set_aside_while_its_siblings_are_answered() 
         assert!(
             platform
                 .payments()
-                .history((merchant(), false), id)
+                .history(Some((merchant(), false)), id)
                 .await
                 .is_err()
         );
