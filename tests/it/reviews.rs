@@ -240,3 +240,20 @@ fn what_a_frozen_merchant_has_in_review_is_not_charged() {
     assert_eq!(executed(&dev), [("sale".to_owned(), 1_000)]);
     dev.stop();
 }
+
+#[test]
+fn a_payment_in_review_takes_no_place_at_the_provider() {
+    let one_place = [
+        ("FLORIN_PROVIDERS_PERMITS", "1"),
+        ("FLORIN_PROVIDERS_QUEUE_MAX", "0"),
+    ];
+    let (_folder, dev) = Dev::fresh(&[REVIEW_ALL, one_place[0], one_place[1]]);
+    let ids: Vec<String> = (0..5)
+        .map(|n| reviewed(&dev, &format!("r-{n}"), &body(1_000)))
+        .collect();
+    for (n, id) in ids.iter().enumerate() {
+        decide(&dev.operator(), &format!("yes-{n}"), id, "approve").expect(200);
+    }
+    assert_eq!(executed(&dev).len(), 5);
+    dev.stop();
+}

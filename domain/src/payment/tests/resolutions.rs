@@ -185,3 +185,11 @@ fn lifetimes_are_those_that_were_configured() {
     let deadline = script.now.plus(crate::time::Millis(1500));
     assert_eq!(payment.status, Status::InReview { deadline });
 }
+
+#[test]
+fn another_sum_than_was_asked_for_is_never_booked_as_if_it_were_the_same() {
+    let mut script = Script::after("create sale; auth wrong");
+    let executed = names(&mut script, said("auth", Some("ch_1"), "ada"));
+    assert_eq!(executed, Err(Refusal::AmountMismatch));
+    names(&mut script, said("auth", None, "ada")).unwrap();
+}

@@ -139,3 +139,82 @@ fn a_payment_held_for_review_is_taken_or_released_at_the_provider() {
         1_000
     );
 }
+
+#[test]
+fn an_approval_is_answered_by_what_became_of_its_capture() {
+    use super::super::{Answer, Request, RequestKind};
+    use super::script::operation_id;
+    use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
+    for (kind, operation, given, answer) in [
+        (
+            RequestKind::ApproveReview,
+            "cap900",
+            "approve",
+            Answer::Unresolved,
+        ),
+        (
+            RequestKind::ApproveReview,
+            "cap900",
+            "approve; cap900 unknown",
+            Answer::Unresolved,
+        ),
+        (
+            RequestKind::ApproveReview,
+            "cap900",
+            "approve; cap900 not-sent",
+            Answer::NoProvider,
+        ),
+        (
+            RequestKind::ApproveReview,
+            "cap900",
+            "approve; cap900 declined",
+            Answer::Declined,
+        ),
+        (
+            RequestKind::ApproveReview,
+            "cap900",
+            "approve; cap900 ok",
+            Answer::Shown,
+        ),
+        (RequestKind::RejectReview, "void901", "reject", Answer::Unresolved),
+        (
+            RequestKind::RejectReview,
+            "void901",
+            "reject; void901 not-sent",
+            Answer::NoProvider,
+        ),
+        (
+            RequestKind::RejectReview,
+            "void901",
+            "reject; void901 ok",
+            Answer::Shown,
+        ),
+    ] {
+        let script = Script::after(&format!("create sale hold; auth ok; {given}"));
+        let request = Request {
+            key: IdempotencyKey::parse("k").unwrap(),
+            key_digest: KeyDigest([7; 16]),
+            fingerprint: Fingerprint([8; 16]),
+            kind,
+            operation: operation_id(operation),
+            operator: Some("ada".into()),
+        };
+        assert_eq!(script.state().request_answer(&request), answer, "{given}");
+    }
+}
+
+#[test]
+fn what_cannot_be_released_is_tried_again_after_growing_waits() {
+    let mut script = Script::after("create sale hold; auth ok; later 24");
+    let mut opened = 0;
+    // Looked at once an hour for ten days, with a provider that is never there.
+    for _ in 0..240 {
+        if script.then("check") != "nothing => in_review" {
+            opened += 1;
+            let void = format!("void{}", 900 + opened);
+            script.run(&format!("{void} not-sent"));
+        }
+        script.run("later 1");
+    }
+    assert!((20..60).contains(&opened), "{opened}");
+}
