@@ -6,10 +6,9 @@ use crate::process::{run_well, wait_for};
 use serde_json::{Value, json};
 
 /// The provider is asked once, then the caller is told that nobody knows.
-const HASTY: [(&str, &str); 3] = [
+const HASTY: [(&str, &str); 2] = [
     ("FLORIN_RETRY_TRIES_MAX", "1"),
     ("FLORIN_RESOLUTION_WAITS_S", "3600"),
-    ("FLORIN_PROVIDER_STRIPE_REQUEST_TIMEOUT_MS", "300"),
 ];
 
 fn resolve(operator: &Caller, key: &str, attempt: &str, body: &Value) -> crate::http::Answer {
