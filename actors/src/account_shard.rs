@@ -192,8 +192,10 @@ impl ShardState {
             return Ok(());
         }
         if let Err(error) = self.books.hold(&consequences.holds) {
-            // Only a first commit places a hold that could not be placed before, and nothing was sent for it yet.
-            if prev == Seq::ZERO {
+            // Only a first commit and one that takes a request place a hold that could not be placed before, and nothing was sent for
+            // either yet.
+            let is_request = matches!(events.first(), Some(Event::Requested { .. }));
+            if prev == Seq::ZERO || is_request {
                 reply.step(PaymentMail::Committed(Err(error)));
                 return Ok(());
             }

@@ -278,10 +278,10 @@ pub struct Context {
     pub resolution: Mailbox<ResolutionMail>,
     /// Reader of the whole journal.
     pub scrub: Mailbox<ScrubMail>,
-    /// The sweep of deadlines.
-    pub deadlines: Mailbox<DeadlinesMail>,
     /// How far it has come; outlives restarts of the actor.
     pub scrub_place: ArcSwap<ScrubPlace>,
+    /// The sweep of deadlines.
+    pub deadlines: Mailbox<DeadlinesMail>,
     /// Guardians.
     pub guardians: Vec<Mailbox<GuardianMail>>,
     /// Providers in order of preference.

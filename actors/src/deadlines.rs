@@ -5,6 +5,7 @@
 use crate::context::{Context, Step};
 use crate::guardian::GuardianMail;
 use crate::mailbox::Envelope;
+use crate::ticks::keep_ticking;
 use florin_domain::ids::PaymentId;
 use florin_domain::payment::WaitKind;
 use florin_domain::ports::{PaymentRow, ViewError, WaitingQuery};
@@ -63,13 +64,7 @@ impl Actor for Deadlines {
         context: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let (id, mailbox) = (myself.get_id(), context.deadlines.clone());
-        tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(TICK);
-            while myself.get_status() <= ractor::ActorStatus::Running {
-                ticks.tick().await;
-                mailbox.step(DeadlinesMail::Tick);
-            }
-        });
+        keep_ticking(myself, mailbox, TICK, || DeadlinesMail::Tick);
         let began = Instant::now();
         let readings = WaitKind::ALL.map(|kind| Reading {
             kind,

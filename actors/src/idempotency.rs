@@ -9,6 +9,7 @@ use crate::load::barrier;
 use crate::mailbox::{Class, Envelope};
 use crate::payment::{Begin, NotStored, Operate};
 use crate::reply::tell;
+use crate::ticks::keep_ticking;
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::{Answer, Payment};
@@ -185,13 +186,7 @@ impl Actor for IdempotencyOwner {
         let mailbox = context.idempotency.clone();
         // Attached before anything is asked: the answers of the guardians find this incarnation, and nobody waits for a tick.
         mailbox.attach(myself.clone());
-        tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(TICK);
-            while myself.get_status() <= ractor::ActorStatus::Running {
-                ticks.tick().await;
-                mailbox.step(IdempotencyMail::Tick);
-            }
-        });
+        keep_ticking(myself, mailbox, TICK, || IdempotencyMail::Tick);
         Ok(IdempotencyState {
             context,
             entries: HashMap::new(),

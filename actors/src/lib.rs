@@ -33,3 +33,4 @@ pub mod resolution;
 pub mod risk;
 pub mod risk_lists_handle;
 pub mod scrub;
+mod ticks;

@@ -7,6 +7,7 @@ use crate::journal_writer::Published;
 use crate::load::barrier;
 use crate::mailbox::Envelope;
 use crate::reply::tell;
+use crate::ticks::keep_ticking;
 use florin_domain::commit::Body;
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::payment::evolve_all;
@@ -122,13 +123,7 @@ impl Actor for Projection {
             let result = catch_up(&starting.0).await;
             starting.1.step(ProjectionMail::CaughtUp(id, result));
         });
-        tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(TICK);
-            while myself.get_status() <= ractor::ActorStatus::Running {
-                ticks.tick().await;
-                mailbox.step(ProjectionMail::Tick);
-            }
-        });
+        keep_ticking(myself, mailbox, TICK, || ProjectionMail::Tick);
         Ok(ProjectionState {
             context,
             id,

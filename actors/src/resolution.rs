@@ -5,6 +5,7 @@
 use crate::context::{Context, Step};
 use crate::guardian::GuardianMail;
 use crate::mailbox::Envelope;
+use crate::ticks::keep_ticking;
 use florin_domain::ids::PaymentId;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeSet, HashMap};
@@ -59,13 +60,7 @@ impl Actor for ResolutionSchedule {
         context: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let mailbox = context.resolution.clone();
-        tokio::spawn(async move {
-            let mut ticks = tokio::time::interval(TICK);
-            while myself.get_status() <= ractor::ActorStatus::Running {
-                ticks.tick().await;
-                mailbox.step(ResolutionMail::Tick);
-            }
-        });
+        keep_ticking(myself, mailbox, TICK, || ResolutionMail::Tick);
         Ok(ResolutionState {
             context,
             due: BTreeSet::new(),
