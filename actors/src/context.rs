@@ -67,6 +67,7 @@ pub enum Step {
     PaymentReported,
     PaymentAnswering,
     PaymentLoaded,
+    PaymentLeaving,
     RiskAssessing,
     ProviderQueued,
     ProviderFinished,
@@ -78,6 +79,7 @@ pub enum Step {
     ResolutionScheduled,
     GuardianStarting,
     GuardianForwarding,
+    GuardianHanding,
     JournalScrubbed,
     DeadlinesMet,
 }

@@ -21,7 +21,7 @@ use florin_domain::ids::{OperationId, PaymentId, Seq};
 use florin_domain::ledger::{PostingError, consequences};
 use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{
-    AttemptState, Command, Effect, Payment, Refusal, Request, Spec, decide, decide_request, evolve_all,
+    Command, Effect, Payment, Refusal, Request, Spec, decide, decide_request, evolve_all,
 };
 use florin_domain::ports::ReadError;
 use florin_domain::provider::{Outcome, ProviderReference};
@@ -284,6 +284,7 @@ impl Actor for PaymentActor {
             if let Err(error) = myself.drain() {
                 tracing::debug!(%error, "a payment that leaves memory was already stopping");
             }
+            state.context.ports.probe.reached(Step::PaymentLeaving);
         }
         Ok(())
     }
@@ -464,7 +465,7 @@ impl PaymentState {
         self.context.ports.probe.reached(Step::PaymentCommitted);
         self.seq = seq;
         self.answers.note(&after);
-        if declines(&after) > self.payment.as_deref().map_or(0, declines)
+        if after.declined_charges() > self.payment.as_deref().map_or(0, Payment::declined_charges)
             && let Some(subject) = Subject::of(&after.spec)
         {
             let shard = &self.context.risk[subject.shard(self.context.risk.len())];
@@ -488,13 +489,4 @@ impl PaymentState {
         self.promise = None;
         self.answer();
     }
-}
-
-/// Attempts to charge that were declined, under whichever method.
-fn declines(payment: &Payment) -> usize {
-    let attempts = payment.operation(payment.authorize_id()).into_iter();
-    attempts
-        .flat_map(|op| op.earlier.iter().chain(&op.attempt))
-        .filter(|attempt| attempt.state == AttemptState::Declined)
-        .count()
 }

@@ -29,6 +29,18 @@ struct Child {
     waiting: Vec<PaymentMail>,
 }
 
+impl Child {
+    /// Hands mail over, or keeps it until the payment has left memory or has come back. It may leave at any moment, also between
+    /// two messages that are handed over one after the other.
+    fn hand(&mut self, mail: PaymentMail) {
+        if self.down {
+            self.waiting.push(mail);
+        } else if let Err(returned) = self.mailbox.send(Class::Internal, mail) {
+            self.waiting.push(returned.message);
+        }
+    }
+}
+
 /// The guardian's state.
 #[derive(Debug)]
 pub struct GuardianState {
@@ -209,11 +221,10 @@ impl GuardianState {
         let Some(child) = self.children.get_mut(&payment) else {
             return;
         };
-        let mailbox = child.mailbox.clone();
         let arguments = PaymentArguments {
             context: Arc::clone(&self.context),
             id: payment,
-            mailbox: mailbox.clone(),
+            mailbox: child.mailbox.clone(),
             key,
         };
         match Actor::spawn_linked(None, PaymentActor, arguments, myself.get_cell()).await {
@@ -222,7 +233,8 @@ impl GuardianState {
                 child.down = false;
                 self.actors.insert(actor.get_id(), payment);
                 for mail in std::mem::take(&mut child.waiting) {
-                    mailbox.step(mail);
+                    self.context.ports.probe.reached(Step::GuardianHanding);
+                    child.hand(mail);
                 }
             }
             Err(error) => {
@@ -245,12 +257,7 @@ impl GuardianState {
             // Only a key that was started here is listed to a restarted key owner; others are in the index.
             return self.spawn(myself, payment, None, mail).await;
         };
-        if child.down {
-            child.waiting.push(mail);
-        } else if let Err(returned) = child.mailbox.send(Class::Internal, mail) {
-            // It is leaving memory: its mail waits until it has left.
-            child.waiting.push(returned.message);
-        }
+        child.hand(mail);
     }
 
     async fn ended(

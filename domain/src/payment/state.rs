@@ -283,6 +283,15 @@ impl Payment {
         !charged && self.unresolved().next().is_none()
     }
 
+    /// Attempts to charge that were declined, under whichever method.
+    pub fn declined_charges(&self) -> usize {
+        let charge = self.operation(self.authorize_id()).into_iter();
+        charge
+            .flat_map(|op| op.earlier.iter().chain(&op.attempt))
+            .filter(|attempt| attempt.state == AttemptState::Declined)
+            .count()
+    }
+
     /// What is still on its way in open operations of `kind`, in minor units.
     pub(super) fn in_flight_minor(&self, kind: OperationKind) -> i128 {
         let open = self

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Every step, in the order of the enum. [`kind_of`] has no wildcard, and [`the_table_of_steps_is_whole`] counts.
-pub(crate) const STEPS: [Step; 23] = [
+pub(crate) const STEPS: [Step; 25] = [
     Step::KeySubmitted,
     Step::KeyAnswered,
     Step::PaymentBegun,
@@ -26,6 +26,7 @@ pub(crate) const STEPS: [Step; 23] = [
     Step::PaymentReported,
     Step::PaymentAnswering,
     Step::PaymentLoaded,
+    Step::PaymentLeaving,
     Step::RiskAssessing,
     Step::ProviderQueued,
     Step::ProviderFinished,
@@ -37,6 +38,7 @@ pub(crate) const STEPS: [Step; 23] = [
     Step::ResolutionScheduled,
     Step::GuardianStarting,
     Step::GuardianForwarding,
+    Step::GuardianHanding,
     Step::JournalScrubbed,
     Step::DeadlinesMet,
 ];
@@ -52,14 +54,15 @@ pub(crate) fn kind_of(step: Step) -> Kind {
         | Step::PaymentCalling
         | Step::PaymentReported
         | Step::PaymentAnswering
-        | Step::PaymentLoaded => Kind::Payment,
+        | Step::PaymentLoaded
+        | Step::PaymentLeaving => Kind::Payment,
         Step::RiskAssessing => Kind::Risk,
         Step::ProviderQueued | Step::ProviderFinished => Kind::Provider,
         Step::ShardSequencing => Kind::AccountShard,
         Step::WriterQueued | Step::WriterFlushed => Kind::JournalWriter,
         Step::ProjectionFollowed | Step::ProjectionLocated => Kind::Projection,
         Step::ResolutionScheduled => Kind::Resolution,
-        Step::GuardianStarting | Step::GuardianForwarding => Kind::PaymentGuardian,
+        Step::GuardianStarting | Step::GuardianForwarding | Step::GuardianHanding => Kind::PaymentGuardian,
         Step::JournalScrubbed => Kind::Scrub,
         Step::DeadlinesMet => Kind::Deadlines,
     }

@@ -5,7 +5,7 @@
 //! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`] the ports that do as they are told
 //! * [`audit`] what must hold of journal, books and charges whatever happened
 //! * [`past`] payments as they were; [`operations`] what is asked of payments that exist, [`operations_crash`], [`operations_schedules`]
-//! * [`crash`], [`random`], [`stale`], [`poison`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`keys`], [`outcomes`], [`stops`], [`admission`],
+//! * [`crash`], [`random`], [`stale`], [`leaving`], [`poison`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`keys`], [`outcomes`], [`stops`], [`admission`],
 //!   [`drain`] the rest
 
 #[cfg(test)]
@@ -20,6 +20,8 @@ mod drain;
 mod keys;
 #[cfg(test)]
 mod kill;
+#[cfg(test)]
+mod leaving;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]

@@ -13,6 +13,7 @@ use florin_domain::ports::{
 use florin_domain::provider::ProviderKey;
 use florin_domain::time::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, watch};
@@ -330,9 +331,20 @@ impl Views for GatedViews {
 /// What injected panics say, so that the panic hook knows them.
 pub(crate) const INJECTED: &str = "injected by the probe";
 
-/// Panics the `nth` time that a step is reached, for `times` times.
+/// Panics the `nth` time that a step is reached, for `times` times; or holds whoever reaches it.
 #[derive(Debug, Default)]
-pub(crate) struct PanicProbe(Mutex<Armed>);
+pub(crate) struct PanicProbe(Mutex<Armed>, Mutex<Vec<Hold>>);
+
+type Holds = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Whoever reaches the step waits there, without its thread's other work, while this is true.
+struct Hold(Step, Holds);
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Hold").field(&self.0).finish()
+    }
+}
 
 #[derive(Debug, Default)]
 struct Armed {
@@ -353,6 +365,17 @@ impl PanicProbe {
         };
     }
 
+    /// In lives on several threads only: whoever reaches `step` stays there while `holds`.
+    pub(crate) fn hold(&self, step: Step, holds: impl Fn() -> bool + Send + Sync + 'static) {
+        lock(&self.1).push(Hold(step, Arc::new(holds)));
+    }
+
+    fn holds(&self, step: Step) -> Option<Holds> {
+        let holds = lock(&self.1);
+        let of_step = holds.iter().find(|hold| hold.0 == step);
+        of_step.map(|hold| Arc::clone(&hold.1))
+    }
+
     pub(crate) fn disarm(&self) {
         lock(&self.0).at = None;
     }
@@ -368,12 +391,26 @@ impl PanicProbe {
 }
 
 impl Probe for PanicProbe {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an actor is to stand still while the rest goes on: that is the test"
+    )]
     fn reached(&self, step: Step) {
         let mut armed = lock(&self.0);
         let count = armed.reached.entry(step).or_default();
         *count += 1;
         let count = *count;
-        let Some((at, nth, times)) = armed.at else { return };
+        let (at, holds) = (armed.at, self.holds(step));
+        if let Some(holds) = holds {
+            drop(armed);
+            tokio::task::block_in_place(|| {
+                while holds() {
+                    std::thread::yield_now();
+                }
+            });
+            return;
+        }
+        let Some((at, nth, times)) = at else { return };
         if at == step && (nth..nth + times).contains(&count) {
             armed.fired += 1;
             drop(armed);
