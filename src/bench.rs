@@ -3,6 +3,7 @@
 mod engine;
 mod http;
 mod instant_provider;
+mod ledger;
 mod overload;
 mod setup;
 
@@ -23,6 +24,8 @@ pub(crate) enum Bench {
     HotKey,
     /// Payments over HTTP, charged at the sandbox over real sockets.
     Full,
+    /// Transfers between accounts: in batches, onto one hot account, and one by one over HTTP.
+    Ledger,
     /// Three times the load that the providers can take, over HTTP.
     Overload,
 }
@@ -76,6 +79,10 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
             "hot-key".clone_into(&mut hot.bench);
             hot.uniform_ratio = Some(hot.payments_per_s / uniform.payments_per_s);
             hot
+        }
+        Bench::Ledger => {
+            let report = ledger::report(&arguments, metrics).await?;
+            return report.write(&mut std::io::stdout().lock(), arguments.json);
         }
         Bench::Http => http::report(&arguments, http::World::Instant, metrics).await?,
         Bench::Overload => overload::report(&arguments, metrics).await?,

@@ -1,11 +1,13 @@
 //! Florin's binary: parses the command line, builds the runtime, and hands over to one file per command.
 
+mod audit;
 mod bench;
 mod control;
 mod dev;
 mod edge;
 mod merchant;
 mod node;
+mod notary;
 mod sandbox;
 mod serve;
 mod views;
@@ -44,6 +46,9 @@ enum Command {
     /// The read models behind the journal
     #[command(subcommand)]
     Views(ViewsCommand),
+    /// What proves the journal
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Merchants
     #[command(subcommand)]
     Merchant(MerchantCommand),
@@ -83,11 +88,12 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let mode = match cli.command {
         Command::Serve | Command::Config(_) => Mode::Serve,
-        // The last three need no provider and so none of the configuration.
+        // The last four need no provider and so none of the configuration.
         Command::Dev
         | Command::Sandbox
         | Command::Bench(_)
         | Command::Views(_)
+        | Command::Audit(_)
         | Command::Merchant(_)
         | Command::Key(_) => Mode::Dev,
     };
@@ -130,6 +136,7 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
         Command::Sandbox => sandbox::run(settings).await,
         Command::Bench(arguments) => bench::run(arguments).await,
         Command::Views(ViewsCommand::Rebuild) => views::rebuild(settings).await,
+        Command::Audit(command) => audit::run(command, settings).await,
         Command::Merchant(MerchantCommand::Create(arguments)) => merchant::create(settings, arguments).await,
         Command::Key(KeyCommand::Create(arguments)) => merchant::create_key(settings, arguments).await,
         Command::Config(ConfigCommand::Check) => {

@@ -2,6 +2,12 @@
 //! in the order in which commits will be durable; what is read from here is answered only after that has happened. Never
 //! restarted: its failure ends the process, and recovery folds the journal again.
 
+mod general;
+mod questions;
+
+pub use general::{GeneralMail, OpenAccount, Opening, TransferOutcome, TransferRequest};
+pub use questions::{ClosedPeriods, PaymentAccounts, Question};
+
 use crate::context::{Context, Step};
 use crate::journal_writer::{Published, Ticket, WriterMail};
 use crate::mailbox::{Envelope, Mailbox};
@@ -19,7 +25,9 @@ use florin_domain::ports::ShardSnapshot;
 use florin_domain::time::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
+use thiserror::Error;
 use tokio::sync::oneshot;
 
 /// A commit on a payment, not yet in order.
@@ -37,6 +45,17 @@ pub struct Draft {
     pub after: Arc<Payment>,
     /// When it was decided.
     pub at: Timestamp,
+}
+
+/// Why a commit was not put in order.
+#[derive(Clone, Debug, Error)]
+pub enum NotCommitted {
+    /// The books cannot take it, and nothing was sent for it yet.
+    #[error(transparent)]
+    Unfit(#[from] PostingError),
+    /// It was decided on a state that is not the payment's last one: whoever decided so has to read the payment again.
+    #[error("the commit does not follow the last one of its payment")]
+    Stale,
 }
 
 /// What the shard is told.
@@ -71,8 +90,21 @@ pub enum ShardMail {
     TrialBalance(oneshot::Sender<Vec<CurrencyTotal>>),
     /// Payments with an unresolved operation.
     OpenPayments(oneshot::Sender<Vec<PaymentId>>),
+    /// Some of them, the oldest first.
+    OpenPaymentsBehind {
+        /// Only those behind this one.
+        after: Option<PaymentId>,
+        /// At most so many.
+        limit: usize,
+        /// Who asks.
+        reply: oneshot::Sender<Vec<PaymentId>>,
+    },
     /// Keep a snapshot now.
     Snapshot(oneshot::Sender<()>),
+    /// Something about the general ledger.
+    General(GeneralMail),
+    /// A question about the general ledger.
+    Question(Question),
 }
 
 /// What recovery hands to the shard.
@@ -97,6 +129,7 @@ pub struct ShardState {
     open: BTreeMap<PaymentId, Seq>,
     control: Control,
     snapshot_at: Seq,
+    recent: general::Recent,
 }
 
 /// The shard.
@@ -126,6 +159,7 @@ impl Actor for AccountShard {
             open,
             control,
             snapshot_at: head,
+            recent: general::Recent::default(),
         })
     }
 
@@ -152,7 +186,7 @@ impl Actor for AccountShard {
                 let accounts = state
                     .books
                     .accounts()
-                    .map(|(key, account)| (*key, *account))
+                    .map(|(key, account)| (key, *account))
                     .collect();
                 let seq = state.head;
                 state.after_durable(move |_| tell(reply, (accounts, seq)));
@@ -165,7 +199,18 @@ impl Actor for AccountShard {
                 let open = state.open.keys().copied().collect();
                 state.after_durable(move |_| tell(reply, open));
             }
+            ShardMail::OpenPaymentsBehind { after, limit, reply } => {
+                let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+                let behind = state.open.range((from, Bound::Unbounded));
+                let open = behind.map(|(id, _)| *id).take(limit).collect();
+                state.after_durable(move |_| tell(reply, open));
+            }
             ShardMail::Snapshot(reply) => state.snapshot(Some(reply)),
+            ShardMail::General(mail) => {
+                state.context.ports.probe.reached(Step::ShardTransferring);
+                state.general(mail);
+            }
+            ShardMail::Question(question) => state.answer(question),
         }
         Ok(())
     }
@@ -186,9 +231,10 @@ impl ShardState {
             at,
         } = draft;
         if self.open.get(&payment).is_some_and(|last| *last != prev) {
-            // Decided on a state that is not the last one, so by an incarnation that has a successor: nobody waits for it.
+            // Decided on a state that is not the last one: usually by an incarnation that has a successor, and then nobody listens.
             tracing::error!(%payment, %prev, "a commit that does not follow its payment's last one was dropped");
             metrics::counter!("florin_alerts_total", "alert" => "stale_commit").increment(1);
+            reply.step(PaymentMail::Committed(Err(NotCommitted::Stale)));
             return Ok(());
         }
         if let Err(error) = self.books.hold(&consequences.holds) {
@@ -196,7 +242,7 @@ impl ShardState {
             // either yet.
             let is_request = matches!(events.first(), Some(Event::Requested { .. }));
             if prev == Seq::ZERO || is_request {
-                reply.step(PaymentMail::Committed(Err(error)));
+                reply.step(PaymentMail::Committed(Err(error.into())));
                 return Ok(());
             }
             return Err(error.into());
@@ -233,9 +279,7 @@ impl ShardState {
             published,
             ticket: Ticket::Payment(reply),
         });
-        if seq.0 - self.snapshot_at.0 >= self.context.options.snapshot_every_commits {
-            self.snapshot(None);
-        }
+        self.snapshot_when_due();
         Ok(())
     }
 
@@ -294,6 +338,12 @@ impl ShardState {
         });
     }
 
+    fn snapshot_when_due(&mut self) {
+        if self.head.0.saturating_sub(self.snapshot_at.0) >= self.context.options.snapshot_every_commits {
+            self.snapshot(None);
+        }
+    }
+
     /// Copies the state and keeps it as a snapshot once it is durable; the shard goes on meanwhile.
     fn snapshot(&mut self, done: Option<oneshot::Sender<()>>) {
         self.snapshot_at = self.head;
@@ -303,10 +353,11 @@ impl ShardState {
             accounts: self
                 .books
                 .accounts()
-                .map(|(key, account)| (*key, *account))
+                .map(|(key, account)| (key, *account))
                 .collect(),
             open_payments: self.open.iter().map(|(payment, seq)| (*payment, *seq)).collect(),
             control: self.control.clone(),
+            general: self.books.general_ledger(),
         };
         let context = Arc::clone(&self.context);
         let runtime = tokio::runtime::Handle::current();

@@ -17,13 +17,16 @@ use crate::scrub::{ScrubMail, ScrubPlace};
 use arc_swap::ArcSwap;
 use florin_domain::ids::{Epoch, PaymentId, ShardId, compose};
 use florin_domain::merchant::Control;
-use florin_domain::ports::{Clock, Entropy, Journal, KeyIndex, Provider, ProviderKeys, Snapshots, Views};
+use florin_domain::ports::{
+    Clock, Entropy, Journal, KeyIndex, Provider, ProviderKeys, Snapshots, TransferIndex, Views,
+};
 use florin_domain::provider::ProviderId;
 use florin_domain::routing::Candidate;
 use metrics::{Counter, Histogram};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use tokio::sync::Semaphore;
 
 /// The world, as the actors reach it.
 #[derive(Clone, Debug)]
@@ -32,6 +35,8 @@ pub struct Ports {
     pub journal: Arc<dyn Journal>,
     /// The key index.
     pub keys: Arc<dyn KeyIndex>,
+    /// The index of transfers; usually the same store as that of keys.
+    pub transfers: Arc<dyn TransferIndex>,
     /// The payments view.
     pub views: Arc<dyn Views>,
     /// Snapshots.
@@ -59,6 +64,7 @@ pub struct Ports {
 pub enum Step {
     KeySubmitted,
     KeyAnswered,
+    PaymentStarting,
     PaymentBegun,
     PaymentAssessed,
     PaymentCommitting,
@@ -72,6 +78,7 @@ pub enum Step {
     ProviderQueued,
     ProviderFinished,
     ShardSequencing,
+    ShardTransferring,
     WriterQueued,
     WriterFlushed,
     ProjectionFollowed,
@@ -270,6 +277,8 @@ pub struct Context {
     pub writer: Mailbox<WriterMail>,
     /// Balances and order.
     pub account_shard: Mailbox<ShardMail>,
+    /// Room for transfers on their way: a request may hold thousands, so requests alone say little of the memory they take.
+    pub transfer_room: Semaphore,
     /// Tail and views.
     pub projection: Mailbox<ProjectionMail>,
     /// Key owners.

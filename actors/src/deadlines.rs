@@ -2,9 +2,11 @@
 //! a payment that waits for days; the payment itself decides whether its time has come. Whatever does not end at once is met
 //! again when the view is read from its begin, now and then.
 
+use crate::account_shard::{GeneralMail, ShardMail};
 use crate::context::{Context, Step};
 use crate::guardian::GuardianMail;
 use crate::mailbox::Envelope;
+use crate::owed::Owed;
 use crate::ticks::keep_ticking;
 use florin_domain::ids::PaymentId;
 use florin_domain::payment::WaitKind;
@@ -101,6 +103,8 @@ impl Actor for Deadlines {
 
 impl DeadlinesState {
     fn ask(&mut self) {
+        let expire = ShardMail::General(GeneralMail::ExpirePending);
+        self.context.account_shard.step(expire);
         let until = self.context.ports.clock.now();
         for reading in &mut self.readings {
             if reading.asked {
@@ -116,10 +120,15 @@ impl DeadlinesState {
                 after: reading.after,
                 limit: PAGE,
             };
-            let (context, id) = (Arc::clone(&self.context), self.id);
+            let (views, id) = (Arc::clone(&self.context.ports.views), self.id);
+            let died = Err(ViewError::Store("the task that asks it died".to_owned()));
+            let owed = Owed::new(
+                self.context.deadlines.clone(),
+                DeadlinesMail::Due(id, query.kind, died),
+            );
             tokio::spawn(async move {
-                let due = context.ports.views.waiting(query).await;
-                context.deadlines.step(DeadlinesMail::Due(id, query.kind, due));
+                let due = views.waiting(query).await;
+                owed.say(DeadlinesMail::Due(id, query.kind, due));
             });
         }
     }

@@ -1,8 +1,10 @@
 //! What payment guardians are told. The guardians themselves are supervisors: they start, restart and set aside payments.
 
+use crate::idempotency::SubmissionId;
 use crate::payment::{Begin, Operate};
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::PaymentId;
+use ractor::ActorId;
 use tokio::sync::oneshot;
 
 /// A payment in memory.
@@ -37,6 +39,8 @@ pub enum GuardianMail {
         payment: PaymentId,
         /// Under which key.
         key: KeyDigest,
+        /// Since which submission of it.
+        submission: SubmissionId,
     },
     /// Have a payment go on with what is unresolved.
     Resume {
@@ -56,6 +60,8 @@ pub enum GuardianMail {
     },
     /// List the keys of live payments to a restarted key owner.
     LiveKeys {
+        /// Which incarnation of the owner asks.
+        owner: ActorId,
         /// Which guardian this is.
         index: usize,
     },

@@ -2,6 +2,11 @@
 //! In memory are only keys that somebody waits for; all others are found in the index behind the journal, whose misses are
 //! proof. A restarted owner first asks every guardian what is under way, so no key is ever used twice.
 
+mod entry;
+mod unreached;
+
+pub use entry::SubmissionId;
+
 use crate::admission::InFlight;
 use crate::context::{Context, Step};
 use crate::guardian::GuardianMail;
@@ -10,16 +15,18 @@ use crate::mailbox::{Class, Envelope};
 use crate::payment::{Begin, NotStored, Operate};
 use crate::reply::tell;
 use crate::ticks::keep_ticking;
+use entry::{Entry, Waiter};
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::{Answer, Payment};
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
+use unreached::Unreached;
 
 /// What a caller is told.
 #[derive(Clone, Debug)]
@@ -118,15 +125,27 @@ pub enum IdempotencyMail {
         /// What.
         reply: Reply,
     },
+    /// A payment was asked about a request that it knows nothing of.
+    Unknown {
+        /// Under which key.
+        key: KeyDigest,
+        /// Who answers.
+        payment: PaymentId,
+        /// What it was asked about: by now the key may have come again, and that request is still to reach the payment.
+        submission: SubmissionId,
+    },
     /// The keys of a guardian's live payments.
     LiveKeys {
+        /// Which incarnation of the owner asked.
+        owner: ActorId,
         /// Which guardian.
         index: usize,
         /// Key, fingerprint, payment.
         keys: Vec<(KeyDigest, Fingerprint, PaymentId)>,
     },
-    /// Every commit that was on its way when the owner started is durable, and the index has its key.
-    Settled,
+    /// Every commit that was on its way when this incarnation of the owner had heard all guardians is durable, and the index has
+    /// its key.
+    Settled(ActorId),
     /// A guardian was restarted and lost its payments from memory.
     GuardianRestarted(usize),
     /// A payment's actor was restarted: what it was asked may be lost.
@@ -137,33 +156,20 @@ pub enum IdempotencyMail {
     Tick,
 }
 
-#[derive(Debug)]
-struct Waiter {
-    reply: oneshot::Sender<KeyReply>,
-    since: Instant,
-    replayed: bool,
-    _in_flight: InFlight,
-}
-
-#[derive(Debug)]
-struct Entry {
-    fingerprint: Fingerprint,
-    payment: PaymentId,
-    waiters: Vec<Waiter>,
-    /// The payment knows that somebody waits.
-    asked: bool,
-}
-
 /// The owner's state.
 #[derive(Debug)]
 pub struct IdempotencyState {
     context: Arc<Context>,
+    /// This incarnation: what an earlier one asked may still be answered, and says nothing about what this one knows.
+    id: ActorId,
     entries: HashMap<KeyDigest, Entry>,
     /// Guardians that have not said yet what is under way.
     unheard: BTreeSet<usize>,
     /// Guardians have said what is under way, and the index has what their predecessors left behind.
     settled: bool,
     held: VecDeque<Submission>,
+    unreached: Unreached,
+    submissions: u64,
 }
 
 /// The owner.
@@ -183,16 +189,19 @@ impl Actor for IdempotencyOwner {
         context: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let unheard = (0..context.guardians.len()).collect();
-        let mailbox = context.idempotency.clone();
+        let (id, mailbox) = (myself.get_id(), context.idempotency.clone());
         // Attached before anything is asked: the answers of the guardians find this incarnation, and nobody waits for a tick.
         mailbox.attach(myself.clone());
         keep_ticking(myself, mailbox, TICK, || IdempotencyMail::Tick);
         Ok(IdempotencyState {
             context,
+            id,
             entries: HashMap::new(),
             unheard,
             settled: false,
             held: VecDeque::new(),
+            unreached: Unreached::default(),
+            submissions: 0,
         })
     }
 
@@ -213,8 +222,20 @@ impl Actor for IdempotencyOwner {
                 state.context.ports.probe.reached(Step::KeyAnswered);
                 state.answered(key, payment, &reply);
             }
-            IdempotencyMail::LiveKeys { index, keys } => state.live_keys(index, keys),
-            IdempotencyMail::Settled => state.settle(),
+            IdempotencyMail::Unknown {
+                key,
+                payment,
+                submission,
+            } => {
+                let asked = state.entries.get(&key).map(|entry| entry.submission);
+                if asked == Some(submission) {
+                    state.answered(key, payment, &Reply::NotStored(NotStored::Failed));
+                }
+            }
+            IdempotencyMail::LiveKeys { owner, .. } | IdempotencyMail::Settled(owner)
+                if owner != state.id => {}
+            IdempotencyMail::LiveKeys { index, keys, .. } => state.live_keys(index, keys),
+            IdempotencyMail::Settled(_) => state.settle(),
             IdempotencyMail::GuardianRestarted(index) => state.ask_again(index),
             IdempotencyMail::PaymentRestarted(payment) => state.ask_payment_again(payment),
             IdempotencyMail::PaymentSetAside(payment) => state.set_aside(payment),
@@ -253,7 +274,7 @@ impl IdempotencyState {
             entry.waiters.push(waiter(reply, true));
             if !entry.asked {
                 entry.asked = true;
-                ask(&self.context, entry.payment, key);
+                entry.ask(&self.context, key);
             }
             return;
         }
@@ -272,15 +293,18 @@ impl IdempotencyState {
         match known {
             Some(record) if record.fingerprint != fingerprint => tell(reply, Reply::Mismatch, false),
             Some(record) => {
-                let waiters = vec![waiter(reply, true)];
+                // After an answer that nothing was reached, this request has the work done, and others repeat what it is told.
+                let replayed = !self.unreached.forget(key);
+                let waiters = vec![waiter(reply, replayed)];
                 let entry = Entry {
+                    submission: self.next_submission(),
                     fingerprint,
                     payment: record.payment,
                     waiters,
                     asked: true,
                 };
+                entry.ask(&self.context, key);
                 self.entries.insert(key, entry);
-                ask(&self.context, record.payment, key);
             }
             None if admitted_at.elapsed() > self.context.options.stages.idempotency => {
                 tell(
@@ -292,6 +316,7 @@ impl IdempotencyState {
             None => {
                 let waiters = vec![waiter(reply, false)];
                 let entry = Entry {
+                    submission: self.next_submission(),
                     fingerprint,
                     payment,
                     waiters,
@@ -306,6 +331,11 @@ impl IdempotencyState {
         }
     }
 
+    fn next_submission(&mut self) -> SubmissionId {
+        self.submissions += 1;
+        SubmissionId::new(self.id, self.submissions)
+    }
+
     /// A word that comes twice, or too late, from a payment that the key no longer belongs to answers nobody.
     fn answered(&mut self, key: KeyDigest, payment: PaymentId, reply: &Reply) {
         if self
@@ -318,15 +348,14 @@ impl IdempotencyState {
         let Some(entry) = self.entries.remove(&key) else {
             return;
         };
-        for waiter in entry.waiters {
-            tell(
-                waiter.reply,
-                KeyReply {
-                    reply: reply.clone(),
-                    replayed: waiter.replayed,
-                },
-            );
+        if let Reply::Answered {
+            answer: Answer::NoProvider,
+            ..
+        } = reply
+        {
+            self.unreached.note(key);
         }
+        entry.answer(reply);
     }
 
     fn live_keys(&mut self, index: usize, keys: Vec<(KeyDigest, Fingerprint, PaymentId)>) {
@@ -334,7 +363,9 @@ impl IdempotencyState {
             return; // Said twice: since then keys may have been answered.
         }
         for (key, fingerprint, payment) in keys {
+            let submission = self.next_submission();
             self.entries.entry(key).or_insert(Entry {
+                submission,
                 fingerprint,
                 payment,
                 waiters: Vec::new(),
@@ -343,10 +374,10 @@ impl IdempotencyState {
         }
         if self.unheard.is_empty() {
             // A payment that died with its guardian may have a commit on its way: no guardian lists its key, nor has the index it yet.
-            let context = Arc::clone(&self.context);
+            let (context, id) = (Arc::clone(&self.context), self.id);
             tokio::spawn(async move {
                 match barrier(&context).await {
-                    Ok(_) => context.idempotency.step(IdempotencyMail::Settled),
+                    Ok(_) => context.idempotency.step(IdempotencyMail::Settled(id)),
                     Err(error) => tracing::error!(%error, "keys cannot be owned without the journal"),
                 }
             });
@@ -363,7 +394,7 @@ impl IdempotencyState {
     fn ask_again(&mut self, index: usize) {
         for (key, entry) in &self.entries {
             if self.context.guardian_index(entry.payment) == index {
-                ask(&self.context, entry.payment, *key);
+                entry.ask(&self.context, *key);
             }
         }
     }
@@ -371,7 +402,7 @@ impl IdempotencyState {
     fn ask_payment_again(&mut self, payment: PaymentId) {
         for (key, entry) in &self.entries {
             if entry.payment == payment {
-                ask(&self.context, payment, *key);
+                entry.ask(&self.context, *key);
             }
         }
     }
@@ -385,7 +416,8 @@ impl IdempotencyState {
 
     fn tick(&mut self) {
         for index in &self.unheard {
-            self.context.guardians[*index].step(GuardianMail::LiveKeys { index: *index });
+            let (owner, index) = (self.id, *index);
+            self.context.guardians[index].step(GuardianMail::LiveKeys { owner, index });
         }
         let budget = self.context.options.answer_budget;
         while let Some(late) = self
@@ -402,20 +434,7 @@ impl IdempotencyState {
             );
         }
         for entry in self.entries.values_mut() {
-            let payment = entry.payment;
-            let late = entry
-                .waiters
-                .extract_if(.., |waiter| waiter.since.elapsed() >= budget);
-            for waiter in late {
-                let reply = Reply::OutOfTime(payment);
-                tell(
-                    waiter.reply,
-                    KeyReply {
-                        reply,
-                        replayed: waiter.replayed,
-                    },
-                );
-            }
+            entry.give_up(budget);
         }
         // A key that nobody waits for is found through the index once its payment is durable; until then its payment is live
         // and keeps the entry.
@@ -428,10 +447,4 @@ impl IdempotencyState {
             .keys_held
             .store(self.entries.len() as u64, Ordering::Relaxed);
     }
-}
-
-fn ask(context: &Context, payment: PaymentId, key: KeyDigest) {
-    context
-        .guardian(payment)
-        .step(GuardianMail::KeyAsked { payment, key });
 }

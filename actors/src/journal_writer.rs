@@ -3,6 +3,7 @@
 
 use crate::context::{Context, Step};
 use crate::mailbox::{Envelope, Mailbox};
+use crate::owed::Owed;
 use crate::payment::PaymentMail;
 use crate::projection::ProjectionMail;
 use florin_domain::commit::Commit;
@@ -189,11 +190,17 @@ impl WriterState {
     }
 
     fn append(&self, batch: Batch) {
-        let (journal, mailbox) = (Arc::clone(&self.context.ports.journal), self.mailbox.clone());
+        let journal = Arc::clone(&self.context.ports.journal);
         let began = Instant::now();
+        let died = WriterMail::Flushed {
+            result: Err(AppendError::Unknown("the task that appends died".to_owned())),
+            batch: batch.clone(),
+            began,
+        };
+        let owed = Owed::new(self.mailbox.clone(), died);
         tokio::spawn(async move {
             let result = journal.append(batch.clone()).await;
-            mailbox.step(WriterMail::Flushed { result, batch, began });
+            owed.say(WriterMail::Flushed { result, batch, began });
         });
     }
 

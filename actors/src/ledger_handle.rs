@@ -1,13 +1,27 @@
 //! The face of the ledger: accounts, their entries and the trial balance, all as of a durable commit.
 
-use crate::account_shard::ShardMail;
+mod as_of;
+
+pub use as_of::{Moment, PastBalance};
+
+use crate::account_shard::{
+    ClosedPeriods, GeneralMail, OpenAccount, Opening, PaymentAccounts, Question, ShardMail, TransferOutcome,
+    TransferRequest,
+};
+use crate::admission::Shed;
 use crate::context::Context;
 use crate::mailbox::{Class, Refused};
 use florin_domain::commit::{Body, Commit};
+use florin_domain::ids::ApiKeyId;
 use florin_domain::ids::Seq;
-use florin_domain::ledger::{AccountKey, AccountState, CurrencyTotal, Line};
+use florin_domain::ledger::{
+    AccountKey, AccountState, CurrencyTotal, EffectiveDate, GeneralAccount, LedgerEvent, Line,
+    PendingTransfer, PostedTransfer, Statement, TransferId, TransferRefusal, Verdict,
+};
 use florin_domain::merchant::ControlEvent;
 use florin_domain::ports::ReadError;
+use florin_domain::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -18,6 +32,9 @@ pub enum LedgerError {
     /// Too many questions wait.
     #[error("too many ledger requests wait")]
     Busy,
+    /// Refused at the edge.
+    #[error("the platform takes no more work now")]
+    Shed(Shed),
     /// The shard is gone.
     #[error("the ledger is stopping")]
     Gone,
@@ -33,6 +50,70 @@ pub struct AccountEntry {
     pub commit: Arc<Commit>,
     /// The line.
     pub line: Line,
+    /// Its place among the account's lines of that commit.
+    pub place: usize,
+    /// The transfer that it is part of, if it is part of one.
+    pub transfer: Option<TransferId>,
+}
+
+/// What a caller is told of one transfer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// It is recorded now.
+    Done,
+    /// It was recorded before, by this commit.
+    Existed(Seq),
+    /// Nothing of it is recorded.
+    Refused(TransferRefusal),
+}
+
+/// What became of a request for transfers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The commit that recorded what was recorded now.
+    pub seq: Option<Seq>,
+    /// One for each transfer that was asked for.
+    pub told: Vec<Told>,
+}
+
+impl AccountEntry {
+    /// The record of the transfer that the line is part of, if it is part of one.
+    pub fn record(&self) -> Option<&PostedTransfer> {
+        let id = self.transfer?;
+        transfers_in(&self.commit)
+            .iter()
+            .find(|transfer| transfer.id == id)
+    }
+}
+
+fn transfers_in(commit: &Commit) -> &[PostedTransfer] {
+    match &commit.body {
+        Body::Ledger(ledger) => match &ledger.event {
+            LedgerEvent::Transferred(transfers) => transfers,
+            LedgerEvent::AccountOpened(_)
+            | LedgerEvent::PendingExpired(_)
+            | LedgerEvent::PeriodClosed { .. } => &[],
+        },
+        Body::Payment(_) | Body::Control(_) => &[],
+    }
+}
+
+/// The lines that a commit posted, with the transfers that they are part of.
+fn lines_of(commit: &Commit) -> Vec<(Line, Option<TransferId>)> {
+    match &commit.body {
+        Body::Payment(body) => {
+            let lines = body.entry.as_ref().map_or(&[][..], |entry| entry.lines());
+            lines.iter().map(|line| (*line, None)).collect()
+        }
+        Body::Ledger(_) => {
+            let lines = transfers_in(commit).iter().flat_map(|transfer| {
+                let id = Some(transfer.id);
+                transfer.lines().into_iter().map(move |line| (line, id))
+            });
+            lines.collect()
+        }
+        Body::Control(_) => Vec::new(),
+    }
 }
 
 /// The face of the ledger.
@@ -72,41 +153,183 @@ impl LedgerHandle {
         self.ask(ShardMail::TrialBalance).await
     }
 
-    /// The newest `limit` lines of an account older than commit `before`, newest first, and whether more follow.
+    /// The newest `limit` lines of an account before a commit and a place in it, newest first, and whether more follow.
     pub async fn entries(
         &self,
         key: AccountKey,
-        before: Option<Seq>,
+        before: Option<(Seq, usize)>,
         limit: usize,
     ) -> Result<(Vec<AccountEntry>, bool), LedgerError> {
         let mut next = self.account(key).await?.0.last_posted;
         let mut entries = Vec::new();
         while next != Seq::ZERO && entries.len() < limit {
-            let read = self.context.ports.journal.read(self.context.shard, next, 1).await;
-            let commit = read.map_err(LedgerError::Read)?.into_iter().next();
+            let commit = self.commit(next).await?;
             let missing = || {
                 LedgerError::Read(ReadError::Damaged {
                     seq: next,
-                    why: "missing".to_owned(),
+                    why: "it does not post to the account".to_owned(),
                 })
             };
-            let commit = Arc::new(commit.ok_or_else(missing)?);
-            let lines = match &commit.body {
-                Body::Payment(body) => body.entry.as_ref().map_or(&[][..], |entry| entry.lines()),
-                Body::Control(_) => &[],
-            };
-            let of_account = lines.iter().filter(|line| line.posting.account == key);
-            let prev = of_account.clone().next().ok_or_else(missing)?.account_prev;
-            if before.is_none_or(|before| commit.seq < before) {
-                let entry = |line: &Line| AccountEntry {
+            let lines = lines_of(&commit);
+            let of_account = lines.iter().filter(|(line, _)| line.posting.account == key);
+            let prev = of_account.clone().next().ok_or_else(missing)?.0.account_prev;
+            let of_account: Vec<_> = of_account.enumerate().collect();
+            for (place, (line, transfer)) in of_account.into_iter().rev() {
+                if before.is_some_and(|before| (commit.seq, place) >= before) {
+                    continue;
+                }
+                if entries.len() == limit {
+                    return Ok((entries, true));
+                }
+                entries.push(AccountEntry {
                     commit: Arc::clone(&commit),
                     line: *line,
-                };
-                entries.extend(of_account.rev().map(entry));
+                    place,
+                    transfer: *transfer,
+                });
             }
             next = prev;
         }
         Ok((entries, next != Seq::ZERO))
+    }
+
+    /// Opens an account, or says that it is open already.
+    pub async fn open_account(&self, open: OpenAccount) -> Result<Opening, LedgerError> {
+        let _in_flight = self.context.admission.enter().map_err(LedgerError::Shed)?;
+        let open = Box::new(open);
+        let asked = self.ask(|reply| ShardMail::General(GeneralMail::Open { open, reply }));
+        asked.await.map(|(opening, _)| opening)
+    }
+
+    /// Opened accounts by number, from `from` on.
+    pub async fn general_accounts(
+        &self,
+        from: usize,
+        limit: usize,
+    ) -> Result<(Vec<(GeneralAccount, AccountState)>, Seq), LedgerError> {
+        self.ask(|reply| ShardMail::General(GeneralMail::Page { from, limit, reply }))
+            .await
+    }
+
+    /// Accounts that payments are booked on, in the order of their names.
+    pub async fn payment_accounts(
+        &self,
+        page: PaymentAccounts,
+    ) -> Result<(Vec<(AccountKey, AccountState)>, Seq), LedgerError> {
+        self.ask(|reply| ShardMail::Question(Question::PaymentAccounts { page, reply }))
+            .await
+    }
+
+    /// The sums by type of account, for each currency and mode.
+    pub async fn statements(&self) -> Result<(Vec<Statement>, Seq), LedgerError> {
+        self.ask(|reply| ShardMail::Question(Question::Statements(reply)))
+            .await
+    }
+
+    /// The reservation of a pending transfer, while it stands.
+    pub async fn pending(&self, id: TransferId) -> Result<Option<PendingTransfer>, LedgerError> {
+        self.ask(|reply| ShardMail::Question(Question::Pending { id, reply }))
+            .await
+    }
+
+    /// What is closed.
+    pub async fn closed_periods(&self) -> Result<ClosedPeriods, LedgerError> {
+        self.ask(|reply| ShardMail::Question(Question::Closed(reply)))
+            .await
+    }
+
+    /// Now, by the clock that transfers are recorded by.
+    pub fn now(&self) -> Timestamp {
+        self.context.ports.clock.now()
+    }
+
+    /// Closes every day up to and including `through`.
+    pub async fn close_period(
+        &self,
+        through: EffectiveDate,
+        livemode: bool,
+        by: ApiKeyId,
+    ) -> Result<Seq, LedgerError> {
+        let _in_flight = self.context.admission.enter().map_err(LedgerError::Shed)?;
+        let mail = |reply| GeneralMail::ClosePeriod {
+            through,
+            livemode,
+            by,
+            reply,
+        };
+        self.ask(|reply| ShardMail::General(mail(reply))).await
+    }
+
+    /// Makes transfers, each at most once for its id.
+    pub async fn transfer(&self, request: TransferRequest) -> Result<Answer, LedgerError> {
+        let _in_flight = self.context.admission.enter().map_err(LedgerError::Shed)?;
+        let count = u32::try_from(request.transfers.len()).map_err(|_| LedgerError::Busy)?;
+        let room = self.context.transfer_room.try_acquire_many(count);
+        let _room = room.map_err(|_| LedgerError::Busy)?;
+        let request = Arc::new(request);
+        let mail = |reply| GeneralMail::Transfer {
+            request: Arc::clone(&request),
+            reply,
+        };
+        let outcome = self.ask(|reply| ShardMail::General(mail(reply))).await?;
+        let TransferOutcome {
+            seq, verdicts, known, ..
+        } = outcome;
+        let mut recorded = BTreeMap::new();
+        for seq in known.values().copied().collect::<BTreeSet<Seq>>() {
+            for transfer in self.transfers_of(seq).await? {
+                recorded.insert(transfer.id, (seq, transfer));
+            }
+        }
+        let told = request
+            .transfers
+            .iter()
+            .zip(verdicts)
+            .map(|(asked, verdict)| match verdict {
+                Verdict::Done => Told::Done,
+                Verdict::Refused(refusal) => Told::Refused(refusal),
+                Verdict::Exists => match recorded.get(&asked.id) {
+                    Some((seq, record)) if record.is_of(asked) => Told::Existed(*seq),
+                    Some(_) | None => Told::Refused(TransferRefusal::IdReused),
+                },
+            });
+        Ok(Answer {
+            seq,
+            told: told.collect(),
+        })
+    }
+
+    /// The record of a transfer, and the commit that holds it.
+    pub async fn recorded(
+        &self,
+        id: TransferId,
+    ) -> Result<Option<(Arc<Commit>, PostedTransfer)>, LedgerError> {
+        let found = self
+            .context
+            .ports
+            .transfers
+            .commit_of(id)
+            .map_err(LedgerError::Read)?;
+        let Some(seq) = found else { return Ok(None) };
+        let commit = self.commit(seq).await?;
+        let transfers = transfers_in(&commit).iter();
+        let transfer = transfers.clone().find(|transfer| transfer.id == id).cloned();
+        Ok(transfer.map(|transfer| (commit, transfer)))
+    }
+
+    async fn transfers_of(&self, seq: Seq) -> Result<Vec<PostedTransfer>, LedgerError> {
+        let commit = self.commit(seq).await?;
+        Ok(transfers_in(&commit).to_vec())
+    }
+
+    async fn commit(&self, seq: Seq) -> Result<Arc<Commit>, LedgerError> {
+        let read = self.context.ports.journal.read(self.context.shard, seq, 1).await;
+        let commit = read.map_err(LedgerError::Read)?.into_iter().next();
+        let missing = || ReadError::Damaged {
+            seq,
+            why: "missing".to_owned(),
+        };
+        Ok(Arc::new(commit.ok_or_else(missing).map_err(LedgerError::Read)?))
     }
 
     /// Records a change of control data.

@@ -24,6 +24,7 @@ pub mod ledger_handle;
 pub mod load;
 pub mod mailbox;
 pub mod options;
+mod owed;
 pub mod payment;
 pub mod payments_handle;
 pub mod projection;

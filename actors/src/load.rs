@@ -10,7 +10,9 @@ use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::payment::{Payment, evolve_all};
 use florin_domain::ports::{PaymentRow, ReadError, ViewError};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// A payment as its commits say.
 #[derive(Clone, Debug)]
@@ -94,6 +96,32 @@ pub async fn load(context: &Context, id: PaymentId) -> Result<Option<Loaded>, Re
     }
 }
 
+/// What cannot be read now is read again after this wait; it doubles each time.
+const WAIT: Duration = Duration::from_millis(20);
+const WAIT_MAX: Duration = Duration::from_secs(1);
+/// Longer than a projection that failed takes to come back.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same for a payment that cannot do without: while store, tail or views are away for a moment it is read again, unless nobody
+/// asks any more. Damage is not waited for.
+pub(crate) async fn load_patiently(
+    context: &Context,
+    id: PaymentId,
+    still_asks: impl Fn() -> bool,
+) -> Result<Option<Loaded>, ReadError> {
+    let (began, mut wait) = (Instant::now(), WAIT);
+    loop {
+        match load(context, id).await {
+            Err(ReadError::Store(why)) if began.elapsed() < PATIENCE && still_asks() => {
+                tracing::debug!(payment = %id, why, "a payment cannot be read now and is read again");
+                tokio::time::sleep(wait).await;
+                wait = wait.saturating_mul(2).min(WAIT_MAX);
+            }
+            loaded => return loaded,
+        }
+    }
+}
+
 /// Folds the commits of a payment, walking back from its last one.
 pub async fn stream(context: &Context, id: PaymentId, head: Seq) -> Result<Loaded, ReadError> {
     fold(head, walk(context, id, head).await?)
@@ -126,7 +154,7 @@ async fn walk(context: &Context, id: PaymentId, head: Seq) -> Result<Vec<Commit>
         })?;
         let prev = match &commit.body {
             Body::Payment(body) if body.payment == id && body.prev < commit.seq => body.prev,
-            Body::Payment(_) | Body::Control(_) => {
+            Body::Payment(_) | Body::Control(_) | Body::Ledger(_) => {
                 let why = format!("expected a commit of {id}");
                 return Err(ReadError::Damaged { seq: commit.seq, why });
             }

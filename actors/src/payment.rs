@@ -9,8 +9,9 @@ mod operate;
 
 pub use operate::{Action, Operate};
 
-use crate::account_shard::{Draft, ShardMail};
+use crate::account_shard::{Draft, NotCommitted, ShardMail};
 use crate::context::{Context, Promise, Step};
+use crate::idempotency::SubmissionId;
 use crate::load::{Answers, Loaded};
 use crate::mailbox::{Envelope, Mailbox};
 use crate::provider::Ask;
@@ -18,7 +19,7 @@ use crate::risk::{RiskMail, Subject, Velocity};
 use drives::Drive;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{OperationId, PaymentId, Seq};
-use florin_domain::ledger::{PostingError, consequences};
+use florin_domain::ledger::consequences;
 use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{
     Command, Effect, Payment, Refusal, Request, Spec, decide, decide_request, evolve_all,
@@ -102,7 +103,7 @@ pub enum PaymentMail {
     /// Velocity is known, or its shard died.
     Assessed(Option<Velocity>),
     /// A commit is durable, or could not be put in order.
-    Committed(Result<Seq, PostingError>),
+    Committed(Result<Seq, NotCommitted>),
     /// Something came back about an attempt.
     Reported {
         /// Of which operation.
@@ -122,7 +123,7 @@ pub enum PaymentMail {
     /// Something is asked of a payment that exists.
     Operate(Box<Operate>),
     /// Somebody waits for the answer of one of the payment's keys.
-    KeyAsked(KeyDigest),
+    KeyAsked(KeyDigest, SubmissionId),
     /// The time for a challenge, a review or an authorization may have run out.
     CheckDeadlines,
     /// Leave memory if there is nothing to do.
@@ -205,6 +206,8 @@ pub struct PaymentState {
     gone: bool,
     /// Its mailbox is closed: it hears no answer to anything that it would begin now.
     leaving: bool,
+    /// Mail that came before its mailbox was closed and is read after: it is for the next incarnation.
+    left_behind: Vec<PaymentMail>,
 }
 
 /// The actor of one payment.
@@ -230,6 +233,7 @@ impl Actor for PaymentActor {
             mailbox,
             key,
         } = arguments;
+        context.ports.probe.reached(Step::PaymentStarting);
         context
             .figures
             .kind(crate::kind::Kind::Payment)
@@ -257,6 +261,7 @@ impl Actor for PaymentActor {
             provider_time: Duration::ZERO,
             gone: false,
             leaving: false,
+            left_behind: Vec::new(),
         })
     }
 
@@ -268,7 +273,7 @@ impl Actor for PaymentActor {
     ) -> Result<(), ActorProcessingErr> {
         let (mail, _slot) = envelope.open();
         if state.leaving {
-            state.hand_back(mail);
+            state.left_behind.push(mail);
             return Ok(());
         }
         state.take(mail)?;
@@ -309,18 +314,15 @@ impl PaymentState {
                 self.load();
                 Ok(())
             }
-            (PaymentMail::KeyAsked(key), Stage::Empty) => {
+            (mail @ PaymentMail::KeyAsked(key, _), Stage::Empty) => {
                 self.key = Some(key);
-                self.deferred.push_back(PaymentMail::KeyAsked(key));
+                self.deferred.push_back(mail);
                 self.load();
                 Ok(())
             }
             (PaymentMail::Loaded(result), Stage::Loading) => self.loaded(result),
             (PaymentMail::Assessed(velocity), Stage::Assessing { .. }) => self.assessed(velocity),
-            (PaymentMail::Committed(result), Stage::Committing { .. }) => {
-                self.committed(result);
-                Ok(())
-            }
+            (PaymentMail::Committed(result), Stage::Committing { .. }) => self.committed(result),
             (
                 PaymentMail::Reported {
                     operation,
@@ -340,7 +342,7 @@ impl PaymentState {
                 self.resume();
                 Ok(())
             }
-            (PaymentMail::KeyAsked(key), Stage::Idle) => self.key_asked(key),
+            (PaymentMail::KeyAsked(key, submission), Stage::Idle) => self.key_asked(key, Some(submission)),
             (mail @ (PaymentMail::Operate(_) | PaymentMail::CheckDeadlines), Stage::Empty) => {
                 self.deferred.push_back(mail);
                 self.load();
@@ -363,7 +365,7 @@ impl PaymentState {
                 | PaymentMail::Resume { .. }
                 | PaymentMail::Operate(_)
                 | PaymentMail::CheckDeadlines
-                | PaymentMail::KeyAsked(_)),
+                | PaymentMail::KeyAsked(..)),
                 _,
             ) => {
                 self.deferred.push_back(mail);
@@ -441,7 +443,7 @@ impl PaymentState {
         Ok(())
     }
 
-    fn committed(&mut self, result: Result<Seq, PostingError>) {
+    fn committed(&mut self, result: Result<Seq, NotCommitted>) -> Result<(), ActorProcessingErr> {
         let stage = std::mem::replace(&mut self.stage, Stage::Idle);
         let Stage::Committing {
             after,
@@ -449,17 +451,18 @@ impl PaymentState {
             request,
         } = stage
         else {
-            return;
+            return Ok(());
         };
         let seq = match result {
             Ok(seq) => seq,
-            Err(error) => {
+            Err(error @ NotCommitted::Stale) => return Err(error.into()),
+            Err(error @ NotCommitted::Unfit(_)) => {
                 tracing::warn!(payment = %self.id, %error, "a commit was refused");
                 match request {
                     Some(key) => self.refuse_request(key, NotStored::Ledger),
                     None => self.refuse(NotStored::Ledger),
                 }
-                return;
+                return Ok(());
             }
         };
         self.context.ports.probe.reached(Step::PaymentCommitted);
@@ -488,5 +491,6 @@ impl PaymentState {
         // A charge that waits for a person has no call to make now.
         self.promise = None;
         self.answer();
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ use crate::context::{Context, Step};
 use crate::journal_writer::Published;
 use crate::load::barrier;
 use crate::mailbox::Envelope;
+use crate::owed::Owed;
 use crate::reply::tell;
 use crate::ticks::keep_ticking;
 use florin_domain::commit::Body;
@@ -118,10 +119,12 @@ impl Actor for Projection {
         let mailbox = context.projection.clone();
         // Attached before the journal is read: whatever becomes durable from now on arrives here.
         mailbox.attach(myself.clone());
-        let (starting, id) = ((Arc::clone(&context), mailbox.clone()), myself.get_id());
+        let (starting, id) = (Arc::clone(&context), myself.get_id());
+        let died = ReadError::Store("the task that reads the journal died".to_owned());
+        let owed = Owed::new(mailbox.clone(), ProjectionMail::CaughtUp(id, Err(died)));
         tokio::spawn(async move {
-            let result = catch_up(&starting.0).await;
-            starting.1.step(ProjectionMail::CaughtUp(id, result));
+            let result = catch_up(&starting).await;
+            owed.say(ProjectionMail::CaughtUp(id, result));
         });
         keep_ticking(myself, mailbox, TICK, || ProjectionMail::Tick);
         Ok(ProjectionState {
@@ -232,14 +235,16 @@ impl ProjectionState {
         std::mem::swap(&mut self.pending, &mut self.applying);
         let mut rows: Vec<PaymentRow> = self.applying.values().cloned().collect();
         rows.sort_unstable_by_key(|row| row.payment.id());
-        let (views, mailbox) = (
-            Arc::clone(&self.context.ports.views),
-            self.context.projection.clone(),
-        );
+        let views = Arc::clone(&self.context.ports.views);
         let (id, head) = (self.id, self.head);
+        let died = ViewError::Store("the task that brings it up to date died".to_owned());
+        let owed = Owed::new(
+            self.context.projection.clone(),
+            ProjectionMail::Applied(id, Err(died)),
+        );
         tokio::spawn(async move {
             let result = views.apply(rows, head).await;
-            mailbox.step(ProjectionMail::Applied(id, result.map(|()| head)));
+            owed.say(ProjectionMail::Applied(id, result.map(|()| head)));
         });
     }
 

@@ -10,7 +10,7 @@ mod sqlite;
 mod tests;
 
 pub use memory::{MemoryJournal, MemoryStore};
-pub use sqlite::{OpenError, SqliteJournal};
+pub use sqlite::{JournalFile, OpenError, SqliteJournal, StoredRecord, Walk};
 
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, Head};

@@ -17,6 +17,7 @@ pub use memory::MemoryKeyIndex;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::Seq;
+use florin_domain::ledger::{LedgerEvent, TransferId};
 use florin_domain::limits::IDEMPOTENCY_RETENTION;
 use florin_domain::payment::Event;
 use florin_domain::ports::{KeyRecord, ReadError};
@@ -56,11 +57,25 @@ fn unexpired(record: KeyRecord, now: Timestamp) -> Option<KeyRecord> {
     (now.since(record.used_at) <= IDEMPOTENCY_RETENTION).then_some(record)
 }
 
+/// The transfers that a commit records.
+fn used_transfers(commit: &Commit) -> impl Iterator<Item = TransferId> + '_ {
+    let transfers = match &commit.body {
+        Body::Ledger(ledger) => match &ledger.event {
+            LedgerEvent::Transferred(transfers) => transfers.as_slice(),
+            LedgerEvent::AccountOpened(_)
+            | LedgerEvent::PendingExpired(_)
+            | LedgerEvent::PeriodClosed { .. } => &[],
+        },
+        Body::Payment(_) | Body::Control(_) => &[],
+    };
+    transfers.iter().map(|transfer| transfer.id)
+}
+
 /// The keys that a commit uses for the first time.
 fn used_keys(commit: &Commit) -> impl Iterator<Item = (KeyDigest, KeyRecord)> + '_ {
     let (payment, events) = match &commit.body {
         Body::Payment(body) => (Some(body.payment), body.events.as_slice()),
-        Body::Control(_) => (None, [].as_slice()),
+        Body::Control(_) | Body::Ledger(_) => (None, [].as_slice()),
     };
     events.iter().filter_map(move |event| {
         if let Event::Requested { request } = event {

@@ -4,9 +4,11 @@
 //! * [`clock`], [`entropy`], [`provider_keys`] the small ports
 //! * [`data_dir`] the locked folder that holds everything embedded
 //! * [`journal`] in memory and on SQLite; [`schema`] the stored forms, one module per version
+//! * [`audit`] signed heads of the journal in a second place, and proofs
 //! * [`snapshots`] shard snapshots; [`views`] the payments view; [`keys`] the key index
 //! * [`providers`] one folder per provider
 
+pub mod audit;
 pub mod clock;
 pub mod data_dir;
 pub mod digests;

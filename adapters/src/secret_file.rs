@@ -6,15 +6,17 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+/// The 32 secret bytes in `path`.
+pub fn load(path: &Path) -> io::Result<[u8; 32]> {
+    let malformed = || io::Error::new(io::ErrorKind::InvalidData, "a secret file must hold 32 bytes");
+    fs::read(path)?.try_into().map_err(|_| malformed())
+}
+
 /// The 32 secret bytes in `path`; made and made durable first if there is no such file.
 pub fn load_or_create(path: &Path) -> io::Result<[u8; 32]> {
-    match fs::read(path) {
-        Ok(bytes) => {
-            let malformed = || io::Error::new(io::ErrorKind::InvalidData, "a secret file must hold 32 bytes");
-            bytes.try_into().map_err(|_| malformed())
-        }
+    match load(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
-        Err(error) => Err(error),
+        loaded => loaded,
     }
 }
 

@@ -2,9 +2,10 @@
 //! and the SHA-256 of both; one that does not verify is never loaded. Snapshots only save time: without any, the journal is read
 //! from its start.
 
-use crate::schema::v1::{EarlierSnapshotDto, SnapshotDto, Stored};
+use crate::schema::v1::{EarlierSnapshotDto, EarliestSnapshotDto, SnapshotDto, Stored};
 use crate::schema::{self, DecodeError};
 use florin_domain::ids::{Seq, ShardId};
+use florin_domain::ledger::GeneralLedger;
 use florin_domain::merchant::Stops;
 use florin_domain::ports::{ReadError, ShardSnapshot, SnapshotError, Snapshots};
 use florin_domain::risk::RiskLists;
@@ -134,10 +135,15 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
     let form = sealed.strip_prefix(MARK).ok_or("the file is no snapshot")?;
     let read = |form| ShardSnapshot::load(schema::read::<SnapshotDto<'_>>(form)?);
     // The digest says that the file is whole: a form that ends early is an earlier one.
-    let read_earlier = |form| {
-        schema::read::<EarlierSnapshotDto<'_>>(form)?.into_snapshot(Stops::default(), RiskLists::default())
+    let read_earlier =
+        |form| schema::read::<EarlierSnapshotDto<'_>>(form)?.into_snapshot(GeneralLedger::default());
+    let read_earliest = |form| {
+        schema::read::<EarliestSnapshotDto<'_>>(form)?.into_snapshot(Stops::default(), RiskLists::default())
     };
-    read(form).or_else(|error: DecodeError| read_earlier(form).map_err(|_| error.to_string()))
+    read(form).or_else(|error: DecodeError| {
+        let earlier = read_earlier(form).or_else(|_: DecodeError| read_earliest(form));
+        earlier.map_err(|_| error.to_string())
+    })
 }
 
 #[cfg(test)]
@@ -149,6 +155,7 @@ mod tests {
     use florin_domain::money::{Balance, Currency, FeeSchedule};
     use florin_domain::provider::ProviderId;
     use rust_decimal::Decimal;
+    use serde::Serialize;
     use tempfile::TempDir;
 
     const SHARD: ShardId = ShardId::FIRST;
@@ -202,6 +209,7 @@ mod tests {
                 stops,
                 lists,
             },
+            general: schema::samples::general_ledger(),
         }
     }
 
@@ -233,17 +241,50 @@ mod tests {
         assert_eq!(snapshots.kept(SHARD).unwrap(), [Seq(20)]);
     }
 
+    /// A whole file with this form.
+    fn sealed(form: &impl Serialize) -> Vec<u8> {
+        let mut bytes = MARK.to_vec();
+        schema::write(form, &mut bytes);
+        let digest = Sha256::digest(&bytes);
+        bytes.extend_from_slice(&digest);
+        bytes
+    }
+
     #[test]
     fn a_snapshot_from_before_operators_could_stop_anything_is_read_with_nothing_stopped() {
         let mut snapshot = snapshot(5);
-        let mut bytes = MARK.to_vec();
-        schema::write(&EarlierSnapshotDto::of(&snapshot), &mut bytes);
-        let digest = Sha256::digest(&bytes);
-        bytes.extend_from_slice(&digest);
+        let bytes = sealed(&EarliestSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
         snapshot.control.stops = Stops::default();
         snapshot.control.lists = RiskLists::default();
+        snapshot.general = GeneralLedger::default();
         assert_eq!(unseal(&bytes), Ok(snapshot));
+    }
+
+    #[test]
+    fn a_snapshot_from_before_there_was_a_general_ledger_is_read_with_an_empty_one() {
+        let mut snapshot = snapshot(5);
+        let bytes = sealed(&EarlierSnapshotDto::of(&snapshot));
+        assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.general = GeneralLedger::default();
+        assert_eq!(unseal(&bytes), Ok(snapshot));
+    }
+
+    #[test]
+    fn a_snapshot_of_today_is_read_whole_and_never_as_an_earlier_one() {
+        let snapshot = snapshot(5);
+        let bytes = sealed(&snapshot.store());
+        assert_eq!(bytes, seal(&snapshot));
+        assert_eq!(unseal(&bytes), Ok(snapshot.clone()));
+        let empty = ShardSnapshot {
+            general: GeneralLedger::default(),
+            ..snapshot.clone()
+        };
+        assert_eq!(unseal(&seal(&empty)), Ok(empty));
+        let mut form = Vec::new();
+        schema::write(&snapshot.store(), &mut form);
+        assert!(schema::read::<EarlierSnapshotDto<'_>>(&form).is_err());
+        assert!(schema::read::<EarliestSnapshotDto<'_>>(&form).is_err());
     }
 
     #[test]

@@ -13,18 +13,17 @@ pub(crate) async fn read_json(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<Bytes, ApiError> {
-    if !request.content_type().eq_ignore_ascii_case("application/json") || !is_utf8(request.headers()) {
-        return Err(ApiError::UnsupportedMedia(
-            "Send the body as Content-Type: application/json.",
-        ));
-    }
-    let encoding = request.headers().get(CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(ApiError::UnsupportedMedia(
-            "Send the body without Content-Encoding.",
-        ));
-    }
-    let limit_bytes = state.options.body_limit_bytes;
+    read_json_up_to(state, request, payload, state.options.body_limit_bytes).await
+}
+
+/// The same of a request that may be larger than most.
+pub(crate) async fn read_json_up_to(
+    state: &State,
+    request: &HttpRequest,
+    payload: Payload,
+    limit_bytes: usize,
+) -> Result<Bytes, ApiError> {
+    check_json(request)?;
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -39,6 +38,21 @@ pub(crate) async fn read_json(
         Ok(Ok(Err(_))) => Err(ApiError::BodyBroken),
         Ok(Ok(Ok(bytes))) => Ok(bytes),
     }
+}
+
+fn check_json(request: &HttpRequest) -> Result<(), ApiError> {
+    if !request.content_type().eq_ignore_ascii_case("application/json") || !is_utf8(request.headers()) {
+        return Err(ApiError::UnsupportedMedia(
+            "Send the body as Content-Type: application/json.",
+        ));
+    }
+    let encoding = request.headers().get(CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(ApiError::UnsupportedMedia(
+            "Send the body without Content-Encoding.",
+        ));
+    }
+    Ok(())
 }
 
 /// The whole body of a request that needs none: absent, it is an empty object.

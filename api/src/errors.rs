@@ -13,6 +13,7 @@ use florin_actors::payment::NotStored;
 use florin_actors::payments_handle::RequestError;
 use florin_domain::idempotency::KeyError;
 use florin_domain::ids::PaymentId;
+use florin_domain::ledger::TransferRefusal;
 use florin_domain::payment::Refusal;
 use florin_domain::ports::{ReadError, ViewError};
 use std::borrow::Cow;
@@ -92,11 +93,26 @@ pub(crate) enum ApiError {
     TryAgain,
     /// The payment's own rules refuse it.
     Refused(Refusal),
+    /// Its status does not allow it.
+    UnexpectedState {
+        /// Which one, as a word of the wire.
+        status: &'static str,
+        /// What it does not allow, as the end of a sentence about the payment.
+        cannot: &'static str,
+    },
     /// The issuer, or risk, declined.
     Declined {
         payment: PaymentId,
         decline_code: Option<Arc<str>>,
     },
+    /// A transfer is refused, and with it what was asked for.
+    TransferRefused {
+        /// Which of the request.
+        param: String,
+        refusal: TransferRefusal,
+    },
+    /// An account of this name is open on other terms.
+    AccountNameTaken,
     /// The provider refused a capture or a void.
     OperationDeclined { payment: PaymentId },
     /// An operator has stopped the merchant from taking money.
@@ -161,6 +177,9 @@ impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Busy | LedgerError::Gone => Self::Overloaded { retry_after_s: 1 },
+            LedgerError::Shed(shed) => Self::Overloaded {
+                retry_after_s: shed.retry_after().as_secs(),
+            },
             LedgerError::Read(error) => error.into(),
         }
     }
@@ -217,10 +236,15 @@ impl ApiError {
                 OURS,
                 Code::TemporarilyUnavailable,
             ),
-            Self::Refused(refusal @ (Refusal::ExceedsCapturable | Refusal::ExceedsRefundable)) => {
-                (StatusCode::BAD_REQUEST, REQUEST, Code::of(*refusal))
-            }
+            Self::Refused(
+                refusal @ (Refusal::ExceedsCapturable | Refusal::ExceedsRefundable | Refusal::NotAnIncrement),
+            ) => (StatusCode::BAD_REQUEST, REQUEST, Code::of(*refusal)),
             Self::Refused(refusal) => (StatusCode::CONFLICT, REQUEST, Code::of(*refusal)),
+            Self::UnexpectedState { .. } => (StatusCode::CONFLICT, REQUEST, Code::PaymentUnexpectedState),
+            Self::TransferRefused { refusal, .. } => {
+                (transfer_status(refusal), REQUEST, Code::of_transfer(refusal))
+            }
+            Self::AccountNameTaken => (StatusCode::CONFLICT, REQUEST, Code::AccountNameTaken),
             Self::OperationDeclined { .. } => (StatusCode::PAYMENT_REQUIRED, CARD, Code::OperationDeclined),
             Self::Declined { .. } => (StatusCode::PAYMENT_REQUIRED, CARD, Code::CardDeclined),
             Self::MerchantFrozen => (StatusCode::FORBIDDEN, REQUEST, Code::MerchantFrozen),
@@ -263,7 +287,12 @@ impl ApiError {
                 "The request could not be finished. Send it again with the same Idempotency-Key.".into()
             }
             Self::Refused(refusal) => format!("Refused: {refusal}.").into(),
+            Self::UnexpectedState { status, cannot } => {
+                format!("A payment that is `{status}` {cannot}.").into()
+            }
             Self::Declined { .. } => "Your card was declined.".into(),
+            Self::TransferRefused { refusal, .. } => refusal.to_string().into(),
+            Self::AccountNameTaken => "An account of this name is open on other terms.".into(),
             Self::OperationDeclined { .. } => "The provider refused it; the payment stays as it is.".into(),
             Self::MerchantFrozen => "This merchant is frozen; nothing was charged.".into(),
             Self::ReadOnly => "Florin changes nothing now; nothing was started.".into(),
@@ -280,7 +309,11 @@ impl ApiError {
             | Self::KeyMismatch
             | Self::TooManyWaiters => Some("Idempotency-Key"),
             Self::NoSuchObject { .. } => Some("id"),
-            Self::Refused(Refusal::ExceedsCapturable | Refusal::ExceedsRefundable) => Some("amount"),
+            Self::AccountNameTaken => Some("name"),
+            Self::TransferRefused { param, .. } => Some(param),
+            Self::Refused(
+                Refusal::ExceedsCapturable | Refusal::ExceedsRefundable | Refusal::NotAnIncrement,
+            ) => Some("amount"),
             Self::Unauthenticated
             | Self::OperatorOnly
             | Self::MerchantOnly
@@ -297,6 +330,7 @@ impl ApiError {
             | Self::NoProvider { .. }
             | Self::TryAgain
             | Self::Refused(_)
+            | Self::UnexpectedState { .. }
             | Self::Declined { .. }
             | Self::OperationDeclined { .. }
             | Self::MerchantFrozen
@@ -330,8 +364,11 @@ impl ApiError {
             | Self::IdempotencyKeyUnreadable
             | Self::KeyMismatch
             | Self::Refused(_)
+            | Self::UnexpectedState { .. }
             | Self::Declined { .. }
             | Self::OperationDeclined { .. }
+            | Self::TransferRefused { .. }
+            | Self::AccountNameTaken
             | Self::MerchantFrozen
             | Self::ActorNotRestartable
             | Self::Internal => None,
@@ -382,6 +419,10 @@ impl ApiError {
         if let Self::OperationDeclined { payment } = self {
             payment_id = Some(*payment);
         }
+        let mut payment_status = None;
+        if let Self::UnexpectedState { status, .. } = self {
+            payment_status = Some(*status);
+        }
         let shown = Shown {
             kind,
             code: text,
@@ -389,6 +430,7 @@ impl ApiError {
             message: self.message(),
             param: self.param(),
             payment_id: payment_id.map(|payment| payment.to_string()),
+            payment_status,
             doc_url: code.location(),
         };
         let (content_type, body) = if wants_problem(request_headers) {
@@ -413,3 +455,25 @@ impl ApiError {
 
 #[cfg(test)]
 mod tests;
+
+/// What is wrong with the request itself is 400; what the books do not allow now is 409.
+const fn transfer_status(refusal: &TransferRefusal) -> StatusCode {
+    match refusal {
+        TransferRefusal::Unbalanced(_)
+        | TransferRefusal::TooFewPostings
+        | TransferRefusal::MixedCurrencies
+        | TransferRefusal::MixedModes
+        | TransferRefusal::SameAccount
+        | TransferRefusal::EffectiveInFuture
+        | TransferRefusal::LinkedOpen => StatusCode::BAD_REQUEST,
+        TransferRefusal::UnknownAccount(_) | TransferRefusal::PendingNotFound => StatusCode::NOT_FOUND,
+        TransferRefusal::IdReused
+        | TransferRefusal::PendingExpired
+        | TransferRefusal::ExceedsPending
+        | TransferRefusal::InsufficientFunds(_)
+        | TransferRefusal::ExceedsLimit(_)
+        | TransferRefusal::PeriodClosed
+        | TransferRefusal::LinkedFailed
+        | TransferRefusal::Overflow => StatusCode::CONFLICT,
+    }
+}

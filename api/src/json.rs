@@ -11,22 +11,29 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// Characters of a refused body's own text that a message repeats.
-const ECHO_CHARS_MAX: usize = 200;
+mod words;
+
+/// What a body's values are, as messages name it.
+const OBJECT: &str = "a JSON object";
+const STRING: &str = "a string";
+const INTEGER: &str = "an integer";
+const STRINGS: &str = "an object whose values are strings";
+/// Of an object of limits.
+pub(crate) const INTEGERS: &str = "an object whose values are integers or null";
 
 /// Reads a body.
 pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Invalid> {
     match serde_json::from_slice::<Object<T>>(bytes) {
         Ok(object) => Ok(object.0),
-        Err(error) => Err(explain::<T>(bytes).unwrap_or_else(|| malformed(&error))),
+        Err(error) => Err(explain::<T>(bytes).unwrap_or_else(|| malformed(&error, None))),
     }
 }
 
-fn malformed(error: &serde_json::Error) -> Invalid {
+fn malformed(error: &serde_json::Error, param: Option<String>) -> Invalid {
     Invalid {
-        param: None,
         code: Code::BodyInvalid,
-        message: format!("The body is not valid JSON: {error}."),
+        message: words::malformed(error, param.as_deref()),
+        param,
     }
 }
 
@@ -46,13 +53,9 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<Invalid> {
     let inner = error.into_inner();
     let param = (!path.is_empty()).then(|| path.clone());
     if inner.classify() != Category::Data {
-        let mut invalid = malformed(&inner);
-        if let Some(param) = &param {
-            invalid.message = format!("`{param}`: {}", invalid.message);
-        }
-        return Some(Invalid { param, ..invalid });
+        return Some(malformed(&inner, param));
     }
-    let text = shorten(&inner.to_string());
+    let text = words::without_place(&inner);
     // These three are told by serde's own words, since its errors have no other shape.
     if let Some(name) = quoted(&text, "missing field `") {
         let name = joined(&path, name);
@@ -77,15 +80,15 @@ fn explain<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<Invalid> {
             format!("Unknown parameter `{path}`."),
         ));
     }
-    let message = if path.is_empty() {
-        format!("The body: {text}.")
+    let subject = if path.is_empty() {
+        "The body".to_owned()
     } else {
-        format!("`{path}`: {text}.")
+        format!("`{path}`")
     };
     Some(Invalid {
         param,
         code: Code::ParameterInvalid,
-        message,
+        message: words::misfit(&subject, &text),
     })
 }
 
@@ -100,7 +103,7 @@ fn place(path: &Path) -> String {
             Segment::Unknown => break,
         }
     }
-    shorten(&place)
+    words::shortened(&place)
 }
 
 fn quoted<'a>(text: &'a str, start: &str) -> Option<&'a str> {
@@ -115,13 +118,6 @@ fn joined(path: &str, name: &str) -> String {
     }
 }
 
-fn shorten(text: &str) -> String {
-    if text.chars().nth(ECHO_CHARS_MAX).is_none() {
-        return text.to_owned();
-    }
-    text.chars().take(ECHO_CHARS_MAX).chain(['.', '.', '.']).collect()
-}
-
 /// A `T` that is written as an object. Derived structs would also take their fields from an array.
 #[derive(Debug)]
 pub(crate) struct Object<T>(pub(crate) T);
@@ -132,7 +128,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
     type Value = Object<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
+        f.write_str(OBJECT)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
@@ -160,7 +156,10 @@ struct TextVisitor;
 
 fn printable<E: serde::de::Error>(text: &str) -> Result<(), E> {
     if text.chars().any(char::is_control) {
-        Err(E::custom("control characters are not allowed"))
+        Err(E::custom(format_args!(
+            "{}must not hold control characters",
+            words::OURS
+        )))
     } else {
         Ok(())
     }
@@ -170,7 +169,7 @@ impl<'de> Visitor<'de> for TextVisitor {
     type Value = Text<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
+        f.write_str(STRING)
     }
 
     fn visit_borrowed_str<E: serde::de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
@@ -208,7 +207,7 @@ impl Visitor<'_> for NumberVisitor {
     type Value = Number;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an integer")
+        f.write_str(INTEGER)
     }
 
     fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Number, E> {
@@ -250,7 +249,7 @@ impl<'de> Visitor<'de> for PairsVisitor {
     type Value = Pairs<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object whose values are strings")
+        f.write_str(STRINGS)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -258,12 +257,16 @@ impl<'de> Visitor<'de> for PairsVisitor {
         while let Some(name) = map.next_key::<Text<'de>>()? {
             if pairs.iter().any(|pair| pair.0 == name) {
                 return Err(A::Error::custom(format_args!(
-                    "`{}` appears twice",
+                    "{}names `{}` twice",
+                    words::OURS,
                     name.as_str()
                 )));
             }
             if pairs.len() == PAIRS_MAX {
-                return Err(A::Error::custom("too many entries"));
+                return Err(A::Error::custom(format_args!(
+                    "{}has too many entries",
+                    words::OURS
+                )));
             }
             pairs.push((name, map.next_value()?));
         }

@@ -14,22 +14,26 @@ mod shape;
 mod tests;
 
 pub(crate) use endpoint::{Access, Endpoint};
-pub(crate) use ledger_shapes::{ACCOUNT_ID, account_id, limit};
+pub(crate) use ledger_shapes::{
+    ACCOUNT_ID, OPENED_ACCOUNT_ID, OPENED_ACCOUNT_ID_OTHER, TRANSFER_ID, account_id, account_type, day, limit,
+    transfer_id,
+};
 pub(crate) use page::{page, style};
 pub(crate) use payment_shapes::{
     AMOUNT_MAX, PAYMENT_ID, amount, list_example, metadata, payment_example, payment_example_with,
     refund_example, status,
 };
 pub(crate) use shape::{
-    array, bounded, bounded_text, count, flag, id, may, must, named, or_null, page_of, record, strict, text,
+    array, bounded, bounded_text, count, flag, id, integer, may, must, named, or_null, page_of, record, strict, text,
     time, word,
 };
 
 use crate::reply::Reply;
 use crate::v1::{
-    account_get, account_list, entry_list, health, list_entry_create, list_entry_delete, list_entry_list,
+    account_create, account_get, account_list, entry_list, health, list_entry_create, list_entry_delete, list_entry_list,
     metrics_get, payment_capture, payment_confirm, payment_create, payment_export, payment_get,
-    payment_history, payment_list, payment_void, payment_what_if, refund_create, tree_get, trial_balance_get,
+    payment_history, payment_increment, payment_list, payment_void, payment_what_if, period_close, period_list,
+    refund_create, statement_get, transfer_create, transfer_get, tree_get, trial_balance_get,
 };
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;
@@ -53,6 +57,7 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     payment_history::described,
     payment_what_if::described,
     payment_capture::described,
+    payment_increment::described,
     payment_void::described,
     payment_confirm::described,
     refund_create::described,
@@ -62,7 +67,14 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     account_list::described,
     account_get::described,
     entry_list::described,
+    account_create::described,
+    transfer_create::described,
+    transfer_get::described,
     trial_balance_get::described,
+    statement_get::described_balance_sheet,
+    statement_get::described_income_statement,
+    period_list::described,
+    period_close::described,
     tree_get::described,
     operators::actor_kill,
     operators::provider_disable,

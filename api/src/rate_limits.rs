@@ -63,7 +63,8 @@ pub(crate) struct Standing {
 /// What came of asking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    /// The key has no limit.
+    /// The key has no limit. Nothing is announced then: a policy must have a quota and a standing what is left of it, and headers
+    /// without any policy are those that are not there.
     Unlimited,
     /// The request may go on.
     Within(Standing),

@@ -5,11 +5,11 @@ use crate::errors::ApiError;
 use crate::openapi;
 use crate::reply::Reply;
 use crate::v1::{
-    account_get, account_list, actor_kill, attempt_resolve, entry_list, health, list_entry_create,
+    account_create, account_get, account_list, actor_kill, attempt_resolve, entry_list, health, list_entry_create,
     list_entry_delete, list_entry_list, merchant_freeze, merchant_list, metrics_get, payment_capture,
-    payment_confirm, payment_create, payment_export, payment_get, payment_history, payment_list,
-    payment_void, payment_what_if, provider_switch, read_only_set, refund_create, review_approve,
-    review_list, review_reject, tree_get, trial_balance_get, unresolved_list,
+    payment_confirm, payment_create, payment_export, payment_get, payment_history, payment_increment,
+    payment_list, payment_void, payment_what_if, period_close, period_list, provider_switch, read_only_set, refund_create,
+    review_approve, review_list, review_reject, statement_get, transfer_create, transfer_get, tree_get, trial_balance_get, unresolved_list,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -39,21 +39,43 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .default_service(web::to(|| {
             refused(ApiError::MethodNotAllowed { allow: "DELETE" })
         }));
+    let ledger_accounts = web::resource("/v1/ledger/accounts")
+        .route(web::post().to(account_create::handle))
+        .route(web::get().to(account_list::handle))
+        .route(web::head().to(account_list::handle))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }));
     config
         .service(payments)
         .service(read_only("/v1/payments/export.csv", payment_export::handle))
         .service(read_only("/v1/payments/{id}", payment_get::handle))
         .service(read_only("/v1/payments/{id}/history", payment_history::handle))
         .service(posted("/v1/payments/{id}/capture", payment_capture::handle))
+        .service(posted(
+            "/v1/payments/{id}/increment_authorization",
+            payment_increment::handle,
+        ))
         .service(posted("/v1/payments/{id}/void", payment_void::handle))
         .service(posted("/v1/payments/{id}/confirm", payment_confirm::handle))
         .service(posted("/v1/payments/{id}/refunds", refund_create::handle))
         .service(posted("/v1/payments/{id}/what_if", payment_what_if::handle))
         .service(risk_lists)
         .service(risk_list_entry)
-        .service(read_only("/v1/ledger/accounts", account_list::handle))
+        .service(ledger_accounts)
         .service(read_only("/v1/ledger/accounts/{id}", account_get::handle))
         .service(read_only("/v1/ledger/accounts/{id}/entries", entry_list::handle))
+        .service(posted("/v1/ledger/transfers", transfer_create::handle))
+        .service(read_only("/v1/ledger/transfers/{id}", transfer_get::handle))
+        .service(read_only("/v1/ledger/periods", period_list::handle))
+        .service(posted("/v1/ledger/periods/close", period_close::handle))
+        .service(read_only("/v1/ledger/balance_sheet", statement_get::balance_sheet))
+        .service(read_only(
+            "/v1/ledger/income_statement",
+            statement_get::income_statement,
+        ))
         .service(read_only("/v1/ledger/trial_balance", trial_balance_get::handle))
         .service(read_only("/v1/ops/tree", tree_get::handle))
         .service(posted("/v1/ops/tree/{actor}/kill", actor_kill::handle))
@@ -76,7 +98,9 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read_only("/readyz", health::ready))
         .service(read_only("/openapi.json", openapi::json))
         .service(read_only("/docs", openapi::page))
+        .service(read_only("/docs/", openapi::page))
         .service(read_only("/docs/style.css", openapi::style))
+        .service(read_only("/docs/errors", error_page::index))
         .service(read_only("/docs/errors/", error_page::index))
         .service(read_only("/docs/errors/{page}", error_page::page))
         .default_service(web::to(|| refused(ApiError::NoSuchRoute)));

@@ -1,5 +1,6 @@
 //! Version 1: one endpoint per file, and what they share.
 
+pub(crate) mod account_create;
 pub(crate) mod account_get;
 pub(crate) mod account_list;
 pub(crate) mod actor_kill;
@@ -18,19 +19,26 @@ pub(crate) mod payment_create;
 pub(crate) mod payment_export;
 pub(crate) mod payment_get;
 pub(crate) mod payment_history;
+pub(crate) mod payment_increment;
 pub(crate) mod payment_list;
 pub(crate) mod payment_void;
 pub(crate) mod payment_what_if;
+pub(crate) mod period_close;
+pub(crate) mod period_list;
 pub(crate) mod provider_switch;
 pub(crate) mod read_only_set;
 pub(crate) mod refund_create;
 pub(crate) mod review_approve;
 pub(crate) mod review_list;
 pub(crate) mod review_reject;
+pub(crate) mod statement_get;
+pub(crate) mod transfer_create;
+pub(crate) mod transfer_get;
 pub(crate) mod tree_get;
 pub(crate) mod trial_balance_get;
 pub(crate) mod unresolved_list;
 
+mod transfer_request;
 mod account_body;
 mod answer;
 mod change;
@@ -41,3 +49,6 @@ mod operator_action;
 mod payment_body;
 mod payment_csv;
 mod payment_request;
+
+/// The end of the year 9999: no deadline is later.
+pub(crate) const EXPIRES_AT_MAX_S: i128 = 253_402_300_799;

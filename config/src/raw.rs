@@ -40,6 +40,7 @@ pub(crate) struct Raw {
     pub(crate) risk: RawRisk,
     pub(crate) providers: RawProviders,
     pub(crate) journal: RawJournal,
+    pub(crate) audit: RawAudit,
     pub(crate) resolution: RawResolution,
     pub(crate) actors: RawActors,
     pub(crate) provider: Vec<RawProvider>,
@@ -167,6 +168,12 @@ pub(crate) struct RawJournal {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct RawAudit {
+    pub(crate) heads_dir: PathBuf,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RawResolution {
     pub(crate) waits_s: Vec<u64>,
 }
@@ -288,6 +295,9 @@ impl From<&Settings> for Raw {
                 snapshot_every_commits: actors.snapshot_every_commits,
                 scrub_commits_per_s: actors.scrub_commits_per_s,
                 scrub_every_s: actors.scrub_every.as_secs(),
+            },
+            audit: RawAudit {
+                heads_dir: settings.heads_dir.clone().unwrap_or_default(),
             },
             resolution: RawResolution {
                 waits_s: actors.resolution_waits.iter().map(|wait| wait.0 / 1000).collect(),

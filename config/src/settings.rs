@@ -112,6 +112,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Folder of everything durable.
     pub data_dir: PathBuf,
+    /// Folder of the signed heads, if they are not in the data folder.
+    pub heads_dir: Option<PathBuf>,
     /// Which log lines are written.
     pub log: String,
     /// How they are written.
@@ -173,6 +175,11 @@ impl Settings {
         toml::to_string(&Raw::from(self)).expect("whole numbers are bounded and all names are text")
     }
 
+    /// Where the signed heads of the journal are kept.
+    pub fn heads_folder(&self) -> PathBuf {
+        self.heads_dir.clone().unwrap_or_else(|| self.data_dir.join("heads"))
+    }
+
     /// Takes note of where the sandbox really listens, which is known only when port 0 has become a free port: providers
     /// that were to be found at the configured address are found there.
     pub fn sandbox_bound(&mut self, address: SocketAddr) {
@@ -193,6 +200,7 @@ impl Settings {
         Self {
             listen: local(8080),
             data_dir: PathBuf::from("./florin-data"),
+            heads_dir: None,
             log: "info,ractor=warn".to_owned(),
             log_format: LogFormat::Text,
             drain_limit: Duration::from_secs(10),

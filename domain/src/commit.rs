@@ -1,7 +1,7 @@
 //! What one atomic journal record says. A commit is the unit of durability: all of it is there after a crash, or none.
 
 use crate::ids::{PaymentId, Seq, ShardId};
-use crate::ledger::{HoldChange, PostedEntry};
+use crate::ledger::{HoldChange, LedgerCommit, PostedEntry};
 use crate::merchant::ControlEvent;
 use crate::payment::Event;
 use crate::time::Timestamp;
@@ -26,6 +26,8 @@ pub enum Body {
     Payment(PaymentCommit),
     /// Control data changed.
     Control(ControlEvent),
+    /// Something happened to the general ledger.
+    Ledger(LedgerCommit),
 }
 
 /// Events of one payment with everything that they did to the books.

@@ -133,6 +133,10 @@ ids! {
     RefundId = "ref_";
     /// The voiding of an authorization.
     VoidId = "void_";
+    /// An increment of an authorization.
+    IncrementId = "inc_";
+    /// An account of the general ledger; see `LedgerAccountId::pack`.
+    LedgerAccountId = "acc_";
     /// A merchant (tenant root).
     MerchantId = "mer_";
     /// An API key's public identity; the secret is another value.
@@ -152,6 +156,8 @@ pub enum OperationId {
     Void(VoidId),
     /// A refund.
     Refund(RefundId),
+    /// An increment of the authorization.
+    Increment(IncrementId),
 }
 
 impl fmt::Display for OperationId {
@@ -161,6 +167,7 @@ impl fmt::Display for OperationId {
             Self::Capture(id) => id.fmt(f),
             Self::Void(id) => id.fmt(f),
             Self::Refund(id) => id.fmt(f),
+            Self::Increment(id) => id.fmt(f),
         }
     }
 }

@@ -1,13 +1,29 @@
 //! Double entry: accounts, postings, entries that balance per currency and mode, holds, and the books of one shard.
 
 mod account;
+mod applying;
 mod books;
 mod canonical;
 mod entry;
+mod event;
+mod general;
+mod pending;
+mod statement;
 #[cfg(test)]
 mod tests;
+mod transfer;
+mod transfers;
 
 pub use account::{AccountKey, AccountName, AccountType, Side};
 pub use books::{AccountState, Books, CurrencyTotal};
 pub use canonical::{Consequences, consequences};
 pub use entry::{Entry, HoldChange, Line, PostedEntry, Posting, PostingError};
+pub use event::{LedgerCommit, LedgerEvent};
+pub use general::{AccountLimits, GeneralAccount, GeneralLedger};
+pub use pending::PendingTransfer;
+pub use statement::Statement;
+pub use transfer::{
+    EffectiveDate, Legs, Notes, PostedPair, PostedTransfer, Transfer, TransferId, TransferLegs,
+    TransferRefusal, TransferStep, exchange_rate,
+};
+pub use transfers::{Linkage, Transferred, Verdict};

@@ -22,6 +22,8 @@ pub const REQUESTS_MAX: usize = 512;
 pub const CHALLENGE_QUESTIONS_MAX: usize = 64;
 /// Attempts of one operation before it needs a person: each is a request at a provider.
 pub const ATTEMPTS_MAX: u32 = 16;
+/// Transfers of the general ledger under way at once: 32 of the largest requests, some hundred megabytes.
+pub const TRANSFERS_IN_FLIGHT_MAX: usize = 32 * 8_190;
 /// How long a charge attempt may be retried with its journaled key; later it is only queried, then cancelled.
 pub const ATTEMPT_RETRY_WINDOW: Millis = Millis::from_s(30 * 60);
 /// How long an authorization stands unless the provider says otherwise (7 days, the usual card rule).

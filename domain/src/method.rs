@@ -48,20 +48,65 @@ pub struct PaymentMethod {
     pub is_highest_risk: bool,
 }
 
-/// One row per test method of the sandbox: name, brand, last four, highest risk.
-const TEST_METHODS: &[(&str, CardBrand, &[u8; 4], bool)] = &[
-    ("pm_card_amex", CardBrand::Amex, b"8431", false),
-    ("pm_card_authenticationRequired", CardBrand::Visa, b"3184", false),
-    ("pm_card_chargeCustomerFail", CardBrand::Visa, b"0341", false),
-    ("pm_card_createDispute", CardBrand::Visa, b"0259", false),
-    ("pm_card_mastercard", CardBrand::Mastercard, b"4444", false),
-    ("pm_card_riskLevelHighest", CardBrand::Visa, b"4954", true),
-    ("pm_card_threeDSecure2Required", CardBrand::Visa, b"3220", false),
-    ("pm_card_visa", CardBrand::Visa, b"4242", false),
-    ("pm_card_visa_chargeDeclined", CardBrand::Visa, b"0002", false),
+/// A test method of the sandbox: name, brand, first eight digits and last four of its card, highest risk.
+type TestMethod = (&'static str, CardBrand, &'static str, &'static [u8; 4], bool);
+
+const TEST_METHODS: &[TestMethod] = &[
+    ("pm_card_amex", CardBrand::Amex, "37144963", b"8431", false),
+    (
+        "pm_card_authenticationRequired",
+        CardBrand::Visa,
+        "40000027",
+        b"3184",
+        false,
+    ),
+    (
+        "pm_card_chargeCustomerFail",
+        CardBrand::Visa,
+        "40000000",
+        b"0341",
+        false,
+    ),
+    (
+        "pm_card_createDispute",
+        CardBrand::Visa,
+        "40000000",
+        b"0259",
+        false,
+    ),
+    (
+        "pm_card_mastercard",
+        CardBrand::Mastercard,
+        "55555555",
+        b"4444",
+        false,
+    ),
+    (
+        "pm_card_riskLevelHighest",
+        CardBrand::Visa,
+        "40000000",
+        b"4954",
+        true,
+    ),
+    (
+        "pm_card_threeDSecure2Required",
+        CardBrand::Visa,
+        "40000000",
+        b"3220",
+        false,
+    ),
+    ("pm_card_visa", CardBrand::Visa, "42424242", b"4242", false),
+    (
+        "pm_card_visa_chargeDeclined",
+        CardBrand::Visa,
+        "40000000",
+        b"0002",
+        false,
+    ),
     (
         "pm_card_visa_chargeDeclinedInsufficientFunds",
         CardBrand::Visa,
+        "40000000",
         b"9995",
         false,
     ),
@@ -70,7 +115,7 @@ const TEST_METHODS: &[(&str, CardBrand, &[u8; 4], bool)] = &[
 impl PaymentMethod {
     /// The test method of this name; test mode only.
     pub fn test(name: &str) -> Option<Self> {
-        let (name, brand, last4, is_highest_risk) = TEST_METHODS.iter().find(|row| row.0 == name)?;
+        let (name, brand, _, last4, is_highest_risk) = TEST_METHODS.iter().find(|row| row.0 == name)?;
         Some(Self {
             id: Arc::from(*name),
             brand: *brand,
@@ -79,6 +124,12 @@ impl PaymentMethod {
             is_new: false,
             is_highest_risk: *is_highest_risk,
         })
+    }
+
+    /// The first eight digits of the card, which say who issued it; known of test methods only so far.
+    pub fn first_digits(&self) -> Option<&'static str> {
+        let row = TEST_METHODS.iter().find(|row| row.0 == &*self.id)?;
+        Some(row.2)
     }
 
     /// The last four digits as text.

@@ -5,6 +5,8 @@ mod command;
 mod decide;
 mod event;
 mod evolve;
+mod expiry;
+mod increment;
 mod operation;
 mod outcome;
 mod record;

@@ -11,7 +11,7 @@ mod views;
 
 pub use clock::{Clock, Entropy, ProviderKeys};
 pub use journal::{AppendError, Batch, Head, Journal, ReadError};
-pub use keys::{KeyIndex, KeyRecord};
+pub use keys::{KeyIndex, KeyRecord, TransferIndex};
 pub use listing::{ListOrder, PaymentsFilter, PaymentsPage, PaymentsQuery, StatusName};
 pub use ops::{KillRefusal, OpsView, TreeNode};
 pub use provider::{AttemptRequest, ParentCharge, Provider};

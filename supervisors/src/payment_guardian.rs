@@ -7,7 +7,7 @@ use florin_actors::guardian::{GuardianMail, LivePayment};
 use florin_actors::idempotency::{IdempotencyMail, Reply};
 use florin_actors::kind::Kind;
 use florin_actors::mailbox::{Class, Envelope, Mailbox};
-use florin_actors::payment::{Begin, NotStored, PaymentActor, PaymentArguments, PaymentMail};
+use florin_actors::payment::{Begin, NotStored, PaymentActor, PaymentArguments, PaymentMail, PaymentState};
 use florin_actors::reply::tell;
 use florin_actors::resolution::ResolutionMail;
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
@@ -110,12 +110,17 @@ impl Actor for PaymentGuardian {
                     state.forward(&myself, payment, PaymentMail::CheckDeadlines).await;
                 }
             }
-            GuardianMail::KeyAsked { payment, key } => {
+            GuardianMail::KeyAsked {
+                payment,
+                key,
+                submission,
+            } => {
                 state.context.ports.probe.reached(Step::GuardianForwarding);
                 if state.is_set_aside(payment) {
                     state.tell_key(key, payment);
                 } else {
-                    state.forward(&myself, payment, PaymentMail::KeyAsked(key)).await;
+                    let mail = PaymentMail::KeyAsked(key, submission);
+                    state.forward(&myself, payment, mail).await;
                 }
             }
             GuardianMail::Resume { payment, closes } => {
@@ -130,7 +135,7 @@ impl Actor for PaymentGuardian {
             }
             GuardianMail::Respawn(payment) => state.respawn(&myself, payment).await,
             GuardianMail::Live { limit, reply } => tell(reply, state.live(limit)),
-            GuardianMail::LiveKeys { index } => {
+            GuardianMail::LiveKeys { owner, index } => {
                 let key = |(payment, child): (&PaymentId, &Child)| {
                     child.key.map(|(key, print)| (key, print, *payment))
                 };
@@ -138,7 +143,7 @@ impl Actor for PaymentGuardian {
                 state
                     .context
                     .idempotency
-                    .step(IdempotencyMail::LiveKeys { index, keys });
+                    .step(IdempotencyMail::LiveKeys { owner, index, keys });
             }
             GuardianMail::Kill { payment, reply } => {
                 let actor = state
@@ -163,16 +168,17 @@ impl Actor for PaymentGuardian {
         match event {
             SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
             SupervisionEvent::ActorTerminated(cell, last, reason) => {
-                // The last state is not needed; dropping it here frees it at once.
-                drop(last);
+                let last = last.and_then(|mut last| last.take::<PaymentState>().ok());
+                let left_behind = last.map(PaymentState::left_behind).unwrap_or_default();
                 let killed = reason.as_deref() == Some("killed");
                 state
-                    .ended(&myself, cell.get_id(), killed.then_some("killed"))
+                    .ended(&myself, cell.get_id(), left_behind, killed.then_some("killed"))
                     .await;
             }
             SupervisionEvent::ActorFailed(cell, error) => {
+                // What it was still to do is lost with it; whoever waits for that is asked for it again.
                 state
-                    .ended(&myself, cell.get_id(), Some(&error.to_string()))
+                    .ended(&myself, cell.get_id(), Vec::new(), Some(&error.to_string()))
                     .await;
             }
         }
@@ -239,10 +245,34 @@ impl GuardianState {
             }
             Err(error) => {
                 tracing::error!(%payment, %error, "a payment could not be started");
-                let child = self.children.remove(&payment);
-                if let Some((key, _)) = child.and_then(|child| child.key) {
-                    self.tell_key(key, payment);
+                if let Some(child) = self.children.remove(&payment) {
+                    self.turn_away(payment, child);
                 }
+            }
+        }
+    }
+
+    /// Nobody takes what waits: whoever asked is shown what is durable, and what is open is taken up later.
+    fn turn_away(&self, payment: PaymentId, child: Child) {
+        if let Some((key, _)) = child.key {
+            self.tell_key(key, payment);
+        }
+        for mail in child.waiting {
+            match mail {
+                PaymentMail::Operate(operate) => self.tell_key(operate.request.key_digest, payment),
+                PaymentMail::KeyAsked(key, _) => self.tell_key(key, payment),
+                PaymentMail::Resume { .. } => {
+                    self.context.resolution.step(ResolutionMail::Schedule(payment));
+                }
+                // The child's key is told what began; the next sweep meets deadlines again; answers are for who is gone.
+                PaymentMail::Begin(_)
+                | PaymentMail::CheckDeadlines
+                | PaymentMail::Loaded(_)
+                | PaymentMail::Assessed(_)
+                | PaymentMail::Committed(_)
+                | PaymentMail::Reported { .. }
+                | PaymentMail::Retry { .. }
+                | PaymentMail::Passivate => {}
             }
         }
     }
@@ -264,6 +294,7 @@ impl GuardianState {
         &mut self,
         myself: &ActorRef<Envelope<GuardianMail>>,
         actor: ActorId,
+        left_behind: Vec<PaymentMail>,
         failure: Option<&str>,
     ) {
         let Some(payment) = self.actors.remove(&actor) else {
@@ -272,6 +303,8 @@ impl GuardianState {
         let Some(child) = self.children.get_mut(&payment) else {
             return;
         };
+        // It came before everything that waits: a question about a request must not overtake the request.
+        child.waiting.splice(0..0, left_behind);
         let Some(why) = failure else {
             if child.waiting.is_empty() {
                 self.children.remove(&payment);

@@ -14,13 +14,14 @@ use florin_actors::projection::ProjectionMail;
 use florin_actors::resolution::ResolutionMail;
 use florin_actors::risk::recall::recall;
 use florin_domain::ids::ShardId;
+use florin_domain::limits::TRANSFERS_IN_FLIGHT_MAX;
 use florin_domain::ports::{Provider, ReadError};
 use ractor::{Actor, ActorRef, SpawnErr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// Why the platform cannot start.
 #[derive(Debug, Error)]
@@ -71,6 +72,7 @@ impl Platform {
             admission: Arc::new(Admission::new(options.admission, Arc::clone(&lag))),
             writer: singleton_mailbox(settings, Kind::JournalWriter),
             account_shard: singleton_mailbox(settings, Kind::AccountShard),
+            transfer_room: Semaphore::new(TRANSFERS_IN_FLIGHT_MAX),
             projection: singleton_mailbox(settings, Kind::Projection),
             idempotency: singleton_mailbox(settings, Kind::Idempotency),
             risk: (0..options.risk_shards)

@@ -31,7 +31,7 @@ pub async fn recover(
 ) -> Result<(Head, ShardStart), ReadError> {
     let head = ports.journal.head(shard).await?;
     let (snapshot, passed_over) = usable_snapshot(ports, shard, head.seq).await?;
-    let mut fold = Fold::from_snapshot(snapshot);
+    let mut fold = Fold::from_snapshot(snapshot)?;
     let indexed = ports.keys.watermark();
     let viewed = ports.views.watermark()?;
     check_not_behind(head.seq, "the key index", indexed)?;
@@ -154,14 +154,18 @@ struct Fold {
 }
 
 impl Fold {
-    fn from_snapshot(snapshot: Option<ShardSnapshot>) -> Self {
+    fn from_snapshot(snapshot: Option<ShardSnapshot>) -> Result<Self, ReadError> {
         let Some(snapshot) = snapshot else {
-            return Self::default();
+            return Ok(Self::default());
         };
         let mut fold = Self {
             seq: snapshot.seq,
             ..Self::default()
         };
+        if !fold.start.books.restore_general(snapshot.general) {
+            let why = "the snapshot's accounts contradict each other".to_owned();
+            return Err(ReadError::Damaged { seq: fold.seq, why });
+        }
         for (key, account) in snapshot.accounts {
             fold.start.books.restore(key, account);
         }
@@ -172,7 +176,7 @@ impl Fold {
             .collect();
         fold.start.open = snapshot.open_payments.into_iter().collect();
         fold.start.control = snapshot.control;
-        fold
+        Ok(fold)
     }
 
     fn apply(&mut self, commit: &Commit) -> Result<(), ReadError> {
@@ -186,6 +190,14 @@ impl Fold {
             Body::Control(event) => {
                 self.start.control.apply(event);
                 return Ok(());
+            }
+            Body::Ledger(ledger) => {
+                let place = (commit.at, commit.seq);
+                let replayed = self.start.books.replay_ledger(&ledger.event, place);
+                return replayed.map_err(|error| ReadError::Damaged {
+                    seq: commit.seq,
+                    why: error.to_string(),
+                });
             }
         };
         let damaged = |error: &dyn std::fmt::Display| ReadError::Damaged {

@@ -275,7 +275,7 @@ fn copy(from: &Path, to: &Path) {
 fn copy_of_the_journal(folder: &Path) -> TempDir {
     let target = tempfile::tempdir().unwrap();
     copy(folder, target.path());
-    for derived in ["keys", "snapshots"] {
+    for derived in ["keys", "snapshots", "heads"] {
         fs::remove_dir_all(target.path().join(derived)).unwrap_or_default();
     }
     for derived in ["views.db", "views.db-wal", "views.db-shm", "journal.db-shm"] {

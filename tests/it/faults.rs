@@ -168,7 +168,9 @@ fn a_rate_limited_provider_charges_nothing_until_the_key_is_sent_again() {
     let id = refused.error("payment_id");
     assert_eq!(dev.charges(), Vec::<Value>::new());
     clear_faults(dev.sandbox);
-    let payment = dev.pay("k", &sale(10_000, "USD")).expect(200).json();
+    let paid = dev.pay("k", &sale(10_000, "USD")).expect(200);
+    assert!(!paid.is_replay(), "this request did the work");
+    let payment = paid.json();
     assert_eq!(payment["id"], id.as_str(), "the same key drives the same payment");
     assert_charged_once(&dev, "k", &id);
     dev.stop();

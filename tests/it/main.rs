@@ -5,7 +5,9 @@
 //! - `sale`, `idempotency`, `hostile_input`, `limits`, `reads`, `time_travel`, `ops`: what is asked and what is answered.
 //! - `operations`, `operations_refunds`, `operations_challenge`,
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
-//! - `recovery`, `faults`, `cli`: crashes, providers that misbehave, and the commands.
+//! - `acceptance_stages`, `acceptance_axioms`: features by their ids.
+//! - `ledger_transfers`, `ledger_accounts`, `ledger_input`, `ledger_recovery`: the general ledger.
+//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`: crashes, providers that misbehave, actors that operators kill, and the commands.
 
 #![expect(
     clippy::unwrap_used,
@@ -17,12 +19,21 @@ mod deployment;
 mod http;
 mod process;
 
+mod acceptance_axioms;
+mod acceptance_stages;
+mod audit;
 mod cli;
 mod faults;
 mod hostile_input;
 mod idempotency;
+mod kill_under_load;
+mod ledger_accounts;
+mod ledger_input;
+mod ledger_recovery;
+mod ledger_transfers;
 mod limits;
 mod operations;
+mod operations_authorization;
 mod operations_challenge;
 mod operations_recovery;
 mod operations_refunds;

@@ -17,7 +17,7 @@ fn challenge_page(payment: &Value) -> (SocketAddr, String) {
 
 /// What the customer does at the page.
 #[track_caller]
-fn press(payment: &Value, button: &str) {
+pub(crate) fn press(payment: &Value, button: &str) {
     let (address, path) = challenge_page(payment);
     let answer = Client::new(address)
         .send("POST", &format!("{path}/{button}"), &[], b"")

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 const CLIENTS: usize = 16;
@@ -18,21 +19,59 @@ const RETRY: Duration = Duration::from_millis(20);
 
 /// A request with its final answer.
 #[derive(Clone, Debug)]
-struct Asked {
+pub(crate) struct Asked {
     path: String,
     body: Value,
     answer: Answer,
 }
 
+/// Clients of one merchant, and everything that they were answered.
 #[derive(Debug)]
-struct Shared {
+pub(crate) struct Shared {
     api: Mutex<SocketAddr>,
     stop: AtomicBool,
     count: AtomicUsize,
+    repeats: AtomicUsize,
     asked: Mutex<HashMap<String, Asked>>,
 }
 
 impl Shared {
+    pub(crate) fn new(api: SocketAddr) -> Self {
+        Self {
+            api: Mutex::new(api),
+            stop: AtomicBool::new(false),
+            count: AtomicUsize::new(0),
+            repeats: AtomicUsize::new(0),
+            asked: Mutex::default(),
+        }
+    }
+
+    /// Starts clients, each of which goes on until it is told to stop.
+    pub(crate) fn start(self: &Arc<Self>, clients: usize) -> Vec<JoinHandle<()>> {
+        let client = |client| {
+            let shared = Arc::clone(self);
+            std::thread::spawn(move || shared.go_on(client))
+        };
+        (0..clients).map(client).collect()
+    }
+
+    /// Lets every client end what it has begun; all requests with their answers.
+    pub(crate) fn finish(&self, clients: Vec<JoinHandle<()>>) -> HashMap<String, Asked> {
+        self.stop.store(true, Ordering::SeqCst);
+        for client in clients {
+            client.join().unwrap();
+        }
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// Answers that will not change, and requests that had to be sent again.
+    pub(crate) fn so_far(&self) -> (usize, usize) {
+        (
+            self.count.load(Ordering::SeqCst),
+            self.repeats.load(Ordering::SeqCst),
+        )
+    }
+
     /// Asks until there is an answer that will not change.
     fn ask(&self, key: String, path: String, body: Value) -> Answer {
         let answer = wait_for(&format!("the answer of {key}"), || {
@@ -41,11 +80,25 @@ impl Shared {
                 Ok(answer) if [200, 402].contains(&answer.status) => Some(answer),
                 Ok(answer) if ![202, 429, 503].contains(&answer.status) => panic!("{key}: {answer:?}"),
                 Ok(_) | Err(_) => {
+                    self.repeats.fetch_add(1, Ordering::SeqCst);
                     std::thread::sleep(RETRY);
                     None
                 }
             }
         });
+        self.note(key, path, body, answer)
+    }
+
+    /// Asks once: there is an answer that will not change.
+    #[track_caller]
+    fn ask_once(&self, key: String, path: String, body: Value) -> Answer {
+        let api = *self.api.lock().unwrap();
+        let answer = Caller::new(api, MERCHANT).post(&key, &path, &body);
+        assert!([200, 402].contains(&answer.status), "{key} at {path}: {answer:?}");
+        self.note(key, path, body, answer)
+    }
+
+    fn note(&self, key: String, path: String, body: Value, answer: Answer) -> Answer {
         let asked = Asked {
             path,
             body,
@@ -63,43 +116,63 @@ impl Shared {
                 return;
             }
             let key = format!("client-{client}-{number}");
-            let mut body = json!({"amount": 1_000, "currency": "USD", "payment_method_id": "pm_card_visa"});
-            let kind = (client + number) % 4;
-            if kind < 2 {
-                body["capture_method"] = json!("manual");
-            } else if kind == 3 {
-                body["payment_method_id"] = json!("pm_card_visa_chargeDeclined");
-            }
-            let made = self.ask(key.clone(), "/v1/payments".to_owned(), body);
-            let id = match made.status {
-                200 => made.json()["id"].as_str().unwrap().to_owned(),
-                _ => made.error("payment_id"),
-            };
-            let steps = match kind {
-                0 => vec![
-                    ("capture", json!({"amount": 300})),
-                    ("capture", json!({"amount": 200, "final": true})),
-                    ("refunds", json!({"amount": 100})),
-                ],
-                1 => vec![("capture", json!({"amount": 400})), ("void", json!({}))],
-                2 => vec![("refunds", json!({"amount": 600})), ("refunds", json!({}))],
-                _ => vec![
-                    ("confirm", json!({"payment_method_id": "pm_card_mastercard"})),
-                    ("refunds", json!({"amount": 250})),
-                ],
-            };
-            for (step, (what, body)) in steps.into_iter().enumerate() {
-                let path = format!("/v1/payments/{id}/{what}");
-                self.ask(format!("{key}-{step}"), path, body);
-            }
+            pay_and_ask(&key, client + number, |key, path, body| self.ask(key, path, body));
         }
     }
 
-    fn wait_for_more(&self, answers: u64) {
+    /// One payment of every kind at the same time, each with something asked of it: every request is answered at its first try.
+    #[track_caller]
+    pub(crate) fn go_well(&self, name: &str) {
+        std::thread::scope(|scope| {
+            for kind in 0..KINDS {
+                let key = format!("{name}-{kind}");
+                scope.spawn(move || {
+                    pay_and_ask(&key, kind, |key, path, body| self.ask_once(key, path, body));
+                });
+            }
+        });
+    }
+
+    pub(crate) fn wait_for_more(&self, answers: u64) {
         let goal = self.count.load(Ordering::SeqCst) + usize::try_from(answers).unwrap();
         wait_for("answers", || {
             (self.count.load(Ordering::SeqCst) >= goal).then_some(())
         });
+    }
+}
+
+/// Kinds of payments that clients make.
+const KINDS: usize = 4;
+
+/// Makes a payment under a key, and asks something of it under others.
+fn pay_and_ask(key: &str, number: usize, ask: impl Fn(String, String, Value) -> Answer) {
+    let mut body = json!({"amount": 1_000, "currency": "USD", "payment_method_id": "pm_card_visa"});
+    let kind = number % KINDS;
+    if kind < 2 {
+        body["capture_method"] = json!("manual");
+    } else if kind == 3 {
+        body["payment_method_id"] = json!("pm_card_visa_chargeDeclined");
+    }
+    let made = ask(key.to_owned(), "/v1/payments".to_owned(), body);
+    let id = match made.status {
+        200 => made.json()["id"].as_str().unwrap().to_owned(),
+        _ => made.error("payment_id"),
+    };
+    let steps = match kind {
+        0 => vec![
+            ("capture", json!({"amount": 300})),
+            ("capture", json!({"amount": 200, "final": true})),
+            ("refunds", json!({"amount": 100})),
+        ],
+        1 => vec![("capture", json!({"amount": 400})), ("void", json!({}))],
+        2 => vec![("refunds", json!({"amount": 600})), ("refunds", json!({}))],
+        _ => vec![
+            ("confirm", json!({"payment_method_id": "pm_card_mastercard"})),
+            ("refunds", json!({"amount": 250})),
+        ],
+    };
+    for (step, (what, body)) in steps.into_iter().enumerate() {
+        ask(format!("{key}-{step}"), format!("/v1/payments/{id}/{what}"), body);
     }
 }
 
@@ -164,7 +237,7 @@ fn assert_each_is_whole(dev: &Dev, asked: &HashMap<String, Asked>) {
 }
 
 #[track_caller]
-fn assert_nothing_lost_and_nothing_doubled(dev: &Dev, asked: &HashMap<String, Asked>) {
+pub(crate) fn assert_nothing_lost_and_nothing_doubled(dev: &Dev, asked: &HashMap<String, Asked>) {
     assert!(asked.len() > 100, "there was a load: {}", asked.len());
     let before = dev.charges();
     for (key, Asked { path, body, answer }) in asked {
@@ -182,7 +255,7 @@ fn assert_nothing_lost_and_nothing_doubled(dev: &Dev, asked: &HashMap<String, As
 }
 
 /// Snapshots are taken often, so that recovery meets them; an unresolved operation is asked about soon.
-const OFTEN: [(&str, &str); 2] = [
+pub(crate) const OFTEN: [(&str, &str); 2] = [
     ("FLORIN_JOURNAL_SNAPSHOT_EVERY_COMMITS", "100"),
     ("FLORIN_RESOLUTION_WAITS_S", "1"),
 ];
@@ -190,18 +263,8 @@ const OFTEN: [(&str, &str); 2] = [
 #[test]
 fn no_operation_is_lost_or_doubled_by_five_crashes_under_load() {
     let (folder, mut dev) = Dev::fresh(&OFTEN);
-    let shared = Arc::new(Shared {
-        api: Mutex::new(dev.api),
-        stop: AtomicBool::new(false),
-        count: AtomicUsize::new(0),
-        asked: Mutex::default(),
-    });
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|client| {
-            let shared = Arc::clone(&shared);
-            std::thread::spawn(move || shared.go_on(client))
-        })
-        .collect();
+    let shared = Arc::new(Shared::new(dev.api));
+    let clients = shared.start(CLIENTS);
     for round in 0..ROUNDS {
         shared.wait_for_more(23 + round * 31 % 101);
         dev.process.kill_9();
@@ -209,11 +272,7 @@ fn no_operation_is_lost_or_doubled_by_five_crashes_under_load() {
         *shared.api.lock().unwrap() = dev.api;
     }
     shared.wait_for_more(50);
-    shared.stop.store(true, Ordering::SeqCst);
-    for client in clients {
-        client.join().unwrap();
-    }
-    let asked = shared.asked.lock().unwrap().clone();
+    let asked = shared.finish(clients);
     assert_nothing_lost_and_nothing_doubled(&dev, &asked);
     dev.process.kill_9();
     let dev = Dev::start(folder.path(), &OFTEN);

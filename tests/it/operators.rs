@@ -6,7 +6,7 @@ use crate::ops::figure;
 use crate::process::wait_for;
 use serde_json::{Value, json};
 
-fn order(dev: &Dev, path: &str, body: &Value) -> Answer {
+pub(crate) fn order(dev: &Dev, path: &str, body: &Value) -> Answer {
     let authorization = format!("Bearer {OPERATOR}");
     let headers = [
         ("Authorization", authorization.as_str()),

@@ -237,9 +237,9 @@ fn the_entries_of_an_account_are_read_page_by_page_and_name_their_payments() {
     let path = format!("/v1/ledger/accounts/{}/entries", account["id"].as_str().unwrap());
     let mut seen: Vec<Value> = Vec::new();
     for (size, has_more) in [(10, true), (10, true), (5, false)] {
-        let after = seen
-            .last()
-            .map_or_else(String::new, |last| format!("&starting_after={}", last["seq"]));
+        let after = seen.last().map_or_else(String::new, |last| {
+            format!("&starting_after={}", last["id"].as_str().unwrap())
+        });
         let page = merchant.read(&format!("{path}?limit=10{after}"));
         assert_eq!(
             (page["data"].as_array().unwrap().len(), &page["has_more"]),

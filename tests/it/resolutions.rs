@@ -84,13 +84,21 @@ fn x_41_two_people_correct_what_no_provider_resolves() {
     resolve(&ada, "bad", "pay_nobody", &said("not_executed", None)).expect(404);
 
     let before = shown(&dev, &id);
-    resolve(&ada, "1", name, &said("not_executed", None)).expect(200);
+    let proposed = resolve(&ada, "1", name, &said("not_executed", None))
+        .expect(200)
+        .json();
+    assert_eq!(proposed["resolution"]["status"], "proposed", "{proposed}");
+    assert_eq!(proposed["resolution"]["awaits"], "second_person");
     assert_eq!(shown(&dev, &id), before, "one person moves nothing");
     let alone = resolve(&ada, "2", name, &said("not_executed", None)).expect(409);
     assert_eq!(alone.error("code"), "second_person_required");
     let list = grace.read("/v1/ops/unresolved");
     assert_eq!(list["data"][0]["proposal"]["outcome"], "not_executed");
-    resolve(&grace, "1", name, &said("not_executed", None)).expect(200);
+    assert_eq!(list["data"][0]["proposal"], proposed["resolution"]["proposal"]);
+    let confirmed = resolve(&grace, "1", name, &said("not_executed", None))
+        .expect(200)
+        .json();
+    assert_eq!(confirmed["resolution"]["status"], "confirmed", "{confirmed}");
     assert_eq!(shown(&dev, &id)["refunds"][0]["status"], "failed");
     assert_eq!(grace.read("/v1/ops/unresolved")["data"], json!([]));
     resolve(&ada, "3", name, &said("not_executed", None)).expect(409);

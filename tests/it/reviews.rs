@@ -196,7 +196,7 @@ fn a_challenge_that_the_customer_leaves_is_closed_at_the_provider() {
 }
 
 #[test]
-fn an_authorization_that_nobody_captures_expires() {
+fn an_authorization_that_nobody_captures_is_released_at_the_provider_in_time() {
     let (folder, dev) = Dev::fresh(&[("FLORIN_LIFETIMES_AUTHORIZATION_S", "1")]);
     let id = dev.pay("a", &manual(1_000, "USD")).expect(200).json()["id"]
         .as_str()
@@ -212,6 +212,15 @@ fn an_authorization_that_nobody_captures_expires() {
         (held["data"][0]["pending_credit"] == 0).then_some(())
     });
     assert_eq!(shown(&dev, &id)["amount_capturable"], 0);
+    let rows = ["authorize", "void"].map(|operation| (operation.to_owned(), 1_000));
+    assert_eq!(executed(&dev), rows);
+    let history = dev.merchant().read(&format!("/v1/payments/{id}/history"));
+    let of_type = |wanted: &str| {
+        let rows = history["data"].as_array().unwrap().iter();
+        rows.filter(|row| row["type"] == wanted).count()
+    };
+    assert_eq!(of_type("authorization.expired"), 1, "{history}");
+    assert_books_are_true(&dev);
     dev.stop();
 }
 

@@ -2,15 +2,15 @@
 
 use super::{Action, IDLE_TIME, NotStored, PaymentMail, PaymentState, Stage};
 use crate::context::Step;
-use crate::guardian::GuardianMail;
-use crate::idempotency::{IdempotencyMail, Reply};
+use crate::idempotency::{IdempotencyMail, Reply, SubmissionId};
 use crate::kind::Kind;
-use crate::load::{Loaded, load};
+use crate::load::{Loaded, load_patiently};
+use crate::owed::Owed;
 use crate::resolution::ResolutionMail;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::payment::{Answer, AttemptState, Command, Refusal};
 use florin_domain::ports::ReadError;
-use ractor::ActorProcessingErr;
+use ractor::{ActorProcessingErr, ActorStatus};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -75,10 +75,16 @@ impl PaymentState {
 
     pub(super) fn load(&mut self) {
         self.stage = Stage::Loading;
-        let (context, id, mailbox) = (Arc::clone(&self.context), self.id, self.mailbox.clone());
+        let (context, id, asks) = (Arc::clone(&self.context), self.id, self.mailbox.actor());
+        let died = ReadError::Store("the task that reads it died".to_owned());
+        let owed = Owed::new(self.mailbox.clone(), PaymentMail::Loaded(Err(died)));
         tokio::spawn(async move {
-            let loaded = load(&context, id).await;
-            mailbox.step(PaymentMail::Loaded(loaded.map(|loaded| loaded.map(Box::new))));
+            let still_asks = || {
+                asks.as_ref()
+                    .is_some_and(|actor| actor.get_status() <= ActorStatus::Running)
+            };
+            let loaded = load_patiently(&context, id, still_asks).await;
+            owed.say(PaymentMail::Loaded(loaded.map(|loaded| loaded.map(Box::new))));
         });
     }
 
@@ -98,7 +104,7 @@ impl PaymentState {
         self.seq = loaded.seq;
         // Mail that asks is still to come: it may drive the payment again, and only then is there an answer.
         let creation = loaded.payment.spec.key_digest;
-        let asks = |mail: &PaymentMail| matches!(mail, PaymentMail::KeyAsked(key) if *key == creation);
+        let asks = |mail: &PaymentMail| matches!(mail, PaymentMail::KeyAsked(key, _) if *key == creation);
         self.key_waits = self.key == Some(creation) && !self.deferred.iter().any(asks);
         self.answers = loaded.answers;
         self.payment = Some(loaded.payment);
@@ -117,10 +123,10 @@ impl PaymentState {
                 let why = NotStored::Refused(Refusal::NoSuchPayment);
                 self.refuse_request(operate.request.key_digest, why);
             }
-            PaymentMail::KeyAsked(key) if self.key != Some(*key) => {
-                self.refuse_request(*key, NotStored::Failed);
+            PaymentMail::KeyAsked(key, submission) if self.key != Some(*key) => {
+                self.say_unknown(*key, *submission);
             }
-            PaymentMail::KeyAsked(_)
+            PaymentMail::KeyAsked(..)
             | PaymentMail::Begin(_)
             | PaymentMail::Resume { .. }
             | PaymentMail::Loaded(_)
@@ -133,12 +139,17 @@ impl PaymentState {
         }
     }
 
-    pub(super) fn key_asked(&mut self, key: KeyDigest) -> Result<(), ActorProcessingErr> {
+    /// Somebody waits for one of its keys; without a submission, because the request has just come again.
+    pub(super) fn key_asked(
+        &mut self,
+        key: KeyDigest,
+        submission: Option<SubmissionId>,
+    ) -> Result<(), ActorProcessingErr> {
         let Some(payment) = self.payment.clone() else {
             return Ok(());
         };
         if payment.spec.key_digest != key {
-            return self.request_asked(key);
+            return self.request_asked(key, submission);
         }
         self.key = Some(key);
         self.key_waits = true;
@@ -159,24 +170,25 @@ impl PaymentState {
         Ok(())
     }
 
-    /// Mail that came before the mailbox was closed and is read after: it is for the next incarnation.
-    pub(super) fn hand_back(&self, mail: PaymentMail) {
-        let payment = self.id;
-        let mail = match mail {
-            PaymentMail::Operate(operate) => GuardianMail::Operate(operate),
-            PaymentMail::KeyAsked(key) => GuardianMail::KeyAsked { payment, key },
-            PaymentMail::Resume { closes } => GuardianMail::Resume { payment, closes },
-            PaymentMail::CheckDeadlines => GuardianMail::CheckDeadlines(payment),
-            // Answers to what was begun here: with any of them to come it would not leave.
+    /// What the next incarnation is to do first, in order.
+    #[must_use]
+    pub fn left_behind(mut self) -> Vec<PaymentMail> {
+        let mut left = std::mem::take(&mut self.left_behind);
+        left.retain(|mail| match mail {
+            PaymentMail::Operate(_)
+            | PaymentMail::KeyAsked(..)
+            | PaymentMail::Resume { .. }
+            | PaymentMail::CheckDeadlines => true,
+            // Answers to what was begun here: with any of them to come it would not have left.
             PaymentMail::Begin(_)
             | PaymentMail::Loaded(_)
             | PaymentMail::Assessed(_)
             | PaymentMail::Committed(_)
             | PaymentMail::Reported { .. }
             | PaymentMail::Retry { .. }
-            | PaymentMail::Passivate => return,
-        };
-        self.context.guardian(payment).step(mail);
+            | PaymentMail::Passivate => false,
+        });
+        left
     }
 
     /// Whether there is nothing left to do here. What is unresolved is left to the due-time schedule.

@@ -5,9 +5,9 @@ use crate::context::Step;
 use crate::risk::{self, Velocity};
 use florin_domain::ids::OperationId;
 use florin_domain::method::PaymentMethod;
-use florin_domain::payment::{AttemptPlan, Command, Spec};
+use florin_domain::payment::{AttemptPlan, Command, ReviewMode, Spec};
 use florin_domain::provider::ProviderId;
-use florin_domain::risk::{Assessment, Features, screen};
+use florin_domain::risk::{Action, Assessment, Features, screen};
 use florin_domain::routing::{self, Candidate};
 use ractor::ActorProcessingErr;
 use std::sync::atomic::Ordering;
@@ -99,6 +99,24 @@ impl PaymentState {
         Ok(self.plan_at(provider, operation, number))
     }
 
+    /// The plan of a charge that risk lets through. What it stops goes to no provider, so none has to be there for it.
+    pub(super) fn plan_if_it_charges(
+        &mut self,
+        assessment: &Assessment,
+        number: u32,
+    ) -> Result<AttemptPlan, NotStored> {
+        let operation = OperationId::Authorize(self.id);
+        let is_stopped = match assessment.action {
+            Action::Allow => false,
+            Action::Review => self.context.options.review_mode == ReviewMode::BeforeAuth,
+            Action::Block => true,
+        };
+        match self.context.providers.first() {
+            Some(seat) if is_stopped => Ok(self.plan_at(seat.id, operation, number)),
+            Some(_) | None => self.plan(operation, number),
+        }
+    }
+
     pub(super) fn plan_at(&self, provider: ProviderId, operation: OperationId, number: u32) -> AttemptPlan {
         let key = self.context.ports.provider_keys.derive(operation, number);
         let deadline = self
@@ -124,7 +142,7 @@ impl PaymentState {
         let Begin { spec, method, .. } = begin;
         let assessment = self.assess(&spec, &method, velocity, counted);
         let since = Instant::now();
-        let plan = match self.plan(OperationId::Authorize(self.id), 1) {
+        let plan = match self.plan_if_it_charges(&assessment, 1) {
             Ok(plan) => plan,
             Err(why) => {
                 self.refuse(why);

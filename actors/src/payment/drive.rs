@@ -15,9 +15,10 @@ use tokio::time::Instant;
 fn request(payment: &Payment, op: &Operation, attempt: &Attempt) -> AttemptRequest {
     let parent = match op.kind {
         OperationKind::Sale | OperationKind::Authorize => None,
-        OperationKind::Capture | OperationKind::Void | OperationKind::Refund => {
+        OperationKind::Capture | OperationKind::Void | OperationKind::Refund | OperationKind::Increment => {
             payment.provider_reference().map(|reference| ParentCharge {
                 reference: Arc::clone(reference),
+                authorized: payment.authorized,
             })
         }
     };

@@ -2,11 +2,11 @@
 
 use super::{Assessing, NotStored, PaymentState, Stage};
 use crate::context::Step;
-use crate::idempotency::{IdempotencyMail, Reply};
+use crate::idempotency::{IdempotencyMail, Reply, SubmissionId};
 use crate::provider::Ask;
 use crate::risk::{RiskMail, Subject, Velocity, VelocityReply};
 use florin_domain::idempotency::KeyDigest;
-use florin_domain::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, MinorSum};
 use florin_domain::payment::{
@@ -28,6 +28,13 @@ pub enum Action {
         amount: Option<Amount>,
         /// No other capture follows.
         is_final: bool,
+    },
+    /// Reserve more.
+    Increment {
+        /// Identity.
+        id: IncrementId,
+        /// What is to be reserved afterwards, all in all.
+        total: Amount,
     },
     /// Release reserved money.
     Void(VoidId),
@@ -63,6 +70,7 @@ impl Action {
         let authorize = OperationId::Authorize(payment);
         match self {
             Self::Capture { id, .. } => (RequestKind::Capture, OperationId::Capture(*id)),
+            Self::Increment { id, .. } => (RequestKind::Increment, OperationId::Increment(*id)),
             Self::Void(id) => (RequestKind::Void, OperationId::Void(*id)),
             Self::Refund { id, .. } => (RequestKind::Refund, OperationId::Refund(*id)),
             Self::Confirm(_) => (RequestKind::Confirm, authorize),
@@ -115,11 +123,12 @@ impl PaymentState {
                 self.refuse_mismatch(key);
                 return Ok(());
             }
-            return self.key_asked(key);
+            return self.key_asked(key, None);
         }
         match operate.action {
             Action::Confirm(_) => self.assess_confirmation(operate),
             Action::Capture { .. }
+            | Action::Increment { .. }
             | Action::Void(_)
             | Action::Refund { .. }
             | Action::Complete
@@ -143,6 +152,7 @@ impl PaymentState {
                 Action::RejectReview(void) => request.operation = OperationId::Void(*void),
                 Action::ApproveReview(_)
                 | Action::Capture { .. }
+                | Action::Increment { .. }
                 | Action::Void(_)
                 | Action::Refund { .. }
                 | Action::Confirm(_)
@@ -165,6 +175,9 @@ impl PaymentState {
                     plan,
                 })
             }
+            Action::Increment { id, total } => self
+                .plan_at_holder(operation, 1)
+                .map(|plan| Command::Increment { id, total, plan }),
             Action::Void(id) => self
                 .plan_at_holder(operation, 1)
                 .map(|plan| Command::Void { id, plan }),
@@ -267,7 +280,7 @@ impl PaymentState {
         };
         self.context.ports.probe.reached(Step::PaymentAssessed);
         let assessment = self.assess(&payment.spec, &method, velocity, counted);
-        let plan = match self.plan(operation, self.next_attempt(operation)) {
+        let plan = match self.plan_if_it_charges(&assessment, self.next_attempt(operation)) {
             Ok(plan) => plan,
             Err(why) => {
                 self.refuse_request(key, why);
@@ -305,12 +318,18 @@ impl PaymentState {
     }
 
     /// Somebody waits for a request that this payment took before, or lost before it was durable.
-    pub(super) fn request_asked(&mut self, key: KeyDigest) -> Result<(), ActorProcessingErr> {
+    pub(super) fn request_asked(
+        &mut self,
+        key: KeyDigest,
+        submission: Option<SubmissionId>,
+    ) -> Result<(), ActorProcessingErr> {
         let Some(payment) = self.payment.clone() else {
             return Ok(());
         };
         let Some(request) = payment.request(key) else {
-            self.refuse_request(key, NotStored::Failed);
+            if let Some(submission) = submission {
+                self.say_unknown(key, submission);
+            }
             return Ok(());
         };
         if !self.asked.contains(&key) {
@@ -391,6 +410,15 @@ impl PaymentState {
             key,
             payment: self.id,
             reply: Reply::Mismatch,
+        });
+    }
+
+    /// Nothing is known of what was submitted: it was lost on its way.
+    pub(super) fn say_unknown(&self, key: KeyDigest, submission: SubmissionId) {
+        self.context.idempotency.step(IdempotencyMail::Unknown {
+            key,
+            payment: self.id,
+            submission,
         });
     }
 

@@ -5,14 +5,45 @@ use crate::account_shard::ShardMail;
 use crate::load::locate;
 use crate::mailbox::Class;
 use crate::projection::ProjectionMail;
-use florin_domain::ids::PaymentId;
-use florin_domain::payment::{AttemptState, Operation, WaitKind};
+use florin_domain::ids::{OperationId, PaymentId};
+use florin_domain::payment::{AttemptState, WaitKind};
 use florin_domain::ports::{PaymentRow, ViewError, WaitingQuery};
 use florin_domain::time::Timestamp;
 use tokio::sync::oneshot;
 
 fn gone<E>(_: E) -> ViewError {
     ViewError::Store("an actor is gone".to_owned())
+}
+
+/// Open payments that are asked for at a time.
+const OPEN_PAYMENTS_READ: usize = 256;
+/// Open payments that one page looks at, most of which are being worked on or wait for a customer: a second's work.
+const PAYMENTS_LOOKED_AT_MAX: usize = 20_000;
+
+/// A page of attempts that a provider was asked about in vain.
+#[derive(Clone, Debug)]
+pub struct UnresolvedPage {
+    /// Each as its payment and operation.
+    pub attempts: Vec<(PaymentRow, OperationId)>,
+    /// There are more, or there may be more behind as many open payments as one request looks at.
+    pub has_more: bool,
+}
+
+/// A payment's operations behind one of them whose last attempt a provider was asked about in vain.
+fn stuck(row: &PaymentRow, after: Option<OperationId>) -> impl Iterator<Item = (PaymentRow, OperationId)> {
+    let operations = &row.payment.operations;
+    let known = after.and_then(|id| operations.iter().position(|operation| operation.id == id));
+    let behind = operations
+        .iter()
+        .skip(known.map_or(0, |index| index.saturating_add(1)));
+    behind
+        .filter(|operation| {
+            matches!(
+                operation.state(),
+                Some(AttemptState::Unknown | AttemptState::Pending)
+            )
+        })
+        .map(|operation| (row.clone(), operation.id))
 }
 
 impl PaymentsHandle {
@@ -61,28 +92,56 @@ impl PaymentsHandle {
         Ok(Some((rows, has_more)))
     }
 
-    /// Payments of all merchants with an attempt that a provider was asked about in vain, the oldest first, at most `limit`.
-    pub async fn unresolved(&self, limit: usize) -> Result<Vec<PaymentRow>, ViewError> {
-        let (reply, waits) = oneshot::channel();
-        self.context
-            .account_shard
-            .send(Class::New, ShardMail::OpenPayments(reply))
-            .map_err(|_| ViewError::Busy)?;
-        let mut rows = Vec::new();
-        for id in waits.await.map_err(gone)? {
-            let Some(row) = locate(&self.context, id).await? else {
-                continue;
+    /// Attempts of all merchants that a provider was asked about in vain, those of the oldest payment first. There is no such list
+    /// after an operation that does not exist; one that was resolved in the meantime still says where to go on.
+    pub async fn unresolved(
+        &self,
+        after: Option<(PaymentId, OperationId)>,
+        limit: usize,
+    ) -> Result<Option<UnresolvedPage>, ViewError> {
+        let mut found = Vec::new();
+        if let Some((payment, operation)) = after {
+            let row = locate(&self.context, payment).await?;
+            let Some(row) = row.filter(|row| row.payment.operation(operation).is_some()) else {
+                return Ok(None);
             };
-            let is_stuck = |state| matches!(state, AttemptState::Unknown | AttemptState::Pending);
-            let unresolved = row.payment.unresolved();
-            if unresolved.filter_map(Operation::state).any(is_stuck) {
-                rows.push(row);
-            }
-            if rows.len() >= limit {
-                break;
+            found.extend(stuck(&row, Some(operation)));
+        }
+        let mut behind = after.map(|(payment, _)| payment);
+        let mut looked_at = 0_usize;
+        let mut is_last = false;
+        while found.len() <= limit && looked_at < PAYMENTS_LOOKED_AT_MAX && !is_last {
+            let open = self.open_payments(behind).await?;
+            is_last = open.len() < OPEN_PAYMENTS_READ;
+            looked_at = looked_at.saturating_add(open.len());
+            behind = open.last().copied().or(behind);
+            for id in open {
+                if let Some(row) = locate(&self.context, id).await? {
+                    found.extend(stuck(&row, None));
+                }
+                if found.len() > limit {
+                    break;
+                }
             }
         }
-        Ok(rows)
+        let has_more = found.len() > limit || !is_last;
+        found.truncate(limit);
+        Ok(Some(UnresolvedPage {
+            attempts: found,
+            has_more,
+        }))
+    }
+
+    async fn open_payments(&self, after: Option<PaymentId>) -> Result<Vec<PaymentId>, ViewError> {
+        let (reply, waits) = oneshot::channel();
+        let mail = ShardMail::OpenPaymentsBehind {
+            after,
+            limit: OPEN_PAYMENTS_READ,
+            reply,
+        };
+        let sent = self.context.account_shard.send(Class::New, mail);
+        sent.map_err(|_| ViewError::Busy)?;
+        waits.await.map_err(gone)
     }
 
     /// Waits until the view has everything that is durable now.

@@ -7,7 +7,7 @@ use crate::load::{Answers, locate, stream};
 use crate::mailbox::{Class, Refused};
 use crate::payment::{Action, Begin, NotStored, Operate};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
-use florin_domain::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::Amount;
 use florin_domain::payment::{Answer, DeclinePolicy, Payment, Request, Resolution, Spec};
@@ -25,6 +25,11 @@ pub enum Change {
         amount: Option<Amount>,
         /// No other capture follows.
         is_final: bool,
+    },
+    /// Reserve more, before anything is taken.
+    Increment {
+        /// What is to be reserved afterwards, all in all.
+        total: Amount,
     },
     /// Release reserved money.
     Void,
@@ -204,6 +209,10 @@ impl PaymentsHandle {
                 id: CaptureId::from_bits(bits),
                 amount,
                 is_final,
+            },
+            Change::Increment { total } => Action::Increment {
+                id: IncrementId::from_bits(bits),
+                total,
             },
             Change::Void => Action::Void(VoidId::from_bits(bits)),
             Change::Refund { amount, reason } => Action::Refund {

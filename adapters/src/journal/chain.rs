@@ -126,6 +126,11 @@ impl Verifier {
         self.last
     }
 
+    /// Its hash.
+    pub(super) fn hash(&self) -> Hash {
+        self.hash
+    }
+
     /// Accepts the record found at `seq`, or says where the journal is damaged.
     pub(super) fn accept(
         &mut self,

@@ -3,6 +3,7 @@
 //! Two threads do the work: one encodes, chains and appends, the other reads on a connection of its own, so that a long read delays
 //! no append. Futures only wait for their answers.
 
+mod file;
 mod reader;
 mod tables;
 #[cfg(test)]
@@ -11,6 +12,8 @@ mod writer;
 
 #[cfg(test)]
 pub(super) use tables::position;
+
+pub use file::{JournalFile, StoredRecord, Walk};
 
 use crate::data_dir::JOURNAL;
 use florin_domain::commit::Commit;

@@ -2,13 +2,14 @@
 //! index's own; an entry leaves the overlay only after the store has it, so a look-up that asks the overlay first and the store
 //! second can never fall between the two.
 
-use super::overlay::{Entry, Overlay};
+use super::overlay::{Entry, Overlay, Used};
 use super::store::{Store, StoreWriter, failed};
-use super::{gap, unexpired, used_keys};
+use super::{gap, unexpired, used_keys, used_transfers};
 use florin_domain::commit::Commit;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::Seq;
-use florin_domain::ports::{KeyIndex, KeyRecord, ReadError};
+use florin_domain::ledger::TransferId;
+use florin_domain::ports::{KeyIndex, KeyRecord, ReadError, TransferIndex};
 use florin_domain::time::Timestamp;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,6 +25,8 @@ const WRITE_MAX: usize = if cfg!(test) { 7 } else { 4096 };
 pub struct KeyIndexOptions {
     /// Commits that the store may be behind before publishing waits for it.
     pub lag_commits_max: u64,
+    /// Keys and transfers that may wait for the store before publishing waits for it: a commit may hold thousands.
+    pub lag_entries_max: usize,
     /// Commits that cut the lingering short.
     pub batch_commits: u64,
     /// How long the thread waits for more commits before it writes: a larger batch costs less per key.
@@ -38,6 +41,7 @@ impl Default for KeyIndexOptions {
     fn default() -> Self {
         Self {
             lag_commits_max: 65_536,
+            lag_entries_max: 1_000_000,
             batch_commits: 1024,
             linger: Duration::from_millis(2),
             stall: Duration::from_secs(30),
@@ -312,8 +316,12 @@ impl KeyIndex for FjallKeyIndex {
     fn publish(&self, commits: &[Arc<Commit>]) {
         let shared = &*self.shared;
         let mut queue = shared.lock();
-        if queue.lag() >= shared.options.lag_commits_max {
-            queue = shared.wait_until(queue, |queue| queue.lag() < shared.options.lag_commits_max);
+        let has_room = |queue: &Queue| {
+            queue.lag() < shared.options.lag_commits_max
+                && queue.entries.len() < shared.options.lag_entries_max
+        };
+        if !has_room(&queue) {
+            queue = shared.wait_until(queue, has_room);
         }
         for commit in commits {
             if queue.failure.is_some() {
@@ -327,11 +335,11 @@ impl KeyIndex for FjallKeyIndex {
                 shared.fail(&mut queue, why);
                 return;
             }
-            for (digest, record) in used_keys(commit) {
+            let keys = used_keys(commit).map(|(digest, record)| Used::Key(digest, record));
+            for used in keys.chain(used_transfers(commit).map(Used::Transfer)) {
                 let entry = Entry {
                     seq: commit.seq,
-                    digest,
-                    record,
+                    used,
                 };
                 shared.overlay.put(&entry);
                 queue.entries.push(entry);
@@ -377,6 +385,16 @@ impl KeyIndex for FjallKeyIndex {
             self.shared.fail(&mut self.shared.lock(), why.clone());
             why
         })
+    }
+}
+
+impl TransferIndex for FjallKeyIndex {
+    fn commit_of(&self, id: TransferId) -> Result<Option<Seq>, ReadError> {
+        self.shared.failure()?;
+        match self.shared.overlay.transfer(id) {
+            Some(seq) => Ok(Some(seq)),
+            None => self.shared.store.transfer(id),
+        }
     }
 }
 

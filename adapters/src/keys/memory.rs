@@ -1,10 +1,11 @@
 //! The key index in memory, for tests and simulation.
 
-use super::{bucket_of, check_kept, first_kept, gap, unexpired, used_keys};
+use super::{bucket_of, check_kept, first_kept, gap, unexpired, used_keys, used_transfers};
 use florin_domain::commit::Commit;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::Seq;
-use florin_domain::ports::{KeyIndex, KeyRecord, ReadError};
+use florin_domain::ledger::TransferId;
+use florin_domain::ports::{KeyIndex, KeyRecord, ReadError, TransferIndex};
 use florin_domain::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,7 @@ pub struct MemoryKeyIndex {
 #[derive(Debug, Default)]
 struct State {
     keys: HashMap<KeyDigest, KeyRecord>,
+    transfers: HashMap<TransferId, Seq>,
     published: Seq,
     newest_used: Timestamp,
     first: u64,
@@ -37,6 +39,8 @@ impl State {
             self.keys.insert(digest, record);
             self.newest_used = self.newest_used.max(record.used_at);
         }
+        let transfers = used_transfers(commit).map(|id| (id, commit.seq));
+        self.transfers.extend(transfers);
         self.published = commit.seq;
         let first = first_kept(self.newest_used);
         if first > self.first {
@@ -77,5 +81,15 @@ impl KeyIndex for MemoryKeyIndex {
     fn flush(&self) -> Result<(), ReadError> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.failure.clone().map_or(Ok(()), Err)
+    }
+}
+
+impl TransferIndex for MemoryKeyIndex {
+    fn commit_of(&self, id: TransferId) -> Result<Option<Seq>, ReadError> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &state.failure {
+            Some(failure) => Err(failure.clone()),
+            None => Ok(state.transfers.get(&id).copied()),
+        }
     }
 }

@@ -1,7 +1,8 @@
-//! The keys that the store does not have yet.
+//! The keys and transfers that the store does not have yet.
 
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::Seq;
+use florin_domain::ledger::TransferId;
 use florin_domain::ports::KeyRecord;
 use std::collections::HashMap;
 use std::fmt;
@@ -16,8 +17,16 @@ const SHARDS: usize = 64;
 pub(super) struct Entry {
     /// The commit that used the key.
     pub(super) seq: Seq,
-    pub(super) digest: KeyDigest,
-    pub(super) record: KeyRecord,
+    pub(super) used: Used,
+}
+
+/// What a commit used for the first time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Used {
+    /// An idempotency key.
+    Key(KeyDigest, KeyRecord),
+    /// The id of a transfer.
+    Transfer(TransferId),
 }
 
 /// Digests are uniform already, so half of one is as good a hash as any.
@@ -49,12 +58,15 @@ type Shard = HashMap<u128, (Seq, KeyRecord), BuildHasherDefault<DigestHasher>>;
 /// Sharded, because every request looks here first.
 pub(super) struct Overlay {
     shards: [Mutex<Shard>; SHARDS],
+    /// Clients choose these ids, so they are hashed as what strangers choose.
+    transfers: Mutex<HashMap<TransferId, Seq>>,
 }
 
 impl Overlay {
     pub(super) fn new() -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::default()),
+            transfers: Mutex::default(),
         }
     }
 
@@ -64,9 +76,24 @@ impl Overlay {
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn transfers(&self) -> MutexGuard<'_, HashMap<TransferId, Seq>> {
+        self.transfers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn put(&self, entry: &Entry) {
-        let digest = u128::from_le_bytes(entry.digest.0);
-        self.shard(digest).insert(digest, (entry.seq, entry.record));
+        match &entry.used {
+            Used::Key(digest, record) => {
+                let digest = u128::from_le_bytes(digest.0);
+                self.shard(digest).insert(digest, (entry.seq, *record));
+            }
+            Used::Transfer(id) => {
+                self.transfers().insert(*id, entry.seq);
+            }
+        }
+    }
+
+    pub(super) fn transfer(&self, id: TransferId) -> Option<Seq> {
+        self.transfers().get(&id).copied()
     }
 
     pub(super) fn get(&self, digest: KeyDigest) -> Option<KeyRecord> {
@@ -76,10 +103,17 @@ impl Overlay {
 
     /// Forgets a stored entry, unless the key was used again since.
     pub(super) fn remove(&self, entry: &Entry) {
-        let digest = u128::from_le_bytes(entry.digest.0);
-        let mut shard = self.shard(digest);
-        if shard.get(&digest).is_some_and(|(seq, _)| *seq == entry.seq) {
-            shard.remove(&digest);
+        match &entry.used {
+            Used::Key(digest, _) => {
+                let digest = u128::from_le_bytes(digest.0);
+                let mut shard = self.shard(digest);
+                if shard.get(&digest).is_some_and(|(seq, _)| *seq == entry.seq) {
+                    shard.remove(&digest);
+                }
+            }
+            Used::Transfer(id) => {
+                self.transfers().remove(id);
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The keys on disk: one keyspace per bucket of first use, and the watermark, which is written in the same atomic batch as
 //! the keys below it. An older state of the store is therefore a shorter prefix, never one with holes.
 
-use super::overlay::Entry;
+use super::overlay::{Entry, Used};
 use super::{bucket_of, check_kept, first_kept, oldest_valid, unexpired};
 use fjall::config::{
     BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry, PartitioningPolicy, PinningPolicy,
@@ -9,6 +9,7 @@ use fjall::config::{
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::{PaymentId, Seq};
+use florin_domain::ledger::TransferId;
 use florin_domain::ports::{KeyRecord, ReadError};
 use florin_domain::time::Timestamp;
 use std::fmt;
@@ -23,6 +24,8 @@ const FORMAT: u8 = 1;
 const META: &str = "meta";
 const META_KEY: &[u8] = b"watermark";
 const BUCKET_PREFIX: &str = "keys-";
+/// The ids of transfers, which are used once and for ever.
+const TRANSFERS: &str = "transfers";
 const RECORD_BYTES: usize = 40;
 const META_BYTES: usize = 17;
 
@@ -140,6 +143,7 @@ fn bucket_name(bucket: u64) -> String {
 pub(super) struct Store {
     database: Database,
     meta: Keyspace,
+    transfers: Keyspace,
     buckets: RwLock<Buckets>,
 }
 
@@ -177,6 +181,7 @@ impl Store {
             .max_journaling_size(LOG_BYTES_MAX)
             .open()?;
         let meta = database.keyspace(META, KeyspaceCreateOptions::default)?;
+        let transfers = database.keyspace(TRANSFERS, bucket_options)?;
         let progress = match meta.get(META_KEY)? {
             None => Progress::default(),
             Some(bytes) => {
@@ -196,6 +201,7 @@ impl Store {
         let store = Self {
             database,
             meta,
+            transfers,
             buckets: RwLock::new(Buckets { first: 0, kept }),
         };
         store.expire(progress)?;
@@ -217,6 +223,17 @@ impl Store {
         Ok(None)
     }
 
+    /// The commit that recorded a transfer.
+    pub(super) fn transfer(&self, id: TransferId) -> Result<Option<Seq>, ReadError> {
+        let found = self.transfers.get(id.0.to_be_bytes());
+        let Some(bytes) = found.map_err(|error| failed(&error))? else {
+            return Ok(None);
+        };
+        let seq = bytes.as_ref().try_into().map(u64::from_be_bytes);
+        let malformed = |_| ReadError::Store("key index: a transfer is malformed".to_owned());
+        seq.map(|seq| Some(Seq(seq))).map_err(malformed)
+    }
+
     /// Writes keys and the watermark that they reach, all or nothing; then lets expired buckets go.
     pub(super) fn write(
         &self,
@@ -226,7 +243,10 @@ impl Store {
     ) -> Result<(), fjall::Error> {
         let newest_in_batch = entries
             .iter()
-            .map(|entry| entry.record.used_at)
+            .filter_map(|entry| match &entry.used {
+                Used::Key(_, record) => Some(record.used_at),
+                Used::Transfer(_) => None,
+            })
             .max()
             .unwrap_or_default();
         let progress = Progress {
@@ -236,7 +256,14 @@ impl Store {
         let mut batch = self.database.batch();
         let mut current: Option<(u64, Keyspace)> = None;
         for entry in entries {
-            let bucket = bucket_of(entry.record.used_at);
+            let (digest, record) = match &entry.used {
+                Used::Key(digest, record) => (digest, record),
+                Used::Transfer(id) => {
+                    batch.insert(&self.transfers, id.0.to_be_bytes(), entry.seq.0.to_be_bytes());
+                    continue;
+                }
+            };
+            let bucket = bucket_of(record.used_at);
             if bucket < first_kept(writer.progress.newest_used) {
                 continue;
             }
@@ -244,7 +271,7 @@ impl Store {
                 Some((number, keys)) if number == bucket => keys,
                 _ => self.bucket(bucket)?,
             };
-            batch.insert(&keys, entry.digest.0, encode(&entry.record));
+            batch.insert(&keys, digest.0, encode(record));
             current = Some((bucket, keys));
         }
         batch.insert(&self.meta, META_KEY, progress.encode());

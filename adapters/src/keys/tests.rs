@@ -2,7 +2,7 @@
 
 use super::fjall_index::{FjallKeyIndex, KeyIndexOptions};
 use super::memory::MemoryKeyIndex;
-use super::overlay::{Entry, Overlay};
+use super::overlay::{Entry, Overlay, Used};
 use super::{BUCKET, bucket_of, used_keys};
 use crate::schema::v1::payment::samples::{payment_id, spec};
 use florin_domain::commit::{Body, Commit, PaymentCommit};
@@ -21,6 +21,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
+
+mod transfers;
+
+use transfers::{check_transfers, transferred};
 
 const START: Timestamp = Timestamp::from_unix_ms(1_700_000_000_000);
 
@@ -210,15 +214,15 @@ fn a_key_is_found_at_every_moment_after_its_publication() {
 #[test]
 fn storing_the_first_use_of_a_key_does_not_hide_its_second() {
     let overlay = Overlay::new();
+    let record = |seq| record(&created(seq, START));
     let entry = |seq| Entry {
         seq: Seq(seq),
-        digest: digest(1),
-        record: record(&created(seq, START)),
+        used: Used::Key(digest(1), record(seq)),
     };
     overlay.put(&entry(1));
     overlay.put(&entry(2));
     overlay.remove(&entry(1));
-    assert_eq!(overlay.get(digest(1)), Some(entry(2).record));
+    assert_eq!(overlay.get(digest(1)), Some(record(2)));
     overlay.remove(&entry(2));
     assert_eq!(overlay.get(digest(1)), None);
 }
@@ -280,6 +284,15 @@ impl Model {
             }
         }
     }
+
+    /// All of them, in the store and in memory.
+    fn check_both(&self, index: &FjallKeyIndex, memory: &MemoryKeyIndex) {
+        let all = self.journal.len() as u64;
+        self.check(index, all);
+        self.check(memory, all);
+        check_transfers(index, &self.journal);
+        check_transfers(memory, &self.journal);
+    }
 }
 
 proptest! {
@@ -291,7 +304,7 @@ proptest! {
     ) {
         let dir = TempDir::new().unwrap();
         let mut model = Model { journal: Vec::new(), now: START };
-        let mut index = open(dir.path());
+        let (mut index, memory) = (open(dir.path()), MemoryKeyIndex::default());
         for step in steps {
             match step {
                 Step::Publish(commits, minutes) => {
@@ -299,10 +312,15 @@ proptest! {
                     for _ in 0..commits {
                         model.now = model.now.plus(Millis::from_s(minutes * 60));
                         let seq = model.journal.len() as u64 + 1;
-                        let next = if seq.is_multiple_of(5) { keyless(seq) } else { created(seq, model.now) };
+                        let next = match seq % 10 {
+                            5 => keyless(seq),
+                            0 | 7 => transferred(seq, model.now),
+                            _ => created(seq, model.now),
+                        };
                         model.journal.push(next);
                     }
                     index.publish(&model.journal[first..]);
+                    memory.publish(&model.journal[first..]);
                 }
                 Step::Flush => {
                     index.flush().unwrap();
@@ -315,10 +333,11 @@ proptest! {
                     let stored = usize::try_from(index.watermark().0).unwrap();
                     prop_assert!(stored <= model.journal.len());
                     model.check(&index, stored as u64);
+                    check_transfers(&index, &model.journal[..stored]);
                     index.publish(&model.journal[stored..]);
                 }
             }
-            model.check(&index, model.journal.len() as u64);
+            model.check_both(&index, &memory);
         }
     }
 }

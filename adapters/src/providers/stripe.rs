@@ -89,6 +89,15 @@ impl StripeProvider {
                 let reply = self.ask(request, request::execute(request)).await?;
                 Ok(response::executed(request, &reply))
             }
+            // Grown to this total is grown to this total, however often it is asked for.
+            OperationKind::Increment => {
+                let reply = self.insist(request, request::execute(request)).await?;
+                if reply.is_server_error() {
+                    // What was grown before is refused as no increment; the intent shows it.
+                    return self.look(request).await;
+                }
+                Ok(response::executed(request, &reply))
+            }
             OperationKind::Void => {
                 let mut reply = self.insist(request, request::execute(request)).await?;
                 if response::is_partly_captured(&reply) {
@@ -121,7 +130,11 @@ impl StripeProvider {
     async fn look(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
         match (request.kind, &request.reference) {
             (
-                OperationKind::Sale | OperationKind::Authorize | OperationKind::Capture | OperationKind::Void,
+                OperationKind::Sale
+                | OperationKind::Authorize
+                | OperationKind::Capture
+                | OperationKind::Increment
+                | OperationKind::Void,
                 _,
             ) => {
                 let reply = self.ask(request, request::read_intent(request)).await?;
@@ -156,7 +169,10 @@ impl StripeProvider {
         match request.kind {
             OperationKind::Sale | OperationKind::Authorize => {}
             // The parent's intent is not theirs to close.
-            OperationKind::Capture | OperationKind::Void | OperationKind::Refund => {
+            OperationKind::Capture
+            | OperationKind::Increment
+            | OperationKind::Void
+            | OperationKind::Refund => {
                 return self.look(request).await;
             }
         }

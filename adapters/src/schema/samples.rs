@@ -1,6 +1,10 @@
 //! Fixed values for tests: one of every event. The golden files hold their stored forms, so they never change; a new variant gets a
 //! new sample at the end of its chain.
 
+mod ledger;
+
+pub(crate) use ledger::{commit_of_ledger_event, general_ledger, ledger_events};
+
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{

@@ -1,10 +1,13 @@
 //! Arbitrary commits for properties.
 
+mod ledger;
+
 use super::samples;
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{
-    ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
+    ApiKeyId, CaptureId, IncrementId, LedgerAccountId, ListEntryId, MerchantId, OperationId, PaymentId,
+    RefundId, Seq, ShardId, VoidId,
 };
 use florin_domain::ledger::{AccountKey, AccountName, HoldChange, Line, PostedEntry, Posting, Side};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction};
@@ -124,10 +127,11 @@ fn spec() -> impl Strategy<Value = Spec> {
 }
 
 fn operation() -> impl Strategy<Value = OperationId> {
-    (0..4, any::<u128>()).prop_map(|(kind, bits)| match kind {
+    (0..5, any::<u128>()).prop_map(|(kind, bits)| match kind {
         0 => OperationId::Authorize(PaymentId::from_bits(bits)),
         1 => OperationId::Capture(CaptureId::from_bits(bits)),
         2 => OperationId::Void(VoidId::from_bits(bits)),
+        3 => OperationId::Increment(IncrementId::from_bits(bits)),
         _ => OperationId::Refund(RefundId::from_bits(bits)),
     })
 }
@@ -140,6 +144,7 @@ fn event() -> impl Strategy<Value = Event> {
         OperationKind::Capture,
         OperationKind::Void,
         OperationKind::Refund,
+        OperationKind::Increment,
     ];
     let actions = vec![Action::Allow, Action::Review, Action::Block];
     prop_oneof![
@@ -207,18 +212,40 @@ fn account() -> impl Strategy<Value = AccountKey> {
             AccountName::Rounding,
         ]),
     ];
-    (name, currency(), any::<bool>()).prop_map(|(name, currency, livemode)| AccountKey {
+    let of_payments = (name, currency(), any::<bool>()).prop_map(|(name, currency, livemode)| AccountKey {
         name,
         currency,
         livemode,
-    })
+    });
+    let opened = ledger::opened().prop_map(|id| id.key().expect("made of its terms"));
+    prop_oneof![2 => of_payments, 1 => opened]
+}
+
+/// The account, in the currency and mode of another one.
+fn in_terms_of(like: AccountKey, account: AccountKey) -> AccountKey {
+    let AccountKey {
+        currency, livemode, ..
+    } = like;
+    if let AccountName::General(id) = account.name {
+        let terms = (account.name.account_type(), currency, livemode);
+        let id = LedgerAccountId::pack(id.drawn_at(), id.shard(), terms, id.number());
+        return id.key().expect("made of its terms");
+    }
+    AccountKey {
+        currency,
+        livemode,
+        ..account
+    }
+}
+
+fn balance() -> impl Strategy<Value = Balance> {
+    let bound = 10_i128.pow(27);
+    (-bound..=bound).prop_map(|minor| Balance::from_minor(minor).unwrap())
 }
 
 /// Pairs of lines that balance each other.
 fn entry() -> impl Strategy<Value = PostedEntry> {
-    let bound = 10_i128.pow(27);
-    let balance = (-bound..=bound).prop_map(|minor| Balance::from_minor(minor).unwrap());
-    let pair = (account(), account(), amount(), balance, any::<u64>());
+    let pair = (account(), account(), amount(), balance(), any::<u64>());
     vec(pair, 1..4).prop_map(|pairs| {
         let lines = pairs
             .into_iter()
@@ -232,11 +259,7 @@ fn entry() -> impl Strategy<Value = PostedEntry> {
                     balance_after,
                     account_prev: Seq(prev),
                 };
-                let credit = AccountKey {
-                    currency: debit.currency,
-                    livemode: debit.livemode,
-                    ..credit
-                };
+                let credit = in_terms_of(debit, credit);
                 [line(debit, Side::Debit), line(credit, Side::Credit)]
             });
         PostedEntry::checked("arbitrary", lines.collect()).unwrap()
@@ -370,7 +393,7 @@ fn control_event() -> impl Strategy<Value = Body> {
 }
 
 pub(super) fn commit() -> impl Strategy<Value = Commit> {
-    let body = prop_oneof![4 => payment_commit(), 1 => control_event()];
+    let body = prop_oneof![4 => payment_commit(), 1 => control_event(), 3 => ledger::ledger_commit()];
     (any::<u16>(), any::<u64>(), time(), body).prop_map(|(shard, seq, at, body)| Commit {
         shard: ShardId(shard),
         seq: Seq(seq),

@@ -1,6 +1,9 @@
 //! Golden files pin every stored form; properties show that nothing is lost on the way.
 
-use super::samples::{commit_of, commit_of_event, commit_with_entry, control_events, creation, events};
+use super::samples::{
+    commit_of, commit_of_event, commit_of_ledger_event, commit_with_entry, control_events, creation, events,
+    ledger_events,
+};
 use super::{DecodeError, VERSION, decode, encode, strategies, to_json};
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{Seq, ShardId};
@@ -29,7 +32,10 @@ fn golden() -> Vec<(String, Commit)> {
         .into_iter()
         .map(|(name, event)| (name.to_owned(), commit_of(Body::Control(event))));
     let entry = ("entry".to_owned(), commit_with_entry());
-    events.chain(controls).chain([entry]).collect()
+    let ledger = ledger_events()
+        .into_iter()
+        .map(|event| (event.name().to_owned(), commit_of_ledger_event(event)));
+    events.chain(controls).chain([entry]).chain(ledger).collect()
 }
 
 fn golden_folder() -> PathBuf {
@@ -107,6 +113,15 @@ fn people_see_the_names_of_histories() {
 }
 
 #[test]
+fn people_see_the_names_of_the_ledgers_events() {
+    for event in ledger_events() {
+        let name = event.name();
+        let json = to_json(&commit_of_ledger_event(event));
+        assert!(!json["body"]["ledger"]["event"][name].is_null(), "{json}");
+    }
+}
+
+#[test]
 fn a_later_version_is_named_in_the_refusal() {
     let commit = creation(ShardId::FIRST, 1);
     let mut bytes = encoded(&commit);
@@ -130,6 +145,18 @@ fn records_that_are_cut_short_or_too_long_are_refused() {
     bytes.push(0);
     assert_eq!(decoded(&commit, &bytes), Err(DecodeError::Trailing(1)));
     assert_eq!(decoded(&commit, &[]), Err(DecodeError::Empty));
+}
+
+#[test]
+fn no_flipped_bit_of_a_ledger_commit_makes_the_same_commit() {
+    for commit in ledger_events().into_iter().map(commit_of_ledger_event) {
+        let whole = encoded(&commit);
+        for bit in 0..whole.len() * 8 {
+            let mut bytes = whole.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_ne!(decoded(&commit, &bytes).as_ref(), Ok(&commit), "bit {bit}");
+        }
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod commit;
 mod control;
 mod entry;
 mod event;
+mod ledger;
 mod lists;
 pub(crate) mod payment;
 mod request;
@@ -17,4 +18,4 @@ mod spec;
 
 pub(crate) use commit::CommitDto;
 pub(crate) use scalar::Stored;
-pub(crate) use snapshot::{EarlierSnapshotDto, SnapshotDto};
+pub(crate) use snapshot::{EarlierSnapshotDto, EarliestSnapshotDto, SnapshotDto};

@@ -29,7 +29,7 @@ impl Entry {
         Self {
             status: status(StatusName::of(&payment.status)),
             currency: spec.currency.numeric().into(),
-            amount_minor: i64::try_from(spec.amount.minor()).unwrap_or(i64::MAX),
+            amount_minor: i64::try_from(payment.amount_minor()).unwrap_or(i64::MAX),
             customer: spec.customer.as_deref().map(customer),
         }
     }

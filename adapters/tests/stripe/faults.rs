@@ -1,7 +1,7 @@
 //! Every operation under every fault: what is known at once, what a look finds, and that repeating does it once.
 
 use crate::world::{World, about, charge};
-use OperationKind::{Authorize, Capture, Refund, Sale, Void};
+use OperationKind::{Authorize, Capture, Increment, Refund, Sale, Void};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
 
@@ -59,6 +59,10 @@ async fn ready(world: &World, kind: OperationKind) -> AttemptRequest {
             assert_eq!(world.execute(&other).await, "succeeded 400");
             about(&intent, Capture, 2, 500)
         }
+        Increment => {
+            let intent = world.charged(Authorize, 1000).await;
+            about(&intent, Increment, 1, 500)
+        }
         Void => {
             let intent = world.charged(Authorize, 500).await;
             about(&intent, Void, 1, 500)
@@ -76,6 +80,7 @@ fn covering(kind: OperationKind) -> &'static str {
     match kind {
         Sale | Authorize => "authorize",
         Capture => "capture",
+        Increment => "authorize",
         Void => "void",
         Refund => "refund",
     }
@@ -108,7 +113,7 @@ async fn run(kind: OperationKind, course: &Course) {
     world.clear_faults().await;
 
     // Stripe keeps a 500 under its key; only what is the same done twice may go round that.
-    let is_stuck = course.mode == "http_500" && kind != Void;
+    let is_stuck = course.mode == "http_500" && !matches!(kind, Void | Increment);
     let mut again = world.execute(&request).await;
     while course.is_silent && again == "unknown" {
         // The sandbox has not yet noticed that the first caller is gone.
@@ -126,7 +131,7 @@ async fn run(kind: OperationKind, course: &Course) {
     if is_stuck {
         let closed = match kind {
             Sale | Authorize => "cancelled",
-            Capture | Void | Refund => "unknown",
+            Capture | Increment | Void | Refund => "unknown",
         };
         assert_eq!(world.cancel(&request).await, closed, "{name}");
         assert_eq!(world.witnessed().await.len(), rows, "{name}");
@@ -153,6 +158,11 @@ async fn an_authorization_under_every_fault_is_made_once_or_known_to_be_unknown(
 #[tokio::test]
 async fn a_capture_under_every_fault_is_made_once_or_known_to_be_unknown() {
     run_all(Capture).await;
+}
+
+#[tokio::test]
+async fn an_increment_under_every_fault_is_made_once() {
+    run_all(Increment).await;
 }
 
 #[tokio::test]

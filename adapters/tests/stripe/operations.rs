@@ -1,7 +1,7 @@
 //! What every operation does when nothing goes wrong, asked once and again.
 
 use crate::world::{World, about, brief, charge, key};
-use OperationKind::{Authorize, Capture, Refund, Sale, Void};
+use OperationKind::{Authorize, Capture, Increment, Refund, Sale, Void};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, Provider};
 use florin_domain::provider::Outcome;
@@ -133,6 +133,36 @@ async fn more_than_is_authorized_is_never_captured() {
     }
     done(&world, &about(&intent, Capture, 5, 500), "succeeded 500").await;
     assert_eq!(world.witnessed().await.len(), 3);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn an_authorization_grows_to_a_total_and_not_once_something_was_captured() {
+    let world = World::in_memory().await;
+    let intent = world.charged(Authorize, 1000).await;
+    let grows = about(&intent, Increment, 1, 500);
+    assert_eq!(world.query(&grows).await, "unknown");
+    done(&world, &grows, "succeeded 500").await;
+    let capture = AttemptRequest {
+        is_final: false,
+        ..about(&intent, Capture, 1, 1200)
+    };
+    done(&world, &capture, "succeeded 1200").await;
+    let mut late = about(&intent, Increment, 2, 900);
+    let parent = late.parent.as_mut().unwrap();
+    parent.authorized = parent.authorized.checked_add(grows.amount).unwrap();
+    assert_eq!(world.execute(&late).await, "rejected");
+    assert_eq!(world.query(&late).await, "unknown");
+    let void = about(&intent, Void, 1, 300);
+    done(&world, &void, "succeeded 300").await;
+    assert_eq!(
+        world.witnessed().await[1..],
+        [
+            row("authorize", &grows),
+            row("capture", &capture),
+            row("void", &void)
+        ]
+    );
     world.stop().await;
 }
 

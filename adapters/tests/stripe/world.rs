@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use florin_adapters::providers::stripe::{SecretKey, StripeConfig, StripeProvider};
-use florin_domain::ids::{CaptureId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::method::PaymentMethod;
-use florin_domain::money::{Amount, Currency};
+use florin_domain::money::{Amount, Currency, MinorSum};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, ParentCharge, Provider};
 use florin_domain::provider::{Outcome, ProviderId, ProviderReference};
@@ -196,11 +196,14 @@ pub(crate) fn about(
         OperationKind::Capture => OperationId::Capture(CaptureId::from_bits(number)),
         OperationKind::Void => OperationId::Void(VoidId::from_bits(number)),
         OperationKind::Refund => OperationId::Refund(RefundId::from_bits(number)),
+        OperationKind::Increment => OperationId::Increment(IncrementId::from_bits(number)),
         OperationKind::Sale | OperationKind::Authorize => panic!("{kind:?} makes its own intent"),
     };
     AttemptRequest {
         parent: Some(ParentCharge {
             reference: Arc::clone(intent),
+            // What increments are about here; nothing else looks at it.
+            authorized: MinorSum::ZERO.checked_add(Amount::new(1000).unwrap()).unwrap(),
         }),
         ..request(operation, kind, amount_minor, "pm_card_visa")
     }

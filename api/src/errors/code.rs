@@ -1,5 +1,6 @@
 //! The stable codes of refusals: one closed list, and the page that explains each.
 
+use florin_domain::ledger::TransferRefusal;
 use florin_domain::payment::Refusal;
 
 macro_rules! codes {
@@ -39,24 +40,33 @@ macro_rules! codes {
 }
 
 codes! {
+    AccountLimitExceeded = "account_limit_exceeded",
+    AccountNameTaken = "account_name_taken",
+    AccountUnknown = "account_unknown",
     ActorNotRestartable = "actor_not_restartable",
     AmountExceedsCapturable = "amount_exceeds_capturable",
+    AmountExceedsPending = "amount_exceeds_pending",
     AmountExceedsRefundable = "amount_exceeds_refundable",
     AmountMismatch = "amount_mismatch",
     AmountTooLarge = "amount_too_large",
     AmountTooSmall = "amount_too_small",
     ApiKeyInvalid = "api_key_invalid",
     AttemptMissing = "attempt_missing",
+    BalanceOverflow = "balance_overflow",
     BodyInvalid = "body_invalid",
     BodyTimeout = "body_timeout",
     BodyTooLarge = "body_too_large",
     CardDeclined = "card_declined",
+    EffectiveInFuture = "effective_in_future",
     HeadTooLarge = "head_too_large",
     IdempotencyKeyInUse = "idempotency_key_in_use",
     IdempotencyKeyInvalid = "idempotency_key_invalid",
     IdempotencyKeyRequired = "idempotency_key_required",
     IdempotencyKeyReused = "idempotency_key_reused",
+    InsufficientFunds = "insufficient_funds",
     InternalError = "internal_error",
+    LinkedChainOpen = "linked_chain_open",
+    LinkedTransferFailed = "linked_transfer_failed",
     MediaTypeUnsupported = "media_type_unsupported",
     MerchantFrozen = "merchant_frozen",
     MerchantKeyRequired = "merchant_key_required",
@@ -74,6 +84,9 @@ codes! {
     ParameterUnknown = "parameter_unknown",
     PaymentExists = "payment_exists",
     PaymentUnexpectedState = "payment_unexpected_state",
+    PendingTransferExpired = "pending_transfer_expired",
+    PendingTransferMissing = "pending_transfer_missing",
+    PeriodClosed = "period_closed",
     ProviderMismatch = "provider_mismatch",
     QueryInvalid = "query_invalid",
     RateLimited = "rate_limited",
@@ -85,6 +98,12 @@ codes! {
     TemporarilyUnavailable = "temporarily_unavailable",
     TooManyAttempts = "too_many_attempts",
     TooManyOperations = "too_many_operations",
+    TransferIdReused = "transfer_id_reused",
+    TransferMixedCurrencies = "transfer_mixed_currencies",
+    TransferMixedModes = "transfer_mixed_modes",
+    TransferSameAccount = "transfer_same_account",
+    TransferTooFewPostings = "transfer_too_few_postings",
+    TransferUnbalanced = "transfer_unbalanced",
 }
 
 impl Code {
@@ -94,6 +113,29 @@ impl Code {
             .iter()
             .copied()
             .find(|code| code.as_str().eq_ignore_ascii_case(text))
+    }
+
+    /// The code of a refused transfer.
+    pub(crate) const fn of_transfer(refusal: &TransferRefusal) -> Self {
+        match refusal {
+            TransferRefusal::Unbalanced(_) => Self::TransferUnbalanced,
+            TransferRefusal::TooFewPostings => Self::TransferTooFewPostings,
+            TransferRefusal::MixedCurrencies => Self::TransferMixedCurrencies,
+            TransferRefusal::MixedModes => Self::TransferMixedModes,
+            TransferRefusal::SameAccount => Self::TransferSameAccount,
+            TransferRefusal::UnknownAccount(_) => Self::AccountUnknown,
+            TransferRefusal::IdReused => Self::TransferIdReused,
+            TransferRefusal::PendingNotFound => Self::PendingTransferMissing,
+            TransferRefusal::PendingExpired => Self::PendingTransferExpired,
+            TransferRefusal::ExceedsPending => Self::AmountExceedsPending,
+            TransferRefusal::InsufficientFunds(_) => Self::InsufficientFunds,
+            TransferRefusal::ExceedsLimit(_) => Self::AccountLimitExceeded,
+            TransferRefusal::PeriodClosed => Self::PeriodClosed,
+            TransferRefusal::EffectiveInFuture => Self::EffectiveInFuture,
+            TransferRefusal::LinkedFailed => Self::LinkedTransferFailed,
+            TransferRefusal::LinkedOpen => Self::LinkedChainOpen,
+            TransferRefusal::Overflow => Self::BalanceOverflow,
+        }
     }
 
     /// The code of a refusal by the payment's rules, which name it the same.
@@ -106,6 +148,7 @@ impl Code {
             Refusal::OperationInProgress => Self::OperationInProgress,
             Refusal::ExceedsCapturable => Self::AmountExceedsCapturable,
             Refusal::ExceedsRefundable => Self::AmountExceedsRefundable,
+            Refusal::NotAnIncrement => Self::AmountTooSmall,
             Refusal::NothingLeft => Self::NothingLeft,
             Refusal::WrongProvider => Self::ProviderMismatch,
             Refusal::OperationExists => Self::OperationExists,
@@ -179,6 +222,7 @@ mod tests {
             Refusal::OperationInProgress,
             Refusal::ExceedsCapturable,
             Refusal::ExceedsRefundable,
+            Refusal::NotAnIncrement,
             Refusal::NothingLeft,
             Refusal::WrongProvider,
             Refusal::OperationExists,

@@ -18,6 +18,8 @@ pub(super) struct Shown<'a> {
     pub(super) param: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) payment_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) payment_status: Option<&'static str>,
     pub(super) doc_url: &'static str,
 }
 
@@ -37,6 +39,8 @@ struct Problem<'a> {
     param: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payment_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_status: Option<&'static str>,
 }
 
 impl Shown<'_> {
@@ -59,6 +63,7 @@ impl Shown<'_> {
             decline_code: self.decline_code,
             param: self.param,
             payment_id: self.payment_id.as_deref(),
+            payment_status: self.payment_status,
         };
         serde_json::to_vec(&problem).unwrap_or_default()
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use actix_web::body::MessageBody;
+use florin_domain::ledger::AccountKey;
 
 fn rendered(error: &ApiError, accept: Option<&'static str>) -> (HttpResponse<()>, String) {
     let mut headers = HeaderMap::new();
@@ -46,6 +47,31 @@ fn a_decline_reads_the_same_in_both_formats() {
             r#""detail":"Your card was declined.","error_type":"card_error","code":"card_declined","#,
             r#""decline_code":"insufficient_funds","payment_id":"pay_00000000000000000000000001"}"#
         )
+    );
+}
+
+#[test]
+fn a_refusal_by_the_status_says_which_it_is_in_both_formats() {
+    let refused = ApiError::UnexpectedState {
+        status: "voided",
+        cannot: "cannot be captured",
+    };
+    let (head, body) = rendered(&refused, None);
+    assert_eq!(head.status(), StatusCode::CONFLICT);
+    assert_eq!(
+        body,
+        concat!(
+            r#"{"error":{"type":"invalid_request_error","code":"payment_unexpected_state","#,
+            r#""message":"A payment that is `voided` cannot be captured.","payment_status":"voided","#,
+            r#""doc_url":"/docs/errors/payment_unexpected_state"}}"#
+        )
+    );
+    let (_, problem) = rendered(&refused, Some("application/problem+json"));
+    let problem: serde_json::Value = serde_json::from_str(&problem).unwrap();
+    assert_eq!(problem["payment_status"], "voided");
+    assert_eq!(
+        problem["detail"],
+        "A payment that is `voided` cannot be captured."
     );
 }
 
@@ -170,6 +196,7 @@ fn one_of_each() -> Vec<ApiError> {
         Refusal::OperationInProgress,
         Refusal::ExceedsCapturable,
         Refusal::ExceedsRefundable,
+        Refusal::NotAnIncrement,
         Refusal::NothingLeft,
         Refusal::WrongProvider,
         Refusal::OperationExists,
@@ -178,7 +205,28 @@ fn one_of_each() -> Vec<ApiError> {
         Refusal::SecondPersonRequired,
         Refusal::TooManyAttempts,
     ];
+    let account = AccountKey::parse("bank:USD").unwrap();
+    let transfers = [
+        TransferRefusal::Unbalanced("b".to_owned()),
+        TransferRefusal::TooFewPostings,
+        TransferRefusal::MixedCurrencies,
+        TransferRefusal::MixedModes,
+        TransferRefusal::SameAccount,
+        TransferRefusal::UnknownAccount(account),
+        TransferRefusal::IdReused,
+        TransferRefusal::PendingNotFound,
+        TransferRefusal::PendingExpired,
+        TransferRefusal::ExceedsPending,
+        TransferRefusal::InsufficientFunds(account),
+        TransferRefusal::ExceedsLimit(account),
+        TransferRefusal::PeriodClosed,
+        TransferRefusal::EffectiveInFuture,
+        TransferRefusal::LinkedFailed,
+        TransferRefusal::LinkedOpen,
+        TransferRefusal::Overflow,
+    ];
     let mut errors = vec![
+        ApiError::AccountNameTaken,
         ApiError::Unauthenticated,
         ApiError::OperatorOnly,
         ApiError::MerchantOnly,
@@ -200,6 +248,10 @@ fn one_of_each() -> Vec<ApiError> {
         ApiError::Overloaded { retry_after_s: 1 },
         ApiError::NoProvider { payment: None },
         ApiError::TryAgain,
+        ApiError::UnexpectedState {
+            status: "voided",
+            cannot: "cannot be captured",
+        },
         ApiError::OperationDeclined { payment },
         ApiError::Declined {
             payment,
@@ -211,6 +263,10 @@ fn one_of_each() -> Vec<ApiError> {
         ApiError::Internal,
     ];
     errors.extend(refusals.map(ApiError::Refused));
+    errors.extend(transfers.map(|refusal| ApiError::TransferRefused {
+        param: "transfers.0".to_owned(),
+        refusal,
+    }));
     let given = [
         Code::ParameterInvalid,
         Code::ParameterInvalidInteger,

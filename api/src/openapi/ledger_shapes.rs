@@ -1,6 +1,6 @@
 //! The ledger, the tree and the state of the process as schemas.
 
-use super::payment_shapes::events;
+use super::payment_shapes::{events, metadata};
 use super::shape::{
     Field, Shape, array, bounded, count, flag, id, integer, may, must, named, or_null, record, text, time,
     word,
@@ -10,52 +10,220 @@ use utoipa::openapi::schema::ObjectBuilder;
 /// An account for examples.
 pub(crate) const ACCOUNT_ID: &str = "merchant_payable:mer_01m7y92a930001k836eeyy2z3p:USD";
 
+/// Accounts that operators opened, for examples.
+pub(crate) const OPENED_ACCOUNT_ID: &str = "acc_01m7y92a930000000gy0g00000";
+pub(crate) const OPENED_ACCOUNT_ID_OTHER: &str = "acc_01m7y92a930000000gy0g00001";
+/// A transfer for examples.
+pub(crate) const TRANSFER_ID: &str = "123e4567-e89b-12d3-a456-426614174000";
+
 /// The id of an account.
 pub(crate) fn account_id() -> ObjectBuilder {
-    text("Kind, owner if there is one, currency, and `live` for real money: such as `fee_revenue:USD`.").pattern(
-        Some("^(merchant_payable:mer_[0-7][0-9a-hjkmnp-tv-z]{25}|provider_clearing:[a-z0-9_]{1,16}|fee_revenue|processing_fees|bank|suspense|rounding):[A-Z]{3}(:live)?$"),
+    text(
+        "Of one that was opened: `acc_...`. Of one that payments are booked on: kind, owner if there is one, currency, and `live` for real money, \
+         such as `fee_revenue:USD`.",
+    )
+    .pattern(Some(
+        "^(acc_[0-7][0-9a-hjkmnp-tv-z]{25}|(merchant_payable:mer_[0-7][0-9a-hjkmnp-tv-z]{25}|provider_clearing:[a-z0-9_]{1,16}|fee_revenue|processing_fees|bank|suspense|rounding):[A-Z]{3}(:live)?)$",
+    ))
+}
+
+/// The id of a transfer.
+pub(crate) fn transfer_id(description: &str) -> ObjectBuilder {
+    text(&format!("{description} A UUID.")).pattern(Some(
+        "^([0-9a-fA-F]{32}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$",
+    ))
+}
+
+/// A day.
+pub(crate) fn day(description: &str) -> ObjectBuilder {
+    text(&format!("{description} Written as YYYY-MM-DD.")).pattern(Some("^[0-9]{4}-[0-9]{2}-[0-9]{2}$"))
+}
+
+/// The type of an account.
+pub(crate) fn account_type() -> ObjectBuilder {
+    let kinds = ["asset", "liability", "equity", "revenue", "expense"];
+    word(
+        "Its type: assets and expenses grow with debits, the others with credits.",
+        kinds,
     )
 }
 
+fn side() -> ObjectBuilder {
+    word("Which side.", ["debit", "credit"])
+}
+
+fn rate() -> ObjectBuilder {
+    text("At which rate an amount in another currency became this one; `1.0` if none was given.")
+}
+
 fn account() -> ObjectBuilder {
-    let kinds = ["asset", "liability", "equity", "revenue", "expense"];
     record([
         must("object", word("What it is.", ["account"])),
         must("id", account_id()),
-        must("type", word("Its type.", kinds)),
+        must("type", account_type()),
         must("currency", named("Currency")),
         must("livemode", flag("Whether its money is real.")),
         must(
             "balance",
             integer("On the side on which its type grows, in minor units."),
         ),
-        must("pending_credit", count("Expected credits, in minor units.")),
-        must("pending_debit", count("Expected debits, in minor units.")),
+        must(
+            "pending_credit",
+            or_null(count("Expected credits, in minor units; null of the past.")),
+        ),
+        must(
+            "pending_debit",
+            or_null(count("Expected debits, in minor units; null of the past.")),
+        ),
         must(
             "available",
-            integer("The balance less what is expected to leave."),
+            or_null(integer(
+                "The balance less what is expected to leave; null of the past.",
+            )),
         ),
         must("as_of_seq", count("The commit up to which all of this holds.")),
+        may(
+            "name",
+            text("What its owner calls it. Of opened accounts, as what follows is."),
+        ),
+        may(
+            "min_balance",
+            or_null(integer("No less than this may be available.")),
+        ),
+        may("max_balance", or_null(integer("No more than this may be held."))),
+        may("metadata", metadata()),
     ])
 }
 
 fn entry() -> ObjectBuilder {
+    let events = events().chain(["ledger.transferred"]);
     record([
         must("object", word("What it is.", ["entry"])),
+        must(
+            "id",
+            text("The line: its commit, and its place among those of its account in it.")
+                .pattern(Some("^[0-9]+-[0-9]+$")),
+        ),
+        must("account", account_id()),
         must("seq", count("The commit that it is in.")),
-        must("at", time("When.")),
+        must("at", time("When it was recorded.")),
+        must("effective_date", day("The day on which it counts.")),
         must("payment_id", or_null(id("Of which payment.", "pay_"))),
-        must("side", word("Which side.", ["debit", "credit"])),
+        must("transfer_id", or_null(transfer_id("Of which transfer."))),
+        must("side", side()),
         must("amount", super::payment_shapes::amount("How much.")),
         must("currency", named("Currency")),
         must("balance_after", integer("Of the account, in minor units.")),
+        must("exchange_rate", rate()),
+        must("description", or_null(text("What the transfer says."))),
+        must("metadata", metadata()),
         must(
             "events",
-            array(
-                word("", events()),
-                "What happened to the payment in the same commit.",
-            ),
+            array(word("", events), "What happened in the same commit."),
         ),
+    ])
+}
+
+/// What became of a request for transfers.
+fn transfers() -> ObjectBuilder {
+    let exception = record([
+        must("index", count("Which of the request.")),
+        must("id", transfer_id("Its id.")),
+        must(
+            "status",
+            word("Recorded before, or not at all.", ["existed", "refused"]),
+        ),
+        may("seq", count("The commit that recorded it before.")),
+        may(
+            "code",
+            text("Why it was refused; one of the codes of this operation."),
+        ),
+        may("message", text("For people; its words may change.")),
+    ]);
+    record([
+        must("object", word("What it is.", ["transfers"])),
+        must("dry_run", flag("Nothing was recorded: it says what would be.")),
+        must("seq", or_null(count("The commit that recorded what is new."))),
+        must("recorded", count("How many are new.")),
+        must("existed", count("How many were recorded before.")),
+        must("refused", count("How many were not recorded.")),
+        must(
+            "exceptions",
+            array(exception, "Those that are not new, in the order of the request."),
+        ),
+    ])
+}
+
+fn transfer() -> ObjectBuilder {
+    let posting = record([
+        must("account", account_id()),
+        must("side", side()),
+        must("amount", super::payment_shapes::amount("How much.")),
+        must("currency", named("Currency")),
+        must(
+            "balance_after",
+            or_null(integer("Of the account; null for what is only reserved.")),
+        ),
+    ]);
+    let steps = ["single", "pending", "post_pending", "void_pending"];
+    let statuses = ["posted", "pending", "ended", "voided"];
+    record([
+        must("object", word("What it is.", ["transfer"])),
+        must("id", transfer_id("Its id.")),
+        must("step", word("Which step it is.", steps)),
+        must("status", word("What has become of it.", statuses)),
+        must(
+            "pending_id",
+            or_null(transfer_id("The pending transfer that it ended.")),
+        ),
+        must(
+            "expires_at",
+            or_null(time("When the reservation ends by itself.")),
+        ),
+        must("postings", array(posting, "Posted or reserved; none for a void.")),
+        must("effective_date", day("The day on which it counts.")),
+        must("created", time("When it was recorded.")),
+        must("seq", count("The commit that recorded it.")),
+        must("description", or_null(text("What it says."))),
+        must("exchange_rate", rate()),
+        must("metadata", metadata()),
+    ])
+}
+
+fn periods() -> ObjectBuilder {
+    let mode = record([
+        must("livemode", flag("Whether it is about real money.")),
+        must("closed_through", or_null(day("The last closed day."))),
+    ]);
+    record([
+        must("object", word("What it is.", ["ledger_periods"])),
+        must("data", array(mode, "One for each mode.")),
+    ])
+}
+
+fn statements(object: &'static str, only: &[&'static str]) -> ObjectBuilder {
+    let sums = [
+        ("assets", "What is owned or owed to us."),
+        ("liabilities", "What we owe."),
+        ("equity", "The owners' part, without net income."),
+        ("revenue", "Earned."),
+        ("expenses", "Spent."),
+        ("net_income", "Revenue less expenses."),
+        (
+            "difference",
+            "Assets less liabilities, equity and net income: zero, or the books are broken.",
+        ),
+    ];
+    let sums = sums.into_iter().filter(|(name, _)| only.contains(name));
+    let mut fields = vec![
+        must("currency", named("Currency")),
+        must("livemode", flag("Whether the money is real.")),
+    ];
+    fields.extend(sums.map(|(name, about)| must(name, integer(&format!("{about} In minor units.")))));
+    record([
+        must("object", word("What it is.", [object])),
+        must("as_of_seq", count("The commit up to which it holds.")),
+        must("data", array(record(fields), "One for each currency and mode.")),
     ])
 }
 
@@ -122,6 +290,29 @@ pub(super) fn all() -> Vec<(&'static str, Shape)> {
         ("Account", account().into()),
         ("Entry", entry().into()),
         ("TrialBalance", trial_balance().into()),
+        ("Transfers", transfers().into()),
+        ("Transfer", transfer().into()),
+        ("LedgerPeriods", periods().into()),
+        (
+            "BalanceSheet",
+            statements(
+                "balance_sheet",
+                &[
+                    "assets",
+                    "liabilities",
+                    "equity",
+                    "revenue",
+                    "expenses",
+                    "net_income",
+                    "difference",
+                ],
+            )
+            .into(),
+        ),
+        (
+            "IncomeStatement",
+            statements("income_statement", &["revenue", "expenses", "net_income"]).into(),
+        ),
         ("Tree", tree().into()),
         ("TreeNode", record(tree_node()).into()),
         ("Health", health().into()),

@@ -1,5 +1,6 @@
 //! What operators order and what they look at, described in one place because the orders share nearly everything.
 
+use super::chapter;
 use super::endpoint::{Access, Endpoint};
 use super::ledger_shapes::limit;
 use super::payment_shapes::{PAYMENT_ID, amount, list_example, payment_example, payment_example_with};
@@ -7,13 +8,14 @@ use super::shape::{
     Field, Shape, bounded_text, count, flag, id, may, must, named, named_or_null, or_null, page_of, record,
     strict, text, time, word,
 };
-use super::{bounded, chapter};
 use crate::errors::Code;
 use florin_domain::limits::TEXT_BYTES_MAX;
 use serde_json::{Value, json};
 use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder};
 
 const MERCHANT_ID: &str = "mer_01m7y92a930001k836eeyy2z3p";
+const ATTEMPT_ID: &str =
+    "The payment, and its operation unless it is the charge itself: `pay_...` or `pay_...:ref_...`.";
 const OPERATOR_ID: &str = "key_01m7y92a930001k836eeyy2z3q";
 
 /// Why a payment's own rules may refuse an order.
@@ -199,10 +201,9 @@ fn decision(path: &'static str, part: impl Into<Shape>) -> Endpoint {
         .refuses(503, &[Code::NoProviderAvailable])
 }
 
-fn attempt_id() -> ObjectBuilder {
+fn attempt_id(description: &str) -> ObjectBuilder {
     let body = "[0-7][0-9a-hjkmnp-tv-z]{25}";
-    text("The payment, and its operation unless it is the charge itself: `pay_...` or `pay_...:ref_...`.")
-        .pattern(Some(format!("^pay_{body}(:(cap|ref|void)_{body})?$")))
+    text(description).pattern(Some(format!("^pay_{body}(:(cap|inc|ref|void)_{body})?$")))
 }
 
 fn review(path: &'static str) -> Endpoint {
@@ -232,16 +233,17 @@ pub(super) fn unresolved_list() -> Endpoint {
         "reference": null, "status": "unknown", "unknown_reason": "the answer was lost", "created": 1_795_238_734,
         "retry_until": 1_795_240_534, "proposal": null,
     });
-    let limit = bounded("Payments that are looked at.", (0, 100)).default(Some(100.into()));
     Endpoint::get("/v1/ops/unresolved", Access::Operators)
         .called(
             "listUnresolved",
             "List attempts whose outcome is unknown",
-            "Of all merchants. Florin keeps asking the provider; what it cannot find out, two people may say.",
+            "Of all merchants, those of the oldest payment first. Florin keeps asking the provider; what it cannot find out, two people may say. \
+             Where very many payments are under way, a page may end early with `has_more`.",
         )
         .in_chapter(chapter::OPERATIONS)
-        .query("limit", limit)
-        .answers(200, "The attempts.", page_of(named("Attempt")), list_example("/v1/ops/unresolved", &example))
+        .query("limit", limit())
+        .query("starting_after", attempt_id("Only attempts behind this one, which may be resolved by now."))
+        .answers(200, "A page.", page_of(named("Attempt")), list_example("/v1/ops/unresolved", &example))
         .refuses(400, &[Code::ParameterInvalidInteger])
         .refuses(503, &[Code::Overloaded])
 }
@@ -261,13 +263,29 @@ pub(super) fn attempt_resolve() -> Endpoint {
     ]);
     let example =
         json!({"outcome": "not_executed", "evidence": "Provider's ticket 7", "reason": "Lost in an outage."});
-    decision("/v1/ops/attempts/{id}/resolve", attempt_id())
+    let proposed = payment_example_with(&json!({
+        "status": "processing", "amount_captured": 0, "fee": 0, "net": 0,
+        "resolution": {
+            "attempt_id": PAYMENT_ID, "status": "proposed", "awaits": "second_person",
+            "proposal": {
+                "outcome": "not_executed", "transaction": null, "evidence": "Provider's ticket 7",
+                "reason": "Lost in an outage.", "operator": OPERATOR_ID,
+            },
+        },
+    }));
+    decision("/v1/ops/attempts/{id}/resolve", attempt_id(ATTEMPT_ID))
         .called(
             "resolveAttempt",
             "Say what became of an attempt",
             "The first operator proposes, and the same words from a second one make it so.",
         )
         .takes(shape, &[("Nothing was charged", example)])
+        .answers(
+            200,
+            "The payment, with what the word of one person has come to.",
+            named("ResolvedPayment"),
+            proposed,
+        )
         .refuses(400, &[Code::ResourceMissing])
         .refuses(409, &[Code::SecondPersonRequired, Code::AmountMismatch])
 }
@@ -308,7 +326,7 @@ fn review_body() -> AllOfBuilder {
 fn attempt() -> ObjectBuilder {
     record([
         must("object", word("What it is.", ["attempt"])),
-        must("id", attempt_id()),
+        must("id", attempt_id(ATTEMPT_ID)),
         must("payment_id", id("Of which payment.", "pay_")),
         must("operation_id", text("Of which operation.")),
         must(
@@ -348,6 +366,29 @@ fn proposal() -> ObjectBuilder {
     ])
 }
 
+fn resolved_payment() -> AllOfBuilder {
+    let resolution = record([
+        must("attempt_id", attempt_id(ATTEMPT_ID)),
+        must(
+            "status",
+            word(
+                "Whether one person has said it, or two.",
+                ["proposed", "confirmed"],
+            ),
+        ),
+        must(
+            "awaits",
+            or_null(word(
+                "Who must say the same before anything changes; nobody once it is confirmed.",
+                ["second_person"],
+            )),
+        ),
+        must("proposal", named_or_null("Proposal")),
+    ]);
+    let more = record([must("resolution", resolution)]);
+    AllOfBuilder::new().item(named("Payment")).item(more)
+}
+
 /// What others name.
 pub(super) fn all() -> Vec<(&'static str, Shape)> {
     vec![
@@ -356,5 +397,6 @@ pub(super) fn all() -> Vec<(&'static str, Shape)> {
         ("Review", review_body().into()),
         ("Attempt", attempt().into()),
         ("Proposal", proposal().into()),
+        ("ResolvedPayment", resolved_payment().into()),
     ]
 }

@@ -42,7 +42,8 @@ pub(super) fn problem() -> ObjectBuilder {
     record(fields).description(Some(asked))
 }
 
-fn facts() -> [super::shape::Field; 3] {
+fn facts() -> [super::shape::Field; 4] {
+    use super::payment_shapes::status;
     use super::shape::{id, may};
     [
         may(
@@ -51,6 +52,7 @@ fn facts() -> [super::shape::Field; 3] {
         ),
         may("param", text("The parameter at fault.")),
         may("payment_id", id("The payment that it is about.", "pay_")),
+        may("payment_status", status()),
     ]
 }
 

@@ -12,6 +12,9 @@ use std::path::Path;
 const BLESS: &str = "FLORIN_BLESS";
 const RENEW: &str = "FLORIN_BLESS=1 cargo test -p florin-api --lib openapi";
 
+/// Pages that people type with or without the slash at the end, and where they are described.
+const TYPED_OTHERWISE: [(&str, &str); 2] = [("/docs/", "/docs"), ("/docs/errors", "/docs/errors/")];
+
 fn value() -> Value {
     serde_json::from_str(&TEXT).unwrap()
 }
@@ -62,7 +65,10 @@ fn the_kept_copy_is_what_the_code_says() {
 fn every_route_is_described_and_every_description_has_a_route() {
     let source = include_str!("../routes.rs");
     let quoted = source.split('"').skip(1).step_by(2);
-    let routes: BTreeSet<&str> = quoted.filter(|text| text.starts_with('/')).collect();
+    let mut routes: BTreeSet<&str> = quoted.filter(|text| text.starts_with('/')).collect();
+    for (also, itself) in TYPED_OTHERWISE {
+        assert!(routes.remove(also) && routes.contains(itself), "{also}");
+    }
     let document = value();
     let described: BTreeSet<&str> = document["paths"]
         .as_object()

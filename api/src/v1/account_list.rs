@@ -1,8 +1,9 @@
-//! `GET /v1/ledger/accounts`, in the order of their names.
+//! `GET /v1/ledger/accounts`: those that payments are booked on in the order of their names, then those that operators opened in
+//! the order in which they did.
 
-use super::account_body::{AccountBody, may_see};
+use super::account_body::AccountBody;
 use super::list::List;
-use crate::auth::Caller;
+use crate::auth::{Caller, Who};
 use crate::errors::{ApiError, Code};
 use crate::openapi::{
     ACCOUNT_ID, Access, Endpoint, account_id, chapter, limit, list_example, named, page_of,
@@ -13,7 +14,9 @@ use crate::state::State;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use florin_domain::ledger::AccountKey;
+use florin_actors::account_shard::PaymentAccounts;
+use florin_domain::ids::Seq;
+use florin_domain::ledger::{AccountKey, AccountName};
 use serde_json::{Value, json};
 
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
@@ -22,18 +25,40 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
 
 async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let caller = Caller::of(state, request)?;
-    let who = caller.who()?;
     let page = query::page(request, |id| AccountKey::parse(id).ok())?;
-    let (accounts, as_of) = state.ledger.accounts().await?;
-    let mut seen = accounts
-        .into_iter()
-        .filter(|(key, _)| may_see(who, key) && page.starting_after.is_none_or(|after| *key > after));
-    let data = seen
-        .by_ref()
-        .take(page.limit)
-        .map(|(key, state)| AccountBody::of(key, &state, as_of))
+    // One more than is shown says whether others follow.
+    let wanted = page.limit.saturating_add(1);
+    let of = match caller.who()? {
+        Who::Operator => None,
+        Who::Merchant(merchant, livemode) => Some((AccountName::MerchantPayable(merchant.id), livemode)),
+    };
+    let last_opened = page.starting_after.and_then(|key| key.name.general());
+    let (booked, booked_as_of) = if last_opened.is_some() {
+        (Vec::new(), Seq::ZERO)
+    } else {
+        let asked = PaymentAccounts {
+            of,
+            after: page.starting_after,
+            limit: wanted,
+        };
+        state.ledger.payment_accounts(asked).await?
+    };
+    let from = last_opened.map_or(Some(0), |id| usize::try_from(id.number()).ok()?.checked_add(1));
+    let room = wanted.saturating_sub(booked.len());
+    let (opened, opened_as_of) = match (of, from) {
+        (None, Some(from)) if room > 0 => state.ledger.general_accounts(from, room).await?,
+        (Some(_) | None, _) => (Vec::new(), booked_as_of),
+    };
+    let has_more = booked.len().saturating_add(opened.len()) > page.limit;
+    let mut data: Vec<AccountBody<'_>> = booked
+        .iter()
+        .map(|(key, state)| AccountBody::of(*key, state, booked_as_of))
         .collect();
-    let has_more = seen.next().is_some();
+    data.extend(opened.iter().filter_map(|(account, state)| {
+        let body = AccountBody::of(account.id.key()?, state, opened_as_of);
+        Some(body.on(Some(account)))
+    }));
+    data.truncate(page.limit);
     json(StatusCode::OK, &List::new("/v1/ledger/accounts", data, has_more))
 }
 
@@ -50,7 +75,8 @@ pub(crate) fn described() -> Endpoint {
         .called(
             "listAccounts",
             "List accounts",
-            "In the order of their names. Merchants see what they are owed, in the mode of their key.",
+            "Those that payments are booked on in the order of their names, then those that operators opened in the order in which they did. \
+             Merchants see what they are owed, in the mode of their key.",
         )
         .in_chapter(chapter::LEDGER)
         .query("limit", limit())

@@ -32,11 +32,19 @@ pub(super) fn payment(answered: &Answered, request: &HttpRequest) -> Result<Http
 
 /// The payment as it stands, for an operator: what became of it is no failure of the order.
 pub(super) fn shown(answered: &Answered, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
-    let body = PaymentBody::of(&answered.payment);
+    shown_as(&PaymentBody::of(&answered.payment), answered, request)
+}
+
+/// The same in a body that says more.
+pub(super) fn shown_as(
+    body: &impl serde::Serialize,
+    answered: &Answered,
+    request: &HttpRequest,
+) -> Result<HttpResponse, ApiError> {
     let response = match answered.answer {
-        Answer::Shown | Answer::Declined | Answer::Blocked => json(StatusCode::OK, &body)?,
+        Answer::Shown | Answer::Declined | Answer::Blocked => json(StatusCode::OK, body)?,
         Answer::NoProvider => no_provider(&answered.payment).response(request),
-        Answer::Unresolved => unresolved(&answered.payment, &body)?,
+        Answer::Unresolved => unresolved(&answered.payment, body)?,
     };
     Ok(finished(response, answered))
 }
@@ -83,11 +91,14 @@ fn declined(answered: &Answered) -> ApiError {
                 .as_ref()
                 .and_then(|failure| failure.decline_code.clone()),
         },
-        Some(OperationId::Capture(_) | OperationId::Void(_) | OperationId::Refund(_)) => {
-            ApiError::OperationDeclined {
-                payment: payment.id(),
-            }
-        }
+        Some(
+            OperationId::Capture(_)
+            | OperationId::Void(_)
+            | OperationId::Refund(_)
+            | OperationId::Increment(_),
+        ) => ApiError::OperationDeclined {
+            payment: payment.id(),
+        },
     }
 }
 

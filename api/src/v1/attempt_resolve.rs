@@ -2,17 +2,19 @@
 
 use super::answer;
 use super::change::{Checked, order};
-use crate::errors::{Code, Invalid};
+use super::payment_body::PaymentBody;
+use super::unresolved_list::{ProposalBody, name};
+use crate::errors::{ApiError, Code, Invalid};
 use crate::json::{self, Text};
 use crate::reply::Reply;
 use crate::state::State;
-use actix_web::HttpRequest;
 use actix_web::web::{Data, Payload};
-use florin_actors::payments_handle::Change;
+use actix_web::{HttpRequest, HttpResponse};
+use florin_actors::payments_handle::{Answered, Change};
 use florin_domain::ids::OperationId;
 use florin_domain::limits::TEXT_BYTES_MAX;
 use florin_domain::payment::Resolution;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 #[derive(Debug, Deserialize)]
@@ -29,11 +31,50 @@ struct ResolveRequest<'a> {
     reason: Text<'a>,
 }
 
+/// The payment with how far the resolution has come.
+#[derive(Debug, Serialize)]
+struct ResolvedBody<'a> {
+    #[serde(flatten)]
+    payment: PaymentBody<'a>,
+    resolution: ResolutionBody<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct ResolutionBody<'a> {
+    attempt_id: String,
+    status: &'static str,
+    awaits: Option<&'static str>,
+    /// What somebody else must confirm; nothing once it is so.
+    proposal: Option<ProposalBody<'a>>,
+}
+
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Payload) -> Reply {
     let name = request.match_info().get("id").unwrap_or_default().to_owned();
     let check = |bytes: &[u8], operator: &Arc<str>| check(bytes, &name, operator);
     let answered = order(&state, &request, payload, check).await;
-    Reply(answered.and_then(|answered| answer::shown(&answered, &request)))
+    Reply(answered.and_then(|answered| shown(&answered, &request)))
+}
+
+fn shown(answered: &Answered, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    let payment = answered.payment.as_ref();
+    let operation = answered.operation.ok_or(ApiError::Internal)?;
+    let operation = payment.operation(operation).ok_or(ApiError::Internal)?;
+    let proposal = operation.proposal.as_ref().map(ProposalBody::of);
+    let resolution = ResolutionBody {
+        attempt_id: name(payment.id(), operation.id),
+        status: if proposal.is_some() {
+            "proposed"
+        } else {
+            "confirmed"
+        },
+        awaits: proposal.as_ref().map(|_| "second_person"),
+        proposal,
+    };
+    let body = ResolvedBody {
+        payment: PaymentBody::of(payment),
+        resolution,
+    };
+    answer::shown_as(&body, answered, request)
 }
 
 fn check(bytes: &[u8], id: &str, operator: &Arc<str>) -> Result<Checked, Invalid> {

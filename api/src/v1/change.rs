@@ -11,6 +11,7 @@ use actix_web::HttpRequest;
 use actix_web::web::Payload;
 use florin_actors::payments_handle::{Answered, Change, ChangeRequest};
 use florin_domain::ids::MerchantId;
+use florin_domain::payment::Refusal;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -50,7 +51,9 @@ pub(super) async fn make(
     let bytes = body::read_optional_json(state, request, payload).await?;
     let Checked { change, canonical } = check(&bytes, livemode)?;
     match change {
-        Change::Capture { .. } | Change::Confirm(_) | Change::Complete => caller.may_take_money()?,
+        Change::Capture { .. } | Change::Increment { .. } | Change::Confirm(_) | Change::Complete => {
+            caller.may_take_money()?;
+        }
         Change::Void
         | Change::Refund { .. }
         | Change::ApproveReview
@@ -69,7 +72,7 @@ pub(super) async fn make(
         fingerprint,
         change,
     };
-    Ok(state.payments.change(change).await?)
+    submitted(state, change).await
 }
 
 /// Has what an operator orders about any merchant's payment made once for its key. `check` is told the operator's name.
@@ -100,7 +103,40 @@ pub(super) async fn order(
         fingerprint,
         change,
     };
-    Ok(state.payments.change(change).await?)
+    submitted(state, change).await
+}
+
+/// Has it done, and says which status is in the way if one is: the refusal does not know it, so it is read once more.
+async fn submitted(state: &State, change: ChangeRequest) -> Result<Answered, ApiError> {
+    let (payment, owner, cannot) = (change.payment, change.owner, cannot(&change.change));
+    let answered = state.payments.change(change).await.map_err(ApiError::from);
+    let refused = ApiError::Refused(Refusal::WrongStatus);
+    if answered.as_ref().err() != Some(&refused) {
+        return answered;
+    }
+    let status = if let Some(owner) = owner {
+        let row = state.payments.get(owner, payment).await.ok().flatten();
+        row.map(|row| row.payment.status.as_str())
+    } else {
+        let loaded = state.payments.history(None, payment).await.ok().flatten();
+        loaded.map(|loaded| loaded.payment.status.as_str())
+    };
+    Err(status.map_or(refused, |status| ApiError::UnexpectedState { status, cannot }))
+}
+
+/// What a payment in another state does not allow, as the end of a sentence about it.
+const fn cannot(change: &Change) -> &'static str {
+    match change {
+        Change::Capture { .. } => "cannot be captured",
+        Change::Increment { .. } => "cannot have more reserved: that takes an authorization without captures",
+        Change::Void => "cannot be voided",
+        Change::Refund { .. } => "cannot be refunded",
+        Change::Confirm(_) => "cannot be confirmed with another payment method",
+        Change::Complete => "cannot be confirmed: no challenge of the customer is open",
+        Change::ApproveReview => "cannot be approved: it is not under review",
+        Change::RejectReview => "cannot be rejected: it is not under review",
+        Change::Resolve { .. } => "has nothing to resolve here: what became of the attempt is known",
+    }
 }
 
 /// A body that says nothing: the path has said it all.

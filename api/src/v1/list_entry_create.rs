@@ -1,6 +1,7 @@
 //! `POST /v1/risk/lists`: an entry of a block or allow list. There is one entry about one thing on one list: the same again
 //! changes nothing, another reason or end replaces the old one, and so no key is needed to send it again.
 
+use super::EXPIRES_AT_MAX_S;
 use super::list_entry_body::{ListEntryBody, example, kind_word, list_word, owner, shape};
 use crate::auth::Caller;
 use crate::errors::{ApiError, Code, Invalid};
@@ -19,9 +20,6 @@ use florin_domain::time::{Millis, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
-
-/// The end of the year 9999.
-const EXPIRES_AT_MAX_S: i128 = 253_402_300_799;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

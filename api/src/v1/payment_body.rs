@@ -74,7 +74,7 @@ impl Serialize for Reasons<'_> {
 }
 
 #[derive(Debug)]
-pub(super) struct Metadata<'a>(&'a [(Arc<str>, Arc<str>)]);
+pub(super) struct Metadata<'a>(pub(super) &'a [(Arc<str>, Arc<str>)]);
 
 impl Serialize for Metadata<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -209,7 +209,7 @@ impl<'a> PaymentBody<'a> {
             id: Displayed(spec.id),
             payment_id: Displayed(spec.id),
             status: payment.status.as_str(),
-            amount: spec.amount.minor(),
+            amount: payment.amount_minor(),
             amount_capturable: payment.capturable_minor(),
             amount_captured: captured,
             amount_refunded: refunded,

@@ -155,7 +155,7 @@ pub(super) fn method(id: &str, livemode: bool) -> Result<PaymentMethod, Invalid>
     found.ok_or_else(missing)
 }
 
-fn text(param: &str, text: Option<&Text<'_>>, bytes_max: usize) -> Result<Option<Arc<str>>, Invalid> {
+pub(super) fn text(param: &str, text: Option<&Text<'_>>, bytes_max: usize) -> Result<Option<Arc<str>>, Invalid> {
     let Some(text) = text else { return Ok(None) };
     if text.as_str().len() > bytes_max {
         let message = format!("`{param}` is at most {bytes_max} bytes long.");
@@ -188,7 +188,7 @@ fn return_url(url: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
     text("return_url", url, TEXT_BYTES_MAX)
 }
 
-fn metadata(pairs: Option<&Pairs<'_>>) -> Result<Metadata, Invalid> {
+pub(super) fn metadata(pairs: Option<&Pairs<'_>>) -> Result<Metadata, Invalid> {
     let Some(Pairs(pairs)) = pairs else {
         return Ok(Vec::new());
     };

@@ -76,7 +76,7 @@ impl<'de> Visitor<'de> for LimitsVisitor {
     type Value = Limits<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of integers")
+        f.write_str(json::INTEGERS)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {

@@ -10,12 +10,9 @@ use crate::state::State;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use florin_domain::ids::{CaptureId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::payment::{Attempt, AttemptState, Operation, Payment, Resolution};
 use serde::Serialize;
-
-/// Payments that a page looks at.
-const PAYMENTS_MAX: usize = 100;
 
 #[derive(Debug, Serialize)]
 struct AttemptBody<'a> {
@@ -37,13 +34,30 @@ struct AttemptBody<'a> {
     proposal: Option<ProposalBody<'a>>,
 }
 
+/// What one person says became of an attempt.
 #[derive(Debug, Serialize)]
-struct ProposalBody<'a> {
+pub(super) struct ProposalBody<'a> {
     outcome: &'static str,
     transaction: Option<&'a str>,
     evidence: &'a str,
     reason: &'a str,
     operator: &'a str,
+}
+
+impl<'a> ProposalBody<'a> {
+    pub(super) fn of(resolution: &'a Resolution) -> Self {
+        Self {
+            outcome: if resolution.transaction.is_some() {
+                "executed"
+            } else {
+                "not_executed"
+            },
+            transaction: resolution.transaction.as_deref(),
+            evidence: &resolution.evidence,
+            reason: &resolution.reason,
+            operator: &resolution.operator,
+        }
+    }
 }
 
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
@@ -52,33 +66,33 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
 
 async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     Caller::of(state, request)?.operator()?;
-    let limit = query::only_number(request, "limit", PAYMENTS_MAX, PAYMENTS_MAX)?;
-    let rows = state.payments.unresolved(limit.saturating_add(1)).await?;
-    let has_more = rows.len() > limit;
-    let data: Vec<_> = rows
+    let page = query::page(request, parse)?;
+    let found = state.payments.unresolved(page.starting_after, page.limit).await?;
+    let found = found.ok_or_else(|| query::no_entry("starting_after"))?;
+    let data: Vec<_> = found
+        .attempts
         .iter()
-        .take(limit)
-        .flat_map(|row| attempts(&row.payment))
+        .filter_map(|(row, operation)| shown(&row.payment, *operation))
         .collect();
-    json(StatusCode::OK, &List::new("/v1/ops/unresolved", data, has_more))
+    let list = List::new("/v1/ops/unresolved", data, found.has_more);
+    json(StatusCode::OK, &list)
 }
 
-fn attempts(payment: &Payment) -> impl Iterator<Item = AttemptBody<'_>> {
-    payment.unresolved().filter_map(|op| {
-        let attempt = op.attempt.as_ref()?;
-        let status = match attempt.state {
-            AttemptState::Unknown => "unknown",
-            AttemptState::Pending => "pending",
-            AttemptState::Open
-            | AttemptState::ActionRequired
-            | AttemptState::Succeeded
-            | AttemptState::Declined
-            | AttemptState::NotSent
-            | AttemptState::Rejected
-            | AttemptState::Cancelled => return None,
-        };
-        Some(body(payment, op, attempt, status))
-    })
+fn shown(payment: &Payment, operation: OperationId) -> Option<AttemptBody<'_>> {
+    let op = payment.operation(operation)?;
+    let attempt = op.attempt.as_ref()?;
+    let status = match attempt.state {
+        AttemptState::Unknown => "unknown",
+        AttemptState::Pending => "pending",
+        AttemptState::Open
+        | AttemptState::ActionRequired
+        | AttemptState::Succeeded
+        | AttemptState::Declined
+        | AttemptState::NotSent
+        | AttemptState::Rejected
+        | AttemptState::Cancelled => return None,
+    };
+    Some(body(payment, op, attempt, status))
 }
 
 fn body<'a>(
@@ -87,25 +101,9 @@ fn body<'a>(
     attempt: &'a Attempt,
     status: &'static str,
 ) -> AttemptBody<'a> {
-    let proposal = |resolution: &'a Resolution| ProposalBody {
-        outcome: if resolution.transaction.is_some() {
-            "executed"
-        } else {
-            "not_executed"
-        },
-        transaction: resolution.transaction.as_deref(),
-        evidence: &resolution.evidence,
-        reason: &resolution.reason,
-        operator: &resolution.operator,
-    };
     AttemptBody {
         object: "attempt",
-        id: match op.id {
-            OperationId::Authorize(id) => id.to_string(),
-            OperationId::Capture(_) | OperationId::Void(_) | OperationId::Refund(_) => {
-                format!("{}:{}", payment.id(), op.id)
-            }
-        },
+        id: name(payment.id(), op.id),
         payment_id: payment.id().to_string(),
         operation_id: op.id.to_string(),
         operation: op.kind.as_str(),
@@ -119,7 +117,18 @@ fn body<'a>(
         unknown_reason: attempt.unknown_reason.as_deref(),
         created: op.opened_at.unix_s(),
         retry_until: attempt.deadline.unix_s(),
-        proposal: op.proposal.as_ref().map(proposal),
+        proposal: op.proposal.as_ref().map(ProposalBody::of),
+    }
+}
+
+/// What an attempt is called.
+pub(super) fn name(payment: PaymentId, operation: OperationId) -> String {
+    match operation {
+        OperationId::Authorize(id) => id.to_string(),
+        OperationId::Capture(_)
+        | OperationId::Void(_)
+        | OperationId::Refund(_)
+        | OperationId::Increment(_) => format!("{payment}:{operation}"),
     }
 }
 
@@ -132,7 +141,8 @@ pub(super) fn parse(name: &str) -> Option<(PaymentId, OperationId)> {
     let capture = || CaptureId::parse(operation).map(OperationId::Capture).ok();
     let void = || VoidId::parse(operation).map(OperationId::Void).ok();
     let refund = || RefundId::parse(operation).map(OperationId::Refund).ok();
-    let operation = capture().or_else(void).or_else(refund)?;
+    let increment = || IncrementId::parse(operation).map(OperationId::Increment).ok();
+    let operation = capture().or_else(void).or_else(refund).or_else(increment)?;
     Some((PaymentId::parse(payment).ok()?, operation))
 }
 
@@ -149,6 +159,15 @@ mod tests {
             Some((payment, OperationId::Authorize(payment)))
         );
         assert_eq!(parse(&format!("{payment}:{refund}")), Some((payment, refund)));
+        for operation in [
+            OperationId::Authorize(payment),
+            OperationId::Capture(CaptureId::from_bits(8)),
+            OperationId::Void(VoidId::from_bits(8)),
+            OperationId::Increment(IncrementId::from_bits(8)),
+            refund,
+        ] {
+            assert_eq!(parse(&name(payment, operation)), Some((payment, operation)));
+        }
         for wrong in [
             "",
             ":",

@@ -6,11 +6,15 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod bodies;
 mod connections;
 mod limits;
 mod lists;
 mod openapi;
 mod operators;
+mod stages;
+mod states;
+mod unresolved;
 mod world;
 
 use serde_json::{Value, json};

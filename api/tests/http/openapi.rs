@@ -154,10 +154,28 @@ fn answers_have_the_fields_that_the_document_names_and_no_others() {
 }
 
 #[test]
+fn a_page_is_the_same_with_and_without_the_slash_at_its_end() {
+    let world = World::start();
+    for (page, kind) in [("/docs", "text/html"), ("/docs/errors", "text/markdown")] {
+        let (bare, slashed) = (world.get(page, None), world.get(&format!("{page}/"), None));
+        for answer in [&bare, &slashed] {
+            assert_eq!(answer.status, 200, "{page}: {answer:?}");
+            assert!(answer.header("content-type").unwrap().starts_with(kind), "{page}");
+        }
+        assert!(!bare.body.is_empty() && bare.body == slashed.body, "{page}");
+        let answer = world.send("POST", &format!("{page}/"), None, &[], b"");
+        assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));
+    }
+    assert_eq!(world.get("/docs/nothing/", None).status, 404);
+    world.stop();
+}
+
+#[test]
 fn the_pages_are_open_and_guarded() {
     let world = World::start();
     for (path, kind) in [
         ("/docs", "text/html; charset=utf-8"),
+        ("/docs/", "text/html; charset=utf-8"),
         ("/docs/style.css", "text/css; charset=utf-8"),
     ] {
         let answer = world.get(path, None);

@@ -17,7 +17,7 @@ use florin_domain::ids::{ApiKeyId, MerchantId, Seq, ShardId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
-use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device};
+use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device, OperationKind};
 use florin_domain::ports::{
     AttemptRequest, BoxFuture, Provider, ReadError, ShardSnapshot, SnapshotError, Snapshots,
 };
@@ -29,18 +29,23 @@ use std::future::ready;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 #[derive(Debug)]
 struct FakeProvider {
     capabilities: Capabilities,
     charges: Arc<AtomicUsize>,
+    is_away: Arc<AtomicBool>,
 }
 
 impl FakeProvider {
     fn outcome(request: &AttemptRequest) -> Outcome {
         let reference: Arc<str> = Arc::from(format!("pi_{}", request.key));
+        // A refund of an odd sum takes the bank days.
+        if request.kind == OperationKind::Refund && request.amount.minor() % 2 == 1 {
+            return Outcome::Pending { reference };
+        }
         match request.method.id.as_ref() {
             "pm_card_visa_chargeDeclinedInsufficientFunds" => Outcome::Declined {
                 decline_code: Arc::from("insufficient_funds"),
@@ -49,6 +54,10 @@ impl FakeProvider {
             "pm_card_createDispute" => Outcome::Unknown {
                 reason: Arc::from("the answer was lost"),
                 reference: Some(reference),
+            },
+            "pm_card_threeDSecure2Required" => Outcome::ActionRequired {
+                reference,
+                redirect_url: None,
             },
             _ => Outcome::Succeeded {
                 transaction: Arc::from(format!("ch_{}", request.key)),
@@ -72,6 +81,10 @@ impl Provider for FakeProvider {
     }
 
     fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        if self.is_away.load(Ordering::Relaxed) {
+            let reason = Arc::from("nobody is there");
+            return Box::pin(ready(Outcome::NotSent { reason }));
+        }
         let outcome = Self::outcome(request);
         if matches!(outcome, Outcome::Succeeded { .. }) {
             self.charges.fetch_add(1, Ordering::Relaxed);
@@ -122,6 +135,7 @@ pub(crate) struct World {
     platform: Platform,
     api: RunningApi,
     charges: Arc<AtomicUsize>,
+    provider_is_away: Arc<AtomicBool>,
 }
 
 /// What came back.
@@ -181,6 +195,7 @@ async fn register(platform: &Platform) {
         // A test key whose text claims live mode, and the key that only development mode takes.
         ("sk_live_a", merchant(1), false),
         ("sk_test_florin_dev", merchant(1), false),
+        ("ok_test_op_2", ApiKeyRole::Operator, false),
     ];
     for (number, (secret, role, livemode)) in (1_u128..).zip(keys) {
         let secret_sha256 = digests::secret_sha256(secret);
@@ -205,12 +220,22 @@ impl World {
 
     /// With other options of the server.
     pub(crate) fn start_with(change: impl FnOnce(&mut ApiOptions)) -> Self {
+        Self::start_as(change, |_| {})
+    }
+
+    /// With other options of the actors.
+    pub(crate) fn start_with_actors(change: impl FnOnce(&mut Options)) -> Self {
+        Self::start_as(|_| {}, change)
+    }
+
+    fn start_as(change: impl FnOnce(&mut ApiOptions), change_actors: impl FnOnce(&mut Options)) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
         let charges = Arc::new(AtomicUsize::new(0));
+        let provider_is_away = Arc::new(AtomicBool::new(false));
         let capabilities = Capabilities {
             id: ProviderId::parse("fake").unwrap(),
             prepares: false,
@@ -218,9 +243,11 @@ impl World {
             query_by_reference: true,
             cancel_closes: true,
         };
+        let keys = Arc::new(MemoryKeyIndex::default());
         let ports = Ports {
             journal: Arc::new(MemoryJournal::open(&MemoryStore::default(), ShardId::FIRST)),
-            keys: Arc::new(MemoryKeyIndex::default()),
+            transfers: Arc::clone(&keys) as _,
+            keys,
             views: Arc::new(MemoryViews::default()),
             snapshots: Arc::new(NoSnapshots),
             clock: Arc::new(SystemClock::new()),
@@ -229,6 +256,7 @@ impl World {
             providers: vec![Arc::new(FakeProvider {
                 capabilities,
                 charges: Arc::clone(&charges),
+                is_away: Arc::clone(&provider_is_away),
             })],
             probe: Arc::new(NoProbe),
             fatal: Arc::new(Abort),
@@ -247,6 +275,7 @@ impl World {
             authorization: Duration::from_secs(1),
             ..StageTimeouts::default()
         };
+        change_actors(&mut options);
         let platform = runtime
             .block_on(Platform::start(ports, options, &|_, _| {}))
             .unwrap();
@@ -276,7 +305,13 @@ impl World {
             platform,
             api,
             charges,
+            provider_is_away,
         }
+    }
+
+    /// From now on no request reaches the provider, or all do again.
+    pub(crate) fn provider_leaves(&self, is_away: bool) {
+        self.provider_is_away.store(is_away, Ordering::Relaxed);
     }
 
     pub(crate) fn stop(self) {

@@ -23,6 +23,7 @@ pub mod progress;
 pub mod report;
 pub mod request_source;
 pub mod socket_load;
+pub mod transfer_source;
 
 mod connection;
 mod response;

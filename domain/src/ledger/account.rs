@@ -1,6 +1,6 @@
 //! The chart of accounts. System accounts are striped: each shard has its own, and a logical balance is the sum of the stripes.
 
-use crate::ids::{IdError, MerchantId};
+use crate::ids::{IdError, LedgerAccountId, MerchantId};
 use crate::money::Currency;
 use crate::provider::ProviderId;
 use std::fmt;
@@ -77,12 +77,33 @@ pub enum AccountName {
     Suspense,
     /// Parts of minor units that rounding left over.
     Rounding,
+    /// One that operators opened.
+    General(LedgerAccountId),
 }
 
 impl AccountName {
+    /// The id of an account that operators opened.
+    pub const fn general(self) -> Option<LedgerAccountId> {
+        match self {
+            Self::General(id) => Some(id),
+            Self::MerchantPayable(_)
+            | Self::ProviderClearing(_)
+            | Self::FeeRevenue
+            | Self::ProcessingFees
+            | Self::Bank
+            | Self::Suspense
+            | Self::Rounding => None,
+        }
+    }
+
     /// The type of the account.
     pub const fn account_type(self) -> AccountType {
         match self {
+            // Only ids with a type become names.
+            Self::General(id) => match id.account_type() {
+                Some(account_type) => account_type,
+                None => AccountType::Liability,
+            },
             Self::MerchantPayable(_) | Self::Suspense => AccountType::Liability,
             Self::ProviderClearing(_) | Self::Bank => AccountType::Asset,
             Self::FeeRevenue => AccountType::Revenue,
@@ -116,6 +137,8 @@ impl fmt::Display for AccountKey {
             AccountName::Bank => f.write_str("bank")?,
             AccountName::Suspense => f.write_str("suspense")?,
             AccountName::Rounding => f.write_str("rounding")?,
+            // The id says the currency and the mode.
+            AccountName::General(id) => return id.fmt(f),
         }
         let suffix = if self.livemode { LIVE_SUFFIX } else { "" };
         write!(f, ":{}{suffix}", self.currency.code())
@@ -126,6 +149,9 @@ impl AccountKey {
     /// Reads the form that `Display` writes.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let malformed = IdError::Body("account");
+        if text.starts_with(LedgerAccountId::PREFIX) {
+            return LedgerAccountId::parse(text)?.key().ok_or(malformed);
+        }
         let live = text.strip_suffix(LIVE_SUFFIX);
         let (name, currency) = live.unwrap_or(text).rsplit_once(':').ok_or(malformed)?;
         let currency = Currency::parse(currency).map_err(|_| malformed)?;

@@ -36,6 +36,9 @@ pub enum PostingError {
     /// A sum leaves the bounded range.
     #[error("a balance would overflow")]
     Overflow,
+    /// A record that cannot follow what these books hold.
+    #[error("the record cannot follow here: {0}")]
+    IllegalRecord(&'static str),
     /// A record's running balance is not what the books come to.
     #[error("the recorded running balance of {0} is not the fold of the journal")]
     BalanceMismatch(AccountKey),

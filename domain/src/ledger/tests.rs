@@ -7,6 +7,12 @@
 
 mod books;
 mod canonical;
+mod examples;
+mod limits;
+mod plain;
+mod random;
+mod refusals;
+mod requests;
 
 use super::*;
 use crate::ids::MerchantId;

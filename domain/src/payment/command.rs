@@ -2,7 +2,7 @@
 
 use super::resolution::Resolution;
 use super::state::Spec;
-use crate::ids::{CaptureId, OperationId, RefundId, VoidId};
+use crate::ids::{CaptureId, IncrementId, OperationId, RefundId, VoidId};
 use crate::method::PaymentMethod;
 use crate::money::Amount;
 use crate::provider::{Outcome, ProviderId, ProviderKey, ProviderReference};
@@ -87,6 +87,15 @@ pub enum Command {
         amount: Option<Amount>,
         /// No other capture follows.
         is_final: bool,
+        /// Under which key at the authorizing provider.
+        plan: AttemptPlan,
+    },
+    /// Reserve more, before anything is taken.
+    Increment {
+        /// Identity.
+        id: IncrementId,
+        /// What is to be reserved afterwards, all in all.
+        total: Amount,
         /// Under which key at the authorizing provider.
         plan: AttemptPlan,
     },

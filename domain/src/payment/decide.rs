@@ -2,6 +2,8 @@
 
 use super::command::{AttemptPlan, Command, ReviewMode};
 use super::event::Event;
+use super::expiry;
+use super::increment;
 use super::operation::{AttemptState, Operation, OperationKind};
 use super::record::{find, record};
 use super::refusal::Refusal;
@@ -126,6 +128,7 @@ pub fn decide(
             let kind = (OperationId::Capture(id), OperationKind::Capture);
             open(payment, kind, (amount, is_final, None), plan, now)
         }
+        Command::Increment { id, total, plan } => increment::increment(payment, (id, total), plan, now),
         Command::Void { id, plan } => void(payment, OperationId::Void(id), plan, now),
         Command::Refund {
             id,
@@ -277,7 +280,7 @@ fn capture_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, R
     if payment.status != Status::Authorized {
         return Err(Refusal::WrongStatus);
     }
-    if is_in_flight(payment, OperationKind::Void) {
+    if is_in_flight(payment, OperationKind::Void) || is_in_flight(payment, OperationKind::Increment) {
         return Err(Refusal::OperationInProgress);
     }
     let ends = |op: &Operation| op.kind == OperationKind::Capture && op.is_final && op.is_open();
@@ -309,6 +312,17 @@ pub(super) fn is_in_flight(payment: &Payment, kind: OperationKind) -> bool {
         .operations
         .iter()
         .any(|op| op.kind == kind && op.is_open())
+}
+
+/// Something under way takes, releases or adds to what the provider holds.
+pub(super) fn changes_what_is_held(payment: &Payment) -> bool {
+    payment.operations.iter().any(|op| {
+        let changes = match op.kind {
+            OperationKind::Capture | OperationKind::Void | OperationKind::Increment => true,
+            OperationKind::Sale | OperationKind::Authorize | OperationKind::Refund => false,
+        };
+        changes && op.is_open()
+    })
 }
 
 fn check_provider(payment: &Payment, plan: &AttemptPlan) -> Result<(), Refusal> {
@@ -401,7 +415,7 @@ fn void_amount(payment: &Payment) -> Result<Amount, Refusal> {
         | Status::Blocked
         | Status::Voided => return Err(Refusal::WrongStatus),
     };
-    if is_in_flight(payment, OperationKind::Capture) || is_in_flight(payment, OperationKind::Void) {
+    if changes_what_is_held(payment) {
         return Err(Refusal::OperationInProgress);
     }
     Amount::new(left).map_err(|_| Refusal::NothingLeft)
@@ -433,6 +447,7 @@ fn redrive_operation(payment: &Payment, id: OperationId, plan: AttemptPlan) -> R
         OperationKind::Refund => {
             refund_amount(payment, Some(op.amount))?;
         }
+        OperationKind::Increment => increment::check(payment)?,
         // What is left to release may have changed since: then another void is due.
         OperationKind::Void if void_amount(payment)? != op.amount => return Err(Refusal::WrongStatus),
         OperationKind::Void => {}
@@ -441,14 +456,10 @@ fn redrive_operation(payment: &Payment, id: OperationId, plan: AttemptPlan) -> R
 }
 
 fn expired(payment: &Payment, plan: AttemptPlan, void: VoidId, now: Timestamp) -> Result<Decision, Refusal> {
-    let events = match &payment.status {
-        Status::InReview { deadline } if *deadline <= now => return review::expire(payment, plan, void, now),
+    match &payment.status {
+        Status::InReview { deadline } if *deadline <= now => review::expire(payment, plan, void, now),
         Status::Authorized if payment.authorization_expires_at.is_some_and(|at| at <= now) => {
-            if is_in_flight(payment, OperationKind::Capture) || is_in_flight(payment, OperationKind::Void) {
-                Vec::new()
-            } else {
-                vec![Event::AuthorizationExpired]
-            }
+            expiry::expire(payment, plan, void, now)
         }
         Status::RequiresPaymentMethod
         | Status::RequiresConfirmation
@@ -459,7 +470,6 @@ fn expired(payment: &Payment, plan: AttemptPlan, void: VoidId, now: Timestamp) -
         | Status::Succeeded
         | Status::Failed
         | Status::Blocked
-        | Status::Voided => Vec::new(),
-    };
-    Ok(Decision::events(events))
+        | Status::Voided => Ok(Decision::default()),
+    }
 }

@@ -20,6 +20,8 @@ pub enum OperationKind {
     Void,
     /// Give taken money back.
     Refund,
+    /// Reserve more.
+    Increment,
 }
 
 impl OperationKind {
@@ -31,6 +33,7 @@ impl OperationKind {
             Self::Capture => "capture",
             Self::Void => "void",
             Self::Refund => "refund",
+            Self::Increment => "increment",
         }
     }
 }

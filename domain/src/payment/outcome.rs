@@ -19,7 +19,7 @@ pub(super) fn late(payment: &mut Payment, id: OperationId, charge: LateCharge) -
     let moved = match op.kind {
         OperationKind::Sale | OperationKind::Capture => minor,
         OperationKind::Refund => minor.saturating_neg(),
-        OperationKind::Authorize | OperationKind::Void => 0,
+        OperationKind::Authorize | OperationKind::Increment | OperationKind::Void => 0,
     };
     op.late.push(charge);
     payment.late_minor = payment.late_minor.checked_add(moved).ok_or("sum overflows")?;
@@ -108,6 +108,9 @@ pub(super) fn succeed(payment: &mut Payment, op: &Operation) -> Result<(), &'sta
             payment.authorized = payment.authorized.checked_add(op.amount).map_err(overflow)?;
             payment.failure = None;
             payment.status = Status::Authorized;
+        }
+        OperationKind::Increment => {
+            payment.authorized = payment.authorized.checked_add(op.amount).map_err(overflow)?;
         }
         OperationKind::Capture => {
             let fee = payment.fee_of_capture_minor(op.amount);

@@ -2,6 +2,7 @@
 
 use super::decide::{Decision, Effect};
 use super::event::Event;
+use super::expiry::releases_expired;
 use super::operation::{Attempt, AttemptState, Operation, OperationKind};
 use super::refusal::Refusal;
 use super::state::Payment;
@@ -142,12 +143,14 @@ fn with_review(
         OperationKind::Authorize if payment.held_for_review => events.push(Event::ReviewOpened {
             deadline: now.plus(lifetimes.review),
         }),
+        OperationKind::Void if releases_expired(op) => events.insert(0, Event::AuthorizationExpired),
         OperationKind::Void if op.reason.as_deref() == Some(REVIEW_REJECTED) => {
             events.insert(0, Event::ReviewRejected);
         }
         OperationKind::Sale
         | OperationKind::Authorize
         | OperationKind::Capture
+        | OperationKind::Increment
         | OperationKind::Void
         | OperationKind::Refund => {}
     }

@@ -26,6 +26,9 @@ pub enum Refusal {
     /// More than what is left to refund.
     #[error("the amount exceeds what is left to refund")]
     ExceedsRefundable,
+    /// Not more than is authorized already.
+    #[error("the amount is not more than what is authorized already")]
+    NotAnIncrement,
     /// Nothing is left.
     #[error("nothing is left to capture or refund")]
     NothingLeft,
@@ -60,6 +63,7 @@ impl Refusal {
             Self::OperationInProgress => "operation_in_progress",
             Self::ExceedsCapturable => "amount_exceeds_capturable",
             Self::ExceedsRefundable => "amount_exceeds_refundable",
+            Self::NotAnIncrement => "amount_too_small",
             Self::NothingLeft => "nothing_left",
             Self::WrongProvider => "provider_mismatch",
             Self::OperationExists => "operation_exists",

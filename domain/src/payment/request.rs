@@ -31,6 +31,8 @@ pub enum RequestKind {
     RejectReview,
     /// A person says what became of an attempt.
     Resolve,
+    /// Reserve more.
+    Increment,
 }
 
 impl RequestKind {
@@ -45,6 +47,7 @@ impl RequestKind {
             Self::ApproveReview => "approve_review",
             Self::RejectReview => "reject_review",
             Self::Resolve => "resolve",
+            Self::Increment => "increment",
         }
     }
 }
@@ -126,7 +129,7 @@ impl Payment {
                 | Status::Blocked
                 | Status::Voided => self.answer(),
             },
-            RequestKind::Capture | RequestKind::Void | RequestKind::Refund => {
+            RequestKind::Capture | RequestKind::Void | RequestKind::Refund | RequestKind::Increment => {
                 self.operation_answer(request.operation)
             }
         }

@@ -4,13 +4,14 @@
 use super::command::AttemptPlan;
 use super::decide::{Decision, authorization, check_may_charge, is_in_flight, open, release, start};
 use super::event::Event;
+use super::expiry::may_release_again;
 use super::operation::OperationKind;
 use super::record::REVIEW_REJECTED;
 use super::refusal::Refusal;
 use super::state::{CaptureMethod, Payment, Status};
 use crate::ids::{CaptureId, OperationId, VoidId};
 use crate::money::{Amount, MinorSum};
-use crate::time::{Millis, Timestamp};
+use crate::time::Timestamp;
 
 fn check_in_review(payment: &Payment) -> Result<(), Refusal> {
     match payment.status {
@@ -74,20 +75,6 @@ pub(super) fn reject(
         return release(payment, OperationId::Void(void), Some(REVIEW_REJECTED), plan, now);
     }
     Ok(Decision::events(vec![Event::ReviewRejected]))
-}
-
-/// A release that failed is tried again after growing waits, so that a provider that is gone for days does not use up the
-/// operations that a payment may have.
-fn may_release_again(payment: &Payment, now: Timestamp) -> bool {
-    let mut voids = payment
-        .operations
-        .iter()
-        .filter(|op| op.kind == OperationKind::Void);
-    let failed = u32::try_from(voids.clone().count()).unwrap_or(u32::MAX);
-    let wait = Millis::from_s(60_u64.saturating_mul(1 << failed.min(9)));
-    voids
-        .next_back()
-        .is_none_or(|last| last.opened_at.plus(wait) <= now)
 }
 
 /// Gives the payment up, or releases what is held; a release under way is waited for.

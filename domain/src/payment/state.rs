@@ -302,6 +302,11 @@ impl Payment {
             .fold(0, i128::saturating_add)
     }
 
+    /// What the payment is about now, in minor units: what was asked for, and what was authorized on top of it.
+    pub fn amount_minor(&self) -> i128 {
+        self.spec.amount.minor().max(self.authorized.minor())
+    }
+
     /// What may still be captured, in minor units.
     pub fn capturable_minor(&self) -> i128 {
         if self.status != Status::Authorized || self.capture_closed {

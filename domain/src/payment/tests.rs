@@ -6,6 +6,7 @@
 )]
 
 mod attempts;
+mod authorizations;
 mod invariants;
 mod late;
 mod matrix;

@@ -4,6 +4,7 @@ use super::journal::ReadError;
 use crate::commit::Commit;
 use crate::idempotency::{Fingerprint, KeyDigest};
 use crate::ids::{PaymentId, Seq};
+use crate::ledger::TransferId;
 use crate::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
@@ -35,4 +36,10 @@ pub trait KeyIndex: Send + Sync + fmt::Debug {
 
     /// Waits until the store has everything published and makes it durable.
     fn flush(&self) -> Result<(), ReadError>;
+}
+
+/// Port of the index of transfers, which follows the journal together with the index of keys.
+pub trait TransferIndex: Send + Sync + fmt::Debug {
+    /// The commit that recorded a transfer, among all published so far. Ids are never forgotten.
+    fn commit_of(&self, id: TransferId) -> Result<Option<Seq>, ReadError>;
 }

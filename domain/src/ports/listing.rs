@@ -119,7 +119,7 @@ impl PaymentsFilter {
             range.as_ref().is_none_or(holds)
         };
         within(&self.created_s, spec.created_at.unix_s().into())
-            && within(&self.amount_minor, spec.amount.minor())
+            && within(&self.amount_minor, payment.amount_minor())
             && self.currency.is_none_or(|currency| currency == spec.currency)
             && self
                 .customer

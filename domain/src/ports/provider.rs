@@ -3,17 +3,19 @@
 use super::BoxFuture;
 use crate::ids::{OperationId, PaymentId};
 use crate::method::PaymentMethod;
-use crate::money::{Amount, Currency};
+use crate::money::{Amount, Currency, MinorSum};
 use crate::payment::OperationKind;
 use crate::provider::{Capabilities, Outcome, ProviderKey, ProviderReference};
 use std::fmt;
 use std::sync::Arc;
 
-/// The charge that a capture, void or refund is about.
+/// The charge that a capture, void, refund or increment is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParentCharge {
     /// The provider's object that holds the authorization.
     pub reference: ProviderReference,
+    /// What it has authorized before this operation, in minor units.
+    pub authorized: MinorSum,
 }
 
 /// Everything that a provider needs to know of an attempt. The same attempt always gives the same request.
@@ -35,7 +37,7 @@ pub struct AttemptRequest {
     pub key: ProviderKey,
     /// The provider's object, once known.
     pub reference: Option<ProviderReference>,
-    /// The charge that a capture, void or refund is about.
+    /// The charge that a capture, void, refund or increment is about.
     pub parent: Option<ParentCharge>,
     /// A capture after which no other follows.
     pub is_final: bool,

@@ -2,7 +2,7 @@
 
 use super::journal::ReadError;
 use crate::ids::{PaymentId, Seq, ShardId};
-use crate::ledger::{AccountKey, AccountState};
+use crate::ledger::{AccountKey, AccountState, GeneralLedger};
 use crate::merchant::Control;
 use std::fmt;
 use thiserror::Error;
@@ -20,6 +20,8 @@ pub struct ShardSnapshot {
     pub open_payments: Vec<(PaymentId, Seq)>,
     /// Merchants and keys.
     pub control: Control,
+    /// The general ledger, but for the standings of its accounts.
+    pub general: GeneralLedger,
 }
 
 /// Why a snapshot that is kept cannot be used. It costs time and nothing else: the journal has everything.

@@ -275,8 +275,12 @@ impl RiskLists {
                     }
                 }
             }
-            // No method has its first digits yet.
-            ListKind::Bin => None,
+            // The longest entry says most.
+            ListKind::Bin => {
+                let digits = known.first_digits?;
+                let starts = (6..=digits.len()).rev().filter_map(|len| digits.get(..len));
+                starts.map(Arc::from).find_map(|start| look(Target::Bin(start)))
+            }
         }
     }
 }
@@ -285,6 +289,7 @@ impl RiskLists {
 #[derive(Debug)]
 struct Known<'a> {
     card: &'a Arc<str>,
+    first_digits: Option<&'static str>,
     customer: Option<&'a Arc<str>>,
     device: Option<&'a Arc<str>>,
     address: Option<IpAddr>,
@@ -296,6 +301,7 @@ impl<'a> Known<'a> {
         let address = spec.device.ip.as_ref().and_then(|ip| ip.parse::<IpAddr>().ok());
         Self {
             card: &method.id,
+            first_digits: method.first_digits(),
             customer: spec.customer.as_ref(),
             device: spec.device.fingerprint.as_ref(),
             address: address.map(|address| address.to_canonical()),

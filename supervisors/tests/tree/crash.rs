@@ -2,7 +2,7 @@
 
 use crate::audit::{is_final, shown};
 use crate::provider::{Script, Scripted};
-use crate::world::{Answered, World, all_cases, answers, let_settle, options, submit, submit_all};
+use crate::world::{Answered, World, all_cases, answers, let_settle, options, submit, submit_all, until};
 use florin_actors::context::Step;
 use florin_actors::kind::Kind;
 use florin_actors::options::Options;
@@ -15,9 +15,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Every step, in the order of the enum. [`kind_of`] has no wildcard, and [`the_table_of_steps_is_whole`] counts.
-pub(crate) const STEPS: [Step; 25] = [
+pub(crate) const STEPS: [Step; 27] = [
     Step::KeySubmitted,
     Step::KeyAnswered,
+    Step::PaymentStarting,
     Step::PaymentBegun,
     Step::PaymentAssessed,
     Step::PaymentCommitting,
@@ -31,6 +32,7 @@ pub(crate) const STEPS: [Step; 25] = [
     Step::ProviderQueued,
     Step::ProviderFinished,
     Step::ShardSequencing,
+    Step::ShardTransferring,
     Step::WriterQueued,
     Step::WriterFlushed,
     Step::ProjectionFollowed,
@@ -47,7 +49,8 @@ pub(crate) const STEPS: [Step; 25] = [
 pub(crate) fn kind_of(step: Step) -> Kind {
     match step {
         Step::KeySubmitted | Step::KeyAnswered => Kind::Idempotency,
-        Step::PaymentBegun
+        Step::PaymentStarting
+        | Step::PaymentBegun
         | Step::PaymentAssessed
         | Step::PaymentCommitting
         | Step::PaymentCommitted
@@ -58,7 +61,7 @@ pub(crate) fn kind_of(step: Step) -> Kind {
         | Step::PaymentLeaving => Kind::Payment,
         Step::RiskAssessing => Kind::Risk,
         Step::ProviderQueued | Step::ProviderFinished => Kind::Provider,
-        Step::ShardSequencing => Kind::AccountShard,
+        Step::ShardSequencing | Step::ShardTransferring => Kind::AccountShard,
         Step::WriterQueued | Step::WriterFlushed => Kind::JournalWriter,
         Step::ProjectionFollowed | Step::ProjectionLocated => Kind::Projection,
         Step::ResolutionScheduled => Kind::Resolution,
@@ -321,8 +324,9 @@ async fn crash_for_good(world: &World, platform: Platform, step: Step, nth: u64)
     world.probe.arm(step, nth);
     let asked = answers(submit_all(&payments, 0..PAYMENTS)).await;
     world.check_replies(&asked);
+    // What no payment leads to comes with the sweep of deadlines.
+    until("the process ends", || world.fatal.count() >= 1).await;
     expect_step_was_reached(world, step, nth);
-    assert!(world.fatal.count() >= 1, "{step:?} must end the process");
     for n in PAYMENTS..PAYMENTS + 5 {
         let answer = submit(&payments, n).await;
         assert!(!is_final(&answer), "{step:?}: {answer:?} after the end");

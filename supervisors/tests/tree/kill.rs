@@ -106,7 +106,7 @@ async fn kill_orders(platform: &Platform) -> Vec<(String, OperatorAction)> {
     let commits = journal.read(shard, Seq(1), usize::MAX).await.unwrap();
     let order = |body: Body| match body {
         Body::Control(ControlEvent::ActorKillOrdered(actor, action)) => Some((actor.to_string(), action)),
-        Body::Control(_) | Body::Payment(_) => None,
+        Body::Control(_) | Body::Payment(_) | Body::Ledger(_) => None,
     };
     commits
         .into_iter()

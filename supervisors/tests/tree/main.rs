@@ -5,7 +5,7 @@
 //! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`] the ports that do as they are told
 //! * [`audit`] what must hold of journal, books and charges whatever happened
 //! * [`past`] payments as they were; [`operations`] what is asked of payments that exist, [`operations_crash`], [`operations_schedules`]
-//! * [`crash`], [`random`], [`stale`], [`leaving`], [`poison`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`keys`], [`outcomes`], [`stops`], [`admission`],
+//! * [`crash`], [`random`], [`stale`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`keys`], [`outcomes`], [`stops`], [`admission`],
 //!   [`drain`] the rest
 
 #[cfg(test)]
@@ -22,6 +22,8 @@ mod keys;
 mod kill;
 #[cfg(test)]
 mod leaving;
+#[cfg(test)]
+mod lost;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]
@@ -48,5 +50,9 @@ mod snapshots;
 mod stale;
 #[cfg(test)]
 mod stops;
+#[cfg(test)]
+mod successor;
+#[cfg(test)]
+mod traps;
 #[cfg(test)]
 mod world;

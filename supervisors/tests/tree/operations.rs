@@ -46,6 +46,12 @@ pub(crate) fn capture(minor: i128, is_final: bool) -> Change {
     }
 }
 
+pub(crate) fn increment(total_minor: i128) -> Change {
+    Change::Increment {
+        total: amount(total_minor),
+    }
+}
+
 pub(crate) fn refund(minor: i128) -> Change {
     Change::Refund {
         amount: Some(amount(minor)),
@@ -241,6 +247,13 @@ pub(crate) fn check_sums(payment: &Payment) {
     assert_eq!(payment.captured.minor(), taken, "{payment:?}");
     assert_eq!(payment.refunded.minor(), sum_of(payment, OperationKind::Refund));
     assert!(payment.refunded <= payment.captured && payment.captured <= payment.authorized);
+    let reserved = [
+        OperationKind::Sale,
+        OperationKind::Authorize,
+        OperationKind::Increment,
+    ];
+    let reserved: i128 = reserved.map(|kind| sum_of(payment, kind)).iter().sum();
+    assert_eq!(payment.authorized.minor(), reserved, "{payment:?}");
 }
 
 /// How the provider treats an operation: each amount below 1,000 that ends in one of these digits has its own fate.

@@ -1,7 +1,8 @@
 //! Many callers ask the same payment at the same time: what is accepted is what one caller after the other could have got.
 
 use crate::operations::{
-    Ask, Reply, ask, ask_all, capture, check_sums, confirm, is_refused, payment_of, refund, replies,
+    Ask, Reply, ask, ask_all, capture, check_sums, confirm, increment, is_refused, payment_of, refund,
+    replies,
 };
 use crate::provider::{Script, Scripted};
 use crate::world::{World, merchant, patient};
@@ -166,6 +167,7 @@ struct Model {
     final_captures: bool,
     voids: bool,
     confirms: bool,
+    increments: bool,
 }
 
 impl Model {
@@ -191,7 +193,7 @@ impl Model {
     fn rest(&mut self) {
         (self.capturing, self.refunding, self.captured_lately) = (0, 0, 0);
         (self.captures, self.final_captures) = (false, false);
-        (self.voids, self.confirms) = (false, false);
+        (self.voids, self.confirms, self.increments) = (false, false, false);
     }
 
     /// Takes an accepted request; fails if nobody could have got it here.
@@ -212,6 +214,14 @@ impl Model {
                     self.closed |= op.is_final || self.captured == self.authorized;
                 } else {
                     self.capturing += minor;
+                }
+            }
+            RequestKind::Increment => {
+                assert!(!self.declined && !self.closed, "{payment:?}");
+                assert_eq!(self.captured, 0, "{payment:?}");
+                self.increments = true;
+                if done {
+                    self.authorized += minor;
                 }
             }
             RequestKind::Void => {
@@ -253,10 +263,18 @@ impl Model {
         let left = self.authorized - self.captured - self.capturing;
         match change {
             Change::Capture { amount, .. } => {
-                let ends = self.closed || self.voids || self.final_captures;
+                let ends = self.closed || self.voids || self.final_captures || self.increments;
                 self.declined || ends || left < or_one(amount)
             }
-            Change::Void => self.declined || self.closed || self.voids || self.captures || self.confirms,
+            Change::Void => {
+                let busy = self.voids || self.captures || self.confirms || self.increments;
+                self.declined || self.closed || busy
+            }
+            Change::Increment { total } => {
+                let busy = self.voids || self.captures || self.confirms || self.increments;
+                let taken = self.captured > 0;
+                self.declined || self.closed || taken || busy || total.minor() <= self.authorized
+            }
             Change::Refund { amount, .. } => {
                 self.captured - self.captured_lately - self.refunded - self.refunding < or_one(amount)
             }
@@ -267,7 +285,7 @@ impl Model {
 }
 
 fn changes(random: &mut Random, count: u64) -> Vec<Change> {
-    let one = |random: &mut Random| match random.below(10) {
+    let one = |random: &mut Random| match random.below(11) {
         0 => Change::Void,
         1 => confirm(),
         2 => Change::Capture {
@@ -278,6 +296,7 @@ fn changes(random: &mut Random, count: u64) -> Vec<Change> {
             amount: None,
             reason: None,
         },
+        10 => increment(500 + random.minor() * 3),
         4..7 => capture(random.minor(), random.below(4) == 0),
         _ => refund(random.minor()),
     };
@@ -359,7 +378,10 @@ fn add_accepted((captured, refunded): &mut (i128, i128), replies: &[Reply]) {
         match op.kind {
             OperationKind::Capture => *captured += op.amount.minor(),
             OperationKind::Refund => *refunded += op.amount.minor(),
-            OperationKind::Sale | OperationKind::Authorize | OperationKind::Void => {}
+            OperationKind::Sale
+            | OperationKind::Authorize
+            | OperationKind::Increment
+            | OperationKind::Void => {}
         }
     }
 }

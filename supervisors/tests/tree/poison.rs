@@ -1,15 +1,18 @@
 //! A payment that cannot be brought back is set aside; nobody else notices, and it gets another chance.
 
 use crate::audit::{is_final, shown};
+use crate::operations::{Ask, ask, refund};
 use crate::ports::lock;
 use crate::provider::{Script, Scripted};
 use crate::world::{World, answers, let_settle, live_payments, merchant, options, submit, submit_all, until};
 use florin_actors::guardian::GuardianMail;
+use florin_actors::kind::Kind;
 use florin_actors::options::Options;
 use florin_domain::ids::PaymentId;
 use florin_domain::payment::{Answer, Status};
 use florin_domain::ports::OpsView;
 use florin_supervisors::platform::Platform;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -102,6 +105,28 @@ fn a_payment_set_aside_is_resolved_by_itself_once_it_can_be_read_again() {
         let_settle().await;
         assert_eq!(world.check_always().payments[&id].status, Status::Succeeded);
         world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn a_payment_that_cannot_be_read_while_the_projection_is_down_is_not_blamed_for_it() {
+    one_guardian().life(async |world, platform| {
+        let (payments, context) = (platform.payments(), platform.context());
+        let made = submit(&payments, 0).await.unwrap();
+        let payment = made.payment.id();
+        let restarts = |kind| context.figures.kind(kind).restarts.load(Ordering::SeqCst);
+        for key in 0..8 {
+            until("it has left memory", || live_payments(&platform) == 0).await;
+            let before = restarts(Kind::Projection);
+            context.projection.actor().unwrap().kill();
+            until("the projection is down", || restarts(Kind::Projection) > before).await;
+            let change = refund(10);
+            let answer = ask(&payments, &Ask { key, payment, change }).await;
+            assert_eq!(answer.unwrap().answer, Answer::Shown, "{key}");
+        }
+        assert_eq!(restarts(Kind::Payment), 0);
+        assert!(set_aside(&platform).await.is_empty());
+        world.check_operations_at_rest(&platform).await;
     });
 }
 

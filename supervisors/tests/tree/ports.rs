@@ -163,9 +163,31 @@ impl Snapshots for MemorySnapshots {
     }
 }
 
+/// Takes down as many of the tasks that come by as it was told to.
+#[derive(Debug, Default)]
+pub(crate) struct Trap(AtomicU64);
+
+impl Trap {
+    pub(crate) fn set(&self, times: u64) {
+        self.0.store(times, Ordering::SeqCst);
+    }
+
+    fn passed(&self) {
+        assert!(!one_less(&self.0), "{INJECTED}");
+    }
+}
+
+/// Takes one from what is left, if something is.
+fn one_less(left: &AtomicU64) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+        .is_ok()
+}
+
 /// What is wrong with the journal.
 #[derive(Debug, Default)]
 pub(crate) struct JournalFaults {
+    /// Panics in appends, in reads of more than one commit, and in reads of one.
+    pub(crate) traps: [Trap; 3],
     /// Appends wait here.
     pub(crate) appends: Latch,
     /// Reads of more than one commit wait here.
@@ -189,10 +211,7 @@ pub(crate) struct JournalFaults {
 impl JournalFaults {
     /// Whether a read finds the store busy, once for each time that it was told to be.
     fn is_busy(&self) -> bool {
-        let one_less = |busy: u64| busy.checked_sub(1);
-        self.busy
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)
-            .is_ok()
+        one_less(&self.busy)
     }
 
     fn verify(&self, commits: &[Commit]) -> Result<(), ReadError> {
@@ -216,6 +235,7 @@ impl Journal for FaultyJournal {
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Head, AppendError>> {
         Box::pin(async move {
             self.faults.appends.passed().await;
+            self.faults.traps[0].passed();
             if self.faults.no_room.load(Ordering::SeqCst) {
                 return Err(AppendError::NoRoom("the disk is full".to_owned()));
             }
@@ -227,6 +247,7 @@ impl Journal for FaultyJournal {
         Box::pin(async move {
             let commits = self.inner.read(shard, from, limit).await?;
             self.faults.verify(&commits)?;
+            self.faults.traps[if limit > 1 { 1 } else { 2 }].passed();
             if limit > 1 {
                 lock(&self.faults.pages_from).push(from);
                 if self.faults.is_busy() {
@@ -241,11 +262,16 @@ impl Journal for FaultyJournal {
             let poisoned = lock(&self.faults.poisoned);
             let of_poisoned = |commit: &Commit| match &commit.body {
                 Body::Payment(body) => poisoned.contains(&body.payment),
-                Body::Control(_) => false,
+                Body::Control(_) | Body::Ledger(_) => false,
             };
-            if commits.iter().any(of_poisoned) {
-                return Err(ReadError::Store("a bad sector".to_owned()));
-            }
+            commits
+                .iter()
+                .find(|commit| of_poisoned(commit))
+                .map_or(Ok(()), |commit| {
+                    let why = "a bad sector".to_owned();
+                    Err(ReadError::Damaged { seq: commit.seq, why })
+                })?;
+            drop(poisoned);
             Ok(commits)
         })
     }
@@ -269,6 +295,8 @@ pub(crate) struct GatedViews {
     inner: MemoryViews,
     gated: AtomicBool,
     permits: Semaphore,
+    /// Panics in batches, and in questions about who waits.
+    pub(crate) traps: [Trap; 2],
 }
 
 impl Default for GatedViews {
@@ -277,6 +305,7 @@ impl Default for GatedViews {
             inner: MemoryViews::default(),
             gated: AtomicBool::new(false),
             permits: Semaphore::new(0),
+            traps: Default::default(),
         }
     }
 }
@@ -305,6 +334,7 @@ impl Follower for GatedViews {
             if self.gated.load(Ordering::SeqCst) {
                 self.permits.acquire().await.expect("never closed").forget();
             }
+            self.traps[0].passed();
             self.inner.apply(rows, up_to).await
         })
     }
@@ -324,7 +354,10 @@ impl Views for GatedViews {
     }
 
     fn waiting(&self, query: WaitingQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
-        self.inner.waiting(query)
+        Box::pin(async move {
+            self.traps[1].passed();
+            self.inner.waiting(query).await
+        })
     }
 }
 

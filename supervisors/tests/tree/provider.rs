@@ -144,7 +144,7 @@ impl Scripted {
         let moved = |done: &Done| match done.kind {
             OperationKind::Sale | OperationKind::Capture => done.minor,
             OperationKind::Refund => -done.minor,
-            OperationKind::Authorize | OperationKind::Void => 0,
+            OperationKind::Authorize | OperationKind::Increment | OperationKind::Void => 0,
         };
         lock(&self.book).done.values().map(moved).sum()
     }

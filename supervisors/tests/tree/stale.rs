@@ -3,11 +3,16 @@
 
 use crate::provider::{Script, Scripted};
 use crate::world::{World, answers, let_settle, merchant, options, submit, submit_all, until};
+use florin_actors::account_shard::{Draft, ShardMail};
 use florin_actors::kind::Kind;
+use florin_actors::mailbox::Mailbox;
 use florin_actors::options::Options;
 use florin_domain::ids::PaymentId;
-use florin_domain::payment::{Answer, Status};
+use florin_domain::ledger::consequences;
+use florin_domain::payment::{Answer, Command, Status, decide, evolve_all};
+use florin_domain::provider::Outcome;
 use florin_supervisors::platform::Platform;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -200,5 +205,58 @@ fn requests_that_wait_for_a_restarted_key_owner_are_answered_within_the_budget()
         world.faults.appends.open();
         let_settle().await;
         world.check_always();
+    });
+}
+
+#[test]
+fn a_payment_whose_commit_does_not_follow_its_last_one_reads_itself_again_and_answers() {
+    World::new(16).life(async |world, platform| {
+        let context = platform.context();
+        world.script(1, Script::Held);
+        world.provider.latch.close();
+        let asked = submit_all(&platform.payments(), [1]);
+        until("it is stored", || world.truth().payment(1).is_some()).await;
+        let (truth, at) = (world.truth(), context.ports.clock.now());
+        let before = truth.payment(1).unwrap();
+        let unknown = Command::Record {
+            operation: before.authorize_id(),
+            number: 1,
+            outcome: Outcome::Unknown {
+                reason: Arc::from("somebody else asked"),
+                reference: None,
+            },
+        };
+        let decision = decide(Some(before), unknown, &context.options.lifetimes, at).unwrap();
+        let after = evolve_all(Some(before.clone()), &decision.events)
+            .unwrap()
+            .unwrap();
+        let consequences = consequences(Some(before), &decision.events, &after).unwrap();
+        let draft = Draft {
+            payment: before.id(),
+            prev: truth.head,
+            events: decision.events,
+            consequences,
+            after: Arc::new(after),
+            at,
+        };
+        let nobody = Mailbox::new(
+            context.options.payment_caps,
+            Arc::clone(context.figures.kind(Kind::Payment)),
+        );
+        let draft = Box::new(draft);
+        context
+            .account_shard
+            .step(ShardMail::Commit { draft, reply: nobody });
+        platform.ledger().trial_balance().await.unwrap();
+        assert!(
+            world.truth().head > truth.head,
+            "it is durable, and the payment does not know it"
+        );
+        world.provider.latch.open();
+        let answers = answers(asked).await;
+        world.check_replies(&answers);
+        assert_eq!(answers[0].1.as_ref().unwrap().answer, Answer::Shown);
+        assert_eq!(restarts(&platform, Kind::Payment), 1);
+        world.check_at_rest(&platform).await;
     });
 }

@@ -18,7 +18,7 @@ use florin_domain::ids::{MerchantId, ShardId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{CaptureMethod, Device};
-use florin_domain::ports::{KeyIndex, Views};
+use florin_domain::ports::{KeyIndex, TransferIndex, Views};
 use florin_supervisors::platform::{Platform, StartError};
 use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -214,6 +214,7 @@ impl World {
         let views: Arc<GatedViews> = self.views();
         Ports {
             journal,
+            transfers: Arc::clone(&keys) as Arc<dyn TransferIndex>,
             keys: keys as Arc<dyn KeyIndex>,
             views: views as Arc<dyn Views>,
             snapshots: Arc::clone(&self.snapshots) as _,

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, Transactio
 use std::path::Path;
 use std::time::Duration;
 
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 1;
 
 const DDL: &str = "
     CREATE TABLE commit_record (
@@ -225,6 +225,34 @@ pub(super) fn walk(
         let hash = blob(2).map_err(|error| broken(&error, seq))?;
         let bytes = blob(3).map_err(|error| broken(&error, seq))?;
         visit(seq, Epoch(epoch.cast_unsigned()), hash, bytes)?;
+        last = seq;
+    }
+    Ok(())
+}
+
+/// Shows the hashes of the records after `after`, at most `limit` of them, in order.
+pub(super) fn walk_hashes(
+    connection: &Connection,
+    shard: ShardId,
+    after: Seq,
+    limit: usize,
+    mut visit: impl FnMut(Seq, &Hash) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let sql = "SELECT position, hash FROM commit_record
+               WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3";
+    let mut statement = connection.prepare_cached(sql).map_err(|error| store(&error))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let range = params![position(shard, after), position(shard, Seq(SEQ_MAX)), limit];
+    let mut rows = statement.query(range).map_err(|error| store(&error))?;
+    let mut last = after;
+    while let Some(row) = rows.next().map_err(|error| broken(&error, last.next()))? {
+        let seq = seq_of(row.get(0).map_err(|error| broken(&error, last.next()))?);
+        let hash = row.get_ref(1).map_err(|error| broken(&error, seq))?;
+        let hash = hash.as_blob().map_err(|error| broken(&error.into(), seq))?;
+        let hash = hash
+            .try_into()
+            .map_err(|_| damaged(seq, "the hash has not 32 bytes".to_owned()))?;
+        visit(seq, hash)?;
         last = seq;
     }
     Ok(())

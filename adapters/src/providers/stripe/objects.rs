@@ -76,6 +76,7 @@ pub(super) fn of_intent(request: &AttemptRequest, intent: &Intent<'_>, seen: See
     let outcome = match request.kind {
         OperationKind::Sale | OperationKind::Authorize => charge(request, intent, status, seen),
         OperationKind::Capture => capture(request, intent, status, seen),
+        OperationKind::Increment => increment(request, intent, status),
         OperationKind::Void => void(intent, status),
         OperationKind::Refund => None,
     };
@@ -171,6 +172,26 @@ fn capture(request: &AttemptRequest, intent: &Intent<'_>, status: Status, seen: 
         Status::Succeeded
         | Status::RequiresCapture
         | Status::Canceled
+        | Status::Processing
+        | Status::RequiresPaymentMethod
+        | Status::RequiresConfirmation
+        | Status::RequiresAction => None,
+    }
+}
+
+/// `None` is undecided. The intent's amount tells: nothing else changes it.
+fn increment(request: &AttemptRequest, intent: &Intent<'_>, status: Status) -> Option<Outcome> {
+    let before_minor = request.parent.as_ref()?.authorized.minor();
+    let added_minor = i128::from(intent.amount_minor) - before_minor;
+    match status {
+        Status::RequiresCapture | Status::Succeeded if added_minor > 0 => {
+            Some(succeeded(intent, added_minor))
+        }
+        Status::Canceled => Some(Outcome::Cancelled {
+            reference: Some(Arc::from(&*intent.id)),
+        }),
+        Status::Succeeded
+        | Status::RequiresCapture
         | Status::Processing
         | Status::RequiresPaymentMethod
         | Status::RequiresConfirmation

@@ -106,6 +106,14 @@ fn parent_intent(request: &AttemptRequest) -> Result<&str, Unsendable> {
     checked(&parent.reference)
 }
 
+/// What the intent had authorized before, in minor units.
+fn parent_intent_authorized(request: &AttemptRequest) -> Result<i128, Unsendable> {
+    let parent = request.parent.as_ref();
+    parent
+        .map(|parent| parent.authorized.minor())
+        .ok_or(Unsendable("the operation names no parent charge"))
+}
+
 fn checked(reference: &str) -> Result<&str, Unsendable> {
     if is_object_id(reference) {
         Ok(reference)
@@ -118,7 +126,9 @@ fn checked(reference: &str) -> Result<&str, Unsendable> {
 pub(super) fn intent_of(request: &AttemptRequest) -> Result<&str, Unsendable> {
     match request.kind {
         OperationKind::Sale | OperationKind::Authorize => own_intent(request),
-        OperationKind::Capture | OperationKind::Void | OperationKind::Refund => parent_intent(request),
+        OperationKind::Capture | OperationKind::Void | OperationKind::Refund | OperationKind::Increment => {
+            parent_intent(request)
+        }
     }
 }
 
@@ -127,7 +137,7 @@ pub(super) fn create(request: &AttemptRequest) -> Result<WireRequest, Unsendable
     let capture_method = match request.kind {
         OperationKind::Sale => "automatic",
         OperationKind::Authorize => "manual",
-        OperationKind::Capture | OperationKind::Void | OperationKind::Refund => {
+        OperationKind::Capture | OperationKind::Void | OperationKind::Refund | OperationKind::Increment => {
             return Err(Unsendable(
                 "only a sale or an authorization makes a payment intent",
             ));
@@ -143,10 +153,10 @@ pub(super) fn create(request: &AttemptRequest) -> Result<WireRequest, Unsendable
         .show("metadata[payment_id]", request.payment)
         .show("metadata[operation_id]", request.operation);
     if request.kind == OperationKind::Authorize {
-        form = form.text(
-            "payment_method_options[card][request_multicapture]",
-            "if_available",
-        );
+        for option in ["request_multicapture", "request_incremental_authorization"] {
+            let name = format!("payment_method_options[card][{option}]");
+            form = form.text(&name, "if_available");
+        }
     }
     Ok(WireRequest::post(
         "/v1/payment_intents".to_owned(),
@@ -176,6 +186,14 @@ pub(super) fn execute(request: &AttemptRequest) -> Result<WireRequest, Unsendabl
                 // Captures of one intent add up: this record tells them apart, see `response`.
                 .show(&format!("metadata[{}]", request.operation), amount_minor);
             WireRequest::post(format!("/v1/payment_intents/{intent}/capture"), key, form)
+        }
+        OperationKind::Increment => {
+            let before = parent_intent_authorized(request)?;
+            let form = Form::with_capacity(128)
+                .show("amount", before.saturating_add(request.amount.minor()))
+                .show("metadata[operation_id]", request.operation);
+            let path = format!("/v1/payment_intents/{intent}/increment_authorization");
+            WireRequest::post(path, key, form)
         }
         OperationKind::Void => WireRequest::post(
             format!("/v1/payment_intents/{intent}/cancel"),

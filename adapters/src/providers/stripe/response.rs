@@ -105,12 +105,14 @@ pub(super) fn executed(request: &AttemptRequest, reply: &Reply) -> Outcome {
         return refused(request, reply);
     }
     match request.kind {
-        OperationKind::Sale | OperationKind::Authorize | OperationKind::Capture | OperationKind::Void => {
-            match reply.parse() {
-                Some(intent) => of_intent(request, &intent, Seen::Answer),
-                None => unreadable(request, reply),
-            }
-        }
+        OperationKind::Sale
+        | OperationKind::Authorize
+        | OperationKind::Capture
+        | OperationKind::Increment
+        | OperationKind::Void => match reply.parse() {
+            Some(intent) => of_intent(request, &intent, Seen::Answer),
+            None => unreadable(request, reply),
+        },
         OperationKind::Refund => read_refund(request, reply),
     }
 }
@@ -299,7 +301,7 @@ fn stands_otherwise(request: &AttemptRequest, reply: &Reply, error: &ApiError<'_
         OperationKind::Sale | OperationKind::Authorize => {
             seen.unwrap_or_else(|| unknown(reason, request.reference.clone()))
         }
-        OperationKind::Capture | OperationKind::Void | OperationKind::Refund => {
+        OperationKind::Capture | OperationKind::Increment | OperationKind::Void | OperationKind::Refund => {
             let is_word = |outcome: &Outcome| {
                 matches!(
                     outcome,

@@ -2,9 +2,9 @@
 
 use super::response::Reply;
 use bytes::Bytes;
-use florin_domain::ids::{CaptureId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::method::PaymentMethod;
-use florin_domain::money::{Amount, Currency};
+use florin_domain::money::{Amount, Currency, MinorSum};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, ParentCharge};
 use florin_domain::provider::Outcome;
@@ -24,6 +24,7 @@ pub(super) fn attempt(kind: OperationKind) -> AttemptRequest {
         OperationKind::Capture => (OperationId::Capture(CaptureId::from_bits(1)), false),
         OperationKind::Void => (OperationId::Void(VoidId::from_bits(3)), false),
         OperationKind::Refund => (OperationId::Refund(RefundId::from_bits(4)), false),
+        OperationKind::Increment => (OperationId::Increment(IncrementId::from_bits(5)), false),
     };
     AttemptRequest {
         payment,
@@ -36,6 +37,7 @@ pub(super) fn attempt(kind: OperationKind) -> AttemptRequest {
         reference: charges.then(|| Arc::from(INTENT)),
         parent: (!charges).then(|| ParentCharge {
             reference: Arc::from(INTENT),
+            authorized: MinorSum::ZERO.checked_add(Amount::new(1000).unwrap()).unwrap(),
         }),
         is_final: true,
         return_url: None,

@@ -1,6 +1,7 @@
 //! Owns the form of a commit.
 
 use super::control::ControlEventDto;
+use super::ledger::LedgerCommitDto;
 use super::scalar::{IdDto, List, Stored};
 use crate::schema::DecodeError;
 use florin_domain::commit::{Body, Commit, PaymentCommit};
@@ -24,6 +25,7 @@ pub(crate) enum BodyDto<'a> {
     #[serde(borrow)]
     Payment(PaymentCommitDto<'a>),
     Control(ControlEventDto<'a>),
+    Ledger(LedgerCommitDto<'a>),
 }
 
 /// Events of a payment and what they did to the books.
@@ -43,6 +45,7 @@ impl<'a> CommitDto<'a> {
         let body = match &commit.body {
             Body::Payment(payment) => BodyDto::Payment(payment.store()),
             Body::Control(event) => BodyDto::Control(event.store()),
+            Body::Ledger(ledger) => BodyDto::Ledger(ledger.store()),
         };
         Self {
             at_ms: commit.at.store(),
@@ -55,6 +58,7 @@ impl<'a> CommitDto<'a> {
         let body = match self.body {
             BodyDto::Payment(payment) => Body::Payment(Stored::load(payment)?),
             BodyDto::Control(event) => Body::Control(Stored::load(event)?),
+            BodyDto::Ledger(ledger) => Body::Ledger(Stored::load(ledger)?),
         };
         Ok(Commit {
             shard,

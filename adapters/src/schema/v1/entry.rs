@@ -3,7 +3,7 @@
 use super::scalar::{CurrencyDto, IdDto, List, MinorDto, Stored, impossible};
 use super::spec::words;
 use crate::schema::DecodeError;
-use florin_domain::ids::MerchantId;
+use florin_domain::ids::{LedgerAccountId, MerchantId};
 use florin_domain::ledger::{AccountKey, AccountName, HoldChange, Line, PostedEntry, Posting, Side};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,7 @@ pub(crate) enum AccountNameDto<'a> {
     Bank,
     Suspense,
     Rounding,
+    General(IdDto<LedgerAccountId>),
 }
 
 /// An account.
@@ -65,6 +66,7 @@ impl<'a> Stored<'a> for AccountKey {
             AccountName::Bank => AccountNameDto::Bank,
             AccountName::Suspense => AccountNameDto::Suspense,
             AccountName::Rounding => AccountNameDto::Rounding,
+            AccountName::General(id) => AccountNameDto::General(id.store()),
         };
         AccountKeyDto {
             name,
@@ -86,6 +88,13 @@ impl<'a> Stored<'a> for AccountKey {
             AccountNameDto::Bank => AccountName::Bank,
             AccountNameDto::Suspense => AccountName::Suspense,
             AccountNameDto::Rounding => AccountName::Rounding,
+            AccountNameDto::General(id) => {
+                let id = LedgerAccountId::load(id)?;
+                let is_said =
+                    |key: &Self| key.currency.store().0 == dto.currency.0 && key.livemode == dto.livemode;
+                let key = id.key().filter(is_said);
+                return key.ok_or_else(|| impossible("account")(&id));
+            }
         };
         Ok(Self {
             name,

@@ -9,7 +9,7 @@ use florin_domain::payment::{Event, OperationKind};
 use serde::{Deserialize, Serialize};
 
 words! {
-    OperationKindDto of OperationKind { Sale Authorize Capture Void Refund }
+    OperationKindDto of OperationKind { Sale Authorize Capture Void Refund Increment }
 }
 
 /// Makes the form of [`Event`] and both conversions from one table, so that they cannot differ. Variants are frozen in this order.

@@ -2,7 +2,8 @@
 
 use crate::schema::DecodeError;
 use florin_domain::ids::{
-    ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, VoidId,
+    ApiKeyId, CaptureId, IncrementId, LedgerAccountId, ListEntryId, MerchantId, OperationId, PaymentId,
+    RefundId, Seq, VoidId,
 };
 use florin_domain::money::{Amount, Balance, Currency};
 use florin_domain::provider::ProviderId;
@@ -62,6 +63,7 @@ pub(crate) enum OperationIdDto {
     Capture(IdDto<CaptureId>),
     Void(IdDto<VoidId>),
     Refund(IdDto<RefundId>),
+    Increment(IdDto<IncrementId>),
 }
 
 macro_rules! ids {
@@ -95,7 +97,7 @@ macro_rules! ids {
         }
     )*};
 }
-ids!(ApiKeyId CaptureId ListEntryId MerchantId PaymentId RefundId VoidId);
+ids!(ApiKeyId CaptureId IncrementId LedgerAccountId ListEntryId MerchantId PaymentId RefundId VoidId);
 
 macro_rules! bytes {
     ($($form:ident $len:literal)*) => {$(
@@ -306,6 +308,7 @@ impl Stored<'_> for OperationId {
             Self::Capture(id) => OperationIdDto::Capture(IdDto(*id)),
             Self::Void(id) => OperationIdDto::Void(IdDto(*id)),
             Self::Refund(id) => OperationIdDto::Refund(IdDto(*id)),
+            Self::Increment(id) => OperationIdDto::Increment(IdDto(*id)),
         }
     }
 
@@ -315,6 +318,7 @@ impl Stored<'_> for OperationId {
             OperationIdDto::Capture(id) => Self::Capture(id.0),
             OperationIdDto::Void(id) => Self::Void(id.0),
             OperationIdDto::Refund(id) => Self::Refund(id.0),
+            OperationIdDto::Increment(id) => Self::Increment(id.0),
         })
     }
 }

@@ -1,11 +1,12 @@
 //! Owns the form of a shard snapshot. It grows at its end, and the shorter forms are still read.
 
 use super::control::StopsDto;
+use super::ledger::GeneralLedgerDto;
 use super::lists::ListEntryDto;
 use super::scalar::{List, MinorDto, Raw, Stored};
 use crate::schema::DecodeError;
 use florin_domain::ids::{PaymentId, Seq};
-use florin_domain::ledger::{AccountKey, AccountState};
+use florin_domain::ledger::{AccountKey, AccountState, GeneralLedger};
 use florin_domain::merchant::{ApiKey, Control, Merchant, Stops};
 use florin_domain::ports::ShardSnapshot;
 use florin_domain::risk::RiskLists;
@@ -15,14 +16,22 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SnapshotDto<'a> {
     #[serde(borrow)]
-    first: EarlierSnapshotDto<'a>,
+    earlier: EarlierSnapshotDto<'a>,
+    general: GeneralLedgerDto<'a>,
+}
+
+/// A snapshot from before there was a general ledger.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct EarlierSnapshotDto<'a> {
+    #[serde(borrow)]
+    first: EarliestSnapshotDto<'a>,
     stops: StopsDto<'a>,
     lists: Vec<ListEntryDto<'a>>,
 }
 
 /// A snapshot from before operators could stop anything and there were lists.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct EarlierSnapshotDto<'a> {
+pub(crate) struct EarliestSnapshotDto<'a> {
     seq: u64,
     hash: Raw<32>,
     #[serde(borrow)]
@@ -63,7 +72,7 @@ impl Stored<'_> for AccountState {
     }
 }
 
-impl<'a> EarlierSnapshotDto<'a> {
+impl<'a> EarliestSnapshotDto<'a> {
     pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
         Self {
             seq: snapshot.seq.store(),
@@ -87,7 +96,25 @@ impl<'a> EarlierSnapshotDto<'a> {
                 stops,
                 lists,
             },
+            general: GeneralLedger::default(),
         })
+    }
+}
+
+impl<'a> EarlierSnapshotDto<'a> {
+    pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
+        Self {
+            first: EarliestSnapshotDto::of(snapshot),
+            stops: snapshot.control.stops.store(),
+            lists: snapshot.control.lists.store(),
+        }
+    }
+
+    pub(crate) fn into_snapshot(self, general: GeneralLedger) -> Result<ShardSnapshot, DecodeError> {
+        let snapshot = self
+            .first
+            .into_snapshot(Stored::load(self.stops)?, Stored::load(self.lists)?)?;
+        Ok(ShardSnapshot { general, ..snapshot })
     }
 }
 
@@ -96,14 +123,12 @@ impl<'a> Stored<'a> for ShardSnapshot {
 
     fn store(&'a self) -> SnapshotDto<'a> {
         SnapshotDto {
-            first: EarlierSnapshotDto::of(self),
-            stops: self.control.stops.store(),
-            lists: self.control.lists.store(),
+            earlier: EarlierSnapshotDto::of(self),
+            general: self.general.store(),
         }
     }
 
     fn load(dto: SnapshotDto<'a>) -> Result<Self, DecodeError> {
-        dto.first
-            .into_snapshot(Stored::load(dto.stops)?, Stored::load(dto.lists)?)
+        dto.earlier.into_snapshot(Stored::load(dto.general)?)
     }
 }

@@ -66,7 +66,7 @@ proptest! {
     fn a_balance_is_the_sum_of_its_postings(entries in entries()) {
         let (books, _) = posted(&entries);
         for (key, state) in books.accounts() {
-            let own = entries.iter().flat_map(Entry::postings).filter(|posting| posting.account == *key);
+            let own = entries.iter().flat_map(Entry::postings).filter(|posting| posting.account == key);
             let grows = |posting: &Posting| posting.side == key.name.account_type().normal_side();
             let sum: i128 = own.map(|p| if grows(p) { p.amount.minor() } else { -p.amount.minor() }).sum();
             prop_assert_eq!(state.posted.minor(), sum);

@@ -309,57 +309,6 @@ fn a_payment_that_reached_nobody_is_driven_again_a_bounded_number_of_times() {
 }
 
 #[test]
-fn authorizations_expire_unless_something_is_on_its_way() {
-    let days = 7 * 24;
-    let expired = |given: &str, then: &str| {
-        assert_eq!(
-            Script::after(&format!("{given}; later {days}")).then("check"),
-            then,
-            "{given}"
-        );
-    };
-    expired("create auth; auth ok", "authorization.expired => voided");
-    expired(
-        "create auth; auth ok; capture 1 1; cap1 ok",
-        "authorization.expired => succeeded",
-    );
-    expired("create auth; auth ok; capture 1 1", "nothing => authorized");
-    expired(
-        "create auth; auth ok; capture 1 1; cap1 unknown",
-        "nothing => authorized",
-    );
-    expired(
-        "create auth; auth ok; capture 1 1; cap1 not-sent",
-        "authorization.expired => voided",
-    );
-    expired(
-        "create auth; auth ok; void 1; void1 unknown",
-        "nothing => authorized",
-    );
-    expired(
-        "create auth; auth ok; void 1; void1 declined",
-        "authorization.expired => voided",
-    );
-    check(&[
-        (
-            "create auth; auth ok; later 167",
-            "check",
-            "nothing => authorized",
-        ),
-        (
-            "create auth; auth ok; later 168; check",
-            "capture 1 all",
-            "refused payment_unexpected_state",
-        ),
-        (
-            "create auth; auth ok; capture 1 1; cap1 not-sent; later 168; check",
-            "redrive cap1",
-            "refused payment_unexpected_state",
-        ),
-    ]);
-}
-
-#[test]
 fn earlier_attempts_are_remembered_with_their_providers() {
     let script = Script::after("create sale; auth not-sent; redrive @b; auth declined; confirm @c");
     let op = script

@@ -7,8 +7,14 @@ pub(crate) fn check(payment: &Payment) {
     let (authorized, captured) = (payment.authorized.minor(), payment.captured.minor());
     let refunded = payment.refunded.minor();
     let open = |kind| payment.in_flight_minor(kind);
+    let asked: i128 = payment
+        .operations
+        .iter()
+        .filter(|op| op.kind == OperationKind::Increment && op.state() == Some(AttemptState::Succeeded))
+        .map(|op| op.amount.minor())
+        .sum();
     assert!(
-        authorized <= payment.spec.amount.minor(),
+        authorized <= payment.spec.amount.minor() + asked,
         "more was reserved than asked for"
     );
     assert!(
@@ -48,6 +54,9 @@ fn check_attempts(payment: &Payment) {
     let in_flight = |kind| payment.unresolved().filter(|op| op.kind == kind).count();
     assert!(in_flight(OperationKind::Void) <= 1);
     assert!(in_flight(OperationKind::Void) == 0 || in_flight(OperationKind::Capture) == 0);
+    let releases = in_flight(OperationKind::Void) + in_flight(OperationKind::Capture);
+    assert!(in_flight(OperationKind::Increment) <= 1);
+    assert!(in_flight(OperationKind::Increment) == 0 || releases == 0);
 }
 
 /// The status is what the attempts say, so nothing waits for a word that cannot come.

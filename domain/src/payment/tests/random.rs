@@ -2,7 +2,7 @@
 
 use super::super::{CaptureMethod, Command, DeclinePolicy, FeeReturn, ReviewMode};
 use super::script::{Script, TOTAL_MINOR, assessment, method, operation_id, plan};
-use crate::ids::{CaptureId, OperationId, PaymentId, RefundId, VoidId};
+use crate::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, VoidId};
 use crate::money::{Amount, FeeSchedule};
 use crate::provider::Outcome;
 use crate::risk::Action;
@@ -21,6 +21,7 @@ pub(crate) enum Step {
     Reference(OperationId, Number),
     Record(OperationId, Number, Word),
     Capture(u128, Option<i128>, bool),
+    Increment(u128, i128),
     Void(u128),
     Refund(u128, Option<i128>),
     RedriveOperation(OperationId, &'static str),
@@ -61,7 +62,7 @@ fn actions() -> impl Strategy<Value = Action> {
 
 pub(crate) fn operations() -> impl Strategy<Value = OperationId> {
     let known = select(vec![
-        "auth", "cap1", "cap2", "cap3", "ref1", "ref2", "ref3", "void1", "void2",
+        "auth", "cap1", "cap2", "cap3", "ref1", "ref2", "ref3", "void1", "void2", "inc1", "inc2",
     ]);
     prop_oneof![
         3 => Just(operation_id("auth")),
@@ -107,6 +108,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
         1 => (operations(), numbers()).prop_map(|(op, number)| Step::Reference(op, number)),
         24 => (operations(), numbers(), words()).prop_map(|(op, number, word)| Step::Record(op, number, word)),
         8 => (1..4_u128, amounts(), any::<bool>()).prop_map(|(id, amount, last)| Step::Capture(id, amount, last)),
+        4 => (1..3_u128, 1..=3 * TOTAL_MINOR).prop_map(|(id, total)| Step::Increment(id, total)),
         4 => (1..3_u128).prop_map(Step::Void),
         6 => (1..4_u128, amounts()).prop_map(|(id, amount)| Step::Refund(id, amount)),
         4 => (operations(), providers()).prop_map(|(op, at)| Step::RedriveOperation(op, at)),
@@ -191,6 +193,11 @@ impl Step {
                     plan: plan("a", now),
                 }
             }
+            Self::Increment(id, total) => Command::Increment {
+                id: IncrementId::from_bits(id),
+                total: Amount::new(total).unwrap(),
+                plan: plan("a", now),
+            },
             Self::Void(id) => Command::Void {
                 id: VoidId::from_bits(id),
                 plan: plan("a", now),

@@ -37,6 +37,7 @@ fn subject(command: &Command) -> Option<(RequestKind, OperationId)> {
     Some(match command {
         Command::Capture { id, .. } => (RequestKind::Capture, OperationId::Capture(*id)),
         Command::Void { id, .. } => (RequestKind::Void, OperationId::Void(*id)),
+        Command::Increment { id, .. } => (RequestKind::Increment, OperationId::Increment(*id)),
         Command::Refund { id, .. } => (RequestKind::Refund, OperationId::Refund(*id)),
         Command::Confirm { .. } => (RequestKind::Confirm, authorize),
         Command::Complete => (RequestKind::Complete, authorize),
@@ -326,7 +327,7 @@ impl Life {
             let about_an_operation = payment.operation(request.operation).is_some()
                 && matches!(
                     request.kind,
-                    RequestKind::Capture | RequestKind::Void | RequestKind::Refund
+                    RequestKind::Capture | RequestKind::Void | RequestKind::Refund | RequestKind::Increment
                 );
             match self.answered.get(&key) {
                 None if about_an_operation && answer.is_final() => {

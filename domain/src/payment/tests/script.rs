@@ -14,7 +14,7 @@ use super::super::{
 };
 use super::invariants;
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
-use crate::ids::{CaptureId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
+use crate::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
 use crate::limits::Lifetimes;
 use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency, FeeSchedule};
@@ -88,6 +88,7 @@ pub(crate) fn operation_id(name: &str) -> OperationId {
         "auth" => OperationId::Authorize(PAYMENT),
         "cap" => OperationId::Capture(CaptureId::from_bits(bits())),
         "ref" => OperationId::Refund(RefundId::from_bits(bits())),
+        "inc" => OperationId::Increment(IncrementId::from_bits(bits())),
         "void" => OperationId::Void(VoidId::from_bits(bits())),
         kind => panic!("no kind of operation: {kind}"),
     }
@@ -264,6 +265,11 @@ impl Script {
                     plan,
                 }
             }
+            ["increment", id, total] => Command::Increment {
+                id: IncrementId::from_bits(bits(id)),
+                total: minor(total).expect("an increment names its total"),
+                plan,
+            },
             ["void", id] => Command::Void {
                 id: VoidId::from_bits(bits(id)),
                 plan,

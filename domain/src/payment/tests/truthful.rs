@@ -144,6 +144,8 @@ proptest! {
         }
         let taken = truth.sum(&script, &[OperationKind::Sale, OperationKind::Capture]);
         prop_assert_eq!(payment.captured.minor(), taken);
+        let reserving = [OperationKind::Sale, OperationKind::Authorize, OperationKind::Increment];
+        prop_assert_eq!(payment.authorized.minor(), truth.sum(&script, &reserving));
         prop_assert_eq!(payment.refunded.minor(), truth.sum(&script, &[OperationKind::Refund]));
     }
 }

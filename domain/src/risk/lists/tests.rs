@@ -83,7 +83,10 @@ fn every_kind_is_found_by_what_is_known_of_the_payment() {
         (Kind::Country, "DE", Some("blocklist_country")),
         (Kind::Country, "US", Some("blocklist_country")),
         (Kind::Country, "FR", None),
-        (Kind::Bin, "424242", None),
+        (Kind::Bin, "424242", Some("blocklist_bin")),
+        (Kind::Bin, "42424242", Some("blocklist_bin")),
+        (Kind::Bin, "4242421", None),
+        (Kind::Bin, "400000", None),
     ];
     for (kind, value, expected) in cases {
         let lists = lists(&[entry(1, OWN, ListName::Block, (kind, value))]);

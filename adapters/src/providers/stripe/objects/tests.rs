@@ -3,7 +3,7 @@
 use super::super::response::{executed, read_intent, read_refund};
 use super::super::sample::{CAPTURE, OTHER_CAPTURE, attempt, check, error, intent, refund, reply};
 use super::*;
-use OperationKind::{Authorize, Capture, Refund as Refunding, Sale, Void};
+use OperationKind::{Authorize, Capture, Increment, Refund as Refunding, Sale, Void};
 use serde_json::{Value, json};
 
 /// Operation, state of the intent, what else it says; then what the operation's own answer means, and what a look means.
@@ -35,6 +35,10 @@ const STATES: &str = "
     capture    requires_action          -         | unknown pi_1                         | unknown pi_1
     capture    requires_confirmation    -         | unknown pi_1                         | unknown pi_1
     capture    requires_payment_method  lost      | unknown pi_1                         | unknown pi_1
+    increment  requires_capture         charged   | succeeded pi_1 ch_1 500              | succeeded pi_1 ch_1 500
+    increment  succeeded                charged   | succeeded pi_1 ch_1 500              | succeeded pi_1 ch_1 500
+    increment  canceled                 -         | cancelled pi_1                       | cancelled pi_1
+    increment  processing               -         | unknown pi_1                         | unknown pi_1
     void       canceled                 charged   | succeeded pi_1 ch_1 1500             | succeeded pi_1 ch_1 1500
     void       requires_capture         charged   | unknown pi_1                         | unknown pi_1
     void       succeeded                charged   | unknown pi_1                         | unknown pi_1
@@ -68,7 +72,7 @@ fn every_state_of_an_intent_has_one_meaning_per_operation_and_view() {
         let [kind, status, word] = *about.split_whitespace().collect::<Vec<_>>() else {
             panic!("{row}")
         };
-        let kinds = [Sale, Authorize, Capture, Void, Refunding];
+        let kinds = [Sale, Authorize, Capture, Increment, Void, Refunding];
         let kind = kinds.into_iter().find(|known| known.as_str() == kind).unwrap();
         let body = reply(200, &intent(status, &said(word)));
         check(

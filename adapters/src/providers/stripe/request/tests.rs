@@ -2,7 +2,7 @@
 
 use super::super::sample::attempt;
 use super::*;
-use OperationKind::{Authorize, Capture, Refund, Sale, Void};
+use OperationKind::{Authorize, Capture, Increment, Refund, Sale, Void};
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -44,7 +44,8 @@ fn every_operation_has_its_form() {
              &capture_method=manual&confirmation_method=automatic\
              &metadata%5Bpayment_id%5D=pay_00000000000000000000000007\
              &metadata%5Boperation_id%5D=pay_00000000000000000000000007\
-             &payment_method_options%5Bcard%5D%5Brequest_multicapture%5D=if_available",
+             &payment_method_options%5Bcard%5D%5Brequest_multicapture%5D=if_available\
+             &payment_method_options%5Bcard%5D%5Brequest_incremental_authorization%5D=if_available",
         ),
         (
             "sale",
@@ -77,6 +78,13 @@ fn every_operation_has_its_form() {
             "amount_to_capture=1500&final_capture=false\
              &metadata%5Boperation_id%5D=cap_00000000000000000000000001\
              &metadata%5Bcap_00000000000000000000000001%5D=1500",
+        ),
+        (
+            "increment",
+            execute(&attempt(Increment)),
+            ("POST", "/v1/payment_intents/pi_1/increment_authorization"),
+            Some("flo_k"),
+            "amount=2500&metadata%5Boperation_id%5D=inc_00000000000000000000000005",
         ),
         (
             "void",

@@ -4,7 +4,7 @@ use super::samples::{payment, payment_id, spec};
 use super::{decode, encode};
 use crate::schema::DecodeError;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
-use florin_domain::ids::{CaptureId, MerchantId, OperationId, RefundId, VoidId};
+use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, RefundId, VoidId};
 use florin_domain::money::{Amount, MinorSum};
 use florin_domain::payment::{
     Attempt, AttemptState, Event, Failure, LateCharge, NextAction, Operation, OperationKind, Payment,
@@ -98,10 +98,11 @@ prop_compose! {
 }
 
 fn operation_id() -> impl Strategy<Value = OperationId> {
-    (0..4_u8, any::<u64>()).prop_map(|(kind, n)| match kind {
+    (0..5_u8, any::<u64>()).prop_map(|(kind, n)| match kind {
         0 => OperationId::Authorize(payment_id(1, n)),
         1 => OperationId::Capture(CaptureId::from_bits(n.into())),
         2 => OperationId::Void(VoidId::from_bits(n.into())),
+        3 => OperationId::Increment(IncrementId::from_bits(n.into())),
         _ => OperationId::Refund(RefundId::from_bits(u128::MAX - u128::from(n))),
     })
 }
@@ -115,7 +116,7 @@ prop_compose! {
 prop_compose! {
     fn request()(
         digests: [[u8; 16]; 2],
-        kind in prop::sample::select(vec![RequestKind::Capture, RequestKind::Refund, RequestKind::Complete, RequestKind::Resolve]),
+        kind in prop::sample::select(vec![RequestKind::Capture, RequestKind::Refund, RequestKind::Complete, RequestKind::Resolve, RequestKind::Increment]),
         operation in operation_id(),
         operator in option::of(text()),
     ) -> Request {
@@ -139,6 +140,7 @@ prop_compose! {
             OperationKind::Capture,
             OperationKind::Void,
             OperationKind::Refund,
+            OperationKind::Increment,
         ]),
         amount in amount(),
         is_final: bool,

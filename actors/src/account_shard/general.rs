@@ -1,0 +1,310 @@
+//! The general ledger's part of the shard: accounts that operators open, transfers between them, reservations and closed periods.
+
+use super::ShardState;
+use crate::journal_writer::{Published, Ticket, WriterMail};
+use crate::mailbox::Class;
+use crate::reply::tell;
+use florin_domain::commit::{Body, Commit};
+use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq};
+use florin_domain::ledger::{
+    AccountLimits, AccountState, AccountType, EffectiveDate, GeneralAccount, LedgerCommit, LedgerEvent,
+    Linkage, Transfer, TransferId, Verdict,
+};
+use florin_domain::money::Currency;
+use florin_domain::time::Timestamp;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// An account to open.
+#[derive(Clone, Debug)]
+pub struct OpenAccount {
+    /// What its owner calls it.
+    pub name: Arc<str>,
+    /// Its type.
+    pub account_type: AccountType,
+    /// In what.
+    pub currency: Currency,
+    /// Whether its money is real.
+    pub livemode: bool,
+    /// What it may hold.
+    pub limits: AccountLimits,
+    /// The owner's own pairs.
+    pub metadata: Vec<(Arc<str>, Arc<str>)>,
+    /// On whose word.
+    pub by: ApiKeyId,
+}
+
+/// What became of an account that was to be opened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Opening {
+    /// It is open.
+    Opened(GeneralAccount),
+    /// It was open already, on the same terms.
+    Existed(GeneralAccount),
+    /// Its name is that of an account on other terms.
+    NameTaken(LedgerAccountId),
+    /// The shard has as many accounts as it can number.
+    Full,
+}
+
+/// Transfers to make.
+#[derive(Clone, Debug)]
+pub struct TransferRequest {
+    /// What.
+    pub transfers: Vec<Transfer>,
+    /// What the refusal of one means for the others.
+    pub linkage: Linkage,
+    /// Only say what would become of them.
+    pub is_dry_run: bool,
+    /// On whose word.
+    pub by: ApiKeyId,
+}
+
+/// What became of transfers.
+#[derive(Clone, Debug, Default)]
+pub struct TransferOutcome {
+    /// The commit that recorded them, if any was recorded.
+    pub seq: Option<Seq>,
+    /// When they were decided.
+    pub at: Timestamp,
+    /// One for each that was asked for.
+    pub verdicts: Vec<Verdict>,
+    /// The commits of those whose ids were used before.
+    pub known: BTreeMap<TransferId, Seq>,
+}
+
+/// What the shard is told about the general ledger.
+#[derive(Debug)]
+pub enum GeneralMail {
+    /// Open an account.
+    Open {
+        /// Which.
+        open: Box<OpenAccount>,
+        /// Who waits.
+        reply: oneshot::Sender<(Opening, Seq)>,
+    },
+    /// Make transfers.
+    Transfer {
+        /// Which.
+        request: Arc<TransferRequest>,
+        /// Who waits; nothing comes if the index of transfers cannot be read.
+        reply: oneshot::Sender<TransferOutcome>,
+    },
+    /// Close every day up to one.
+    ClosePeriod {
+        /// The last day that is closed.
+        through: EffectiveDate,
+        /// In which mode.
+        livemode: bool,
+        /// On whose word.
+        by: ApiKeyId,
+        /// Who waits.
+        reply: oneshot::Sender<Seq>,
+    },
+    /// Opened accounts by number, from one on.
+    Page {
+        /// The first number.
+        from: usize,
+        /// At most so many.
+        limit: usize,
+        /// Who asks.
+        reply: oneshot::Sender<(Vec<(GeneralAccount, AccountState)>, Seq)>,
+    },
+    /// The index has the transfers of this commit and those before it.
+    Published(Seq),
+    /// End reservations whose time is over.
+    ExpirePending,
+}
+
+/// Transfers that are in order and that the index may not have yet.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    commits: HashMap<TransferId, Seq>,
+    order: VecDeque<(Seq, Vec<TransferId>)>,
+}
+
+impl Recent {
+    fn add(&mut self, seq: Seq, ids: Vec<TransferId>) {
+        self.commits.extend(ids.iter().map(|id| (*id, seq)));
+        self.order.push_back((seq, ids));
+    }
+
+    fn forget_up_to(&mut self, seq: Seq) {
+        while let Some((_, ids)) = self.order.pop_front_if(|(added, _)| *added <= seq) {
+            for id in ids {
+                self.commits.remove(&id);
+            }
+        }
+    }
+}
+
+/// Reservations that one commit ends.
+const EXPIRED_MAX: usize = 1024;
+
+impl ShardState {
+    pub(super) fn general(&mut self, mail: GeneralMail) {
+        match mail {
+            GeneralMail::Open { open, reply } => {
+                let opening = self.open_account(*open);
+                self.after_durable(move |seq| tell(reply, (opening, seq)));
+            }
+            GeneralMail::Transfer { request, reply } => self.transfer(&request, reply),
+            GeneralMail::ClosePeriod {
+                through,
+                livemode,
+                by,
+                reply,
+            } => {
+                if self.books.closed_through(livemode) < Some(through) {
+                    self.books.close_through(livemode, through);
+                    self.record(LedgerEvent::PeriodClosed { through, livemode }, Some(by));
+                }
+                self.after_durable(move |seq| tell(reply, seq));
+            }
+            GeneralMail::Page { from, limit, reply } => {
+                let accounts = self.books.general_accounts_from(from).take(limit);
+                let page = accounts.map(|(account, state)| (account.clone(), *state)).collect();
+                let seq = self.head;
+                self.after_durable(move |_| tell(reply, (page, seq)));
+            }
+            GeneralMail::Published(seq) => self.recent.forget_up_to(seq),
+            GeneralMail::ExpirePending => self.expire_pending(),
+        }
+    }
+
+    fn open_account(&mut self, open: OpenAccount) -> Opening {
+        let OpenAccount {
+            name,
+            account_type,
+            currency,
+            livemode,
+            limits,
+            metadata,
+            by,
+        } = open;
+        if let Some(id) = self.books.account_named(&name, currency, livemode)
+            && let Some(known) = self.books.general_account(id)
+        {
+            let same_terms = known.id.account_type() == Some(account_type) && known.limits == limits;
+            return if same_terms && known.metadata == metadata {
+                Opening::Existed(known.clone())
+            } else {
+                Opening::NameTaken(id)
+            };
+        }
+        let Ok(number) = u32::try_from(self.books.general_accounts().len()) else {
+            return Opening::Full;
+        };
+        let at = self.context.ports.clock.now();
+        let terms = (account_type, currency, livemode);
+        let account = GeneralAccount {
+            id: LedgerAccountId::pack(at, self.context.shard, terms, number),
+            name,
+            limits,
+            metadata,
+        };
+        if !self.books.open_account(account.clone()) {
+            return Opening::Full;
+        }
+        self.record(LedgerEvent::AccountOpened(account.clone()), Some(by));
+        Opening::Opened(account)
+    }
+
+    fn transfer(&mut self, request: &TransferRequest, reply: oneshot::Sender<TransferOutcome>) {
+        let known = match self.known_among(&request.transfers) {
+            Ok(known) => known,
+            Err(error) => return tracing::error!(%error, "the index of transfers cannot be read"),
+        };
+        let at = self.context.ports.clock.now();
+        let place = (at, self.head.next());
+        let is_known = |id| known.contains_key(&id);
+        let (asked, linkage) = (request.transfers.as_slice(), request.linkage);
+        let done = if request.is_dry_run {
+            self.books.dry_transfer(asked, linkage, place, is_known)
+        } else {
+            self.books.transfer(asked, linkage, place, is_known)
+        };
+        let mut outcome = TransferOutcome {
+            seq: None,
+            at,
+            verdicts: done.verdicts,
+            known,
+        };
+        if !request.is_dry_run && !done.recorded.is_empty() {
+            let ids = done.recorded.iter().map(|transfer| transfer.id).collect();
+            let seq = self.record_at(LedgerEvent::Transferred(done.recorded), Some(request.by), at);
+            self.recent.add(seq, ids);
+            outcome.seq = Some(seq);
+        }
+        let shard = self.context.account_shard.clone();
+        self.after_durable(move |_| {
+            if let Some(seq) = outcome.seq {
+                // A full mailbox refuses no internal mail, and a dead shard has nothing to forget.
+                drop(shard.send(Class::Internal, super::ShardMail::General(GeneralMail::Published(seq))));
+            }
+            tell(reply, outcome);
+        });
+    }
+
+    /// The commits of those ids that were used before. In order is enough: what is not durable yet will be, or nobody is answered.
+    fn known_among(
+        &self,
+        asked: &[Transfer],
+    ) -> Result<BTreeMap<TransferId, Seq>, florin_domain::ports::ReadError> {
+        let mut known = BTreeMap::new();
+        for transfer in asked {
+            let id = transfer.id;
+            let found = match self.recent.commits.get(&id) {
+                Some(seq) => Some(*seq),
+                None => self.context.ports.transfers.commit_of(id)?,
+            };
+            known.extend(found.map(|seq| (id, seq)));
+        }
+        Ok(known)
+    }
+
+    fn expire_pending(&mut self) {
+        let over = self
+            .books
+            .pending_over(self.context.ports.clock.now(), EXPIRED_MAX);
+        let ended: Vec<TransferId> = over
+            .into_iter()
+            .filter(|id| match self.books.expire_pending(*id) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::error!(transfer = %id, %error, "a reservation cannot be ended");
+                    false
+                }
+            })
+            .collect();
+        if !ended.is_empty() {
+            self.record(LedgerEvent::PendingExpired(ended), None);
+        }
+    }
+
+    fn record(&mut self, event: LedgerEvent, by: Option<ApiKeyId>) -> Seq {
+        let at = self.context.ports.clock.now();
+        self.record_at(event, by, at)
+    }
+
+    fn record_at(&mut self, event: LedgerEvent, by: Option<ApiKeyId>, at: Timestamp) -> Seq {
+        self.head = self.head.next();
+        let commit = Commit {
+            shard: self.context.shard,
+            seq: self.head,
+            at,
+            body: Body::Ledger(LedgerCommit { event, by }),
+        };
+        let published = Published {
+            commit: Arc::new(commit),
+            after: None,
+        };
+        self.context.writer.step(WriterMail::Write {
+            published,
+            ticket: Ticket::Nobody,
+        });
+        self.snapshot_when_due();
+        self.head
+    }
+}

@@ -1,0 +1,106 @@
+//! What the shard is asked about the general ledger. Nothing changes; each answer holds as of a durable commit.
+
+use super::ShardState;
+use crate::reply::tell;
+use florin_domain::ids::Seq;
+use florin_domain::ledger::{
+    AccountKey, AccountName, AccountState, EffectiveDate, PendingTransfer, Statement, TransferId,
+};
+use florin_domain::money::Currency;
+use std::ops::Bound;
+use tokio::sync::oneshot;
+
+/// A page of the accounts that payments are booked on.
+#[derive(Clone, Copy, Debug)]
+pub struct PaymentAccounts {
+    /// Only those of this name in this mode.
+    pub of: Option<(AccountName, bool)>,
+    /// Only those behind this one.
+    pub after: Option<AccountKey>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// The last closed day in each mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClosedPeriods {
+    /// Of test money.
+    pub test: Option<EffectiveDate>,
+    /// Of real money.
+    pub live: Option<EffectiveDate>,
+}
+
+/// What is asked.
+#[derive(Debug)]
+pub enum Question {
+    /// Accounts that payments are booked on, in the order of their names.
+    PaymentAccounts {
+        /// Which.
+        page: PaymentAccounts,
+        /// Who asks.
+        reply: oneshot::Sender<(Vec<(AccountKey, AccountState)>, Seq)>,
+    },
+    /// The sums by type of account.
+    Statements(oneshot::Sender<(Vec<Statement>, Seq)>),
+    /// What is closed.
+    Closed(oneshot::Sender<ClosedPeriods>),
+    /// A reservation, if it stands.
+    Pending {
+        /// Whose.
+        id: TransferId,
+        /// Who asks.
+        reply: oneshot::Sender<Option<PendingTransfer>>,
+    },
+}
+
+impl ShardState {
+    pub(super) fn answer(&self, question: Question) {
+        let seq = self.head;
+        match question {
+            Question::PaymentAccounts { page, reply } => {
+                let accounts = self.payment_accounts(&page);
+                self.after_durable(move |_| tell(reply, (accounts, seq)));
+            }
+            Question::Statements(reply) => {
+                let statements = self.books.statements();
+                self.after_durable(move |_| tell(reply, (statements, seq)));
+            }
+            Question::Closed(reply) => {
+                let closed = ClosedPeriods {
+                    test: self.books.closed_through(false),
+                    live: self.books.closed_through(true),
+                };
+                self.after_durable(move |_| tell(reply, closed));
+            }
+            Question::Pending { id, reply } => {
+                let pending = self.books.pending_transfer(id).cloned();
+                self.after_durable(move |_| tell(reply, pending));
+            }
+        }
+    }
+
+    fn payment_accounts(&self, page: &PaymentAccounts) -> Vec<(AccountKey, AccountState)> {
+        let first = |name| {
+            let currency = Currency::all().min()?;
+            Some(AccountKey {
+                name,
+                currency,
+                livemode: false,
+            })
+        };
+        let start = page.of.and_then(|(name, _)| first(name));
+        let from = match (page.after, start) {
+            (Some(after), Some(start)) if after < start => Bound::Included(start),
+            (Some(after), _) => Bound::Excluded(after),
+            (None, Some(start)) => Bound::Included(start),
+            (None, None) => Bound::Unbounded,
+        };
+        self.books
+            .payment_accounts_from(from)
+            .take_while(|(key, _)| page.of.is_none_or(|(name, _)| key.name == name))
+            .filter(|(key, _)| page.of.is_none_or(|(_, livemode)| key.livemode == livemode))
+            .take(page.limit)
+            .map(|(key, state)| (key, *state))
+            .collect()
+    }
+}

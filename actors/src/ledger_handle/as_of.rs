@@ -1,0 +1,126 @@
+//! What an account once held. Each line says the balance after it, so the last line up to a moment is all that has to be found:
+//! from the account's end along its own lines, and at the same time from the moment on backwards through the journal. Busy
+//! accounts are found by the one, quiet ones by the other.
+
+use super::{LedgerError, LedgerHandle, lines_of};
+use florin_domain::commit::Commit;
+use florin_domain::ids::Seq;
+use florin_domain::ledger::{AccountKey, Line};
+use florin_domain::money::Balance;
+use florin_domain::ports::ReadError;
+use florin_domain::time::Timestamp;
+
+/// A moment of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// After a commit.
+    Commit(Seq),
+    /// After all that was recorded up to a time.
+    Time(Timestamp),
+}
+
+/// What an account held at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PastBalance {
+    /// So much, after this commit and until the next one.
+    Stood(Balance, Seq),
+    /// The moment has not come yet.
+    Beyond,
+    /// More would have to be read for it than one question may ask for.
+    TooFar,
+}
+
+/// Steps of one search: each reads one commit along the lines and some from the moment on.
+const STEPS_MAX: usize = 4_096;
+/// Commits that a step reads from the moment on.
+const SCANNED: u64 = 16;
+
+fn last_line(commit: &Commit, key: AccountKey) -> Option<Line> {
+    let lines = lines_of(commit).into_iter().rev();
+    lines
+        .map(|(line, _)| line)
+        .find(|line| line.posting.account == key)
+}
+
+impl LedgerHandle {
+    /// What an account held at a moment.
+    pub async fn balance_at(&self, key: AccountKey, at: Moment) -> Result<PastBalance, LedgerError> {
+        let (state, head) = self.account(key).await?;
+        let at = match at {
+            Moment::Commit(seq) if seq > head => return Ok(PastBalance::Beyond),
+            Moment::Commit(seq) => seq,
+            Moment::Time(time) if time > self.now() => return Ok(PastBalance::Beyond),
+            Moment::Time(time) => self.last_until(time, head).await?,
+        };
+        let stood = |balance| Ok(PastBalance::Stood(balance, at));
+        if state.last_posted <= at {
+            return stood(state.posted);
+        }
+        let (mut later, mut unread) = (state.last_posted, at);
+        for _ in 0..STEPS_MAX {
+            let earlier = self.posted_before(later, key).await?;
+            if earlier == Seq::ZERO {
+                return stood(Balance::ZERO);
+            }
+            if earlier <= at {
+                let line = last_line(self.commit(earlier).await?.as_ref(), key);
+                let line = line.ok_or_else(|| not_posted(earlier))?;
+                return stood(line.balance_after);
+            }
+            later = earlier;
+            let first = Seq(unread.0.saturating_sub(SCANNED));
+            for commit in self.commits_between(first, unread).await?.iter().rev() {
+                if let Some(line) = last_line(commit, key) {
+                    return stood(line.balance_after);
+                }
+            }
+            unread = first;
+            if unread == Seq::ZERO {
+                return stood(Balance::ZERO);
+            }
+        }
+        Ok(PastBalance::TooFar)
+    }
+
+    /// The commit that posted to the account before this one did.
+    async fn posted_before(&self, seq: Seq, key: AccountKey) -> Result<Seq, LedgerError> {
+        let line = last_line(self.commit(seq).await?.as_ref(), key);
+        Ok(line.ok_or_else(|| not_posted(seq))?.account_prev)
+    }
+
+    /// The commits behind `after`, up to and including `last`.
+    async fn commits_between(&self, after: Seq, last: Seq) -> Result<Vec<Commit>, LedgerError> {
+        let count = usize::try_from(last.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let read = self
+            .context
+            .ports
+            .journal
+            .read(self.context.shard, after.next(), count);
+        read.await.map_err(LedgerError::Read)
+    }
+
+    /// The last commit that was recorded up to a time.
+    async fn last_until(&self, time: Timestamp, head: Seq) -> Result<Seq, LedgerError> {
+        // Everything up to `until` is, and `from` and what follows is not; commits are recorded in the order of their times.
+        let (mut until, mut from) = (Seq::ZERO, head.next());
+        while until.next() < from {
+            let middle = Seq(u64::midpoint(until.0, from.0));
+            if self.commit(middle).await?.at <= time {
+                until = middle;
+            } else {
+                from = middle;
+            }
+        }
+        Ok(until)
+    }
+}
+
+fn not_posted(seq: Seq) -> LedgerError {
+    LedgerError::Read(ReadError::Damaged {
+        seq,
+        why: "it does not post to the account".to_owned(),
+    })
+}

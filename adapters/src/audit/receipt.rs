@@ -1,0 +1,131 @@
+//! Owns receipts: what a payment is and that it is in the books, signed, without anything about the customer.
+
+use super::head::HeadForm;
+use super::hex::Hex;
+use super::key::SigningKey;
+use super::proof::{ProofError, ProofHeads, paths};
+use crate::journal::{JournalFile, StoredRecord};
+use florin_domain::commit::Body;
+use florin_domain::payment::{Payment, evolve_all};
+use florin_domain::ports::ReadError;
+use serde::Serialize;
+
+/// What the signed bytes begin with.
+const DOMAIN: &[u8] = b"florin/receipt/v1\n";
+
+/// A receipt as it is written. The signature covers everything but the inclusion, which has one of its own in its head.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReceiptForm {
+    object: &'static str,
+    version: u8,
+    public_key: Hex<32>,
+    payment: String,
+    merchant: String,
+    livemode: bool,
+    status: String,
+    currency: String,
+    amount_minor: u64,
+    captured_minor: u64,
+    refunded_minor: u64,
+    shard: u16,
+    seq: u64,
+    record_hash: Hex<32>,
+    issued_at_ms: u64,
+    signature: Hex<64>,
+    inclusion: InclusionForm,
+}
+
+/// That the record is in the journal.
+#[derive(Clone, Debug, Serialize)]
+pub struct InclusionForm {
+    head: HeadForm,
+    path: Vec<Hex<32>>,
+}
+
+impl ReceiptForm {
+    /// What is signed: numbers of fixed sizes, little-endian, and texts behind their lengths, so that no two receipts run together.
+    fn message(&self) -> Vec<u8> {
+        let mut message = DOMAIN.to_vec();
+        message.extend(self.shard.to_le_bytes());
+        message.extend(self.seq.to_le_bytes());
+        message.extend(self.record_hash.0);
+        message.extend(self.issued_at_ms.to_le_bytes());
+        message.push(u8::from(self.livemode));
+        for amount_minor in [self.amount_minor, self.captured_minor, self.refunded_minor] {
+            message.extend(amount_minor.to_le_bytes());
+        }
+        for text in [&self.payment, &self.merchant, &self.status, &self.currency] {
+            let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            message.extend(len.to_le_bytes());
+            message.extend(text.as_bytes());
+        }
+        message
+    }
+}
+
+/// The state of a payment after its commits.
+fn folded(records: &[StoredRecord]) -> Result<Payment, ReadError> {
+    let mut payment = None;
+    let mut last = florin_domain::ids::Seq::ZERO;
+    for record in records {
+        last = record.seq;
+        if let Body::Payment(body) = &record.commit.body {
+            payment = evolve_all(payment, &body.events).map_err(|error| ReadError::Damaged {
+                seq: record.seq,
+                why: error.to_string(),
+            })?;
+        }
+    }
+    payment.ok_or_else(|| ReadError::Damaged {
+        seq: last,
+        why: "a payment without events".to_owned(),
+    })
+}
+
+/// Signs what a payment is after `records`, which are all of its commits.
+pub fn issue(
+    journal: &JournalFile,
+    records: &[StoredRecord],
+    heads: &ProofHeads,
+    key: &SigningKey,
+    now_ms: u64,
+) -> Result<ReceiptForm, ProofError> {
+    let payment = folded(records)?;
+    let last = &records[records.len().saturating_sub(1)..];
+    let (mut found, _) = paths(
+        journal,
+        last,
+        &ProofHeads {
+            older: None,
+            ..*heads
+        },
+    )?;
+    let (Some(record), Some(path)) = (last.first(), found.pop()) else {
+        return Err(ProofError::NoPayment(payment.id()));
+    };
+    let minor = |amount_minor: i128| u64::try_from(amount_minor).map_err(|_| ProofError::Amount);
+    let mut receipt = ReceiptForm {
+        object: "florin.receipt",
+        version: 1,
+        public_key: Hex(key.public().0),
+        payment: payment.id().to_string(),
+        merchant: payment.spec.merchant.to_string(),
+        livemode: payment.spec.livemode,
+        status: payment.status.as_str().to_owned(),
+        currency: payment.spec.currency.code().to_owned(),
+        amount_minor: minor(payment.amount_minor())?,
+        captured_minor: minor(payment.captured.minor())?,
+        refunded_minor: minor(payment.refunded.minor())?,
+        shard: record.commit.shard.0,
+        seq: record.seq.0,
+        record_hash: Hex(record.hash),
+        issued_at_ms: now_ms,
+        signature: Hex([0; 64]),
+        inclusion: InclusionForm {
+            head: HeadForm::from(heads.head),
+            path,
+        },
+    };
+    receipt.signature = Hex(key.sign(&receipt.message()));
+    Ok(receipt)
+}

@@ -1,0 +1,221 @@
+//! Owns looking at a journal's file without owning the journal: beside the node that runs on it, or while none does. Nothing here waits in the
+//! queue of the node's own reads.
+
+use super::OpenError;
+use super::tables::{self, open_for_reading, owned, store, verifier_after};
+use crate::data_dir::JOURNAL;
+use crate::journal::chain::{Hash, Verifier, damaged};
+use florin_domain::commit::Commit;
+use florin_domain::ids::{Epoch, Seq, ShardId};
+use florin_domain::ports::{Head, ReadError};
+use rusqlite::Connection;
+use std::path::Path;
+use std::vec;
+
+/// Records that are read at once. Each page is a transaction of its own: a longer one would keep the log from being copied into the file.
+const PAGE: usize = 1024;
+
+/// A journal's file, for reading.
+#[derive(Debug)]
+pub struct JournalFile {
+    connection: Connection,
+}
+
+/// A record as it is stored, verified.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredRecord {
+    /// Where it stands.
+    pub seq: Seq,
+    /// Under which epoch it was appended.
+    pub epoch: Epoch,
+    /// The hash of the record before.
+    pub prev: [u8; 32],
+    /// Its own hash.
+    pub hash: [u8; 32],
+    /// What is stored.
+    pub bytes: Vec<u8>,
+    /// What the bytes say.
+    pub commit: Commit,
+}
+
+impl JournalFile {
+    /// Opens the journal of a data directory, which must have one.
+    pub fn open(data_dir: &Path) -> Result<Self, OpenError> {
+        let path = data_dir.join(JOURNAL);
+        let connection = open_for_reading(&path)?;
+        let found: i64 = connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .map_err(|error| OpenError::Store {
+                path,
+                why: error.to_string(),
+            })?;
+        if found != tables::VERSION {
+            let known = tables::VERSION;
+            return Err(OpenError::Version { found, known });
+        }
+        Ok(Self { connection })
+    }
+
+    /// The shards that ever had an owner.
+    pub fn shards(&self) -> Result<Vec<ShardId>, ReadError> {
+        let read = || -> rusqlite::Result<Vec<ShardId>> {
+            let sql = "SELECT shard FROM shard_head ORDER BY shard";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let rows = statement.query_map([], |row| row.get(0).map(ShardId))?;
+            rows.collect()
+        };
+        read().map_err(|error| store(&error))
+    }
+
+    /// The end of a shard's journal.
+    pub fn head(&self, shard: ShardId) -> Result<Head, ReadError> {
+        Ok(owned(&self.connection, shard)?
+            .map(|owned| owned.head)
+            .unwrap_or_default())
+    }
+
+    /// The chain hash of a commit, as it is stored.
+    pub fn hash_at(&self, shard: ShardId, seq: Seq) -> Result<Option<[u8; 32]>, ReadError> {
+        Ok(tables::link_at(&self.connection, shard, seq)?.map(|(_, hash)| hash))
+    }
+
+    /// Shows the chain hashes after `after` up to `until`, in order, as they are stored: not verified, and much faster for it.
+    pub fn hashes(
+        &self,
+        shard: ShardId,
+        after: Seq,
+        until: Seq,
+        mut visit: impl FnMut(Seq, &[u8; 32]),
+    ) -> Result<(), ReadError> {
+        let mut last = after;
+        while last < until {
+            let limit = PAGE.min(usize::try_from(until.0 - last.0).unwrap_or(PAGE));
+            let before = last;
+            tables::walk_hashes(&self.connection, shard, before, limit, |seq, hash| {
+                let expected = last.next();
+                if seq != expected {
+                    return Err(damaged(
+                        expected,
+                        format!("the record is missing; the next one is {seq}"),
+                    ));
+                }
+                visit(seq, hash);
+                last = seq;
+                Ok(())
+            })?;
+            if last == before {
+                return Err(damaged(last.next(), "the record is missing".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Walks along the records after `after`, each verified, and at the end compares with the head.
+    pub fn walk(&self, shard: ShardId, after: Seq) -> Result<Walk<'_>, ReadError> {
+        Ok(Walk {
+            verifier: verifier_after(&self.connection, shard, after)?,
+            file: self,
+            shard,
+            page: Vec::new().into_iter(),
+            broken: None,
+            head: self.head(shard)?,
+            is_last_page: false,
+            has_ended: false,
+        })
+    }
+
+    /// The head and the records after `after` in one state of the file, and what kept it from reading more of them.
+    fn page(
+        &self,
+        shard: ShardId,
+        after: Seq,
+    ) -> Result<(Head, Vec<RawRecord>, Option<ReadError>), ReadError> {
+        let state = self
+            .connection
+            .unchecked_transaction()
+            .map_err(|error| store(&error))?;
+        let head = owned(&state, shard)?.map(|owned| owned.head).unwrap_or_default();
+        let mut records = Vec::with_capacity(PAGE);
+        let walked = tables::walk(&state, shard, after, PAGE, |seq, epoch, hash, bytes| {
+            records.push(RawRecord {
+                seq,
+                epoch,
+                hash: hash.to_vec(),
+                bytes: bytes.to_vec(),
+            });
+            Ok(())
+        });
+        Ok((head, records, walked.err()))
+    }
+}
+
+#[derive(Debug)]
+struct RawRecord {
+    seq: Seq,
+    epoch: Epoch,
+    hash: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
+/// A walk along a journal. It ends with the first error.
+#[derive(Debug)]
+pub struct Walk<'a> {
+    file: &'a JournalFile,
+    shard: ShardId,
+    verifier: Verifier,
+    page: vec::IntoIter<RawRecord>,
+    /// Met behind the page.
+    broken: Option<ReadError>,
+    head: Head,
+    is_last_page: bool,
+    has_ended: bool,
+}
+
+impl Walk<'_> {
+    /// The journal's end, as it was when the walk last looked.
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
+    fn step(&mut self) -> Result<Option<StoredRecord>, ReadError> {
+        loop {
+            if let Some(raw) = self.page.next() {
+                let prev: Hash = self.verifier.hash();
+                let commit = self.verifier.accept(raw.seq, raw.epoch, &raw.hash, &raw.bytes)?;
+                return Ok(Some(StoredRecord {
+                    seq: raw.seq,
+                    epoch: raw.epoch,
+                    prev,
+                    hash: self.verifier.hash(),
+                    bytes: raw.bytes,
+                    commit,
+                }));
+            }
+            if let Some(error) = self.broken.take() {
+                return Err(error);
+            }
+            if self.is_last_page {
+                self.verifier
+                    .finish(self.head.seq, &self.head.hash, self.head.epoch)?;
+                return Ok(None);
+            }
+            let (head, records, broken) = self.file.page(self.shard, self.verifier.last())?;
+            self.head = head;
+            self.is_last_page = records.len() < PAGE;
+            (self.page, self.broken) = (records.into_iter(), broken);
+        }
+    }
+}
+
+impl Iterator for Walk<'_> {
+    type Item = Result<StoredRecord, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.has_ended {
+            return None;
+        }
+        let step = self.step();
+        self.has_ended = !matches!(step, Ok(Some(_)));
+        step.transpose()
+    }
+}

@@ -1,0 +1,178 @@
+//! One of every event of the general ledger, and one of every kind of transfer.
+
+use super::{AT, MERCHANT, amount, provider};
+use florin_domain::commit::{Body, Commit};
+use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq, ShardId};
+use florin_domain::ledger::{
+    AccountKey, AccountLimits, AccountName, AccountType, EffectiveDate, GeneralAccount, GeneralLedger,
+    LedgerCommit, LedgerEvent, Legs, Line, Notes, PendingTransfer, PostedEntry, PostedPair, PostedTransfer,
+    Posting, Side, TransferId, TransferStep,
+};
+use florin_domain::money::{Balance, Currency};
+use florin_domain::time::Timestamp;
+use rust_decimal::Decimal;
+use std::iter::successors;
+
+const SINGLE: TransferId = TransferId(0x123e_4567_e89b_12d3_a456_4266_1417_4000);
+const PENDING: TransferId = TransferId(0x123e_4567_e89b_12d3_a456_4266_1417_4001);
+const LATE: Timestamp = Timestamp::from_unix_ms(u64::MAX);
+const TODAY: EffectiveDate = EffectiveDate(20_034);
+
+fn opened(account_type: AccountType, number: u32) -> AccountKey {
+    let terms = (account_type, Currency::EUR, true);
+    LedgerAccountId::pack(AT, ShardId(0), terms, number)
+        .key()
+        .unwrap()
+}
+
+fn other(name: AccountName) -> AccountKey {
+    AccountKey {
+        name,
+        currency: Currency::EUR,
+        livemode: true,
+    }
+}
+
+fn account() -> GeneralAccount {
+    GeneralAccount {
+        id: opened(AccountType::Expense, u32::MAX).name.general().unwrap(),
+        name: "customer:ålice".into(),
+        limits: AccountLimits {
+            min_minor: Some(-(10_i128.pow(27))),
+            max_minor: Some(0),
+        },
+        metadata: vec![("order_id".into(), "xyz".into()), ("z".into(), "".into())],
+    }
+}
+
+fn postings() -> Vec<Posting> {
+    let posting = |account, side, minor| Posting {
+        account,
+        side,
+        amount: amount(minor),
+    };
+    vec![
+        posting(opened(AccountType::Asset, 0), Side::Debit, 10_000),
+        posting(opened(AccountType::Liability, 1), Side::Credit, 9_700),
+        posting(opened(AccountType::Revenue, 2), Side::Credit, 200),
+        posting(other(AccountName::MerchantPayable(MERCHANT)), Side::Credit, 70),
+        posting(other(AccountName::ProviderClearing(provider())), Side::Credit, 29),
+        posting(other(AccountName::Bank), Side::Credit, 1),
+    ]
+}
+
+fn many() -> PostedEntry {
+    let line = |posting: Posting| Line {
+        posting,
+        balance_after: Balance::from_minor(-posting.amount.minor()).unwrap(),
+        account_prev: Seq(6),
+    };
+    PostedEntry::checked("sample", postings().into_iter().map(line).collect()).unwrap()
+}
+
+fn pair(debit: AccountKey, credit: AccountKey) -> Legs {
+    Legs::Pair(PostedPair {
+        debit,
+        credit,
+        amount: amount(10_000),
+        balances_after: [60_000, -10_i128.pow(27)].map(|minor| Balance::from_minor(minor).unwrap()),
+        account_prevs: [Seq(6), Seq(u64::MAX)],
+    })
+}
+
+fn transfer(id: u128, step: TransferStep, legs: Legs) -> PostedTransfer {
+    PostedTransfer {
+        id: TransferId(id),
+        step,
+        legs,
+        effective: TODAY,
+        notes: None,
+    }
+}
+
+/// One of every step and of everything that a step can do.
+fn transfers() -> Vec<PostedTransfer> {
+    let notes = Notes {
+        description: Some("rent, ½ of it".into()),
+        exchange_rate: Some(Decimal::new(1_084_250, 6)),
+        metadata: vec![("order_id".into(), "xyz".into())],
+    };
+    let (asset, bank) = (opened(AccountType::Asset, 0), other(AccountName::Bank));
+    let pending = PENDING;
+    vec![
+        PostedTransfer {
+            effective: EffectiveDate(0),
+            notes: Some(Box::new(notes)),
+            ..transfer(
+                SINGLE.0,
+                TransferStep::Single,
+                pair(asset, opened(AccountType::Equity, 3)),
+            )
+        },
+        PostedTransfer {
+            effective: EffectiveDate(u32::MAX),
+            notes: Some(Box::default()),
+            ..transfer(0, TransferStep::Single, pair(bank, asset))
+        },
+        transfer(u128::MAX, TransferStep::Single, Legs::Many(many())),
+        transfer(
+            PENDING.0,
+            TransferStep::Pending { expires_at: None },
+            Legs::Reserved(postings()),
+        ),
+        transfer(
+            3,
+            TransferStep::Pending {
+                expires_at: Some(LATE),
+            },
+            Legs::Reserved(postings()),
+        ),
+        transfer(4, TransferStep::Post { pending }, Legs::Many(many())),
+        transfer(5, TransferStep::Post { pending }, pair(asset, bank)),
+        transfer(6, TransferStep::Void { pending }, Legs::Released),
+    ]
+}
+
+/// The sample after this one. The match is exhaustive: a new variant has to join the chain.
+fn after(event: &LedgerEvent) -> Option<LedgerEvent> {
+    match event {
+        LedgerEvent::AccountOpened(_) => Some(LedgerEvent::Transferred(transfers())),
+        LedgerEvent::Transferred(_) => Some(LedgerEvent::PendingExpired(vec![PENDING, TransferId(3)])),
+        LedgerEvent::PendingExpired(_) => Some(LedgerEvent::PeriodClosed {
+            through: TODAY,
+            livemode: true,
+        }),
+        LedgerEvent::PeriodClosed { .. } => None,
+    }
+}
+
+/// One of every event of the general ledger.
+pub(crate) fn ledger_events() -> Vec<LedgerEvent> {
+    successors(Some(LedgerEvent::AccountOpened(account())), after).collect()
+}
+
+/// A commit that says this one thing; time does not say on whose word.
+pub(crate) fn commit_of_ledger_event(event: LedgerEvent) -> Commit {
+    let is_by_time = matches!(event, LedgerEvent::PendingExpired(_));
+    let by = (!is_by_time).then(|| ApiKeyId::from_bits(2));
+    super::commit_of(Body::Ledger(LedgerCommit { event, by }))
+}
+
+/// A general ledger with something of everything.
+pub(crate) fn general_ledger() -> GeneralLedger {
+    let pending = |expires_at| PendingTransfer {
+        postings: postings(),
+        expires_at,
+    };
+    let plain = GeneralAccount {
+        limits: AccountLimits::default(),
+        metadata: Vec::new(),
+        ..account()
+    };
+    GeneralLedger {
+        accounts: vec![account(), plain],
+        pending: vec![(PENDING, pending(None)), (TransferId(3), pending(Some(LATE)))],
+        closed_test: None,
+        closed_live: Some(TODAY),
+    }
+}

@@ -1,0 +1,118 @@
+//! Signs for the journal while the node runs: a thread of its own, every second, so that no payment waits for it.
+
+use anyhow::Context as _;
+use florin_adapters::audit::notary::{Notary, Notice};
+use florin_adapters::clock::SystemClock;
+use florin_adapters::journal::SqliteJournal;
+use florin_config::Settings;
+use florin_domain::ids::ShardId;
+use florin_domain::ports::Clock as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Between two signatures of a journal that grows: with the work of one, at most a second.
+const EVERY: Duration = Duration::from_millis(900);
+
+/// Hashes from which reading them takes long enough to be shown.
+const SHOWN_FROM: u64 = 500_000;
+
+/// Compares the journal with the newest signed head. Must come before anything is served from it.
+pub(crate) async fn compare(settings: &Settings) -> anyhow::Result<Notary> {
+    let (data_dir, folder) = (settings.data_dir.clone(), settings.heads_folder());
+    let bar = ProgressBar::hidden();
+    bar.set_style(ProgressStyle::with_template(
+        "reading hashes {bar:40} {pos}/{len} commits ({eta})",
+    )?);
+    let opened = tokio::task::spawn_blocking(move || {
+        let progress = |done: u64, total: u64| {
+            if total > SHOWN_FROM && bar.is_hidden() {
+                bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+            }
+            bar.set_length(total);
+            bar.set_position(done);
+        };
+        let opened = Notary::open(&data_dir, &folder, ShardId::FIRST, &progress);
+        bar.finish_and_clear();
+        opened
+    });
+    let (notary, notices) = opened.await.context("comparing with the signed heads")??;
+    for notice in notices {
+        match notice {
+            Notice::HeadsMissing => {
+                tracing::error!(
+                    "there are no signed heads to compare the journal with, though there were some"
+                );
+                alert("heads_missing");
+            }
+            Notice::BadHead(bad) => {
+                tracing::error!(head = %bad, "a signed head is bad; newer ones are not");
+                alert("head_bad");
+            }
+        }
+    }
+    Ok(notary)
+}
+
+fn alert(name: &'static str) {
+    metrics::counter!("florin_alerts_total", "alert" => name).increment(1);
+}
+
+/// The thread. Dropping this signs once more and waits for it.
+#[derive(Debug)]
+pub(crate) struct Signing {
+    stop: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Signing {
+    /// Signs from now on. The journal is kept open as long: what closes it last must be what writes it.
+    pub(crate) fn start(notary: Notary, journal: Arc<SqliteJournal>) -> anyhow::Result<Self> {
+        let (stop, stopped) = sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name("florin-notary".to_owned())
+            .spawn(move || {
+                sign_until(notary, &stopped);
+                drop(journal);
+            })
+            .context("the thread that signs")?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Signing {
+    fn drop(&mut self) {
+        self.stop = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that signs panicked");
+        }
+    }
+}
+
+fn sign_until(mut notary: Notary, stopped: &Receiver<()>) {
+    let clock = SystemClock::new();
+    let mut is_failing = false;
+    loop {
+        let is_last = stopped.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout);
+        match notary.sign(clock.now().unix_ms()) {
+            Ok(_) => is_failing = false,
+            Err(error) => {
+                if !is_failing {
+                    tracing::error!(%error, "the journal cannot be signed for; it goes on, and is tried every second");
+                    alert("signing_failed");
+                }
+                is_failing = true;
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        metrics::gauge!("florin_audit_signed_seq").set(notary.signed().0 as f64);
+        if is_last {
+            return;
+        }
+    }
+}
