@@ -15,8 +15,9 @@ use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::ApiKeyId;
 use florin_domain::ids::Seq;
 use florin_domain::ledger::{
-    AccountKey, AccountState, CurrencyTotal, EffectiveDate, GeneralAccount, LedgerEvent, Line,
-    PendingTransfer, PostedTransfer, Statement, TransferId, TransferRefusal, Verdict,
+    AccountKey, AccountState, CurrencyTotal, EffectiveDate, GeneralAccount, LedgerEvent, Legs, Line,
+    PendingTransfer, PostedTransfer, Statement, Transfer, TransferId, TransferLegs, TransferRefusal,
+    TransferStep, Verdict,
 };
 use florin_domain::merchant::ControlEvent;
 use florin_domain::ports::ReadError;
@@ -113,6 +114,29 @@ fn lines_of(commit: &Commit) -> Vec<(Line, Option<TransferId>)> {
             lines.collect()
         }
         Body::Control(_) => Vec::new(),
+    }
+}
+
+/// Whether this is the record of what is asked for. That all of a reservation was posted is known from the reservation alone.
+fn is_same(
+    asked: &Transfer,
+    record: &PostedTransfer,
+    reservations: &BTreeMap<TransferId, (Seq, PostedTransfer)>,
+) -> bool {
+    if !record.is_of(asked) {
+        return false;
+    }
+    let (TransferStep::Post { pending }, TransferLegs::OfPending(None), Legs::Pair(posted)) =
+        (asked.step, &asked.legs, &record.legs)
+    else {
+        return true;
+    };
+    match reservations
+        .get(&pending)
+        .map(|(_, reservation)| &reservation.legs)
+    {
+        Some(Legs::Reserved(postings)) => postings.iter().any(|posting| posting.amount == posted.amount),
+        Some(Legs::Pair(_) | Legs::Many(_) | Legs::Released) | None => false,
     }
 }
 
@@ -275,28 +299,56 @@ impl LedgerHandle {
         let TransferOutcome {
             seq, verdicts, known, ..
         } = outcome;
-        let mut recorded = BTreeMap::new();
-        for seq in known.values().copied().collect::<BTreeSet<Seq>>() {
-            for transfer in self.transfers_of(seq).await? {
-                recorded.insert(transfer.id, (seq, transfer));
-            }
-        }
-        let told = request
-            .transfers
-            .iter()
-            .zip(verdicts)
-            .map(|(asked, verdict)| match verdict {
-                Verdict::Done => Told::Done,
-                Verdict::Refused(refusal) => Told::Refused(refusal),
-                Verdict::Exists => match recorded.get(&asked.id) {
-                    Some((seq, record)) if record.is_of(asked) => Told::Existed(*seq),
-                    Some(_) | None => Told::Refused(TransferRefusal::IdReused),
-                },
-            });
+        let asked = &request.transfers;
+        let recorded = self.records(&known).await?;
+        let reservations = self.reservations(asked, &known).await?;
+        let told = asked.iter().zip(verdicts).map(|(asked, verdict)| match verdict {
+            Verdict::Done => Told::Done,
+            Verdict::Refused(refusal) => Told::Refused(refusal),
+            Verdict::Exists => match recorded.get(&asked.id) {
+                Some((seq, record)) if is_same(asked, record, &reservations) => Told::Existed(*seq),
+                Some(_) | None => Told::Refused(TransferRefusal::IdReused),
+            },
+        });
         Ok(Answer {
             seq,
             told: told.collect(),
         })
+    }
+
+    /// The records of transfers, each commit read once.
+    async fn records(
+        &self,
+        commits: &BTreeMap<TransferId, Seq>,
+    ) -> Result<BTreeMap<TransferId, (Seq, PostedTransfer)>, LedgerError> {
+        let mut records = BTreeMap::new();
+        for seq in commits.values().copied().collect::<BTreeSet<Seq>>() {
+            let commit = self.commit(seq).await?;
+            for transfer in transfers_in(&commit) {
+                if commits.get(&transfer.id) == Some(&seq) {
+                    records.insert(transfer.id, (seq, transfer.clone()));
+                }
+            }
+        }
+        Ok(records)
+    }
+
+    /// The reservations all of which is asked to be posted, by transfers that were made before.
+    async fn reservations(
+        &self,
+        asked: &[Transfer],
+        known: &BTreeMap<TransferId, Seq>,
+    ) -> Result<BTreeMap<TransferId, (Seq, PostedTransfer)>, LedgerError> {
+        let mut commits = BTreeMap::new();
+        for transfer in asked.iter().filter(|transfer| known.contains_key(&transfer.id)) {
+            if let (TransferStep::Post { pending }, TransferLegs::OfPending(None)) =
+                (transfer.step, &transfer.legs)
+            {
+                let found = self.context.ports.transfers.commit_of(pending);
+                commits.extend(found.map_err(LedgerError::Read)?.map(|seq| (pending, seq)));
+            }
+        }
+        self.records(&commits).await
     }
 
     /// The record of a transfer, and the commit that holds it.
@@ -315,11 +367,6 @@ impl LedgerHandle {
         let transfers = transfers_in(&commit).iter();
         let transfer = transfers.clone().find(|transfer| transfer.id == id).cloned();
         Ok(transfer.map(|transfer| (commit, transfer)))
-    }
-
-    async fn transfers_of(&self, seq: Seq) -> Result<Vec<PostedTransfer>, LedgerError> {
-        let commit = self.commit(seq).await?;
-        Ok(transfers_in(&commit).to_vec())
     }
 
     async fn commit(&self, seq: Seq) -> Result<Arc<Commit>, LedgerError> {

@@ -15,8 +15,8 @@ mod tests;
 
 pub(crate) use endpoint::{Access, Endpoint};
 pub(crate) use ledger_shapes::{
-    ACCOUNT_ID, OPENED_ACCOUNT_ID, OPENED_ACCOUNT_ID_OTHER, TRANSFER_ID, account_id, account_type, day, limit,
-    transfer_id,
+    ACCOUNT_ID, OPENED_ACCOUNT_ID, OPENED_ACCOUNT_ID_OTHER, TRANSFER_ID, account_id, account_type, day,
+    limit, transfer_id,
 };
 pub(crate) use page::{page, style};
 pub(crate) use payment_shapes::{
@@ -24,16 +24,17 @@ pub(crate) use payment_shapes::{
     refund_example, status,
 };
 pub(crate) use shape::{
-    array, bounded, bounded_text, count, flag, id, integer, may, must, named, or_null, page_of, record, strict, text,
-    time, word,
+    array, bounded, bounded_text, count, flag, id, integer, may, must, named, or_null, page_of, record,
+    strict, text, time, word,
 };
 
 use crate::reply::Reply;
 use crate::v1::{
-    account_create, account_get, account_list, entry_list, health, list_entry_create, list_entry_delete, list_entry_list,
-    metrics_get, payment_capture, payment_confirm, payment_create, payment_export, payment_get,
-    payment_history, payment_increment, payment_list, payment_void, payment_what_if, period_close, period_list,
-    refund_create, statement_get, transfer_create, transfer_get, tree_get, trial_balance_get,
+    account_create, account_get, account_list, entry_list, health, list_entry_create, list_entry_delete,
+    list_entry_list, metrics_get, payment_capture, payment_confirm, payment_create, payment_export,
+    payment_get, payment_history, payment_increment, payment_list, payment_void, payment_what_if,
+    period_close, period_list, refund_create, statement_get, transfer_create, transfer_get, tree_get,
+    trial_balance_get,
 };
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;

@@ -5,11 +5,12 @@ use crate::errors::ApiError;
 use crate::openapi;
 use crate::reply::Reply;
 use crate::v1::{
-    account_create, account_get, account_list, actor_kill, attempt_resolve, entry_list, health, list_entry_create,
-    list_entry_delete, list_entry_list, merchant_freeze, merchant_list, metrics_get, payment_capture,
-    payment_confirm, payment_create, payment_export, payment_get, payment_history, payment_increment,
-    payment_list, payment_void, payment_what_if, period_close, period_list, provider_switch, read_only_set, refund_create,
-    review_approve, review_list, review_reject, statement_get, transfer_create, transfer_get, tree_get, trial_balance_get, unresolved_list,
+    account_create, account_get, account_list, actor_kill, attempt_resolve, entry_list, health,
+    list_entry_create, list_entry_delete, list_entry_list, merchant_freeze, merchant_list, metrics_get,
+    payment_capture, payment_confirm, payment_create, payment_export, payment_get, payment_history,
+    payment_increment, payment_list, payment_void, payment_what_if, period_close, period_list,
+    provider_switch, read_only_set, refund_create, review_approve, review_list, review_reject, statement_get,
+    transfer_create, transfer_get, tree_get, trial_balance_get, unresolved_list,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -71,7 +72,10 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read_only("/v1/ledger/transfers/{id}", transfer_get::handle))
         .service(read_only("/v1/ledger/periods", period_list::handle))
         .service(posted("/v1/ledger/periods/close", period_close::handle))
-        .service(read_only("/v1/ledger/balance_sheet", statement_get::balance_sheet))
+        .service(read_only(
+            "/v1/ledger/balance_sheet",
+            statement_get::balance_sheet,
+        ))
         .service(read_only(
             "/v1/ledger/income_statement",
             statement_get::income_statement,

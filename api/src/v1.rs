@@ -38,7 +38,6 @@ pub(crate) mod tree_get;
 pub(crate) mod trial_balance_get;
 pub(crate) mod unresolved_list;
 
-mod transfer_request;
 mod account_body;
 mod answer;
 mod change;
@@ -49,6 +48,7 @@ mod operator_action;
 mod payment_body;
 mod payment_csv;
 mod payment_request;
+mod transfer_request;
 
 /// The end of the year 9999: no deadline is later.
 pub(crate) const EXPIRES_AT_MAX_S: i128 = 253_402_300_799;

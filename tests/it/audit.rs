@@ -163,7 +163,8 @@ fn a_journal_that_was_put_back_is_refused_though_each_record_follows() {
     // Whoever takes the signed heads away as well is noticed, and the node runs: a lost disk must not stop payments.
     remove(folder.path(), &["heads"]);
     let dev = Dev::start(folder.path(), &[]);
-    let metrics = dev.operator().get("/metrics").expect(200).text().to_owned();
+    let metrics = dev.operator().get("/metrics").expect(200);
+    let metrics = metrics.text();
     assert!(
         metrics.contains("florin_alerts_total{alert=\"heads_missing\"} 1"),
         "{metrics}"
@@ -187,6 +188,10 @@ fn signed_heads_of_somebody_else_are_refused() {
     let finished = verify(folder.path());
     assert_eq!(finished.status.code(), Some(1), "{finished:?}");
     assert!(finished.stdout.contains("bad signed head"), "{finished:?}");
+    // Without a key, the records alone are looked at.
+    remove(folder.path(), &["audit_key.secret"]);
+    let unsigned = run_well(&["audit", "verify"], folder.path(), &[]);
+    assert!(unsigned.starts_with("there is no signing key here"), "{unsigned}");
     // With the key that signed them, they are of another journal.
     let key = run_well(&["audit", "key"], other.path(), &[]);
     let finished = run(&["audit", "verify", "--public-key", &key], folder.path(), &[]);

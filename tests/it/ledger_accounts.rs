@@ -184,6 +184,7 @@ fn limits_hold_at_their_edge_and_count_what_is_pending() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a flat table: one row per request")]
 fn wrong_accounts_periods_and_requests_are_refused_by_the_name_of_their_field() {
     let (_folder, dev) = Dev::fresh(&[]);
     let good = json!({"name": "a", "type": "asset", "currency": "USD", "min_balance": -5, "max_balance": 5, "metadata": {"x": "y", "z": ""}});

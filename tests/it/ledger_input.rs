@@ -30,13 +30,14 @@ fn refuses(dev: &Dev, accounts: &[&str], transfer: &Value, status: u16, code: &s
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a flat table: one row per transfer")]
 fn every_kind_of_wrong_transfer_is_refused_with_its_code_and_books_nothing() {
     let (_folder, dev) = Dev::fresh(&[]);
     let (bank, customer) = two(&dev);
     let euro = open(&dev, "bank", "asset", &json!({"currency": "EUR"}));
-    let live = open(&dev, "bank", "asset", &json!({"livemode": true}));
+    let real = open(&dev, "bank", "asset", &json!({"livemode": true}));
     made(&dev, pair(1, &bank, &customer, 1_000));
-    let all = [bank.as_str(), &customer, &euro, &live];
+    let all = [bank.as_str(), &customer, &euro, &real];
     let good = || pair(9, &bank, &customer, 100);
     let but = |also: Value| with(good(), &also);
     let mut unknown = bank.clone();
@@ -61,7 +62,7 @@ fn every_kind_of_wrong_transfer_is_refused_with_its_code_and_books_nothing() {
             "transfers.0",
         ),
         (
-            pair(9, &bank, &live, 100),
+            pair(9, &bank, &real, 100),
             400,
             "transfer_mixed_modes",
             "transfers.0",
@@ -266,7 +267,7 @@ fn every_kind_of_wrong_transfer_is_refused_with_its_code_and_books_nothing() {
             "transfers.0",
         ),
         (
-            legs(json!([line(&bank, "debit", 100), line(&live, "credit", 100)])),
+            legs(json!([line(&bank, "debit", 100), line(&real, "credit", 100)])),
             400,
             "transfer_mixed_modes",
             "transfers.0",
@@ -298,6 +299,27 @@ fn every_kind_of_wrong_transfer_is_refused_with_its_code_and_books_nothing() {
     dev.stop();
 }
 
+/// Posts a part of a reservation (20 of 30), all of one (21 of 31), and all of one among several (22 of 32).
+fn post_reservations(dev: &Dev, bank: &str, customer: &str) {
+    for number in [30, 31] {
+        made(
+            dev,
+            with(pair(number, bank, customer, 50), &json!({"pending": true})),
+        );
+    }
+    let line =
+        |account: &str, side: &str, amount: u64| json!({"account": account, "side": side, "amount": amount});
+    let three = [
+        line(bank, "debit", 50),
+        line(customer, "credit", 20),
+        line(customer, "credit", 30),
+    ];
+    made(dev, json!({"id": id(32), "pending": true, "postings": three}));
+    made(dev, json!({"id": id(20), "post_pending": id(30), "amount": 30}));
+    made(dev, json!({"id": id(21), "post_pending": id(31)}));
+    made(dev, json!({"id": id(22), "post_pending": id(32)}));
+}
+
 #[test]
 fn an_id_is_used_once_and_the_same_again_is_told_from_something_else() {
     let folder = tempfile::tempdir().unwrap();
@@ -308,6 +330,7 @@ fn an_id_is_used_once_and_the_same_again_is_told_from_something_else() {
     let seq = made(&dev, first.clone())["seq"].clone();
     let reserved = with(pair(2, &bank, &customer, 50), &json!({"pending": true}));
     made(&dev, reserved.clone());
+    post_reservations(&dev, &bank, &customer);
     let others = || {
         [
             json!({"amount": 101}),
@@ -349,11 +372,36 @@ fn an_id_is_used_once_and_the_same_again_is_told_from_something_else() {
             409,
             "transfer_id_reused",
         );
+        // A part of what was reserved is not all of it.
+        let post = |number: u64, also: Value| {
+            with(json!({"id": id(number), "post_pending": id(10 + number)}), &also)
+        };
+        for (number, part) in [(20, json!({"amount": 30})), (21, json!({})), (22, json!({}))] {
+            let told = make(dev, &[post(number, part)]);
+            assert_eq!(told.expect(200).json()["existed"], 1);
+        }
+        assert_eq!(
+            make(dev, &[post(21, json!({"amount": 50}))]).expect(200).json()["existed"],
+            1
+        );
+        assert_eq!(
+            make(dev, &[post(22, json!({"amount": 50}))]).expect(200).json()["existed"],
+            1
+        );
+        for (number, other) in [
+            (20, json!({})),
+            (20, json!({"amount": 31})),
+            (21, json!({"amount": 49})),
+            (22, json!({"amount": 49})),
+            (22, json!({"post_pending": id(31)})),
+        ] {
+            refused(&make(dev, &[post(number, other)]), 409, "transfer_id_reused");
+        }
         // Twice in one request is once too often, even for the same.
         let new = pair(3, &bank, &customer, 1);
         let twice = json!({"atomic": true, "transfers": [new, new]});
         refused(&ask(dev, "transfers", &twice), 409, "transfer_id_reused");
-        assert_eq!(balance(dev, &bank), 100);
+        assert_eq!(balance(dev, &bank), 100 + 30 + 50 + 50);
     };
     check(&dev);
     dev.process.kill_9();

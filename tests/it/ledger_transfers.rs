@@ -185,10 +185,10 @@ fn led_2_debits_equal_credits_per_transfer_and_per_currency_or_nothing_is_record
             (&customer_eur, "credit", eur),
         ])
     };
-    // The second one balances in all, but in neither currency.
+    // The second one balances in all, but in neither currency; the refusal names the first of them.
     for (usd, eur, debits, credits) in [
         (9_900, 9_000, "100.00", "99.00"),
-        (9_000, 10_000, "100.00", "90.00"),
+        (9_000, 10_000, "90.00", "100.00"),
     ] {
         let answer = make(&dev, &[four(usd, eur)]);
         refused(&answer, 400, "transfer_unbalanced");

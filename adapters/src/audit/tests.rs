@@ -340,6 +340,43 @@ fn a_start_reads_only_what_follows_the_kept_frontier_and_any_frontier_gives_the_
 }
 
 #[test]
+fn a_full_file_is_followed_by_one_that_needs_none_before_it() {
+    let mut world = World::new();
+    world.grow_signed(7);
+    let first = world.heads_file();
+    let line = fs::read_to_string(&first).unwrap();
+    let lines = usize::try_from(heads::FILE_BYTES_MAX).unwrap() / line.len() + 1;
+    fs::write(&first, line.repeat(lines)).unwrap();
+    let (mut notary, notices) = world.notary().unwrap();
+    assert_eq!(notices, []);
+    for count in [3, 2] {
+        world.grow(count);
+        notary.sign(1).unwrap().unwrap();
+    }
+    drop(notary);
+    let second = first.with_file_name("heads-0-000002.jsonl");
+    let text = fs::read_to_string(&second).unwrap();
+    let with_frontier: Vec<bool> = text.lines().map(|line| line.contains("\"frontier\"")).collect();
+    assert_eq!(with_frontier, [true, false], "{text}");
+    let verified = world.verified_from(0);
+    assert_eq!(
+        (verified.findings, verified.heads),
+        (Vec::new(), lines as u64 + 2)
+    );
+    // The newest file is enough, and an end that is cut off is seen with it alone.
+    fs::remove_file(&first).unwrap();
+    assert_eq!(world.notary().unwrap().1, []);
+    world.cut(11);
+    assert_eq!(refusal(&world).0, Seq(12));
+    // Without a head in the newest file, the one before it counts.
+    fs::write(&first, &line).unwrap();
+    fs::write(&second, "").unwrap();
+    assert_eq!(world.notary().unwrap().1, []);
+    world.cut(6);
+    assert_eq!(refusal(&world).0, Seq(7));
+}
+
+#[test]
 fn proofs_are_given_of_what_is_signed_and_of_nothing_else() {
     let mut world = World::new();
     world.grow_signed(3);

@@ -78,9 +78,8 @@ async fn ready(world: &World, kind: OperationKind) -> AttemptRequest {
 
 fn covering(kind: OperationKind) -> &'static str {
     match kind {
-        Sale | Authorize => "authorize",
+        Sale | Authorize | Increment => "authorize",
         Capture => "capture",
-        Increment => "authorize",
         Void => "void",
         Refund => "refund",
     }

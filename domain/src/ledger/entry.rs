@@ -118,6 +118,12 @@ impl PostedEntry {
     pub fn lines(&self) -> &[Line] {
         &self.0
     }
+
+    /// The sum of its debits, in minor units.
+    pub(super) fn debits_minor(&self) -> i128 {
+        let debits = self.0.iter().filter(|line| line.posting.side == Side::Debit);
+        debits.fold(0, |sum, line| sum.saturating_add(line.posting.amount.minor()))
+    }
 }
 
 /// A change of what is expected on an account: counted in the available balance, not in the posted one.

@@ -264,7 +264,9 @@ impl PostedTransfer {
             TransferLegs::OfPending(None) => true,
             TransferLegs::OfPending(Some(amount)) => match &self.legs {
                 Legs::Pair(pair) => pair.amount == *amount,
-                Legs::Many(_) | Legs::Reserved(_) | Legs::Released => true,
+                // Of what is among many only all of it may be posted.
+                Legs::Many(entry) => entry.debits_minor() == amount.minor(),
+                Legs::Reserved(_) | Legs::Released => true,
             },
         };
         let same_day = asked.effective.is_none_or(|day| day == self.effective);

@@ -104,7 +104,8 @@ pub(crate) enum ShortAccountDto<'a> {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct NotesDto<'a> {
     description: Option<&'a str>,
-    exchange_rate: Option<Raw<16>>,
+    /// As people write it.
+    exchange_rate: Option<String>,
     #[serde(borrow)]
     metadata: List<'a, (Arc<str>, Arc<str>)>,
 }
@@ -340,7 +341,7 @@ impl<'a> Stored<'a> for Notes {
     fn store(&'a self) -> NotesDto<'a> {
         NotesDto {
             description: self.description.as_deref(),
-            exchange_rate: self.exchange_rate.map(|rate| Raw(rate.serialize())),
+            exchange_rate: self.exchange_rate.map(|rate| rate.to_string()),
             metadata: List::Values(&self.metadata),
         }
     }
@@ -348,19 +349,17 @@ impl<'a> Stored<'a> for Notes {
     fn load(dto: NotesDto<'a>) -> Result<Self, DecodeError> {
         Ok(Self {
             description: dto.description.map(Arc::from),
-            exchange_rate: dto.exchange_rate.map(exchange_rate).transpose()?,
+            exchange_rate: dto.exchange_rate.as_deref().map(exchange_rate).transpose()?,
             metadata: dto.metadata.load()?,
         })
     }
 }
 
-/// Bits that a decimal does not use are never set: each rate has one form.
-fn exchange_rate(dto: Raw<16>) -> Result<Decimal, DecodeError> {
-    let rate = Decimal::deserialize(dto.0);
-    if rate.serialize() == dto.0 {
-        Ok(rate)
-    } else {
-        Err(impossible("exchange rate")(&rate))
+/// A rate has one form: digits that nobody wrote are not read.
+fn exchange_rate(text: &str) -> Result<Decimal, DecodeError> {
+    match Decimal::from_str_exact(text) {
+        Ok(rate) if rate.to_string() == text => Ok(rate),
+        Ok(_) | Err(_) => Err(impossible("exchange rate")(&text)),
     }
 }
 
