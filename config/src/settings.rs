@@ -177,7 +177,9 @@ impl Settings {
 
     /// Where the signed heads of the journal are kept.
     pub fn heads_folder(&self) -> PathBuf {
-        self.heads_dir.clone().unwrap_or_else(|| self.data_dir.join("heads"))
+        self.heads_dir
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("heads"))
     }
 
     /// Takes note of where the sandbox really listens, which is known only when port 0 has become a free port: providers

@@ -65,6 +65,10 @@ impl LedgerReport {
     fn to_json(&self) -> serde_json::Value {
         json!({
             "bench": "ledger",
+            "accounts": ACCOUNTS,
+            "transfers_per_batch": BATCH,
+            "batches_under_way": CALLERS,
+            "connections": CONNECTIONS,
             "transfers_per_s": self.transfers_per_s,
             "batch_p50_us": self.batch_p50_us,
             "batch_p99_us": self.batch_p99_us,

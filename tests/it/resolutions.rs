@@ -24,6 +24,32 @@ fn said(outcome: &str, transaction: Option<&str>) -> Value {
     body
 }
 
+#[track_caller]
+fn check_bad_words(operator: &Caller, name: &str) {
+    for (body, param) in [
+        (
+            json!({"outcome": "executed", "evidence": "e", "reason": "r"}),
+            "transaction",
+        ),
+        (
+            json!({"outcome": "maybe", "evidence": "e", "reason": "r"}),
+            "outcome",
+        ),
+        (
+            json!({"outcome": "not_executed", "transaction": "re_1", "evidence": "e", "reason": "r"}),
+            "transaction",
+        ),
+        (
+            json!({"outcome": "not_executed", "evidence": " ", "reason": "r"}),
+            "evidence",
+        ),
+        (json!({"outcome": "not_executed", "evidence": "e"}), "reason"),
+    ] {
+        let refused = resolve(operator, "bad", name, &body).expect(400);
+        assert_eq!(refused.error("param"), param, "{body}");
+    }
+}
+
 #[test]
 fn x_41_two_people_correct_what_no_provider_resolves() {
     let folder = tempfile::tempdir().unwrap();
@@ -59,28 +85,7 @@ fn x_41_two_people_correct_what_no_provider_resolves() {
     );
     let name = attempt["id"].as_str().unwrap();
 
-    for (body, param) in [
-        (
-            json!({"outcome": "executed", "evidence": "e", "reason": "r"}),
-            "transaction",
-        ),
-        (
-            json!({"outcome": "maybe", "evidence": "e", "reason": "r"}),
-            "outcome",
-        ),
-        (
-            json!({"outcome": "not_executed", "transaction": "re_1", "evidence": "e", "reason": "r"}),
-            "transaction",
-        ),
-        (
-            json!({"outcome": "not_executed", "evidence": " ", "reason": "r"}),
-            "evidence",
-        ),
-        (json!({"outcome": "not_executed", "evidence": "e"}), "reason"),
-    ] {
-        let refused = resolve(&ada, "bad", name, &body).expect(400);
-        assert_eq!(refused.error("param"), param, "{body}");
-    }
+    check_bad_words(&ada, name);
     resolve(&ada, "bad", "pay_nobody", &said("not_executed", None)).expect(404);
 
     let before = shown(&dev, &id);

@@ -1,11 +1,13 @@
-//! The project's own commands, run as `cargo xtask <command>`: the test gate and the tidy rules.
+//! The project's own commands, run as `cargo xtask <command>`: the test gate, the tidy rules and the side-by-side benchmark.
 //!
 //! Everything that guards a change lives here, in the language of the project, so that a laptop and the
 //! build machine run the same thing.
 
+mod bench_compare;
 mod contract;
 mod counts;
 mod gate;
+mod postgres;
 mod python;
 mod tidy;
 
@@ -21,6 +23,8 @@ cargo xtask <command>
   contract  schemathesis against a running `florin dev` and its OpenAPI document
   tidy      the rules no compiler checks: arrows between crates, fences around dependencies, source rules
   nightly   the same gate as `test` with PROPTEST_CASES=20000, so every property sees far more cases
+  bench-compare [--seconds N]
+            `florin bench ledger` beside a conventional ledger on a PostgreSQL server of its own, N (8) seconds a load
   help      this text
 ";
 
@@ -48,6 +52,7 @@ fn run(args: &[String]) -> Result<()> {
         ["test"] => gate::run(&workspace_root()?, None),
         ["nightly"] => gate::run(&workspace_root()?, Some(NIGHTLY_PROPTEST_CASES)),
         ["contract"] => contract::run(&workspace_root()?),
+        ["bench-compare", words @ ..] => bench_compare::run(&workspace_root()?, words),
         ["tidy"] => tidy::run(&workspace_root()?),
         _ => bail!("unknown command `{}`\n\n{HELP}", words.join(" ")),
     }

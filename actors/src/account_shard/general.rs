@@ -164,7 +164,9 @@ impl ShardState {
             }
             GeneralMail::Page { from, limit, reply } => {
                 let accounts = self.books.general_accounts_from(from).take(limit);
-                let page = accounts.map(|(account, state)| (account.clone(), *state)).collect();
+                let page = accounts
+                    .map(|(account, state)| (account.clone(), *state))
+                    .collect();
                 let seq = self.head;
                 self.after_durable(move |_| tell(reply, (page, seq)));
             }
@@ -241,7 +243,10 @@ impl ShardState {
         self.after_durable(move |_| {
             if let Some(seq) = outcome.seq {
                 // A full mailbox refuses no internal mail, and a dead shard has nothing to forget.
-                drop(shard.send(Class::Internal, super::ShardMail::General(GeneralMail::Published(seq))));
+                drop(shard.send(
+                    Class::Internal,
+                    super::ShardMail::General(GeneralMail::Published(seq)),
+                ));
             }
             tell(reply, outcome);
         });

@@ -155,7 +155,11 @@ pub(super) fn method(id: &str, livemode: bool) -> Result<PaymentMethod, Invalid>
     found.ok_or_else(missing)
 }
 
-pub(super) fn text(param: &str, text: Option<&Text<'_>>, bytes_max: usize) -> Result<Option<Arc<str>>, Invalid> {
+pub(super) fn text(
+    param: &str,
+    text: Option<&Text<'_>>,
+    bytes_max: usize,
+) -> Result<Option<Arc<str>>, Invalid> {
     let Some(text) = text else { return Ok(None) };
     if text.as_str().len() > bytes_max {
         let message = format!("`{param}` is at most {bytes_max} bytes long.");
