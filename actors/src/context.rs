@@ -278,7 +278,7 @@ pub struct Context {
     /// Balances and order.
     pub account_shard: Mailbox<ShardMail>,
     /// Room for transfers on their way: a request may hold thousands, so requests alone say little of the memory they take.
-    pub transfer_room: Semaphore,
+    pub transfer_room: Arc<Semaphore>,
     /// Tail and views.
     pub projection: Mailbox<ProjectionMail>,
     /// Key owners.

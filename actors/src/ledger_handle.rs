@@ -1,12 +1,14 @@
 //! The face of the ledger: accounts, their entries and the trial balance, all as of a durable commit.
 
 mod as_of;
+mod entries;
 
 pub use as_of::{Moment, PastBalance};
+pub use entries::AccountEntry;
 
 use crate::account_shard::{
-    ClosedPeriods, GeneralMail, OpenAccount, Opening, PaymentAccounts, Question, ShardMail, TransferOutcome,
-    TransferRequest,
+    ClosedPeriods, GeneralMail, Held, OpenAccount, Opening, PaymentAccounts, Question, ShardMail,
+    TransferOutcome, TransferRequest,
 };
 use crate::admission::Shed;
 use crate::context::Context;
@@ -15,7 +17,7 @@ use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::ApiKeyId;
 use florin_domain::ids::Seq;
 use florin_domain::ledger::{
-    AccountKey, AccountState, CurrencyTotal, EffectiveDate, GeneralAccount, LedgerEvent, Legs, Line,
+    AccountKey, AccountState, CurrencyTotal, EffectiveDate, GeneralAccount, LedgerEvent, Legs,
     PendingTransfer, PostedTransfer, Statement, Transfer, TransferId, TransferLegs, TransferRefusal,
     TransferStep, Verdict,
 };
@@ -26,6 +28,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::oneshot;
+
+/// How many pairs a transfer takes as much room as.
+fn weight(transfer: &Transfer) -> usize {
+    match &transfer.legs {
+        TransferLegs::Pair { .. } | TransferLegs::OfPending(_) => 1,
+        TransferLegs::Many(postings) => postings.len().div_ceil(2),
+    }
+}
 
 /// Why the ledger cannot answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -42,19 +52,6 @@ pub enum LedgerError {
     /// The journal cannot be read.
     #[error("{0}")]
     Read(ReadError),
-}
-
-/// One line of an account, with the commit that posted it.
-#[derive(Clone, Debug)]
-pub struct AccountEntry {
-    /// The commit.
-    pub commit: Arc<Commit>,
-    /// The line.
-    pub line: Line,
-    /// Its place among the account's lines of that commit.
-    pub place: usize,
-    /// The transfer that it is part of, if it is part of one.
-    pub transfer: Option<TransferId>,
 }
 
 /// What a caller is told of one transfer.
@@ -77,16 +74,6 @@ pub struct Answer {
     pub told: Vec<Told>,
 }
 
-impl AccountEntry {
-    /// The record of the transfer that the line is part of, if it is part of one.
-    pub fn record(&self) -> Option<&PostedTransfer> {
-        let id = self.transfer?;
-        transfers_in(&self.commit)
-            .iter()
-            .find(|transfer| transfer.id == id)
-    }
-}
-
 fn transfers_in(commit: &Commit) -> &[PostedTransfer] {
     match &commit.body {
         Body::Ledger(ledger) => match &ledger.event {
@@ -96,24 +83,6 @@ fn transfers_in(commit: &Commit) -> &[PostedTransfer] {
             | LedgerEvent::PeriodClosed { .. } => &[],
         },
         Body::Payment(_) | Body::Control(_) => &[],
-    }
-}
-
-/// The lines that a commit posted, with the transfers that they are part of.
-fn lines_of(commit: &Commit) -> Vec<(Line, Option<TransferId>)> {
-    match &commit.body {
-        Body::Payment(body) => {
-            let lines = body.entry.as_ref().map_or(&[][..], |entry| entry.lines());
-            lines.iter().map(|line| (*line, None)).collect()
-        }
-        Body::Ledger(_) => {
-            let lines = transfers_in(commit).iter().flat_map(|transfer| {
-                let id = Some(transfer.id);
-                transfer.lines().into_iter().map(move |line| (line, id))
-            });
-            lines.collect()
-        }
-        Body::Control(_) => Vec::new(),
     }
 }
 
@@ -138,6 +107,13 @@ fn is_same(
         Some(Legs::Reserved(postings)) => postings.iter().any(|posting| posting.amount == posted.amount),
         Some(Legs::Pair(_) | Legs::Many(_) | Legs::Released) | None => false,
     }
+}
+
+fn not_posted(seq: Seq) -> LedgerError {
+    LedgerError::Read(ReadError::Damaged {
+        seq,
+        why: "it does not post to the account".to_owned(),
+    })
 }
 
 /// The face of the ledger.
@@ -177,51 +153,19 @@ impl LedgerHandle {
         self.ask(ShardMail::TrialBalance).await
     }
 
-    /// The newest `limit` lines of an account before a commit and a place in it, newest first, and whether more follow.
-    pub async fn entries(
-        &self,
-        key: AccountKey,
-        before: Option<(Seq, usize)>,
-        limit: usize,
-    ) -> Result<(Vec<AccountEntry>, bool), LedgerError> {
-        let mut next = self.account(key).await?.0.last_posted;
-        let mut entries = Vec::new();
-        while next != Seq::ZERO && entries.len() < limit {
-            let commit = self.commit(next).await?;
-            let missing = || {
-                LedgerError::Read(ReadError::Damaged {
-                    seq: next,
-                    why: "it does not post to the account".to_owned(),
-                })
-            };
-            let lines = lines_of(&commit);
-            let of_account = lines.iter().filter(|(line, _)| line.posting.account == key);
-            let prev = of_account.clone().next().ok_or_else(missing)?.0.account_prev;
-            let of_account: Vec<_> = of_account.enumerate().collect();
-            for (place, (line, transfer)) in of_account.into_iter().rev() {
-                if before.is_some_and(|before| (commit.seq, place) >= before) {
-                    continue;
-                }
-                if entries.len() == limit {
-                    return Ok((entries, true));
-                }
-                entries.push(AccountEntry {
-                    commit: Arc::clone(&commit),
-                    line: *line,
-                    place,
-                    transfer: *transfer,
-                });
-            }
-            next = prev;
-        }
-        Ok((entries, next != Seq::ZERO))
+    /// Admits an operation, with room for its transfers.
+    fn held(&self, transfers: usize) -> Result<Held, LedgerError> {
+        let in_flight = self.context.admission.enter().map_err(LedgerError::Shed)?;
+        let count = u32::try_from(transfers).map_err(|_| LedgerError::Busy)?;
+        let room = Arc::clone(&self.context.transfer_room).try_acquire_many_owned(count);
+        let room = room.map_err(|_| LedgerError::Busy)?;
+        Ok(Held { in_flight, room })
     }
 
     /// Opens an account, or says that it is open already.
     pub async fn open_account(&self, open: OpenAccount) -> Result<Opening, LedgerError> {
-        let _in_flight = self.context.admission.enter().map_err(LedgerError::Shed)?;
-        let open = Box::new(open);
-        let asked = self.ask(|reply| ShardMail::General(GeneralMail::Open { open, reply }));
+        let (open, held) = (Box::new(open), self.held(0)?);
+        let asked = self.ask(|reply| ShardMail::General(GeneralMail::Open { open, held, reply }));
         asked.await.map(|(opening, _)| opening)
     }
 
@@ -274,11 +218,12 @@ impl LedgerHandle {
         livemode: bool,
         by: ApiKeyId,
     ) -> Result<Seq, LedgerError> {
-        let _in_flight = self.context.admission.enter().map_err(LedgerError::Shed)?;
+        let held = self.held(0)?;
         let mail = |reply| GeneralMail::ClosePeriod {
             through,
             livemode,
             by,
+            held,
             reply,
         };
         self.ask(|reply| ShardMail::General(mail(reply))).await
@@ -286,14 +231,13 @@ impl LedgerHandle {
 
     /// Makes transfers, each at most once for its id.
     pub async fn transfer(&self, request: TransferRequest) -> Result<Answer, LedgerError> {
-        let _in_flight = self.context.admission.enter().map_err(LedgerError::Shed)?;
-        let count = u32::try_from(request.transfers.len()).map_err(|_| LedgerError::Busy)?;
-        let room = self.context.transfer_room.try_acquire_many(count);
-        let _room = room.map_err(|_| LedgerError::Busy)?;
+        let weights = request.transfers.iter().map(weight);
+        let held = self.held(weights.sum())?;
         let request = Arc::new(request);
         let mail = |reply| GeneralMail::Transfer {
             request: Arc::clone(&request),
             reply,
+            held,
         };
         let outcome = self.ask(|reply| ShardMail::General(mail(reply))).await?;
         let TransferOutcome {

@@ -18,6 +18,7 @@ pub mod deadlines;
 pub mod directory_handle;
 pub mod guardian;
 pub mod idempotency;
+mod journal_range;
 pub mod journal_writer;
 pub mod kind;
 pub mod ledger_handle;

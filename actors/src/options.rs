@@ -110,7 +110,7 @@ pub struct Options {
     pub singleton_restarts: RestartPolicy,
     /// Commits in one journal batch.
     pub batch_commits_max: usize,
-    /// Commits between two snapshots.
+    /// Commits between two snapshots; eight transfers, or ended reservations, of one commit count as one more.
     pub snapshot_every_commits: u64,
     /// Commits that the scrub reads in a second; 0 for no scrub.
     pub scrub_commits_per_s: u64,

@@ -15,6 +15,43 @@ pub use sqlite::{JournalFile, OpenError, SqliteJournal, StoredRecord, Walk};
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, Head};
 
+/// Stored bytes that one page may hold. Decoded, a page takes several times as much.
+const PAGE_BYTES_MAX: usize = 8 << 20;
+
+/// What still fits into a page. The first record always does.
+#[derive(Clone, Copy, Debug)]
+struct PageRoom {
+    left: usize,
+    is_empty: bool,
+    is_full: bool,
+}
+
+impl PageRoom {
+    /// A page of so many bytes.
+    fn of(bytes_max: usize) -> Self {
+        Self {
+            left: bytes_max,
+            is_empty: true,
+            is_full: false,
+        }
+    }
+
+    /// Whether a record of so many bytes has a place. None has after one that had none: a page has no gaps.
+    fn takes(&mut self, bytes: usize) -> bool {
+        self.is_full = self.is_full || !(self.is_empty || bytes <= self.left);
+        if !self.is_full {
+            self.left = self.left.saturating_sub(bytes);
+            self.is_empty = false;
+        }
+        !self.is_full
+    }
+
+    /// Whether a record found no place.
+    fn is_full(&self) -> bool {
+        self.is_full
+    }
+}
+
 /// How a batch fits the journal that it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fit {

@@ -11,12 +11,16 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+mod at_most;
 mod words;
+
+pub(crate) use at_most::AtMost;
 
 /// What a body's values are, as messages name it.
 const OBJECT: &str = "a JSON object";
 const STRING: &str = "a string";
 const INTEGER: &str = "an integer";
+const ARRAY: &str = "an array";
 const STRINGS: &str = "an object whose values are strings";
 /// Of an object of limits.
 pub(crate) const INTEGERS: &str = "an object whose values are integers or null";

@@ -72,7 +72,7 @@ impl Platform {
             admission: Arc::new(Admission::new(options.admission, Arc::clone(&lag))),
             writer: singleton_mailbox(settings, Kind::JournalWriter),
             account_shard: singleton_mailbox(settings, Kind::AccountShard),
-            transfer_room: Semaphore::new(TRANSFERS_IN_FLIGHT_MAX),
+            transfer_room: Arc::new(Semaphore::new(TRANSFERS_IN_FLIGHT_MAX)),
             projection: singleton_mailbox(settings, Kind::Projection),
             idempotency: singleton_mailbox(settings, Kind::Idempotency),
             risk: (0..options.risk_shards)

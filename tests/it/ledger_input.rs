@@ -446,3 +446,30 @@ fn only_operators_reach_the_general_ledger_and_large_bodies_are_refused() {
     refused(&answer, 413, "body_too_large");
     dev.stop();
 }
+
+#[test]
+fn led_15_an_imbalance_is_refused_with_both_sums_alerts_and_the_transfer_may_be_sent_again() {
+    let (_folder, dev) = Dev::fresh(&[]);
+    let (bank, customer) = two(&dev);
+    let postings = |credit: u64| {
+        json!({"id": id(1), "postings": [
+            {"account": bank, "side": "debit", "amount": 10_000}, {"account": customer, "side": "credit", "amount": credit},
+        ]})
+    };
+    let alerts = || {
+        let text = dev.operator().get("/metrics").expect(200).text();
+        let name = "florin_alerts_total{alert=\"ledger_imbalance\"} ";
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0, |count| count.parse::<u64>().unwrap())
+    };
+    assert_eq!(alerts(), 0);
+    let answer = make(&dev, &[postings(9_900)]);
+    refused(&answer, 400, "transfer_unbalanced");
+    let seeds_words = format!("Transaction {}: Debits (100.00) != Credits (99.00)", id(1));
+    assert_eq!(answer.error("message"), seeds_words);
+    assert_eq!(alerts(), 1);
+    assert_eq!((balance(&dev, &bank), entries(&dev, &bank).len()), (0, 0));
+    made(&dev, postings(10_000));
+    assert_eq!((balance(&dev, &bank), balance(&dev, &customer)), (10_000, 10_000));
+    dev.stop();
+}

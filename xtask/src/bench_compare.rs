@@ -52,6 +52,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
         }
     }
     command
+        .env("FLORIN_LOG", "warn")
         .args(["bench", "ledger", "--json", SECONDS_OPTION])
         .arg(seconds.to_string())
         .arg("--data-dir")
@@ -244,6 +245,7 @@ fn table(florin: &Value, conventional: &Value, seconds: u64) -> Result<String> {
     let version = conventional
         .get("server_version")
         .and_then(Value::as_str)
+        .and_then(|version| version.split_whitespace().next())
         .unwrap_or("?");
     let mut text = format!(
         "bench-compare, {seconds} s a load, PostgreSQL {version}, every answer after its fsync\n\
@@ -277,7 +279,7 @@ mod tests {
         });
         let conventional = json!({
             "accounts": 10_000, "transfers_per_batch": 100, "connections": 32, "batch_connections": 8,
-            "server_version": "15.18",
+            "server_version": "15.18 (Debian 15.18-0)",
             "single_uniform": load(3_000.0), "single_hot": load(1_000.0),
             "batched_uniform": load(20_000.0), "batched_hot": load(30_000.0),
         });

@@ -1,6 +1,7 @@
 //! A PostgreSQL server of our own for as long as a command needs it: found on this machine, started in a folder that it is given, on a
 //! free port of the loopback interface with a password of its own, and stopped with the value that stands for it.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::net::TcpListener;
@@ -30,23 +31,25 @@ pub(crate) struct Installation {
 impl Installation {
     /// The newest one of Debian's folders, or else the one in the search path.
     pub(crate) fn find() -> Result<Self> {
-        const DEBIAN: &str = "/usr/lib/postgresql";
-        let versions = fs::read_dir(DEBIAN)
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self::find_in(Path::new("/usr/lib/postgresql"), &path)
+    }
+
+    fn find_in(debian: &Path, path: &OsStr) -> Result<Self> {
+        let versions = fs::read_dir(debian)
             .map(|entries| entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()))
             .map(newest_first)
             .unwrap_or_default();
-        let installed = versions
-            .iter()
-            .map(|version| Path::new(DEBIAN).join(version).join("bin"));
-        let path = std::env::var_os("PATH").unwrap_or_default();
+        let installed = versions.iter().map(|version| debian.join(version).join("bin"));
         installed
-            .chain(std::env::split_paths(&path))
+            .chain(std::env::split_paths(path))
             .find(|folder| PROGRAMS.iter().all(|program| folder.join(program).is_file()))
             .map(|programs| Self { programs })
             .with_context(|| {
                 format!(
-                    "no PostgreSQL server is installed: neither {DEBIAN}/*/bin nor the search path has {}. \
+                    "no PostgreSQL server is installed: neither {}/*/bin nor the search path has {}. \
                      On Debian and Ubuntu: apt-get install postgresql",
+                    debian.display(),
                     PROGRAMS.join(", ")
                 )
             })
@@ -307,6 +310,30 @@ mod tests {
     fn versions_are_ordered_by_number_and_not_by_letter() {
         let names = ["9.6", "17", "common", "9.10", "15"].map(str::to_owned);
         assert_eq!(newest_first(names.into_iter()), ["17", "15", "9.10", "9.6"]);
+    }
+
+    #[test]
+    fn the_newest_whole_installation_is_found_and_a_missing_one_says_what_to_install() {
+        let debian = std::env::temp_dir().join(format!("florin-postgres-{}", std::process::id()));
+        let install = |version: &str, programs: &[&str]| {
+            let folder = debian.join(version).join("bin");
+            fs::create_dir_all(&folder).unwrap();
+            for program in programs {
+                fs::write(folder.join(program), "").unwrap();
+            }
+        };
+        let found = |path: &Path| Installation::find_in(&debian, path.as_os_str());
+        let missing = found(Path::new("")).unwrap_err().to_string();
+        // Only clients, without a server.
+        install("17", &["pg_isready"]);
+        install("9.6", &PROGRAMS);
+        install("15", &PROGRAMS);
+        let newest = found(Path::new("")).unwrap().programs;
+        let elsewhere = Installation::find_in(&debian.join("none"), debian.join("9.6/bin").as_os_str());
+        fs::remove_dir_all(&debian).unwrap();
+        assert!(missing.contains("apt-get install postgresql"), "{missing}");
+        assert_eq!(newest, debian.join("15/bin"));
+        assert_eq!(elsewhere.unwrap().programs, debian.join("9.6/bin"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The general ledger's part of the shard: accounts that operators open, transfers between them, reservations and closed periods.
 
 use super::ShardState;
+use crate::admission::InFlight;
 use crate::journal_writer::{Published, Ticket, WriterMail};
 use crate::mailbox::Class;
 use crate::reply::tell;
@@ -8,13 +9,13 @@ use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq};
 use florin_domain::ledger::{
     AccountLimits, AccountState, AccountType, EffectiveDate, GeneralAccount, LedgerCommit, LedgerEvent,
-    Linkage, Transfer, TransferId, Verdict,
+    Linkage, Transfer, TransferId, TransferRefusal, Verdict,
 };
 use florin_domain::money::Currency;
 use florin_domain::time::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// An account to open.
 #[derive(Clone, Debug)]
@@ -74,6 +75,15 @@ pub struct TransferOutcome {
     pub known: BTreeMap<TransferId, Seq>,
 }
 
+/// What an admitted operation holds until it is done.
+#[derive(Debug)]
+pub struct Held {
+    /// Its place among all operations.
+    pub in_flight: InFlight,
+    /// Room for its transfers.
+    pub room: OwnedSemaphorePermit,
+}
+
 /// What the shard is told about the general ledger.
 #[derive(Debug)]
 pub enum GeneralMail {
@@ -81,6 +91,8 @@ pub enum GeneralMail {
     Open {
         /// Which.
         open: Box<OpenAccount>,
+        /// What it holds until it is durable.
+        held: Held,
         /// Who waits.
         reply: oneshot::Sender<(Opening, Seq)>,
     },
@@ -90,6 +102,8 @@ pub enum GeneralMail {
         request: Arc<TransferRequest>,
         /// Who waits; nothing comes if the index of transfers cannot be read.
         reply: oneshot::Sender<TransferOutcome>,
+        /// What it holds until it is durable, whoever still waits.
+        held: Held,
     },
     /// Close every day up to one.
     ClosePeriod {
@@ -99,6 +113,8 @@ pub enum GeneralMail {
         livemode: bool,
         /// On whose word.
         by: ApiKeyId,
+        /// What it holds until it is durable.
+        held: Held,
         /// Who waits.
         reply: oneshot::Sender<Seq>,
     },
@@ -139,28 +155,45 @@ impl Recent {
     }
 }
 
+/// Whoever sends what does not balance keeps books that do not: an operator is told, though nothing was recorded.
+fn warn_of_imbalance(verdicts: &[Verdict]) {
+    for verdict in verdicts {
+        if let Verdict::Refused(TransferRefusal::Unbalanced(message)) = verdict {
+            tracing::error!("{message}; nothing was recorded");
+            metrics::counter!("florin_alerts_total", "alert" => "ledger_imbalance").increment(1);
+        }
+    }
+}
+
 /// Reservations that one commit ends.
 const EXPIRED_MAX: usize = 1024;
 
 impl ShardState {
     pub(super) fn general(&mut self, mail: GeneralMail) {
         match mail {
-            GeneralMail::Open { open, reply } => {
+            GeneralMail::Open { open, held, reply } => {
                 let opening = self.open_account(*open);
-                self.after_durable(move |seq| tell(reply, (opening, seq)));
+                self.after_durable(move |seq| {
+                    drop(held);
+                    tell(reply, (opening, seq));
+                });
             }
-            GeneralMail::Transfer { request, reply } => self.transfer(&request, reply),
+            GeneralMail::Transfer { request, reply, held } => self.transfer(&request, reply, held),
             GeneralMail::ClosePeriod {
                 through,
                 livemode,
                 by,
+                held,
                 reply,
             } => {
                 if self.books.closed_through(livemode) < Some(through) {
                     self.books.close_through(livemode, through);
                     self.record(LedgerEvent::PeriodClosed { through, livemode }, Some(by));
                 }
-                self.after_durable(move |seq| tell(reply, seq));
+                self.after_durable(move |seq| {
+                    drop(held);
+                    tell(reply, seq);
+                });
             }
             GeneralMail::Page { from, limit, reply } => {
                 let accounts = self.books.general_accounts_from(from).take(limit);
@@ -213,7 +246,7 @@ impl ShardState {
         Opening::Opened(account)
     }
 
-    fn transfer(&mut self, request: &TransferRequest, reply: oneshot::Sender<TransferOutcome>) {
+    fn transfer(&mut self, request: &TransferRequest, reply: oneshot::Sender<TransferOutcome>, held: Held) {
         let known = match self.known_among(&request.transfers) {
             Ok(known) => known,
             Err(error) => return tracing::error!(%error, "the index of transfers cannot be read"),
@@ -227,6 +260,9 @@ impl ShardState {
         } else {
             self.books.transfer(asked, linkage, place, is_known)
         };
+        if !request.is_dry_run {
+            warn_of_imbalance(&done.verdicts);
+        }
         let mut outcome = TransferOutcome {
             seq: None,
             at,
@@ -248,6 +284,7 @@ impl ShardState {
                     super::ShardMail::General(GeneralMail::Published(seq)),
                 ));
             }
+            drop(held);
             tell(reply, outcome);
         });
     }
@@ -283,6 +320,11 @@ impl ShardState {
                 }
             })
             .collect();
+        if ended.len() == EXPIRED_MAX {
+            // More may be over; what waits in the mailbox comes first.
+            let again = super::ShardMail::General(GeneralMail::ExpirePending);
+            self.context.account_shard.step(again);
+        }
         if !ended.is_empty() {
             self.record(LedgerEvent::PendingExpired(ended), None);
         }
@@ -295,11 +337,13 @@ impl ShardState {
 
     fn record_at(&mut self, event: LedgerEvent, by: Option<ApiKeyId>, at: Timestamp) -> Seq {
         self.head = self.head.next();
+        let body = Body::Ledger(LedgerCommit { event, by });
+        let weight = super::weight(&body);
         let commit = Commit {
             shard: self.context.shard,
             seq: self.head,
             at,
-            body: Body::Ledger(LedgerCommit { event, by }),
+            body,
         };
         let published = Published {
             commit: Arc::new(commit),
@@ -309,7 +353,7 @@ impl ShardState {
             published,
             ticket: Ticket::Nobody,
         });
-        self.snapshot_when_due();
+        self.snapshot_when_due(weight);
         self.head
     }
 }

@@ -2,12 +2,13 @@
 //! from the account's end along its own lines, and at the same time from the moment on backwards through the journal. Busy
 //! accounts are found by the one, quiet ones by the other.
 
-use super::{LedgerError, LedgerHandle, lines_of};
+use super::entries::lines_on;
+use super::{LedgerError, LedgerHandle, not_posted};
+use crate::journal_range::read_range;
 use florin_domain::commit::Commit;
 use florin_domain::ids::Seq;
 use florin_domain::ledger::{AccountKey, Line};
 use florin_domain::money::Balance;
-use florin_domain::ports::ReadError;
 use florin_domain::time::Timestamp;
 
 /// A moment of the journal.
@@ -36,10 +37,7 @@ const STEPS_MAX: usize = 4_096;
 const SCANNED: u64 = 16;
 
 fn last_line(commit: &Commit, key: AccountKey) -> Option<Line> {
-    let lines = lines_of(commit).into_iter().rev();
-    lines
-        .map(|(line, _)| line)
-        .find(|line| line.posting.account == key)
+    lines_on(commit, key).pop().map(|(line, _)| line)
 }
 
 impl LedgerHandle {
@@ -69,10 +67,8 @@ impl LedgerHandle {
             }
             later = earlier;
             let first = Seq(unread.0.saturating_sub(SCANNED));
-            for commit in self.commits_between(first, unread).await?.iter().rev() {
-                if let Some(line) = last_line(commit, key) {
-                    return stood(line.balance_after);
-                }
+            if let Some(line) = self.last_line_between(first, unread, key).await? {
+                return stood(line.balance_after);
             }
             unread = first;
             if unread == Seq::ZERO {
@@ -88,18 +84,18 @@ impl LedgerHandle {
         Ok(line.ok_or_else(|| not_posted(seq))?.account_prev)
     }
 
-    /// The commits behind `after`, up to and including `last`.
-    async fn commits_between(&self, after: Seq, last: Seq) -> Result<Vec<Commit>, LedgerError> {
-        let count = usize::try_from(last.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        let read = self
-            .context
-            .ports
-            .journal
-            .read(self.context.shard, after.next(), count);
-        read.await.map_err(LedgerError::Read)
+    /// The last line on the account in the commits behind `after`, up to and including `last`.
+    async fn last_line_between(
+        &self,
+        after: Seq,
+        last: Seq,
+        key: AccountKey,
+    ) -> Result<Option<Line>, LedgerError> {
+        let mut found = None;
+        let look = |commit: Commit| found = last_line(&commit, key).or(found);
+        let read = read_range(&self.context, after, last, look);
+        read.await.map_err(LedgerError::Read)?;
+        Ok(found)
     }
 
     /// The last commit that was recorded up to a time.
@@ -116,11 +112,4 @@ impl LedgerHandle {
         }
         Ok(until)
     }
-}
-
-fn not_posted(seq: Seq) -> LedgerError {
-    LedgerError::Read(ReadError::Damaged {
-        seq,
-        why: "it does not post to the account".to_owned(),
-    })
 }

@@ -104,11 +104,12 @@ impl PaymentState {
         &mut self,
         assessment: &Assessment,
         number: u32,
+        holds_for_review: bool,
     ) -> Result<AttemptPlan, NotStored> {
         let operation = OperationId::Authorize(self.id);
         let is_stopped = match assessment.action {
             Action::Allow => false,
-            Action::Review => self.context.options.review_mode == ReviewMode::BeforeAuth,
+            Action::Review => !holds_for_review,
             Action::Block => true,
         };
         match self.context.providers.first() {
@@ -142,7 +143,8 @@ impl PaymentState {
         let Begin { spec, method, .. } = begin;
         let assessment = self.assess(&spec, &method, velocity, counted);
         let since = Instant::now();
-        let plan = match self.plan_if_it_charges(&assessment, 1) {
+        let holds = self.context.options.review_mode == ReviewMode::AuthAndHold;
+        let plan = match self.plan_if_it_charges(&assessment, 1, holds) {
             Ok(plan) => plan,
             Err(why) => {
                 self.refuse(why);

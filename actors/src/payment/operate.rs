@@ -280,7 +280,7 @@ impl PaymentState {
         };
         self.context.ports.probe.reached(Step::PaymentAssessed);
         let assessment = self.assess(&payment.spec, &method, velocity, counted);
-        let plan = match self.plan_if_it_charges(&assessment, self.next_attempt(operation)) {
+        let plan = match self.plan_if_it_charges(&assessment, self.next_attempt(operation), false) {
             Ok(plan) => plan,
             Err(why) => {
                 self.refuse_request(key, why);

@@ -4,6 +4,7 @@
 use super::record::{DAY_MS, HOUR_MS};
 use super::{Recalled, RiskMail, Subject, What};
 use crate::context::Context;
+use crate::journal_range::read_range;
 use crate::mailbox::{Class, Refused};
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{OperationId, PaymentId, Seq};
@@ -36,13 +37,16 @@ pub async fn recall(context: Arc<Context>, head: Seq) {
     let (mut end, mut count) = (head.0, 0_u64);
     while end > stop {
         let start = end.saturating_sub(PAGE).max(stop);
-        let limit = usize::try_from(end - start).unwrap_or(usize::MAX);
-        let read = context
-            .ports
-            .journal
-            .read(context.shard, Seq(start).next(), limit);
-        let commits = match read.await {
-            Ok(commits) => commits,
+        // What happened to the ledger says nothing of velocity, and is not held: one such commit may be as large as a page of others.
+        let (mut commits, mut oldest) = (Vec::new(), None);
+        let keep = |commit: Commit| {
+            oldest = oldest.or(Some(commit.at));
+            if matches!(commit.body, Body::Payment(_)) {
+                commits.push(commit);
+            }
+        };
+        match read_range(&context, Seq(start), Seq(end), keep).await {
+            Ok(()) => {}
             Err(error) => {
                 let why = match error {
                     ReadError::Store(why) => why,
@@ -52,8 +56,8 @@ pub async fn recall(context: Arc<Context>, head: Seq) {
                 tracing::warn!(why, "velocity begins anew: the journal's end cannot be read back");
                 return;
             }
-        };
-        let reached = commits.first().is_none_or(|first| first.at < from);
+        }
+        let reached = oldest.is_none_or(|oldest| oldest < from);
         for commit in commits.iter().rev().filter(|commit| commit.at >= from) {
             reader.read(&context, commit);
         }

@@ -1,7 +1,7 @@
 //! Owns the journal that lives in memory: for tests and simulations, with the same encoding, chain and fences as on disk.
 
 use super::chain::{GENESIS, Hash, Sealed, Verifier, damaged};
-use super::{Fit, check_places, fit};
+use super::{Fit, PAGE_BYTES_MAX, PageRoom, check_places, fit};
 use florin_domain::commit::Commit;
 use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, BoxFuture, Head, Journal, ReadError};
@@ -35,6 +35,7 @@ pub struct MemoryJournal {
     store: MemoryStore,
     shard: ShardId,
     epoch: Epoch,
+    page_bytes_max: usize,
 }
 
 impl MemoryStore {
@@ -52,6 +53,11 @@ impl MemoryStore {
 impl MemoryJournal {
     /// Takes ownership of a shard: every earlier owner is fenced out.
     pub fn open(store: &MemoryStore, shard: ShardId) -> Self {
+        Self::open_paged(store, shard, PAGE_BYTES_MAX)
+    }
+
+    /// The same with pages of so many stored bytes.
+    pub(super) fn open_paged(store: &MemoryStore, shard: ShardId, page_bytes_max: usize) -> Self {
         let mut partitions = store.lock();
         let head = &mut partitions.entry(shard).or_default().head;
         head.epoch = Epoch(head.epoch.0.saturating_add(1));
@@ -59,6 +65,7 @@ impl MemoryJournal {
             store: store.clone(),
             shard,
             epoch: head.epoch,
+            page_bytes_max,
         }
     }
 
@@ -105,12 +112,16 @@ impl MemoryJournal {
         };
         let mut verifier = Verifier::after(shard, skipped, hash, epoch);
         let mut commits = Vec::new();
-        let mut seq = skipped.next();
+        let (mut seq, mut room) = (skipped.next(), PageRoom::of(self.page_bytes_max));
         while let Some(kept) = partition.record(seq).filter(|_| commits.len() < limit) {
+            if !room.takes(kept.bytes.len()) {
+                break;
+            }
             commits.push(verifier.accept(seq, kept.epoch, &kept.hash, &kept.bytes)?);
             seq = seq.next();
         }
-        if commits.len() < limit || verifier.last() >= partition.head.seq {
+        let has_ended = commits.len() < limit && !room.is_full();
+        if has_ended || verifier.last() >= partition.head.seq {
             verifier.finish(partition.head.seq, &partition.head.hash, partition.head.epoch)?;
         }
         Ok(commits)

@@ -15,6 +15,7 @@ pub(super) use tables::position;
 
 pub use file::{JournalFile, StoredRecord, Walk};
 
+use super::PAGE_BYTES_MAX;
 use crate::data_dir::JOURNAL;
 use florin_domain::commit::Commit;
 use florin_domain::ids::{Seq, ShardId};
@@ -82,11 +83,20 @@ pub struct SqliteJournal {
 impl SqliteJournal {
     /// Opens or makes the journal in a data directory and takes ownership of a shard, durably: every earlier owner is fenced out.
     pub fn open(data_dir: &Path, shard: ShardId) -> Result<Self, OpenError> {
+        Self::open_paged(data_dir, shard, PAGE_BYTES_MAX)
+    }
+
+    /// The same with pages of so many stored bytes.
+    pub(super) fn open_paged(
+        data_dir: &Path,
+        shard: ShardId,
+        page_bytes_max: usize,
+    ) -> Result<Self, OpenError> {
         let path = data_dir.join(JOURNAL);
         let connection = tables::open(&path)?;
         let owned = tables::take(&connection, shard, &path)?;
         let mut writer = Writer::new(connection, shard, owned);
-        let mut reader = Reader::open(&path)?;
+        let mut reader = Reader::open(&path, page_bytes_max)?;
         let io = |source| OpenError::Io {
             path: path.clone(),
             source,

@@ -16,7 +16,6 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::ledger_handle::AccountEntry;
-use florin_domain::commit::Body;
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ledger::{AccountKey, EffectiveDate, TransferId};
 use serde::Serialize;
@@ -42,36 +41,21 @@ struct EntryBody<'a> {
     description: Option<&'a str>,
     metadata: Metadata<'a>,
     /// What happened to the payment in the same commit.
-    events: Vec<&'static str>,
+    events: &'a [&'static str],
 }
 
 impl<'a> EntryBody<'a> {
     fn of(entry: &'a AccountEntry) -> Self {
-        let record = entry.record();
-        let notes = record.and_then(|transfer| transfer.notes.as_deref());
+        let notes = entry.notes.as_deref();
         let posting = &entry.line.posting;
-        let (payment_id, events) = match &entry.commit.body {
-            Body::Payment(body) => (
-                Some(Displayed(body.payment)),
-                body.events
-                    .iter()
-                    .map(florin_domain::payment::Event::name)
-                    .collect(),
-            ),
-            Body::Control(_) => (None, Vec::new()),
-            Body::Ledger(ledger) => (None, vec![ledger.event.name()]),
-        };
         Self {
             object: "entry",
-            id: format!("{}-{}", entry.commit.seq.0, entry.place),
+            id: format!("{}-{}", entry.seq.0, entry.place),
             account: Displayed(posting.account),
-            seq: entry.commit.seq.0,
-            at: entry.commit.at.unix_s(),
-            effective_date: Displayed(record.map_or_else(
-                || EffectiveDate::of(entry.commit.at),
-                |transfer| transfer.effective,
-            )),
-            payment_id,
+            seq: entry.seq.0,
+            at: entry.at.unix_s(),
+            effective_date: Displayed(entry.effective),
+            payment_id: entry.payment.map(Displayed),
             transfer_id: entry.transfer.map(Displayed),
             side: posting.side.as_str(),
             amount: posting.amount.minor(),
@@ -82,7 +66,7 @@ impl<'a> EntryBody<'a> {
                 .map_or_else(|| EXCHANGE_RATE_USUAL.to_owned(), |rate| rate.to_string()),
             description: notes.and_then(|notes| notes.description.as_deref()),
             metadata: Metadata(notes.map_or(&[], |notes| notes.metadata.as_slice())),
-            events,
+            events: &entry.events,
         }
     }
 }

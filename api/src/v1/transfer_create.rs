@@ -62,12 +62,13 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     let by = Caller::of(state, request)?.operator_id()?;
     query::none(request)?;
     let bytes = body::read_json_up_to(state, request, payload, BODY_BYTES_MAX).await?;
-    let body: TransfersRequest<'_> = strictly::read(&bytes)?;
     let Checked {
         transfers,
         linkage,
         is_dry_run,
-    } = body.check()?;
+    } = strictly::read::<TransfersRequest<'_>>(&bytes)?.check()?;
+    // It may be megabytes, and the answer waits for the disk.
+    drop(bytes);
     let is_one = linkage == Linkage::Atomic || transfers.len() == 1;
     let names: Vec<_> = transfers.iter().map(|transfer: &Transfer| transfer.id).collect();
     let asked = TransferRequest {

@@ -2,7 +2,7 @@
 
 use super::payment_request::{metadata, text};
 use crate::errors::{Code, Invalid};
-use crate::json::{Number, Object, Pairs, Text};
+use crate::json::{AtMost, Number, Object, Pairs, Text};
 use florin_domain::ledger::{
     AccountKey, EffectiveDate, Linkage, Notes, Posting, Side, Transfer, TransferId, TransferLegs,
     TransferStep, exchange_rate,
@@ -26,7 +26,7 @@ pub(super) struct TransfersRequest<'a> {
     #[serde(default)]
     dry_run: Option<bool>,
     #[serde(borrow)]
-    transfers: Vec<Object<TransferRequest<'a>>>,
+    transfers: AtMost<Object<TransferRequest<'a>>, TRANSFERS_MAX>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,7 +41,7 @@ struct TransferRequest<'a> {
     #[serde(default)]
     amount: Option<Number>,
     #[serde(borrow, default)]
-    postings: Option<Vec<Object<PostingRequest<'a>>>>,
+    postings: Option<AtMost<Object<PostingRequest<'a>>, POSTINGS_MAX>>,
     #[serde(default)]
     pending: Option<bool>,
     #[serde(default)]
@@ -82,12 +82,20 @@ pub(super) struct Checked {
 
 impl TransfersRequest<'_> {
     pub(super) fn check(&self) -> Result<Checked, Invalid> {
-        let count = self.transfers.len();
-        if count == 0 || count > TRANSFERS_MAX {
+        let count = self.transfers.0.len();
+        if count == 0 {
             let message = format!("`transfers` has 1 to {TRANSFERS_MAX} elements, not {count}.");
             return Err(Invalid::new("transfers", Code::ParameterInvalid, message));
         }
-        let transfers = self.transfers.iter().enumerate();
+        let postings = self.transfers.0.iter().map(|transfer| {
+            let postings = transfer.0.postings.as_ref();
+            postings.map_or(2, |postings| postings.0.len())
+        });
+        if postings.sum::<usize>() > 2 * TRANSFERS_MAX {
+            let message = format!("`transfers` has at most {} postings in all.", 2 * TRANSFERS_MAX);
+            return Err(Invalid::new("transfers", Code::ParameterInvalid, message));
+        }
+        let transfers = self.transfers.0.iter().enumerate();
         let transfers = transfers.map(|(index, transfer)| {
             transfer
                 .0
@@ -205,11 +213,7 @@ impl TransferRequest<'_> {
                     return Err(wrong(name, &message));
                 }
             }
-            if postings.len() > POSTINGS_MAX {
-                let message = format!("`postings` has at most {POSTINGS_MAX} elements.");
-                return Err(wrong("postings", &message));
-            }
-            let postings = postings.iter().enumerate().map(|(index, posting)| {
+            let postings = postings.0.iter().enumerate().map(|(index, posting)| {
                 let posting = posting.0.check();
                 posting.map_err(|invalid| within(&format!("postings.{index}"), invalid))
             });

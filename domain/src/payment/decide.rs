@@ -447,7 +447,7 @@ fn redrive_operation(payment: &Payment, id: OperationId, plan: AttemptPlan) -> R
         OperationKind::Refund => {
             refund_amount(payment, Some(op.amount))?;
         }
-        OperationKind::Increment => increment::check(payment)?,
+        OperationKind::Increment => increment::check_again(payment, id)?,
         // What is left to release may have changed since: then another void is due.
         OperationKind::Void if void_amount(payment)? != op.amount => return Err(Refusal::WrongStatus),
         OperationKind::Void => {}

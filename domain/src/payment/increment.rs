@@ -20,6 +20,19 @@ pub(super) fn check(payment: &Payment) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Whether an increment that reached nobody may be sent again. Each was asked for as a total and is kept as a difference, which is
+/// true only as long as nothing was added since: so only the latest one.
+pub(super) fn check_again(payment: &Payment, id: OperationId) -> Result<(), Refusal> {
+    check(payment)?;
+    let mut increments = payment.operations.iter();
+    let latest = increments.rfind(|op| op.kind == OperationKind::Increment);
+    if latest.is_some_and(|latest| latest.id == id) {
+        Ok(())
+    } else {
+        Err(Refusal::WrongStatus)
+    }
+}
+
 /// Reserves so much more that `total` is reserved in the end.
 pub(super) fn increment(
     payment: &Payment,

@@ -68,7 +68,9 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// Makes a batch durable; returns the new head only after that.
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Head, AppendError>>;
 
-    /// At most `limit` commits from `from` on, in order, verified against the chain.
+    /// At most `limit` commits from `from` on, in order, verified against the chain. Fewer if they are large, because a reader has to
+    /// hold them all, but at least one if there is one: who wants the rest reads on behind the last. None only if `limit` is zero or
+    /// the journal ends before `from`.
     fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>>;
 
     /// The end of a shard's journal.

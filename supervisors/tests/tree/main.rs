@@ -5,7 +5,8 @@
 //! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`] the ports that do as they are told
 //! * [`audit`] what must hold of journal, books and charges whatever happened
 //! * [`past`] payments as they were; [`operations`] what is asked of payments that exist, [`operations_crash`], [`operations_schedules`]
-//! * [`crash`], [`random`], [`stale`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`keys`], [`outcomes`], [`stops`], [`admission`],
+//! * [`transfers`] money between accounts that many move at once, [`transfers_calls`] who moves it, [`transfers_history`] what they saw
+//! * [`crash`], [`random`], [`stale`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`short_pages`] large commits; [`keys`], [`outcomes`], [`stops`], [`admission`],
 //!   [`drain`] the rest
 
 #[cfg(test)]
@@ -45,6 +46,8 @@ mod random;
 #[cfg(test)]
 mod scrub;
 #[cfg(test)]
+mod short_pages;
+#[cfg(test)]
 mod snapshots;
 #[cfg(test)]
 mod stale;
@@ -52,6 +55,12 @@ mod stale;
 mod stops;
 #[cfg(test)]
 mod successor;
+#[cfg(test)]
+mod transfers;
+#[cfg(test)]
+mod transfers_calls;
+#[cfg(test)]
+mod transfers_history;
 #[cfg(test)]
 mod traps;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use florin_domain::provider::ProviderKey;
 use florin_domain::time::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, watch};
 
@@ -202,6 +202,8 @@ pub(crate) struct JournalFaults {
     pub(crate) pages_from: Mutex<Vec<Seq>>,
     /// So many reads of more than one commit find the store busy.
     pub(crate) busy: AtomicU64,
+    /// So many commits are in a page at most, whatever was asked for; 0 for as many as were asked for.
+    pub(crate) page_max: AtomicUsize,
     /// A record that does not verify.
     pub(crate) rotten: Mutex<Option<Seq>>,
     /// A record whose stored hash is another one, and that does not verify for that.
@@ -245,7 +247,11 @@ impl Journal for FaultyJournal {
 
     fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>> {
         Box::pin(async move {
-            let commits = self.inner.read(shard, from, limit).await?;
+            let taken = match self.faults.page_max.load(Ordering::SeqCst) {
+                0 => limit,
+                page_max => limit.min(page_max),
+            };
+            let commits = self.inner.read(shard, from, taken).await?;
             self.faults.verify(&commits)?;
             self.faults.traps[if limit > 1 { 1 } else { 2 }].passed();
             if limit > 1 {

@@ -5,14 +5,16 @@ use super::OpenError;
 use super::tables::{self, open_for_reading, owned, store, verifier_after};
 use crate::data_dir::JOURNAL;
 use crate::journal::chain::{Hash, Verifier, damaged};
+use crate::journal::{PAGE_BYTES_MAX, PageRoom};
 use florin_domain::commit::Commit;
 use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::{Head, ReadError};
 use rusqlite::Connection;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::vec;
 
-/// Records that are read at once. Each page is a transaction of its own: a longer one would keep the log from being copied into the file.
+/// Records that are read at once, fewer if they are large. Each page is a transaction of its own: a longer one would keep the log from being copied into the file.
 const PAGE: usize = 1024;
 
 /// A journal's file, for reading.
@@ -124,29 +126,44 @@ impl JournalFile {
         })
     }
 
-    /// The head and the records after `after` in one state of the file, and what kept it from reading more of them.
-    fn page(
-        &self,
-        shard: ShardId,
-        after: Seq,
-    ) -> Result<(Head, Vec<RawRecord>, Option<ReadError>), ReadError> {
+    /// The head and the records after `after` in one state of the file.
+    fn page(&self, shard: ShardId, after: Seq) -> Result<Page, ReadError> {
         let state = self
             .connection
             .unchecked_transaction()
             .map_err(|error| store(&error))?;
         let head = owned(&state, shard)?.map(|owned| owned.head).unwrap_or_default();
         let mut records = Vec::with_capacity(PAGE);
+        let mut room = PageRoom::of(PAGE_BYTES_MAX);
         let walked = tables::walk(&state, shard, after, PAGE, |seq, epoch, hash, bytes| {
+            if !room.takes(bytes.len()) {
+                return Ok(ControlFlow::Break(()));
+            }
             records.push(RawRecord {
                 seq,
                 epoch,
                 hash: hash.to_vec(),
                 bytes: bytes.to_vec(),
             });
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         });
-        Ok((head, records, walked.err()))
+        Ok(Page {
+            head,
+            is_last: records.len() < PAGE && !room.is_full(),
+            records,
+            broken: walked.err(),
+        })
     }
+}
+
+#[derive(Debug)]
+struct Page {
+    head: Head,
+    records: Vec<RawRecord>,
+    /// What kept it from reading more of them.
+    broken: Option<ReadError>,
+    /// Whether the file has no more of them.
+    is_last: bool,
 }
 
 #[derive(Debug)]
@@ -199,10 +216,9 @@ impl Walk<'_> {
                     .finish(self.head.seq, &self.head.hash, self.head.epoch)?;
                 return Ok(None);
             }
-            let (head, records, broken) = self.file.page(self.shard, self.verifier.last())?;
-            self.head = head;
-            self.is_last_page = records.len() < PAGE;
-            (self.page, self.broken) = (records.into_iter(), broken);
+            let page = self.file.page(self.shard, self.verifier.last())?;
+            (self.head, self.is_last_page) = (page.head, page.is_last);
+            (self.page, self.broken) = (page.records.into_iter(), page.broken);
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use super::OpenError;
 use super::tables::{link_at, open_for_reading, owned, store, verifier_after, walk};
+use crate::journal::PageRoom;
 use florin_domain::commit::Commit;
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{Head, ReadError};
 use rusqlite::Connection;
+use std::ops::ControlFlow;
 use std::path::Path;
 use tokio::sync::oneshot;
 
@@ -38,11 +40,16 @@ pub(super) enum Question {
 #[derive(Debug)]
 pub(super) struct Reader {
     connection: Connection,
+    page_bytes_max: usize,
 }
 
 impl Reader {
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        open_for_reading(path).map(|connection| Self { connection })
+    /// Its pages hold so many stored bytes.
+    pub(super) fn open(path: &Path, page_bytes_max: usize) -> Result<Self, OpenError> {
+        open_for_reading(path).map(|connection| Self {
+            connection,
+            page_bytes_max,
+        })
     }
 
     pub(super) fn answer(&mut self, question: Question) {
@@ -73,11 +80,16 @@ impl Reader {
         }
         let mut verifier = verifier_after(&state, shard, before)?;
         let mut commits = Vec::with_capacity(limit.min(ROOM_MAX));
+        let mut room = PageRoom::of(self.page_bytes_max);
         walk(&state, shard, before, limit, |seq, epoch, hash, bytes| {
+            if !room.takes(bytes.len()) {
+                return Ok(ControlFlow::Break(()));
+            }
             commits.push(verifier.accept(seq, epoch, hash, bytes)?);
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
-        if commits.len() < limit || verifier.last() >= head.seq {
+        let has_ended = commits.len() < limit && !room.is_full();
+        if has_ended || verifier.last() >= head.seq {
             verifier.finish(head.seq, &head.hash, head.epoch)?;
         }
         Ok(commits)

@@ -8,6 +8,7 @@ use crate::journal::chain::{GENESIS, Hash, Verifier, damaged};
 use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::{Head, ReadError};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
@@ -164,7 +165,10 @@ fn check_tail(connection: &Connection, shard: ShardId, head: &Head) -> Result<()
         shard,
         before,
         usize::from(CHECKED_ON_OPEN) + 1,
-        |seq, epoch, hash, bytes| verifier.accept(seq, epoch, hash, bytes).map(drop),
+        |seq, epoch, hash, bytes| {
+            let accepted = verifier.accept(seq, epoch, hash, bytes);
+            accepted.map(|_| ControlFlow::Continue(()))
+        },
     )?;
     verifier.finish(head.seq, &head.hash, head.epoch)
 }
@@ -202,13 +206,13 @@ pub(super) fn link_at(
     }
 }
 
-/// Shows the records after `after`, at most `limit` of them, in order, as they are stored.
+/// Shows the records after `after`, at most `limit` of them, in order, as they are stored, until `visit` breaks off.
 pub(super) fn walk(
     connection: &Connection,
     shard: ShardId,
     after: Seq,
     limit: usize,
-    mut visit: impl FnMut(Seq, Epoch, &[u8], &[u8]) -> Result<(), ReadError>,
+    mut visit: impl FnMut(Seq, Epoch, &[u8], &[u8]) -> Result<ControlFlow<()>, ReadError>,
 ) -> Result<(), ReadError> {
     let sql = "SELECT position, epoch, hash, bytes FROM commit_record
                WHERE position > ?1 AND position <= ?2 ORDER BY position LIMIT ?3";
@@ -224,7 +228,9 @@ pub(super) fn walk(
         let blob = |index| row.get_ref(index)?.as_blob().map_err(rusqlite::Error::from);
         let hash = blob(2).map_err(|error| broken(&error, seq))?;
         let bytes = blob(3).map_err(|error| broken(&error, seq))?;
-        visit(seq, Epoch(epoch.cast_unsigned()), hash, bytes)?;
+        if visit(seq, Epoch(epoch.cast_unsigned()), hash, bytes)?.is_break() {
+            break;
+        }
         last = seq;
     }
     Ok(())

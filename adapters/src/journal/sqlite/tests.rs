@@ -2,9 +2,9 @@
 
 use super::tables::{self, position};
 use super::writer::{Trouble, Writer, trouble};
-use super::{OpenError, SqliteJournal};
+use super::{JournalFile, OpenError, SqliteJournal};
 use crate::data_dir::JOURNAL;
-use crate::journal::tests::{SHARD, batch};
+use crate::journal::tests::{SHARD, batch, large_batch};
 use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::{AppendError, Journal, ReadError};
 use rusqlite::{Connection, ffi};
@@ -190,6 +190,16 @@ async fn a_damaged_page_is_damage_and_not_a_short_journal() {
     let journal = reopened(&folder).unwrap();
     let answer = journal.read(SHARD, Seq(1), 300).await;
     assert!(matches!(answer, Err(ReadError::Damaged { .. })), "{answer:?}");
+}
+
+#[test]
+fn a_walk_goes_on_behind_pages_that_were_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    writer(&file(&folder)).append(&large_batch(Epoch(1))).unwrap();
+    let journal = JournalFile::open(folder.path()).unwrap();
+    let seqs = journal.walk(SHARD, Seq::ZERO).unwrap();
+    let seqs: Vec<u64> = seqs.map(|record| record.unwrap().seq.0).collect();
+    assert!(seqs.iter().copied().eq(1..=12), "{seqs:?}");
 }
 
 #[tokio::test]

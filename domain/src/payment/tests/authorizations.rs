@@ -163,6 +163,22 @@ fn an_authorization_grows_until_something_is_taken_or_released() {
             "redrive inc1",
             STATE,
         ),
+        // It was asked for as a total, and what is missing to it has changed since.
+        (
+            "create auth; auth ok; increment 1 1500; inc1 not-sent; increment 2 2000; inc2 ok",
+            "redrive inc1",
+            STATE,
+        ),
+        (
+            "create auth; auth ok; increment 1 1500; inc1 not-sent; increment 2 2000; inc2 not-sent",
+            "redrive inc1",
+            STATE,
+        ),
+        (
+            "create auth; auth ok; increment 1 1500; inc1 not-sent; increment 2 2000; inc2 not-sent",
+            "redrive inc2",
+            "attempt.planned => authorized",
+        ),
         // A customer cannot be challenged for what the merchant does.
         (
             "create auth; auth ok; increment 1 1500",
