@@ -3,10 +3,9 @@
 use super::chain::{GENESIS, Verifier};
 use super::{MemoryJournal, MemoryStore, SqliteJournal};
 use crate::data_dir::JOURNAL;
-use crate::schema::samples::{commit_of_ledger_event, creation};
+use crate::schema::samples::creation;
 use florin_domain::commit::Commit;
 use florin_domain::ids::{Epoch, Seq, ShardId};
-use florin_domain::ledger::{LedgerEvent, TransferId};
 use florin_domain::ports::{AppendError, Batch, Head, Journal, ReadError};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -125,6 +124,10 @@ macro_rules! on_every_medium {
     };
 }
 
+mod pages;
+
+pub(super) use pages::large_batch;
+
 on_every_medium! {
     appended_commits_are_read_back_in_order
     an_empty_journal_has_nothing_and_an_owner
@@ -139,9 +142,6 @@ on_every_medium! {
     every_damaged_byte_is_noticed_where_it_is
     a_missing_record_is_noticed_where_it_is
     a_missing_end_is_noticed
-    a_page_ends_before_the_record_that_has_no_place_in_it
-    what_follows_a_page_that_was_cut_is_noticed_when_it_is_read
-    a_page_holds_eight_mebibytes
     shards_are_apart
 }
 
@@ -384,105 +384,6 @@ async fn a_missing_end_is_noticed(medium: impl Medium) {
             matches!(answer, Err(ReadError::Damaged { seq: Seq(5), .. })),
             "{from}: {answer:?}"
         );
-    }
-}
-
-fn stored_len(commit: &Commit) -> usize {
-    let mut bytes = Vec::new();
-    crate::schema::encode(commit, &mut bytes);
-    bytes.len()
-}
-
-async fn a_page_ends_before_the_record_that_has_no_place_in_it(medium: impl Medium) {
-    let journal = medium.open(SHARD);
-    journal.append(batch(1, Epoch(1), 0, 40)).await.unwrap();
-    drop(journal);
-    let len_of = |seqs| commits(seqs).iter().map(stored_len).sum::<usize>();
-    let cases = [
-        (0, 1, 100, 1..2),
-        (1, 7, 100, 7..8),
-        (len_of(1..3) - 1, 1, 100, 1..2),
-        (len_of(1..3), 1, 100, 1..3),
-        (len_of(1..3) + 1, 1, 100, 1..3),
-        (len_of(5..12), 5, 100, 5..12),
-        (len_of(5..12), 5, 6, 5..11),
-        (len_of(5..12), 5, 0, 0..0),
-        (len_of(30..41) - 1, 30, 100, 30..40),
-        (len_of(30..41), 30, 100, 30..41),
-        (0, 40, 100, 40..41),
-        (0, 41, 100, 0..0),
-    ];
-    for (bytes_max, from, limit, expected) in cases {
-        let read = medium.open_paged(bytes_max).read(SHARD, Seq(from), limit).await;
-        let what = format!("{bytes_max} bytes from {from}, {limit}");
-        assert_eq!(read.unwrap(), commits(expected), "{what}");
-    }
-    for bytes_max in [0, len_of(1..2), len_of(1..5), len_of(1..8) - 1, 1 << 20] {
-        let journal = medium.open_paged(bytes_max);
-        let (mut read, mut next) = (Vec::new(), Seq(1));
-        while next <= Seq(40) {
-            let page = journal.read(SHARD, next, 9).await.unwrap();
-            let len: usize = page.iter().map(stored_len).sum();
-            assert!(page.len() == 1 || len <= bytes_max, "{len} of {bytes_max} bytes");
-            next = page.last().unwrap().seq.next();
-            read.extend(page);
-        }
-        assert_eq!(read, commits(1..41), "{bytes_max}");
-    }
-}
-
-async fn what_follows_a_page_that_was_cut_is_noticed_when_it_is_read(medium: impl Medium) {
-    let journal = medium.open(SHARD);
-    journal.append(batch(1, Epoch(1), 0, 5)).await.unwrap();
-    drop(journal);
-    let journal = medium.open_paged(0);
-    medium.damage(3, 0, 0xff);
-    medium.remove(5);
-    for (from, expected) in [
-        (1, Ok(commits([1]))),
-        (2, Ok(commits([2]))),
-        (3, Err(3)),
-        (4, Err(5)),
-        (5, Err(5)),
-    ] {
-        let read = journal.read(SHARD, Seq(from), 9).await.map_err(|error| match error {
-            ReadError::Damaged { seq, .. } => seq.0,
-            ReadError::Store(why) => panic!("{why}"),
-        });
-        assert_eq!(read, expected, "from {from}");
-    }
-}
-
-/// Twelve commits, each a little above one mebibyte as it is stored.
-pub(super) fn large_batch(epoch: Epoch) -> Batch {
-    let ended = vec![TransferId(u128::MAX); (1 << 20) / 16];
-    let sample = commit_of_ledger_event(LedgerEvent::PendingExpired(ended));
-    let commits: Vec<_> = (1..=12)
-        .map(|seq| {
-            Arc::new(Commit {
-                shard: SHARD,
-                seq: Seq(seq),
-                ..sample.clone()
-            })
-        })
-        .collect();
-    Batch {
-        commits: commits.into(),
-        ..batch(1, epoch, 0, 0)
-    }
-}
-
-async fn a_page_holds_eight_mebibytes(medium: impl Medium) {
-    let journal = medium.open(SHARD);
-    let large = large_batch(Epoch(1));
-    let len = stored_len(&large.commits[0]);
-    assert!((1 << 20..(8 << 20) / 7).contains(&len), "{len}");
-    let all: Vec<Commit> = large.commits.iter().map(|commit| commit.as_ref().clone()).collect();
-    journal.append(large).await.unwrap();
-    // Not with `assert_eq`, which would print them.
-    for (from, limit, expected) in [(1, 8192, 0..7), (8, 8192, 7..12), (1, 3, 0..3), (6, 7, 5..12)] {
-        let read = journal.read(SHARD, Seq(from), limit).await.unwrap();
-        assert!(read == all[expected], "from {from}: {} commits", read.len());
     }
 }
 

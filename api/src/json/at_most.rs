@@ -24,7 +24,9 @@ impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for AtMostVisitor<T,
         while let Some(element) = seq.next_element()? {
             if elements.len() == N {
                 let ours = words::OURS;
-                return Err(A::Error::custom(format_args!("{ours}has more than the {N} elements that it may have")));
+                return Err(A::Error::custom(format_args!(
+                    "{ours}has more than the {N} elements that it may have"
+                )));
             }
             elements.push(element);
         }

@@ -1,17 +1,17 @@
 //! What must hold whatever happened: one payment per key, one charge per payment, one chain of commits per payment, books that
 //! say what the provider really charged, and replies that were true.
 
+use crate::ports::all_commits;
 use crate::provider::provider_id;
 use crate::world::{Answered, World, amount_minor, key_digest, live_payments, submit, until};
 use florin_actors::payments_handle::{Answered as Shown, RequestError};
 use florin_adapters::journal::MemoryJournal;
 use florin_domain::commit::Body;
 use florin_domain::idempotency::KeyDigest;
-use florin_domain::ids::{PaymentId, Seq, ShardId};
+use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ledger::{AccountKey, AccountName, AccountState};
 use florin_domain::money::Currency;
 use florin_domain::payment::{Answer, Payment, Status, evolve_all};
-use florin_domain::ports::Journal;
 use florin_supervisors::platform::Platform;
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
@@ -36,7 +36,7 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 impl Truth {
     /// Folds the whole journal, and checks that every payment's commits form one chain.
     pub(crate) fn read(journal: &MemoryJournal) -> Self {
-        let commits = at_once(journal.read(ShardId::FIRST, Seq(1), usize::MAX)).unwrap();
+        let commits = at_once(all_commits(journal));
         let mut truth = Self::default();
         let mut last: BTreeMap<PaymentId, Seq> = BTreeMap::new();
         for commit in commits {

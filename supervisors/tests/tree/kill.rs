@@ -1,6 +1,7 @@
 //! Operators crash actors on purpose: whatever they name comes back, and what would end the process is refused.
 
 use crate::audit::is_final;
+use crate::ports::all_commits;
 use crate::provider::Script;
 use crate::world::{Answered, World, answers, let_settle, live_payments, submit_all, until};
 use florin_actors::kind::Kind;
@@ -102,8 +103,7 @@ async fn kill_under_load(
 }
 
 async fn kill_orders(platform: &Platform) -> Vec<(String, OperatorAction)> {
-    let (journal, shard) = (&platform.context().ports.journal, platform.context().shard);
-    let commits = journal.read(shard, Seq(1), usize::MAX).await.unwrap();
+    let commits = all_commits(platform.context().ports.journal.as_ref()).await;
     let order = |body: Body| match body {
         Body::Control(ControlEvent::ActorKillOrdered(actor, action)) => Some((actor.to_string(), action)),
         Body::Control(_) | Body::Payment(_) | Body::Ledger(_) => None,

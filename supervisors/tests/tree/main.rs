@@ -5,7 +5,8 @@
 //! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`] the ports that do as they are told
 //! * [`audit`] what must hold of journal, books and charges whatever happened
 //! * [`past`] payments as they were; [`operations`] what is asked of payments that exist, [`operations_crash`], [`operations_schedules`]
-//! * [`transfers`] money between accounts that many move at once, [`transfers_calls`] who moves it, [`transfers_history`] what they saw
+//! * [`transfers`] money between accounts that many move at once, [`transfers_calls`] who moves it, [`transfers_history`] what they saw,
+//!   [`transfers_crash`] what a crash leaves of it
 //! * [`crash`], [`random`], [`stale`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`short_pages`] large commits; [`keys`], [`outcomes`], [`stops`], [`admission`],
 //!   [`drain`] the rest
 
@@ -59,6 +60,8 @@ mod successor;
 mod transfers;
 #[cfg(test)]
 mod transfers_calls;
+#[cfg(test)]
+mod transfers_crash;
 #[cfg(test)]
 mod transfers_history;
 #[cfg(test)]

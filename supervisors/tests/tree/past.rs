@@ -1,11 +1,12 @@
 //! The past of payments: every state is the fold of what had happened by then, and what was once shown stays true for ever.
 
 use crate::operations::{Ask, ask, capture, confirm, payment_of, refund};
+use crate::ports::all_commits;
 use crate::provider::{Script, Scripted};
 use crate::world::{World, let_settle, merchant, options};
 use florin_actors::payments_handle::{AsOf, Change};
 use florin_domain::commit::{Body, Commit};
-use florin_domain::ids::{MerchantId, PaymentId, Seq, ShardId};
+use florin_domain::ids::{MerchantId, PaymentId, Seq};
 use florin_domain::payment::{CaptureMethod, Payment, evolve};
 use florin_supervisors::platform::Platform;
 use proptest::prelude::*;
@@ -104,11 +105,7 @@ fn folded(journal: &[Commit]) -> BTreeMap<PaymentId, BTreeMap<u64, Payment>> {
 
 async fn check(platform: &Platform, shown: &[(PaymentId, (Payment, Seq))]) {
     let ports = &platform.context().ports;
-    let journal = ports
-        .journal
-        .read(ShardId::FIRST, Seq(1), usize::MAX)
-        .await
-        .unwrap();
+    let journal = all_commits(ports.journal.as_ref()).await;
     let head = journal.last().unwrap().seq;
     let states = folded(&journal);
     for (id, states) in &states {

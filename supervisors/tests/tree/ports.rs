@@ -226,6 +226,19 @@ impl JournalFaults {
     }
 }
 
+/// Every commit, page by page.
+pub(crate) async fn all_commits(journal: &dyn Journal) -> Vec<Commit> {
+    let (mut commits, mut next) = (Vec::new(), Seq(1));
+    loop {
+        let page = journal.read(ShardId::FIRST, next, usize::MAX).await.unwrap();
+        let Some(last) = page.last() else {
+            return commits;
+        };
+        next = last.seq.next();
+        commits.extend(page);
+    }
+}
+
 /// A journal with faults.
 #[derive(Debug)]
 pub(crate) struct FaultyJournal {

@@ -1,28 +1,22 @@
-//! Concurrent transfers on shared accounts: what all callers saw is what one caller after the other could have seen, and what the
-//! process was doing when it crashed is either whole or was never done.
+//! Concurrent transfers on shared accounts: what all callers saw is what one caller after the other could have seen.
 
-use crate::crash::kind_of;
-use crate::ports::lock;
 use crate::provider::Scripted;
-use crate::transfers_calls::{Ask, Callers, Random, ask_alone};
+use crate::transfers_calls::{Callers, Random};
 use crate::transfers_history::{Call, Deed, Ledger, Objection, Trace, check, trace_of};
 use crate::world::{World, patient};
-use florin_actors::context::Step;
-use florin_actors::ledger_handle::{Answer, LedgerHandle, Told};
-use florin_actors::options::Options;
+use florin_actors::ledger_handle::{Answer, Told};
 use florin_domain::commit::Body;
 use florin_domain::ids::{Seq, ShardId};
-use florin_domain::ledger::{LedgerEvent, Linkage, Transfer, TransferRefusal};
+use florin_domain::ledger::{LedgerEvent, TransferRefusal};
 use florin_supervisors::platform::Platform;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tokio::task::{JoinHandle, yield_now};
 
-const CALLERS: (u64, usize) = (6, 18);
+pub(crate) const CALLERS: (u64, usize) = (6, 18);
 
 /// What every commit behind `first` recorded.
-async fn recorded(platform: &Platform, first: &Ledger) -> Vec<(Seq, Vec<Trace>)> {
+pub(crate) async fn recorded(platform: &Platform, first: &Ledger) -> Vec<(Seq, Vec<Trace>)> {
     let journal = &platform.context().ports.journal;
     let from = Seq(first.seq + 1);
     let commits = journal.read(ShardId::FIRST, from, usize::MAX).await.unwrap();
@@ -37,7 +31,7 @@ async fn recorded(platform: &Platform, first: &Ledger) -> Vec<(Seq, Vec<Trace>)>
 }
 
 /// The journal and the accounts are what the writes of the history come to, and nothing else.
-async fn check_outcome(platform: &Platform, callers: &Callers, first: &Ledger, last: &Ledger) {
+pub(crate) async fn check_outcome(platform: &Platform, callers: &Callers, first: &Ledger, last: &Ledger) {
     let mut made = BTreeMap::new();
     for (seq, traces) in recorded(platform, first).await {
         for (id, step, legs) in traces {
@@ -56,7 +50,7 @@ async fn check_outcome(platform: &Platform, callers: &Callers, first: &Ledger, l
 }
 
 #[track_caller]
-fn check_history(first: &Ledger, history: &[Call]) -> Vec<Ledger> {
+pub(crate) fn check_history(first: &Ledger, history: &[Call]) -> Vec<Ledger> {
     match check(first, history) {
         Ok(states) => states,
         Err(objection) => panic!("{objection:?} to {history:#?}"),
@@ -64,7 +58,7 @@ fn check_history(first: &Ledger, history: &[Call]) -> Vec<Ledger> {
 }
 
 /// The journal takes some time now and then, so that much is in order and not durable yet. Until the callers are done.
-fn hesitate(world: &World, seed: u64) -> JoinHandle<()> {
+pub(crate) fn hesitate(world: &World, seed: u64) -> JoinHandle<()> {
     let faults = Arc::clone(&world.faults);
     tokio::spawn(async move {
         let mut random = Random(seed);
@@ -213,7 +207,7 @@ fn object_to_balances(first: &Ledger, states: &[Ledger], history: &[Call]) -> us
 
 /// Answers of writes that are lost, changed, given twice, or given in another order.
 fn object_to_writes(first: &Ledger, history: &[Call]) -> usize {
-    let (mut swapped, last) = (0, history.iter().filter_map(Call::seq).max().unwrap());
+    let (mut swapped, newest) = (0, history.iter().filter_map(Call::seq).max().unwrap());
     for (place, call) in history.iter().enumerate() {
         let Some(seq) = call.seq() else { continue };
         let refused = with(history, place, |deed| {
@@ -223,7 +217,7 @@ fn object_to_writes(first: &Ledger, history: &[Call]) -> usize {
         });
         assert_eq!(check(first, &refused).unwrap_err(), Objection::Write(seq));
         // That the last write of all is missing only shows in what was seen of it.
-        if seq != last {
+        if seq != newest {
             let mut lost = history.to_vec();
             lost.remove(place);
             assert_eq!(check(first, &lost).unwrap_err(), Objection::Commit(seq.next()));
@@ -317,196 +311,4 @@ fn a_history_with_a_false_answer_is_objected_to() {
         }
         assert!(objected.iter().all(|count| *count > 50), "{objected:?}");
     });
-}
-
-/// How the process ends.
-#[derive(Clone, Copy, Debug)]
-enum End {
-    /// Whoever does this step for the nth time crashes.
-    At(Step, u64),
-    /// Between two instructions, once so many calls were answered.
-    After(usize),
-    /// The same, on two threads.
-    AfterBusy(usize),
-    /// So many calls were answered when the journal stopped to answer.
-    Stuck(usize),
-}
-
-fn end(random: &mut Random) -> End {
-    let answers = 5 + random.below(90);
-    let nth = 1 + random.below(40) as u64;
-    match random.below(6) {
-        0 => End::At(Step::ShardTransferring, nth),
-        1 => End::At(Step::WriterQueued, nth),
-        2 => End::At(Step::WriterFlushed, 1 + nth / 4),
-        3 => End::After(answers),
-        4 => End::AfterBusy(answers),
-        _ => End::Stuck(answers),
-    }
-}
-
-/// Calls go on until the process ends.
-async fn crash(world: &World, platform: &Platform, callers: &Arc<Callers>, (seed, end): (u64, End)) {
-    let fatal = world.fatal.count();
-    let before = callers.answered.load(Ordering::SeqCst);
-    if let End::At(step, nth) = end {
-        assert!(!kind_of(step).is_restartable());
-        world.probe.arm(step, nth);
-    }
-    let hesitation = hesitate(world, seed);
-    let running = callers.start(&platform.ledger(), seed, CALLERS);
-    let enough = || match end {
-        End::At(..) => world.fatal.count() > fatal,
-        End::After(answers) | End::AfterBusy(answers) | End::Stuck(answers) => {
-            callers.answered.load(Ordering::SeqCst) >= before + answers
-        }
-    };
-    while !enough() && !running.iter().all(JoinHandle::is_finished) {
-        yield_now().await;
-    }
-    hesitation.abort();
-    drop(hesitation.await);
-    if let End::Stuck(_) = end {
-        world.faults.appends.close();
-        for _ in 0..200 {
-            yield_now().await;
-        }
-    }
-}
-
-/// After a crash: what was answered is there, what was not is there whole or not at all. What is there is written down as the
-/// answer that nobody waited for. Returns how many such answers there were.
-async fn complete(platform: &Platform, callers: &Callers, first: &Ledger) -> usize {
-    let journal = recorded(platform, first).await;
-    let returned = callers.tick();
-    let mut written = lock(&callers.written);
-    let (mut ledger, mut completed) = (first.clone(), 0);
-    for (seq, traces) in journal {
-        let came_to = |ask: &Ask| match ask {
-            Ask::Transfers {
-                asked,
-                linkage,
-                is_dry_run: false,
-            } => {
-                let next = ledger.next(asked, *linkage);
-                (next.2 == traces && next.0.seq == Some(seq)).then_some((next.0, next.1))
-            }
-            Ask::Transfers { .. } | Ask::Account(_) | Ask::AllAccounts | Ask::Reservation(_) => None,
-        };
-        let seq_of = |deed: &Deed| match deed {
-            Deed::Transfers { answer, .. } => answer.seq,
-            Deed::Balances { .. } | Deed::Reservation { .. } => None,
-        };
-        let is_answer = |done: &Option<(u64, Deed)>| {
-            let answered = done.as_ref().and_then(|(_, deed)| seq_of(deed));
-            answered == Some(seq)
-        };
-        let answered = written.iter().position(|call| is_answer(&call.done));
-        let unanswered = || {
-            let mut calls = written.iter();
-            calls.position(|call| call.done.is_none() && came_to(&call.ask).is_some())
-        };
-        let place = answered.or_else(unanswered);
-        let place = place.unwrap_or_else(|| panic!("nobody asked for {seq}: {traces:?}"));
-        let outcome = came_to(&written[place].ask);
-        let (answer, after) =
-            outcome.unwrap_or_else(|| panic!("{seq} is not what was asked for: {traces:?}"));
-        if answered.is_none() {
-            let Ask::Transfers { asked, linkage, .. } = written[place].ask.clone() else {
-                panic!("it asked for transfers");
-            };
-            let deed = Deed::Transfers {
-                asked,
-                linkage,
-                is_dry_run: false,
-                answer,
-            };
-            written[place].done = Some((returned, deed));
-            completed += 1;
-        }
-        ledger = after;
-    }
-    // Nothing of the others is there, nor ever will be.
-    written.retain(|call| call.done.is_some());
-    drop(written);
-    let states = check_history(first, &callers.history());
-    check_outcome(platform, callers, first, states.last().unwrap()).await;
-    completed
-}
-
-/// Every id that is there, asked for again as it was, is found where it is.
-async fn ask_all_again(ledger: &LedgerHandle, callers: &Callers, last: &Ledger) {
-    let history = callers.history();
-    let mut again = BTreeSet::new();
-    for call in &history {
-        let Deed::Transfers { asked, .. } = &call.deed else {
-            continue;
-        };
-        for transfer in asked
-            .iter()
-            .filter(|transfer| last.made.contains_key(&transfer.id))
-        {
-            let alone = [Transfer {
-                linked: false,
-                ..transfer.clone()
-            }];
-            let seq = last.made[&transfer.id].0;
-            let expected = last.next(&alone, Linkage::Independent).0;
-            assert_eq!(ask_alone(ledger, transfer.clone()).await, expected);
-            if expected.told == [Told::Existed(seq)] {
-                again.insert(transfer.id);
-            }
-        }
-    }
-    assert_eq!(
-        again.len(),
-        last.made.len(),
-        "each of them was asked for once more"
-    );
-}
-
-/// Some lives that end in crashes, and one that does not. Returns how many writes nobody was told of.
-fn lives(seed: u64) -> usize {
-    let mut random = Random(seed);
-    let options = Options {
-        snapshot_every_commits: if seed.is_multiple_of(2) { 7 } else { 100_000 },
-        ..patient()
-    };
-    let world = World::with(seed, options, Scripted::new(false, false));
-    let (callers, first) = world.life(async |_, platform| Callers::open(&platform.ledger(), seed).await);
-    let mut completed = 0;
-    for life in 0..3 {
-        let how = (seed * 10 + life, end(&mut random));
-        let live = async |world: &World, platform: Platform| {
-            let completed = complete(&platform, &callers, &first).await;
-            crash(world, &platform, &callers, how).await;
-            completed
-        };
-        completed += match how.1 {
-            End::AfterBusy(_) => world.busy_life(live),
-            End::At(..) | End::After(_) | End::Stuck(_) => world.life(live),
-        };
-        world.probe.disarm();
-        world.faults.appends.open();
-        if random.below(3) == 0 {
-            world.lose_indexes();
-        }
-    }
-    world.life(async |_, platform| {
-        completed += complete(&platform, &callers, &first).await;
-        let states = check_history(&first, &callers.history());
-        let last = states.last().unwrap();
-        ask_all_again(&platform.ledger(), &callers, last).await;
-        check_outcome(&platform, &callers, &first, last).await;
-    });
-    completed
-}
-
-#[test]
-fn after_crashes_every_transfer_that_was_answered_is_there_once_and_no_other_is_half_there() {
-    let completed: usize = (0..120).map(lives).sum();
-    assert!(
-        completed > 60,
-        "few crashes came between a write and its answer: {completed}"
-    );
 }

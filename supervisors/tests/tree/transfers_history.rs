@@ -11,6 +11,7 @@ use florin_domain::ledger::{
     AccountKey, AccountLimits, AccountState, Legs, Linkage, PostedTransfer, Side, Transfer, TransferId,
     TransferLegs, TransferRefusal, TransferStep,
 };
+use florin_domain::money::Amount;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An account, which side, and how much in minor units.
@@ -123,7 +124,7 @@ impl Ledger {
                 (TransferLegs::OfPending(_), TransferStep::Void { .. }) => true,
                 (TransferLegs::OfPending(part), TransferStep::Post { pending }) => {
                     let whole = &self.made[pending].2;
-                    part_of(whole, part.map(|part| part.minor())).as_ref() == Ok(legs)
+                    part_of(whole, part.map(Amount::minor)).as_ref() == Ok(legs)
                 }
                 (legs_asked, _) => legs_of(legs_asked).as_ref() == Some(legs),
             };
@@ -148,7 +149,7 @@ impl Ledger {
                 let TransferLegs::OfPending(part) = transfer.legs else {
                     return Err(TransferRefusal::PendingNotFound);
                 };
-                part_of(&whole, part.map(|part| part.minor()))?
+                part_of(&whole, part.map(Amount::minor))?
             }
             TransferStep::Void { pending } => {
                 self.let_go(pending)?;
@@ -198,20 +199,16 @@ impl Ledger {
                 standing.last = self.seq;
             }
         }
-        let (brought, taken) = if grows_by_debit {
+        let (comes, goes) = if grows_by_debit {
             (standing.debits, standing.credits)
         } else {
             (standing.credits, standing.debits)
         };
         let takes = (side == Side::Credit) == grows_by_debit;
-        if takes && limits.min_minor.is_some_and(|min| standing.posted - taken < min) {
+        if takes && limits.min_minor.is_some_and(|min| standing.posted - goes < min) {
             return Err(TransferRefusal::InsufficientFunds(key));
         }
-        if !takes
-            && limits
-                .max_minor
-                .is_some_and(|max| standing.posted + brought > max)
-        {
+        if !takes && limits.max_minor.is_some_and(|max| standing.posted + comes > max) {
             return Err(TransferRefusal::ExceedsLimit(key));
         }
         Ok(())
@@ -299,12 +296,19 @@ pub(crate) struct Call {
     pub(crate) deed: Deed,
 }
 
+impl Deed {
+    /// The commit that recorded it, if it is a write that was recorded.
+    pub(crate) fn seq(&self) -> Option<Seq> {
+        match self {
+            Self::Transfers { answer, .. } => answer.seq,
+            Self::Balances { .. } | Self::Reservation { .. } => None,
+        }
+    }
+}
+
 impl Call {
     pub(crate) fn seq(&self) -> Option<Seq> {
-        match &self.deed {
-            Deed::Transfers { answer, .. } => answer.seq,
-            Deed::Balances { .. } | Deed::Reservation { .. } => None,
-        }
+        self.deed.seq()
     }
 
     /// Whether it may have been answered so when the ledger stood like this.
