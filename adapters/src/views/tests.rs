@@ -174,7 +174,7 @@ const STATUSES: [Status; 3] = [Status::Processing, Status::Succeeded, Status::Fa
 
 prop_compose! {
     fn any_row()(n in 0..40_u64, seq in 1..100_u64) -> PaymentRow {
-        // A payment keeps its merchant and mode, and everything else but its status.
+        // A payment keeps its merchant and mode, and everything else but its status, and its amount while it is authorized.
         let row = row(n, u128::from(n % 3), n % 2 == 0, seq);
         let spec = Spec {
             customer: [None, Some("cus_a".into()), Some("cus_b".into())][(n % 5 % 3) as usize].clone(),
@@ -185,6 +185,7 @@ prop_compose! {
         let payment = Payment {
             spec: Arc::new(spec),
             status: STATUSES[(seq % 3) as usize].clone(),
+            authorized: MinorSum::from_minor(i128::from(n + seq / 20)).unwrap(),
             ..Payment::clone(&row.payment)
         };
         PaymentRow { seq: row.seq, payment: Arc::new(payment) }

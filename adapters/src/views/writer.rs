@@ -42,8 +42,9 @@ const TABLES: &str = "
 const INSERT: &str = "INSERT INTO payment (id, seq, state) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING";
 const REPLACE: &str = "UPDATE payment SET seq = ?2, state = ?3 WHERE id = ?1 AND seq < ?2";
 const LIST: &str = "INSERT INTO recent (tenant, id, status, currency, amount_minor, customer) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const RELIST_RECENT: &str = "UPDATE recent SET status = ?3 WHERE tenant = ?1 AND id = ?2";
-const RELIST: &str = "UPDATE listed SET status = ?3 WHERE tenant = ?1 AND id = ?2 AND status <> ?3";
+const RELIST_RECENT: &str = "UPDATE recent SET status = ?3, amount_minor = ?4 WHERE tenant = ?1 AND id = ?2";
+const RELIST: &str = "UPDATE listed SET status = ?3, amount_minor = ?4 WHERE tenant = ?1 AND id = ?2
+    AND (status <> ?3 OR amount_minor <> ?4)";
 const MERGE: &str = "INSERT INTO listed SELECT * FROM recent ORDER BY tenant, id; DELETE FROM recent;";
 const ADVANCE: &str = "UPDATE progress SET watermark = ?1 WHERE watermark < ?1";
 
@@ -286,8 +287,9 @@ fn write(
         let entry = Entry::of(&row.payment);
         waiting::enter(transaction, waiting, (id, &row.payment), is_new)?;
         if !is_new {
-            if relist_recent.execute(params![tenant, id, entry.status])? == 0 {
-                relist.execute(params![tenant, id, entry.status])?;
+            let listed = params![tenant, id, entry.status, entry.amount_minor];
+            if relist_recent.execute(listed)? == 0 {
+                relist.execute(listed)?;
             }
             continue;
         }
