@@ -315,10 +315,21 @@ impl ShardState {
 
     fn record_control(&mut self, event: ControlEvent, reply: oneshot::Sender<Seq>) {
         self.control.apply(&event);
-        self.head = self.head.next();
-        let at = self.context.ports.clock.now();
         let body = Body::Control(event);
         self.since_snapshot = self.since_snapshot.saturating_add(weight(&body));
+        self.put_in_order(body, self.context.ports.clock.now());
+        let (context, control) = (Arc::clone(&self.context), Arc::new(self.control.clone()));
+        let seq = self.head;
+        // Barriers are released in order, so a later change never gives way to an earlier one.
+        self.after_durable(move |_| {
+            context.govern(control);
+            tell(reply, seq);
+        });
+    }
+
+    /// Makes the next commit of something that is about no payment, and has it made durable.
+    fn put_in_order(&mut self, body: Body, at: Timestamp) {
+        self.head = self.head.next();
         let commit = Commit {
             shard: self.context.shard,
             seq: self.head,
@@ -332,13 +343,6 @@ impl ShardState {
         self.context.writer.step(WriterMail::Write {
             published,
             ticket: Ticket::Nobody,
-        });
-        let (context, control) = (Arc::clone(&self.context), Arc::new(self.control.clone()));
-        let seq = self.head;
-        // Barriers are released in order, so a later change never gives way to an earlier one.
-        self.after_durable(move |_| {
-            context.govern(control);
-            tell(reply, seq);
         });
     }
 

@@ -2,10 +2,9 @@
 
 use super::ShardState;
 use crate::admission::InFlight;
-use crate::journal_writer::{Published, Ticket, WriterMail};
 use crate::mailbox::Class;
 use crate::reply::tell;
-use florin_domain::commit::{Body, Commit};
+use florin_domain::commit::Body;
 use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq};
 use florin_domain::ledger::{
     AccountLimits, AccountState, AccountType, EffectiveDate, GeneralAccount, LedgerCommit, LedgerEvent,
@@ -336,23 +335,9 @@ impl ShardState {
     }
 
     fn record_at(&mut self, event: LedgerEvent, by: Option<ApiKeyId>, at: Timestamp) -> Seq {
-        self.head = self.head.next();
         let body = Body::Ledger(LedgerCommit { event, by });
         let weight = super::weight(&body);
-        let commit = Commit {
-            shard: self.context.shard,
-            seq: self.head,
-            at,
-            body,
-        };
-        let published = Published {
-            commit: Arc::new(commit),
-            after: None,
-        };
-        self.context.writer.step(WriterMail::Write {
-            published,
-            ticket: Ticket::Nobody,
-        });
+        self.put_in_order(body, at);
         self.snapshot_when_due(weight);
         self.head
     }
