@@ -2,9 +2,11 @@
 
 mod as_of;
 mod entries;
+mod revert;
 
 pub use as_of::{Moment, PastBalance};
 pub use entries::AccountEntry;
+pub use revert::{RevertError, RevertRequest};
 
 use crate::account_shard::{
     ClosedPeriods, GeneralMail, Held, OpenAccount, Opening, PaymentAccounts, Question, ShardMail,
@@ -32,7 +34,7 @@ use tokio::sync::oneshot;
 /// How many pairs a transfer takes as much room as.
 fn weight(transfer: &Transfer) -> usize {
     match &transfer.legs {
-        TransferLegs::Pair { .. } | TransferLegs::OfPending(_) => 1,
+        TransferLegs::Pair { .. } | TransferLegs::OfPending(_) | TransferLegs::Irreversible(_) => 1,
         TransferLegs::Many(postings) => postings.len().div_ceil(2),
     }
 }

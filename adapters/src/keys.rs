@@ -17,7 +17,7 @@ pub use memory::MemoryKeyIndex;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::Seq;
-use florin_domain::ledger::{LedgerEvent, TransferId};
+use florin_domain::ledger::{LedgerEvent, Once, TransferStep};
 use florin_domain::limits::IDEMPOTENCY_RETENTION;
 use florin_domain::payment::Event;
 use florin_domain::ports::{KeyRecord, ReadError};
@@ -57,8 +57,8 @@ fn unexpired(record: KeyRecord, now: Timestamp) -> Option<KeyRecord> {
     (now.since(record.used_at) <= IDEMPOTENCY_RETENTION).then_some(record)
 }
 
-/// The transfers that a commit records.
-fn used_transfers(commit: &Commit) -> impl Iterator<Item = TransferId> + '_ {
+/// The transfers that a commit records, and which others they revert.
+fn used_transfers(commit: &Commit) -> impl Iterator<Item = Once> + '_ {
     let transfers = match &commit.body {
         Body::Ledger(ledger) => match &ledger.event {
             LedgerEvent::Transferred(transfers) => transfers.as_slice(),
@@ -68,7 +68,18 @@ fn used_transfers(commit: &Commit) -> impl Iterator<Item = TransferId> + '_ {
         },
         Body::Payment(_) | Body::Control(_) => &[],
     };
-    transfers.iter().map(|transfer| transfer.id)
+    transfers.iter().flat_map(|transfer| {
+        let reverted = match transfer.step {
+            TransferStep::Revert { reverts } => Some(Once::RevertOf(reverts)),
+            TransferStep::Single
+            | TransferStep::Pending { .. }
+            | TransferStep::Post { .. }
+            | TransferStep::Void { .. } => None,
+        };
+        [Some(Once::Transfer(transfer.id)), reverted]
+            .into_iter()
+            .flatten()
+    })
 }
 
 /// The keys that a commit uses for the first time.

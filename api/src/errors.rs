@@ -466,7 +466,9 @@ const fn transfer_status(refusal: &TransferRefusal) -> StatusCode {
         | TransferRefusal::SameAccount
         | TransferRefusal::EffectiveInFuture
         | TransferRefusal::LinkedOpen => StatusCode::BAD_REQUEST,
-        TransferRefusal::UnknownAccount(_) | TransferRefusal::PendingNotFound => StatusCode::NOT_FOUND,
+        TransferRefusal::UnknownAccount(_)
+        | TransferRefusal::PendingNotFound
+        | TransferRefusal::RevertedNotFound => StatusCode::NOT_FOUND,
         TransferRefusal::IdReused
         | TransferRefusal::PendingExpired
         | TransferRefusal::ExceedsPending
@@ -474,6 +476,8 @@ const fn transfer_status(refusal: &TransferRefusal) -> StatusCode {
         | TransferRefusal::ExceedsLimit(_)
         | TransferRefusal::PeriodClosed
         | TransferRefusal::LinkedFailed
-        | TransferRefusal::Overflow => StatusCode::CONFLICT,
+        | TransferRefusal::Overflow
+        | TransferRefusal::NothingToRevert
+        | TransferRefusal::AlreadyReverted => StatusCode::CONFLICT,
     }
 }

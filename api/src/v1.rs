@@ -34,6 +34,7 @@ pub(crate) mod review_reject;
 pub(crate) mod statement_get;
 pub(crate) mod transfer_create;
 pub(crate) mod transfer_get;
+pub(crate) mod transfer_revert;
 pub(crate) mod tree_get;
 pub(crate) mod trial_balance_get;
 pub(crate) mod unresolved_list;

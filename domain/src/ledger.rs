@@ -7,7 +7,9 @@ mod canonical;
 mod entry;
 mod event;
 mod general;
+mod legs;
 mod pending;
+mod revert;
 mod statement;
 #[cfg(test)]
 mod tests;
@@ -21,9 +23,10 @@ pub use entry::{Entry, HoldChange, Line, PostedEntry, Posting, PostingError};
 pub use event::{LedgerCommit, LedgerEvent};
 pub use general::{AccountLimits, GeneralAccount, GeneralLedger};
 pub use pending::PendingTransfer;
+pub use revert::{Irreversible, Revert};
 pub use statement::Statement;
 pub use transfer::{
     EffectiveDate, Legs, Notes, PostedPair, PostedTransfer, Transfer, TransferId, TransferLegs,
     TransferRefusal, TransferStep, exchange_rate,
 };
-pub use transfers::{Linkage, Transferred, Verdict};
+pub use transfers::{Linkage, Once, Transferred, Verdict};

@@ -13,7 +13,7 @@ pub(crate) fn ask(dev: &Dev, path: &str, body: &Value) -> Answer {
 }
 
 /// The same of a node that may be gone.
-fn try_ask(api: SocketAddr, path: &str, body: &Value) -> std::io::Result<Answer> {
+pub(crate) fn try_ask(api: SocketAddr, path: &str, body: &Value) -> std::io::Result<Answer> {
     let authorization = format!("Bearer {OPERATOR}");
     let headers = [
         ("Authorization", authorization.as_str()),

@@ -30,6 +30,7 @@ mod kill_under_load;
 mod ledger_accounts;
 mod ledger_input;
 mod ledger_recovery;
+mod ledger_reverts;
 mod ledger_transfers;
 mod limits;
 mod operations;

@@ -8,11 +8,12 @@ use florin_domain::commit::Body;
 use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq};
 use florin_domain::ledger::{
     AccountLimits, AccountState, AccountType, EffectiveDate, GeneralAccount, LedgerCommit, LedgerEvent,
-    Linkage, Transfer, TransferId, TransferRefusal, Verdict,
+    Linkage, Once, PostedTransfer, Transfer, TransferId, TransferRefusal, TransferStep, Verdict,
 };
 use florin_domain::money::Currency;
+use florin_domain::ports::ReadError;
 use florin_domain::time::Timestamp;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -135,24 +136,46 @@ pub enum GeneralMail {
 /// Transfers that are in order and that the index may not have yet.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    commits: HashMap<TransferId, Seq>,
-    order: VecDeque<(Seq, Vec<TransferId>)>,
+    commits: HashMap<Once, Seq>,
+    order: VecDeque<(Seq, Vec<Once>)>,
+}
+
+/// The transfer that this step reverts.
+fn reverted_by(step: TransferStep) -> Option<TransferId> {
+    match step {
+        TransferStep::Revert { reverts } => Some(reverts),
+        TransferStep::Single
+        | TransferStep::Pending { .. }
+        | TransferStep::Post { .. }
+        | TransferStep::Void { .. } => None,
+    }
 }
 
 impl Recent {
-    fn add(&mut self, seq: Seq, ids: Vec<TransferId>) {
-        self.commits.extend(ids.iter().map(|id| (*id, seq)));
-        self.order.push_back((seq, ids));
+    fn add(&mut self, seq: Seq, used: Vec<Once>) {
+        self.commits.extend(used.iter().map(|once| (*once, seq)));
+        self.order.push_back((seq, used));
     }
 
     fn forget_up_to(&mut self, seq: Seq) {
-        while let Some((_, ids)) = self.order.pop_front_if(|(added, _)| *added <= seq) {
-            for id in ids {
-                self.commits.remove(&id);
+        while let Some((_, used)) = self.order.pop_front_if(|(added, _)| *added <= seq) {
+            for once in used {
+                self.commits.remove(&once);
             }
         }
     }
 }
+
+/// What a recorded transfer uses up.
+fn used_by(transfer: &PostedTransfer) -> impl Iterator<Item = Once> {
+    let reverted = reverted_by(transfer.step).map(Once::RevertOf);
+    [Some(Once::Transfer(transfer.id)), reverted]
+        .into_iter()
+        .flatten()
+}
+
+/// The commits of ids that were used before, and which transfers are reverted.
+type Known = (BTreeMap<TransferId, Seq>, BTreeSet<TransferId>);
 
 /// Whoever sends what does not balance keeps books that do not: an operator is told, though nothing was recorded.
 fn warn_of_imbalance(verdicts: &[Verdict]) {
@@ -246,18 +269,21 @@ impl ShardState {
     }
 
     fn transfer(&mut self, request: &TransferRequest, reply: oneshot::Sender<TransferOutcome>, held: Held) {
-        let known = match self.known_among(&request.transfers) {
-            Ok(known) => known,
+        let (known, reverted) = match self.known_among(&request.transfers) {
+            Ok(found) => found,
             Err(error) => return tracing::error!(%error, "the index of transfers cannot be read"),
         };
         let at = self.context.ports.clock.now();
         let place = (at, self.head.next());
-        let is_known = |id| known.contains_key(&id);
+        let is_used = |once| match once {
+            Once::Transfer(id) => known.contains_key(&id),
+            Once::RevertOf(id) => reverted.contains(&id),
+        };
         let (asked, linkage) = (request.transfers.as_slice(), request.linkage);
         let done = if request.is_dry_run {
-            self.books.dry_transfer(asked, linkage, place, is_known)
+            self.books.dry_transfer(asked, linkage, place, is_used)
         } else {
-            self.books.transfer(asked, linkage, place, is_known)
+            self.books.transfer(asked, linkage, place, is_used)
         };
         if !request.is_dry_run {
             warn_of_imbalance(&done.verdicts);
@@ -269,9 +295,9 @@ impl ShardState {
             known,
         };
         if !request.is_dry_run && !done.recorded.is_empty() {
-            let ids = done.recorded.iter().map(|transfer| transfer.id).collect();
+            let used = done.recorded.iter().flat_map(used_by).collect();
             let seq = self.record_at(LedgerEvent::Transferred(done.recorded), Some(request.by), at);
-            self.recent.add(seq, ids);
+            self.recent.add(seq, used);
             outcome.seq = Some(seq);
         }
         let shard = self.context.account_shard.clone();
@@ -288,21 +314,26 @@ impl ShardState {
         });
     }
 
-    /// The commits of those ids that were used before. In order is enough: what is not durable yet will be, or nobody is answered.
-    fn known_among(
-        &self,
-        asked: &[Transfer],
-    ) -> Result<BTreeMap<TransferId, Seq>, florin_domain::ports::ReadError> {
-        let mut known = BTreeMap::new();
+    /// The commits of those ids that were used before, and what is reverted already. In order is enough: what is not durable yet
+    /// will be, or nobody is answered.
+    fn known_among(&self, asked: &[Transfer]) -> Result<Known, ReadError> {
+        let (mut known, mut reverted) = (BTreeMap::new(), BTreeSet::new());
+        let transfers = &self.context.ports.transfers;
         for transfer in asked {
             let id = transfer.id;
-            let found = match self.recent.commits.get(&id) {
+            let found = match self.recent.commits.get(&Once::Transfer(id)) {
                 Some(seq) => Some(*seq),
-                None => self.context.ports.transfers.commit_of(id)?,
+                None => transfers.commit_of(id)?,
             };
             known.extend(found.map(|seq| (id, seq)));
+            let Some(of) = reverted_by(transfer.step) else {
+                continue;
+            };
+            if self.recent.commits.contains_key(&Once::RevertOf(of)) || transfers.revert_of(of)?.is_some() {
+                reverted.insert(of);
+            }
         }
-        Ok(known)
+        Ok((known, reverted))
     }
 
     fn expire_pending(&mut self) {

@@ -8,7 +8,7 @@ use super::{gap, unexpired, used_keys, used_transfers};
 use florin_domain::commit::Commit;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::Seq;
-use florin_domain::ledger::TransferId;
+use florin_domain::ledger::{Once, TransferId};
 use florin_domain::ports::{KeyIndex, KeyRecord, ReadError, TransferIndex};
 use florin_domain::time::Timestamp;
 use std::path::Path;
@@ -388,13 +388,23 @@ impl KeyIndex for FjallKeyIndex {
     }
 }
 
+impl Shared {
+    fn once(&self, once: Once) -> Result<Option<Seq>, ReadError> {
+        self.failure()?;
+        match self.overlay.transfer(once) {
+            Some(seq) => Ok(Some(seq)),
+            None => self.store.transfer(once),
+        }
+    }
+}
+
 impl TransferIndex for FjallKeyIndex {
     fn commit_of(&self, id: TransferId) -> Result<Option<Seq>, ReadError> {
-        self.shared.failure()?;
-        match self.shared.overlay.transfer(id) {
-            Some(seq) => Ok(Some(seq)),
-            None => self.shared.store.transfer(id),
-        }
+        self.shared.once(Once::Transfer(id))
+    }
+
+    fn revert_of(&self, id: TransferId) -> Result<Option<Seq>, ReadError> {
+        self.shared.once(Once::RevertOf(id))
     }
 }
 

@@ -4,7 +4,7 @@ use super::{bucket_of, check_kept, first_kept, gap, unexpired, used_keys, used_t
 use florin_domain::commit::Commit;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::Seq;
-use florin_domain::ledger::TransferId;
+use florin_domain::ledger::{Once, TransferId};
 use florin_domain::ports::{KeyIndex, KeyRecord, ReadError, TransferIndex};
 use florin_domain::time::Timestamp;
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ pub struct MemoryKeyIndex {
 #[derive(Debug, Default)]
 struct State {
     keys: HashMap<KeyDigest, KeyRecord>,
-    transfers: HashMap<TransferId, Seq>,
+    transfers: HashMap<Once, Seq>,
     published: Seq,
     newest_used: Timestamp,
     first: u64,
@@ -39,7 +39,7 @@ impl State {
             self.keys.insert(digest, record);
             self.newest_used = self.newest_used.max(record.used_at);
         }
-        let transfers = used_transfers(commit).map(|id| (id, commit.seq));
+        let transfers = used_transfers(commit).map(|once| (once, commit.seq));
         self.transfers.extend(transfers);
         self.published = commit.seq;
         let first = first_kept(self.newest_used);
@@ -84,12 +84,22 @@ impl KeyIndex for MemoryKeyIndex {
     }
 }
 
-impl TransferIndex for MemoryKeyIndex {
-    fn commit_of(&self, id: TransferId) -> Result<Option<Seq>, ReadError> {
+impl MemoryKeyIndex {
+    fn once(&self, once: Once) -> Result<Option<Seq>, ReadError> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match &state.failure {
             Some(failure) => Err(failure.clone()),
-            None => Ok(state.transfers.get(&id).copied()),
+            None => Ok(state.transfers.get(&once).copied()),
         }
+    }
+}
+
+impl TransferIndex for MemoryKeyIndex {
+    fn commit_of(&self, id: TransferId) -> Result<Option<Seq>, ReadError> {
+        self.once(Once::Transfer(id))
+    }
+
+    fn revert_of(&self, id: TransferId) -> Result<Option<Seq>, ReadError> {
+        self.once(Once::RevertOf(id))
     }
 }

@@ -2,7 +2,7 @@
 
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::Seq;
-use florin_domain::ledger::TransferId;
+use florin_domain::ledger::Once;
 use florin_domain::ports::KeyRecord;
 use std::collections::HashMap;
 use std::fmt;
@@ -25,8 +25,8 @@ pub(super) struct Entry {
 pub(super) enum Used {
     /// An idempotency key.
     Key(KeyDigest, KeyRecord),
-    /// The id of a transfer.
-    Transfer(TransferId),
+    /// The id of a transfer, or the one revert of another.
+    Transfer(Once),
 }
 
 /// Digests are uniform already, so half of one is as good a hash as any.
@@ -59,7 +59,7 @@ type Shard = HashMap<u128, (Seq, KeyRecord), BuildHasherDefault<DigestHasher>>;
 pub(super) struct Overlay {
     shards: [Mutex<Shard>; SHARDS],
     /// Clients choose these ids, so they are hashed as what strangers choose.
-    transfers: Mutex<HashMap<TransferId, Seq>>,
+    transfers: Mutex<HashMap<Once, Seq>>,
 }
 
 impl Overlay {
@@ -76,7 +76,7 @@ impl Overlay {
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn transfers(&self) -> MutexGuard<'_, HashMap<TransferId, Seq>> {
+    fn transfers(&self) -> MutexGuard<'_, HashMap<Once, Seq>> {
         self.transfers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,14 +86,14 @@ impl Overlay {
                 let digest = u128::from_le_bytes(digest.0);
                 self.shard(digest).insert(digest, (entry.seq, *record));
             }
-            Used::Transfer(id) => {
-                self.transfers().insert(*id, entry.seq);
+            Used::Transfer(once) => {
+                self.transfers().insert(*once, entry.seq);
             }
         }
     }
 
-    pub(super) fn transfer(&self, id: TransferId) -> Option<Seq> {
-        self.transfers().get(&id).copied()
+    pub(super) fn transfer(&self, once: Once) -> Option<Seq> {
+        self.transfers().get(&once).copied()
     }
 
     pub(super) fn get(&self, digest: KeyDigest) -> Option<KeyRecord> {
@@ -111,8 +111,8 @@ impl Overlay {
                     shard.remove(&digest);
                 }
             }
-            Used::Transfer(id) => {
-                self.transfers().remove(id);
+            Used::Transfer(once) => {
+                self.transfers().remove(once);
             }
         }
     }

@@ -9,7 +9,7 @@ use fjall::config::{
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::{PaymentId, Seq};
-use florin_domain::ledger::TransferId;
+use florin_domain::ledger::Once;
 use florin_domain::ports::{KeyRecord, ReadError};
 use florin_domain::time::Timestamp;
 use std::fmt;
@@ -24,7 +24,7 @@ const FORMAT: u8 = 1;
 const META: &str = "meta";
 const META_KEY: &[u8] = b"watermark";
 const BUCKET_PREFIX: &str = "keys-";
-/// The ids of transfers, which are used once and for ever.
+/// The ids of transfers and their reverts, which are used once and for ever.
 const TRANSFERS: &str = "transfers";
 const RECORD_BYTES: usize = 40;
 const META_BYTES: usize = 17;
@@ -122,6 +122,29 @@ fn decode(bytes: &[u8]) -> Option<KeyRecord> {
         fingerprint: Fingerprint(*fingerprint),
         used_at: Timestamp::from_unix_ms(u64::from_be_bytes(used_at.try_into().ok()?)),
     })
+}
+
+/// An id as it is, and the revert of a transfer under one byte more: no id that a client chooses is ever in its place.
+#[derive(Debug)]
+struct OnceKey {
+    bytes: [u8; 17],
+    len: usize,
+}
+
+impl OnceKey {
+    fn of(once: Once) -> Self {
+        let (id, len) = match once {
+            Once::Transfer(id) => (id, 16),
+            Once::RevertOf(id) => (id, 17),
+        };
+        let mut bytes = [b'r'; 17];
+        bytes[..16].copy_from_slice(&id.0.to_be_bytes());
+        Self { bytes, len }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
 }
 
 fn bucket_options() -> KeyspaceCreateOptions {
@@ -223,9 +246,9 @@ impl Store {
         Ok(None)
     }
 
-    /// The commit that recorded a transfer.
-    pub(super) fn transfer(&self, id: TransferId) -> Result<Option<Seq>, ReadError> {
-        let found = self.transfers.get(id.0.to_be_bytes());
+    /// The commit that recorded a transfer, or the revert of one.
+    pub(super) fn transfer(&self, once: Once) -> Result<Option<Seq>, ReadError> {
+        let found = self.transfers.get(OnceKey::of(once).as_bytes());
         let Some(bytes) = found.map_err(|error| failed(&error))? else {
             return Ok(None);
         };
@@ -258,8 +281,9 @@ impl Store {
         for entry in entries {
             let (digest, record) = match &entry.used {
                 Used::Key(digest, record) => (digest, record),
-                Used::Transfer(id) => {
-                    batch.insert(&self.transfers, id.0.to_be_bytes(), entry.seq.0.to_be_bytes());
+                Used::Transfer(once) => {
+                    let key = OnceKey::of(*once);
+                    batch.insert(&self.transfers, key.as_bytes(), entry.seq.0.to_be_bytes());
                     continue;
                 }
             };

@@ -2,7 +2,7 @@
 
 use super::samples::{
     commit_of, commit_of_event, commit_of_ledger_event, commit_with_entry, control_events, creation, events,
-    ledger_events,
+    ledger_events, reverts,
 };
 use super::{DecodeError, VERSION, decode, encode, strategies, to_json};
 use florin_domain::commit::{Body, Commit};
@@ -35,7 +35,13 @@ fn golden() -> Vec<(String, Commit)> {
     let ledger = ledger_events()
         .into_iter()
         .map(|event| (event.name().to_owned(), commit_of_ledger_event(event)));
-    events.chain(controls).chain([entry]).chain(ledger).collect()
+    let reverts = ("ledger.reverted".to_owned(), commit_of_ledger_event(reverts()));
+    events
+        .chain(controls)
+        .chain([entry])
+        .chain(ledger)
+        .chain([reverts])
+        .collect()
 }
 
 fn golden_folder() -> PathBuf {
@@ -149,7 +155,11 @@ fn records_that_are_cut_short_or_too_long_are_refused() {
 
 #[test]
 fn no_flipped_bit_of_a_ledger_commit_makes_the_same_commit() {
-    for commit in ledger_events().into_iter().map(commit_of_ledger_event) {
+    for commit in ledger_events()
+        .into_iter()
+        .chain([reverts()])
+        .map(commit_of_ledger_event)
+    {
         let whole = encoded(&commit);
         for bit in 0..whole.len() * 8 {
             let mut bytes = whole.clone();

@@ -93,14 +93,17 @@ codes! {
     ReadOnly = "read_only",
     ResourceMissing = "resource_missing",
     RiskListsFull = "risk_lists_full",
+    RevertedTransferMissing = "reverted_transfer_missing",
     RouteUnknown = "route_unknown",
     SecondPersonRequired = "second_person_required",
     TemporarilyUnavailable = "temporarily_unavailable",
     TooManyAttempts = "too_many_attempts",
     TooManyOperations = "too_many_operations",
+    TransferAlreadyReverted = "transfer_already_reverted",
     TransferIdReused = "transfer_id_reused",
     TransferMixedCurrencies = "transfer_mixed_currencies",
     TransferMixedModes = "transfer_mixed_modes",
+    TransferNotRevertible = "transfer_not_revertible",
     TransferSameAccount = "transfer_same_account",
     TransferTooFewPostings = "transfer_too_few_postings",
     TransferUnbalanced = "transfer_unbalanced",
@@ -135,6 +138,9 @@ impl Code {
             TransferRefusal::LinkedFailed => Self::LinkedTransferFailed,
             TransferRefusal::LinkedOpen => Self::LinkedChainOpen,
             TransferRefusal::Overflow => Self::BalanceOverflow,
+            TransferRefusal::RevertedNotFound => Self::RevertedTransferMissing,
+            TransferRefusal::NothingToRevert => Self::TransferNotRevertible,
+            TransferRefusal::AlreadyReverted => Self::TransferAlreadyReverted,
         }
     }
 

@@ -224,6 +224,9 @@ fn one_of_each() -> Vec<ApiError> {
         TransferRefusal::LinkedFailed,
         TransferRefusal::LinkedOpen,
         TransferRefusal::Overflow,
+        TransferRefusal::RevertedNotFound,
+        TransferRefusal::NothingToRevert,
+        TransferRefusal::AlreadyReverted,
     ];
     let mut errors = vec![
         ApiError::AccountNameTaken,

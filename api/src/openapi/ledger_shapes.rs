@@ -165,7 +165,7 @@ fn transfer() -> ObjectBuilder {
             or_null(integer("Of the account; null for what is only reserved.")),
         ),
     ]);
-    let steps = ["single", "pending", "post_pending", "void_pending"];
+    let steps = ["single", "pending", "post_pending", "void_pending", "revert"];
     let statuses = ["posted", "pending", "ended", "voided"];
     record([
         must("object", word("What it is.", ["transfer"])),
@@ -176,6 +176,8 @@ fn transfer() -> ObjectBuilder {
             "pending_id",
             or_null(transfer_id("The pending transfer that it ended.")),
         ),
+        must("reverts", or_null(transfer_id("The transfer that it undid."))),
+        must("reverted_by", or_null(transfer_id("The transfer that undid it."))),
         must(
             "expires_at",
             or_null(time("When the reservation ends by itself.")),

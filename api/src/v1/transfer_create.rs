@@ -28,7 +28,7 @@ const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What became of a request.
 #[derive(Debug, Serialize)]
-struct TransfersBody {
+pub(super) struct TransfersBody {
     object: &'static str,
     dry_run: bool,
     /// The commit that recorded what is new.
@@ -85,7 +85,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
 }
 
 /// The first refusal that is nobody else's fault.
-fn culprit(answer: &Answer) -> Option<ApiError> {
+pub(super) fn culprit(answer: &Answer) -> Option<ApiError> {
     let refused = answer
         .told
         .iter()
@@ -105,7 +105,7 @@ fn culprit(answer: &Answer) -> Option<ApiError> {
 }
 
 impl TransfersBody {
-    fn of(answer: &Answer, names: &[florin_domain::ledger::TransferId], dry_run: bool) -> Self {
+    pub(super) fn of(answer: &Answer, names: &[florin_domain::ledger::TransferId], dry_run: bool) -> Self {
         let count = |wanted: fn(&Told) -> bool| answer.told.iter().filter(|told| wanted(told)).count();
         let exceptions = answer.told.iter().zip(names).enumerate();
         let exceptions = exceptions.filter_map(|(index, (told, id))| {
@@ -239,16 +239,20 @@ fn examples() -> [(&'static str, Value); 6] {
     ]
 }
 
-pub(crate) fn described() -> Endpoint {
+/// An answer in which one of three was refused for this reason.
+pub(super) fn transfers_example(code: &str, message: &str) -> Value {
     let existed = json!({"index": 1, "id": ID_OTHER, "status": "existed", "seq": 8});
     let refused = json!({
-        "index": 2, "id": "123e4567-e89b-12d3-a456-426614174002", "status": "refused", "code": "insufficient_funds",
-        "message": "Insufficient funds",
+        "index": 2, "id": "123e4567-e89b-12d3-a456-426614174002", "status": "refused", "code": code, "message": message,
     });
-    let example = json!({
+    json!({
         "object": "transfers", "dry_run": false, "seq": 9, "recorded": 1, "existed": 1, "refused": 1,
         "exceptions": [existed, refused],
-    });
+    })
+}
+
+pub(crate) fn described() -> Endpoint {
+    let example = transfers_example("insufficient_funds", "Insufficient funds");
     Endpoint::order("/v1/ledger/transfers", Access::Operators)
         .called(
             "createTransfers",

@@ -30,6 +30,9 @@ struct TransferBody<'a> {
     status: &'static str,
     /// Which reservation this one ended.
     pending_id: Option<Displayed<TransferId>>,
+    /// Which transfer this one undid, and which one undid it.
+    reverts: Option<Displayed<TransferId>>,
+    reverted_by: Option<Displayed<TransferId>>,
     expires_at: Option<u64>,
     /// Posted, or reserved.
     postings: Vec<PostingBody>,
@@ -67,15 +70,28 @@ impl PostingBody {
 }
 
 impl<'a> TransferBody<'a> {
-    fn of(commit: &Commit, transfer: &'a PostedTransfer, standing: Option<&PendingTransfer>) -> Self {
+    fn of(
+        commit: &Commit,
+        transfer: &'a PostedTransfer,
+        standing: Option<&PendingTransfer>,
+        reverted_by: Option<TransferId>,
+    ) -> Self {
         let (step, pending_id, expires_at) = match transfer.step {
             TransferStep::Single => ("single", None, None),
             TransferStep::Pending { expires_at } => ("pending", None, expires_at),
             TransferStep::Post { pending } => ("post_pending", Some(Displayed(pending)), None),
             TransferStep::Void { pending } => ("void_pending", Some(Displayed(pending)), None),
+            TransferStep::Revert { .. } => ("revert", None, None),
+        };
+        let reverts = match transfer.step {
+            TransferStep::Revert { reverts } => Some(Displayed(reverts)),
+            TransferStep::Single
+            | TransferStep::Pending { .. }
+            | TransferStep::Post { .. }
+            | TransferStep::Void { .. } => None,
         };
         let status = match (transfer.step, standing) {
-            (TransferStep::Single | TransferStep::Post { .. }, _) => "posted",
+            (TransferStep::Single | TransferStep::Post { .. } | TransferStep::Revert { .. }, _) => "posted",
             (TransferStep::Void { .. }, _) => "voided",
             (TransferStep::Pending { .. }, Some(_)) => "pending",
             (TransferStep::Pending { .. }, None) => "ended",
@@ -98,6 +114,8 @@ impl<'a> TransferBody<'a> {
             step,
             status,
             pending_id,
+            reverts,
+            reverted_by: reverted_by.map(Displayed),
             expires_at: expires_at.map(Timestamp::unix_s),
             postings,
             effective_date: Displayed(transfer.effective),
@@ -129,11 +147,15 @@ async fn get(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiEr
             let standing = state.ledger.pending(id).await?;
             standing.filter(|pending| !pending.is_over(state.ledger.now()))
         }
-        TransferStep::Single | TransferStep::Post { .. } | TransferStep::Void { .. } => None,
+        TransferStep::Single
+        | TransferStep::Post { .. }
+        | TransferStep::Void { .. }
+        | TransferStep::Revert { .. } => None,
     };
+    let reverted_by = state.ledger.reverted_by(id).await?;
     json(
         StatusCode::OK,
-        &TransferBody::of(&commit, &transfer, standing.as_ref()),
+        &TransferBody::of(&commit, &transfer, standing.as_ref(), reverted_by),
     )
 }
 
@@ -144,7 +166,8 @@ fn example() -> Value {
         })
     };
     json!({
-        "object": "transfer", "id": TRANSFER_ID, "step": "single", "status": "posted", "pending_id": null, "expires_at": null,
+        "object": "transfer", "id": TRANSFER_ID, "step": "single", "status": "posted", "pending_id": null, "reverts": null, "reverted_by": null,
+        "expires_at": null,
         "postings": [posting(OPENED_ACCOUNT_ID_OTHER, "debit", 1_010_000), posting(OPENED_ACCOUNT_ID, "credit", 60_000)],
         "effective_date": "2026-11-21", "created": 1_795_238_734, "seq": 8, "description": null, "exchange_rate": "1.0",
         "metadata": {"order_id": "xyz"},

@@ -4,8 +4,8 @@ use super::payment_request::{metadata, text};
 use crate::errors::{Code, Invalid};
 use crate::json::{AtMost, Number, Object, Pairs, Text};
 use florin_domain::ledger::{
-    AccountKey, EffectiveDate, Linkage, Notes, Posting, Side, Transfer, TransferId, TransferLegs,
-    TransferStep, exchange_rate,
+    AccountKey, EffectiveDate, Irreversible, Linkage, Notes, Posting, Side, Transfer, TransferId,
+    TransferLegs, TransferStep, exchange_rate,
 };
 use florin_domain::limits::TEXT_BYTES_MAX;
 use florin_domain::money::Amount;
@@ -14,6 +14,8 @@ use serde::Deserialize;
 
 /// Transfers in one request.
 pub(super) const TRANSFERS_MAX: usize = 8_190;
+/// Postings of all transfers of a request.
+pub(super) const LINES_MAX: usize = 2 * TRANSFERS_MAX;
 /// Postings of one transfer.
 pub(super) const POSTINGS_MAX: usize = 64;
 
@@ -91,8 +93,8 @@ impl TransfersRequest<'_> {
             let postings = transfer.0.postings.as_ref();
             postings.map_or(2, |postings| postings.0.len())
         });
-        if postings.sum::<usize>() > 2 * TRANSFERS_MAX {
-            let message = format!("`transfers` has at most {} postings in all.", 2 * TRANSFERS_MAX);
+        if postings.sum::<usize>() > LINES_MAX {
+            let message = format!("`transfers` has at most {LINES_MAX} postings in all.");
             return Err(Invalid::new("transfers", Code::ParameterInvalid, message));
         }
         let transfers = self.transfers.0.iter().enumerate();
@@ -115,7 +117,7 @@ impl TransfersRequest<'_> {
 }
 
 /// Names the element in which something is wrong.
-fn within(place: &str, invalid: Invalid) -> Invalid {
+pub(super) fn within(place: &str, invalid: Invalid) -> Invalid {
     let Invalid { param, code, message } = invalid;
     let name = param.as_deref().unwrap_or_default();
     let full = format!("{place}.{name}");
@@ -149,6 +151,8 @@ impl TransferRequest<'_> {
                 }
                 TransferLegs::OfPending(None)
             }
+            // A request of its own, which looks up what is reverted.
+            TransferStep::Revert { .. } => TransferLegs::Irreversible(Irreversible::Unknown),
         };
         Ok(Transfer {
             id: transfer_id("id", &self.id)?,
@@ -156,7 +160,11 @@ impl TransferRequest<'_> {
             legs,
             linked: self.linked.unwrap_or(false),
             effective: self.effective_date.as_ref().map(day).transpose()?,
-            notes: self.notes()?,
+            notes: notes(
+                self.description.as_ref(),
+                self.exchange_rate.as_ref(),
+                self.metadata.as_ref(),
+            )?,
         })
     }
 
@@ -233,26 +241,6 @@ impl TransferRequest<'_> {
             amount: amount(self.amount.ok_or_else(|| required("amount"))?)?,
         })
     }
-
-    /// What says nothing is left out, so that the same transfer asked for again is the same however it is written.
-    fn notes(&self) -> Result<Option<Box<Notes>>, Invalid> {
-        let mut metadata = metadata(self.metadata.as_ref())?;
-        // The order in which an object is written means nothing.
-        metadata.sort();
-        let description = text("description", self.description.as_ref(), TEXT_BYTES_MAX)?;
-        let rate = |text: &Text<'_>| {
-            let rate = Some(text.as_str()).filter(|text| is_plain_decimal(text));
-            let message = "`exchange_rate` is a positive decimal, as a string.";
-            rate.and_then(exchange_rate)
-                .ok_or_else(|| wrong("exchange_rate", message))
-        };
-        let notes = Notes {
-            description: description.filter(|text| !text.is_empty()),
-            exchange_rate: self.exchange_rate.as_ref().map(rate).transpose()?,
-            metadata,
-        };
-        Ok((notes != Notes::default()).then(|| Box::new(notes)))
-    }
 }
 
 impl PostingRequest<'_> {
@@ -269,6 +257,30 @@ impl PostingRequest<'_> {
     }
 }
 
+/// What says nothing is left out, so that the same transfer asked for again is the same however it is written.
+pub(super) fn notes(
+    description: Option<&Text<'_>>,
+    exchange_rate_text: Option<&Text<'_>>,
+    pairs: Option<&Pairs<'_>>,
+) -> Result<Option<Box<Notes>>, Invalid> {
+    let mut metadata = metadata(pairs)?;
+    // The order in which an object is written means nothing.
+    metadata.sort();
+    let description = text("description", description, TEXT_BYTES_MAX)?;
+    let rate = |text: &Text<'_>| {
+        let rate = Some(text.as_str()).filter(|text| is_plain_decimal(text));
+        let message = "`exchange_rate` is a positive decimal, as a string.";
+        rate.and_then(exchange_rate)
+            .ok_or_else(|| wrong("exchange_rate", message))
+    };
+    let notes = Notes {
+        description: description.filter(|text| !text.is_empty()),
+        exchange_rate: exchange_rate_text.map(rate).transpose()?,
+        metadata,
+    };
+    Ok((notes != Notes::default()).then(|| Box::new(notes)))
+}
+
 fn amount(number: Number) -> Result<Amount, Invalid> {
     super::payment_request::amount(number)
 }
@@ -278,7 +290,7 @@ fn account(name: &'static str, text: &Text<'_>) -> Result<AccountKey, Invalid> {
     AccountKey::parse(text.as_str()).map_err(|_| wrong(name, &message()))
 }
 
-fn transfer_id(name: &'static str, text: &Text<'_>) -> Result<TransferId, Invalid> {
+pub(super) fn transfer_id(name: &'static str, text: &Text<'_>) -> Result<TransferId, Invalid> {
     TransferId::parse(text.as_str()).ok_or_else(|| wrong(name, &format!("`{name}` is a UUID.")))
 }
 
@@ -287,7 +299,7 @@ fn is_plain_decimal(text: &str) -> bool {
         && text.ends_with(|last: char| last.is_ascii_digit())
 }
 
-fn day(text: &Text<'_>) -> Result<EffectiveDate, Invalid> {
+pub(super) fn day(text: &Text<'_>) -> Result<EffectiveDate, Invalid> {
     let message = "`effective_date` is a day, written as YYYY-MM-DD.";
     EffectiveDate::parse(text.as_str()).ok_or_else(|| wrong("effective_date", message))
 }

@@ -37,6 +37,14 @@ impl Side {
             Self::Credit => "credit",
         }
     }
+
+    /// The other one.
+    pub const fn opposite(self) -> Self {
+        match self {
+            Self::Debit => Self::Credit,
+            Self::Credit => Self::Debit,
+        }
+    }
 }
 
 impl AccountType {

@@ -2,15 +2,15 @@
 
 use super::account::{AccountKey, AccountName, Side};
 use super::books::{AccountState, Books, moved};
-use super::entry::{Entry, Line, PostedEntry, Posting, PostingError};
+use super::entry::{Line, PostedEntry, Posting, PostingError};
+use super::legs::{balanced, check_pair, part_of, postings_of, refusal_of};
 use super::pending::PendingTransfer;
 use super::transfer::{
     EffectiveDate, Legs, PostedPair, PostedTransfer, Transfer, TransferId, TransferLegs, TransferRefusal,
     TransferStep,
 };
-use super::transfers::{Linkage, Transferred, Verdict};
+use super::transfers::{Linkage, Once, Transferred, Verdict};
 use crate::ids::Seq;
-use crate::money::Amount;
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +26,9 @@ pub(super) struct Applying<'a> {
     /// What was before, in the order in which it changed; nothing for an account that was not there.
     changed: Vec<(AccountKey, Option<AccountState>)>,
     reserved: Vec<(TransferId, Option<PendingTransfer>)>,
+    /// Transfers that this request reverts so far, and the order in which it did.
+    reverted: BTreeSet<TransferId>,
+    reverts: Vec<TransferId>,
 }
 
 /// A point to go back to.
@@ -33,6 +36,7 @@ pub(super) struct Applying<'a> {
 pub(super) struct Mark {
     changed: usize,
     reserved: usize,
+    reverts: usize,
 }
 
 impl<'a> Applying<'a> {
@@ -45,6 +49,8 @@ impl<'a> Applying<'a> {
             taken: BTreeSet::new(),
             changed: Vec::new(),
             reserved: Vec::new(),
+            reverted: BTreeSet::new(),
+            reverts: Vec::new(),
         }
     }
 
@@ -52,6 +58,7 @@ impl<'a> Applying<'a> {
         Mark {
             changed: self.changed.len(),
             reserved: self.reserved.len(),
+            reverts: self.reverts.len(),
         }
     }
 
@@ -67,13 +74,16 @@ impl<'a> Applying<'a> {
                 self.put_pending(id, before);
             }
         }
+        for id in self.reverts.drain(to.reverts.min(self.reverts.len())..) {
+            self.reverted.remove(&id);
+        }
     }
 
     pub(super) fn take_all(
         &mut self,
         asked: &[Transfer],
         linkage: Linkage,
-        is_known: &impl Fn(TransferId) -> bool,
+        is_used: &impl Fn(Once) -> bool,
     ) -> Transferred {
         let mut done = Transferred::default();
         let mut rest = asked;
@@ -85,7 +95,7 @@ impl<'a> Applying<'a> {
             };
             let is_open = linkage == Linkage::Independent && last.is_none();
             let (chain, later) = rest.split_at(last.map_or(rest.len(), |last| last.saturating_add(1)));
-            self.take_chain(chain, is_open, is_known, &mut done);
+            self.take_chain(chain, is_open, is_used, &mut done);
             rest = later;
         }
         done
@@ -96,12 +106,12 @@ impl<'a> Applying<'a> {
         &mut self,
         chain: &[Transfer],
         is_open: bool,
-        is_known: &impl Fn(TransferId) -> bool,
+        is_used: &impl Fn(Once) -> bool,
         done: &mut Transferred,
     ) {
         let (mark, first, recorded) = (self.mark(), done.verdicts.len(), done.recorded.len());
         for transfer in chain {
-            let verdict = self.take(transfer, is_known, &mut done.recorded);
+            let verdict = self.take(transfer, is_used, &mut done.recorded);
             done.verdicts.push(verdict);
         }
         if is_open && let Some(last) = done.verdicts.last_mut() {
@@ -140,18 +150,18 @@ impl<'a> Applying<'a> {
     fn take(
         &mut self,
         transfer: &Transfer,
-        is_known: &impl Fn(TransferId) -> bool,
+        is_used: &impl Fn(Once) -> bool,
         recorded: &mut Vec<PostedTransfer>,
     ) -> Verdict {
         let id = transfer.id;
-        if is_known(id) {
+        if is_used(Once::Transfer(id)) {
             return Verdict::Exists;
         }
         if !self.taken.insert(id) {
             return Verdict::Refused(TransferRefusal::IdReused);
         }
         let mark = self.mark();
-        match self.apply(transfer) {
+        match self.apply(transfer, is_used) {
             Ok(transfer) => {
                 recorded.push(transfer);
                 Verdict::Done
@@ -163,7 +173,11 @@ impl<'a> Applying<'a> {
         }
     }
 
-    fn apply(&mut self, transfer: &Transfer) -> Result<PostedTransfer, TransferRefusal> {
+    fn apply(
+        &mut self,
+        transfer: &Transfer,
+        is_used: &impl Fn(Once) -> bool,
+    ) -> Result<PostedTransfer, TransferRefusal> {
         let (id, step) = (transfer.id, transfer.step);
         let today = EffectiveDate::of(self.at);
         let effective = transfer.effective.unwrap_or(today);
@@ -192,10 +206,18 @@ impl<'a> Applying<'a> {
                 self.ended(pending)?;
                 match &transfer.legs {
                     TransferLegs::OfPending(_) => Legs::Released,
-                    TransferLegs::Pair { .. } | TransferLegs::Many(_) => {
+                    TransferLegs::Pair { .. } | TransferLegs::Many(_) | TransferLegs::Irreversible(_) => {
                         return Err(TransferRefusal::PendingNotFound);
                     }
                 }
+            }
+            TransferStep::Revert { reverts } => {
+                self.check_open(&transfer.legs, effective)?;
+                if is_used(Once::RevertOf(reverts)) || !self.reverted.insert(reverts) {
+                    return Err(TransferRefusal::AlreadyReverted);
+                }
+                self.reverts.push(reverts);
+                self.post(id, &transfer.legs)?
             }
         };
         Ok(PostedTransfer {
@@ -313,6 +335,7 @@ impl<'a> Applying<'a> {
                 Ok(Legs::Many(posted.map_err(|error| refusal_of(&error))?))
             }
             TransferLegs::OfPending(_) => Err(TransferRefusal::PendingNotFound),
+            TransferLegs::Irreversible(why) => Err(why.refusal()),
         }
     }
 
@@ -380,6 +403,7 @@ impl<'a> Applying<'a> {
             TransferLegs::Pair { debit, .. } => debit.livemode,
             TransferLegs::Many(postings) => postings.iter().any(|posting| posting.account.livemode),
             TransferLegs::OfPending(_) => return Err(TransferRefusal::PendingNotFound),
+            TransferLegs::Irreversible(why) => return Err(why.refusal()),
         };
         if self
             .books
@@ -408,85 +432,6 @@ impl Reach {
         Self {
             least: posted.saturating_sub(takes),
             most: posted.saturating_add(brings),
-        }
-    }
-}
-
-fn check_pair(debit: &AccountKey, credit: &AccountKey) -> Result<(), TransferRefusal> {
-    if debit == credit {
-        return Err(TransferRefusal::SameAccount);
-    }
-    if debit.livemode != credit.livemode {
-        return Err(TransferRefusal::MixedModes);
-    }
-    if debit.currency != credit.currency {
-        return Err(TransferRefusal::MixedCurrencies);
-    }
-    Ok(())
-}
-
-fn balanced(id: TransferId, postings: &[Posting]) -> Result<Entry, TransferRefusal> {
-    let live = postings.iter().filter(|posting| posting.account.livemode).count();
-    if live != 0 && live != postings.len() {
-        return Err(TransferRefusal::MixedModes);
-    }
-    Entry::balanced(&id.to_string(), postings.to_vec()).map_err(|error| refusal_of(&error))
-}
-
-fn postings_of(id: TransferId, legs: &TransferLegs) -> Result<Vec<Posting>, TransferRefusal> {
-    match legs {
-        TransferLegs::Pair {
-            debit,
-            credit,
-            amount,
-        } => {
-            check_pair(debit, credit)?;
-            let posting = |account: &AccountKey, side| Posting {
-                account: *account,
-                side,
-                amount: *amount,
-            };
-            Ok(vec![posting(debit, Side::Debit), posting(credit, Side::Credit)])
-        }
-        TransferLegs::Many(postings) => Ok(balanced(id, postings)?.postings().to_vec()),
-        TransferLegs::OfPending(_) => Err(TransferRefusal::PendingNotFound),
-    }
-}
-
-/// What of a reservation is posted.
-fn part_of(reserved: PendingTransfer, legs: &TransferLegs) -> Result<TransferLegs, TransferRefusal> {
-    let TransferLegs::OfPending(amount) = legs else {
-        return Err(TransferRefusal::PendingNotFound);
-    };
-    match (reserved.postings.as_slice(), amount) {
-        ([debit, credit], amount)
-            if (debit.side, credit.side) == (Side::Debit, Side::Credit)
-                && debit.account != credit.account =>
-        {
-            let amount: Amount = amount.unwrap_or(debit.amount);
-            if amount > debit.amount {
-                return Err(TransferRefusal::ExceedsPending);
-            }
-            Ok(TransferLegs::Pair {
-                debit: debit.account,
-                credit: credit.account,
-                amount,
-            })
-        }
-        (_, None) => Ok(TransferLegs::Many(reserved.postings)),
-        (_, Some(amount)) if amount.minor() == reserved.total_minor() => {
-            Ok(TransferLegs::Many(reserved.postings))
-        }
-        (_, Some(_)) => Err(TransferRefusal::ExceedsPending),
-    }
-}
-
-fn refusal_of(error: &PostingError) -> TransferRefusal {
-    match error {
-        PostingError::Imbalance { .. } => TransferRefusal::Unbalanced(error.to_string()),
-        PostingError::TooFew => TransferRefusal::TooFewPostings,
-        PostingError::Overflow | PostingError::BalanceMismatch(_) | PostingError::IllegalRecord(_) => {
-            TransferRefusal::Overflow
         }
     }
 }

@@ -13,6 +13,7 @@ mod plain;
 mod random;
 mod refusals;
 mod requests;
+mod reverts;
 
 use super::*;
 use crate::ids::MerchantId;

@@ -3,6 +3,7 @@
 
 use super::account::{AccountKey, Side};
 use super::entry::{Line, PostedEntry, Posting};
+use super::revert::Irreversible;
 use crate::ids::Seq;
 use crate::money::{Amount, Balance};
 use crate::time::Timestamp;
@@ -152,6 +153,8 @@ pub enum TransferLegs {
     Many(Vec<Posting>),
     /// Those of the pending transfer that it ends; a post may move less than all between two accounts.
     OfPending(Option<Amount>),
+    /// Those of the transfer that it reverts, and there are none.
+    Irreversible(Irreversible),
 }
 
 /// Which step a transfer is.
@@ -173,6 +176,11 @@ pub enum TransferStep {
     Void {
         /// Which.
         pending: TransferId,
+    },
+    /// Posts what another transfer posted, with the sides swapped.
+    Revert {
+        /// Which.
+        reverts: TransferId,
     },
 }
 
@@ -239,28 +247,27 @@ pub struct PostedTransfer {
 impl PostedTransfer {
     /// Whether this is the record of what is asked for: the same id asked again, not used for something else.
     pub fn is_of(&self, asked: &Transfer) -> bool {
-        let pair_is = |debit: &AccountKey, credit: &AccountKey, amount: Amount| match &self.legs {
-            Legs::Pair(pair) => (&pair.debit, &pair.credit, pair.amount) == (debit, credit, amount),
-            Legs::Reserved(postings) => match postings.as_slice() {
-                [first, second] => {
-                    (&first.account, first.side, first.amount) == (debit, Side::Debit, amount)
-                        && (&second.account, second.side, second.amount) == (credit, Side::Credit, amount)
-                }
-                _ => false,
-            },
-            Legs::Many(_) | Legs::Released => false,
+        // A pair is the same transfer as its two postings.
+        let are_own = |asked: &[Posting]| match &self.legs {
+            Legs::Pair(pair) => pair.lines().iter().map(|line| &line.posting).eq(asked),
+            Legs::Many(entry) => entry.lines().iter().map(|line| &line.posting).eq(asked),
+            Legs::Reserved(postings) => postings == asked,
+            Legs::Released => false,
         };
         let same_legs = match &asked.legs {
             TransferLegs::Pair {
                 debit,
                 credit,
                 amount,
-            } => pair_is(debit, credit, *amount),
-            TransferLegs::Many(asked) => match &self.legs {
-                Legs::Many(entry) => entry.lines().iter().map(|line| &line.posting).eq(asked),
-                Legs::Reserved(postings) => postings == asked,
-                Legs::Pair(_) | Legs::Released => false,
-            },
+            } => {
+                let posting = |account: &AccountKey, side| Posting {
+                    account: *account,
+                    side,
+                    amount: *amount,
+                };
+                are_own(&[posting(debit, Side::Debit), posting(credit, Side::Credit)])
+            }
+            TransferLegs::Many(asked) => are_own(asked),
             TransferLegs::OfPending(None) => true,
             TransferLegs::OfPending(Some(amount)) => match &self.legs {
                 Legs::Pair(pair) => pair.amount == *amount,
@@ -268,6 +275,7 @@ impl PostedTransfer {
                 Legs::Many(entry) => entry.debits_minor() == amount.minor(),
                 Legs::Reserved(_) | Legs::Released => true,
             },
+            TransferLegs::Irreversible(_) => false,
         };
         let same_day = asked.effective.is_none_or(|day| day == self.effective);
         self.id == asked.id && self.step == asked.step && same_legs && same_day && self.notes == asked.notes
@@ -356,6 +364,15 @@ pub enum TransferRefusal {
     /// A balance leaves its bounds.
     #[error("a balance would overflow")]
     Overflow,
+    /// What is to be reverted is not there.
+    #[error("no transfer is recorded under the id that is to be reverted")]
+    RevertedNotFound,
+    /// What is to be reverted posted nothing.
+    #[error("the transfer posted nothing that could be reverted; what is pending is voided")]
+    NothingToRevert,
+    /// A transfer is reverted once.
+    #[error("the transfer is reverted already")]
+    AlreadyReverted,
 }
 
 impl TransferRefusal {
@@ -379,6 +396,9 @@ impl TransferRefusal {
             Self::LinkedFailed => "linked_transfer_failed",
             Self::LinkedOpen => "linked_chain_open",
             Self::Overflow => "balance_overflow",
+            Self::RevertedNotFound => "reverted_transfer_missing",
+            Self::NothingToRevert => "transfer_not_revertible",
+            Self::AlreadyReverted => "transfer_already_reverted",
         }
     }
 }

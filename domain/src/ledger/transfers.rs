@@ -17,6 +17,15 @@ pub enum Linkage {
     Atomic,
 }
 
+/// What is recorded at most once, however often it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Once {
+    /// A transfer under this id.
+    Transfer(TransferId),
+    /// The revert of this transfer, under whatever id.
+    RevertOf(TransferId),
+}
+
 /// What became of one transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -40,15 +49,15 @@ pub struct Transferred {
 const MISSING: PostingError = PostingError::IllegalRecord("no such transfer is pending");
 
 impl Books {
-    /// Applies a request as commit `seq`. `is_known` says whether an id was used before.
+    /// Applies a request as commit `seq`. `is_used` says what was recorded before.
     pub fn transfer(
         &mut self,
         asked: &[Transfer],
         linkage: Linkage,
         (at, seq): (Timestamp, Seq),
-        is_known: impl Fn(TransferId) -> bool,
+        is_used: impl Fn(Once) -> bool,
     ) -> Transferred {
-        Applying::new(self, at, seq).take_all(asked, linkage, &is_known)
+        Applying::new(self, at, seq).take_all(asked, linkage, &is_used)
     }
 
     /// What [`Books::transfer`] would come to; nothing changes.
@@ -57,10 +66,10 @@ impl Books {
         asked: &[Transfer],
         linkage: Linkage,
         (at, seq): (Timestamp, Seq),
-        is_known: impl Fn(TransferId) -> bool,
+        is_used: impl Fn(Once) -> bool,
     ) -> Transferred {
         let mut applying = Applying::new(self, at, seq);
-        let done = applying.take_all(asked, linkage, &is_known);
+        let done = applying.take_all(asked, linkage, &is_used);
         applying.undo(Mark::default());
         done
     }

@@ -42,4 +42,7 @@ pub trait KeyIndex: Send + Sync + fmt::Debug {
 pub trait TransferIndex: Send + Sync + fmt::Debug {
     /// The commit that recorded a transfer, among all published so far. Ids are never forgotten.
     fn commit_of(&self, id: TransferId) -> Result<Option<Seq>, ReadError>;
+
+    /// The commit that recorded the revert of a transfer, among all published so far.
+    fn revert_of(&self, id: TransferId) -> Result<Option<Seq>, ReadError>;
 }

@@ -222,7 +222,27 @@ impl Callers {
         };
         let expires_at = None;
         match random.below(100) {
-            0..40 => plain(TransferStep::Single, legs(random)),
+            0..34 => plain(TransferStep::Single, legs(random)),
+            34..40 => {
+                let pair = |transfer: &Transfer| matches!(transfer.legs, TransferLegs::Pair { .. });
+                let Some(earlier) = self.earlier(random, pair) else {
+                    return plain(TransferStep::Single, legs(random));
+                };
+                let TransferLegs::Pair {
+                    debit,
+                    credit,
+                    amount,
+                } = earlier.legs
+                else {
+                    return earlier;
+                };
+                let back = TransferLegs::Pair {
+                    debit: credit,
+                    credit: debit,
+                    amount,
+                };
+                plain(TransferStep::Revert { reverts: earlier.id }, back)
+            }
             40..60 => plain(TransferStep::Pending { expires_at }, legs(random)),
             60..82 => {
                 let own = within.iter().find(|transfer| is_pending(transfer)).cloned();

@@ -49,6 +49,7 @@ pub(crate) struct Ledger {
     pub(crate) standings: BTreeMap<AccountKey, Standing>,
     pub(crate) reserved: BTreeMap<TransferId, Vec<Leg>>,
     pub(crate) made: BTreeMap<TransferId, (Seq, TransferStep, Vec<Leg>)>,
+    reverted: BTreeSet<TransferId>,
 }
 
 impl Ledger {
@@ -155,6 +156,16 @@ impl Ledger {
                 self.let_go(pending)?;
                 Vec::new()
             }
+            TransferStep::Revert { reverts } => {
+                if !self.reverted.insert(reverts) {
+                    return Err(TransferRefusal::AlreadyReverted);
+                }
+                let legs = legs_of(&transfer.legs).ok_or(TransferRefusal::RevertedNotFound)?;
+                if legs[0].0 == legs[1].0 {
+                    return Err(TransferRefusal::SameAccount);
+                }
+                legs
+            }
         };
         let is_pending = matches!(transfer.step, TransferStep::Pending { .. });
         let unknown = legs.iter().find(|leg| !self.terms.contains_key(&leg.0));
@@ -232,7 +243,7 @@ fn legs_of(asked: &TransferLegs) -> Option<Vec<Leg>> {
                     .collect(),
             )
         }
-        TransferLegs::OfPending(_) => None,
+        TransferLegs::OfPending(_) | TransferLegs::Irreversible(_) => None,
     }
 }
 

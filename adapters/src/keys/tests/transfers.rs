@@ -90,6 +90,43 @@ fn a_published_transfer_is_found_at_once_and_after_it_was_stored() {
     });
 }
 
+/// A commit that reverts what the first one recorded.
+fn reverting(seq: u64) -> Arc<Commit> {
+    let revert = PostedTransfer {
+        id: id(seq, 0),
+        step: TransferStep::Revert { reverts: id(1, 0) },
+        legs: Legs::Released,
+        effective: EffectiveDate::of(START),
+        notes: None,
+    };
+    ledger(seq, START, LedgerEvent::Transferred(vec![revert]))
+}
+
+#[test]
+fn the_revert_of_a_transfer_is_found_and_is_no_transfer_of_that_id() {
+    each(|index| {
+        index.publish(&[transferred(1, START), reverting(2)]);
+        for _ in 0..2 {
+            assert_eq!(index.revert_of(id(1, 0)), Ok(Some(Seq(2))));
+            assert_eq!(index.commit_of(id(1, 0)), Ok(Some(Seq(1))));
+            assert_eq!(index.commit_of(id(2, 0)), Ok(Some(Seq(2))));
+            assert_eq!(index.revert_of(id(2, 0)), Ok(None), "not reverted itself");
+            assert_eq!(index.revert_of(id(1, 1)), Ok(None));
+            index.flush().unwrap();
+        }
+    });
+    let dir = TempDir::new().unwrap();
+    let journal = [transferred(1, START), reverting(2)];
+    {
+        let index = open(dir.path());
+        index.publish(&journal);
+        index.flush().unwrap();
+    }
+    let index = open(dir.path());
+    assert_eq!(index.revert_of(id(1, 0)), Ok(Some(Seq(2))), "after a restart");
+    assert_eq!(index.revert_of(id(2, 0)), Ok(None));
+}
+
 #[test]
 fn transfers_are_found_after_a_restart_and_long_after_keys_have_expired() {
     let dir = TempDir::new().unwrap();

@@ -133,6 +133,16 @@ fn transfers() -> Vec<PostedTransfer> {
     ]
 }
 
+/// Reverts of two transfers, which came later than the golden files of the others.
+pub(crate) fn reverts() -> LedgerEvent {
+    let (asset, bank) = (opened(AccountType::Asset, 0), other(AccountName::Bank));
+    let revert = |id, reverts, legs| transfer(id, TransferStep::Revert { reverts }, legs);
+    LedgerEvent::Transferred(vec![
+        revert(7, SINGLE, pair(bank, asset)),
+        revert(8, TransferId(u128::MAX), Legs::Many(many())),
+    ])
+}
+
 /// The sample after this one. The match is exhaustive: a new variant has to join the chain.
 fn after(event: &LedgerEvent) -> Option<LedgerEvent> {
     match event {

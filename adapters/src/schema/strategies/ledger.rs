@@ -43,6 +43,7 @@ fn step() -> impl Strategy<Value = TransferStep> {
         option::of(time()).prop_map(|expires_at| TransferStep::Pending { expires_at }),
         id().prop_map(|pending| TransferStep::Post { pending }),
         id().prop_map(|pending| TransferStep::Void { pending }),
+        id().prop_map(|reverts| TransferStep::Revert { reverts }),
     ]
 }
 

@@ -65,6 +65,7 @@ pub(crate) enum StepDto {
     Pending { expires_at_ms: Option<u64> },
     Post { pending: Raw<16> },
     Void { pending: Raw<16> },
+    Revert { reverts: Raw<16> },
 }
 
 /// What it did.
@@ -240,6 +241,9 @@ impl<'a> Stored<'a> for PostedTransfer {
             TransferStep::Void { pending } => StepDto::Void {
                 pending: pending.store(),
             },
+            TransferStep::Revert { reverts } => StepDto::Revert {
+                reverts: reverts.store(),
+            },
         };
         let legs = match &self.legs {
             Legs::Pair(pair) => LegsDto::Pair(pair.store()),
@@ -267,6 +271,9 @@ impl<'a> Stored<'a> for PostedTransfer {
             },
             StepDto::Void { pending } => TransferStep::Void {
                 pending: Stored::load(pending)?,
+            },
+            StepDto::Revert { reverts } => TransferStep::Revert {
+                reverts: Stored::load(reverts)?,
             },
         };
         let legs = match dto.legs {

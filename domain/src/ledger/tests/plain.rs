@@ -23,6 +23,9 @@ pub(super) struct PlainLedger {
     /// By mode.
     pub(super) closed_through: BTreeMap<bool, u32>,
     opened: BTreeMap<AccountKey, (AccountType, AccountLimits)>,
+    /// What transfers posted, by id.
+    moved: BTreeMap<u128, Vec<Leg>>,
+    reverted: BTreeSet<u128>,
 }
 
 impl PlainLedger {
@@ -121,7 +124,7 @@ impl PlainLedger {
                     "exists"
                 } else if !seen.insert(transfer.id.0) {
                     "transfer_id_reused"
-                } else if let Err(word) = self.apply(transfer, now_ms) {
+                } else if let Err(word) = self.apply(transfer, now_ms, used) {
                     *self = before;
                     word
                 } else {
@@ -142,7 +145,7 @@ impl PlainLedger {
         words
     }
 
-    fn apply(&mut self, transfer: &Transfer, now_ms: u64) -> Result<(), &'static str> {
+    fn apply(&mut self, transfer: &Transfer, now_ms: u64, used: &BTreeSet<u128>) -> Result<(), &'static str> {
         let today = u32::try_from(now_ms / 1000 / 60 / 60 / 24).unwrap();
         let day = transfer.effective.map_or(today, |day| day.0);
         if day > today {
@@ -151,10 +154,12 @@ impl PlainLedger {
         match transfer.step {
             TransferStep::Single => {
                 self.check_day(mode(&transfer.legs)?, day)?;
-                for leg in checked(&transfer.legs)? {
+                let legs = checked(&transfer.legs)?;
+                for leg in &legs {
                     self.check_known(&leg.0)?;
-                    self.change(leg, Self::add)?;
+                    self.change(*leg, Self::add)?;
                 }
+                self.moved.insert(transfer.id.0, legs);
             }
             TransferStep::Pending { expires_at } => {
                 self.check_day(mode(&transfer.legs)?, day)?;
@@ -176,9 +181,10 @@ impl PlainLedger {
                 let legs = part(&promise.legs, amount.map(Amount::minor))?;
                 self.check_day(legs[0].0.livemode, day)?;
                 self.release(pending.0);
-                for leg in legs {
-                    self.change(leg, Self::add)?;
+                for leg in &legs {
+                    self.change(*leg, Self::add)?;
                 }
+                self.moved.insert(transfer.id.0, legs);
             }
             TransferStep::Void { pending } => {
                 self.standing(pending, now_ms)?;
@@ -186,6 +192,28 @@ impl PlainLedger {
                     return Err("pending_transfer_missing");
                 }
                 self.release(pending.0);
+            }
+            TransferStep::Revert { reverts } => {
+                if !used.contains(&reverts.0) {
+                    return Err("reverted_transfer_missing");
+                }
+                let back = self.moved.get(&reverts.0).cloned();
+                let mut back = back.ok_or("transfer_not_revertible")?;
+                self.check_day(back[0].0.livemode, day)?;
+                if !self.reverted.insert(reverts.0) {
+                    return Err("transfer_already_reverted");
+                }
+                // The same lines in the same order, or for a pair the account that is debited now first.
+                for leg in &mut back {
+                    leg.1 = !leg.1;
+                }
+                if matches!(transfer.legs, TransferLegs::Pair { .. }) {
+                    back.reverse();
+                }
+                for leg in &back {
+                    self.change(*leg, Self::add)?;
+                }
+                self.moved.insert(transfer.id.0, back);
             }
         }
         Ok(())
@@ -238,7 +266,7 @@ fn mode(legs: &TransferLegs) -> Result<bool, &'static str> {
     match legs {
         TransferLegs::Pair { debit, .. } => Ok(debit.livemode),
         TransferLegs::Many(postings) => Ok(postings.iter().any(|posting| posting.account.livemode)),
-        TransferLegs::OfPending(_) => Err("pending_transfer_missing"),
+        TransferLegs::OfPending(_) | TransferLegs::Irreversible(_) => Err("pending_transfer_missing"),
     }
 }
 
@@ -293,7 +321,7 @@ fn checked(legs: &TransferLegs) -> Result<Vec<Leg>, &'static str> {
             };
             Ok(postings.iter().map(leg).collect())
         }
-        TransferLegs::OfPending(_) => Err("pending_transfer_missing"),
+        TransferLegs::OfPending(_) | TransferLegs::Irreversible(_) => Err("pending_transfer_missing"),
     }
 }
 

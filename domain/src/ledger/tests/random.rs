@@ -38,6 +38,9 @@ struct World {
     keys: Vec<AccountKey>,
     unopened: Vec<GeneralAccount>,
     used: BTreeSet<u128>,
+    /// The transfers recorded, and those among them that are reverted.
+    posted: BTreeMap<TransferId, PostedTransfer>,
+    reverted: BTreeSet<TransferId>,
     /// Ids asked for, and those of transfers asked to be pending.
     drawn: Vec<u128>,
     promised: Vec<u128>,
@@ -82,6 +85,8 @@ impl World {
             keys,
             unopened: accounts,
             used: BTreeSet::new(),
+            posted: BTreeMap::new(),
+            reverted: BTreeSet::new(),
             drawn: Vec::new(),
             promised: Vec::new(),
             now_ms: START_MS,
@@ -196,12 +201,15 @@ impl World {
             Linkage::Independent
         };
         let (place, before, now_ms) = ((self.at(), self.seq.next()), self.books.clone(), self.now_ms);
-        let used = &self.used;
-        let is_known = |id: TransferId| used.contains(&id.0);
+        let (used, reverted) = (&self.used, &self.reverted);
+        let is_used = |once: Once| match once {
+            Once::Transfer(id) => used.contains(&id.0),
+            Once::RevertOf(id) => reverted.contains(&id),
+        };
         let expected = self.plain.request(&asked, is_atomic, now_ms, used);
-        let dry = self.books.dry_transfer(&asked, linkage, place, is_known);
+        let dry = self.books.dry_transfer(&asked, linkage, place, is_used);
         assert_eq!(self.books, before, "a dry run leaves a trace");
-        let done = self.books.transfer(&asked, linkage, place, is_known);
+        let done = self.books.transfer(&asked, linkage, place, is_used);
         assert_eq!(dry, done);
         let words: Vec<&str> = done.verdicts.iter().map(word).collect();
         assert_eq!(words, expected, "{asked:#?}");
@@ -222,8 +230,13 @@ impl World {
             assert_eq!(self.books, before, "a refusal leaves a trace");
             return;
         }
-        self.used
-            .extend(done.recorded.iter().map(|transfer| transfer.id.0));
+        for transfer in &done.recorded {
+            self.used.insert(transfer.id.0);
+            if let TransferStep::Revert { reverts } = transfer.step {
+                assert!(self.reverted.insert(reverts), "reverted twice");
+            }
+            self.posted.insert(transfer.id, transfer.clone());
+        }
         self.record(Recorded::Ledger(LedgerEvent::Transferred(done.recorded)));
     }
 
@@ -409,9 +422,12 @@ fn random_requests_come_to_every_verdict_but_the_overflow() {
         "pending_transfer_expired",
         "pending_transfer_missing",
         "period_closed",
+        "reverted_transfer_missing",
+        "transfer_already_reverted",
         "transfer_id_reused",
         "transfer_mixed_currencies",
         "transfer_mixed_modes",
+        "transfer_not_revertible",
         "transfer_same_account",
         "transfer_too_few_postings",
         "transfer_unbalanced",

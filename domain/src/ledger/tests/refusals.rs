@@ -133,6 +133,25 @@ fn refused_for_itself(chart: &Chart) -> Vec<Refused> {
             "pending_transfer_missing",
             UNPENDING,
         ),
+        (
+            revert_of(10, 77, None),
+            "reverted_transfer_missing",
+            "no transfer is recorded under the id that is to be reverted",
+        ),
+        (
+            revert_of(
+                10,
+                1,
+                Some(TransferLegs::Irreversible(Irreversible::NothingPosted)),
+            ),
+            "transfer_not_revertible",
+            "the transfer posted nothing that could be reverted; what is pending is voided",
+        ),
+        (
+            on(TODAY.0 - 10, revert_of(10, 77, Some(pair(owed, cash, 1)))),
+            "period_closed",
+            "the books are closed up to that day",
+        ),
     ]
 }
 
@@ -439,6 +458,7 @@ fn a_record_is_of_what_was_asked_and_of_nothing_else() {
         }
     }
     let recorded = &done.recorded[0];
+    let two = |from, to| TransferLegs::Many(vec![debit(from, 7), credit(to, 7)]);
     for (changed, is_same) in [
         (single(10, owed, cash, 7), false),
         (single(10, cash, bounded, 7), false),
@@ -446,6 +466,8 @@ fn a_record_is_of_what_was_asked_and_of_nothing_else() {
         (on(TODAY.0, single(10, cash, owed, 7)), true),
         (on(TODAY.0 - 1, single(10, cash, owed, 7)), false),
         (linked(single(10, cash, owed, 7)), true),
+        (transfer(10, TransferStep::Single, two(cash, owed)), true),
+        (transfer(10, TransferStep::Single, two(owed, cash)), false),
         (transfer(10, PENDING, pair(cash, owed, 7)), false),
     ] {
         assert_eq!(recorded.is_of(&changed), is_same, "{changed:?}");

@@ -65,6 +65,16 @@ pub(super) fn void_of(id: u128, pending: u128) -> Transfer {
     transfer(id, TransferStep::Void { pending }, TransferLegs::OfPending(None))
 }
 
+pub(super) fn revert_of(id: u128, reverts: u128, legs: Option<TransferLegs>) -> Transfer {
+    let revert = Revert {
+        id: TransferId(id),
+        reverts: TransferId(reverts),
+        effective: None,
+        notes: None,
+    };
+    revert.with(legs)
+}
+
 pub(super) fn linked(transfer: Transfer) -> Transfer {
     Transfer {
         linked: true,
@@ -81,7 +91,12 @@ pub(super) fn on(day: u32, transfer: Transfer) -> Transfer {
 
 /// What a request comes to, of which the ids from 900 on were used before.
 pub(super) fn codes(books: &mut Books, linkage: Linkage, asked: &[Transfer]) -> Vec<&'static str> {
-    let done = books.transfer(asked, linkage, (NOON, Seq(9)), |id| id.0 >= 900);
+    let done = books.transfer(
+        asked,
+        linkage,
+        (NOON, Seq(9)),
+        |once| matches!(once, Once::Transfer(id) if id.0 >= 900),
+    );
     let code = |verdict: &Verdict| match verdict {
         Verdict::Done => "done",
         Verdict::Exists => "exists",

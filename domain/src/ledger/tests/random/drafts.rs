@@ -45,6 +45,18 @@ impl World {
         let repeated = self.drawn.get(usize::from(pick)).filter(|_| known > 240);
         let id = repeated.copied().unwrap_or(fresh);
         self.drawn.push(id);
+        let effective = match day {
+            0..190 => None,
+            190..245 => Some(EffectiveDate(self.today() - u32::from(day % 5))),
+            _ => Some(EffectiveDate(self.today() + 1)),
+        };
+        if kind > 230 {
+            let transfer = self.revert(TransferId(id), effective, pick, wild);
+            return Transfer {
+                linked: linked % 8 == 7,
+                ..transfer
+            };
+        }
         let recent = self.promised.len().saturating_sub(1 + usize::from(pick % 6));
         let standing = self.plain.promises.keys().nth(usize::from(pick % 4));
         let pending = standing.filter(|_| wild < 160).or(self.promised.get(recent));
@@ -78,11 +90,6 @@ impl World {
                 amount: amount(1 + i128::from(minor % 120)),
             }
         };
-        let effective = match day {
-            0..190 => None,
-            190..245 => Some(EffectiveDate(self.today() - u32::from(day % 5))),
-            _ => Some(EffectiveDate(self.today() + 1)),
-        };
         Transfer {
             id: TransferId(id),
             step,
@@ -91,6 +98,24 @@ impl World {
             effective,
             notes: None,
         }
+    }
+
+    /// Undoes something recent, and sometimes what was never recorded.
+    fn revert(&self, id: TransferId, effective: Option<EffectiveDate>, pick: u8, wild: u8) -> Transfer {
+        let recent = self.drawn.len().saturating_sub(1 + usize::from(pick % 24));
+        let recent = self.drawn.get(recent).map_or(u128::from(wild), |drawn| *drawn);
+        let done = self
+            .posted
+            .keys()
+            .nth(usize::from(wild) % self.posted.len().max(1));
+        let reverts = done.copied().filter(|_| pick < 128).unwrap_or(TransferId(recent));
+        let revert = Revert {
+            id,
+            reverts,
+            effective,
+            notes: None,
+        };
+        revert.with(self.posted.get(&reverts).map(PostedTransfer::reverted_legs))
     }
 
     /// An account, seldom one that need not be there.
