@@ -2,10 +2,12 @@
 
 mod as_of;
 mod entries;
+mod export;
 mod revert;
 
 pub use as_of::{Moment, PastBalance};
 pub use entries::AccountEntry;
+pub use export::{PostedLine, posted_lines};
 pub use revert::{RevertError, RevertRequest};
 
 use crate::account_shard::{

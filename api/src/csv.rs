@@ -44,6 +44,15 @@ impl Lines {
         }
     }
 
+    /// The same such that whoever reads the file can take the apostrophe away again: one that was there before gets one as well.
+    pub(crate) fn reversible(&mut self, value: &str) {
+        if value.starts_with('\'') {
+            self.text(&format!("'{value}"));
+        } else {
+            self.text(value);
+        }
+    }
+
     /// A cell of ours without commas, quotes and line breaks: a number, an id, a fixed word.
     pub(crate) fn plain(&mut self, value: impl Display) {
         self.separate();

@@ -30,11 +30,11 @@ pub(crate) use shape::{
 
 use crate::reply::Reply;
 use crate::v1::{
-    account_create, account_get, account_list, entry_list, health, list_entry_create, list_entry_delete,
-    list_entry_list, metrics_get, payment_capture, payment_confirm, payment_create, payment_export,
-    payment_get, payment_history, payment_increment, payment_list, payment_void, payment_what_if,
-    period_close, period_list, refund_create, statement_get, transfer_create, transfer_get, transfer_revert,
-    tree_get, trial_balance_get,
+    account_create, account_get, account_list, entry_list, health, ledger_export, list_entry_create,
+    list_entry_delete, list_entry_list, metrics_get, payment_capture, payment_confirm, payment_create,
+    payment_export, payment_get, payment_history, payment_increment, payment_list,
+    payment_void, payment_what_if, period_close, period_list, refund_create, statement_get, transfer_create,
+    transfer_get, transfer_revert, tree_get, trial_balance_get,
 };
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;
@@ -68,6 +68,8 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     account_list::described,
     account_get::described,
     entry_list::described,
+    ledger_export::described_csv,
+    ledger_export::described_json_lines,
     account_create::described,
     transfer_create::described,
     transfer_revert::described,

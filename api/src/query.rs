@@ -1,9 +1,11 @@
 //! Reads query strings: what is not known, or said twice, is refused by name.
 
+mod entries;
 mod list_entries;
 mod moment;
 mod payments;
 
+pub(crate) use entries::{EntriesQuery, described_entries, exported_entries};
 pub(crate) use list_entries::{list_entries, list_kind, list_name};
 pub(crate) use moment::moment;
 pub(crate) use payments::{described_filters, exported_payments, listed_payments};

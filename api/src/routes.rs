@@ -6,11 +6,12 @@ use crate::openapi;
 use crate::reply::Reply;
 use crate::v1::{
     account_create, account_get, account_list, actor_kill, attempt_resolve, entry_list, health,
-    list_entry_create, list_entry_delete, list_entry_list, merchant_freeze, merchant_list, metrics_get,
-    payment_capture, payment_confirm, payment_create, payment_export, payment_get, payment_history,
-    payment_increment, payment_list, payment_void, payment_what_if, period_close, period_list,
-    provider_switch, read_only_set, refund_create, review_approve, review_list, review_reject, statement_get,
-    transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get, unresolved_list,
+    ledger_export, list_entry_create, list_entry_delete, list_entry_list, merchant_freeze, merchant_list,
+    metrics_get, payment_capture, payment_confirm, payment_create, payment_export, payment_get,
+    payment_history, payment_increment, payment_list, payment_void, payment_what_if,
+    period_close, period_list, provider_switch, read_only_set, refund_create, review_approve, review_list,
+    review_reject, statement_get, transfer_create, transfer_get, transfer_revert, tree_get,
+    trial_balance_get, unresolved_list,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -68,6 +69,11 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(ledger_accounts)
         .service(read_only("/v1/ledger/accounts/{id}", account_get::handle))
         .service(read_only("/v1/ledger/accounts/{id}/entries", entry_list::handle))
+        .service(read_only("/v1/ledger/entries/export.csv", ledger_export::csv))
+        .service(read_only(
+            "/v1/ledger/entries/export.jsonl",
+            ledger_export::json_lines,
+        ))
         .service(posted("/v1/ledger/transfers", transfer_create::handle))
         .service(posted("/v1/ledger/transfers/revert", transfer_revert::handle))
         .service(read_only("/v1/ledger/transfers/{id}", transfer_get::handle))

@@ -2,12 +2,14 @@
 
 use super::ShardState;
 use crate::reply::tell;
-use florin_domain::ids::Seq;
+use florin_domain::ids::{LedgerAccountId, Seq};
 use florin_domain::ledger::{
     AccountKey, AccountName, AccountState, EffectiveDate, PendingTransfer, Statement, TransferId,
 };
 use florin_domain::money::Currency;
+use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// A page of the accounts that payments are booked on.
@@ -51,6 +53,13 @@ pub enum Question {
         /// Who asks.
         reply: oneshot::Sender<Option<PendingTransfer>>,
     },
+    /// What opened accounts are called.
+    Names {
+        /// Which accounts.
+        ids: Vec<LedgerAccountId>,
+        /// Who asks.
+        reply: oneshot::Sender<BTreeMap<LedgerAccountId, Arc<str>>>,
+    },
 }
 
 impl ShardState {
@@ -75,6 +84,14 @@ impl ShardState {
             Question::Pending { id, reply } => {
                 let pending = self.books.pending_transfer(id).cloned();
                 self.after_durable(move |_| tell(reply, pending));
+            }
+            Question::Names { ids, reply } => {
+                let names = ids.into_iter().filter_map(|id| {
+                    let account = self.books.general_account(id)?;
+                    Some((id, Arc::clone(&account.name)))
+                });
+                // What is open stays open under its name.
+                tell(reply, names.collect());
             }
         }
     }

@@ -99,7 +99,7 @@ impl LedgerHandle {
     }
 
     /// The last commit that was recorded up to a time.
-    async fn last_until(&self, time: Timestamp, head: Seq) -> Result<Seq, LedgerError> {
+    pub(super) async fn last_until(&self, time: Timestamp, head: Seq) -> Result<Seq, LedgerError> {
         // Everything up to `until` is, and `from` and what follows is not; commits are recorded in the order of their times.
         let (mut until, mut from) = (Seq::ZERO, head.next());
         while until.next() < from {

@@ -9,7 +9,7 @@ use florin_domain::money::Currency;
 use florin_domain::ports::{PaymentsFilter, PaymentsQuery, StatusName};
 use std::ops::RangeInclusive;
 
-const CREATED: [&str; 5] = [
+pub(super) const CREATED: [&str; 5] = [
     "created",
     "created[gte]",
     "created[gt]",
@@ -23,7 +23,7 @@ const BOUND_MAX: usize = 999_999_999_999;
 /// As in a request for a payment.
 const CUSTOMER_BYTES_MAX: usize = 255;
 
-type Pairs = [(String, String)];
+pub(super) type Pairs = [(String, String)];
 
 /// Tells the filters of an endpoint.
 pub(crate) fn described_filters(endpoint: Endpoint) -> Endpoint {
@@ -112,7 +112,7 @@ fn filter(pairs: &Pairs) -> Result<PaymentsFilter, Invalid> {
 }
 
 /// What all bounds together leave; bounds that contradict each other leave nothing, which is no error.
-fn range(pairs: &Pairs, names: [&str; 5]) -> Result<Option<RangeInclusive<u64>>, Invalid> {
+pub(super) fn range(pairs: &Pairs, names: [&str; 5]) -> Result<Option<RangeInclusive<u64>>, Invalid> {
     let [exact, at_least, above, at_most, below] = names;
     let read = |name: &str| -> Result<Option<u64>, Invalid> {
         let bound = value(pairs, name).map(|text| number(name, text, (0, BOUND_MAX)));

@@ -136,7 +136,7 @@ fn cells(lines: &mut Lines, payment: &Payment) {
 }
 
 /// A time as RFC 3339 has it, in UTC. Days become dates in years that start in March, so that the leap day comes last.
-fn utc(unix_s: u64) -> String {
+pub(super) fn utc(unix_s: u64) -> String {
     let (days, second) = (unix_s / 86_400, unix_s % 86_400);
     let day = days.saturating_add(719_468);
     let (era, day) = (day / 146_097, day % 146_097);

@@ -1,6 +1,7 @@
 //! `GET /v1/payments/export.csv`: a merchant's payments as a file, newest first, with the filters of the list. It is read and written
 //! page by page, as fast as the client takes it, so its size does not matter to the process.
 
+use super::paged_body::{PagedBody, Pages, Read};
 use super::payment_csv::{Columns, Progress};
 use super::payment_list::refused;
 use crate::auth::Caller;
@@ -9,18 +10,14 @@ use crate::openapi::{Access, Endpoint, chapter, id, text};
 use crate::query;
 use crate::reply::Reply;
 use crate::state::State;
-use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use bytes::Bytes;
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_domain::ports::{PaymentsPage, PaymentsQuery, ViewError};
 use serde_json::Value;
-use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// Payments of a page; some 150 KiB of text.
@@ -48,31 +45,33 @@ async fn export(state: &State, request: &HttpRequest) -> Result<HttpResponse, Ap
     if request.method() == Method::HEAD {
         return Ok(response.finish());
     }
-    let pages = Pages {
+    let pages = Exported {
         payments: state.payments.clone(),
         query,
         columns: Columns::new(PAYMENTS_MAX),
     };
-    // The first page is read before the status is said, so that a refusal can still have its own.
-    let (pages, first) = pages.next().await;
-    Ok(response.body(Stream {
-        first: Some(first?),
-        pages: Turn::of(pages),
-    }))
+    Ok(response.body(PagedBody::begin(pages).await?))
 }
 
 /// What is left of a file.
-struct Pages {
+struct Exported {
     payments: PaymentsHandle,
     query: PaymentsQuery,
     columns: Columns,
 }
 
-/// The rest of the file after a page, if there is any, and the page.
-type Read = (Option<Pages>, Result<Bytes, ViewError>);
+impl Pages for Exported {
+    const WHAT: &'static str = "payments";
 
-impl Pages {
-    async fn next(mut self) -> Read {
+    type Error = ViewError;
+
+    fn next(self) -> Pin<Box<dyn Future<Output = Read<Self>>>> {
+        Box::pin(self.read())
+    }
+}
+
+impl Exported {
+    async fn read(mut self) -> Read<Self> {
         let page = match self.page().await {
             Ok(page) => page,
             Err(error) => return (None, Err(error)),
@@ -97,71 +96,6 @@ impl Pages {
             }
         }
         Err(ViewError::Busy)
-    }
-}
-
-/// Whose turn it is: the client's or the view's.
-enum Turn {
-    Ready(Box<Pages>),
-    Reading(Pin<Box<dyn Future<Output = Read>>>),
-    Over,
-}
-
-impl Turn {
-    fn of(pages: Option<Pages>) -> Self {
-        pages.map_or(Self::Over, |pages| Self::Ready(Box::new(pages)))
-    }
-}
-
-/// The body: a page is read when the one before it was taken.
-struct Stream {
-    first: Option<Bytes>,
-    pages: Turn,
-}
-
-impl fmt::Debug for Stream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").finish_non_exhaustive()
-    }
-}
-
-impl MessageBody for Stream {
-    type Error = ViewError;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(first)));
-        }
-        loop {
-            let (pages, read) = match &mut self.pages {
-                Turn::Over => return Poll::Ready(None),
-                Turn::Reading(reading) => ready!(reading.as_mut().poll(context)),
-                Turn::Ready(_) => {
-                    if let Turn::Ready(pages) = std::mem::replace(&mut self.pages, Turn::Over) {
-                        self.pages = Turn::Reading(Box::pin(pages.next()));
-                    }
-                    continue;
-                }
-            };
-            self.pages = Turn::of(pages);
-            match read {
-                // Nothing matched in this stretch; an empty chunk would end the body.
-                Ok(page) if page.is_empty() => {}
-                Ok(page) => return Poll::Ready(Some(Ok(page))),
-                Err(error) => {
-                    // The status is out; closing the connection without the last chunk tells the client that the file is not whole.
-                    tracing::error!(%error, "an export of payments was broken off");
-                    return Poll::Ready(Some(Err(error)));
-                }
-            }
-        }
     }
 }
 
