@@ -2,10 +2,18 @@
 
 use crate::node;
 use anyhow::Context as _;
+use clap::Subcommand;
 use florin_actors::projection::ProjectionMail;
 use florin_config::Settings;
 use indicatif::ProgressBar;
 use std::time::Duration;
+
+/// What can be asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ViewsCommand {
+    /// Throw the views away and read them back from the journal (while the node is stopped)
+    Rebuild,
+}
 
 /// Rebuilds. The node must not be running: the folder is locked by whoever runs it.
 #[expect(clippy::print_stdout, reason = "the result is this command's output")]

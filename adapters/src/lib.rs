@@ -6,8 +6,9 @@
 //! * [`journal`] in memory and on SQLite; [`schema`] the stored forms, one module per version
 //! * [`audit`] signed heads of the journal in a second place, and proofs
 //! * [`snapshots`] shard snapshots; [`views`] the payments view; [`keys`] the key index
-//! * [`providers`] one folder per provider
+//! * [`providers`] one folder per provider; [`api_client`] speaks to a node of our own
 
+pub mod api_client;
 pub mod audit;
 pub mod clock;
 pub mod data_dir;

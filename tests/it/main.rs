@@ -28,6 +28,7 @@ mod hostile_input;
 mod idempotency;
 mod kill_under_load;
 mod ledger_accounts;
+mod ledger_files;
 mod ledger_input;
 mod ledger_recovery;
 mod ledger_reverts;

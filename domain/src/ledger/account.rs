@@ -39,6 +39,7 @@ impl Side {
     }
 
     /// The other one.
+    #[must_use]
     pub const fn opposite(self) -> Self {
         match self {
             Self::Debit => Self::Credit,
