@@ -3,6 +3,7 @@
 use crate::node::Node;
 use anyhow::Context as _;
 use florin_actors::directory_handle::DirectoryHandle;
+use florin_adapters::audit::key::SigningKey;
 use florin_adapters::digests;
 use florin_api::server::{Api, ApiOptions, ApiParts, Digests, ErrorProfile, RateLimit, RunningApi};
 use florin_config::{RateSettings, Settings};
@@ -16,10 +17,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyhow::Result<RunningApi> {
     let context = node.platform.context();
     let metrics = node.metrics.clone();
+    // The notary made it before anything was served.
+    let key = SigningKey::load(&settings.data_dir).context("the key that signs receipts")?;
     let parts = ApiParts {
         payments: node.platform.payments(),
         ledger: node.platform.ledger(),
         ops: Arc::new(node.platform.ops(Box::new(move || metrics.render()))),
+        receipts: Arc::new(key),
         directory: DirectoryHandle::new(Arc::clone(context)),
         digests: Digests {
             key: digests::key_digest,

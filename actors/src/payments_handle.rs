@@ -7,7 +7,7 @@ mod submit;
 mod what_if;
 
 pub use list::{Cursor, ListError, PaymentsList};
-pub use past::{AsOf, PastError};
+pub use past::{AsOf, PastError, RecordedPayment};
 pub use pending::UnresolvedPage;
 pub use submit::{Answered, Change, ChangeRequest, RequestError};
 pub use what_if::{Alternative, Course, WhatIf, WhatIfError};

@@ -32,7 +32,7 @@ use crate::reply::Reply;
 use crate::v1::{
     account_create, account_get, account_list, entry_list, health, ledger_export, list_entry_create,
     list_entry_delete, list_entry_list, metrics_get, payment_capture, payment_confirm, payment_create,
-    payment_export, payment_get, payment_history, payment_increment, payment_list,
+    payment_export, payment_get, payment_history, payment_increment, payment_list, payment_receipt,
     payment_void, payment_what_if, period_close, period_list, refund_create, statement_get, transfer_create,
     transfer_get, transfer_revert, tree_get, trial_balance_get,
 };
@@ -56,6 +56,7 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     payment_export::described,
     payment_get::described,
     payment_history::described,
+    payment_receipt::described,
     payment_what_if::described,
     payment_capture::described,
     payment_increment::described,

@@ -8,7 +8,7 @@ use crate::v1::{
     account_create, account_get, account_list, actor_kill, attempt_resolve, entry_list, health,
     ledger_export, list_entry_create, list_entry_delete, list_entry_list, merchant_freeze, merchant_list,
     metrics_get, payment_capture, payment_confirm, payment_create, payment_export, payment_get,
-    payment_history, payment_increment, payment_list, payment_void, payment_what_if,
+    payment_history, payment_increment, payment_list, payment_receipt, payment_void, payment_what_if,
     period_close, period_list, provider_switch, read_only_set, refund_create, review_approve, review_list,
     review_reject, statement_get, transfer_create, transfer_get, transfer_revert, tree_get,
     trial_balance_get, unresolved_list,
@@ -55,6 +55,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read_only("/v1/payments/export.csv", payment_export::handle))
         .service(read_only("/v1/payments/{id}", payment_get::handle))
         .service(read_only("/v1/payments/{id}/history", payment_history::handle))
+        .service(read_only("/v1/payments/{id}/receipt", payment_receipt::handle))
         .service(posted("/v1/payments/{id}/capture", payment_capture::handle))
         .service(posted(
             "/v1/payments/{id}/increment_authorization",

@@ -15,7 +15,7 @@ use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::MerchantId;
-use florin_domain::ports::OpsView;
+use florin_domain::ports::{OpsView, ReceiptSigner};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
@@ -113,6 +113,8 @@ pub struct ApiParts {
     pub ledger: LedgerHandle,
     /// The tree, metrics and readiness.
     pub ops: Arc<dyn OpsView>,
+    /// Who signs receipts.
+    pub receipts: Arc<dyn ReceiptSigner>,
     /// Merchants and their keys.
     pub directory: DirectoryHandle,
     /// Digests.

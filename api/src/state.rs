@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
-use florin_domain::ports::OpsView;
+use florin_domain::ports::{OpsView, ReceiptSigner};
 use metrics::Counter;
 use std::sync::Arc;
 
@@ -18,6 +18,7 @@ pub(crate) struct State {
     pub(crate) payments: PaymentsHandle,
     pub(crate) ledger: LedgerHandle,
     pub(crate) ops: Arc<dyn OpsView>,
+    pub(crate) receipts: Arc<dyn ReceiptSigner>,
     pub(crate) directory: DirectoryHandle,
     pub(crate) digests: Digests,
     pub(crate) options: ApiOptions,
@@ -33,6 +34,7 @@ impl State {
             payments,
             ledger,
             ops,
+            receipts,
             directory,
             digests,
             request_seed,
@@ -42,6 +44,7 @@ impl State {
             payments,
             ledger,
             ops,
+            receipts,
             directory,
             digests,
             options,

@@ -22,6 +22,7 @@ pub(crate) mod payment_get;
 pub(crate) mod payment_history;
 pub(crate) mod payment_increment;
 pub(crate) mod payment_list;
+pub(crate) mod payment_receipt;
 pub(crate) mod payment_void;
 pub(crate) mod payment_what_if;
 pub(crate) mod period_close;

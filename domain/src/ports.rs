@@ -6,6 +6,7 @@ mod keys;
 mod listing;
 mod ops;
 mod provider;
+mod receipt;
 mod snapshot;
 mod views;
 
@@ -15,6 +16,7 @@ pub use keys::{KeyIndex, KeyRecord, TransferIndex};
 pub use listing::{ListOrder, PaymentsFilter, PaymentsPage, PaymentsQuery, StatusName};
 pub use ops::{KillRefusal, OpsView, TreeNode};
 pub use provider::{AttemptRequest, ParentCharge, Provider};
+pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
 pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views, WaitingQuery};
 

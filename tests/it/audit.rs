@@ -269,6 +269,56 @@ fn a_proof_of_a_payment_convinces_without_florin_and_every_byte_of_it_counts() {
 }
 
 #[test]
+fn a_receipt_over_http_is_signed_by_the_node_and_for_those_whose_payment_it_is() {
+    let (folder, dev) = Dev::fresh(&[]);
+    let paid = dev.pay("k", &sale(501, "EUR")).expect(200).json();
+    let path = format!("/v1/payments/{}/receipt", paid["id"].as_str().unwrap());
+    let key = run_well(&["audit", "key"], folder.path(), &[]);
+    let receipt = dev.merchant().read(&path);
+    assert_eq!(
+        (
+            &receipt["payment"],
+            &receipt["status"],
+            &receipt["captured_minor"]
+        ),
+        (&paid["id"], &json!("succeeded"), &json!(501))
+    );
+    let document = receipt.to_string();
+    let proved = verify_proof::verify(&document, &key).unwrap();
+    assert!(
+        proved.contains("is succeeded: 501 EUR minor units, 501 captured, 0 refunded"),
+        "{proved}"
+    );
+    assert_every_byte_counts(&document, &key);
+    verify_proof::verify(&dev.operator().read(&path).to_string(), &key).unwrap();
+    // It is about the payment's last record, as the command's is.
+    let refund = format!("/v1/payments/{}/refunds", paid["id"].as_str().unwrap());
+    dev.merchant()
+        .post("r", &refund, &json!({"amount": 1}))
+        .expect(200);
+    let later = dev.merchant().read(&path);
+    assert_eq!(later["refunded_minor"], 1);
+    assert!(later["seq"].as_u64() > receipt["seq"].as_u64());
+    for missing in [
+        "/v1/payments/pay_01m7y92a930001k836eeyy2z3p/receipt",
+        "/v1/payments/x/receipt",
+    ] {
+        dev.merchant().get(missing).expect(404);
+        dev.operator().get(missing).expect(404);
+    }
+    dev.stop();
+    let own = run_well(
+        &["audit", "receipt", "--payment", paid["id"].as_str().unwrap()],
+        folder.path(),
+        &[],
+    );
+    let own: Value = serde_json::from_str(&own).unwrap();
+    for field in ["seq", "record_hash", "public_key", "refunded_minor", "shard"] {
+        assert_eq!(own[field], later[field], "{field}");
+    }
+}
+
+#[test]
 fn e2e_7_a_receipt_says_what_a_payment_is_and_every_byte_of_it_counts() {
     let (folder, made) = stopped(2);
     let key = run_well(&["audit", "key"], folder.path(), &[]);

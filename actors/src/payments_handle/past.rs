@@ -2,9 +2,10 @@
 
 use super::PaymentsHandle;
 use crate::load::{Loaded, barrier, locate, stream, stream_until};
-use florin_domain::ids::{MerchantId, PaymentId, Seq};
+use florin_domain::ids::{MerchantId, PaymentId, Seq, ShardId};
 use florin_domain::payment::Payment;
 use florin_domain::ports::{PaymentRow, ReadError, ViewError};
+use florin_domain::time::Timestamp;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -25,6 +26,19 @@ pub enum AsOf {
         /// The commit that made it so.
         seq: Seq,
     },
+}
+
+/// A payment with what says where it is recorded.
+#[derive(Clone, Debug)]
+pub struct RecordedPayment {
+    /// The payment and its last record.
+    pub row: PaymentRow,
+    /// The journal that has it.
+    pub shard: ShardId,
+    /// The chain hash of that record.
+    pub record_hash: [u8; 32],
+    /// Now.
+    pub issued_at: Timestamp,
 }
 
 /// Why the past cannot be told.
@@ -83,6 +97,29 @@ impl PaymentsHandle {
         id: PaymentId,
     ) -> Result<Option<Loaded>, PastError> {
         self.loaded(owner, id).await
+    }
+
+    /// A payment, a merchant's or anybody's, with the chain hash of its last record.
+    pub async fn with_record_hash(
+        &self,
+        owner: Option<(MerchantId, bool)>,
+        id: PaymentId,
+    ) -> Result<Option<RecordedPayment>, PastError> {
+        let Some(row) = self.row(owner, id).await? else {
+            return Ok(None);
+        };
+        let shard = self.context.shard;
+        let hash = self.context.ports.journal.hash_at(shard, row.seq).await?;
+        let missing = || ReadError::Damaged {
+            seq: row.seq,
+            why: "a record that was durable is missing".to_owned(),
+        };
+        Ok(Some(RecordedPayment {
+            shard,
+            record_hash: hash.ok_or_else(missing)?,
+            issued_at: self.context.ports.clock.now(),
+            row,
+        }))
     }
 
     pub(super) async fn loaded(&self, owner: Owner, id: PaymentId) -> Result<Option<Loaded>, PastError> {

@@ -7,7 +7,8 @@ use super::proof::{ProofError, ProofHeads, paths};
 use crate::journal::{JournalFile, StoredRecord};
 use florin_domain::commit::Body;
 use florin_domain::payment::{Payment, evolve_all};
-use florin_domain::ports::ReadError;
+use florin_domain::ports::{ReadError, Receipt, ReceiptSignature, ReceiptSigner};
+use florin_domain::time::Timestamp;
 use serde::Serialize;
 
 /// What the signed bytes begin with.
@@ -42,24 +43,41 @@ pub struct InclusionForm {
     path: Vec<Hex<32>>,
 }
 
-impl ReceiptForm {
-    /// What is signed: numbers of fixed sizes, little-endian, and texts behind their lengths, so that no two receipts run together.
-    fn message(&self) -> Vec<u8> {
-        let mut message = DOMAIN.to_vec();
-        message.extend(self.shard.to_le_bytes());
-        message.extend(self.seq.to_le_bytes());
-        message.extend(self.record_hash.0);
-        message.extend(self.issued_at_ms.to_le_bytes());
-        message.push(u8::from(self.livemode));
-        for amount_minor in [self.amount_minor, self.captured_minor, self.refunded_minor] {
-            message.extend(amount_minor.to_le_bytes());
+/// What is signed: numbers of fixed sizes, little-endian, and texts behind their lengths, so that no two receipts run together.
+fn message(receipt: &Receipt) -> Vec<u8> {
+    let mut message = DOMAIN.to_vec();
+    message.extend(receipt.shard.0.to_le_bytes());
+    message.extend(receipt.seq.0.to_le_bytes());
+    message.extend(receipt.record_hash);
+    message.extend(receipt.issued_at.unix_ms().to_le_bytes());
+    message.push(u8::from(receipt.livemode));
+    for amount_minor in [
+        receipt.amount_minor,
+        receipt.captured_minor,
+        receipt.refunded_minor,
+    ] {
+        message.extend(amount_minor.to_le_bytes());
+    }
+    let (payment, merchant) = (receipt.payment.to_string(), receipt.merchant.to_string());
+    for text in [
+        payment.as_str(),
+        merchant.as_str(),
+        receipt.status,
+        receipt.currency.code(),
+    ] {
+        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        message.extend(len.to_le_bytes());
+        message.extend(text.as_bytes());
+    }
+    message
+}
+
+impl ReceiptSigner for SigningKey {
+    fn sign_receipt(&self, receipt: &Receipt) -> ReceiptSignature {
+        ReceiptSignature {
+            public_key: self.public().0,
+            signature: self.sign(&message(receipt)),
         }
-        for text in [&self.payment, &self.merchant, &self.status, &self.currency] {
-            let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
-            message.extend(len.to_le_bytes());
-            message.extend(text.as_bytes());
-        }
-        message
     }
 }
 
@@ -104,28 +122,41 @@ pub fn issue(
         return Err(ProofError::NoPayment(payment.id()));
     };
     let minor = |amount_minor: i128| u64::try_from(amount_minor).map_err(|_| ProofError::Amount);
-    let mut receipt = ReceiptForm {
-        object: "florin.receipt",
-        version: 1,
-        public_key: Hex(key.public().0),
-        payment: payment.id().to_string(),
-        merchant: payment.spec.merchant.to_string(),
+    let receipt = Receipt {
+        payment: payment.id(),
+        merchant: payment.spec.merchant,
         livemode: payment.spec.livemode,
-        status: payment.status.as_str().to_owned(),
-        currency: payment.spec.currency.code().to_owned(),
+        status: payment.status.as_str(),
+        currency: payment.spec.currency,
         amount_minor: minor(payment.amount_minor())?,
         captured_minor: minor(payment.captured.minor())?,
         refunded_minor: minor(payment.refunded.minor())?,
-        shard: record.commit.shard.0,
-        seq: record.seq.0,
-        record_hash: Hex(record.hash),
+        shard: record.commit.shard,
+        seq: record.seq,
+        record_hash: record.hash,
+        issued_at: Timestamp::from_unix_ms(now_ms),
+    };
+    let signed = key.sign_receipt(&receipt);
+    Ok(ReceiptForm {
+        object: "florin.receipt",
+        version: 1,
+        public_key: Hex(signed.public_key),
+        payment: receipt.payment.to_string(),
+        merchant: receipt.merchant.to_string(),
+        livemode: receipt.livemode,
+        status: receipt.status.to_owned(),
+        currency: receipt.currency.code().to_owned(),
+        amount_minor: receipt.amount_minor,
+        captured_minor: receipt.captured_minor,
+        refunded_minor: receipt.refunded_minor,
+        shard: receipt.shard.0,
+        seq: receipt.seq.0,
+        record_hash: Hex(receipt.record_hash),
         issued_at_ms: now_ms,
-        signature: Hex([0; 64]),
+        signature: Hex(signed.signature),
         inclusion: InclusionForm {
             head: HeadForm::from(heads.head),
             path,
         },
-    };
-    receipt.signature = Hex(key.sign(&receipt.message()));
-    Ok(receipt)
+    })
 }
