@@ -3,6 +3,7 @@
 //! restarted: its failure ends the process, and recovery folds the journal again.
 
 mod general;
+mod heat;
 mod questions;
 
 pub use general::{GeneralMail, Held, OpenAccount, Opening, TransferOutcome, TransferRequest};
@@ -131,6 +132,7 @@ pub struct ShardState {
     /// Commits since the last snapshot, by [`weight`].
     since_snapshot: u64,
     recent: general::Recent,
+    heat: heat::Heat,
 }
 
 /// The shard.
@@ -161,6 +163,7 @@ impl Actor for AccountShard {
             control,
             since_snapshot: 0,
             recent: general::Recent::default(),
+            heat: heat::Heat::default(),
         })
     }
 

@@ -16,6 +16,7 @@ use florin_domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::time::Instant;
 
 /// An account to open.
 #[derive(Clone, Debug)]
@@ -269,6 +270,7 @@ impl ShardState {
     }
 
     fn transfer(&mut self, request: &TransferRequest, reply: oneshot::Sender<TransferOutcome>, held: Held) {
+        let began = Instant::now();
         let (known, reverted) = match self.known_among(&request.transfers) {
             Ok(found) => found,
             Err(error) => return tracing::error!(%error, "the index of transfers cannot be read"),
@@ -288,6 +290,11 @@ impl ShardState {
         if !request.is_dry_run {
             warn_of_imbalance(&done.verdicts);
         }
+        let count = if request.is_dry_run {
+            0
+        } else {
+            done.recorded.len()
+        };
         let mut outcome = TransferOutcome {
             seq: None,
             at,
@@ -300,6 +307,7 @@ impl ShardState {
             self.recent.add(seq, used);
             outcome.seq = Some(seq);
         }
+        self.heat.count(asked, count, began.elapsed());
         let shard = self.context.account_shard.clone();
         self.after_durable(move |_| {
             if let Some(seq) = outcome.seq {
