@@ -18,12 +18,12 @@ pub(crate) enum AccountRef {
     /// By its id.
     Id(AccountKey),
     /// By what its owner calls it.
-    Named(Name),
+    Named(NamedAccount),
 }
 
 /// The name of an opened account, which is there once for each currency and mode.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Name {
+pub(crate) struct NamedAccount {
     pub(crate) name: String,
     pub(crate) currency: Currency,
     pub(crate) livemode: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Name {
 /// An account that is opened if it is not there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AccountLine {
-    pub(crate) name: Name,
+    pub(crate) name: NamedAccount,
     pub(crate) account_type: &'static str,
     pub(crate) min_balance: Option<i64>,
     pub(crate) max_balance: Option<i64>,
@@ -164,8 +164,8 @@ impl Columns {
         let is_export = names.iter().any(|name| name == "side");
         for (place, name) in names.iter().enumerate() {
             let known = [&NUMBERS[..], &TEXTS, &IGNORED].concat();
-            let is_known = known.contains(&name.as_str());
-            if !is_known && !(is_export && FOR_PEOPLE.contains(&name.as_str())) {
+            let name_is_in = |names: &[&str]| names.contains(&name.as_str());
+            if !name_is_in(&known) && (!is_export || !name_is_in(&FOR_PEOPLE)) {
                 let hint = if name == "amount" {
                     "; amounts are in minor units, in a column `amount_minor`"
                 } else {
@@ -360,7 +360,7 @@ impl Fields {
         }
     }
 
-    fn named(&self, field: &str, name: Option<&str>) -> Result<Name, String> {
+    fn named(&self, field: &str, name: Option<&str>) -> Result<NamedAccount, String> {
         let name = name.ok_or_else(|| format!("{field}: is missing"))?;
         let is_fit = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b':' | b'-');
         if !(1..=64).contains(&name.len()) || !name.bytes().all(is_fit) {
@@ -373,7 +373,7 @@ impl Fields {
             .as_deref()
             .ok_or("currency: is missing, and accounts are named")?;
         let currency = Currency::parse(currency).map_err(|error| format!("currency: {error}"))?;
-        Ok(Name {
+        Ok(NamedAccount {
             name: name.to_owned(),
             currency,
             livemode: self.livemode.unwrap_or(false),

@@ -85,10 +85,13 @@ impl<R: BufRead> Lines<R> {
                 return Ok(None);
             }
             // A line break within quotes belongs to the cell.
-            while bytes.iter().filter(|byte| **byte == b'"').count() % 2 == 1 {
+            let mut is_quoted = is_quoted_after(&bytes, false);
+            while is_quoted {
+                let read = bytes.len();
                 if !self.next_into(&mut bytes)? {
                     return Err(Broken::Malformed("a quote is not closed"));
                 }
+                is_quoted = is_quoted_after(&bytes[read..], is_quoted);
             }
             let text = utf8(bytes)?;
             let text = text.strip_suffix('\n').unwrap_or(&text);
@@ -98,6 +101,12 @@ impl<R: BufRead> Lines<R> {
             }
         }
     }
+}
+
+/// Whether what follows these bytes is within quotes.
+fn is_quoted_after(bytes: &[u8], is_quoted: bool) -> bool {
+    let quotes = bytes.iter().filter(|byte| **byte == b'"');
+    quotes.fold(is_quoted, |is_quoted, _| !is_quoted)
 }
 
 fn utf8(bytes: Vec<u8>) -> Result<String, Broken> {

@@ -1,7 +1,7 @@
 //! Sends transfers to a running node, batch by batch. A batch whose answer was lost is sent again: each transfer is made once for
 //! its id.
 
-use super::line::{AccountLine, AccountRef, Name, Posting};
+use super::line::{AccountLine, AccountRef, NamedAccount, Posting};
 use super::transfers::FileTransfer;
 use anyhow::{Context as _, bail};
 use florin_adapters::api_client::{ApiAnswer, ApiClient, ApiClientError};
@@ -57,9 +57,9 @@ pub(crate) struct Sender {
     client: ApiClient,
     how: How,
     /// Opened accounts: their ids and types.
-    accounts: BTreeMap<Name, (String, String)>,
+    accounts: BTreeMap<NamedAccount, (String, String)>,
     /// Those that a dry run would open.
-    unopened: BTreeSet<Name>,
+    unopened: BTreeSet<NamedAccount>,
     batch: Batch,
     pub(crate) counts: Counts,
     shown: u64,
@@ -93,7 +93,7 @@ impl Sender {
                     continue;
                 };
                 let currency = row["currency"].as_str().unwrap_or_default();
-                let name = Name {
+                let name = NamedAccount {
                     name,
                     currency: florin_domain::money::Currency::parse(currency)?,
                     livemode: row["livemode"] == true,

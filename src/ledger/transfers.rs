@@ -123,17 +123,15 @@ impl<R: BufRead> Items<R> {
         let Some((line, cells)) = self.lines.next_cells().map_err(broken)? else {
             return Ok(None);
         };
-        match &self.columns {
-            Some(columns) => columns
-                .parse(cells)
+        if let Some(columns) = &self.columns {
+            let parsed = columns.parse(cells);
+            return parsed
                 .map(|parsed| Some((line, parsed)))
-                .map_err(|why| wrong(line, why)),
-            None => {
-                let columns = Columns::of(cells).map_err(|why| Stop::Wrong(Wrong { line, why }, true))?;
-                self.columns = Some(columns);
-                self.parsed()
-            }
+                .map_err(|why| wrong(line, why));
         }
+        let columns = Columns::of(cells).map_err(|why| Stop::Wrong(Wrong { line, why }, true))?;
+        self.columns = Some(columns);
+        self.parsed()
     }
 
     fn take(&mut self, line: u64, parsed: Parsed) {
@@ -153,7 +151,6 @@ impl<R: BufRead> Items<R> {
                     self.ready.push_back(Err(Wrong { line, why }));
                 }
                 open.postings.push(posting);
-                return;
             }
             Parsed::Transfer(id, postings, said) => {
                 self.close();

@@ -107,8 +107,8 @@ fn filled(dev: &Dev) -> Vec<String> {
         with(pair(22, &bank, &customer, 70), &json!({"pending": true})),
     );
     made(dev, json!({"id": id(23), "post_pending": id(22), "amount": 40}));
-    let back = json!({"transfers": [{"id": id(24), "reverts": id(20)}]});
-    ask(dev, "transfers/revert", &back).expect(200);
+    let undo = json!({"transfers": [{"id": id(24), "reverts": id(20)}]});
+    ask(dev, "transfers/revert", &undo).expect(200);
     dev.pay("k", &sale(10_000, "USD")).expect(200);
     made(dev, pair(25, "bank:USD", &fees, 7));
     vec![bank, customer, fees, euro, owed]
@@ -277,6 +277,14 @@ fn x_28_an_import_of_many_batches_goes_on_where_another_one_ended() {
         well(&import(&dev, folder.path(), &whole, &[])),
         "transfers: 11000 created, 9000 existed, 0 refused"
     );
+    let rows = rows(&export(&dev, "jsonl"));
+    assert_eq!(rows.len(), 40_000, "a file of many stretches");
+    let last = rows
+        .iter()
+        .rev()
+        .find(|row| row["account"] == json!(bank))
+        .unwrap();
+    assert_eq!(last["balance_after_minor"], balance(&dev, &bank));
     let sum: i64 = (0..20_000).map(|number| 1 + number % 7).sum();
     assert_eq!((balance(&dev, &bank), balance(&dev, &customer)), (sum, sum));
     assert_eq!(
