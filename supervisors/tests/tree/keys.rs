@@ -132,7 +132,7 @@ fn twenty_thousand_payments_leave_neither_actors_nor_keys_in_memory() {
                 .iter()
                 .all(|kind| kind.shed.load(Ordering::SeqCst) == 0)
         );
-        assert_eq!(figures.kind(Kind::Payment).depth(), 0);
+        assert_eq!(context.figures.kind(Kind::Payment).depth(), 0);
         assert_eq!(world.truth().payments.len(), 20 * WAVE);
     });
 }
