@@ -1,6 +1,7 @@
 //! One running node: the data folder, the adapters behind the ports, and the supervised platform on top.
 
 use crate::notary::{self, Signing};
+use crate::replica::Replicating;
 use anyhow::Context as _;
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_adapters::clock::SystemClock;
@@ -27,6 +28,8 @@ use std::time::Duration;
 pub(crate) struct Node {
     pub(crate) platform: Platform,
     pub(crate) metrics: PrometheusHandle,
+    /// Before the folder, like the one that signs: it copies what is left.
+    _replicating: Option<Replicating>,
     /// Before the folder: it signs a last time, and then the folder is let go.
     _signing: Signing,
     _data: DataDir,
@@ -162,6 +165,7 @@ pub(crate) async fn start(
     Ok(Node {
         platform,
         metrics,
+        _replicating: Replicating::start(settings, Arc::clone(&journal))?,
         _signing: Signing::start(notary, journal)?,
         _data: data,
     })

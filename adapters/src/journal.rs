@@ -9,8 +9,10 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use chain::{GENESIS, Hash, Verifier, damaged};
 pub use memory::{MemoryJournal, MemoryStore};
 pub use sqlite::{JournalFile, OpenError, SqliteJournal, StoredRecord, Walk};
+pub(crate) use sqlite::{JournalBuilder, RawRecord};
 
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, Head};

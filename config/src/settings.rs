@@ -114,6 +114,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Folder of the signed heads, if they are not in the data folder.
     pub heads_dir: Option<PathBuf>,
+    /// Folder of the journal's replica, if there is to be one.
+    pub replica_dir: Option<PathBuf>,
     /// Which log lines are written.
     pub log: String,
     /// How they are written.
@@ -203,6 +205,7 @@ impl Settings {
             listen: local(8080),
             data_dir: PathBuf::from("./florin-data"),
             heads_dir: None,
+            replica_dir: None,
             log: "info,ractor=warn".to_owned(),
             log_format: LogFormat::Text,
             drain_limit: Duration::from_secs(10),

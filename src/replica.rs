@@ -1,0 +1,155 @@
+//! Copies the journal into its replica while the node runs: a thread of its own, so that no payment waits for it or fails with it.
+
+use anyhow::Context as _;
+use florin_adapters::journal::SqliteJournal;
+use florin_adapters::replica::follower::{Replica, ReplicaError};
+use florin_config::Settings;
+use florin_domain::ids::ShardId;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Between two looks at the journal's end: with the work of one, the replica is less than a second behind.
+const EVERY: Duration = Duration::from_millis(400);
+
+/// Pages that are copied after the node has stopped; a replica that is farther behind goes on at the next start.
+const LAST_PAGES_MAX: usize = 64;
+
+/// The thread. Dropping this copies what is left and waits for it.
+#[derive(Debug)]
+pub(crate) struct Replicating {
+    stop: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Replicating {
+    /// Copies from now on, if there is to be a replica. The journal is kept open as long: what closes it last must be what writes it.
+    pub(crate) fn start(settings: &Settings, journal: Arc<SqliteJournal>) -> anyhow::Result<Option<Self>> {
+        let Some(folder) = settings.replica_dir.clone() else {
+            return Ok(None);
+        };
+        let mut following = Following {
+            data_dir: settings.data_dir.clone(),
+            folder,
+            shard: ShardId::FIRST,
+            replica: None,
+            is_failing: false,
+        };
+        let (stop, stopped) = sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name("florin-replica".to_owned())
+            .spawn(move || {
+                following.until(&stopped);
+                drop(journal);
+            })
+            .context("the thread that writes the replica")?;
+        Ok(Some(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        }))
+    }
+}
+
+impl Drop for Replicating {
+    fn drop(&mut self) {
+        self.stop = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that writes the replica panicked");
+        }
+    }
+}
+
+struct Following {
+    data_dir: PathBuf,
+    folder: PathBuf,
+    shard: ShardId,
+    replica: Option<Replica>,
+    is_failing: bool,
+}
+
+/// How a page went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Page {
+    /// There is more.
+    Full,
+    /// The replica is at the journal's end, or it failed and is tried again.
+    Wait,
+    /// It is not of this journal. Nothing more is written: a person must look.
+    Diverged,
+}
+
+impl Following {
+    fn until(&mut self, stopped: &Receiver<()>) {
+        loop {
+            // Between two pages as well, a stop is heard at once.
+            let wait = match self.page() {
+                Page::Full => Duration::ZERO,
+                Page::Wait => EVERY,
+                Page::Diverged => {
+                    while stopped.recv().is_ok() {}
+                    return;
+                }
+            };
+            if stopped.recv_timeout(wait) != Err(RecvTimeoutError::Timeout) {
+                break;
+            }
+        }
+        for _ in 0..LAST_PAGES_MAX {
+            if self.page() != Page::Full {
+                return;
+            }
+        }
+    }
+
+    fn page(&mut self) -> Page {
+        match self.copy() {
+            Ok(page) => {
+                self.is_failing = false;
+                page
+            }
+            Err(ReplicaError::Diverged(why)) => {
+                tracing::error!(why, "the replica is not of this journal and is left as it is; see `florin audit compare`");
+                alert("replica_diverged");
+                Page::Diverged
+            }
+            Err(error) => {
+                if !self.is_failing {
+                    tracing::error!(%error, "the replica cannot be written; the node goes on, and it is tried again");
+                    alert("replica_failing");
+                }
+                self.is_failing = true;
+                Page::Wait
+            }
+        }
+    }
+
+    fn copy(&mut self) -> Result<Page, ReplicaError> {
+        let replica = match &mut self.replica {
+            Some(replica) => replica,
+            None => {
+                let replica = Replica::open(&self.data_dir, &self.folder, self.shard)?;
+                if replica.was_shortened() {
+                    tracing::error!(
+                        end = replica.copied().0,
+                        "the replica had lost its end, and is written again from there"
+                    );
+                    alert("replica_shortened");
+                }
+                self.replica.insert(replica)
+            }
+        };
+        let progress = replica.step()?;
+        let lag = progress.head.0.saturating_sub(progress.copied.0);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+        let (copied, behind) = (progress.copied.0 as f64, lag as f64);
+        metrics::gauge!("florin_replica_seq").set(copied);
+        metrics::gauge!("florin_replica_lag_commits").set(behind);
+        Ok(if lag > 0 { Page::Full } else { Page::Wait })
+    }
+}
+
+fn alert(name: &'static str) {
+    metrics::counter!("florin_alerts_total", "alert" => name).increment(1);
+}
