@@ -77,14 +77,16 @@ struct Check<'a> {
 impl<'a> Check<'a> {
     fn new(settings: &'a Settings, copies: &CopyArguments) -> anyhow::Result<Self> {
         let key = match &copies.public_key {
-            Some(text) => {
-                Some(PublicKey::parse(text).context("--public-key must be 64 hexadecimal digits")?)
-            }
-            None if SigningKey::exists(&settings.data_dir)? => {
-                Some(SigningKey::load(&settings.data_dir).context("the signing key")?.public())
-            }
+            Some(text) => Some(PublicKey::parse(text).context("--public-key must be 64 hexadecimal digits")?),
+            None if SigningKey::exists(&settings.data_dir)? => Some(
+                SigningKey::load(&settings.data_dir)
+                    .context("the signing key")?
+                    .public(),
+            ),
             None => {
-                tracing::warn!("there is no signing key here: without --public-key, signed heads are not looked at");
+                tracing::warn!(
+                    "there is no signing key here: without --public-key, signed heads are not looked at"
+                );
                 None
             }
         };
@@ -192,10 +194,18 @@ fn repair_locked(settings: &Settings, arguments: &RepairArguments) -> anyhow::Re
         report.print();
         return Ok(i32::from(!is_valid(&shards)));
     }
+    let stamp = stamp();
+    let mut renews_export = false;
     for (shard, plan) in shards.iter().zip(&plans) {
         if let Plan::Mend(mending) = plan {
-            report.kept.extend(apply(&check, shard, mending)?);
+            let places = check.places(&shard.data_dir, shard.id);
+            let mended = mend(&places, &shard.found, mending, &stamp, &mut |_| Ok(()))?;
+            report.kept.extend(mended.kept);
+            renews_export |= mending.audit;
         }
+    }
+    if let (true, Some(export)) = (renews_export, &check.export) {
+        report.kept.push(renew_export(settings, export, &stamp)?);
     }
     let after = check.compare()?;
     report.recovered = is_valid(&after);
@@ -209,20 +219,14 @@ fn repair_locked(settings: &Settings, arguments: &RepairArguments) -> anyhow::Re
     Ok(0)
 }
 
-/// Repairs one shard; answers where what was replaced is kept.
-fn apply(check: &Check<'_>, shard: &Shard, mending: &Mending) -> anyhow::Result<Vec<PathBuf>> {
-    let stamp = stamp();
-    let places = check.places(&shard.data_dir, shard.id);
-    let mut kept = mend(&places, &shard.found, mending, &stamp, &mut |_| Ok(()))?.kept;
-    if let (true, Some(export)) = (mending.audit, &check.export) {
-        let mut name = export.clone().into_os_string();
-        name.push(format!(".damaged-{stamp}"));
-        let aside = PathBuf::from(name);
-        std::fs::rename(export, &aside).with_context(|| format!("{}", aside.display()))?;
-        audit::export_to(check.settings, export)?;
-        kept.push(aside);
-    }
-    Ok(kept)
+/// Makes an export again; answers where the old one is kept.
+fn renew_export(settings: &Settings, export: &Path, stamp: &str) -> anyhow::Result<PathBuf> {
+    let mut name = export.as_os_str().to_owned();
+    name.push(format!(".damaged-{stamp}"));
+    let aside = PathBuf::from(name);
+    std::fs::rename(export, &aside).with_context(|| format!("{}", aside.display()))?;
+    audit::export_to(settings, export)?;
+    Ok(aside)
 }
 
 /// Day and time, as a part of file names.
@@ -260,7 +264,9 @@ fn actions(shard: &Shard, mending: &Mending, check: &Check<'_>) -> Vec<String> {
     if let Some(restoration) = &mending.primary {
         let end = restoration.end;
         let what = match restoration.mended {
-            Some((count, first, last)) => format!("{count} records between commits {first} and {last} are restored"),
+            Some((count, first, last)) => {
+                format!("{count} records between commits {first} and {last} are restored")
+            }
             None => "no record of it changes".to_owned(),
         };
         let taken = restoration.taken.iter();
@@ -406,7 +412,9 @@ fn described(shard: &Shard) -> String {
     for report in &found.sources {
         let (source, records) = (report.source, report.records);
         lines.push(match &report.fault {
-            Some(fault) => format!("shard {id}: {source}: WRONG: {fault}; {records} records before that verify"),
+            Some(fault) => {
+                format!("shard {id}: {source}: WRONG: {fault}; {records} records before that verify")
+            }
             None if end.is_some_and(|end| records < end) => {
                 format!("shard {id}: {source}: {records} records verify; the journal goes on")
             }
@@ -414,7 +422,9 @@ fn described(shard: &Shard) -> String {
         });
     }
     match found.signed {
-        Some(signed) => lines.push(format!("shard {id}: the newest signed head is of commit {signed}")),
+        Some(signed) => lines.push(format!(
+            "shard {id}: the newest signed head is of commit {signed}"
+        )),
         None => lines.push(format!("shard {id}: no signed head")),
     }
     lines.extend(

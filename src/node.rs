@@ -165,7 +165,12 @@ pub(crate) async fn start(
     Ok(Node {
         platform,
         metrics,
-        _replicating: Replicating::start(settings, Arc::clone(&journal))?,
+        _replicating: Replicating::start(
+            settings.replica_dir.as_deref(),
+            folder,
+            ShardId::FIRST,
+            Arc::clone(&journal),
+        )?,
         _signing: Signing::start(notary, journal)?,
         _data: data,
     })

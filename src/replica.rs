@@ -3,9 +3,8 @@
 use anyhow::Context as _;
 use florin_adapters::journal::SqliteJournal;
 use florin_adapters::replica::follower::{Replica, ReplicaError};
-use florin_config::Settings;
 use florin_domain::ids::ShardId;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -13,6 +12,9 @@ use std::time::Duration;
 
 /// Between two looks at the journal's end: with the work of one, the replica is less than a second behind.
 const EVERY: Duration = Duration::from_millis(400);
+
+/// Between two pages of a replica that catches up, so that it leaves the machine to others as well.
+const BETWEEN_PAGES: Duration = Duration::from_millis(5);
 
 /// Pages that are copied after the node has stopped; a replica that is farther behind goes on at the next start.
 const LAST_PAGES_MAX: usize = 64;
@@ -25,15 +27,21 @@ pub(crate) struct Replicating {
 }
 
 impl Replicating {
-    /// Copies from now on, if there is to be a replica. The journal is kept open as long: what closes it last must be what writes it.
-    pub(crate) fn start(settings: &Settings, journal: Arc<SqliteJournal>) -> anyhow::Result<Option<Self>> {
-        let Some(folder) = settings.replica_dir.clone() else {
+    /// Copies one shard's journal from now on, if there is to be a replica. The journal is kept open as long: what closes it last must be what
+    /// writes it.
+    pub(crate) fn start(
+        folder: Option<&Path>,
+        data_dir: &Path,
+        shard: ShardId,
+        journal: Arc<SqliteJournal>,
+    ) -> anyhow::Result<Option<Self>> {
+        let Some(folder) = folder else {
             return Ok(None);
         };
         let mut following = Following {
-            data_dir: settings.data_dir.clone(),
-            folder,
-            shard: ShardId::FIRST,
+            data_dir: data_dir.to_owned(),
+            folder: folder.to_owned(),
+            shard,
             replica: None,
             is_failing: false,
         };
@@ -83,9 +91,8 @@ enum Page {
 impl Following {
     fn until(&mut self, stopped: &Receiver<()>) {
         loop {
-            // Between two pages as well, a stop is heard at once.
             let wait = match self.page() {
-                Page::Full => Duration::ZERO,
+                Page::Full => BETWEEN_PAGES,
                 Page::Wait => EVERY,
                 Page::Diverged => {
                     while stopped.recv().is_ok() {}
@@ -110,7 +117,10 @@ impl Following {
                 page
             }
             Err(ReplicaError::Diverged(why)) => {
-                tracing::error!(why, "the replica is not of this journal and is left as it is; see `florin audit compare`");
+                tracing::error!(
+                    why,
+                    "the replica is not of this journal and is left as it is; see `florin audit compare`"
+                );
                 alert("replica_diverged");
                 Page::Diverged
             }
@@ -126,19 +136,19 @@ impl Following {
     }
 
     fn copy(&mut self) -> Result<Page, ReplicaError> {
-        let replica = match &mut self.replica {
-            Some(replica) => replica,
-            None => {
-                let replica = Replica::open(&self.data_dir, &self.folder, self.shard)?;
-                if replica.was_shortened() {
-                    tracing::error!(
-                        end = replica.copied().0,
-                        "the replica had lost its end, and is written again from there"
-                    );
-                    alert("replica_shortened");
-                }
-                self.replica.insert(replica)
+        if self.replica.is_none() {
+            let replica = Replica::open(&self.data_dir, &self.folder, self.shard)?;
+            if replica.was_shortened() {
+                tracing::error!(
+                    end = replica.copied().0,
+                    "the replica had lost its end, and is written again from there"
+                );
+                alert("replica_shortened");
             }
+            self.replica = Some(replica);
+        }
+        let Some(replica) = &mut self.replica else {
+            return Ok(Page::Wait);
         };
         let progress = replica.step()?;
         let lag = progress.head.0.saturating_sub(progress.copied.0);

@@ -11,8 +11,8 @@ mod tests;
 
 pub(crate) use chain::{GENESIS, Hash, Verifier, damaged};
 pub use memory::{MemoryJournal, MemoryStore};
-pub use sqlite::{JournalFile, OpenError, SqliteJournal, StoredRecord, Walk};
 pub(crate) use sqlite::{JournalBuilder, RawRecord};
+pub use sqlite::{JournalFile, OpenError, SqliteJournal, StoredRecord, Walk};
 
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, Head};

@@ -15,4 +15,5 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use place::read as noted_end;
 pub(crate) use segment::set_aside;

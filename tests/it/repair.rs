@@ -165,7 +165,10 @@ fn fail_5_journal_replica_and_audit_export_are_compared_record_by_record_and_the
     assert_eq!(code, 0, "{result}");
     let shard = &result["shards"][0];
     let sources = shard["sources"].as_object().unwrap();
-    assert_eq!(sources.keys().collect::<Vec<_>>(), ["audit", "primary", "replica"]);
+    assert_eq!(
+        sources.keys().collect::<Vec<_>>(),
+        ["audit", "primary", "replica"]
+    );
     let records = sources["primary"]["records"].as_u64().unwrap();
     assert!(records > PAYMENTS as u64);
     for (name, source) in sources {
@@ -186,9 +189,16 @@ fn fail_5_journal_replica_and_audit_export_are_compared_record_by_record_and_the
         let whole = fs::read(&file).unwrap();
         flip(&file);
         let (result, code) = stopped.compare();
-        assert_eq!((&result["corruption_source"], code), (&json!(name), 1), "{result}");
+        assert_eq!(
+            (&result["corruption_source"], code),
+            (&json!(name), 1),
+            "{result}"
+        );
         assert!(
-            result["shards"][0]["sources"][name]["first_bad"].as_u64().unwrap() <= records,
+            result["shards"][0]["sources"][name]["first_bad"]
+                .as_u64()
+                .unwrap()
+                <= records,
             "{result}"
         );
         fs::write(&file, whole).unwrap();
@@ -196,7 +206,11 @@ fn fail_5_journal_replica_and_audit_export_are_compared_record_by_record_and_the
     let hidden = journal.with_extension("hidden");
     fs::rename(&journal, &hidden).unwrap();
     let (result, code) = stopped.compare();
-    assert_eq!((&result["corruption_source"], code), (&json!("primary"), 1), "{result}");
+    assert_eq!(
+        (&result["corruption_source"], code),
+        (&json!("primary"), 1),
+        "{result}"
+    );
     assert_eq!(result["shards"][0]["sources"]["primary"]["first_bad"], 1);
 }
 
@@ -220,7 +234,10 @@ fn fail_6_copies_that_all_match_are_valid_while_the_node_runs_as_well() {
     assert!(metrics.text().contains("florin_replica_lag_commits 0"));
     let refused = run(&["repair", "--dry-run"], folder.path(), &variables);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(refused.stderr.contains("in use by another process"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("in use by another process"),
+        "{refused:?}"
+    );
     dev.process.kill_9();
     let finished = run(&["repair", "--dry-run", "--json"], folder.path(), &variables);
     let (result, code) = said(&finished);
@@ -240,7 +257,9 @@ fn fail_7_a_journal_that_differs_is_named_and_restored_from_the_copies_that_agre
     let bad = &result["shards"][0]["sources"]["primary"];
     assert_eq!(bad["fault"], "damaged");
     let export = fs::read_to_string(stopped.export()).unwrap();
-    let lines = export.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = export
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut hurt = lines.filter(|line| line["commit"].to_string().contains("mark-2-mark"));
     assert_eq!(bad["first_bad"], hurt.next().unwrap()["seq"]);
 
@@ -252,7 +271,11 @@ fn fail_7_a_journal_that_differs_is_named_and_restored_from_the_copies_that_agre
     let (result, code) = stopped.repair("--apply");
     assert_eq!(code, 0, "{result}");
     assert_eq!(
-        (&result["valid"], &result["corruption_source"], &result["recovered"]),
+        (
+            &result["valid"],
+            &result["corruption_source"],
+            &result["recovered"]
+        ),
         (&json!(false), &json!("primary"), &json!(true))
     );
     assert_eq!(result["actions"], planned["actions"]);
@@ -292,7 +315,11 @@ fn fail_7_a_journal_that_lost_its_end_or_is_gone_is_restored_as_far_as_was_signe
         ..stopped
     };
     let (result, code) = behind.repair("--dry-run");
-    assert_eq!((&result["corruption_source"], code), (&json!("primary"), 1), "{result}");
+    assert_eq!(
+        (&result["corruption_source"], code),
+        (&json!("primary"), 1),
+        "{result}"
+    );
     assert_eq!(result["shards"][0]["sources"]["primary"]["fault"], "cut");
     let (result, code) = behind.repair("--apply");
     assert_eq!((&result["recovered"], code), (&json!(true), 0), "{result}");
@@ -328,18 +355,30 @@ fn fail_8_several_copies_that_differ_stop_for_an_operator_and_one_bad_copy_is_ma
     flip(&files[0].1);
     let before = stopped.contents();
     let (result, code) = stopped.compare();
-    assert_eq!((&result["corruption_source"], code), (&json!("multiple"), 1), "{result}");
+    assert_eq!(
+        (&result["corruption_source"], code),
+        (&json!("multiple"), 1),
+        "{result}"
+    );
     for how in ["--dry-run", "--apply"] {
         let finished = stopped.run(&["repair", how]);
         assert!(finished.stderr.contains("repair_needs_operator"), "{finished:?}");
         let (result, code) = said(&finished);
         assert_eq!(code, 3, "{result}");
         assert_eq!(
-            (&result["valid"], &result["corruption_source"], &result["recovered"]),
+            (
+                &result["valid"],
+                &result["corruption_source"],
+                &result["recovered"]
+            ),
             (&json!(false), &json!("multiple"), &json!(false))
         );
         let decide = result["decide"].to_string();
-        for part in ["more than one copy is wrong", "primary: damaged at commit", "replica: damaged at commit"] {
+        for part in [
+            "more than one copy is wrong",
+            "primary: damaged at commit",
+            "replica: damaged at commit",
+        ] {
             assert!(decide.contains(part), "{part}: {decide}");
         }
         assert_eq!(stopped.contents(), before, "nothing is touched");

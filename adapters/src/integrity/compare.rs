@@ -5,6 +5,7 @@ use super::lanes::{Lane, Sources};
 use super::{IntegrityError, Places, Source};
 use crate::data_dir::VIEWS;
 use crate::journal::Hash;
+use crate::replica::noted_end;
 use crate::views::{self, ViewsCompared};
 use florin_domain::ids::{Seq, ShardId};
 use std::collections::BTreeMap;
@@ -233,7 +234,9 @@ fn judge_contradicted(lanes: &mut [Lane<'_>], forks: &Forks) {
         lane.fault.get_or_insert(Fault {
             seq: Some(parts_at.unwrap_or(lane.confirmed.next())),
             kind: FaultKind::Other,
-            why: format!("another commit {signed} was signed, though each record follows from the one before"),
+            why: format!(
+                "another commit {signed} was signed, though each record follows from the one before"
+            ),
         });
     }
 }
@@ -249,9 +252,12 @@ fn judge_forks(lanes: &mut [Lane<'_>], forks: &Forks) {
         if a.contradicted.is_some() || b.contradicted.is_some() {
             continue;
         }
-        let third = lanes.iter().find(|lane| lane.source != one && lane.source != other);
+        let third = lanes
+            .iter()
+            .find(|lane| lane.source != one && lane.source != other);
         let third = third.filter(|lane| lane.contradicted.is_none() && lane.end >= seq);
-        let agrees = |source| third.is_some_and(|lane| fork(forks, lane.source, source).is_none_or(|at| at > seq));
+        let agrees =
+            |source| third.is_some_and(|lane| fork(forks, lane.source, source).is_none_or(|at| at > seq));
         let is_right = [(a.confirmed, one), (b.confirmed, other)].map(|(confirmed, _)| confirmed >= seq);
         let wrong: &[Source] = match (is_right, [agrees(one), agrees(other)]) {
             ([true, false], _) | ([false, false], [true, false]) => &[other],
@@ -289,15 +295,18 @@ fn judge_ends(
     let why = match (signed, longest) {
         (Some(signed), _) if signed > primary.end => {
             // The node may have gone on, and signed, after we came to its end.
-            if let Ok(journal) = &sources.primary
-                && journal.head(places.shard)?.seq >= signed
-            {
+            if has_gone_on(places, sources, signed)? {
                 return Ok(());
             }
             format!("a signed head of commit {signed} exists")
         }
         (_, Some((end, source))) if end > primary.end => format!("the {source} goes on to commit {end}"),
-        _ => return Ok(()),
+        _ => match noted_end(places.data_dir) {
+            Some(noted) if noted > primary.end && !has_gone_on(places, sources, noted)? => {
+                format!("the replica had commit {noted}")
+            }
+            Some(_) | None => return Ok(()),
+        },
     };
     primary.fault = Some(Fault {
         seq: Some(primary.end.next()),
@@ -305,6 +314,14 @@ fn judge_ends(
         why,
     });
     Ok(())
+}
+
+/// Whether the journal has reached a commit by now.
+fn has_gone_on(places: &Places<'_>, sources: &Sources, seq: Seq) -> Result<bool, IntegrityError> {
+    Ok(match &sources.primary {
+        Ok(journal) => journal.head(places.shard)?.seq >= seq,
+        Err(_) => false,
+    })
 }
 
 /// Compares the views with the journal, or with a whole copy of one that is damaged.
@@ -320,9 +337,5 @@ fn compare_views(
         return Ok(None);
     };
     let is_late = whole.source != Source::Primary;
-    Ok(views::compare(
-        &places.data_dir.join(VIEWS),
-        records,
-        is_late,
-    )?)
+    Ok(views::compare(&places.data_dir.join(VIEWS), records, is_late)?)
 }

@@ -3,6 +3,7 @@
 use super::{IntegrityError, Places, io_error};
 use crate::audit::export::Export;
 use crate::audit::heads::{self, HeadsReader};
+use crate::audit::key::PublicKey;
 use crate::journal::Hash;
 use florin_domain::ids::Seq;
 use std::iter::Peekable;
@@ -97,4 +98,11 @@ pub(super) fn may_hide_newer(places: &Places<'_>) -> Result<bool, IntegrityError
     };
     let newest = heads::newest(places.heads, places.shard, key).map_err(io_error(places.heads))?;
     Ok(!newest.after.is_empty())
+}
+
+/// Whether the folder has heads, or what may be some.
+pub(super) fn has_heads(places: &Places<'_>) -> Result<bool, IntegrityError> {
+    let nobody = PublicKey([0; 32]);
+    let mut lines = HeadsReader::open(places.heads, places.shard, nobody).map_err(io_error(places.heads))?;
+    Ok(lines.next().is_some())
 }

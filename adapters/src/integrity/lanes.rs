@@ -31,9 +31,9 @@ impl Sources {
         let primary = match JournalFile::open(places.data_dir) {
             Ok(journal) => Ok(journal),
             Err(error @ OpenError::Io { .. }) => return Err(error.into()),
-            Err(error @ (OpenError::Store { .. } | OpenError::Version { .. } | OpenError::Damaged { .. })) => {
-                Err(error.to_string())
-            }
+            Err(
+                error @ (OpenError::Store { .. } | OpenError::Version { .. } | OpenError::Damaged { .. }),
+            ) => Err(error.to_string()),
         };
         let open = |path| Export::open(path, places.shard, places.key).map_err(io_error(path));
         Ok(Self {
@@ -44,8 +44,7 @@ impl Sources {
 
     /// The records of a source; nothing if it was not given.
     pub(super) fn records(&self, places: &Places<'_>, source: Source) -> Option<Records<'_>> {
-        let broken =
-            |why: ReadError| -> Records<'_> { Box::new(std::iter::once(Err(why))) };
+        let broken = |why: ReadError| -> Records<'_> { Box::new(std::iter::once(Err(why))) };
         match source {
             Source::Primary => Some(match &self.primary {
                 Ok(journal) => Box::new(Growing {

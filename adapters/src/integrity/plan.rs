@@ -1,11 +1,12 @@
 //! Owns deciding: what can be repaired without losing a commit, and what only a person may decide.
 
 use super::compare::{Comparison, Corruption, FaultKind};
-use super::heads::may_hide_newer;
+use super::heads::{has_heads, may_hide_newer};
 use super::lanes::Sources;
 use super::splice::{SpliceError, Spliced, splice};
 use super::{IntegrityError, Places, Source};
 use crate::journal::Hash;
+use crate::replica::noted_end;
 use florin_domain::ids::Seq;
 use std::collections::BTreeMap;
 
@@ -85,10 +86,17 @@ pub fn plan(places: &Places<'_>, found: &Comparison) -> Result<Plan, IntegrityEr
 
 /// What every source has and lacks, for whoever has to decide.
 fn reasons(found: &Comparison) -> Vec<String> {
-    let mut reasons = vec!["more than one copy is wrong, so none may be restored from another without a person".to_owned()];
+    let mut reasons =
+        vec!["more than one copy is wrong, so none may be restored from another without a person".to_owned()];
     reasons.extend(found.sources.iter().map(|report| match &report.fault {
-        Some(fault) => format!("{}: {fault}; {} records before that verify", report.source, report.records),
-        None => format!("{}: {} records, all of which verify", report.source, report.records),
+        Some(fault) => format!(
+            "{}: {fault}; {} records before that verify",
+            report.source, report.records
+        ),
+        None => format!(
+            "{}: {} records, all of which verify",
+            report.source, report.records
+        ),
     }));
     if let Some(signed) = found.signed {
         reasons.push(format!("the newest signed head is of commit {signed}"));
@@ -97,11 +105,18 @@ fn reasons(found: &Comparison) -> Vec<String> {
 }
 
 /// The journal that can be put together, or why it must not be.
-fn restoration(places: &Places<'_>, found: &Comparison) -> Result<Result<Restoration, String>, IntegrityError> {
+fn restoration(
+    places: &Places<'_>,
+    found: &Comparison,
+) -> Result<Result<Restoration, String>, IntegrityError> {
     let copies = whole_copies(found);
     if copies.is_empty() {
         let why = "the journal is wrong, and no other copy was given: name one with --replica or --export, or restore a whole copy of the data \
                    folder";
+        return Ok(Err(why.to_owned()));
+    }
+    if places.key.is_none() && has_heads(places)? {
+        let why = "signed heads are there, and no key to check them with: put audit_key.secret back, or name --public-key";
         return Ok(Err(why.to_owned()));
     }
     let sources = Sources::open(places)?;
@@ -152,6 +167,11 @@ fn loses_commits(
     {
         return Some(format!(
             "what can be restored ends at commit {end}, and a signed head of commit {signed} exists: find a copy that has it"
+        ));
+    }
+    if let Some(noted) = noted_end(places.data_dir).filter(|noted| *noted > end) {
+        return Some(format!(
+            "what can be restored ends at commit {end}, and the replica had commit {noted}: find a copy that has it"
         ));
     }
     if spliced.has_leftovers {

@@ -25,7 +25,11 @@ fn three_sources_that_agree_are_valid() {
     let all = World::COMMITS;
     assert_eq!(
         records,
-        [(Source::Primary, all), (Source::Replica, all), (Source::Audit, all)]
+        [
+            (Source::Primary, all),
+            (Source::Replica, all),
+            (Source::Audit, all)
+        ]
     );
     assert!(found.sources.windows(2).all(|pair| pair[0].hash == pair[1].hash));
     assert_eq!(found.signed, Some(Seq(all)));
@@ -78,7 +82,10 @@ fn a_restored_journal_can_be_written_on_and_its_old_one_is_kept() {
     world.follow();
     let found = world.compare();
     assert!(found.is_valid(), "{found:?}");
-    assert_eq!(found.source(Source::Replica).unwrap().records, Seq(World::COMMITS + 3));
+    assert_eq!(
+        found.source(Source::Replica).unwrap().records,
+        Seq(World::COMMITS + 3)
+    );
 }
 
 #[test]
@@ -150,7 +157,10 @@ fn views_that_are_not_the_fold_of_the_journal_are_counted_and_made_again() {
         assert!(mending.views && mending.primary.is_none());
         world.mend(&found, &mending, "a").unwrap();
         let found = world.compare();
-        assert!(found.is_valid() && found.views.is_none(), "the next start makes them");
+        assert!(
+            found.is_valid() && found.views.is_none(),
+            "the next start makes them"
+        );
     }
 }
 

@@ -171,17 +171,13 @@ impl Replica {
     /// Appends frames behind what is durable.
     fn write(&mut self, frames: &[u8]) -> Result<(), ReplicaError> {
         let is_full = |(_, len): &(PathBuf, u64)| *len >= self.segment_bytes_max;
-        let (path, len, header) = match self.segment.take_if(|open| !is_full(open)) {
-            Some((path, len)) => (path, len, Vec::new()),
-            None => {
-                self.file = None;
-                let first = self.verifier.last().next();
-                let mut header = Vec::new();
-                segment::push_header(&mut header, self.shard, first, &self.verifier.hash());
-                let path = self.folder.join(segment::file_name(self.shard, first));
-                (path, 0, header)
-            }
-        };
+        let mut header = Vec::new();
+        let (path, len) = self.segment.take_if(|open| !is_full(open)).unwrap_or_else(|| {
+            self.file = None;
+            let first = self.verifier.last().next();
+            segment::push_header(&mut header, self.shard, first, &self.verifier.hash());
+            (self.folder.join(segment::file_name(self.shard, first)), 0)
+        });
         let before = (path.clone(), len);
         let is_new = !header.is_empty();
         let written = self.append(&path, len, &[&header, frames]);
@@ -203,17 +199,16 @@ impl Replica {
     }
 
     fn append(&mut self, path: &Path, len: u64, parts: &[&[u8]]) -> io::Result<()> {
-        let mut file = match self.file.take() {
-            Some(file) => file,
-            None => {
-                let mut options = OpenOptions::new();
-                options.create(true).truncate(false).write(true).mode(0o600);
-                let mut file = options.open(path)?;
-                file.set_len(len)?;
-                file.seek(SeekFrom::Start(len))?;
-                File::open(&self.folder)?.sync_all()?;
-                file
-            }
+        let mut file = if let Some(file) = self.file.take() {
+            file
+        } else {
+            let mut options = OpenOptions::new();
+            options.create(true).truncate(false).write(true).mode(0o600);
+            let mut file = options.open(path)?;
+            file.set_len(len)?;
+            file.seek(SeekFrom::Start(len))?;
+            File::open(&self.folder)?.sync_all()?;
+            file
         };
         for part in parts {
             file.write_all(part)?;

@@ -62,9 +62,7 @@ impl ReplicaReader {
                         return Err(bad(expected, path, "the frame follows another record"));
                     }
                     let (seq, epoch) = (record.seq, record.epoch);
-                    let commit = self
-                        .verifier
-                        .accept(seq, epoch, &record.hash, &record.bytes)?;
+                    let commit = self.verifier.accept(seq, epoch, &record.hash, &record.bytes)?;
                     return Ok(Some(StoredRecord {
                         seq,
                         epoch,

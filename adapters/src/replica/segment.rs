@@ -215,14 +215,11 @@ pub(super) fn files(folder: &Path, shard: ShardId) -> io::Result<Vec<(Seq, PathB
 }
 
 /// Puts the files from the one with `from` on under other names, the last first, so that what is left always is a begin; answers the new names.
-pub(crate) fn set_aside(
-    folder: &Path,
-    shard: ShardId,
-    from: Seq,
-    mark: &str,
-) -> io::Result<Vec<PathBuf>> {
+pub(crate) fn set_aside(folder: &Path, shard: ShardId, from: Seq, mark: &str) -> io::Result<Vec<PathBuf>> {
     let files = files(folder, shard)?;
-    let kept = files.partition_point(|(first, _)| *first <= from).saturating_sub(1);
+    let kept = files
+        .partition_point(|(first, _)| *first <= from)
+        .saturating_sub(1);
     let mut aside = Vec::new();
     for (_, path) in files[kept..].iter().rev() {
         let mut name = path.clone().into_os_string();

@@ -114,7 +114,11 @@ fn a_replica_has_the_same_bytes_in_files_of_a_limited_size_and_goes_on_where_it_
     assert!(files.len() > 2, "{files:?}");
     assert_eq!(files[0].1, world.second.path().join(file_name(SHARD, Seq(1))));
     let other = ReplicaReader::open(world.data.path(), world.second.path(), ShardId(7)).unwrap();
-    assert_eq!(other.take(1).count(), 1, "the note says that there should be records");
+    assert_eq!(
+        other.take(1).count(),
+        1,
+        "the note says that there should be records"
+    );
 }
 
 #[test]
@@ -127,7 +131,7 @@ fn what_a_crash_leaves_of_a_frame_is_cut_off_and_written_again() {
         drop(world.follow(1 << 20));
         let longer = fs::read(world.newest()).unwrap();
         // The note is older than the frame that was torn.
-        fs::write(world.data.path().join("replica_place"), "4\n").unwrap();
+        super::place::write(world.data.path(), Seq(4)).unwrap();
         fs::write(world.newest(), &longer[..whole.len() + left]).unwrap();
         assert_eq!(world.read().unwrap().len(), 4, "{left}: torn is not damaged");
         assert_eq!(world.follow(1 << 20).copied(), Seq(7));
@@ -177,7 +181,10 @@ fn a_replica_of_another_journal_is_left_as_it_is() {
         let before = contents(world.second.path());
         world.sql(sql);
         let error = world.open().unwrap_err();
-        assert!(matches!(&error, ReplicaError::Diverged(why) if why.contains(expected)), "{error}");
+        assert!(
+            matches!(&error, ReplicaError::Diverged(why) if why.contains(expected)),
+            "{error}"
+        );
         if expected.starts_with("goes on") {
             assert!(matches!(running.step(), Err(ReplicaError::Diverged(_))));
         }
@@ -201,7 +208,10 @@ fn damage_in_the_journal_is_not_copied() {
     for _ in 0..2 {
         let error = replica.step().unwrap_err();
         assert!(
-            matches!(error, ReplicaError::Journal(ReadError::Damaged { seq: Seq(6), .. })),
+            matches!(
+                error,
+                ReplicaError::Journal(ReadError::Damaged { seq: Seq(6), .. })
+            ),
             "{error}"
         );
         assert_eq!(replica.copied(), Seq(5), "what came before the damage is there");

@@ -26,11 +26,19 @@ fn with_a_log(world: &World) -> World {
         .execute_batch("PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0")
         .unwrap();
     connection
-        .execute("UPDATE commit_record SET bytes = zeroblob(70) WHERE position = 3", [])
+        .execute(
+            "UPDATE commit_record SET bytes = zeroblob(70) WHERE position = 3",
+            [],
+        )
         .unwrap();
     // Copied while it is open, so that nobody folds the log.
     let crashed = world.copied();
-    assert!(std::fs::metadata(crashed.data().join("journal.db-wal")).unwrap().len() > 0);
+    assert!(
+        std::fs::metadata(crashed.data().join("journal.db-wal"))
+            .unwrap()
+            .len()
+            > 0
+    );
     crashed
 }
 
@@ -71,7 +79,13 @@ fn a_crash_before_any_step_leaves_the_old_journal_or_the_new_one() {
         assert_eq!(left.sources, before.sources, "{crash:?}: the old one");
         world.repair(Source::Primary);
         assert_eq!(world.journal(), restored, "{crash:?}");
-        for name in ["keys", "snapshots", "views.db", "journal.db.restored", "journal.db-wal"] {
+        for name in [
+            "keys",
+            "snapshots",
+            "views.db",
+            "journal.db.restored",
+            "journal.db-wal",
+        ] {
             assert!(!world.data().join(name).exists(), "{crash:?}: {name}");
         }
     }

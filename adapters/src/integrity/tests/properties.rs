@@ -53,7 +53,8 @@ proptest! {
             let mut bytes = bytes;
             let at = place % bytes.len();
             bytes[at] ^= 1 << bit;
-            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+            let digits: String = nibbles.filter_map(|nibble| char::from_digit(nibble.into(), 16)).collect();
             format!("UPDATE commit_record SET {name} = x'{digits}' WHERE position = {seq}")
         };
         world.sql(&sql);
@@ -101,7 +102,7 @@ proptest! {
             prop_assert!(fault.seq.is_some(), "{}", fault);
         }
         // A record that is hurt is the one that is named.
-        let line = whole[..at].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let line = whole[..at].split(|byte| *byte == b'\n').count() as u64 - 1;
         let heads = 4;
         let is_in_record = line >= heads && line < heads + World::COMMITS && whole[at] != b'\n';
         if is_in_record && !is_cut {

@@ -27,8 +27,20 @@ fn several_damaged_copies_stop_for_a_person() {
         bytes[middle] ^= 1;
         fs::write(path, bytes).unwrap();
     };
-    let replica = |world: &World| fs::read_dir(world.replica()).unwrap().next().unwrap().unwrap().path();
-    for which in [[true, true, false], [true, false, true], [false, true, true], [true; 3]] {
+    let replica = |world: &World| {
+        fs::read_dir(world.replica())
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path()
+    };
+    for which in [
+        [true, true, false],
+        [true, false, true],
+        [false, true, true],
+        [true; 3],
+    ] {
         let world = World::fresh();
         if which[0] {
             world.sql(HURT);
@@ -91,6 +103,11 @@ fn without_a_copy_or_without_a_known_end_nothing_is_restored() {
     world.sql(HURT);
     assert_stops(&world, PRIMARY, "no other copy was given");
 
+    let world = World::fresh();
+    world.sql(HURT);
+    fs::remove_file(world.data().join("audit_key.secret")).unwrap();
+    assert_stops(&world, PRIMARY, "no key to check them with");
+
     let mut world = World::fresh();
     world.uses(true, false);
     world.forget_heads();
@@ -102,10 +119,26 @@ fn without_a_copy_or_without_a_known_end_nothing_is_restored() {
 fn a_newest_head_that_may_be_hidden_stops_every_repair() {
     let world = World::fresh();
     world.sql(HURT);
-    let file = fs::read_dir(world.heads()).unwrap().next().unwrap().unwrap().path();
+    let file = fs::read_dir(world.heads())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     let mut text = fs::read_to_string(&file).unwrap();
     text.push_str("something else\n");
     fs::write(&file, text).unwrap();
     assert_stops(&world, PRIMARY, "may be hidden");
     assert_eq!(world.compare().bad_heads.len(), 1);
+}
+
+#[test]
+fn an_end_that_only_the_note_of_the_replica_knows_of_is_missed() {
+    let mut world = World::fresh();
+    world.grow(3);
+    world.follow();
+    fs::remove_dir_all(world.replica()).unwrap();
+    world.cut(12);
+    world.uses(false, true);
+    assert_stops(&world, PRIMARY, "the replica had commit 15");
 }

@@ -49,7 +49,13 @@ impl JournalBuilder {
     }
 
     /// Takes the next record.
-    pub(crate) fn push(&mut self, seq: Seq, epoch: Epoch, hash: &[u8], bytes: &[u8]) -> Result<(), ReadError> {
+    pub(crate) fn push(
+        &mut self,
+        seq: Seq,
+        epoch: Epoch,
+        hash: &[u8],
+        bytes: &[u8],
+    ) -> Result<(), ReadError> {
         self.verifier.follow(seq, epoch, hash, bytes)?;
         self.epoch = epoch;
         let sql = "INSERT INTO commit_record (position, epoch, hash, bytes) VALUES (?1, ?2, ?3, ?4)";
@@ -67,7 +73,12 @@ impl JournalBuilder {
     pub(crate) fn finish(self) -> Result<(Seq, Hash), OpenError> {
         let (end, hash) = (self.verifier.last(), self.verifier.hash());
         let sql = "INSERT INTO shard_head (shard, epoch, head, hash) VALUES (?1, ?2, ?3, ?4)";
-        let row = params![self.shard.0, self.epoch.0.cast_signed(), end.0.cast_signed(), hash];
+        let row = params![
+            self.shard.0,
+            self.epoch.0.cast_signed(),
+            end.0.cast_signed(),
+            hash
+        ];
         let done = self
             .connection
             .execute(sql, row)
