@@ -1,6 +1,7 @@
 //! `florin audit compare` and `florin repair`: which copy of the journal is wrong, and restoring it from those that are not.
 
 use crate::audit;
+use crate::shard_folders;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use florin_adapters::audit::key::{PublicKey, SigningKey};
@@ -112,9 +113,9 @@ impl<'a> Check<'a> {
 
     /// Compares every shard.
     fn compare(&self) -> anyhow::Result<Vec<Shard>> {
-        let folders = [(self.settings.data_dir.clone(), ShardId::FIRST)];
         let mut shards = Vec::new();
-        for (data_dir, id) in folders {
+        for id in shard_folders::present(&self.settings.data_dir)? {
+            let data_dir = shard_folders::folder(&self.settings.data_dir, id);
             let found = compare_sources(&self.places(&data_dir, id))?;
             shards.push(Shard { data_dir, id, found });
         }

@@ -12,6 +12,7 @@ mod notary;
 mod replica;
 mod sandbox;
 mod serve;
+mod shard_folders;
 mod views;
 
 use clap::{Parser, Subcommand};

@@ -33,7 +33,7 @@ impl Replicating {
         folder: Option<&Path>,
         data_dir: &Path,
         shard: ShardId,
-        journal: Arc<SqliteJournal>,
+        journal: &Arc<SqliteJournal>,
     ) -> anyhow::Result<Option<Self>> {
         let Some(folder) = folder else {
             return Ok(None);
@@ -45,6 +45,7 @@ impl Replicating {
             replica: None,
             is_failing: false,
         };
+        let journal = Arc::clone(journal);
         let (stop, stopped) = sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("florin-replica".to_owned())
@@ -154,8 +155,9 @@ impl Following {
         let lag = progress.head.0.saturating_sub(progress.copied.0);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
         let (copied, behind) = (progress.copied.0 as f64, lag as f64);
-        metrics::gauge!("florin_replica_seq").set(copied);
-        metrics::gauge!("florin_replica_lag_commits").set(behind);
+        let shard = self.shard.0.to_string();
+        metrics::gauge!("florin_replica_seq", "shard" => shard.clone()).set(copied);
+        metrics::gauge!("florin_replica_lag_commits", "shard" => shard).set(behind);
         Ok(if lag > 0 { Page::Full } else { Page::Wait })
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
         data_dir: raw.data_dir.clone(),
         log: raw.log.clone(),
         log_format: raw.log_format,
+        shards: raw.journal.shards,
         heads_dir: optional(&raw.audit.heads_dir),
         replica_dir: optional(&raw.journal.replica_dir),
         drain_limit: Duration::from_millis(raw.drain_limit_ms),

@@ -231,7 +231,11 @@ fn fail_6_copies_that_all_match_are_valid_while_the_node_runs_as_well() {
         (sources["replica"]["records"] == sources["primary"]["records"]).then_some(())
     });
     let metrics = dev.operator().get("/metrics").expect(200);
-    assert!(metrics.text().contains("florin_replica_lag_commits 0"));
+    assert!(
+        metrics
+            .text()
+            .contains("florin_replica_lag_commits{shard=\"0\"} 0")
+    );
     let refused = run(&["repair", "--dry-run"], folder.path(), &variables);
     assert_eq!(refused.status.code(), Some(1));
     assert!(

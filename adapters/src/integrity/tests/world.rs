@@ -116,7 +116,8 @@ impl World {
     }
 
     pub(super) fn sign(&self) {
-        let (mut notary, _) = Notary::open(&self.data(), &self.heads(), SHARD, &|_, _| {}).unwrap();
+        let (mut notary, _) =
+            Notary::open(&self.data(), (SHARD, &self.data()), &self.heads(), &|_, _| {}).unwrap();
         notary.sign(self.grown).unwrap().unwrap();
     }
 
