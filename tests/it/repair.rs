@@ -415,3 +415,56 @@ fn a_replica_of_another_node_or_a_place_that_cannot_be_written_stops_no_payment(
         assert_eq!(fs::read(&file).unwrap(), before, "nothing of it is touched");
     }
 }
+
+#[test]
+fn every_shard_has_a_replica_and_is_compared_and_repaired_for_itself() {
+    let copies = tempfile::tempdir().unwrap();
+    let replica = copies.path().join("replica");
+    let variables = [
+        ("FLORIN_JOURNAL_REPLICA_DIR", replica.to_str().unwrap()),
+        ("FLORIN_JOURNAL_SHARDS", "2"),
+    ];
+    let (folder, dev) = Dev::fresh(&variables);
+    make_payments(&dev, 4);
+    dev.stop();
+    let compare = || said(&run(&["audit", "compare", "--json"], folder.path(), &variables));
+    let (result, code) = compare();
+    assert_eq!((&result["valid"], code), (&json!(true), 0), "{result}");
+    let shards = result["shards"].as_array().unwrap();
+    assert_eq!(shards.len(), 2);
+    for (number, shard) in shards.iter().enumerate() {
+        let sources = &shard["sources"];
+        assert_eq!(shard["shard"], number);
+        assert_eq!(sources["replica"]["records"], sources["primary"]["records"]);
+    }
+    // The one with the payments.
+    let number = shards
+        .iter()
+        .position(|shard| shard["views"]["payments"] != 0)
+        .unwrap();
+    let journal = match number {
+        0 => folder.path().join("journal.db"),
+        _ => folder.path().join("shards/0001/journal.db"),
+    };
+    fs::remove_file(&journal).unwrap();
+    let (broken, _) = compare();
+    let found: Vec<&Value> = broken["shards"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|shard| &shard["corruption_source"])
+        .collect();
+    assert_eq!(found[number], "primary");
+    assert_eq!(found[1 - number], "none");
+    let repaired = run(&["repair", "--apply", "--json"], folder.path(), &variables);
+    let (repaired, code) = said(&repaired);
+    assert_eq!((&repaired["recovered"], code), (&json!(true), 0), "{repaired}");
+    let (after, _) = compare();
+    assert_eq!(
+        after["shards"][number]["sources"],
+        result["shards"][number]["sources"]
+    );
+    let dev = Dev::start(folder.path(), &variables);
+    dev.pay("after", &sale(500, "USD")).expect(200);
+    dev.stop();
+}
