@@ -4,11 +4,14 @@ mod account;
 mod applying;
 mod books;
 mod canonical;
+mod chart;
 mod entry;
 mod event;
 mod general;
 mod pending;
+mod profile;
 mod statement;
+mod template;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -17,11 +20,16 @@ mod transfers;
 pub use account::{AccountKey, AccountName, AccountType, Side};
 pub use books::{AccountState, Books, CurrencyTotal};
 pub use canonical::{Consequences, consequences};
+pub use chart::{CHART_ROLES, Chart, ChartAccount, ChartError, ChartRole, LedgerRules, RulesError};
 pub use entry::{Entry, HoldChange, Line, PostedEntry, Posting, PostingError};
 pub use event::{LedgerCommit, LedgerEvent};
 pub use general::{AccountLimits, GeneralAccount, GeneralLedger};
 pub use pending::PendingTransfer;
+pub use profile::{FeeRecognition, LifeError, PostingModel, PostingProfile, check_life};
 pub use statement::Statement;
+pub use template::{
+    FillError, Measure, Recognition, Stage, Template, TemplateError, TemplateLine, TemplateTerms, standard_templates,
+};
 pub use transfer::{
     EffectiveDate, Legs, Notes, PostedPair, PostedTransfer, Transfer, TransferId, TransferLegs,
     TransferRefusal, TransferStep, exchange_rate,

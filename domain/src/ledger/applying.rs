@@ -366,7 +366,11 @@ impl<'a> Applying<'a> {
             | AccountName::ProcessingFees
             | AccountName::Bank
             | AccountName::Suspense
-            | AccountName::Rounding => true,
+            | AccountName::Rounding
+            | AccountName::PaymentRevenue
+            | AccountName::RefundsPayable
+            | AccountName::Chargebacks
+            | AccountName::Equity => true,
         };
         if is_known {
             Ok(())

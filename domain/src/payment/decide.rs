@@ -10,6 +10,7 @@ use super::refusal::Refusal;
 use super::review;
 use super::state::{CaptureMethod, Payment, Spec, Status};
 use crate::ids::{OperationId, VoidId};
+use crate::ledger::PostingProfile;
 use crate::limits::{ATTEMPTS_MAX, Lifetimes, OPERATIONS_MAX};
 use crate::money::{Amount, MinorSum};
 use crate::risk::{Action, Assessment};
@@ -59,6 +60,7 @@ pub fn decide(
             mut assessment,
             plan,
             review,
+            profile,
         } = command
         else {
             return Err(Refusal::NoSuchPayment);
@@ -68,6 +70,9 @@ pub fn decide(
         let opened = authorization(&spec, is_held, now);
         let mut events = Vec::with_capacity(4);
         events.push(Event::Created { spec, method });
+        // The usual profile is said by saying nothing.
+        let is_usual = profile == PostingProfile::default();
+        events.extend((!is_usual).then_some(Event::PostingProfileChosen { profile }));
         let review_ends = now.plus(lifetimes.review);
         if is_held {
             let listed = assessment.listed.take();

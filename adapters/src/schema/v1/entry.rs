@@ -23,6 +23,10 @@ pub(crate) enum AccountNameDto<'a> {
     Suspense,
     Rounding,
     General(IdDto<LedgerAccountId>),
+    PaymentRevenue,
+    RefundsPayable,
+    Chargebacks,
+    Equity,
 }
 
 /// An account.
@@ -67,6 +71,10 @@ impl<'a> Stored<'a> for AccountKey {
             AccountName::Suspense => AccountNameDto::Suspense,
             AccountName::Rounding => AccountNameDto::Rounding,
             AccountName::General(id) => AccountNameDto::General(id.store()),
+            AccountName::PaymentRevenue => AccountNameDto::PaymentRevenue,
+            AccountName::RefundsPayable => AccountNameDto::RefundsPayable,
+            AccountName::Chargebacks => AccountNameDto::Chargebacks,
+            AccountName::Equity => AccountNameDto::Equity,
         };
         AccountKeyDto {
             name,
@@ -88,6 +96,10 @@ impl<'a> Stored<'a> for AccountKey {
             AccountNameDto::Bank => AccountName::Bank,
             AccountNameDto::Suspense => AccountName::Suspense,
             AccountNameDto::Rounding => AccountName::Rounding,
+            AccountNameDto::PaymentRevenue => AccountName::PaymentRevenue,
+            AccountNameDto::RefundsPayable => AccountName::RefundsPayable,
+            AccountNameDto::Chargebacks => AccountName::Chargebacks,
+            AccountNameDto::Equity => AccountName::Equity,
             AccountNameDto::General(id) => {
                 let id = LedgerAccountId::load(id)?;
                 let is_said =
