@@ -6,7 +6,7 @@ mod general;
 mod questions;
 
 pub use general::{GeneralMail, Held, OpenAccount, Opening, TransferOutcome, TransferRequest};
-pub use questions::{ClosedPeriods, PaymentAccounts, Question};
+pub use questions::{AccountTitle, ClosedPeriods, PaymentAccounts, Question};
 
 use crate::context::{Context, Step};
 use crate::journal_writer::{Published, Ticket, WriterMail};

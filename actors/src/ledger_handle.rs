@@ -3,6 +3,7 @@
 mod as_of;
 mod entries;
 
+pub use crate::account_shard::AccountTitle;
 pub use as_of::{Moment, PastBalance};
 pub use entries::AccountEntry;
 
@@ -14,10 +15,9 @@ use crate::admission::Shed;
 use crate::context::Context;
 use crate::mailbox::{Class, Refused};
 use florin_domain::commit::{Body, Commit};
-use florin_domain::ids::ApiKeyId;
-use florin_domain::ids::Seq;
+use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq};
 use florin_domain::ledger::{
-    AccountKey, AccountState, CurrencyTotal, EffectiveDate, GeneralAccount, LedgerEvent, Legs,
+    AccountKey, AccountState, CurrencyTotal, EffectiveDate, GeneralAccount, LedgerEvent, LedgerRules, Legs,
     PendingTransfer, PostedTransfer, Statement, Transfer, TransferId, TransferLegs, TransferRefusal,
     TransferStep, Verdict,
 };
@@ -198,6 +198,25 @@ impl LedgerHandle {
     pub async fn pending(&self, id: TransferId) -> Result<Option<PendingTransfer>, LedgerError> {
         self.ask(|reply| ShardMail::Question(Question::Pending { id, reply }))
             .await
+    }
+
+    /// The accounts that are open under these names.
+    pub async fn accounts_titled(
+        &self,
+        titles: BTreeSet<AccountTitle>,
+    ) -> Result<BTreeMap<AccountTitle, AccountKey>, LedgerError> {
+        let titles: Vec<AccountTitle> = titles.into_iter().collect();
+        let asked = titles.clone();
+        let mail = |reply| ShardMail::Question(Question::Titled { titles: asked, reply });
+        let found = self.ask(mail).await?;
+        let keys = found.into_iter().map(|id| id.and_then(LedgerAccountId::key));
+        let open = titles.into_iter().zip(keys);
+        Ok(open.filter_map(|(title, key)| Some((title, key?))).collect())
+    }
+
+    /// What is booked by.
+    pub fn rules(&self) -> &LedgerRules {
+        &self.context.options.ledger
     }
 
     /// What is closed.
