@@ -61,7 +61,10 @@ impl RawLedger {
         let chart = chart.map_err(|error| ConfigError::Conflict {
             key: format!("ledger.chart.{}", error.role),
             value: format!("\"{}\"", error.account),
-            why: format!("that account is of type {}, and the role of type {}", error.found, error.wanted),
+            why: format!(
+                "that account is of type {}, and the role of type {}",
+                error.found, error.wanted
+            ),
         })?;
         let own = self.templates.iter().map(RawTemplate::checked);
         let own = own.collect::<Result<_, _>>()?;

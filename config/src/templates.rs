@@ -99,13 +99,11 @@ impl Place<'_> {
     /// One of these words.
     fn word<'w>(&self, value: &Value, words: impl Iterator<Item = &'w str>) -> Result<String, ConfigError> {
         let words: Vec<&str> = words.collect();
-        match value.as_str().filter(|text| words.contains(text)) {
-            Some(text) => Ok(text.to_owned()),
-            None => {
-                let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
-                Err(self.wrong(value, &quoted.join(" or ")))
-            }
-        }
+        let known = value.as_str().filter(|text| words.contains(text));
+        known.map(ToOwned::to_owned).ok_or_else(|| {
+            let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+            self.wrong(value, &quoted.join(" or "))
+        })
     }
 
     fn table<'v>(&self, value: &'v Value, allowed: &str) -> Result<&'v Table, ConfigError> {
@@ -227,7 +225,9 @@ impl RawTemplate {
         let measure = |word: &str| Measure::ALL.into_iter().find(|measure| measure.as_str() == word);
         let types = |words: &Vec<String>| {
             let types = TYPES.into_iter();
-            types.filter(|one| words.iter().any(|word| word == one.as_str())).collect()
+            types
+                .filter(|one| words.iter().any(|word| word == one.as_str()))
+                .collect()
         };
         let terms = TemplateTerms {
             name: Arc::from(self.name.as_str()),

@@ -28,7 +28,8 @@ pub use pending::PendingTransfer;
 pub use profile::{FeeRecognition, LifeError, PostingModel, PostingProfile, check_life};
 pub use statement::Statement;
 pub use template::{
-    FillError, Measure, Recognition, Stage, Template, TemplateError, TemplateLine, TemplateTerms, standard_templates,
+    FillError, Measure, Recognition, Stage, Template, TemplateError, TemplateLine, TemplateTerms,
+    standard_templates,
 };
 pub use transfer::{
     EffectiveDate, Legs, Notes, PostedPair, PostedTransfer, Transfer, TransferId, TransferLegs,

@@ -11,7 +11,8 @@ use florin_domain::ids::{
     ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
 };
 use florin_domain::ledger::{
-    AccountKey, AccountName, FeeRecognition, HoldChange, Line, PostedEntry, Posting, PostingModel, PostingProfile, Side,
+    AccountKey, AccountName, FeeRecognition, HoldChange, Line, PostedEntry, Posting, PostingModel,
+    PostingProfile, Side,
 };
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction};
 use florin_domain::method::{CardBrand, PaymentMethod};

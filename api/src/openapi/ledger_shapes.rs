@@ -227,7 +227,10 @@ fn templates() -> ObjectBuilder {
                 "The amounts that each transfer gives.",
             ),
         ),
-        must("derived", by_name(text("A sum."), "Sums of them that have a name.")),
+        must(
+            "derived",
+            by_name(text("A sum."), "Sums of them that have a name."),
+        ),
         must("lines", array(line, "What is posted.")),
         must(
             "recognises_fee_on",
@@ -249,7 +252,10 @@ fn templates() -> ObjectBuilder {
             "fee_recognition",
             word("When the fee is earned.", ["at_payment", "at_settlement"]),
         ),
-        must("templates", array(text(""), "Those of a payment's life, in its order.")),
+        must(
+            "templates",
+            array(text(""), "Those of a payment's life, in its order."),
+        ),
     ]);
     record([
         must("object", word("What it is.", ["ledger_templates"])),

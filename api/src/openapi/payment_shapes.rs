@@ -248,7 +248,10 @@ fn history_row() -> ObjectBuilder {
         may("deadline", time("Until when it may be tried.")),
         may(
             "posting",
-            word("Whose sale the payment is.", ["marketplace", "merchant_of_record"]),
+            word(
+                "Whose sale the payment is.",
+                ["marketplace", "merchant_of_record"],
+            ),
         ),
         may(
             "fee_recognition",

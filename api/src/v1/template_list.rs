@@ -66,13 +66,21 @@ impl<'a> TemplateBody<'a> {
             name: &terms.name,
             description: &terms.description,
             stage: terms.stage.map(Stage::as_str),
-            roles: terms.roles.iter().map(|(role, of)| (&**role, types(of))).collect(),
+            roles: terms
+                .roles
+                .iter()
+                .map(|(role, of)| (&**role, types(of)))
+                .collect(),
             parameters: terms
                 .parameters
                 .iter()
                 .map(|(name, measure)| (&**name, measure.as_str()))
                 .collect(),
-            derived: terms.derived.iter().map(|(name, sum)| (&**name, &**sum)).collect(),
+            derived: terms
+                .derived
+                .iter()
+                .map(|(name, sum)| (&**name, &**sum))
+                .collect(),
             lines: terms
                 .lines
                 .iter()
@@ -86,7 +94,7 @@ impl<'a> TemplateBody<'a> {
                 .filter(|part| part.times > 0)
                 .map(|part| part.role.to_string())
                 .collect(),
-            unusable: rules.profile().check_fits(template).err().map(|why| why.to_string()),
+            unusable: rules.why_unfit(template).map(ToString::to_string),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! `POST /v1/ledger/transfers`: 1 to 8,190 transfers. Each is made at most once for its id, so the same request may be sent again
 //! without a key.
 
-use super::transfer_template::Booking;
 use super::transfer_request::{Checked, POSTINGS_MAX, TRANSFERS_MAX, TransfersRequest};
+use super::transfer_template::Booking;
 use crate::auth::Caller;
 use crate::errors::{ApiError, Code};
 use crate::openapi::{
-    AMOUNT_MAX, Access, Endpoint, OPENED_ACCOUNT_ID as CUSTOMER, OPENED_ACCOUNT_ID_OTHER as BANK, TRANSFER_ID as ID,
-    account_id, amount, array, bounded, bounded_text, chapter, day, flag, may, metadata, must, named, strict, text,
-    time, transfer_id, word,
+    AMOUNT_MAX, Access, Endpoint, OPENED_ACCOUNT_ID as CUSTOMER, OPENED_ACCOUNT_ID_OTHER as BANK,
+    TRANSFER_ID as ID, account_id, amount, array, bounded, bounded_text, chapter, day, flag, may, metadata,
+    must, named, strict, text, time, transfer_id, word,
 };
 use crate::reply::{Reply, json as answered};
 use crate::state::State;

@@ -6,8 +6,8 @@ use crate::errors::{Code, Invalid};
 use crate::json::{AtMost, Number, Numbers, Object, Pairs, Text};
 use florin_actors::ledger_handle::AccountTitle;
 use florin_domain::ledger::{
-    AccountKey, EffectiveDate, LedgerRules, Linkage, Notes, Posting, Side, Transfer, TransferId, TransferLegs,
-    TransferStep, exchange_rate,
+    AccountKey, EffectiveDate, LedgerRules, Linkage, Notes, Posting, Side, Transfer, TransferId,
+    TransferLegs, TransferStep, exchange_rate,
 };
 use florin_domain::limits::TEXT_BYTES_MAX;
 use florin_domain::money::Amount;

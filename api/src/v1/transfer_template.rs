@@ -61,7 +61,7 @@ impl TransferRequest<'_> {
             let message = "`template` names none that there is; `/v1/ledger/templates` lists them.";
             return Err(wrong("template", message));
         };
-        if let Err(why) = booking.rules.profile().check_fits(template) {
+        if let Some(why) = booking.rules.why_unfit(template) {
             return Err(wrong("template", &format!("`template` cannot be used: {why}.")));
         }
         let accounts = self.accounts(template, booking)?;
@@ -112,7 +112,8 @@ impl TransferRequest<'_> {
         let mut accounts = Vec::new();
         for (role, id) in self.accounts_given() {
             let field = shown(role.as_str());
-            let key = account("account", id).map_err(|invalid| renamed(invalid, "account", &format!("accounts.{field}")))?;
+            let key = account("account", id)
+                .map_err(|invalid| renamed(invalid, "account", &format!("accounts.{field}")))?;
             accounts.push((field, key));
         }
         let Some((_, first)) = accounts.first() else {
@@ -161,10 +162,11 @@ impl TransferRequest<'_> {
 
 /// The same of another field.
 fn renamed(invalid: Invalid, from: &str, to: &str) -> Invalid {
+    let Invalid { code, message, .. } = invalid;
     Invalid {
-        message: invalid.message.replacen(&format!("`{from}`"), &format!("`{to}`"), 1),
+        message: message.replacen(&format!("`{from}`"), &format!("`{to}`"), 1),
         param: Some(to.to_owned()),
-        code: invalid.code,
+        code,
     }
 }
 

@@ -25,7 +25,10 @@ fn templates_of_the_file_join_the_standard_ones_and_are_described() {
     let names: Vec<&str> = rules.own_templates().iter().map(|own| own.name()).collect();
     assert_eq!(names, ["tip", "tip_2"]);
     assert!(rules.template("payment_with_fee").is_some());
-    assert_eq!(rules.templates().len(), defaults().actors.ledger.templates().len() + 2);
+    assert_eq!(
+        rules.templates().len(),
+        defaults().actors.ledger.templates().len() + 2
+    );
     let described = settings.describe().replace("\"***\"", "\"sk_test_sandbox\"");
     assert_eq!(dev(&described, &[]), settings, "{described}");
 }
@@ -54,7 +57,10 @@ fn profiles_and_the_chart_are_set() {
     );
     let chart = ["bank", "suspense", "equity", "rounding"].map(|role| rules.chart().account(role).as_str());
     assert_eq!(chart, ["bank:city", "", "rounding", "rounding"]);
-    assert_eq!(rules.chart().account("bank"), &ChartAccount::Opened("bank:city".into()));
+    assert_eq!(
+        rules.chart().account("bank"),
+        &ChartAccount::Opened("bank:city".into())
+    );
     let env = [("FLORIN_LEDGER_FEE_RECOGNITION", "at_settlement")];
     let profile = dev("", &env).actors.ledger.profile();
     assert_eq!(

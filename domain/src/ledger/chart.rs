@@ -4,6 +4,7 @@
 use super::account::{AccountName, AccountType};
 use super::profile::{LifeError, PostingProfile};
 use super::template::{Template, standard_templates};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -16,11 +17,31 @@ pub const CHART_ROLES: [ChartRole; 12] = [
     // Credited with what a merchant is to get: a claim on us, and so a liability, whatever its name says.
     ("merchant_receivable", &[AccountType::Liability], None),
     ("merchant_payable", &[AccountType::Liability], None),
-    ("platform_fee", &[AccountType::Revenue], Some(AccountName::FeeRevenue)),
-    ("payment_revenue", &[AccountType::Revenue], Some(AccountName::PaymentRevenue)),
-    ("processing_fees", &[AccountType::Expense], Some(AccountName::ProcessingFees)),
-    ("refunds_payable", &[AccountType::Liability], Some(AccountName::RefundsPayable)),
-    ("chargebacks", &[AccountType::Expense], Some(AccountName::Chargebacks)),
+    (
+        "platform_fee",
+        &[AccountType::Revenue],
+        Some(AccountName::FeeRevenue),
+    ),
+    (
+        "payment_revenue",
+        &[AccountType::Revenue],
+        Some(AccountName::PaymentRevenue),
+    ),
+    (
+        "processing_fees",
+        &[AccountType::Expense],
+        Some(AccountName::ProcessingFees),
+    ),
+    (
+        "refunds_payable",
+        &[AccountType::Liability],
+        Some(AccountName::RefundsPayable),
+    ),
+    (
+        "chargebacks",
+        &[AccountType::Expense],
+        Some(AccountName::Chargebacks),
+    ),
     ("equity", &[AccountType::Equity], Some(AccountName::Equity)),
     ("bank", &[AccountType::Asset], Some(AccountName::Bank)),
     ("suspense", &[AccountType::Liability], Some(AccountName::Suspense)),
@@ -149,6 +170,8 @@ pub struct LedgerRules {
     chart: Chart,
     /// The standard ones first.
     templates: Vec<Arc<Template>>,
+    /// Those that cannot be used beside the profile's, by name.
+    unfit: BTreeMap<Arc<str>, LifeError>,
 }
 
 /// Why rules do not go together.
@@ -188,10 +211,16 @@ impl LedgerRules {
             }
             templates.push(Arc::new(template));
         }
+        let unfit = templates.iter().filter_map(|template| {
+            let why = profile.check_fits(template).err()?;
+            Some((Arc::clone(&template.terms().name), why))
+        });
+        let unfit = unfit.collect();
         Ok(Self {
             profile,
             chart,
             templates,
+            unfit,
         })
     }
 
@@ -212,7 +241,14 @@ impl LedgerRules {
 
     /// The templates that are not standard.
     pub fn own_templates(&self) -> &[Arc<Template>] {
-        self.templates.get(standard_templates().len()..).unwrap_or_default()
+        self.templates
+            .get(standard_templates().len()..)
+            .unwrap_or_default()
+    }
+
+    /// Why a template cannot be used while payments are booked by this profile: a fee would be earned twice, or never.
+    pub fn why_unfit(&self, template: &Template) -> Option<&LifeError> {
+        self.unfit.get(template.name())
     }
 
     /// The template with this name.

@@ -2,7 +2,7 @@
 //! a payment, and the life is checked: the fee is recognised once, and a refund takes back all that the payment did.
 
 use super::account::{AccountName, Side};
-use super::template::{Recognition, Stage, Template, payment_template};
+use super::template::{Measure, Recognition, Stage, Template, TemplateLine, payment_template};
 use crate::ids::MerchantId;
 use crate::provider::ProviderId;
 use std::collections::BTreeMap;
@@ -127,22 +127,30 @@ fn recognised(template: &Template) -> Option<(i64, Arc<str>)> {
     first.map(|Recognition { role, .. }| (times, role))
 }
 
+/// A template that recognises the fee, and on whose account.
+struct Recogniser {
+    name: Arc<str>,
+    on: Arc<str>,
+}
+
 /// The templates that recognise the fee, each with the account; at most one is in order.
-fn recognisers(life: &[&Template]) -> Result<Vec<(Arc<str>, Arc<str>)>, LifeError> {
-    let mut found: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+fn recognisers(life: &[&Template]) -> Result<Vec<Recogniser>, LifeError> {
+    let mut found: Vec<Recogniser> = Vec::new();
     for template in life {
         let Some((times, on)) = recognised(template) else {
             continue;
         };
         let name = Arc::clone(&template.terms().name);
         match (template.terms().stage, times) {
-            (Some(Stage::Refund), ..=0) => {}
+            (Some(Stage::Refund), ..=0)
+            | (Some(Stage::LateCharge | Stage::Payment | Stage::Settlement | Stage::Payout) | None, 0) => {}
             (Some(stage @ (Stage::Refund | Stage::LateCharge)), _) => {
                 let template = name;
                 return Err(LifeError::Misplaced { template, on, stage });
             }
-            (Some(Stage::Payment | Stage::Settlement | Stage::Payout) | None, 0) => {}
-            (Some(Stage::Payment | Stage::Settlement | Stage::Payout) | None, 1) => found.push((name, on)),
+            (Some(Stage::Payment | Stage::Settlement | Stage::Payout) | None, 1) => {
+                found.push(Recogniser { name, on });
+            }
             (Some(Stage::Payment | Stage::Settlement | Stage::Payout) | None, times) => {
                 let template = name;
                 return Err(LifeError::AtOnce { template, on, times });
@@ -150,11 +158,11 @@ fn recognisers(life: &[&Template]) -> Result<Vec<(Arc<str>, Arc<str>)>, LifeErro
         }
     }
     match found.as_slice() {
-        [(first, first_on), (second, second_on), ..] => Err(LifeError::Twice {
-            first: Arc::clone(first),
-            first_on: Arc::clone(first_on),
-            second: Arc::clone(second),
-            second_on: Arc::clone(second_on),
+        [first, second, ..] => Err(LifeError::Twice {
+            first: Arc::clone(&first.name),
+            first_on: Arc::clone(&first.on),
+            second: Arc::clone(&second.name),
+            second_on: Arc::clone(&second.on),
         }),
         _ => Ok(found),
     }
@@ -258,9 +266,7 @@ impl PostingProfile {
         let mut life: Vec<&Template> = life.into_iter().chain([template]).collect();
         life.sort_by_key(|template| template.terms().stage);
         let found = recognisers(&life)?;
-        let has_fee = |(_, measure): &(Arc<str>, super::template::Measure)| {
-            *measure == super::template::Measure::Fee
-        };
+        let has_fee = |(_, measure): &(Arc<str>, Measure)| *measure == Measure::Fee;
         let earns = matches!(stage, Stage::Payment | Stage::Settlement | Stage::Payout);
         if earns && found.is_empty() && template.terms().parameters.iter().any(has_fee) {
             let of = |stage| life.iter().find(|template| template.terms().stage == Some(stage));
@@ -340,18 +346,20 @@ static PAYMENT_LINES: LazyLock<Vec<(PostingProfile, Vec<PaymentLine>)>> = LazyLo
 });
 
 fn payment_lines(profile: PostingProfile) -> Vec<PaymentLine> {
-    let life = profile.life();
-    let payment = life
+    let payment = profile
+        .life()
         .into_iter()
         .find(|template| template.terms().stage == Some(Stage::Payment));
     let template = payment.expect("every profile has a template for payments");
     let weight = |weights: &[i64], name: &str| {
         let parameters = template.terms().parameters.iter();
-        let place = parameters.map(|(parameter, _)| &**parameter).position(|parameter| parameter == name);
+        let place = parameters
+            .map(|(parameter, _)| &**parameter)
+            .position(|parameter| parameter == name);
         let weight = place.and_then(|place| weights.get(place));
         weight.map_or(0, |weight| i128::from(*weight))
     };
-    let line = |(line, weights): (&super::template::TemplateLine, &[i64])| PaymentLine {
+    let line = |(line, weights): (&TemplateLine, &[i64])| PaymentLine {
         place: match &*line.role {
             "customer" => Place::Customer,
             "merchant_receivable" => Place::Merchant,

@@ -150,7 +150,7 @@ impl Template {
     ///
     /// # Errors
     /// Names that are malformed, missing, unknown, unused or there twice; an amount that does not come from parameters; sides that
-    /// are not equal for all amounts; a role that mixes revenue with other types, so that nobody could say what is earned.
+    /// are not equal for all amounts; a fee of payments that is recognised at no stage of their life; a role that mixes revenue with other types, so that nobody could say what is earned.
     pub fn checked(terms: TemplateTerms) -> Result<Self, TemplateError> {
         let wrong = |(field, why): (String, String)| TemplateError {
             template: Arc::clone(&terms.name),
@@ -167,7 +167,14 @@ impl Template {
             field: "lines".to_owned(),
             why,
         })?;
-        Ok(template)
+        match template.recognises().first() {
+            Some(Recognition { role, .. }) if template.terms.stage.is_none() => Err(TemplateError {
+                template: Arc::clone(&template.terms.name),
+                field: "stage".to_owned(),
+                why: format!("is required: the template recognises the fee of payments, on `{role}`"),
+            }),
+            Some(_) | None => Ok(template),
+        }
     }
 
     /// As it was written.
@@ -269,7 +276,11 @@ fn check_names(terms: &TemplateTerms) -> Result<(), Wrong> {
     let parameters: Vec<&Arc<str>> = terms.parameters.iter().map(|(name, _)| name).collect();
     let derived: Vec<&Arc<str>> = terms.derived.iter().map(|(name, _)| name).collect();
     let roles: Vec<&Arc<str>> = terms.roles.iter().map(|(name, _)| name).collect();
-    for (field, names) in [("roles", &roles), ("parameters", &parameters), ("derived", &derived)] {
+    for (field, names) in [
+        ("roles", &roles),
+        ("parameters", &parameters),
+        ("derived", &derived),
+    ] {
         if names.len() > NAMES_MAX {
             return wrong(field, "has more than 16 entries");
         }
@@ -324,7 +335,10 @@ fn check_use(terms: &TemplateTerms, weights: &[Vec<i64>]) -> Result<(), Wrong> {
             return Err((format!("parameters.{parameter}"), unused));
         }
     }
-    match weights.iter().position(|line| line.iter().all(|weight| *weight == 0)) {
+    match weights
+        .iter()
+        .position(|line| line.iter().all(|weight| *weight == 0))
+    {
         None => Ok(()),
         Some(place) => {
             let field = format!("lines.{}.amount", place.saturating_add(1));

@@ -64,8 +64,10 @@ impl FillError {
     /// The field that is wrong.
     pub fn field(&self) -> String {
         match self {
-            Self::UnknownRole(role) | Self::RoleMissing(role) => format!("accounts.{role}"),
-            Self::WrongType { role, .. } | Self::Mixed { role, .. } => format!("accounts.{role}"),
+            Self::UnknownRole(role)
+            | Self::RoleMissing(role)
+            | Self::WrongType { role, .. }
+            | Self::Mixed { role, .. } => format!("accounts.{role}"),
             Self::UnknownParameter(name) | Self::ParameterMissing(name) => format!("amounts.{name}"),
             Self::Negative { .. } | Self::TooLarge { .. } => "amounts".to_owned(),
         }
@@ -88,9 +90,12 @@ impl Template {
         let mut postings = Vec::with_capacity(self.terms.lines.len());
         for (line, weights) in self.weighted() {
             let (amount, role) = (line.amount.to_string(), line.role.to_string());
-            let minor = weights.iter().zip(&amounts).try_fold(0_i128, |sum, (weight, minor)| {
-                sum.checked_add(i128::from(*weight).checked_mul(*minor)?)
-            });
+            let minor = weights
+                .iter()
+                .zip(&amounts)
+                .try_fold(0_i128, |sum, (weight, minor)| {
+                    sum.checked_add(i128::from(*weight).checked_mul(*minor)?)
+                });
             let account = accounts.iter().find(|(name, _)| *name == &*line.role);
             let Some((_, account)) = account else {
                 return Err(FillError::RoleMissing(role));
@@ -112,7 +117,11 @@ impl Template {
         Ok(match postings.as_slice() {
             [one, other] if one.side != other.side && one.amount == other.amount => {
                 let is_debit_first = one.side == super::Side::Debit;
-                let (debit, credit) = if is_debit_first { (one, other) } else { (other, one) };
+                let (debit, credit) = if is_debit_first {
+                    (one, other)
+                } else {
+                    (other, one)
+                };
                 TransferLegs::Pair {
                     debit: debit.account,
                     credit: credit.account,

@@ -69,7 +69,10 @@ fn derived(terms: &TemplateTerms) -> Result<Known<'_>, Wrong> {
             known.contains_key(wanted) || derived.into_iter().any(|name| name == wanted)
         };
         if let Some((_, unknown)) = names.iter().find(|(_, name)| !is_there(name)) {
-            return Err((field, format!("names `{unknown}`, which is no amount of the template")));
+            return Err((
+                field,
+                format!("names `{unknown}`, which is no amount of the template"),
+            ));
         }
         open.push((&**name, names));
     }
@@ -98,7 +101,10 @@ pub(super) fn weights(terms: &TemplateTerms) -> Result<Vec<Vec<i64>>, Wrong> {
         let field = format!("lines.{place}.amount");
         let names = read(&field, &line.amount)?;
         if let Some((_, unknown)) = names.iter().find(|(_, name)| !known.contains_key(name)) {
-            return Err((field, format!("names `{unknown}`, which is no amount of the template")));
+            return Err((
+                field,
+                format!("names `{unknown}`, which is no amount of the template"),
+            ));
         }
         weights.extend(sum(&names, &known, terms.parameters.len()));
     }

@@ -62,7 +62,8 @@ fn template(
 }
 
 static STANDARD: LazyLock<Vec<Arc<Template>>> = LazyLock::new(|| {
-    let mut all = life_of_a_payment();
+    let mut all = payments_and_refunds();
+    all.extend(settlements_and_payouts());
     all.extend(every_day());
     all
 });
@@ -78,9 +79,8 @@ pub(in crate::ledger) fn payment_template(name: &str) -> Option<&'static Templat
     found.map(AsRef::as_ref)
 }
 
-fn life_of_a_payment() -> Vec<Arc<Template>> {
+fn payments_and_refunds() -> Vec<Arc<Template>> {
     let (payment, refund) = (Some(Stage::Payment), Some(Stage::Refund));
-    let (settlement, payout) = (Some(Stage::Settlement), Some(Stage::Payout));
     vec![
         template(
             "payment_with_fee",
@@ -154,6 +154,12 @@ fn life_of_a_payment() -> Vec<Arc<Template>> {
                 credit("suspense", LIABILITY, "amount"),
             ],
         ),
+    ]
+}
+
+fn settlements_and_payouts() -> Vec<Arc<Template>> {
+    let (settlement, payout) = (Some(Stage::Settlement), Some(Stage::Payout));
+    vec![
         template(
             "settlement",
             "What a merchant is owed becomes due, its fees taken already.",

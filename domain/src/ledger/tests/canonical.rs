@@ -286,14 +286,23 @@ fn booked(posting: PostingModel, fee_recognition: FeeRecognition) -> Till {
         posting,
         fee_recognition,
     };
-    Till::booked(profile, false, 10_000, (CaptureMethod::Automatic, FeeReturn::Kept))
+    Till::booked(
+        profile,
+        false,
+        10_000,
+        (CaptureMethod::Automatic, FeeReturn::Kept),
+    )
 }
 
 #[test]
 fn a_fee_at_settlement_leaves_the_merchant_the_gross_until_then() {
     let mut till = booked(PostingModel::Marketplace, FeeRecognition::AtSettlement);
     assert_eq!((till.posted(), till.fee_minor()), ([10_000, -10_000, 0], 320));
-    assert_eq!(till.holds.len(), 1, "the money is there now, and not expected any more");
+    assert_eq!(
+        till.holds.len(),
+        1,
+        "the money is there now, and not expected any more"
+    );
     till.refund(1, 4_000);
     assert_eq!(till.posted(), [-4_000, 4_000, 0]);
     assert_eq!(till.fee_minor(), 320, "which the settlement takes");
@@ -321,7 +330,10 @@ fn what_is_our_own_sale_is_revenue_and_owed_to_nobody() {
 fn a_payment_that_has_begun_keeps_its_profile() {
     let till = booked(PostingModel::Marketplace, FeeRecognition::AtSettlement);
     let profile = PostingProfile::default();
-    let chosen = evolve_all(till.payment, &[crate::payment::Event::PostingProfileChosen { profile }]);
+    let chosen = evolve_all(
+        till.payment,
+        &[crate::payment::Event::PostingProfileChosen { profile }],
+    );
     assert_eq!(chosen.unwrap_err().why, "the payment has begun");
 }
 
@@ -354,12 +366,22 @@ fn payments_are_booked_by_the_templates_of_their_profile() {
             let life = profile.life();
             let template = *life.iter().find(|one| one.terms().stage == Some(stage)).unwrap();
             let terms = template.terms();
-            let accounts: Vec<_> = terms.roles.iter().map(|(role, _)| (&**role, account(role))).collect();
+            let accounts: Vec<_> = terms
+                .roles
+                .iter()
+                .map(|(role, _)| (&**role, account(role)))
+                .collect();
             let amount = |(name, measure): &(Arc<str>, Measure)| {
-                (name.to_string(), if *measure == Measure::Fee { fee } else { gross })
+                (
+                    name.to_string(),
+                    if *measure == Measure::Fee { fee } else { gross },
+                )
             };
             let amounts: Vec<_> = terms.parameters.iter().map(amount).collect();
-            let amounts: Vec<_> = amounts.iter().map(|(name, minor)| (name.as_str(), *minor)).collect();
+            let amounts: Vec<_> = amounts
+                .iter()
+                .map(|(name, minor)| (name.as_str(), *minor))
+                .collect();
             match template.fill(&accounts, &amounts).unwrap() {
                 TransferLegs::Pair {
                     debit: from,

@@ -36,7 +36,7 @@ impl PlainLedger {
             AccountName::Bank | AccountName::ProviderClearing(_) => AccountType::Asset,
             AccountName::MerchantPayable(_) | AccountName::Suspense | AccountName::RefundsPayable => {
                 AccountType::Liability
-            },
+            }
             AccountName::Rounding | AccountName::Equity => AccountType::Equity,
             AccountName::FeeRevenue | AccountName::PaymentRevenue => AccountType::Revenue,
             AccountName::ProcessingFees | AccountName::Chargebacks => AccountType::Expense,

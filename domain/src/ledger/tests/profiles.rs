@@ -18,7 +18,9 @@ fn profile((posting, fee_recognition): (PostingModel, FeeRecognition)) -> Postin
 }
 
 fn standard(name: &str) -> &'static Template {
-    let found = standard_templates().iter().find(|template| template.name() == name);
+    let found = standard_templates()
+        .iter()
+        .find(|template| template.name() == name);
     found.unwrap_or_else(|| panic!("no template {name}"))
 }
 
@@ -100,7 +102,10 @@ fn a_fee_cannot_be_hidden_from_the_check() {
         profile_of(FeeRecognition::AtPayment).check_fits(&split),
         Err(LifeError::Twice { .. })
     ));
-    assert_eq!(profile_of(FeeRecognition::AtSettlement).check_fits(&split), Ok(()));
+    assert_eq!(
+        profile_of(FeeRecognition::AtSettlement).check_fits(&split),
+        Ok(())
+    );
     let twice = staged(
         Stage::Settlement,
         "from: liability; to: liability; one: revenue",
@@ -123,7 +128,10 @@ fn a_fee_cannot_be_hidden_from_the_check() {
     );
     assert!(matches!(
         PostingProfile::default().check_fits(&late),
-        Err(LifeError::Misplaced { stage: Stage::LateCharge, .. })
+        Err(LifeError::Misplaced {
+            stage: Stage::LateCharge,
+            ..
+        })
     ));
     let kept = staged(
         Stage::Payment,
@@ -136,11 +144,7 @@ fn a_fee_cannot_be_hidden_from_the_check() {
         Err(LifeError::Never { .. })
     ));
     assert_eq!(profile_of(FeeRecognition::AtSettlement).check_fits(&kept), Ok(()));
-    assert_eq!(
-        kept.recognises(),
-        [],
-        "a liability is not earned"
-    );
+    assert_eq!(kept.recognises(), [], "a liability is not earned");
 }
 
 #[test]
@@ -179,7 +183,12 @@ fn rules_take_no_name_twice_and_no_template_that_earns_again() {
         LedgerRules::new(PostingProfile::default(), chart, own).map_err(|error| error.to_string())
     };
     let mut terms = standard("settlement_with_fee").terms().clone();
-    let own = template("a: asset; b: liability", "x: other", "", "a: debit x; b: credit x");
+    let own = template(
+        "a: asset; b: liability",
+        "x: other",
+        "",
+        "a: debit x; b: credit x",
+    );
     let kept = rules(vec![own.clone()]).unwrap();
     assert_eq!(kept.own_templates().len(), 1);
     assert_eq!(kept.template("sample"), Some(&own));
@@ -187,15 +196,24 @@ fn rules_take_no_name_twice_and_no_template_that_earns_again() {
         rules(vec![own.clone(), own]).unwrap_err(),
         "template `sample` is there already"
     );
-    assert!(rules(vec![Template::checked(terms.clone()).unwrap()]).unwrap_err().ends_with("is there already"));
+    assert!(
+        rules(vec![Template::checked(terms.clone()).unwrap()])
+            .unwrap_err()
+            .ends_with("is there already")
+    );
     terms.name = "monthly".into();
     let again = rules(vec![Template::checked(terms).unwrap()]).unwrap_err();
     assert!(
-        again.starts_with("template `monthly` does not fit how payments are booked: the fee would be recognised twice"),
+        again.starts_with(
+            "template `monthly` does not fit how payments are booked: the fee would be recognised twice"
+        ),
         "{again}"
     );
     let refused = LedgerRules::new(profile(PROFILES[3]), Chart::default(), Vec::new());
-    assert!(matches!(refused, Err(RulesError::Profile(LifeError::Twice { .. }))));
+    assert!(matches!(
+        refused,
+        Err(RulesError::Profile(LifeError::Twice { .. }))
+    ));
 }
 
 #[test]
@@ -205,9 +223,16 @@ fn the_chart_has_an_account_of_the_right_type_for_every_role() {
             assert!(types.contains(&account.account_type()), "{role}");
             assert_eq!(ChartAccount::parse(account.word()), ChartAccount::System(account));
         }
-        assert_eq!(ChartAccount::parse(Chart::default().account(role).as_str()), *Chart::default().account(role));
+        assert_eq!(
+            ChartAccount::parse(Chart::default().account(role).as_str()),
+            *Chart::default().account(role)
+        );
     }
-    let chart = Chart::with([("bank", ChartAccount::parse("bank:city")), ("suspense", ChartAccount::Named)]).unwrap();
+    let chart = Chart::with([
+        ("bank", ChartAccount::parse("bank:city")),
+        ("suspense", ChartAccount::Named),
+    ])
+    .unwrap();
     assert_eq!(chart.account("bank"), &ChartAccount::Opened("bank:city".into()));
     assert_eq!(chart.account("suspense"), &ChartAccount::Named);
     assert_eq!(chart.account("nobody"), &ChartAccount::Named);
@@ -220,7 +245,11 @@ fn the_chart_has_an_account_of_the_right_type_for_every_role() {
     for template in standard_templates() {
         for (role, types) in &template.terms().roles {
             let (_, of_chart, _) = CHART_ROLES.iter().find(|(name, ..)| *name == &**role).unwrap();
-            assert!(types.iter().all(|one| of_chart.contains(one)), "{role} of {}", template.name());
+            assert!(
+                types.iter().all(|one| of_chart.contains(one)),
+                "{role} of {}",
+                template.name()
+            );
         }
     }
 }

@@ -6,12 +6,7 @@ use crate::money::decimal_string;
 use proptest::prelude::*;
 
 /// A template of these roles (each with its types), parameters, derived amounts and lines, in words.
-pub(super) fn terms(
-    roles: &str,
-    parameters: &str,
-    derived: &str,
-    lines: &str,
-) -> TemplateTerms {
+pub(super) fn terms(roles: &str, parameters: &str, derived: &str, lines: &str) -> TemplateTerms {
     let entries = |text: &str| -> Vec<(String, String)> {
         let entries = text.split(';').filter(|entry| !entry.trim().is_empty());
         let pair = |entry: &str| {
@@ -37,7 +32,12 @@ pub(super) fn terms(
         stage: None,
         roles: entries(roles)
             .iter()
-            .map(|(role, types)| (role.as_str().into(), types.split_whitespace().map(type_of).collect()))
+            .map(|(role, types)| {
+                (
+                    role.as_str().into(),
+                    types.split_whitespace().map(type_of).collect(),
+                )
+            })
             .collect(),
         parameters: entries(parameters)
             .iter()
@@ -51,7 +51,11 @@ pub(super) fn terms(
             .iter()
             .map(|(role, line)| {
                 let (side, amount) = line.split_once(' ').unwrap();
-                let side = if side == "debit" { Side::Debit } else { Side::Credit };
+                let side = if side == "debit" {
+                    Side::Debit
+                } else {
+                    Side::Credit
+                };
                 TemplateLine {
                     role: role.as_str().into(),
                     side,
@@ -75,68 +79,36 @@ fn refusal(roles: &str, parameters: &str, derived: &str, lines: &str) -> String 
 
 #[test]
 fn what_is_no_template_is_refused_by_the_field() {
-    let (two, gross) = ("a: asset; b: liability", "gross: gross");
+    const TWO: &str = "a: asset; b: liability";
+    const GROSS: &str = "gross: gross";
+    const BOTH: &str = "a: debit gross; b: credit gross";
+    const WORD: &str = "must be 1 to 64 characters of a-z, 0-9 and _ that start with a letter";
+    let no_amount = |name: &str| format!("names `{name}`, which is no amount of the template");
+    let no_sum = |text: &str| format!("is `{text}`, and must be names of amounts with + and - between them");
+    let said = ToOwned::to_owned;
+    #[rustfmt::skip]
     let cases = [
-        (
-            refusal(two, gross, "", "a: debit gross; b: credit net"),
-            "`lines.2.amount` names `net`, which is no amount of the template",
-        ),
-        (
-            refusal(two, gross, "net: gross - fee", "a: debit gross; b: credit net"),
-            "`derived.net` names `fee`, which is no amount of the template",
-        ),
-        (
-            refusal(two, gross, "x: y; y: x", "a: debit gross; b: credit gross"),
-            "`derived.x` is derived from itself",
-        ),
-        (
-            refusal(two, gross, "gross: gross", "a: debit gross; b: credit gross"),
-            "`derived.gross` is the name of a parameter",
-        ),
-        (
-            refusal(two, gross, "", "a: debit gross; c: credit gross"),
-            "`lines.2.role` is `c`, which is not among the roles",
-        ),
-        (
-            refusal("a: asset; b: liability; c: equity", gross, "", "a: debit gross; b: credit gross"),
-            "`roles.c` is in no line",
-        ),
-        (
-            refusal(two, "gross: gross; tip: other", "", "a: debit gross; b: credit gross"),
-            "`parameters.tip` is in no line",
-        ),
-        (
-            refusal(two, gross, "", "a: debit gross; b: credit gross; b: credit gross - gross"),
-            "`lines.3.amount` is always zero",
-        ),
-        (
-            refusal(two, gross, "", "a: debit gross; b: credit 2 gross"),
-            "`lines.2.amount` is `2 gross`, and must be names of amounts with + and - between them",
-        ),
-        (
-            refusal(two, gross, "", "a: debit gross; b: credit gross -"),
-            "`lines.2.amount` is `gross -`, and must be names of amounts with + and - between them",
-        ),
-        (
-            refusal("a: asset revenue; b: liability", gross, "", "a: debit gross; b: credit gross"),
-            "`roles.a` may stand for revenue or for other types, but not for both",
-        ),
-        (
-            refusal("a:; b: liability", gross, "", "a: debit gross; b: credit gross"),
-            "`roles.a` needs a type of account",
-        ),
-        (
-            refusal("a: asset; a: asset; b: liability", gross, "", "a: debit gross; b: credit gross"),
-            "`roles.a` is there twice",
-        ),
-        (
-            refusal("A: asset; b: liability", gross, "", "A: debit gross; b: credit gross"),
-            "`roles.A` has a name that must be 1 to 64 characters of a-z, 0-9 and _ that start with a letter",
-        ),
-        (refusal(two, gross, "", "a: debit gross"), "`lines` must be 2 to 64"),
+        (TWO, GROSS, "", "a: debit gross; b: credit net", "lines.2.amount", no_amount("net")),
+        (TWO, GROSS, "net: gross - fee", "a: debit gross; b: credit net", "derived.net", no_amount("fee")),
+        (TWO, GROSS, "x: y; y: x", BOTH, "derived.x", said("is derived from itself")),
+        (TWO, GROSS, "gross: gross", BOTH, "derived.gross", said("is the name of a parameter")),
+        (TWO, GROSS, "", "a: debit gross; c: credit gross", "lines.2.role", said("is `c`, which is not among the roles")),
+        ("a: asset; b: liability; c: equity", GROSS, "", BOTH, "roles.c", said("is in no line")),
+        (TWO, "gross: gross; tip: other", "", BOTH, "parameters.tip", said("is in no line")),
+        (TWO, GROSS, "", "a: debit gross; b: credit gross; b: credit gross - gross", "lines.3.amount", said("is always zero")),
+        (TWO, GROSS, "", "a: debit gross; b: credit 2 gross", "lines.2.amount", no_sum("2 gross")),
+        (TWO, GROSS, "", "a: debit gross; b: credit gross -", "lines.2.amount", no_sum("gross -")),
+        ("a: asset revenue; b: liability", GROSS, "", BOTH, "roles.a", said("may stand for revenue or for other types, but not for both")),
+        ("a:; b: liability", GROSS, "", BOTH, "roles.a", said("needs a type of account")),
+        ("a: asset; a: asset; b: liability", GROSS, "", BOTH, "roles.a", said("is there twice")),
+        ("A: asset; b: liability", GROSS, "", BOTH, "roles.A", format!("has a name that {WORD}")),
+        (TWO, GROSS, "", "a: debit gross", "lines", said("must be 2 to 64")),
+        ("a: asset; b: revenue", "cut: fee", "", "a: debit cut; b: credit cut", "stage",
+            said("is required: the template recognises the fee of payments, on `b`")),
     ];
-    for (found, expected) in cases {
-        assert_eq!(found, format!("template `sample`: {expected}"));
+    for (roles, parameters, derived, lines, field, why) in cases {
+        let found = refusal(roles, parameters, derived, lines);
+        assert_eq!(found, format!("template `sample`: `{field}` {why}"));
     }
 }
 
@@ -145,12 +117,22 @@ fn what_is_no_template_is_refused_by_the_field() {
 fn a_template_balances_for_all_amounts_or_it_is_none() {
     let roles = "customer: liability; merchant: liability; fees: revenue";
     let both = "gross: gross; fee: fee";
-    let unbalanced = refusal(roles, both, "", "customer: debit gross; merchant: credit gross; fees: credit fee");
+    let unbalanced = refusal(
+        roles,
+        both,
+        "",
+        "customer: debit gross; merchant: credit gross; fees: credit fee",
+    );
     assert_eq!(
         unbalanced,
         "template `sample`: `lines` do not balance: `fee` is debited 0 times and credited 1 times"
     );
-    let lucky = refusal(roles, both, "", "customer: debit gross; merchant: credit fee; fees: credit fee");
+    let lucky = refusal(
+        roles,
+        both,
+        "",
+        "customer: debit gross; merchant: credit fee; fees: credit fee",
+    );
     assert_eq!(
         lucky,
         "template `sample`: `lines` do not balance: `gross` is debited 1 times and credited 0 times"
@@ -162,7 +144,9 @@ fn opened(number: u32, account_type: AccountType) -> AccountKey {
 }
 
 fn standard(name: &str) -> &'static Template {
-    let found = standard_templates().iter().find(|template| template.name() == name);
+    let found = standard_templates()
+        .iter()
+        .find(|template| template.name() == name);
     found.unwrap_or_else(|| panic!("no template {name}"))
 }
 
@@ -186,58 +170,124 @@ fn posted(name: &str, amounts: &[(&str, i128)]) -> Vec<String> {
     let line = |posting: &Posting| {
         let (role, _) = accounts.iter().find(|(_, key)| *key == posting.account).unwrap();
         let side = if posting.side == Side::Debit { "Dr" } else { "Cr" };
-        format!("{side} {role} {}", decimal_string(posting.amount.minor(), Currency::USD))
+        format!(
+            "{side} {role} {}",
+            decimal_string(posting.amount.minor(), Currency::USD)
+        )
     };
     postings.iter().map(line).collect()
 }
 
+/// Template, amounts in minor units, and the lines in the words of an accountant.
+const EXAMPLES: &[(&str, &str, &str)] = &[
+    (
+        "payment_with_fee",
+        "gross 10000 fee 300",
+        "Dr customer 100.00, Cr merchant_receivable 97.00, Cr platform_fee 3.00",
+    ),
+    (
+        "merchant_payout",
+        "amount 9700",
+        "Dr merchant_receivable 97.00, Cr bank 97.00",
+    ),
+    (
+        "payment_recorded",
+        "gross 10000",
+        "Dr customer 100.00, Cr payment_revenue 100.00",
+    ),
+    (
+        "settlement_with_fee",
+        "gross 1000000 fee 30000",
+        "Dr merchant_receivable 10000.00, Cr merchant_payable 9700.00, Cr platform_fee 300.00",
+    ),
+    (
+        "payment_gross",
+        "gross 10000",
+        "Dr customer 100.00, Cr merchant_receivable 100.00",
+    ),
+    (
+        "refund_with_fee",
+        "gross 10000 fee 300",
+        "Cr customer 100.00, Dr merchant_receivable 97.00, Dr platform_fee 3.00",
+    ),
+    // A refund that keeps the fee, and a payment that has none.
+    (
+        "refund_with_fee",
+        "gross 10000 fee 0",
+        "Dr merchant_receivable 100.00, Cr customer 100.00",
+    ),
+    (
+        "payment_with_fee",
+        "gross 10000 fee 0",
+        "Dr customer 100.00, Cr merchant_receivable 100.00",
+    ),
+    (
+        "refund_gross",
+        "gross 10000",
+        "Dr merchant_receivable 100.00, Cr customer 100.00",
+    ),
+    (
+        "refund_recorded",
+        "gross 10000",
+        "Dr payment_revenue 100.00, Cr customer 100.00",
+    ),
+    (
+        "late_charge",
+        "amount 10000",
+        "Dr customer 100.00, Cr suspense 100.00",
+    ),
+    (
+        "settlement",
+        "amount 970000",
+        "Dr merchant_receivable 9700.00, Cr merchant_payable 9700.00",
+    ),
+    (
+        "settled_payout",
+        "amount 970000",
+        "Dr merchant_payable 9700.00, Cr bank 9700.00",
+    ),
+    (
+        "refund_owed",
+        "amount 10000",
+        "Dr merchant_receivable 100.00, Cr refunds_payable 100.00",
+    ),
+    (
+        "refund_paid",
+        "amount 10000",
+        "Dr refunds_payable 100.00, Cr bank 100.00",
+    ),
+    (
+        "chargeback",
+        "amount 10000",
+        "Dr chargebacks 100.00, Cr customer 100.00",
+    ),
+    (
+        "processing_fee",
+        "amount 320",
+        "Dr processing_fees 3.20, Cr bank 3.20",
+    ),
+    ("capital", "amount 100000", "Dr bank 1000.00, Cr equity 1000.00"),
+    (
+        "rounding_residue",
+        "amount 1",
+        "Dr merchant_receivable 0.01, Cr rounding 0.01",
+    ),
+];
+
 #[test]
 fn the_standard_templates_come_to_the_worked_examples() {
-    let (gross, amount) = ("gross", "amount");
-    let cases: [(&str, &[(&str, i128)], &[&str]); 17] = [
-        (
-            "payment_with_fee",
-            &[(gross, 10_000), ("fee", 300)],
-            &["Dr customer 100.00", "Cr merchant_receivable 97.00", "Cr platform_fee 3.00"],
-        ),
-        ("merchant_payout", &[(amount, 9_700)], &["Dr merchant_receivable 97.00", "Cr bank 97.00"]),
-        ("payment_recorded", &[(gross, 10_000)], &["Dr customer 100.00", "Cr payment_revenue 100.00"]),
-        (
-            "settlement_with_fee",
-            &[(gross, 1_000_000), ("fee", 30_000)],
-            &["Dr merchant_receivable 10000.00", "Cr merchant_payable 9700.00", "Cr platform_fee 300.00"],
-        ),
-        ("payment_gross", &[(gross, 10_000)], &["Dr customer 100.00", "Cr merchant_receivable 100.00"]),
-        (
-            "refund_with_fee",
-            &[(gross, 10_000), ("fee", 300)],
-            &["Cr customer 100.00", "Dr merchant_receivable 97.00", "Dr platform_fee 3.00"],
-        ),
-        ("refund_gross", &[(gross, 10_000)], &["Dr merchant_receivable 100.00", "Cr customer 100.00"]),
-        ("refund_recorded", &[(gross, 10_000)], &["Dr payment_revenue 100.00", "Cr customer 100.00"]),
-        ("late_charge", &[(amount, 10_000)], &["Dr customer 100.00", "Cr suspense 100.00"]),
-        ("settlement", &[(amount, 970_000)], &["Dr merchant_receivable 9700.00", "Cr merchant_payable 9700.00"]),
-        ("settled_payout", &[(amount, 970_000)], &["Dr merchant_payable 9700.00", "Cr bank 9700.00"]),
-        ("refund_owed", &[(amount, 10_000)], &["Dr merchant_receivable 100.00", "Cr refunds_payable 100.00"]),
-        ("refund_paid", &[(amount, 10_000)], &["Dr refunds_payable 100.00", "Cr bank 100.00"]),
-        ("chargeback", &[(amount, 10_000)], &["Dr chargebacks 100.00", "Cr customer 100.00"]),
-        ("processing_fee", &[(amount, 320)], &["Dr processing_fees 3.20", "Cr bank 3.20"]),
-        ("capital", &[(amount, 100_000)], &["Dr bank 1000.00", "Cr equity 1000.00"]),
-        ("rounding_residue", &[(amount, 1)], &["Dr merchant_receivable 0.01", "Cr rounding 0.01"]),
-    ];
-    assert_eq!(cases.len(), standard_templates().len(), "every template has its example");
-    for (name, amounts, lines) in cases {
-        assert_eq!(posted(name, amounts), lines, "{name}");
+    for (name, amounts, lines) in EXAMPLES {
+        let words: Vec<&str> = amounts.split(' ').collect();
+        let amounts: Vec<(&str, i128)> = words
+            .chunks(2)
+            .map(|pair| (pair[0], pair[1].parse().unwrap()))
+            .collect();
+        assert_eq!(posted(name, &amounts).join(", "), *lines, "{name}");
     }
-    // A refund that keeps the fee, and a payment that has none.
-    assert_eq!(
-        posted("refund_with_fee", &[(gross, 10_000), ("fee", 0)]),
-        ["Dr merchant_receivable 100.00", "Cr customer 100.00"]
-    );
-    assert_eq!(
-        posted("payment_with_fee", &[(gross, 10_000), ("fee", 0)]),
-        ["Dr customer 100.00", "Cr merchant_receivable 100.00"]
-    );
+    for template in standard_templates() {
+        let has_example = EXAMPLES.iter().any(|(name, ..)| *name == template.name());
+        assert!(has_example, "{}", template.name());
+    }
 }
 
 #[test]
@@ -245,8 +295,20 @@ fn what_does_not_fit_a_template_is_named() {
     let template = standard("payment_with_fee");
     let (customer, merchant) = (opened(0, AccountType::Asset), opened(1, AccountType::Liability));
     let fees = usd(AccountName::FeeRevenue);
-    let all = [("customer", customer), ("merchant_receivable", merchant), ("platform_fee", fees)];
-    let with = |role: &'static str, account| all.map(|(name, key)| if name == role { (name, account) } else { (name, key) });
+    let all = [
+        ("customer", customer),
+        ("merchant_receivable", merchant),
+        ("platform_fee", fees),
+    ];
+    let with = |role: &'static str, account| {
+        all.map(|(name, key)| {
+            if name == role {
+                (name, account)
+            } else {
+                (name, key)
+            }
+        })
+    };
     let amounts = [("gross", 10_000), ("fee", 300)];
     let euro = key(2, AccountType::Liability, Currency::EUR, false);
     let real = key(2, AccountType::Liability, Currency::USD, true);
@@ -257,19 +319,58 @@ fn what_does_not_fit_a_template_is_named() {
     let max = Amount::MAX_MINOR;
     for ((field, message), expected, part) in [
         (wrong(&all[..2], &amounts), "accounts.platform_fee", "is required"),
-        (wrong(&[all[0], all[1], all[2], ("bank", fees)], &amounts), "accounts.bank", "is no role"),
-        (wrong(&with("platform_fee", merchant), &amounts), "accounts.platform_fee", "must be of type revenue"),
-        (wrong(&with("customer", fees), &amounts), "accounts.customer", "must be of type asset or liability"),
-        (wrong(&with("merchant_receivable", euro), &amounts), "accounts.merchant_receivable", "one currency"),
-        (wrong(&with("merchant_receivable", real), &amounts), "accounts.merchant_receivable", "one mode"),
+        (
+            wrong(&[all[0], all[1], all[2], ("bank", fees)], &amounts),
+            "accounts.bank",
+            "is no role",
+        ),
+        (
+            wrong(&with("platform_fee", merchant), &amounts),
+            "accounts.platform_fee",
+            "must be of type revenue",
+        ),
+        (
+            wrong(&with("customer", fees), &amounts),
+            "accounts.customer",
+            "must be of type asset or liability",
+        ),
+        (
+            wrong(&with("merchant_receivable", euro), &amounts),
+            "accounts.merchant_receivable",
+            "one currency",
+        ),
+        (
+            wrong(&with("merchant_receivable", real), &amounts),
+            "accounts.merchant_receivable",
+            "one mode",
+        ),
         (wrong(&all, &amounts[..1]), "amounts.fee", "is required"),
-        (wrong(&all, &[amounts[0], amounts[1], ("tip", 1)]), "amounts.tip", "is no parameter"),
-        (wrong(&all, &[("gross", 300), ("fee", 301)]), "amounts", "`net` of `merchant_receivable` less than zero"),
-        (wrong(&all, &[("gross", max + 1), ("fee", 0)]), "amounts", "`gross` of `customer` more than an amount can be"),
-        (wrong(&all, &[("gross", i128::MAX), ("fee", i128::MIN)]), "amounts", "more than an amount can be"),
+        (
+            wrong(&all, &[amounts[0], amounts[1], ("tip", 1)]),
+            "amounts.tip",
+            "is no parameter",
+        ),
+        (
+            wrong(&all, &[("gross", 300), ("fee", 301)]),
+            "amounts",
+            "`net` of `merchant_receivable` less than zero",
+        ),
+        (
+            wrong(&all, &[("gross", max + 1), ("fee", 0)]),
+            "amounts",
+            "`gross` of `customer` more than an amount can be",
+        ),
+        (
+            wrong(&all, &[("gross", i128::MAX), ("fee", i128::MIN)]),
+            "amounts",
+            "more than an amount can be",
+        ),
     ] {
         assert_eq!(field, expected, "{message}");
-        assert!(message.starts_with(&format!("`{field}`")) && message.contains(part), "{message}");
+        assert!(
+            message.starts_with(&format!("`{field}`")) && message.contains(part),
+            "{message}"
+        );
     }
     let nothing = template.fill(&all, &[("gross", 0), ("fee", 0)]).unwrap();
     assert_eq!(nothing, TransferLegs::Many(Vec::new()), "which the books refuse");

@@ -97,7 +97,10 @@ impl Life {
             assert_eq!(fee, 0, "nobody owes a fee for what is our own sale");
             (0, 0)
         };
-        assert_eq!((payable.pending_credit_minor, payable.pending_debit_minor), pending);
+        assert_eq!(
+            (payable.pending_credit_minor, payable.pending_debit_minor),
+            pending
+        );
         for total in self.books.trial_balance() {
             assert_eq!(total.debits_minor, total.credits_minor);
         }
@@ -148,7 +151,7 @@ proptest! {
             life.tell(&format!("capture {id} {minor}"));
             life.tell(&format!("cap{id} ok"));
         }
-        for (id, minor) in refunds.iter().map(|minor| minor.to_string()).chain(["all".to_owned()]).enumerate() {
+        for (id, minor) in refunds.iter().map(ToString::to_string).chain(["all".to_owned()]).enumerate() {
             life.tell(&format!("refund {id} {minor}"));
             life.tell(&format!("ref{id} ok"));
         }
