@@ -20,7 +20,7 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
         payments: node.platform.payments(),
         ledger: node.platform.ledger(),
         ops: Arc::new(node.platform.ops(Box::new(move || metrics.render()))),
-        directory: DirectoryHandle::new(Arc::clone(context)),
+        directory: DirectoryHandle::new(node.platform.shards().clone()),
         digests: Digests {
             key: digests::key_digest,
             fingerprint: digests::fingerprint,

@@ -16,7 +16,7 @@ pub(super) struct Booking<'a> {
     /// The templates and the chart.
     pub(super) rules: &'a LedgerRules,
     /// The opened accounts of the chart that the request needs.
-    pub(super) opened: &'a BTreeMap<AccountTitle, AccountKey>,
+    pub(super) opened: &'a BTreeMap<AccountTitle, Vec<AccountKey>>,
 }
 
 fn shown(name: &str) -> String {
@@ -121,6 +121,7 @@ impl TransferRequest<'_> {
             return Err(Invalid::new("accounts", Code::ParameterMissing, message));
         };
         let (currency, livemode) = (first.currency, first.livemode);
+        let home = accounts.iter().find_map(|(_, key)| key.home());
         for (role, _) in &template.terms().roles {
             if accounts.iter().any(|(given, _)| *given == **role) {
                 continue;
@@ -134,8 +135,12 @@ impl TransferRequest<'_> {
                 },
                 ChartAccount::Opened(name) => {
                     let title = (name.clone(), currency, livemode);
-                    let found = booking.opened.get(&title).copied();
-                    found.ok_or_else(|| not_open(role, &title))?
+                    let found = booking.opened.get(&title).map_or(&[][..], Vec::as_slice);
+                    // Of several, the one that no transfer between shards is needed for.
+                    let near = found.iter().find(|key| home.is_some() && key.home() == home);
+                    *near
+                        .or_else(|| found.first())
+                        .ok_or_else(|| not_open(role, &title))?
                 }
             };
             accounts.push((role.to_string(), key));

@@ -284,7 +284,7 @@ impl World {
             payments: platform.payments(),
             ledger: platform.ledger(),
             ops: Arc::new(platform.ops(Box::new(|| "florin_up 1\n".to_owned()))),
-            directory: DirectoryHandle::new(Arc::clone(platform.context())),
+            directory: DirectoryHandle::new(platform.shards().clone()),
             digests: Digests {
                 key: digests::key_digest,
                 fingerprint: digests::fingerprint,

@@ -1,6 +1,6 @@
 //! The chart of accounts. System accounts are striped: each shard has its own, and a logical balance is the sum of the stripes.
 
-use crate::ids::{IdError, LedgerAccountId, MerchantId};
+use crate::ids::{IdError, LedgerAccountId, MerchantId, ShardId};
 use crate::money::Currency;
 use crate::provider::ProviderId;
 use std::fmt;
@@ -77,6 +77,8 @@ pub enum AccountName {
     Suspense,
     /// Parts of minor units that rounding left over.
     Rounding,
+    /// Between the halves of transfers from shard to shard; over all shards it comes to zero but for what is under way.
+    ShardClearing,
     /// What customers paid for what is our own sale.
     PaymentRevenue,
     /// Refunds that are agreed on and not paid yet.
@@ -101,6 +103,7 @@ impl AccountName {
             | Self::Bank
             | Self::Suspense
             | Self::Rounding
+            | Self::ShardClearing
             | Self::PaymentRevenue
             | Self::RefundsPayable
             | Self::Chargebacks
@@ -122,6 +125,7 @@ impl AccountName {
             Self::RefundsPayable => "refunds_payable",
             Self::Chargebacks => "chargebacks",
             Self::Equity => "equity",
+            Self::ShardClearing => "shard_clearing",
             Self::General(_) => LedgerAccountId::PREFIX,
         }
     }
@@ -134,7 +138,9 @@ impl AccountName {
                 Some(account_type) => account_type,
                 None => AccountType::Liability,
             },
-            Self::MerchantPayable(_) | Self::Suspense | Self::RefundsPayable => AccountType::Liability,
+            Self::MerchantPayable(_) | Self::Suspense | Self::RefundsPayable | Self::ShardClearing => {
+                AccountType::Liability
+            }
             Self::ProviderClearing(_) | Self::Bank => AccountType::Asset,
             Self::FeeRevenue | Self::PaymentRevenue => AccountType::Revenue,
             Self::ProcessingFees | Self::Chargebacks => AccountType::Expense,
@@ -173,7 +179,8 @@ impl fmt::Display for AccountKey {
             | AccountName::PaymentRevenue
             | AccountName::RefundsPayable
             | AccountName::Chargebacks
-            | AccountName::Equity => f.write_str(word)?,
+            | AccountName::Equity
+            | AccountName::ShardClearing => f.write_str(word)?,
         }
         let suffix = if self.livemode { LIVE_SUFFIX } else { "" };
         write!(f, ":{}{suffix}", self.currency.code())
@@ -181,6 +188,25 @@ impl fmt::Display for AccountKey {
 }
 
 impl AccountKey {
+    /// The shard that has the account; nothing for those of which each shard has a part.
+    pub const fn home(&self) -> Option<ShardId> {
+        match self.name {
+            AccountName::General(id) => Some(id.shard()),
+            AccountName::MerchantPayable(merchant) => Some(merchant.shard()),
+            AccountName::ProviderClearing(_)
+            | AccountName::FeeRevenue
+            | AccountName::ProcessingFees
+            | AccountName::Bank
+            | AccountName::Suspense
+            | AccountName::Rounding
+            | AccountName::PaymentRevenue
+            | AccountName::RefundsPayable
+            | AccountName::Chargebacks
+            | AccountName::Equity
+            | AccountName::ShardClearing => None,
+        }
+    }
+
     /// Reads the form that `Display` writes.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let malformed = IdError::Body("account");
@@ -200,6 +226,7 @@ impl AccountKey {
             None if name == "bank" => AccountName::Bank,
             None if name == "suspense" => AccountName::Suspense,
             None if name == "rounding" => AccountName::Rounding,
+            None if name == "shard_clearing" => AccountName::ShardClearing,
             None if name == "payment_revenue" => AccountName::PaymentRevenue,
             None if name == "refunds_payable" => AccountName::RefundsPayable,
             None if name == "chargebacks" => AccountName::Chargebacks,

@@ -94,7 +94,10 @@ const fn system_word(name: AccountName) -> Option<&'static str> {
         | AccountName::RefundsPayable
         | AccountName::Chargebacks
         | AccountName::Equity => Some(name.word()),
-        AccountName::MerchantPayable(_) | AccountName::ProviderClearing(_) | AccountName::General(_) => None,
+        AccountName::MerchantPayable(_)
+        | AccountName::ProviderClearing(_)
+        | AccountName::ShardClearing
+        | AccountName::General(_) => None,
     }
 }
 
