@@ -2,11 +2,13 @@
 
 use crate::admission::AdmissionCaps;
 use crate::mailbox::Caps;
+use florin_domain::ledger::LedgerRules;
 use florin_domain::limits::Lifetimes;
 use florin_domain::payment::{FeeReturn, ReviewMode};
 use florin_domain::retry::RetryPolicy;
 use florin_domain::risk::{Profile, VelocityLimits};
 use florin_domain::time::Millis;
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -84,6 +86,8 @@ pub struct Options {
     pub review_mode: ReviewMode,
     /// What a refund does with the fee.
     pub fee_return: FeeReturn,
+    /// How payments are booked, by which templates, and on which accounts transfers that name none.
+    pub ledger: Arc<LedgerRules>,
     /// When an attempt is sent again.
     pub retry: RetryPolicy,
     /// Risk profile.
@@ -139,6 +143,7 @@ impl Default for Options {
             lifetimes: Lifetimes::STANDARD,
             review_mode: ReviewMode::BeforeAuth,
             fee_return: FeeReturn::Kept,
+            ledger: Arc::default(),
             retry: RetryPolicy::default(),
             risk: Profile::deep_dive(),
             velocity: VelocityLimits::default(),

@@ -33,8 +33,8 @@ use crate::v1::{
     account_create, account_get, account_list, entry_list, health, list_entry_create, list_entry_delete,
     list_entry_list, metrics_get, payment_capture, payment_confirm, payment_create, payment_export,
     payment_get, payment_history, payment_increment, payment_list, payment_void, payment_what_if,
-    period_close, period_list, refund_create, statement_get, transfer_create, transfer_get, tree_get,
-    trial_balance_get,
+    period_close, period_list, refund_create, statement_get, template_list, transfer_create, transfer_get,
+    tree_get, trial_balance_get,
 };
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;
@@ -69,6 +69,7 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     account_get::described,
     entry_list::described,
     account_create::described,
+    template_list::described,
     transfer_create::described,
     transfer_get::described,
     trial_balance_get::described,

@@ -32,6 +32,7 @@ pub(crate) mod review_approve;
 pub(crate) mod review_list;
 pub(crate) mod review_reject;
 pub(crate) mod statement_get;
+pub(crate) mod template_list;
 pub(crate) mod transfer_create;
 pub(crate) mod transfer_get;
 pub(crate) mod tree_get;
@@ -49,6 +50,7 @@ mod payment_body;
 mod payment_csv;
 mod payment_request;
 mod transfer_request;
+mod transfer_template;
 
 /// The end of the year 9999: no deadline is later.
 pub(crate) const EXPIRES_AT_MAX_S: i128 = 253_402_300_799;

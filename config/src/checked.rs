@@ -16,6 +16,7 @@ use florin_domain::risk::{Action, Profile, VelocityLimits};
 use florin_domain::time::Millis;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use toml::{Table, Value};
 
@@ -129,6 +130,7 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
         } else {
             FeeReturn::Kept
         },
+        ledger: Arc::new(raw.ledger.checked()?),
         retry: RetryPolicy {
             tries_max: retry.tries_max,
             network_error_wait: Millis(retry.network_error_wait_ms),

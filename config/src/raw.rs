@@ -2,6 +2,7 @@
 //! the description.
 
 use crate::kind::NO_LIMIT;
+use crate::ledger::RawLedger;
 use crate::secret::HIDDEN;
 use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, Settings};
 use florin_actors::options::Options;
@@ -35,6 +36,7 @@ pub(crate) struct Raw {
     pub(crate) stages: RawStages,
     pub(crate) lifetimes: RawLifetimes,
     pub(crate) refunds: RawRefunds,
+    pub(crate) ledger: RawLedger,
     pub(crate) review: RawReview,
     pub(crate) retry: RawRetry,
     pub(crate) risk: RawRisk,
@@ -275,6 +277,7 @@ impl From<&Settings> for Raw {
                 }
                 .to_owned(),
             },
+            ledger: RawLedger::from(&*actors.ledger),
             review: RawReview {
                 mode: match actors.review_mode {
                     ReviewMode::BeforeAuth => "before_auth",

@@ -6,7 +6,7 @@
 //! - `operations`, `operations_refunds`, `operations_challenge`,
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
 //! - `acceptance_stages`, `acceptance_axioms`: features by their ids.
-//! - `ledger_transfers`, `ledger_accounts`, `ledger_input`, `ledger_recovery`: the general ledger.
+//! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_input`, `ledger_recovery`: the general ledger.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `repair`: crashes, providers that misbehave, actors that operators kill, and the
 //!   commands.
 
@@ -30,7 +30,9 @@ mod idempotency;
 mod kill_under_load;
 mod ledger_accounts;
 mod ledger_input;
+mod ledger_profiles;
 mod ledger_recovery;
+mod ledger_templates;
 mod ledger_transfers;
 mod limits;
 mod operations;

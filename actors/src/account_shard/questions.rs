@@ -2,12 +2,13 @@
 
 use super::ShardState;
 use crate::reply::tell;
-use florin_domain::ids::Seq;
+use florin_domain::ids::{LedgerAccountId, Seq};
 use florin_domain::ledger::{
     AccountKey, AccountName, AccountState, EffectiveDate, PendingTransfer, Statement, TransferId,
 };
 use florin_domain::money::Currency;
 use std::ops::Bound;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// A page of the accounts that payments are booked on.
@@ -30,6 +31,9 @@ pub struct ClosedPeriods {
     pub live: Option<EffectiveDate>,
 }
 
+/// The name of an opened account in a currency and mode (`true` is live), in which it is there once.
+pub type AccountTitle = (Arc<str>, Currency, bool);
+
 /// What is asked.
 #[derive(Debug)]
 pub enum Question {
@@ -44,6 +48,13 @@ pub enum Question {
     Statements(oneshot::Sender<(Vec<Statement>, Seq)>),
     /// What is closed.
     Closed(oneshot::Sender<ClosedPeriods>),
+    /// The opened accounts with these names; nothing where there is none.
+    Titled {
+        /// Which.
+        titles: Vec<AccountTitle>,
+        /// Who asks.
+        reply: oneshot::Sender<Vec<Option<LedgerAccountId>>>,
+    },
     /// A reservation, if it stands.
     Pending {
         /// Whose.
@@ -71,6 +82,13 @@ impl ShardState {
                     live: self.books.closed_through(true),
                 };
                 self.after_durable(move |_| tell(reply, closed));
+            }
+            Question::Titled { titles, reply } => {
+                let found = titles
+                    .iter()
+                    .map(|(name, currency, livemode)| self.books.account_named(name, *currency, *livemode));
+                let found = found.collect();
+                self.after_durable(move |_| tell(reply, found));
             }
             Question::Pending { id, reply } => {
                 let pending = self.books.pending_transfer(id).cloned();
