@@ -35,13 +35,13 @@ fn templates_of_the_file_join_the_standard_ones_and_are_described() {
 
 #[test]
 fn the_sample_of_the_reference_file_is_a_template() {
-    let sample: String = REFERENCE
+    let sample: Vec<&str> = REFERENCE
         .lines()
         .skip_while(|line| *line != "# [[ledger.templates]]")
         .take_while(|line| !line.is_empty())
-        .map(|line| format!("{}\n", line.strip_prefix("# ").unwrap()))
+        .map(|line| line.strip_prefix("# ").unwrap())
         .collect();
-    let settings = dev(&sample, &[]);
+    let settings = dev(&sample.join("\n"), &[]);
     assert_eq!(settings.actors.ledger.own_templates()[0].name(), "gift_card_sold");
 }
 
