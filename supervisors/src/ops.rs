@@ -65,6 +65,7 @@ impl Ops {
             Kind::Resolution => context.resolution.gate(),
             Kind::Scrub => context.scrub.gate(),
             Kind::Deadlines => context.deadlines.gate(),
+            Kind::Monitor => context.monitor.gate(),
             Kind::PaymentGuardian => context.guardians[seat.index].gate(),
             Kind::Idempotency | Kind::Payment => context.idempotency.gate(),
         };
@@ -83,7 +84,8 @@ impl Ops {
             | Kind::Payment
             | Kind::Idempotency
             | Kind::Scrub
-            | Kind::Deadlines => seat.index.to_string(),
+            | Kind::Deadlines
+            | Kind::Monitor => seat.index.to_string(),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::recovery::{Progress, recover};
 use crate::root::{Root, RootArguments, RootMail, singleton_mailbox};
 use arc_swap::ArcSwap;
 use florin_actors::admission::Admission;
+use florin_actors::consistency_handle::ConsistencyHandle;
 use florin_actors::context::{Context, Figures, IndexLag, Ports, ProviderSeat};
 use florin_actors::kind::Kind;
 use florin_actors::ledger_handle::LedgerHandle;
@@ -82,6 +83,8 @@ impl Platform {
             deadlines: singleton_mailbox(settings, Kind::Deadlines),
             scrub: singleton_mailbox(settings, Kind::Scrub),
             scrub_place: ArcSwap::default(),
+            monitor: singleton_mailbox(settings, Kind::Monitor),
+            monitor_board: ArcSwap::default(),
             guardians: (0..options.guardians)
                 .map(|_| singleton_mailbox(settings, Kind::PaymentGuardian))
                 .collect(),
@@ -121,6 +124,11 @@ impl Platform {
     /// The face of the ledger.
     pub fn ledger(&self) -> LedgerHandle {
         LedgerHandle::new(Arc::clone(&self.context))
+    }
+
+    /// The face of the consistency monitor.
+    pub fn consistency(&self) -> ConsistencyHandle {
+        ConsistencyHandle::new(vec![Arc::clone(&self.context)])
     }
 
     /// What operators see; `render` writes all metrics as text.

@@ -10,6 +10,7 @@ use florin_actors::idempotency::{IdempotencyMail, IdempotencyOwner};
 use florin_actors::journal_writer::JournalWriter;
 use florin_actors::kind::Kind;
 use florin_actors::mailbox::{Caps, Mailbox};
+use florin_actors::monitor::Monitor;
 use florin_actors::projection::Projection;
 use florin_actors::provider::ProviderActor;
 use florin_actors::reply::tell;
@@ -21,6 +22,7 @@ use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, Supervisio
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -102,7 +104,8 @@ pub fn seats(context: &Context) -> Vec<Seat> {
         | Kind::Resolution
         | Kind::Idempotency
         | Kind::Scrub
-        | Kind::Deadlines => 1,
+        | Kind::Deadlines
+        | Kind::Monitor => 1,
         Kind::Provider => context.providers.len(),
         Kind::Risk => context.risk.len(),
         Kind::PaymentGuardian => context.guardians.len(),
@@ -230,6 +233,7 @@ impl RootState {
             Kind::Idempotency => start!(IdempotencyOwner, Arc::clone(&context), context.idempotency),
             Kind::Deadlines => start!(Deadlines, Arc::clone(&context), context.deadlines),
             Kind::Scrub => start!(Scrub, Arc::clone(&context), context.scrub),
+            Kind::Monitor => start!(Monitor, Arc::clone(&context), context.monitor),
             Kind::Payment => return Err("payments are started by their guardians".into()),
         };
         self.context
@@ -287,10 +291,15 @@ impl RootState {
             .restarts_max
             .saturating_sub(child.log.count(&policy, Instant::now()) + 1);
         publish_budget(seat, left);
-        match child
+        let verdict = child
             .log
-            .failed(&policy, Instant::now(), self.context.ports.entropy.next_u64())
-        {
+            .failed(&policy, Instant::now(), self.context.ports.entropy.next_u64());
+        match verdict {
+            // Nothing waits for the monitor: it never takes the process with it.
+            Verdict::GiveUp if seat.kind == Kind::Monitor => {
+                tracing::error!(actor = name, why, "an actor fails again and again; it is restarted slowly");
+                respawn_after(myself, seat, policy.backoff_max.max(policy.window));
+            }
             Verdict::GiveUp => self
                 .context
                 .ports
@@ -298,11 +307,7 @@ impl RootState {
                 .fail(&format!("{name} failed too often: {why}")),
             Verdict::RestartAfter(wait) => {
                 tracing::warn!(actor = name, why, ?wait, "an actor failed and is restarted");
-                let root = myself.clone();
-                tokio::spawn(async move {
-                    tokio::time::sleep(wait).await;
-                    drop(root.send_message(RootMail::Respawn(seat)));
-                });
+                respawn_after(myself, seat, wait);
             }
         }
     }
@@ -338,6 +343,14 @@ impl RootState {
         };
         self.children.iter_mut().map(report).collect()
     }
+}
+
+fn respawn_after(root: &ActorRef<RootMail>, seat: Seat, wait: Duration) {
+    let root = root.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(wait).await;
+        drop(root.send_message(RootMail::Respawn(seat)));
+    });
 }
 
 /// Shows how many failures a restartable singleton has left before the process ends.
