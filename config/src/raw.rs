@@ -41,6 +41,7 @@ pub(crate) struct Raw {
     pub(crate) providers: RawProviders,
     pub(crate) journal: RawJournal,
     pub(crate) audit: RawAudit,
+    pub(crate) ledger: RawLedger,
     pub(crate) resolution: RawResolution,
     pub(crate) actors: RawActors,
     pub(crate) provider: Vec<RawProvider>,
@@ -174,6 +175,13 @@ pub(crate) struct RawAudit {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct RawLedger {
+    pub(crate) monitor_every_s: u64,
+    pub(crate) monitor_window_s: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RawResolution {
     pub(crate) waits_s: Vec<u64>,
 }
@@ -298,6 +306,10 @@ impl From<&Settings> for Raw {
             },
             audit: RawAudit {
                 heads_dir: settings.heads_dir.clone().unwrap_or_default(),
+            },
+            ledger: RawLedger {
+                monitor_every_s: actors.monitor_every.as_secs(),
+                monitor_window_s: actors.monitor_window.as_secs(),
             },
             resolution: RawResolution {
                 waits_s: actors.resolution_waits.iter().map(|wait| wait.0 / 1000).collect(),

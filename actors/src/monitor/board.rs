@@ -12,6 +12,8 @@ pub struct MonitorBoard {
     pub last: Option<Arc<Round>>,
     /// Rounds since the process started.
     pub rounds: u64,
+    /// Rounds with a check that could not be run, and ends of the monitor itself.
+    pub failures: u64,
     /// Incarnations of the monitor since then.
     lives: u64,
 }
@@ -21,7 +23,7 @@ pub(super) fn started(context: &Context) {
     let mut board = MonitorBoard::clone(&context.monitor_board.load());
     board.lives = board.lives.saturating_add(1);
     if board.lives > 1 {
-        alert_failure("monitor", "it ended and was started again");
+        alert_failure(&mut board, "monitor", "it ended and was started again");
     }
     context.monitor_board.store(Arc::new(board));
 }
@@ -30,13 +32,13 @@ pub(super) fn started(context: &Context) {
 pub(super) fn publish(context: &Context, round: &Arc<Round>) {
     let mut board = MonitorBoard::clone(&context.monitor_board.load());
     (board.last, board.rounds) = (Some(Arc::clone(round)), round.number);
-    context.monitor_board.store(Arc::new(board));
     for report in &round.checks {
         show(report, round.shard);
     }
     if let Some((check, why)) = round.failures().next() {
-        alert_failure(check.as_str(), why);
+        alert_failure(&mut board, check.as_str(), why);
     }
+    context.monitor_board.store(Arc::new(board));
     let shard = label(round.shard);
     #[expect(clippy::cast_precision_loss, reason = "gauges")]
     {
@@ -94,7 +96,8 @@ fn alert_issues(check: Check, report: &CheckReport, shard: ShardId) {
 }
 
 /// Once for a round, however many of its checks could not be run.
-fn alert_failure(check: &str, why: &str) {
+fn alert_failure(board: &mut MonitorBoard, check: &str, why: &str) {
+    board.failures = board.failures.saturating_add(1);
     metrics::counter!("florin_alerts_total", "alert" => "consistency_monitoring_failure").increment(1);
     tracing::error!(severity = "critical", check, why, "Consistency monitoring failure");
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Every step, in the order of the enum. [`kind_of`] has no wildcard, and [`the_table_of_steps_is_whole`] counts.
-pub(crate) const STEPS: [Step; 27] = [
+pub(crate) const STEPS: [Step; 28] = [
     Step::KeySubmitted,
     Step::KeyAnswered,
     Step::PaymentStarting,
@@ -43,6 +43,7 @@ pub(crate) const STEPS: [Step; 27] = [
     Step::GuardianHanding,
     Step::JournalScrubbed,
     Step::DeadlinesMet,
+    Step::MonitorEnded,
 ];
 
 /// Whose step it is; and so who crashes there.
@@ -68,6 +69,7 @@ pub(crate) fn kind_of(step: Step) -> Kind {
         Step::GuardianStarting | Step::GuardianForwarding | Step::GuardianHanding => Kind::PaymentGuardian,
         Step::JournalScrubbed => Kind::Scrub,
         Step::DeadlinesMet => Kind::Deadlines,
+        Step::MonitorEnded => Kind::Monitor,
     }
 }
 
@@ -167,7 +169,12 @@ async fn check_siblings(
 async fn check_odd(world: &World, platform: &Platform, step: Step, odd: Vec<(usize, Answered)>) {
     match kind_of(step) {
         Kind::Payment => assert!(odd.len() <= 1, "{step:?}: one payment crashed: {odd:?}"),
-        Kind::Risk | Kind::Projection | Kind::Resolution | Kind::Scrub | Kind::Deadlines => {
+        Kind::Risk
+        | Kind::Projection
+        | Kind::Resolution
+        | Kind::Scrub
+        | Kind::Deadlines
+        | Kind::Monitor => {
             assert!(odd.is_empty(), "{step:?}: {odd:?}");
         }
         // All payments touch the provider: those whose call was lost are resolved later.
@@ -268,6 +275,10 @@ pub(crate) fn options_for(step: Step) -> Options {
         Kind::Scrub => Options {
             scrub_commits_per_s: 1000,
             scrub_every: Duration::from_secs(1),
+            ..usual
+        },
+        Kind::Monitor => Options {
+            monitor_every: Duration::from_secs(1),
             ..usual
         },
         Kind::JournalWriter

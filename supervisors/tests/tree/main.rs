@@ -7,7 +7,7 @@
 //! * [`past`] payments as they were; [`operations`] what is asked of payments that exist, [`operations_crash`], [`operations_schedules`]
 //! * [`transfers`] money between accounts that many move at once, [`transfers_calls`] who moves it, [`transfers_history`] what they saw,
 //!   [`transfers_crash`] what a crash leaves of it
-//! * [`crash`], [`random`], [`stale`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`short_pages`] large commits; [`keys`], [`outcomes`], [`stops`], [`admission`],
+//! * [`crash`], [`random`], [`stale`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`monitor`] what does not agree; [`short_pages`] large commits; [`keys`], [`outcomes`], [`stops`], [`admission`],
 //!   [`drain`] the rest
 
 #[cfg(test)]
@@ -26,6 +26,8 @@ mod kill;
 mod leaving;
 #[cfg(test)]
 mod lost;
+#[cfg(test)]
+mod monitor;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]

@@ -183,9 +183,45 @@ fn one_less(left: &AtomicU64) -> bool {
         .is_ok()
 }
 
+type Change<T> = Arc<dyn Fn(&mut T) + Send + Sync>;
+
+/// Changes what a port answers, as long as a test wants it to.
+pub(crate) struct Altered<T>(Mutex<Option<Change<T>>>);
+
+impl<T> Altered<T> {
+    pub(crate) fn set(&self, change: impl Fn(&mut T) + Send + Sync + 'static) {
+        *lock(&self.0) = Some(Arc::new(change));
+    }
+
+    pub(crate) fn clear(&self) {
+        *lock(&self.0) = None;
+    }
+
+    fn apply(&self, answer: &mut T) {
+        let change = lock(&self.0).clone();
+        if let Some(change) = change {
+            change(answer);
+        }
+    }
+}
+
+impl<T> Default for Altered<T> {
+    fn default() -> Self {
+        Self(Mutex::new(None))
+    }
+}
+
+impl<T> fmt::Debug for Altered<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Altered").finish_non_exhaustive()
+    }
+}
+
 /// What is wrong with the journal.
 #[derive(Debug, Default)]
 pub(crate) struct JournalFaults {
+    /// Commits that are read as something else.
+    pub(crate) altered: Altered<Commit>,
     /// Panics in appends, in reads of more than one commit, and in reads of one.
     pub(crate) traps: [Trap; 3],
     /// Appends wait here.
@@ -264,7 +300,8 @@ impl Journal for FaultyJournal {
                 0 => limit,
                 page_max => limit.min(page_max),
             };
-            let commits = self.inner.read(shard, from, taken).await?;
+            let mut commits = self.inner.read(shard, from, taken).await?;
+            commits.iter_mut().for_each(|commit| self.faults.altered.apply(commit));
             self.faults.verify(&commits)?;
             self.faults.traps[if limit > 1 { 1 } else { 2 }].passed();
             if limit > 1 {
@@ -314,6 +351,8 @@ pub(crate) struct GatedViews {
     inner: MemoryViews,
     gated: AtomicBool,
     permits: Semaphore,
+    /// Rows that are read as something else, or not at all.
+    pub(crate) altered: Altered<(PaymentId, Option<PaymentRow>)>,
     /// Panics in batches, and in questions about who waits.
     pub(crate) traps: [Trap; 2],
 }
@@ -324,6 +363,7 @@ impl Default for GatedViews {
             inner: MemoryViews::default(),
             gated: AtomicBool::new(false),
             permits: Semaphore::new(0),
+            altered: Altered::default(),
             traps: Default::default(),
         }
     }
@@ -365,7 +405,11 @@ impl Follower for GatedViews {
 
 impl Views for GatedViews {
     fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
-        self.inner.payment(id)
+        Box::pin(async move {
+            let mut answer = (id, self.inner.payment(id).await?);
+            self.altered.apply(&mut answer);
+            Ok(answer.1)
+        })
     }
 
     fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>> {
