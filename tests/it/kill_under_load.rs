@@ -187,6 +187,7 @@ fn whichever_actor_is_killed_under_load_requests_soon_succeed_at_their_first_try
     let expected = [
         "deadlines",
         "idempotency",
+        "monitor",
         "payment_guardian",
         "projection",
         "provider",

@@ -46,6 +46,7 @@ fn the_tree_shows_every_kind_of_actor_to_operators_only() {
         "deadlines",
         "idempotency",
         "journal_writer",
+        "monitor",
         "payment",
         "payment_guardian",
         "projection",

@@ -6,11 +6,11 @@ use tokio::time::Instant;
 /// Commits in a page.
 pub(super) const PAGE: u64 = 256;
 /// Reading goes on in the next round after so long.
-const ROUND_MAX: Duration = Duration::from_secs(20);
+const ROUND_MAX: Duration = Duration::from_secs(30);
 /// The time that a commit may take: 20,000 in a second.
 const PER_COMMIT: Duration = Duration::from_micros(50);
-/// The time that an entry may take besides: 100,000 in a second.
-const PER_ENTRY: Duration = Duration::from_micros(10);
+/// The time that an entry may take besides: 50,000 in a second.
+const PER_ENTRY: Duration = Duration::from_micros(20);
 
 /// What is left of a round's time.
 #[derive(Clone, Copy, Debug)]

@@ -102,6 +102,8 @@ pub(super) async fn look(
     // Whoever fell behind by more than the window goes on where it begins.
     if work.recent.read.is_none_or(|(seq, at)| at < from && seq < head) {
         let before = last_before(context, from, (work.recent.through(), head)).await?;
+        let passed_over = before.0 - work.recent.through().0;
+        tracing::debug!(passed_over, "commits that are not recent any more are not looked at");
         work.recent.read = Some((before, from));
     }
     while work.recent.through() < head && !budget.is_over() {

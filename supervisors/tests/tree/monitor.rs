@@ -186,7 +186,7 @@ fn a_payment_whose_entry_is_missing_is_found_by_its_accounts_and_by_itself() {
 #[test]
 fn an_entry_whose_currencies_do_not_balance_is_found_with_the_words_of_a_refusal() {
     world(74).life(async |world, platform| {
-        let [debit, credit] = open_two(&platform).await;
+        let (debit, credit) = (open(&platform, "cash").await, open(&platform, "owed").await);
         transfer(&platform, (1, 1_000), (debit, credit)).await;
         world.faults.altered.set(|commit| {
             if let Body::Ledger(ledger) = &mut commit.body
@@ -211,24 +211,20 @@ fn an_entry_whose_currencies_do_not_balance_is_found_with_the_words_of_a_refusal
     });
 }
 
-async fn open_two(platform: &Platform) -> [AccountKey; 2] {
-    let mut keys = Vec::new();
-    for name in ["cash", "owed"] {
-        let open = OpenAccount {
-            name: Arc::from(name),
-            account_type: AccountType::Asset,
-            currency: Currency::USD,
-            livemode: false,
-            limits: AccountLimits::default(),
-            metadata: Vec::new(),
-            by: ApiKeyId::from_bits(1),
-        };
-        let Opening::Opened(account) = platform.ledger().open_account(open).await.unwrap() else {
-            panic!("its name was free");
-        };
-        keys.push(account.id.key().unwrap());
-    }
-    [keys[0], keys[1]]
+async fn open(platform: &Platform, name: &str) -> AccountKey {
+    let open = OpenAccount {
+        name: Arc::from(name),
+        account_type: AccountType::Asset,
+        currency: Currency::USD,
+        livemode: false,
+        limits: AccountLimits::default(),
+        metadata: Vec::new(),
+        by: ApiKeyId::from_bits(1),
+    };
+    let Opening::Opened(account) = platform.ledger().open_account(open).await.unwrap() else {
+        panic!("its name was free");
+    };
+    account.id.key().unwrap()
 }
 
 async fn transfer(platform: &Platform, (id, minor): (u128, i128), (debit, credit): (AccountKey, AccountKey)) {
@@ -251,6 +247,50 @@ async fn transfer(platform: &Platform, (id, minor): (u128, i128), (debit, credit
         by: ApiKeyId::from_bits(1),
     };
     platform.ledger().transfer(request).await.unwrap();
+}
+
+#[test]
+fn thousands_of_accounts_are_compared_in_pages_and_the_wrong_one_among_them_is_found() {
+    const ACCOUNTS: usize = 2_500;
+    world(85).life(async |world, platform| {
+        let mut accounts = Vec::new();
+        for n in 0..ACCOUNTS {
+            accounts.push(open(&platform, &n.to_string()).await);
+        }
+        pay(&platform, 0..1).await;
+        let_settle().await;
+        let round = run(&platform).await;
+        is_clean(&round);
+        let both = 2 * (ACCOUNTS as u64 + 3);
+        assert_eq!(
+            report(&round, Check::Balances).compared,
+            both,
+            "as touched, and as a slice"
+        );
+        let round = run(&platform).await;
+        is_clean(&round);
+        assert_eq!(report(&round, Check::Balances).compared, both / 2, "the slice alone");
+        // As the monitor reads it, somebody else was credited.
+        let (debit, credit, wrong) = (accounts[7], accounts[1_900], accounts[2_499]);
+        world.faults.altered.set(move |commit| {
+            if let Body::Ledger(ledger) = &mut commit.body
+                && let LedgerEvent::Transferred(transfers) = &mut ledger.event
+                && let Legs::Pair(pair) = &mut transfers[0].legs
+            {
+                pair.credit = wrong;
+            }
+        });
+        transfer(&platform, (1, 50), (debit, credit)).await;
+        for what in ["touched", "remembered"] {
+            let round = run(&platform).await;
+            let found = messages(&round, Check::Balances);
+            let expected = [
+                format!("posted balance of {credit}: -50 instead of 0"),
+                format!("posted balance of {wrong}: 0 instead of -50"),
+            ];
+            assert_eq!(found, expected, "{what}");
+        }
+    });
 }
 
 #[test]
@@ -449,7 +489,7 @@ fn a_round_that_takes_too_long_goes_on_in_the_next_one() {
             let consistency = platform.consistency();
             async move { consistency.run().await.unwrap().remove(0) }
         });
-        tokio::time::sleep(Duration::from_secs(30)).await;
+        tokio::time::sleep(Duration::from_secs(40)).await;
         world.faults.pages.open();
         let round = running.await.unwrap();
         let behind = |read| CheckState::Behind { read, head };
@@ -492,38 +532,40 @@ fn whoever_asks_during_a_round_is_answered_with_the_next_one_and_too_many_are_re
 fn nothing_is_found_under_load() {
     let world = World::with(84, patient(), Scripted::new(false, false));
     world.busy_life(async |_, platform| {
-        let done = Arc::new(AtomicBool::new(false));
+        let (done, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let watching = tokio::spawn({
-            let (consistency, done) = (platform.consistency(), Arc::clone(&done));
+            let (consistency, done, ended) = (platform.consistency(), Arc::clone(&done), Arc::clone(&ended));
             async move {
                 let mut rounds = Vec::new();
                 while !done.load(Ordering::SeqCst) {
                     rounds.push(consistency.run().await.unwrap().remove(0));
+                    ended.fetch_add(1, Ordering::SeqCst);
                 }
                 rounds
             }
         });
         let keys = Arc::new(AtomicUsize::new(0));
-        let paying: Vec<_> = (0..400)
-            .map(|n| {
-                let (payments, keys) = (platform.payments(), Arc::clone(&keys));
-                tokio::spawn(async move { one_payment(&payments, n, &keys).await })
-            })
-            .collect();
-        for n in 0..6 {
-            let ledger = platform.ledger();
+        let mut wave = 0;
+        while wave < 6 || ended.load(Ordering::SeqCst) < 12 {
+            let paying: Vec<_> = (wave * 80..(wave + 1) * 80)
+                .map(|n| {
+                    let (payments, keys) = (platform.payments(), Arc::clone(&keys));
+                    tokio::spawn(async move { one_payment(&payments, n, &keys).await })
+                })
+                .collect();
+            let (ledger, n) = (platform.ledger(), wave as u64);
             let (callers, _) = Callers::open(&ledger, n).await;
             for caller in callers.start(&ledger, n, (6, 40)) {
                 caller.await.expect("no caller fails");
             }
-        }
-        for payment in paying {
-            payment.await.expect("no payment fails");
+            for payment in paying {
+                payment.await.expect("no payment fails");
+            }
+            wave += 1;
         }
         done.store(true, Ordering::SeqCst);
         let mut rounds = watching.await.unwrap();
         rounds.push(run(&platform).await);
-        assert!(rounds.len() > 5, "only {} rounds", rounds.len());
         for round in &rounds {
             is_clean(round);
         }
