@@ -32,11 +32,11 @@ pub(crate) use shape::{
 
 use crate::reply::Reply;
 use crate::v1::{
-    account_create, account_get, account_list, consistency, entry_list, health, list_entry_create, list_entry_delete,
-    list_entry_list, metrics_get, payment_capture, payment_confirm, payment_create, payment_export,
-    payment_get, payment_history, payment_increment, payment_list, payment_void, payment_what_if,
-    period_close, period_list, refund_create, statement_get, transfer_create, transfer_get, tree_get,
-    trial_balance_get,
+    account_create, account_get, account_list, consistency, entry_list, health, list_entry_create,
+    list_entry_delete, list_entry_list, metrics_get, payment_capture, payment_confirm, payment_create,
+    payment_export, payment_get, payment_history, payment_increment, payment_list, payment_void,
+    payment_what_if, period_close, period_list, refund_create, statement_get, transfer_create, transfer_get,
+    tree_get, trial_balance_get,
 };
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;

@@ -121,12 +121,7 @@ impl Difference {
     }
 
     /// The view lacks a payment, or has it as of another commit.
-    pub fn of_place(
-        subject: &impl fmt::Display,
-        expected: Seq,
-        found: Option<Seq>,
-        as_of: Seq,
-    ) -> Self {
+    pub fn of_place(subject: &impl fmt::Display, expected: Seq, found: Option<Seq>, as_of: Seq) -> Self {
         let found = found.map_or_else(|| "none".to_owned(), |seq| seq.to_string());
         Self::of_words(subject, "commit", (expected.to_string(), found), as_of)
     }
@@ -146,7 +141,10 @@ impl fmt::Display for Difference {
             ..
         } = self;
         if *figure == ENTRY {
-            return write!(f, "Transaction {subject}: Debits ({expected}) != Credits ({found})");
+            return write!(
+                f,
+                "Transaction {subject}: Debits ({expected}) != Credits ({found})"
+            );
         }
         write!(f, "{figure} of {subject}: {found} instead of {expected}")
     }
@@ -177,13 +175,16 @@ impl Findings {
     pub fn merge(&mut self, other: &Self) {
         self.issues = self.issues.saturating_add(other.issues);
         let room = KEPT_MAX.saturating_sub(self.differences.len());
-        self.differences.extend(other.differences.iter().take(room).cloned());
+        self.differences
+            .extend(other.differences.iter().take(room).cloned());
     }
 }
 
 impl Extend<Difference> for Findings {
     fn extend<T: IntoIterator<Item = Difference>>(&mut self, differences: T) {
-        differences.into_iter().for_each(|difference| self.add(difference));
+        differences
+            .into_iter()
+            .for_each(|difference| self.add(difference));
     }
 }
 

@@ -297,7 +297,11 @@ impl RootState {
         match verdict {
             // Nothing waits for the monitor: it never takes the process with it.
             Verdict::GiveUp if seat.kind == Kind::Monitor => {
-                tracing::error!(actor = name, why, "an actor fails again and again; it is restarted slowly");
+                tracing::error!(
+                    actor = name,
+                    why,
+                    "an actor fails again and again; it is restarted slowly"
+                );
                 respawn_after(myself, seat, policy.backoff_max.max(policy.window));
             }
             Verdict::GiveUp => self

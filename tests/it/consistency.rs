@@ -33,7 +33,11 @@ fn is_clean(found: &Value) {
     for name in CHECKS {
         let state = if name == "settlement" { "absent" } else { "done" };
         let check = check(found, name);
-        assert_eq!((&check["state"], &check["issues"]), (&json!(state), &json!(0)), "{found}");
+        assert_eq!(
+            (&check["state"], &check["issues"]),
+            (&json!(state), &json!(0)),
+            "{found}"
+        );
         assert_eq!(check["differences"], json!([]), "{found}");
     }
 }
@@ -44,7 +48,13 @@ fn metrics(dev: &Dev) -> String {
 
 fn issues(dev: &Dev) -> [Option<f64>; 5] {
     let metrics = metrics(dev);
-    CHECKS.map(|check| figure(&metrics, "florin_consistency_issues", &format!("check=\"{check}\"")))
+    CHECKS.map(|check| {
+        figure(
+            &metrics,
+            "florin_consistency_issues",
+            &format!("check=\"{check}\""),
+        )
+    })
 }
 
 fn alerts(dev: &Dev, alert: &str) -> f64 {
@@ -67,12 +77,17 @@ fn recon_11_everything_is_checked_by_itself_every_60_seconds() {
     assert!(later["rounds"][0]["created"].as_u64() > first["rounds"][0]["created"].as_u64());
     let merchant = dev.merchant();
     merchant.get("/v1/ops/consistency").expect(403);
-    merchant.post("k", "/v1/ops/consistency/run", &json!({})).expect(403);
+    merchant
+        .post("k", "/v1/ops/consistency/run", &json!({}))
+        .expect(403);
     dev.stop();
 
     let (_folder, dev) = Dev::fresh(&[BY_HAND]);
     let none = dev.operator().read("/v1/ops/consistency");
-    assert_eq!(none, json!({"object": "consistency", "consistent": null, "rounds": []}));
+    assert_eq!(
+        none,
+        json!({"object": "consistency", "consistent": null, "rounds": []})
+    );
     assert_eq!(number(&run(&dev)), Some(1), "none came by itself");
     assert_eq!(number(&run(&dev)), Some(2));
     dev.stop();
@@ -83,7 +98,8 @@ fn recon_12_the_entries_of_the_last_5_minutes_balance() {
     assert_eq!(usual("ledger", "monitor_window_s"), "300");
     let (folder, dev) = Dev::fresh(&[BY_HAND]);
     for number in 0..12_u64 {
-        dev.pay(&number.to_string(), &sale(100 + number, "USD")).expect(200);
+        dev.pay(&number.to_string(), &sale(100 + number, "USD"))
+            .expect(200);
     }
     let (debit, credit) = two(&dev);
     for number in 0..5 {
@@ -151,7 +167,10 @@ fn recon_14_the_issues_of_every_check_are_a_metric() {
     let differences = &check(&found, "views")["differences"];
     assert_eq!(differences[0]["subject"], paid[3]["id"], "{found}");
     assert_eq!(differences.as_array().unwrap().len(), 1, "{found}");
-    assert_eq!(issues(&dev), [Some(0.0), Some(0.0), Some(0.0), Some(1.0), Some(0.0)]);
+    assert_eq!(
+        issues(&dev),
+        [Some(0.0), Some(0.0), Some(0.0), Some(1.0), Some(0.0)]
+    );
     assert_eq!(alerts(&dev, "views_inconsistent"), 1.0);
     assert_eq!(alerts(&dev, "ledger_inconsistent"), 0.0);
     run(&dev);
@@ -207,7 +226,10 @@ fn recon_15_a_check_that_cannot_be_run_is_a_critical_alert_and_is_tried_again() 
         let logged = failures(&dev);
         assert_eq!(logged.len(), tries as usize, "{logged:?}");
         for line in logged {
-            assert_eq!((&line["level"], &line["fields"]["severity"]), (&json!("ERROR"), &json!("critical")));
+            assert_eq!(
+                (&line["level"], &line["fields"]["severity"]),
+                (&json!("ERROR"), &json!("critical"))
+            );
         }
         dev.pay(&format!("after-{tries}"), &sale(500, "USD")).expect(200);
     }

@@ -42,10 +42,7 @@ struct Compared {
     wrong: BTreeMap<AccountKey, Difference>,
 }
 
-async fn ask<T>(
-    context: &Context,
-    mail: impl FnOnce(oneshot::Sender<T>) -> ShardMail,
-) -> Result<T, Failure> {
+async fn ask<T>(context: &Context, mail: impl FnOnce(oneshot::Sender<T>) -> ShardMail) -> Result<T, Failure> {
     let gone = || Failure("the account shard is gone".to_owned());
     let (reply, waits) = oneshot::channel();
     let sent = context.account_shard.send(Class::Internal, mail(reply));
@@ -169,7 +166,9 @@ async fn compare_slice(
                 fold_to(context, work, seq, None).await?;
                 let is_last = page.len() < ASKED;
                 compared.count += page.len() as u64;
-                compared.wrong.extend(work.fold.compare_page(after, &page, is_last));
+                compared
+                    .wrong
+                    .extend(work.fold.compare_page(after, &page, is_last));
                 match page.last() {
                     Some((last, _)) if !is_last => Rolling::Payments(Some(*last)),
                     Some(_) | None => Rolling::General(0),

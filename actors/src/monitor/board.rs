@@ -99,5 +99,10 @@ fn alert_issues(check: Check, report: &CheckReport, shard: ShardId) {
 fn alert_failure(board: &mut MonitorBoard, check: &str, why: &str) {
     board.failures = board.failures.saturating_add(1);
     metrics::counter!("florin_alerts_total", "alert" => "consistency_monitoring_failure").increment(1);
-    tracing::error!(severity = "critical", check, why, "Consistency monitoring failure");
+    tracing::error!(
+        severity = "critical",
+        check,
+        why,
+        "Consistency monitoring failure"
+    );
 }

@@ -103,7 +103,10 @@ pub(super) async fn look(
     if work.recent.read.is_none_or(|(seq, at)| at < from && seq < head) {
         let before = last_before(context, from, (work.recent.through(), head)).await?;
         let passed_over = before.0 - work.recent.through().0;
-        tracing::debug!(passed_over, "commits that are not recent any more are not looked at");
+        tracing::debug!(
+            passed_over,
+            "commits that are not recent any more are not looked at"
+        );
         work.recent.read = Some((before, from));
     }
     while work.recent.through() < head && !budget.is_over() {
@@ -136,7 +139,11 @@ pub(super) async fn read_page(context: &Context, next: Seq, left: u64) -> Result
 }
 
 /// The last commit that was made before `from`; commits are recorded nearly in the order of their times.
-async fn last_before(context: &Context, from: Timestamp, (after, head): (Seq, Seq)) -> Result<Seq, ReadError> {
+async fn last_before(
+    context: &Context,
+    from: Timestamp,
+    (after, head): (Seq, Seq),
+) -> Result<Seq, ReadError> {
     let (mut before, mut since) = (after, head.next());
     while before.next() < since {
         let middle = Seq(u64::midpoint(before.0, since.0));

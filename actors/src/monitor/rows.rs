@@ -41,7 +41,10 @@ impl Sample {
         let Some(payment) = traced.payment() else { return };
         #[expect(clippy::cast_possible_truncation, reason = "the low bits are random")]
         let rank = (payment.id().bits() as u64 ^ self.salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let is_low = self.drawn.last_key_value().is_none_or(|(highest, _)| rank <= *highest);
+        let is_low = self
+            .drawn
+            .last_key_value()
+            .is_none_or(|(highest, _)| rank <= *highest);
         if self.drawn.len() < SAMPLE || is_low {
             let drawn = (payment.id(), traced.seq(), payment.clone());
             self.drawn.insert(rank, drawn);

@@ -40,7 +40,10 @@ pub(crate) fn consistency_example() -> Value {
 
 fn consistency() -> ObjectBuilder {
     let difference = record([
-        must("subject", text("The account, payment or transaction that differs, as its id.")),
+        must(
+            "subject",
+            text("The account, payment or transaction that differs, as its id."),
+        ),
         must("figure", text("What of it.")),
         must("expected", text("What it should be; of an entry, its debits.")),
         must("found", text("What it is; of an entry, its credits.")),
@@ -61,7 +64,10 @@ fn consistency() -> ObjectBuilder {
             ),
         ),
         must("why", or_null(text("Why it is not done."))),
-        must("compared", count("Entries, accounts, payments or rows that it compared.")),
+        must(
+            "compared",
+            count("Entries, accounts, payments or rows that it compared."),
+        ),
         must("issues", count("What differs, all of it.")),
         must("differences", array(difference, "The first 20 of them.")),
     ]);
@@ -70,9 +76,15 @@ fn consistency() -> ObjectBuilder {
         must("number", count("1, 2, ... since the process started.")),
         must("created", time("When it began.")),
         must("took_ms", count("How long it took.")),
-        must("commits", count("Commits of the recent window that were looked at.")),
+        must(
+            "commits",
+            count("Commits of the recent window that were looked at."),
+        ),
         must("through_seq", count("The last of them.")),
-        must("view_lag", count("Commits that the payments view was behind the journal.")),
+        must(
+            "view_lag",
+            count("Commits that the payments view was behind the journal."),
+        ),
         must("issues", count("What differs, of all checks.")),
         must("checks", array(check, "One for each check.")),
     ]);

@@ -110,7 +110,12 @@ impl<'a> CheckBody<'a> {
             why,
             compared: report.compared,
             issues: report.findings.issues,
-            differences: report.findings.differences.iter().map(DifferenceBody::of).collect(),
+            differences: report
+                .findings
+                .differences
+                .iter()
+                .map(DifferenceBody::of)
+                .collect(),
         }
     }
 }
@@ -183,7 +188,12 @@ pub(crate) fn described_run() -> Endpoint {
         )
         .in_chapter(chapter::OPERATIONS)
         .may_take(strict([]), &[("Nothing", serde_json::json!({}))])
-        .answers(200, "The round of each shard.", named("Consistency"), consistency_example())
+        .answers(
+            200,
+            "The round of each shard.",
+            named("Consistency"),
+            consistency_example(),
+        )
         .refuses(503, &[Code::Overloaded])
 }
 

@@ -3,7 +3,7 @@
 use super::{Difference, ENTRY, Findings, apart};
 use crate::commit::{Body, Commit};
 use crate::ids::Seq;
-use crate::ledger::{CurrencyTotal, LedgerEvent, Legs, Posting, PostedTransfer, Side};
+use crate::ledger::{CurrencyTotal, LedgerEvent, Legs, PostedTransfer, Posting, Side};
 use crate::money::{Currency, decimal_string};
 use std::collections::BTreeMap;
 use std::fmt;

@@ -193,8 +193,12 @@ impl JournalFold {
         };
         (standing.posted_minor, standing.last_posted) = (posted, seq);
         let both = (posted, line.balance_after.minor());
-        self.found
-            .extend(Difference::of_minor(&posting.account, "running balance", both, seq));
+        self.found.extend(Difference::of_minor(
+            &posting.account,
+            "running balance",
+            both,
+            seq,
+        ));
     }
 
     fn hold(&mut self, change: &HoldChange) {

@@ -141,7 +141,8 @@ impl PaymentTrace {
                 && (account.currency, account.livemode) == (spec.currency, spec.livemode)
         });
         if !is_own {
-            let stray = apart(change.credit_delta_minor, 0).saturating_add(apart(change.debit_delta_minor, 0));
+            let stray =
+                apart(change.credit_delta_minor, 0).saturating_add(apart(change.debit_delta_minor, 0));
             posted.elsewhere = posted.elsewhere.saturating_add(stray);
         }
     }
@@ -155,7 +156,8 @@ impl PaymentTrace {
             return Vec::new();
         };
         let sums = self.sums(payment).into_iter();
-        let of_sums = sums.filter_map(|(figure, both)| Difference::of_minor(&self.id, figure, both, self.seq));
+        let of_sums =
+            sums.filter_map(|(figure, both)| Difference::of_minor(&self.id, figure, both, self.seq));
         let of_state = illegal(payment).map(|(expected, found)| {
             Difference::of_words(&self.id, "state", (expected.to_owned(), found), self.seq)
         });
@@ -169,9 +171,15 @@ impl PaymentTrace {
         let (fee, late) = (payment.fee_minor, payment.late_minor);
         let mut sums = vec![
             ("provider clearing", (taken.saturating_add(late), posted.clearing)),
-            ("suspense", (late.saturating_add(posted.diverted), posted.suspense)),
+            (
+                "suspense",
+                (late.saturating_add(posted.diverted), posted.suspense),
+            ),
             ("postings elsewhere", (0, posted.elsewhere)),
-            ("expected credits", (payment.hold_credit_minor(), posted.hold_credit)),
+            (
+                "expected credits",
+                (payment.hold_credit_minor(), posted.hold_credit),
+            ),
             ("expected debits", (payment.hold_debit_minor(), posted.hold_debit)),
         ];
         if posted.diverted == 0 {
@@ -213,7 +221,9 @@ fn illegal(payment: &Payment) -> Option<(&'static str, String)> {
         | Status::Voided => {
             (captured > 0).then(|| ("nothing captured", format!("{status} with {captured} captured")))
         }
-        Status::Succeeded => (captured == 0).then(|| ("something captured", format!("{status} with nothing captured"))),
+        Status::Succeeded => {
+            (captured == 0).then(|| ("something captured", format!("{status} with nothing captured")))
+        }
         Status::RequiresAction(_) | Status::InReview { .. } | Status::Processing | Status::Authorized => None,
     }
 }

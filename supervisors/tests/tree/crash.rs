@@ -169,12 +169,7 @@ async fn check_siblings(
 async fn check_odd(world: &World, platform: &Platform, step: Step, odd: Vec<(usize, Answered)>) {
     match kind_of(step) {
         Kind::Payment => assert!(odd.len() <= 1, "{step:?}: one payment crashed: {odd:?}"),
-        Kind::Risk
-        | Kind::Projection
-        | Kind::Resolution
-        | Kind::Scrub
-        | Kind::Deadlines
-        | Kind::Monitor => {
+        Kind::Risk | Kind::Projection | Kind::Resolution | Kind::Scrub | Kind::Deadlines | Kind::Monitor => {
             assert!(odd.is_empty(), "{step:?}: {odd:?}");
         }
         // All payments touch the provider: those whose call was lost are resolved later.
@@ -278,7 +273,7 @@ pub(crate) fn options_for(step: Step) -> Options {
             ..usual
         },
         Kind::Monitor => Options {
-            monitor_every: Duration::from_secs(1),
+            monitor_every: Duration::from_millis(250),
             ..usual
         },
         Kind::JournalWriter

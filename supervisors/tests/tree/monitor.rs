@@ -1,13 +1,9 @@
-//! The monitor meets wrong balances, lost entries, rows that lie, a journal that cannot be read and its own end; and, under load,
-//! nothing but what is right.
+//! The monitor meets wrong balances, lost entries and rows that lie, and finds what is right to be right.
 
-use crate::operations::{ask, capture, payment_of, refund};
-use crate::ports::lock;
+use crate::operations::{ask, refund};
 use crate::provider::Scripted;
-use crate::transfers_calls::Callers;
-use crate::world::{World, answers, let_settle, options, patient, request, submit_all, until};
+use crate::world::{World, answers, let_settle, options, submit_all};
 use florin_actors::account_shard::{OpenAccount, Opening, TransferRequest};
-use florin_actors::kind::Kind;
 use florin_actors::options::Options;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::consistency::{Check, CheckReport, CheckState, Round};
@@ -17,11 +13,10 @@ use florin_domain::ledger::{
     TransferLegs, TransferStep,
 };
 use florin_domain::money::{Amount, Balance, Currency};
-use florin_domain::payment::{Answer, CaptureMethod, Payment, Status};
+use florin_domain::payment::{Answer, Payment, Status};
 use florin_domain::ports::ShardSnapshot;
 use florin_supervisors::platform::Platform;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 const FIGURES: [Check; 4] = [Check::Ledger, Check::Balances, Check::Payments, Check::Views];
@@ -31,7 +26,7 @@ fn world(seed: u64) -> World {
 }
 
 /// Pays and returns the payments.
-async fn pay(platform: &Platform, requests: std::ops::Range<usize>) -> Vec<Arc<Payment>> {
+pub(crate) async fn pay(platform: &Platform, requests: std::ops::Range<usize>) -> Vec<Arc<Payment>> {
     let mut payments = Vec::new();
     for (n, answer) in answers(submit_all(&platform.payments(), requests)).await {
         let shown = answer.unwrap();
@@ -41,19 +36,21 @@ async fn pay(platform: &Platform, requests: std::ops::Range<usize>) -> Vec<Arc<P
     payments
 }
 
-async fn run(platform: &Platform) -> Arc<Round> {
+pub(crate) async fn run(platform: &Platform) -> Arc<Round> {
     let mut rounds = platform.consistency().run().await.unwrap();
     assert_eq!(rounds.len(), 1, "one shard");
     rounds.remove(0)
 }
 
-fn failures(platform: &Platform) -> u64 {
+pub(crate) fn failures(platform: &Platform) -> u64 {
     platform.context().monitor_board.load().failures
 }
 
-fn report(round: &Round, check: Check) -> &CheckReport {
+pub(crate) fn report(round: &Round, check: Check) -> &CheckReport {
     let mut checks = round.checks.iter();
-    checks.find(|report| report.check == check).expect("every check is reported")
+    checks
+        .find(|report| report.check == check)
+        .expect("every check is reported")
 }
 
 /// The issues of the ledger, the balances, the payments and the views.
@@ -67,10 +64,14 @@ fn messages(round: &Round, check: Check) -> Vec<String> {
 }
 
 #[track_caller]
-fn is_clean(round: &Arc<Round>) {
+pub(crate) fn is_clean(round: &Arc<Round>) {
     assert_eq!(issues(round), [0; 4], "{round:#?}");
     for check in FIGURES {
-        assert_eq!(report(round, check).state, CheckState::Done, "{check:?} of {round:#?}");
+        assert_eq!(
+            report(round, check).state,
+            CheckState::Done,
+            "{check:?} of {round:#?}"
+        );
     }
     assert_eq!(report(round, Check::Settlement).state, CheckState::Absent);
 }
@@ -129,19 +130,29 @@ fn an_altered_balance_is_found_while_payments_go_on() {
     let seq = world.snapshots.seq().unwrap();
     let mut snapshot: ShardSnapshot = world.snapshots.get(seq);
     let fees = usd(AccountName::FeeRevenue);
-    let (_, state) = snapshot.accounts.iter_mut().find(|(key, _)| *key == fees).unwrap();
+    let (_, state) = snapshot
+        .accounts
+        .iter_mut()
+        .find(|(key, _)| *key == fees)
+        .unwrap();
     let right = state.posted.minor();
     state.posted = Balance::from_minor(right + 7).unwrap();
     world.snapshots.put(seq, Ok(snapshot));
     world.life(async |_, platform| {
         let round = run(&platform).await;
         assert_eq!(issues(&round), [1, 1, 0, 0], "{round:#?}");
-        let expected = format!("posted balance of fee_revenue:USD: {} instead of {right}", right + 7);
+        let expected = format!(
+            "posted balance of fee_revenue:USD: {} instead of {right}",
+            right + 7
+        );
         assert_eq!(messages(&round, Check::Balances), [expected]);
         let difference = &report(&round, Check::Balances).findings.differences[0];
         assert_eq!((difference.difference_minor, difference.seq), (Some(7), seq));
         let trial = &messages(&round, Check::Ledger)[0];
-        assert!(trial.starts_with("Transaction trial_balance:USD:test: Debits ("), "{trial}");
+        assert!(
+            trial.starts_with("Transaction trial_balance:USD:test: Debits ("),
+            "{trial}"
+        );
 
         pay(&platform, 10..12).await;
         let round = run(&platform).await;
@@ -166,12 +177,20 @@ fn a_payment_whose_entry_is_missing_is_found_by_its_accounts_and_by_itself() {
             of_payment,
             [
                 format!("provider clearing of {}: 0 instead of {captured}", lost.id()),
-                format!("merchant payable of {}: 0 instead of {}", lost.id(), captured - lost.fee_minor),
+                format!(
+                    "merchant payable of {}: 0 instead of {}",
+                    lost.id(),
+                    captured - lost.fee_minor
+                ),
                 format!("fee revenue of {}: 0 instead of {}", lost.id(), lost.fee_minor),
             ]
         );
         assert!(report(&round, Check::Balances).findings.issues >= 3, "{round:#?}");
-        assert_eq!(report(&round, Check::Ledger).findings.issues, 0, "what is left balances");
+        assert_eq!(
+            report(&round, Check::Ledger).findings.issues,
+            0,
+            "what is left balances"
+        );
 
         // It stays found while it is recent; the balances differ for as long as they do.
         world.clock.advance_s(200);
@@ -269,7 +288,11 @@ fn thousands_of_accounts_are_compared_in_pages_and_the_wrong_one_among_them_is_f
         );
         let round = run(&platform).await;
         is_clean(&round);
-        assert_eq!(report(&round, Check::Balances).compared, both / 2, "the slice alone");
+        assert_eq!(
+            report(&round, Check::Balances).compared,
+            both / 2,
+            "the slice alone"
+        );
         // As the monitor reads it, somebody else was credited.
         let (debit, credit, wrong) = (accounts[7], accounts[1_900], accounts[2_499]);
         world.faults.altered.set(move |commit| {
@@ -364,78 +387,6 @@ fn a_view_that_is_behind_is_no_lie() {
 }
 
 #[test]
-fn a_check_that_cannot_be_run_is_a_failure_and_the_next_round_tries_again() {
-    world(77).life(async |world, platform| {
-        pay(&platform, 0..20).await;
-        is_clean(&run(&platform).await);
-        pay(&platform, 20..30).await;
-        // One read for each reader: that of the last minutes, and that of the fold.
-        world.faults.busy.store(2, Ordering::SeqCst);
-        let round = run(&platform).await;
-        let failed: Vec<(Check, &str)> = round.failures().collect();
-        let why = "the journal cannot be read: busy";
-        assert_eq!(
-            failed,
-            [(Check::Ledger, why), (Check::Balances, why), (Check::Payments, why)],
-            "{round:#?}"
-        );
-        assert_eq!(failures(&platform), 1, "one alert for a round");
-        is_clean(&run(&platform).await);
-
-        *lock(&world.faults.rotten) = Some(Seq(world.truth().head.0 + 1));
-        pay(&platform, 30..31).await;
-        let round = run(&platform).await;
-        assert_eq!(round.failures().count(), 3, "{round:#?}");
-        pay(&platform, 31..40).await;
-        *lock(&world.faults.rotten) = None;
-        is_clean(&run(&platform).await);
-        assert_eq!(failures(&platform), 2);
-    });
-}
-
-#[test]
-fn a_task_that_dies_is_a_failure_and_everything_is_read_anew() {
-    world(78).life(async |world, platform| {
-        pay(&platform, 0..20).await;
-        is_clean(&run(&platform).await);
-        pay(&platform, 20..30).await;
-        world.faults.traps[1].set(1);
-        let round = run(&platform).await;
-        assert_eq!(round.failures().count(), 4, "{round:#?}");
-        assert_eq!(failures(&platform), 1);
-        let round = run(&platform).await;
-        is_clean(&round);
-        assert_eq!((round.number, round.commits), (3, world.truth().head.0));
-        let restarts = &platform.context().figures.kind(Kind::Monitor).restarts;
-        assert_eq!(restarts.load(Ordering::SeqCst), 0);
-    });
-}
-
-#[test]
-fn a_monitor_that_fails_again_and_again_stops_no_payment_and_not_the_process() {
-    let options = Options {
-        monitor_every: Duration::from_secs(1),
-        ..options()
-    };
-    let world = World::with(79, options, Scripted::new(false, true));
-    world.life(async |world, platform| {
-        world
-            .probe
-            .arm_times(florin_actors::context::Step::MonitorEnded, 1, 15);
-        until("it has failed more often than any other actor may", || {
-            world.probe.fired() == 15
-        })
-        .await;
-        pay(&platform, 0..20).await;
-        let rounds = || platform.context().monitor_board.load().rounds;
-        until("rounds go on", || rounds() >= 3).await;
-        assert_eq!(failures(&platform), 15, "each incarnation but the first says so");
-        is_clean(&run(&platform).await);
-    });
-    assert_eq!(world.fatal.count(), 0);
-}
-
-#[test]
 fn rounds_come_by_themselves_as_often_as_is_set_or_never() {
     for (every_s, expected) in [(60, 10), (0, 0)] {
         let options = Options {
@@ -475,122 +426,4 @@ fn only_what_is_recent_is_looked_at_and_all_of_it_is_folded() {
         assert_eq!(round.commits, 0);
         assert!(report(&round, Check::Balances).compared >= 3);
     });
-}
-
-#[test]
-fn a_round_that_takes_too_long_goes_on_in_the_next_one() {
-    world(82).life(async |world, platform| {
-        pay(&platform, 0..20).await;
-        let_settle().await;
-        let head = world.truth().head;
-        world.faults.page_max.store(10, Ordering::SeqCst);
-        world.faults.pages.close();
-        let running = tokio::spawn({
-            let consistency = platform.consistency();
-            async move { consistency.run().await.unwrap().remove(0) }
-        });
-        tokio::time::sleep(Duration::from_secs(40)).await;
-        world.faults.pages.open();
-        let round = running.await.unwrap();
-        let behind = |read| CheckState::Behind { read, head };
-        assert_eq!(report(&round, Check::Ledger).state, behind(Seq(10)));
-        assert_eq!(report(&round, Check::Payments).state, behind(Seq(10)));
-        assert_eq!(report(&round, Check::Balances).state, behind(Seq(10)));
-        assert_eq!(round.issues(), 0);
-        is_clean(&run(&platform).await);
-    });
-}
-
-#[test]
-fn whoever_asks_during_a_round_is_answered_with_the_next_one_and_too_many_are_refused() {
-    world(83).life(async |world, platform| {
-        pay(&platform, 0..20).await;
-        world.faults.pages.close();
-        let ask = || {
-            let consistency = platform.consistency();
-            tokio::spawn(async move { consistency.run().await })
-        };
-        let first = ask();
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let others: Vec<_> = (0..17).map(|_| ask()).collect();
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        world.faults.pages.open();
-        assert_eq!(first.await.unwrap().unwrap()[0].number, 1);
-        let mut answered = Vec::new();
-        for other in others {
-            answered.push(other.await.unwrap().map(|rounds| rounds[0].number));
-        }
-        let refused = answered.iter().filter(|answer| answer.is_err()).count();
-        assert_eq!(refused, 1, "{answered:?}");
-        let second = answered.iter().filter(|answer| **answer == Ok(2)).count();
-        assert_eq!(second, 16, "{answered:?}");
-    });
-}
-
-/// Payments in full and in parts, refunds, and transfers of every step, many at once, while rounds follow each other.
-#[test]
-fn nothing_is_found_under_load() {
-    let world = World::with(84, patient(), Scripted::new(false, false));
-    world.busy_life(async |_, platform| {
-        let (done, ended) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-        let watching = tokio::spawn({
-            let (consistency, done, ended) = (platform.consistency(), Arc::clone(&done), Arc::clone(&ended));
-            async move {
-                let mut rounds = Vec::new();
-                while !done.load(Ordering::SeqCst) {
-                    rounds.push(consistency.run().await.unwrap().remove(0));
-                    ended.fetch_add(1, Ordering::SeqCst);
-                }
-                rounds
-            }
-        });
-        let keys = Arc::new(AtomicUsize::new(0));
-        let mut wave = 0;
-        while wave < 6 || ended.load(Ordering::SeqCst) < 12 {
-            let paying: Vec<_> = (wave * 80..(wave + 1) * 80)
-                .map(|n| {
-                    let (payments, keys) = (platform.payments(), Arc::clone(&keys));
-                    tokio::spawn(async move { one_payment(&payments, n, &keys).await })
-                })
-                .collect();
-            let (ledger, n) = (platform.ledger(), wave as u64);
-            let (callers, _) = Callers::open(&ledger, n).await;
-            for caller in callers.start(&ledger, n, (6, 40)) {
-                caller.await.expect("no caller fails");
-            }
-            for payment in paying {
-                payment.await.expect("no payment fails");
-            }
-            wave += 1;
-        }
-        done.store(true, Ordering::SeqCst);
-        let mut rounds = watching.await.unwrap();
-        rounds.push(run(&platform).await);
-        for round in &rounds {
-            is_clean(round);
-        }
-        let commits: u64 = rounds.last().unwrap().commits;
-        assert!(commits > 1_500, "{commits}");
-        assert_eq!(failures(&platform), 0);
-    });
-}
-
-async fn one_payment(payments: &florin_actors::payments_handle::PaymentsHandle, n: usize, keys: &AtomicUsize) {
-    let method = if n.is_multiple_of(3) {
-        CaptureMethod::Manual
-    } else {
-        CaptureMethod::Automatic
-    };
-    let minor = request(n).amount.minor();
-    let created = payments.create(payment_of(n, minor, method)).await.unwrap();
-    let payment = created.payment.id();
-    let changes = match method {
-        CaptureMethod::Manual => vec![capture(300, false), capture(200, true), refund(500)],
-        CaptureMethod::Automatic => vec![refund(100), refund(minor - 100)],
-    };
-    for change in changes {
-        let key = keys.fetch_add(1, Ordering::SeqCst);
-        let asked = crate::operations::Ask { key, payment, change };
-        ask(payments, &asked).await.unwrap();
-    }
 }

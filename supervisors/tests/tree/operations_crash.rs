@@ -120,12 +120,7 @@ fn check_odd(world: &World, step: Step, replies: &[Reply]) {
             let payments: BTreeSet<PaymentId> = odd.iter().map(|(ask, _)| ask.payment).collect();
             assert!(payments.len() <= 1, "{step:?}: one payment crashed: {odd:?}");
         }
-        Kind::Risk
-        | Kind::Projection
-        | Kind::Resolution
-        | Kind::Scrub
-        | Kind::Deadlines
-        | Kind::Monitor => {
+        Kind::Risk | Kind::Projection | Kind::Resolution | Kind::Scrub | Kind::Deadlines | Kind::Monitor => {
             assert!(odd.is_empty(), "{step:?}: {odd:?}");
         }
         Kind::Provider => assert!(odd.iter().all(|(_, answer)| answer.is_ok()), "{step:?}: {odd:?}"),

@@ -1,5 +1,6 @@
 //! Ports that do as tests tell them: latches, a clock that stands, a journal and views with faults, a probe that panics.
 
+use crate::mischief::{Altered, INJECTED, Trap, one_less};
 use florin_actors::context::{Fatal, Probe, Step};
 use florin_adapters::journal::MemoryJournal;
 use florin_adapters::views::MemoryViews;
@@ -163,60 +164,6 @@ impl Snapshots for MemorySnapshots {
     }
 }
 
-/// Takes down as many of the tasks that come by as it was told to.
-#[derive(Debug, Default)]
-pub(crate) struct Trap(AtomicU64);
-
-impl Trap {
-    pub(crate) fn set(&self, times: u64) {
-        self.0.store(times, Ordering::SeqCst);
-    }
-
-    fn passed(&self) {
-        assert!(!one_less(&self.0), "{INJECTED}");
-    }
-}
-
-/// Takes one from what is left, if something is.
-fn one_less(left: &AtomicU64) -> bool {
-    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
-        .is_ok()
-}
-
-type Change<T> = Arc<dyn Fn(&mut T) + Send + Sync>;
-
-/// Changes what a port answers, as long as a test wants it to.
-pub(crate) struct Altered<T>(Mutex<Option<Change<T>>>);
-
-impl<T> Altered<T> {
-    pub(crate) fn set(&self, change: impl Fn(&mut T) + Send + Sync + 'static) {
-        *lock(&self.0) = Some(Arc::new(change));
-    }
-
-    pub(crate) fn clear(&self) {
-        *lock(&self.0) = None;
-    }
-
-    fn apply(&self, answer: &mut T) {
-        let change = lock(&self.0).clone();
-        if let Some(change) = change {
-            change(answer);
-        }
-    }
-}
-
-impl<T> Default for Altered<T> {
-    fn default() -> Self {
-        Self(Mutex::new(None))
-    }
-}
-
-impl<T> fmt::Debug for Altered<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Altered").finish_non_exhaustive()
-    }
-}
-
 /// What is wrong with the journal.
 #[derive(Debug, Default)]
 pub(crate) struct JournalFaults {
@@ -301,7 +248,9 @@ impl Journal for FaultyJournal {
                 page_max => limit.min(page_max),
             };
             let mut commits = self.inner.read(shard, from, taken).await?;
-            commits.iter_mut().for_each(|commit| self.faults.altered.apply(commit));
+            commits
+                .iter_mut()
+                .for_each(|commit| self.faults.altered.apply(commit));
             self.faults.verify(&commits)?;
             self.faults.traps[if limit > 1 { 1 } else { 2 }].passed();
             if limit > 1 {
@@ -423,9 +372,6 @@ impl Views for GatedViews {
         })
     }
 }
-
-/// What injected panics say, so that the panic hook knows them.
-pub(crate) const INJECTED: &str = "injected by the probe";
 
 /// Panics the `nth` time that a step is reached, for `times` times; or holds whoever reaches it.
 #[derive(Debug, Default)]

@@ -2,9 +2,10 @@
 //! own; dropping it is a crash: whatever was under way ends between two instructions.
 
 use crate::audit::Truth;
+use crate::mischief::INJECTED;
 use crate::ports::{
-    FatalLog, FaultyJournal, FixedClock, GatedViews, INJECTED, JournalFaults, MemorySnapshots, PanicProbe,
-    PlainKeys, REQUEST, SeededEntropy, lock,
+    FatalLog, FaultyJournal, FixedClock, GatedViews, JournalFaults, MemorySnapshots, PanicProbe, PlainKeys,
+    REQUEST, SeededEntropy, lock,
 };
 use crate::provider::{Script, Scripted};
 use florin_actors::context::Ports;
