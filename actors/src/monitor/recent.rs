@@ -162,12 +162,13 @@ async fn earlier(
     context: &Context,
     commits: &[Commit],
 ) -> Result<BTreeMap<PaymentId, Vec<Commit>>, ReadError> {
-    let mut earlier = BTreeMap::new();
+    let mut befores = BTreeMap::new();
     for body in commits.iter().filter_map(of_payment) {
-        if !earlier.contains_key(&body.payment) {
-            let before = walk(context, body.payment, body.prev).await?;
-            earlier.insert(body.payment, before);
-        }
+        befores.entry(body.payment).or_insert(body.prev);
+    }
+    let mut earlier = BTreeMap::new();
+    for (payment, before) in befores {
+        earlier.insert(payment, walk(context, payment, before).await?);
     }
     Ok(earlier)
 }
@@ -202,10 +203,10 @@ fn take(page: &Page, work: &mut Work, sample: &mut Sample) -> u64 {
         }
         if let Some(body) = of_payment(commit) {
             let before = page.earlier.get(&body.payment).map(Vec::as_slice);
-            let traced = traces
+            let followed = traces
                 .entry(body.payment)
                 .or_insert_with(|| trace(body.payment, before.unwrap_or_default()));
-            traced.follow(commit.seq, body);
+            followed.follow(commit.seq, body);
         }
     }
     let (payments, mut beyond) = (u64::try_from(traces.len()).unwrap_or(u64::MAX), 0);

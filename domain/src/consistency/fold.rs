@@ -5,8 +5,8 @@ use super::{Difference, Findings};
 use crate::commit::{Body, Commit};
 use crate::ids::Seq;
 use crate::ledger::{
-    AccountKey, AccountState, HoldChange, LedgerEvent, Legs, Line, PostedTransfer, Posting, Side, TransferId,
-    TransferStep,
+    AccountKey, AccountState, HoldChange, LedgerEvent, Legs, Line, PostedEntry, PostedTransfer, Posting,
+    Side, TransferId, TransferStep,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -130,7 +130,7 @@ impl JournalFold {
                 for hold in &body.holds {
                     self.hold(hold);
                 }
-                for line in body.entry.iter().flat_map(|entry| entry.lines()) {
+                for line in body.entry.iter().flat_map(PostedEntry::lines) {
                     self.post(line);
                 }
             }

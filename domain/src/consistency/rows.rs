@@ -4,6 +4,9 @@ use super::Difference;
 use crate::ids::Seq;
 use crate::payment::Payment;
 
+/// What a sum is called, and where it is.
+type Sum = (&'static str, fn(&Payment) -> i128);
+
 /// The first thing in which a row differs from the payment that its commits come to; both are as of commit `seq`.
 pub fn differing_row(folded: &Payment, shown: &Payment, seq: Seq) -> Option<Difference> {
     if folded == shown {
@@ -27,7 +30,7 @@ pub fn differing_row(folded: &Payment, shown: &Payment, seq: Seq) -> Option<Diff
         .into_iter()
         .find(|(_, folded, shown)| folded != shown)
         .map(|(figure, folded, shown)| Difference::of_words(&id, figure, (folded, shown), seq));
-    let sums: [(&'static str, fn(&Payment) -> i128); 6] = [
+    let sums: [Sum; 6] = [
         ("amount", |payment| payment.spec.amount.minor()),
         ("authorized", |payment| payment.authorized.minor()),
         ("captured", |payment| payment.captured.minor()),

@@ -248,9 +248,9 @@ impl Journal for FaultyJournal {
                 page_max => limit.min(page_max),
             };
             let mut commits = self.inner.read(shard, from, taken).await?;
-            commits
-                .iter_mut()
-                .for_each(|commit| self.faults.altered.apply(commit));
+            for commit in &mut commits {
+                self.faults.altered.apply(commit);
+            }
             self.faults.verify(&commits)?;
             self.faults.traps[if limit > 1 { 1 } else { 2 }].passed();
             if limit > 1 {

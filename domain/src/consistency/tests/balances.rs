@@ -30,8 +30,12 @@ fn account(number: u32) -> AccountKey {
 }
 
 impl Ledger {
+    fn next(&self) -> Seq {
+        Seq(u64::try_from(self.commits.len()).unwrap()).next()
+    }
+
     fn record(&mut self, event: LedgerEvent) {
-        let seq = u64::try_from(self.commits.len()).unwrap() + 1;
+        let seq = self.next().0;
         let body = Body::Ledger(LedgerCommit { event, by: None });
         self.commits.push(commit(seq, body));
     }
@@ -45,7 +49,7 @@ impl Ledger {
             effective: None,
             notes: None,
         };
-        let seq = Seq(u64::try_from(self.commits.len()).unwrap() + 1);
+        let seq = self.next();
         let done = self
             .books
             .transfer(&[transfer], Linkage::Independent, (AT, seq), |_| false);
@@ -234,6 +238,15 @@ fn commits_are_folded_in_their_order_only() {
     assert_eq!(fold.seq(), Seq(1));
 }
 
+/// What is wrong with it, what it follows, what it has, whether it is the last, and what differs.
+type Page<'a> = (
+    &'a str,
+    Option<AccountKey>,
+    Vec<(AccountKey, AccountState)>,
+    bool,
+    &'a [AccountKey],
+);
+
 #[test]
 fn a_page_of_accounts_is_compared_with_all_that_the_journal_has_between_its_ends() {
     let mut fold = JournalFold::default();
@@ -261,13 +274,7 @@ fn a_page_of_accounts_is_compared_with_all_that_the_journal_has_between_its_ends
     };
     let [fees, bank, suspense] = keys;
     let right = |key| (key, state(4));
-    let cases: [(
-        &str,
-        Option<AccountKey>,
-        Vec<(AccountKey, AccountState)>,
-        bool,
-        &[AccountKey],
-    ); 6] = [
+    let cases: [Page<'_>; 6] = [
         (
             "all",
             None,

@@ -164,6 +164,9 @@ fn a_payment_comes_to_what_it_posted_after_every_commit() {
     assert_eq!(sums, (10_000, 2_500, 300, 10_000));
 }
 
+/// What is wrong, with which commits, and what is found.
+type Case<'a> = (&'a str, Vec<(Seq, PaymentCommit)>, &'a [&'a str]);
+
 #[test]
 fn a_payment_that_posted_something_else_is_found() {
     let mut missing = commits();
@@ -187,7 +190,7 @@ fn a_payment_that_posted_something_else_is_found() {
         .1
         .events
         .push(succeeds(OperationId::Authorize(PAYMENT)));
-    let cases: [(&str, Vec<(Seq, PaymentCommit)>, &[&str]); 7] = [
+    let cases: [Case<'_>; 7] = [
         (
             "no entry",
             missing,
