@@ -1,5 +1,6 @@
 //! `florin audit`: what shows to others, and to ourselves, that the journal is whole. Nothing here needs the node to be stopped.
 
+use crate::shard_folders;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use florin_adapters::audit::heads::HeadsReader;
@@ -62,6 +63,9 @@ pub(crate) struct ProofArguments {
     /// Or one commit
     #[arg(long)]
     seq: Option<u64>,
+    /// The shard of the commit
+    #[arg(long, default_value_t = 0)]
+    shard: u16,
     /// Prove as well that the journal begins with that of an older signed head, which was of this commit
     #[arg(long, value_name = "OLD_SIZE")]
     consistency: Option<u64>,
@@ -93,8 +97,11 @@ pub(crate) async fn run(command: AuditCommand, settings: Settings) -> anyhow::Re
     tokio::task::spawn_blocking(work).await?
 }
 
-fn journal(settings: &Settings) -> anyhow::Result<JournalFile> {
-    Ok(JournalFile::open(&settings.data_dir)?)
+fn journal(settings: &Settings, shard: ShardId) -> anyhow::Result<JournalFile> {
+    Ok(JournalFile::open(&shard_folders::folder(
+        &settings.data_dir,
+        shard,
+    ))?)
 }
 
 fn key(settings: &Settings) -> anyhow::Result<SigningKey> {
@@ -128,11 +135,6 @@ fn verify_all(settings: &Settings, arguments: &VerifyArguments) -> anyhow::Resul
             None
         }
     };
-    let journal = journal(settings)?;
-    let mut shards = journal.shards()?;
-    if !shards.contains(&ShardId::FIRST) {
-        shards.insert(0, ShardId::FIRST);
-    }
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
         "verifying {bar:40} {pos}/{len} commits ({eta})",
     )?);
@@ -142,7 +144,8 @@ fn verify_all(settings: &Settings, arguments: &VerifyArguments) -> anyhow::Resul
     };
     let trusted = Seq(arguments.from.saturating_sub(1));
     let mut wrong = 0;
-    for shard in shards {
+    for shard in shard_folders::present(&settings.data_dir)? {
+        let journal = journal(settings, shard)?;
         let heads = match public {
             Some(public) => heads(settings, shard, public)?,
             None => HeadsReader::none(shard),
@@ -213,11 +216,12 @@ fn write_document(out: Option<&Path>, text: &str) -> anyhow::Result<()> {
 
 #[expect(clippy::print_stdout, reason = "the result is this command's output")]
 fn export(settings: &Settings, out: &Path) -> anyhow::Result<()> {
-    let (journal, public) = (journal(settings)?, key(settings)?.public());
+    let public = key(settings)?.public();
     let mut count = 0_u64;
     write_file(out, |file| {
         writeln!(file, "{}", exported_key(&public))?;
-        for shard in journal.shards()? {
+        for shard in shard_folders::present(&settings.data_dir)? {
+            let journal = journal(settings, shard)?;
             for line in heads(settings, shard, public)? {
                 if let Ok(kept) = line? {
                     writeln!(file, "{}", exported_head(&kept.signed))?;
@@ -239,13 +243,15 @@ fn payment(text: &str) -> anyhow::Result<PaymentId> {
 }
 
 fn proof(settings: &Settings, arguments: &ProofArguments) -> anyhow::Result<()> {
-    let subject = match (&arguments.payment, arguments.seq) {
-        (Some(text), _) => Subject::Payment(payment(text)?),
-        (None, Some(seq)) => Subject::Commit(Seq(seq)),
+    let (shard, subject) = match (&arguments.payment, arguments.seq) {
+        (Some(text), _) => {
+            let payment = payment(text)?;
+            (payment.shard(), Subject::Payment(payment))
+        }
+        (None, Some(seq)) => (ShardId(arguments.shard), Subject::Commit(Seq(seq))),
         (None, None) => bail!("--payment or --seq"),
     };
-    let (journal, public) = (journal(settings)?, key(settings)?.public());
-    let shard = ShardId::FIRST;
+    let (journal, public) = (journal(settings, shard)?, key(settings)?.public());
     let heads = heads_for(heads(settings, shard, public)?, arguments.consistency.map(Seq))?;
     let records = records_of(&journal, shard, subject, &heads.head)?;
     let proof = prove(&journal, &records, &heads, &public)?;
@@ -254,8 +260,8 @@ fn proof(settings: &Settings, arguments: &ProofArguments) -> anyhow::Result<()> 
 
 fn receipt(settings: &Settings, arguments: &ReceiptArguments) -> anyhow::Result<()> {
     let id = payment(&arguments.payment)?;
-    let (journal, key) = (journal(settings)?, key(settings)?);
-    let shard = ShardId::FIRST;
+    let shard = id.shard();
+    let (journal, key) = (journal(settings, shard)?, key(settings)?);
     let heads = heads_for(heads(settings, shard, key.public())?, None)?;
     let records = records_of(&journal, shard, Subject::Payment(id), &heads.head)?;
     let now_ms = SystemClock::new().now().unix_ms();

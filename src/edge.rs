@@ -21,7 +21,7 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
         ledger: node.platform.ledger(),
         consistency: node.platform.consistency(),
         ops: Arc::new(node.platform.ops(Box::new(move || metrics.render()))),
-        directory: DirectoryHandle::new(Arc::clone(context)),
+        directory: DirectoryHandle::new(node.platform.shards().clone()),
         digests: Digests {
             key: digests::key_digest,
             fingerprint: digests::fingerprint,

@@ -10,6 +10,7 @@ mod node;
 mod notary;
 mod sandbox;
 mod serve;
+mod shard_folders;
 mod views;
 
 use clap::{Parser, Subcommand};

@@ -1,6 +1,7 @@
 //! Admission: the one place where new work is refused, before anything of it is stored. What is admitted has paid in advance
 //! for every message that it will cause.
 
+use crate::context::IndexLag;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -44,19 +45,20 @@ pub struct Admission {
     in_flight: AtomicUsize,
     draining: AtomicBool,
     no_room: AtomicBool,
-    lag: Arc<crate::context::IndexLag>,
+    /// Of each shard.
+    lags: Vec<Arc<IndexLag>>,
     shed: metrics::Counter,
 }
 
 impl Admission {
     /// Opens admission with these caps.
-    pub fn new(caps: AdmissionCaps, lag: Arc<crate::context::IndexLag>) -> Self {
+    pub fn new(caps: AdmissionCaps, lags: Vec<Arc<IndexLag>>) -> Self {
         Self {
             caps,
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
             no_room: AtomicBool::new(false),
-            lag,
+            lags,
             shed: metrics::counter!("florin_admission_shed_total"),
         }
     }
@@ -73,7 +75,11 @@ impl Admission {
         if self.no_room.load(Ordering::Relaxed) {
             return refuse(Shed::NoRoom);
         }
-        if self.lag.commits() > self.caps.index_lag_max {
+        if self
+            .lags
+            .iter()
+            .any(|lag| lag.commits() > self.caps.index_lag_max)
+        {
             return refuse(Shed::IndexLag);
         }
         let before = self.in_flight.fetch_add(1, Ordering::AcqRel);

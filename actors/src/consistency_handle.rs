@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::ledger_handle::LedgerError;
 use crate::mailbox::{Class, Refused};
 use crate::monitor::MonitorMail;
+use crate::shards::Shards;
 use florin_domain::consistency::Round;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -11,12 +12,12 @@ use tokio::sync::oneshot;
 /// The face of the monitors of some shards.
 #[derive(Clone, Debug)]
 pub struct ConsistencyHandle {
-    shards: Vec<Arc<Context>>,
+    shards: Shards,
 }
 
 impl ConsistencyHandle {
     /// A handle on the monitors of these shards.
-    pub fn new(shards: Vec<Arc<Context>>) -> Self {
+    pub fn new(shards: Shards) -> Self {
         Self { shards }
     }
 
@@ -28,8 +29,8 @@ impl ConsistencyHandle {
 
     /// Runs a round in every shard, which begins after this call.
     pub async fn run(&self) -> Result<Vec<Arc<Round>>, LedgerError> {
-        let mut asked = Vec::with_capacity(self.shards.len());
-        for context in &self.shards {
+        let mut asked = Vec::with_capacity(self.shards.count());
+        for context in self.shards.iter() {
             let (reply, waits) = oneshot::channel();
             let sent = context.monitor.send(Class::New, MonitorMail::Run(reply));
             sent.map_err(|returned| match returned.why {

@@ -28,13 +28,15 @@ pub enum Kind {
     Scrub,
     /// Deadlines of payments that wait for somebody.
     Deadlines,
+    /// Transfers between shards.
+    Crossings,
     /// Checks that books, payments and views agree.
     Monitor,
 }
 
 impl Kind {
     /// All kinds, in start order, which is the order of the variants.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::JournalWriter,
         Self::AccountShard,
         Self::Projection,
@@ -46,6 +48,7 @@ impl Kind {
         Self::Idempotency,
         Self::Scrub,
         Self::Deadlines,
+        Self::Crossings,
         Self::Monitor,
     ];
 
@@ -63,6 +66,7 @@ impl Kind {
             Self::Resolution => "resolution",
             Self::Scrub => "scrub",
             Self::Deadlines => "deadlines",
+            Self::Crossings => "crossings",
             Self::Monitor => "monitor",
         }
     }
@@ -80,6 +84,7 @@ impl Kind {
             | Self::Resolution
             | Self::Scrub
             | Self::Deadlines
+            | Self::Crossings
             | Self::Monitor => true,
         }
     }

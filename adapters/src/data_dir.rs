@@ -79,7 +79,12 @@ impl DataDir {
 
     /// The payments view's file.
     pub fn views(&self) -> PathBuf {
-        self.path.join("views.db")
+        Self::views_in(&self.path)
+    }
+
+    /// The same in a folder that may be nobody's now.
+    pub fn views_in(folder: &Path) -> PathBuf {
+        folder.join("views.db")
     }
 
     /// The key index's folder.

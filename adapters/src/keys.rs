@@ -17,7 +17,7 @@ pub use memory::MemoryKeyIndex;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::Seq;
-use florin_domain::ledger::{LedgerEvent, TransferId};
+use florin_domain::ledger::{CrossingStep, LedgerEvent, PostedTransfer, TransferId};
 use florin_domain::limits::IDEMPOTENCY_RETENTION;
 use florin_domain::payment::Event;
 use florin_domain::ports::{KeyRecord, ReadError};
@@ -59,16 +59,22 @@ fn unexpired(record: KeyRecord, now: Timestamp) -> Option<KeyRecord> {
 
 /// The transfers that a commit records.
 fn used_transfers(commit: &Commit) -> impl Iterator<Item = TransferId> + '_ {
-    let transfers = match &commit.body {
+    let (transfers, steps): (&[PostedTransfer], &[CrossingStep]) = match &commit.body {
         Body::Ledger(ledger) => match &ledger.event {
-            LedgerEvent::Transferred(transfers) => transfers.as_slice(),
+            LedgerEvent::Transferred(transfers) => (transfers, &[]),
+            LedgerEvent::Crossed(steps) => (&[], steps),
             LedgerEvent::AccountOpened(_)
             | LedgerEvent::PendingExpired(_)
-            | LedgerEvent::PeriodClosed { .. } => &[],
+            | LedgerEvent::PeriodClosed { .. } => (&[], &[]),
         },
-        Body::Payment(_) | Body::Control(_) => &[],
+        Body::Payment(_) | Body::Control(_) => (&[], &[]),
     };
-    transfers.iter().map(|transfer| transfer.id)
+    // Of one between shards, the latest step that says something of it.
+    let steps = steps
+        .iter()
+        .filter(|step| !matches!(step, CrossingStep::Settled(_)));
+    let crossed = steps.map(CrossingStep::id);
+    transfers.iter().map(|transfer| transfer.id).chain(crossed)
 }
 
 /// The keys that a commit uses for the first time.

@@ -50,6 +50,7 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
         data_dir: raw.data_dir.clone(),
         log: raw.log.clone(),
         log_format: raw.log_format,
+        shards: raw.journal.shards,
         heads_dir: (!raw.audit.heads_dir.as_os_str().is_empty()).then(|| raw.audit.heads_dir.clone()),
         drain_limit: Duration::from_millis(raw.drain_limit_ms),
         worker_threads: raw.worker_threads,

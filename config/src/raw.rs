@@ -161,6 +161,7 @@ pub(crate) struct RawProviders {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawJournal {
+    pub(crate) shards: u16,
     pub(crate) batch_commits_max: usize,
     pub(crate) snapshot_every_commits: u64,
     pub(crate) scrub_commits_per_s: u64,
@@ -299,6 +300,7 @@ impl From<&Settings> for Raw {
                 queue_max: actors.provider_caps.queue_max,
             },
             journal: RawJournal {
+                shards: settings.shards,
                 batch_commits_max: actors.batch_commits_max,
                 snapshot_every_commits: actors.snapshot_every_commits,
                 scrub_commits_per_s: actors.scrub_commits_per_s,

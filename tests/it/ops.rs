@@ -43,6 +43,7 @@ fn the_tree_shows_every_kind_of_actor_to_operators_only() {
     kinds(&tree, &mut seen);
     let expected = [
         "account_shard",
+        "crossings",
         "deadlines",
         "idempotency",
         "journal_writer",

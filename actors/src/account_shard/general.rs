@@ -5,7 +5,7 @@ use crate::admission::InFlight;
 use crate::mailbox::Class;
 use crate::reply::tell;
 use florin_domain::commit::Body;
-use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq};
+use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq, ShardId};
 use florin_domain::ledger::{
     AccountLimits, AccountState, AccountType, EffectiveDate, GeneralAccount, LedgerCommit, LedgerEvent,
     Linkage, Transfer, TransferId, TransferRefusal, Verdict,
@@ -31,6 +31,8 @@ pub struct OpenAccount {
     pub limits: AccountLimits,
     /// The owner's own pairs.
     pub metadata: Vec<(Arc<str>, Arc<str>)>,
+    /// The shard that has it.
+    pub shard: ShardId,
     /// On whose word.
     pub by: ApiKeyId,
 }
@@ -140,7 +142,7 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    fn add(&mut self, seq: Seq, ids: Vec<TransferId>) {
+    pub(super) fn add(&mut self, seq: Seq, ids: Vec<TransferId>) {
         self.commits.extend(ids.iter().map(|id| (*id, seq)));
         self.order.push_back((seq, ids));
     }
@@ -148,7 +150,10 @@ impl Recent {
     fn forget_up_to(&mut self, seq: Seq) {
         while let Some((_, ids)) = self.order.pop_front_if(|(added, _)| *added <= seq) {
             for id in ids {
-                self.commits.remove(&id);
+                // A transfer between shards is recorded several times; the latest record counts.
+                if self.commits.get(&id).is_some_and(|latest| *latest <= seq) {
+                    self.commits.remove(&id);
+                }
             }
         }
     }
@@ -215,6 +220,7 @@ impl ShardState {
             livemode,
             limits,
             metadata,
+            shard: _,
             by,
         } = open;
         if let Some(id) = self.books.account_named(&name, currency, livemode)
@@ -246,7 +252,7 @@ impl ShardState {
     }
 
     fn transfer(&mut self, request: &TransferRequest, reply: oneshot::Sender<TransferOutcome>, held: Held) {
-        let known = match self.known_among(&request.transfers) {
+        let known = match self.known_among(request.transfers.iter().map(|transfer| transfer.id)) {
             Ok(known) => known,
             Err(error) => return tracing::error!(%error, "the index of transfers cannot be read"),
         };
@@ -289,13 +295,12 @@ impl ShardState {
     }
 
     /// The commits of those ids that were used before. In order is enough: what is not durable yet will be, or nobody is answered.
-    fn known_among(
+    pub(super) fn known_among(
         &self,
-        asked: &[Transfer],
+        asked: impl Iterator<Item = TransferId>,
     ) -> Result<BTreeMap<TransferId, Seq>, florin_domain::ports::ReadError> {
         let mut known = BTreeMap::new();
-        for transfer in asked {
-            let id = transfer.id;
+        for id in asked {
             let found = match self.recent.commits.get(&id) {
                 Some(seq) => Some(*seq),
                 None => self.context.ports.transfers.commit_of(id)?,
@@ -334,7 +339,7 @@ impl ShardState {
         self.record_at(event, by, at)
     }
 
-    fn record_at(&mut self, event: LedgerEvent, by: Option<ApiKeyId>, at: Timestamp) -> Seq {
+    pub(super) fn record_at(&mut self, event: LedgerEvent, by: Option<ApiKeyId>, at: Timestamp) -> Seq {
         let body = Body::Ledger(LedgerCommit { event, by });
         let weight = super::weight(&body);
         self.put_in_order(body, at);

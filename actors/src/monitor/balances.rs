@@ -84,6 +84,7 @@ fn entries_of(commit: &florin_domain::commit::Commit) -> u64 {
         Body::Ledger(ledger) => match &ledger.event {
             LedgerEvent::Transferred(transfers) => transfers.len(),
             LedgerEvent::PendingExpired(ids) => ids.len(),
+            LedgerEvent::Crossed(steps) => steps.len(),
             LedgerEvent::AccountOpened(_) | LedgerEvent::PeriodClosed { .. } => 1,
         },
     };

@@ -98,6 +98,8 @@ codes! {
     TemporarilyUnavailable = "temporarily_unavailable",
     TooManyAttempts = "too_many_attempts",
     TooManyOperations = "too_many_operations",
+    TransferCrossesShards = "transfer_crosses_shards",
+    TransferGivenUp = "transfer_given_up",
     TransferIdReused = "transfer_id_reused",
     TransferMixedCurrencies = "transfer_mixed_currencies",
     TransferMixedModes = "transfer_mixed_modes",
@@ -135,6 +137,8 @@ impl Code {
             TransferRefusal::LinkedFailed => Self::LinkedTransferFailed,
             TransferRefusal::LinkedOpen => Self::LinkedChainOpen,
             TransferRefusal::Overflow => Self::BalanceOverflow,
+            TransferRefusal::CrossesShards => Self::TransferCrossesShards,
+            TransferRefusal::GivenUp => Self::TransferGivenUp,
         }
     }
 

@@ -23,7 +23,7 @@ pub(crate) fn account_id() -> ObjectBuilder {
          such as `fee_revenue:USD`.",
     )
     .pattern(Some(
-        "^(acc_[0-7][0-9a-hjkmnp-tv-z]{25}|(merchant_payable:mer_[0-7][0-9a-hjkmnp-tv-z]{25}|provider_clearing:[a-z0-9_]{1,16}|fee_revenue|processing_fees|bank|suspense|rounding):[A-Z]{3}(:live)?)$",
+        "^(acc_[0-7][0-9a-hjkmnp-tv-z]{25}|(merchant_payable:mer_[0-7][0-9a-hjkmnp-tv-z]{25}|provider_clearing:[a-z0-9_]{1,16}|fee_revenue|processing_fees|bank|suspense|rounding):[A-Z]{3}(:live)?(@[0-9]{1,5})?)$",
     ))
 }
 
@@ -81,7 +81,16 @@ fn account() -> ObjectBuilder {
                 "The balance less what is expected to leave; null of the past.",
             )),
         ),
-        must("as_of_seq", count("The commit up to which all of this holds.")),
+        must(
+            "shard",
+            or_null(count("The shard that has it; null if each has a part.")),
+        ),
+        must(
+            "as_of_seq",
+            or_null(count(
+                "The commit of its shard up to which all of this holds; null of the sum of several shards' parts.",
+            )),
+        ),
         may(
             "name",
             text("What its owner calls it. Of opened accounts, as what follows is."),
@@ -166,12 +175,18 @@ fn transfer() -> ObjectBuilder {
         ),
     ]);
     let steps = ["single", "pending", "post_pending", "void_pending"];
-    let statuses = ["posted", "pending", "ended", "voided"];
+    let statuses = ["posted", "pending", "ended", "voided", "undecided", "refused"];
     record([
         must("object", word("What it is.", ["transfer"])),
         must("id", transfer_id("Its id.")),
         must("step", word("Which step it is.", steps)),
-        must("status", word("What has become of it.", statuses)),
+        must(
+            "status",
+            word(
+                "What has become of it. Only one between two shards is undecided for a moment, or kept though it was refused.",
+                statuses,
+            ),
+        ),
         must(
             "pending_id",
             or_null(transfer_id("The pending transfer that it ended.")),
@@ -222,7 +237,12 @@ fn statements(object: &'static str, only: &[&'static str]) -> ObjectBuilder {
     fields.extend(sums.map(|(name, about)| must(name, integer(&format!("{about} In minor units.")))));
     record([
         must("object", word("What it is.", [object])),
-        must("as_of_seq", count("The commit up to which it holds.")),
+        must(
+            "as_of_seq",
+            or_null(count(
+                "The commit up to which it holds; null where there are several shards.",
+            )),
+        ),
         must("data", array(record(fields), "One for each currency and mode.")),
     ])
 }

@@ -273,6 +273,7 @@ pub(crate) fn described() -> Endpoint {
                 Code::TransferSameAccount,
                 Code::EffectiveInFuture,
                 Code::LinkedChainOpen,
+                Code::TransferCrossesShards,
             ],
         )
         .refuses(404, &[Code::AccountUnknown, Code::PendingTransferMissing])
@@ -280,6 +281,7 @@ pub(crate) fn described() -> Endpoint {
             409,
             &[
                 Code::TransferIdReused,
+                Code::TransferGivenUp,
                 Code::PendingTransferExpired,
                 Code::AmountExceedsPending,
                 Code::InsufficientFunds,

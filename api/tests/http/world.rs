@@ -285,7 +285,7 @@ impl World {
             ledger: platform.ledger(),
             consistency: platform.consistency(),
             ops: Arc::new(platform.ops(Box::new(|| "florin_up 1\n".to_owned()))),
-            directory: DirectoryHandle::new(Arc::clone(platform.context())),
+            directory: DirectoryHandle::new(platform.shards().clone()),
             digests: Digests {
                 key: digests::key_digest,
                 fingerprint: digests::fingerprint,

@@ -3,7 +3,7 @@
 use super::{Difference, ENTRY, Findings, apart};
 use crate::commit::{Body, Commit};
 use crate::ids::Seq;
-use crate::ledger::{CurrencyTotal, LedgerEvent, Legs, PostedTransfer, Posting, Side};
+use crate::ledger::{CrossingStep, CurrencyTotal, LedgerEvent, Legs, PostedTransfer, Posting, Side};
 use crate::money::{Currency, decimal_string};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,6 +26,19 @@ pub fn check_entries(commit: &Commit, findings: &mut Findings) -> u64 {
                 let checked = transfers
                     .iter()
                     .filter(|transfer| check_transfer(transfer, commit.seq, findings));
+                u64::try_from(checked.count()).unwrap_or(u64::MAX)
+            }
+            LedgerEvent::Crossed(steps) => {
+                let halves = steps.iter().filter_map(|step| match step {
+                    CrossingStep::Decided { posted, .. } | CrossingStep::Applied { posted, .. } => {
+                        Some(posted)
+                    }
+                    CrossingStep::Prepared(_)
+                    | CrossingStep::Reserved(_)
+                    | CrossingStep::Aborted { .. }
+                    | CrossingStep::Settled(_) => None,
+                });
+                let checked = halves.filter(|posted| check_transfer(posted, commit.seq, findings));
                 u64::try_from(checked.count()).unwrap_or(u64::MAX)
             }
             LedgerEvent::AccountOpened(_)

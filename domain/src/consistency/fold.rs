@@ -5,9 +5,10 @@ use super::{Difference, Findings};
 use crate::commit::{Body, Commit};
 use crate::ids::Seq;
 use crate::ledger::{
-    AccountKey, AccountState, HoldChange, LedgerEvent, Legs, Line, PostedEntry, PostedTransfer, Posting,
-    Side, TransferId, TransferStep,
+    AccountKey, AccountName, AccountState, CrossingStep, HoldChange, LedgerEvent, Legs, Line, PostedEntry,
+    PostedTransfer, Posting, Side, TransferId, TransferStep,
 };
+use crate::money::Amount;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use thiserror::Error;
@@ -71,6 +72,14 @@ pub struct OutOfOrder {
     pub expected: Seq,
     /// What came.
     pub found: Seq,
+}
+
+/// The account on which the halves of a transfer between shards meet.
+const fn clearing(of: AccountKey) -> AccountKey {
+    AccountKey {
+        name: AccountName::ShardClearing,
+        ..of
+    }
 }
 
 /// How many touched accounts are remembered; the others are met by the slices that go round.
@@ -151,6 +160,7 @@ impl JournalFold {
                     }
                 }
                 LedgerEvent::PeriodClosed { .. } => {}
+                LedgerEvent::Crossed(steps) => steps.iter().for_each(|step| self.cross(step)),
             },
         }
         Ok(())
@@ -171,6 +181,55 @@ impl JournalFold {
                 self.reserved.insert(transfer.id, postings.clone());
             }
             Legs::Released => {}
+        }
+    }
+
+    /// A step of a transfer to or from another shard: its half here is between the account and clearing.
+    fn cross(&mut self, step: &CrossingStep) {
+        match step {
+            CrossingStep::Prepared(transfer) => {
+                self.reserve_half(
+                    transfer.id,
+                    (transfer.debit, clearing(transfer.debit)),
+                    transfer.amount,
+                );
+            }
+            CrossingStep::Reserved(transfer) => {
+                self.reserve_half(
+                    transfer.id,
+                    (clearing(transfer.debit), transfer.credit),
+                    transfer.amount,
+                );
+            }
+            CrossingStep::Decided { posted, .. } => {
+                self.release(posted.id);
+                self.transfer(posted);
+            }
+            CrossingStep::Applied { posted, .. } => {
+                self.release_if_reserved(posted.id);
+                self.transfer(posted);
+            }
+            CrossingStep::Aborted { transfer, .. } => self.release_if_reserved(transfer.id),
+            CrossingStep::Settled(_) => {}
+        }
+    }
+
+    fn reserve_half(&mut self, id: TransferId, (debit, credit): (AccountKey, AccountKey), amount: Amount) {
+        let posting = |account, side| Posting {
+            account,
+            side,
+            amount,
+        };
+        let half = vec![posting(debit, Side::Debit), posting(credit, Side::Credit)];
+        for posting in &half {
+            self.reserve(posting, amount.minor());
+        }
+        self.reserved.insert(id, half);
+    }
+
+    fn release_if_reserved(&mut self, id: TransferId) {
+        if self.reserved.contains_key(&id) {
+            self.release(id);
         }
     }
 

@@ -120,6 +120,7 @@ impl PaymentTrace {
                 | AccountName::ProcessingFees
                 | AccountName::Bank
                 | AccountName::Rounding
+                | AccountName::ShardClearing
                 | AccountName::General(_) => (&mut posted.elsewhere, amount),
             };
             *sum = sum.saturating_add(moved);

@@ -1,6 +1,6 @@
 //! The chart of accounts. System accounts are striped: each shard has its own, and a logical balance is the sum of the stripes.
 
-use crate::ids::{IdError, LedgerAccountId, MerchantId};
+use crate::ids::{IdError, LedgerAccountId, MerchantId, ShardId};
 use crate::money::Currency;
 use crate::provider::ProviderId;
 use std::fmt;
@@ -77,6 +77,8 @@ pub enum AccountName {
     Suspense,
     /// Parts of minor units that rounding left over.
     Rounding,
+    /// Between the halves of transfers from shard to shard; over all shards it comes to zero but for what is under way.
+    ShardClearing,
     /// One that operators opened.
     General(LedgerAccountId),
 }
@@ -92,7 +94,8 @@ impl AccountName {
             | Self::ProcessingFees
             | Self::Bank
             | Self::Suspense
-            | Self::Rounding => None,
+            | Self::Rounding
+            | Self::ShardClearing => None,
         }
     }
 
@@ -104,7 +107,7 @@ impl AccountName {
                 Some(account_type) => account_type,
                 None => AccountType::Liability,
             },
-            Self::MerchantPayable(_) | Self::Suspense => AccountType::Liability,
+            Self::MerchantPayable(_) | Self::Suspense | Self::ShardClearing => AccountType::Liability,
             Self::ProviderClearing(_) | Self::Bank => AccountType::Asset,
             Self::FeeRevenue => AccountType::Revenue,
             Self::ProcessingFees => AccountType::Expense,
@@ -137,6 +140,7 @@ impl fmt::Display for AccountKey {
             AccountName::Bank => f.write_str("bank")?,
             AccountName::Suspense => f.write_str("suspense")?,
             AccountName::Rounding => f.write_str("rounding")?,
+            AccountName::ShardClearing => f.write_str("shard_clearing")?,
             // The id says the currency and the mode.
             AccountName::General(id) => return id.fmt(f),
         }
@@ -146,6 +150,21 @@ impl fmt::Display for AccountKey {
 }
 
 impl AccountKey {
+    /// The shard that has the account; nothing for those of which each shard has a part.
+    pub const fn home(&self) -> Option<ShardId> {
+        match self.name {
+            AccountName::General(id) => Some(id.shard()),
+            AccountName::MerchantPayable(merchant) => Some(merchant.shard()),
+            AccountName::ProviderClearing(_)
+            | AccountName::FeeRevenue
+            | AccountName::ProcessingFees
+            | AccountName::Bank
+            | AccountName::Suspense
+            | AccountName::Rounding
+            | AccountName::ShardClearing => None,
+        }
+    }
+
     /// Reads the form that `Display` writes.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let malformed = IdError::Body("account");
@@ -165,6 +184,7 @@ impl AccountKey {
             None if name == "bank" => AccountName::Bank,
             None if name == "suspense" => AccountName::Suspense,
             None if name == "rounding" => AccountName::Rounding,
+            None if name == "shard_clearing" => AccountName::ShardClearing,
             Some(_) | None => return Err(malformed),
         };
         Ok(Self {

@@ -2,7 +2,8 @@
 
 use super::account::{AccountKey, AccountName, Side};
 use super::books::{AccountState, Books, moved};
-use super::entry::{Entry, Line, PostedEntry, Posting, PostingError};
+use super::entry::{Line, PostedEntry, Posting, PostingError};
+use super::legs::{balanced, check_pair, part_of, postings_of, refusal_of};
 use super::pending::PendingTransfer;
 use super::transfer::{
     EffectiveDate, Legs, PostedPair, PostedTransfer, Transfer, TransferId, TransferLegs, TransferRefusal,
@@ -10,7 +11,6 @@ use super::transfer::{
 };
 use super::transfers::{Linkage, Transferred, Verdict};
 use crate::ids::Seq;
-use crate::money::Amount;
 use crate::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +26,8 @@ pub(super) struct Applying<'a> {
     /// What was before, in the order in which it changed; nothing for an account that was not there.
     changed: Vec<(AccountKey, Option<AccountState>)>,
     reserved: Vec<(TransferId, Option<PendingTransfer>)>,
+    /// What is applied are halves of transfers between shards.
+    is_crossing: bool,
 }
 
 /// A point to go back to.
@@ -45,10 +47,19 @@ impl<'a> Applying<'a> {
             taken: BTreeSet::new(),
             changed: Vec::new(),
             reserved: Vec::new(),
+            is_crossing: false,
         }
     }
 
-    fn mark(&self) -> Mark {
+    /// For halves of transfers between shards.
+    pub(super) fn crossing(books: &'a mut Books, at: Timestamp, seq: Seq) -> Self {
+        Self {
+            is_crossing: true,
+            ..Self::new(books, at, seq)
+        }
+    }
+
+    pub(super) fn mark(&self) -> Mark {
         Mark {
             changed: self.changed.len(),
             reserved: self.reserved.len(),
@@ -165,11 +176,7 @@ impl<'a> Applying<'a> {
 
     fn apply(&mut self, transfer: &Transfer) -> Result<PostedTransfer, TransferRefusal> {
         let (id, step) = (transfer.id, transfer.step);
-        let today = EffectiveDate::of(self.at);
-        let effective = transfer.effective.unwrap_or(today);
-        if effective > today {
-            return Err(TransferRefusal::EffectiveInFuture);
-        }
+        let effective = self.effective(transfer)?;
         let legs = match step {
             TransferStep::Single => {
                 self.check_open(&transfer.legs, effective)?;
@@ -205,6 +212,16 @@ impl<'a> Applying<'a> {
             effective,
             notes: transfer.notes.clone(),
         })
+    }
+
+    /// The day on which it is to count.
+    pub(super) fn effective(&self, transfer: &Transfer) -> Result<EffectiveDate, TransferRefusal> {
+        let today = EffectiveDate::of(self.at);
+        let effective = transfer.effective.unwrap_or(today);
+        if effective > today {
+            return Err(TransferRefusal::EffectiveInFuture);
+        }
+        Ok(effective)
     }
 
     /// Ends a reservation that still stands.
@@ -243,7 +260,7 @@ impl<'a> Applying<'a> {
     }
 
     /// Adds to what is expected on an account.
-    fn hold(&mut self, posting: &Posting, delta_minor: i128) -> Result<(), TransferRefusal> {
+    pub(super) fn hold(&mut self, posting: &Posting, delta_minor: i128) -> Result<(), TransferRefusal> {
         let before = self.books.account(&posting.account);
         let mut after = before;
         let pending = match posting.side {
@@ -278,7 +295,7 @@ impl<'a> Applying<'a> {
         Ok(())
     }
 
-    fn post(&mut self, id: TransferId, legs: &TransferLegs) -> Result<Legs, TransferRefusal> {
+    pub(super) fn post(&mut self, id: TransferId, legs: &TransferLegs) -> Result<Legs, TransferRefusal> {
         match legs {
             TransferLegs::Pair {
                 debit,
@@ -350,7 +367,7 @@ impl<'a> Applying<'a> {
         Ok(())
     }
 
-    fn check_accounts(&self, postings: &[Posting]) -> Result<(), TransferRefusal> {
+    pub(super) fn check_accounts(&self, postings: &[Posting]) -> Result<(), TransferRefusal> {
         postings
             .iter()
             .try_for_each(|posting| self.check_account(&posting.account))
@@ -367,6 +384,8 @@ impl<'a> Applying<'a> {
             | AccountName::Bank
             | AccountName::Suspense
             | AccountName::Rounding => true,
+            // Whoever else posted to it would hide money that is between two shards.
+            AccountName::ShardClearing => self.is_crossing,
         };
         if is_known {
             Ok(())
@@ -375,7 +394,7 @@ impl<'a> Applying<'a> {
         }
     }
 
-    fn check_open(&self, legs: &TransferLegs, day: EffectiveDate) -> Result<(), TransferRefusal> {
+    pub(super) fn check_open(&self, legs: &TransferLegs, day: EffectiveDate) -> Result<(), TransferRefusal> {
         let livemode = match legs {
             TransferLegs::Pair { debit, .. } => debit.livemode,
             TransferLegs::Many(postings) => postings.iter().any(|posting| posting.account.livemode),
@@ -408,85 +427,6 @@ impl Reach {
         Self {
             least: posted.saturating_sub(takes),
             most: posted.saturating_add(brings),
-        }
-    }
-}
-
-fn check_pair(debit: &AccountKey, credit: &AccountKey) -> Result<(), TransferRefusal> {
-    if debit == credit {
-        return Err(TransferRefusal::SameAccount);
-    }
-    if debit.livemode != credit.livemode {
-        return Err(TransferRefusal::MixedModes);
-    }
-    if debit.currency != credit.currency {
-        return Err(TransferRefusal::MixedCurrencies);
-    }
-    Ok(())
-}
-
-fn balanced(id: TransferId, postings: &[Posting]) -> Result<Entry, TransferRefusal> {
-    let live = postings.iter().filter(|posting| posting.account.livemode).count();
-    if live != 0 && live != postings.len() {
-        return Err(TransferRefusal::MixedModes);
-    }
-    Entry::balanced(&id.to_string(), postings.to_vec()).map_err(|error| refusal_of(&error))
-}
-
-fn postings_of(id: TransferId, legs: &TransferLegs) -> Result<Vec<Posting>, TransferRefusal> {
-    match legs {
-        TransferLegs::Pair {
-            debit,
-            credit,
-            amount,
-        } => {
-            check_pair(debit, credit)?;
-            let posting = |account: &AccountKey, side| Posting {
-                account: *account,
-                side,
-                amount: *amount,
-            };
-            Ok(vec![posting(debit, Side::Debit), posting(credit, Side::Credit)])
-        }
-        TransferLegs::Many(postings) => Ok(balanced(id, postings)?.postings().to_vec()),
-        TransferLegs::OfPending(_) => Err(TransferRefusal::PendingNotFound),
-    }
-}
-
-/// What of a reservation is posted.
-fn part_of(reserved: PendingTransfer, legs: &TransferLegs) -> Result<TransferLegs, TransferRefusal> {
-    let TransferLegs::OfPending(amount) = legs else {
-        return Err(TransferRefusal::PendingNotFound);
-    };
-    match (reserved.postings.as_slice(), amount) {
-        ([debit, credit], amount)
-            if (debit.side, credit.side) == (Side::Debit, Side::Credit)
-                && debit.account != credit.account =>
-        {
-            let amount: Amount = amount.unwrap_or(debit.amount);
-            if amount > debit.amount {
-                return Err(TransferRefusal::ExceedsPending);
-            }
-            Ok(TransferLegs::Pair {
-                debit: debit.account,
-                credit: credit.account,
-                amount,
-            })
-        }
-        (_, None) => Ok(TransferLegs::Many(reserved.postings)),
-        (_, Some(amount)) if amount.minor() == reserved.total_minor() => {
-            Ok(TransferLegs::Many(reserved.postings))
-        }
-        (_, Some(_)) => Err(TransferRefusal::ExceedsPending),
-    }
-}
-
-fn refusal_of(error: &PostingError) -> TransferRefusal {
-    match error {
-        PostingError::Imbalance { .. } => TransferRefusal::Unbalanced(error.to_string()),
-        PostingError::TooFew => TransferRefusal::TooFewPostings,
-        PostingError::Overflow | PostingError::BalanceMismatch(_) | PostingError::IllegalRecord(_) => {
-            TransferRefusal::Overflow
         }
     }
 }

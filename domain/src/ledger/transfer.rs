@@ -356,6 +356,14 @@ pub enum TransferRefusal {
     /// A balance leaves its bounds.
     #[error("a balance would overflow")]
     Overflow,
+    /// Its accounts are at home in several shards, and it is more than one debit and one credit at once.
+    #[error(
+        "its accounts are in several shards: only a transfer of one step between two accounts, bound to no other, may be"
+    )]
+    CrossesShards,
+    /// It was given up before both shards had agreed.
+    #[error("it was given up before both shards had agreed; nothing moved")]
+    GivenUp,
 }
 
 impl TransferRefusal {
@@ -379,6 +387,8 @@ impl TransferRefusal {
             Self::LinkedFailed => "linked_transfer_failed",
             Self::LinkedOpen => "linked_chain_open",
             Self::Overflow => "balance_overflow",
+            Self::CrossesShards => "transfer_crosses_shards",
+            Self::GivenUp => "transfer_given_up",
         }
     }
 }

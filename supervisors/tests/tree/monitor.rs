@@ -7,7 +7,7 @@ use florin_actors::account_shard::{OpenAccount, Opening, TransferRequest};
 use florin_actors::options::Options;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::consistency::{Check, CheckReport, CheckState, Round};
-use florin_domain::ids::{ApiKeyId, PaymentId, Seq};
+use florin_domain::ids::{ApiKeyId, PaymentId, Seq, ShardId};
 use florin_domain::ledger::{
     AccountKey, AccountLimits, AccountName, AccountType, LedgerEvent, Legs, Linkage, Transfer, TransferId,
     TransferLegs, TransferStep,
@@ -234,6 +234,7 @@ async fn open(platform: &Platform, name: &str) -> AccountKey {
     let open = OpenAccount {
         name: Arc::from(name),
         account_type: AccountType::Asset,
+        shard: ShardId::FIRST,
         currency: Currency::USD,
         livemode: false,
         limits: AccountLimits::default(),

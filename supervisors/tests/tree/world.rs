@@ -206,7 +206,7 @@ impl World {
         Arc::clone(&lock(&self.views))
     }
 
-    fn ports(&self) -> Ports {
+    pub(crate) fn ports(&self) -> Ports {
         let inner = MemoryJournal::open(&self.store, ShardId::FIRST);
         let journal = Arc::new(FaultyJournal {
             inner,

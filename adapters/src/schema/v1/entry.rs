@@ -23,6 +23,7 @@ pub(crate) enum AccountNameDto<'a> {
     Suspense,
     Rounding,
     General(IdDto<LedgerAccountId>),
+    ShardClearing,
 }
 
 /// An account.
@@ -66,6 +67,7 @@ impl<'a> Stored<'a> for AccountKey {
             AccountName::Bank => AccountNameDto::Bank,
             AccountName::Suspense => AccountNameDto::Suspense,
             AccountName::Rounding => AccountNameDto::Rounding,
+            AccountName::ShardClearing => AccountNameDto::ShardClearing,
             AccountName::General(id) => AccountNameDto::General(id.store()),
         };
         AccountKeyDto {
@@ -88,6 +90,7 @@ impl<'a> Stored<'a> for AccountKey {
             AccountNameDto::Bank => AccountName::Bank,
             AccountNameDto::Suspense => AccountName::Suspense,
             AccountNameDto::Rounding => AccountName::Rounding,
+            AccountNameDto::ShardClearing => AccountName::ShardClearing,
             AccountNameDto::General(id) => {
                 let id = LedgerAccountId::load(id)?;
                 let is_said =

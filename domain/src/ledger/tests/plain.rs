@@ -34,7 +34,9 @@ impl PlainLedger {
     pub(super) fn account_type(&self, key: &AccountKey) -> AccountType {
         match key.name {
             AccountName::Bank | AccountName::ProviderClearing(_) => AccountType::Asset,
-            AccountName::MerchantPayable(_) | AccountName::Suspense => AccountType::Liability,
+            AccountName::MerchantPayable(_) | AccountName::Suspense | AccountName::ShardClearing => {
+                AccountType::Liability
+            }
             AccountName::Rounding => AccountType::Equity,
             AccountName::FeeRevenue => AccountType::Revenue,
             AccountName::ProcessingFees => AccountType::Expense,
