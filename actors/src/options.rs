@@ -120,6 +120,10 @@ pub struct Options {
     pub scrub_commits_per_s: u64,
     /// From the begin of one scrub of the journal to the begin of the next.
     pub scrub_every: Duration,
+    /// From the begin of one round of the monitor to the begin of the next; zero for none but those that are asked for.
+    pub monitor_every: Duration,
+    /// How far back the monitor looks at entries and payments.
+    pub monitor_window: Duration,
     /// When unresolved attempts are asked about again: the n-th wait, the last one repeated.
     pub resolution_waits: Vec<Millis>,
     /// Unresolved payments resumed at once after a restart.
@@ -173,6 +177,8 @@ impl Default for Options {
             snapshot_every_commits: 100_000,
             scrub_commits_per_s: 20_000,
             scrub_every: Duration::from_hours(24),
+            monitor_every: Duration::from_mins(1),
+            monitor_window: Duration::from_mins(5),
             resolution_waits,
             resume_page: 256,
         }
@@ -232,6 +238,9 @@ impl Options {
         }
         if self.scrub_every.is_zero() {
             return fail("journal.scrub_every_s", "must be at least 1");
+        }
+        if self.monitor_window.is_zero() {
+            return fail("ledger.monitor_window_s", "must be at least 1");
         }
         if self.resolution_waits.is_empty() {
             return fail("resolution.waits", "needs at least one wait");

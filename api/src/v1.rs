@@ -5,6 +5,7 @@ pub(crate) mod account_get;
 pub(crate) mod account_list;
 pub(crate) mod actor_kill;
 pub(crate) mod attempt_resolve;
+pub(crate) mod consistency;
 pub(crate) mod entry_list;
 pub(crate) mod health;
 pub(crate) mod list_entry_create;

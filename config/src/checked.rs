@@ -147,6 +147,8 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
         snapshot_every_commits: raw.journal.snapshot_every_commits,
         scrub_commits_per_s: raw.journal.scrub_commits_per_s,
         scrub_every: Duration::from_secs(raw.journal.scrub_every_s),
+        monitor_every: Duration::from_secs(raw.ledger.monitor_every_s),
+        monitor_window: Duration::from_secs(raw.ledger.monitor_window_s),
         resolution_waits: raw
             .resolution
             .waits_s

@@ -2,6 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::templates::{RawTemplate, TEMPLATES};
+use florin_actors::options::Options;
 use florin_domain::ledger::{
     Chart, ChartAccount, FeeRecognition, LedgerRules, PostingModel, PostingProfile, RulesError,
 };
@@ -11,6 +12,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawLedger {
+    pub(crate) monitor_every_s: u64,
+    pub(crate) monitor_window_s: u64,
     posting_profile: String,
     fee_recognition: String,
     /// Every role of the domain's chart, each with a key of its own.
@@ -19,10 +22,13 @@ pub(crate) struct RawLedger {
     templates: Vec<RawTemplate>,
 }
 
-impl From<&LedgerRules> for RawLedger {
-    fn from(rules: &LedgerRules) -> Self {
+impl From<&Options> for RawLedger {
+    fn from(options: &Options) -> Self {
+        let rules = &options.ledger;
         let profile = rules.profile();
         Self {
+            monitor_every_s: options.monitor_every.as_secs(),
+            monitor_window_s: options.monitor_window.as_secs(),
             posting_profile: profile.posting.as_str().to_owned(),
             fee_recognition: profile.fee_recognition.as_str().to_owned(),
             chart: rules

@@ -277,7 +277,7 @@ impl From<&Settings> for Raw {
                 }
                 .to_owned(),
             },
-            ledger: RawLedger::from(&*actors.ledger),
+            ledger: RawLedger::from(actors),
             review: RawReview {
                 mode: match actors.review_mode {
                     ReviewMode::BeforeAuth => "before_auth",

@@ -6,7 +6,8 @@
 //! - `operations`, `operations_refunds`, `operations_challenge`,
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
 //! - `acceptance_stages`, `acceptance_axioms`: features by their ids.
-//! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_input`, `ledger_recovery`: the general ledger.
+//! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_input`, `ledger_recovery`: the general ledger;
+//!   `consistency`: whether everything agrees.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `repair`: crashes, providers that misbehave, actors that operators kill, and the
 //!   commands.
 
@@ -24,6 +25,7 @@ mod acceptance_axioms;
 mod acceptance_stages;
 mod audit;
 mod cli;
+mod consistency;
 mod faults;
 mod hostile_input;
 mod idempotency;

@@ -44,6 +44,13 @@ pub enum Question {
         /// Who asks.
         reply: oneshot::Sender<(Vec<(AccountKey, AccountState)>, Seq)>,
     },
+    /// These accounts; nothing for one that was never touched.
+    Standings {
+        /// Which.
+        keys: Vec<AccountKey>,
+        /// Who asks.
+        reply: oneshot::Sender<(Vec<Option<AccountState>>, Seq)>,
+    },
     /// The sums by type of account.
     Statements(oneshot::Sender<(Vec<Statement>, Seq)>),
     /// What is closed.
@@ -71,6 +78,11 @@ impl ShardState {
             Question::PaymentAccounts { page, reply } => {
                 let accounts = self.payment_accounts(&page);
                 self.after_durable(move |_| tell(reply, (accounts, seq)));
+            }
+            Question::Standings { keys, reply } => {
+                let standing = |key| self.books.has(key).then(|| self.books.account(key));
+                let standings = keys.iter().map(standing).collect();
+                self.after_durable(move |_| tell(reply, (standings, seq)));
             }
             Question::Statements(reply) => {
                 let statements = self.books.statements();
