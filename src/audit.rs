@@ -1,12 +1,13 @@
 //! `florin audit`: what shows to others, and to ourselves, that the journal is whole. Nothing here needs the node to be stopped.
 
+use crate::integrity::{self, CompareArguments};
+use crate::shard_folders;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use florin_adapters::audit::export::ExportWriter;
 use florin_adapters::audit::heads::HeadsReader;
 use florin_adapters::audit::key::{PublicKey, SigningKey};
-use florin_adapters::audit::proof::{
-    Subject, exported, exported_head, exported_key, heads_for, prove, records_of,
-};
+use florin_adapters::audit::proof::{Subject, heads_for, prove, records_of};
 use florin_adapters::audit::receipt::issue;
 use florin_adapters::audit::verify::{Verified, verify};
 use florin_adapters::clock::SystemClock;
@@ -24,6 +25,8 @@ use std::path::{Path, PathBuf};
 pub(crate) enum AuditCommand {
     /// Check every record and every signed head; 1 if anything is wrong
     Verify(VerifyArguments),
+    /// Compare the journal with its replica, an export and the views; 1 if anything differs
+    Compare(CompareArguments),
     /// Write every record and every signed head as lines of JSON
     Export(ExportArguments),
     /// Write a proof that a payment's records are in the journal
@@ -62,6 +65,9 @@ pub(crate) struct ProofArguments {
     /// Or one commit
     #[arg(long)]
     seq: Option<u64>,
+    /// The shard of the commit
+    #[arg(long, default_value_t = 0)]
+    shard: u16,
     /// Prove as well that the journal begins with that of an older signed head, which was of this commit
     #[arg(long, value_name = "OLD_SIZE")]
     consistency: Option<u64>,
@@ -85,6 +91,7 @@ pub(crate) struct ReceiptArguments {
 pub(crate) async fn run(command: AuditCommand, settings: Settings) -> anyhow::Result<()> {
     let work = move || match command {
         AuditCommand::Verify(arguments) => verify_all(&settings, &arguments),
+        AuditCommand::Compare(arguments) => integrity::compare(&settings, &arguments),
         AuditCommand::Export(arguments) => export(&settings, &arguments.out),
         AuditCommand::Proof(arguments) => proof(&settings, &arguments),
         AuditCommand::Receipt(arguments) => receipt(&settings, &arguments),
@@ -93,8 +100,11 @@ pub(crate) async fn run(command: AuditCommand, settings: Settings) -> anyhow::Re
     tokio::task::spawn_blocking(work).await?
 }
 
-fn journal(settings: &Settings) -> anyhow::Result<JournalFile> {
-    Ok(JournalFile::open(&settings.data_dir)?)
+fn journal(settings: &Settings, shard: ShardId) -> anyhow::Result<JournalFile> {
+    Ok(JournalFile::open(&shard_folders::folder(
+        &settings.data_dir,
+        shard,
+    ))?)
 }
 
 fn key(settings: &Settings) -> anyhow::Result<SigningKey> {
@@ -128,11 +138,6 @@ fn verify_all(settings: &Settings, arguments: &VerifyArguments) -> anyhow::Resul
             None
         }
     };
-    let journal = journal(settings)?;
-    let mut shards = journal.shards()?;
-    if !shards.contains(&ShardId::FIRST) {
-        shards.insert(0, ShardId::FIRST);
-    }
     let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
         "verifying {bar:40} {pos}/{len} commits ({eta})",
     )?);
@@ -142,7 +147,8 @@ fn verify_all(settings: &Settings, arguments: &VerifyArguments) -> anyhow::Resul
     };
     let trusted = Seq(arguments.from.saturating_sub(1));
     let mut wrong = 0;
-    for shard in shards {
+    for shard in shard_folders::present(&settings.data_dir)? {
+        let journal = journal(settings, shard)?;
         let heads = match public {
             Some(public) => heads(settings, shard, public)?,
             None => HeadsReader::none(shard),
@@ -213,25 +219,32 @@ fn write_document(out: Option<&Path>, text: &str) -> anyhow::Result<()> {
 
 #[expect(clippy::print_stdout, reason = "the result is this command's output")]
 fn export(settings: &Settings, out: &Path) -> anyhow::Result<()> {
-    let (journal, public) = (journal(settings)?, key(settings)?.public());
+    let count = export_to(settings, out)?;
+    println!("{count} records in {}", out.display());
+    Ok(())
+}
+
+/// Writes an export; answers how many records it has.
+pub(crate) fn export_to(settings: &Settings, out: &Path) -> anyhow::Result<u64> {
+    let public = key(settings)?.public();
     let mut count = 0_u64;
     write_file(out, |file| {
-        writeln!(file, "{}", exported_key(&public))?;
-        for shard in journal.shards()? {
+        let mut export = ExportWriter::new(file, &public)?;
+        for shard in shard_folders::present(&settings.data_dir)? {
+            let journal = journal(settings, shard)?;
             for line in heads(settings, shard, public)? {
                 if let Ok(kept) = line? {
-                    writeln!(file, "{}", exported_head(&kept.signed))?;
+                    export.head(&kept.signed)?;
                 }
             }
             for record in journal.walk(shard, Seq::ZERO)? {
-                writeln!(file, "{}", exported(&record?))?;
-                count += 1;
+                export.record(&record?)?;
             }
         }
+        count = export.finish()?;
         Ok(())
     })?;
-    println!("{count} records in {}", out.display());
-    Ok(())
+    Ok(count)
 }
 
 fn payment(text: &str) -> anyhow::Result<PaymentId> {
@@ -239,13 +252,15 @@ fn payment(text: &str) -> anyhow::Result<PaymentId> {
 }
 
 fn proof(settings: &Settings, arguments: &ProofArguments) -> anyhow::Result<()> {
-    let subject = match (&arguments.payment, arguments.seq) {
-        (Some(text), _) => Subject::Payment(payment(text)?),
-        (None, Some(seq)) => Subject::Commit(Seq(seq)),
+    let (shard, subject) = match (&arguments.payment, arguments.seq) {
+        (Some(text), _) => {
+            let payment = payment(text)?;
+            (payment.shard(), Subject::Payment(payment))
+        }
+        (None, Some(seq)) => (ShardId(arguments.shard), Subject::Commit(Seq(seq))),
         (None, None) => bail!("--payment or --seq"),
     };
-    let (journal, public) = (journal(settings)?, key(settings)?.public());
-    let shard = ShardId::FIRST;
+    let (journal, public) = (journal(settings, shard)?, key(settings)?.public());
     let heads = heads_for(heads(settings, shard, public)?, arguments.consistency.map(Seq))?;
     let records = records_of(&journal, shard, subject, &heads.head)?;
     let proof = prove(&journal, &records, &heads, &public)?;
@@ -254,8 +269,8 @@ fn proof(settings: &Settings, arguments: &ProofArguments) -> anyhow::Result<()> 
 
 fn receipt(settings: &Settings, arguments: &ReceiptArguments) -> anyhow::Result<()> {
     let id = payment(&arguments.payment)?;
-    let (journal, key) = (journal(settings)?, key(settings)?);
-    let shard = ShardId::FIRST;
+    let shard = id.shard();
+    let (journal, key) = (journal(settings, shard)?, key(settings)?);
     let heads = heads_for(heads(settings, shard, key.public())?, None)?;
     let records = records_of(&journal, shard, Subject::Payment(id), &heads.head)?;
     let now_ms = SystemClock::new().now().unix_ms();

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use florin_actors::context::Context;
 use florin_adapters::digests;
-use florin_domain::ids::{ApiKeyId, MerchantId, compose};
+use florin_domain::ids::{ApiKeyId, MerchantId, ShardId, compose};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
 use florin_domain::money::FeeSchedule;
 use florin_supervisors::platform::Platform;
@@ -14,21 +14,18 @@ pub(crate) fn standard_fee() -> anyhow::Result<FeeSchedule> {
     Ok(FeeSchedule::new(290, "0.30".parse()?)?)
 }
 
-fn fresh(context: &Context) -> u128 {
-    compose(
-        context.ports.clock.now(),
-        context.shard,
-        context.ports.entropy.next_u64(),
-    )
+fn fresh(context: &Context, shard: ShardId) -> u128 {
+    compose(context.ports.clock.now(), shard, context.ports.entropy.next_u64())
 }
 
-/// Registers a merchant.
+/// Registers a merchant, whose payments and accounts a shard is to have.
 pub(crate) async fn create_merchant(
     platform: &Platform,
+    shard: ShardId,
     name: &str,
     fee: FeeSchedule,
 ) -> anyhow::Result<MerchantId> {
-    let id = MerchantId::from_bits(fresh(platform.context()));
+    let id = MerchantId::from_bits(fresh(platform.context(), shard));
     let merchant = Merchant {
         id,
         name: name.to_owned(),
@@ -48,7 +45,7 @@ pub(crate) async fn create_key(
     livemode: bool,
     secret: &str,
 ) -> anyhow::Result<ApiKeyId> {
-    let id = ApiKeyId::from_bits(fresh(platform.context()));
+    let id = ApiKeyId::from_bits(fresh(platform.context(), ShardId::FIRST));
     let key = ApiKey {
         id,
         role,

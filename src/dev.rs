@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use florin_adapters::data_dir::DataDir;
 use florin_adapters::digests;
 use florin_config::Settings;
+use florin_domain::ids::ShardId;
 use florin_domain::merchant::ApiKeyRole;
 use florin_sandbox::{Options as SandboxOptions, Sandbox};
 use florin_supervisors::platform::Platform;
@@ -52,7 +53,10 @@ async fn seed(platform: &Platform) -> anyhow::Result<()> {
             .find(|merchant| merchant.name == MERCHANT_NAME);
         let merchant = match made {
             Some(merchant) => merchant.id,
-            None => control::create_merchant(platform, MERCHANT_NAME, control::standard_fee()?).await?,
+            None => {
+                control::create_merchant(platform, ShardId::FIRST, MERCHANT_NAME, control::standard_fee()?)
+                    .await?
+            }
         };
         control::create_key(platform, ApiKeyRole::Merchant(merchant), false, MERCHANT_KEY).await?;
     }

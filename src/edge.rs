@@ -22,9 +22,10 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
     let parts = ApiParts {
         payments: node.platform.payments(),
         ledger: node.platform.ledger(),
+        consistency: node.platform.consistency(),
         ops: Arc::new(node.platform.ops(Box::new(move || metrics.render()))),
         receipts: Arc::new(key),
-        directory: DirectoryHandle::new(Arc::clone(context)),
+        directory: DirectoryHandle::new(node.platform.shards().clone()),
         digests: Digests {
             key: digests::key_digest,
             fingerprint: digests::fingerprint,

@@ -5,12 +5,15 @@ mod bench;
 mod control;
 mod dev;
 mod edge;
+mod integrity;
 mod ledger;
 mod merchant;
 mod node;
 mod notary;
+mod replica;
 mod sandbox;
 mod serve;
+mod shard_folders;
 mod views;
 
 use clap::{Parser, Subcommand};
@@ -53,6 +56,8 @@ enum Command {
     /// The general ledger of a running node
     #[command(subcommand)]
     Ledger(ledger::LedgerCommand),
+    /// Restore what is damaged from whole copies (while the node is stopped)
+    Repair(integrity::RepairArguments),
     /// Merchants
     #[command(subcommand)]
     Merchant(MerchantCommand),
@@ -93,6 +98,7 @@ fn main() -> anyhow::Result<()> {
         | Command::Views(_)
         | Command::Audit(_)
         | Command::Ledger(_)
+        | Command::Repair(_)
         | Command::Merchant(_)
         | Command::Key(_) => Mode::Dev,
     };
@@ -137,6 +143,7 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
         Command::Views(views::ViewsCommand::Rebuild) => views::rebuild(settings).await,
         Command::Audit(command) => audit::run(command, settings).await,
         Command::Ledger(command) => ledger::run(command).await,
+        Command::Repair(arguments) => integrity::repair(settings, arguments).await,
         Command::Merchant(MerchantCommand::Create(arguments)) => merchant::create(settings, arguments).await,
         Command::Key(KeyCommand::Create(arguments)) => merchant::create_key(settings, arguments).await,
         Command::Config(ConfigCommand::Check) => {

@@ -5,7 +5,7 @@ use crate::node::{self, Node};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use florin_config::Settings;
-use florin_domain::ids::MerchantId;
+use florin_domain::ids::{MerchantId, ShardId};
 use florin_domain::merchant::ApiKeyRole;
 use florin_domain::money::FeeSchedule;
 use std::time::Duration;
@@ -22,6 +22,9 @@ pub(crate) struct MerchantArguments {
     /// Fixed part per payment, in major units
     #[arg(long, default_value = "0.30")]
     fee_fixed: String,
+    /// The shard that is to have its payments and accounts
+    #[arg(long, default_value_t = 0)]
+    shard: u16,
 }
 
 /// A new key.
@@ -48,8 +51,12 @@ pub(crate) async fn create(settings: Settings, arguments: MerchantArguments) -> 
         .parse()
         .context("--fee-fixed must be a decimal such as 0.30")?;
     let fee = FeeSchedule::new(arguments.fee_bps, fixed)?;
+    if arguments.shard >= settings.shards {
+        bail!("--shard must be below {} (`journal.shards`)", settings.shards);
+    }
     let node = open(&settings).await?;
-    let id = control::create_merchant(&node.platform, &arguments.name, fee).await?;
+    let shard = ShardId(arguments.shard);
+    let id = control::create_merchant(&node.platform, shard, &arguments.name, fee).await?;
     node.platform.drain(Duration::from_secs(10)).await;
     println!("{id}");
     Ok(())

@@ -1,8 +1,11 @@
 //! One running node: the data folder, the adapters behind the ports, and the supervised platform on top.
 
 use crate::notary::{self, Signing};
+use crate::replica::Replicating;
+use crate::shard_folders;
 use anyhow::Context as _;
 use florin_actors::context::{Fatal, NoProbe, Ports};
+use florin_actors::options::Options;
 use florin_adapters::clock::SystemClock;
 use florin_adapters::data_dir::DataDir;
 use florin_adapters::entropy::OsEntropy;
@@ -27,9 +30,12 @@ use std::time::Duration;
 pub(crate) struct Node {
     pub(crate) platform: Platform,
     pub(crate) metrics: PrometheusHandle,
-    /// Before the folder: it signs a last time, and then the folder is let go.
-    _signing: Signing,
-    _data: DataDir,
+    /// Before the folders, like those that sign: each copies what is left.
+    _replicating: Vec<Replicating>,
+    /// Before the folders: each signs a last time, and then its folder is let go.
+    _signing: Vec<Signing>,
+    /// One for each shard.
+    _data: Vec<DataDir>,
 }
 
 /// Ends the process: what failed must not go on, and the journal has everything that was promised.
@@ -96,15 +102,17 @@ pub(crate) fn providers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Provi
 
 /// Deletes the views of a folder; the next start reads them back from the journal.
 pub(crate) fn discard_views(folder: &Path) -> anyhow::Result<()> {
-    let data = DataDir::open(folder)?;
-    let views = data.views();
-    for suffix in ["", "-wal", "-shm"] {
-        let mut file = views.clone().into_os_string();
-        file.push(suffix);
-        match std::fs::remove_file(&file) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).context("the views cannot be deleted"),
+    let _held = DataDir::open(folder)?;
+    for shard in shard_folders::present(folder)? {
+        let views = DataDir::views_in(&shard_folders::folder(folder, shard));
+        for suffix in ["", "-wal", "-shm"] {
+            let mut file = views.clone().into_os_string();
+            file.push(suffix);
+            match std::fs::remove_file(&file) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error).context("the views cannot be deleted"),
+            }
         }
     }
     Ok(())
@@ -124,27 +132,40 @@ pub(crate) async fn start(
         let secret = secret_file::load_or_create(&folder.join("provider_keys.secret"));
         HmacProviderKeys::new(&secret.context("the secret of the provider keys")?)
     };
-    // The index stops the journal only far beyond the lag at which admission stops new work.
-    let keys = KeyIndexOptions {
-        lag_commits_max: options.admission.index_lag_max + 2 * options.internal_capacity() as u64,
-        ..KeyIndexOptions::default()
-    };
-    let key_index = Arc::new(FjallKeyIndex::open(&data.keys(), keys)?);
-    let journal = Arc::new(SqliteJournal::open(folder, ShardId::FIRST)?);
-    let notary = notary::compare(settings).await?;
-    let ports = Ports {
-        journal: Arc::clone(&journal) as _,
-        transfers: Arc::clone(&key_index) as _,
-        keys: key_index,
-        views: Arc::new(SqliteViews::open(&data.views(), &ViewsOptions::default())?),
-        snapshots: Arc::new(FileSnapshots::new(data.snapshots())),
-        clock: Arc::new(SystemClock::new()),
-        entropy: Arc::new(OsEntropy::new()),
-        provider_keys: Arc::new(provider_keys),
-        providers,
-        probe: Arc::new(NoProbe),
-        fatal: Arc::new(EndProcess),
-    };
+    let (provider_keys, clock, entropy) = (
+        Arc::new(provider_keys),
+        Arc::new(SystemClock::new()),
+        Arc::new(OsEntropy::new()),
+    );
+    let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
+    let mut replicating = Vec::new();
+    for shard in shard_folders::all(folder, settings.shards)? {
+        if shard != ShardId::FIRST {
+            folders.push(DataDir::open(shard_folders::folder(folder, shard))?);
+        }
+        let data = folders.last().context("the folder of the shard")?;
+        let stores = Stores::open(data, shard, &options)?;
+        notaries.push((
+            notary::compare(settings, shard).await?,
+            Arc::clone(&stores.journal),
+        ));
+        let replica = settings.replica_dir.as_deref();
+        replicating.extend(Replicating::start(replica, data.path(), shard, &stores.journal)?);
+        shards.push(Ports {
+            journal: stores.journal,
+            transfers: Arc::clone(&stores.keys) as _,
+            keys: stores.keys,
+            views: Arc::new(stores.views),
+            snapshots: Arc::new(FileSnapshots::new(data.snapshots())),
+            clock: Arc::clone(&clock) as _,
+            entropy: Arc::clone(&entropy) as _,
+            provider_keys: Arc::clone(&provider_keys) as _,
+            providers: providers.clone(),
+            probe: Arc::new(NoProbe),
+            fatal: Arc::new(EndProcess),
+        });
+    }
+    let home = shards.remove(0);
     let bar = ProgressBar::hidden();
     bar.set_style(ProgressStyle::with_template(
         "recovering {bar:40} {pos}/{len} commits ({eta})",
@@ -157,12 +178,39 @@ pub(crate) async fn start(
         shown.set_length(total);
         shown.set_position(done);
     };
-    let platform = Platform::start(ports, options, &progress).await?;
+    let platform = Platform::start_shards(home, shards, options, &progress).await?;
     bar.finish_and_clear();
     Ok(Node {
         platform,
         metrics,
-        _signing: Signing::start(notary, journal)?,
-        _data: data,
+        _replicating: replicating,
+        _signing: notaries
+            .into_iter()
+            .map(|(notary, journal)| Signing::start(notary, journal))
+            .collect::<anyhow::Result<_>>()?,
+        _data: folders,
     })
+}
+
+/// What a shard keeps in its folder.
+struct Stores {
+    journal: Arc<SqliteJournal>,
+    keys: Arc<FjallKeyIndex>,
+    views: SqliteViews,
+}
+
+impl Stores {
+    fn open(data: &DataDir, shard: ShardId, options: &Options) -> anyhow::Result<Self> {
+        // The index stops the journal only far beyond the lag at which admission stops new work.
+        let keys = KeyIndexOptions {
+            lag_commits_max: options.admission.index_lag_max + 2 * options.internal_capacity() as u64,
+            ..KeyIndexOptions::default()
+        };
+        let keys = Arc::new(FjallKeyIndex::open(&data.keys(), keys)?);
+        Ok(Self {
+            keys,
+            journal: Arc::new(SqliteJournal::open(data.path(), shard)?),
+            views: SqliteViews::open(&data.views(), &ViewsOptions::default())?,
+        })
+    }
 }

@@ -1,5 +1,6 @@
 //! Signs for the journal while the node runs: a thread of its own, every second, so that no payment waits for it.
 
+use crate::shard_folders;
 use anyhow::Context as _;
 use florin_adapters::audit::notary::{Notary, Notice};
 use florin_adapters::clock::SystemClock;
@@ -20,7 +21,7 @@ const EVERY: Duration = Duration::from_millis(900);
 const SHOWN_FROM: u64 = 500_000;
 
 /// Compares the journal with the newest signed head. Must come before anything is served from it.
-pub(crate) async fn compare(settings: &Settings) -> anyhow::Result<Notary> {
+pub(crate) async fn compare(settings: &Settings, shard: ShardId) -> anyhow::Result<Notary> {
     let (data_dir, folder) = (settings.data_dir.clone(), settings.heads_folder());
     let bar = ProgressBar::hidden();
     bar.set_style(ProgressStyle::with_template(
@@ -34,7 +35,8 @@ pub(crate) async fn compare(settings: &Settings) -> anyhow::Result<Notary> {
             bar.set_length(total);
             bar.set_position(done);
         };
-        let opened = Notary::open(&data_dir, &folder, ShardId::FIRST, &progress);
+        let journal = shard_folders::folder(&data_dir, shard);
+        let opened = Notary::open(&data_dir, (shard, &journal), &folder, &progress);
         bar.finish_and_clear();
         opened
     });
@@ -110,7 +112,8 @@ fn sign_until(mut notary: Notary, stopped: &Receiver<()>) {
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        metrics::gauge!("florin_audit_signed_seq").set(notary.signed().0 as f64);
+        metrics::gauge!("florin_audit_signed_seq", "shard" => notary.shard().0.to_string())
+            .set(notary.signed().0 as f64);
         if is_last {
             return;
         }

@@ -2,14 +2,13 @@
 
 use crate::node;
 use anyhow::Context as _;
-use clap::Subcommand;
 use florin_actors::projection::ProjectionMail;
 use florin_config::Settings;
 use indicatif::ProgressBar;
 use std::time::Duration;
 
-/// What can be asked.
-#[derive(Debug, Subcommand)]
+/// What can be done with the views.
+#[derive(Debug, clap::Subcommand)]
 pub(crate) enum ViewsCommand {
     /// Throw the views away and read them back from the journal (while the node is stopped)
     Rebuild,

@@ -2,12 +2,14 @@
 //! in the order in which commits will be durable; what is read from here is answered only after that has happened. Never
 //! restarted: its failure ends the process, and recovery folds the journal again.
 
+mod crossing;
 mod general;
 mod heat;
 mod questions;
 
+pub use crossing::{CrossingMail, Prepared, leads};
 pub use general::{GeneralMail, Held, OpenAccount, Opening, TransferOutcome, TransferRequest};
-pub use questions::{ClosedPeriods, PaymentAccounts, Question};
+pub use questions::{AccountTitle, ClosedPeriods, PaymentAccounts, Question};
 
 use crate::context::{Context, Step};
 use crate::journal_writer::{Published, Ticket, WriterMail};
@@ -18,14 +20,14 @@ use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ledger::{
     AccountKey, AccountName, AccountState, Books, Consequences, CurrencyTotal, Entry, LedgerEvent,
-    PostedEntry, Posting, PostingError, Side,
+    PostedEntry, Posting, PostingError, Side, TransferId,
 };
 use florin_domain::merchant::{Control, ControlEvent};
 use florin_domain::payment::{Event, Payment};
 use florin_domain::ports::ShardSnapshot;
 use florin_domain::time::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 use thiserror::Error;
@@ -104,6 +106,8 @@ pub enum ShardMail {
     Snapshot(oneshot::Sender<()>),
     /// Something about the general ledger.
     General(GeneralMail),
+    /// Something about transfers between shards.
+    Crossing(CrossingMail),
     /// A question about the general ledger.
     Question(Question),
 }
@@ -133,6 +137,8 @@ pub struct ShardState {
     since_snapshot: u64,
     recent: general::Recent,
     heat: heat::Heat,
+    /// Transfers between shards that were open at the start.
+    inherited: BTreeSet<TransferId>,
 }
 
 /// The shard.
@@ -156,6 +162,8 @@ impl Actor for AccountShard {
             control,
         } = start;
         Ok(ShardState {
+            inherited: crossing::inherited(&books),
+            heat: heat::Heat::of(context.shard),
             context,
             head,
             books,
@@ -163,7 +171,6 @@ impl Actor for AccountShard {
             control,
             since_snapshot: 0,
             recent: general::Recent::default(),
-            heat: heat::Heat::default(),
         })
     }
 
@@ -213,6 +220,10 @@ impl Actor for AccountShard {
             ShardMail::General(mail) => {
                 state.context.ports.probe.reached(Step::ShardTransferring);
                 state.general(mail);
+            }
+            ShardMail::Crossing(mail) => {
+                state.context.ports.probe.reached(Step::ShardCrossing);
+                state.crossing(mail)?;
             }
             ShardMail::Question(question) => state.answer(question),
         }
@@ -391,6 +402,7 @@ fn weight(body: &Body) -> u64 {
         Body::Payment(_) | Body::Control(_) => 0,
         Body::Ledger(ledger) => match &ledger.event {
             LedgerEvent::Transferred(transfers) => transfers.len(),
+            LedgerEvent::Crossed(steps) => steps.len(),
             LedgerEvent::PendingExpired(ended) => ended.len(),
             LedgerEvent::AccountOpened(_) | LedgerEvent::PeriodClosed { .. } => 0,
         },

@@ -1,6 +1,8 @@
 //! Admission: the one place where new work is refused, before anything of it is stored. What is admitted has paid in advance
 //! for every message that it will cause.
 
+use crate::context::IndexLag;
+use florin_domain::ids::ShardId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -43,20 +45,22 @@ pub struct Admission {
     caps: AdmissionCaps,
     in_flight: AtomicUsize,
     draining: AtomicBool,
-    no_room: AtomicBool,
-    lag: Arc<crate::context::IndexLag>,
+    /// Of each shard.
+    no_room: Vec<AtomicBool>,
+    /// Of each shard.
+    lags: Vec<Arc<IndexLag>>,
     shed: metrics::Counter,
 }
 
 impl Admission {
     /// Opens admission with these caps.
-    pub fn new(caps: AdmissionCaps, lag: Arc<crate::context::IndexLag>) -> Self {
+    pub fn new(caps: AdmissionCaps, lags: Vec<Arc<IndexLag>>) -> Self {
         Self {
             caps,
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
-            no_room: AtomicBool::new(false),
-            lag,
+            no_room: lags.iter().map(|_| AtomicBool::new(false)).collect(),
+            lags,
             shed: metrics::counter!("florin_admission_shed_total"),
         }
     }
@@ -70,10 +74,14 @@ impl Admission {
         if self.draining.load(Ordering::Acquire) {
             return refuse(Shed::Draining);
         }
-        if self.no_room.load(Ordering::Relaxed) {
+        if self.no_room.iter().any(|no_room| no_room.load(Ordering::Relaxed)) {
             return refuse(Shed::NoRoom);
         }
-        if self.lag.commits() > self.caps.index_lag_max {
+        if self
+            .lags
+            .iter()
+            .any(|lag| lag.commits() > self.caps.index_lag_max)
+        {
             return refuse(Shed::IndexLag);
         }
         let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
@@ -89,9 +97,11 @@ impl Admission {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Refuses new work while the journal's store has no room.
-    pub fn set_no_room(&self, no_room: bool) {
-        self.no_room.store(no_room, Ordering::Relaxed);
+    /// Refuses new work while the store of a shard's journal has no room.
+    pub fn set_no_room(&self, shard: ShardId, no_room: bool) {
+        if let Some(of_shard) = self.no_room.get(usize::from(shard.0)) {
+            of_shard.store(no_room, Ordering::Relaxed);
+        }
     }
 
     /// Operations in flight.

@@ -2,12 +2,14 @@
 
 use crate::account_shard::ShardMail;
 use crate::admission::Admission;
+use crate::crossings::CrossingsMail;
 use crate::deadlines::DeadlinesMail;
 use crate::guardian::GuardianMail;
 use crate::idempotency::IdempotencyMail;
 use crate::journal_writer::WriterMail;
 use crate::kind::{Kind, KindStats};
 use crate::mailbox::Mailbox;
+use crate::monitor::{MonitorBoard, MonitorMail};
 use crate::options::Options;
 use crate::projection::ProjectionMail;
 use crate::provider::ProviderMail;
@@ -79,6 +81,13 @@ pub enum Step {
     ProviderFinished,
     ShardSequencing,
     ShardTransferring,
+    ShardCrossing,
+    CrossingBegun,
+    CrossingPrepared,
+    CrossingReserved,
+    CrossingDecided,
+    CrossingFinished,
+    CrossingsSwept,
     WriterQueued,
     WriterFlushed,
     ProjectionFollowed,
@@ -89,6 +98,7 @@ pub enum Step {
     GuardianHanding,
     JournalScrubbed,
     DeadlinesMet,
+    MonitorEnded,
 }
 
 /// Watches actors reach their steps. The product's probe does nothing.
@@ -154,8 +164,6 @@ pub struct Figures {
     pub batches: AtomicU64,
     /// Commits appended.
     pub commits: AtomicU64,
-    /// Idempotency keys in memory, as of the owner's last tick.
-    pub keys_held: AtomicU64,
     /// Seconds of a payment without its provider calls.
     pub own_seconds: Histogram,
     /// Seconds of a payment from admission to answer.
@@ -182,7 +190,6 @@ impl Figures {
             batch_seconds: metrics::histogram!("florin_journal_append_seconds"),
             batches: AtomicU64::new(0),
             commits: AtomicU64::new(0),
-            keys_held: AtomicU64::new(0),
             own_seconds: metrics::histogram!("florin_payment_own_seconds"),
             end_to_end_seconds: metrics::histogram!("florin_payment_seconds"),
             provider_seconds: metrics::histogram!("florin_provider_call_seconds"),
@@ -271,35 +278,50 @@ pub struct Context {
     pub admission: Arc<Admission>,
     /// Lag of the indexes.
     pub lag: Arc<IndexLag>,
-    /// Merchants and keys, as of the last durable change.
-    pub directory: ArcSwap<Control>,
+    /// Merchants and keys, as of the last durable change. The first shard records them; all shards go by them.
+    pub directory: Arc<ArcSwap<Control>>,
     /// Group commit.
     pub writer: Mailbox<WriterMail>,
     /// Balances and order.
     pub account_shard: Mailbox<ShardMail>,
+    /// The account shards of all shards, by number; this one among them.
+    pub peers: Arc<[Mailbox<ShardMail>]>,
     /// Room for transfers on their way: a request may hold thousands, so requests alone say little of the memory they take.
     pub transfer_room: Arc<Semaphore>,
     /// Tail and views.
     pub projection: Mailbox<ProjectionMail>,
     /// Key owners.
     pub idempotency: Mailbox<IdempotencyMail>,
-    /// Velocity shards.
+    /// Idempotency keys in memory, as of the owner's last tick.
+    pub keys_held: AtomicU64,
+    /// Velocity shards; one set for all shards, because a card that is tried everywhere is one card.
     pub risk: Vec<Mailbox<RiskMail>>,
     /// Due times.
     pub resolution: Mailbox<ResolutionMail>,
+    /// Carries transfers to other shards.
+    pub crossings: Mailbox<CrossingsMail>,
     /// Reader of the whole journal.
     pub scrub: Mailbox<ScrubMail>,
     /// How far it has come; outlives restarts of the actor.
     pub scrub_place: ArcSwap<ScrubPlace>,
     /// The sweep of deadlines.
     pub deadlines: Mailbox<DeadlinesMail>,
+    /// The monitor.
+    pub monitor: Mailbox<MonitorMail>,
+    /// What it found last; outlives restarts of the actor.
+    pub monitor_board: ArcSwap<MonitorBoard>,
     /// Guardians.
     pub guardians: Vec<Mailbox<GuardianMail>>,
-    /// Providers in order of preference.
+    /// Providers in order of preference; one set for all shards, because their permits are one budget.
     pub providers: Vec<Arc<ProviderSeat>>,
 }
 
 impl Context {
+    /// Whether this is the shard that records control data and whose tree has what all shards share.
+    pub fn is_home(&self) -> bool {
+        self.shard == ShardId::FIRST
+    }
+
     /// A fresh payment id of this shard.
     pub fn new_payment_id(&self) -> PaymentId {
         PaymentId::from_bits(self.new_id_bits())

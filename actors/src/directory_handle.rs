@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::risk_lists_handle::RiskListsHandle;
+use crate::shards::Shards;
 use arc_swap::ArcSwap;
 use florin_domain::ids::MerchantId;
 use florin_domain::merchant::{ApiKey, ApiKeyRole, Control, Merchant};
@@ -60,15 +61,18 @@ impl Index {
 /// The face of the directory.
 #[derive(Clone, Debug)]
 pub struct DirectoryHandle {
+    shards: Shards,
     context: Arc<Context>,
     index: Arc<ArcSwap<Index>>,
 }
 
 impl DirectoryHandle {
     /// A handle on the merchants and keys of this context.
-    pub fn new(context: Arc<Context>) -> Self {
+    pub fn new(shards: Shards) -> Self {
+        let context = Arc::clone(shards.home());
         let index = Index::of(context.directory.load_full());
         Self {
+            shards,
             context,
             index: Arc::new(ArcSwap::from_pointee(index)),
         }
@@ -96,7 +100,7 @@ impl DirectoryHandle {
 
     /// Block and allow lists.
     pub fn risk_lists(&self) -> RiskListsHandle {
-        RiskListsHandle::new(Arc::clone(&self.context))
+        RiskListsHandle::new(self.shards.clone())
     }
 
     /// Whether merchants change nothing.

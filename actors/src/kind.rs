@@ -28,11 +28,15 @@ pub enum Kind {
     Scrub,
     /// Deadlines of payments that wait for somebody.
     Deadlines,
+    /// Transfers between shards.
+    Crossings,
+    /// Checks that books, payments and views agree.
+    Monitor,
 }
 
 impl Kind {
     /// All kinds, in start order, which is the order of the variants.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::JournalWriter,
         Self::AccountShard,
         Self::Projection,
@@ -44,6 +48,8 @@ impl Kind {
         Self::Idempotency,
         Self::Scrub,
         Self::Deadlines,
+        Self::Crossings,
+        Self::Monitor,
     ];
 
     /// Stable name for metrics and the tree.
@@ -60,6 +66,8 @@ impl Kind {
             Self::Resolution => "resolution",
             Self::Scrub => "scrub",
             Self::Deadlines => "deadlines",
+            Self::Crossings => "crossings",
+            Self::Monitor => "monitor",
         }
     }
 
@@ -75,7 +83,9 @@ impl Kind {
             | Self::Projection
             | Self::Resolution
             | Self::Scrub
-            | Self::Deadlines => true,
+            | Self::Deadlines
+            | Self::Crossings
+            | Self::Monitor => true,
         }
     }
 }

@@ -1,29 +1,33 @@
 //! The face of the ledger: accounts, their entries and the trial balance, all as of a durable commit.
 
+mod across;
+mod all_shards;
 mod as_of;
+mod crossed;
 mod entries;
 mod export;
 mod revert;
 
+pub use crate::account_shard::AccountTitle;
+pub use all_shards::{AsOfRows, Standing};
 pub use as_of::{Moment, PastBalance};
+pub use crossed::CrossRecord;
 pub use entries::AccountEntry;
 pub use export::{PostedLine, posted_lines};
 pub use revert::{RevertError, RevertRequest};
 
 use crate::account_shard::{
-    ClosedPeriods, GeneralMail, Held, OpenAccount, Opening, PaymentAccounts, Question, ShardMail,
-    TransferOutcome, TransferRequest,
+    GeneralMail, Held, OpenAccount, Opening, ShardMail, TransferOutcome, TransferRequest,
 };
 use crate::admission::Shed;
 use crate::context::Context;
 use crate::mailbox::{Class, Refused};
+use crate::shards::Shards;
 use florin_domain::commit::{Body, Commit};
-use florin_domain::ids::ApiKeyId;
-use florin_domain::ids::Seq;
+use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ledger::{
-    AccountKey, AccountState, CurrencyTotal, EffectiveDate, GeneralAccount, LedgerEvent, Legs,
-    PendingTransfer, PostedTransfer, Statement, Transfer, TransferId, TransferLegs, TransferRefusal,
-    TransferStep, Verdict,
+    AccountKey, AccountState, CrossingStep, LedgerEvent, LedgerRules, Legs, PostedTransfer, Transfer,
+    TransferId, TransferLegs, TransferRefusal, TransferStep, Verdict,
 };
 use florin_domain::merchant::ControlEvent;
 use florin_domain::ports::ReadError;
@@ -56,6 +60,9 @@ pub enum LedgerError {
     /// The journal cannot be read.
     #[error("{0}")]
     Read(ReadError),
+    /// Every shard has a part of the account, and its lines are asked for one part at a time.
+    #[error("every shard has a part of this account")]
+    Striped,
 }
 
 /// What a caller is told of one transfer.
@@ -78,16 +85,38 @@ pub struct Answer {
     pub told: Vec<Told>,
 }
 
+/// The transfers of one shard that a commit records.
 fn transfers_in(commit: &Commit) -> &[PostedTransfer] {
     match &commit.body {
         Body::Ledger(ledger) => match &ledger.event {
             LedgerEvent::Transferred(transfers) => transfers,
             LedgerEvent::AccountOpened(_)
             | LedgerEvent::PendingExpired(_)
+            | LedgerEvent::Crossed(_)
             | LedgerEvent::PeriodClosed { .. } => &[],
         },
         Body::Payment(_) | Body::Control(_) => &[],
     }
+}
+
+/// The steps of transfers between shards that a commit records.
+fn steps_in(commit: &Commit) -> &[CrossingStep] {
+    match &commit.body {
+        Body::Ledger(ledger) => match &ledger.event {
+            LedgerEvent::Crossed(steps) => steps.as_slice(),
+            LedgerEvent::Transferred(_)
+            | LedgerEvent::AccountOpened(_)
+            | LedgerEvent::PendingExpired(_)
+            | LedgerEvent::PeriodClosed { .. } => &[],
+        },
+        Body::Payment(_) | Body::Control(_) => &[],
+    }
+}
+
+/// All transfers that it posts, also the halves of those between shards.
+fn posted_in(commit: &Commit) -> impl Iterator<Item = &PostedTransfer> {
+    let halves = steps_in(commit).iter().filter_map(CrossingStep::posted);
+    transfers_in(commit).iter().chain(halves)
 }
 
 /// Whether this is the record of what is asked for. That all of a reservation was posted is known from the reservation alone.
@@ -123,13 +152,28 @@ fn not_posted(seq: Seq) -> LedgerError {
 /// The face of the ledger.
 #[derive(Clone, Debug)]
 pub struct LedgerHandle {
+    shards: Shards,
+    /// The shard at hand.
     context: Arc<Context>,
 }
 
 impl LedgerHandle {
     /// A handle on these actors.
-    pub fn new(context: Arc<Context>) -> Self {
-        Self { context }
+    pub fn new(shards: Shards) -> Self {
+        let context = Arc::clone(shards.home());
+        Self { shards, context }
+    }
+
+    /// The same at another shard. An id of a shard that is not here names nothing, as the home will find.
+    fn at(&self, shard: ShardId) -> Self {
+        self.on(self.shards.get(shard).unwrap_or(self.shards.home()))
+    }
+
+    fn on(&self, context: &Arc<Context>) -> Self {
+        Self {
+            context: Arc::clone(context),
+            shards: self.shards.clone(),
+        }
     }
 
     async fn ask<T>(&self, mail: impl FnOnce(oneshot::Sender<T>) -> ShardMail) -> Result<T, LedgerError> {
@@ -142,19 +186,9 @@ impl LedgerHandle {
         waits.await.map_err(|_| LedgerError::Gone)
     }
 
-    /// One account and the commit as of which it stands so.
-    pub async fn account(&self, key: AccountKey) -> Result<(AccountState, Seq), LedgerError> {
+    /// The shard's part of an account, and the commit as of which it stands so.
+    async fn account_here(&self, key: AccountKey) -> Result<(AccountState, Seq), LedgerError> {
         self.ask(|reply| ShardMail::Account { key, reply }).await
-    }
-
-    /// All accounts of the shard.
-    pub async fn accounts(&self) -> Result<(Vec<(AccountKey, AccountState)>, Seq), LedgerError> {
-        self.ask(ShardMail::Accounts).await
-    }
-
-    /// Debits against credits per currency.
-    pub async fn trial_balance(&self) -> Result<Vec<CurrencyTotal>, LedgerError> {
-        self.ask(ShardMail::TrialBalance).await
     }
 
     /// Admits an operation, with room for its transfers.
@@ -169,45 +203,14 @@ impl LedgerHandle {
     /// Opens an account, or says that it is open already.
     pub async fn open_account(&self, open: OpenAccount) -> Result<Opening, LedgerError> {
         let (open, held) = (Box::new(open), self.held(0)?);
-        let asked = self.ask(|reply| ShardMail::General(GeneralMail::Open { open, held, reply }));
+        let shard = self.at(open.shard);
+        let asked = shard.ask(|reply| ShardMail::General(GeneralMail::Open { open, held, reply }));
         asked.await.map(|(opening, _)| opening)
     }
 
-    /// Opened accounts by number, from `from` on.
-    pub async fn general_accounts(
-        &self,
-        from: usize,
-        limit: usize,
-    ) -> Result<(Vec<(GeneralAccount, AccountState)>, Seq), LedgerError> {
-        self.ask(|reply| ShardMail::General(GeneralMail::Page { from, limit, reply }))
-            .await
-    }
-
-    /// Accounts that payments are booked on, in the order of their names.
-    pub async fn payment_accounts(
-        &self,
-        page: PaymentAccounts,
-    ) -> Result<(Vec<(AccountKey, AccountState)>, Seq), LedgerError> {
-        self.ask(|reply| ShardMail::Question(Question::PaymentAccounts { page, reply }))
-            .await
-    }
-
-    /// The sums by type of account, for each currency and mode.
-    pub async fn statements(&self) -> Result<(Vec<Statement>, Seq), LedgerError> {
-        self.ask(|reply| ShardMail::Question(Question::Statements(reply)))
-            .await
-    }
-
-    /// The reservation of a pending transfer, while it stands.
-    pub async fn pending(&self, id: TransferId) -> Result<Option<PendingTransfer>, LedgerError> {
-        self.ask(|reply| ShardMail::Question(Question::Pending { id, reply }))
-            .await
-    }
-
-    /// What is closed.
-    pub async fn closed_periods(&self) -> Result<ClosedPeriods, LedgerError> {
-        self.ask(|reply| ShardMail::Question(Question::Closed(reply)))
-            .await
+    /// What is booked by.
+    pub fn rules(&self) -> &LedgerRules {
+        &self.context.options.ledger
     }
 
     /// Now, by the clock that transfers are recorded by.
@@ -215,28 +218,8 @@ impl LedgerHandle {
         self.context.ports.clock.now()
     }
 
-    /// Closes every day up to and including `through`.
-    pub async fn close_period(
-        &self,
-        through: EffectiveDate,
-        livemode: bool,
-        by: ApiKeyId,
-    ) -> Result<Seq, LedgerError> {
-        let held = self.held(0)?;
-        let mail = |reply| GeneralMail::ClosePeriod {
-            through,
-            livemode,
-            by,
-            held,
-            reply,
-        };
-        self.ask(|reply| ShardMail::General(mail(reply))).await
-    }
-
-    /// Makes transfers, each at most once for its id.
-    pub async fn transfer(&self, request: TransferRequest) -> Result<Answer, LedgerError> {
-        let weights = request.transfers.iter().map(weight);
-        let held = self.held(weights.sum())?;
+    /// Makes transfers among accounts of this shard.
+    async fn transfer_here(&self, request: TransferRequest, held: Held) -> Result<Answer, LedgerError> {
         let request = Arc::new(request);
         let mail = |reply| GeneralMail::Transfer {
             request: Arc::clone(&request),
@@ -299,8 +282,8 @@ impl LedgerHandle {
         self.records(&commits).await
     }
 
-    /// The record of a transfer, and the commit that holds it.
-    pub async fn recorded(
+    /// The record of a transfer in this shard, and the commit that holds it.
+    async fn recorded_here(
         &self,
         id: TransferId,
     ) -> Result<Option<(Arc<Commit>, PostedTransfer)>, LedgerError> {
@@ -312,8 +295,8 @@ impl LedgerHandle {
             .map_err(LedgerError::Read)?;
         let Some(seq) = found else { return Ok(None) };
         let commit = self.commit(seq).await?;
-        let transfers = transfers_in(&commit).iter();
-        let transfer = transfers.clone().find(|transfer| transfer.id == id).cloned();
+        let mut transfers = transfers_in(&commit).iter();
+        let transfer = transfers.find(|transfer| transfer.id == id).cloned();
         Ok(transfer.map(|transfer| (commit, transfer)))
     }
 
@@ -329,11 +312,16 @@ impl LedgerHandle {
 
     /// Records a change of control data.
     pub async fn record_control(&self, event: ControlEvent) -> Result<Seq, LedgerError> {
-        self.ask(|reply| ShardMail::Control { event, reply }).await
+        self.on(self.shards.home())
+            .ask(|reply| ShardMail::Control { event, reply })
+            .await
     }
 
-    /// Keeps a snapshot now.
+    /// Keeps a snapshot of every shard now.
     pub async fn snapshot(&self) -> Result<(), LedgerError> {
-        self.ask(ShardMail::Snapshot).await
+        for context in self.shards.iter() {
+            self.on(context).ask(ShardMail::Snapshot).await?;
+        }
+        Ok(())
     }
 }

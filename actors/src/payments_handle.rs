@@ -14,8 +14,9 @@ pub use what_if::{Alternative, Course, WhatIf, WhatIfError};
 
 use crate::context::Context;
 use crate::load::locate;
+use crate::shards::Shards;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
-use florin_domain::ids::{MerchantId, PaymentId};
+use florin_domain::ids::{MerchantId, PaymentId, ShardId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{CaptureMethod, Device};
@@ -60,13 +61,25 @@ pub struct NewPayment {
 /// The face of payments.
 #[derive(Clone, Debug)]
 pub struct PaymentsHandle {
+    shards: Shards,
+    /// The shard at hand.
     context: Arc<Context>,
 }
 
 impl PaymentsHandle {
     /// A handle on these actors.
-    pub fn new(context: Arc<Context>) -> Self {
-        Self { context }
+    pub fn new(shards: Shards) -> Self {
+        let context = Arc::clone(shards.home());
+        Self { shards, context }
+    }
+
+    /// The same at the shard of an id. An id of a shard that is not here names nothing, as the home will find.
+    fn at(&self, shard: ShardId) -> Self {
+        let context = self.shards.get(shard).unwrap_or(self.shards.home());
+        Self {
+            context: Arc::clone(context),
+            shards: self.shards.clone(),
+        }
     }
 
     /// A merchant's payment; another merchant's is not there.
@@ -75,7 +88,7 @@ impl PaymentsHandle {
         (merchant, livemode): (MerchantId, bool),
         id: PaymentId,
     ) -> Result<Option<PaymentRow>, ViewError> {
-        let row = locate(&self.context, id).await?;
+        let row = locate(&self.at(id.shard()).context, id).await?;
         Ok(row.filter(|row| row.payment.spec.merchant == merchant && row.payment.spec.livemode == livemode))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::ledger_handle::{LedgerError, LedgerHandle};
+use crate::shards::Shards;
 use florin_domain::ids::{ApiKeyId, ListEntryId};
 use florin_domain::merchant::ControlEvent;
 use florin_domain::risk::{ListEntry, ListKind, ListName, ListOwner, Target};
@@ -58,12 +59,14 @@ pub struct ListQuery {
 /// The face of block and allow lists.
 #[derive(Clone, Debug)]
 pub struct RiskListsHandle {
+    shards: Shards,
     context: Arc<Context>,
 }
 
 impl RiskListsHandle {
-    pub(crate) fn new(context: Arc<Context>) -> Self {
-        Self { context }
+    pub(crate) fn new(shards: Shards) -> Self {
+        let context = Arc::clone(shards.home());
+        Self { shards, context }
     }
 
     /// Makes an entry, or has the one about the same thing say this. The same again changes nothing.
@@ -91,7 +94,7 @@ impl RiskListsHandle {
             Some(_) => {}
             None => self.make_room(&entry, now).await?,
         }
-        let ledger = LedgerHandle::new(Arc::clone(&self.context));
+        let ledger = LedgerHandle::new(self.shards.clone());
         ledger
             .record_control(ControlEvent::ListEntryAdded(entry.clone()))
             .await?;
@@ -119,7 +122,7 @@ impl RiskListsHandle {
             entry: ended.id,
             by: entry.by,
         };
-        LedgerHandle::new(Arc::clone(&self.context))
+        LedgerHandle::new(self.shards.clone())
             .record_control(removal)
             .await?;
         Ok(())
@@ -140,7 +143,7 @@ impl RiskListsHandle {
             control.lists.get(entry).is_some_and(|known| known.owner == owner)
         };
         if is_there {
-            LedgerHandle::new(Arc::clone(&self.context))
+            LedgerHandle::new(self.shards.clone())
                 .record_control(ControlEvent::ListEntryRemoved { entry, by })
                 .await?;
         }

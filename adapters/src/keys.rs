@@ -17,7 +17,7 @@ pub use memory::MemoryKeyIndex;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::Seq;
-use florin_domain::ledger::{LedgerEvent, Once, TransferStep};
+use florin_domain::ledger::{CrossingStep, LedgerEvent, Once, PostedTransfer, TransferStep};
 use florin_domain::limits::IDEMPOTENCY_RETENTION;
 use florin_domain::payment::Event;
 use florin_domain::ports::{KeyRecord, ReadError};
@@ -59,16 +59,17 @@ fn unexpired(record: KeyRecord, now: Timestamp) -> Option<KeyRecord> {
 
 /// The transfers that a commit records, and which others they revert.
 fn used_transfers(commit: &Commit) -> impl Iterator<Item = Once> + '_ {
-    let transfers = match &commit.body {
+    let (transfers, steps): (&[PostedTransfer], &[CrossingStep]) = match &commit.body {
         Body::Ledger(ledger) => match &ledger.event {
-            LedgerEvent::Transferred(transfers) => transfers.as_slice(),
+            LedgerEvent::Transferred(transfers) => (transfers, &[]),
+            LedgerEvent::Crossed(steps) => (&[], steps),
             LedgerEvent::AccountOpened(_)
             | LedgerEvent::PendingExpired(_)
-            | LedgerEvent::PeriodClosed { .. } => &[],
+            | LedgerEvent::PeriodClosed { .. } => (&[], &[]),
         },
-        Body::Payment(_) | Body::Control(_) => &[],
+        Body::Payment(_) | Body::Control(_) => (&[], &[]),
     };
-    transfers.iter().flat_map(|transfer| {
+    let within = transfers.iter().flat_map(|transfer| {
         let reverted = match transfer.step {
             TransferStep::Revert { reverts } => Some(Once::RevertOf(reverts)),
             TransferStep::Single
@@ -79,7 +80,12 @@ fn used_transfers(commit: &Commit) -> impl Iterator<Item = Once> + '_ {
         [Some(Once::Transfer(transfer.id)), reverted]
             .into_iter()
             .flatten()
-    })
+    });
+    // Of one between shards, the latest step that says something of it.
+    let steps = steps
+        .iter()
+        .filter(|step| !matches!(step, CrossingStep::Settled(_)));
+    within.chain(steps.map(|step| Once::Transfer(step.id())))
 }
 
 /// The keys that a commit uses for the first time.

@@ -2,7 +2,7 @@
 //! and the SHA-256 of both; one that does not verify is never loaded. Snapshots only save time: without any, the journal is read
 //! from its start.
 
-use crate::schema::v1::{EarlierSnapshotDto, EarliestSnapshotDto, SnapshotDto, Stored};
+use crate::schema::v1::{EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto, Stored};
 use crate::schema::{self, DecodeError};
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ledger::GeneralLedger;
@@ -135,13 +135,16 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
     let form = sealed.strip_prefix(MARK).ok_or("the file is no snapshot")?;
     let read = |form| ShardSnapshot::load(schema::read::<SnapshotDto<'_>>(form)?);
     // The digest says that the file is whole: a form that ends early is an earlier one.
+    let read_of_one_shard = |form| schema::read::<OneShardSnapshotDto<'_>>(form)?.into_snapshot();
     let read_earlier =
         |form| schema::read::<EarlierSnapshotDto<'_>>(form)?.into_snapshot(GeneralLedger::default());
     let read_earliest = |form| {
         schema::read::<EarliestSnapshotDto<'_>>(form)?.into_snapshot(Stops::default(), RiskLists::default())
     };
     read(form).or_else(|error: DecodeError| {
-        let earlier = read_earlier(form).or_else(|_: DecodeError| read_earliest(form));
+        let earlier = read_of_one_shard(form)
+            .or_else(|_: DecodeError| read_earlier(form))
+            .or_else(|_: DecodeError| read_earliest(form));
         earlier.map_err(|_| error.to_string())
     })
 }

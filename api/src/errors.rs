@@ -181,6 +181,10 @@ impl From<LedgerError> for ApiError {
                 retry_after_s: shed.retry_after().as_secs(),
             },
             LedgerError::Read(error) => error.into(),
+            LedgerError::Striped => {
+                let message = "Every shard has a part of this account: name one, as in `fee_revenue:USD@0`.";
+                Invalid::new("id", Code::ParameterInvalid, message).into()
+            }
         }
     }
 }
@@ -465,7 +469,8 @@ const fn transfer_status(refusal: &TransferRefusal) -> StatusCode {
         | TransferRefusal::MixedModes
         | TransferRefusal::SameAccount
         | TransferRefusal::EffectiveInFuture
-        | TransferRefusal::LinkedOpen => StatusCode::BAD_REQUEST,
+        | TransferRefusal::LinkedOpen
+        | TransferRefusal::CrossesShards => StatusCode::BAD_REQUEST,
         TransferRefusal::UnknownAccount(_)
         | TransferRefusal::PendingNotFound
         | TransferRefusal::RevertedNotFound => StatusCode::NOT_FOUND,
@@ -478,6 +483,7 @@ const fn transfer_status(refusal: &TransferRefusal) -> StatusCode {
         | TransferRefusal::LinkedFailed
         | TransferRefusal::Overflow
         | TransferRefusal::NothingToRevert
-        | TransferRefusal::AlreadyReverted => StatusCode::CONFLICT,
+        | TransferRefusal::AlreadyReverted
+        | TransferRefusal::GivenUp => StatusCode::CONFLICT,
     }
 }

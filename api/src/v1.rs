@@ -5,6 +5,7 @@ pub(crate) mod account_get;
 pub(crate) mod account_list;
 pub(crate) mod actor_kill;
 pub(crate) mod attempt_resolve;
+pub(crate) mod consistency;
 pub(crate) mod entry_list;
 pub(crate) mod health;
 pub(crate) mod ledger_export;
@@ -34,6 +35,7 @@ pub(crate) mod review_approve;
 pub(crate) mod review_list;
 pub(crate) mod review_reject;
 pub(crate) mod statement_get;
+pub(crate) mod template_list;
 pub(crate) mod transfer_create;
 pub(crate) mod transfer_get;
 pub(crate) mod transfer_revert;
@@ -41,7 +43,7 @@ pub(crate) mod tree_get;
 pub(crate) mod trial_balance_get;
 pub(crate) mod unresolved_list;
 
-mod account_body;
+pub(crate) mod account_body;
 mod answer;
 mod change;
 mod history_row;
@@ -54,6 +56,7 @@ mod payment_body;
 mod payment_csv;
 mod payment_request;
 mod transfer_request;
+mod transfer_template;
 
 /// The end of the year 9999: no deadline is later.
 pub(crate) const EXPIRES_AT_MAX_S: i128 = 253_402_300_799;

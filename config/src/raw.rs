@@ -2,6 +2,7 @@
 //! the description.
 
 use crate::kind::NO_LIMIT;
+use crate::ledger::RawLedger;
 use crate::secret::HIDDEN;
 use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, Settings};
 use florin_actors::options::Options;
@@ -35,6 +36,7 @@ pub(crate) struct Raw {
     pub(crate) stages: RawStages,
     pub(crate) lifetimes: RawLifetimes,
     pub(crate) refunds: RawRefunds,
+    pub(crate) ledger: RawLedger,
     pub(crate) review: RawReview,
     pub(crate) retry: RawRetry,
     pub(crate) risk: RawRisk,
@@ -160,10 +162,12 @@ pub(crate) struct RawProviders {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawJournal {
+    pub(crate) shards: u16,
     pub(crate) batch_commits_max: usize,
     pub(crate) snapshot_every_commits: u64,
     pub(crate) scrub_commits_per_s: u64,
     pub(crate) scrub_every_s: u64,
+    pub(crate) replica_dir: PathBuf,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -273,6 +277,7 @@ impl From<&Settings> for Raw {
                 }
                 .to_owned(),
             },
+            ledger: RawLedger::from(actors),
             review: RawReview {
                 mode: match actors.review_mode {
                     ReviewMode::BeforeAuth => "before_auth",
@@ -291,10 +296,12 @@ impl From<&Settings> for Raw {
                 queue_max: actors.provider_caps.queue_max,
             },
             journal: RawJournal {
+                shards: settings.shards,
                 batch_commits_max: actors.batch_commits_max,
                 snapshot_every_commits: actors.snapshot_every_commits,
                 scrub_commits_per_s: actors.scrub_commits_per_s,
                 scrub_every_s: actors.scrub_every.as_secs(),
+                replica_dir: settings.replica_dir.clone().unwrap_or_default(),
             },
             audit: RawAudit {
                 heads_dir: settings.heads_dir.clone().unwrap_or_default(),

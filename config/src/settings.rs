@@ -112,8 +112,12 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Folder of everything durable.
     pub data_dir: PathBuf,
+    /// Shards of the journal, each with a file and a tree of its own.
+    pub shards: u16,
     /// Folder of the signed heads, if they are not in the data folder.
     pub heads_dir: Option<PathBuf>,
+    /// Folder of the journal's replica, if there is to be one.
+    pub replica_dir: Option<PathBuf>,
     /// Which log lines are written.
     pub log: String,
     /// How they are written.
@@ -202,7 +206,9 @@ impl Settings {
         Self {
             listen: local(8080),
             data_dir: PathBuf::from("./florin-data"),
+            shards: 1,
             heads_dir: None,
+            replica_dir: None,
             log: "info,ractor=warn".to_owned(),
             log_format: LogFormat::Text,
             drain_limit: Duration::from_secs(10),

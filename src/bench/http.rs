@@ -9,6 +9,7 @@ use crate::{control, edge, node};
 use anyhow::Context as _;
 use florin_api::server::ApiOptions;
 use florin_config::Settings;
+use florin_domain::ids::ShardId;
 use florin_domain::merchant::ApiKeyRole;
 use florin_load::echo_server::EchoServer;
 use florin_load::echo_source::EchoSource;
@@ -122,9 +123,13 @@ pub(super) async fn keys(node: &Node) -> anyhow::Result<Vec<String>> {
     let mut keys = Vec::with_capacity(MERCHANTS);
     for number in 0..MERCHANTS {
         let platform = &node.platform;
-        let merchant =
-            control::create_merchant(platform, &format!("Merchant {number}"), control::standard_fee()?)
-                .await?;
+        let merchant = control::create_merchant(
+            platform,
+            ShardId::FIRST,
+            &format!("Merchant {number}"),
+            control::standard_fee()?,
+        )
+        .await?;
         let role = ApiKeyRole::Merchant(merchant);
         let secret = control::new_secret(platform, role, false)?;
         control::create_key(platform, role, false, &secret).await?;

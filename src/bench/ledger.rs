@@ -10,7 +10,7 @@ use crate::{control, edge, node};
 use anyhow::Context as _;
 use florin_actors::account_shard::{OpenAccount, Opening, TransferRequest};
 use florin_actors::ledger_handle::{LedgerHandle, Told};
-use florin_domain::ids::{ApiKeyId, LedgerAccountId};
+use florin_domain::ids::{ApiKeyId, LedgerAccountId, ShardId};
 use florin_domain::ledger::{
     AccountKey, AccountLimits, AccountType, Linkage, Transfer, TransferId, TransferLegs, TransferStep,
 };
@@ -240,6 +240,7 @@ async fn open(node: &Node) -> anyhow::Result<Vec<LedgerAccountId>> {
                 livemode: false,
                 limits: AccountLimits::default(),
                 metadata: Vec::new(),
+                shard: ShardId::FIRST,
                 by: ApiKeyId::from_bits(1),
             };
             opening.spawn(async move { (number, ledger.open_account(open).await) });

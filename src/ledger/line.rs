@@ -1,7 +1,7 @@
 //! What one record of an import says: a posting as an export writes it, a whole transfer, or an account to open.
 
 use florin_domain::ledger::{
-    AccountKey, AccountType, EffectiveDate, Side, TransferId, exchange_rate as read_rate,
+    AccountKey, AccountName, AccountType, EffectiveDate, Side, TransferId, exchange_rate as read_rate,
 };
 use florin_domain::limits::{
     METADATA_ENTRIES_MAX, METADATA_KEY_BYTES_MAX, METADATA_VALUE_BYTES_MAX, TEXT_BYTES_MAX,
@@ -56,6 +56,8 @@ pub(crate) struct Said {
     pub(crate) exchange_rate: Option<String>,
     pub(crate) description: Option<String>,
     pub(crate) metadata: BTreeMap<String, String>,
+    /// The shard that an export found it in.
+    pub(crate) shard: Option<u16>,
 }
 
 /// What a record says.
@@ -99,6 +101,7 @@ struct Fields {
     kind: Option<String>,
     min_balance: Option<i64>,
     max_balance: Option<i64>,
+    shard: Option<u16>,
     // An export says these for people.
     seq: Option<IgnoredAny>,
     recorded: Option<IgnoredAny>,
@@ -136,7 +139,7 @@ pub(crate) struct Columns(Vec<String>);
 
 /// Columns that an export writes for people.
 const FOR_PEOPLE: [&str; 4] = ["recorded_utc", "amount", "balance_after", "step"];
-const NUMBERS: [&str; 3] = ["amount_minor", "min_balance", "max_balance"];
+const NUMBERS: [&str; 4] = ["amount_minor", "min_balance", "max_balance", "shard"];
 const TEXTS: [&str; 17] = [
     "id",
     "transfer_id",
@@ -192,7 +195,7 @@ impl Columns {
                 continue;
             }
             let value = match name.as_str() {
-                "amount_minor" | "min_balance" | "max_balance" => cell
+                "amount_minor" | "min_balance" | "max_balance" | "shard" => cell
                     .parse::<i64>()
                     .map(Value::from)
                     .map_err(|_| format!("{name}: {cell} is no whole number"))?,
@@ -259,6 +262,7 @@ impl Fields {
             ("account_type", self.account_type.is_some(), entry),
             ("side", self.side.is_some(), entry),
             ("amount_minor", self.amount_minor.is_some(), entry),
+            ("shard", self.shard.is_some(), entry),
             ("id", self.id.is_some(), entry || transfer),
             ("debit_account", self.debit_account.is_some(), transfer),
             ("credit_account", self.credit_account.is_some(), transfer),
@@ -354,6 +358,9 @@ impl Fields {
     /// An id, or else the name of an account in the currency of the line.
     fn reference(&self, field: &str, text: &str) -> Result<AccountRef, String> {
         match AccountKey::parse(text) {
+            Ok(key) if key.name == AccountName::ShardClearing => Err(format!(
+                "{field}: {text} has half of a transfer between two shards; such a transfer is imported as one line with both of its accounts"
+            )),
             Ok(key) => Ok(AccountRef::Id(key)),
             Err(_) if text.starts_with("acc_") => Err(format!("{field}: {text} is no id of an account")),
             Err(_) => self.named(field, Some(text)).map(AccountRef::Named),
@@ -408,6 +415,7 @@ impl Fields {
             exchange_rate: self.exchange_rate,
             description: self.description.filter(|text| !text.is_empty()),
             metadata: metadata(self.metadata)?,
+            shard: self.shard,
         })
     }
 }

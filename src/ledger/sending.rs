@@ -58,6 +58,8 @@ pub(crate) struct Sender {
     how: How,
     /// Opened accounts: their ids and types.
     accounts: BTreeMap<NamedAccount, (String, String)>,
+    /// Names that accounts of several shards have.
+    ambiguous: BTreeSet<NamedAccount>,
     /// Those that a dry run would open.
     unopened: BTreeSet<NamedAccount>,
     batch: Batch,
@@ -71,6 +73,7 @@ impl Sender {
             client,
             how,
             accounts: BTreeMap::new(),
+            ambiguous: BTreeSet::new(),
             unopened: BTreeSet::new(),
             batch: Batch::default(),
             counts: Counts::default(),
@@ -98,7 +101,9 @@ impl Sender {
                     currency: florin_domain::money::Currency::parse(currency)?,
                     livemode: row["livemode"] == true,
                 };
-                self.accounts.insert(name, (id, kind));
+                if self.accounts.insert(name.clone(), (id, kind)).is_some() {
+                    self.ambiguous.insert(name);
+                }
             }
             after = rows.last().and_then(|row| row["id"].as_str()).map(str::to_owned);
             if page["has_more"] != true || after.is_none() {
@@ -110,6 +115,10 @@ impl Sender {
     /// Opens an account if it is not there. `Err` says why that cannot be.
     pub(crate) async fn open(&mut self, line: u64, account: &AccountLine) -> anyhow::Result<()> {
         let name = &account.name;
+        if self.ambiguous.contains(name) {
+            self.refuse(line, &ambiguous(name));
+            return Ok(());
+        }
         if let Some((_, kind)) = self.accounts.get(name) {
             if kind == account.account_type {
                 self.counts.accounts_existed += 1;
@@ -245,6 +254,7 @@ impl Sender {
     fn id_of(&self, posting: &Posting) -> Result<Option<String>, String> {
         match &posting.account {
             AccountRef::Id(key) => Ok(Some(key.to_string())),
+            AccountRef::Named(name) if self.ambiguous.contains(name) => Err(ambiguous(name)),
             AccountRef::Named(name) => match self.accounts.get(name) {
                 Some((_, kind)) if posting.account_type.is_some_and(|wanted| wanted != kind) => {
                     Err(format!("account {} is open, of type {kind}", name.name))
@@ -359,6 +369,14 @@ impl Sender {
             "{last}; run the same command again when the node is well: what is recorded is not recorded twice"
         )
     }
+}
+
+fn ambiguous(name: &NamedAccount) -> String {
+    format!(
+        "several shards have an account called {} in {}: say its id",
+        name.name,
+        name.currency.code()
+    )
 }
 
 fn minor(posting: &Posting) -> Value {

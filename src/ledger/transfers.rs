@@ -53,6 +53,8 @@ pub(crate) struct Items<R> {
     columns: Option<Columns>,
     /// The transfer whose postings are being read.
     open: Option<FileTransfer>,
+    /// The shard that the first exported line names.
+    shard: Option<u16>,
     ready: VecDeque<Result<Item, Wrong>>,
     is_over: bool,
 }
@@ -64,6 +66,7 @@ impl<R: BufRead> Items<R> {
             format,
             columns: None,
             open: None,
+            shard: None,
             ready: VecDeque::new(),
             is_over: false,
         }
@@ -177,7 +180,14 @@ impl<R: BufRead> Items<R> {
     fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
         let line = open.line;
+        self.shard = self.shard.or(open.said.shard);
+        let is_elsewhere = open.said.shard.is_some() && open.said.shard != self.shard;
         self.ready.push_back(match checked(&open) {
+            // Accounts of the same name would become one.
+            Ok(()) if is_elsewhere => Err(Wrong {
+                line,
+                why: "shard: the file has lines of several; export and import one shard at a time".to_owned(),
+            }),
             Ok(()) => Ok(Item::Transfer(open)),
             Err(why) => Err(Wrong { line, why }),
         });

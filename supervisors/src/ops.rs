@@ -6,7 +6,8 @@ use florin_actors::guardian::{GuardianMail, LivePayment};
 use florin_actors::kind::Kind;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::mailbox::Gate;
-use florin_domain::ids::{PaymentId, Seq};
+use florin_actors::shards::Shards;
+use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::merchant::{ControlEvent, OperatorAction};
 use florin_domain::ports::{BoxFuture, KillRefusal, OpsView, TreeNode};
 use florin_domain::time::Timestamp;
@@ -19,14 +20,17 @@ use tokio::sync::oneshot;
 /// An actor that an operator named.
 #[derive(Clone, Copy, Debug)]
 enum Named {
-    Seat(Seat),
+    Seat(ShardId, Seat),
     Payment(PaymentId),
 }
 
 /// The ops view of a running platform.
 pub struct Ops {
+    shards: Shards,
+    /// One for each shard, in the same order.
+    roots: Vec<ActorRef<RootMail>>,
+    /// The home's.
     context: Arc<Context>,
-    root: ActorRef<RootMail>,
     render: Box<dyn Fn() -> String + Send + Sync>,
     started_at: Timestamp,
 }
@@ -42,20 +46,21 @@ const ROOT: (&str, &str) = ("root", "florin");
 
 impl Ops {
     pub(crate) fn new(
-        context: Arc<Context>,
-        root: ActorRef<RootMail>,
+        shards: Shards,
+        roots: Vec<ActorRef<RootMail>>,
         render: Box<dyn Fn() -> String + Send + Sync>,
     ) -> Self {
+        let context = Arc::clone(shards.home());
         Self {
             started_at: context.ports.clock.now(),
+            shards,
+            roots,
             context,
-            root,
             render,
         }
     }
 
-    fn gate(&self, seat: Seat) -> Arc<Gate> {
-        let context = &self.context;
+    fn gate(context: &Context, seat: Seat) -> Arc<Gate> {
         let gate = match seat.kind {
             Kind::JournalWriter => context.writer.gate(),
             Kind::AccountShard => context.account_shard.gate(),
@@ -65,15 +70,18 @@ impl Ops {
             Kind::Resolution => context.resolution.gate(),
             Kind::Scrub => context.scrub.gate(),
             Kind::Deadlines => context.deadlines.gate(),
+            Kind::Crossings => context.crossings.gate(),
+            Kind::Monitor => context.monitor.gate(),
             Kind::PaymentGuardian => context.guardians[seat.index].gate(),
             Kind::Idempotency | Kind::Payment => context.idempotency.gate(),
         };
         Arc::clone(gate)
     }
 
-    fn key(&self, seat: Seat) -> String {
+    /// The home's actors are called by their number alone.
+    fn key(context: &Context, seat: Seat) -> String {
         match seat.kind {
-            Kind::Provider => self.context.providers[seat.index].id.to_string(),
+            Kind::Provider => context.providers[seat.index].id.to_string(),
             Kind::JournalWriter
             | Kind::AccountShard
             | Kind::Projection
@@ -83,21 +91,26 @@ impl Ops {
             | Kind::Payment
             | Kind::Idempotency
             | Kind::Scrub
-            | Kind::Deadlines => seat.index.to_string(),
+            | Kind::Crossings
+            | Kind::Monitor
+            | Kind::Deadlines => match context.shard {
+                ShardId::FIRST => seat.index.to_string(),
+                ShardId(shard) => format!("{shard}-{}", seat.index),
+            },
         }
     }
 
-    async fn node(&self, report: SeatReport, payments_max: usize) -> TreeNode {
+    async fn node(&self, context: &Context, report: SeatReport, payments_max: usize) -> TreeNode {
         let seat = report.seat;
-        let gate = self.gate(seat);
+        let gate = Self::gate(context, seat);
         let children = if seat.kind == Kind::PaymentGuardian {
-            self.payments(seat.index, payments_max).await
+            payments(context, seat.index, payments_max).await
         } else {
             Vec::new()
         };
         TreeNode {
             kind: seat.kind.as_str(),
-            key: self.key(seat),
+            key: Self::key(context, seat),
             mailbox_depth: gate.depth(),
             mailbox_soft_cap: gate.caps().soft,
             mailbox_hard_cap: gate.caps().hard,
@@ -109,16 +122,20 @@ impl Ops {
         }
     }
 
-    async fn reports(&self) -> Vec<SeatReport> {
-        let (reply, waits) = oneshot::channel();
-        drop(self.root.send_message(RootMail::Inspect(reply)));
-        waits.await.unwrap_or_default()
+    async fn reports(&self) -> Vec<(&Arc<Context>, SeatReport)> {
+        let mut reports = Vec::new();
+        for (context, root) in self.shards.iter().zip(&self.roots) {
+            let (reply, waits) = oneshot::channel();
+            drop(root.send_message(RootMail::Inspect(reply)));
+            let of_shard = waits.await.unwrap_or_default();
+            reports.extend(of_shard.into_iter().map(|report| (context, report)));
+        }
+        reports
     }
 
-    async fn live(&self, guardian: usize, limit: usize) -> Vec<LivePayment> {
-        let (reply, waits) = oneshot::channel();
-        self.context.guardians[guardian].step(GuardianMail::Live { limit, reply });
-        waits.await.unwrap_or_default()
+    /// The shard that a payment would be in.
+    fn of(&self, payment: PaymentId) -> &Arc<Context> {
+        self.shards.get(payment.shard()).unwrap_or(&self.context)
     }
 
     /// The actor with this name, if it comes back when it is killed.
@@ -133,7 +150,8 @@ impl Ops {
         if kind == Kind::Payment.as_str() {
             let payment = key.and_then(|key| PaymentId::parse(key).ok());
             let payment = payment.ok_or(KillRefusal::NoSuchActor)?;
-            let siblings = self.live(self.context.guardian_index(payment), usize::MAX).await;
+            let context = self.of(payment);
+            let siblings = live(context, context.guardian_index(payment), usize::MAX).await;
             let is_it = |live: &LivePayment| live.payment == payment && !live.quarantined;
             let found = siblings.iter().any(is_it);
             return found
@@ -141,58 +159,66 @@ impl Ops {
                 .ok_or(KillRefusal::NoSuchActor);
         }
         let reports = self.reports().await;
-        let mut found = reports.into_iter().filter(|report| {
-            report.seat.kind.as_str() == kind && key.is_none_or(|key| key == self.key(report.seat))
+        let mut found = reports.into_iter().filter(|(context, report)| {
+            report.seat.kind.as_str() == kind && key.is_none_or(|key| key == Self::key(context, report.seat))
         });
         // A kind alone names nobody where there are several.
-        let (Some(report), None) = (found.next(), found.next()) else {
+        let (Some((context, report)), None) = (found.next(), found.next()) else {
             return Err(KillRefusal::NoSuchActor);
         };
         match report.budget_left {
             None | Some(0) => Err(KillRefusal::NotRestartable),
-            Some(_) => Ok(Named::Seat(report.seat)),
+            Some(_) => Ok(Named::Seat(context.shard, report.seat)),
         }
     }
 
     async fn strike(&self, actor: Named) -> Result<(), KillRefusal> {
         let (reply, waits) = oneshot::channel();
         match actor {
-            Named::Seat(seat) => {
-                drop(self.root.send_message(RootMail::Kill(seat, reply)));
+            Named::Seat(shard, seat) => {
+                let root = self.roots.get(usize::from(shard.0));
+                let root = root.ok_or(KillRefusal::NoSuchActor)?;
+                drop(root.send_message(RootMail::Kill(seat, reply)));
                 let is_down = waits.await.unwrap_or(false);
                 is_down.then_some(()).ok_or(KillRefusal::NotRestartable)
             }
             Named::Payment(payment) => {
-                let guardian = self.context.guardian(payment);
+                let guardian = self.of(payment).guardian(payment);
                 guardian.step(GuardianMail::Kill { payment, reply });
                 let is_down = waits.await.unwrap_or(false);
                 is_down.then_some(()).ok_or(KillRefusal::NoSuchActor)
             }
         }
     }
+}
 
-    async fn payments(&self, guardian: usize, limit: usize) -> Vec<TreeNode> {
-        let live = self.live(guardian, limit).await;
-        let caps = self.context.options.payment_caps;
-        let restarts_max = self.context.options.payment_restarts.restarts_max;
-        let node = |payment: LivePayment| TreeNode {
-            kind: if payment.quarantined {
-                "payment_set_aside"
-            } else {
-                Kind::Payment.as_str()
-            },
-            key: payment.payment.to_string(),
-            mailbox_depth: payment.depth,
-            mailbox_soft_cap: caps.soft,
-            mailbox_hard_cap: caps.hard,
-            restarts: u64::from(payment.failures),
-            restart_budget_left: Some(restarts_max.saturating_sub(payment.failures)),
-            age_ms: payment.age_ms,
-            children_live: 0,
-            children: Vec::new(),
-        };
-        live.into_iter().map(node).collect()
-    }
+async fn live(context: &Context, guardian: usize, limit: usize) -> Vec<LivePayment> {
+    let (reply, waits) = oneshot::channel();
+    context.guardians[guardian].step(GuardianMail::Live { limit, reply });
+    waits.await.unwrap_or_default()
+}
+
+async fn payments(context: &Context, guardian: usize, limit: usize) -> Vec<TreeNode> {
+    let live = live(context, guardian, limit).await;
+    let caps = context.options.payment_caps;
+    let restarts_max = context.options.payment_restarts.restarts_max;
+    let node = |payment: LivePayment| TreeNode {
+        kind: if payment.quarantined {
+            "payment_set_aside"
+        } else {
+            Kind::Payment.as_str()
+        },
+        key: payment.payment.to_string(),
+        mailbox_depth: payment.depth,
+        mailbox_soft_cap: caps.soft,
+        mailbox_hard_cap: caps.hard,
+        restarts: u64::from(payment.failures),
+        restart_budget_left: Some(restarts_max.saturating_sub(payment.failures)),
+        age_ms: payment.age_ms,
+        children_live: 0,
+        children: Vec::new(),
+    };
+    live.into_iter().map(node).collect()
 }
 
 impl OpsView for Ops {
@@ -200,8 +226,8 @@ impl OpsView for Ops {
         Box::pin(async move {
             let reports = self.reports().await;
             let mut children = Vec::with_capacity(reports.len());
-            for report in reports {
-                children.push(self.node(report, payments_max).await);
+            for (context, report) in reports {
+                children.push(self.node(context, report, payments_max).await);
             }
             let payments = self
                 .context
@@ -235,7 +261,7 @@ impl OpsView for Ops {
             stats.publish();
         }
         for seat in crate::root::seats(&self.context) {
-            let caps = self.gate(seat).caps();
+            let caps = Self::gate(&self.context, seat).caps();
             #[expect(clippy::cast_precision_loss, reason = "a gauge")]
             metrics::gauge!("florin_mailbox_cap", "kind" => seat.kind.as_str()).set(caps.soft as f64);
         }
@@ -254,13 +280,17 @@ impl OpsView for Ops {
         {
             metrics::gauge!("florin_merchants_frozen").set(control.stops.merchants.len() as f64);
             metrics::gauge!("florin_process_start_time_seconds").set(self.started_at.unix_ms() as f64 / 1e3);
-            metrics::gauge!("florin_idempotency_keys_held")
-                .set(self.context.figures.keys_held.load(Ordering::Relaxed) as f64);
+            let held = self
+                .shards
+                .iter()
+                .map(|context| context.keys_held.load(Ordering::Relaxed));
+            let held: u64 = held.sum();
+            metrics::gauge!("florin_idempotency_keys_held").set(held as f64);
             metrics::gauge!("florin_in_flight").set(self.context.admission.in_flight() as f64);
-            metrics::gauge!("florin_index_lag_commits", "index" => "views")
-                .set(self.context.lag.views() as f64);
-            metrics::gauge!("florin_index_lag_commits", "index" => "keys")
-                .set(self.context.ports.keys.lag() as f64);
+            let views = self.shards.iter().map(|context| context.lag.views()).max();
+            let keys = self.shards.iter().map(|context| context.ports.keys.lag()).max();
+            metrics::gauge!("florin_index_lag_commits", "index" => "views").set(views.unwrap_or(0) as f64);
+            metrics::gauge!("florin_index_lag_commits", "index" => "keys").set(keys.unwrap_or(0) as f64);
         }
         (self.render)()
     }
@@ -278,7 +308,7 @@ impl OpsView for Ops {
         Box::pin(async move {
             let named = self.killable(&actor).await?;
             let order = ControlEvent::ActorKillOrdered(actor, action);
-            let ledger = LedgerHandle::new(Arc::clone(&self.context));
+            let ledger = LedgerHandle::new(self.shards.clone());
             let recorded = ledger.record_control(order).await;
             let seq = recorded.map_err(|_| KillRefusal::NotRecorded)?;
             self.strike(named).await?;

@@ -4,21 +4,27 @@ use crate::ops::Ops;
 use crate::recovery::{Progress, recover};
 use crate::root::{Root, RootArguments, RootMail, singleton_mailbox};
 use arc_swap::ArcSwap;
+use florin_actors::account_shard::{ShardMail, ShardStart};
 use florin_actors::admission::Admission;
+use florin_actors::consistency_handle::ConsistencyHandle;
 use florin_actors::context::{Context, Figures, IndexLag, Ports, ProviderSeat};
 use florin_actors::kind::Kind;
 use florin_actors::ledger_handle::LedgerHandle;
+use florin_actors::mailbox::Mailbox;
 use florin_actors::options::{OptionError, Options};
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_actors::projection::ProjectionMail;
 use florin_actors::resolution::ResolutionMail;
+use florin_actors::risk::RiskMail;
 use florin_actors::risk::recall::recall;
-use florin_domain::ids::ShardId;
+use florin_actors::shards::Shards;
+use florin_domain::ids::{Seq, ShardId};
 use florin_domain::limits::TRANSFERS_IN_FLIGHT_MAX;
-use florin_domain::ports::{Provider, ReadError};
+use florin_domain::merchant::Control;
+use florin_domain::ports::{Head, Provider, ReadError};
 use ractor::{Actor, ActorRef, SpawnErr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{Semaphore, oneshot};
@@ -32,6 +38,9 @@ pub enum StartError {
     /// The journal cannot be read back.
     #[error(transparent)]
     Recovery(#[from] ReadError),
+    /// There is no shard to start.
+    #[error("there is no shard")]
+    NoShard,
     /// The tree could not be built.
     #[error("the supervision tree could not be started: {0}")]
     Tree(#[from] SpawnErr),
@@ -40,21 +49,149 @@ pub enum StartError {
 /// A running platform.
 #[derive(Debug)]
 pub struct Platform {
-    context: Arc<Context>,
-    root: ActorRef<RootMail>,
+    shards: Shards,
+    /// One for each shard, in the same order.
+    roots: Vec<ActorRef<RootMail>>,
+}
+
+/// What recovery found of one shard.
+struct Recovered {
+    head: Head,
+    start: ShardStart,
+    ports: Ports,
+}
+
+/// What all shards share.
+struct Shared {
+    options: Options,
+    figures: Arc<Figures>,
+    lags: Vec<Arc<IndexLag>>,
+    admission: Arc<Admission>,
+    transfer_room: Arc<Semaphore>,
+    directory: Arc<ArcSwap<Control>>,
+    peers: Arc<[Mailbox<ShardMail>]>,
+    risk: Vec<Mailbox<RiskMail>>,
+    providers: Vec<Arc<ProviderSeat>>,
 }
 
 impl Platform {
-    /// Recovers, builds the tree in order, and takes up what was open. Must be called on the core runtime, not on an HTTP
-    /// worker's: actors live where they are spawned.
+    /// Starts a platform of one shard; see [`Platform::start_shards`].
     pub async fn start(ports: Ports, options: Options, progress: &Progress) -> Result<Self, StartError> {
+        Self::start_shards(ports, Vec::new(), options, progress).await
+    }
+
+    /// Recovers, builds the trees in order, and takes up what was open. The home comes first, then the other shards by number from 1;
+    /// all have the same clock, entropy, providers, probe and fatal port. Must be called on the core runtime, not on an HTTP
+    /// worker's: actors live where they are spawned.
+    pub async fn start_shards(
+        home: Ports,
+        others: Vec<Ports>,
+        options: Options,
+        progress: &Progress,
+    ) -> Result<Self, StartError> {
         options.check()?;
-        let shard = ShardId::FIRST;
-        let (head, start) = recover(&ports, shard, progress).await?;
-        let open: Vec<_> = start.open.keys().copied().collect();
-        let control = start.control.clone();
+        let shared = Shared::new(&home, others.len().saturating_add(1), options);
+        let mut recovered = Vec::new();
+        for (number, ports) in (0_u16..).zip(std::iter::once(home).chain(others)) {
+            let (head, start) = recover(&ports, ShardId(number), progress).await?;
+            recovered.push(Recovered { head, start, ports });
+        }
+        let mut contexts = Vec::new();
+        let mut starts = Vec::new();
+        for (number, Recovered { head, start, ports }) in (0_u16..).zip(recovered) {
+            contexts.push(Arc::new(shared.context(ShardId(number), head, ports)));
+            starts.push((head, start));
+        }
+        let mut contexts = contexts.into_iter();
+        let home = contexts.next().ok_or(StartError::NoShard)?;
+        let shards = Shards::new(home, contexts.collect());
+        if let Some((_, start)) = starts.first() {
+            shards.home().govern(Arc::new(start.control.clone()));
+        }
+        let mut roots = Vec::new();
+        for (context, (head, start)) in shards.iter().zip(starts) {
+            roots.push(grow(context, head.seq, start).await?);
+        }
+        Ok(Self { shards, roots })
+    }
+
+    /// The shards.
+    pub fn shards(&self) -> &Shards {
+        &self.shards
+    }
+
+    /// What all actors of the home share.
+    pub fn context(&self) -> &Arc<Context> {
+        self.shards.home()
+    }
+
+    /// The face of payments.
+    pub fn payments(&self) -> PaymentsHandle {
+        PaymentsHandle::new(self.shards.clone())
+    }
+
+    /// The face of the ledger.
+    pub fn ledger(&self) -> LedgerHandle {
+        LedgerHandle::new(self.shards.clone())
+    }
+
+    /// The face of the consistency monitors.
+    pub fn consistency(&self) -> ConsistencyHandle {
+        ConsistencyHandle::new(self.shards.clone())
+    }
+
+    /// What operators see; `render` writes all metrics as text.
+    pub fn ops(&self, render: Box<dyn Fn() -> String + Send + Sync>) -> Ops {
+        Ops::new(self.shards.clone(), self.roots.clone(), render)
+    }
+
+    /// Stops taking work, waits up to `limit` for what is in flight, brings the indexes up to date, keeps a snapshot and stops
+    /// the tree. Returns how many operations were still in flight: they are taken up after the next start.
+    pub async fn drain(self, limit: Duration) -> usize {
+        let context = self.shards.home();
+        context.admission.drain();
+        let deadline = tokio::time::Instant::now() + limit;
+        while context.admission.in_flight() > 0 && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let left = context.admission.in_flight();
+        let finish = async {
+            for context in self.shards.iter() {
+                let (reply, settled) = oneshot::channel();
+                context.projection.step(ProjectionMail::Settle(reply));
+                drop(settled.await);
+            }
+            if let Err(error) = self.ledger().snapshot().await {
+                tracing::warn!(%error, "no snapshot at shutdown; recovery will read a longer tail");
+            }
+            for context in self.shards.iter() {
+                let keys = Arc::clone(&context.ports.keys);
+                drop(tokio::task::spawn_blocking(move || keys.flush()).await);
+            }
+        };
+        if tokio::time::timeout(limit.max(Duration::from_secs(1)), finish)
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                "the indexes could not be brought up to date in time; they will be at the next start"
+            );
+        }
+        for root in &self.roots {
+            drop(root.send_message(RootMail::Draining));
+        }
+        // The home goes last: its tree has what the others use.
+        for root in self.roots.iter().rev() {
+            let stopped = root.stop_and_wait(None, Some(limit.max(Duration::from_secs(1))));
+            drop(stopped.await);
+        }
+        left
+    }
+}
+
+impl Shared {
+    fn new(home: &Ports, shards: usize, options: Options) -> Self {
         let figures = Arc::new(Figures::new());
-        let lag = Arc::new(IndexLag::default());
         let settings = (&options, figures.as_ref());
         let seat = |port: &Arc<dyn Provider>| ProviderSeat {
             id: port.capabilities().id,
@@ -65,103 +202,78 @@ impl Platform {
             waiting: AtomicUsize::default(),
             promised: AtomicUsize::default(),
         };
-        let context = Arc::new(Context {
-            shard,
-            epoch: head.epoch,
-            providers: ports.providers.iter().map(|port| Arc::new(seat(port))).collect(),
-            admission: Arc::new(Admission::new(options.admission, Arc::clone(&lag))),
-            writer: singleton_mailbox(settings, Kind::JournalWriter),
-            account_shard: singleton_mailbox(settings, Kind::AccountShard),
+        let lags: Vec<_> = (0..shards).map(|_| Arc::new(IndexLag::default())).collect();
+        Self {
+            providers: home.providers.iter().map(|port| Arc::new(seat(port))).collect(),
+            admission: Arc::new(Admission::new(options.admission, lags.clone())),
             transfer_room: Arc::new(Semaphore::new(TRANSFERS_IN_FLIGHT_MAX)),
-            projection: singleton_mailbox(settings, Kind::Projection),
-            idempotency: singleton_mailbox(settings, Kind::Idempotency),
+            directory: Arc::default(),
+            peers: (0..shards)
+                .map(|_| singleton_mailbox(settings, Kind::AccountShard))
+                .collect(),
             risk: (0..options.risk_shards)
                 .map(|_| singleton_mailbox(settings, Kind::Risk))
                 .collect(),
+            figures: Arc::clone(&figures),
+            lags,
+            options,
+        }
+    }
+
+    fn context(&self, shard: ShardId, head: Head, ports: Ports) -> Context {
+        let (options, place) = (self.options.clone(), usize::from(shard.0));
+        let settings = (&options, self.figures.as_ref());
+        Context {
+            shard,
+            epoch: head.epoch,
+            providers: self.providers.clone(),
+            admission: Arc::clone(&self.admission),
+            writer: singleton_mailbox(settings, Kind::JournalWriter),
+            account_shard: self.peers[place].clone(),
+            peers: Arc::clone(&self.peers),
+            transfer_room: Arc::clone(&self.transfer_room),
+            projection: singleton_mailbox(settings, Kind::Projection),
+            idempotency: singleton_mailbox(settings, Kind::Idempotency),
+            keys_held: AtomicU64::new(0),
+            risk: self.risk.clone(),
             resolution: singleton_mailbox(settings, Kind::Resolution),
             deadlines: singleton_mailbox(settings, Kind::Deadlines),
+            crossings: singleton_mailbox(settings, Kind::Crossings),
             scrub: singleton_mailbox(settings, Kind::Scrub),
             scrub_place: ArcSwap::default(),
+            monitor: singleton_mailbox(settings, Kind::Monitor),
+            monitor_board: ArcSwap::default(),
             guardians: (0..options.guardians)
                 .map(|_| singleton_mailbox(settings, Kind::PaymentGuardian))
                 .collect(),
-            directory: ArcSwap::default(),
-            figures: Arc::clone(&figures),
-            lag,
+            directory: Arc::clone(&self.directory),
+            figures: Arc::clone(&self.figures),
+            lag: Arc::clone(&self.lags[place]),
             ports,
             options,
-        });
-        context.govern(Arc::new(control));
-        let arguments = RootArguments {
-            context: Arc::clone(&context),
-            start,
-        };
-        let (root, _) = Actor::spawn(None, Root, arguments).await?;
-        if !open.is_empty() {
-            tracing::info!(
-                count = open.len(),
-                "taking up payments with an unresolved operation"
-            );
-            context.resolution.step(ResolutionMail::Adopt(open));
         }
-        drop(tokio::spawn(recall(Arc::clone(&context), head.seq)));
-        Ok(Self { context, root })
     }
+}
 
-    /// What all actors share.
-    pub fn context(&self) -> &Arc<Context> {
-        &self.context
-    }
-
-    /// The face of payments.
-    pub fn payments(&self) -> PaymentsHandle {
-        PaymentsHandle::new(Arc::clone(&self.context))
-    }
-
-    /// The face of the ledger.
-    pub fn ledger(&self) -> LedgerHandle {
-        LedgerHandle::new(Arc::clone(&self.context))
-    }
-
-    /// What operators see; `render` writes all metrics as text.
-    pub fn ops(&self, render: Box<dyn Fn() -> String + Send + Sync>) -> Ops {
-        Ops::new(Arc::clone(&self.context), self.root.clone(), render)
-    }
-
-    /// Stops taking work, waits up to `limit` for what is in flight, brings the indexes up to date, keeps a snapshot and stops
-    /// the tree. Returns how many operations were still in flight: they are taken up after the next start.
-    pub async fn drain(self, limit: Duration) -> usize {
-        let context = &self.context;
-        context.admission.drain();
-        let deadline = tokio::time::Instant::now() + limit;
-        while context.admission.in_flight() > 0 && tokio::time::Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        let left = context.admission.in_flight();
-        let finish = async {
-            let (reply, settled) = oneshot::channel();
-            context.projection.step(ProjectionMail::Settle(reply));
-            drop(settled.await);
-            if let Err(error) = self.ledger().snapshot().await {
-                tracing::warn!(%error, "no snapshot at shutdown; recovery will read a longer tail");
-            }
-            let keys = Arc::clone(&context.ports.keys);
-            drop(tokio::task::spawn_blocking(move || keys.flush()).await);
-        };
-        if tokio::time::timeout(limit.max(Duration::from_secs(1)), finish)
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                "the indexes could not be brought up to date in time; they will be at the next start"
-            );
-        }
-        drop(self.root.send_message(RootMail::Draining));
-        drop(
-            self.root
-                .stop_and_wait(None, Some(limit.max(Duration::from_secs(1))))
-                .await,
+/// Starts the tree of a shard.
+async fn grow(
+    context: &Arc<Context>,
+    head: Seq,
+    start: ShardStart,
+) -> Result<ActorRef<RootMail>, StartError> {
+    let open: Vec<_> = start.open.keys().copied().collect();
+    let arguments = RootArguments {
+        context: Arc::clone(context),
+        start,
+    };
+    let (root, _) = Actor::spawn(None, Root, arguments).await?;
+    if !open.is_empty() {
+        tracing::info!(
+            count = open.len(),
+            "taking up payments with an unresolved operation"
         );
-        left
+        context.resolution.step(ResolutionMail::Adopt(open));
     }
+    drop(tokio::spawn(recall(Arc::clone(context), head)));
+    Ok(root)
 }

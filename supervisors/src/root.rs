@@ -1,26 +1,29 @@
-//! The root supervisor: starts the singletons, brings failed ones back, and ends the process when one fails that must not be
+//! The root supervisor of a shard: starts the singletons, brings failed ones back, and ends the process when one fails that must not be
 //! restarted, or too often.
 
 use crate::payment_guardian::PaymentGuardian;
 use crate::restart::{RestartLog, Verdict};
 use florin_actors::account_shard::{AccountShard, ShardStart};
 use florin_actors::context::Context;
+use florin_actors::crossings::CrossingsCarrier;
 use florin_actors::deadlines::Deadlines;
 use florin_actors::idempotency::{IdempotencyMail, IdempotencyOwner};
 use florin_actors::journal_writer::JournalWriter;
 use florin_actors::kind::Kind;
 use florin_actors::mailbox::{Caps, Mailbox};
+use florin_actors::monitor::Monitor;
 use florin_actors::projection::Projection;
 use florin_actors::provider::ProviderActor;
 use florin_actors::reply::tell;
 use florin_actors::resolution::ResolutionSchedule;
 use florin_actors::risk::RiskShard;
 use florin_actors::scrub::Scrub;
-use florin_domain::ids::Seq;
+use florin_domain::ids::{Seq, ShardId};
 use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -102,11 +105,14 @@ pub fn seats(context: &Context) -> Vec<Seat> {
         | Kind::Resolution
         | Kind::Idempotency
         | Kind::Scrub
-        | Kind::Deadlines => 1,
-        Kind::Provider => context.providers.len(),
-        Kind::Risk => context.risk.len(),
+        | Kind::Deadlines
+        | Kind::Crossings
+        | Kind::Monitor => 1,
+        // What all shards share is in the home's tree.
+        Kind::Provider if context.is_home() => context.providers.len(),
+        Kind::Risk if context.is_home() => context.risk.len(),
         Kind::PaymentGuardian => context.guardians.len(),
-        Kind::Payment => 0,
+        Kind::Provider | Kind::Risk | Kind::Payment => 0,
     };
     Kind::ALL
         .into_iter()
@@ -229,7 +235,9 @@ impl RootState {
             }
             Kind::Idempotency => start!(IdempotencyOwner, Arc::clone(&context), context.idempotency),
             Kind::Deadlines => start!(Deadlines, Arc::clone(&context), context.deadlines),
+            Kind::Crossings => start!(CrossingsCarrier, Arc::clone(&context), context.crossings),
             Kind::Scrub => start!(Scrub, Arc::clone(&context), context.scrub),
+            Kind::Monitor => start!(Monitor, Arc::clone(&context), context.monitor),
             Kind::Payment => return Err("payments are started by their guardians".into()),
         };
         self.context
@@ -240,7 +248,11 @@ impl RootState {
         self.actors.insert(cell.get_id(), seat);
         let now = Instant::now();
         let fresh = || {
-            publish_budget(seat, self.context.options.singleton_restarts.restarts_max);
+            publish_budget(
+                &self.context,
+                seat,
+                self.context.options.singleton_restarts.restarts_max,
+            );
             Child {
                 alive: None,
                 log: RestartLog::default(),
@@ -272,7 +284,10 @@ impl RootState {
     fn failed(&mut self, myself: &ActorRef<RootMail>, seat: Seat, why: &str) {
         let stats = self.context.figures.kind(seat.kind);
         stats.live.fetch_sub(1, Ordering::Relaxed);
-        let name = format!("{}-{}", seat.kind.as_str(), seat.index);
+        let name = match self.context.shard {
+            ShardId::FIRST => format!("{}-{}", seat.kind.as_str(), seat.index),
+            ShardId(shard) => format!("{}-{shard}-{}", seat.kind.as_str(), seat.index),
+        };
         if !seat.kind.is_restartable() {
             return self.context.ports.fatal.fail(&format!("{name} failed: {why}"));
         }
@@ -286,11 +301,20 @@ impl RootState {
         let left = policy
             .restarts_max
             .saturating_sub(child.log.count(&policy, Instant::now()) + 1);
-        publish_budget(seat, left);
-        match child
+        publish_budget(&self.context, seat, left);
+        let verdict = child
             .log
-            .failed(&policy, Instant::now(), self.context.ports.entropy.next_u64())
-        {
+            .failed(&policy, Instant::now(), self.context.ports.entropy.next_u64());
+        match verdict {
+            // Nothing waits for the monitor: it never takes the process with it.
+            Verdict::GiveUp if seat.kind == Kind::Monitor => {
+                tracing::error!(
+                    actor = name,
+                    why,
+                    "an actor fails again and again; it is restarted slowly"
+                );
+                respawn_after(myself, seat, policy.backoff_max.max(policy.window));
+            }
             Verdict::GiveUp => self
                 .context
                 .ports
@@ -298,11 +322,7 @@ impl RootState {
                 .fail(&format!("{name} failed too often: {why}")),
             Verdict::RestartAfter(wait) => {
                 tracing::warn!(actor = name, why, ?wait, "an actor failed and is restarted");
-                let root = myself.clone();
-                tokio::spawn(async move {
-                    tokio::time::sleep(wait).await;
-                    drop(root.send_message(RootMail::Respawn(seat)));
-                });
+                respawn_after(myself, seat, wait);
             }
         }
     }
@@ -326,12 +346,13 @@ impl RootState {
     fn reports(&mut self) -> Vec<SeatReport> {
         let policy = self.context.options.singleton_restarts;
         let now = Instant::now();
+        let context = Arc::clone(&self.context);
         let report = |(seat, child): (&Seat, &mut Child)| SeatReport {
             seat: *seat,
             restarts: child.restarts,
             budget_left: seat.kind.is_restartable().then(|| {
                 let left = policy.restarts_max.saturating_sub(child.log.count(&policy, now));
-                publish_budget(*seat, left);
+                publish_budget(&context, *seat, left);
                 left
             }),
             age_ms: u64::try_from(child.born.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -340,10 +361,19 @@ impl RootState {
     }
 }
 
+fn respawn_after(root: &ActorRef<RootMail>, seat: Seat, wait: Duration) {
+    let root = root.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(wait).await;
+        drop(root.send_message(RootMail::Respawn(seat)));
+    });
+}
+
 /// Shows how many failures a restartable singleton has left before the process ends.
-fn publish_budget(seat: Seat, left: u32) {
+fn publish_budget(context: &Context, seat: Seat, left: u32) {
     if seat.kind.is_restartable() {
         let labels = [
+            ("shard", context.shard.0.to_string()),
             ("kind", seat.kind.as_str().to_owned()),
             ("index", seat.index.to_string()),
         ];

@@ -6,8 +6,10 @@
 //! - `operations`, `operations_refunds`, `operations_challenge`,
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
 //! - `acceptance_stages`, `acceptance_axioms`: features by their ids.
-//! - `ledger_transfers`, `ledger_accounts`, `ledger_input`, `ledger_recovery`: the general ledger.
-//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`: crashes, providers that misbehave, actors that operators kill, and the commands.
+//! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_input`, `ledger_recovery`: the general ledger;
+//!   `consistency`: whether everything agrees.
+//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `repair`: crashes, providers that misbehave, actors that operators kill, and the
+//!   commands.
 
 #![expect(
     clippy::unwrap_used,
@@ -23,6 +25,7 @@ mod acceptance_axioms;
 mod acceptance_stages;
 mod audit;
 mod cli;
+mod consistency;
 mod faults;
 mod hostile_input;
 mod idempotency;
@@ -30,8 +33,10 @@ mod kill_under_load;
 mod ledger_accounts;
 mod ledger_files;
 mod ledger_input;
+mod ledger_profiles;
 mod ledger_recovery;
 mod ledger_reverts;
+mod ledger_templates;
 mod ledger_transfers;
 mod limits;
 mod operations;
@@ -45,6 +50,7 @@ mod ops;
 mod readme;
 mod reads;
 mod recovery;
+mod repair;
 mod resolutions;
 mod reviews;
 mod risk;

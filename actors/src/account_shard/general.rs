@@ -5,7 +5,7 @@ use crate::admission::InFlight;
 use crate::mailbox::Class;
 use crate::reply::tell;
 use florin_domain::commit::Body;
-use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq};
+use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq, ShardId};
 use florin_domain::ledger::{
     AccountLimits, AccountState, AccountType, EffectiveDate, GeneralAccount, LedgerCommit, LedgerEvent,
     Linkage, Once, PostedTransfer, Transfer, TransferId, TransferRefusal, TransferStep, Verdict,
@@ -33,6 +33,8 @@ pub struct OpenAccount {
     pub limits: AccountLimits,
     /// The owner's own pairs.
     pub metadata: Vec<(Arc<str>, Arc<str>)>,
+    /// The shard that has it.
+    pub shard: ShardId,
     /// On whose word.
     pub by: ApiKeyId,
 }
@@ -153,7 +155,7 @@ fn reverted_by(step: TransferStep) -> Option<TransferId> {
 }
 
 impl Recent {
-    fn add(&mut self, seq: Seq, used: Vec<Once>) {
+    pub(super) fn add(&mut self, seq: Seq, used: Vec<Once>) {
         self.commits.extend(used.iter().map(|once| (*once, seq)));
         self.order.push_back((seq, used));
     }
@@ -161,7 +163,10 @@ impl Recent {
     fn forget_up_to(&mut self, seq: Seq) {
         while let Some((_, used)) = self.order.pop_front_if(|(added, _)| *added <= seq) {
             for once in used {
-                self.commits.remove(&once);
+                // A transfer between shards is recorded several times; the latest record counts.
+                if self.commits.get(&once).is_some_and(|latest| *latest <= seq) {
+                    self.commits.remove(&once);
+                }
             }
         }
     }
@@ -174,9 +179,6 @@ fn used_by(transfer: &PostedTransfer) -> impl Iterator<Item = Once> {
         .into_iter()
         .flatten()
 }
-
-/// The commits of ids that were used before, and which transfers are reverted.
-type Known = (BTreeMap<TransferId, Seq>, BTreeSet<TransferId>);
 
 /// Whoever sends what does not balance keeps books that do not: an operator is told, though nothing was recorded.
 fn warn_of_imbalance(verdicts: &[Verdict]) {
@@ -239,6 +241,7 @@ impl ShardState {
             livemode,
             limits,
             metadata,
+            shard: _,
             by,
         } = open;
         if let Some(id) = self.books.account_named(&name, currency, livemode)
@@ -271,7 +274,13 @@ impl ShardState {
 
     fn transfer(&mut self, request: &TransferRequest, reply: oneshot::Sender<TransferOutcome>, held: Held) {
         let began = Instant::now();
-        let (known, reverted) = match self.known_among(&request.transfers) {
+        let asked = request.transfers.iter();
+        let found = self.known_among(asked.clone().map(|transfer| transfer.id));
+        let found = found.and_then(|known| {
+            let reverted = self.reverted_among(asked.filter_map(|transfer| reverted_by(transfer.step)))?;
+            Ok((known, reverted))
+        });
+        let (known, reverted) = match found {
             Ok(found) => found,
             Err(error) => return tracing::error!(%error, "the index of transfers cannot be read"),
         };
@@ -322,26 +331,35 @@ impl ShardState {
         });
     }
 
-    /// The commits of those ids that were used before, and what is reverted already. In order is enough: what is not durable yet
-    /// will be, or nobody is answered.
-    fn known_among(&self, asked: &[Transfer]) -> Result<Known, ReadError> {
-        let (mut known, mut reverted) = (BTreeMap::new(), BTreeSet::new());
-        let transfers = &self.context.ports.transfers;
-        for transfer in asked {
-            let id = transfer.id;
+    /// The commits of those ids that were used before. In order is enough: what is not durable yet will be, or nobody is answered.
+    pub(super) fn known_among(
+        &self,
+        asked: impl Iterator<Item = TransferId>,
+    ) -> Result<BTreeMap<TransferId, Seq>, ReadError> {
+        let mut known = BTreeMap::new();
+        for id in asked {
             let found = match self.recent.commits.get(&Once::Transfer(id)) {
                 Some(seq) => Some(*seq),
-                None => transfers.commit_of(id)?,
+                None => self.context.ports.transfers.commit_of(id)?,
             };
             known.extend(found.map(|seq| (id, seq)));
-            let Some(of) = reverted_by(transfer.step) else {
-                continue;
-            };
-            if self.recent.commits.contains_key(&Once::RevertOf(of)) || transfers.revert_of(of)?.is_some() {
-                reverted.insert(of);
+        }
+        Ok(known)
+    }
+
+    /// Those of them that are reverted already.
+    fn reverted_among(
+        &self,
+        asked: impl Iterator<Item = TransferId>,
+    ) -> Result<BTreeSet<TransferId>, ReadError> {
+        let mut reverted = BTreeSet::new();
+        for id in asked {
+            let is_recent = self.recent.commits.contains_key(&Once::RevertOf(id));
+            if is_recent || self.context.ports.transfers.revert_of(id)?.is_some() {
+                reverted.insert(id);
             }
         }
-        Ok((known, reverted))
+        Ok(reverted)
     }
 
     fn expire_pending(&mut self) {
@@ -373,7 +391,7 @@ impl ShardState {
         self.record_at(event, by, at)
     }
 
-    fn record_at(&mut self, event: LedgerEvent, by: Option<ApiKeyId>, at: Timestamp) -> Seq {
+    pub(super) fn record_at(&mut self, event: LedgerEvent, by: Option<ApiKeyId>, at: Timestamp) -> Seq {
         let body = Body::Ledger(LedgerCommit { event, by });
         let weight = super::weight(&body);
         self.put_in_order(body, at);

@@ -1,5 +1,6 @@
 //! How busy the shard is with transfers, and how much of them is about one account: what an operator watches of a hot account.
 
+use florin_domain::ids::ShardId;
 use florin_domain::ledger::{AccountKey, Transfer, TransferLegs};
 use metrics::{Counter, Gauge, Histogram};
 use std::collections::BTreeMap;
@@ -24,19 +25,19 @@ impl std::fmt::Debug for Heat {
     }
 }
 
-impl Default for Heat {
-    fn default() -> Self {
+impl Heat {
+    /// Those of one shard.
+    pub(super) fn of(shard: ShardId) -> Self {
+        let shard = shard.0.to_string();
         Self {
-            applying_seconds: metrics::histogram!("florin_ledger_applying_seconds"),
-            recorded: metrics::counter!("florin_ledger_transfers_total"),
-            hottest_share: metrics::gauge!("florin_ledger_hottest_account_share"),
+            applying_seconds: metrics::histogram!("florin_ledger_applying_seconds", "shard" => shard.clone()),
+            recorded: metrics::counter!("florin_ledger_transfers_total", "shard" => shard.clone()),
+            hottest_share: metrics::gauge!("florin_ledger_hottest_account_share", "shard" => shard),
             seen: BTreeMap::new(),
             requests: 0,
         }
     }
-}
 
-impl Heat {
     /// Counts a request that the shard has applied.
     pub(super) fn count(&mut self, asked: &[Transfer], recorded: usize, took: Duration) {
         self.applying_seconds.record(took.as_secs_f64());
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_share_of_the_most_frequent_account_is_told_once_a_window() {
-        let mut heat = Heat::default();
+        let mut heat = Heat::of(ShardId(0));
         let (hot, cold) = (
             transfer("bank:USD", "suspense:USD"),
             transfer("bank:USD", "rounding:USD"),

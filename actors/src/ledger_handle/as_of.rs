@@ -43,7 +43,11 @@ fn last_line(commit: &Commit, key: AccountKey) -> Option<Line> {
 impl LedgerHandle {
     /// What an account held at a moment.
     pub async fn balance_at(&self, key: AccountKey, at: Moment) -> Result<PastBalance, LedgerError> {
-        let (state, head) = self.account(key).await?;
+        self.part_of(key)?.balance_here(key, at).await
+    }
+
+    async fn balance_here(&self, key: AccountKey, at: Moment) -> Result<PastBalance, LedgerError> {
+        let (state, head) = self.account_here(key).await?;
         let at = match at {
             Moment::Commit(seq) if seq > head => return Ok(PastBalance::Beyond),
             Moment::Commit(seq) => seq,

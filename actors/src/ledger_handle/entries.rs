@@ -1,6 +1,6 @@
 //! The lines of an account, newest first: from its last commit, or from the one that a page ended in, back along its own lines.
 
-use super::{LedgerError, LedgerHandle, not_posted, transfers_in};
+use super::{LedgerError, LedgerHandle, not_posted, posted_in};
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ledger::{AccountKey, EffectiveDate, Line, Notes, PostedTransfer, TransferId};
@@ -65,7 +65,7 @@ pub(super) fn lines_on(commit: &Commit, key: AccountKey) -> Vec<LineOf<'_>> {
             lines.map(|line| (line, None)).collect()
         }
         Body::Ledger(_) => {
-            let lines = transfers_in(commit).iter().flat_map(|transfer| {
+            let lines = posted_in(commit).flat_map(|transfer| {
                 let lines = transfer.lines().into_iter().filter(is_on);
                 lines.map(move |line| (line, Some(transfer)))
             });
@@ -83,7 +83,16 @@ impl LedgerHandle {
         before: Option<(Seq, usize)>,
         limit: usize,
     ) -> Result<(Vec<AccountEntry>, bool), LedgerError> {
-        let last_posted = self.account(key).await?.0.last_posted;
+        self.part_of(key)?.entries_here(key, before, limit).await
+    }
+
+    async fn entries_here(
+        &self,
+        key: AccountKey,
+        before: Option<(Seq, usize)>,
+        limit: usize,
+    ) -> Result<(Vec<AccountEntry>, bool), LedgerError> {
+        let last_posted = self.account_here(key).await?.0.last_posted;
         let mut at_hand = self.where_a_page_ended(key, before, last_posted).await?;
         let mut next = at_hand.as_ref().map_or(last_posted, |commit| commit.seq);
         let mut entries = Vec::new();

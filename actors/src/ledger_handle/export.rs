@@ -1,6 +1,6 @@
-//! The ledger as a whole, commit by commit from the oldest one on: what an export is made of.
+//! The ledger of a shard as a whole, commit by commit from the oldest one on: what an export is made of.
 
-use super::{LedgerError, LedgerHandle, transfers_in};
+use super::{LedgerError, LedgerHandle, posted_in};
 use crate::account_shard::{Question, ShardMail};
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{LedgerAccountId, PaymentId, Seq};
@@ -32,7 +32,7 @@ pub fn posted_lines(commit: &Commit) -> impl Iterator<Item = PostedLine<'_>> {
         payment,
         transfer: None,
     });
-    let of_transfers = transfers_in(commit).iter().flat_map(|transfer| {
+    let of_transfers = posted_in(commit).flat_map(|transfer| {
         transfer.lines().into_iter().map(move |line| PostedLine {
             line,
             payment: None,

@@ -1,9 +1,11 @@
-//! Reverts: what is recorded of each transfer says what undoes it, and the shard records that once.
+//! Reverts: what is recorded of each transfer says what undoes it, and the shard that has recorded it records that once.
 
-use super::{Answer, LedgerError, LedgerHandle, transfers_in};
+use super::{Answer, LedgerError, LedgerHandle, steps_in, transfers_in};
 use crate::account_shard::TransferRequest;
-use florin_domain::ids::{ApiKeyId, Seq};
-use florin_domain::ledger::{Linkage, Revert, TransferId, TransferLegs, TransferStep};
+use florin_domain::ids::{ApiKeyId, Seq, ShardId};
+use florin_domain::ledger::{
+    CrossingStep, Irreversible, Linkage, Revert, TransferId, TransferLegs, TransferStep,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
@@ -52,19 +54,32 @@ impl LedgerHandle {
             lines_max,
         } = request;
         // What is recorded never changes, so it may be read before the shard puts the reverts in order.
-        let mut commits: BTreeMap<Seq, BTreeSet<TransferId>> = BTreeMap::new();
+        let mut homes: BTreeMap<TransferId, ShardId> = BTreeMap::new();
+        let mut commits: BTreeMap<(ShardId, Seq), BTreeSet<TransferId>> = BTreeMap::new();
         for revert in &reverts {
-            let found = self.context.ports.transfers.commit_of(revert.reverts);
-            if let Some(seq) = found.map_err(LedgerError::Read)? {
-                commits.entry(seq).or_default().insert(revert.reverts);
+            if let Some((shard, seq)) = self.first_record(revert.reverts)? {
+                homes.insert(revert.reverts, shard);
+                let of_commit = commits.entry((shard, seq)).or_default();
+                of_commit.insert(revert.reverts);
+            }
+        }
+        // Any shard says of an unknown one that it is unknown; the shard of the others says it without binding them to another.
+        if let Some(shard) = homes.values().next().copied() {
+            for revert in &reverts {
+                homes.entry(revert.reverts).or_insert(shard);
             }
         }
         let mut legs = BTreeMap::new();
-        for (seq, wanted) in commits {
-            let commit = self.commit(seq).await?;
+        for ((shard, seq), wanted) in commits {
+            let commit = self.at(shard).commit(seq).await?;
             for transfer in transfers_in(&commit) {
                 if wanted.contains(&transfer.id) {
                     legs.insert(transfer.id, transfer.reverted_legs());
+                }
+            }
+            for id in steps_in(&commit).iter().map(CrossingStep::id) {
+                if wanted.contains(&id) {
+                    legs.insert(id, TransferLegs::Irreversible(Irreversible::BetweenShards));
                 }
             }
         }
@@ -82,20 +97,33 @@ impl LedgerHandle {
             is_dry_run,
             by,
         };
-        Ok(self.transfer(request).await?)
+        Ok(self.transfer_after(request, homes).await?)
     }
 
     /// The transfer that reverted this one.
     pub async fn reverted_by(&self, id: TransferId) -> Result<Option<TransferId>, LedgerError> {
-        let found = self.context.ports.transfers.revert_of(id);
-        let Some(seq) = found.map_err(LedgerError::Read)? else {
-            return Ok(None);
-        };
-        let commit = self.commit(seq).await?;
-        let is_revert = |step| step == TransferStep::Revert { reverts: id };
-        let revert = transfers_in(&commit)
-            .iter()
-            .find(|transfer| is_revert(transfer.step));
-        Ok(revert.map(|revert| revert.id))
+        for context in self.shards.iter() {
+            let found = context.ports.transfers.revert_of(id);
+            let Some(seq) = found.map_err(LedgerError::Read)? else {
+                continue;
+            };
+            let commit = self.on(context).commit(seq).await?;
+            let is_revert = |step| step == TransferStep::Revert { reverts: id };
+            let mut transfers = transfers_in(&commit).iter();
+            let revert = transfers.find(|transfer| is_revert(transfer.step));
+            return Ok(revert.map(|revert| revert.id));
+        }
+        Ok(None)
+    }
+
+    /// The first shard that has a record of a transfer, and the commit.
+    fn first_record(&self, id: TransferId) -> Result<Option<(ShardId, Seq)>, LedgerError> {
+        for context in self.shards.iter() {
+            let found = context.ports.transfers.commit_of(id).map_err(LedgerError::Read)?;
+            if let Some(seq) = found {
+                return Ok(Some((context.shard, seq)));
+            }
+        }
+        Ok(None)
     }
 }

@@ -68,8 +68,9 @@ impl PaymentsHandle {
     /// A stretch of a list in its own order. `stopped_at` says where to go on, and is absent once nothing is left. A stretch may be
     /// empty and yet not the last. Cursors are places only.
     pub async fn stretch(&self, query: &PaymentsQuery) -> Result<PaymentsPage, ViewError> {
-        let tail = self.tail(query).await?;
-        merged(self.context.ports.views.as_ref(), tail, query, READS_MAX).await
+        let home = self.at(query.merchant.shard());
+        let tail = home.tail(query).await?;
+        merged(home.context.ports.views.as_ref(), tail, query, READS_MAX).await
     }
 
     /// Refuses cursors that are not payments of the merchant.

@@ -54,7 +54,7 @@ pub enum PastError {
 
 impl PaymentsHandle {
     async fn row(&self, owner: Owner, id: PaymentId) -> Result<Option<PaymentRow>, ViewError> {
-        let row = locate(&self.context, id).await?;
+        let row = locate(&self.at(id.shard()).context, id).await?;
         let is_theirs = |row: &PaymentRow| {
             let spec = &row.payment.spec;
             owner.is_none_or(|owner| owner == (spec.merchant, spec.livemode))
@@ -64,12 +64,13 @@ impl PaymentsHandle {
 
     /// A merchant's payment after commit `at` of the journal and before the next one.
     pub async fn as_of(&self, owner: (MerchantId, bool), id: PaymentId, at: Seq) -> Result<AsOf, PastError> {
+        let context = &self.at(id.shard()).context;
         let Some(mut row) = self.row(Some(owner), id).await? else {
             return Ok(AsOf::Missing);
         };
         if at > row.seq {
             // What becomes durable in this moment could still be a commit before `at`: only behind the barrier is the past over.
-            if at > barrier(&self.context).await? {
+            if at > barrier(context).await? {
                 return Ok(AsOf::Beyond);
             }
             row = match self.row(Some(owner), id).await? {
@@ -83,7 +84,7 @@ impl PaymentsHandle {
                 seq: row.seq,
             });
         }
-        let found = stream_until(&self.context, id, row.seq, at).await?;
+        let found = stream_until(context, id, row.seq, at).await?;
         Ok(found.map_or(AsOf::Missing, |loaded| AsOf::Stood {
             payment: loaded.payment,
             seq: loaded.seq,
@@ -108,8 +109,9 @@ impl PaymentsHandle {
         let Some(row) = self.row(owner, id).await? else {
             return Ok(None);
         };
-        let shard = self.context.shard;
-        let hash = self.context.ports.journal.hash_at(shard, row.seq).await?;
+        let context = &self.at(id.shard()).context;
+        let shard = context.shard;
+        let hash = context.ports.journal.hash_at(shard, row.seq).await?;
         let missing = || ReadError::Damaged {
             seq: row.seq,
             why: "a record that was durable is missing".to_owned(),
@@ -117,7 +119,7 @@ impl PaymentsHandle {
         Ok(Some(RecordedPayment {
             shard,
             record_hash: hash.ok_or_else(missing)?,
-            issued_at: self.context.ports.clock.now(),
+            issued_at: context.ports.clock.now(),
             row,
         }))
     }
@@ -125,7 +127,7 @@ impl PaymentsHandle {
     pub(super) async fn loaded(&self, owner: Owner, id: PaymentId) -> Result<Option<Loaded>, PastError> {
         match self.row(owner, id).await? {
             None => Ok(None),
-            Some(row) => Ok(Some(stream(&self.context, id, row.seq).await?)),
+            Some(row) => Ok(Some(stream(&self.at(id.shard()).context, id, row.seq).await?)),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::PaymentsHandle;
 use crate::account_shard::ShardMail;
+use crate::context::Context;
 use crate::load::locate;
 use crate::mailbox::Class;
 use crate::projection::ProjectionMail;
@@ -54,11 +55,10 @@ impl PaymentsHandle {
         after: Option<PaymentId>,
         limit: usize,
     ) -> Result<Option<(Vec<PaymentRow>, bool)>, ViewError> {
-        self.settle_view().await?;
-        let mut place = match after {
+        let place = match after {
             None => None,
             Some(id) => {
-                let row = locate(&self.context, id).await?;
+                let row = locate(&self.at(id.shard()).context, id).await?;
                 match row.and_then(|row| row.payment.waits_for()) {
                     Some((WaitKind::Review, due)) => Some((due, id)),
                     Some((WaitKind::Challenge | WaitKind::Capture, _)) | None => return Ok(None),
@@ -66,27 +66,11 @@ impl PaymentsHandle {
             }
         };
         let mut rows = Vec::new();
-        loop {
-            let query = WaitingQuery {
-                kind: WaitKind::Review,
-                until: Timestamp::from_unix_ms(u64::MAX),
-                after: place,
-                limit: limit.saturating_add(1),
-            };
-            let page = self.context.ports.views.waiting(query).await?;
-            let is_last = page.len() < query.limit;
-            place = page
-                .last()
-                .and_then(|row| row.payment.waits_for().map(|(_, due)| (due, row.payment.id())))
-                .or(place);
-            rows.extend(
-                page.into_iter()
-                    .filter(|row| matches!(row.payment.waits_for(), Some((WaitKind::Review, _)))),
-            );
-            if is_last || rows.len() > limit {
-                break;
-            }
+        for context in self.shards.iter() {
+            settle_view(context).await?;
+            rows.extend(in_review(context, place, limit).await?);
         }
+        rows.sort_by_key(|row| (row.payment.waits_for().map(|(_, due)| due), row.payment.id()));
         let has_more = rows.len() > limit;
         rows.truncate(limit);
         Ok(Some((rows, has_more)))
@@ -101,7 +85,7 @@ impl PaymentsHandle {
     ) -> Result<Option<UnresolvedPage>, ViewError> {
         let mut found = Vec::new();
         if let Some((payment, operation)) = after {
-            let row = locate(&self.context, payment).await?;
+            let row = locate(&self.at(payment.shard()).context, payment).await?;
             let Some(row) = row.filter(|row| row.payment.operation(operation).is_some()) else {
                 return Ok(None);
             };
@@ -116,7 +100,7 @@ impl PaymentsHandle {
             looked_at = looked_at.saturating_add(open.len());
             behind = open.last().copied().or(behind);
             for id in open {
-                if let Some(row) = locate(&self.context, id).await? {
+                if let Some(row) = locate(&self.at(id.shard()).context, id).await? {
                     found.extend(stuck(&row, None));
                 }
                 if found.len() > limit {
@@ -132,25 +116,60 @@ impl PaymentsHandle {
         }))
     }
 
+    /// Some of the payments with an unresolved operation, the oldest first.
     async fn open_payments(&self, after: Option<PaymentId>) -> Result<Vec<PaymentId>, ViewError> {
-        let (reply, waits) = oneshot::channel();
-        let mail = ShardMail::OpenPaymentsBehind {
-            after,
-            limit: OPEN_PAYMENTS_READ,
-            reply,
-        };
-        let sent = self.context.account_shard.send(Class::New, mail);
-        sent.map_err(|_| ViewError::Busy)?;
-        waits.await.map_err(gone)
+        let mut open = Vec::new();
+        for context in self.shards.iter() {
+            let (reply, waits) = oneshot::channel();
+            let mail = ShardMail::OpenPaymentsBehind {
+                after,
+                limit: OPEN_PAYMENTS_READ,
+                reply,
+            };
+            let sent = context.account_shard.send(Class::New, mail);
+            sent.map_err(|_| ViewError::Busy)?;
+            open.extend(waits.await.map_err(gone)?);
+        }
+        open.sort_unstable();
+        open.truncate(OPEN_PAYMENTS_READ);
+        Ok(open)
     }
+}
 
-    /// Waits until the view has everything that is durable now.
-    async fn settle_view(&self) -> Result<(), ViewError> {
-        let (reply, waits) = oneshot::channel();
-        self.context
-            .projection
-            .send(Class::New, ProjectionMail::Settle(reply))
-            .map_err(|_| ViewError::Busy)?;
-        waits.await.map_err(gone)
+/// Waits until the view has everything that is durable now.
+async fn settle_view(context: &Context) -> Result<(), ViewError> {
+    let (reply, waits) = oneshot::channel();
+    let sent = context.projection.send(Class::New, ProjectionMail::Settle(reply));
+    sent.map_err(|_| ViewError::Busy)?;
+    waits.await.map_err(gone)
+}
+
+/// Payments of a shard in review behind a place, the earliest deadline first: one more than `limit` if there are so many.
+async fn in_review(
+    context: &Context,
+    mut place: Option<(Timestamp, PaymentId)>,
+    limit: usize,
+) -> Result<Vec<PaymentRow>, ViewError> {
+    let mut rows = Vec::new();
+    loop {
+        let query = WaitingQuery {
+            kind: WaitKind::Review,
+            until: Timestamp::from_unix_ms(u64::MAX),
+            after: place,
+            limit: limit.saturating_add(1),
+        };
+        let page = context.ports.views.waiting(query).await?;
+        let is_last = page.len() < query.limit;
+        place = page
+            .last()
+            .and_then(|row| row.payment.waits_for().map(|(_, due)| (due, row.payment.id())))
+            .or(place);
+        rows.extend(
+            page.into_iter()
+                .filter(|row| matches!(row.payment.waits_for(), Some((WaitKind::Review, _)))),
+        );
+        if is_last || rows.len() > limit {
+            return Ok(rows);
+        }
     }
 }

@@ -112,16 +112,18 @@ pub enum RequestError {
 impl PaymentsHandle {
     /// Makes a payment, or says what its key was answered.
     pub async fn create(&self, new: NewPayment) -> Result<Answered, RequestError> {
-        let begin = self.begin(new);
+        let home = self.at(new.merchant.shard());
+        let begin = home.begin(new);
         let key = begin.spec.key_digest;
-        self.submit(key, Work::Begin(Box::new(begin))).await
+        home.submit(key, Work::Begin(Box::new(begin))).await
     }
 
     /// Asks something of a payment, or says what its key was answered.
     pub async fn change(&self, change: ChangeRequest) -> Result<Answered, RequestError> {
-        let operate = self.operate(change);
+        let home = self.at(change.payment.shard());
+        let operate = home.operate(change);
         let key = operate.request.key_digest;
-        self.submit(key, Work::Operate(Box::new(operate))).await
+        home.submit(key, Work::Operate(Box::new(operate))).await
     }
 
     async fn submit(&self, key: KeyDigest, work: Work) -> Result<Answered, RequestError> {

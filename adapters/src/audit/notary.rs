@@ -60,12 +60,12 @@ pub struct Notary {
 }
 
 impl Notary {
-    /// Compares the journal in a data directory with the newest signed head, and is then ready to sign what follows. `progress` is told how
-    /// many commits of how many have been read.
+    /// Compares the journal of a shard, in a folder of its own or in the data directory, with the newest signed head, and is then ready
+    /// to sign what follows. `progress` is told how many commits of how many have been read.
     pub fn open(
         data_dir: &Path,
+        (shard, journal): (ShardId, &Path),
         folder: &Path,
-        shard: ShardId,
         progress: &dyn Fn(u64, u64),
     ) -> Result<(Self, Vec<Notice>), NotaryError> {
         let io = |path: &Path| {
@@ -74,7 +74,7 @@ impl Notary {
         };
         let was_signed_for = SigningKey::exists(data_dir).map_err(io(data_dir))?;
         let key = SigningKey::load_or_create(data_dir).map_err(io(data_dir))?;
-        let journal = JournalFile::open(data_dir)?;
+        let journal = JournalFile::open(journal)?;
         let newest = heads::newest(folder, shard, key.public()).map_err(io(folder))?;
         if let Some(bad) = newest.after.into_iter().next() {
             return Err(NotaryError::Hidden(bad));
@@ -103,6 +103,11 @@ impl Notary {
             None => notary.verify_all(progress)?,
         }
         Ok((notary, notices))
+    }
+
+    /// The shard that it signs for.
+    pub fn shard(&self) -> ShardId {
+        self.shard
     }
 
     /// Refuses a journal that is not the one of which the head was signed.

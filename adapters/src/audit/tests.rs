@@ -57,7 +57,8 @@ impl World {
     }
 
     fn notary(&self) -> Result<(Notary, Vec<Notice>), NotaryError> {
-        Notary::open(self.data.path(), self.second.path(), SHARD, &|_, _| {})
+        let journal = self.data.path();
+        Notary::open(journal, (SHARD, journal), self.second.path(), &|_, _| {})
     }
 
     /// Grows and signs.

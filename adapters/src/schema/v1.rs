@@ -6,6 +6,7 @@
 
 mod commit;
 mod control;
+mod crossing;
 mod entry;
 mod event;
 mod ledger;
@@ -18,4 +19,4 @@ mod spec;
 
 pub(crate) use commit::CommitDto;
 pub(crate) use scalar::Stored;
-pub(crate) use snapshot::{EarlierSnapshotDto, EarliestSnapshotDto, SnapshotDto};
+pub(crate) use snapshot::{EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto};

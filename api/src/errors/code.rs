@@ -100,6 +100,8 @@ codes! {
     TooManyAttempts = "too_many_attempts",
     TooManyOperations = "too_many_operations",
     TransferAlreadyReverted = "transfer_already_reverted",
+    TransferCrossesShards = "transfer_crosses_shards",
+    TransferGivenUp = "transfer_given_up",
     TransferIdReused = "transfer_id_reused",
     TransferMixedCurrencies = "transfer_mixed_currencies",
     TransferMixedModes = "transfer_mixed_modes",
@@ -141,6 +143,8 @@ impl Code {
             TransferRefusal::RevertedNotFound => Self::RevertedTransferMissing,
             TransferRefusal::NothingToRevert => Self::TransferNotRevertible,
             TransferRefusal::AlreadyReverted => Self::TransferAlreadyReverted,
+            TransferRefusal::CrossesShards => Self::TransferCrossesShards,
+            TransferRefusal::GivenUp => Self::TransferGivenUp,
         }
     }
 

@@ -223,6 +223,8 @@ fn one_of_each() -> Vec<ApiError> {
         TransferRefusal::EffectiveInFuture,
         TransferRefusal::LinkedFailed,
         TransferRefusal::LinkedOpen,
+        TransferRefusal::CrossesShards,
+        TransferRefusal::GivenUp,
         TransferRefusal::Overflow,
         TransferRefusal::RevertedNotFound,
         TransferRefusal::NothingToRevert,

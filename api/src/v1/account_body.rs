@@ -3,16 +3,55 @@
 use super::list::Displayed;
 use super::payment_body::Metadata;
 use crate::auth::Who;
-use florin_domain::ids::Seq;
+use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ledger::{AccountKey, AccountName, AccountState, GeneralAccount, Side};
 use florin_domain::money::Balance;
 use serde::Serialize;
+use std::fmt;
+
+/// An account, or the part that one shard has of it (`fee_revenue:USD@1`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Named {
+    pub(crate) key: AccountKey,
+    pub(crate) part: Option<ShardId>,
+}
+
+impl From<AccountKey> for Named {
+    fn from(key: AccountKey) -> Self {
+        Self { key, part: None }
+    }
+}
+
+impl Named {
+    /// Reads the form that `Display` writes. Only what every shard has a part of is named by part.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (key, part) = match text.split_once('@') {
+            None => (text, None),
+            Some((key, part)) => (key, Some(part)),
+        };
+        let key = AccountKey::parse(key).ok()?;
+        let is_number = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let part = match part {
+            None => None,
+            Some(part) if key.home().is_none() => Some(ShardId(Some(part).filter(is_number)?.parse().ok()?)),
+            Some(_) => return None,
+        };
+        Some(Self { key, part })
+    }
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.key.fmt(f)?;
+        self.part.map_or(Ok(()), |shard| write!(f, "@{}", shard.0))
+    }
+}
 
 /// The account object.
 #[derive(Debug, Serialize)]
 pub(crate) struct AccountBody<'a> {
     object: &'static str,
-    id: Displayed<AccountKey>,
+    id: Displayed<Named>,
     #[serde(rename = "type")]
     kind: &'static str,
     currency: &'static str,
@@ -22,7 +61,10 @@ pub(crate) struct AccountBody<'a> {
     pending_credit: Option<i128>,
     pending_debit: Option<i128>,
     available: Option<i128>,
-    as_of_seq: u64,
+    /// The shard that has it; null if each has a part.
+    shard: Option<u16>,
+    /// Nothing if it is the sum of several shards' parts.
+    as_of_seq: Option<u64>,
     /// Of accounts that operators opened.
     #[serde(flatten)]
     terms: Option<TermsBody<'a>>,
@@ -39,8 +81,8 @@ struct TermsBody<'a> {
 
 impl<'a> AccountBody<'a> {
     /// An account that payments are booked on.
-    pub(crate) fn of(key: AccountKey, state: &AccountState, as_of: Seq) -> Self {
-        let kind = key.name.account_type();
+    pub(crate) fn of(named: Named, state: &AccountState, as_of: Option<Seq>) -> Self {
+        let kind = named.key.name.account_type();
         let (credit, debit) = (state.pending_credit_minor, state.pending_debit_minor);
         // What is expected to leave is not there to be used; what is expected to come, not yet.
         let leaving = match kind.normal_side() {
@@ -51,15 +93,17 @@ impl<'a> AccountBody<'a> {
             pending_credit: Some(credit),
             pending_debit: Some(debit),
             available: Some(state.posted.minor().saturating_sub(leaving)),
-            ..Self::past(key, state.posted, as_of)
+            as_of_seq: as_of.map(|seq| seq.0),
+            ..Self::past(named, state.posted, Seq::ZERO)
         }
     }
 
     /// What it once held.
-    pub(crate) fn past(key: AccountKey, balance: Balance, as_of: Seq) -> Self {
+    pub(crate) fn past(named: Named, balance: Balance, as_of: Seq) -> Self {
+        let key = named.key;
         Self {
             object: "account",
-            id: Displayed(key),
+            id: Displayed(named),
             kind: key.name.account_type().as_str(),
             currency: key.currency.code(),
             livemode: key.livemode,
@@ -67,7 +111,8 @@ impl<'a> AccountBody<'a> {
             pending_credit: None,
             pending_debit: None,
             available: None,
-            as_of_seq: as_of.0,
+            shard: named.part.or(key.home()).map(|shard| shard.0),
+            as_of_seq: Some(as_of.0),
             terms: None,
         }
     }

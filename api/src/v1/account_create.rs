@@ -7,8 +7,8 @@ use crate::auth::Caller;
 use crate::errors::{ApiError, Code, Invalid};
 use crate::json::{Number, Pairs, Text};
 use crate::openapi::{
-    Access, Endpoint, OPENED_ACCOUNT_ID, account_type, chapter, flag, integer, may, metadata as pairs, must,
-    named, strict, text,
+    Access, Endpoint, OPENED_ACCOUNT_ID, account_type, chapter, count, flag, integer, may, metadata as pairs,
+    must, named, strict, text,
 };
 use crate::reply::{Reply, json};
 use crate::state::State;
@@ -17,7 +17,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::account_shard::{OpenAccount, Opening};
-use florin_domain::ids::ApiKeyId;
+use florin_domain::ids::{ApiKeyId, ShardId};
 use florin_domain::ledger::{AccountLimits, AccountType};
 use florin_domain::money::{Balance, Currency};
 use serde::Deserialize;
@@ -44,6 +44,8 @@ struct AccountRequest<'a> {
     max_balance: Option<Number>,
     #[serde(borrow, default)]
     metadata: Option<Pairs<'a>>,
+    #[serde(default)]
+    shard: Option<Number>,
 }
 
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Payload) -> Reply {
@@ -55,7 +57,10 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     query::none(request)?;
     let bytes = body::read_json(state, request, payload).await?;
     let body: AccountRequest<'_> = strictly::read(&bytes)?;
-    let opening = state.ledger.open_account(body.check(by)?).await?;
+    let opening = state
+        .ledger
+        .open_account(body.check(by, state.ledger.shards())?)
+        .await?;
     let account = match opening {
         Opening::Opened(account) | Opening::Existed(account) => account,
         Opening::NameTaken(_) => return Err(ApiError::AccountNameTaken),
@@ -68,7 +73,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     let (standing, as_of) = state.ledger.account(key).await?;
     json(
         StatusCode::OK,
-        &AccountBody::of(key, &standing, as_of).on(Some(&account)),
+        &AccountBody::of(key.into(), &standing, as_of).on(Some(&account)),
     )
 }
 
@@ -77,7 +82,7 @@ fn wrong(name: &'static str, message: impl Into<String>) -> Invalid {
 }
 
 impl AccountRequest<'_> {
-    fn check(&self, by: ApiKeyId) -> Result<OpenAccount, Invalid> {
+    fn check(&self, by: ApiKeyId, shards: usize) -> Result<OpenAccount, Invalid> {
         let name = self.name.as_str();
         let is_fit = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b':' | b'-');
         if !(1..=NAME_BYTES_MAX).contains(&name.len()) || !name.bytes().all(is_fit) {
@@ -123,9 +128,26 @@ impl AccountRequest<'_> {
             livemode: self.livemode.unwrap_or(false),
             limits,
             metadata,
+            shard: shard(self.shard, shards)?,
             by,
         })
     }
+}
+
+/// The first one if none is named.
+fn shard(number: Option<Number>, shards: usize) -> Result<ShardId, Invalid> {
+    let last = shards.saturating_sub(1);
+    let named = match number {
+        None => Some(0),
+        Some(Number::Whole(number)) => usize::try_from(number).ok().filter(|number| *number <= last),
+        Some(Number::Beyond { .. } | Number::Float) => None,
+    };
+    let named = named.and_then(|number| u16::try_from(number).ok());
+    let refused = || {
+        let message = format!("`shard` is a whole number from 0 to {last}.");
+        Invalid::new("shard", Code::ParameterInvalidInteger, message)
+    };
+    named.map(ShardId).ok_or_else(refused)
 }
 
 fn limit(name: &'static str, number: Number) -> Result<i128, Invalid> {
@@ -142,7 +164,7 @@ fn limit(name: &'static str, number: Number) -> Result<i128, Invalid> {
 pub(super) fn example() -> Value {
     json!({
         "object": "account", "id": OPENED_ACCOUNT_ID, "type": "liability", "currency": "USD", "livemode": false,
-        "balance": 0, "pending_credit": 0, "pending_debit": 0, "available": 0, "as_of_seq": 7,
+        "balance": 0, "pending_credit": 0, "pending_debit": 0, "available": 0, "shard": 0, "as_of_seq": 7,
         "name": "customer:alice", "min_balance": 0, "max_balance": null, "metadata": {"crm_id": "4711"},
     })
 }
@@ -169,6 +191,12 @@ pub(crate) fn described() -> Endpoint {
             integer("No more than this may be held, pending transfers included. No limit when absent."),
         ),
         may("metadata", pairs()),
+        may(
+            "shard",
+            count(
+                "The shard that is to have it: where the accounts are that it deals with most. The first one when absent.",
+            ),
+        ),
     ]);
     let customer = json!({
         "name": "customer:alice", "type": "liability", "currency": "USD", "min_balance": 0,

@@ -1,6 +1,6 @@
 //! `GET /v1/ledger/accounts/{id}`.
 
-use super::account_body::{AccountBody, may_see};
+use super::account_body::{AccountBody, Named, may_see};
 use crate::auth::{Caller, Who};
 use crate::errors::{ApiError, Code, Invalid};
 use crate::openapi::{ACCOUNT_ID, Access, Endpoint, account_id, chapter, named, text};
@@ -10,7 +10,7 @@ use crate::state::State;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use florin_actors::ledger_handle::PastBalance;
+use florin_actors::ledger_handle::{LedgerHandle, PastBalance};
 use florin_domain::ids::{LedgerAccountId, Seq};
 use florin_domain::ledger::{AccountKey, AccountState, GeneralAccount};
 
@@ -23,9 +23,9 @@ async fn get(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiEr
     let at = query::moment(request)?;
     let found = visible(state, caller.who()?, request).await?;
     let body = match at {
-        None => AccountBody::of(found.key, &found.state, found.as_of),
-        Some(at) => match state.ledger.balance_at(found.key, at).await? {
-            PastBalance::Stood(balance, as_of) => AccountBody::past(found.key, balance, as_of),
+        None => AccountBody::of(found.named, &found.state, found.as_of),
+        Some(at) => match found.ledger.balance_at(found.named.key, at).await? {
+            PastBalance::Stood(balance, as_of) => AccountBody::past(found.named, balance, as_of),
             PastBalance::Beyond => return Err(unanswerable("`at` has not come yet.")),
             PastBalance::TooFar => {
                 return Err(unanswerable(
@@ -44,9 +44,11 @@ fn unanswerable(message: &str) -> ApiError {
 /// An account that the caller may see.
 #[derive(Debug)]
 pub(super) struct Visible {
-    pub(super) key: AccountKey,
+    pub(super) named: Named,
+    /// The ledger, or the shard whose part was named.
+    pub(super) ledger: LedgerHandle,
     pub(super) state: AccountState,
-    pub(super) as_of: Seq,
+    pub(super) as_of: Option<Seq>,
     /// Its terms, if operators opened it.
     pub(super) opened: Option<GeneralAccount>,
 }
@@ -55,21 +57,25 @@ pub(super) struct Visible {
 /// posting; any other that was neither opened nor touched is not there.
 pub(super) async fn visible(state: &State, who: Who<'_>, request: &HttpRequest) -> Result<Visible, ApiError> {
     let missing = ApiError::NoSuchObject { kind: "account" };
-    let id = request
-        .match_info()
-        .get("id")
-        .and_then(|id| AccountKey::parse(id).ok());
-    let Some(key) = id.filter(|key| may_see(who, key)) else {
+    let id = request.match_info().get("id").and_then(Named::parse);
+    let Some(named) = id.filter(|named| may_see(who, &named.key)) else {
         return Err(missing);
     };
+    let key = named.key;
     if let Some(id) = key.name.general() {
         return opened(state, key, id).await?.ok_or(missing);
     }
-    let (account, as_of) = state.ledger.account(key).await?;
+    let ledger = match named.part {
+        None => Some(state.ledger.clone()),
+        Some(shard) => state.ledger.in_shard(shard),
+    };
+    let Some(ledger) = ledger else { return Err(missing) };
+    let (account, as_of) = ledger.account(key).await?;
     match who {
         Who::Operator if account == AccountState::default() => Err(missing),
         Who::Operator | Who::Merchant(..) => Ok(Visible {
-            key,
+            named,
+            ledger,
             state: account,
             as_of,
             opened: None,
@@ -78,13 +84,13 @@ pub(super) async fn visible(state: &State, who: Who<'_>, request: &HttpRequest) 
 }
 
 async fn opened(state: &State, key: AccountKey, id: LedgerAccountId) -> Result<Option<Visible>, ApiError> {
-    let number = usize::try_from(id.number()).unwrap_or(usize::MAX);
-    let (found, as_of) = state.ledger.general_accounts(number, 1).await?;
-    let found = found.into_iter().find(|(account, _)| account.id == id);
-    Ok(found.map(|(account, state)| Visible {
-        key,
+    let ledger = state.ledger.clone();
+    let found = ledger.general_account(id).await?;
+    Ok(found.map(|(account, state, as_of)| Visible {
+        named: Named::from(key),
+        ledger,
         state,
-        as_of,
+        as_of: Some(as_of),
         opened: Some(account),
     }))
 }
@@ -95,7 +101,8 @@ pub(crate) fn described() -> Endpoint {
             "getAccount",
             "Read an account",
             "Its balance, and what is expected to come and go. With `at` the balance that it had then, by what was recorded until then; what was \
-             expected then is not kept, and is null.",
+             expected then is not kept, and is null. Where there are several shards, each has a part of the accounts that are nobody's own, such as \
+             `fee_revenue:USD`; that is the sum, and `fee_revenue:USD@1` the part of shard 1.",
         )
         .in_chapter(chapter::LEDGER)
         .path_part("id", account_id(), ACCOUNT_ID)

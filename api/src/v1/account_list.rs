@@ -1,7 +1,7 @@
 //! `GET /v1/ledger/accounts`: those that payments are booked on in the order of their names, then those that operators opened in
 //! the order in which they did.
 
-use super::account_body::AccountBody;
+use super::account_body::{AccountBody, Named};
 use super::list::List;
 use crate::auth::{Caller, Who};
 use crate::errors::{ApiError, Code};
@@ -15,7 +15,6 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::account_shard::PaymentAccounts;
-use florin_domain::ids::Seq;
 use florin_domain::ledger::{AccountKey, AccountName};
 use serde_json::{Value, json};
 
@@ -34,7 +33,7 @@ async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiE
     };
     let last_opened = page.starting_after.and_then(|key| key.name.general());
     let (booked, booked_as_of) = if last_opened.is_some() {
-        (Vec::new(), Seq::ZERO)
+        (Vec::new(), None)
     } else {
         let asked = PaymentAccounts {
             of,
@@ -43,19 +42,18 @@ async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiE
         };
         state.ledger.payment_accounts(asked).await?
     };
-    let from = last_opened.map_or(Some(0), |id| usize::try_from(id.number()).ok()?.checked_add(1));
     let room = wanted.saturating_sub(booked.len());
-    let (opened, opened_as_of) = match (of, from) {
-        (None, Some(from)) if room > 0 => state.ledger.general_accounts(from, room).await?,
-        (Some(_) | None, _) => (Vec::new(), booked_as_of),
+    let opened = match of {
+        None if room > 0 => state.ledger.general_accounts(last_opened, room).await?,
+        Some(_) | None => Vec::new(),
     };
     let has_more = booked.len().saturating_add(opened.len()) > page.limit;
     let mut data: Vec<AccountBody<'_>> = booked
         .iter()
-        .map(|(key, state)| AccountBody::of(*key, state, booked_as_of))
+        .map(|(key, state)| AccountBody::of(Named::from(*key), state, booked_as_of))
         .collect();
-    data.extend(opened.iter().filter_map(|(account, state)| {
-        let body = AccountBody::of(account.id.key()?, state, opened_as_of);
+    data.extend(opened.iter().filter_map(|(account, state, as_of)| {
+        let body = AccountBody::of(Named::from(account.id.key()?), state, Some(*as_of));
         Some(body.on(Some(account)))
     }));
     data.truncate(page.limit);
@@ -66,7 +64,7 @@ async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiE
 pub(super) fn example() -> Value {
     json!({
         "object": "account", "id": ACCOUNT_ID, "type": "liability", "currency": "USD", "livemode": false,
-        "balance": 9_680, "pending_credit": 0, "pending_debit": 0, "available": 9_680, "as_of_seq": 6,
+        "balance": 9_680, "pending_credit": 0, "pending_debit": 0, "available": 9_680, "shard": 0, "as_of_seq": 6,
     })
 }
 

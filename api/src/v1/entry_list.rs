@@ -78,12 +78,13 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
 async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let caller = Caller::of(state, request)?;
     let page = query::page(request, place)?;
-    let key = visible(state, caller.who()?, request).await?.key;
-    let (entries, has_more) = state.ledger.entries(key, page.starting_after, page.limit).await?;
+    let found = visible(state, caller.who()?, request).await?;
+    let (named, ledger) = (found.named, found.ledger);
+    let (entries, has_more) = ledger.entries(named.key, page.starting_after, page.limit).await?;
     let data = entries.iter().map(EntryBody::of).collect();
     json(
         StatusCode::OK,
-        &List::new(&format!("/v1/ledger/accounts/{key}/entries"), data, has_more),
+        &List::new(&format!("/v1/ledger/accounts/{named}/entries"), data, has_more),
     )
 }
 

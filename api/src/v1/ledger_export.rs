@@ -1,5 +1,6 @@
 //! `GET /v1/ledger/entries/export.csv` and `.jsonl`: the lines of the whole ledger, oldest first, up to the commit that was the last one
-//! when the export began. The journal is read stretch by stretch, as fast as the client takes them.
+//! when the export began; one shard behind another, each up to its own. The journal is read stretch by stretch, as fast as the client
+//! takes them.
 
 use super::ledger_lines::{Format, Writer};
 use super::paged_body::{PagedBody, Pages, Read};
@@ -15,11 +16,11 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use florin_actors::ledger_handle::{LedgerError, LedgerHandle, posted_lines};
-use florin_domain::ids::{LedgerAccountId, Seq};
+use florin_domain::ids::{LedgerAccountId, Seq, ShardId};
 use florin_domain::ledger::AccountKey;
 use florin_domain::time::{Millis, Timestamp};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::time::Duration;
@@ -40,7 +41,7 @@ pub(crate) async fn json_lines(state: Data<State>, request: HttpRequest) -> Repl
 
 async fn export(state: &State, request: &HttpRequest, format: Format) -> Result<HttpResponse, ApiError> {
     Caller::of(state, request)?.operator()?;
-    let query = query::exported_entries(request)?;
+    let query = query::exported_entries(request, state.ledger.shards())?;
     let (content_type, disposition) = match format {
         Format::Csv => (
             "text/csv; charset=utf-8; header=present",
@@ -56,12 +57,23 @@ async fn export(state: &State, request: &HttpRequest, format: Format) -> Result<
     if request.method() == Method::HEAD {
         return Ok(response.finish());
     }
-    let (after, until) = stretch(&state.ledger, &query).await?;
+    let mut parts = VecDeque::new();
+    for shard in (0..=u16::MAX).map(ShardId).take(state.ledger.shards()) {
+        if query.is_of(shard)
+            && let Some(ledger) = state.ledger.in_shard(shard)
+        {
+            let (after, until) = stretch(&ledger, &query).await?;
+            parts.push_back(Part {
+                ledger,
+                shard,
+                after,
+                until,
+            });
+        }
+    }
     let lines = Lines {
-        ledger: state.ledger.clone(),
         account: query.account,
-        after,
-        until,
+        parts,
         writer: Writer::new(format),
     };
     Ok(response.body(PagedBody::begin(lines).await?))
@@ -101,12 +113,19 @@ fn bounds(seconds: &RangeInclusive<u64>) -> (Option<Timestamp>, Timestamp) {
     )
 }
 
-/// What is left of an export.
-struct Lines {
+/// What is left of a shard.
+struct Part {
     ledger: LedgerHandle,
-    account: Option<AccountKey>,
+    shard: ShardId,
     after: Seq,
     until: Seq,
+}
+
+/// What is left of an export.
+struct Lines {
+    account: Option<AccountKey>,
+    /// In the order in which they are read.
+    parts: VecDeque<Part>,
     writer: Writer,
 }
 
@@ -123,18 +142,21 @@ impl Pages for Lines {
 impl Lines {
     async fn read(mut self) -> Read<Self> {
         match self.page().await {
-            Ok(page) => ((self.after < self.until).then_some(self), Ok(page)),
+            Ok(page) => ((!self.parts.is_empty()).then_some(self), Ok(page)),
             Err(error) => (None, Err(error)),
         }
     }
 
     async fn page(&mut self) -> Result<Bytes, LedgerError> {
-        let commits = self.ledger.commits(self.after, self.until, STRETCH).await?;
-        let Some(last) = commits.last() else {
-            self.after = self.until;
+        let Some(part) = self.parts.front_mut() else {
             return Ok(self.writer.take());
         };
-        self.after = last.seq;
+        let commits = part.ledger.commits(part.after, part.until, STRETCH).await?;
+        part.after = commits.last().map_or(part.until, |last| last.seq);
+        let (ledger, shard, is_over) = (part.ledger.clone(), part.shard, part.after >= part.until);
+        if is_over {
+            self.parts.pop_front();
+        }
         let wanted = |key: &AccountKey| self.account.is_none_or(|account| account == *key);
         let opened: BTreeSet<LedgerAccountId> = commits
             .iter()
@@ -144,9 +166,9 @@ impl Lines {
             .filter_map(|key| key.name.general())
             .collect();
         let unknown = opened.into_iter().filter(|id| !self.writer.knows(*id)).collect();
-        self.writer.learn(names(&self.ledger, unknown).await?);
+        self.writer.learn(names(&ledger, unknown).await?);
         for commit in &commits {
-            self.writer.write(commit, wanted);
+            self.writer.write(commit, shard, wanted);
         }
         Ok(self.writer.take())
     }
@@ -184,12 +206,14 @@ fn described(path: &'static str, name: &str, format: Format) -> Endpoint {
         .called(
             name,
             summary,
-            "The lines of all accounts, oldest first, up to the commit that was the last one when the export began. To go on with a file that broke off, \
-             ask from the `seq` of its last line on. A file that ends without the last chunk of its transfer is not whole.",
+            "The lines of all accounts, oldest first, up to the commit that was the last one when the export began. Where there are several shards, those \
+             of one follow behind those of another, and the halves of a transfer between two stand in both, each against `shard_clearing`. To go on with a \
+             file that broke off, ask from the `seq` of its last line on, and its `shard`. A file that ends without the last chunk of its transfer is not \
+             whole.",
         )
         .in_chapter(chapter::LEDGER)
         .answers_as(media, 200, what, text("One line for each posting."), Value::Null)
-        .refuses(400, &[Code::ParameterInvalidInteger])
+        .refuses(400, &[Code::ParameterInvalidInteger, Code::ParameterMissing])
         .refuses(503, &[Code::Overloaded])
 }
 

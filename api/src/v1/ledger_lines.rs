@@ -7,7 +7,7 @@ use crate::csv;
 use bytes::Bytes;
 use florin_actors::ledger_handle::{PostedLine, posted_lines};
 use florin_domain::commit::Commit;
-use florin_domain::ids::{LedgerAccountId, PaymentId};
+use florin_domain::ids::{LedgerAccountId, PaymentId, ShardId};
 use florin_domain::ledger::{AccountKey, EffectiveDate, TransferId, TransferStep};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub(super) enum Format {
 }
 
 /// The first line of a CSV file.
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 22] = [
     "id",
     "seq",
     "recorded",
@@ -45,6 +45,7 @@ const NAMES: [&str; 21] = [
     "exchange_rate",
     "description",
     "metadata",
+    "shard",
 ];
 
 /// Names of accounts kept at hand; beyond so many they are asked for again.
@@ -72,6 +73,7 @@ struct LineBody<'a> {
     exchange_rate: Option<String>,
     description: Option<&'a str>,
     metadata: Metadata<'a>,
+    shard: u16,
 }
 
 /// The word for a step.
@@ -86,7 +88,12 @@ pub(super) const fn step_word(step: TransferStep) -> &'static str {
 }
 
 impl<'a> LineBody<'a> {
-    fn of(commit: &Commit, place: usize, posted: &PostedLine<'a>, account_name: Option<&'a str>) -> Self {
+    fn of(
+        (commit, shard): (&Commit, ShardId),
+        place: usize,
+        posted: &PostedLine<'a>,
+        account_name: Option<&'a str>,
+    ) -> Self {
         let posting = &posted.line.posting;
         let notes = posted.transfer.and_then(|transfer| transfer.notes.as_deref());
         Self {
@@ -115,6 +122,7 @@ impl<'a> LineBody<'a> {
                 .map(|rate| rate.to_string()),
             description: notes.and_then(|notes| notes.description.as_deref()),
             metadata: Metadata(notes.map_or(&[], |notes| notes.metadata.as_slice())),
+            shard: shard.0,
         }
     }
 
@@ -141,6 +149,7 @@ impl<'a> LineBody<'a> {
         lines.reversible(self.description.unwrap_or_default());
         // Keys and values are texts, which serde_json always takes.
         lines.text(&serde_json::to_string(&self.metadata).unwrap_or_default());
+        lines.plain(self.shard);
         lines.end();
     }
 }
@@ -182,8 +191,8 @@ impl Writer {
         self.names.extend(names);
     }
 
-    /// Writes the lines of a commit that are on accounts which are wanted.
-    pub(super) fn write(&mut self, commit: &Commit, wanted: impl Fn(&AccountKey) -> bool) {
+    /// Writes the lines of a shard's commit that are on accounts which are wanted.
+    pub(super) fn write(&mut self, commit: &Commit, shard: ShardId, wanted: impl Fn(&AccountKey) -> bool) {
         let mut places: BTreeMap<AccountKey, usize> = BTreeMap::new();
         for posted in posted_lines(commit) {
             let key = posted.line.posting.account;
@@ -194,7 +203,7 @@ impl Writer {
             let place = *next;
             *next = next.saturating_add(1);
             let name = key.name.general().and_then(|id| self.names.get(&id));
-            let line = LineBody::of(commit, place, &posted, name.map(AsRef::as_ref));
+            let line = LineBody::of((commit, shard), place, &posted, name.map(AsRef::as_ref));
             match self.format {
                 Format::Csv => line.write_csv(&mut self.csv, key.currency.exponent()),
                 Format::JsonLines => {

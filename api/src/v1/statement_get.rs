@@ -9,7 +9,6 @@ use crate::state::State;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use florin_domain::ids::Seq;
 use florin_domain::ledger::Statement;
 use serde::Serialize;
 use serde_json::json;
@@ -17,7 +16,7 @@ use serde_json::json;
 #[derive(Debug, Serialize)]
 struct StatementsBody<T> {
     object: &'static str,
-    as_of_seq: u64,
+    as_of_seq: Option<u64>,
     data: Vec<T>,
 }
 
@@ -83,13 +82,13 @@ async fn get<T: Serialize>(
 ) -> Result<HttpResponse, ApiError> {
     Caller::of(state, request)?.operator()?;
     query::none(request)?;
-    let (statements, Seq(as_of_seq)) = state.ledger.statements().await?;
+    let (statements, as_of) = state.ledger.statements().await?;
     let data = statements.iter().map(row).collect();
     json(
         StatusCode::OK,
         &StatementsBody {
             object,
-            as_of_seq,
+            as_of_seq: as_of.map(|seq| seq.0),
             data,
         },
     )

@@ -13,9 +13,11 @@ use crate::state::State;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use florin_actors::ledger_handle::CrossRecord;
 use florin_domain::commit::Commit;
 use florin_domain::ledger::{
-    AccountKey, EffectiveDate, Legs, PendingTransfer, PostedTransfer, Posting, TransferId, TransferStep,
+    AccountKey, CrossOutcome, EffectiveDate, Legs, PendingTransfer, PostedTransfer, Posting, Side,
+    TransferId, TransferStep,
 };
 use florin_domain::time::Timestamp;
 use serde::Serialize;
@@ -130,6 +132,51 @@ impl<'a> TransferBody<'a> {
     }
 }
 
+impl<'a> TransferBody<'a> {
+    /// One between accounts of two shards. A balance is there once its half is posted.
+    fn between_shards(crossed: &'a CrossRecord) -> Self {
+        let transfer = &crossed.transfer;
+        let posting = |account, side| {
+            let posting = Posting {
+                account,
+                side,
+                amount: transfer.amount,
+            };
+            let mut lines = crossed.lines.iter();
+            let line = lines.find(|line| line.posting == posting);
+            PostingBody::of(&posting, line.map(|line| line.balance_after.minor()))
+        };
+        let (seq, at) = crossed.recorded;
+        let notes = transfer.notes.as_deref();
+        Self {
+            object: "transfer",
+            id: Displayed(transfer.id),
+            step: "single",
+            status: match crossed.outcome {
+                None => "undecided",
+                Some(CrossOutcome::Decided) => "posted",
+                Some(CrossOutcome::Aborted(_)) => "refused",
+            },
+            pending_id: None,
+            reverts: None,
+            reverted_by: None,
+            expires_at: None,
+            postings: vec![
+                posting(transfer.debit, Side::Debit),
+                posting(transfer.credit, Side::Credit),
+            ],
+            effective_date: Displayed(transfer.effective),
+            created: at.unix_s(),
+            seq: seq.0,
+            description: notes.and_then(|notes| notes.description.as_deref()),
+            exchange_rate: notes
+                .and_then(|notes| notes.exchange_rate)
+                .map_or_else(|| EXCHANGE_RATE_USUAL.to_owned(), |rate| rate.to_string()),
+            metadata: Metadata(notes.map_or(&[], |notes| notes.metadata.as_slice())),
+        }
+    }
+}
+
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
     Reply(get(&state, &request).await)
 }
@@ -140,7 +187,10 @@ async fn get(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiEr
     let missing = ApiError::NoSuchObject { kind: "transfer" };
     let id = request.match_info().get("id").and_then(TransferId::parse);
     let Some(id) = id else { return Err(missing) };
-    let (commit, transfer) = state.ledger.recorded(id).await?.ok_or(missing)?;
+    let Some((commit, transfer)) = state.ledger.recorded(id).await? else {
+        let crossed = state.ledger.crossed(id).await?.ok_or(missing)?;
+        return json(StatusCode::OK, &TransferBody::between_shards(&crossed));
+    };
     let standing = match transfer.step {
         // One whose time is over stands until the sweep, but nothing can be done with it any more.
         TransferStep::Pending { .. } => {

@@ -172,7 +172,8 @@ pub(crate) fn described() -> Endpoint {
             "Revert transfers",
             "Each is undone by a transfer of its own with the sides swapped, for the whole amount and under the id that you give it. A transfer is \
              reverted at most once, a revert too. What is pending is voided instead; what was posted of it can be reverted. Limits and closed days \
-             hold as for any transfer. The answer is that of making transfers.",
+             hold as for any transfer. A transfer between two shards cannot be reverted, and \
+             `atomic` reverts must be of one shard. The answer is that of making transfers.",
         )
         .in_chapter(chapter::LEDGER)
         .takes(shape(), &examples())
@@ -182,7 +183,7 @@ pub(crate) fn described() -> Endpoint {
             named("Transfers"),
             transfers_example("transfer_already_reverted", "the transfer is reverted already"),
         )
-        .refuses(400, &[Code::EffectiveInFuture])
+        .refuses(400, &[Code::EffectiveInFuture, Code::TransferCrossesShards])
         .refuses(404, &[Code::RevertedTransferMissing])
         .refuses(
             409,

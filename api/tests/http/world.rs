@@ -283,9 +283,10 @@ impl World {
         let faces = ApiParts {
             payments: platform.payments(),
             ledger: platform.ledger(),
+            consistency: platform.consistency(),
             ops: Arc::new(platform.ops(Box::new(|| "florin_up 1\n".to_owned()))),
             receipts: Arc::new(SumSigner),
-            directory: DirectoryHandle::new(Arc::clone(platform.context())),
+            directory: DirectoryHandle::new(platform.shards().clone()),
             digests: Digests {
                 key: digests::key_digest,
                 fingerprint: digests::fingerprint,

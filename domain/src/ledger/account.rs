@@ -1,6 +1,6 @@
 //! The chart of accounts. System accounts are striped: each shard has its own, and a logical balance is the sum of the stripes.
 
-use crate::ids::{IdError, LedgerAccountId, MerchantId};
+use crate::ids::{IdError, LedgerAccountId, MerchantId, ShardId};
 use crate::money::Currency;
 use crate::provider::ProviderId;
 use std::fmt;
@@ -86,6 +86,16 @@ pub enum AccountName {
     Suspense,
     /// Parts of minor units that rounding left over.
     Rounding,
+    /// Between the halves of transfers from shard to shard; over all shards it comes to zero but for what is under way.
+    ShardClearing,
+    /// What customers paid for what is our own sale.
+    PaymentRevenue,
+    /// Refunds that are agreed on and not paid yet.
+    RefundsPayable,
+    /// Payments that customers' banks took back.
+    Chargebacks,
+    /// What the owners put in.
+    Equity,
     /// One that operators opened.
     General(LedgerAccountId),
 }
@@ -101,7 +111,31 @@ impl AccountName {
             | Self::ProcessingFees
             | Self::Bank
             | Self::Suspense
-            | Self::Rounding => None,
+            | Self::Rounding
+            | Self::ShardClearing
+            | Self::PaymentRevenue
+            | Self::RefundsPayable
+            | Self::Chargebacks
+            | Self::Equity => None,
+        }
+    }
+
+    /// What its written form starts with.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::MerchantPayable(_) => "merchant_payable",
+            Self::ProviderClearing(_) => "provider_clearing",
+            Self::FeeRevenue => "fee_revenue",
+            Self::ProcessingFees => "processing_fees",
+            Self::Bank => "bank",
+            Self::Suspense => "suspense",
+            Self::Rounding => "rounding",
+            Self::PaymentRevenue => "payment_revenue",
+            Self::RefundsPayable => "refunds_payable",
+            Self::Chargebacks => "chargebacks",
+            Self::Equity => "equity",
+            Self::ShardClearing => "shard_clearing",
+            Self::General(_) => LedgerAccountId::PREFIX,
         }
     }
 
@@ -113,11 +147,13 @@ impl AccountName {
                 Some(account_type) => account_type,
                 None => AccountType::Liability,
             },
-            Self::MerchantPayable(_) | Self::Suspense => AccountType::Liability,
+            Self::MerchantPayable(_) | Self::Suspense | Self::RefundsPayable | Self::ShardClearing => {
+                AccountType::Liability
+            }
             Self::ProviderClearing(_) | Self::Bank => AccountType::Asset,
-            Self::FeeRevenue => AccountType::Revenue,
-            Self::ProcessingFees => AccountType::Expense,
-            Self::Rounding => AccountType::Equity,
+            Self::FeeRevenue | Self::PaymentRevenue => AccountType::Revenue,
+            Self::ProcessingFees | Self::Chargebacks => AccountType::Expense,
+            Self::Rounding | Self::Equity => AccountType::Equity,
         }
     }
 }
@@ -138,16 +174,22 @@ const LIVE_SUFFIX: &str = ":live";
 
 impl fmt::Display for AccountKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.name.word();
         match self.name {
-            AccountName::MerchantPayable(merchant) => write!(f, "merchant_payable:{merchant}")?,
-            AccountName::ProviderClearing(provider) => write!(f, "provider_clearing:{provider}")?,
-            AccountName::FeeRevenue => f.write_str("fee_revenue")?,
-            AccountName::ProcessingFees => f.write_str("processing_fees")?,
-            AccountName::Bank => f.write_str("bank")?,
-            AccountName::Suspense => f.write_str("suspense")?,
-            AccountName::Rounding => f.write_str("rounding")?,
+            AccountName::MerchantPayable(merchant) => write!(f, "{word}:{merchant}")?,
+            AccountName::ProviderClearing(provider) => write!(f, "{word}:{provider}")?,
             // The id says the currency and the mode.
             AccountName::General(id) => return id.fmt(f),
+            AccountName::FeeRevenue
+            | AccountName::ProcessingFees
+            | AccountName::Bank
+            | AccountName::Suspense
+            | AccountName::Rounding
+            | AccountName::PaymentRevenue
+            | AccountName::RefundsPayable
+            | AccountName::Chargebacks
+            | AccountName::Equity
+            | AccountName::ShardClearing => f.write_str(word)?,
         }
         let suffix = if self.livemode { LIVE_SUFFIX } else { "" };
         write!(f, ":{}{suffix}", self.currency.code())
@@ -155,6 +197,25 @@ impl fmt::Display for AccountKey {
 }
 
 impl AccountKey {
+    /// The shard that has the account; nothing for those of which each shard has a part.
+    pub const fn home(&self) -> Option<ShardId> {
+        match self.name {
+            AccountName::General(id) => Some(id.shard()),
+            AccountName::MerchantPayable(merchant) => Some(merchant.shard()),
+            AccountName::ProviderClearing(_)
+            | AccountName::FeeRevenue
+            | AccountName::ProcessingFees
+            | AccountName::Bank
+            | AccountName::Suspense
+            | AccountName::Rounding
+            | AccountName::PaymentRevenue
+            | AccountName::RefundsPayable
+            | AccountName::Chargebacks
+            | AccountName::Equity
+            | AccountName::ShardClearing => None,
+        }
+    }
+
     /// Reads the form that `Display` writes.
     pub fn parse(text: &str) -> Result<Self, IdError> {
         let malformed = IdError::Body("account");
@@ -174,6 +235,11 @@ impl AccountKey {
             None if name == "bank" => AccountName::Bank,
             None if name == "suspense" => AccountName::Suspense,
             None if name == "rounding" => AccountName::Rounding,
+            None if name == "shard_clearing" => AccountName::ShardClearing,
+            None if name == "payment_revenue" => AccountName::PaymentRevenue,
+            None if name == "refunds_payable" => AccountName::RefundsPayable,
+            None if name == "chargebacks" => AccountName::Chargebacks,
+            None if name == "equity" => AccountName::Equity,
             Some(_) | None => return Err(malformed),
         };
         Ok(Self {

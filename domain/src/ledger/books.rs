@@ -1,6 +1,7 @@
 //! The books of one shard: running balances and holds. Their only writer is the shard's account actor.
 
 use super::account::{AccountKey, Side};
+use super::crossing::Crossing;
 use super::entry::{Entry, HoldChange, Line, PostedEntry, Posting, PostingError};
 use super::general::{AccountLimits, GeneralAccount};
 use super::pending::PendingTransfer;
@@ -57,7 +58,7 @@ pub(super) struct Opened {
 }
 
 /// All accounts of a shard.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Books {
     accounts: BTreeMap<AccountKey, AccountState>,
     /// By number.
@@ -65,6 +66,7 @@ pub struct Books {
     names: BTreeMap<(Arc<str>, Currency, bool), LedgerAccountId>,
     pub(super) pending: BTreeMap<TransferId, PendingTransfer>,
     pub(super) due: BTreeSet<(Timestamp, TransferId)>,
+    pub(super) crossings: BTreeMap<TransferId, Crossing>,
     closed_test: Option<EffectiveDate>,
     closed_live: Option<EffectiveDate>,
 }

@@ -1,6 +1,7 @@
 //! What can happen to the general ledger; payments book through their own commits.
 
 use super::books::Books;
+use super::crossing::CrossingStep;
 use super::entry::{Line, PostingError};
 use super::general::GeneralAccount;
 use super::transfer::{EffectiveDate, PostedTransfer, TransferId};
@@ -16,6 +17,8 @@ pub enum LedgerEvent {
     Transferred(Vec<PostedTransfer>),
     /// Reservations ended because their time was over.
     PendingExpired(Vec<TransferId>),
+    /// Steps of transfers between shards.
+    Crossed(Vec<CrossingStep>),
     /// Nothing more is booked for any day up to this one.
     PeriodClosed {
         /// The last day that is closed.
@@ -42,6 +45,7 @@ impl LedgerEvent {
             Self::Transferred(_) => "ledger.transferred",
             Self::PendingExpired(_) => "ledger.pending_expired",
             Self::PeriodClosed { .. } => "ledger.period_closed",
+            Self::Crossed(_) => "ledger.crossed",
         }
     }
 
@@ -49,6 +53,7 @@ impl LedgerEvent {
     pub fn lines(&self) -> Vec<Line> {
         match self {
             Self::Transferred(transfers) => transfers.iter().flat_map(PostedTransfer::lines).collect(),
+            Self::Crossed(steps) => steps.iter().flat_map(CrossingStep::lines).collect(),
             Self::AccountOpened(_) | Self::PendingExpired(_) | Self::PeriodClosed { .. } => Vec::new(),
         }
     }
@@ -72,6 +77,7 @@ impl Books {
             LedgerEvent::Transferred(transfers) => transfers
                 .iter()
                 .try_for_each(|transfer| self.replay_transfer(transfer, (at, seq))),
+            LedgerEvent::Crossed(steps) => self.replay_crossings(steps, (at, seq)),
             LedgerEvent::PendingExpired(ids) => ids.iter().try_for_each(|id| self.expire_pending(*id)),
             LedgerEvent::PeriodClosed { through, livemode } => {
                 self.close_through(*livemode, *through);

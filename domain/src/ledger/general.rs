@@ -3,6 +3,7 @@
 
 use super::account::{AccountKey, AccountName, AccountType};
 use super::books::Books;
+use super::crossing::Crossing;
 use super::pending::PendingTransfer;
 use super::transfer::{EffectiveDate, TransferId};
 use crate::ids::{LedgerAccountId, ShardId, compose};
@@ -40,6 +41,8 @@ pub struct GeneralLedger {
     pub accounts: Vec<GeneralAccount>,
     /// Reservations that stand, by id.
     pub pending: Vec<(TransferId, PendingTransfer)>,
+    /// Transfers between shards that this one still has to do with.
+    pub crossings: Vec<Crossing>,
     /// The last closed day of test money.
     pub closed_test: Option<EffectiveDate>,
     /// The last closed day of real money.
@@ -56,6 +59,7 @@ impl Books {
                 .map(|(account, _)| account.clone())
                 .collect(),
             pending: pending.map(|(id, pending)| (id, pending.clone())).collect(),
+            crossings: self.crossings().cloned().collect(),
             closed_test: self.closed_through(false),
             closed_live: self.closed_through(true),
         }
@@ -69,6 +73,9 @@ impl Books {
             .all(|account| self.open_account(account));
         for (id, pending) in general.pending {
             self.restore_pending(id, pending);
+        }
+        for crossing in general.crossings {
+            self.restore_crossing(crossing);
         }
         for (livemode, closed) in [(false, general.closed_test), (true, general.closed_live)] {
             if let Some(day) = closed {

@@ -1,4 +1,4 @@
-//! What may be posted together: two accounts, or postings that balance, and what of a reservation.
+//! What a transfer's legs come to, judged by themselves: before any account is looked at.
 
 use super::account::{AccountKey, Side};
 use super::entry::{Entry, Posting, PostingError};
@@ -27,6 +27,7 @@ pub(super) fn balanced(id: TransferId, postings: &[Posting]) -> Result<Entry, Tr
     Entry::balanced(&id.to_string(), postings.to_vec()).map_err(|error| refusal_of(&error))
 }
 
+/// The postings that legs come to, judged by themselves.
 pub(super) fn postings_of(id: TransferId, legs: &TransferLegs) -> Result<Vec<Posting>, TransferRefusal> {
     match legs {
         TransferLegs::Pair {

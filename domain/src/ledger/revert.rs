@@ -13,6 +13,8 @@ pub enum Irreversible {
     Unknown,
     /// It posted nothing: it reserved, or let go of what was reserved.
     NothingPosted,
+    /// Its halves are in two shards.
+    BetweenShards,
 }
 
 impl Irreversible {
@@ -21,6 +23,7 @@ impl Irreversible {
         match self {
             Self::Unknown => TransferRefusal::RevertedNotFound,
             Self::NothingPosted => TransferRefusal::NothingToRevert,
+            Self::BetweenShards => TransferRefusal::CrossesShards,
         }
     }
 }

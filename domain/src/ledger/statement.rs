@@ -25,6 +25,20 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// This and another part of the same books.
+    #[must_use]
+    pub const fn plus(&self, other: &Self) -> Self {
+        Self {
+            currency: self.currency,
+            livemode: self.livemode,
+            assets_minor: self.assets_minor.saturating_add(other.assets_minor),
+            liabilities_minor: self.liabilities_minor.saturating_add(other.liabilities_minor),
+            equity_minor: self.equity_minor.saturating_add(other.equity_minor),
+            revenue_minor: self.revenue_minor.saturating_add(other.revenue_minor),
+            expenses_minor: self.expenses_minor.saturating_add(other.expenses_minor),
+        }
+    }
+
     /// Revenue less expenses.
     pub const fn net_income_minor(&self) -> i128 {
         self.revenue_minor.saturating_sub(self.expenses_minor)

@@ -10,10 +10,12 @@ mod canonical;
 mod examples;
 mod limits;
 mod plain;
+mod profiles;
 mod random;
 mod refusals;
 mod requests;
 mod reverts;
+mod templates;
 
 use super::*;
 use crate::ids::MerchantId;
@@ -70,6 +72,10 @@ fn names() -> Vec<AccountName> {
         AccountName::Bank,
         AccountName::Suspense,
         AccountName::Rounding,
+        AccountName::PaymentRevenue,
+        AccountName::RefundsPayable,
+        AccountName::Chargebacks,
+        AccountName::Equity,
     ]
 }
 

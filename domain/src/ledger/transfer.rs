@@ -373,6 +373,14 @@ pub enum TransferRefusal {
     /// A transfer is reverted once.
     #[error("the transfer is reverted already")]
     AlreadyReverted,
+    /// Its accounts are at home in several shards, and it is more than one debit and one credit at once.
+    #[error(
+        "its accounts are in several shards: only a transfer of one step between two accounts, bound to no other, may be"
+    )]
+    CrossesShards,
+    /// It was given up before both shards had agreed.
+    #[error("it was given up before both shards had agreed; nothing moved")]
+    GivenUp,
 }
 
 impl TransferRefusal {
@@ -399,6 +407,8 @@ impl TransferRefusal {
             Self::RevertedNotFound => "reverted_transfer_missing",
             Self::NothingToRevert => "transfer_not_revertible",
             Self::AlreadyReverted => "transfer_already_reverted",
+            Self::CrossesShards => "transfer_crosses_shards",
+            Self::GivenUp => "transfer_given_up",
         }
     }
 }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Every step, in the order of the enum. [`kind_of`] has no wildcard, and [`the_table_of_steps_is_whole`] counts.
-pub(crate) const STEPS: [Step; 27] = [
+pub(crate) const STEPS: [Step; 35] = [
     Step::KeySubmitted,
     Step::KeyAnswered,
     Step::PaymentStarting,
@@ -33,6 +33,13 @@ pub(crate) const STEPS: [Step; 27] = [
     Step::ProviderFinished,
     Step::ShardSequencing,
     Step::ShardTransferring,
+    Step::ShardCrossing,
+    Step::CrossingBegun,
+    Step::CrossingPrepared,
+    Step::CrossingReserved,
+    Step::CrossingDecided,
+    Step::CrossingFinished,
+    Step::CrossingsSwept,
     Step::WriterQueued,
     Step::WriterFlushed,
     Step::ProjectionFollowed,
@@ -43,7 +50,14 @@ pub(crate) const STEPS: [Step; 27] = [
     Step::GuardianHanding,
     Step::JournalScrubbed,
     Step::DeadlinesMet,
+    Step::MonitorEnded,
 ];
+
+/// The steps that payments come by; there is one shard, so nothing goes between two.
+pub(crate) fn of_payments() -> impl Iterator<Item = Step> {
+    let is_between = |step: &Step| *step == Step::ShardCrossing || kind_of(*step) == Kind::Crossings;
+    STEPS.into_iter().filter(move |step| !is_between(step))
+}
 
 /// Whose step it is; and so who crashes there.
 pub(crate) fn kind_of(step: Step) -> Kind {
@@ -61,13 +75,20 @@ pub(crate) fn kind_of(step: Step) -> Kind {
         | Step::PaymentLeaving => Kind::Payment,
         Step::RiskAssessing => Kind::Risk,
         Step::ProviderQueued | Step::ProviderFinished => Kind::Provider,
-        Step::ShardSequencing | Step::ShardTransferring => Kind::AccountShard,
+        Step::ShardSequencing | Step::ShardTransferring | Step::ShardCrossing => Kind::AccountShard,
+        Step::CrossingBegun
+        | Step::CrossingPrepared
+        | Step::CrossingReserved
+        | Step::CrossingDecided
+        | Step::CrossingFinished
+        | Step::CrossingsSwept => Kind::Crossings,
         Step::WriterQueued | Step::WriterFlushed => Kind::JournalWriter,
         Step::ProjectionFollowed | Step::ProjectionLocated => Kind::Projection,
         Step::ResolutionScheduled => Kind::Resolution,
         Step::GuardianStarting | Step::GuardianForwarding | Step::GuardianHanding => Kind::PaymentGuardian,
         Step::JournalScrubbed => Kind::Scrub,
         Step::DeadlinesMet => Kind::Deadlines,
+        Step::MonitorEnded => Kind::Monitor,
     }
 }
 
@@ -167,7 +188,13 @@ async fn check_siblings(
 async fn check_odd(world: &World, platform: &Platform, step: Step, odd: Vec<(usize, Answered)>) {
     match kind_of(step) {
         Kind::Payment => assert!(odd.len() <= 1, "{step:?}: one payment crashed: {odd:?}"),
-        Kind::Risk | Kind::Projection | Kind::Resolution | Kind::Scrub | Kind::Deadlines => {
+        Kind::Risk
+        | Kind::Projection
+        | Kind::Resolution
+        | Kind::Scrub
+        | Kind::Deadlines
+        | Kind::Crossings
+        | Kind::Monitor => {
             assert!(odd.is_empty(), "{step:?}: {odd:?}");
         }
         // All payments touch the provider: those whose call was lost are resolved later.
@@ -270,6 +297,10 @@ pub(crate) fn options_for(step: Step) -> Options {
             scrub_every: Duration::from_secs(1),
             ..usual
         },
+        Kind::Monitor => Options {
+            monitor_every: Duration::from_millis(250),
+            ..usual
+        },
         Kind::JournalWriter
         | Kind::AccountShard
         | Kind::Projection
@@ -279,12 +310,13 @@ pub(crate) fn options_for(step: Step) -> Options {
         | Kind::PaymentGuardian
         | Kind::Payment
         | Kind::Idempotency
-        | Kind::Deadlines => usual,
+        | Kind::Deadlines
+        | Kind::Crossings => usual,
     }
 }
 
 fn crash_at_every_step(when: When) {
-    let restartable = STEPS.into_iter().filter(|step| kind_of(*step).is_restartable());
+    let restartable = of_payments().filter(|step| kind_of(*step).is_restartable());
     all_cases(
         restartable.flat_map(|step| TIMES.map(|nth| (step, nth))),
         |&(step, nth)| {
@@ -336,7 +368,7 @@ async fn crash_for_good(world: &World, platform: Platform, step: Step, nth: u64)
 
 #[test]
 fn a_crash_of_the_shard_or_the_writer_ends_the_process_and_the_next_one_knows_every_answer() {
-    let fatal = STEPS.into_iter().filter(|step| !kind_of(*step).is_restartable());
+    let fatal = of_payments().filter(|step| !kind_of(*step).is_restartable());
     let cases = fatal.flat_map(|step| TIMES.map(|nth| [true, false].map(|survive| (step, nth, survive))));
     all_cases(cases.flatten(), |&(step, nth, indexes_survive)| {
         let world = World::new(nth);

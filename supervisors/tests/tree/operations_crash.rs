@@ -1,6 +1,6 @@
 //! Actors crash at every step while captures, refunds, voids and confirmations are under way.
 
-use crate::crash::{STEPS, expect_step_was_reached, kind_of, options_for};
+use crate::crash::{expect_step_was_reached, kind_of, of_payments, options_for};
 use crate::operations::{
     Ask, Reply, amount, ask, ask_all, capture, confirm, increment, is_refused, operation_key, payment_of,
     refund, replies, script_of_operation, script_operations,
@@ -120,7 +120,13 @@ fn check_odd(world: &World, step: Step, replies: &[Reply]) {
             let payments: BTreeSet<PaymentId> = odd.iter().map(|(ask, _)| ask.payment).collect();
             assert!(payments.len() <= 1, "{step:?}: one payment crashed: {odd:?}");
         }
-        Kind::Risk | Kind::Projection | Kind::Resolution | Kind::Scrub | Kind::Deadlines => {
+        Kind::Risk
+        | Kind::Projection
+        | Kind::Resolution
+        | Kind::Scrub
+        | Kind::Deadlines
+        | Kind::Crossings
+        | Kind::Monitor => {
             assert!(odd.is_empty(), "{step:?}: {odd:?}");
         }
         Kind::Provider => assert!(odd.iter().all(|(_, answer)| answer.is_ok()), "{step:?}: {odd:?}"),
@@ -144,7 +150,7 @@ fn check_odd(world: &World, step: Step, replies: &[Reply]) {
 
 fn crash_at_every_step(nth: u64) {
     all_cases(
-        STEPS.into_iter().filter(|step| kind_of(*step).is_restartable()),
+        of_payments().filter(|step| kind_of(*step).is_restartable()),
         |&step| {
             let world = World::with(nth, options_for(step), Scripted::new(nth == 4, true));
             let before = world.life(async |world, platform| {
@@ -210,7 +216,7 @@ fn a_crash_under_operations_on_payments_that_have_to_be_loaded_loses_doubles_and
 #[test]
 fn a_crash_of_the_shard_or_the_writer_under_operations_ends_the_process_and_the_next_one_knows_every_answer()
 {
-    let fatal = STEPS.into_iter().filter(|step| !kind_of(*step).is_restartable());
+    let fatal = of_payments().filter(|step| !kind_of(*step).is_restartable());
     let cases =
         fatal.flat_map(|step| [2, 9, 30].map(|nth| [true, false].map(|survive| (step, nth, survive))));
     all_cases(cases.flatten(), |&(step, nth, indexes_survive)| {

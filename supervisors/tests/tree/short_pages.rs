@@ -8,7 +8,7 @@ use florin_actors::account_shard::{OpenAccount, Opening, TransferRequest};
 use florin_actors::ledger_handle::{AccountEntry, LedgerError, LedgerHandle, Moment, PastBalance, Told};
 use florin_actors::options::Options;
 use florin_domain::commit::{Body, Commit};
-use florin_domain::ids::{ApiKeyId, PaymentId, Seq};
+use florin_domain::ids::{ApiKeyId, PaymentId, Seq, ShardId};
 use florin_domain::ledger::{
     AccountKey, AccountLimits, AccountType, Line, Linkage, Transfer, TransferId, TransferLegs, TransferStep,
 };
@@ -28,6 +28,7 @@ async fn opened(ledger: &LedgerHandle, name: &str, account_type: AccountType) ->
         livemode: false,
         limits: AccountLimits::default(),
         metadata: Vec::new(),
+        shard: ShardId::FIRST,
         by: ApiKeyId::from_bits(1),
     };
     match ledger.open_account(open).await.unwrap() {

@@ -106,6 +106,7 @@ impl Callers {
                 livemode: false,
                 limits: AccountLimits { min_minor, max_minor },
                 metadata: Vec::new(),
+                shard: ShardId::FIRST,
                 by: ApiKeyId::from_bits(1),
             };
             let Opening::Opened(account) = ledger.open_account(open).await.unwrap() else {
@@ -114,7 +115,7 @@ impl Callers {
             opened.push((account, account_type));
         }
         let accounts: Vec<AccountKey> = opened.iter().map(|(account, _)| account_of(account.id)).collect();
-        let mut first = Ledger::at(ledger.account(accounts[0]).await.unwrap().1);
+        let mut first = Ledger::at(ledger.account(accounts[0]).await.unwrap().1.unwrap());
         for ((account, account_type), key) in opened.iter().zip(&accounts) {
             let grows_by_debit = matches!(account_type, AccountType::Asset | AccountType::Expense);
             first.open(*key, grows_by_debit, account.limits);
@@ -362,6 +363,7 @@ impl Callers {
             Ask::Account(key) => {
                 let (state, seq) = ledger.account(key).await?;
                 let seen = vec![(key, Standing::of(&state))];
+                let seq = seq.expect("one shard has it");
                 Deed::Balances { seen, seq }
             }
             Ask::AllAccounts => self.balances(ledger).await?,
@@ -380,10 +382,21 @@ impl Callers {
 
     /// How all accounts stand together.
     pub(crate) async fn balances(&self, ledger: &LedgerHandle) -> Result<Deed, LedgerError> {
-        let (page, seq) = ledger.general_accounts(self.number, self.accounts.len()).await?;
+        let before = self.number.checked_sub(1).map(|number| {
+            let terms = (AccountType::Asset, Currency::USD, false);
+            LedgerAccountId::pack(
+                Timestamp::default(),
+                ShardId::FIRST,
+                terms,
+                u32::try_from(number).unwrap(),
+            )
+        });
+        let page = ledger.general_accounts(before, self.accounts.len()).await?;
+        let seq = page[0].2;
+        assert!(page.iter().all(|row| row.2 == seq), "they were seen at once");
         let seen = page
             .iter()
-            .map(|(account, state)| (account_of(account.id), Standing::of(state)));
+            .map(|(account, state, _)| (account_of(account.id), Standing::of(state)));
         Ok(Deed::Balances {
             seen: seen.collect(),
             seq,

@@ -4,9 +4,10 @@ use super::{AT, MERCHANT, amount, provider};
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq, ShardId};
 use florin_domain::ledger::{
-    AccountKey, AccountLimits, AccountName, AccountType, EffectiveDate, GeneralAccount, GeneralLedger,
-    LedgerCommit, LedgerEvent, Legs, Line, Notes, PendingTransfer, PostedEntry, PostedPair, PostedTransfer,
-    Posting, Side, TransferId, TransferStep,
+    AbortReason, AccountKey, AccountLimits, AccountName, AccountType, CrossOutcome, CrossPhase,
+    CrossTransfer, Crossing, CrossingStep, EffectiveDate, GeneralAccount, GeneralLedger, LedgerCommit,
+    LedgerEvent, Legs, Line, Notes, PendingTransfer, PostedEntry, PostedPair, PostedTransfer, Posting, Side,
+    TransferId, TransferStep,
 };
 use florin_domain::money::{Balance, Currency};
 use florin_domain::time::Timestamp;
@@ -152,7 +153,8 @@ fn after(event: &LedgerEvent) -> Option<LedgerEvent> {
             through: TODAY,
             livemode: true,
         }),
-        LedgerEvent::PeriodClosed { .. } => None,
+        LedgerEvent::PeriodClosed { .. } => Some(LedgerEvent::Crossed(crossing_steps())),
+        LedgerEvent::Crossed(_) => None,
     }
 }
 
@@ -161,9 +163,54 @@ pub(crate) fn ledger_events() -> Vec<LedgerEvent> {
     successors(Some(LedgerEvent::AccountOpened(account())), after).collect()
 }
 
+fn cross_transfer(id: u128) -> CrossTransfer {
+    CrossTransfer {
+        id: TransferId(id),
+        debit: opened(AccountType::Liability, 1),
+        credit: other(AccountName::MerchantPayable(MERCHANT)),
+        amount: amount(10_000),
+        effective: TODAY,
+        notes: Some(Box::default()),
+    }
+}
+
+/// One of every step of a transfer between shards, and one of every reason to give it up.
+fn crossing_steps() -> Vec<CrossingStep> {
+    let clearing = other(AccountName::ShardClearing);
+    let (debit, credit) = (cross_transfer(7).debit, cross_transfer(7).credit);
+    let reasons = [
+        AbortReason::InsufficientFunds,
+        AbortReason::ExceedsLimit,
+        AbortReason::UnknownAccount,
+        AbortReason::PeriodClosed,
+        AbortReason::Overflow,
+        AbortReason::IdReused,
+        AbortReason::GivenUp,
+    ];
+    let aborted = |why| CrossingStep::Aborted {
+        transfer: cross_transfer(8),
+        why,
+    };
+    let mut steps = vec![
+        CrossingStep::Prepared(cross_transfer(7)),
+        CrossingStep::Reserved(cross_transfer(u128::MAX)),
+        CrossingStep::Decided {
+            posted: transfer(7, TransferStep::Single, pair(debit, clearing)),
+            credit,
+        },
+        CrossingStep::Applied {
+            posted: transfer(7, TransferStep::Single, pair(clearing, credit)),
+            debit,
+        },
+        CrossingStep::Settled(TransferId(7)),
+    ];
+    steps.extend(reasons.map(aborted));
+    steps
+}
+
 /// A commit that says this one thing; time does not say on whose word.
 pub(crate) fn commit_of_ledger_event(event: LedgerEvent) -> Commit {
-    let is_by_time = matches!(event, LedgerEvent::PendingExpired(_));
+    let is_by_time = matches!(event, LedgerEvent::PendingExpired(_) | LedgerEvent::Crossed(_));
     let by = (!is_by_time).then(|| ApiKeyId::from_bits(2));
     super::commit_of(Body::Ledger(LedgerCommit { event, by }))
 }
@@ -179,9 +226,20 @@ pub(crate) fn general_ledger() -> GeneralLedger {
         metadata: Vec::new(),
         ..account()
     };
+    let crossing = |phase| Crossing {
+        transfer: cross_transfer(7),
+        phase,
+        since: AT,
+    };
     GeneralLedger {
         accounts: vec![account(), plain],
         pending: vec![(PENDING, pending(None)), (TransferId(3), pending(Some(LATE)))],
+        crossings: vec![
+            crossing(CrossPhase::Prepared),
+            crossing(CrossPhase::Reserved),
+            crossing(CrossPhase::Over(CrossOutcome::Decided)),
+            crossing(CrossPhase::Over(CrossOutcome::Aborted(AbortReason::GivenUp))),
+        ],
         closed_test: None,
         closed_live: Some(TODAY),
     }

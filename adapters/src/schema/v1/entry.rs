@@ -23,6 +23,11 @@ pub(crate) enum AccountNameDto<'a> {
     Suspense,
     Rounding,
     General(IdDto<LedgerAccountId>),
+    ShardClearing,
+    PaymentRevenue,
+    RefundsPayable,
+    Chargebacks,
+    Equity,
 }
 
 /// An account.
@@ -66,7 +71,12 @@ impl<'a> Stored<'a> for AccountKey {
             AccountName::Bank => AccountNameDto::Bank,
             AccountName::Suspense => AccountNameDto::Suspense,
             AccountName::Rounding => AccountNameDto::Rounding,
+            AccountName::ShardClearing => AccountNameDto::ShardClearing,
             AccountName::General(id) => AccountNameDto::General(id.store()),
+            AccountName::PaymentRevenue => AccountNameDto::PaymentRevenue,
+            AccountName::RefundsPayable => AccountNameDto::RefundsPayable,
+            AccountName::Chargebacks => AccountNameDto::Chargebacks,
+            AccountName::Equity => AccountNameDto::Equity,
         };
         AccountKeyDto {
             name,
@@ -88,6 +98,11 @@ impl<'a> Stored<'a> for AccountKey {
             AccountNameDto::Bank => AccountName::Bank,
             AccountNameDto::Suspense => AccountName::Suspense,
             AccountNameDto::Rounding => AccountName::Rounding,
+            AccountNameDto::ShardClearing => AccountName::ShardClearing,
+            AccountNameDto::PaymentRevenue => AccountName::PaymentRevenue,
+            AccountNameDto::RefundsPayable => AccountName::RefundsPayable,
+            AccountNameDto::Chargebacks => AccountName::Chargebacks,
+            AccountNameDto::Equity => AccountName::Equity,
             AccountNameDto::General(id) => {
                 let id = LedgerAccountId::load(id)?;
                 let is_said =

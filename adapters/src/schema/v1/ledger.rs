@@ -5,9 +5,9 @@ use super::scalar::{IdDto, List, MinorDto, Raw, Stored, impossible};
 use crate::schema::DecodeError;
 use florin_domain::ids::{ApiKeyId, LedgerAccountId};
 use florin_domain::ledger::{
-    AccountKey, AccountLimits, AccountName, EffectiveDate, GeneralAccount, GeneralLedger, LedgerCommit,
-    LedgerEvent, Legs, Line, Notes, PendingTransfer, PostedEntry, PostedPair, PostedTransfer, Posting,
-    TransferId, TransferStep,
+    AccountKey, AccountLimits, AccountName, CrossingStep, EffectiveDate, GeneralAccount, GeneralLedger,
+    LedgerCommit, LedgerEvent, Legs, Line, Notes, PendingTransfer, PostedEntry, PostedPair, PostedTransfer,
+    Posting, TransferId, TransferStep,
 };
 use florin_domain::time::Timestamp;
 use rust_decimal::Decimal;
@@ -33,6 +33,8 @@ pub(crate) enum LedgerEventDto<'a> {
     PendingExpired(Vec<Raw<16>>),
     #[serde(rename = "ledger.period_closed")]
     PeriodClosed { through: u32, livemode: bool },
+    #[serde(rename = "ledger.crossed")]
+    Crossed(List<'a, CrossingStep>),
 }
 
 /// An opened account.
@@ -160,6 +162,7 @@ impl<'a> Stored<'a> for LedgerCommit {
             LedgerEvent::PendingExpired(ids) => {
                 LedgerEventDto::PendingExpired(ids.iter().map(TransferId::store).collect())
             }
+            LedgerEvent::Crossed(steps) => LedgerEventDto::Crossed(List::Values(steps)),
             LedgerEvent::PeriodClosed { through, livemode } => LedgerEventDto::PeriodClosed {
                 through: through.0,
                 livemode: *livemode,
@@ -179,6 +182,7 @@ impl<'a> Stored<'a> for LedgerCommit {
                 let ids: Result<_, _> = ids.into_iter().map(TransferId::load).collect();
                 LedgerEvent::PendingExpired(ids?)
             }
+            LedgerEventDto::Crossed(steps) => LedgerEvent::Crossed(steps.load()?),
             LedgerEventDto::PeriodClosed { through, livemode } => LedgerEvent::PeriodClosed {
                 through: EffectiveDate(through),
                 livemode,
@@ -424,6 +428,8 @@ impl<'a> Stored<'a> for GeneralLedger {
         Ok(Self {
             accounts: dto.accounts.load()?,
             pending: dto.pending.load()?,
+            // A snapshot keeps them behind its other parts.
+            crossings: Vec::new(),
             closed_test: dto.closed_test_day.map(EffectiveDate),
             closed_live: dto.closed_live_day.map(EffectiveDate),
         })

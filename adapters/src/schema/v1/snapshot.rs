@@ -1,6 +1,7 @@
 //! Owns the form of a shard snapshot. It grows at its end, and the shorter forms are still read.
 
 use super::control::StopsDto;
+use super::crossing::CrossingsDto;
 use super::ledger::GeneralLedgerDto;
 use super::lists::ListEntryDto;
 use super::scalar::{List, MinorDto, Raw, Stored};
@@ -15,6 +16,14 @@ use serde::{Deserialize, Serialize};
 /// A snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SnapshotDto<'a> {
+    #[serde(borrow)]
+    earlier: OneShardSnapshotDto<'a>,
+    crossings: CrossingsDto<'a>,
+}
+
+/// A snapshot from before there were several shards.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct OneShardSnapshotDto<'a> {
     #[serde(borrow)]
     earlier: EarlierSnapshotDto<'a>,
     general: GeneralLedgerDto<'a>,
@@ -118,17 +127,32 @@ impl<'a> EarlierSnapshotDto<'a> {
     }
 }
 
+impl<'a> OneShardSnapshotDto<'a> {
+    pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
+        Self {
+            earlier: EarlierSnapshotDto::of(snapshot),
+            general: snapshot.general.store(),
+        }
+    }
+
+    pub(crate) fn into_snapshot(self) -> Result<ShardSnapshot, DecodeError> {
+        self.earlier.into_snapshot(Stored::load(self.general)?)
+    }
+}
+
 impl<'a> Stored<'a> for ShardSnapshot {
     type Dto = SnapshotDto<'a>;
 
     fn store(&'a self) -> SnapshotDto<'a> {
         SnapshotDto {
-            earlier: EarlierSnapshotDto::of(self),
-            general: self.general.store(),
+            earlier: OneShardSnapshotDto::of(self),
+            crossings: List::Values(&self.general.crossings),
         }
     }
 
     fn load(dto: SnapshotDto<'a>) -> Result<Self, DecodeError> {
-        dto.earlier.into_snapshot(Stored::load(dto.general)?)
+        let mut snapshot = dto.earlier.into_snapshot()?;
+        snapshot.general.crossings = dto.crossings.load()?;
+        Ok(snapshot)
     }
 }

@@ -148,6 +148,15 @@ fn refused_for_itself(chart: &Chart) -> Vec<Refused> {
             "the transfer posted nothing that could be reverted; what is pending is voided",
         ),
         (
+            revert_of(
+                10,
+                1,
+                Some(TransferLegs::Irreversible(Irreversible::BetweenShards)),
+            ),
+            "transfer_crosses_shards",
+            "its accounts are in several shards: only a transfer of one step between two accounts, bound to no other, may be",
+        ),
+        (
             on(TODAY.0 - 10, revert_of(10, 77, Some(pair(owed, cash, 1)))),
             "period_closed",
             "the books are closed up to that day",

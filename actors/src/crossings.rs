@@ -1,0 +1,410 @@
+//! Carries transfers between this shard and others from the reservation to the end, and takes up what nobody carries on any more.
+//! Every step is decided and recorded by the account shards; whoever is lost on the way, here or there, leaves a transfer that is
+//! given up if it was not decided, and brought to its end if it was.
+
+use crate::account_shard::{CrossingMail, Held, Prepared, ShardMail, leads};
+use crate::context::{Context, Step};
+use crate::ledger_handle::Told;
+use crate::mailbox::Envelope;
+use crate::owed::Owed;
+use crate::reply::tell;
+use crate::ticks::keep_ticking;
+use florin_domain::commit::{Body, Commit};
+use florin_domain::ids::{ApiKeyId, Seq, ShardId};
+use florin_domain::ledger::{
+    AbortReason, CrossOutcome, CrossPhase, CrossTransfer, Crossing, CrossingStep, LedgerEvent, Transfer,
+    TransferId, TransferRefusal, Verdict,
+};
+use florin_domain::time::Millis;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Transfers from this shard to another one.
+#[derive(Debug)]
+pub struct Crossings {
+    /// Which.
+    pub transfers: Vec<Transfer>,
+    /// The other shard.
+    pub target: ShardId,
+    /// Only say what would become of them.
+    pub is_dry_run: bool,
+    /// On whose word.
+    pub by: ApiKeyId,
+    /// What it holds to the end.
+    pub held: Held,
+    /// Who waits; nothing comes if the outcome is not known here.
+    pub reply: oneshot::Sender<Vec<Told>>,
+}
+
+/// What the actor is told.
+#[derive(Debug)]
+pub enum CrossingsMail {
+    /// Carry these out.
+    Begin(Box<Crossings>),
+    /// These are carried on no longer.
+    Ended(Vec<TransferId>),
+    /// Look for what is left.
+    Tick,
+    /// What was left has been taken up.
+    Swept,
+}
+
+/// The actor's state.
+#[derive(Debug)]
+pub struct CrossingsState {
+    context: Arc<Context>,
+    /// Carried on now.
+    running: BTreeSet<TransferId>,
+    /// Requests for something that is carried on now: they hear how it ends.
+    parked: Vec<Crossings>,
+    is_sweeping: bool,
+}
+
+/// The actor.
+#[derive(Clone, Copy, Debug)]
+pub struct CrossingsCarrier;
+
+const TICK: Duration = Duration::from_secs(1);
+/// After so long nobody carries a transfer on: a run takes a few commits.
+const PATIENCE: Millis = Millis::from_s(30);
+/// Taken up in one sweep.
+const SWEPT_MAX: usize = 1024;
+
+impl Actor for CrossingsCarrier {
+    type Msg = Envelope<CrossingsMail>;
+    type State = CrossingsState;
+    type Arguments = Arc<Context>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        context: Self::Arguments,
+    ) -> Result<Self::State, ActorProcessingErr> {
+        if context.peers.len() > 1 {
+            keep_ticking(myself, context.crossings.clone(), TICK, || CrossingsMail::Tick);
+        }
+        Ok(CrossingsState {
+            context,
+            running: BTreeSet::new(),
+            parked: Vec::new(),
+            is_sweeping: false,
+        })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        envelope: Self::Msg,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (mail, _slot) = envelope.open();
+        match mail {
+            CrossingsMail::Begin(crossings) => {
+                state.context.ports.probe.reached(Step::CrossingBegun);
+                state.begin(*crossings);
+            }
+            CrossingsMail::Ended(ids) => {
+                for id in ids {
+                    state.running.remove(&id);
+                }
+                for parked in std::mem::take(&mut state.parked) {
+                    state.begin(parked);
+                }
+            }
+            CrossingsMail::Tick => state.sweep(),
+            CrossingsMail::Swept => {
+                state.context.ports.probe.reached(Step::CrossingsSwept);
+                state.is_sweeping = false;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl CrossingsState {
+    fn begin(&mut self, crossings: Crossings) {
+        let mut asked = crossings.transfers.iter();
+        if asked.any(|transfer| self.running.contains(&transfer.id)) {
+            self.parked.push(crossings);
+            return;
+        }
+        let ids: Vec<TransferId> = crossings.transfers.iter().map(|transfer| transfer.id).collect();
+        self.running.extend(ids.iter().copied());
+        let context = Arc::clone(&self.context);
+        let ended = || CrossingsMail::Ended(ids.clone());
+        let owed = Owed::new(context.crossings.clone(), ended());
+        let said = ended();
+        tokio::spawn(async move {
+            let run = Run {
+                context: &context,
+                target: crossings.target,
+            };
+            // Nothing comes back only when an account shard is gone, and then the process ends.
+            drop(run.carry(crossings).await);
+            owed.say(said);
+        });
+    }
+
+    fn sweep(&mut self) {
+        if self.is_sweeping {
+            return;
+        }
+        self.is_sweeping = true;
+        let context = Arc::clone(&self.context);
+        let owed = Owed::new(context.crossings.clone(), CrossingsMail::Swept);
+        tokio::spawn(async move {
+            drop(take_up(&context).await);
+            owed.say(CrossingsMail::Swept);
+        });
+    }
+}
+
+/// An account shard is gone, or its index of transfers cannot be read.
+struct Unanswered;
+
+async fn ask<T>(
+    context: &Context,
+    shard: ShardId,
+    mail: impl FnOnce(oneshot::Sender<T>) -> CrossingMail,
+) -> Result<T, Unanswered> {
+    let (reply, waits) = oneshot::channel();
+    let peer = context.peers.get(usize::from(shard.0)).ok_or(Unanswered)?;
+    peer.step(ShardMail::Crossing(mail(reply)));
+    waits.await.map_err(|_| Unanswered)
+}
+
+/// Transfers from this shard to one other.
+struct Run<'a> {
+    context: &'a Context,
+    target: ShardId,
+}
+
+impl Run<'_> {
+    async fn carry(&self, crossings: Crossings) -> Result<(), Unanswered> {
+        let Crossings {
+            transfers,
+            is_dry_run,
+            by,
+            held,
+            reply,
+            ..
+        } = crossings;
+        let (asked, here) = (transfers.clone(), self.context.shard);
+        let prepare = |reply| CrossingMail::Prepare {
+            transfers: asked,
+            is_dry_run,
+            by,
+            reply,
+        };
+        let prepared = ask(self.context, here, prepare).await?;
+        self.reached(Step::CrossingPrepared);
+        let open = prepared.transfers.clone();
+        let mut votes = BTreeMap::new();
+        if !open.is_empty() {
+            let asked = open.clone();
+            let reserve = |reply| CrossingMail::Reserve {
+                transfers: asked,
+                is_dry_run,
+                reply,
+            };
+            let said = ask(self.context, self.target, reserve).await?;
+            votes.extend(open.iter().zip(said).map(|(transfer, vote)| (transfer.id, vote)));
+            self.reached(Step::CrossingReserved);
+        }
+        let wanted = |transfer: &CrossTransfer| match votes.get(&transfer.id) {
+            Some(Ok(())) => CrossOutcome::Decided,
+            Some(Err(why)) => CrossOutcome::Aborted(*why),
+            None => CrossOutcome::Aborted(AbortReason::GivenUp),
+        };
+        let mut outcomes: BTreeMap<TransferId, (CrossTransfer, CrossOutcome)> = BTreeMap::new();
+        if is_dry_run {
+            outcomes.extend(
+                open.iter()
+                    .map(|transfer| (transfer.id, (transfer.clone(), wanted(transfer)))),
+            );
+        } else {
+            let decided = open.into_iter().map(|transfer| {
+                let outcome = wanted(&transfer);
+                (transfer, outcome)
+            });
+            for (transfer, outcome) in self.decide(decided.collect()).await? {
+                outcomes.insert(transfer.id, (transfer, outcome));
+            }
+            self.reached(Step::CrossingDecided);
+        }
+        let told = self.told(&transfers, &prepared, &outcomes).await?;
+        tell(reply, told);
+        if !is_dry_run {
+            let decided = outcomes.into_values().collect();
+            finish(self.context, here, self.target, decided).await?;
+        }
+        drop(held);
+        Ok(())
+    }
+
+    fn reached(&self, step: Step) {
+        self.context.ports.probe.reached(step);
+    }
+
+    /// Decides what is prepared; what was decided meanwhile stays as it was decided.
+    async fn decide(
+        &self,
+        wanted: Vec<(CrossTransfer, CrossOutcome)>,
+    ) -> Result<Vec<(CrossTransfer, CrossOutcome)>, Unanswered> {
+        decide(self.context, self.context.shard, wanted).await
+    }
+
+    /// What the caller is told of each transfer.
+    async fn told(
+        &self,
+        asked: &[Transfer],
+        prepared: &Prepared,
+        outcomes: &BTreeMap<TransferId, (CrossTransfer, CrossOutcome)>,
+    ) -> Result<Vec<Told>, Unanswered> {
+        let mut told = Vec::with_capacity(asked.len());
+        for (asked, verdict) in asked.iter().zip(&prepared.verdicts) {
+            told.push(match verdict {
+                Verdict::Refused(refusal) => Told::Refused(refusal.clone()),
+                Verdict::Done => match outcomes.get(&asked.id) {
+                    Some((_, CrossOutcome::Decided)) => Told::Done,
+                    Some((transfer, CrossOutcome::Aborted(why))) => Told::Refused(why.refusal(transfer)),
+                    None => Told::Refused(TransferRefusal::GivenUp),
+                },
+                Verdict::Exists => self.told_again(asked, prepared.known.get(&asked.id)).await?,
+            });
+        }
+        Ok(told)
+    }
+
+    /// What is told of a transfer whose id was used before: what was told then. One that nobody decided is given up now.
+    async fn told_again(&self, asked: &Transfer, seq: Option<&Seq>) -> Result<Told, Unanswered> {
+        let reused = Ok(Told::Refused(TransferRefusal::IdReused));
+        let Some(seq) = seq else { return reused };
+        let shard = self.context.shard;
+        let read = self.context.ports.journal.read(shard, *seq, 1).await;
+        let commits = read.map_err(|error| {
+            tracing::error!(%error, "the record of a transfer cannot be read");
+            Unanswered
+        })?;
+        let Some((transfer, outcome)) = commits.first().and_then(|commit| step_of(commit, asked.id)) else {
+            return reused;
+        };
+        if !transfer.is_of(asked) {
+            return reused;
+        }
+        let outcome = if outcome.is_some() {
+            outcome
+        } else {
+            let wanted = vec![(transfer.clone(), CrossOutcome::Aborted(AbortReason::GivenUp))];
+            let decided = self.decide(wanted).await?;
+            finish(self.context, shard, self.target, decided.clone()).await?;
+            decided.first().map(|(_, outcome)| *outcome)
+        };
+        Ok(match outcome {
+            Some(CrossOutcome::Decided) => Told::Existed(*seq),
+            Some(CrossOutcome::Aborted(why)) => Told::Refused(why.refusal(&transfer)),
+            // It was decided and settled in this moment; whoever asks again is told how.
+            None => return Err(Unanswered),
+        })
+    }
+}
+
+/// What a commit says of a transfer between shards: the transfer, and its outcome if it had one then.
+pub(crate) fn step_of(commit: &Commit, id: TransferId) -> Option<(CrossTransfer, Option<CrossOutcome>)> {
+    let Body::Ledger(ledger) = &commit.body else {
+        return None;
+    };
+    let LedgerEvent::Crossed(steps) = &ledger.event else {
+        return None;
+    };
+    let said = steps
+        .iter()
+        .filter(|step| !matches!(step, CrossingStep::Settled(_)));
+    let step = said.rev().find(|step| step.id() == id)?;
+    Some((step.transfer()?, step.outcome()))
+}
+
+async fn decide(
+    context: &Context,
+    source: ShardId,
+    wanted: Vec<(CrossTransfer, CrossOutcome)>,
+) -> Result<Vec<(CrossTransfer, CrossOutcome)>, Unanswered> {
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let outcomes = wanted.iter().map(|(transfer, outcome)| (transfer.id, *outcome));
+    let outcomes = outcomes.collect();
+    let said = ask(context, source, |reply| CrossingMail::Decide { outcomes, reply }).await?;
+    let decided = wanted.into_iter().zip(said);
+    Ok(decided
+        .filter_map(|((transfer, _), outcome)| Some((transfer, outcome?)))
+        .collect())
+}
+
+/// Has the other shard carry out what was decided, and then lets it be forgotten.
+async fn finish(
+    context: &Context,
+    source: ShardId,
+    target: ShardId,
+    decided: Vec<(CrossTransfer, CrossOutcome)>,
+) -> Result<(), Unanswered> {
+    if decided.is_empty() {
+        return Ok(());
+    }
+    let ids = decided.iter().map(|(transfer, _)| transfer.id).collect();
+    let carry_out = |reply| CrossingMail::Finish {
+        transfers: decided,
+        reply,
+    };
+    ask(context, target, carry_out).await?;
+    context.ports.probe.reached(Step::CrossingFinished);
+    ask(context, source, |reply| CrossingMail::Settle { ids, reply }).await
+}
+
+/// Takes up what nobody carries on: what this shard leads is given up unless it was decided, and brought to its end; of what it has
+/// only reserved for another one, that one is asked, which gives it up before it answers unless it was decided.
+async fn take_up(context: &Context) -> Result<(), Unanswered> {
+    let here = context.shard;
+    let asked = |reply| CrossingMail::Left {
+        patience: PATIENCE,
+        limit: SWEPT_MAX,
+        reply,
+    };
+    let left = ask(context, here, asked).await?;
+    publish(context, &left);
+    let mut by_shard: BTreeMap<(bool, ShardId), Vec<Crossing>> = BTreeMap::new();
+    for crossing in left {
+        let is_led = leads(&crossing);
+        let other = if is_led {
+            crossing.transfer.target()
+        } else {
+            crossing.transfer.debit.home()
+        };
+        if let Some(other) = other {
+            by_shard.entry((is_led, other)).or_default().push(crossing);
+        }
+    }
+    let given_up = CrossOutcome::Aborted(AbortReason::GivenUp);
+    for ((is_led, other), crossings) in by_shard {
+        let (source, target) = if is_led { (here, other) } else { (other, here) };
+        let is_over = |crossing: &Crossing| matches!(crossing.phase, CrossPhase::Over(_));
+        let (over, open): (Vec<_>, Vec<_>) = crossings.into_iter().partition(is_over);
+        let open = open.into_iter().map(|crossing| (crossing.transfer, given_up));
+        let mut decided = decide(context, source, open.collect()).await?;
+        decided.extend(over.into_iter().filter_map(|crossing| match crossing.phase {
+            CrossPhase::Over(outcome) => Some((crossing.transfer, outcome)),
+            CrossPhase::Prepared | CrossPhase::Reserved => None,
+        }));
+        finish(context, source, target, decided).await?;
+    }
+    Ok(())
+}
+
+/// How many transfers of this shard nobody carried on, for operators: some after a crash, and then none.
+fn publish(context: &Context, left: &[Crossing]) {
+    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
+    metrics::gauge!("florin_crossings_left", "shard" => context.shard.0.to_string()).set(left.len() as f64);
+}
