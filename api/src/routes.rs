@@ -41,15 +41,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .default_service(web::to(|| {
             refused(ApiError::MethodNotAllowed { allow: "DELETE" })
         }));
-    let ledger_accounts = web::resource("/v1/ledger/accounts")
-        .route(web::post().to(account_create::handle))
-        .route(web::get().to(account_list::handle))
-        .route(web::head().to(account_list::handle))
-        .default_service(web::to(|| {
-            refused(ApiError::MethodNotAllowed {
-                allow: "GET, HEAD, POST",
-            })
-        }));
+    ledger_routes(config);
     config
         .service(payments)
         .service(read_only("/v1/payments/export.csv", payment_export::handle))
@@ -67,29 +59,6 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(posted("/v1/payments/{id}/what_if", payment_what_if::handle))
         .service(risk_lists)
         .service(risk_list_entry)
-        .service(ledger_accounts)
-        .service(read_only("/v1/ledger/accounts/{id}", account_get::handle))
-        .service(read_only("/v1/ledger/accounts/{id}/entries", entry_list::handle))
-        .service(read_only("/v1/ledger/entries/export.csv", ledger_export::csv))
-        .service(read_only(
-            "/v1/ledger/entries/export.jsonl",
-            ledger_export::json_lines,
-        ))
-        .service(posted("/v1/ledger/transfers", transfer_create::handle))
-        .service(posted("/v1/ledger/transfers/revert", transfer_revert::handle))
-        .service(read_only("/v1/ledger/templates", template_list::handle))
-        .service(read_only("/v1/ledger/transfers/{id}", transfer_get::handle))
-        .service(read_only("/v1/ledger/periods", period_list::handle))
-        .service(posted("/v1/ledger/periods/close", period_close::handle))
-        .service(read_only(
-            "/v1/ledger/balance_sheet",
-            statement_get::balance_sheet,
-        ))
-        .service(read_only(
-            "/v1/ledger/income_statement",
-            statement_get::income_statement,
-        ))
-        .service(read_only("/v1/ledger/trial_balance", trial_balance_get::handle))
         .service(read_only("/v1/ops/tree", tree_get::handle))
         .service(posted("/v1/ops/tree/{actor}/kill", actor_kill::handle))
         .service(read_only("/v1/ops/consistency", consistency::get))
@@ -119,6 +88,42 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read_only("/docs/errors/", error_page::index))
         .service(read_only("/docs/errors/{page}", error_page::page))
         .default_service(web::to(|| refused(ApiError::NoSuchRoute)));
+}
+
+fn ledger_routes(config: &mut ServiceConfig) {
+    let ledger_accounts = web::resource("/v1/ledger/accounts")
+        .route(web::post().to(account_create::handle))
+        .route(web::get().to(account_list::handle))
+        .route(web::head().to(account_list::handle))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }));
+    config
+        .service(ledger_accounts)
+        .service(read_only("/v1/ledger/accounts/{id}", account_get::handle))
+        .service(read_only("/v1/ledger/accounts/{id}/entries", entry_list::handle))
+        .service(read_only("/v1/ledger/entries/export.csv", ledger_export::csv))
+        .service(read_only(
+            "/v1/ledger/entries/export.jsonl",
+            ledger_export::json_lines,
+        ))
+        .service(posted("/v1/ledger/transfers", transfer_create::handle))
+        .service(posted("/v1/ledger/transfers/revert", transfer_revert::handle))
+        .service(read_only("/v1/ledger/templates", template_list::handle))
+        .service(read_only("/v1/ledger/transfers/{id}", transfer_get::handle))
+        .service(read_only("/v1/ledger/periods", period_list::handle))
+        .service(posted("/v1/ledger/periods/close", period_close::handle))
+        .service(read_only(
+            "/v1/ledger/balance_sheet",
+            statement_get::balance_sheet,
+        ))
+        .service(read_only(
+            "/v1/ledger/income_statement",
+            statement_get::income_statement,
+        ))
+        .service(read_only("/v1/ledger/trial_balance", trial_balance_get::handle));
 }
 
 fn refused(error: ApiError) -> Ready<Reply> {
