@@ -36,6 +36,7 @@ mod ledger_input;
 mod ledger_profiles;
 mod ledger_recovery;
 mod ledger_reverts;
+mod ledger_shards;
 mod ledger_templates;
 mod ledger_transfers;
 mod limits;
