@@ -112,7 +112,8 @@ fn sign_until(mut notary: Notary, stopped: &Receiver<()>) {
             }
         }
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-        metrics::gauge!("florin_audit_signed_seq").set(notary.signed().0 as f64);
+        metrics::gauge!("florin_audit_signed_seq", "shard" => notary.shard().0.to_string())
+            .set(notary.signed().0 as f64);
         if is_last {
             return;
         }

@@ -2,6 +2,7 @@
 //! for every message that it will cause.
 
 use crate::context::IndexLag;
+use florin_domain::ids::ShardId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -44,7 +45,8 @@ pub struct Admission {
     caps: AdmissionCaps,
     in_flight: AtomicUsize,
     draining: AtomicBool,
-    no_room: AtomicBool,
+    /// Of each shard.
+    no_room: Vec<AtomicBool>,
     /// Of each shard.
     lags: Vec<Arc<IndexLag>>,
     shed: metrics::Counter,
@@ -57,7 +59,7 @@ impl Admission {
             caps,
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
-            no_room: AtomicBool::new(false),
+            no_room: lags.iter().map(|_| AtomicBool::new(false)).collect(),
             lags,
             shed: metrics::counter!("florin_admission_shed_total"),
         }
@@ -72,7 +74,7 @@ impl Admission {
         if self.draining.load(Ordering::Acquire) {
             return refuse(Shed::Draining);
         }
-        if self.no_room.load(Ordering::Relaxed) {
+        if self.no_room.iter().any(|no_room| no_room.load(Ordering::Relaxed)) {
             return refuse(Shed::NoRoom);
         }
         if self
@@ -95,9 +97,11 @@ impl Admission {
         self.draining.store(true, Ordering::Release);
     }
 
-    /// Refuses new work while the journal's store has no room.
-    pub fn set_no_room(&self, no_room: bool) {
-        self.no_room.store(no_room, Ordering::Relaxed);
+    /// Refuses new work while the store of a shard's journal has no room.
+    pub fn set_no_room(&self, shard: ShardId, no_room: bool) {
+        if let Some(of_shard) = self.no_room.get(usize::from(shard.0)) {
+            of_shard.store(no_room, Ordering::Relaxed);
+        }
     }
 
     /// Operations in flight.

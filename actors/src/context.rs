@@ -162,8 +162,6 @@ pub struct Figures {
     pub batches: AtomicU64,
     /// Commits appended.
     pub commits: AtomicU64,
-    /// Idempotency keys in memory, as of the owner's last tick.
-    pub keys_held: AtomicU64,
     /// Seconds of a payment without its provider calls.
     pub own_seconds: Histogram,
     /// Seconds of a payment from admission to answer.
@@ -190,7 +188,6 @@ impl Figures {
             batch_seconds: metrics::histogram!("florin_journal_append_seconds"),
             batches: AtomicU64::new(0),
             commits: AtomicU64::new(0),
-            keys_held: AtomicU64::new(0),
             own_seconds: metrics::histogram!("florin_payment_own_seconds"),
             end_to_end_seconds: metrics::histogram!("florin_payment_seconds"),
             provider_seconds: metrics::histogram!("florin_provider_call_seconds"),
@@ -293,6 +290,8 @@ pub struct Context {
     pub projection: Mailbox<ProjectionMail>,
     /// Key owners.
     pub idempotency: Mailbox<IdempotencyMail>,
+    /// Idempotency keys in memory, as of the owner's last tick.
+    pub keys_held: AtomicU64,
     /// Velocity shards; one set for all shards, because a card that is tried everywhere is one card.
     pub risk: Vec<Mailbox<RiskMail>>,
     /// Due times.

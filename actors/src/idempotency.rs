@@ -443,7 +443,6 @@ impl IdempotencyState {
         self.entries
             .retain(|key, entry| !entry.waiters.is_empty() || !matches!(keys.lookup(*key, now), Ok(Some(_))));
         self.context
-            .figures
             .keys_held
             .store(self.entries.len() as u64, Ordering::Relaxed);
     }

@@ -225,7 +225,7 @@ impl WriterState {
                 }
                 self.head = head.seq;
                 self.busy = false;
-                self.context.admission.set_no_room(false);
+                self.context.admission.set_no_room(self.context.shard, false);
                 self.context.ports.keys.publish(&batch.commits);
                 self.context.lag.set_keys(self.context.ports.keys.lag());
                 self.release();
@@ -236,7 +236,7 @@ impl WriterState {
                     why,
                     "the journal has no room; new payments are refused until it has"
                 );
-                self.context.admission.set_no_room(true);
+                self.context.admission.set_no_room(self.context.shard, true);
                 let mailbox = self.mailbox.clone();
                 tokio::spawn(async move {
                     tokio::time::sleep(NO_ROOM_WAIT).await;

@@ -129,6 +129,7 @@ impl ResolutionState {
                 .step(GuardianMail::Resume { payment, closes });
         }
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-        metrics::gauge!("florin_unresolved_payments").set((self.due.len() + self.adopted.len()) as f64);
+        metrics::gauge!("florin_unresolved_payments", "shard" => self.context.shard.0.to_string())
+            .set((self.due.len() + self.adopted.len()) as f64);
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::context::{Context, Step};
 use crate::mailbox::Envelope;
-use florin_domain::ids::Seq;
+use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::ReadError;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use std::sync::Arc;
@@ -115,7 +115,10 @@ impl Actor for Scrub {
             task: JoinSet::new(),
         };
         if state.pace().commits_per_s > 0 {
-            show_damage(state.context.scrub_place.load().damaged.is_some());
+            show_damage(
+                state.context.shard,
+                state.context.scrub_place.load().damaged.is_some(),
+            );
             state.read_on();
         }
         Ok(state)
@@ -133,7 +136,7 @@ impl Actor for Scrub {
             let mut place = **state.context.scrub_place.load();
             let verdict = place.hear(found, Instant::now(), state.pace());
             state.context.scrub_place.store(Arc::new(place));
-            verdict.show();
+            verdict.show(state.context.shard);
             state.read_on();
         }
         Ok(())
@@ -266,12 +269,12 @@ fn retry_after(failures: u32) -> Duration {
 }
 
 impl Verdict {
-    fn show(&self) {
+    fn show(&self, shard: ShardId) {
         match self {
-            Self::Goes { verified, commits } => show_progress(*verified, *commits),
+            Self::Goes { verified, commits } => show_progress(shard, *verified, *commits),
             Self::Passed { verified, commits } => {
-                show_progress(*verified, *commits);
-                show_damage(false);
+                show_progress(shard, *verified, *commits);
+                show_damage(shard, false);
                 tracing::info!(head = verified.0, "the whole journal was read and is whole");
             }
             Self::Damaged {
@@ -280,8 +283,8 @@ impl Verdict {
                 seq,
                 why,
             } => {
-                show_progress(*verified, *commits);
-                show_damage(true);
+                show_progress(shard, *verified, *commits);
+                show_damage(shard, true);
                 metrics::counter!("florin_alerts_total", "alert" => "journal_damaged").increment(1);
                 tracing::error!(
                     seq = seq.0,
@@ -304,14 +307,15 @@ impl Verdict {
     }
 }
 
-fn show_progress(verified: Seq, commits: u64) {
+fn show_progress(shard: ShardId, verified: Seq, commits: u64) {
     metrics::counter!("florin_journal_scrubbed_commits_total").increment(commits);
     #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-    metrics::gauge!("florin_journal_scrubbed_seq").set(verified.0 as f64);
+    metrics::gauge!("florin_journal_scrubbed_seq", "shard" => shard.0.to_string()).set(verified.0 as f64);
 }
 
-fn show_damage(is_damaged: bool) {
-    metrics::gauge!("florin_journal_damaged").set(f64::from(u8::from(is_damaged)));
+fn show_damage(shard: ShardId, is_damaged: bool) {
+    metrics::gauge!("florin_journal_damaged", "shard" => shard.0.to_string())
+        .set(f64::from(u8::from(is_damaged)));
 }
 
 #[cfg(test)]

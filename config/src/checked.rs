@@ -15,7 +15,7 @@ use florin_domain::retry::RetryPolicy;
 use florin_domain::risk::{Action, Profile, VelocityLimits};
 use florin_domain::time::Millis;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use toml::{Table, Value};
@@ -52,7 +52,8 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
         log: raw.log.clone(),
         log_format: raw.log_format,
         shards: raw.journal.shards,
-        heads_dir: (!raw.audit.heads_dir.as_os_str().is_empty()).then(|| raw.audit.heads_dir.clone()),
+        heads_dir: optional(&raw.audit.heads_dir),
+        replica_dir: optional(&raw.journal.replica_dir),
         drain_limit: Duration::from_millis(raw.drain_limit_ms),
         worker_threads: raw.worker_threads,
         provider_key_secret: key_secret(raw)?,
@@ -74,6 +75,11 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
         actors: options(raw)?,
         providers,
     })
+}
+
+/// A path that may be left empty.
+fn optional(path: &Path) -> Option<PathBuf> {
+    (!path.as_os_str().is_empty()).then(|| path.to_owned())
 }
 
 /// A burst below the rate would be told to callers as less than they have.

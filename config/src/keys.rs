@@ -96,6 +96,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("journal.snapshot_every_commits", Kind::Whole(1, 100_000_000)),
     key("journal.scrub_commits_per_s", Kind::Whole(0, 10_000_000)),
     key("journal.scrub_every_s", Kind::Whole(1, YEAR_S)),
+    key("journal.replica_dir", Kind::OptionalPath),
     key("audit.heads_dir", Kind::OptionalPath),
     key("resolution.waits_s", Kind::Waits),
     key("actors.guardians", Kind::Whole(1, 256)),

@@ -167,6 +167,7 @@ pub(crate) struct RawJournal {
     pub(crate) snapshot_every_commits: u64,
     pub(crate) scrub_commits_per_s: u64,
     pub(crate) scrub_every_s: u64,
+    pub(crate) replica_dir: PathBuf,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -300,6 +301,7 @@ impl From<&Settings> for Raw {
                 snapshot_every_commits: actors.snapshot_every_commits,
                 scrub_commits_per_s: actors.scrub_commits_per_s,
                 scrub_every_s: actors.scrub_every.as_secs(),
+                replica_dir: settings.replica_dir.clone().unwrap_or_default(),
             },
             audit: RawAudit {
                 heads_dir: settings.heads_dir.clone().unwrap_or_default(),

@@ -278,8 +278,12 @@ impl OpsView for Ops {
         {
             metrics::gauge!("florin_merchants_frozen").set(control.stops.merchants.len() as f64);
             metrics::gauge!("florin_process_start_time_seconds").set(self.started_at.unix_ms() as f64 / 1e3);
-            metrics::gauge!("florin_idempotency_keys_held")
-                .set(self.context.figures.keys_held.load(Ordering::Relaxed) as f64);
+            let held = self
+                .shards
+                .iter()
+                .map(|context| context.keys_held.load(Ordering::Relaxed));
+            let held: u64 = held.sum();
+            metrics::gauge!("florin_idempotency_keys_held").set(held as f64);
             metrics::gauge!("florin_in_flight").set(self.context.admission.in_flight() as f64);
             let views = self.shards.iter().map(|context| context.lag.views()).max();
             let keys = self.shards.iter().map(|context| context.ports.keys.lag()).max();

@@ -23,7 +23,7 @@ use florin_domain::merchant::Control;
 use florin_domain::ports::{Head, Provider, ReadError};
 use ractor::{Actor, ActorRef, SpawnErr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{Semaphore, oneshot};
@@ -228,6 +228,7 @@ impl Shared {
             transfer_room: Arc::clone(&self.transfer_room),
             projection: singleton_mailbox(settings, Kind::Projection),
             idempotency: singleton_mailbox(settings, Kind::Idempotency),
+            keys_held: AtomicU64::new(0),
             risk: self.risk.clone(),
             resolution: singleton_mailbox(settings, Kind::Resolution),
             deadlines: singleton_mailbox(settings, Kind::Deadlines),

@@ -7,7 +7,8 @@
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
 //! - `acceptance_stages`, `acceptance_axioms`: features by their ids.
 //! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_input`, `ledger_recovery`: the general ledger.
-//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`: crashes, providers that misbehave, actors that operators kill, and the commands.
+//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `repair`: crashes, providers that misbehave, actors that operators kill, and the
+//!   commands.
 
 #![expect(
     clippy::unwrap_used,
@@ -45,6 +46,7 @@ mod ops;
 mod readme;
 mod reads;
 mod recovery;
+mod repair;
 mod resolutions;
 mod reviews;
 mod risk;

@@ -105,6 +105,11 @@ impl Notary {
         Ok((notary, notices))
     }
 
+    /// The shard that it signs for.
+    pub fn shard(&self) -> ShardId {
+        self.shard
+    }
+
     /// Refuses a journal that is not the one of which the head was signed.
     fn compare(&mut self, signed: &SignedHead, end: Seq) -> Result<(), ReadError> {
         let TreeHead { size, root, hash, .. } = signed.head;

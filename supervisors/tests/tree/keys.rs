@@ -123,15 +123,16 @@ fn twenty_thousand_payments_leave_neither_actors_nor_keys_in_memory() {
             }
         }
         world.check_at_rest(&platform).await;
-        let figures = &platform.context().figures;
-        until("no key is held", || figures.keys_held.load(Ordering::SeqCst) == 0).await;
+        let context = platform.context();
+        until("no key is held", || context.keys_held.load(Ordering::SeqCst) == 0).await;
         assert!(
-            figures
+            context
+                .figures
                 .kinds()
                 .iter()
                 .all(|kind| kind.shed.load(Ordering::SeqCst) == 0)
         );
-        assert_eq!(figures.kind(Kind::Payment).depth(), 0);
+        assert_eq!(context.figures.kind(Kind::Payment).depth(), 0);
         assert_eq!(world.truth().payments.len(), 20 * WAVE);
     });
 }

@@ -85,10 +85,10 @@ fn an_owner_is_not_settled_by_what_its_predecessor_waited_for() {
         .await;
 
         // The next owner hears of both keys, and waits for the commit that is on its way.
-        context.figures.keys_held.store(0, Ordering::SeqCst);
+        context.keys_held.store(0, Ordering::SeqCst);
         replace_owner(&context, 1).await;
         until("both keys are listed", || {
-            context.figures.keys_held.load(Ordering::SeqCst) == 2
+            context.keys_held.load(Ordering::SeqCst) == 2
         })
         .await;
         let payment = live_payment(&context, 1).await;
