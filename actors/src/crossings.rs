@@ -2,6 +2,8 @@
 //! Every step is decided and recorded by the account shards; whoever is lost on the way, here or there, leaves a transfer that is
 //! given up if it was not decided, and brought to its end if it was.
 
+pub(crate) mod clearing;
+
 use crate::account_shard::{CrossingMail, Held, Prepared, ShardMail, leads};
 use crate::context::{Context, Step};
 use crate::ledger_handle::Told;
@@ -62,6 +64,8 @@ pub struct CrossingsState {
     /// Requests for something that is carried on now: they hear how it ends.
     parked: Vec<Crossings>,
     is_sweeping: bool,
+    /// Sweeps since the clearing accounts were last looked at.
+    sweeps: u32,
 }
 
 /// The actor.
@@ -73,6 +77,8 @@ const TICK: Duration = Duration::from_secs(1);
 const PATIENCE: Millis = Millis::from_s(30);
 /// How often a record is read again that was overtaken.
 const TOLD_AGAIN_MAX: usize = 3;
+/// Sweeps between two looks at the clearing accounts.
+const CLEARING_EVERY: u32 = 60;
 /// Taken up in one sweep.
 const SWEPT_MAX: usize = 1024;
 
@@ -94,6 +100,7 @@ impl Actor for CrossingsCarrier {
             running: BTreeSet::new(),
             parked: Vec::new(),
             is_sweeping: false,
+            sweeps: 0,
         })
     }
 
@@ -156,10 +163,15 @@ impl CrossingsState {
             return;
         }
         self.is_sweeping = true;
+        self.sweeps = self.sweeps.wrapping_add(1);
+        let is_due = self.context.is_home() && self.sweeps.is_multiple_of(CLEARING_EVERY);
         let context = Arc::clone(&self.context);
         let owed = Owed::new(context.crossings.clone(), CrossingsMail::Swept);
         tokio::spawn(async move {
             drop(take_up(&context).await);
+            if is_due && let Some(nets) = clearing::nets(&context.peers).await {
+                clearing::show(&nets);
+            }
             owed.say(CrossingsMail::Swept);
         });
     }

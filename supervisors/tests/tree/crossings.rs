@@ -210,6 +210,27 @@ fn an_id_that_another_shard_knows_stops_all_that_is_bound_to_it_and_harms_its_ow
 }
 
 #[test]
+fn money_that_is_on_one_side_only_shows_on_the_clearing_accounts() {
+    let land = Land::new(6);
+    let usd = |minor| Some([((Currency::USD, false), minor)].into());
+    land.life(async |land, platform| {
+        let ledger = platform.ledger();
+        let accounts = settlers(&ledger).await;
+        let moved = vec![
+            single(1, accounts[0], accounts[4], 400),
+            single(2, accounts[2], accounts[0], 30),
+        ];
+        ledger.transfer(asked(moved)).await.unwrap();
+        land.settle().await;
+        assert_eq!(ledger.clearing().await, usd(0));
+    });
+    // The shard that had the other half of the first one is left out, as no node would.
+    land.life_of(2, async |_, platform| {
+        assert_eq!(platform.ledger().clearing().await, usd(400));
+    });
+}
+
+#[test]
 fn what_is_closed_in_one_shard_is_closed_in_those_that_are_added() {
     let mut land = Land::new(5);
     let day = EffectiveDate(19_000);
