@@ -89,9 +89,11 @@ impl Node {
 
     /// All steps of transfers between shards so far.
     pub(super) fn steps(&self) -> impl Iterator<Item = &CrossingStep> {
-        self.recorded.iter().flat_map(|(event, _)| match event {
-            LedgerEvent::Crossed(steps) => steps.as_slice(),
-            _ => &[],
+        self.recorded.iter().flat_map(|(event, _)| {
+            let LedgerEvent::Crossed(steps) = event else {
+                return [].as_slice();
+            };
+            steps.as_slice()
         })
     }
 
@@ -201,7 +203,7 @@ impl Node {
         words
     }
 
-    /// The votes, refusals as their words.
+    /// The votes.
     pub(super) fn reserve(&mut self, asked: &[CrossTransfer]) -> Vec<Result<(), AbortReason>> {
         let (place, known) = (self.place(), self.known.clone());
         let (dry, crossed) =

@@ -9,6 +9,10 @@ use proptest::test_runner::TestRunner;
 
 const SHARDS: u16 = 3;
 
+fn byte(id: TransferId) -> u8 {
+    u8::try_from(id.0).unwrap()
+}
+
 /// The transfer that an id names; one name, one transfer.
 fn named(id: u8) -> CrossTransfer {
     let drawn = |shift: u32| u32::from(id).wrapping_mul(2_654_435_761) >> shift;
@@ -33,7 +37,7 @@ fn obey(node: &mut Node, (what, ids, how): &Command) {
     let mut seen = BTreeSet::new();
     let ids: Vec<u8> = ids.iter().copied().filter(|id| seen.insert(*id)).collect();
     let transfers: Vec<CrossTransfer> = ids.iter().map(|id| named(*id)).collect();
-    let outcome = |transfer: &CrossTransfer| match (how ^ transfer.id.0 as u8) % 5 {
+    let outcome = |transfer: &CrossTransfer| match (how ^ byte(transfer.id)) % 5 {
         0..3 => CrossOutcome::Decided,
         _ => CrossOutcome::Aborted(REASONS[usize::from(*how) % 3]),
     };
@@ -284,11 +288,11 @@ impl World {
             match step {
                 CrossingStep::Decided { posted, .. } => {
                     assert!(decided.insert(posted.id), "decided twice");
-                    between += named(posted.id.0 as u8).amount.minor();
+                    between += named(byte(posted.id)).amount.minor();
                 }
                 CrossingStep::Applied { posted, .. } => {
                     assert!(applied.insert(posted.id), "applied twice");
-                    between -= named(posted.id.0 as u8).amount.minor();
+                    between -= named(byte(posted.id)).amount.minor();
                 }
                 _ => {}
             }
@@ -319,7 +323,7 @@ impl World {
         let mut decided = BTreeSet::new();
         for step in self.nodes.iter().flat_map(Node::steps) {
             if let CrossingStep::Decided { posted, .. } = step {
-                let transfer = named(posted.id.0 as u8);
+                let transfer = named(byte(posted.id));
                 decided.insert(posted.id.0);
                 *moved.entry(transfer.debit).or_default() -= transfer.amount.minor();
                 *moved.entry(transfer.credit).or_default() += transfer.amount.minor();
