@@ -45,6 +45,14 @@ impl Land {
         }
     }
 
+    /// What is wrong with a shard's journal.
+    pub(crate) fn faults(&self, shard: usize) -> Arc<JournalFaults> {
+        Arc::clone(match shard.checked_sub(1) {
+            None => &self.world.faults,
+            Some(other) => &self.folders[other].faults,
+        })
+    }
+
     /// What a crash takes when the indexes and snapshots were only in memory.
     pub(crate) fn lose_indexes(&mut self) {
         self.world.lose_indexes();
