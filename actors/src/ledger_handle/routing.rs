@@ -65,12 +65,21 @@ impl Routing {
                 || (of_chain.iter().all(|route| Some(route) == first)
                     && matches!(first, Some(Route::Through(source, target)) if source == target));
             let fails = reused.get(chain.clone()).unwrap_or_default().contains(&true);
+            // Only a shard that makes a chain can say that it is open at its end.
+            let last = chain
+                .end
+                .checked_sub(1)
+                .and_then(|last| request.transfers.get(last));
+            let is_open = request.linkage == Linkage::Independent && last.is_some_and(|last| last.linked);
             for index in chain {
                 let is_reused = reused.get(index) == Some(&true);
                 plans.push(match routes.get(index) {
                     Some(Route::Through(source, target)) if is_together => match (is_reused, fails) {
                         (true, _) => Plan::Refused(TransferRefusal::IdReused),
                         (false, true) => Plan::Refused(TransferRefusal::LinkedFailed),
+                        (false, false) if is_open && source != target => {
+                            Plan::Refused(TransferRefusal::LinkedOpen)
+                        }
                         (false, false) => Plan::Go(*source, *target),
                     },
                     Some(Route::Through(..) | Route::Nowhere) | None => {
@@ -277,6 +286,9 @@ mod tests {
         assert_eq!(planned(Linkage::Atomic, both(false), &[]), [crosses(), crosses()]);
         let alone = vec![pair(1, account(1), account(2), false)];
         assert_eq!(planned(Linkage::Atomic, alone, &[]), [go(1, 2)]);
+        let open = vec![pair(1, account(1), account(2), true)];
+        let plans = planned(Linkage::Independent, open, &[]);
+        assert_eq!(plans, [refused(TransferRefusal::LinkedOpen)]);
     }
 
     #[test]

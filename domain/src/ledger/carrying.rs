@@ -163,7 +163,10 @@ impl Books {
             .iter()
             .map(|(transfer, _)| {
                 let found = self.crossings.get(&transfer.id);
-                found.is_some_and(|crossing| crossing.phase == CrossPhase::Reserved)
+                // Another shard may lead another transfer under the same id; its end is none of the one that is reserved here.
+                found.is_some_and(|crossing| {
+                    crossing.phase == CrossPhase::Reserved && crossing.transfer == *transfer
+                })
             })
             .collect();
         let mut applying = Applying::crossing(self, at, seq);

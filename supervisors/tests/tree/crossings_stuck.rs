@@ -113,8 +113,8 @@ fn an_id_is_used_as_soon_as_it_is_in_order() {
             ];
             land.settle().await;
             let balances = check_at_rest(&platform, &accounts).await;
-            let reused = Told::Refused(TransferRefusal::IdReused);
-            let expected = if told == [Told::Done, reused.clone()] {
+            let used_up = Told::Refused(TransferRefusal::IdReused);
+            let expected = if told == [Told::Done, used_up.clone()] {
                 refused[1] += 1;
                 [
                     GRANTED_MINOR - 11,
@@ -123,7 +123,7 @@ fn an_id_is_used_as_soon_as_it_is_in_order() {
                     GRANTED_MINOR,
                 ]
             } else {
-                assert_eq!(told, [reused, Told::Done]);
+                assert_eq!(told, [used_up, Told::Done]);
                 refused[0] += 1;
                 [
                     GRANTED_MINOR - 1,
@@ -136,4 +136,42 @@ fn an_id_is_used_as_soon_as_it_is_in_order() {
         });
     });
     assert!(refused[0] > 0 && refused[1] > 0, "{refused:?}");
+}
+
+#[test]
+fn one_id_from_two_shards_to_a_third_moves_money_once() {
+    let mut told_of = [0, 0];
+    all_cases(0..TURNS, |&count| {
+        Land::new(count).life(async |land, platform| {
+            let ledger = platform.ledger();
+            let accounts = settlers(&ledger).await;
+            // The first one is not durable, so that the second one is not seen to be another one under the same id.
+            land.faults(0).appends.close();
+            let first = send(&ledger, vec![single(7, accounts[0], accounts[2], 10)]);
+            let second = send(&ledger, vec![single(7, accounts[4], accounts[3], 20)]);
+            hang_after(land, 2, count);
+            a_while().await;
+            land.faults(0).appends.open();
+            a_while().await;
+            land.faults(2).appends.open();
+            let told = [
+                first.await.unwrap().told[0].clone(),
+                second.await.unwrap().told[0].clone(),
+            ];
+            land.settle().await;
+            let balances = check_at_rest(&platform, &accounts).await;
+            let [is_first, is_second] = told.map(|told| i128::from(told == Told::Done));
+            assert_eq!(is_first + is_second, 1, "one of the two");
+            told_of[usize::from(is_second == 1)] += 1;
+            let expected = [
+                GRANTED_MINOR - 10 * is_first,
+                GRANTED_MINOR + 10 * is_first,
+                GRANTED_MINOR + 20 * is_second,
+                GRANTED_MINOR - 20 * is_second,
+            ];
+            let came_to = [balances[0], balances[2], balances[3], balances[4]];
+            assert_eq!(came_to, expected);
+        });
+    });
+    assert!(told_of[0] > 0 && told_of[1] > 0, "{told_of:?}");
 }

@@ -240,7 +240,9 @@ impl Node {
 
     pub(super) fn settle(&mut self, ids: &[TransferId]) {
         let steps = self.books.settle_crossings(ids);
-        ids.iter().for_each(|id| self.plain.settle(*id));
+        for id in ids {
+            self.plain.settle(*id);
+        }
         self.record_steps(steps);
         self.check();
     }

@@ -75,7 +75,9 @@ impl PlainShard {
             (Standing::Aborted(why), _) => Some(CrossOutcome::Aborted(why)),
             (Standing::Prepared, CrossOutcome::Decided) => {
                 self.release(legs);
-                legs.into_iter().for_each(|leg| self.ledger.add(leg));
+                for leg in legs {
+                    self.ledger.add(leg);
+                }
                 self.ids.insert(id.0, (Standing::Decided, legs));
                 Some(wanted)
             }
@@ -98,7 +100,9 @@ impl PlainShard {
         if outcome == CrossOutcome::Decided {
             let before = self.ledger.clone();
             let fits = self.ledger.there.contains(&transfer.credit) && {
-                legs.into_iter().for_each(|leg| self.ledger.add(leg));
+                for leg in legs {
+                    self.ledger.add(leg);
+                }
                 self.fits_as(&before, &transfer.credit).is_ok()
             };
             if !fits {
@@ -107,7 +111,9 @@ impl PlainShard {
                     name: AccountName::Suspense,
                     ..transfer.credit
                 };
-                legs.into_iter().for_each(|leg| self.ledger.add(leg));
+                for leg in legs {
+                    self.ledger.add(leg);
+                }
             }
         }
     }

@@ -191,23 +191,17 @@ impl World {
                     Some(Ask::Decide(CrossOutcome::Aborted(why)))
                 }
             },
-            Ask::Decide(outcome) => match self.nodes[source].decide(&[(transfer.id, outcome)])[0] {
-                Some(decided) => {
-                    if waits {
-                        self.tell(number, decided);
-                    }
-                    if decided != outcome {
-                        self.say("decided before");
-                    }
-                    Some(Ask::Finish(decided))
+            Ask::Decide(outcome) => {
+                let decided = self.nodes[source].decide(&[(transfer.id, outcome)])[0];
+                if waits && (decided.is_some() || self.carriers[number].has_prepared) {
+                    let given_up = CrossOutcome::Aborted(AbortReason::GivenUp);
+                    self.tell(number, decided.unwrap_or(given_up));
                 }
-                None => {
-                    if waits && self.carriers[number].has_prepared {
-                        self.tell(number, CrossOutcome::Aborted(AbortReason::GivenUp));
-                    }
-                    None
+                if decided.is_some_and(|decided| decided != outcome) {
+                    self.say("decided before");
                 }
-            },
+                decided.map(Ask::Finish)
+            }
             Ask::Finish(outcome) => {
                 self.nodes[target].finish(&[(transfer, outcome)]);
                 Some(Ask::Settle)
