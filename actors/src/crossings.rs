@@ -312,6 +312,9 @@ impl Run<'_> {
     }
 }
 
+/// The outcome of a transfer whose id is that of another one.
+pub(crate) const ELSEWHERE: CrossOutcome = CrossOutcome::Aborted(AbortReason::IdReused);
+
 /// What a commit says of a transfer between shards: the transfer, and its outcome if it had one then.
 pub(crate) fn step_of(commit: &Commit, id: TransferId) -> Option<(CrossTransfer, Option<CrossOutcome>)> {
     let Body::Ledger(ledger) = &commit.body else {

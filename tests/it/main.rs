@@ -7,6 +7,7 @@
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
 //! - `acceptance_stages`, `acceptance_axioms`: features by their ids.
 //! - `ledger_transfers`, `ledger_accounts`, `ledger_input`, `ledger_recovery`: the general ledger.
+//! - `ledger_shards`, `ledger_crossings`, `ledger_crossings_killed`: several shards, and transfers between them.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`: crashes, providers that misbehave, actors that operators kill, and the commands.
 
 #![expect(
@@ -28,8 +29,11 @@ mod hostile_input;
 mod idempotency;
 mod kill_under_load;
 mod ledger_accounts;
+mod ledger_crossings;
+mod ledger_crossings_killed;
 mod ledger_input;
 mod ledger_recovery;
+mod ledger_shards;
 mod ledger_transfers;
 mod limits;
 mod operations;

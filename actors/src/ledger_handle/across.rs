@@ -2,7 +2,7 @@
 
 use super::{Answer, LedgerError, LedgerHandle, Told, weight};
 use crate::account_shard::{Held, TransferRequest};
-use crate::crossings::{Crossings, CrossingsMail};
+use crate::crossings::{Crossings, CrossingsMail, ELSEWHERE, step_of};
 use crate::mailbox::{Class, Refused};
 use crate::shards::Shards;
 use florin_domain::ids::{Seq, ShardId};
@@ -31,20 +31,22 @@ impl LedgerHandle {
             let held = self.held(weights.sum())?;
             return self.transfer_here(request, held).await;
         }
-        let routes = Routing::of(&self.shards, self.pending_homes(&request)?).routes(&request);
+        let routes = Routing::of(&self.shards, self.pending_homes(&request).await?).routes(&request);
         self.transfer_along(request, &routes).await
     }
 
     /// The shards of the reservations that a request ends.
-    fn pending_homes(&self, request: &TransferRequest) -> Result<BTreeMap<TransferId, ShardId>, LedgerError> {
+    async fn pending_homes(
+        &self,
+        request: &TransferRequest,
+    ) -> Result<BTreeMap<TransferId, ShardId>, LedgerError> {
         let mut homes = BTreeMap::new();
         for transfer in &request.transfers {
             let (TransferStep::Post { pending } | TransferStep::Void { pending }) = transfer.step else {
                 continue;
             };
             for context in self.shards.iter() {
-                let found = context.ports.transfers.commit_of(pending);
-                if found.map_err(LedgerError::Read)?.is_some() {
+                if self.on(context).has(pending).await? {
                     homes.insert(pending, context.shard);
                 }
             }
@@ -69,7 +71,7 @@ impl LedgerHandle {
                     continue;
                 }
             };
-            if self.is_elsewhere(transfer.id, &[source, target])? {
+            if self.is_elsewhere(transfer.id, &[source, target]).await? {
                 put(&mut told, index, Told::Refused(TransferRefusal::IdReused));
             } else {
                 let part = parts.entry((source != target, source, target)).or_default();
@@ -139,15 +141,23 @@ impl LedgerHandle {
         waits.await.map_err(|_| LedgerError::Gone)
     }
 
-    /// Whether a shard that has nothing to do with a transfer knows its id.
-    fn is_elsewhere(&self, id: TransferId, but: &[ShardId]) -> Result<bool, LedgerError> {
+    /// Whether a shard that has nothing to do with a transfer has its id.
+    async fn is_elsewhere(&self, id: TransferId, but: &[ShardId]) -> Result<bool, LedgerError> {
         for context in self.shards.iter().filter(|context| !but.contains(&context.shard)) {
-            let found = context.ports.transfers.commit_of(id);
-            if found.map_err(LedgerError::Read)?.is_some() {
+            if self.on(context).has(id).await? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    /// Whether this shard has a transfer of that id. It has none that it gave up because another shard has the id.
+    async fn has(&self, id: TransferId) -> Result<bool, LedgerError> {
+        let found = self.context.ports.transfers.commit_of(id);
+        let Some(seq) = found.map_err(LedgerError::Read)? else {
+            return Ok(false);
+        };
+        Ok(!step_of(&*self.commit(seq).await?, id).is_some_and(|(_, outcome)| outcome == Some(ELSEWHERE)))
     }
 }
 

@@ -28,7 +28,8 @@ fn sum(left: &AccountState, right: &AccountState) -> AccountState {
             .pending_credit_minor
             .saturating_add(right.pending_credit_minor),
         pending_debit_minor: left.pending_debit_minor.saturating_add(right.pending_debit_minor),
-        last_posted: Seq::ZERO,
+        // No place in a journal; it tells an account that stands at zero from one that nobody has touched.
+        last_posted: left.last_posted.max(right.last_posted),
     }
 }
 

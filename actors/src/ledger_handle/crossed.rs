@@ -2,7 +2,7 @@
 
 use super::{LedgerError, LedgerHandle};
 use crate::account_shard::{CrossingMail, ShardMail};
-use crate::crossings::step_of;
+use crate::crossings::{ELSEWHERE, step_of};
 use florin_domain::ids::Seq;
 use florin_domain::ledger::{
     AccountName, CrossOutcome, CrossTransfer, Crossing, Line, PostedTransfer, TransferId,
@@ -36,7 +36,9 @@ impl LedgerHandle {
             };
             let of_it = super::posted_in(&commit).filter(|posted| posted.id == id);
             lines.extend(of_it.flat_map(PostedTransfer::lines));
-            if transfer.debit.home() == Some(context.shard) {
+            // A shard that only says that another one has the id has nothing to say where that one does.
+            let says_more = found.is_none() || outcome != Some(ELSEWHERE);
+            if transfer.debit.home() == Some(context.shard) && says_more {
                 let recorded = (seq, commit.at);
                 found = Some(CrossRecord {
                     transfer,
