@@ -6,9 +6,9 @@
 //! - `operations`, `operations_refunds`, `operations_challenge`,
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
 //! - `acceptance_stages`, `acceptance_axioms`: features by their ids.
-//! - `ledger_transfers`, `ledger_accounts`, `ledger_input`, `ledger_recovery`: the general ledger.
+//! - `ledger_transfers`, `ledger_accounts`, `ledger_input`, `ledger_isolation`, `ledger_recovery`: the general ledger.
 //! - `ledger_shards`, `ledger_crossings`, `ledger_crossings_killed`: several shards, and transfers between them.
-//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`: crashes, providers that misbehave, actors that operators kill, and the commands.
+//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`: crashes, providers that misbehave, actors that operators kill, and the commands.
 
 #![expect(
     clippy::unwrap_used,
@@ -23,6 +23,7 @@ mod process;
 mod acceptance_axioms;
 mod acceptance_stages;
 mod audit;
+mod audit_ledger;
 mod cli;
 mod faults;
 mod hostile_input;
@@ -32,6 +33,7 @@ mod ledger_accounts;
 mod ledger_crossings;
 mod ledger_crossings_killed;
 mod ledger_input;
+mod ledger_isolation;
 mod ledger_recovery;
 mod ledger_shards;
 mod ledger_transfers;
