@@ -1,13 +1,13 @@
 //! `florin audit`: what shows to others, and to ourselves, that the journal is whole. Nothing here needs the node to be stopped.
 
+use crate::integrity::{self, CompareArguments};
 use crate::shard_folders;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
+use florin_adapters::audit::export::ExportWriter;
 use florin_adapters::audit::heads::HeadsReader;
 use florin_adapters::audit::key::{PublicKey, SigningKey};
-use florin_adapters::audit::proof::{
-    Subject, exported, exported_head, exported_key, heads_for, prove, records_of,
-};
+use florin_adapters::audit::proof::{Subject, heads_for, prove, records_of};
 use florin_adapters::audit::receipt::issue;
 use florin_adapters::audit::verify::{Verified, verify};
 use florin_adapters::clock::SystemClock;
@@ -25,6 +25,8 @@ use std::path::{Path, PathBuf};
 pub(crate) enum AuditCommand {
     /// Check every record and every signed head; 1 if anything is wrong
     Verify(VerifyArguments),
+    /// Compare the journal with its replica, an export and the views; 1 if anything differs
+    Compare(CompareArguments),
     /// Write every record and every signed head as lines of JSON
     Export(ExportArguments),
     /// Write a proof that a payment's records are in the journal
@@ -89,6 +91,7 @@ pub(crate) struct ReceiptArguments {
 pub(crate) async fn run(command: AuditCommand, settings: Settings) -> anyhow::Result<()> {
     let work = move || match command {
         AuditCommand::Verify(arguments) => verify_all(&settings, &arguments),
+        AuditCommand::Compare(arguments) => integrity::compare(&settings, &arguments),
         AuditCommand::Export(arguments) => export(&settings, &arguments.out),
         AuditCommand::Proof(arguments) => proof(&settings, &arguments),
         AuditCommand::Receipt(arguments) => receipt(&settings, &arguments),
@@ -216,26 +219,32 @@ fn write_document(out: Option<&Path>, text: &str) -> anyhow::Result<()> {
 
 #[expect(clippy::print_stdout, reason = "the result is this command's output")]
 fn export(settings: &Settings, out: &Path) -> anyhow::Result<()> {
+    let count = export_to(settings, out)?;
+    println!("{count} records in {}", out.display());
+    Ok(())
+}
+
+/// Writes an export; answers how many records it has.
+pub(crate) fn export_to(settings: &Settings, out: &Path) -> anyhow::Result<u64> {
     let public = key(settings)?.public();
     let mut count = 0_u64;
     write_file(out, |file| {
-        writeln!(file, "{}", exported_key(&public))?;
+        let mut export = ExportWriter::new(file, &public)?;
         for shard in shard_folders::present(&settings.data_dir)? {
             let journal = journal(settings, shard)?;
             for line in heads(settings, shard, public)? {
                 if let Ok(kept) = line? {
-                    writeln!(file, "{}", exported_head(&kept.signed))?;
+                    export.head(&kept.signed)?;
                 }
             }
             for record in journal.walk(shard, Seq::ZERO)? {
-                writeln!(file, "{}", exported(&record?))?;
-                count += 1;
+                export.record(&record?)?;
             }
         }
+        count = export.finish()?;
         Ok(())
     })?;
-    println!("{count} records in {}", out.display());
-    Ok(())
+    Ok(count)
 }
 
 fn payment(text: &str) -> anyhow::Result<PaymentId> {

@@ -19,6 +19,7 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
     let parts = ApiParts {
         payments: node.platform.payments(),
         ledger: node.platform.ledger(),
+        consistency: node.platform.consistency(),
         ops: Arc::new(node.platform.ops(Box::new(move || metrics.render()))),
         directory: DirectoryHandle::new(node.platform.shards().clone()),
         digests: Digests {

@@ -5,9 +5,11 @@ mod bench;
 mod control;
 mod dev;
 mod edge;
+mod integrity;
 mod merchant;
 mod node;
 mod notary;
+mod replica;
 mod sandbox;
 mod serve;
 mod shard_folders;
@@ -46,10 +48,12 @@ enum Command {
     Bench(bench::BenchArguments),
     /// The read models behind the journal
     #[command(subcommand)]
-    Views(ViewsCommand),
+    Views(views::ViewsCommand),
     /// What proves the journal
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Restore what is damaged from whole copies (while the node is stopped)
+    Repair(integrity::RepairArguments),
     /// Merchants
     #[command(subcommand)]
     Merchant(MerchantCommand),
@@ -59,12 +63,6 @@ enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-}
-
-#[derive(Subcommand)]
-enum ViewsCommand {
-    /// Throw the views away and read them back from the journal (while the node is stopped)
-    Rebuild,
 }
 
 #[derive(Subcommand)]
@@ -89,12 +87,13 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let mode = match cli.command {
         Command::Serve | Command::Config(_) => Mode::Serve,
-        // The last four need no provider and so none of the configuration.
+        // The last five need no provider and so none of the configuration.
         Command::Dev
         | Command::Sandbox
         | Command::Bench(_)
         | Command::Views(_)
         | Command::Audit(_)
+        | Command::Repair(_)
         | Command::Merchant(_)
         | Command::Key(_) => Mode::Dev,
     };
@@ -136,8 +135,9 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
         Command::Serve => serve::run(settings).await,
         Command::Sandbox => sandbox::run(settings).await,
         Command::Bench(arguments) => bench::run(arguments).await,
-        Command::Views(ViewsCommand::Rebuild) => views::rebuild(settings).await,
+        Command::Views(views::ViewsCommand::Rebuild) => views::rebuild(settings).await,
         Command::Audit(command) => audit::run(command, settings).await,
+        Command::Repair(arguments) => integrity::repair(settings, arguments).await,
         Command::Merchant(MerchantCommand::Create(arguments)) => merchant::create(settings, arguments).await,
         Command::Key(KeyCommand::Create(arguments)) => merchant::create_key(settings, arguments).await,
         Command::Config(ConfigCommand::Check) => {

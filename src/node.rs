@@ -1,6 +1,7 @@
 //! One running node: the data folder, the adapters behind the ports, and the supervised platform on top.
 
 use crate::notary::{self, Signing};
+use crate::replica::Replicating;
 use crate::shard_folders;
 use anyhow::Context as _;
 use florin_actors::context::{Fatal, NoProbe, Ports};
@@ -29,6 +30,8 @@ use std::time::Duration;
 pub(crate) struct Node {
     pub(crate) platform: Platform,
     pub(crate) metrics: PrometheusHandle,
+    /// Before the folders, like those that sign: each copies what is left.
+    _replicating: Vec<Replicating>,
     /// Before the folders: each signs a last time, and then its folder is let go.
     _signing: Vec<Signing>,
     /// One for each shard.
@@ -135,6 +138,7 @@ pub(crate) async fn start(
         Arc::new(OsEntropy::new()),
     );
     let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
+    let mut replicating = Vec::new();
     for shard in shard_folders::all(folder, settings.shards)? {
         if shard != ShardId::FIRST {
             folders.push(DataDir::open(shard_folders::folder(folder, shard))?);
@@ -145,6 +149,8 @@ pub(crate) async fn start(
             notary::compare(settings, shard).await?,
             Arc::clone(&stores.journal),
         ));
+        let replica = settings.replica_dir.as_deref();
+        replicating.extend(Replicating::start(replica, data.path(), shard, &stores.journal)?);
         shards.push(Ports {
             journal: stores.journal,
             transfers: Arc::clone(&stores.keys) as _,
@@ -177,6 +183,7 @@ pub(crate) async fn start(
     Ok(Node {
         platform,
         metrics,
+        _replicating: replicating,
         _signing: notaries
             .into_iter()
             .map(|(notary, journal)| Signing::start(notary, journal))

@@ -7,6 +7,13 @@ use florin_config::Settings;
 use indicatif::ProgressBar;
 use std::time::Duration;
 
+/// What can be done with the views.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ViewsCommand {
+    /// Throw the views away and read them back from the journal (while the node is stopped)
+    Rebuild,
+}
+
 /// Rebuilds. The node must not be running: the folder is locked by whoever runs it.
 #[expect(clippy::print_stdout, reason = "the result is this command's output")]
 pub(crate) async fn rebuild(settings: Settings) -> anyhow::Result<()> {

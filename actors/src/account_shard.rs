@@ -8,7 +8,7 @@ mod questions;
 
 pub use crossing::{CrossingMail, Prepared, leads};
 pub use general::{GeneralMail, Held, OpenAccount, Opening, TransferOutcome, TransferRequest};
-pub use questions::{ClosedPeriods, PaymentAccounts, Question};
+pub use questions::{AccountTitle, ClosedPeriods, PaymentAccounts, Question};
 
 use crate::context::{Context, Step};
 use crate::journal_writer::{Published, Ticket, WriterMail};

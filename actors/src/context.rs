@@ -9,6 +9,7 @@ use crate::idempotency::IdempotencyMail;
 use crate::journal_writer::WriterMail;
 use crate::kind::{Kind, KindStats};
 use crate::mailbox::Mailbox;
+use crate::monitor::{MonitorBoard, MonitorMail};
 use crate::options::Options;
 use crate::projection::ProjectionMail;
 use crate::provider::ProviderMail;
@@ -97,6 +98,7 @@ pub enum Step {
     GuardianHanding,
     JournalScrubbed,
     DeadlinesMet,
+    MonitorEnded,
 }
 
 /// Watches actors reach their steps. The product's probe does nothing.
@@ -304,6 +306,10 @@ pub struct Context {
     pub scrub_place: ArcSwap<ScrubPlace>,
     /// The sweep of deadlines.
     pub deadlines: Mailbox<DeadlinesMail>,
+    /// The monitor.
+    pub monitor: Mailbox<MonitorMail>,
+    /// What it found last; outlives restarts of the actor.
+    pub monitor_board: ArcSwap<MonitorBoard>,
     /// Guardians.
     pub guardians: Vec<Mailbox<GuardianMail>>,
     /// Providers in order of preference; one set for all shards, because their permits are one budget.

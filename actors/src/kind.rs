@@ -30,11 +30,13 @@ pub enum Kind {
     Deadlines,
     /// Transfers between shards.
     Crossings,
+    /// Checks that books, payments and views agree.
+    Monitor,
 }
 
 impl Kind {
     /// All kinds, in start order, which is the order of the variants.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::JournalWriter,
         Self::AccountShard,
         Self::Projection,
@@ -47,6 +49,7 @@ impl Kind {
         Self::Scrub,
         Self::Deadlines,
         Self::Crossings,
+        Self::Monitor,
     ];
 
     /// Stable name for metrics and the tree.
@@ -64,6 +67,7 @@ impl Kind {
             Self::Scrub => "scrub",
             Self::Deadlines => "deadlines",
             Self::Crossings => "crossings",
+            Self::Monitor => "monitor",
         }
     }
 
@@ -80,7 +84,8 @@ impl Kind {
             | Self::Resolution
             | Self::Scrub
             | Self::Deadlines
-            | Self::Crossings => true,
+            | Self::Crossings
+            | Self::Monitor => true,
         }
     }
 }

@@ -6,6 +6,7 @@ mod as_of;
 mod crossed;
 mod entries;
 
+pub use crate::account_shard::AccountTitle;
 pub use all_shards::{AsOfRows, Standing};
 pub use as_of::{Moment, PastBalance};
 pub use crossed::CrossRecord;
@@ -21,8 +22,8 @@ use crate::shards::Shards;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ledger::{
-    AccountKey, AccountState, CrossingStep, LedgerEvent, Legs, PostedTransfer, Transfer, TransferId,
-    TransferLegs, TransferRefusal, TransferStep, Verdict,
+    AccountKey, AccountState, CrossingStep, LedgerEvent, LedgerRules, Legs, PostedTransfer, Transfer,
+    TransferId, TransferLegs, TransferRefusal, TransferStep, Verdict,
 };
 use florin_domain::merchant::ControlEvent;
 use florin_domain::ports::ReadError;
@@ -197,6 +198,11 @@ impl LedgerHandle {
         let shard = self.at(open.shard);
         let asked = shard.ask(|reply| ShardMail::General(GeneralMail::Open { open, held, reply }));
         asked.await.map(|(opening, _)| opening)
+    }
+
+    /// What is booked by.
+    pub fn rules(&self) -> &LedgerRules {
+        &self.context.options.ledger
     }
 
     /// Now, by the clock that transfers are recorded by.

@@ -7,14 +7,15 @@
 //! * [`account_shard`] the only writer of balances and the sequencer of commits; [`journal_writer`] group commit
 //! * [`crossings`] carries transfers between shards
 //! * [`projection`] the tail and the views behind the journal; [`resolution`] when to ask again about unknown outcomes
-//! * [`scrub`] reads the whole journal in the background and reports damage
+//! * [`scrub`] reads the whole journal in the background and reports damage; [`monitor`] checks that books, payments and views agree
 //! * [`shards`] the shards of this process
-//! * [`payments_handle`], [`ledger_handle`], [`directory_handle`] the only faces that other crates see; [`guardian`] what guardians are told
+//! * [`payments_handle`], [`ledger_handle`], [`directory_handle`], [`consistency_handle`] the only faces that other crates see; [`guardian`] what guardians are told
 //!
 //! No handler awaits I/O: it starts a task that reports back. A refusal is a reply; an error from a handler is a crash.
 
 pub mod account_shard;
 pub mod admission;
+pub mod consistency_handle;
 pub mod context;
 pub mod crossings;
 pub mod deadlines;
@@ -27,6 +28,7 @@ pub mod kind;
 pub mod ledger_handle;
 pub mod load;
 pub mod mailbox;
+pub mod monitor;
 pub mod options;
 mod owed;
 pub mod payment;

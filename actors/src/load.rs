@@ -143,7 +143,7 @@ pub async fn stream_until(
 }
 
 /// The commits of a payment, oldest first.
-async fn walk(context: &Context, id: PaymentId, head: Seq) -> Result<Vec<Commit>, ReadError> {
+pub(crate) async fn walk(context: &Context, id: PaymentId, head: Seq) -> Result<Vec<Commit>, ReadError> {
     let mut commits = Vec::new();
     let mut next = head;
     while next != Seq::ZERO {

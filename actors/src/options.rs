@@ -2,11 +2,13 @@
 
 use crate::admission::AdmissionCaps;
 use crate::mailbox::Caps;
+use florin_domain::ledger::LedgerRules;
 use florin_domain::limits::Lifetimes;
 use florin_domain::payment::{FeeReturn, ReviewMode};
 use florin_domain::retry::RetryPolicy;
 use florin_domain::risk::{Profile, VelocityLimits};
 use florin_domain::time::Millis;
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -84,6 +86,8 @@ pub struct Options {
     pub review_mode: ReviewMode,
     /// What a refund does with the fee.
     pub fee_return: FeeReturn,
+    /// How payments are booked, by which templates, and on which accounts transfers that name none.
+    pub ledger: Arc<LedgerRules>,
     /// When an attempt is sent again.
     pub retry: RetryPolicy,
     /// Risk profile.
@@ -116,6 +120,10 @@ pub struct Options {
     pub scrub_commits_per_s: u64,
     /// From the begin of one scrub of the journal to the begin of the next.
     pub scrub_every: Duration,
+    /// From the begin of one round of the monitor to the begin of the next; zero for none but those that are asked for.
+    pub monitor_every: Duration,
+    /// How far back the monitor looks at entries and payments.
+    pub monitor_window: Duration,
     /// When unresolved attempts are asked about again: the n-th wait, the last one repeated.
     pub resolution_waits: Vec<Millis>,
     /// Unresolved payments resumed at once after a restart.
@@ -139,6 +147,7 @@ impl Default for Options {
             lifetimes: Lifetimes::STANDARD,
             review_mode: ReviewMode::BeforeAuth,
             fee_return: FeeReturn::Kept,
+            ledger: Arc::default(),
             retry: RetryPolicy::default(),
             risk: Profile::deep_dive(),
             velocity: VelocityLimits::default(),
@@ -168,6 +177,8 @@ impl Default for Options {
             snapshot_every_commits: 100_000,
             scrub_commits_per_s: 20_000,
             scrub_every: Duration::from_hours(24),
+            monitor_every: Duration::from_mins(1),
+            monitor_window: Duration::from_mins(5),
             resolution_waits,
             resume_page: 256,
         }
@@ -227,6 +238,9 @@ impl Options {
         }
         if self.scrub_every.is_zero() {
             return fail("journal.scrub_every_s", "must be at least 1");
+        }
+        if self.monitor_window.is_zero() {
+            return fail("ledger.monitor_window_s", "must be at least 1");
         }
         if self.resolution_waits.is_empty() {
             return fail("resolution.waits", "needs at least one wait");

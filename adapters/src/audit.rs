@@ -9,8 +9,9 @@
 //! * [`key`] who signs; [`head`] what is signed; [`heads`] where signed heads are kept
 //! * [`notary`] signs what a running node appends, and compares at the start
 //! * [`verify`] looks at everything
-//! * [`proof`] and [`receipt`] what is handed out
+//! * [`proof`] and [`receipt`] what is handed out; [`export`] everything as lines of JSON, and reading that back
 
+pub mod export;
 pub mod head;
 pub mod heads;
 mod hex;

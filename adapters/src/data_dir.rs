@@ -12,6 +12,15 @@ const LOCK: &str = "florin.lock";
 /// The journal's file.
 pub(crate) const JOURNAL: &str = "journal.db";
 
+/// The payments view's file.
+pub(crate) const VIEWS: &str = "views.db";
+
+/// The key index's folder.
+pub(crate) const KEYS: &str = "keys";
+
+/// The folder of snapshots.
+pub(crate) const SNAPSHOTS: &str = "snapshots";
+
 /// Why a data directory cannot be used.
 #[derive(Debug, Error)]
 pub enum DataDirError {
@@ -84,17 +93,17 @@ impl DataDir {
 
     /// The same in a folder that may be nobody's now.
     pub fn views_in(folder: &Path) -> PathBuf {
-        folder.join("views.db")
+        folder.join(VIEWS)
     }
 
     /// The key index's folder.
     pub fn keys(&self) -> PathBuf {
-        self.path.join("keys")
+        self.path.join(KEYS)
     }
 
     /// The folder of snapshots.
     pub fn snapshots(&self) -> PathBuf {
-        self.path.join("snapshots")
+        self.path.join(SNAPSHOTS)
     }
 }
 

@@ -9,7 +9,9 @@ mod sqlite;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use chain::{GENESIS, Hash, Verifier, damaged};
 pub use memory::{MemoryJournal, MemoryStore};
+pub(crate) use sqlite::{JournalBuilder, RawRecord};
 pub use sqlite::{JournalFile, OpenError, SqliteJournal, StoredRecord, Walk};
 
 use florin_domain::ids::{Seq, ShardId};

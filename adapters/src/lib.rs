@@ -5,6 +5,7 @@
 //! * [`data_dir`] the locked folder that holds everything embedded
 //! * [`journal`] in memory and on SQLite; [`schema`] the stored forms, one module per version
 //! * [`audit`] signed heads of the journal in a second place, and proofs
+//! * [`replica`] a second copy of the journal's bytes; [`integrity`] compares the copies and restores one from the others
 //! * [`snapshots`] shard snapshots; [`views`] the payments view; [`keys`] the key index
 //! * [`providers`] one folder per provider
 
@@ -13,10 +14,12 @@ pub mod clock;
 pub mod data_dir;
 pub mod digests;
 pub mod entropy;
+pub mod integrity;
 pub mod journal;
 pub mod keys;
 pub mod provider_keys;
 pub mod providers;
+pub mod replica;
 pub mod schema;
 pub mod secret_file;
 pub mod snapshots;

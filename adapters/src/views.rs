@@ -3,7 +3,9 @@
 //!
 //! * [`SqliteViews`] keeps it in one SQLite file
 //! * [`MemoryViews`] for tests and simulation
+//! * [`compare`] holds it against the journal
 
+mod check;
 mod entry;
 mod memory;
 mod reader;
@@ -13,5 +15,6 @@ mod tests;
 mod waiting;
 mod writer;
 
+pub use check::{ViewsCompared, compare};
 pub use memory::MemoryViews;
 pub use sqlite::{SqliteViews, ViewsOptions};

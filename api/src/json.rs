@@ -12,9 +12,11 @@ use std::fmt;
 use std::marker::PhantomData;
 
 mod at_most;
+mod numbers;
 mod words;
 
 pub(crate) use at_most::AtMost;
+pub(crate) use numbers::Numbers;
 
 /// What a body's values are, as messages name it.
 const OBJECT: &str = "a JSON object";
@@ -22,6 +24,7 @@ const STRING: &str = "a string";
 const INTEGER: &str = "an integer";
 const ARRAY: &str = "an array";
 const STRINGS: &str = "an object whose values are strings";
+const NUMBERS: &str = "an object whose values are integers";
 /// Of an object of limits.
 pub(crate) const INTEGERS: &str = "an object whose values are integers or null";
 

@@ -3,6 +3,7 @@
 //!
 //! To add an endpoint: write its `described` next to it and name that in [`ENDPOINTS`]. A test compares this list with the routes.
 
+mod consistency_shapes;
 mod endpoint;
 mod ledger_shapes;
 mod operators;
@@ -13,6 +14,7 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use consistency_shapes::consistency_example;
 pub(crate) use endpoint::{Access, Endpoint};
 pub(crate) use ledger_shapes::{
     ACCOUNT_ID, OPENED_ACCOUNT_ID, OPENED_ACCOUNT_ID_OTHER, TRANSFER_ID, account_id, account_type, day,
@@ -30,11 +32,11 @@ pub(crate) use shape::{
 
 use crate::reply::Reply;
 use crate::v1::{
-    account_create, account_get, account_list, entry_list, health, list_entry_create, list_entry_delete,
-    list_entry_list, metrics_get, payment_capture, payment_confirm, payment_create, payment_export,
-    payment_get, payment_history, payment_increment, payment_list, payment_void, payment_what_if,
-    period_close, period_list, refund_create, statement_get, transfer_create, transfer_get, tree_get,
-    trial_balance_get,
+    account_create, account_get, account_list, consistency, entry_list, health, list_entry_create,
+    list_entry_delete, list_entry_list, metrics_get, payment_capture, payment_confirm, payment_create,
+    payment_export, payment_get, payment_history, payment_increment, payment_list, payment_void,
+    payment_what_if, period_close, period_list, refund_create, statement_get, template_list, transfer_create,
+    transfer_get, tree_get, trial_balance_get,
 };
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;
@@ -69,6 +71,7 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     account_get::described,
     entry_list::described,
     account_create::described,
+    template_list::described,
     transfer_create::described,
     transfer_get::described,
     trial_balance_get::described,
@@ -77,6 +80,8 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     period_list::described,
     period_close::described,
     tree_get::described,
+    consistency::described_get,
+    consistency::described_run,
     operators::actor_kill,
     operators::provider_disable,
     operators::provider_enable,
@@ -153,7 +158,8 @@ fn document() -> OpenApi {
     let shapes = payment_shapes::all()
         .into_iter()
         .chain(ledger_shapes::all())
-        .chain(operators::all());
+        .chain(operators::all())
+        .chain(consistency_shapes::all());
     let mut components = shapes
         .fold(ComponentsBuilder::new(), |all, (name, shape)| {
             all.schema(name, shape)

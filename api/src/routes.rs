@@ -5,12 +5,12 @@ use crate::errors::ApiError;
 use crate::openapi;
 use crate::reply::Reply;
 use crate::v1::{
-    account_create, account_get, account_list, actor_kill, attempt_resolve, entry_list, health,
+    account_create, account_get, account_list, actor_kill, attempt_resolve, consistency, entry_list, health,
     list_entry_create, list_entry_delete, list_entry_list, merchant_freeze, merchant_list, metrics_get,
     payment_capture, payment_confirm, payment_create, payment_export, payment_get, payment_history,
     payment_increment, payment_list, payment_void, payment_what_if, period_close, period_list,
     provider_switch, read_only_set, refund_create, review_approve, review_list, review_reject, statement_get,
-    transfer_create, transfer_get, tree_get, trial_balance_get, unresolved_list,
+    template_list, transfer_create, transfer_get, tree_get, trial_balance_get, unresolved_list,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -69,6 +69,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read_only("/v1/ledger/accounts/{id}", account_get::handle))
         .service(read_only("/v1/ledger/accounts/{id}/entries", entry_list::handle))
         .service(posted("/v1/ledger/transfers", transfer_create::handle))
+        .service(read_only("/v1/ledger/templates", template_list::handle))
         .service(read_only("/v1/ledger/transfers/{id}", transfer_get::handle))
         .service(read_only("/v1/ledger/periods", period_list::handle))
         .service(posted("/v1/ledger/periods/close", period_close::handle))
@@ -83,6 +84,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read_only("/v1/ledger/trial_balance", trial_balance_get::handle))
         .service(read_only("/v1/ops/tree", tree_get::handle))
         .service(posted("/v1/ops/tree/{actor}/kill", actor_kill::handle))
+        .service(read_only("/v1/ops/consistency", consistency::get))
+        .service(posted("/v1/ops/consistency/run", consistency::run))
         .service(posted("/v1/ops/providers/{id}/disable", provider_switch::disable))
         .service(posted("/v1/ops/providers/{id}/enable", provider_switch::enable))
         .service(read_only("/v1/ops/merchants", merchant_list::handle))

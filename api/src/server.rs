@@ -10,6 +10,7 @@ use actix_web::dev::{Server, ServerHandle, Service, ServiceRequest, ServiceRespo
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{App, HttpMessage, HttpServer, web};
+use florin_actors::consistency_handle::ConsistencyHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
@@ -111,6 +112,8 @@ pub struct ApiParts {
     pub payments: PaymentsHandle,
     /// The ledger.
     pub ledger: LedgerHandle,
+    /// The consistency monitor.
+    pub consistency: ConsistencyHandle,
     /// The tree, metrics and readiness.
     pub ops: Arc<dyn OpsView>,
     /// Merchants and their keys.

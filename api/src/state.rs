@@ -5,6 +5,7 @@ use crate::request_id::RequestIds;
 use crate::server::{ApiOptions, ApiParts, Digests};
 use crate::slo::{self, Outcome, SloCounters};
 use actix_web::http::StatusCode;
+use florin_actors::consistency_handle::ConsistencyHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 pub(crate) struct State {
     pub(crate) payments: PaymentsHandle,
     pub(crate) ledger: LedgerHandle,
+    pub(crate) consistency: ConsistencyHandle,
     pub(crate) ops: Arc<dyn OpsView>,
     pub(crate) directory: DirectoryHandle,
     pub(crate) digests: Digests,
@@ -32,6 +34,7 @@ impl State {
         let ApiParts {
             payments,
             ledger,
+            consistency,
             ops,
             directory,
             digests,
@@ -41,6 +44,7 @@ impl State {
         Self {
             payments,
             ledger,
+            consistency,
             ops,
             directory,
             digests,

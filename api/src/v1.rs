@@ -5,6 +5,7 @@ pub(crate) mod account_get;
 pub(crate) mod account_list;
 pub(crate) mod actor_kill;
 pub(crate) mod attempt_resolve;
+pub(crate) mod consistency;
 pub(crate) mod entry_list;
 pub(crate) mod health;
 pub(crate) mod list_entry_create;
@@ -32,6 +33,7 @@ pub(crate) mod review_approve;
 pub(crate) mod review_list;
 pub(crate) mod review_reject;
 pub(crate) mod statement_get;
+pub(crate) mod template_list;
 pub(crate) mod transfer_create;
 pub(crate) mod transfer_get;
 pub(crate) mod tree_get;
@@ -49,6 +51,7 @@ mod payment_body;
 mod payment_csv;
 mod payment_request;
 mod transfer_request;
+mod transfer_template;
 
 /// The end of the year 9999: no deadline is later.
 pub(crate) const EXPIRES_AT_MAX_S: i128 = 253_402_300_799;

@@ -15,7 +15,8 @@ use florin_domain::retry::RetryPolicy;
 use florin_domain::risk::{Action, Profile, VelocityLimits};
 use florin_domain::time::Millis;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use toml::{Table, Value};
 
@@ -51,7 +52,8 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
         log: raw.log.clone(),
         log_format: raw.log_format,
         shards: raw.journal.shards,
-        heads_dir: (!raw.audit.heads_dir.as_os_str().is_empty()).then(|| raw.audit.heads_dir.clone()),
+        heads_dir: optional(&raw.audit.heads_dir),
+        replica_dir: optional(&raw.journal.replica_dir),
         drain_limit: Duration::from_millis(raw.drain_limit_ms),
         worker_threads: raw.worker_threads,
         provider_key_secret: key_secret(raw)?,
@@ -73,6 +75,11 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
         actors: options(raw)?,
         providers,
     })
+}
+
+/// A path that may be left empty.
+fn optional(path: &Path) -> Option<PathBuf> {
+    (!path.as_os_str().is_empty()).then(|| path.to_owned())
 }
 
 /// A burst below the rate would be told to callers as less than they have.
@@ -123,6 +130,7 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
         } else {
             FeeReturn::Kept
         },
+        ledger: Arc::new(raw.ledger.checked()?),
         retry: RetryPolicy {
             tries_max: retry.tries_max,
             network_error_wait: Millis(retry.network_error_wait_ms),
@@ -139,6 +147,8 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
         snapshot_every_commits: raw.journal.snapshot_every_commits,
         scrub_commits_per_s: raw.journal.scrub_commits_per_s,
         scrub_every: Duration::from_secs(raw.journal.scrub_every_s),
+        monitor_every: Duration::from_secs(raw.ledger.monitor_every_s),
+        monitor_window: Duration::from_secs(raw.ledger.monitor_window_s),
         resolution_waits: raw
             .resolution
             .waits_s

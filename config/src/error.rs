@@ -85,6 +85,14 @@ pub enum ConfigError {
         /// What is expected.
         why: String,
     },
+    /// A posting template that is none, or that does not go with the others.
+    #[error("`{key}` {why}")]
+    Template {
+        /// The template and its field.
+        key: String,
+        /// What is wrong.
+        why: String,
+    },
     /// A key and its `_file` counterpart in the same place.
     #[error("{origin} sets both `{key}` and `{key}_file`: give one of them")]
     Twice {

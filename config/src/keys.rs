@@ -1,6 +1,7 @@
 //! Every key there is: its name and what it may be. Names in the file, variables and error texts all come from here.
 
 use crate::kind::Kind;
+use crate::templates::TEMPLATES;
 use florin_domain::money::Currency;
 
 const HOUR_MS: i64 = 3_600_000;
@@ -54,6 +55,26 @@ pub(crate) const KEYS: &[Key] = &[
     key("lifetimes.authorization_s", Kind::Whole(1, 31 * 24 * 3600)),
     key("lifetimes.review_s", Kind::Whole(1, 31 * 24 * 3600)),
     key("refunds.fee", Kind::Choice(&["kept", "returned"])),
+    key(
+        "ledger.posting_profile",
+        Kind::Choice(&["marketplace", "merchant_of_record"]),
+    ),
+    key(
+        "ledger.fee_recognition",
+        Kind::Choice(&["at_payment", "at_settlement"]),
+    ),
+    key("ledger.chart.customer", Kind::ChartAccount),
+    key("ledger.chart.merchant_receivable", Kind::ChartAccount),
+    key("ledger.chart.merchant_payable", Kind::ChartAccount),
+    key("ledger.chart.platform_fee", Kind::ChartAccount),
+    key("ledger.chart.payment_revenue", Kind::ChartAccount),
+    key("ledger.chart.processing_fees", Kind::ChartAccount),
+    key("ledger.chart.refunds_payable", Kind::ChartAccount),
+    key("ledger.chart.chargebacks", Kind::ChartAccount),
+    key("ledger.chart.equity", Kind::ChartAccount),
+    key("ledger.chart.bank", Kind::ChartAccount),
+    key("ledger.chart.suspense", Kind::ChartAccount),
+    key("ledger.chart.rounding", Kind::ChartAccount),
     key("review.mode", Kind::Choice(&["before_auth", "auth_and_hold"])),
     key("retry.tries_max", Kind::Whole(1, 10)),
     key("retry.network_error_wait_ms", Kind::Whole(0, MINUTE_MS)),
@@ -75,7 +96,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("journal.snapshot_every_commits", Kind::Whole(1, 100_000_000)),
     key("journal.scrub_commits_per_s", Kind::Whole(0, 10_000_000)),
     key("journal.scrub_every_s", Kind::Whole(1, YEAR_S)),
+    key("journal.replica_dir", Kind::OptionalPath),
     key("audit.heads_dir", Kind::OptionalPath),
+    key("ledger.monitor_every_s", Kind::Whole(0, YEAR_S)),
+    key("ledger.monitor_window_s", Kind::Whole(1, YEAR_S)),
     key("resolution.waits_s", Kind::Waits),
     key("actors.guardians", Kind::Whole(1, 256)),
     key("actors.idle_payments_max", Kind::Whole(0, 10_000_000)),
@@ -160,6 +184,7 @@ pub(crate) fn all_names() -> Vec<String> {
         names.extend(Currency::all().map(|currency| format!("{section}.{currency}")));
         names.push(section.to_owned());
     }
+    names.push(TEMPLATES.to_owned());
     names.push(PROVIDERS.to_owned());
     names
 }

@@ -45,6 +45,8 @@ pub(crate) enum Kind {
     Url,
     /// A provider's name.
     ProviderName,
+    /// An account of the platform, the name of an opened one, or nothing.
+    ChartAccount,
 }
 
 /// The longest wait: a day.
@@ -76,6 +78,10 @@ impl Kind {
             Self::KeySecret => format!("{KEY_SECRET}, or empty for none"),
             Self::Url => "an http or https URL without user, query or fragment".to_owned(),
             Self::ProviderName => "1 to 16 characters of a-z, 0-9 and _".to_owned(),
+            Self::ChartAccount => {
+                "the name of an account, of 1 to 64 characters of a-z, 0-9, _, ., : and -, or empty for none"
+                    .to_owned()
+            }
         }
     }
 
@@ -97,7 +103,8 @@ impl Kind {
             | Self::ApiKey
             | Self::KeySecret
             | Self::Url
-            | Self::ProviderName => {
+            | Self::ProviderName
+            | Self::ChartAccount => {
                 let text = value.as_str()?;
                 self.accepts_text(text).then(|| Value::String(text.to_owned()))
             }
@@ -116,6 +123,7 @@ impl Kind {
             Self::KeySecret => text.is_empty() || KeySecret::from_hex(text).is_some(),
             Self::Url => is_url(text),
             Self::ProviderName => ProviderId::parse(text).is_ok(),
+            Self::ChartAccount => is_account_name(text),
             Self::Whole(..) | Self::Ratio | Self::Waits => false,
         }
     }
@@ -142,7 +150,8 @@ impl Kind {
             | Self::ApiKey
             | Self::KeySecret
             | Self::Url
-            | Self::ProviderName => None,
+            | Self::ProviderName
+            | Self::ChartAccount => None,
         };
         read.unwrap_or_else(|| Value::String(text.to_owned()))
     }
@@ -155,6 +164,14 @@ impl Kind {
         }
         value.to_string()
     }
+}
+
+/// As accounts are opened, or nothing.
+fn is_account_name(text: &str) -> bool {
+    text.len() <= 64
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.:-".contains(&byte))
 }
 
 /// An amount limit in minor units.

@@ -4,16 +4,22 @@
 use crate::error::ConfigError;
 use crate::keys::{self, PROVIDER_KEYS, PROVIDERS};
 use crate::kind::Kind;
+use crate::templates::{self, RawTemplate};
 use std::collections::HashMap;
 use toml::{Table, Value};
 
 /// What the environment is called in errors about no single variable.
 const ENVIRONMENT: &str = "the environment";
 
+/// Where the list of templates stands.
+const LEDGER: &str = "ledger";
+const TEMPLATES_FIELD: &str = "templates";
+
 /// Values by their full names, and the providers with a flat table each.
 #[derive(Debug)]
 pub(crate) struct Layers {
     values: Table,
+    templates: Vec<RawTemplate>,
     providers: Vec<Table>,
 }
 
@@ -27,6 +33,7 @@ impl Layers {
         flatten("", defaults, &mut values);
         Self {
             values,
+            templates: Vec::new(),
             providers: Vec::new(),
         }
     }
@@ -36,6 +43,11 @@ impl Layers {
         let mut table: Table = text.parse().map_err(|error| syntax_error(origin, text, &error))?;
         if let Some(list) = table.remove(PROVIDERS) {
             self.providers = read_providers(origin, list)?;
+        }
+        if let Some(Value::Table(ledger)) = table.get_mut(LEDGER)
+            && let Some(list) = ledger.remove(TEMPLATES_FIELD)
+        {
+            self.templates = templates::read(origin, &list)?;
         }
         let mut layer = Table::new();
         read_section(origin, "", table, &mut layer)?;
@@ -142,6 +154,13 @@ impl Layers {
                 rest = below;
             }
             table.insert(rest.to_owned(), value);
+        }
+        if !self.templates.is_empty()
+            && let Some(Value::Table(ledger)) = root.get_mut(LEDGER)
+        {
+            let templates = Value::try_from(&self.templates);
+            let templates = templates.expect("a template is made of text");
+            ledger.insert(TEMPLATES_FIELD.to_owned(), templates);
         }
         let providers = self.providers.into_iter().map(Value::Table).collect();
         root.insert(PROVIDERS.to_owned(), Value::Array(providers));

@@ -10,6 +10,7 @@
 //! * `kind` the checks of single values
 //! * `layers` lays the file and the environment over the defaults, value by value
 //! * `raw` the serialized shape; `checked` its way into [`Settings`], where values meet each other
+//! * `ledger` what the books follow; `templates` the operators' own posting templates
 //! * `secret` text that shows itself only on request
 //! * `error` what can be wrong
 
@@ -18,9 +19,11 @@ mod error;
 mod keys;
 mod kind;
 mod layers;
+mod ledger;
 mod raw;
 mod secret;
 mod settings;
+mod templates;
 #[cfg(test)]
 mod tests;
 

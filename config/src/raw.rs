@@ -2,6 +2,7 @@
 //! the description.
 
 use crate::kind::NO_LIMIT;
+use crate::ledger::RawLedger;
 use crate::secret::HIDDEN;
 use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, Settings};
 use florin_actors::options::Options;
@@ -35,6 +36,7 @@ pub(crate) struct Raw {
     pub(crate) stages: RawStages,
     pub(crate) lifetimes: RawLifetimes,
     pub(crate) refunds: RawRefunds,
+    pub(crate) ledger: RawLedger,
     pub(crate) review: RawReview,
     pub(crate) retry: RawRetry,
     pub(crate) risk: RawRisk,
@@ -165,6 +167,7 @@ pub(crate) struct RawJournal {
     pub(crate) snapshot_every_commits: u64,
     pub(crate) scrub_commits_per_s: u64,
     pub(crate) scrub_every_s: u64,
+    pub(crate) replica_dir: PathBuf,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -274,6 +277,7 @@ impl From<&Settings> for Raw {
                 }
                 .to_owned(),
             },
+            ledger: RawLedger::from(actors),
             review: RawReview {
                 mode: match actors.review_mode {
                     ReviewMode::BeforeAuth => "before_auth",
@@ -297,6 +301,7 @@ impl From<&Settings> for Raw {
                 snapshot_every_commits: actors.snapshot_every_commits,
                 scrub_commits_per_s: actors.scrub_commits_per_s,
                 scrub_every_s: actors.scrub_every.as_secs(),
+                replica_dir: settings.replica_dir.clone().unwrap_or_default(),
             },
             audit: RawAudit {
                 heads_dir: settings.heads_dir.clone().unwrap_or_default(),

@@ -116,6 +116,8 @@ pub struct Settings {
     pub shards: u16,
     /// Folder of the signed heads, if they are not in the data folder.
     pub heads_dir: Option<PathBuf>,
+    /// Folder of the journal's replica, if there is to be one.
+    pub replica_dir: Option<PathBuf>,
     /// Which log lines are written.
     pub log: String,
     /// How they are written.
@@ -206,6 +208,7 @@ impl Settings {
             data_dir: PathBuf::from("./florin-data"),
             shards: 1,
             heads_dir: None,
+            replica_dir: None,
             log: "info,ractor=warn".to_owned(),
             log_format: LogFormat::Text,
             drain_limit: Duration::from_secs(10),

@@ -1,6 +1,7 @@
 //! Loading as a whole: what is refused and in which words, which source wins, that the reference file is true, and that
 //! secrets stay inside.
 
+mod ledger;
 mod refusals;
 
 use crate::layers::Layers;
@@ -135,7 +136,7 @@ fn every_key_takes_effect_from_the_file_and_from_its_variable() {
     for key in keys::KEYS {
         let (in_file, in_variable) = match key.name {
             "listen" | "sandbox.listen" => ("\"[::1]:99\"", "[::1]:99"),
-            "data_dir" | "audit.heads_dir" => ("\"/tmp/x\"", "/tmp/x"),
+            "data_dir" | "audit.heads_dir" | "journal.replica_dir" => ("\"/tmp/x\"", "/tmp/x"),
             "log" => ("\"debug\"", "debug"),
             "log_format" => ("\"json\"", "json"),
             "provider_key_secret" => (QUOTED_HEX, QUOTED_HEX.trim_matches('"')),
@@ -150,6 +151,9 @@ fn every_key_takes_effect_from_the_file_and_from_its_variable() {
             "errors.profile" => ("\"seed\"", "seed"),
             "risk.velocity.action" => ("\"review\"", "review"),
             "refunds.fee" => ("\"returned\"", "returned"),
+            "ledger.posting_profile" => ("\"merchant_of_record\"", "merchant_of_record"),
+            "ledger.fee_recognition" => ("\"at_settlement\"", "at_settlement"),
+            name if name.starts_with("ledger.chart.") => ("\"bank:city\"", "bank:city"),
             "review.mode" => ("\"auth_and_hold\"", "auth_and_hold"),
             "http.head_limit_bytes" => ("4096", "4096"),
             "limits.burst" => ("2000", "2_000"),

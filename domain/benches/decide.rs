@@ -5,7 +5,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, OperationId, PaymentId};
-use florin_domain::ledger::consequences;
+use florin_domain::ledger::{PostingProfile, consequences};
 use florin_domain::limits::Lifetimes;
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
@@ -65,6 +65,7 @@ fn create(spec: &Arc<Spec>, method: &PaymentMethod, profile: &Profile, provider:
         assessment,
         plan,
         review: ReviewMode::BeforeAuth,
+        profile: PostingProfile::default(),
     }
 }
 

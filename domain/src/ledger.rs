@@ -5,13 +5,16 @@ mod applying;
 mod books;
 mod canonical;
 mod carrying;
+mod chart;
 mod crossing;
 mod entry;
 mod event;
 mod general;
 mod legs;
 mod pending;
+mod profile;
 mod statement;
+mod template;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -20,12 +23,18 @@ mod transfers;
 pub use account::{AccountKey, AccountName, AccountType, Side};
 pub use books::{AccountState, Books, CurrencyTotal};
 pub use canonical::{Consequences, consequences};
+pub use chart::{CHART_ROLES, Chart, ChartAccount, ChartError, ChartRole, LedgerRules, RulesError};
 pub use crossing::{AbortReason, CrossOutcome, CrossPhase, CrossTransfer, Crossed, Crossing, CrossingStep};
 pub use entry::{Entry, HoldChange, Line, PostedEntry, Posting, PostingError};
 pub use event::{LedgerCommit, LedgerEvent};
 pub use general::{AccountLimits, GeneralAccount, GeneralLedger};
 pub use pending::PendingTransfer;
+pub use profile::{FeeRecognition, LifeError, PostingModel, PostingProfile, check_life};
 pub use statement::Statement;
+pub use template::{
+    FillError, Measure, Recognition, Stage, Template, TemplateError, TemplateLine, TemplateTerms,
+    standard_templates,
+};
 pub use transfer::{
     EffectiveDate, Legs, Notes, PostedPair, PostedTransfer, Transfer, TransferId, TransferLegs,
     TransferRefusal, TransferStep, exchange_rate,

@@ -6,6 +6,7 @@
 //! * [`ledger`] accounts, postings, holds, balances, and the canonical entries of a payment
 //! * [`risk`] rules and bands; [`routing`] which provider; [`retry`] when the same attempt is tried again
 //! * [`commit`] what one atomic journal record says; [`merchant`] tenants and their API keys; [`method`] payment methods
+//! * [`consistency`] what the monitor compares, and what it has found
 //! * [`idempotency`] keys and fingerprints; [`limits`] every bound with its reason
 //! * [`ports`] what the core asks of the world; business modules never use them
 
@@ -17,6 +18,7 @@
 )]
 
 pub mod commit;
+pub mod consistency;
 pub mod idempotency;
 pub mod ids;
 pub mod ledger;

@@ -71,6 +71,7 @@ impl Ops {
             Kind::Scrub => context.scrub.gate(),
             Kind::Deadlines => context.deadlines.gate(),
             Kind::Crossings => context.crossings.gate(),
+            Kind::Monitor => context.monitor.gate(),
             Kind::PaymentGuardian => context.guardians[seat.index].gate(),
             Kind::Idempotency | Kind::Payment => context.idempotency.gate(),
         };
@@ -91,6 +92,7 @@ impl Ops {
             | Kind::Idempotency
             | Kind::Scrub
             | Kind::Crossings
+            | Kind::Monitor
             | Kind::Deadlines => match context.shard {
                 ShardId::FIRST => seat.index.to_string(),
                 ShardId(shard) => format!("{shard}-{}", seat.index),

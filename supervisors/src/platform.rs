@@ -6,6 +6,7 @@ use crate::root::{Root, RootArguments, RootMail, singleton_mailbox};
 use arc_swap::ArcSwap;
 use florin_actors::account_shard::{ShardMail, ShardStart};
 use florin_actors::admission::Admission;
+use florin_actors::consistency_handle::ConsistencyHandle;
 use florin_actors::context::{Context, Figures, IndexLag, Ports, ProviderSeat};
 use florin_actors::kind::Kind;
 use florin_actors::ledger_handle::LedgerHandle;
@@ -134,6 +135,11 @@ impl Platform {
         LedgerHandle::new(self.shards.clone())
     }
 
+    /// The face of the consistency monitors.
+    pub fn consistency(&self) -> ConsistencyHandle {
+        ConsistencyHandle::new(self.shards.clone())
+    }
+
     /// What operators see; `render` writes all metrics as text.
     pub fn ops(&self, render: Box<dyn Fn() -> String + Send + Sync>) -> Ops {
         Ops::new(self.shards.clone(), self.roots.clone(), render)
@@ -235,6 +241,8 @@ impl Shared {
             crossings: singleton_mailbox(settings, Kind::Crossings),
             scrub: singleton_mailbox(settings, Kind::Scrub),
             scrub_place: ArcSwap::default(),
+            monitor: singleton_mailbox(settings, Kind::Monitor),
+            monitor_board: ArcSwap::default(),
             guardians: (0..options.guardians)
                 .map(|_| singleton_mailbox(settings, Kind::PaymentGuardian))
                 .collect(),

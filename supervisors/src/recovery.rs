@@ -254,6 +254,7 @@ fn change(event: &Event) -> Option<(OperationId, bool)> {
         | Event::RiskAssessed(_)
         | Event::ListMatched { .. }
         | Event::HeldForReview
+        | Event::PostingProfileChosen { .. }
         | Event::Blocked
         | Event::ReviewOpened { .. }
         | Event::ReviewApproved

@@ -11,6 +11,7 @@ use florin_actors::idempotency::{IdempotencyMail, IdempotencyOwner};
 use florin_actors::journal_writer::JournalWriter;
 use florin_actors::kind::Kind;
 use florin_actors::mailbox::{Caps, Mailbox};
+use florin_actors::monitor::Monitor;
 use florin_actors::projection::Projection;
 use florin_actors::provider::ProviderActor;
 use florin_actors::reply::tell;
@@ -22,6 +23,7 @@ use ractor::{Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, Supervisio
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -104,7 +106,8 @@ pub fn seats(context: &Context) -> Vec<Seat> {
         | Kind::Idempotency
         | Kind::Scrub
         | Kind::Deadlines
-        | Kind::Crossings => 1,
+        | Kind::Crossings
+        | Kind::Monitor => 1,
         // What all shards share is in the home's tree.
         Kind::Provider if context.is_home() => context.providers.len(),
         Kind::Risk if context.is_home() => context.risk.len(),
@@ -234,6 +237,7 @@ impl RootState {
             Kind::Deadlines => start!(Deadlines, Arc::clone(&context), context.deadlines),
             Kind::Crossings => start!(CrossingsCarrier, Arc::clone(&context), context.crossings),
             Kind::Scrub => start!(Scrub, Arc::clone(&context), context.scrub),
+            Kind::Monitor => start!(Monitor, Arc::clone(&context), context.monitor),
             Kind::Payment => return Err("payments are started by their guardians".into()),
         };
         self.context
@@ -298,10 +302,19 @@ impl RootState {
             .restarts_max
             .saturating_sub(child.log.count(&policy, Instant::now()) + 1);
         publish_budget(&self.context, seat, left);
-        match child
+        let verdict = child
             .log
-            .failed(&policy, Instant::now(), self.context.ports.entropy.next_u64())
-        {
+            .failed(&policy, Instant::now(), self.context.ports.entropy.next_u64());
+        match verdict {
+            // Nothing waits for the monitor: it never takes the process with it.
+            Verdict::GiveUp if seat.kind == Kind::Monitor => {
+                tracing::error!(
+                    actor = name,
+                    why,
+                    "an actor fails again and again; it is restarted slowly"
+                );
+                respawn_after(myself, seat, policy.backoff_max.max(policy.window));
+            }
             Verdict::GiveUp => self
                 .context
                 .ports
@@ -309,11 +322,7 @@ impl RootState {
                 .fail(&format!("{name} failed too often: {why}")),
             Verdict::RestartAfter(wait) => {
                 tracing::warn!(actor = name, why, ?wait, "an actor failed and is restarted");
-                let root = myself.clone();
-                tokio::spawn(async move {
-                    tokio::time::sleep(wait).await;
-                    drop(root.send_message(RootMail::Respawn(seat)));
-                });
+                respawn_after(myself, seat, wait);
             }
         }
     }
@@ -350,6 +359,14 @@ impl RootState {
         };
         self.children.iter_mut().map(report).collect()
     }
+}
+
+fn respawn_after(root: &ActorRef<RootMail>, seat: Seat, wait: Duration) {
+    let root = root.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(wait).await;
+        drop(root.send_message(RootMail::Respawn(seat)));
+    });
 }
 
 /// Shows how many failures a restartable singleton has left before the process ends.

@@ -185,8 +185,10 @@ fn whichever_actor_is_killed_under_load_requests_soon_succeed_at_their_first_try
     let restartable = seats(&dev).into_iter().filter(|seat| seat.budget_left.is_some());
     let kinds: BTreeSet<String> = restartable.map(|seat| seat.kind).collect();
     let expected = [
+        "crossings",
         "deadlines",
         "idempotency",
+        "monitor",
         "payment_guardian",
         "projection",
         "provider",

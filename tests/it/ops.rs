@@ -43,9 +43,11 @@ fn the_tree_shows_every_kind_of_actor_to_operators_only() {
     kinds(&tree, &mut seen);
     let expected = [
         "account_shard",
+        "crossings",
         "deadlines",
         "idempotency",
         "journal_writer",
+        "monitor",
         "payment",
         "payment_guardian",
         "projection",

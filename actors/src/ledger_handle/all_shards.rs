@@ -1,7 +1,7 @@
 //! The ledger over all shards. An account is in one shard, or each shard has a part of it; then its balance is the sum.
 
 use super::{LedgerError, LedgerHandle};
-use crate::account_shard::{ClosedPeriods, GeneralMail, PaymentAccounts, Question, ShardMail};
+use crate::account_shard::{AccountTitle, ClosedPeriods, GeneralMail, PaymentAccounts, Question, ShardMail};
 use florin_domain::commit::Commit;
 use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq, ShardId};
 use florin_domain::ledger::{
@@ -9,8 +9,8 @@ use florin_domain::ledger::{
     Statement, TransferId,
 };
 use florin_domain::money::{Balance, Currency};
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// An account's standing, with the commit of its shard as of which it stands so; with none if it is the sum of several shards' parts.
@@ -212,6 +212,25 @@ impl LedgerHandle {
             closing.ask(|reply| ShardMail::General(mail(reply))).await?;
         }
         Ok(())
+    }
+
+    /// The accounts that are open under these names, one in each shard at most, in the order of the shards.
+    pub async fn accounts_titled(
+        &self,
+        titles: BTreeSet<AccountTitle>,
+    ) -> Result<BTreeMap<AccountTitle, Vec<AccountKey>>, LedgerError> {
+        let titles: Vec<AccountTitle> = titles.into_iter().collect();
+        let mut open: BTreeMap<AccountTitle, Vec<AccountKey>> = BTreeMap::new();
+        for context in self.shards.iter() {
+            let asked = titles.clone();
+            let mail = |reply| ShardMail::Question(Question::Titled { titles: asked, reply });
+            let found = self.on(context).ask(mail).await?;
+            let keys = found.into_iter().map(|id| id.and_then(LedgerAccountId::key));
+            for (title, key) in titles.iter().zip(keys) {
+                open.entry(title.clone()).or_default().extend(key);
+            }
+        }
+        Ok(open)
     }
 
     /// The reservation of a pending transfer, while it stands.

@@ -161,6 +161,7 @@ impl PaymentState {
             assessment,
             plan,
             review: self.context.options.review_mode,
+            profile: self.context.options.ledger.profile(),
         };
         self.decide(None, command)
     }

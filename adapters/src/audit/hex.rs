@@ -33,6 +33,18 @@ pub(super) fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(bytes)
 }
 
+/// The bytes of any number of digits.
+pub(super) fn all_bytes(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return None;
+    }
+    let pairs = pairs.iter();
+    pairs
+        .map(|pair| str::from_utf8(pair).ok().and_then(bytes::<1>).map(|[byte]| byte))
+        .collect()
+}
+
 /// Bytes of a fixed number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hex<const N: usize>(pub(super) [u8; N]);
@@ -67,6 +79,11 @@ mod tests {
         assert_eq!(bytes("001fa0"), Some([0, 0x1f, 0xa0]));
         for wrong in ["001FA0", "001fa", "001fa00", "001fag", "+01fa0", ""] {
             assert_eq!(bytes::<3>(wrong), None, "{wrong}");
+        }
+        assert_eq!(all_bytes("001fa0"), Some(vec![0, 0x1f, 0xa0]));
+        assert_eq!(all_bytes(""), Some(Vec::new()));
+        for wrong in ["0", "0G", "0é"] {
+            assert_eq!(all_bytes(wrong), None, "{wrong}");
         }
     }
 }

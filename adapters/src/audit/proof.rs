@@ -234,7 +234,7 @@ pub(super) fn paths(
 }
 
 /// A record for people and other programs, with what it says.
-pub fn exported(record: &StoredRecord) -> Value {
+pub(super) fn exported(record: &StoredRecord) -> Value {
     json!({
         "object": "florin.record",
         "seq": record.seq.0,
@@ -247,11 +247,11 @@ pub fn exported(record: &StoredRecord) -> Value {
 }
 
 /// The first line of an export.
-pub fn exported_key(key: &PublicKey) -> Value {
+pub(super) fn exported_key(key: &PublicKey) -> Value {
     json!({ "object": "florin.export", "version": 1, "public_key": Hex(key.0) })
 }
 
 /// A signed head as a line of an export.
-pub fn exported_head(signed: &SignedHead) -> Value {
+pub(super) fn exported_head(signed: &SignedHead) -> Value {
     json!({ "object": "florin.head", "head": HeadForm::from(*signed) })
 }

@@ -8,10 +8,10 @@ use sha2::{Digest, Sha256};
 use std::ops::Range;
 
 /// The hash of a record.
-pub(super) type Hash = [u8; 32];
+pub(crate) type Hash = [u8; 32];
 
 /// What the first record follows.
-pub(super) const GENESIS: Hash = [0; 32];
+pub(crate) const GENESIS: Hash = [0; 32];
 
 /// Bytes of a record's header: previous hash, shard, seq, epoch, length.
 const HEADER_BYTES: usize = 32 + 2 + 8 + 8 + 8;
@@ -102,8 +102,8 @@ impl Sealed {
 }
 
 /// Walks along the chain and accepts only what follows.
-#[derive(Debug)]
-pub(super) struct Verifier {
+#[derive(Clone, Debug)]
+pub(crate) struct Verifier {
     shard: ShardId,
     last: Seq,
     hash: Hash,
@@ -112,7 +112,7 @@ pub(super) struct Verifier {
 
 impl Verifier {
     /// Expects the record after `last`, whose hash and epoch are given.
-    pub(super) fn after(shard: ShardId, last: Seq, hash: Hash, epoch: Epoch) -> Self {
+    pub(crate) fn after(shard: ShardId, last: Seq, hash: Hash, epoch: Epoch) -> Self {
         Self {
             shard,
             last,
@@ -122,23 +122,45 @@ impl Verifier {
     }
 
     /// The last accepted record.
-    pub(super) fn last(&self) -> Seq {
+    pub(crate) fn last(&self) -> Seq {
         self.last
     }
 
     /// Its hash.
-    pub(super) fn hash(&self) -> Hash {
+    pub(crate) fn hash(&self) -> Hash {
         self.hash
     }
 
     /// Accepts the record found at `seq`, or says where the journal is damaged.
-    pub(super) fn accept(
+    pub(crate) fn accept(
         &mut self,
         seq: Seq,
         epoch: Epoch,
         hash: &[u8],
         bytes: &[u8],
     ) -> Result<Commit, ReadError> {
+        let link = self.linked(seq, epoch, hash, bytes)?;
+        let commit =
+            schema::decode(self.shard, seq, bytes).map_err(|error| damaged(seq, error.to_string()))?;
+        (self.last, self.hash, self.epoch) = (seq, link, epoch);
+        Ok(commit)
+    }
+
+    /// The same where nobody asks what the bytes say.
+    pub(crate) fn follow(
+        &mut self,
+        seq: Seq,
+        epoch: Epoch,
+        hash: &[u8],
+        bytes: &[u8],
+    ) -> Result<(), ReadError> {
+        let link = self.linked(seq, epoch, hash, bytes)?;
+        (self.last, self.hash, self.epoch) = (seq, link, epoch);
+        Ok(())
+    }
+
+    /// The hash of the record found at `seq`, if it is the next one.
+    fn linked(&self, seq: Seq, epoch: Epoch, hash: &[u8], bytes: &[u8]) -> Result<Hash, ReadError> {
         let expected = self.last.next();
         if seq != expected {
             return Err(damaged(
@@ -152,25 +174,18 @@ impl Verifier {
                 format!("epoch {} follows epoch {}", epoch.0, self.epoch.0),
             ));
         }
-        let link = link(
-            &self.hash,
-            Place {
-                shard: self.shard,
-                seq,
-                epoch,
-            },
-            bytes,
-        );
-        if link != hash {
-            return Err(damaged(
-                seq,
-                "the hash does not follow from the record before and the bytes".to_owned(),
-            ));
+        let place = Place {
+            shard: self.shard,
+            seq,
+            epoch,
+        };
+        let link = link(&self.hash, place, bytes);
+        if link == hash {
+            Ok(link)
+        } else {
+            let why = "the hash does not follow from the record before and the bytes";
+            Err(damaged(seq, why.to_owned()))
         }
-        let commit =
-            schema::decode(self.shard, seq, bytes).map_err(|error| damaged(seq, error.to_string()))?;
-        (self.last, self.hash, self.epoch) = (seq, link, epoch);
-        Ok(commit)
     }
 
     /// Checks that a walk to the journal's end came to its head.
@@ -201,6 +216,6 @@ impl Verifier {
 }
 
 /// Damage at a record.
-pub(super) fn damaged(seq: Seq, why: String) -> ReadError {
+pub(crate) fn damaged(seq: Seq, why: String) -> ReadError {
     ReadError::Damaged { seq, why }
 }

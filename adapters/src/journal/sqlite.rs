@@ -3,6 +3,7 @@
 //! Two threads do the work: one encodes, chains and appends, the other reads on a connection of its own, so that a long read delays
 //! no append. Futures only wait for their answers.
 
+mod build;
 mod file;
 mod reader;
 mod tables;
@@ -13,6 +14,8 @@ mod writer;
 #[cfg(test)]
 pub(super) use tables::position;
 
+pub(crate) use build::JournalBuilder;
+pub(crate) use file::RawRecord;
 pub use file::{JournalFile, StoredRecord, Walk};
 
 use super::PAGE_BYTES_MAX;

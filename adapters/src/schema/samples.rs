@@ -10,7 +10,10 @@ use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{
     ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
 };
-use florin_domain::ledger::{AccountKey, AccountName, HoldChange, Line, PostedEntry, Posting, Side};
+use florin_domain::ledger::{
+    AccountKey, AccountName, FeeRecognition, HoldChange, Line, PostedEntry, Posting, PostingModel,
+    PostingProfile, Side,
+};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction};
 use florin_domain::method::{CardBrand, PaymentMethod};
 use florin_domain::money::{Amount, Balance, Currency, FeeSchedule, Rounding};
@@ -202,7 +205,13 @@ fn after(event: &Event) -> Option<Event> {
             },
         },
         Event::ListMatched { .. } => Event::HeldForReview,
-        Event::HeldForReview => return None,
+        Event::HeldForReview => Event::PostingProfileChosen {
+            profile: PostingProfile {
+                posting: PostingModel::MerchantOfRecord,
+                fee_recognition: FeeRecognition::AtSettlement,
+            },
+        },
+        Event::PostingProfileChosen { .. } => return None,
     })
 }
 
@@ -367,6 +376,24 @@ pub(crate) fn commit_with_entry() -> Commit {
         prev: Seq(u64::MAX),
         events: Vec::new(),
         holds: vec![hold],
+        entry: Some(PostedEntry::checked("sample", lines).unwrap()),
+    };
+    commit_of(Body::Payment(body))
+}
+
+/// A commit on the accounts that came later: what is our own sale, and what an operator books.
+pub(crate) fn commit_with_later_accounts() -> Commit {
+    let lines = vec![
+        line(AccountName::PaymentRevenue, Side::Credit, 10_000, 10_000),
+        line(AccountName::RefundsPayable, Side::Credit, 2, 2),
+        line(AccountName::Chargebacks, Side::Debit, 10_003, 10_003),
+        line(AccountName::Equity, Side::Credit, 1, 1),
+    ];
+    let body = PaymentCommit {
+        payment: PAYMENT,
+        prev: Seq(1),
+        events: Vec::new(),
+        holds: Vec::new(),
         entry: Some(PostedEntry::checked("sample", lines).unwrap()),
     };
     commit_of(Body::Payment(body))

@@ -210,6 +210,10 @@ fn account() -> impl Strategy<Value = AccountKey> {
             AccountName::Bank,
             AccountName::Suspense,
             AccountName::Rounding,
+            AccountName::PaymentRevenue,
+            AccountName::RefundsPayable,
+            AccountName::Chargebacks,
+            AccountName::Equity,
         ]),
     ];
     let of_payments = (name, currency(), any::<bool>()).prop_map(|(name, currency, livemode)| AccountKey {

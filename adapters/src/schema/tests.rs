@@ -1,8 +1,8 @@
 //! Golden files pin every stored form; properties show that nothing is lost on the way.
 
 use super::samples::{
-    commit_of, commit_of_event, commit_of_ledger_event, commit_with_entry, control_events, creation, events,
-    ledger_events,
+    commit_of, commit_of_event, commit_of_ledger_event, commit_with_entry, commit_with_later_accounts,
+    control_events, creation, events, ledger_events,
 };
 use super::{DecodeError, VERSION, decode, encode, strategies, to_json};
 use florin_domain::commit::{Body, Commit};
@@ -32,10 +32,15 @@ fn golden() -> Vec<(String, Commit)> {
         .into_iter()
         .map(|(name, event)| (name.to_owned(), commit_of(Body::Control(event))));
     let entry = ("entry".to_owned(), commit_with_entry());
+    let later = ("entry_later_accounts".to_owned(), commit_with_later_accounts());
     let ledger = ledger_events()
         .into_iter()
         .map(|event| (event.name().to_owned(), commit_of_ledger_event(event)));
-    events.chain(controls).chain([entry]).chain(ledger).collect()
+    events
+        .chain(controls)
+        .chain([entry, later])
+        .chain(ledger)
+        .collect()
 }
 
 fn golden_folder() -> PathBuf {

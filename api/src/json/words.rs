@@ -89,9 +89,13 @@ fn due_in_words(due: &str) -> Option<&str> {
         "a boolean" => Some("`true` or `false`"),
         "f64" => Some("a number"),
         "a sequence" => Some("a list of strings"),
-        super::OBJECT | super::ARRAY | super::STRING | super::INTEGER | super::STRINGS | super::INTEGERS => {
-            Some(due)
-        }
+        super::OBJECT
+        | super::ARRAY
+        | super::STRING
+        | super::INTEGER
+        | super::STRINGS
+        | super::NUMBERS
+        | super::INTEGERS => Some(due),
         _ => None,
     }
 }

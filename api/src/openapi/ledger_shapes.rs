@@ -5,7 +5,7 @@ use super::shape::{
     Field, Shape, array, bounded, count, flag, id, integer, may, must, named, or_null, record, text, time,
     word,
 };
-use utoipa::openapi::schema::ObjectBuilder;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 
 /// An account for examples.
 pub(crate) const ACCOUNT_ID: &str = "merchant_payable:mer_01m7y92a930001k836eeyy2z3p:USD";
@@ -23,7 +23,7 @@ pub(crate) fn account_id() -> ObjectBuilder {
          such as `fee_revenue:USD`.",
     )
     .pattern(Some(
-        "^(acc_[0-7][0-9a-hjkmnp-tv-z]{25}|(merchant_payable:mer_[0-7][0-9a-hjkmnp-tv-z]{25}|provider_clearing:[a-z0-9_]{1,16}|fee_revenue|processing_fees|bank|suspense|rounding):[A-Z]{3}(:live)?(@[0-9]{1,5})?)$",
+        "^(acc_[0-7][0-9a-hjkmnp-tv-z]{25}|(merchant_payable:mer_[0-7][0-9a-hjkmnp-tv-z]{25}|provider_clearing:[a-z0-9_]{1,16}|fee_revenue|processing_fees|bank|suspense|rounding|payment_revenue|refunds_payable|chargebacks|equity):[A-Z]{3}(:live)?(@[0-9]{1,5})?)$",
     ))
 }
 
@@ -205,6 +205,87 @@ fn transfer() -> ObjectBuilder {
     ])
 }
 
+/// An object of values by name.
+fn by_name(value: impl Into<Shape>, description: &str) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(description))
+        .additional_properties(Some(AdditionalProperties::RefOr(value.into())))
+}
+
+fn templates() -> ObjectBuilder {
+    let stages = ["payment", "refund", "late_charge", "settlement", "payout"];
+    let line = record([
+        must("role", text("Whose account.")),
+        must("side", side()),
+        must("amount", text("A parameter, a derived amount, or a sum of them.")),
+    ]);
+    let template = record([
+        must("object", word("What it is.", ["ledger_template"])),
+        must("name", text("What transfers call it.")),
+        must("description", text("What it is for.")),
+        must(
+            "stage",
+            or_null(word("Which step in the life of a payment it books.", stages)),
+        ),
+        must(
+            "roles",
+            by_name(
+                array(account_type(), "The types of account that may stand for it."),
+                "Who takes part.",
+            ),
+        ),
+        must(
+            "parameters",
+            by_name(
+                word("What it measures.", ["gross", "fee", "other"]),
+                "The amounts that each transfer gives.",
+            ),
+        ),
+        must(
+            "derived",
+            by_name(text("A sum."), "Sums of them that have a name."),
+        ),
+        must("lines", array(line, "What is posted.")),
+        must(
+            "recognises_fee_on",
+            array(text(""), "The roles of revenue on which it earns the fee."),
+        ),
+        must(
+            "unusable",
+            or_null(text(
+                "Why it cannot be used beside the templates by which payments are booked.",
+            )),
+        ),
+    ]);
+    let profile = record([
+        must(
+            "posting",
+            word("Whose sales payments are.", ["marketplace", "merchant_of_record"]),
+        ),
+        must(
+            "fee_recognition",
+            word("When the fee is earned.", ["at_payment", "at_settlement"]),
+        ),
+        must(
+            "templates",
+            array(text(""), "Those of a payment's life, in its order."),
+        ),
+    ]);
+    record([
+        must("object", word("What it is.", ["ledger_templates"])),
+        must("profile", profile),
+        must(
+            "chart",
+            by_name(
+                or_null(text("An account of the platform, or the name of an opened one.")),
+                "Which account stands for a role of which a transfer says nothing.",
+            ),
+        ),
+        must("data", array(template, "All of them.")),
+    ])
+}
+
 fn periods() -> ObjectBuilder {
     let mode = record([
         must("livemode", flag("Whether it is about real money.")),
@@ -313,6 +394,7 @@ pub(super) fn all() -> Vec<(&'static str, Shape)> {
         ("Transfers", transfers().into()),
         ("Transfer", transfer().into()),
         ("LedgerPeriods", periods().into()),
+        ("LedgerTemplates", templates().into()),
         (
             "BalanceSheet",
             statements(

@@ -160,7 +160,7 @@ fn risk() -> ObjectBuilder {
 }
 
 /// The events of a payment, and the posting of an entry.
-const ROWS: [&str; 28] = [
+const ROWS: [&str; 29] = [
     "payment.created",
     "risk.assessed",
     "payment.blocked",
@@ -188,6 +188,7 @@ const ROWS: [&str; 28] = [
     "resolution.proposed",
     "resolution.confirmed",
     "review.held",
+    "payment.posting_profile_chosen",
     "ledger.entry_posted",
 ];
 
@@ -245,6 +246,17 @@ fn history_row() -> ObjectBuilder {
         may("redirect_url", text("Where to send the customer.")),
         may("expires_at", time("Until when it stands.")),
         may("deadline", time("Until when it may be tried.")),
+        may(
+            "posting",
+            word(
+                "Whose sale the payment is.",
+                ["marketplace", "merchant_of_record"],
+            ),
+        ),
+        may(
+            "fee_recognition",
+            word("When the fee is earned.", ["at_payment", "at_settlement"]),
+        ),
         may("lines", array(line(), "The lines of the journal entry.")),
     ])
 }

@@ -120,6 +120,10 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     deadline: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    posting: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fee_recognition: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     lines: Option<Vec<LineBody>>,
 }
 
@@ -229,6 +233,11 @@ fn details(event: &Event, to_operator: bool) -> Details<'_> {
             entry_id: Some(Displayed(listed.entry)),
             // Why the platform made an entry is its own business.
             reason: (to_operator || !listed.is_of_platform).then_some(&*listed.reason),
+            ..Details::default()
+        },
+        Event::PostingProfileChosen { profile } => Details {
+            posting: Some(profile.posting.as_str()),
+            fee_recognition: Some(profile.fee_recognition.as_str()),
             ..Details::default()
         },
         Event::Blocked

@@ -2,12 +2,13 @@
 //! without a key.
 
 use super::transfer_request::{Checked, POSTINGS_MAX, TRANSFERS_MAX, TransfersRequest};
+use super::transfer_template::Booking;
 use crate::auth::Caller;
 use crate::errors::{ApiError, Code};
 use crate::openapi::{
-    Access, Endpoint, OPENED_ACCOUNT_ID as CUSTOMER, OPENED_ACCOUNT_ID_OTHER as BANK, TRANSFER_ID as ID,
-    account_id, amount, array, bounded_text, chapter, day, flag, may, metadata, must, named, strict, text,
-    time, transfer_id, word,
+    AMOUNT_MAX, Access, Endpoint, OPENED_ACCOUNT_ID as CUSTOMER, OPENED_ACCOUNT_ID_OTHER as BANK,
+    TRANSFER_ID as ID, account_id, amount, array, bounded, bounded_text, chapter, day, flag, may, metadata,
+    must, named, strict, text, time, transfer_id, word,
 };
 use crate::reply::{Reply, json as answered};
 use crate::state::State;
@@ -21,7 +22,8 @@ use florin_domain::ledger::{Linkage, Transfer, TransferRefusal};
 use florin_domain::limits::TEXT_BYTES_MAX;
 use serde::Serialize;
 use serde_json::{Value, json};
-use utoipa::openapi::schema::ObjectBuilder;
+use std::collections::BTreeMap;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 
 /// A request may hold this many bytes.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -66,7 +68,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
         transfers,
         linkage,
         is_dry_run,
-    } = strictly::read::<TransfersRequest<'_>>(&bytes)?.check()?;
+    } = checked(state, &bytes).await?;
     // It may be megabytes, and the answer waits for the disk.
     drop(bytes);
     let is_one = linkage == Linkage::Atomic || transfers.len() == 1;
@@ -82,6 +84,20 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
         return Err(refused);
     }
     answered(StatusCode::OK, &TransfersBody::of(&answer, &names, is_dry_run))
+}
+
+/// Reads and checks a request; the chart's accounts are asked for only if a template needs one.
+async fn checked(state: &State, bytes: &[u8]) -> Result<Checked, ApiError> {
+    let request = strictly::read::<TransfersRequest<'_>>(bytes)?;
+    let rules = state.ledger.rules();
+    let titles = request.titles(rules);
+    let opened = if titles.is_empty() {
+        BTreeMap::new()
+    } else {
+        state.ledger.accounts_titled(titles).await?
+    };
+    let opened = &opened;
+    Ok(request.check(&Booking { rules, opened })?)
 }
 
 /// The first refusal that is nobody else's fault.
@@ -135,6 +151,17 @@ impl TransfersBody {
     }
 }
 
+/// The names of templates, roles and parameters.
+const NAME: &str = "^[a-z][a-z0-9_]{0,63}$";
+
+fn by_name(value: ObjectBuilder, description: &str) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .description(Some(description))
+        .additional_properties(Some(AdditionalProperties::RefOr(value.into())))
+        .property_names(Some(text("").pattern(Some(NAME))))
+}
+
 fn shape() -> ObjectBuilder {
     let posting = strict([
         must("account", account_id()),
@@ -156,6 +183,24 @@ fn shape() -> ObjectBuilder {
         may(
             "postings",
             postings.min_items(Some(2)).max_items(Some(POSTINGS_MAX)),
+        ),
+        may(
+            "template",
+            text("Instead of accounts and sides: the name of a posting template.").pattern(Some(NAME)),
+        ),
+        may(
+            "accounts",
+            by_name(
+                account_id(),
+                "Whose account stands for which role of the template; the chart of accounts says it for the others. At least one.",
+            ),
+        ),
+        may(
+            "amounts",
+            by_name(
+                bounded("In minor units.", (0, AMOUNT_MAX)),
+                "What each parameter of the template is.",
+            ),
         ),
         may("pending", flag("Only reserves; it is posted or voided later.")),
         may(
@@ -200,7 +245,7 @@ fn shape() -> ObjectBuilder {
 
 const ID_OTHER: &str = "123e4567-e89b-12d3-a456-426614174001";
 
-fn examples() -> [(&'static str, Value); 6] {
+fn examples() -> [(&'static str, Value); 7] {
     let pair =
         |id: &str| json!({"id": id, "debit_account": BANK, "credit_account": CUSTOMER, "amount": 10_000});
     let with = |id: &str, also: Value| {
@@ -235,6 +280,13 @@ fn examples() -> [(&'static str, Value); 6] {
         (
             "Among several",
             json!({"transfers": [{"id": ID, "postings": postings}]}),
+        ),
+        (
+            "By a template",
+            json!({"transfers": [{
+                "id": ID, "template": "payment_with_fee", "accounts": {"customer": BANK, "merchant_receivable": CUSTOMER},
+                "amounts": {"gross": 10_000, "fee": 300},
+            }]}),
         ),
     ]
 }

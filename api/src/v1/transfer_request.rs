@@ -1,16 +1,19 @@
 //! A request for transfers: what may be written, and what it means.
 
 use super::payment_request::{metadata, text};
+use super::transfer_template::Booking;
 use crate::errors::{Code, Invalid};
-use crate::json::{AtMost, Number, Object, Pairs, Text};
+use crate::json::{AtMost, Number, Numbers, Object, Pairs, Text};
+use florin_actors::ledger_handle::AccountTitle;
 use florin_domain::ledger::{
-    AccountKey, EffectiveDate, Linkage, Notes, Posting, Side, Transfer, TransferId, TransferLegs,
-    TransferStep, exchange_rate,
+    AccountKey, EffectiveDate, LedgerRules, Linkage, Notes, Posting, Side, Transfer, TransferId,
+    TransferLegs, TransferStep, exchange_rate,
 };
 use florin_domain::limits::TEXT_BYTES_MAX;
 use florin_domain::money::Amount;
 use florin_domain::time::{Millis, Timestamp};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 /// Transfers in one request.
 pub(super) const TRANSFERS_MAX: usize = 8_190;
@@ -29,19 +32,26 @@ pub(super) struct TransfersRequest<'a> {
     transfers: AtMost<Object<TransferRequest<'a>>, TRANSFERS_MAX>,
 }
 
+/// One transfer as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TransferRequest<'a> {
+pub(super) struct TransferRequest<'a> {
     #[serde(borrow)]
     id: Text<'a>,
     #[serde(borrow, default)]
-    debit_account: Option<Text<'a>>,
+    pub(super) template: Option<Text<'a>>,
     #[serde(borrow, default)]
-    credit_account: Option<Text<'a>>,
+    pub(super) accounts: Option<Pairs<'a>>,
+    #[serde(borrow, default)]
+    pub(super) amounts: Option<Numbers<'a>>,
+    #[serde(borrow, default)]
+    pub(super) debit_account: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    pub(super) credit_account: Option<Text<'a>>,
     #[serde(default)]
-    amount: Option<Number>,
+    pub(super) amount: Option<Number>,
     #[serde(borrow, default)]
-    postings: Option<AtMost<Object<PostingRequest<'a>>, POSTINGS_MAX>>,
+    pub(super) postings: Option<AtMost<Object<PostingRequest<'a>>, POSTINGS_MAX>>,
     #[serde(default)]
     pending: Option<bool>,
     #[serde(default)]
@@ -64,7 +74,7 @@ struct TransferRequest<'a> {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PostingRequest<'a> {
+pub(super) struct PostingRequest<'a> {
     #[serde(borrow)]
     account: Text<'a>,
     #[serde(borrow)]
@@ -81,7 +91,16 @@ pub(super) struct Checked {
 }
 
 impl TransfersRequest<'_> {
-    pub(super) fn check(&self) -> Result<Checked, Invalid> {
+    /// The opened accounts that its templates need from the chart.
+    pub(super) fn titles(&self, rules: &LedgerRules) -> BTreeSet<AccountTitle> {
+        let mut titles = BTreeSet::new();
+        for transfer in &self.transfers.0 {
+            transfer.0.titles(rules, &mut titles);
+        }
+        titles
+    }
+
+    pub(super) fn check(&self, booking: &Booking<'_>) -> Result<Checked, Invalid> {
         let count = self.transfers.0.len();
         if count == 0 {
             let message = format!("`transfers` has 1 to {TRANSFERS_MAX} elements, not {count}.");
@@ -89,7 +108,8 @@ impl TransfersRequest<'_> {
         }
         let postings = self.transfers.0.iter().map(|transfer| {
             let postings = transfer.0.postings.as_ref();
-            postings.map_or(2, |postings| postings.0.len())
+            let lines = transfer.0.template_lines(booking.rules);
+            postings.map_or(lines.unwrap_or(2), |postings| postings.0.len())
         });
         if postings.sum::<usize>() > 2 * TRANSFERS_MAX {
             let message = format!("`transfers` has at most {} postings in all.", 2 * TRANSFERS_MAX);
@@ -99,7 +119,7 @@ impl TransfersRequest<'_> {
         let transfers = transfers.map(|(index, transfer)| {
             transfer
                 .0
-                .check()
+                .check(booking)
                 .map_err(|invalid| within(&format!("transfers.{index}"), invalid))
         });
         Ok(Checked {
@@ -126,15 +146,15 @@ fn within(place: &str, invalid: Invalid) -> Invalid {
     }
 }
 
-fn wrong(name: &'static str, message: &str) -> Invalid {
+pub(super) fn wrong(name: &'static str, message: &str) -> Invalid {
     Invalid::new(name, Code::ParameterInvalid, message)
 }
 
 impl TransferRequest<'_> {
-    fn check(&self) -> Result<Transfer, Invalid> {
+    fn check(&self, booking: &Booking<'_>) -> Result<Transfer, Invalid> {
         let step = self.step()?;
         let legs = match step {
-            TransferStep::Single | TransferStep::Pending { .. } => self.legs()?,
+            TransferStep::Single | TransferStep::Pending { .. } => self.legs(booking)?,
             TransferStep::Post { .. } => {
                 self.forbid_accounts()?;
                 TransferLegs::OfPending(self.amount.map(amount).transpose()?)
@@ -188,6 +208,7 @@ impl TransferRequest<'_> {
     }
 
     fn forbid_accounts(&self) -> Result<(), Invalid> {
+        self.forbid_template("has no place here: the pending transfer names the accounts")?;
         for (name, is_there) in [
             ("debit_account", self.debit_account.is_some()),
             ("credit_account", self.credit_account.is_some()),
@@ -201,7 +222,11 @@ impl TransferRequest<'_> {
         Ok(())
     }
 
-    fn legs(&self) -> Result<TransferLegs, Invalid> {
+    fn legs(&self, booking: &Booking<'_>) -> Result<TransferLegs, Invalid> {
+        if let Some(template) = &self.template {
+            return self.filled(template, booking);
+        }
+        self.forbid_template("needs `template`")?;
         if let Some(postings) = &self.postings {
             for (name, is_there) in [
                 ("debit_account", self.debit_account.is_some()),
@@ -269,11 +294,11 @@ impl PostingRequest<'_> {
     }
 }
 
-fn amount(number: Number) -> Result<Amount, Invalid> {
+pub(super) fn amount(number: Number) -> Result<Amount, Invalid> {
     super::payment_request::amount(number)
 }
 
-fn account(name: &'static str, text: &Text<'_>) -> Result<AccountKey, Invalid> {
+pub(super) fn account(name: &'static str, text: &Text<'_>) -> Result<AccountKey, Invalid> {
     let message = || format!("`{name}` is the id of an account, as `/v1/ledger/accounts` shows it.");
     AccountKey::parse(text.as_str()).map_err(|_| wrong(name, &message()))
 }

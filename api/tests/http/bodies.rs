@@ -81,6 +81,7 @@ fn posts() -> Vec<Post> {
             OPERATOR,
             &[("reason", Text)],
         ),
+        ("/v1/ops/consistency/run".to_owned(), OPERATOR, &[]),
         (
             "/v1/ops/providers/fake/disable".to_owned(),
             OPERATOR,

@@ -114,6 +114,9 @@ fn answers_have_the_fields_that_the_document_names_and_no_others() {
         ("post", "/v1/payments"),
         &pay(&world, "bad", &VISA.replace("10000", "0")),
     );
+    let round = world.send("POST", "/v1/ops/consistency/run", Some("ok_test_op"), &[], b"");
+    assert_eq!(round.json()["consistent"], true, "{round:?}");
+    keeps(&document, ("post", "/v1/ops/consistency/run"), &round);
     let accounts = world.get("/v1/ledger/accounts", Some("sk_test_a"));
     let account = accounts.json()["data"][0]["id"].as_str().unwrap().to_owned();
     let (merchant, operator) = (Some("sk_test_a"), Some("ok_test_op"));
@@ -142,6 +145,8 @@ fn answers_have_the_fields_that_the_document_names_and_no_others() {
             operator,
         ),
         ("/v1/ops/tree", "/v1/ops/tree".to_owned(), operator),
+        ("/v1/ops/consistency", "/v1/ops/consistency".to_owned(), operator),
+        ("/v1/ops/consistency", "/v1/ops/consistency".to_owned(), merchant),
         ("/v1/ops/tree", "/v1/ops/tree".to_owned(), None),
         ("/v1/ops/tree", "/v1/ops/tree?payments_max=x".to_owned(), operator),
         ("/v1/payments/{id}", "/v1/payments/pay_none".to_owned(), merchant),

@@ -283,6 +283,7 @@ impl World {
         let faces = ApiParts {
             payments: platform.payments(),
             ledger: platform.ledger(),
+            consistency: platform.consistency(),
             ops: Arc::new(platform.ops(Box::new(|| "florin_up 1\n".to_owned()))),
             directory: DirectoryHandle::new(platform.shards().clone()),
             digests: Digests {

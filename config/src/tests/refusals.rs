@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 /// What the program says to a file `florin.toml` and these variables. `HERE/` stands for the file's folder in both, and is
 /// left out of the answer, so that it does not depend on the machine.
-fn refusal(text: &str, env: &[(&str, &str)], mode: Mode) -> String {
+pub(super) fn refusal(text: &str, env: &[(&str, &str)], mode: Mode) -> String {
     let folder = TempDir::new().unwrap();
     let here = format!("{}/", folder.path().display());
     let file = folder.path().join("florin.toml");

@@ -79,6 +79,14 @@ pub enum AccountName {
     Rounding,
     /// Between the halves of transfers from shard to shard; over all shards it comes to zero but for what is under way.
     ShardClearing,
+    /// What customers paid for what is our own sale.
+    PaymentRevenue,
+    /// Refunds that are agreed on and not paid yet.
+    RefundsPayable,
+    /// Payments that customers' banks took back.
+    Chargebacks,
+    /// What the owners put in.
+    Equity,
     /// One that operators opened.
     General(LedgerAccountId),
 }
@@ -95,7 +103,30 @@ impl AccountName {
             | Self::Bank
             | Self::Suspense
             | Self::Rounding
-            | Self::ShardClearing => None,
+            | Self::ShardClearing
+            | Self::PaymentRevenue
+            | Self::RefundsPayable
+            | Self::Chargebacks
+            | Self::Equity => None,
+        }
+    }
+
+    /// What its written form starts with.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::MerchantPayable(_) => "merchant_payable",
+            Self::ProviderClearing(_) => "provider_clearing",
+            Self::FeeRevenue => "fee_revenue",
+            Self::ProcessingFees => "processing_fees",
+            Self::Bank => "bank",
+            Self::Suspense => "suspense",
+            Self::Rounding => "rounding",
+            Self::PaymentRevenue => "payment_revenue",
+            Self::RefundsPayable => "refunds_payable",
+            Self::Chargebacks => "chargebacks",
+            Self::Equity => "equity",
+            Self::ShardClearing => "shard_clearing",
+            Self::General(_) => LedgerAccountId::PREFIX,
         }
     }
 
@@ -107,11 +138,13 @@ impl AccountName {
                 Some(account_type) => account_type,
                 None => AccountType::Liability,
             },
-            Self::MerchantPayable(_) | Self::Suspense | Self::ShardClearing => AccountType::Liability,
+            Self::MerchantPayable(_) | Self::Suspense | Self::RefundsPayable | Self::ShardClearing => {
+                AccountType::Liability
+            }
             Self::ProviderClearing(_) | Self::Bank => AccountType::Asset,
-            Self::FeeRevenue => AccountType::Revenue,
-            Self::ProcessingFees => AccountType::Expense,
-            Self::Rounding => AccountType::Equity,
+            Self::FeeRevenue | Self::PaymentRevenue => AccountType::Revenue,
+            Self::ProcessingFees | Self::Chargebacks => AccountType::Expense,
+            Self::Rounding | Self::Equity => AccountType::Equity,
         }
     }
 }
@@ -132,17 +165,22 @@ const LIVE_SUFFIX: &str = ":live";
 
 impl fmt::Display for AccountKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.name.word();
         match self.name {
-            AccountName::MerchantPayable(merchant) => write!(f, "merchant_payable:{merchant}")?,
-            AccountName::ProviderClearing(provider) => write!(f, "provider_clearing:{provider}")?,
-            AccountName::FeeRevenue => f.write_str("fee_revenue")?,
-            AccountName::ProcessingFees => f.write_str("processing_fees")?,
-            AccountName::Bank => f.write_str("bank")?,
-            AccountName::Suspense => f.write_str("suspense")?,
-            AccountName::Rounding => f.write_str("rounding")?,
-            AccountName::ShardClearing => f.write_str("shard_clearing")?,
+            AccountName::MerchantPayable(merchant) => write!(f, "{word}:{merchant}")?,
+            AccountName::ProviderClearing(provider) => write!(f, "{word}:{provider}")?,
             // The id says the currency and the mode.
             AccountName::General(id) => return id.fmt(f),
+            AccountName::FeeRevenue
+            | AccountName::ProcessingFees
+            | AccountName::Bank
+            | AccountName::Suspense
+            | AccountName::Rounding
+            | AccountName::PaymentRevenue
+            | AccountName::RefundsPayable
+            | AccountName::Chargebacks
+            | AccountName::Equity
+            | AccountName::ShardClearing => f.write_str(word)?,
         }
         let suffix = if self.livemode { LIVE_SUFFIX } else { "" };
         write!(f, ":{}{suffix}", self.currency.code())
@@ -161,6 +199,10 @@ impl AccountKey {
             | AccountName::Bank
             | AccountName::Suspense
             | AccountName::Rounding
+            | AccountName::PaymentRevenue
+            | AccountName::RefundsPayable
+            | AccountName::Chargebacks
+            | AccountName::Equity
             | AccountName::ShardClearing => None,
         }
     }
@@ -185,6 +227,10 @@ impl AccountKey {
             None if name == "suspense" => AccountName::Suspense,
             None if name == "rounding" => AccountName::Rounding,
             None if name == "shard_clearing" => AccountName::ShardClearing,
+            None if name == "payment_revenue" => AccountName::PaymentRevenue,
+            None if name == "refunds_payable" => AccountName::RefundsPayable,
+            None if name == "chargebacks" => AccountName::Chargebacks,
+            None if name == "equity" => AccountName::Equity,
             Some(_) | None => return Err(malformed),
         };
         Ok(Self {

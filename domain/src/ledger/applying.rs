@@ -383,7 +383,11 @@ impl<'a> Applying<'a> {
             | AccountName::ProcessingFees
             | AccountName::Bank
             | AccountName::Suspense
-            | AccountName::Rounding => true,
+            | AccountName::Rounding
+            | AccountName::PaymentRevenue
+            | AccountName::RefundsPayable
+            | AccountName::Chargebacks
+            | AccountName::Equity => true,
             // Whoever else posted to it would hide money that is between two shards.
             AccountName::ShardClearing => self.is_crossing,
         };

@@ -44,9 +44,10 @@ impl Draft {
 
 /// The holds and postings of a commit that took a payment from `before` to `after` by `events`.
 ///
-/// Capture: debit the provider's clearing account; credit the merchant with the net and fee revenue with the fee. Refund: the
-/// reverse, the fee returned or not as the payment says. A charge on a closed attempt: debit clearing, credit suspense; a refund
-/// on one, the reverse.
+/// Capture: what the payment's profile says, whose template for it is filled with what was taken and the fee; usually debit the
+/// provider's clearing account, credit the merchant with the net and fee revenue with the fee. Refund: the reverse, the fee
+/// returned or not as the payment says. A charge on a closed attempt: debit clearing, credit suspense; a refund on one, the
+/// reverse. What is our own sale is owed to no merchant, so nothing is expected on its account either.
 pub fn consequences(
     before: Option<&Payment>,
     events: &[Event],
@@ -64,7 +65,9 @@ pub fn consequences(
         credit_delta_minor: delta(Payment::hold_credit_minor),
         debit_delta_minor: delta(Payment::hold_debit_minor),
     };
-    let holds = if hold.credit_delta_minor == 0 && hold.debit_delta_minor == 0 {
+    let profile = after.posting_profile;
+    let is_expected = hold.credit_delta_minor != 0 || hold.debit_delta_minor != 0;
+    let holds = if !is_expected || !profile.owes_merchant() {
         Vec::new()
     } else {
         vec![hold]
@@ -84,9 +87,10 @@ pub fn consequences(
     };
     if captured != 0 || refunded != 0 {
         let provider = after.holding_provider().ok_or(PostingError::TooFew)?;
-        draft.post(AccountName::ProviderClearing(provider), Side::Debit, taken)?;
-        draft.post(merchant, Side::Credit, taken.saturating_sub(fee))?;
-        draft.post(AccountName::FeeRevenue, Side::Credit, fee)?;
+        for line in profile.payment_lines() {
+            let account = line.account(after.spec.merchant, provider);
+            draft.post(account, line.side, line.minor(taken, fee))?;
+        }
     }
     if late != 0 {
         let provider = late_provider(events).ok_or(PostingError::TooFew)?;

@@ -10,9 +10,11 @@ mod canonical;
 mod examples;
 mod limits;
 mod plain;
+mod profiles;
 mod random;
 mod refusals;
 mod requests;
+mod templates;
 
 use super::*;
 use crate::ids::MerchantId;
@@ -69,6 +71,10 @@ fn names() -> Vec<AccountName> {
         AccountName::Bank,
         AccountName::Suspense,
         AccountName::Rounding,
+        AccountName::PaymentRevenue,
+        AccountName::RefundsPayable,
+        AccountName::Chargebacks,
+        AccountName::Equity,
     ]
 }
 

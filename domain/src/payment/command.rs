@@ -3,6 +3,7 @@
 use super::resolution::Resolution;
 use super::state::Spec;
 use crate::ids::{CaptureId, IncrementId, OperationId, RefundId, VoidId};
+use crate::ledger::PostingProfile;
 use crate::method::PaymentMethod;
 use crate::money::Amount;
 use crate::provider::{Outcome, ProviderId, ProviderKey, ProviderReference};
@@ -46,6 +47,8 @@ pub enum Command {
         plan: AttemptPlan,
         /// When a person looks at it, if risk asks for that.
         review: ReviewMode,
+        /// How it is booked.
+        profile: PostingProfile,
     },
     /// Try again with another method after a decline.
     Confirm {

@@ -10,7 +10,9 @@ use super::refusal::Refusal;
 use super::review;
 use super::state::{CaptureMethod, Payment, Spec, Status};
 use crate::ids::{OperationId, VoidId};
+use crate::ledger::PostingProfile;
 use crate::limits::{ATTEMPTS_MAX, Lifetimes, OPERATIONS_MAX};
+use crate::method::PaymentMethod;
 use crate::money::{Amount, MinorSum};
 use crate::risk::{Action, Assessment};
 use crate::time::Timestamp;
@@ -59,6 +61,7 @@ pub fn decide(
             mut assessment,
             plan,
             review,
+            profile,
         } = command
         else {
             return Err(Refusal::NoSuchPayment);
@@ -66,8 +69,7 @@ pub fn decide(
         let operation = OperationId::Authorize(spec.id);
         let is_held = assessment.action == Action::Review && review == ReviewMode::AuthAndHold;
         let opened = authorization(&spec, is_held, now);
-        let mut events = Vec::with_capacity(4);
-        events.push(Event::Created { spec, method });
+        let mut events = created(spec, method, profile);
         let review_ends = now.plus(lifetimes.review);
         if is_held {
             let listed = assessment.listed.take();
@@ -152,6 +154,16 @@ pub fn decide(
     }
 }
 
+/// The payment exists. The usual way to book it is said by saying nothing.
+fn created(spec: Arc<Spec>, method: PaymentMethod, profile: PostingProfile) -> Vec<Event> {
+    let mut events = Vec::with_capacity(4);
+    events.push(Event::Created { spec, method });
+    if profile != PostingProfile::default() {
+        events.push(Event::PostingProfileChosen { profile });
+    }
+    events
+}
+
 /// Opens the operation that charges the payment or reserves for it.
 pub(super) fn authorization(spec: &Spec, is_held: bool, at: Timestamp) -> Event {
     let kind = match spec.capture_method {
@@ -220,7 +232,7 @@ fn after_risk(
 
 fn confirm(
     payment: &Payment,
-    (method, assessment, plan): (crate::method::PaymentMethod, Assessment, AttemptPlan),
+    (method, assessment, plan): (PaymentMethod, Assessment, AttemptPlan),
     review_ends: Timestamp,
 ) -> Result<Decision, Refusal> {
     if !payment.status.takes_method() {

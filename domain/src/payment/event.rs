@@ -5,6 +5,7 @@ use super::request::Request;
 use super::resolution::Resolution;
 use super::state::Spec;
 use crate::ids::OperationId;
+use crate::ledger::PostingProfile;
 use crate::method::PaymentMethod;
 use crate::money::Amount;
 use crate::provider::{ProviderId, ProviderKey, ProviderReference};
@@ -208,6 +209,11 @@ pub enum Event {
     },
     /// A person decides once the money is authorized.
     HeldForReview,
+    /// It is booked otherwise than usual, for all of its life.
+    PostingProfileChosen {
+        /// How.
+        profile: PostingProfile,
+    },
 }
 
 impl Event {
@@ -241,6 +247,7 @@ impl Event {
             Self::ResolutionConfirmed { .. } => "resolution.confirmed",
             Self::ListMatched { .. } => "risk.list_matched",
             Self::HeldForReview => "review.held",
+            Self::PostingProfileChosen { .. } => "payment.posting_profile_chosen",
         }
     }
 }

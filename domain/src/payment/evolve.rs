@@ -5,6 +5,7 @@ use super::operation::{Attempt, AttemptState, LateCharge, Operation};
 use super::outcome::{close, close_attempt, late, release, settle, succeed, unresolved_attempt};
 use super::state::{DeclinePolicy, Failure, NextAction, Payment, Status};
 use crate::ids::OperationId;
+use crate::ledger::PostingProfile;
 use crate::limits::OPERATIONS_MAX;
 use crate::money::MinorSum;
 use std::sync::Arc;
@@ -64,6 +65,7 @@ pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalE
             operations: Vec::new(),
             late_minor: 0,
             requests: Vec::new(),
+            posting_profile: PostingProfile::default(),
         });
     };
     change(&mut payment, event).map_err(illegal)?;
@@ -115,6 +117,13 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
         Event::HeldForReview => {
             check_nothing_charges(payment)?;
             payment.held_for_review = true;
+        }
+        Event::PostingProfileChosen { profile } => {
+            // It belongs to the payment's creation: no two of its entries follow different rules.
+            if !payment.operations.is_empty() || payment.risk.is_some() {
+                return Err("the payment has begun");
+            }
+            payment.posting_profile = *profile;
         }
         Event::ReviewOpened { deadline } => {
             if !(payment.held_for_review && payment.status == Status::Authorized) {

@@ -4,6 +4,7 @@ use super::operation::{AttemptState, Operation, OperationKind};
 use super::request::Request;
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use crate::ids::{MerchantId, OperationId, PaymentId};
+use crate::ledger::PostingProfile;
 use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency, Fee, FeeSchedule, MinorSum};
 use crate::provider::{ProviderId, ProviderReference};
@@ -202,6 +203,8 @@ pub struct Payment {
     pub late_minor: i128,
     /// Requests after the first, each under its own key, in the order taken.
     pub requests: Vec<Request>,
+    /// How it is booked, from its creation on.
+    pub posting_profile: PostingProfile,
 }
 
 /// What a caller that waits for the creation of the payment can be told now.
@@ -357,8 +360,12 @@ impl Payment {
         self.in_flight_minor(OperationKind::Refund)
     }
 
-    /// The fee that capturing `amount` adds, in minor units; the fixed part is charged with the first capture only.
+    /// The fee that capturing `amount` adds, in minor units; the fixed part is charged with the first capture only. Nobody owes a fee
+    /// for what is our own sale.
     pub fn fee_of_capture_minor(&self, amount: Amount) -> i128 {
+        if !self.posting_profile.owes_merchant() {
+            return 0;
+        }
         let schedule = &self.spec.fee;
         let fee = if self.captured.minor() == 0 {
             schedule.fee(amount, self.spec.currency)

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Every step, in the order of the enum. [`kind_of`] has no wildcard, and [`the_table_of_steps_is_whole`] counts.
-pub(crate) const STEPS: [Step; 34] = [
+pub(crate) const STEPS: [Step; 35] = [
     Step::KeySubmitted,
     Step::KeyAnswered,
     Step::PaymentStarting,
@@ -50,6 +50,7 @@ pub(crate) const STEPS: [Step; 34] = [
     Step::GuardianHanding,
     Step::JournalScrubbed,
     Step::DeadlinesMet,
+    Step::MonitorEnded,
 ];
 
 /// The steps that payments come by; there is one shard, so nothing goes between two.
@@ -87,6 +88,7 @@ pub(crate) fn kind_of(step: Step) -> Kind {
         Step::GuardianStarting | Step::GuardianForwarding | Step::GuardianHanding => Kind::PaymentGuardian,
         Step::JournalScrubbed => Kind::Scrub,
         Step::DeadlinesMet => Kind::Deadlines,
+        Step::MonitorEnded => Kind::Monitor,
     }
 }
 
@@ -191,7 +193,8 @@ async fn check_odd(world: &World, platform: &Platform, step: Step, odd: Vec<(usi
         | Kind::Resolution
         | Kind::Scrub
         | Kind::Deadlines
-        | Kind::Crossings => {
+        | Kind::Crossings
+        | Kind::Monitor => {
             assert!(odd.is_empty(), "{step:?}: {odd:?}");
         }
         // All payments touch the provider: those whose call was lost are resolved later.
@@ -292,6 +295,10 @@ pub(crate) fn options_for(step: Step) -> Options {
         Kind::Scrub => Options {
             scrub_commits_per_s: 1000,
             scrub_every: Duration::from_secs(1),
+            ..usual
+        },
+        Kind::Monitor => Options {
+            monitor_every: Duration::from_millis(250),
             ..usual
         },
         Kind::JournalWriter

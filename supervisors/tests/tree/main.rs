@@ -2,13 +2,13 @@
 //! at any step, and a journal that has no room, answers late or cannot be read.
 //!
 //! # Layout
-//! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`] the ports that do as they are told
+//! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`] the ports that do as they are told, [`mischief`] how
 //! * [`audit`] what must hold of journal, books and charges whatever happened
 //! * [`past`] payments as they were; [`operations`] what is asked of payments that exist, [`operations_crash`], [`operations_schedules`]
 //! * [`transfers`] money between accounts that many move at once, [`transfers_calls`] who moves it, [`transfers_history`] what they saw,
 //!   [`transfers_crash`] what a crash leaves of it; [`crossings`] money between
 //!   shards, [`crossings_land`] which they are
-//! * [`crash`], [`random`], [`stale`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`short_pages`] large commits; [`keys`], [`outcomes`], [`stops`], [`admission`],
+//! * [`crash`], [`random`], [`stale`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`monitor`], [`monitor_load`] what does not agree; [`short_pages`] large commits; [`keys`], [`outcomes`], [`stops`], [`admission`],
 //!   [`drain`] the rest
 
 #[cfg(test)]
@@ -31,6 +31,12 @@ mod kill;
 mod leaving;
 #[cfg(test)]
 mod lost;
+#[cfg(test)]
+mod mischief;
+#[cfg(test)]
+mod monitor;
+#[cfg(test)]
+mod monitor_load;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]

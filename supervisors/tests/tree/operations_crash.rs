@@ -125,7 +125,8 @@ fn check_odd(world: &World, step: Step, replies: &[Reply]) {
         | Kind::Resolution
         | Kind::Scrub
         | Kind::Deadlines
-        | Kind::Crossings => {
+        | Kind::Crossings
+        | Kind::Monitor => {
             assert!(odd.is_empty(), "{step:?}: {odd:?}");
         }
         Kind::Provider => assert!(odd.iter().all(|(_, answer)| answer.is_ok()), "{step:?}: {odd:?}"),

@@ -1,5 +1,6 @@
 //! Ports that do as tests tell them: latches, a clock that stands, a journal and views with faults, a probe that panics.
 
+use crate::mischief::{Altered, INJECTED, Trap, one_less};
 use florin_actors::context::{Fatal, Probe, Step};
 use florin_adapters::journal::MemoryJournal;
 use florin_adapters::views::MemoryViews;
@@ -163,29 +164,11 @@ impl Snapshots for MemorySnapshots {
     }
 }
 
-/// Takes down as many of the tasks that come by as it was told to.
-#[derive(Debug, Default)]
-pub(crate) struct Trap(AtomicU64);
-
-impl Trap {
-    pub(crate) fn set(&self, times: u64) {
-        self.0.store(times, Ordering::SeqCst);
-    }
-
-    fn passed(&self) {
-        assert!(!one_less(&self.0), "{INJECTED}");
-    }
-}
-
-/// Takes one from what is left, if something is.
-fn one_less(left: &AtomicU64) -> bool {
-    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
-        .is_ok()
-}
-
 /// What is wrong with the journal.
 #[derive(Debug, Default)]
 pub(crate) struct JournalFaults {
+    /// Commits that are read as something else.
+    pub(crate) altered: Altered<Commit>,
     /// Panics in appends, in reads of more than one commit, and in reads of one.
     pub(crate) traps: [Trap; 3],
     /// Appends wait here.
@@ -264,7 +247,10 @@ impl Journal for FaultyJournal {
                 0 => limit,
                 page_max => limit.min(page_max),
             };
-            let commits = self.inner.read(shard, from, taken).await?;
+            let mut commits = self.inner.read(shard, from, taken).await?;
+            for commit in &mut commits {
+                self.faults.altered.apply(commit);
+            }
             self.faults.verify(&commits)?;
             self.faults.traps[if limit > 1 { 1 } else { 2 }].passed();
             if limit > 1 {
@@ -314,6 +300,8 @@ pub(crate) struct GatedViews {
     inner: MemoryViews,
     gated: AtomicBool,
     permits: Semaphore,
+    /// Rows that are read as something else, or not at all.
+    pub(crate) altered: Altered<(PaymentId, Option<PaymentRow>)>,
     /// Panics in batches, and in questions about who waits.
     pub(crate) traps: [Trap; 2],
 }
@@ -324,6 +312,7 @@ impl Default for GatedViews {
             inner: MemoryViews::default(),
             gated: AtomicBool::new(false),
             permits: Semaphore::new(0),
+            altered: Altered::default(),
             traps: Default::default(),
         }
     }
@@ -365,7 +354,11 @@ impl Follower for GatedViews {
 
 impl Views for GatedViews {
     fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
-        self.inner.payment(id)
+        Box::pin(async move {
+            let mut answer = (id, self.inner.payment(id).await?);
+            self.altered.apply(&mut answer);
+            Ok(answer.1)
+        })
     }
 
     fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>> {
@@ -379,9 +372,6 @@ impl Views for GatedViews {
         })
     }
 }
-
-/// What injected panics say, so that the panic hook knows them.
-pub(crate) const INJECTED: &str = "injected by the probe";
 
 /// Panics the `nth` time that a step is reached, for `times` times; or holds whoever reaches it.
 #[derive(Debug, Default)]

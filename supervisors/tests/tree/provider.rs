@@ -1,6 +1,7 @@
 //! A provider that follows a script per amount, and its ledger of charges: the witness of what really happened.
 
-use crate::ports::{INJECTED, Latch, lock};
+use crate::mischief::INJECTED;
+use crate::ports::{Latch, lock};
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};

@@ -2,9 +2,10 @@
 //! own; dropping it is a crash: whatever was under way ends between two instructions.
 
 use crate::audit::Truth;
+use crate::mischief::INJECTED;
 use crate::ports::{
-    FatalLog, FaultyJournal, FixedClock, GatedViews, INJECTED, JournalFaults, MemorySnapshots, PanicProbe,
-    PlainKeys, REQUEST, SeededEntropy, lock,
+    FatalLog, FaultyJournal, FixedClock, GatedViews, JournalFaults, MemorySnapshots, PanicProbe, PlainKeys,
+    REQUEST, SeededEntropy, lock,
 };
 use crate::provider::{Script, Scripted};
 use florin_actors::context::Ports;
@@ -63,6 +64,8 @@ fn quiet_injected_panics() {
 /// Few guardians and permits, so that payments meet in them.
 pub(crate) fn options() -> Options {
     Options {
+        // Its tests ask for rounds; others would count its reads.
+        monitor_every: Duration::ZERO,
         guardians: 4,
         provider_caps: ProviderCaps {
             permits: 4,

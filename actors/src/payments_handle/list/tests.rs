@@ -4,6 +4,7 @@ use super::{ListError, PaymentsList, listed, merged, one_more};
 use crate::projection::Tail;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, PaymentId, Seq, ShardId, compose};
+use florin_domain::ledger::PostingProfile;
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule, MinorSum};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, FeeReturn, Payment, Spec, Status};
@@ -66,6 +67,7 @@ fn row(n: u64, status: Status, seq: u64) -> PaymentRow {
         authorization_expires_at: None,
         operations: Vec::new(),
         late_minor: 0,
+        posting_profile: PostingProfile::default(),
         requests: Vec::new(),
     };
     PaymentRow {

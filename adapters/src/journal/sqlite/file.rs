@@ -11,7 +11,7 @@ use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::{Head, ReadError};
 use rusqlite::Connection;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::vec;
 
 /// Records that are read at once, fewer if they are large. Each page is a transaction of its own: a longer one would keep the log from being copied into the file.
@@ -43,7 +43,11 @@ pub struct StoredRecord {
 impl JournalFile {
     /// Opens the journal of a data directory, which must have one.
     pub fn open(data_dir: &Path) -> Result<Self, OpenError> {
-        let path = data_dir.join(JOURNAL);
+        Self::open_file(data_dir.join(JOURNAL))
+    }
+
+    /// The same of a file by its own name.
+    pub(crate) fn open_file(path: PathBuf) -> Result<Self, OpenError> {
         let connection = open_for_reading(&path)?;
         let found: i64 = connection
             .query_row("PRAGMA user_version", [], |row| row.get(0))
@@ -126,6 +130,23 @@ impl JournalFile {
         })
     }
 
+    /// The records after `after` as they are stored, whatever they are worth.
+    pub(crate) fn raw(&self, shard: ShardId, after: Seq) -> RawPage {
+        raw_page(&self.connection, shard, after)
+    }
+
+    /// Whether it holds more than one record that belongs to other shards.
+    pub(crate) fn has_other_shards(&self, shard: ShardId) -> Result<bool, ReadError> {
+        let sql = "SELECT count(*) FROM
+                   (SELECT 1 FROM commit_record WHERE position <= ?1 OR position > ?2 LIMIT 2)";
+        let range = [Seq::ZERO, Seq(tables::SEQ_MAX)].map(|seq| tables::position(shard, seq));
+        let count: i64 = self
+            .connection
+            .query_row(sql, range, |row| row.get(0))
+            .map_err(|error| store(&error))?;
+        Ok(count > 1)
+    }
+
     /// The head and the records after `after` in one state of the file.
     fn page(&self, shard: ShardId, after: Seq) -> Result<Page, ReadError> {
         let state = self
@@ -133,45 +154,58 @@ impl JournalFile {
             .unchecked_transaction()
             .map_err(|error| store(&error))?;
         let head = owned(&state, shard)?.map(|owned| owned.head).unwrap_or_default();
-        let mut records = Vec::with_capacity(PAGE);
-        let mut room = PageRoom::of(PAGE_BYTES_MAX);
-        let walked = tables::walk(&state, shard, after, PAGE, |seq, epoch, hash, bytes| {
-            if !room.takes(bytes.len()) {
-                return Ok(ControlFlow::Break(()));
-            }
-            records.push(RawRecord {
-                seq,
-                epoch,
-                hash: hash.to_vec(),
-                bytes: bytes.to_vec(),
-            });
-            Ok(ControlFlow::Continue(()))
-        });
         Ok(Page {
             head,
-            is_last: records.len() < PAGE && !room.is_full(),
-            records,
-            broken: walked.err(),
+            raw: raw_page(&state, shard, after),
         })
+    }
+}
+
+fn raw_page(connection: &Connection, shard: ShardId, after: Seq) -> RawPage {
+    let mut records = Vec::with_capacity(PAGE);
+    let mut room = PageRoom::of(PAGE_BYTES_MAX);
+    let walked = tables::walk(connection, shard, after, PAGE, |seq, epoch, hash, bytes| {
+        if !room.takes(bytes.len()) {
+            return Ok(ControlFlow::Break(()));
+        }
+        records.push(RawRecord {
+            seq,
+            epoch,
+            hash: hash.to_vec(),
+            bytes: bytes.to_vec(),
+        });
+        Ok(ControlFlow::Continue(()))
+    });
+    RawPage {
+        is_last: records.len() < PAGE && !room.is_full(),
+        records,
+        broken: walked.err(),
     }
 }
 
 #[derive(Debug)]
 struct Page {
     head: Head,
-    records: Vec<RawRecord>,
-    /// What kept it from reading more of them.
-    broken: Option<ReadError>,
-    /// Whether the file has no more of them.
-    is_last: bool,
+    raw: RawPage,
 }
 
+/// Records that were read at once.
 #[derive(Debug)]
-struct RawRecord {
-    seq: Seq,
-    epoch: Epoch,
-    hash: Vec<u8>,
-    bytes: Vec<u8>,
+pub(crate) struct RawPage {
+    pub(crate) records: Vec<RawRecord>,
+    /// What kept it from reading more of them.
+    pub(crate) broken: Option<ReadError>,
+    /// Whether the file has no more of them.
+    pub(crate) is_last: bool,
+}
+
+/// A record as it is stored, not verified.
+#[derive(Clone, Debug)]
+pub(crate) struct RawRecord {
+    pub(crate) seq: Seq,
+    pub(crate) epoch: Epoch,
+    pub(crate) hash: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// A walk along a journal. It ends with the first error.
@@ -217,8 +251,8 @@ impl Walk<'_> {
                 return Ok(None);
             }
             let page = self.file.page(self.shard, self.verifier.last())?;
-            (self.head, self.is_last_page) = (page.head, page.is_last);
-            (self.page, self.broken) = (page.records.into_iter(), page.broken);
+            (self.head, self.is_last_page) = (page.head, page.raw.is_last);
+            (self.page, self.broken) = (page.raw.records.into_iter(), page.raw.broken);
         }
     }
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub(super) const VERSION: i64 = 1;
 
-const DDL: &str = "
+pub(super) const DDL: &str = "
     CREATE TABLE commit_record (
         position INTEGER PRIMARY KEY,
         epoch INTEGER NOT NULL,
@@ -32,7 +32,7 @@ const DDL: &str = "
 ";
 
 const SEQ_BITS: u32 = 47;
-const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
+pub(super) const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
 
 /// How many of the last records are verified on opening: enough to meet a damaged tail early, little enough not to be felt.
 const CHECKED_ON_OPEN: u8 = 16;

@@ -24,6 +24,10 @@ pub(crate) enum AccountNameDto<'a> {
     Rounding,
     General(IdDto<LedgerAccountId>),
     ShardClearing,
+    PaymentRevenue,
+    RefundsPayable,
+    Chargebacks,
+    Equity,
 }
 
 /// An account.
@@ -69,6 +73,10 @@ impl<'a> Stored<'a> for AccountKey {
             AccountName::Rounding => AccountNameDto::Rounding,
             AccountName::ShardClearing => AccountNameDto::ShardClearing,
             AccountName::General(id) => AccountNameDto::General(id.store()),
+            AccountName::PaymentRevenue => AccountNameDto::PaymentRevenue,
+            AccountName::RefundsPayable => AccountNameDto::RefundsPayable,
+            AccountName::Chargebacks => AccountNameDto::Chargebacks,
+            AccountName::Equity => AccountNameDto::Equity,
         };
         AccountKeyDto {
             name,
@@ -91,6 +99,10 @@ impl<'a> Stored<'a> for AccountKey {
             AccountNameDto::Suspense => AccountName::Suspense,
             AccountNameDto::Rounding => AccountName::Rounding,
             AccountNameDto::ShardClearing => AccountName::ShardClearing,
+            AccountNameDto::PaymentRevenue => AccountName::PaymentRevenue,
+            AccountNameDto::RefundsPayable => AccountName::RefundsPayable,
+            AccountNameDto::Chargebacks => AccountName::Chargebacks,
+            AccountNameDto::Equity => AccountName::Equity,
             AccountNameDto::General(id) => {
                 let id = LedgerAccountId::load(id)?;
                 let is_said =

@@ -5,11 +5,45 @@ use super::request::{RequestDto, ResolutionDto};
 use super::scalar::{OperationIdDto, Stored};
 use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::DecodeError;
+use florin_domain::ledger::{FeeRecognition, PostingModel, PostingProfile};
 use florin_domain::payment::{Event, OperationKind};
 use serde::{Deserialize, Serialize};
 
 words! {
     OperationKindDto of OperationKind { Sale Authorize Capture Void Refund Increment }
+}
+
+words! {
+    PostingModelDto of PostingModel { Marketplace MerchantOfRecord }
+}
+
+words! {
+    FeeRecognitionDto of FeeRecognition { AtPayment AtSettlement }
+}
+
+/// How a payment is booked.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct PostingProfileDto {
+    posting: PostingModelDto,
+    fee_recognition: FeeRecognitionDto,
+}
+
+impl Stored<'_> for PostingProfile {
+    type Dto = PostingProfileDto;
+
+    fn store(&self) -> PostingProfileDto {
+        PostingProfileDto {
+            posting: self.posting.store(),
+            fee_recognition: self.fee_recognition.store(),
+        }
+    }
+
+    fn load(dto: PostingProfileDto) -> Result<Self, DecodeError> {
+        Ok(Self {
+            posting: Stored::load(dto.posting)?,
+            fee_recognition: Stored::load(dto.fee_recognition)?,
+        })
+    }
 }
 
 /// Makes the form of [`Event`] and both conversions from one table, so that they cannot differ. Variants are frozen in this order.
@@ -122,4 +156,5 @@ events! {
     } = "resolution.confirmed";
     ListMatched { #[serde(borrow)] listed: ListMatchDto<'a> } = "risk.list_matched";
     HeldForReview {} = "review.held";
+    PostingProfileChosen { profile: PostingProfileDto } = "payment.posting_profile_chosen";
 }

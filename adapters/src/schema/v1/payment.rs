@@ -5,7 +5,7 @@ pub(crate) mod samples;
 #[cfg(test)]
 mod tests;
 
-use super::event::OperationKindDto;
+use super::event::{OperationKindDto, PostingProfileDto};
 use super::request::ResolutionDto;
 use super::scalar::{List, MinorDto, OperationIdDto, Stored, impossible};
 use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
@@ -44,6 +44,7 @@ struct PaymentDto<'a> {
     operations: List<'a, Operation>,
     late_minor: MinorDto,
     requests: List<'a, Request>,
+    posting_profile: PostingProfileDto,
 }
 
 /// Where a payment stands.
@@ -132,6 +133,7 @@ pub(crate) fn encode(payment: &Payment, out: &mut Vec<u8>) {
         operations: List::Values(&payment.operations),
         late_minor: payment.late_minor.store(),
         requests: List::Values(&payment.requests),
+        posting_profile: payment.posting_profile.store(),
     };
     schema::write(&form, out);
 }
@@ -155,6 +157,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Payment, DecodeError> {
         operations: form.operations.load()?,
         late_minor: Stored::load(form.late_minor)?,
         requests: form.requests.load()?,
+        posting_profile: Stored::load(form.posting_profile)?,
     })
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, MerchantId, RefundId};
+use florin_domain::ledger::PostingProfile;
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule, MinorSum};
 use florin_domain::payment::{Attempt, DeclinePolicy, Device, Failure, FeeReturn, Spec};
@@ -88,6 +89,7 @@ fn payment() -> Payment {
             AttemptState::Succeeded,
         )],
         late_minor: 0,
+        posting_profile: PostingProfile::default(),
         requests: Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, Seq};
+use florin_domain::ledger::PostingProfile;
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule, MinorSum};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, FeeReturn, Spec, Status};
@@ -45,6 +46,7 @@ fn row(number: u128, currency: Currency, minor: i128, description: &str) -> Paym
         authorization_expires_at: None,
         operations: Vec::new(),
         late_minor: 0,
+        posting_profile: PostingProfile::default(),
         requests: Vec::new(),
     };
     PaymentRow {

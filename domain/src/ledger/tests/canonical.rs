@@ -46,6 +46,16 @@ impl Till {
         capture_method: CaptureMethod,
         fee_return: FeeReturn,
     ) -> Self {
+        let profile = PostingProfile::default();
+        Self::booked(profile, livemode, minor, (capture_method, fee_return))
+    }
+
+    fn booked(
+        profile: PostingProfile,
+        livemode: bool,
+        minor: i128,
+        (capture_method, fee_return): (CaptureMethod, FeeReturn),
+    ) -> Self {
         let spec = Spec {
             id: PaymentId::from_bits(1),
             merchant: MerchantId::from_bits(7),
@@ -83,15 +93,15 @@ impl Till {
             },
             review: ReviewMode::BeforeAuth,
             plan: plan(),
+            profile,
         });
-        assert_eq!(
-            till.holds,
-            [HoldChange {
-                account: in_mode(livemode, MERCHANT),
-                credit_delta_minor: minor,
-                debit_delta_minor: 0
-            }]
-        );
+        let expected = HoldChange {
+            account: in_mode(livemode, MERCHANT),
+            credit_delta_minor: minor,
+            debit_delta_minor: 0,
+        };
+        let owes = profile.posting == PostingModel::Marketplace;
+        assert_eq!(till.holds, Vec::from_iter(owes.then_some(expected)));
         assert_eq!(till.entry, None, "nothing is posted before money moved");
         till.approve(authorization);
         till
@@ -269,6 +279,136 @@ fn refunds_with_the_fee_returned_give_back_exactly_the_fee_in_the_end() {
     till.refund(3, 3_334);
     assert_eq!(till.posted(), [-3_334, 3_334 - 108, 108]);
     assert_eq!(till.fee_minor(), 0);
+}
+
+fn booked(posting: PostingModel, fee_recognition: FeeRecognition) -> Till {
+    let profile = PostingProfile {
+        posting,
+        fee_recognition,
+    };
+    Till::booked(
+        profile,
+        false,
+        10_000,
+        (CaptureMethod::Automatic, FeeReturn::Kept),
+    )
+}
+
+#[test]
+fn a_fee_at_settlement_leaves_the_merchant_the_gross_until_then() {
+    let mut till = booked(PostingModel::Marketplace, FeeRecognition::AtSettlement);
+    assert_eq!((till.posted(), till.fee_minor()), ([10_000, -10_000, 0], 320));
+    assert_eq!(
+        till.holds.len(),
+        1,
+        "the money is there now, and not expected any more"
+    );
+    till.refund(1, 4_000);
+    assert_eq!(till.posted(), [-4_000, 4_000, 0]);
+    assert_eq!(till.fee_minor(), 320, "which the settlement takes");
+}
+
+#[test]
+fn what_is_our_own_sale_is_revenue_and_owed_to_nobody() {
+    let mut till = booked(PostingModel::MerchantOfRecord, FeeRecognition::AtPayment);
+    let clearing = usd(AccountName::ProviderClearing(provider("stripe")));
+    let revenue = usd(AccountName::PaymentRevenue);
+    assert_eq!(
+        till.entry.as_ref().unwrap().postings(),
+        [debit(clearing, 10_000), credit(revenue, 10_000)]
+    );
+    assert_eq!((till.holds.clone(), till.fee_minor()), (Vec::new(), 0));
+    till.refund(1, 2_500);
+    assert_eq!(
+        till.entry.as_ref().unwrap().postings(),
+        [credit(clearing, 2_500), debit(revenue, 2_500)]
+    );
+    assert_eq!(till.holds, []);
+}
+
+#[test]
+fn a_payment_that_has_begun_keeps_its_profile() {
+    let till = booked(PostingModel::Marketplace, FeeRecognition::AtSettlement);
+    let profile = PostingProfile::default();
+    let chosen = evolve_all(
+        till.payment,
+        &[crate::payment::Event::PostingProfileChosen { profile }],
+    );
+    assert_eq!(chosen.unwrap_err().why, "the payment has begun");
+}
+
+/// What payments post is what their profile's templates make of the same amounts.
+#[test]
+fn payments_are_booked_by_the_templates_of_their_profile() {
+    let clearing = usd(AccountName::ProviderClearing(provider("stripe")));
+    let account = |role: &str| match role {
+        "customer" => clearing,
+        "merchant_receivable" => usd(MERCHANT),
+        "platform_fee" => usd(AccountName::FeeRevenue),
+        "suspense" => usd(AccountName::Suspense),
+        "payment_revenue" => usd(AccountName::PaymentRevenue),
+        role => panic!("no payment has a {role}"),
+    };
+    let lines = |postings: &[Posting]| {
+        let key = |posting: &Posting| (posting.account, posting.side == Side::Debit, posting.amount);
+        let mut lines: Vec<_> = postings.iter().map(key).collect();
+        lines.sort_unstable();
+        lines
+    };
+    for (posting, fee_recognition) in [
+        (PostingModel::Marketplace, FeeRecognition::AtPayment),
+        (PostingModel::Marketplace, FeeRecognition::AtSettlement),
+        (PostingModel::MerchantOfRecord, FeeRecognition::AtPayment),
+    ] {
+        let mut till = booked(posting, fee_recognition);
+        let profile = till.payment.as_ref().unwrap().posting_profile;
+        let filled = |stage, gross: i128, fee: i128| {
+            let life = profile.life();
+            let template = *life.iter().find(|one| one.terms().stage == Some(stage)).unwrap();
+            let terms = template.terms();
+            let accounts: Vec<_> = terms
+                .roles
+                .iter()
+                .map(|(role, _)| (&**role, account(role)))
+                .collect();
+            let amount = |(name, measure): &(Arc<str>, Measure)| {
+                (
+                    name.to_string(),
+                    if *measure == Measure::Fee { fee } else { gross },
+                )
+            };
+            let amounts: Vec<_> = terms.parameters.iter().map(amount).collect();
+            let amounts: Vec<_> = amounts
+                .iter()
+                .map(|(name, minor)| (name.as_str(), *minor))
+                .collect();
+            match template.fill(&accounts, &amounts).unwrap() {
+                TransferLegs::Pair {
+                    debit: from,
+                    credit: to,
+                    amount,
+                } => vec![debit(from, amount.minor()), credit(to, amount.minor())],
+                TransferLegs::Many(postings) => postings,
+                TransferLegs::OfPending(_) => panic!("a template names accounts"),
+            }
+        };
+        let posted = |till: &Till| lines(till.entry.as_ref().unwrap().postings());
+        assert_eq!(posted(&till), lines(&filled(Stage::Payment, 10_000, 320)));
+        till.refund(1, 2_500);
+        assert_eq!(posted(&till), lines(&filled(Stage::Refund, 2_500, 0)));
+        let outcome = Outcome::Succeeded {
+            reference: "pi_1".into(),
+            transaction: "ch_2".into(),
+            amount_minor: 10_000,
+        };
+        let operation = till.payment.as_ref().unwrap().authorize_id();
+        till.take(Command::Record {
+            operation,
+            number: 1,
+            outcome,
+        });
+        assert_eq!(posted(&till), lines(&filled(Stage::LateCharge, 10_000, 0)));
+    }
 }
 
 #[test]

@@ -34,12 +34,13 @@ impl PlainLedger {
     pub(super) fn account_type(&self, key: &AccountKey) -> AccountType {
         match key.name {
             AccountName::Bank | AccountName::ProviderClearing(_) => AccountType::Asset,
-            AccountName::MerchantPayable(_) | AccountName::Suspense | AccountName::ShardClearing => {
-                AccountType::Liability
-            }
-            AccountName::Rounding => AccountType::Equity,
-            AccountName::FeeRevenue => AccountType::Revenue,
-            AccountName::ProcessingFees => AccountType::Expense,
+            AccountName::MerchantPayable(_)
+            | AccountName::Suspense
+            | AccountName::RefundsPayable
+            | AccountName::ShardClearing => AccountType::Liability,
+            AccountName::Rounding | AccountName::Equity => AccountType::Equity,
+            AccountName::FeeRevenue | AccountName::PaymentRevenue => AccountType::Revenue,
+            AccountName::ProcessingFees | AccountName::Chargebacks => AccountType::Expense,
             AccountName::General(_) => self.opened[key].0,
         }
     }

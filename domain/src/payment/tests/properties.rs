@@ -1,10 +1,10 @@
 //! What holds of every payment whatever is asked of it and whatever providers say, truth or nonsense.
 
-use super::super::{Payment, evolve, evolve_all};
+use super::super::{Command, Payment, evolve, evolve_all};
 use super::random::{Step, payments, steps};
 use super::script::{MERCHANT, PAYMENT, Script};
 use crate::ids::Seq;
-use crate::ledger::{AccountKey, AccountName, Books, consequences};
+use crate::ledger::{AccountKey, AccountName, Books, FeeRecognition, PostingModel, consequences};
 use crate::money::Currency;
 use crate::risk::Action;
 use proptest::collection::vec;
@@ -31,9 +31,18 @@ impl Life {
 
     /// One step as the shell does it: decide, fold, post. Invariants are checked by the script.
     fn live(&mut self, step: &Step) {
-        let Some(command) = step.meet(&mut self.script) else {
-            return;
-        };
+        if let Some(command) = step.meet(&mut self.script) {
+            self.take(command);
+        }
+    }
+
+    /// The same of a step in words; what is refused changes nothing.
+    fn tell(&mut self, step: &str) {
+        let command = self.script.command(step);
+        self.take(command);
+    }
+
+    fn take(&mut self, command: Command) {
         let before = self.script.payment.clone();
         let Ok(decision) = self.script.decide(command) else {
             return;
@@ -67,11 +76,31 @@ impl Life {
             .sum();
         assert_eq!(clearing, taken + payment.late_minor);
         assert_eq!(state(AccountName::Suspense).posted.minor(), payment.late_minor);
-        assert_eq!(state(AccountName::FeeRevenue).posted.minor(), payment.fee_minor);
         let payable = state(AccountName::MerchantPayable(MERCHANT));
-        assert_eq!(payable.posted.minor(), taken - payment.fee_minor);
-        assert_eq!(payable.pending_credit_minor, payment.hold_credit_minor());
-        assert_eq!(payable.pending_debit_minor, payment.hold_debit_minor());
+        let of = |name| state(name).posted.minor();
+        let posted = [
+            payable.posted.minor(),
+            of(AccountName::FeeRevenue),
+            of(AccountName::PaymentRevenue),
+        ];
+        let fee = payment.fee_minor;
+        assert_eq!(payment.posting_profile, self.script.profile);
+        let (expected, owes) = match (self.script.profile.posting, self.script.profile.fee_recognition) {
+            (PostingModel::Marketplace, FeeRecognition::AtPayment) => ([taken - fee, fee, 0], true),
+            (PostingModel::Marketplace, FeeRecognition::AtSettlement) => ([taken, 0, 0], true),
+            (PostingModel::MerchantOfRecord, _) => ([0, 0, taken], false),
+        };
+        assert_eq!(posted, expected);
+        let pending = if owes {
+            (payment.hold_credit_minor(), payment.hold_debit_minor())
+        } else {
+            assert_eq!(fee, 0, "nobody owes a fee for what is our own sale");
+            (0, 0)
+        };
+        assert_eq!(
+            (payable.pending_credit_minor, payable.pending_debit_minor),
+            pending
+        );
         for total in self.books.trial_balance() {
             assert_eq!(total.debits_minor, total.credits_minor);
         }
@@ -106,6 +135,37 @@ proptest! {
         prop_assert_eq!(payment.unwrap().hold_credit_minor(), life.script.spec.amount.minor());
         for step in &steps {
             life.live(step);
+        }
+    }
+
+    #[test]
+    fn a_full_refund_with_the_fee_returned_leaves_every_account_at_zero(
+        mut script in payments(), captures in vec(1..=400_i128, 1..4), refunds in vec(1..=400_i128, 0..5)
+    ) {
+        script.spec.capture_method = super::super::CaptureMethod::Manual;
+        script.spec.fee_return = super::super::FeeReturn::Returned;
+        script.review = super::super::ReviewMode::BeforeAuth;
+        let mut life = Life::begin(script, Action::Allow);
+        life.tell("auth ok");
+        for (id, minor) in captures.iter().enumerate() {
+            life.tell(&format!("capture {id} {minor}"));
+            life.tell(&format!("cap{id} ok"));
+        }
+        for (id, minor) in refunds.iter().map(ToString::to_string).chain(["all".to_owned()]).enumerate() {
+            life.tell(&format!("refund {id} {minor}"));
+            life.tell(&format!("ref{id} ok"));
+        }
+        life.tell("void 9");
+        life.tell("void9 ok");
+        let payment = life.script.state();
+        prop_assert!(payment.captured.minor() > 0);
+        prop_assert_eq!((payment.refunded, payment.fee_minor), (payment.captured, 0));
+        for (key, state) in life.books.accounts() {
+            prop_assert_eq!(
+                (state.posted.minor(), state.pending_credit_minor, state.pending_debit_minor),
+                (0, 0, 0),
+                "{}", key
+            );
         }
     }
 

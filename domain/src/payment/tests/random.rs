@@ -3,6 +3,7 @@
 use super::super::{CaptureMethod, Command, DeclinePolicy, FeeReturn, ReviewMode};
 use super::script::{Script, TOTAL_MINOR, assessment, method, operation_id, plan};
 use crate::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, VoidId};
+use crate::ledger::{FeeRecognition, PostingModel, PostingProfile};
 use crate::money::{Amount, FeeSchedule};
 use crate::provider::Outcome;
 use crate::risk::Action;
@@ -119,12 +120,27 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// How a payment may be booked.
+pub(crate) fn profiles() -> impl Strategy<Value = PostingProfile> {
+    let profile = |posting, fee_recognition| PostingProfile {
+        posting,
+        fee_recognition,
+    };
+    select(vec![
+        profile(PostingModel::Marketplace, FeeRecognition::AtPayment),
+        profile(PostingModel::Marketplace, FeeRecognition::AtSettlement),
+        profile(PostingModel::MerchantOfRecord, FeeRecognition::AtPayment),
+    ])
+}
+
 /// A new payment under random terms, not yet created.
 pub(crate) fn payments() -> impl Strategy<Value = Script> {
     let fixed_cents = prop_oneof![Just(0), Just(30), Just(5_000)];
-    (any::<[bool; 4]>(), 0..=10_000_u32, fixed_cents).prop_map(|(flags, percent_bps, fixed_cents)| {
+    let terms = (any::<[bool; 4]>(), 0..=10_000_u32, fixed_cents, profiles());
+    terms.prop_map(|(flags, percent_bps, fixed_cents, profile)| {
         let [manual, await_method, returned, hold] = flags;
         let mut script = Script::new();
+        script.profile = profile;
         if manual {
             script.spec.capture_method = CaptureMethod::Manual;
         }
@@ -164,6 +180,7 @@ impl Step {
                 assessment: assessment(action),
                 plan: plan(at, now),
                 review: script.review,
+                profile: script.profile,
             },
             Self::Confirm(action, at) => Command::Confirm {
                 method: method(),

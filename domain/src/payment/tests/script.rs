@@ -15,6 +15,7 @@ use super::super::{
 use super::invariants;
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use crate::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
+use crate::ledger::PostingProfile;
 use crate::limits::Lifetimes;
 use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency, FeeSchedule};
@@ -102,6 +103,7 @@ pub(crate) struct Script {
     pub(crate) events: Vec<Event>,
     pub(crate) now: Timestamp,
     pub(crate) review: ReviewMode,
+    pub(crate) profile: PostingProfile,
 }
 
 impl Script {
@@ -114,6 +116,7 @@ impl Script {
             events: Vec::new(),
             now,
             review: ReviewMode::BeforeAuth,
+            profile: PostingProfile::default(),
         }
     }
 
@@ -229,6 +232,7 @@ impl Script {
                     } else {
                         self.review
                     },
+                    profile: self.profile,
                 }
             }
             ["confirm", ..] => {

@@ -2,6 +2,7 @@
 
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, PaymentId, ShardId, compose};
+use florin_domain::ledger::PostingProfile;
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule, MinorSum};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, FeeReturn, Payment, Spec, Status};
@@ -59,5 +60,6 @@ pub(crate) fn payment(spec: Spec) -> Payment {
         operations: Vec::new(),
         late_minor: 0,
         requests: Vec::new(),
+        posting_profile: PostingProfile::default(),
     }
 }

@@ -1,0 +1,167 @@
+//! Owns the journal as it can be put together: the records of whole copies, and behind their end those of the damaged journal itself that follow from
+//! them. A copy that is late so repairs what it has, and costs no commit that came after it.
+
+use super::heads::Heads;
+use super::lanes::Sources;
+use super::{IntegrityError, Places, Source};
+use crate::journal::{GENESIS, Hash, JournalFile, RawRecord, Verifier};
+use florin_domain::ids::{Epoch, Seq, ShardId};
+use florin_domain::ports::ReadError;
+use std::collections::{BTreeMap, HashSet, VecDeque};
+
+/// Restored records whose hashes are remembered, to know them again where they stand in the wrong place.
+const MISPLACED_MAX: usize = 100_000;
+
+/// What was put together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Spliced {
+    /// Its last commit.
+    pub(super) end: Seq,
+    /// Its hash.
+    pub(super) hash: Hash,
+    /// Records that the damaged journal does not have like this: how many, the first and the last.
+    pub(super) mended: Option<(u64, Seq, Seq)>,
+    /// How many of its records came from where.
+    pub(super) taken: BTreeMap<Source, u64>,
+    /// The newest commit that was signed for.
+    pub(super) signed: Option<Seq>,
+    /// Whether the damaged journal has records behind its end, which do not follow.
+    pub(super) has_leftovers: bool,
+}
+
+/// Why nothing can be put together.
+#[derive(Debug)]
+pub(super) enum SpliceError {
+    /// A file failed.
+    Failed(IntegrityError),
+    /// The copies are not what was signed.
+    Refused(String),
+}
+
+impl From<IntegrityError> for SpliceError {
+    fn from(error: IntegrityError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<ReadError> for SpliceError {
+    fn from(error: ReadError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// The damaged journal's records by their places, whatever they are worth.
+struct Raw<'a> {
+    journal: Option<&'a JournalFile>,
+    shard: ShardId,
+    page: VecDeque<RawRecord>,
+    has_ended: bool,
+}
+
+impl Raw<'_> {
+    fn at(&mut self, seq: Seq) -> Option<RawRecord> {
+        while self.page.front().is_some_and(|record| record.seq < seq) {
+            self.page.pop_front();
+        }
+        let journal = self.journal.filter(|_| self.page.is_empty() && !self.has_ended);
+        if let Some(journal) = journal {
+            let read = journal.raw(self.shard, Seq(seq.0.saturating_sub(1)));
+            // Where a record cannot be read, the one behind it is tried next.
+            self.has_ended = read.records.is_empty() && read.broken.is_none();
+            self.page = read.records.into();
+        }
+        self.page.pop_front_if(|record| record.seq == seq)
+    }
+
+    /// Whether it has records behind `end` that stand nowhere before it. One whose place is damaged does, where it belongs.
+    fn has_others_after(&self, end: Seq, known: &HashSet<Vec<u8>>) -> bool {
+        let Some(journal) = self.journal else {
+            return false;
+        };
+        let mut last = end;
+        loop {
+            let page = journal.raw(self.shard, last);
+            let Some(record) = page.records.last() else {
+                return false;
+            };
+            last = record.seq;
+            if page.records.iter().any(|record| !known.contains(&record.hash)) {
+                return true;
+            }
+        }
+    }
+}
+
+/// Goes along the journal that can be put together from whole copies, and shows each of its records.
+pub(super) fn splice(
+    places: &Places<'_>,
+    sources: &Sources,
+    copies: &[Source],
+    visit: &mut dyn FnMut(&RawRecord) -> Result<(), ReadError>,
+) -> Result<Spliced, SpliceError> {
+    let mut heads = Heads::open(places, sources.export.as_ref())?;
+    let mut copies: Vec<_> = copies
+        .iter()
+        .filter_map(|source| Some((*source, sources.records(places, *source)?)))
+        .collect();
+    let mut raw = Raw {
+        journal: sources.primary.as_ref().ok(),
+        shard: places.shard,
+        page: VecDeque::new(),
+        has_ended: false,
+    };
+    let mut verifier = Verifier::after(places.shard, Seq::ZERO, GENESIS, Epoch::default());
+    let mut spliced = Spliced::default();
+    let mut mended_hashes = HashSet::new();
+    loop {
+        let seq = verifier.last().next();
+        let own = raw.at(seq);
+        let mut taken = None;
+        for (source, records) in &mut copies {
+            let Some(record) = records.next().transpose()? else {
+                continue;
+            };
+            taken.get_or_insert((
+                *source,
+                RawRecord {
+                    seq: record.seq,
+                    epoch: record.epoch,
+                    hash: record.hash.to_vec(),
+                    bytes: record.bytes,
+                },
+            ));
+        }
+        let is_from_copy = taken.is_some();
+        let Some((source, record)) = taken.or_else(|| Some((Source::Primary, own.clone()?))) else {
+            break;
+        };
+        match verifier.follow(record.seq, record.epoch, &record.hash, &record.bytes) {
+            Ok(()) => {}
+            Err(error) if is_from_copy => return Err(error.into()),
+            Err(_) => break,
+        }
+        while let Some(signed) = heads.up_to(places, seq)? {
+            if signed.size == seq && signed.hash != verifier.hash() {
+                let why = format!("another commit {seq} was signed than the {source} has");
+                return Err(SpliceError::Refused(why));
+            }
+        }
+        if own.is_none_or(|own| {
+            own.epoch != record.epoch || own.hash != record.hash || own.bytes != record.bytes
+        }) {
+            let (count, first, _) = spliced.mended.unwrap_or((0, seq, seq));
+            spliced.mended = Some((count + 1, first, seq));
+            if mended_hashes.len() < MISPLACED_MAX {
+                mended_hashes.insert(record.hash.clone());
+            }
+        }
+        *spliced.taken.entry(source).or_default() += 1;
+        visit(&record)?;
+    }
+    heads.finish(places)?;
+    spliced.end = verifier.last();
+    spliced.hash = verifier.hash();
+    spliced.signed = heads.newest;
+    spliced.has_leftovers = raw.has_others_after(spliced.end, &mended_hashes);
+    Ok(spliced)
+}

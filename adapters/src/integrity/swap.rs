@@ -1,0 +1,160 @@
+//! Owns putting a restored journal into the place of a damaged one, so that a crash at any moment leaves the one or the other.
+//!
+//! SQLite reads a log that lies beside a file into that file, whichever file it is. So the log of the damaged journal is folded into it before the
+//! restored one is moved over it; from then on there is none.
+
+use super::{IntegrityError, io_error};
+use crate::data_dir::{JOURNAL, KEYS, SNAPSHOTS, VIEWS};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// The steps of a repair in order. Whatever happens before one of them, the next repair begins anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The restored journal is written beside the damaged one.
+    Build,
+    /// All of it is read back.
+    Verify,
+    /// The damaged one is kept under another name.
+    Keep,
+    /// The views are deleted.
+    DiscardViews,
+    /// The key index is deleted.
+    DiscardKeys,
+    /// The snapshots are deleted.
+    DiscardSnapshots,
+    /// The damaged journal's log is folded into it.
+    FoldLog,
+    /// The restored one is moved over the damaged one.
+    Replace,
+    /// That is made durable.
+    Sync,
+}
+
+/// Is told before each step; an error ends the repair there.
+pub type BeforeStep<'a> = &'a mut dyn FnMut(Step) -> io::Result<()>;
+
+/// The restored journal until it is in its place.
+pub(super) fn unfinished(data_dir: &Path) -> PathBuf {
+    data_dir.join("journal.db.restored")
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn sync_folder(folder: &Path) -> Result<(), IntegrityError> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(io_error(folder))
+}
+
+fn remove(path: &Path) -> Result<(), IntegrityError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(path)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Deletes the views; the next start reads them back from the journal.
+pub(super) fn discard_views(data_dir: &Path) -> Result<(), IntegrityError> {
+    let views = data_dir.join(VIEWS);
+    for suffix in ["", "-wal", "-shm"] {
+        remove(&beside(&views, suffix))?;
+    }
+    Ok(())
+}
+
+/// Deletes a folder. It loses its name first: half a key index must never be opened as a whole one.
+fn discard_folder(data_dir: &Path, name: &str) -> Result<(), IntegrityError> {
+    let (folder, nameless) = (data_dir.join(name), data_dir.join(format!("{name}.discarded")));
+    let delete = |path: &Path| match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(path)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    };
+    delete(&nameless)?;
+    match fs::rename(&folder, &nameless) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        renamed => renamed.map_err(io_error(&folder))?,
+    }
+    sync_folder(data_dir)?;
+    delete(&nameless)
+}
+
+/// Puts the restored journal into its place, and answers where the damaged one is kept.
+pub(super) fn swap(data_dir: &Path, stamp: &str, before: BeforeStep<'_>) -> Result<PathBuf, IntegrityError> {
+    let mut before = |step| before(step).map_err(io_error(data_dir));
+    let journal = data_dir.join(JOURNAL);
+    let log = beside(&journal, "-wal");
+    before(Step::Keep)?;
+    let has_log = fs::metadata(&log).is_ok_and(|found| found.len() > 0);
+    let kept = keep(data_dir, stamp, has_log)?;
+    before(Step::DiscardViews)?;
+    discard_views(data_dir)?;
+    before(Step::DiscardKeys)?;
+    discard_folder(data_dir, KEYS)?;
+    before(Step::DiscardSnapshots)?;
+    discard_folder(data_dir, SNAPSHOTS)?;
+    before(Step::FoldLog)?;
+    if has_log {
+        fold_log(&journal)?;
+    }
+    remove(&log)?;
+    remove(&beside(&journal, "-shm"))?;
+    sync_folder(data_dir)?;
+    before(Step::Replace)?;
+    fs::rename(unfinished(data_dir), &journal).map_err(io_error(&journal))?;
+    before(Step::Sync)?;
+    sync_folder(data_dir)?;
+    Ok(kept)
+}
+
+/// Keeps the damaged journal as it is, with its log.
+fn keep(data_dir: &Path, stamp: &str, has_log: bool) -> Result<PathBuf, IntegrityError> {
+    let kept = data_dir.join(format!("damaged-{stamp}"));
+    let mut folder = DirBuilder::new();
+    folder.mode(0o700).create(&kept).map_err(io_error(&kept))?;
+    let journal = data_dir.join(JOURNAL);
+    let copy = |name: &str| -> Result<(), IntegrityError> {
+        let (from, to) = (data_dir.join(name), kept.join(name));
+        fs::copy(&from, &to).map_err(io_error(&to))?;
+        File::open(&to)
+            .and_then(|file| file.sync_all())
+            .map_err(io_error(&to))
+    };
+    if has_log {
+        copy(&format!("{JOURNAL}-wal"))?;
+    }
+    if journal.exists() {
+        // Its file will be changed only if there is a log; otherwise a second name for it is enough.
+        let is_linked = !has_log && fs::hard_link(&journal, kept.join(JOURNAL)).is_ok();
+        if !is_linked {
+            copy(JOURNAL)?;
+        }
+    }
+    sync_folder(&kept)?;
+    sync_folder(data_dir)?;
+    Ok(kept)
+}
+
+/// Makes the damaged journal what it is without a log. One that nobody can open is not worth more with its log than without.
+fn fold_log(journal: &Path) -> Result<(), IntegrityError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let folded = Connection::open_with_flags(journal, flags).and_then(|connection| {
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+    });
+    let refused = |why: String| io_error(journal)(io::Error::other(why));
+    match folded {
+        Ok(0) => Ok(()),
+        Ok(_) => Err(refused("another process reads the journal".to_owned())),
+        Err(error) => match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Ok(()),
+            Some(_) | None => Err(refused(error.to_string())),
+        },
+    }
+}

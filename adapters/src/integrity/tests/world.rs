@@ -1,0 +1,266 @@
+//! A data folder with signed heads, a replica and an export of it; made once and copied for each test.
+
+use crate::audit::export::ExportWriter;
+use crate::audit::heads::HeadsReader;
+use crate::audit::key::SigningKey;
+use crate::audit::notary::Notary;
+use crate::data_dir::{JOURNAL, VIEWS};
+use crate::integrity::compare::{Comparison, Corruption, compare};
+use crate::integrity::mend::{Mended, mend};
+use crate::integrity::plan::{Mending, Plan, plan};
+use crate::integrity::{IntegrityError, Places, Source};
+use crate::journal::{JournalFile, SqliteJournal, StoredRecord};
+use crate::replica::follower::Replica;
+use crate::schema::samples::creation;
+use crate::views::{SqliteViews, ViewsOptions};
+use florin_domain::commit::{Body, Commit};
+use florin_domain::ids::{Seq, ShardId};
+use florin_domain::payment::evolve_all;
+use florin_domain::ports::{Batch, Follower, Journal, PaymentRow};
+use rusqlite::Connection;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+use tempfile::TempDir;
+
+pub(super) const SHARD: ShardId = ShardId::FIRST;
+
+static TEMPLATE: LazyLock<World> = LazyLock::new(|| {
+    let mut world = World {
+        folder: tempfile::tempdir().unwrap(),
+        grown: 0,
+        replica: true,
+        export: true,
+    };
+    fs::create_dir(world.data()).unwrap();
+    for _ in 0..3 {
+        world.grow(World::COMMITS / 3);
+        world.sign();
+    }
+    world.follow();
+    world.make_export();
+    world
+});
+
+pub(super) struct World {
+    folder: TempDir,
+    grown: u64,
+    replica: bool,
+    export: bool,
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            fs::copy(&path, target).unwrap();
+        }
+    }
+}
+
+impl World {
+    pub(super) const COMMITS: u64 = 12;
+
+    pub(super) fn fresh() -> Self {
+        TEMPLATE.copied()
+    }
+
+    pub(super) fn copied(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        copy(self.folder.path(), folder.path());
+        Self { folder, ..*self }
+    }
+
+    pub(super) fn uses(&mut self, replica: bool, export: bool) {
+        (self.replica, self.export) = (replica, export);
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(super) fn heads(&self) -> PathBuf {
+        self.folder.path().join("heads")
+    }
+
+    pub(super) fn replica(&self) -> PathBuf {
+        self.folder.path().join("replica")
+    }
+
+    pub(super) fn export(&self) -> PathBuf {
+        self.folder.path().join("export.jsonl")
+    }
+
+    /// Appends so many commits under a new epoch.
+    pub(super) fn grow(&mut self, count: u64) {
+        let after = self.grown;
+        self.grown += count;
+        let journal = SqliteJournal::open(&self.data(), SHARD).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let head = runtime.block_on(journal.head(SHARD)).unwrap();
+        let commits: Vec<Arc<Commit>> = (after + 1..=self.grown)
+            .map(|seq| Arc::new(creation(SHARD, seq)))
+            .collect();
+        let batch = Batch {
+            id: u128::from(self.grown),
+            shard: SHARD,
+            epoch: head.epoch,
+            expected_head: Seq(after),
+            commits: commits.into(),
+        };
+        runtime.block_on(journal.append(batch)).unwrap();
+    }
+
+    pub(super) fn sign(&self) {
+        let (mut notary, _) =
+            Notary::open(&self.data(), (SHARD, &self.data()), &self.heads(), &|_, _| {}).unwrap();
+        notary.sign(self.grown).unwrap().unwrap();
+    }
+
+    pub(super) fn follow(&self) {
+        let mut replica = Replica::open(&self.data(), &self.replica(), SHARD).unwrap();
+        loop {
+            let progress = replica.step().unwrap();
+            if progress.copied == progress.head {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn make_export(&self) {
+        let key = SigningKey::load(&self.data()).unwrap().public();
+        let mut out = File::create(self.export()).unwrap();
+        let mut export = ExportWriter::new(&mut out, &key).unwrap();
+        for line in HeadsReader::open(&self.heads(), SHARD, key).unwrap() {
+            export.head(&line.unwrap().unwrap().signed).unwrap();
+        }
+        for record in self.journal() {
+            export.record(&record).unwrap();
+        }
+        assert_eq!(export.finish().unwrap(), self.grown);
+    }
+
+    pub(super) fn make_views(&self) {
+        let rows: Vec<PaymentRow> = self.journal().into_iter().filter_map(row).collect();
+        let views = SqliteViews::open(&self.data().join(VIEWS), &ViewsOptions::default()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(views.apply(rows, Seq(self.grown))).unwrap();
+    }
+
+    pub(super) fn journal(&self) -> Vec<StoredRecord> {
+        let journal = JournalFile::open(&self.data()).unwrap();
+        let records: Result<_, _> = journal.walk(SHARD, Seq::ZERO).unwrap().collect();
+        records.unwrap()
+    }
+
+    pub(super) fn sql(&self, sql: &str) {
+        let connection = Connection::open(self.data().join(JOURNAL)).unwrap();
+        connection.execute_batch(sql).unwrap();
+    }
+
+    pub(super) fn views_sql(&self, sql: &str) {
+        let connection = Connection::open(self.data().join(VIEWS)).unwrap();
+        connection.execute_batch(sql).unwrap();
+    }
+
+    /// Cuts off the commits after `end`, so that the rest is a whole journal.
+    pub(super) fn cut(&mut self, end: u64) {
+        self.grown = end;
+        self.sql(&format!(
+            "DELETE FROM commit_record WHERE position > {end};
+             UPDATE shard_head SET head = {end}, hash = (SELECT hash FROM commit_record WHERE position = {end}), batch_id = NULL"
+        ));
+    }
+
+    /// Another whole journal as long as this one, which is the same up to `end`.
+    pub(super) fn write_anew(&mut self, end: u64) {
+        let all = self.grown;
+        self.cut(end);
+        // Another epoch gives other hashes.
+        self.grow(all - end);
+    }
+
+    pub(super) fn remove_journal(&self) {
+        fs::remove_file(self.data().join(JOURNAL)).unwrap();
+    }
+
+    /// Neither folder nor export has signed heads any more.
+    pub(super) fn forget_heads(&self) {
+        fs::remove_dir_all(self.heads()).unwrap();
+        let key = SigningKey::load(&self.data()).unwrap().public();
+        let records: Vec<StoredRecord> = crate::audit::export::Export::open(&self.export(), SHARD, None)
+            .unwrap()
+            .records()
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let mut out = File::create(self.export()).unwrap();
+        let mut export = ExportWriter::new(&mut out, &key).unwrap();
+        for record in &records {
+            export.record(record).unwrap();
+        }
+        export.finish().unwrap();
+    }
+
+    /// Does something with the places.
+    pub(super) fn at<T>(&self, work: impl FnOnce(&Places<'_>) -> T) -> T {
+        let (data_dir, heads, replica, export) = (self.data(), self.heads(), self.replica(), self.export());
+        work(&Places {
+            data_dir: &data_dir,
+            shard: SHARD,
+            heads: &heads,
+            key: SigningKey::load(&data_dir).ok().map(|key| key.public()),
+            replica: self.replica.then_some(replica.as_path()),
+            export: self.export.then_some(export.as_path()),
+        })
+    }
+
+    pub(super) fn compare(&self) -> Comparison {
+        self.at(|places| compare(places).unwrap())
+    }
+
+    pub(super) fn plan(&self, found: &Comparison) -> Plan {
+        self.at(|places| plan(places, found).unwrap())
+    }
+
+    pub(super) fn mend(
+        &self,
+        found: &Comparison,
+        mending: &Mending,
+        stamp: &str,
+    ) -> Result<Mended, IntegrityError> {
+        self.at(|places| mend(places, found, mending, stamp, &mut |_| Ok(())))
+    }
+
+    /// Finds one source wrong, repairs it, and finds nothing wrong afterwards.
+    #[track_caller]
+    pub(super) fn repair(&self, wrong: Source) -> Mended {
+        let found = self.compare();
+        assert_eq!(found.corruption(), Corruption::One(wrong), "{found:?}");
+        let plan = self.plan(&found);
+        let Plan::Mend(mending) = &plan else {
+            panic!("{plan:?}: {found:?}");
+        };
+        let mended = self.mend(&found, mending, "2026-11-21").unwrap();
+        if mending.audit {
+            self.make_export();
+        }
+        let after = self.compare();
+        assert!(after.is_valid(), "{after:?}");
+        mended
+    }
+}
+
+fn row(record: StoredRecord) -> Option<PaymentRow> {
+    let Body::Payment(body) = record.commit.body else {
+        return None;
+    };
+    Some(PaymentRow {
+        seq: record.seq,
+        payment: Arc::new(evolve_all(None, &body.events).unwrap().unwrap()),
+    })
+}

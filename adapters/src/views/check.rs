@@ -1,0 +1,124 @@
+//! Owns comparing the payments view with the journal: the state in every row must be the fold of its payment's commits.
+
+use crate::journal::StoredRecord;
+use crate::schema::v1;
+use florin_domain::commit::Body;
+use florin_domain::ids::{PaymentId, Seq};
+use florin_domain::payment::{Payment, evolve_all};
+use florin_domain::ports::ReadError;
+use rusqlite::{Connection, OpenFlags};
+use sha2::{Digest, Sha256};
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+/// What the comparison gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ViewsCompared {
+    /// How far the view has come.
+    pub watermark: Seq,
+    /// Payments in it.
+    pub payments: u64,
+    /// Payments whose row is missing, is of no commit, or is not what the journal says.
+    pub differences: u64,
+    /// One of them.
+    pub example: Option<PaymentId>,
+    /// Why the view cannot be read; it counts as one difference.
+    pub unreadable: Option<String>,
+}
+
+type Digest32 = [u8; 32];
+
+/// What is known of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Row {
+    /// Its commit has not been met yet.
+    Waiting(Seq, Digest32),
+    /// It is what the journal says up to its commit.
+    Right,
+    /// It is not.
+    Wrong,
+}
+
+fn read(path: &Path) -> rusqlite::Result<(Seq, HashMap<PaymentId, Row>)> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    let state = connection.unchecked_transaction()?;
+    let watermark: i64 = state.query_row("SELECT watermark FROM progress", [], |row| row.get(0))?;
+    let mut rows = HashMap::new();
+    let mut statement = state.prepare("SELECT id, seq, state FROM payment")?;
+    let mut found = statement.query([])?;
+    while let Some(row) = found.next()? {
+        let id = PaymentId::from_bits(u128::from_be_bytes(row.get(0)?));
+        let seq: i64 = row.get(1)?;
+        let digest = Sha256::digest(row.get_ref(2)?.as_blob()?).into();
+        rows.insert(id, Row::Waiting(Seq(seq.cast_unsigned()), digest));
+    }
+    Ok((Seq(watermark.cast_unsigned()), rows))
+}
+
+/// Compares the view in a file with the records of a journal, from the first on; nothing if there is no such file, because the next start makes one.
+/// It keeps some hundred bytes in memory for each payment. What lies behind the end of a copy that `is_late` is not compared.
+pub fn compare(
+    path: &Path,
+    records: impl Iterator<Item = Result<StoredRecord, ReadError>>,
+    is_late: bool,
+) -> Result<Option<ViewsCompared>, ReadError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let (watermark, mut rows) = match read(path) {
+        Ok(read) => read,
+        Err(error) => {
+            return Ok(Some(ViewsCompared {
+                differences: 1,
+                unreadable: Some(error.to_string()),
+                ..ViewsCompared::default()
+            }));
+        }
+    };
+    let mut wrong: HashSet<PaymentId> = HashSet::new();
+    let mut open: HashMap<PaymentId, Payment> = HashMap::new();
+    let mut end = Seq::ZERO;
+    for record in records {
+        let record = record?;
+        if record.seq > watermark {
+            break;
+        }
+        end = record.seq;
+        let Body::Payment(body) = &record.commit.body else {
+            continue;
+        };
+        let id = body.payment;
+        let Some(Row::Waiting(last, digest)) = rows.get(&id).copied() else {
+            // No row, or one that knows nothing of this commit.
+            wrong.insert(id);
+            continue;
+        };
+        let folded = evolve_all(open.remove(&id), &body.events);
+        let Ok(Some(payment)) = folded else {
+            rows.insert(id, Row::Wrong);
+            continue;
+        };
+        if record.seq < last {
+            open.insert(id, payment);
+            continue;
+        }
+        let mut state = Vec::new();
+        v1::payment::encode(&payment, &mut state);
+        let is_right = record.seq == last && <Digest32>::from(Sha256::digest(&state)) == digest;
+        rows.insert(id, if is_right { Row::Right } else { Row::Wrong });
+    }
+    let is_wrong = |row: &Row| match row {
+        Row::Waiting(seq, _) => !is_late || *seq <= end,
+        Row::Right => false,
+        Row::Wrong => true,
+    };
+    wrong.extend(rows.iter().filter(|(_, row)| is_wrong(row)).map(|(id, _)| *id));
+    Ok(Some(ViewsCompared {
+        watermark,
+        payments: rows.len() as u64,
+        differences: wrong.len() as u64,
+        example: wrong.iter().min().copied(),
+        unreadable: None,
+    }))
+}
