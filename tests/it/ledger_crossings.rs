@@ -206,15 +206,15 @@ fn cons_3_the_debit_is_checked_and_reserved_under_the_transfers_id_by_one_at_a_t
             &json!({"shard": shard, "min_balance": 0}),
         )
     };
-    let (payer, payee) = (poor(1), poor(2));
-    made(&dev, pair(1, &bank, &payer, COUNT));
+    let (left, right) = (poor(1), poor(2));
+    made(&dev, pair(1, &bank, &left, COUNT));
     let mut round = 0;
     wait_for("a reservation to be seen", || {
         round += 1;
         let (from, to) = if round % 2 == 1 {
-            (&payer, &payee)
+            (&left, &right)
         } else {
-            (&payee, &payer)
+            (&right, &left)
         };
         let seen = watched(&dev, (from, to), round * 10_000, COUNT);
         at_rest(&dev);

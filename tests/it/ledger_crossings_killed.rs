@@ -71,7 +71,10 @@ fn fates(dev: &Dev, tried: &[(Value, Option<Answer>)]) -> Vec<String> {
     let mut fates = vec!["recorded".to_owned(); tried.len()];
     for row in answer["exceptions"].as_array().unwrap() {
         let index = usize::try_from(row["index"].as_u64().unwrap()).unwrap();
-        fates[index] = row["code"].as_str().unwrap_or("existed").to_owned();
+        row["code"]
+            .as_str()
+            .unwrap_or("existed")
+            .clone_into(&mut fates[index]);
     }
     fates
 }

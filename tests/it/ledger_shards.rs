@@ -385,11 +385,11 @@ fn operators_see_the_reviews_the_unresolved_attempts_and_the_actors_of_every_sha
 
     kill_in_the_last_shard(&dev);
     for merchant in &merchants {
-        let list = wait_for("payments that can be read again", || {
-            let list = merchant.caller(&dev).get("/v1/payments");
-            (list.status == 200).then(|| list.json())
+        let payments = wait_for("payments that can be read again", || {
+            let answer = merchant.caller(&dev).get("/v1/payments");
+            (answer.status == 200).then(|| answer.json())
         });
-        assert_eq!(list["data"].as_array().unwrap().len(), 2, "{list}");
+        assert_eq!(payments["data"].as_array().unwrap().len(), 2, "{payments}");
     }
     assert_balanced(&operator);
     dev.stop();
