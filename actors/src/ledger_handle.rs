@@ -5,6 +5,7 @@ mod all_shards;
 mod as_of;
 mod crossed;
 mod entries;
+mod routing;
 
 pub use crate::account_shard::AccountTitle;
 pub use all_shards::{AsOfRows, Standing};
@@ -56,6 +57,9 @@ pub enum LedgerError {
     /// The journal cannot be read.
     #[error("{0}")]
     Read(ReadError),
+    /// Something may have been done, and nobody here knows what.
+    #[error("what became of the request is not known")]
+    Unknown,
     /// Every shard has a part of the account, and its lines are asked for one part at a time.
     #[error("every shard has a part of this account")]
     Striped,

@@ -2,12 +2,15 @@
 
 use super::{LedgerError, LedgerHandle};
 use crate::account_shard::{CrossingMail, ShardMail};
-use crate::crossings::{ELSEWHERE, step_of};
+use crate::crossings::clearing::nets;
+use crate::crossings::step_of;
 use florin_domain::ids::Seq;
 use florin_domain::ledger::{
     AccountName, CrossOutcome, CrossTransfer, Crossing, Line, PostedTransfer, TransferId,
 };
+use florin_domain::money::Currency;
 use florin_domain::time::Timestamp;
+use std::collections::BTreeMap;
 
 /// A transfer between two shards.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,9 +39,7 @@ impl LedgerHandle {
             };
             let of_it = super::posted_in(&commit).filter(|posted| posted.id == id);
             lines.extend(of_it.flat_map(PostedTransfer::lines));
-            // A shard that only says that another one has the id has nothing to say where that one does.
-            let says_more = found.is_none() || outcome != Some(ELSEWHERE);
-            if transfer.debit.home() == Some(context.shard) && says_more {
+            if transfer.debit.home() == Some(context.shard) {
                 let recorded = (seq, commit.at);
                 found = Some(CrossRecord {
                     transfer,
@@ -50,6 +51,12 @@ impl LedgerHandle {
         }
         lines.retain(|line| line.posting.account.name != AccountName::ShardClearing);
         Ok(found.map(|found| CrossRecord { lines, ..found }))
+    }
+
+    /// What the clearing accounts of all shards come to, in minor units, by currency and mode: zero. Nothing while transfers between shards
+    /// are under way, since the shards are read one after the other.
+    pub async fn clearing(&self) -> Option<BTreeMap<(Currency, bool), i128>> {
+        nets(&self.context.peers).await
     }
 
     /// All transfers between shards that are under way, each as every shard has it that still has to do with it.

@@ -112,7 +112,11 @@ impl Overlay {
                 }
             }
             Used::Transfer(id) => {
-                self.transfers().remove(id);
+                let mut transfers = self.transfers();
+                // A transfer between shards is recorded more than once, and the latest record counts.
+                if transfers.get(id).is_some_and(|seq| *seq == entry.seq) {
+                    transfers.remove(id);
+                }
             }
         }
     }
