@@ -39,7 +39,9 @@ impl LedgerHandle {
             };
             let of_it = super::posted_in(&commit).filter(|posted| posted.id == id);
             lines.extend(of_it.flat_map(PostedTransfer::lines));
-            if transfer.debit.home() == Some(context.shard) {
+            // If two were asked under one id at once, the one that was made is it.
+            let is_made = |found: &CrossRecord| found.outcome == Some(CrossOutcome::Decided);
+            if transfer.debit.home() == Some(context.shard) && !found.as_ref().is_some_and(is_made) {
                 let recorded = (seq, commit.at);
                 found = Some(CrossRecord {
                     transfer,

@@ -212,11 +212,10 @@ impl World {
             }
         };
         match next {
-            Some(next) if waits => self.ask(number, next),
-            Some(_) => {}
+            _ if !waits => {}
+            Some(next) => self.ask(number, next),
             // Nobody waits for what was asked last any more.
-            None if waits => self.carriers[number].is_lost = true,
-            None => {}
+            None => self.carriers[number].is_lost = true,
         }
     }
 
@@ -288,7 +287,10 @@ impl World {
                     assert!(applied.insert(posted.id), "applied twice");
                     between -= named(byte(posted.id)).amount.minor();
                 }
-                _ => {}
+                CrossingStep::Prepared(_)
+                | CrossingStep::Reserved(_)
+                | CrossingStep::Aborted { .. }
+                | CrossingStep::Settled(_) => {}
             }
         }
         assert!(applied.is_subset(&decided));
@@ -303,11 +305,15 @@ impl World {
     /// Everything left is taken up, with nobody in the way: it takes one sweep.
     fn come_to_rest(&mut self) {
         let late: Vec<Message> = std::mem::take(&mut self.soup);
-        late.into_iter().for_each(|message| self.deliver(message));
+        for message in late {
+            self.deliver(message);
+        }
         while let Some(message) = self.soup.pop() {
             self.deliver(message);
         }
-        (0..self.nodes.len()).for_each(|shard| self.sweep(shard));
+        for shard in 0..self.nodes.len() {
+            self.sweep(shard);
+        }
         while !self.soup.is_empty() {
             let message = self.soup.remove(0);
             self.deliver(message);
@@ -379,7 +385,9 @@ fn the_interleavings_come_to_every_outcome_often() {
     for _ in 0..60 {
         let mut world = World::new();
         let actions = interleaving().new_tree(&mut runner).unwrap().current();
-        actions.into_iter().for_each(|action| world.act(action));
+        for action in actions {
+            world.act(action);
+        }
         world.come_to_rest();
         for (word, count) in world.said {
             *said.entry(word).or_default() += count;
