@@ -147,8 +147,9 @@ fn verify_all(settings: &Settings, arguments: &VerifyArguments) -> anyhow::Resul
     };
     let trusted = Seq(arguments.from.saturating_sub(1));
     let mut wrong = 0;
-    for shard in shard_folders::present(&settings.data_dir)? {
+    for shard in shard_folders::known(&settings.data_dir, &settings.heads_folder())? {
         let journal = journal(settings, shard)?;
+        let trusted = trusted.min(journal.head(shard)?.seq);
         let heads = match public {
             Some(public) => heads(settings, shard, public)?,
             None => HeadsReader::none(shard),

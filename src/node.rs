@@ -139,7 +139,7 @@ pub(crate) async fn start(
     );
     let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
     let mut replicating = Vec::new();
-    for shard in shard_folders::all(folder, settings.shards)? {
+    for shard in shard_folders::all(folder, &settings.heads_folder(), settings.shards)? {
         if shard != ShardId::FIRST {
             folders.push(DataDir::open(shard_folders::folder(folder, shard))?);
         }

@@ -31,9 +31,31 @@ pub(crate) fn present(data_dir: &Path) -> anyhow::Result<Vec<ShardId>> {
     Ok(shards)
 }
 
+/// The shards that have a folder or were signed for, and the first one, by number: one whose folder is gone is still one.
+pub(crate) fn known(data_dir: &Path, heads_folder: &Path) -> anyhow::Result<Vec<ShardId>> {
+    let mut shards = present(data_dir)?;
+    let entries = match std::fs::read_dir(heads_folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(shards),
+        Err(error) => return Err(error).with_context(|| heads_folder.display().to_string()),
+    };
+    for entry in entries {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| {
+            let (number, _) = name.strip_prefix("heads-")?.split_once('-')?;
+            number.parse().ok()
+        });
+        shards.extend(number.map(ShardId));
+    }
+    shards.sort_unstable();
+    shards.dedup();
+    Ok(shards)
+}
+
 /// All shards that a node has to run. Money of a shard that was left out would be out of reach.
-pub(crate) fn all(data_dir: &Path, count: u16) -> anyhow::Result<Vec<ShardId>> {
-    if let Some(ShardId(last)) = present(data_dir)?.last().filter(|last| last.0 >= count) {
+pub(crate) fn all(data_dir: &Path, heads_folder: &Path, count: u16) -> anyhow::Result<Vec<ShardId>> {
+    let known = known(data_dir, heads_folder)?;
+    if let Some(ShardId(last)) = known.last().filter(|last| last.0 >= count) {
         bail!(
             "{} has a shard {last}: `journal.shards` must be at least {}",
             data_dir.display(),
@@ -54,8 +76,12 @@ mod tests {
         assert_eq!(present(path).unwrap(), [ShardId::FIRST]);
         std::fs::create_dir_all(folder(path, ShardId(2))).unwrap();
         assert_eq!(present(path).unwrap(), [ShardId::FIRST, ShardId(2)]);
-        assert_eq!(all(path, 3).unwrap(), [ShardId::FIRST, ShardId(1), ShardId(2)]);
-        let refused = all(path, 2).unwrap_err().to_string();
+        let heads = path.join("heads");
+        assert_eq!(
+            all(path, &heads, 3).unwrap(),
+            [ShardId::FIRST, ShardId(1), ShardId(2)]
+        );
+        let refused = all(path, &heads, 2).unwrap_err().to_string();
         assert!(
             refused.ends_with("`journal.shards` must be at least 3"),
             "{refused}"

@@ -4,6 +4,7 @@ use crate::node;
 use anyhow::Context as _;
 use florin_actors::projection::ProjectionMail;
 use florin_config::Settings;
+use florin_domain::ids::ShardId;
 use indicatif::ProgressBar;
 use std::time::Duration;
 
@@ -22,15 +23,19 @@ pub(crate) async fn rebuild(settings: Settings) -> anyhow::Result<()> {
     let node = node::start(&settings, Vec::new(), metrics).await?;
     let spinner = ProgressBar::new_spinner().with_message("reading the journal into the views");
     spinner.enable_steady_tick(Duration::from_millis(100));
-    let (reply, settled) = tokio::sync::oneshot::channel();
-    node.platform
-        .context()
-        .projection
-        .step(ProjectionMail::Settle(reply));
-    settled.await.context("the views could not be rebuilt")?;
+    for context in node.platform.shards().iter() {
+        let (reply, settled) = tokio::sync::oneshot::channel();
+        context.projection.step(ProjectionMail::Settle(reply));
+        settled.await.context("the views could not be rebuilt")?;
+    }
     spinner.finish_and_clear();
-    let watermark = node.platform.context().ports.views.watermark()?;
-    println!("views rebuilt up to commit {watermark}");
+    for context in node.platform.shards().iter() {
+        let watermark = context.ports.views.watermark()?;
+        match context.shard {
+            ShardId::FIRST => println!("views rebuilt up to commit {watermark}"),
+            ShardId(shard) => println!("views of shard {shard} rebuilt up to commit {watermark}"),
+        }
+    }
     node.platform.drain(Duration::from_secs(10)).await;
     Ok(())
 }

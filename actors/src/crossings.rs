@@ -2,6 +2,8 @@
 //! Every step is decided and recorded by the account shards; whoever is lost on the way, here or there, leaves a transfer that is
 //! given up if it was not decided, and brought to its end if it was.
 
+pub(crate) mod clearing;
+
 use crate::account_shard::{CrossingMail, Held, Prepared, ShardMail, leads};
 use crate::context::{Context, Step};
 use crate::ledger_handle::Told;
@@ -15,6 +17,7 @@ use florin_domain::ledger::{
     AbortReason, CrossOutcome, CrossPhase, CrossTransfer, Crossing, CrossingStep, LedgerEvent, Transfer,
     TransferId, TransferRefusal, Verdict,
 };
+use florin_domain::ports::ReadError;
 use florin_domain::time::Millis;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +64,8 @@ pub struct CrossingsState {
     /// Requests for something that is carried on now: they hear how it ends.
     parked: Vec<Crossings>,
     is_sweeping: bool,
+    /// Sweeps since the clearing accounts were last looked at.
+    sweeps: u32,
 }
 
 /// The actor.
@@ -70,6 +75,10 @@ pub struct CrossingsCarrier;
 const TICK: Duration = Duration::from_secs(1);
 /// After so long nobody carries a transfer on: a run takes a few commits.
 const PATIENCE: Millis = Millis::from_s(30);
+/// How often a record is read again that was overtaken.
+const TOLD_AGAIN_MAX: usize = 3;
+/// Sweeps between two looks at the clearing accounts.
+const CLEARING_EVERY: u32 = 60;
 /// Taken up in one sweep.
 const SWEPT_MAX: usize = 1024;
 
@@ -91,6 +100,7 @@ impl Actor for CrossingsCarrier {
             running: BTreeSet::new(),
             parked: Vec::new(),
             is_sweeping: false,
+            sweeps: 0,
         })
     }
 
@@ -153,10 +163,15 @@ impl CrossingsState {
             return;
         }
         self.is_sweeping = true;
+        self.sweeps = self.sweeps.wrapping_add(1);
+        let is_due = self.context.is_home() && self.sweeps.is_multiple_of(CLEARING_EVERY);
         let context = Arc::clone(&self.context);
         let owed = Owed::new(context.crossings.clone(), CrossingsMail::Swept);
         tokio::spawn(async move {
             drop(take_up(&context).await);
+            if is_due && let Some(nets) = clearing::nets(&context.peers).await {
+                clearing::show(&nets);
+            }
             owed.say(CrossingsMail::Swept);
         });
     }
@@ -235,8 +250,11 @@ impl Run<'_> {
             }
             self.reached(Step::CrossingDecided);
         }
-        let told = self.told(&transfers, &prepared, &outcomes).await?;
-        tell(reply, told);
+        // Whatever the caller can be told, what was decided is carried out.
+        let told = self.told(&transfers, &prepared, (&outcomes, is_dry_run)).await;
+        if let Ok(told) = told {
+            tell(reply, told);
+        }
         if !is_dry_run {
             let decided = outcomes.into_values().collect();
             finish(self.context, here, self.target, decided).await?;
@@ -262,7 +280,7 @@ impl Run<'_> {
         &self,
         asked: &[Transfer],
         prepared: &Prepared,
-        outcomes: &BTreeMap<TransferId, (CrossTransfer, CrossOutcome)>,
+        (outcomes, is_dry_run): (&BTreeMap<TransferId, (CrossTransfer, CrossOutcome)>, bool),
     ) -> Result<Vec<Told>, Unanswered> {
         let mut told = Vec::with_capacity(asked.len());
         for (asked, verdict) in asked.iter().zip(&prepared.verdicts) {
@@ -273,43 +291,74 @@ impl Run<'_> {
                     Some((transfer, CrossOutcome::Aborted(why))) => Told::Refused(why.refusal(transfer)),
                     None => Told::Refused(TransferRefusal::GivenUp),
                 },
-                Verdict::Exists => self.told_again(asked, prepared.known.get(&asked.id)).await?,
+                Verdict::Exists => {
+                    let seq = prepared.known.get(&asked.id).copied();
+                    self.told_again(asked, seq, is_dry_run).await?
+                }
             });
         }
         Ok(told)
     }
 
-    /// What is told of a transfer whose id was used before: what was told then. One that nobody decided is given up now.
-    async fn told_again(&self, asked: &Transfer, seq: Option<&Seq>) -> Result<Told, Unanswered> {
+    /// What is told of a transfer whose id was used before: what was told then. One that nobody decided is given up now, unless
+    /// this only asks.
+    async fn told_again(
+        &self,
+        asked: &Transfer,
+        seq: Option<Seq>,
+        is_dry_run: bool,
+    ) -> Result<Told, Unanswered> {
         let reused = Ok(Told::Refused(TransferRefusal::IdReused));
-        let Some(seq) = seq else { return reused };
-        let shard = self.context.shard;
-        let read = self.context.ports.journal.read(shard, *seq, 1).await;
-        let commits = read.map_err(|error| {
-            tracing::error!(%error, "the record of a transfer cannot be read");
-            Unanswered
-        })?;
-        let Some((transfer, outcome)) = commits.first().and_then(|commit| step_of(commit, asked.id)) else {
-            return reused;
-        };
-        if !transfer.is_of(asked) {
-            return reused;
+        let Some(mut seq) = seq else { return reused };
+        for _ in 0..TOLD_AGAIN_MAX {
+            let Some((transfer, outcome)) = self.recorded(asked.id, seq).await? else {
+                return reused;
+            };
+            if !transfer.is_of(asked) {
+                return reused;
+            }
+            let outcome = match outcome {
+                Some(outcome) => Some(outcome),
+                None if is_dry_run => return Ok(Told::Existed(seq)),
+                None => {
+                    let wanted = vec![(transfer.clone(), CrossOutcome::Aborted(AbortReason::GivenUp))];
+                    let decided = self.decide(wanted).await?;
+                    let outcome = decided.first().map(|(_, outcome)| *outcome);
+                    finish(self.context, self.context.shard, self.target, decided).await?;
+                    outcome
+                }
+            };
+            match outcome {
+                Some(CrossOutcome::Decided) => return Ok(Told::Existed(seq)),
+                Some(CrossOutcome::Aborted(why)) => return Ok(Told::Refused(why.refusal(&transfer))),
+                // It was decided and settled meanwhile: a later commit says how.
+                None => seq = self.latest(asked.id)?.unwrap_or(seq),
+            }
         }
-        let outcome = if outcome.is_some() {
-            outcome
-        } else {
-            let wanted = vec![(transfer.clone(), CrossOutcome::Aborted(AbortReason::GivenUp))];
-            let decided = self.decide(wanted).await?;
-            finish(self.context, shard, self.target, decided.clone()).await?;
-            decided.first().map(|(_, outcome)| *outcome)
-        };
-        Ok(match outcome {
-            Some(CrossOutcome::Decided) => Told::Existed(*seq),
-            Some(CrossOutcome::Aborted(why)) => Told::Refused(why.refusal(&transfer)),
-            // It was decided and settled in this moment; whoever asks again is told how.
-            None => return Err(Unanswered),
-        })
+        Err(Unanswered)
     }
+
+    /// What the commit says of a transfer between shards, if it is one.
+    async fn recorded(
+        &self,
+        id: TransferId,
+        seq: Seq,
+    ) -> Result<Option<(CrossTransfer, Option<CrossOutcome>)>, Unanswered> {
+        let read = self.context.ports.journal.read(self.context.shard, seq, 1).await;
+        let commits = read.map_err(|error| unreadable(&error))?;
+        Ok(commits.first().and_then(|commit| step_of(commit, id)))
+    }
+
+    /// The latest commit about a transfer that is in the index.
+    fn latest(&self, id: TransferId) -> Result<Option<Seq>, Unanswered> {
+        let found = self.context.ports.transfers.commit_of(id);
+        found.map_err(|error| unreadable(&error))
+    }
+}
+
+fn unreadable(error: &ReadError) -> Unanswered {
+    tracing::error!(%error, "the record of a transfer cannot be read");
+    Unanswered
 }
 
 /// What a commit says of a transfer between shards: the transfer, and its outcome if it had one then.
@@ -387,20 +436,44 @@ async fn take_up(context: &Context) -> Result<(), Unanswered> {
             by_shard.entry((is_led, other)).or_default().push(crossing);
         }
     }
-    let given_up = CrossOutcome::Aborted(AbortReason::GivenUp);
+    let mut taken_up = Ok(());
     for ((is_led, other), crossings) in by_shard {
-        let (source, target) = if is_led { (here, other) } else { (other, here) };
-        let is_over = |crossing: &Crossing| matches!(crossing.phase, CrossPhase::Over(_));
-        let (over, open): (Vec<_>, Vec<_>) = crossings.into_iter().partition(is_over);
-        let open = open.into_iter().map(|crossing| (crossing.transfer, given_up));
-        let mut decided = decide(context, source, open.collect()).await?;
-        decided.extend(over.into_iter().filter_map(|crossing| match crossing.phase {
-            CrossPhase::Over(outcome) => Some((crossing.transfer, outcome)),
-            CrossPhase::Prepared | CrossPhase::Reserved => None,
-        }));
-        finish(context, source, target, decided).await?;
+        let between = if is_led { (here, other) } else { (other, here) };
+        // One shard that does not answer leaves the others to be gone on with.
+        let done = take_up_between(context, between, crossings).await;
+        taken_up = taken_up.and(done);
     }
-    Ok(())
+    taken_up
+}
+
+async fn take_up_between(
+    context: &Context,
+    (source, target): (ShardId, ShardId),
+    crossings: Vec<Crossing>,
+) -> Result<(), Unanswered> {
+    let given_up = CrossOutcome::Aborted(AbortReason::GivenUp);
+    let is_over = |crossing: &Crossing| matches!(crossing.phase, CrossPhase::Over(_));
+    let (over, open): (Vec<_>, Vec<_>) = crossings.into_iter().partition(is_over);
+    let open: Vec<_> = open
+        .into_iter()
+        .map(|crossing| (crossing.transfer, given_up))
+        .collect();
+    let count = open.len();
+    let mut decided = decide(context, source, open).await?;
+    if source != context.shard && decided.len() < count {
+        // It may have been settled in this moment; if it goes on, the shards are not of one time.
+        tracing::error!(
+            source = source.0,
+            target = target.0,
+            "a shard does not know a transfer that another one reserved for it"
+        );
+        metrics::counter!("florin_alerts_total", "alert" => "crossing_unknown").increment(1);
+    }
+    decided.extend(over.into_iter().filter_map(|crossing| match crossing.phase {
+        CrossPhase::Over(outcome) => Some((crossing.transfer, outcome)),
+        CrossPhase::Prepared | CrossPhase::Reserved => None,
+    }));
+    finish(context, source, target, decided).await
 }
 
 /// How many transfers of this shard nobody carried on, for operators: some after a crash, and then none.

@@ -7,6 +7,7 @@ mod crossed;
 mod entries;
 mod export;
 mod revert;
+mod routing;
 
 pub use crate::account_shard::AccountTitle;
 pub use all_shards::{AsOfRows, Standing};
@@ -60,6 +61,9 @@ pub enum LedgerError {
     /// The journal cannot be read.
     #[error("{0}")]
     Read(ReadError),
+    /// Something may have been done, and nobody here knows what.
+    #[error("what became of the request is not known")]
+    Unknown,
     /// Every shard has a part of the account, and its lines are asked for one part at a time.
     #[error("every shard has a part of this account")]
     Striped,

@@ -181,6 +181,7 @@ impl From<LedgerError> for ApiError {
                 retry_after_s: shed.retry_after().as_secs(),
             },
             LedgerError::Read(error) => error.into(),
+            LedgerError::Unknown => Self::TryAgain,
             LedgerError::Striped => {
                 let message = "Every shard has a part of this account: name one, as in `fee_revenue:USD@0`.";
                 Invalid::new("id", Code::ParameterInvalid, message).into()

@@ -9,7 +9,7 @@ use florin_actors::admission::Admission;
 use florin_actors::consistency_handle::ConsistencyHandle;
 use florin_actors::context::{Context, Figures, IndexLag, Ports, ProviderSeat};
 use florin_actors::kind::Kind;
-use florin_actors::ledger_handle::LedgerHandle;
+use florin_actors::ledger_handle::{LedgerError, LedgerHandle};
 use florin_actors::mailbox::Mailbox;
 use florin_actors::options::{OptionError, Options};
 use florin_actors::payments_handle::PaymentsHandle;
@@ -18,7 +18,7 @@ use florin_actors::resolution::ResolutionMail;
 use florin_actors::risk::RiskMail;
 use florin_actors::risk::recall::recall;
 use florin_actors::shards::Shards;
-use florin_domain::ids::{Seq, ShardId};
+use florin_domain::ids::{MerchantId, Seq, ShardId};
 use florin_domain::limits::TRANSFERS_IN_FLIGHT_MAX;
 use florin_domain::merchant::Control;
 use florin_domain::ports::{Head, Provider, ReadError};
@@ -38,6 +38,17 @@ pub enum StartError {
     /// The journal cannot be read back.
     #[error(transparent)]
     Recovery(#[from] ReadError),
+    /// A merchant is at home in a shard that is not started.
+    #[error("merchant {merchant} is at home in shard {}, and there are {shards} shards", merchant.shard().0)]
+    Homeless {
+        /// Who.
+        merchant: MerchantId,
+        /// How many shards there are.
+        shards: usize,
+    },
+    /// What is closed in one shard could not be closed in the others.
+    #[error("the shards' closed periods could not be brought together: {0}")]
+    Periods(#[from] LedgerError),
     /// There is no shard to start.
     #[error("there is no shard")]
     NoShard,
@@ -106,13 +117,20 @@ impl Platform {
         let home = contexts.next().ok_or(StartError::NoShard)?;
         let shards = Shards::new(home, contexts.collect());
         if let Some((_, start)) = starts.first() {
+            let mut merchants = start.control.merchants.iter().map(|merchant| merchant.id);
+            if let Some(merchant) = merchants.find(|id| shards.get(id.shard()).is_none()) {
+                let shards = shards.count();
+                return Err(StartError::Homeless { merchant, shards });
+            }
             shards.home().govern(Arc::new(start.control.clone()));
         }
         let mut roots = Vec::new();
         for (context, (head, start)) in shards.iter().zip(starts) {
             roots.push(grow(context, head.seq, start).await?);
         }
-        Ok(Self { shards, roots })
+        let platform = Self { shards, roots };
+        platform.ledger().level_periods().await?;
+        Ok(platform)
     }
 
     /// The shards.

@@ -6,10 +6,11 @@
 //! - `operations`, `operations_refunds`, `operations_challenge`,
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
 //! - `acceptance_stages`, `acceptance_axioms`: features by their ids.
-//! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_input`, `ledger_recovery`: the general ledger;
-//!   `consistency`: whether everything agrees.
-//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `repair`: crashes, providers that misbehave, actors that operators kill, and the
-//!   commands.
+//! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_input`, `ledger_isolation`, `ledger_recovery`: the
+//!   general ledger; `consistency`: whether everything agrees.
+//! - `ledger_shards`, `ledger_crossings`, `ledger_crossings_killed`: several shards, and transfers between them.
+//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`: crashes, providers that misbehave, actors that operators
+//!   kill, and the commands.
 
 #![expect(
     clippy::unwrap_used,
@@ -24,6 +25,7 @@ mod process;
 mod acceptance_axioms;
 mod acceptance_stages;
 mod audit;
+mod audit_ledger;
 mod cli;
 mod consistency;
 mod faults;
@@ -31,11 +33,15 @@ mod hostile_input;
 mod idempotency;
 mod kill_under_load;
 mod ledger_accounts;
+mod ledger_crossings;
+mod ledger_crossings_killed;
 mod ledger_files;
 mod ledger_input;
+mod ledger_isolation;
 mod ledger_profiles;
 mod ledger_recovery;
 mod ledger_reverts;
+mod ledger_shard_files;
 mod ledger_shards;
 mod ledger_templates;
 mod ledger_transfers;

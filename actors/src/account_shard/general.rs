@@ -114,8 +114,8 @@ pub enum GeneralMail {
         through: EffectiveDate,
         /// In which mode.
         livemode: bool,
-        /// On whose word.
-        by: ApiKeyId,
+        /// On whose word; nobody's if another shard closed it before.
+        by: Option<ApiKeyId>,
         /// What it holds until it is durable.
         held: Held,
         /// Who waits.
@@ -213,7 +213,7 @@ impl ShardState {
             } => {
                 if self.books.closed_through(livemode) < Some(through) {
                     self.books.close_through(livemode, through);
-                    self.record(LedgerEvent::PeriodClosed { through, livemode }, Some(by));
+                    self.record(LedgerEvent::PeriodClosed { through, livemode }, by);
                 }
                 self.after_durable(move |seq| {
                     drop(held);

@@ -28,7 +28,8 @@ fn sum(left: &AccountState, right: &AccountState) -> AccountState {
             .pending_credit_minor
             .saturating_add(right.pending_credit_minor),
         pending_debit_minor: left.pending_debit_minor.saturating_add(right.pending_debit_minor),
-        last_posted: Seq::ZERO,
+        // Says only that it was ever posted to.
+        last_posted: left.last_posted.max(right.last_posted),
     }
 }
 
@@ -191,12 +192,42 @@ impl LedgerHandle {
         whole.ok_or(LedgerError::Gone)
     }
 
+    /// Closes in every shard what is closed in any: a shard may have been added since, or the process ended in between.
+    pub async fn level_periods(&self) -> Result<(), LedgerError> {
+        let mut parts = Vec::new();
+        for context in self.shards.iter() {
+            let asked = |reply| ShardMail::Question(Question::Closed(reply));
+            parts.push(self.on(context).ask(asked).await?);
+        }
+        let furthest = [
+            (false, parts.iter().filter_map(|part| part.test).max()),
+            (true, parts.iter().filter_map(|part| part.live).max()),
+        ];
+        for (livemode, through) in furthest {
+            let Some(through) = through else { continue };
+            let closed = |part: &ClosedPeriods| if livemode { part.live } else { part.test };
+            if parts.iter().any(|part| closed(part) < Some(through)) {
+                self.close_everywhere(through, livemode, None).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Closes every day up to and including `through` in every shard. What fails on the way may be asked again.
     pub async fn close_period(
         &self,
         through: EffectiveDate,
         livemode: bool,
         by: ApiKeyId,
+    ) -> Result<(), LedgerError> {
+        self.close_everywhere(through, livemode, Some(by)).await
+    }
+
+    async fn close_everywhere(
+        &self,
+        through: EffectiveDate,
+        livemode: bool,
+        by: Option<ApiKeyId>,
     ) -> Result<(), LedgerError> {
         for context in self.shards.iter() {
             let held = self.held(0)?;

@@ -2,12 +2,15 @@
 
 use super::{LedgerError, LedgerHandle};
 use crate::account_shard::{CrossingMail, ShardMail};
+use crate::crossings::clearing::nets;
 use crate::crossings::step_of;
 use florin_domain::ids::Seq;
 use florin_domain::ledger::{
     AccountName, CrossOutcome, CrossTransfer, Crossing, Line, PostedTransfer, TransferId,
 };
+use florin_domain::money::Currency;
 use florin_domain::time::Timestamp;
+use std::collections::BTreeMap;
 
 /// A transfer between two shards.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +39,9 @@ impl LedgerHandle {
             };
             let of_it = super::posted_in(&commit).filter(|posted| posted.id == id);
             lines.extend(of_it.flat_map(PostedTransfer::lines));
-            if transfer.debit.home() == Some(context.shard) {
+            // If two were asked under one id at once, the one that was made is it.
+            let is_made = |found: &CrossRecord| found.outcome == Some(CrossOutcome::Decided);
+            if transfer.debit.home() == Some(context.shard) && !found.as_ref().is_some_and(is_made) {
                 let recorded = (seq, commit.at);
                 found = Some(CrossRecord {
                     transfer,
@@ -48,6 +53,12 @@ impl LedgerHandle {
         }
         lines.retain(|line| line.posting.account.name != AccountName::ShardClearing);
         Ok(found.map(|found| CrossRecord { lines, ..found }))
+    }
+
+    /// What the clearing accounts of all shards come to, in minor units, by currency and mode: zero. Nothing while transfers between shards
+    /// are under way, since the shards are read one after the other.
+    pub async fn clearing(&self) -> Option<BTreeMap<(Currency, bool), i128>> {
+        nets(&self.context.peers).await
     }
 
     /// All transfers between shards that are under way, each as every shard has it that still has to do with it.

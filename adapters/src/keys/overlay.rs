@@ -112,7 +112,11 @@ impl Overlay {
                 }
             }
             Used::Transfer(once) => {
-                self.transfers().remove(once);
+                let mut transfers = self.transfers();
+                // A transfer between shards is recorded more than once, and the latest record counts.
+                if transfers.get(once).is_some_and(|seq| *seq == entry.seq) {
+                    transfers.remove(once);
+                }
             }
         }
     }

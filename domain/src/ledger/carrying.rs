@@ -14,6 +14,7 @@ use super::transfer::{
 use super::transfers::Verdict;
 use crate::ids::Seq;
 use crate::time::Timestamp;
+use std::collections::BTreeSet;
 
 const MISSING: PostingError = PostingError::IllegalRecord("no such transfer between shards is open");
 
@@ -51,8 +52,9 @@ impl Books {
     ) -> Crossed<Verdict> {
         let mut applying = Applying::crossing(self, at, seq);
         let (mut steps, mut said) = (Vec::new(), Vec::new());
+        let mut seen = BTreeSet::new();
         for transfer in asked {
-            let is_asked_twice = steps.iter().any(|step: &CrossingStep| step.id() == transfer.id);
+            let is_asked_twice = !seen.insert(transfer.id);
             said.push(if is_known(transfer.id) {
                 Verdict::Exists
             } else if is_asked_twice {
@@ -126,8 +128,9 @@ impl Books {
             .collect();
         let mut applying = Applying::crossing(self, at, seq);
         let (mut steps, mut said) = (Vec::new(), Vec::new());
+        let mut seen = BTreeSet::new();
         for (crossing, (id, wanted)) in open.into_iter().zip(asked) {
-            let is_decided_here = steps.iter().any(|step: &CrossingStep| step.id() == *id);
+            let is_decided_here = !seen.insert(*id);
             let crossing = crossing.filter(|_| !is_decided_here);
             said.push(crossing.and_then(|crossing| match crossing.phase {
                 CrossPhase::Over(outcome) => Some(outcome),
@@ -160,13 +163,17 @@ impl Books {
             .iter()
             .map(|(transfer, _)| {
                 let found = self.crossings.get(&transfer.id);
-                found.is_some_and(|crossing| crossing.phase == CrossPhase::Reserved)
+                // Another shard may lead another transfer under the same id; its end is none of the one that is reserved here.
+                found.is_some_and(|crossing| {
+                    crossing.phase == CrossPhase::Reserved && crossing.transfer == *transfer
+                })
             })
             .collect();
         let mut applying = Applying::crossing(self, at, seq);
         let mut steps: Vec<CrossingStep> = Vec::new();
+        let mut seen = BTreeSet::new();
         for ((transfer, outcome), is_reserved) in asked.iter().zip(is_reserved) {
-            let is_done_here = steps.iter().any(|step| step.id() == transfer.id);
+            let is_done_here = !seen.insert(transfer.id);
             if is_done_here || (!is_reserved && is_known(transfer.id)) {
                 continue;
             }

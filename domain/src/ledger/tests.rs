@@ -7,6 +7,7 @@
 
 mod books;
 mod canonical;
+mod crossings;
 mod examples;
 mod limits;
 mod plain;

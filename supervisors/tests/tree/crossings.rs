@@ -7,7 +7,7 @@ use crate::world::{all_cases, until};
 use florin_actors::account_shard::TransferRequest;
 use florin_actors::context::Step;
 use florin_actors::ledger_handle::{LedgerHandle, Told};
-use florin_domain::ids::{LedgerAccountId, ShardId};
+use florin_domain::ids::{ApiKeyId, LedgerAccountId, ShardId};
 use florin_domain::ledger::{
     AccountKey, AccountLimits, AccountName, AccountType, CrossOutcome, EffectiveDate, Linkage, Transfer,
     TransferId, TransferLegs, TransferRefusal, TransferStep,
@@ -161,6 +161,95 @@ fn a_dry_run_says_what_would_become_of_it_and_leaves_nothing() {
         assert_eq!(dry, [Told::Done, exceeds, Told::Done]);
         assert_eq!(check_at_rest(&platform, &accounts).await, [GRANTED_MINOR; 6]);
         assert_eq!(ledger.transfer(asked(transfers)).await.unwrap().told, dry);
+    });
+}
+
+#[test]
+fn an_id_that_another_shard_knows_stops_all_that_is_bound_to_it_and_harms_its_owner_never() {
+    Land::new(4).life(async |land, platform| {
+        let ledger = platform.ledger();
+        let accounts = settlers(&ledger).await;
+        let (a, b) = (accounts[0], accounts[1]);
+        let owned = single(1, accounts[2], accounts[3], 10);
+        assert_eq!(
+            ledger.transfer(asked(vec![owned.clone()])).await.unwrap().told,
+            [Told::Done]
+        );
+        let reused = || Told::Refused(TransferRefusal::IdReused);
+        // Two transfers of one shard that happen only together, one under an id of another shard.
+        let bound = TransferRequest {
+            linkage: Linkage::Atomic,
+            ..asked(vec![single(1, a, b, 5), single(2, a, b, 5)])
+        };
+        let failed = Told::Refused(TransferRefusal::LinkedFailed);
+        assert_eq!(ledger.transfer(bound).await.unwrap().told, [reused(), failed]);
+        // The same id from another shard to the one that knows it, and between two that do not.
+        for other in [single(1, a, accounts[2], 5), single(1, a, accounts[4], 5)] {
+            assert_eq!(
+                ledger.transfer(asked(vec![other])).await.unwrap().told,
+                [reused()]
+            );
+        }
+        let again = ledger.transfer(asked(vec![owned])).await.unwrap();
+        assert!(matches!(again.told[..], [Told::Existed(_)]), "{again:?}");
+        // One id twice in a request is one transfer.
+        let twice = vec![
+            single(3, a, accounts[2], 5),
+            single(3, accounts[2], accounts[4], 5),
+        ];
+        assert_eq!(
+            ledger.transfer(asked(twice)).await.unwrap().told,
+            [Told::Done, reused()]
+        );
+        land.settle().await;
+        assert_eq!(
+            check_at_rest(&platform, &accounts).await,
+            [995, 1000, 995, 1010, 1000, 1000]
+        );
+    });
+}
+
+#[test]
+fn money_that_is_on_one_side_only_shows_on_the_clearing_accounts() {
+    let land = Land::new(6);
+    let usd = |minor| Some([((Currency::USD, false), minor)].into());
+    land.life(async |land, platform| {
+        let ledger = platform.ledger();
+        let accounts = settlers(&ledger).await;
+        let moved = vec![
+            single(1, accounts[0], accounts[4], 400),
+            single(2, accounts[2], accounts[0], 30),
+        ];
+        ledger.transfer(asked(moved)).await.unwrap();
+        land.settle().await;
+        assert_eq!(ledger.clearing().await, usd(0));
+    });
+    // The shard that had the other half of the first one is left out, as no node would.
+    land.life_of(2, async |_, platform| {
+        assert_eq!(platform.ledger().clearing().await, usd(400));
+    });
+}
+
+#[test]
+fn what_is_closed_in_one_shard_is_closed_in_those_that_are_added() {
+    let mut land = Land::new(5);
+    let day = EffectiveDate(19_000);
+    land.life_of(1, async |_, platform| {
+        let ledger = platform.ledger();
+        let closed = ledger.close_period(day, false, ApiKeyId::from_bits(1)).await;
+        closed.unwrap();
+    });
+    land.lose_indexes();
+    land.life(async |_, platform| {
+        let ledger = platform.ledger();
+        assert_eq!(ledger.closed_periods().await.unwrap().test, Some(day));
+        let accounts = settlers(&ledger).await;
+        let late = Transfer {
+            effective: Some(day),
+            ..single(1, accounts[4], accounts[5], 1)
+        };
+        let closed = Told::Refused(TransferRefusal::PeriodClosed);
+        assert_eq!(ledger.transfer(asked(vec![late])).await.unwrap().told, [closed]);
     });
 }
 

@@ -45,6 +45,14 @@ impl Land {
         }
     }
 
+    /// What is wrong with a shard's journal.
+    pub(crate) fn faults(&self, shard: usize) -> Arc<JournalFaults> {
+        Arc::clone(match shard.checked_sub(1) {
+            None => &self.world.faults,
+            Some(other) => &self.folders[other].faults,
+        })
+    }
+
     /// What a crash takes when the indexes and snapshots were only in memory.
     pub(crate) fn lose_indexes(&mut self) {
         self.world.lose_indexes();
@@ -54,9 +62,10 @@ impl Land {
         }
     }
 
-    async fn start(&self) -> Platform {
+    async fn start(&self, shards: usize) -> Platform {
         let home = self.world.ports();
-        let others = (1..).zip(&self.folders).map(|(number, folder)| {
+        let folders = self.folders.iter().take(shards - 1);
+        let others = (1..).zip(folders).map(|(number, folder)| {
             let inner = MemoryJournal::open(&self.world.store, ShardId(number));
             Ports {
                 journal: Arc::new(FaultyJournal {
@@ -77,10 +86,15 @@ impl Land {
 
     /// One life on one thread in virtual time; it ends in a crash.
     pub(crate) fn life<T>(&self, live: impl AsyncFnOnce(&Self, Platform) -> T) -> T {
+        self.life_of(usize::from(SHARDS), live)
+    }
+
+    /// The same with so many of the shards.
+    pub(crate) fn life_of<T>(&self, shards: usize, live: impl AsyncFnOnce(&Self, Platform) -> T) -> T {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
-            let whole = async { live(self, self.start().await).await };
+            let whole = async { live(self, self.start(shards).await).await };
             let lived = tokio::time::timeout(Duration::from_hours(4), whole).await;
             lived.expect("the life hangs")
         })
