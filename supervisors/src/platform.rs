@@ -124,12 +124,21 @@ impl Platform {
             }
             shards.home().govern(Arc::new(start.control.clone()));
         }
+        let is_level = [false, true].into_iter().all(|livemode| {
+            let mut closed = starts
+                .iter()
+                .map(|(_, start)| start.books.closed_through(livemode));
+            let first = closed.next();
+            closed.all(|other| Some(other) == first)
+        });
         let mut roots = Vec::new();
         for (context, (head, start)) in shards.iter().zip(starts) {
             roots.push(grow(context, head.seq, start).await?);
         }
         let platform = Self { shards, roots };
-        platform.ledger().level_periods().await?;
+        if !is_level {
+            platform.ledger().level_periods().await?;
+        }
         Ok(platform)
     }
 

@@ -265,7 +265,7 @@ fn what_fitted_no_account_and_went_to_suspense_is_no_difference() {
         found(&commits),
         [
             "provider clearing: 16500 instead of 17500",
-            "merchant payable and fee revenue: -2500 instead of -1500"
+            "merchant payable, fee and payment revenue: -2500 instead of -1500"
         ]
     );
 }
