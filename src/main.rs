@@ -60,25 +60,13 @@ enum Command {
     Repair(integrity::RepairArguments),
     /// Merchants
     #[command(subcommand)]
-    Merchant(MerchantCommand),
+    Merchant(merchant::MerchantCommand),
     /// API keys
     #[command(subcommand)]
-    Key(KeyCommand),
+    Key(merchant::KeyCommand),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-}
-
-#[derive(Subcommand)]
-enum MerchantCommand {
-    /// Register a merchant (while the node is stopped)
-    Create(merchant::MerchantArguments),
-}
-
-#[derive(Subcommand)]
-enum KeyCommand {
-    /// Issue an API key (while the node is stopped); its secret is shown once
-    Create(merchant::KeyArguments),
 }
 
 #[derive(Subcommand)]
@@ -91,7 +79,7 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let mode = match cli.command {
         Command::Serve | Command::Config(_) => Mode::Serve,
-        // The last five need no provider and so none of the configuration.
+        // All but the first two need no provider and so none of the configuration.
         Command::Dev
         | Command::Sandbox
         | Command::Bench(_)
@@ -144,8 +132,12 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
         Command::Audit(command) => audit::run(command, settings).await,
         Command::Ledger(command) => ledger::run(command).await,
         Command::Repair(arguments) => integrity::repair(settings, arguments).await,
-        Command::Merchant(MerchantCommand::Create(arguments)) => merchant::create(settings, arguments).await,
-        Command::Key(KeyCommand::Create(arguments)) => merchant::create_key(settings, arguments).await,
+        Command::Merchant(merchant::MerchantCommand::Create(arguments)) => {
+            merchant::create(settings, arguments).await
+        }
+        Command::Key(merchant::KeyCommand::Create(arguments)) => {
+            merchant::create_key(settings, arguments).await
+        }
         Command::Config(ConfigCommand::Check) => {
             println!("{}", settings.describe());
             Ok(())

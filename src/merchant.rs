@@ -10,6 +10,20 @@ use florin_domain::merchant::ApiKeyRole;
 use florin_domain::money::FeeSchedule;
 use std::time::Duration;
 
+/// What can be done with merchants.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum MerchantCommand {
+    /// Register a merchant (while the node is stopped)
+    Create(MerchantArguments),
+}
+
+/// What can be done with API keys.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Issue an API key (while the node is stopped); its secret is shown once
+    Create(KeyArguments),
+}
+
 /// A new merchant.
 #[derive(Args, Debug)]
 pub(crate) struct MerchantArguments {

@@ -151,7 +151,8 @@ fn an_import_takes_one_shard_and_no_half_of_a_transfer_between_two() {
         let own = rows(&dev, filters)
             .into_iter()
             .filter(|row| row["transfer_id"] != id(4));
-        own.map(|row| format!("{row}\n")).collect()
+        let own: Vec<String> = own.map(|row| row.to_string()).collect();
+        own.join("\n")
     };
     wrong(&without_halves(""), "shard: the file has lines of several");
     let (other, target) = Dev::fresh(&[]);
