@@ -23,7 +23,7 @@ pub(crate) fn account_id() -> ObjectBuilder {
          such as `fee_revenue:USD`.",
     )
     .pattern(Some(
-        "^(acc_[0-7][0-9a-hjkmnp-tv-z]{25}|(merchant_payable:mer_[0-7][0-9a-hjkmnp-tv-z]{25}|provider_clearing:[a-z0-9_]{1,16}|fee_revenue|processing_fees|bank|suspense|rounding|payment_revenue|refunds_payable|chargebacks|equity):[A-Z]{3}(:live)?(@[0-9]{1,5})?)$",
+        "^(acc_[0-7][0-9a-hjkmnp-tv-z]{25}|(merchant_payable:mer_[0-7][0-9a-hjkmnp-tv-z]{25}|provider_clearing:[a-z0-9_]{1,16}|fee_revenue|processing_fees|bank|suspense|rounding|payment_revenue|refunds_payable|chargebacks|equity|shard_clearing):[A-Z]{3}(:live)?(@[0-9]{1,5})?)$",
     ))
 }
 
