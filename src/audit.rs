@@ -231,7 +231,7 @@ pub(crate) fn export_to(settings: &Settings, out: &Path) -> anyhow::Result<u64> 
     let mut count = 0_u64;
     write_file(out, |file| {
         let mut export = ExportWriter::new(file, &public)?;
-        for shard in shard_folders::present(&settings.data_dir)? {
+        for shard in shard_folders::known(&settings.data_dir, &settings.heads_folder())? {
             let journal = journal(settings, shard)?;
             for line in heads(settings, shard, public)? {
                 if let Ok(kept) = line? {

@@ -114,8 +114,15 @@ impl<'a> Check<'a> {
     /// Compares every shard.
     fn compare(&self) -> anyhow::Result<Vec<Shard>> {
         let mut shards = Vec::new();
-        for id in shard_folders::present(&self.settings.data_dir)? {
+        for id in shard_folders::known(&self.settings.data_dir, &self.heads)? {
             let data_dir = shard_folders::folder(&self.settings.data_dir, id);
+            if !data_dir.is_dir() {
+                bail!(
+                    "shard {} was signed for, and {} is not there: make that folder, empty, to have the shard restored from its copies",
+                    id.0,
+                    data_dir.display()
+                );
+            }
             let found = compare_sources(&self.places(&data_dir, id))?;
             shards.push(Shard { data_dir, id, found });
         }

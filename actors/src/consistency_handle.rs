@@ -21,6 +21,11 @@ impl ConsistencyHandle {
         Self { shards }
     }
 
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.shards.count()
+    }
+
     /// The last round of each shard; shards without any yet are left out.
     pub fn last(&self) -> Vec<Arc<Round>> {
         let last = |context: &Arc<Context>| context.monitor_board.load().last.clone();

@@ -63,8 +63,8 @@ pub(crate) struct Said {
 /// What a record says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Parsed {
-    /// One posting of a transfer, whose others are next to it.
-    Posting(TransferId, Posting, Said),
+    /// One posting of a transfer, whose others are next to it, and its place among the lines of an export if it is one of those.
+    Posting(TransferId, Posting, Said, Option<String>),
     /// A whole transfer.
     Transfer(TransferId, Vec<Posting>, Said),
     /// An account.
@@ -301,7 +301,11 @@ impl Fields {
             side,
             amount: amount("amount_minor", minor)?,
         };
-        Ok(Parsed::Posting(id, posting, self.said()?))
+        // A line's id is its place among those of its account.
+        let account = self.account.as_deref().or(self.account_name.as_deref());
+        let place = self.id.as_deref().zip(account);
+        let place = place.map(|(id, account)| format!("{id} {account}"));
+        Ok(Parsed::Posting(id, posting, self.said()?, place))
     }
 
     fn transfer(self) -> Result<Parsed, String> {
@@ -361,10 +365,27 @@ impl Fields {
             Ok(key) if key.name == AccountName::ShardClearing => Err(format!(
                 "{field}: {text} has half of a transfer between two shards; such a transfer is imported as one line with both of its accounts"
             )),
-            Ok(key) => Ok(AccountRef::Id(key)),
+            // Postings of several currencies may stand in one record.
+            Ok(key) if self.postings.is_some() => Ok(AccountRef::Id(key)),
+            Ok(key) => self.agreed(field, text, key).map(AccountRef::Id),
             Err(_) if text.starts_with("acc_") => Err(format!("{field}: {text} is no id of an account")),
             Err(_) => self.named(field, Some(text)).map(AccountRef::Named),
         }
+    }
+
+    /// An account whose id says its currency and mode: a line that says otherwise may be about other money.
+    fn agreed(&self, field: &str, text: &str, key: AccountKey) -> Result<AccountKey, String> {
+        if let Some(currency) = self
+            .currency
+            .as_deref()
+            .filter(|said| *said != key.currency.code())
+        {
+            return Err(format!("currency: {currency} is not that of {field} {text}"));
+        }
+        if self.livemode.is_some_and(|said| said != key.livemode) {
+            return Err(format!("livemode: it is not that of {field} {text}"));
+        }
+        Ok(key)
     }
 
     fn named(&self, field: &str, name: Option<&str>) -> Result<NamedAccount, String> {

@@ -205,7 +205,9 @@ async fn compare_slice(
 
 /// The shard's own trial balance; nothing if it has so many accounts that summing them up would hold it up.
 pub(super) async fn totals(context: &Context, work: &Work) -> Result<Vec<CurrencyTotal>, Failure> {
-    if work.fold.accounts() > TRIAL_BALANCE_MAX {
+    // A fold that is behind does not know how many there are.
+    let head = context.ports.journal.head(context.shard).await?;
+    if work.fold.seq() < head.seq || work.fold.accounts() > TRIAL_BALANCE_MAX {
         return Ok(Vec::new());
     }
     ask(context, ShardMail::TrialBalance).await

@@ -154,6 +154,12 @@ pub(super) fn whole_copies(found: &Comparison) -> Vec<Source> {
         .collect()
 }
 
+/// Whether the journal has a log: one is left only by a node that did not stop by itself.
+fn has_log(data_dir: &std::path::Path) -> bool {
+    let log = data_dir.join("journal.db-wal");
+    std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
+}
+
 /// Why commits would be lost that somebody may have been told of.
 fn loses_commits(
     places: &Places<'_>,
@@ -193,6 +199,12 @@ fn loses_commits(
         return Some(format!(
             "what can be restored ends at commit {end}, and the journal itself went on to commit {}: find a copy that has it",
             own.seq
+        ));
+    }
+    if own.is_none() && has_log(places.data_dir) {
+        return Some(format!(
+            "what can be restored ends at commit {end}; the journal cannot be read, and its log may have commits that no copy and no signed head \
+             has heard of: the node did not stop by itself"
         ));
     }
     let ends: Vec<_> = found

@@ -144,6 +144,10 @@ fn keep(data_dir: &Path, stamp: &str, has_log: bool) -> Result<PathBuf, Integrit
 
 /// Makes the damaged journal what it is without a log. One that nobody can open is not worth more with its log than without.
 fn fold_log(journal: &Path) -> Result<(), IntegrityError> {
+    if !journal.exists() {
+        // Its log is nothing without it, and was kept.
+        return Ok(());
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let folded = Connection::open_with_flags(journal, flags).and_then(|connection| {
         connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))

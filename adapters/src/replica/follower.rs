@@ -205,6 +205,9 @@ impl Replica {
             let mut options = OpenOptions::new();
             options.create(true).truncate(false).write(true).mode(0o600);
             let mut file = options.open(path)?;
+            if file.metadata()?.len() < len {
+                return Err(io::Error::other("the file lost what it had"));
+            }
             file.set_len(len)?;
             file.seek(SeekFrom::Start(len))?;
             File::open(&self.folder)?.sync_all()?;

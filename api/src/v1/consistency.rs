@@ -64,10 +64,12 @@ struct DifferenceBody<'a> {
 }
 
 impl<'a> ConsistencyBody<'a> {
-    fn of(rounds: &'a [Arc<Round>]) -> Self {
+    /// Nothing is known of the whole until each of so many shards has been looked at.
+    fn of(rounds: &'a [Arc<Round>], shards: usize) -> Self {
         let is_well = |round: &Arc<Round>| round.issues() == 0 && round.failures().next().is_none();
         let is_behind = |report: &CheckReport| matches!(report.state, CheckState::Behind { .. });
-        let is_known = !rounds.is_empty() && !rounds.iter().any(|round| round.checks.iter().any(is_behind));
+        let is_known =
+            rounds.len() == shards && !rounds.iter().any(|round| round.checks.iter().any(is_behind));
         let is_consistent = rounds.iter().all(is_well);
         Self {
             object: "consistency",
@@ -145,7 +147,10 @@ pub(crate) async fn run(state: Data<State>, request: HttpRequest, payload: Paylo
 fn last(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     Caller::of(state, request)?.operator()?;
     query::none(request)?;
-    json(StatusCode::OK, &ConsistencyBody::of(&state.consistency.last()))
+    json(
+        StatusCode::OK,
+        &ConsistencyBody::of(&state.consistency.last(), state.consistency.shards()),
+    )
 }
 
 /// The body of a request that says nothing.
@@ -160,7 +165,10 @@ async fn run_now(state: &State, request: &HttpRequest, payload: Payload) -> Resu
     let Nothing {} = body::read(&bytes)?;
     let rounds = tokio::time::timeout(WAIT, state.consistency.run()).await;
     let rounds = rounds.map_err(|_| ApiError::Overloaded { retry_after_s: 1 })??;
-    json(StatusCode::OK, &ConsistencyBody::of(&rounds))
+    json(
+        StatusCode::OK,
+        &ConsistencyBody::of(&rounds, state.consistency.shards()),
+    )
 }
 
 pub(crate) fn described_get() -> Endpoint {
@@ -236,7 +244,7 @@ mod tests {
     #[test]
     fn a_round_is_shown_with_what_differs() {
         let rounds = [Arc::new(round(CheckState::Done, 1))];
-        let shown = serde_json::to_string(&ConsistencyBody::of(&rounds)).unwrap();
+        let shown = serde_json::to_string(&ConsistencyBody::of(&rounds, 1)).unwrap();
         let expected = concat!(
             r#"{"object":"consistency","consistent":false,"rounds":[{"shard":1,"number":2,"created":3,"took_ms":4,"commits":5,"#,
             r#""through_seq":9,"view_lag":6,"issues":1,"checks":[{"check":"balances","state":"done","why":null,"compared":7,"issues":1,"#,
@@ -253,21 +261,28 @@ mod tests {
             head: Seq(9),
         };
         let cases = [
-            (vec![], None),
-            (vec![round(CheckState::Done, 0)], Some(true)),
-            (vec![round(CheckState::Absent, 0)], Some(true)),
-            (vec![round(behind.clone(), 0)], None),
-            (vec![round(behind, 1)], Some(false)),
-            (vec![round(CheckState::Done, 1)], Some(false)),
-            (vec![round(CheckState::Failed("x".to_owned()), 0)], Some(false)),
+            (1, vec![], None),
+            (1, vec![round(CheckState::Done, 0)], Some(true)),
+            (2, vec![round(CheckState::Done, 0)], None),
+            (2, vec![round(CheckState::Done, 1)], Some(false)),
+            (1, vec![round(CheckState::Absent, 0)], Some(true)),
+            (1, vec![round(behind.clone(), 0)], None),
+            (1, vec![round(behind, 1)], Some(false)),
+            (1, vec![round(CheckState::Done, 1)], Some(false)),
+            (1, vec![round(CheckState::Failed("x".to_owned()), 0)], Some(false)),
             (
+                2,
                 vec![round(CheckState::Done, 0), round(CheckState::Done, 2)],
                 Some(false),
             ),
         ];
-        for (rounds, expected) in cases {
+        for (shards, rounds, expected) in cases {
             let rounds: Vec<Arc<Round>> = rounds.into_iter().map(Arc::new).collect();
-            assert_eq!(ConsistencyBody::of(&rounds).consistent, expected, "{rounds:?}");
+            assert_eq!(
+                ConsistencyBody::of(&rounds, shards).consistent,
+                expected,
+                "{rounds:?}"
+            );
         }
     }
 }

@@ -208,7 +208,7 @@ fn described(path: &'static str, name: &str, format: Format) -> Endpoint {
             summary,
             "The lines of all accounts, oldest first, up to the commit that was the last one when the export began. Where there are several shards, those \
              of one follow behind those of another, and the halves of a transfer between two stand in both, each against `shard_clearing`. To go on with a \
-             file that broke off, ask from the `seq` of its last line on, and its `shard`. A file that ends without the last chunk of its transfer is not \
+             file that broke off, drop the lines of its last `seq` and ask from that on, with its `shard`. A file that ends without the last chunk of its transfer is not \
              whole.",
         )
         .in_chapter(chapter::LEDGER)

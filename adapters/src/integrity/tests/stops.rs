@@ -142,3 +142,11 @@ fn an_end_that_only_the_note_of_the_replica_knows_of_is_missed() {
     world.uses(false, true);
     assert_stops(&world, PRIMARY, "the replica had commit 15");
 }
+
+#[test]
+fn a_journal_that_cannot_be_read_but_has_a_log_may_have_more_than_anybody_heard_of() {
+    let world = World::fresh();
+    world.remove_journal();
+    fs::write(world.data().join("journal.db-wal"), [1; 100]).unwrap();
+    assert_stops(&world, PRIMARY, "its log may have commits");
+}
