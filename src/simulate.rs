@@ -54,6 +54,7 @@ fn run_seeds(arguments: &SimulateArguments) -> anyhow::Result<bool> {
             seed,
             ops: arguments.ops,
             keeps_trace: arguments.trace,
+            goes_on: false,
         };
         let report = simulate(settings, &Wiring::default()).context("no runtime to simulate on")?;
         for line in &report.trace {

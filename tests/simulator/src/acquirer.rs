@@ -31,11 +31,9 @@ impl Acquirer {
         }
     }
 
-    /// Everything that was really done.
-    pub(crate) fn deeds(&self) -> Vec<Deed> {
-        let mut books = lock(&self.books);
-        books.settle();
-        books.deeds.clone()
+    /// Everything that was really done, each with whether it was let go of again.
+    pub(crate) fn deeds(&self) -> Vec<(Deed, bool)> {
+        lock(&self.books).deeds()
     }
 
     /// The customer of a payment passes the challenge.

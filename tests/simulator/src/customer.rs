@@ -71,15 +71,15 @@ impl Run {
     /// Sends a request over a bad line. Nothing comes back if the request or its answer is lost.
     async fn send(self: &Arc<Self>, payments: &PaymentsHandle, wish: &Wish, number: usize) -> Option<Reply> {
         let world = &self.world;
-        {
+        let is_first = {
             let mut purchase = lock(&self.shop.purchases[number]);
             purchase.sent += 1;
-        }
+            std::mem::take(&mut purchase.is_new)
+        };
         if world.hits(Fault::RequestLost) {
             return None;
         }
         self.customer_acts(wish);
-        let is_first = lock(&self.shop.purchases[number]).sent == 1;
         if world.hits(Fault::RequestDuplicated) {
             let (run, payments, wish) = (Arc::clone(self), payments.clone(), wish.clone());
             drop(tokio::spawn(async move {

@@ -5,7 +5,7 @@ use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
 use florin_domain::ledger::{
-    AccountKey, AccountType, CrossingStep, LedgerEvent, Line, PostedTransfer, Side, TransferId,
+    AccountKey, AccountType, CrossingStep, LedgerEvent, Line, PostedTransfer, Side, TransferId, TransferStep,
 };
 use florin_domain::money::Currency;
 use florin_domain::payment::{Event, OperationKind, Payment, evolve_all};
@@ -64,6 +64,8 @@ pub(crate) struct Journaled {
     /// Balances on each account's normal side and the commit that last posted to it.
     accounts: BTreeMap<(ShardId, AccountKey), (i128, Seq)>,
     pub(crate) transfers: BTreeMap<(TransferId, ShardId, Mark), Seq>,
+    /// Transfers that were undone, and by which others.
+    reverted: BTreeMap<TransferId, TransferId>,
     objections: Vec<String>,
 }
 
@@ -187,6 +189,11 @@ impl Journaled {
                 commit,
                 &format!("{} was {mark:?} by {before} already", transfer.id),
             );
+        }
+        if let TransferStep::Revert { reverts } = transfer.step
+            && let Some(other) = self.reverted.insert(reverts, transfer.id)
+        {
+            self.object(commit, &format!("{reverts} is reverted again, after {other}"));
         }
         self.entry(commit, &transfer.lines());
     }
@@ -365,5 +372,39 @@ impl History {
             return Err(format!("says {said:?} and its operations come to {sums:?}"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use florin_domain::ids::ApiKeyId;
+    use florin_domain::merchant::{ControlEvent, OperatorAction};
+    use florin_domain::time::Timestamp;
+
+    fn commit(shard: u16, seq: u64) -> Arc<Commit> {
+        let action = OperatorAction {
+            operator: ApiKeyId::from_bits(1),
+            reason: None,
+        };
+        Arc::new(Commit {
+            shard: ShardId(shard),
+            seq: Seq(seq),
+            at: Timestamp::from_unix_ms(1),
+            body: Body::Control(ControlEvent::ReadOnlyEntered(action)),
+        })
+    }
+
+    #[test]
+    fn a_gap_and_a_repetition_are_objected_to_in_each_shard() {
+        let mut journaled = Journaled::default();
+        assert!(
+            journaled
+                .hear(&[commit(0, 1), commit(0, 2), commit(1, 1)])
+                .is_empty()
+        );
+        assert_eq!(journaled.hear(&[commit(0, 4)]).len(), 1);
+        assert_eq!(journaled.hear(&[commit(1, 1)]).len(), 1);
+        assert_eq!(journaled.head(ShardId(0)), Seq(4));
     }
 }

@@ -7,7 +7,7 @@
 //! * `dice`, `fault`, `clock`, `world` chance, what goes wrong and how often, time, and what is outside the process
 //! * `disk` journals and indexes; `acquirer`, `provider_books` payment providers, and what they have really done
 //! * `shop`, `customer`, `treasury`, `treasurer`, `operator` who asks for what, and how
-//! * `life` one process from start to end; `journaled`, `verdict` what is checked at every commit, and at the end
+//! * `life` one process from start to end; `journaled` what is checked at every commit; `verdict`, `listing` at the end
 
 mod acquirer;
 mod clock;
@@ -17,6 +17,7 @@ mod disk;
 mod fault;
 mod journaled;
 mod life;
+mod listing;
 mod operator;
 mod provider_books;
 mod run;

@@ -15,7 +15,7 @@ use crate::world::{InPlace, World, WorldFatal, WorldProbe};
 use florin_actors::context::Ports;
 use florin_actors::options::Options;
 use florin_domain::ids::ShardId;
-use florin_domain::ports::{Journal, Provider};
+use florin_domain::ports::{Journal, Provider, Snapshots, Views};
 use florin_supervisors::platform::{Platform, StartError};
 use std::fmt;
 use std::sync::Arc;
@@ -24,12 +24,18 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 type WiredJournal = dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal>;
+type WiredViews = dyn Fn(Arc<dyn Views>) -> Arc<dyn Views>;
+type WiredSnapshots = dyn Fn(Arc<dyn Snapshots>) -> Arc<dyn Snapshots>;
 type WiredProvider = dyn Fn(Arc<dyn Provider>, u64) -> Arc<dyn Provider>;
 
 /// Ports of the platform as a test would have them: each is given the true one. The product has no such switch.
 pub struct Wiring {
     /// The journal of every shard.
     pub journal: Box<WiredJournal>,
+    /// The view of every shard.
+    pub views: Box<WiredViews>,
+    /// The snapshots of every shard.
+    pub snapshots: Box<WiredSnapshots>,
     /// Every provider; also told how many processes there were before.
     pub provider: Box<WiredProvider>,
 }
@@ -44,6 +50,8 @@ impl Default for Wiring {
     fn default() -> Self {
         Self {
             journal: Box::new(|journal| journal),
+            views: Box::new(|views| views),
+            snapshots: Box::new(|snapshots| snapshots),
             provider: Box::new(|provider, _| provider),
         }
     }
@@ -72,14 +80,14 @@ impl Run {
             journal: (wiring.journal)(Arc::new(self.disks.open(shard))),
             transfers: Arc::clone(&keys) as _,
             keys,
-            views: Arc::new(FrailViews {
+            views: (wiring.views)(Arc::new(FrailViews {
                 world: Arc::clone(world),
                 inner: Arc::clone(&lock(&folder.views)),
-            }),
-            snapshots: Arc::new(KeptSnapshots {
+            })),
+            snapshots: (wiring.snapshots)(Arc::new(KeptSnapshots {
                 world: Arc::clone(world),
                 folder: Arc::clone(folder),
-            }),
+            })),
             clock: Arc::clone(&world.clock) as _,
             entropy: Arc::clone(&world.entropy) as _,
             provider_keys: Arc::new(PlainKeys),

@@ -201,17 +201,43 @@ pub(crate) async fn let_go(run: &Run, ledger: &LedgerHandle) {
 
 impl Run {
     /// No mailbox holds more than it may.
-    pub(crate) fn check_bounds(&self, node: &TreeNode) {
-        if node.mailbox_hard_cap > 0
-            && node.mailbox_depth > node.mailbox_hard_cap.max(self.options.internal_capacity())
-        {
-            self.world.breach(format!(
-                "{}:{} has {} messages and may have {}",
-                node.kind, node.key, node.mailbox_depth, node.mailbox_hard_cap
-            ));
+    pub(crate) fn check_bounds(&self, tree: &TreeNode) {
+        for what in overfull(tree, self.options.internal_capacity()) {
+            self.world.breach(what);
         }
-        for child in &node.children {
-            self.check_bounds(child);
-        }
+    }
+}
+
+/// Mailboxes that hold more than they may; steps of admitted work are paid for in advance, and may exceed the cap by as much.
+fn overfull(node: &TreeNode, paid_for: usize) -> Vec<String> {
+    let most = node.mailbox_hard_cap.max(paid_for);
+    let own = (node.mailbox_hard_cap > 0 && node.mailbox_depth > most).then(|| {
+        let TreeNode {
+            kind,
+            key,
+            mailbox_depth,
+            ..
+        } = node;
+        format!("{kind}:{key} has {mailbox_depth} messages and may have {most}")
+    });
+    let below = node.children.iter().flat_map(|child| overfull(child, paid_for));
+    own.into_iter().chain(below).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mailbox_beyond_its_bound_is_objected_to_wherever_it_is_in_the_tree() {
+        let node = |mailbox_depth, children| TreeNode {
+            mailbox_depth,
+            mailbox_hard_cap: 64,
+            children,
+            ..TreeNode::default()
+        };
+        assert!(overfull(&node(64, vec![node(100, Vec::new())]), 100).is_empty());
+        let full = node(1, vec![node(101, vec![node(101, Vec::new())])]);
+        assert_eq!(overfull(&full, 100).len(), 2);
     }
 }

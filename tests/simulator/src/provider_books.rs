@@ -60,6 +60,7 @@ pub(crate) struct Deed {
     pub(crate) kind: OperationKind,
     pub(crate) currency: Currency,
     pub(crate) minor: i128,
+    charge: ProviderReference,
 }
 
 /// Money of one authorization.
@@ -67,6 +68,7 @@ pub(crate) struct Deed {
 struct Charge {
     authorized_minor: i128,
     captured_minor: i128,
+    refunded_minor: i128,
     released: bool,
 }
 
@@ -78,7 +80,7 @@ pub(crate) struct Books {
     lifetime_ms: u64,
     objects: BTreeMap<ProviderKey, Object>,
     charges: BTreeMap<ProviderReference, Charge>,
-    pub(crate) deeds: Vec<Deed>,
+    deeds: Vec<Deed>,
     /// Requests that have arrived and are not carried out yet, by when they will be.
     queued: Vec<(u64, u64, AttemptRequest)>,
     arrived: u64,
@@ -97,6 +99,20 @@ impl Books {
             arrived: 0,
             out_until_ms: 0,
         }
+    }
+
+    /// Everything that was really done, each with whether it was let go of again.
+    pub(crate) fn deeds(&mut self) -> Vec<(Deed, bool)> {
+        self.settle();
+        let released = |deed: &Deed| {
+            self.charges
+                .get(&deed.charge)
+                .is_some_and(|charge| charge.released)
+        };
+        self.deeds
+            .iter()
+            .map(|deed| (deed.clone(), released(deed)))
+            .collect()
     }
 
     /// A request arrives, and will be carried out at this time, whether or not anybody waits.
@@ -233,8 +249,8 @@ impl Books {
             .parent
             .as_ref()
             .map(|parent| Arc::clone(&parent.reference));
-        let own = reference(&request.key);
-        let charge = self.charges.entry(parent.unwrap_or(own)).or_default();
+        let name = parent.unwrap_or_else(|| reference(&request.key));
+        let charge = self.charges.entry(Arc::clone(&name)).or_default();
         match request.kind {
             OperationKind::Sale => {
                 charge.authorized_minor += minor;
@@ -244,12 +260,20 @@ impl Books {
             OperationKind::Increment if !charge.released => charge.authorized_minor += minor,
             // It gives back and takes whatever it is told to: that this is never too much is what the platform promises.
             OperationKind::Capture if !charge.released => charge.captured_minor += minor,
-            OperationKind::Refund => {}
+            OperationKind::Refund => charge.refunded_minor += minor,
             OperationKind::Void => charge.released = true,
             OperationKind::Increment | OperationKind::Capture => return State::Declined("not_possible_now"),
         }
+        let is_too_much =
+            charge.captured_minor > charge.authorized_minor || charge.refunded_minor > charge.captured_minor;
         self.world
             .note(format_args!("done {:?} {} {minor}", request.kind, request.key));
+        if is_too_much {
+            self.world.breach(format!(
+                "{} makes the provider do too much: {charge:?}",
+                request.key
+            ));
+        }
         if is_charge(request.kind) {
             self.world.charged(request.payment);
         }
@@ -258,6 +282,7 @@ impl Books {
             kind: request.kind,
             currency: request.currency,
             minor,
+            charge: name,
         });
         State::Done
     }

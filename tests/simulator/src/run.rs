@@ -35,6 +35,8 @@ pub struct Settings {
     pub ops: u64,
     /// Keeps a line for everything that happens.
     pub keeps_trace: bool,
+    /// Goes on to the end although something happened that must never happen.
+    pub goes_on: bool,
 }
 
 /// What came of a run.
@@ -89,6 +91,7 @@ pub fn simulate(settings: Settings, wiring: &Wiring) -> Result<Report, io::Error
         seed,
         ops,
         keeps_trace,
+        goes_on,
     } = settings;
     let world = Arc::new(World::new(seed, keeps_trace));
     let errands = ops / 3;
@@ -101,14 +104,14 @@ pub fn simulate(settings: Settings, wiring: &Wiring) -> Result<Report, io::Error
         world: Arc::clone(&world),
     });
     let mut lives = 0;
-    while lives < LIVES_MAX && world.breaches().is_empty() {
+    while lives < LIVES_MAX && (goes_on || world.breaches().is_empty()) {
         let end = run.life(async |run| run.live(wiring, lives).await)?;
         lives += 1;
         if end == Death::Done {
             break;
         }
     }
-    if world.breaches().is_empty() {
+    if goes_on || world.breaches().is_empty() {
         run.conclude(wiring, lives)?;
     }
     Ok(Report {

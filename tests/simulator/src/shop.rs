@@ -60,8 +60,10 @@ pub(crate) struct Purchase {
     pub(crate) wish: Option<Wish>,
     pub(crate) payment: Option<PaymentId>,
     pub(crate) merchant: MerchantId,
-    /// Times that the present wish was sent.
+    /// Times that the present wish was sent since somebody had patience again.
     pub(crate) sent: u32,
+    /// It was never sent before.
+    pub(crate) is_new: bool,
 }
 
 /// All purchases, and every final answer.
@@ -152,6 +154,7 @@ impl Purchase {
             payment: None,
             merchant,
             sent: 0,
+            is_new: true,
         }
     }
 
@@ -178,6 +181,7 @@ impl Purchase {
     /// What is wanted next of a payment that stands like this.
     pub(crate) fn next(&mut self, payment: &Payment) {
         self.sent = 0;
+        self.is_new = true;
         self.payment = Some(payment.id());
         self.wish = None;
         if self.wishes >= CHANGES_MAX || self.dice.hits(1_000) {

@@ -7,9 +7,9 @@ use crate::life::Run;
 use crate::tally::told;
 use crate::treasury::{Treasury, asked};
 use florin_actors::account_shard::{Opening, TransferRequest};
-use florin_actors::ledger_handle::{Answer, LedgerHandle, Told};
+use florin_actors::ledger_handle::{Answer, LedgerHandle, RevertError, RevertRequest, Told};
 use florin_domain::ids::ShardId;
-use florin_domain::ledger::{Linkage, TransferId};
+use florin_domain::ledger::{Linkage, Revert, Transfer, TransferId, TransferStep};
 use florin_domain::ports::Clock;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,11 +49,39 @@ pub(crate) async fn open_tills(run: &Run, ledger: &LedgerHandle) {
     *lock(&run.treasury.tills) = tills;
 }
 
+/// Asks for transfers, or for reverts: no request has both.
+pub(crate) async fn send(ledger: &LedgerHandle, request: TransferRequest) -> Result<Answer, RevertError> {
+    let revert = |transfer: &Transfer| match transfer.step {
+        TransferStep::Revert { reverts } => Some(Revert {
+            id: transfer.id,
+            reverts,
+            effective: transfer.effective,
+            notes: transfer.notes.clone(),
+        }),
+        TransferStep::Single
+        | TransferStep::Pending { .. }
+        | TransferStep::Post { .. }
+        | TransferStep::Void { .. } => None,
+    };
+    let reverts: Vec<Revert> = request.transfers.iter().filter_map(revert).collect();
+    if reverts.is_empty() {
+        return ledger.transfer(request).await.map_err(RevertError::Ledger);
+    }
+    let request = RevertRequest {
+        reverts,
+        linkage: request.linkage,
+        is_dry_run: request.is_dry_run,
+        by: request.by,
+        lines_max: 1_000,
+    };
+    ledger.revert(request).await
+}
+
 /// What a treasurer still wants is asked until it is answered.
 pub(crate) async fn treasurer(run: Arc<Run>, ledger: LedgerHandle, number: usize) {
     let world = &run.world;
     loop {
-        let (request, wait_ms) = {
+        let (request, wait_ms, is_first) = {
             let mut errand = lock(&run.treasury.errands[number]);
             let tills = lock(&run.treasury.tills).clone();
             if let Some(ids) = errand.begin(&tills, world.clock.now()) {
@@ -66,7 +94,7 @@ pub(crate) async fn treasurer(run: Arc<Run>, ledger: LedgerHandle, number: usize
                 return;
             }
             errand.sent += 1;
-            (request, errand.wait_ms(6_000))
+            (request, errand.wait_ms(6_000), errand.sent == 1)
         };
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         if world.hits(Fault::RequestLost) {
@@ -75,13 +103,16 @@ pub(crate) async fn treasurer(run: Arc<Run>, ledger: LedgerHandle, number: usize
         if world.hits(Fault::RequestDuplicated) {
             let (run, ledger, request) = (Arc::clone(&run), ledger.clone(), request.clone());
             drop(tokio::spawn(async move {
-                if let Ok(answer) = ledger.transfer(request.clone()).await {
+                if let Ok(answer) = send(&ledger, request.clone()).await {
                     run.world.alive().await;
                     run.told(&request, &answer);
                 }
             }));
         }
-        let asking = ledger.transfer(request.clone());
+        if is_first && world.chance(Fault::RequestLate, |dice| dice.hits(1_000)) {
+            run.rehearses(&ledger, &request).await;
+        }
+        let asking = send(&ledger, request.clone());
         let reply = if world.hits(Fault::ReplyLost) {
             let ms = world.chance(Fault::ReplyLost, |dice| dice.below(500));
             match tokio::time::timeout(Duration::from_millis(ms), asking).await {
@@ -103,6 +134,23 @@ pub(crate) async fn treasurer(run: Arc<Run>, ledger: LedgerHandle, number: usize
 }
 
 impl Run {
+    /// Asks what would become of a request: nothing is recorded by that.
+    async fn rehearses(&self, ledger: &LedgerHandle, request: &TransferRequest) {
+        let ids = || request.transfers.iter().map(|transfer| transfer.id);
+        let before = ids().any(|id| self.is_recorded(id));
+        let rehearsal = TransferRequest {
+            is_dry_run: true,
+            ..request.clone()
+        };
+        let said = send(ledger, rehearsal).await;
+        self.world.alive().await;
+        self.world.note(format_args!("rehearsed {:?}", said.is_ok()));
+        if !before && ids().any(|id| self.is_recorded(id)) {
+            self.world
+                .breach(format!("a rehearsal of {:?} was recorded", ids().next()));
+        }
+    }
+
     /// Looks at an answer: what is said to be recorded is durable.
     pub(crate) fn told(&self, request: &TransferRequest, answer: &Answer) {
         let world = &self.world;

@@ -7,8 +7,8 @@ use florin_actors::account_shard::{OpenAccount, TransferRequest};
 use florin_actors::ledger_handle::Told;
 use florin_domain::ids::{ApiKeyId, ShardId};
 use florin_domain::ledger::{
-    AccountKey, AccountLimits, AccountName, AccountType, Linkage, Posting, Side, Transfer, TransferId,
-    TransferLegs, TransferStep,
+    AccountKey, AccountLimits, AccountName, AccountType, Irreversible, Linkage, Posting, Side, Transfer,
+    TransferId, TransferLegs, TransferStep,
 };
 use florin_domain::money::{Amount, Currency};
 use florin_domain::time::Timestamp;
@@ -253,12 +253,45 @@ impl Errand {
         atomic
     }
 
+    /// Now and then all that was made by a request is undone, in one request and sometimes in two.
+    fn revert(&mut self, was: &TransferRequest, told: &[Told]) -> Option<TransferRequest> {
+        let is_first = was
+            .transfers
+            .iter()
+            .all(|transfer| matches!(transfer.step, TransferStep::Single));
+        let undoes = if is_first { 2_500 } else { 1_000 };
+        if !self.dice.hits(undoes) || self.used + 6 > IDS {
+            return None;
+        }
+        let made = was.transfers.iter().zip(told);
+        let made = made.filter(|(_, told)| matches!(told, Told::Done | Told::Existed(_)));
+        let undone = |transfer: &Transfer| match transfer.step {
+            TransferStep::Revert { reverts } => reverts,
+            TransferStep::Single
+            | TransferStep::Pending { .. }
+            | TransferStep::Post { .. }
+            | TransferStep::Void { .. } => transfer.id,
+        };
+        let reverted: Vec<TransferId> = made.map(|(transfer, _)| undone(transfer)).collect();
+        let revert = |reverts| Transfer {
+            id: self.id(),
+            step: TransferStep::Revert { reverts },
+            legs: TransferLegs::Irreversible(Irreversible::Unknown),
+            linked: false,
+            effective: None,
+            notes: None,
+        };
+        let reverts: Vec<Transfer> = reverted.into_iter().map(revert).collect();
+        (!reverts.is_empty()).then(|| asked(reverts, Linkage::Independent))
+    }
+
     /// What is asked after everything was told.
     pub(crate) fn next(&mut self, was: &TransferRequest, told: &[Told]) {
         self.request = None;
         self.sent = 0;
         let is_made = |told: &Told| matches!(told, Told::Done | Told::Existed(_));
         let Some(pending) = self.reserved.take() else {
+            self.request = self.revert(was, told);
             return;
         };
         if !told.iter().all(is_made) || self.dice.hits(3_000) {

@@ -1,11 +1,13 @@
 //! Wrong ports, each of which breaks one promise, and the check that must catch it. The product has no switch for any of them.
 
 use florin_domain::commit::{Body, Commit};
-use florin_domain::ids::{OperationId, Seq, ShardId};
-use florin_domain::ledger::PostedEntry;
+use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
+use florin_domain::ledger::{CrossingStep, LedgerEvent, PostedEntry};
 use florin_domain::payment::Event;
 use florin_domain::ports::{
-    AppendError, AttemptRequest, Batch, BoxFuture, Head, Journal, Provider, ReadError,
+    AppendError, AttemptRequest, Batch, BoxFuture, Follower, Head, Journal, PaymentRow, PaymentsPage,
+    PaymentsQuery, Provider, ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views,
+    WaitingQuery,
 };
 use florin_domain::provider::{Capabilities, Outcome, ProviderReference};
 use florin_simulator::{Settings, Wiring, simulate};
@@ -22,6 +24,7 @@ fn is_caught(wiring: &Wiring, words: &str) {
             seed,
             ops: 45,
             keeps_trace: false,
+            goes_on: true,
         };
         let breaches = simulate(settings, wiring).unwrap().breaches;
         if breaches.iter().any(|breach| breach.contains(words)) {
@@ -241,6 +244,144 @@ fn an_unknown_outcome_that_is_taken_for_a_decline_is_caught() {
     );
 }
 
+#[test]
+fn an_unknown_outcome_that_nobody_asks_about_again_is_caught() {
+    let declines = |commit: &mut Commit| {
+        let Body::Payment(body) = &mut commit.body else {
+            return;
+        };
+        for event in &mut body.events {
+            if let Event::AttemptUnknown {
+                operation, number, ..
+            } = event
+            {
+                *event = Event::AttemptDeclined {
+                    operation: *operation,
+                    number: *number,
+                    decline_code: Arc::from("timeout"),
+                    reference: None,
+                };
+            }
+        }
+    };
+    is_caught(&forging_reads(declines), "and nobody knows");
+}
+
+#[test]
+fn an_answer_that_changes_with_a_restart_is_caught() {
+    let says_otherwise = |commit: &mut Commit| {
+        let Body::Payment(body) = &mut commit.body else {
+            return;
+        };
+        for event in &mut body.events {
+            if let Event::AttemptDeclined { decline_code, .. } = event {
+                *decline_code = Arc::from("do_not_honor");
+            }
+        }
+    };
+    is_caught(
+        &forging_reads(says_otherwise),
+        "was answered Declined and is answered",
+    );
+}
+
+#[test]
+fn a_transfer_between_shards_that_never_arrives_is_caught() {
+    let loses = |commit: &mut Commit| {
+        if let Body::Ledger(ledger) = &mut commit.body
+            && let LedgerEvent::Crossed(steps) = &mut ledger.event
+        {
+            steps.retain(|step| !matches!(step, CrossingStep::Applied { .. }));
+        }
+    };
+    is_caught(&forging_writes(loses), "is on one side only");
+}
+
+#[test]
+fn a_request_of_which_only_a_part_is_recorded_is_caught() {
+    let loses = |commit: &mut Commit| {
+        if let Body::Ledger(ledger) = &mut commit.body
+            && let LedgerEvent::Transferred(transfers) = &mut ledger.event
+            && transfers.len() > 1
+        {
+            transfers.pop();
+        }
+    };
+    is_caught(&forging_writes(loses), "a part is recorded");
+}
+
+/// A view that leaves payments out of lists.
+#[derive(Debug)]
+struct Blind(Arc<dyn Views>);
+
+impl Follower for Blind {
+    fn apply(&self, rows: Vec<PaymentRow>, up_to: Seq) -> BoxFuture<'_, Result<(), ViewError>> {
+        self.0.apply(rows, up_to)
+    }
+
+    fn watermark(&self) -> Result<Seq, ReadError> {
+        self.0.watermark()
+    }
+}
+
+impl Views for Blind {
+    fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
+        self.0.payment(id)
+    }
+
+    fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>> {
+        Box::pin(async move {
+            let mut page = self.0.payments(query).await?;
+            page.rows.pop();
+            Ok(page)
+        })
+    }
+
+    fn waiting(&self, query: WaitingQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
+        self.0.waiting(query)
+    }
+}
+
+#[test]
+fn a_view_that_loses_payments_is_caught() {
+    let wiring = Wiring {
+        views: Box::new(|inner| Arc::new(Blind(inner))),
+        ..Wiring::default()
+    };
+    is_caught(&wiring, "is not what the journals say");
+}
+
+/// Snapshots in which an account has gained a cent.
+#[derive(Debug)]
+struct Generous(Arc<dyn Snapshots>);
+
+impl Snapshots for Generous {
+    fn save(&self, shard: ShardId, snapshot: &ShardSnapshot) -> Result<(), ReadError> {
+        let mut generous = snapshot.clone();
+        if let Some((_, state)) = generous.accounts.first_mut() {
+            state.pending_credit_minor += 1;
+        }
+        self.0.save(shard, &generous)
+    }
+
+    fn kept(&self, shard: ShardId) -> Result<Vec<Seq>, ReadError> {
+        self.0.kept(shard)
+    }
+
+    fn load(&self, shard: ShardId, seq: Seq) -> Result<ShardSnapshot, SnapshotError> {
+        self.0.load(shard, seq)
+    }
+}
+
+#[test]
+fn a_snapshot_that_is_not_what_the_journal_says_is_caught() {
+    let wiring = Wiring {
+        snapshots: Box::new(|inner| Arc::new(Generous(inner))),
+        ..Wiring::default()
+    };
+    is_caught(&wiring, "the accounts are not the same");
+}
+
 /// Another key for the same attempt after every start.
 #[derive(Debug)]
 struct NewKeys {
@@ -385,5 +526,5 @@ fn a_journal_that_loses_its_end_is_caught() {
         let last = Mutex::default();
         Arc::new(Forgetful { inner, last })
     };
-    is_caught(&with_journal(forgetful), "");
+    is_caught(&with_journal(forgetful), "does not start");
 }

@@ -16,6 +16,7 @@ fn run(seed: u64, ops: u64) -> Report {
         seed,
         ops,
         keeps_trace: false,
+        goes_on: false,
     };
     simulate(settings, &Wiring::default()).unwrap()
 }
