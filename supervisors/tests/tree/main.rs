@@ -67,6 +67,7 @@ mod short_pages;
 mod snapshots;
 #[cfg(test)]
 mod stale;
+mod starts;
 #[cfg(test)]
 mod stops;
 #[cfg(test)]
