@@ -21,6 +21,7 @@ mod crash;
 mod crossings;
 #[cfg(test)]
 mod crossings_land;
+mod crossings_looks;
 #[cfg(test)]
 mod crossings_reverts;
 #[cfg(test)]
