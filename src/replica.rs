@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Between two looks at the journal's end: with the work of one, the replica is less than a second behind.
 const EVERY: Duration = Duration::from_millis(400);
@@ -19,7 +19,8 @@ const BETWEEN_PAGES: Duration = Duration::from_millis(5);
 /// Pages that are copied after the node has stopped; a replica that is farther behind goes on at the next start.
 const LAST_PAGES_MAX: usize = 64;
 
-/// How long a node that stops waits for all of its replicas together: a disk that does not answer must not keep it from ending.
+/// How long a node that stops waits for a replica: a disk that does not answer must not keep it from ending. Once one was given up, the others are given no
+/// more time than they had.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The threads, one for each shard. Dropping this copies what is left and waits for them, but only for so long: who is given up ends with the
@@ -94,10 +95,11 @@ impl Drop for Replicas {
         for replicating in &mut self.running {
             replicating.stop = None;
         }
-        let deadline = Instant::now() + self.patience;
+        let mut patience = self.patience;
         for replicating in self.running.drain(..) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if replicating.ended.recv_timeout(left) == Err(RecvTimeoutError::Timeout) {
+            if replicating.ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+                // The others had the same time.
+                patience = Duration::ZERO;
                 tracing::error!(
                     shard = replicating.shard.0,
                     waited_s = self.patience.as_secs_f64(),

@@ -182,7 +182,7 @@ impl CrossingsState {
             drop(take_up(&context).await);
             let mut look = None;
             if is_due {
-                let looking = tokio::time::timeout(LOOK_MAX, clearing::nets(&context.peers));
+                let looking = tokio::time::timeout(LOOK_MAX, clearing::nets(&context));
                 let nets = looking.await.unwrap_or_default();
                 if let Some(nets) = &nets {
                     clearing::show(nets);

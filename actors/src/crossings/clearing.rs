@@ -2,6 +2,7 @@
 //! transfers; [`unexplained`] says why that is enough.
 
 use crate::account_shard::{CrossingMail, LookMail, ShardMail};
+use crate::context::Context;
 use crate::mailbox::Mailbox;
 use florin_domain::ids::ShardId;
 use florin_domain::ledger::{ClearingView, Nets, unexplained};
@@ -27,9 +28,10 @@ async fn counts(peers: &[Mailbox<ShardMail>], looks: &[u64]) -> Option<Vec<usize
 
 /// What the clearing accounts of all shards come to, and transfers under way do not explain. Nothing if the look was broken off: by another one, or
 /// because very much was recorded meanwhile.
-pub(crate) async fn nets(peers: &[Mailbox<ShardMail>]) -> Option<Nets> {
+pub(crate) async fn nets(context: &Context) -> Option<Nets> {
+    let peers = &context.peers;
     let (mut views, mut looks) = (Vec::new(), Vec::new());
-    for (shard, peer) in (0..).zip(peers) {
+    for (shard, peer) in (0..).zip(peers.iter()) {
         let begun = ask(peer, LookMail::Begin).await?;
         looks.push(begun.look);
         views.push(ClearingView {
@@ -51,9 +53,7 @@ pub(crate) async fn nets(peers: &[Mailbox<ShardMail>]) -> Option<Nets> {
         view.asked = [*asked.0, asked.1];
     }
     // Thousands may be under way.
-    tokio::task::spawn_blocking(move || unexplained(&views))
-        .await
-        .ok()
+    Some(context.aside(move || unexplained(&views)).await)
 }
 
 /// What people are to be called for.

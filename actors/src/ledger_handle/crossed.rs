@@ -56,7 +56,7 @@ impl LedgerHandle {
     /// What the clearing accounts of all shards come to, in minor units, by currency and mode, beyond what transfers under way explain: zero.
     /// Nothing if another look came in between.
     pub async fn clearing(&self) -> Option<Nets> {
-        nets(&self.context.peers).await
+        nets(&self.context).await
     }
 
     /// All transfers between shards that are under way, each as every shard has it that still has to do with it.

@@ -62,9 +62,9 @@ pub fn mend(
     for work in repair.works {
         mended.kept.extend(mend_shard(work, repair.stamp, before)?);
     }
-    let exports = repair.works.iter().filter(|work| work.mending.audit);
+    let mut exports = repair.works.iter().filter(|work| work.mending.audit);
     // One file has the records of all shards.
-    if let Some(export) = exports.filter_map(|work| work.places.export).next() {
+    if let Some(export) = exports.find_map(|work| work.places.export) {
         let renewed = before(Step::RenewExport).and_then(|()| renew(export));
         mended.kept.push(renewed.map_err(io_error(export))?);
     }

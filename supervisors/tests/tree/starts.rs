@@ -42,12 +42,12 @@ async fn close_in(platform: &Platform, shard: ShardId, through: EffectiveDate) {
         held: None,
         reply,
     };
-    let context = platform.shards().get(shard).unwrap();
+    let context = platform.shards().get(shard).expect("it was started");
     context
         .account_shard
         .send(Class::Internal, ShardMail::General(mail))
-        .unwrap();
-    closed.await.unwrap();
+        .expect("its account shard is there");
+    closed.await.expect("it is durable");
 }
 
 #[test]
