@@ -21,6 +21,7 @@ mod crash;
 mod crossings;
 #[cfg(test)]
 mod crossings_land;
+#[cfg(test)]
 mod crossings_looks;
 #[cfg(test)]
 mod crossings_reverts;
@@ -68,6 +69,7 @@ mod short_pages;
 mod snapshots;
 #[cfg(test)]
 mod stale;
+#[cfg(test)]
 mod starts;
 #[cfg(test)]
 mod stops;
