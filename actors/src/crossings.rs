@@ -81,8 +81,6 @@ const TICK: Duration = Duration::from_secs(1);
 const PATIENCE: Millis = Millis::from_s(30);
 /// How often a record is read again that was overtaken.
 const TOLD_AGAIN_MAX: usize = 3;
-/// A look is given up after so long: a shard whose disk hangs must not keep this actor from what else it has to do.
-const LOOK_MAX: Duration = Duration::from_secs(30);
 /// Sweeps between two looks at the clearing accounts.
 const CLEARING_EVERY: u32 = 60;
 /// Taken up in one sweep.
@@ -180,15 +178,11 @@ impl CrossingsState {
         let owed = Owed::new(context.crossings.clone(), CrossingsMail::Swept(None));
         tokio::spawn(async move {
             drop(take_up(&context).await);
-            let mut look = None;
-            if is_due {
-                let looking = tokio::time::timeout(LOOK_MAX, clearing::nets(&context));
-                let nets = looking.await.unwrap_or_default();
-                if let Some(nets) = &nets {
-                    clearing::show(nets);
-                }
-                look = Some(nets);
-            }
+            let look = if is_due {
+                Some(clearing::look(&context).await)
+            } else {
+                None
+            };
             owed.say(CrossingsMail::Swept(look));
         });
     }

@@ -6,10 +6,14 @@ use crate::context::Context;
 use crate::mailbox::Mailbox;
 use florin_domain::ids::ShardId;
 use florin_domain::ledger::{ClearingView, Nets, unexplained};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Looks in a row that may come to nothing before people are called: ten minutes.
 const IN_VAIN_MAX: u32 = 10;
+
+/// A look is given up after so long: a shard whose disk hangs must not keep the carrier from what else it has to do.
+const LOOK_MAX: Duration = Duration::from_secs(30);
 
 async fn ask<T>(peer: &Mailbox<ShardMail>, mail: impl FnOnce(oneshot::Sender<T>) -> LookMail) -> Option<T> {
     let (reply, waits) = oneshot::channel();
@@ -88,9 +92,13 @@ impl Watch {
     }
 }
 
-/// Shows what they come to.
-pub(super) fn show(nets: &Nets) {
-    for ((currency, livemode), minor) in nets {
+/// Looks, and shows what they come to.
+pub(super) async fn look(context: &Context) -> Option<Nets> {
+    let nets = tokio::time::timeout(LOOK_MAX, nets(context))
+        .await
+        .ok()
+        .flatten()?;
+    for ((currency, livemode), minor) in &nets {
         let labels = [
             ("currency", currency.code().to_owned()),
             ("livemode", livemode.to_string()),
@@ -98,6 +106,7 @@ pub(super) fn show(nets: &Nets) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge")]
         metrics::gauge!("florin_shard_clearing_minor", &labels).set(*minor as f64);
     }
+    Some(nets)
 }
 
 /// Calls for a person.
