@@ -158,13 +158,8 @@ fn verify_all(settings: &Settings, arguments: &VerifyArguments) -> anyhow::Resul
     for shard in known(settings)? {
         let folder = shard_folders::folder(&settings.data_dir, shard);
         if !folder.is_dir() {
-            bar.suspend(|| {
-                println!(
-                    "shard {}: WRONG: {}",
-                    shard.0,
-                    shard_folders::missing(shard, &folder)
-                )
-            });
+            let why = shard_folders::missing(shard, &folder);
+            bar.suspend(|| println!("shard {}: WRONG: {why}", shard.0));
             wrong += 1;
             continue;
         }
