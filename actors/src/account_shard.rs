@@ -5,10 +5,12 @@
 mod crossing;
 mod general;
 mod heat;
+mod looks;
 mod questions;
 
 pub use crossing::{CrossingMail, Prepared, leads};
 pub use general::{GeneralMail, Held, OpenAccount, Opening, TransferOutcome, TransferRequest};
+pub use looks::{Begun, LookMail};
 pub use questions::{AccountTitle, ClosedPeriods, PaymentAccounts, Question};
 
 use crate::context::{Context, Step};
@@ -139,6 +141,8 @@ pub struct ShardState {
     heat: heat::Heat,
     /// Transfers between shards that were open at the start.
     inherited: BTreeSet<TransferId>,
+    /// The look at clearing accounts that is under way.
+    looked_at: looks::LookedAt,
 }
 
 /// The shard.
@@ -171,6 +175,7 @@ impl Actor for AccountShard {
             control,
             since_snapshot: 0,
             recent: general::Recent::default(),
+            looked_at: looks::LookedAt::default(),
         })
     }
 

@@ -102,6 +102,7 @@ pub enum Step {
     JournalScrubbed,
     DeadlinesMet,
     MonitorEnded,
+    TreeStarting,
 }
 
 /// Watches actors reach their steps. The product's probe does nothing.

@@ -14,8 +14,8 @@ use crate::ticks::keep_ticking;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{ApiKeyId, Seq, ShardId};
 use florin_domain::ledger::{
-    AbortReason, CrossOutcome, CrossPhase, CrossTransfer, Crossing, CrossingStep, LedgerEvent, Transfer,
-    TransferId, TransferRefusal, Verdict,
+    AbortReason, CrossOutcome, CrossPhase, CrossTransfer, Crossing, CrossingStep, LedgerEvent, Nets,
+    Transfer, TransferId, TransferRefusal, Verdict,
 };
 use florin_domain::ports::ReadError;
 use florin_domain::time::Millis;
@@ -51,9 +51,12 @@ pub enum CrossingsMail {
     Ended(Vec<TransferId>),
     /// Look for what is left.
     Tick,
-    /// What was left has been taken up.
-    Swept,
+    /// What was left has been taken up, and the clearing accounts were looked at if it was time for that.
+    Swept(Option<ClearingLook>),
 }
+
+/// What the clearing accounts of all shards come to beyond what is under way; nothing if that could not be found out.
+pub type ClearingLook = Option<Nets>;
 
 /// The actor's state.
 #[derive(Debug)]
@@ -66,6 +69,7 @@ pub struct CrossingsState {
     is_sweeping: bool,
     /// Sweeps since the clearing accounts were last looked at.
     sweeps: u32,
+    clearing: clearing::Watch,
 }
 
 /// The actor.
@@ -101,6 +105,7 @@ impl Actor for CrossingsCarrier {
             parked: Vec::new(),
             is_sweeping: false,
             sweeps: 0,
+            clearing: clearing::Watch::default(),
         })
     }
 
@@ -125,9 +130,13 @@ impl Actor for CrossingsCarrier {
                 }
             }
             CrossingsMail::Tick => state.sweep(),
-            CrossingsMail::Swept => {
+            CrossingsMail::Swept(look) => {
                 state.context.ports.probe.reached(Step::CrossingsSwept);
                 state.is_sweeping = false;
+                let alarm = look.and_then(|look| state.clearing.follow(look));
+                if let Some(alarm) = alarm {
+                    clearing::raise(&alarm);
+                }
             }
         }
         Ok(())
@@ -166,13 +175,15 @@ impl CrossingsState {
         self.sweeps = self.sweeps.wrapping_add(1);
         let is_due = self.context.is_home() && self.sweeps.is_multiple_of(CLEARING_EVERY);
         let context = Arc::clone(&self.context);
-        let owed = Owed::new(context.crossings.clone(), CrossingsMail::Swept);
+        let owed = Owed::new(context.crossings.clone(), CrossingsMail::Swept(None));
         tokio::spawn(async move {
             drop(take_up(&context).await);
-            if is_due && let Some(nets) = clearing::nets(&context.peers).await {
-                clearing::show(&nets);
-            }
-            owed.say(CrossingsMail::Swept);
+            let look = if is_due {
+                Some(clearing::look(&context).await)
+            } else {
+                None
+            };
+            owed.say(CrossingsMail::Swept(look));
         });
     }
 }

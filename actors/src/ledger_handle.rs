@@ -181,8 +181,16 @@ impl LedgerHandle {
     }
 
     async fn ask<T>(&self, mail: impl FnOnce(oneshot::Sender<T>) -> ShardMail) -> Result<T, LedgerError> {
+        self.ask_as(Class::New, mail).await
+    }
+
+    async fn ask_as<T>(
+        &self,
+        class: Class,
+        mail: impl FnOnce(oneshot::Sender<T>) -> ShardMail,
+    ) -> Result<T, LedgerError> {
         let (reply, waits) = oneshot::channel();
-        let sent = self.context.account_shard.send(Class::New, mail(reply));
+        let sent = self.context.account_shard.send(class, mail(reply));
         sent.map_err(|returned| match returned.why {
             Refused::Full { .. } => LedgerError::Busy,
             Refused::Gone => LedgerError::Gone,

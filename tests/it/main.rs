@@ -9,7 +9,7 @@
 //! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_input`, `ledger_isolation`, `ledger_recovery`: the
 //!   general ledger; `consistency`: whether everything agrees.
 //! - `ledger_shards`, `ledger_crossings`, `ledger_crossings_killed`: several shards, and transfers between them.
-//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`: crashes, providers that misbehave, actors that operators
+//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
 
 #![expect(
@@ -58,6 +58,7 @@ mod readme;
 mod reads;
 mod recovery;
 mod repair;
+mod repair_unfinished;
 mod resolutions;
 mod reviews;
 mod risk;

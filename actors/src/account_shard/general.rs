@@ -116,8 +116,8 @@ pub enum GeneralMail {
         livemode: bool,
         /// On whose word; nobody's if another shard closed it before.
         by: Option<ApiKeyId>,
-        /// What it holds until it is durable.
-        held: Held,
+        /// What it holds until it is durable; nothing at a start, where nobody asked and nobody else is there yet.
+        held: Option<Held>,
         /// Who waits.
         reply: oneshot::Sender<Seq>,
     },

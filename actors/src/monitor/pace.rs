@@ -1,24 +1,38 @@
 //! Owns how fast the monitor reads, and for how long at most.
 
+use florin_domain::consistency::ROUND_MAX;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// Commits in a page.
 pub(super) const PAGE: u64 = 256;
 /// Reading goes on in the next round after so long.
-const ROUND_MAX: Duration = Duration::from_secs(30);
+const WHOLE: Duration = Duration::from_millis(ROUND_MAX.0);
+/// What each reader has of it, whatever the other one does.
+const SHARE: Duration = Duration::from_millis(ROUND_MAX.0 / 2);
 /// The time that a commit may take: 20,000 in a second.
 const PER_COMMIT: Duration = Duration::from_micros(50);
 /// The time that an entry may take besides: 50,000 in a second.
 const PER_ENTRY: Duration = Duration::from_micros(20);
 
-/// What is left of a round's time.
+/// Until when a reader may read in a round. There are two, that of the last minutes and the fold, and neither waits for ever for the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget(Instant);
 
 impl Budget {
-    pub(super) fn from_now() -> Self {
-        Self(Instant::now() + ROUND_MAX)
+    /// Of the first reader: its share, or the whole round if the fold comes along with it.
+    pub(super) fn of_recent(round_began: Instant, folds_along: bool) -> Self {
+        Self(round_began + if folds_along { WHOLE } else { SHARE })
+    }
+
+    /// Of the fold, which begins now: what is left of the round, and its share at least if it has not come along.
+    pub(super) fn of_fold(round_began: Instant, has_come_along: bool) -> Self {
+        let end = round_began + WHOLE;
+        Self(if has_come_along {
+            end
+        } else {
+            end.max(Instant::now() + SHARE)
+        })
     }
 
     pub(super) fn is_over(self) -> bool {

@@ -12,6 +12,7 @@ use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ports::ReadError;
 use florin_domain::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
+use tokio::time::Instant;
 
 /// How many payments with differences are remembered; the others are counted.
 const WRONG_MAX: usize = 4_096;
@@ -92,7 +93,7 @@ impl Recent {
 pub(super) async fn look(
     context: &Context,
     work: &mut Box<Work>,
-    (head, budget): (Seq, Budget),
+    (head, round_began): (Seq, Instant),
     sample: &mut Sample,
 ) -> Result<(), Failure> {
     let window = u64::try_from(context.options.monitor_window.as_millis()).unwrap_or(u64::MAX);
@@ -109,6 +110,7 @@ pub(super) async fn look(
         );
         work.recent.read = Some((before, from));
     }
+    let budget = Budget::of_recent(round_began, work.folds_along());
     while work.recent.through() < head && !budget.is_over() {
         let (next, left) = (work.recent.through().next(), head.0 - work.recent.through().0);
         let commits = read_page(context, next, left).await?;

@@ -66,6 +66,7 @@ sightings! {
         Step::JournalScrubbed => "journal scrubbed",
         Step::DeadlinesMet => "deadlines met",
         Step::MonitorEnded => "monitor ended",
+        Step::TreeStarting => "tree starting",
     }
     OUTCOMES outcome(Outcome) {
         Outcome::Succeeded { .. } => "succeeded",

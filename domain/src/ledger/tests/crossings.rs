@@ -1,5 +1,6 @@
 //! Transfers between shards as one shard sees them: every command at every point of a transfer's life, and what a record may follow.
 
+mod looks;
 mod node;
 mod plain;
 mod random;

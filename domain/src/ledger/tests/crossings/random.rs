@@ -91,8 +91,8 @@ struct Carrier {
     has_prepared: bool,
 }
 
-struct World {
-    nodes: Vec<Node>,
+pub(super) struct World {
+    pub(super) nodes: Vec<Node>,
     carriers: Vec<Carrier>,
     soup: Vec<Message>,
     /// Decided transfers as callers were told.
@@ -102,7 +102,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             nodes: (0..SHARDS).map(Node::new).collect(),
             carriers: Vec::new(),
@@ -233,7 +233,7 @@ impl World {
         }
     }
 
-    fn act(&mut self, (what, which, how): (u8, u8, u8)) {
+    pub(super) fn act(&mut self, (what, which, how): (u8, u8, u8)) {
         let place = usize::from(which) % self.soup.len().max(1);
         match what {
             0..50 => {
@@ -352,7 +352,7 @@ impl World {
     }
 }
 
-fn interleaving() -> impl Strategy<Value = Vec<(u8, u8, u8)>> {
+pub(super) fn interleaving() -> impl Strategy<Value = Vec<(u8, u8, u8)>> {
     vec(any::<(u8, u8, u8)>(), 1..250)
 }
 
