@@ -245,12 +245,12 @@ impl Shop {
         &self,
         payment: PaymentId,
         operation: OperationId,
-        happened: bool,
+        transaction: Option<Arc<str>>,
         operator: &str,
     ) -> Wish {
         let number = self.resolutions.fetch_add(1, Ordering::Relaxed);
         let resolution = Resolution {
-            transaction: happened.then(|| Arc::from(format!("seen_{operation}"))),
+            transaction,
             evidence: Arc::from("the provider's report"),
             reason: Arc::from("it was looked up"),
             operator: Arc::from(operator),

@@ -94,7 +94,7 @@ pub(crate) async fn treasurer(run: Arc<Run>, ledger: LedgerHandle, number: usize
                 return;
             }
             errand.sent += 1;
-            (request, errand.wait_ms(6_000), errand.sent == 1)
+            (request, errand.wait_ms(6_000), std::mem::take(&mut errand.is_new))
         };
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         if world.hits(Fault::RequestLost) {

@@ -32,6 +32,8 @@ pub(crate) struct Errand {
     /// A reservation that is to be ended by the next request.
     reserved: Option<TransferId>,
     pub(crate) sent: u32,
+    /// What is asked now was never sent before.
+    pub(crate) is_new: bool,
     used: u128,
 }
 
@@ -90,6 +92,7 @@ impl Treasury {
                 request: None,
                 reserved: None,
                 sent: 0,
+                is_new: true,
                 used: 0,
             })
         };
@@ -289,6 +292,7 @@ impl Errand {
     pub(crate) fn next(&mut self, was: &TransferRequest, told: &[Told]) {
         self.request = None;
         self.sent = 0;
+        self.is_new = true;
         let is_made = |told: &Told| matches!(told, Told::Done | Told::Existed(_));
         let Some(pending) = self.reserved.take() else {
             self.request = self.revert(was, told);

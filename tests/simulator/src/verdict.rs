@@ -6,6 +6,7 @@ use crate::customer::{ask, customer};
 use crate::journaled::Mark;
 use crate::life::{Run, Wiring};
 use crate::operator::let_go;
+use crate::provider_books::reference;
 use crate::shop::is_charge;
 use crate::tally::Death;
 use crate::treasurer::{open_tills, send, treasurer};
@@ -192,10 +193,15 @@ impl Run {
         for (row, operation) in listed {
             let id = row.payment.id();
             self.world.note(format_args!("on the list: {operation} of {id}"));
+            // The report names the object, so that what is asked of it later reaches it.
+            let attempt = row
+                .payment
+                .operation(operation)
+                .and_then(|op| op.attempt.as_ref());
+            let seen = attempt.map(|attempt| reference(&attempt.key));
             for operator in ["first", "second"] {
-                let wish = self
-                    .shop
-                    .resolution(id, operation, done.contains(&operation), operator);
+                let happened = seen.clone().filter(|_| done.contains(&operation));
+                let wish = self.shop.resolution(id, operation, happened, operator);
                 let reply = ask(payments, wish.clone()).await;
                 self.replied(&wish, &reply);
             }
