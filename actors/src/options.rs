@@ -5,6 +5,7 @@ use crate::mailbox::Caps;
 use florin_domain::ledger::LedgerRules;
 use florin_domain::limits::Lifetimes;
 use florin_domain::payment::{FeeReturn, ReviewMode};
+use florin_domain::placement::Placement;
 use florin_domain::retry::RetryPolicy;
 use florin_domain::risk::{Profile, VelocityLimits};
 use florin_domain::time::Millis;
@@ -88,6 +89,8 @@ pub struct Options {
     pub fee_return: FeeReturn,
     /// How payments are booked, by which templates, and on which accounts transfers that name none.
     pub ledger: Arc<LedgerRules>,
+    /// In which shard new merchants and accounts begin.
+    pub placement: Placement,
     /// When an attempt is sent again.
     pub retry: RetryPolicy,
     /// Risk profile.
@@ -148,6 +151,7 @@ impl Default for Options {
             review_mode: ReviewMode::BeforeAuth,
             fee_return: FeeReturn::Kept,
             ledger: Arc::default(),
+            placement: Placement::Tenant,
             retry: RetryPolicy::default(),
             risk: Profile::deep_dive(),
             velocity: VelocityLimits::default(),

@@ -2,7 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::kind::{self, API_KEY, KEY_SECRET, Kind, NO_LIMIT};
-use crate::raw::{Raw, RawActors, RawLimits, RawProvider, RawRisk, RawVelocity};
+use crate::raw::{Raw, RawActors, RawJournal, RawLimits, RawProvider, RawRisk, RawVelocity};
 use crate::secret::{HIDDEN, KeySecret, Secret};
 use crate::settings::{ApiSettings, Mode, ProviderSettings, RateSettings, SandboxSettings, Settings};
 use florin_actors::admission::AdmissionCaps;
@@ -10,6 +10,7 @@ use florin_actors::options::{Options, ProviderCaps, RestartPolicy, StageTimeouts
 use florin_domain::limits::Lifetimes;
 use florin_domain::money::Currency;
 use florin_domain::payment::{FeeReturn, ReviewMode};
+use florin_domain::placement::{LetterRange, LetterRanges, Placement};
 use florin_domain::provider::ProviderId;
 use florin_domain::retry::RetryPolicy;
 use florin_domain::risk::{Action, Profile, VelocityLimits};
@@ -131,6 +132,7 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
             FeeReturn::Kept
         },
         ledger: Arc::new(raw.ledger.checked()?),
+        placement: placement(&raw.journal)?,
         retry: RetryPolicy {
             tries_max: retry.tries_max,
             network_error_wait: Millis(retry.network_error_wait_ms),
@@ -167,6 +169,24 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
         why: format!("it {}", error.why),
     })?;
     Ok(options)
+}
+
+/// Ranges that nobody goes by would leave everything in the first shard, unnoticed.
+fn placement(raw: &RawJournal) -> Result<Placement, ConfigError> {
+    let refused = |why: &str| Err(conflict("journal.ranges", &format!("{:?}", raw.ranges), why));
+    if raw.placement != "ranges" {
+        if raw.ranges.is_empty() {
+            return Ok(Placement::Tenant);
+        }
+        return refused("`journal.placement` is \"tenant\", which has none");
+    }
+    let ranges = raw.ranges.iter().map(|text| LetterRange::parse(text));
+    let ranges: Option<Vec<LetterRange>> = ranges.collect();
+    let ranges = ranges.expect("accepted as ranges");
+    match LetterRanges::new(ranges, raw.shards) {
+        Ok(ranges) => Ok(Placement::Ranges(ranges)),
+        Err(error) => refused(&error.to_string()),
+    }
 }
 
 fn profile(raw: &RawRisk) -> Result<Profile, ConfigError> {

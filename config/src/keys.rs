@@ -94,6 +94,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("providers.permits", Kind::Whole(1, 10_000)),
     key("providers.queue_max", Kind::Whole(0, 1_000_000)),
     key("journal.shards", Kind::Whole(1, 64)),
+    key("journal.placement", Kind::Choice(&["tenant", "ranges"])),
+    key("journal.ranges", Kind::LetterRanges),
     key("journal.batch_commits_max", Kind::Whole(1, 65_536)),
     key("journal.snapshot_every_commits", Kind::Whole(1, 100_000_000)),
     key("journal.scrub_commits_per_s", Kind::Whole(0, 10_000_000)),

@@ -8,6 +8,7 @@ use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, S
 use florin_actors::options::Options;
 use florin_domain::money::{Currency, decimal_string};
 use florin_domain::payment::{FeeReturn, ReviewMode};
+use florin_domain::placement::Placement;
 use florin_domain::risk::Profile;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -163,6 +164,8 @@ pub(crate) struct RawProviders {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawJournal {
     pub(crate) shards: u16,
+    pub(crate) placement: String,
+    pub(crate) ranges: Vec<String>,
     pub(crate) batch_commits_max: usize,
     pub(crate) snapshot_every_commits: u64,
     pub(crate) scrub_commits_per_s: u64,
@@ -297,6 +300,12 @@ impl From<&Settings> for Raw {
             },
             journal: RawJournal {
                 shards: settings.shards,
+                placement: match actors.placement {
+                    Placement::Tenant => "tenant",
+                    Placement::Ranges(_) => "ranges",
+                }
+                .to_owned(),
+                ranges: ranges(&actors.placement),
                 batch_commits_max: actors.batch_commits_max,
                 snapshot_every_commits: actors.snapshot_every_commits,
                 scrub_commits_per_s: actors.scrub_commits_per_s,
@@ -312,6 +321,13 @@ impl From<&Settings> for Raw {
             actors: RawActors::from(actors),
             provider: settings.providers.iter().map(RawProvider::from).collect(),
         }
+    }
+}
+
+fn ranges(placement: &Placement) -> Vec<String> {
+    match placement {
+        Placement::Tenant => Vec::new(),
+        Placement::Ranges(ranges) => ranges.ranges().iter().map(ToString::to_string).collect(),
     }
 }
 
