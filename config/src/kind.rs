@@ -150,7 +150,11 @@ impl Kind {
             }
             Self::LetterRanges => {
                 let ranges = text.split(',').map(str::trim).map(Value::from);
-                let ranges = if text.trim().is_empty() { Vec::new() } else { ranges.collect() };
+                let ranges = if text.trim().is_empty() {
+                    Vec::new()
+                } else {
+                    ranges.collect()
+                };
                 Some(Value::Array(ranges))
             }
             Self::Address
@@ -221,7 +225,11 @@ fn waits(value: &Value) -> Option<Value> {
 }
 
 fn letter_ranges(value: &Value) -> Option<Value> {
-    let is_range = |range: &Value| range.as_str().is_some_and(|text| LetterRange::parse(text).is_some());
+    let is_range = |range: &Value| {
+        range
+            .as_str()
+            .is_some_and(|text| LetterRange::parse(text).is_some())
+    };
     value.as_array()?.iter().all(is_range).then(|| value.clone())
 }
 

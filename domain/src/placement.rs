@@ -212,7 +212,9 @@ mod tests {
             assert_eq!(LetterRange::parse(text).unwrap().to_string(), text);
         }
         assert_eq!(LetterRange::parse("Q-Q"), LetterRange::parse("Q"));
-        for text in ["", "-", "a-d", "A-d", "D-A", "A-", "-D", "A D", "A-D-F", "AD", "1-9", "Ä-Z"] {
+        for text in [
+            "", "-", "a-d", "A-d", "D-A", "A-", "-D", "A D", "A-D-F", "AD", "1-9", "Ä-Z",
+        ] {
             assert_eq!(LetterRange::parse(text), None, "{text}");
         }
     }
@@ -273,10 +275,7 @@ mod tests {
         let placement = Placement::Ranges(ranges(&EIGHT).unwrap());
         assert_eq!(placement.of_merchant("Walter", Some(ShardId(7))), Ok(ShardId(7)));
         let misplaced = placement.of_merchant("walter", Some(ShardId(0))).unwrap_err();
-        assert_eq!(
-            misplaced.to_string(),
-            "names that begin with W belong to shard 7"
-        );
+        assert_eq!(misplaced.to_string(), "names that begin with W belong to shard 7");
         let misplaced = placement.of_account("fee:7", Some(ShardId(3))).unwrap_err();
         assert_eq!(
             misplaced.to_string(),

@@ -175,6 +175,7 @@ impl BatchLoad {
                     amount: Amount::new(i128::from(1 + number % 10_000))?,
                 },
                 linked: false,
+                is_payout: false,
                 effective: None,
                 notes: None,
             });

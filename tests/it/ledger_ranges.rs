@@ -79,7 +79,11 @@ fn led_6_accounts_are_in_the_shard_of_their_letter_and_one_transfer_debits_one_a
         0,
         "nothing is on the way"
     );
-    refused(&make(&dev, &[pair(3, &walter, &alice, 2_501)]), 409, "insufficient_funds");
+    refused(
+        &make(&dev, &[pair(3, &walter, &alice, 2_501)]),
+        409,
+        "insufficient_funds",
+    );
     assert_balanced(&operator);
     dev.stop();
 }
@@ -100,16 +104,26 @@ fn led_6_a_shard_that_contradicts_the_letter_is_refused_and_merchants_begin_by_t
         "{wrong:?}"
     );
     let mut keys = Vec::new();
-    for (name, shard) in [("Adler", &[][..]), ("Walter & Sons", &["--shard", "6"]), ("Wanda", &[])] {
+    for (name, shard) in [
+        ("Adler", &[][..]),
+        ("Walter & Sons", &["--shard", "6"]),
+        ("Wanda", &[]),
+    ] {
         let made = create(name, shard);
         assert!(made.status.success(), "{made:?}");
         let merchant = made.stdout.trim().to_owned();
-        let key = run_well(&["key", "create", "--merchant", &merchant], folder.path(), &LETTERS);
+        let key = run_well(
+            &["key", "create", "--merchant", &merchant],
+            folder.path(),
+            &LETTERS,
+        );
         keys.push((merchant, key));
     }
     let dev = Dev::start(folder.path(), &LETTERS);
     for ((merchant, key), shard) in keys.iter().zip([0, LAST, LAST]) {
-        Caller::new(dev.api, key).pay("1", &sale(10_000, "USD")).expect(200);
+        Caller::new(dev.api, key)
+            .pay("1", &sale(10_000, "USD"))
+            .expect(200);
         let payable = account(&dev, &format!("merchant_payable:{merchant}:USD"));
         assert_eq!(payable["shard"], shard);
     }
@@ -135,7 +149,9 @@ fn led_6_what_was_placed_before_stays_where_it_is() {
     let key = run_well(&["key", "create", "--merchant", &merchant], folder.path(), shards);
     let dev = Dev::start(folder.path(), shards);
     let walter = open(&dev, "walter", "liability", &json!({"shard": 3}));
-    Caller::new(dev.api, &key).pay("1", &sale(10_000, "USD")).expect(200);
+    Caller::new(dev.api, &key)
+        .pay("1", &sale(10_000, "USD"))
+        .expect(200);
     dev.stop();
 
     let dev = Dev::start(folder.path(), &LETTERS);
@@ -146,7 +162,9 @@ fn led_6_what_was_placed_before_stays_where_it_is() {
     refused(&ask(&dev, "accounts", &elsewhere), 400, "parameter_invalid");
     let wanda = open(&dev, "wanda", "liability", &json!({}));
     assert_eq!(account(&dev, &wanda)["shard"], LAST);
-    Caller::new(dev.api, &key).pay("2", &sale(10_000, "USD")).expect(200);
+    Caller::new(dev.api, &key)
+        .pay("2", &sale(10_000, "USD"))
+        .expect(200);
     let payable = account(&dev, &format!("merchant_payable:{merchant}:USD"));
     assert_eq!(payable["shard"], 2);
     dev.stop();
@@ -156,14 +174,19 @@ fn led_6_what_was_placed_before_stays_where_it_is() {
 fn led_6_ranges_that_leave_out_a_letter_or_have_it_twice_do_not_start() {
     let folder = tempfile::tempdir().unwrap();
     for (ranges, why) in [
-        ("A-D,E-H,I-L,M-P,Q-S,T-V", "there are 6 for 7 shards, and each needs one"),
+        (
+            "A-D,E-H,I-L,M-P,Q-S,T-V",
+            "there are 6 for 7 shards, and each needs one",
+        ),
         ("A-D,E-H,I-L,M-P,Q-S,T-V,X-Z", "no range has W"),
         ("A-D,E-H,I-L,L-P,Q-S,T-V,W-Z", "two ranges have L"),
     ] {
         let variables = [LETTERS[0], LETTERS[1], ("FLORIN_JOURNAL_RANGES", ranges)];
         let refused = run(&["dev"], folder.path(), &variables);
         assert!(
-            !refused.status.success() && refused.stderr.contains("`journal.ranges` is ") && refused.stderr.contains(why),
+            !refused.status.success()
+                && refused.stderr.contains("`journal.ranges` is ")
+                && refused.stderr.contains(why),
             "{refused:?}"
         );
     }

@@ -4,7 +4,9 @@
 
 use crate::deployment::{Dev, assert_balanced};
 use crate::http::Answer;
-use crate::ledger_transfers::{account, balance, entries, id, made, open, pair, refused, try_ask, try_make, with};
+use crate::ledger_transfers::{
+    account, balance, entries, id, made, open, pair, refused, try_ask, try_make, with,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -108,7 +110,11 @@ fn led_14_reservations_and_withdrawals_at_once_are_never_both_made_of_the_same_m
         let first = round * 1_000 + 1;
         let answers = at_once(3, |client| {
             let transfer = pair(first + client, &purse, &bank, 100);
-            let transfer = if client == 2 { transfer } else { with(transfer, &pending) };
+            let transfer = if client == 2 {
+                transfer
+            } else {
+                with(transfer, &pending)
+            };
             try_make(api, &[transfer]).unwrap()
         });
         assert_eq!(made_of(&answers), 1, "{answers:?}");
@@ -208,7 +214,10 @@ fn led_14_no_reader_sees_one_side_of_a_transfer_without_the_other() {
                     while writing.load(Ordering::Acquire) || moments.is_empty() {
                         let totals = operator.read("/v1/ledger/trial_balance");
                         let total = &totals["data"][0];
-                        assert_eq!((&total["difference"], &total["debits"]), (&json!(0), &total["credits"]));
+                        assert_eq!(
+                            (&total["difference"], &total["debits"]),
+                            (&json!(0), &total["credits"])
+                        );
                         let debits = total["debits"].as_i64().unwrap();
                         assert!(debits >= debits_before, "it goes forward: {totals}");
                         debits_before = debits;
@@ -221,8 +230,10 @@ fn led_14_no_reader_sees_one_side_of_a_transfer_without_the_other() {
                             .filter(|row| row["name"].is_string())
                             .collect();
                         assert_eq!(rows.len(), 5, "{page}");
-                        let as_of: BTreeSet<u64> =
-                            rows.iter().map(|row| row["as_of_seq"].as_u64().unwrap()).collect();
+                        let as_of: BTreeSet<u64> = rows
+                            .iter()
+                            .map(|row| row["as_of_seq"].as_u64().unwrap())
+                            .collect();
                         assert_eq!(as_of.len(), 1, "one moment: {page}");
                         let owed: i64 = rows[1..].iter().map(|row| row["balance"].as_i64().unwrap()).sum();
                         assert_eq!((&rows[0]["balance"], owed), (&json!(4_000), 4_000), "{page}");

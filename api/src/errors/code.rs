@@ -84,6 +84,7 @@ codes! {
     ParameterUnknown = "parameter_unknown",
     PaymentExists = "payment_exists",
     PaymentUnexpectedState = "payment_unexpected_state",
+    PayoutExceedsOwed = "payout_exceeds_owed",
     PendingTransferExpired = "pending_transfer_expired",
     PendingTransferMissing = "pending_transfer_missing",
     PeriodClosed = "period_closed",
@@ -145,6 +146,7 @@ impl Code {
             TransferRefusal::AlreadyReverted => Self::TransferAlreadyReverted,
             TransferRefusal::CrossesShards => Self::TransferCrossesShards,
             TransferRefusal::GivenUp => Self::TransferGivenUp,
+            TransferRefusal::ExceedsOwed(_) => Self::PayoutExceedsOwed,
         }
     }
 

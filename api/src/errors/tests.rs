@@ -225,6 +225,7 @@ fn one_of_each() -> Vec<ApiError> {
         TransferRefusal::LinkedOpen,
         TransferRefusal::CrossesShards,
         TransferRefusal::GivenUp,
+        TransferRefusal::ExceedsOwed(account),
         TransferRefusal::Overflow,
         TransferRefusal::RevertedNotFound,
         TransferRefusal::NothingToRevert,

@@ -341,6 +341,7 @@ pub(crate) fn described() -> Endpoint {
                 Code::PendingTransferExpired,
                 Code::AmountExceedsPending,
                 Code::InsufficientFunds,
+                Code::PayoutExceedsOwed,
                 Code::AccountLimitExceeded,
                 Code::PeriodClosed,
                 Code::LinkedTransferFailed,

@@ -139,6 +139,7 @@ impl AbortReason {
             | TransferRefusal::NothingToRevert
             | TransferRefusal::AlreadyReverted
             | TransferRefusal::CrossesShards
+            | TransferRefusal::ExceedsOwed(_)
             | TransferRefusal::GivenUp => Self::GivenUp,
         }
     }
