@@ -7,7 +7,7 @@ use florin_domain::limits::Lifetimes;
 use florin_domain::payment::{FeeReturn, ReviewMode};
 use florin_domain::placement::Placement;
 use florin_domain::retry::RetryPolicy;
-use florin_domain::risk::{Profile, VelocityLimits};
+use florin_domain::risk::{Profile, TransferLimits, VelocityLimits};
 use florin_domain::time::Millis;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,6 +97,8 @@ pub struct Options {
     pub risk: Profile,
     /// Limits on velocity.
     pub velocity: VelocityLimits,
+    /// Limits on transfers between shards.
+    pub transfer_limits: TransferLimits,
     /// Velocity shards.
     pub risk_shards: usize,
     /// Subjects that one velocity shard remembers.
@@ -155,6 +157,7 @@ impl Default for Options {
             retry: RetryPolicy::default(),
             risk: Profile::deep_dive(),
             velocity: VelocityLimits::default(),
+            transfer_limits: TransferLimits::default(),
             risk_shards: 4,
             risk_subjects_max: 65_536,
             velocity_recall_commits_max: 50_000,

@@ -486,6 +486,7 @@ const fn transfer_status(refusal: &TransferRefusal) -> StatusCode {
         | TransferRefusal::NothingToRevert
         | TransferRefusal::AlreadyReverted
         | TransferRefusal::GivenUp
-        | TransferRefusal::ExceedsOwed(_) => StatusCode::CONFLICT,
+        | TransferRefusal::ExceedsOwed(_)
+        | TransferRefusal::FraudCheckRefused => StatusCode::CONFLICT,
     }
 }

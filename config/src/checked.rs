@@ -13,7 +13,7 @@ use florin_domain::payment::{FeeReturn, ReviewMode};
 use florin_domain::placement::{LetterRange, LetterRanges, Placement};
 use florin_domain::provider::ProviderId;
 use florin_domain::retry::RetryPolicy;
-use florin_domain::risk::{Action, Profile, VelocityLimits};
+use florin_domain::risk::{Action, Profile, TransferLimits, VelocityLimits};
 use florin_domain::time::Millis;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -140,6 +140,9 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
         },
         risk: profile(&raw.risk)?,
         velocity: velocity(&raw.risk.velocity),
+        transfer_limits: TransferLimits {
+            hour_count_max: limited(raw.risk.transfers.hour_count_max),
+        },
         velocity_recall_commits_max: raw.risk.velocity.recall_commits_max,
         provider_caps: ProviderCaps {
             permits: raw.providers.permits,
@@ -215,8 +218,13 @@ fn limit((code, text): (&String, &String)) -> Option<(Currency, i128)> {
     (text != NO_LIMIT).then(|| (currency, minor()))
 }
 
+/// Zero is no limit.
+fn limited(count: u32) -> Option<u32> {
+    (count > 0).then_some(count)
+}
+
 fn velocity(raw: &RawVelocity) -> VelocityLimits {
-    let max = |count: u32| (count > 0).then_some(count);
+    let max = limited;
     VelocityLimits {
         minute_count_max: max(raw.minute_count_max),
         hour_count_max: max(raw.hour_count_max),

@@ -9,7 +9,7 @@ use florin_actors::options::Options;
 use florin_domain::money::{Currency, decimal_string};
 use florin_domain::payment::{FeeReturn, ReviewMode};
 use florin_domain::placement::Placement;
-use florin_domain::risk::Profile;
+use florin_domain::risk::{Profile, TransferLimits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -137,6 +137,14 @@ pub(crate) struct RawRisk {
     pub(crate) hour_count_high: u32,
     pub(crate) amount_limits: BTreeMap<String, String>,
     pub(crate) velocity: RawVelocity,
+    pub(crate) transfers: RawTransfers,
+}
+
+/// Zero is no limit.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawTransfers {
+    pub(crate) hour_count_max: u32,
 }
 
 /// Zero is no limit.
@@ -293,7 +301,7 @@ impl From<&Settings> for Raw {
                 network_error_wait_ms: actors.retry.network_error_wait.0,
                 timeout_wait_ms: actors.retry.timeout_wait.0,
             },
-            risk: RawRisk::of(&actors.risk, RawVelocity::from(actors)),
+            risk: RawRisk::of(&actors.risk, RawVelocity::from(actors), actors.transfer_limits),
             providers: RawProviders {
                 permits: actors.provider_caps.permits,
                 queue_max: actors.provider_caps.queue_max,
@@ -332,7 +340,7 @@ fn ranges(placement: &Placement) -> Vec<String> {
 }
 
 impl RawRisk {
-    fn of(profile: &Profile, velocity: RawVelocity) -> Self {
+    fn of(profile: &Profile, velocity: RawVelocity, transfers: TransferLimits) -> Self {
         // A default that was taken away is said to be, or reading this again would bring it back.
         let away = |(currency, _): &(Currency, i128)| (currency.code().to_owned(), NO_LIMIT.to_owned());
         let mut amount_limits: BTreeMap<String, String> =
@@ -345,6 +353,9 @@ impl RawRisk {
             hour_count_high: profile.hour_count_high,
             amount_limits,
             velocity,
+            transfers: RawTransfers {
+                hour_count_max: transfers.hour_count_max.unwrap_or(0),
+            },
         }
     }
 }

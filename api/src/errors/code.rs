@@ -58,6 +58,7 @@ codes! {
     BodyTooLarge = "body_too_large",
     CardDeclined = "card_declined",
     EffectiveInFuture = "effective_in_future",
+    FraudCheckRefused = "fraud_check_refused",
     HeadTooLarge = "head_too_large",
     IdempotencyKeyInUse = "idempotency_key_in_use",
     IdempotencyKeyInvalid = "idempotency_key_invalid",
@@ -147,6 +148,7 @@ impl Code {
             TransferRefusal::CrossesShards => Self::TransferCrossesShards,
             TransferRefusal::GivenUp => Self::TransferGivenUp,
             TransferRefusal::ExceedsOwed(_) => Self::PayoutExceedsOwed,
+            TransferRefusal::FraudCheckRefused => Self::FraudCheckRefused,
         }
     }
 

@@ -226,6 +226,7 @@ fn one_of_each() -> Vec<ApiError> {
         TransferRefusal::CrossesShards,
         TransferRefusal::GivenUp,
         TransferRefusal::ExceedsOwed(account),
+        TransferRefusal::FraudCheckRefused,
         TransferRefusal::Overflow,
         TransferRefusal::RevertedNotFound,
         TransferRefusal::NothingToRevert,

@@ -338,6 +338,7 @@ pub(crate) fn described() -> Endpoint {
             &[
                 Code::TransferIdReused,
                 Code::TransferGivenUp,
+                Code::FraudCheckRefused,
                 Code::PendingTransferExpired,
                 Code::AmountExceedsPending,
                 Code::InsufficientFunds,

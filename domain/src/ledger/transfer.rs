@@ -393,6 +393,11 @@ pub enum TransferRefusal {
         "the payout is more than is owed on {0}: what was settled is on the account that the settlement credited, and is paid from there"
     )]
     ExceedsOwed(AccountKey),
+    /// The fraud check did not agree to a transfer between shards.
+    #[error(
+        "the fraud check refused it: the merchant takes no money, or too many transfers went from the account within an hour"
+    )]
+    FraudCheckRefused,
 }
 
 impl TransferRefusal {
@@ -422,6 +427,7 @@ impl TransferRefusal {
             Self::CrossesShards => "transfer_crosses_shards",
             Self::GivenUp => "transfer_given_up",
             Self::ExceedsOwed(_) => "payout_exceeds_owed",
+            Self::FraudCheckRefused => "fraud_check_refused",
         }
     }
 }

@@ -20,6 +20,7 @@ mod crash;
 #[cfg(test)]
 mod crossings;
 #[cfg(test)]
+mod crossings_fraud;
 mod crossings_land;
 #[cfg(test)]
 mod crossings_reverts;
