@@ -50,13 +50,12 @@ async fn seed(platform: &Platform) -> anyhow::Result<()> {
             .merchants
             .iter()
             .find(|merchant| merchant.name == MERCHANT_NAME);
-        let merchant = match made {
-            Some(merchant) => merchant.id,
-            None => {
-                let placement = &platform.context().options.placement;
-                let shard = placement.of_merchant(MERCHANT_NAME, None)?;
-                control::create_merchant(platform, shard, MERCHANT_NAME, control::standard_fee()?).await?
-            }
+        let merchant = if let Some(merchant) = made {
+            merchant.id
+        } else {
+            let placement = &platform.context().options.placement;
+            let shard = placement.of_merchant(MERCHANT_NAME, None)?;
+            control::create_merchant(platform, shard, MERCHANT_NAME, control::standard_fee()?).await?
         };
         control::create_key(platform, ApiKeyRole::Merchant(merchant), false, MERCHANT_KEY).await?;
     }

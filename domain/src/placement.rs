@@ -292,11 +292,12 @@ mod tests {
         /// However the alphabet is cut, a name is where the range with its letter is, in either case.
         #[test]
         fn a_name_is_where_its_letter_is(cuts in proptest::collection::btree_set(1_u8..26, 0..26), name in "[A-Za-z][a-z ]{0,8}") {
-            let mut begins: Vec<u8> = std::iter::once(0).chain(cuts).collect();
-            begins.push(26);
-            let cut: Vec<LetterRange> = begins
-                .windows(2)
-                .map(|ends| LetterRange { first: b'A' + ends[0], last: b'A' + ends[1] - 1 })
+            let begins: Vec<u8> = std::iter::once(0).chain(cuts).collect();
+            let ends = begins.iter().skip(1).map(|begin| begin.saturating_sub(1)).chain([25]);
+            let letter = |place: u8| b'A'.saturating_add(place);
+            let ranges = begins.iter().zip(ends);
+            let cut: Vec<LetterRange> = ranges
+                .map(|(first, last)| LetterRange { first: letter(*first), last: letter(last) })
                 .collect();
             let all = LetterRanges::new(cut.clone(), u16::try_from(cut.len()).unwrap()).unwrap();
             let range = cut[usize::from(all.shard_of(&name).0)];

@@ -1,12 +1,11 @@
 //! Transfers between shards over HTTP: each side says yes or no with its reason, and nothing is reserved when it is over.
 
-use crate::deployment::{Caller, Dev, assert_balanced, sale};
+use crate::deployment::{Dev, assert_balanced};
 use crate::http::Answer;
 use crate::ledger_shards::THREE;
 use crate::ledger_transfers::{
     account, ask, balance, entries, id, made, make, open, pair, refused, try_make, with,
 };
-use crate::operators::order;
 use crate::process::{run_well, wait_for};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -55,7 +54,7 @@ pub(crate) fn steps(folder: &Path) -> BTreeMap<(u64, u64), Vec<String>> {
 
 /// The status of a transfer and the balances after its two postings.
 #[track_caller]
-fn shown(dev: &Dev, number: u64) -> (String, Value, Value) {
+pub(crate) fn shown(dev: &Dev, number: u64) -> (String, Value, Value) {
     let transfer = dev
         .operator()
         .read(&format!("/v1/ledger/transfers/{}", id(number)));
@@ -74,7 +73,7 @@ fn shown(dev: &Dev, number: u64) -> (String, Value, Value) {
 }
 
 /// A bank in the first shard, a customer in the second who may hold from 0 to 5,000, and a vault in the third that cannot be overdrawn.
-fn three(dev: &Dev) -> [String; 3] {
+pub(crate) fn three(dev: &Dev) -> [String; 3] {
     let limits = json!({"shard": 1, "min_balance": 0, "max_balance": 5_000});
     [
         open(dev, "bank", "asset", &json!({"shard": 0})),
@@ -84,177 +83,9 @@ fn three(dev: &Dev) -> [String; 3] {
 }
 
 #[track_caller]
-fn assert_short(answer: &Answer) {
+pub(crate) fn assert_short(answer: &Answer) {
     refused(answer, 409, "insufficient_funds");
     assert_eq!(answer.error("message"), "Insufficient funds");
-}
-
-#[test]
-fn cons_2_each_side_votes_with_its_reason_and_any_no_aborts_the_transfer_in_both() {
-    let (folder, dev) = Dev::fresh(&[THREE]);
-    let [bank, customer, vault] = three(&dev);
-    // The debited side says no: nothing was begun, and the id is free.
-    assert_short(&make(&dev, &[pair(1, &customer, &bank, 1)]));
-    dev.operator()
-        .get(&format!("/v1/ledger/transfers/{}", id(1)))
-        .expect(404);
-    // The credited side says no: so it stays, and so it is told again.
-    for (number, credit, amount, code) in [
-        (2, &vault, 1, "insufficient_funds"),
-        (3, &customer, 5_001, "account_limit_exceeded"),
-    ] {
-        let asked = pair(number, &bank, credit, amount);
-        for _ in 0..2 {
-            let answer = make(&dev, std::slice::from_ref(&asked));
-            refused(&answer, 409, code);
-            if number == 2 {
-                assert_short(&answer);
-            }
-        }
-        assert_eq!(
-            shown(&dev, number),
-            ("refused".to_owned(), Value::Null, Value::Null)
-        );
-        refused(
-            &make(&dev, &[pair(number, &bank, credit, amount + 1)]),
-            409,
-            "transfer_id_reused",
-        );
-    }
-    at_rest(&dev);
-    for account in [&bank, &customer, &vault] {
-        assert_eq!((balance(&dev, account), entries(&dev, account).len()), (0, 0));
-    }
-    // Both say yes, each up to its limit.
-    made(&dev, pair(1, &bank, &customer, 5_000));
-    at_rest(&dev);
-    assert_eq!(shown(&dev, 1), ("posted".to_owned(), json!(5_000), json!(5_000)));
-    made(&dev, pair(4, &customer, &bank, 5_000));
-    at_rest(&dev);
-    assert_eq!(shown(&dev, 4), ("posted".to_owned(), json!(0), json!(0)));
-    assert_balanced(&dev.operator());
-    dev.stop();
-
-    let told = steps(folder.path());
-    let of = |number, shard| {
-        told.get(&(number, shard))
-            .map(Vec::as_slice)
-            .unwrap_or_default()
-            .to_vec()
-    };
-    let short = "aborted insufficient_funds";
-    assert_eq!(
-        (of(2, 0), of(2, 2)),
-        (
-            vec!["prepared".to_owned(), short.to_owned(), "settled".to_owned()],
-            vec![short.to_owned()]
-        )
-    );
-    let over = "aborted exceeds_limit";
-    assert_eq!(
-        (of(3, 0), of(3, 1)),
-        (
-            vec!["prepared".to_owned(), over.to_owned(), "settled".to_owned()],
-            vec![over.to_owned()]
-        )
-    );
-    for (number, source, target) in [(1, 0, 1), (4, 1, 0)] {
-        assert_eq!(of(number, source), ["prepared", "decided", "settled"]);
-        assert_eq!(of(number, target), ["reserved", "applied"]);
-    }
-    assert_eq!(told.len(), 8, "nobody else had to do with them: {told:?}");
-}
-
-/// The debit, the credit, the journal and the fraud check, each with a reason of its own to say no; and all of them agreed.
-#[test]
-fn cons_1_a_no_of_any_of_the_four_participants_aborts_and_nothing_moves() {
-    let folder = tempfile::tempdir().unwrap();
-    let create = ["merchant", "create", "--name", "Shop", "--shard", "2"];
-    let merchant = run_well(&create, folder.path(), &[THREE]);
-    let key = run_well(
-        &["key", "create", "--merchant", &merchant],
-        folder.path(),
-        &[THREE],
-    );
-    let variables = [THREE, ("FLORIN_RISK_TRANSFERS_HOUR_COUNT_MAX", "6")];
-    let dev = Dev::start(folder.path(), &variables);
-    Caller::new(dev.api, &key)
-        .pay("1", &sale(10_000, "USD"))
-        .expect(200);
-    let shop = format!("merchant_payable:{merchant}:USD");
-    let [bank, customer, _] = three(&dev);
-    made(&dev, pair(1, &bank, &customer, 3_000));
-    at_rest(&dev);
-    let all = [&bank, &customer, &shop];
-    let before = all.map(|account| balance(&dev, account));
-
-    // The debit.
-    refused(
-        &make(&dev, &[pair(2, &customer, &bank, 3_001)]),
-        409,
-        "insufficient_funds",
-    );
-    // The credit.
-    refused(
-        &make(&dev, &[pair(3, &bank, &customer, 2_001)]),
-        409,
-        "account_limit_exceeded",
-    );
-    // The journal: what it would record is for a day whose books are closed.
-    ask(&dev, "periods/close", &json!({"through": "2020-12-31"})).expect(200);
-    let late = with(
-        pair(4, &bank, &customer, 1),
-        &json!({"effective_date": "2020-06-30"}),
-    );
-    refused(&make(&dev, &[late]), 409, "period_closed");
-    // The fraud check, for whom it pays, until that has an end.
-    let frozen = json!({"reason": "Card testing."});
-    order(&dev, &format!("merchants/{merchant}/freeze"), &frozen).expect(200);
-    for _ in 0..2 {
-        let answer = make(&dev, &[pair(5, &bank, &shop, 100)]);
-        refused(&answer, 409, "fraud_check_refused");
-    }
-    at_rest(&dev);
-    assert_eq!(all.map(|account| balance(&dev, account)), before, "nothing moved");
-    assert_eq!(shown(&dev, 5), ("refused".to_owned(), Value::Null, Value::Null));
-    order(&dev, &format!("merchants/{merchant}/unfreeze"), &frozen).expect(200);
-    refused(
-        &make(&dev, &[pair(5, &bank, &shop, 100)]),
-        409,
-        "fraud_check_refused",
-    );
-
-    // All four agree: the fourth from the bank to be counted, and two more.
-    for number in 6..9 {
-        made(&dev, pair(number, &bank, &shop, 100));
-    }
-    // The fraud check, for how often.
-    refused(
-        &make(&dev, &[pair(9, &bank, &shop, 100)]),
-        409,
-        "fraud_check_refused",
-    );
-    made(&dev, pair(10, &customer, &bank, 1));
-    at_rest(&dev);
-    let after = [before[0] + 299, before[1] - 1, before[2] + 300];
-    assert_eq!(all.map(|account| balance(&dev, account)), after);
-    assert_balanced(&dev.operator());
-    dev.stop();
-
-    let told = steps(folder.path());
-    let of = |number, shard| told.get(&(number, shard)).cloned().unwrap_or_default();
-    assert_eq!(
-        (of(2, 1), of(4, 0)),
-        (Vec::new(), Vec::new()),
-        "nothing was begun"
-    );
-    assert_eq!(of(3, 0), ["prepared", "aborted exceeds_limit", "settled"]);
-    for number in [5, 9] {
-        assert_eq!(of(number, 0), ["prepared", "aborted fraud_check", "settled"]);
-        assert_eq!(of(number, 2), ["reserved", "aborted fraud_check"]);
-    }
-    assert_eq!(of(6, 0), ["prepared", "decided", "settled"]);
-    assert_eq!(of(6, 2), ["reserved", "applied"]);
 }
 
 /// While it is under way, whoever looks at a large request sees that the money is reserved and not gone. The ids that were seen undecided.

@@ -184,29 +184,10 @@ fn declines_count_as_such_however_they_are_written_and_only_our_own_failures_as_
     assert_eq!(counted(ApiError::KeyMismatch), Some(Outcome::Refused));
 }
 
-/// One of each kind, and each refusal of the rules.
-fn one_of_each() -> Vec<ApiError> {
-    let payment = PaymentId::from_bits(1);
-    let invalid = |code| ApiError::Invalid(Invalid::new("a", code, "b"));
-    let refusals = [
-        Refusal::Exists,
-        Refusal::NoSuchPayment,
-        Refusal::NoSuchAttempt,
-        Refusal::WrongStatus,
-        Refusal::OperationInProgress,
-        Refusal::ExceedsCapturable,
-        Refusal::ExceedsRefundable,
-        Refusal::NotAnIncrement,
-        Refusal::NothingLeft,
-        Refusal::WrongProvider,
-        Refusal::OperationExists,
-        Refusal::TooManyOperations,
-        Refusal::AmountMismatch,
-        Refusal::SecondPersonRequired,
-        Refusal::TooManyAttempts,
-    ];
+/// Each refusal of a transfer.
+fn transfer_refusals() -> [TransferRefusal; 24] {
     let account = AccountKey::parse("bank:USD").unwrap();
-    let transfers = [
+    [
         TransferRefusal::Unbalanced("b".to_owned()),
         TransferRefusal::TooFewPostings,
         TransferRefusal::MixedCurrencies,
@@ -231,6 +212,29 @@ fn one_of_each() -> Vec<ApiError> {
         TransferRefusal::RevertedNotFound,
         TransferRefusal::NothingToRevert,
         TransferRefusal::AlreadyReverted,
+    ]
+}
+
+/// One of each kind, and each refusal of the rules.
+fn one_of_each() -> Vec<ApiError> {
+    let payment = PaymentId::from_bits(1);
+    let invalid = |code| ApiError::Invalid(Invalid::new("a", code, "b"));
+    let refusals = [
+        Refusal::Exists,
+        Refusal::NoSuchPayment,
+        Refusal::NoSuchAttempt,
+        Refusal::WrongStatus,
+        Refusal::OperationInProgress,
+        Refusal::ExceedsCapturable,
+        Refusal::ExceedsRefundable,
+        Refusal::NotAnIncrement,
+        Refusal::NothingLeft,
+        Refusal::WrongProvider,
+        Refusal::OperationExists,
+        Refusal::TooManyOperations,
+        Refusal::AmountMismatch,
+        Refusal::SecondPersonRequired,
+        Refusal::TooManyAttempts,
     ];
     let mut errors = vec![
         ApiError::AccountNameTaken,
@@ -270,7 +274,7 @@ fn one_of_each() -> Vec<ApiError> {
         ApiError::Internal,
     ];
     errors.extend(refusals.map(ApiError::Refused));
-    errors.extend(transfers.map(|refusal| ApiError::TransferRefused {
+    errors.extend(transfer_refusals().map(|refusal| ApiError::TransferRefused {
         param: "transfers.0".to_owned(),
         refusal,
     }));

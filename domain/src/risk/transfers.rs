@@ -27,10 +27,9 @@ impl TransferLimits {
             return FraudVote::Refused;
         }
         match (self.hour_count_max, hour_count) {
-            (None, _) => FraudVote::Agreed,
             (Some(_), None) => FraudVote::Unanswered,
             (Some(max), Some(count)) if count > max => FraudVote::Refused,
-            (Some(_), Some(_)) => FraudVote::Agreed,
+            (Some(_), Some(_)) | (None, _) => FraudVote::Agreed,
         }
     }
 }

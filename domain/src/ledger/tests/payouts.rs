@@ -1,7 +1,8 @@
 //! A payout takes no more than is owed, whatever the account's own limits say.
 
-use super::requests::{PENDING, codes, key, linked, open, pair, post_of, single, transfer, void_of};
+use super::requests::{NOON, PENDING, codes, key, linked, open, pair, post_of, single, transfer, void_of};
 use super::*;
+use crate::ids::Seq;
 
 const INDEPENDENT: Linkage = Linkage::Independent;
 
@@ -46,7 +47,7 @@ fn a_payout_after_the_settlement_is_made_from_where_the_settlement_put_it() {
     ];
     for (asked, expected) in rows {
         assert_eq!(
-            codes(&mut books, INDEPENDENT, &[asked.clone()]),
+            codes(&mut books, INDEPENDENT, std::slice::from_ref(&asked)),
             [expected],
             "{asked:?}"
         );
@@ -76,7 +77,7 @@ fn what_is_reserved_is_not_paid_out_again_and_what_was_reserved_in_time_is_paid(
     ];
     for (asked, expected) in rows {
         assert_eq!(
-            codes(&mut books, INDEPENDENT, &[asked.clone()]),
+            codes(&mut books, INDEPENDENT, std::slice::from_ref(&asked)),
             [expected],
             "{asked:?}"
         );
@@ -125,14 +126,14 @@ fn a_payout_to_another_shard_is_judged_where_the_money_is_owed() {
     );
     let elsewhere = AccountKey {
         name: AccountName::General(crate::ids::LedgerAccountId::pack(
-            super::requests::NOON,
+            NOON,
             crate::ids::ShardId(1),
             (AccountType::Asset, Currency::USD, false),
             0,
         )),
         ..bank
     };
-    let place = (super::requests::NOON, crate::ids::Seq(9));
+    let place = (NOON, Seq(9));
     let asked = [
         payout(single(2, receivable, elsewhere, 101)),
         payout(single(3, receivable, elsewhere, 100)),

@@ -241,11 +241,17 @@ fn a_fee_is_given_back_once_by_the_refund_or_beside_it() {
     }
 }
 
+/// Templates with their amounts, and what is left on whose account, in minor units.
+type Life = (
+    &'static [(&'static str, &'static str)],
+    &'static [(&'static str, i128)],
+);
+
 /// A sale of 100.00 with a fee of 3.20, settled, paid out and then refunded with its fee, under each time of earning it: nobody is
 /// left with anything but the merchant, who owes what it was paid out.
 #[test]
 fn a_life_of_a_payment_ends_where_an_accountant_expects_it() {
-    let lives: [(&[(&str, &str)], &[(&str, i128)]); 2] = [
+    let lives: [Life; 2] = [
         (
             &[
                 ("payment_with_fee", "gross 10000 fee 320"),

@@ -1,5 +1,6 @@
 //! A revert undoes what was posted, once, within the same rules as any other transfer.
 
+use super::plain::PlainLedger;
 use super::requests::{self, NOON, codes, key, open, pair, post_of, revert_of, single, transfer, void_of};
 use super::*;
 use crate::ids::Seq;
@@ -250,7 +251,7 @@ proptest! {
         kept in 0..40_usize,
     ) {
         let (mut books, accounts) = (Books::default(), three());
-        let mut plain = super::plain::PlainLedger::default();
+        let mut plain = PlainLedger::default();
         for (account, (min_minor, max_minor)) in accounts.into_iter().zip([(None, None), (Some(0), Some(600)), (Some(-50), None)]) {
             open(&mut books, account, min_minor, max_minor);
             let limits = AccountLimits { min_minor, max_minor };
