@@ -142,9 +142,8 @@ fn every_key_takes_effect_from_the_file_and_from_its_variable() {
             "log_format" => ("\"json\"", "json"),
             "provider_key_secret" => (QUOTED_HEX, QUOTED_HEX.trim_matches('"')),
             // A file of its own below; one profile.
-            "provider_key_secret_file" | "risk.profile" => continue,
-            // Each needs the other, and more shards: below.
-            "journal.placement" | "journal.ranges" => continue,
+            // Or each needs the other, and more shards: below.
+            "provider_key_secret_file" | "risk.profile" | "journal.placement" | "journal.ranges" => continue,
             "risk.block_above" => ("0.9", "0.9"),
             "risk.review_above" => ("0", "0"),
             "resolution.waits_s" => ("[5, 6]", "5, 6"),

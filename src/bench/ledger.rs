@@ -34,6 +34,12 @@ const CONNECTIONS: usize = 64;
 /// Neighbouring transfers touch distant accounts; prime.
 const ACCOUNT_STRIDE: u64 = 7_919;
 
+/// Runs number their transfers by themselves, each under a number of its own.
+const RUN_UNIFORM: u64 = 1;
+const RUN_HOT: u64 = 2;
+const RUN_HTTP: u64 = 3;
+const RUN_ALONE: u64 = 4;
+
 /// What a posting may take: 5 ms for the debit, 5 ms for the credit, 2 ms to verify both, and what is around them.
 const POSTING_BUDGET_MS: u64 = 15;
 
@@ -143,7 +149,6 @@ struct BatchLoad {
 }
 
 impl BatchLoad {
-    /// No two runs make a transfer under the same id.
     fn new(node: &Node, accounts: &[AccountKey], pattern: Pattern, run: u64) -> Self {
         Self {
             ledger: node.platform.ledger(),
@@ -239,7 +244,7 @@ pub(super) async fn report(
         )
     };
     debug_assert!(matches!(load.bound, Bound::Duration(_)));
-    let source = TransferSource::new(3, &secret, &names);
+    let source = TransferSource::new(RUN_HTTP, &secret, &names);
     let single = drive(load, source, arguments.seconds).await?;
     if single.statuses.errors() > 0 {
         tracing::warn!(statuses = ?single.statuses, "transfers were refused");
@@ -298,7 +303,7 @@ async fn open(node: &Node) -> anyhow::Result<Vec<LedgerAccountId>> {
 
 /// One transfer at a time, and nothing else under way.
 async fn alone(node: &Node, accounts: &[AccountKey], seconds: u64) -> anyhow::Result<Histogram> {
-    let load = Arc::new(BatchLoad::new(node, accounts, Pattern::Uniform, 3));
+    let load = Arc::new(BatchLoad::new(node, accounts, Pattern::Uniform, RUN_ALONE));
     let caller = tokio::spawn(Arc::clone(&load).caller(1));
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     load.stop.store(true, Ordering::Relaxed);
@@ -312,8 +317,8 @@ async fn batched(
     seconds: u64,
 ) -> anyhow::Result<Batched> {
     let run = match pattern {
-        Pattern::Uniform => 1,
-        Pattern::Hot => 2,
+        Pattern::Uniform => RUN_UNIFORM,
+        Pattern::Hot => RUN_HOT,
     };
     let load = Arc::new(BatchLoad::new(node, accounts, pattern, run));
     let began = Instant::now();

@@ -81,6 +81,36 @@ fn cons_1_more_than_may_go_from_an_account_within_an_hour_is_aborted_and_stays_s
 }
 
 #[test]
+fn what_went_between_shards_before_a_start_still_counts() {
+    let land = land(22, 3);
+    let accounts = land.life(async |land, platform| {
+        let ledger = platform.ledger();
+        let accounts = settlers(&ledger).await;
+        let said = told(&ledger, many(1, 2, (accounts[2], accounts[0]))).await;
+        assert_eq!(said, [Told::Done, Told::Done]);
+        land.settle().await;
+        accounts
+    });
+    let out = (accounts[2], accounts[4]);
+    land.life(async |land, platform| {
+        land.settle().await;
+        let ledger = platform.ledger();
+        assert_eq!(told(&ledger, many(10, 2, out)).await, [Told::Done, no()]);
+        land.settle().await;
+        assert_eq!(
+            check_at_rest(&platform, &accounts).await,
+            [1020, 1000, 970, 1000, 1010, 1000]
+        );
+    });
+    land.world.clock.advance_s(3_600);
+    land.life(async |land, platform| {
+        land.settle().await;
+        let said = told(&platform.ledger(), many(20, 3, out)).await;
+        assert_eq!(said, [const { Told::Done }; 3], "an hour later it is forgotten");
+    });
+}
+
+#[test]
 fn cons_1_a_fraud_check_that_does_not_answer_is_no_agreement() {
     for nth in 1..=6 {
         land(nth, 1_000).life(async |land, platform| {
