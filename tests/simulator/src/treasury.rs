@@ -67,6 +67,7 @@ pub(crate) fn single(id: TransferId, debit: AccountKey, credit: AccountKey, amou
             amount,
         },
         linked: false,
+        is_payout: false,
         effective: None,
         notes: None,
     }
@@ -282,6 +283,7 @@ impl Errand {
             step,
             legs: TransferLegs::OfPending(part),
             linked: false,
+            is_payout: false,
             effective: None,
             notes: None,
         };
