@@ -3,6 +3,7 @@
 //! given up if it was not decided, and brought to its end if it was.
 
 pub(crate) mod clearing;
+mod fraud;
 
 use crate::account_shard::{CrossingMail, Held, Prepared, ShardMail, leads};
 use crate::context::{Context, Step};
@@ -18,6 +19,7 @@ use florin_domain::ledger::{
     Transfer, TransferId, TransferRefusal, Verdict,
 };
 use florin_domain::ports::ReadError;
+use florin_domain::risk::FraudVote;
 use florin_domain::time::Millis;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
@@ -228,7 +230,7 @@ impl Run<'_> {
         let prepared = ask(self.context, here, prepare).await?;
         self.reached(Step::CrossingPrepared);
         let open = prepared.transfers.clone();
-        let mut votes = BTreeMap::new();
+        let (mut votes, mut checked) = (BTreeMap::new(), BTreeMap::new());
         if !open.is_empty() {
             let asked = open.clone();
             let reserve = |reply| CrossingMail::Reserve {
@@ -236,14 +238,24 @@ impl Run<'_> {
                 is_dry_run,
                 reply,
             };
-            let said = ask(self.context, self.target, reserve).await?;
+            // The debit has agreed by being prepared; the credit and the fraud check are asked at once.
+            let (said, fraud) = tokio::join!(
+                ask(self.context, self.target, reserve),
+                fraud::votes(self.context, &open, is_dry_run)
+            );
+            let said = said?;
+            checked = fraud;
             votes.extend(open.iter().zip(said).map(|(transfer, vote)| (transfer.id, vote)));
             self.reached(Step::CrossingReserved);
         }
-        let wanted = |transfer: &CrossTransfer| match votes.get(&transfer.id) {
-            Some(Ok(())) => CrossOutcome::Decided,
-            Some(Err(why)) => CrossOutcome::Aborted(*why),
-            None => CrossOutcome::Aborted(AbortReason::GivenUp),
+        let wanted = |transfer: &CrossTransfer| match (votes.get(&transfer.id), checked.get(&transfer.id)) {
+            (Some(Err(why)), _) => CrossOutcome::Aborted(*why),
+            (Some(Ok(())), Some(FraudVote::Agreed)) => CrossOutcome::Decided,
+            (Some(Ok(())), Some(FraudVote::Refused)) => CrossOutcome::Aborted(AbortReason::FraudCheck),
+            // Without a vote there is no agreement.
+            (Some(Ok(())), Some(FraudVote::Unanswered) | None) | (None, _) => {
+                CrossOutcome::Aborted(AbortReason::GivenUp)
+            }
         };
         let mut outcomes: BTreeMap<TransferId, (CrossTransfer, CrossOutcome)> = BTreeMap::new();
         if is_dry_run {

@@ -485,6 +485,8 @@ const fn transfer_status(refusal: &TransferRefusal) -> StatusCode {
         | TransferRefusal::Overflow
         | TransferRefusal::NothingToRevert
         | TransferRefusal::AlreadyReverted
-        | TransferRefusal::GivenUp => StatusCode::CONFLICT,
+        | TransferRefusal::GivenUp
+        | TransferRefusal::ExceedsOwed(_)
+        | TransferRefusal::FraudCheckRefused => StatusCode::CONFLICT,
     }
 }

@@ -33,7 +33,7 @@ pub use event::{LedgerCommit, LedgerEvent};
 pub use general::{AccountLimits, GeneralAccount, GeneralLedger};
 pub use pending::PendingTransfer;
 pub use profile::{FeeRecognition, LifeError, PostingModel, PostingProfile, check_life};
-pub use revert::{Irreversible, Revert};
+pub use revert::{Irreversible, Revert, newest_first};
 pub use statement::Statement;
 pub use template::{
     FillError, Measure, Recognition, Stage, Template, TemplateError, TemplateLine, TemplateTerms,

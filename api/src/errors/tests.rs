@@ -184,6 +184,37 @@ fn declines_count_as_such_however_they_are_written_and_only_our_own_failures_as_
     assert_eq!(counted(ApiError::KeyMismatch), Some(Outcome::Refused));
 }
 
+/// Each refusal of a transfer.
+fn transfer_refusals() -> [TransferRefusal; 24] {
+    let account = AccountKey::parse("bank:USD").unwrap();
+    [
+        TransferRefusal::Unbalanced("b".to_owned()),
+        TransferRefusal::TooFewPostings,
+        TransferRefusal::MixedCurrencies,
+        TransferRefusal::MixedModes,
+        TransferRefusal::SameAccount,
+        TransferRefusal::UnknownAccount(account),
+        TransferRefusal::IdReused,
+        TransferRefusal::PendingNotFound,
+        TransferRefusal::PendingExpired,
+        TransferRefusal::ExceedsPending,
+        TransferRefusal::InsufficientFunds(account),
+        TransferRefusal::ExceedsLimit(account),
+        TransferRefusal::PeriodClosed,
+        TransferRefusal::EffectiveInFuture,
+        TransferRefusal::LinkedFailed,
+        TransferRefusal::LinkedOpen,
+        TransferRefusal::CrossesShards,
+        TransferRefusal::GivenUp,
+        TransferRefusal::ExceedsOwed(account),
+        TransferRefusal::FraudCheckRefused,
+        TransferRefusal::Overflow,
+        TransferRefusal::RevertedNotFound,
+        TransferRefusal::NothingToRevert,
+        TransferRefusal::AlreadyReverted,
+    ]
+}
+
 /// One of each kind, and each refusal of the rules.
 fn one_of_each() -> Vec<ApiError> {
     let payment = PaymentId::from_bits(1);
@@ -204,31 +235,6 @@ fn one_of_each() -> Vec<ApiError> {
         Refusal::AmountMismatch,
         Refusal::SecondPersonRequired,
         Refusal::TooManyAttempts,
-    ];
-    let account = AccountKey::parse("bank:USD").unwrap();
-    let transfers = [
-        TransferRefusal::Unbalanced("b".to_owned()),
-        TransferRefusal::TooFewPostings,
-        TransferRefusal::MixedCurrencies,
-        TransferRefusal::MixedModes,
-        TransferRefusal::SameAccount,
-        TransferRefusal::UnknownAccount(account),
-        TransferRefusal::IdReused,
-        TransferRefusal::PendingNotFound,
-        TransferRefusal::PendingExpired,
-        TransferRefusal::ExceedsPending,
-        TransferRefusal::InsufficientFunds(account),
-        TransferRefusal::ExceedsLimit(account),
-        TransferRefusal::PeriodClosed,
-        TransferRefusal::EffectiveInFuture,
-        TransferRefusal::LinkedFailed,
-        TransferRefusal::LinkedOpen,
-        TransferRefusal::CrossesShards,
-        TransferRefusal::GivenUp,
-        TransferRefusal::Overflow,
-        TransferRefusal::RevertedNotFound,
-        TransferRefusal::NothingToRevert,
-        TransferRefusal::AlreadyReverted,
     ];
     let mut errors = vec![
         ApiError::AccountNameTaken,
@@ -268,7 +274,7 @@ fn one_of_each() -> Vec<ApiError> {
         ApiError::Internal,
     ];
     errors.extend(refusals.map(ApiError::Refused));
-    errors.extend(transfers.map(|refusal| ApiError::TransferRefused {
+    errors.extend(transfer_refusals().map(|refusal| ApiError::TransferRefused {
         param: "transfers.0".to_owned(),
         refusal,
     }));

@@ -10,6 +10,7 @@ mod canonical;
 mod crossings;
 mod examples;
 mod limits;
+mod payouts;
 mod plain;
 mod profiles;
 mod random;

@@ -143,6 +143,7 @@ pub(crate) fn single(id: u128, debit: AccountKey, credit: AccountKey, minor: i12
             amount: amount(minor),
         },
         linked: false,
+        is_payout: false,
         effective: None,
         notes: None,
     }

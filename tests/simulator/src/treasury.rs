@@ -69,6 +69,7 @@ pub(crate) fn single(id: TransferId, debit: AccountKey, credit: AccountKey, amou
             amount,
         },
         linked: false,
+        is_payout: false,
         effective: None,
         notes: None,
     }
@@ -319,6 +320,7 @@ impl Errand {
             step,
             legs: TransferLegs::OfPending(part),
             linked: false,
+            is_payout: false,
             effective: None,
             notes: None,
         };

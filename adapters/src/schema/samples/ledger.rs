@@ -144,6 +144,19 @@ pub(crate) fn reverts() -> LedgerEvent {
     ])
 }
 
+/// Transfers between shards that the fraud check aborted, which came later than the golden files of the other reasons.
+pub(crate) fn fraud_checks() -> LedgerEvent {
+    let aborted = |id| CrossingStep::Aborted {
+        transfer: cross_transfer(id),
+        why: AbortReason::FraudCheck,
+    };
+    LedgerEvent::Crossed(vec![
+        aborted(9),
+        CrossingStep::Settled(TransferId(9)),
+        aborted(10),
+    ])
+}
+
 /// The sample after this one. The match is exhaustive: a new variant has to join the chain.
 fn after(event: &LedgerEvent) -> Option<LedgerEvent> {
     match event {
@@ -174,7 +187,7 @@ fn cross_transfer(id: u128) -> CrossTransfer {
     }
 }
 
-/// One of every step of a transfer between shards, and one of every reason to give it up.
+/// One of every step of a transfer between shards, and one of every reason to give it up but the latest.
 fn crossing_steps() -> Vec<CrossingStep> {
     let clearing = other(AccountName::ShardClearing);
     let (debit, credit) = (cross_transfer(7).debit, cross_transfer(7).credit);

@@ -419,6 +419,7 @@ fn random_requests_come_to_every_verdict_but_the_overflow() {
         "insufficient_funds",
         "linked_chain_open",
         "linked_transfer_failed",
+        "payout_exceeds_owed",
         "pending_transfer_expired",
         "pending_transfer_missing",
         "period_closed",

@@ -24,8 +24,9 @@ fn named(id: u8) -> CrossTransfer {
     crossing(u128::from(id), debit, credit, 1 + i128::from(drawn(15) % 50))
 }
 
-const REASONS: [AbortReason; 3] = [
+const REASONS: [AbortReason; 4] = [
     AbortReason::GivenUp,
+    AbortReason::FraudCheck,
     AbortReason::ExceedsLimit,
     AbortReason::IdReused,
 ];
@@ -39,7 +40,7 @@ fn obey(node: &mut Node, (what, ids, how): &Command) {
     let transfers: Vec<CrossTransfer> = ids.iter().map(|id| named(*id)).collect();
     let outcome = |transfer: &CrossTransfer| match (how ^ byte(transfer.id)) % 5 {
         0..3 => CrossOutcome::Decided,
-        _ => CrossOutcome::Aborted(REASONS[usize::from(*how) % 3]),
+        _ => CrossOutcome::Aborted(REASONS[usize::from(*how) % 4]),
     };
     match what % 16 {
         0..5 => drop(node.prepare(&transfers)),
