@@ -2,11 +2,13 @@
 //! in the order in which commits will be durable; what is read from here is answered only after that has happened. Never
 //! restarted: its failure ends the process, and recovery folds the journal again.
 
+mod alerts;
 mod crossing;
 mod general;
 mod heat;
 mod questions;
 
+pub use alerts::{AlertCreation, AlertMail, AlertPage, ShownAlert};
 pub use crossing::{CrossingMail, Prepared, leads};
 pub use general::{GeneralMail, Held, OpenAccount, Opening, TransferOutcome, TransferRequest};
 pub use questions::{AccountTitle, ClosedPeriods, PaymentAccounts, Question};
@@ -110,6 +112,8 @@ pub enum ShardMail {
     Crossing(CrossingMail),
     /// A question about the general ledger.
     Question(Question),
+    /// Something about balance alerts.
+    Alert(AlertMail),
 }
 
 /// What recovery hands to the shard.
@@ -137,6 +141,7 @@ pub struct ShardState {
     since_snapshot: u64,
     recent: general::Recent,
     heat: heat::Heat,
+    alert_figures: alerts::AlertFigures,
     /// Transfers between shards that were open at the start.
     inherited: BTreeSet<TransferId>,
 }
@@ -164,6 +169,7 @@ impl Actor for AccountShard {
         Ok(ShardState {
             inherited: crossing::inherited(&books),
             heat: heat::Heat::of(context.shard),
+            alert_figures: alerts::AlertFigures::of(context.shard, books.alerts()),
             context,
             head,
             books,
@@ -226,6 +232,7 @@ impl Actor for AccountShard {
                 state.crossing(mail)?;
             }
             ShardMail::Question(question) => state.answer(question),
+            ShardMail::Alert(mail) => state.alert(mail),
         }
         Ok(())
     }
@@ -295,6 +302,7 @@ impl ShardState {
             published,
             ticket: Ticket::Payment(reply),
         });
+        self.watch_balances(at);
         self.snapshot_when_due(weight);
         Ok(())
     }
@@ -358,6 +366,7 @@ impl ShardState {
             published,
             ticket: Ticket::Nobody,
         });
+        self.watch_balances(at);
     }
 
     /// Counts a commit, and keeps a snapshot if so many came since the last one.
@@ -404,7 +413,10 @@ fn weight(body: &Body) -> u64 {
             LedgerEvent::Transferred(transfers) => transfers.len(),
             LedgerEvent::Crossed(steps) => steps.len(),
             LedgerEvent::PendingExpired(ended) => ended.len(),
-            LedgerEvent::AccountOpened(_) | LedgerEvent::PeriodClosed { .. } => 0,
+            LedgerEvent::AccountOpened(_)
+            | LedgerEvent::PeriodClosed { .. }
+            | LedgerEvent::AlertCreated(_)
+            | LedgerEvent::AlertDeleted(_) => 0,
         },
     };
     u64::try_from(transfers / 8).map_or(u64::MAX, |eighths| eighths.saturating_add(1))

@@ -232,6 +232,10 @@ fn one_of_each() -> Vec<ApiError> {
     ];
     let mut errors = vec![
         ApiError::AccountNameTaken,
+        ApiError::AlertRefused(AlertRefusal::UnknownAccount(account)),
+        ApiError::AlertRefused(AlertRefusal::IdReused),
+        ApiError::AlertRefused(AlertRefusal::AccountFull),
+        ApiError::AlertRefused(AlertRefusal::ShardFull),
         ApiError::Unauthenticated,
         ApiError::OperatorOnly,
         ApiError::MerchantOnly,
