@@ -23,7 +23,6 @@ use florin_actors::account_shard::AlertCreation;
 use florin_domain::ids::ShardId;
 use florin_domain::ledger::{AlertCondition, AlertField, AlertId, AlertTerms};
 use florin_domain::limits::TEXT_BYTES_MAX;
-use florin_domain::money::Balance;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -119,7 +118,7 @@ impl AlertRequest<'_> {
 
 fn amount(number: Number) -> Result<i128, Invalid> {
     match number {
-        Number::Whole(minor) if Balance::from_minor(minor).is_ok() => Ok(minor),
+        Number::Whole(minor) if i64::try_from(minor).is_ok() => Ok(minor),
         Number::Whole(_) | Number::Beyond { .. } | Number::Float => {
             let message = "`amount_minor` is an integer in minor units that fits 64 bits.";
             Err(Invalid::new(
