@@ -322,9 +322,8 @@ impl ApiError {
             | Self::IdempotencyKeyUnreadable
             | Self::KeyMismatch
             | Self::TooManyWaiters => Some("Idempotency-Key"),
-            Self::NoSuchObject { .. } => Some("id"),
+            Self::NoSuchObject { .. } | Self::AlertRefused(AlertRefusal::IdReused) => Some("id"),
             Self::AccountNameTaken => Some("name"),
-            Self::AlertRefused(AlertRefusal::IdReused) => Some("id"),
             Self::AlertRefused(AlertRefusal::UnknownAccount(_) | AlertRefusal::AccountFull) => {
                 Some("account")
             }

@@ -272,7 +272,9 @@ impl ShardState {
         let (raised, total) = (alerts.raised(), alerts.raised_total());
         self.after_durable(move |_| {
             figures.show(raised, total);
-            changes.iter().for_each(|change| tell_of(shard, change));
+            for change in &changes {
+                tell_of(shard, change);
+            }
         });
     }
 }

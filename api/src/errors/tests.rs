@@ -184,6 +184,20 @@ fn declines_count_as_such_however_they_are_written_and_only_our_own_failures_as_
     assert_eq!(counted(ApiError::KeyMismatch), Some(Outcome::Refused));
 }
 
+fn account() -> AccountKey {
+    AccountKey::parse("bank:USD").unwrap()
+}
+
+/// Each refusal of an alert.
+fn alerts() -> [AlertRefusal; 4] {
+    [
+        AlertRefusal::UnknownAccount(account()),
+        AlertRefusal::IdReused,
+        AlertRefusal::AccountFull,
+        AlertRefusal::ShardFull,
+    ]
+}
+
 /// One of each kind, and each refusal of the rules.
 fn one_of_each() -> Vec<ApiError> {
     let payment = PaymentId::from_bits(1);
@@ -205,20 +219,19 @@ fn one_of_each() -> Vec<ApiError> {
         Refusal::SecondPersonRequired,
         Refusal::TooManyAttempts,
     ];
-    let account = AccountKey::parse("bank:USD").unwrap();
     let transfers = [
         TransferRefusal::Unbalanced("b".to_owned()),
         TransferRefusal::TooFewPostings,
         TransferRefusal::MixedCurrencies,
         TransferRefusal::MixedModes,
         TransferRefusal::SameAccount,
-        TransferRefusal::UnknownAccount(account),
+        TransferRefusal::UnknownAccount(account()),
         TransferRefusal::IdReused,
         TransferRefusal::PendingNotFound,
         TransferRefusal::PendingExpired,
         TransferRefusal::ExceedsPending,
-        TransferRefusal::InsufficientFunds(account),
-        TransferRefusal::ExceedsLimit(account),
+        TransferRefusal::InsufficientFunds(account()),
+        TransferRefusal::ExceedsLimit(account()),
         TransferRefusal::PeriodClosed,
         TransferRefusal::EffectiveInFuture,
         TransferRefusal::LinkedFailed,
@@ -232,10 +245,6 @@ fn one_of_each() -> Vec<ApiError> {
     ];
     let mut errors = vec![
         ApiError::AccountNameTaken,
-        ApiError::AlertRefused(AlertRefusal::UnknownAccount(account)),
-        ApiError::AlertRefused(AlertRefusal::IdReused),
-        ApiError::AlertRefused(AlertRefusal::AccountFull),
-        ApiError::AlertRefused(AlertRefusal::ShardFull),
         ApiError::Unauthenticated,
         ApiError::OperatorOnly,
         ApiError::MerchantOnly,
@@ -272,6 +281,7 @@ fn one_of_each() -> Vec<ApiError> {
         ApiError::Internal,
     ];
     errors.extend(refusals.map(ApiError::Refused));
+    errors.extend(alerts().map(ApiError::AlertRefused));
     errors.extend(transfers.map(|refusal| ApiError::TransferRefused {
         param: "transfers.0".to_owned(),
         refusal,
