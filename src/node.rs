@@ -5,6 +5,7 @@ use crate::replica::Replicating;
 use crate::shard_folders;
 use anyhow::Context as _;
 use florin_actors::context::{Fatal, NoProbe, Ports};
+use florin_actors::offload::BlockingThreads;
 use florin_actors::options::Options;
 use florin_adapters::clock::SystemClock;
 use florin_adapters::data_dir::DataDir;
@@ -163,6 +164,7 @@ pub(crate) async fn start(
             providers: providers.clone(),
             probe: Arc::new(NoProbe),
             fatal: Arc::new(EndProcess),
+            offload: Arc::new(BlockingThreads),
         });
     }
     let home = shards.remove(0);

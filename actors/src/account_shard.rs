@@ -430,8 +430,8 @@ async fn keep_snapshot(context: &Arc<Context>, mut snapshot: ShardSnapshot) {
     };
     snapshot.hash = hash;
     let (snapshots, shard) = (Arc::clone(&context.ports.snapshots), context.shard);
-    let saved = tokio::task::spawn_blocking(move || snapshots.save(shard, &snapshot)).await;
-    if !matches!(saved, Ok(Ok(()))) {
+    let saved = context.aside(move || snapshots.save(shard, &snapshot)).await;
+    if saved.is_err() {
         tracing::warn!("a snapshot could not be kept; recovery will read a longer tail");
     }
 }

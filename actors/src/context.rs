@@ -10,6 +10,7 @@ use crate::journal_writer::WriterMail;
 use crate::kind::{Kind, KindStats};
 use crate::mailbox::Mailbox;
 use crate::monitor::{MonitorBoard, MonitorMail};
+use crate::offload::Offload;
 use crate::options::Options;
 use crate::projection::ProjectionMail;
 use crate::provider::ProviderMail;
@@ -55,6 +56,8 @@ pub struct Ports {
     pub probe: Arc<dyn Probe>,
     /// Ends the process when going on would be wrong.
     pub fatal: Arc<dyn Fatal>,
+    /// Runs what would hold up the threads that actors live on.
+    pub offload: Arc<dyn Offload>,
 }
 
 /// A place in an actor's work, named so that tests can stop there.

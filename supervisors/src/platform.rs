@@ -193,7 +193,7 @@ impl Platform {
             }
             for context in self.shards.iter() {
                 let keys = Arc::clone(&context.ports.keys);
-                drop(tokio::task::spawn_blocking(move || keys.flush()).await);
+                drop(context.aside(move || keys.flush()).await);
             }
         };
         if tokio::time::timeout(limit.max(Duration::from_secs(1)), finish)

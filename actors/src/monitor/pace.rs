@@ -1,4 +1,4 @@
-//! Owns how fast the monitor reads, and for how long at most, and keeps what it computes off the threads that actors live on.
+//! Owns how fast the monitor reads, and for how long at most.
 
 use std::time::Duration;
 use tokio::time::Instant;
@@ -31,16 +31,4 @@ pub(super) async fn pause(commits: usize, entries: u64) {
     let count = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
     let commits = PER_COMMIT.saturating_mul(u32::try_from(commits).unwrap_or(u32::MAX));
     tokio::time::sleep(commits.saturating_add(PER_ENTRY.saturating_mul(count(entries)))).await;
-}
-
-/// Computes on a thread of its own. A panic there is one here.
-pub(super) async fn aside<T: Send + 'static>(compute: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(compute).await {
-        Ok(computed) => computed,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime ends, and with it whoever waits here.
-            Err(_) => std::future::pending().await,
-        },
-    }
 }

@@ -1,7 +1,7 @@
 //! Owns the commits of the last minutes: each is looked at once, its entries and its payment, and what was wrong with it is kept
 //! for as long as it is recent.
 
-use super::pace::{Budget, PAGE, aside, pause};
+use super::pace::{Budget, PAGE, pause};
 use super::round::{Failure, Work};
 use super::rows::Sample;
 use crate::context::Context;
@@ -116,11 +116,12 @@ pub(super) async fn look(
         let count = commits.len() + earlier.values().map(Vec::len).sum::<usize>();
         let page = Page { commits, earlier };
         let (mut taken, mut drawn) = (std::mem::take(work), std::mem::take(sample));
-        let (entries, taken, drawn) = aside(move || {
-            let entries = take(&page, &mut taken, &mut drawn);
-            (entries, taken, drawn)
-        })
-        .await;
+        let (entries, taken, drawn) = context
+            .aside(move || {
+                let entries = take(&page, &mut taken, &mut drawn);
+                (entries, taken, drawn)
+            })
+            .await;
         (*work, *sample) = (taken, drawn);
         pause(count, entries).await;
     }
