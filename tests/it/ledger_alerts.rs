@@ -84,6 +84,22 @@ fn figures(dev: &Dev) -> [u64; 3] {
     .map(|value| format!("{value:.0}").parse().unwrap())
 }
 
+/// The log tells of so many raises, and of the first one it says this.
+#[track_caller]
+fn assert_told(dev: &Dev, raises: usize, first: &[&str]) {
+    let told = wait_for("the log to tell of every raise", || {
+        let (out, err) = dev.process.said_so_far();
+        let told: Vec<String> = [out, err].concat().lines().map(str::to_owned).collect();
+        let is_raise = |line: &String| line.contains("a balance alert was raised");
+        let told: Vec<String> = told.into_iter().filter(is_raise).collect();
+        (told.len() >= raises).then_some(told)
+    });
+    assert_eq!(told.len(), raises, "{told:?}");
+    for part in first {
+        assert!(told[0].contains(part), "{part} in {told:?}");
+    }
+}
+
 #[test]
 fn x_36_an_alert_is_raised_once_and_stands_as_it_did_after_kills_and_snapshots() {
     let folder = tempfile::tempdir().unwrap();
@@ -136,17 +152,7 @@ fn x_36_an_alert_is_raised_once_and_stands_as_it_did_after_kills_and_snapshots()
     dev.pay("second", &sale(10_000, "USD")).expect(200);
     assert_eq!(stands(&dev, 4), (true, 1, vec![640, 0]), "payments count as well");
     assert_eq!(figures(&dev), [5, 2, 5]);
-    let told = wait_for("the log to tell of every raise", || {
-        let (out, err) = dev.process.said_so_far();
-        let told: Vec<String> = [out, err].concat().lines().map(str::to_owned).collect();
-        let is_raise = |line: &String| line.contains("a balance alert was raised");
-        let raises: Vec<String> = told.into_iter().filter(is_raise).collect();
-        (raises.len() >= 5).then_some(raises)
-    });
-    assert_eq!(told.len(), 5, "{told:?}");
-    for part in ["WARN", &id(1), &customer] {
-        assert!(told[0].contains(part), "{part} in {told:?}");
-    }
+    assert_told(&dev, 5, &["WARN", &id(1), &customer]);
     let before = all(&dev);
     dev.process.kill_9();
 
