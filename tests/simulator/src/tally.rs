@@ -147,6 +147,8 @@ sightings! {
         LedgerEvent::PendingExpired(_) => "pending expired",
         LedgerEvent::Crossed(_) => "crossed",
         LedgerEvent::PeriodClosed { .. } => "period closed",
+        LedgerEvent::AlertCreated(_) => "alert created",
+        LedgerEvent::AlertDeleted(_) => "alert deleted",
     }
     CROSSINGS crossing(CrossingStep) {
         CrossingStep::Prepared(_) => "prepared",
