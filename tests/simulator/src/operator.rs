@@ -10,8 +10,7 @@ use crate::treasury::treasurer;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::risk_lists_handle::{NewListEntry, RiskListsHandle};
-use florin_domain::ids::ShardId;
-use florin_domain::ledger::{AccountKey, AlertCondition, AlertField, AlertTerms, EffectiveDate};
+use florin_domain::ledger::EffectiveDate;
 use florin_domain::merchant::{ControlEvent, OperatorAction};
 use florin_domain::ports::{Clock, OpsView, Provider, TreeNode};
 use florin_domain::risk::{ListName, ListOwner, Target};
@@ -155,7 +154,7 @@ fn stops(run: &Run, what: u64) -> Vec<(ControlEvent, ControlEvent)> {
     }
 }
 
-/// Puts customers on lists, closes periods and watches an account.
+/// Puts customers on lists, and closes periods.
 async fn govern(run: Arc<Run>, ledger: LedgerHandle, lists: RiskListsHandle) {
     for list in [ListName::Block, ListName::Allow] {
         let customer = run.world.chance(Fault::ActorKill, |dice| dice.below(CUSTOMERS));
@@ -176,32 +175,6 @@ async fn govern(run: Arc<Run>, ledger: LedgerHandle, lists: RiskListsHandle) {
     let through = EffectiveDate(today.saturating_sub(u32::try_from(days).unwrap_or(2)));
     if let Err(error) = ledger.close_period(through, false, treasurer()).await {
         run.world.note(format_args!("no period closed: {error}"));
-    }
-    watch(&run, &ledger).await;
-}
-
-/// Watches what fees come to, in two ways, and takes one of them back.
-async fn watch(run: &Run, ledger: &LedgerHandle) {
-    let Ok(account) = AccountKey::parse("fee_revenue:USD") else {
-        return;
-    };
-    let kept = ledger.new_alert_id();
-    for id in [kept, ledger.new_alert_id()] {
-        let terms = AlertTerms {
-            id,
-            account,
-            field: AlertField::Balance,
-            condition: AlertCondition::Above,
-            amount_minor: 1_000,
-            description: None,
-            metadata: Vec::new(),
-        };
-        if let Err(error) = ledger.create_alert((ShardId::FIRST, terms), treasurer()).await {
-            run.world.note(format_args!("no alert: {error}"));
-        }
-        if id != kept {
-            drop(ledger.delete_alert(id, treasurer()).await);
-        }
     }
 }
 

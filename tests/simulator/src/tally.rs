@@ -208,6 +208,9 @@ const NEVER: &[(&str, &str)] = &[
     ("payment", "requires payment method"),
     // Nobody asks about a closed attempt again, and providers do not call.
     ("event", "late success"),
+    // Operators watch no account here: alerts have a model of their own, and kills of the real process.
+    ("ledger", "alert created"),
+    ("ledger", "alert deleted"),
 ];
 
 impl Tally {
