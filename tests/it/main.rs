@@ -63,4 +63,5 @@ mod resolutions;
 mod reviews;
 mod risk;
 mod sale;
+mod simulate;
 mod time_travel;

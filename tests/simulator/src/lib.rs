@@ -5,7 +5,7 @@
 //! # Layout
 //! * [`simulate`] runs a seed; [`Report`] what came of it, [`Tally`] what was seen; [`Wiring`] wrong ports, for tests of the checks
 //! * `dice`, `fault`, `clock`, `world` chance, what goes wrong and how often, time, and what is outside the process
-//! * `disk`, `acquirer` journals and indexes; payment providers and their books
+//! * `disk` journals and indexes; `acquirer`, `provider_books` payment providers, and what they have really done
 //! * `shop`, `customer`, `treasury`, `treasurer`, `operator` who asks for what, and how
 //! * `life` one process from start to end; `journaled`, `verdict` what is checked at every commit, and at the end
 
@@ -18,6 +18,7 @@ mod fault;
 mod journaled;
 mod life;
 mod operator;
+mod provider_books;
 mod run;
 mod shop;
 mod tally;

@@ -7,9 +7,10 @@ use crate::journaled::Journaled;
 use crate::tally::{Death, Tally, step};
 use florin_actors::context::{Fatal, Probe, Step};
 use florin_actors::offload::{Chore, Offload};
+use florin_domain::ids::PaymentId;
 use florin_domain::ports::BoxFuture;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::ready;
 use std::sync::{Arc, Mutex};
@@ -55,6 +56,8 @@ pub(crate) struct World {
     trace: Mutex<Trace>,
     flow: Mutex<Flow>,
     dice: Mutex<BTreeMap<Fault, Dice>>,
+    /// Payments that a provider has charged.
+    charged: Mutex<BTreeSet<PaymentId>>,
     ended: Notify,
 }
 
@@ -74,6 +77,7 @@ impl World {
             }),
             flow: Mutex::default(),
             dice: Mutex::default(),
+            charged: Mutex::default(),
             ended: Notify::new(),
         }
     }
@@ -139,6 +143,13 @@ impl World {
             .entry(fault)
             .or_insert_with(|| Dice::new(self.seed, fault.name()));
         draw(own)
+    }
+
+    /// A provider charges a payment: no payment is charged twice, at whatever providers.
+    pub(crate) fn charged(&self, payment: PaymentId) {
+        if !lock(&self.charged).insert(payment) {
+            self.breach(format!("{payment} was charged twice"));
+        }
     }
 
     /// What must never be was found.

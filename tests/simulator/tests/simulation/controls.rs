@@ -288,7 +288,53 @@ fn a_provider_key_that_changes_with_a_restart_is_caught() {
         provider: Box::new(|inner, lives| Arc::new(NewKeys { inner, lives })),
         ..Wiring::default()
     };
-    is_caught(&wiring, "was charged 2 times");
+    is_caught(&wiring, "was charged twice");
+}
+
+/// A provider that repeats a card's number in what it says.
+#[derive(Debug)]
+struct Chatty(Arc<dyn Provider>);
+
+impl Provider for Chatty {
+    fn capabilities(&self) -> &Capabilities {
+        self.0.capabilities()
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        request: &'a AttemptRequest,
+    ) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
+        self.0.prepare(request)
+    }
+
+    fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            match self.0.execute(request).await {
+                Outcome::Declined { reference, .. } => Outcome::Declined {
+                    decline_code: Arc::from("4242424242424242 has no funds"),
+                    reference,
+                },
+                other => other,
+            }
+        })
+    }
+
+    fn query<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        self.0.query(request)
+    }
+
+    fn cancel<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        self.0.cancel(request)
+    }
+}
+
+#[test]
+fn a_card_number_that_reaches_a_journal_is_caught() {
+    let wiring = Wiring {
+        provider: Box::new(|inner, _| Arc::new(Chatty(inner))),
+        ..Wiring::default()
+    };
+    is_caught(&wiring, "has the number of a card in it");
 }
 
 /// A journal that has lost the last batch of every earlier process, as a disk that lies about fsync does.
