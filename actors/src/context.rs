@@ -29,7 +29,7 @@ use metrics::{Counter, Histogram};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 /// The world, as the actors reach it.
 #[derive(Clone, Debug)]
@@ -292,6 +292,8 @@ pub struct Context {
     pub peers: Arc<[Mailbox<ShardMail>]>,
     /// Room for transfers on their way: a request may hold thousands, so requests alone say little of the memory they take.
     pub transfer_room: Arc<Semaphore>,
+    /// Taken, at the first shard, by whoever makes an alert: ids are unique over all shards.
+    pub alert_ids: Mutex<()>,
     /// Tail and views.
     pub projection: Mailbox<ProjectionMail>,
     /// Key owners.

@@ -1,6 +1,7 @@
 //! The face of the ledger: accounts, their entries and the trial balance, all as of a durable commit.
 
 mod across;
+mod alerts;
 mod all_shards;
 mod as_of;
 mod crossed;
@@ -97,7 +98,9 @@ fn transfers_in(commit: &Commit) -> &[PostedTransfer] {
             LedgerEvent::AccountOpened(_)
             | LedgerEvent::PendingExpired(_)
             | LedgerEvent::Crossed(_)
-            | LedgerEvent::PeriodClosed { .. } => &[],
+            | LedgerEvent::PeriodClosed { .. }
+            | LedgerEvent::AlertCreated(_)
+            | LedgerEvent::AlertDeleted(_) => &[],
         },
         Body::Payment(_) | Body::Control(_) => &[],
     }
@@ -111,7 +114,9 @@ fn steps_in(commit: &Commit) -> &[CrossingStep] {
             LedgerEvent::Transferred(_)
             | LedgerEvent::AccountOpened(_)
             | LedgerEvent::PendingExpired(_)
-            | LedgerEvent::PeriodClosed { .. } => &[],
+            | LedgerEvent::PeriodClosed { .. }
+            | LedgerEvent::AlertCreated(_)
+            | LedgerEvent::AlertDeleted(_) => &[],
         },
         Body::Payment(_) | Body::Control(_) => &[],
     }

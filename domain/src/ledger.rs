@@ -1,6 +1,7 @@
 //! Double entry: accounts, postings, entries that balance per currency and mode, holds, and the books of one shard.
 
 mod account;
+mod alert;
 mod applying;
 mod books;
 mod canonical;
@@ -21,8 +22,13 @@ mod template;
 mod tests;
 mod transfer;
 mod transfers;
+mod watching;
 
 pub use account::{AccountKey, AccountName, AccountType, Side};
+pub use alert::{
+    ALERT_HISTORY_MAX, ALERTS_OF_ACCOUNT_MAX, ALERTS_OF_SHARD_MAX, AlertChange, AlertCondition, AlertEdge,
+    AlertField, AlertId, AlertRefusal, AlertTerms, BalanceAlert,
+};
 pub use books::{AccountState, Books, CurrencyTotal};
 pub use canonical::{Consequences, consequences};
 pub use chart::{CHART_ROLES, Chart, ChartAccount, ChartError, ChartRole, LedgerRules, RulesError};
@@ -44,3 +50,4 @@ pub use transfer::{
     TransferRefusal, TransferStep, exchange_rate,
 };
 pub use transfers::{Linkage, Once, Transferred, Verdict};
+pub use watching::Alerts;

@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Mutex, Semaphore, oneshot};
 
 /// Why the platform cannot start.
 #[derive(Debug, Error)]
@@ -282,6 +282,7 @@ impl Shared {
             account_shard: self.peers[place].clone(),
             peers: Arc::clone(&self.peers),
             transfer_room: Arc::clone(&self.transfer_room),
+            alert_ids: Mutex::default(),
             projection: singleton_mailbox(settings, Kind::Projection),
             idempotency: singleton_mailbox(settings, Kind::Idempotency),
             keys_held: AtomicU64::new(0),

@@ -160,6 +160,10 @@ impl Recent {
         self.order.push_back((seq, used));
     }
 
+    pub(super) fn has(&self, once: Once) -> bool {
+        self.commits.contains_key(&once)
+    }
+
     fn forget_up_to(&mut self, seq: Seq) {
         while let Some((_, used)) = self.order.pop_front_if(|(added, _)| *added <= seq) {
             for once in used {
@@ -289,6 +293,7 @@ impl ShardState {
         let is_used = |once| match once {
             Once::Transfer(id) => known.contains_key(&id),
             Once::RevertOf(id) => reverted.contains(&id),
+            Once::Alert(_) => false,
         };
         let (asked, linkage) = (request.transfers.as_slice(), request.linkage);
         let done = if request.is_dry_run {

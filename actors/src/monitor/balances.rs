@@ -86,7 +86,10 @@ fn entries_of(commit: &florin_domain::commit::Commit) -> u64 {
             LedgerEvent::Transferred(transfers) => transfers.len(),
             LedgerEvent::PendingExpired(ids) => ids.len(),
             LedgerEvent::Crossed(steps) => steps.len(),
-            LedgerEvent::AccountOpened(_) | LedgerEvent::PeriodClosed { .. } => 1,
+            LedgerEvent::AccountOpened(_)
+            | LedgerEvent::PeriodClosed { .. }
+            | LedgerEvent::AlertCreated(_)
+            | LedgerEvent::AlertDeleted(_) => 1,
         },
     };
     u64::try_from(entries).unwrap_or(u64::MAX)

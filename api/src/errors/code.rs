@@ -44,6 +44,8 @@ codes! {
     AccountNameTaken = "account_name_taken",
     AccountUnknown = "account_unknown",
     ActorNotRestartable = "actor_not_restartable",
+    AlertIdReused = "alert_id_reused",
+    AlertsFull = "alerts_full",
     AmountExceedsCapturable = "amount_exceeds_capturable",
     AmountExceedsPending = "amount_exceeds_pending",
     AmountExceedsRefundable = "amount_exceeds_refundable",

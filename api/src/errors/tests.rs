@@ -186,7 +186,7 @@ fn declines_count_as_such_however_they_are_written_and_only_our_own_failures_as_
 
 /// Each refusal of a transfer.
 fn transfer_refusals() -> [TransferRefusal; 24] {
-    let account = AccountKey::parse("bank:USD").unwrap();
+    let account = account();
     [
         TransferRefusal::Unbalanced("b".to_owned()),
         TransferRefusal::TooFewPostings,
@@ -212,6 +212,20 @@ fn transfer_refusals() -> [TransferRefusal; 24] {
         TransferRefusal::RevertedNotFound,
         TransferRefusal::NothingToRevert,
         TransferRefusal::AlreadyReverted,
+    ]
+}
+
+fn account() -> AccountKey {
+    AccountKey::parse("bank:USD").unwrap()
+}
+
+/// Each refusal of an alert.
+fn alerts() -> [AlertRefusal; 4] {
+    [
+        AlertRefusal::UnknownAccount(account()),
+        AlertRefusal::IdReused,
+        AlertRefusal::AccountFull,
+        AlertRefusal::ShardFull,
     ]
 }
 
@@ -274,6 +288,7 @@ fn one_of_each() -> Vec<ApiError> {
         ApiError::Internal,
     ];
     errors.extend(refusals.map(ApiError::Refused));
+    errors.extend(alerts().map(ApiError::AlertRefused));
     errors.extend(transfer_refusals().map(|refusal| ApiError::TransferRefused {
         param: "transfers.0".to_owned(),
         refusal,

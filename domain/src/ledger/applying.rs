@@ -83,6 +83,10 @@ impl<'a> Applying<'a> {
                 self.books.put(key, state);
             }
         }
+        if self.changed.is_empty() {
+            // A dry run, or a refusal of everything so far: the accounts are as the commit found them.
+            self.books.alerts.untouch();
+        }
         while self.reserved.len() > to.reserved {
             if let Some((id, before)) = self.reserved.pop() {
                 self.put_pending(id, before);

@@ -5,6 +5,7 @@
     reason = "an overflow here fails the test, as it should"
 )]
 
+mod alerts;
 mod books;
 mod canonical;
 mod crossings;

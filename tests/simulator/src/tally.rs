@@ -148,6 +148,8 @@ sightings! {
         LedgerEvent::PendingExpired(_) => "pending expired",
         LedgerEvent::Crossed(_) => "crossed",
         LedgerEvent::PeriodClosed { .. } => "period closed",
+        LedgerEvent::AlertCreated(_) => "alert created",
+        LedgerEvent::AlertDeleted(_) => "alert deleted",
     }
     CROSSINGS crossing(CrossingStep) {
         CrossingStep::Prepared(_) => "prepared",
@@ -207,6 +209,9 @@ const NEVER: &[(&str, &str)] = &[
     ("payment", "requires payment method"),
     // Nobody asks about a closed attempt again, and providers do not call.
     ("event", "late success"),
+    // Operators watch no account here: alerts have a model of their own, and kills of the real process.
+    ("ledger", "alert created"),
+    ("ledger", "alert deleted"),
 ];
 
 impl Tally {

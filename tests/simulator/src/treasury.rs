@@ -282,6 +282,7 @@ impl Errand {
             step: TransferStep::Revert { reverts },
             legs: TransferLegs::Irreversible(Irreversible::Unknown),
             linked: false,
+            is_payout: false,
             effective: None,
             notes: None,
         };
