@@ -2,9 +2,11 @@
 //!
 //! # Layout
 //! * [`seeds`] what must hold in every run, what must be seen in some, and runs that once went wrong
-//! * [`controls`] wrong ports, and the checks that object to them
+//! * [`controls`], [`controls_providers`] wrong ports, and the checks that object to them
 
 #[cfg(test)]
 mod controls;
+#[cfg(test)]
+mod controls_providers;
 #[cfg(test)]
 mod seeds;
