@@ -97,6 +97,9 @@ pub(crate) async fn treasurer(run: Arc<Run>, ledger: LedgerHandle, number: usize
             (request, errand.wait_ms(6_000), std::mem::take(&mut errand.is_new))
         };
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        if is_first && world.chance(Fault::RequestLate, |dice| dice.hits(1_000)) {
+            run.rehearses(&ledger, &request).await;
+        }
         if world.hits(Fault::RequestLost) {
             continue;
         }
@@ -108,9 +111,6 @@ pub(crate) async fn treasurer(run: Arc<Run>, ledger: LedgerHandle, number: usize
                     run.told(&request, &answer);
                 }
             }));
-        }
-        if is_first && world.chance(Fault::RequestLate, |dice| dice.hits(1_000)) {
-            run.rehearses(&ledger, &request).await;
         }
         let asking = send(&ledger, request.clone());
         let reply = if world.hits(Fault::ReplyLost) {
