@@ -193,17 +193,6 @@ fn repair_locked(settings: &Settings, arguments: &RepairArguments) -> anyhow::Re
     let check = Check::new(settings, &arguments.copies)?;
     let shards = check.compare()?;
     let mut plans = Vec::new();
-    for id in &arguments.accept_missing {
-        if !shards
-            .iter()
-            .any(|shard| shard.id.0 == *id && shard.lost.is_some())
-        {
-            tracing::warn!(
-                shard = id,
-                "`--accept-missing` says nothing: the folder of this shard is not missing"
-            );
-        }
-    }
     for shard in &shards {
         let places = check.places(&shard.data_dir, shard.id);
         plans.push(plan(&places, &shard.found, shard.known_end(settings, arguments))?);

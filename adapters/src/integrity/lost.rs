@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub enum Lost {
     /// It is not there.
     Missing,
-    /// Nothing is in it: what a disk that is not mounted leaves.
+    /// Nothing is in it, as where a disk is not mounted, or a journal without commits that a node has begun there since.
     Empty,
 }
 

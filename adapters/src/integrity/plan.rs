@@ -135,6 +135,7 @@ fn restoration(
         Err(SpliceError::Failed(error)) => return Err(error),
     };
     let lost = is_lost(places.data_dir).map_err(io_error(places.data_dir))?;
+    let lost = lost.or_else(|| is_begun_anew(places, &sources).then_some(Lost::Empty));
     let refused = loses_commits(places, &sources, &spliced)
         .or_else(|| match lost {
             Some(lost) => may_have_gone_on(places, lost, &spliced, end),
@@ -209,6 +210,15 @@ fn own_end(places: &Places<'_>, sources: &Sources) -> Option<Head> {
     (head.seq > Seq::ZERO).then_some(head)
 }
 
+/// Whether the journal has nothing at all, as one that a node has begun where another one should have been.
+fn is_begun_anew(places: &Places<'_>, sources: &Sources) -> bool {
+    sources.primary.as_ref().is_ok_and(|journal| {
+        let raw = journal.raw(places.shard, Seq::ZERO);
+        let head = journal.head(places.shard);
+        head.is_ok_and(|head| head.seq == Seq::ZERO) && raw.records.is_empty() && raw.broken.is_none()
+    })
+}
+
 /// Why a journal that is somewhere else may have commits that no copy and no signed head has heard of: those of the last second of a node that was
 /// killed. One that stopped by itself signed last, and noted it.
 fn may_have_gone_on(places: &Places<'_>, lost: Lost, spliced: &Spliced, known: KnownEnd) -> Option<String> {
@@ -226,7 +236,9 @@ fn may_have_gone_on(places: &Places<'_>, lost: Lost, spliced: &Spliced, known: K
     };
     let (folder, shard) = (places.data_dir.display(), places.shard.0);
     Some(format!(
-        "{folder} is {lost}, and the journal that was in it may have commits that were answered and that no copy has: the copies end at commit {end};          {signed}; {stopped}. Look whether the disk is mounted, and bring the folder back. If it is lost for good, `--accept-missing {shard}` restores          the shard up to commit {end}, and gives up what came after it"
+        "{folder} is {lost}, and the journal that was in it may have commits that were answered and that no copy has: the copies end at commit {end}; \
+         {signed}; {stopped}. Look whether the disk is mounted, and bring the folder back. If it is lost for good, `--accept-missing {shard}` restores \
+         the shard up to commit {end}, and gives up what came after it"
     ))
 }
 

@@ -1,12 +1,13 @@
 //! A repair that ends before any of its steps leaves the damaged journal or the restored one, and the next repair ends well.
 
-use super::world::World;
+use super::world::{SHARD, World};
 use crate::audit::key::{PublicKey, SigningKey};
 use crate::integrity::compare::compare;
 use crate::integrity::lost::KnownEnd;
 use crate::integrity::mend::{Repair, Step, Work, mend};
 use crate::integrity::plan::{Mending, Plan, plan};
 use crate::integrity::{Places, Source, unfinished};
+use crate::journal::SqliteJournal;
 use florin_domain::ids::Seq;
 use std::io;
 
@@ -258,12 +259,18 @@ fn planned(world: &World, key: PublicKey, end: KnownEnd) -> Plan {
 #[test]
 fn a_folder_that_is_gone_is_restored_only_where_its_end_is_known_or_given_up() {
     let all = Some(Seq(World::COMMITS));
-    let lose: [fn(&World); 2] = [
+    let lose: [fn(&World); 3] = [
         |world| std::fs::remove_dir_all(world.data()).unwrap(),
         |world| {
             // A disk that is not mounted.
             std::fs::remove_dir_all(world.data()).unwrap();
             std::fs::create_dir_all(world.data().join("lost+found")).unwrap();
+        },
+        |world| {
+            // And a node has begun another journal there.
+            std::fs::remove_dir_all(world.data()).unwrap();
+            std::fs::create_dir(world.data()).unwrap();
+            drop(SqliteJournal::open(&world.data(), SHARD).unwrap());
         },
     ];
     for lose in lose {
@@ -278,7 +285,10 @@ fn a_folder_that_is_gone_is_restored_only_where_its_end_is_known_or_given_up() {
             let Plan::Stop(why) = planned(&world, key, known(stopped_at, false)) else {
                 panic!("{stopped_at:?}: the journal may have gone on");
             };
-            assert!(why[0].contains("--accept-missing 0"), "{why:?}");
+            assert!(
+                why[0].contains("`--accept-missing 0` restores the shard up to commit 12"),
+                "{why:?}"
+            );
         }
         for end in [known(all, false), known(None, true)] {
             let plan = planned(&world, key, end);
