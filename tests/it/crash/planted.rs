@@ -1,0 +1,1 @@
+//! Defects planted into evidence that is in order: each check finds those that it is there for.
