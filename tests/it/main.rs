@@ -11,7 +11,7 @@
 //! - `ledger_shards`, `ledger_crossings`, `ledger_crossings_killed`: several shards, and transfers between them.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
-//! - `crash`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
+//! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
 
 #![expect(
     clippy::unwrap_used,
@@ -29,7 +29,7 @@ mod audit;
 mod audit_ledger;
 mod cli;
 mod consistency;
-mod crash;
+mod crash_points;
 mod faults;
 mod hostile_input;
 mod idempotency;

@@ -18,13 +18,21 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Two shards, snapshots often enough to be met, and waits that a test can sit out.
-const SETTINGS: [(&str, &str); 6] = [
+const SETTINGS: [(&str, &str); 7] = [
+    ("FLORIN_LIMITS_REQUESTS_PER_S", "0"),
     ("FLORIN_JOURNAL_SHARDS", "2"),
     ("FLORIN_JOURNAL_SNAPSHOT_EVERY_COMMITS", "16"),
     ("FLORIN_RESOLUTION_WAITS_S", "1"),
     ("FLORIN_RETRY_TIMEOUT_WAIT_MS", "50"),
     ("FLORIN_RETRY_NETWORK_ERROR_WAIT_MS", "50"),
     ("FLORIN_LIMITS_ANSWER_BUDGET_MS", "8000"),
+];
+
+/// Where nothing will be answered any more, nobody waits for it long.
+const HASTY: [(&str, &str); 3] = [
+    ("FLORIN_STAGES_AUTHORIZATION_MS", "1000"),
+    ("FLORIN_LIMITS_ANSWER_BUDGET_MS", "1500"),
+    ("FLORIN_DRAIN_LIMIT_MS", "500"),
 ];
 
 /// How long the provider may take: short, because one step of the load waits it out.
@@ -178,8 +186,11 @@ impl World {
 
     /// A node with a disk that does not; itself, or what is left of it if it never came to listen.
     #[track_caller]
-    fn start_on(&self, disk: &Disk) -> Result<Node, Process> {
+    fn start_on(&self, disk: &Disk, fault: Fault) -> Result<Node, Process> {
         let mut command = self.command();
+        if fault == Fault::Full {
+            command.envs(HASTY);
+        }
         disk.stand_before(&mut command);
         let mut process = Process::start(&mut command);
         match process.says_or_ends("the API's address", logged_address) {
@@ -274,9 +285,10 @@ impl Outcome {
 pub(crate) fn meet(template: &Template, point: Point) -> Outcome {
     let (world, parties) = (World::of(template), &template.parties);
     let disk = Disk::new(&world.data(), world.beside(), point);
-    let (told, mut wrong, mut process) = match world.start_on(&disk) {
+    let (told, mut wrong, mut process) = match world.start_on(&disk, point.fault) {
         Ok(node) => {
-            let (told, wrong) = ask_once(node.to, parties);
+            let gives_up_after = if point.fault == Fault::Full { 3 } else { usize::MAX };
+            let (told, wrong) = ask_once(node.to, parties, gives_up_after);
             (told, wrong, node.process)
         }
         Err(process) => (Told::new(), Vec::new(), process),

@@ -79,7 +79,7 @@ pub(crate) struct Addresses {
 /// Answers by the names of their steps.
 pub(crate) type Told = BTreeMap<String, Answer>;
 
-fn keyed(name: &str, who: Who, path: String, body: &Value) -> Step {
+pub(crate) fn keyed(name: &str, who: Who, path: String, body: &Value) -> Step {
     Step {
         name: name.to_owned(),
         who,
@@ -90,19 +90,19 @@ fn keyed(name: &str, who: Who, path: String, body: &Value) -> Step {
     }
 }
 
-fn payment(name: &str, who: Who, amount: u64, currency: &str, method: &str) -> Step {
+pub(crate) fn payment(name: &str, who: Who, amount: u64, currency: &str, method: &str) -> Step {
     let body = json!({"amount": amount, "currency": currency, "payment_method_id": method});
     keyed(name, who, "/v1/payments".to_owned(), &body)
 }
 
-fn held(name: &str, who: Who, amount: u64, currency: &str) -> Step {
+pub(crate) fn held(name: &str, who: Who, amount: u64, currency: &str) -> Step {
     let body = json!({
         "amount": amount, "currency": currency, "payment_method_id": "pm_card_visa", "capture_method": "manual",
     });
     keyed(name, who, "/v1/payments".to_owned(), &body)
 }
 
-fn refused(name: &str, path: &str, body: String, status: u16) -> Step {
+pub(crate) fn refused(name: &str, path: &str, body: String, status: u16) -> Step {
     Step {
         name: name.to_owned(),
         who: Who::Near,
@@ -114,7 +114,7 @@ fn refused(name: &str, path: &str, body: String, status: u16) -> Step {
 }
 
 /// The payment that an answer is about.
-fn payment_of(answer: &Answer) -> String {
+pub(crate) fn payment_of(answer: &Answer) -> String {
     match answer.status {
         200 => answer.json()["id"].as_str().unwrap().to_owned(),
         _ => answer.error("payment_id"),
@@ -130,7 +130,7 @@ pub(crate) fn transfer_id(number: u64) -> String {
     format!("0c4a5e00-0000-4000-8000-{number:012x}")
 }
 
-fn transfers(name: &str, body: Value, count: u64) -> Step {
+pub(crate) fn transfers(name: &str, body: Value, count: u64) -> Step {
     let mut body = body;
     if body.is_array() {
         body = json!({ "transfers": body });
@@ -145,7 +145,7 @@ fn transfers(name: &str, body: Value, count: u64) -> Step {
     }
 }
 
-fn pair(number: u64, debit: &str, credit: &str, amount: u64) -> Value {
+pub(crate) fn pair(number: u64, debit: &str, credit: &str, amount: u64) -> Value {
     json!({"id": transfer_id(number), "debit_account": debit, "credit_account": credit, "amount": amount})
 }
 
@@ -315,6 +315,19 @@ impl Step {
             Promise::Refused(status) => answer.status == status,
         }
     }
+
+    /// Whether a second answer keeps what the first one promised.
+    pub(crate) fn holds(&self, first: &Answer, second: &Answer) -> bool {
+        match self.promise {
+            Promise::Replayed => {
+                second.is_replay() && (first.status, &first.body) == (second.status, &second.body)
+            }
+            Promise::Recorded(_) if is_given_up(first) => is_given_up(second),
+            Promise::Recorded(count) => second.status == 200 && second.json()["existed"] == count,
+            Promise::Refused(_) => (first.status, &first.body) == (second.status, &second.body),
+            Promise::InEffect => second.status == 200,
+        }
+    }
 }
 
 /// A transfer between shards that was not decided when the process ended: its id is used up.
@@ -323,13 +336,13 @@ fn is_given_up(answer: &Answer) -> bool {
 }
 
 /// Answers that say neither yes nor no: whoever gets one asks again.
-fn is_open(answer: &Answer) -> bool {
+pub(crate) fn is_open(answer: &Answer) -> bool {
     [202, 409, 429, 500, 503].contains(&answer.status)
 }
 
-/// Asks everything once, as long as there is somebody to ask; what was answered for good.
-pub(crate) fn ask_once(to: Addresses, parties: &Parties) -> (Told, Vec<String>) {
-    let (mut told, mut wrong) = (Told::new(), Vec::new());
+/// Asks everything once, as long as there is somebody to ask, and until so many requests were not answered for good; what was.
+pub(crate) fn ask_once(to: Addresses, parties: &Parties, gives_up_after: usize) -> (Told, Vec<String>) {
+    let (mut told, mut wrong, mut open) = (Told::new(), Vec::new(), 0);
     for place in 0..count(parties) {
         let Some(step) = steps(parties, &told).swap_remove(place) else {
             continue;
@@ -341,7 +354,12 @@ pub(crate) fn ask_once(to: Addresses, parties: &Parties) -> (Told, Vec<String>) 
             Ok(answer) if step.is_final(&answer) => {
                 told.insert(step.name, answer);
             }
-            Ok(answer) if is_open(&answer) => {}
+            Ok(answer) if is_open(&answer) => {
+                open += 1;
+                if open >= gives_up_after {
+                    break;
+                }
+            }
             Ok(answer) => wrong.push(format!("{}: {answer:?}", step.name)),
             Err(_) => break,
         }
@@ -350,10 +368,10 @@ pub(crate) fn ask_once(to: Addresses, parties: &Parties) -> (Told, Vec<String>) 
 }
 
 /// Between two tries of a client whose server is busy.
-const RETRY: Duration = Duration::from_millis(20);
+pub(crate) const RETRY: Duration = Duration::from_millis(20);
 
 /// How often something is asked: longer than anything that resolves itself takes.
-const ASKED_MAX: u32 = 1_000;
+pub(crate) const ASKED_MAX: u32 = 1_000;
 
 /// Asks everything until it is answered for good.
 #[track_caller]
@@ -393,16 +411,7 @@ pub(crate) fn broken_promises(parties: &Parties, before: &Told, after: &Told) ->
             ));
             continue;
         };
-        let holds = match step.promise {
-            Promise::Replayed => {
-                second.is_replay() && (first.status, &first.body) == (second.status, &second.body)
-            }
-            Promise::Recorded(_) if is_given_up(first) => is_given_up(second),
-            Promise::Recorded(count) => second.status == 200 && second.json()["existed"] == count,
-            Promise::Refused(_) => first.body == second.body,
-            Promise::InEffect => second.status == 200,
-        };
-        if !holds {
+        if !step.holds(first, second) {
             broken.push(format!(
                 "{} was answered {first:?}, and then {second:?}",
                 step.name

@@ -85,7 +85,8 @@ fn library() -> &'static Path {
     BUILT.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let ours = folder.join(format!("disk-{}.so", std::process::id()));
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/crash/disk.c");
+        let for_all = folder.join("disk.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/crash_points/disk.c");
         let built = Command::new("cc")
             .args(["-O1", "-shared", "-fPIC", "-o"])
             .arg(&ours)
@@ -98,7 +99,9 @@ fn library() -> &'static Path {
             "{}",
             String::from_utf8_lossy(&built.stderr)
         );
-        ours
+        // Another process may use the one that is there: it keeps the file that it opened.
+        fs::rename(ours, &for_all).unwrap();
+        for_all
     })
 }
 

@@ -220,7 +220,7 @@ fn bounded(evidence: &Evidence) -> Vec<String> {
         }
         match operation.kind.as_str() {
             "sale" => {
-                (*authorized, *captured) = (*authorized + operation.amount, *captured + operation.amount)
+                (*authorized, *captured) = (*authorized + operation.amount, *captured + operation.amount);
             }
             "authorize" | "increment" => *authorized += operation.amount,
             "capture" => *captured += operation.amount,
@@ -296,7 +296,7 @@ pub(crate) fn leaks(folder: &Path, words: &[&str]) -> Vec<String> {
 
 /// Bytes that are looked at together.
 const PART_BYTES: usize = 64 * 1024;
-const NOTHING: [u8; PART_BYTES] = [0; PART_BYTES];
+static NOTHING: [u8; PART_BYTES] = [0; PART_BYTES];
 
 /// Which of the words stand in some bytes. Parts of nothing but zeros, of which files that were given room in advance have many, are passed over.
 pub(crate) fn words_in<'a>(bytes: &'a [u8], words: &'a [&'a str]) -> impl Iterator<Item = &'a str> {

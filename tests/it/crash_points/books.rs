@@ -4,6 +4,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// A record of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -307,6 +308,9 @@ pub(crate) fn hash(record: &Record) -> Option<String> {
         sha.update(number.to_le_bytes());
     }
     sha.update(bytes);
-    let digits = sha.finalize();
-    Some(digits.iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut digits = String::new();
+    for byte in sha.finalize() {
+        write!(digits, "{byte:02x}").ok()?;
+    }
+    Some(digits)
 }

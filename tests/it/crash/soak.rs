@@ -1,1 +1,0 @@
-//! Owns the random load.
