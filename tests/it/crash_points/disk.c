@@ -8,6 +8,7 @@
  *   DISK_PATHS   only files in whose path below the folder one of these words stands; separated by commas, empty for all
  *   DISK_AT      the number of the call that fares badly, from 1; 0 for none
  *   DISK_FAULT   `kill` before it, `torn` in the middle of it, `EIO` or `ENOSPC` instead of it, `EIO+` and `ENOSPC+` from then on
+ *   DISK_LIES    files in whose path this word stands are not synced, whatever is said; empty for none
  *   DISK_LOG     where each numbered call is written down, in a line `number call path`
  *   DISK_LOST    where what was not synced is written down at the end; empty for not at all
  */
@@ -47,7 +48,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int ready, log_fd = -1, lost_fd = -1, error_number, is_sticky;
 static char root[PATH_MAX];
 static size_t root_len;
-static const char *calls, *paths, *fault;
+static const char *calls, *paths, *fault, *lies;
 static unsigned long at, count;
 static uint64_t order;
 static struct change *changes;
@@ -70,6 +71,7 @@ static void prepare(void) {
     calls = getenv("DISK_CALLS") ? getenv("DISK_CALLS") : "";
     paths = getenv("DISK_PATHS") ? getenv("DISK_PATHS") : "";
     fault = getenv("DISK_FAULT") ? getenv("DISK_FAULT") : "";
+    lies = getenv("DISK_LIES") ? getenv("DISK_LIES") : "";
     at = getenv("DISK_AT") ? strtoul(getenv("DISK_AT"), NULL, 10) : 0;
     error_number = strncmp(fault, "EIO", 3) == 0 ? EIO : strncmp(fault, "ENOSPC", 6) == 0 ? ENOSPC : 0;
     is_sticky = *fault && fault[strlen(fault) - 1] == '+';
@@ -229,7 +231,7 @@ static int sync_file(const char *call, long real, int fd) {
     int done = (int)syscall(real, fd);
     int why = errno;
     pthread_mutex_lock(&lock);
-    if (done == 0 && known) forget(now.st_ino, before);
+    if (done == 0 && known && !(*lies && strstr(name, lies))) forget(now.st_ino, before);
     pthread_mutex_unlock(&lock);
     errno = why;
     return done;

@@ -16,6 +16,8 @@ pub(crate) enum Fault {
     Kill,
     /// The same, and what was not synced is lost, in part or whole.
     PowerCut,
+    /// The same, with a disk that only says that it synced the journal.
+    PowerCutAfterLies,
     /// Half of what is written arrives, and the process is killed.
     Torn,
     /// The call fails, once.
@@ -44,7 +46,7 @@ impl Fault {
     fn told_to_the_shim(self) -> &'static str {
         match self {
             Self::None => "",
-            Self::Kill | Self::PowerCut => "kill",
+            Self::Kill | Self::PowerCut | Self::PowerCutAfterLies => "kill",
             Self::Torn => "torn",
             Self::Eio => "EIO",
             Self::Enospc => "ENOSPC",
@@ -52,9 +54,13 @@ impl Fault {
         }
     }
 
+    pub(crate) fn cuts_power(self) -> bool {
+        matches!(self, Self::PowerCut | Self::PowerCutAfterLies)
+    }
+
     /// Whether the process ends there by a signal.
     pub(crate) fn kills(self) -> bool {
-        matches!(self, Self::Kill | Self::PowerCut | Self::Torn)
+        matches!(self, Self::Kill | Self::Torn) || self.cuts_power()
     }
 }
 
@@ -119,7 +125,7 @@ impl Disk {
     /// Puts the shim before a command.
     pub(crate) fn stand_before(&self, command: &mut Command) {
         let point = &self.point;
-        let keeps_lost = point.fault == Fault::PowerCut || point.fault == Fault::Eio;
+        let keeps_lost = point.fault.cuts_power() || point.fault == Fault::Eio;
         command
             .env("LD_PRELOAD", library())
             .env("DISK_ROOT", &self.root)
@@ -128,6 +134,9 @@ impl Disk {
             .env("DISK_AT", point.number.to_string())
             .env("DISK_FAULT", point.fault.told_to_the_shim())
             .env("DISK_LOG", &self.log);
+        if point.fault == Fault::PowerCutAfterLies {
+            command.env("DISK_LIES", "journal.db-wal");
+        }
         if keeps_lost {
             command.env("DISK_LOST", &self.lost);
         }

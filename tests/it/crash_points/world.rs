@@ -319,7 +319,7 @@ pub(crate) fn meet(template: &Template, point: Point) -> Outcome {
         wrong.push(format!("it panicked: {said}"));
     }
     let met_in_journal = met.as_deref().is_some_and(is_journal_sync);
-    if point.fault == Fault::PowerCut || point.fault == Fault::Eio && met_in_journal {
+    if point.fault.cuts_power() || point.fault == Fault::Eio && met_in_journal {
         disk.lose_unsynced(point.number as u64);
     }
     wrong.extend(world.leaked(&said));
@@ -341,6 +341,59 @@ pub(crate) fn meet(template: &Template, point: Point) -> Outcome {
         calls,
         ended,
         answered: told.len(),
+        wrong,
+    }
+}
+
+/// Makes a merchant in an empty folder and meets a point; then again with a disk that works, and a payment of that merchant's.
+#[track_caller]
+pub(crate) fn meet_at_first_start(point: Point) -> Outcome {
+    let world = World::empty();
+    let disk = Disk::new(&world.data(), world.beside(), point);
+    let create = ["merchant", "create", "--name", "Shop"];
+    let mut first = command(&create, &world.data(), &settings());
+    disk.stand_before(&mut first);
+    let mut process = Process::start(&mut first);
+    let status = process.wait();
+    let (out, err) = process.output();
+    let mut wrong = Vec::new();
+    let met = disk.met();
+    if met.is_none() && !status.success() {
+        wrong.push(format!(
+            "nothing happened to it, and it ended with {status}: {err}"
+        ));
+    }
+    if err.contains("panicked") {
+        wrong.push(format!("it panicked: {err}"));
+    }
+    if point.fault.cuts_power() {
+        disk.lose_unsynced(point.number as u64);
+    }
+    // Whoever was told a merchant's id has that merchant.
+    let merchant = match out.trim() {
+        "" => run_well(&create, &world.data(), &settings()),
+        made => made.to_owned(),
+    };
+    let key = run_well(
+        &["key", "create", "--merchant", &merchant],
+        &world.data(),
+        &settings(),
+    );
+    let node = world.start();
+    let sale = json!({"amount": 500, "currency": "USD", "payment_method_id": "pm_card_visa"});
+    let made = Caller::new(node.to.api, &key).pay("k", &sale);
+    if made.status != 200 {
+        wrong.push(format!("no payment can be made: {made:?}"));
+    }
+    node.process.stop();
+    wrong.extend(world.verified());
+    let calls = disk.calls();
+    world.stop();
+    Outcome {
+        met,
+        calls,
+        ended: !status.success(),
+        answered: usize::from(!out.is_empty()),
         wrong,
     }
 }
