@@ -100,6 +100,14 @@ pub(crate) async fn run(command: AuditCommand, settings: Settings) -> anyhow::Re
     tokio::task::spawn_blocking(work).await?
 }
 
+fn known(settings: &Settings) -> anyhow::Result<Vec<ShardId>> {
+    shard_folders::known(
+        &settings.data_dir,
+        &settings.heads_folder(),
+        settings.replica_dir.as_deref(),
+    )
+}
+
 fn journal(settings: &Settings, shard: ShardId) -> anyhow::Result<JournalFile> {
     Ok(JournalFile::open(&shard_folders::folder(
         &settings.data_dir,
@@ -147,7 +155,14 @@ fn verify_all(settings: &Settings, arguments: &VerifyArguments) -> anyhow::Resul
     };
     let trusted = Seq(arguments.from.saturating_sub(1));
     let mut wrong = 0;
-    for shard in shard_folders::known(&settings.data_dir, &settings.heads_folder())? {
+    for shard in known(settings)? {
+        let folder = shard_folders::folder(&settings.data_dir, shard);
+        if !folder.is_dir() {
+            let why = shard_folders::missing(shard, &folder);
+            bar.suspend(|| println!("shard {}: WRONG: {why}", shard.0));
+            wrong += 1;
+            continue;
+        }
         let journal = journal(settings, shard)?;
         let trusted = trusted.min(journal.head(shard)?.seq);
         let heads = match public {
@@ -206,7 +221,11 @@ fn write_file(path: &Path, write: impl FnOnce(&mut dyn Write) -> anyhow::Result<
         .map_err(io::IntoInnerError::into_error)
         .with_context(named)?;
     file.sync_all().with_context(named)?;
-    std::fs::rename(&unfinished, path).with_context(named)
+    std::fs::rename(&unfinished, path).with_context(named)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))
+        .and_then(|folder| folder.sync_all())
+        .with_context(named)
 }
 
 #[expect(clippy::print_stdout, reason = "the document is this command's output")]
@@ -231,7 +250,7 @@ pub(crate) fn export_to(settings: &Settings, out: &Path) -> anyhow::Result<u64> 
     let mut count = 0_u64;
     write_file(out, |file| {
         let mut export = ExportWriter::new(file, &public)?;
-        for shard in shard_folders::known(&settings.data_dir, &settings.heads_folder())? {
+        for shard in known(settings)? {
             let journal = journal(settings, shard)?;
             for line in heads(settings, shard, public)? {
                 if let Ok(kept) = line? {

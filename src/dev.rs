@@ -5,7 +5,6 @@ use anyhow::Context as _;
 use florin_adapters::data_dir::DataDir;
 use florin_adapters::digests;
 use florin_config::Settings;
-use florin_domain::ids::ShardId;
 use florin_domain::merchant::ApiKeyRole;
 use florin_sandbox::{Options as SandboxOptions, Sandbox};
 use florin_supervisors::platform::Platform;
@@ -51,12 +50,12 @@ async fn seed(platform: &Platform) -> anyhow::Result<()> {
             .merchants
             .iter()
             .find(|merchant| merchant.name == MERCHANT_NAME);
-        let merchant = match made {
-            Some(merchant) => merchant.id,
-            None => {
-                control::create_merchant(platform, ShardId::FIRST, MERCHANT_NAME, control::standard_fee()?)
-                    .await?
-            }
+        let merchant = if let Some(merchant) = made {
+            merchant.id
+        } else {
+            let placement = &platform.context().options.placement;
+            let shard = placement.of_merchant(MERCHANT_NAME, None)?;
+            control::create_merchant(platform, shard, MERCHANT_NAME, control::standard_fee()?).await?
         };
         control::create_key(platform, ApiKeyRole::Merchant(merchant), false, MERCHANT_KEY).await?;
     }

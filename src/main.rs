@@ -2,6 +2,7 @@
 
 mod audit;
 mod bench;
+mod config;
 mod control;
 mod dev;
 mod edge;
@@ -14,6 +15,7 @@ mod replica;
 mod sandbox;
 mod serve;
 mod shard_folders;
+mod simulate;
 mod views;
 
 use clap::{Parser, Subcommand};
@@ -66,13 +68,9 @@ enum Command {
     Key(merchant::KeyCommand),
     /// The configuration
     #[command(subcommand)]
-    Config(ConfigCommand),
-}
-
-#[derive(Subcommand)]
-enum ConfigCommand {
-    /// Check the configuration and print what is in effect
-    Check,
+    Config(config::ConfigCommand),
+    /// Run the platform in a simulated world in which much goes wrong, and check that nothing is lost or doubled
+    Simulate(simulate::SimulateArguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -87,6 +85,7 @@ fn main() -> anyhow::Result<()> {
         | Command::Audit(_)
         | Command::Ledger(_)
         | Command::Repair(_)
+        | Command::Simulate(_)
         | Command::Merchant(_)
         | Command::Key(_) => Mode::Dev,
     };
@@ -121,7 +120,6 @@ fn start_log(settings: &Settings) {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "`config check` prints the configuration")]
 async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
     match command {
         Command::Dev => dev::run(settings).await,
@@ -138,8 +136,9 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
         Command::Key(merchant::KeyCommand::Create(arguments)) => {
             merchant::create_key(settings, arguments).await
         }
-        Command::Config(ConfigCommand::Check) => {
-            println!("{}", settings.describe());
+        Command::Simulate(arguments) => simulate::run(arguments).await,
+        Command::Config(command) => {
+            config::run(&command, &settings);
             Ok(())
         }
     }

@@ -36,9 +36,9 @@ pub(crate) struct MerchantArguments {
     /// Fixed part per payment, in major units
     #[arg(long, default_value = "0.30")]
     fee_fixed: String,
-    /// The shard that is to have its payments and accounts
-    #[arg(long, default_value_t = 0)]
-    shard: u16,
+    /// The shard that is to have its payments and accounts: the first one, or the one of the name by `journal.ranges`
+    #[arg(long)]
+    shard: Option<u16>,
 }
 
 /// A new key.
@@ -65,11 +65,15 @@ pub(crate) async fn create(settings: Settings, arguments: MerchantArguments) -> 
         .parse()
         .context("--fee-fixed must be a decimal such as 0.30")?;
     let fee = FeeSchedule::new(arguments.fee_bps, fixed)?;
-    if arguments.shard >= settings.shards {
+    if arguments.shard.is_some_and(|shard| shard >= settings.shards) {
         bail!("--shard must be below {} (`journal.shards`)", settings.shards);
     }
+    let asked = arguments.shard.map(ShardId);
+    let shard = match settings.actors.placement.of_merchant(&arguments.name, asked) {
+        Ok(shard) => shard,
+        Err(misplaced) => bail!("--shard: {misplaced} (`journal.ranges`)"),
+    };
     let node = open(&settings).await?;
-    let shard = ShardId(arguments.shard);
     let id = control::create_merchant(&node.platform, shard, &arguments.name, fee).await?;
     node.platform.drain(Duration::from_secs(10)).await;
     println!("{id}");

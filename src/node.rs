@@ -1,14 +1,16 @@
 //! One running node: the data folder, the adapters behind the ports, and the supervised platform on top.
 
 use crate::notary::{self, Signing};
-use crate::replica::Replicating;
+use crate::replica::Replicas;
 use crate::shard_folders;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use florin_actors::context::{Fatal, NoProbe, Ports};
+use florin_actors::offload::BlockingThreads;
 use florin_actors::options::Options;
 use florin_adapters::clock::SystemClock;
 use florin_adapters::data_dir::DataDir;
 use florin_adapters::entropy::OsEntropy;
+use florin_adapters::integrity::unfinished;
 use florin_adapters::journal::SqliteJournal;
 use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
 use florin_adapters::provider_keys::HmacProviderKeys;
@@ -30,8 +32,8 @@ use std::time::Duration;
 pub(crate) struct Node {
     pub(crate) platform: Platform,
     pub(crate) metrics: PrometheusHandle,
-    /// Before the folders, like those that sign: each copies what is left.
-    _replicating: Vec<Replicating>,
+    /// Before those that sign, which let the journals go: each copies what is left, if its disk answers.
+    _replicating: Replicas,
     /// Before the folders: each signs a last time, and then its folder is let go.
     _signing: Vec<Signing>,
     /// One for each shard.
@@ -126,6 +128,13 @@ pub(crate) async fn start(
 ) -> anyhow::Result<Node> {
     let (folder, options) = (settings.data_dir.as_path(), settings.actors.clone());
     let data = DataDir::open(folder)?;
+    if unfinished::is_noted(folder)? {
+        bail!(
+            "a repair of {} was interrupted, and some of it may be repaired and some not: run `florin repair --apply` again, until it says that \
+             everything agrees; see docs/repair.md",
+            folder.display()
+        );
+    }
     let provider_keys = if let Some(secret) = &settings.provider_key_secret {
         HmacProviderKeys::new(secret.expose())
     } else {
@@ -138,7 +147,7 @@ pub(crate) async fn start(
         Arc::new(OsEntropy::new()),
     );
     let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
-    let mut replicating = Vec::new();
+    let mut replicating = Replicas::none();
     for shard in shard_folders::all(folder, &settings.heads_folder(), settings.shards)? {
         if shard != ShardId::FIRST {
             folders.push(DataDir::open(shard_folders::folder(folder, shard))?);
@@ -149,8 +158,9 @@ pub(crate) async fn start(
             notary::compare(settings, shard).await?,
             Arc::clone(&stores.journal),
         ));
-        let replica = settings.replica_dir.as_deref();
-        replicating.extend(Replicating::start(replica, data.path(), shard, &stores.journal)?);
+        if let Some(replica) = &settings.replica_dir {
+            replicating.start(replica, data.path(), shard, &stores.journal)?;
+        }
         shards.push(Ports {
             journal: stores.journal,
             transfers: Arc::clone(&stores.keys) as _,
@@ -163,6 +173,7 @@ pub(crate) async fn start(
             providers: providers.clone(),
             probe: Arc::new(NoProbe),
             fatal: Arc::new(EndProcess),
+            offload: Arc::new(BlockingThreads),
         });
     }
     let home = shards.remove(0);

@@ -19,25 +19,46 @@ const BETWEEN_PAGES: Duration = Duration::from_millis(5);
 /// Pages that are copied after the node has stopped; a replica that is farther behind goes on at the next start.
 const LAST_PAGES_MAX: usize = 64;
 
-/// The thread. Dropping this copies what is left and waits for it.
+/// How long a node that stops waits for a replica: a disk that does not answer must not keep it from ending. Once one was given up, the others are given no
+/// more time than they had.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The threads, one for each shard. Dropping this copies what is left and waits for them, but only for so long: who is given up ends with the
+/// process, wherever it is, and the replica goes on from there at the next start.
 #[derive(Debug)]
-pub(crate) struct Replicating {
-    stop: Option<SyncSender<()>>,
-    thread: Option<JoinHandle<()>>,
+pub(crate) struct Replicas {
+    running: Vec<Replicating>,
+    patience: Duration,
 }
 
-impl Replicating {
-    /// Copies one shard's journal from now on, if there is to be a replica. The journal is kept open as long: what closes it last must be what
-    /// writes it.
+/// One thread.
+#[derive(Debug)]
+struct Replicating {
+    shard: ShardId,
+    stop: Option<SyncSender<()>>,
+    /// Nothing is ever sent: the thread has ended when it is closed.
+    ended: Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Replicas {
+    /// None yet.
+    pub(crate) fn none() -> Self {
+        Self {
+            running: Vec::new(),
+            patience: PATIENCE,
+        }
+    }
+
+    /// Copies one shard's journal from now on. The journal is kept open as long: what closes it last must be what writes it. A thread that is given
+    /// up keeps it open for good, and leaves its log as a killed node does; the next start reads it.
     pub(crate) fn start(
-        folder: Option<&Path>,
+        &mut self,
+        folder: &Path,
         data_dir: &Path,
         shard: ShardId,
         journal: &Arc<SqliteJournal>,
-    ) -> anyhow::Result<Option<Self>> {
-        let Some(folder) = folder else {
-            return Ok(None);
-        };
+    ) -> anyhow::Result<()> {
         let mut following = Following {
             data_dir: data_dir.to_owned(),
             folder: folder.to_owned(),
@@ -47,25 +68,46 @@ impl Replicating {
         };
         let journal = Arc::clone(journal);
         let (stop, stopped) = sync_channel(1);
+        let (ends, ended) = sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("florin-replica".to_owned())
             .spawn(move || {
+                // Dropped last, by a panic as well.
+                let _ends = ends;
                 following.until(&stopped);
+                // Its own connection to the journal goes first.
+                drop(following);
                 drop(journal);
             })
             .context("the thread that writes the replica")?;
-        Ok(Some(Self {
+        self.running.push(Replicating {
+            shard,
             stop: Some(stop),
-            thread: Some(thread),
-        }))
+            ended,
+            thread,
+        });
+        Ok(())
     }
 }
 
-impl Drop for Replicating {
+impl Drop for Replicas {
     fn drop(&mut self) {
-        self.stop = None;
-        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the thread that writes the replica panicked");
+        for replicating in &mut self.running {
+            replicating.stop = None;
+        }
+        let mut patience = self.patience;
+        for replicating in self.running.drain(..) {
+            if replicating.ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+                // The others had the same time.
+                patience = Duration::ZERO;
+                tracing::error!(
+                    shard = replicating.shard.0,
+                    waited_s = self.patience.as_secs_f64(),
+                    "the replica is given up: its disk does not answer, or is too slow. It catches up after the next start"
+                );
+            } else if replicating.thread.join().is_err() {
+                tracing::error!("the thread that writes the replica panicked");
+            }
         }
     }
 }
@@ -164,4 +206,52 @@ impl Following {
 
 fn alert(name: &'static str) {
     metrics::counter!("florin_alerts_total", "alert" => name).increment(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use florin_adapters::journal::JournalFile;
+    use std::fs::OpenOptions;
+    use tempfile::TempDir;
+
+    /// A data folder with a journal and a folder for its replica.
+    fn world() -> (TempDir, TempDir, Arc<SqliteJournal>) {
+        let (data, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let journal = SqliteJournal::open(data.path(), ShardId::FIRST).unwrap();
+        (data, second, Arc::new(journal))
+    }
+
+    #[test]
+    fn a_stop_waits_until_the_replica_has_let_the_journal_go() {
+        let (data, second, journal) = world();
+        let mut replicas = Replicas::none();
+        replicas
+            .start(second.path(), data.path(), ShardId::FIRST, &journal)
+            .unwrap();
+        drop(replicas);
+        assert_eq!(Arc::strong_count(&journal), 1);
+        drop(journal);
+        let log = data.path().join("journal.db-wal");
+        assert!(!log.exists(), "the writer closed it last");
+        JournalFile::open(data.path()).unwrap();
+    }
+
+    #[test]
+    fn a_replica_whose_disk_does_not_answer_is_given_up() {
+        let (data, second, journal) = world();
+        // Who opens a pipe to read waits until somebody opens it to write.
+        let pipe = second.path().join("replica-0-00000000000000000001.seg");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        let mut replicas = Replicas::none();
+        replicas.patience = Duration::from_millis(20);
+        replicas
+            .start(second.path(), data.path(), ShardId::FIRST, &journal)
+            .unwrap();
+        drop(replicas);
+        assert_eq!(Arc::strong_count(&journal), 2, "its thread hangs, and we do not");
+        // The disk answers again.
+        drop(OpenOptions::new().write(true).open(&pipe).unwrap());
+    }
 }

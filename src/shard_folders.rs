@@ -31,36 +31,65 @@ pub(crate) fn present(data_dir: &Path) -> anyhow::Result<Vec<ShardId>> {
     Ok(shards)
 }
 
-/// The shards that have a folder or were signed for, and the first one, by number: one whose folder is gone is still one.
-pub(crate) fn known(data_dir: &Path, heads_folder: &Path) -> anyhow::Result<Vec<ShardId>> {
+/// The shards that have a folder, were signed for, or have a replica, and the first one, by number: one whose folder is gone is still one.
+pub(crate) fn known(
+    data_dir: &Path,
+    heads_folder: &Path,
+    replica_folder: Option<&Path>,
+) -> anyhow::Result<Vec<ShardId>> {
     let mut shards = present(data_dir)?;
-    let entries = match std::fs::read_dir(heads_folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(shards),
-        Err(error) => return Err(error).with_context(|| heads_folder.display().to_string()),
-    };
-    for entry in entries {
-        let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| {
-            let (number, _) = name.strip_prefix("heads-")?.split_once('-')?;
-            number.parse().ok()
-        });
-        shards.extend(number.map(ShardId));
+    shards.extend(named(heads_folder, "heads-")?);
+    if let Some(folder) = replica_folder {
+        shards.extend(named(folder, "replica-")?);
     }
     shards.sort_unstable();
     shards.dedup();
     Ok(shards)
 }
 
+/// The shards that files in a folder are named after: `<prefix><number>-...`.
+fn named(folder: &Path, prefix: &str) -> anyhow::Result<Vec<ShardId>> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| folder.display().to_string()),
+    };
+    let mut shards = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| {
+            let (number, _) = name.strip_prefix(prefix)?.split_once('-')?;
+            number.parse().ok()
+        });
+        shards.extend(number.map(ShardId));
+    }
+    Ok(shards)
+}
+
+/// Why a node must not start without a folder of a shard that has had commits.
+pub(crate) fn missing(shard: ShardId, folder: &Path) -> String {
+    format!(
+        "the folder {} of shard {} is missing, though the shard was signed for or has a replica: bring it back (is a disk not mounted?), or have its \
+         journal restored from a copy with `florin repair`; see docs/repair.md",
+        folder.display(),
+        shard.0
+    )
+}
+
 /// All shards that a node has to run. Money of a shard that was left out would be out of reach.
 pub(crate) fn all(data_dir: &Path, heads_folder: &Path, count: u16) -> anyhow::Result<Vec<ShardId>> {
-    let known = known(data_dir, heads_folder)?;
+    let known = known(data_dir, heads_folder, None)?;
     if let Some(ShardId(last)) = known.last().filter(|last| last.0 >= count) {
         bail!(
             "{} has a shard {last}: `journal.shards` must be at least {}",
             data_dir.display(),
             last.saturating_add(1)
         );
+    }
+    // An empty folder would be made in its place, and taken for the shard's.
+    let lost = known.iter().find(|shard| !folder(data_dir, **shard).is_dir());
+    if let Some(shard) = lost.filter(|shard| **shard != ShardId::FIRST) {
+        bail!(missing(*shard, &folder(data_dir, *shard)));
     }
     Ok((0..count).map(ShardId).collect())
 }
@@ -86,5 +115,28 @@ mod tests {
             refused.ends_with("`journal.shards` must be at least 3"),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn a_shard_that_was_signed_for_is_not_begun_anew_where_its_folder_is_gone() {
+        let data_dir = tempfile::tempdir().unwrap();
+        let (path, heads, replica) = (
+            data_dir.path(),
+            data_dir.path().join("heads"),
+            data_dir.path().join("replica"),
+        );
+        for (folder, name) in [(&heads, "heads-1-1.txt"), (&replica, "replica-2-1.seg")] {
+            std::fs::create_dir(folder).unwrap();
+            std::fs::write(folder.join(name), "").unwrap();
+        }
+        let all_known = [ShardId::FIRST, ShardId(1), ShardId(2)];
+        assert_eq!(known(path, &heads, Some(&replica)).unwrap(), all_known);
+        let refused = all(path, &heads, 2).unwrap_err().to_string();
+        assert!(
+            refused.contains("shards/0001 of shard 1 is missing") && refused.contains("`florin repair`"),
+            "{refused}"
+        );
+        std::fs::create_dir_all(folder(path, ShardId(1))).unwrap();
+        assert_eq!(all(path, &heads, 2).unwrap(), [ShardId::FIRST, ShardId(1)]);
     }
 }

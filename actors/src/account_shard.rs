@@ -2,13 +2,17 @@
 //! in the order in which commits will be durable; what is read from here is answered only after that has happened. Never
 //! restarted: its failure ends the process, and recovery folds the journal again.
 
+mod alerts;
 mod crossing;
 mod general;
 mod heat;
+mod looks;
 mod questions;
 
+pub use alerts::{AlertCreation, AlertMail, AlertPage, ShownAlert};
 pub use crossing::{CrossingMail, Prepared, leads};
 pub use general::{GeneralMail, Held, OpenAccount, Opening, TransferOutcome, TransferRequest};
+pub use looks::{Begun, LookMail};
 pub use questions::{AccountTitle, ClosedPeriods, PaymentAccounts, Question};
 
 use crate::context::{Context, Step};
@@ -110,6 +114,8 @@ pub enum ShardMail {
     Crossing(CrossingMail),
     /// A question about the general ledger.
     Question(Question),
+    /// Something about balance alerts.
+    Alert(AlertMail),
 }
 
 /// What recovery hands to the shard.
@@ -137,8 +143,11 @@ pub struct ShardState {
     since_snapshot: u64,
     recent: general::Recent,
     heat: heat::Heat,
+    alert_figures: alerts::AlertFigures,
     /// Transfers between shards that were open at the start.
     inherited: BTreeSet<TransferId>,
+    /// The look at clearing accounts that is under way.
+    looked_at: looks::LookedAt,
 }
 
 /// The shard.
@@ -164,6 +173,7 @@ impl Actor for AccountShard {
         Ok(ShardState {
             inherited: crossing::inherited(&books),
             heat: heat::Heat::of(context.shard),
+            alert_figures: alerts::AlertFigures::of(context.shard, books.alerts()),
             context,
             head,
             books,
@@ -171,6 +181,7 @@ impl Actor for AccountShard {
             control,
             since_snapshot: 0,
             recent: general::Recent::default(),
+            looked_at: looks::LookedAt::default(),
         })
     }
 
@@ -226,6 +237,7 @@ impl Actor for AccountShard {
                 state.crossing(mail)?;
             }
             ShardMail::Question(question) => state.answer(question),
+            ShardMail::Alert(mail) => state.alert(mail),
         }
         Ok(())
     }
@@ -295,6 +307,7 @@ impl ShardState {
             published,
             ticket: Ticket::Payment(reply),
         });
+        self.watch_balances(at);
         self.snapshot_when_due(weight);
         Ok(())
     }
@@ -358,6 +371,7 @@ impl ShardState {
             published,
             ticket: Ticket::Nobody,
         });
+        self.watch_balances(at);
     }
 
     /// Counts a commit, and keeps a snapshot if so many came since the last one.
@@ -404,7 +418,10 @@ fn weight(body: &Body) -> u64 {
             LedgerEvent::Transferred(transfers) => transfers.len(),
             LedgerEvent::Crossed(steps) => steps.len(),
             LedgerEvent::PendingExpired(ended) => ended.len(),
-            LedgerEvent::AccountOpened(_) | LedgerEvent::PeriodClosed { .. } => 0,
+            LedgerEvent::AccountOpened(_)
+            | LedgerEvent::PeriodClosed { .. }
+            | LedgerEvent::AlertCreated(_)
+            | LedgerEvent::AlertDeleted(_) => 0,
         },
     };
     u64::try_from(transfers / 8).map_or(u64::MAX, |eighths| eighths.saturating_add(1))
@@ -418,8 +435,8 @@ async fn keep_snapshot(context: &Arc<Context>, mut snapshot: ShardSnapshot) {
     };
     snapshot.hash = hash;
     let (snapshots, shard) = (Arc::clone(&context.ports.snapshots), context.shard);
-    let saved = tokio::task::spawn_blocking(move || snapshots.save(shard, &snapshot)).await;
-    if !matches!(saved, Ok(Ok(()))) {
+    let saved = context.aside(move || snapshots.save(shard, &snapshot)).await;
+    if saved.is_err() {
         tracing::warn!("a snapshot could not be kept; recovery will read a longer tail");
     }
 }

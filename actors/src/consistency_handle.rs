@@ -6,6 +6,7 @@ use crate::mailbox::{Class, Refused};
 use crate::monitor::MonitorMail;
 use crate::shards::Shards;
 use florin_domain::consistency::Round;
+use florin_domain::time::Millis;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -30,6 +31,13 @@ impl ConsistencyHandle {
     pub fn last(&self) -> Vec<Arc<Round>> {
         let last = |context: &Arc<Context>| context.monitor_board.load().last.clone();
         self.shards.iter().filter_map(last).collect()
+    }
+
+    /// Whether a round is so old that more than three should have followed it: what it found may not be so any more.
+    pub fn is_stale(&self, round: &Round) -> bool {
+        let context = self.shards.home();
+        let every = u64::try_from(context.options.monitor_every.as_millis()).unwrap_or(u64::MAX);
+        round.is_stale(context.ports.clock.now(), Millis(every))
     }
 
     /// Runs a round in every shard, which begins after this call.

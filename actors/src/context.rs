@@ -10,6 +10,7 @@ use crate::journal_writer::WriterMail;
 use crate::kind::{Kind, KindStats};
 use crate::mailbox::Mailbox;
 use crate::monitor::{MonitorBoard, MonitorMail};
+use crate::offload::Offload;
 use crate::options::Options;
 use crate::projection::ProjectionMail;
 use crate::provider::ProviderMail;
@@ -28,7 +29,7 @@ use metrics::{Counter, Histogram};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 /// The world, as the actors reach it.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub struct Ports {
     pub probe: Arc<dyn Probe>,
     /// Ends the process when going on would be wrong.
     pub fatal: Arc<dyn Fatal>,
+    /// Runs what would hold up the threads that actors live on.
+    pub offload: Arc<dyn Offload>,
 }
 
 /// A place in an actor's work, named so that tests can stop there.
@@ -99,6 +102,7 @@ pub enum Step {
     JournalScrubbed,
     DeadlinesMet,
     MonitorEnded,
+    TreeStarting,
 }
 
 /// Watches actors reach their steps. The product's probe does nothing.
@@ -288,6 +292,8 @@ pub struct Context {
     pub peers: Arc<[Mailbox<ShardMail>]>,
     /// Room for transfers on their way: a request may hold thousands, so requests alone say little of the memory they take.
     pub transfer_room: Arc<Semaphore>,
+    /// Taken, at the first shard, by whoever makes an alert: ids are unique over all shards.
+    pub alert_ids: Mutex<()>,
     /// Tail and views.
     pub projection: Mailbox<ProjectionMail>,
     /// Key owners.

@@ -3,8 +3,10 @@
 //! given up if it was not decided, and brought to its end if it was.
 
 pub(crate) mod clearing;
+mod fraud;
+mod left;
 
-use crate::account_shard::{CrossingMail, Held, Prepared, ShardMail, leads};
+use crate::account_shard::{CrossingMail, Held, Prepared, ShardMail};
 use crate::context::{Context, Step};
 use crate::ledger_handle::Told;
 use crate::mailbox::Envelope;
@@ -14,11 +16,11 @@ use crate::ticks::keep_ticking;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{ApiKeyId, Seq, ShardId};
 use florin_domain::ledger::{
-    AbortReason, CrossOutcome, CrossPhase, CrossTransfer, Crossing, CrossingStep, LedgerEvent, Transfer,
-    TransferId, TransferRefusal, Verdict,
+    AbortReason, CrossOutcome, CrossTransfer, CrossingStep, LedgerEvent, Nets, Transfer, TransferId,
+    TransferRefusal, Verdict,
 };
 use florin_domain::ports::ReadError;
-use florin_domain::time::Millis;
+use florin_domain::risk::FraudVote;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,9 +53,12 @@ pub enum CrossingsMail {
     Ended(Vec<TransferId>),
     /// Look for what is left.
     Tick,
-    /// What was left has been taken up.
-    Swept,
+    /// What was left has been taken up, and the clearing accounts were looked at if it was time for that.
+    Swept(Option<ClearingLook>),
 }
+
+/// What the clearing accounts of all shards come to beyond what is under way; nothing if that could not be found out.
+pub type ClearingLook = Option<Nets>;
 
 /// The actor's state.
 #[derive(Debug)]
@@ -66,6 +71,7 @@ pub struct CrossingsState {
     is_sweeping: bool,
     /// Sweeps since the clearing accounts were last looked at.
     sweeps: u32,
+    clearing: clearing::Watch,
 }
 
 /// The actor.
@@ -73,14 +79,10 @@ pub struct CrossingsState {
 pub struct CrossingsCarrier;
 
 const TICK: Duration = Duration::from_secs(1);
-/// After so long nobody carries a transfer on: a run takes a few commits.
-const PATIENCE: Millis = Millis::from_s(30);
 /// How often a record is read again that was overtaken.
 const TOLD_AGAIN_MAX: usize = 3;
 /// Sweeps between two looks at the clearing accounts.
 const CLEARING_EVERY: u32 = 60;
-/// Taken up in one sweep.
-const SWEPT_MAX: usize = 1024;
 
 impl Actor for CrossingsCarrier {
     type Msg = Envelope<CrossingsMail>;
@@ -101,6 +103,7 @@ impl Actor for CrossingsCarrier {
             parked: Vec::new(),
             is_sweeping: false,
             sweeps: 0,
+            clearing: clearing::Watch::default(),
         })
     }
 
@@ -125,9 +128,13 @@ impl Actor for CrossingsCarrier {
                 }
             }
             CrossingsMail::Tick => state.sweep(),
-            CrossingsMail::Swept => {
+            CrossingsMail::Swept(look) => {
                 state.context.ports.probe.reached(Step::CrossingsSwept);
                 state.is_sweeping = false;
+                let alarm = look.and_then(|look| state.clearing.follow(look));
+                if let Some(alarm) = alarm {
+                    clearing::raise(&alarm);
+                }
             }
         }
         Ok(())
@@ -166,13 +173,15 @@ impl CrossingsState {
         self.sweeps = self.sweeps.wrapping_add(1);
         let is_due = self.context.is_home() && self.sweeps.is_multiple_of(CLEARING_EVERY);
         let context = Arc::clone(&self.context);
-        let owed = Owed::new(context.crossings.clone(), CrossingsMail::Swept);
+        let owed = Owed::new(context.crossings.clone(), CrossingsMail::Swept(None));
         tokio::spawn(async move {
-            drop(take_up(&context).await);
-            if is_due && let Some(nets) = clearing::nets(&context.peers).await {
-                clearing::show(&nets);
-            }
-            owed.say(CrossingsMail::Swept);
+            drop(left::take_up(&context).await);
+            let look = if is_due {
+                Some(clearing::look(&context).await)
+            } else {
+                None
+            };
+            owed.say(CrossingsMail::Swept(look));
         });
     }
 }
@@ -217,7 +226,7 @@ impl Run<'_> {
         let prepared = ask(self.context, here, prepare).await?;
         self.reached(Step::CrossingPrepared);
         let open = prepared.transfers.clone();
-        let mut votes = BTreeMap::new();
+        let (mut votes, mut checked) = (BTreeMap::new(), BTreeMap::new());
         if !open.is_empty() {
             let asked = open.clone();
             let reserve = |reply| CrossingMail::Reserve {
@@ -225,14 +234,24 @@ impl Run<'_> {
                 is_dry_run,
                 reply,
             };
-            let said = ask(self.context, self.target, reserve).await?;
+            // The debit has agreed by being prepared; the credit and the fraud check are asked at once.
+            let (said, fraud) = tokio::join!(
+                ask(self.context, self.target, reserve),
+                fraud::votes(self.context, &open, is_dry_run)
+            );
+            let said = said?;
+            checked = fraud;
             votes.extend(open.iter().zip(said).map(|(transfer, vote)| (transfer.id, vote)));
             self.reached(Step::CrossingReserved);
         }
-        let wanted = |transfer: &CrossTransfer| match votes.get(&transfer.id) {
-            Some(Ok(())) => CrossOutcome::Decided,
-            Some(Err(why)) => CrossOutcome::Aborted(*why),
-            None => CrossOutcome::Aborted(AbortReason::GivenUp),
+        let wanted = |transfer: &CrossTransfer| match (votes.get(&transfer.id), checked.get(&transfer.id)) {
+            (Some(Err(why)), _) => CrossOutcome::Aborted(*why),
+            (Some(Ok(())), Some(FraudVote::Agreed)) => CrossOutcome::Decided,
+            (Some(Ok(())), Some(FraudVote::Refused)) => CrossOutcome::Aborted(AbortReason::FraudCheck),
+            // Without a vote there is no agreement.
+            (Some(Ok(())), Some(FraudVote::Unanswered) | None) | (None, _) => {
+                CrossOutcome::Aborted(AbortReason::GivenUp)
+            }
         };
         let mut outcomes: BTreeMap<TransferId, (CrossTransfer, CrossOutcome)> = BTreeMap::new();
         if is_dry_run {
@@ -411,73 +430,4 @@ async fn finish(
     ask(context, target, carry_out).await?;
     context.ports.probe.reached(Step::CrossingFinished);
     ask(context, source, |reply| CrossingMail::Settle { ids, reply }).await
-}
-
-/// Takes up what nobody carries on: what this shard leads is given up unless it was decided, and brought to its end; of what it has
-/// only reserved for another one, that one is asked, which gives it up before it answers unless it was decided.
-async fn take_up(context: &Context) -> Result<(), Unanswered> {
-    let here = context.shard;
-    let asked = |reply| CrossingMail::Left {
-        patience: PATIENCE,
-        limit: SWEPT_MAX,
-        reply,
-    };
-    let left = ask(context, here, asked).await?;
-    publish(context, &left);
-    let mut by_shard: BTreeMap<(bool, ShardId), Vec<Crossing>> = BTreeMap::new();
-    for crossing in left {
-        let is_led = leads(&crossing);
-        let other = if is_led {
-            crossing.transfer.target()
-        } else {
-            crossing.transfer.debit.home()
-        };
-        if let Some(other) = other {
-            by_shard.entry((is_led, other)).or_default().push(crossing);
-        }
-    }
-    let mut taken_up = Ok(());
-    for ((is_led, other), crossings) in by_shard {
-        let between = if is_led { (here, other) } else { (other, here) };
-        // One shard that does not answer leaves the others to be gone on with.
-        let done = take_up_between(context, between, crossings).await;
-        taken_up = taken_up.and(done);
-    }
-    taken_up
-}
-
-async fn take_up_between(
-    context: &Context,
-    (source, target): (ShardId, ShardId),
-    crossings: Vec<Crossing>,
-) -> Result<(), Unanswered> {
-    let given_up = CrossOutcome::Aborted(AbortReason::GivenUp);
-    let is_over = |crossing: &Crossing| matches!(crossing.phase, CrossPhase::Over(_));
-    let (over, open): (Vec<_>, Vec<_>) = crossings.into_iter().partition(is_over);
-    let open: Vec<_> = open
-        .into_iter()
-        .map(|crossing| (crossing.transfer, given_up))
-        .collect();
-    let count = open.len();
-    let mut decided = decide(context, source, open).await?;
-    if source != context.shard && decided.len() < count {
-        // It may have been settled in this moment; if it goes on, the shards are not of one time.
-        tracing::error!(
-            source = source.0,
-            target = target.0,
-            "a shard does not know a transfer that another one reserved for it"
-        );
-        metrics::counter!("florin_alerts_total", "alert" => "crossing_unknown").increment(1);
-    }
-    decided.extend(over.into_iter().filter_map(|crossing| match crossing.phase {
-        CrossPhase::Over(outcome) => Some((crossing.transfer, outcome)),
-        CrossPhase::Prepared | CrossPhase::Reserved => None,
-    }));
-    finish(context, source, target, decided).await
-}
-
-/// How many transfers of this shard nobody carried on, for operators: some after a crash, and then none.
-fn publish(context: &Context, left: &[Crossing]) {
-    #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-    metrics::gauge!("florin_crossings_left", "shard" => context.shard.0.to_string()).set(left.len() as f64);
 }

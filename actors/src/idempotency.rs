@@ -20,7 +20,7 @@ use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::{Answer, Payment};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -162,7 +162,8 @@ pub struct IdempotencyState {
     context: Arc<Context>,
     /// This incarnation: what an earlier one asked may still be answered, and says nothing about what this one knows.
     id: ActorId,
-    entries: HashMap<KeyDigest, Entry>,
+    /// Ordered, as is everything here that is walked: the same history is the same run.
+    entries: BTreeMap<KeyDigest, Entry>,
     /// Guardians that have not said yet what is under way.
     unheard: BTreeSet<usize>,
     /// Guardians have said what is under way, and the index has what their predecessors left behind.
@@ -196,7 +197,7 @@ impl Actor for IdempotencyOwner {
         Ok(IdempotencyState {
             context,
             id,
-            entries: HashMap::new(),
+            entries: BTreeMap::new(),
             unheard,
             settled: false,
             held: VecDeque::new(),

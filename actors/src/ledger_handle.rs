@@ -1,6 +1,7 @@
 //! The face of the ledger: accounts, their entries and the trial balance, all as of a durable commit.
 
 mod across;
+mod alerts;
 mod all_shards;
 mod as_of;
 mod crossed;
@@ -97,7 +98,9 @@ fn transfers_in(commit: &Commit) -> &[PostedTransfer] {
             LedgerEvent::AccountOpened(_)
             | LedgerEvent::PendingExpired(_)
             | LedgerEvent::Crossed(_)
-            | LedgerEvent::PeriodClosed { .. } => &[],
+            | LedgerEvent::PeriodClosed { .. }
+            | LedgerEvent::AlertCreated(_)
+            | LedgerEvent::AlertDeleted(_) => &[],
         },
         Body::Payment(_) | Body::Control(_) => &[],
     }
@@ -111,7 +114,9 @@ fn steps_in(commit: &Commit) -> &[CrossingStep] {
             LedgerEvent::Transferred(_)
             | LedgerEvent::AccountOpened(_)
             | LedgerEvent::PendingExpired(_)
-            | LedgerEvent::PeriodClosed { .. } => &[],
+            | LedgerEvent::PeriodClosed { .. }
+            | LedgerEvent::AlertCreated(_)
+            | LedgerEvent::AlertDeleted(_) => &[],
         },
         Body::Payment(_) | Body::Control(_) => &[],
     }
@@ -181,8 +186,16 @@ impl LedgerHandle {
     }
 
     async fn ask<T>(&self, mail: impl FnOnce(oneshot::Sender<T>) -> ShardMail) -> Result<T, LedgerError> {
+        self.ask_as(Class::New, mail).await
+    }
+
+    async fn ask_as<T>(
+        &self,
+        class: Class,
+        mail: impl FnOnce(oneshot::Sender<T>) -> ShardMail,
+    ) -> Result<T, LedgerError> {
         let (reply, waits) = oneshot::channel();
-        let sent = self.context.account_shard.send(Class::New, mail(reply));
+        let sent = self.context.account_shard.send(class, mail(reply));
         sent.map_err(|returned| match returned.why {
             Refused::Full { .. } => LedgerError::Busy,
             Refused::Gone => LedgerError::Gone,

@@ -7,6 +7,7 @@
 //! * [`account_shard`] the only writer of balances and the sequencer of commits; [`journal_writer`] group commit
 //! * [`crossings`] carries transfers between shards
 //! * [`projection`] the tail and the views behind the journal; [`resolution`] when to ask again about unknown outcomes
+//! * [`offload`] where work runs that would hold up the others
 //! * [`scrub`] reads the whole journal in the background and reports damage; [`monitor`] checks that books, payments and views agree
 //! * [`shards`] the shards of this process
 //! * [`payments_handle`], [`ledger_handle`], [`directory_handle`], [`consistency_handle`] the only faces that other crates see; [`guardian`] what guardians are told
@@ -29,6 +30,7 @@ pub mod ledger_handle;
 pub mod load;
 pub mod mailbox;
 pub mod monitor;
+pub mod offload;
 pub mod options;
 mod owed;
 pub mod payment;

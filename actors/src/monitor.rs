@@ -18,7 +18,8 @@ use crate::context::{Context, Step};
 use crate::mailbox::Envelope;
 use crate::owed::Owed;
 use crate::reply::tell;
-use florin_domain::consistency::Round;
+use florin_domain::consistency::{Round, overdue_after};
+use florin_domain::time::Millis;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use round::Work;
 use std::fmt;
@@ -44,6 +45,8 @@ pub enum MonitorMail {
     Due(ActorId),
     /// Run a round that begins from now on, and say what it came to.
     Run(Asked),
+    /// This incarnation's round should have ended by now.
+    Overdue(ActorId),
     /// This incarnation's round has ended, or its task has died.
     Ended(ActorId, Option<Ended>),
 }
@@ -72,6 +75,8 @@ pub struct MonitorState {
     began: Option<Instant>,
     round: JoinSet<()>,
     timer: JoinSet<()>,
+    /// Says so if the round under way does not end.
+    watch: JoinSet<()>,
     /// Who waits for the round under way.
     answered: Vec<Asked>,
     /// Who waits for the one after it.
@@ -108,6 +113,7 @@ impl Actor for Monitor {
             began: None,
             round: JoinSet::new(),
             timer: JoinSet::new(),
+            watch: JoinSet::new(),
             answered: Vec::new(),
             waiting: Vec::new(),
         };
@@ -128,7 +134,8 @@ impl Actor for Monitor {
                 state.context.ports.probe.reached(Step::MonitorEnded);
                 state.ended(ended);
             }
-            MonitorMail::Due(_) | MonitorMail::Ended(..) => {}
+            MonitorMail::Overdue(id) if id == state.id => state.overdue(),
+            MonitorMail::Due(_) | MonitorMail::Ended(..) | MonitorMail::Overdue(_) => {}
             MonitorMail::Run(asked) if state.waiting.len() >= WAITING_MAX => tell(asked, Err(TooManyWait)),
             MonitorMail::Run(asked) => {
                 state.waiting.push(asked);
@@ -153,6 +160,33 @@ impl MonitorState {
         });
     }
 
+    /// Has the round under way looked at when it should have ended, as often as it should have.
+    fn watch(&mut self) {
+        self.watch = JoinSet::new();
+        let Some(limit) = self.overdue_after() else { return };
+        let (context, id) = (Arc::clone(&self.context), self.id);
+        self.watch.spawn(async move {
+            tokio::time::sleep(limit).await;
+            context.monitor.step(MonitorMail::Overdue(id));
+        });
+    }
+
+    fn overdue_after(&self) -> Option<Duration> {
+        let every = self.context.options.monitor_every.as_millis();
+        let every = Millis(u64::try_from(every).unwrap_or(u64::MAX));
+        overdue_after(every).map(|limit| Duration::from_millis(limit.0))
+    }
+
+    /// A round that does not end is not broken off: its fold of the whole journal would be lost, and the next one would wait for the same.
+    fn overdue(&mut self) {
+        let waited = self.began.map(|began| began.elapsed());
+        let limit = self.overdue_after();
+        if let Some(waited) = waited.filter(|waited| limit.is_some_and(|limit| *waited >= limit)) {
+            board::overdue(&self.context, waited);
+            self.watch();
+        }
+    }
+
     /// Begins a round in a task, unless one is under way.
     fn begin(&mut self) {
         if self.began.is_some() {
@@ -165,6 +199,7 @@ impl MonitorState {
         let number = context.monitor_board.load().rounds.saturating_add(1);
         let mut work = self.work.take().unwrap_or_default();
         let owed = Owed::new(context.monitor.clone(), MonitorMail::Ended(id, None));
+        self.watch();
         self.round = JoinSet::new();
         self.round.spawn(async move {
             let round = round::run(&context, &mut work, number).await;
@@ -174,6 +209,7 @@ impl MonitorState {
 
     fn ended(&mut self, ended: Option<Ended>) {
         let began = self.began.take().unwrap_or_else(Instant::now);
+        self.watch = JoinSet::new();
         let round = if let Some(Ended { round, work }) = ended {
             self.work = Some(work);
             round

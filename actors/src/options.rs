@@ -5,8 +5,9 @@ use crate::mailbox::Caps;
 use florin_domain::ledger::LedgerRules;
 use florin_domain::limits::Lifetimes;
 use florin_domain::payment::{FeeReturn, ReviewMode};
+use florin_domain::placement::Placement;
 use florin_domain::retry::RetryPolicy;
-use florin_domain::risk::{Profile, VelocityLimits};
+use florin_domain::risk::{Profile, TransferLimits, VelocityLimits};
 use florin_domain::time::Millis;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,12 +89,16 @@ pub struct Options {
     pub fee_return: FeeReturn,
     /// How payments are booked, by which templates, and on which accounts transfers that name none.
     pub ledger: Arc<LedgerRules>,
+    /// In which shard new merchants and accounts begin.
+    pub placement: Placement,
     /// When an attempt is sent again.
     pub retry: RetryPolicy,
     /// Risk profile.
     pub risk: Profile,
     /// Limits on velocity.
     pub velocity: VelocityLimits,
+    /// Limits on transfers between shards.
+    pub transfer_limits: TransferLimits,
     /// Velocity shards.
     pub risk_shards: usize,
     /// Subjects that one velocity shard remembers.
@@ -148,9 +153,11 @@ impl Default for Options {
             review_mode: ReviewMode::BeforeAuth,
             fee_return: FeeReturn::Kept,
             ledger: Arc::default(),
+            placement: Placement::Tenant,
             retry: RetryPolicy::default(),
             risk: Profile::deep_dive(),
             velocity: VelocityLimits::default(),
+            transfer_limits: TransferLimits::default(),
             risk_shards: 4,
             risk_subjects_max: 65_536,
             velocity_recall_commits_max: 50_000,

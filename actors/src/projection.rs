@@ -14,7 +14,7 @@ use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::payment::evolve_all;
 use florin_domain::ports::{PaymentRow, PaymentsQuery, ReadError, ViewError};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -85,8 +85,8 @@ pub struct ProjectionState {
     context: Arc<Context>,
     /// This incarnation: what an earlier one began may still report, and is about another tail.
     id: ActorId,
-    pending: HashMap<PaymentId, PaymentRow>,
-    applying: HashMap<PaymentId, PaymentRow>,
+    pending: BTreeMap<PaymentId, PaymentRow>,
+    applying: BTreeMap<PaymentId, PaymentRow>,
     busy: bool,
     caught_up: bool,
     head: Seq,
@@ -130,8 +130,8 @@ impl Actor for Projection {
         Ok(ProjectionState {
             context,
             id,
-            pending: HashMap::new(),
-            applying: HashMap::new(),
+            pending: BTreeMap::new(),
+            applying: BTreeMap::new(),
             busy: false,
             caught_up: false,
             head: Seq::ZERO,
@@ -233,8 +233,7 @@ impl ProjectionState {
         }
         self.busy = true;
         std::mem::swap(&mut self.pending, &mut self.applying);
-        let mut rows: Vec<PaymentRow> = self.applying.values().cloned().collect();
-        rows.sort_unstable_by_key(|row| row.payment.id());
+        let rows: Vec<PaymentRow> = self.applying.values().cloned().collect();
         let views = Arc::clone(&self.context.ports.views);
         let (id, head) = (self.id, self.head);
         let died = ViewError::Store("the task that brings it up to date died".to_owned());
@@ -274,7 +273,7 @@ impl ProjectionState {
 async fn catch_up(context: &Context) -> Result<(Vec<PaymentRow>, Seq), ReadError> {
     let head = barrier(context).await?;
     let watermark = context.ports.views.watermark()?;
-    let mut states: HashMap<PaymentId, PaymentRow> = HashMap::new();
+    let mut states: BTreeMap<PaymentId, PaymentRow> = BTreeMap::new();
     let mut next = watermark.next();
     while next <= head {
         let commits = context.ports.journal.read(context.shard, next, PAGE).await?;
@@ -307,7 +306,7 @@ async fn catch_up(context: &Context) -> Result<(Vec<PaymentRow>, Seq), ReadError
         }
         if states.len() >= PAGE * 4 {
             // A long tail goes to the view in parts, so that memory stays flat.
-            let rows = states.drain().map(|(_, row)| row).collect();
+            let rows = std::mem::take(&mut states).into_values().collect();
             let up_to = Seq(next.0 - 1);
             context
                 .ports

@@ -8,6 +8,8 @@ mod record;
 use crate::context::{Context, Step};
 use crate::mailbox::{Envelope, Mailbox};
 use crate::payment::PaymentMail;
+use crate::reply::tell;
+use florin_domain::ledger::AccountKey;
 use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::Spec;
 pub use florin_domain::risk::VelocityCounts as Velocity;
@@ -18,9 +20,10 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
+use tokio::sync::oneshot;
 
-/// Whom velocity is counted for: a digest of merchant, mode and customer, device or address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Whom velocity is counted for: a digest of merchant, mode and customer, device or address; or of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject(u64);
 
 impl Subject {
@@ -42,6 +45,14 @@ impl Subject {
         hasher.write_u8(u8::from(spec.livemode));
         hasher.write_u8(kind);
         hasher.write(name.as_bytes());
+        Self(hasher.finish())
+    }
+
+    /// The subject of an account that transfers between shards debit.
+    pub fn of_account(account: &AccountKey) -> Self {
+        let mut hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().build_hasher();
+        hasher.write_u8(2);
+        hasher.write(account.to_string().as_bytes());
         Self(hasher.finish())
     }
 
@@ -119,8 +130,26 @@ pub enum RiskMail {
         /// When.
         at: Timestamp,
     },
+    /// Count transfers between shards, and say how many there were before.
+    CountTransfers {
+        /// From which accounts, all of this velocity shard.
+        counts: Vec<TransferCount>,
+        /// When.
+        at: Timestamp,
+        /// One number for each: how many went from it within an hour.
+        reply: oneshot::Sender<Vec<u32>>,
+    },
     /// Count what happened before the start.
     Recalled(Vec<Recalled>),
+}
+
+/// Transfers between shards that debit one account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransferCount {
+    /// The account.
+    pub subject: Subject,
+    /// How many there are now; none if somebody only asks.
+    pub times: u32,
 }
 
 /// Something that the journal tells of a subject.
@@ -238,6 +267,14 @@ impl RiskState {
         }
     }
 
+    fn transfers(&mut self, TransferCount { subject, times }: TransferCount, at: Timestamp) -> u32 {
+        self.with(subject, |record, bounds| {
+            let before = record.velocity(at).hour_count;
+            (0..times).for_each(|_| record.paid(at, bounds));
+            before
+        })
+    }
+
     fn recall(&mut self, recalled: &Recalled) {
         let at = recalled.at;
         self.with(recalled.subject, |record, bounds| match recalled.what {
@@ -323,6 +360,11 @@ impl Actor for RiskShard {
             } => reply.answer(state.address(subject, at, counted)),
             RiskMail::Declined { subject, at } => {
                 state.with(subject, |record, bounds| record.declined(at, bounds));
+            }
+            RiskMail::CountTransfers { counts, at, reply } => {
+                state.context.ports.probe.reached(Step::RiskAssessing);
+                let before = counts.into_iter().map(|count| state.transfers(count, at));
+                tell(reply, before.collect());
             }
             RiskMail::Recalled(all) => all.iter().for_each(|recalled| state.recall(recalled)),
         }

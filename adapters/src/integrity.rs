@@ -4,7 +4,7 @@
 //! # Layout
 //! * [`compare`] says which source differs, and where; `lanes` is one source each, `heads` what was signed
 //! * [`plan`] decides what can be done, and what a person must decide; `splice` is the restored journal, record by record
-//! * [`mend`] does it; `swap` puts a new journal into the place of the old one
+//! * [`mend`] does it; `swap` puts a new journal into the place of the old one; [`unfinished`] notes that it is under way
 
 pub mod compare;
 mod heads;
@@ -15,6 +15,7 @@ mod splice;
 mod swap;
 #[cfg(test)]
 mod tests;
+pub mod unfinished;
 
 use crate::audit::key::PublicKey;
 use crate::journal::OpenError;

@@ -57,17 +57,19 @@ fn unexpired(record: KeyRecord, now: Timestamp) -> Option<KeyRecord> {
     (now.since(record.used_at) <= IDEMPOTENCY_RETENTION).then_some(record)
 }
 
-/// The transfers that a commit records, and which others they revert.
+/// The transfers that a commit records, which others they revert, and the alert that it makes.
 fn used_transfers(commit: &Commit) -> impl Iterator<Item = Once> + '_ {
-    let (transfers, steps): (&[PostedTransfer], &[CrossingStep]) = match &commit.body {
+    let (transfers, steps, alert): (&[PostedTransfer], &[CrossingStep], _) = match &commit.body {
         Body::Ledger(ledger) => match &ledger.event {
-            LedgerEvent::Transferred(transfers) => (transfers, &[]),
-            LedgerEvent::Crossed(steps) => (&[], steps),
+            LedgerEvent::Transferred(transfers) => (transfers, &[], None),
+            LedgerEvent::Crossed(steps) => (&[], steps, None),
+            LedgerEvent::AlertCreated(terms) => (&[], &[], Some(Once::Alert(terms.id))),
             LedgerEvent::AccountOpened(_)
             | LedgerEvent::PendingExpired(_)
-            | LedgerEvent::PeriodClosed { .. } => (&[], &[]),
+            | LedgerEvent::PeriodClosed { .. }
+            | LedgerEvent::AlertDeleted(_) => (&[], &[], None),
         },
-        Body::Payment(_) | Body::Control(_) => (&[], &[]),
+        Body::Payment(_) | Body::Control(_) => (&[], &[], None),
     };
     let within = transfers.iter().flat_map(|transfer| {
         let reverted = match transfer.step {
@@ -85,7 +87,9 @@ fn used_transfers(commit: &Commit) -> impl Iterator<Item = Once> + '_ {
     let steps = steps
         .iter()
         .filter(|step| !matches!(step, CrossingStep::Settled(_)));
-    within.chain(steps.map(|step| Once::Transfer(step.id())))
+    within
+        .chain(steps.map(|step| Once::Transfer(step.id())))
+        .chain(alert)
 }
 
 /// The keys that a commit uses for the first time.

@@ -2,7 +2,9 @@
 //! and the SHA-256 of both; one that does not verify is never loaded. Snapshots only save time: without any, the journal is read
 //! from its start.
 
-use crate::schema::v1::{EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto, Stored};
+use crate::schema::v1::{
+    EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto, Stored, UnwatchedSnapshotDto,
+};
 use crate::schema::{self, DecodeError};
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ledger::GeneralLedger;
@@ -135,6 +137,7 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
     let form = sealed.strip_prefix(MARK).ok_or("the file is no snapshot")?;
     let read = |form| ShardSnapshot::load(schema::read::<SnapshotDto<'_>>(form)?);
     // The digest says that the file is whole: a form that ends early is an earlier one.
+    let read_unwatched = |form| schema::read::<UnwatchedSnapshotDto<'_>>(form)?.into_snapshot();
     let read_of_one_shard = |form| schema::read::<OneShardSnapshotDto<'_>>(form)?.into_snapshot();
     let read_earlier =
         |form| schema::read::<EarlierSnapshotDto<'_>>(form)?.into_snapshot(GeneralLedger::default());
@@ -142,7 +145,8 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
         schema::read::<EarliestSnapshotDto<'_>>(form)?.into_snapshot(Stops::default(), RiskLists::default())
     };
     read(form).or_else(|error: DecodeError| {
-        let earlier = read_of_one_shard(form)
+        let earlier = read_unwatched(form)
+            .or_else(|_: DecodeError| read_of_one_shard(form))
             .or_else(|_: DecodeError| read_earlier(form))
             .or_else(|_: DecodeError| read_earliest(form));
         earlier.map_err(|_| error.to_string())
@@ -274,6 +278,27 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_from_before_there_were_several_shards_is_read_with_no_transfer_between_them() {
+        let mut snapshot = snapshot(5);
+        let bytes = sealed(&OneShardSnapshotDto::of(&snapshot));
+        assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.general.crossings.clear();
+        snapshot.general.alerts.clear();
+        snapshot.general.alerts_raised_total = 0;
+        assert_eq!(unseal(&bytes), Ok(snapshot));
+    }
+
+    #[test]
+    fn a_snapshot_from_before_there_were_alerts_is_read_with_none() {
+        let mut snapshot = snapshot(5);
+        let bytes = sealed(&UnwatchedSnapshotDto::of(&snapshot));
+        assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.general.alerts.clear();
+        snapshot.general.alerts_raised_total = 0;
+        assert_eq!(unseal(&bytes), Ok(snapshot));
+    }
+
+    #[test]
     fn a_snapshot_of_today_is_read_whole_and_never_as_an_earlier_one() {
         let snapshot = snapshot(5);
         let bytes = sealed(&snapshot.store());
@@ -286,6 +311,7 @@ mod tests {
         assert_eq!(unseal(&seal(&empty)), Ok(empty));
         let mut form = Vec::new();
         schema::write(&snapshot.store(), &mut form);
+        assert!(schema::read::<UnwatchedSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<EarlierSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<EarliestSnapshotDto<'_>>(&form).is_err());
     }

@@ -13,16 +13,18 @@ use florin_actors::payment::NotStored;
 use florin_actors::payments_handle::RequestError;
 use florin_domain::idempotency::KeyError;
 use florin_domain::ids::PaymentId;
-use florin_domain::ledger::TransferRefusal;
+use florin_domain::ledger::{AlertRefusal, TransferRefusal};
 use florin_domain::payment::Refusal;
 use florin_domain::ports::{ReadError, ViewError};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 mod code;
+mod ledger;
 mod shown;
 
 pub(crate) use code::Code;
+use ledger::{alert_class, transfer_status};
 use shown::{Shown, wants_problem};
 
 /// What is wrong with a parameter, or with the body as a whole.
@@ -113,6 +115,8 @@ pub(crate) enum ApiError {
     },
     /// An account of this name is open on other terms.
     AccountNameTaken,
+    /// An alert cannot be made.
+    AlertRefused(AlertRefusal),
     /// The provider refused a capture or a void.
     OperationDeclined { payment: PaymentId },
     /// An operator has stopped the merchant from taking money.
@@ -250,6 +254,10 @@ impl ApiError {
                 (transfer_status(refusal), REQUEST, Code::of_transfer(refusal))
             }
             Self::AccountNameTaken => (StatusCode::CONFLICT, REQUEST, Code::AccountNameTaken),
+            Self::AlertRefused(refusal) => {
+                let (status, code) = alert_class(refusal);
+                (status, REQUEST, code)
+            }
             Self::OperationDeclined { .. } => (StatusCode::PAYMENT_REQUIRED, CARD, Code::OperationDeclined),
             Self::Declined { .. } => (StatusCode::PAYMENT_REQUIRED, CARD, Code::CardDeclined),
             Self::MerchantFrozen => (StatusCode::FORBIDDEN, REQUEST, Code::MerchantFrozen),
@@ -298,6 +306,7 @@ impl ApiError {
             Self::Declined { .. } => "Your card was declined.".into(),
             Self::TransferRefused { refusal, .. } => refusal.to_string().into(),
             Self::AccountNameTaken => "An account of this name is open on other terms.".into(),
+            Self::AlertRefused(refusal) => refusal.to_string().into(),
             Self::OperationDeclined { .. } => "The provider refused it; the payment stays as it is.".into(),
             Self::MerchantFrozen => "This merchant is frozen; nothing was charged.".into(),
             Self::ReadOnly => "Florin changes nothing now; nothing was started.".into(),
@@ -313,13 +322,17 @@ impl ApiError {
             | Self::IdempotencyKeyUnreadable
             | Self::KeyMismatch
             | Self::TooManyWaiters => Some("Idempotency-Key"),
-            Self::NoSuchObject { .. } => Some("id"),
+            Self::NoSuchObject { .. } | Self::AlertRefused(AlertRefusal::IdReused) => Some("id"),
             Self::AccountNameTaken => Some("name"),
+            Self::AlertRefused(AlertRefusal::UnknownAccount(_) | AlertRefusal::AccountFull) => {
+                Some("account")
+            }
             Self::TransferRefused { param, .. } => Some(param),
             Self::Refused(
                 Refusal::ExceedsCapturable | Refusal::ExceedsRefundable | Refusal::NotAnIncrement,
             ) => Some("amount"),
-            Self::Unauthenticated
+            Self::AlertRefused(AlertRefusal::ShardFull)
+            | Self::Unauthenticated
             | Self::OperatorOnly
             | Self::MerchantOnly
             | Self::NoSuchRoute
@@ -374,6 +387,7 @@ impl ApiError {
             | Self::OperationDeclined { .. }
             | Self::TransferRefused { .. }
             | Self::AccountNameTaken
+            | Self::AlertRefused(_)
             | Self::MerchantFrozen
             | Self::ActorNotRestartable
             | Self::Internal => None,
@@ -460,31 +474,3 @@ impl ApiError {
 
 #[cfg(test)]
 mod tests;
-
-/// What is wrong with the request itself is 400; what the books do not allow now is 409.
-const fn transfer_status(refusal: &TransferRefusal) -> StatusCode {
-    match refusal {
-        TransferRefusal::Unbalanced(_)
-        | TransferRefusal::TooFewPostings
-        | TransferRefusal::MixedCurrencies
-        | TransferRefusal::MixedModes
-        | TransferRefusal::SameAccount
-        | TransferRefusal::EffectiveInFuture
-        | TransferRefusal::LinkedOpen
-        | TransferRefusal::CrossesShards => StatusCode::BAD_REQUEST,
-        TransferRefusal::UnknownAccount(_)
-        | TransferRefusal::PendingNotFound
-        | TransferRefusal::RevertedNotFound => StatusCode::NOT_FOUND,
-        TransferRefusal::IdReused
-        | TransferRefusal::PendingExpired
-        | TransferRefusal::ExceedsPending
-        | TransferRefusal::InsufficientFunds(_)
-        | TransferRefusal::ExceedsLimit(_)
-        | TransferRefusal::PeriodClosed
-        | TransferRefusal::LinkedFailed
-        | TransferRefusal::Overflow
-        | TransferRefusal::NothingToRevert
-        | TransferRefusal::AlreadyReverted
-        | TransferRefusal::GivenUp => StatusCode::CONFLICT,
-    }
-}

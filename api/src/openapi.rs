@@ -26,17 +26,18 @@ pub(crate) use payment_shapes::{
     refund_example, status,
 };
 pub(crate) use shape::{
-    array, bounded, bounded_text, count, flag, id, integer, may, must, named, or_null, page_of, record,
-    strict, text, time, word,
+    Field, array, bounded, bounded_text, count, flag, id, integer, may, must, named, or_null, page_of,
+    record, strict, text, time, word,
 };
 
 use crate::reply::Reply;
 use crate::v1::{
-    account_create, account_get, account_list, consistency, entry_list, health, ledger_export,
-    list_entry_create, list_entry_delete, list_entry_list, metrics_get, payment_capture, payment_confirm,
-    payment_create, payment_export, payment_get, payment_history, payment_increment, payment_list,
-    payment_receipt, payment_void, payment_what_if, period_close, period_list, refund_create, statement_get,
-    template_list, transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get,
+    account_create, account_get, account_list, alert_create, alert_delete, alert_get, alert_list,
+    consistency, entry_list, health, ledger_export, list_entry_create, list_entry_delete, list_entry_list,
+    metrics_get, payment_capture, payment_confirm, payment_create, payment_export, payment_get,
+    payment_history, payment_increment, payment_list, payment_receipt, payment_void, payment_what_if,
+    period_close, period_list, refund_create, statement_get, template_list, transfer_create, transfer_get,
+    transfer_revert, tree_get, trial_balance_get,
 };
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;
@@ -83,6 +84,10 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     statement_get::described_income_statement,
     period_list::described,
     period_close::described,
+    alert_create::described,
+    alert_list::described,
+    alert_get::described,
+    alert_delete::described,
     tree_get::described,
     consistency::described_get,
     consistency::described_run,

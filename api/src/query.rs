@@ -1,10 +1,12 @@
 //! Reads query strings: what is not known, or said twice, is refused by name.
 
+mod alerts;
 mod entries;
 mod list_entries;
 mod moment;
 mod payments;
 
+pub(crate) use alerts::alerts;
 pub(crate) use entries::{EntriesQuery, described_entries, exported_entries};
 pub(crate) use list_entries::{list_entries, list_kind, list_name};
 pub(crate) use moment::moment;

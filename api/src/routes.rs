@@ -5,13 +5,13 @@ use crate::errors::ApiError;
 use crate::openapi;
 use crate::reply::Reply;
 use crate::v1::{
-    account_create, account_get, account_list, actor_kill, attempt_resolve, consistency, entry_list, health,
-    ledger_export, list_entry_create, list_entry_delete, list_entry_list, merchant_freeze, merchant_list,
-    metrics_get, payment_capture, payment_confirm, payment_create, payment_export, payment_get,
-    payment_history, payment_increment, payment_list, payment_receipt, payment_void, payment_what_if,
-    period_close, period_list, provider_switch, read_only_set, refund_create, review_approve, review_list,
-    review_reject, statement_get, template_list, transfer_create, transfer_get, transfer_revert, tree_get,
-    trial_balance_get, unresolved_list,
+    account_create, account_get, account_list, actor_kill, alert_create, alert_delete, alert_get, alert_list,
+    attempt_resolve, consistency, entry_list, health, ledger_export, list_entry_create, list_entry_delete,
+    list_entry_list, merchant_freeze, merchant_list, metrics_get, payment_capture, payment_confirm,
+    payment_create, payment_export, payment_get, payment_history, payment_increment, payment_list,
+    payment_receipt, payment_void, payment_what_if, period_close, period_list, provider_switch,
+    read_only_set, refund_create, review_approve, review_list, review_reject, statement_get, template_list,
+    transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get, unresolved_list,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -100,8 +100,28 @@ fn ledger_routes(config: &mut ServiceConfig) {
                 allow: "GET, HEAD, POST",
             })
         }));
+    let alerts = web::resource("/v1/ledger/alerts")
+        .route(web::post().to(alert_create::handle))
+        .route(web::get().to(alert_list::handle))
+        .route(web::head().to(alert_list::handle))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }));
+    let alert = web::resource("/v1/ledger/alerts/{id}")
+        .route(web::get().to(alert_get::handle))
+        .route(web::head().to(alert_get::handle))
+        .route(web::delete().to(alert_delete::handle))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "DELETE, GET, HEAD",
+            })
+        }));
     config
         .service(ledger_accounts)
+        .service(alerts)
+        .service(alert)
         .service(read_only("/v1/ledger/accounts/{id}", account_get::handle))
         .service(read_only("/v1/ledger/accounts/{id}/entries", entry_list::handle))
         .service(read_only("/v1/ledger/entries/export.csv", ledger_export::csv))

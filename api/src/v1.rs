@@ -4,6 +4,10 @@ pub(crate) mod account_create;
 pub(crate) mod account_get;
 pub(crate) mod account_list;
 pub(crate) mod actor_kill;
+pub(crate) mod alert_create;
+pub(crate) mod alert_delete;
+pub(crate) mod alert_get;
+pub(crate) mod alert_list;
 pub(crate) mod attempt_resolve;
 pub(crate) mod consistency;
 pub(crate) mod entry_list;
@@ -44,6 +48,7 @@ pub(crate) mod trial_balance_get;
 pub(crate) mod unresolved_list;
 
 pub(crate) mod account_body;
+mod alert_body;
 mod answer;
 mod change;
 mod history_row;

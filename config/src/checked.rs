@@ -2,7 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::kind::{self, API_KEY, KEY_SECRET, Kind, NO_LIMIT};
-use crate::raw::{Raw, RawActors, RawLimits, RawProvider, RawRisk, RawVelocity};
+use crate::raw::{Raw, RawActors, RawJournal, RawLimits, RawProvider, RawRisk, RawVelocity};
 use crate::secret::{HIDDEN, KeySecret, Secret};
 use crate::settings::{ApiSettings, Mode, ProviderSettings, RateSettings, SandboxSettings, Settings};
 use florin_actors::admission::AdmissionCaps;
@@ -10,9 +10,10 @@ use florin_actors::options::{Options, ProviderCaps, RestartPolicy, StageTimeouts
 use florin_domain::limits::Lifetimes;
 use florin_domain::money::Currency;
 use florin_domain::payment::{FeeReturn, ReviewMode};
+use florin_domain::placement::{LetterRange, LetterRanges, Placement};
 use florin_domain::provider::ProviderId;
 use florin_domain::retry::RetryPolicy;
-use florin_domain::risk::{Action, Profile, VelocityLimits};
+use florin_domain::risk::{Action, Profile, TransferLimits, VelocityLimits};
 use florin_domain::time::Millis;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -131,6 +132,7 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
             FeeReturn::Kept
         },
         ledger: Arc::new(raw.ledger.checked()?),
+        placement: placement(&raw.journal)?,
         retry: RetryPolicy {
             tries_max: retry.tries_max,
             network_error_wait: Millis(retry.network_error_wait_ms),
@@ -138,6 +140,9 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
         },
         risk: profile(&raw.risk)?,
         velocity: velocity(&raw.risk.velocity),
+        transfer_limits: TransferLimits {
+            hour_count_max: limited(raw.risk.transfers.hour_count_max),
+        },
         velocity_recall_commits_max: raw.risk.velocity.recall_commits_max,
         provider_caps: ProviderCaps {
             permits: raw.providers.permits,
@@ -169,6 +174,24 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
     Ok(options)
 }
 
+/// Ranges that nobody goes by would leave everything in the first shard, unnoticed.
+fn placement(raw: &RawJournal) -> Result<Placement, ConfigError> {
+    let refused = |why: &str| Err(conflict("journal.ranges", &format!("{:?}", raw.ranges), why));
+    if raw.placement != "ranges" {
+        if raw.ranges.is_empty() {
+            return Ok(Placement::Tenant);
+        }
+        return refused("`journal.placement` is \"tenant\", which has none");
+    }
+    let ranges = raw.ranges.iter().map(|text| LetterRange::parse(text));
+    let ranges: Option<Vec<LetterRange>> = ranges.collect();
+    let ranges = ranges.expect("accepted as ranges");
+    match LetterRanges::new(ranges, raw.shards) {
+        Ok(ranges) => Ok(Placement::Ranges(ranges)),
+        Err(error) => refused(&error.to_string()),
+    }
+}
+
 fn profile(raw: &RawRisk) -> Result<Profile, ConfigError> {
     let base = Profile::deep_dive();
     let bps = |share| kind::ratio_bps(share).expect("accepted as a ratio");
@@ -195,8 +218,13 @@ fn limit((code, text): (&String, &String)) -> Option<(Currency, i128)> {
     (text != NO_LIMIT).then(|| (currency, minor()))
 }
 
+/// Zero is no limit.
+fn limited(count: u32) -> Option<u32> {
+    (count > 0).then_some(count)
+}
+
 fn velocity(raw: &RawVelocity) -> VelocityLimits {
-    let max = |count: u32| (count > 0).then_some(count);
+    let max = limited;
     VelocityLimits {
         minute_count_max: max(raw.minute_count_max),
         hour_count_max: max(raw.hour_count_max),

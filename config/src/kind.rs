@@ -2,6 +2,7 @@
 
 use crate::secret::{HIDDEN, KeySecret};
 use florin_domain::money::{Amount, Currency, parse_decimal};
+use florin_domain::placement::LetterRange;
 use florin_domain::provider::ProviderId;
 use std::net::SocketAddr;
 use toml::Value;
@@ -35,6 +36,8 @@ pub(crate) enum Kind {
     Ratio,
     /// The waits of a repetition, in seconds.
     Waits,
+    /// Ranges of letters, or none.
+    LetterRanges,
     /// An amount of this currency, or none.
     AmountLimit(Currency),
     /// A provider's API key, or nothing.
@@ -70,6 +73,9 @@ impl Kind {
             Self::Waits => {
                 format!("1 to {WAITS_MAX} whole numbers of seconds, each from 1 to {WAIT_S_MAX}")
             }
+            Self::LetterRanges => {
+                "a list of ranges of capital letters such as [\"A-D\", \"E-H\"], or an empty one".to_owned()
+            }
             Self::AmountLimit(currency) => format!(
                 "a quoted decimal number above zero with at most {} decimals, or \"{NO_LIMIT}\"",
                 currency.exponent()
@@ -94,6 +100,7 @@ impl Kind {
                 .map(Value::Integer),
             Self::Ratio => ratio(value),
             Self::Waits => waits(value),
+            Self::LetterRanges => letter_ranges(value),
             Self::Address
             | Self::Path
             | Self::OptionalPath
@@ -124,7 +131,7 @@ impl Kind {
             Self::Url => is_url(text),
             Self::ProviderName => ProviderId::parse(text).is_ok(),
             Self::ChartAccount => is_account_name(text),
-            Self::Whole(..) | Self::Ratio | Self::Waits => false,
+            Self::Whole(..) | Self::Ratio | Self::Waits | Self::LetterRanges => false,
         }
     }
 
@@ -140,6 +147,15 @@ impl Kind {
                     .map(|wait| whole(wait).map(Value::Integer))
                     .collect();
                 waits.map(Value::Array)
+            }
+            Self::LetterRanges => {
+                let ranges = text.split(',').map(str::trim).map(Value::from);
+                let ranges = if text.trim().is_empty() {
+                    Vec::new()
+                } else {
+                    ranges.collect()
+                };
+                Some(Value::Array(ranges))
             }
             Self::Address
             | Self::Path
@@ -206,6 +222,15 @@ fn waits(value: &Value) -> Option<Value> {
     let each = |wait: &Value| wait.as_integer().is_some_and(|s| (1..=WAIT_S_MAX).contains(&s));
     let allowed = (1..=WAITS_MAX).contains(&waits.len()) && waits.iter().all(each);
     allowed.then(|| value.clone())
+}
+
+fn letter_ranges(value: &Value) -> Option<Value> {
+    let is_range = |range: &Value| {
+        range
+            .as_str()
+            .is_some_and(|text| LetterRange::parse(text).is_some())
+    };
+    value.as_array()?.iter().all(is_range).then(|| value.clone())
 }
 
 fn is_url(text: &str) -> bool {

@@ -8,7 +8,8 @@ use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, S
 use florin_actors::options::Options;
 use florin_domain::money::{Currency, decimal_string};
 use florin_domain::payment::{FeeReturn, ReviewMode};
-use florin_domain::risk::Profile;
+use florin_domain::placement::Placement;
+use florin_domain::risk::{Profile, TransferLimits};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -136,6 +137,14 @@ pub(crate) struct RawRisk {
     pub(crate) hour_count_high: u32,
     pub(crate) amount_limits: BTreeMap<String, String>,
     pub(crate) velocity: RawVelocity,
+    pub(crate) transfers: RawTransfers,
+}
+
+/// Zero is no limit.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawTransfers {
+    pub(crate) hour_count_max: u32,
 }
 
 /// Zero is no limit.
@@ -163,6 +172,8 @@ pub(crate) struct RawProviders {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawJournal {
     pub(crate) shards: u16,
+    pub(crate) placement: String,
+    pub(crate) ranges: Vec<String>,
     pub(crate) batch_commits_max: usize,
     pub(crate) snapshot_every_commits: u64,
     pub(crate) scrub_commits_per_s: u64,
@@ -290,13 +301,19 @@ impl From<&Settings> for Raw {
                 network_error_wait_ms: actors.retry.network_error_wait.0,
                 timeout_wait_ms: actors.retry.timeout_wait.0,
             },
-            risk: RawRisk::of(&actors.risk, RawVelocity::from(actors)),
+            risk: RawRisk::of(&actors.risk, RawVelocity::from(actors), actors.transfer_limits),
             providers: RawProviders {
                 permits: actors.provider_caps.permits,
                 queue_max: actors.provider_caps.queue_max,
             },
             journal: RawJournal {
                 shards: settings.shards,
+                placement: match actors.placement {
+                    Placement::Tenant => "tenant",
+                    Placement::Ranges(_) => "ranges",
+                }
+                .to_owned(),
+                ranges: ranges(&actors.placement),
                 batch_commits_max: actors.batch_commits_max,
                 snapshot_every_commits: actors.snapshot_every_commits,
                 scrub_commits_per_s: actors.scrub_commits_per_s,
@@ -315,8 +332,15 @@ impl From<&Settings> for Raw {
     }
 }
 
+fn ranges(placement: &Placement) -> Vec<String> {
+    match placement {
+        Placement::Tenant => Vec::new(),
+        Placement::Ranges(ranges) => ranges.ranges().iter().map(ToString::to_string).collect(),
+    }
+}
+
 impl RawRisk {
-    fn of(profile: &Profile, velocity: RawVelocity) -> Self {
+    fn of(profile: &Profile, velocity: RawVelocity, transfers: TransferLimits) -> Self {
         // A default that was taken away is said to be, or reading this again would bring it back.
         let away = |(currency, _): &(Currency, i128)| (currency.code().to_owned(), NO_LIMIT.to_owned());
         let mut amount_limits: BTreeMap<String, String> =
@@ -329,6 +353,9 @@ impl RawRisk {
             hour_count_high: profile.hour_count_high,
             amount_limits,
             velocity,
+            transfers: RawTransfers {
+                hour_count_max: transfers.hour_count_max.unwrap_or(0),
+            },
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::layers::Layers;
 use crate::raw::Raw;
 use crate::{ConfigError, KeySecret, LogFormat, Mode, Settings, keys};
 use florin_actors::options::Options;
+use florin_domain::ids::ShardId;
 use florin_domain::money::Currency;
 use florin_domain::time::Millis;
 use std::collections::BTreeSet;
@@ -141,7 +142,8 @@ fn every_key_takes_effect_from_the_file_and_from_its_variable() {
             "log_format" => ("\"json\"", "json"),
             "provider_key_secret" => (QUOTED_HEX, QUOTED_HEX.trim_matches('"')),
             // A file of its own below; one profile.
-            "provider_key_secret_file" | "risk.profile" => continue,
+            // Or each needs the other, and more shards: below.
+            "provider_key_secret_file" | "risk.profile" | "journal.placement" | "journal.ranges" => continue,
             "risk.block_above" => ("0.9", "0.9"),
             "risk.review_above" => ("0", "0"),
             "resolution.waits_s" => ("[5, 6]", "5, 6"),
@@ -171,6 +173,24 @@ fn every_key_takes_effect_from_the_file_and_from_its_variable() {
             .collect();
         assert_eq!(changed, [key.name], "nothing else changes");
     }
+}
+
+#[test]
+fn ranges_of_letters_place_what_is_new_from_the_file_and_from_variables() {
+    let by_file = dev(
+        "journal.shards = 2\njournal.placement = \"ranges\"\njournal.ranges = [\"A-M\", \"N-Z\"]",
+        &[],
+    );
+    let variables = [
+        ("FLORIN_JOURNAL_SHARDS", "2"),
+        ("FLORIN_JOURNAL_PLACEMENT", "ranges"),
+        ("FLORIN_JOURNAL_RANGES", "A-M, N-Z"),
+    ];
+    assert_eq!(dev("", &variables), by_file);
+    let placement = &by_file.actors.placement;
+    assert_eq!(placement.of_merchant("Zoe", None), Ok(ShardId(1)));
+    assert!(by_file.describe().contains("ranges = [\"A-M\", \"N-Z\"]"));
+    assert_eq!(dev("", &[("FLORIN_JOURNAL_RANGES", "")]), defaults());
 }
 
 fn flat(table: &Table) -> Vec<(String, String)> {

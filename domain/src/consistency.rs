@@ -3,6 +3,7 @@
 
 mod entries;
 mod fold;
+mod lateness;
 mod payments;
 mod rows;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod tests;
 
 pub use entries::{check_entries, check_totals};
 pub use fold::{JournalFold, OutOfOrder, Standing};
+pub use lateness::{MISSED_ROUNDS_MAX, ROUND_MAX, UNFINISHED_ROUNDS_MAX, Unfinished, overdue_after};
 pub use payments::PaymentTrace;
 pub use rows::differing_row;
 

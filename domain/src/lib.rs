@@ -7,6 +7,7 @@
 //! * [`risk`] rules and bands; [`routing`] which provider; [`retry`] when the same attempt is tried again
 //! * [`commit`] what one atomic journal record says; [`merchant`] tenants and their API keys; [`method`] payment methods
 //! * [`consistency`] what the monitor compares, and what it has found
+//! * [`placement`] in which shard a new merchant or account begins
 //! * [`idempotency`] keys and fingerprints; [`limits`] every bound with its reason
 //! * [`ports`] what the core asks of the world; business modules never use them
 
@@ -27,6 +28,7 @@ pub mod merchant;
 pub mod method;
 pub mod money;
 pub mod payment;
+pub mod placement;
 pub mod ports;
 pub mod provider;
 pub mod retry;

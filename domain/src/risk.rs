@@ -6,6 +6,7 @@ mod lists;
 mod rules;
 mod screening;
 mod target;
+mod transfers;
 mod velocity;
 mod what_if;
 
@@ -15,6 +16,7 @@ pub use lists::{
 pub use rules::{Features, Profile, RuleWeights, assess};
 pub use screening::screen;
 pub use target::{ListKind, Network, Target, TargetError};
+pub use transfers::{FraudVote, TransferLimits};
 pub use velocity::{VelocityCounts, VelocityLimits};
 pub use what_if::{AssumedVelocity, ProfileChange, ProfileError, Reassessment, Recorded, reassess};
 

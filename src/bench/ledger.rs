@@ -1,5 +1,5 @@
 //! `florin bench ledger`: transfers between opened accounts. In batches through the handle, over many accounts and then onto one
-//! hot account; and one by one over HTTP. Every one is fsynced before it is answered.
+//! hot account; one posting at a time; and one by one over HTTP. Every one is fsynced before it is answered.
 
 use super::BenchArguments;
 use super::http::{drive, options};
@@ -34,6 +34,20 @@ const CONNECTIONS: usize = 64;
 /// Neighbouring transfers touch distant accounts; prime.
 const ACCOUNT_STRIDE: u64 = 7_919;
 
+/// Runs number their transfers by themselves, each under a number of its own.
+const RUN_UNIFORM: u64 = 1;
+const RUN_HOT: u64 = 2;
+const RUN_HTTP: u64 = 3;
+const RUN_ALONE: u64 = 4;
+
+/// What a posting may take: 5 ms for the debit, 5 ms for the credit, 2 ms to verify both, and what is around them.
+const POSTING_BUDGET_MS: u64 = 15;
+
+#[expect(clippy::cast_precision_loss, reason = "measured figures")]
+fn ms(us: u64) -> f64 {
+    us as f64 / 1000.0
+}
+
 /// What the bench prints.
 #[derive(Debug)]
 pub(super) struct LedgerReport {
@@ -46,6 +60,9 @@ pub(super) struct LedgerReport {
     hot_transfers_per_s: f64,
     /// The hot rate as a part of the other.
     hot_ratio: f64,
+    /// One transfer alone, from the request to the answer: its debit, its credit, the check that they balance, and the fsync.
+    posting_p50_us: u64,
+    posting_p99_us: u64,
     /// One transfer per HTTP request.
     unbatched_per_s: f64,
     unbatched_p50_us: u64,
@@ -75,6 +92,8 @@ impl LedgerReport {
             "cpu_us_per_transfer": self.cpu_us_per_transfer,
             "hot_transfers_per_s": self.hot_transfers_per_s,
             "hot_ratio": self.hot_ratio,
+            "posting_ms": {"p50": ms(self.posting_p50_us), "p99": ms(self.posting_p99_us)},
+            "posting_budget_ms": POSTING_BUDGET_MS,
             "unbatched_per_s": self.unbatched_per_s,
             "unbatched_p50_us": self.unbatched_p50_us,
             "unbatched_p99_us": self.unbatched_p99_us,
@@ -97,6 +116,12 @@ impl LedgerReport {
             "hot        {:>10.0} transfers/s   {:.0} % of the above",
             self.hot_transfers_per_s,
             self.hot_ratio * 100.0
+        )?;
+        writeln!(
+            out,
+            "posting    {:>10.2} ms alone, p50   p99 {:.2} ms   budget {POSTING_BUDGET_MS} ms",
+            ms(self.posting_p50_us),
+            ms(self.posting_p99_us)
         )?;
         writeln!(
             out,
@@ -124,11 +149,23 @@ struct BatchLoad {
 }
 
 impl BatchLoad {
-    fn batch(&self) -> anyhow::Result<TransferRequest> {
-        let first = self.counter.fetch_add(BATCH, Ordering::Relaxed);
-        let mut transfers = Vec::with_capacity(usize::try_from(BATCH)?);
+    fn new(node: &Node, accounts: &[AccountKey], pattern: Pattern, run: u64) -> Self {
+        Self {
+            ledger: node.platform.ledger(),
+            accounts: accounts.to_vec(),
+            pattern,
+            run,
+            counter: AtomicU64::new(0),
+            stop: AtomicBool::new(false),
+        }
+    }
+
+    /// The next so many transfers.
+    fn batch(&self, size: u64) -> anyhow::Result<TransferRequest> {
+        let first = self.counter.fetch_add(size, Ordering::Relaxed);
+        let mut transfers = Vec::with_capacity(usize::try_from(size)?);
         let count = self.accounts.len() as u64;
-        for number in first..first + BATCH {
+        for number in first..first + size {
             let debit = 1 + (number * ACCOUNT_STRIDE) % (count - 1);
             let credit = match self.pattern {
                 Pattern::Uniform => (debit + 1) % count,
@@ -143,6 +180,7 @@ impl BatchLoad {
                     amount: Amount::new(i128::from(1 + number % 10_000))?,
                 },
                 linked: false,
+                is_payout: false,
                 effective: None,
                 notes: None,
             });
@@ -155,10 +193,10 @@ impl BatchLoad {
         })
     }
 
-    async fn caller(self: Arc<Self>) -> anyhow::Result<Histogram> {
+    async fn caller(self: Arc<Self>, size: u64) -> anyhow::Result<Histogram> {
         let mut latencies = Histogram::new();
         while !self.stop.load(Ordering::Relaxed) {
-            let batch = self.batch()?;
+            let batch = self.batch(size)?;
             let began = Instant::now();
             let answer = self.ledger.transfer(batch).await?;
             let all = answer.told.iter().all(|told| *told == Told::Done);
@@ -190,6 +228,7 @@ pub(super) async fn report(
     let keys = keys.context("an account without its terms")?;
     let uniform = batched(&node, &keys, Pattern::Uniform, arguments.seconds).await?;
     let hot = batched(&node, &keys, Pattern::Hot, arguments.seconds).await?;
+    let posting = alone(&node, &keys, arguments.seconds).await?;
 
     let platform = &node.platform;
     let secret = control::new_secret(platform, ApiKeyRole::Operator, false)?;
@@ -205,7 +244,7 @@ pub(super) async fn report(
         )
     };
     debug_assert!(matches!(load.bound, Bound::Duration(_)));
-    let source = TransferSource::new(3, &secret, &names);
+    let source = TransferSource::new(RUN_HTTP, &secret, &names);
     let single = drive(load, source, arguments.seconds).await?;
     if single.statuses.errors() > 0 {
         tracing::warn!(statuses = ?single.statuses, "transfers were refused");
@@ -219,6 +258,8 @@ pub(super) async fn report(
         cpu_us_per_transfer: uniform.cpu_us_each,
         hot_transfers_per_s: hot.transfers_per_s,
         hot_ratio: hot.transfers_per_s / uniform.transfers_per_s,
+        posting_p50_us: posting.p50_us(),
+        posting_p99_us: posting.p99_us(),
         unbatched_per_s: single.requests_per_s,
         unbatched_p50_us: single.latencies.p50_us(),
         unbatched_p99_us: single.p99_us,
@@ -260,27 +301,30 @@ async fn open(node: &Node) -> anyhow::Result<Vec<LedgerAccountId>> {
         .context("an account is missing")
 }
 
+/// One transfer at a time, and nothing else under way.
+async fn alone(node: &Node, accounts: &[AccountKey], seconds: u64) -> anyhow::Result<Histogram> {
+    let load = Arc::new(BatchLoad::new(node, accounts, Pattern::Uniform, RUN_ALONE));
+    let caller = tokio::spawn(Arc::clone(&load).caller(1));
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    load.stop.store(true, Ordering::Relaxed);
+    caller.await?
+}
+
 async fn batched(
     node: &Node,
     accounts: &[AccountKey],
     pattern: Pattern,
     seconds: u64,
 ) -> anyhow::Result<Batched> {
-    let load = Arc::new(BatchLoad {
-        ledger: node.platform.ledger(),
-        accounts: accounts.to_vec(),
-        pattern,
-        run: match pattern {
-            Pattern::Uniform => 1,
-            Pattern::Hot => 2,
-        },
-        counter: AtomicU64::new(0),
-        stop: AtomicBool::new(false),
-    });
+    let run = match pattern {
+        Pattern::Uniform => RUN_UNIFORM,
+        Pattern::Hot => RUN_HOT,
+    };
+    let load = Arc::new(BatchLoad::new(node, accounts, pattern, run));
     let began = Instant::now();
     let cpu_before = florin_load::cpu::CpuSnapshot::take()?;
     let callers: Vec<_> = (0..CALLERS)
-        .map(|_| tokio::spawn(Arc::clone(&load).caller()))
+        .map(|_| tokio::spawn(Arc::clone(&load).caller(BATCH)))
         .collect();
     tokio::time::sleep(Duration::from_secs(seconds)).await;
     load.stop.store(true, Ordering::Relaxed);

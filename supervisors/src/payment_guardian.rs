@@ -13,7 +13,7 @@ use florin_actors::resolution::ResolutionMail;
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::PaymentId;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -46,10 +46,10 @@ impl Child {
 pub struct GuardianState {
     context: Arc<Context>,
     index: usize,
-    children: HashMap<PaymentId, Child>,
+    children: BTreeMap<PaymentId, Child>,
     actors: HashMap<ActorId, PaymentId>,
     failures: HashMap<PaymentId, RestartLog>,
-    set_aside: HashMap<PaymentId, Instant>,
+    set_aside: BTreeMap<PaymentId, Instant>,
 }
 
 /// A guardian of payments.
@@ -72,10 +72,10 @@ impl Actor for PaymentGuardian {
         Ok(GuardianState {
             context,
             index,
-            children: HashMap::new(),
+            children: BTreeMap::new(),
             actors: HashMap::new(),
             failures: HashMap::new(),
-            set_aside: HashMap::new(),
+            set_aside: BTreeMap::new(),
         })
     }
 

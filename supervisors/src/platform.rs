@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Mutex, Semaphore, oneshot};
 
 /// Why the platform cannot start.
 #[derive(Debug, Error)]
@@ -56,6 +56,9 @@ pub enum StartError {
     #[error("the supervision tree could not be started: {0}")]
     Tree(#[from] SpawnErr),
 }
+
+/// How long the trees of a start that failed have for what they began.
+const FAILED_START_DRAIN: Duration = Duration::from_secs(5);
 
 /// A running platform.
 #[derive(Debug)]
@@ -131,15 +134,34 @@ impl Platform {
             let first = closed.next();
             closed.all(|other| Some(other) == first)
         });
-        let mut roots = Vec::new();
-        for (context, (head, start)) in shards.iter().zip(starts) {
-            roots.push(grow(context, head.seq, start).await?);
+        let starts = starts.into_iter().map(|(head, start)| (head.seq, start));
+        let mut platform = Self {
+            shards,
+            roots: Vec::new(),
+        };
+        match platform.grow_all(starts, is_level).await {
+            Ok(()) => Ok(platform),
+            Err(error) => {
+                // What has been started has begun to work: it must not go on where nobody owns it.
+                platform.drain(FAILED_START_DRAIN).await;
+                Err(error)
+            }
         }
-        let platform = Self { shards, roots };
+    }
+
+    /// Starts the trees in their order, and closes in all shards what is closed in some.
+    async fn grow_all(
+        &mut self,
+        starts: impl Iterator<Item = (Seq, ShardStart)>,
+        is_level: bool,
+    ) -> Result<(), StartError> {
+        for (context, (head, start)) in self.shards.iter().zip(starts) {
+            self.roots.push(grow(context, head, start).await?);
+        }
         if !is_level {
-            platform.ledger().level_periods().await?;
+            self.ledger().level_periods().await?;
         }
-        Ok(platform)
+        Ok(())
     }
 
     /// The shards.
@@ -183,7 +205,8 @@ impl Platform {
         }
         let left = context.admission.in_flight();
         let finish = async {
-            for context in self.shards.iter() {
+            // After a start that failed, the last shards have no trees.
+            for context in self.shards.iter().take(self.roots.len()) {
                 let (reply, settled) = oneshot::channel();
                 context.projection.step(ProjectionMail::Settle(reply));
                 drop(settled.await);
@@ -193,7 +216,7 @@ impl Platform {
             }
             for context in self.shards.iter() {
                 let keys = Arc::clone(&context.ports.keys);
-                drop(tokio::task::spawn_blocking(move || keys.flush()).await);
+                drop(context.aside(move || keys.flush()).await);
             }
         };
         if tokio::time::timeout(limit.max(Duration::from_secs(1)), finish)
@@ -259,6 +282,7 @@ impl Shared {
             account_shard: self.peers[place].clone(),
             peers: Arc::clone(&self.peers),
             transfer_room: Arc::clone(&self.transfer_room),
+            alert_ids: Mutex::default(),
             projection: singleton_mailbox(settings, Kind::Projection),
             idempotency: singleton_mailbox(settings, Kind::Idempotency),
             keys_held: AtomicU64::new(0),

@@ -214,6 +214,8 @@ impl Fold {
                 .replay(entry, commit.seq)
                 .map_err(|error| damaged(&error))?;
         }
+        // At the end of the commit, as the shard did.
+        self.start.books.evaluate_alerts((commit.at, commit.seq));
         let waits = self.unresolved.entry(body.payment).or_default();
         for event in &body.events {
             match change(event) {

@@ -4,7 +4,7 @@
 use crate::payment_guardian::PaymentGuardian;
 use crate::restart::{RestartLog, Verdict};
 use florin_actors::account_shard::{AccountShard, ShardStart};
-use florin_actors::context::Context;
+use florin_actors::context::{Context, Step};
 use florin_actors::crossings::CrossingsCarrier;
 use florin_actors::deadlines::Deadlines;
 use florin_actors::idempotency::{IdempotencyMail, IdempotencyOwner};
@@ -91,6 +91,9 @@ pub struct RootState {
     draining: bool,
 }
 
+/// How long a tree that could not be started waits for the actors that it had started.
+const UNSTARTED_STOP: Duration = Duration::from_secs(5);
+
 /// The root supervisor.
 #[derive(Clone, Copy, Debug)]
 pub struct Root;
@@ -140,9 +143,15 @@ impl Actor for Root {
             start: Some(start),
             draining: false,
         };
+        let root = myself.get_cell();
         for seat in seats(&state.context) {
-            state.spawn(&myself.get_cell(), seat).await?;
+            if let Err(error) = state.spawn(&root, seat).await {
+                // Nobody will supervise those that are there already.
+                root.stop_children_and_wait(None, Some(UNSTARTED_STOP)).await;
+                return Err(error);
+            }
         }
+        state.context.ports.probe.reached(Step::TreeStarting);
         Ok(state)
     }
 

@@ -54,7 +54,7 @@ pub(crate) fn steps(folder: &Path) -> BTreeMap<(u64, u64), Vec<String>> {
 
 /// The status of a transfer and the balances after its two postings.
 #[track_caller]
-fn shown(dev: &Dev, number: u64) -> (String, Value, Value) {
+pub(crate) fn shown(dev: &Dev, number: u64) -> (String, Value, Value) {
     let transfer = dev
         .operator()
         .read(&format!("/v1/ledger/transfers/{}", id(number)));
@@ -73,7 +73,7 @@ fn shown(dev: &Dev, number: u64) -> (String, Value, Value) {
 }
 
 /// A bank in the first shard, a customer in the second who may hold from 0 to 5,000, and a vault in the third that cannot be overdrawn.
-fn three(dev: &Dev) -> [String; 3] {
+pub(crate) fn three(dev: &Dev) -> [String; 3] {
     let limits = json!({"shard": 1, "min_balance": 0, "max_balance": 5_000});
     [
         open(dev, "bank", "asset", &json!({"shard": 0})),
@@ -83,85 +83,9 @@ fn three(dev: &Dev) -> [String; 3] {
 }
 
 #[track_caller]
-fn assert_short(answer: &Answer) {
+pub(crate) fn assert_short(answer: &Answer) {
     refused(answer, 409, "insufficient_funds");
     assert_eq!(answer.error("message"), "Insufficient funds");
-}
-
-#[test]
-fn cons_2_each_side_votes_with_its_reason_and_any_no_aborts_the_transfer_in_both() {
-    let (folder, dev) = Dev::fresh(&[THREE]);
-    let [bank, customer, vault] = three(&dev);
-    // The debited side says no: nothing was begun, and the id is free.
-    assert_short(&make(&dev, &[pair(1, &customer, &bank, 1)]));
-    dev.operator()
-        .get(&format!("/v1/ledger/transfers/{}", id(1)))
-        .expect(404);
-    // The credited side says no: so it stays, and so it is told again.
-    for (number, credit, amount, code) in [
-        (2, &vault, 1, "insufficient_funds"),
-        (3, &customer, 5_001, "account_limit_exceeded"),
-    ] {
-        let asked = pair(number, &bank, credit, amount);
-        for _ in 0..2 {
-            let answer = make(&dev, std::slice::from_ref(&asked));
-            refused(&answer, 409, code);
-            if number == 2 {
-                assert_short(&answer);
-            }
-        }
-        assert_eq!(
-            shown(&dev, number),
-            ("refused".to_owned(), Value::Null, Value::Null)
-        );
-        refused(
-            &make(&dev, &[pair(number, &bank, credit, amount + 1)]),
-            409,
-            "transfer_id_reused",
-        );
-    }
-    at_rest(&dev);
-    for account in [&bank, &customer, &vault] {
-        assert_eq!((balance(&dev, account), entries(&dev, account).len()), (0, 0));
-    }
-    // Both say yes, each up to its limit.
-    made(&dev, pair(1, &bank, &customer, 5_000));
-    at_rest(&dev);
-    assert_eq!(shown(&dev, 1), ("posted".to_owned(), json!(5_000), json!(5_000)));
-    made(&dev, pair(4, &customer, &bank, 5_000));
-    at_rest(&dev);
-    assert_eq!(shown(&dev, 4), ("posted".to_owned(), json!(0), json!(0)));
-    assert_balanced(&dev.operator());
-    dev.stop();
-
-    let told = steps(folder.path());
-    let of = |number, shard| {
-        told.get(&(number, shard))
-            .map(Vec::as_slice)
-            .unwrap_or_default()
-            .to_vec()
-    };
-    let short = "aborted insufficient_funds";
-    assert_eq!(
-        (of(2, 0), of(2, 2)),
-        (
-            vec!["prepared".to_owned(), short.to_owned(), "settled".to_owned()],
-            vec![short.to_owned()]
-        )
-    );
-    let over = "aborted exceeds_limit";
-    assert_eq!(
-        (of(3, 0), of(3, 1)),
-        (
-            vec!["prepared".to_owned(), over.to_owned(), "settled".to_owned()],
-            vec![over.to_owned()]
-        )
-    );
-    for (number, source, target) in [(1, 0, 1), (4, 1, 0)] {
-        assert_eq!(of(number, source), ["prepared", "decided", "settled"]);
-        assert_eq!(of(number, target), ["reserved", "applied"]);
-    }
-    assert_eq!(told.len(), 8, "nobody else had to do with them: {told:?}");
 }
 
 /// While it is under way, whoever looks at a large request sees that the money is reserved and not gone. The ids that were seen undecided.

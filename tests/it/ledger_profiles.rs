@@ -131,10 +131,26 @@ fn d_03_no_fee_is_earned_at_the_payment_and_at_the_settlement_again() {
         balance(&dev, settlement["merchant_receivable"].as_str().unwrap()),
         0
     );
-    assert_eq!(
-        balance(&dev, settlement["merchant_payable"].as_str().unwrap()),
-        9_700
+    let payable = settlement["merchant_payable"].as_str().unwrap();
+    assert_eq!(balance(&dev, payable), 9_700);
+    // What was settled is paid from there, and not from the account that the settlement has emptied.
+    let merchant = json!({"merchant_receivable": settlement["merchant_receivable"]});
+    let passing_by = by(4, "merchant_payout", &merchant, &json!({"amount": 9_700}));
+    let answer = make(&dev, std::slice::from_ref(&passing_by));
+    refused(&answer, 409, "payout_exceeds_owed");
+    let message = answer.error("message");
+    assert!(
+        message.contains("what was settled is on the account that the settlement credited"),
+        "{message}"
     );
+    let settled = by(
+        4,
+        "settled_payout",
+        &json!({"merchant_payable": payable}),
+        &json!({"amount": 9_700}),
+    );
+    made(&dev, settled);
+    assert_eq!((balance(&dev, payable), balance(&dev, "bank:USD")), (0, -9_700));
     dev.stop();
 
     // What is our own sale has earned all of it: a fee at settlement does not even start.
@@ -191,6 +207,36 @@ fn d_03_a_fee_at_settlement_takes_300_of_10_000_and_nothing_before() {
     );
     made(&dev, payout);
     assert_eq!(balance(&dev, payable), 0);
+    // Paid before it is settled, a merchant would never pay its fee.
+    let early = by(
+        4,
+        "merchant_payout",
+        &json!({"merchant_receivable": merchant}),
+        &json!({"amount": 1}),
+    );
+    let answer = make(&dev, &[early]);
+    refused(&answer, 400, "parameter_invalid");
+    assert!(
+        answer.error("message").contains("never be recognised"),
+        "{answer:?}"
+    );
+    // A payment that is refunded after all that gets its fee back, once the policy says so.
+    let refund = json!({"customer": payment["customer"], "merchant_receivable": merchant});
+    made(&dev, by(5, "refund_gross", &refund, &json!({"gross": 10_000})));
+    let back = by(
+        6,
+        "settled_fee_returned",
+        &json!({"merchant_receivable": merchant}),
+        &json!({"fee": 300}),
+    );
+    made(&dev, back);
+    assert_eq!(
+        lines(&dev, 6),
+        [
+            line("fee_revenue:USD", "debit", 300, 29_700),
+            line(merchant, "credit", 300, -9_700)
+        ]
+    );
     assert_balanced(&dev.operator());
     dev.stop();
 }

@@ -2,7 +2,7 @@
 
 use crate::deployment::{Dev, PATIENT, assert_balanced};
 use crate::ledger_transfers::{
-    account as account_of, ask, balance, entries, id, made, make, open, refused, with,
+    account as account_of, ask, balance, entries, id, made, make, open, pair, refused, with,
 };
 use crate::process::{Process, address_after, command, run};
 use serde_json::{Value, json};
@@ -125,15 +125,21 @@ fn led_9_a_payout_of_97_leaves_the_merchant_nothing_and_takes_97_from_the_bank()
             line("bank:USD", "credit", 9_700, -9_700)
         ]
     );
-    // Reserved first, and paid out later: as any transfer.
-    let pending = with(
-        by(3, "merchant_payout", &accounts, &json!({"amount": 500})),
-        &json!({"pending": true}),
+    // Nobody is paid what is not owed, although the account itself may be overdrawn.
+    let more = by(3, "merchant_payout", &accounts, &json!({"amount": 500}));
+    refused(
+        &make(&dev, std::slice::from_ref(&more)),
+        409,
+        "payout_exceeds_owed",
     );
-    made(&dev, pending);
+    made(&dev, pair(4, "bank:USD", &merchant, 500));
+    // Reserved first, and paid out later: as any transfer.
+    made(&dev, with(more, &json!({"pending": true})));
+    let again = by(5, "merchant_payout", &accounts, &json!({"amount": 1}));
+    refused(&make(&dev, &[again]), 409, "payout_exceeds_owed");
+    assert_eq!(balance(&dev, &merchant), 500);
+    made(&dev, json!({"id": id(6), "post_pending": id(3)}));
     assert_eq!(balance(&dev, &merchant), 0);
-    made(&dev, json!({"id": id(4), "post_pending": id(3)}));
-    assert_eq!(balance(&dev, &merchant), -500);
     dev.stop();
 }
 

@@ -6,10 +6,10 @@
 //! - `operations`, `operations_refunds`, `operations_challenge`,
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
 //! - `acceptance_stages`, `acceptance_axioms`: features by their ids.
-//! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_input`, `ledger_isolation`, `ledger_recovery`: the
+//! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_alerts`, `ledger_input`, `ledger_isolation`, `ledger_serializable`, `ledger_recovery`: the
 //!   general ledger; `consistency`: whether everything agrees.
-//! - `ledger_shards`, `ledger_crossings`, `ledger_crossings_killed`: several shards, and transfers between them.
-//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`: crashes, providers that misbehave, actors that operators
+//! - `ledger_shards`, `ledger_ranges`, `ledger_crossings`, `ledger_crossings_votes`, `ledger_crossings_killed`: several shards, and transfers between them.
+//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
 //! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
 
@@ -35,14 +35,18 @@ mod hostile_input;
 mod idempotency;
 mod kill_under_load;
 mod ledger_accounts;
+mod ledger_alerts;
 mod ledger_crossings;
 mod ledger_crossings_killed;
+mod ledger_crossings_votes;
 mod ledger_files;
 mod ledger_input;
 mod ledger_isolation;
 mod ledger_profiles;
+mod ledger_ranges;
 mod ledger_recovery;
 mod ledger_reverts;
+mod ledger_serializable;
 mod ledger_shard_files;
 mod ledger_shards;
 mod ledger_templates;
@@ -60,8 +64,10 @@ mod readme;
 mod reads;
 mod recovery;
 mod repair;
+mod repair_unfinished;
 mod resolutions;
 mod reviews;
 mod risk;
 mod sale;
+mod simulate;
 mod time_travel;

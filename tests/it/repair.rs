@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A stopped node with a replica and an export of it; and what it showed.
-struct Stopped {
-    data: TempDir,
+pub(crate) struct Stopped {
+    pub(crate) data: TempDir,
     copies: TempDir,
     shown: Shown,
 }
@@ -38,7 +38,7 @@ fn shown(dev: &Dev, ids: &[String]) -> Shown {
 }
 
 impl Stopped {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let copies = tempfile::tempdir().unwrap();
         let replica = copies.path().join("replica");
         let variables = [("FLORIN_JOURNAL_REPLICA_DIR", replica.to_str().unwrap())];
@@ -75,7 +75,7 @@ impl Stopped {
         self.copies.path().join("replica")
     }
 
-    fn export(&self) -> PathBuf {
+    pub(crate) fn export(&self) -> PathBuf {
         self.copies.path().join("export.jsonl")
     }
 
@@ -91,7 +91,7 @@ impl Stopped {
         said(&self.run(&["audit", "compare"]))
     }
 
-    fn repair(&self, how: &str) -> (Value, i32) {
+    pub(crate) fn repair(&self, how: &str) -> (Value, i32) {
         said(&self.run(&["repair", how]))
     }
 
@@ -115,7 +115,7 @@ impl Stopped {
     }
 
     /// The node starts again and shows what it showed; its keys are known, and it takes new payments.
-    fn assert_all_there(&self) {
+    pub(crate) fn assert_all_there(&self) {
         let replica = self.replica();
         let variables = [("FLORIN_JOURNAL_REPLICA_DIR", replica.to_str().unwrap())];
         let dev = Dev::start(self.data.path(), &variables);
@@ -137,14 +137,14 @@ impl Stopped {
     }
 }
 
-fn said(finished: &Finished) -> (Value, i32) {
+pub(crate) fn said(finished: &Finished) -> (Value, i32) {
     let result = serde_json::from_str(finished.stdout.trim());
     let result = result.unwrap_or_else(|error| panic!("{error}: {finished:?}"));
     (result, finished.status.code().unwrap())
 }
 
 /// Flips a bit in the middle of a file.
-fn flip(path: &Path) {
+pub(crate) fn flip(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

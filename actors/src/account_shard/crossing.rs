@@ -1,6 +1,7 @@
 //! The shard's part in transfers between shards. Each answer is given when what it says is durable.
 
 use super::general::GeneralMail;
+use super::looks::LookMail;
 use super::{ShardMail, ShardState};
 use crate::mailbox::Class;
 use crate::reply::tell;
@@ -80,6 +81,8 @@ pub enum CrossingMail {
     },
     /// Everything that is open.
     Open(oneshot::Sender<Vec<Crossing>>),
+    /// A look at the clearing accounts of all shards.
+    Look(LookMail),
 }
 
 /// Money that fits its account no more has to be looked at by a person.
@@ -158,6 +161,7 @@ impl ShardState {
                 let left = left.cloned().collect();
                 self.after_durable(move |_| tell(reply, left));
             }
+            CrossingMail::Look(mail) => self.look(mail),
             CrossingMail::Open(reply) => {
                 let open = self.books.crossings().cloned().collect();
                 self.after_durable(move |_| tell(reply, open));
@@ -191,6 +195,7 @@ impl ShardState {
         if steps.is_empty() {
             return;
         }
+        self.looked_at.record(&steps);
         for step in &steps {
             let is_over = self.books.crossing(step.id()).is_none();
             if is_over {

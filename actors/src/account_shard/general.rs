@@ -116,8 +116,8 @@ pub enum GeneralMail {
         livemode: bool,
         /// On whose word; nobody's if another shard closed it before.
         by: Option<ApiKeyId>,
-        /// What it holds until it is durable.
-        held: Held,
+        /// What it holds until it is durable; nothing at a start, where nobody asked and nobody else is there yet.
+        held: Option<Held>,
         /// Who waits.
         reply: oneshot::Sender<Seq>,
     },
@@ -158,6 +158,10 @@ impl Recent {
     pub(super) fn add(&mut self, seq: Seq, used: Vec<Once>) {
         self.commits.extend(used.iter().map(|once| (*once, seq)));
         self.order.push_back((seq, used));
+    }
+
+    pub(super) fn has(&self, once: Once) -> bool {
+        self.commits.contains_key(&once)
     }
 
     fn forget_up_to(&mut self, seq: Seq) {
@@ -289,6 +293,7 @@ impl ShardState {
         let is_used = |once| match once {
             Once::Transfer(id) => known.contains_key(&id),
             Once::RevertOf(id) => reverted.contains(&id),
+            Once::Alert(_) => false,
         };
         let (asked, linkage) = (request.transfers.as_slice(), request.linkage);
         let done = if request.is_dry_run {

@@ -91,6 +91,7 @@ mod tests {
                 amount: Amount::new(1).unwrap(),
             },
             linked: false,
+            is_payout: false,
             effective: None,
             notes: None,
         }

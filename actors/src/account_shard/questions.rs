@@ -125,7 +125,7 @@ impl ShardState {
         }
     }
 
-    fn payment_accounts(&self, page: &PaymentAccounts) -> Vec<(AccountKey, AccountState)> {
+    pub(super) fn payment_accounts(&self, page: &PaymentAccounts) -> Vec<(AccountKey, AccountState)> {
         let first = |name| {
             let currency = Currency::all().min()?;
             Some(AccountKey {

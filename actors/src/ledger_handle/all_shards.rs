@@ -2,6 +2,7 @@
 
 use super::{LedgerError, LedgerHandle};
 use crate::account_shard::{AccountTitle, ClosedPeriods, GeneralMail, PaymentAccounts, Question, ShardMail};
+use crate::mailbox::Class;
 use florin_domain::commit::Commit;
 use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq, ShardId};
 use florin_domain::ledger::{
@@ -9,6 +10,7 @@ use florin_domain::ledger::{
     Statement, TransferId,
 };
 use florin_domain::money::{Balance, Currency};
+use florin_domain::placement::{Misplaced, Placement};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -192,12 +194,14 @@ impl LedgerHandle {
         whole.ok_or(LedgerError::Gone)
     }
 
-    /// Closes in every shard what is closed in any: a shard may have been added since, or the process ended in between.
+    /// Closes in every shard what is closed in any: a shard may have been added since, or the process ended in between. This is a step of the
+    /// start, and paid for in advance: one message at a time, before anybody is served. So neither a lagging index nor a store without room
+    /// refuses it, as they refuse new work; where there is no room, it waits for some.
     pub async fn level_periods(&self) -> Result<(), LedgerError> {
         let mut parts = Vec::new();
         for context in self.shards.iter() {
             let asked = |reply| ShardMail::Question(Question::Closed(reply));
-            parts.push(self.on(context).ask(asked).await?);
+            parts.push(self.on(context).ask_as(Class::Internal, asked).await?);
         }
         let furthest = [
             (false, parts.iter().filter_map(|part| part.test).max()),
@@ -207,7 +211,19 @@ impl LedgerHandle {
             let Some(through) = through else { continue };
             let closed = |part: &ClosedPeriods| if livemode { part.live } else { part.test };
             if parts.iter().any(|part| closed(part) < Some(through)) {
-                self.close_everywhere(through, livemode, None).await?;
+                for context in self.shards.iter() {
+                    let mail = |reply| GeneralMail::ClosePeriod {
+                        through,
+                        livemode,
+                        by: None,
+                        held: None,
+                        reply,
+                    };
+                    let closing = self.on(context);
+                    closing
+                        .ask_as(Class::Internal, |reply| ShardMail::General(mail(reply)))
+                        .await?;
+                }
             }
         }
         Ok(())
@@ -220,21 +236,12 @@ impl LedgerHandle {
         livemode: bool,
         by: ApiKeyId,
     ) -> Result<(), LedgerError> {
-        self.close_everywhere(through, livemode, Some(by)).await
-    }
-
-    async fn close_everywhere(
-        &self,
-        through: EffectiveDate,
-        livemode: bool,
-        by: Option<ApiKeyId>,
-    ) -> Result<(), LedgerError> {
         for context in self.shards.iter() {
-            let held = self.held(0)?;
+            let held = Some(self.held(0)?);
             let mail = |reply| GeneralMail::ClosePeriod {
                 through,
                 livemode,
-                by,
+                by: Some(by),
                 held,
                 reply,
             };
@@ -261,6 +268,28 @@ impl LedgerHandle {
             }
         }
         Ok(open)
+    }
+
+    /// The shard for an account of this name. Where names decide, one that is open stays where it is, so that what opened it may be
+    /// asked again whatever the ranges are by then.
+    pub async fn place_account(
+        &self,
+        title: &AccountTitle,
+        asked: Option<ShardId>,
+    ) -> Result<Result<ShardId, Misplaced>, LedgerError> {
+        let placement = &self.context.options.placement;
+        let placed = placement.of_account(&title.0, asked);
+        if *placement == Placement::Tenant {
+            return Ok(placed);
+        }
+        let open = self.accounts_titled(BTreeSet::from([title.clone()])).await?;
+        let homes: Vec<ShardId> = open.values().flatten().filter_map(AccountKey::home).collect();
+        let is_open_in = |shard: ShardId| homes.contains(&shard);
+        Ok(match (asked, placed) {
+            (Some(asked), _) if is_open_in(asked) => Ok(asked),
+            (None, Ok(placed)) if !is_open_in(placed) => Ok(homes.first().copied().unwrap_or(placed)),
+            (_, placed) => placed,
+        })
     }
 
     /// The reservation of a pending transfer, while it stands.

@@ -6,11 +6,9 @@ use crate::crossings::clearing::nets;
 use crate::crossings::step_of;
 use florin_domain::ids::Seq;
 use florin_domain::ledger::{
-    AccountName, CrossOutcome, CrossTransfer, Crossing, Line, PostedTransfer, TransferId,
+    AccountName, CrossOutcome, CrossTransfer, Crossing, Line, Nets, PostedTransfer, TransferId,
 };
-use florin_domain::money::Currency;
 use florin_domain::time::Timestamp;
-use std::collections::BTreeMap;
 
 /// A transfer between two shards.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,10 +53,10 @@ impl LedgerHandle {
         Ok(found.map(|found| CrossRecord { lines, ..found }))
     }
 
-    /// What the clearing accounts of all shards come to, in minor units, by currency and mode: zero. Nothing while transfers between shards
-    /// are under way, since the shards are read one after the other.
-    pub async fn clearing(&self) -> Option<BTreeMap<(Currency, bool), i128>> {
-        nets(&self.context.peers).await
+    /// What the clearing accounts of all shards come to, in minor units, by currency and mode, beyond what transfers under way explain: zero.
+    /// Nothing if another look came in between.
+    pub async fn clearing(&self) -> Option<Nets> {
+        nets(&self.context).await
     }
 
     /// All transfers between shards that are under way, each as every shard has it that still has to do with it.

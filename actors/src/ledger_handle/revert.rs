@@ -1,11 +1,12 @@
 //! Reverts: what is recorded of each transfer says what undoes it, and the shard that has recorded it records that once.
 
-use super::{Answer, LedgerError, LedgerHandle, steps_in, transfers_in};
+use super::{Answer, LedgerError, LedgerHandle, Told, steps_in, transfers_in};
 use crate::account_shard::TransferRequest;
 use florin_domain::ids::{ApiKeyId, Seq, ShardId};
 use florin_domain::ledger::{
-    CrossingStep, Irreversible, Linkage, Revert, TransferId, TransferLegs, TransferStep,
+    CrossingStep, Irreversible, Linkage, Revert, TransferId, TransferLegs, TransferStep, newest_first,
 };
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
@@ -43,8 +44,27 @@ fn lines_of(legs: &TransferLegs) -> usize {
     }
 }
 
+/// What is recorded of a transfer that is to be reverted.
+#[derive(Clone, Debug, PartialEq)]
+struct Record {
+    /// Who has it, in which commit, and where in it.
+    place: (ShardId, Seq, usize),
+    /// What undoes it.
+    undo: TransferLegs,
+}
+
+impl Record {
+    /// A shard may know an id as that of a transfer to another shard while a second one has made a transfer of its own under it:
+    /// only that one can be reverted.
+    fn is_better_than(&self, other: &Self) -> bool {
+        let is_between =
+            |record: &Self| record.undo == TransferLegs::Irreversible(Irreversible::BetweenShards);
+        !is_between(self) && is_between(other)
+    }
+}
+
 impl LedgerHandle {
-    /// Reverts transfers, each at most once, and each revert at most once for its id.
+    /// Reverts transfers, each at most once, and each revert at most once for its id. What was recorded last is undone first.
     pub async fn revert(&self, request: RevertRequest) -> Result<Answer, RevertError> {
         let RevertRequest {
             reverts,
@@ -53,51 +73,86 @@ impl LedgerHandle {
             by,
             lines_max,
         } = request;
-        // What is recorded never changes, so it may be read before the shard puts the reverts in order.
-        let mut homes: BTreeMap<TransferId, ShardId> = BTreeMap::new();
-        let mut commits: BTreeMap<(ShardId, Seq), BTreeSet<TransferId>> = BTreeMap::new();
-        for revert in &reverts {
-            if let Some((shard, seq)) = self.first_record(revert.reverts)? {
-                homes.insert(revert.reverts, shard);
-                let of_commit = commits.entry((shard, seq)).or_default();
-                of_commit.insert(revert.reverts);
-            }
+        // What is recorded never changes, so it may be read before the shard puts the reverts in order; but for nobody who is not
+        // let in. How much room they take is known only then, and they are let in again with that.
+        let admitted = self.held(reverts.len())?;
+        let records = self.reverted_records(&reverts).await?;
+        drop(admitted);
+        let lines = reverts.iter().filter_map(|revert| records.get(&revert.reverts));
+        if lines.map(|record| lines_of(&record.undo)).sum::<usize>() > lines_max {
+            return Err(RevertError::TooManyLines);
         }
+        let mut homes: BTreeMap<TransferId, ShardId> =
+            records.iter().map(|(id, record)| (*id, record.place.0)).collect();
         // Any shard says of an unknown one that it is unknown; the shard of the others says it without binding them to another.
         if let Some(shard) = homes.values().next().copied() {
             for revert in &reverts {
                 homes.entry(revert.reverts).or_insert(shard);
             }
         }
-        let mut legs = BTreeMap::new();
-        for ((shard, seq), wanted) in commits {
-            let commit = self.at(shard).commit(seq).await?;
-            for transfer in transfers_in(&commit) {
-                if wanted.contains(&transfer.id) {
-                    legs.insert(transfer.id, transfer.reverted_legs());
-                }
-            }
-            for id in steps_in(&commit).iter().map(CrossingStep::id) {
-                if wanted.contains(&id) {
-                    legs.insert(id, TransferLegs::Irreversible(Irreversible::BetweenShards));
-                }
-            }
-        }
-        let lines = reverts.iter().filter_map(|revert| legs.get(&revert.reverts));
-        if lines.map(lines_of).sum::<usize>() > lines_max {
-            return Err(RevertError::TooManyLines);
-        }
-        let transfers = reverts.into_iter().map(|revert| {
-            let undo = legs.get(&revert.reverts).cloned();
-            revert.with(undo)
-        });
+        let places = reverts
+            .iter()
+            .map(|revert| Some(records.get(&revert.reverts)?.place));
+        let order = newest_first(&places.collect::<Vec<_>>());
+        let made = |index: &usize| {
+            let revert = reverts.get(*index)?.clone();
+            let undo = records.get(&revert.reverts).map(|record| record.undo.clone());
+            Some(revert.with(undo))
+        };
         let request = TransferRequest {
-            transfers: transfers.collect(),
+            transfers: order.iter().filter_map(made).collect(),
             linkage,
             is_dry_run,
             by,
         };
-        Ok(self.transfer_after(request, homes).await?)
+        let Answer { seq, told } = self.transfer_after(request, homes).await?;
+        let mut told: Vec<(usize, Told)> = order.into_iter().zip(told).collect();
+        told.sort_by_key(|(index, _)| *index);
+        Ok(Answer {
+            seq,
+            told: told.into_iter().map(|(_, told)| told).collect(),
+        })
+    }
+
+    /// What is recorded of each transfer, wherever it is.
+    async fn reverted_records(
+        &self,
+        reverts: &[Revert],
+    ) -> Result<BTreeMap<TransferId, Record>, LedgerError> {
+        let mut commits: BTreeMap<(ShardId, Seq), BTreeSet<TransferId>> = BTreeMap::new();
+        for id in reverts.iter().map(|revert| revert.reverts) {
+            for context in self.shards.iter() {
+                let found = context.ports.transfers.commit_of(id).map_err(LedgerError::Read)?;
+                if let Some(seq) = found {
+                    commits.entry((context.shard, seq)).or_default().insert(id);
+                }
+            }
+        }
+        let mut records: BTreeMap<TransferId, Record> = BTreeMap::new();
+        for ((shard, seq), wanted) in commits {
+            let commit = self.at(shard).commit(seq).await?;
+            let plain = transfers_in(&commit)
+                .iter()
+                .filter(|transfer| wanted.contains(&transfer.id))
+                .map(|transfer| (transfer.id, transfer.reverted_legs()));
+            let between = steps_in(&commit)
+                .iter()
+                .map(CrossingStep::id)
+                .filter(|id| wanted.contains(id))
+                .map(|id| (id, TransferLegs::Irreversible(Irreversible::BetweenShards)));
+            for (number, (id, undo)) in plain.chain(between).enumerate() {
+                let place = (shard, seq, number);
+                let record = Record { place, undo };
+                match records.entry(id) {
+                    Entry::Vacant(free) => drop(free.insert(record)),
+                    Entry::Occupied(mut known) if record.is_better_than(known.get()) => {
+                        known.insert(record);
+                    }
+                    Entry::Occupied(_) => {}
+                }
+            }
+        }
+        Ok(records)
     }
 
     /// The transfer that reverted this one.
@@ -112,17 +167,6 @@ impl LedgerHandle {
             let mut transfers = transfers_in(&commit).iter();
             let revert = transfers.find(|transfer| is_revert(transfer.step));
             return Ok(revert.map(|revert| revert.id));
-        }
-        Ok(None)
-    }
-
-    /// The first shard that has a record of a transfer, and the commit.
-    fn first_record(&self, id: TransferId) -> Result<Option<(ShardId, Seq)>, LedgerError> {
-        for context in self.shards.iter() {
-            let found = context.ports.transfers.commit_of(id).map_err(LedgerError::Read)?;
-            if let Some(seq) = found {
-                return Ok(Some((context.shard, seq)));
-            }
         }
         Ok(None)
     }

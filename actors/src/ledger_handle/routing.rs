@@ -208,6 +208,7 @@ mod tests {
                 amount: Amount::new(1).unwrap(),
             },
             linked,
+            is_payout: false,
             effective: None,
             notes: None,
         }

@@ -1,7 +1,7 @@
 //! Owns the comparison of the account shard's balances with the fold of the journal. The fold begins at the first commit, so it
 //! proves the snapshots as well. Compared are the accounts touched since the last round and a slice of all, one after the other.
 
-use super::pace::{Budget, aside, pause};
+use super::pace::{Budget, pause};
 use super::recent::read_page;
 use super::round::{Failure, Outcome, Work};
 use crate::account_shard::{GeneralMail, PaymentAccounts, Question, ShardMail};
@@ -64,11 +64,12 @@ async fn fold_to(
         let read = work.fold.seq();
         let commits = read_page(context, read.next(), until.0 - read.0).await?;
         let (count, mut taken) = (commits.len(), std::mem::take(work));
-        let (entries, taken, folded) = aside(move || {
-            let folded = commits.iter().try_for_each(|commit| taken.fold.fold(commit));
-            (commits.iter().map(entries_of).sum(), taken, folded)
-        })
-        .await;
+        let (entries, taken, folded) = context
+            .aside(move || {
+                let folded = commits.iter().try_for_each(|commit| taken.fold.fold(commit));
+                (commits.iter().map(entries_of).sum(), taken, folded)
+            })
+            .await;
         *work = taken;
         folded?;
         pause(count, entries).await;
@@ -85,7 +86,10 @@ fn entries_of(commit: &florin_domain::commit::Commit) -> u64 {
             LedgerEvent::Transferred(transfers) => transfers.len(),
             LedgerEvent::PendingExpired(ids) => ids.len(),
             LedgerEvent::Crossed(steps) => steps.len(),
-            LedgerEvent::AccountOpened(_) | LedgerEvent::PeriodClosed { .. } => 1,
+            LedgerEvent::AccountOpened(_)
+            | LedgerEvent::PeriodClosed { .. }
+            | LedgerEvent::AlertCreated(_)
+            | LedgerEvent::AlertDeleted(_) => 1,
         },
     };
     u64::try_from(entries).unwrap_or(u64::MAX)

@@ -1,9 +1,10 @@
 //! Owns what people see of the monitor: the last round, its figures and its alerts.
 
 use crate::context::Context;
-use florin_domain::consistency::{Check, CheckReport, CheckState, Round};
+use florin_domain::consistency::{Check, CheckReport, CheckState, Round, Unfinished};
 use florin_domain::ids::ShardId;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The last round, and how many there were. Only the monitor changes it.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +17,8 @@ pub struct MonitorBoard {
     pub failures: u64,
     /// Incarnations of the monitor since then.
     lives: u64,
+    /// For how many rounds each check has not come to its end.
+    unfinished: Unfinished,
 }
 
 /// An incarnation began. It is not the first if an earlier one failed, and with it perhaps a round.
@@ -38,6 +41,9 @@ pub(super) fn publish(context: &Context, round: &Arc<Round>) {
     if let Some((check, why)) = round.failures().next() {
         alert_failure(&mut board, check.as_str(), why);
     }
+    for (check, rounds) in board.unfinished.follow(round) {
+        alert_behind(check, rounds, round.shard);
+    }
     context.monitor_board.store(Arc::new(board));
     let shard = label(round.shard);
     #[expect(clippy::cast_precision_loss, reason = "gauges")]
@@ -52,6 +58,17 @@ pub(super) fn publish(context: &Context, round: &Arc<Round>) {
         issues = round.issues(),
         "a round of the monitor has ended"
     );
+}
+
+/// A round is under way that should have ended long ago; whoever asks sees how old the last one is.
+pub(super) fn overdue(context: &Context, waited: Duration) {
+    let mut board = MonitorBoard::clone(&context.monitor_board.load());
+    let why = format!(
+        "a round has been under way for {} s and does not end",
+        waited.as_secs()
+    );
+    alert_failure(&mut board, "monitor", &why);
+    context.monitor_board.store(Arc::new(board));
 }
 
 fn label(shard: ShardId) -> String {
@@ -92,6 +109,17 @@ fn alert_issues(check: Check, report: &CheckReport, shard: ShardId) {
         first = first.map(ToString::to_string),
         seq = first.map(|difference| difference.seq.0),
         "the monitor found what does not agree; payments go on, a person must look"
+    );
+}
+
+/// It is on its way and found nothing wrong so far, but nobody knows what it has not come to.
+fn alert_behind(check: Check, rounds: u32, shard: ShardId) {
+    metrics::counter!("florin_alerts_total", "alert" => "consistency_behind").increment(1);
+    tracing::error!(
+        check = check.as_str(),
+        shard = shard.0,
+        rounds,
+        "a check of the monitor has not come to its end for many rounds; what it did not come to is not checked"
     );
 }
 

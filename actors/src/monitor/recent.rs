@@ -1,7 +1,7 @@
 //! Owns the commits of the last minutes: each is looked at once, its entries and its payment, and what was wrong with it is kept
 //! for as long as it is recent.
 
-use super::pace::{Budget, PAGE, aside, pause};
+use super::pace::{Budget, PAGE, pause};
 use super::round::{Failure, Work};
 use super::rows::Sample;
 use crate::context::Context;
@@ -12,6 +12,7 @@ use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ports::ReadError;
 use florin_domain::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
+use tokio::time::Instant;
 
 /// How many payments with differences are remembered; the others are counted.
 const WRONG_MAX: usize = 4_096;
@@ -92,7 +93,7 @@ impl Recent {
 pub(super) async fn look(
     context: &Context,
     work: &mut Box<Work>,
-    (head, budget): (Seq, Budget),
+    (head, round_began): (Seq, Instant),
     sample: &mut Sample,
 ) -> Result<(), Failure> {
     let window = u64::try_from(context.options.monitor_window.as_millis()).unwrap_or(u64::MAX);
@@ -109,6 +110,7 @@ pub(super) async fn look(
         );
         work.recent.read = Some((before, from));
     }
+    let budget = Budget::of_recent(round_began, work.folds_along());
     while work.recent.through() < head && !budget.is_over() {
         let (next, left) = (work.recent.through().next(), head.0 - work.recent.through().0);
         let commits = read_page(context, next, left).await?;
@@ -116,11 +118,12 @@ pub(super) async fn look(
         let count = commits.len() + earlier.values().map(Vec::len).sum::<usize>();
         let page = Page { commits, earlier };
         let (mut taken, mut drawn) = (std::mem::take(work), std::mem::take(sample));
-        let (entries, taken, drawn) = aside(move || {
-            let entries = take(&page, &mut taken, &mut drawn);
-            (entries, taken, drawn)
-        })
-        .await;
+        let (entries, taken, drawn) = context
+            .aside(move || {
+                let entries = take(&page, &mut taken, &mut drawn);
+                (entries, taken, drawn)
+            })
+            .await;
         (*work, *sample) = (taken, drawn);
         pause(count, entries).await;
     }

@@ -24,6 +24,13 @@ pub(super) struct Work {
     pub(super) suspects: BTreeMap<PaymentId, Seq>,
 }
 
+impl Work {
+    /// Whether the fold is where the commits of the last minutes are read, and so goes on with them.
+    pub(super) fn folds_along(&self) -> bool {
+        self.fold.seq() == self.recent.through()
+    }
+}
+
 /// Why a check could not be run.
 #[derive(Clone, Debug)]
 pub(super) struct Failure(pub(super) String);
@@ -70,9 +77,9 @@ pub(super) async fn run(context: &Context, work: &mut Box<Work>, number: u64) ->
         Ok(head) => head.seq,
         Err(error) => return Round::failed(context.shard, number, began_at, &error.to_string()),
     };
-    let budget = Budget::from_now();
     let mut sample = rows::Sample::new(head);
-    let looked = recent::look(context, work, (head, budget), &mut sample).await;
+    let looked = recent::look(context, work, (head, began), &mut sample).await;
+    let budget = Budget::of_fold(began, work.folds_along());
     let balances = balances::check(context, work, (head, budget)).await;
     let totals = balances::totals(context, work).await;
     let (views, view_lag) = rows::check(context, work, sample).await;

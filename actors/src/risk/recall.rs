@@ -8,15 +8,19 @@ use crate::journal_range::read_range;
 use crate::mailbox::{Class, Refused};
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{OperationId, PaymentId, Seq};
+use florin_domain::ledger::{CrossingStep, LedgerEvent};
+use florin_domain::limits::TRANSFERS_IN_FLIGHT_MAX;
 use florin_domain::payment::{Event, Spec};
 use florin_domain::ports::ReadError;
 use florin_domain::time::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Commits read at once.
 const PAGE: u64 = 1024;
+/// Transfers between shards that a page is read back for at most; of more, some are not counted again.
+const FOUND_MAX: usize = TRANSFERS_IN_FLIGHT_MAX;
 /// A shard that has work to do comes first.
 const BUSY_WAIT: Duration = Duration::from_millis(10);
 /// A shard that is gone for so many waits is restarting again and again: it does without.
@@ -37,10 +41,13 @@ pub async fn recall(context: Arc<Context>, head: Seq) {
     let (mut end, mut count) = (head.0, 0_u64);
     while end > stop {
         let start = end.saturating_sub(PAGE).max(stop);
-        // What happened to the ledger says nothing of velocity, and is not held: one such commit may be as large as a page of others.
+        // A commit of the ledger is not held: one such may be as large as a page of others, and says at most how much went between shards.
         let (mut commits, mut oldest) = (Vec::new(), None);
         let keep = |commit: Commit| {
             oldest = oldest.or(Some(commit.at));
+            if commit.at >= from {
+                reader.prepared(&context, &commit);
+            }
             if matches!(commit.body, Body::Payment(_)) {
                 commits.push(commit);
             }
@@ -104,6 +111,32 @@ impl Reader {
                 let is_blocked = body.events.contains(&Event::Blocked);
                 let declined_at = self.declines.remove(&body.payment);
                 self.created(context, spec, is_blocked, declined_at);
+            }
+        }
+    }
+
+    /// Transfers to other shards, as they were counted when they were made: as many from each account as a limit asks for.
+    fn prepared(&mut self, context: &Context, commit: &Commit) {
+        let (Body::Ledger(ledger), Some(max)) =
+            (&commit.body, context.options.transfer_limits.hour_count_max)
+        else {
+            return;
+        };
+        let LedgerEvent::Crossed(steps) = &ledger.event else {
+            return;
+        };
+        let mut counts: BTreeMap<Subject, u32> = BTreeMap::new();
+        for step in steps {
+            if let CrossingStep::Prepared(transfer) = step
+                && self.found.len() < FOUND_MAX
+            {
+                let subject = Subject::of_account(&transfer.debit);
+                let count = counts.entry(subject).or_default();
+                if *count <= max {
+                    *count = count.saturating_add(1);
+                    let (at, what) = (commit.at, What::Paid(None));
+                    self.found.push(Recalled { subject, at, what });
+                }
             }
         }
     }

@@ -31,6 +31,7 @@ impl Bounds {
             beyond(limits.minute_count_max),
             beyond(limits.hour_count_max),
             beyond(limits.ip_hour_count_max),
+            beyond(options.transfer_limits.hour_count_max),
         ];
         let declines = profile
             .hour_declines_high

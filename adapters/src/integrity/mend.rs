@@ -4,12 +4,15 @@ use super::compare::Comparison;
 use super::lanes::Sources;
 use super::plan::{Mending, Restoration, whole_copies};
 use super::splice::{SpliceError, splice};
-use super::{IntegrityError, Places, swap};
+use super::{IntegrityError, Places, io_error, swap, unfinished};
 use crate::journal::{Hash, JournalBuilder, JournalFile};
 use crate::replica::follower::Replica;
 use crate::replica::set_aside;
 use florin_domain::ids::Seq;
-use std::path::PathBuf;
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 
 pub use super::swap::{BeforeStep, Step};
 
@@ -20,24 +23,74 @@ pub struct Mended {
     pub kept: Vec<PathBuf>,
 }
 
-/// Repairs journal, replica and views. `stamp` is part of the names under which the replaced files are kept. The export is its maker's to make again.
+/// What is to be done in one shard.
+#[derive(Clone, Copy, Debug)]
+pub struct Work<'a> {
+    /// Where its copies are.
+    pub places: Places<'a>,
+    /// What was found about them.
+    pub found: &'a Comparison,
+    /// What was planned.
+    pub mending: &'a Mending,
+}
+
+/// What is repaired together.
+#[derive(Clone, Copy, Debug)]
+pub struct Repair<'a> {
+    /// The data folder, where it is noted that a repair is under way.
+    pub data_dir: &'a Path,
+    /// Each shard in which something is to be done.
+    pub works: &'a [Work<'a>],
+    /// A part of the names under which the replaced files are kept.
+    pub stamp: &'a str,
+}
+
+/// Makes the export again at its place, and answers where the old one is kept.
+pub type RenewExport<'a> = &'a mut dyn FnMut(&Path) -> io::Result<PathBuf>;
+
+/// Repairs everything that was planned. The folder stays noted as one under repair: [`finish`] ends that, once all of it has been compared again.
 pub fn mend(
-    places: &Places<'_>,
-    found: &Comparison,
-    mending: &Mending,
-    stamp: &str,
+    repair: &Repair<'_>,
+    renew: RenewExport<'_>,
     before: BeforeStep<'_>,
 ) -> Result<Mended, IntegrityError> {
+    let data_dir = repair.data_dir;
+    before(Step::Note)
+        .and_then(|()| unfinished::note(data_dir, repair.stamp))
+        .map_err(io_error(data_dir))?;
     let mut mended = Mended::default();
+    for work in repair.works {
+        mended.kept.extend(mend_shard(work, repair.stamp, before)?);
+    }
+    let mut exports = repair.works.iter().filter(|work| work.mending.audit);
+    // One file has the records of all shards.
+    if let Some(export) = exports.find_map(|work| work.places.export) {
+        let renewed = before(Step::RenewExport).and_then(|()| renew(export));
+        mended.kept.push(renewed.map_err(io_error(export))?);
+    }
+    Ok(mended)
+}
+
+/// Ends a repair: nodes start again.
+pub fn finish(data_dir: &Path, before: BeforeStep<'_>) -> Result<(), IntegrityError> {
+    before(Step::Finish)
+        .and_then(|()| unfinished::clear(data_dir))
+        .map_err(io_error(data_dir))
+}
+
+fn mend_shard(work: &Work<'_>, stamp: &str, before: BeforeStep<'_>) -> Result<Vec<PathBuf>, IntegrityError> {
+    let (places, mending) = (&work.places, work.mending);
+    let mut kept = Vec::new();
     if let Some(restoration) = &mending.primary {
-        let refused = |step| before(step).map_err(super::io_error(places.data_dir));
-        build(places, found, restoration, refused)?;
-        mended.kept.push(swap::swap(places.data_dir, stamp, before)?);
+        let refused = |step| before(step).map_err(io_error(places.data_dir));
+        build(places, work.found, restoration, refused)?;
+        kept.push(swap::swap(places.data_dir, stamp, before)?);
     }
     if let (Some(from), Some(folder)) = (mending.replica_from, places.replica) {
         let mark = format!("damaged-{stamp}");
-        let aside = set_aside(folder, places.shard, from, &mark).map_err(super::io_error(folder))?;
-        mended.kept.extend(aside);
+        let aside = before(Step::SetReplicaAside).and_then(|()| set_aside(folder, places.shard, from, &mark));
+        kept.extend(aside.map_err(io_error(folder))?);
+        before(Step::WriteReplica).map_err(io_error(folder))?;
         let mut replica = Replica::open(places.data_dir, folder, places.shard)?;
         loop {
             let progress = replica.step()?;
@@ -47,9 +100,21 @@ pub fn mend(
         }
     }
     if mending.views {
+        before(Step::DiscardWrongViews).map_err(io_error(places.data_dir))?;
         swap::discard_views(places.data_dir)?;
     }
-    Ok(mended)
+    Ok(kept)
+}
+
+/// Makes the folder of a shard that has lost it.
+fn make_folder(data_dir: &Path) -> io::Result<()> {
+    if data_dir.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
+    data_dir
+        .parent()
+        .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 /// Writes the restored journal beside the damaged one and reads all of it back.
@@ -61,6 +126,7 @@ fn build(
 ) -> Result<(), IntegrityError> {
     let path = swap::unfinished(places.data_dir);
     before(Step::Build)?;
+    make_folder(places.data_dir).map_err(io_error(places.data_dir))?;
     let sources = Sources::open(places)?;
     let mut builder = JournalBuilder::create(&path, places.shard)?;
     let spliced = splice(places, &sources, &whole_copies(found), &mut |record| {

@@ -227,12 +227,18 @@ fn loses_commits(
 fn is_other(found: &Comparison, spliced: &Spliced) -> Option<String> {
     let report = found.source(Source::Primary)?;
     let fault = report.fault.as_ref()?;
-    let is_signed_against = spliced.signed.is_some_and(|signed| signed >= report.records);
-    (fault.kind == FaultKind::Other && !is_signed_against).then(|| {
-        format!(
+    let is_signed_up_to = |seq| spliced.signed.is_some_and(|signed| signed >= seq);
+    if fault.kind == FaultKind::Other && !is_signed_up_to(report.records) {
+        return Some(format!(
             "the journal verifies up to commit {} and is another one than the copies: its commits would be lost, and no signed head says that they \
              are not real",
             report.records
-        )
-    })
+        ));
+    }
+    // However long a copy is, and however damaged the journal: what the journal had may have been answered.
+    let forked = spliced.forked.filter(|forked| !is_signed_up_to(*forked))?;
+    Some(format!(
+        "the journal has another commit {forked} than the copies, and is another one than they are: its commits would be lost, and no signed head \
+         says that they are not real"
+    ))
 }

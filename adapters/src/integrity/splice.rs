@@ -27,6 +27,8 @@ pub(super) struct Spliced {
     pub(super) signed: Option<Seq>,
     /// Whether the damaged journal has records behind its end, which do not follow.
     pub(super) has_leftovers: bool,
+    /// The last commit of which the damaged journal had another one: it is a fork, and not only damaged.
+    pub(super) forked: Option<Seq>,
 }
 
 /// Why nothing can be put together.
@@ -92,6 +94,48 @@ impl Raw<'_> {
     }
 }
 
+/// What the damaged journal says of its own history, against that of the copies.
+struct Own {
+    shard: ShardId,
+    /// Its end as it noted it, whatever its records are worth.
+    head: Option<(Seq, Hash)>,
+    /// Hash and epoch of its record before.
+    before: Option<(Hash, Epoch)>,
+}
+
+impl Own {
+    fn new(journal: Option<&JournalFile>, shard: ShardId) -> Self {
+        let head = journal.and_then(|journal| journal.head(shard).ok());
+        Self {
+            shard,
+            head: head
+                .filter(|head| head.seq > Seq::ZERO)
+                .map(|head| (head.seq, head.hash)),
+            before: Some((GENESIS, Epoch::default())),
+        }
+    }
+
+    /// Whether it had another commit at this place than the copies: a record that follows from its own one before, which no damage makes, or a
+    /// noted end with another hash.
+    fn is_other(&mut self, own: Option<&RawRecord>, seq: Seq, copied: &[u8]) -> bool {
+        let follows = |record: &RawRecord, (hash, epoch): (Hash, Epoch)| {
+            let before = Seq(seq.0.saturating_sub(1));
+            let mut verifier = Verifier::after(self.shard, before, hash, epoch);
+            let followed = verifier.follow(record.seq, record.epoch, &record.hash, &record.bytes);
+            followed.is_ok()
+        };
+        let has_other = own
+            .is_some_and(|own| own.hash != copied && self.before.is_some_and(|before| follows(own, before)));
+        // A noted hash that is itself damaged is told by the record, which is the copies'.
+        let is_same = own.is_some_and(|own| own.hash == copied);
+        let ends_otherwise = self
+            .head
+            .is_some_and(|(end, hash)| end == seq && hash.as_slice() != copied && !is_same);
+        self.before = own.and_then(|own| Some((own.hash.as_slice().try_into().ok()?, own.epoch)));
+        has_other || ends_otherwise
+    }
+}
+
 /// Goes along the journal that can be put together from whole copies, and shows each of its records.
 pub(super) fn splice(
     places: &Places<'_>,
@@ -112,6 +156,7 @@ pub(super) fn splice(
     };
     let mut verifier = Verifier::after(places.shard, Seq::ZERO, GENESIS, Epoch::default());
     let mut spliced = Spliced::default();
+    let mut history = Own::new(raw.journal, places.shard);
     let mut mended_hashes = HashSet::new();
     loop {
         let seq = verifier.last().next();
@@ -145,6 +190,9 @@ pub(super) fn splice(
                 let why = format!("another commit {seq} was signed than the {source} has");
                 return Err(SpliceError::Refused(why));
             }
+        }
+        if history.is_other(own.as_ref(), seq, &record.hash) {
+            spliced.forked = Some(seq);
         }
         if own.is_none_or(|own| {
             own.epoch != record.epoch || own.hash != record.hash || own.bytes != record.bytes

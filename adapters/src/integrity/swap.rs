@@ -11,9 +11,12 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The steps of a repair in order. Whatever happens before one of them, the next repair begins anew.
+/// The steps of a repair in order; each shard takes those between the first and the last two that it needs. Whatever happens before one of them, the
+/// next repair begins anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// It is noted that a repair is under way: no node starts from here on.
+    Note,
     /// The restored journal is written beside the damaged one.
     Build,
     /// All of it is read back.
@@ -32,6 +35,16 @@ pub enum Step {
     Replace,
     /// That is made durable.
     Sync,
+    /// The bad files of the replica get other names.
+    SetReplicaAside,
+    /// They are written again from the journal.
+    WriteReplica,
+    /// Views that differ from a journal that does not are deleted.
+    DiscardWrongViews,
+    /// The export is made again.
+    RenewExport,
+    /// The note is taken away.
+    Finish,
 }
 
 /// Is told before each step; an error ends the repair there.

@@ -8,7 +8,7 @@ use super::{gap, unexpired, used_keys, used_transfers};
 use florin_domain::commit::Commit;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::Seq;
-use florin_domain::ledger::{Once, TransferId};
+use florin_domain::ledger::{AlertId, Once, TransferId};
 use florin_domain::ports::{KeyIndex, KeyRecord, ReadError, TransferIndex};
 use florin_domain::time::Timestamp;
 use std::path::Path;
@@ -405,6 +405,10 @@ impl TransferIndex for FjallKeyIndex {
 
     fn revert_of(&self, id: TransferId) -> Result<Option<Seq>, ReadError> {
         self.shared.once(Once::RevertOf(id))
+    }
+
+    fn alert_of(&self, id: AlertId) -> Result<Option<Seq>, ReadError> {
+        self.shared.once(Once::Alert(id))
     }
 }
 

@@ -4,7 +4,7 @@ use super::{bucket_of, check_kept, first_kept, gap, unexpired, used_keys, used_t
 use florin_domain::commit::Commit;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::Seq;
-use florin_domain::ledger::{Once, TransferId};
+use florin_domain::ledger::{AlertId, Once, TransferId};
 use florin_domain::ports::{KeyIndex, KeyRecord, ReadError, TransferIndex};
 use florin_domain::time::Timestamp;
 use std::collections::HashMap;
@@ -101,5 +101,9 @@ impl TransferIndex for MemoryKeyIndex {
 
     fn revert_of(&self, id: TransferId) -> Result<Option<Seq>, ReadError> {
         self.once(Once::RevertOf(id))
+    }
+
+    fn alert_of(&self, id: AlertId) -> Result<Option<Seq>, ReadError> {
+        self.once(Once::Alert(id))
     }
 }

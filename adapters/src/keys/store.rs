@@ -124,7 +124,7 @@ fn decode(bytes: &[u8]) -> Option<KeyRecord> {
     })
 }
 
-/// An id as it is, and the revert of a transfer under one byte more: no id that a client chooses is ever in its place.
+/// The id of a transfer as it is; its revert, and the id of an alert, under one byte more: no id of a transfer is ever in their place.
 #[derive(Debug)]
 struct OnceKey {
     bytes: [u8; 17],
@@ -133,12 +133,13 @@ struct OnceKey {
 
 impl OnceKey {
     fn of(once: Once) -> Self {
-        let (id, len) = match once {
-            Once::Transfer(id) => (id, 16),
-            Once::RevertOf(id) => (id, 17),
+        let (id, kind, len) = match once {
+            Once::Transfer(id) => (id.0, 0, 16),
+            Once::RevertOf(id) => (id.0, b'r', 17),
+            Once::Alert(id) => (id.0, b'a', 17),
         };
-        let mut bytes = [b'r'; 17];
-        bytes[..16].copy_from_slice(&id.0.to_be_bytes());
+        let mut bytes = [kind; 17];
+        bytes[..16].copy_from_slice(&id.to_be_bytes());
         Self { bytes, len }
     }
 

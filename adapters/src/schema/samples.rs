@@ -3,7 +3,7 @@
 
 mod ledger;
 
-pub(crate) use ledger::{commit_of_ledger_event, general_ledger, ledger_events, reverts};
+pub(crate) use ledger::{commit_of_ledger_event, fraud_checks, general_ledger, ledger_events, reverts};
 
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};

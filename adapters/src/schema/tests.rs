@@ -2,7 +2,7 @@
 
 use super::samples::{
     commit_of, commit_of_event, commit_of_ledger_event, commit_with_entry, commit_with_later_accounts,
-    control_events, creation, events, ledger_events, reverts,
+    control_events, creation, events, fraud_checks, ledger_events, reverts,
 };
 use super::{DecodeError, VERSION, decode, encode, strategies, to_json};
 use florin_domain::commit::{Body, Commit};
@@ -37,11 +37,15 @@ fn golden() -> Vec<(String, Commit)> {
         .into_iter()
         .map(|event| (event.name().to_owned(), commit_of_ledger_event(event)));
     let reverts = ("ledger.reverted".to_owned(), commit_of_ledger_event(reverts()));
+    let fraud = (
+        "ledger.crossed_fraud_check".to_owned(),
+        commit_of_ledger_event(fraud_checks()),
+    );
     events
         .chain(controls)
         .chain([entry, later])
         .chain(ledger)
-        .chain([reverts])
+        .chain([reverts, fraud])
         .collect()
 }
 
@@ -158,7 +162,7 @@ fn records_that_are_cut_short_or_too_long_are_refused() {
 fn no_flipped_bit_of_a_ledger_commit_makes_the_same_commit() {
     for commit in ledger_events()
         .into_iter()
-        .chain([reverts()])
+        .chain([reverts(), fraud_checks()])
         .map(commit_of_ledger_event)
     {
         let whole = encoded(&commit);

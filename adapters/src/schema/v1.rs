@@ -4,6 +4,7 @@
 //! FROZEN: the order of fields and of enum variants is the encoding. A variant may be added at the end of its enum; anything else
 //! is a new version. Field and variant names appear only in the rendering for people.
 
+mod alert;
 mod commit;
 mod control;
 mod crossing;
@@ -19,4 +20,6 @@ mod spec;
 
 pub(crate) use commit::CommitDto;
 pub(crate) use scalar::Stored;
-pub(crate) use snapshot::{EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto};
+pub(crate) use snapshot::{
+    EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto, UnwatchedSnapshotDto,
+};

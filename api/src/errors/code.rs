@@ -44,6 +44,8 @@ codes! {
     AccountNameTaken = "account_name_taken",
     AccountUnknown = "account_unknown",
     ActorNotRestartable = "actor_not_restartable",
+    AlertIdReused = "alert_id_reused",
+    AlertsFull = "alerts_full",
     AmountExceedsCapturable = "amount_exceeds_capturable",
     AmountExceedsPending = "amount_exceeds_pending",
     AmountExceedsRefundable = "amount_exceeds_refundable",
@@ -58,6 +60,7 @@ codes! {
     BodyTooLarge = "body_too_large",
     CardDeclined = "card_declined",
     EffectiveInFuture = "effective_in_future",
+    FraudCheckRefused = "fraud_check_refused",
     HeadTooLarge = "head_too_large",
     IdempotencyKeyInUse = "idempotency_key_in_use",
     IdempotencyKeyInvalid = "idempotency_key_invalid",
@@ -84,6 +87,7 @@ codes! {
     ParameterUnknown = "parameter_unknown",
     PaymentExists = "payment_exists",
     PaymentUnexpectedState = "payment_unexpected_state",
+    PayoutExceedsOwed = "payout_exceeds_owed",
     PendingTransferExpired = "pending_transfer_expired",
     PendingTransferMissing = "pending_transfer_missing",
     PeriodClosed = "period_closed",
@@ -145,6 +149,8 @@ impl Code {
             TransferRefusal::AlreadyReverted => Self::TransferAlreadyReverted,
             TransferRefusal::CrossesShards => Self::TransferCrossesShards,
             TransferRefusal::GivenUp => Self::TransferGivenUp,
+            TransferRefusal::ExceedsOwed(_) => Self::PayoutExceedsOwed,
+            TransferRefusal::FraudCheckRefused => Self::FraudCheckRefused,
         }
     }
 

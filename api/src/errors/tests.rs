@@ -184,6 +184,51 @@ fn declines_count_as_such_however_they_are_written_and_only_our_own_failures_as_
     assert_eq!(counted(ApiError::KeyMismatch), Some(Outcome::Refused));
 }
 
+/// Each refusal of a transfer.
+fn transfer_refusals() -> [TransferRefusal; 24] {
+    let account = account();
+    [
+        TransferRefusal::Unbalanced("b".to_owned()),
+        TransferRefusal::TooFewPostings,
+        TransferRefusal::MixedCurrencies,
+        TransferRefusal::MixedModes,
+        TransferRefusal::SameAccount,
+        TransferRefusal::UnknownAccount(account),
+        TransferRefusal::IdReused,
+        TransferRefusal::PendingNotFound,
+        TransferRefusal::PendingExpired,
+        TransferRefusal::ExceedsPending,
+        TransferRefusal::InsufficientFunds(account),
+        TransferRefusal::ExceedsLimit(account),
+        TransferRefusal::PeriodClosed,
+        TransferRefusal::EffectiveInFuture,
+        TransferRefusal::LinkedFailed,
+        TransferRefusal::LinkedOpen,
+        TransferRefusal::CrossesShards,
+        TransferRefusal::GivenUp,
+        TransferRefusal::ExceedsOwed(account),
+        TransferRefusal::FraudCheckRefused,
+        TransferRefusal::Overflow,
+        TransferRefusal::RevertedNotFound,
+        TransferRefusal::NothingToRevert,
+        TransferRefusal::AlreadyReverted,
+    ]
+}
+
+fn account() -> AccountKey {
+    AccountKey::parse("bank:USD").unwrap()
+}
+
+/// Each refusal of an alert.
+fn alerts() -> [AlertRefusal; 4] {
+    [
+        AlertRefusal::UnknownAccount(account()),
+        AlertRefusal::IdReused,
+        AlertRefusal::AccountFull,
+        AlertRefusal::ShardFull,
+    ]
+}
+
 /// One of each kind, and each refusal of the rules.
 fn one_of_each() -> Vec<ApiError> {
     let payment = PaymentId::from_bits(1);
@@ -204,31 +249,6 @@ fn one_of_each() -> Vec<ApiError> {
         Refusal::AmountMismatch,
         Refusal::SecondPersonRequired,
         Refusal::TooManyAttempts,
-    ];
-    let account = AccountKey::parse("bank:USD").unwrap();
-    let transfers = [
-        TransferRefusal::Unbalanced("b".to_owned()),
-        TransferRefusal::TooFewPostings,
-        TransferRefusal::MixedCurrencies,
-        TransferRefusal::MixedModes,
-        TransferRefusal::SameAccount,
-        TransferRefusal::UnknownAccount(account),
-        TransferRefusal::IdReused,
-        TransferRefusal::PendingNotFound,
-        TransferRefusal::PendingExpired,
-        TransferRefusal::ExceedsPending,
-        TransferRefusal::InsufficientFunds(account),
-        TransferRefusal::ExceedsLimit(account),
-        TransferRefusal::PeriodClosed,
-        TransferRefusal::EffectiveInFuture,
-        TransferRefusal::LinkedFailed,
-        TransferRefusal::LinkedOpen,
-        TransferRefusal::CrossesShards,
-        TransferRefusal::GivenUp,
-        TransferRefusal::Overflow,
-        TransferRefusal::RevertedNotFound,
-        TransferRefusal::NothingToRevert,
-        TransferRefusal::AlreadyReverted,
     ];
     let mut errors = vec![
         ApiError::AccountNameTaken,
@@ -268,7 +288,8 @@ fn one_of_each() -> Vec<ApiError> {
         ApiError::Internal,
     ];
     errors.extend(refusals.map(ApiError::Refused));
-    errors.extend(transfers.map(|refusal| ApiError::TransferRefused {
+    errors.extend(alerts().map(ApiError::AlertRefused));
+    errors.extend(transfer_refusals().map(|refusal| ApiError::TransferRefused {
         param: "transfers.0".to_owned(),
         refusal,
     }));

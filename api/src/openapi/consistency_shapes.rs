@@ -17,7 +17,8 @@ pub(crate) fn consistency_example() -> Value {
     json!({
         "object": "consistency", "consistent": false,
         "rounds": [{
-            "shard": 0, "number": 17, "created": 1_775_000_000, "took_ms": 38, "commits": 412, "through_seq": 90_112, "view_lag": 0, "issues": 1,
+            "shard": 0, "number": 17, "created": 1_775_000_000, "took_ms": 38, "finished": 1_775_000_000, "stale": false,
+            "commits": 412, "through_seq": 90_112, "view_lag": 0, "issues": 1,
             "checks": [
                 clean("ledger", 206),
                 {
@@ -76,6 +77,13 @@ fn consistency() -> ObjectBuilder {
         must("number", count("1, 2, ... since the process started.")),
         must("created", time("When it began.")),
         must("took_ms", count("How long it took.")),
+        must("finished", time("When it ended.")),
+        must(
+            "stale",
+            flag(
+                "It is so old that more than three rounds should have followed it: nobody knows what it would find now.",
+            ),
+        ),
         must(
             "commits",
             count("Commits of the recent window that were looked at."),
@@ -93,7 +101,7 @@ fn consistency() -> ObjectBuilder {
         must(
             "consistent",
             or_null(flag(
-                "Every check came to its end and nothing differs; null while that is not known yet.",
+                "Every check came to its end and nothing differs; null while that is not known: before the first round, while one reads on, or when the last one is stale.",
             )),
         ),
         must("rounds", array(round, "One for each shard.")),

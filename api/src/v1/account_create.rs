@@ -57,10 +57,12 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     query::none(request)?;
     let bytes = body::read_json(state, request, payload).await?;
     let body: AccountRequest<'_> = strictly::read(&bytes)?;
-    let opening = state
-        .ledger
-        .open_account(body.check(by, state.ledger.shards())?)
-        .await?;
+    let mut open = body.check(by)?;
+    let asked = shard(body.shard, state.ledger.shards())?;
+    let title = (Arc::clone(&open.name), open.currency, open.livemode);
+    let placed = state.ledger.place_account(&title, asked).await?;
+    open.shard = placed.map_err(|misplaced| wrong("shard", format!("`shard`: {misplaced}.")))?;
+    let opening = state.ledger.open_account(open).await?;
     let account = match opening {
         Opening::Opened(account) | Opening::Existed(account) => account,
         Opening::NameTaken(_) => return Err(ApiError::AccountNameTaken),
@@ -82,7 +84,7 @@ fn wrong(name: &'static str, message: impl Into<String>) -> Invalid {
 }
 
 impl AccountRequest<'_> {
-    fn check(&self, by: ApiKeyId, shards: usize) -> Result<OpenAccount, Invalid> {
+    fn check(&self, by: ApiKeyId) -> Result<OpenAccount, Invalid> {
         let name = self.name.as_str();
         let is_fit = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b':' | b'-');
         if !(1..=NAME_BYTES_MAX).contains(&name.len()) || !name.bytes().all(is_fit) {
@@ -128,17 +130,17 @@ impl AccountRequest<'_> {
             livemode: self.livemode.unwrap_or(false),
             limits,
             metadata,
-            shard: shard(self.shard, shards)?,
+            shard: ShardId::FIRST,
             by,
         })
     }
 }
 
-/// The first one if none is named.
-fn shard(number: Option<Number>, shards: usize) -> Result<ShardId, Invalid> {
+/// The one that is named, if one is.
+fn shard(number: Option<Number>, shards: usize) -> Result<Option<ShardId>, Invalid> {
     let last = shards.saturating_sub(1);
     let named = match number {
-        None => Some(0),
+        None => return Ok(None),
         Some(Number::Whole(number)) => usize::try_from(number).ok().filter(|number| *number <= last),
         Some(Number::Beyond { .. } | Number::Float) => None,
     };
@@ -147,7 +149,7 @@ fn shard(number: Option<Number>, shards: usize) -> Result<ShardId, Invalid> {
         let message = format!("`shard` is a whole number from 0 to {last}.");
         Invalid::new("shard", Code::ParameterInvalidInteger, message)
     };
-    named.map(ShardId).ok_or_else(refused)
+    named.map(|number| Some(ShardId(number))).ok_or_else(refused)
 }
 
 fn limit(name: &'static str, number: Number) -> Result<i128, Invalid> {
@@ -194,7 +196,7 @@ pub(crate) fn described() -> Endpoint {
         may(
             "shard",
             count(
-                "The shard that is to have it: where the accounts are that it deals with most. The first one when absent.",
+                "The shard that is to have it: where the accounts are that it deals with most. The first one when absent, or the one of its name if letters decide (`journal.placement`).",
             ),
         ),
     ]);

@@ -22,7 +22,8 @@ const WAIT: Duration = Duration::from_mins(1);
 #[derive(Debug, Serialize)]
 struct ConsistencyBody<'a> {
     object: &'static str,
-    /// Nothing differs, and every check came to its end. Nothing is known before the first round, or while one reads on.
+    /// Nothing differs, and every check came to its end. Nothing is known before the first round, while one reads on, or when the last one is
+    /// too old.
     consistent: Option<bool>,
     rounds: Vec<RoundBody<'a>>,
 }
@@ -33,6 +34,9 @@ struct RoundBody<'a> {
     number: u64,
     created: u64,
     took_ms: u64,
+    finished: u64,
+    /// More than three rounds should have followed it.
+    stale: bool,
     commits: u64,
     through_seq: u64,
     view_lag: u64,
@@ -64,28 +68,33 @@ struct DifferenceBody<'a> {
 }
 
 impl<'a> ConsistencyBody<'a> {
-    /// Nothing is known of the whole until each of so many shards has been looked at.
-    fn of(rounds: &'a [Arc<Round>], shards: usize) -> Self {
+    /// Nothing is known of the whole until each of so many shards has been looked at, and not long ago.
+    fn of(rounds: &'a [Arc<Round>], shards: usize, is_stale: impl Fn(&Round) -> bool) -> Self {
         let is_well = |round: &Arc<Round>| round.issues() == 0 && round.failures().next().is_none();
         let is_behind = |report: &CheckReport| matches!(report.state, CheckState::Behind { .. });
-        let is_known =
-            rounds.len() == shards && !rounds.iter().any(|round| round.checks.iter().any(is_behind));
+        let is_open = |round: &Arc<Round>| is_stale(round) || round.checks.iter().any(is_behind);
+        let is_known = rounds.len() == shards && !rounds.iter().any(is_open);
         let is_consistent = rounds.iter().all(is_well);
         Self {
             object: "consistency",
             consistent: (is_known || !is_consistent).then_some(is_consistent),
-            rounds: rounds.iter().map(|round| RoundBody::of(round)).collect(),
+            rounds: rounds
+                .iter()
+                .map(|round| RoundBody::of(round, is_stale(round)))
+                .collect(),
         }
     }
 }
 
 impl<'a> RoundBody<'a> {
-    fn of(round: &'a Round) -> Self {
+    fn of(round: &'a Round, stale: bool) -> Self {
         Self {
             shard: round.shard.0,
             number: round.number,
             created: round.began_at.unix_s(),
             took_ms: round.took.0,
+            finished: round.finished_at().unix_s(),
+            stale,
             commits: round.commits,
             through_seq: round.through.0,
             view_lag: round.view_lag,
@@ -147,10 +156,7 @@ pub(crate) async fn run(state: Data<State>, request: HttpRequest, payload: Paylo
 fn last(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     Caller::of(state, request)?.operator()?;
     query::none(request)?;
-    json(
-        StatusCode::OK,
-        &ConsistencyBody::of(&state.consistency.last(), state.consistency.shards()),
-    )
+    shown(state, &state.consistency.last())
 }
 
 /// The body of a request that says nothing.
@@ -165,9 +171,14 @@ async fn run_now(state: &State, request: &HttpRequest, payload: Payload) -> Resu
     let Nothing {} = body::read(&bytes)?;
     let rounds = tokio::time::timeout(WAIT, state.consistency.run()).await;
     let rounds = rounds.map_err(|_| ApiError::Overloaded { retry_after_s: 1 })??;
+    shown(state, &rounds)
+}
+
+fn shown(state: &State, rounds: &[Arc<Round>]) -> Result<HttpResponse, ApiError> {
+    let is_stale = |round: &Round| state.consistency.is_stale(round);
     json(
         StatusCode::OK,
-        &ConsistencyBody::of(&rounds, state.consistency.shards()),
+        &ConsistencyBody::of(rounds, state.consistency.shards(), is_stale),
     )
 }
 
@@ -244,9 +255,10 @@ mod tests {
     #[test]
     fn a_round_is_shown_with_what_differs() {
         let rounds = [Arc::new(round(CheckState::Done, 1))];
-        let shown = serde_json::to_string(&ConsistencyBody::of(&rounds, 1)).unwrap();
+        let shown = serde_json::to_string(&ConsistencyBody::of(&rounds, 1, |_| false)).unwrap();
         let expected = concat!(
-            r#"{"object":"consistency","consistent":false,"rounds":[{"shard":1,"number":2,"created":3,"took_ms":4,"commits":5,"#,
+            r#"{"object":"consistency","consistent":false,"rounds":[{"shard":1,"number":2,"created":3,"took_ms":4,"finished":3,"stale":false,"#,
+            r#""commits":5,"#,
             r#""through_seq":9,"view_lag":6,"issues":1,"checks":[{"check":"balances","state":"done","why":null,"compared":7,"issues":1,"#,
             r#""differences":[{"subject":"fee_revenue:USD","figure":"posted balance","expected":"300","found":"299","difference":1,"#,
             r#""seq":9,"message":"posted balance of fee_revenue:USD: 299 instead of 300"}]}]}]}"#,
@@ -278,10 +290,12 @@ mod tests {
         ];
         for (shards, rounds, expected) in cases {
             let rounds: Vec<Arc<Round>> = rounds.into_iter().map(Arc::new).collect();
+            let shown = |is_stale| ConsistencyBody::of(&rounds, shards, |_| is_stale).consistent;
+            assert_eq!(shown(false), expected, "{rounds:?}");
+            // What is too old says at most that something differed.
             assert_eq!(
-                ConsistencyBody::of(&rounds, shards).consistent,
-                expected,
-                "{rounds:?}"
+                shown(true),
+                expected.filter(|is_well| !is_well || rounds.is_empty())
             );
         }
     }

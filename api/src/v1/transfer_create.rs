@@ -338,9 +338,11 @@ pub(crate) fn described() -> Endpoint {
             &[
                 Code::TransferIdReused,
                 Code::TransferGivenUp,
+                Code::FraudCheckRefused,
                 Code::PendingTransferExpired,
                 Code::AmountExceedsPending,
                 Code::InsufficientFunds,
+                Code::PayoutExceedsOwed,
                 Code::AccountLimitExceeded,
                 Code::PeriodClosed,
                 Code::LinkedTransferFailed,

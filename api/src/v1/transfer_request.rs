@@ -179,6 +179,7 @@ impl TransferRequest<'_> {
             step,
             legs,
             linked: self.linked.unwrap_or(false),
+            is_payout: self.is_payout(booking.rules),
             effective: self.effective_date.as_ref().map(day).transpose()?,
             notes: notes(
                 self.description.as_ref(),

@@ -4,7 +4,9 @@ use super::transfer_request::{TransferRequest, account, amount, wrong};
 use crate::errors::{Code, Invalid};
 use crate::json::{Number, Text};
 use florin_actors::ledger_handle::AccountTitle;
-use florin_domain::ledger::{AccountKey, ChartAccount, FillError, LedgerRules, Template, TransferLegs};
+use florin_domain::ledger::{
+    AccountKey, ChartAccount, FillError, LedgerRules, Stage, Template, TransferLegs,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Characters of a name in a request that a message repeats.
@@ -32,6 +34,15 @@ impl TransferRequest<'_> {
     pub(super) fn template_lines(&self, rules: &LedgerRules) -> Option<usize> {
         let template = rules.template(self.template.as_ref()?.as_str())?;
         Some(template.terms().lines.len())
+    }
+
+    /// Whether its template pays somebody what is owed.
+    pub(super) fn is_payout(&self, rules: &LedgerRules) -> bool {
+        let template = self
+            .template
+            .as_ref()
+            .and_then(|name| rules.template(name.as_str()));
+        template.is_some_and(|template| template.terms().stage == Some(Stage::Payout))
     }
 
     /// Adds the opened accounts that the chart has for roles of which nothing is said. What is wrong is found later.

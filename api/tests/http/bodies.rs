@@ -77,6 +77,19 @@ fn posts() -> Vec<Post> {
             ],
         ),
         (
+            "/v1/ledger/alerts".to_owned(),
+            OPERATOR,
+            &[
+                ("id", Text),
+                ("account", Text),
+                ("field", Text),
+                ("condition", Text),
+                ("amount_minor", Integer),
+                ("description", Text),
+                ("metadata", Pairs),
+            ],
+        ),
+        (
             "/v1/ops/tree/scrub/kill".to_owned(),
             OPERATOR,
             &[("reason", Text)],

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod alerts;
 mod bodies;
 mod connections;
 mod limits;

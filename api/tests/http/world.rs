@@ -2,6 +2,7 @@
 
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_actors::directory_handle::DirectoryHandle;
+use florin_actors::offload::BlockingThreads;
 use florin_actors::options::{Options, StageTimeouts};
 use florin_actors::payments_handle::NewPayment;
 use florin_adapters::clock::SystemClock;
@@ -260,6 +261,7 @@ impl World {
             })],
             probe: Arc::new(NoProbe),
             fatal: Arc::new(Abort),
+            offload: Arc::new(BlockingThreads),
         };
         let mut options = Options {
             answer_budget: Duration::from_secs(2),

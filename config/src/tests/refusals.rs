@@ -108,6 +108,7 @@ fn unknown_variables_are_named_with_the_nearest_one() {
 fn wrong_values_are_named_with_what_is_allowed() {
     let address = "an IP address and a port such as \"127.0.0.1:8080\"";
     let waits = "1 to 32 whole numbers of seconds, each from 1 to 86400";
+    let ranges = "a list of ranges of capital letters such as [\"A-D\", \"E-H\"], or an empty one";
     let ratio = "a number from 0 to 1 with at most four decimals";
     let cents = "a quoted decimal number above zero with at most 2 decimals, or \"none\"";
     let cases = [
@@ -167,6 +168,14 @@ fn wrong_values_are_named_with_what_is_allowed() {
         ("resolution.waits_s", "[]", "[]", waits),
         ("resolution.waits_s", "[1, 0]", "[1, 0]", waits),
         ("resolution.waits_s", "60", "60", waits),
+        ("journal.ranges", "[\"A-d\"]", "[\"A-d\"]", ranges),
+        ("journal.ranges", "\"A-D\"", "\"A-D\"", ranges),
+        (
+            "journal.placement",
+            "\"hash\"",
+            "\"hash\"",
+            "\"tenant\" or \"ranges\"",
+        ),
     ];
     for (key, written, shown, allowed) in cases {
         let expected = format!("`{key}` is {shown} in florin.toml, but must be {allowed}");
@@ -321,6 +330,22 @@ fn values_that_rule_each_other_out_are_refused() {
         (
             "actors.singleton_restart_wait_max_ms = 9",
             "`actors.singleton_restart_wait_max_ms` is 9, but it must be at least `actors.singleton_restart_wait_ms`, which is 10",
+        ),
+        (
+            "journal.ranges = [\"A-Z\"]",
+            "`journal.ranges` is [\"A-Z\"], but `journal.placement` is \"tenant\", which has none",
+        ),
+        (
+            "journal.placement = \"ranges\"",
+            "`journal.ranges` is [], but there are 0 for 1 shards, and each needs one",
+        ),
+        (
+            "journal.shards = 2\njournal.placement = \"ranges\"\njournal.ranges = [\"A-M\", \"O-Z\"]",
+            "`journal.ranges` is [\"A-M\", \"O-Z\"], but no range has N",
+        ),
+        (
+            "journal.shards = 2\njournal.placement = \"ranges\"\njournal.ranges = [\"A-N\", \"N-Z\"]",
+            "`journal.ranges` is [\"A-N\", \"N-Z\"], but two ranges have N",
         ),
         (
             "listen = \"127.0.0.1:9090\"",

@@ -43,7 +43,9 @@ pub fn check_entries(commit: &Commit, findings: &mut Findings) -> u64 {
             }
             LedgerEvent::AccountOpened(_)
             | LedgerEvent::PendingExpired(_)
-            | LedgerEvent::PeriodClosed { .. } => 0,
+            | LedgerEvent::PeriodClosed { .. }
+            | LedgerEvent::AlertCreated(_)
+            | LedgerEvent::AlertDeleted(_) => 0,
         },
     }
 }

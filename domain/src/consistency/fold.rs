@@ -159,7 +159,9 @@ impl JournalFold {
                         self.release(*id);
                     }
                 }
-                LedgerEvent::PeriodClosed { .. } => {}
+                LedgerEvent::PeriodClosed { .. }
+                | LedgerEvent::AlertCreated(_)
+                | LedgerEvent::AlertDeleted(_) => {}
                 LedgerEvent::Crossed(steps) => steps.iter().for_each(|step| self.cross(step)),
             },
         }

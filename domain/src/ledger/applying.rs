@@ -1,6 +1,6 @@
 //! One request on its way through the books: what each transfer changes, what was before, and the way back.
 
-use super::account::{AccountKey, AccountName, Side};
+use super::account::{AccountKey, AccountName, AccountType, Side};
 use super::books::{AccountState, Books, moved};
 use super::entry::{Line, PostedEntry, Posting, PostingError};
 use super::legs::{balanced, check_pair, part_of, postings_of, refusal_of};
@@ -31,6 +31,8 @@ pub(super) struct Applying<'a> {
     reverts: Vec<TransferId>,
     /// What is applied are halves of transfers between shards.
     is_crossing: bool,
+    /// What is applied now pays out what is owed.
+    is_payout: bool,
 }
 
 /// A point to go back to.
@@ -54,6 +56,7 @@ impl<'a> Applying<'a> {
             reverted: BTreeSet::new(),
             reverts: Vec::new(),
             is_crossing: false,
+            is_payout: false,
         }
     }
 
@@ -79,6 +82,10 @@ impl<'a> Applying<'a> {
             if let Some((key, state)) = self.changed.pop() {
                 self.books.put(key, state);
             }
+        }
+        if self.changed.is_empty() {
+            // A dry run, or a refusal of everything so far: the accounts are as the commit found them.
+            self.books.alerts.untouch();
         }
         while self.reserved.len() > to.reserved {
             if let Some((id, before)) = self.reserved.pop() {
@@ -190,6 +197,7 @@ impl<'a> Applying<'a> {
         is_used: &impl Fn(Once) -> bool,
     ) -> Result<PostedTransfer, TransferRefusal> {
         let (id, step) = (transfer.id, transfer.step);
+        self.begin(transfer);
         let effective = self.effective(transfer)?;
         let legs = match step {
             TransferStep::Single => {
@@ -234,6 +242,11 @@ impl<'a> Applying<'a> {
             effective,
             notes: transfer.notes.clone(),
         })
+    }
+
+    /// Judges what follows as part of this transfer.
+    pub(super) const fn begin(&mut self, transfer: &Transfer) {
+        self.is_payout = transfer.is_payout;
     }
 
     /// The day on which it is to count.
@@ -303,6 +316,13 @@ impl<'a> Applying<'a> {
         after: AccountState,
     ) -> Result<(), TransferRefusal> {
         let limits = self.books.limits(&key);
+        if self.is_payout && key.name.account_type() == AccountType::Liability {
+            let side = key.name.account_type().normal_side();
+            let (was, is) = (Reach::of(&before, side), Reach::of(&after, side));
+            if is.least < was.least && is.least < 0 {
+                return Err(TransferRefusal::ExceedsOwed(key));
+            }
+        }
         if limits.min_minor.is_some() || limits.max_minor.is_some() {
             let side = key.name.account_type().normal_side();
             let (was, is) = (Reach::of(&before, side), Reach::of(&after, side));

@@ -6,6 +6,7 @@ use super::entry::{Entry, HoldChange, Line, PostedEntry, Posting, PostingError};
 use super::general::{AccountLimits, GeneralAccount};
 use super::pending::PendingTransfer;
 use super::transfer::{EffectiveDate, TransferId};
+use super::watching::Alerts;
 use crate::ids::{LedgerAccountId, Seq};
 use crate::money::{Balance, Currency};
 use crate::time::Timestamp;
@@ -67,6 +68,7 @@ pub struct Books {
     pub(super) pending: BTreeMap<TransferId, PendingTransfer>,
     pub(super) due: BTreeSet<(Timestamp, TransferId)>,
     pub(super) crossings: BTreeMap<TransferId, Crossing>,
+    pub(super) alerts: Alerts,
     closed_test: Option<EffectiveDate>,
     closed_live: Option<EffectiveDate>,
 }
@@ -194,12 +196,17 @@ impl Books {
 
     /// Puts an account back as a snapshot has it; an opened one must be open again before.
     pub fn restore(&mut self, key: AccountKey, state: AccountState) {
-        self.put(key, Some(state));
+        self.replace(key, Some(state));
     }
 
-    /// Sets an account's standing, or forgets that it ever was touched, and gives what was before; nothing for an account that
+    /// Sets an account's standing as part of a commit, or forgets that it ever was touched, and gives what was before; nothing for an account that
     /// was not there. An opened account is always there.
     pub(super) fn put(&mut self, key: AccountKey, state: Option<AccountState>) -> Option<AccountState> {
+        self.alerts.touch(&key);
+        self.replace(key, state)
+    }
+
+    fn replace(&mut self, key: AccountKey, state: Option<AccountState>) -> Option<AccountState> {
         match (key.name.general(), state) {
             (Some(id), state) => {
                 let number = usize::try_from(id.number()).unwrap_or(usize::MAX);
@@ -228,7 +235,7 @@ impl Books {
     }
 
     pub(super) fn set(&mut self, key: AccountKey, state: AccountState) {
-        self.restore(key, state);
+        self.put(key, Some(state));
     }
 
     /// Posts an entry as part of commit `seq`. On an error nothing has changed.

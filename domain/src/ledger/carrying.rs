@@ -291,6 +291,7 @@ impl Applying<'_> {
         else {
             return Err(TransferRefusal::CrossesShards);
         };
+        self.begin(asked);
         let effective = self.effective(asked)?;
         let transfer = CrossTransfer {
             id: asked.id,

@@ -49,6 +49,8 @@ pub enum AbortReason {
     IdReused,
     /// Whoever carried it on was lost before the decision.
     GivenUp,
+    /// The fraud check did not agree.
+    FraudCheck,
 }
 
 /// What was decided.
@@ -123,6 +125,7 @@ impl AbortReason {
             TransferRefusal::PeriodClosed => Self::PeriodClosed,
             TransferRefusal::Overflow => Self::Overflow,
             TransferRefusal::IdReused => Self::IdReused,
+            TransferRefusal::FraudCheckRefused => Self::FraudCheck,
             // The leading shard has looked at all that a transfer says by itself.
             TransferRefusal::Unbalanced(_)
             | TransferRefusal::TooFewPostings
@@ -139,6 +142,7 @@ impl AbortReason {
             | TransferRefusal::NothingToRevert
             | TransferRefusal::AlreadyReverted
             | TransferRefusal::CrossesShards
+            | TransferRefusal::ExceedsOwed(_)
             | TransferRefusal::GivenUp => Self::GivenUp,
         }
     }
@@ -153,6 +157,7 @@ impl AbortReason {
             Self::Overflow => TransferRefusal::Overflow,
             Self::IdReused => TransferRefusal::IdReused,
             Self::GivenUp => TransferRefusal::GivenUp,
+            Self::FraudCheck => TransferRefusal::FraudCheckRefused,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What can happen to the general ledger; payments book through their own commits.
 
+use super::alert::{AlertId, AlertTerms};
 use super::books::Books;
 use super::crossing::CrossingStep;
 use super::entry::{Line, PostingError};
@@ -26,6 +27,10 @@ pub enum LedgerEvent {
         /// In which mode.
         livemode: bool,
     },
+    /// An alert was made.
+    AlertCreated(AlertTerms),
+    /// An alert was deleted.
+    AlertDeleted(AlertId),
 }
 
 /// What happened, and on whose word.
@@ -46,6 +51,8 @@ impl LedgerEvent {
             Self::PendingExpired(_) => "ledger.pending_expired",
             Self::PeriodClosed { .. } => "ledger.period_closed",
             Self::Crossed(_) => "ledger.crossed",
+            Self::AlertCreated(_) => "ledger.alert_created",
+            Self::AlertDeleted(_) => "ledger.alert_deleted",
         }
     }
 
@@ -54,18 +61,29 @@ impl LedgerEvent {
         match self {
             Self::Transferred(transfers) => transfers.iter().flat_map(PostedTransfer::lines).collect(),
             Self::Crossed(steps) => steps.iter().flat_map(CrossingStep::lines).collect(),
-            Self::AccountOpened(_) | Self::PendingExpired(_) | Self::PeriodClosed { .. } => Vec::new(),
+            Self::AccountOpened(_)
+            | Self::PendingExpired(_)
+            | Self::PeriodClosed { .. }
+            | Self::AlertCreated(_)
+            | Self::AlertDeleted(_) => Vec::new(),
         }
     }
 }
 
 impl Books {
-    /// Folds a recorded event, and checks that it can follow and that its running balances are what these books come to.
+    /// Folds a recorded event, which is a commit of its own, and checks that it can follow and that its running balances are what
+    /// these books come to.
     pub fn replay_ledger(
         &mut self,
         event: &LedgerEvent,
-        (at, seq): (Timestamp, Seq),
+        place: (Timestamp, Seq),
     ) -> Result<(), PostingError> {
+        self.replay_event(event, place)?;
+        self.evaluate_alerts(place);
+        Ok(())
+    }
+
+    fn replay_event(&mut self, event: &LedgerEvent, (at, seq): (Timestamp, Seq)) -> Result<(), PostingError> {
         match event {
             LedgerEvent::AccountOpened(account) => {
                 if self.open_account(account.clone()) {
@@ -82,6 +100,18 @@ impl Books {
             LedgerEvent::PeriodClosed { through, livemode } => {
                 self.close_through(*livemode, *through);
                 Ok(())
+            }
+            LedgerEvent::AlertCreated(terms) => {
+                let created = self.create_alert(terms.clone(), (at, seq));
+                created
+                    .map(drop)
+                    .ok_or(PostingError::IllegalRecord("the alert is there already"))
+            }
+            LedgerEvent::AlertDeleted(id) => {
+                let deleted = self.delete_alert(*id);
+                deleted
+                    .map(drop)
+                    .ok_or(PostingError::IllegalRecord("no such alert is there"))
             }
         }
     }

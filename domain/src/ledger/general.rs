@@ -2,6 +2,7 @@
 //! has to know of its account (type, currency, mode), so that entries can be read without looking anything up.
 
 use super::account::{AccountKey, AccountName, AccountType};
+use super::alert::BalanceAlert;
 use super::books::Books;
 use super::crossing::Crossing;
 use super::pending::PendingTransfer;
@@ -43,6 +44,10 @@ pub struct GeneralLedger {
     pub pending: Vec<(TransferId, PendingTransfer)>,
     /// Transfers between shards that this one still has to do with.
     pub crossings: Vec<Crossing>,
+    /// Alerts on its accounts, by id.
+    pub alerts: Vec<BalanceAlert>,
+    /// Raises of all alerts there ever were.
+    pub alerts_raised_total: u64,
     /// The last closed day of test money.
     pub closed_test: Option<EffectiveDate>,
     /// The last closed day of real money.
@@ -60,6 +65,8 @@ impl Books {
                 .collect(),
             pending: pending.map(|(id, pending)| (id, pending.clone())).collect(),
             crossings: self.crossings().cloned().collect(),
+            alerts: self.alerts().all().cloned().collect(),
+            alerts_raised_total: self.alerts().raised_total(),
             closed_test: self.closed_through(false),
             closed_live: self.closed_through(true),
         }
@@ -82,7 +89,7 @@ impl Books {
                 self.close_through(livemode, day);
             }
         }
-        all_open
+        self.restore_alerts(general.alerts, general.alerts_raised_total) && all_open
     }
 }
 

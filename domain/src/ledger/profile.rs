@@ -103,6 +103,28 @@ pub enum LifeError {
         /// The one of the settlement, or what comes last.
         later: Arc<str>,
     },
+    /// A payout from where the settlement has left nothing.
+    #[error(
+        "template `{payout}` pays from `{role}`, which template `{settlement}` has emptied: what is due is where that one put it"
+    )]
+    Emptied {
+        /// The template of the payout.
+        payout: Arc<str>,
+        /// Whose account it takes from.
+        role: String,
+        /// The template of the settlement.
+        settlement: Arc<str>,
+    },
+    /// A fee that is given back beside a refund that does so already.
+    #[error(
+        "the fee would be returned twice: template `{first}` returns it with the refund and template `{second}` again"
+    )]
+    ReturnedTwice {
+        /// The template of the refund.
+        first: Arc<str>,
+        /// The one beside it.
+        second: Arc<str>,
+    },
     /// What a refund leaves behind.
     #[error("template `{refund}` does not reverse template `{payment}`: `{parameter}` stays on `{role}`")]
     NotReversed {
@@ -168,8 +190,20 @@ fn recognisers(life: &[&Template]) -> Result<Vec<Recogniser>, LifeError> {
     }
 }
 
+/// The role that a payout takes from although a settlement takes from it as well and gives it nothing.
+fn emptied<'a>(settlement: &Template, payout: &'a Template) -> Option<&'a str> {
+    let of = |template: &Template, role: &str| {
+        let credits = template.credits().into_iter();
+        let of_role = credits.filter(|((name, _), _)| *name == role);
+        of_role.fold(0_i64, |sum, (_, credit)| sum.saturating_add(credit))
+    };
+    let roles = payout.terms().roles.iter().map(|(role, _)| &**role);
+    let mut paying = roles.filter(|role| of(payout, role) < 0);
+    paying.find(|role| of(settlement, role) < 0)
+}
+
 /// Checks templates that together book the life of a payment, in the order of their stages: the fee is recognised once, neither
-/// twice nor never, and a full refund that returns it leaves every account where it was.
+/// twice nor never, a full refund that returns it leaves every account where it was, and the payout pays what the settlement made due.
 ///
 /// # Errors
 /// See [`LifeError`].
@@ -184,8 +218,18 @@ pub fn check_life(life: &[&Template]) -> Result<(), LifeError> {
             later: Arc::clone(&of(Stage::Settlement).unwrap_or(last).terms().name),
         });
     }
-    match (of(Stage::Payment), of(Stage::Refund)) {
-        (Some(payment), Some(refund)) => check_reversed(payment, refund),
+    if let (Some(payment), Some(refund)) = (of(Stage::Payment), of(Stage::Refund)) {
+        check_reversed(payment, refund)?;
+    }
+    match (of(Stage::Settlement), of(Stage::Payout)) {
+        (Some(settlement), Some(payout)) => match emptied(settlement, payout) {
+            Some(role) => Err(LifeError::Emptied {
+                payout: Arc::clone(&payout.terms().name),
+                role: role.to_owned(),
+                settlement: Arc::clone(&settlement.terms().name),
+            }),
+            None => Ok(()),
+        },
         (Some(_) | None, _) => Ok(()),
     }
 }
@@ -207,6 +251,11 @@ fn check_reversed(payment: &Template, refund: &Template) -> Result<(), LifeError
     }
 }
 
+fn measures(template: &Template, measure: Measure) -> bool {
+    let mut parameters = template.terms().parameters.iter();
+    parameters.any(|(_, other)| *other == measure)
+}
+
 impl PostingProfile {
     /// The names of the templates of a payment's life. Nobody is settled with, nor paid out to, for what is our own sale; taking a
     /// fee at settlement all the same makes a life that the check refuses.
@@ -217,7 +266,7 @@ impl PostingProfile {
                 "refund_with_fee",
                 "late_charge",
                 "settlement",
-                "merchant_payout",
+                "settled_payout",
             ],
             (PostingModel::Marketplace, FeeRecognition::AtSettlement) => &[
                 "payment_gross",
@@ -261,14 +310,23 @@ impl PostingProfile {
         let Some(stage) = template.terms().stage else {
             return Ok(());
         };
+        if stage == Stage::Refund && !measures(template, Measure::Gross) {
+            return self.check_beside_refund(template);
+        }
         let mut life = self.life();
         life.retain(|other| other.terms().stage != Some(stage));
+        // A payout from where money is before it is settled is instead of the settlement, and of what that would earn.
+        if stage == Stage::Payout {
+            life.retain(|other| {
+                other.terms().stage != Some(Stage::Settlement) || emptied(other, template).is_none()
+            });
+        }
         let mut life: Vec<&Template> = life.into_iter().chain([template]).collect();
         life.sort_by_key(|template| template.terms().stage);
         let found = recognisers(&life)?;
-        let has_fee = |(_, measure): &(Arc<str>, Measure)| *measure == Measure::Fee;
         let earns = matches!(stage, Stage::Payment | Stage::Settlement | Stage::Payout);
-        if earns && found.is_empty() && template.terms().parameters.iter().any(has_fee) {
+        let had_fee = stage == Stage::Payout || measures(template, Measure::Fee);
+        if earns && found.is_empty() && had_fee {
             let of = |stage| life.iter().find(|template| template.terms().stage == Some(stage));
             let name = |stage| Arc::clone(&of(stage).unwrap_or(&template).terms().name);
             return Err(LifeError::Never {
@@ -277,6 +335,38 @@ impl PostingProfile {
             });
         }
         Ok(())
+    }
+
+    /// What is posted besides the profile's own refund gives the fee back at most once, and only where that one does not.
+    fn check_beside_refund(self, template: &Template) -> Result<(), LifeError> {
+        let Some((times, on)) = recognised(template) else {
+            return Ok(());
+        };
+        let name = Arc::clone(&template.terms().name);
+        match times {
+            0 => return Ok(()),
+            -1 => {}
+            1.. => {
+                let (template, stage) = (name, Stage::Refund);
+                return Err(LifeError::Misplaced { template, on, stage });
+            }
+            ..-1 => {
+                let template = name;
+                return Err(LifeError::AtOnce { template, on, times });
+            }
+        }
+        let life = self.life();
+        let mut refunds = life
+            .iter()
+            .filter(|other| other.terms().stage == Some(Stage::Refund));
+        let returns = |refund: &&&Template| recognised(refund).is_some_and(|(times, _)| times < 0);
+        match refunds.find(returns) {
+            Some(first) => Err(LifeError::ReturnedTwice {
+                first: Arc::clone(&first.terms().name),
+                second: name,
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Whether a merchant is owed anything.

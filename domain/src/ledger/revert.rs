@@ -51,14 +51,24 @@ impl Revert {
             },
             legs: legs.unwrap_or(TransferLegs::Irreversible(Irreversible::Unknown)),
             linked: false,
+            is_payout: false,
             effective: self.effective,
             notes: self.notes,
         }
     }
 }
 
+/// In which order reverts are made, by where what they undo is recorded: what was recorded last is undone first, so that every account
+/// goes back the way it came. Those of one transfer, and of what nobody has recorded, keep their order.
+pub fn newest_first<T: Ord>(recorded: &[Option<T>]) -> Vec<usize> {
+    let mut order: Vec<(usize, &Option<T>)> = recorded.iter().enumerate().collect();
+    order.sort_by(|(_, left), (_, right)| right.cmp(left));
+    order.into_iter().map(|(index, _)| index).collect()
+}
+
 impl PostedTransfer {
-    /// What undoes it: its postings with the sides swapped.
+    /// What undoes it: its postings with the sides swapped, the last one first. Limits are judged line by line, so this is the one
+    /// order in which the accounts go back through what they were, and through nothing that they never were.
     pub fn reverted_legs(&self) -> TransferLegs {
         match &self.legs {
             Legs::Pair(pair) => TransferLegs::Pair {
@@ -70,6 +80,7 @@ impl PostedTransfer {
                 entry
                     .lines()
                     .iter()
+                    .rev()
                     .map(|line| Posting {
                         side: line.posting.side.opposite(),
                         ..line.posting

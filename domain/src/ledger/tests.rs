@@ -5,11 +5,13 @@
     reason = "an overflow here fails the test, as it should"
 )]
 
+mod alerts;
 mod books;
 mod canonical;
 mod crossings;
 mod examples;
 mod limits;
+mod payouts;
 mod plain;
 mod profiles;
 mod random;

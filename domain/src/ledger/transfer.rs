@@ -195,6 +195,8 @@ pub struct Transfer {
     pub legs: TransferLegs,
     /// It happens only together with the next one.
     pub linked: bool,
+    /// It pays somebody what we owe: no liability may be debited below nothing by it, whatever the account's own limits.
+    pub is_payout: bool,
     /// For which day of the books; the day of the record if `None`.
     pub effective: Option<EffectiveDate>,
     /// What else it says.
@@ -247,10 +249,15 @@ pub struct PostedTransfer {
 impl PostedTransfer {
     /// Whether this is the record of what is asked for: the same id asked again, not used for something else.
     pub fn is_of(&self, asked: &Transfer) -> bool {
+        let is_revert = matches!(self.step, TransferStep::Revert { .. });
         // A pair is the same transfer as its two postings.
         let are_own = |asked: &[Posting]| match &self.legs {
             Legs::Pair(pair) => pair.lines().iter().map(|line| &line.posting).eq(asked),
-            Legs::Many(entry) => entry.lines().iter().map(|line| &line.posting).eq(asked),
+            Legs::Many(entry) => {
+                let own = || entry.lines().iter().map(|line| &line.posting);
+                // Older reverts are recorded in the order of what they undo.
+                own().eq(asked) || (is_revert && own().rev().eq(asked))
+            }
             Legs::Reserved(postings) => postings == asked,
             Legs::Released => false,
         };
@@ -381,6 +388,16 @@ pub enum TransferRefusal {
     /// It was given up before both shards had agreed.
     #[error("it was given up before both shards had agreed; nothing moved")]
     GivenUp,
+    /// A payout would take more than is owed on an account.
+    #[error(
+        "the payout is more than is owed on {0}: what was settled is on the account that the settlement credited, and is paid from there"
+    )]
+    ExceedsOwed(AccountKey),
+    /// The fraud check did not agree to a transfer between shards.
+    #[error(
+        "the fraud check refused it: the merchant takes no money, or too many transfers went from the account within an hour"
+    )]
+    FraudCheckRefused,
 }
 
 impl TransferRefusal {
@@ -409,6 +426,8 @@ impl TransferRefusal {
             Self::AlreadyReverted => "transfer_already_reverted",
             Self::CrossesShards => "transfer_crosses_shards",
             Self::GivenUp => "transfer_given_up",
+            Self::ExceedsOwed(_) => "payout_exceeds_owed",
+            Self::FraudCheckRefused => "fraud_check_refused",
         }
     }
 }

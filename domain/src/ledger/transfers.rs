@@ -1,6 +1,7 @@
 //! Transfers applied to the books: one request is applied in order, each transfer against what those before it left, and what
 //! is refused leaves nothing behind.
 
+use super::alert::AlertId;
 use super::applying::{Applying, Mark};
 use super::books::Books;
 use super::entry::PostingError;
@@ -24,6 +25,8 @@ pub enum Once {
     Transfer(TransferId),
     /// The revert of this transfer, under whatever id.
     RevertOf(TransferId),
+    /// An alert under this id.
+    Alert(AlertId),
 }
 
 /// What became of one transfer.

@@ -4,7 +4,7 @@ use super::journal::ReadError;
 use crate::commit::Commit;
 use crate::idempotency::{Fingerprint, KeyDigest};
 use crate::ids::{PaymentId, Seq};
-use crate::ledger::TransferId;
+use crate::ledger::{AlertId, TransferId};
 use crate::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
@@ -45,4 +45,7 @@ pub trait TransferIndex: Send + Sync + fmt::Debug {
 
     /// The commit that recorded the revert of a transfer, among all published so far.
     fn revert_of(&self, id: TransferId) -> Result<Option<Seq>, ReadError>;
+
+    /// The commit that made an alert, among all published so far, also of one that is deleted since.
+    fn alert_of(&self, id: AlertId) -> Result<Option<Seq>, ReadError>;
 }

@@ -13,7 +13,7 @@ use florin_domain::ledger::{
     TransferLegs, TransferStep,
 };
 use florin_domain::money::{Amount, Currency};
-use florin_supervisors::platform::Platform;
+use florin_supervisors::platform::{Platform, StartError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +63,10 @@ impl Land {
     }
 
     async fn start(&self, shards: usize) -> Platform {
+        self.try_start(shards).await.unwrap()
+    }
+
+    async fn try_start(&self, shards: usize) -> Result<Platform, StartError> {
         let home = self.world.ports();
         let folders = self.folders.iter().take(shards - 1);
         let others = (1..).zip(folders).map(|(number, folder)| {
@@ -81,7 +85,23 @@ impl Land {
         });
         let (others, options) = (others.collect(), self.world.options.clone());
         let started = Platform::start_shards(home.clone(), others, options, &|_, _| {});
-        started.await.unwrap()
+        started.await
+    }
+
+    /// Why a platform of all shards does not start. Whatever of it did start has ended before that is said, or `self` would be in use.
+    pub(crate) fn refusal(&self) -> StartError {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let refused = self.try_start(usize::from(SHARDS)).await.expect_err("it starts");
+            // Tasks that only wait for somebody who has ended end by themselves.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            for (number, folder) in (1..).zip(&self.folders) {
+                let users = Arc::strong_count(&folder.views);
+                assert_eq!(users, 1, "shard {number} still runs");
+            }
+            refused
+        })
     }
 
     /// One life on one thread in virtual time; it ends in a crash.
@@ -123,6 +143,7 @@ pub(crate) fn single(id: u128, debit: AccountKey, credit: AccountKey, minor: i12
             amount: amount(minor),
         },
         linked: false,
+        is_payout: false,
         effective: None,
         notes: None,
     }

@@ -1,7 +1,9 @@
 //! Reverts where there are several shards: each is made where what it undoes is recorded, once, or refused.
 
 use crate::crossings_land::{GRANTED_MINOR, Land, asked, check_at_rest, settlers, single};
-use florin_actors::ledger_handle::{LedgerHandle, RevertRequest, Told};
+use crate::ports::lock;
+use florin_actors::admission::Shed;
+use florin_actors::ledger_handle::{LedgerError, LedgerHandle, RevertError, RevertRequest, Told};
 use florin_domain::ids::ApiKeyId;
 use florin_domain::ledger::{Linkage, Revert, TransferId, TransferRefusal};
 
@@ -167,5 +169,84 @@ fn of_many_who_revert_the_same_one_succeeds() {
         }
         assert_eq!(done, 1);
         assert_eq!(check_at_rest(&platform, &accounts).await, [GRANTED_MINOR; 6]);
+    });
+}
+
+#[test]
+fn a_transfer_between_shards_that_came_to_nothing_hides_no_transfer_of_its_id() {
+    Land::new(14).life(async |land, platform| {
+        let ledger = platform.ledger();
+        let accounts = settlers(&ledger).await;
+        // Both are on their way before either shard knows of the other's.
+        let (between, within) = tokio::join!(
+            ledger.transfer(asked(vec![single(7, accounts[0], accounts[4], 700)])),
+            ledger.transfer(asked(vec![single(7, accounts[2], accounts[3], 100)])),
+        );
+        let exceeds = refused(TransferRefusal::ExceedsLimit(accounts[4]));
+        assert_eq!(
+            (between.unwrap().told, within.unwrap().told),
+            (vec![exceeds], vec![Told::Done])
+        );
+        land.settle().await;
+        assert_eq!(
+            check_at_rest(&platform, &accounts).await,
+            [1000, 1000, 900, 1100, 1000, 1000]
+        );
+        assert_eq!(told(&ledger, undo(&[(27, 7)])).await, [Told::Done]);
+        assert_eq!(check_at_rest(&platform, &accounts).await, [GRANTED_MINOR; 6]);
+        let twice = told(&ledger, undo(&[(28, 7)])).await;
+        assert_eq!(twice, [refused(TransferRefusal::AlreadyReverted)]);
+    });
+}
+
+#[test]
+fn nothing_is_read_for_reverts_that_are_not_let_in() {
+    Land::new(15).life(async |land, platform| {
+        let ledger = platform.ledger();
+        let accounts = settlers(&ledger).await;
+        let made = asked(vec![single(1, accounts[2], accounts[3], 100)]);
+        let seq = ledger.transfer(made).await.unwrap().seq;
+        *lock(&land.faults(1).rotten) = seq;
+        // Whoever reads it hears that it is damaged.
+        let read = ledger.revert(undo(&[(21, 1)])).await;
+        assert!(
+            matches!(read, Err(RevertError::Ledger(LedgerError::Read(_)))),
+            "{read:?}"
+        );
+        assert_eq!(
+            platform.context().admission.in_flight(),
+            0,
+            "who failed is out again"
+        );
+        platform.context().admission.drain();
+        let shed = ledger.revert(undo(&[(21, 1)])).await;
+        assert_eq!(shed, Err(RevertError::Ledger(LedgerError::Shed(Shed::Draining))));
+    });
+}
+
+#[test]
+fn reverts_are_made_the_last_recorded_first_and_told_in_the_order_of_the_request() {
+    Land::new(16).life(async |_, platform| {
+        let ledger = platform.ledger();
+        let accounts = settlers(&ledger).await;
+        // The second account gives back more than the first one gave it: undone in this order it would be overdrawn.
+        let through = vec![
+            single(1, accounts[0], accounts[1], 600),
+            single(2, accounts[1], accounts[0], 1_601),
+            single(3, accounts[1], accounts[0], 1_200),
+        ];
+        let made = ledger.transfer(asked(through)).await.unwrap().told;
+        let short = refused(TransferRefusal::InsufficientFunds(accounts[1]));
+        assert_eq!(made, [Told::Done, short, Told::Done]);
+        let atomic = RevertRequest {
+            linkage: Linkage::Atomic,
+            ..undo(&[(21, 1), (23, 3)])
+        };
+        assert_eq!(told(&ledger, atomic).await, [Told::Done, Told::Done]);
+        assert_eq!(check_at_rest(&platform, &accounts).await, [GRANTED_MINOR; 6]);
+        let mixed = told(&ledger, undo(&[(31, 1), (32, 99), (33, 3), (34, 2)])).await;
+        let already = refused(TransferRefusal::AlreadyReverted);
+        let unknown = refused(TransferRefusal::RevertedNotFound);
+        assert_eq!(mixed, [already.clone(), unknown.clone(), already, unknown]);
     });
 }

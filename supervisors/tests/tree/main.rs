@@ -7,7 +7,8 @@
 //! * [`past`] payments as they were; [`operations`] what is asked of payments that exist, [`operations_crash`], [`operations_schedules`]
 //! * [`transfers`] money between accounts that many move at once, [`transfers_calls`] who moves it, [`transfers_history`] what they saw,
 //!   [`transfers_crash`] what a crash leaves of it; [`crossings`] money between
-//!   shards, [`crossings_reverts`] reverts there, [`crossings_land`] which they are, [`crossings_stuck`] one whose disk hangs
+//!   shards, [`crossings_reverts`] reverts there, [`crossings_fraud`] the fraud check, [`crossings_land`] which they are, [`crossings_stuck`] one whose disk hangs,
+//!   [`crossings_looks`] looks at what is between them
 //! * [`crash`], [`random`], [`stale`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`monitor`], [`monitor_load`] what does not agree; [`short_pages`] large commits; [`keys`], [`outcomes`], [`stops`], [`admission`],
 //!   [`drain`] the rest
 
@@ -20,7 +21,11 @@ mod crash;
 #[cfg(test)]
 mod crossings;
 #[cfg(test)]
+mod crossings_fraud;
+#[cfg(test)]
 mod crossings_land;
+#[cfg(test)]
+mod crossings_looks;
 #[cfg(test)]
 mod crossings_reverts;
 #[cfg(test)]
@@ -67,6 +72,8 @@ mod short_pages;
 mod snapshots;
 #[cfg(test)]
 mod stale;
+#[cfg(test)]
+mod starts;
 #[cfg(test)]
 mod stops;
 #[cfg(test)]

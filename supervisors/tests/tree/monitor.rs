@@ -257,6 +257,7 @@ async fn transfer(platform: &Platform, (id, minor): (u128, i128), (debit, credit
             amount: Amount::new(minor).unwrap(),
         },
         linked: false,
+        is_payout: false,
         effective: None,
         notes: None,
     };

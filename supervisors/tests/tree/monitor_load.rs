@@ -120,6 +120,76 @@ fn a_round_that_takes_too_long_goes_on_in_the_next_one() {
 }
 
 #[test]
+fn balances_are_compared_however_long_the_last_minutes_take_to_read() {
+    let world = world(87);
+    world.life(async |world, platform| {
+        pay(&platform, 0..20).await;
+        let_settle().await;
+        world.clock.advance_s(301);
+    });
+    // The fold of this life begins far behind the last minutes.
+    world.life(async |world, platform| {
+        pay(&platform, 20..40).await;
+        let_settle().await;
+        let head = world.truth().head;
+        world.faults.page_max.store(10, Ordering::SeqCst);
+        world.faults.pages.close();
+        let running = tokio::spawn({
+            let consistency = platform.consistency();
+            async move { consistency.run().await.unwrap().remove(0) }
+        });
+        tokio::time::sleep(Duration::from_secs(40)).await;
+        world.faults.pages.open();
+        let round = running.await.unwrap();
+        let ledger = report(&round, Check::Ledger);
+        assert!(
+            matches!(ledger.state, CheckState::Behind { read, .. } if read < head),
+            "{ledger:?}"
+        );
+        let balances = report(&round, Check::Balances);
+        assert_eq!(balances.state, CheckState::Done, "they have a time of their own");
+        assert!(balances.compared >= 3, "{balances:?}");
+        is_clean(&run(&platform).await);
+    });
+}
+
+#[test]
+fn a_monitor_that_hangs_is_alerted_and_what_it_said_last_is_not_believed_for_ever() {
+    let options = Options {
+        monitor_every: Duration::from_mins(1),
+        ..options()
+    };
+    World::with(86, options, Scripted::new(false, true)).life(async |world, platform| {
+        pay(&platform, 0..20).await;
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        let consistency = platform.consistency();
+        let last = consistency.last().remove(0);
+        is_clean(&last);
+        assert!(!consistency.is_stale(&last));
+        world.faults.pages.close();
+        pay(&platform, 20..21).await;
+        // The round that hangs begins within a minute, and should have ended three and a half minutes later.
+        tokio::time::sleep(Duration::from_secs(209)).await;
+        assert_eq!(failures(&platform), 0);
+        world.clock.advance_s(209);
+        assert!(!consistency.is_stale(&consistency.last()[0]));
+        tokio::time::sleep(Duration::from_secs(62)).await;
+        assert_eq!(failures(&platform), 1);
+        tokio::time::sleep(Duration::from_secs(210)).await;
+        assert_eq!(failures(&platform), 2, "as long as it hangs");
+        world.clock.advance_s(300);
+        let shown = consistency.last().remove(0);
+        assert!(consistency.is_stale(&shown), "{shown:#?}");
+        // It goes on where it hung.
+        world.faults.pages.open();
+        until("a round", || consistency.last()[0].number > shown.number).await;
+        is_clean(&run(&platform).await);
+        assert!(!consistency.is_stale(&consistency.last()[0]));
+        assert_eq!(failures(&platform), 2);
+    });
+}
+
+#[test]
 fn whoever_asks_during_a_round_is_answered_with_the_next_one_and_too_many_are_refused() {
     world(83).life(async |world, platform| {
         pay(&platform, 0..20).await;

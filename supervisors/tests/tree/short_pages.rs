@@ -53,6 +53,7 @@ async fn transfer(
             amount: Amount::new(i128::try_from(100 + number).unwrap()).unwrap(),
         },
         linked: false,
+        is_payout: false,
         effective: None,
         notes: None,
     };

@@ -214,6 +214,7 @@ impl Callers {
             step,
             legs,
             linked: false,
+            is_payout: false,
             effective: None,
             notes: None,
         };
@@ -306,6 +307,7 @@ impl Callers {
             let odds = if place + 1 == count { 12 } else { 2 };
             asked.push(Transfer {
                 linked: random.below(odds) == 0,
+                is_payout: false,
                 ..transfer
             });
         }
@@ -442,6 +444,7 @@ pub(crate) fn request(transfers: Vec<Transfer>, linkage: Linkage, is_dry_run: bo
 pub(crate) async fn ask_alone(ledger: &LedgerHandle, transfer: Transfer) -> Answer {
     let alone = Transfer {
         linked: false,
+        is_payout: false,
         ..transfer
     };
     let asked = ledger.transfer(request(vec![alone], Linkage::Independent, false));

@@ -143,6 +143,7 @@ async fn ask_all_again(ledger: &LedgerHandle, callers: &Callers, last: &Ledger) 
         {
             let alone = [Transfer {
                 linked: false,
+                is_payout: false,
                 ..transfer.clone()
             }];
             let seq = last.made[&transfer.id].0;

@@ -10,6 +10,7 @@ use crate::ports::{
 use crate::provider::{Script, Scripted};
 use florin_actors::context::Ports;
 use florin_actors::kind::Kind;
+use florin_actors::offload::BlockingThreads;
 use florin_actors::options::{Options, ProviderCaps, StageTimeouts};
 use florin_actors::payments_handle::{Answered as Shown, NewPayment, PaymentsHandle, RequestError};
 use florin_adapters::journal::{MemoryJournal, MemoryStore};
@@ -227,6 +228,7 @@ impl World {
             providers: vec![Arc::clone(&self.provider) as _],
             probe: Arc::clone(&self.probe) as _,
             fatal: Arc::clone(&self.fatal) as _,
+            offload: Arc::new(BlockingThreads),
         }
     }
 

@@ -32,6 +32,15 @@ const ARROWS: &[(&str, Allowed)] = &[
     ("florin-load", Allowed::All),
     ("florin-sandbox", Allowed::Only(&["florin-domain"])),
     (
+        "florin-simulator",
+        Allowed::Only(&[
+            "florin-actors",
+            "florin-adapters",
+            "florin-domain",
+            "florin-supervisors",
+        ]),
+    ),
+    (
         "florin-supervisors",
         Allowed::Only(&["florin-actors", "florin-domain"]),
     ),

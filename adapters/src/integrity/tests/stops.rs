@@ -150,3 +150,50 @@ fn a_journal_that_cannot_be_read_but_has_a_log_may_have_more_than_anybody_heard_
     fs::write(world.data().join("journal.db-wal"), [1; 100]).unwrap();
     assert_stops(&world, PRIMARY, "its log may have commits");
 }
+
+/// A replica of fifteen commits, and a journal of `end` that is another one from commit 8 on. Nothing was signed.
+fn fork(end: u64) -> World {
+    let mut world = World::fresh();
+    world.grow(3);
+    world.follow();
+    world.cut(7);
+    world.grow(end - 7);
+    world.forget_heads();
+    world.uses(true, false);
+    world
+}
+
+#[test]
+fn a_longer_copy_that_is_a_fork_is_never_believed_where_nothing_was_signed() {
+    const OTHER: &str = "is another one than they are";
+    assert_stops(&fork(12), Corruption::Multiple, "more than one copy is wrong");
+    // Damage before the fork hides it from a walk that ends there.
+    let damages = [
+        HURT,
+        // The records of the fork are damaged too, but not the noted end.
+        "UPDATE commit_record SET bytes = zeroblob(70) WHERE position IN (3, 8, 9, 10, 11, 12)",
+        "DELETE FROM commit_record WHERE position > 2",
+        // Nor is what follows worth less where the noted end is damaged.
+        "UPDATE commit_record SET bytes = zeroblob(70) WHERE position = 3; UPDATE shard_head SET hash = zeroblob(32)",
+    ];
+    for damage in damages {
+        for end in [8, 12, 15] {
+            let world = fork(end);
+            world.sql(damage);
+            assert_stops(&world, PRIMARY, OTHER);
+        }
+    }
+    // What only lost its end, or is only damaged, is restored from a longer copy as before.
+    for damage in [HURT, "DELETE FROM commit_record WHERE position > 2"] {
+        let mut world = World::fresh();
+        world.grow(3);
+        world.follow();
+        let whole = world.journal();
+        world.cut(12);
+        world.forget_heads();
+        world.uses(true, false);
+        world.sql(damage);
+        world.repair(Source::Primary);
+        assert_eq!(world.journal(), whole, "{damage}");
+    }
+}

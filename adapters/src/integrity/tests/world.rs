@@ -6,7 +6,7 @@ use crate::audit::key::SigningKey;
 use crate::audit::notary::Notary;
 use crate::data_dir::{JOURNAL, VIEWS};
 use crate::integrity::compare::{Comparison, Corruption, compare};
-use crate::integrity::mend::{Mended, mend};
+use crate::integrity::mend::{BeforeStep, Mended, Repair, Work, finish, mend};
 use crate::integrity::plan::{Mending, Plan, plan};
 use crate::integrity::{IntegrityError, Places, Source};
 use crate::journal::{JournalFile, SqliteJournal, StoredRecord};
@@ -233,7 +233,41 @@ impl World {
         mending: &Mending,
         stamp: &str,
     ) -> Result<Mended, IntegrityError> {
-        self.at(|places| mend(places, found, mending, stamp, &mut |_| Ok(())))
+        self.mend_until(found, mending, stamp, &mut |_| Ok(()))
+    }
+
+    /// The same with somebody who is told before each step, and may end it there.
+    pub(super) fn mend_until(
+        &self,
+        found: &Comparison,
+        mending: &Mending,
+        stamp: &str,
+        before: BeforeStep<'_>,
+    ) -> Result<Mended, IntegrityError> {
+        let data_dir = self.data();
+        let mut renew = |export: &Path| {
+            let aside = export.with_extension(stamp);
+            fs::rename(export, &aside)?;
+            self.make_export();
+            Ok(aside)
+        };
+        self.at(|places| {
+            let places = *places;
+            let works = [Work {
+                places,
+                found,
+                mending,
+            }];
+            let repair = Repair {
+                data_dir: &data_dir,
+                works: &works,
+                stamp,
+            };
+            let mended = mend(&repair, &mut renew, before)?;
+            assert!(self.compare().is_valid());
+            finish(&data_dir, before)?;
+            Ok(mended)
+        })
     }
 
     /// Finds one source wrong, repairs it, and finds nothing wrong afterwards.
@@ -246,9 +280,6 @@ impl World {
             panic!("{plan:?}: {found:?}");
         };
         let mended = self.mend(&found, mending, "2026-11-21").unwrap();
-        if mending.audit {
-            self.make_export();
-        }
         let after = self.compare();
         assert!(after.is_valid(), "{after:?}");
         mended

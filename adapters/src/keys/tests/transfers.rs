@@ -3,8 +3,8 @@
 use super::*;
 use florin_domain::ids::{ApiKeyId, LedgerAccountId};
 use florin_domain::ledger::{
-    AccountLimits, EffectiveDate, GeneralAccount, LedgerCommit, LedgerEvent, Legs, PostedTransfer,
-    TransferId, TransferStep,
+    AccountKey, AccountLimits, AlertCondition, AlertField, AlertId, AlertTerms, EffectiveDate,
+    GeneralAccount, LedgerCommit, LedgerEvent, Legs, PostedTransfer, TransferId, TransferStep,
 };
 use florin_domain::ports::TransferIndex;
 
@@ -125,6 +125,50 @@ fn the_revert_of_a_transfer_is_found_and_is_no_transfer_of_that_id() {
     let index = open(dir.path());
     assert_eq!(index.revert_of(id(1, 0)), Ok(Some(Seq(2))), "after a restart");
     assert_eq!(index.revert_of(id(2, 0)), Ok(None));
+}
+
+#[test]
+fn the_id_of_an_alert_stays_used_and_is_no_transfers() {
+    let same = id(1, 0);
+    let terms = AlertTerms {
+        id: AlertId(same.0),
+        account: AccountKey::parse("bank:USD").unwrap(),
+        field: AlertField::Balance,
+        condition: AlertCondition::Below,
+        amount_minor: 0,
+        description: None,
+        metadata: Vec::new(),
+    };
+    let alert = terms.id;
+    let journal = [
+        transferred(1, START),
+        ledger(2, START, LedgerEvent::AlertCreated(terms)),
+        ledger(3, START, LedgerEvent::AlertDeleted(alert)),
+    ];
+    let check = |index: &dyn BothIndexes| {
+        assert_eq!(index.alert_of(alert), Ok(Some(Seq(2))), "deleted or not");
+        assert_eq!(index.commit_of(same), Ok(Some(Seq(1))));
+        assert_eq!(index.revert_of(same), Ok(None));
+        assert_eq!(
+            index.alert_of(AlertId(id(1, 1).0)),
+            Ok(None),
+            "that is a transfer"
+        );
+    };
+    each(|index| {
+        index.publish(&journal);
+        for _ in 0..2 {
+            check(index);
+            index.flush().unwrap();
+        }
+    });
+    let dir = TempDir::new().unwrap();
+    {
+        let index = open(dir.path());
+        index.publish(&journal);
+        index.flush().unwrap();
+    }
+    check(&open(dir.path()));
 }
 
 #[test]

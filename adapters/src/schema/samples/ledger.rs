@@ -4,10 +4,10 @@ use super::{AT, MERCHANT, amount, provider};
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq, ShardId};
 use florin_domain::ledger::{
-    AbortReason, AccountKey, AccountLimits, AccountName, AccountType, CrossOutcome, CrossPhase,
-    CrossTransfer, Crossing, CrossingStep, EffectiveDate, GeneralAccount, GeneralLedger, LedgerCommit,
-    LedgerEvent, Legs, Line, Notes, PendingTransfer, PostedEntry, PostedPair, PostedTransfer, Posting, Side,
-    TransferId, TransferStep,
+    AbortReason, AccountKey, AccountLimits, AccountName, AccountType, AlertCondition, AlertEdge, AlertField,
+    AlertId, AlertTerms, BalanceAlert, CrossOutcome, CrossPhase, CrossTransfer, Crossing, CrossingStep,
+    EffectiveDate, GeneralAccount, GeneralLedger, LedgerCommit, LedgerEvent, Legs, Line, Notes,
+    PendingTransfer, PostedEntry, PostedPair, PostedTransfer, Posting, Side, TransferId, TransferStep,
 };
 use florin_domain::money::{Balance, Currency};
 use florin_domain::time::Timestamp;
@@ -16,6 +16,7 @@ use std::iter::successors;
 
 const SINGLE: TransferId = TransferId(0x123e_4567_e89b_12d3_a456_4266_1417_4000);
 const PENDING: TransferId = TransferId(0x123e_4567_e89b_12d3_a456_4266_1417_4001);
+const ALERT: AlertId = AlertId(0x123e_4567_e89b_42d3_a456_4266_1417_4002);
 const LATE: Timestamp = Timestamp::from_unix_ms(u64::MAX);
 const TODAY: EffectiveDate = EffectiveDate(20_034);
 
@@ -144,6 +145,19 @@ pub(crate) fn reverts() -> LedgerEvent {
     ])
 }
 
+/// Transfers between shards that the fraud check aborted, which came later than the golden files of the other reasons.
+pub(crate) fn fraud_checks() -> LedgerEvent {
+    let aborted = |id| CrossingStep::Aborted {
+        transfer: cross_transfer(id),
+        why: AbortReason::FraudCheck,
+    };
+    LedgerEvent::Crossed(vec![
+        aborted(9),
+        CrossingStep::Settled(TransferId(9)),
+        aborted(10),
+    ])
+}
+
 /// The sample after this one. The match is exhaustive: a new variant has to join the chain.
 fn after(event: &LedgerEvent) -> Option<LedgerEvent> {
     match event {
@@ -154,7 +168,9 @@ fn after(event: &LedgerEvent) -> Option<LedgerEvent> {
             livemode: true,
         }),
         LedgerEvent::PeriodClosed { .. } => Some(LedgerEvent::Crossed(crossing_steps())),
-        LedgerEvent::Crossed(_) => None,
+        LedgerEvent::Crossed(_) => Some(LedgerEvent::AlertCreated(alert_terms())),
+        LedgerEvent::AlertCreated(_) => Some(LedgerEvent::AlertDeleted(ALERT)),
+        LedgerEvent::AlertDeleted(_) => None,
     }
 }
 
@@ -174,7 +190,7 @@ fn cross_transfer(id: u128) -> CrossTransfer {
     }
 }
 
-/// One of every step of a transfer between shards, and one of every reason to give it up.
+/// One of every step of a transfer between shards, and one of every reason to give it up but the latest.
 fn crossing_steps() -> Vec<CrossingStep> {
     let clearing = other(AccountName::ShardClearing);
     let (debit, credit) = (cross_transfer(7).debit, cross_transfer(7).credit);
@@ -215,6 +231,51 @@ pub(crate) fn commit_of_ledger_event(event: LedgerEvent) -> Commit {
     super::commit_of(Body::Ledger(LedgerCommit { event, by }))
 }
 
+fn alert_terms() -> AlertTerms {
+    AlertTerms {
+        id: ALERT,
+        account: opened(AccountType::Liability, 1),
+        field: AlertField::Available,
+        condition: AlertCondition::AtOrBelow,
+        amount_minor: -(10_i128.pow(27)),
+        description: Some("½ of what is due".into()),
+        metadata: vec![("team".into(), "treasury".into()), ("z".into(), "".into())],
+    }
+}
+
+/// One of every field and of every condition, raised and armed, with much to remember and with nothing.
+fn alerts() -> Vec<BalanceAlert> {
+    let edge = |is_raised, seq, value_minor| AlertEdge {
+        is_raised,
+        seq: Seq(seq),
+        at: LATE,
+        value_minor,
+    };
+    let earlier = [edge(false, 4, 0), edge(true, 5, 10_i128.pow(27))];
+    let kinds = AlertField::ALL.into_iter().zip(AlertCondition::ALL).zip(0_u8..);
+    let alert = |((field, condition), number): ((AlertField, AlertCondition), u8)| BalanceAlert {
+        terms: AlertTerms {
+            id: AlertId(u128::from(number)),
+            account: if number % 2 == 0 {
+                other(AccountName::Bank)
+            } else {
+                alert_terms().account
+            },
+            field,
+            condition,
+            description: None,
+            metadata: Vec::new(),
+            ..alert_terms()
+        },
+        created_seq: Seq(4),
+        created_at: AT,
+        times_raised: u64::MAX,
+        last: edge(number % 2 == 0, 6, -7),
+        earlier: earlier.into_iter().take(usize::from(number)).collect(),
+    };
+    kinds.map(alert).collect()
+}
+
 /// A general ledger with something of everything.
 pub(crate) fn general_ledger() -> GeneralLedger {
     let pending = |expires_at| PendingTransfer {
@@ -240,6 +301,8 @@ pub(crate) fn general_ledger() -> GeneralLedger {
             crossing(CrossPhase::Over(CrossOutcome::Decided)),
             crossing(CrossPhase::Over(CrossOutcome::Aborted(AbortReason::GivenUp))),
         ],
+        alerts: alerts(),
+        alerts_raised_total: u64::MAX,
         closed_test: None,
         closed_live: Some(TODAY),
     }

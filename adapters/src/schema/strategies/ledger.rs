@@ -5,8 +5,9 @@ use crate::schema::samples;
 use florin_domain::commit::Body;
 use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq, ShardId};
 use florin_domain::ledger::{
-    AccountKey, AccountLimits, AccountType, EffectiveDate, GeneralAccount, LedgerCommit, LedgerEvent, Legs,
-    Notes, PostedPair, PostedTransfer, Posting, Side, TransferId, TransferStep,
+    AccountKey, AccountLimits, AccountType, AlertCondition, AlertField, AlertId, AlertTerms, EffectiveDate,
+    GeneralAccount, LedgerCommit, LedgerEvent, Legs, Notes, PostedPair, PostedTransfer, Posting, Side,
+    TransferId, TransferStep,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -114,12 +115,40 @@ fn general_account() -> impl Strategy<Value = GeneralAccount> {
     })
 }
 
+fn alert_terms() -> impl Strategy<Value = AlertTerms> {
+    let kind = (
+        select(AlertField::ALL.to_vec()),
+        select(AlertCondition::ALL.to_vec()),
+    );
+    let parts = (
+        any::<u128>(),
+        account(),
+        kind,
+        any::<i128>(),
+        option::of(text()),
+        pairs(),
+    );
+    parts.prop_map(
+        |(id, account, (field, condition), amount_minor, description, metadata)| AlertTerms {
+            id: AlertId(id),
+            account,
+            field,
+            condition,
+            amount_minor,
+            description,
+            metadata,
+        },
+    )
+}
+
 pub(super) fn ledger_commit() -> impl Strategy<Value = Body> {
     let event = prop_oneof![
         1 => select(samples::ledger_events()),
         1 => general_account().prop_map(LedgerEvent::AccountOpened),
         4 => vec(transfer(), 0..5).prop_map(LedgerEvent::Transferred),
         1 => vec(id(), 0..4).prop_map(LedgerEvent::PendingExpired),
+        1 => alert_terms().prop_map(LedgerEvent::AlertCreated),
+        1 => any::<u128>().prop_map(|id| LedgerEvent::AlertDeleted(AlertId(id))),
         1 => any::<(u32, bool)>().prop_map(|(day, livemode)| LedgerEvent::PeriodClosed {
             through: EffectiveDate(day),
             livemode,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 words! {
     AbortReasonDto of AbortReason {
-        InsufficientFunds ExceedsLimit UnknownAccount PeriodClosed Overflow IdReused GivenUp
+        InsufficientFunds ExceedsLimit UnknownAccount PeriodClosed Overflow IdReused GivenUp FraudCheck
     }
 }
 

@@ -1,13 +1,14 @@
 //! Owns the forms of the general ledger: opened accounts, transfers, reservations.
 
+use super::alert::AlertTermsDto;
 use super::entry::AccountKeyDto;
 use super::scalar::{IdDto, List, MinorDto, Raw, Stored, impossible};
 use crate::schema::DecodeError;
 use florin_domain::ids::{ApiKeyId, LedgerAccountId};
 use florin_domain::ledger::{
-    AccountKey, AccountLimits, AccountName, CrossingStep, EffectiveDate, GeneralAccount, GeneralLedger,
-    LedgerCommit, LedgerEvent, Legs, Line, Notes, PendingTransfer, PostedEntry, PostedPair, PostedTransfer,
-    Posting, TransferId, TransferStep,
+    AccountKey, AccountLimits, AccountName, AlertId, CrossingStep, EffectiveDate, GeneralAccount,
+    GeneralLedger, LedgerCommit, LedgerEvent, Legs, Line, Notes, PendingTransfer, PostedEntry, PostedPair,
+    PostedTransfer, Posting, TransferId, TransferStep,
 };
 use florin_domain::time::Timestamp;
 use rust_decimal::Decimal;
@@ -35,6 +36,10 @@ pub(crate) enum LedgerEventDto<'a> {
     PeriodClosed { through: u32, livemode: bool },
     #[serde(rename = "ledger.crossed")]
     Crossed(List<'a, CrossingStep>),
+    #[serde(rename = "ledger.alert_created")]
+    AlertCreated(AlertTermsDto<'a>),
+    #[serde(rename = "ledger.alert_deleted")]
+    AlertDeleted(Raw<16>),
 }
 
 /// An opened account.
@@ -167,6 +172,8 @@ impl<'a> Stored<'a> for LedgerCommit {
                 through: through.0,
                 livemode: *livemode,
             },
+            LedgerEvent::AlertCreated(terms) => LedgerEventDto::AlertCreated(terms.store()),
+            LedgerEvent::AlertDeleted(id) => LedgerEventDto::AlertDeleted(id.store()),
         };
         LedgerCommitDto {
             event,
@@ -187,6 +194,8 @@ impl<'a> Stored<'a> for LedgerCommit {
                 through: EffectiveDate(through),
                 livemode,
             },
+            LedgerEventDto::AlertCreated(terms) => LedgerEvent::AlertCreated(Stored::load(terms)?),
+            LedgerEventDto::AlertDeleted(id) => LedgerEvent::AlertDeleted(AlertId::load(id)?),
         };
         Ok(Self {
             event,
@@ -428,8 +437,10 @@ impl<'a> Stored<'a> for GeneralLedger {
         Ok(Self {
             accounts: dto.accounts.load()?,
             pending: dto.pending.load()?,
-            // A snapshot keeps them behind its other parts.
+            // A snapshot keeps these behind its other parts.
             crossings: Vec::new(),
+            alerts: Vec::new(),
+            alerts_raised_total: 0,
             closed_test: dto.closed_test_day.map(EffectiveDate),
             closed_live: dto.closed_live_day.map(EffectiveDate),
         })

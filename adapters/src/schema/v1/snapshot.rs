@@ -1,5 +1,6 @@
 //! Owns the form of a shard snapshot. It grows at its end, and the shorter forms are still read.
 
+use super::alert::AlertsDto;
 use super::control::StopsDto;
 use super::crossing::CrossingsDto;
 use super::ledger::GeneralLedgerDto;
@@ -16,6 +17,14 @@ use serde::{Deserialize, Serialize};
 /// A snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SnapshotDto<'a> {
+    #[serde(borrow)]
+    earlier: UnwatchedSnapshotDto<'a>,
+    alerts: AlertsDto<'a>,
+}
+
+/// A snapshot from before there were balance alerts.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct UnwatchedSnapshotDto<'a> {
     #[serde(borrow)]
     earlier: OneShardSnapshotDto<'a>,
     crossings: CrossingsDto<'a>,
@@ -140,19 +149,36 @@ impl<'a> OneShardSnapshotDto<'a> {
     }
 }
 
+impl<'a> UnwatchedSnapshotDto<'a> {
+    pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
+        Self {
+            earlier: OneShardSnapshotDto::of(snapshot),
+            crossings: List::Values(&snapshot.general.crossings),
+        }
+    }
+
+    pub(crate) fn into_snapshot(self) -> Result<ShardSnapshot, DecodeError> {
+        let mut snapshot = self.earlier.into_snapshot()?;
+        snapshot.general.crossings = self.crossings.load()?;
+        Ok(snapshot)
+    }
+}
+
 impl<'a> Stored<'a> for ShardSnapshot {
     type Dto = SnapshotDto<'a>;
 
     fn store(&'a self) -> SnapshotDto<'a> {
         SnapshotDto {
-            earlier: OneShardSnapshotDto::of(self),
-            crossings: List::Values(&self.general.crossings),
+            earlier: UnwatchedSnapshotDto::of(self),
+            alerts: AlertsDto::of(&self.general),
         }
     }
 
     fn load(dto: SnapshotDto<'a>) -> Result<Self, DecodeError> {
-        let mut snapshot = dto.earlier.into_snapshot()?;
-        snapshot.general.crossings = dto.crossings.load()?;
-        Ok(snapshot)
+        let snapshot = dto.earlier.into_snapshot()?;
+        Ok(Self {
+            general: dto.alerts.into(snapshot.general)?,
+            ..snapshot
+        })
     }
 }

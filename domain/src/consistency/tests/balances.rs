@@ -46,6 +46,7 @@ impl Ledger {
             step,
             legs,
             linked: false,
+            is_payout: false,
             effective: None,
             notes: None,
         };

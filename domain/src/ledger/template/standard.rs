@@ -145,6 +145,16 @@ fn payments_and_refunds() -> Vec<Arc<Template>> {
             ],
         ),
         template(
+            "settled_fee_returned",
+            "Gives back the fee of a payment that was settled before it was refunded, beside refund_gross.",
+            refund,
+            &[("fee", Measure::Fee)],
+            &[
+                debit("platform_fee", REVENUE, "fee"),
+                credit("merchant_receivable", LIABILITY, "fee"),
+            ],
+        ),
+        template(
             "late_charge",
             "A provider took money on an attempt that was given up: nobody's until a person settles it.",
             Some(Stage::LateCharge),

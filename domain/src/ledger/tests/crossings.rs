@@ -1,5 +1,6 @@
 //! Transfers between shards as one shard sees them: every command at every point of a transfer's life, and what a record may follow.
 
+mod looks;
 mod node;
 mod plain;
 mod random;
@@ -403,7 +404,8 @@ fn a_record_that_cannot_follow_is_not_folded() {
     ));
     for (mut books, step, after) in [(prepared, decided, &first), (reserved, applied, &second)] {
         let event = LedgerEvent::Crossed(vec![step]);
-        let place = (crate::time::Timestamp::from_unix_ms(NOON.unix_ms() + 6), Seq(6));
+        // Where it was recorded: alerts remember that.
+        let place = (crate::time::Timestamp::from_unix_ms(NOON.unix_ms() + 14), Seq(14));
         assert_eq!(books.replay_ledger(&event, place), Ok(()));
         assert_eq!(books, after.books);
     }

@@ -86,11 +86,15 @@ impl PlainLedger {
     }
 
     /// A change of one account, which its limits may forbid.
-    fn change(&mut self, leg: Leg, how: fn(&mut Self, Leg)) -> Result<(), &'static str> {
+    fn change(&mut self, leg: Leg, is_payout: bool, how: fn(&mut Self, Leg)) -> Result<(), &'static str> {
         let key = leg.0;
         let before = (self.available(&key), self.reached(&key));
         how(self, leg);
         let after = (self.available(&key), self.reached(&key));
+        let is_owed = self.account_type(&key) == AccountType::Liability;
+        if is_payout && is_owed && after.0 < before.0 && after.0 < 0 {
+            return Err("payout_exceeds_owed");
+        }
         let limits = self.limits(&key);
         if after.0 < before.0 && limits.min_minor.is_some_and(|min| after.0 < min) {
             return Err("insufficient_funds");
@@ -160,7 +164,7 @@ impl PlainLedger {
                 let legs = checked(&transfer.legs)?;
                 for leg in &legs {
                     self.check_known(&leg.0)?;
-                    self.change(*leg, Self::add)?;
+                    self.change(*leg, transfer.is_payout, Self::add)?;
                 }
                 self.moved.insert(transfer.id.0, legs);
             }
@@ -171,7 +175,7 @@ impl PlainLedger {
                     self.check_known(&leg.0)?;
                 }
                 for leg in &legs {
-                    self.change(*leg, Self::expect)?;
+                    self.change(*leg, transfer.is_payout, Self::expect)?;
                 }
                 let until_ms = expires_at.map(crate::time::Timestamp::unix_ms);
                 self.promises.insert(transfer.id.0, Promise { legs, until_ms });
@@ -185,7 +189,7 @@ impl PlainLedger {
                 self.check_day(legs[0].0.livemode, day)?;
                 self.release(pending.0);
                 for leg in &legs {
-                    self.change(*leg, Self::add)?;
+                    self.change(*leg, transfer.is_payout, Self::add)?;
                 }
                 self.moved.insert(transfer.id.0, legs);
             }
@@ -206,15 +210,13 @@ impl PlainLedger {
                 if !self.reverted.insert(reverts.0) {
                     return Err("transfer_already_reverted");
                 }
-                // The same lines in the same order, or for a pair the account that is debited now first.
+                // Each line the other way, the last one first.
                 for leg in &mut back {
                     leg.1 = !leg.1;
                 }
-                if matches!(transfer.legs, TransferLegs::Pair { .. }) {
-                    back.reverse();
-                }
+                back.reverse();
                 for leg in &back {
-                    self.change(*leg, Self::add)?;
+                    self.change(*leg, transfer.is_payout, Self::add)?;
                 }
                 self.moved.insert(transfer.id.0, back);
             }

@@ -155,9 +155,149 @@ fn of_the_standard_templates_those_fit_that_do_not_earn_again() {
         let unfit = templates.filter(|template| profile.check_fits(template).is_err());
         unfit.map(|template| template.name()).collect()
     };
-    assert_eq!(unfit(PROFILES[0]), ["settlement_with_fee"]);
-    assert_eq!(unfit(PROFILES[1]), ["payment_with_fee", "payment_recorded"]);
-    assert_eq!(unfit(PROFILES[2]), ["settlement_with_fee"]);
+    assert_eq!(
+        unfit(PROFILES[0]),
+        ["settled_fee_returned", "settlement_with_fee"]
+    );
+    assert_eq!(
+        unfit(PROFILES[1]),
+        ["payment_with_fee", "payment_recorded", "merchant_payout"]
+    );
+    assert_eq!(
+        unfit(PROFILES[2]),
+        ["settled_fee_returned", "settlement_with_fee"]
+    );
+}
+
+#[test]
+fn a_payout_pays_what_the_settlement_made_due_and_never_passes_it_by_with_the_fee() {
+    assert_eq!(
+        life(&["payment_with_fee", "settlement", "merchant_payout"]),
+        Err(
+            "template `merchant_payout` pays from `merchant_receivable`, which template `settlement` has emptied: what is due is \
+             where that one put it"
+                .to_owned()
+        )
+    );
+    assert_eq!(
+        life(&["payment_with_fee", "settlement", "settled_payout"]),
+        Ok(())
+    );
+    assert_eq!(life(&["payment_with_fee", "merchant_payout"]), Ok(()));
+    // Who is paid before the settlement has paid no fee yet.
+    assert_eq!(
+        profile(PROFILES[1])
+            .check_fits(standard("merchant_payout"))
+            .unwrap_err()
+            .to_string(),
+        "the fee would never be recognised: neither by template `payment_gross` nor by template `merchant_payout`"
+    );
+    for terms in &PROFILES[..2] {
+        assert_eq!(
+            profile(*terms).check_fits(standard("settled_payout")),
+            Ok(()),
+            "{terms:?}"
+        );
+    }
+}
+
+#[test]
+fn a_fee_is_given_back_once_by_the_refund_or_beside_it() {
+    let beside = standard("settled_fee_returned");
+    assert_eq!(profile(PROFILES[1]).check_fits(beside), Ok(()));
+    assert_eq!(
+        profile(PROFILES[0]).check_fits(beside).unwrap_err().to_string(),
+        "the fee would be returned twice: template `refund_with_fee` returns it with the refund and template \
+         `settled_fee_returned` again"
+    );
+    let own = |lines| {
+        staged(
+            Stage::Refund,
+            "ours: revenue; theirs: liability",
+            "part: fee",
+            lines,
+        )
+    };
+    let at_settlement = profile(PROFILES[1]);
+    assert!(matches!(
+        at_settlement.check_fits(&own("ours: debit part + part; theirs: credit part + part")),
+        Err(LifeError::AtOnce { times: -2, .. })
+    ));
+    assert!(matches!(
+        at_settlement.check_fits(&own("ours: credit part; theirs: debit part")),
+        Err(LifeError::Misplaced {
+            stage: Stage::Refund,
+            ..
+        })
+    ));
+    let kept = staged(
+        Stage::Refund,
+        "ours: liability; theirs: liability",
+        "part: other",
+        "ours: debit part; theirs: credit part",
+    );
+    for terms in PROFILES {
+        assert_eq!(profile(terms).check_fits(&kept), Ok(()), "{terms:?}");
+    }
+}
+
+/// Templates with their amounts, and what is left on whose account, in minor units.
+type Life = (
+    &'static [(&'static str, &'static str)],
+    &'static [(&'static str, i128)],
+);
+
+/// A sale of 100.00 with a fee of 3.20, settled, paid out and then refunded with its fee, under each time of earning it: nobody is
+/// left with anything but the merchant, who owes what it was paid out.
+#[test]
+fn a_life_of_a_payment_ends_where_an_accountant_expects_it() {
+    let lives: [Life; 2] = [
+        (
+            &[
+                ("payment_with_fee", "gross 10000 fee 320"),
+                ("settlement", "amount 9680"),
+                ("settled_payout", "amount 9680"),
+                ("refund_with_fee", "gross 10000 fee 320"),
+            ],
+            &[("bank", -9_680), ("merchant_receivable", -9_680)],
+        ),
+        (
+            &[
+                ("payment_gross", "gross 10000"),
+                ("settlement_with_fee", "gross 10000 fee 320"),
+                ("settled_payout", "amount 9680"),
+                ("refund_gross", "gross 10000"),
+                ("settled_fee_returned", "fee 320"),
+            ],
+            &[("bank", -9_680), ("merchant_receivable", -9_680)],
+        ),
+    ];
+    for (life, expected) in lives {
+        let mut left: std::collections::BTreeMap<String, i128> = std::collections::BTreeMap::new();
+        for (name, amounts) in life {
+            let template = standard(name);
+            let words: Vec<&str> = amounts.split(' ').collect();
+            for ((role, parameter), credit) in template.credits() {
+                let given = words.chunks(2).find(|pair| pair[0] == parameter).unwrap();
+                let types = &template
+                    .terms()
+                    .roles
+                    .iter()
+                    .find(|(other, _)| **other == *role)
+                    .unwrap()
+                    .1;
+                let grows_by_credit = types[0].normal_side() == Side::Credit;
+                let minor = i128::from(credit) * given[1].parse::<i128>().unwrap();
+                *left.entry(role.to_owned()).or_default() += if grows_by_credit { minor } else { -minor };
+            }
+        }
+        left.retain(|_, minor| *minor != 0);
+        let expected: std::collections::BTreeMap<String, i128> = expected
+            .iter()
+            .map(|(role, minor)| ((*role).to_owned(), *minor))
+            .collect();
+        assert_eq!(left, expected);
+    }
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! Random requests: the books say what the plain ledger says, and what they record folds into the same books.
 
+mod alerts;
 mod drafts;
 
 use super::plain::{PlainLedger, Promise};
 use super::*;
 use crate::ids::Seq;
 use crate::time::Timestamp;
+use alerts::PlainAlerts;
 use drafts::{Draft, TYPES, Terms, opened};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -28,6 +30,7 @@ enum Recorded {
 struct World {
     books: Books,
     plain: PlainLedger,
+    alerts: PlainAlerts,
     /// Folded from what was recorded, one of them once by way of a snapshot.
     folded: [Books; 2],
     recorded: BTreeMap<Seq, Recorded>,
@@ -78,6 +81,7 @@ impl World {
         let mut world = Self {
             books: Books::default(),
             plain: PlainLedger::default(),
+            alerts: PlainAlerts::default(),
             folded: <[Books; 2]>::default(),
             recorded: BTreeMap::new(),
             lines: BTreeMap::new(),
@@ -115,6 +119,7 @@ impl World {
     /// Writes down what happened, and folds it.
     fn record(&mut self, recorded: Recorded) {
         self.seq = self.seq.next();
+        self.end_commit();
         let place = (self.at(), self.seq);
         let lines = match &recorded {
             Recorded::Ledger(event) => event.lines(),
@@ -205,6 +210,7 @@ impl World {
         let is_used = |once: Once| match once {
             Once::Transfer(id) => used.contains(&id.0),
             Once::RevertOf(id) => reverted.contains(&id),
+            Once::Alert(_) => false,
         };
         let expected = self.plain.request(&asked, is_atomic, now_ms, used);
         let dry = self.books.dry_transfer(&asked, linkage, place, is_used);
@@ -293,6 +299,7 @@ impl World {
             self.plain.over(self.now_ms)
         );
         self.check_totals();
+        self.check_alerts();
     }
 
     /// Debits are credits, and what is owned is what is owed, put in and earned, in each currency and mode.
@@ -350,6 +357,7 @@ fn replay(books: &mut Books, recorded: &Recorded, place: (Timestamp, Seq)) {
         Recorded::Payment(entry, hold) => {
             books.replay(entry, place.1).unwrap();
             books.hold(&[*hold]).unwrap();
+            books.evaluate_alerts(place);
         }
     }
 }
@@ -367,7 +375,9 @@ fn run(terms: &[Terms], last: usize, steps: &[Step], restarted_at: usize) -> Wor
     for (number, ([kind, more, hours], drafts)) in steps.iter().enumerate() {
         world.now_ms += u64::from(hours % 8) * HOUR_MS;
         match kind {
-            0..210 => world.request(more % 8 == 7, drafts),
+            0..196 => world.request(more % 8 == 7, drafts),
+            196..206 => world.watch_many([*more, drafts[0][4], drafts[0][5]]),
+            206..210 => world.unwatch(*more),
             210..220 => world.open(),
             220..230 => world.pay(1 + i128::from(*more)),
             230..240 => world.close(more % 3 == 0, 1 + u32::from(more / 64)),
@@ -402,13 +412,16 @@ proptest! {
 #[test]
 fn random_requests_come_to_every_verdict_but_the_overflow() {
     let mut runner = TestRunner::deterministic();
-    let mut said: BTreeMap<&str, u32> = BTreeMap::new();
+    let (mut said, mut edges): (BTreeMap<&str, u32>, u32) = (BTreeMap::new(), 0);
     for _ in 0..100 {
         let (terms, last, steps, at) = runs().new_tree(&mut runner).unwrap().current();
-        for (word, times) in run(&terms, last, &steps, at.index(steps.len())).said {
+        let world = run(&terms, last, &steps, at.index(steps.len()));
+        edges += world.alerts.edges;
+        for (word, times) in world.said {
             *said.entry(word).or_default() += times;
         }
     }
+    assert!(edges > 100, "{edges} edges of alerts");
     let all = [
         "account_limit_exceeded",
         "account_unknown",
@@ -419,6 +432,7 @@ fn random_requests_come_to_every_verdict_but_the_overflow() {
         "insufficient_funds",
         "linked_chain_open",
         "linked_transfer_failed",
+        "payout_exceeds_owed",
         "pending_transfer_expired",
         "pending_transfer_missing",
         "period_closed",

@@ -40,6 +40,7 @@ pub(super) fn transfer(id: u128, step: TransferStep, legs: TransferLegs) -> Tran
         step,
         legs,
         linked: false,
+        is_payout: false,
         effective: None,
         notes: None,
     }

@@ -232,6 +232,11 @@ const EXAMPLES: &[(&str, &str, &str)] = &[
         "Dr payment_revenue 100.00, Cr customer 100.00",
     ),
     (
+        "settled_fee_returned",
+        "fee 30000",
+        "Dr platform_fee 300.00, Cr merchant_receivable 300.00",
+    ),
+    (
         "late_charge",
         "amount 10000",
         "Dr customer 100.00, Cr suspense 100.00",

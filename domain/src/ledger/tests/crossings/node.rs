@@ -27,6 +27,8 @@ pub(super) struct Node {
     drawn: u128,
     /// What transfers within the shard brought to each account, on its normal side.
     own: BTreeMap<AccountKey, i128>,
+    /// Of each alert whether it is raised and how often it was, by whoever polls.
+    polled: BTreeMap<AlertId, (bool, u64)>,
 }
 
 impl Node {
@@ -39,6 +41,7 @@ impl Node {
             known: BTreeSet::new(),
             drawn: u128::MAX,
             own: BTreeMap::new(),
+            polled: BTreeMap::new(),
         };
         for number in 0..2 {
             let key = account(shard, number);
@@ -55,9 +58,52 @@ impl Node {
             node.plain.ledger.open(key, account_type, opened.limits);
             assert!(node.books.open_account(opened.clone()));
             node.record(LedgerEvent::AccountOpened(opened));
+            node.watch(key, number);
             node.shift(key, GRANTED_MINOR);
         }
         node
+    }
+
+    /// Watches an account in every field.
+    fn watch(&mut self, account: AccountKey, number: u32) {
+        let amounts = [GRANTED_MINOR, GRANTED_MINOR, 1, 1];
+        let kinds = AlertField::ALL.into_iter().zip(AlertCondition::ALL);
+        for (place, ((field, condition), amount_minor)) in kinds.zip(amounts).enumerate() {
+            let terms = AlertTerms {
+                id: AlertId(u128::from(number) * 4 + place as u128),
+                account,
+                field,
+                condition,
+                amount_minor,
+                description: None,
+                metadata: Vec::new(),
+            };
+            assert_eq!(self.books.check_alert(&terms), Ok(()));
+            self.books.create_alert(terms.clone(), self.place()).unwrap();
+            self.record(LedgerEvent::AlertCreated(terms));
+        }
+    }
+
+    /// The alerts are those of whoever looks at every account after every commit.
+    fn poll(&mut self) {
+        for alert in self.books.alerts().all() {
+            let (terms, plain) = (&alert.terms, &self.plain.ledger);
+            let value = match terms.field {
+                AlertField::Balance => plain.posted(&terms.account),
+                AlertField::Available => plain.available(&terms.account),
+                AlertField::PendingDebits => plain.expected(&terms.account, true),
+                AlertField::PendingCredits => plain.expected(&terms.account, false),
+            };
+            let is_raised = terms.condition.holds(value, terms.amount_minor);
+            let (was_raised, times) = self.polled.entry(terms.id).or_default();
+            *times += u64::from(is_raised && !*was_raised);
+            *was_raised = is_raised;
+            assert_eq!(
+                (alert.last.is_raised, alert.times_raised),
+                (is_raised, *times),
+                "{terms:?}"
+            );
+        }
     }
 
     fn place(&self) -> (Timestamp, Seq) {
@@ -67,6 +113,8 @@ impl Node {
 
     fn record(&mut self, event: LedgerEvent) {
         let place = self.place();
+        self.books.evaluate_alerts(place);
+        self.poll();
         for folded in &mut self.folded {
             folded.replay_ledger(&event, place).unwrap();
             assert_eq!(*folded, self.books, "{event:?}");

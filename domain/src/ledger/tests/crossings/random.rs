@@ -24,8 +24,9 @@ fn named(id: u8) -> CrossTransfer {
     crossing(u128::from(id), debit, credit, 1 + i128::from(drawn(15) % 50))
 }
 
-const REASONS: [AbortReason; 3] = [
+const REASONS: [AbortReason; 4] = [
     AbortReason::GivenUp,
+    AbortReason::FraudCheck,
     AbortReason::ExceedsLimit,
     AbortReason::IdReused,
 ];
@@ -39,7 +40,7 @@ fn obey(node: &mut Node, (what, ids, how): &Command) {
     let transfers: Vec<CrossTransfer> = ids.iter().map(|id| named(*id)).collect();
     let outcome = |transfer: &CrossTransfer| match (how ^ byte(transfer.id)) % 5 {
         0..3 => CrossOutcome::Decided,
-        _ => CrossOutcome::Aborted(REASONS[usize::from(*how) % 3]),
+        _ => CrossOutcome::Aborted(REASONS[usize::from(*how) % 4]),
     };
     match what % 16 {
         0..5 => drop(node.prepare(&transfers)),
@@ -91,8 +92,8 @@ struct Carrier {
     has_prepared: bool,
 }
 
-struct World {
-    nodes: Vec<Node>,
+pub(super) struct World {
+    pub(super) nodes: Vec<Node>,
     carriers: Vec<Carrier>,
     soup: Vec<Message>,
     /// Decided transfers as callers were told.
@@ -102,7 +103,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             nodes: (0..SHARDS).map(Node::new).collect(),
             carriers: Vec::new(),
@@ -233,7 +234,7 @@ impl World {
         }
     }
 
-    fn act(&mut self, (what, which, how): (u8, u8, u8)) {
+    pub(super) fn act(&mut self, (what, which, how): (u8, u8, u8)) {
         let place = usize::from(which) % self.soup.len().max(1);
         match what {
             0..50 => {
@@ -352,7 +353,7 @@ impl World {
     }
 }
 
-fn interleaving() -> impl Strategy<Value = Vec<(u8, u8, u8)>> {
+pub(super) fn interleaving() -> impl Strategy<Value = Vec<(u8, u8, u8)>> {
     vec(any::<(u8, u8, u8)>(), 1..250)
 }
 

@@ -95,6 +95,7 @@ impl World {
             step,
             legs,
             linked: linked % 8 == 7,
+            is_payout: wild % 4 == 3,
             effective,
             notes: None,
         }

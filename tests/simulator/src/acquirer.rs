@@ -1,0 +1,222 @@
+//! Owns a payment provider of the simulated world: what becomes of requests on their way to it, and of its answers on their way back.
+
+use crate::clock::lock;
+use crate::fault::Fault;
+use crate::provider_books::{Books, Deed, reference, silence};
+use crate::tally::outcome;
+use crate::world::{World, fail_here};
+use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::provider::{Capabilities, Outcome, ProviderKey, ProviderReference};
+use florin_domain::time::Millis;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How long a caller waits for an answer.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A provider.
+#[derive(Debug)]
+pub(crate) struct Acquirer {
+    world: Arc<World>,
+    capabilities: Capabilities,
+    books: Mutex<Books>,
+}
+
+impl Acquirer {
+    pub(crate) fn new(world: &Arc<World>, capabilities: Capabilities) -> Self {
+        Self {
+            world: Arc::clone(world),
+            books: Mutex::new(Books::new(world, capabilities.key_lifetime.0)),
+            capabilities,
+        }
+    }
+
+    /// Everything that was really done, each with whether it was let go of again.
+    pub(crate) fn deeds(&self) -> Vec<(Deed, bool)> {
+        lock(&self.books).deeds()
+    }
+
+    /// The customer of a payment passes the challenge.
+    pub(crate) fn customer_acts(&self, key: &ProviderKey) {
+        lock(&self.books).pass(key);
+    }
+
+    fn is_out(&self) -> bool {
+        let now_ms = self.world.clock.true_ms();
+        let mut books = lock(&self.books);
+        if self.world.hits(Fault::Outage) {
+            books.out_until_ms = now_ms
+                + self
+                    .world
+                    .chance(Fault::Outage, |dice| dice.within(2_000, 90_000));
+        }
+        now_ms < books.out_until_ms && !self.world.is_healed()
+    }
+
+    /// What keeps a request from arriving.
+    async fn on_the_way(&self) -> Option<Outcome> {
+        let world = &self.world;
+        if self.is_out() || world.hits(Fault::CallNotSent) {
+            return Some(Outcome::NotSent {
+                reason: Arc::from("connection refused"),
+            });
+        }
+        if world.hits(Fault::CallRateLimited) {
+            let ms = world.chance(Fault::CallRateLimited, |dice| dice.within(100, 4_000));
+            return Some(Outcome::RateLimited {
+                retry_after: Millis(ms),
+            });
+        }
+        if world.hits(Fault::CallRejected) {
+            return Some(Outcome::Rejected {
+                reason: Arc::from("invalid parameter"),
+            });
+        }
+        if world.hits(Fault::CallLost) {
+            tokio::time::sleep(TIMEOUT).await;
+            return Some(silence("read timeout"));
+        }
+        None
+    }
+
+    fn arrives(&self, request: &AttemptRequest, after_ms: u64) {
+        let due_ms = self.world.clock.true_ms() + after_ms;
+        lock(&self.books).queue(request, due_ms);
+    }
+
+    async fn latency(&self) {
+        let mut ms = self.world.chance(Fault::CallSlow, |dice| dice.within(1, 150));
+        if self.world.hits(Fault::CallSlow) {
+            ms = self.world.chance(Fault::CallSlow, |dice| dice.within(500, 4_500));
+        }
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+
+    async fn executed(&self, request: &AttemptRequest) -> Outcome {
+        if let Some(outcome) = self.on_the_way().await {
+            return outcome;
+        }
+        if lock(&self.books).has_stored_error(&request.key) {
+            self.latency().await;
+            return silence("500 internal server error");
+        }
+        if self.world.hits(Fault::CallLate) {
+            let ms = self
+                .world
+                .chance(Fault::CallLate, |dice| dice.within(5_500, 25_000));
+            self.arrives(request, ms);
+            tokio::time::sleep(TIMEOUT).await;
+            return silence("read timeout");
+        }
+        let stores_error = self.world.hits(Fault::StoredError);
+        if !stores_error || self.world.chance(Fault::StoredError, |dice| dice.hits(5_000)) {
+            self.arrives(request, 0);
+        }
+        self.latency().await;
+        self.world.alive().await;
+        lock(&self.books).settle();
+        if stores_error {
+            lock(&self.books).store_error(&request.key);
+            return silence("500 internal server error");
+        }
+        if self.world.hits(Fault::CallPanics) {
+            fail_here();
+        }
+        if self.world.hits(Fault::ChargedThenSilent) {
+            tokio::time::sleep(TIMEOUT).await;
+            return silence("read timeout");
+        }
+        lock(&self.books).word(request)
+    }
+
+    async fn queried(&self, request: &AttemptRequest) -> Outcome {
+        if self.world.hits(Fault::QueryDown) {
+            tokio::time::sleep(TIMEOUT).await;
+            return silence("read timeout");
+        }
+        if let Some(outcome) = self.on_the_way().await {
+            return outcome;
+        }
+        self.latency().await;
+        self.world.alive().await;
+        lock(&self.books).settle();
+        if self.world.hits(Fault::QueryWrong) {
+            return silence("there is no such object");
+        }
+        lock(&self.books).hear_bank(request);
+        lock(&self.books).word(request)
+    }
+
+    async fn cancelled(&self, request: &AttemptRequest) -> Outcome {
+        if !self.capabilities.cancel_closes {
+            return silence("nothing can be cancelled here");
+        }
+        if let Some(outcome) = self.on_the_way().await {
+            return outcome;
+        }
+        self.latency().await;
+        self.world.alive().await;
+        lock(&self.books).settle();
+        lock(&self.books).hear_bank(request);
+        lock(&self.books).close(&request.key);
+        if self.world.hits(Fault::ChargedThenSilent) {
+            tokio::time::sleep(TIMEOUT).await;
+            return silence("read timeout");
+        }
+        lock(&self.books).word(request)
+    }
+
+    async fn told(&self, request: &AttemptRequest, ask: &str, answer: Outcome) -> Outcome {
+        self.world.alive().await;
+        let name = outcome(&answer);
+        self.world.see("provider", name);
+        self.world.note(format_args!("{ask} {} {name}", request.key));
+        answer
+    }
+}
+
+impl Provider for Acquirer {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn prepare<'a>(
+        &'a self,
+        request: &'a AttemptRequest,
+    ) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
+        Box::pin(async move {
+            self.world.alive().await;
+            if let Some(outcome) = self.on_the_way().await {
+                return Err(self.told(request, "prepare", outcome).await);
+            }
+            self.latency().await;
+            self.world.alive().await;
+            lock(&self.books).prepare(&request.key);
+            Ok(reference(&request.key))
+        })
+    }
+
+    fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            self.world.alive().await;
+            let outcome = self.executed(request).await;
+            self.told(request, "execute", outcome).await
+        })
+    }
+
+    fn query<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            self.world.alive().await;
+            let outcome = self.queried(request).await;
+            self.told(request, "query", outcome).await
+        })
+    }
+
+    fn cancel<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            self.world.alive().await;
+            let outcome = self.cancelled(request).await;
+            self.told(request, "cancel", outcome).await
+        })
+    }
+}

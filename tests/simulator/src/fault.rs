@@ -1,0 +1,143 @@
+//! Owns what may go wrong in the simulated world, and how often each of it does in the run of a seed.
+
+use crate::dice::Dice;
+use std::fmt;
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $name:ident = $word:literal, $most:literal;)*) => {
+        /// Something that goes wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Fault {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Fault {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Its name in reports.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+
+            /// How often in 10,000 opportunities at most.
+            const fn most(self) -> u64 {
+                match self {
+                    $(Self::$name => $most,)*
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    /// A client's request never arrives; the client sends it again.
+    RequestLost = "request lost", 800;
+    /// A client leaves before its answer, and asks again.
+    ReplyLost = "reply lost", 1_500;
+    /// A client's request arrives long after it was sent.
+    RequestLate = "request late", 1_500;
+    /// A client's request arrives twice at once.
+    RequestDuplicated = "request duplicated", 1_500;
+    /// A client's request arrives before one that was sent earlier.
+    RequestReordered = "request reordered", 1_500;
+    /// A request to a provider is lost on the way.
+    CallLost = "provider call lost", 800;
+    /// A provider did what was asked, and its answer is lost.
+    ChargedThenSilent = "provider charges, then silence", 800;
+    /// A provider does what was asked long after the caller gave up.
+    CallLate = "provider executes late", 600;
+    /// A provider answers with an error that it stores under the key, having done it or not.
+    StoredError = "provider stores a 500", 500;
+    /// No connection to a provider.
+    CallNotSent = "provider not reached", 800;
+    /// A provider has too much to do.
+    CallRateLimited = "provider limits the rate", 500;
+    /// A provider refuses as our mistake.
+    CallRejected = "provider rejects", 150;
+    /// A provider is out for a while.
+    Outage = "provider outage", 60;
+    /// A provider takes its time.
+    CallSlow = "provider slow", 1_000;
+    /// A provider has forgotten an object that it has.
+    QueryWrong = "status query wrong", 1_500;
+    /// A provider cannot be asked about an object.
+    QueryDown = "status query unavailable", 1_500;
+    /// The task that calls a provider dies.
+    CallPanics = "provider task panics", 200;
+    /// An actor fails at some step.
+    ActorCrash = "actor crash", 40;
+    /// An operator has an actor killed.
+    ActorKill = "actor killed by an operator", 5_000;
+    /// The process ends at some moment.
+    CrashAnywhere = "process crash at any moment", 5_000;
+    /// The process ends before a batch is durable; nothing of it is there.
+    CrashBeforeAppend = "process crash before the batch", 60;
+    /// The process ends while a batch is written; some of its commits are there.
+    CrashTornAppend = "process crash with a torn tail", 60;
+    /// The process ends when a batch is durable and nobody knows.
+    CrashAfterAppend = "process crash after the batch", 60;
+    /// An operator stops the process.
+    Shutdown = "shutdown at any moment", 5_000;
+    /// The journal's disk fails; what it has of the batch is not known.
+    FsyncError = "fsync error", 40;
+    /// The journal's disk is full for a while.
+    DiskFull = "disk full", 80;
+    /// The journal's disk takes its time.
+    DiskSlow = "disk slow", 600;
+    /// A bit of a record flips; the record is damaged until it is repaired.
+    BitFlip = "bit flip", 3_000;
+    /// A page of the journal ends before it is full.
+    PageShort = "short page", 2_000;
+    /// The journal cannot be read for a moment.
+    ReadFails = "journal read fails", 60;
+    /// The view cannot be written.
+    ViewFails = "view fails", 60;
+    /// Views and key index are lost with the process.
+    IndexesLost = "indexes lost", 3_000;
+    /// A snapshot is lost, or not kept at all.
+    SnapshotLost = "snapshot lost", 3_000;
+    /// A snapshot cannot be read.
+    SnapshotUnreadable = "snapshot unreadable", 3_000;
+    /// The clock jumps ahead.
+    ClockAhead = "clock jumps ahead", 3_000;
+    /// The clock jumps back.
+    ClockBack = "clock jumps back", 3_000;
+    /// Everything has so little room that requests are refused.
+    NoCapacity = "mailboxes full", 10_000;
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How often what goes wrong in the run of one seed: a random half of all faults, each at a random rate. What is always a
+/// little wrong hides what goes wrong much.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan(Vec<u64>);
+
+impl Plan {
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, "plan");
+        // One seed in eight is all calm, so that what needs no fault is seen without any.
+        let calm = dice.below(8) == 0;
+        let rate = |fault: &Fault| {
+            let (wanted, eighths) = (dice.below(2) == 0, dice.within(1, 8));
+            if wanted && !calm {
+                fault.most() * eighths / 8
+            } else {
+                0
+            }
+        };
+        Self(Fault::ALL.iter().map(rate).collect())
+    }
+
+    /// In 10,000 opportunities.
+    pub(crate) fn rate(&self, fault: Fault) -> u64 {
+        self.0.get(fault as usize).copied().unwrap_or(0)
+    }
+}

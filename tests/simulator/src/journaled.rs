@@ -1,0 +1,412 @@
+//! Owns what the checker knows of the journals, by its own counting: it is told of every commit that became durable and objects
+//! at once to what must never be.
+
+use florin_domain::commit::{Body, Commit, PaymentCommit};
+use florin_domain::idempotency::KeyDigest;
+use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
+use florin_domain::ledger::{
+    AccountKey, AccountType, CrossingStep, LedgerEvent, Line, PostedTransfer, Side, TransferId, TransferStep,
+};
+use florin_domain::money::Currency;
+use florin_domain::payment::{Event, OperationKind, Payment, evolve_all};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The numbers of the cards behind the test methods that are used here.
+const CARD_NUMBERS: &[&str] = &[
+    "4242424242424242",
+    "5555555555554444",
+    "371449635398431",
+    "4000000000004954",
+];
+
+/// A payment as its durable events tell it.
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    /// The state after each of its commits.
+    pub(crate) states: Vec<Arc<Payment>>,
+    last: Seq,
+    operations: BTreeMap<OperationId, Told>,
+    authorized_minor: i128,
+    captured_minor: i128,
+    refunded_minor: i128,
+}
+
+/// An operation by its events.
+#[derive(Debug)]
+struct Told {
+    kind: OperationKind,
+    minor: i128,
+    /// The attempt that is under way or has succeeded.
+    taken: Option<u32>,
+    succeeded: bool,
+}
+
+/// A transfer's marks in a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Mark {
+    /// Recorded by one commit.
+    Recorded,
+    /// Posted in the leading shard.
+    Decided,
+    /// Posted in the other one.
+    Applied,
+    /// Let go.
+    Aborted,
+}
+
+/// All journals.
+#[derive(Debug, Default)]
+pub(crate) struct Journaled {
+    heads: BTreeMap<ShardId, Seq>,
+    pub(crate) payments: BTreeMap<PaymentId, History>,
+    pub(crate) keys: BTreeMap<KeyDigest, PaymentId>,
+    /// Balances on each account's normal side and the commit that last posted to it.
+    accounts: BTreeMap<(ShardId, AccountKey), (i128, Seq)>,
+    pub(crate) transfers: BTreeMap<(TransferId, ShardId, Mark), Seq>,
+    /// Transfers that were undone, and by which others.
+    reverted: BTreeMap<TransferId, TransferId>,
+    objections: Vec<String>,
+}
+
+fn credits_raise(of: AccountType) -> bool {
+    match of {
+        AccountType::Asset | AccountType::Expense => false,
+        AccountType::Liability | AccountType::Equity | AccountType::Revenue => true,
+    }
+}
+
+impl Journaled {
+    /// Hears of commits that are durable, and gives what it objects to.
+    pub(crate) fn hear(&mut self, commits: &[Arc<Commit>]) -> Vec<String> {
+        for commit in commits {
+            let head = self.heads.entry(commit.shard).or_default();
+            if commit.seq != head.next() {
+                let gap = format!("{} follows {head} in shard {:?}", commit.seq, commit.shard);
+                self.objections.push(gap);
+            }
+            *head = commit.seq;
+            match &commit.body {
+                Body::Payment(body) => self.payment(commit, body),
+                Body::Control(_) => {}
+                Body::Ledger(ledger) => self.ledger(commit, &ledger.event),
+            }
+        }
+        std::mem::take(&mut self.objections)
+    }
+
+    /// The last durable commit of a shard.
+    pub(crate) fn head(&self, shard: ShardId) -> Seq {
+        self.heads.get(&shard).copied().unwrap_or_default()
+    }
+
+    /// The sums of all shards' parts of each account.
+    pub(crate) fn balances(&self) -> BTreeMap<AccountKey, i128> {
+        let mut sums = BTreeMap::new();
+        for ((_, key), (minor, _)) in &self.accounts {
+            *sums.entry(*key).or_default() += minor;
+        }
+        sums
+    }
+
+    /// The latest state of a payment.
+    pub(crate) fn latest(&self, id: PaymentId) -> Option<&Arc<Payment>> {
+        self.payments.get(&id)?.states.last()
+    }
+
+    fn object(&mut self, commit: &Commit, what: &str) {
+        let text = format!("shard {:?} commit {}: {what}", commit.shard, commit.seq);
+        self.objections.push(text);
+    }
+
+    fn payment(&mut self, commit: &Commit, body: &PaymentCommit) {
+        let history = self.payments.entry(body.payment).or_default();
+        let mut wrong = Vec::new();
+        if history.last != body.prev {
+            wrong.push(format!("follows {} and not {}", body.prev, history.last));
+        }
+        history.last = commit.seq;
+        let before = history.states.last().map(|state| state.as_ref().clone());
+        match evolve_all(before, &body.events) {
+            Ok(Some(payment)) => history.states.push(Arc::new(payment)),
+            Ok(None) => wrong.push("makes no payment".to_owned()),
+            Err(error) => wrong.push(error.to_string()),
+        }
+        for event in &body.events {
+            wrong.extend(history.tell(event).err());
+        }
+        wrong.extend(history.sums().err());
+        let key = history.states.first().map(|state| state.spec.key_digest);
+        for what in wrong {
+            self.object(commit, &format!("{}: {what}", body.payment));
+        }
+        if let Some(key) = key
+            && *self.keys.entry(key).or_insert(body.payment) != body.payment
+        {
+            self.object(
+                commit,
+                &format!("{} has the key of another payment", body.payment),
+            );
+        }
+        if let Some(entry) = &body.entry {
+            self.entry(commit, entry.lines());
+        }
+    }
+
+    fn ledger(&mut self, commit: &Commit, event: &LedgerEvent) {
+        match event {
+            LedgerEvent::Transferred(transfers) => {
+                for transfer in transfers {
+                    self.transfer(commit, transfer, Mark::Recorded);
+                }
+            }
+            LedgerEvent::Crossed(steps) => {
+                for step in steps {
+                    match step {
+                        CrossingStep::Decided { posted, .. } => self.transfer(commit, posted, Mark::Decided),
+                        CrossingStep::Applied { posted, .. } => self.transfer(commit, posted, Mark::Applied),
+                        CrossingStep::Aborted { transfer, .. } => {
+                            // A shard may say so to another one more than once.
+                            let mark = (transfer.id, commit.shard, Mark::Aborted);
+                            self.transfers.insert(mark, commit.seq);
+                        }
+                        CrossingStep::Prepared(_) | CrossingStep::Reserved(_) | CrossingStep::Settled(_) => {}
+                    }
+                }
+            }
+            LedgerEvent::AccountOpened(_)
+            | LedgerEvent::PendingExpired(_)
+            | LedgerEvent::PeriodClosed { .. }
+            | LedgerEvent::AlertCreated(_)
+            | LedgerEvent::AlertDeleted(_) => {}
+        }
+    }
+
+    fn transfer(&mut self, commit: &Commit, transfer: &PostedTransfer, mark: Mark) {
+        let before = self
+            .transfers
+            .insert((transfer.id, commit.shard, mark), commit.seq);
+        if let Some(before) = before {
+            self.object(
+                commit,
+                &format!("{} was {mark:?} by {before} already", transfer.id),
+            );
+        }
+        if let TransferStep::Revert { reverts } = transfer.step
+            && let Some(other) = self.reverted.insert(reverts, transfer.id)
+        {
+            self.object(commit, &format!("{reverts} is reverted again, after {other}"));
+        }
+        self.entry(commit, &transfer.lines());
+    }
+
+    /// An entry balances per currency, and says what its accounts hold afterwards.
+    fn entry(&mut self, commit: &Commit, lines: &[Line]) {
+        let mut sums: BTreeMap<(Currency, bool), i128> = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for line in lines {
+            let (key, minor) = (line.posting.account, line.posting.amount.minor());
+            let is_credit = line.posting.side == Side::Credit;
+            *sums.entry((key.currency, key.livemode)).or_default() += if is_credit { minor } else { -minor };
+            let raises = credits_raise(key.name.account_type()) == is_credit;
+            let account = self.accounts.entry((commit.shard, key)).or_default();
+            if line.account_prev != account.1 && account.1 != commit.seq {
+                wrong.push(format!("{key} was last posted to by {}", account.1));
+            }
+            account.0 += if raises { minor } else { -minor };
+            account.1 = commit.seq;
+            if line.balance_after.minor() != account.0 {
+                wrong.push(format!(
+                    "{key} holds {} and not {}",
+                    account.0,
+                    line.balance_after.minor()
+                ));
+            }
+        }
+        if sums.values().any(|sum| *sum != 0) {
+            wrong.push(format!("debits are not credits: {sums:?}"));
+        }
+        for what in wrong {
+            self.object(commit, &what);
+        }
+    }
+
+    /// Payments whose state has the number of a card in it.
+    pub(crate) fn leaks(&self) -> Vec<String> {
+        let has_number = |history: &&History| {
+            let text = format!("{:?}", history.states);
+            CARD_NUMBERS.iter().any(|number| text.contains(number))
+        };
+        let leaking = self.payments.iter().filter(|(_, history)| has_number(history));
+        leaking
+            .map(|(id, _)| format!("{id} has the number of a card in it"))
+            .collect()
+    }
+
+    /// Transfers between shards that are decided and not applied, or the other way round.
+    pub(crate) fn half_done(&self) -> Vec<TransferId> {
+        let of = |wanted: Mark| -> BTreeSet<TransferId> {
+            let marks = self.transfers.keys().filter(|(_, _, mark)| *mark == wanted);
+            marks.map(|(id, _, _)| *id).collect()
+        };
+        let (decided, applied) = (of(Mark::Decided), of(Mark::Applied));
+        decided.symmetric_difference(&applied).copied().collect()
+    }
+}
+
+impl History {
+    /// One more event: of an operation, one attempt is under way or has succeeded, or none.
+    fn tell(&mut self, event: &Event) -> Result<(), String> {
+        match event {
+            Event::OperationOpened {
+                operation,
+                kind,
+                amount,
+                ..
+            } => {
+                let told = Told {
+                    kind: *kind,
+                    minor: amount.minor(),
+                    taken: None,
+                    succeeded: false,
+                };
+                match self.operations.insert(*operation, told) {
+                    None => Ok(()),
+                    Some(_) => Err(format!("{operation} is opened twice")),
+                }
+            }
+            Event::AttemptPlanned {
+                operation, number, ..
+            } => {
+                let told = self.operation(*operation)?;
+                match told.taken.replace(*number) {
+                    None => Ok(()),
+                    Some(other) => Err(format!("{operation} attempt {number} beside attempt {other}")),
+                }
+            }
+            Event::AttemptSucceeded {
+                operation, number, ..
+            } => {
+                let told = self.operation(*operation)?;
+                if told.taken != Some(*number) || told.succeeded {
+                    return Err(format!("{operation} attempt {number} succeeds out of turn"));
+                }
+                told.succeeded = true;
+                let (kind, minor) = (told.kind, told.minor);
+                self.add(kind, minor);
+                Ok(())
+            }
+            Event::AttemptDeclined {
+                operation, number, ..
+            }
+            | Event::AttemptNotSent {
+                operation, number, ..
+            }
+            | Event::AttemptRejected {
+                operation, number, ..
+            }
+            | Event::AttemptCancelled {
+                operation, number, ..
+            } => {
+                let told = self.operation(*operation)?;
+                if told.taken == Some(*number) && !told.succeeded {
+                    told.taken = None;
+                }
+                Ok(())
+            }
+            Event::Created { .. }
+            | Event::RiskAssessed(_)
+            | Event::Blocked
+            | Event::ReviewOpened { .. }
+            | Event::ReviewApproved
+            | Event::ReviewRejected
+            | Event::ReviewExpired
+            | Event::MethodReplaced { .. }
+            | Event::AttemptReferenced { .. }
+            | Event::AttemptActionRequired { .. }
+            | Event::AttemptPending { .. }
+            | Event::AttemptUnknown { .. }
+            | Event::LateSuccess { .. }
+            | Event::Abandoned
+            | Event::AuthorizationExpired
+            | Event::Requested { .. }
+            | Event::ResolutionProposed { .. }
+            | Event::ResolutionConfirmed { .. }
+            | Event::ListMatched { .. }
+            | Event::HeldForReview
+            | Event::PostingProfileChosen { .. } => Ok(()),
+        }
+    }
+
+    fn operation(&mut self, id: OperationId) -> Result<&mut Told, String> {
+        self.operations
+            .get_mut(&id)
+            .ok_or_else(|| format!("{id} was never opened"))
+    }
+
+    fn add(&mut self, kind: OperationKind, minor: i128) {
+        match kind {
+            OperationKind::Sale => {
+                self.authorized_minor += minor;
+                self.captured_minor += minor;
+            }
+            OperationKind::Authorize | OperationKind::Increment => self.authorized_minor += minor,
+            OperationKind::Capture => self.captured_minor += minor,
+            OperationKind::Refund => self.refunded_minor += minor,
+            OperationKind::Void => {}
+        }
+    }
+
+    /// Refunded is at most captured, captured at most authorized, and the payment says the same sums.
+    fn sums(&self) -> Result<(), String> {
+        let sums = (self.authorized_minor, self.captured_minor, self.refunded_minor);
+        if self.refunded_minor > self.captured_minor || self.captured_minor > self.authorized_minor {
+            return Err(format!("authorized, captured, refunded: {sums:?}"));
+        }
+        let said = self.states.last().map(|state| {
+            (
+                state.authorized.minor(),
+                state.captured.minor(),
+                state.refunded.minor(),
+            )
+        });
+        if said.is_some_and(|said| said != sums) {
+            return Err(format!("says {said:?} and its operations come to {sums:?}"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use florin_domain::ids::ApiKeyId;
+    use florin_domain::merchant::{ControlEvent, OperatorAction};
+    use florin_domain::time::Timestamp;
+
+    fn commit(shard: u16, seq: u64) -> Arc<Commit> {
+        let action = OperatorAction {
+            operator: ApiKeyId::from_bits(1),
+            reason: None,
+        };
+        Arc::new(Commit {
+            shard: ShardId(shard),
+            seq: Seq(seq),
+            at: Timestamp::from_unix_ms(1),
+            body: Body::Control(ControlEvent::ReadOnlyEntered(action)),
+        })
+    }
+
+    #[test]
+    fn a_gap_and_a_repetition_are_objected_to_in_each_shard() {
+        let mut journaled = Journaled::default();
+        assert!(
+            journaled
+                .hear(&[commit(0, 1), commit(0, 2), commit(1, 1)])
+                .is_empty()
+        );
+        assert_eq!(journaled.hear(&[commit(0, 4)]).len(), 1);
+        assert_eq!(journaled.hear(&[commit(1, 1)]).len(), 1);
+        assert_eq!(journaled.head(ShardId(0)), Seq(4));
+    }
+}

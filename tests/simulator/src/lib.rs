@@ -1,0 +1,34 @@
+//! A deterministic world around the platform: real domain, actors and supervisors on one thread in virtual time, with clocks,
+//! journals, providers, customers, treasurers and operators that misbehave by chance, and checks of all that must hold. The same seed is
+//! the same run, in every process and after every build.
+//!
+//! # Layout
+//! * [`simulate`] runs a seed; [`Report`] what came of it, [`Tally`] what was seen; [`Wiring`] wrong ports, for tests of the checks
+//! * `dice`, `fault`, `clock`, `world` chance, what goes wrong and how often, time, and what is outside the process
+//! * `disk` journals and indexes; `acquirer`, `provider_books` payment providers, and what they have really done
+//! * `shop`, `customer`, `treasury`, `treasurer`, `operator` who asks for what, and how
+//! * `life` one process from start to end; `journaled` what is checked at every commit; `verdict`, `listing` at the end
+
+mod acquirer;
+mod clock;
+mod customer;
+mod dice;
+mod disk;
+mod fault;
+mod journaled;
+mod life;
+mod listing;
+mod operator;
+mod provider_books;
+mod run;
+mod shop;
+mod tally;
+mod treasurer;
+mod treasury;
+mod verdict;
+mod world;
+
+pub use fault::Fault;
+pub use life::Wiring;
+pub use run::{Report, Settings, hash_of, quiet_failures, simulate};
+pub use tally::Tally;

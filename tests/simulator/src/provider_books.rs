@@ -1,0 +1,343 @@
+//! Owns the books of a payment provider of the simulated world: what it has under each key, and what it has really done, which is the
+//! witness of all that happened to money.
+
+use crate::dice::Dice;
+use crate::shop::is_charge;
+use crate::world::World;
+use florin_domain::ids::OperationId;
+use florin_domain::money::Currency;
+use florin_domain::payment::OperationKind;
+use florin_domain::ports::AttemptRequest;
+use florin_domain::provider::{Outcome, ProviderKey, ProviderReference};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What its names for objects begin with.
+const REFERENCE: &str = "obj_";
+
+pub(crate) fn reference(key: &ProviderKey) -> ProviderReference {
+    Arc::from(format!("{REFERENCE}{key}"))
+}
+
+/// No usable answer.
+pub(crate) fn silence(why: &str) -> Outcome {
+    Outcome::Unknown {
+        reason: Arc::from(why),
+        reference: None,
+    }
+}
+
+/// How far an object has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// Made, and not confirmed.
+    Fresh,
+    /// The customer must act.
+    Challenged,
+    /// The bank will say; not before this time.
+    Pending { until_ms: u64, succeeds: bool },
+    /// Done.
+    Done,
+    /// Refused for good.
+    Declined(&'static str),
+    /// It can no longer charge.
+    Closed,
+}
+
+/// What the provider has under one key.
+#[derive(Clone, Debug)]
+struct Object {
+    state: State,
+    /// It answers its own error to every request under this key.
+    stored_error: bool,
+    since_ms: u64,
+}
+
+/// Something that moved money, or reserved it.
+#[derive(Clone, Debug)]
+pub(crate) struct Deed {
+    pub(crate) operation: OperationId,
+    pub(crate) kind: OperationKind,
+    pub(crate) currency: Currency,
+    pub(crate) minor: i128,
+    charge: ProviderReference,
+}
+
+/// Money of one authorization.
+#[derive(Clone, Copy, Debug, Default)]
+struct Charge {
+    authorized_minor: i128,
+    captured_minor: i128,
+    refunded_minor: i128,
+    released: bool,
+}
+
+/// What the provider has, and has done.
+#[derive(Debug)]
+pub(crate) struct Books {
+    world: Arc<World>,
+    /// How long a key is remembered.
+    lifetime_ms: u64,
+    objects: BTreeMap<ProviderKey, Object>,
+    charges: BTreeMap<ProviderReference, Charge>,
+    deeds: Vec<Deed>,
+    /// Requests that have arrived and are not carried out yet, by when they will be.
+    queued: Vec<(u64, u64, AttemptRequest)>,
+    arrived: u64,
+    pub(crate) out_until_ms: u64,
+}
+
+impl Books {
+    pub(crate) fn new(world: &Arc<World>, lifetime_ms: u64) -> Self {
+        Self {
+            world: Arc::clone(world),
+            lifetime_ms,
+            objects: BTreeMap::new(),
+            charges: BTreeMap::new(),
+            deeds: Vec::new(),
+            queued: Vec::new(),
+            arrived: 0,
+            out_until_ms: 0,
+        }
+    }
+
+    /// Everything that was really done, each with whether it was let go of again.
+    pub(crate) fn deeds(&mut self) -> Vec<(Deed, bool)> {
+        self.settle();
+        let released = |deed: &Deed| {
+            self.charges
+                .get(&deed.charge)
+                .is_some_and(|charge| charge.released)
+        };
+        self.deeds
+            .iter()
+            .map(|deed| (deed.clone(), released(deed)))
+            .collect()
+    }
+
+    /// A request arrives, and will be carried out at this time, whether or not anybody waits.
+    pub(crate) fn queue(&mut self, request: &AttemptRequest, due_ms: u64) {
+        self.arrived += 1;
+        self.queued.push((due_ms, self.arrived, request.clone()));
+    }
+
+    /// Carries out what is due.
+    pub(crate) fn settle(&mut self) {
+        let now_ms = self.world.clock.true_ms();
+        self.queued.sort_by_key(|(due_ms, number, _)| (*due_ms, *number));
+        while self
+            .queued
+            .first()
+            .is_some_and(|(due_ms, _, _)| *due_ms <= now_ms)
+        {
+            let (_, _, request) = self.queued.remove(0);
+            self.execute(&request, now_ms);
+        }
+    }
+
+    /// The object under a key; a fresh one if there is none.
+    fn object(&mut self, key: &ProviderKey) -> &mut Object {
+        let since_ms = self.world.clock.true_ms();
+        self.objects.entry(Arc::clone(key)).or_insert(Object {
+            state: State::Fresh,
+            stored_error: false,
+            since_ms,
+        })
+    }
+
+    /// Makes an object that cannot charge before it is confirmed.
+    pub(crate) fn prepare(&mut self, key: &ProviderKey) {
+        self.object(key);
+    }
+
+    /// From now on every request under this key is answered by the same error.
+    pub(crate) fn store_error(&mut self, key: &ProviderKey) {
+        self.object(key).stored_error = true;
+    }
+
+    pub(crate) fn has_stored_error(&self, key: &ProviderKey) -> bool {
+        self.objects.get(key).is_some_and(|object| object.stored_error)
+    }
+
+    /// The customer passes the challenge.
+    pub(crate) fn pass(&mut self, key: &ProviderKey) {
+        let until_ms = self.world.clock.true_ms();
+        if let Some(object) = self.objects.get_mut(key)
+            && object.state == State::Challenged
+        {
+            let succeeds = true;
+            object.state = State::Pending { until_ms, succeeds };
+        }
+    }
+
+    /// What a bank has decided is carried out when somebody asks, which is when it can be known.
+    pub(crate) fn hear_bank(&mut self, request: &AttemptRequest) {
+        let now_ms = self.world.clock.true_ms();
+        let due = |state: &State| matches!(state, State::Pending { until_ms, .. } if *until_ms <= now_ms);
+        if self
+            .objects
+            .get(&request.key)
+            .is_some_and(|object| due(&object.state))
+        {
+            self.execute(request, now_ms);
+        }
+    }
+
+    /// Makes sure that what is not charged yet never will be.
+    pub(crate) fn close(&mut self, key: &ProviderKey) {
+        let object = self.object(key);
+        match object.state {
+            State::Fresh | State::Challenged => object.state = State::Closed,
+            State::Pending { .. } | State::Done | State::Declined(_) | State::Closed => {}
+        }
+    }
+
+    pub(crate) fn execute(&mut self, request: &AttemptRequest, now_ms: u64) {
+        let lifetime_ms = self.lifetime_ms;
+        let known = self.objects.get(&request.key);
+        let is_forgotten = known.is_some_and(|object| now_ms.saturating_sub(object.since_ms) > lifetime_ms);
+        let state = known.filter(|_| !is_forgotten).map(|object| object.state.clone());
+        let next = match state {
+            None | Some(State::Fresh) => self.decide(request, now_ms),
+            Some(State::Pending { until_ms, succeeds }) if until_ms <= now_ms => {
+                if succeeds {
+                    self.carry_out(request)
+                } else {
+                    State::Declined("bank_declined")
+                }
+            }
+            Some(
+                state @ (State::Challenged
+                | State::Pending { .. }
+                | State::Done
+                | State::Declined(_)
+                | State::Closed),
+            ) => state,
+        };
+        self.object(&request.key).state = next;
+    }
+
+    /// What becomes of a request that is new here.
+    fn decide(&mut self, request: &AttemptRequest, now_ms: u64) -> State {
+        let number = request.key.bytes().fold(0_u64, |hash, byte| {
+            hash.wrapping_mul(0x0100_0000_01b3).wrapping_add(u64::from(byte))
+        });
+        let mut dice = Dice::of(self.world.seed, "issuer", number);
+        let charges = is_charge(request.kind);
+        if dice.hits(if charges { 800 } else { 300 }) {
+            return State::Declined("insufficient_funds");
+        }
+        if charges && dice.hits(700) {
+            return State::Challenged;
+        }
+        if matches!(request.kind, OperationKind::Sale | OperationKind::Refund) && dice.hits(500) {
+            return State::Pending {
+                until_ms: now_ms + dice.within(1_000, 120_000),
+                succeeds: dice.hits(8_000),
+            };
+        }
+        self.carry_out(request)
+    }
+
+    /// Moves the money, unless there is none.
+    fn carry_out(&mut self, request: &AttemptRequest) -> State {
+        if request.kind == OperationKind::Void && !self.release(request) {
+            return State::Declined("not_possible_now");
+        }
+        let minor = request.amount.minor();
+        let parent = request
+            .parent
+            .as_ref()
+            .map(|parent| Arc::clone(&parent.reference));
+        let name = parent.unwrap_or_else(|| reference(&request.key));
+        let charge = self.charges.entry(Arc::clone(&name)).or_default();
+        match request.kind {
+            OperationKind::Sale => {
+                charge.authorized_minor += minor;
+                charge.captured_minor += minor;
+            }
+            OperationKind::Authorize => charge.authorized_minor += minor,
+            OperationKind::Increment if !charge.released => charge.authorized_minor += minor,
+            // It gives back and takes whatever it is told to: that this is never too much is what the platform promises.
+            OperationKind::Capture if !charge.released => charge.captured_minor += minor,
+            OperationKind::Refund => charge.refunded_minor += minor,
+            OperationKind::Void => charge.released = true,
+            OperationKind::Increment | OperationKind::Capture => return State::Declined("not_possible_now"),
+        }
+        let is_too_much =
+            charge.captured_minor > charge.authorized_minor || charge.refunded_minor > charge.captured_minor;
+        self.world
+            .note(format_args!("done {:?} {} {minor}", request.kind, request.key));
+        if is_too_much {
+            self.world.breach(format!(
+                "{} makes the provider do too much: {charge:?}",
+                request.key
+            ));
+        }
+        if is_charge(request.kind) {
+            self.world.charged(request.payment);
+        }
+        self.deeds.push(Deed {
+            operation: request.operation,
+            kind: request.kind,
+            currency: request.currency,
+            minor,
+            charge: name,
+        });
+        State::Done
+    }
+
+    /// Lets go of what a void is about; what is not charged yet never will be. Not once something is taken, or on its way.
+    fn release(&mut self, request: &AttemptRequest) -> bool {
+        let Some(parent) = &request.parent else {
+            return false;
+        };
+        let captured = self
+            .charges
+            .get(&parent.reference)
+            .map_or(0, |charge| charge.captured_minor);
+        let key = parent.reference.strip_prefix(REFERENCE).unwrap_or_default();
+        let Some(object) = self.objects.get_mut(key) else {
+            return false;
+        };
+        match object.state {
+            State::Fresh | State::Challenged => {
+                object.state = State::Closed;
+                true
+            }
+            State::Done => captured == 0,
+            State::Pending { .. } | State::Declined(_) | State::Closed => false,
+        }
+    }
+
+    /// What it says of a key.
+    pub(crate) fn word(&self, request: &AttemptRequest) -> Outcome {
+        let known = reference(&request.key);
+        let Some(object) = self.objects.get(&request.key) else {
+            return silence("there is no such object");
+        };
+        match &object.state {
+            State::Fresh => Outcome::Unknown {
+                reason: Arc::from("not confirmed"),
+                reference: Some(known),
+            },
+            State::Challenged => Outcome::ActionRequired {
+                reference: known,
+                redirect_url: None,
+            },
+            State::Pending { .. } => Outcome::Pending { reference: known },
+            State::Done => Outcome::Succeeded {
+                transaction: Arc::from(format!("txn_{}", request.key)),
+                amount_minor: request.amount.minor(),
+                reference: known,
+            },
+            State::Declined(code) => Outcome::Declined {
+                decline_code: Arc::from(*code),
+                reference: Some(known),
+            },
+            State::Closed => Outcome::Cancelled {
+                reference: Some(known),
+            },
+        }
+    }
+}

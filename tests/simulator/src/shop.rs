@@ -1,0 +1,288 @@
+//! Owns the customers' side: payments that merchants ask for, what they ask of them later, and what they were told. It outlives
+//! the processes: whoever got no answer asks again under the same key.
+
+use crate::clock::lock;
+use crate::dice::Dice;
+use florin_actors::payments_handle::{Answered, Change, ChangeRequest, NewPayment, RequestError};
+use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
+use florin_domain::ids::{MerchantId, OperationId, PaymentId, ShardId, compose};
+use florin_domain::method::PaymentMethod;
+use florin_domain::money::{Amount, Currency, FeeSchedule};
+use florin_domain::payment::{CaptureMethod, Device, OperationKind, Payment, Resolution, Status};
+use florin_domain::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+pub(crate) type Reply = Result<Answered, RequestError>;
+
+/// What is asked of a payment at most.
+const CHANGES_MAX: u64 = 6;
+
+/// A request with a key of its own.
+#[derive(Clone)]
+pub(crate) enum Wish {
+    /// A new payment.
+    Create(Box<NewPayment>),
+    /// Something about it.
+    Change(Box<ChangeRequest>),
+}
+
+impl Wish {
+    pub(crate) fn key(&self) -> KeyDigest {
+        match self {
+            Self::Create(new) => new.key_digest,
+            Self::Change(change) => change.key_digest,
+        }
+    }
+}
+
+impl Wish {
+    /// The same key for something else, as a careless client sends it.
+    pub(crate) fn misused(&self) -> Self {
+        let mut misused = self.clone();
+        let print = match &mut misused {
+            Self::Create(new) => &mut new.fingerprint,
+            Self::Change(change) => &mut change.fingerprint,
+        };
+        print.0[0] ^= 1;
+        misused
+    }
+}
+
+/// One customer's purchase, and what became of it.
+#[derive(Debug)]
+pub(crate) struct Purchase {
+    dice: Dice,
+    number: u64,
+    wishes: u64,
+    /// What is asked now; nothing when all is done.
+    pub(crate) wish: Option<Wish>,
+    pub(crate) payment: Option<PaymentId>,
+    pub(crate) merchant: MerchantId,
+    /// Times that the present wish was sent since somebody had patience again.
+    pub(crate) sent: u32,
+    /// It was never sent before.
+    pub(crate) is_new: bool,
+}
+
+/// All purchases, and every final answer.
+#[derive(Debug)]
+pub(crate) struct Shop {
+    pub(crate) purchases: Vec<Mutex<Purchase>>,
+    /// What each key was finally answered, and for which wish.
+    pub(crate) finals: Mutex<BTreeMap<KeyDigest, (Wish, Answered)>>,
+    resolutions: AtomicU64,
+}
+
+/// The merchants: some in each shard.
+pub(crate) fn merchant(number: u64, shards: u16) -> MerchantId {
+    let shard = ShardId(u16::try_from(number % u64::from(shards)).unwrap_or(0));
+    MerchantId::from_bits(compose(Timestamp::from_unix_ms(1), shard, number))
+}
+
+pub(crate) const MERCHANTS: u64 = 5;
+pub(crate) const CUSTOMERS: u64 = 25;
+
+/// What a customer is called.
+pub(crate) fn customer_name(number: u64) -> String {
+    format!("customer-{number}")
+}
+
+fn digest(number: u64, wish: u64) -> KeyDigest {
+    KeyDigest(((u128::from(number) << 64) | u128::from(wish)).to_be_bytes())
+}
+
+fn amount(minor: u64) -> Amount {
+    Amount::new(i128::from(minor.max(1))).expect("small and positive")
+}
+
+/// FNV-1a over what is asked.
+fn fingerprint(text: &str) -> Fingerprint {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    Fingerprint(u128::from(hash).to_be_bytes())
+}
+
+fn method(dice: &mut Dice) -> PaymentMethod {
+    let names = [
+        "pm_card_visa",
+        "pm_card_visa",
+        "pm_card_mastercard",
+        "pm_card_amex",
+        "pm_card_riskLevelHighest",
+    ];
+    PaymentMethod::test(dice.pick::<&str>(&names)).expect("a test method")
+}
+
+impl Purchase {
+    fn new(seed: u64, number: u64, shards: u16) -> Self {
+        let mut dice = Dice::of(seed, "purchase", number);
+        let merchant = merchant(dice.below(MERCHANTS), shards);
+        let minor = if dice.hits(300) {
+            dice.within(300_000, 2_000_000)
+        } else {
+            dice.within(50, 40_000)
+        };
+        let key_digest = digest(number, 0);
+        let new = NewPayment {
+            merchant,
+            livemode: false,
+            fee: FeeSchedule::new(290, 30.into()).expect("a usual fee"),
+            key: IdempotencyKey::parse(&format!("purchase-{number}")).expect("a short key"),
+            key_digest,
+            fingerprint: fingerprint(&format!("purchase {number}")),
+            amount: amount(minor),
+            currency: *dice.pick(&[Currency::USD, Currency::USD, Currency::EUR]),
+            method: method(&mut dice),
+            capture_method: *dice.pick(&[CaptureMethod::Automatic, CaptureMethod::Manual]),
+            customer: Some(Arc::from(customer_name(dice.below(CUSTOMERS)))),
+            description: None,
+            metadata: Vec::new(),
+            return_url: None,
+            device: Device {
+                country: dice.hits(2_000).then_some(*b"BR"),
+                ..Device::default()
+            },
+        };
+        Self {
+            dice,
+            number,
+            wishes: 0,
+            wish: Some(Wish::Create(Box::new(new))),
+            payment: None,
+            merchant,
+            sent: 0,
+            is_new: true,
+        }
+    }
+
+    /// Milliseconds until somebody asks.
+    pub(crate) fn wait_ms(&mut self, most: u64) -> u64 {
+        self.dice.within(0, most)
+    }
+
+    fn change(&mut self, payment: PaymentId, change: Change, operator: Option<&str>) -> Wish {
+        self.wishes += 1;
+        let key_digest = digest(self.number, self.wishes);
+        Wish::Change(Box::new(ChangeRequest {
+            payment,
+            owner: operator.is_none().then_some((self.merchant, false)),
+            operator: operator.map(Arc::from),
+            key: IdempotencyKey::parse(&format!("purchase-{}-{}", self.number, self.wishes))
+                .expect("a short key"),
+            key_digest,
+            fingerprint: fingerprint(&format!("{payment} {change:?}")),
+            change,
+        }))
+    }
+
+    /// What is wanted next of a payment that stands like this.
+    pub(crate) fn next(&mut self, payment: &Payment) {
+        self.sent = 0;
+        self.is_new = true;
+        self.payment = Some(payment.id());
+        self.wish = None;
+        if self.wishes >= CHANGES_MAX || self.dice.hits(1_000) {
+            return;
+        }
+        let id = payment.id();
+        let total = u64::try_from(payment.amount_minor()).unwrap_or(u64::MAX);
+        let some = amount(self.dice.within(1, total));
+        let wish = match &payment.status {
+            Status::RequiresAction(_) if self.dice.hits(8_000) => self.change(id, Change::Complete, None),
+            Status::InReview { .. } if self.dice.hits(7_000) => {
+                let change = if self.dice.hits(6_000) {
+                    Change::ApproveReview
+                } else {
+                    Change::RejectReview
+                };
+                self.change(id, change, Some("reviewer"))
+            }
+            Status::Failed | Status::RequiresConfirmation | Status::RequiresPaymentMethod => {
+                let method = method(&mut self.dice);
+                self.change(id, Change::Confirm(method), None)
+            }
+            Status::Authorized | Status::Succeeded | Status::Voided => {
+                let change = match self.dice.below(10) {
+                    0 => Change::Void,
+                    1 => Change::Increment {
+                        total: amount(total + self.dice.within(1, 5_000)),
+                    },
+                    2..5 => Change::Capture {
+                        amount: self.dice.hits(7_000).then_some(some),
+                        is_final: self.dice.hits(3_000),
+                    },
+                    _ => Change::Refund {
+                        amount: self.dice.hits(8_000).then_some(some),
+                        reason: None,
+                    },
+                };
+                self.change(id, change, None)
+            }
+            Status::Processing | Status::RequiresAction(_) | Status::InReview { .. } => {
+                self.change(id, Change::Void, None)
+            }
+            Status::Blocked => return,
+        };
+        self.wish = Some(wish);
+    }
+}
+
+impl Shop {
+    pub(crate) fn new(seed: u64, purchases: u64, shards: u16) -> Self {
+        let purchase = |number| Mutex::new(Purchase::new(seed, number, shards));
+        Self {
+            purchases: (0..purchases).map(purchase).collect(),
+            finals: Mutex::default(),
+            resolutions: AtomicU64::new(0),
+        }
+    }
+
+    /// What an operator says of an operation that nobody resolves: what really happened.
+    pub(crate) fn resolution(
+        &self,
+        payment: PaymentId,
+        operation: OperationId,
+        transaction: Option<Arc<str>>,
+        operator: &str,
+    ) -> Wish {
+        let number = self.resolutions.fetch_add(1, Ordering::Relaxed);
+        let resolution = Resolution {
+            transaction,
+            evidence: Arc::from("the provider's report"),
+            reason: Arc::from("it was looked up"),
+            operator: Arc::from(operator),
+        };
+        Wish::Change(Box::new(ChangeRequest {
+            payment,
+            owner: None,
+            operator: Some(Arc::from(operator)),
+            key: IdempotencyKey::parse(&format!("resolution-{number}")).expect("a short key"),
+            key_digest: digest(u64::MAX, number),
+            fingerprint: fingerprint(&format!("{operation} {resolution:?}")),
+            change: Change::Resolve {
+                operation,
+                resolution,
+            },
+        }))
+    }
+
+    /// Purchases that want something still.
+    pub(crate) fn open(&self) -> Vec<usize> {
+        let purchases = self.purchases.iter().enumerate();
+        let open = purchases.filter(|(_, purchase)| lock(purchase).wish.is_some());
+        open.map(|(number, _)| number).collect()
+    }
+}
+
+/// Whether an operation of this kind takes money or reserves it.
+pub(crate) fn is_charge(kind: OperationKind) -> bool {
+    match kind {
+        OperationKind::Sale | OperationKind::Authorize => true,
+        OperationKind::Capture | OperationKind::Void | OperationKind::Refund | OperationKind::Increment => {
+            false
+        }
+    }
+}

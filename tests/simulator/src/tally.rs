@@ -1,0 +1,269 @@
+//! Owns what was seen in a run, and what must be seen over many: every fault, every step of an actor, every way in which an
+//! attempt, a request, a transfer or a process may end. The lists come from exhaustive matches, so what is new in the platform
+//! does not compile here before somebody has said how it is seen.
+
+use crate::fault::Fault;
+use florin_actors::context::Step;
+use florin_actors::ledger_handle::Told;
+use florin_actors::payment::NotStored;
+use florin_actors::payments_handle::RequestError;
+use florin_domain::ledger::{CrossingStep, LedgerEvent};
+use florin_domain::payment::{Answer, Event, Status};
+use florin_domain::provider::Outcome;
+use std::collections::BTreeMap;
+
+/// How often each thing was seen, by its kind and name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally(BTreeMap<(&'static str, &'static str), u64>);
+
+/// A list of names, and the exhaustive match that gives each value of a type one of them.
+macro_rules! sightings {
+    ($($list:ident $of:ident($type:ty) { $($pattern:pat => $name:literal,)* })*) => {$(
+        const $list: &[&str] = &[$($name,)*];
+
+        pub(crate) const fn $of(value: &$type) -> &'static str {
+            match value {
+                $($pattern => $name,)*
+            }
+        }
+    )*};
+}
+
+sightings! {
+    STEPS step(Step) {
+        Step::KeySubmitted => "key submitted",
+        Step::KeyAnswered => "key answered",
+        Step::PaymentStarting => "payment starting",
+        Step::PaymentBegun => "payment begun",
+        Step::PaymentAssessed => "payment assessed",
+        Step::PaymentCommitting => "payment committing",
+        Step::PaymentCommitted => "payment committed",
+        Step::PaymentCalling => "payment calling",
+        Step::PaymentReported => "payment reported",
+        Step::PaymentAnswering => "payment answering",
+        Step::PaymentLoaded => "payment loaded",
+        Step::PaymentLeaving => "payment leaving",
+        Step::RiskAssessing => "risk assessing",
+        Step::ProviderQueued => "provider queued",
+        Step::ProviderFinished => "provider finished",
+        Step::ShardSequencing => "shard sequencing",
+        Step::ShardTransferring => "shard transferring",
+        Step::ShardCrossing => "shard crossing",
+        Step::CrossingBegun => "crossing begun",
+        Step::CrossingPrepared => "crossing prepared",
+        Step::CrossingReserved => "crossing reserved",
+        Step::CrossingDecided => "crossing decided",
+        Step::CrossingFinished => "crossing finished",
+        Step::CrossingsSwept => "crossings swept",
+        Step::WriterQueued => "writer queued",
+        Step::WriterFlushed => "writer flushed",
+        Step::ProjectionFollowed => "projection followed",
+        Step::ProjectionLocated => "projection located",
+        Step::ResolutionScheduled => "resolution scheduled",
+        Step::GuardianStarting => "guardian starting",
+        Step::GuardianForwarding => "guardian forwarding",
+        Step::GuardianHanding => "guardian handing",
+        Step::JournalScrubbed => "journal scrubbed",
+        Step::DeadlinesMet => "deadlines met",
+        Step::MonitorEnded => "monitor ended",
+        Step::TreeStarting => "tree starting",
+    }
+    OUTCOMES outcome(Outcome) {
+        Outcome::Succeeded { .. } => "succeeded",
+        Outcome::Declined { .. } => "declined",
+        Outcome::ActionRequired { .. } => "action required",
+        Outcome::Pending { .. } => "pending",
+        Outcome::Cancelled { .. } => "cancelled",
+        Outcome::NotSent { .. } => "not sent",
+        Outcome::RateLimited { .. } => "rate limited",
+        Outcome::Rejected { .. } => "rejected",
+        Outcome::Unknown { .. } => "unknown",
+    }
+    ANSWERS answer(Answer) {
+        Answer::Shown => "shown",
+        Answer::Declined => "declined",
+        Answer::Blocked => "blocked",
+        Answer::NoProvider => "no provider",
+        Answer::Unresolved => "unresolved",
+    }
+    REFUSALS refusal(RequestError) {
+        RequestError::Shed(_) => "shed",
+        RequestError::Mismatch => "key reused",
+        RequestError::TooManyWaiters => "too many waiters",
+        RequestError::NotStored(NotStored::StageTimeout(_)) => "stage timeout",
+        RequestError::NotStored(NotStored::NoProvider) => "no provider",
+        RequestError::NotStored(NotStored::Busy) => "providers busy",
+        RequestError::NotStored(NotStored::MerchantFrozen) => "merchant frozen",
+        RequestError::NotStored(NotStored::Ledger) => "ledger cannot take it",
+        RequestError::NotStored(NotStored::Failed) => "could not be started",
+        RequestError::NotStored(NotStored::Quarantined) => "set aside",
+        RequestError::NotStored(NotStored::Refused(_)) => "refused by the payment",
+        RequestError::Lost => "lost",
+    }
+    STATUSES status(Status) {
+        Status::RequiresPaymentMethod => "requires payment method",
+        Status::RequiresConfirmation => "requires confirmation",
+        Status::RequiresAction(_) => "requires action",
+        Status::InReview { .. } => "in review",
+        Status::Processing => "processing",
+        Status::Authorized => "authorized",
+        Status::Succeeded => "succeeded",
+        Status::Failed => "failed",
+        Status::Blocked => "blocked",
+        Status::Voided => "voided",
+    }
+    EVENTS event(Event) {
+        Event::Created { .. } => "created",
+        Event::RiskAssessed(_) => "risk assessed",
+        Event::Blocked => "blocked",
+        Event::ReviewOpened { .. } => "review opened",
+        Event::ReviewApproved => "review approved",
+        Event::ReviewRejected => "review rejected",
+        Event::ReviewExpired => "review expired",
+        Event::MethodReplaced { .. } => "method replaced",
+        Event::OperationOpened { .. } => "operation opened",
+        Event::AttemptPlanned { .. } => "attempt planned",
+        Event::AttemptReferenced { .. } => "attempt referenced",
+        Event::AttemptSucceeded { .. } => "attempt succeeded",
+        Event::AttemptDeclined { .. } => "attempt declined",
+        Event::AttemptActionRequired { .. } => "attempt challenged",
+        Event::AttemptPending { .. } => "attempt pending",
+        Event::AttemptUnknown { .. } => "attempt unknown",
+        Event::AttemptNotSent { .. } => "attempt not sent",
+        Event::AttemptRejected { .. } => "attempt rejected",
+        Event::AttemptCancelled { .. } => "attempt cancelled",
+        Event::LateSuccess { .. } => "late success",
+        Event::Abandoned => "abandoned",
+        Event::AuthorizationExpired => "authorization expired",
+        Event::Requested { .. } => "requested",
+        Event::ResolutionProposed { .. } => "resolution proposed",
+        Event::ResolutionConfirmed { .. } => "resolution confirmed",
+        Event::ListMatched { .. } => "list matched",
+        Event::HeldForReview => "held for review",
+        Event::PostingProfileChosen { .. } => "posting profile chosen",
+    }
+    LEDGER_EVENTS ledger_event(LedgerEvent) {
+        LedgerEvent::AccountOpened(_) => "account opened",
+        LedgerEvent::Transferred(_) => "transferred",
+        LedgerEvent::PendingExpired(_) => "pending expired",
+        LedgerEvent::Crossed(_) => "crossed",
+        LedgerEvent::PeriodClosed { .. } => "period closed",
+        LedgerEvent::AlertCreated(_) => "alert created",
+        LedgerEvent::AlertDeleted(_) => "alert deleted",
+    }
+    CROSSINGS crossing(CrossingStep) {
+        CrossingStep::Prepared(_) => "prepared",
+        CrossingStep::Reserved(_) => "reserved",
+        CrossingStep::Decided { .. } => "decided",
+        CrossingStep::Applied { .. } => "applied",
+        CrossingStep::Aborted { .. } => "aborted",
+        CrossingStep::Settled(_) => "settled",
+    }
+    TOLD told(Told) {
+        Told::Done => "done",
+        Told::Existed(_) => "existed",
+        Told::Refused(_) => "refused",
+    }
+    ENDS end(Death) {
+        Death::Crashed => "crashed",
+        Death::Fatal => "ended itself",
+        Death::Drained => "drained",
+        Death::Refused => "refused to start",
+        Death::Done => "done",
+    }
+}
+
+/// How a life ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Death {
+    /// The process was killed.
+    Crashed,
+    /// The process ended itself, because going on would have been wrong.
+    Fatal,
+    /// The process was stopped, and drained.
+    Drained,
+    /// The process did not start on what it found.
+    Refused,
+    /// All there was to do is done.
+    Done,
+}
+
+const GROUPS: &[(&str, &[&str])] = &[
+    ("step", STEPS),
+    ("provider", OUTCOMES),
+    ("answer", ANSWERS),
+    ("no answer", REFUSALS),
+    ("payment", STATUSES),
+    ("event", EVENTS),
+    ("ledger", LEDGER_EVENTS),
+    ("crossing", CROSSINGS),
+    ("transfer", TOLD),
+    ("life", ENDS),
+];
+
+/// What cannot be seen here, and why.
+const NEVER: &[(&str, &str)] = &[
+    // No amount of the simulation overflows an account.
+    ("no answer", "ledger cannot take it"),
+    // Payments are made with the policy that a decline ends them.
+    ("payment", "requires payment method"),
+    // Nobody asks about a closed attempt again, and providers do not call.
+    ("event", "late success"),
+    // Operators watch no account here: alerts have a model of their own, and kills of the real process.
+    ("ledger", "alert created"),
+    ("ledger", "alert deleted"),
+];
+
+impl Tally {
+    /// Counts it.
+    pub(crate) fn see(&mut self, group: &'static str, name: &'static str) {
+        let count = self.0.entry((group, name)).or_default();
+        *count = count.saturating_add(1);
+    }
+
+    /// Adds what another run saw.
+    pub fn add(&mut self, other: &Self) {
+        for (what, count) in &other.0 {
+            let sum = self.0.entry(*what).or_default();
+            *sum = sum.saturating_add(*count);
+        }
+    }
+
+    /// How often it was seen.
+    pub fn count(&self, group: &str, name: &str) -> u64 {
+        let found = self.0.iter().find(|(what, _)| **what == (group, name));
+        found.map_or(0, |(_, count)| *count)
+    }
+
+    /// How many faults happened.
+    pub fn faults(&self) -> u64 {
+        let faults = self.0.iter().filter(|((group, _), _)| *group == "fault");
+        faults.map(|(_, count)| *count).fold(0, u64::saturating_add)
+    }
+
+    /// What has not been seen, of all that there is.
+    pub fn missing(&self) -> Vec<(&'static str, &'static str)> {
+        let faults = Fault::ALL.iter().map(|fault| ("fault", fault.name()));
+        let named = GROUPS
+            .iter()
+            .flat_map(|(group, names)| names.iter().map(move |name| (*group, *name)));
+        let is_missing = |what: &(&str, &str)| !self.0.contains_key(what) && !NEVER.contains(what);
+        faults.chain(named).filter(is_missing).collect()
+    }
+
+    /// What was seen although it is said that it cannot be.
+    pub fn unforeseen(&self) -> Vec<(&'static str, &'static str)> {
+        NEVER
+            .iter()
+            .filter(|what| self.0.contains_key(what))
+            .copied()
+            .collect()
+    }
+
+    /// Everything with its count.
+    pub fn rows(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> + '_ {
+        self.0
+            .iter()
+            .map(|((group, name), count)| (*group, *name, *count))
+    }
+}

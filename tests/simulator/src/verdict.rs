@@ -1,0 +1,413 @@
+//! Owns the end of a run: everything is healed, everybody asks until answered, and then all that must hold is looked at, before and
+//! after another start.
+
+use crate::clock::lock;
+use crate::customer::{ask, customer};
+use crate::journaled::Mark;
+use crate::life::{Run, Wiring};
+use crate::operator::let_go;
+use crate::provider_books::reference;
+use crate::shop::is_charge;
+use crate::tally::Death;
+use crate::treasurer::{open_tills, send, treasurer};
+use crate::treasury::asked;
+use florin_actors::ledger_handle::{LedgerHandle, Told};
+use florin_actors::payments_handle::PaymentsHandle;
+use florin_domain::ids::{OperationId, PaymentId, ShardId};
+use florin_domain::ledger::{AccountKey, AccountName, AccountState, Linkage};
+use florin_domain::payment::{AttemptState, OperationKind};
+use florin_domain::ports::{Clock, OpsView};
+use florin_supervisors::platform::Platform;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longer than every call and every retry takes; what is not resolved by then is on the operators' list.
+const REST: Duration = Duration::from_mins(5);
+
+/// A call and its retries take no longer.
+const AGE_MS: u64 = 60_000;
+
+type Accounts = Vec<(AccountKey, AccountState)>;
+
+impl Run {
+    /// The last lives, in which nothing goes wrong any more.
+    pub(crate) fn conclude(self: &Arc<Self>, wiring: &Wiring, lives: u64) -> Result<(), std::io::Error> {
+        self.world.heal();
+        self.disks.repair();
+        let mut accounts = None;
+        let end = self.life(async |run| match run.start(wiring, lives).await {
+            Ok(platform) => {
+                accounts = run.come_to_rest(platform).await;
+                Death::Drained
+            }
+            Err(error) => {
+                run.world
+                    .breach(format!("the healed process does not start: {error}"));
+                Death::Refused
+            }
+        })?;
+        let Some(accounts) = accounts.filter(|_| end == Death::Drained) else {
+            if end != Death::Refused {
+                self.world
+                    .breach("the healed process does not come to rest".to_owned());
+            }
+            return Ok(());
+        };
+        self.starts_the_same(wiring, lives, &accounts, "after a snapshot")?;
+        self.disks.lose_all_but_journals();
+        self.starts_the_same(wiring, lives, &accounts, "from the journals alone")
+    }
+
+    /// A process that starts now has the same accounts, and answers what was answered.
+    fn starts_the_same(
+        self: &Arc<Self>,
+        wiring: &Wiring,
+        lives: u64,
+        accounts: &Accounts,
+        how: &str,
+    ) -> Result<(), std::io::Error> {
+        self.life(async |run| {
+            let platform = match run.start(wiring, lives).await {
+                Ok(platform) => platform,
+                Err(error) => {
+                    run.world.breach(format!("no start {how}: {error}"));
+                    return Death::Refused;
+                }
+            };
+            let again = run.accounts(&platform.ledger()).await;
+            if again.as_ref() != Some(accounts) {
+                run.world.breach(format!("the accounts are not the same {how}"));
+            }
+            run.ask_all_again(&platform).await;
+            Death::Crashed
+        })?;
+        Ok(())
+    }
+
+    async fn come_to_rest(self: &Arc<Self>, platform: Platform) -> Option<Accounts> {
+        let ledger = platform.ledger();
+        let_go(self, &ledger).await;
+        open_tills(self, &ledger).await;
+        // What waits for the operators' word can go on after it.
+        for _ in 0..2 {
+            self.everybody_asks(&platform).await;
+            tokio::time::sleep(REST).await;
+            self.resolve(&platform.payments()).await;
+        }
+        tokio::time::sleep(REST).await;
+        self.ask_all_again(&platform).await;
+        self.check_payments(&platform.payments()).await;
+        self.check_lists(&platform.payments()).await;
+        self.check_witness();
+        self.check_secrets();
+        self.check_transfers(&ledger).await;
+        let accounts = self.check_books(&ledger).await;
+        let ops = platform.ops(Box::new(String::new));
+        self.check_bounds(&ops.tree(50).await);
+        drop(ops);
+        self.check_monitor(&platform).await;
+        platform.drain(Duration::from_secs(30)).await;
+        accounts
+    }
+
+    /// All who want something still, until they are answered or give up.
+    async fn everybody_asks(self: &Arc<Self>, platform: &Platform) {
+        let mut tasks = Vec::new();
+        for number in self.shop.open() {
+            lock(&self.shop.purchases[number]).sent = 0;
+            tasks.push(tokio::spawn(customer(
+                Arc::clone(self),
+                platform.payments(),
+                number,
+            )));
+        }
+        for number in self.treasury.open() {
+            lock(&self.treasury.errands[number]).sent = 0;
+            tasks.push(tokio::spawn(treasurer(
+                Arc::clone(self),
+                platform.ledger(),
+                number,
+            )));
+        }
+        for task in tasks {
+            if let Err(error) = task.await {
+                self.world.breach(format!("a caller failed: {error}"));
+            }
+        }
+    }
+
+    async fn accounts(&self, ledger: &LedgerHandle) -> Option<Accounts> {
+        match ledger.accounts().await {
+            Ok(rows) => Some(rows.0),
+            Err(error) => {
+                self.world.breach(format!("the accounts cannot be read: {error}"));
+                None
+            }
+        }
+    }
+
+    /// Everything that was answered for good is answered so again.
+    async fn ask_all_again(&self, platform: &Platform) {
+        let finals: Vec<_> = lock(&self.shop.finals).values().cloned().collect();
+        let payments = platform.payments();
+        for (wish, _) in finals {
+            let reply = ask(&payments, wish.clone()).await;
+            if !reply.as_ref().is_ok_and(|reply| reply.answer.is_final()) {
+                self.world
+                    .breach(format!("{wish:?} had a final answer and is told {reply:?}"));
+            }
+            self.replied(&wish, &reply);
+        }
+        let recorded: Vec<_> = lock(&self.treasury.recorded).values().cloned().collect();
+        for transfer in recorded {
+            let id = transfer.id;
+            let mut alone = transfer;
+            alone.linked = false;
+            let answer = send(&platform.ledger(), asked(vec![alone], Linkage::Independent)).await;
+            let told = answer.map(|answer| answer.told);
+            if !matches!(told.as_deref(), Ok([Told::Existed(_)])) {
+                self.world
+                    .breach(format!("transfer {id} was recorded and is told {told:?}"));
+            }
+        }
+    }
+
+    /// What nobody could resolve is on the operators' list; two of them look it up and say what really happened.
+    async fn resolve(&self, payments: &PaymentsHandle) {
+        let done: BTreeSet<OperationId> = self
+            .providers
+            .iter()
+            .flat_map(|provider| provider.deeds())
+            .map(|(deed, _)| deed.operation)
+            .collect();
+        let listed = match payments.unresolved(None, 10_000).await {
+            Ok(Some(page)) => page.attempts,
+            Ok(None) => Vec::new(),
+            Err(error) => {
+                return self
+                    .world
+                    .breach(format!("no list of unresolved attempts: {error}"));
+            }
+        };
+        for (row, operation) in listed {
+            let id = row.payment.id();
+            self.world.note(format_args!("on the list: {operation} of {id}"));
+            // The report names the object, so that what is asked of it later reaches it.
+            let attempt = row
+                .payment
+                .operation(operation)
+                .and_then(|op| op.attempt.as_ref());
+            let seen = attempt.map(|attempt| reference(&attempt.key));
+            for operator in ["first", "second"] {
+                let happened = seen.clone().filter(|_| done.contains(&operation));
+                let wish = self.shop.resolution(id, operation, happened, operator);
+                let reply = ask(payments, wish.clone()).await;
+                self.replied(&wish, &reply);
+            }
+        }
+    }
+
+    /// Nothing is unresolved but what is on the operators' list.
+    async fn check_payments(&self, payments: &PaymentsHandle) {
+        let listed: BTreeSet<(PaymentId, OperationId)> = match payments.unresolved(None, 10_000).await {
+            Ok(page) => page
+                .into_iter()
+                .flat_map(|page| page.attempts)
+                .map(|(row, operation)| (row.payment.id(), operation))
+                .collect(),
+            Err(error) => {
+                return self
+                    .world
+                    .breach(format!("no list of unresolved attempts: {error}"));
+            }
+        };
+        let (mut forgotten, now) = (Vec::new(), self.world.clock.now());
+        for (id, history) in &lock(&self.world.journaled).payments {
+            let Some(payment) = history.states.last() else {
+                continue;
+            };
+            for operation in payment.unresolved() {
+                let waits_for_customer = operation.state() == Some(AttemptState::ActionRequired);
+                // One that a deadline has opened just now is on its way.
+                let age_ms = now.unix_ms().saturating_sub(operation.opened_at.unix_ms());
+                if age_ms > AGE_MS && !waits_for_customer && !listed.contains(&(*id, operation.id)) {
+                    forgotten.push(format!(
+                        "{} of {id} is {:?} and nobody knows",
+                        operation.id,
+                        operation.state()
+                    ));
+                }
+            }
+        }
+        for what in forgotten {
+            self.world.breach(what);
+        }
+    }
+
+    /// What was really done is what the payments say.
+    fn check_witness(&self) {
+        let mut done: BTreeMap<OperationId, u64> = BTreeMap::new();
+        // A void may meet an authorization that nobody knows of yet: then nothing is held, and nothing was authorized.
+        let mut released = BTreeSet::new();
+        for (deed, is_released) in self.providers.iter().flat_map(|provider| provider.deeds()) {
+            *done.entry(deed.operation).or_default() += 1;
+            if is_released && is_charge(deed.kind) {
+                released.insert(deed.operation);
+            }
+        }
+        let mut wrong = Vec::new();
+        let journaled = lock(&self.world.journaled);
+        for payment in journaled
+            .payments
+            .values()
+            .filter_map(|history| history.states.last())
+        {
+            for operation in &payment.operations {
+                let times = done.remove(&operation.id).unwrap_or(0);
+                let said = u64::from(operation.state() == Some(AttemptState::Succeeded));
+                let came_to_nothing = said == 0 && times == 1 && released.contains(&operation.id);
+                if times != said && !came_to_nothing && !operation.is_unresolved() {
+                    let state = operation.state();
+                    wrong.push(format!(
+                        "{} was done {times} times and is {state:?}",
+                        operation.id
+                    ));
+                }
+            }
+        }
+        wrong.extend(
+            done.keys()
+                .map(|operation| format!("{operation} was done and is in no journal")),
+        );
+        drop(journaled);
+        for what in wrong {
+            self.world.breach(what);
+        }
+    }
+
+    /// No card number is in any journal, whatever a provider or a merchant says.
+    fn check_secrets(&self) {
+        let leaks = lock(&self.world.journaled).leaks();
+        for what in leaks {
+            self.world.breach(what);
+        }
+    }
+
+    /// Transfers between shards are whole, requests that are all or nothing are so, and clearing comes to nothing.
+    async fn check_transfers(&self, ledger: &LedgerHandle) {
+        let mut wrong = Vec::new();
+        {
+            let journaled = lock(&self.world.journaled);
+            for id in journaled.half_done() {
+                wrong.push(format!("transfer {id} is on one side only"));
+            }
+            let recorded = |id| {
+                let mut shards = (0..self.world.shards).map(ShardId);
+                shards.find_map(|shard| {
+                    journaled
+                        .transfers
+                        .get(&(id, shard, Mark::Recorded))
+                        .map(|seq| (shard, *seq))
+                })
+            };
+            for ids in lock(&self.treasury.atomic).iter() {
+                let places: BTreeSet<_> = ids.iter().map(|id| recorded(*id)).collect();
+                if places.len() > 1 {
+                    wrong.push(format!("of {ids:?} a part is recorded: {places:?}"));
+                }
+            }
+        }
+        match ledger.crossings().await {
+            Ok(under_way) if under_way.is_empty() => {}
+            other => wrong.push(format!("transfers between shards are still under way: {other:?}")),
+        }
+        for what in wrong {
+            self.world.breach(what);
+        }
+    }
+
+    /// The books are the sum of the journals' entries, and what providers owe is what they really took.
+    async fn check_books(&self, ledger: &LedgerHandle) -> Option<Accounts> {
+        let accounts = self.accounts(ledger).await?;
+        let counted = lock(&self.world.journaled).balances();
+        let held: BTreeMap<AccountKey, i128> = accounts
+            .iter()
+            .map(|(key, state)| (*key, state.posted.minor()))
+            .collect();
+        let keys: BTreeSet<AccountKey> = counted.keys().chain(held.keys()).copied().collect();
+        let mut wrong = Vec::new();
+        for key in keys {
+            let of = |balances: &BTreeMap<AccountKey, i128>| balances.get(&key).copied().unwrap_or(0);
+            if of(&counted) != of(&held) {
+                wrong.push(format!(
+                    "{key} holds {} and its entries come to {}",
+                    of(&held),
+                    of(&counted)
+                ));
+            }
+            if key.name == AccountName::ShardClearing && of(&held) != 0 {
+                wrong.push(format!("{key} holds {}", of(&held)));
+            }
+            if key.name == AccountName::Suspense && of(&held) != 0 {
+                wrong.push(format!("{key} holds {}", of(&held)));
+            }
+        }
+        match ledger.trial_balance().await {
+            Ok(totals) => {
+                let off = totals
+                    .iter()
+                    .filter(|total| total.debits_minor != total.credits_minor);
+                wrong.extend(off.map(|total| format!("the trial balance is off: {total:?}")));
+            }
+            Err(error) => wrong.push(format!("no trial balance: {error}")),
+        }
+        wrong.extend(self.owed_wrong(&held));
+        for what in wrong {
+            self.world.breach(what);
+        }
+        Some(accounts)
+    }
+
+    /// Provider clearing against the providers' own books.
+    fn owed_wrong(&self, held: &BTreeMap<AccountKey, i128>) -> Vec<String> {
+        use florin_domain::ports::Provider;
+        let mut wrong = Vec::new();
+        for provider in &self.providers {
+            let mut sums = BTreeMap::new();
+            for (deed, _) in provider.deeds() {
+                let moved = match deed.kind {
+                    OperationKind::Sale | OperationKind::Capture => deed.minor,
+                    OperationKind::Refund => -deed.minor,
+                    OperationKind::Authorize | OperationKind::Increment | OperationKind::Void => 0,
+                };
+                *sums.entry(deed.currency).or_insert(0) += moved;
+            }
+            for (currency, minor) in sums {
+                let key = AccountKey {
+                    name: AccountName::ProviderClearing(provider.capabilities().id),
+                    currency,
+                    livemode: false,
+                };
+                let owed = held.get(&key).copied().unwrap_or(0);
+                if owed != minor {
+                    wrong.push(format!("{key} holds {owed} and the provider took {minor}"));
+                }
+            }
+        }
+        wrong
+    }
+
+    /// The platform's own monitor agrees.
+    async fn check_monitor(&self, platform: &Platform) {
+        match platform.consistency().run().await {
+            Ok(rounds) => {
+                let reports = rounds.iter().flat_map(|round| &round.checks);
+                for report in reports.filter(|report| report.findings.issues > 0) {
+                    self.world.breach(format!("the monitor objects: {report:?}"));
+                }
+            }
+            Err(error) => self.world.breach(format!("the monitor does not run: {error}")),
+        }
+    }
+}

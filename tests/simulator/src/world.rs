@@ -1,0 +1,274 @@
+//! Owns what is outside the process: time, chance, what was seen, and whether the process lives.
+
+use crate::clock::{WorldClock, WorldEntropy, lock};
+use crate::dice::Dice;
+use crate::fault::{Fault, Plan};
+use crate::journaled::Journaled;
+use crate::tally::{Death, Tally, step};
+use florin_actors::context::{Fatal, Probe, Step};
+use florin_actors::offload::{Chore, Offload};
+use florin_domain::ids::PaymentId;
+use florin_domain::ports::BoxFuture;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::future::ready;
+use std::sync::{Arc, Mutex};
+use tokio::sync::Notify;
+
+/// What panics that the simulation wants say.
+pub(crate) const INJECTED: &str = "a failure of the simulation";
+
+/// An actor or a task fails here: that is the fault.
+#[expect(clippy::panic, reason = "failing is what it is for")]
+pub(crate) fn fail_here() -> ! {
+    panic!("{INJECTED}")
+}
+
+/// What happened, as a hash: two runs of a seed are the same run if this is the same.
+#[derive(Debug, Default)]
+struct Trace {
+    hash: Sha256,
+    lines: u64,
+    /// Every line, for whoever looks into a run.
+    kept: Option<Vec<String>>,
+}
+
+/// Whether and how the present life goes on.
+#[derive(Debug, Default)]
+struct Flow {
+    death: Option<Death>,
+    is_healed: bool,
+    breaches: Vec<String>,
+}
+
+/// The world around the process.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    pub(crate) shards: u16,
+    pub(crate) plan: Plan,
+    pub(crate) clock: Arc<WorldClock>,
+    pub(crate) entropy: Arc<WorldEntropy>,
+    /// What the checker knows of the journals.
+    pub(crate) journaled: Mutex<Journaled>,
+    tally: Mutex<Tally>,
+    trace: Mutex<Trace>,
+    flow: Mutex<Flow>,
+    dice: Mutex<BTreeMap<Fault, Dice>>,
+    /// Payments that a provider has charged.
+    charged: Mutex<BTreeSet<PaymentId>>,
+    ended: Notify,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, keeps_trace: bool) -> Self {
+        Self {
+            seed,
+            shards: *Dice::new(seed, "shards").pick(&[1, 1, 2, 3]),
+            plan: Plan::of(seed),
+            clock: Arc::new(WorldClock::new()),
+            entropy: Arc::new(WorldEntropy::new(seed)),
+            journaled: Mutex::default(),
+            tally: Mutex::default(),
+            trace: Mutex::new(Trace {
+                kept: keeps_trace.then(Vec::new),
+                ..Trace::default()
+            }),
+            flow: Mutex::default(),
+            dice: Mutex::default(),
+            charged: Mutex::default(),
+            ended: Notify::new(),
+        }
+    }
+
+    /// Writes down what happened.
+    pub(crate) fn note(&self, what: fmt::Arguments<'_>) {
+        let line = format!("{:>9} {what}\n", self.clock.true_ms());
+        let mut trace = lock(&self.trace);
+        trace.hash.update(line.as_bytes());
+        trace.lines = trace.lines.saturating_add(1);
+        if let Some(kept) = &mut trace.kept {
+            kept.push(line);
+        }
+    }
+
+    /// The hash of all that happened so far.
+    pub(crate) fn trace_hash(&self) -> [u8; 32] {
+        lock(&self.trace).hash.clone().finalize().into()
+    }
+
+    /// The lines that were kept.
+    pub(crate) fn kept_trace(&self) -> Vec<String> {
+        lock(&self.trace).kept.take().unwrap_or_default()
+    }
+
+    /// Counts what was seen.
+    pub(crate) fn see(&self, group: &'static str, name: &'static str) {
+        lock(&self.tally).see(group, name);
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        lock(&self.tally).clone()
+    }
+
+    /// Whether it goes wrong this time, while the process lives.
+    pub(crate) fn hits(&self, fault: Fault) -> bool {
+        !self.is_dead() && self.hits_at_rest(fault)
+    }
+
+    /// Whether it goes wrong this time, also between two processes.
+    pub(crate) fn hits_at_rest(&self, fault: Fault) -> bool {
+        let rate = self.plan.rate(fault);
+        if rate == 0 || self.is_healed() {
+            return false;
+        }
+        let hit = self.chance(fault, |dice| dice.hits(rate));
+        if hit {
+            self.happens(fault);
+        }
+        hit
+    }
+
+    /// Says that it goes wrong.
+    pub(crate) fn happens(&self, fault: Fault) {
+        self.see("fault", fault.name());
+        self.note(format_args!("! {fault}"));
+    }
+
+    /// Draws from the stream of a fault.
+    pub(crate) fn chance<T>(&self, fault: Fault, draw: impl FnOnce(&mut Dice) -> T) -> T {
+        let mut all = lock(&self.dice);
+        let own = all
+            .entry(fault)
+            .or_insert_with(|| Dice::new(self.seed, fault.name()));
+        draw(own)
+    }
+
+    /// A provider charges a payment: no payment is charged twice, at whatever providers.
+    pub(crate) fn charged(&self, payment: PaymentId) {
+        if !lock(&self.charged).insert(payment) {
+            self.breach(format!("{payment} was charged twice"));
+        }
+    }
+
+    /// What must never be was found.
+    pub(crate) fn breach(&self, what: String) {
+        self.note(format_args!("BREACH {what}"));
+        let mut flow = lock(&self.flow);
+        flow.breaches.push(what);
+    }
+
+    pub(crate) fn breaches(&self) -> Vec<String> {
+        lock(&self.flow).breaches.clone()
+    }
+
+    /// From now on nothing goes wrong.
+    pub(crate) fn heal(&self) {
+        lock(&self.flow).is_healed = true;
+        self.clock.set_right();
+        self.note(format_args!("healed"));
+    }
+
+    pub(crate) fn is_healed(&self) -> bool {
+        lock(&self.flow).is_healed
+    }
+
+    /// A process starts.
+    pub(crate) fn live(&self) {
+        lock(&self.flow).death = None;
+        self.clock.begin();
+        self.note(format_args!("a process starts"));
+    }
+
+    /// The process ends at this moment: nothing that it still does reaches the world.
+    pub(crate) fn die(&self, death: Death) {
+        let mut flow = lock(&self.flow);
+        if flow.death.is_none() {
+            flow.death = Some(death);
+            drop(flow);
+            self.note(format_args!("the process ends: {death:?}"));
+            self.ended.notify_one();
+        }
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        lock(&self.flow).death.is_some()
+    }
+
+    /// How the present life ended, if it has.
+    pub(crate) fn death(&self) -> Option<Death> {
+        lock(&self.flow).death
+    }
+
+    /// Waits for the end of the present life.
+    pub(crate) async fn ended(&self) {
+        while !self.is_dead() {
+            self.ended.notified().await;
+        }
+    }
+
+    /// Goes on only if the process lives: what is under way in a dead one never ends.
+    pub(crate) async fn alive(&self) {
+        if self.is_dead() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The step that an actor has reached: a place to fail.
+#[derive(Debug)]
+pub(crate) struct WorldProbe(pub(crate) Arc<World>);
+
+impl Probe for WorldProbe {
+    fn reached(&self, at: Step) {
+        if self.0.is_dead() {
+            return;
+        }
+        let name = step(&at);
+        self.0.see("step", name);
+        self.0.note(format_args!(". {name}"));
+        // Whoever crashes there is not an actor that comes back, but the start.
+        if at != Step::TreeStarting && self.0.hits(Fault::ActorCrash) {
+            fail_here();
+        }
+    }
+}
+
+/// The end of the process by its own will.
+#[derive(Debug)]
+pub(crate) struct WorldFatal(pub(crate) Arc<World>);
+
+impl Fatal for WorldFatal {
+    fn fail(&self, why: &str) {
+        if self.0.is_dead() {
+            return;
+        }
+        self.0.note(format_args!("fatal: {why}"));
+        let causes = [
+            Fault::ActorCrash,
+            Fault::ActorKill,
+            Fault::FsyncError,
+            Fault::ViewFails,
+            Fault::ReadFails,
+            Fault::BitFlip,
+            Fault::CallPanics,
+        ];
+        if self.0.is_healed() || causes.iter().all(|cause| self.0.plan.rate(*cause) == 0) {
+            self.0
+                .breach(format!("the process ended itself without a cause: {why}"));
+        }
+        self.0.die(Death::Fatal);
+    }
+}
+
+/// Heavy work, in its place in the order of things.
+#[derive(Debug)]
+pub(crate) struct InPlace;
+
+impl Offload for InPlace {
+    fn run(&self, chore: Chore) -> BoxFuture<'static, ()> {
+        chore();
+        Box::pin(ready(()))
+    }
+}

@@ -1,0 +1,12 @@
+//! The simulation over many seeds, and the proof that each of its checks catches what it is for.
+//!
+//! # Layout
+//! * [`seeds`] what must hold in every run, what must be seen in some, and runs that once went wrong
+//! * [`controls`], [`controls_providers`] wrong ports, and the checks that object to them
+
+#[cfg(test)]
+mod controls;
+#[cfg(test)]
+mod controls_providers;
+#[cfg(test)]
+mod seeds;
