@@ -283,7 +283,7 @@ fn a_disk_that_is_full_from_any_write_on_loses_and_doubles_nothing() {
         fault: Fault::Full,
         calls: "write,name",
         paths: "",
-        most: 8,
+        most: 4,
     };
     plan.carry_out();
 }
