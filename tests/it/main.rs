@@ -5,7 +5,7 @@
 //! - `sale`, `idempotency`, `hostile_input`, `limits`, `reads`, `time_travel`, `ops`: what is asked and what is answered.
 //! - `operations`, `operations_refunds`, `operations_challenge`,
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
-//! - `acceptance_stages`, `acceptance_axioms`: features by their ids.
+//! - `acceptance_stages`, `acceptance_axioms`, `acceptance_consistency`: features by their ids.
 //! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_alerts`, `ledger_input`, `ledger_isolation`, `ledger_serializable`, `ledger_recovery`: the
 //!   general ledger; `consistency`: whether everything agrees.
 //! - `ledger_shards`, `ledger_ranges`, `ledger_crossings`, `ledger_crossings_votes`, `ledger_crossings_killed`: several shards, and transfers between them.
@@ -24,6 +24,7 @@ mod http;
 mod process;
 
 mod acceptance_axioms;
+mod acceptance_consistency;
 mod acceptance_stages;
 mod audit;
 mod audit_ledger;

@@ -1,4 +1,4 @@
-//! What takes too long for every change: the gate with many cases, a crash at every point, and a long random load, one after another.
+//! What takes too long for every change: the gate with many cases, a crash at every point, many simulated runs, and a long random load, one after another.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,6 +12,8 @@ const PROPTEST_CASES: u32 = 20_000;
 /// How long it takes in all, unless it is said; and the most that can be.
 const MINUTES: u64 = 60;
 const MINUTES_MAX: u64 = 24 * 60;
+/// Simulated runs besides those of every day.
+const SEEDS: &str = "10000";
 /// What the random load takes at least, however long the others took.
 const SOAK_MIN: Duration = Duration::from_mins(1);
 const SOAK: &str = "test --workspace --locked --color never --test it crash_points::soak -- --nocapture";
@@ -34,6 +36,11 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
         .and_then(|()| {
             part("crash points", &|| {
                 cargo(root, gate::CRASH_TESTS, ("FLORIN_CRASH_ALL", "1"))
+            })
+        })
+        .and_then(|()| {
+            part("simulation", &|| {
+                cargo(root, gate::SIMULATION, ("FLORIN_SIMULATION_SEEDS", SEEDS))
             })
         })
         .and_then(|()| {
