@@ -65,8 +65,9 @@ impl AlertLog {
             });
         }
         drop(waiting);
-        // If there is no room, somebody woke it already and it has not looked yet.
-        drop(self.wake.try_send(()));
+        if self.wake.try_send(()).is_err() {
+            tracing::trace!("somebody has woken it, and it has not looked yet");
+        }
     }
 }
 

@@ -156,16 +156,29 @@ mod tests {
     const SUBJECTS_MAX: usize = 100;
     const LIMIT: u32 = 99;
 
-    fn counters() -> Counters {
-        let options = Options {
+    fn options(hour_count_max: u32) -> Options {
+        Options {
             risk_subjects_max: SUBJECTS_MAX,
             transfer_limits: TransferLimits {
-                hour_count_max: Some(LIMIT),
+                hour_count_max: Some(hour_count_max),
             },
             ..Options::default()
-        };
+        }
+    }
+
+    fn counters() -> Counters {
+        let options = options(LIMIT);
         options.check().unwrap();
         Counters::of(&options)
+    }
+
+    #[test]
+    fn a_limit_that_could_not_be_counted_is_refused() {
+        let refused = options(LIMIT + 1).check().unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "`risk.transfers.hour_count_max` must be at most 99, or it could not be counted for enough accounts"
+        );
     }
 
     fn at(ms: u64) -> Timestamp {

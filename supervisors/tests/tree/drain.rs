@@ -32,7 +32,7 @@ fn a_drain_answers_everybody_and_the_next_start_reads_nothing() {
         }
         world.provider.latch.close();
         let in_flight = submit_all(&payments, 0..HELD);
-        let context = std::sync::Arc::clone(platform.context());
+        let context = Arc::clone(platform.context());
         until("all are in flight", || context.admission.in_flight() == HELD).await;
         let drain = tokio::spawn(platform.drain(Duration::from_secs(8)));
         until("it drains", || context.admission.is_draining()).await;
