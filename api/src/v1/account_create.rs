@@ -61,7 +61,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     let asked = shard(body.shard, state.ledger.shards())?;
     let title = (Arc::clone(&open.name), open.currency, open.livemode);
     let placed = state.ledger.place_account(&title, asked).await?;
-    open.shard = placed.map_err(|misplaced| wrong("shard", format!("`shard`: {misplaced}.")))?;
+    open.shard = placed.map_err(|unplaced| wrong("shard", format!("`shard`: {unplaced}.")))?;
     let opening = state.ledger.open_account(open).await?;
     let account = match opening {
         Opening::Opened(account) | Opening::Existed(account) => account,
@@ -196,7 +196,7 @@ pub(crate) fn described() -> Endpoint {
         may(
             "shard",
             count(
-                "The shard that is to have it: where the accounts are that it deals with most. The first one when absent, or the one of its name if letters decide (`journal.placement`).",
+                "The shard that is to have it: where the accounts are that it deals with most. When absent, the one where an account of this name is open; if there is none, the first one, or the one of its name if letters decide (`journal.placement`). It must be said where several shards have one, unless the first shard is one of them and letters do not decide.",
             ),
         ),
     ]);

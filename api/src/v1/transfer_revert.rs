@@ -139,7 +139,7 @@ fn shape() -> ObjectBuilder {
         may("dry_run", flag("Only says what would become of them.")),
         must(
             "transfers",
-            array(revert, "In this order; each sees what those before it left.")
+            array(revert, "In any order: what was recorded last is undone first, and each sees what those made before it left. The answer is in the order of the request.")
                 .min_items(Some(1))
                 .max_items(Some(TRANSFERS_MAX)),
         ),
