@@ -177,7 +177,7 @@ fn perform(
     }
 }
 
-fn cargo_command(root: &Path, args: &str) -> Command {
+pub(crate) fn cargo_command(root: &Path, args: &str) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command.args(args.split(' ')).current_dir(root);
