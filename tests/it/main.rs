@@ -11,6 +11,7 @@
 //! - `ledger_shards`, `ledger_ranges`, `ledger_crossings`, `ledger_crossings_votes`, `ledger_crossings_killed`: several shards, and transfers between them.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
+//! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
 
 #![expect(
     clippy::unwrap_used,
@@ -28,6 +29,7 @@ mod audit;
 mod audit_ledger;
 mod cli;
 mod consistency;
+mod crash_points;
 mod faults;
 mod hostile_input;
 mod idempotency;

@@ -14,10 +14,14 @@ pub(crate) const TARGETS: &str =
     "test --workspace --locked --no-fail-fast --color never --lib --bins --test verify fuzz -- --test-threads=1 --nocapture";
 
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
-    let seconds = seconds(words)?.to_string();
+    run_for(root, seconds(words)?)
+}
+
+/// The same where the seconds are known.
+pub(crate) fn run_for(root: &Path, seconds: u64) -> Result<()> {
     println!("FLORIN_FUZZ_S={seconds} cargo {TARGETS}");
     let mut command = gate::cargo_command(root, TARGETS);
-    let status = command.env("FLORIN_FUZZ_S", seconds).status();
+    let status = command.env("FLORIN_FUZZ_S", seconds.to_string()).status();
     let status = status.context("cargo cannot be started")?;
     if !status.success() {
         bail!("cargo ended with {status}: what failed is in tests/data/fuzz");

@@ -66,16 +66,20 @@ const fn cargo(name: &'static str, args: &'static str) -> Stage {
     }
 }
 
+/// The tests that end and starve a node at one point after the other. They have a stage of their own, which shows what they say.
+pub(crate) const CRASH_TESTS: &str =
+    "test --workspace --locked --no-fail-fast --color never --test it crash_points:: -- --nocapture";
+
 fn stages(nextest: bool) -> Vec<Stage> {
     let tests = if nextest {
         Work::Tests {
             runner: Runner::Nextest,
-            args: "nextest run --workspace --locked --color never",
+            args: "nextest run --workspace --locked --color never -- --skip crash_points::",
         }
     } else {
         Work::Tests {
             runner: Runner::Harness,
-            args: "test --workspace --locked --no-fail-fast --color never",
+            args: "test --workspace --locked --no-fail-fast --color never -- --skip crash_points::",
         }
     };
     vec![
@@ -87,6 +91,13 @@ fn stages(nextest: bool) -> Vec<Stage> {
         Stage {
             name: "tests",
             work: tests,
+        },
+        Stage {
+            name: "crash",
+            work: Work::Tests {
+                runner: Runner::Harness,
+                args: CRASH_TESTS,
+            },
         },
         Stage {
             name: "doc tests",
@@ -282,7 +293,7 @@ mod tests {
             "{table}"
         );
         assert!(
-            lines[7].starts_with("total") && lines[7].ends_with("3.5 s"),
+            lines[8].starts_with("total") && lines[8].ends_with("3.5 s"),
             "{table}"
         );
     }
@@ -304,7 +315,16 @@ mod tests {
             by_hand[2].starts_with("cargo test --workspace --locked"),
             "{by_hand:?}"
         );
-        assert_eq!(by_hand[5], "cargo xtask tidy");
-        assert_eq!(by_hand[6], "cargo xtask contract");
+        assert_eq!(by_hand[6], "cargo xtask tidy");
+        assert_eq!(by_hand[7], "cargo xtask contract");
+    }
+
+    #[test]
+    fn the_crash_tests_run_once_and_in_their_own_stage() {
+        for nextest in [true, false] {
+            let by_hand: Vec<String> = stages(nextest).iter().map(Stage::by_hand).collect();
+            assert!(by_hand[2].ends_with(" -- --skip crash_points::"), "{by_hand:?}");
+            assert_eq!(by_hand[3], format!("cargo {CRASH_TESTS}"));
+        }
     }
 }

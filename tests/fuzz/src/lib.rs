@@ -21,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How many cases a target has in an ordinary run; `PROPTEST_CASES` says it for all, as for every property.
+/// How many cases a target has in an ordinary run.
 const CASES: u32 = 1_000;
 
 /// Seconds that each target goes on for, in place of a number of cases.
@@ -119,13 +119,11 @@ impl Target {
             text.parse()
                 .unwrap_or_else(|_| fail(&format!("{SECONDS} is a whole number, not `{text}`")))
         });
-        let asked: Option<u32> = env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
-        let cases = asked.filter(|_| seconds.is_none()).unwrap_or(self.cases);
         let started = Instant::now();
         let mut done = 0_u64;
         loop {
-            self.round(cases, &check, &corpus);
-            done += u64::from(cases);
+            self.round(&check, &corpus);
+            done += u64::from(self.cases);
             let elapsed = started.elapsed();
             if seconds.is_none_or(|seconds| elapsed >= Duration::from_secs(seconds)) {
                 let per_s = f64::from(u32::try_from(done).unwrap_or(u32::MAX)) / elapsed.as_secs_f64();
@@ -135,9 +133,9 @@ impl Target {
         }
     }
 
-    fn round(&self, cases: u32, check: &impl Fn(&[u8]), corpus: &Corpus) {
+    fn round(&self, check: &impl Fn(&[u8]), corpus: &Corpus) {
         let config = Config {
-            cases,
+            cases: self.cases,
             failure_persistence: None,
             max_shrink_iters: 4_096,
             ..Config::default()
