@@ -6,6 +6,7 @@
 mod bench_compare;
 mod contract;
 mod counts;
+mod fuzz;
 mod gate;
 mod nightly;
 mod postgres;
@@ -24,8 +25,10 @@ cargo xtask <command>
   contract  schemathesis against a running `florin dev` and its OpenAPI document
   tidy      the rules no compiler checks: arrows between crates, fences around dependencies, source rules
   nightly [--minutes N]
-            the same gate as `test` with PROPTEST_CASES=20000, so every property sees far more cases; then a crash at every point of
-            the fixed load, and the random load with kills for what is left of N (60) minutes, at least one
+            the same gate as `test` with PROPTEST_CASES=20000, so every property sees far more cases; then every fuzz target for a while, a
+            crash at every point of the fixed load, and the random load with kills for what is left of N (60) minutes, at least one
+  fuzz [--seconds N]
+            every fuzz target for N (60) seconds, one after the other
   bench-compare [--seconds N]
             `florin bench ledger` beside a conventional ledger on a PostgreSQL server of its own, N (8) seconds a load
   help      this text
@@ -53,6 +56,7 @@ fn run(args: &[String]) -> Result<()> {
         ["nightly", words @ ..] => nightly::run(&workspace_root()?, words),
         ["contract"] => contract::run(&workspace_root()?),
         ["bench-compare", words @ ..] => bench_compare::run(&workspace_root()?, words),
+        ["fuzz", words @ ..] => fuzz::run(&workspace_root()?, words),
         ["tidy"] => tidy::run(&workspace_root()?),
         _ => bail!("unknown command `{}`\n\n{HELP}", words.join(" ")),
     }

@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::gate;
+use crate::{fuzz, gate};
 
 /// Cases per property; the everyday number is each test's own.
 const PROPTEST_CASES: u32 = 20_000;
+/// For each fuzz target.
+const FUZZ_SECONDS: u64 = 20;
 /// How long it takes in all, unless it is said; and the most that can be.
 const MINUTES: u64 = 60;
 const MINUTES_MAX: u64 = 24 * 60;
@@ -33,6 +35,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
         outcome
     };
     let outcome = part("gate", &|| gate::run(root, Some(PROPTEST_CASES)))
+        .and_then(|()| part("fuzz", &|| fuzz::run_for(root, FUZZ_SECONDS)))
         .and_then(|()| {
             part("crash points", &|| {
                 cargo(root, gate::CRASH_TESTS, ("FLORIN_CRASH_ALL", "1"))

@@ -29,7 +29,7 @@ const NAME_BYTES_MAX: usize = 64;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AccountRequest<'a> {
+pub(super) struct AccountRequest<'a> {
     #[serde(borrow)]
     name: Text<'a>,
     #[serde(borrow, rename = "type")]
@@ -84,7 +84,7 @@ fn wrong(name: &'static str, message: impl Into<String>) -> Invalid {
 }
 
 impl AccountRequest<'_> {
-    fn check(&self, by: ApiKeyId) -> Result<OpenAccount, Invalid> {
+    pub(super) fn check(&self, by: ApiKeyId) -> Result<OpenAccount, Invalid> {
         let name = self.name.as_str();
         let is_fit = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b':' | b'-');
         if !(1..=NAME_BYTES_MAX).contains(&name.len()) || !name.bytes().all(is_fit) {

@@ -28,7 +28,7 @@ const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RevertsBody<'a> {
+pub(super) struct RevertsBody<'a> {
     #[serde(default)]
     atomic: Option<bool>,
     #[serde(default)]
@@ -64,7 +64,7 @@ impl RevertBody<'_> {
 }
 
 impl RevertsBody<'_> {
-    fn check(&self) -> Result<Vec<Revert>, Invalid> {
+    pub(super) fn check(&self) -> Result<Vec<Revert>, Invalid> {
         if self.transfers.0.is_empty() {
             let message = format!("`transfers` has 1 to {TRANSFERS_MAX} elements, not 0.");
             return Err(Invalid::new("transfers", Code::ParameterInvalid, message));
