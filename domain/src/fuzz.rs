@@ -6,7 +6,9 @@ use crate::ids::{
 };
 use crate::ledger::{AccountKey, EffectiveDate, TransferId, exchange_rate};
 use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
-use crate::money::{Amount, Currency, DecimalError, FeeSchedule, Rounding, allocate, decimal_string, parse_decimal, round_div};
+use crate::money::{
+    Amount, Currency, DecimalError, FeeSchedule, Rounding, allocate, decimal_string, parse_decimal, round_div,
+};
 use crate::placement::LetterRange;
 use crate::provider::ProviderId;
 use crate::risk::{ListKind, Target as Listed};
@@ -50,7 +52,7 @@ fn written_names_are_read_as_they_are_written_or_refused() {
             }
         )*};
     }
-    Target::of_text("written_name", any_of(WRITTEN)).cases(4_000).run(|bytes| {
+    Target::of_text("written_name", any_of(WRITTEN)).cases(20_000).run(|bytes| {
         let Ok(text) = str::from_utf8(bytes) else { return };
         written_once!(text: PaymentId CaptureId RefundId VoidId IncrementId MerchantId ApiKeyId ListEntryId LedgerAccountId);
         if let Ok(key) = AccountKey::parse(text) {
@@ -97,25 +99,51 @@ fn minor_by_digits(text: &str, currency: Currency) -> Option<i128> {
 
 #[test]
 fn decimals_are_read_exactly_or_refused() {
-    let seeds = ["0", "-0.00", "12.50", "0.001", "999999999999", "-170141183460469231731687303715884105728", "1.2345"];
-    let words = [".", "-", "0.", ".5", "1_000", "1,000", "\u{663}", "1e2", "170141183460469231731687303715884105727"];
-    Target::of_text("money_decimal", any_of(seeds)).words(words).cases(4_000).run(|bytes| {
-        let Ok(text) = str::from_utf8(bytes) else { return };
-        for currency in [Currency::JPY, Currency::USD, Currency::BHD, Currency::CLF] {
-            match parse_decimal(text, currency) {
-                Ok(minor) => {
-                    assert_eq!(minor_by_digits(text, currency), Some(minor), "{text}");
-                    assert_eq!(parse_decimal(&decimal_string(minor, currency), currency), Ok(minor));
+    let seeds = [
+        "0",
+        "-0.00",
+        "12.50",
+        "0.001",
+        "999999999999",
+        "-170141183460469231731687303715884105728",
+        "1.2345",
+    ];
+    let words = [
+        ".",
+        "-",
+        "0.",
+        ".5",
+        "1_000",
+        "1,000",
+        "\u{663}",
+        "1e2",
+        "170141183460469231731687303715884105727",
+    ];
+    Target::of_text("money_decimal", any_of(seeds))
+        .words(words)
+        .cases(20_000)
+        .run(|bytes| {
+            let Ok(text) = str::from_utf8(bytes) else { return };
+            for currency in [Currency::JPY, Currency::USD, Currency::BHD, Currency::CLF] {
+                match parse_decimal(text, currency) {
+                    Ok(minor) => {
+                        assert_eq!(minor_by_digits(text, currency), Some(minor), "{text}");
+                        assert_eq!(
+                            parse_decimal(&decimal_string(minor, currency), currency),
+                            Ok(minor)
+                        );
+                    }
+                    Err(DecimalError::Malformed) => {
+                        let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+                        assert!(!is_plain, "{text}");
+                    }
+                    Err(DecimalError::TooManyDecimals { .. }) => {
+                        assert_eq!(minor_by_digits(text, currency), None)
+                    }
+                    Err(DecimalError::TooLarge) => assert!(text.len() > 30, "{text}"),
                 }
-                Err(DecimalError::Malformed) => {
-                    let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-                    assert!(!is_plain, "{text}");
-                }
-                Err(DecimalError::TooManyDecimals { .. }) => assert_eq!(minor_by_digits(text, currency), None),
-                Err(DecimalError::TooLarge) => assert!(text.len() > 30, "{text}"),
             }
-        }
-    });
+        });
 }
 
 /// Takes numbers from the front of an input; what is not there is zero.
@@ -134,32 +162,42 @@ impl Numbers<'_> {
 #[test]
 fn money_is_divided_without_a_rest_that_nobody_has() {
     let seeds = proptest::collection::vec(any::<u8>(), 21..80);
-    Target::of_bytes("money_division", seeds).cases(4_000).run(|bytes| {
-        let mut numbers = Numbers(bytes);
-        let [shift, mode, fixed, _] = numbers.take();
-        let whole = i128::from_le_bytes(numbers.take()).checked_shr(u32::from(shift)).unwrap_or(0);
-        let divisor = i128::from_le_bytes(numbers.take()).checked_shr(u32::from(mode)).unwrap_or(0);
-        let mode = [Rounding::HalfEven, Rounding::HalfUp, Rounding::Up, Rounding::Down][usize::from(mode % 4)];
-        if let Ok((quotient, residue)) = round_div(whole, divisor, mode) {
-            // The equation holds in any width, so that wrapping proves it.
-            assert_eq!(quotient.wrapping_mul(divisor).wrapping_sub(whole), residue);
-            assert!(residue.unsigned_abs() < divisor.unsigned_abs());
-        }
-        let mut weights = vec![u32::from_le_bytes(numbers.take())];
-        while !numbers.0.is_empty() {
-            weights.push(u32::from_le_bytes(numbers.take()));
-        }
-        let parts = allocate(whole, &weights);
-        assert_eq!(parts.len(), weights.len());
-        assert_eq!(parts.iter().try_fold(0_i128, |sum, part| sum.checked_add(*part)), Some(whole));
-        let is_paid_for_nothing = |(part, weight): (&i128, &u32)| *weight == 0 && *part != 0;
-        let has_weight = weights.iter().any(|weight| *weight != 0);
-        assert!(!has_weight || !parts.iter().zip(&weights).any(is_paid_for_nothing));
-        let percent_bps = u32::from(fixed).saturating_mul(50);
-        let schedule = FeeSchedule::new(percent_bps, Decimal::new(i64::from(shift), 4));
-        if let (Ok(schedule), Ok(amount)) = (schedule, Amount::new(whole)) {
-            let fee = schedule.with_rounding(mode).fee(amount, Currency::USD).unwrap();
-            assert!(fee.minor() >= 0);
-        }
-    });
+    Target::of_bytes("money_division", seeds)
+        .cases(20_000)
+        .run(|bytes| {
+            let mut numbers = Numbers(bytes);
+            let [shift, mode, fixed, _] = numbers.take();
+            let whole = i128::from_le_bytes(numbers.take())
+                .checked_shr(u32::from(shift))
+                .unwrap_or(0);
+            let divisor = i128::from_le_bytes(numbers.take())
+                .checked_shr(u32::from(mode))
+                .unwrap_or(0);
+            let mode =
+                [Rounding::HalfEven, Rounding::HalfUp, Rounding::Up, Rounding::Down][usize::from(mode % 4)];
+            if let Ok((quotient, residue)) = round_div(whole, divisor, mode) {
+                // The equation holds in any width, so that wrapping proves it.
+                assert_eq!(quotient.wrapping_mul(divisor).wrapping_sub(whole), residue);
+                assert!(residue.unsigned_abs() < divisor.unsigned_abs());
+            }
+            let mut weights = vec![u32::from_le_bytes(numbers.take())];
+            while !numbers.0.is_empty() {
+                weights.push(u32::from_le_bytes(numbers.take()));
+            }
+            let parts = allocate(whole, &weights);
+            assert_eq!(parts.len(), weights.len());
+            assert_eq!(
+                parts.iter().try_fold(0_i128, |sum, part| sum.checked_add(*part)),
+                Some(whole)
+            );
+            let is_paid_for_nothing = |(part, weight): (&i128, &u32)| *weight == 0 && *part != 0;
+            let has_weight = weights.iter().any(|weight| *weight != 0);
+            assert!(!has_weight || !parts.iter().zip(&weights).any(is_paid_for_nothing));
+            let percent_bps = u32::from(fixed).saturating_mul(50);
+            let schedule = FeeSchedule::new(percent_bps, Decimal::new(i64::from(shift), 4));
+            if let (Ok(schedule), Ok(amount)) = (schedule, Amount::new(whole)) {
+                let fee = schedule.with_rounding(mode).fee(amount, Currency::USD).unwrap();
+                assert!(fee.minor() >= 0);
+            }
+        });
 }

@@ -10,8 +10,7 @@ use crate::gate;
 const SECONDS: u64 = 60;
 const SECONDS_MAX: u64 = 24 * 60 * 60;
 /// One after the other, in every crate, whichever fails.
-pub(crate) const TARGETS: &str =
-    "test --workspace --locked --no-fail-fast --color never --lib --bins --test verify fuzz -- --test-threads=1 --nocapture";
+pub(crate) const TARGETS: &str = "test --workspace --locked --no-fail-fast --color never --lib --bins --test verify fuzz -- --test-threads=1 --nocapture";
 
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
     run_for(root, seconds(words)?)
@@ -48,7 +47,12 @@ mod tests {
     fn seconds_are_a_number_within_a_day() {
         assert_eq!(seconds(&[]).unwrap(), 60);
         assert_eq!(seconds(&["--seconds", "5"]).unwrap(), 5);
-        for wrong in [&["--seconds", "0"][..], &["--seconds", "86401"], &["--seconds"], &["5"]] {
+        for wrong in [
+            &["--seconds", "0"][..],
+            &["--seconds", "86401"],
+            &["--seconds"],
+            &["5"],
+        ] {
             let error = seconds(wrong).unwrap_err().to_string();
             assert!(error.contains("--seconds"), "{wrong:?}: {error}");
         }

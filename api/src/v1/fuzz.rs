@@ -7,7 +7,9 @@ use super::payment_request::PaymentRequest;
 use super::transfer_request::TransfersRequest;
 use super::transfer_revert::RevertsBody;
 use super::transfer_template::Booking;
-use super::{attempt_resolve, payment_capture, payment_confirm, payment_increment, payment_what_if, refund_create};
+use super::{
+    attempt_resolve, payment_capture, payment_confirm, payment_increment, payment_what_if, refund_create,
+};
 use crate::errors::{Code, Invalid};
 use crate::json::read;
 use florin_domain::ids::ApiKeyId;
@@ -40,19 +42,49 @@ const BODIES: [&str; 20] = [
     "[]",
 ];
 const WORDS: [&str; 24] = [
-    "\"amount\"", "\"currency\"", "\"metadata\"", "\"device\"", "\"ip\"", "\"transfers\"", "\"postings\"", "\"id\"", "\"template\"",
-    "\"accounts\"", "\"amounts\"", "\"pending\"", "\"post_pending\"", "\"USD\"", "\"CLF\"", "\"pm_card_visa\"", "\"pm_card_none\"", "\"debit\"",
-    "\"payment_captured\"", "\"2024-02-30\"", "\"javascript:alert(1)\"", "\"::ffff:192.0.2.1\"", "\"min_balance\"", "1e-400",
+    "\"amount\"",
+    "\"currency\"",
+    "\"metadata\"",
+    "\"device\"",
+    "\"ip\"",
+    "\"transfers\"",
+    "\"postings\"",
+    "\"id\"",
+    "\"template\"",
+    "\"accounts\"",
+    "\"amounts\"",
+    "\"pending\"",
+    "\"post_pending\"",
+    "\"USD\"",
+    "\"CLF\"",
+    "\"pm_card_visa\"",
+    "\"pm_card_none\"",
+    "\"debit\"",
+    "\"payment_captured\"",
+    "\"2024-02-30\"",
+    "\"javascript:alert(1)\"",
+    "\"::ffff:192.0.2.1\"",
+    "\"min_balance\"",
+    "1e-400",
 ];
 
 /// What a refusal may look like, whatever the body was.
 fn is_usable(invalid: &Invalid, body: &[u8]) {
     let Invalid { param, code, message } = invalid;
     let shown = body.escape_ascii();
-    assert!(!message.is_empty() && message.len() < 2_000, "{code:?} {message:?} of {shown}");
+    assert!(
+        !message.is_empty() && message.len() < 2_000,
+        "{code:?} {message:?} of {shown}"
+    );
     // A body is a name's only source, and it may name what it likes.
-    assert!(param.as_ref().is_none_or(|param| param.len() < 2_000), "{param:?} of {shown}");
-    assert!(param.is_some() || matches!(code, Code::BodyInvalid | Code::ParameterInvalid), "{code:?} {message} of {shown}");
+    assert!(
+        param.as_ref().is_none_or(|param| param.len() < 2_000),
+        "{param:?} of {shown}"
+    );
+    assert!(
+        param.is_some() || matches!(code, Code::BodyInvalid | Code::ParameterInvalid),
+        "{code:?} {message} of {shown}"
+    );
     assert!(message.ends_with('.'), "{message:?} of {shown}");
 }
 
@@ -60,11 +92,24 @@ fn is_usable(invalid: &Invalid, body: &[u8]) {
 fn payment(body: &[u8]) -> Result<(), Invalid> {
     let checked = read::<PaymentRequest<'_>>(body)?.check(false)?;
     let other: Value = serde_json::from_slice(body).expect("a payment out of what is no JSON");
-    assert_eq!(other["amount"].as_u64().map(i128::from), Some(checked.amount.minor()));
-    assert!(other["currency"].as_str().is_some_and(|code| code.eq_ignore_ascii_case(checked.currency.code())));
+    assert_eq!(
+        other["amount"].as_u64().map(i128::from),
+        Some(checked.amount.minor())
+    );
+    assert!(
+        other["currency"]
+            .as_str()
+            .is_some_and(|code| code.eq_ignore_ascii_case(checked.currency.code()))
+    );
     assert_eq!(other["payment_method_id"].as_str(), Some(&*checked.method.id));
-    assert_eq!(other["metadata"].as_object().map_or(0, serde_json::Map::len), checked.metadata.len());
-    let said = [("customer_id", &checked.customer), ("return_url", &checked.return_url)];
+    assert_eq!(
+        other["metadata"].as_object().map_or(0, serde_json::Map::len),
+        checked.metadata.len()
+    );
+    let said = [
+        ("customer_id", &checked.customer),
+        ("return_url", &checked.return_url),
+    ];
     for (name, value) in said.into_iter().filter(|(_, value)| value.is_some()) {
         assert_eq!(other[name].as_str(), value.as_deref(), "{name}");
     }
@@ -74,13 +119,18 @@ fn payment(body: &[u8]) -> Result<(), Invalid> {
 fn transfers(body: &[u8], rules: &LedgerRules) -> Result<(), Invalid> {
     let opened = BTreeMap::new();
     let request = read::<TransfersRequest<'_>>(body)?;
-    let checked = request.check(&Booking { rules, opened: &opened })?;
+    let checked = request.check(&Booking {
+        rules,
+        opened: &opened,
+    })?;
     let other: Value = serde_json::from_slice(body).expect("transfers out of what is no JSON");
     let listed = other["transfers"].as_array().unwrap();
     assert_eq!(checked.transfers.len(), listed.len());
     for (transfer, other) in checked.transfers.iter().zip(listed) {
         if let TransferLegs::Pair { amount, .. } = transfer.legs {
-            assert!(!other["amount"].is_u64() || other["amount"].as_u64().map(i128::from) == Some(amount.minor()));
+            assert!(
+                !other["amount"].is_u64() || other["amount"].as_u64().map(i128::from) == Some(amount.minor())
+            );
         }
     }
     Ok(())
@@ -91,7 +141,9 @@ fn bodies_become_commands_or_refusals_that_a_person_can_use() {
     let rules = LedgerRules::default();
     let operator: Arc<str> = Arc::from("key_00000000000000000000000001");
     let attempt = "pay_00000000000000000000000007";
-    let target = Target::of_text("api_body", any_of(BODIES)).words(WORDS).cases(1_500);
+    let target = Target::of_text("api_body", any_of(BODIES))
+        .words(WORDS)
+        .cases(1_500);
     target.run(|body| {
         let read_by_all = [
             payment(body),
@@ -103,7 +155,8 @@ fn bodies_become_commands_or_refusals_that_a_person_can_use() {
             refund_create::check(body).map(drop),
             payment_what_if::check(body).map(drop),
             attempt_resolve::check(body, attempt, &operator).map(drop),
-            read::<AccountRequest<'_>>(body).and_then(|request| request.check(ApiKeyId::from_bits(1)).map(drop)),
+            read::<AccountRequest<'_>>(body)
+                .and_then(|request| request.check(ApiKeyId::from_bits(1)).map(drop)),
             read::<AlertRequest<'_>>(body).and_then(|request| request.check(2, || AlertId(7)).map(drop)),
             read::<RevertsBody<'_>>(body).and_then(|request| request.check().map(drop)),
         ];

@@ -184,7 +184,11 @@ impl Change {
             }),
             What::Number => {
                 let bytes = self.encoded();
-                let over = if self.places[1].is_multiple_of(2) { bytes.len() } else { 0 };
+                let over = if self.places[1].is_multiple_of(2) {
+                    bytes.len()
+                } else {
+                    0
+                };
                 replace(input, place..place + over, &bytes);
             }
             What::End => input.truncate(place),
@@ -218,7 +222,11 @@ impl Change {
             }
             What::SwapTokens => {
                 if let (Some(one), Some(other)) = (self.token(0, input), self.token(1, input)) {
-                    let (first, second) = if one.start < other.start { (one, other) } else { (other, one) };
+                    let (first, second) = if one.start < other.start {
+                        (one, other)
+                    } else {
+                        (other, one)
+                    };
                     let (early, late) = (input[first.clone()].to_vec(), input[second.clone()].to_vec());
                     if first.end <= second.start {
                         replace(input, second, &early);
@@ -350,8 +358,14 @@ mod tests {
             let of = |range: Range<usize>| text[range].to_owned();
             tokens(text.as_bytes()).into_iter().map(of).collect()
         };
-        assert_eq!(cut(r#"{"a b": -1.5e3, "q\"x":[]"#), ["{", "\"a b\"", ":", "-1.5e3", ",", "\"q\\\"x\"", ":", "[", "]"]);
-        assert_eq!(cut("limit=5&at=x%20"), ["limit", "=", "5", "&", "at", "=", "x", "%", "20"]);
+        assert_eq!(
+            cut(r#"{"a b": -1.5e3, "q\"x":[]"#),
+            ["{", "\"a b\"", ":", "-1.5e3", ",", "\"q\\\"x\"", ":", "[", "]"]
+        );
+        assert_eq!(
+            cut("limit=5&at=x%20"),
+            ["limit", "=", "5", "&", "at", "=", "x", "%", "20"]
+        );
         assert_eq!(cut("\"open\\"), ["\"open\\"]);
     }
 

@@ -46,8 +46,8 @@ impl Corpus {
         let name = input.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        let is_text = str::from_utf8(input)
-            .is_ok_and(|text| !text.contains(|c: char| c.is_control() && c != '\n'));
+        let is_text =
+            str::from_utf8(input).is_ok_and(|text| !text.contains(|c: char| c.is_control() && c != '\n'));
         let (extension, content) = if is_text {
             ("txt", input.to_vec())
         } else {

@@ -161,10 +161,7 @@ impl Target {
                 let input = changed(&case);
                 let kept = corpus.keep(&input);
                 let shown = input.escape_ascii();
-                fail(&format!(
-                    "{}: {why}\n  input: b\"{shown}\"\n  {kept}",
-                    self.name
-                ));
+                fail(&format!("{}: {why}\n  input: b\"{shown}\"\n  {kept}", self.name));
             }
             Err(TestError::Abort(why)) => fail(&format!("{}: {why}", self.name)),
         }

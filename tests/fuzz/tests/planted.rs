@@ -1,5 +1,7 @@
 //! Planted mistakes are found, kept and replayed.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use florin_fuzz::{Target, any_of};
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,7 +31,10 @@ fn a_panic_behind_two_changes_is_found_made_small_and_replayed() {
         }
     };
     let said = failure(folder.path(), &[b"len=5;rest", b"len=12;more"], slices_too_far);
-    assert!(said.contains("a length below zero") && said.contains("kept in"), "{said}");
+    assert!(
+        said.contains("a length below zero") && said.contains("kept in"),
+        "{said}"
+    );
     assert_eq!(kept(folder.path()), 1);
     // The seeds alone do not show it any more: what was kept does.
     let said = failure(folder.path(), &[b"x"], slices_too_far);
@@ -41,7 +46,11 @@ fn a_panic_behind_two_changes_is_found_made_small_and_replayed() {
 fn memory_that_a_length_asks_for_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let believes_the_length = |input: &[u8]| {
-        let digits: String = input.iter().map(|byte| char::from(*byte)).take_while(char::is_ascii_digit).collect();
+        let digits: String = input
+            .iter()
+            .map(|byte| char::from(*byte))
+            .take_while(char::is_ascii_digit)
+            .collect();
         let room: Vec<u8> = Vec::with_capacity(digits.parse::<usize>().unwrap_or(0).min(8 << 20));
         std::hint::black_box(&room);
     };

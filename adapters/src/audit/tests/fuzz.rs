@@ -16,20 +16,26 @@ fn no_head_is_read_that_was_not_signed() {
     let written: Vec<KeptHead> = world.heads().map(|line| line.unwrap().unwrap()).collect();
     assert_eq!(written.len(), 2);
     let key = world.key().public();
-    let target = Target::of_text("heads_file", any_of([whole])).words(["head", "frontier", "size", "signature"]);
-    target.cases(500).run(|bytes| {
+    let target =
+        Target::of_text("heads_file", any_of([whole])).words(["head", "frontier", "size", "signature"]);
+    target.cases(400).run(|bytes| {
         fs::write(&file, bytes).unwrap();
         for line in HeadsReader::open(world.second.path(), SHARD, key).unwrap() {
             if let Ok(kept) = line.unwrap() {
                 // A frontier is not signed, only checked against its root: a line may have lost it.
                 let is_written = written.iter().any(|known| {
-                    known.signed == kept.signed && (kept.frontier.is_none() || kept.frontier == known.frontier)
+                    known.signed == kept.signed
+                        && (kept.frontier.is_none() || kept.frontier == known.frontier)
                 });
                 assert!(is_written, "{kept:?}");
             }
         }
         let newest = heads::newest(world.second.path(), SHARD, key).unwrap();
-        assert!(newest.head.is_none_or(|head| written.iter().any(|known| known.signed == head)));
+        assert!(
+            newest
+                .head
+                .is_none_or(|head| written.iter().any(|known| known.signed == head))
+        );
     });
 }
 
@@ -48,12 +54,16 @@ fn nothing_is_read_of_an_export_that_was_not_written() {
     writer.finish().unwrap();
     let path = world.data.path().join("export.jsonl");
     let seeds = any_of([whole.clone()]);
-    let target = Target::of_text("audit_export", seeds).words(["florin.record", "florin.head", "florin.end", "bytes"]);
+    let target =
+        Target::of_text("audit_export", seeds).words(["florin.record", "florin.head", "florin.end", "bytes"]);
     target.cases(400).run(|bytes| {
         fs::write(&path, bytes).unwrap();
         let export = Export::open(&path, SHARD, Some(key)).unwrap();
         assert!(export.heads().iter().all(|known| *known == head.head));
-        assert!(export.fault().is_some() || bytes == whole, "a change that nobody sees");
+        assert!(
+            export.fault().is_some() || bytes == whole,
+            "a change that nobody sees"
+        );
         let records: Vec<StoredRecord> = export.records().unwrap().map_while(Result::ok).collect();
         assert_eq!(records, written[..records.len()]);
     });

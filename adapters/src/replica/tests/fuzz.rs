@@ -31,19 +31,24 @@ fn what_is_read_of_a_changed_replica_is_the_begin_of_what_was_written() {
     drop(world.follow(1 << 20));
     let (written, newest) = (world.journal(), world.newest());
     let seeds = any_of([fs::read(&newest).unwrap()]);
-    Target::of_bytes("replica_segment", seeds).cases(500).run(|bytes| {
-        for bytes in [bytes, &with_fitting_checks(bytes)] {
-            fs::write(&newest, bytes).unwrap();
-            let reader = ReplicaReader::open(world.data.path(), world.second.path(), SHARD).unwrap();
-            let mut expected = written.iter();
-            let mut is_whole = true;
-            for record in reader {
-                match record {
-                    Ok(record) => assert_eq!(Some(&record), expected.next()),
-                    Err(_) => is_whole = false,
+    Target::of_bytes("replica_segment", seeds)
+        .cases(250)
+        .run(|bytes| {
+            for bytes in [bytes, &with_fitting_checks(bytes)] {
+                fs::write(&newest, bytes).unwrap();
+                let reader = ReplicaReader::open(world.data.path(), world.second.path(), SHARD).unwrap();
+                let mut expected = written.iter();
+                let mut is_whole = true;
+                for record in reader {
+                    match record {
+                        Ok(record) => assert_eq!(Some(&record), expected.next()),
+                        Err(_) => is_whole = false,
+                    }
                 }
+                assert!(
+                    !is_whole || expected.next().is_none(),
+                    "the end was lost, and nobody said so"
+                );
             }
-            assert!(!is_whole || expected.next().is_none(), "the end was lost, and nobody said so");
-        }
-    });
+        });
 }

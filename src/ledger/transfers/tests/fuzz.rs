@@ -23,8 +23,22 @@ const CSV: [&str; 3] = [
     "name,type,currency,livemode,min_balance,metadata\ncustomer:alice,liability,USD,false,0,\"{\"\"a\"\": \"\"b\"\"}\"\n",
 ];
 const WORDS: [&str; 16] = [
-    "\"\"", "\r\n", "\n", "123e4567-e89b-12d3-a456-426614174000", "bank:USD", "equity:EUR", "bank:USD:live", "\"side\"", "debit", "credit", "700",
-    "amount_minor", "USD", "EUR", "'=1+1", "\"metadata\"",
+    "\"\"",
+    "\r\n",
+    "\n",
+    "123e4567-e89b-12d3-a456-426614174000",
+    "bank:USD",
+    "equity:EUR",
+    "bank:USD:live",
+    "\"side\"",
+    "debit",
+    "credit",
+    "700",
+    "amount_minor",
+    "USD",
+    "EUR",
+    "'=1+1",
+    "\"metadata\"",
 ];
 
 fn check(bytes: &[u8], format: FileFormat) {
@@ -44,7 +58,9 @@ fn check(bytes: &[u8], format: FileFormat) {
                     };
                     let amount_minor = posting.amount.minor();
                     let digits = amount_minor.to_string();
-                    let is_there = bytes.windows(digits.len()).any(|window| window == digits.as_bytes());
+                    let is_there = bytes
+                        .windows(digits.len())
+                        .any(|window| window == digits.as_bytes());
                     assert!(is_there, "{digits} is nowhere in the file");
                     *sums.entry(currency).or_default() += match posting.side {
                         Side::Debit => amount_minor,
@@ -56,7 +72,9 @@ fn check(bytes: &[u8], format: FileFormat) {
             }
             Ok(Item::Account(line, _)) => assert!(line > 0),
             Ok(Item::OfPayment) => {}
-            Err(Wrong { line, why }) => assert!(line > 0 && !why.is_empty() && why.len() < 8_000, "{line}: {why}"),
+            Err(Wrong { line, why }) => {
+                assert!(line > 0 && !why.is_empty() && why.len() < 8_000, "{line}: {why}")
+            }
         }
     }
     assert!(items.next().unwrap().is_none());
@@ -65,12 +83,16 @@ fn check(bytes: &[u8], format: FileFormat) {
 
 #[test]
 fn lines_of_json_are_transfers_that_balance_or_wrong_by_their_numbers() {
-    let target = Target::of_text("import_jsonl", any_of(JSON)).words(WORDS).cases(2_000);
+    let target = Target::of_text("import_jsonl", any_of(JSON))
+        .words(WORDS)
+        .cases(2_000);
     target.run(|bytes| check(bytes, FileFormat::Jsonl));
 }
 
 #[test]
 fn lines_of_cells_are_transfers_that_balance_or_wrong_by_their_numbers() {
-    let target = Target::of_text("import_csv", any_of(CSV)).words(WORDS).cases(2_000);
+    let target = Target::of_text("import_csv", any_of(CSV))
+        .words(WORDS)
+        .cases(2_000);
     target.run(|bytes| check(bytes, FileFormat::Csv));
 }
