@@ -9,13 +9,14 @@ use florin_adapters::keys::MemoryKeyIndex;
 use florin_adapters::views::MemoryViews;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{PaymentId, Seq, ShardId};
-use florin_domain::ledger::LedgerEvent;
+use florin_domain::ledger::{AbortReason, CrossingStep, LedgerEvent};
 use florin_domain::ports::{
     AppendError, Batch, BoxFuture, Follower, Head, Journal, PaymentRow, PaymentsPage, PaymentsQuery,
     ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 /// What a shard has on disk besides its journal.
@@ -28,6 +29,8 @@ pub(crate) struct Folder {
     flipped: Mutex<BTreeSet<Seq>>,
     /// Until when the disk is full, in milliseconds of the world.
     full_until_ms: Mutex<u64>,
+    /// Something is here that the journal does not explain.
+    mixed_up: Mutex<bool>,
 }
 
 /// All disks: they outlive the processes.
@@ -80,6 +83,11 @@ impl Disks {
                 let seq = self.world.chance(Fault::BitFlip, |dice| dice.within(1, head));
                 lock(&folder.flipped).insert(Seq(seq));
             }
+            drop(snapshots);
+            if head > 0 && self.world.hits_at_rest(Fault::Mixed) {
+                let how = self.world.chance(Fault::Mixed, |dice| dice.below(3));
+                folder.mix_up(how, Seq(head));
+            }
         }
     }
 
@@ -90,8 +98,19 @@ impl Disks {
             let mut flipped = lock(&folder.flipped);
             were |= !flipped.is_empty();
             flipped.clear();
+            drop(flipped);
+            if std::mem::take(&mut *lock(&folder.mixed_up)) {
+                were = true;
+                folder.lose_indexes();
+                lock(&folder.snapshots).clear();
+            }
         }
         were
+    }
+
+    /// Whether something is there that its journal does not explain.
+    pub(crate) fn is_mixed_up(&self) -> bool {
+        self.folders.iter().any(|folder| *lock(&folder.mixed_up))
     }
 
     /// Indexes and snapshots of all shards are gone.
@@ -107,6 +126,30 @@ impl Folder {
     fn lose_indexes(&self) {
         *lock(&self.keys) = Arc::default();
         *lock(&self.views) = Arc::default();
+    }
+
+    /// Puts something here that the journal does not explain.
+    fn mix_up(&self, how: u64, head: Seq) {
+        let mut snapshots = lock(&self.snapshots);
+        let newest = snapshots.last_entry();
+        match (how, newest.map(|newest| newest.into_mut())) {
+            (0, Some(Ok(newest))) => newest.hash[0] ^= 1,
+            (0 | 1, _) => {
+                let later = ShardSnapshot {
+                    seq: head.next(),
+                    ..ShardSnapshot::default()
+                };
+                snapshots.insert(later.seq, Ok(later));
+            }
+            _ => {
+                let views = Arc::clone(&lock(&self.views));
+                let mut later = views.apply(Vec::new(), head.next());
+                let mut context = Context::from_waker(Waker::noop());
+                // In memory it is there at once.
+                drop(later.as_mut().poll(&mut context));
+            }
+        }
+        *lock(&self.mixed_up) = true;
     }
 }
 
@@ -146,6 +189,7 @@ impl SlowJournal {
                 &head.hash[..4]
             ));
             let objections = lock(&self.world.journaled).hear(&commits);
+            self.check_stopped(&commits);
             for objection in objections {
                 self.world.breach(objection);
             }
@@ -154,6 +198,25 @@ impl SlowJournal {
             }
         }
         kept
+    }
+
+    /// Where clocks jump nobody knows what was decided first.
+    fn check_stopped(&self, commits: &[Arc<Commit>]) {
+        let jumps = [Fault::ClockAhead, Fault::ClockBack];
+        if jumps.iter().any(|jump| self.world.plan.rate(*jump) > 0) {
+            return;
+        }
+        for commit in commits {
+            let Body::Payment(body) = &commit.body else {
+                continue;
+            };
+            let merchant = lock(&self.world.journaled)
+                .latest(body.payment)
+                .map(|payment| payment.spec.merchant);
+            for what in self.world.stopped.broken(commit, body, merchant) {
+                self.world.breach(what);
+            }
+        }
     }
 
     fn see(&self, commit: &Commit) {
@@ -174,6 +237,13 @@ impl SlowJournal {
                 if let LedgerEvent::Crossed(steps) = &ledger.event {
                     for step in steps {
                         self.world.see("crossing", crossing(step));
+                        if let CrossingStep::Aborted {
+                            why: AbortReason::FraudCheck,
+                            ..
+                        } = step
+                        {
+                            self.world.see("fraud check", "refused");
+                        }
                     }
                 }
             }

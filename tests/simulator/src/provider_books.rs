@@ -2,6 +2,7 @@
 //! witness of all that happened to money.
 
 use crate::dice::Dice;
+use crate::fault::Fault;
 use crate::shop::is_charge;
 use crate::world::World;
 use florin_domain::ids::OperationId;
@@ -51,6 +52,8 @@ struct Object {
     /// It answers its own error to every request under this key.
     stored_error: bool,
     since_ms: u64,
+    /// How much it did, if that is not what it was asked for.
+    other_minor: Option<i128>,
 }
 
 /// Something that moved money, or reserved it.
@@ -60,6 +63,8 @@ pub(crate) struct Deed {
     pub(crate) kind: OperationKind,
     pub(crate) currency: Currency,
     pub(crate) minor: i128,
+    /// It is not what was asked for.
+    pub(crate) is_other: bool,
     charge: ProviderReference,
 }
 
@@ -142,6 +147,7 @@ impl Books {
             state: State::Fresh,
             stored_error: false,
             since_ms,
+            other_minor: None,
         })
     }
 
@@ -244,7 +250,9 @@ impl Books {
         if request.kind == OperationKind::Void && !self.release(request) {
             return State::Declined("not_possible_now");
         }
-        let minor = request.amount.minor();
+        let asked = request.amount.minor();
+        let is_other = request.kind != OperationKind::Void && asked > 1 && self.world.hits(Fault::CallShort);
+        let minor = if is_other { asked - 1 } else { asked };
         let parent = request
             .parent
             .as_ref()
@@ -282,8 +290,12 @@ impl Books {
             kind: request.kind,
             currency: request.currency,
             minor,
+            is_other,
             charge: name,
         });
+        if is_other {
+            self.object(&request.key).other_minor = Some(minor);
+        }
         State::Done
     }
 
@@ -328,7 +340,7 @@ impl Books {
             State::Pending { .. } => Outcome::Pending { reference: known },
             State::Done => Outcome::Succeeded {
                 transaction: Arc::from(format!("txn_{}", request.key)),
-                amount_minor: request.amount.minor(),
+                amount_minor: object.other_minor.unwrap_or(request.amount.minor()),
                 reference: known,
             },
             State::Declined(code) => Outcome::Declined {
