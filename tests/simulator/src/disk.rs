@@ -15,6 +15,7 @@ use florin_domain::ports::{
     ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -60,6 +61,7 @@ impl Disks {
             world: Arc::clone(&self.world),
             folder: Arc::clone(self.folder(shard)),
             inner: MemoryJournal::open(&self.store, shard),
+            is_lost: AtomicBool::new(false),
         }
     }
 
@@ -85,7 +87,7 @@ impl Disks {
             }
             drop(snapshots);
             if head > 0 && self.world.hits_at_rest(Fault::Mixed) {
-                let how = self.world.chance(Fault::Mixed, |dice| dice.below(3));
+                let how = self.world.chance(Fault::Mixed, |dice| dice.below(4));
                 folder.mix_up(how, Seq(head));
             }
         }
@@ -133,8 +135,8 @@ impl Folder {
         let mut snapshots = lock(&self.snapshots);
         let newest = snapshots.last_entry();
         match (how, newest.map(|newest| newest.into_mut())) {
-            (0, Some(Ok(newest))) => newest.hash[0] ^= 1,
-            (0 | 1, _) => {
+            (0 | 1, Some(Ok(newest))) => newest.hash[0] ^= 1,
+            (0..3, _) => {
                 let later = ShardSnapshot {
                     seq: head.next(),
                     ..ShardSnapshot::default()
@@ -159,6 +161,8 @@ pub(crate) struct SlowJournal {
     world: Arc<World>,
     folder: Arc<Folder>,
     inner: MemoryJournal,
+    /// An fsync has failed: what this process still believes to be on the disk may not be.
+    is_lost: AtomicBool,
 }
 
 /// The first `count` commits of a batch.
@@ -276,6 +280,9 @@ impl SlowJournal {
     async fn append_now(&self, batch: Batch) -> Result<Head, AppendError> {
         let world = &self.world;
         world.alive().await;
+        if self.is_lost.load(Ordering::SeqCst) {
+            world.breach("a journal is written after an fsync error".to_owned());
+        }
         let micros = world.chance(Fault::DiskSlow, |dice| dice.within(200, 3_000));
         tokio::time::sleep(Duration::from_micros(micros)).await;
         if world.hits(Fault::DiskSlow) {
@@ -298,6 +305,7 @@ impl SlowJournal {
             self.cut(&batch, all).await;
         }
         if world.hits(Fault::FsyncError) {
+            self.is_lost.store(true, Ordering::SeqCst);
             let kept = self.keep(part(&batch, some(Fault::FsyncError))).await;
             if let Err(error) = kept {
                 world.note(format_args!("failed: {error}"));
@@ -360,10 +368,16 @@ impl Follower for FrailViews {
     fn apply(&self, rows: Vec<PaymentRow>, up_to: Seq) -> BoxFuture<'_, Result<(), ViewError>> {
         Box::pin(async move {
             self.world.alive().await;
+            let ms = self.world.chance(Fault::ViewFails, |dice| dice.below(40));
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            self.world.alive().await;
             if self.world.hits(Fault::ViewFails) {
                 return Err(ViewError::Store("an input/output error".to_owned()));
             }
-            self.inner.apply(rows, up_to).await
+            self.inner.apply(rows, up_to).await?;
+            // It is there, and the caller does not know yet.
+            tokio::time::sleep(Duration::from_millis(ms / 2)).await;
+            Ok(())
         })
     }
 

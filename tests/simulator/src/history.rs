@@ -96,14 +96,18 @@ impl History {
                 Ok(())
             }
             Event::ResolutionProposed {
-                operation, resolution, ..
+                operation,
+                resolution,
+                ..
             } => {
                 let said = (Arc::clone(&resolution.operator), resolution.transaction.clone());
                 self.said.insert(*operation, said);
                 Ok(())
             }
             Event::ResolutionConfirmed {
-                operation, resolution, ..
+                operation,
+                resolution,
+                ..
             } => match self.said.remove(operation) {
                 Some((operator, transaction))
                     if operator != resolution.operator && transaction == resolution.transaction =>
@@ -204,4 +208,3 @@ impl History {
         Ok(())
     }
 }
-

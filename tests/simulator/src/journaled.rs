@@ -144,7 +144,8 @@ impl Journaled {
         }
         wrong.extend(history.sums().err());
         let after = history.states.last();
-        let earned = after.map_or(0, |after| after.fee_minor) - before.as_ref().map_or(0, |before| before.fee_minor);
+        let earned =
+            after.map_or(0, |after| after.fee_minor) - before.as_ref().map_or(0, |before| before.fee_minor);
         if earned != fee_of(body.entry.as_ref().map_or(&[], |entry| entry.lines())) {
             wrong.push(format!("earns {earned} and books another fee"));
         }

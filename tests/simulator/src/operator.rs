@@ -142,11 +142,13 @@ async fn stop_and_go(run: Arc<Run>, ledger: LedgerHandle) {
 
 /// What a word of an operator stops, of what is looked after here.
 fn stop_of(event: &ControlEvent) -> Option<Stop> {
-    match event {
-        ControlEvent::ProviderDisabled(provider, _) => Some(Stop::Provider(*provider)),
-        ControlEvent::MerchantFrozen(merchant, _) => Some(Stop::Merchant(*merchant)),
-        _ => None,
+    if let ControlEvent::ProviderDisabled(provider, _) = event {
+        return Some(Stop::Provider(*provider));
     }
+    if let ControlEvent::MerchantFrozen(merchant, _) = event {
+        return Some(Stop::Merchant(*merchant));
+    }
+    None
 }
 
 fn stops(run: &Run, what: u64) -> Vec<(ControlEvent, ControlEvent)> {
@@ -199,9 +201,9 @@ async fn govern(run: Arc<Run>, ledger: LedgerHandle, lists: RiskListsHandle) {
     }
     // Days are closed one after the other, while transfers that count on them are under way.
     for _ in 0..3 {
-        let (days, wait_ms) = run
-            .world
-            .chance(Fault::ActorKill, |dice| (dice.within(2, 40), dice.within(0, 12_000)));
+        let (days, wait_ms) = run.world.chance(Fault::ActorKill, |dice| {
+            (dice.within(2, 40), dice.within(0, 12_000))
+        });
         let today = EffectiveDate::of(run.world.clock.now()).0;
         let through = EffectiveDate(today.saturating_sub(u32::try_from(days).unwrap_or(2)));
         if let Err(error) = ledger.close_period(through, false, treasurer()).await {

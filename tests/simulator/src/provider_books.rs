@@ -54,6 +54,8 @@ struct Object {
     since_ms: u64,
     /// How much it did, if that is not what it was asked for.
     other_minor: Option<i128>,
+    /// What it was made for.
+    request: Option<AttemptRequest>,
 }
 
 /// Something that moved money, or reserved it.
@@ -90,6 +92,7 @@ pub(crate) struct Books {
     queued: Vec<(u64, u64, AttemptRequest)>,
     arrived: u64,
     pub(crate) out_until_ms: u64,
+    pub(crate) silent_until_ms: u64,
 }
 
 impl Books {
@@ -103,6 +106,7 @@ impl Books {
             queued: Vec::new(),
             arrived: 0,
             out_until_ms: 0,
+            silent_until_ms: 0,
         }
     }
 
@@ -138,6 +142,14 @@ impl Books {
             let (_, _, request) = self.queued.remove(0);
             self.execute(&request, now_ms);
         }
+        // What a bank has decided is carried out whether or not anybody asks.
+        let is_due =
+            |object: &&Object| matches!(object.state, State::Pending { until_ms, .. } if until_ms <= now_ms);
+        let due = self.objects.values().filter(is_due);
+        let due: Vec<AttemptRequest> = due.filter_map(|object| object.request.clone()).collect();
+        for request in due {
+            self.execute(&request, now_ms);
+        }
     }
 
     /// The object under a key; a fresh one if there is none.
@@ -148,6 +160,7 @@ impl Books {
             stored_error: false,
             since_ms,
             other_minor: None,
+            request: None,
         })
     }
 
@@ -220,7 +233,9 @@ impl Books {
                 | State::Closed),
             ) => state,
         };
-        self.object(&request.key).state = next;
+        let object = self.object(&request.key);
+        object.state = next;
+        object.request.get_or_insert_with(|| request.clone());
     }
 
     /// What becomes of a request that is new here.

@@ -89,8 +89,9 @@ impl Run {
     pub(crate) fn check_idle(&self, platform: &Platform) {
         let in_flight = platform.context().admission.in_flight();
         if in_flight > 0 {
-            self.world
-                .breach(format!("{in_flight} requests take places at rest, and nobody asks"));
+            self.world.breach(format!(
+                "{in_flight} requests take places at rest, and nobody asks"
+            ));
         }
     }
 }

@@ -83,7 +83,10 @@ impl Standings {
                 .expires_at
                 .is_some_and(|at| at.unix_ms().saturating_add(LATE_MS) < now.unix_ms())
         };
-        let overdue = self.reserved.iter().filter(|(_, reservation)| is_over(reservation));
+        let overdue = self
+            .reserved
+            .iter()
+            .filter(|(_, reservation)| is_over(reservation));
         overdue.map(|((_, id), _)| *id).collect()
     }
 
@@ -106,10 +109,14 @@ impl Standings {
             let (was_least, was_most) = before.get(key).copied().unwrap_or_default();
             let limits = self.limits.get(key).copied().unwrap_or_default();
             if *least < was_least && limits.min_minor.is_some_and(|min| *least < min) {
-                wrong.push(format!("{key} may fall to {least}, which is less than it may hold"));
+                wrong.push(format!(
+                    "{key} may fall to {least}, which is less than it may hold"
+                ));
             }
             if *most > was_most && limits.max_minor.is_some_and(|max| *most > max) {
-                wrong.push(format!("{key} may rise to {most}, which is more than it may hold"));
+                wrong.push(format!(
+                    "{key} may rise to {most}, which is more than it may hold"
+                ));
             }
         }
         wrong
@@ -186,7 +193,9 @@ impl Standings {
     fn transfer(&mut self, commit: &Commit, transfer: &PostedTransfer) -> Result<(), String> {
         let (shard, id) = (commit.shard, transfer.id);
         match transfer.step {
-            TransferStep::Single | TransferStep::Revert { .. } => self.check_day(shard, id, transfer.effective),
+            TransferStep::Single | TransferStep::Revert { .. } => {
+                self.check_day(shard, id, transfer.effective)
+            }
             TransferStep::Pending { expires_at } => {
                 self.check_day(shard, id, transfer.effective)?;
                 let Legs::Reserved(postings) = &transfer.legs else {

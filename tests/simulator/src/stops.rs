@@ -38,31 +38,47 @@ impl Stopped {
     }
 
     /// What a commit says that was decided although it was stopped. A decision in the same millisecond may have come first.
-    pub(crate) fn broken(&self, commit: &Commit, body: &PaymentCommit, merchant: Option<MerchantId>) -> Vec<String> {
+    pub(crate) fn broken(
+        &self,
+        commit: &Commit,
+        body: &PaymentCommit,
+        merchant: Option<MerchantId>,
+    ) -> Vec<String> {
         let stopped = lock(&self.0);
         let is_stopped = |what: &Stop| stopped.get(what).is_some_and(|since| *since < commit.at);
         let mut wrong = Vec::new();
         for event in &body.events {
-            match event {
-                Event::AttemptPlanned {
-                    operation: OperationId::Authorize(_),
-                    provider,
-                    ..
-                } if is_stopped(&Stop::Provider(*provider)) => {
-                    wrong.push(format!("{} is charged at {provider}, which is disabled", body.payment));
+            if let Event::AttemptPlanned {
+                operation: OperationId::Authorize(_),
+                provider,
+                ..
+            } = event
+                && is_stopped(&Stop::Provider(*provider))
+            {
+                wrong.push(format!(
+                    "{} is charged at {provider}, which is disabled",
+                    body.payment
+                ));
+            }
+            if *event == Event::ReviewApproved
+                && merchant.is_some_and(|merchant| is_stopped(&Stop::Merchant(merchant)))
+            {
+                wrong.push(format!(
+                    "{} is let pass for a merchant that is frozen",
+                    body.payment
+                ));
+            }
+            if let Event::Created { spec, .. } = event
+                && let Some(customer) = &spec.customer
+            {
+                let is_blocked = is_stopped(&Stop::Blocked(Arc::clone(customer)));
+                let is_allowed = stopped.contains_key(&Stop::Allowed(Arc::clone(customer)));
+                if is_blocked && !is_allowed && !body.events.contains(&Event::Blocked) {
+                    wrong.push(format!(
+                        "{} is of {customer}, who is on the block list",
+                        body.payment
+                    ));
                 }
-                Event::ReviewApproved if merchant.is_some_and(|merchant| is_stopped(&Stop::Merchant(merchant))) => {
-                    wrong.push(format!("{} is let pass for a merchant that is frozen", body.payment));
-                }
-                Event::Created { spec, .. } => {
-                    let Some(customer) = &spec.customer else { continue };
-                    let is_blocked = is_stopped(&Stop::Blocked(Arc::clone(customer)));
-                    let is_allowed = stopped.contains_key(&Stop::Allowed(Arc::clone(customer)));
-                    if is_blocked && !is_allowed && !body.events.contains(&Event::Blocked) {
-                        wrong.push(format!("{} is of {customer}, who is on the block list", body.payment));
-                    }
-                }
-                _ => {}
             }
         }
         wrong

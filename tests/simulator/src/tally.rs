@@ -206,7 +206,15 @@ const GROUPS: &[(&str, &[&str])] = &[
 ];
 
 /// What is said of balance alerts.
-const ALERTS: &[&str] = &["created", "existed", "name used", "deleted", "not there", "raised", "armed"];
+const ALERTS: &[&str] = &[
+    "created",
+    "existed",
+    "name used",
+    "deleted",
+    "not there",
+    "raised",
+    "armed",
+];
 /// What the fraud check said of transfers between shards.
 const VOTES: &[&str] = &["refused"];
 /// What is said to somebody who uses the id of a transfer for another one.

@@ -158,26 +158,30 @@ impl Run {
     /// The id of what is recorded is never taken for another amount.
     async fn misuses_id(&self, ledger: &LedgerHandle, request: &TransferRequest, answer: &Answer) {
         let is_done = |told: &Told| matches!(told, Told::Done | Told::Existed(_));
-        let recorded = request.transfers.iter().zip(&answer.told).find_map(|(transfer, told)| {
-            let TransferLegs::Pair {
-                debit,
-                credit,
-                amount,
-            } = transfer.legs
-            else {
-                return None;
-            };
-            let more = Amount::new(amount.minor() + 1).ok()?;
-            is_done(told).then(|| Transfer {
-                legs: TransferLegs::Pair {
+        let recorded = request
+            .transfers
+            .iter()
+            .zip(&answer.told)
+            .find_map(|(transfer, told)| {
+                let TransferLegs::Pair {
                     debit,
                     credit,
-                    amount: more,
-                },
-                linked: false,
-                ..transfer.clone()
-            })
-        });
+                    amount,
+                } = transfer.legs
+                else {
+                    return None;
+                };
+                let more = Amount::new(amount.minor() + 1).ok()?;
+                is_done(told).then(|| Transfer {
+                    legs: TransferLegs::Pair {
+                        debit,
+                        credit,
+                        amount: more,
+                    },
+                    linked: false,
+                    ..transfer.clone()
+                })
+            });
         let Some(other) = recorded else { return };
         let id = other.id;
         let said = send(ledger, asked(vec![other], Linkage::Independent)).await;

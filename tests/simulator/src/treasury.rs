@@ -123,7 +123,7 @@ impl Treasury {
             livemode: false,
             limits: AccountLimits {
                 min_minor: number.is_multiple_of(TILLS).then_some(0),
-                max_minor: number.is_multiple_of(4).then_some(40_000),
+                max_minor: number.is_multiple_of(4).then_some(8_000),
             },
             metadata: Vec::new(),
             shard: ShardId(number / TILLS),

@@ -215,6 +215,12 @@ impl Run {
                 .operation(operation)
                 .and_then(|op| op.attempt.as_ref());
             let seen = attempt.map(|attempt| reference(&attempt.key));
+            let was_asked = |key| self.providers.iter().any(|provider| provider.was_asked(key));
+            if attempt.is_some_and(|attempt| !was_asked(&attempt.key)) {
+                self.world.breach(format!(
+                    "{operation} of {id} is unresolved, and no provider was asked"
+                ));
+            }
             // Some say what is not so, and some say it twice: neither counts for two.
             let words: &[(&str, bool)] = match self.world.chance(Fault::QueryWrong, |dice| dice.below(3)) {
                 0 => &[("first", true), ("first", true), ("second", true)],
@@ -294,7 +300,10 @@ impl Run {
                 let times = done.remove(&operation.id).unwrap_or(0);
                 let said = u64::from(operation.state() == Some(AttemptState::Succeeded));
                 if said == 1 && other.contains(&operation.id) {
-                    wrong.push(format!("{} was done for another amount and has succeeded", operation.id));
+                    wrong.push(format!(
+                        "{} was done for another amount and has succeeded",
+                        operation.id
+                    ));
                 }
                 let came_to_nothing = said == 0 && times == 1 && released.contains(&operation.id);
                 if times != said && !came_to_nothing && !operation.is_unresolved() {

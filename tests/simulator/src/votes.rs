@@ -31,6 +31,7 @@ impl Votes {
         let decided = self.decided.entry(debit).or_default();
         decided.retain(|at| at.unix_ms().saturating_add(HOUR_MS) > commit.at.unix_ms());
         decided.push(commit.at);
-        (decided.len() > max).then(|| format!("{} transfers of {debit} are let pass in an hour", decided.len()))
+        (decided.len() > max)
+            .then(|| format!("{} transfers of {debit} are let pass in an hour", decided.len()))
     }
 }

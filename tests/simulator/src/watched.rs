@@ -77,7 +77,10 @@ impl Watched {
 
     /// Looks at what a commit has left.
     pub(crate) fn look(&mut self, commit: &Commit, value: impl Fn(&AlertTerms) -> i128) {
-        let here = self.alerts.values_mut().filter(|watch| watch.shard == commit.shard);
+        let here = self
+            .alerts
+            .values_mut()
+            .filter(|watch| watch.shard == commit.shard);
         for watch in here {
             let value_minor = value(&watch.terms);
             let is_raised = holds(watch.terms.condition, value_minor, watch.terms.amount_minor);
@@ -113,7 +116,10 @@ impl Watched {
                 && u64::try_from(raised) == Ok(alert.times_raised)
                 && alert.history().collect::<Vec<_>>() == edges;
             if !same {
-                wrong.push(format!("alert {} stands otherwise: {alert:?} and {own:?}", alert.terms.id));
+                wrong.push(format!(
+                    "alert {} stands otherwise: {alert:?} and {own:?}",
+                    alert.terms.id
+                ));
             }
         }
         wrong

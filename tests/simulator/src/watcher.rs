@@ -47,13 +47,15 @@ fn terms(run: &Run, number: u64) -> Option<(ShardId, AlertTerms)> {
         }
         *dice.pick(&tills)
     };
+    let amount_minor = dice.below(7_000);
     let id = AlertId::random((1 << 100) | u128::from(number));
     let terms = AlertTerms {
         id,
         account,
         field: *dice.pick(&AlertField::ALL),
         condition: *dice.pick(&AlertCondition::ALL),
-        amount_minor: i128::from(dice.below(7_000)),
+        // What every till has at first, and nothing, so that edges are met as well.
+        amount_minor: *dice.pick(&[0, 5_000, 5_000, i128::from(amount_minor)]),
         description: None,
         metadata: Vec::new(),
     };
