@@ -25,7 +25,7 @@ pub(crate) fn moment(request: &HttpRequest) -> Result<Option<Moment>, Invalid> {
     read(text).map(Some).ok_or_else(refused)
 }
 
-fn read(text: &str) -> Option<Moment> {
+pub(super) fn read(text: &str) -> Option<Moment> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok().map(Seq).map(Moment::Commit);
     }

@@ -342,4 +342,6 @@ fn declined(request: &AttemptRequest, reply: &Reply, error: &ApiError<'_>) -> Ou
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
