@@ -199,7 +199,28 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("crossing", CROSSINGS),
     ("transfer", TOLD),
     ("life", ENDS),
+    ("alert", ALERTS),
+    ("fraud check", VOTES),
+    ("id used again", MISUSES),
+    ("resolution", RESOLUTIONS),
 ];
+
+/// What is said of balance alerts.
+const ALERTS: &[&str] = &[
+    "created",
+    "existed",
+    "name used",
+    "deleted",
+    "not there",
+    "raised",
+    "armed",
+];
+/// What the fraud check said of transfers between shards.
+const VOTES: &[&str] = &["refused"];
+/// What is said to somebody who uses the id of a transfer for another one.
+const MISUSES: &[&str] = &["refused"];
+/// Who resolves what no provider says.
+const RESOLUTIONS: &[&str] = &["alone", "against another", "agreed"];
 
 /// What cannot be seen here, and why.
 const NEVER: &[(&str, &str)] = &[
@@ -209,9 +230,6 @@ const NEVER: &[(&str, &str)] = &[
     ("payment", "requires payment method"),
     // Nobody asks about a closed attempt again, and providers do not call.
     ("event", "late success"),
-    // Operators watch no account here: alerts have a model of their own, and kills of the real process.
-    ("ledger", "alert created"),
-    ("ledger", "alert deleted"),
 ];
 
 impl Tally {
