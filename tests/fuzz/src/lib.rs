@@ -145,7 +145,7 @@ impl Target {
             0..=CHANGES_MAX,
         );
         let inputs = (self.seeds.clone(), self.seeds.clone(), changes);
-        let changed = |(seed, donor, changes): &(Vec<u8>, Vec<u8>, Vec<Change>)| {
+        let input_of = |(seed, donor, changes): &(Vec<u8>, Vec<u8>, Vec<Change>)| {
             let mut input = seed.clone();
             for change in changes {
                 change.apply(&mut input, donor, &self.words);
@@ -153,12 +153,12 @@ impl Target {
             input
         };
         let outcome = TestRunner::new(config).run(&inputs, |case| {
-            self.holds(check, &changed(&case)).map_err(TestCaseError::fail)
+            self.holds(check, &input_of(&case)).map_err(TestCaseError::fail)
         });
         match outcome {
             Ok(()) => {}
             Err(TestError::Fail(why, case)) => {
-                let input = changed(&case);
+                let input = input_of(&case);
                 let kept = corpus.keep(&input);
                 let shown = input.escape_ascii();
                 fail(&format!("{}: {why}\n  input: b\"{shown}\"\n  {kept}", self.name));

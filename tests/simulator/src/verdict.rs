@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::journaled::Mark;
 use crate::life::{Run, Wiring};
 use crate::operator::let_go;
-use crate::provider_books::reference;
+use crate::provider_books::{Deed, reference};
 use crate::shop::is_charge;
 use crate::tally::Death;
 use crate::treasurer::{open_tills, send, treasurer};
@@ -408,14 +408,27 @@ impl Run {
         Some(accounts)
     }
 
+    /// Operations that wait for a provider's word still: on the operators' list, or a challenge whose time is not over.
+    fn awaited(&self) -> BTreeSet<OperationId> {
+        let journaled = lock(&self.world.journaled);
+        let latest = journaled
+            .payments
+            .values()
+            .filter_map(|history| history.states.last());
+        latest
+            .flat_map(|payment| payment.unresolved().map(|operation| operation.id))
+            .collect()
+    }
+
     /// Provider clearing against the providers' own books.
     fn owed_wrong(&self, held: &BTreeMap<AccountKey, i128>) -> Vec<String> {
         use florin_domain::ports::Provider;
-        let mut wrong = Vec::new();
+        let (mut wrong, awaited) = (Vec::new(), self.awaited());
         for provider in &self.providers {
             let mut sums = BTreeMap::new();
-            // What was done for another amount is nobody's word yet.
-            for (deed, _) in provider.deeds().into_iter().filter(|(deed, _)| !deed.is_other) {
+            // What was done for another amount is nobody's word yet, and neither is what a customer has done and nobody asked about.
+            let is_told = |deed: &Deed| !deed.is_other && !awaited.contains(&deed.operation);
+            for (deed, _) in provider.deeds().into_iter().filter(|(deed, _)| is_told(deed)) {
                 let moved = match deed.kind {
                     OperationKind::Sale | OperationKind::Capture => deed.minor,
                     OperationKind::Refund => -deed.minor,
