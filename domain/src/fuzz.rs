@@ -138,7 +138,7 @@ fn decimals_are_read_exactly_or_refused() {
                         assert!(!is_plain, "{text}");
                     }
                     Err(DecimalError::TooManyDecimals { .. }) => {
-                        assert_eq!(minor_by_digits(text, currency), None)
+                        assert_eq!(minor_by_digits(text, currency), None);
                     }
                     Err(DecimalError::TooLarge) => assert!(text.len() > 30, "{text}"),
                 }

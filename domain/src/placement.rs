@@ -345,13 +345,15 @@ mod tests {
         }
     }
 
+    /// Whether letters decide, which shard is asked for, where it is open, and what comes of it.
+    type Row<'a> = (bool, Option<u16>, &'a [u16], Result<u16, &'a str>);
+
     #[test]
     fn an_account_that_is_open_is_found_or_refused_and_never_another_one() {
         let letters = Placement::Ranges(ranges(&EIGHT).unwrap());
         let belongs = "names that begin with W belong to shard 7";
         let several = "several shards have an account of this name (0, 7): say which one";
-        // Whether letters decide, which shard is asked for, where it is open, and what comes of it.
-        let rows: [(bool, Option<u16>, &[u16], Result<u16, &str>); 21] = [
+        let rows: [Row<'_>; 21] = [
             (true, None, &[], Ok(7)),
             (true, None, &[7], Ok(7)),
             (true, None, &[0], Ok(0)),

@@ -98,13 +98,13 @@ impl Plan {
         let count = counted.calls.len();
         assert!(count > 0, "nothing stands between the node and its disk");
         let numbers = self.numbers(count);
-        let (next, met) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         let work = || {
             while let Some(&number) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let point = self.point(self.fault, number);
                 let outcome = catch_unwind(AssertUnwindSafe(|| meet(point)));
                 let outcome = outcome.unwrap_or_else(|why| Outcome::broken_off(&*why));
-                met.lock().unwrap().push((number, outcome));
+                outcomes.lock().unwrap().push((number, outcome));
             }
         };
         thread::scope(|scope| {
@@ -112,10 +112,10 @@ impl Plan {
                 scope.spawn(worker);
             }
         });
-        let mut met = met.into_inner().unwrap();
-        met.sort_by_key(|(number, _)| *number);
+        let mut outcomes = outcomes.into_inner().unwrap();
+        outcomes.sort_by_key(|(number, _)| *number);
         let mut bad = String::new();
-        for (number, outcome) in met.iter().filter(|(_, outcome)| !outcome.wrong.is_empty()) {
+        for (number, outcome) in outcomes.iter().filter(|(_, outcome)| !outcome.wrong.is_empty()) {
             write!(
                 bad,
                 "\n{} at point {number} ({:?}):\n  {}\n  again: {}\n",
@@ -129,21 +129,25 @@ impl Plan {
         println!(
             "{} {} of {count} points ({} of {}), {} ended early, {} answers, {} bad",
             self.fault.name(),
-            met.len(),
+            outcomes.len(),
             self.calls,
             if self.paths.is_empty() {
                 "all files"
             } else {
                 self.paths
             },
-            met.iter().filter(|(_, outcome)| outcome.ended).count(),
-            met.iter().map(|(_, outcome)| outcome.answered).sum::<usize>(),
-            met.iter()
+            outcomes.iter().filter(|(_, outcome)| outcome.ended).count(),
+            outcomes
+                .iter()
+                .map(|(_, outcome)| outcome.answered)
+                .sum::<usize>(),
+            outcomes
+                .iter()
                 .filter(|(_, outcome)| !outcome.wrong.is_empty())
                 .count()
         );
         assert!(bad.is_empty(), "{bad}");
-        met
+        outcomes
     }
 }
 
