@@ -9,7 +9,7 @@ use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::risk::ListOwner;
 use florin_fuzz::{Target, any_of};
 
-const QUERIES: [&str; 12] = [
+const QUERIES: [&str; 13] = [
     "",
     "limit=10&starting_after=pay_00000000000000000000000007",
     "limit=%31%30&ending_before=pay_00000000000000000000000007&status=succeeded",
@@ -20,6 +20,7 @@ const QUERIES: [&str; 12] = [
     "at=18446744073709551615",
     "account=merchant_payable:mer_00000000000000000000000009:USD&state=raised&limit=5",
     "account=bank:USD:live&shard=1&seq[gte]=1&seq[lte]=9223372036854775807",
+    "account=bank:USD@1&limit=5",
     "list=block&kind=ip&starting_after=rle_00000000000000000000000001",
     "starting_after=123e4567-e89b-12d3-a456-426614174000",
 ];

@@ -85,7 +85,7 @@ fn check(bytes: &[u8], format: FileFormat) {
 fn lines_of_json_are_transfers_that_balance_or_wrong_by_their_numbers() {
     let target = Target::of_text("import_jsonl", any_of(JSON))
         .words(WORDS)
-        .cases(2_000);
+        .cases(10_000);
     target.run(|bytes| check(bytes, FileFormat::Jsonl));
 }
 
@@ -93,6 +93,6 @@ fn lines_of_json_are_transfers_that_balance_or_wrong_by_their_numbers() {
 fn lines_of_cells_are_transfers_that_balance_or_wrong_by_their_numbers() {
     let target = Target::of_text("import_csv", any_of(CSV))
         .words(WORDS)
-        .cases(2_000);
+        .cases(10_000);
     target.run(|bytes| check(bytes, FileFormat::Csv));
 }
