@@ -11,7 +11,7 @@ fn journal_records_are_read_or_refused() {
     let made = strategies::commit().prop_map(|commit| encoded(&commit));
     let seeds = prop_oneof![3 => any_of(golden_bytes()), 1 => made];
     Target::of_bytes("journal_record", seeds)
-        .cases(8_000)
+        .cases(15_000)
         .run(|bytes| {
             let Ok(commit) = decode(ShardId::FIRST, Seq(7), bytes) else {
                 return;

@@ -25,7 +25,7 @@ fn sealed() -> Vec<Vec<u8>> {
 fn snapshots_are_read_or_refused() {
     let whole = sealed();
     let seeds = any_of(whole.clone());
-    Target::of_bytes("snapshot", seeds).cases(3_000).run(|bytes| {
+    Target::of_bytes("snapshot", seeds).cases(6_000).run(|bytes| {
         assert!(unseal(bytes).is_err(), "there is no digest");
         let mut file = bytes.to_vec();
         file.extend_from_slice(&Sha256::digest(bytes));

@@ -61,7 +61,7 @@ fn named<T>(answer: Result<T, Invalid>, query: &str) -> Option<T> {
 fn query_strings_ask_for_what_is_within_bounds_or_are_refused_by_name() {
     let target = Target::of_text("api_query", any_of(QUERIES))
         .words(WORDS)
-        .cases(2_500);
+        .cases(15_000);
     target.run(|bytes| {
         let Ok(query) = str::from_utf8(bytes) else { return };
         let uri = format!("/v1/x?{query}");
@@ -116,7 +116,7 @@ fn moments_are_read_as_rfc_3339_has_them_or_refused() {
         "60",
         "24",
     ]);
-    target.cases(4_000).run(|bytes| {
+    target.cases(15_000).run(|bytes| {
         let Ok(text) = str::from_utf8(bytes) else { return };
         let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
         if is_number || moment::read(text).is_none() || text.len() == 10 {
@@ -153,7 +153,7 @@ fn headers_are_read_or_refused() {
         " ",
     ];
     let target = Target::of_text("api_header", any_of(seeds)).words(["Bearer ", "Basic ", "=", "==", "c2s6"]);
-    target.cases(4_000).run(|bytes| {
+    target.cases(15_000).run(|bytes| {
         let Ok(value) = HeaderValue::from_bytes(bytes) else {
             return;
         };

@@ -143,7 +143,7 @@ fn bodies_become_commands_or_refusals_that_a_person_can_use() {
     let attempt = "pay_00000000000000000000000007";
     let target = Target::of_text("api_body", any_of(BODIES))
         .words(WORDS)
-        .cases(1_500);
+        .cases(10_000);
     target.run(|body| {
         let read_by_all = [
             payment(body),

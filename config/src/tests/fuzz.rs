@@ -40,7 +40,7 @@ fn files_are_settings_or_one_error_that_says_where() {
         "{a=1}",
     ];
     let target = Target::of_text("config_file", any_of(seeds)).words(words);
-    target.memory(4 << 20, 512).cases(200).run(|bytes| {
+    target.memory(4 << 20, 512).cases(600).run(|bytes| {
         let Ok(text) = str::from_utf8(bytes) else { return };
         for mode in [Mode::Dev, Mode::Serve] {
             match load(text, &[], mode) {
@@ -84,7 +84,7 @@ fn templates_are_read_or_refused_where_they_are_wrong() {
         "\"debit\"",
     ];
     let target = Target::of_text("ledger_templates", any_of([TEMPLATES])).words(words);
-    target.memory(4 << 20, 512).cases(600).run(|bytes| {
+    target.memory(4 << 20, 512).cases(10_000).run(|bytes| {
         let Ok(text) = str::from_utf8(bytes) else { return };
         let Ok(mut table) = text.parse::<Table>() else {
             return;

@@ -18,7 +18,7 @@ fn no_head_is_read_that_was_not_signed() {
     let key = world.key().public();
     let target =
         Target::of_text("heads_file", any_of([whole])).words(["head", "frontier", "size", "signature"]);
-    target.cases(400).run(|bytes| {
+    target.cases(1_000).run(|bytes| {
         fs::write(&file, bytes).unwrap();
         for line in HeadsReader::open(world.second.path(), SHARD, key).unwrap() {
             if let Ok(kept) = line.unwrap() {
@@ -56,7 +56,7 @@ fn nothing_is_read_of_an_export_that_was_not_written() {
     let seeds = any_of([whole.clone()]);
     let target =
         Target::of_text("audit_export", seeds).words(["florin.record", "florin.head", "florin.end", "bytes"]);
-    target.cases(400).run(|bytes| {
+    target.cases(1_000).run(|bytes| {
         fs::write(&path, bytes).unwrap();
         let export = Export::open(&path, SHARD, Some(key)).unwrap();
         assert!(export.heads().iter().all(|known| *known == head.head));

@@ -32,7 +32,7 @@ fn what_is_read_of_a_changed_replica_is_the_begin_of_what_was_written() {
     let (written, newest) = (world.journal(), world.newest());
     let seeds = any_of([fs::read(&newest).unwrap()]);
     Target::of_bytes("replica_segment", seeds)
-        .cases(250)
+        .cases(1_000)
         .run(|bytes| {
             for bytes in [bytes, &with_fitting_checks(bytes)] {
                 fs::write(&newest, bytes).unwrap();

@@ -20,7 +20,7 @@ fn what_is_read_of_a_damaged_file_is_the_begin_of_what_was_written() {
     let written = read(&folder).unwrap();
     assert_eq!(written.len(), 5);
     Target::of_bytes("journal_file", any_of([whole]))
-        .cases(150)
+        .cases(400)
         .run(|bytes| {
             let folder = tempfile::tempdir().unwrap();
             fs::write(file(&folder), bytes).unwrap();

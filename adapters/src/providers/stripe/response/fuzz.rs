@@ -124,7 +124,7 @@ fn no_answer_is_taken_for_a_success_that_it_does_not_tell() {
     ]);
     let target = Target::of_text("stripe_answer", any_of(seeds()))
         .words(words)
-        .cases(1_000);
+        .cases(4_000);
     target.run(|bytes| {
         // Any status for any body, and the same one each time that the body comes.
         let place = bytes
