@@ -50,7 +50,9 @@ fn nothing_is_read_of_an_export_that_was_not_written() {
     let (written, mut whole) = (written.unwrap(), Vec::new());
     let mut writer = ExportWriter::new(&mut whole, &key).unwrap();
     writer.head(&head).unwrap();
-    written.iter().for_each(|record| writer.record(record).unwrap());
+    for record in &written {
+        writer.record(record).unwrap();
+    }
     writer.finish().unwrap();
     let path = world.data.path().join("export.jsonl");
     let seeds = any_of([whole.clone()]);
