@@ -65,7 +65,9 @@ fn check(request: &AttemptRequest, reply: &Reply, outcome: &Outcome) {
     let object = match reply.status {
         200..=299 if body["data"].is_array() => {
             let data = body["data"].as_array().unwrap();
-            data.iter().find(|refund| refund["id"] == **reference).unwrap()
+            data.iter()
+                .find(|refund| refund["id"] == **reference && refund["status"] == "succeeded")
+                .unwrap()
         }
         200..=299 => &body,
         400 => &body["error"]["payment_intent"],
