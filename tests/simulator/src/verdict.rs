@@ -7,12 +7,12 @@ use crate::fault::Fault;
 use crate::journaled::Mark;
 use crate::life::{Run, Wiring};
 use crate::operator::let_go;
-use crate::provider_books::{Deed, reference};
+use crate::provider_books::reference;
 use crate::shop::is_charge;
 use crate::tally::Death;
 use crate::treasurer::{open_tills, send, treasurer};
 use crate::treasury::asked;
-use florin_actors::ledger_handle::{LedgerHandle, Told};
+use florin_actors::ledger_handle::{LedgerError, LedgerHandle, Told};
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_domain::ids::{OperationId, PaymentId, ShardId};
 use florin_domain::ledger::{AccountKey, AccountName, AccountState, Linkage};
@@ -154,13 +154,21 @@ impl Run {
     }
 
     async fn accounts(&self, ledger: &LedgerHandle) -> Option<Accounts> {
-        match ledger.accounts().await {
-            Ok(rows) => Some(rows.0),
-            Err(error) => {
-                self.world.breach(format!("the accounts cannot be read: {error}"));
-                None
+        for _ in 0..50 {
+            match ledger.accounts().await {
+                Ok(rows) => return Some(rows.0),
+                // Where everything has little room, a question may have to be asked again.
+                Err(LedgerError::Busy | LedgerError::Shed(_)) => {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) => {
+                    self.world.breach(format!("the accounts cannot be read: {error}"));
+                    return None;
+                }
             }
         }
+        self.world.breach("the accounts can never be read".to_owned());
+        None
     }
 
     /// Everything that was answered for good is answered so again.
@@ -408,27 +416,23 @@ impl Run {
         Some(accounts)
     }
 
-    /// Operations that wait for a provider's word still: on the operators' list, or a challenge whose time is not over.
-    fn awaited(&self) -> BTreeSet<OperationId> {
-        let journaled = lock(&self.world.journaled);
-        let latest = journaled
-            .payments
-            .values()
-            .filter_map(|history| history.states.last());
-        latest
-            .flat_map(|payment| payment.unresolved().map(|operation| operation.id))
-            .collect()
-    }
-
     /// Provider clearing against the providers' own books.
     fn owed_wrong(&self, held: &BTreeMap<AccountKey, i128>) -> Vec<String> {
         use florin_domain::ports::Provider;
-        let (mut wrong, awaited) = (Vec::new(), self.awaited());
+        // What is not resolved yet is in no books: a challenge that was passed just now, or what was done for another amount.
+        let open: BTreeSet<OperationId> = lock(&self.world.journaled)
+            .payments
+            .values()
+            .filter_map(|history| history.states.last())
+            .flat_map(|payment| payment.unresolved().map(|operation| operation.id))
+            .collect();
+        let mut wrong = Vec::new();
         for provider in &self.providers {
             let mut sums = BTreeMap::new();
-            // What was done for another amount is nobody's word yet, and neither is what a customer has done and nobody asked about.
-            let is_told = |deed: &Deed| !deed.is_other && !awaited.contains(&deed.operation);
-            for (deed, _) in provider.deeds().into_iter().filter(|(deed, _)| is_told(deed)) {
+            for (deed, _) in provider.deeds() {
+                if open.contains(&deed.operation) {
+                    continue;
+                }
                 let moved = match deed.kind {
                     OperationKind::Sale | OperationKind::Capture => deed.minor,
                     OperationKind::Refund => -deed.minor,

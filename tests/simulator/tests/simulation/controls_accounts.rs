@@ -14,8 +14,8 @@ use std::sync::Arc;
 /// Changes events of payments.
 fn of_events(
     change: impl Fn(&mut Event) + Send + Sync + Copy + 'static,
-) -> impl Fn(&mut Commit) + Send + Sync + Copy {
-    move |commit| {
+) -> impl Fn(&mut Commit) + Send + Sync + Copy + 'static {
+    move |commit: &mut Commit| {
         if let Body::Payment(body) = &mut commit.body {
             body.events.iter_mut().for_each(change);
         }
@@ -25,8 +25,8 @@ fn of_events(
 /// Changes events of the general ledger.
 fn of_ledger(
     change: impl Fn(&mut LedgerEvent) + Send + Sync + Copy + 'static,
-) -> impl Fn(&mut Commit) + Send + Sync + Copy {
-    move |commit| {
+) -> impl Fn(&mut Commit) + Send + Sync + Copy + 'static {
+    move |commit: &mut Commit| {
         if let Body::Ledger(ledger) = &mut commit.body {
             change(&mut ledger.event);
         }
@@ -55,12 +55,11 @@ fn a_fee_by_another_schedule_is_caught() {
 
 #[test]
 fn a_resolution_that_only_one_person_has_spoken_for_is_caught() {
-    let alone = |commit: &mut Commit| {
-        if let Body::Payment(body) = &mut commit.body {
-            let proposes = |event: &Event| matches!(event, Event::ResolutionProposed { .. });
-            body.events.retain(|event| !proposes(event));
+    let alone = of_events(|event| {
+        if let Event::ResolutionConfirmed { resolution, .. } = event {
+            resolution.operator = Arc::from("first");
         }
-    };
+    });
     is_caught(&forging_writes(alone), "is resolved on the word of one person");
 }
 
