@@ -36,7 +36,8 @@ impl Reply {
     }
 
     fn parse<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
-        serde_json::from_slice(&self.body).ok()
+        // The reader of bytes does not look into texts that nobody asks for, and a body that is no text was damaged on its way.
+        serde_json::from_str(str::from_utf8(&self.body).ok()?).ok()
     }
 
     fn retry_after(&self) -> Millis {
