@@ -14,6 +14,7 @@ use florin_domain::ports::{
     AppendError, Batch, BoxFuture, Follower, Head, Journal, PaymentRow, PaymentsPage, PaymentsQuery,
     ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
 };
+use std::collections::btree_map::OccupiedEntry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -134,7 +135,7 @@ impl Folder {
     fn mix_up(&self, how: u64, head: Seq) {
         let mut snapshots = lock(&self.snapshots);
         let newest = snapshots.last_entry();
-        match (how, newest.map(|newest| newest.into_mut())) {
+        match (how, newest.map(OccupiedEntry::into_mut)) {
             (0 | 1, Some(Ok(newest))) => newest.hash[0] ^= 1,
             (0..3, _) => {
                 let later = ShardSnapshot {
