@@ -4,7 +4,7 @@
 //! * [`money`] amounts, currencies, rounding, fees; [`time`] instants as arguments; [`ids`] one newtype per identity
 //! * [`payment`] the life of a payment: `decide(state, command) -> Decision | Refusal`, `evolve(state, event) -> state`
 //! * [`ledger`] accounts, postings, holds, balances, and the canonical entries of a payment
-//! * [`risk`] rules and bands; [`routing`] which provider; [`retry`] when the same attempt is tried again
+//! * [`risk`] rules and bands; [`routing`] which provider; [`health`] how providers have been doing; [`retry`] when the same attempt is tried again
 //! * [`commit`] what one atomic journal record says; [`merchant`] tenants and their API keys; [`method`] payment methods
 //! * [`consistency`] what the monitor compares, and what it has found
 //! * [`placement`] in which shard a new merchant or account begins
@@ -23,6 +23,7 @@ mod fuzz;
 
 pub mod commit;
 pub mod consistency;
+pub mod health;
 pub mod idempotency;
 pub mod ids;
 pub mod ledger;
