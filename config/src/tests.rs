@@ -1,6 +1,7 @@
 //! Loading as a whole: what is refused and in which words, which source wins, that the reference file is true, and that
 //! secrets stay inside.
 
+mod adyen;
 mod ledger;
 mod refusals;
 

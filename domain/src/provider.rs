@@ -1,5 +1,7 @@
 //! Providers as the core sees them: a name, what they can do, and the closed set of things an attempt can come back with.
 
+use crate::ids::{OperationId, PaymentId};
+use crate::money::Currency;
 use crate::time::Millis;
 use std::fmt;
 use std::sync::Arc;
@@ -72,6 +74,70 @@ pub struct Capabilities {
     pub query_by_reference: bool,
     /// Cancelling an unconfirmed object makes it impossible to charge it later.
     pub cancel_closes: bool,
+    /// What else recovery may rely on.
+    pub recovery: Recovery,
+}
+
+/// What recovery may rely on when a request was sent and nothing usable came back. The default relies on nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// An error of its own that it stored under a key is answered to every repetition of that key.
+    pub stores_errors: bool,
+    /// What closing a charge by our own reference comes to.
+    pub voids: Voids,
+    /// Captures, voids and refunds are only acknowledged; their results come as notices.
+    pub notifies: bool,
+}
+
+/// What closing a charge by our own reference, or by the object that it made, comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Voids {
+    /// It cannot be asked for.
+    #[default]
+    None,
+    /// It needs the provider's own object; what the provider never saw is not closed by it.
+    Plain,
+    /// Our reference is enough, and a charge under it that the provider has not seen yet is refused when it comes.
+    Tombstone,
+}
+
+impl Voids {
+    /// A charge can be closed although the provider never named an object.
+    pub const fn needs_no_object(self) -> bool {
+        match self {
+            Self::Tombstone => true,
+            Self::None | Self::Plain => false,
+        }
+    }
+}
+
+/// A provider's word about an operation that came by itself, its origin proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Of which payment.
+    pub payment: PaymentId,
+    /// Which operation of it.
+    pub operation: OperationId,
+    /// How the key of the attempt ends that is meant: an operation may have several.
+    pub key_end: Arc<str>,
+    /// The currency of the outcome's amount.
+    pub currency: Currency,
+    /// What became of it. A void's amount is not read: it released whatever was left.
+    pub outcome: Outcome,
+}
+
+/// Why what came is no notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NoticeRefusal {
+    /// No provider of this name sends any.
+    #[error("no provider of this name sends notices")]
+    NoSuchProvider,
+    /// Its signature is missing or wrong, or it is about another account.
+    #[error("the notice is not signed with the provider's key")]
+    Unsigned,
+    /// It cannot be read.
+    #[error("the notice cannot be read")]
+    Malformed,
 }
 
 /// What came back from one request about an attempt. `Unknown` is neither success nor failure.

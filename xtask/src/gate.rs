@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::contract;
 use crate::counts::{Counts, Runner};
+use crate::sdk;
 use crate::tidy;
 
 #[derive(Debug)]
@@ -33,6 +34,8 @@ enum Work {
     Tidy,
     /// A running server against its OpenAPI document.
     Contract,
+    /// The SDKs of providers against the sandbox.
+    Sdk,
 }
 
 impl Stage {
@@ -52,6 +55,7 @@ impl Stage {
             | Work::Tests { args, .. } => format!("cargo {args}"),
             Work::Tidy => "cargo xtask tidy".to_owned(),
             Work::Contract => "cargo xtask contract".to_owned(),
+            Work::Sdk => "cargo xtask sdk".to_owned(),
         }
     }
 }
@@ -110,6 +114,10 @@ fn stages(nextest: bool) -> Vec<Stage> {
             name: "contract",
             work: Work::Contract,
         },
+        Stage {
+            name: "sdk",
+            work: Work::Sdk,
+        },
     ]
 }
 
@@ -153,6 +161,7 @@ fn perform(
     match stage.work {
         Work::Tidy => tidy::run(root),
         Work::Contract => contract::run(root),
+        Work::Sdk => sdk::run(root),
         Work::Cargo {
             args,
             deny_rustdoc_warnings,
@@ -306,5 +315,6 @@ mod tests {
         );
         assert_eq!(by_hand[5], "cargo xtask tidy");
         assert_eq!(by_hand[6], "cargo xtask contract");
+        assert_eq!(by_hand[7], "cargo xtask sdk");
     }
 }

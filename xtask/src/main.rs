@@ -9,6 +9,7 @@ mod counts;
 mod gate;
 mod postgres;
 mod python;
+mod sdk;
 mod tidy;
 
 use std::path::PathBuf;
@@ -19,8 +20,9 @@ use anyhow::{Context, Result, bail};
 const HELP: &str = "\
 cargo xtask <command>
 
-  test      the whole gate: format, clippy, tests, doc tests, docs, tidy, contract; stops at the first failure
+  test      the whole gate: format, clippy, tests, doc tests, docs, tidy, contract, sdk; stops at the first failure
   contract  schemathesis against a running `florin dev` and its OpenAPI document
+  sdk       the official SDKs of providers against `florin sandbox`
   tidy      the rules no compiler checks: arrows between crates, fences around dependencies, source rules
   nightly   the same gate as `test` with PROPTEST_CASES=20000, so every property sees far more cases
   bench-compare [--seconds N]
@@ -52,6 +54,7 @@ fn run(args: &[String]) -> Result<()> {
         ["test"] => gate::run(&workspace_root()?, None),
         ["nightly"] => gate::run(&workspace_root()?, Some(NIGHTLY_PROPTEST_CASES)),
         ["contract"] => contract::run(&workspace_root()?),
+        ["sdk"] => sdk::run(&workspace_root()?),
         ["bench-compare", words @ ..] => bench_compare::run(&workspace_root()?, words),
         ["tidy"] => tidy::run(&workspace_root()?),
         _ => bail!("unknown command `{}`\n\n{HELP}", words.join(" ")),

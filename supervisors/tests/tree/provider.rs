@@ -5,7 +5,7 @@ use crate::ports::{Latch, lock};
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
-use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference};
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery};
 use florin_domain::time::Millis;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -94,6 +94,7 @@ impl Scripted {
             key_lifetime: Millis::from_s(24 * 3600),
             query_by_reference: true,
             cancel_closes: true,
+            recovery: Recovery::default(),
         };
         Self {
             capabilities,

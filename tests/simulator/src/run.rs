@@ -14,7 +14,7 @@ use florin_actors::options::{Options, ProviderCaps, RestartPolicy};
 use florin_domain::ledger::{Chart, FeeRecognition, LedgerRules, PostingModel, PostingProfile};
 use florin_domain::limits::Lifetimes;
 use florin_domain::payment::ReviewMode;
-use florin_domain::provider::{Capabilities, ProviderId};
+use florin_domain::provider::{Capabilities, ProviderId, Recovery};
 use florin_domain::risk::Profile;
 use florin_domain::time::Millis;
 use sha2::{Digest, Sha256};
@@ -136,6 +136,7 @@ fn providers(world: &Arc<World>) -> Vec<Arc<Acquirer>> {
                 key_lifetime: Millis::from_s(24 * 3600),
                 query_by_reference: true,
                 cancel_closes: dice.hits(8_000),
+                recovery: Recovery::default(),
             };
             Arc::new(Acquirer::new(world, capabilities))
         })
