@@ -291,7 +291,7 @@ mod tests {
             "{table}"
         );
         assert!(
-            lines[7].starts_with("total") && lines[7].ends_with("3.5 s"),
+            lines[8].starts_with("total") && lines[8].ends_with("3.5 s"),
             "{table}"
         );
     }
