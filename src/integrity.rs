@@ -10,6 +10,7 @@ use florin_adapters::audit::key::{PublicKey, SigningKey};
 use florin_adapters::clock::SystemClock;
 use florin_adapters::data_dir::DataDir;
 use florin_adapters::integrity::compare::{Comparison, compare as compare_sources};
+use florin_adapters::integrity::lost::{self, KnownEnd, Lost};
 use florin_adapters::integrity::mend::{Repair, Work, finish, mend};
 use florin_adapters::integrity::plan::{Plan, plan};
 use florin_adapters::integrity::{Places, unfinished};
@@ -17,7 +18,7 @@ use florin_config::Settings;
 use florin_domain::ids::ShardId;
 use florin_domain::ledger::EffectiveDate;
 use florin_domain::ports::Clock as _;
-use report::{Report, actions, corruption_source, described, is_valid, result};
+use report::{Report, actions, agree, bad_heads, corruption_source, described, is_valid, result};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,9 @@ pub(crate) struct RepairArguments {
     /// Do it
     #[arg(long)]
     apply: bool,
+    /// Restore this shard though its folder is gone and may have commits that no copy has: they are given up
+    #[arg(long, value_name = "SHARD")]
+    accept_missing: Vec<u16>,
     #[command(flatten)]
     copies: CopyArguments,
 }
@@ -65,15 +69,23 @@ pub(crate) struct RepairArguments {
 struct Shard {
     data_dir: PathBuf,
     id: ShardId,
-    /// Whether the folder was not there when it was compared.
-    is_missing: bool,
+    /// How the folder was gone when it was compared.
+    lost: Option<Lost>,
     found: Comparison,
 }
 
 impl Shard {
-    /// The folder, if it is not there: it cannot be the first shard's, which is the data folder itself.
-    fn missing_folder(&self) -> Option<&Path> {
-        self.is_missing.then_some(self.data_dir.as_path())
+    /// The folder, if it is gone, and how: it cannot be the first shard's, which is the data folder itself.
+    fn missing_folder(&self) -> Option<(&Path, Lost)> {
+        self.lost.map(|lost| (self.data_dir.as_path(), lost))
+    }
+
+    /// What says that it may be restored if its folder is gone.
+    fn known_end(&self, settings: &Settings, arguments: &RepairArguments) -> KnownEnd {
+        KnownEnd {
+            stopped_at: lost::stopped_at(&settings.data_dir, self.id),
+            is_accepted: arguments.accept_missing.contains(&self.id.0),
+        }
     }
 }
 
@@ -129,7 +141,9 @@ impl<'a> Check<'a> {
         for id in known {
             let data_dir = shard_folders::folder(&self.settings.data_dir, id);
             shards.push(Shard {
-                is_missing: !data_dir.is_dir(),
+                lost: lost::is_lost(&data_dir)
+                    .with_context(|| data_dir.display().to_string())?
+                    .filter(|_| id != ShardId::FIRST),
                 found: compare_sources(&self.places(&data_dir, id))?,
                 data_dir,
                 id,
@@ -180,7 +194,8 @@ fn repair_locked(settings: &Settings, arguments: &RepairArguments) -> anyhow::Re
     let shards = check.compare()?;
     let mut plans = Vec::new();
     for shard in &shards {
-        plans.push(plan(&check.places(&shard.data_dir, shard.id), &shard.found)?);
+        let places = check.places(&shard.data_dir, shard.id);
+        plans.push(plan(&places, &shard.found, shard.known_end(settings, arguments))?);
     }
     let mut report = Report {
         json: arguments.copies.json,
@@ -189,6 +204,7 @@ fn repair_locked(settings: &Settings, arguments: &RepairArguments) -> anyhow::Re
         actions: Vec::new(),
         decide: Vec::new(),
         kept: Vec::new(),
+        bad_heads: bad_heads(&shards),
         recovered: false,
     };
     let mut works = Vec::new();
@@ -205,9 +221,9 @@ fn repair_locked(settings: &Settings, arguments: &RepairArguments) -> anyhow::Re
             }
             Plan::Stop(reasons) => {
                 let missing = shard.missing_folder();
-                report.decide.extend(missing.map(|folder| {
+                report.decide.extend(missing.map(|(folder, lost)| {
                     let (id, folder) = (shard.id.0, folder.display());
-                    format!("shard {id}: its folder {folder} is missing: bring it back, or name a copy that has all of it")
+                    format!("shard {id}: its folder {folder} is {lost}: bring it back, or name a copy that has all of it")
                 }));
                 report.decide.extend(reasons.iter().cloned());
             }
@@ -229,15 +245,9 @@ fn repair_locked(settings: &Settings, arguments: &RepairArguments) -> anyhow::Re
     }
     if report.actions.is_empty() || !arguments.apply {
         report.print();
-        return Ok(i32::from(!is_valid(&shards) || report.interrupted));
+        return Ok(i32::from(!agree(&shards) || report.interrupted));
     }
-    let kept = carry_out(settings, &works)?;
-    report.kept.extend(kept);
-    let after = check.compare()?;
-    report.recovered = is_valid(&after);
-    if report.recovered {
-        finish(&settings.data_dir, &mut |_| Ok(()))?;
-    }
+    let after = carry_out(&check, &works, &mut report)?;
     report.print();
     if !report.recovered {
         for shard in &after {
@@ -248,8 +258,35 @@ fn repair_locked(settings: &Settings, arguments: &RepairArguments) -> anyhow::Re
     Ok(0)
 }
 
+/// Does what was planned, compares everything again, and answers with that. Nodes start again once their journals and views are right: a copy that
+/// cannot be made again, and a bad line among older signed heads, stop none.
+fn carry_out(check: &Check<'_>, works: &[Work<'_>], report: &mut Report<'_>) -> anyhow::Result<Vec<Shard>> {
+    let done = mend_all(check.settings, works);
+    let after = match (check.compare(), done.is_ok()) {
+        (Ok(after), _) => after,
+        (Err(error), true) => return Err(error),
+        // The first of the two errors says more.
+        (Err(_), false) => Vec::new(),
+    };
+    let may_run = !after.is_empty() && after.iter().all(|shard| shard.found.may_run());
+    if may_run {
+        finish(&check.settings.data_dir, &mut |_| Ok(()))?;
+    }
+    let kept = done.with_context(|| {
+        if may_run {
+            "the repair failed; journal and views are right, and a node may start"
+        } else {
+            "the repair failed"
+        }
+    })?;
+    report.kept.extend(kept);
+    report.bad_heads = bad_heads(&after);
+    report.recovered = agree(&after);
+    Ok(after)
+}
+
 /// Does what was planned; answers where what was replaced is kept.
-fn carry_out(settings: &Settings, works: &[Work<'_>]) -> anyhow::Result<Vec<PathBuf>> {
+fn mend_all(settings: &Settings, works: &[Work<'_>]) -> anyhow::Result<Vec<PathBuf>> {
     let stamp = stamp();
     let repair = Repair {
         data_dir: &settings.data_dir,

@@ -22,6 +22,8 @@ use clap::{Parser, Subcommand};
 use florin_config::{Mode, Settings};
 use std::path::PathBuf;
 
+// Tests count what is allocated.
+#[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

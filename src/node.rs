@@ -10,7 +10,7 @@ use florin_actors::options::Options;
 use florin_adapters::clock::SystemClock;
 use florin_adapters::data_dir::DataDir;
 use florin_adapters::entropy::OsEntropy;
-use florin_adapters::integrity::unfinished;
+use florin_adapters::integrity::{lost, unfinished};
 use florin_adapters::journal::SqliteJournal;
 use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
 use florin_adapters::provider_keys::HmacProviderKeys;
@@ -170,7 +170,15 @@ pub(crate) async fn start(
     );
     let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
     let mut replicating = Replicas::none();
-    for shard in shard_folders::all(folder, &settings.heads_folder(), settings.shards)? {
+    let all = shard_folders::all(
+        folder,
+        &settings.heads_folder(),
+        settings.replica_dir.as_deref(),
+        settings.shards,
+    )?;
+    for shard in all {
+        // Before its journal is opened to be written.
+        lost::forget_stop(folder, shard).context("the note of the last stop")?;
         if shard != ShardId::FIRST {
             folders.push(DataDir::open(shard_folders::folder(folder, shard))?);
         }
@@ -219,7 +227,7 @@ pub(crate) async fn start(
         _replicating: replicating,
         _signing: notaries
             .into_iter()
-            .map(|(notary, journal)| Signing::start(notary, journal))
+            .map(|(notary, journal)| Signing::start(notary, journal, folder))
             .collect::<anyhow::Result<_>>()?,
         _data: folders,
     })

@@ -4,11 +4,13 @@ use crate::shard_folders;
 use anyhow::Context as _;
 use florin_adapters::audit::notary::{Notary, Notice};
 use florin_adapters::clock::SystemClock;
+use florin_adapters::integrity::lost;
 use florin_adapters::journal::SqliteJournal;
 use florin_config::Settings;
-use florin_domain::ids::ShardId;
+use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::Clock as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -70,14 +72,26 @@ pub(crate) struct Signing {
 }
 
 impl Signing {
-    /// Signs from now on. The journal is kept open as long: what closes it last must be what writes it.
-    pub(crate) fn start(notary: Notary, journal: Arc<SqliteJournal>) -> anyhow::Result<Self> {
+    /// Signs from now on. The journal is kept open as long: what closes it last must be what writes it. If nobody else has it any longer when the
+    /// last head was signed, nothing was answered behind that, and its commit is noted in the data folder as the end.
+    pub(crate) fn start(
+        notary: Notary,
+        mut journal: Arc<SqliteJournal>,
+        data_dir: &Path,
+    ) -> anyhow::Result<Self> {
         let (stop, stopped) = sync_channel(1);
+        let data_dir = data_dir.to_owned();
         let thread = std::thread::Builder::new()
             .name("florin-notary".to_owned())
             .spawn(move || {
-                sign_until(notary, &stopped);
+                let shard = notary.shard();
+                let end = sign_until(notary, &stopped, || Arc::get_mut(&mut journal).is_some());
                 drop(journal);
+                if let Some(end) = end
+                    && let Err(error) = lost::note_stop(&data_dir, shard, end)
+                {
+                    tracing::warn!(%error, shard = shard.0, "where the journal ends could not be noted");
+                }
             })
             .context("the thread that signs")?;
         Ok(Self {
@@ -96,11 +110,14 @@ impl Drop for Signing {
     }
 }
 
-fn sign_until(mut notary: Notary, stopped: &Receiver<()>) {
+/// Signs until it is stopped; answers the end of the journal if nobody could append to it when it was signed for the last time.
+fn sign_until(mut notary: Notary, stopped: &Receiver<()>, mut is_alone: impl FnMut() -> bool) -> Option<Seq> {
     let clock = SystemClock::new();
     let mut is_failing = false;
     loop {
         let is_last = stopped.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout);
+        // Asked before the journal is looked at: who waits for an append has the journal as well.
+        let is_end = is_last && is_alone();
         match notary.sign(clock.now().unix_ms()) {
             Ok(_) => is_failing = false,
             Err(error) => {
@@ -115,7 +132,7 @@ fn sign_until(mut notary: Notary, stopped: &Receiver<()>) {
         metrics::gauge!("florin_audit_signed_seq", "shard" => notary.shard().0.to_string())
             .set(notary.signed().0 as f64);
         if is_last {
-            return;
+            return (is_end && !is_failing).then(|| notary.signed());
         }
     }
 }

@@ -2,6 +2,7 @@
 //! in the order in which commits will be durable; what is read from here is answered only after that has happened. Never
 //! restarted: its failure ends the process, and recovery folds the journal again.
 
+mod alert_log;
 mod alerts;
 mod crossing;
 mod general;
@@ -435,8 +436,14 @@ async fn keep_snapshot(context: &Arc<Context>, mut snapshot: ShardSnapshot) {
     };
     snapshot.hash = hash;
     let (snapshots, shard) = (Arc::clone(&context.ports.snapshots), context.shard);
-    let saved = context.aside(move || snapshots.save(shard, &snapshot)).await;
-    if saved.is_err() {
-        tracing::warn!("a snapshot could not be kept; recovery will read a longer tail");
-    }
+    let saved = context.try_aside(move || snapshots.save(shard, &snapshot)).await;
+    let why = match saved {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(panicked) => panicked.to_string(),
+    };
+    tracing::warn!(
+        why,
+        "a snapshot could not be kept; recovery will read a longer tail"
+    );
 }

@@ -231,6 +231,13 @@ impl Options {
         if self.risk_shards == 0 {
             return fail("risk.shards", "must be at least 1");
         }
+        // The counts of eight accounts fit into what a velocity shard remembers then (`risk/memory.rs`).
+        let transfers = self.transfer_limits.hour_count_max.map(usize::try_from);
+        if transfers.is_some_and(|max| max.is_ok_and(|max| max >= self.risk_subjects_max)) {
+            let most = self.risk_subjects_max.saturating_sub(1);
+            let why = format!("must be at most {most}, or it could not be counted for enough accounts");
+            return fail("risk.transfers.hour_count_max", &why);
+        }
         if self.payment_caps.soft > self.payment_caps.hard || self.payment_caps.soft == 0 {
             return fail("actors.payment_mailbox", "needs 1 <= soft <= hard");
         }

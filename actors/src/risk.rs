@@ -2,6 +2,7 @@
 //! so its counters need no lock. What is remembered is bounded; it is lost with its shard, and after a start what the journal's end
 //! still tells comes back ([`recall`]): risk then knows less, money is not touched.
 
+mod memory;
 pub mod recall;
 mod record;
 
@@ -14,10 +15,8 @@ use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::Spec;
 pub use florin_domain::risk::VelocityCounts as Velocity;
 use florin_domain::time::Timestamp;
+use memory::Counters;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use record::{Bounds, Record};
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -170,6 +169,8 @@ pub enum What {
     Paid(Option<(Currency, Amount)>),
     /// It was declined.
     Declined,
+    /// A transfer to another shard debited it.
+    Transferred,
 }
 
 /// Has a new payment counted: by its customer (else its device), and by its address if there is a limit on that. The answer comes to
@@ -208,85 +209,7 @@ pub(crate) fn begin(context: &Context, spec: &Spec, payment: &Mailbox<PaymentMai
 #[derive(Debug)]
 pub struct RiskState {
     context: Arc<Context>,
-    bounds: Bounds,
-    records: HashMap<Subject, Record>,
-    /// Subjects in the order first seen: the oldest leaves when there are too many.
-    order: VecDeque<Subject>,
-    /// Events in all records together.
-    events: usize,
-}
-
-/// Events that a shard remembers for each subject that it may know, on average.
-const EVENTS_PER_SUBJECT: usize = 8;
-
-impl RiskState {
-    fn new(context: Arc<Context>) -> Self {
-        Self {
-            bounds: Bounds::of(&context.options),
-            context,
-            records: HashMap::new(),
-            order: VecDeque::new(),
-            events: 0,
-        }
-    }
-
-    /// Changes a subject's record, then forgets the oldest subjects while too much is remembered.
-    fn with<T>(&mut self, subject: Subject, change: impl FnOnce(&mut Record, &Bounds) -> T) -> T {
-        let record = match self.records.entry(subject) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => {
-                self.order.push_back(subject);
-                unknown.insert(Record::default())
-            }
-        };
-        let before = record.len();
-        let changed = change(record, &self.bounds);
-        self.events = (self.events + record.len()).saturating_sub(before);
-        let subjects_max = self.context.options.risk_subjects_max.max(1);
-        let events_max = subjects_max.saturating_mul(EVENTS_PER_SUBJECT);
-        while self.order.len() > subjects_max || (self.events > events_max && self.order.len() > 1) {
-            let Some(oldest) = self.order.pop_front() else {
-                break;
-            };
-            let forgotten = self.records.remove(&oldest);
-            self.events = self
-                .events
-                .saturating_sub(forgotten.map_or(0, |record| record.len()));
-        }
-        changed
-    }
-
-    fn address(&mut self, subject: Subject, at: Timestamp, counted: Velocity) -> Velocity {
-        let hour_count = self.with(subject, |record, bounds| {
-            record.paid(at, bounds);
-            record.velocity(at).hour_count
-        });
-        Velocity {
-            ip_hour_count: Some(hour_count),
-            ..counted
-        }
-    }
-
-    fn transfers(&mut self, TransferCount { subject, times }: TransferCount, at: Timestamp) -> u32 {
-        self.with(subject, |record, bounds| {
-            let before = record.velocity(at).hour_count;
-            (0..times).for_each(|_| record.paid(at, bounds));
-            before
-        })
-    }
-
-    fn recall(&mut self, recalled: &Recalled) {
-        let at = recalled.at;
-        self.with(recalled.subject, |record, bounds| match recalled.what {
-            What::Declined => record.declined(at, bounds),
-            What::Paid(asked) => {
-                record.paid(at, bounds);
-                if let Some((currency, amount)) = asked {
-                    record.remember(at, currency, amount);
-                }
-            }
-        });
-    }
+    counters: Counters,
 }
 
 /// A velocity shard.
@@ -303,7 +226,8 @@ impl Actor for RiskShard {
         _myself: ActorRef<Self::Msg>,
         context: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        Ok(RiskState::new(context))
+        let counters = Counters::of(&context.options);
+        Ok(RiskState { context, counters })
     }
 
     async fn handle(
@@ -316,29 +240,18 @@ impl Actor for RiskShard {
         match mail {
             RiskMail::Count { subject, at, reply } => {
                 state.context.ports.probe.reached(Step::RiskAssessing);
-                let velocity = state.with(subject, |record, bounds| {
-                    record.paid(at, bounds);
-                    record.velocity(at)
-                });
-                reply.answer(velocity);
+                reply.answer(state.counters.paid(subject, at));
             }
             RiskMail::Begin {
                 subject,
                 at,
-                asked: (currency, amount),
+                asked,
                 address,
                 reply,
             } => {
                 state.context.ports.probe.reached(Step::RiskAssessing);
                 let context = Arc::clone(&state.context);
-                let counted = state.with(subject, |record, bounds| {
-                    record.paid(at, bounds);
-                    let day_amount_minor = record.asked(at, (currency, amount), &context.options.velocity);
-                    Velocity {
-                        day_amount_minor,
-                        ..record.velocity(at)
-                    }
-                });
+                let counted = state.counters.began(subject, at, asked);
                 match address {
                     None => reply.answer(counted),
                     Some(subject) => {
@@ -357,16 +270,19 @@ impl Actor for RiskShard {
                 at,
                 counted,
                 reply,
-            } => reply.answer(state.address(subject, at, counted)),
-            RiskMail::Declined { subject, at } => {
-                state.with(subject, |record, bounds| record.declined(at, bounds));
-            }
+            } => reply.answer(state.counters.address(subject, at, counted)),
+            RiskMail::Declined { subject, at } => state.counters.declined(subject, at),
             RiskMail::CountTransfers { counts, at, reply } => {
                 state.context.ports.probe.reached(Step::RiskAssessing);
-                let before = counts.into_iter().map(|count| state.transfers(count, at));
+                let counters = &mut state.counters;
+                let before = counts.into_iter().map(|count| counters.transfers(count, at));
                 tell(reply, before.collect());
             }
-            RiskMail::Recalled(all) => all.iter().for_each(|recalled| state.recall(recalled)),
+            RiskMail::Recalled(all) => {
+                for recalled in &all {
+                    state.counters.recall(recalled);
+                }
+            }
         }
         Ok(())
     }

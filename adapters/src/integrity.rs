@@ -5,10 +5,12 @@
 //! * [`compare`] says which source differs, and where; `lanes` is one source each, `heads` what was signed
 //! * [`plan`] decides what can be done, and what a person must decide; `splice` is the restored journal, record by record
 //! * [`mend`] does it; `swap` puts a new journal into the place of the old one; [`unfinished`] notes that it is under way
+//! * [`lost`] is what is known of a shard whose folder is gone
 
 pub mod compare;
 mod heads;
 mod lanes;
+pub mod lost;
 pub mod mend;
 pub mod plan;
 mod splice;

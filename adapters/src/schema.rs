@@ -2,6 +2,8 @@
 //! every stored value. A released version never changes; a change of meaning is a new version beside the old one.
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
 mod strategies;

@@ -154,6 +154,9 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use florin_domain::ids::{ApiKeyId, MerchantId, PaymentId};
@@ -167,7 +170,7 @@ mod tests {
 
     const SHARD: ShardId = ShardId::FIRST;
 
-    fn snapshot(seq: u64) -> ShardSnapshot {
+    pub(super) fn snapshot(seq: u64) -> ShardSnapshot {
         let merchant = MerchantId::from_bits(7);
         let state = AccountState {
             posted: Balance::from_minor(-9_680).unwrap(),

@@ -124,7 +124,7 @@ fn claimed_livemode(secret: &str) -> Option<bool> {
     }
 }
 
-fn secret(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+pub(crate) fn secret(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     let mut values = headers.get_all(AUTHORIZATION);
     let (value, second) = (values.next()?, values.next());
     let (scheme, credentials) = value.to_str().ok()?.split_once(' ')?;

@@ -2,6 +2,8 @@
 
 mod alerts;
 mod entries;
+#[cfg(test)]
+mod fuzz;
 mod list_entries;
 mod moment;
 mod payments;

@@ -52,6 +52,8 @@ pub(crate) mod account_body;
 mod alert_body;
 mod answer;
 mod change;
+#[cfg(test)]
+mod fuzz;
 mod history_row;
 mod ledger_lines;
 mod list;

@@ -91,7 +91,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("risk.velocity.ip_hour_count_max", Kind::Whole(0, 1_000_000)),
     key("risk.velocity.action", Kind::Choice(&["review", "block"])),
     key("risk.velocity.recall_commits_max", Kind::Whole(0, 10_000_000)),
-    key("risk.transfers.hour_count_max", Kind::Whole(0, 1_000_000)),
+    key("risk.transfers.hour_count_max", Kind::Whole(0, 65_535)),
     key("providers.permits", Kind::Whole(1, 10_000)),
     key("providers.queue_max", Kind::Whole(0, 1_000_000)),
     key("journal.shards", Kind::Whole(1, 64)),

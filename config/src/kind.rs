@@ -187,8 +187,19 @@ impl Kind {
         if has_password || matches!(self, Self::ApiKey | Self::KeySecret) {
             return HIDDEN.to_owned();
         }
+        // A section under a wrong name may have secrets in it.
+        if holds_tables(value) {
+            return format!("of type {}", value.type_str());
+        }
         value.to_string()
     }
+}
+
+fn holds_tables(value: &Value) -> bool {
+    value.is_table()
+        || value
+            .as_array()
+            .is_some_and(|items| items.iter().any(holds_tables))
 }
 
 /// As accounts are opened, or nothing.

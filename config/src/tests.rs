@@ -2,6 +2,7 @@
 //! secrets stay inside.
 
 mod adyen;
+mod fuzz;
 mod ledger;
 mod refusals;
 

@@ -18,6 +18,9 @@
     clippy::wildcard_enum_match_arm
 )]
 
+#[cfg(test)]
+mod fuzz;
+
 pub mod commit;
 pub mod consistency;
 pub mod idempotency;

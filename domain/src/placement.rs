@@ -63,6 +63,38 @@ pub struct Misplaced {
     pub shard: ShardId,
 }
 
+/// Why an account has no shard to be in.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Unplaced {
+    /// A shard was named that is not the one of the name.
+    #[error(transparent)]
+    Misplaced(#[from] Misplaced),
+    /// Letters decide, and the account is open in another shard than the one that was named.
+    #[error("the account is open in shard {}, and stays there", .shard.0)]
+    OpenElsewhere {
+        /// Where it is.
+        shard: ShardId,
+    },
+    /// Accounts of several shards have the name, and none of those shards was named.
+    #[error("several shards have an account of this name ({}): say which one", Listed(.shards))]
+    OpenInSeveral {
+        /// Where they are.
+        shards: Vec<ShardId>,
+    },
+}
+
+struct Listed<'a>(&'a [ShardId]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, shard) in self.0.iter().enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            write!(f, "{comma}{}", shard.0)?;
+        }
+        Ok(())
+    }
+}
+
 struct Begin(Option<char>);
 
 impl fmt::Display for Begin {
@@ -179,6 +211,31 @@ impl Placement {
     pub fn of_account(&self, name: &str, asked: Option<ShardId>) -> Result<ShardId, Misplaced> {
         self.of_merchant(owner_of(name), asked)
     }
+
+    /// The shard of an account that may be open already, in the shards `homes`: a request is answered with the account that it was
+    /// answered with before, however accounts are placed by now.
+    ///
+    /// # Errors
+    /// The name belongs elsewhere, or it would have to be guessed which account is meant.
+    pub fn of_open_account(
+        &self,
+        name: &str,
+        asked: Option<ShardId>,
+        homes: &[ShardId],
+    ) -> Result<ShardId, Unplaced> {
+        let several = || Unplaced::OpenInSeveral {
+            shards: homes.to_vec(),
+        };
+        match (asked, self, homes) {
+            (Some(asked), _, _) if homes.contains(&asked) => Ok(asked),
+            (None, _, [home]) => Ok(*home),
+            // Whoever says where accounts are means the first shard by saying nothing.
+            (None, Self::Tenant, _) if homes.contains(&ShardId::FIRST) => Ok(ShardId::FIRST),
+            (Some(_), Self::Ranges(_), [home]) => Err(Unplaced::OpenElsewhere { shard: *home }),
+            (Some(_), Self::Ranges(_), [_, ..]) | (None, _, [_, ..]) => Err(several()),
+            (Some(_), Self::Tenant, _) | (_, _, []) => Ok(self.of_account(name, asked)?),
+        }
+    }
 }
 
 fn placed(ranges: &LetterRanges, name: &str, asked: Option<ShardId>) -> Result<ShardId, Misplaced> {
@@ -285,6 +342,57 @@ mod tests {
             let expected = Ok(asked.unwrap_or(ShardId::FIRST));
             assert_eq!(Placement::Tenant.of_merchant("Walter", asked), expected);
             assert_eq!(Placement::Tenant.of_account("walter", asked), expected);
+        }
+    }
+
+    /// Whether letters decide, which shard is asked for, where it is open, and what comes of it.
+    type Row<'a> = (bool, Option<u16>, &'a [u16], Result<u16, &'a str>);
+
+    #[test]
+    fn an_account_that_is_open_is_found_or_refused_and_never_another_one() {
+        let letters = Placement::Ranges(ranges(&EIGHT).unwrap());
+        let belongs = "names that begin with W belong to shard 7";
+        let several = "several shards have an account of this name (0, 7): say which one";
+        let rows: [Row<'_>; 21] = [
+            (true, None, &[], Ok(7)),
+            (true, None, &[7], Ok(7)),
+            (true, None, &[0], Ok(0)),
+            (true, None, &[3], Ok(3)),
+            (true, None, &[0, 7], Err(several)),
+            (true, Some(7), &[], Ok(7)),
+            (true, Some(3), &[], Err(belongs)),
+            (true, Some(3), &[3], Ok(3)),
+            (
+                true,
+                Some(7),
+                &[3],
+                Err("the account is open in shard 3, and stays there"),
+            ),
+            (true, Some(0), &[0, 7], Ok(0)),
+            (true, Some(7), &[0, 7], Ok(7)),
+            (true, Some(3), &[0, 7], Err(several)),
+            (false, None, &[], Ok(0)),
+            (false, None, &[0], Ok(0)),
+            (false, None, &[0, 7], Ok(0)),
+            (false, None, &[7], Ok(7)),
+            (
+                false,
+                None,
+                &[3, 7],
+                Err("several shards have an account of this name (3, 7): say which one"),
+            ),
+            (false, Some(5), &[], Ok(5)),
+            (false, Some(5), &[5], Ok(5)),
+            (false, Some(5), &[0, 7], Ok(5)),
+            (false, Some(0), &[7], Ok(0)),
+        ];
+        for (by_letters, asked, homes, expected) in rows {
+            let placement = if by_letters { &letters } else { &Placement::Tenant };
+            let homes: Vec<ShardId> = homes.iter().copied().map(ShardId).collect();
+            let placed = placement.of_open_account("walter", asked.map(ShardId), &homes);
+            let placed = placed.map(|shard| shard.0).map_err(|why| why.to_string());
+            let expected = expected.map_err(str::to_owned);
+            assert_eq!(placed, expected, "{by_letters} {asked:?} {homes:?}");
         }
     }
 

@@ -67,7 +67,7 @@ pub(crate) struct Span {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Entry {
-    Stripe(stripe::Line),
+    Stripe(Box<stripe::Line>),
     Adyen(Box<adyen::Line>),
 }
 

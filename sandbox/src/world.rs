@@ -75,7 +75,7 @@ impl World {
                 }
                 latest = latest.max(UnixMillis(at * 1000));
                 match entry {
-                    Entry::Stripe(line) => stripe.apply(line, span),
+                    Entry::Stripe(line) => stripe.apply(*line, span),
                     Entry::Adyen(line) => adyen.apply(*line, span),
                 }
                 Ok(())

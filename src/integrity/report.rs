@@ -12,6 +12,20 @@ pub(super) fn is_valid(shards: &[Shard]) -> bool {
     shards.iter().all(|shard| shard.found.is_valid())
 }
 
+/// Whether all copies and views agree; bad lines among older signed heads are said besides.
+pub(super) fn agree(shards: &[Shard]) -> bool {
+    shards.iter().all(|shard| shard.found.agrees())
+}
+
+/// The bad lines among the signed heads of all shards.
+pub(super) fn bad_heads(shards: &[Shard]) -> Vec<String> {
+    let of_shard = |shard: &Shard| {
+        let (id, bad) = (shard.id.0, shard.found.bad_heads.clone());
+        bad.into_iter().map(move |bad| format!("shard {id}: {bad}"))
+    };
+    shards.iter().flat_map(of_shard).collect()
+}
+
 /// Over all shards: the one copy that differs, if it is the same in each.
 pub(super) fn corruption_source(shards: &[Shard]) -> &'static str {
     let found: BTreeSet<&'static str> = shards
@@ -46,6 +60,12 @@ pub(super) fn actions(shard: &Shard, mending: &Mending, check: &Check<'_>) -> Ve
             "shard {id}: a new journal up to commit {end} takes the place of the old one, which is kept; {what} ({})",
             taken.join(", ")
         ));
+        lines.extend(shard.missing_folder().map(|(folder, lost)| {
+            format!(
+                "shard {id}: the journal is put into {}, which is {lost}",
+                folder.display()
+            )
+        }));
         if let Some(signed) = restoration.signed.filter(|signed| *signed < end) {
             lines.push(format!(
                 "shard {id}: commits {} to {end} are in no signed head and are believed because they follow",
@@ -85,6 +105,8 @@ pub(super) struct Report<'a> {
     pub(super) actions: Vec<String>,
     pub(super) decide: Vec<String>,
     pub(super) kept: Vec<PathBuf>,
+    /// Bad lines among older signed heads, which no repair mends.
+    pub(super) bad_heads: Vec<String>,
     pub(super) recovered: bool,
 }
 
@@ -99,6 +121,7 @@ impl Report<'_> {
                 fields.insert("actions".to_owned(), json!(self.actions));
                 fields.insert("decide".to_owned(), json!(self.decide));
                 fields.insert("kept".to_owned(), json!(self.kept));
+                fields.insert("bad_heads".to_owned(), json!(self.bad_heads));
             }
             println!("{result}");
             return;
@@ -118,6 +141,9 @@ impl Report<'_> {
         }
         for line in &self.decide {
             println!("decide: {line}");
+        }
+        for bad in &self.bad_heads {
+            println!("left as it is: bad signed head: {bad}");
         }
         if self.recovered {
             println!("repaired: everything that was compared agrees");
@@ -166,7 +192,7 @@ fn shard_result(shard: &Shard) -> Value {
     });
     json!({
         "shard": shard.id.0,
-        "missing_folder": shard.missing_folder(),
+        "missing_folder": shard.missing_folder().map(|(folder, _)| folder),
         "valid": found.is_valid(),
         "corruption_source": found.corruption().as_str(),
         "sources": {
@@ -185,9 +211,9 @@ pub(super) fn described(shard: &Shard) -> String {
     let (id, found) = (shard.id.0, &shard.found);
     let end = found.source(Source::Primary).map(|report| report.records);
     let mut lines: Vec<String> = Vec::new();
-    lines.extend(shard.missing_folder().map(|folder| {
+    lines.extend(shard.missing_folder().map(|(folder, lost)| {
         format!(
-            "shard {id}: WRONG: its folder {} is missing, though it was signed for or has a replica: bring it back (is a disk not mounted?), or have \
+            "shard {id}: WRONG: its folder {} is {lost}, though it was signed for or has a replica: bring it back (is a disk not mounted?), or have \
              its journal restored from a copy by `florin repair --apply`",
             folder.display()
         )

@@ -216,7 +216,12 @@ impl Platform {
             }
             for context in self.shards.iter() {
                 let keys = Arc::clone(&context.ports.keys);
-                drop(context.aside(move || keys.flush()).await);
+                let why = match context.try_aside(move || keys.flush()).await {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(error)) => error.to_string(),
+                    Err(panicked) => panicked.to_string(),
+                };
+                tracing::warn!(why, "the index of keys could not be brought up to date");
             }
         };
         if tokio::time::timeout(limit.max(Duration::from_secs(1)), finish)

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 const HMAC_KEY: &str = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056";
 
 /// Short waits, so that what takes minutes in production takes seconds here.
-const HASTY: [(&str, &str); 5] = [
+const HASTY: [(&str, &str); 6] = [
+    ("FLORIN_STAGES_AUTHORIZATION_MS", "4000"),
     ("FLORIN_LIMITS_ANSWER_BUDGET_MS", "5000"),
     ("FLORIN_PROVIDER_ADYEN_REQUEST_TIMEOUT_MS", "500"),
     ("FLORIN_RETRY_NETWORK_ERROR_WAIT_MS", "20"),
@@ -47,12 +48,12 @@ fn fresh(variables: &[(&str, &str)]) -> (TempDir, Dev) {
 
 /// A fault of the simulated Adyen.
 #[track_caller]
-fn fault(dev: &Dev, operation: &str, mode: &str, more: &Value) {
+fn fault(dev: &Dev, operation: &str, mode: &str, extra: &Value) {
     let mut fields = json!({"provider": "adyen", "operation": operation});
     fields
         .as_object_mut()
         .unwrap()
-        .extend(more.as_object().unwrap().clone());
+        .extend(extra.as_object().unwrap().clone());
     add_fault(dev.sandbox, mode, &fields);
 }
 
@@ -224,7 +225,10 @@ fn killed_before_the_answer_of_a_charge_it_is_charged_once() {
     let folder = tempfile::tempdir().unwrap();
     let dev = start(
         folder.path(),
-        &[("FLORIN_PROVIDER_ADYEN_REQUEST_TIMEOUT_MS", "50000")],
+        &[
+            ("FLORIN_PROVIDER_ADYEN_REQUEST_TIMEOUT_MS", "50000"),
+            ("FLORIN_STAGES_AUTHORIZATION_MS", "50000"),
+        ],
     );
     fault(&dev, "authorize", "timeout_after_charge", &json!({}));
     let merchant = dev.merchant();

@@ -2,6 +2,7 @@
 //! each of two shards.
 
 use crate::deployment::{Caller, Dev, assert_balanced, sale};
+use crate::http::Answer;
 use crate::ledger_crossings::at_rest;
 use crate::ledger_transfers::{account, ask, balance, entries, id, made, make, open, pair, refused};
 use crate::process::{run, run_well};
@@ -167,6 +168,52 @@ fn led_6_what_was_placed_before_stays_where_it_is() {
         .expect(200);
     let payable = account(&dev, &format!("merchant_payable:{merchant}:USD"));
     assert_eq!(payable["shard"], 2);
+    dev.stop();
+}
+
+#[test]
+fn led_6_a_name_that_accounts_of_several_shards_have_is_refused_until_one_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Dev::start(folder.path(), &LETTERS[..1]);
+    let first = open(&dev, "walter", "liability", &json!({}));
+    let last = open(&dev, "walter", "liability", &json!({"shard": LAST}));
+    assert_eq!(open(&dev, "walter", "liability", &json!({})), first, "as before");
+    open(&dev, "emil", "liability", &json!({"shard": 4}));
+    dev.stop();
+
+    let dev = Dev::start(folder.path(), &LETTERS);
+    let ask_for = |name: &str, also: &serde_json::Value| {
+        let mut body = json!({"name": name, "type": "liability", "currency": "USD"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(also.as_object().unwrap().clone());
+        ask(&dev, "accounts", &body)
+    };
+    let refused_as = |answer: &Answer, why: &str| {
+        refused(answer, 400, "parameter_invalid");
+        assert_eq!(
+            (answer.error("param").as_str(), answer.error("message").as_str()),
+            ("shard", why)
+        );
+    };
+    refused_as(
+        &ask_for("walter", &json!({})),
+        "`shard`: several shards have an account of this name (0, 6): say which one.",
+    );
+    for (shard, expected) in [(0, &first), (LAST, &last)] {
+        let found = open(&dev, "walter", "liability", &json!({"shard": shard}));
+        assert_eq!(&found, expected);
+    }
+    refused_as(
+        &ask_for("emil", &json!({"shard": 1})),
+        "`shard`: the account is open in shard 4, and stays there.",
+    );
+    let zoe = open(&dev, "zoe", "liability", &json!({}));
+    dev.stop();
+
+    // Letters decide no longer: what they placed is found where it is.
+    let dev = Dev::start(folder.path(), &LETTERS[..1]);
+    assert_eq!(open(&dev, "zoe", "liability", &json!({})), zoe);
     dev.stop();
 }
 

@@ -135,18 +135,27 @@ impl Process {
     /// The first line, on either output, in which `find` finds something.
     #[track_caller]
     pub(crate) fn says<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        self.says_or_ends(what, find).unwrap_or_else(|| {
+            let state = self.child.try_wait();
+            panic!("{what} was never said: {state:?} {:?}", self.said_so_far());
+        })
+    }
+
+    /// The same of a process that may end first.
+    #[track_caller]
+    pub(crate) fn says_or_ends<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
                 Ok(line) => {
                     if let Some(found) = find(&line) {
-                        return found;
+                        return Some(found);
                     }
                 }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    let state = self.child.try_wait();
-                    panic!("{what} was never said: {state:?} {:?}", self.said_so_far());
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("{what} was not said in time: {:?}", self.said_so_far());
                 }
             }
         }
@@ -164,6 +173,15 @@ impl Process {
             reader.join().unwrap();
         }
         self.said_so_far()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended already.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     fn signal(&self, signal: &str) {

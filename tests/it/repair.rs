@@ -66,7 +66,7 @@ impl Stopped {
     }
 
     /// The same with a bit of a payment's record flipped in the journal.
-    fn hurt(self, payment: usize) -> Self {
+    pub(crate) fn hurt(self, payment: usize) -> Self {
         let data = damaged(self.data.path(), &format!("mark-{payment}-mark"), true);
         Self { data, ..self }
     }

@@ -20,13 +20,22 @@ fn make_pipe(path: &Path) {
 fn a_node_does_not_start_before_a_repair_that_was_killed_has_ended() {
     let stopped = Stopped::new();
     flip(&stopped.export());
-    // The repair waits at its last step but one, and is killed there.
+    let note = stopped.data.path().join("repair_unfinished");
     let unfinished = stopped.export().with_extension("jsonl.unfinished");
-    make_pipe(&unfinished);
     let export = stopped.export();
     let arguments = ["repair", "--apply", "--export", export.to_str().unwrap()];
+    // An export that cannot be made again stops no node.
+    fs::create_dir(&unfinished).unwrap();
+    let failed = run(&arguments, stopped.data.path(), &[]);
+    assert_eq!(failed.status.code(), Some(1), "{failed:?}");
+    assert!(failed.stderr.contains("a node may start"), "{failed:?}");
+    assert!(!note.exists());
+    fs::remove_dir(&unfinished).unwrap();
+
+    // The repair waits at its last step but one, and is killed there.
+    make_pipe(&unfinished);
+    fs::write(stopped.data.path().join("views.db"), "no views").unwrap();
     let repair = Process::start(&mut command(&arguments, stopped.data.path(), &[]));
-    let note = stopped.data.path().join("repair_unfinished");
     wait_for("the note of the repair", || note.exists().then_some(()));
     repair.kill_9();
     fs::remove_file(&unfinished).unwrap();
@@ -127,6 +136,79 @@ fn a_shard_whose_folder_is_missing_is_named_and_restored_and_the_others_are_comp
         "{stuck}"
     );
     let (repaired, code) = asked(&["repair", "--apply", "--json"]);
+    assert_eq!((&repaired["recovered"], code), (&json!(true), 0), "{repaired}");
+    let (after, _) = asked(&["audit", "compare", "--json"]);
+    assert_eq!(after["shards"][1]["sources"], whole["shards"][1]["sources"]);
+    let dev = Dev::start(folder.path(), &variables);
+    dev.pay("after", &sale(500, "USD")).expect(200);
+    dev.stop();
+}
+
+#[test]
+fn a_bad_line_among_older_heads_is_said_and_keeps_no_repair_from_ending() {
+    let stopped = Stopped::new().hurt(2);
+    let heads = stopped.data.path().join("heads/heads-0-000001.jsonl");
+    let text = fs::read_to_string(&heads).unwrap();
+    let (_, newer) = text.split_once('\n').unwrap();
+    assert!(newer.ends_with('\n'), "there is a newer head: {newer}");
+    fs::write(&heads, format!("no head\n{newer}")).unwrap();
+    let (result, code) = stopped.repair("--apply");
+    assert_eq!((&result["recovered"], code), (&json!(true), 0), "{result}");
+    let bad = result["bad_heads"].as_array().unwrap();
+    assert_eq!(bad.len(), 1, "{result}");
+    assert!(bad[0].as_str().unwrap().contains("line 1"), "{result}");
+    assert!(!stopped.data.path().join("repair_unfinished").exists());
+    // Nothing is left to repair, and the line is still said.
+    let (result, code) = stopped.repair("--dry-run");
+    assert_eq!(
+        (&result["valid"], &result["actions"], code),
+        (&json!(false), &json!([]), 0),
+        "{result}"
+    );
+    let dev = Dev::start(stopped.data.path(), &[]);
+    dev.pay("after", &sale(500, "USD")).expect(200);
+    dev.stop();
+}
+
+#[test]
+fn a_shard_that_a_killed_node_has_lost_is_restored_only_if_what_its_copies_lack_is_given_up() {
+    let copies = tempfile::tempdir().unwrap();
+    let replica = copies.path().join("replica");
+    let variables = [
+        ("FLORIN_JOURNAL_REPLICA_DIR", replica.to_str().unwrap()),
+        ("FLORIN_JOURNAL_SHARDS", "2"),
+    ];
+    let (folder, dev) = Dev::fresh(&variables);
+    open(&dev, "far", "liability", &json!({"shard": 1}));
+    dev.stop();
+    assert!(folder.path().join("clean_stop-0001").exists());
+    let dev = Dev::start(folder.path(), &variables);
+    dev.process.kill_9();
+    assert!(!folder.path().join("clean_stop-0001").exists());
+    let asked = |arguments: &[&str]| said(&run(arguments, folder.path(), &variables));
+    let (whole, _) = asked(&["audit", "compare", "--json"]);
+    fs::remove_dir_all(folder.path().join("shards")).unwrap();
+
+    let (stuck, code) = asked(&["repair", "--apply", "--json"]);
+    assert_eq!(code, 3, "{stuck}");
+    assert!(
+        stuck["decide"].to_string().contains("`--accept-missing 1`"),
+        "{stuck}"
+    );
+    // Only the replica knows of the shard: a copy of the folder that has left out its folders.
+    let files = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            fs::copy(&path, files.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let refused = run(&["dev"], files.path(), &variables);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("of shard 1 is missing"), "{refused:?}");
+    assert!(!files.path().join("shards").exists());
+
+    let (repaired, code) = asked(&["repair", "--apply", "--accept-missing", "1", "--json"]);
     assert_eq!((&repaired["recovered"], code), (&json!(true), 0), "{repaired}");
     let (after, _) = asked(&["audit", "compare", "--json"]);
     assert_eq!(after["shards"][1]["sources"], whole["shards"][1]["sources"]);

@@ -70,16 +70,24 @@ const fn cargo(name: &'static str, args: &'static str) -> Stage {
     }
 }
 
+/// The tests that end and starve a node at one point after the other. They have a stage of their own, which shows what they say.
+pub(crate) const CRASH_TESTS: &str =
+    "test --workspace --locked --no-fail-fast --color never --test it crash_points:: -- --nocapture";
+
+/// The simulation has a stage of its own as well: an optimized build runs fifteen times as much of it in the same time.
+pub(crate) const SIMULATION: &str =
+    "test --release --locked --no-fail-fast --color never -p florin-simulator -- --nocapture";
+
 fn stages(nextest: bool) -> Vec<Stage> {
     let tests = if nextest {
         Work::Tests {
             runner: Runner::Nextest,
-            args: "nextest run --workspace --locked --color never",
+            args: "nextest run --workspace --exclude florin-simulator --locked --color never -- --skip crash_points::",
         }
     } else {
         Work::Tests {
             runner: Runner::Harness,
-            args: "test --workspace --locked --no-fail-fast --color never",
+            args: "test --workspace --exclude florin-simulator --locked --no-fail-fast --color never -- --skip crash_points::",
         }
     };
     vec![
@@ -91,6 +99,20 @@ fn stages(nextest: bool) -> Vec<Stage> {
         Stage {
             name: "tests",
             work: tests,
+        },
+        Stage {
+            name: "crash",
+            work: Work::Tests {
+                runner: Runner::Harness,
+                args: CRASH_TESTS,
+            },
+        },
+        Stage {
+            name: "simulation",
+            work: Work::Tests {
+                runner: Runner::Harness,
+                args: SIMULATION,
+            },
         },
         Stage {
             name: "doc tests",
@@ -186,7 +208,7 @@ fn perform(
     }
 }
 
-fn cargo_command(root: &Path, args: &str) -> Command {
+pub(crate) fn cargo_command(root: &Path, args: &str) -> Command {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command.args(args.split(' ')).current_dir(root);
@@ -291,7 +313,7 @@ mod tests {
             "{table}"
         );
         assert!(
-            lines[8].starts_with("total") && lines[8].ends_with("3.5 s"),
+            lines[10].starts_with("total") && lines[10].ends_with("3.5 s"),
             "{table}"
         );
     }
@@ -310,11 +332,22 @@ mod tests {
     fn without_nextest_the_tests_run_under_cargos_own_harness() {
         let by_hand: Vec<String> = stages(false).iter().map(Stage::by_hand).collect();
         assert!(
-            by_hand[2].starts_with("cargo test --workspace --locked"),
+            by_hand[2].starts_with("cargo test --workspace --exclude florin-simulator"),
             "{by_hand:?}"
         );
-        assert_eq!(by_hand[5], "cargo xtask tidy");
-        assert_eq!(by_hand[6], "cargo xtask contract");
-        assert_eq!(by_hand[7], "cargo xtask sdk");
+        assert_eq!(by_hand[7], "cargo xtask tidy");
+        assert_eq!(by_hand[8], "cargo xtask contract");
+        assert_eq!(by_hand[9], "cargo xtask sdk");
+    }
+
+    #[test]
+    fn the_crash_tests_and_the_simulation_run_once_and_in_stages_of_their_own() {
+        for nextest in [true, false] {
+            let by_hand: Vec<String> = stages(nextest).iter().map(Stage::by_hand).collect();
+            assert!(by_hand[2].ends_with(" -- --skip crash_points::"), "{by_hand:?}");
+            assert_eq!(by_hand[3], format!("cargo {CRASH_TESTS}"));
+            assert!(by_hand[2].contains(" --exclude florin-simulator "), "{by_hand:?}");
+            assert_eq!(by_hand[4], format!("cargo {SIMULATION}"));
+        }
     }
 }

@@ -6,7 +6,9 @@
 mod bench_compare;
 mod contract;
 mod counts;
+mod fuzz;
 mod gate;
+mod nightly;
 mod postgres;
 mod python;
 mod sdk;
@@ -24,14 +26,15 @@ cargo xtask <command>
   contract  schemathesis against a running `florin dev` and its OpenAPI document
   sdk       the official SDKs of providers against `florin sandbox`
   tidy      the rules no compiler checks: arrows between crates, fences around dependencies, source rules
-  nightly   the same gate as `test` with PROPTEST_CASES=20000, so every property sees far more cases
+  nightly [--minutes N]
+            the same gate as `test` with PROPTEST_CASES=20000, so every property sees far more cases; then every fuzz target for a while, a
+            crash at every point of the fixed load, and the random load with kills for what is left of N (60) minutes, at least one
+  fuzz [--seconds N]
+            every fuzz target for N (60) seconds, one after the other
   bench-compare [--seconds N]
             `florin bench ledger` beside a conventional ledger on a PostgreSQL server of its own, N (8) seconds a load
   help      this text
 ";
-
-/// Cases per property in the nightly gate; the everyday number is each test's own.
-const NIGHTLY_PROPTEST_CASES: u32 = 20_000;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -52,10 +55,11 @@ fn run(args: &[String]) -> Result<()> {
             Ok(())
         }
         ["test"] => gate::run(&workspace_root()?, None),
-        ["nightly"] => gate::run(&workspace_root()?, Some(NIGHTLY_PROPTEST_CASES)),
+        ["nightly", words @ ..] => nightly::run(&workspace_root()?, words),
         ["contract"] => contract::run(&workspace_root()?),
         ["sdk"] => sdk::run(&workspace_root()?),
         ["bench-compare", words @ ..] => bench_compare::run(&workspace_root()?, words),
+        ["fuzz", words @ ..] => fuzz::run(&workspace_root()?, words),
         ["tidy"] => tidy::run(&workspace_root()?),
         _ => bail!("unknown command `{}`\n\n{HELP}", words.join(" ")),
     }

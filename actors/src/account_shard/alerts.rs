@@ -1,6 +1,7 @@
 //! The shard's part in balance alerts: it makes and deletes them, and after every commit looks at those of the accounts that the
 //! commit has changed. What an alert is and when it is raised is the books' to say; an edge is told when its commit is durable.
 
+use super::alert_log::AlertLog;
 use super::general::{GeneralMail, Held};
 use super::{ShardMail, ShardState};
 use crate::mailbox::Class;
@@ -100,11 +101,12 @@ pub enum AlertMail {
     },
 }
 
-/// The figures of alerts.
+/// The figures of alerts, and what the log says of them.
 #[derive(Clone)]
 pub(super) struct AlertFigures {
     raised_total: Counter,
     raised: Gauge,
+    log: AlertLog,
 }
 
 impl std::fmt::Debug for AlertFigures {
@@ -120,6 +122,7 @@ impl AlertFigures {
         let figures = Self {
             raised_total: metrics::counter!("florin_ledger_alerts_raised_total", "shard" => label.clone()),
             raised: metrics::gauge!("florin_ledger_alerts_raised", "shard" => label),
+            log: AlertLog::of(shard),
         };
         let (raised, total) = (alerts.raised(), alerts.raised_total());
         figures.show(raised, total);
@@ -139,19 +142,17 @@ impl AlertFigures {
             .set(f64::from(u32::try_from(raised).unwrap_or(u32::MAX)));
         self.raised_total.absolute(total);
     }
-}
 
-fn tell_of(shard: ShardId, change: &AlertChange) {
-    let AlertChange { id, account, edge } = change;
-    if edge.is_raised {
-        tracing::warn!(
-            alert = %id, %account, shard = shard.0, seq = edge.seq.0, value_minor = edge.value_minor, "a balance alert was raised"
-        );
-        metrics::counter!("florin_alerts_total", "alert" => "balance_alert").increment(1);
-    } else {
-        tracing::info!(
-            alert = %id, %account, shard = shard.0, seq = edge.seq.0, value_minor = edge.value_minor, "a balance alert is armed"
-        );
+    /// This runs in the journal's writer: figures are exact at once, and the log follows by itself.
+    fn tell_of(&self, changes: &[AlertChange]) {
+        let raises = changes.iter().filter(|change| change.edge.is_raised).count();
+        if raises > 0 {
+            let raises = u64::try_from(raises).unwrap_or(u64::MAX);
+            metrics::counter!("florin_alerts_total", "alert" => "balance_alert").increment(raises);
+        }
+        if !changes.is_empty() {
+            self.log.hand_over(changes);
+        }
     }
 }
 
@@ -187,7 +188,7 @@ impl ShardState {
                 self.after_durable(move |_| tell(reply, shown));
             }
             AlertMail::IsUsed { id, reply } => match self.is_alert_used(id) {
-                Ok(is_used) => tell(reply, is_used),
+                Ok(is_used) => self.after_durable(move |_| tell(reply, is_used)),
                 Err(error) => unreadable(&error),
             },
             AlertMail::List { page, reply } => {
@@ -267,14 +268,12 @@ impl ShardState {
 
     /// Says so once it is durable: nobody is told of what a crash takes back.
     fn tell_of_alerts(&self, changes: Vec<AlertChange>) {
-        let (figures, shard) = (self.alert_figures.clone(), self.context.shard);
+        let figures = self.alert_figures.clone();
         let alerts = self.books.alerts();
         let (raised, total) = (alerts.raised(), alerts.raised_total());
         self.after_durable(move |_| {
             figures.show(raised, total);
-            for change in &changes {
-                tell_of(shard, change);
-            }
+            figures.tell_of(&changes);
         });
     }
 }

@@ -10,7 +10,7 @@ use florin_domain::ledger::{
     Statement, TransferId,
 };
 use florin_domain::money::{Balance, Currency};
-use florin_domain::placement::{Misplaced, Placement};
+use florin_domain::placement::Unplaced;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -270,26 +270,21 @@ impl LedgerHandle {
         Ok(open)
     }
 
-    /// The shard for an account of this name. Where names decide, one that is open stays where it is, so that what opened it may be
-    /// asked again whatever the ranges are by then.
+    /// The shard for an account of this name. One that is open stays where it is, so that what opened it may be asked again however
+    /// accounts are placed by then.
     pub async fn place_account(
         &self,
         title: &AccountTitle,
         asked: Option<ShardId>,
-    ) -> Result<Result<ShardId, Misplaced>, LedgerError> {
-        let placement = &self.context.options.placement;
-        let placed = placement.of_account(&title.0, asked);
-        if *placement == Placement::Tenant {
-            return Ok(placed);
-        }
-        let open = self.accounts_titled(BTreeSet::from([title.clone()])).await?;
+    ) -> Result<Result<ShardId, Unplaced>, LedgerError> {
+        let open = if self.is_one() {
+            BTreeMap::new()
+        } else {
+            self.accounts_titled(BTreeSet::from([title.clone()])).await?
+        };
         let homes: Vec<ShardId> = open.values().flatten().filter_map(AccountKey::home).collect();
-        let is_open_in = |shard: ShardId| homes.contains(&shard);
-        Ok(match (asked, placed) {
-            (Some(asked), _) if is_open_in(asked) => Ok(asked),
-            (None, Ok(placed)) if !is_open_in(placed) => Ok(homes.first().copied().unwrap_or(placed)),
-            (_, placed) => placed,
-        })
+        let placement = &self.context.options.placement;
+        Ok(placement.of_open_account(&title.0, asked, &homes))
     }
 
     /// The reservation of a pending transfer, while it stands.

@@ -44,23 +44,40 @@ fn lines_of(legs: &TransferLegs) -> usize {
     }
 }
 
+/// What a shard's record of an id is worth, the best last. A shard may know an id as that of a transfer to another shard while a second
+/// one has made a transfer of its own under it: only that one can be reverted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    /// One half is reserved, and the leading shard knows more.
+    Undecided,
+    /// A transfer between shards that came to nothing.
+    Aborted,
+    /// Half of a transfer between shards.
+    Half,
+    /// A transfer within the shard.
+    Whole,
+}
+
+impl Worth {
+    const fn of(step: &CrossingStep) -> Self {
+        match step {
+            CrossingStep::Prepared(_) | CrossingStep::Reserved(_) => Self::Undecided,
+            CrossingStep::Aborted { .. } => Self::Aborted,
+            CrossingStep::Decided { .. } | CrossingStep::Applied { .. } | CrossingStep::Settled(_) => {
+                Self::Half
+            }
+        }
+    }
+}
+
 /// What is recorded of a transfer that is to be reverted.
 #[derive(Clone, Debug, PartialEq)]
 struct Record {
     /// Who has it, in which commit, and where in it.
     place: (ShardId, Seq, usize),
+    worth: Worth,
     /// What undoes it.
     undo: TransferLegs,
-}
-
-impl Record {
-    /// A shard may know an id as that of a transfer to another shard while a second one has made a transfer of its own under it:
-    /// only that one can be reverted.
-    fn is_better_than(&self, other: &Self) -> bool {
-        let is_between =
-            |record: &Self| record.undo == TransferLegs::Irreversible(Irreversible::BetweenShards);
-        !is_between(self) && is_between(other)
-    }
 }
 
 impl LedgerHandle {
@@ -134,18 +151,25 @@ impl LedgerHandle {
             let plain = transfers_in(&commit)
                 .iter()
                 .filter(|transfer| wanted.contains(&transfer.id))
-                .map(|transfer| (transfer.id, transfer.reverted_legs()));
+                .map(|transfer| (transfer.id, Worth::Whole, transfer.reverted_legs()));
             let between = steps_in(&commit)
                 .iter()
-                .map(CrossingStep::id)
-                .filter(|id| wanted.contains(id))
-                .map(|id| (id, TransferLegs::Irreversible(Irreversible::BetweenShards)));
-            for (number, (id, undo)) in plain.chain(between).enumerate() {
+                .filter(|step| wanted.contains(&step.id()))
+                .map(|step| {
+                    let worth = Worth::of(step);
+                    let why = if worth == Worth::Aborted {
+                        Irreversible::NothingPosted
+                    } else {
+                        Irreversible::BetweenShards
+                    };
+                    (step.id(), worth, TransferLegs::Irreversible(why))
+                });
+            for (number, (id, worth, undo)) in plain.chain(between).enumerate() {
                 let place = (shard, seq, number);
-                let record = Record { place, undo };
+                let record = Record { place, worth, undo };
                 match records.entry(id) {
                     Entry::Vacant(free) => drop(free.insert(record)),
-                    Entry::Occupied(mut known) if record.is_better_than(known.get()) => {
+                    Entry::Occupied(mut known) if record.worth > known.get().worth => {
                         known.insert(record);
                     }
                     Entry::Occupied(_) => {}

@@ -134,7 +134,7 @@ impl Reader {
                 let count = counts.entry(subject).or_default();
                 if *count <= max {
                     *count = count.saturating_add(1);
-                    let (at, what) = (commit.at, What::Paid(None));
+                    let (at, what) = (commit.at, What::Transferred);
                     self.found.push(Recalled { subject, at, what });
                 }
             }

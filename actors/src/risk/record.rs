@@ -23,25 +23,38 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    pub(super) fn of(options: &Options) -> Self {
+    pub(super) fn of_payments(options: &Options) -> Self {
         let (profile, limits) = (&options.risk, &options.velocity);
-        let beyond = |limit: Option<u32>| limit.map_or(0, |limit| limit.saturating_add(1));
         let payments = [
             profile.hour_count_high,
             beyond(limits.minute_count_max),
             beyond(limits.hour_count_max),
             beyond(limits.ip_hour_count_max),
-            beyond(options.transfer_limits.hour_count_max),
         ];
         let declines = profile
             .hour_declines_high
             .max(limits.hour_declines_max.unwrap_or(0));
-        let whole = |count: u32| usize::try_from(count).unwrap_or(usize::MAX).max(1);
         Self {
             payments: whole(payments.into_iter().max().unwrap_or(0)),
             declines: whole(declines),
         }
     }
+
+    /// Transfers count as payments, and are never declined.
+    pub(super) fn of_transfers(options: &Options) -> Self {
+        Self {
+            payments: whole(beyond(options.transfer_limits.hour_count_max)),
+            declines: 1,
+        }
+    }
+}
+
+fn beyond(limit: Option<u32>) -> u32 {
+    limit.map_or(0, |limit| limit.saturating_add(1))
+}
+
+fn whole(count: u32) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX).max(1)
 }
 
 /// A subject's record, every part in the order of time.

@@ -1,5 +1,7 @@
 //! Signing, comparing and verifying on real files; damage of every kind is found, and found where it is.
 
+mod fuzz;
+
 use super::heads::{self, HeadsReader};
 use super::key::SigningKey;
 use super::notary::{Notary, NotaryError, Notice};

@@ -126,9 +126,21 @@ impl Comparison {
 
     /// Whether everything that was looked at is right.
     pub fn is_valid(&self) -> bool {
-        self.corruption() == Corruption::None
-            && self.bad_heads.is_empty()
-            && self.views.as_ref().is_none_or(|views| views.differences == 0)
+        self.agrees() && self.bad_heads.is_empty()
+    }
+
+    /// Whether all copies and the views agree. A bad line among older signed heads is not looked at: no repair mends it, and no node needs it.
+    pub fn agrees(&self) -> bool {
+        self.corruption() == Corruption::None && self.has_right_views()
+    }
+
+    /// Whether a node may run on what is here, whatever its copies are worth: journal and views are right.
+    pub fn may_run(&self) -> bool {
+        self.fault(Source::Primary).is_none() && self.has_right_views()
+    }
+
+    fn has_right_views(&self) -> bool {
+        self.views.as_ref().is_none_or(|views| views.differences == 0)
     }
 }
 

@@ -9,9 +9,7 @@ use crate::journal::{Hash, JournalBuilder, JournalFile};
 use crate::replica::follower::Replica;
 use crate::replica::set_aside;
 use florin_domain::ids::Seq;
-use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 pub use super::swap::{BeforeStep, Step};
@@ -48,19 +46,27 @@ pub struct Repair<'a> {
 /// Makes the export again at its place, and answers where the old one is kept.
 pub type RenewExport<'a> = &'a mut dyn FnMut(&Path) -> io::Result<PathBuf>;
 
-/// Repairs everything that was planned. The folder stays noted as one under repair: [`finish`] ends that, once all of it has been compared again.
+/// Repairs everything that was planned: the node's own files first, and then the copies. Until every new journal is built and verified nothing has
+/// changed, and nothing is noted. A folder in which a node's own files were touched stays noted as one under repair: [`finish`] ends that, once they
+/// have been compared again.
 pub fn mend(
     repair: &Repair<'_>,
     renew: RenewExport<'_>,
     before: BeforeStep<'_>,
 ) -> Result<Mended, IntegrityError> {
-    let data_dir = repair.data_dir;
-    before(Step::Note)
-        .and_then(|()| unfinished::note(data_dir, repair.stamp))
-        .map_err(io_error(data_dir))?;
+    let prepared = prepare(repair, before);
+    if prepared.is_err() {
+        for work in repair.works.iter().filter(|work| work.mending.primary.is_some()) {
+            swap::discard_unfinished(work.places.data_dir);
+        }
+    }
+    prepared?;
     let mut mended = Mended::default();
     for work in repair.works {
-        mended.kept.extend(mend_shard(work, repair.stamp, before)?);
+        mended.kept.extend(mend_own(work, repair.stamp, before)?);
+    }
+    for work in repair.works {
+        mended.kept.extend(mend_replica(work, repair.stamp, before)?);
     }
     let mut exports = repair.works.iter().filter(|work| work.mending.audit);
     // One file has the records of all shards.
@@ -78,15 +84,51 @@ pub fn finish(data_dir: &Path, before: BeforeStep<'_>) -> Result<(), IntegrityEr
         .map_err(io_error(data_dir))
 }
 
-fn mend_shard(work: &Work<'_>, stamp: &str, before: BeforeStep<'_>) -> Result<Vec<PathBuf>, IntegrityError> {
-    let (places, mending) = (&work.places, work.mending);
-    let mut kept = Vec::new();
-    if let Some(restoration) = &mending.primary {
-        let refused = |step| before(step).map_err(io_error(places.data_dir));
-        build(places, work.found, restoration, refused)?;
-        kept.push(swap::swap(places.data_dir, stamp, before)?);
+/// Builds all that is needed, and then notes that the node's own files are about to be touched, if any are.
+fn prepare(repair: &Repair<'_>, before: BeforeStep<'_>) -> Result<(), IntegrityError> {
+    let data_dir = repair.data_dir;
+    for Work {
+        places,
+        found,
+        mending,
+    } in repair.works
+    {
+        if let Some(restoration) = &mending.primary {
+            let refused = |step| before(step).map_err(io_error(places.data_dir));
+            build(places, found, restoration, refused)?;
+        }
     }
-    if let (Some(from), Some(folder)) = (mending.replica_from, places.replica) {
+    let is_own = |work: &Work<'_>| work.mending.primary.is_some() || work.mending.views;
+    if repair.works.iter().any(is_own) {
+        before(Step::Note)
+            .and_then(|()| unfinished::note(data_dir, repair.stamp))
+            .map_err(io_error(data_dir))?;
+    }
+    Ok(())
+}
+
+/// Repairs what the node runs on.
+fn mend_own(work: &Work<'_>, stamp: &str, before: BeforeStep<'_>) -> Result<Option<PathBuf>, IntegrityError> {
+    let (data_dir, mending) = (work.places.data_dir, work.mending);
+    let kept = match mending.primary {
+        Some(_) => Some(swap::swap(data_dir, stamp, before)?),
+        None => None,
+    };
+    if mending.views {
+        before(Step::DiscardWrongViews).map_err(io_error(data_dir))?;
+        swap::discard_views(data_dir)?;
+    }
+    Ok(kept)
+}
+
+fn mend_replica(
+    work: &Work<'_>,
+    stamp: &str,
+    before: BeforeStep<'_>,
+) -> Result<Vec<PathBuf>, IntegrityError> {
+    let places = &work.places;
+    let mut kept = Vec::new();
+    if let (Some(from), Some(folder)) = (work.mending.replica_from, places.replica) {
         let mark = format!("damaged-{stamp}");
         let aside = before(Step::SetReplicaAside).and_then(|()| set_aside(folder, places.shard, from, &mark));
         kept.extend(aside.map_err(io_error(folder))?);
@@ -99,22 +141,7 @@ fn mend_shard(work: &Work<'_>, stamp: &str, before: BeforeStep<'_>) -> Result<Ve
             }
         }
     }
-    if mending.views {
-        before(Step::DiscardWrongViews).map_err(io_error(places.data_dir))?;
-        swap::discard_views(places.data_dir)?;
-    }
     Ok(kept)
-}
-
-/// Makes the folder of a shard that has lost it.
-fn make_folder(data_dir: &Path) -> io::Result<()> {
-    if data_dir.is_dir() {
-        return Ok(());
-    }
-    DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
-    data_dir
-        .parent()
-        .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 /// Writes the restored journal beside the damaged one and reads all of it back.
@@ -126,7 +153,7 @@ fn build(
 ) -> Result<(), IntegrityError> {
     let path = swap::unfinished(places.data_dir);
     before(Step::Build)?;
-    make_folder(places.data_dir).map_err(io_error(places.data_dir))?;
+    swap::make_staging(places.data_dir)?;
     let sources = Sources::open(places)?;
     let mut builder = JournalBuilder::create(&path, places.shard)?;
     let spliced = splice(places, &sources, &whole_copies(found), &mut |record| {

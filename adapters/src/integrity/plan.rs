@@ -3,11 +3,13 @@
 use super::compare::{Comparison, Corruption, FaultKind};
 use super::heads::{has_heads, may_hide_newer};
 use super::lanes::Sources;
+use super::lost::{KnownEnd, Lost, is_lost};
 use super::splice::{SpliceError, Spliced, splice};
-use super::{IntegrityError, Places, Source};
+use super::{IntegrityError, Places, Source, io_error};
 use crate::journal::Hash;
 use crate::replica::noted_end;
 use florin_domain::ids::Seq;
+use florin_domain::ports::Head;
 use std::collections::BTreeMap;
 
 /// What is to be done.
@@ -49,8 +51,8 @@ pub struct Restoration {
     pub signed: Option<Seq>,
 }
 
-/// Decides what follows from a comparison. It reads, and changes nothing.
-pub fn plan(places: &Places<'_>, found: &Comparison) -> Result<Plan, IntegrityError> {
+/// Decides what follows from a comparison, and from what is known of the end of a shard whose folder is gone. It reads, and changes nothing.
+pub fn plan(places: &Places<'_>, found: &Comparison, end: KnownEnd) -> Result<Plan, IntegrityError> {
     if may_hide_newer(places)? {
         let why = "the newest signed head may be hidden by a bad line behind it: restore the file of heads, or put it away and know that \
                    nothing then says how far the journal went";
@@ -68,7 +70,7 @@ pub fn plan(places: &Places<'_>, found: &Comparison) -> Result<Plan, IntegrityEr
             mending.replica_from = Some(fault.unwrap_or(Seq(1)));
         }
         Corruption::One(Source::Audit) => mending.audit = true,
-        Corruption::One(Source::Primary) => match restoration(places, found)? {
+        Corruption::One(Source::Primary) => match restoration(places, found, end)? {
             Ok(restoration) => {
                 mending.primary = Some(restoration);
                 mending.views = false;
@@ -108,6 +110,7 @@ fn reasons(found: &Comparison) -> Vec<String> {
 fn restoration(
     places: &Places<'_>,
     found: &Comparison,
+    end: KnownEnd,
 ) -> Result<Result<Restoration, String>, IntegrityError> {
     let copies = whole_copies(found);
     if copies.is_empty() {
@@ -131,7 +134,14 @@ fn restoration(
         Err(SpliceError::Refused(why)) => return Ok(Err(why)),
         Err(SpliceError::Failed(error)) => return Err(error),
     };
-    let refused = loses_commits(places, &sources, found, &spliced).or_else(|| is_other(found, &spliced));
+    let lost = is_lost(places.data_dir).map_err(io_error(places.data_dir))?;
+    let lost = lost.or_else(|| is_begun_anew(places, &sources).then_some(Lost::Empty));
+    let refused = loses_commits(places, &sources, &spliced)
+        .or_else(|| match lost {
+            Some(lost) => may_have_gone_on(places, lost, &spliced, end),
+            None => has_no_known_end(places, &sources, found, &spliced),
+        })
+        .or_else(|| is_other(found, &spliced));
     Ok(match refused {
         Some(why) => Err(why),
         None => Ok(Restoration {
@@ -161,12 +171,7 @@ fn has_log(data_dir: &std::path::Path) -> bool {
 }
 
 /// Why commits would be lost that somebody may have been told of.
-fn loses_commits(
-    places: &Places<'_>,
-    sources: &Sources,
-    found: &Comparison,
-    spliced: &Spliced,
-) -> Option<String> {
+fn loses_commits(places: &Places<'_>, sources: &Sources, spliced: &Spliced) -> Option<String> {
     let end = spliced.end;
     if let Some(signed) = spliced.signed
         && signed > end
@@ -186,13 +191,7 @@ fn loses_commits(
         ));
     }
     // A damaged number with the right hash, or a damaged hash with the right number, is damage of the end's own record.
-    let own = sources
-        .primary
-        .as_ref()
-        .ok()
-        .and_then(|journal| journal.head(places.shard).ok())
-        .filter(|head| head.seq > Seq::ZERO);
-    if let Some(own) = own
+    if let Some(own) = own_end(places, sources)
         && own.seq > end
         && own.hash != spliced.hash
     {
@@ -201,6 +200,56 @@ fn loses_commits(
             own.seq
         ));
     }
+    None
+}
+
+/// What the journal itself says of its end, if it says something.
+fn own_end(places: &Places<'_>, sources: &Sources) -> Option<Head> {
+    let journal = sources.primary.as_ref().ok()?;
+    let head = journal.head(places.shard).ok()?;
+    (head.seq > Seq::ZERO).then_some(head)
+}
+
+/// Whether the journal has nothing at all, as one that a node has begun where another one should have been.
+fn is_begun_anew(places: &Places<'_>, sources: &Sources) -> bool {
+    sources.primary.as_ref().is_ok_and(|journal| {
+        let raw = journal.raw(places.shard, Seq::ZERO);
+        let head = journal.head(places.shard);
+        head.is_ok_and(|head| head.seq == Seq::ZERO) && raw.records.is_empty() && raw.broken.is_none()
+    })
+}
+
+/// Why a journal that is somewhere else may have commits that no copy and no signed head has heard of: those of the last second of a node that was
+/// killed. One that stopped by itself signed last, and noted it.
+fn may_have_gone_on(places: &Places<'_>, lost: Lost, spliced: &Spliced, known: KnownEnd) -> Option<String> {
+    let end = spliced.end;
+    if known.is_accepted || (known.stopped_at == Some(end) && spliced.signed == Some(end)) {
+        return None;
+    }
+    let signed = match spliced.signed {
+        Some(signed) => format!("the newest signed head is of commit {signed}"),
+        None => "there is no signed head, or no key to check it with".to_owned(),
+    };
+    let stopped = match known.stopped_at {
+        Some(stopped) => format!("the node noted at its last stop that the journal ends at commit {stopped}"),
+        None => "nothing says that the node stopped by itself".to_owned(),
+    };
+    let (folder, shard) = (places.data_dir.display(), places.shard.0);
+    Some(format!(
+        "{folder} is {lost}, and the journal that was in it may have commits that were answered and that no copy has: the copies end at commit {end}; \
+         {signed}; {stopped}. Look whether the disk is mounted, and bring the folder back. If it is lost for good, `--accept-missing {shard}` restores \
+         the shard up to commit {end}, and gives up what came after it"
+    ))
+}
+
+/// Why nobody can say where a journal ended that is there and does not say it.
+fn has_no_known_end(
+    places: &Places<'_>,
+    sources: &Sources,
+    found: &Comparison,
+    spliced: &Spliced,
+) -> Option<String> {
+    let (own, end) = (own_end(places, sources), spliced.end);
     if own.is_none() && has_log(places.data_dir) {
         return Some(format!(
             "what can be restored ends at commit {end}; the journal cannot be read, and its log may have commits that no copy and no signed head \

@@ -11,16 +11,18 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The steps of a repair in order; each shard takes those between the first and the last two that it needs. Whatever happens before one of them, the
-/// next repair begins anew.
+/// The steps of a repair in order. Every new journal is built and verified before the note; then each shard takes those that it needs, and the copies
+/// come last. Whatever happens before one of them, the next repair begins anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It is noted that a repair is under way: no node starts from here on.
-    Note,
-    /// The restored journal is written beside the damaged one.
+    /// The restored journal is written beside the damaged one, or in a folder that will take the place of one that is gone.
     Build,
     /// All of it is read back.
     Verify,
+    /// It is noted that a repair is under way: no node starts from here on.
+    Note,
+    /// The folder of a shard that has lost it takes its place.
+    PlaceFolder,
     /// The damaged one is kept under another name.
     Keep,
     /// The views are deleted.
@@ -35,12 +37,12 @@ pub enum Step {
     Replace,
     /// That is made durable.
     Sync,
+    /// Views that differ from a journal that does not are deleted.
+    DiscardWrongViews,
     /// The bad files of the replica get other names.
     SetReplicaAside,
     /// They are written again from the journal.
     WriteReplica,
-    /// Views that differ from a journal that does not are deleted.
-    DiscardWrongViews,
     /// The export is made again.
     RenewExport,
     /// The note is taken away.
@@ -52,7 +54,50 @@ pub type BeforeStep<'a> = &'a mut dyn FnMut(Step) -> io::Result<()>;
 
 /// The restored journal until it is in its place.
 pub(super) fn unfinished(data_dir: &Path) -> PathBuf {
-    data_dir.join("journal.db.restored")
+    let name = "journal.db.restored";
+    if data_dir.is_dir() {
+        data_dir.join(name)
+    } else {
+        staging(data_dir).join(name)
+    }
+}
+
+/// What becomes the folder of a shard that has lost it. No node takes it for the shard's, so one that is left over costs nothing.
+fn staging(data_dir: &Path) -> PathBuf {
+    beside(data_dir, ".restored")
+}
+
+/// Makes the folder in which a restored journal is built, if the shard has lost its own.
+pub(super) fn make_staging(data_dir: &Path) -> Result<(), IntegrityError> {
+    if data_dir.is_dir() {
+        return Ok(());
+    }
+    let staging = staging(data_dir);
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(&staging);
+    made.map_err(io_error(&staging))
+}
+
+/// Deletes what was built in vain, as far as that works: it takes room, and says nothing.
+pub(super) fn discard_unfinished(data_dir: &Path) {
+    drop(fs::remove_file(unfinished(data_dir)));
+    if !data_dir.is_dir() {
+        drop(fs::remove_dir_all(staging(data_dir)));
+    }
+}
+
+/// Gives a shard that has lost its folder the one in which its journal was built.
+fn place_folder(data_dir: &Path) -> Result<(), IntegrityError> {
+    let staging = staging(data_dir);
+    sync_folder(&staging)?;
+    fs::rename(&staging, data_dir).map_err(io_error(data_dir))?;
+    // The folder around it may be new as well.
+    let mut around = data_dir.parent();
+    for _ in 0..2 {
+        let Some(folder) = around else { break };
+        sync_folder(folder)?;
+        around = folder.parent();
+    }
+    Ok(())
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -102,6 +147,10 @@ fn discard_folder(data_dir: &Path, name: &str) -> Result<(), IntegrityError> {
 /// Puts the restored journal into its place, and answers where the damaged one is kept.
 pub(super) fn swap(data_dir: &Path, stamp: &str, before: BeforeStep<'_>) -> Result<PathBuf, IntegrityError> {
     let mut before = |step| before(step).map_err(io_error(data_dir));
+    if !data_dir.is_dir() {
+        before(Step::PlaceFolder)?;
+        place_folder(data_dir)?;
+    }
     let journal = data_dir.join(JOURNAL);
     let log = beside(&journal, "-wal");
     before(Step::Keep)?;

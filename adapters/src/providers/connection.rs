@@ -72,7 +72,8 @@ impl Reply {
 
     /// The body as JSON of this shape, if it is that.
     pub(super) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
-        serde_json::from_slice(&self.body).ok()
+        // The reader of bytes does not look into texts that nobody asks for, and a body that is no text was damaged on its way.
+        serde_json::from_str(str::from_utf8(&self.body).ok()?).ok()
     }
 
     /// How long to wait before the next request, within reason.

@@ -18,13 +18,13 @@ use std::path::{Path, PathBuf};
 const MARK: &[u8; 8] = b"FLORREPL";
 const VERSION: u8 = 1;
 const CHECK_BYTES: usize = 8;
-const HEADER_BYTES: usize = 8 + 1 + 2 + 8 + 32 + CHECK_BYTES;
-const FRAME_HEAD_BYTES: usize = 4 + 8 + 8 + 32 + 32 + CHECK_BYTES;
+pub(super) const HEADER_BYTES: usize = 8 + 1 + 2 + 8 + 32 + CHECK_BYTES;
+pub(super) const FRAME_HEAD_BYTES: usize = 4 + 8 + 8 + 32 + 32 + CHECK_BYTES;
 
 /// Bytes after which the next file begins.
 pub(super) const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 
-fn check(bytes: &[u8]) -> [u8; CHECK_BYTES] {
+pub(super) fn check(bytes: &[u8]) -> [u8; CHECK_BYTES] {
     let digest: [u8; 32] = Sha256::digest(bytes).into();
     let mut check = [0; CHECK_BYTES];
     check.copy_from_slice(&digest[..CHECK_BYTES]);

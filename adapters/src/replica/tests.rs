@@ -1,5 +1,7 @@
 //! A replica on real files: it follows, finds its place again after a crash, and leaves alone what is not of its journal.
 
+mod fuzz;
+
 use super::follower::{Replica, ReplicaError};
 use super::reader::ReplicaReader;
 use super::segment::{file_name, files};

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-fn encoded(commit: &Commit) -> Vec<u8> {
+pub(super) fn encoded(commit: &Commit) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode(commit, &mut bytes);
     bytes
@@ -69,6 +69,16 @@ fn from_hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let byte = |pair: &[u8]| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap();
     digits.chunks(2).map(byte).collect()
+}
+
+/// What the golden files hold.
+pub(super) fn golden_bytes() -> Vec<Vec<u8>> {
+    let files = fs::read_dir(golden_folder()).unwrap();
+    let mut paths: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+    paths.sort();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "hex"));
+    let read = |path: PathBuf| from_hex(&fs::read_to_string(path).unwrap());
+    paths.into_iter().map(read).collect()
 }
 
 /// The golden text; missing files are written when `FLORIN_BLESS=1`, existing ones never.

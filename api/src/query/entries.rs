@@ -83,6 +83,10 @@ pub(crate) fn exported_entries(request: &HttpRequest, shards: usize) -> Result<E
     let (first, last) = (seq(FIRST)?, seq(LAST)?);
     // A part of an account names the shard that has it.
     let part = account.and_then(|named| named.part);
+    if let Some(part) = part.filter(|part| usize::from(part.0) >= shards) {
+        let message = format!("`account` names shard {}, and there is none.", part.0);
+        return Err(Invalid::new("account", Code::ParameterInvalid, message));
+    }
     if let (Some(asked), Some(part)) = (shard, part)
         && asked != part
     {
@@ -144,6 +148,7 @@ mod tests {
         assert_eq!(read(query), Ok(some));
         for (query, param, code) in [
             ("account=bank", "account", "parameter_invalid"),
+            ("account=bank:USD@1", "account", "parameter_invalid"),
             ("shard=1", "shard", "parameter_invalid_integer"),
             ("seq[gte]=-1", "seq[gte]", "parameter_invalid_integer"),
             (

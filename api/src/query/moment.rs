@@ -25,7 +25,7 @@ pub(crate) fn moment(request: &HttpRequest) -> Result<Option<Moment>, Invalid> {
     read(text).map(Some).ok_or_else(refused)
 }
 
-fn read(text: &str) -> Option<Moment> {
+pub(super) fn read(text: &str) -> Option<Moment> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok().map(Seq).map(Moment::Commit);
     }
@@ -62,7 +62,7 @@ fn in_day_ms(text: &str) -> Option<i64> {
     let offset_minutes = match zone {
         "Z" | "z" => 0,
         _ => {
-            let [hours, minutes] = fields::<2>(zone.get(1..)?)?;
+            let [hours, minutes] = fields::<2>(zone.strip_prefix(['+', '-'])?)?;
             if hours > 23 || minutes > 59 {
                 return None;
             }
@@ -111,6 +111,8 @@ mod tests {
             ("2026-11-21T10:00:00.Z", None),
             ("2026-11-21T10:00:00.+1Z", None),
             ("2026-11-21T10:00:00+1", None),
+            ("2026-11-21T10:00:00Z01:00", None),
+            ("2026-11-21T10:00:00zz", None),
             ("2026-02-30T10:00:00Z", None),
             ("2026-11-2\u{e9}", None),
         ] {

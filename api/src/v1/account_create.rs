@@ -29,7 +29,7 @@ const NAME_BYTES_MAX: usize = 64;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AccountRequest<'a> {
+pub(super) struct AccountRequest<'a> {
     #[serde(borrow)]
     name: Text<'a>,
     #[serde(borrow, rename = "type")]
@@ -61,7 +61,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     let asked = shard(body.shard, state.ledger.shards())?;
     let title = (Arc::clone(&open.name), open.currency, open.livemode);
     let placed = state.ledger.place_account(&title, asked).await?;
-    open.shard = placed.map_err(|misplaced| wrong("shard", format!("`shard`: {misplaced}.")))?;
+    open.shard = placed.map_err(|unplaced| wrong("shard", format!("`shard`: {unplaced}.")))?;
     let opening = state.ledger.open_account(open).await?;
     let account = match opening {
         Opening::Opened(account) | Opening::Existed(account) => account,
@@ -84,7 +84,7 @@ fn wrong(name: &'static str, message: impl Into<String>) -> Invalid {
 }
 
 impl AccountRequest<'_> {
-    fn check(&self, by: ApiKeyId) -> Result<OpenAccount, Invalid> {
+    pub(super) fn check(&self, by: ApiKeyId) -> Result<OpenAccount, Invalid> {
         let name = self.name.as_str();
         let is_fit = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b':' | b'-');
         if !(1..=NAME_BYTES_MAX).contains(&name.len()) || !name.bytes().all(is_fit) {
@@ -196,7 +196,7 @@ pub(crate) fn described() -> Endpoint {
         may(
             "shard",
             count(
-                "The shard that is to have it: where the accounts are that it deals with most. The first one when absent, or the one of its name if letters decide (`journal.placement`).",
+                "The shard that is to have it: where the accounts are that it deals with most. When absent, the one where an account of this name is open; if there is none, the first one, or the one of its name if letters decide (`journal.placement`). It must be said where several shards have one, unless the first shard is one of them and letters do not decide.",
             ),
         ),
     ]);

@@ -28,7 +28,7 @@ use serde_json::json;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AlertRequest<'a> {
+pub(super) struct AlertRequest<'a> {
     #[serde(borrow, default)]
     id: Option<Text<'a>>,
     #[serde(borrow)]
@@ -77,7 +77,7 @@ fn listed(words: &[&str]) -> String {
 }
 
 impl AlertRequest<'_> {
-    fn check(
+    pub(super) fn check(
         &self,
         shards: usize,
         new_id: impl FnOnce() -> AlertId,

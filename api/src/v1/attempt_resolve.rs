@@ -77,7 +77,7 @@ fn shown(answered: &Answered, request: &HttpRequest) -> Result<HttpResponse, Api
     answer::shown_as(&body, answered, request)
 }
 
-fn check(bytes: &[u8], id: &str, operator: &Arc<str>) -> Result<Checked, Invalid> {
+pub(super) fn check(bytes: &[u8], id: &str, operator: &Arc<str>) -> Result<Checked, Invalid> {
     let body: ResolveRequest<'_> = json::read(bytes)?;
     let missing = || Invalid::new("id", Code::ResourceMissing, "No such attempt.");
     let (_, operation) = super::unresolved_list::parse(id).ok_or_else(missing)?;

@@ -33,7 +33,7 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Pa
     Reply(answered.and_then(|answered| answer::payment(&answered, &request)))
 }
 
-fn check(bytes: &[u8]) -> Result<Checked, Invalid> {
+pub(super) fn check(bytes: &[u8]) -> Result<Checked, Invalid> {
     let body: CaptureRequest = json::read(bytes)?;
     let amount = body.amount.map(payment_request::amount).transpose()?;
     // Taking everything leaves nothing for another capture.

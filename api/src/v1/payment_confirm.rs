@@ -35,7 +35,7 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Pa
     Reply(answered.and_then(|answered| answer::payment(&answered, &request)))
 }
 
-fn check(bytes: &[u8], livemode: bool) -> Result<Checked, Invalid> {
+pub(super) fn check(bytes: &[u8], livemode: bool) -> Result<Checked, Invalid> {
     let body: ConfirmRequest<'_> = json::read(bytes)?;
     let Some(id) = body.payment_method_id else {
         let details = body.redirect_result.map(|text| brought_back(text.as_str()));

@@ -28,7 +28,7 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Pa
     Reply(answered.and_then(|answered| answer::payment(&answered, &request)))
 }
 
-fn check(bytes: &[u8]) -> Result<Checked, Invalid> {
+pub(super) fn check(bytes: &[u8]) -> Result<Checked, Invalid> {
     let body: IncrementRequest = json::read(bytes)?;
     let total = payment_request::amount(body.amount)?;
     let canonical = format!("1 {}", total.minor());

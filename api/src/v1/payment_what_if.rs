@@ -94,7 +94,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Limits<'a> {
     }
 }
 
-fn check(bytes: &[u8]) -> Result<Alternative, Invalid> {
+pub(super) fn check(bytes: &[u8]) -> Result<Alternative, Invalid> {
     let body: WhatIfRequest<'_> = json::read(bytes)?;
     let mut alternative = Alternative::default();
     if let Some(Object(risk)) = &body.risk {

@@ -35,7 +35,7 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Pa
     Reply(answered.and_then(|answered| answer::refund(&answered, &request)))
 }
 
-fn check(bytes: &[u8]) -> Result<Checked, Invalid> {
+pub(super) fn check(bytes: &[u8]) -> Result<Checked, Invalid> {
     let body: RefundRequest<'_> = json::read(bytes)?;
     let amount = body.amount.map(payment_request::amount).transpose()?;
     let reason = body.reason.as_ref().map(Text::as_str);

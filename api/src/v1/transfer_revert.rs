@@ -28,7 +28,7 @@ const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RevertsBody<'a> {
+pub(super) struct RevertsBody<'a> {
     #[serde(default)]
     atomic: Option<bool>,
     #[serde(default)]
@@ -64,7 +64,7 @@ impl RevertBody<'_> {
 }
 
 impl RevertsBody<'_> {
-    fn check(&self) -> Result<Vec<Revert>, Invalid> {
+    pub(super) fn check(&self) -> Result<Vec<Revert>, Invalid> {
         if self.transfers.0.is_empty() {
             let message = format!("`transfers` has 1 to {TRANSFERS_MAX} elements, not 0.");
             return Err(Invalid::new("transfers", Code::ParameterInvalid, message));
@@ -139,7 +139,7 @@ fn shape() -> ObjectBuilder {
         may("dry_run", flag("Only says what would become of them.")),
         must(
             "transfers",
-            array(revert, "In this order; each sees what those before it left.")
+            array(revert, "In any order: what was recorded last is undone first, and each sees what those made before it left. The answer is in the order of the request.")
                 .min_items(Some(1))
                 .max_items(Some(TRANSFERS_MAX)),
         ),

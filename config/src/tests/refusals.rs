@@ -269,6 +269,11 @@ fn wrong_values_of_variables_name_the_variable() {
             "`http.workers` is 9999 in FLORIN_HTTP_WORKERS, but must be a whole number from 0 to 1024",
         ),
         (
+            "FLORIN_RISK_TRANSFERS_HOUR_COUNT_MAX",
+            "65536",
+            "`risk.transfers.hour_count_max` is 65536 in FLORIN_RISK_TRANSFERS_HOUR_COUNT_MAX, but must be a whole number from 0 to 65535",
+        ),
+        (
             "FLORIN_RISK_REVIEW_ABOVE",
             "-0.5",
             "`risk.review_above` is -0.5 in FLORIN_RISK_REVIEW_ABOVE, but must be a number from 0 to 1 with at most four decimals",

@@ -200,3 +200,44 @@ fn no_byte_of_a_proof_can_be_changed() {
         }
     }
 }
+
+mod fuzz {
+    use super::*;
+    use florin_fuzz::{Target, any_of};
+
+    #[test]
+    fn no_changed_document_proves_anything_that_was_not_signed() {
+        let seeds = [proof(3, 4, 7), proof(1, 1, 1), proof(7, 7, 7), proof(2, 5, 6)];
+        let heads: Vec<Value> = seeds
+            .iter()
+            .flat_map(|proof| [proof["head"].clone(), proof["consistency"]["head"].clone()])
+            .collect();
+        let hashes: Vec<String> = records(7).iter().map(|record| hex(&record.2)).collect();
+        let words = [
+            "null",
+            "\"records\"",
+            "\"path\"",
+            "\"consistency\"",
+            "\"head\"",
+            "\"seq\"",
+            "\"florin.receipt\"",
+            "18446744073709551615",
+        ];
+        let target =
+            Target::of_text("proof_document", any_of(seeds.map(|proof| proof.to_string()))).words(words);
+        target.cases(5_000).run(|bytes| {
+            let Ok(text) = str::from_utf8(bytes) else { return };
+            if verify_proof::verify(text, &public()).is_err() {
+                return;
+            }
+            let document: Value = serde_json::from_str(text).unwrap();
+            assert!(heads.contains(&document["head"]), "{text}");
+            let older = &document["consistency"];
+            assert!(older.is_null() || heads.contains(&older["head"]), "{text}");
+            for record in document["records"].as_array().unwrap() {
+                let seq = usize::try_from(record["seq"].as_u64().unwrap()).unwrap();
+                assert_eq!(record["hash"], *hashes[seq - 1], "{text}");
+            }
+        });
+    }
+}

@@ -1,5 +1,7 @@
 //! Files put together to transfers.
 
+mod fuzz;
+
 use super::*;
 
 const ID: &str = "123e4567-e89b-12d3-a456-426614174000";

@@ -10,10 +10,12 @@
 //!   shards, [`crossings_reverts`] reverts there, [`crossings_fraud`] the fraud check, [`crossings_land`] which they are, [`crossings_stuck`] one whose disk hangs,
 //!   [`crossings_looks`] looks at what is between them
 //! * [`crash`], [`random`], [`stale`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`monitor`], [`monitor_load`] what does not agree; [`short_pages`] large commits; [`keys`], [`outcomes`], [`stops`], [`admission`],
-//!   [`drain`] the rest
+//!   [`alerts`], [`drain`] the rest
 
 #[cfg(test)]
 mod admission;
+#[cfg(test)]
+mod alerts;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::world::{World, fail_here};
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderKey, ProviderReference};
 use florin_domain::time::Millis;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub(crate) struct Acquirer {
     world: Arc<World>,
     capabilities: Capabilities,
     books: Mutex<Books>,
+    /// Keys that it was asked about since everything was healed.
+    asked: Mutex<BTreeSet<ProviderKey>>,
 }
 
 impl Acquirer {
@@ -28,12 +31,18 @@ impl Acquirer {
             world: Arc::clone(world),
             books: Mutex::new(Books::new(world, capabilities.key_lifetime.0)),
             capabilities,
+            asked: Mutex::default(),
         }
     }
 
     /// Everything that was really done, each with whether it was let go of again.
     pub(crate) fn deeds(&self) -> Vec<(Deed, bool)> {
         lock(&self.books).deeds()
+    }
+
+    /// Whether it was asked about a key since everything was healed.
+    pub(crate) fn was_asked(&self, key: &ProviderKey) -> bool {
+        lock(&self.asked).contains(key)
     }
 
     /// The customer of a payment passes the challenge.
@@ -51,6 +60,18 @@ impl Acquirer {
                     .chance(Fault::Outage, |dice| dice.within(2_000, 90_000));
         }
         now_ms < books.out_until_ms && !self.world.is_healed()
+    }
+
+    fn is_silent(&self) -> bool {
+        let now_ms = self.world.clock.true_ms();
+        let mut books = lock(&self.books);
+        if self.world.hits(Fault::Silence) {
+            books.silent_until_ms = now_ms
+                + self
+                    .world
+                    .chance(Fault::Silence, |dice| dice.within(5_000, 120_000));
+        }
+        now_ms < books.silent_until_ms && !self.world.is_healed()
     }
 
     /// What keeps a request from arriving.
@@ -100,6 +121,13 @@ impl Acquirer {
             self.latency().await;
             return silence("500 internal server error");
         }
+        if self.is_silent() {
+            if self.world.chance(Fault::Silence, |dice| dice.hits(6_000)) {
+                self.arrives(request, 100);
+            }
+            tokio::time::sleep(TIMEOUT).await;
+            return silence("read timeout");
+        }
         if self.world.hits(Fault::CallLate) {
             let ms = self
                 .world
@@ -130,7 +158,7 @@ impl Acquirer {
     }
 
     async fn queried(&self, request: &AttemptRequest) -> Outcome {
-        if self.world.hits(Fault::QueryDown) {
+        if self.is_silent() || self.world.hits(Fault::QueryDown) {
             tokio::time::sleep(TIMEOUT).await;
             return silence("read timeout");
         }
@@ -151,6 +179,10 @@ impl Acquirer {
         if !self.capabilities.cancel_closes {
             return silence("nothing can be cancelled here");
         }
+        if self.is_silent() && self.world.chance(Fault::Silence, |dice| dice.hits(5_000)) {
+            tokio::time::sleep(TIMEOUT).await;
+            return silence("read timeout");
+        }
         if let Some(outcome) = self.on_the_way().await {
             return outcome;
         }
@@ -159,7 +191,7 @@ impl Acquirer {
         lock(&self.books).settle();
         lock(&self.books).hear_bank(request);
         lock(&self.books).close(&request.key);
-        if self.world.hits(Fault::ChargedThenSilent) {
+        if self.is_silent() || self.world.hits(Fault::ChargedThenSilent) {
             tokio::time::sleep(TIMEOUT).await;
             return silence("read timeout");
         }
@@ -168,6 +200,9 @@ impl Acquirer {
 
     async fn told(&self, request: &AttemptRequest, ask: &str, answer: Outcome) -> Outcome {
         self.world.alive().await;
+        if self.world.is_healed() {
+            lock(&self.asked).insert(Arc::clone(&request.key));
+        }
         let name = outcome(&answer);
         self.world.see("provider", name);
         self.world.note(format_args!("{ask} {} {name}", request.key));

@@ -11,6 +11,7 @@ use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::PaymentId;
 use florin_domain::payment::{AttemptState, Payment, Status};
 use florin_domain::ports::PaymentsQuery;
+use florin_domain::provider::ProviderKey;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,8 +55,12 @@ pub(crate) async fn customer(run: Arc<Run>, payments: PaymentsHandle, number: us
             let ms = world.chance(Fault::RequestLate, |dice| dice.within(1_000, 30_000));
             tokio::time::sleep(Duration::from_millis(ms)).await;
         }
+        run.competes(&payments, &wish, number);
         let reply = run.send(&payments, &wish, number).await;
         world.alive().await;
+        if let Some(Ok(answered)) = &reply {
+            run.passes_later(&answered.payment);
+        }
         let is_over = reply.is_some_and(|reply| {
             run.replied(&wish, &reply);
             run.settled(number, &wish, &reply)
@@ -98,6 +103,31 @@ impl Run {
         self.answered_in_time(payments, wish).await
     }
 
+    /// Two clerks of a merchant ask for something of the same payment at the same time.
+    fn competes(self: &Arc<Self>, payments: &PaymentsHandle, wish: &Wish, number: usize) {
+        let Wish::Change(change) = wish else { return };
+        if !self
+            .world
+            .chance(Fault::RequestDuplicated, |dice| dice.hits(1_500))
+        {
+            return;
+        }
+        let Some(payment) = lock(&self.world.journaled).latest(change.payment).cloned() else {
+            return;
+        };
+        let rival = lock(&self.shop.purchases[number]).rival(&payment);
+        let (run, payments) = (Arc::clone(self), payments.clone());
+        let wait_ms = self
+            .world
+            .chance(Fault::RequestDuplicated, |dice| dice.below(400));
+        drop(tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+            let reply = ask(&payments, rival.clone()).await;
+            run.world.alive().await;
+            run.replied(&rival, &reply);
+        }));
+    }
+
     async fn answered_in_time(&self, payments: &PaymentsHandle, wish: &Wish) -> Option<Reply> {
         let world = &self.world;
         let asking = ask(payments, wish.clone());
@@ -113,16 +143,32 @@ impl Run {
         let Wish::Change(change) = wish else { return };
         let payment = lock(&self.world.journaled).latest(change.payment).cloned();
         let Some(payment) = payment else { return };
-        let challenged = payment
-            .operations
-            .iter()
-            .filter(|op| is_charge(op.kind))
-            .filter_map(|op| op.attempt.as_ref())
-            .filter(|attempt| attempt.state == AttemptState::ActionRequired);
-        for attempt in challenged {
-            for provider in &self.providers {
-                provider.customer_acts(&attempt.key);
-            }
+        for key in challenges(&payment) {
+            self.passes(&key);
+        }
+    }
+
+    fn passes(&self, key: &ProviderKey) {
+        for provider in &self.providers {
+            provider.customer_acts(key);
+        }
+    }
+
+    /// A customer may pass a challenge at any time, and tell nobody.
+    fn passes_later(self: &Arc<Self>, payment: &Payment) {
+        if !self.world.chance(Fault::RequestLate, |dice| dice.hits(5_000)) {
+            return;
+        }
+        for key in challenges(payment) {
+            let run = Arc::clone(self);
+            let wait_ms = self
+                .world
+                .chance(Fault::RequestLate, |dice| dice.within(1_000, 200_000));
+            drop(tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+                run.world.alive().await;
+                run.passes(&key);
+            }));
         }
     }
 
@@ -142,6 +188,10 @@ impl Run {
             Err(error) => {
                 world.see("no answer", refusal(error));
                 world.note(format_args!("told {error}"));
+                // Who is set aside has what it stored.
+                if matches!(error, RequestError::NotStored(NotStored::Quarantined)) {
+                    self.check_nothing_stored(wish, reply);
+                }
             }
         }
     }
@@ -253,12 +303,13 @@ impl Run {
         }
         let mut query = PaymentsQuery::newest(merchant, false, 5);
         query.starting_after = next_id(id);
-        if let Ok(list) = payments.list(query).await
-            && list.rows.first().map(|row| row.payment.id()) != Some(id)
-        {
-            self.world.breach(format!(
-                "{id} was answered and is not in the list of its merchant"
-            ));
+        if let Ok(list) = payments.list(query).await {
+            match list.rows.first().filter(|row| row.payment.id() == id) {
+                Some(row) => self.check_not_older(&shown, &row.payment),
+                None => self.world.breach(format!(
+                    "{id} was answered and is not in the list of its merchant"
+                )),
+            }
         }
     }
 
@@ -291,6 +342,16 @@ impl Run {
             ));
         }
     }
+}
+
+/// The keys under which a customer is challenged.
+fn challenges(payment: &Payment) -> Vec<ProviderKey> {
+    let charges = payment.operations.iter().filter(|op| is_charge(op.kind));
+    charges
+        .filter_map(|op| op.attempt.as_ref())
+        .filter(|attempt| attempt.state == AttemptState::ActionRequired)
+        .map(|attempt| Arc::clone(&attempt.key))
+        .collect()
 }
 
 fn next_id(id: PaymentId) -> Option<PaymentId> {

@@ -9,13 +9,16 @@ use florin_adapters::keys::MemoryKeyIndex;
 use florin_adapters::views::MemoryViews;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{PaymentId, Seq, ShardId};
-use florin_domain::ledger::LedgerEvent;
+use florin_domain::ledger::{AbortReason, CrossingStep, LedgerEvent};
 use florin_domain::ports::{
     AppendError, Batch, BoxFuture, Follower, Head, Journal, PaymentRow, PaymentsPage, PaymentsQuery,
     ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
 };
+use std::collections::btree_map::OccupiedEntry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 /// What a shard has on disk besides its journal.
@@ -28,6 +31,8 @@ pub(crate) struct Folder {
     flipped: Mutex<BTreeSet<Seq>>,
     /// Until when the disk is full, in milliseconds of the world.
     full_until_ms: Mutex<u64>,
+    /// Something is here that the journal does not explain.
+    mixed_up: Mutex<bool>,
 }
 
 /// All disks: they outlive the processes.
@@ -57,6 +62,7 @@ impl Disks {
             world: Arc::clone(&self.world),
             folder: Arc::clone(self.folder(shard)),
             inner: MemoryJournal::open(&self.store, shard),
+            is_lost: AtomicBool::new(false),
         }
     }
 
@@ -80,6 +86,11 @@ impl Disks {
                 let seq = self.world.chance(Fault::BitFlip, |dice| dice.within(1, head));
                 lock(&folder.flipped).insert(Seq(seq));
             }
+            drop(snapshots);
+            if head > 0 && self.world.hits_at_rest(Fault::Mixed) {
+                let how = self.world.chance(Fault::Mixed, |dice| dice.below(4));
+                folder.mix_up(how, Seq(head));
+            }
         }
     }
 
@@ -90,8 +101,19 @@ impl Disks {
             let mut flipped = lock(&folder.flipped);
             were |= !flipped.is_empty();
             flipped.clear();
+            drop(flipped);
+            if std::mem::take(&mut *lock(&folder.mixed_up)) {
+                were = true;
+                folder.lose_indexes();
+                lock(&folder.snapshots).clear();
+            }
         }
         were
+    }
+
+    /// Whether something is there that its journal does not explain.
+    pub(crate) fn is_mixed_up(&self) -> bool {
+        self.folders.iter().any(|folder| *lock(&folder.mixed_up))
     }
 
     /// Indexes and snapshots of all shards are gone.
@@ -108,6 +130,30 @@ impl Folder {
         *lock(&self.keys) = Arc::default();
         *lock(&self.views) = Arc::default();
     }
+
+    /// Puts something here that the journal does not explain.
+    fn mix_up(&self, how: u64, head: Seq) {
+        let mut snapshots = lock(&self.snapshots);
+        let newest = snapshots.last_entry().map(OccupiedEntry::into_mut);
+        match (how, newest) {
+            (0 | 1, Some(Ok(newest))) => newest.hash[0] ^= 1,
+            (0..3, _) => {
+                let later = ShardSnapshot {
+                    seq: head.next(),
+                    ..ShardSnapshot::default()
+                };
+                snapshots.insert(later.seq, Ok(later));
+            }
+            _ => {
+                let views = Arc::clone(&lock(&self.views));
+                let mut later = views.apply(Vec::new(), head.next());
+                let mut context = Context::from_waker(Waker::noop());
+                // In memory it is there at once.
+                drop(later.as_mut().poll(&mut context));
+            }
+        }
+        *lock(&self.mixed_up) = true;
+    }
 }
 
 /// A journal on a disk that has its own ways.
@@ -116,6 +162,8 @@ pub(crate) struct SlowJournal {
     world: Arc<World>,
     folder: Arc<Folder>,
     inner: MemoryJournal,
+    /// An fsync has failed: what this process still believes to be on the disk may not be.
+    is_lost: AtomicBool,
 }
 
 /// The first `count` commits of a batch.
@@ -146,6 +194,7 @@ impl SlowJournal {
                 &head.hash[..4]
             ));
             let objections = lock(&self.world.journaled).hear(&commits);
+            self.check_stopped(&commits);
             for objection in objections {
                 self.world.breach(objection);
             }
@@ -154,6 +203,25 @@ impl SlowJournal {
             }
         }
         kept
+    }
+
+    /// Where clocks jump nobody knows what was decided first.
+    fn check_stopped(&self, commits: &[Arc<Commit>]) {
+        let jumps = [Fault::ClockAhead, Fault::ClockBack];
+        if jumps.iter().any(|jump| self.world.plan.rate(*jump) > 0) {
+            return;
+        }
+        for commit in commits {
+            let Body::Payment(body) = &commit.body else {
+                continue;
+            };
+            let merchant = lock(&self.world.journaled)
+                .latest(body.payment)
+                .map(|payment| payment.spec.merchant);
+            for what in self.world.stopped.broken(commit, body, merchant) {
+                self.world.breach(what);
+            }
+        }
     }
 
     fn see(&self, commit: &Commit) {
@@ -174,6 +242,13 @@ impl SlowJournal {
                 if let LedgerEvent::Crossed(steps) = &ledger.event {
                     for step in steps {
                         self.world.see("crossing", crossing(step));
+                        if let CrossingStep::Aborted {
+                            why: AbortReason::FraudCheck,
+                            ..
+                        } = step
+                        {
+                            self.world.see("fraud check", "refused");
+                        }
                     }
                 }
             }
@@ -206,6 +281,9 @@ impl SlowJournal {
     async fn append_now(&self, batch: Batch) -> Result<Head, AppendError> {
         let world = &self.world;
         world.alive().await;
+        if self.is_lost.load(Ordering::SeqCst) {
+            world.breach("a journal is written after an fsync error".to_owned());
+        }
         let micros = world.chance(Fault::DiskSlow, |dice| dice.within(200, 3_000));
         tokio::time::sleep(Duration::from_micros(micros)).await;
         if world.hits(Fault::DiskSlow) {
@@ -228,6 +306,7 @@ impl SlowJournal {
             self.cut(&batch, all).await;
         }
         if world.hits(Fault::FsyncError) {
+            self.is_lost.store(true, Ordering::SeqCst);
             let kept = self.keep(part(&batch, some(Fault::FsyncError))).await;
             if let Err(error) = kept {
                 world.note(format_args!("failed: {error}"));
@@ -290,10 +369,16 @@ impl Follower for FrailViews {
     fn apply(&self, rows: Vec<PaymentRow>, up_to: Seq) -> BoxFuture<'_, Result<(), ViewError>> {
         Box::pin(async move {
             self.world.alive().await;
+            let ms = self.world.chance(Fault::ViewFails, |dice| dice.below(40));
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            self.world.alive().await;
             if self.world.hits(Fault::ViewFails) {
                 return Err(ViewError::Store("an input/output error".to_owned()));
             }
-            self.inner.apply(rows, up_to).await
+            self.inner.apply(rows, up_to).await?;
+            // It is there, and the caller does not know yet.
+            tokio::time::sleep(Duration::from_millis(ms / 2)).await;
+            Ok(())
         })
     }
 

@@ -59,6 +59,10 @@ faults! {
     CallRejected = "provider rejects", 150;
     /// A provider is out for a while.
     Outage = "provider outage", 60;
+    /// For a while a provider does what it is asked for, or not, and no answer comes back.
+    Silence = "provider silent for a while", 60;
+    /// A provider does less than it was asked for, and says so.
+    CallShort = "provider takes another amount", 100;
     /// A provider takes its time.
     CallSlow = "provider slow", 1_000;
     /// A provider has forgotten an object that it has.
@@ -101,6 +105,8 @@ faults! {
     SnapshotLost = "snapshot lost", 3_000;
     /// A snapshot cannot be read.
     SnapshotUnreadable = "snapshot unreadable", 3_000;
+    /// Beside the journal is something of a later time, or of another journal: its end is lost, or what is there was mixed up.
+    Mixed = "data folders mixed up", 2_500;
     /// The clock jumps ahead.
     ClockAhead = "clock jumps ahead", 3_000;
     /// The clock jumps back.

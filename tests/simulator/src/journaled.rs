@@ -1,14 +1,20 @@
 //! Owns what the checker knows of the journals, by its own counting: it is told of every commit that became durable and objects
 //! at once to what must never be.
 
+use crate::history::History;
+use crate::standing::Standings;
+use crate::votes::Votes;
+use crate::watched::Watched;
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::KeyDigest;
-use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
+use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::ledger::{
-    AccountKey, AccountType, CrossingStep, LedgerEvent, Line, PostedTransfer, Side, TransferId, TransferStep,
+    AccountKey, AccountName, AccountType, AlertField, AlertTerms, CrossingStep, LedgerEvent, Line,
+    PostedTransfer, Side, TransferId, TransferStep,
 };
+use florin_domain::merchant::Control;
 use florin_domain::money::Currency;
-use florin_domain::payment::{Event, OperationKind, Payment, evolve_all};
+use florin_domain::payment::{Payment, evolve_all};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -19,28 +25,6 @@ const CARD_NUMBERS: &[&str] = &[
     "371449635398431",
     "4000000000004954",
 ];
-
-/// A payment as its durable events tell it.
-#[derive(Debug, Default)]
-pub(crate) struct History {
-    /// The state after each of its commits.
-    pub(crate) states: Vec<Arc<Payment>>,
-    last: Seq,
-    operations: BTreeMap<OperationId, Told>,
-    authorized_minor: i128,
-    captured_minor: i128,
-    refunded_minor: i128,
-}
-
-/// An operation by its events.
-#[derive(Debug)]
-struct Told {
-    kind: OperationKind,
-    minor: i128,
-    /// The attempt that is under way or has succeeded.
-    taken: Option<u32>,
-    succeeded: bool,
-}
 
 /// A transfer's marks in a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,7 +50,24 @@ pub(crate) struct Journaled {
     pub(crate) transfers: BTreeMap<(TransferId, ShardId, Mark), Seq>,
     /// Transfers that were undone, and by which others.
     reverted: BTreeMap<TransferId, TransferId>,
+    pub(crate) standings: Standings,
+    pub(crate) watched: Watched,
+    pub(crate) votes: Votes,
+    /// What operators have decided, by all their durable words.
+    pub(crate) control: Control,
     objections: Vec<String>,
+}
+
+/// What an entry gives to fee revenue, in minor units.
+fn fee_of(lines: &[Line]) -> i128 {
+    let fees = lines
+        .iter()
+        .filter(|line| line.posting.account.name == AccountName::FeeRevenue);
+    fees.map(|line| match line.posting.side {
+        Side::Credit => line.posting.amount.minor(),
+        Side::Debit => -line.posting.amount.minor(),
+    })
+    .sum()
 }
 
 fn credits_raise(of: AccountType) -> bool {
@@ -77,6 +78,11 @@ fn credits_raise(of: AccountType) -> bool {
 }
 
 impl Journaled {
+    /// A process starts.
+    pub(crate) fn begin(&mut self) {
+        self.votes.begin();
+    }
+
     /// Hears of commits that are durable, and gives what it objects to.
     pub(crate) fn hear(&mut self, commits: &[Arc<Commit>]) -> Vec<String> {
         for commit in commits {
@@ -88,9 +94,10 @@ impl Journaled {
             *head = commit.seq;
             match &commit.body {
                 Body::Payment(body) => self.payment(commit, body),
-                Body::Control(_) => {}
+                Body::Control(event) => self.control.apply(event),
                 Body::Ledger(ledger) => self.ledger(commit, &ledger.event),
             }
+            self.look(commit);
         }
         std::mem::take(&mut self.objections)
     }
@@ -127,7 +134,7 @@ impl Journaled {
         }
         history.last = commit.seq;
         let before = history.states.last().map(|state| state.as_ref().clone());
-        match evolve_all(before, &body.events) {
+        match evolve_all(before.clone(), &body.events) {
             Ok(Some(payment)) => history.states.push(Arc::new(payment)),
             Ok(None) => wrong.push("makes no payment".to_owned()),
             Err(error) => wrong.push(error.to_string()),
@@ -136,6 +143,16 @@ impl Journaled {
             wrong.extend(history.tell(event).err());
         }
         wrong.extend(history.sums().err());
+        let after = history.states.last();
+        let earned =
+            after.map_or(0, |after| after.fee_minor) - before.as_ref().map_or(0, |before| before.fee_minor);
+        if earned != fee_of(body.entry.as_ref().map_or(&[], |entry| entry.lines())) {
+            wrong.push(format!("earns {earned} and books another fee"));
+        }
+        if let Some(after) = after {
+            let change = (before.as_ref(), after.as_ref());
+            wrong.extend(self.standings.payment(commit, change, &body.holds));
+        }
         let key = history.states.first().map(|state| state.spec.key_digest);
         for what in wrong {
             self.object(commit, &format!("{}: {what}", body.payment));
@@ -153,7 +170,42 @@ impl Journaled {
         }
     }
 
+    fn posted(&self, shard: ShardId, key: &AccountKey) -> i128 {
+        self.accounts.get(&(shard, *key)).map_or(0, |(minor, _)| *minor)
+    }
+
+    /// At the end of a commit alerts are looked at.
+    fn look(&mut self, commit: &Commit) {
+        let (standings, accounts) = (&self.standings, &self.accounts);
+        let value = |terms: &AlertTerms| {
+            let posted = accounts
+                .get(&(commit.shard, terms.account))
+                .map_or(0, |(minor, _)| *minor);
+            let expected = standings.expected(commit.shard, &terms.account);
+            let of = terms.account.name.account_type();
+            match terms.field {
+                AlertField::Balance => posted,
+                AlertField::Available => posted - expected.leaving_and_coming(of).0,
+                AlertField::PendingDebits => expected.debit_minor,
+                AlertField::PendingCredits => expected.credit_minor,
+            }
+        };
+        self.watched.look(commit, value);
+    }
+
     fn ledger(&mut self, commit: &Commit, event: &LedgerEvent) {
+        let before = self.standings.reach(|shard, key| self.posted(shard, key));
+        let mut wrong = self.standings.ledger(commit, event);
+        wrong.extend(self.watched.ledger(commit, event));
+        self.post(commit, event);
+        let after = self.standings.reach(|shard, key| self.posted(shard, key));
+        wrong.extend(self.standings.beyond(&before, &after));
+        for what in wrong {
+            self.object(commit, &what);
+        }
+    }
+
+    fn post(&mut self, commit: &Commit, event: &LedgerEvent) {
         match event {
             LedgerEvent::Transferred(transfers) => {
                 for transfer in transfers {
@@ -162,6 +214,9 @@ impl Journaled {
             }
             LedgerEvent::Crossed(steps) => {
                 for step in steps {
+                    if let Some(what) = self.votes.step(commit, step) {
+                        self.object(commit, &what);
+                    }
                     match step {
                         CrossingStep::Decided { posted, .. } => self.transfer(commit, posted, Mark::Decided),
                         CrossingStep::Applied { posted, .. } => self.transfer(commit, posted, Mark::Applied),
@@ -251,129 +306,6 @@ impl Journaled {
         };
         let (decided, applied) = (of(Mark::Decided), of(Mark::Applied));
         decided.symmetric_difference(&applied).copied().collect()
-    }
-}
-
-impl History {
-    /// One more event: of an operation, one attempt is under way or has succeeded, or none.
-    fn tell(&mut self, event: &Event) -> Result<(), String> {
-        match event {
-            Event::OperationOpened {
-                operation,
-                kind,
-                amount,
-                ..
-            } => {
-                let told = Told {
-                    kind: *kind,
-                    minor: amount.minor(),
-                    taken: None,
-                    succeeded: false,
-                };
-                match self.operations.insert(*operation, told) {
-                    None => Ok(()),
-                    Some(_) => Err(format!("{operation} is opened twice")),
-                }
-            }
-            Event::AttemptPlanned {
-                operation, number, ..
-            } => {
-                let told = self.operation(*operation)?;
-                match told.taken.replace(*number) {
-                    None => Ok(()),
-                    Some(other) => Err(format!("{operation} attempt {number} beside attempt {other}")),
-                }
-            }
-            Event::AttemptSucceeded {
-                operation, number, ..
-            } => {
-                let told = self.operation(*operation)?;
-                if told.taken != Some(*number) || told.succeeded {
-                    return Err(format!("{operation} attempt {number} succeeds out of turn"));
-                }
-                told.succeeded = true;
-                let (kind, minor) = (told.kind, told.minor);
-                self.add(kind, minor);
-                Ok(())
-            }
-            Event::AttemptDeclined {
-                operation, number, ..
-            }
-            | Event::AttemptNotSent {
-                operation, number, ..
-            }
-            | Event::AttemptRejected {
-                operation, number, ..
-            }
-            | Event::AttemptCancelled {
-                operation, number, ..
-            } => {
-                let told = self.operation(*operation)?;
-                if told.taken == Some(*number) && !told.succeeded {
-                    told.taken = None;
-                }
-                Ok(())
-            }
-            Event::Created { .. }
-            | Event::RiskAssessed(_)
-            | Event::Blocked
-            | Event::ReviewOpened { .. }
-            | Event::ReviewApproved
-            | Event::ReviewRejected
-            | Event::ReviewExpired
-            | Event::MethodReplaced { .. }
-            | Event::AttemptReferenced { .. }
-            | Event::AttemptActionRequired { .. }
-            | Event::AttemptPending { .. }
-            | Event::AttemptUnknown { .. }
-            | Event::LateSuccess { .. }
-            | Event::Abandoned
-            | Event::AuthorizationExpired
-            | Event::Requested { .. }
-            | Event::ResolutionProposed { .. }
-            | Event::ResolutionConfirmed { .. }
-            | Event::ListMatched { .. }
-            | Event::HeldForReview
-            | Event::PostingProfileChosen { .. } => Ok(()),
-        }
-    }
-
-    fn operation(&mut self, id: OperationId) -> Result<&mut Told, String> {
-        self.operations
-            .get_mut(&id)
-            .ok_or_else(|| format!("{id} was never opened"))
-    }
-
-    fn add(&mut self, kind: OperationKind, minor: i128) {
-        match kind {
-            OperationKind::Sale => {
-                self.authorized_minor += minor;
-                self.captured_minor += minor;
-            }
-            OperationKind::Authorize | OperationKind::Increment => self.authorized_minor += minor,
-            OperationKind::Capture => self.captured_minor += minor,
-            OperationKind::Refund => self.refunded_minor += minor,
-            OperationKind::Void => {}
-        }
-    }
-
-    /// Refunded is at most captured, captured at most authorized, and the payment says the same sums.
-    fn sums(&self) -> Result<(), String> {
-        let sums = (self.authorized_minor, self.captured_minor, self.refunded_minor);
-        if self.refunded_minor > self.captured_minor || self.captured_minor > self.authorized_minor {
-            return Err(format!("authorized, captured, refunded: {sums:?}"));
-        }
-        let said = self.states.last().map(|state| {
-            (
-                state.authorized.minor(),
-                state.captured.minor(),
-                state.refunded.minor(),
-            )
-        });
-        if said.is_some_and(|said| said != sums) {
-            return Err(format!("says {said:?} and its operations come to {sums:?}"));
-        }
-        Ok(())
     }
 }
 

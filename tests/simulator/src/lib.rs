@@ -6,8 +6,9 @@
 //! * [`simulate`] runs a seed; [`Report`] what came of it, [`Tally`] what was seen; [`Wiring`] wrong ports, for tests of the checks
 //! * `dice`, `fault`, `clock`, `world` chance, what goes wrong and how often, time, and what is outside the process
 //! * `disk` journals and indexes; `acquirer`, `provider_books` payment providers, and what they have really done
-//! * `shop`, `customer`, `treasury`, `treasurer`, `operator` who asks for what, and how
-//! * `life` one process from start to end; `journaled` what is checked at every commit; `verdict`, `listing` at the end
+//! * `shop`, `customer`, `treasury`, `treasurer`, `operator`, `watcher` who asks for what, and how
+//! * `standing`, `watched`, `votes`, `stops` what is expected on accounts, what alerts should say, what may pass, what is stopped
+//! * `life` one process from start to end; `journaled`, `history` what is checked at every commit; `verdict`, `listing`, `rest` at the end
 
 mod acquirer;
 mod clock;
@@ -15,17 +16,24 @@ mod customer;
 mod dice;
 mod disk;
 mod fault;
+mod history;
 mod journaled;
 mod life;
 mod listing;
 mod operator;
 mod provider_books;
+mod rest;
 mod run;
 mod shop;
+mod standing;
+mod stops;
 mod tally;
 mod treasurer;
 mod treasury;
 mod verdict;
+mod votes;
+mod watched;
+mod watcher;
 mod world;
 
 pub use fault::Fault;

@@ -11,6 +11,7 @@ use crate::shop::Shop;
 use crate::tally::Death;
 use crate::treasurer::{open_tills, treasurer};
 use crate::treasury::Treasury;
+use crate::watcher::{Watcher, watch};
 use crate::world::{InPlace, World, WorldFatal, WorldProbe};
 use florin_actors::context::Ports;
 use florin_actors::options::Options;
@@ -65,6 +66,7 @@ pub(crate) struct Run {
     pub(crate) providers: Vec<Arc<Acquirer>>,
     pub(crate) shop: Shop,
     pub(crate) treasury: Treasury,
+    pub(crate) watcher: Watcher,
     pub(crate) options: Options,
 }
 
@@ -152,6 +154,7 @@ impl Run {
             Ok(platform) => platform,
             Err(error) => return self.refused(&error),
         };
+        self.check_start(&platform);
         let leave = Arc::new(Notify::new());
         let mut tasks: Vec<JoinHandle<()>> = Vec::new();
         open_tills(self, &platform.ledger()).await;
@@ -169,6 +172,7 @@ impl Run {
                 number,
             )));
         }
+        drop(tokio::spawn(watch(Arc::clone(self), platform.ledger())));
         interfere(self, &platform, &leave);
         let work = async {
             for task in tasks {
@@ -186,6 +190,19 @@ impl Run {
             }
             () = work => Death::Done,
             () = tokio::time::sleep(LIFE_MAX) => Death::Crashed,
+        }
+    }
+
+    /// What has started is governed as the journals say, and nothing is there that its journals do not explain.
+    pub(crate) fn check_start(&self, platform: &Platform) {
+        let world = &self.world;
+        lock(&world.journaled).begin();
+        if self.disks.is_mixed_up() {
+            world.breach("the process starts on what its journal does not explain".to_owned());
+        }
+        let control = platform.context().directory.load_full();
+        if *control != lock(&world.journaled).control {
+            world.breach("the process is governed otherwise than its operators have decided".to_owned());
         }
     }
 

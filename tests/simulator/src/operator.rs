@@ -5,6 +5,7 @@ use crate::acquirer::Acquirer;
 use crate::fault::Fault;
 use crate::life::Run;
 use crate::shop::{CUSTOMERS, MERCHANTS, customer_name, merchant};
+use crate::stops::Stop;
 use crate::tally::Death;
 use crate::treasury::treasurer;
 use florin_actors::directory_handle::DirectoryHandle;
@@ -123,13 +124,31 @@ async fn stop_and_go(run: Arc<Run>, ledger: LedgerHandle) {
         tokio::time::sleep(Duration::from_millis(wait_ms)).await;
         let stopped = stops(&run, what);
         for (stop, _) in &stopped {
-            drop(ledger.record_control(stop.clone()).await);
+            if ledger.record_control(stop.clone()).await.is_ok()
+                && let Some(what) = stop_of(stop)
+            {
+                run.world.stopped.stop(what, run.world.clock.now());
+            }
         }
         tokio::time::sleep(Duration::from_millis(long_ms)).await;
-        for (_, go) in stopped {
+        for (stop, go) in stopped {
+            if let Some(what) = stop_of(&stop) {
+                run.world.stopped.let_go(&what);
+            }
             drop(ledger.record_control(go).await);
         }
     }
+}
+
+/// What a word of an operator stops, of what is looked after here.
+fn stop_of(event: &ControlEvent) -> Option<Stop> {
+    if let ControlEvent::ProviderDisabled(provider, _) = event {
+        return Some(Stop::Provider(*provider));
+    }
+    if let ControlEvent::MerchantFrozen(merchant, _) = event {
+        return Some(Stop::Merchant(*merchant));
+    }
+    None
 }
 
 fn stops(run: &Run, what: u64) -> Vec<(ControlEvent, ControlEvent)> {
@@ -158,23 +177,39 @@ fn stops(run: &Run, what: u64) -> Vec<(ControlEvent, ControlEvent)> {
 async fn govern(run: Arc<Run>, ledger: LedgerHandle, lists: RiskListsHandle) {
     for list in [ListName::Block, ListName::Allow] {
         let customer = run.world.chance(Fault::ActorKill, |dice| dice.below(CUSTOMERS));
+        let customer: Arc<str> = Arc::from(customer_name(customer));
+        if list == ListName::Allow {
+            let now = run.world.clock.now();
+            run.world.stopped.stop(Stop::Allowed(Arc::clone(&customer)), now);
+        }
         let entry = NewListEntry {
             owner: ListOwner::Platform,
             list,
-            target: Target::Customer(Arc::from(customer_name(customer))),
+            target: Target::Customer(Arc::clone(&customer)),
             reason: Arc::from("a drill"),
             expires_at: None,
             by: treasurer(),
         };
-        if let Err(error) = lists.add(entry).await {
-            run.world.note(format_args!("no entry: {error}"));
+        match lists.add(entry).await {
+            Ok(_) if list == ListName::Block => {
+                let now = run.world.clock.now();
+                run.world.stopped.stop(Stop::Blocked(customer), now);
+            }
+            Ok(_) => {}
+            Err(error) => run.world.note(format_args!("no entry: {error}")),
         }
     }
-    let days = run.world.chance(Fault::ActorKill, |dice| dice.within(2, 40));
-    let today = EffectiveDate::of(run.world.clock.now()).0;
-    let through = EffectiveDate(today.saturating_sub(u32::try_from(days).unwrap_or(2)));
-    if let Err(error) = ledger.close_period(through, false, treasurer()).await {
-        run.world.note(format_args!("no period closed: {error}"));
+    // Days are closed one after the other, while transfers that count on them are under way.
+    for _ in 0..3 {
+        let (days, wait_ms) = run.world.chance(Fault::ActorKill, |dice| {
+            (dice.within(2, 40), dice.within(0, 12_000))
+        });
+        let today = EffectiveDate::of(run.world.clock.now()).0;
+        let through = EffectiveDate(today.saturating_sub(u32::try_from(days).unwrap_or(2)));
+        if let Err(error) = ledger.close_period(through, false, treasurer()).await {
+            run.world.note(format_args!("no period closed: {error}"));
+        }
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
     }
 }
 
@@ -182,6 +217,7 @@ async fn govern(run: Arc<Run>, ledger: LedgerHandle, lists: RiskListsHandle) {
 pub(crate) async fn let_go(run: &Run, ledger: &LedgerHandle) {
     for provider in &run.providers {
         let id = provider.capabilities().id;
+        run.world.stopped.let_go(&Stop::Provider(id));
         drop(
             ledger
                 .record_control(ControlEvent::ProviderEnabled(id, action()))
@@ -190,6 +226,7 @@ pub(crate) async fn let_go(run: &Run, ledger: &LedgerHandle) {
     }
     for number in 0..MERCHANTS {
         let id = merchant(number, run.world.shards);
+        run.world.stopped.let_go(&Stop::Merchant(id));
         drop(
             ledger
                 .record_control(ControlEvent::MerchantUnfrozen(id, action()))

@@ -2,6 +2,7 @@
 //! witness of all that happened to money.
 
 use crate::dice::Dice;
+use crate::fault::Fault;
 use crate::shop::is_charge;
 use crate::world::World;
 use florin_domain::ids::OperationId;
@@ -51,6 +52,10 @@ struct Object {
     /// It answers its own error to every request under this key.
     stored_error: bool,
     since_ms: u64,
+    /// How much it did, if that is not what it was asked for.
+    other_minor: Option<i128>,
+    /// What it was made for.
+    request: Option<AttemptRequest>,
 }
 
 /// Something that moved money, or reserved it.
@@ -60,6 +65,8 @@ pub(crate) struct Deed {
     pub(crate) kind: OperationKind,
     pub(crate) currency: Currency,
     pub(crate) minor: i128,
+    /// It is not what was asked for.
+    pub(crate) is_other: bool,
     charge: ProviderReference,
 }
 
@@ -85,6 +92,7 @@ pub(crate) struct Books {
     queued: Vec<(u64, u64, AttemptRequest)>,
     arrived: u64,
     pub(crate) out_until_ms: u64,
+    pub(crate) silent_until_ms: u64,
 }
 
 impl Books {
@@ -98,6 +106,7 @@ impl Books {
             queued: Vec::new(),
             arrived: 0,
             out_until_ms: 0,
+            silent_until_ms: 0,
         }
     }
 
@@ -133,6 +142,14 @@ impl Books {
             let (_, _, request) = self.queued.remove(0);
             self.execute(&request, now_ms);
         }
+        // What a bank has decided is carried out whether or not anybody asks.
+        let is_due =
+            |object: &&Object| matches!(object.state, State::Pending { until_ms, .. } if until_ms <= now_ms);
+        let due = self.objects.values().filter(is_due);
+        let due: Vec<AttemptRequest> = due.filter_map(|object| object.request.clone()).collect();
+        for request in due {
+            self.execute(&request, now_ms);
+        }
     }
 
     /// The object under a key; a fresh one if there is none.
@@ -142,6 +159,8 @@ impl Books {
             state: State::Fresh,
             stored_error: false,
             since_ms,
+            other_minor: None,
+            request: None,
         })
     }
 
@@ -214,7 +233,9 @@ impl Books {
                 | State::Closed),
             ) => state,
         };
-        self.object(&request.key).state = next;
+        let object = self.object(&request.key);
+        object.state = next;
+        object.request.get_or_insert_with(|| request.clone());
     }
 
     /// What becomes of a request that is new here.
@@ -244,7 +265,9 @@ impl Books {
         if request.kind == OperationKind::Void && !self.release(request) {
             return State::Declined("not_possible_now");
         }
-        let minor = request.amount.minor();
+        let asked = request.amount.minor();
+        let is_other = request.kind != OperationKind::Void && asked > 1 && self.world.hits(Fault::CallShort);
+        let minor = if is_other { asked - 1 } else { asked };
         let parent = request
             .parent
             .as_ref()
@@ -282,8 +305,12 @@ impl Books {
             kind: request.kind,
             currency: request.currency,
             minor,
+            is_other,
             charge: name,
         });
+        if is_other {
+            self.object(&request.key).other_minor = Some(minor);
+        }
         State::Done
     }
 
@@ -328,7 +355,7 @@ impl Books {
             State::Pending { .. } => Outcome::Pending { reference: known },
             State::Done => Outcome::Succeeded {
                 transaction: Arc::from(format!("txn_{}", request.key)),
-                amount_minor: request.amount.minor(),
+                amount_minor: object.other_minor.unwrap_or(request.amount.minor()),
                 reference: known,
             },
             State::Declined(code) => Outcome::Declined {

@@ -1,6 +1,7 @@
 //! Owns the run of a seed: lives one after the other until nobody wants anything, then the verdict.
 
 use crate::acquirer::Acquirer;
+use crate::clock::lock;
 use crate::dice::Dice;
 use crate::disk::Disks;
 use crate::fault::Fault;
@@ -8,14 +9,15 @@ use crate::life::{Run, Wiring};
 use crate::shop::Shop;
 use crate::tally::{Death, Tally};
 use crate::treasury::Treasury;
+use crate::watcher::Watcher;
 use crate::world::{INJECTED, World};
 use florin_actors::admission::AdmissionCaps;
 use florin_actors::options::{Options, ProviderCaps, RestartPolicy};
 use florin_domain::ledger::{Chart, FeeRecognition, LedgerRules, PostingModel, PostingProfile};
 use florin_domain::limits::Lifetimes;
-use florin_domain::payment::ReviewMode;
+use florin_domain::payment::{FeeReturn, ReviewMode};
 use florin_domain::provider::{Capabilities, ProviderId, Recovery};
-use florin_domain::risk::Profile;
+use florin_domain::risk::{Profile, TransferLimits};
 use florin_domain::time::Millis;
 use sha2::{Digest, Sha256};
 use std::io;
@@ -100,9 +102,21 @@ pub fn simulate(settings: Settings, wiring: &Wiring) -> Result<Report, io::Error
         providers: providers(&world),
         shop: Shop::new(seed, ops - errands, world.shards),
         treasury: Treasury::new(seed, errands, world.shards),
+        watcher: Watcher::new(seed),
         options: options(&world),
         world: Arc::clone(&world),
     });
+    // Counters that fail begin anew, and clocks that jump make another hour of it.
+    let unsure = [
+        Fault::ActorCrash,
+        Fault::ActorKill,
+        Fault::CallPanics,
+        Fault::ClockAhead,
+        Fault::ClockBack,
+    ];
+    if unsure.iter().all(|fault| world.plan.rate(*fault) == 0) {
+        lock(&world.journaled).votes.hour_count_max = run.options.transfer_limits.hour_count_max;
+    }
     let mut lives = 0;
     while lives < LIVES_MAX && (goes_on || world.breaches().is_empty()) {
         let end = run.life(async |run| run.live(wiring, lives).await)?;
@@ -172,6 +186,11 @@ fn options(world: &World) -> Options {
         ]),
         fee_recognition: FeeRecognition::AtPayment,
     };
+    // Streams of their own: what is decided above and below stays as it is.
+    let fee_return = *Dice::new(world.seed, "fees").pick(&[FeeReturn::Kept, FeeReturn::Returned]);
+    let mut limits = Dice::new(world.seed, "transfer limits");
+    let is_limited = limits.hits(4_000);
+    let hour_count_max = is_limited.then(|| u32::try_from(limits.within(1, 6)).unwrap_or(1));
     let ledger = LedgerRules::new(profile, Chart::default(), Vec::new()).unwrap_or_default();
     Options {
         admission: AdmissionCaps {
@@ -186,6 +205,8 @@ fn options(world: &World) -> Options {
         waiters_per_key_max: if is_narrow { 1 } else { usual.waiters_per_key_max },
         ledger: Arc::new(ledger),
         review_mode: *dice.pick(&[ReviewMode::BeforeAuth, ReviewMode::AuthAndHold]),
+        fee_return,
+        transfer_limits: TransferLimits { hour_count_max },
         risk: Profile {
             review_above_bps: if reviews { 1_200 } else { 5_000 },
             ..usual.risk.clone()

@@ -178,6 +178,27 @@ impl Purchase {
         }))
     }
 
+    /// What a second clerk of the merchant asks at the same time, under a key of its own.
+    pub(crate) fn rival(&mut self, payment: &Payment) -> Wish {
+        let total = u64::try_from(payment.amount_minor()).unwrap_or(u64::MAX);
+        let some = amount(self.dice.within(total / 2, total));
+        let change = match self.dice.below(6) {
+            0 => Change::Void,
+            1 | 2 => Change::Capture {
+                amount: Some(some),
+                is_final: self.dice.hits(3_000),
+            },
+            3 => Change::Increment {
+                total: amount(total + self.dice.within(1, 5_000)),
+            },
+            _ => Change::Refund {
+                amount: Some(some),
+                reason: None,
+            },
+        };
+        self.change(payment.id(), change, None)
+    }
+
     /// What is wanted next of a payment that stands like this.
     pub(crate) fn next(&mut self, payment: &Payment) {
         self.sent = 0;

@@ -9,7 +9,8 @@ use crate::treasury::{Treasury, asked};
 use florin_actors::account_shard::{Opening, TransferRequest};
 use florin_actors::ledger_handle::{Answer, LedgerHandle, RevertError, RevertRequest, Told};
 use florin_domain::ids::ShardId;
-use florin_domain::ledger::{Linkage, Revert, Transfer, TransferId, TransferStep};
+use florin_domain::ledger::{Linkage, Revert, Transfer, TransferId, TransferLegs, TransferStep};
+use florin_domain::money::Amount;
 use florin_domain::ports::Clock;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,6 +127,9 @@ pub(crate) async fn treasurer(run: Arc<Run>, ledger: LedgerHandle, number: usize
         match reply {
             Ok(answer) => {
                 run.told(&request, &answer);
+                if world.chance(Fault::RequestDuplicated, |dice| dice.hits(2_000)) {
+                    run.misuses_id(&ledger, &request, &answer).await;
+                }
                 lock(&run.treasury.errands[number]).next(&request, &answer.told);
             }
             Err(error) => world.note(format_args!("no transfer: {error}")),
@@ -148,6 +152,45 @@ impl Run {
         if !before && ids().any(|id| self.is_recorded(id)) {
             self.world
                 .breach(format!("a rehearsal of {:?} was recorded", ids().next()));
+        }
+    }
+
+    /// The id of what is recorded is never taken for another amount.
+    async fn misuses_id(&self, ledger: &LedgerHandle, request: &TransferRequest, answer: &Answer) {
+        let is_done = |told: &Told| matches!(told, Told::Done | Told::Existed(_));
+        let recorded = request
+            .transfers
+            .iter()
+            .zip(&answer.told)
+            .find_map(|(transfer, told)| {
+                let TransferLegs::Pair {
+                    debit,
+                    credit,
+                    amount,
+                } = transfer.legs
+                else {
+                    return None;
+                };
+                let more = Amount::new(amount.minor() + 1).ok()?;
+                is_done(told).then(|| Transfer {
+                    legs: TransferLegs::Pair {
+                        debit,
+                        credit,
+                        amount: more,
+                    },
+                    linked: false,
+                    ..transfer.clone()
+                })
+            });
+        let Some(other) = recorded else { return };
+        let id = other.id;
+        let said = send(ledger, asked(vec![other], Linkage::Independent)).await;
+        self.world.alive().await;
+        let Ok(said) = said else { return };
+        if said.told.iter().any(is_done) {
+            self.world.breach(format!("{id} was taken for another transfer"));
+        } else {
+            self.world.see("id used again", "refused");
         }
     }
 

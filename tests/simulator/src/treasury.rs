@@ -7,8 +7,8 @@ use florin_actors::account_shard::{OpenAccount, TransferRequest};
 use florin_actors::ledger_handle::Told;
 use florin_domain::ids::{ApiKeyId, ShardId};
 use florin_domain::ledger::{
-    AccountKey, AccountLimits, AccountName, AccountType, Irreversible, Linkage, Posting, Side, Transfer,
-    TransferId, TransferLegs, TransferStep,
+    AccountKey, AccountLimits, AccountName, AccountType, EffectiveDate, Irreversible, Linkage, Posting, Side,
+    Transfer, TransferId, TransferLegs, TransferStep,
 };
 use florin_domain::money::{Amount, Currency};
 use florin_domain::time::Timestamp;
@@ -123,7 +123,7 @@ impl Treasury {
             livemode: false,
             limits: AccountLimits {
                 min_minor: number.is_multiple_of(TILLS).then_some(0),
-                max_minor: number.is_multiple_of(4).then_some(40_000),
+                max_minor: number.is_multiple_of(4).then_some(8_000),
             },
             metadata: Vec::new(),
             shard: ShardId(number / TILLS),
@@ -254,6 +254,15 @@ impl Errand {
                 asked(vec![reserved], Linkage::Independent)
             }
         });
+        if self.dice.hits(2_500) {
+            // It counts on an earlier day, which may be closed.
+            let today = EffectiveDate::of(now).0;
+            let days = u32::try_from(self.dice.within(1, 30)).unwrap_or(1);
+            let asked = self.request.iter_mut().flat_map(|request| &mut request.transfers);
+            for transfer in asked {
+                transfer.effective = Some(EffectiveDate(today.saturating_sub(days)));
+            }
+        }
         atomic
     }
 

@@ -3,6 +3,7 @@
 
 use crate::clock::lock;
 use crate::customer::{ask, customer};
+use crate::fault::Fault;
 use crate::journaled::Mark;
 use crate::life::{Run, Wiring};
 use crate::operator::let_go;
@@ -11,7 +12,7 @@ use crate::shop::is_charge;
 use crate::tally::Death;
 use crate::treasurer::{open_tills, send, treasurer};
 use crate::treasury::asked;
-use florin_actors::ledger_handle::{LedgerHandle, Told};
+use florin_actors::ledger_handle::{LedgerError, LedgerHandle, Told};
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_domain::ids::{OperationId, PaymentId, ShardId};
 use florin_domain::ledger::{AccountKey, AccountName, AccountState, Linkage};
@@ -28,7 +29,16 @@ const REST: Duration = Duration::from_mins(5);
 /// A call and its retries take no longer.
 const AGE_MS: u64 = 60_000;
 
-type Accounts = Vec<(AccountKey, AccountState)>;
+/// Who resolves what no provider says.
+fn resolution_of(words: &[(&str, bool)]) -> &'static str {
+    match words {
+        [(first, _), (second, _), ..] if first == second => "alone",
+        [(_, false), ..] => "against another",
+        _ => "agreed",
+    }
+}
+
+pub(crate) type Accounts = Vec<(AccountKey, AccountState)>;
 
 impl Run {
     /// The last lives, in which nothing goes wrong any more.
@@ -38,6 +48,7 @@ impl Run {
         let mut accounts = None;
         let end = self.life(async |run| match run.start(wiring, lives).await {
             Ok(platform) => {
+                run.check_start(&platform);
                 accounts = run.come_to_rest(platform).await;
                 Death::Drained
             }
@@ -75,6 +86,8 @@ impl Run {
                     return Death::Refused;
                 }
             };
+            run.check_start(&platform);
+            run.check_alerts(&platform.ledger(), how).await;
             let again = run.accounts(&platform.ledger()).await;
             if again.as_ref() != Some(accounts) {
                 run.world.breach(format!("the accounts are not the same {how}"));
@@ -99,6 +112,8 @@ impl Run {
         self.ask_all_again(&platform).await;
         self.check_payments(&platform.payments()).await;
         self.check_lists(&platform.payments()).await;
+        self.check_deadlines();
+        self.check_alerts(&ledger, "at rest").await;
         self.check_witness();
         self.check_secrets();
         self.check_transfers(&ledger).await;
@@ -106,6 +121,7 @@ impl Run {
         let ops = platform.ops(Box::new(String::new));
         self.check_bounds(&ops.tree(50).await);
         drop(ops);
+        self.check_idle(&platform);
         self.check_monitor(&platform).await;
         platform.drain(Duration::from_secs(30)).await;
         accounts
@@ -138,13 +154,21 @@ impl Run {
     }
 
     async fn accounts(&self, ledger: &LedgerHandle) -> Option<Accounts> {
-        match ledger.accounts().await {
-            Ok(rows) => Some(rows.0),
-            Err(error) => {
-                self.world.breach(format!("the accounts cannot be read: {error}"));
-                None
+        for _ in 0..50 {
+            match ledger.accounts().await {
+                Ok(rows) => return Some(rows.0),
+                // Where everything has little room, a question may have to be asked again.
+                Err(LedgerError::Busy | LedgerError::Shed(_)) => {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                Err(error) => {
+                    self.world.breach(format!("the accounts cannot be read: {error}"));
+                    return None;
+                }
             }
         }
+        self.world.breach("the accounts can never be read".to_owned());
+        None
     }
 
     /// Everything that was answered for good is answered so again.
@@ -175,12 +199,13 @@ impl Run {
 
     /// What nobody could resolve is on the operators' list; two of them look it up and say what really happened.
     async fn resolve(&self, payments: &PaymentsHandle) {
-        let done: BTreeSet<OperationId> = self
-            .providers
-            .iter()
-            .flat_map(|provider| provider.deeds())
-            .map(|(deed, _)| deed.operation)
-            .collect();
+        let (mut done, mut other) = (BTreeSet::new(), BTreeSet::new());
+        for (deed, _) in self.providers.iter().flat_map(|provider| provider.deeds()) {
+            done.insert(deed.operation);
+            if deed.is_other {
+                other.insert(deed.operation);
+            }
+        }
         let listed = match payments.unresolved(None, 10_000).await {
             Ok(Some(page)) => page.attempts,
             Ok(None) => Vec::new(),
@@ -199,8 +224,25 @@ impl Run {
                 .operation(operation)
                 .and_then(|op| op.attempt.as_ref());
             let seen = attempt.map(|attempt| reference(&attempt.key));
-            for operator in ["first", "second"] {
-                let happened = seen.clone().filter(|_| done.contains(&operation));
+            let was_asked = |key| self.providers.iter().any(|provider| provider.was_asked(key));
+            if attempt.is_some_and(|attempt| !was_asked(&attempt.key)) {
+                self.world.breach(format!(
+                    "{operation} of {id} is unresolved, and no provider was asked"
+                ));
+            }
+            // Neither "done" nor "not done" is true of what was done for another amount.
+            if other.contains(&operation) {
+                continue;
+            }
+            // Some say what is not so, and some say it twice: neither counts for two.
+            let words: &[(&str, bool)] = match self.world.chance(Fault::QueryWrong, |dice| dice.below(3)) {
+                0 => &[("first", true), ("first", true), ("second", true)],
+                1 => &[("third", false), ("first", true), ("second", true)],
+                _ => &[("first", true), ("second", true)],
+            };
+            self.world.see("resolution", resolution_of(words));
+            for (operator, is_true) in words {
+                let happened = seen.clone().filter(|_| done.contains(&operation) == *is_true);
                 let wish = self.shop.resolution(id, operation, happened, operator);
                 let reply = ask(payments, wish.clone()).await;
                 self.replied(&wish, &reply);
@@ -250,8 +292,12 @@ impl Run {
         let mut done: BTreeMap<OperationId, u64> = BTreeMap::new();
         // A void may meet an authorization that nobody knows of yet: then nothing is held, and nothing was authorized.
         let mut released = BTreeSet::new();
+        let mut other = BTreeSet::new();
         for (deed, is_released) in self.providers.iter().flat_map(|provider| provider.deeds()) {
             *done.entry(deed.operation).or_default() += 1;
+            if deed.is_other {
+                other.insert(deed.operation);
+            }
             if is_released && is_charge(deed.kind) {
                 released.insert(deed.operation);
             }
@@ -266,6 +312,12 @@ impl Run {
             for operation in &payment.operations {
                 let times = done.remove(&operation.id).unwrap_or(0);
                 let said = u64::from(operation.state() == Some(AttemptState::Succeeded));
+                if said == 1 && other.contains(&operation.id) {
+                    wrong.push(format!(
+                        "{} was done for another amount and has succeeded",
+                        operation.id
+                    ));
+                }
                 let came_to_nothing = said == 0 && times == 1 && released.contains(&operation.id);
                 if times != said && !came_to_nothing && !operation.is_unresolved() {
                     let state = operation.state();
@@ -336,7 +388,7 @@ impl Run {
             .map(|(key, state)| (*key, state.posted.minor()))
             .collect();
         let keys: BTreeSet<AccountKey> = counted.keys().chain(held.keys()).copied().collect();
-        let mut wrong = Vec::new();
+        let mut wrong = self.expected_wrong(&accounts);
         for key in keys {
             let of = |balances: &BTreeMap<AccountKey, i128>| balances.get(&key).copied().unwrap_or(0);
             if of(&counted) != of(&held) {
@@ -372,10 +424,20 @@ impl Run {
     /// Provider clearing against the providers' own books.
     fn owed_wrong(&self, held: &BTreeMap<AccountKey, i128>) -> Vec<String> {
         use florin_domain::ports::Provider;
+        // What is not resolved yet is in no books: a challenge that was passed just now, or what was done for another amount.
+        let open: BTreeSet<OperationId> = lock(&self.world.journaled)
+            .payments
+            .values()
+            .filter_map(|history| history.states.last())
+            .flat_map(|payment| payment.unresolved().map(|operation| operation.id))
+            .collect();
         let mut wrong = Vec::new();
         for provider in &self.providers {
             let mut sums = BTreeMap::new();
             for (deed, _) in provider.deeds() {
+                if open.contains(&deed.operation) {
+                    continue;
+                }
                 let moved = match deed.kind {
                     OperationKind::Sale | OperationKind::Capture => deed.minor,
                     OperationKind::Refund => -deed.minor,

@@ -4,6 +4,7 @@ use crate::clock::{WorldClock, WorldEntropy, lock};
 use crate::dice::Dice;
 use crate::fault::{Fault, Plan};
 use crate::journaled::Journaled;
+use crate::stops::Stopped;
 use crate::tally::{Death, Tally, step};
 use florin_actors::context::{Fatal, Probe, Step};
 use florin_actors::offload::{Chore, Offload};
@@ -52,6 +53,8 @@ pub(crate) struct World {
     pub(crate) entropy: Arc<WorldEntropy>,
     /// What the checker knows of the journals.
     pub(crate) journaled: Mutex<Journaled>,
+    /// What operators were told is stopped.
+    pub(crate) stopped: Stopped,
     tally: Mutex<Tally>,
     trace: Mutex<Trace>,
     flow: Mutex<Flow>,
@@ -70,6 +73,7 @@ impl World {
             clock: Arc::new(WorldClock::new()),
             entropy: Arc::new(WorldEntropy::new(seed)),
             journaled: Mutex::default(),
+            stopped: Stopped::default(),
             tally: Mutex::default(),
             trace: Mutex::new(Trace {
                 kept: keeps_trace.then(Vec::new),

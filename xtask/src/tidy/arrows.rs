@@ -28,6 +28,8 @@ const ARROWS: &[(&str, Allowed)] = &[
         ]),
     ),
     ("florin-domain", Allowed::Only(&[])),
+    // Tests of every crate use it, so it knows none.
+    ("florin-fuzz", Allowed::Only(&[])),
     // The load driver carries other designs for side-by-side runs, so it may reach anything.
     ("florin-load", Allowed::All),
     ("florin-sandbox", Allowed::Only(&["florin-domain"])),

@@ -6,6 +6,7 @@ use crate::audit::key::SigningKey;
 use crate::audit::notary::Notary;
 use crate::data_dir::{JOURNAL, VIEWS};
 use crate::integrity::compare::{Comparison, Corruption, compare};
+use crate::integrity::lost::KnownEnd;
 use crate::integrity::mend::{BeforeStep, Mended, Repair, Work, finish, mend};
 use crate::integrity::plan::{Mending, Plan, plan};
 use crate::integrity::{IntegrityError, Places, Source};
@@ -184,6 +185,18 @@ impl World {
         self.grow(all - end);
     }
 
+    /// The first line of the first file of heads is no head any more.
+    pub(super) fn hurt_oldest_head(&self) {
+        let mut files: Vec<PathBuf> = fs::read_dir(self.heads())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        files.sort();
+        let text = fs::read_to_string(&files[0]).unwrap();
+        let (_, rest) = text.split_once('\n').unwrap();
+        fs::write(&files[0], format!("something else\n{rest}")).unwrap();
+    }
+
     pub(super) fn remove_journal(&self) {
         fs::remove_file(self.data().join(JOURNAL)).unwrap();
     }
@@ -224,7 +237,7 @@ impl World {
     }
 
     pub(super) fn plan(&self, found: &Comparison) -> Plan {
-        self.at(|places| plan(places, found).unwrap())
+        self.at(|places| plan(places, found, KnownEnd::default()).unwrap())
     }
 
     pub(super) fn mend(
@@ -264,7 +277,7 @@ impl World {
                 stamp,
             };
             let mended = mend(&repair, &mut renew, before)?;
-            assert!(self.compare().is_valid());
+            assert!(self.compare().agrees());
             finish(&data_dir, before)?;
             Ok(mended)
         })

@@ -1,5 +1,7 @@
 //! What only the file can do: be full, fail, be damaged, be somebody else's.
 
+mod fuzz;
+
 use super::tables::{self, position};
 use super::writer::{Trouble, Writer, trouble};
 use super::{JournalFile, OpenError, SqliteJournal};

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// Who reads the notifications of one merchant account.
 #[derive(Clone, Debug)]
-struct Account {
+struct Sender {
     provider: ProviderId,
     merchant_account: Arc<str>,
     key: HmacKey,
@@ -23,13 +23,13 @@ struct Account {
 
 /// Reads the notifications of all configured accounts.
 #[derive(Clone, Debug, Default)]
-pub struct AdyenNotices(Vec<Account>);
+pub struct AdyenNotices(Vec<Sender>);
 
 impl AdyenNotices {
     /// Reads those of one more account.
     #[must_use]
     pub fn with(mut self, provider: ProviderId, merchant_account: &str, key: HmacKey) -> Self {
-        self.0.push(Account {
+        self.0.push(Sender {
             provider,
             merchant_account: Arc::from(merchant_account),
             key,
@@ -40,7 +40,7 @@ impl AdyenNotices {
 
 impl NoticeReader for AdyenNotices {
     fn read(&self, provider: ProviderId, body: &[u8]) -> Result<Vec<Notice>, NoticeRefusal> {
-        let account = self.0.iter().find(|account| account.provider == provider);
+        let account = self.0.iter().find(|sender| sender.provider == provider);
         let account = account.ok_or(NoticeRefusal::NoSuchProvider)?;
         let body: Notifications<'_> = serde_json::from_slice(body).map_err(|_| NoticeRefusal::Malformed)?;
         let items = body.notification_items;

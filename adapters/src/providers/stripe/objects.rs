@@ -91,6 +91,7 @@ fn succeeded(intent: &Intent<'_>, amount_minor: i128) -> Outcome {
     let transaction = intent
         .latest_charge
         .as_deref()
+        .filter(|charge| !charge.is_empty())
         .map_or_else(|| Arc::clone(&reference), Arc::from);
     Outcome::Succeeded {
         reference,
@@ -157,6 +158,10 @@ fn capture(request: &AttemptRequest, intent: &Intent<'_>, status: Status, seen: 
         }
     }
     let captured_minor = i128::from(intent.received_minor?) - others_minor;
+    // The records say more than the total: neither can be believed.
+    if captured_minor < 0 {
+        return None;
+    }
     match status {
         Status::Succeeded | Status::RequiresCapture if is_recorded || seen == Seen::Answer => {
             Some(succeeded(intent, captured_minor))
@@ -202,6 +207,9 @@ fn increment(request: &AttemptRequest, intent: &Intent<'_>, status: Status) -> O
 /// `None` is undecided. What is released is what was authorized and not received; after a capture the intent ends as succeeded.
 fn void(intent: &Intent<'_>, status: Status) -> Option<Outcome> {
     let released_minor = i128::from(intent.amount_minor) - i128::from(intent.received_minor?);
+    if released_minor < 0 {
+        return None;
+    }
     match status {
         Status::Canceled => Some(succeeded(intent, released_minor)),
         Status::Succeeded if released_minor > 0 => Some(succeeded(intent, released_minor)),

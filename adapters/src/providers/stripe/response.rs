@@ -308,4 +308,6 @@ fn declined(request: &AttemptRequest, reply: &Reply, error: &ApiError<'_>) -> Ou
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

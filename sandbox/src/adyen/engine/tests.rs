@@ -108,12 +108,12 @@ impl Client {
         document["data"].as_array().unwrap().iter().map(row).collect()
     }
 
-    fn fault(&mut self, operation: &str, mode: &str, more: &Value) {
+    fn fault(&mut self, operation: &str, mode: &str, fields: &Value) {
         let mut fault = json!({"provider": "adyen", "operation": operation, "mode": mode, "count": 1});
         fault
             .as_object_mut()
             .unwrap()
-            .extend(more.as_object().unwrap().clone());
+            .extend(fields.as_object().unwrap().clone());
         self.world.faults.add(fault.to_string().as_bytes()).unwrap();
     }
 }

@@ -131,7 +131,7 @@ impl Journal for Forger {
     }
 }
 
-fn forging_writes(change: impl Fn(&mut Commit) + Send + Sync + Copy + 'static) -> Wiring {
+pub(crate) fn forging_writes(change: impl Fn(&mut Commit) + Send + Sync + Copy + 'static) -> Wiring {
     with_journal(move |inner| {
         let writes: Option<Change> = Some(Box::new(change));
         Arc::new(Forger {
@@ -142,7 +142,7 @@ fn forging_writes(change: impl Fn(&mut Commit) + Send + Sync + Copy + 'static) -
     })
 }
 
-fn forging_reads(change: impl Fn(&mut Commit) + Send + Sync + Copy + 'static) -> Wiring {
+pub(crate) fn forging_reads(change: impl Fn(&mut Commit) + Send + Sync + Copy + 'static) -> Wiring {
     with_journal(move |inner| {
         let reads: Option<Change> = Some(Box::new(change));
         Arc::new(Forger {

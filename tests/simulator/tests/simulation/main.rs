@@ -2,10 +2,12 @@
 //!
 //! # Layout
 //! * [`seeds`] what must hold in every run, what must be seen in some, and runs that once went wrong
-//! * [`controls`], [`controls_providers`] wrong ports, and the checks that object to them
+//! * [`controls`], [`controls_accounts`], [`controls_providers`] wrong ports, and the checks that object to them
 
 #[cfg(test)]
 mod controls;
+#[cfg(test)]
+mod controls_accounts;
 #[cfg(test)]
 mod controls_providers;
 #[cfg(test)]

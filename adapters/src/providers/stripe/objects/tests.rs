@@ -254,3 +254,28 @@ fn refunds_end_as_they_say() {
         "rejected",
     );
 }
+
+#[test]
+fn sums_that_contradict_each_other_decide_nothing() {
+    let recorded = json!({"amount_received": 500, "metadata": {CAPTURE: "1000", OTHER_CAPTURE: "1000"}});
+    let answer = reply(200, &intent("succeeded", &recorded));
+    check(
+        "more recorded than received",
+        &executed(&attempt(Capture), &answer),
+        "unknown pi_1",
+    );
+    let received = json!({"amount_received": 2000});
+    let answer = reply(200, &intent("canceled", &received));
+    check(
+        "more received than authorized",
+        &executed(&attempt(Void), &answer),
+        "unknown pi_1",
+    );
+    let unnamed = json!({"latest_charge": ""});
+    let answer = reply(200, &intent("succeeded", &unnamed));
+    check(
+        "a charge without a name",
+        &executed(&attempt(Sale), &answer),
+        "succeeded pi_1 pi_1 1500",
+    );
+}
