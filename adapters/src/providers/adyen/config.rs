@@ -151,9 +151,10 @@ mod tests {
 
     #[test]
     fn what_is_unusable_is_named() {
+        type Change = fn(&mut AdyenConfig);
         let good = || AdyenConfig::new("http://127.0.0.1:9/adyen", "ShopNL", ApiKey::new("AQE1"));
         assert_eq!(good().endpoint().unwrap().prefix, "/adyen");
-        let table: [(fn(&mut AdyenConfig), &str); 5] = [
+        let table: [(Change, &str); 5] = [
             (
                 |config| config.base_url = "checkout-test.adyen.com".to_owned(),
                 "BaseUrl",
