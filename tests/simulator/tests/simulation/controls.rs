@@ -216,53 +216,37 @@ fn a_refund_that_is_forgotten_and_given_again_is_caught() {
     is_caught(&forging_reads(forgets), "authorized, captured, refunded");
 }
 
+/// Takes every unknown outcome for a decline.
+fn decline_unknown(commit: &mut Commit) {
+    let Body::Payment(body) = &mut commit.body else {
+        return;
+    };
+    for event in &mut body.events {
+        if let Event::AttemptUnknown {
+            operation, number, ..
+        } = event
+        {
+            *event = Event::AttemptDeclined {
+                operation: *operation,
+                number: *number,
+                decline_code: Arc::from("timeout"),
+                reference: None,
+            };
+        }
+    }
+}
+
 #[test]
 fn an_unknown_outcome_that_is_taken_for_a_decline_is_caught() {
-    let declines = |commit: &mut Commit| {
-        let Body::Payment(body) = &mut commit.body else {
-            return;
-        };
-        for event in &mut body.events {
-            if let Event::AttemptUnknown {
-                operation, number, ..
-            } = event
-            {
-                *event = Event::AttemptDeclined {
-                    operation: *operation,
-                    number: *number,
-                    decline_code: Arc::from("timeout"),
-                    reference: None,
-                };
-            }
-        }
-    };
     is_caught(
-        &forging_writes(declines),
+        &forging_writes(decline_unknown),
         "was done 1 times and is Some(Declined)",
     );
 }
 
 #[test]
 fn an_unknown_outcome_that_nobody_asks_about_again_is_caught() {
-    let declines = |commit: &mut Commit| {
-        let Body::Payment(body) = &mut commit.body else {
-            return;
-        };
-        for event in &mut body.events {
-            if let Event::AttemptUnknown {
-                operation, number, ..
-            } = event
-            {
-                *event = Event::AttemptDeclined {
-                    operation: *operation,
-                    number: *number,
-                    decline_code: Arc::from("timeout"),
-                    reference: None,
-                };
-            }
-        }
-    };
-    is_caught(&forging_reads(declines), "and nobody knows");
+    is_caught(&forging_reads(decline_unknown), "and nobody knows");
 }
 
 #[test]
