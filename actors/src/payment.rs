@@ -444,6 +444,8 @@ impl PaymentState {
             Err(error @ NotCommitted::Stale) => return Err(error.into()),
             Err(error @ NotCommitted::Unfit(_)) => {
                 tracing::warn!(payment = %self.id, %error, "a commit was refused");
+                // Nothing of it is durable: whoever told of it tells again.
+                self.noticed.clear();
                 match request {
                     Some(key) => self.refuse_request(key, NotStored::Ledger),
                     None => self.refuse(NotStored::Ledger),

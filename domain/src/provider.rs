@@ -95,18 +95,18 @@ pub enum Voids {
     /// It cannot be asked for.
     #[default]
     None,
-    /// It needs the provider's own object; what the provider never saw is not closed by it.
-    Plain,
-    /// Our reference is enough, and a charge under it that the provider has not seen yet is refused when it comes.
-    Tombstone,
+    /// It needs the provider's own object.
+    Object,
+    /// Our reference is enough. A charge that the provider has not seen yet is not closed by it and may still come.
+    Reference,
 }
 
 impl Voids {
     /// A charge can be closed although the provider never named an object.
     pub const fn needs_no_object(self) -> bool {
         match self {
-            Self::Tombstone => true,
-            Self::None | Self::Plain => false,
+            Self::Reference => true,
+            Self::None | Self::Object => false,
         }
     }
 }
@@ -114,16 +114,34 @@ impl Voids {
 /// A provider's word about an operation that came by itself, its origin proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
+    /// Whose word it is: it says nothing of attempts at others.
+    pub provider: ProviderId,
     /// Of which payment.
     pub payment: PaymentId,
     /// Which operation of it.
     pub operation: OperationId,
     /// How the key of the attempt ends that is meant: an operation may have several.
     pub key_end: Arc<str>,
-    /// The currency of the outcome's amount.
+    /// The currency of the amount that is said.
     pub currency: Currency,
-    /// What became of it. A void's amount is not read: it released whatever was left.
-    pub outcome: Outcome,
+    /// What.
+    pub said: Said,
+}
+
+/// What a notice says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// What became of the attempt. A void's amount is not read: it released whatever was left.
+    Became(Outcome),
+    /// What had been done was undone.
+    TakenBack {
+        /// What it means of an attempt whose success was never heard of. Without it the success must be heard of first.
+        unheard: Option<Outcome>,
+        /// The provider's id of what was undone, or of the undoing.
+        reference: ProviderReference,
+        /// How much of it, in minor units.
+        amount_minor: i128,
+    },
 }
 
 /// Why what came is no notice.

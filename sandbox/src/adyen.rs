@@ -18,8 +18,9 @@
 //! # Known differences to the real thing
 //!
 //! Any API key sees the same account, whatever merchant account it names; all methods are test cards; several partial captures are allowed,
-//! and a cancel releases what is left after them; what was executed is executed at once, only told later. A technical cancel
-//! of a reference that was never seen succeeds, and a payment under it is refused when it comes later; of the real one this is not documented.
+//! and a cancel releases what is left after them; what was executed is executed at once, only told later, unless the fault `late_execution` has
+//! it wait. A technical cancel of a reference that was never seen fails, and a payment under it is executed when it comes later: of the
+//! real one nothing better is documented.
 
 mod answer;
 mod call;
@@ -31,6 +32,6 @@ mod state;
 
 pub(crate) use answer::{Refusal, challenged};
 pub(crate) use call::{Request, WebhookTarget, parse, parse_target};
-pub(crate) use engine::{Decision, decide, delivered, pressed, subscribed};
+pub(crate) use engine::{Decision, decide, delivered, late, pressed, subscribed};
 pub(crate) use notice::Due;
 pub(crate) use state::{Line, State};

@@ -52,6 +52,8 @@ pub(crate) enum Mode {
     DuplicateWebhook,
     /// Executed and answered; its notification is sent so much later, and later ones overtake it. Only Adyen sends any.
     LateWebhook,
+    /// Answered with a 500 at once and executed so much later; until then the key is in use. Only at Adyen.
+    LateExecution,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -81,6 +83,8 @@ pub(crate) struct Drawn {
     /// How often more than once its notification is sent.
     pub(crate) notice_copies: u8,
     pub(crate) notice_delay_ms: u64,
+    /// It fails now and is executed so much later.
+    pub(crate) late_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,6 +163,10 @@ impl Faults {
                     drawn.notice_delay_ms = drawn.notice_delay_ms.saturating_add(fault.delay_ms);
                     continue;
                 }
+                Mode::LateExecution => {
+                    drawn.late_ms = drawn.late_ms.or(Some(fault.delay_ms));
+                    continue;
+                }
             };
             drawn.hit = drawn.hit.or(Some(hit));
         }
@@ -208,11 +216,11 @@ fn parse(body: &[u8]) -> Result<Fault, Rejected> {
     let seed = whole(&mut fields, "seed", 0..=u64::MAX)?.unwrap_or(0);
     let firings_max = whole(&mut fields, "count", 1..=u64::MAX)?;
     let delay_ms = whole(&mut fields, "delay_ms", 0..=DELAY_MS_MAX)?;
-    let is_delay = matches!(mode, Mode::Slow | Mode::LateWebhook);
+    let is_delay = matches!(mode, Mode::Slow | Mode::LateWebhook | Mode::LateExecution);
     if delay_ms.is_some() && !is_delay {
         return Err(reject(
             "delay_ms",
-            "only the modes slow and late_webhook have a delay",
+            "only the modes slow, late_webhook and late_execution have a delay",
         ));
     }
     if let Some(unknown) = fields.keys().next() {
@@ -238,10 +246,16 @@ fn parse_mode(
     provider: Provider,
     operation: Operation,
 ) -> Result<Mode, Rejected> {
-    let expected = "decline, timeout_before, timeout_after_charge, http_500, http_503, rate_limit, slow, drop_connection, duplicate_webhook or late_webhook";
+    let expected = "decline, timeout_before, timeout_after_charge, http_500, http_503, rate_limit, slow, drop_connection, duplicate_webhook, late_webhook or late_execution";
     let mode = named(fields, "mode", expected)?;
     if matches!(mode, Mode::DuplicateWebhook | Mode::LateWebhook) && provider != Provider::Adyen {
         return Err(reject("mode", "only the simulated Adyen sends webhooks"));
+    }
+    if mode == Mode::LateExecution && (provider != Provider::Adyen || operation == Operation::Query) {
+        return Err(reject(
+            "mode",
+            "only the simulated Adyen executes late, and nothing is asked of it",
+        ));
     }
     if mode == Mode::Decline && operation == Operation::Query {
         return Err(reject("mode", "decline does not apply to a query"));
@@ -403,6 +417,10 @@ mod tests {
             ),
             (
                 r#"{"provider":"stripe","operation":"query","mode":"decline"}"#,
+                "mode",
+            ),
+            (
+                r#"{"provider":"stripe","operation":"authorize","mode":"late_execution"}"#,
                 "mode",
             ),
             (

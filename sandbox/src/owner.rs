@@ -94,7 +94,7 @@ fn run(mut world: World, mut receiver: mpsc::Receiver<Command>, changed: &Notify
     let mut answers: Vec<Answer> = Vec::with_capacity(BATCH_MAX);
     while receiver.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
         let now = UnixMillis::system_now();
-        let mut is_changed = false;
+        let mut is_changed = world.catch_up(now);
         for command in batch.drain(..) {
             is_changed |= matches!(command, Command::Adyen { .. } | Command::Subscribe { .. });
             answers.extend(execute(&mut world, command, now)?);

@@ -140,6 +140,20 @@ impl World {
         })
     }
 
+    /// Executes what was to be executed by now. Says whether there was any.
+    pub(crate) fn catch_up(&mut self, now: UnixMillis) -> bool {
+        let now = self.at(now);
+        let mut is_any = false;
+        while let Some(execution) = adyen::late(&mut self.adyen, now) {
+            is_any = true;
+            let span = self
+                .log
+                .push(execution.row.as_ref(), EntryRef::Adyen(&execution.line));
+            self.adyen.apply(execution.line, span);
+        }
+        is_any
+    }
+
     /// The same for the simulated Adyen.
     pub(crate) fn handle_adyen(&mut self, request: &adyen::Request, now: UnixMillis) -> io::Result<Answered> {
         let now = self.at(now);
@@ -183,7 +197,8 @@ impl World {
         self.record(line);
     }
 
-    /// Takes note of which notifications were acknowledged, and hands out what is due and how long it is to the next one.
+    /// Takes note of which notifications were acknowledged, and hands out what is due and how long it is to the next one, or to what is
+    /// executed late.
     pub(crate) fn notices(
         &mut self,
         told: &[(u64, bool)],
@@ -199,7 +214,9 @@ impl World {
                 self.adyen.outbox.failed(*seq, now);
             }
         }
-        self.adyen.outbox.take(now, limit)
+        let (due, next_ms) = self.adyen.outbox.take(now, limit);
+        let next_late_ms = self.adyen.next_late_ms(now);
+        (due, next_ms.into_iter().chain(next_late_ms).min())
     }
 
     /// A line that answers nobody.

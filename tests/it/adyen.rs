@@ -1,6 +1,6 @@
 //! A node whose one provider is the sandbox's Adyen: it only acknowledges captures, voids and refunds, and tells later what became of them.
 
-use crate::deployment::{Dev, PATIENT, add_fault, clear_faults, sale, with_method};
+use crate::deployment::{Dev, PATIENT, add_fault, clear_faults, faults, sale, with_method};
 use crate::http::Client;
 use crate::operations::{ask, assert_books_are_true, assert_fields, executed, made, manual, shown};
 use crate::process::{Process, address_after, command, wait_for};
@@ -173,19 +173,54 @@ fn a_charge_whose_answer_is_lost_is_repeated_under_its_key_and_happens_once() {
     dev.stop();
 }
 
-/// The error is stored under the key, so repeating teaches nothing: the charge is closed by our own reference, and its end is told.
+/// The error is stored under the key, so repeating teaches nothing, and Adyen finds nothing to close. What it did not find may still
+/// come, so this is for people to say.
 #[test]
-fn a_charge_that_met_a_stored_error_is_closed_by_our_reference_and_may_be_driven_again() {
+fn a_charge_that_met_a_stored_error_stays_unknown_although_nothing_was_found_to_close() {
     let (_folder, dev) = fresh(&HASTY);
     fault(&dev, "authorize", "http_500", &json!({}));
     let answer = dev.pay("k", &sale(10_000, "USD")).expect(202).json();
     let id = answer["id"].as_str().unwrap().to_owned();
     clear_faults(dev.sandbox);
-    dev.merchant().payment_once(&id, "requires_confirmation");
+    // It never fires, and counts the closings.
+    fault(&dev, "void", "decline", &json!({"probability": 0}));
+    wait_for("a closing", || {
+        let covered = faults(dev.sandbox)["data"][0]["covered"].as_u64();
+        covered.filter(|covered| *covered > 0)
+    });
+    let listed = || dev.operator().read("/v1/ops/unresolved")["data"].clone();
+    let attempts = wait_for("the attempt to be listed", || {
+        Some(listed()).filter(|data| !data.as_array().unwrap().is_empty())
+    });
+    assert_eq!(attempts[0]["payment_id"], json!(id));
+    assert_eq!(
+        dev.pay("k", &sale(10_000, "USD")).expect(202).json()["id"],
+        json!(id)
+    );
+    assert_eq!(shown(&dev, &id)["status"], "processing");
     assert_eq!(executed(&dev), []);
+    dev.stop();
+}
+
+/// Adyen fails at once and charges later: the error is no proof, the key is in use, and the charge is found out when it comes.
+#[test]
+fn a_charge_that_is_executed_long_after_its_error_is_found_out_and_happens_once() {
+    let (_folder, dev) = fresh(&HASTY);
+    fault(
+        &dev,
+        "authorize",
+        "late_execution",
+        &json!({"delay_ms": 5000, "count": 1}),
+    );
+    let id = dev.pay("k", &sale(10_000, "USD")).expect(202).json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(executed(&dev), [], "not yet");
+    dev.merchant().payment_once(&id, "succeeded");
+    assert_eq!(executed(&dev), [("sale".to_owned(), 10_000)]);
     let paid = dev.pay("k", &sale(10_000, "USD")).expect(200).json();
     assert_fields(&paid, &[("id", json!(id)), ("status", json!("succeeded"))]);
-    assert_eq!(executed(&dev), [("sale".to_owned(), 10_000)]);
     assert_books_are_true(&dev);
     dev.stop();
 }

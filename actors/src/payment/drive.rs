@@ -94,10 +94,10 @@ impl PaymentState {
             tracing::error!(payment = %self.id, provider = %attempt.provider, "an attempt's provider is not configured");
             return;
         };
-        // They are good for one question; whoever asks again brings them again.
+        // They are good for one question about a challenge, and for no other; whoever asks again brings them again.
         let details = match ask {
-            Ask::Query => self.details.take(),
-            Ask::Prepare | Ask::Execute | Ask::Cancel => None,
+            Ask::Query if attempt.state == AttemptState::ActionRequired => self.details.take(),
+            Ask::Query | Ask::Prepare | Ask::Execute | Ask::Cancel => None,
         };
         let request = request(payment, op, attempt, details);
         let call = Call::new(ask, (op.id, attempt.number), request, self.mailbox.clone());

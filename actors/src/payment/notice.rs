@@ -2,10 +2,14 @@
 
 use super::PaymentState;
 use florin_domain::ids::OperationId;
-use florin_domain::payment::{Command, OperationKind};
-use florin_domain::provider::{Notice, Outcome};
+use florin_domain::money::Amount;
+use florin_domain::payment::{Attempt, AttemptState, Command, Operation, OperationKind, Undoing};
+use florin_domain::provider::{Notice, Outcome, ProviderId, Said};
 use ractor::ActorProcessingErr;
 use tokio::sync::oneshot;
+
+/// The end of a key is believed to be that of an attempt if it is so long, or the whole key.
+const KEY_END_BYTES_MIN: usize = 12;
 
 /// A notice, and who waits until it is in the journal.
 #[derive(Debug)]
@@ -21,50 +25,64 @@ impl PaymentState {
     pub(super) fn take_notice(&mut self, noticed: Noticed) -> Result<(), ActorProcessingErr> {
         let Noticed { notice, taken } = noticed;
         let Notice {
+            provider,
             operation,
             key_end,
             currency,
-            outcome,
+            said,
             ..
         } = notice;
-        let found = self.payment.as_ref().and_then(|payment| {
+        let payment = self.payment.as_ref();
+        let found = payment.and_then(|payment| {
             let op = payment.operation(operation)?;
-            let meant = (1..=op.attempts)
-                .filter_map(|number| op.attempt_numbered(number))
-                .find(|attempt| attempt.key.ends_with(&*key_end))?;
-            // What moves nothing may name any currency.
-            let moves = matches!(outcome, Outcome::Succeeded { .. }) && op.kind != OperationKind::Void;
-            (!moves || payment.spec.currency == currency).then_some((op.amount, meant.number))
+            Some((payment.spec.currency, op, meant(op, provider, &key_end)?))
         });
-        let Some((amount, number)) = found else {
+        let Some((ours, op, attempt)) = found else {
             // Whoever asked may have gone.
             _ = taken.send(false);
             return Ok(());
         };
-        let outcome = match (operation, outcome) {
-            (
-                OperationId::Void(_),
-                Outcome::Succeeded {
-                    reference,
-                    transaction,
-                    ..
-                },
-            ) => Outcome::Succeeded {
-                reference,
-                transaction,
-                amount_minor: amount.minor(),
+        if let Said::Became(Outcome::Declined { .. }) = &said
+            && attempt.state == AttemptState::Succeeded
+        {
+            self.alert("notice_contradicted", operation, "it did, by an earlier word");
+        }
+        let command = match said {
+            Said::Became(outcome) => Command::Record {
+                operation,
+                number: attempt.number,
+                outcome: in_our_terms(op, outcome, currency == ours),
             },
-            (_, outcome) => outcome,
+            Said::TakenBack { unheard: None, .. } if attempt.state.is_unresolved() => {
+                // Not taken, so that it comes again after what it undoes.
+                return Ok(());
+            }
+            Said::TakenBack { .. } if currency != ours => {
+                self.alert("notice_contradicted", operation, "undone in another currency");
+                _ = taken.send(true);
+                return Ok(());
+            }
+            Said::TakenBack {
+                unheard,
+                reference,
+                amount_minor,
+            } => Command::TakeBack(Undoing {
+                operation,
+                number: attempt.number,
+                amount: Amount::new(amount_minor).unwrap_or(op.amount),
+                reference,
+                unheard,
+            }),
         };
         self.noticed.push(taken);
-        let command = Command::Record {
-            operation,
-            number,
-            outcome,
-        };
         self.decide(None, command)?;
         self.answer();
         Ok(())
+    }
+
+    fn alert(&self, alert: &'static str, operation: OperationId, what: &'static str) {
+        metrics::counter!("florin_alerts_total", "alert" => alert).increment(1);
+        tracing::error!(payment = %self.id, %operation, alert, what, "a provider contradicts itself");
     }
 
     /// Between commits everything that was noticed is durable, or changed nothing.
@@ -75,3 +93,38 @@ impl PaymentState {
         }
     }
 }
+
+/// The attempt at this provider whose key ends so.
+fn meant<'a>(op: &'a Operation, provider: ProviderId, key_end: &str) -> Option<&'a Attempt> {
+    (1..=op.attempts)
+        .filter_map(|number| op.attempt_numbered(number))
+        .find(|attempt| {
+            let is_long = key_end.len() >= KEY_END_BYTES_MIN.min(attempt.key.len());
+            attempt.provider == provider && is_long && attempt.key.ends_with(key_end)
+        })
+}
+
+/// A void released whatever was left. Any sum in another currency is another sum than was asked for, which the core holds for a person.
+fn in_our_terms(op: &Operation, outcome: Outcome, is_our_currency: bool) -> Outcome {
+    let Outcome::Succeeded {
+        reference,
+        transaction,
+        amount_minor,
+    } = outcome
+    else {
+        return outcome;
+    };
+    let amount_minor = match (op.kind, is_our_currency) {
+        (OperationKind::Void, _) => op.amount.minor(),
+        (_, true) => amount_minor,
+        (_, false) => NO_AMOUNT_MINOR,
+    };
+    Outcome::Succeeded {
+        reference,
+        transaction,
+        amount_minor,
+    }
+}
+
+/// Never what was asked for: amounts are positive.
+const NO_AMOUNT_MINOR: i128 = 0;

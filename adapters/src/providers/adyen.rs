@@ -8,7 +8,8 @@
 //! # What cannot be asked
 //! Adyen has no question for the state of a payment. A repetition under the same key is answered with what the first request was
 //! answered, so [`Provider::query`] says that it does not know and the attempt is repeated under its journaled key as long as Adyen
-//! remembers it. After that, a charge is closed by our own reference (a technical cancel), which needs no answer to have ever come.
+//! remembers it. After that, a charge is closed by our own reference (a technical cancel), which needs no answer to have ever come. Only
+//! a closing that names the charge which it closed proves anything: one that Adyen never saw may still come.
 
 mod amounts;
 mod client;
@@ -57,7 +58,7 @@ impl AdyenProvider {
             cancel_closes: true,
             recovery: Recovery {
                 stores_errors: true,
-                voids: Voids::Tombstone,
+                voids: Voids::Reference,
                 notifies: true,
             },
         };
@@ -96,7 +97,9 @@ impl AdyenProvider {
     }
 
     async fn look(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
-        let Some(details) = &request.details else {
+        // Only a charge has a challenge: what is said of it is no answer about a capture.
+        let charges = matches!(request.kind, OperationKind::Sale | OperationKind::Authorize);
+        let Some(details) = request.details.as_ref().filter(|_| charges) else {
             return Ok(unknown(
                 "Adyen tells the state of a payment only in notifications",
                 request.reference.clone(),

@@ -60,7 +60,7 @@ impl StripeProvider {
             cancel_closes: true,
             recovery: Recovery {
                 stores_errors: true,
-                voids: Voids::Plain,
+                voids: Voids::Object,
                 notifies: false,
             },
         };

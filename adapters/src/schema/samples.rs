@@ -211,7 +211,14 @@ fn after(event: &Event) -> Option<Event> {
                 fee_recognition: FeeRecognition::AtSettlement,
             },
         },
-        Event::PostingProfileChosen { .. } => return None,
+        Event::PostingProfileChosen { .. } => Event::LateReversal {
+            operation: REFUND,
+            number,
+            provider: provider(),
+            amount: amount(2),
+            transaction: "NC6HT9CRT65ZGN82/taken_back".into(),
+        },
+        Event::LateReversal { .. } => return None,
     })
 }
 

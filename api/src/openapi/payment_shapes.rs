@@ -160,7 +160,7 @@ fn risk() -> ObjectBuilder {
 }
 
 /// The events of a payment, and the posting of an entry.
-const ROWS: [&str; 29] = [
+const ROWS: [&str; 30] = [
     "payment.created",
     "risk.assessed",
     "payment.blocked",
@@ -181,6 +181,7 @@ const ROWS: [&str; 29] = [
     "attempt.rejected",
     "attempt.cancelled",
     "attempt.late_success",
+    "attempt.late_reversal",
     "payment.abandoned",
     "authorization.expired",
     "request.accepted",

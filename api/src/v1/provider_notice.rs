@@ -9,7 +9,7 @@ use crate::state::State;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use florin_domain::provider::{NoticeRefusal, ProviderId};
+use florin_domain::provider::{NoticeRefusal, Outcome, ProviderId, Said};
 use serde_json::json;
 
 /// What Adyen wants to read.
@@ -40,8 +40,17 @@ async fn take(state: &State, request: &HttpRequest, payload: Payload) -> Result<
         })?;
     for notice in notices {
         let (payment, operation) = (notice.payment, notice.operation);
+        let moved = match &notice.said {
+            Said::Became(outcome) => matches!(outcome, Outcome::Succeeded { .. }),
+            Said::TakenBack { .. } => true,
+        };
         match state.payments.notice(notice).await {
             Ok(true) => {}
+            // Sending it again would not help; whoever lost the end of a journal must hear of it.
+            Ok(false) if moved => {
+                metrics::counter!("florin_alerts_total", "alert" => "notice_orphaned").increment(1);
+                tracing::error!(%provider, %payment, %operation, "money moved for an operation that is not here");
+            }
             Ok(false) => {
                 tracing::warn!(%provider, %payment, %operation, "a notice is about an operation that is not here");
             }

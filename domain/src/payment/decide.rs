@@ -5,7 +5,7 @@ use super::event::Event;
 use super::expiry;
 use super::increment;
 use super::operation::{AttemptState, Operation, OperationKind};
-use super::record::{find, record};
+use super::record::{find, record, take_back};
 use super::refusal::Refusal;
 use super::review;
 use super::state::{CaptureMethod, Payment, Spec, Status};
@@ -120,6 +120,7 @@ pub fn decide(
             number,
             outcome,
         } => record(payment, (operation, number), outcome, lifetimes, now),
+        Command::TakeBack(undoing) => take_back(payment, undoing, lifetimes, now),
         Command::Capture {
             id,
             amount,

@@ -214,6 +214,19 @@ pub enum Event {
         /// How.
         profile: PostingProfile,
     },
+    /// A provider undid what it had done: what had moved went back, and is in suspense until a person settles it.
+    LateReversal {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// At whom.
+        provider: ProviderId,
+        /// How much.
+        amount: Amount,
+        /// The undoing, under a name that no transaction has.
+        transaction: ProviderReference,
+    },
 }
 
 impl Event {
@@ -248,6 +261,7 @@ impl Event {
             Self::ListMatched { .. } => "risk.list_matched",
             Self::HeldForReview => "review.held",
             Self::PostingProfileChosen { .. } => "payment.posting_profile_chosen",
+            Self::LateReversal { .. } => "attempt.late_reversal",
         }
     }
 }

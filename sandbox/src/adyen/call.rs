@@ -12,7 +12,7 @@ const VALUE_MAX: u64 = 999_999_999_999;
 const REFERENCE_CHARS_MAX: usize = 80;
 const KEY_CHARS_MAX: usize = 64;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) call: Call,
     pub(crate) idempotency: Option<Idempotency>,

@@ -84,6 +84,13 @@ pub(crate) fn decide(state: &mut State, faults: &mut Faults, request: &Request, 
         }
         Some(Hit::TimeoutAfterCharge) => delivery = Delivery::Silence { release: None },
     }
+    if let Some(late_ms) = drawn.late_ms {
+        state.postpone(request, now.plus_ms(late_ms));
+        return Decision::Refuse {
+            refusal: Refusal::INTERNAL,
+            delivery,
+        };
+    }
     let planned = if drawn.hit == Some(Hit::Http500) {
         Ok(Plan::answer(500, Refusal::INTERNAL.body()))
     } else {
@@ -104,6 +111,22 @@ pub(crate) fn decide(state: &mut State, faults: &mut Faults, request: &Request, 
     }
 }
 
+/// What is executed by now although it was answered with an error, unless it has become impossible meanwhile.
+pub(crate) fn late(state: &mut State, now: UnixMillis) -> Option<Execution> {
+    while let Some((at, request)) = state.take_late(now) {
+        let moment = Moment {
+            seq: state.next_seq(),
+            now: at,
+            key: request.idempotency.as_ref().map(|idempotency| &*idempotency.key),
+            drawn: Drawn::default(),
+        };
+        if let Ok(planned) = plan(state, &request.call, moment) {
+            return Some(execution(state, planned, &request, now));
+        }
+    }
+    None
+}
+
 fn refuse(refusal: Refusal) -> Decision {
     Decision::Refuse {
         refusal,
@@ -121,7 +144,6 @@ fn execution(state: &State, plan: Plan, request: &Request, now: UnixMillis) -> E
             body: plan.body.to_string(),
         }),
         payment: plan.payment,
-        tombstone: plan.tombstone,
         notice: plan.notice,
         ..line(seq, now)
     };
@@ -135,7 +157,6 @@ fn line(seq: u64, now: UnixMillis) -> Line {
         call: None,
         answer: None,
         payment: None,
-        tombstone: None,
         notice: None,
         delivered: None,
         target: None,

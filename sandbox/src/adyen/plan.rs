@@ -18,7 +18,6 @@ pub(super) struct Plan {
     pub(super) status: u16,
     pub(super) body: Value,
     pub(super) payment: Option<Payment>,
-    pub(super) tombstone: Option<Box<str>>,
     pub(super) notice: Option<Notice>,
     pub(super) money: Option<Money>,
 }
@@ -47,7 +46,6 @@ impl Plan {
             status,
             body,
             payment: None,
-            tombstone: None,
             notice: None,
             money: None,
         }
@@ -82,7 +80,6 @@ pub(super) fn plan(state: &State, call: &Call, moment: Moment<'_>) -> Result<Pla
             let named = (&**merchant_account, reference.as_deref());
             let mut plan = plan_cancel(state, payment, Event::TechnicalCancel, named, moment);
             plan.body["paymentReference"] = json!(payment_reference);
-            plan.tombstone = payment.is_none().then(|| payment_reference.clone());
             Ok(plan)
         }
     }
@@ -95,9 +92,7 @@ fn found<'a>(state: &'a State, modify: &Modify) -> Result<&'a Payment, Refusal> 
 }
 
 fn plan_payment(state: &State, pay: &Pay, moment: Moment<'_>) -> Plan {
-    let charged = if state.is_dead(&pay.reference) {
-        Charged::Refused("CANCELLED", "15")
-    } else if moment.drawn.hit == Some(Hit::Decline) {
+    let charged = if moment.drawn.hit == Some(Hit::Decline) {
         Charged::Refused("Refused", "2")
     } else {
         outcome(pay.method, pay.holder.as_deref())
@@ -274,6 +269,7 @@ fn told(state: &State, payment: Payment, change: Change<'_>, moment: Moment<'_>,
 
 const DECLINED: &str = "Refused by the acquirer";
 const NO_BALANCE: &str = "Insufficient balance on payment";
+const NOT_FOUND: &str = "Transaction not found";
 
 fn plan_capture(state: &State, modify: &Modify, moment: Moment<'_>) -> Result<Plan, Refusal> {
     let mut payment = found(state, modify)?.clone();
@@ -334,7 +330,7 @@ fn modified(
     Ok((value, plan))
 }
 
-/// Releases what is held, ends a challenge, or, of a payment that was never seen, sees to it that none comes.
+/// Releases what is held, or ends a challenge. A payment that was never seen is not found, and may still come.
 fn plan_cancel(
     state: &State,
     payment: Option<&Payment>,
@@ -352,7 +348,7 @@ fn plan_cancel(
             merchant_reference: reference.unwrap_or_default().into(),
             value: 0,
             currency: Currency::named("eur").expect("three letters"),
-            failure: None,
+            failure: Some(NOT_FOUND.into()),
             due_ms: moment.now.plus_ms(moment.drawn.notice_delay_ms).0,
             copies: 1 + moment.drawn.notice_copies,
         };

@@ -1,10 +1,10 @@
 //! What the simulated Adyen knows: the fold of its lines, bounded to the newest ones.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{Idempotency, WebhookTarget};
+use super::call::{Idempotency, Request, WebhookTarget};
 use super::notice::{Notice, Outbox};
 use crate::clock::UnixMillis;
 use crate::stripe::{Currency, Limits, TestMethod};
@@ -27,9 +27,6 @@ pub(crate) struct Line {
     /// As it is afterwards.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) payment: Option<Payment>,
-    /// A reference under which nothing is taken from now on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) tombstone: Option<Box<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) notice: Option<Notice>,
     /// The notice of this line was acknowledged.
@@ -100,14 +97,13 @@ pub(crate) struct State {
     payments: BTreeMap<u64, Payment>,
     /// The newest payment under a reference.
     by_reference: HashMap<Box<str>, u64>,
-    tombstones: HashSet<Box<str>>,
-    /// The same, oldest first.
-    buried: VecDeque<Box<str>>,
     answered: HashMap<Box<str>, Answered>,
     /// The keys of `answered`, oldest first.
     order: VecDeque<Box<str>>,
     /// Keys that are in use until then.
     running: HashMap<Box<str>, UnixMillis>,
+    /// What was answered with an error and is executed then. Like the fault that made it so, it does not survive a restart.
+    late: Vec<(UnixMillis, Request)>,
 }
 
 #[derive(Debug)]
@@ -137,11 +133,10 @@ impl State {
             limits,
             payments: BTreeMap::new(),
             by_reference: HashMap::new(),
-            tombstones: HashSet::new(),
-            buried: VecDeque::new(),
             answered: HashMap::new(),
             order: VecDeque::new(),
             running: HashMap::new(),
+            late: Vec::new(),
         }
     }
 
@@ -175,10 +170,6 @@ impl State {
         self.payments.get(self.by_reference.get(reference)?)
     }
 
-    pub(crate) fn is_dead(&self, reference: &str) -> bool {
-        self.tombstones.contains(reference)
-    }
-
     pub(crate) fn look_up(&mut self, idempotency: &Idempotency, now: UnixMillis) -> Known {
         self.forget_keys(now.seconds());
         self.running.retain(|_, until| now < *until);
@@ -193,6 +184,30 @@ impl State {
     /// The key is in use until then.
     pub(crate) fn run(&mut self, idempotency: &Idempotency, until: UnixMillis) {
         self.running.insert(idempotency.key.clone(), until);
+    }
+
+    /// It is executed then.
+    pub(crate) fn postpone(&mut self, request: &Request, until: UnixMillis) {
+        if let Some(idempotency) = &request.idempotency {
+            self.run(idempotency, until);
+        }
+        self.late.push((until, request.clone()));
+    }
+
+    /// What is to be executed by now, the earliest first.
+    pub(crate) fn take_late(&mut self, now: UnixMillis) -> Option<(UnixMillis, Request)> {
+        let (place, _) = self
+            .late
+            .iter()
+            .enumerate()
+            .min_by_key(|(_, (until, _))| *until)?;
+        (self.late[place].0 <= now).then(|| self.late.remove(place))
+    }
+
+    /// How long it is to the next of them.
+    pub(crate) fn next_late_ms(&self, now: UnixMillis) -> Option<u64> {
+        let next = self.late.iter().map(|(until, _)| until.0).min()?;
+        Some(next.saturating_sub(now.0))
     }
 
     /// Takes over what a line says. Lines come in order, live and in recovery alike.
@@ -221,16 +236,6 @@ impl State {
                 && self.by_reference.get(&oldest.reference) == Some(&seq)
             {
                 self.by_reference.remove(&oldest.reference);
-            }
-        }
-        if let Some(reference) = line.tombstone
-            && self.tombstones.insert(reference.clone())
-        {
-            self.buried.push_back(reference);
-            if self.buried.len() > self.limits.intents_max.max(1)
-                && let Some(oldest) = self.buried.pop_front()
-            {
-                self.tombstones.remove(&oldest);
             }
         }
         if let Some(notice) = line.notice {

@@ -61,6 +61,8 @@ struct Book {
     closed: HashSet<ProviderKey>,
     requests: HashMap<OperationId, u32>,
     executes: HashMap<PaymentId, u32>,
+    /// Questions that came with what a customer brought back.
+    brought: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -155,6 +157,10 @@ impl Scripted {
         lock(&self.book).executes.get(&payment).copied().unwrap_or(0)
     }
 
+    pub(crate) fn brought(&self) -> u32 {
+        lock(&self.book).brought
+    }
+
     fn charge(&self, request: &AttemptRequest) {
         let mut book = lock(&self.book);
         if book.closed.contains(&request.key) {
@@ -210,6 +216,7 @@ impl Scripted {
             if executes {
                 *book.executes.entry(request.payment).or_default() += 1;
             }
+            book.brought += u32::from(request.details.is_some());
             let count = book.requests.entry(request.operation).or_default();
             *count += 1;
             *count

@@ -129,6 +129,7 @@ impl History {
             | Event::AttemptPending { .. }
             | Event::AttemptUnknown { .. }
             | Event::LateSuccess { .. }
+            | Event::LateReversal { .. }
             | Event::Abandoned
             | Event::AuthorizationExpired
             | Event::Requested { .. }

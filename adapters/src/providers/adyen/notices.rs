@@ -10,7 +10,7 @@ use aws_lc_rs::{constant_time, hmac};
 use florin_domain::ids::OperationId;
 use florin_domain::money::Currency;
 use florin_domain::ports::NoticeReader;
-use florin_domain::provider::{Notice, NoticeRefusal, Outcome, ProviderId, ProviderReference};
+use florin_domain::provider::{Notice, NoticeRefusal, Outcome, ProviderId, ProviderReference, Said};
 use std::sync::Arc;
 
 /// Who reads the notifications of one merchant account.
@@ -54,7 +54,7 @@ impl NoticeReader for AdyenNotices {
             if !item.merchant_account_code.is(&account.merchant_account) || !is_signed(item, &account.key) {
                 return Err(NoticeRefusal::Unsigned);
             }
-            notices.extend(notice(item));
+            notices.extend(notice(item, provider));
         }
         Ok(notices)
     }
@@ -108,76 +108,119 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// Nothing if it is about nothing of ours, or says nothing that decides.
-fn notice(item: &Notification<'_>) -> Option<Notice> {
+fn notice(item: &Notification<'_>, provider: ProviderId) -> Option<Notice> {
     let named = names::parse(&item.merchant_reference)?;
     let currency = Currency::parse(&item.amount.currency).ok()?;
-    let outcome = outcome(item, &named, currency)?;
+    // The fields are signed with nothing but colons between them, so what may not hold one must not.
+    let original = item.original_reference.as_deref().unwrap_or_default();
+    let is_whole = original.is_empty() || is_psp_reference(original);
+    let said = said(item, &named, currency).filter(|_| is_whole && is_psp_reference(&item.psp_reference));
+    if said.is_none() && item.success.is("true") && is_unasked(&item.event_code) {
+        tracing::error!(
+            event = &*item.event_code,
+            success = &*item.success,
+            reference = &*item.merchant_reference,
+            "Adyen did what nobody asked for here; the books do not show it",
+        );
+    }
     Some(Notice {
+        provider,
         payment: named.payment,
         operation: named.operation,
         key_end: Arc::from(named.key_end),
         currency,
-        outcome,
+        said: said?,
     })
 }
 
-fn outcome(item: &Notification<'_>, named: &Named<'_>, currency: Currency) -> Option<Outcome> {
+fn said(item: &Notification<'_>, named: &Named<'_>, currency: Currency) -> Option<Said> {
     let is_success = match &*item.success {
         "true" => true,
         "false" => false,
         _ => return None,
     };
-    let is_about = match (&*item.event_code, named.operation) {
-        ("AUTHORISATION", OperationId::Authorize(_)) => !named.closes,
-        ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Authorize(_)) => named.closes,
-        ("CAPTURE", OperationId::Capture(_))
-        | ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Void(_))
-        | ("REFUND" | "REFUND_FAILED", OperationId::Refund(_)) => true,
-        _ => false,
-    };
-    if !is_about || !is_psp_reference(&item.psp_reference) {
-        if is_late_failure(&item.event_code) {
-            tracing::error!(
-                event = &*item.event_code,
-                reference = &*item.merchant_reference,
-                "Adyen took something back that it had done; the books do not show it yet",
-            );
+    let of_charge = !named.closes;
+    match (&*item.event_code, named.operation, is_success) {
+        ("AUTHORISATION", OperationId::Authorize(_), true) if of_charge => succeeded(item, currency),
+        ("AUTHORISATION", OperationId::Authorize(_), false) if of_charge => {
+            Some(Said::Became(declined(item)))
         }
-        return None;
+        // It may have been heard of that the charge was made, and only then that it was closed. A closing that names no charge found none,
+        // and what it did not find may still come; nor does it decide anything that one could not be closed.
+        ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Authorize(_), true)
+            if named.closes && item.original_reference.is_some() =>
+        {
+            taken_back(item, Some(Outcome::Cancelled { reference: None }), currency)
+        }
+        ("CAPTURE", OperationId::Capture(_), true)
+        | ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Void(_), true)
+        | ("REFUND", OperationId::Refund(_), true) => succeeded(item, currency),
+        ("CAPTURE", OperationId::Capture(_), false)
+        | ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Void(_), false)
+        | ("REFUND", OperationId::Refund(_), false)
+        | ("CAPTURE_FAILED", OperationId::Capture(_), _)
+        | ("REFUND_FAILED" | "REFUNDED_REVERSED", OperationId::Refund(_), _) => {
+            taken_back(item, Some(declined(item)), currency)
+        }
+        // Adyen takes the money of a sale by itself.
+        ("CAPTURE", OperationId::Authorize(_), false) | ("CAPTURE_FAILED", OperationId::Authorize(_), _)
+            if of_charge =>
+        {
+            taken_back(item, None, currency)
+        }
+        _ => None,
     }
+}
+
+fn succeeded(item: &Notification<'_>, currency: Currency) -> Option<Said> {
     let reference: ProviderReference = Arc::from(&*item.psp_reference);
-    if named.closes {
-        // What could not be closed may have charged: that is not decided by this.
-        return is_success.then_some(Outcome::Cancelled { reference: None });
-    }
-    if !is_success || item.event_code.is("REFUND_FAILED") {
-        let reason = item.reason.as_deref().unwrap_or_default();
-        // A refused charge is told as its reason, sometimes with its code in front.
-        let decline_code = match reason.split_once(':') {
-            Some((code, reason)) => decline_code(Some(code.trim()), Some(reason)),
-            None => match reason {
-                "Refused" => decline_code(Some("2"), None),
-                "Not enough balance" => decline_code(Some("12"), None),
-                "3D Not Authenticated" => decline_code(Some("11"), None),
-                reason => Arc::from(snake(reason)),
-            },
-        };
-        return Some(Outcome::Declined {
-            decline_code,
-            reference: Some(reference),
-        });
-    }
-    Some(Outcome::Succeeded {
+    Some(Said::Became(Outcome::Succeeded {
         transaction: Arc::clone(&reference),
         reference,
+        amount_minor: from_wire(item.amount.value, currency)?,
+    }))
+}
+
+fn taken_back(item: &Notification<'_>, unheard: Option<Outcome>, currency: Currency) -> Option<Said> {
+    Some(Said::TakenBack {
+        unheard,
+        reference: Arc::from(&*item.psp_reference),
         amount_minor: from_wire(item.amount.value, currency)?,
     })
 }
 
-fn is_late_failure(event: &str) -> bool {
+fn declined(item: &Notification<'_>) -> Outcome {
+    let reason = item.reason.as_deref().unwrap_or_default();
+    // A refused charge is told as its reason, sometimes with its code in front.
+    let decline_code = match reason.split_once(':') {
+        Some((code, reason)) => decline_code(Some(code.trim()), Some(reason)),
+        None => match reason {
+            "Refused" => decline_code(Some("2"), None),
+            "Not enough balance" => decline_code(Some("12"), None),
+            "3D Not Authenticated" => decline_code(Some("11"), None),
+            reason => Arc::from(snake(reason)),
+        },
+    };
+    Outcome::Declined {
+        decline_code,
+        reference: Some(Arc::from(&*item.psp_reference)),
+    }
+}
+
+/// What moves money although no operation of ours asks for it: disputes, and what people do at Adyen themselves.
+fn is_unasked(event: &str) -> bool {
     matches!(
         event,
-        "CAPTURE_FAILED" | "REFUNDED_REVERSED" | "CHARGEBACK" | "SECOND_CHARGEBACK"
+        "CHARGEBACK"
+            | "SECOND_CHARGEBACK"
+            | "PREARBITRATION_LOST"
+            | "CHARGEBACK_REVERSED"
+            | "PREARBITRATION_WON"
+            | "REFUND"
+            | "REFUND_FAILED"
+            | "REFUNDED_REVERSED"
+            | "CANCEL_OR_REFUND"
+            | "CANCELLATION"
     )
 }
 

@@ -14,6 +14,8 @@ use std::sync::Arc;
 const MESSAGE_CHARS_MAX: usize = 200;
 /// A request with this key is being executed at this moment.
 const KEY_IN_USE: &str = "704";
+/// The kind of an error that is not ours.
+const INTERNAL: &str = "internal";
 
 pub(super) fn unknown(reason: impl Into<Arc<str>>, reference: Option<ProviderReference>) -> Outcome {
     Outcome::Unknown {
@@ -38,8 +40,19 @@ pub(super) fn charged(request: &AttemptRequest, reply: &Reply) -> Outcome {
     of_charge(request, &charged)
 }
 
-/// What handing over the customer's details came back with. A refusal to take them decides nothing: the challenge stays open.
+/// What handing over the customer's details came back with. A refusal to take them decides nothing: the challenge stays open. The customer
+/// may have brought those of another payment, so the answer must say that it is about this one.
 pub(super) fn detailed(request: &AttemptRequest, reply: &Reply) -> Outcome {
+    let ours = names::of_attempt(request);
+    let is_named = |charged: &Charged<'_>| charged.merchant_reference.as_deref() == Some(&*ours);
+    if reply.is_success()
+        && !reply
+            .parse::<Charged<'_>>()
+            .is_some_and(|charged| is_named(&charged))
+    {
+        let reason = "the answer to the details does not say that it is about this payment";
+        return unknown(reason, request.reference.clone());
+    }
     match charged(request, reply) {
         Outcome::Rejected { reason } => unknown(reason, request.reference.clone()),
         outcome => outcome,
@@ -172,6 +185,8 @@ fn refused(request: &AttemptRequest, reply: &Reply) -> Outcome {
     let reason: Arc<str> = format!("{} {}: {message}", reply.status, code.unwrap_or("no code")).into();
     match reply.status {
         422 if code == Some(KEY_IN_USE) => unknown(reason, request.reference.clone()),
+        // An error of Adyen's own, whatever its status says, may have come after the charge.
+        _ if error.error_type.as_deref() == Some(INTERNAL) => unknown(reason, request.reference.clone()),
         // Refused before anything was done: who we are, or what we asked for.
         400 | 401 | 403 | 404 | 422 if code.is_some() => Outcome::Rejected { reason },
         _ => unknown(reason, request.reference.clone()),

@@ -157,4 +157,11 @@ events! {
     ListMatched { #[serde(borrow)] listed: ListMatchDto<'a> } = "risk.list_matched";
     HeldForReview {} = "review.held";
     PostingProfileChosen { profile: PostingProfileDto } = "payment.posting_profile_chosen";
+    LateReversal {
+        operation: OperationIdDto,
+        number: u32,
+        provider: &'a str,
+        #[serde(rename = "amount_minor")] amount: u64,
+        transaction: &'a str
+    } = "attempt.late_reversal";
 }

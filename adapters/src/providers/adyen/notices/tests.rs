@@ -16,8 +16,20 @@ fn lines(name: &str) -> Result<Vec<String>, NoticeRefusal> {
     let (reader, id) = reader();
     let notices = reader.read(id, payload(name).as_bytes())?;
     let show = |notice: &Notice| {
-        assert_eq!((&*notice.key_end, notice.currency), ("flo_k", Currency::USD));
-        format!("{} {}", notice.operation, line(&notice.outcome))
+        let said_by = (notice.provider, &*notice.key_end, notice.currency);
+        assert_eq!(said_by, (id, "flo_k", Currency::USD));
+        let said = match &notice.said {
+            Said::Became(outcome) => line(outcome),
+            Said::TakenBack {
+                unheard,
+                reference,
+                amount_minor,
+            } => {
+                let unheard = unheard.as_ref().map_or("not heard of yet".to_owned(), line);
+                format!("took back {amount_minor} as {reference}, else {unheard}")
+            }
+        };
+        format!("{} {said}", notice.operation)
     };
     Ok(notices.iter().map(show).collect())
 }
@@ -46,7 +58,20 @@ fn signed_notifications_say_what_became_of_our_operations() {
         ),
         (
             "notice_capture_failed_at_once",
-            vec![format!("{cap} declined insufficient_balance_on_payment {own}")],
+            vec![format!(
+                "{cap} took back 1500 as {own}, else declined insufficient_balance_on_payment {own}"
+            )],
+        ),
+        (
+            "notice_capture_failed",
+            vec![format!(
+                "{cap} took back 1500 as {own}, else declined capture_failed {own}"
+            )],
+        ),
+        // Adyen takes the money of a sale by itself; that it was authorized must be heard of first.
+        (
+            "notice_capture_failed_of_sale",
+            vec![format!("{pay} took back 1500 as {own}, else not heard of yet")],
         ),
         (
             "notice_cancellation",
@@ -58,9 +83,27 @@ fn signed_notifications_say_what_became_of_our_operations() {
         ),
         (
             "notice_refund_refused",
-            vec![format!("{refund} declined insufficient_balance_on_payment {own}")],
+            vec![format!(
+                "{refund} took back 1500 as {own}, else declined insufficient_balance_on_payment {own}"
+            )],
         ),
-        ("notice_closed", vec![format!("{pay} cancelled -")]),
+        (
+            "notice_refund_failed",
+            vec![format!(
+                "{refund} took back 1500 as {own}, else declined account_closed {own}"
+            )],
+        ),
+        (
+            "notice_closed",
+            vec![format!("{pay} took back 1500 as {own}, else cancelled -")],
+        ),
+        // What was not found was not closed, and may still come.
+        ("notice_closed_nothing", vec![]),
+        // Nothing here asked for it; it is logged.
+        ("notice_refund_by_hand", vec![]),
+        ("notice_chargeback", vec![]),
+        // Its signature fits, and its parts are of another notification.
+        ("notice_cut_elsewhere", vec![]),
         // What could not be closed may have charged.
         ("notice_not_closed", vec![]),
         (

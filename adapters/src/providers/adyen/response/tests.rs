@@ -105,6 +105,27 @@ fn details_that_are_refused_leave_the_challenge_open() {
         line(&detailed(&request, &reply(200, "refused"))),
         "declined insufficient_funds HPQ9Q6C5V7LZNN82"
     );
+    let named = |reference: &str| {
+        let answer = serde_json::json!({"resultCode": "Authorised", "pspReference": PSP, "merchantReference": reference});
+        let body = Bytes::from(answer.to_string());
+        line(&detailed(
+            &request,
+            &Reply {
+                status: 200,
+                retry_after_s: None,
+                body,
+            },
+        ))
+    };
+    assert_eq!(named(OURS), format!("succeeded {PSP} {PSP} 1500"));
+    // A customer may bring what belongs to a cheaper payment.
+    assert_eq!(named("pay_00000000000000000000000008.flo_k"), "unknown -");
+    let silent = Reply {
+        status: 200,
+        retry_after_s: None,
+        body: Bytes::from_static(br#"{"resultCode":"Authorised","pspReference":"A1"}"#),
+    };
+    assert_eq!(line(&detailed(&request, &silent)), "unknown -");
 }
 
 #[test]
@@ -124,6 +145,8 @@ fn what_is_no_answer_of_adyens_decides_nothing() {
         ),
         (400, "{}"),
         (422, "nonsense"),
+        // An error of Adyen's own under the status of one of ours.
+        (422, r#"{"errorCode":"000","errorType":"internal"}"#),
         (302, r#"{"errorCode":"1"}"#),
     ] {
         let reply = Reply {
