@@ -1,7 +1,7 @@
 //! A provider port without latency, for measuring everything else.
 
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
-use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery};
 use florin_domain::time::Millis;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ impl InstantProvider {
             query_by_reference: true,
             cancel_closes: false,
             time_limit: Millis::from_s(5),
+            recovery: Recovery::default(),
         };
         Ok(Self { capabilities })
     }

@@ -12,7 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-fn request(payment: &Payment, op: &Operation, attempt: &Attempt) -> AttemptRequest {
+fn request(
+    payment: &Payment,
+    op: &Operation,
+    attempt: &Attempt,
+    details: Option<Arc<str>>,
+) -> AttemptRequest {
     let parent = match op.kind {
         OperationKind::Sale | OperationKind::Authorize => None,
         OperationKind::Capture | OperationKind::Void | OperationKind::Refund | OperationKind::Increment => {
@@ -34,6 +39,7 @@ fn request(payment: &Payment, op: &Operation, attempt: &Attempt) -> AttemptReque
         parent,
         is_final: op.is_final,
         return_url: payment.spec.return_url.clone(),
+        details,
     }
 }
 
@@ -88,7 +94,12 @@ impl PaymentState {
             tracing::error!(payment = %self.id, provider = %attempt.provider, "an attempt's provider is not configured");
             return;
         };
-        let request = request(payment, op, attempt);
+        // They are good for one question about a challenge, and for no other; whoever asks again brings them again.
+        let details = match ask {
+            Ask::Query if attempt.state == AttemptState::ActionRequired => self.details.take(),
+            Ask::Query | Ask::Prepare | Ask::Execute | Ask::Cancel => None,
+        };
+        let request = request(payment, op, attempt, details);
         let mut call = Call::new(ask, (op.id, attempt.number), request, self.mailbox.clone());
         if attempt.state == AttemptState::Unknown {
             call = call.to_resolve();
@@ -304,8 +315,10 @@ impl PaymentState {
     fn can_close(&self, op: &Operation, attempt: &Attempt) -> bool {
         let seat = self.context.provider(attempt.provider);
         matches!(op.kind, OperationKind::Sale | OperationKind::Authorize)
-            && attempt.reference.is_some()
-            && seat.is_some_and(|seat| seat.port.capabilities().cancel_closes)
+            && seat.is_some_and(|seat| {
+                let can = seat.port.capabilities();
+                can.cancel_closes && (attempt.reference.is_some() || can.recovery.voids.needs_no_object())
+            })
     }
 
     /// A query that found nothing out: the request is repeated under its key while that is safe, later the attempt is closed.

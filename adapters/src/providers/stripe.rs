@@ -17,14 +17,16 @@ mod wire;
 
 pub use config::{BASE_URL, CONNECT_TIMEOUT, ConfigError, REQUEST_TIMEOUT, SecretKey, StripeConfig};
 
-use client::{Client, Failure};
+use super::connection::Failure;
+use super::connection::Reply;
+use client::Client;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
-use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
 use florin_domain::time::Millis;
 use objects::unknown;
 use request::{Unsendable, WireRequest};
-use response::{Closed, Listed, Reply};
+use response::{Closed, Listed};
 
 /// Stripe remembers keys for at least a day.
 const KEY_LIFETIME: Millis = Millis::from_s(24 * 3600);
@@ -58,6 +60,11 @@ impl StripeProvider {
             query_by_reference: true,
             cancel_closes: true,
             time_limit,
+            recovery: Recovery {
+                stores_errors: true,
+                voids: Voids::Object,
+                notifies: false,
+            },
         };
         Self { capabilities, client }
     }

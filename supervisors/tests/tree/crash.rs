@@ -81,10 +81,9 @@ pub(crate) fn kind_of(step: Step) -> Kind {
         | Step::PaymentLoaded
         | Step::PaymentLeaving => Kind::Payment,
         Step::RiskAssessing => Kind::Risk,
-        Step::ProviderQueued
-        | Step::ProviderFinished
-        | Step::ProviderTurnedAway
-        | Step::ProviderProbing => Kind::Provider,
+        Step::ProviderQueued | Step::ProviderFinished | Step::ProviderTurnedAway | Step::ProviderProbing => {
+            Kind::Provider
+        }
         Step::ShardSequencing | Step::ShardTransferring | Step::ShardCrossing => Kind::AccountShard,
         Step::CrossingBegun
         | Step::CrossingPrepared

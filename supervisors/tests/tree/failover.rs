@@ -18,14 +18,7 @@ fn two(seed: u64, prepares: bool, options: Options) -> World {
 
 fn with_breaker(seed: u64) -> World {
     let breaker = BreakerPolicy::default();
-    two(
-        seed,
-        false,
-        Options {
-            breaker,
-            ..options()
-        },
-    )
+    two(seed, false, Options { breaker, ..options() })
 }
 
 fn charges(world: &World, n: usize) -> (usize, usize) {
@@ -52,7 +45,10 @@ fn a_charge_that_never_left_goes_to_the_next_provider_within_the_same_request() 
             world.script(0, Script::NotSent { times: u32::MAX });
             let asked = tokio::time::Instant::now();
             let shown = submit(&platform.payments(), 0).await.unwrap();
-            assert_eq!((shown.answer, &shown.payment.status), (Answer::Shown, &Status::Succeeded));
+            assert_eq!(
+                (shown.answer, &shown.payment.status),
+                (Answer::Shown, &Status::Succeeded)
+            );
             assert!(asked.elapsed() < Duration::from_secs(1), "nothing is waited for");
             assert_eq!(charges(world, 0), (0, 1));
             assert_eq!(
@@ -97,7 +93,11 @@ fn an_unknown_charge_waits_for_its_provider_until_that_has_closed_it() {
             let id = shown.payment.id();
             assert_eq!(shown.answer, Answer::Unresolved);
             tokio::time::sleep(Duration::from_mins(20)).await;
-            assert_eq!(charges(world, 0), (usize::from(charged), 0), "nothing moves without proof");
+            assert_eq!(
+                charges(world, 0),
+                (usize::from(charged), 0),
+                "nothing moves without proof"
+            );
 
             world.provider.tell_the_truth();
             tokio::time::sleep(Duration::from_mins(40)).await;
@@ -161,7 +161,10 @@ fn while_one_probe_is_under_way_everybody_else_goes_elsewhere() {
         let payments = platform.payments();
         let probe = tokio::spawn(async move { submit(&payments, 5).await });
         let seat = &platform.context().providers[0];
-        until("the probe is under way", || seat.in_flight.load(Ordering::SeqCst) == 1).await;
+        until("the probe is under way", || {
+            seat.in_flight.load(Ordering::SeqCst) == 1
+        })
+        .await;
         for n in 6..10 {
             submit(&platform.payments(), n).await.unwrap();
             assert_eq!(charges(world, n), (0, 1));
@@ -206,7 +209,10 @@ fn an_open_breaker_keeps_nobody_from_finding_out_what_became_of_a_charge() {
             drop(submit(&platform.payments(), n).await);
         }
         let refused = submit(&platform.payments(), 6).await;
-        assert!(refused.is_err(), "one provider, and its breaker is open: {refused:?}");
+        assert!(
+            refused.is_err(),
+            "one provider, and its breaker is open: {refused:?}"
+        );
         world.provider.tell_the_truth();
         tokio::time::sleep(Duration::from_mins(10)).await;
         let payment = &world.check_always().payments[&unknown.payment.id()];

@@ -18,7 +18,7 @@ use florin_domain::health::HealthPolicy;
 use florin_domain::ledger::{Chart, FeeRecognition, LedgerRules, PostingModel, PostingProfile};
 use florin_domain::limits::Lifetimes;
 use florin_domain::payment::{FeeReturn, ReviewMode};
-use florin_domain::provider::{Capabilities, ProviderId};
+use florin_domain::provider::{Capabilities, ProviderId, Recovery};
 use florin_domain::risk::{Profile, TransferLimits};
 use florin_domain::time::Millis;
 use sha2::{Digest, Sha256};
@@ -153,6 +153,7 @@ fn providers(world: &Arc<World>) -> Vec<Arc<Acquirer>> {
                 query_by_reference: true,
                 cancel_closes: dice.hits(8_000),
                 time_limit: Millis::from_s(5),
+                recovery: Recovery::default(),
             };
             Arc::new(Acquirer::new(world, capabilities))
         })
