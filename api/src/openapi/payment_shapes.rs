@@ -96,7 +96,10 @@ fn payment() -> ObjectBuilder {
 
 fn method() -> ObjectBuilder {
     let card = record([
-        must("brand", word("The scheme.", CardBrand::ALL.map(CardBrand::as_str))),
+        must(
+            "brand",
+            word("The scheme.", CardBrand::ALL.map(CardBrand::as_str)),
+        ),
         must("last4", text("The last digits.").pattern(Some("^[0-9]{4}$"))),
         must(
             "country",
