@@ -5,16 +5,17 @@ mod answer;
 mod create;
 mod drive;
 mod drives;
+mod failover;
 mod operate;
 
 pub use operate::{Action, Operate};
 
 use crate::account_shard::{Draft, NotCommitted, ShardMail};
-use crate::context::{Context, Promise, Step};
+use crate::context::{Context, Step};
 use crate::idempotency::SubmissionId;
 use crate::load::{Answers, Loaded};
 use crate::mailbox::{Envelope, Mailbox};
-use crate::provider::Ask;
+use crate::provider::{Ask, Promise};
 use crate::risk::{RiskMail, Subject, Velocity};
 use drives::Drive;
 use florin_domain::idempotency::KeyDigest;
@@ -86,6 +87,8 @@ pub enum Report {
         /// The answer.
         outcome: Outcome,
     },
+    /// Nothing was asked: the provider's circuit breaker is open.
+    TurnedAway,
 }
 
 /// What a payment is told.
@@ -399,6 +402,7 @@ impl PaymentState {
             }
         };
         if decision.events.is_empty() {
+            self.promise = None;
             self.answer();
             return Ok(());
         }

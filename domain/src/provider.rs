@@ -72,6 +72,8 @@ pub struct Capabilities {
     pub query_by_reference: bool,
     /// Cancelling an unconfirmed object makes it impossible to charge it later.
     pub cancel_closes: bool,
+    /// How long one request may take before nothing is known of its outcome.
+    pub time_limit: Millis,
 }
 
 /// What came back from one request about an attempt. `Unknown` is neither success nor failure.

@@ -39,7 +39,7 @@ fn request(payment: &Payment, op: &Operation, attempt: &Attempt) -> AttemptReque
 
 /// What an answer means when an earlier request of the same attempt may have reached the provider: "not sent" and "refused
 /// before execution" are then proof of nothing.
-fn after_earlier_requests(tainted: bool, outcome: Outcome) -> Outcome {
+pub(super) fn after_earlier_requests(tainted: bool, outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::NotSent { reason } | Outcome::Rejected { reason } if tainted => Outcome::Unknown {
             reason,
@@ -89,7 +89,10 @@ impl PaymentState {
             return;
         };
         let request = request(payment, op, attempt);
-        let call = Call::new(ask, (op.id, attempt.number), request, self.mailbox.clone());
+        let mut call = Call::new(ask, (op.id, attempt.number), request, self.mailbox.clone());
+        if attempt.state == AttemptState::Unknown {
+            call = call.to_resolve();
+        }
         let mailbox = seat.mailbox.clone();
         let drive = self.drive(op.id);
         drive.calls = drive.calls.saturating_add(1);
@@ -124,7 +127,7 @@ impl PaymentState {
         }
         match report {
             Report::Prepared(Ok(reference)) => {
-                self.drive(operation).tries = 0;
+                self.doubts(operation, number).tries = 0;
                 self.decide(
                     None,
                     Command::Reference {
@@ -142,6 +145,7 @@ impl PaymentState {
                 };
                 self.retry_or_record(operation, number, outcome)?;
             }
+            Report::TurnedAway => self.turned_away(operation, number)?,
             // A challenge goes on until its time is over, whatever cannot be found out meanwhile.
             Report::Outcome {
                 ask: ask @ (Ask::Query | Ask::Cancel),
@@ -173,15 +177,7 @@ impl PaymentState {
                 ask: Ask::Query | Ask::Cancel,
                 outcome,
             } => {
-                let outcome = after_earlier_requests(true, outcome);
-                self.decide(
-                    None,
-                    Command::Record {
-                        operation,
-                        number,
-                        outcome,
-                    },
-                )?;
+                self.record(operation, number, after_earlier_requests(true, outcome))?;
             }
             Report::Outcome {
                 ask: Ask::Prepare | Ask::Execute,
@@ -200,15 +196,26 @@ impl PaymentState {
         number: u32,
         outcome: Outcome,
     ) -> Result<(), ActorProcessingErr> {
-        let drive = self.drive(operation);
-        drive.tries = drive.tries.saturating_add(1);
-        drive.tainted |= matches!(outcome, Outcome::Unknown { .. });
-        let (tries, tainted) = (drive.tries, drive.tainted);
-        let wait = self.context.options.retry.wait_after(tries, &outcome);
-        let now = self.context.ports.clock.now();
-        let in_time = self
+        let Some((_, attempt)) = self
             .open_attempt(operation)
-            .is_some_and(|(_, attempt)| attempt.number == number && now < attempt.deadline);
+            .filter(|(_, attempt)| attempt.number == number)
+        else {
+            // A word about an attempt that is over: what it means depends on nothing that is remembered of the present one.
+            return self.record(operation, number, outcome);
+        };
+        let doubts = self.doubts(operation, number);
+        doubts.tries = doubts.tries.saturating_add(1);
+        doubts.tainted |= matches!(outcome, Outcome::Unknown { .. });
+        let (tries, tainted) = (doubts.tries, doubts.tainted);
+        // Nothing was sent, and nothing may have been: another provider is asked at once, if there is one.
+        if matches!(outcome, Outcome::NotSent { .. })
+            && !tainted
+            && let Some(next) = self.elsewhere(operation, number, &outcome)
+        {
+            return self.record_and_go_on(operation, number, outcome, Some(next));
+        }
+        let wait = self.context.options.retry.wait_after(tries, &outcome);
+        let in_time = self.context.ports.clock.now() < attempt.deadline;
         match wait {
             Some(wait) if in_time => {
                 let drive = self.drive(operation);
@@ -221,23 +228,13 @@ impl PaymentState {
                 Ok(())
             }
             Some(_) | None if self.close_instead(operation, number, &outcome) => Ok(()),
-            Some(_) | None => {
-                let outcome = after_earlier_requests(tainted, outcome);
-                self.decide(
-                    None,
-                    Command::Record {
-                        operation,
-                        number,
-                        outcome,
-                    },
-                )
-            }
+            Some(_) | None => self.record(operation, number, after_earlier_requests(tainted, outcome)),
         }
     }
 
     /// An attempt that was asked about, repeated, and is unknown still: a provider that stored its own error under the key would
     /// answer it for ever. Closing the object is safe at any time: either it can no longer charge, or it turns out that it has.
-    fn close_instead(&mut self, operation: OperationId, number: u32, outcome: &Outcome) -> bool {
+    pub(super) fn close_instead(&mut self, operation: OperationId, number: u32, outcome: &Outcome) -> bool {
         let Some((op, attempt)) = self.open_attempt(operation) else {
             return false;
         };
@@ -332,14 +329,7 @@ impl PaymentState {
             self.ask(&op, &attempt, Ask::Cancel);
             return Ok(());
         }
-        self.decide(
-            None,
-            Command::Record {
-                operation,
-                number,
-                outcome,
-            },
-        )
+        self.record(operation, number, outcome)
     }
 
     /// Goes on with whatever is unresolved: an attempt that may have been sent is asked about first.
@@ -379,9 +369,9 @@ impl PaymentState {
                 }
                 AttemptState::Open | AttemptState::Unknown | AttemptState::Pending => {
                     let tries = self.context.options.retry.tries_max;
-                    let drive = self.drive(op.id);
-                    drive.tainted = true;
-                    drive.tries = tries;
+                    let doubts = self.doubts(op.id, attempt.number);
+                    doubts.tainted = true;
+                    doubts.tries = tries;
                     if attempt.reference.is_some() || !charges || now >= attempt.deadline {
                         self.ask(op, attempt, Ask::Query);
                     } else {

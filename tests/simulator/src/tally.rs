@@ -46,6 +46,8 @@ sightings! {
         Step::RiskAssessing => "risk assessing",
         Step::ProviderQueued => "provider queued",
         Step::ProviderFinished => "provider finished",
+        Step::ProviderTurnedAway => "provider turned away",
+        Step::ProviderProbing => "provider probing",
         Step::ShardSequencing => "shard sequencing",
         Step::ShardTransferring => "shard transferring",
         Step::ShardCrossing => "shard crossing",
@@ -141,6 +143,7 @@ sightings! {
         Event::ListMatched { .. } => "list matched",
         Event::HeldForReview => "held for review",
         Event::PostingProfileChosen { .. } => "posting profile chosen",
+        Event::Routed { .. } => "routed",
     }
     LEDGER_EVENTS ledger_event(LedgerEvent) {
         LedgerEvent::AccountOpened(_) => "account opened",
