@@ -160,6 +160,7 @@ mod tests {
             restarts: 4,
             restart_budget_left: Some(5),
             age_ms: 6,
+            standing: None,
             children_live: 1,
             children: vec![leaf],
         };
