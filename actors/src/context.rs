@@ -18,13 +18,14 @@ use crate::resolution::ResolutionMail;
 use crate::risk::RiskMail;
 use crate::scrub::{ScrubMail, ScrubPlace};
 use arc_swap::ArcSwap;
+use florin_domain::health::Health;
 use florin_domain::ids::{Epoch, PaymentId, ShardId, compose};
 use florin_domain::merchant::Control;
 use florin_domain::ports::{
     Clock, Entropy, Journal, KeyIndex, Provider, ProviderKeys, Snapshots, TransferIndex, Views,
 };
 use florin_domain::provider::ProviderId;
-use florin_domain::routing::Candidate;
+use florin_domain::routing::{Bar, Entrant, Score};
 use metrics::{Counter, Histogram};
 use std::fmt;
 use std::sync::Arc;
@@ -360,12 +361,14 @@ impl Context {
     }
 
     /// The providers as routing sees them.
-    pub fn candidates(&self) -> Vec<Candidate> {
-        let candidate = |seat: &Arc<ProviderSeat>| Candidate {
+    pub fn entrants(&self) -> Vec<Entrant> {
+        let entrant = |seat: &Arc<ProviderSeat>| Entrant {
             id: seat.id,
-            enabled: !seat.disabled.load(Ordering::Relaxed),
+            bar: seat.disabled.load(Ordering::Relaxed).then_some(Bar::Disabled),
+            health: Health::Healthy,
+            score: Score::default(),
         };
-        self.providers.iter().map(candidate).collect()
+        self.providers.iter().map(entrant).collect()
     }
 
     /// The provider with this name.

@@ -24,7 +24,6 @@ use florin_domain::risk::FraudVote;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Transfers from this shard to another one.
@@ -78,7 +77,6 @@ pub struct CrossingsState {
 #[derive(Clone, Copy, Debug)]
 pub struct CrossingsCarrier;
 
-const TICK: Duration = Duration::from_secs(1);
 /// How often a record is read again that was overtaken.
 const TOLD_AGAIN_MAX: usize = 3;
 /// Sweeps between two looks at the clearing accounts.
@@ -95,7 +93,12 @@ impl Actor for CrossingsCarrier {
         context: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         if context.peers.len() > 1 {
-            keep_ticking(myself, context.crossings.clone(), TICK, || CrossingsMail::Tick);
+            keep_ticking(
+                myself,
+                context.crossings.clone(),
+                context.options.ticks.crossings,
+                || CrossingsMail::Tick,
+            );
         }
         Ok(CrossingsState {
             context,

@@ -49,7 +49,6 @@ pub struct DeadlinesState {
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines;
 
-const TICK: Duration = Duration::from_millis(500);
 /// Payments looked at in one tick.
 const PAGE: usize = 256;
 /// How often everything that is due is met again.
@@ -66,7 +65,9 @@ impl Actor for Deadlines {
         context: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let (id, mailbox) = (myself.get_id(), context.deadlines.clone());
-        keep_ticking(myself, mailbox, TICK, || DeadlinesMail::Tick);
+        keep_ticking(myself, mailbox, context.options.ticks.deadlines, || {
+            DeadlinesMail::Tick
+        });
         let began = Instant::now();
         let readings = WaitKind::ALL.map(|kind| Reading {
             kind,

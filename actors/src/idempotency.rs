@@ -23,7 +23,6 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use unreached::Unreached;
@@ -177,8 +176,6 @@ pub struct IdempotencyState {
 #[derive(Clone, Copy, Debug)]
 pub struct IdempotencyOwner;
 
-const TICK: Duration = Duration::from_millis(100);
-
 impl Actor for IdempotencyOwner {
     type Msg = Envelope<IdempotencyMail>;
     type State = IdempotencyState;
@@ -193,7 +190,9 @@ impl Actor for IdempotencyOwner {
         let (id, mailbox) = (myself.get_id(), context.idempotency.clone());
         // Attached before anything is asked: the answers of the guardians find this incarnation, and nobody waits for a tick.
         mailbox.attach(myself.clone());
-        keep_ticking(myself, mailbox, TICK, || IdempotencyMail::Tick);
+        keep_ticking(myself, mailbox, context.options.ticks.idempotency, || {
+            IdempotencyMail::Tick
+        });
         Ok(IdempotencyState {
             context,
             id,

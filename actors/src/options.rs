@@ -40,6 +40,33 @@ impl Default for StageTimeouts {
     }
 }
 
+/// How often actors that look regularly do so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticks {
+    /// The view is brought up to date. A payment's commits come close together: waiting this long lets one row do for them.
+    pub projection: Duration,
+    /// Ended waits and old answers are let go.
+    pub idempotency: Duration,
+    /// Attempts whose outcome is unknown are looked for.
+    pub resolution: Duration,
+    /// Waits that are over are looked for.
+    pub deadlines: Duration,
+    /// Transfers between shards that are not settled are gone through.
+    pub crossings: Duration,
+}
+
+impl Default for Ticks {
+    fn default() -> Self {
+        Self {
+            projection: Duration::from_millis(25),
+            idempotency: Duration::from_millis(100),
+            resolution: Duration::from_millis(250),
+            deadlines: Duration::from_millis(500),
+            crossings: Duration::from_secs(1),
+        }
+    }
+}
+
 /// Permits of one provider (POOL-1..4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProviderCaps {
@@ -81,6 +108,8 @@ pub struct Options {
     pub answer_budget: Duration,
     /// Time limits of the stages.
     pub stages: StageTimeouts,
+    /// How often actors that look regularly do so.
+    pub ticks: Ticks,
     /// How long payments may wait for customers, reviewers and captures.
     pub lifetimes: Lifetimes,
     /// When a person looks at a payment for which risk asks for it.
@@ -149,6 +178,7 @@ impl Default for Options {
             waiters_per_key_max: 1024,
             answer_budget: Duration::from_secs(10),
             stages: StageTimeouts::default(),
+            ticks: Ticks::default(),
             lifetimes: Lifetimes::STANDARD,
             review_mode: ReviewMode::BeforeAuth,
             fee_return: FeeReturn::Kept,

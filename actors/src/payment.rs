@@ -5,6 +5,7 @@ mod answer;
 mod create;
 mod drive;
 mod drives;
+mod failover;
 mod not_stored;
 mod notice;
 mod operate;
@@ -385,6 +386,7 @@ impl PaymentState {
             }
         };
         if decision.events.is_empty() {
+            self.promise = None;
             self.answer();
             return Ok(());
         }

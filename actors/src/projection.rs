@@ -16,7 +16,6 @@ use florin_domain::ports::{PaymentRow, PaymentsQuery, ReadError, ViewError};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// What the projection is told.
@@ -100,8 +99,6 @@ pub struct ProjectionState {
 #[derive(Clone, Copy, Debug)]
 pub struct Projection;
 
-/// A payment's commits come close together: waiting this long lets one row do for them.
-const TICK: Duration = Duration::from_millis(25);
 const PAGE: usize = 4096;
 /// Rows after which the view is brought up to date without waiting for the tick.
 const ROWS: usize = 4096;
@@ -126,7 +123,9 @@ impl Actor for Projection {
             let result = catch_up(&starting).await;
             owed.say(ProjectionMail::CaughtUp(id, result));
         });
-        keep_ticking(myself, mailbox, TICK, || ProjectionMail::Tick);
+        keep_ticking(myself, mailbox, context.options.ticks.projection, || {
+            ProjectionMail::Tick
+        });
         Ok(ProjectionState {
             context,
             id,

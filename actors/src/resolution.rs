@@ -45,7 +45,6 @@ pub struct ResolutionSchedule;
 
 /// Questions in vain after which an attempt that may still be repeated is closed at the provider instead, if that is possible.
 const CLOSE_AFTER: usize = 3;
-const TICK: Duration = Duration::from_millis(250);
 /// A payment that was asked about and did not come back within this time is resolved: its count starts anew.
 const FORGET: Duration = Duration::from_mins(1);
 
@@ -60,7 +59,9 @@ impl Actor for ResolutionSchedule {
         context: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let mailbox = context.resolution.clone();
-        keep_ticking(myself, mailbox, TICK, || ResolutionMail::Tick);
+        keep_ticking(myself, mailbox, context.options.ticks.resolution, || {
+            ResolutionMail::Tick
+        });
         Ok(ResolutionState {
             context,
             due: BTreeSet::new(),

@@ -1,20 +1,102 @@
-//! Which provider gets a payment. First cut: the first configured provider that is available, with the reason written down.
+//! Which providers may get a charge, in which order, and why: decided from the payment's facts and how the providers stand.
 
+mod score;
+
+pub use score::{Measures, Score};
+
+use crate::health::Health;
 use crate::provider::ProviderId;
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+/// Why a provider gets no charge now, however good it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Bar {
+    /// An operator has taken it out.
+    Disabled,
+    /// The merchant does not want it for this payment.
+    Unwanted,
+    /// The rule that applies does not name it, and allows no other.
+    NotNamed,
+    /// It fails too much to be asked: its circuit breaker is open.
+    BreakerOpen,
+    /// It has as much to do as it may.
+    Busy,
+    /// This charge has been there.
+    Tried,
+}
+
+impl Bar {
+    /// Stable word for histories.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Unwanted => "unwanted",
+            Self::NotNamed => "not_named",
+            Self::BreakerOpen => "breaker_open",
+            Self::Busy => "busy",
+            Self::Tried => "tried",
+        }
+    }
+}
 
 /// One provider as routing sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Candidate {
+pub struct Entrant {
     /// Its name.
     pub id: ProviderId,
-    /// Enabled by configuration and operators.
-    pub enabled: bool,
+    /// Why it gets nothing now.
+    pub bar: Option<Bar>,
+    /// How it has been doing.
+    pub health: Health,
+    /// How good it is.
+    pub score: Score,
 }
 
-/// The first enabled candidate in configured order, or `None` when nobody can take the payment.
-pub fn select(candidates: &[Candidate]) -> Option<ProviderId> {
-    candidates
-        .iter()
-        .find(|candidate| candidate.enabled)
-        .map(|candidate| candidate.id)
+/// A provider that may get the charge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Its name.
+    pub provider: ProviderId,
+    /// How it had been doing.
+    pub health: Health,
+    /// How good it was.
+    pub score: Score,
+}
+
+/// What was decided, so that it explains itself later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Route {
+    /// The rule that applied; none if it went by score alone.
+    pub rule: Option<Arc<str>>,
+    /// Who may get the charge, the best first.
+    pub choices: Vec<Choice>,
+    /// Who may not, and why.
+    pub left_out: Vec<(ProviderId, Bar)>,
+}
+
+impl Route {
+    /// Who gets the charge; nobody if nobody may.
+    pub fn first(&self) -> Option<ProviderId> {
+        self.choices.first().map(|choice| choice.provider)
+    }
+}
+
+/// The healthiest first, the better score next, the configured order last.
+pub fn by_score(field: &[Entrant]) -> Route {
+    let mut route = Route::default();
+    for entrant in field {
+        match entrant.bar {
+            Some(bar) => route.left_out.push((entrant.id, bar)),
+            None => route.choices.push(Choice {
+                provider: entrant.id,
+                health: entrant.health,
+                score: entrant.score,
+            }),
+        }
+    }
+    route
+        .choices
+        .sort_by_key(|choice| (choice.health, Reverse(choice.score)));
+    route
 }

@@ -52,6 +52,8 @@ impl PaymentState {
                 operation,
                 number: attempt.number,
                 outcome: in_our_terms(op, outcome, currency == ours),
+                // Whoever waited for the charge has been answered: nothing is tried elsewhere behind their back.
+                next: None,
             },
             Said::TakenBack { unheard: None, .. } if attempt.state.is_unresolved() => {
                 // Not taken, so that it comes again after what it undoes.

@@ -9,7 +9,7 @@ use florin_domain::provider::ProviderId;
 use florin_domain::risk::{
     Action, Assessment, AssumedVelocity, Features, ListMatch, ProfileChange, ProfileError, Recorded, reassess,
 };
-use florin_domain::routing;
+use florin_domain::routing::{Bar, by_score};
 use thiserror::Error;
 
 /// What is to be otherwise.
@@ -67,7 +67,7 @@ impl PaymentsHandle {
         id: PaymentId,
         alternative: &Alternative,
     ) -> Result<Option<WhatIf>, WhatIfError> {
-        let mut candidates = self.context.candidates();
+        let mut candidates = self.context.entrants();
         let is_known = |name: &&ProviderId| candidates.iter().any(|candidate| candidate.id == **name);
         if let Some(unknown) = alternative.disabled.iter().find(|name| !is_known(name)) {
             return Err(WhatIfError::NoSuchProvider(*unknown));
@@ -89,10 +89,12 @@ impl PaymentsHandle {
             is_counted: Subject::of(&payment.spec).is_some(),
         };
         let again = reassess(recorded, &self.context.options.velocity, present, &other);
-        let enabled_now = candidates.iter().filter(|candidate| candidate.enabled);
+        let enabled_now = candidates.iter().filter(|candidate| candidate.bar.is_none());
         let enabled_now = enabled_now.map(|candidate| candidate.id).collect();
         for candidate in &mut candidates {
-            candidate.enabled &= !alternative.disabled.contains(&candidate.id);
+            if alternative.disabled.contains(&candidate.id) {
+                candidate.bar = Some(Bar::Disabled);
+            }
         }
         // A new payment may be authorized at once and held for review; one with another method is always reviewed first.
         let is_new = decided.iter().any(|event| matches!(event, Event::Created { .. }));
@@ -101,7 +103,7 @@ impl PaymentsHandle {
             Action::Review => is_new && self.context.options.review_mode == ReviewMode::AuthAndHold,
             Action::Block => false,
         };
-        let provider = charges.then(|| routing::select(&candidates)).flatten();
+        let provider = charges.then(|| by_score(&candidates).first()).flatten();
         Ok(Some(WhatIf {
             was: Course {
                 assessment: was,

@@ -8,6 +8,7 @@ use crate::method::PaymentMethod;
 use crate::money::Amount;
 use crate::provider::{Outcome, ProviderId, ProviderKey, ProviderReference};
 use crate::risk::Assessment;
+use crate::routing::Route;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub struct AttemptPlan {
     pub key: ProviderKey,
     /// Until when it may be repeated.
     pub deadline: Timestamp,
+    /// Why it goes there, if that was a choice.
+    pub route: Option<Arc<Route>>,
 }
 
 /// What a provider undid by itself.
@@ -96,6 +99,8 @@ pub enum Command {
         number: u32,
         /// What.
         outcome: Outcome,
+        /// Where the charge goes next if this proves that it was not made here and will not be.
+        next: Option<AttemptPlan>,
     },
     /// A provider undid by itself what it had done.
     TakeBack(Undoing),

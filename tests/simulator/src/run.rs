@@ -12,7 +12,7 @@ use crate::treasury::Treasury;
 use crate::watcher::Watcher;
 use crate::world::{INJECTED, World};
 use florin_actors::admission::AdmissionCaps;
-use florin_actors::options::{Options, ProviderCaps, RestartPolicy};
+use florin_actors::options::{Options, ProviderCaps, RestartPolicy, Ticks};
 use florin_domain::ledger::{Chart, FeeRecognition, LedgerRules, PostingModel, PostingProfile};
 use florin_domain::limits::Lifetimes;
 use florin_domain::payment::{FeeReturn, ReviewMode};
@@ -191,12 +191,14 @@ fn options(world: &World) -> Options {
     let mut limits = Dice::new(world.seed, "transfer limits");
     let is_limited = limits.hits(4_000);
     let hour_count_max = is_limited.then(|| u32::try_from(limits.within(1, 6)).unwrap_or(1));
+    let ticks = ticks(world.seed);
     let ledger = LedgerRules::new(profile, Chart::default(), Vec::new()).unwrap_or_default();
     Options {
         admission: AdmissionCaps {
             in_flight_max,
             ..usual.admission
         },
+        ticks,
         lifetimes: Lifetimes {
             authorization: Millis::from_s(dice.within(30, 3_600)),
             challenge: Millis::from_s(dice.within(10, 1_800)),
@@ -232,5 +234,19 @@ fn options(world: &World) -> Options {
         scrub_every: Duration::from_secs(dice.within(20, 600)),
         resolution_waits,
         ..usual
+    }
+}
+
+/// The product's own in some seeds, and slower ones in most: quiet time costs the simulator little then, and more meets between two
+/// looks.
+fn ticks(seed: u64) -> Ticks {
+    let slower = *Dice::new(seed, "ticks").pick(&[1, 8, 40, 40, 40, 40, 40, 40]);
+    let usual = Ticks::default();
+    Ticks {
+        projection: usual.projection * slower,
+        idempotency: usual.idempotency * slower.min(20),
+        resolution: usual.resolution * slower.min(20),
+        deadlines: usual.deadlines * slower.min(20),
+        crossings: usual.crossings * slower.min(4),
     }
 }

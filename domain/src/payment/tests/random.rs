@@ -202,6 +202,7 @@ impl Step {
                     operation,
                     number,
                     outcome: word.outcome(script, operation, number),
+                    next: Some(plan(if number % 2 == 0 { "a" } else { "b" }, now)),
                 }
             }
             Self::TakeBack(operation, of, minor, known) => {
