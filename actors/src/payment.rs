@@ -15,11 +15,11 @@ pub use notice::Noticed;
 pub use operate::{Action, Operate};
 
 use crate::account_shard::{Draft, NotCommitted, ShardMail};
-use crate::context::{Context, Promise, Step};
+use crate::context::{Context, Step};
 use crate::idempotency::SubmissionId;
 use crate::load::{Answers, Loaded};
 use crate::mailbox::{Envelope, Mailbox};
-use crate::provider::Ask;
+use crate::provider::{Ask, Promise};
 use crate::risk::{RiskMail, Subject, Velocity};
 use drives::Drive;
 use florin_domain::idempotency::KeyDigest;
@@ -60,6 +60,8 @@ pub enum Report {
         /// The answer.
         outcome: Outcome,
     },
+    /// Nothing was asked: the provider's circuit breaker is open.
+    TurnedAway,
 }
 
 /// What a payment is told.

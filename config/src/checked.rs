@@ -8,7 +8,7 @@ use crate::settings::{
     AdyenSettings, ApiSettings, Mode, ProviderKind, ProviderSettings, RateSettings, SandboxSettings, Settings,
 };
 use florin_actors::admission::AdmissionCaps;
-use florin_actors::options::{Options, ProviderCaps, RestartPolicy, StageTimeouts};
+use florin_actors::options::{Options, ProviderCaps, ProviderTerms, RestartPolicy, StageTimeouts};
 use florin_domain::limits::Lifetimes;
 use florin_domain::money::Currency;
 use florin_domain::payment::{FeeReturn, ReviewMode};
@@ -148,9 +148,12 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
             hour_count_max: limited(raw.risk.transfers.hour_count_max),
         },
         velocity_recall_commits_max: raw.risk.velocity.recall_commits_max,
-        provider_caps: ProviderCaps {
-            permits: raw.providers.permits,
-            queue_max: raw.providers.queue_max,
+        provider_terms: ProviderTerms {
+            caps: ProviderCaps {
+                permits: raw.providers.permits,
+                queue_max: raw.providers.queue_max,
+            },
+            ..Options::default().provider_terms
         },
         batch_commits_max: raw.journal.batch_commits_max,
         snapshot_every_commits: raw.journal.snapshot_every_commits,

@@ -309,8 +309,8 @@ impl From<&Settings> for Raw {
             },
             risk: RawRisk::of(&actors.risk, RawVelocity::from(actors), actors.transfer_limits),
             providers: RawProviders {
-                permits: actors.provider_caps.permits,
-                queue_max: actors.provider_caps.queue_max,
+                permits: actors.provider_terms.caps.permits,
+                queue_max: actors.provider_terms.caps.queue_max,
             },
             journal: RawJournal {
                 shards: settings.shards,

@@ -74,6 +74,8 @@ pub struct Capabilities {
     pub query_by_reference: bool,
     /// Cancelling an unconfirmed object makes it impossible to charge it later.
     pub cancel_closes: bool,
+    /// How long one request may take before nothing is known of its outcome.
+    pub time_limit: Millis,
     /// What else recovery may rely on.
     pub recovery: Recovery,
 }

@@ -20,6 +20,7 @@ impl InstantProvider {
             key_lifetime: Millis::from_s(24 * 3600),
             query_by_reference: true,
             cancel_closes: false,
+            time_limit: Millis::from_s(5),
             recovery: Recovery::default(),
         };
         Ok(Self { capabilities })

@@ -45,7 +45,7 @@ fn request(
 
 /// What an answer means when an earlier request of the same attempt may have reached the provider: "not sent" and "refused
 /// before execution" are then proof of nothing.
-fn after_earlier_requests(tainted: bool, outcome: Outcome) -> Outcome {
+pub(super) fn after_earlier_requests(tainted: bool, outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::NotSent { reason } | Outcome::Rejected { reason } if tainted => Outcome::Unknown {
             reason,
@@ -100,7 +100,10 @@ impl PaymentState {
             Ask::Query | Ask::Prepare | Ask::Execute | Ask::Cancel => None,
         };
         let request = request(payment, op, attempt, details);
-        let call = Call::new(ask, (op.id, attempt.number), request, self.mailbox.clone());
+        let mut call = Call::new(ask, (op.id, attempt.number), request, self.mailbox.clone());
+        if attempt.state == AttemptState::Unknown {
+            call = call.to_resolve();
+        }
         let mailbox = seat.mailbox.clone();
         let drive = self.drive(op.id);
         drive.calls = drive.calls.saturating_add(1);
@@ -153,6 +156,7 @@ impl PaymentState {
                 };
                 self.retry_or_record(operation, number, outcome)?;
             }
+            Report::TurnedAway => self.turned_away(operation, number)?,
             // A challenge goes on until its time is over, whatever cannot be found out meanwhile.
             Report::Outcome {
                 ask: ask @ (Ask::Query | Ask::Cancel),
@@ -241,7 +245,7 @@ impl PaymentState {
 
     /// An attempt that was asked about, repeated, and is unknown still: a provider that stored its own error under the key would
     /// answer it for ever. Closing the object is safe at any time: either it can no longer charge, or it turns out that it has.
-    fn close_instead(&mut self, operation: OperationId, number: u32, outcome: &Outcome) -> bool {
+    pub(super) fn close_instead(&mut self, operation: OperationId, number: u32, outcome: &Outcome) -> bool {
         let Some((op, attempt)) = self.open_attempt(operation) else {
             return false;
         };

@@ -32,8 +32,8 @@ impl PaymentState {
             said,
             ..
         } = notice;
-        let payment = self.payment.as_ref();
-        let found = payment.and_then(|payment| {
+        let payment = self.payment.clone();
+        let found = payment.as_ref().and_then(|payment| {
             let op = payment.operation(operation)?;
             Some((payment.spec.currency, op, meant(op, provider, &key_end)?))
         });
@@ -48,13 +48,15 @@ impl PaymentState {
             self.alert("notice_contradicted", operation, "it did, by an earlier word");
         }
         let command = match said {
-            Said::Became(outcome) => Command::Record {
-                operation,
-                number: attempt.number,
-                outcome: in_our_terms(op, outcome, currency == ours),
-                // Whoever waited for the charge has been answered: nothing is tried elsewhere behind their back.
-                next: None,
-            },
+            Said::Became(outcome) => {
+                let outcome = in_our_terms(op, outcome, currency == ours);
+                Command::Record {
+                    operation,
+                    number: attempt.number,
+                    next: self.elsewhere(operation, attempt.number, &outcome),
+                    outcome,
+                }
+            }
             Said::TakenBack { unheard: None, .. } if attempt.state.is_unresolved() => {
                 // Not taken, so that it comes again after what it undoes.
                 return Ok(());

@@ -56,6 +56,7 @@ impl AdyenProvider {
             key_lifetime: KEY_LIFETIME,
             query_by_reference: false,
             cancel_closes: true,
+            time_limit: Millis(u64::try_from(config.request_timeout.as_millis()).unwrap_or(u64::MAX)),
             recovery: Recovery {
                 stores_errors: true,
                 voids: Voids::Reference,

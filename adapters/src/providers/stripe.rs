@@ -48,16 +48,18 @@ pub struct StripeProvider {
 impl StripeProvider {
     /// Checks the configuration; connects to nothing yet.
     pub fn new(id: ProviderId, config: StripeConfig) -> Result<Self, ConfigError> {
-        Client::new(config).map(|client| Self::over(id, client))
+        let time_limit = Millis(u64::try_from(config.request_timeout.as_millis()).unwrap_or(u64::MAX));
+        Client::new(config).map(|client| Self::over(id, time_limit, client))
     }
 
-    fn over(id: ProviderId, client: Client) -> Self {
+    fn over(id: ProviderId, time_limit: Millis, client: Client) -> Self {
         let capabilities = Capabilities {
             id,
             prepares: true,
             key_lifetime: KEY_LIFETIME,
             query_by_reference: true,
             cancel_closes: true,
+            time_limit,
             recovery: Recovery {
                 stores_errors: true,
                 voids: Voids::Object,

@@ -245,6 +245,7 @@ impl World {
             key_lifetime: Millis::from_s(86_400),
             query_by_reference: true,
             cancel_closes: true,
+            time_limit: Millis::from_s(5),
             recovery: Recovery::default(),
         };
         let keys = Arc::new(MemoryKeyIndex::default());

@@ -36,6 +36,8 @@ mod crossings_stuck;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod failover;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod kill;

@@ -90,12 +90,17 @@ pub(crate) fn provider_id() -> ProviderId {
 impl Scripted {
     /// `slow` calls take up to 22 ms of virtual time.
     pub(crate) fn new(prepares: bool, slow: bool) -> Self {
+        Self::named("scripted", prepares, slow)
+    }
+
+    pub(crate) fn named(name: &str, prepares: bool, slow: bool) -> Self {
         let capabilities = Capabilities {
-            id: provider_id(),
+            id: ProviderId::parse(name).unwrap(),
             prepares,
             key_lifetime: Millis::from_s(24 * 3600),
             query_by_reference: true,
             cancel_closes: true,
+            time_limit: Millis::from_s(5),
             recovery: Recovery::default(),
         };
         Self {

@@ -46,6 +46,8 @@ sightings! {
         Step::RiskAssessing => "risk assessing",
         Step::ProviderQueued => "provider queued",
         Step::ProviderFinished => "provider finished",
+        Step::ProviderTurnedAway => "provider turned away",
+        Step::ProviderProbing => "provider probing",
         Step::ShardSequencing => "shard sequencing",
         Step::ShardTransferring => "shard transferring",
         Step::ShardCrossing => "shard crossing",

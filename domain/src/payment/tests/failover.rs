@@ -46,9 +46,21 @@ fn an_unknown_charge_goes_elsewhere_once_its_provider_has_closed_it_and_never_be
     let cancelled = format!("attempt.cancelled {GOES_ON}");
     check(&[
         ("create sale; auth unknown", "auth cancelled @b", &cancelled),
-        ("create sale; auth unknown", "auth not-sent @b", "nothing => processing"),
-        ("create sale; auth unknown", "auth rejected @b", "nothing => processing"),
-        ("create sale; auth unknown", "auth limited @b", "nothing => processing"),
+        (
+            "create sale; auth unknown",
+            "auth not-sent @b",
+            "nothing => processing",
+        ),
+        (
+            "create sale; auth unknown",
+            "auth rejected @b",
+            "nothing => processing",
+        ),
+        (
+            "create sale; auth unknown",
+            "auth limited @b",
+            "nothing => processing",
+        ),
         // The provider has taken it on: it ends there.
         (
             "create sale; auth pending",
@@ -121,7 +133,11 @@ fn a_charge_that_nobody_takes_comes_to_an_end() {
     for number in 1..ATTEMPTS_MAX {
         let at = if number % 2 == 0 { "a" } else { "b" };
         let step = format!("auth#{number} not-sent @{at}");
-        assert_eq!(script.then(&step), format!("attempt.not_sent {GOES_ON}"), "{number}");
+        assert_eq!(
+            script.then(&step),
+            format!("attempt.not_sent {GOES_ON}"),
+            "{number}"
+        );
     }
     let last = format!("auth#{ATTEMPTS_MAX} not-sent @b");
     assert_eq!(script.then(&last), "attempt.not_sent => requires_confirmation");
@@ -131,7 +147,11 @@ fn a_charge_that_nobody_takes_comes_to_an_end() {
 fn a_charge_that_turns_up_where_it_was_given_up_stops_every_other_attempt() {
     let given = "create sale; auth not-sent @b";
     check(&[
-        (given, "auth#1 ok", "attempt.late_success !late_success => processing"),
+        (
+            given,
+            "auth#1 ok",
+            "attempt.late_success !late_success => processing",
+        ),
         (
             &format!("{given}; auth#1 ok"),
             "auth#2 not-sent @a",

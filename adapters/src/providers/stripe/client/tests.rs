@@ -221,7 +221,11 @@ async fn a_handshake_that_fails_or_never_ends_is_not_sent() {
             .with_no_client_auth();
         let endpoint = config.endpoint().unwrap();
         let client = Client::with_tls(config, endpoint, tls).unwrap();
-        let provider = StripeProvider::over(ProviderId::parse("stripe").unwrap(), client);
+        let provider = StripeProvider::over(
+            ProviderId::parse("stripe").unwrap(),
+            florin_domain::time::Millis::from_s(5),
+            client,
+        );
         let outcome = provider.execute(&attempt(Sale)).await;
         assert!(matches!(outcome, Outcome::NotSent { .. }), "{name}: {outcome:?}");
         drop(provider);
