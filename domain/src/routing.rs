@@ -1,8 +1,26 @@
 //! Which providers may get a charge, in which order, and why: decided from the payment's facts and how the providers stand.
+//!
+//! # Layout
+//! * `program` rules as data, and how they are written; `token` and `parse` how they are read; `facts` what they ask of a payment
+//! * `wishes` what a merchant wants for one payment; `choose` the decision; `score` how good a provider is
 
+mod choose;
+mod facts;
+mod parse;
+mod program;
 mod score;
+mod token;
+mod wishes;
 
+pub use choose::{route, share_bps};
+pub use facts::{Facts, MethodKind};
+pub use parse::{Problem, ProgramError};
+pub use program::{
+    Among, Comparison, Condition, DEPTH_MAX, NAMES_MAX, Order, PROGRAM_BYTES_MAX, Program,
+    RULE_NAME_BYTES_MAX, RULES_MAX, Rule, Target,
+};
 pub use score::{Measures, Score};
+pub use wishes::Wishes;
 
 use crate::health::Health;
 use crate::provider::ProviderId;

@@ -25,7 +25,11 @@ impl Score {
         let success = u64::from(measures.success_bps).min(WHOLE);
         let speed = WHOLE.saturating_sub(measures.latency_ms.saturating_mul(10));
         let price = WHOLE.saturating_sub(u64::from(measures.cost_bps).saturating_mul(10));
-        let points = (success * 50 + speed * 30 + price * 20) / 100;
+        let weighed = |part: u64, weight: u64| part.saturating_mul(weight);
+        let points = weighed(success, 50)
+            .saturating_add(weighed(speed, 30))
+            .saturating_add(weighed(price, 20))
+            / 100;
         Self(u16::try_from(points).unwrap_or(u16::MAX))
     }
 
