@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! * `program` rules as data, and how they are written; `token` and `parse` how they are read; `facts` what they ask of a payment
-//! * `wishes` what a merchant wants for one payment; `choose` the decision; `score` how good a provider is
+//! * `wishes` what a merchant wants for one payment; `choose` the decision; `score` how good a provider is; `version` what operators put in force
 
 mod choose;
 mod facts;
@@ -10,6 +10,7 @@ mod parse;
 mod program;
 mod score;
 mod token;
+mod version;
 mod wishes;
 
 pub use choose::{route, share_bps};
@@ -20,6 +21,7 @@ pub use program::{
     RULE_NAME_BYTES_MAX, RULES_MAX, Rule, Target,
 };
 pub use score::{Measures, Score};
+pub use version::RoutingVersion;
 pub use wishes::Wishes;
 
 use crate::health::Health;

@@ -14,6 +14,7 @@ mod ledger;
 mod lists;
 pub(crate) mod payment;
 mod request;
+mod routing;
 mod scalar;
 mod snapshot;
 mod spec;
@@ -21,5 +22,6 @@ mod spec;
 pub(crate) use commit::CommitDto;
 pub(crate) use scalar::Stored;
 pub(crate) use snapshot::{
-    EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto, UnwatchedSnapshotDto,
+    EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto, UnroutedSnapshotDto,
+    UnwatchedSnapshotDto,
 };
