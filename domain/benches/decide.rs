@@ -59,6 +59,7 @@ fn create(spec: &Arc<Spec>, method: &PaymentMethod, profile: &Profile, provider:
         provider,
         key: Arc::from("flo_bench"),
         deadline: Timestamp::default(),
+        route: None,
     };
     let assessment = assess(profile, &features);
     Command::Create {
@@ -96,6 +97,7 @@ fn benches(criterion: &mut Criterion) {
                     operation,
                     number: 1,
                     outcome,
+                    next: None,
                 },
             ))
         });

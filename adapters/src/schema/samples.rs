@@ -6,6 +6,7 @@ mod ledger;
 pub(crate) use ledger::{commit_of_ledger_event, fraud_checks, general_ledger, ledger_events, reverts};
 
 use florin_domain::commit::{Body, Commit, PaymentCommit};
+use florin_domain::health::Health;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{
     ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
@@ -23,7 +24,7 @@ use florin_domain::payment::{
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment, ListEntry, ListKind, ListMatch, ListName, ListOwner, Target};
-use florin_domain::routing::{RoutingVersion, Wishes};
+use florin_domain::routing::{Bar, Choice, Route, RoutingVersion, Score, Wishes};
 use florin_domain::time::Timestamp;
 use rust_decimal::Decimal;
 use std::iter::successors;
@@ -213,8 +214,45 @@ fn after(event: &Event) -> Option<Event> {
                 fee_recognition: FeeRecognition::AtSettlement,
             },
         },
-        Event::PostingProfileChosen { .. } => return None,
+        Event::PostingProfileChosen { .. } => Event::Routed {
+            operation: AUTHORIZE,
+            number,
+            route: Arc::new(route()),
+        },
+        Event::Routed { .. } => return None,
     })
+}
+
+/// A decision with every reason that leaves a provider out.
+fn route() -> Route {
+    let reasons = [
+        Bar::Disabled,
+        Bar::Unwanted,
+        Bar::NotNamed,
+        Bar::BreakerOpen,
+        Bar::Busy,
+        Bar::Tried,
+    ];
+    let healths = [
+        Health::Healthy,
+        Health::Degraded,
+        Health::Reduced,
+        Health::Excluded,
+    ];
+    let choice = |(score, health)| Choice {
+        provider: provider(),
+        health,
+        score: Score::from_hundredths(score),
+    };
+    Route {
+        rule: Some("visa".into()),
+        choices: [8_745, 0, 127, 10_000]
+            .into_iter()
+            .zip(healths)
+            .map(choice)
+            .collect(),
+        left_out: reasons.map(|bar| (provider(), bar)).to_vec(),
+    }
 }
 
 fn resolution(operator: &str) -> Resolution {

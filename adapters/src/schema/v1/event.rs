@@ -2,6 +2,7 @@
 
 use super::lists::ListMatchDto;
 use super::request::{RequestDto, ResolutionDto};
+use super::route::RouteDto;
 use super::routing::WishesDto;
 use super::scalar::{OperationIdDto, Stored, impossible};
 use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
@@ -197,5 +198,6 @@ events! {
     ListMatched { #[serde(borrow)] listed: ListMatchDto<'a> } = "risk.list_matched";
     HeldForReview {} = "review.held";
     PostingProfileChosen { profile: PostingProfileDto } = "payment.posting_profile_chosen";
+    Routed { operation: OperationIdDto, number: u32, #[serde(borrow)] route: RouteDto<'a> } = "attempt.routed";
     @wished CreatedAsWished = "payment.created_as_wished";
 }
