@@ -2,9 +2,11 @@
 
 use crate::error::ConfigError;
 use crate::kind::{self, API_KEY, KEY_SECRET, Kind, NO_LIMIT};
-use crate::raw::{Raw, RawActors, RawJournal, RawLimits, RawProvider, RawRisk, RawVelocity};
+use crate::raw::{Raw, RawActors, RawJournal, RawLimits, RawProvider, RawRisk, RawRouting, RawVelocity};
 use crate::secret::{HIDDEN, KeySecret, Secret};
-use crate::settings::{ApiSettings, Mode, ProviderSettings, RateSettings, SandboxSettings, Settings};
+use crate::settings::{
+    ApiSettings, Mode, ProviderSettings, RateSettings, RoutingProfile, SandboxSettings, Settings,
+};
 use florin_actors::admission::AdmissionCaps;
 use florin_actors::options::{Options, ProviderCaps, RestartPolicy, StageTimeouts};
 use florin_domain::limits::Lifetimes;
@@ -14,6 +16,7 @@ use florin_domain::placement::{LetterRange, LetterRanges, Placement};
 use florin_domain::provider::ProviderId;
 use florin_domain::retry::RetryPolicy;
 use florin_domain::risk::{Action, Profile, TransferLimits, VelocityLimits};
+use florin_domain::routing::{Program, ProgramError, SEED_TABLE};
 use florin_domain::time::Millis;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -73,9 +76,36 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
         sandbox: SandboxSettings {
             listen: raw.sandbox.listen,
         },
-        actors: options(raw)?,
+        routing_profile: raw.routing.profile,
+        routing_rules: raw.routing.rules.clone(),
+        actors: Options {
+            routing: Arc::new(routing(&raw.routing, &providers)?),
+            ..options(raw)?
+        },
         providers,
     })
+}
+
+/// The rules to begin with. They may name only providers that are there.
+fn routing(raw: &RawRouting, providers: &[ProviderSettings]) -> Result<Program, ConfigError> {
+    let configured: Vec<ProviderId> = providers.iter().map(|provider| provider.id).collect();
+    let read = |text: &str| -> Result<Program, ProgramError> {
+        let program = Program::parse(text)?;
+        program.check(&configured)?;
+        Ok(program)
+    };
+    match raw.profile {
+        RoutingProfile::Score => read(&raw.rules).map_err(|error| ConfigError::Rules {
+            key: "routing.rules".to_owned(),
+            error,
+        }),
+        RoutingProfile::Seed if !raw.rules.is_empty() => {
+            let why = "`routing.profile` is \"seed\", which has rules of its own";
+            Err(conflict("routing.rules", &"set", why))
+        }
+        RoutingProfile::Seed => read(SEED_TABLE)
+            .map_err(|error| conflict("routing.profile", &"\"seed\"", &error.problem.to_string())),
+    }
 }
 
 /// A path that may be left empty.

@@ -94,6 +94,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("risk.transfers.hour_count_max", Kind::Whole(0, 65_535)),
     key("providers.permits", Kind::Whole(1, 10_000)),
     key("providers.queue_max", Kind::Whole(0, 1_000_000)),
+    key("routing.profile", Kind::Choice(&["score", "seed"])),
+    key("routing.rules", Kind::Rules),
     key("journal.shards", Kind::Whole(1, 64)),
     key("journal.placement", Kind::Choice(&["tenant", "ranges"])),
     key("journal.ranges", Kind::LetterRanges),

@@ -50,6 +50,8 @@ pub(crate) enum Kind {
     ProviderName,
     /// An account of the platform, the name of an opened one, or nothing.
     ChartAccount,
+    /// Routing rules, or none. What is wrong with them is said with its place, later.
+    Rules,
 }
 
 /// The longest wait: a day.
@@ -88,6 +90,7 @@ impl Kind {
                 "the name of an account, of 1 to 64 characters of a-z, 0-9, _, ., : and -, or empty for none"
                     .to_owned()
             }
+            Self::Rules => "routing rules, one per line, or empty for none".to_owned(),
         }
     }
 
@@ -111,7 +114,8 @@ impl Kind {
             | Self::KeySecret
             | Self::Url
             | Self::ProviderName
-            | Self::ChartAccount => {
+            | Self::ChartAccount
+            | Self::Rules => {
                 let text = value.as_str()?;
                 self.accepts_text(text).then(|| Value::String(text.to_owned()))
             }
@@ -131,6 +135,7 @@ impl Kind {
             Self::Url => is_url(text),
             Self::ProviderName => ProviderId::parse(text).is_ok(),
             Self::ChartAccount => is_account_name(text),
+            Self::Rules => true,
             Self::Whole(..) | Self::Ratio | Self::Waits | Self::LetterRanges => false,
         }
     }
@@ -167,7 +172,8 @@ impl Kind {
             | Self::KeySecret
             | Self::Url
             | Self::ProviderName
-            | Self::ChartAccount => None,
+            | Self::ChartAccount
+            | Self::Rules => None,
         };
         read.unwrap_or_else(|| Value::String(text.to_owned()))
     }

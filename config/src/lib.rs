@@ -30,6 +30,6 @@ mod tests;
 pub use error::ConfigError;
 pub use secret::{KeySecret, Secret};
 pub use settings::{
-    ApiSettings, ErrorProfile, LogFormat, Mode, ProviderKind, ProviderSettings, RateSettings,
+    ApiSettings, ErrorProfile, LogFormat, Mode, ProviderKind, ProviderSettings, RateSettings, RoutingProfile,
     SandboxSettings, Settings,
 };

@@ -4,7 +4,7 @@
 use crate::kind::NO_LIMIT;
 use crate::ledger::RawLedger;
 use crate::secret::HIDDEN;
-use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, Settings};
+use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, RoutingProfile, Settings};
 use florin_actors::options::Options;
 use florin_domain::money::{Currency, decimal_string};
 use florin_domain::payment::{FeeReturn, ReviewMode};
@@ -42,6 +42,7 @@ pub(crate) struct Raw {
     pub(crate) retry: RawRetry,
     pub(crate) risk: RawRisk,
     pub(crate) providers: RawProviders,
+    pub(crate) routing: RawRouting,
     pub(crate) journal: RawJournal,
     pub(crate) audit: RawAudit,
     pub(crate) resolution: RawResolution,
@@ -166,6 +167,13 @@ pub(crate) struct RawVelocity {
 pub(crate) struct RawProviders {
     pub(crate) permits: usize,
     pub(crate) queue_max: usize,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawRouting {
+    pub(crate) profile: RoutingProfile,
+    pub(crate) rules: String,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -305,6 +313,10 @@ impl From<&Settings> for Raw {
             providers: RawProviders {
                 permits: actors.provider_caps.permits,
                 queue_max: actors.provider_caps.queue_max,
+            },
+            routing: RawRouting {
+                profile: settings.routing_profile,
+                rules: settings.routing_rules.clone(),
             },
             journal: RawJournal {
                 shards: settings.shards,

@@ -4,6 +4,7 @@
 mod fuzz;
 mod ledger;
 mod refusals;
+mod routing;
 
 use crate::layers::Layers;
 use crate::raw::Raw;

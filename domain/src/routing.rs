@@ -2,18 +2,19 @@
 //!
 //! # Layout
 //! * `program` rules as data, and how they are written; `token` and `parse` how they are read; `facts` what they ask of a payment
-//! * `wishes` what a merchant wants for one payment; `choose` the decision; `score` how good a provider is; `version` what operators put in force
+//! * `wishes` what a merchant wants for one payment; `choose` the decision; `score` how good a provider is; `seed` a table to begin with; `version` what operators put in force
 
 mod choose;
 mod facts;
 mod parse;
 mod program;
 mod score;
+mod seed;
 mod token;
 mod version;
 mod wishes;
 
-pub use choose::{route, share_bps};
+pub use choose::{draw_bps, route, share_bps};
 pub use facts::{Facts, MethodKind};
 pub use parse::{Problem, ProgramError};
 pub use program::{
@@ -21,6 +22,7 @@ pub use program::{
     RULE_NAME_BYTES_MAX, RULES_MAX, Rule, Target,
 };
 pub use score::{Measures, Score};
+pub use seed::SEED_TABLE;
 pub use version::RoutingVersion;
 pub use wishes::Wishes;
 

@@ -13,6 +13,7 @@ mod limits;
 mod lists;
 mod openapi;
 mod operators;
+mod routing;
 mod stages;
 mod states;
 mod unresolved;

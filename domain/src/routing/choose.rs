@@ -11,6 +11,7 @@ use super::program::{Order, Program, Target};
 use super::wishes::Wishes;
 use super::{Bar, Choice, Entrant, Route};
 use crate::health::Health;
+use crate::ids::PaymentId;
 use crate::provider::ProviderId;
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -25,6 +26,12 @@ pub const fn share_bps(health: Health) -> u32 {
         Health::Reduced => 5_000,
         Health::Excluded => 100,
     }
+}
+
+/// The draw of a payment: the same for all its attempts, and for whoever looks at it again.
+pub fn draw_bps(payment: PaymentId) -> u32 {
+    let rest = payment.entropy().checked_rem(u64::from(WHOLE_BPS));
+    rest.and_then(|rest| u32::try_from(rest).ok()).unwrap_or(0)
 }
 
 /// Who may get a charge, in which order, and why. The same draw gives the same route; draws count modulo 10,000.
