@@ -14,13 +14,14 @@ use florin_adapters::integrity::{lost, unfinished};
 use florin_adapters::journal::SqliteJournal;
 use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
 use florin_adapters::provider_keys::HmacProviderKeys;
+use florin_adapters::providers::adyen::{AdyenConfig, AdyenNotices, AdyenProvider, ApiKey, HmacKey};
 use florin_adapters::providers::stripe::{SecretKey, StripeConfig, StripeProvider};
 use florin_adapters::secret_file;
 use florin_adapters::snapshots::FileSnapshots;
 use florin_adapters::views::{SqliteViews, ViewsOptions};
 use florin_config::{ProviderKind, Settings};
 use florin_domain::ids::ShardId;
-use florin_domain::ports::Provider;
+use florin_domain::ports::{NoticeReader, Provider};
 use florin_supervisors::platform::Platform;
 use indicatif::{ProgressBar, ProgressStyle};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -87,19 +88,40 @@ pub(crate) fn install_metrics() -> anyhow::Result<PrometheusHandle> {
 /// The configured providers, in order of preference.
 pub(crate) fn providers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Provider>>> {
     let provider = |configured: &florin_config::ProviderSettings| -> anyhow::Result<Arc<dyn Provider>> {
+        // The stage's limit holds for every provider; a provider may be given less.
+        let request_timeout = configured
+            .request_timeout
+            .min(settings.actors.stages.authorization);
         match configured.kind {
+            ProviderKind::Adyen => {
+                let adyen = configured.adyen.as_ref().context("the merchant account")?;
+                let key = ApiKey::new(configured.secret_key.expose());
+                let account = adyen.merchant_account.as_str();
+                let mut config = AdyenConfig::new(configured.base_url.clone(), account, key);
+                config.request_timeout = request_timeout;
+                Ok(Arc::new(AdyenProvider::new(configured.id, config)?))
+            }
             ProviderKind::Stripe => {
                 let key = SecretKey::new(configured.secret_key.expose());
                 let mut config = StripeConfig::new(configured.base_url.clone(), key);
-                // The stage's limit holds for every provider; a provider may be given less.
-                config.request_timeout = configured
-                    .request_timeout
-                    .min(settings.actors.stages.authorization);
+                config.request_timeout = request_timeout;
                 Ok(Arc::new(StripeProvider::new(configured.id, config)?))
             }
         }
     };
     settings.providers.iter().map(provider).collect()
+}
+
+/// Who reads what the configured providers send by themselves.
+pub(crate) fn notices(settings: &Settings) -> anyhow::Result<Arc<dyn NoticeReader>> {
+    let mut notices = AdyenNotices::default();
+    for configured in &settings.providers {
+        if let Some(adyen) = &configured.adyen {
+            let key = HmacKey::from_hex(adyen.hmac_key.expose()).context("the HMAC key")?;
+            notices = notices.with(configured.id, &adyen.merchant_account, key);
+        }
+    }
+    Ok(Arc::new(notices))
 }
 
 /// Deletes the views of a folder; the next start reads them back from the journal.

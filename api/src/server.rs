@@ -6,6 +6,7 @@ use crate::request_id;
 use crate::routes::routes;
 use crate::slo::Outcome;
 use crate::state::State;
+use crate::v1::bin_get;
 use actix_web::dev::{Server, ServerHandle, Service, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -16,7 +17,7 @@ use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::MerchantId;
-use florin_domain::ports::{OpsView, ReceiptSigner};
+use florin_domain::ports::{NoticeReader, OpsView, ReceiptSigner};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
@@ -118,6 +119,8 @@ pub struct ApiParts {
     pub ops: Arc<dyn OpsView>,
     /// Who signs receipts.
     pub receipts: Arc<dyn ReceiptSigner>,
+    /// Who reads what providers send by themselves.
+    pub notices: Arc<dyn NoticeReader>,
     /// Merchants and their keys.
     pub directory: DirectoryHandle,
     /// Digests.
@@ -215,6 +218,7 @@ fn finish(shared: &State, id: HeaderValue, response: &mut ServiceResponse) {
     let (method, path) = (response.request().method(), response.request().path());
     let refused = response.response().extensions().get::<Outcome>().copied();
     shared.count(path, status, refused);
+    let path = bin_get::loggable(path);
     if status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(request_id = name, %method, ?path, "a request failed");
     } else {

@@ -9,7 +9,7 @@ use florin_actors::consistency_handle::ConsistencyHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
-use florin_domain::ports::{OpsView, ReceiptSigner};
+use florin_domain::ports::{NoticeReader, OpsView, ReceiptSigner};
 use metrics::Counter;
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ pub(crate) struct State {
     pub(crate) consistency: ConsistencyHandle,
     pub(crate) ops: Arc<dyn OpsView>,
     pub(crate) receipts: Arc<dyn ReceiptSigner>,
+    pub(crate) notices: Arc<dyn NoticeReader>,
     pub(crate) directory: DirectoryHandle,
     pub(crate) digests: Digests,
     pub(crate) options: ApiOptions,
@@ -38,6 +39,7 @@ impl State {
             consistency,
             ops,
             receipts,
+            notices,
             directory,
             digests,
             request_seed,
@@ -49,6 +51,7 @@ impl State {
             consistency,
             ops,
             receipts,
+            notices,
             directory,
             digests,
             options,

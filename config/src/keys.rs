@@ -92,8 +92,6 @@ pub(crate) const KEYS: &[Key] = &[
     key("risk.velocity.action", Kind::Choice(&["review", "block"])),
     key("risk.velocity.recall_commits_max", Kind::Whole(0, 10_000_000)),
     key("risk.transfers.hour_count_max", Kind::Whole(0, 65_535)),
-    key("providers.permits", Kind::Whole(1, 10_000)),
-    key("providers.queue_max", Kind::Whole(0, 1_000_000)),
     key("routing.profile", Kind::Choice(&["score", "seed"])),
     key("routing.rules", Kind::Rules),
     key("journal.shards", Kind::Whole(1, 64)),
@@ -129,12 +127,18 @@ pub(crate) const PROVIDERS: &str = "provider";
 
 /// The keys of one provider.
 pub(crate) const PROVIDER_KEYS: &[Key] = &[
-    key("kind", Kind::Choice(&["stripe"])),
+    key("kind", Kind::Choice(&["stripe", "adyen"])),
     key("id", Kind::ProviderName),
     key("base_url", Kind::Url),
     key("secret_key", Kind::ApiKey),
     key("secret_key_file", Kind::OptionalPath),
+    key("merchant_account", Kind::MerchantAccount),
+    key("api_key", Kind::ApiKey),
+    key("hmac_key", Kind::KeySecret),
     key("request_timeout_ms", Kind::Whole(1, 2 * MINUTE_MS)),
+    key("permits", Kind::Whole(1, 10_000)),
+    key("queue_max", Kind::Whole(0, 1_000_000)),
+    key("cost_bps", Kind::Whole(0, 10_000)),
 ];
 
 /// What a key outside the provider list may be.

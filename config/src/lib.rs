@@ -20,6 +20,7 @@ mod keys;
 mod kind;
 mod layers;
 mod ledger;
+mod provider_terms;
 mod raw;
 mod secret;
 mod settings;
@@ -30,6 +31,6 @@ mod tests;
 pub use error::ConfigError;
 pub use secret::{KeySecret, Secret};
 pub use settings::{
-    ApiSettings, ErrorProfile, LogFormat, Mode, ProviderKind, ProviderSettings, RateSettings, RoutingProfile,
-    SandboxSettings, Settings,
+    AdyenSettings, ApiSettings, ErrorProfile, LogFormat, Mode, ProviderKind, ProviderSettings, RateSettings,
+    RoutingProfile, SandboxSettings, Settings,
 };

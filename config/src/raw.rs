@@ -41,7 +41,6 @@ pub(crate) struct Raw {
     pub(crate) review: RawReview,
     pub(crate) retry: RawRetry,
     pub(crate) risk: RawRisk,
-    pub(crate) providers: RawProviders,
     pub(crate) routing: RawRouting,
     pub(crate) journal: RawJournal,
     pub(crate) audit: RawAudit,
@@ -164,13 +163,6 @@ pub(crate) struct RawVelocity {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawProviders {
-    pub(crate) permits: usize,
-    pub(crate) queue_max: usize,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct RawRouting {
     pub(crate) profile: RoutingProfile,
     pub(crate) rules: String,
@@ -222,11 +214,23 @@ pub(crate) struct RawProvider {
     pub(crate) kind: ProviderKind,
     pub(crate) id: String,
     pub(crate) base_url: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) secret_key: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) secret_key_file: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) merchant_account: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) api_key: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) hmac_key: String,
     pub(crate) request_timeout_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) permits: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) queue_max: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cost_bps: Option<u32>,
 }
 
 impl Raw {
@@ -310,10 +314,6 @@ impl From<&Settings> for Raw {
                 timeout_wait_ms: actors.retry.timeout_wait.0,
             },
             risk: RawRisk::of(&actors.risk, RawVelocity::from(actors), actors.transfer_limits),
-            providers: RawProviders {
-                permits: actors.provider_caps.permits,
-                queue_max: actors.provider_caps.queue_max,
-            },
             routing: RawRouting {
                 profile: settings.routing_profile,
                 rules: settings.routing_rules.clone(),
@@ -411,13 +411,21 @@ impl From<&Options> for RawActors {
 
 impl From<&ProviderSettings> for RawProvider {
     fn from(provider: &ProviderSettings) -> Self {
+        let hidden_if = |is_given: bool| if is_given { HIDDEN } else { "" }.to_owned();
+        let adyen = provider.adyen.as_ref();
         Self {
             kind: provider.kind,
             id: provider.id.as_str().to_owned(),
             base_url: provider.base_url.clone(),
-            secret_key: HIDDEN.to_owned(),
+            secret_key: hidden_if(adyen.is_none()),
             secret_key_file: String::new(),
+            merchant_account: adyen.map_or_else(String::new, |adyen| adyen.merchant_account.clone()),
+            api_key: hidden_if(adyen.is_some()),
+            hmac_key: hidden_if(adyen.is_some()),
             request_timeout_ms: whole_ms(provider.request_timeout),
+            permits: Some(provider.terms.caps.permits),
+            queue_max: Some(provider.terms.caps.queue_max),
+            cost_bps: Some(provider.terms.cost_bps),
         }
     }
 }

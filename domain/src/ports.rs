@@ -15,7 +15,7 @@ pub use journal::{AppendError, Batch, Head, Journal, ReadError};
 pub use keys::{KeyIndex, KeyRecord, TransferIndex};
 pub use listing::{ListOrder, PaymentsFilter, PaymentsPage, PaymentsQuery, StatusName};
 pub use ops::{KillRefusal, OpsView, TreeNode};
-pub use provider::{AttemptRequest, ParentCharge, Provider};
+pub use provider::{AttemptRequest, NoticeReader, ParentCharge, Provider};
 pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
 pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views, WaitingQuery};

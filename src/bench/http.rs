@@ -107,9 +107,9 @@ async fn sandbox(world: World, settings: &mut Settings) -> anyhow::Result<Option
         return Ok(None);
     }
     // The usual permits; all connections may wait for them, since throughput is measured and not how load is refused.
-    settings.actors.provider_caps = florin_actors::options::ProviderCaps {
+    settings.actors.provider_terms.caps = florin_actors::options::ProviderCaps {
+        permits: 100,
         queue_max: settings.actors.admission.in_flight_max,
-        ..florin_actors::options::Options::default().provider_caps
     };
     std::fs::create_dir_all(&settings.data_dir)?;
     let folder = settings.data_dir.join("sandbox");

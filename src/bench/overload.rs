@@ -7,7 +7,7 @@ use super::instant_provider::SlowProvider;
 use super::setup::{self, Folder};
 use super::{BenchArguments, Measured};
 use crate::{edge, node};
-use florin_actors::options::Options;
+use florin_actors::options::ProviderCaps;
 use florin_load::payment_source::PaymentSource;
 use florin_load::report::BenchReport;
 use florin_load::socket_load::{LoadOptions, Pace};
@@ -27,7 +27,10 @@ pub(super) async fn report(
 ) -> anyhow::Result<BenchReport> {
     let folder = Folder::new(&arguments.data_dir)?;
     let mut settings = setup::settings(&folder)?;
-    settings.actors.provider_caps = Options::default().provider_caps;
+    settings.actors.provider_terms.caps = ProviderCaps {
+        permits: 100,
+        queue_max: 50,
+    };
     settings.listen.set_port(0);
     settings.rates.requests_per_s = 0;
     let node = node::start(
@@ -40,7 +43,7 @@ pub(super) async fn report(
     let api = edge::serve(&node, &settings, false)?;
     let (target, seconds) = (api.local_addr(), Duration::from_secs(arguments.seconds));
 
-    let permits = settings.actors.provider_caps.permits;
+    let permits = settings.actors.provider_terms.caps.permits;
     // As many callers as permits and a few that are about to get one: nobody is refused.
     let peak = LoadOptions {
         connections: permits + permits / 4,

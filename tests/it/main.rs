@@ -2,13 +2,14 @@
 //!
 //! # Layout
 //! - `process`: starts, stops and kills the binary; `http`: a small client of its own; `deployment`: a node and what it talks to.
-//! - `sale`, `idempotency`, `hostile_input`, `limits`, `reads`, `time_travel`, `ops`: what is asked and what is answered.
+//! - `sale`, `idempotency`, `hostile_input`, `limits`, `reads`, `cards`, `time_travel`, `ops`: what is asked and what is answered.
 //! - `operations`, `operations_refunds`, `operations_challenge`,
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
 //! - `acceptance_stages`, `acceptance_axioms`, `acceptance_consistency`: features by their ids.
 //! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_alerts`, `ledger_input`, `ledger_isolation`, `ledger_serializable`, `ledger_recovery`: the
 //!   general ledger; `consistency`: whether everything agrees.
 //! - `ledger_shards`, `ledger_ranges`, `ledger_crossings`, `ledger_crossings_votes`, `ledger_crossings_killed`: several shards, and transfers between them.
+//! - `adyen`: a node whose provider only acknowledges, and tells later.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
 //! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
@@ -26,8 +27,10 @@ mod process;
 mod acceptance_axioms;
 mod acceptance_consistency;
 mod acceptance_stages;
+mod adyen;
 mod audit;
 mod audit_ledger;
+mod cards;
 mod cli;
 mod consistency;
 mod crash_points;

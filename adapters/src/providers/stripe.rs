@@ -17,14 +17,16 @@ mod wire;
 
 pub use config::{BASE_URL, CONNECT_TIMEOUT, ConfigError, REQUEST_TIMEOUT, SecretKey, StripeConfig};
 
-use client::{Client, Failure};
+use super::connection::Failure;
+use super::connection::Reply;
+use client::Client;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
-use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
 use florin_domain::time::Millis;
 use objects::unknown;
 use request::{Unsendable, WireRequest};
-use response::{Closed, Listed, Reply};
+use response::{Closed, Listed};
 
 /// Stripe remembers keys for at least a day.
 const KEY_LIFETIME: Millis = Millis::from_s(24 * 3600);
@@ -46,16 +48,23 @@ pub struct StripeProvider {
 impl StripeProvider {
     /// Checks the configuration; connects to nothing yet.
     pub fn new(id: ProviderId, config: StripeConfig) -> Result<Self, ConfigError> {
-        Client::new(config).map(|client| Self::over(id, client))
+        let time_limit = Millis(u64::try_from(config.request_timeout.as_millis()).unwrap_or(u64::MAX));
+        Client::new(config).map(|client| Self::over(id, time_limit, client))
     }
 
-    fn over(id: ProviderId, client: Client) -> Self {
+    fn over(id: ProviderId, time_limit: Millis, client: Client) -> Self {
         let capabilities = Capabilities {
             id,
             prepares: true,
             key_lifetime: KEY_LIFETIME,
             query_by_reference: true,
             cancel_closes: true,
+            time_limit,
+            recovery: Recovery {
+                stores_errors: true,
+                voids: Voids::Object,
+                notifies: false,
+            },
         };
         Self { capabilities, client }
     }

@@ -43,11 +43,7 @@ fn unknown_keys_are_named_with_the_nearest_one() {
             "limits.in_flight_max",
         ),
         ("[stage]", "stage", "stages"),
-        (
-            "[[providers.permit]]\na = 1",
-            "providers.permit",
-            "providers.permits",
-        ),
+        ("[[refunds.fees]]\na = 1", "refunds.fees", "refunds.fee"),
         (
             "\"limits.in_flight_max\" = 5",
             "\"limits.in_flight_max\"",
@@ -221,7 +217,12 @@ fn wrong_secrets_and_wrong_providers_are_named_without_what_is_secret() {
             "***",
             "visible ASCII characters without spaces, or empty for none",
         ),
-        ("provider.stripe.kind", "\"acme\"", "\"acme\"", "\"stripe\""),
+        (
+            "provider.stripe.kind",
+            "\"acme\"",
+            "\"acme\"",
+            "\"stripe\" or \"adyen\"",
+        ),
         (
             "provider.stripe.request_timeout_ms",
             "0",
