@@ -99,9 +99,6 @@ macro_rules! ids {
             /// The shard that owns the object.
             pub const fn shard(self) -> ShardId { ShardId(((self.0 >> 64) & 0xffff) as u16) }
 
-            /// Its random bits.
-            pub const fn entropy(self) -> u64 { (self.0 & u64::MAX as u128) as u64 }
-
             /// When the id was drawn; an object is dated by it, so that the order of ids is the order of time.
             pub const fn drawn_at(self) -> Timestamp {
                 Timestamp::from_unix_ms((self.0 >> 80) as u64)

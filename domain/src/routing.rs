@@ -28,7 +28,6 @@ pub use wishes::Wishes;
 
 use crate::health::Health;
 use crate::provider::ProviderId;
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// Why a provider gets no charge now, however good it is.
@@ -102,23 +101,4 @@ impl Route {
     pub fn first(&self) -> Option<ProviderId> {
         self.choices.first().map(|choice| choice.provider)
     }
-}
-
-/// The healthiest first, the better score next, the configured order last.
-pub fn by_score(field: &[Entrant]) -> Route {
-    let mut route = Route::default();
-    for entrant in field {
-        match entrant.bar {
-            Some(bar) => route.left_out.push((entrant.id, bar)),
-            None => route.choices.push(Choice {
-                provider: entrant.id,
-                health: entrant.health,
-                score: entrant.score,
-            }),
-        }
-    }
-    route
-        .choices
-        .sort_by_key(|choice| (choice.health, Reverse(choice.score)));
-    route
 }

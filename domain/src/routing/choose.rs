@@ -30,7 +30,9 @@ pub const fn share_bps(health: Health) -> u32 {
 
 /// The draw of a payment: the same for all its attempts, and for whoever looks at it again.
 pub fn draw_bps(payment: PaymentId) -> u32 {
-    let rest = payment.entropy().checked_rem(u64::from(WHOLE_BPS));
+    // The low half of an id is random.
+    let random = payment.bits() & u128::from(u64::MAX);
+    let rest = random.checked_rem(u128::from(WHOLE_BPS));
     rest.and_then(|rest| u32::try_from(rest).ok()).unwrap_or(0)
 }
 
