@@ -83,10 +83,10 @@ impl CallResult {
             | Outcome::Declined { .. }
             | Outcome::ActionRequired { .. }
             | Outcome::Pending { .. }
-            | Outcome::Cancelled { .. } => Self::Answered,
+            | Outcome::Cancelled { .. }
             // It read the request and said no. Were that a failure, one merchant's bad parameters or bad key would open the breaker
             // for all merchants; its charges go on elsewhere as it is.
-            Outcome::Rejected { .. } => Self::Answered,
+            | Outcome::Rejected { .. } => Self::Answered,
             Outcome::NotSent { .. } | Outcome::RateLimited { .. } => Self::Failed,
             Outcome::Unknown { .. } => {
                 if took >= time_limit {
