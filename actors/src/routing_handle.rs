@@ -7,7 +7,7 @@ use crate::payments_handle::PaymentsHandle;
 use crate::shards::Shards;
 use florin_domain::health::Health;
 use florin_domain::ids::{MerchantId, PaymentId};
-use florin_domain::merchant::{ControlEvent, OperatorAction};
+use florin_domain::merchant::{Control, ControlEvent, OperatorAction};
 use florin_domain::payment::Payment;
 use florin_domain::ports::{PaymentRow, PaymentsQuery, ViewError};
 use florin_domain::provider::ProviderId;
@@ -27,7 +27,10 @@ pub const MERCHANTS_MAX: usize = 1_000;
 
 /// The rules by which charges are routed now: those that operators put in force, else the configuration's.
 pub(crate) fn in_force(context: &Context) -> Arc<Program> {
-    let control = context.directory.load();
+    in_force_by(context, &context.directory.load())
+}
+
+fn in_force_by(context: &Context, control: &Control) -> Arc<Program> {
     let version = control.routing.as_ref();
     version.map_or_else(
         || Arc::clone(&context.options.routing),
@@ -144,24 +147,14 @@ impl RoutingHandle {
     /// The rules in force.
     pub fn in_force(&self) -> RulesInForce {
         let control = self.context.directory.load();
-        let (version, text, program, by) = match &control.routing {
-            Some(version) => (
-                version.number(),
-                Arc::clone(version.text()),
-                Arc::clone(version.program()),
-                Some(version.by().clone()),
-            ),
-            None => {
-                let program = Arc::clone(&self.context.options.routing);
-                (0, Arc::from(program.to_string()), program, None)
-            }
-        };
+        let program = in_force_by(&self.context, &control);
         let problem = program.check(&self.configured()).err();
+        let version = control.routing.as_ref();
         RulesInForce {
-            version,
-            text,
+            version: control.routing_version(),
+            text: version.map_or_else(|| Arc::from(program.to_string()), |set| Arc::clone(set.text())),
+            by: version.map(|set| set.by().clone()),
             program,
-            by,
             problem,
         }
     }
@@ -247,13 +240,11 @@ impl RoutingHandle {
         merchant: Option<MerchantId>,
         limit: usize,
     ) -> Result<Vec<PaymentRow>, CompareError> {
-        let merchants: Vec<MerchantId> = match merchant {
-            Some(merchant) => vec![merchant],
-            None => {
-                let control = self.context.directory.load();
-                control.merchants.iter().map(|merchant| merchant.id).collect()
-            }
+        let everybody = || {
+            let control = self.context.directory.load();
+            control.merchants.iter().map(|merchant| merchant.id).collect()
         };
+        let merchants: Vec<MerchantId> = merchant.map_or_else(everybody, |merchant| vec![merchant]);
         if merchants.len() > MERCHANTS_MAX {
             return Err(CompareError::TooManyMerchants);
         }

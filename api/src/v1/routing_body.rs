@@ -53,7 +53,7 @@ impl<'a> RoutingBody<'a> {
         };
         let standing = |entrant: &Entrant| StandingBody {
             provider: Displayed(entrant.id),
-            bar: entrant.bar.map(|bar| bar.as_str()),
+            bar: entrant.bar.map(florin_domain::routing::Bar::as_str),
             health: entrant.health.as_str(),
             score: points(entrant.score),
         };
