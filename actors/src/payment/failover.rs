@@ -98,6 +98,8 @@ impl PaymentState {
             .chain(&op.attempt)
             .filter(|attempt| attempt.number >= round_from);
         let tried: Vec<ProviderId> = in_round.map(|attempt| attempt.provider).collect();
-        self.plan(operation, number.saturating_add(1), &tried).ok()
+        let charge = (payment.spec.as_ref(), &payment.method);
+        self.plan(charge, operation, number.saturating_add(1), &tried)
+            .ok()
     }
 }

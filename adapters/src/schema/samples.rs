@@ -24,6 +24,7 @@ use florin_domain::payment::{
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment, ListEntry, ListKind, ListMatch, ListName, ListOwner, Target};
+use florin_domain::routing::{RoutingVersion, Wishes};
 use florin_domain::time::Timestamp;
 use rust_decimal::Decimal;
 use std::iter::successors;
@@ -70,6 +71,7 @@ pub(crate) fn spec() -> Spec {
             .unwrap()
             .with_rounding(Rounding::HalfUp),
         fee_return: FeeReturn::Returned,
+        routing: Wishes::default(),
         created_at: AT,
     }
 }
@@ -270,6 +272,31 @@ pub(crate) fn list_entry() -> ListEntry {
     }
 }
 
+pub(crate) fn routing_version() -> RoutingVersion {
+    let program = "# seldom\nvisa: brand is visa -> stripe\nrest: otherwise -> split stripe 70, adyen 30\n";
+    let by = OperatorAction {
+        operator: ApiKeyId::from_bits(2),
+        reason: Some("a better price".into()),
+    };
+    RoutingVersion::new(3, program.into(), by).unwrap()
+}
+
+/// A creation of a payment whose merchant wants something of routing.
+pub(crate) fn wished_creation() -> Event {
+    let [stripe, adyen, wise] = ["stripe", "adyen", "wise"].map(|name| ProviderId::parse(name).unwrap());
+    Event::Created {
+        spec: Arc::new(Spec {
+            routing: Wishes {
+                pin: Some(stripe),
+                prefer: vec![adyen, stripe],
+                exclude: vec![wise],
+            },
+            ..spec()
+        }),
+        method: method("pm_card_visa"),
+    }
+}
+
 /// One of every control event, with its name.
 pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
     let merchant = ControlEvent::MerchantCreated(Merchant {
@@ -300,6 +327,7 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
         ControlEvent::ReadOnlyLeft(_) => "read_only.left",
         ControlEvent::ListEntryAdded(_) => "risk_list_entry.added",
         ControlEvent::ListEntryRemoved { .. } => "risk_list_entry.removed",
+        ControlEvent::RoutingSet(_) => "routing.set",
     };
     let events = [
         merchant,
@@ -316,6 +344,7 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
             entry: ListEntryId::from_bits(0x11e),
             by: ApiKeyId::from_bits(2),
         },
+        ControlEvent::RoutingSet(routing_version()),
     ];
     events.map(|event| (name(&event), event)).into()
 }

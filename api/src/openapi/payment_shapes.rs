@@ -292,7 +292,7 @@ fn history_row() -> ObjectBuilder {
 }
 
 /// Who might get a charge, who might not, and why.
-fn route() -> ObjectBuilder {
+pub(crate) fn route() -> ObjectBuilder {
     let choice = record([
         must("provider", text("Its name.")),
         must("health", provider_health()),
