@@ -1,7 +1,8 @@
 //! What becomes of a charge whose provider fails, refuses or is barred, each by the id of the feature that asks for it.
 
 use crate::acceptance_stages::usual;
-use crate::deployment::{add_fault, clear_faults, sale, with_method};
+use crate::deployment::{add_fault, clear_faults, faults, sale, with_method};
+use crate::process::wait_for;
 use crate::two_providers::{FIRST, Protocol, SECOND, TwoProviders, attempts, left_out};
 use serde_json::{Value, json};
 
@@ -99,9 +100,9 @@ fn rte_14_a_rate_limited_charge_waits_and_repeats_its_key_and_then_goes_elsewher
     two.stop();
 }
 
-/// A decline is the issuer's word, and another provider would ask the same issuer.
-#[test]
-fn rte_16_insufficient_funds_are_an_error_and_are_asked_for_once() {
+/// A decline is the issuer's word, and another provider would ask the same issuer: an error, one attempt, one request.
+#[track_caller]
+fn assert_declined_once(methods: &[(&str, &str)]) {
     for protocol in [Protocol::Stripe, Protocol::Adyen] {
         let two = TwoProviders::start(protocol, &[]);
         two.count_requests();
@@ -111,19 +112,38 @@ fn rte_16_insufficient_funds_are_an_error_and_are_asked_for_once() {
             "slow",
             &json!({"provider": if protocol == Protocol::Stripe { "adyen" } else { "stripe" }, "delay_ms": 0}),
         );
-        let body = with_method("pm_card_visa_chargeDeclinedInsufficientFunds");
-        let declined = two.dev.pay("k", &body).expect(402);
-        assert_eq!(declined.error("decline_code"), "insufficient_funds");
-        let rows = two.history(&declined.error("payment_id"));
-        assert_eq!(attempts(&rows), [(1, FIRST)]);
-        assert_eq!(rows_of(&rows, "attempt.declined").len(), 1);
-        let again = two.dev.pay("k", &body).expect(402);
-        assert_eq!((again.text(), again.is_replay()), (declined.text(), true));
-        let at_backup = crate::deployment::faults(two.dev.sandbox)["data"][0]["covered"].clone();
-        assert_eq!((two.requests(), at_backup), (1, json!(0)));
+        for (number, (method, code)) in (1..).zip(methods) {
+            let body = with_method(method);
+            let declined = two.dev.pay(method, &body).expect(402);
+            assert_eq!(declined.error("decline_code"), *code);
+            let rows = two.history(&declined.error("payment_id"));
+            assert_eq!(attempts(&rows), [(1, FIRST)]);
+            assert_eq!(rows_of(&rows, "attempt.declined").len(), 1);
+            let again = two.dev.pay(method, &body).expect(402);
+            assert_eq!((again.text(), again.is_replay()), (declined.text(), true));
+            assert_eq!(two.requests(), number);
+        }
+        let at_backup = faults(two.dev.sandbox)["data"][0]["covered"].clone();
+        assert_eq!(at_backup, json!(0));
         assert_eq!((two.first_charges(), two.dev.charges()), (vec![], vec![]));
         two.stop();
     }
+}
+
+#[test]
+fn rte_15_an_invalid_card_is_an_error_and_is_asked_for_once() {
+    assert_declined_once(&[
+        ("pm_card_visa_chargeDeclinedExpiredCard", "expired_card"),
+        ("pm_card_visa_chargeDeclinedIncorrectCvc", "incorrect_cvc"),
+    ]);
+}
+
+#[test]
+fn rte_16_insufficient_funds_are_an_error_and_are_asked_for_once() {
+    assert_declined_once(&[(
+        "pm_card_visa_chargeDeclinedInsufficientFunds",
+        "insufficient_funds",
+    )]);
 }
 
 #[test]
@@ -176,7 +196,7 @@ fn rte_23_while_the_circuit_is_open_the_backup_charges_and_the_log_warns_of_it()
     }
     assert_eq!(two.first_charges().len(), 1, "from before");
     // One for each charge that left the provider, and one for the opening: not one for each charge that passes by.
-    crate::process::wait_for("the warnings", || {
+    wait_for("the warnings", || {
         let seen = [
             warnings(&two, "nothing was charged at a provider"),
             warnings(&two, "the circuit breaker of a provider is open"),
@@ -256,7 +276,7 @@ fn cb_3_after_a_minute_one_request_is_let_through_as_a_test() {
     two.fault("timeout_before", &json!({}));
     let merchant = two.dev.merchant();
     let test = std::thread::spawn(move || merchant.pay("test", &sale(10_000, "USD")));
-    crate::process::wait_for("the test request", || (two.requests() == 1).then_some(()));
+    wait_for("the test request", || (two.requests() == 1).then_some(()));
     for number in 0..5 {
         let (id, provider) = paid(&two, &format!("meanwhile-{number}"));
         assert_eq!(provider, SECOND);

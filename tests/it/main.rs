@@ -9,7 +9,7 @@
 //! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_alerts`, `ledger_input`, `ledger_isolation`, `ledger_serializable`, `ledger_recovery`: the
 //!   general ledger; `consistency`: whether everything agrees.
 //! - `ledger_shards`, `ledger_ranges`, `ledger_crossings`, `ledger_crossings_votes`, `ledger_crossings_killed`: several shards, and transfers between them.
-//! - `two_providers`: a node with two of them, one of which can be killed; `failover`: what becomes of its charges then.
+//! - `two_providers`: a node with two of them, one of which can be killed; `failover`, `bench_failover`: what becomes of its charges then.
 //! - `adyen`: a node whose provider only acknowledges, and tells later.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
@@ -32,6 +32,7 @@ mod acceptance_stages;
 mod adyen;
 mod audit;
 mod audit_ledger;
+mod bench_failover;
 mod cards;
 mod cli;
 mod consistency;
