@@ -40,6 +40,8 @@ pub(crate) struct Raw {
     pub(crate) ledger: RawLedger,
     pub(crate) review: RawReview,
     pub(crate) retry: RawRetry,
+    pub(crate) breaker: RawBreaker,
+    pub(crate) health: RawHealth,
     pub(crate) risk: RawRisk,
     pub(crate) routing: RawRouting,
     pub(crate) journal: RawJournal,
@@ -126,6 +128,19 @@ pub(crate) struct RawRetry {
     pub(crate) tries_max: u32,
     pub(crate) network_error_wait_ms: u64,
     pub(crate) timeout_wait_ms: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawBreaker {
+    pub(crate) failures_max: u32,
+    pub(crate) open_ms: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawHealth {
+    pub(crate) calls_min: u32,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -313,6 +328,8 @@ impl From<&Settings> for Raw {
                 network_error_wait_ms: actors.retry.network_error_wait.0,
                 timeout_wait_ms: actors.retry.timeout_wait.0,
             },
+            breaker: RawBreaker::from(actors),
+            health: RawHealth::from(actors),
             risk: RawRisk::of(&actors.risk, RawVelocity::from(actors), actors.transfer_limits),
             routing: RawRouting {
                 profile: settings.routing_profile,
@@ -387,6 +404,23 @@ impl From<&Options> for RawVelocity {
             action: limits.action.as_str().to_owned(),
             recall_commits_max: options.velocity_recall_commits_max,
             day_amounts: limits.day_amounts.iter().map(amount_limit).collect(),
+        }
+    }
+}
+
+impl From<&Options> for RawBreaker {
+    fn from(options: &Options) -> Self {
+        Self {
+            failures_max: options.breaker.failures_max,
+            open_ms: options.breaker.open.0,
+        }
+    }
+}
+
+impl From<&Options> for RawHealth {
+    fn from(options: &Options) -> Self {
+        Self {
+            calls_min: options.health.calls_min,
         }
     }
 }
