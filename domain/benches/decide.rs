@@ -96,6 +96,7 @@ fn benches(criterion: &mut Criterion) {
                     number: 1,
                     outcome,
                     next: None,
+                    reversal: None,
                 },
             ))
         });

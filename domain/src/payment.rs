@@ -14,6 +14,7 @@ mod record;
 mod refusal;
 mod request;
 mod resolution;
+mod reversal;
 mod review;
 mod state;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use operation::{Attempt, AttemptState, LateCharge, Operation, OperationKind}
 pub use refusal::Refusal;
 pub use request::{Request, RequestKind, decide_request};
 pub use resolution::Resolution;
+pub use reversal::{ReversalPlan, Reversed};
 pub use state::{
     Answer, CaptureMethod, DeclinePolicy, Device, Failure, FeeReturn, NextAction, Payment, Spec, Status,
 };

@@ -9,7 +9,7 @@ use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::health::Health;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{
-    ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
+    ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, ReversalId, Seq, ShardId, VoidId,
 };
 use florin_domain::ledger::{
     AccountKey, AccountName, FeeRecognition, HoldChange, Line, PostedEntry, Posting, PostingModel,
@@ -225,7 +225,17 @@ fn after(event: &Event) -> Option<Event> {
             amount: amount(2),
             transaction: "NC6HT9CRT65ZGN82/taken_back".into(),
         },
-        Event::LateReversal { .. } => return None,
+        Event::LateReversal { .. } => Event::ReversalOpened {
+            operation: OperationId::Reversal(ReversalId::from_bits(0x2e7)),
+            of: AUTHORIZE,
+            number: 300,
+            provider: provider(),
+            transaction: "ch_late".into(),
+            reference,
+            amount: amount(Amount::MAX_MINOR),
+            at: AT,
+        },
+        Event::ReversalOpened { .. } => return None,
     })
 }
 

@@ -174,7 +174,7 @@ fn risk() -> ObjectBuilder {
 }
 
 /// The events of a payment, and the posting of an entry.
-const ROWS: [&str; 31] = [
+const ROWS: [&str; 32] = [
     "payment.created",
     "risk.assessed",
     "payment.blocked",
@@ -197,6 +197,7 @@ const ROWS: [&str; 31] = [
     "attempt.cancelled",
     "attempt.late_success",
     "attempt.late_reversal",
+    "reversal.opened",
     "payment.abandoned",
     "authorization.expired",
     "request.accepted",

@@ -3,10 +3,9 @@
 use super::command::{AttemptPlan, Command, ReviewMode};
 use super::event::Event;
 use super::expiry;
-use super::failover;
 use super::increment;
 use super::operation::{AttemptState, Operation, OperationKind};
-use super::record::{find, record, take_back};
+use super::record::{find, take_back, take_word};
 use super::refusal::Refusal;
 use super::review;
 use super::state::{CaptureMethod, Payment, Spec, Status};
@@ -95,10 +94,8 @@ pub fn decide(
             number,
             outcome,
             next,
-        } => {
-            let recorded = record(payment, (operation, number), outcome, lifetimes, now)?;
-            Ok(failover::go_on(payment, (operation, number), recorded, next, now))
-        }
+            reversal,
+        } => take_word(payment, (operation, number), outcome, (next, reversal), lifetimes, now),
         Command::TakeBack(undoing) => take_back(payment, undoing, lifetimes, now),
         Command::Capture {
             id,
@@ -348,7 +345,10 @@ pub(super) fn changes_what_is_held(payment: &Payment) -> bool {
     payment.operations.iter().any(|op| {
         let changes = match op.kind {
             OperationKind::Capture | OperationKind::Void | OperationKind::Increment => true,
-            OperationKind::Sale | OperationKind::Authorize | OperationKind::Refund => false,
+            OperationKind::Sale
+            | OperationKind::Authorize
+            | OperationKind::Refund
+            | OperationKind::Reversal => false,
         };
         changes && op.is_open()
     })
@@ -398,7 +398,7 @@ fn void(
         Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::InReview { .. }
             if payment.authorized == MinorSum::ZERO =>
         {
-            if payment.unresolved().next().is_some() {
+            if payment.unresolved_of_its_own().next().is_some() {
                 return Err(Refusal::OperationInProgress);
             }
             Ok(Decision::events(vec![Event::Abandoned]))
@@ -469,7 +469,10 @@ fn redrive_operation(payment: &Payment, id: OperationId, plan: AttemptPlan) -> R
         | None => return Err(Refusal::OperationInProgress),
     }
     match op.kind {
-        OperationKind::Sale | OperationKind::Authorize => return Err(Refusal::WrongStatus),
+        // Nobody asks for a reversal, and what its provider refused is for people.
+        OperationKind::Sale | OperationKind::Authorize | OperationKind::Reversal => {
+            return Err(Refusal::WrongStatus);
+        }
         OperationKind::Capture => {
             capture_amount(payment, Some(op.amount))?;
         }

@@ -19,6 +19,8 @@ pub(crate) struct History {
     captured_minor: i128,
     refunded_minor: i128,
     fee_minor: i128,
+    /// Attempts that were done late, and whether that is given back.
+    late: BTreeMap<(OperationId, u32), bool>,
     /// What somebody says became of an operation: who, and the transaction.
     said: BTreeMap<OperationId, (Arc<str>, Option<ProviderReference>)>,
 }
@@ -42,17 +44,22 @@ impl History {
                 kind,
                 amount,
                 ..
+            } => self.opened(*operation, *kind, *amount),
+            Event::LateSuccess { operation, number, .. } => {
+                self.late.entry((*operation, *number)).or_default();
+                Ok(())
+            }
+            Event::ReversalOpened {
+                operation,
+                of,
+                number,
+                amount,
+                ..
             } => {
-                let told = Told {
-                    kind: *kind,
-                    amount: *amount,
-                    taken: None,
-                    succeeded: false,
-                };
-                match self.operations.insert(*operation, told) {
-                    None => Ok(()),
-                    Some(_) => Err(format!("{operation} is opened twice")),
+                if self.late.insert((*of, *number), true) != Some(false) {
+                    return Err(format!("{operation} reverses what is not late, or is reversed already"));
                 }
+                self.opened(*operation, OperationKind::Reversal, *amount)
             }
             Event::AttemptPlanned {
                 operation, number, ..
@@ -121,7 +128,6 @@ impl History {
             | Event::AttemptActionRequired { .. }
             | Event::AttemptPending { .. }
             | Event::AttemptUnknown { .. }
-            | Event::LateSuccess { .. }
             | Event::LateReversal { .. }
             | Event::Abandoned
             | Event::AuthorizationExpired
@@ -130,6 +136,19 @@ impl History {
             | Event::HeldForReview
             | Event::PostingProfileChosen { .. }
             | Event::Routed { .. } => Ok(()),
+        }
+    }
+
+    fn opened(&mut self, operation: OperationId, kind: OperationKind, amount: Amount) -> Result<(), String> {
+        let told = Told {
+            kind,
+            amount,
+            taken: None,
+            succeeded: false,
+        };
+        match self.operations.insert(operation, told) {
+            None => Ok(()),
+            Some(_) => Err(format!("{operation} is opened twice")),
         }
     }
 
@@ -156,7 +175,7 @@ impl History {
             OperationKind::Authorize | OperationKind::Increment => self.authorized_minor += minor,
             OperationKind::Capture => self.captured_minor += minor,
             OperationKind::Refund => self.refunded_minor += minor,
-            OperationKind::Void => {}
+            OperationKind::Void | OperationKind::Reversal => {}
         }
     }
 
@@ -184,7 +203,8 @@ impl History {
             OperationKind::Refund
             | OperationKind::Authorize
             | OperationKind::Increment
-            | OperationKind::Void => {}
+            | OperationKind::Void
+            | OperationKind::Reversal => {}
         }
     }
 

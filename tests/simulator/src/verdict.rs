@@ -327,6 +327,13 @@ impl Run {
             .values()
             .filter_map(|history| history.states.last())
         {
+            // What came late and was given back is done, and not the operation's own success.
+            let given_back: BTreeSet<OperationId> = payment
+                .operations
+                .iter()
+                .filter(|operation| operation.state() == Some(AttemptState::Succeeded))
+                .filter_map(|operation| operation.reverses.as_ref().map(|reversed| reversed.of))
+                .collect();
             for operation in &payment.operations {
                 let times = done.remove(&operation.id).unwrap_or(0);
                 let said = u64::from(operation.state() == Some(AttemptState::Succeeded));
@@ -336,7 +343,9 @@ impl Run {
                         operation.id
                     ));
                 }
-                let came_to_nothing = said == 0 && times == 1 && released.contains(&operation.id);
+                let came_to_nothing = said == 0
+                    && times == 1
+                    && (released.contains(&operation.id) || given_back.contains(&operation.id));
                 if times != said && !came_to_nothing && !operation.is_unresolved() {
                     let state = operation.state();
                     wrong.push(format!(
@@ -459,7 +468,10 @@ impl Run {
                 let moved = match deed.kind {
                     OperationKind::Sale | OperationKind::Capture => deed.minor,
                     OperationKind::Refund => -deed.minor,
-                    OperationKind::Authorize | OperationKind::Increment | OperationKind::Void => 0,
+                    OperationKind::Authorize
+                    | OperationKind::Increment
+                    | OperationKind::Void
+                    | OperationKind::Reversal => 0,
                 };
                 *sums.entry(deed.currency).or_insert(0) += moved;
             }

@@ -11,7 +11,7 @@ use florin_domain::payment::{Event, OperationKind};
 use serde::{Deserialize, Serialize};
 
 words! {
-    OperationKindDto of OperationKind { Sale Authorize Capture Void Refund Increment }
+    OperationKindDto of OperationKind { Sale Authorize Capture Void Refund Increment Reversal }
 }
 
 words! {
@@ -166,4 +166,14 @@ events! {
         #[serde(rename = "amount_minor")] amount: u64,
         transaction: &'a str
     } = "attempt.late_reversal";
+    ReversalOpened {
+        operation: OperationIdDto,
+        of: OperationIdDto,
+        number: u32,
+        provider: &'a str,
+        transaction: &'a str,
+        reference: &'a str,
+        #[serde(rename = "amount_minor")] amount: u64,
+        #[serde(rename = "at_ms")] at: u64
+    } = "reversal.opened";
 }

@@ -141,6 +141,7 @@ impl Till {
             number: 1,
             outcome,
             next: None,
+            reversal: None,
         });
     }
 
@@ -411,6 +412,7 @@ fn payments_are_booked_by_the_templates_of_their_profile() {
             number: 1,
             outcome,
             next: None,
+            reversal: None,
         });
         assert_eq!(posted(&till), lines(&filled(Stage::LateCharge, 10_000, 0)));
     }

@@ -64,11 +64,12 @@ fn actions() -> impl Strategy<Value = Action> {
 
 pub(crate) fn operations() -> impl Strategy<Value = OperationId> {
     let known = select(vec![
-        "auth", "cap1", "cap2", "cap3", "ref1", "ref2", "ref3", "void1", "void2", "inc1", "inc2",
+        "auth", "cap1", "cap2", "cap3", "ref1", "ref2", "ref3", "void1", "void2", "inc1", "inc2", "rev1",
+        "rev2", "rev3",
     ]);
     prop_oneof![
         3 => Just(operation_id("auth")),
-        9 => known.prop_map(operation_id),
+        11 => known.prop_map(operation_id),
         1 => Just(OperationId::Authorize(PaymentId::from_bits(99))),
     ]
 }
@@ -203,6 +204,10 @@ impl Step {
                     number,
                     outcome: word.outcome(script, operation, number),
                     next: Some(plan(if number.is_multiple_of(2) { "a" } else { "b" }, now)),
+                    reversal: match word {
+                        Word::Succeeded { transaction: 2, .. } => None,
+                        _ => script.next_reversal((operation, number)),
+                    },
                 }
             }
             Self::TakeBack(operation, of, minor, known) => {
