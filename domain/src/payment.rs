@@ -11,6 +11,7 @@ mod increment;
 mod operation;
 mod outcome;
 mod record;
+mod redrive;
 mod refusal;
 mod request;
 mod resolution;

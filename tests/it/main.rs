@@ -9,7 +9,7 @@
 //! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_alerts`, `ledger_input`, `ledger_isolation`, `ledger_serializable`, `ledger_recovery`: the
 //!   general ledger; `consistency`: whether everything agrees.
 //! - `ledger_shards`, `ledger_ranges`, `ledger_crossings`, `ledger_crossings_votes`, `ledger_crossings_killed`: several shards, and transfers between them.
-//! - `adyen`: a node whose provider only acknowledges, and tells later.
+//! - `adyen`: a node whose provider only acknowledges, and tells later. `routing`: which of several gets a charge.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
 //! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
@@ -72,6 +72,7 @@ mod repair_unfinished;
 mod resolutions;
 mod reviews;
 mod risk;
+mod routing;
 mod sale;
 mod simulate;
 mod time_travel;

@@ -4,8 +4,9 @@ use super::command::{AttemptPlan, Command, ReviewMode};
 use super::event::Event;
 use super::expiry;
 use super::increment;
-use super::operation::{AttemptState, Operation, OperationKind};
+use super::operation::{Operation, OperationKind};
 use super::record::{find, take_back, take_word};
+use super::redrive;
 use super::refusal::Refusal;
 use super::review;
 use super::state::{CaptureMethod, Payment, Spec, Status};
@@ -119,7 +120,7 @@ pub fn decide(
             let kind = (OperationId::Refund(id), OperationKind::Refund);
             open(payment, kind, (amount, false, reason), plan, now)
         }
-        Command::RedriveOperation { operation, plan } => redrive_operation(payment, operation, plan),
+        Command::RedriveOperation { operation, plan } => redrive::again(payment, operation, plan),
         Command::ApproveReview { plan, capture } => review::approve(payment, plan, capture, now),
         Command::RejectReview { plan, void } => review::reject(payment, plan, void, now),
         Command::Complete => complete(payment),
@@ -292,7 +293,7 @@ pub(super) fn check_may_charge(payment: &Payment) -> Result<(), Refusal> {
     }
 }
 
-fn again(payment: &Payment, operation: OperationId, plan: AttemptPlan) -> Result<Decision, Refusal> {
+pub(super) fn again(payment: &Payment, operation: OperationId, plan: AttemptPlan) -> Result<Decision, Refusal> {
     let number = payment.next_attempt(operation);
     if number > ATTEMPTS_MAX {
         return Err(Refusal::TooManyAttempts);
@@ -302,7 +303,7 @@ fn again(payment: &Payment, operation: OperationId, plan: AttemptPlan) -> Result
     Ok(Decision { events, effects })
 }
 
-fn capture_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, Refusal> {
+pub(super) fn capture_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, Refusal> {
     if payment.status != Status::Authorized {
         return Err(Refusal::WrongStatus);
     }
@@ -321,7 +322,7 @@ fn capture_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, R
     }
 }
 
-fn refund_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, Refusal> {
+pub(super) fn refund_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, Refusal> {
     if payment.captured == MinorSum::ZERO {
         return Err(Refusal::WrongStatus);
     }
@@ -354,7 +355,7 @@ pub(super) fn changes_what_is_held(payment: &Payment) -> bool {
     })
 }
 
-fn check_provider(payment: &Payment, plan: &AttemptPlan) -> Result<(), Refusal> {
+pub(super) fn check_provider(payment: &Payment, plan: &AttemptPlan) -> Result<(), Refusal> {
     if payment.holding_provider() == Some(plan.provider) {
         Ok(())
     } else {
@@ -430,7 +431,7 @@ pub(super) fn release(
 }
 
 /// What a void at the provider releases now.
-fn void_amount(payment: &Payment) -> Result<Amount, Refusal> {
+pub(super) fn void_amount(payment: &Payment) -> Result<Amount, Refusal> {
     let left = match payment.status {
         Status::Authorized => payment.capturable_minor(),
         Status::InReview { .. } if payment.authorized != MinorSum::ZERO => payment.authorized.minor(),
@@ -448,43 +449,6 @@ fn void_amount(payment: &Payment) -> Result<Amount, Refusal> {
         return Err(Refusal::OperationInProgress);
     }
     Amount::new(left).map_err(|_| Refusal::NothingLeft)
-}
-
-fn redrive_operation(payment: &Payment, id: OperationId, plan: AttemptPlan) -> Result<Decision, Refusal> {
-    check_provider(payment, &plan)?;
-    let op = payment.operation(id).ok_or(Refusal::NoSuchAttempt)?;
-    match op.state() {
-        Some(AttemptState::NotSent | AttemptState::Rejected | AttemptState::Cancelled)
-            if op.late.is_empty() => {}
-        Some(AttemptState::Succeeded | AttemptState::Declined) => return Err(Refusal::WrongStatus),
-        Some(
-            AttemptState::Open
-            | AttemptState::Pending
-            | AttemptState::ActionRequired
-            | AttemptState::Unknown
-            | AttemptState::NotSent
-            | AttemptState::Rejected
-            | AttemptState::Cancelled,
-        )
-        | None => return Err(Refusal::OperationInProgress),
-    }
-    match op.kind {
-        // Nobody asks for a reversal, and what its provider refused is for people.
-        OperationKind::Sale | OperationKind::Authorize | OperationKind::Reversal => {
-            return Err(Refusal::WrongStatus);
-        }
-        OperationKind::Capture => {
-            capture_amount(payment, Some(op.amount))?;
-        }
-        OperationKind::Refund => {
-            refund_amount(payment, Some(op.amount))?;
-        }
-        OperationKind::Increment => increment::check_again(payment, id)?,
-        // What is left to release may have changed since: then another void is due.
-        OperationKind::Void if void_amount(payment)? != op.amount => return Err(Refusal::WrongStatus),
-        OperationKind::Void => {}
-    }
-    again(payment, id, plan)
 }
 
 fn expired(payment: &Payment, plan: AttemptPlan, void: VoidId, now: Timestamp) -> Result<Decision, Refusal> {
