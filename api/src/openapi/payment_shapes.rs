@@ -228,7 +228,7 @@ pub(super) fn events() -> impl Iterator<Item = &'static str> {
 }
 
 fn history_row() -> ObjectBuilder {
-    let operations = ["sale", "authorize", "capture", "void", "refund"];
+    let operations = ["sale", "authorize", "capture", "void", "refund", "increment", "reversal"];
     record(vec![
         must(
             "id",

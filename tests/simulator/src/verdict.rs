@@ -4,6 +4,7 @@
 use crate::clock::lock;
 use crate::customer::{ask, customer};
 use crate::fault::{Fault, Scenario};
+use crate::history::given_back;
 use crate::journaled::Mark;
 use crate::life::{Run, Wiring};
 use crate::operator::let_go;
@@ -328,12 +329,7 @@ impl Run {
             .filter_map(|history| history.states.last())
         {
             // What came late and was given back is done, and not the operation's own success.
-            let given_back: BTreeSet<OperationId> = payment
-                .operations
-                .iter()
-                .filter(|operation| operation.state() == Some(AttemptState::Succeeded))
-                .filter_map(|operation| operation.reverses.as_ref().map(|reversed| reversed.of))
-                .collect();
+            let given_back = given_back(payment);
             for operation in &payment.operations {
                 let times = done.remove(&operation.id).unwrap_or(0);
                 let said = u64::from(operation.state() == Some(AttemptState::Succeeded));
@@ -343,9 +339,8 @@ impl Run {
                         operation.id
                     ));
                 }
-                let came_to_nothing = said == 0
-                    && times == 1
-                    && (released.contains(&operation.id) || given_back.contains(&operation.id));
+                let is_undone = released.contains(&operation.id) || given_back.contains(&operation.id);
+                let came_to_nothing = said == 0 && times == 1 && is_undone;
                 if times != said && !came_to_nothing && !operation.is_unresolved() {
                     let state = operation.state();
                     wrong.push(format!(

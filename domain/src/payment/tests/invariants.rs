@@ -62,7 +62,7 @@ fn check_attempts(payment: &Payment) {
 
 /// Each reverses one late charge, where that was made, and gives back no more than that was.
 fn check_reversals(payment: &Payment) {
-    let mut reversed = Vec::new();
+    let mut pairs = Vec::new();
     for op in &payment.operations {
         assert_eq!(op.reverses.is_some(), op.kind == OperationKind::Reversal);
         let Some(reverses) = &op.reverses else { continue };
@@ -77,12 +77,12 @@ fn check_reversals(payment: &Payment) {
         assert!(closed.is_closed_without_charge(), "its own charge is given back: {payment:?}");
         let at = op.attempt.as_ref().map(|attempt| attempt.provider);
         assert!(at.is_none_or(|at| at == reverses.provider));
-        reversed.push((reverses.of, reverses.number));
+        pairs.push((reverses.of, reverses.number));
     }
-    let all = reversed.len();
-    reversed.sort_unstable();
-    reversed.dedup();
-    assert_eq!(reversed.len(), all, "a late charge is given back twice: {payment:?}");
+    let all = pairs.len();
+    pairs.sort_unstable();
+    pairs.dedup();
+    assert_eq!(pairs.len(), all, "a late charge is given back twice: {payment:?}");
 }
 
 /// The status is what the attempts say, so nothing waits for a word that cannot come.

@@ -199,16 +199,7 @@ impl Step {
             },
             Self::Record(operation, of, word) => {
                 let number = number(operation, of);
-                Command::Record {
-                    operation,
-                    number,
-                    outcome: word.outcome(script, operation, number),
-                    next: Some(plan(if number.is_multiple_of(2) { "a" } else { "b" }, now)),
-                    reversal: match word {
-                        Word::Succeeded { transaction: 2, .. } => None,
-                        _ => script.next_reversal((operation, number)),
-                    },
-                }
+                word.told(script, (operation, number))
             }
             Self::TakeBack(operation, of, minor, known) => {
                 let number = number(operation, of);
@@ -272,6 +263,21 @@ impl Step {
 }
 
 impl Word {
+    /// As the shell records it. Sometimes nobody can be asked to give back what comes late.
+    fn told(self, script: &Script, (operation, number): (OperationId, u32)) -> Command {
+        let is_alone = matches!(self, Self::Succeeded { transaction: 2, .. });
+        let elsewhere = if number.is_multiple_of(2) { "a" } else { "b" };
+        Command::Record {
+            operation,
+            number,
+            outcome: self.outcome(script, operation, number),
+            next: Some(plan(elsewhere, script.now)),
+            reversal: script
+                .next_reversal((operation, number))
+                .filter(|_| !is_alone),
+        }
+    }
+
     pub(crate) fn outcome(self, script: &Script, operation: OperationId, number: u32) -> Outcome {
         let op = script
             .payment

@@ -421,10 +421,8 @@ impl Witness {
         match lie {
             Lie::Says(word) => {
                 let number = self.latest();
-                let word = match word {
-                    Word::Succeeded { .. } => Self::end(self.charges(number)),
-                    word => word,
-                };
+                let is_truth = matches!(word, Word::Succeeded { .. });
+                let word = if is_truth { Self::end(self.charges(number)) } else { word };
                 self.say("auth", number, word);
             }
             Lie::Reveals(number) if number <= self.latest() && self.charges(number) => {
