@@ -12,7 +12,7 @@ use crate::context::{Context, Step};
 use crate::guardian::GuardianMail;
 use crate::load::barrier;
 use crate::mailbox::{Class, Envelope};
-use crate::payment::{Begin, NotStored, Operate};
+use crate::payment::{Action, Begin, NotStored, Operate};
 use crate::reply::tell;
 use crate::ticks::keep_ticking;
 use entry::{Entry, Waiter};
@@ -70,6 +70,14 @@ pub enum Work {
 }
 
 impl Work {
+    /// It brings what a customer brought back from a challenge, which is kept nowhere: the payment needs it each time.
+    fn brings_details(&self) -> bool {
+        match self {
+            Self::Begin(..) => false,
+            Self::Operate(operate) => matches!(operate.action, Action::Complete(Some(_))),
+        }
+    }
+
     fn key(&self) -> (KeyDigest, Fingerprint) {
         match self {
             Self::Begin(begin) => (begin.spec.key_digest, begin.spec.fingerprint),
@@ -303,8 +311,16 @@ impl IdempotencyState {
                     waiters,
                     asked: true,
                 };
-                entry.ask(&self.context, key);
+                if !work.brings_details() {
+                    entry.ask(&self.context, key);
+                    self.entries.insert(key, entry);
+                    return;
+                }
                 self.entries.insert(key, entry);
+                let guardian = self.context.guardian(payment);
+                if guardian.send(Class::Internal, work.start()).is_err() {
+                    self.answered(key, payment, &Reply::NotStored(NotStored::Failed));
+                }
             }
             None if admitted_at.elapsed() > self.context.options.stages.idempotency => {
                 tell(

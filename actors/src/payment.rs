@@ -62,7 +62,10 @@ pub enum Report {
         outcome: Outcome,
     },
     /// Nothing was asked: the provider's circuit breaker is open.
-    TurnedAway,
+    TurnedAway {
+        /// What would have been asked.
+        ask: Ask,
+    },
 }
 
 /// What a payment is told.

@@ -175,7 +175,8 @@ impl ProviderState {
         metrics::counter!("florin_provider_turned_away_total", "provider" => self.seat.id.to_string(), "operation" => call.line.as_str())
             .increment(1);
         self.context.ports.probe.reached(Step::ProviderTurnedAway);
-        call.report(Report::TurnedAway);
+        let ask = call.ask;
+        call.report(Report::TurnedAway { ask });
     }
 
     fn start_waiting(&mut self) {
@@ -246,11 +247,12 @@ async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
     permit.took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let time_limit = port.capabilities().time_limit;
     permit.result = match &report {
-        Report::Prepared(Ok(_)) => CallResult::Answered,
+        // Making the object is no charge: were it counted, it would hide that none is confirmed.
+        Report::Prepared(Ok(_)) => CallResult::NotCounted,
         Report::Prepared(Err(outcome)) | Report::Outcome { outcome, .. } => {
             CallResult::of(outcome, Millis(permit.took_ms), time_limit)
         }
-        Report::TurnedAway => CallResult::NotCounted,
+        Report::TurnedAway { .. } => CallResult::NotCounted,
     };
     call.report(report);
     drop(permit);

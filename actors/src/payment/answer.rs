@@ -109,6 +109,7 @@ impl PaymentState {
         self.key_waits = self.key == Some(creation) && !self.deferred.iter().any(asks);
         self.answers = loaded.answers;
         self.payment = Some(loaded.payment);
+        self.doubt_everything();
         // Whoever is about to say what became of an attempt does not want it to be asked about at the same moment.
         let resolves = |mail: &PaymentMail| matches!(mail, PaymentMail::Operate(operate) if matches!(operate.action, Action::Resolve { .. }));
         if !self.deferred.iter().any(resolves) {

@@ -66,12 +66,7 @@ impl PaymentState {
         let Some((op, attempt)) = self.open_attempt(operation) else {
             return;
         };
-        let prepares = self
-            .context
-            .provider(attempt.provider)
-            .is_some_and(|seat| seat.port.capabilities().prepares);
-        let charges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize);
-        let ask = if prepares && charges && attempt.reference.is_none() {
+        let ask = if self.is_unsendable(&op, &attempt) {
             Ask::Prepare
         } else {
             Ask::Execute
@@ -115,10 +110,7 @@ impl PaymentState {
     }
 
     pub(super) fn call_again(&mut self, operation: OperationId, number: u32) {
-        if self
-            .open_attempt(operation)
-            .is_some_and(|(_, attempt)| attempt.number == number)
-        {
+        if self.is_open(operation, number) {
             self.call(operation);
         } else {
             self.answer();
@@ -138,8 +130,17 @@ impl PaymentState {
             self.provider_time += called_at.elapsed();
         }
         match report {
+            // Another making of the object, perhaps of an earlier incarnation, came back first: what it made may be confirmed by now,
+            // so that this one proves nothing.
+            Report::Prepared(Err(_))
+            | Report::TurnedAway { ask: Ask::Prepare }
+            | Report::Outcome {
+                ask: Ask::Prepare, ..
+            } if self.has_object(operation, number) => {}
             Report::Prepared(Ok(reference)) => {
-                self.doubts(operation, number).tries = 0;
+                if self.is_open(operation, number) {
+                    self.doubts(operation, number).tries = 0;
+                }
                 self.decide(
                     None,
                     Command::Reference {
@@ -157,7 +158,7 @@ impl PaymentState {
                 };
                 self.retry_or_record(operation, number, outcome)?;
             }
-            Report::TurnedAway => self.turned_away(operation, number)?,
+            Report::TurnedAway { .. } => self.turned_away(operation, number)?,
             // A challenge goes on until its time is over, whatever cannot be found out meanwhile.
             Report::Outcome {
                 ask: ask @ (Ask::Query | Ask::Cancel),
@@ -185,6 +186,11 @@ impl PaymentState {
                 ask: Ask::Query,
                 outcome: Outcome::ActionRequired { .. },
             } if self.close_challenge(operation, number) => {}
+            // Closed, but not by us just now: whoever did it may not want the charge at all.
+            Report::Outcome {
+                ask: Ask::Query | Ask::Execute,
+                outcome: outcome @ Outcome::Cancelled { .. },
+            } => self.record_and_go_on(operation, number, outcome, None)?,
             Report::Outcome {
                 ask: Ask::Query | Ask::Cancel,
                 outcome,
@@ -200,6 +206,17 @@ impl PaymentState {
         }
         self.answer();
         Ok(())
+    }
+
+    pub(super) fn is_open(&self, operation: OperationId, number: u32) -> bool {
+        self.open_attempt(operation)
+            .is_some_and(|(_, attempt)| attempt.number == number)
+    }
+
+    /// The provider's object of an open attempt is known.
+    fn has_object(&self, operation: OperationId, number: u32) -> bool {
+        self.open_attempt(operation)
+            .is_some_and(|(_, attempt)| attempt.number == number && attempt.reference.is_some())
     }
 
     fn retry_or_record(
@@ -219,17 +236,29 @@ impl PaymentState {
         doubts.tries = doubts.tries.saturating_add(1);
         doubts.tainted |= matches!(outcome, Outcome::Unknown { .. });
         let (tries, tainted) = (doubts.tries, doubts.tainted);
-        // Nothing was sent, and nothing may have been: another provider is asked at once, if there is one.
-        if matches!(outcome, Outcome::NotSent { .. })
+        let is_worth_leaving = match &outcome {
+            Outcome::NotSent { .. } => true,
+            // Whoever asks for more patience than a caller has is left.
+            Outcome::RateLimited { retry_after } => *retry_after > self.context.options.retry.timeout_wait,
+            Outcome::Succeeded { .. }
+            | Outcome::Declined { .. }
+            | Outcome::ActionRequired { .. }
+            | Outcome::Pending { .. }
+            | Outcome::Cancelled { .. }
+            | Outcome::Rejected { .. }
+            | Outcome::Unknown { .. } => false,
+        };
+        // Nothing was done, and nothing may have been: another provider is asked at once, if there is one.
+        if is_worth_leaving
             && !tainted
             && let Some(next) = self.elsewhere(operation, number, &outcome)
         {
             return self.record_and_go_on(operation, number, outcome, Some(next));
         }
         let wait = self.context.options.retry.wait_after(tries, &outcome);
-        let in_time = self.context.ports.clock.now() < attempt.deadline;
+        let now = self.context.ports.clock.now();
         match wait {
-            Some(wait) if in_time => {
+            Some(wait) if now.plus(wait) < attempt.deadline => {
                 let drive = self.drive(operation);
                 drive.retries = drive.retries.saturating_add(1);
                 let mailbox = self.mailbox.clone();
@@ -357,12 +386,13 @@ impl PaymentState {
             if self.is_driving(op.id) {
                 continue;
             }
-            let prepares = self
+            let unsendable = self.is_unsendable(op, attempt);
+            let charges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize);
+            // Whoever tells by itself what becomes of what it took on is neither asked again nor stopped meanwhile.
+            let tells = self
                 .context
                 .provider(attempt.provider)
-                .is_some_and(|seat| seat.port.capabilities().prepares);
-            let charges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize);
-            let unsendable = prepares && charges && attempt.reference.is_none();
+                .is_some_and(|seat| seat.port.capabilities().recovery.notifies);
             match attempt.state {
                 AttemptState::Open if unsendable && now < attempt.deadline => self.call(op.id),
                 AttemptState::Open | AttemptState::Unknown if unsendable => {
@@ -381,6 +411,7 @@ impl PaymentState {
                         report,
                     });
                 }
+                AttemptState::Pending if tells => {}
                 AttemptState::Open | AttemptState::Unknown | AttemptState::Pending => {
                     let tries = self.context.options.retry.tries_max;
                     let doubts = self.doubts(op.id, attempt.number);

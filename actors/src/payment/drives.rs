@@ -3,6 +3,7 @@
 
 use super::PaymentState;
 use florin_domain::ids::OperationId;
+use florin_domain::payment::{Attempt, Operation, OperationKind};
 
 /// One operation's.
 #[derive(Debug)]
@@ -49,6 +50,28 @@ impl PaymentState {
             drive.tainted = false;
         }
         drive
+    }
+
+    /// An earlier incarnation, or an earlier process, may have sent every attempt that is open; only what needs the provider's object
+    /// first, and has none, was never sent.
+    pub(super) fn doubt_everything(&mut self) {
+        let Some(payment) = self.payment.clone() else {
+            return;
+        };
+        for op in payment.unresolved() {
+            let Some(attempt) = &op.attempt else { continue };
+            if !self.is_unsendable(op, attempt) {
+                self.doubts(op.id, attempt.number).tainted = true;
+            }
+        }
+    }
+
+    /// The provider makes an object first, and has not made it: nothing that charges was sent.
+    pub(super) fn is_unsendable(&self, op: &Operation, attempt: &Attempt) -> bool {
+        let seat = self.context.provider(attempt.provider);
+        let prepares = seat.is_some_and(|seat| seat.port.capabilities().prepares);
+        let charges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize);
+        prepares && charges && attempt.reference.is_none()
     }
 
     /// Somebody asks for the operation anew: every provider may be tried again.

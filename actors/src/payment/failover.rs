@@ -86,10 +86,7 @@ impl PaymentState {
         operation: OperationId,
         number: u32,
     ) -> Result<(), ActorProcessingErr> {
-        let is_tainted = self
-            .open_attempt(operation)
-            .is_some_and(|(_, attempt)| attempt.number == number)
-            && self.doubts(operation, number).tainted;
+        let is_tainted = self.is_open(operation, number) && self.doubts(operation, number).tainted;
         let reason = Arc::from("the provider's circuit breaker is open");
         let outcome = after_earlier_requests(is_tainted, Outcome::NotSent { reason });
         if self.close_instead(operation, number, &outcome) {
@@ -108,6 +105,17 @@ impl PaymentState {
         let payment = self.payment.clone()?;
         let now = self.context.ports.clock.now();
         if !payment.may_go_elsewhere(operation, number, outcome, now) {
+            return None;
+        }
+        // An operator has stopped new charges of this merchant meanwhile.
+        if self
+            .context
+            .directory
+            .load()
+            .stops
+            .merchants
+            .contains_key(&payment.spec.merchant)
+        {
             return None;
         }
         let round_from = self.drive(operation).round_from;

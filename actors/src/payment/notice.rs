@@ -53,7 +53,8 @@ impl PaymentState {
                 Command::Record {
                     operation,
                     number: attempt.number,
-                    next: self.elsewhere(operation, attempt.number, &outcome),
+                    // A provider that closed it was asked to by somebody; who, the notice does not say.
+                    next: None,
                     reversal: self.reversal(operation, attempt.number, &outcome),
                     outcome,
                 }

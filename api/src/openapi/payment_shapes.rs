@@ -304,8 +304,8 @@ fn history_row() -> ObjectBuilder {
 pub(crate) fn route() -> ObjectBuilder {
     let choice = record([
         must("provider", text("Its name.")),
-        must("health", provider_health()),
-        must("score", provider_points()),
+        may("health", provider_health()),
+        may("score", provider_points()),
     ]);
     let left_out = record([
         must("provider", text("Its name.")),

@@ -245,7 +245,11 @@ fn details(event: &Event, to_operator: bool) -> Details<'_> {
         } => Details {
             operation_id: Some(Displayed(*operation)),
             attempt: Some(*number),
-            route: Some(RouteRow::from(&**route)),
+            route: Some(if to_operator {
+                RouteRow::from(&**route)
+            } else {
+                RouteRow::from(&**route).to_merchant()
+            }),
             ..Details::default()
         },
         Event::PostingProfileChosen { profile } => Details {

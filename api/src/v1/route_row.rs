@@ -7,8 +7,10 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 pub(crate) struct ChoiceRow {
     provider: String,
-    health: &'static str,
-    score: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f64>,
 }
 
 /// A provider that might not.
@@ -35,8 +37,8 @@ impl<'a> From<&'a Route> for RouteRow<'a> {
                 .iter()
                 .map(|choice| ChoiceRow {
                     provider: choice.provider.to_string(),
-                    health: choice.health.as_str(),
-                    score: f64::from(choice.score.hundredths()) / 100.0,
+                    health: Some(choice.health.as_str()),
+                    score: Some(f64::from(choice.score.hundredths()) / 100.0),
                 })
                 .collect(),
             left_out: route
@@ -48,5 +50,16 @@ impl<'a> From<&'a Route> for RouteRow<'a> {
                 })
                 .collect(),
         }
+    }
+}
+
+impl RouteRow<'_> {
+    /// What a merchant may see: where its charge goes and why, not how the platform's providers are doing.
+    pub(crate) fn to_merchant(mut self) -> Self {
+        for choice in &mut self.choices {
+            choice.health = None;
+            choice.score = None;
+        }
+        self
     }
 }

@@ -1,9 +1,12 @@
 //! Charges that go on at another provider, and the breaker before a provider that fails.
 
+use crate::kill::kill_payment;
 use crate::provider::{Script, Scripted};
-use crate::world::{World, amount_minor, options, submit, until};
+use crate::world::{World, amount_minor, let_settle, merchant, options, submit, until};
 use florin_actors::options::Options;
 use florin_domain::breaker::BreakerPolicy;
+use florin_domain::ids::ApiKeyId;
+use florin_domain::merchant::{ControlEvent, OperatorAction};
 use florin_domain::payment::{Answer, AttemptState, Payment, Status};
 use florin_domain::routing::Bar;
 use std::sync::Arc;
@@ -217,5 +220,77 @@ fn an_open_breaker_keeps_nobody_from_finding_out_what_became_of_a_charge() {
         tokio::time::sleep(Duration::from_mins(10)).await;
         let payment = &world.check_always().payments[&unknown.payment.id()];
         assert_eq!(payment.status, Status::Succeeded);
+    });
+}
+
+#[test]
+fn what_an_earlier_incarnation_asked_for_proves_nothing_about_what_was_sent_since() {
+    two(79, true, options()).life(async |world, platform| {
+        let provider = Arc::clone(&world.provider);
+        world.script(0, Script::PreparedTwice);
+        for latch in provider.making.iter().chain([&provider.latch]) {
+            latch.close();
+        }
+        let payments = platform.payments();
+        let asked = tokio::spawn(async move { submit(&payments, 0).await });
+        until("the object is being made", || {
+            provider.made.load(Ordering::SeqCst) == 1
+        })
+        .await;
+        let payment = kill_payment(&platform).await;
+        until("it is made again", || provider.made.load(Ordering::SeqCst) == 2).await;
+        // The first making comes back, so the object is confirmed, and charges; then the second one has failed.
+        provider.making[0].open();
+        until("it is charged", || charges(world, 0).0 == 1).await;
+        provider.making[1].open();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(charges(world, 0), (1, 0), "nobody else is asked");
+        provider.latch.open();
+        assert_eq!(asked.await.unwrap().unwrap().payment.id(), payment);
+        let_settle().await;
+        assert_eq!(world.check_always().payments[&payment].status, Status::Succeeded);
+        assert_eq!(charges(world, 0), (1, 0));
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn a_charge_that_somebody_else_has_closed_goes_nowhere_else() {
+    two(80, true, options()).life(async |world, platform| {
+        world.script(0, Script::Mute { charged: false });
+        let shown = submit(&platform.payments(), 0).await.unwrap();
+        assert_eq!(shown.answer, Answer::Unresolved);
+        // Closed in the provider's own dashboard; the next question finds out.
+        world.provider.close_all();
+        world.provider.tell_the_truth();
+        tokio::time::sleep(Duration::from_mins(20)).await;
+        let payment = world.check_always().payments[&shown.payment.id()].clone();
+        assert_eq!(payment.status, Status::RequiresConfirmation);
+        assert_eq!(charges(world, 0), (0, 0));
+    });
+}
+
+#[test]
+fn a_charge_of_a_merchant_who_was_frozen_meanwhile_goes_nowhere_else() {
+    two(81, true, options()).life(async |world, platform| {
+        // Its object cannot be made, which comes out once the merchant is frozen.
+        world.script(0, Script::PreparedTwice);
+        world.provider.made.store(1, Ordering::SeqCst);
+        world.provider.making[1].close();
+        let payments = platform.payments();
+        let asked = tokio::spawn(async move { submit(&payments, 0).await });
+        until("the object is being made", || {
+            world.provider.made.load(Ordering::SeqCst) == 2
+        })
+        .await;
+        let because = OperatorAction {
+            operator: ApiKeyId::from_bits(77),
+            reason: None,
+        };
+        let frozen = ControlEvent::MerchantFrozen(merchant(), because);
+        platform.ledger().record_control(frozen).await.unwrap();
+        world.provider.making[1].open();
+        assert_eq!(asked.await.unwrap().unwrap().answer, Answer::NoProvider);
+        assert_eq!(charges(world, 0), (0, 0));
     });
 }

@@ -6,7 +6,7 @@ use crate::provider::Script;
 use crate::world::{Answered, World, answers, let_settle, live_payments, submit_all, until};
 use florin_actors::kind::Kind;
 use florin_domain::commit::Body;
-use florin_domain::ids::{ApiKeyId, Seq};
+use florin_domain::ids::{ApiKeyId, PaymentId, Seq};
 use florin_domain::merchant::{ControlEvent, OperatorAction};
 use florin_domain::payment::Answer;
 use florin_domain::ports::{KillRefusal, OpsView, TreeNode};
@@ -50,6 +50,16 @@ async fn one_of_each(platform: &Platform) -> BTreeMap<&'static str, String> {
         }
     }
     targets
+}
+
+/// Kills the first payment of the tree.
+pub(crate) async fn kill_payment(platform: &Platform) -> PaymentId {
+    let target = one_of_each(platform)
+        .await
+        .remove(Kind::Payment.as_str())
+        .unwrap();
+    kill(platform, &target).await.unwrap();
+    PaymentId::parse(target.rsplit(':').next().unwrap()).unwrap()
 }
 
 fn figures(platform: &Platform, kind: &str) -> (u64, i64) {

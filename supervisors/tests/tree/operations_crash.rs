@@ -104,6 +104,7 @@ fn is_usual((ask, answer): &Reply) -> bool {
             | Script::Held
             | Script::DeclineFirst
             | Script::Lies { .. }
+            | Script::PreparedTwice
             | Script::Challenge => answered.answer.is_final(),
         },
         Err(_) => is_refused(answer),

@@ -8,7 +8,7 @@ use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery};
 use florin_domain::time::Millis;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,6 +35,9 @@ pub(crate) enum Script {
     DeclineFirst,
     /// Charges, and says that it was not sent. Does not hear the first `deaf` requests to give that back.
     Lies { deaf: u32 },
+    /// Makes the object twice: each time it waits at a latch of its own, and the second time nothing usable comes back. Charges, and
+    /// says so once the latch is open.
+    PreparedTwice,
     /// Challenges the customer, who has passed once [`Scripted::tell_the_truth`] was called.
     Challenge,
 }
@@ -86,6 +89,10 @@ pub(crate) struct Scripted {
     scripts: Mutex<HashMap<i128, Script>>,
     book: Mutex<Book>,
     pub(crate) latch: Latch,
+    /// Before the first and the second making of an object.
+    pub(crate) making: [Latch; 2],
+    pub(crate) made: AtomicUsize,
+    is_closed: AtomicBool,
     truthful: AtomicBool,
     slow: bool,
 }
@@ -115,6 +122,9 @@ impl Scripted {
             scripts: Mutex::default(),
             book: Mutex::default(),
             latch: Latch::default(),
+            making: Default::default(),
+            made: AtomicUsize::new(0),
+            is_closed: AtomicBool::new(false),
             truthful: AtomicBool::new(false),
             slow,
         }
@@ -126,6 +136,11 @@ impl Scripted {
 
     pub(crate) fn tell_the_truth(&self) {
         self.truthful.store(true, Ordering::SeqCst);
+    }
+
+    /// Somebody closes by hand whatever has not charged.
+    pub(crate) fn close_all(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
     }
 
     /// Charges per payment, less those that were given back because they came late.
@@ -216,7 +231,7 @@ impl Scripted {
                 transaction: Arc::from(format!("ch_{}", request.key)),
                 amount_minor: request.amount.minor(),
             }
-        } else if book.closed.contains(&request.key) {
+        } else if book.closed.contains(&request.key) || self.is_closed.load(Ordering::SeqCst) {
             Outcome::Cancelled {
                 reference: request.reference.clone(),
             }
@@ -309,6 +324,10 @@ impl Scripted {
                 panic!("{INJECTED}");
             }
             Script::Held => self.latch.passed().await,
+            Script::PreparedTwice => {
+                charge(true);
+                self.latch.passed().await;
+            }
             Script::Lies { .. } if matches!(request.operation, OperationId::Authorize(_)) => {
                 charge(true);
                 return Outcome::NotSent {
@@ -354,7 +373,20 @@ impl Provider for Scripted {
         &'a self,
         request: &'a AttemptRequest,
     ) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
-        Box::pin(async move { Ok(reference(request)) })
+        Box::pin(async move {
+            let script = lock(&self.scripts).get(&request.amount.minor()).copied();
+            if matches!(script, Some(Script::PreparedTwice)) {
+                let before = self.made.fetch_add(1, Ordering::SeqCst);
+                self.making[before.min(1)].passed().await;
+                if before > 0 {
+                    return Err(Outcome::Unknown {
+                        reason: Arc::from("read timeout"),
+                        reference: None,
+                    });
+                }
+            }
+            Ok(reference(request))
+        })
     }
 
     fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
