@@ -248,11 +248,10 @@ async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
     let time_limit = port.capabilities().time_limit;
     permit.result = match &report {
         // Making the object is no charge: were it counted, it would hide that none is confirmed.
-        Report::Prepared(Ok(_)) => CallResult::NotCounted,
+        Report::Prepared(Ok(_)) | Report::TurnedAway { .. } => CallResult::NotCounted,
         Report::Prepared(Err(outcome)) | Report::Outcome { outcome, .. } => {
             CallResult::of(outcome, Millis(permit.took_ms), time_limit)
         }
-        Report::TurnedAway { .. } => CallResult::NotCounted,
     };
     call.report(report);
     drop(permit);
