@@ -4,7 +4,7 @@
 use crate::kind::NO_LIMIT;
 use crate::ledger::RawLedger;
 use crate::secret::HIDDEN;
-use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, Settings};
+use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, RoutingProfile, Settings};
 use florin_actors::options::Options;
 use florin_domain::money::{Currency, decimal_string};
 use florin_domain::payment::{FeeReturn, ReviewMode};
@@ -43,6 +43,7 @@ pub(crate) struct Raw {
     pub(crate) breaker: RawBreaker,
     pub(crate) health: RawHealth,
     pub(crate) risk: RawRisk,
+    pub(crate) routing: RawRouting,
     pub(crate) journal: RawJournal,
     pub(crate) audit: RawAudit,
     pub(crate) resolution: RawResolution,
@@ -173,6 +174,13 @@ pub(crate) struct RawVelocity {
     pub(crate) recall_commits_max: u64,
     #[serde(default)]
     pub(crate) day_amounts: BTreeMap<String, String>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawRouting {
+    pub(crate) profile: RoutingProfile,
+    pub(crate) rules: String,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -323,6 +331,10 @@ impl From<&Settings> for Raw {
             breaker: RawBreaker::from(actors),
             health: RawHealth::from(actors),
             risk: RawRisk::of(&actors.risk, RawVelocity::from(actors), actors.transfer_limits),
+            routing: RawRouting {
+                profile: settings.routing_profile,
+                rules: settings.routing_rules.clone(),
+            },
             journal: RawJournal {
                 shards: settings.shards,
                 placement: match actors.placement {

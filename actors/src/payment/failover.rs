@@ -97,27 +97,16 @@ impl PaymentState {
         self.record(operation, number, outcome)
     }
 
-    /// The plan of the next attempt at a provider that was not asked yet, if `outcome` may close this one without a charge.
+    /// The plan of the next attempt at a provider that was not asked yet, if `outcome` closes this one without a charge.
     pub(super) fn elsewhere(
         &mut self,
         operation: OperationId,
         number: u32,
         outcome: &Outcome,
     ) -> Option<AttemptPlan> {
-        let may_close = match outcome {
-            Outcome::NotSent { .. }
-            | Outcome::RateLimited { .. }
-            | Outcome::Rejected { .. }
-            | Outcome::Cancelled { .. } => true,
-            Outcome::Succeeded { .. }
-            | Outcome::Declined { .. }
-            | Outcome::ActionRequired { .. }
-            | Outcome::Pending { .. }
-            | Outcome::Unknown { .. } => false,
-        };
         let payment = self.payment.clone()?;
         let now = self.context.ports.clock.now();
-        if !may_close || !payment.may_go_elsewhere(operation, number, now) {
+        if !payment.may_go_elsewhere(operation, number, outcome, now) {
             return None;
         }
         let round_from = self.drive(operation).round_from;
@@ -128,6 +117,8 @@ impl PaymentState {
             .chain(&op.attempt)
             .filter(|attempt| attempt.number >= round_from);
         let tried: Vec<ProviderId> = in_round.map(|attempt| attempt.provider).collect();
-        self.plan(operation, number.saturating_add(1), &tried).ok()
+        let charge = (payment.spec.as_ref(), &payment.method);
+        self.plan(charge, operation, number.saturating_add(1), &tried)
+            .ok()
     }
 }
