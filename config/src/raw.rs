@@ -4,7 +4,9 @@
 use crate::kind::NO_LIMIT;
 use crate::ledger::RawLedger;
 use crate::secret::HIDDEN;
-use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, RoutingProfile, Settings};
+use crate::settings::{
+    ApiSettings, ErrorProfile, LogFormat, ProviderKind, ProviderSettings, RoutingProfile, Settings,
+};
 use florin_actors::options::Options;
 use florin_domain::money::{Currency, decimal_string};
 use florin_domain::payment::{FeeReturn, ReviewMode};
@@ -255,6 +257,21 @@ impl Raw {
     }
 }
 
+impl From<&ApiSettings> for RawHttp {
+    fn from(http: &ApiSettings) -> Self {
+        Self {
+            workers: http.workers,
+            max_connections: http.max_connections,
+            body_limit_bytes: http.body_limit_bytes,
+            head_limit_bytes: http.head_limit_bytes,
+            head_timeout_ms: whole_ms(http.head_timeout),
+            body_timeout_ms: whole_ms(http.body_timeout),
+            keep_alive_ms: whole_ms(http.keep_alive),
+            disconnect_timeout_ms: whole_ms(http.disconnect_timeout),
+        }
+    }
+}
+
 impl From<&Settings> for Raw {
     fn from(settings: &Settings) -> Self {
         let actors = &settings.actors;
@@ -271,16 +288,7 @@ impl From<&Settings> for Raw {
                 .map_or("", |_| HIDDEN)
                 .to_owned(),
             provider_key_secret_file: String::new(),
-            http: RawHttp {
-                workers: settings.http.workers,
-                max_connections: settings.http.max_connections,
-                body_limit_bytes: settings.http.body_limit_bytes,
-                head_limit_bytes: settings.http.head_limit_bytes,
-                head_timeout_ms: whole_ms(settings.http.head_timeout),
-                body_timeout_ms: whole_ms(settings.http.body_timeout),
-                keep_alive_ms: whole_ms(settings.http.keep_alive),
-                disconnect_timeout_ms: whole_ms(settings.http.disconnect_timeout),
-            },
+            http: RawHttp::from(&settings.http),
             errors: RawErrors {
                 profile: settings.error_profile,
             },

@@ -34,6 +34,7 @@ impl PaymentState {
         let command = Command::Record {
             operation,
             number,
+            reversal: self.reversal(operation, number, &outcome),
             outcome,
             next,
         };
