@@ -38,7 +38,6 @@ use outcome::{FailoverReport, Scenario};
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep};
@@ -177,7 +176,6 @@ impl World {
             key: self.key.clone(),
             connections: report.connections,
             rate_per_s: report.rate_per_s,
-            counter: AtomicU64::new(0),
         };
         let (stop, stopped) = watch::channel(false);
         let load = tokio::spawn(load.run(stopped));
@@ -185,7 +183,7 @@ impl World {
             .live_through(death, Duration::from_secs(seconds), report)
             .await?;
         stop.send_replace(true);
-        let samples = load.await??;
+        let (samples, missed) = load.await??;
         let reader = Reader {
             api: self.api.local_addr(),
             key: self.key.clone(),
@@ -202,6 +200,7 @@ impl World {
         let during = Phase::of(&samples, moments.died, moments.back);
         let scenario = Scenario {
             death,
+            missed,
             recovered: recovered_after(&during.slots, median(&before.slots)),
             after: Phase::of(&samples, moments.settled, moments.ended),
             failovers: self.failovers() - failovers_before,

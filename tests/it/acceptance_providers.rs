@@ -226,6 +226,34 @@ fn cb_1_five_failures_in_a_row_open_the_circuit() {
     two.dev.stop();
 }
 
+/// A provider that makes the objects of charges and then fails to charge them is one that fails.
+#[test]
+fn cb_1_objects_that_are_made_end_no_row_of_failures() {
+    // What is unknown is not asked about before the row is full, and the provider does not close what it made.
+    let later = ("FLORIN_RESOLUTION_WAITS_S", "3");
+    let two = TwoProviders::start(Protocol::Stripe, &[SHORT.as_slice(), &LASTING, &[later]].concat());
+    two.fault("drop_connection", &json!({}));
+    for number in 0..5 {
+        let unknown = two
+            .dev
+            .pay(&format!("lost-{number}"), &sale(10_000, "USD"))
+            .expect(202)
+            .json();
+        let rows = two.history(unknown["id"].as_str().unwrap());
+        assert_eq!(attempts(&rows), [(1, FIRST)], "no proof, no other provider");
+        assert_eq!(rows_of(&rows, "attempt.referenced").len(), 1, "{rows:?}");
+    }
+    two.breaker_has("opened", 1);
+    assert_eq!(paid(&two, "sixth").1, SECOND);
+    clear_faults(two.first_at);
+    for payment in two.dev.merchant().read_all("/v1/payments") {
+        let id = payment["id"].as_str().unwrap();
+        two.dev.merchant().payment_once(id, "succeeded");
+    }
+    assert_eq!((two.first_charges().len(), two.dev.charges().len()), (5, 1));
+    two.stop();
+}
+
 #[test]
 fn cb_2_an_open_circuit_fails_fast_and_the_provider_hears_nothing() {
     let mut two = TwoProviders::start(Protocol::Adyen, &[SHORT.as_slice(), &LASTING].concat());

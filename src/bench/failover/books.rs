@@ -62,47 +62,8 @@ impl Reader {
         told: &BTreeSet<String>,
         witnesses: [SocketAddr; 2],
     ) -> anyhow::Result<Books> {
-        let mut books = Books::default();
-        let mut nets: BTreeMap<String, Net> = BTreeMap::new();
-        for (witness, charges) in witnesses.into_iter().zip(&mut books.charges) {
-            *charges = add_charges(witness, &mut nets).await?;
-        }
-        let mut untold = told.clone();
-        for payment in self.payments().await? {
-            let text = |field: &str| payment[field].as_str().unwrap_or_default();
-            let (id, status) = (text("id"), text("status"));
-            let net = nets.remove(id).unwrap_or_default();
-            books.payments += 1;
-            if untold.remove(id) && status != "succeeded" {
-                books.breach(format!("{id} was answered with success and is {status}"));
-            }
-            let (count, amount_minor) = match status {
-                "succeeded" => (1, payment["amount"].as_i64().unwrap_or(-1)),
-                _ => (0, 0),
-            };
-            match status {
-                "succeeded" => books.succeeded += 1,
-                "processing" => books.unresolved.push(id.to_owned()),
-                _ => books.not_charged += 1,
-            }
-            let is_true = match status {
-                "processing" => (0..=1).contains(&net.count),
-                _ => net.count == count && net.amount_minor == amount_minor,
-            };
-            if !is_true {
-                books.breach(format!(
-                    "{id} is {status} and has {} net charges of {} together",
-                    net.count, net.amount_minor
-                ));
-            }
-        }
-        for (id, net) in nets {
-            books.breach(format!("{id} is no payment and has {} net charges", net.count));
-        }
-        for id in untold {
-            books.breach(format!("{id} was answered with success and does not exist"));
-        }
-        Ok(books)
+        let rows = [charges(witnesses[0]).await?, charges(witnesses[1]).await?];
+        Books::of(&self.payments().await?, told, &rows)
     }
 
     async fn payments(&self) -> anyhow::Result<Vec<Value>> {
@@ -144,6 +105,51 @@ impl Reader {
 }
 
 impl Books {
+    fn of(payments: &[Value], told: &BTreeSet<String>, rows: &[Value; 2]) -> anyhow::Result<Self> {
+        let mut books = Self::default();
+        let mut nets: BTreeMap<String, Net> = BTreeMap::new();
+        for (rows, charges) in rows.iter().zip(&mut books.charges) {
+            *charges = add_charges(rows, &mut nets)?;
+        }
+        let mut untold = told.clone();
+        for payment in payments {
+            let text = |field: &str| payment[field].as_str().unwrap_or_default();
+            let (id, status) = (text("id"), text("status"));
+            let net = nets.remove(id).unwrap_or_default();
+            books.payments += 1;
+            if untold.remove(id) && status != "succeeded" {
+                books.breach(format!("{id} was answered with success and is {status}"));
+            }
+            let is_true = match status {
+                "succeeded" => {
+                    books.succeeded += 1;
+                    net.count == 1 && payment["amount"].as_i64() == Some(net.amount_minor)
+                }
+                "processing" => {
+                    books.unresolved.push(id.to_owned());
+                    (0..=1).contains(&net.count)
+                }
+                _ => {
+                    books.not_charged += 1;
+                    net.count == 0 && net.amount_minor == 0
+                }
+            };
+            if !is_true {
+                books.breach(format!(
+                    "{id} is {status} and has {} net charges of {} together",
+                    net.count, net.amount_minor
+                ));
+            }
+        }
+        for (id, net) in nets {
+            books.breach(format!("{id} is no payment and has {} net charges", net.count));
+        }
+        for id in untold {
+            books.breach(format!("{id} was answered with success and does not exist"));
+        }
+        Ok(books)
+    }
+
     fn breach(&mut self, what: String) {
         if self.breaches.len() < TOLD_MAX {
             tracing::error!(what, "money is not where it should be");
@@ -152,8 +158,8 @@ impl Books {
     }
 }
 
-/// Adds what one provider executed; how often it charged.
-async fn add_charges(witness: SocketAddr, nets: &mut BTreeMap<String, Net>) -> anyhow::Result<i64> {
+/// What one provider executed.
+async fn charges(witness: SocketAddr) -> anyhow::Result<Value> {
     let mut stream = TcpStream::connect(witness).await?;
     // In the older version the end of the connection is the end of the rows.
     stream
@@ -163,7 +169,11 @@ async fn add_charges(witness: SocketAddr, nets: &mut BTreeMap<String, Net>) -> a
     stream.read_to_end(&mut bytes).await?;
     let body = bytes.windows(4).position(|window| window == b"\r\n\r\n");
     let body = body.and_then(|end| bytes.get(end + 4..)).context("no rows")?;
-    let rows: Value = serde_json::from_slice(body).context("the rows of a witness")?;
+    serde_json::from_slice(body).context("the rows of a witness")
+}
+
+/// Adds what one provider executed; how often it charged.
+fn add_charges(rows: &Value, nets: &mut BTreeMap<String, Net>) -> anyhow::Result<i64> {
     let mut charges = 0;
     for row in rows["data"].as_array().context("the rows of a witness")? {
         let sign = match row["operation"].as_str() {
@@ -179,4 +189,73 @@ async fn add_charges(witness: SocketAddr, nets: &mut BTreeMap<String, Net>) -> a
         net.amount_minor += sign * row["amount"].as_i64().context("a row without an amount")?;
     }
     Ok(charges)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn payment(id: &str, status: &str) -> Value {
+        json!({"id": id, "status": status, "amount": 500})
+    }
+
+    fn rows(rows: &[(&str, &str, i64)]) -> Value {
+        let row = |(operation, id, amount): &(&str, &str, i64)| json!({"operation": operation, "payment_id": id, "amount": amount});
+        json!({ "data": rows.iter().map(row).collect::<Vec<_>>() })
+    }
+
+    fn breaches(payments: &[Value], told: &[&str], first: &Value, second: &Value) -> Vec<String> {
+        let told = told.iter().map(|id| (*id).to_owned()).collect();
+        let both = [first.clone(), second.clone()];
+        Books::of(payments, &told, &both).unwrap().breaches
+    }
+
+    #[test]
+    fn books_that_agree_have_no_breach_and_list_what_is_unresolved() {
+        let payments = [
+            payment("a", "succeeded"),
+            payment("b", "failed"),
+            payment("c", "processing"),
+            payment("d", "requires_confirmation"),
+        ];
+        let first = rows(&[("sale", "a", 500), ("sale", "c", 500)]);
+        let second = rows(&[("sale", "d", 500), ("refund", "d", 500)]);
+        let told = BTreeSet::from(["a".to_owned()]);
+        let books = Books::of(&payments, &told, &[first, second]).unwrap();
+        assert_eq!(books.breaches, Vec::<String>::new());
+        assert_eq!((books.payments, books.succeeded, books.not_charged), (4, 1, 2));
+        assert_eq!((books.unresolved, books.charges), (vec!["c".to_owned()], [2, 0]));
+    }
+
+    #[test]
+    fn whatever_differs_is_a_breach_that_names_the_payment() {
+        let none = rows(&[]);
+        let sale = rows(&[("sale", "a", 500)]);
+        let cases = [
+            // At both providers, of another amount, or not at all.
+            (vec![payment("a", "succeeded")], vec![], &sale, &sale),
+            (
+                vec![payment("a", "succeeded")],
+                vec![],
+                &rows(&[("sale", "a", 499)]),
+                &none,
+            ),
+            (vec![payment("a", "succeeded")], vec!["a"], &none, &none),
+            // Charged although it failed, and twice while nobody knows.
+            (vec![payment("a", "failed")], vec![], &none, &sale),
+            (vec![payment("a", "processing")], vec![], &sale, &sale),
+            // A charge of nobody, a success that is taken back, and one that is lost.
+            (vec![], vec![], &sale, &none),
+            (vec![payment("a", "failed")], vec!["a"], &none, &none),
+            (vec![], vec!["a"], &none, &none),
+        ];
+        for (payments, told, first, second) in cases {
+            let found = breaches(&payments, &told, first, second);
+            assert!(
+                found.len() == 1 && found[0].starts_with("a "),
+                "{payments:?} {told:?}: {found:?}"
+            );
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! Payments at a steady rate: every connection asks at its own times, waits for its answer, and skips the times that it missed.
+//! Payments at a steady rate: a schedule whose next moment is taken by whichever connection is free. Each waits for its answer, so when
+//! none is free moments are missed; they are counted, and not made up for.
 
 use super::wire::read_message;
 use serde_json::Value;
@@ -11,7 +12,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, sleep_until};
+
+const NANOS_PER_S: u64 = 1_000_000_000;
+/// Later than this a moment is missed.
+const LATE_MAX: Duration = Duration::from_millis(10);
 
 /// What the caller was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,43 +48,68 @@ pub(super) struct Load {
     pub(super) key: String,
     pub(super) connections: u32,
     pub(super) rate_per_s: u32,
-    pub(super) counter: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Schedule {
+    load: Load,
+    began: Instant,
+    /// Moments that were taken or missed.
+    taken: AtomicU64,
+    missed: AtomicU64,
+    stop: watch::Receiver<bool>,
 }
 
 impl Load {
-    /// Asks until it is told to stop; what is under way then is waited for.
-    pub(super) async fn run(self, stop: watch::Receiver<bool>) -> anyhow::Result<Vec<Sample>> {
-        let load = Arc::new(self);
-        let began = Instant::now();
+    /// Asks until it is told to stop; what is under way then is waited for. What was asked, and how often nobody was free to ask.
+    pub(super) async fn run(self, stop: watch::Receiver<bool>) -> anyhow::Result<(Vec<Sample>, u64)> {
+        let connections = self.connections;
+        let schedule = Arc::new(Schedule {
+            load: self,
+            began: Instant::now(),
+            taken: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            stop,
+        });
         let mut callers = JoinSet::new();
-        for index in 0..load.connections {
-            callers.spawn(Arc::clone(&load).caller(index, began, stop.clone()));
+        for _ in 0..connections {
+            callers.spawn(Arc::clone(&schedule).caller());
         }
         let mut samples = Vec::new();
         while let Some(caller) = callers.join_next().await {
             samples.extend(caller?);
         }
-        Ok(samples)
+        Ok((samples, schedule.missed.load(Ordering::Relaxed)))
+    }
+}
+
+impl Schedule {
+    /// The next moment that nobody has taken, and its number.
+    fn take(&self) -> (u64, Instant) {
+        let rate_per_s = u64::from(self.load.rate_per_s);
+        let nanos_between = NANOS_PER_S / rate_per_s;
+        loop {
+            let number = self.taken.fetch_add(1, Ordering::Relaxed);
+            let due = self.began + Duration::from_nanos(number.saturating_mul(nanos_between));
+            if due + LATE_MAX >= Instant::now() {
+                return (number, due);
+            }
+            self.missed.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
-    async fn caller(
-        self: Arc<Self>,
-        index: u32,
-        began: Instant,
-        mut stop: watch::Receiver<bool>,
-    ) -> Vec<Sample> {
-        let between = Duration::from_secs(1) * self.connections / self.rate_per_s;
-        let mut times = interval_at(began + between * index / self.connections, between);
-        times.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    async fn caller(self: Arc<Self>) -> Vec<Sample> {
+        let mut stop = self.stop.clone();
         let (mut connection, mut samples) = (None, Vec::new());
         loop {
+            let (number, due) = self.take();
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return samples,
-                _ = times.tick() => {}
+                () = sleep_until(due) => {}
             }
             let sent = Instant::now();
-            let (said, payment) = match self.ask(&mut connection).await {
+            let (said, payment) = match self.load.ask(number, &mut connection).await {
                 Ok(told) => told,
                 Err(error) => {
                     tracing::debug!(%error, "an answer was lost");
@@ -95,9 +125,14 @@ impl Load {
             });
         }
     }
+}
 
-    async fn ask(&self, connection: &mut Option<TcpStream>) -> io::Result<(Said, Option<String>)> {
-        let number = self.counter.fetch_add(1, Ordering::Relaxed);
+impl Load {
+    async fn ask(
+        &self,
+        number: u64,
+        connection: &mut Option<TcpStream>,
+    ) -> io::Result<(Said, Option<String>)> {
         let amount_minor = 500 + number % 20_000;
         let body = format!(
             r#"{{"amount":{amount_minor},"currency":"USD","payment_method_id":"pm_card_visa","customer_id":"cus_{number}"}}"#

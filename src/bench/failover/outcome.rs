@@ -15,6 +15,8 @@ pub(super) struct Scenario {
     /// From the death until the provider was well again.
     pub(super) during: Phase,
     pub(super) after: Phase,
+    /// Payments that were not asked for, because no connection was free at their time.
+    pub(super) missed: u64,
     /// From the death until successes came as before; nothing if they did not.
     pub(super) recovered: Option<Duration>,
     /// Charges that went on at the backup after an attempt that was proven to have charged nothing.
@@ -140,11 +142,12 @@ impl Scenario {
         }
         writeln!(
             out,
-            "  back to 95 % of the usual {} per {} ms after {}; {} failovers",
+            "  back to 95 % of the usual {} per {} ms after {}; {} failovers; {} moments without a free connection",
             median(&self.before.slots),
             SLOT.as_millis(),
             words(self.recovered),
-            self.failovers
+            self.failovers,
+            self.missed
         )?;
         writeln!(
             out,
@@ -179,6 +182,7 @@ impl Scenario {
             "usual_per_slot": median(&self.before.slots),
             "recovered_ms": ms(self.recovered),
             "failovers": self.failovers,
+            "missed": self.missed,
             "breaker_closed_ms": ms(self.closed),
             "traffic_ms": ms(self.traffic),
             "ratios": {
