@@ -61,7 +61,6 @@ struct Permit {
     admitted: Option<(Line, Pass)>,
     result: CallResult,
     took_ms: u64,
-    has_prepared: bool,
 }
 
 impl Permit {
@@ -76,13 +75,12 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.count().fetch_sub(1, Ordering::SeqCst);
-        let (result, took_ms, has_prepared) = (self.result, self.took_ms, self.has_prepared);
+        let (result, took_ms) = (self.result, self.took_ms);
         let ended = self.admitted.map(|(line, pass)| Ended {
             line,
             pass,
             result,
             took_ms,
-            has_prepared,
         });
         self.seat.mailbox.step(ProviderMail::Finished(ended));
     }
@@ -216,7 +214,6 @@ impl ProviderState {
             admitted: pass.map(|pass| (call.line, pass)),
             result: CallResult::NotCounted,
             took_ms: 0,
-            has_prepared: false,
         };
         permit.count().fetch_add(1, Ordering::SeqCst);
         tokio::spawn(run(Arc::clone(&self.context), call, permit));
@@ -248,7 +245,6 @@ async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
     let took = began.elapsed();
     context.figures.provider_seconds.record(took.as_secs_f64());
     permit.took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    permit.has_prepared = matches!(report, Report::Prepared(Ok(_)));
     let time_limit = port.capabilities().time_limit;
     permit.result = match &report {
         // Making the object is no charge: were it counted, it would hide that none is confirmed.

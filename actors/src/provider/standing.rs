@@ -51,8 +51,6 @@ pub struct Ended {
     pub(super) pass: Pass,
     pub(super) result: CallResult,
     pub(super) took_ms: u64,
-    /// It made the object of a charge, and charged nothing yet.
-    pub(super) has_prepared: bool,
 }
 
 /// The actor's own books, from which [`Standing`] is published.
@@ -104,12 +102,8 @@ impl Books {
             pass,
             result,
             took_ms,
-            has_prepared,
         } = ended;
         self.windows.record(result, took_ms, now);
-        // Where every charge fails after its object was made, each of these answers would begin the count of failures anew.
-        let is_half = has_prepared && matches!(self.state(line, now), BreakerState::Closed { .. });
-        let result = if is_half { CallResult::NotCounted } else { result };
         let change = self.breakers[line as usize].ended(&options.breaker, pass, result, now);
         if let Some(change) = change {
             self.tell(line, change);
