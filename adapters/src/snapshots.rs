@@ -3,7 +3,8 @@
 //! from its start.
 
 use crate::schema::v1::{
-    EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto, Stored, UnwatchedSnapshotDto,
+    EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto, Stored, UnroutedSnapshotDto,
+    UnwatchedSnapshotDto,
 };
 use crate::schema::{self, DecodeError};
 use florin_domain::ids::{Seq, ShardId};
@@ -137,6 +138,7 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
     let form = sealed.strip_prefix(MARK).ok_or("the file is no snapshot")?;
     let read = |form| ShardSnapshot::load(schema::read::<SnapshotDto<'_>>(form)?);
     // The digest says that the file is whole: a form that ends early is an earlier one.
+    let read_unrouted = |form| schema::read::<UnroutedSnapshotDto<'_>>(form)?.into_snapshot();
     let read_unwatched = |form| schema::read::<UnwatchedSnapshotDto<'_>>(form)?.into_snapshot();
     let read_of_one_shard = |form| schema::read::<OneShardSnapshotDto<'_>>(form)?.into_snapshot();
     let read_earlier =
@@ -145,7 +147,8 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
         schema::read::<EarliestSnapshotDto<'_>>(form)?.into_snapshot(Stops::default(), RiskLists::default())
     };
     read(form).or_else(|error: DecodeError| {
-        let earlier = read_unwatched(form)
+        let earlier = read_unrouted(form)
+            .or_else(|_: DecodeError| read_unwatched(form))
             .or_else(|_: DecodeError| read_of_one_shard(form))
             .or_else(|_: DecodeError| read_earlier(form))
             .or_else(|_: DecodeError| read_earliest(form));
@@ -218,6 +221,7 @@ mod tests {
                 keys: vec![key],
                 stops,
                 lists,
+                routing: Some(schema::samples::routing_version()),
             },
             general: schema::samples::general_ledger(),
         }
@@ -265,6 +269,7 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&EarliestSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.routing = None;
         snapshot.control.stops = Stops::default();
         snapshot.control.lists = RiskLists::default();
         snapshot.general = GeneralLedger::default();
@@ -276,6 +281,7 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&EarlierSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.routing = None;
         snapshot.general = GeneralLedger::default();
         assert_eq!(unseal(&bytes), Ok(snapshot));
     }
@@ -285,6 +291,7 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&OneShardSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.routing = None;
         snapshot.general.crossings.clear();
         snapshot.general.alerts.clear();
         snapshot.general.alerts_raised_total = 0;
@@ -296,9 +303,20 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&UnwatchedSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.routing = None;
         snapshot.general.alerts.clear();
         snapshot.general.alerts_raised_total = 0;
         assert_eq!(unseal(&bytes), Ok(snapshot));
+    }
+
+    #[test]
+    fn a_snapshot_from_before_there_were_routing_rules_is_read_with_none() {
+        let mut snapshot = snapshot(5);
+        let bytes = sealed(&UnroutedSnapshotDto::of(&snapshot));
+        assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.routing = None;
+        assert_eq!(unseal(&bytes), Ok(snapshot.clone()));
+        assert_eq!(unseal(&seal(&snapshot)), Ok(snapshot), "nor are there any today");
     }
 
     #[test]
@@ -314,6 +332,7 @@ mod tests {
         assert_eq!(unseal(&seal(&empty)), Ok(empty));
         let mut form = Vec::new();
         schema::write(&snapshot.store(), &mut form);
+        assert!(schema::read::<UnroutedSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<UnwatchedSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<EarlierSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<EarliestSnapshotDto<'_>>(&form).is_err());

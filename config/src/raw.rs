@@ -4,7 +4,7 @@
 use crate::kind::NO_LIMIT;
 use crate::ledger::RawLedger;
 use crate::secret::HIDDEN;
-use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, Settings};
+use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, RoutingProfile, Settings};
 use florin_actors::options::Options;
 use florin_domain::money::{Currency, decimal_string};
 use florin_domain::payment::{FeeReturn, ReviewMode};
@@ -40,7 +40,10 @@ pub(crate) struct Raw {
     pub(crate) ledger: RawLedger,
     pub(crate) review: RawReview,
     pub(crate) retry: RawRetry,
+    pub(crate) breaker: RawBreaker,
+    pub(crate) health: RawHealth,
     pub(crate) risk: RawRisk,
+    pub(crate) routing: RawRouting,
     pub(crate) journal: RawJournal,
     pub(crate) audit: RawAudit,
     pub(crate) resolution: RawResolution,
@@ -129,6 +132,19 @@ pub(crate) struct RawRetry {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct RawBreaker {
+    pub(crate) failures_max: u32,
+    pub(crate) open_ms: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawHealth {
+    pub(crate) calls_min: u32,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RawRisk {
     pub(crate) profile: String,
     pub(crate) block_above: f64,
@@ -158,6 +174,13 @@ pub(crate) struct RawVelocity {
     pub(crate) recall_commits_max: u64,
     #[serde(default)]
     pub(crate) day_amounts: BTreeMap<String, String>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawRouting {
+    pub(crate) profile: RoutingProfile,
+    pub(crate) rules: String,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -305,7 +328,13 @@ impl From<&Settings> for Raw {
                 network_error_wait_ms: actors.retry.network_error_wait.0,
                 timeout_wait_ms: actors.retry.timeout_wait.0,
             },
+            breaker: RawBreaker::from(actors),
+            health: RawHealth::from(actors),
             risk: RawRisk::of(&actors.risk, RawVelocity::from(actors), actors.transfer_limits),
+            routing: RawRouting {
+                profile: settings.routing_profile,
+                rules: settings.routing_rules.clone(),
+            },
             journal: RawJournal {
                 shards: settings.shards,
                 placement: match actors.placement {
@@ -375,6 +404,23 @@ impl From<&Options> for RawVelocity {
             action: limits.action.as_str().to_owned(),
             recall_commits_max: options.velocity_recall_commits_max,
             day_amounts: limits.day_amounts.iter().map(amount_limit).collect(),
+        }
+    }
+}
+
+impl From<&Options> for RawBreaker {
+    fn from(options: &Options) -> Self {
+        Self {
+            failures_max: options.breaker.failures_max,
+            open_ms: options.breaker.open.0,
+        }
+    }
+}
+
+impl From<&Options> for RawHealth {
+    fn from(options: &Options) -> Self {
+        Self {
+            calls_min: options.health.calls_min,
         }
     }
 }

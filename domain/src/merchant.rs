@@ -4,6 +4,7 @@ use crate::ids::{ApiKeyId, ListEntryId, MerchantId};
 use crate::money::FeeSchedule;
 use crate::provider::ProviderId;
 use crate::risk::{ListEntry, RiskLists};
+use crate::routing::RoutingVersion;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -79,6 +80,8 @@ pub enum ControlEvent {
         /// By which key.
         by: ApiKeyId,
     },
+    /// Other routing rules were put in force. One that does not follow the version in force changes nothing.
+    RoutingSet(RoutingVersion),
 }
 
 /// All control data, folded from its events.
@@ -92,6 +95,8 @@ pub struct Control {
     pub stops: Stops,
     /// Block and allow lists.
     pub lists: RiskLists,
+    /// The routing rules that operators put in force; none if they never did.
+    pub routing: Option<RoutingVersion>,
 }
 
 /// What operators have stopped and not yet let go on, each with the latest action that says so.
@@ -129,7 +134,17 @@ impl Control {
             ControlEvent::ReadOnlyLeft(_) => stops.read_only = None,
             ControlEvent::ListEntryAdded(entry) => self.lists.add(entry),
             ControlEvent::ListEntryRemoved { entry, by: _ } => self.lists.remove(*entry),
+            ControlEvent::RoutingSet(version) => {
+                if self.routing_version().checked_add(1) == Some(version.number()) {
+                    self.routing = Some(version.clone());
+                }
+            }
         }
+    }
+
+    /// The number of the routing rules in force; 0 if operators never put any in force.
+    pub fn routing_version(&self) -> u32 {
+        self.routing.as_ref().map_or(0, RoutingVersion::number)
     }
 
     /// The merchant with this id.
@@ -146,6 +161,27 @@ mod tests {
         OperatorAction {
             operator: ApiKeyId::from_bits(operator),
             reason: Some(Arc::from(reason)),
+        }
+    }
+
+    #[test]
+    fn routing_rules_take_effect_in_the_order_of_their_numbers_and_each_number_once() {
+        let version = |number: u32, text: &str| {
+            let by = action(u128::from(number), "why");
+            ControlEvent::RoutingSet(RoutingVersion::new(number, Arc::from(text), by).unwrap())
+        };
+        let mut control = Control::default();
+        let steps = [
+            (version(2, "a: otherwise -> x"), 0, ""),
+            (version(1, "b: otherwise -> x"), 1, "b: otherwise -> x"),
+            (version(1, "c: otherwise -> x"), 1, "b: otherwise -> x"),
+            (version(3, "d: otherwise -> x"), 1, "b: otherwise -> x"),
+            (version(2, "# by score"), 2, "# by score"),
+        ];
+        for (event, number, text) in steps {
+            control.apply(&event);
+            let in_force = control.routing.as_ref().map_or("", |version| &**version.text());
+            assert_eq!((control.routing_version(), in_force), (number, text));
         }
     }
 

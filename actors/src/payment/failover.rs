@@ -5,6 +5,7 @@ use super::drive::after_earlier_requests;
 use florin_domain::ids::OperationId;
 use florin_domain::payment::{AttemptPlan, Command};
 use florin_domain::provider::{Outcome, ProviderId};
+use florin_domain::routing::{Bar, Route};
 use ractor::ActorProcessingErr;
 use std::sync::Arc;
 
@@ -27,6 +28,9 @@ impl PaymentState {
         outcome: Outcome,
         next: Option<AttemptPlan>,
     ) -> Result<(), ActorProcessingErr> {
+        if let Some(next) = &next {
+            self.tell_where_next(operation, &outcome, next.provider);
+        }
         let command = Command::Record {
             operation,
             number,
@@ -34,6 +38,44 @@ impl PaymentState {
             next,
         };
         self.decide(None, command)
+    }
+
+    /// Says in the log and in the metrics which provider the charge leaves, why, and for which one.
+    fn tell_where_next(&self, operation: OperationId, outcome: &Outcome, to: ProviderId) {
+        let here = self.payment.as_ref().and_then(|payment| {
+            let attempt = payment.operation(operation)?.attempt.as_ref()?;
+            Some(attempt.provider)
+        });
+        let Some(from) = here else { return };
+        let why = match outcome {
+            Outcome::NotSent { reason } | Outcome::Rejected { reason } | Outcome::Unknown { reason, .. } => {
+                reason
+            }
+            Outcome::RateLimited { .. } => "rate limited",
+            Outcome::Cancelled { .. } => "closed at the provider",
+            Outcome::Succeeded { .. }
+            | Outcome::Declined { .. }
+            | Outcome::ActionRequired { .. }
+            | Outcome::Pending { .. } => "answered",
+        };
+        metrics::counter!("florin_payment_failovers_total", "from" => from.to_string(), "to" => to.to_string())
+            .increment(1);
+        tracing::warn!(payment = %self.id, %from, %to, why, "nothing was charged at a provider: failing over to the next one");
+    }
+
+    /// Says once for each opening of a breaker that charges go elsewhere because of it.
+    pub(super) fn tell_of_open_breakers(&self, route: &Route, to: ProviderId) {
+        let now = self.context.ports.clock.now();
+        for (from, bar) in &route.left_out {
+            let is_news = *bar == Bar::BreakerOpen
+                && self
+                    .context
+                    .provider(*from)
+                    .is_some_and(|seat| seat.opening_is_news(now));
+            if is_news {
+                tracing::warn!(%from, %to, "the circuit breaker of a provider is open: failing over to the next one");
+            }
+        }
     }
 
     /// The provider's breaker is open: nothing was asked now, and it is not asked again for this request. What an earlier request of
@@ -55,27 +97,16 @@ impl PaymentState {
         self.record(operation, number, outcome)
     }
 
-    /// The plan of the next attempt at a provider that was not asked yet, if `outcome` may close this one without a charge.
+    /// The plan of the next attempt at a provider that was not asked yet, if `outcome` closes this one without a charge.
     pub(super) fn elsewhere(
         &mut self,
         operation: OperationId,
         number: u32,
         outcome: &Outcome,
     ) -> Option<AttemptPlan> {
-        let may_close = match outcome {
-            Outcome::NotSent { .. }
-            | Outcome::RateLimited { .. }
-            | Outcome::Rejected { .. }
-            | Outcome::Cancelled { .. } => true,
-            Outcome::Succeeded { .. }
-            | Outcome::Declined { .. }
-            | Outcome::ActionRequired { .. }
-            | Outcome::Pending { .. }
-            | Outcome::Unknown { .. } => false,
-        };
         let payment = self.payment.clone()?;
         let now = self.context.ports.clock.now();
-        if !may_close || !payment.may_go_elsewhere(operation, number, now) {
+        if !payment.may_go_elsewhere(operation, number, outcome, now) {
             return None;
         }
         let round_from = self.drive(operation).round_from;
@@ -86,6 +117,8 @@ impl PaymentState {
             .chain(&op.attempt)
             .filter(|attempt| attempt.number >= round_from);
         let tried: Vec<ProviderId> = in_round.map(|attempt| attempt.provider).collect();
-        self.plan(operation, number.saturating_add(1), &tried).ok()
+        let charge = (payment.spec.as_ref(), &payment.method);
+        self.plan(charge, operation, number.saturating_add(1), &tried)
+            .ok()
     }
 }

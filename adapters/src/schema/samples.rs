@@ -2,11 +2,12 @@
 //! new sample at the end of its chain.
 
 mod ledger;
+mod route;
 
 pub(crate) use ledger::{commit_of_ledger_event, fraud_checks, general_ledger, ledger_events, reverts};
+pub(crate) use route::{routing_version, wished_creation};
 
 use florin_domain::commit::{Body, Commit, PaymentCommit};
-use florin_domain::health::Health;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{
     ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
@@ -24,7 +25,7 @@ use florin_domain::payment::{
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment, ListEntry, ListKind, ListMatch, ListName, ListOwner, Target};
-use florin_domain::routing::{Bar, Choice, Route, Score};
+use florin_domain::routing::Wishes;
 use florin_domain::time::Timestamp;
 use rust_decimal::Decimal;
 use std::iter::successors;
@@ -71,6 +72,7 @@ pub(crate) fn spec() -> Spec {
             .unwrap()
             .with_rounding(Rounding::HalfUp),
         fee_return: FeeReturn::Returned,
+        routing: Wishes::default(),
         created_at: AT,
     }
 }
@@ -216,7 +218,7 @@ fn after(event: &Event) -> Option<Event> {
         Event::PostingProfileChosen { .. } => Event::Routed {
             operation: AUTHORIZE,
             number,
-            route: Arc::new(route()),
+            route: Arc::new(route::route()),
         },
         Event::Routed { .. } => Event::LateReversal {
             operation: REFUND,
@@ -227,38 +229,6 @@ fn after(event: &Event) -> Option<Event> {
         },
         Event::LateReversal { .. } => return None,
     })
-}
-
-/// A decision with every reason that leaves a provider out.
-fn route() -> Route {
-    let reasons = [
-        Bar::Disabled,
-        Bar::Unwanted,
-        Bar::NotNamed,
-        Bar::BreakerOpen,
-        Bar::Busy,
-        Bar::Tried,
-    ];
-    let healths = [
-        Health::Healthy,
-        Health::Degraded,
-        Health::Reduced,
-        Health::Excluded,
-    ];
-    let choice = |(score, health)| Choice {
-        provider: provider(),
-        health,
-        score: Score::from_hundredths(score),
-    };
-    Route {
-        rule: Some("visa".into()),
-        choices: [8_745, 0, 127, 10_000]
-            .into_iter()
-            .zip(healths)
-            .map(choice)
-            .collect(),
-        left_out: reasons.map(|bar| (provider(), bar)).to_vec(),
-    }
 }
 
 fn resolution(operator: &str) -> Resolution {
@@ -333,6 +303,7 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
         ControlEvent::ReadOnlyLeft(_) => "read_only.left",
         ControlEvent::ListEntryAdded(_) => "risk_list_entry.added",
         ControlEvent::ListEntryRemoved { .. } => "risk_list_entry.removed",
+        ControlEvent::RoutingSet(_) => "routing.set",
     };
     let events = [
         merchant,
@@ -349,6 +320,7 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
             entry: ListEntryId::from_bits(0x11e),
             by: ApiKeyId::from_bits(2),
         },
+        ControlEvent::RoutingSet(routing_version()),
     ];
     events.map(|event| (name(&event), event)).into()
 }

@@ -15,6 +15,7 @@ mod lists;
 pub(crate) mod payment;
 mod request;
 mod route;
+mod routing;
 mod scalar;
 mod snapshot;
 mod spec;
@@ -22,5 +23,6 @@ mod spec;
 pub(crate) use commit::CommitDto;
 pub(crate) use scalar::Stored;
 pub(crate) use snapshot::{
-    EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto, UnwatchedSnapshotDto,
+    EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto, UnroutedSnapshotDto,
+    UnwatchedSnapshotDto,
 };

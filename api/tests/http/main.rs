@@ -14,6 +14,7 @@ mod limits;
 mod lists;
 mod openapi;
 mod operators;
+mod routing;
 mod stages;
 mod states;
 mod unresolved;

@@ -2,7 +2,7 @@
 
 use crate::clock::{WorldClock, WorldEntropy, lock};
 use crate::dice::Dice;
-use crate::fault::{Fault, Plan};
+use crate::fault::{Fault, Plan, Scenario};
 use crate::journaled::Journaled;
 use crate::stops::Stopped;
 use crate::tally::{Death, Tally, step};
@@ -35,6 +35,18 @@ struct Trace {
     kept: Option<Vec<String>>,
 }
 
+/// No byte of any text.
+const END_OF_LINE: [u8; 1] = [0xff];
+
+struct Hashing<'a>(&'a mut Sha256);
+
+impl fmt::Write for Hashing<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.update(text.as_bytes());
+        Ok(())
+    }
+}
+
 /// Whether and how the present life goes on.
 #[derive(Debug, Default)]
 struct Flow {
@@ -47,6 +59,7 @@ struct Flow {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) seed: u64,
+    pub(crate) scenario: Scenario,
     pub(crate) shards: u16,
     pub(crate) plan: Plan,
     pub(crate) clock: Arc<WorldClock>,
@@ -65,11 +78,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, keeps_trace: bool) -> Self {
+    pub(crate) fn new(seed: u64, scenario: Scenario, keeps_trace: bool) -> Self {
         Self {
             seed,
+            scenario,
             shards: *Dice::new(seed, "shards").pick(&[1, 1, 2, 3]),
-            plan: Plan::of(seed),
+            plan: Plan::of(seed, scenario),
             clock: Arc::new(WorldClock::new()),
             entropy: Arc::new(WorldEntropy::new(seed)),
             journaled: Mutex::default(),
@@ -88,12 +102,15 @@ impl World {
 
     /// Writes down what happened.
     pub(crate) fn note(&self, what: fmt::Arguments<'_>) {
-        let line = format!("{:>9} {what}\n", self.clock.true_ms());
+        let ms = self.clock.true_ms();
         let mut trace = lock(&self.trace);
-        trace.hash.update(line.as_bytes());
+        trace.hash.update(ms.to_le_bytes());
+        // Nearly every line is written only here, so none is put together first.
+        fmt::Write::write_fmt(&mut Hashing(&mut trace.hash), what).expect("a hash takes all text");
+        trace.hash.update(END_OF_LINE);
         trace.lines = trace.lines.saturating_add(1);
         if let Some(kept) = &mut trace.kept {
-            kept.push(line);
+            kept.push(format!("{ms:>9} {what}\n"));
         }
     }
 

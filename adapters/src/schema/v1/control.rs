@@ -1,6 +1,7 @@
 //! Owns the forms of merchants, API keys and changes of them, and of what operators decided.
 
 use super::lists::ListEntryDto;
+use super::routing::RoutingVersionDto;
 use super::scalar::{IdDto, Raw, Stored};
 use super::spec::FeeDto;
 use crate::schema::DecodeError;
@@ -73,6 +74,8 @@ pub(crate) enum ControlEventDto<'a> {
         entry: IdDto<ListEntryId>,
         by: IdDto<ApiKeyId>,
     },
+    #[serde(rename = "routing.set")]
+    RoutingSet(RoutingVersionDto<'a>),
 }
 
 /// Who decided, and why.
@@ -230,6 +233,7 @@ impl<'a> Stored<'a> for ControlEvent {
                 entry: entry.store(),
                 by: by.store(),
             },
+            Self::RoutingSet(version) => ControlEventDto::RoutingSet(version.store()),
         }
     }
 
@@ -259,6 +263,7 @@ impl<'a> Stored<'a> for ControlEvent {
                 entry: Stored::load(entry)?,
                 by: Stored::load(by)?,
             },
+            ControlEventDto::RoutingSet(version) => Self::RoutingSet(Stored::load(version)?),
         })
     }
 }

@@ -5,6 +5,7 @@ use super::control::StopsDto;
 use super::crossing::CrossingsDto;
 use super::ledger::GeneralLedgerDto;
 use super::lists::ListEntryDto;
+use super::routing::RoutingVersionDto;
 use super::scalar::{List, MinorDto, Raw, Stored};
 use crate::schema::DecodeError;
 use florin_domain::ids::{PaymentId, Seq};
@@ -17,6 +18,14 @@ use serde::{Deserialize, Serialize};
 /// A snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SnapshotDto<'a> {
+    #[serde(borrow)]
+    earlier: UnroutedSnapshotDto<'a>,
+    routing: Option<RoutingVersionDto<'a>>,
+}
+
+/// A snapshot from before there were routing rules.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct UnroutedSnapshotDto<'a> {
     #[serde(borrow)]
     earlier: UnwatchedSnapshotDto<'a>,
     alerts: AlertsDto<'a>,
@@ -113,6 +122,7 @@ impl<'a> EarliestSnapshotDto<'a> {
                 keys: self.keys.load()?,
                 stops,
                 lists,
+                routing: None,
             },
             general: GeneralLedger::default(),
         })
@@ -164,21 +174,36 @@ impl<'a> UnwatchedSnapshotDto<'a> {
     }
 }
 
+impl<'a> UnroutedSnapshotDto<'a> {
+    pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
+        Self {
+            earlier: UnwatchedSnapshotDto::of(snapshot),
+            alerts: AlertsDto::of(&snapshot.general),
+        }
+    }
+
+    pub(crate) fn into_snapshot(self) -> Result<ShardSnapshot, DecodeError> {
+        let snapshot = self.earlier.into_snapshot()?;
+        Ok(ShardSnapshot {
+            general: self.alerts.into(snapshot.general)?,
+            ..snapshot
+        })
+    }
+}
+
 impl<'a> Stored<'a> for ShardSnapshot {
     type Dto = SnapshotDto<'a>;
 
     fn store(&'a self) -> SnapshotDto<'a> {
         SnapshotDto {
-            earlier: UnwatchedSnapshotDto::of(self),
-            alerts: AlertsDto::of(&self.general),
+            earlier: UnroutedSnapshotDto::of(self),
+            routing: self.control.routing.store(),
         }
     }
 
     fn load(dto: SnapshotDto<'a>) -> Result<Self, DecodeError> {
-        let snapshot = dto.earlier.into_snapshot()?;
-        Ok(Self {
-            general: dto.alerts.into(snapshot.general)?,
-            ..snapshot
-        })
+        let mut snapshot = dto.earlier.into_snapshot()?;
+        snapshot.control.routing = Stored::load(dto.routing)?;
+        Ok(snapshot)
     }
 }

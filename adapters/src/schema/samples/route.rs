@@ -1,0 +1,68 @@
+//! A route with one of everything that it can say, and what rules and wishes are stored as.
+
+use super::{method, provider, spec};
+use florin_domain::health::Health;
+use florin_domain::ids::ApiKeyId;
+use florin_domain::merchant::OperatorAction;
+use florin_domain::payment::{Event, Spec};
+use florin_domain::provider::ProviderId;
+use florin_domain::routing::{Bar, Choice, Route, RoutingVersion, Score, Wishes};
+use std::sync::Arc;
+
+/// A decision with every reason that leaves a provider out.
+pub(super) fn route() -> Route {
+    let reasons = [
+        Bar::Disabled,
+        Bar::Unwanted,
+        Bar::NotNamed,
+        Bar::BreakerOpen,
+        Bar::Busy,
+        Bar::Tried,
+    ];
+    let healths = [
+        Health::Healthy,
+        Health::Degraded,
+        Health::Reduced,
+        Health::Excluded,
+    ];
+    let choice = |(score, health)| Choice {
+        provider: provider(),
+        health,
+        score: Score::from_hundredths(score),
+    };
+    Route {
+        rule: Some("visa".into()),
+        choices: [8_745, 0, 127, 10_000]
+            .into_iter()
+            .zip(healths)
+            .map(choice)
+            .collect(),
+        left_out: reasons.map(|bar| (provider(), bar)).to_vec(),
+    }
+}
+
+/// A version of the rules.
+pub(crate) fn routing_version() -> RoutingVersion {
+    let program = "# seldom\nvisa: brand is visa -> stripe\nrest: otherwise -> split stripe 70, adyen 30\n";
+    let by = OperatorAction {
+        operator: ApiKeyId::from_bits(2),
+        reason: Some("a better price".into()),
+    };
+    RoutingVersion::new(3, program.into(), by).unwrap()
+}
+
+/// A creation of a payment whose merchant wants something of routing.
+pub(crate) fn wished_creation() -> Event {
+    let [stripe, adyen, wise] = ["stripe", "adyen", "wise"].map(|name| ProviderId::parse(name).unwrap());
+    Event::Created {
+        spec: Arc::new(Spec {
+            routing: Wishes {
+                pin: Some(stripe),
+                prefer: vec![adyen, stripe],
+                exclude: vec![wise],
+            },
+            ..spec()
+        }),
+        method: method("pm_card_visa"),
+    }
+}
