@@ -16,8 +16,8 @@ const COPY: &str = "target/new-provider";
 const STAGES: [&str; 5] = [
     "fmt --all --check",
     "clippy --locked -p florin-adapters -p florin-sandbox --all-targets -- -D warnings",
-    "test --locked --color never -p florin-adapters --lib providers::",
-    "test --locked --color never -p florin-adapters --test conformance",
+    "test --locked --color never -p florin-adapters --lib providers::a_newcomers_name",
+    "test --locked --color never -p florin-adapters --test conformance a_newcomers_name",
     "test --locked --color never -p florin-sandbox a_newcomers_name",
 ];
 
