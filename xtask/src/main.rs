@@ -8,6 +8,7 @@ mod contract;
 mod counts;
 mod fuzz;
 mod gate;
+mod new_provider;
 mod nightly;
 mod postgres;
 mod python;
@@ -28,7 +29,11 @@ cargo xtask <command>
   tidy      the rules no compiler checks: arrows between crates, fences around dependencies, source rules
   nightly [--minutes N]
             the same gate as `test` with PROPTEST_CASES=20000, so every property sees far more cases; then every fuzz target for a while, a
-            crash at every point of the fixed load, and the random load with kills for what is left of N (60) minutes, at least one
+            crash at every point of the fixed load, an adapter from the templates, and the random load with kills for what is left of N (60)
+            minutes, at least one
+  new-provider NAME
+            an adapter for another provider from the templates, and where to go on (docs/new-provider.md); with --rehearse in place of
+            the name one is made in a copy of the checkout, and checked there
   fuzz [--seconds N]
             every fuzz target for N (60) seconds, one after the other
   bench-compare [--seconds N]
@@ -59,6 +64,8 @@ fn run(args: &[String]) -> Result<()> {
         ["contract"] => contract::run(&workspace_root()?),
         ["sdk"] => sdk::run(&workspace_root()?),
         ["bench-compare", words @ ..] => bench_compare::run(&workspace_root()?, words),
+        ["new-provider", "--rehearse"] => new_provider::rehearse(&workspace_root()?),
+        ["new-provider", words @ ..] => new_provider::run(&workspace_root()?, words),
         ["fuzz", words @ ..] => fuzz::run(&workspace_root()?, words),
         ["tidy"] => tidy::run(&workspace_root()?),
         _ => bail!("unknown command `{}`\n\n{HELP}", words.join(" ")),

@@ -25,14 +25,14 @@ mod wire;
 pub use config::{AdyenConfig, ApiKey, CONNECT_TIMEOUT, ConfigError, HmacKey, REQUEST_TIMEOUT};
 pub use notices::AdyenNotices;
 
-use super::connection::{Failure, Reply};
+use super::connection::Reply;
+use super::exchange::{Unsendable, either, time_limit, unanswered, undecided, unknown};
 use client::Client;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
 use florin_domain::time::Millis;
-use request::{Unsendable, WireRequest};
-use response::unknown;
+use request::WireRequest;
 use std::sync::Arc;
 
 /// Adyen remembers keys for at least a week; its newer documentation says 31 days.
@@ -56,7 +56,7 @@ impl AdyenProvider {
             key_lifetime: KEY_LIFETIME,
             query_by_reference: false,
             cancel_closes: true,
-            time_limit: Millis(u64::try_from(config.request_timeout.as_millis()).unwrap_or(u64::MAX)),
+            time_limit: time_limit(config.request_timeout),
             recovery: Recovery {
                 stores_errors: true,
                 voids: Voids::Reference,
@@ -76,13 +76,8 @@ impl AdyenProvider {
         request: &AttemptRequest,
         wire: Result<WireRequest, Unsendable>,
     ) -> Result<Reply, Outcome> {
-        let wire = wire.map_err(|Unsendable(reason)| Outcome::Rejected {
-            reason: reason.into(),
-        })?;
-        self.client.send(wire).await.map_err(|failure| match failure {
-            Failure::NotSent(reason) => Outcome::NotSent { reason },
-            Failure::Unknown(reason) => unknown(reason, request.reference.clone()),
-        })
+        let reply = self.client.send(wire?).await;
+        reply.map_err(|failure| unanswered(request, failure))
     }
 
     async fn run(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
@@ -126,18 +121,6 @@ impl AdyenProvider {
             | OperationKind::Reversal => self.look(request).await,
         }
     }
-}
-
-/// A question or a cancellation that cannot be sent leaves the attempt as unknown as it was.
-fn undecided(outcome: Outcome, request: &AttemptRequest) -> Outcome {
-    match outcome {
-        Outcome::Rejected { reason } => unknown(reason, request.reference.clone()),
-        outcome => outcome,
-    }
-}
-
-fn either(result: Result<Outcome, Outcome>) -> Outcome {
-    result.unwrap_or_else(|outcome| outcome)
 }
 
 impl Provider for AdyenProvider {

@@ -28,6 +28,11 @@ const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 /// The largest answer taken; objects of providers are a few kilobytes.
 pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
 
+/// The whole of one request, connecting included, unless configured otherwise.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Name resolution, TCP and TLS together, unless configured otherwise.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
 const RETRY_AFTER_DEFAULT: Millis = Millis::from_s(1);
 /// Longer waits are not believed.
 const RETRY_AFTER_MAX: Millis = Millis::from_s(3600);
@@ -43,7 +48,7 @@ pub(super) enum Failure {
 
 /// Why nothing can be sent at all.
 #[derive(Debug, ThisError)]
-pub(super) enum SetupError {
+pub enum SetupError {
     /// Without trusted roots no certificate can be checked.
     #[error("the system's trusted certificates cannot be read")]
     Roots(#[source] io::Error),
@@ -113,6 +118,18 @@ impl Endpoint {
     pub(super) fn is_clear(&self) -> bool {
         self.scheme == Scheme::HTTP
     }
+}
+
+/// Whether a text can be a credential: something, and nothing that could end a header.
+pub(super) fn is_visible(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+/// A header with a credential in it; its `Debug` hides it.
+pub(super) fn secret_header(text: String) -> Option<HeaderValue> {
+    let mut header = HeaderValue::try_from(text).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 /// A request, as it goes over the wire.

@@ -17,15 +17,14 @@ mod wire;
 
 pub use config::{BASE_URL, CONNECT_TIMEOUT, ConfigError, REQUEST_TIMEOUT, SecretKey, StripeConfig};
 
-use super::connection::Failure;
 use super::connection::Reply;
+use super::exchange::{Unsendable, either, time_limit, unanswered, undecided, unknown};
 use client::Client;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
 use florin_domain::time::Millis;
-use objects::unknown;
-use request::{Unsendable, WireRequest};
+use request::WireRequest;
 use response::{Closed, Listed};
 
 /// Stripe remembers keys for at least a day.
@@ -48,7 +47,7 @@ pub struct StripeProvider {
 impl StripeProvider {
     /// Checks the configuration; connects to nothing yet.
     pub fn new(id: ProviderId, config: StripeConfig) -> Result<Self, ConfigError> {
-        let time_limit = Millis(u64::try_from(config.request_timeout.as_millis()).unwrap_or(u64::MAX));
+        let time_limit = time_limit(config.request_timeout);
         Client::new(config).map(|client| Self::over(id, time_limit, client))
     }
 
@@ -75,13 +74,8 @@ impl StripeProvider {
         request: &AttemptRequest,
         wire: Result<WireRequest, Unsendable>,
     ) -> Result<Reply, Outcome> {
-        let wire = wire.map_err(|Unsendable(reason)| Outcome::Rejected {
-            reason: reason.into(),
-        })?;
-        self.client.send(wire).await.map_err(|failure| match failure {
-            Failure::NotSent(reason) => Outcome::NotSent { reason },
-            Failure::Unknown(reason) => unknown(reason, request.reference.clone()),
-        })
+        let reply = self.client.send(wire?).await;
+        reply.map_err(|failure| unanswered(request, failure))
     }
 
     async fn make(&self, request: &AttemptRequest) -> Result<ProviderReference, Outcome> {
@@ -203,18 +197,6 @@ impl StripeProvider {
             Closed::Look => self.look(request).await,
         }
     }
-}
-
-/// A look or a cancellation that cannot be sent leaves the attempt as unknown as it was.
-fn undecided(outcome: Outcome, request: &AttemptRequest) -> Outcome {
-    match outcome {
-        Outcome::Rejected { reason } => unknown(reason, request.reference.clone()),
-        outcome => outcome,
-    }
-}
-
-fn either(result: Result<Outcome, Outcome>) -> Outcome {
-    result.unwrap_or_else(|outcome| outcome)
 }
 
 impl Provider for StripeProvider {

@@ -2,7 +2,7 @@
 //! (<https://docs.adyen.com/development-resources/currency-codes>): the Chilean peso and the Icelandic krona have two decimals there,
 //! the Cape Verdean escudo and the Indonesian rupiah none.
 
-use super::request::Unsendable;
+use crate::providers::exchange::Unsendable;
 use florin_domain::money::{Amount, Currency};
 
 /// Where Adyen's number of decimals is not the one of ISO 4217.

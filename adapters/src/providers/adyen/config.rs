@@ -1,17 +1,13 @@
 //! What must be known to reach Adyen.
 
-use crate::providers::connection::{Endpoint, SetupError};
+use crate::providers::connection::{Endpoint, SetupError, is_visible, secret_header};
+
+pub use crate::providers::connection::{CONNECT_TIMEOUT, REQUEST_TIMEOUT};
 use http::HeaderValue;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
-
-/// The whole of one request, connecting included, unless configured otherwise.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Name resolution, TCP and TLS together, unless configured otherwise.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An API key. It never shows itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,9 +21,7 @@ impl ApiKey {
 
     /// The `X-API-Key` header; its own `Debug` hides it, too.
     pub(super) fn into_header(self) -> Result<HeaderValue, ConfigError> {
-        let mut header = HeaderValue::try_from(self.0).map_err(|_| ConfigError::ApiKey)?;
-        header.set_sensitive(true);
-        Ok(header)
+        secret_header(self.0).ok_or(ConfigError::ApiKey)
     }
 }
 
@@ -98,27 +92,16 @@ impl AdyenConfig {
     }
 
     pub(super) fn endpoint(&self) -> Result<Endpoint, ConfigError> {
-        let key = &self.api_key.0;
-        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !is_visible(&self.api_key.0) {
             return Err(ConfigError::ApiKey);
         }
-        let account = &self.merchant_account;
-        if account.is_empty() || !account.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !is_visible(&self.merchant_account) {
             return Err(ConfigError::MerchantAccount);
         }
         if self.request_timeout.is_zero() || self.connect_timeout.is_zero() {
             return Err(ConfigError::Timeout);
         }
         Endpoint::parse(&self.base_url).ok_or(ConfigError::BaseUrl)
-    }
-}
-
-impl From<SetupError> for ConfigError {
-    fn from(error: SetupError) -> Self {
-        match error {
-            SetupError::Roots(error) => Self::Roots(error),
-            SetupError::Tls(error) => Self::Tls(error),
-        }
     }
 }
 
@@ -137,12 +120,9 @@ pub enum ConfigError {
     /// Zero would fail every request.
     #[error("timeouts must be longer than zero")]
     Timeout,
-    /// Without trusted roots no certificate can be checked.
-    #[error("the system's trusted certificates cannot be read")]
-    Roots(#[source] io::Error),
-    /// The TLS library offers nothing usable.
-    #[error("TLS cannot be set up")]
-    Tls(#[source] rustls::Error),
+    /// Nothing can be sent.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::amounts::to_wire;
 use super::names;
 use super::wire::{AmountOut, BroughtBack, CaptureTerms, Charge, Details, Modification, StoredMethod};
+use crate::providers::exchange::Unsendable;
 use aws_lc_rs::digest::{SHA256, digest};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
@@ -25,10 +26,6 @@ pub(super) struct WireRequest {
     pub(super) key: String,
     pub(super) body: Vec<u8>,
 }
-
-/// The attempt lacks what the request needs: nothing can be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unsendable(pub(super) &'static str);
 
 fn post(path: &str, key: String, body: &impl Serialize) -> Result<WireRequest, Unsendable> {
     let body = serde_json::to_vec(body).map_err(|_| Unsendable("the request cannot be written as JSON"))?;

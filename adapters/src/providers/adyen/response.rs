@@ -5,29 +5,16 @@ use super::names;
 use super::request::is_psp_reference;
 use super::wire::{Acknowledged, ApiError, Charged};
 use crate::providers::connection::Reply;
+use crate::providers::exchange::{shortened, undecided, unknown, unreadable};
 use florin_domain::money::Currency;
 use florin_domain::ports::AttemptRequest;
 use florin_domain::provider::{Outcome, ProviderReference};
 use std::sync::Arc;
 
-/// Enough for an operator to see what a message is about.
-const MESSAGE_CHARS_MAX: usize = 200;
 /// A request with this key is being executed at this moment.
 const KEY_IN_USE: &str = "704";
 /// The kind of an error that is not ours.
 const INTERNAL: &str = "internal";
-
-pub(super) fn unknown(reason: impl Into<Arc<str>>, reference: Option<ProviderReference>) -> Outcome {
-    Outcome::Unknown {
-        reason: reason.into(),
-        reference,
-    }
-}
-
-fn unreadable(request: &AttemptRequest, reply: &Reply) -> Outcome {
-    let reason = format!("status {} with a body that cannot be understood", reply.status);
-    unknown(reason, request.reference.clone())
-}
 
 /// What the request that charges came back with.
 pub(super) fn charged(request: &AttemptRequest, reply: &Reply) -> Outcome {
@@ -53,10 +40,7 @@ pub(super) fn detailed(request: &AttemptRequest, reply: &Reply) -> Outcome {
         let reason = "the answer to the details does not say that it is about this payment";
         return unknown(reason, request.reference.clone());
     }
-    match charged(request, reply) {
-        Outcome::Rejected { reason } => unknown(reason, request.reference.clone()),
-        outcome => outcome,
-    }
+    undecided(charged(request, reply), request)
 }
 
 fn of_charge(request: &AttemptRequest, charged: &Charged<'_>) -> Outcome {
@@ -110,9 +94,8 @@ fn of_charge(request: &AttemptRequest, charged: &Charged<'_>) -> Outcome {
         // `Error` among them: the acquirer may have taken it all the same.
         other => {
             let reason = charged.refusal_reason.as_deref().unwrap_or_default();
-            let reason: String = reason.chars().take(MESSAGE_CHARS_MAX).collect();
             unknown(
-                format!("the result {other} decides nothing: {reason}"),
+                format!("the result {other} decides nothing: {}", shortened(reason)),
                 Some(named),
             )
         }
@@ -148,10 +131,7 @@ pub(super) fn acknowledged(request: &AttemptRequest, reply: &Reply) -> Outcome {
 /// The closing of a charge was taken on, which proves nothing yet.
 pub(super) fn closing(request: &AttemptRequest, reply: &Reply) -> Outcome {
     if !reply.is_success() {
-        return match refused(request, reply) {
-            Outcome::Rejected { reason } => unknown(reason, request.reference.clone()),
-            outcome => outcome,
-        };
+        return undecided(refused(request, reply), request);
     }
     match received(reply, &names::of_closing(request)) {
         Some(_) => unknown(
@@ -180,8 +160,7 @@ fn refused(request: &AttemptRequest, reply: &Reply) -> Outcome {
         return unreadable(request, reply);
     };
     let code = error.error_code.as_deref().or(error.error_type.as_deref());
-    let message = error.message.as_deref().unwrap_or_default();
-    let message: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
+    let message = shortened(error.message.as_deref().unwrap_or_default());
     let reason: Arc<str> = format!("{} {}: {message}", reply.status, code.unwrap_or("no code")).into();
     match reply.status {
         // Something was sent under the key before.

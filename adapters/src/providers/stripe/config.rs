@@ -1,19 +1,15 @@
 //! What must be known to reach Stripe.
 
-use crate::providers::connection::{Endpoint, SetupError};
+use crate::providers::connection::{Endpoint, SetupError, is_visible, secret_header};
+
+pub use crate::providers::connection::{CONNECT_TIMEOUT, REQUEST_TIMEOUT};
 use http::HeaderValue;
 use std::fmt;
-use std::io;
 use std::time::Duration;
 use thiserror::Error;
 
 /// Where Stripe listens.
 pub const BASE_URL: &str = "https://api.stripe.com";
-/// The whole of one request, connecting included, unless configured otherwise.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// Name resolution, TCP and TLS together, unless configured otherwise.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// An API secret (`sk_...`). It never shows itself.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey(String);
@@ -26,10 +22,7 @@ impl SecretKey {
 
     /// The `Authorization` header; its own `Debug` hides it, too.
     pub(super) fn into_bearer(self) -> Result<HeaderValue, ConfigError> {
-        let bearer = format!("Bearer {}", self.0);
-        let mut header = HeaderValue::try_from(bearer).map_err(|_| ConfigError::SecretKey)?;
-        header.set_sensitive(true);
-        Ok(header)
+        secret_header(format!("Bearer {}", self.0)).ok_or(ConfigError::SecretKey)
     }
 }
 
@@ -65,7 +58,7 @@ impl StripeConfig {
 
     pub(super) fn endpoint(&self) -> Result<Endpoint, ConfigError> {
         let secret = &self.secret_key.0;
-        if secret.is_empty() || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if !is_visible(secret) {
             return Err(ConfigError::SecretKey);
         }
         if self.request_timeout.is_zero() || self.connect_timeout.is_zero() {
@@ -76,15 +69,6 @@ impl StripeConfig {
             return Err(ConfigError::LiveKeyInClear);
         }
         Ok(endpoint)
-    }
-}
-
-impl From<SetupError> for ConfigError {
-    fn from(error: SetupError) -> Self {
-        match error {
-            SetupError::Roots(error) => Self::Roots(error),
-            SetupError::Tls(error) => Self::Tls(error),
-        }
     }
 }
 
@@ -103,12 +87,9 @@ pub enum ConfigError {
     /// Zero would fail every request.
     #[error("timeouts must be longer than zero")]
     Timeout,
-    /// Without trusted roots no certificate can be checked.
-    #[error("the system's trusted certificates cannot be read")]
-    Roots(#[source] io::Error),
-    /// The TLS library offers nothing usable.
-    #[error("TLS cannot be set up")]
-    Tls(#[source] rustls::Error),
+    /// Nothing can be sent.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
 }
 
 #[cfg(test)]

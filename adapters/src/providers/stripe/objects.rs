@@ -5,18 +5,12 @@
 
 use super::request::{intent_of, is_object_id};
 use super::wire::{Intent, Metadata, Refund};
+use crate::providers::exchange::unknown;
 use florin_domain::ids::CaptureId;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
 use florin_domain::provider::{Outcome, ProviderReference};
 use std::sync::Arc;
-
-pub(super) fn unknown(reason: impl Into<Arc<str>>, reference: Option<ProviderReference>) -> Outcome {
-    Outcome::Unknown {
-        reason: reason.into(),
-        reference,
-    }
-}
 
 /// What an object was read from: the answer of the very request that asks for it to be changed, or any other look at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! What is sent: each request about an attempt as method, path, key and form. No I/O.
 
+use crate::providers::exchange::Unsendable;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
 use http::Method;
@@ -39,10 +40,6 @@ impl WireRequest {
         }
     }
 }
-
-/// The attempt lacks what the request needs: nothing can be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unsendable(pub(super) &'static str);
 
 /// An `application/x-www-form-urlencoded` body.
 #[derive(Debug, Default)]

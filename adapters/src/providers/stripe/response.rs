@@ -1,21 +1,14 @@
 //! What an answer means. No I/O; whatever is not clearly said is `Unknown`, and only Stripe's own words prove that nothing happened.
 
-use super::objects::{Seen, Status, of_intent, of_refund, operation_of, same_currency, unknown};
+use super::objects::{Seen, Status, of_intent, of_refund, operation_of, same_currency};
 use super::request::is_object_id;
 use super::wire::{ApiError, Envelope, Intent, Refund, RefundPage};
 use crate::providers::connection::Reply;
+use crate::providers::exchange::{shortened, unknown, unreadable};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
 use florin_domain::provider::{Outcome, ProviderReference};
 use std::sync::Arc;
-
-/// Enough for an operator to see what a message is about.
-const MESSAGE_CHARS_MAX: usize = 200;
-
-fn unreadable(request: &AttemptRequest, reply: &Reply) -> Outcome {
-    let reason = format!("status {} with a body that cannot be understood", reply.status);
-    unknown(reason, request.reference.clone())
-}
 
 fn described(status: u16, error: &ApiError<'_>) -> String {
     let word = error
@@ -23,8 +16,7 @@ fn described(status: u16, error: &ApiError<'_>) -> String {
         .as_deref()
         .or(error.kind.as_deref())
         .unwrap_or("no code");
-    let message = error.message.as_deref().unwrap_or_default();
-    let message: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
+    let message = shortened(error.message.as_deref().unwrap_or_default());
     format!("{status} {word}: {message}")
 }
 

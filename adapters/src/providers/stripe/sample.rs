@@ -1,15 +1,21 @@
 //! For the tests of this adapter: attempts of each kind over 1500 US cents with a test Visa, answers about them, and outcomes in a line.
 
+<<<<<<< HEAD
 use crate::providers::connection::Reply;
 use bytes::Bytes;
 use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, MinorSum};
+=======
+use crate::providers::sample::{self, line};
+>>>>>>> kit
 use florin_domain::payment::OperationKind;
-use florin_domain::ports::{AttemptRequest, ParentCharge};
+use florin_domain::ports::AttemptRequest;
 use florin_domain::provider::Outcome;
 use serde_json::{Value, json};
 use std::sync::Arc;
+
+pub(super) use crate::providers::sample::reply;
 
 pub(super) const PAYMENT: &str = "pay_00000000000000000000000007";
 pub(super) const CAPTURE: &str = "cap_00000000000000000000000001";
@@ -18,6 +24,7 @@ pub(super) const REFUND: &str = "ref_00000000000000000000000004";
 pub(super) const INTENT: &str = "pi_1";
 
 pub(super) fn attempt(kind: OperationKind) -> AttemptRequest {
+<<<<<<< HEAD
     let payment = PaymentId::from_bits(7);
     let (operation, charges) = match kind {
         OperationKind::Sale | OperationKind::Authorize => (OperationId::Authorize(payment), true),
@@ -27,30 +34,12 @@ pub(super) fn attempt(kind: OperationKind) -> AttemptRequest {
         OperationKind::Increment => (OperationId::Increment(IncrementId::from_bits(5)), false),
         OperationKind::Reversal => (OperationId::Reversal(ReversalId::from_bits(6)), false),
     };
+=======
+    let charges = matches!(kind, OperationKind::Sale | OperationKind::Authorize);
+>>>>>>> kit
     AttemptRequest {
-        payment,
-        operation,
-        kind,
-        amount: Amount::new(1500).unwrap(),
-        currency: Currency::USD,
-        method: PaymentMethod::test("pm_card_visa").unwrap(),
-        key: Arc::from("flo_k"),
         reference: charges.then(|| Arc::from(INTENT)),
-        parent: (!charges).then(|| ParentCharge {
-            reference: Arc::from(INTENT),
-            authorized: MinorSum::ZERO.checked_add(Amount::new(1000).unwrap()).unwrap(),
-        }),
-        is_final: true,
-        return_url: None,
-        details: None,
-    }
-}
-
-pub(super) fn reply(status: u16, body: &(impl ToString + ?Sized)) -> Reply {
-    Reply {
-        status,
-        retry_after_s: None,
-        body: Bytes::from(body.to_string()),
+        ..sample::attempt(kind, INTENT, 1000)
     }
 }
 
@@ -91,38 +80,6 @@ pub(super) fn unexpected_state(intent: &Value) -> Value {
         "type": "invalid_request_error", "code": "payment_intent_unexpected_state", "message": "no",
         "payment_intent": intent,
     }))
-}
-
-/// An outcome in one line: what the core decides by, without the operators' texts.
-fn line(outcome: &Outcome) -> String {
-    let or_none = |text: &Option<Arc<str>>| text.as_deref().unwrap_or("-").to_owned();
-    match outcome {
-        Outcome::Succeeded {
-            reference,
-            transaction,
-            amount_minor,
-        } => {
-            format!("succeeded {reference} {transaction} {amount_minor}")
-        }
-        Outcome::Declined {
-            decline_code,
-            reference,
-        } => {
-            format!("declined {decline_code} {}", or_none(reference))
-        }
-        Outcome::ActionRequired {
-            reference,
-            redirect_url,
-        } => {
-            format!("action {reference} {}", or_none(redirect_url))
-        }
-        Outcome::Pending { reference } => format!("pending {reference}"),
-        Outcome::Cancelled { reference } => format!("cancelled {}", or_none(reference)),
-        Outcome::NotSent { .. } => "not sent".to_owned(),
-        Outcome::RateLimited { retry_after } => format!("rate limited {}", retry_after.0),
-        Outcome::Rejected { .. } => "rejected".to_owned(),
-        Outcome::Unknown { reference, .. } => format!("unknown {}", or_none(reference)),
-    }
 }
 
 pub(super) fn check(name: &str, outcome: &Outcome, expected: &str) {

@@ -43,6 +43,7 @@ fn the_result_of_a_charge_is_what_adyen_says_and_no_more() {
         (200, "capture_received", "unknown -".to_owned()),
         (422, "error_validation", "rejected".to_owned()),
         (422, "error_key_in_use", "unknown -".to_owned()),
+        (422, "error_key_reused", "unknown -".to_owned()),
         (401, "error_security", "rejected".to_owned()),
         (500, "error_internal", "unknown -".to_owned()),
         (503, "error_validation", "unknown -".to_owned()),

@@ -1,0 +1,69 @@
+//! What all adapters say in the same words: that a request cannot be sent, and what it means that nothing usable came back.
+//!
+//! Nothing here turns doubt into certainty: what may have left this process is [`Outcome::Unknown`].
+
+use super::connection::{Failure, Reply};
+use florin_domain::ports::AttemptRequest;
+use florin_domain::provider::{Outcome, ProviderReference};
+use florin_domain::time::Millis;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Enough for an operator to see what a message is about.
+const MESSAGE_CHARS_MAX: usize = 200;
+
+/// The attempt lacks what the request needs, or the adapter does not have the operation: nothing can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unsendable(pub(super) &'static str);
+
+impl From<Unsendable> for Outcome {
+    fn from(Unsendable(reason): Unsendable) -> Self {
+        Self::Rejected {
+            reason: reason.into(),
+        }
+    }
+}
+
+pub(super) fn unknown(reason: impl Into<Arc<str>>, reference: Option<ProviderReference>) -> Outcome {
+    Outcome::Unknown {
+        reason: reason.into(),
+        reference,
+    }
+}
+
+/// An answer came, but not in the provider's words: it may be anybody's on the way, and proves nothing.
+pub(super) fn unreadable(request: &AttemptRequest, reply: &Reply) -> Outcome {
+    let reason = format!("status {} with a body that cannot be understood", reply.status);
+    unknown(reason, request.reference.clone())
+}
+
+/// There is no whole answer.
+pub(super) fn unanswered(request: &AttemptRequest, failure: Failure) -> Outcome {
+    match failure {
+        Failure::NotSent(reason) => Outcome::NotSent { reason },
+        Failure::Unknown(reason) => unknown(reason, request.reference.clone()),
+    }
+}
+
+/// A question or a cancellation that cannot be sent, or is refused, leaves the attempt as unknown as it was.
+pub(super) fn undecided(outcome: Outcome, request: &AttemptRequest) -> Outcome {
+    match outcome {
+        Outcome::Rejected { reason } => unknown(reason, request.reference.clone()),
+        outcome => outcome,
+    }
+}
+
+/// What was found out, on whichever way.
+pub(super) fn either(result: Result<Outcome, Outcome>) -> Outcome {
+    result.unwrap_or_else(|outcome| outcome)
+}
+
+/// The beginning of a provider's message.
+pub(super) fn shortened(message: &str) -> String {
+    message.chars().take(MESSAGE_CHARS_MAX).collect()
+}
+
+/// A request timeout as the capability record has it.
+pub(super) fn time_limit(request_timeout: Duration) -> Millis {
+    Millis(u64::try_from(request_timeout.as_millis()).unwrap_or(u64::MAX))
+}
