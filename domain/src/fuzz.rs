@@ -2,8 +2,8 @@
 
 use crate::idempotency::IdempotencyKey;
 use crate::ids::{
-    ApiKeyId, CaptureId, IncrementId, LedgerAccountId, ListEntryId, MerchantId, PaymentId, RefundId, ReversalId,
-    VoidId,
+    ApiKeyId, CaptureId, IncrementId, LedgerAccountId, ListEntryId, MerchantId, PaymentId, RefundId,
+    ReversalId, VoidId,
 };
 use crate::ledger::{AccountKey, EffectiveDate, TransferId, exchange_rate};
 use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;

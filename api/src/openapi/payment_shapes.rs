@@ -228,7 +228,15 @@ pub(super) fn events() -> impl Iterator<Item = &'static str> {
 }
 
 fn history_row() -> ObjectBuilder {
-    let operations = ["sale", "authorize", "capture", "void", "refund", "increment", "reversal"];
+    let operations = [
+        "sale",
+        "authorize",
+        "capture",
+        "void",
+        "refund",
+        "increment",
+        "reversal",
+    ];
     record(vec![
         must(
             "id",

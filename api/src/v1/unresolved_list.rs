@@ -10,9 +10,7 @@ use crate::state::State;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use florin_domain::ids::{
-    CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId,
-};
+use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId};
 use florin_domain::payment::{Attempt, AttemptState, Operation, Payment, Resolution};
 use serde::Serialize;
 

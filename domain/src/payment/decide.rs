@@ -96,7 +96,14 @@ pub fn decide(
             outcome,
             next,
             reversal,
-        } => take_word(payment, (operation, number), outcome, (next, reversal), lifetimes, now),
+        } => take_word(
+            payment,
+            (operation, number),
+            outcome,
+            (next, reversal),
+            lifetimes,
+            now,
+        ),
         Command::TakeBack(undoing) => take_back(payment, undoing, lifetimes, now),
         Command::Capture {
             id,
@@ -293,7 +300,11 @@ pub(super) fn check_may_charge(payment: &Payment) -> Result<(), Refusal> {
     }
 }
 
-pub(super) fn again(payment: &Payment, operation: OperationId, plan: AttemptPlan) -> Result<Decision, Refusal> {
+pub(super) fn again(
+    payment: &Payment,
+    operation: OperationId,
+    plan: AttemptPlan,
+) -> Result<Decision, Refusal> {
     let number = payment.next_attempt(operation);
     if number > ATTEMPTS_MAX {
         return Err(Refusal::TooManyAttempts);

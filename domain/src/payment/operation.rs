@@ -176,7 +176,9 @@ impl Operation {
 
     /// What its provider is asked for: a reversal is a refund or a void there.
     pub fn asked_kind(&self) -> OperationKind {
-        self.reverses.as_ref().map_or(self.kind, |reversed| reversed.asked)
+        self.reverses
+            .as_ref()
+            .map_or(self.kind, |reversed| reversed.asked)
     }
 
     pub(super) fn has_succeeded_in_time(&self, number: u32) -> bool {

@@ -62,7 +62,10 @@ pub(super) const fn asked_for(kind: OperationKind) -> Option<OperationKind> {
 
 /// What attempt `number` did, in time or late, less what its provider undid of it, in minor units.
 fn done_minor(op: &Operation, number: u32) -> i128 {
-    let own = op.reverses.as_ref().map_or(op.amount.minor(), |reversed| reversed.given_minor);
+    let own = op
+        .reverses
+        .as_ref()
+        .map_or(op.amount.minor(), |reversed| reversed.given_minor);
     let done = if op.has_succeeded_in_time(number) { own } else { 0 };
     let late = op.late.iter().filter(|late| late.number == number);
     late.fold(done, |sum, late| {
@@ -91,7 +94,9 @@ impl Payment {
     pub(super) fn standing_minor(&self, op: &Operation, number: u32) -> i128 {
         let given_by = |reversal: &Operation| {
             let attempts = 1..=reversal.attempts;
-            attempts.fold(0, |sum: i128, number| sum.saturating_add(done_minor(reversal, number)))
+            attempts.fold(0, |sum: i128, number| {
+                sum.saturating_add(done_minor(reversal, number))
+            })
         };
         self.reversals(op.id, number)
             .map(given_by)

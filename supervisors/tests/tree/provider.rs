@@ -132,13 +132,16 @@ impl Scripted {
     pub(crate) fn charges(&self) -> BTreeMap<PaymentId, usize> {
         let mut per_payment: BTreeMap<PaymentId, usize> = BTreeMap::new();
         let book = lock(&self.book);
-        let (charges, others): (Vec<&Done>, Vec<&Done>) = book.done.values().partition(|done| done.is_charge());
+        let (charges, others): (Vec<&Done>, Vec<&Done>) =
+            book.done.values().partition(|done| done.is_charge());
         for done in charges {
             *per_payment.entry(done.payment).or_default() += 1;
         }
         for done in others.into_iter().filter(|done| done.is_reversal()) {
             let charges = per_payment.entry(done.payment).or_default();
-            *charges = charges.checked_sub(1).expect("nothing is given back that was not taken");
+            *charges = charges
+                .checked_sub(1)
+                .expect("nothing is given back that was not taken");
         }
         per_payment.retain(|_, charges| *charges > 0);
         per_payment
@@ -225,6 +228,15 @@ impl Scripted {
         }
     }
 
+    /// Whether it denies what it was asked for: a charge, which it makes, and what it does not want to hear.
+    fn lies(&self, request: &AttemptRequest, executes: bool, is_deaf: bool) -> bool {
+        let charges = matches!(request.operation, OperationId::Authorize(_));
+        if charges && executes {
+            self.charge(request);
+        }
+        charges || is_deaf
+    }
+
     async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
         let executes = ask == Asked::Execute;
         let amount = request.amount.minor();
@@ -247,10 +259,6 @@ impl Scripted {
             if executes && yes {
                 self.charge(request);
             }
-        };
-        let silence = || Outcome::Unknown {
-            reason: Arc::from("read timeout"),
-            reference: None,
         };
         let script = lock(&self.scripts)
             .get(&amount)
@@ -288,35 +296,21 @@ impl Scripted {
                 return silence();
             }
             Script::NotSent { times } if requests <= times => {
-                return Outcome::NotSent {
-                    reason: Arc::from("connection refused"),
-                };
+                return not_sent();
             }
             Script::ChargedThenNotSent { .. } if requests == 1 => {
                 charge(true);
                 return silence();
             }
             Script::ChargedThenNotSent { times } if requests <= times + 1 => {
-                return Outcome::NotSent {
-                    reason: Arc::from("connection refused"),
-                };
+                return not_sent();
             }
             Script::Panic { times } if requests <= times => {
                 charge(true);
                 panic!("{INJECTED}");
             }
             Script::Held => self.latch.passed().await,
-            Script::Lies { .. } if matches!(request.operation, OperationId::Authorize(_)) => {
-                charge(true);
-                return Outcome::NotSent {
-                    reason: Arc::from("connection refused"),
-                };
-            }
-            Script::Lies { deaf } if requests <= deaf => {
-                return Outcome::NotSent {
-                    reason: Arc::from("connection refused"),
-                };
-            }
+            Script::Lies { deaf } if self.lies(request, executes, requests <= deaf) => return not_sent(),
             Script::Succeed
             | Script::Lies { .. }
             | Script::DeclineFirst
@@ -335,6 +329,19 @@ impl Scripted {
             }
         }
         self.truth(request)
+    }
+}
+
+fn silence() -> Outcome {
+    Outcome::Unknown {
+        reason: Arc::from("read timeout"),
+        reference: None,
+    }
+}
+
+fn not_sent() -> Outcome {
+    Outcome::NotSent {
+        reason: Arc::from("connection refused"),
     }
 }
 

@@ -54,7 +54,12 @@ fn truth_of(payment: &Payment) -> Notice {
 async fn tell(world: &World, platform: &Platform, id: PaymentId) {
     let notice = truth_of(&world.truth().payments[&id]);
     for _ in 0..20 {
-        if platform.payments().notice(notice.clone()).await.is_ok_and(|taken| taken) {
+        if platform
+            .payments()
+            .notice(notice.clone())
+            .await
+            .is_ok_and(|taken| taken)
+        {
             return;
         }
         tokio::time::sleep(Duration::from_secs(20)).await;
@@ -75,7 +80,12 @@ async fn check_paid_once(world: &World, platform: &Platform, id: PaymentId) {
     let ends: Vec<_> = reversals(&payment).iter().map(|op| op.state()).collect();
     assert_eq!(ends, [Some(AttemptState::Succeeded)], "{payment:?}");
     assert_eq!(
-        (&payment.status, payment.late_minor, payment.captured.minor(), payment.refunded.minor()),
+        (
+            &payment.status,
+            payment.late_minor,
+            payment.captured.minor(),
+            payment.refunded.minor()
+        ),
         (&Status::Succeeded, 0, amount_minor(0), 0)
     );
     assert_eq!(world.provider.sum_minor(), 0);
@@ -91,7 +101,11 @@ fn a_charge_that_turns_up_after_it_went_on_elsewhere_is_given_back() {
         let id = paid_twice(world, &platform).await;
         tell(world, &platform, id).await;
         let payment = world.truth().payments[&id].clone();
-        assert_eq!(reversals(&payment).len(), 1, "it is planned when the notice is taken");
+        assert_eq!(
+            reversals(&payment).len(),
+            1,
+            "it is planned when the notice is taken"
+        );
         let_settle().await;
         // Told again, it is given back once.
         tell(world, &platform, id).await;

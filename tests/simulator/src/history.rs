@@ -55,7 +55,9 @@ impl History {
                 amount,
                 ..
             } => self.opened(*operation, *kind, *amount),
-            Event::LateSuccess { operation, number, .. } => {
+            Event::LateSuccess {
+                operation, number, ..
+            } => {
                 self.late.entry((*operation, *number)).or_default();
                 Ok(())
             }
@@ -67,7 +69,9 @@ impl History {
                 ..
             } => {
                 if self.late.insert((*of, *number), true) != Some(false) {
-                    return Err(format!("{operation} reverses what is not late, or is reversed already"));
+                    return Err(format!(
+                        "{operation} reverses what is not late, or is reversed already"
+                    ));
                 }
                 self.opened(*operation, OperationKind::Reversal, *amount)
             }

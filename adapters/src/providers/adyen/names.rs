@@ -2,9 +2,7 @@
 //! charge itself, and the end of the attempt's key. An attempt with another card is therefore neither closed nor decided by what is
 //! said of the one before.
 
-use florin_domain::ids::{
-    CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId,
-};
+use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId};
 use florin_domain::ports::AttemptRequest;
 
 /// The last part of the name of a charge's closing.

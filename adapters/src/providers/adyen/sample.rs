@@ -3,9 +3,7 @@
 
 use crate::providers::connection::Reply;
 use bytes::Bytes;
-use florin_domain::ids::{
-    CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId,
-};
+use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, MinorSum};
 use florin_domain::payment::OperationKind;

@@ -1,6 +1,8 @@
 //! What holds of every payment after every commit.
 
-use super::super::{AttemptState, Decision, Effect, Event, LateCharge, Operation, OperationKind, Payment, Status};
+use super::super::{
+    AttemptState, Decision, Effect, Event, LateCharge, Operation, OperationKind, Payment, Status,
+};
 use crate::ids::OperationId;
 
 pub(crate) fn check(payment: &Payment) {
@@ -71,10 +73,16 @@ fn check_reversals(payment: &Payment) {
             (late.number, late.provider, &late.transaction)
                 == (reverses.number, reverses.provider, &reverses.transaction)
         };
-        assert_eq!(of.late.iter().find(is_meant).map(|late| late.amount), Some(op.amount));
+        assert_eq!(
+            of.late.iter().find(is_meant).map(|late| late.amount),
+            Some(op.amount)
+        );
         assert!(reverses.given_minor >= 0 && reverses.given_minor <= op.amount.minor());
         let closed = of.attempt_numbered(reverses.number).unwrap().state;
-        assert!(closed.is_closed_without_charge(), "its own charge is given back: {payment:?}");
+        assert!(
+            closed.is_closed_without_charge(),
+            "its own charge is given back: {payment:?}"
+        );
         let at = op.attempt.as_ref().map(|attempt| attempt.provider);
         assert!(at.is_none_or(|at| at == reverses.provider));
         pairs.push((reverses.of, reverses.number));

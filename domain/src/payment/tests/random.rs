@@ -272,9 +272,7 @@ impl Word {
             number,
             outcome: self.outcome(script, operation, number),
             next: Some(plan(elsewhere, script.now)),
-            reversal: script
-                .next_reversal((operation, number))
-                .filter(|_| !is_alone),
+            reversal: script.next_reversal((operation, number)).filter(|_| !is_alone),
         }
     }
 

@@ -151,7 +151,10 @@ impl Script {
         let made_at = payment.would_reverse(operation, number);
         Some(ReversalPlan {
             id: ReversalId::from_bits(id),
-            plan: plan(at.or(made_at.as_ref().map(ProviderId::as_str)).unwrap_or("a"), self.now),
+            plan: plan(
+                at.or(made_at.as_ref().map(ProviderId::as_str)).unwrap_or("a"),
+                self.now,
+            ),
         })
     }
 

@@ -183,10 +183,20 @@ fn what_becomes_of_a_refund_or_a_cancellation_that_reverses_is_told_of_the_rever
         let Said::Became(outcome) = &notice.said else {
             panic!("{name}: {notice:?}")
         };
-        assert_eq!(format!("{} {}", notice.operation, line(outcome)), expected, "{name}");
+        assert_eq!(
+            format!("{} {}", notice.operation, line(outcome)),
+            expected,
+            "{name}"
+        );
     }
     let refused = payload("notice_refund_failed").replace("ref_00000000000000000000000004", reversal);
     let refused: Notifications<'_> = serde_json::from_str(&refused).unwrap();
     let notice = notice(&refused.notification_items[0].item, id).unwrap();
-    assert!(matches!(notice.said, Said::TakenBack { unheard: Some(Outcome::Declined { .. }), .. }));
+    assert!(matches!(
+        notice.said,
+        Said::TakenBack {
+            unheard: Some(Outcome::Declined { .. }),
+            ..
+        }
+    ));
 }

@@ -4,9 +4,7 @@ use super::samples::{payment, payment_id, spec};
 use super::{decode, encode};
 use crate::schema::DecodeError;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
-use florin_domain::ids::{
-    CaptureId, IncrementId, MerchantId, OperationId, RefundId, ReversalId, VoidId,
-};
+use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, RefundId, ReversalId, VoidId};
 use florin_domain::money::{Amount, MinorSum};
 use florin_domain::payment::{
     Attempt, AttemptState, Event, Failure, LateCharge, NextAction, Operation, OperationKind, Payment,
