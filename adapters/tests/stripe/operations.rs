@@ -52,6 +52,11 @@ async fn declines_are_declines_whenever_they_are_asked_about() {
             "pm_card_visa_chargeDeclinedInsufficientFunds",
             "declined insufficient_funds",
         ),
+        ("pm_card_visa_chargeDeclinedExpiredCard", "declined expired_card"),
+        (
+            "pm_card_visa_chargeDeclinedIncorrectCvc",
+            "declined incorrect_cvc",
+        ),
         ("pm_card_chargeCustomerFail", "declined generic_decline"),
         ("pm_card_riskLevelHighest", "declined fraudulent"),
     ];

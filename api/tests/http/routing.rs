@@ -165,12 +165,7 @@ fn what_is_no_program_is_refused_with_its_place() {
 #[test]
 fn a_dry_run_says_where_a_payment_would_go_and_stores_nothing() {
     let world = World::start();
-    let payment = |more: Value| {
-        let mut payment = json!({"amount": 10_000, "currency": "USD", "merchant_id": MERCHANT_A});
-        let fields = payment.as_object_mut().unwrap();
-        fields.extend(more.as_object().unwrap().clone());
-        payment
-    };
+    let payment = |more: Value| hypothetical(&more);
     let visa = payment(json!({"payment_method_id": "pm_card_visa"}));
     let program = "visa: brand is visa and country is US -> only fake\n";
     let answer = evaluate(&world, &json!({"program": program, "payment": visa}));
@@ -201,7 +196,21 @@ fn a_dry_run_says_where_a_payment_would_go_and_stores_nothing() {
     );
     assert_eq!(world.charges(), 0);
     assert_eq!(world.get("/v1/ops/routing", Some(OPERATOR)).json()["version"], 0);
+    world.stop();
+}
 
+fn hypothetical(more: &Value) -> Value {
+    let mut payment = json!({"amount": 10_000, "currency": "USD", "merchant_id": MERCHANT_A});
+    let fields = payment.as_object_mut().unwrap();
+    fields.extend(more.as_object().unwrap().clone());
+    payment
+}
+
+#[test]
+fn a_dry_run_that_makes_no_sense_is_refused_by_the_name_of_what_is_wrong() {
+    let world = World::start();
+    let payment = |more: Value| hypothetical(&more);
+    let visa = payment(json!({"payment_method_id": "pm_card_visa"}));
     let brand = json!({"brand": "visa", "country": "US"});
     for (body, code, param) in [
         (json!({}), "parameter_missing", "payment"),
@@ -242,7 +251,7 @@ fn a_dry_run_says_where_a_payment_would_go_and_stores_nothing() {
             "payment.country",
         ),
         (
-            json!({"payment": payment(json!({"brand": "diners", "country": "US"}))}),
+            json!({"payment": payment(json!({"brand": "maestro", "country": "US"}))}),
             "parameter_invalid",
             "payment.brand",
         ),

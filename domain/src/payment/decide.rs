@@ -5,7 +5,7 @@ use super::event::Event;
 use super::expiry;
 use super::increment;
 use super::operation::{Operation, OperationKind};
-use super::record::{find, take_back, take_word};
+use super::record::{refer, take_back, take_word};
 use super::redrive;
 use super::refusal::Refusal;
 use super::review;
@@ -76,20 +76,7 @@ pub fn decide(
             operation,
             number,
             reference,
-        } => {
-            let (_, attempt) = find(payment, operation, number)?;
-            if attempt.number != number || attempt.reference.is_some() || !attempt.state.is_unresolved() {
-                return Ok(Decision::default());
-            }
-            Ok(Decision {
-                events: vec![Event::AttemptReferenced {
-                    operation,
-                    number,
-                    reference,
-                }],
-                effects: vec![Effect::Call(operation)],
-            })
-        }
+        } => refer(payment, (operation, number), reference),
         Command::Record {
             operation,
             number,
