@@ -2,7 +2,7 @@
 
 use crate::subject::Subject;
 use bytes::Bytes;
-use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, MinorSum};
 use florin_domain::payment::OperationKind;
@@ -71,7 +71,8 @@ impl Stage {
             OperationKind::Sale | OperationKind::Authorize | OperationKind::Increment => "authorize",
             OperationKind::Capture => "capture",
             OperationKind::Void => "void",
-            OperationKind::Refund => "refund",
+            // A reversal is asked for as a refund or a void.
+            OperationKind::Refund | OperationKind::Reversal => "refund",
         };
         let fault = json!({"provider": provider.as_str(), "operation": operation, "mode": mode});
         self.ask("POST", "/faults", fault.to_string()).await;
@@ -88,7 +89,8 @@ impl Stage {
             OperationKind::Authorize | OperationKind::Increment => "authorize",
             OperationKind::Capture => "capture",
             OperationKind::Void => "void",
-            OperationKind::Refund => "refund",
+            // A reversal is asked for as a refund or a void.
+            OperationKind::Refund | OperationKind::Reversal => "refund",
         };
         let charges = self.ask("GET", "/charges", String::new()).await;
         let rows = charges["data"].as_array().unwrap();
@@ -103,7 +105,7 @@ impl Stage {
             OperationKind::Capture | OperationKind::Void | OperationKind::Increment => {
                 Some(self.charged(OperationKind::Authorize).await)
             }
-            OperationKind::Refund => Some(self.charged(OperationKind::Sale).await),
+            OperationKind::Refund | OperationKind::Reversal => Some(self.charged(OperationKind::Sale).await),
         };
         self.prepared(AttemptRequest { parent, ..request }).await
     }
@@ -154,6 +156,7 @@ pub(crate) fn attempt(kind: OperationKind, method: &str) -> AttemptRequest {
         OperationKind::Void => OperationId::Void(VoidId::from_bits(3)),
         OperationKind::Refund => OperationId::Refund(RefundId::from_bits(4)),
         OperationKind::Increment => OperationId::Increment(IncrementId::from_bits(5)),
+        OperationKind::Reversal => OperationId::Reversal(ReversalId::from_bits(6)),
     };
     AttemptRequest {
         payment,

@@ -10,6 +10,7 @@ mod authorizations;
 mod failover;
 mod invariants;
 mod late;
+mod liars;
 mod matrix;
 mod operations;
 mod properties;

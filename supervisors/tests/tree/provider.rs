@@ -243,6 +243,15 @@ impl Scripted {
         }
     }
 
+    /// Whether it denies what it was asked for: a charge, which it makes, and what it does not want to hear.
+    fn lies(&self, request: &AttemptRequest, executes: bool, is_deaf: bool) -> bool {
+        let charges = matches!(request.operation, OperationId::Authorize(_));
+        if charges && executes {
+            self.charge(request);
+        }
+        charges || is_deaf
+    }
+
     async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
         let executes = ask == Asked::Execute;
         let amount = request.amount.minor();
@@ -265,10 +274,6 @@ impl Scripted {
             if executes && yes {
                 self.charge(request);
             }
-        };
-        let silence = || Outcome::Unknown {
-            reason: Arc::from("read timeout"),
-            reference: None,
         };
         let script = lock(&self.scripts)
             .get(&amount)
@@ -306,18 +311,14 @@ impl Scripted {
                 return silence();
             }
             Script::NotSent { times } if requests <= times => {
-                return Outcome::NotSent {
-                    reason: Arc::from("connection refused"),
-                };
+                return not_sent();
             }
             Script::ChargedThenNotSent { .. } if requests == 1 => {
                 charge(true);
                 return silence();
             }
             Script::ChargedThenNotSent { times } if requests <= times + 1 => {
-                return Outcome::NotSent {
-                    reason: Arc::from("connection refused"),
-                };
+                return not_sent();
             }
             Script::Panic { times } if requests <= times => {
                 charge(true);
@@ -328,17 +329,7 @@ impl Scripted {
                 charge(true);
                 self.latch.passed().await;
             }
-            Script::Lies { .. } if matches!(request.operation, OperationId::Authorize(_)) => {
-                charge(true);
-                return Outcome::NotSent {
-                    reason: Arc::from("connection refused"),
-                };
-            }
-            Script::Lies { deaf } if requests <= deaf => {
-                return Outcome::NotSent {
-                    reason: Arc::from("connection refused"),
-                };
-            }
+            Script::Lies { deaf } if self.lies(request, executes, requests <= deaf) => return not_sent(),
             Script::Succeed
             | Script::Lies { .. }
             | Script::DeclineFirst
@@ -357,6 +348,19 @@ impl Scripted {
             }
         }
         self.truth(request)
+    }
+}
+
+fn silence() -> Outcome {
+    Outcome::Unknown {
+        reason: Arc::from("read timeout"),
+        reference: None,
+    }
+}
+
+fn not_sent() -> Outcome {
+    Outcome::NotSent {
+        reason: Arc::from("connection refused"),
     }
 }
 

@@ -80,17 +80,7 @@ impl History {
             } => self.planned(*operation, *number),
             Event::AttemptSucceeded {
                 operation, number, ..
-            } => {
-                let told = self.operation(*operation)?;
-                if told.taken != Some(*number) || told.succeeded {
-                    return Err(format!("{operation} attempt {number} succeeds out of turn"));
-                }
-                told.succeeded = true;
-                let (kind, amount) = (told.kind, told.amount);
-                self.earn(kind, amount);
-                self.add(kind, amount.minor());
-                Ok(())
-            }
+            } => self.succeeded(*operation, *number),
             Event::AttemptDeclined {
                 operation, number, ..
             }
@@ -172,6 +162,18 @@ impl History {
             None => Ok(()),
             Some(other) => Err(format!("{operation} attempt {number} beside attempt {other}")),
         }
+    }
+
+    fn succeeded(&mut self, operation: OperationId, number: u32) -> Result<(), String> {
+        let told = self.operation(operation)?;
+        if told.taken != Some(number) || told.succeeded {
+            return Err(format!("{operation} attempt {number} succeeds out of turn"));
+        }
+        told.succeeded = true;
+        let (kind, amount) = (told.kind, told.amount);
+        self.earn(kind, amount);
+        self.add(kind, amount.minor());
+        Ok(())
     }
 
     fn operation(&mut self, id: OperationId) -> Result<&mut Told, String> {

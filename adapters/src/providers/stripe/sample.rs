@@ -1,14 +1,6 @@
 //! For the tests of this adapter: attempts of each kind over 1500 US cents with a test Visa, answers about them, and outcomes in a line.
 
-<<<<<<< HEAD
-use crate::providers::connection::Reply;
-use bytes::Bytes;
-use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId};
-use florin_domain::method::PaymentMethod;
-use florin_domain::money::{Amount, Currency, MinorSum};
-=======
 use crate::providers::sample::{self, line};
->>>>>>> kit
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
 use florin_domain::provider::Outcome;
@@ -24,19 +16,7 @@ pub(super) const REFUND: &str = "ref_00000000000000000000000004";
 pub(super) const INTENT: &str = "pi_1";
 
 pub(super) fn attempt(kind: OperationKind) -> AttemptRequest {
-<<<<<<< HEAD
-    let payment = PaymentId::from_bits(7);
-    let (operation, charges) = match kind {
-        OperationKind::Sale | OperationKind::Authorize => (OperationId::Authorize(payment), true),
-        OperationKind::Capture => (OperationId::Capture(CaptureId::from_bits(1)), false),
-        OperationKind::Void => (OperationId::Void(VoidId::from_bits(3)), false),
-        OperationKind::Refund => (OperationId::Refund(RefundId::from_bits(4)), false),
-        OperationKind::Increment => (OperationId::Increment(IncrementId::from_bits(5)), false),
-        OperationKind::Reversal => (OperationId::Reversal(ReversalId::from_bits(6)), false),
-    };
-=======
     let charges = matches!(kind, OperationKind::Sale | OperationKind::Authorize);
->>>>>>> kit
     AttemptRequest {
         reference: charges.then(|| Arc::from(INTENT)),
         ..sample::attempt(kind, INTENT, 1000)
