@@ -248,7 +248,7 @@ fn details(event: &Event, to_operator: bool) -> Details<'_> {
             route: Some(if to_operator {
                 RouteRow::from(&**route)
             } else {
-                RouteRow::from(&**route).to_merchant()
+                RouteRow::from(&**route).for_merchant()
             }),
             ..Details::default()
         },

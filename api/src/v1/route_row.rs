@@ -55,7 +55,7 @@ impl<'a> From<&'a Route> for RouteRow<'a> {
 
 impl RouteRow<'_> {
     /// What a merchant may see: where its charge goes and why, not how the platform's providers are doing.
-    pub(crate) fn to_merchant(mut self) -> Self {
+    pub(crate) fn for_merchant(mut self) -> Self {
         for choice in &mut self.choices {
             choice.health = None;
             choice.score = None;
