@@ -157,11 +157,9 @@ fn every_key_takes_effect_from_the_file_and_from_its_variable() {
             "log_format" => ("\"json\"", "json"),
             "provider_key_secret" => (QUOTED_HEX, QUOTED_HEX.trim_matches('"')),
             // A file of its own below; one profile.
-            // Or each needs the other, and more shards: below. Or six providers: see the tests of routing.
-            "provider_key_secret_file"
-            | "risk.profile"
-            | "journal.placement"
-            | "journal.ranges"
+            // Or each needs the other, and more shards: below.
+            "provider_key_secret_file" | "risk.profile" | "journal.placement" | "journal.ranges"
+            // Needs six providers: see the tests of routing.
             | "routing.profile" => continue,
             "risk.block_above" => ("0.9", "0.9"),
             "risk.review_above" => ("0", "0"),

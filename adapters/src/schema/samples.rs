@@ -5,6 +5,7 @@ mod ledger;
 mod route;
 
 pub(crate) use ledger::{commit_of_ledger_event, fraud_checks, general_ledger, ledger_events, reverts};
+pub(crate) use route::{routing_version, wished_creation};
 
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
@@ -24,7 +25,7 @@ use florin_domain::payment::{
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment, ListEntry, ListKind, ListMatch, ListName, ListOwner, Target};
-use florin_domain::routing::{RoutingVersion, Wishes};
+use florin_domain::routing::Wishes;
 use florin_domain::time::Timestamp;
 use rust_decimal::Decimal;
 use std::iter::successors;
@@ -269,31 +270,6 @@ pub(crate) fn list_entry() -> ListEntry {
         reason: "a ring, ½ caught".into(),
         expires_at: Some(AT),
         by: ApiKeyId::from_bits(2),
-    }
-}
-
-pub(crate) fn routing_version() -> RoutingVersion {
-    let program = "# seldom\nvisa: brand is visa -> stripe\nrest: otherwise -> split stripe 70, adyen 30\n";
-    let by = OperatorAction {
-        operator: ApiKeyId::from_bits(2),
-        reason: Some("a better price".into()),
-    };
-    RoutingVersion::new(3, program.into(), by).unwrap()
-}
-
-/// A creation of a payment whose merchant wants something of routing.
-pub(crate) fn wished_creation() -> Event {
-    let [stripe, adyen, wise] = ["stripe", "adyen", "wise"].map(|name| ProviderId::parse(name).unwrap());
-    Event::Created {
-        spec: Arc::new(Spec {
-            routing: Wishes {
-                pin: Some(stripe),
-                prefer: vec![adyen, stripe],
-                exclude: vec![wise],
-            },
-            ..spec()
-        }),
-        method: method("pm_card_visa"),
     }
 }
 

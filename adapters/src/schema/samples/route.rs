@@ -1,8 +1,13 @@
-//! A route with one of everything that it can say.
+//! A route with one of everything that it can say, and what rules and wishes are stored as.
 
-use super::provider;
+use super::{method, provider, spec};
 use florin_domain::health::Health;
-use florin_domain::routing::{Bar, Choice, Route, Score};
+use florin_domain::ids::ApiKeyId;
+use florin_domain::merchant::OperatorAction;
+use florin_domain::payment::{Event, Spec};
+use florin_domain::provider::ProviderId;
+use florin_domain::routing::{Bar, Choice, Route, RoutingVersion, Score, Wishes};
+use std::sync::Arc;
 
 /// A decision with every reason that leaves a provider out.
 pub(super) fn route() -> Route {
@@ -33,5 +38,31 @@ pub(super) fn route() -> Route {
             .map(choice)
             .collect(),
         left_out: reasons.map(|bar| (provider(), bar)).to_vec(),
+    }
+}
+
+/// A version of the rules.
+pub(crate) fn routing_version() -> RoutingVersion {
+    let program = "# seldom\nvisa: brand is visa -> stripe\nrest: otherwise -> split stripe 70, adyen 30\n";
+    let by = OperatorAction {
+        operator: ApiKeyId::from_bits(2),
+        reason: Some("a better price".into()),
+    };
+    RoutingVersion::new(3, program.into(), by).unwrap()
+}
+
+/// A creation of a payment whose merchant wants something of routing.
+pub(crate) fn wished_creation() -> Event {
+    let [stripe, adyen, wise] = ["stripe", "adyen", "wise"].map(|name| ProviderId::parse(name).unwrap());
+    Event::Created {
+        spec: Arc::new(Spec {
+            routing: Wishes {
+                pin: Some(stripe),
+                prefer: vec![adyen, stripe],
+                exclude: vec![wise],
+            },
+            ..spec()
+        }),
+        method: method("pm_card_visa"),
     }
 }

@@ -1,3 +1,5 @@
+//! Who is chosen: shares, wishes, bars, and that nobody is lost.
+
 use super::*;
 use crate::ids::MerchantId;
 use crate::method::CardBrand;

@@ -1,3 +1,5 @@
+//! The language of rules: what it takes, and what is said of what it does not take.
+
 use super::condition::{BRANDS, CAPTURES};
 use super::*;
 use crate::ids::MerchantId;

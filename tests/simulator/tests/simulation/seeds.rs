@@ -8,7 +8,7 @@ use std::thread;
 /// How many runs, and how much is asked in each: many short ones, in which odd things come together, and some long ones. With the
 /// runs of [`crate::failover`] an optimized build makes a million payments.
 const RUNS: &[(u64, u64)] = if cfg!(debug_assertions) {
-    &[(90, 60), (1, 600)]
+    &[(130, 60), (1, 600)]
 } else {
     &[(1_000, 60), (400, 3_000)]
 };
