@@ -1,6 +1,7 @@
 //! `florin bench`: how fast this machine is, and what each payment costs.
 
 mod engine;
+mod failover;
 mod http;
 mod instant_provider;
 mod ledger;
@@ -28,6 +29,8 @@ pub(crate) enum Bench {
     Ledger,
     /// Three times the load that the providers can take, over HTTP.
     Overload,
+    /// A steady load over HTTP while the preferred of two providers dies and comes back.
+    Failover,
 }
 
 /// How it is measured.
@@ -54,6 +57,15 @@ pub(crate) struct BenchArguments {
     /// Worker threads of the HTTP server, and of the echo; 0 leaves it to the cores
     #[arg(long, default_value_t = 0)]
     http_workers: usize,
+    /// Payments per second, of `failover` only
+    #[arg(long, default_value_t = 500)]
+    rate: u32,
+    /// How long a provider has for one request, of `failover` only
+    #[arg(long, default_value_t = 5000)]
+    request_timeout_ms: u64,
+    /// How long a circuit breaker stays open, of `failover` only
+    #[arg(long, default_value_t = 1000)]
+    breaker_open_ms: u64,
     /// Ends with one line of JSON
     #[arg(long)]
     json: bool,
@@ -84,6 +96,7 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
             let report = ledger::report(&arguments, metrics).await?;
             return report.write(&mut std::io::stdout().lock(), arguments.json);
         }
+        Bench::Failover => return failover::run(&arguments, metrics).await,
         Bench::Http => http::report(&arguments, http::World::Instant, metrics).await?,
         Bench::Overload => overload::report(&arguments, metrics).await?,
         Bench::Full => http::report(&arguments, http::World::Sandbox, metrics).await?,

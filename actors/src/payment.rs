@@ -9,6 +9,7 @@ mod failover;
 mod not_stored;
 mod notice;
 mod operate;
+mod reversal;
 
 pub use not_stored::NotStored;
 pub use notice::Noticed;

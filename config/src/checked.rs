@@ -10,6 +10,8 @@ use crate::settings::{
 };
 use florin_actors::admission::AdmissionCaps;
 use florin_actors::options::{Options, RestartPolicy, StageTimeouts};
+use florin_domain::breaker::BreakerPolicy;
+use florin_domain::health::HealthPolicy;
 use florin_domain::limits::Lifetimes;
 use florin_domain::money::Currency;
 use florin_domain::payment::{FeeReturn, ReviewMode};
@@ -174,6 +176,14 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
             tries_max: retry.tries_max,
             network_error_wait: Millis(retry.network_error_wait_ms),
             timeout_wait: Millis(retry.timeout_wait_ms),
+        },
+        breaker: BreakerPolicy {
+            failures_max: raw.breaker.failures_max,
+            open: Millis(raw.breaker.open_ms),
+        },
+        health: HealthPolicy {
+            calls_min: raw.health.calls_min,
+            ..HealthPolicy::default()
         },
         risk: profile(&raw.risk)?,
         velocity: velocity(&raw.risk.velocity),

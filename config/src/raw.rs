@@ -4,7 +4,9 @@
 use crate::kind::NO_LIMIT;
 use crate::ledger::RawLedger;
 use crate::secret::HIDDEN;
-use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, RoutingProfile, Settings};
+use crate::settings::{
+    ApiSettings, ErrorProfile, LogFormat, ProviderKind, ProviderSettings, RoutingProfile, Settings,
+};
 use florin_actors::options::Options;
 use florin_domain::money::{Currency, decimal_string};
 use florin_domain::payment::{FeeReturn, ReviewMode};
@@ -40,6 +42,8 @@ pub(crate) struct Raw {
     pub(crate) ledger: RawLedger,
     pub(crate) review: RawReview,
     pub(crate) retry: RawRetry,
+    pub(crate) breaker: RawBreaker,
+    pub(crate) health: RawHealth,
     pub(crate) risk: RawRisk,
     pub(crate) routing: RawRouting,
     pub(crate) journal: RawJournal,
@@ -126,6 +130,19 @@ pub(crate) struct RawRetry {
     pub(crate) tries_max: u32,
     pub(crate) network_error_wait_ms: u64,
     pub(crate) timeout_wait_ms: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawBreaker {
+    pub(crate) failures_max: u32,
+    pub(crate) open_ms: u64,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawHealth {
+    pub(crate) calls_min: u32,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -240,6 +257,21 @@ impl Raw {
     }
 }
 
+impl From<&ApiSettings> for RawHttp {
+    fn from(http: &ApiSettings) -> Self {
+        Self {
+            workers: http.workers,
+            max_connections: http.max_connections,
+            body_limit_bytes: http.body_limit_bytes,
+            head_limit_bytes: http.head_limit_bytes,
+            head_timeout_ms: whole_ms(http.head_timeout),
+            body_timeout_ms: whole_ms(http.body_timeout),
+            keep_alive_ms: whole_ms(http.keep_alive),
+            disconnect_timeout_ms: whole_ms(http.disconnect_timeout),
+        }
+    }
+}
+
 impl From<&Settings> for Raw {
     fn from(settings: &Settings) -> Self {
         let actors = &settings.actors;
@@ -256,16 +288,7 @@ impl From<&Settings> for Raw {
                 .map_or("", |_| HIDDEN)
                 .to_owned(),
             provider_key_secret_file: String::new(),
-            http: RawHttp {
-                workers: settings.http.workers,
-                max_connections: settings.http.max_connections,
-                body_limit_bytes: settings.http.body_limit_bytes,
-                head_limit_bytes: settings.http.head_limit_bytes,
-                head_timeout_ms: whole_ms(settings.http.head_timeout),
-                body_timeout_ms: whole_ms(settings.http.body_timeout),
-                keep_alive_ms: whole_ms(settings.http.keep_alive),
-                disconnect_timeout_ms: whole_ms(settings.http.disconnect_timeout),
-            },
+            http: RawHttp::from(&settings.http),
             errors: RawErrors {
                 profile: settings.error_profile,
             },
@@ -313,6 +336,8 @@ impl From<&Settings> for Raw {
                 network_error_wait_ms: actors.retry.network_error_wait.0,
                 timeout_wait_ms: actors.retry.timeout_wait.0,
             },
+            breaker: RawBreaker::from(actors),
+            health: RawHealth::from(actors),
             risk: RawRisk::of(&actors.risk, RawVelocity::from(actors), actors.transfer_limits),
             routing: RawRouting {
                 profile: settings.routing_profile,
@@ -387,6 +412,23 @@ impl From<&Options> for RawVelocity {
             action: limits.action.as_str().to_owned(),
             recall_commits_max: options.velocity_recall_commits_max,
             day_amounts: limits.day_amounts.iter().map(amount_limit).collect(),
+        }
+    }
+}
+
+impl From<&Options> for RawBreaker {
+    fn from(options: &Options) -> Self {
+        Self {
+            failures_max: options.breaker.failures_max,
+            open_ms: options.breaker.open.0,
+        }
+    }
+}
+
+impl From<&Options> for RawHealth {
+    fn from(options: &Options) -> Self {
+        Self {
+            calls_min: options.health.calls_min,
         }
     }
 }

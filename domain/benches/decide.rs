@@ -98,6 +98,7 @@ fn benches(criterion: &mut Criterion) {
                     number: 1,
                     outcome,
                     next: None,
+                    reversal: None,
                 },
             ))
         });

@@ -2,7 +2,8 @@
 
 use crate::idempotency::IdempotencyKey;
 use crate::ids::{
-    ApiKeyId, CaptureId, IncrementId, LedgerAccountId, ListEntryId, MerchantId, PaymentId, RefundId, VoidId,
+    ApiKeyId, CaptureId, IncrementId, LedgerAccountId, ListEntryId, MerchantId, PaymentId, RefundId,
+    ReversalId, VoidId,
 };
 use crate::ledger::{AccountKey, EffectiveDate, TransferId, exchange_rate};
 use crate::limits::IDEMPOTENCY_KEY_BYTES_MAX;
@@ -55,7 +56,7 @@ fn written_names_are_read_as_they_are_written_or_refused() {
     }
     Target::of_text("written_name", any_of(WRITTEN)).cases(20_000).run(|bytes| {
         let Ok(text) = str::from_utf8(bytes) else { return };
-        written_once!(text: PaymentId CaptureId RefundId VoidId IncrementId MerchantId ApiKeyId ListEntryId LedgerAccountId);
+        written_once!(text: PaymentId CaptureId RefundId VoidId IncrementId ReversalId MerchantId ApiKeyId ListEntryId LedgerAccountId);
         if let Ok(key) = AccountKey::parse(text) {
             assert_eq!(AccountKey::parse(&key.to_string()), Ok(key));
             assert!(key.to_string().eq_ignore_ascii_case(text), "{text} is {key}");

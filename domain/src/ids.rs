@@ -135,6 +135,8 @@ ids! {
     VoidId = "void_";
     /// An increment of an authorization.
     IncrementId = "inc_";
+    /// The giving back of a charge that arrived after its attempt was closed.
+    ReversalId = "rev_";
     /// An account of the general ledger; see `LedgerAccountId::pack`.
     LedgerAccountId = "acc_";
     /// A merchant (tenant root).
@@ -158,6 +160,8 @@ pub enum OperationId {
     Refund(RefundId),
     /// An increment of the authorization.
     Increment(IncrementId),
+    /// The giving back of a late charge.
+    Reversal(ReversalId),
 }
 
 impl fmt::Display for OperationId {
@@ -168,6 +172,7 @@ impl fmt::Display for OperationId {
             Self::Void(id) => id.fmt(f),
             Self::Refund(id) => id.fmt(f),
             Self::Increment(id) => id.fmt(f),
+            Self::Reversal(id) => id.fmt(f),
         }
     }
 }

@@ -127,6 +127,20 @@ const TEST_METHODS: &[TestMethod] = &[
         false,
     ),
     (
+        "pm_card_visa_chargeDeclinedExpiredCard",
+        CardBrand::Visa,
+        "40000000",
+        b"0069",
+        false,
+    ),
+    (
+        "pm_card_visa_chargeDeclinedIncorrectCvc",
+        CardBrand::Visa,
+        "40000000",
+        b"0127",
+        false,
+    ),
+    (
         "pm_card_visa_chargeDeclinedInsufficientFunds",
         CardBrand::Visa,
         "40000000",

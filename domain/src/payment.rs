@@ -11,9 +11,11 @@ mod increment;
 mod operation;
 mod outcome;
 mod record;
+mod redrive;
 mod refusal;
 mod request;
 mod resolution;
+mod reversal;
 mod review;
 mod state;
 #[cfg(test)]
@@ -28,6 +30,7 @@ pub use operation::{Attempt, AttemptState, LateCharge, Operation, OperationKind}
 pub use refusal::Refusal;
 pub use request::{Request, RequestKind, decide_request};
 pub use resolution::Resolution;
+pub use reversal::{ReversalPlan, Reversed};
 pub use state::{
     Answer, CaptureMethod, DeclinePolicy, Device, Failure, FeeReturn, NextAction, Payment, Spec, Status,
 };

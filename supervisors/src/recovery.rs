@@ -271,6 +271,7 @@ fn change(event: &Event) -> Option<(OperationId, bool)> {
         | Event::AttemptUnknown { .. }
         | Event::LateSuccess { .. }
         | Event::LateReversal { .. }
+        | Event::ReversalOpened { .. }
         | Event::Abandoned
         | Event::Requested { .. }
         | Event::ResolutionProposed { .. }

@@ -5,10 +5,11 @@
 //! - `sale`, `idempotency`, `hostile_input`, `limits`, `reads`, `cards`, `time_travel`, `ops`: what is asked and what is answered.
 //! - `operations`, `operations_refunds`, `operations_challenge`,
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
-//! - `acceptance_stages`, `acceptance_axioms`, `acceptance_consistency`: features by their ids.
+//! - `acceptance_stages`, `acceptance_axioms`, `acceptance_consistency`, `acceptance_providers`: features by their ids.
 //! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_alerts`, `ledger_input`, `ledger_isolation`, `ledger_serializable`, `ledger_recovery`: the
 //!   general ledger; `consistency`: whether everything agrees.
 //! - `ledger_shards`, `ledger_ranges`, `ledger_crossings`, `ledger_crossings_votes`, `ledger_crossings_killed`: several shards, and transfers between them.
+//! - `two_providers`: a node with two of them, one of which can be killed; `failover`, `bench_failover`: what becomes of its charges then.
 //! - `adyen`: a node whose provider only acknowledges, and tells later. `routing`: which of several gets a charge.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
@@ -26,14 +27,17 @@ mod process;
 
 mod acceptance_axioms;
 mod acceptance_consistency;
+mod acceptance_providers;
 mod acceptance_stages;
 mod adyen;
 mod audit;
 mod audit_ledger;
+mod bench_failover;
 mod cards;
 mod cli;
 mod consistency;
 mod crash_points;
+mod failover;
 mod faults;
 mod hostile_input;
 mod idempotency;
@@ -76,3 +80,4 @@ mod routing;
 mod sale;
 mod simulate;
 mod time_travel;
+mod two_providers;

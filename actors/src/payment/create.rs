@@ -105,6 +105,7 @@ impl PaymentState {
                 NotStored::NoProvider
             });
         };
+        self.tell_of_open_breakers(&route, provider);
         let chosen = field.iter().position(|entrant| entrant.id == provider);
         self.promise = chosen.and_then(|index| promises.swap_remove(index));
         let mut plan = self.plan_at(provider, operation, number);

@@ -1,6 +1,6 @@
 //! Driving attempts: which request comes next, what an answer to it means after earlier answers, and when it is repeated.
 
-use super::{PaymentMail, PaymentState, Report};
+use super::{PaymentMail, PaymentState, Report, reversal};
 use crate::context::Step;
 use crate::provider::{Ask, Call, ProviderMail};
 use florin_domain::ids::{OperationId, VoidId};
@@ -26,11 +26,12 @@ fn request(
                 authorized: payment.authorized,
             })
         }
+        OperationKind::Reversal => reversal::parent(op),
     };
     AttemptRequest {
         payment: payment.id(),
         operation: op.id,
-        kind: op.kind,
+        kind: op.asked_kind(),
         amount: op.amount,
         currency: payment.spec.currency,
         method: payment.method.clone(),

@@ -2,10 +2,10 @@
 
 use super::PaymentState;
 use super::drive::after_earlier_requests;
-use crate::provider::Line;
 use florin_domain::ids::OperationId;
 use florin_domain::payment::{AttemptPlan, Command};
 use florin_domain::provider::{Outcome, ProviderId};
+use florin_domain::routing::{Bar, Route};
 use ractor::ActorProcessingErr;
 use std::sync::Arc;
 
@@ -29,33 +29,53 @@ impl PaymentState {
         next: Option<AttemptPlan>,
     ) -> Result<(), ActorProcessingErr> {
         if let Some(next) = &next {
-            self.tell_failover(operation, next.provider);
+            self.tell_where_next(operation, &outcome, next.provider);
         }
         let command = Command::Record {
             operation,
             number,
+            reversal: self.reversal(operation, number, &outcome),
             outcome,
             next,
         };
         self.decide(None, command)
     }
 
-    fn tell_failover(&self, operation: OperationId, to: ProviderId) {
-        let Some((_, attempt)) = self.open_attempt(operation) else {
-            return;
-        };
-        let from = attempt.provider;
-        metrics::counter!("florin_failovers_total", "from" => from.to_string(), "to" => to.to_string())
-            .increment(1);
-        let seat = self.context.provider(from);
-        let is_broken = seat.is_some_and(|seat| {
-            let (now, standing) = (self.context.ports.clock.now(), seat.standing.load());
-            !standing.breaker(Line::Charge).takes(now)
+    /// Says in the log and in the metrics which provider the charge leaves, why, and for which one.
+    fn tell_where_next(&self, operation: OperationId, outcome: &Outcome, to: ProviderId) {
+        let here = self.payment.as_ref().and_then(|payment| {
+            let attempt = payment.operation(operation)?.attempt.as_ref()?;
+            Some(attempt.provider)
         });
-        if is_broken {
-            tracing::warn!(payment = %self.id, "{from} circuit breaker open, failing over to {to}");
-        } else {
-            tracing::warn!(payment = %self.id, "{from} did not take the charge, failing over to {to}");
+        let Some(from) = here else { return };
+        let why = match outcome {
+            Outcome::NotSent { reason } | Outcome::Rejected { reason } | Outcome::Unknown { reason, .. } => {
+                reason
+            }
+            Outcome::RateLimited { .. } => "rate limited",
+            Outcome::Cancelled { .. } => "closed at the provider",
+            Outcome::Succeeded { .. }
+            | Outcome::Declined { .. }
+            | Outcome::ActionRequired { .. }
+            | Outcome::Pending { .. } => "answered",
+        };
+        metrics::counter!("florin_payment_failovers_total", "from" => from.to_string(), "to" => to.to_string())
+            .increment(1);
+        tracing::warn!(payment = %self.id, %from, %to, why, "nothing was charged at a provider: failing over to the next one");
+    }
+
+    /// Says once for each opening of a breaker that charges go elsewhere because of it.
+    pub(super) fn tell_of_open_breakers(&self, route: &Route, to: ProviderId) {
+        let now = self.context.ports.clock.now();
+        for (from, bar) in &route.left_out {
+            let is_news = *bar == Bar::BreakerOpen
+                && self
+                    .context
+                    .provider(*from)
+                    .is_some_and(|seat| seat.opening_is_news(now));
+            if is_news {
+                tracing::warn!(%from, %to, "the circuit breaker of a provider is open: failing over to the next one");
+            }
         }
     }
 

@@ -54,6 +54,7 @@ impl PaymentState {
                     operation,
                     number: attempt.number,
                     next: self.elsewhere(operation, attempt.number, &outcome),
+                    reversal: self.reversal(operation, attempt.number, &outcome),
                     outcome,
                 }
             }
@@ -118,7 +119,7 @@ fn in_our_terms(op: &Operation, outcome: Outcome, is_our_currency: bool) -> Outc
     else {
         return outcome;
     };
-    let amount_minor = match (op.kind, is_our_currency) {
+    let amount_minor = match (op.asked_kind(), is_our_currency) {
         (OperationKind::Void, _) => op.amount.minor(),
         (_, true) => amount_minor,
         (_, false) => NO_AMOUNT_MINOR,

@@ -33,7 +33,8 @@ impl Line {
             OperationKind::Sale | OperationKind::Authorize => Self::Charge,
             OperationKind::Capture => Self::Capture,
             OperationKind::Void => Self::Void,
-            OperationKind::Refund => Self::Refund,
+            // A reversal is asked for as a refund or a void, and is on the line of that.
+            OperationKind::Refund | OperationKind::Reversal => Self::Refund,
             OperationKind::Increment => Self::Increment,
         }
     }

@@ -5,12 +5,13 @@ use super::standing::Standing;
 use crate::mailbox::Mailbox;
 use crate::options::ProviderTerms;
 use arc_swap::ArcSwap;
+use florin_domain::breaker::BreakerState;
 use florin_domain::ports::Provider;
 use florin_domain::provider::ProviderId;
 use florin_domain::routing::{Bar, Entrant};
 use florin_domain::time::Timestamp;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::line::Line;
 
@@ -37,6 +38,8 @@ pub struct ProviderSeat {
     pub resolving: AtomicUsize,
     /// Charges that were planned here and have not called yet.
     pub promised: AtomicUsize,
+    /// Until when the breaker before charges is open, as far as somebody was told already; in Unix milliseconds.
+    told_open_until: AtomicU64,
 }
 
 /// A charge's place in the queue before a provider, from its plan to its first call.
@@ -63,6 +66,7 @@ impl ProviderSeat {
             waiting: AtomicUsize::default(),
             resolving: AtomicUsize::default(),
             promised: AtomicUsize::default(),
+            told_open_until: AtomicU64::default(),
         }
     }
 
@@ -74,6 +78,17 @@ impl ProviderSeat {
         let promise = Promise(Arc::clone(self));
         let ahead = self.in_flight.load(Ordering::Relaxed) + self.waiting.load(Ordering::Relaxed);
         (promised.saturating_add(ahead) < calls_max).then_some(promise)
+    }
+
+    /// Whether the breaker before charges is open, and nobody has been told of this opening yet. Whoever asks tells.
+    pub fn opening_is_news(&self, now: Timestamp) -> bool {
+        match self.standing.load().breaker(Line::Charge).state(now) {
+            BreakerState::Open { until } => {
+                let until_ms = until.unix_ms();
+                self.told_open_until.swap(until_ms, Ordering::Relaxed) != until_ms
+            }
+            BreakerState::Closed { .. } | BreakerState::HalfOpen { .. } => false,
+        }
     }
 
     /// As routing sees it, room aside.

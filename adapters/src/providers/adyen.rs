@@ -93,7 +93,8 @@ impl AdyenProvider {
             OperationKind::Capture
             | OperationKind::Void
             | OperationKind::Refund
-            | OperationKind::Increment => response::acknowledged(request, &reply),
+            | OperationKind::Increment
+            | OperationKind::Reversal => response::acknowledged(request, &reply),
         })
     }
 
@@ -121,7 +122,8 @@ impl AdyenProvider {
             OperationKind::Capture
             | OperationKind::Void
             | OperationKind::Refund
-            | OperationKind::Increment => self.look(request).await,
+            | OperationKind::Increment
+            | OperationKind::Reversal => self.look(request).await,
         }
     }
 }

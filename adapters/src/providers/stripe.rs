@@ -94,7 +94,8 @@ impl StripeProvider {
             OperationKind::Sale
             | OperationKind::Authorize
             | OperationKind::Capture
-            | OperationKind::Refund => {
+            | OperationKind::Refund
+            | OperationKind::Reversal => {
                 let reply = self.ask(request, request::execute(request)).await?;
                 Ok(response::executed(request, &reply))
             }
@@ -143,7 +144,8 @@ impl StripeProvider {
                 | OperationKind::Authorize
                 | OperationKind::Capture
                 | OperationKind::Increment
-                | OperationKind::Void,
+                | OperationKind::Void
+                | OperationKind::Reversal,
                 _,
             ) => {
                 let reply = self.ask(request, request::read_intent(request)).await?;
@@ -181,7 +183,8 @@ impl StripeProvider {
             OperationKind::Capture
             | OperationKind::Increment
             | OperationKind::Void
-            | OperationKind::Refund => {
+            | OperationKind::Refund
+            | OperationKind::Reversal => {
                 return self.look(request).await;
             }
         }

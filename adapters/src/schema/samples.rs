@@ -1,16 +1,19 @@
 //! Fixed values for tests: one of every event. The golden files hold their stored forms, so they never change; a new variant gets a
 //! new sample at the end of its chain.
 
+mod creation;
 mod ledger;
 mod route;
 
+pub(crate) use creation::creation;
 pub(crate) use ledger::{commit_of_ledger_event, fraud_checks, general_ledger, ledger_events, reverts};
 pub(crate) use route::{routing_version, wished_creation};
 
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{
-    ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
+    ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, ReversalId, Seq, ShardId,
+    VoidId,
 };
 use florin_domain::ledger::{
     AccountKey, AccountName, FeeRecognition, HoldChange, Line, PostedEntry, Posting, PostingModel,
@@ -227,7 +230,17 @@ fn after(event: &Event) -> Option<Event> {
             amount: amount(2),
             transaction: "NC6HT9CRT65ZGN82/taken_back".into(),
         },
-        Event::LateReversal { .. } => return None,
+        Event::LateReversal { .. } => Event::ReversalOpened {
+            operation: OperationId::Reversal(ReversalId::from_bits(0x2e7)),
+            of: AUTHORIZE,
+            number: 300,
+            provider: provider(),
+            transaction: "ch_late".into(),
+            reference,
+            amount: amount(Amount::MAX_MINOR),
+            at: AT,
+        },
+        Event::ReversalOpened { .. } => return None,
     })
 }
 
@@ -415,64 +428,4 @@ pub(crate) fn commit_with_later_accounts() -> Commit {
         entry: Some(PostedEntry::checked("sample", lines).unwrap()),
     };
     commit_of(Body::Payment(body))
-}
-
-/// The first commit of an ordinary payment, at this place.
-pub(crate) fn creation(shard: ShardId, seq: u64) -> Commit {
-    let id = PaymentId::from_bits(u128::from(seq) << 70 | 0x9e37_79b9_7f4a_7c15);
-    let operation = OperationId::Authorize(id);
-    let (kind, amount) = (OperationKind::Sale, amount(10_000));
-    let spec = Arc::new(Spec {
-        id,
-        metadata: Vec::new(),
-        ..spec()
-    });
-    let account = AccountKey {
-        name: AccountName::MerchantPayable(MERCHANT),
-        currency: Currency::USD,
-        livemode: spec.livemode,
-    };
-    let body = PaymentCommit {
-        payment: id,
-        prev: Seq::ZERO,
-        events: vec![
-            Event::Created {
-                spec,
-                method: method("pm_card_visa"),
-            },
-            Event::RiskAssessed(Assessment {
-                score_bps: 1_000,
-                action: Action::Allow,
-                reasons: Vec::new(),
-                listed: None,
-            }),
-            Event::OperationOpened {
-                operation,
-                kind,
-                amount,
-                is_final: false,
-                reason: None,
-                at: AT,
-            },
-            Event::AttemptPlanned {
-                operation,
-                number: 1,
-                provider: provider(),
-                key: "0f".repeat(32).into(),
-                deadline: AT,
-            },
-        ],
-        holds: vec![HoldChange {
-            account,
-            credit_delta_minor: 10_000,
-            debit_delta_minor: 0,
-        }],
-        entry: None,
-    };
-    Commit {
-        shard,
-        seq: Seq(seq),
-        at: AT,
-        body: Body::Payment(body),
-    }
 }

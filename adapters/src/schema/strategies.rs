@@ -7,7 +7,7 @@ use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{
     ApiKeyId, CaptureId, IncrementId, LedgerAccountId, ListEntryId, MerchantId, OperationId, PaymentId,
-    RefundId, Seq, ShardId, VoidId,
+    RefundId, ReversalId, Seq, ShardId, VoidId,
 };
 use florin_domain::ledger::{AccountKey, AccountName, HoldChange, Line, PostedEntry, Posting, Side};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction};
@@ -136,11 +136,12 @@ fn wishes() -> impl Strategy<Value = Wishes> {
 }
 
 fn operation() -> impl Strategy<Value = OperationId> {
-    (0..5, any::<u128>()).prop_map(|(kind, bits)| match kind {
+    (0..6, any::<u128>()).prop_map(|(kind, bits)| match kind {
         0 => OperationId::Authorize(PaymentId::from_bits(bits)),
         1 => OperationId::Capture(CaptureId::from_bits(bits)),
         2 => OperationId::Void(VoidId::from_bits(bits)),
         3 => OperationId::Increment(IncrementId::from_bits(bits)),
+        4 => OperationId::Reversal(ReversalId::from_bits(bits)),
         _ => OperationId::Refund(RefundId::from_bits(bits)),
     })
 }
@@ -154,6 +155,7 @@ fn event() -> impl Strategy<Value = Event> {
         OperationKind::Void,
         OperationKind::Refund,
         OperationKind::Increment,
+        OperationKind::Reversal,
     ];
     let actions = vec![Action::Allow, Action::Review, Action::Block];
     prop_oneof![

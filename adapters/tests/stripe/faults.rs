@@ -1,7 +1,7 @@
 //! Every operation under every fault: what is known at once, what a look finds, and that repeating does it once.
 
 use crate::world::{World, about, charge};
-use OperationKind::{Authorize, Capture, Increment, Refund, Sale, Void};
+use OperationKind::{Authorize, Capture, Increment, Refund, Reversal, Sale, Void};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
 
@@ -73,12 +73,14 @@ async fn ready(world: &World, kind: OperationKind) -> AttemptRequest {
             assert_eq!(world.execute(&other).await, "succeeded 400");
             about(&intent, Refund, 2, 500)
         }
+        Reversal => panic!("it is asked for as a refund or a void"),
     }
 }
 
 fn covering(kind: OperationKind) -> &'static str {
     match kind {
         Sale | Authorize | Increment => "authorize",
+        Reversal => panic!("it is asked for as a refund or a void"),
         Capture => "capture",
         Void => "void",
         Refund => "refund",
@@ -130,7 +132,7 @@ async fn run(kind: OperationKind, course: &Course) {
     if is_stuck {
         let closed = match kind {
             Sale | Authorize => "cancelled",
-            Capture | Increment | Void | Refund => "unknown",
+            Capture | Increment | Void | Refund | Reversal => "unknown",
         };
         assert_eq!(world.cancel(&request).await, closed, "{name}");
         assert_eq!(world.witnessed().await.len(), rows, "{name}");

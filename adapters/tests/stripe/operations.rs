@@ -2,6 +2,7 @@
 
 use crate::world::{World, about, brief, charge, key};
 use OperationKind::{Authorize, Capture, Increment, Refund, Sale, Void};
+use florin_domain::ids::{OperationId, ReversalId};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, Provider};
 use florin_domain::provider::Outcome;
@@ -50,6 +51,11 @@ async fn declines_are_declines_whenever_they_are_asked_about() {
         (
             "pm_card_visa_chargeDeclinedInsufficientFunds",
             "declined insufficient_funds",
+        ),
+        ("pm_card_visa_chargeDeclinedExpiredCard", "declined expired_card"),
+        (
+            "pm_card_visa_chargeDeclinedIncorrectCvc",
+            "declined incorrect_cvc",
         ),
         ("pm_card_chargeCustomerFail", "declined generic_decline"),
         ("pm_card_riskLevelHighest", "declined fraudulent"),
@@ -286,4 +292,18 @@ async fn a_sale_is_refunded_whole_and_a_disputed_one_is_not() {
     assert_eq!(world.execute(&refund).await, "rejected");
     assert_eq!(world.witnessed().await.len(), 1);
     world.stop().await;
+}
+
+#[tokio::test]
+async fn a_late_charge_is_given_back_by_a_refund_or_a_void_in_the_name_of_its_reversal() {
+    for (made, asked) in [(Sale, Refund), (Authorize, Void)] {
+        let world = World::in_memory().await;
+        let intent = world.charged(made, 1500).await;
+        let mut request = about(&intent, asked, 1, 1500);
+        request.operation = OperationId::Reversal(ReversalId::from_bits(1));
+        assert_eq!(world.query(&request).await, "unknown");
+        done(&world, &request, "succeeded 1500").await;
+        assert_eq!(world.query(&request).await, "succeeded 1500");
+        world.stop().await;
+    }
 }

@@ -198,7 +198,9 @@ pub(crate) fn about(
         OperationKind::Void => OperationId::Void(VoidId::from_bits(number)),
         OperationKind::Refund => OperationId::Refund(RefundId::from_bits(number)),
         OperationKind::Increment => OperationId::Increment(IncrementId::from_bits(number)),
-        OperationKind::Sale | OperationKind::Authorize => panic!("{kind:?} makes its own intent"),
+        OperationKind::Sale | OperationKind::Authorize | OperationKind::Reversal => {
+            panic!("{kind:?} is not asked about an intent")
+        }
     };
     AttemptRequest {
         parent: Some(ParentCharge {

@@ -333,7 +333,15 @@ fn attempt() -> ObjectBuilder {
             "operation",
             word(
                 "What that is.",
-                ["sale", "authorize", "capture", "void", "refund"],
+                [
+                    "sale",
+                    "authorize",
+                    "capture",
+                    "void",
+                    "refund",
+                    "increment",
+                    "reversal",
+                ],
             ),
         ),
         must("merchant_id", id("Whose payment it is.", "mer_")),

@@ -187,7 +187,7 @@ fn risk() -> ObjectBuilder {
 }
 
 /// The events of a payment, and the posting of an entry.
-const ROWS: [&str; 31] = [
+const ROWS: [&str; 32] = [
     "payment.created",
     "risk.assessed",
     "payment.blocked",
@@ -210,6 +210,7 @@ const ROWS: [&str; 31] = [
     "attempt.cancelled",
     "attempt.late_success",
     "attempt.late_reversal",
+    "reversal.opened",
     "payment.abandoned",
     "authorization.expired",
     "request.accepted",
@@ -227,7 +228,15 @@ pub(super) fn events() -> impl Iterator<Item = &'static str> {
 }
 
 fn history_row() -> ObjectBuilder {
-    let operations = ["sale", "authorize", "capture", "void", "refund"];
+    let operations = [
+        "sale",
+        "authorize",
+        "capture",
+        "void",
+        "refund",
+        "increment",
+        "reversal",
+    ];
     record(vec![
         must(
             "id",

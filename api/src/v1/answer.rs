@@ -95,7 +95,8 @@ fn declined(answered: &Answered) -> ApiError {
             OperationId::Capture(_)
             | OperationId::Void(_)
             | OperationId::Refund(_)
-            | OperationId::Increment(_),
+            | OperationId::Increment(_)
+            | OperationId::Reversal(_),
         ) => ApiError::OperationDeclined {
             payment: payment.id(),
         },

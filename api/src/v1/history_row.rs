@@ -7,7 +7,7 @@ use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{ListEntryId, MerchantId, OperationId};
 use florin_domain::ledger::{AccountKey, AccountName, Line, PostedEntry};
 use florin_domain::method::PaymentMethod;
-use florin_domain::payment::{Event, Spec};
+use florin_domain::payment::{Event, OperationKind, Spec};
 use florin_domain::provider::ProviderKey;
 use florin_domain::risk::Assessment;
 use florin_domain::time::Timestamp;
@@ -411,6 +411,23 @@ fn details(event: &Event, to_operator: bool) -> Details<'_> {
             amount: Some(minor(*amount)),
             processor_transaction_id: Some(transaction),
             ..attempt(*operation, *number)
+        },
+        // Which attempt of the charge it gives back is said by its transaction.
+        Event::ReversalOpened {
+            operation,
+            provider,
+            transaction,
+            reference,
+            amount,
+            ..
+        } => Details {
+            operation_id: Some(Displayed(*operation)),
+            operation: Some(OperationKind::Reversal.as_str()),
+            provider: Some(provider.to_string()),
+            amount: Some(minor(*amount)),
+            processor_transaction_id: Some(transaction),
+            reference: Some(reference),
+            ..Details::default()
         },
     }
 }

@@ -10,7 +10,7 @@ use crate::state::State;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId};
 use florin_domain::payment::{Attempt, AttemptState, Operation, Payment, Resolution};
 use serde::Serialize;
 
@@ -128,7 +128,8 @@ pub(super) fn name(payment: PaymentId, operation: OperationId) -> String {
         OperationId::Capture(_)
         | OperationId::Void(_)
         | OperationId::Refund(_)
-        | OperationId::Increment(_) => format!("{payment}:{operation}"),
+        | OperationId::Increment(_)
+        | OperationId::Reversal(_) => format!("{payment}:{operation}"),
     }
 }
 
@@ -142,7 +143,12 @@ pub(super) fn parse(name: &str) -> Option<(PaymentId, OperationId)> {
     let void = || VoidId::parse(operation).map(OperationId::Void).ok();
     let refund = || RefundId::parse(operation).map(OperationId::Refund).ok();
     let increment = || IncrementId::parse(operation).map(OperationId::Increment).ok();
-    let operation = capture().or_else(void).or_else(refund).or_else(increment)?;
+    let reversal = || ReversalId::parse(operation).map(OperationId::Reversal).ok();
+    let operation = capture()
+        .or_else(void)
+        .or_else(refund)
+        .or_else(increment)
+        .or_else(reversal)?;
     Some((PaymentId::parse(payment).ok()?, operation))
 }
 
@@ -164,6 +170,7 @@ mod tests {
             OperationId::Capture(CaptureId::from_bits(8)),
             OperationId::Void(VoidId::from_bits(8)),
             OperationId::Increment(IncrementId::from_bits(8)),
+            OperationId::Reversal(ReversalId::from_bits(8)),
             refund,
         ] {
             assert_eq!(parse(&name(payment, operation)), Some((payment, operation)));

@@ -47,7 +47,7 @@ impl Draft {
 /// Capture: what the payment's profile says, whose template for it is filled with what was taken and the fee; usually debit the
 /// provider's clearing account, credit the merchant with the net and fee revenue with the fee. Refund: the reverse, the fee
 /// returned or not as the payment says. A charge on a closed attempt: debit clearing, credit suspense; a refund on one, the
-/// reverse. What is our own sale is owed to no merchant, so nothing is expected on its account either.
+/// reverse, and so is the reversal of a late charge. What is our own sale is owed to no merchant, so nothing is expected on its account either.
 pub fn consequences(
     before: Option<&Payment>,
     events: &[Event],
@@ -93,7 +93,7 @@ pub fn consequences(
         }
     }
     if late != 0 {
-        let provider = late_provider(events).ok_or(PostingError::TooFew)?;
+        let provider = late_provider(events, after).ok_or(PostingError::TooFew)?;
         draft.post(AccountName::ProviderClearing(provider), Side::Debit, late)?;
         draft.post(AccountName::Suspense, Side::Credit, late)?;
     }
@@ -104,11 +104,16 @@ pub fn consequences(
     })
 }
 
-/// A late charge, or its undoing, is recorded in a commit of its own.
-fn late_provider(events: &[Event]) -> Option<ProviderId> {
+/// Whose money is in suspense, or leaves it. A commit takes one word of one provider, and only three events change what is late: a charge
+/// on a closed attempt, the undoing of something, and the success of a reversal. So the first of them is the only one; the reversal
+/// that is opened beside a late charge moves nothing before it succeeds.
+fn late_provider(events: &[Event], after: &Payment) -> Option<ProviderId> {
     events.iter().find_map(|event| {
         if let Event::LateSuccess { provider, .. } | Event::LateReversal { provider, .. } = event {
             Some(*provider)
+        } else if let Event::AttemptSucceeded { operation, .. } = event {
+            let reversed = after.operation(*operation)?.reverses.as_ref()?;
+            Some(reversed.provider)
         } else {
             None
         }

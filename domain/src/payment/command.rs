@@ -1,6 +1,7 @@
 //! What can be asked of a payment. Everything that a decision needs from outside (plans, assessments, the time) is in it.
 
 use super::resolution::Resolution;
+use super::reversal::ReversalPlan;
 use super::state::Spec;
 use crate::ids::{CaptureId, IncrementId, OperationId, RefundId, VoidId};
 use crate::ledger::PostingProfile;
@@ -101,6 +102,8 @@ pub enum Command {
         outcome: Outcome,
         /// Where the charge goes next if this proves that it was not made here and will not be.
         next: Option<AttemptPlan>,
+        /// How this is given back if it is a charge that comes after its attempt was closed.
+        reversal: Option<ReversalPlan>,
     },
     /// A provider undid by itself what it had done.
     TakeBack(Undoing),

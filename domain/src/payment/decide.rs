@@ -3,10 +3,10 @@
 use super::command::{AttemptPlan, Command, ReviewMode};
 use super::event::Event;
 use super::expiry;
-use super::failover;
 use super::increment;
-use super::operation::{AttemptState, Operation, OperationKind};
-use super::record::{record, refer, take_back};
+use super::operation::{Operation, OperationKind};
+use super::record::{refer, take_back, take_word};
+use super::redrive;
 use super::refusal::Refusal;
 use super::review;
 use super::state::{CaptureMethod, Payment, Spec, Status};
@@ -82,10 +82,15 @@ pub fn decide(
             number,
             outcome,
             next,
-        } => {
-            let recorded = record(payment, (operation, number), outcome, lifetimes, now)?;
-            Ok(failover::go_on(payment, (operation, number), recorded, next, now))
-        }
+            reversal,
+        } => take_word(
+            payment,
+            (operation, number),
+            outcome,
+            (next, reversal),
+            lifetimes,
+            now,
+        ),
         Command::TakeBack(undoing) => take_back(payment, undoing, lifetimes, now),
         Command::Capture {
             id,
@@ -109,7 +114,7 @@ pub fn decide(
             let kind = (OperationId::Refund(id), OperationKind::Refund);
             open(payment, kind, (amount, false, reason), plan, now)
         }
-        Command::RedriveOperation { operation, plan } => redrive_operation(payment, operation, plan),
+        Command::RedriveOperation { operation, plan } => redrive::again(payment, operation, plan),
         Command::ApproveReview { plan, capture } => review::approve(payment, plan, capture, now),
         Command::RejectReview { plan, void } => review::reject(payment, plan, void, now),
         Command::Complete => complete(payment),
@@ -282,7 +287,11 @@ pub(super) fn check_may_charge(payment: &Payment) -> Result<(), Refusal> {
     }
 }
 
-fn again(payment: &Payment, operation: OperationId, plan: AttemptPlan) -> Result<Decision, Refusal> {
+pub(super) fn again(
+    payment: &Payment,
+    operation: OperationId,
+    plan: AttemptPlan,
+) -> Result<Decision, Refusal> {
     let number = payment.next_attempt(operation);
     if number > ATTEMPTS_MAX {
         return Err(Refusal::TooManyAttempts);
@@ -292,7 +301,7 @@ fn again(payment: &Payment, operation: OperationId, plan: AttemptPlan) -> Result
     Ok(Decision { events, effects })
 }
 
-fn capture_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, Refusal> {
+pub(super) fn capture_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, Refusal> {
     if payment.status != Status::Authorized {
         return Err(Refusal::WrongStatus);
     }
@@ -311,7 +320,7 @@ fn capture_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, R
     }
 }
 
-fn refund_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, Refusal> {
+pub(super) fn refund_amount(payment: &Payment, amount: Option<Amount>) -> Result<Amount, Refusal> {
     if payment.captured == MinorSum::ZERO {
         return Err(Refusal::WrongStatus);
     }
@@ -335,13 +344,16 @@ pub(super) fn changes_what_is_held(payment: &Payment) -> bool {
     payment.operations.iter().any(|op| {
         let changes = match op.kind {
             OperationKind::Capture | OperationKind::Void | OperationKind::Increment => true,
-            OperationKind::Sale | OperationKind::Authorize | OperationKind::Refund => false,
+            OperationKind::Sale
+            | OperationKind::Authorize
+            | OperationKind::Refund
+            | OperationKind::Reversal => false,
         };
         changes && op.is_open()
     })
 }
 
-fn check_provider(payment: &Payment, plan: &AttemptPlan) -> Result<(), Refusal> {
+pub(super) fn check_provider(payment: &Payment, plan: &AttemptPlan) -> Result<(), Refusal> {
     if payment.holding_provider() == Some(plan.provider) {
         Ok(())
     } else {
@@ -385,7 +397,7 @@ fn void(
         Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::InReview { .. }
             if payment.authorized == MinorSum::ZERO =>
         {
-            if payment.unresolved().next().is_some() {
+            if payment.unresolved_of_its_own().next().is_some() {
                 return Err(Refusal::OperationInProgress);
             }
             Ok(Decision::events(vec![Event::Abandoned]))
@@ -417,7 +429,7 @@ pub(super) fn release(
 }
 
 /// What a void at the provider releases now.
-fn void_amount(payment: &Payment) -> Result<Amount, Refusal> {
+pub(super) fn void_amount(payment: &Payment) -> Result<Amount, Refusal> {
     let left = match payment.status {
         Status::Authorized => payment.capturable_minor(),
         Status::InReview { .. } if payment.authorized != MinorSum::ZERO => payment.authorized.minor(),
@@ -435,40 +447,6 @@ fn void_amount(payment: &Payment) -> Result<Amount, Refusal> {
         return Err(Refusal::OperationInProgress);
     }
     Amount::new(left).map_err(|_| Refusal::NothingLeft)
-}
-
-fn redrive_operation(payment: &Payment, id: OperationId, plan: AttemptPlan) -> Result<Decision, Refusal> {
-    check_provider(payment, &plan)?;
-    let op = payment.operation(id).ok_or(Refusal::NoSuchAttempt)?;
-    match op.state() {
-        Some(AttemptState::NotSent | AttemptState::Rejected | AttemptState::Cancelled)
-            if op.late.is_empty() => {}
-        Some(AttemptState::Succeeded | AttemptState::Declined) => return Err(Refusal::WrongStatus),
-        Some(
-            AttemptState::Open
-            | AttemptState::Pending
-            | AttemptState::ActionRequired
-            | AttemptState::Unknown
-            | AttemptState::NotSent
-            | AttemptState::Rejected
-            | AttemptState::Cancelled,
-        )
-        | None => return Err(Refusal::OperationInProgress),
-    }
-    match op.kind {
-        OperationKind::Sale | OperationKind::Authorize => return Err(Refusal::WrongStatus),
-        OperationKind::Capture => {
-            capture_amount(payment, Some(op.amount))?;
-        }
-        OperationKind::Refund => {
-            refund_amount(payment, Some(op.amount))?;
-        }
-        OperationKind::Increment => increment::check_again(payment, id)?,
-        // What is left to release may have changed since: then another void is due.
-        OperationKind::Void if void_amount(payment)? != op.amount => return Err(Refusal::WrongStatus),
-        OperationKind::Void => {}
-    }
-    again(payment, id, plan)
 }
 
 fn expired(payment: &Payment, plan: AttemptPlan, void: VoidId, now: Timestamp) -> Result<Decision, Refusal> {

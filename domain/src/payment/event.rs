@@ -237,6 +237,25 @@ pub enum Event {
         /// The undoing, under a name that no transaction has.
         transaction: ProviderReference,
     },
+    /// A late charge is to be given back at its provider.
+    ReversalOpened {
+        /// The operation that does it.
+        operation: OperationId,
+        /// The operation that was done late.
+        of: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// At whom.
+        provider: ProviderId,
+        /// The late transaction.
+        transaction: ProviderReference,
+        /// The provider's object that did it.
+        reference: ProviderReference,
+        /// How much.
+        amount: Amount,
+        /// When it was opened.
+        at: Timestamp,
+    },
 }
 
 impl Event {
@@ -273,6 +292,7 @@ impl Event {
             Self::PostingProfileChosen { .. } => "payment.posting_profile_chosen",
             Self::Routed { .. } => "attempt.routed",
             Self::LateReversal { .. } => "attempt.late_reversal",
+            Self::ReversalOpened { .. } => "reversal.opened",
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What an event makes of a payment: the one place where legality is checked and state changes.
 
 use super::event::Event;
-use super::operation::{Attempt, AttemptState, Operation};
+use super::operation::{Attempt, AttemptState, Operation, OperationKind};
 use super::outcome::{
     Direction, close, close_attempt, late, late_charge, release, settle, succeed, unresolved_attempt,
 };
+use super::reversal;
 use super::state::{DeclinePolicy, Failure, NextAction, Payment, Status};
 use crate::ids::OperationId;
 use crate::ledger::PostingProfile;
@@ -188,6 +189,36 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
                 late: Vec::new(),
                 transaction: None,
                 proposal: None,
+                reverses: None,
+            };
+            open(payment, opened)?;
+        }
+        Event::ReversalOpened {
+            operation,
+            of,
+            number,
+            provider,
+            transaction,
+            reference,
+            amount,
+            at,
+        } => {
+            let charge = late_charge(*number, *provider, *amount, transaction);
+            let reverses = reversal::opened(payment, *of, &charge, reference)?;
+            let opened = Operation {
+                id: *operation,
+                kind: OperationKind::Reversal,
+                amount: *amount,
+                is_final: false,
+                reason: None,
+                opened_at: *at,
+                attempts: 0,
+                attempt: None,
+                earlier: Vec::new(),
+                late: Vec::new(),
+                transaction: None,
+                proposal: None,
+                reverses: Some(reverses),
             };
             open(payment, opened)?;
         }
@@ -402,14 +433,22 @@ fn plan(payment: &mut Payment, id: OperationId, attempt: Attempt) -> Result<(), 
         }
         payment.status = Status::Processing;
     }
-    let op = payment.operation_mut(id).ok_or("no such operation")?;
+    let op = payment.operation(id).ok_or("no such operation")?;
     if op
         .attempt
         .as_ref()
         .is_some_and(|last| !last.state.is_closed_without_charge())
-        || !op.late.is_empty()
+        || !payment.late_is_reversed(op)
     {
         return Err("the last attempt may have charged");
+    }
+    let op = payment.operation_mut(id).ok_or("no such operation")?;
+    if op
+        .reverses
+        .as_ref()
+        .is_some_and(|reversed| reversed.provider != attempt.provider)
+    {
+        return Err("nobody else can give it back");
     }
     if op.attempts.checked_add(1) != Some(attempt.number) {
         return Err("attempt numbers have a gap");

@@ -48,7 +48,8 @@ impl Payment {
             OperationKind::Capture
             | OperationKind::Void
             | OperationKind::Refund
-            | OperationKind::Increment => false,
+            | OperationKind::Increment
+            | OperationKind::Reversal => false,
         };
         let under_way = op.attempt.as_ref().is_some_and(|attempt| match attempt.state {
             AttemptState::Open | AttemptState::Unknown => attempt.number == number && now < attempt.deadline,
@@ -61,7 +62,8 @@ impl Payment {
             | AttemptState::Rejected
             | AttemptState::Cancelled => false,
         });
-        // No void may still close the payment, and no provider has said that an attempt given up for dead has charged after all.
+        // No void may still close the payment, and no provider has said that an attempt given up for dead has charged after all: where
+        // one has, only somebody who asks for it charges again, even once that was given back.
         let is_alone = op.late.is_empty() && self.unresolved().all(|other| other.id == operation);
         charges && under_way && number < ATTEMPTS_MAX && is_alone
     }

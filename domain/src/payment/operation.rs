@@ -1,6 +1,7 @@
 //! Operations at a provider and their attempts. At most one attempt of an operation is unresolved or succeeded.
 
 use super::resolution::Resolution;
+use super::reversal::Reversed;
 use crate::ids::OperationId;
 use crate::money::Amount;
 use crate::provider::{ProviderId, ProviderKey, ProviderReference};
@@ -22,6 +23,8 @@ pub enum OperationKind {
     Refund,
     /// Reserve more.
     Increment,
+    /// Give back a charge that arrived after its attempt was closed. Its provider is asked for a refund or a void.
+    Reversal,
 }
 
 impl OperationKind {
@@ -34,6 +37,7 @@ impl OperationKind {
             Self::Void => "void",
             Self::Refund => "refund",
             Self::Increment => "increment",
+            Self::Reversal => "reversal",
         }
     }
 }
@@ -139,6 +143,8 @@ pub struct Operation {
     pub transaction: Option<ProviderReference>,
     /// What a person says became of the latest attempt; a second one must agree.
     pub proposal: Option<Resolution>,
+    /// The late charge that it gives back.
+    pub reverses: Option<Reversed>,
 }
 
 impl Operation {
@@ -168,12 +174,21 @@ impl Operation {
                 .any(|late| late.provider == provider && late.transaction == *transaction)
     }
 
+    /// What its provider is asked for: a reversal is a refund or a void there.
+    pub fn asked_kind(&self) -> OperationKind {
+        self.reverses
+            .as_ref()
+            .map_or(self.kind, |reversed| reversed.asked)
+    }
+
+    pub(super) fn has_succeeded_in_time(&self, number: u32) -> bool {
+        self.attempt_numbered(number)
+            .is_some_and(|attempt| attempt.state == AttemptState::Succeeded)
+    }
+
     /// By the provider's word this attempt did what it was for, in time or late.
     pub(super) fn has_succeeded(&self, number: u32) -> bool {
-        let in_time = self
-            .attempt_numbered(number)
-            .is_some_and(|attempt| attempt.state == AttemptState::Succeeded);
-        in_time || self.late.iter().any(|late| late.number == number)
+        self.has_succeeded_in_time(number) || self.late.iter().any(|late| late.number == number)
     }
 
     /// A provider's word is awaited.

@@ -2,6 +2,7 @@
 
 use super::evolve::operation_authorizes;
 use super::operation::{Attempt, AttemptState, LateCharge, Operation, OperationKind};
+use super::reversal;
 use super::state::{Payment, Status};
 use crate::ids::OperationId;
 use crate::money::{Amount, MinorSum};
@@ -49,10 +50,13 @@ pub(super) fn late(
         }
         Direction::Undone => charge.amount.minor().saturating_neg(),
     };
-    let moved = match op.kind {
+    let moved = match op.asked_kind() {
         OperationKind::Sale | OperationKind::Capture => minor,
         OperationKind::Refund => minor.saturating_neg(),
-        OperationKind::Authorize | OperationKind::Increment | OperationKind::Void => 0,
+        OperationKind::Authorize
+        | OperationKind::Increment
+        | OperationKind::Void
+        | OperationKind::Reversal => 0,
     };
     op.late.push(charge);
     payment.late_minor = payment.late_minor.checked_add(moved).ok_or("sum overflows")?;
@@ -117,7 +121,7 @@ pub(super) fn close_attempt(
 
 /// Ends a payment for which no provider holds money.
 pub(super) fn close(payment: &mut Payment) -> Result<(), &'static str> {
-    if payment.unresolved().next().is_some() || payment.authorized != MinorSum::ZERO {
+    if payment.unresolved_of_its_own().next().is_some() || payment.authorized != MinorSum::ZERO {
         return Err("a provider may hold money for it");
     }
     payment.status = Status::Voided;
@@ -176,6 +180,7 @@ pub(super) fn succeed(payment: &mut Payment, op: &Operation) -> Result<(), &'sta
             }
             payment.fee_minor = payment.fee_minor.checked_sub(fee).ok_or("sum overflows")?;
         }
+        OperationKind::Reversal => reversal::succeed(payment, op)?,
     }
     Ok(())
 }

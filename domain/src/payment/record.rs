@@ -1,11 +1,13 @@
 //! What a provider's word about an attempt makes happen.
 
-use super::command::Undoing;
+use super::command::{AttemptPlan, Undoing};
 use super::decide::{Decision, Effect};
 use super::event::Event;
 use super::expiry::releases_expired;
+use super::failover;
 use super::operation::{Attempt, AttemptState, Operation, OperationKind};
 use super::refusal::Refusal;
+use super::reversal::{self, ReversalPlan};
 use super::state::{Payment, Status};
 use crate::ids::OperationId;
 use crate::limits::Lifetimes;
@@ -47,6 +49,24 @@ pub(super) fn refer(
     })
 }
 
+/// Records what came back about an attempt, and what follows from it at once: the charge goes on elsewhere, or a late one is given back.
+pub(super) fn take_word(
+    payment: &Payment,
+    (operation, number): (OperationId, u32),
+    outcome: Outcome,
+    (next, reversal): (Option<AttemptPlan>, Option<ReversalPlan>),
+    lifetimes: &Lifetimes,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let (op, attempt) = find(payment, operation, number)?;
+    if attempt.number == number && attempt.state.is_unresolved() {
+        let recorded = record(payment, (operation, number), outcome, lifetimes, now)?;
+        return Ok(failover::go_on(payment, (operation, number), recorded, next, now));
+    }
+    Ok(late(payment, op, number, outcome, (reversal, now)))
+}
+
+/// Records what came back about an attempt that waits for it.
 pub(super) fn record(
     payment: &Payment,
     (operation, number): (OperationId, u32),
@@ -56,7 +76,7 @@ pub(super) fn record(
 ) -> Result<Decision, Refusal> {
     let (op, attempt) = find(payment, operation, number)?;
     if attempt.number != number || !attempt.state.is_unresolved() {
-        return Ok(late(op, number, outcome));
+        return Ok(late(payment, op, number, outcome, (None, now)));
     }
     let is_open = attempt.state == AttemptState::Open;
     let event = match outcome {
@@ -123,6 +143,13 @@ pub(super) fn record(
             })
         }
         Outcome::Cancelled { .. } => Some(Event::AttemptCancelled { operation, number }),
+        // Nobody asks again for a reversal that reached nobody, so it stays open: the schedule sends it again under its key.
+        Outcome::NotSent { reason } if op.kind == OperationKind::Reversal => {
+            unknown(op, attempt, reason, None)
+        }
+        Outcome::RateLimited { .. } if op.kind == OperationKind::Reversal => {
+            unknown(op, attempt, Arc::from(RATE_LIMITED), None)
+        }
         // Only an attempt of which nothing was ever sent can be closed by "not sent" or "refused before execution".
         Outcome::NotSent { reason } => is_open.then_some(Event::AttemptNotSent {
             operation,
@@ -130,7 +157,7 @@ pub(super) fn record(
             reason,
         }),
         Outcome::RateLimited { .. } => {
-            let reason = Arc::from("the provider's rate limit was reached");
+            let reason = Arc::from(RATE_LIMITED);
             is_open.then_some(Event::AttemptNotSent {
                 operation,
                 number,
@@ -145,7 +172,8 @@ pub(super) fn record(
         Outcome::Unknown { reason, reference } => unknown(op, attempt, reason, reference),
     };
     let events = with_review(payment, op, event, lifetimes, now);
-    Ok(Decision::events(events))
+    let effects = reversal::alert(payment, op, &events).into_iter().collect();
+    Ok(Decision { events, effects })
 }
 
 /// A success may begin a review, or be what ends one.
@@ -173,7 +201,8 @@ fn with_review(
         | OperationKind::Capture
         | OperationKind::Increment
         | OperationKind::Void
-        | OperationKind::Refund => {}
+        | OperationKind::Refund
+        | OperationKind::Reversal => {}
     }
     events
 }
@@ -197,6 +226,8 @@ fn unknown(
 
 /// The reason of a void that ends a review after the authorization: only once it is done is the payment blocked.
 pub(super) const REVIEW_REJECTED: &str = "review_rejected";
+
+const RATE_LIMITED: &str = "the provider's rate limit was reached";
 
 /// The decline code of a challenge that ended without the customer.
 const CHALLENGE_EXPIRED: &str = "authentication_expired";
@@ -251,7 +282,7 @@ pub(super) fn take_back(
         return Ok(Decision::default());
     }
     // Never more than what was done.
-    let Ok(amount) = Amount::new(amount.minor().min(standing_minor(op, number))) else {
+    let Ok(amount) = Amount::new(amount.minor().min(payment.standing_minor(op, number))) else {
         return Ok(Decision::default());
     };
     Ok(Decision {
@@ -267,31 +298,20 @@ pub(super) fn take_back(
 }
 
 /// Ends the name of an undoing, so that it is none of a transaction.
-const TAKEN_BACK: &str = "/taken_back";
+pub(super) const TAKEN_BACK: &str = "/taken_back";
 
-/// What an attempt did, in time or late, less what was undone of it, in minor units.
-fn standing_minor(op: &Operation, number: u32) -> i128 {
-    let in_time = op
-        .attempt_numbered(number)
-        .is_some_and(|attempt| attempt.state == AttemptState::Succeeded);
-    let done = if in_time { op.amount.minor() } else { 0 };
-    let late = op.late.iter().filter(|late| late.number == number);
-    late.fold(done, |sum, late| {
-        let minor = late.amount.minor();
-        if late.transaction.ends_with(TAKEN_BACK) {
-            sum.saturating_sub(minor)
-        } else {
-            sum.saturating_add(minor)
-        }
-    })
-}
-
-/// A word about an attempt that is already resolved: only a charge still matters.
-fn late(op: &Operation, number: u32, outcome: Outcome) -> Decision {
+/// A word about an attempt that is already resolved: only a success still matters.
+fn late(
+    payment: &Payment,
+    op: &Operation,
+    number: u32,
+    outcome: Outcome,
+    reversal: (Option<ReversalPlan>, Timestamp),
+) -> Decision {
     let Outcome::Succeeded {
+        reference,
         transaction,
         amount_minor,
-        ..
     } = outcome
     else {
         return Decision::default();
@@ -306,7 +326,7 @@ fn late(op: &Operation, number: u32, outcome: Outcome) -> Decision {
         return Decision::default();
     }
     let (operation, provider) = (op.id, attempt.provider);
-    Decision {
+    let booked = Decision {
         events: vec![Event::LateSuccess {
             operation,
             number,
@@ -315,5 +335,6 @@ fn late(op: &Operation, number: u32, outcome: Outcome) -> Decision {
             transaction,
         }],
         effects: vec![Effect::Alert("late_success")],
-    }
+    };
+    reversal::give_back(payment, op, booked, reference, reversal)
 }

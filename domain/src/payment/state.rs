@@ -201,8 +201,8 @@ pub struct Payment {
     pub authorization_expires_at: Option<Timestamp>,
     /// Every operation, in the order opened; the first is the authorization.
     pub operations: Vec<Operation>,
-    /// What providers took on attempts already closed, less what they gave back on such, in minor units: in suspense until a
-    /// person settles it.
+    /// What providers took on attempts already closed, less what they gave back on such and what reversals gave back, in minor units: in
+    /// suspense until it is reversed or a person settles it.
     pub late_minor: i128,
     /// Requests after the first, each under its own key, in the order taken.
     pub requests: Vec<Request>,
@@ -280,12 +280,12 @@ impl Payment {
             .filter(|operation| operation.is_unresolved())
     }
 
-    /// A further attempt to charge is safe: no void may still close the payment, and no provider has said that an attempt
-    /// given up for dead has charged after all.
+    /// A further attempt to charge is safe, if somebody asks for it: no void may still close the payment, and what a provider charged on an
+    /// attempt given up for dead was given back, by its own word. Without that last part a payment could never be paid again.
     pub(super) fn may_charge(&self) -> bool {
         let charged = self
             .operation(self.authorize_id())
-            .is_some_and(|op| !op.late.is_empty());
+            .is_some_and(|op| !self.late_is_reversed(op));
         !charged && self.unresolved().next().is_none()
     }
 

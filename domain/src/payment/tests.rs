@@ -16,6 +16,7 @@ mod properties;
 mod random;
 mod requests;
 mod resolutions;
+mod reversals;
 mod reviews;
 mod script;
 mod truthful;

@@ -43,6 +43,8 @@ pub(crate) fn outcome(method: TestMethod, holder: Option<&str>) -> Charged {
         ChargeOutcome::AuthenticationNeeded => Charged::Challenged,
         ChargeOutcome::Failed(Failure::GenericDecline) => Charged::Refused("Refused", "2"),
         ChargeOutcome::Failed(Failure::InsufficientFunds) => Charged::Refused("Not enough balance", "12"),
+        ChargeOutcome::Failed(Failure::ExpiredCard) => Charged::Refused("Expired Card", "6"),
+        ChargeOutcome::Failed(Failure::IncorrectCvc) => Charged::Refused("CVC Declined", "24"),
         ChargeOutcome::Failed(Failure::Fraudulent) => Charged::Refused("FRAUD", "20"),
         ChargeOutcome::Failed(Failure::AuthenticationRequired) => {
             Charged::Refused("Authentication required", "38")

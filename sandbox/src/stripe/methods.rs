@@ -15,6 +15,10 @@ pub(crate) enum TestMethod {
     Declined,
     #[serde(rename = "pm_card_visa_chargeDeclinedInsufficientFunds")]
     InsufficientFunds,
+    #[serde(rename = "pm_card_visa_chargeDeclinedExpiredCard")]
+    ExpiredCard,
+    #[serde(rename = "pm_card_visa_chargeDeclinedIncorrectCvc")]
+    IncorrectCvc,
     #[serde(rename = "pm_card_chargeCustomerFail")]
     CustomerFail,
     #[serde(rename = "pm_card_threeDSecure2Required")]
@@ -42,6 +46,8 @@ pub(crate) enum ChargeOutcome {
 pub(crate) enum Failure {
     GenericDecline,
     InsufficientFunds,
+    ExpiredCard,
+    IncorrectCvc,
     /// Blocked before it reached the issuer.
     Fraudulent,
     AuthenticationRequired,
@@ -54,12 +60,14 @@ pub(crate) struct Card {
 }
 
 impl TestMethod {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Visa,
         Self::Mastercard,
         Self::Amex,
         Self::Declined,
         Self::InsufficientFunds,
+        Self::ExpiredCard,
+        Self::IncorrectCvc,
         Self::CustomerFail,
         Self::ThreeDSecure2Required,
         Self::AuthenticationRequired,
@@ -78,6 +86,8 @@ impl TestMethod {
             Self::Amex => "pm_card_amex",
             Self::Declined => "pm_card_visa_chargeDeclined",
             Self::InsufficientFunds => "pm_card_visa_chargeDeclinedInsufficientFunds",
+            Self::ExpiredCard => "pm_card_visa_chargeDeclinedExpiredCard",
+            Self::IncorrectCvc => "pm_card_visa_chargeDeclinedIncorrectCvc",
             Self::CustomerFail => "pm_card_chargeCustomerFail",
             Self::ThreeDSecure2Required => "pm_card_threeDSecure2Required",
             Self::AuthenticationRequired => "pm_card_authenticationRequired",
@@ -92,6 +102,8 @@ impl TestMethod {
             Self::CreateDispute => ChargeOutcome::ApprovedThenDisputed,
             Self::Declined | Self::CustomerFail => ChargeOutcome::Failed(Failure::GenericDecline),
             Self::InsufficientFunds => ChargeOutcome::Failed(Failure::InsufficientFunds),
+            Self::ExpiredCard => ChargeOutcome::Failed(Failure::ExpiredCard),
+            Self::IncorrectCvc => ChargeOutcome::Failed(Failure::IncorrectCvc),
             Self::RiskLevelHighest => ChargeOutcome::Failed(Failure::Fraudulent),
             Self::ThreeDSecure2Required | Self::AuthenticationRequired => ChargeOutcome::AuthenticationNeeded,
         }
@@ -104,6 +116,8 @@ impl TestMethod {
             Self::Amex => ("amex", "8431"),
             Self::Declined => ("visa", "0002"),
             Self::InsufficientFunds => ("visa", "9995"),
+            Self::ExpiredCard => ("visa", "0069"),
+            Self::IncorrectCvc => ("visa", "0127"),
             Self::CustomerFail => ("visa", "0341"),
             Self::ThreeDSecure2Required => ("visa", "3220"),
             Self::AuthenticationRequired => ("visa", "3184"),
@@ -118,6 +132,8 @@ impl Failure {
     pub(crate) fn code(self) -> &'static str {
         match self {
             Self::GenericDecline | Self::InsufficientFunds | Self::Fraudulent => "card_declined",
+            Self::ExpiredCard => "expired_card",
+            Self::IncorrectCvc => "incorrect_cvc",
             Self::AuthenticationRequired => "authentication_required",
         }
     }
@@ -126,6 +142,8 @@ impl Failure {
         match self {
             Self::GenericDecline => "generic_decline",
             Self::InsufficientFunds => "insufficient_funds",
+            Self::ExpiredCard => "expired_card",
+            Self::IncorrectCvc => "incorrect_cvc",
             Self::Fraudulent => "fraudulent",
             Self::AuthenticationRequired => "authentication_required",
         }
@@ -135,6 +153,8 @@ impl Failure {
         match self {
             Self::GenericDecline | Self::Fraudulent => "Your card was declined.",
             Self::InsufficientFunds => "Your card has insufficient funds.",
+            Self::ExpiredCard => "Your card has expired.",
+            Self::IncorrectCvc => "Your card's security code is incorrect.",
             Self::AuthenticationRequired => {
                 "Your card was declined. This transaction requires authentication."
             }

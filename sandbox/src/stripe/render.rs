@@ -426,6 +426,14 @@ fn outcome(failure: Option<Failure>) -> &'static str {
             r#"{"network_status":"declined_by_network","reason":"insufficient_funds","risk_level":"normal","#,
             r#""risk_score":12,"seller_message":"The bank declined: insufficient funds.","type":"issuer_declined"}"#
         ),
+        Some(Failure::ExpiredCard) => concat!(
+            r#"{"network_status":"declined_by_network","reason":"expired_card","risk_level":"normal","#,
+            r#""risk_score":12,"seller_message":"The bank declined: the card has expired.","type":"issuer_declined"}"#
+        ),
+        Some(Failure::IncorrectCvc) => concat!(
+            r#"{"network_status":"declined_by_network","reason":"incorrect_cvc","risk_level":"normal","#,
+            r#""risk_score":12,"seller_message":"The bank declined: incorrect security code.","type":"issuer_declined"}"#
+        ),
         Some(Failure::AuthenticationRequired) => concat!(
             r#"{"network_status":"declined_by_network","reason":"authentication_required","risk_level":"normal","#,
             r#""risk_score":12,"seller_message":"The bank asks for authentication.","type":"issuer_declined"}"#

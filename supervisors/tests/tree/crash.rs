@@ -145,7 +145,9 @@ pub(crate) fn script_of(n: usize) -> Script {
 /// What a request is answered when nothing of its own has crashed.
 fn usual(n: usize) -> Answer {
     match script_of(n) {
-        Script::Succeed | Script::NotSent { .. } | Script::Held | Script::Challenge => Answer::Shown,
+        Script::Succeed | Script::NotSent { .. } | Script::Lies { .. } | Script::Held | Script::Challenge => {
+            Answer::Shown
+        }
         Script::Decline | Script::DeclineFirst => Answer::Declined,
         Script::Unknown { .. }
         | Script::Mute { .. }

@@ -5,7 +5,7 @@
 //! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`] the ports that do as they are told, [`mischief`] how
 //! * [`audit`] what must hold of journal, books and charges whatever happened
 //! * [`past`] payments as they were; [`operations`] what is asked of payments that exist, [`operations_crash`], [`operations_schedules`]
-//! * [`notices`] what providers say by themselves
+//! * [`notices`] what providers say by themselves, [`reversals`] what they charged after all
 //! * [`transfers`] money between accounts that many move at once, [`transfers_calls`] who moves it, [`transfers_history`] what they saw,
 //!   [`transfers_crash`] what a crash leaves of it; [`crossings`] money between
 //!   shards, [`crossings_reverts`] reverts there, [`crossings_fraud`] the fraud check, [`crossings_land`] which they are, [`crossings_stuck`] one whose disk hangs,
@@ -71,6 +71,8 @@ mod ports;
 mod provider;
 #[cfg(test)]
 mod random;
+#[cfg(test)]
+mod reversals;
 #[cfg(test)]
 mod scrub;
 #[cfg(test)]

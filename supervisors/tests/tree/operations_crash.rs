@@ -103,6 +103,7 @@ fn is_usual((ask, answer): &Reply) -> bool {
             | Script::Mute { .. }
             | Script::Held
             | Script::DeclineFirst
+            | Script::Lies { .. }
             | Script::Challenge => answered.answer.is_final(),
         },
         Err(_) => is_refused(answer),

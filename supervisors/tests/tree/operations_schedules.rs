@@ -384,7 +384,8 @@ fn add_accepted((captured, refunded): &mut (i128, i128), replies: &[Reply]) {
             OperationKind::Sale
             | OperationKind::Authorize
             | OperationKind::Increment
-            | OperationKind::Void => {}
+            | OperationKind::Void
+            | OperationKind::Reversal => {}
         }
     }
 }

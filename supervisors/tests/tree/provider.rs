@@ -33,6 +33,8 @@ pub(crate) enum Script {
     Held,
     /// Declines the first attempt, charges the next.
     DeclineFirst,
+    /// Charges, and says that it was not sent. Does not hear the first `deaf` requests to give that back.
+    Lies { deaf: u32 },
     /// Challenges the customer, who has passed once [`Scripted::tell_the_truth`] was called.
     Challenge,
 }
@@ -50,6 +52,11 @@ impl Done {
     /// Charges or reserves for a payment.
     fn is_charge(self) -> bool {
         matches!(self.kind, OperationKind::Sale | OperationKind::Authorize)
+    }
+
+    /// Gives a late charge back.
+    fn is_reversal(self) -> bool {
+        matches!(self.operation, OperationId::Reversal(_))
     }
 }
 
@@ -121,12 +128,22 @@ impl Scripted {
         self.truthful.store(true, Ordering::SeqCst);
     }
 
-    /// Charges per payment.
+    /// Charges per payment, less those that were given back because they came late.
     pub(crate) fn charges(&self) -> BTreeMap<PaymentId, usize> {
-        let mut per_payment = BTreeMap::new();
-        for done in lock(&self.book).done.values().filter(|done| done.is_charge()) {
+        let mut per_payment: BTreeMap<PaymentId, usize> = BTreeMap::new();
+        let book = lock(&self.book);
+        let (charges, others): (Vec<&Done>, Vec<&Done>) =
+            book.done.values().partition(|done| done.is_charge());
+        for done in charges {
             *per_payment.entry(done.payment).or_default() += 1;
         }
+        for done in others.into_iter().filter(|done| done.is_reversal()) {
+            let charges = per_payment.entry(done.payment).or_default();
+            *charges = charges
+                .checked_sub(1)
+                .expect("nothing is given back that was not taken");
+        }
+        per_payment.retain(|_, charges| *charges > 0);
         per_payment
     }
 
@@ -153,7 +170,10 @@ impl Scripted {
         let moved = |done: &Done| match done.kind {
             OperationKind::Sale | OperationKind::Capture => done.minor,
             OperationKind::Refund => -done.minor,
-            OperationKind::Authorize | OperationKind::Increment | OperationKind::Void => 0,
+            OperationKind::Authorize
+            | OperationKind::Increment
+            | OperationKind::Void
+            | OperationKind::Reversal => 0,
         };
         lock(&self.book).done.values().map(moved).sum()
     }
@@ -289,7 +309,19 @@ impl Scripted {
                 panic!("{INJECTED}");
             }
             Script::Held => self.latch.passed().await,
+            Script::Lies { .. } if matches!(request.operation, OperationId::Authorize(_)) => {
+                charge(true);
+                return Outcome::NotSent {
+                    reason: Arc::from("connection refused"),
+                };
+            }
+            Script::Lies { deaf } if requests <= deaf => {
+                return Outcome::NotSent {
+                    reason: Arc::from("connection refused"),
+                };
+            }
             Script::Succeed
+            | Script::Lies { .. }
             | Script::DeclineFirst
             | Script::Challenge
             | Script::Unknown { .. }

@@ -3,9 +3,9 @@
 use florin_domain::ids::{OperationId, Seq};
 use florin_domain::ledger::PostingModel;
 use florin_domain::money::{Amount, Fee};
-use florin_domain::payment::{Event, FeeReturn, OperationKind, Payment};
+use florin_domain::payment::{AttemptState, Event, FeeReturn, OperationKind, Payment};
 use florin_domain::provider::ProviderReference;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// A payment as its durable events tell it.
@@ -19,6 +19,8 @@ pub(crate) struct History {
     captured_minor: i128,
     refunded_minor: i128,
     fee_minor: i128,
+    /// Attempts that were done late, and whether that is given back.
+    late: BTreeMap<(OperationId, u32), bool>,
     /// What somebody says became of an operation: who, and the transaction.
     said: BTreeMap<OperationId, (Arc<str>, Option<ProviderReference>)>,
 }
@@ -33,6 +35,16 @@ struct Told {
     succeeded: bool,
 }
 
+/// Operations that came late and were given back.
+pub(crate) fn given_back(payment: &Payment) -> BTreeSet<OperationId> {
+    let done = payment
+        .operations
+        .iter()
+        .filter(|operation| operation.state() == Some(AttemptState::Succeeded));
+    done.filter_map(|operation| operation.reverses.as_ref().map(|reversed| reversed.of))
+        .collect()
+}
+
 impl History {
     /// One more event: of an operation, one attempt is under way or has succeeded, or none.
     pub(crate) fn tell(&mut self, event: &Event) -> Result<(), String> {
@@ -42,17 +54,26 @@ impl History {
                 kind,
                 amount,
                 ..
+            } => self.opened(*operation, *kind, *amount),
+            Event::LateSuccess {
+                operation, number, ..
             } => {
-                let told = Told {
-                    kind: *kind,
-                    amount: *amount,
-                    taken: None,
-                    succeeded: false,
-                };
-                match self.operations.insert(*operation, told) {
-                    None => Ok(()),
-                    Some(_) => Err(format!("{operation} is opened twice")),
+                self.late.entry((*operation, *number)).or_default();
+                Ok(())
+            }
+            Event::ReversalOpened {
+                operation,
+                of,
+                number,
+                amount,
+                ..
+            } => {
+                if self.late.insert((*of, *number), true) != Some(false) {
+                    return Err(format!(
+                        "{operation} reverses what is not late, or is reversed already"
+                    ));
                 }
+                self.opened(*operation, OperationKind::Reversal, *amount)
             }
             Event::AttemptPlanned {
                 operation, number, ..
@@ -121,7 +142,6 @@ impl History {
             | Event::AttemptActionRequired { .. }
             | Event::AttemptPending { .. }
             | Event::AttemptUnknown { .. }
-            | Event::LateSuccess { .. }
             | Event::LateReversal { .. }
             | Event::Abandoned
             | Event::AuthorizationExpired
@@ -130,6 +150,19 @@ impl History {
             | Event::HeldForReview
             | Event::PostingProfileChosen { .. }
             | Event::Routed { .. } => Ok(()),
+        }
+    }
+
+    fn opened(&mut self, operation: OperationId, kind: OperationKind, amount: Amount) -> Result<(), String> {
+        let told = Told {
+            kind,
+            amount,
+            taken: None,
+            succeeded: false,
+        };
+        match self.operations.insert(operation, told) {
+            None => Ok(()),
+            Some(_) => Err(format!("{operation} is opened twice")),
         }
     }
 
@@ -156,7 +189,7 @@ impl History {
             OperationKind::Authorize | OperationKind::Increment => self.authorized_minor += minor,
             OperationKind::Capture => self.captured_minor += minor,
             OperationKind::Refund => self.refunded_minor += minor,
-            OperationKind::Void => {}
+            OperationKind::Void | OperationKind::Reversal => {}
         }
     }
 
@@ -184,7 +217,8 @@ impl History {
             OperationKind::Refund
             | OperationKind::Authorize
             | OperationKind::Increment
-            | OperationKind::Void => {}
+            | OperationKind::Void
+            | OperationKind::Reversal => {}
         }
     }
 

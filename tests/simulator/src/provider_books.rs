@@ -286,6 +286,8 @@ impl Books {
             OperationKind::Refund => charge.refunded_minor += minor,
             OperationKind::Void => charge.released = true,
             OperationKind::Increment | OperationKind::Capture => return State::Declined("not_possible_now"),
+            // It is asked for as a refund or a void.
+            OperationKind::Reversal => return State::Declined("not_understood"),
         }
         let is_too_much =
             charge.captured_minor > charge.authorized_minor || charge.refunded_minor > charge.captured_minor;

@@ -305,8 +305,10 @@ impl Shop {
 pub(crate) fn is_charge(kind: OperationKind) -> bool {
     match kind {
         OperationKind::Sale | OperationKind::Authorize => true,
-        OperationKind::Capture | OperationKind::Void | OperationKind::Refund | OperationKind::Increment => {
-            false
-        }
+        OperationKind::Capture
+        | OperationKind::Void
+        | OperationKind::Refund
+        | OperationKind::Increment
+        | OperationKind::Reversal => false,
     }
 }

@@ -136,6 +136,7 @@ sightings! {
         Event::AttemptCancelled { .. } => "attempt cancelled",
         Event::LateSuccess { .. } => "late success",
         Event::LateReversal { .. } => "late reversal",
+        Event::ReversalOpened { .. } => "reversal opened",
         Event::Abandoned => "abandoned",
         Event::AuthorizationExpired => "authorization expired",
         Event::Requested { .. } => "requested",
@@ -254,7 +255,8 @@ const NEVER: &[(&str, &str)] = &[
 ];
 
 /// What is seen too rarely to be waited for: a success of an attempt that was given up takes a customer, a void and a lost answer at once.
-const RARE: &[(&str, &str)] = &[("event", "late success")];
+/// Such a success is given back in the same commit.
+const RARE: &[(&str, &str)] = &[("event", "late success"), ("event", "reversal opened")];
 
 impl Tally {
     /// Counts it.

@@ -4,6 +4,7 @@
 use crate::clock::lock;
 use crate::customer::{ask, customer};
 use crate::fault::{Fault, Scenario};
+use crate::history::given_back;
 use crate::journaled::Mark;
 use crate::life::{Run, Wiring};
 use crate::operator::let_go;
@@ -327,6 +328,8 @@ impl Run {
             .values()
             .filter_map(|history| history.states.last())
         {
+            // What came late and was given back is done, and not the operation's own success.
+            let given_back = given_back(payment);
             for operation in &payment.operations {
                 let times = done.remove(&operation.id).unwrap_or(0);
                 let said = u64::from(operation.state() == Some(AttemptState::Succeeded));
@@ -336,7 +339,8 @@ impl Run {
                         operation.id
                     ));
                 }
-                let came_to_nothing = said == 0 && times == 1 && released.contains(&operation.id);
+                let is_undone = released.contains(&operation.id) || given_back.contains(&operation.id);
+                let came_to_nothing = said == 0 && times == 1 && is_undone;
                 if times != said && !came_to_nothing && !operation.is_unresolved() {
                     let state = operation.state();
                     wrong.push(format!(
@@ -459,7 +463,10 @@ impl Run {
                 let moved = match deed.kind {
                     OperationKind::Sale | OperationKind::Capture => deed.minor,
                     OperationKind::Refund => -deed.minor,
-                    OperationKind::Authorize | OperationKind::Increment | OperationKind::Void => 0,
+                    OperationKind::Authorize
+                    | OperationKind::Increment
+                    | OperationKind::Void
+                    | OperationKind::Reversal => 0,
                 };
                 *sums.entry(deed.currency).or_insert(0) += moved;
             }

@@ -2,7 +2,7 @@
 //! charge itself, and the end of the attempt's key. An attempt with another card is therefore neither closed nor decided by what is
 //! said of the one before.
 
-use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId};
 use florin_domain::ports::AttemptRequest;
 
 /// The last part of the name of a charge's closing.
@@ -30,7 +30,8 @@ pub(super) fn of_attempt(request: &AttemptRequest) -> String {
         OperationId::Capture(_)
         | OperationId::Void(_)
         | OperationId::Refund(_)
-        | OperationId::Increment(_) => format!("{}.{}.{end}", request.payment, request.operation),
+        | OperationId::Increment(_)
+        | OperationId::Reversal(_) => format!("{}.{}.{end}", request.payment, request.operation),
     }
 }
 
@@ -57,7 +58,12 @@ pub(super) fn parse(reference: &str) -> Option<Named<'_>> {
             let void = || VoidId::parse(operation).map(OperationId::Void).ok();
             let refund = || RefundId::parse(operation).map(OperationId::Refund).ok();
             let increment = || IncrementId::parse(operation).map(OperationId::Increment).ok();
-            let operation = capture().or_else(void).or_else(refund).or_else(increment)?;
+            let reversal = || ReversalId::parse(operation).map(OperationId::Reversal).ok();
+            let operation = capture()
+                .or_else(void)
+                .or_else(refund)
+                .or_else(increment)
+                .or_else(reversal)?;
             Named {
                 payment,
                 operation,
@@ -90,6 +96,7 @@ mod tests {
             OperationKind::Void,
             OperationKind::Refund,
             OperationKind::Increment,
+            OperationKind::Reversal,
         ] {
             let mut request = attempt(kind);
             request.key = Arc::from("flo_5a1399ca2395fabf3f8245a6a027dac7de288f42");

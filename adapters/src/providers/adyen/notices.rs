@@ -153,13 +153,13 @@ fn said(item: &Notification<'_>, named: &Named<'_>, currency: Currency) -> Optio
             taken_back(item, Some(Outcome::Cancelled { reference: None }), currency)
         }
         ("CAPTURE", OperationId::Capture(_), true)
-        | ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Void(_), true)
-        | ("REFUND", OperationId::Refund(_), true) => succeeded(item, currency),
+        | ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Void(_) | OperationId::Reversal(_), true)
+        | ("REFUND", OperationId::Refund(_) | OperationId::Reversal(_), true) => succeeded(item, currency),
         ("CAPTURE", OperationId::Capture(_), false)
-        | ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Void(_), false)
-        | ("REFUND", OperationId::Refund(_), false)
+        | ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Void(_) | OperationId::Reversal(_), false)
+        | ("REFUND", OperationId::Refund(_) | OperationId::Reversal(_), false)
         | ("CAPTURE_FAILED", OperationId::Capture(_), _)
-        | ("REFUND_FAILED" | "REFUNDED_REVERSED", OperationId::Refund(_), _) => {
+        | ("REFUND_FAILED" | "REFUNDED_REVERSED", OperationId::Refund(_) | OperationId::Reversal(_), _) => {
             taken_back(item, Some(declined(item)), currency)
         }
         // Adyen takes the money of a sale by itself.

@@ -90,6 +90,7 @@ pub(super) fn execute(request: &AttemptRequest, merchant_account: &str) -> Resul
         }
         OperationKind::Void => cancel(parent(request)?, key, &modification(None)),
         OperationKind::Increment => Err(Unsendable("this adapter lets no authorization at Adyen grow")),
+        OperationKind::Reversal => Err(Unsendable("a reversal is asked for as a refund or a void")),
     }
 }
 

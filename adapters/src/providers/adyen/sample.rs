@@ -3,7 +3,7 @@
 
 use crate::providers::connection::Reply;
 use bytes::Bytes;
-use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, MinorSum};
 use florin_domain::payment::OperationKind;
@@ -23,6 +23,7 @@ pub(super) fn attempt(kind: OperationKind) -> AttemptRequest {
         OperationKind::Void => (OperationId::Void(VoidId::from_bits(3)), false),
         OperationKind::Refund => (OperationId::Refund(RefundId::from_bits(4)), false),
         OperationKind::Increment => (OperationId::Increment(IncrementId::from_bits(5)), false),
+        OperationKind::Reversal => (OperationId::Reversal(ReversalId::from_bits(6)), false),
     };
     AttemptRequest {
         payment,

@@ -78,7 +78,7 @@ pub(super) fn of_intent(request: &AttemptRequest, intent: &Intent<'_>, seen: See
         OperationKind::Capture => capture(request, intent, status, seen),
         OperationKind::Increment => increment(request, intent, status),
         OperationKind::Void => void(intent, status),
-        OperationKind::Refund => None,
+        OperationKind::Refund | OperationKind::Reversal => None,
     };
     outcome.unwrap_or_else(|| {
         let reason = format!("the intent is in {}, which decides nothing yet", &*intent.status);

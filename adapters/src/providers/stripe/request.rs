@@ -126,9 +126,11 @@ fn checked(reference: &str) -> Result<&str, Unsendable> {
 pub(super) fn intent_of(request: &AttemptRequest) -> Result<&str, Unsendable> {
     match request.kind {
         OperationKind::Sale | OperationKind::Authorize => own_intent(request),
-        OperationKind::Capture | OperationKind::Void | OperationKind::Refund | OperationKind::Increment => {
-            parent_intent(request)
-        }
+        OperationKind::Capture
+        | OperationKind::Void
+        | OperationKind::Refund
+        | OperationKind::Increment
+        | OperationKind::Reversal => parent_intent(request),
     }
 }
 
@@ -137,7 +139,11 @@ pub(super) fn create(request: &AttemptRequest) -> Result<WireRequest, Unsendable
     let capture_method = match request.kind {
         OperationKind::Sale => "automatic",
         OperationKind::Authorize => "manual",
-        OperationKind::Capture | OperationKind::Void | OperationKind::Refund | OperationKind::Increment => {
+        OperationKind::Capture
+        | OperationKind::Void
+        | OperationKind::Refund
+        | OperationKind::Increment
+        | OperationKind::Reversal => {
             return Err(Unsendable(
                 "only a sale or an authorization makes a payment intent",
             ));
@@ -207,6 +213,9 @@ pub(super) fn execute(request: &AttemptRequest) -> Result<WireRequest, Unsendabl
                 .show("metadata[operation_id]", request.operation)
                 .show("metadata[payment_id]", request.payment);
             WireRequest::post("/v1/refunds".to_owned(), key, form)
+        }
+        OperationKind::Reversal => {
+            return Err(Unsendable("a reversal is asked for as a refund or a void"));
         }
     })
 }

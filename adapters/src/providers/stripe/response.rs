@@ -75,7 +75,8 @@ pub(super) fn executed(request: &AttemptRequest, reply: &Reply) -> Outcome {
         | OperationKind::Authorize
         | OperationKind::Capture
         | OperationKind::Increment
-        | OperationKind::Void => match reply.parse() {
+        | OperationKind::Void
+        | OperationKind::Reversal => match reply.parse() {
             Some(intent) => of_intent(request, &intent, Seen::Answer),
             None => unreadable(request, reply),
         },
@@ -267,7 +268,11 @@ fn stands_otherwise(request: &AttemptRequest, reply: &Reply, error: &ApiError<'_
         OperationKind::Sale | OperationKind::Authorize => {
             seen.unwrap_or_else(|| unknown(reason, request.reference.clone()))
         }
-        OperationKind::Capture | OperationKind::Increment | OperationKind::Void | OperationKind::Refund => {
+        OperationKind::Capture
+        | OperationKind::Increment
+        | OperationKind::Void
+        | OperationKind::Refund
+        | OperationKind::Reversal => {
             let is_word = |outcome: &Outcome| {
                 matches!(
                     outcome,

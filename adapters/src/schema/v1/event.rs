@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 words! {
-    OperationKindDto of OperationKind { Sale Authorize Capture Void Refund Increment }
+    OperationKindDto of OperationKind { Sale Authorize Capture Void Refund Increment Reversal }
 }
 
 words! {
@@ -207,4 +207,14 @@ events! {
         transaction: &'a str
     } = "attempt.late_reversal";
     @wished CreatedAsWished = "payment.created_as_wished";
+    ReversalOpened {
+        operation: OperationIdDto,
+        of: OperationIdDto,
+        number: u32,
+        provider: &'a str,
+        transaction: &'a str,
+        reference: &'a str,
+        #[serde(rename = "amount_minor")] amount: u64,
+        #[serde(rename = "at_ms")] at: u64
+    } = "reversal.opened";
 }

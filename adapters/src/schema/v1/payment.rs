@@ -13,7 +13,8 @@ use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::{self, DecodeError};
 use florin_domain::money::MinorSum;
 use florin_domain::payment::{
-    Attempt, AttemptState, Failure, LateCharge, NextAction, Operation, Payment, Request, Spec, Status,
+    Attempt, AttemptState, Failure, LateCharge, NextAction, Operation, Payment, Request, Reversed, Spec,
+    Status,
 };
 use florin_domain::routing::Wishes;
 use serde::{Deserialize, Serialize};
@@ -96,6 +97,20 @@ pub(crate) struct OperationDto<'a> {
     transaction: Option<&'a str>,
     #[serde(borrow)]
     proposal: Option<ResolutionDto<'a>>,
+    #[serde(borrow)]
+    reverses: Option<ReversedDto<'a>>,
+}
+
+/// The late charge that it gives back.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReversedDto<'a> {
+    of: OperationIdDto,
+    number: u32,
+    provider: &'a str,
+    transaction: &'a str,
+    reference: &'a str,
+    asked: OperationKindDto,
+    given_minor: MinorDto,
 }
 
 /// One attempt of it.
@@ -266,6 +281,7 @@ impl<'a> Stored<'a> for Operation {
             late: List::Values(&self.late),
             transaction: self.transaction.store(),
             proposal: self.proposal.store(),
+            reverses: self.reverses.store(),
         }
     }
 
@@ -283,6 +299,35 @@ impl<'a> Stored<'a> for Operation {
             late: dto.late.load()?,
             transaction: Stored::load(dto.transaction)?,
             proposal: Stored::load(dto.proposal)?,
+            reverses: Stored::load(dto.reverses)?,
+        })
+    }
+}
+
+impl<'a> Stored<'a> for Reversed {
+    type Dto = ReversedDto<'a>;
+
+    fn store(&'a self) -> ReversedDto<'a> {
+        ReversedDto {
+            of: self.of.store(),
+            number: self.number,
+            provider: self.provider.store(),
+            transaction: self.transaction.store(),
+            reference: self.reference.store(),
+            asked: self.asked.store(),
+            given_minor: self.given_minor.store(),
+        }
+    }
+
+    fn load(dto: ReversedDto<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            of: Stored::load(dto.of)?,
+            number: dto.number,
+            provider: Stored::load(dto.provider)?,
+            transaction: Stored::load(dto.transaction)?,
+            reference: Stored::load(dto.reference)?,
+            asked: Stored::load(dto.asked)?,
+            given_minor: Stored::load(dto.given_minor)?,
         })
     }
 }

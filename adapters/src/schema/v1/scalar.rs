@@ -3,7 +3,7 @@
 use crate::schema::DecodeError;
 use florin_domain::ids::{
     ApiKeyId, CaptureId, IncrementId, LedgerAccountId, ListEntryId, MerchantId, OperationId, PaymentId,
-    RefundId, Seq, VoidId,
+    RefundId, ReversalId, Seq, VoidId,
 };
 use florin_domain::money::{Amount, Balance, Currency};
 use florin_domain::provider::ProviderId;
@@ -64,6 +64,7 @@ pub(crate) enum OperationIdDto {
     Void(IdDto<VoidId>),
     Refund(IdDto<RefundId>),
     Increment(IdDto<IncrementId>),
+    Reversal(IdDto<ReversalId>),
 }
 
 macro_rules! ids {
@@ -97,7 +98,7 @@ macro_rules! ids {
         }
     )*};
 }
-ids!(ApiKeyId CaptureId IncrementId LedgerAccountId ListEntryId MerchantId PaymentId RefundId VoidId);
+ids!(ApiKeyId CaptureId IncrementId LedgerAccountId ListEntryId MerchantId PaymentId RefundId ReversalId VoidId);
 
 macro_rules! bytes {
     ($($form:ident $len:literal)*) => {$(
@@ -309,6 +310,7 @@ impl Stored<'_> for OperationId {
             Self::Void(id) => OperationIdDto::Void(IdDto(*id)),
             Self::Refund(id) => OperationIdDto::Refund(IdDto(*id)),
             Self::Increment(id) => OperationIdDto::Increment(IdDto(*id)),
+            Self::Reversal(id) => OperationIdDto::Reversal(IdDto(*id)),
         }
     }
 
@@ -319,6 +321,7 @@ impl Stored<'_> for OperationId {
             OperationIdDto::Void(id) => Self::Void(id.0),
             OperationIdDto::Refund(id) => Self::Refund(id.0),
             OperationIdDto::Increment(id) => Self::Increment(id.0),
+            OperationIdDto::Reversal(id) => Self::Reversal(id.0),
         })
     }
 }

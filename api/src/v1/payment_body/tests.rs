@@ -60,6 +60,7 @@ fn operation(id: OperationId, kind: OperationKind, minor: i128, state: AttemptSt
         earlier: Vec::new(),
         late: Vec::new(),
         transaction: (state == AttemptState::Succeeded).then(|| Arc::from("ch_1")),
+        reverses: None,
         proposal: None,
     }
 }

@@ -142,6 +142,7 @@ impl Till {
             number: 1,
             outcome,
             next: None,
+            reversal: None,
         });
     }
 
@@ -412,6 +413,7 @@ fn payments_are_booked_by_the_templates_of_their_profile() {
             number: 1,
             outcome,
             next: None,
+            reversal: None,
         });
         assert_eq!(posted(&till), lines(&filled(Stage::LateCharge, 10_000, 0)));
     }

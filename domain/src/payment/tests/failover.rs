@@ -150,7 +150,7 @@ fn a_charge_that_turns_up_where_it_was_given_up_stops_every_other_attempt() {
         (
             given,
             "auth#1 ok",
-            "attempt.late_success !late_success => processing",
+            "attempt.late_success !late_success !late_charge_not_reversed => processing",
         ),
         (
             &format!("{given}; auth#1 ok"),

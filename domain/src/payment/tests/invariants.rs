@@ -1,6 +1,8 @@
 //! What holds of every payment after every commit.
 
-use super::super::{AttemptState, Decision, Effect, Event, Operation, OperationKind, Payment, Status};
+use super::super::{
+    AttemptState, Decision, Effect, Event, LateCharge, Operation, OperationKind, Payment, Status,
+};
 use crate::ids::OperationId;
 
 pub(crate) fn check(payment: &Payment) {
@@ -27,6 +29,7 @@ pub(crate) fn check(payment: &Payment) {
     );
     assert!(payment.fee_minor >= 0);
     check_attempts(payment);
+    check_reversals(payment);
     check_status(payment);
     assert!(payment.hold_credit_minor() >= 0 && payment.hold_debit_minor() >= 0);
     if payment.is_settled() {
@@ -57,6 +60,37 @@ fn check_attempts(payment: &Payment) {
     let releases = in_flight(OperationKind::Void) + in_flight(OperationKind::Capture);
     assert!(in_flight(OperationKind::Increment) <= 1);
     assert!(in_flight(OperationKind::Increment) == 0 || releases == 0);
+}
+
+/// Each reverses one late charge, where that was made, and gives back no more than that was.
+fn check_reversals(payment: &Payment) {
+    let mut pairs = Vec::new();
+    for op in &payment.operations {
+        assert_eq!(op.reverses.is_some(), op.kind == OperationKind::Reversal);
+        let Some(reverses) = &op.reverses else { continue };
+        let of = payment.operation(reverses.of).unwrap();
+        let is_meant = |late: &&LateCharge| {
+            (late.number, late.provider, &late.transaction)
+                == (reverses.number, reverses.provider, &reverses.transaction)
+        };
+        assert_eq!(
+            of.late.iter().find(is_meant).map(|late| late.amount),
+            Some(op.amount)
+        );
+        assert!(reverses.given_minor >= 0 && reverses.given_minor <= op.amount.minor());
+        let closed = of.attempt_numbered(reverses.number).unwrap().state;
+        assert!(
+            closed.is_closed_without_charge(),
+            "its own charge is given back: {payment:?}"
+        );
+        let at = op.attempt.as_ref().map(|attempt| attempt.provider);
+        assert!(at.is_none_or(|at| at == reverses.provider));
+        pairs.push((reverses.of, reverses.number));
+    }
+    let all = pairs.len();
+    pairs.sort_unstable();
+    pairs.dedup();
+    assert_eq!(pairs.len(), all, "a late charge is given back twice: {payment:?}");
 }
 
 /// The status is what the attempts say, so nothing waits for a word that cannot come.

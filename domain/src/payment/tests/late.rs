@@ -6,7 +6,7 @@ use crate::ledger::{AccountKey, AccountName, Books, Side, consequences};
 use crate::money::Currency;
 use crate::provider::ProviderId;
 
-const LATE: &str = "attempt.late_success !late_success";
+const LATE: &str = "attempt.late_success !late_success !late_charge_not_reversed";
 
 #[test]
 fn a_late_success_goes_to_suspense_once() {
@@ -127,7 +127,7 @@ fn nothing_is_charged_after_a_provider_said_that_it_had_charged_after_all() {
     ]);
 }
 
-fn posted(steps: &str) -> Vec<(AccountName, Side, i128)> {
+pub(super) fn posted(steps: &str) -> Vec<(AccountName, Side, i128)> {
     let mut script = Script::new();
     let mut books = Books::default();
     let mut last = Vec::new();

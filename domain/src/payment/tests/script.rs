@@ -3,18 +3,18 @@
 //! ```text
 //! create sale|auth [await] [review|hold|block]     confirm [review|block]     redrive [OP]     approve     reject     check
 //! capture N AMOUNT|all [final]                refund N AMOUNT|all        void N           reference OP
-//! OP[#ATTEMPT] OUTCOME                        later HOURS
+//! OP[#ATTEMPT] OUTCOME [rev N]                later HOURS
 //! ```
-//! `OP` is `auth`, `capN`, `refN` or `voidN`; `OUTCOME` is `ok[=TRANSACTION]`, `wrong` (another amount), `declined`, `action`,
+//! `OP` is `auth`, `capN`, `refN`, `voidN`, `incN` or `revN`; `OUTCOME` is `ok[=TRANSACTION]`, `wrong` (another amount), `declined`, `action`,
 //! `pending`, `cancelled`, `not-sent`, `limited`, `rejected` or `unknown`. `@b` sends to provider b; the payment is of 1,000.
 
 use super::super::{
     AttemptPlan, CaptureMethod, Command, Decision, DeclinePolicy, Device, Effect, Event, FeeReturn, Payment,
-    Refusal, ReviewMode, Spec, Undoing, decide, evolve_all,
+    Refusal, ReversalPlan, ReviewMode, Spec, Undoing, decide, evolve_all,
 };
 use super::invariants;
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
-use crate::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
+use crate::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, ReversalId, VoidId};
 use crate::ledger::PostingProfile;
 use crate::limits::Lifetimes;
 use crate::method::PaymentMethod;
@@ -93,6 +93,7 @@ pub(crate) fn operation_id(name: &str) -> OperationId {
         "cap" => OperationId::Capture(CaptureId::from_bits(bits())),
         "ref" => OperationId::Refund(RefundId::from_bits(bits())),
         "inc" => OperationId::Increment(IncrementId::from_bits(bits())),
+        "rev" => OperationId::Reversal(ReversalId::from_bits(bits())),
         "void" => OperationId::Void(VoidId::from_bits(bits())),
         kind => panic!("no kind of operation: {kind}"),
     }
@@ -130,6 +131,31 @@ impl Script {
             .as_ref()
             .map_or(0, |payment| payment.operations.len());
         VoidId::from_bits(900 + operations as u128)
+    }
+
+    /// The same under an id of its own.
+    pub(crate) fn next_reversal(&self, target: (OperationId, u32)) -> Option<ReversalPlan> {
+        let operations = &self.payment.as_ref()?.operations;
+        let reversals = operations.iter().filter(|op| op.reverses.is_some()).count();
+        self.reversal(reversals as u128 + 1, target, None)
+    }
+
+    /// How the shell would have a success of this attempt given back, if it is late; elsewhere than it should, if `at` says so.
+    pub(crate) fn reversal(
+        &self,
+        id: u128,
+        (operation, number): (OperationId, u32),
+        at: Option<&str>,
+    ) -> Option<ReversalPlan> {
+        let payment = self.payment.as_ref()?;
+        let made_at = payment.would_reverse(operation, number);
+        Some(ReversalPlan {
+            id: ReversalId::from_bits(id),
+            plan: plan(
+                at.or(made_at.as_ref().map(ProviderId::as_str)).unwrap_or("a"),
+                self.now,
+            ),
+        })
     }
 
     /// After `steps`, all of which must be allowed.
@@ -308,6 +334,17 @@ impl Script {
                     unheard: (unheard != "-").then(|| self.outcome(operation, number, unheard)),
                 })
             }
+            [target, outcome, "rev", id] => {
+                let (operation, number) = self.target(target);
+                let elsewhere = step.split_once('@').map(|(_, name)| name);
+                Command::Record {
+                    operation,
+                    number,
+                    outcome: self.outcome(operation, number, outcome),
+                    next: None,
+                    reversal: self.reversal(bits(id), (operation, number), elsewhere),
+                }
+            }
             [target, outcome] => {
                 let (operation, number) = self.target(target);
                 Command::Record {
@@ -315,6 +352,7 @@ impl Script {
                     number,
                     outcome: self.outcome(operation, number, outcome),
                     next: at.map(|_| plan),
+                    reversal: None,
                 }
             }
             _ => panic!("no step: {step}"),

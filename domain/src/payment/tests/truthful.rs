@@ -102,6 +102,7 @@ fn record(script: &mut Script, op: &Operation, number: u32, word: Word) {
         number,
         outcome,
         next: Some(plan(elsewhere, script.now)),
+        reversal: script.next_reversal((op.id, number)),
     };
     script
         .decide(command)

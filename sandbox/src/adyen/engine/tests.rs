@@ -216,6 +216,8 @@ fn cards_are_declined_as_their_names_say() {
             "Not enough balance",
             "12",
         ),
+        ("pm_card_visa_chargeDeclinedExpiredCard", "Expired Card", "6"),
+        ("pm_card_visa_chargeDeclinedIncorrectCvc", "CVC Declined", "24"),
         ("pm_card_riskLevelHighest", "FRAUD", "20"),
     ]
     .into_iter()

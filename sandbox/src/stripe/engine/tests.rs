@@ -57,6 +57,20 @@ fn every_test_method_leads_to_its_outcome() {
             0,
         ),
         (
+            "pm_card_visa_chargeDeclinedExpiredCard",
+            402,
+            "requires_payment_method",
+            Some("expired_card"),
+            0,
+        ),
+        (
+            "pm_card_visa_chargeDeclinedIncorrectCvc",
+            402,
+            "requires_payment_method",
+            Some("incorrect_cvc"),
+            0,
+        ),
+        (
             "pm_card_chargeCustomerFail",
             402,
             "requires_payment_method",

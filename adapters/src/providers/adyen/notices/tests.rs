@@ -156,3 +156,47 @@ fn base_64_is_padded_for_every_tail() {
         assert_eq!(base64(bytes.as_bytes()), text);
     }
 }
+
+/// A reversal is a refund or a cancellation at Adyen; what is said of those by our name of it is said of the reversal.
+#[test]
+fn what_becomes_of_a_refund_or_a_cancellation_that_reverses_is_told_of_the_reversal() {
+    let (_, id) = reader();
+    let reversal = "rev_00000000000000000000000006";
+    let own = "NC6HT9CRT65ZGN82";
+    for (name, replaced, expected) in [
+        (
+            "notice_refund",
+            "ref_00000000000000000000000004",
+            format!("{reversal} succeeded {own} {own} 1500"),
+        ),
+        (
+            "notice_cancellation",
+            "void_00000000000000000000000003",
+            format!("{reversal} succeeded {own} {own} 1500"),
+        ),
+    ] {
+        let text = payload(name);
+        assert!(text.contains(replaced), "{name}");
+        let body = text.replace(replaced, reversal);
+        let body: Notifications<'_> = serde_json::from_str(&body).unwrap();
+        let notice = notice(&body.notification_items[0].item, id).unwrap();
+        let Said::Became(outcome) = &notice.said else {
+            panic!("{name}: {notice:?}")
+        };
+        assert_eq!(
+            format!("{} {}", notice.operation, line(outcome)),
+            expected,
+            "{name}"
+        );
+    }
+    let refused = payload("notice_refund_failed").replace("ref_00000000000000000000000004", reversal);
+    let refused: Notifications<'_> = serde_json::from_str(&refused).unwrap();
+    let notice = notice(&refused.notification_items[0].item, id).unwrap();
+    assert!(matches!(
+        notice.said,
+        Said::TakenBack {
+            unheard: Some(Outcome::Declined { .. }),
+            ..
+        }
+    ));
+}

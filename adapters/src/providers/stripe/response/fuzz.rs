@@ -80,6 +80,7 @@ fn check(request: &AttemptRequest, reply: &Reply, outcome: &Outcome) {
         OperationKind::Capture => &["succeeded", "requires_capture", "canceled"],
         OperationKind::Void => &["succeeded", "canceled"],
         OperationKind::Increment => &["succeeded", "requires_capture"],
+        OperationKind::Reversal => &[],
     };
     assert!(words.iter().any(|word| object["status"] == **word), "{object}");
     assert_eq!(object["id"], **reference);
@@ -150,7 +151,8 @@ fn no_answer_is_taken_for_a_success_that_it_does_not_tell() {
                     | OperationKind::Authorize
                     | OperationKind::Capture
                     | OperationKind::Void
-                    | OperationKind::Increment => vec![read_intent(&request, &reply)],
+                    | OperationKind::Increment
+                    | OperationKind::Reversal => vec![read_intent(&request, &reply)],
                 };
                 for outcome in looked.iter().chain([&executed(&request, &reply)]) {
                     check(&request, &reply, outcome);

@@ -4,11 +4,11 @@ use super::samples::{payment, payment_id, spec};
 use super::{decode, encode};
 use crate::schema::DecodeError;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
-use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, RefundId, VoidId};
+use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, RefundId, ReversalId, VoidId};
 use florin_domain::money::{Amount, MinorSum};
 use florin_domain::payment::{
     Attempt, AttemptState, Event, Failure, LateCharge, NextAction, Operation, OperationKind, Payment,
-    Request, RequestKind, Resolution, Status, evolve_all,
+    Request, RequestKind, Resolution, Reversed, Status, evolve_all,
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
@@ -98,11 +98,12 @@ prop_compose! {
 }
 
 fn operation_id() -> impl Strategy<Value = OperationId> {
-    (0..5_u8, any::<u64>()).prop_map(|(kind, n)| match kind {
+    (0..6_u8, any::<u64>()).prop_map(|(kind, n)| match kind {
         0 => OperationId::Authorize(payment_id(1, n)),
         1 => OperationId::Capture(CaptureId::from_bits(n.into())),
         2 => OperationId::Void(VoidId::from_bits(n.into())),
         3 => OperationId::Increment(IncrementId::from_bits(n.into())),
+        4 => OperationId::Reversal(ReversalId::from_bits(n.into())),
         _ => OperationId::Refund(RefundId::from_bits(u128::MAX - u128::from(n))),
     })
 }
@@ -132,6 +133,19 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn reversed()(
+        of in operation_id(),
+        number: u32,
+        provider in provider(),
+        (transaction, reference) in (text(), text()),
+        asked in prop::sample::select(vec![OperationKind::Refund, OperationKind::Void]),
+        given_minor: i128,
+    ) -> Reversed {
+        Reversed { of, number, provider, transaction, reference, asked, given_minor }
+    }
+}
+
+prop_compose! {
     fn operation()(
         id in operation_id(),
         kind in prop::sample::select(vec![
@@ -141,6 +155,7 @@ prop_compose! {
             OperationKind::Void,
             OperationKind::Refund,
             OperationKind::Increment,
+            OperationKind::Reversal,
         ]),
         amount in amount(),
         is_final: bool,
@@ -150,10 +165,10 @@ prop_compose! {
         attempt in option::of(attempt()),
         earlier in prop::collection::vec(attempt(), 0..3),
         late in prop::collection::vec(late(), 0..3),
-        (transaction, proposal) in (option::of(text()), option::of(resolution())),
+        (transaction, proposal, reverses) in (option::of(text()), option::of(resolution()), option::of(reversed())),
     ) -> Operation {
         let opened_at = at(opened_at);
-        Operation { id, kind, amount, is_final, reason, opened_at, attempts, attempt, earlier, late, transaction, proposal }
+        Operation { id, kind, amount, is_final, reason, opened_at, attempts, attempt, earlier, late, transaction, proposal, reverses }
     }
 }
 
