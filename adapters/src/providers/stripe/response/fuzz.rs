@@ -7,6 +7,7 @@ use super::super::sample::{
 use super::*;
 use bytes::Bytes;
 use florin_fuzz::{Target, any_of};
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 const KINDS: [OperationKind; 6] = [
@@ -52,6 +53,12 @@ fn seeds() -> Vec<String> {
     seeds.iter().map(Value::to_string).collect()
 }
 
+/// All of a body; nothing if a number that the adapter does not read is larger than any type.
+fn whole(body: &[u8]) -> Option<Value> {
+    let _: IgnoredAny = serde_json::from_slice(body).expect("a success out of what is no JSON");
+    serde_json::from_slice(body).ok()
+}
+
 /// What one outcome may be the outcome of.
 fn check(request: &AttemptRequest, reply: &Reply, outcome: &Outcome) {
     let Outcome::Succeeded {
@@ -62,7 +69,7 @@ fn check(request: &AttemptRequest, reply: &Reply, outcome: &Outcome) {
     else {
         return;
     };
-    let body: Value = serde_json::from_slice(&reply.body).expect("a success out of what is no JSON");
+    let Some(body) = whole(&reply.body) else { return };
     let object = match reply.status {
         200..=299 if body["data"].is_array() => {
             let data = body["data"].as_array().unwrap();
@@ -164,11 +171,12 @@ fn no_answer_is_taken_for_a_success_that_it_does_not_tell() {
             }
             let sale = attempt(OperationKind::Sale);
             if let Ok(reference) = prepared(&sale, &reply) {
-                let body: Value = serde_json::from_slice(bytes).expect("an intent out of what is no JSON");
-                assert_eq!(
-                    (body["id"].as_str(), body["amount"].as_u64()),
-                    (Some(&*reference), Some(1500))
-                );
+                if let Some(body) = whole(bytes) {
+                    assert_eq!(
+                        (body["id"].as_str(), body["amount"].as_u64()),
+                        (Some(&*reference), Some(1500))
+                    );
+                }
                 assert!(reply.is_success());
             }
             let _: (bool, bool) = (is_partly_captured(&reply), says_more(&sale, &reply));
