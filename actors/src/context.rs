@@ -18,13 +18,13 @@ use crate::resolution::ResolutionMail;
 use crate::risk::RiskMail;
 use crate::scrub::{ScrubMail, ScrubPlace};
 use arc_swap::ArcSwap;
+use florin_domain::health::Health;
 use florin_domain::ids::{Epoch, PaymentId, ShardId, compose};
 use florin_domain::merchant::Control;
 use florin_domain::ports::{
     Clock, Entropy, Journal, KeyIndex, Provider, ProviderKeys, Snapshots, TransferIndex, Views,
 };
 use florin_domain::provider::ProviderId;
-use florin_domain::health::Health;
 use florin_domain::routing::{Bar, Entrant, Score};
 use metrics::{Counter, Histogram};
 use std::fmt;

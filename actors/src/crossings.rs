@@ -93,7 +93,12 @@ impl Actor for CrossingsCarrier {
         context: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         if context.peers.len() > 1 {
-            keep_ticking(myself, context.crossings.clone(), context.options.ticks.crossings, || CrossingsMail::Tick);
+            keep_ticking(
+                myself,
+                context.crossings.clone(),
+                context.options.ticks.crossings,
+                || CrossingsMail::Tick,
+            );
         }
         Ok(CrossingsState {
             context,

@@ -65,7 +65,9 @@ impl Actor for Deadlines {
         context: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let (id, mailbox) = (myself.get_id(), context.deadlines.clone());
-        keep_ticking(myself, mailbox, context.options.ticks.deadlines, || DeadlinesMail::Tick);
+        keep_ticking(myself, mailbox, context.options.ticks.deadlines, || {
+            DeadlinesMail::Tick
+        });
         let began = Instant::now();
         let readings = WaitKind::ALL.map(|kind| Reading {
             kind,

@@ -190,7 +190,9 @@ impl Actor for IdempotencyOwner {
         let (id, mailbox) = (myself.get_id(), context.idempotency.clone());
         // Attached before anything is asked: the answers of the guardians find this incarnation, and nobody waits for a tick.
         mailbox.attach(myself.clone());
-        keep_ticking(myself, mailbox, context.options.ticks.idempotency, || IdempotencyMail::Tick);
+        keep_ticking(myself, mailbox, context.options.ticks.idempotency, || {
+            IdempotencyMail::Tick
+        });
         Ok(IdempotencyState {
             context,
             id,

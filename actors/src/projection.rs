@@ -123,7 +123,9 @@ impl Actor for Projection {
             let result = catch_up(&starting).await;
             owed.say(ProjectionMail::CaughtUp(id, result));
         });
-        keep_ticking(myself, mailbox, context.options.ticks.projection, || ProjectionMail::Tick);
+        keep_ticking(myself, mailbox, context.options.ticks.projection, || {
+            ProjectionMail::Tick
+        });
         Ok(ProjectionState {
             context,
             id,

@@ -59,7 +59,9 @@ impl Actor for ResolutionSchedule {
         context: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let mailbox = context.resolution.clone();
-        keep_ticking(myself, mailbox, context.options.ticks.resolution, || ResolutionMail::Tick);
+        keep_ticking(myself, mailbox, context.options.ticks.resolution, || {
+            ResolutionMail::Tick
+        });
         Ok(ResolutionState {
             context,
             due: BTreeSet::new(),

@@ -3,7 +3,8 @@
 //! from its start.
 
 use crate::schema::v1::{
-    EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto, Stored, UnwatchedSnapshotDto,
+    EarlierSnapshotDto, EarliestSnapshotDto, OneKeySnapshotDto, OneShardSnapshotDto, SnapshotDto, Stored,
+    UnwatchedSnapshotDto,
 };
 use crate::schema::{self, DecodeError};
 use florin_domain::ids::{Seq, ShardId};
@@ -137,6 +138,7 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
     let form = sealed.strip_prefix(MARK).ok_or("the file is no snapshot")?;
     let read = |form| ShardSnapshot::load(schema::read::<SnapshotDto<'_>>(form)?);
     // The digest says that the file is whole: a form that ends early is an earlier one.
+    let read_of_one_key = |form| schema::read::<OneKeySnapshotDto<'_>>(form)?.into_snapshot();
     let read_unwatched = |form| schema::read::<UnwatchedSnapshotDto<'_>>(form)?.into_snapshot();
     let read_of_one_shard = |form| schema::read::<OneShardSnapshotDto<'_>>(form)?.into_snapshot();
     let read_earlier =
@@ -145,7 +147,8 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
         schema::read::<EarliestSnapshotDto<'_>>(form)?.into_snapshot(Stops::default(), RiskLists::default())
     };
     read(form).or_else(|error: DecodeError| {
-        let earlier = read_unwatched(form)
+        let earlier = read_of_one_key(form)
+            .or_else(|_: DecodeError| read_unwatched(form))
             .or_else(|_: DecodeError| read_of_one_shard(form))
             .or_else(|_: DecodeError| read_earlier(form))
             .or_else(|_: DecodeError| read_earliest(form));
@@ -218,6 +221,7 @@ mod tests {
                 keys: vec![key],
                 stops,
                 lists,
+                credentials: schema::samples::journaled_credentials(),
             },
             general: schema::samples::general_ledger(),
         }
@@ -267,6 +271,7 @@ mod tests {
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
         snapshot.control.stops = Stops::default();
         snapshot.control.lists = RiskLists::default();
+        snapshot.control.credentials.clear();
         snapshot.general = GeneralLedger::default();
         assert_eq!(unseal(&bytes), Ok(snapshot));
     }
@@ -276,6 +281,7 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&EarlierSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.credentials.clear();
         snapshot.general = GeneralLedger::default();
         assert_eq!(unseal(&bytes), Ok(snapshot));
     }
@@ -285,6 +291,7 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&OneShardSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.credentials.clear();
         snapshot.general.crossings.clear();
         snapshot.general.alerts.clear();
         snapshot.general.alerts_raised_total = 0;
@@ -296,8 +303,18 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&UnwatchedSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.credentials.clear();
         snapshot.general.alerts.clear();
         snapshot.general.alerts_raised_total = 0;
+        assert_eq!(unseal(&bytes), Ok(snapshot));
+    }
+
+    #[test]
+    fn a_snapshot_from_before_merchants_had_credentials_is_read_with_none() {
+        let mut snapshot = snapshot(5);
+        let bytes = sealed(&OneKeySnapshotDto::of(&snapshot));
+        assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.credentials.clear();
         assert_eq!(unseal(&bytes), Ok(snapshot));
     }
 
@@ -314,6 +331,7 @@ mod tests {
         assert_eq!(unseal(&seal(&empty)), Ok(empty));
         let mut form = Vec::new();
         schema::write(&snapshot.store(), &mut form);
+        assert!(schema::read::<OneKeySnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<UnwatchedSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<EarlierSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<EarliestSnapshotDto<'_>>(&form).is_err());

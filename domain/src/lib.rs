@@ -5,7 +5,7 @@
 //! * [`payment`] the life of a payment: `decide(state, command) -> Decision | Refusal`, `evolve(state, event) -> state`
 //! * [`ledger`] accounts, postings, holds, balances, and the canonical entries of a payment
 //! * [`risk`] rules and bands; [`routing`] which provider; [`health`] how providers have been doing; [`retry`] when the same attempt is tried again
-//! * [`commit`] what one atomic journal record says; [`merchant`] tenants and their API keys; [`method`] payment methods
+//! * [`commit`] what one atomic journal record says; [`merchant`] tenants and their API keys; [`credentials`] what they have at providers; [`method`] payment methods
 //! * [`consistency`] what the monitor compares, and what it has found
 //! * [`placement`] in which shard a new merchant or account begins
 //! * [`idempotency`] keys and fingerprints; [`limits`] every bound with its reason
@@ -23,6 +23,7 @@ mod fuzz;
 
 pub mod commit;
 pub mod consistency;
+pub mod credentials;
 pub mod health;
 pub mod idempotency;
 pub mod ids;

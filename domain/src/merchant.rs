@@ -1,5 +1,6 @@
 //! Tenants, their API keys and what operators decided: the control records that every other part reads.
 
+use crate::credentials::JournaledCredentials;
 use crate::ids::{ApiKeyId, ListEntryId, MerchantId};
 use crate::money::FeeSchedule;
 use crate::provider::ProviderId;
@@ -79,6 +80,28 @@ pub enum ControlEvent {
         /// By which key.
         by: ApiKeyId,
     },
+    /// A merchant has new credentials at a provider. Only that: secrets are elsewhere.
+    CredentialsChanged {
+        /// Whose.
+        merchant: MerchantId,
+        /// Where.
+        provider: ProviderId,
+        /// Which version of them it is.
+        version: u32,
+        /// By which key.
+        by: ApiKeyId,
+    },
+    /// A version of a merchant's credentials is no longer used.
+    CredentialsRetired {
+        /// Whose.
+        merchant: MerchantId,
+        /// Where.
+        provider: ProviderId,
+        /// Which version.
+        version: u32,
+        /// By which key.
+        by: ApiKeyId,
+    },
 }
 
 /// All control data, folded from its events.
@@ -92,6 +115,8 @@ pub struct Control {
     pub stops: Stops,
     /// Block and allow lists.
     pub lists: RiskLists,
+    /// Which credentials merchants have at providers.
+    pub credentials: JournaledCredentials,
 }
 
 /// What operators have stopped and not yet let go on, each with the latest action that says so.
@@ -129,6 +154,26 @@ impl Control {
             ControlEvent::ReadOnlyLeft(_) => stops.read_only = None,
             ControlEvent::ListEntryAdded(entry) => self.lists.add(entry),
             ControlEvent::ListEntryRemoved { entry, by: _ } => self.lists.remove(*entry),
+            ControlEvent::CredentialsChanged {
+                merchant,
+                provider,
+                version,
+                by: _,
+            } => {
+                let versions = self.credentials.entry((*merchant, *provider)).or_default();
+                versions.latest = versions.latest.max(*version);
+                versions.present.insert(*version);
+            }
+            ControlEvent::CredentialsRetired {
+                merchant,
+                provider,
+                version,
+                by: _,
+            } => {
+                if let Some(versions) = self.credentials.get_mut(&(*merchant, *provider)) {
+                    versions.present.remove(version);
+                }
+            }
         }
     }
 
@@ -183,5 +228,28 @@ mod tests {
         assert_eq!(stopped(&control), (None, None, Some(later)));
         control.apply(&ControlEvent::ReadOnlyLeft(first));
         assert_eq!(control, Control::default());
+    }
+
+    #[test]
+    fn credentials_are_present_from_their_change_until_they_are_retired() {
+        let pair = (MerchantId::from_bits(1), ProviderId::parse("stripe").unwrap());
+        let (by, mut control) = (ApiKeyId::from_bits(1), Control::default());
+        let ((merchant, provider), changed) = (pair, [1, 3]);
+        for version in changed {
+            control.apply(&ControlEvent::CredentialsChanged {
+                merchant,
+                provider,
+                version,
+                by,
+            });
+        }
+        control.apply(&ControlEvent::CredentialsRetired {
+            merchant,
+            provider,
+            version: 3,
+            by,
+        });
+        let versions = &control.credentials[&pair];
+        assert_eq!((versions.latest, versions.present.clone()), (3, [1].into()));
     }
 }

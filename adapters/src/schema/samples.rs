@@ -6,6 +6,7 @@ mod ledger;
 pub(crate) use ledger::{commit_of_ledger_event, fraud_checks, general_ledger, ledger_events, reverts};
 
 use florin_domain::commit::{Body, Commit, PaymentCommit};
+use florin_domain::credentials::{JournaledCredentials, JournaledVersions};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{
     ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
@@ -257,6 +258,20 @@ pub(crate) fn list_entry() -> ListEntry {
     }
 }
 
+/// Two merchants' credentials, of which one has none present any more.
+pub(crate) fn journaled_credentials() -> JournaledCredentials {
+    let versions = |latest, present: &[u32]| JournaledVersions {
+        latest,
+        present: present.iter().copied().collect(),
+    };
+    let other = MerchantId::from_bits(0x2);
+    [
+        ((MERCHANT, provider()), versions(300, &[299, 300])),
+        ((other, provider()), versions(1, &[])),
+    ]
+    .into()
+}
+
 /// One of every control event, with its name.
 pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
     let merchant = ControlEvent::MerchantCreated(Merchant {
@@ -287,6 +302,8 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
         ControlEvent::ReadOnlyLeft(_) => "read_only.left",
         ControlEvent::ListEntryAdded(_) => "risk_list_entry.added",
         ControlEvent::ListEntryRemoved { .. } => "risk_list_entry.removed",
+        ControlEvent::CredentialsChanged { .. } => "credentials.changed",
+        ControlEvent::CredentialsRetired { .. } => "credentials.retired",
     };
     let events = [
         merchant,
@@ -302,6 +319,18 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
         ControlEvent::ListEntryRemoved {
             entry: ListEntryId::from_bits(0x11e),
             by: ApiKeyId::from_bits(2),
+        },
+        ControlEvent::CredentialsChanged {
+            merchant: MERCHANT,
+            provider: provider(),
+            version: 300,
+            by: ApiKeyId::from_bits(2),
+        },
+        ControlEvent::CredentialsRetired {
+            merchant: MERCHANT,
+            provider: provider(),
+            version: 299,
+            by: ApiKeyId::from_bits(1),
         },
     ];
     events.map(|event| (name(&event), event)).into()

@@ -21,5 +21,6 @@ mod spec;
 pub(crate) use commit::CommitDto;
 pub(crate) use scalar::Stored;
 pub(crate) use snapshot::{
-    EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto, UnwatchedSnapshotDto,
+    EarlierSnapshotDto, EarliestSnapshotDto, OneKeySnapshotDto, OneShardSnapshotDto, SnapshotDto,
+    UnwatchedSnapshotDto,
 };

@@ -1,12 +1,13 @@
 //! Owns the form of a shard snapshot. It grows at its end, and the shorter forms are still read.
 
 use super::alert::AlertsDto;
-use super::control::StopsDto;
+use super::control::{JournaledVersionsDto, StopsDto};
 use super::crossing::CrossingsDto;
 use super::ledger::GeneralLedgerDto;
 use super::lists::ListEntryDto;
 use super::scalar::{List, MinorDto, Raw, Stored};
 use crate::schema::DecodeError;
+use florin_domain::credentials::JournaledCredentials;
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ledger::{AccountKey, AccountState, GeneralLedger};
 use florin_domain::merchant::{ApiKey, Control, Merchant, Stops};
@@ -17,6 +18,14 @@ use serde::{Deserialize, Serialize};
 /// A snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SnapshotDto<'a> {
+    #[serde(borrow)]
+    earlier: OneKeySnapshotDto<'a>,
+    credentials: Vec<JournaledVersionsDto<'a>>,
+}
+
+/// A snapshot from before merchants had credentials of their own.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct OneKeySnapshotDto<'a> {
     #[serde(borrow)]
     earlier: UnwatchedSnapshotDto<'a>,
     alerts: AlertsDto<'a>,
@@ -113,6 +122,7 @@ impl<'a> EarliestSnapshotDto<'a> {
                 keys: self.keys.load()?,
                 stops,
                 lists,
+                credentials: JournaledCredentials::default(),
             },
             general: GeneralLedger::default(),
         })
@@ -164,21 +174,36 @@ impl<'a> UnwatchedSnapshotDto<'a> {
     }
 }
 
+impl<'a> OneKeySnapshotDto<'a> {
+    pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
+        Self {
+            earlier: UnwatchedSnapshotDto::of(snapshot),
+            alerts: AlertsDto::of(&snapshot.general),
+        }
+    }
+
+    pub(crate) fn into_snapshot(self) -> Result<ShardSnapshot, DecodeError> {
+        let snapshot = self.earlier.into_snapshot()?;
+        Ok(ShardSnapshot {
+            general: self.alerts.into(snapshot.general)?,
+            ..snapshot
+        })
+    }
+}
+
 impl<'a> Stored<'a> for ShardSnapshot {
     type Dto = SnapshotDto<'a>;
 
     fn store(&'a self) -> SnapshotDto<'a> {
         SnapshotDto {
-            earlier: UnwatchedSnapshotDto::of(self),
-            alerts: AlertsDto::of(&self.general),
+            earlier: OneKeySnapshotDto::of(self),
+            credentials: JournaledVersionsDto::of(&self.control.credentials),
         }
     }
 
     fn load(dto: SnapshotDto<'a>) -> Result<Self, DecodeError> {
-        let snapshot = dto.earlier.into_snapshot()?;
-        Ok(Self {
-            general: dto.alerts.into(snapshot.general)?,
-            ..snapshot
-        })
+        let mut snapshot = dto.earlier.into_snapshot()?;
+        snapshot.control.credentials = JournaledVersionsDto::load(dto.credentials)?;
+        Ok(snapshot)
     }
 }
