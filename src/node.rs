@@ -3,6 +3,7 @@
 use crate::notary::{self, Signing};
 use crate::replica::Replicas;
 use crate::shard_folders;
+use crate::vault::{self, Vault};
 use anyhow::{Context as _, bail};
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_actors::offload::BlockingThreads;
@@ -16,14 +17,17 @@ use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
 use florin_adapters::provider_keys::HmacProviderKeys;
 use florin_adapters::providers::stripe::{SecretKey, StripeConfig, StripeProvider};
 use florin_adapters::secret_file;
+use florin_adapters::secrets::{Book, Terms};
 use florin_adapters::snapshots::FileSnapshots;
 use florin_adapters::views::{SqliteViews, ViewsOptions};
 use florin_config::{ProviderKind, Settings};
 use florin_domain::ids::ShardId;
-use florin_domain::ports::Provider;
+use florin_domain::ports::{Provider, Secrets};
+use florin_domain::provider::ProviderId;
 use florin_supervisors::platform::Platform;
 use indicatif::{ProgressBar, ProgressStyle};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +36,8 @@ use std::time::Duration;
 pub(crate) struct Node {
     pub(crate) platform: Platform,
     pub(crate) metrics: PrometheusHandle,
+    /// What merchants have at providers.
+    pub(crate) secrets: Arc<dyn Secrets>,
     /// Before those that sign, which let the journals go: each copies what is left, if its disk answers.
     _replicating: Replicas,
     /// Before the folders: each signs a last time, and then its folder is let go.
@@ -84,8 +90,8 @@ pub(crate) fn install_metrics() -> anyhow::Result<PrometheusHandle> {
     Ok(metrics)
 }
 
-/// The configured providers, in order of preference.
-pub(crate) fn providers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Provider>>> {
+/// The configured providers, in order of preference. Development takes no credentials of real money.
+pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Result<Providers> {
     let provider = |configured: &florin_config::ProviderSettings| -> anyhow::Result<Arc<dyn Provider>> {
         match configured.kind {
             ProviderKind::Stripe => {
@@ -99,7 +105,33 @@ pub(crate) fn providers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Provi
             }
         }
     };
-    settings.providers.iter().map(provider).collect()
+    Ok(Providers {
+        ports: settings
+            .providers
+            .iter()
+            .map(provider)
+            .collect::<anyhow::Result<_>>()?,
+        book: Arc::new(Book::default()),
+        terms: vault::terms(settings, development),
+    })
+}
+
+/// Whom payments may be charged at, and under what.
+pub(crate) struct Providers {
+    ports: Vec<Arc<dyn Provider>>,
+    book: Arc<Book>,
+    terms: HashMap<ProviderId, Terms>,
+}
+
+impl Providers {
+    /// Some that take no credentials of merchants.
+    pub(crate) fn of(ports: Vec<Arc<dyn Provider>>) -> Self {
+        Self {
+            ports,
+            book: Arc::default(),
+            terms: HashMap::new(),
+        }
+    }
 }
 
 /// Deletes the views of a folder; the next start reads them back from the journal.
@@ -123,7 +155,7 @@ pub(crate) fn discard_views(folder: &Path) -> anyhow::Result<()> {
 /// Opens the folder, recovers and starts the tree.
 pub(crate) async fn start(
     settings: &Settings,
-    providers: Vec<Arc<dyn Provider>>,
+    providers: Providers,
     metrics: PrometheusHandle,
 ) -> anyhow::Result<Node> {
     let (folder, options) = (settings.data_dir.as_path(), settings.actors.clone());
@@ -146,6 +178,7 @@ pub(crate) async fn start(
         Arc::new(SystemClock::new()),
         Arc::new(OsEntropy::new()),
     );
+    let vault = Vault::open(settings, providers.terms, Arc::clone(&clock) as _, providers.book)?;
     let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
     let mut replicating = Replicas::none();
     let all = shard_folders::all(
@@ -178,7 +211,7 @@ pub(crate) async fn start(
             clock: Arc::clone(&clock) as _,
             entropy: Arc::clone(&entropy) as _,
             provider_keys: Arc::clone(&provider_keys) as _,
-            providers: providers.clone(),
+            providers: providers.ports.clone(),
             probe: Arc::new(NoProbe),
             fatal: Arc::new(EndProcess),
             offload: Arc::new(BlockingThreads),
@@ -199,9 +232,11 @@ pub(crate) async fn start(
     };
     let platform = Platform::start_shards(home, shards, options, &progress).await?;
     bar.finish_and_clear();
+    vault.compare(&platform.context().directory.load().credentials)?;
     Ok(Node {
         platform,
         metrics,
+        secrets: vault.secrets(),
         _replicating: replicating,
         _signing: notaries
             .into_iter()

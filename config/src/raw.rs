@@ -44,6 +44,7 @@ pub(crate) struct Raw {
     pub(crate) providers: RawProviders,
     pub(crate) journal: RawJournal,
     pub(crate) audit: RawAudit,
+    pub(crate) secrets: RawSecrets,
     pub(crate) resolution: RawResolution,
     pub(crate) actors: RawActors,
     pub(crate) provider: Vec<RawProvider>,
@@ -189,6 +190,12 @@ pub(crate) struct RawAudit {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct RawSecrets {
+    pub(crate) kek_file: PathBuf,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RawResolution {
     pub(crate) waits_s: Vec<u64>,
 }
@@ -322,6 +329,9 @@ impl From<&Settings> for Raw {
             },
             audit: RawAudit {
                 heads_dir: settings.heads_dir.clone().unwrap_or_default(),
+            },
+            secrets: RawSecrets {
+                kek_file: settings.kek_file.clone().unwrap_or_default(),
             },
             resolution: RawResolution {
                 waits_s: actors.resolution_waits.iter().map(|wait| wait.0 / 1000).collect(),

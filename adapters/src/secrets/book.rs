@@ -158,6 +158,11 @@ impl Book {
         self.tell();
     }
 
+    /// No merchant has anything of its own.
+    pub fn open_empty(&self) {
+        self.open(HashMap::new());
+    }
+
     fn tell(&self) {
         self.changes
             .send_modify(|changes| *changes = changes.wrapping_add(1));

@@ -62,6 +62,14 @@ impl Endpoint {
         )
     }
 
+    /// `PUT` of something that may as well happen twice.
+    pub(crate) fn put(path: &'static str, access: Access) -> Self {
+        Self {
+            method: HttpMethod::Put,
+            ..Self::question(path, access)
+        }
+    }
+
     /// `POST` of something that happens once for its key.
     pub(crate) fn post(path: &'static str, access: Access) -> Self {
         let key = bounded_text(

@@ -9,6 +9,7 @@
 mod alerts;
 mod bodies;
 mod connections;
+mod credentials;
 mod limits;
 mod lists;
 mod openapi;

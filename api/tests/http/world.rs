@@ -1,6 +1,7 @@
 //! A platform in memory with a provider that decides by the payment method, the API in front of it, and a small HTTP client.
 
 use florin_actors::context::{Fatal, NoProbe, Ports};
+use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::offload::BlockingThreads;
 use florin_actors::options::{Options, StageTimeouts};
@@ -11,8 +12,10 @@ use florin_adapters::entropy::OsEntropy;
 use florin_adapters::journal::{MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
 use florin_adapters::provider_keys::HmacProviderKeys;
+use florin_adapters::secrets::{Book, FileKek, SecretStore, Terms, development_kek_in, folder_in};
 use florin_adapters::views::MemoryViews;
 use florin_api::server::{Api, ApiOptions, ApiParts, Digests, RunningApi};
+use florin_domain::credentials::{CredentialKind, JournaledCredentials};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey};
 use florin_domain::ids::{ApiKeyId, MerchantId, Seq, ShardId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
@@ -20,7 +23,7 @@ use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device, OperationKind};
 use florin_domain::ports::{
-    AttemptRequest, BoxFuture, Provider, ReadError, ShardSnapshot, SnapshotError, Snapshots,
+    AttemptRequest, BoxFuture, Kek, Provider, ReadError, Secrets, ShardSnapshot, SnapshotError, Snapshots,
 };
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
 use florin_domain::time::Millis;
@@ -29,9 +32,11 @@ use std::fmt::Write as _;
 use std::future::ready;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use tempfile::TempDir;
 
 #[derive(Debug)]
 struct FakeProvider {
@@ -137,6 +142,7 @@ pub(crate) struct World {
     api: RunningApi,
     charges: Arc<AtomicUsize>,
     provider_is_away: Arc<AtomicBool>,
+    folder: TempDir,
 }
 
 /// What came back.
@@ -170,6 +176,23 @@ impl Answer {
 
 fn fee() -> FeeSchedule {
     FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap()
+}
+
+/// A store in this folder, of which the provider takes what Stripe takes.
+fn credentials(folder: &Path) -> Arc<dyn Secrets> {
+    let kek = FileKek::load_or_create(&development_kek_in(folder)).unwrap();
+    let terms = Terms {
+        kind: CredentialKind::Stripe,
+        is_clear: false,
+        is_live: false,
+        refuses_live: false,
+    };
+    let (provider, clock) = (ProviderId::parse("fake").unwrap(), Arc::new(SystemClock::new()));
+    let (keks, book): (Vec<Arc<dyn Kek>>, _) = (vec![Arc::new(kek)], Arc::new(Book::default()));
+    let terms = [(provider, terms)].into();
+    let store = SecretStore::open(&folder_in(folder), keks, terms, clock, book).unwrap();
+    store.compare(&JournaledCredentials::new()).unwrap();
+    Arc::new(store)
 }
 
 /// Two merchants and their keys, and an operator's.
@@ -282,6 +305,7 @@ impl World {
             .block_on(Platform::start(ports, options, &|_, _| {}))
             .unwrap();
         runtime.block_on(register(&platform));
+        let folder = tempfile::tempdir().unwrap();
         let faces = ApiParts {
             payments: platform.payments(),
             ledger: platform.ledger(),
@@ -289,6 +313,11 @@ impl World {
             ops: Arc::new(platform.ops(Box::new(|| "florin_up 1\n".to_owned()))),
             receipts: Arc::new(SumSigner),
             directory: DirectoryHandle::new(platform.shards().clone()),
+            credentials: CredentialsHandle::new(
+                platform.shards().clone(),
+                credentials(folder.path()),
+                runtime.handle().clone(),
+            ),
             digests: Digests {
                 key: digests::key_digest,
                 fingerprint: digests::fingerprint,
@@ -310,7 +339,13 @@ impl World {
             api,
             charges,
             provider_is_away,
+            folder,
         }
+    }
+
+    /// Where credentials are kept.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// From now on no request reaches the provider, or all do again.
