@@ -92,6 +92,7 @@ pub(crate) fn install_metrics() -> anyhow::Result<PrometheusHandle> {
 
 /// The configured providers, in order of preference. Development takes no credentials of real money.
 pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Result<Providers> {
+    let book = Arc::new(Book::default());
     let provider = |configured: &florin_config::ProviderSettings| -> anyhow::Result<Arc<dyn Provider>> {
         match configured.kind {
             ProviderKind::Stripe => {
@@ -101,7 +102,8 @@ pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Resul
                 config.request_timeout = configured
                     .request_timeout
                     .min(settings.actors.stages.authorization);
-                Ok(Arc::new(StripeProvider::new(configured.id, config)?))
+                let provider = StripeProvider::new(configured.id, config)?;
+                Ok(Arc::new(provider.with_credentials(Arc::clone(&book))))
             }
         }
     };
@@ -111,7 +113,7 @@ pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Resul
             .iter()
             .map(provider)
             .collect::<anyhow::Result<_>>()?,
-        book: Arc::new(Book::default()),
+        book,
         terms: vault::terms(settings, development),
     })
 }

@@ -5,6 +5,7 @@ mod answer;
 mod create;
 mod drive;
 mod drives;
+mod failover;
 mod operate;
 
 pub use operate::{Action, Operate};
@@ -399,6 +400,7 @@ impl PaymentState {
             }
         };
         if decision.events.is_empty() {
+            self.promise = None;
             self.answer();
             return Ok(());
         }

@@ -66,6 +66,7 @@ mod paged_body;
 mod payment_body;
 mod payment_csv;
 mod payment_request;
+mod route_row;
 mod transfer_request;
 mod transfer_template;
 

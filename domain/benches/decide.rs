@@ -57,6 +57,7 @@ fn create(spec: &Arc<Spec>, method: &PaymentMethod, profile: &Profile, provider:
         provider,
         key: Arc::from("flo_bench"),
         deadline: Timestamp::default(),
+        route: None,
     };
     let assessment = assess(profile, &features);
     Command::Create {
@@ -94,6 +95,7 @@ fn benches(criterion: &mut Criterion) {
                     operation,
                     number: 1,
                     outcome,
+                    next: None,
                 },
             ))
         });

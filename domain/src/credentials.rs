@@ -241,9 +241,8 @@ impl Credentials {
     /// Whether both say the same.
     pub fn are(&self, other: &Self) -> bool {
         let (a, b) = (self.fields(), other.fields());
-        let pairs = a.iter().zip(&b);
-        let same = pairs.fold(true, |same, ((a, x), (b, y))| same & (a == b) & x.is(y));
-        same && a.len() == b.len()
+        let mut pairs = a.iter().zip(&b);
+        a.len() == b.len() && pairs.all(|((a, x), (b, y))| a == b && x.is(y))
     }
 
     /// The key that requests carry.

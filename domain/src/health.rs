@@ -1,4 +1,19 @@
-//! How a provider has been doing lately.
+//! How a provider has been doing lately: what each call says of it, counts of the last fifteen minutes, and the verdict that
+//! routing goes by.
+
+mod counts;
+mod policy;
+mod windows;
+
+#[cfg(test)]
+mod tests;
+
+pub use counts::Measures;
+pub use policy::HealthPolicy;
+pub use windows::Windows;
+
+use crate::provider::Outcome;
+use crate::time::Millis;
 
 /// What routing makes of a provider's last minutes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +37,64 @@ impl Health {
             Self::Degraded => "degraded",
             Self::Reduced => "reduced",
             Self::Excluded => "excluded",
+        }
+    }
+
+    /// How much of its traffic a provider keeps, in basis points. An excluded one keeps a trickle: without calls nobody would
+    /// see that it has recovered.
+    pub const fn share_bps(self) -> u32 {
+        match self {
+            Self::Healthy | Self::Degraded => 10_000,
+            Self::Reduced => 5_000,
+            Self::Excluded => 100,
+        }
+    }
+}
+
+/// What one call says of the provider, whatever it says of the payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CallResult {
+    /// It answered; a decline is an answer.
+    Answered,
+    /// Nothing usable came within the time limit.
+    TimedOut,
+    /// It could not be reached, or could not be used.
+    Failed,
+    /// Nothing: the call was lost inside this process.
+    NotCounted,
+}
+
+impl CallResult {
+    /// Stable word for metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::TimedOut => "timed_out",
+            Self::Failed => "failed",
+            Self::NotCounted => "not_counted",
+        }
+    }
+
+    /// Reads it off the outcome of a call that took this long and had this long. Calls that this process dropped itself look
+    /// like unknown ones here: whoever drops them knows that they are [`CallResult::NotCounted`].
+    pub fn of(outcome: &Outcome, took: Millis, time_limit: Millis) -> Self {
+        match outcome {
+            Outcome::Succeeded { .. }
+            | Outcome::Declined { .. }
+            | Outcome::ActionRequired { .. }
+            | Outcome::Pending { .. }
+            | Outcome::Cancelled { .. } => Self::Answered,
+            // A rejection may be of one payment's parameters, but also of our credentials (401 and 403 are rejections, too),
+            // and then nothing that is sent there is done. The outcome does not say which; a revoked key must not keep its
+            // provider in front, whereas single bad requests among answered ones neither open a breaker nor weigh much.
+            Outcome::NotSent { .. } | Outcome::RateLimited { .. } | Outcome::Rejected { .. } => Self::Failed,
+            Outcome::Unknown { .. } => {
+                if took >= time_limit {
+                    Self::TimedOut
+                } else {
+                    Self::Failed
+                }
+            }
         }
     }
 }

@@ -4,7 +4,8 @@
 //! * [`money`] amounts, currencies, rounding, fees; [`time`] instants as arguments; [`ids`] one newtype per identity
 //! * [`payment`] the life of a payment: `decide(state, command) -> Decision | Refusal`, `evolve(state, event) -> state`
 //! * [`ledger`] accounts, postings, holds, balances, and the canonical entries of a payment
-//! * [`risk`] rules and bands; [`routing`] which provider; [`health`] how providers have been doing; [`retry`] when the same attempt is tried again
+//! * [`risk`] rules and bands; [`routing`] which provider; [`retry`] when the same attempt is tried again
+//! * [`health`] how providers have been doing; [`breaker`] when one is left alone
 //! * [`commit`] what one atomic journal record says; [`merchant`] tenants and their API keys; [`credentials`] what they have at providers; [`method`] payment methods
 //! * [`consistency`] what the monitor compares, and what it has found
 //! * [`placement`] in which shard a new merchant or account begins
@@ -21,6 +22,7 @@
 #[cfg(test)]
 mod fuzz;
 
+pub mod breaker;
 pub mod commit;
 pub mod consistency;
 pub mod credentials;

@@ -6,6 +6,7 @@ mod decide;
 mod event;
 mod evolve;
 mod expiry;
+mod failover;
 mod increment;
 mod operation;
 mod outcome;

@@ -257,6 +257,7 @@ fn change(event: &Event) -> Option<(OperationId, bool)> {
         | Event::ListMatched { .. }
         | Event::HeldForReview
         | Event::PostingProfileChosen { .. }
+        | Event::Routed { .. }
         | Event::Blocked
         | Event::ReviewOpened { .. }
         | Event::ReviewApproved

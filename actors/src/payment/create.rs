@@ -10,6 +10,7 @@ use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment, Features, screen};
 use florin_domain::routing::{Bar, by_score};
 use ractor::ActorProcessingErr;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 impl PaymentState {
@@ -68,12 +69,21 @@ impl PaymentState {
         screen((profile, limits), &features, &velocity, listed)
     }
 
-    /// The plan of attempt `number` of a charge at the provider that routing chooses among those that take one more.
-    pub(super) fn plan(&mut self, operation: OperationId, number: u32) -> Result<AttemptPlan, NotStored> {
+    /// The plan of attempt `number` of a charge at the provider that routing chooses among those that take one more and were not
+    /// tried.
+    pub(super) fn plan(
+        &mut self,
+        operation: OperationId,
+        number: u32,
+        tried: &[ProviderId],
+    ) -> Result<AttemptPlan, NotStored> {
         let caps = self.context.options.provider_caps;
         let mut field = self.context.entrants();
         let mut promises = Vec::with_capacity(field.len());
         for (seat, entrant) in self.context.providers.iter().zip(&mut field) {
+            if tried.contains(&entrant.id) {
+                entrant.bar = Some(Bar::Tried);
+            }
             let promise = match entrant.bar {
                 Some(_) => None,
                 None => seat.promise(caps.permits.saturating_add(caps.queue_max)),
@@ -94,7 +104,9 @@ impl PaymentState {
         };
         let chosen = field.iter().position(|entrant| entrant.id == provider);
         self.promise = chosen.and_then(|index| promises.swap_remove(index));
-        Ok(self.plan_at(provider, operation, number))
+        let mut plan = self.plan_at(provider, operation, number);
+        plan.route = Some(Arc::new(route));
+        Ok(plan)
     }
 
     /// The plan of a charge that risk lets through. What it stops goes to no provider, so none has to be there for it.
@@ -112,7 +124,7 @@ impl PaymentState {
         };
         match self.context.providers.first() {
             Some(seat) if is_stopped => Ok(self.plan_at(seat.id, operation, number)),
-            Some(_) | None => self.plan(operation, number),
+            Some(_) | None => self.plan(operation, number, &[]),
         }
     }
 
@@ -128,6 +140,7 @@ impl PaymentState {
             provider,
             key,
             deadline,
+            route: None,
         }
     }
 

@@ -23,6 +23,11 @@ fn request(payment: &Payment, op: &Operation, attempt: &Attempt) -> AttemptReque
         }
     };
     AttemptRequest {
+        merchant: payment.spec.merchant,
+        made_at: payment
+            .operations
+            .first()
+            .map_or(op.opened_at, |charge| charge.opened_at),
         payment: payment.id(),
         operation: op.id,
         kind: op.kind,
@@ -124,7 +129,7 @@ impl PaymentState {
         }
         match report {
             Report::Prepared(Ok(reference)) => {
-                self.drive(operation).tries = 0;
+                self.doubts(operation, number).tries = 0;
                 self.decide(
                     None,
                     Command::Reference {
@@ -173,15 +178,7 @@ impl PaymentState {
                 ask: Ask::Query | Ask::Cancel,
                 outcome,
             } => {
-                let outcome = after_earlier_requests(true, outcome);
-                self.decide(
-                    None,
-                    Command::Record {
-                        operation,
-                        number,
-                        outcome,
-                    },
-                )?;
+                self.record(operation, number, after_earlier_requests(true, outcome))?;
             }
             Report::Outcome {
                 ask: Ask::Prepare | Ask::Execute,
@@ -200,15 +197,26 @@ impl PaymentState {
         number: u32,
         outcome: Outcome,
     ) -> Result<(), ActorProcessingErr> {
-        let drive = self.drive(operation);
-        drive.tries = drive.tries.saturating_add(1);
-        drive.tainted |= matches!(outcome, Outcome::Unknown { .. });
-        let (tries, tainted) = (drive.tries, drive.tainted);
-        let wait = self.context.options.retry.wait_after(tries, &outcome);
-        let now = self.context.ports.clock.now();
-        let in_time = self
+        let Some((_, attempt)) = self
             .open_attempt(operation)
-            .is_some_and(|(_, attempt)| attempt.number == number && now < attempt.deadline);
+            .filter(|(_, attempt)| attempt.number == number)
+        else {
+            // A word about an attempt that is over: what it means depends on nothing that is remembered of the present one.
+            return self.record(operation, number, outcome);
+        };
+        let doubts = self.doubts(operation, number);
+        doubts.tries = doubts.tries.saturating_add(1);
+        doubts.tainted |= matches!(outcome, Outcome::Unknown { .. });
+        let (tries, tainted) = (doubts.tries, doubts.tainted);
+        // Nothing was sent, and nothing may have been: another provider is asked at once, if there is one.
+        if matches!(outcome, Outcome::NotSent { .. })
+            && !tainted
+            && let Some(next) = self.elsewhere(operation, number, &outcome)
+        {
+            return self.record_and_go_on(operation, number, outcome, Some(next));
+        }
+        let wait = self.context.options.retry.wait_after(tries, &outcome);
+        let in_time = self.context.ports.clock.now() < attempt.deadline;
         match wait {
             Some(wait) if in_time => {
                 let drive = self.drive(operation);
@@ -221,17 +229,7 @@ impl PaymentState {
                 Ok(())
             }
             Some(_) | None if self.close_instead(operation, number, &outcome) => Ok(()),
-            Some(_) | None => {
-                let outcome = after_earlier_requests(tainted, outcome);
-                self.decide(
-                    None,
-                    Command::Record {
-                        operation,
-                        number,
-                        outcome,
-                    },
-                )
-            }
+            Some(_) | None => self.record(operation, number, after_earlier_requests(tainted, outcome)),
         }
     }
 
@@ -332,14 +330,7 @@ impl PaymentState {
             self.ask(&op, &attempt, Ask::Cancel);
             return Ok(());
         }
-        self.decide(
-            None,
-            Command::Record {
-                operation,
-                number,
-                outcome,
-            },
-        )
+        self.record(operation, number, outcome)
     }
 
     /// Goes on with whatever is unresolved: an attempt that may have been sent is asked about first.
@@ -379,9 +370,9 @@ impl PaymentState {
                 }
                 AttemptState::Open | AttemptState::Unknown | AttemptState::Pending => {
                     let tries = self.context.options.retry.tries_max;
-                    let drive = self.drive(op.id);
-                    drive.tainted = true;
-                    drive.tries = tries;
+                    let doubts = self.doubts(op.id, attempt.number);
+                    doubts.tainted = true;
+                    doubts.tries = tries;
                     if attempt.reference.is_some() || !charges || now >= attempt.deadline {
                         self.ask(op, attempt, Ask::Query);
                     } else {

@@ -12,10 +12,14 @@ pub(super) struct Drive {
     pub(super) calls: u32,
     /// Repetitions that wait for their time.
     pub(super) retries: u32,
-    /// Requests of the open attempt so far.
+    /// The attempt that the two below are about.
+    number: u32,
+    /// Requests of that attempt so far.
     pub(super) tries: u32,
-    /// A request of the open attempt may have reached the provider.
+    /// A request of that attempt may have reached the provider.
     pub(super) tainted: bool,
+    /// The first attempt for whoever waits now: where it and those after it went, the charge does not go again for them.
+    pub(super) round_from: u32,
 }
 
 impl PaymentState {
@@ -26,19 +30,31 @@ impl PaymentState {
                 operation,
                 calls: 0,
                 retries: 0,
+                number: 0,
                 tries: 0,
                 tainted: false,
+                round_from: 0,
             });
             self.drives.len() - 1
         });
         &mut self.drives[index]
     }
 
-    /// A new attempt starts without the doubts of the last one.
-    pub(super) fn forget_drive(&mut self, operation: OperationId) {
+    /// What is remembered of one attempt. A new attempt starts without the doubts of the last one.
+    pub(super) fn doubts(&mut self, operation: OperationId, number: u32) -> &mut Drive {
         let drive = self.drive(operation);
-        drive.tries = 0;
-        drive.tainted = false;
+        if drive.number != number {
+            drive.number = number;
+            drive.tries = 0;
+            drive.tainted = false;
+        }
+        drive
+    }
+
+    /// Somebody asks for the operation anew: every provider may be tried again.
+    pub(super) fn begin_round(&mut self, operation: OperationId) {
+        let next = self.next_attempt(operation);
+        self.drive(operation).round_from = next;
     }
 
     /// Something of an operation is on its way or waits for its time.

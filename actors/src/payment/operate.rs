@@ -229,8 +229,8 @@ impl PaymentState {
             return plan.ok_or(NotStored::NoProvider);
         }
         let operation = OperationId::Authorize(self.id);
-        self.forget_drive(operation);
-        self.plan(operation, self.next_attempt(operation))
+        self.begin_round(operation);
+        self.plan(operation, self.next_attempt(operation), &[])
     }
 
     /// A provider holds money for it that a person has not let pass yet.
@@ -287,7 +287,7 @@ impl PaymentState {
                 return Ok(());
             }
         };
-        self.forget_drive(operation);
+        self.begin_round(operation);
         self.asked.push(key);
         let command = Command::Confirm {
             method,
@@ -297,7 +297,7 @@ impl PaymentState {
         self.decide(Some(request), command)
     }
 
-    fn next_attempt(&self, operation: OperationId) -> u32 {
+    pub(super) fn next_attempt(&self, operation: OperationId) -> u32 {
         self.payment
             .as_ref()
             .map_or(1, |payment| payment.next_attempt(operation))
@@ -341,13 +341,13 @@ impl PaymentState {
                 (_, Answer::NoProvider) if operation != payment.authorize_id() => {
                     let number = payment.next_attempt(operation);
                     if let Some(plan) = self.plan_at_holder(operation, number) {
-                        self.forget_drive(operation);
+                        self.begin_round(operation);
                         self.decide(None, Command::RedriveOperation { operation, plan })?;
                     }
                 }
                 (_, Answer::NoProvider) => {
-                    if let Ok(plan) = self.plan(operation, payment.next_attempt(operation)) {
-                        self.forget_drive(operation);
+                    if let Ok(plan) = self.plan(operation, payment.next_attempt(operation), &[]) {
+                        self.begin_round(operation);
                         self.decide(None, Command::Redrive { plan })?;
                     }
                 }
@@ -363,7 +363,7 @@ impl PaymentState {
     /// Asks the provider what became of the open attempt of an operation.
     pub(super) fn query(&mut self, operation: OperationId) {
         if let Some((op, attempt)) = self.open_attempt(operation) {
-            self.drive(operation).tainted = true;
+            self.doubts(operation, attempt.number).tainted = true;
             self.ask(&op, &attempt, Ask::Query);
         }
     }

@@ -17,14 +17,19 @@ mod wire;
 
 pub use config::{BASE_URL, CONNECT_TIMEOUT, ConfigError, REQUEST_TIMEOUT, SecretKey, StripeConfig};
 
+use crate::secrets::Book;
 use client::{Client, Failure};
+use config::bearer;
+use florin_domain::credentials::Credentials;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
 use florin_domain::time::Millis;
+use http::HeaderValue;
 use objects::unknown;
 use request::{Unsendable, WireRequest};
 use response::{Closed, Listed, Reply};
+use std::sync::Arc;
 
 /// Stripe remembers keys for at least a day.
 const KEY_LIFETIME: Millis = Millis::from_s(24 * 3600);
@@ -41,6 +46,8 @@ const _: () = assert!(
 pub struct StripeProvider {
     capabilities: Capabilities,
     client: Client,
+    /// What merchants have of their own; nothing if all are charged under the configured key.
+    book: Option<Arc<Book>>,
 }
 
 impl StripeProvider {
@@ -57,7 +64,39 @@ impl StripeProvider {
             query_by_reference: true,
             cancel_closes: true,
         };
-        Self { capabilities, client }
+        Self {
+            capabilities,
+            client,
+            book: None,
+        }
+    }
+
+    /// Charges merchants under what they have of their own.
+    #[must_use]
+    pub fn with_credentials(self, book: Arc<Book>) -> Self {
+        let book = Some(book);
+        Self { book, ..self }
+    }
+
+    /// As whom a request goes; `None` for the configured account.
+    async fn own_key(&self, request: &AttemptRequest) -> Result<Option<HeaderValue>, Outcome> {
+        let Some(book) = &self.book else {
+            return Ok(None);
+        };
+        let not_sent = |reason: String| Outcome::NotSent {
+            reason: reason.into(),
+        };
+        let place = (request.merchant, self.capabilities.id);
+        let found = book.find(place, request.made_at).await;
+        let Some(held) = found.map_err(|why| not_sent(why.to_string()))? else {
+            return Ok(None);
+        };
+        let header = match &*held.credentials {
+            Credentials::Stripe(set) => bearer(set.secret_key.expose()),
+            Credentials::Adyen(_) => None,
+        };
+        let unfit = || not_sent("the merchant's credentials are no key of Stripe".to_owned());
+        header.map(Some).ok_or_else(unfit)
     }
 
     /// `Err` is why there is no answer, as an outcome.
@@ -69,10 +108,14 @@ impl StripeProvider {
         let wire = wire.map_err(|Unsendable(reason)| Outcome::Rejected {
             reason: reason.into(),
         })?;
-        self.client.send(wire).await.map_err(|failure| match failure {
-            Failure::NotSent(reason) => Outcome::NotSent { reason },
-            Failure::Unknown(reason) => unknown(reason, request.reference.clone()),
-        })
+        let own = self.own_key(request).await?;
+        self.client
+            .send(wire, own)
+            .await
+            .map_err(|failure| match failure {
+                Failure::NotSent(reason) => Outcome::NotSent { reason },
+                Failure::Unknown(reason) => unknown(reason, request.reference.clone()),
+            })
     }
 
     async fn make(&self, request: &AttemptRequest) -> Result<ProviderReference, Outcome> {

@@ -1,21 +1,22 @@
 //! Fixed values for tests: one of every event. The golden files hold their stored forms, so they never change; a new variant gets a
 //! new sample at the end of its chain.
 
+mod control;
 mod ledger;
 
+pub(crate) use control::{control_events, journaled_credentials, list_entry};
 pub(crate) use ledger::{commit_of_ledger_event, fraud_checks, general_ledger, ledger_events, reverts};
 
 use florin_domain::commit::{Body, Commit, PaymentCommit};
-use florin_domain::credentials::{JournaledCredentials, JournaledVersions};
+use florin_domain::health::Health;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{
-    ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
+    CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
 };
 use florin_domain::ledger::{
     AccountKey, AccountName, FeeRecognition, HoldChange, Line, PostedEntry, Posting, PostingModel,
     PostingProfile, Side,
 };
-use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction};
 use florin_domain::method::{CardBrand, PaymentMethod};
 use florin_domain::money::{Amount, Balance, Currency, FeeSchedule, Rounding};
 use florin_domain::payment::{
@@ -23,7 +24,8 @@ use florin_domain::payment::{
     Spec,
 };
 use florin_domain::provider::ProviderId;
-use florin_domain::risk::{Action, Assessment, ListEntry, ListKind, ListMatch, ListName, ListOwner, Target};
+use florin_domain::risk::{Action, Assessment, ListKind, ListMatch, ListName};
+use florin_domain::routing::{Bar, Choice, Route, Score};
 use florin_domain::time::Timestamp;
 use rust_decimal::Decimal;
 use std::iter::successors;
@@ -212,8 +214,45 @@ fn after(event: &Event) -> Option<Event> {
                 fee_recognition: FeeRecognition::AtSettlement,
             },
         },
-        Event::PostingProfileChosen { .. } => return None,
+        Event::PostingProfileChosen { .. } => Event::Routed {
+            operation: AUTHORIZE,
+            number,
+            route: Arc::new(route()),
+        },
+        Event::Routed { .. } => return None,
     })
+}
+
+/// A decision with every reason that leaves a provider out.
+fn route() -> Route {
+    let reasons = [
+        Bar::Disabled,
+        Bar::Unwanted,
+        Bar::NotNamed,
+        Bar::BreakerOpen,
+        Bar::Busy,
+        Bar::Tried,
+    ];
+    let healths = [
+        Health::Healthy,
+        Health::Degraded,
+        Health::Reduced,
+        Health::Excluded,
+    ];
+    let choice = |(score, health)| Choice {
+        provider: provider(),
+        health,
+        score: Score::from_hundredths(score),
+    };
+    Route {
+        rule: Some("visa".into()),
+        choices: [8_745, 0, 127, 10_000]
+            .into_iter()
+            .zip(healths)
+            .map(choice)
+            .collect(),
+        left_out: reasons.map(|bar| (provider(), bar)).to_vec(),
+    }
 }
 
 fn resolution(operator: &str) -> Resolution {
@@ -244,96 +283,6 @@ pub(crate) fn events() -> Vec<Event> {
         method: method("pm_card_mastercard"),
     };
     successors(Some(first), after).collect()
-}
-
-pub(crate) fn list_entry() -> ListEntry {
-    ListEntry {
-        id: ListEntryId::from_bits(0x11e),
-        owner: ListOwner::Merchant(MERCHANT, true),
-        list: ListName::Block,
-        target: Target::parse(ListKind::Ip, "2001:db8::/32").unwrap(),
-        reason: "a ring, ½ caught".into(),
-        expires_at: Some(AT),
-        by: ApiKeyId::from_bits(2),
-    }
-}
-
-/// Two merchants' credentials, of which one has none present any more.
-pub(crate) fn journaled_credentials() -> JournaledCredentials {
-    let versions = |latest, present: &[u32]| JournaledVersions {
-        latest,
-        present: present.iter().copied().collect(),
-    };
-    let other = MerchantId::from_bits(0x2);
-    [
-        ((MERCHANT, provider()), versions(300, &[299, 300])),
-        ((other, provider()), versions(1, &[])),
-    ]
-    .into()
-}
-
-/// One of every control event, with its name.
-pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
-    let merchant = ControlEvent::MerchantCreated(Merchant {
-        id: MERCHANT,
-        name: "Æther & Söhne".to_owned(),
-        fee: FeeSchedule::new(0, Decimal::ZERO).unwrap(),
-    });
-    let key = ControlEvent::ApiKeyCreated(ApiKey {
-        id: ApiKeyId::from_bits(1),
-        role: ApiKeyRole::Merchant(MERCHANT),
-        livemode: false,
-        secret_sha256: [0xab; 32],
-    });
-    let action = |reason: Option<&str>| OperatorAction {
-        operator: ApiKeyId::from_bits(2),
-        reason: reason.map(Into::into),
-    };
-    let why = || action(Some("an outage, ½ of it ours"));
-    let name = |event: &ControlEvent| match event {
-        ControlEvent::MerchantCreated(_) => "merchant.created",
-        ControlEvent::ApiKeyCreated(_) => "api_key.created",
-        ControlEvent::ActorKillOrdered(..) => "actor.kill_ordered",
-        ControlEvent::ProviderDisabled(..) => "provider.disabled",
-        ControlEvent::ProviderEnabled(..) => "provider.enabled",
-        ControlEvent::MerchantFrozen(..) => "merchant.frozen",
-        ControlEvent::MerchantUnfrozen(..) => "merchant.unfrozen",
-        ControlEvent::ReadOnlyEntered(_) => "read_only.entered",
-        ControlEvent::ReadOnlyLeft(_) => "read_only.left",
-        ControlEvent::ListEntryAdded(_) => "risk_list_entry.added",
-        ControlEvent::ListEntryRemoved { .. } => "risk_list_entry.removed",
-        ControlEvent::CredentialsChanged { .. } => "credentials.changed",
-        ControlEvent::CredentialsRetired { .. } => "credentials.retired",
-    };
-    let events = [
-        merchant,
-        key,
-        ControlEvent::ActorKillOrdered("provider:stripe".into(), why()),
-        ControlEvent::ProviderDisabled(provider(), why()),
-        ControlEvent::ProviderEnabled(provider(), action(None)),
-        ControlEvent::MerchantFrozen(MERCHANT, why()),
-        ControlEvent::MerchantUnfrozen(MERCHANT, why()),
-        ControlEvent::ReadOnlyEntered(why()),
-        ControlEvent::ReadOnlyLeft(why()),
-        ControlEvent::ListEntryAdded(list_entry()),
-        ControlEvent::ListEntryRemoved {
-            entry: ListEntryId::from_bits(0x11e),
-            by: ApiKeyId::from_bits(2),
-        },
-        ControlEvent::CredentialsChanged {
-            merchant: MERCHANT,
-            provider: provider(),
-            version: 300,
-            by: ApiKeyId::from_bits(2),
-        },
-        ControlEvent::CredentialsRetired {
-            merchant: MERCHANT,
-            provider: provider(),
-            version: 299,
-            by: ApiKeyId::from_bits(1),
-        },
-    ];
-    events.map(|event| (name(&event), event)).into()
 }
 
 pub(crate) fn commit_of(body: Body) -> Commit {

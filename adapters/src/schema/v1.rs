@@ -14,6 +14,7 @@ mod ledger;
 mod lists;
 pub(crate) mod payment;
 mod request;
+mod route;
 mod scalar;
 mod snapshot;
 mod spec;

@@ -107,17 +107,17 @@ impl Book {
         if !all.is_compared {
             return None;
         }
-        let Some(shelf) = all.shelves.get(&at) else {
+        let Some(kept) = all.shelves.get(&at) else {
             return Some(Ok(None));
         };
-        if shelf.changes_from.is_some_and(|from| from <= made_at) {
+        if kept.changes_from.is_some_and(|from| from <= made_at) {
             return None;
         }
-        Some(match choose(&shelf.versions, made_at) {
+        Some(match choose(&kept.versions, made_at) {
             Choice::Configured => Ok(None),
             Choice::Gone => Err(Unavailable::Retired),
             Choice::Version(version) => {
-                let held = shelf.present.iter().find(|held| held.version == version);
+                let held = kept.present.iter().find(|held| held.version == version);
                 held.cloned().map(Some).ok_or(Unavailable::Retired)
             }
         })
@@ -138,11 +138,11 @@ impl Book {
     }
 
     /// Puts a shelf in the place of another one.
-    pub(super) fn put(&self, at: Place, shelf: Shelf) {
-        let shelf = Arc::new(shelf);
+    pub(super) fn put(&self, at: Place, kept: Shelf) {
+        let kept = Arc::new(kept);
         self.shelves.rcu(|all| {
             let mut shelves = all.shelves.clone();
-            shelves.insert(at, Arc::clone(&shelf));
+            shelves.insert(at, Arc::clone(&kept));
             Shelves {
                 is_compared: all.is_compared,
                 shelves,

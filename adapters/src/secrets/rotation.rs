@@ -55,13 +55,12 @@ pub(super) fn rotate_watched(
     steps: &Steps,
 ) -> Result<Rotated, RotateError> {
     let present: Arc<dyn Kek> = Arc::new(FileKek::load(kek_file)?);
-    let next = match FileKek::next(kek_file)? {
-        Some(next) => next,
-        None => {
-            let key = sealing::new_key().map_err(RotateError::Write)?;
-            replace(&next_of(kek_file), key.as_slice(), steps).map_err(RotateError::Write)?;
-            FileKek::load(&next_of(kek_file))?
-        }
+    let next = if let Some(next) = FileKek::next(kek_file)? {
+        next
+    } else {
+        let key = sealing::new_key().map_err(RotateError::Write)?;
+        replace(&next_of(kek_file), key.as_slice(), steps).map_err(RotateError::Write)?;
+        FileKek::load(&next_of(kek_file))?
     };
     let next: Arc<dyn Kek> = Arc::new(next);
     let keks = [Arc::clone(&next), present];

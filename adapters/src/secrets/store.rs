@@ -4,15 +4,16 @@ use super::book::{Book, Held, Place, Shelf};
 use super::folder::{Folder, unwatched};
 use super::record::Record;
 use super::sealed_file::SealedFile;
+use super::terms::{Terms, account, livemode, names};
 use florin_domain::credentials::{
-    CredentialError, CredentialField, CredentialFields, CredentialKind, CredentialVersion, Credentials,
-    JournaledCredentials, PRESENT_VERSIONS_MAX,
+    CredentialFields, CredentialVersion, Credentials, JournaledCredentials, PRESENT_VERSIONS_MAX,
 };
 use florin_domain::ids::MerchantId;
 use florin_domain::ports::{Begun, BoxFuture, Clock, Kek, PresentCredentials, Secrets, SecretsError};
 use florin_domain::provider::ProviderId;
 use florin_domain::time::{Millis, Timestamp};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,23 +22,6 @@ use thiserror::Error;
 
 /// A change begins so far ahead that every call which it decides finds it announced.
 const AHEAD: Millis = Millis(5);
-/// What test keys of Stripe begin with, and what live keys have in them.
-const TEST_KEYS: [&str; 2] = ["sk_test_", "rk_test_"];
-const LIVE_KEY: &str = "_live_";
-
-/// What a configured provider takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
-    /// Its protocol.
-    pub kind: CredentialKind,
-    /// What is sent there can be read on the way.
-    pub is_clear: bool,
-    /// Its address is that of real money; for a protocol whose keys do not say it.
-    pub is_live: bool,
-    /// Development takes no key of real money.
-    pub refuses_live: bool,
-}
-
 /// Why the sealed files cannot be used.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -237,13 +221,13 @@ impl Inner {
     fn announce(&self, place: Place) -> Timestamp {
         loop {
             let from = self.clock.now().plus(AHEAD);
-            let mut shelf = self
+            let mut kept = self
                 .book
                 .shelf(place)
                 .map(|shelf| (*shelf).clone())
                 .unwrap_or_default();
-            shelf.changes_from = Some(from);
-            self.book.put(place, shelf);
+            kept.changes_from = Some(from);
+            self.book.put(place, kept);
             if self.clock.now() < from {
                 return from;
             }
@@ -265,18 +249,17 @@ impl Inner {
         if desk.changes.contains_key(&place) {
             return Err(SecretsError::Busy);
         }
-        if !desk.files.contains_key(&merchant) {
+        if let Entry::Vacant(free) = desk.files.entry(merchant) {
             let kek = self.keks.first().ok_or(SecretsError::NotConfigured)?;
-            let file = SealedFile::new(merchant, &**kek).map_err(failed)?;
-            desk.files.insert(merchant, file);
+            free.insert(SealedFile::new(merchant, &**kek).map_err(failed)?);
         }
-        let file = desk.files.get(&merchant).ok_or_else(|| failed(lost()))?;
+        let file = desk.files.get(&merchant).ok_or_else(lost)?;
         let own = || file.records.iter().filter(|record| record.provider == provider);
-        let present = own().filter(|record| record.credentials.is_some());
+        let mut present = own().filter(|record| record.credentials.is_some());
         if present.clone().count() >= PRESENT_VERSIONS_MAX {
             return Err(SecretsError::TooMany);
         }
-        if let Some(known) = present.last()
+        if let Some(known) = present.next_back()
             && known.credentials.as_ref().is_some_and(|known| known.are(&set))
         {
             return Ok(Begun::Known(known.about.clone()));
@@ -354,7 +337,7 @@ impl Inner {
 
     /// Makes the records those of a merchant, in its file first.
     fn write(&self, desk: &mut Desk, merchant: MerchantId, records: Vec<Record>) -> Result<(), SecretsError> {
-        let file = desk.files.get_mut(&merchant).ok_or_else(|| failed(lost()))?;
+        let file = desk.files.get_mut(&merchant).ok_or_else(lost)?;
         let bytes = file.bytes(&records).map_err(failed)?;
         self.folder.replace(merchant, &bytes).map_err(failed)?;
         file.records = records;
@@ -398,45 +381,11 @@ fn shelf_of(records: &[Record], provider: ProviderId) -> Shelf {
     }
 }
 
-fn names(set: &Credentials) -> Vec<CredentialField> {
-    let mut names: Vec<_> = set.fields().into_iter().map(|(field, _)| field).collect();
-    names.dedup();
-    names
+fn lost() -> SecretsError {
+    SecretsError::Store("the merchant's file is not open".to_owned())
 }
 
-/// Whose payments they are, where a request that is repeated under another account would be another request. At Stripe a repetition
-/// names the object of the first request, which another account does not have.
-fn account(set: &Credentials) -> Option<Arc<str>> {
-    match set {
-        Credentials::Stripe(_) => None,
-        Credentials::Adyen(set) => Some(Arc::from(set.merchant_account.expose())),
-    }
-}
-
-fn livemode(set: &Credentials, terms: Terms) -> Result<bool, SecretsError> {
-    let refused = |field, why| SecretsError::Unfit(CredentialError { field, why });
-    match set {
-        Credentials::Stripe(set) => {
-            let key = set.secret_key.expose();
-            let is_test = TEST_KEYS.iter().any(|prefix| key.starts_with(prefix));
-            if terms.refuses_live && key.contains(LIVE_KEY) {
-                let why = "must be a test key: development takes no live key";
-                return Err(refused(CredentialField::SecretKey, why));
-            }
-            if terms.is_clear && !is_test {
-                let why = "must be a test key, because the provider is not reached over https";
-                return Err(refused(CredentialField::SecretKey, why));
-            }
-            Ok(!is_test)
-        }
-        Credentials::Adyen(_) => Ok(terms.is_live),
-    }
-}
-
-fn lost() -> io::Error {
-    io::Error::other("the merchant's file is not open")
-}
-
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` gives")]
 fn failed(error: io::Error) -> SecretsError {
     SecretsError::Store(error.to_string())
 }
@@ -489,9 +438,9 @@ impl Secrets for SecretStore {
         merchant: MerchantId,
         provider: ProviderId,
     ) -> Result<Vec<PresentCredentials>, SecretsError> {
-        let shelf = self.0.shelf(merchant, provider)?;
-        let present = shelf.present.iter().rev().filter_map(|held| {
-            let mut versions = shelf.versions.iter();
+        let kept = self.0.shelf(merchant, provider)?;
+        let present = kept.present.iter().rev().filter_map(|held| {
+            let mut versions = kept.versions.iter();
             Some(PresentCredentials {
                 about: versions.find(|about| about.version == held.version)?.clone(),
                 credentials: Arc::clone(&held.credentials),
@@ -505,8 +454,8 @@ impl Secrets for SecretStore {
         merchant: MerchantId,
         provider: ProviderId,
     ) -> Result<Vec<CredentialVersion>, SecretsError> {
-        let shelf = self.0.shelf(merchant, provider)?;
-        Ok(shelf.versions.iter().rev().cloned().collect())
+        let kept = self.0.shelf(merchant, provider)?;
+        Ok(kept.versions.iter().rev().cloned().collect())
     }
 }
 
@@ -516,65 +465,5 @@ impl Inner {
             return Err(SecretsError::NoSuchProvider);
         }
         Ok(self.book.shelf((merchant, provider)).unwrap_or_default())
-    }
-}
-
-/// A node that keeps no secrets.
-#[derive(Debug, Default)]
-pub struct NoSecrets(());
-
-impl NoSecrets {
-    /// Nothing is kept.
-    pub fn new() -> Self {
-        Self(())
-    }
-}
-
-fn refuse<'a, T: Send + 'a>() -> BoxFuture<'a, Result<T, SecretsError>> {
-    Box::pin(std::future::ready(Err(SecretsError::NotConfigured)))
-}
-
-impl Secrets for NoSecrets {
-    fn put(
-        &self,
-        _merchant: MerchantId,
-        _provider: ProviderId,
-        _fields: CredentialFields,
-    ) -> BoxFuture<'_, Result<Begun, SecretsError>> {
-        refuse()
-    }
-
-    fn retire(
-        &self,
-        _merchant: MerchantId,
-        _provider: ProviderId,
-        _version: u32,
-    ) -> BoxFuture<'_, Result<CredentialVersion, SecretsError>> {
-        refuse()
-    }
-
-    fn settle(
-        &self,
-        _merchant: MerchantId,
-        _provider: ProviderId,
-        _is_journaled: bool,
-    ) -> BoxFuture<'_, Result<(), SecretsError>> {
-        refuse()
-    }
-
-    fn present(
-        &self,
-        _merchant: MerchantId,
-        _provider: ProviderId,
-    ) -> Result<Vec<PresentCredentials>, SecretsError> {
-        Err(SecretsError::NotConfigured)
-    }
-
-    fn list(
-        &self,
-        _merchant: MerchantId,
-        _provider: ProviderId,
-    ) -> Result<Vec<CredentialVersion>, SecretsError> {
-        Err(SecretsError::NotConfigured)
     }
 }

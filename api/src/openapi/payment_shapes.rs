@@ -139,6 +139,16 @@ fn operation(object: &str, prefix: &str) -> ObjectBuilder {
     ])
 }
 
+fn points() -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Number)
+        .minimum(Some(0))
+        .maximum(Some(100))
+        .description(Some(
+            "Half for success, three tenths for speed, two tenths for price.",
+        ))
+}
+
 fn risk_score() -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::Number)
@@ -160,7 +170,7 @@ fn risk() -> ObjectBuilder {
 }
 
 /// The events of a payment, and the posting of an entry.
-const ROWS: [&str; 29] = [
+const ROWS: [&str; 30] = [
     "payment.created",
     "risk.assessed",
     "payment.blocked",
@@ -170,6 +180,7 @@ const ROWS: [&str; 29] = [
     "review.expired",
     "payment.method_replaced",
     "operation.opened",
+    "attempt.routed",
     "attempt.planned",
     "attempt.referenced",
     "attempt.succeeded",
@@ -243,6 +254,7 @@ fn history_row() -> ObjectBuilder {
         may("score", risk_score()),
         may("action", risk_action()),
         may("reasons", array(text(""), "What raised the score.")),
+        may("route", route()),
         may("redirect_url", text("Where to send the customer.")),
         may("expires_at", time("Until when it stands.")),
         may("deadline", time("Until when it may be tried.")),
@@ -258,6 +270,49 @@ fn history_row() -> ObjectBuilder {
             word("When the fee is earned.", ["at_payment", "at_settlement"]),
         ),
         may("lines", array(line(), "The lines of the journal entry.")),
+    ])
+}
+
+/// Who might get a charge, who might not, and why.
+fn route() -> ObjectBuilder {
+    let choice = record([
+        must("provider", text("Its name.")),
+        must(
+            "health",
+            word(
+                "How it had been doing.",
+                ["healthy", "degraded", "reduced", "excluded"],
+            ),
+        ),
+        must("score", points()),
+    ]);
+    let left_out = record([
+        must("provider", text("Its name.")),
+        must(
+            "why",
+            word(
+                "Why it might not.",
+                [
+                    "disabled",
+                    "unwanted",
+                    "not_named",
+                    "breaker_open",
+                    "busy",
+                    "tried",
+                ],
+            ),
+        ),
+    ]);
+    record([
+        must(
+            "rule",
+            or_null(text("The rule that applied; none if it went by score.")),
+        ),
+        must(
+            "choices",
+            array(choice, "Who might get the charge, the best first."),
+        ),
+        must("left_out", array(left_out, "Who might not.")),
     ])
 }
 

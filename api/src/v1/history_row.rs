@@ -2,6 +2,7 @@
 
 use super::list::Displayed;
 use super::payment_body::score;
+use super::route_row::RouteRow;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{ListEntryId, MerchantId, OperationId};
 use florin_domain::ledger::{AccountKey, AccountName, Line, PostedEntry};
@@ -113,6 +114,8 @@ struct Details<'a> {
     action: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasons: Option<Vec<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route: Option<RouteRow<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     redirect_url: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -233,6 +236,16 @@ fn details(event: &Event, to_operator: bool) -> Details<'_> {
             entry_id: Some(Displayed(listed.entry)),
             // Why the platform made an entry is its own business.
             reason: (to_operator || !listed.is_of_platform).then_some(&*listed.reason),
+            ..Details::default()
+        },
+        Event::Routed {
+            operation,
+            number,
+            route,
+        } => Details {
+            operation_id: Some(Displayed(*operation)),
+            attempt: Some(*number),
+            route: Some(RouteRow::from(&**route)),
             ..Details::default()
         },
         Event::PostingProfileChosen { profile } => Details {

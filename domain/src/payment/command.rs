@@ -8,6 +8,7 @@ use crate::method::PaymentMethod;
 use crate::money::Amount;
 use crate::provider::{Outcome, ProviderId, ProviderKey, ProviderReference};
 use crate::risk::Assessment;
+use crate::routing::Route;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -30,6 +31,8 @@ pub struct AttemptPlan {
     pub key: ProviderKey,
     /// Until when it may be repeated.
     pub deadline: Timestamp,
+    /// Why it goes there, if that was a choice.
+    pub route: Option<Arc<Route>>,
 }
 
 /// A request to change a payment.
@@ -81,6 +84,8 @@ pub enum Command {
         number: u32,
         /// What.
         outcome: Outcome,
+        /// Where the charge goes next if this proves that it was not made here and will not be.
+        next: Option<AttemptPlan>,
     },
     /// Take reserved money.
     Capture {

@@ -3,6 +3,7 @@
 use super::command::{AttemptPlan, Command, ReviewMode};
 use super::event::Event;
 use super::expiry;
+use super::failover;
 use super::increment;
 use super::operation::{AttemptState, Operation, OperationKind};
 use super::record::{find, record};
@@ -119,7 +120,11 @@ pub fn decide(
             operation,
             number,
             outcome,
-        } => record(payment, (operation, number), outcome, lifetimes, now),
+            next,
+        } => {
+            let recorded = record(payment, (operation, number), outcome, lifetimes, now)?;
+            Ok(failover::go_on(payment, (operation, number), recorded, next, now))
+        }
         Command::Capture {
             id,
             amount,
@@ -192,7 +197,13 @@ pub(super) fn start(
         provider,
         key,
         deadline,
+        route,
     } = plan;
+    events.extend(route.map(|route| Event::Routed {
+        operation,
+        number,
+        route,
+    }));
     events.push(Event::AttemptPlanned {
         operation,
         number,

@@ -10,6 +10,7 @@ use crate::method::PaymentMethod;
 use crate::money::Amount;
 use crate::provider::{ProviderId, ProviderKey, ProviderReference};
 use crate::risk::{Assessment, ListMatch};
+use crate::routing::Route;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -214,6 +215,15 @@ pub enum Event {
         /// How.
         profile: PostingProfile,
     },
+    /// Routing chose who gets the attempt that is planned next.
+    Routed {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// Who, who else, and why.
+        route: Arc<Route>,
+    },
 }
 
 impl Event {
@@ -248,6 +258,7 @@ impl Event {
             Self::ListMatched { .. } => "risk.list_matched",
             Self::HeldForReview => "review.held",
             Self::PostingProfileChosen { .. } => "payment.posting_profile_chosen",
+            Self::Routed { .. } => "attempt.routed",
         }
     }
 }

@@ -118,6 +118,14 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
             check_nothing_charges(payment)?;
             payment.held_for_review = true;
         }
+        // The plan that follows says where it goes.
+        Event::Routed {
+            operation, number, ..
+        } => {
+            if payment.next_attempt(*operation) != *number {
+                return Err("the route is not that of the next attempt");
+            }
+        }
         Event::PostingProfileChosen { profile } => {
             // It belongs to the payment's creation: no two of its entries follow different rules.
             if !payment.operations.is_empty() || payment.risk.is_some() {

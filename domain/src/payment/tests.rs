@@ -7,6 +7,7 @@
 
 mod attempts;
 mod authorizations;
+mod failover;
 mod invariants;
 mod late;
 mod matrix;

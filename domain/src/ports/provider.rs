@@ -1,11 +1,12 @@
 //! Payment providers.
 
 use super::BoxFuture;
-use crate::ids::{OperationId, PaymentId};
+use crate::ids::{MerchantId, OperationId, PaymentId};
 use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency, MinorSum};
 use crate::payment::OperationKind;
 use crate::provider::{Capabilities, Outcome, ProviderKey, ProviderReference};
+use crate::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,6 +22,10 @@ pub struct ParentCharge {
 /// Everything that a provider needs to know of an attempt. The same attempt always gives the same request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptRequest {
+    /// Whose it is.
+    pub merchant: MerchantId,
+    /// When the payment's charge was asked for: under the credentials of that time is what is asked about it.
+    pub made_at: Timestamp,
     /// Of which payment.
     pub payment: PaymentId,
     /// Of which operation.

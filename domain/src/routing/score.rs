@@ -1,5 +1,6 @@
 //! How good a provider is at the moment, as one number: half for success, three tenths for speed, two tenths for price (RTE-7).
 
+use crate::health;
 use std::fmt;
 
 /// What is known of a provider when it is scored.
@@ -11,6 +12,24 @@ pub struct Measures {
     pub latency_ms: u64,
     /// What it takes of an amount, in basis points.
     pub cost_bps: u32,
+}
+
+impl Measures {
+    /// From what a provider's windows show. Fewer calls than `calls_min` say nothing: then it counts as one that succeeds and
+    /// takes `latency_prior_ms`.
+    pub fn of(seen: &health::Measures, calls_min: u32, latency_prior_ms: u64, cost_bps: u32) -> Self {
+        let is_telling = seen.calls > 0 && seen.calls >= u64::from(calls_min);
+        let (success_bps, latency_ms) = if is_telling {
+            (seen.success_bps, seen.latency_ms)
+        } else {
+            (10_000, latency_prior_ms)
+        };
+        Self {
+            success_bps,
+            latency_ms,
+            cost_bps,
+        }
+    }
 }
 
 /// Points from 0 to 100, in hundredths of a point.
@@ -25,7 +44,12 @@ impl Score {
         let success = u64::from(measures.success_bps).min(WHOLE);
         let speed = WHOLE.saturating_sub(measures.latency_ms.saturating_mul(10));
         let price = WHOLE.saturating_sub(u64::from(measures.cost_bps).saturating_mul(10));
-        let points = (success * 50 + speed * 30 + price * 20) / 100;
+        let weighed = [(success, 50), (speed, 30), (price, 20)];
+        let points = weighed
+            .iter()
+            .map(|(part, weight)| part.saturating_mul(*weight))
+            .sum::<u64>()
+            / 100;
         Self(u16::try_from(points).unwrap_or(u16::MAX))
     }
 
@@ -49,6 +73,8 @@ impl fmt::Display for Score {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::{CallResult, Windows};
+    use crate::time::{Millis, Timestamp};
 
     #[test]
     fn success_counts_half_speed_three_tenths_and_price_two_tenths() {
@@ -71,5 +97,39 @@ mod tests {
             };
             assert_eq!(Score::of(measures).to_string(), points, "{measures:?}");
         }
+    }
+    #[test]
+    fn too_few_calls_count_as_none_and_a_provider_without_calls_succeeds_at_the_prior_latency() {
+        let now = Timestamp::from_unix_ms(1_000_000);
+        let quarter = Millis::from_s(900);
+        let mut windows = Windows::default();
+        let prior = Measures {
+            success_bps: 10_000,
+            latency_ms: 300,
+            cost_bps: 290,
+        };
+        for calls in 0..20 {
+            let seen = windows.measures(quarter, now);
+            assert_eq!(Measures::of(&seen, 20, 300, 290), prior, "{calls}");
+            let result = if calls < 3 {
+                CallResult::Failed
+            } else {
+                CallResult::Answered
+            };
+            windows.record(result, 200, now);
+        }
+        let seen = windows.measures(quarter, now);
+        let measured = Measures {
+            success_bps: 8_500,
+            latency_ms: 200,
+            cost_bps: 290,
+        };
+        assert_eq!(Measures::of(&seen, 20, 300, 290), measured);
+        let nothing = Windows::default().measures(quarter, now);
+        assert_eq!(
+            Measures::of(&nothing, 0, 300, 290),
+            prior,
+            "no calls have no mean"
+        );
     }
 }

@@ -225,6 +225,7 @@ fn a_payment_whose_commit_does_not_follow_its_last_one_reads_itself_again_and_an
                 reason: Arc::from("somebody else asked"),
                 reference: None,
             },
+            next: None,
         };
         let decision = decide(Some(before), unknown, &context.options.lifetimes, at).unwrap();
         let after = evolve_all(Some(before.clone()), &decision.events)

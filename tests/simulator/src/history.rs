@@ -134,7 +134,8 @@ impl History {
             | Event::Requested { .. }
             | Event::ListMatched { .. }
             | Event::HeldForReview
-            | Event::PostingProfileChosen { .. } => Ok(()),
+            | Event::PostingProfileChosen { .. }
+            | Event::Routed { .. } => Ok(()),
         }
     }
 

@@ -141,6 +141,7 @@ sightings! {
         Event::ListMatched { .. } => "list matched",
         Event::HeldForReview => "held for review",
         Event::PostingProfileChosen { .. } => "posting profile chosen",
+        Event::Routed { .. } => "routed",
     }
     LEDGER_EVENTS ledger_event(LedgerEvent) {
         LedgerEvent::AccountOpened(_) => "account opened",

@@ -95,10 +95,10 @@ impl Client {
         })
     }
 
-    /// Sends a request and reads the whole answer, within the request timeout.
-    pub(super) async fn send(&self, wire: WireRequest) -> Result<Reply, Failure> {
+    /// Sends a request and reads the whole answer, within the request timeout; as whom it says itself, or as the configured account.
+    pub(super) async fn send(&self, wire: WireRequest, own: Option<HeaderValue>) -> Result<Reply, Failure> {
         let mut request = self
-            .request(wire)
+            .request(wire, own)
             .map_err(|error| Failure::NotSent(format!("the request cannot be written: {error}").into()))?;
         // Set when the request is handed to a connection, so while it is empty nothing can have been written.
         let connection = capture_connection(&mut request);
@@ -132,7 +132,11 @@ impl Client {
         read(response.map_err(|error| failure_of(&error))?).await
     }
 
-    fn request(&self, wire: WireRequest) -> Result<Request<Full<Bytes>>, http::Error> {
+    fn request(
+        &self,
+        wire: WireRequest,
+        own: Option<HeaderValue>,
+    ) -> Result<Request<Full<Bytes>>, http::Error> {
         let path = format!("{}{}", self.endpoint.prefix, wire.path);
         let uri = Uri::builder()
             .scheme(self.endpoint.scheme.clone())
@@ -144,7 +148,7 @@ impl Client {
             .uri(uri)
             .body(Full::from(wire.form))?;
         let headers = request.headers_mut();
-        headers.insert(AUTHORIZATION, self.authorization.clone());
+        headers.insert(AUTHORIZATION, own.unwrap_or_else(|| self.authorization.clone()));
         headers.insert(STRIPE_VERSION_HEADER, HeaderValue::from_static(STRIPE_VERSION));
         headers.insert(
             USER_AGENT,

@@ -6,6 +6,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// Where Stripe listens.
 pub const BASE_URL: &str = "https://api.stripe.com";
@@ -26,11 +27,16 @@ impl SecretKey {
 
     /// The `Authorization` header; its own `Debug` hides it, too.
     pub(super) fn into_bearer(self) -> Result<HeaderValue, ConfigError> {
-        let bearer = format!("Bearer {}", self.0);
-        let mut header = HeaderValue::try_from(bearer).map_err(|_| ConfigError::SecretKey)?;
-        header.set_sensitive(true);
-        Ok(header)
+        bearer(&self.0).ok_or(ConfigError::SecretKey)
     }
+}
+
+/// The `Authorization` header of a key; nothing if it cannot be one.
+pub(super) fn bearer(key: &str) -> Option<HeaderValue> {
+    let text = Zeroizing::new(format!("Bearer {key}"));
+    let mut header = HeaderValue::from_str(&text).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 impl fmt::Debug for SecretKey {

@@ -2,12 +2,13 @@
 
 use super::response::Reply;
 use bytes::Bytes;
-use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, MinorSum};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, ParentCharge};
 use florin_domain::provider::Outcome;
+use florin_domain::time::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -27,6 +28,8 @@ pub(super) fn attempt(kind: OperationKind) -> AttemptRequest {
         OperationKind::Increment => (OperationId::Increment(IncrementId::from_bits(5)), false),
     };
     AttemptRequest {
+        merchant: MerchantId::from_bits(1),
+        made_at: Timestamp::from_unix_ms(1_000),
         payment,
         operation,
         kind,

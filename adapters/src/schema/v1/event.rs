@@ -2,6 +2,7 @@
 
 use super::lists::ListMatchDto;
 use super::request::{RequestDto, ResolutionDto};
+use super::route::RouteDto;
 use super::scalar::{OperationIdDto, Stored};
 use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::DecodeError;
@@ -157,4 +158,5 @@ events! {
     ListMatched { #[serde(borrow)] listed: ListMatchDto<'a> } = "risk.list_matched";
     HeldForReview {} = "review.held";
     PostingProfileChosen { profile: PostingProfileDto } = "payment.posting_profile_chosen";
+    Routed { operation: OperationIdDto, number: u32, #[serde(borrow)] route: RouteDto<'a> } = "attempt.routed";
 }

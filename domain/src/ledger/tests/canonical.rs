@@ -31,6 +31,7 @@ fn plan() -> AttemptPlan {
         provider: provider("stripe"),
         key: "key".into(),
         deadline: NOW,
+        route: None,
     }
 }
 
@@ -139,6 +140,7 @@ impl Till {
             operation,
             number: 1,
             outcome,
+            next: None,
         });
     }
 
@@ -408,6 +410,7 @@ fn payments_are_booked_by_the_templates_of_their_profile() {
             operation,
             number: 1,
             outcome,
+            next: None,
         });
         assert_eq!(posted(&till), lines(&filled(Stage::LateCharge, 10_000, 0)));
     }

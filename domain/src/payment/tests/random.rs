@@ -199,6 +199,7 @@ impl Step {
                     operation,
                     number,
                     outcome: word.outcome(script, operation, number),
+                    next: Some(plan(if number % 2 == 0 { "a" } else { "b" }, now)),
                 }
             }
             Self::Capture(id, minor, is_final) => {

@@ -65,6 +65,7 @@ pub(crate) fn plan(provider_name: &str, now: Timestamp) -> AttemptPlan {
         provider: provider(provider_name),
         key: "key".into(),
         deadline: now.plus(Millis::from_s(1800)),
+        route: None,
     }
 }
 
@@ -301,6 +302,7 @@ impl Script {
                     operation,
                     number,
                     outcome: self.outcome(operation, number, outcome),
+                    next: at.map(|_| plan),
                 }
             }
             _ => panic!("no step: {step}"),

@@ -3,7 +3,7 @@
 
 use super::super::{Attempt, AttemptState, Operation, OperationKind, Status};
 use super::random::{Step, Word, payments, steps};
-use super::script::Script;
+use super::script::{Script, plan};
 use crate::ids::OperationId;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -96,10 +96,12 @@ impl Truth {
 
 fn record(script: &mut Script, op: &Operation, number: u32, word: Word) {
     let outcome = word.outcome(script, op.id, number);
+    let elsewhere = if number % 2 == 0 { "a" } else { "b" };
     let command = super::super::Command::Record {
         operation: op.id,
         number,
         outcome,
+        next: Some(plan(elsewhere, script.now)),
     };
     script
         .decide(command)

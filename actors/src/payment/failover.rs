@@ -1,0 +1,70 @@
+//! Where a charge goes next. It is planned in the commit that proves the last attempt not made, so that no crash comes between.
+
+use super::PaymentState;
+use florin_domain::ids::OperationId;
+use florin_domain::payment::{AttemptPlan, Command};
+use florin_domain::provider::{Outcome, ProviderId};
+use ractor::ActorProcessingErr;
+
+impl PaymentState {
+    /// Records what came back about an attempt, and goes on elsewhere if that proves that it charged nothing.
+    pub(super) fn record(
+        &mut self,
+        operation: OperationId,
+        number: u32,
+        outcome: Outcome,
+    ) -> Result<(), ActorProcessingErr> {
+        let next = self.elsewhere(operation, number, &outcome);
+        self.record_and_go_on(operation, number, outcome, next)
+    }
+
+    pub(super) fn record_and_go_on(
+        &mut self,
+        operation: OperationId,
+        number: u32,
+        outcome: Outcome,
+        next: Option<AttemptPlan>,
+    ) -> Result<(), ActorProcessingErr> {
+        let command = Command::Record {
+            operation,
+            number,
+            outcome,
+            next,
+        };
+        self.decide(None, command)
+    }
+
+    /// The plan of the next attempt at a provider that was not asked yet, if `outcome` may close this one without a charge.
+    pub(super) fn elsewhere(
+        &mut self,
+        operation: OperationId,
+        number: u32,
+        outcome: &Outcome,
+    ) -> Option<AttemptPlan> {
+        let may_close = match outcome {
+            Outcome::NotSent { .. }
+            | Outcome::RateLimited { .. }
+            | Outcome::Rejected { .. }
+            | Outcome::Cancelled { .. } => true,
+            Outcome::Succeeded { .. }
+            | Outcome::Declined { .. }
+            | Outcome::ActionRequired { .. }
+            | Outcome::Pending { .. }
+            | Outcome::Unknown { .. } => false,
+        };
+        let payment = self.payment.clone()?;
+        let now = self.context.ports.clock.now();
+        if !may_close || !payment.may_go_elsewhere(operation, number, now) {
+            return None;
+        }
+        let round_from = self.drive(operation).round_from;
+        let op = payment.operation(operation)?;
+        let in_round = op
+            .earlier
+            .iter()
+            .chain(&op.attempt)
+            .filter(|attempt| attempt.number >= round_from);
+        let tried: Vec<ProviderId> = in_round.map(|attempt| attempt.provider).collect();
+        self.plan(operation, number.saturating_add(1), &tried).ok()
+    }
+}

@@ -1,0 +1,96 @@
+//! What is asked of a provider, with the payment that waits for the answer.
+
+use super::line::Line;
+use crate::mailbox::Mailbox;
+use crate::payment::{PaymentMail, Report};
+use florin_domain::ids::OperationId;
+use florin_domain::ports::AttemptRequest;
+use florin_domain::provider::Outcome;
+use std::sync::Arc;
+
+/// What to ask of the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Make the object that will be confirmed.
+    Prepare,
+    /// Do it.
+    Execute,
+    /// What became of it?
+    Query,
+    /// Close it.
+    Cancel,
+}
+
+/// A request with the payment that waits for it. Dropped unanswered (an actor or its task died), it reports an unknown outcome.
+#[derive(Debug)]
+pub struct Call {
+    pub(super) ask: Ask,
+    operation: OperationId,
+    number: u32,
+    pub(super) line: Line,
+    pub(super) request: Option<AttemptRequest>,
+    payment: Option<Mailbox<PaymentMail>>,
+    pub(super) started: bool,
+}
+
+impl Call {
+    /// Asks `ask` about an attempt for a payment.
+    pub fn new(
+        ask: Ask,
+        (operation, number): (OperationId, u32),
+        request: AttemptRequest,
+        payment: Mailbox<PaymentMail>,
+    ) -> Self {
+        Self {
+            ask,
+            operation,
+            number,
+            line: Line::of(request.kind),
+            request: Some(request),
+            payment: Some(payment),
+            started: false,
+        }
+    }
+
+    /// It finds out or closes what is already under way. No breaker stands before that: it is what ends doubts.
+    pub(super) const fn resolves(&self) -> bool {
+        match self.ask {
+            Ask::Prepare | Ask::Execute => false,
+            Ask::Query | Ask::Cancel => true,
+        }
+    }
+
+    pub(super) fn report(mut self, report: Report) {
+        self.send(report);
+    }
+
+    fn send(&mut self, report: Report) {
+        if let Some(payment) = self.payment.take() {
+            let (operation, number) = (self.operation, self.number);
+            payment.step(PaymentMail::Reported {
+                operation,
+                number,
+                report,
+            });
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if self.payment.is_some() {
+            let reason: Arc<str> = Arc::from("the call was lost inside this process");
+            let outcome = match (self.started, self.ask) {
+                (false, _) | (true, Ask::Prepare) => Outcome::NotSent { reason },
+                (true, Ask::Execute | Ask::Query | Ask::Cancel) => Outcome::Unknown {
+                    reason,
+                    reference: None,
+                },
+            };
+            self.send(Report::Outcome {
+                ask: self.ask,
+                outcome,
+            });
+        }
+    }
+}
