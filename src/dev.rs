@@ -32,6 +32,19 @@ pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
     let node = node::start(&settings, providers, metrics).await?;
     seed(&node.platform).await?;
     let api = edge::serve(&node, &settings, true)?;
+    for provider in &settings.providers {
+        if let Some(adyen) = provider
+            .adyen
+            .as_ref()
+            .filter(|_| settings.is_sandboxed(provider))
+        {
+            let url = format!("http://{}/v1/providers/{}/notices", api.local_addr(), provider.id);
+            sandbox
+                .notify_adyen(&url, adyen.hmac_key.expose())
+                .await
+                .with_context(|| format!("the sandbox cannot send the notifications of {}", provider.id))?;
+        }
+    }
     print_welcome(api.local_addr(), sandbox.local_addr());
     stop.received().await;
     edge::stop(node, api, settings.drain_limit).await?;

@@ -1,6 +1,6 @@
 //! The HTTP edge of a node, and the signals that end it.
 
-use crate::node::Node;
+use crate::node::{self, Node};
 use anyhow::Context as _;
 use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
@@ -27,6 +27,7 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
         consistency: node.platform.consistency(),
         ops: Arc::new(node.platform.ops(Box::new(move || metrics.render()))),
         receipts: Arc::new(key),
+        notices: node::notices(settings, &node.book)?,
         directory: DirectoryHandle::new(node.platform.shards().clone()),
         credentials: CredentialsHandle::new(
             node.platform.shards().clone(),

@@ -15,6 +15,7 @@ use florin_adapters::integrity::{lost, unfinished};
 use florin_adapters::journal::SqliteJournal;
 use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
 use florin_adapters::provider_keys::HmacProviderKeys;
+use florin_adapters::providers::adyen::{AdyenConfig, AdyenNotices, AdyenProvider, ApiKey, HmacKey};
 use florin_adapters::providers::stripe::{SecretKey, StripeConfig, StripeProvider};
 use florin_adapters::secret_file;
 use florin_adapters::secrets::{Book, Terms};
@@ -22,7 +23,7 @@ use florin_adapters::snapshots::FileSnapshots;
 use florin_adapters::views::{SqliteViews, ViewsOptions};
 use florin_config::{ProviderKind, Settings};
 use florin_domain::ids::ShardId;
-use florin_domain::ports::{Provider, Secrets};
+use florin_domain::ports::{NoticeReader, Provider, Secrets};
 use florin_domain::provider::ProviderId;
 use florin_supervisors::platform::Platform;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -38,6 +39,7 @@ pub(crate) struct Node {
     pub(crate) metrics: PrometheusHandle,
     /// What merchants have at providers.
     pub(crate) secrets: Arc<dyn Secrets>,
+    pub(crate) book: Arc<Book>,
     /// Before those that sign, which let the journals go: each copies what is left, if its disk answers.
     _replicating: Replicas,
     /// Before the folders: each signs a last time, and then its folder is let go.
@@ -94,14 +96,24 @@ pub(crate) fn install_metrics() -> anyhow::Result<PrometheusHandle> {
 pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Result<Providers> {
     let book = Arc::new(Book::default());
     let provider = |configured: &florin_config::ProviderSettings| -> anyhow::Result<Arc<dyn Provider>> {
+        // The stage's limit holds for every provider; a provider may be given less.
+        let request_timeout = configured
+            .request_timeout
+            .min(settings.actors.stages.authorization);
         match configured.kind {
+            ProviderKind::Adyen => {
+                let adyen = configured.adyen.as_ref().context("the merchant account")?;
+                let key = ApiKey::new(configured.secret_key.expose());
+                let account = adyen.merchant_account.as_str();
+                let mut config = AdyenConfig::new(configured.base_url.clone(), account, key);
+                config.request_timeout = request_timeout;
+                let provider = AdyenProvider::new(configured.id, config)?;
+                Ok(Arc::new(provider.with_credentials(Arc::clone(&book))))
+            }
             ProviderKind::Stripe => {
                 let key = SecretKey::new(configured.secret_key.expose());
                 let mut config = StripeConfig::new(configured.base_url.clone(), key);
-                // The stage's limit holds for every provider; a provider may be given less.
-                config.request_timeout = configured
-                    .request_timeout
-                    .min(settings.actors.stages.authorization);
+                config.request_timeout = request_timeout;
                 let provider = StripeProvider::new(configured.id, config)?;
                 Ok(Arc::new(provider.with_credentials(Arc::clone(&book))))
             }
@@ -134,6 +146,18 @@ impl Providers {
             terms: HashMap::new(),
         }
     }
+}
+
+/// Who reads what the configured providers send by themselves, to the platform and to merchants.
+pub(crate) fn notices(settings: &Settings, book: &Arc<Book>) -> anyhow::Result<Arc<dyn NoticeReader>> {
+    let mut notices = AdyenNotices::default().with_credentials(Arc::clone(book));
+    for configured in &settings.providers {
+        if let Some(adyen) = &configured.adyen {
+            let key = HmacKey::from_hex(adyen.hmac_key.expose()).context("the HMAC key")?;
+            notices = notices.with(configured.id, &adyen.merchant_account, key);
+        }
+    }
+    Ok(Arc::new(notices))
 }
 
 /// Deletes the views of a folder; the next start reads them back from the journal.
@@ -180,6 +204,7 @@ pub(crate) async fn start(
         Arc::new(SystemClock::new()),
         Arc::new(OsEntropy::new()),
     );
+    let book = Arc::clone(&providers.book);
     let vault = Vault::open(settings, providers.terms, Arc::clone(&clock) as _, providers.book)?;
     let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
     let mut replicating = Replicas::none();
@@ -239,6 +264,7 @@ pub(crate) async fn start(
         platform,
         metrics,
         secrets: vault.secrets(),
+        book,
         _replicating: replicating,
         _signing: notaries
             .into_iter()

@@ -38,6 +38,7 @@ pub(crate) fn terms(settings: &Settings, development: bool) -> HashMap<ProviderI
     let terms = |provider: &florin_config::ProviderSettings| {
         let kind = match provider.kind {
             ProviderKind::Stripe => CredentialKind::Stripe,
+            ProviderKind::Adyen => CredentialKind::Adyen,
         };
         let terms = Terms {
             kind,

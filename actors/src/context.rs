@@ -13,23 +13,22 @@ use crate::monitor::{MonitorBoard, MonitorMail};
 use crate::offload::Offload;
 use crate::options::Options;
 use crate::projection::ProjectionMail;
-use crate::provider::ProviderMail;
+use crate::provider::ProviderSeat;
 use crate::resolution::ResolutionMail;
 use crate::risk::RiskMail;
 use crate::scrub::{ScrubMail, ScrubPlace};
 use arc_swap::ArcSwap;
-use florin_domain::health::Health;
 use florin_domain::ids::{Epoch, PaymentId, ShardId, compose};
 use florin_domain::merchant::Control;
 use florin_domain::ports::{
     Clock, Entropy, Journal, KeyIndex, Provider, ProviderKeys, Snapshots, TransferIndex, Views,
 };
 use florin_domain::provider::ProviderId;
-use florin_domain::routing::{Bar, Entrant, Score};
+use florin_domain::routing::Entrant;
 use metrics::{Counter, Histogram};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Mutex, Semaphore};
 
 /// The world, as the actors reach it.
@@ -83,6 +82,8 @@ pub enum Step {
     RiskAssessing,
     ProviderQueued,
     ProviderFinished,
+    ProviderTurnedAway,
+    ProviderProbing,
     ShardSequencing,
     ShardTransferring,
     ShardCrossing,
@@ -227,45 +228,6 @@ impl Default for Figures {
     }
 }
 
-/// One provider: its port and the address of the actor with its permits.
-#[derive(Debug)]
-pub struct ProviderSeat {
-    /// Its name.
-    pub id: ProviderId,
-    /// Its port.
-    pub port: Arc<dyn Provider>,
-    /// Its actor.
-    pub mailbox: Mailbox<ProviderMail>,
-    /// Taken out of routing by an operator.
-    pub disabled: AtomicBool,
-    /// Requests under way; outlives restarts of the actor.
-    pub in_flight: AtomicUsize,
-    /// Calls that wait for a permit.
-    pub waiting: AtomicUsize,
-    /// Charges that were planned here and have not called yet.
-    pub promised: AtomicUsize,
-}
-
-/// A charge's place in the queue before a provider, from its plan to its first call.
-#[derive(Debug)]
-pub struct Promise(Arc<ProviderSeat>);
-
-impl Drop for Promise {
-    fn drop(&mut self) {
-        self.0.promised.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl ProviderSeat {
-    /// Promises a new charge that its call finds room, unless so many are under way, wait or were promised it already.
-    pub fn promise(self: &Arc<Self>, calls_max: usize) -> Option<Promise> {
-        let promised = self.promised.fetch_add(1, Ordering::Relaxed);
-        let promise = Promise(Arc::clone(self));
-        let ahead = self.in_flight.load(Ordering::Relaxed) + self.waiting.load(Ordering::Relaxed);
-        (promised.saturating_add(ahead) < calls_max).then_some(promise)
-    }
-}
-
 /// Everything that actors share.
 #[derive(Debug)]
 pub struct Context {
@@ -362,13 +324,8 @@ impl Context {
 
     /// The providers as routing sees them.
     pub fn entrants(&self) -> Vec<Entrant> {
-        let entrant = |seat: &Arc<ProviderSeat>| Entrant {
-            id: seat.id,
-            bar: seat.disabled.load(Ordering::Relaxed).then_some(Bar::Disabled),
-            health: Health::Healthy,
-            score: Score::default(),
-        };
-        self.providers.iter().map(entrant).collect()
+        let now = self.ports.clock.now();
+        self.providers.iter().map(|seat| seat.entrant(now)).collect()
     }
 
     /// The provider with this name.

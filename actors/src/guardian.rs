@@ -1,7 +1,7 @@
 //! What payment guardians are told. The guardians themselves are supervisors: they start, restart and set aside payments.
 
 use crate::idempotency::SubmissionId;
-use crate::payment::{Begin, Operate};
+use crate::payment::{Begin, Noticed, Operate};
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::PaymentId;
 use ractor::ActorId;
@@ -33,6 +33,8 @@ pub enum GuardianMail {
     Operate(Box<Operate>),
     /// The time for a payment's challenge, review or authorization may have run out.
     CheckDeadlines(PaymentId),
+    /// A provider said by itself what became of an operation of a payment.
+    Noticed(Box<Noticed>),
     /// Somebody waits for the answer of one of a payment's keys.
     KeyAsked {
         /// Which payment.

@@ -2,13 +2,17 @@
 
 use crate::admission::AdmissionCaps;
 use crate::mailbox::Caps;
+use florin_domain::breaker::BreakerPolicy;
+use florin_domain::health::HealthPolicy;
 use florin_domain::ledger::LedgerRules;
 use florin_domain::limits::Lifetimes;
 use florin_domain::payment::{FeeReturn, ReviewMode};
 use florin_domain::placement::Placement;
+use florin_domain::provider::ProviderId;
 use florin_domain::retry::RetryPolicy;
 use florin_domain::risk::{Profile, TransferLimits, VelocityLimits};
 use florin_domain::time::Millis;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
@@ -53,6 +57,8 @@ pub struct Ticks {
     pub deadlines: Duration,
     /// Transfers between shards that are not settled are gone through.
     pub crossings: Duration,
+    /// Providers' last minutes are judged anew.
+    pub providers: Duration,
 }
 
 impl Default for Ticks {
@@ -63,6 +69,7 @@ impl Default for Ticks {
             resolution: Duration::from_millis(250),
             deadlines: Duration::from_millis(500),
             crossings: Duration::from_secs(1),
+            providers: Duration::from_secs(1),
         }
     }
 }
@@ -74,6 +81,15 @@ pub struct ProviderCaps {
     pub permits: usize,
     /// Calls that may wait for a permit before new charges are refused.
     pub queue_max: usize,
+}
+
+/// What one provider takes and costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProviderTerms {
+    /// Its permits.
+    pub caps: ProviderCaps,
+    /// What it takes of an amount, in basis points; for the score.
+    pub cost_bps: u32,
 }
 
 /// Restart intensity: after so many failures in the window the key is set aside.
@@ -140,8 +156,16 @@ pub struct Options {
     pub idle_payments_max: usize,
     /// Mailbox of one payment.
     pub payment_caps: Caps,
-    /// Permits of each provider.
-    pub provider_caps: ProviderCaps,
+    /// What providers take and cost that have no terms of their own.
+    pub provider_terms: ProviderTerms,
+    /// Terms of single providers.
+    pub terms_of_providers: BTreeMap<ProviderId, ProviderTerms>,
+    /// When a provider's circuit breakers open, and for how long.
+    pub breaker: BreakerPolicy,
+    /// What makes a provider degraded, reduced or excluded.
+    pub health: HealthPolicy,
+    /// How long a request takes at a provider of which too little is known, for its score.
+    pub latency_prior_ms: u64,
     /// Restart intensity of a payment.
     pub payment_restarts: RestartPolicy,
     /// Restart intensity of a singleton (provider, risk shard, guardian, ...).
@@ -194,10 +218,17 @@ impl Default for Options {
             guardians: 64,
             idle_payments_max: 16_384,
             payment_caps: Caps { soft: 32, hard: 64 },
-            provider_caps: ProviderCaps {
-                permits: 100,
-                queue_max: 50,
+            provider_terms: ProviderTerms {
+                caps: ProviderCaps {
+                    permits: 50,
+                    queue_max: 25,
+                },
+                cost_bps: 290,
             },
+            terms_of_providers: BTreeMap::new(),
+            breaker: BreakerPolicy::default(),
+            health: HealthPolicy::default(),
+            latency_prior_ms: 200,
             payment_restarts: RestartPolicy {
                 restarts_max: 3,
                 window: Duration::from_mins(1),
@@ -237,6 +268,14 @@ impl Options {
     /// caller may leave one cancellation behind.
     pub const MESSAGES_PER_OPERATION: usize = 2;
 
+    /// What a provider takes and costs.
+    pub fn terms_of(&self, provider: ProviderId) -> ProviderTerms {
+        self.terms_of_providers
+            .get(&provider)
+            .copied()
+            .unwrap_or(self.provider_terms)
+    }
+
     /// The capacity that singletons need so that an admitted operation never waits for room.
     pub fn internal_capacity(&self) -> usize {
         self.admission
@@ -271,7 +310,8 @@ impl Options {
         if self.payment_caps.soft > self.payment_caps.hard || self.payment_caps.soft == 0 {
             return fail("actors.payment_mailbox", "needs 1 <= soft <= hard");
         }
-        if self.provider_caps.permits == 0 {
+        let mut terms = self.terms_of_providers.values().chain([&self.provider_terms]);
+        if terms.any(|terms| terms.caps.permits == 0) {
             return fail("providers.permits", "must be at least 1");
         }
         if self.retry.tries_max == 0 {

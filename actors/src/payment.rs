@@ -6,25 +6,27 @@ mod create;
 mod drive;
 mod drives;
 mod failover;
+mod not_stored;
+mod notice;
 mod operate;
 
+pub use not_stored::NotStored;
+pub use notice::Noticed;
 pub use operate::{Action, Operate};
 
 use crate::account_shard::{Draft, NotCommitted, ShardMail};
-use crate::context::{Context, Promise, Step};
+use crate::context::{Context, Step};
 use crate::idempotency::SubmissionId;
 use crate::load::{Answers, Loaded};
 use crate::mailbox::{Envelope, Mailbox};
-use crate::provider::Ask;
+use crate::provider::{Ask, Promise};
 use crate::risk::{RiskMail, Subject, Velocity};
 use drives::Drive;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{OperationId, PaymentId, Seq};
 use florin_domain::ledger::consequences;
 use florin_domain::method::PaymentMethod;
-use florin_domain::payment::{
-    Command, Effect, Payment, Refusal, Request, Spec, decide, decide_request, evolve_all,
-};
+use florin_domain::payment::{Command, Effect, Payment, Request, Spec, decide, decide_request, evolve_all};
 use florin_domain::ports::ReadError;
 use florin_domain::provider::{Outcome, ProviderReference};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -32,7 +34,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use thiserror::Error;
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// A new payment's request, parsed and authenticated.
@@ -44,35 +46,6 @@ pub struct Begin {
     pub method: PaymentMethod,
     /// When it was admitted.
     pub admitted_at: Instant,
-}
-
-/// Why nothing was stored; the same key may be sent again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum NotStored {
-    /// A stage took too long before anything was durable.
-    #[error("the {0} stage took too long")]
-    StageTimeout(&'static str),
-    /// No provider is enabled.
-    #[error("no provider is available")]
-    NoProvider,
-    /// Every provider has as much to do as it may.
-    #[error("every provider is busy")]
-    Busy,
-    /// An operator has stopped the merchant from taking money.
-    #[error("the merchant is frozen")]
-    MerchantFrozen,
-    /// The books cannot take the payment.
-    #[error("the ledger cannot take the payment")]
-    Ledger,
-    /// The actor failed before anything was durable.
-    #[error("the payment could not be started")]
-    Failed,
-    /// The payment's actor failed too often and is set aside.
-    #[error("the payment is set aside after repeated failures")]
-    Quarantined,
-    /// Refused by the payment itself.
-    #[error("{0}")]
-    Refused(Refusal),
 }
 
 /// What came back about an attempt.
@@ -87,6 +60,8 @@ pub enum Report {
         /// The answer.
         outcome: Outcome,
     },
+    /// Nothing was asked: the provider's circuit breaker is open.
+    TurnedAway,
 }
 
 /// What a payment is told.
@@ -127,6 +102,8 @@ pub enum PaymentMail {
     KeyAsked(KeyDigest, SubmissionId),
     /// The time for a challenge, a review or an authorization may have run out.
     CheckDeadlines,
+    /// A provider said by itself what became of an operation.
+    Noticed(Box<Noticed>),
     /// Leave memory if there is nothing to do.
     Passivate,
 }
@@ -197,6 +174,10 @@ pub struct PaymentState {
     drives: Vec<Drive>,
     /// The place of a planned charge that has not called yet.
     promise: Option<Promise>,
+    /// What a customer brought back from a challenge, for the next question about it.
+    details: Option<Arc<str>>,
+    /// Who waits until notices are durable.
+    noticed: Vec<oneshot::Sender<bool>>,
     /// What stays unknown is closed at the provider.
     closes: bool,
     /// Did something since it last rested.
@@ -255,6 +236,8 @@ impl Actor for PaymentActor {
             deferred: VecDeque::new(),
             drives: Vec::new(),
             promise: None,
+            details: None,
+            noticed: Vec::new(),
             closes: false,
             active: key.is_some(),
             admitted_at: None,
@@ -344,13 +327,17 @@ impl PaymentState {
                 Ok(())
             }
             (PaymentMail::KeyAsked(key, submission), Stage::Idle) => self.key_asked(key, Some(submission)),
-            (mail @ (PaymentMail::Operate(_) | PaymentMail::CheckDeadlines), Stage::Empty) => {
+            (
+                mail @ (PaymentMail::Operate(_) | PaymentMail::CheckDeadlines | PaymentMail::Noticed(_)),
+                Stage::Empty,
+            ) => {
                 self.deferred.push_back(mail);
                 self.load();
                 Ok(())
             }
             (PaymentMail::Operate(operate), Stage::Idle) => self.operate(operate),
             (PaymentMail::CheckDeadlines, Stage::Idle) => self.check_deadlines(),
+            (PaymentMail::Noticed(noticed), Stage::Idle) => self.take_notice(*noticed),
             // What an earlier incarnation waited for is in the journal, and a payment begins only once.
             (
                 PaymentMail::Passivate
@@ -366,6 +353,7 @@ impl PaymentState {
                 | PaymentMail::Resume { .. }
                 | PaymentMail::Operate(_)
                 | PaymentMail::CheckDeadlines
+                | PaymentMail::Noticed(_)
                 | PaymentMail::KeyAsked(..)),
                 _,
             ) => {
@@ -460,6 +448,8 @@ impl PaymentState {
             Err(error @ NotCommitted::Stale) => return Err(error.into()),
             Err(error @ NotCommitted::Unfit(_)) => {
                 tracing::warn!(payment = %self.id, %error, "a commit was refused");
+                // Nothing of it is durable: whoever told of it tells again.
+                self.noticed.clear();
                 match request {
                     Some(key) => self.refuse_request(key, NotStored::Ledger),
                     None => self.refuse(NotStored::Ledger),

@@ -1,12 +1,14 @@
 //! The face of payments: what the API calls. Commands belong to the actors once they are submitted; callers only watch.
 
 mod list;
+mod notices;
 mod past;
 mod pending;
 mod submit;
 mod what_if;
 
 pub use list::{Cursor, ListError, PaymentsList};
+pub use notices::NoticeError;
 pub use past::{AsOf, PastError, RecordedPayment};
 pub use pending::UnresolvedPage;
 pub use submit::{Answered, Change, ChangeRequest, RequestError};

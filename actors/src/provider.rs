@@ -1,103 +1,46 @@
-//! One provider's permits: at most so many requests under way, the rest wait in order. The calls themselves run in tasks that
-//! report to the payment. What waits is bounded: a payment waits in at most one queue,
-//! and beyond as many calls as operations may be in flight a call comes back as not sent.
+//! One provider: at most so many requests under way, the rest wait in order; a circuit breaker before each kind of operation, and
+//! what its last minutes were like. The calls themselves run in tasks that report to the payment. What waits is bounded: a payment
+//! waits in at most one queue, and beyond as many calls as operations may be in flight a call comes back as not sent. Questions about
+//! what is already under way pass no breaker and have a few permits of their own: a provider that is drowned in new charges, or gets
+//! none, still says what became of the old ones.
 
-use crate::context::{Context, ProviderSeat, Step};
-use crate::mailbox::{Envelope, Mailbox};
-use crate::payment::{PaymentMail, Report};
-use florin_domain::ids::OperationId;
-use florin_domain::ports::AttemptRequest;
-use florin_domain::provider::{Outcome, ProviderId};
+mod call;
+mod line;
+mod seat;
+mod standing;
+
+pub use call::{Ask, Call};
+pub use line::Line;
+pub use seat::{Promise, ProviderSeat};
+pub use standing::{Ended, Standing};
+
+use crate::context::{Context, Step};
+use crate::mailbox::Envelope;
+use crate::payment::Report;
+use crate::ticks::keep_ticking;
+use florin_domain::breaker::{BreakerState, Pass};
+use florin_domain::health::CallResult;
+use florin_domain::provider::ProviderId;
+use florin_domain::time::Millis;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use standing::Books;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::Instant;
 
-/// What to ask of the provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// Make the object that will be confirmed.
-    Prepare,
-    /// Do it.
-    Execute,
-    /// What became of it?
-    Query,
-    /// Close it.
-    Cancel,
-}
-
-/// A request with the payment that waits for it. Dropped unanswered (an actor or its task died), it reports an unknown outcome.
-#[derive(Debug)]
-pub struct Call {
-    ask: Ask,
-    operation: OperationId,
-    number: u32,
-    request: Option<AttemptRequest>,
-    payment: Option<Mailbox<PaymentMail>>,
-    started: bool,
-}
-
-impl Call {
-    /// Asks `ask` about an attempt for a payment.
-    pub fn new(
-        ask: Ask,
-        (operation, number): (OperationId, u32),
-        request: AttemptRequest,
-        payment: Mailbox<PaymentMail>,
-    ) -> Self {
-        Self {
-            ask,
-            operation,
-            number,
-            request: Some(request),
-            payment: Some(payment),
-            started: false,
-        }
-    }
-
-    fn report(mut self, report: Report) {
-        self.send(report);
-    }
-
-    fn send(&mut self, report: Report) {
-        if let Some(payment) = self.payment.take() {
-            let (operation, number) = (self.operation, self.number);
-            payment.step(PaymentMail::Reported {
-                operation,
-                number,
-                report,
-            });
-        }
-    }
-}
-
-impl Drop for Call {
-    fn drop(&mut self) {
-        if self.payment.is_some() {
-            let reason: Arc<str> = Arc::from("the call was lost inside this process");
-            let outcome = match (self.started, self.ask) {
-                (false, _) | (true, Ask::Prepare) => Outcome::NotSent { reason },
-                (true, Ask::Execute | Ask::Query | Ask::Cancel) => Outcome::Unknown {
-                    reason,
-                    reference: None,
-                },
-            };
-            self.send(Report::Outcome {
-                ask: self.ask,
-                outcome,
-            });
-        }
-    }
-}
+/// One permit in so many is set aside for questions about what is already under way.
+const RESOLVING_SHARE: usize = 10;
 
 /// What the provider's actor is told.
 #[derive(Debug)]
 pub enum ProviderMail {
     /// Make a request when there is a permit.
     Call(Box<Call>),
-    /// A permit came back.
-    Finished,
+    /// A permit came back, with what its call says of the provider.
+    Finished(Option<Ended>),
+    /// Look at the clock: windows slide and breakers let go while nobody calls.
+    Tick,
 }
 
 /// The actor's state.
@@ -105,19 +48,41 @@ pub enum ProviderMail {
 pub struct ProviderState {
     context: Arc<Context>,
     seat: Arc<ProviderSeat>,
+    books: Books,
     waiting: VecDeque<Call>,
+    /// Questions that wait.
+    resolving: VecDeque<Call>,
 }
 
 /// A permit; dropping it gives it back, also when the call's task dies.
-struct Permit(Arc<ProviderSeat>);
+struct Permit {
+    seat: Arc<ProviderSeat>,
+    /// The line and pass of a call that a breaker let through.
+    admitted: Option<(Line, Pass)>,
+    result: CallResult,
+    took_ms: u64,
+}
+
+impl Permit {
+    fn count(&self) -> &AtomicUsize {
+        match self.admitted {
+            Some(_) => &self.seat.in_flight,
+            None => &self.seat.resolving,
+        }
+    }
+}
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        // Sequentially consistent, like the actor's side: either this sees the call that waits, or the actor sees the permit.
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
-        if self.0.waiting.load(Ordering::SeqCst) > 0 {
-            self.0.mailbox.step(ProviderMail::Finished);
-        }
+        self.count().fetch_sub(1, Ordering::SeqCst);
+        let (result, took_ms) = (self.result, self.took_ms);
+        let ended = self.admitted.map(|(line, pass)| Ended {
+            line,
+            pass,
+            result,
+            took_ms,
+        });
+        self.seat.mailbox.step(ProviderMail::Finished(ended));
     }
 }
 
@@ -132,15 +97,25 @@ impl Actor for ProviderActor {
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<Self::Msg>,
+        myself: ActorRef<Self::Msg>,
         (context, id): Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let seat = Arc::clone(context.provider(id).ok_or("no such provider")?);
-        Ok(ProviderState {
+        keep_ticking(
+            myself,
+            seat.mailbox.clone(),
+            context.options.ticks.providers,
+            || ProviderMail::Tick,
+        );
+        let mut state = ProviderState {
+            books: Books::new(id, seat.terms),
             context,
             seat,
             waiting: VecDeque::new(),
-        })
+            resolving: VecDeque::new(),
+        };
+        state.publish();
+        Ok(state)
     }
 
     async fn handle(
@@ -152,16 +127,18 @@ impl Actor for ProviderActor {
         let (mail, _slot) = envelope.open();
         match mail {
             ProviderMail::Call(call) => {
-                // A caller that was answered at its budget leaves its call behind, so admission alone does not bound this queue. At the
-                // bound the call is dropped, which reports that it was not sent.
-                if state.waiting.len() < state.context.options.admission.in_flight_max {
-                    state.waiting.push_back(*call);
-                } else {
-                    drop(call);
-                }
+                state.queue(*call);
                 state.context.ports.probe.reached(Step::ProviderQueued);
             }
-            ProviderMail::Finished => state.context.ports.probe.reached(Step::ProviderFinished),
+            ProviderMail::Finished(ended) => {
+                if let Some(ended) = ended {
+                    let now = state.context.ports.clock.now();
+                    state.books.ended(ended, &state.context.options, now);
+                    state.publish();
+                }
+                state.context.ports.probe.reached(Step::ProviderFinished);
+            }
+            ProviderMail::Tick => state.publish(),
         }
         state.start_waiting();
         Ok(())
@@ -169,23 +146,81 @@ impl Actor for ProviderActor {
 }
 
 impl ProviderState {
+    fn publish(&mut self) {
+        let now = self.context.ports.clock.now();
+        let standing = self.books.standing(&self.context.options, now);
+        self.seat.standing.store(Arc::new(standing));
+    }
+
+    fn queue(&mut self, call: Call) {
+        let queue = if call.resolves {
+            &mut self.resolving
+        } else if self.books.takes(call.line, self.context.ports.clock.now()) {
+            &mut self.waiting
+        } else {
+            self.turn_away(call);
+            return;
+        };
+        // A caller that was answered at its budget leaves its call behind, so admission alone does not bound this queue. At the
+        // bound the call is dropped, which reports that it was not sent.
+        if queue.len() < self.context.options.admission.in_flight_max {
+            queue.push_back(call);
+        } else {
+            drop(call);
+        }
+    }
+
+    /// Fails fast: the breaker before this kind of operation is open.
+    fn turn_away(&self, call: Call) {
+        metrics::counter!("florin_provider_turned_away_total", "provider" => self.seat.id.to_string(), "operation" => call.line.as_str())
+            .increment(1);
+        self.context.ports.probe.reached(Step::ProviderTurnedAway);
+        call.report(Report::TurnedAway);
+    }
+
     fn start_waiting(&mut self) {
-        let permits = self.context.options.provider_caps.permits;
+        let permits = self.seat.terms.caps.permits;
         self.seat.waiting.store(self.waiting.len(), Ordering::SeqCst);
         while self.seat.in_flight.load(Ordering::SeqCst) < permits {
             let Some(call) = self.waiting.pop_front() else {
-                return;
+                break;
             };
-            self.seat.in_flight.fetch_add(1, Ordering::SeqCst);
             self.seat.waiting.store(self.waiting.len(), Ordering::SeqCst);
-            let permit = Permit(Arc::clone(&self.seat));
-            tokio::spawn(run(Arc::clone(&self.context), call, permit));
+            let now = self.context.ports.clock.now();
+            let is_probe = matches!(self.books.state(call.line, now), BreakerState::HalfOpen { .. });
+            let Some(pass) = self.books.admit(call.line, now) else {
+                self.turn_away(call);
+                continue;
+            };
+            if is_probe {
+                // Routing must know at once that no second one goes.
+                self.publish();
+                self.context.ports.probe.reached(Step::ProviderProbing);
+            }
+            self.start(call, Some(pass));
         }
+        while self.seat.resolving.load(Ordering::SeqCst) < (permits / RESOLVING_SHARE).max(1) {
+            let Some(call) = self.resolving.pop_front() else {
+                break;
+            };
+            self.start(call, None);
+        }
+    }
+
+    fn start(&self, call: Call, pass: Option<Pass>) {
+        let permit = Permit {
+            seat: Arc::clone(&self.seat),
+            admitted: pass.map(|pass| (call.line, pass)),
+            result: CallResult::NotCounted,
+            took_ms: 0,
+        };
+        permit.count().fetch_add(1, Ordering::SeqCst);
+        tokio::spawn(run(Arc::clone(&self.context), call, permit));
     }
 }
 
-async fn run(context: Arc<Context>, mut call: Call, permit: Permit) {
-    let port = &permit.0.port;
+async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
+    let port = Arc::clone(&permit.seat.port);
     let Some(request) = call.request.take() else {
         return;
     };
@@ -206,10 +241,17 @@ async fn run(context: Arc<Context>, mut call: Call, permit: Permit) {
             outcome: port.cancel(&request).await,
         },
     };
-    context
-        .figures
-        .provider_seconds
-        .record(began.elapsed().as_secs_f64());
+    let took = began.elapsed();
+    context.figures.provider_seconds.record(took.as_secs_f64());
+    permit.took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let time_limit = port.capabilities().time_limit;
+    permit.result = match &report {
+        Report::Prepared(Ok(_)) => CallResult::Answered,
+        Report::Prepared(Err(outcome)) | Report::Outcome { outcome, .. } => {
+            CallResult::of(outcome, Millis(permit.took_ms), time_limit)
+        }
+        Report::TurnedAway => CallResult::NotCounted,
+    };
     call.report(report);
     drop(permit);
 }

@@ -1,11 +1,16 @@
 //! Payment providers: one folder each, opened from their configuration.
 
+pub mod adyen;
+mod connection;
+mod own;
 pub mod stripe;
 
+use adyen::{AdyenConfig, AdyenProvider};
 use florin_domain::ports::Provider;
 use florin_domain::provider::ProviderId;
+use std::error::Error;
 use std::sync::Arc;
-use stripe::{ConfigError, StripeConfig, StripeProvider};
+use stripe::{StripeConfig, StripeProvider};
 use thiserror::Error;
 
 /// How to reach a provider, and as whom.
@@ -13,6 +18,8 @@ use thiserror::Error;
 pub enum ProviderConfig {
     /// Stripe, or a server that speaks its language.
     Stripe(StripeConfig),
+    /// Adyen, or a server that speaks its language.
+    Adyen(AdyenConfig),
 }
 
 /// Why the providers cannot be opened.
@@ -27,7 +34,7 @@ pub enum CatalogueError {
         /// Which.
         id: ProviderId,
         /// Why.
-        source: ConfigError,
+        source: Box<dyn Error + Send + Sync>,
     },
 }
 
@@ -43,12 +50,23 @@ pub fn catalogue(
         let provider: Arc<dyn Provider> = match config {
             ProviderConfig::Stripe(config) => {
                 let provider = StripeProvider::new(id, config);
-                Arc::new(provider.map_err(|source| CatalogueError::Config { id, source })?)
+                Arc::new(provider.map_err(|error| unusable(id, error))?)
+            }
+            ProviderConfig::Adyen(config) => {
+                let provider = AdyenProvider::new(id, config);
+                Arc::new(provider.map_err(|error| unusable(id, error))?)
             }
         };
         opened.push(provider);
     }
     Ok(opened)
+}
+
+fn unusable(id: ProviderId, error: impl Error + Send + Sync + 'static) -> CatalogueError {
+    CatalogueError::Config {
+        id,
+        source: Box::new(error),
+    }
 }
 
 #[cfg(test)]

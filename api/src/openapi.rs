@@ -36,8 +36,9 @@ use crate::v1::{
     consistency, credentials_delete, credentials_get, credentials_put, entry_list, health, ledger_export,
     list_entry_create, list_entry_delete, list_entry_list, metrics_get, payment_capture, payment_confirm,
     payment_create, payment_export, payment_get, payment_history, payment_increment, payment_list,
-    payment_receipt, payment_void, payment_what_if, period_close, period_list, refund_create, statement_get,
-    template_list, transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get,
+    payment_receipt, payment_void, payment_what_if, period_close, period_list, provider_notice,
+    refund_create, statement_get, template_list, transfer_create, transfer_get, transfer_revert, tree_get,
+    trial_balance_get,
 };
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;
@@ -88,6 +89,7 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     alert_list::described,
     alert_get::described,
     alert_delete::described,
+    provider_notice::described,
     tree_get::described,
     consistency::described_get,
     consistency::described_run,

@@ -10,9 +10,9 @@ use crate::v1::{
     ledger_export, list_entry_create, list_entry_delete, list_entry_list, merchant_freeze, merchant_list,
     metrics_get, payment_capture, payment_confirm, payment_create, payment_export, payment_get,
     payment_history, payment_increment, payment_list, payment_receipt, payment_void, payment_what_if,
-    period_close, period_list, provider_switch, read_only_set, refund_create, review_approve, review_list,
-    review_reject, statement_get, template_list, transfer_create, transfer_get, transfer_revert, tree_get,
-    trial_balance_get, unresolved_list,
+    period_close, period_list, provider_notice, provider_switch, read_only_set, refund_create,
+    review_approve, review_list, review_reject, statement_get, template_list, transfer_create, transfer_get,
+    transfer_revert, tree_get, trial_balance_get, unresolved_list,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -74,6 +74,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(posted("/v1/ops/tree/{actor}/kill", actor_kill::handle))
         .service(read_only("/v1/ops/consistency", consistency::get))
         .service(posted("/v1/ops/consistency/run", consistency::run))
+        .service(posted("/v1/providers/{id}/notices", provider_notice::handle))
         .service(posted("/v1/ops/providers/{id}/disable", provider_switch::disable))
         .service(posted("/v1/ops/providers/{id}/enable", provider_switch::enable))
         .service(read_only("/v1/ops/merchants", merchant_list::handle))

@@ -10,7 +10,7 @@ use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
-use florin_domain::ports::{OpsView, ReceiptSigner};
+use florin_domain::ports::{NoticeReader, OpsView, ReceiptSigner};
 use metrics::Counter;
 use std::sync::Arc;
 
@@ -22,6 +22,7 @@ pub(crate) struct State {
     pub(crate) consistency: ConsistencyHandle,
     pub(crate) ops: Arc<dyn OpsView>,
     pub(crate) receipts: Arc<dyn ReceiptSigner>,
+    pub(crate) notices: Arc<dyn NoticeReader>,
     pub(crate) directory: DirectoryHandle,
     pub(crate) credentials: CredentialsHandle,
     pub(crate) digests: Digests,
@@ -40,6 +41,7 @@ impl State {
             consistency,
             ops,
             receipts,
+            notices,
             directory,
             credentials,
             digests,
@@ -52,6 +54,7 @@ impl State {
             consistency,
             ops,
             receipts,
+            notices,
             directory,
             credentials,
             digests,

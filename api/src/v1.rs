@@ -36,6 +36,7 @@ pub(crate) mod payment_void;
 pub(crate) mod payment_what_if;
 pub(crate) mod period_close;
 pub(crate) mod period_list;
+pub(crate) mod provider_notice;
 pub(crate) mod provider_switch;
 pub(crate) mod read_only_set;
 pub(crate) mod refund_create;

@@ -4,9 +4,11 @@ use crate::error::ConfigError;
 use crate::kind::{self, API_KEY, KEY_SECRET, Kind, NO_LIMIT};
 use crate::raw::{Raw, RawActors, RawJournal, RawLimits, RawProvider, RawRisk, RawVelocity};
 use crate::secret::{HIDDEN, KeySecret, Secret};
-use crate::settings::{ApiSettings, Mode, ProviderSettings, RateSettings, SandboxSettings, Settings};
+use crate::settings::{
+    AdyenSettings, ApiSettings, Mode, ProviderKind, ProviderSettings, RateSettings, SandboxSettings, Settings,
+};
 use florin_actors::admission::AdmissionCaps;
-use florin_actors::options::{Options, ProviderCaps, RestartPolicy, StageTimeouts};
+use florin_actors::options::{Options, ProviderCaps, ProviderTerms, RestartPolicy, StageTimeouts};
 use florin_domain::limits::Lifetimes;
 use florin_domain::money::Currency;
 use florin_domain::payment::{FeeReturn, ReviewMode};
@@ -23,6 +25,8 @@ use toml::{Table, Value};
 
 /// What a live key of a provider has in it.
 const LIVE_KEY: &str = "_live_";
+/// What Adyen shows as an HMAC key.
+const HMAC_KEY_DIGITS: usize = 64;
 /// What a test key begins with.
 const TEST_KEYS: [&str; 2] = ["sk_test_", "rk_test_"];
 
@@ -145,9 +149,12 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
             hour_count_max: limited(raw.risk.transfers.hour_count_max),
         },
         velocity_recall_commits_max: raw.risk.velocity.recall_commits_max,
-        provider_caps: ProviderCaps {
-            permits: raw.providers.permits,
-            queue_max: raw.providers.queue_max,
+        provider_terms: ProviderTerms {
+            caps: ProviderCaps {
+                permits: raw.providers.permits,
+                queue_max: raw.providers.queue_max,
+            },
+            ..Options::default().provider_terms
         },
         batch_commits_max: raw.journal.batch_commits_max,
         snapshot_every_commits: raw.journal.snapshot_every_commits,
@@ -298,7 +305,86 @@ fn key_secret(raw: &Raw) -> Result<Option<KeySecret>, ConfigError> {
 }
 
 fn provider(raw: &RawProvider, mode: Mode) -> Result<ProviderSettings, ConfigError> {
+    let (secret_key, adyen) = match raw.kind {
+        ProviderKind::Stripe => (stripe_key(raw, mode)?, None),
+        ProviderKind::Adyen => {
+            let (api_key, adyen) = adyen(raw, mode)?;
+            (api_key, Some(adyen))
+        }
+    };
+    Ok(ProviderSettings {
+        kind: raw.kind,
+        id: ProviderId::parse(&raw.id).expect("accepted as a provider's name"),
+        base_url: raw.base_url.trim_end_matches('/').to_owned(),
+        secret_key: Secret::new(secret_key),
+        adyen,
+        request_timeout: Duration::from_millis(raw.request_timeout_ms),
+    })
+}
+
+/// What is given, and that a provider of this kind has no use for it.
+fn check_unused(raw: &RawProvider, fields: &[(&str, &str)], kind: &str) -> Result<(), ConfigError> {
+    match fields.iter().find(|(_, value)| !value.is_empty()) {
+        None => Ok(()),
+        Some((field, _)) => {
+            let why = format!("only a provider of the kind \"{kind}\" has it");
+            Err(conflict(&format!("provider.{}.{field}", raw.id), &HIDDEN, &why))
+        }
+    }
+}
+
+fn adyen(raw: &RawProvider, mode: Mode) -> Result<(String, AdyenSettings), ConfigError> {
     let name = |field: &str| format!("provider.{}.{field}", raw.id);
+    let unused = [
+        ("secret_key", raw.secret_key.as_str()),
+        ("secret_key_file", raw.secret_key_file.as_str()),
+    ];
+    check_unused(raw, &unused, "stripe")?;
+    for (field, value) in [
+        ("merchant_account", &raw.merchant_account),
+        ("api_key", &raw.api_key),
+        ("hmac_key", &raw.hmac_key),
+    ] {
+        if value.is_empty() {
+            let why = "a provider of the kind \"adyen\" needs it".to_owned();
+            return Err(ConfigError::Missing {
+                key: name(field),
+                why,
+            });
+        }
+    }
+    if raw.hmac_key.len() != HMAC_KEY_DIGITS {
+        let why = "Adyen's HMAC keys have 64 hexadecimal digits";
+        return Err(conflict(&name("hmac_key"), &HIDDEN, why));
+    }
+    let url = Value::from(raw.base_url.as_str());
+    let host = raw.base_url.split("//").nth(1).unwrap_or_default();
+    let is_here = ["127.0.0.1", "[::1]", "localhost"].iter().any(|here| {
+        host == *here || host.starts_with(&format!("{here}:")) || host.starts_with(&format!("{here}/"))
+    });
+    if !raw.base_url.starts_with("https:") && !is_here {
+        let why = "an API key goes only over https, except to this machine";
+        return Err(conflict(&name("base_url"), &url, why));
+    }
+    if mode == Mode::Dev && host.contains("-live") {
+        let why = "development has API keys that everybody knows, so it takes no live account";
+        return Err(conflict(&name("base_url"), &url, why));
+    }
+    let settings = AdyenSettings {
+        merchant_account: raw.merchant_account.clone(),
+        hmac_key: Secret::new(raw.hmac_key.clone()),
+    };
+    Ok((raw.api_key.clone(), settings))
+}
+
+fn stripe_key(raw: &RawProvider, mode: Mode) -> Result<String, ConfigError> {
+    let name = |field: &str| format!("provider.{}.{field}", raw.id);
+    let unused = [
+        ("merchant_account", raw.merchant_account.as_str()),
+        ("api_key", raw.api_key.as_str()),
+        ("hmac_key", raw.hmac_key.as_str()),
+    ];
+    check_unused(raw, &unused, "adyen")?;
     let secret_key = if raw.secret_key_file.is_empty() {
         raw.secret_key.clone()
     } else {
@@ -320,9 +406,8 @@ fn provider(raw: &RawProvider, mode: Mode) -> Result<ProviderSettings, ConfigErr
         let why = "development has API keys that everybody knows, so it takes no live key";
         return Err(conflict(&name("secret_key"), &HIDDEN, why));
     }
-    let base_url = raw.base_url.trim_end_matches('/').to_owned();
     let is_test_key = TEST_KEYS.iter().any(|prefix| secret_key.starts_with(prefix));
-    if !is_test_key && !base_url.starts_with("https:") {
+    if !is_test_key && !raw.base_url.starts_with("https:") {
         let why = "a key that is no test key goes only over https";
         return Err(conflict(
             &name("base_url"),
@@ -330,13 +415,7 @@ fn provider(raw: &RawProvider, mode: Mode) -> Result<ProviderSettings, ConfigErr
             why,
         ));
     }
-    Ok(ProviderSettings {
-        kind: raw.kind,
-        id: ProviderId::parse(&raw.id).expect("accepted as a provider's name"),
-        base_url,
-        secret_key: Secret::new(secret_key),
-        request_timeout: Duration::from_millis(raw.request_timeout_ms),
-    })
+    Ok(secret_key)
 }
 
 fn secret_file(key: &str, path: &Path) -> Result<String, ConfigError> {

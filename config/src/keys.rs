@@ -128,11 +128,14 @@ pub(crate) const PROVIDERS: &str = "provider";
 
 /// The keys of one provider.
 pub(crate) const PROVIDER_KEYS: &[Key] = &[
-    key("kind", Kind::Choice(&["stripe"])),
+    key("kind", Kind::Choice(&["stripe", "adyen"])),
     key("id", Kind::ProviderName),
     key("base_url", Kind::Url),
     key("secret_key", Kind::ApiKey),
     key("secret_key_file", Kind::OptionalPath),
+    key("merchant_account", Kind::MerchantAccount),
+    key("api_key", Kind::ApiKey),
+    key("hmac_key", Kind::KeySecret),
     key("request_timeout_ms", Kind::Whole(1, 2 * MINUTE_MS)),
 ];
 

@@ -48,6 +48,8 @@ pub(crate) enum Kind {
     Url,
     /// A provider's name.
     ProviderName,
+    /// The name of our account at a provider, or nothing.
+    MerchantAccount,
     /// An account of the platform, the name of an opened one, or nothing.
     ChartAccount,
 }
@@ -84,6 +86,10 @@ impl Kind {
             Self::KeySecret => format!("{KEY_SECRET}, or empty for none"),
             Self::Url => "an http or https URL without user, query or fragment".to_owned(),
             Self::ProviderName => "1 to 16 characters of a-z, 0-9 and _".to_owned(),
+            Self::MerchantAccount => {
+                "the name of a merchant account in at most 80 visible ASCII characters, or empty for none"
+                    .to_owned()
+            }
             Self::ChartAccount => {
                 "the name of an account, of 1 to 64 characters of a-z, 0-9, _, ., : and -, or empty for none"
                     .to_owned()
@@ -111,6 +117,7 @@ impl Kind {
             | Self::KeySecret
             | Self::Url
             | Self::ProviderName
+            | Self::MerchantAccount
             | Self::ChartAccount => {
                 let text = value.as_str()?;
                 self.accepts_text(text).then(|| Value::String(text.to_owned()))
@@ -130,6 +137,7 @@ impl Kind {
             Self::KeySecret => text.is_empty() || KeySecret::from_hex(text).is_some(),
             Self::Url => is_url(text),
             Self::ProviderName => ProviderId::parse(text).is_ok(),
+            Self::MerchantAccount => text.len() <= 80 && text.bytes().all(|byte| byte.is_ascii_graphic()),
             Self::ChartAccount => is_account_name(text),
             Self::Whole(..) | Self::Ratio | Self::Waits | Self::LetterRanges => false,
         }
@@ -167,6 +175,7 @@ impl Kind {
             | Self::KeySecret
             | Self::Url
             | Self::ProviderName
+            | Self::MerchantAccount
             | Self::ChartAccount => None,
         };
         read.unwrap_or_else(|| Value::String(text.to_owned()))

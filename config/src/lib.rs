@@ -30,6 +30,6 @@ mod tests;
 pub use error::ConfigError;
 pub use secret::{KeySecret, Secret};
 pub use settings::{
-    ApiSettings, ErrorProfile, LogFormat, Mode, ProviderKind, ProviderSettings, RateSettings,
+    AdyenSettings, ApiSettings, ErrorProfile, LogFormat, Mode, ProviderKind, ProviderSettings, RateSettings,
     SandboxSettings, Settings,
 };

@@ -221,10 +221,16 @@ pub(crate) struct RawProvider {
     pub(crate) kind: ProviderKind,
     pub(crate) id: String,
     pub(crate) base_url: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) secret_key: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) secret_key_file: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) merchant_account: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) api_key: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) hmac_key: String,
     pub(crate) request_timeout_ms: u64,
 }
 
@@ -310,8 +316,8 @@ impl From<&Settings> for Raw {
             },
             risk: RawRisk::of(&actors.risk, RawVelocity::from(actors), actors.transfer_limits),
             providers: RawProviders {
-                permits: actors.provider_caps.permits,
-                queue_max: actors.provider_caps.queue_max,
+                permits: actors.provider_terms.caps.permits,
+                queue_max: actors.provider_terms.caps.queue_max,
             },
             journal: RawJournal {
                 shards: settings.shards,
@@ -409,12 +415,17 @@ impl From<&Options> for RawActors {
 
 impl From<&ProviderSettings> for RawProvider {
     fn from(provider: &ProviderSettings) -> Self {
+        let hidden_if = |is_given: bool| if is_given { HIDDEN } else { "" }.to_owned();
+        let adyen = provider.adyen.as_ref();
         Self {
             kind: provider.kind,
             id: provider.id.as_str().to_owned(),
             base_url: provider.base_url.clone(),
-            secret_key: HIDDEN.to_owned(),
+            secret_key: hidden_if(adyen.is_none()),
             secret_key_file: String::new(),
+            merchant_account: adyen.map_or_else(String::new, |adyen| adyen.merchant_account.clone()),
+            api_key: hidden_if(adyen.is_some()),
+            hmac_key: hidden_if(adyen.is_some()),
             request_timeout_ms: whole_ms(provider.request_timeout),
         }
     }

@@ -39,6 +39,8 @@ pub enum LogFormat {
 pub enum ProviderKind {
     /// Stripe's payment intents.
     Stripe,
+    /// Adyen's Checkout API.
+    Adyen,
 }
 
 /// The HTTP server.
@@ -101,8 +103,19 @@ pub struct ProviderSettings {
     pub base_url: String,
     /// The key that we send.
     pub secret_key: Secret,
+    /// What only Adyen needs; nothing for another kind.
+    pub adyen: Option<AdyenSettings>,
     /// How long one request may take; afterwards its outcome is unknown.
     pub request_timeout: Duration,
+}
+
+/// What a provider that speaks Adyen's protocol needs besides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdyenSettings {
+    /// The merchant account.
+    pub merchant_account: String,
+    /// 64 hexadecimal digits under which notifications are signed.
+    pub hmac_key: Secret,
 }
 
 /// Everything that can be set, checked.
@@ -192,14 +205,21 @@ impl Settings {
     /// that were to be found at the configured address are found there.
     pub fn sandbox_bound(&mut self, address: SocketAddr) {
         let configured = sandbox_url(self.sandbox.listen);
-        for provider in self
-            .providers
-            .iter_mut()
-            .filter(|provider| provider.base_url == configured)
-        {
-            provider.base_url = sandbox_url(address);
+        for provider in &mut self.providers {
+            let rest = provider.base_url.strip_prefix(&configured);
+            if let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+                provider.base_url = format!("{}{rest}", sandbox_url(address));
+            }
         }
         self.sandbox.listen = address;
+    }
+
+    /// Whether a provider is played by the sandbox, once that is bound.
+    pub fn is_sandboxed(&self, provider: &ProviderSettings) -> bool {
+        provider
+            .base_url
+            .strip_prefix(&sandbox_url(self.sandbox.listen))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// What holds where nothing is set. Providers have no default outside development.

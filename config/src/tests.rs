@@ -1,6 +1,7 @@
 //! Loading as a whole: what is refused and in which words, which source wins, that the reference file is true, and that
 //! secrets stay inside.
 
+mod adyen;
 mod fuzz;
 mod ledger;
 mod refusals;
@@ -110,6 +111,10 @@ fn every_key_reaches_a_field_and_every_field_has_a_key() {
     // Both are shown only through the secret that they hold.
     fields.insert("provider_key_secret_file".to_owned());
     fields.insert("provider.secret_key_file".to_owned());
+    // The default provider is no Adyen; tests of their own read these.
+    for field in ["merchant_account", "api_key", "hmac_key"] {
+        fields.insert(format!("provider.{field}"));
+    }
     let known = keys::KEYS.iter().map(|key| key.name.to_owned());
     let of_providers = keys::PROVIDER_KEYS
         .iter()

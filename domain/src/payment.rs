@@ -20,7 +20,7 @@ mod state;
 mod tests;
 mod wait;
 
-pub use command::{AttemptPlan, Command, ReviewMode};
+pub use command::{AttemptPlan, Command, ReviewMode, Undoing};
 pub use decide::{Decision, Effect, decide};
 pub use event::Event;
 pub use evolve::{IllegalEvent, evolve, evolve_all};

@@ -1,5 +1,7 @@
 //! Providers as the core sees them: a name, what they can do, and the closed set of things an attempt can come back with.
 
+use crate::ids::{MerchantId, OperationId, PaymentId};
+use crate::money::Currency;
 use crate::time::Millis;
 use std::fmt;
 use std::sync::Arc;
@@ -72,6 +74,111 @@ pub struct Capabilities {
     pub query_by_reference: bool,
     /// Cancelling an unconfirmed object makes it impossible to charge it later.
     pub cancel_closes: bool,
+    /// How long one request may take before nothing is known of its outcome.
+    pub time_limit: Millis,
+    /// What else recovery may rely on.
+    pub recovery: Recovery,
+}
+
+/// What recovery may rely on when a request was sent and nothing usable came back. The default relies on nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// An error of its own that it stored under a key is answered to every repetition of that key.
+    pub stores_errors: bool,
+    /// What closing a charge by our own reference comes to.
+    pub voids: Voids,
+    /// Captures, voids and refunds are only acknowledged; their results come as notices.
+    pub notifies: bool,
+}
+
+/// What closing a charge by our own reference, or by the object that it made, comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Voids {
+    /// It cannot be asked for.
+    #[default]
+    None,
+    /// It needs the provider's own object.
+    Object,
+    /// Our reference is enough. A charge that the provider has not seen yet is not closed by it and may still come.
+    Reference,
+}
+
+impl Voids {
+    /// A charge can be closed although the provider never named an object.
+    pub const fn needs_no_object(self) -> bool {
+        match self {
+            Self::Reference => true,
+            Self::None | Self::Object => false,
+        }
+    }
+}
+
+/// A provider's word about an operation that came by itself, its origin proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Whose word it is: it says nothing of attempts at others.
+    pub provider: ProviderId,
+    /// Whose key it is signed with: it says nothing of other merchants' payments.
+    pub signer: Signer,
+    /// Of which payment.
+    pub payment: PaymentId,
+    /// Which operation of it.
+    pub operation: OperationId,
+    /// How the key of the attempt ends that is meant: an operation may have several.
+    pub key_end: Arc<str>,
+    /// The currency of the amount that is said.
+    pub currency: Currency,
+    /// What.
+    pub said: Said,
+}
+
+/// Whose key a notice is signed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// The platform's own, from the configuration: it may be about any payment.
+    Platform,
+    /// One that these merchants gave: whoever has it may speak of their payments only.
+    Merchants(Vec<MerchantId>),
+}
+
+impl Signer {
+    /// Whether a payment of this merchant may be spoken of.
+    pub fn may_speak_of(&self, merchant: MerchantId) -> bool {
+        match self {
+            Self::Platform => true,
+            Self::Merchants(merchants) => merchants.contains(&merchant),
+        }
+    }
+}
+
+/// What a notice says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// What became of the attempt. A void's amount is not read: it released whatever was left.
+    Became(Outcome),
+    /// What had been done was undone.
+    TakenBack {
+        /// What it means of an attempt whose success was never heard of. Without it the success must be heard of first.
+        unheard: Option<Outcome>,
+        /// The provider's id of what was undone, or of the undoing.
+        reference: ProviderReference,
+        /// How much of it, in minor units.
+        amount_minor: i128,
+    },
+}
+
+/// Why what came is no notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NoticeRefusal {
+    /// No provider of this name sends any.
+    #[error("no provider of this name sends notices")]
+    NoSuchProvider,
+    /// Its signature is missing or wrong, or it is about another account.
+    #[error("the notice is not signed with the provider's key")]
+    Unsigned,
+    /// It cannot be read.
+    #[error("the notice cannot be read")]
+    Malformed,
 }
 
 /// What came back from one request about an attempt. `Unknown` is neither success nor failure.

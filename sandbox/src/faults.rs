@@ -39,14 +39,21 @@ pub(crate) enum Mode {
     /// Not executed; the 500 is stored under the key.
     #[serde(rename = "http_500")]
     Http500,
+    /// Not executed; the 503 is not stored.
+    #[serde(rename = "http_503")]
+    Http503,
     /// 429 with `Retry-After`; neither executed nor stored.
     RateLimit,
     /// Executed at once, answered late.
     Slow,
     /// The connection closes before anything is executed.
     DropConnection,
-    /// Reserved: needs webhooks.
+    /// Executed and answered; its notification is sent twice. Only Adyen sends any.
     DuplicateWebhook,
+    /// Executed and answered; its notification is sent so much later, and later ones overtake it. Only Adyen sends any.
+    LateWebhook,
+    /// Answered with a 500 at once and executed so much later; until then the key is in use. Only at Adyen.
+    LateExecution,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -73,6 +80,11 @@ pub(crate) struct Fault {
 pub(crate) struct Drawn {
     pub(crate) delay_ms: u64,
     pub(crate) hit: Option<Hit>,
+    /// How often more than once its notification is sent.
+    pub(crate) notice_copies: u8,
+    pub(crate) notice_delay_ms: u64,
+    /// It fails now and is executed so much later.
+    pub(crate) late_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +93,7 @@ pub(crate) enum Hit {
     TimeoutBefore,
     TimeoutAfterCharge,
     Http500,
+    Http503,
     RateLimit,
     DropConnection,
 }
@@ -135,14 +148,25 @@ impl Faults {
                 Mode::TimeoutBefore => Hit::TimeoutBefore,
                 Mode::TimeoutAfterCharge => Hit::TimeoutAfterCharge,
                 Mode::Http500 => Hit::Http500,
+                Mode::Http503 => Hit::Http503,
                 Mode::RateLimit => Hit::RateLimit,
                 Mode::DropConnection => Hit::DropConnection,
                 Mode::Slow => {
                     drawn.delay_ms = drawn.delay_ms.saturating_add(fault.delay_ms);
                     continue;
                 }
-                // Never accepted, see `parse_mode`.
-                Mode::DuplicateWebhook => continue,
+                Mode::DuplicateWebhook => {
+                    drawn.notice_copies = drawn.notice_copies.saturating_add(1);
+                    continue;
+                }
+                Mode::LateWebhook => {
+                    drawn.notice_delay_ms = drawn.notice_delay_ms.saturating_add(fault.delay_ms);
+                    continue;
+                }
+                Mode::LateExecution => {
+                    drawn.late_ms = drawn.late_ms.or(Some(fault.delay_ms));
+                    continue;
+                }
             };
             drawn.hit = drawn.hit.or(Some(hit));
         }
@@ -175,13 +199,13 @@ fn parse(body: &[u8]) -> Result<Fault, Rejected> {
     let Value::Object(mut fields) = value else {
         return Err(reject("body", "expected a JSON object"));
     };
-    let provider: Provider = named(&mut fields, "provider", "stripe")?;
+    let provider: Provider = named(&mut fields, "provider", "stripe or adyen")?;
     let operation: Operation = named(
         &mut fields,
         "operation",
         "authorize, capture, void, refund or query",
     )?;
-    let mode = parse_mode(&mut fields, operation)?;
+    let mode = parse_mode(&mut fields, provider, operation)?;
     let probability = match fields.remove("probability") {
         None => 1.0,
         Some(value) => value
@@ -192,8 +216,12 @@ fn parse(body: &[u8]) -> Result<Fault, Rejected> {
     let seed = whole(&mut fields, "seed", 0..=u64::MAX)?.unwrap_or(0);
     let firings_max = whole(&mut fields, "count", 1..=u64::MAX)?;
     let delay_ms = whole(&mut fields, "delay_ms", 0..=DELAY_MS_MAX)?;
-    if delay_ms.is_some() && mode != Mode::Slow {
-        return Err(reject("delay_ms", "only the mode slow has a delay"));
+    let is_delay = matches!(mode, Mode::Slow | Mode::LateWebhook | Mode::LateExecution);
+    if delay_ms.is_some() && !is_delay {
+        return Err(reject(
+            "delay_ms",
+            "only the modes slow, late_webhook and late_execution have a delay",
+        ));
     }
     if let Some(unknown) = fields.keys().next() {
         return Err(reject(unknown.clone(), "unknown field"));
@@ -206,21 +234,27 @@ fn parse(body: &[u8]) -> Result<Fault, Rejected> {
         probability,
         seed,
         firings_max,
-        delay_ms: delay_ms.unwrap_or(if mode == Mode::Slow { DELAY_MS_DEFAULT } else { 0 }),
+        delay_ms: delay_ms.unwrap_or(if is_delay { DELAY_MS_DEFAULT } else { 0 }),
         covered: 0,
         fired: 0,
         random: SplitMix64(seed),
     })
 }
 
-fn parse_mode(fields: &mut serde_json::Map<String, Value>, operation: Operation) -> Result<Mode, Rejected> {
-    let expected =
-        "decline, timeout_before, timeout_after_charge, http_500, rate_limit, slow or drop_connection";
+fn parse_mode(
+    fields: &mut serde_json::Map<String, Value>,
+    provider: Provider,
+    operation: Operation,
+) -> Result<Mode, Rejected> {
+    let expected = "decline, timeout_before, timeout_after_charge, http_500, http_503, rate_limit, slow, drop_connection, duplicate_webhook, late_webhook or late_execution";
     let mode = named(fields, "mode", expected)?;
-    if mode == Mode::DuplicateWebhook {
+    if matches!(mode, Mode::DuplicateWebhook | Mode::LateWebhook) && provider != Provider::Adyen {
+        return Err(reject("mode", "only the simulated Adyen sends webhooks"));
+    }
+    if mode == Mode::LateExecution && (provider != Provider::Adyen || operation == Operation::Query) {
         return Err(reject(
             "mode",
-            "duplicate_webhook is not available yet: the sandbox sends no webhooks",
+            "only the simulated Adyen executes late, and nothing is asked of it",
         ));
     }
     if mode == Mode::Decline && operation == Operation::Query {
@@ -343,14 +377,16 @@ mod tests {
             draw(&mut faults),
             Drawn {
                 delay_ms: 2010,
-                hit: Some(Hit::RateLimit)
+                hit: Some(Hit::RateLimit),
+                ..Drawn::default()
             }
         );
         assert_eq!(
             draw(&mut faults),
             Drawn {
                 delay_ms: 2010,
-                hit: Some(Hit::Http500)
+                hit: Some(Hit::Http500),
+                ..Drawn::default()
             }
         );
     }
@@ -362,7 +398,7 @@ mod tests {
             ("[]", "body"),
             (r#"{"operation":"capture","mode":"slow"}"#, "provider"),
             (
-                r#"{"provider":"adyen","operation":"capture","mode":"slow"}"#,
+                r#"{"provider":"paypal","operation":"capture","mode":"slow"}"#,
                 "provider",
             ),
             (r#"{"provider":"stripe","mode":"slow"}"#, "operation"),
@@ -381,6 +417,10 @@ mod tests {
             ),
             (
                 r#"{"provider":"stripe","operation":"query","mode":"decline"}"#,
+                "mode",
+            ),
+            (
+                r#"{"provider":"stripe","operation":"authorize","mode":"late_execution"}"#,
                 "mode",
             ),
             (

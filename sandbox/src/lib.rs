@@ -11,6 +11,7 @@
 //! charges   streams the rows of the log
 //! faults    which requests go wrong, how, and how often; deterministic per seed
 //! stripe    the simulated Stripe: a pure core (`decide`, then `apply`), its wire format, and the pages of its challenges
+//! adyen     the simulated Adyen, in the same shape, with the notifications that it sends
 //! ```
 //!
 //! Each provider has a folder of its own; what is shared knows providers only as the variants of `Provider` and `Entry`.
@@ -30,6 +31,7 @@
 //! back. Without a data directory the log itself lives in memory (roughly 1 KB for each executed request) and grows without limit: that
 //! is for tests.
 
+mod adyen;
 mod charges;
 mod clock;
 mod faults;

@@ -2,11 +2,13 @@
 //! then answers; meanwhile the next requests queue up. The queue is bounded, so senders wait when the disk does.
 
 use std::io;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
+use crate::adyen;
 use crate::clock::UnixMillis;
 use crate::stripe::{self, Challenged, Digest};
 use crate::witness::LogReader;
@@ -21,6 +23,21 @@ pub(crate) enum Command {
     Stripe {
         request: stripe::Request,
         reply: oneshot::Sender<Answered>,
+    },
+    Adyen {
+        request: adyen::Request,
+        reply: oneshot::Sender<Answered>,
+    },
+    /// Notifications go there from now on.
+    Subscribe {
+        target: adyen::WebhookTarget,
+        reply: oneshot::Sender<()>,
+    },
+    /// Which notifications were acknowledged and which were not; what is due now, and how long it is to the next one.
+    Notices {
+        told: Vec<(u64, bool)>,
+        limit: usize,
+        reply: oneshot::Sender<(Vec<adyen::Due>, Option<u64>)>,
     },
     /// A customer answers the challenge of an intent, or looks at it.
     Challenge {
@@ -55,29 +72,39 @@ pub(crate) struct FaultReply {
 }
 
 /// Starts the owner; it ends when the last sender is gone, or when the log can no longer be written.
-pub(crate) fn spawn(world: World) -> io::Result<(mpsc::Sender<Command>, JoinHandle<()>)> {
+///
+/// `changed` is told whenever something may be due that was not.
+pub(crate) fn spawn(
+    world: World,
+    changed: Arc<Notify>,
+) -> io::Result<(mpsc::Sender<Command>, JoinHandle<()>)> {
     let (sender, receiver) = mpsc::channel(QUEUE_MAX);
     let thread = std::thread::Builder::new()
         .name("sandbox-owner".to_owned())
         .spawn(move || {
-            if let Err(error) = run(world, receiver) {
+            if let Err(error) = run(world, receiver, &changed) {
                 tracing::error!(%error, "the witness cannot be written, the sandbox stops answering");
             }
         })?;
     Ok((sender, thread))
 }
 
-fn run(mut world: World, mut receiver: mpsc::Receiver<Command>) -> io::Result<()> {
+fn run(mut world: World, mut receiver: mpsc::Receiver<Command>, changed: &Notify) -> io::Result<()> {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     let mut answers: Vec<Answer> = Vec::with_capacity(BATCH_MAX);
     while receiver.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
         let now = UnixMillis::system_now();
+        let mut is_changed = world.catch_up(now);
         for command in batch.drain(..) {
+            is_changed |= matches!(command, Command::Adyen { .. } | Command::Subscribe { .. });
             answers.extend(execute(&mut world, command, now)?);
         }
         world.commit()?;
         for answer in answers.drain(..) {
             answer.send(&world);
+        }
+        if is_changed {
+            changed.notify_one();
         }
     }
     Ok(())
@@ -85,7 +112,11 @@ fn run(mut world: World, mut receiver: mpsc::Receiver<Command>) -> io::Result<()
 
 /// An answer that waits for the commit.
 enum Answer {
-    Stripe(oneshot::Sender<Answered>, Answered),
+    Provider(oneshot::Sender<Answered>, Answered),
+    Notices(
+        oneshot::Sender<(Vec<adyen::Due>, Option<u64>)>,
+        (Vec<adyen::Due>, Option<u64>),
+    ),
     Challenge(oneshot::Sender<Challenged>, Challenged),
     Fault(oneshot::Sender<FaultReply>, FaultReply),
     Charges(oneshot::Sender<LogReader>),
@@ -96,7 +127,8 @@ impl Answer {
     fn send(self, world: &World) {
         // Whoever asked may have hung up; what was executed stays executed.
         match self {
-            Self::Stripe(reply, answered) => drop(reply.send(answered)),
+            Self::Provider(reply, answered) => drop(reply.send(answered)),
+            Self::Notices(reply, due) => drop(reply.send(due)),
             Self::Challenge(reply, challenged) => drop(reply.send(challenged)),
             Self::Fault(reply, answered) => drop(reply.send(answered)),
             Self::Charges(reply) => drop(reply.send(world.reader())),
@@ -107,7 +139,17 @@ impl Answer {
 
 fn execute(world: &mut World, command: Command, now: UnixMillis) -> io::Result<Option<Answer>> {
     Ok(match command {
-        Command::Stripe { request, reply } => Some(Answer::Stripe(reply, world.handle(&request, now)?)),
+        Command::Stripe { request, reply } => Some(Answer::Provider(reply, world.handle(&request, now)?)),
+        Command::Adyen { request, reply } => {
+            Some(Answer::Provider(reply, world.handle_adyen(&request, now)?))
+        }
+        Command::Subscribe { target, reply } => {
+            world.subscribe(target, now);
+            Some(Answer::Ping(reply))
+        }
+        Command::Notices { told, limit, reply } => {
+            Some(Answer::Notices(reply, world.notices(&told, limit, now)))
+        }
         Command::Challenge {
             intent,
             passed,

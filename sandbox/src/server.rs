@@ -11,17 +11,19 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle as TaskHandle, JoinSet};
 
 mod body;
 mod challenge;
 mod routes;
+mod webhooks;
 
 use routes::Routes;
 
+use crate::adyen;
 use crate::clock::UnixMillis;
-use crate::owner;
+use crate::owner::{self, Command};
 use crate::stripe::Limits;
 use crate::world::{World, WorldOptions};
 
@@ -76,6 +78,8 @@ pub struct SandboxHandle {
     local_addr: SocketAddr,
     stopping: watch::Sender<bool>,
     accepting: TaskHandle<()>,
+    telling: TaskHandle<()>,
+    sender: mpsc::Sender<Command>,
     owner: JoinHandle<()>,
 }
 
@@ -102,9 +106,16 @@ impl Sandbox {
         });
         let world = recovery.await.map_err(io::Error::other)??;
         let salt = world.salt();
-        let (sender, owner) = owner::spawn(world)?;
+        let changed = Arc::new(Notify::new());
+        let (sender, owner) = owner::spawn(world, Arc::clone(&changed))?;
         let (stopping, stop) = watch::channel(false);
-        let routes = Arc::new(Routes::new(sender, salt, options.silence_ms, stop.clone()));
+        let telling = tokio::spawn(webhooks::tell(sender.clone(), changed, stop.clone()));
+        let routes = Arc::new(Routes::new(
+            sender.clone(),
+            salt,
+            options.silence_ms,
+            stop.clone(),
+        ));
         let permits = Arc::new(Semaphore::new(
             options.connections_max.clamp(1, Semaphore::MAX_PERMITS),
         ));
@@ -114,6 +125,8 @@ impl Sandbox {
             local_addr,
             stopping,
             accepting,
+            telling,
+            sender,
             owner,
         })
     }
@@ -124,16 +137,38 @@ impl SandboxHandle {
         self.local_addr
     }
 
+    /// Has the simulated Adyen send its notifications to this address (plain HTTP), signed with this key of 64 hexadecimal digits, as
+    /// `PUT /adyen/webhook` does.
+    ///
+    /// # Errors
+    /// The address or the key is none, or the sandbox has stopped.
+    pub async fn notify_adyen(&self, url: &str, hmac_key: &str) -> io::Result<()> {
+        let body = serde_json::json!({ "url": url, "hmac_key": hmac_key }).to_string();
+        let target = adyen::parse_target(body.as_bytes()).map_err(io::Error::other)?;
+        let (reply, done) = oneshot::channel();
+        let stopped = |_| io::Error::other("the sandbox has stopped");
+        let command = Command::Subscribe { target, reply };
+        self.sender
+            .send(command)
+            .await
+            .map_err(|_| io::Error::other("the sandbox has stopped"))?;
+        done.await.map_err(stopped)
+    }
+
     /// Stops accepting, lets requests that are being answered finish, and returns when the witness is closed.
     pub async fn stop(self) -> io::Result<()> {
         let Self {
             stopping,
             accepting,
+            telling,
+            sender,
             owner,
             ..
         } = self;
         stopping.send_replace(true);
+        drop(sender);
         accepting.await.map_err(io::Error::other)?;
+        telling.await.map_err(io::Error::other)?;
         let joined = tokio::task::spawn_blocking(move || owner.join())
             .await
             .map_err(io::Error::other)?;

@@ -58,6 +58,7 @@ pub(crate) use credentials::account_of;
 pub(crate) use engine::{Decision, Delivery, Execution, Line, Request, decide};
 pub(crate) use error::ApiError;
 pub(crate) use keys::{Digest, Idempotency};
+pub(crate) use methods::{ChargeOutcome, Failure, TestMethod};
 pub(crate) use objects::Currency;
 pub(crate) use params::{Parsed, RawRequest, parse};
 pub(crate) use render::{line_body, refusal_body};

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::stripe;
+use crate::{adyen, stripe};
 
 const FILE_NAME: &str = "witness.jsonl";
 const FORMAT_VERSION: u32 = 1;
@@ -40,6 +40,7 @@ pub(crate) struct Row {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Provider {
     Stripe,
+    Adyen,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -66,13 +67,15 @@ pub(crate) struct Span {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Entry {
-    Stripe(stripe::Line),
+    Stripe(Box<stripe::Line>),
+    Adyen(Box<adyen::Line>),
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum EntryRef<'a> {
     Stripe(&'a stripe::Line),
+    Adyen(&'a adyen::Line),
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 use std::io;
 use std::path::Path;
 
+use crate::adyen;
 use crate::clock::UnixMillis;
 use crate::faults::Faults;
 use crate::stripe::{self, ApiError, Challenged, Decision, Delivery, Digest, Limits};
@@ -14,6 +15,7 @@ use crate::witness::{Entry, EntryRef, Log, LogReader, Span};
 pub(crate) struct World {
     pub(crate) faults: Faults,
     stripe: stripe::State,
+    adyen: adyen::State,
     log: Log,
     silence_ms: u64,
     /// Time never goes back, whatever the system clock does, not even over a restart.
@@ -26,6 +28,15 @@ pub(crate) struct WorldOptions {
     pub(crate) silence_ms: u64,
     /// Scheme and authority under which browsers find the sandbox.
     pub(crate) origin: String,
+}
+
+impl WorldOptions {
+    fn states(&self, salt: u32) -> (stripe::State, adyen::State) {
+        (
+            stripe::State::new(salt, self.limits, &self.origin),
+            adyen::State::new(salt, self.limits, &self.origin),
+        )
+    }
 }
 
 #[derive(Debug)]
@@ -50,30 +61,31 @@ impl World {
         // Logs made within 50 days of each other differ unless they were made in the same millisecond.
         let fresh_salt = u32::try_from(now.0 & u64::from(u32::MAX)).expect("the value was just masked");
         let mut latest = now;
-        let mut recovered: Option<stripe::State> = None;
+        let mut recovered: Option<(stripe::State, adyen::State)> = None;
         let log = match data_dir {
             None => Log::in_memory(fresh_salt),
             Some(dir) => Log::open(dir, fresh_salt, |entry, span, salt| {
-                let state = recovered
-                    .get_or_insert_with(|| stripe::State::new(salt, options.limits, &options.origin));
-                let Entry::Stripe(line) = entry;
-                if line.seq != state.next_seq() {
-                    return Err(io::Error::other(format!(
-                        "line {} follows {}",
-                        line.seq,
-                        state.next_seq() - 1
-                    )));
+                let (stripe, adyen) = recovered.get_or_insert_with(|| options.states(salt));
+                let (seq, next_seq, at) = match &entry {
+                    Entry::Stripe(line) => (line.seq, stripe.next_seq(), line.at),
+                    Entry::Adyen(line) => (line.seq, adyen.next_seq(), line.at),
+                };
+                if seq != next_seq {
+                    return Err(io::Error::other(format!("line {seq} follows {}", next_seq - 1)));
                 }
-                latest = latest.max(UnixMillis(line.at * 1000));
-                state.apply(line, span);
+                latest = latest.max(UnixMillis(at * 1000));
+                match entry {
+                    Entry::Stripe(line) => stripe.apply(*line, span),
+                    Entry::Adyen(line) => adyen.apply(*line, span),
+                }
                 Ok(())
             })?,
         };
-        let stripe =
-            recovered.unwrap_or_else(|| stripe::State::new(log.salt(), options.limits, &options.origin));
+        let (stripe, adyen) = recovered.unwrap_or_else(|| options.states(log.salt()));
         Ok(Self {
             faults: Faults::default(),
             stripe,
+            adyen,
             log,
             silence_ms: options.silence_ms,
             latest,
@@ -128,6 +140,110 @@ impl World {
         })
     }
 
+    /// Executes what was to be executed by now. Says whether there was any.
+    pub(crate) fn catch_up(&mut self, now: UnixMillis) -> bool {
+        let now = self.at(now);
+        let mut is_any = false;
+        while let Some(execution) = adyen::late(&mut self.adyen, now) {
+            is_any = true;
+            let span = self
+                .log
+                .push(execution.row.as_ref(), EntryRef::Adyen(&execution.line));
+            self.adyen.apply(execution.line, span);
+        }
+        is_any
+    }
+
+    /// The same for the simulated Adyen.
+    pub(crate) fn handle_adyen(&mut self, request: &adyen::Request, now: UnixMillis) -> io::Result<Answered> {
+        let now = self.at(now);
+        let decision = adyen::decide(&mut self.adyen, &mut self.faults, request, now);
+        Ok(match decision {
+            adyen::Decision::Refuse { refusal, delivery } => Answered {
+                reply: Some(Reply {
+                    status: refusal.status,
+                    body: refusal.body().to_string().into_bytes(),
+                    executed_as: None,
+                    replayed: false,
+                }),
+                delivery,
+            },
+            adyen::Decision::Vanish(delivery) => Answered {
+                reply: None,
+                delivery,
+            },
+            adyen::Decision::Replay(span) => Answered {
+                reply: Some(self.replay(span)?),
+                delivery: Delivery::Now,
+            },
+            adyen::Decision::Execute { execution, delivery } => {
+                let span = self
+                    .log
+                    .push(execution.row.as_ref(), EntryRef::Adyen(&execution.line));
+                let reply = match delivery {
+                    Delivery::Now | Delivery::After { .. } => Some(self.reply_of(&execution.line, false)),
+                    Delivery::Silence { .. } | Delivery::Close => None,
+                };
+                self.adyen.apply(execution.line, span);
+                Answered { reply, delivery }
+            }
+        })
+    }
+
+    /// Notifications go there from now on.
+    pub(crate) fn subscribe(&mut self, target: adyen::WebhookTarget, now: UnixMillis) {
+        let now = self.at(now);
+        let line = adyen::subscribed(&self.adyen, target, now);
+        self.record(line);
+    }
+
+    /// Takes note of which notifications were acknowledged, and hands out what is due and how long it is to the next one, or to what is
+    /// executed late.
+    pub(crate) fn notices(
+        &mut self,
+        told: &[(u64, bool)],
+        limit: usize,
+        now: UnixMillis,
+    ) -> (Vec<adyen::Due>, Option<u64>) {
+        let now = self.at(now);
+        for (seq, acknowledged) in told {
+            if *acknowledged {
+                let line = adyen::delivered(&self.adyen, *seq, now);
+                self.record(line);
+            } else {
+                self.adyen.outbox.failed(*seq, now);
+            }
+        }
+        let (due, next_ms) = self.adyen.outbox.take(now, limit);
+        let next_late_ms = self.adyen.next_late_ms(now);
+        (due, next_ms.into_iter().chain(next_late_ms).min())
+    }
+
+    /// A line that answers nobody.
+    fn record(&mut self, line: Option<adyen::Line>) {
+        if let Some(line) = line {
+            let span = self.log.push(None, EntryRef::Adyen(&line));
+            self.adyen.apply(line, span);
+        }
+    }
+
+    fn at(&mut self, now: UnixMillis) -> UnixMillis {
+        self.latest = self.latest.max(now);
+        self.latest
+    }
+
+    fn reply_of(&self, line: &adyen::Line, replayed: bool) -> Reply {
+        let (status, body) = line.answer.as_ref().map_or((500, Vec::new()), |answer| {
+            (answer.status, answer.body.clone().into_bytes())
+        });
+        Reply {
+            status,
+            body,
+            executed_as: Some(self.adyen.psp_reference(line.seq)),
+            replayed,
+        }
+    }
+
     /// The customer answers a challenge, or only looks at it.
     pub(crate) fn challenge(
         &mut self,
@@ -135,6 +251,12 @@ impl World {
         passed: Option<bool>,
         now: UnixMillis,
     ) -> io::Result<Challenged> {
+        if intent.starts_with("adyen_") {
+            let now = self.at(now);
+            let line = passed.and_then(|passed| adyen::pressed(&self.adyen, intent, passed, now));
+            self.record(line);
+            return Ok(adyen::challenged(&self.adyen, intent));
+        }
         if let Some(passed) = passed {
             // What this would answer to a program is not what the customer is told.
             self.handle(&stripe::authentication(intent, passed), now)?;
@@ -143,8 +265,10 @@ impl World {
     }
 
     fn replay(&self, span: Span) -> io::Result<Reply> {
-        let Entry::Stripe(line) = self.log.entry(span)?;
-        Ok(self.reply(&line, true))
+        match self.log.entry(span)? {
+            Entry::Stripe(line) => Ok(self.reply(&line, true)),
+            Entry::Adyen(line) => Ok(self.reply_of(&line, true)),
+        }
     }
 
     fn reply(&self, line: &stripe::Line, replayed: bool) -> Reply {

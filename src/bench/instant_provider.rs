@@ -1,7 +1,7 @@
 //! A provider port without latency, for measuring everything else.
 
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
-use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery};
 use florin_domain::time::Millis;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,8 @@ impl InstantProvider {
             key_lifetime: Millis::from_s(24 * 3600),
             query_by_reference: true,
             cancel_closes: false,
+            time_limit: Millis::from_s(5),
+            recovery: Recovery::default(),
         };
         Ok(Self { capabilities })
     }

@@ -28,7 +28,7 @@ pub(super) async fn report(
 ) -> anyhow::Result<BenchReport> {
     let folder = Folder::new(&arguments.data_dir)?;
     let mut settings = setup::settings(&folder)?;
-    settings.actors.provider_caps = Options::default().provider_caps;
+    settings.actors.provider_terms = Options::default().provider_terms;
     settings.listen.set_port(0);
     settings.rates.requests_per_s = 0;
     let node = node::start(
@@ -41,7 +41,7 @@ pub(super) async fn report(
     let api = edge::serve(&node, &settings, false)?;
     let (target, seconds) = (api.local_addr(), Duration::from_secs(arguments.seconds));
 
-    let permits = settings.actors.provider_caps.permits;
+    let permits = settings.actors.provider_terms.caps.permits;
     // As many callers as permits and a few that are about to get one: nobody is refused.
     let peak = LoadOptions {
         connections: permits + permits / 4,

@@ -110,6 +110,15 @@ impl Actor for PaymentGuardian {
                     state.forward(&myself, payment, PaymentMail::CheckDeadlines).await;
                 }
             }
+            GuardianMail::Noticed(noticed) => {
+                let payment = noticed.notice.payment;
+                // Of a payment set aside nobody is told that the notice was taken, so it is sent again.
+                if !state.is_set_aside(payment) {
+                    state
+                        .forward(&myself, payment, PaymentMail::Noticed(noticed))
+                        .await;
+                }
+            }
             GuardianMail::KeyAsked {
                 payment,
                 key,
@@ -267,6 +276,7 @@ impl GuardianState {
                 // The child's key is told what began; the next sweep meets deadlines again; answers are for who is gone.
                 PaymentMail::Begin(_)
                 | PaymentMail::CheckDeadlines
+                | PaymentMail::Noticed(_)
                 | PaymentMail::Loaded(_)
                 | PaymentMail::Assessed(_)
                 | PaymentMail::Committed(_)

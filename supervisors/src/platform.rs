@@ -7,13 +7,14 @@ use arc_swap::ArcSwap;
 use florin_actors::account_shard::{ShardMail, ShardStart};
 use florin_actors::admission::Admission;
 use florin_actors::consistency_handle::ConsistencyHandle;
-use florin_actors::context::{Context, Figures, IndexLag, Ports, ProviderSeat};
+use florin_actors::context::{Context, Figures, IndexLag, Ports};
 use florin_actors::kind::Kind;
 use florin_actors::ledger_handle::{LedgerError, LedgerHandle};
 use florin_actors::mailbox::Mailbox;
 use florin_actors::options::{OptionError, Options};
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_actors::projection::ProjectionMail;
+use florin_actors::provider::ProviderSeat;
 use florin_actors::resolution::ResolutionMail;
 use florin_actors::risk::RiskMail;
 use florin_actors::risk::recall::recall;
@@ -24,7 +25,7 @@ use florin_domain::merchant::Control;
 use florin_domain::ports::{Head, Provider, ReadError};
 use ractor::{Actor, ActorRef, SpawnErr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{Mutex, Semaphore, oneshot};
@@ -248,14 +249,10 @@ impl Shared {
     fn new(home: &Ports, shards: usize, options: Options) -> Self {
         let figures = Arc::new(Figures::new());
         let settings = (&options, figures.as_ref());
-        let seat = |port: &Arc<dyn Provider>| ProviderSeat {
-            id: port.capabilities().id,
-            port: Arc::clone(port),
-            mailbox: singleton_mailbox(settings, Kind::Provider),
-            disabled: AtomicBool::default(),
-            in_flight: AtomicUsize::default(),
-            waiting: AtomicUsize::default(),
-            promised: AtomicUsize::default(),
+        let seat = |port: &Arc<dyn Provider>| {
+            let mailbox = singleton_mailbox(settings, Kind::Provider);
+            let terms = settings.0.terms_of(port.capabilities().id);
+            ProviderSeat::new(Arc::clone(port), mailbox, terms)
         };
         let lags: Vec<_> = (0..shards).map(|_| Arc::new(IndexLag::default())).collect();
         Self {

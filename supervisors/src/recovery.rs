@@ -270,6 +270,7 @@ fn change(event: &Event) -> Option<(OperationId, bool)> {
         | Event::AttemptPending { .. }
         | Event::AttemptUnknown { .. }
         | Event::LateSuccess { .. }
+        | Event::LateReversal { .. }
         | Event::Abandoned
         | Event::Requested { .. }
         | Event::ResolutionProposed { .. }

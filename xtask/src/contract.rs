@@ -11,8 +11,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::python;
+use crate::python::{self, Wanted};
 
+/// Who asks.
+const SCHEMATHESIS: Wanted = Wanted {
+    package: "schemathesis",
+    requirements: "xtask/contract/requirements.txt",
+    given: "FLORIN_CONTRACT_PYTHON",
+};
 /// Whatever else it takes, a round ends here.
 const ROUND_MAX: Duration = Duration::from_mins(4);
 /// How long the server may take to start.
@@ -37,7 +43,7 @@ const ORDERS: &str = "--include-operation-id";
 pub(crate) fn run(root: &Path) -> Result<()> {
     let folder = root.join("target/contract");
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let python = python::with_schemathesis(root, &folder)?;
+    let python = python::with(root, &folder, SCHEMATHESIS)?;
     let binary = build(root)?;
     for (name, selection) in [("everything", "--exclude-operation-id"), ("orders", ORDERS)] {
         let started = Instant::now();
@@ -48,7 +54,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 }
 
 /// Builds the binary as the tests did, and finds it.
-fn build(root: &Path) -> Result<PathBuf> {
+pub(crate) fn build(root: &Path) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(["build", "--locked", "--package", "florin", "--bin", "florin"])
@@ -172,14 +178,16 @@ impl Drop for Server {
 }
 
 /// Settings of whoever calls are not the server's.
-fn without_ours(variables: BTreeMap<OsString, OsString>) -> impl Iterator<Item = (OsString, OsString)> {
+pub(crate) fn without_ours(
+    variables: BTreeMap<OsString, OsString>,
+) -> impl Iterator<Item = (OsString, OsString)> {
     variables
         .into_iter()
         .filter(|(name, _)| !name.to_string_lossy().starts_with("FLORIN_"))
 }
 
 /// The lines of a pipe, read to its end by a thread so that the writer never waits.
-fn lines(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
+pub(crate) fn lines(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {

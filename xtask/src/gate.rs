@@ -10,6 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::contract;
 use crate::counts::{Counts, Runner};
+use crate::sdk;
 use crate::tidy;
 
 #[derive(Debug)]
@@ -33,6 +34,8 @@ enum Work {
     Tidy,
     /// A running server against its OpenAPI document.
     Contract,
+    /// The SDKs of providers against the sandbox.
+    Sdk,
 }
 
 impl Stage {
@@ -52,6 +55,7 @@ impl Stage {
             | Work::Tests { args, .. } => format!("cargo {args}"),
             Work::Tidy => "cargo xtask tidy".to_owned(),
             Work::Contract => "cargo xtask contract".to_owned(),
+            Work::Sdk => "cargo xtask sdk".to_owned(),
         }
     }
 }
@@ -132,6 +136,10 @@ fn stages(nextest: bool) -> Vec<Stage> {
             name: "contract",
             work: Work::Contract,
         },
+        Stage {
+            name: "sdk",
+            work: Work::Sdk,
+        },
     ]
 }
 
@@ -175,6 +183,7 @@ fn perform(
     match stage.work {
         Work::Tidy => tidy::run(root),
         Work::Contract => contract::run(root),
+        Work::Sdk => sdk::run(root),
         Work::Cargo {
             args,
             deny_rustdoc_warnings,
@@ -304,7 +313,7 @@ mod tests {
             "{table}"
         );
         assert!(
-            lines[9].starts_with("total") && lines[9].ends_with("3.5 s"),
+            lines[10].starts_with("total") && lines[10].ends_with("3.5 s"),
             "{table}"
         );
     }
@@ -328,6 +337,7 @@ mod tests {
         );
         assert_eq!(by_hand[7], "cargo xtask tidy");
         assert_eq!(by_hand[8], "cargo xtask contract");
+        assert_eq!(by_hand[9], "cargo xtask sdk");
     }
 
     #[test]

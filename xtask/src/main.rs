@@ -11,6 +11,7 @@ mod gate;
 mod nightly;
 mod postgres;
 mod python;
+mod sdk;
 mod tidy;
 
 use std::path::PathBuf;
@@ -21,8 +22,9 @@ use anyhow::{Context, Result, bail};
 const HELP: &str = "\
 cargo xtask <command>
 
-  test      the whole gate: format, clippy, tests, doc tests, docs, tidy, contract; stops at the first failure
+  test      the whole gate: format, clippy, tests, doc tests, docs, tidy, contract, sdk; stops at the first failure
   contract  schemathesis against a running `florin dev` and its OpenAPI document
+  sdk       the official SDKs of providers against `florin sandbox`
   tidy      the rules no compiler checks: arrows between crates, fences around dependencies, source rules
   nightly [--minutes N]
             the same gate as `test` with PROPTEST_CASES=20000, so every property sees far more cases; then every fuzz target for a while, a
@@ -55,6 +57,7 @@ fn run(args: &[String]) -> Result<()> {
         ["test"] => gate::run(&workspace_root()?, None),
         ["nightly", words @ ..] => nightly::run(&workspace_root()?, words),
         ["contract"] => contract::run(&workspace_root()?),
+        ["sdk"] => sdk::run(&workspace_root()?),
         ["bench-compare", words @ ..] => bench_compare::run(&workspace_root()?, words),
         ["fuzz", words @ ..] => fuzz::run(&workspace_root()?, words),
         ["tidy"] => tidy::run(&workspace_root()?),

@@ -1,4 +1,4 @@
-//! An interpreter that has schemathesis: one that was named, or one in a virtual environment of ours under `target/`.
+//! An interpreter that has a pinned package: one that was named, or one in a virtual environment of ours under `target/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,36 +6,47 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Names an interpreter that has what the requirements say.
-const GIVEN: &str = "FLORIN_CONTRACT_PYTHON";
-/// What is needed, pinned and hashed.
-const REQUIREMENTS: &str = "xtask/contract/requirements.txt";
+/// What an interpreter must have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// The package.
+    pub(crate) package: &'static str,
+    /// What is needed, pinned and hashed.
+    pub(crate) requirements: &'static str,
+    /// The variable that names an interpreter which has what the requirements say.
+    pub(crate) given: &'static str,
+}
+
 /// Says whether virtual environments can be made here, and by which version.
 const PROBE: &str = "import ensurepip, sys, venv; assert sys.version_info >= (3, 11); print(sys.version)";
-const VERSION: &str = "import importlib.metadata as all; print(all.version('schemathesis'))";
 
 /// The interpreter. What is missing is installed once; nothing is ever skipped.
-pub(crate) fn with_schemathesis(root: &Path, folder: &Path) -> Result<PathBuf> {
-    let requirements = root.join(REQUIREMENTS);
-    let pinned =
-        fs::read_to_string(&requirements).with_context(|| format!("{REQUIREMENTS} cannot be read"))?;
-    let wanted = version(&pinned).with_context(|| format!("{REQUIREMENTS} names no schemathesis"))?;
-    if let Some(given) = std::env::var_os(GIVEN).map(PathBuf::from) {
-        let found = said(&given, VERSION);
+pub(crate) fn with(root: &Path, folder: &Path, wanted: Wanted) -> Result<PathBuf> {
+    let Wanted {
+        package,
+        requirements,
+        given,
+    } = wanted;
+    let pinned = fs::read_to_string(root.join(requirements))
+        .with_context(|| format!("{requirements} cannot be read"))?;
+    let wanted = version(&pinned, package).with_context(|| format!("{requirements} names no {package}"))?;
+    let ask = format!("import importlib.metadata as all; print(all.version('{package}'))");
+    if let Some(named) = std::env::var_os(given).map(PathBuf::from) {
+        let found = said(&named, &ask);
         if found.as_deref() != Some(wanted) {
-            bail!("{GIVEN} has schemathesis {found:?}, but {wanted} is wanted");
+            bail!("{given} has {package} {found:?}, but {wanted} is wanted");
         }
-        return Ok(given);
+        return Ok(named);
     }
-    let (base, base_version) = base()?;
+    let (base, base_version) = base(given)?;
     let place = folder.join("venv");
     let python = place.join("bin/python");
     let stamp = place.join("made-of");
     let made_of = format!("{base_version}\n{pinned}");
-    if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == made_of) && said(&python, VERSION).is_some() {
+    if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == made_of) && said(&python, &ask).is_some() {
         return Ok(python);
     }
-    println!("contract: making {} with schemathesis {wanted}", place.display());
+    println!("making {} with {package} {wanted}", place.display());
     if place.exists() {
         fs::remove_dir_all(&place).with_context(|| format!("{} cannot be removed", place.display()))?;
     }
@@ -53,34 +64,32 @@ pub(crate) fn with_schemathesis(root: &Path, folder: &Path) -> Result<PathBuf> {
         Command::new(&python)
             .args(install)
             .args(strictly)
-            .arg(&requirements),
+            .arg(root.join(requirements)),
     )?;
     fs::write(&stamp, made_of).with_context(|| format!("{} cannot be written", stamp.display()))?;
     Ok(python)
 }
 
 /// The version that is pinned.
-fn version(requirements: &str) -> Option<&str> {
+fn version<'a>(requirements: &'a str, package: &str) -> Option<&'a str> {
     let line = requirements
         .lines()
-        .find_map(|line| line.strip_prefix("schemathesis=="))?;
+        .find_map(|line| line.strip_prefix(package)?.strip_prefix("=="))?;
     line.split_whitespace().next()
 }
 
 /// An interpreter that can make virtual environments, and its version.
-fn base() -> Result<(PathBuf, String)> {
+fn base(given: &str) -> Result<(PathBuf, String)> {
     if let Some(found) = look() {
         return Ok(found);
     }
     let is_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
     if !is_root || !Path::new("/etc/debian_version").exists() {
         bail!(
-            "no python3 from 3.11 on that can make virtual environments; install the package python3-venv, or name an interpreter in {GIVEN}"
+            "no python3 from 3.11 on that can make virtual environments; install the package python3-venv, or name an interpreter in {given}"
         );
     }
-    println!(
-        "contract: no python3 that can make virtual environments; running: apt-get install -y python3-venv"
-    );
+    println!("no python3 that can make virtual environments; running: apt-get install -y python3-venv");
     call(Command::new("apt-get").arg("update"))?;
     let quietly = ("DEBIAN_FRONTEND", "noninteractive");
     call(
@@ -126,31 +135,39 @@ mod tests {
 
     #[test]
     fn every_requirement_is_pinned_and_hashed() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("contract/requirements.txt");
-        let text = fs::read_to_string(path).unwrap();
-        let joined = text.replace("\\\n", " ");
-        let lines: Vec<&str> = joined
-            .lines()
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .collect();
-        assert!(lines.len() > 10, "{lines:?}");
-        for line in lines {
-            assert!(line.contains("==") && line.contains("--hash=sha256:"), "{line}");
+        for (folder, package, at_least) in [("contract", "schemathesis", 10), ("sdk", "adyen", 1)] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join(folder)
+                .join("requirements.txt");
+            let text = fs::read_to_string(path).unwrap();
+            let joined = text.replace("\\\n", " ");
+            let lines: Vec<&str> = joined
+                .lines()
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .collect();
+            assert!(lines.len() >= at_least, "{lines:?}");
+            for line in lines {
+                assert!(line.contains("==") && line.contains("--hash=sha256:"), "{line}");
+            }
+            let version = version(&text, package);
+            assert!(version.is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit())));
         }
-        assert!(version(&text).is_some_and(|version| version.starts_with(|c: char| c.is_ascii_digit())));
     }
 
     #[test]
     fn the_pinned_version_is_read() {
         assert_eq!(
-            version("click==8 \\\nschemathesis==4.1.2 \\\n    --hash=x\n"),
+            version(
+                "click==8 \\\nschemathesis==4.1.2 \\\n    --hash=x\n",
+                "schemathesis"
+            ),
             Some("4.1.2")
         );
-        assert_eq!(version("click==8\n"), None);
+        assert_eq!(version("click==8\n", "schemathesis"), None);
     }
 
     #[test]
     fn a_program_that_is_not_there_says_nothing() {
-        assert_eq!(said(Path::new("/nowhere/python3"), VERSION), None);
+        assert_eq!(said(Path::new("/nowhere/python3"), "print(1)"), None);
     }
 }

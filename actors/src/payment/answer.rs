@@ -20,6 +20,7 @@ impl PaymentState {
         if matches!(self.stage, Stage::Idle) {
             self.answer_creation();
             self.answer_requests();
+            self.answer_notices();
         }
     }
 
@@ -126,7 +127,9 @@ impl PaymentState {
             PaymentMail::KeyAsked(key, submission) if self.key != Some(*key) => {
                 self.say_unknown(*key, *submission);
             }
-            PaymentMail::KeyAsked(..)
+            // Dropped with its sender, a notice is sent again, and says of nobody's payment what it says.
+            PaymentMail::Noticed(_)
+            | PaymentMail::KeyAsked(..)
             | PaymentMail::Begin(_)
             | PaymentMail::Resume { .. }
             | PaymentMail::Loaded(_)
@@ -178,6 +181,7 @@ impl PaymentState {
             PaymentMail::Operate(_)
             | PaymentMail::KeyAsked(..)
             | PaymentMail::Resume { .. }
+            | PaymentMail::Noticed(_)
             | PaymentMail::CheckDeadlines => true,
             // Answers to what was begun here: with any of them to come it would not have left.
             PaymentMail::Begin(_)

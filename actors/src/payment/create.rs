@@ -77,7 +77,6 @@ impl PaymentState {
         number: u32,
         tried: &[ProviderId],
     ) -> Result<AttemptPlan, NotStored> {
-        let caps = self.context.options.provider_caps;
         let mut field = self.context.entrants();
         let mut promises = Vec::with_capacity(field.len());
         for (seat, entrant) in self.context.providers.iter().zip(&mut field) {
@@ -86,7 +85,7 @@ impl PaymentState {
             }
             let promise = match entrant.bar {
                 Some(_) => None,
-                None => seat.promise(caps.permits.saturating_add(caps.queue_max)),
+                None => seat.promise(),
             };
             if entrant.bar.is_none() && promise.is_none() {
                 entrant.bar = Some(Bar::Busy);

@@ -12,7 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-fn request(payment: &Payment, op: &Operation, attempt: &Attempt) -> AttemptRequest {
+fn request(
+    payment: &Payment,
+    op: &Operation,
+    attempt: &Attempt,
+    details: Option<Arc<str>>,
+) -> AttemptRequest {
     let parent = match op.kind {
         OperationKind::Sale | OperationKind::Authorize => None,
         OperationKind::Capture | OperationKind::Void | OperationKind::Refund | OperationKind::Increment => {
@@ -39,12 +44,13 @@ fn request(payment: &Payment, op: &Operation, attempt: &Attempt) -> AttemptReque
         parent,
         is_final: op.is_final,
         return_url: payment.spec.return_url.clone(),
+        details,
     }
 }
 
 /// What an answer means when an earlier request of the same attempt may have reached the provider: "not sent" and "refused
 /// before execution" are then proof of nothing.
-fn after_earlier_requests(tainted: bool, outcome: Outcome) -> Outcome {
+pub(super) fn after_earlier_requests(tainted: bool, outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::NotSent { reason } | Outcome::Rejected { reason } if tainted => Outcome::Unknown {
             reason,
@@ -93,8 +99,16 @@ impl PaymentState {
             tracing::error!(payment = %self.id, provider = %attempt.provider, "an attempt's provider is not configured");
             return;
         };
-        let request = request(payment, op, attempt);
-        let call = Call::new(ask, (op.id, attempt.number), request, self.mailbox.clone());
+        // They are good for one question about a challenge, and for no other; whoever asks again brings them again.
+        let details = match ask {
+            Ask::Query if attempt.state == AttemptState::ActionRequired => self.details.take(),
+            Ask::Query | Ask::Prepare | Ask::Execute | Ask::Cancel => None,
+        };
+        let request = request(payment, op, attempt, details);
+        let mut call = Call::new(ask, (op.id, attempt.number), request, self.mailbox.clone());
+        if attempt.state == AttemptState::Unknown {
+            call = call.to_resolve();
+        }
         let mailbox = seat.mailbox.clone();
         let drive = self.drive(op.id);
         drive.calls = drive.calls.saturating_add(1);
@@ -147,6 +161,7 @@ impl PaymentState {
                 };
                 self.retry_or_record(operation, number, outcome)?;
             }
+            Report::TurnedAway => self.turned_away(operation, number)?,
             // A challenge goes on until its time is over, whatever cannot be found out meanwhile.
             Report::Outcome {
                 ask: ask @ (Ask::Query | Ask::Cancel),
@@ -235,7 +250,7 @@ impl PaymentState {
 
     /// An attempt that was asked about, repeated, and is unknown still: a provider that stored its own error under the key would
     /// answer it for ever. Closing the object is safe at any time: either it can no longer charge, or it turns out that it has.
-    fn close_instead(&mut self, operation: OperationId, number: u32, outcome: &Outcome) -> bool {
+    pub(super) fn close_instead(&mut self, operation: OperationId, number: u32, outcome: &Outcome) -> bool {
         let Some((op, attempt)) = self.open_attempt(operation) else {
             return false;
         };
@@ -305,8 +320,10 @@ impl PaymentState {
     fn can_close(&self, op: &Operation, attempt: &Attempt) -> bool {
         let seat = self.context.provider(attempt.provider);
         matches!(op.kind, OperationKind::Sale | OperationKind::Authorize)
-            && attempt.reference.is_some()
-            && seat.is_some_and(|seat| seat.port.capabilities().cancel_closes)
+            && seat.is_some_and(|seat| {
+                let can = seat.port.capabilities();
+                can.cancel_closes && (attempt.reference.is_some() || can.recovery.voids.needs_no_object())
+            })
     }
 
     /// A query that found nothing out: the request is repeated under its key while that is safe, later the attempt is closed.

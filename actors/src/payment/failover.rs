@@ -1,10 +1,12 @@
 //! Where a charge goes next. It is planned in the commit that proves the last attempt not made, so that no crash comes between.
 
 use super::PaymentState;
+use super::drive::after_earlier_requests;
 use florin_domain::ids::OperationId;
 use florin_domain::payment::{AttemptPlan, Command};
 use florin_domain::provider::{Outcome, ProviderId};
 use ractor::ActorProcessingErr;
+use std::sync::Arc;
 
 impl PaymentState {
     /// Records what came back about an attempt, and goes on elsewhere if that proves that it charged nothing.
@@ -32,6 +34,25 @@ impl PaymentState {
             next,
         };
         self.decide(None, command)
+    }
+
+    /// The provider's breaker is open: nothing was asked now, and it is not asked again for this request. What an earlier request of
+    /// the attempt did stays as doubtful as it was.
+    pub(super) fn turned_away(
+        &mut self,
+        operation: OperationId,
+        number: u32,
+    ) -> Result<(), ActorProcessingErr> {
+        let is_tainted = self
+            .open_attempt(operation)
+            .is_some_and(|(_, attempt)| attempt.number == number)
+            && self.doubts(operation, number).tainted;
+        let reason = Arc::from("the provider's circuit breaker is open");
+        let outcome = after_earlier_requests(is_tainted, Outcome::NotSent { reason });
+        if self.close_instead(operation, number, &outcome) {
+            return Ok(());
+        }
+        self.record(operation, number, outcome)
     }
 
     /// The plan of the next attempt at a provider that was not asked yet, if `outcome` may close this one without a charge.

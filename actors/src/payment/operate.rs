@@ -49,8 +49,8 @@ pub enum Action {
     },
     /// Try again with another method.
     Confirm(PaymentMethod),
-    /// Find out how the challenge ended.
-    Complete,
+    /// Find out how the challenge ended, with what the customer brought back from it.
+    Complete(Option<Arc<str>>),
     /// Let a reviewed payment pass; what is held is captured under this id.
     ApproveReview(CaptureId),
     /// Forbid it; what is held is released under this id.
@@ -74,7 +74,7 @@ impl Action {
             Self::Void(id) => (RequestKind::Void, OperationId::Void(*id)),
             Self::Refund { id, .. } => (RequestKind::Refund, OperationId::Refund(*id)),
             Self::Confirm(_) => (RequestKind::Confirm, authorize),
-            Self::Complete => (RequestKind::Complete, authorize),
+            Self::Complete(_) => (RequestKind::Complete, authorize),
             Self::ApproveReview(_) => (RequestKind::ApproveReview, authorize),
             Self::RejectReview(_) => (RequestKind::RejectReview, authorize),
             Self::Resolve { operation, .. } => (RequestKind::Resolve, *operation),
@@ -117,6 +117,9 @@ impl PaymentState {
             self.refuse_mismatch(key);
             return Ok(());
         }
+        if let Action::Complete(details) = &operate.action {
+            self.details.clone_from(details);
+        }
         if let Some(taken) = payment.request(key) {
             // Key owners forget: after the retention, and when they are restarted. What was taken under the key is here.
             if taken.fingerprint != operate.request.fingerprint {
@@ -131,7 +134,7 @@ impl PaymentState {
             | Action::Increment { .. }
             | Action::Void(_)
             | Action::Refund { .. }
-            | Action::Complete
+            | Action::Complete(_)
             | Action::ApproveReview(_)
             | Action::RejectReview(_)
             | Action::Resolve { .. } => self.take_request(*operate),
@@ -156,7 +159,7 @@ impl PaymentState {
                 | Action::Void(_)
                 | Action::Refund { .. }
                 | Action::Confirm(_)
-                | Action::Complete
+                | Action::Complete(_)
                 | Action::Resolve { .. } => {}
             }
         }
@@ -206,7 +209,7 @@ impl PaymentState {
                 operation,
                 resolution,
             }),
-            Action::Complete => Some(Command::Complete),
+            Action::Complete(_) => Some(Command::Complete),
             Action::Confirm(_) => None,
         };
         let Some(command) = command else {

@@ -43,7 +43,10 @@ pub enum Change {
     /// Try again with another method after a decline.
     Confirm(PaymentMethod),
     /// Find out how the customer's challenge ended.
-    Complete,
+    Complete {
+        /// What the customer brought back from it, if the provider sends something along.
+        details: Option<Arc<str>>,
+    },
     /// Let a reviewed payment pass.
     ApproveReview,
     /// Forbid it.
@@ -223,7 +226,7 @@ impl PaymentsHandle {
                 reason,
             },
             Change::Confirm(method) => Action::Confirm(method),
-            Change::Complete => Action::Complete,
+            Change::Complete { details } => Action::Complete(details),
             Change::ApproveReview => Action::ApproveReview(CaptureId::from_bits(bits)),
             Change::RejectReview => Action::RejectReview(VoidId::from_bits(bits)),
             Change::Resolve {

@@ -31,6 +31,8 @@ pub struct Call {
     pub(super) request: Option<AttemptRequest>,
     payment: Option<Mailbox<PaymentMail>>,
     pub(super) started: bool,
+    /// It finds out or closes what is already under way. No breaker stands before that: it is what ends doubts.
+    pub(super) resolves: bool,
 }
 
 impl Call {
@@ -49,15 +51,18 @@ impl Call {
             request: Some(request),
             payment: Some(payment),
             started: false,
+            resolves: match ask {
+                Ask::Prepare | Ask::Execute => false,
+                Ask::Query | Ask::Cancel => true,
+            },
         }
     }
 
-    /// It finds out or closes what is already under way. No breaker stands before that: it is what ends doubts.
-    pub(super) const fn resolves(&self) -> bool {
-        match self.ask {
-            Ask::Prepare | Ask::Execute => false,
-            Ask::Query | Ask::Cancel => true,
-        }
+    /// Repeats an attempt whose outcome is unknown, to learn it.
+    #[must_use]
+    pub const fn to_resolve(mut self) -> Self {
+        self.resolves = true;
+        self
     }
 
     pub(super) fn report(mut self, report: Report) {

@@ -67,9 +67,7 @@ pub(super) struct Books {
 
 impl Books {
     pub(super) fn new(provider: ProviderId, terms: ProviderTerms) -> Self {
-        let gauge = |line: Line| {
-            metrics::gauge!("florin_provider_breaker", "provider" => provider.to_string(), "operation" => line.as_str())
-        };
+        let gauge = |line: Line| metrics::gauge!("florin_provider_breaker", "provider" => provider.to_string(), "operation" => line.as_str());
         Self {
             provider,
             terms,
@@ -79,6 +77,10 @@ impl Books {
             health: metrics::gauge!("florin_provider_health", "provider" => provider.to_string()),
             score: metrics::gauge!("florin_provider_score", "provider" => provider.to_string()),
         }
+    }
+
+    pub(super) fn state(&self, line: Line, now: Timestamp) -> BreakerState {
+        self.breakers[line as usize].state(now)
     }
 
     pub(super) fn takes(&self, line: Line, now: Timestamp) -> bool {
@@ -116,7 +118,9 @@ impl Books {
             Change::Opened => {
                 tracing::warn!(%provider, operation, "a circuit breaker has opened: nothing is sent for a while");
             }
-            Change::HalfOpened => tracing::info!(%provider, operation, "a circuit breaker lets one request through"),
+            Change::HalfOpened => {
+                tracing::info!(%provider, operation, "a circuit breaker lets one request through")
+            }
             Change::Closed => tracing::info!(%provider, operation, "a circuit breaker has closed"),
         }
     }

@@ -17,18 +17,20 @@ mod wire;
 
 pub use config::{BASE_URL, CONNECT_TIMEOUT, ConfigError, REQUEST_TIMEOUT, SecretKey, StripeConfig};
 
+use super::connection::{Failure, Reply};
+use super::own::Own;
 use crate::secrets::Book;
-use client::{Client, Failure};
+use client::Client;
 use config::bearer;
 use florin_domain::credentials::Credentials;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
-use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
 use florin_domain::time::Millis;
 use http::HeaderValue;
 use objects::unknown;
 use request::{Unsendable, WireRequest};
-use response::{Closed, Listed, Reply};
+use response::{Closed, Listed};
 use std::sync::Arc;
 
 /// Stripe remembers keys for at least a day.
@@ -46,57 +48,54 @@ const _: () = assert!(
 pub struct StripeProvider {
     capabilities: Capabilities,
     client: Client,
-    /// What merchants have of their own; nothing if all are charged under the configured key.
-    book: Option<Arc<Book>>,
+    own: Own,
 }
 
 impl StripeProvider {
     /// Checks the configuration; connects to nothing yet.
     pub fn new(id: ProviderId, config: StripeConfig) -> Result<Self, ConfigError> {
-        Client::new(config).map(|client| Self::over(id, client))
+        let time_limit = Millis(u64::try_from(config.request_timeout.as_millis()).unwrap_or(u64::MAX));
+        Client::new(config).map(|client| Self::over(id, time_limit, client))
     }
 
-    fn over(id: ProviderId, client: Client) -> Self {
+    fn over(id: ProviderId, time_limit: Millis, client: Client) -> Self {
         let capabilities = Capabilities {
             id,
             prepares: true,
             key_lifetime: KEY_LIFETIME,
             query_by_reference: true,
             cancel_closes: true,
+            time_limit,
+            recovery: Recovery {
+                stores_errors: true,
+                voids: Voids::Object,
+                notifies: false,
+            },
         };
         Self {
             capabilities,
             client,
-            book: None,
+            own: Own::none(id),
         }
     }
 
     /// Charges merchants under what they have of their own.
     #[must_use]
     pub fn with_credentials(self, book: Arc<Book>) -> Self {
-        let book = Some(book);
-        Self { book, ..self }
+        let own = self.own.in_book(book);
+        Self { own, ..self }
     }
 
     /// As whom a request goes; `None` for the configured account.
     async fn own_key(&self, request: &AttemptRequest) -> Result<Option<HeaderValue>, Outcome> {
-        let Some(book) = &self.book else {
+        let Some(credentials) = self.own.find(request).await? else {
             return Ok(None);
         };
-        let not_sent = |reason: String| Outcome::NotSent {
-            reason: reason.into(),
-        };
-        let place = (request.merchant, self.capabilities.id);
-        let found = book.find(place, request.made_at).await;
-        let Some(held) = found.map_err(|why| not_sent(why.to_string()))? else {
-            return Ok(None);
-        };
-        let header = match &*held.credentials {
+        let header = match &*credentials {
             Credentials::Stripe(set) => bearer(set.secret_key.expose()),
             Credentials::Adyen(_) => None,
         };
-        let unfit = || not_sent("the merchant's credentials are no key of Stripe".to_owned());
-        header.map(Some).ok_or_else(unfit)
+        header.map(Some).ok_or_else(|| self.own.unfit())
     }
 
     /// `Err` is why there is no answer, as an outcome.

@@ -219,7 +219,14 @@ fn after(event: &Event) -> Option<Event> {
             number,
             route: Arc::new(route()),
         },
-        Event::Routed { .. } => return None,
+        Event::Routed { .. } => Event::LateReversal {
+            operation: REFUND,
+            number,
+            provider: provider(),
+            amount: amount(2),
+            transaction: "NC6HT9CRT65ZGN82/taken_back".into(),
+        },
+        Event::LateReversal { .. } => return None,
     })
 }
 

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 const CHANGED_WITHIN: Duration = Duration::from_secs(4);
 
 /// Whose credentials, and where.
-pub(super) type Place = (MerchantId, ProviderId);
+pub(crate) type Place = (MerchantId, ProviderId);
 
 /// Why a call cannot be made now. Nothing of it has left this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -124,11 +124,11 @@ impl Book {
     }
 
     /// The present sets of all merchants at a provider, for what comes from there.
-    pub fn everybodys(&self, provider: ProviderId) -> Vec<Held> {
+    pub fn everybodys(&self, provider: ProviderId) -> Vec<(MerchantId, Held)> {
         let all = self.shelves.load();
         let of_provider = all.shelves.iter().filter(|(place, _)| place.1 == provider);
         of_provider
-            .flat_map(|(_, shelf)| shelf.present.iter().cloned())
+            .flat_map(|((merchant, _), shelf)| shelf.present.iter().map(|held| (*merchant, held.clone())))
             .collect()
     }
 
@@ -161,6 +161,35 @@ impl Book {
     /// No merchant has anything of its own.
     pub fn open_empty(&self) {
         self.open(HashMap::new());
+    }
+
+    /// For tests of adapters: each of these has been present from the beginning.
+    #[cfg(test)]
+    pub(crate) fn holding(sets: Vec<(Place, Credentials)>) -> Arc<Self> {
+        let book = Self::default();
+        let mut shelves: HashMap<Place, Shelf> = HashMap::new();
+        for (place, set) in sets {
+            let kept = shelves.entry(place).or_default();
+            let version = u32::try_from(kept.versions.len() + 1).unwrap();
+            kept.versions.push(CredentialVersion {
+                version,
+                created_at: Timestamp::from_unix_ms(0),
+                retired_at: None,
+                fields: Vec::new(),
+                hint: None,
+                livemode: false,
+                account: None,
+            });
+            let credentials = Arc::new(set);
+            kept.present.push(Held { version, credentials });
+        }
+        book.open(
+            shelves
+                .into_iter()
+                .map(|(place, kept)| (place, Arc::new(kept)))
+                .collect(),
+        );
+        Arc::new(book)
     }
 
     fn tell(&self) {

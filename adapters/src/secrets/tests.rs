@@ -200,7 +200,7 @@ async fn a_set_is_there_after_a_restart_and_each_payment_keeps_the_one_that_it_w
         let versions: Vec<u32> = book
             .everybodys(stripe())
             .iter()
-            .map(|held| held.version)
+            .map(|(_, held)| held.version)
             .collect();
         assert_eq!(versions, [1, 2]);
     }

@@ -170,7 +170,7 @@ fn risk() -> ObjectBuilder {
 }
 
 /// The events of a payment, and the posting of an entry.
-const ROWS: [&str; 30] = [
+const ROWS: [&str; 31] = [
     "payment.created",
     "risk.assessed",
     "payment.blocked",
@@ -192,6 +192,7 @@ const ROWS: [&str; 30] = [
     "attempt.rejected",
     "attempt.cancelled",
     "attempt.late_success",
+    "attempt.late_reversal",
     "payment.abandoned",
     "authorization.expired",
     "request.accepted",

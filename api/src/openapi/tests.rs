@@ -113,7 +113,10 @@ fn requests_are_closed_and_json_answers_have_examples() {
     walk(&document["paths"], &mut |operation| {
         let content = &operation["requestBody"]["content"]["application/json"];
         if !content.is_null() {
-            assert_eq!(content["schema"]["additionalProperties"], false, "{content}");
+            // What a provider sends is in its own form, which may grow.
+            if operation["operationId"] != "takeNotices" {
+                assert_eq!(content["schema"]["additionalProperties"], false, "{content}");
+            }
             assert!(!examples(&document, content).is_empty(), "{content}");
             bodies += 1;
         }

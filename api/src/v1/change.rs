@@ -51,7 +51,7 @@ pub(super) async fn make(
     let bytes = body::read_optional_json(state, request, payload).await?;
     let Checked { change, canonical } = check(&bytes, livemode)?;
     match change {
-        Change::Capture { .. } | Change::Increment { .. } | Change::Confirm(_) | Change::Complete => {
+        Change::Capture { .. } | Change::Increment { .. } | Change::Confirm(_) | Change::Complete { .. } => {
             caller.may_take_money()?;
         }
         Change::Void
@@ -132,7 +132,7 @@ const fn cannot(change: &Change) -> &'static str {
         Change::Void => "cannot be voided",
         Change::Refund { .. } => "cannot be refunded",
         Change::Confirm(_) => "cannot be confirmed with another payment method",
-        Change::Complete => "cannot be confirmed: no challenge of the customer is open",
+        Change::Complete { .. } => "cannot be confirmed: no challenge of the customer is open",
         Change::ApproveReview => "cannot be approved: it is not under review",
         Change::RejectReview => "cannot be rejected: it is not under review",
         Change::Resolve { .. } => "has nothing to resolve here: what became of the attempt is known",

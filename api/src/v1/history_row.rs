@@ -399,6 +399,13 @@ fn details(event: &Event, to_operator: bool) -> Details<'_> {
             provider,
             amount,
             transaction,
+        }
+        | Event::LateReversal {
+            operation,
+            number,
+            provider,
+            amount,
+            transaction,
         } => Details {
             provider: Some(provider.to_string()),
             amount: Some(minor(*amount)),

@@ -16,13 +16,19 @@ use actix_web::web::{Data, Payload};
 use florin_actors::payments_handle::Change;
 use serde::Deserialize;
 use serde_json::json;
+use std::sync::Arc;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConfirmRequest<'a> {
     #[serde(borrow, default)]
     payment_method_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    redirect_result: Option<Text<'a>>,
 }
+
+/// Longer is nothing that a provider gives a browser along.
+const REDIRECT_RESULT_BYTES_MAX: usize = 4096;
 
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Payload) -> Reply {
     let answered = make(&state, &request, payload, "confirm", check).await;
@@ -32,11 +38,19 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Pa
 pub(super) fn check(bytes: &[u8], livemode: bool) -> Result<Checked, Invalid> {
     let body: ConfirmRequest<'_> = json::read(bytes)?;
     let Some(id) = body.payment_method_id else {
+        let details = body.redirect_result.map(|text| brought_back(text.as_str()));
+        let details = details.transpose()?;
         return Ok(Checked {
-            change: Change::Complete,
-            canonical: "1".to_owned(),
+            canonical: details
+                .as_ref()
+                .map_or_else(|| "1".to_owned(), |details| format!("1 details {details}")),
+            change: Change::Complete { details },
         });
     };
+    if body.redirect_result.is_some() {
+        let message = "A `redirect_result` is about the challenge that is open, not about another method.";
+        return Err(Invalid::new("redirect_result", Code::ParameterInvalid, message));
+    }
     let method = payment_request::method(id.as_str(), livemode)?;
     Ok(Checked {
         canonical: format!("1 {}", method.id),
@@ -44,12 +58,27 @@ pub(super) fn check(bytes: &[u8], livemode: bool) -> Result<Checked, Invalid> {
     })
 }
 
+fn brought_back(text: &str) -> Result<Arc<str>, Invalid> {
+    let is_visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    if text.is_empty() || text.len() > REDIRECT_RESULT_BYTES_MAX || !is_visible {
+        let message =
+            format!("`redirect_result` is 1 to {REDIRECT_RESULT_BYTES_MAX} visible ASCII characters.");
+        return Err(Invalid::new("redirect_result", Code::ParameterInvalid, message));
+    }
+    Ok(Arc::from(text))
+}
+
 pub(crate) fn described() -> Endpoint {
     let method = bounded_text(
         "The method to try now; without one, the provider is asked how the challenge ended.",
         (1, 255),
     );
-    let shape = strict([may("payment_method_id", method)]);
+    let brought = bounded_text(
+        "What the provider gave the customer's browser along on its way back (Adyen's `redirectResult`). Not together with a method.",
+        (1, REDIRECT_RESULT_BYTES_MAX),
+    )
+    .pattern(Some("^[!-~]*$"));
+    let shape = strict([may("payment_method_id", method), may("redirect_result", brought)]);
     let processing = json!({"status": "processing", "amount_captured": 0, "fee": 0, "net": 0});
     Endpoint::post("/v1/payments/{id}/confirm", Access::Merchants)
         .called(
@@ -63,6 +92,10 @@ pub(crate) fn described() -> Endpoint {
             shape,
             &[
                 ("The customer is back", json!({})),
+                (
+                    "The customer is back, and brings something",
+                    json!({"redirect_result": "X6XtfGC3!Y"}),
+                ),
                 ("Another method", json!({"payment_method_id": "pm_card_mastercard"})),
             ],
         )

@@ -25,7 +25,9 @@ use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device, Operation
 use florin_domain::ports::{
     AttemptRequest, BoxFuture, Kek, Provider, ReadError, Secrets, ShardSnapshot, SnapshotError, Snapshots,
 };
-use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference};
+use florin_domain::provider::{
+    Capabilities, Notice, NoticeRefusal, Outcome, ProviderId, ProviderReference, Recovery,
+};
 use florin_domain::time::Millis;
 use florin_supervisors::platform::Platform;
 use std::fmt::Write as _;
@@ -266,6 +268,8 @@ impl World {
             key_lifetime: Millis::from_s(86_400),
             query_by_reference: true,
             cancel_closes: true,
+            time_limit: Millis::from_s(5),
+            recovery: Recovery::default(),
         };
         let keys = Arc::new(MemoryKeyIndex::default());
         let ports = Ports {
@@ -312,6 +316,7 @@ impl World {
             consistency: platform.consistency(),
             ops: Arc::new(platform.ops(Box::new(|| "florin_up 1\n".to_owned()))),
             receipts: Arc::new(SumSigner),
+            notices: Arc::new(NoNotices),
             directory: DirectoryHandle::new(platform.shards().clone()),
             credentials: CredentialsHandle::new(
                 platform.shards().clone(),
@@ -494,6 +499,22 @@ impl florin_domain::ports::ReceiptSigner for SumSigner {
         florin_domain::ports::ReceiptSignature {
             public_key: [7; 32],
             signature,
+        }
+    }
+}
+
+/// No provider sends notices here, but one of this name may.
+#[derive(Debug)]
+struct NoNotices;
+
+impl florin_domain::ports::NoticeReader for NoNotices {
+    fn read(&self, provider: ProviderId, body: &[u8]) -> Result<Vec<Notice>, NoticeRefusal> {
+        if provider.as_str() != "fake" {
+            return Err(NoticeRefusal::NoSuchProvider);
+        }
+        match body {
+            b"{}" => Err(NoticeRefusal::Malformed),
+            _ => Err(NoticeRefusal::Unsigned),
         }
     }
 }

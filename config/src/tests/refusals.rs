@@ -221,7 +221,12 @@ fn wrong_secrets_and_wrong_providers_are_named_without_what_is_secret() {
             "***",
             "visible ASCII characters without spaces, or empty for none",
         ),
-        ("provider.stripe.kind", "\"acme\"", "\"acme\"", "\"stripe\""),
+        (
+            "provider.stripe.kind",
+            "\"acme\"",
+            "\"acme\"",
+            "\"stripe\" or \"adyen\"",
+        ),
         (
             "provider.stripe.request_timeout_ms",
             "0",

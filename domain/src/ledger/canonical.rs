@@ -104,10 +104,10 @@ pub fn consequences(
     })
 }
 
-/// A late charge is recorded in a commit of its own.
+/// A late charge, or its undoing, is recorded in a commit of its own.
 fn late_provider(events: &[Event]) -> Option<ProviderId> {
     events.iter().find_map(|event| {
-        if let Event::LateSuccess { provider, .. } = event {
+        if let Event::LateSuccess { provider, .. } | Event::LateReversal { provider, .. } = event {
             Some(*provider)
         } else {
             None

@@ -35,6 +35,21 @@ pub struct AttemptPlan {
     pub route: Option<Arc<Route>>,
 }
 
+/// What a provider undid by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Undoing {
+    /// Of which operation.
+    pub operation: OperationId,
+    /// Which attempt of it.
+    pub number: u32,
+    /// How much.
+    pub amount: Amount,
+    /// The provider's id of what was undone, or of the undoing.
+    pub reference: ProviderReference,
+    /// What it means of an attempt whose success was never heard of; without it, that must be heard of first.
+    pub unheard: Option<Outcome>,
+}
+
 /// A request to change a payment.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
@@ -87,6 +102,8 @@ pub enum Command {
         /// Where the charge goes next if this proves that it was not made here and will not be.
         next: Option<AttemptPlan>,
     },
+    /// A provider undid by itself what it had done.
+    TakeBack(Undoing),
     /// Take reserved money.
     Capture {
         /// Identity.

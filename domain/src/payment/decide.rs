@@ -6,7 +6,7 @@ use super::expiry;
 use super::failover;
 use super::increment;
 use super::operation::{AttemptState, Operation, OperationKind};
-use super::record::{find, record};
+use super::record::{find, record, take_back};
 use super::refusal::Refusal;
 use super::review;
 use super::state::{CaptureMethod, Payment, Spec, Status};
@@ -125,6 +125,7 @@ pub fn decide(
             let recorded = record(payment, (operation, number), outcome, lifetimes, now)?;
             Ok(failover::go_on(payment, (operation, number), recorded, next, now))
         }
+        Command::TakeBack(undoing) => take_back(payment, undoing, lifetimes, now),
         Command::Capture {
             id,
             amount,

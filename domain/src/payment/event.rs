@@ -224,6 +224,19 @@ pub enum Event {
         /// Who, who else, and why.
         route: Arc<Route>,
     },
+    /// A provider undid what it had done: what had moved went back, and is in suspense until a person settles it.
+    LateReversal {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// At whom.
+        provider: ProviderId,
+        /// How much.
+        amount: Amount,
+        /// The undoing, under a name that no transaction has.
+        transaction: ProviderReference,
+    },
 }
 
 impl Event {
@@ -259,6 +272,7 @@ impl Event {
             Self::HeldForReview => "review.held",
             Self::PostingProfileChosen { .. } => "payment.posting_profile_chosen",
             Self::Routed { .. } => "attempt.routed",
+            Self::LateReversal { .. } => "attempt.late_reversal",
         }
     }
 }

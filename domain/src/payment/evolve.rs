@@ -1,8 +1,10 @@
 //! What an event makes of a payment: the one place where legality is checked and state changes.
 
 use super::event::Event;
-use super::operation::{Attempt, AttemptState, LateCharge, Operation};
-use super::outcome::{close, close_attempt, late, release, settle, succeed, unresolved_attempt};
+use super::operation::{Attempt, AttemptState, Operation};
+use super::outcome::{
+    Direction, close, close_attempt, late, late_charge, release, settle, succeed, unresolved_attempt,
+};
 use super::state::{DeclinePolicy, Failure, NextAction, Payment, Status};
 use crate::ids::OperationId;
 use crate::ledger::PostingProfile;
@@ -221,17 +223,18 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
             amount,
             transaction,
         } => {
-            let (provider, transaction) = (*provider, Arc::clone(transaction));
-            late(
-                payment,
-                *operation,
-                LateCharge {
-                    number: *number,
-                    provider,
-                    amount: *amount,
-                    transaction,
-                },
-            )?;
+            let charge = late_charge(*number, *provider, *amount, transaction);
+            late(payment, *operation, charge, Direction::Done)?;
+        }
+        Event::LateReversal {
+            operation,
+            number,
+            provider,
+            amount,
+            transaction,
+        } => {
+            let charge = late_charge(*number, *provider, *amount, transaction);
+            late(payment, *operation, charge, Direction::Undone)?;
         }
         Event::AuthorizationExpired => {
             if payment.status != Status::Authorized {

@@ -98,7 +98,8 @@ pub struct Attempt {
     pub unknown_reason: Option<Arc<str>>,
 }
 
-/// A success that a provider reported of an attempt which was closed, or which had succeeded with another transaction.
+/// A success that a provider reported of an attempt which was closed, or which had succeeded with another transaction; or the undoing
+/// of a success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LateCharge {
     /// Of which attempt.
@@ -132,7 +133,7 @@ pub struct Operation {
     pub attempt: Option<Attempt>,
     /// Attempts before the latest, each closed by proof; kept because a provider may still say otherwise.
     pub earlier: Vec<Attempt>,
-    /// Successes that arrived too late to count as this operation's own.
+    /// Successes that arrived too late to count as this operation's own, and what was undone after its end.
     pub late: Vec<LateCharge>,
     /// The provider's id of the transaction, once it succeeded.
     pub transaction: Option<ProviderReference>,
@@ -165,6 +166,14 @@ impl Operation {
                 .late
                 .iter()
                 .any(|late| late.provider == provider && late.transaction == *transaction)
+    }
+
+    /// By the provider's word this attempt did what it was for, in time or late.
+    pub(super) fn has_succeeded(&self, number: u32) -> bool {
+        let in_time = self
+            .attempt_numbered(number)
+            .is_some_and(|attempt| attempt.state == AttemptState::Succeeded);
+        in_time || self.late.iter().any(|late| late.number == number)
     }
 
     /// A provider's word is awaited.

@@ -4,18 +4,51 @@ use super::evolve::operation_authorizes;
 use super::operation::{Attempt, AttemptState, LateCharge, Operation, OperationKind};
 use super::state::{Payment, Status};
 use crate::ids::OperationId;
-use crate::money::MinorSum;
-use crate::provider::ProviderReference;
+use crate::money::{Amount, MinorSum};
+use crate::provider::{ProviderId, ProviderReference};
 use std::sync::Arc;
+
+/// Whether an operation was done outside the plan, or undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Done,
+    Undone,
+}
+
+/// What moved outside the plan.
+pub(super) fn late_charge(
+    number: u32,
+    provider: ProviderId,
+    amount: Amount,
+    transaction: &ProviderReference,
+) -> LateCharge {
+    LateCharge {
+        number,
+        provider,
+        amount,
+        transaction: Arc::clone(transaction),
+    }
+}
 
 /// Money that moved at a provider outside the plan: it is in suspense, in the direction in which it moved, and the payment stays
 /// as it was.
-pub(super) fn late(payment: &mut Payment, id: OperationId, charge: LateCharge) -> Result<(), &'static str> {
+pub(super) fn late(
+    payment: &mut Payment,
+    id: OperationId,
+    charge: LateCharge,
+    direction: Direction,
+) -> Result<(), &'static str> {
     let op = payment.operation_mut(id).ok_or("no such operation")?;
     if op.has_booked(charge.provider, &charge.transaction) {
         return Err("the charge is in suspense already");
     }
-    let minor = charge.amount.minor();
+    let minor = match direction {
+        Direction::Done => charge.amount.minor(),
+        Direction::Undone if !op.has_succeeded(charge.number) => {
+            return Err("nothing was done that could be undone");
+        }
+        Direction::Undone => charge.amount.minor().saturating_neg(),
+    };
     let moved = match op.kind {
         OperationKind::Sale | OperationKind::Capture => minor,
         OperationKind::Refund => minor.saturating_neg(),

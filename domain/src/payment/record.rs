@@ -1,11 +1,12 @@
 //! What a provider's word about an attempt makes happen.
 
+use super::command::Undoing;
 use super::decide::{Decision, Effect};
 use super::event::Event;
 use super::expiry::releases_expired;
 use super::operation::{Attempt, AttemptState, Operation, OperationKind};
 use super::refusal::Refusal;
-use super::state::Payment;
+use super::state::{Payment, Status};
 use crate::ids::OperationId;
 use crate::limits::Lifetimes;
 use crate::money::Amount;
@@ -198,6 +199,71 @@ fn mismatched(op: &Operation, attempt: &Attempt, reference: ProviderReference) -
         }],
         effects: vec![Effect::Alert("amount_mismatch")],
     }
+}
+
+/// A provider undid by itself what it had done. The payment stays as it was, since what follows from it is for a person to say; what
+/// went back is in suspense.
+pub(super) fn take_back(
+    payment: &Payment,
+    undoing: Undoing,
+    lifetimes: &Lifetimes,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let Undoing {
+        operation,
+        number,
+        amount,
+        reference,
+        unheard,
+    } = undoing;
+    let (op, latest) = find(payment, operation, number)?;
+    if latest.number == number && latest.state.is_unresolved() {
+        let outcome = unheard.ok_or(Refusal::OperationInProgress)?;
+        return record(payment, (operation, number), outcome, lifetimes, now);
+    }
+    let attempt = op.attempt_numbered(number).ok_or(Refusal::NoSuchAttempt)?;
+    let transaction: ProviderReference = Arc::from(format!("{reference}{TAKEN_BACK}"));
+    let provider = attempt.provider;
+    // What was released is said to be gone once more.
+    let is_gone =
+        matches!(op.kind, OperationKind::Sale | OperationKind::Authorize) && payment.status == Status::Voided;
+    if is_gone || op.has_booked(provider, &transaction) {
+        return Ok(Decision::default());
+    }
+    // Never more than what was done.
+    let Ok(amount) = Amount::new(amount.minor().min(standing_minor(op, number))) else {
+        return Ok(Decision::default());
+    };
+    Ok(Decision {
+        events: vec![Event::LateReversal {
+            operation,
+            number,
+            provider,
+            amount,
+            transaction,
+        }],
+        effects: vec![Effect::Alert("late_reversal")],
+    })
+}
+
+/// Ends the name of an undoing, so that it is none of a transaction.
+const TAKEN_BACK: &str = "/taken_back";
+
+/// What an attempt did, in time or late, less what was undone of it, in minor units.
+fn standing_minor(op: &Operation, number: u32) -> i128 {
+    let in_time = op
+        .attempt_numbered(number)
+        .is_some_and(|attempt| attempt.state == AttemptState::Succeeded);
+    let done = if in_time { op.amount.minor() } else { 0 };
+    let late = op.late.iter().filter(|late| late.number == number);
+    late.fold(done, |sum, late| {
+        let minor = late.amount.minor();
+        if late.transaction.ends_with(TAKEN_BACK) {
+            sum.saturating_sub(minor)
+        } else {
+            sum.saturating_add(minor)
+        }
+    })
 }
 
 /// A word about an attempt that is already resolved: only a charge still matters.

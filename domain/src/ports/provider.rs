@@ -5,7 +5,9 @@ use crate::ids::{MerchantId, OperationId, PaymentId};
 use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency, MinorSum};
 use crate::payment::OperationKind;
-use crate::provider::{Capabilities, Outcome, ProviderKey, ProviderReference};
+use crate::provider::{
+    Capabilities, Notice, NoticeRefusal, Outcome, ProviderId, ProviderKey, ProviderReference,
+};
 use crate::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
@@ -48,6 +50,8 @@ pub struct AttemptRequest {
     pub is_final: bool,
     /// Where the customer returns after a challenge.
     pub return_url: Option<Arc<str>>,
+    /// What the customer brought back from a challenge; only a query takes it.
+    pub details: Option<Arc<str>>,
 }
 
 /// Port of a provider. Implementations never decide whether to repeat: they say what came back, and `Unknown` when in doubt.
@@ -69,4 +73,10 @@ pub trait Provider: Send + Sync + fmt::Debug {
 
     /// Closes an attempt so that it can no longer charge; `Cancelled` is the proof.
     fn cancel<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome>;
+}
+
+/// Port of what providers send by themselves. Nothing is believed that is not signed.
+pub trait NoticeReader: Send + Sync + fmt::Debug {
+    /// The notices in a body that was sent for this provider; what is not about an operation of ours is left out.
+    fn read(&self, provider: ProviderId, body: &[u8]) -> Result<Vec<Notice>, NoticeRefusal>;
 }

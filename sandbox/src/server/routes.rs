@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::body::AnswerBody;
 use super::challenge::{self, Visit};
 use super::stopped;
+use crate::adyen;
 use crate::charges;
 use crate::owner::{Command, FaultReply};
 use crate::stripe::{self, ApiError, Delivery, Digest, Idempotency, Parsed, RawRequest};
@@ -24,6 +25,9 @@ const KEY_BYTES_MAX: usize = 255;
 /// Pieces of `/charges` that wait for a slow reader.
 const PIECES_MAX: usize = 4;
 
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const PSP_REFERENCE: HeaderName = HeaderName::from_static("pspreference");
+const TRANSIENT_ERROR: HeaderName = HeaderName::from_static("transient-error");
 const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const ORIGINAL_REQUEST: HeaderName = HeaderName::from_static("original-request");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -77,6 +81,10 @@ impl Routes {
         if path.starts_with("/v1/") {
             return self.stripe(request).await;
         }
+        if let Some(path) = path.strip_prefix("/adyen/v72/") {
+            let path = path.to_owned();
+            return self.adyen(&path, request).await;
+        }
         if let Some(Visit { intent, passed }) = Visit::parse(request.method(), path) {
             let intent = intent.to_owned();
             // The buttons send nothing.
@@ -113,6 +121,7 @@ impl Routes {
                     .map(fault_response),
                 None => Ok(self.refuse(&ApiError::body_too_large(BODY_BYTES_MAX))),
             },
+            (&Method::PUT, "/adyen/webhook") => self.subscribe(request).await,
             (method, path) => Ok(self.refuse(&ApiError::unknown_url(method.as_str(), path))),
         }
     }
@@ -129,6 +138,67 @@ impl Routes {
         let (sink, pieces) = mpsc::channel(PIECES_MAX);
         tokio::task::spawn_blocking(move || charges::stream(&reader, &sink));
         Ok(response(StatusCode::OK, AnswerBody::Streamed(pieces)))
+    }
+
+    async fn subscribe(&self, request: Request<Incoming>) -> Answer {
+        let Some(body) = read_body(request.into_body()).await? else {
+            return Ok(self.refuse(&ApiError::body_too_large(BODY_BYTES_MAX)));
+        };
+        match adyen::parse_target(&body) {
+            Ok(target) => {
+                self.ask(|reply| Command::Subscribe { target, reply }).await?;
+                Ok(json(StatusCode::OK, body))
+            }
+            Err(message) => {
+                let (param, _) = message.split_once(':').unwrap_or((message, ""));
+                let error = serde_json::json!({ "error": {
+                    "type": "invalid_request_error", "param": param, "message": message,
+                } });
+                Ok(json(StatusCode::BAD_REQUEST, error.to_string()))
+            }
+        }
+    }
+
+    async fn adyen(&self, path: &str, request: Request<Incoming>) -> Answer {
+        let (head, body) = request.into_parts();
+        let refuse = |refusal: &adyen::Refusal| {
+            let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            Ok(json(status, refusal.body().to_string()))
+        };
+        let Some(body) = read_body(body).await? else {
+            return refuse(&adyen::Refusal::MALFORMED);
+        };
+        if head.method != Method::POST {
+            return refuse(&adyen::Refusal::NOT_FOUND);
+        }
+        let key = head.headers.get(IDEMPOTENCY_KEY);
+        let has_api_key = head.headers.get(API_KEY).is_some_and(|key| !key.is_empty());
+        let key_text = key.map(|key| key.to_str().unwrap_or_default());
+        let command = match adyen::parse(path, key_text, has_api_key, &body) {
+            Ok(command) => command,
+            Err(refusal) => return refuse(&refusal),
+        };
+        let Answered { reply, delivery } = self
+            .ask(|reply| Command::Adyen {
+                request: command,
+                reply,
+            })
+            .await?;
+        self.deliver(delivery).await?;
+        let reply = reply.ok_or(Closed)?;
+        let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = json(status, reply.body);
+        let headers = response.headers_mut();
+        let executed_as = reply.executed_as.and_then(|id| HeaderValue::try_from(id).ok());
+        headers.extend(executed_as.map(|id| (PSP_REFERENCE, id)));
+        headers.extend(key.map(|key| (IDEMPOTENCY_KEY, key.clone())));
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(TRANSIENT_ERROR, HeaderValue::from_static("true"));
+        }
+        Ok(response)
     }
 
     async fn stripe(&self, request: Request<Incoming>) -> Answer {
@@ -150,6 +220,22 @@ impl Routes {
                 reply,
             })
             .await?;
+        self.deliver(delivery).await?;
+        let mut response = self.response(reply.ok_or(Closed)?);
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (IDEMPOTENCY_KEY, key),
+            (STRIPE_VERSION, head.headers.get(STRIPE_VERSION)),
+        ] {
+            if let Some(value) = value {
+                headers.insert(name, value.clone());
+            }
+        }
+        Ok(response)
+    }
+
+    /// Waits as long as the answer is to take; an error when there is to be none.
+    async fn deliver(&self, delivery: Delivery) -> Result<(), Closed> {
         let mut stop = self.stop.clone();
         match delivery {
             Delivery::Now => {}
@@ -171,17 +257,7 @@ impl Routes {
             }
             Delivery::Close => return Err(Closed),
         }
-        let mut response = self.response(reply.ok_or(Closed)?);
-        let headers = response.headers_mut();
-        for (name, value) in [
-            (IDEMPOTENCY_KEY, key),
-            (STRIPE_VERSION, head.headers.get(STRIPE_VERSION)),
-        ] {
-            if let Some(value) = value {
-                headers.insert(name, value.clone());
-            }
-        }
-        Ok(response)
+        Ok(())
     }
 
     fn response(&self, reply: Reply) -> Response<AnswerBody> {

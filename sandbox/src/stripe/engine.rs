@@ -165,6 +165,12 @@ pub(crate) fn decide(
                 delivery,
             };
         }
+        Some(Hit::Http503) => {
+            return Decision::Refuse {
+                error: ApiError::unavailable(),
+                delivery,
+            };
+        }
         Some(Hit::Http500) => planned = Plan::failed(ApiError::internal()),
         Some(Hit::Decline) => {
             planned = match plan(state, command, moment, true) {
@@ -182,7 +188,7 @@ pub(crate) fn decide(
 }
 
 impl Drawn {
-    fn delivery(self) -> Delivery {
+    pub(crate) fn delivery(self) -> Delivery {
         if self.delay_ms == 0 {
             Delivery::Now
         } else {
@@ -298,6 +304,10 @@ fn deliver_query(body: Vec<u8>, drawn: Drawn) -> Decision {
         }
         Some(Hit::RateLimit) => Decision::Refuse {
             error: ApiError::rate_limited(),
+            delivery,
+        },
+        Some(Hit::Http503) => Decision::Refuse {
+            error: ApiError::unavailable(),
             delivery,
         },
         Some(Hit::Http500) => Decision::Refuse {

@@ -3,7 +3,7 @@
 use crate::provider::{Script, Scripted};
 use crate::world::{Answered, World, answers, let_settle, options, submit, submit_all, until};
 use florin_actors::admission::{AdmissionCaps, Shed};
-use florin_actors::options::{Options, ProviderCaps};
+use florin_actors::options::{Options, ProviderCaps, ProviderTerms};
 use florin_actors::payments_handle::RequestError;
 use florin_domain::payment::Answer;
 use std::sync::atomic::Ordering;
@@ -159,13 +159,13 @@ fn calls_that_their_callers_left_behind_do_not_pile_up_at_a_provider_that_hangs(
         in_flight_max: 2,
         index_lag_max: 200_000,
     };
-    let provider_caps = ProviderCaps {
+    let caps = ProviderCaps {
         permits: 1,
         queue_max: 1000,
     };
     let options = Options {
         admission,
-        provider_caps,
+        provider_terms: ProviderTerms { caps, cost_bps: 290 },
         ..options()
     };
     World::with(37, options, Scripted::new(false, true)).life(async |world, platform| {

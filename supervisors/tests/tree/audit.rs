@@ -2,7 +2,7 @@
 //! say what the provider really charged, and replies that were true.
 
 use crate::ports::all_commits;
-use crate::provider::provider_id;
+use crate::provider::Scripted;
 use crate::world::{Answered, World, amount_minor, key_digest, live_payments, submit, until};
 use florin_actors::payments_handle::{Answered as Shown, RequestError};
 use florin_adapters::journal::MemoryJournal;
@@ -12,6 +12,7 @@ use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ledger::{AccountKey, AccountName, AccountState};
 use florin_domain::money::Currency;
 use florin_domain::payment::{Answer, Payment, Status, evolve_all};
+use florin_domain::ports::Provider;
 use florin_supervisors::platform::Platform;
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
@@ -83,10 +84,32 @@ pub(crate) fn is_final(answer: &Answered) -> bool {
 }
 
 impl World {
+    fn providers(&self) -> impl Iterator<Item = &Scripted> {
+        [&self.provider]
+            .into_iter()
+            .chain(&self.backup)
+            .map(|provider| &**provider)
+    }
+
+    /// Charges per payment, wherever.
+    fn charges(&self) -> BTreeMap<PaymentId, usize> {
+        let mut charges = BTreeMap::new();
+        for (payment, count) in self.providers().flat_map(Scripted::charges) {
+            *charges.entry(payment).or_default() += count;
+        }
+        charges
+    }
+
+    fn charges_of_amount(&self, amount_minor: i128) -> usize {
+        self.providers()
+            .map(|provider| provider.charges_of_amount(amount_minor))
+            .sum()
+    }
+
     /// No charge without a commit, none twice, one payment per key; nothing is said to be taken that was not.
     pub(crate) fn check_always(&self) -> Truth {
         let truth = self.truth();
-        let charges = self.provider.charges();
+        let charges = self.charges();
         for (payment, count) in &charges {
             assert!(
                 truth.payments.contains_key(payment),
@@ -111,7 +134,7 @@ impl World {
         for (n, reply) in replies {
             // Others claim nothing, or something that only shows later: see `check_not_stored`.
             let Ok(created) = reply else { continue };
-            let charges = self.provider.charges_of_amount(amount_minor(*n));
+            let charges = self.charges_of_amount(amount_minor(*n));
             let id = created.payment.id();
             let stored = truth
                 .payments
@@ -141,7 +164,7 @@ impl World {
                     "request {n} was answered {answer:?} and is stored"
                 );
                 assert_eq!(
-                    self.provider.charges_of_amount(amount_minor(*n)),
+                    self.charges_of_amount(amount_minor(*n)),
                     0,
                     "request {n} {answer:?}"
                 );
@@ -205,19 +228,21 @@ impl World {
             .0
             .into_iter()
             .collect();
-        let clearing = AccountKey {
-            name: AccountName::ProviderClearing(provider_id()),
-            currency: Currency::USD,
-            livemode: false,
-        };
-        let cleared = accounts
-            .get(&clearing)
-            .map_or(0, |account| account.posted.minor());
-        assert_eq!(
-            cleared,
-            self.provider.sum_minor(),
-            "clearing against what the provider charged"
-        );
+        for provider in self.providers() {
+            let clearing = AccountKey {
+                name: AccountName::ProviderClearing(provider.capabilities().id),
+                currency: Currency::USD,
+                livemode: false,
+            };
+            let cleared = accounts
+                .get(&clearing)
+                .map_or(0, |account| account.posted.minor());
+            assert_eq!(
+                cleared,
+                provider.sum_minor(),
+                "clearing against what the provider charged"
+            );
+        }
         for total in platform.ledger().trial_balance().await.unwrap() {
             assert_eq!(total.debits_minor, total.credits_minor);
         }

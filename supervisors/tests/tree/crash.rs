@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Every step, in the order of the enum. [`kind_of`] has no wildcard, and [`the_table_of_steps_is_whole`] counts.
-pub(crate) const STEPS: [Step; 35] = [
+pub(crate) const STEPS: [Step; 37] = [
     Step::KeySubmitted,
     Step::KeyAnswered,
     Step::PaymentStarting,
@@ -31,6 +31,8 @@ pub(crate) const STEPS: [Step; 35] = [
     Step::RiskAssessing,
     Step::ProviderQueued,
     Step::ProviderFinished,
+    Step::ProviderTurnedAway,
+    Step::ProviderProbing,
     Step::ShardSequencing,
     Step::ShardTransferring,
     Step::ShardCrossing,
@@ -53,10 +55,15 @@ pub(crate) const STEPS: [Step; 35] = [
     Step::MonitorEnded,
 ];
 
-/// The steps that payments come by; there is one shard, so nothing goes between two.
+/// The steps that payments come by; there is one shard, so nothing goes between two, and no breaker opens.
 pub(crate) fn of_payments() -> impl Iterator<Item = Step> {
-    let is_between = |step: &Step| *step == Step::ShardCrossing || kind_of(*step) == Kind::Crossings;
-    STEPS.into_iter().filter(move |step| !is_between(step))
+    let is_elsewhere = |step: &Step| {
+        matches!(
+            step,
+            Step::ShardCrossing | Step::ProviderTurnedAway | Step::ProviderProbing
+        ) || kind_of(*step) == Kind::Crossings
+    };
+    STEPS.into_iter().filter(move |step| !is_elsewhere(step))
 }
 
 /// Whose step it is; and so who crashes there.
@@ -74,7 +81,9 @@ pub(crate) fn kind_of(step: Step) -> Kind {
         | Step::PaymentLoaded
         | Step::PaymentLeaving => Kind::Payment,
         Step::RiskAssessing => Kind::Risk,
-        Step::ProviderQueued | Step::ProviderFinished => Kind::Provider,
+        Step::ProviderQueued | Step::ProviderFinished | Step::ProviderTurnedAway | Step::ProviderProbing => {
+            Kind::Provider
+        }
         Step::ShardSequencing | Step::ShardTransferring | Step::ShardCrossing => Kind::AccountShard,
         Step::CrossingBegun
         | Step::CrossingPrepared

@@ -5,6 +5,7 @@
 //! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`] the ports that do as they are told, [`mischief`] how
 //! * [`audit`] what must hold of journal, books and charges whatever happened
 //! * [`past`] payments as they were; [`operations`] what is asked of payments that exist, [`operations_crash`], [`operations_schedules`]
+//! * [`notices`] what providers say by themselves
 //! * [`transfers`] money between accounts that many move at once, [`transfers_calls`] who moves it, [`transfers_history`] what they saw,
 //!   [`transfers_crash`] what a crash leaves of it; [`crossings`] money between
 //!   shards, [`crossings_reverts`] reverts there, [`crossings_fraud`] the fraud check, [`crossings_land`] which they are, [`crossings_stuck`] one whose disk hangs,
@@ -35,6 +36,8 @@ mod crossings_stuck;
 #[cfg(test)]
 mod drain;
 #[cfg(test)]
+mod failover;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod kill;
@@ -48,6 +51,8 @@ mod mischief;
 mod monitor;
 #[cfg(test)]
 mod monitor_load;
+#[cfg(test)]
+mod notices;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]

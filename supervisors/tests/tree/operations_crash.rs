@@ -82,7 +82,7 @@ fn minor(change: &Change) -> Option<i128> {
         Change::Increment { .. } => Some(1),
         Change::Void
         | Change::Confirm(_)
-        | Change::Complete
+        | Change::Complete { .. }
         | Change::ApproveReview
         | Change::RejectReview
         | Change::Resolve { .. } => None,
@@ -372,7 +372,7 @@ fn a_challenge_is_asked_about_under_one_key_until_the_customer_is_done() {
         let complete = |key| Ask {
             key,
             payment: made.payment.id(),
-            change: Change::Complete,
+            change: Change::Complete { details: None },
         };
         for _ in 0..3 {
             let waits = ask(&payments, &complete(1)).await.unwrap();

@@ -279,7 +279,10 @@ impl Model {
                 self.captured - self.captured_lately - self.refunded - self.refunding < or_one(amount)
             }
             Change::Confirm(_) => !self.declined || self.confirms,
-            Change::Complete | Change::ApproveReview | Change::RejectReview | Change::Resolve { .. } => true,
+            Change::Complete { .. }
+            | Change::ApproveReview
+            | Change::RejectReview
+            | Change::Resolve { .. } => true,
         }
     }
 }

@@ -42,7 +42,7 @@ fn change() -> impl Strategy<Value = Change> {
         2 => Just(Change::Void),
         3 => (1_i128..6_000).prop_map(refund),
         2 => Just(confirm()),
-        1 => Just(Change::Complete),
+        1 => Just(Change::Complete { details: None }),
     ]
 }
 

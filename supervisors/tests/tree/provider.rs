@@ -5,7 +5,7 @@ use crate::ports::{Latch, lock};
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
-use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference};
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery};
 use florin_domain::time::Millis;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -61,6 +61,8 @@ struct Book {
     closed: HashSet<ProviderKey>,
     requests: HashMap<OperationId, u32>,
     executes: HashMap<PaymentId, u32>,
+    /// Questions that came with what a customer brought back.
+    brought: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,12 +90,18 @@ pub(crate) fn provider_id() -> ProviderId {
 impl Scripted {
     /// `slow` calls take up to 22 ms of virtual time.
     pub(crate) fn new(prepares: bool, slow: bool) -> Self {
+        Self::named("scripted", prepares, slow)
+    }
+
+    pub(crate) fn named(name: &str, prepares: bool, slow: bool) -> Self {
         let capabilities = Capabilities {
-            id: provider_id(),
+            id: ProviderId::parse(name).unwrap(),
             prepares,
             key_lifetime: Millis::from_s(24 * 3600),
             query_by_reference: true,
             cancel_closes: true,
+            time_limit: Millis::from_s(5),
+            recovery: Recovery::default(),
         };
         Self {
             capabilities,
@@ -154,6 +162,10 @@ impl Scripted {
         lock(&self.book).executes.get(&payment).copied().unwrap_or(0)
     }
 
+    pub(crate) fn brought(&self) -> u32 {
+        lock(&self.book).brought
+    }
+
     fn charge(&self, request: &AttemptRequest) {
         let mut book = lock(&self.book);
         if book.closed.contains(&request.key) {
@@ -209,6 +221,7 @@ impl Scripted {
             if executes {
                 *book.executes.entry(request.payment).or_default() += 1;
             }
+            book.brought += u32::from(request.details.is_some());
             let count = book.requests.entry(request.operation).or_default();
             *count += 1;
             *count

@@ -11,10 +11,11 @@ use crate::provider::{Script, Scripted};
 use florin_actors::context::Ports;
 use florin_actors::kind::Kind;
 use florin_actors::offload::BlockingThreads;
-use florin_actors::options::{Options, ProviderCaps, StageTimeouts};
+use florin_actors::options::{Options, ProviderCaps, ProviderTerms, StageTimeouts};
 use florin_actors::payments_handle::{Answered as Shown, NewPayment, PaymentsHandle, RequestError};
 use florin_adapters::journal::{MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
+use florin_domain::breaker::BreakerPolicy;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, ShardId};
 use florin_domain::method::PaymentMethod;
@@ -39,6 +40,8 @@ pub(crate) struct World {
     pub(crate) clock: Arc<FixedClock>,
     pub(crate) entropy: Arc<SeededEntropy>,
     pub(crate) provider: Arc<Scripted>,
+    /// Where charges go that the first one does not take.
+    pub(crate) backup: Option<Arc<Scripted>>,
     pub(crate) probe: Arc<PanicProbe>,
     pub(crate) fatal: Arc<FatalLog>,
     pub(crate) faults: Arc<JournalFaults>,
@@ -68,9 +71,17 @@ pub(crate) fn options() -> Options {
         // Its tests ask for rounds; others would count its reads.
         monitor_every: Duration::ZERO,
         guardians: 4,
-        provider_caps: ProviderCaps {
-            permits: 4,
-            queue_max: 1000,
+        provider_terms: ProviderTerms {
+            caps: ProviderCaps {
+                permits: 4,
+                queue_max: 1000,
+            },
+            cost_bps: 290,
+        },
+        // Its scripts fail often and together.
+        breaker: BreakerPolicy {
+            failures_max: u32::MAX,
+            ..BreakerPolicy::default()
         },
         ..Options::default()
     }
@@ -185,6 +196,7 @@ impl World {
             clock: Arc::new(FixedClock::new()),
             entropy: Arc::new(SeededEntropy::new(seed)),
             provider: Arc::new(provider),
+            backup: None,
             probe: Arc::default(),
             fatal: Arc::default(),
             faults: Arc::default(),
@@ -225,7 +237,11 @@ impl World {
             clock: Arc::clone(&self.clock) as _,
             entropy: Arc::clone(&self.entropy) as _,
             provider_keys: Arc::new(PlainKeys),
-            providers: vec![Arc::clone(&self.provider) as _],
+            providers: [&self.provider]
+                .into_iter()
+                .chain(&self.backup)
+                .map(|provider| Arc::clone(provider) as _)
+                .collect(),
             probe: Arc::clone(&self.probe) as _,
             fatal: Arc::clone(&self.fatal) as _,
             offload: Arc::new(BlockingThreads),

@@ -56,14 +56,7 @@ impl History {
             }
             Event::AttemptPlanned {
                 operation, number, ..
-            } => {
-                self.said.remove(operation);
-                let told = self.operation(*operation)?;
-                match told.taken.replace(*number) {
-                    None => Ok(()),
-                    Some(other) => Err(format!("{operation} attempt {number} beside attempt {other}")),
-                }
-            }
+            } => self.planned(*operation, *number),
             Event::AttemptSucceeded {
                 operation, number, ..
             } => {
@@ -129,6 +122,7 @@ impl History {
             | Event::AttemptPending { .. }
             | Event::AttemptUnknown { .. }
             | Event::LateSuccess { .. }
+            | Event::LateReversal { .. }
             | Event::Abandoned
             | Event::AuthorizationExpired
             | Event::Requested { .. }
@@ -136,6 +130,14 @@ impl History {
             | Event::HeldForReview
             | Event::PostingProfileChosen { .. }
             | Event::Routed { .. } => Ok(()),
+        }
+    }
+
+    fn planned(&mut self, operation: OperationId, number: u32) -> Result<(), String> {
+        self.said.remove(&operation);
+        match self.operation(operation)?.taken.replace(number) {
+            None => Ok(()),
+            Some(other) => Err(format!("{operation} attempt {number} beside attempt {other}")),
         }
     }
 

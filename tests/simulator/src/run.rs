@@ -12,11 +12,13 @@ use crate::treasury::Treasury;
 use crate::watcher::Watcher;
 use crate::world::{INJECTED, World};
 use florin_actors::admission::AdmissionCaps;
-use florin_actors::options::{Options, ProviderCaps, RestartPolicy, Ticks};
+use florin_actors::options::{Options, ProviderCaps, ProviderTerms, RestartPolicy, Ticks};
+use florin_domain::breaker::BreakerPolicy;
+use florin_domain::health::HealthPolicy;
 use florin_domain::ledger::{Chart, FeeRecognition, LedgerRules, PostingModel, PostingProfile};
 use florin_domain::limits::Lifetimes;
 use florin_domain::payment::{FeeReturn, ReviewMode};
-use florin_domain::provider::{Capabilities, ProviderId};
+use florin_domain::provider::{Capabilities, ProviderId, Recovery};
 use florin_domain::risk::{Profile, TransferLimits};
 use florin_domain::time::Millis;
 use sha2::{Digest, Sha256};
@@ -150,6 +152,8 @@ fn providers(world: &Arc<World>) -> Vec<Arc<Acquirer>> {
                 key_lifetime: Millis::from_s(24 * 3600),
                 query_by_reference: true,
                 cancel_closes: dice.hits(8_000),
+                time_limit: Millis::from_s(5),
+                recovery: Recovery::default(),
             };
             Arc::new(Acquirer::new(world, capabilities))
         })
@@ -218,9 +222,17 @@ fn options(world: &World) -> Options {
         },
         guardians: place(&mut dice, 2, 4),
         idle_payments_max: place(&mut dice, 0, 64),
-        provider_caps: ProviderCaps {
-            permits: if is_narrow { 1 } else { place(&mut dice, 1, 16) },
-            queue_max: if is_narrow { 0 } else { 200 },
+        provider_terms: ProviderTerms {
+            caps: ProviderCaps {
+                permits: if is_narrow { 1 } else { place(&mut dice, 1, 16) },
+                queue_max: if is_narrow { 0 } else { 200 },
+            },
+            cost_bps: 290,
+        },
+        breaker: breaker(world.seed),
+        health: HealthPolicy {
+            calls_min: u32::try_from(Dice::new(world.seed, "health").within(2, 20)).unwrap_or(20),
+            ..usual.health
         },
         snapshot_every_commits: *dice.pick(&[7, 40, 300, 100_000]),
         batch_commits_max: place(&mut dice, 1, 64),
@@ -247,5 +259,15 @@ fn ticks(seed: u64) -> Ticks {
         resolution: usual.resolution * slower.min(20),
         deadlines: usual.deadlines * slower.min(20),
         crossings: usual.crossings * slower.min(4),
+        providers: usual.providers * slower.min(10),
+    }
+}
+
+/// Quick to open in some seeds, as the product has it in others, and never open in some: then what is behind it is tried harder.
+fn breaker(seed: u64) -> BreakerPolicy {
+    let mut dice = Dice::new(seed, "breaker");
+    BreakerPolicy {
+        failures_max: *dice.pick(&[2, 5, 5, u32::MAX]),
+        open: Millis::from_s(*dice.pick(&[2, 60])),
     }
 }

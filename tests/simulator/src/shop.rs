@@ -212,7 +212,9 @@ impl Purchase {
         let total = u64::try_from(payment.amount_minor()).unwrap_or(u64::MAX);
         let some = amount(self.dice.within(1, total));
         let wish = match &payment.status {
-            Status::RequiresAction(_) if self.dice.hits(8_000) => self.change(id, Change::Complete, None),
+            Status::RequiresAction(_) if self.dice.hits(8_000) => {
+                self.change(id, Change::Complete { details: None }, None)
+            }
             Status::InReview { .. } if self.dice.hits(7_000) => {
                 let change = if self.dice.hits(6_000) {
                     Change::ApproveReview

@@ -46,6 +46,8 @@ sightings! {
         Step::RiskAssessing => "risk assessing",
         Step::ProviderQueued => "provider queued",
         Step::ProviderFinished => "provider finished",
+        Step::ProviderTurnedAway => "provider turned away",
+        Step::ProviderProbing => "provider probing",
         Step::ShardSequencing => "shard sequencing",
         Step::ShardTransferring => "shard transferring",
         Step::ShardCrossing => "shard crossing",
@@ -133,6 +135,7 @@ sightings! {
         Event::AttemptRejected { .. } => "attempt rejected",
         Event::AttemptCancelled { .. } => "attempt cancelled",
         Event::LateSuccess { .. } => "late success",
+        Event::LateReversal { .. } => "late reversal",
         Event::Abandoned => "abandoned",
         Event::AuthorizationExpired => "authorization expired",
         Event::Requested { .. } => "requested",
@@ -229,6 +232,8 @@ const NEVER: &[(&str, &str)] = &[
     ("no answer", "ledger cannot take it"),
     // Payments are made with the policy that a decline ends them.
     ("payment", "requires payment method"),
+    // Only notices say it, and the simulated acquirers answer at once: they send none.
+    ("event", "late reversal"),
 ];
 
 /// What is seen too rarely to be waited for: a success of an attempt that was given up takes a customer, a void and a lost answer at once.

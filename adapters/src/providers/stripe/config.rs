@@ -1,7 +1,7 @@
 //! What must be known to reach Stripe.
 
+use crate::providers::connection::{Endpoint, SetupError};
 use http::HeaderValue;
-use http::uri::{Authority, Scheme, Uri};
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -77,36 +77,21 @@ impl StripeConfig {
         if self.request_timeout.is_zero() || self.connect_timeout.is_zero() {
             return Err(ConfigError::Timeout);
         }
-        let uri: Uri = self.base_url.parse().map_err(|_| ConfigError::BaseUrl)?;
-        let parts = uri.into_parts();
-        let (Some(scheme), Some(authority), Some(path)) =
-            (parts.scheme, parts.authority, parts.path_and_query)
-        else {
-            return Err(ConfigError::BaseUrl);
-        };
-        let is_http = scheme == Scheme::HTTP;
-        if (!is_http && scheme != Scheme::HTTPS) || path.query().is_some() || authority.as_str().contains('@')
-        {
-            return Err(ConfigError::BaseUrl);
-        }
-        if is_http && secret.contains("_live_") {
+        let endpoint = Endpoint::parse(&self.base_url).ok_or(ConfigError::BaseUrl)?;
+        if endpoint.is_clear() && secret.contains("_live_") {
             return Err(ConfigError::LiveKeyInClear);
         }
-        Ok(Endpoint {
-            scheme,
-            authority,
-            prefix: path.path().trim_end_matches('/').to_owned(),
-        })
+        Ok(endpoint)
     }
 }
 
-/// The base address, taken apart once.
-#[derive(Clone, Debug)]
-pub(super) struct Endpoint {
-    pub(super) scheme: Scheme,
-    pub(super) authority: Authority,
-    /// What every path starts with; usually nothing.
-    pub(super) prefix: String,
+impl From<SetupError> for ConfigError {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Roots(error) => Self::Roots(error),
+            SetupError::Tls(error) => Self::Tls(error),
+        }
+    }
 }
 
 /// Why a configuration is unusable.

@@ -3,49 +3,14 @@
 use super::objects::{Seen, Status, of_intent, of_refund, operation_of, same_currency, unknown};
 use super::request::is_object_id;
 use super::wire::{ApiError, Envelope, Intent, Refund, RefundPage};
-use bytes::Bytes;
+use crate::providers::connection::Reply;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
 use florin_domain::provider::{Outcome, ProviderReference};
-use florin_domain::time::Millis;
-use serde::Deserialize;
 use std::sync::Arc;
 
-const RETRY_AFTER_DEFAULT: Millis = Millis::from_s(1);
-/// Longer waits are not believed.
-const RETRY_AFTER_MAX: Millis = Millis::from_s(3600);
 /// Enough for an operator to see what a message is about.
 const MESSAGE_CHARS_MAX: usize = 200;
-
-/// A complete answer.
-#[derive(Clone, Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    /// `Retry-After`, if it was given in seconds.
-    pub(super) retry_after_s: Option<u64>,
-    pub(super) body: Bytes,
-}
-
-impl Reply {
-    pub(super) fn is_server_error(&self) -> bool {
-        self.status >= 500
-    }
-
-    fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
-    fn parse<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
-        // The reader of bytes does not look into texts that nobody asks for, and a body that is no text was damaged on its way.
-        serde_json::from_str(str::from_utf8(&self.body).ok()?).ok()
-    }
-
-    fn retry_after(&self) -> Millis {
-        self.retry_after_s
-            .map_or(RETRY_AFTER_DEFAULT, Millis::from_s)
-            .min(RETRY_AFTER_MAX)
-    }
-}
 
 fn unreadable(request: &AttemptRequest, reply: &Reply) -> Outcome {
     let reason = format!("status {} with a body that cannot be understood", reply.status);

@@ -1,6 +1,6 @@
 //! For the tests of this adapter: attempts of each kind over 1500 US cents with a test Visa, answers about them, and outcomes in a line.
 
-use super::response::Reply;
+use crate::providers::connection::Reply;
 use bytes::Bytes;
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::method::PaymentMethod;
@@ -44,6 +44,7 @@ pub(super) fn attempt(kind: OperationKind) -> AttemptRequest {
         }),
         is_final: true,
         return_url: None,
+        details: None,
     }
 }
 

@@ -159,4 +159,11 @@ events! {
     HeldForReview {} = "review.held";
     PostingProfileChosen { profile: PostingProfileDto } = "payment.posting_profile_chosen";
     Routed { operation: OperationIdDto, number: u32, #[serde(borrow)] route: RouteDto<'a> } = "attempt.routed";
+    LateReversal {
+        operation: OperationIdDto,
+        number: u32,
+        provider: &'a str,
+        #[serde(rename = "amount_minor")] amount: u64,
+        transaction: &'a str
+    } = "attempt.late_reversal";
 }

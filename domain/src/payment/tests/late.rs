@@ -205,3 +205,100 @@ fn a_late_refund_went_the_other_way_and_reservations_move_nothing() {
     );
     assert_eq!(late_void.state().spec.merchant, MERCHANT);
 }
+
+const UNDONE: &str = "attempt.late_reversal !late_reversal";
+
+#[test]
+fn what_a_provider_undoes_after_the_end_goes_to_suspense_once_and_the_payment_stays_as_it_was() {
+    let refunded = "create sale; auth ok; refund 1 300; ref1 ok";
+    let captured = "create auth; auth ok; capture 1 300; cap1 ok";
+    check(&[
+        (
+            refunded,
+            "ref1 back psp 300 declined",
+            &format!("{UNDONE} => succeeded"),
+        ),
+        (
+            captured,
+            "cap1 back psp 300 declined",
+            &format!("{UNDONE} => authorized"),
+        ),
+        (
+            "create sale; auth ok",
+            "auth back psp 1000 -",
+            &format!("{UNDONE} => succeeded"),
+        ),
+        // Said again, as something else, or of more than is left.
+        (
+            &format!("{refunded}; ref1 back psp 300 declined"),
+            "ref1 back psp 300 declined",
+            "nothing => succeeded",
+        ),
+        (
+            &format!("{refunded}; ref1 back psp 300 declined"),
+            "ref1 back other 300 declined",
+            "nothing => succeeded",
+        ),
+        // Its own success, heard once more, is not another one.
+        (
+            &format!("{refunded}; ref1 back psp 300 declined"),
+            "ref1 ok",
+            "nothing => succeeded",
+        ),
+        // A success that was never heard of did not happen, or must be heard of first.
+        (
+            "create sale; auth ok; refund 1 300",
+            "ref1 back psp 300 declined",
+            "attempt.declined => succeeded",
+        ),
+        (
+            "create sale; auth unknown",
+            "auth back psp 1000 cancelled",
+            "attempt.cancelled => requires_confirmation",
+        ),
+        (
+            "create sale; auth unknown",
+            "auth back psp 1000 -",
+            "refused operation_in_progress",
+        ),
+        // What never succeeded cannot be undone, nor what was released.
+        (
+            "create sale; auth declined",
+            "auth back psp 1000 -",
+            "nothing => failed",
+        ),
+        (
+            "create auth; auth ok; void 1; void1 ok",
+            "auth back psp 1000 cancelled",
+            "nothing => voided",
+        ),
+    ]);
+    let parts = Script::after(&format!(
+        "{refunded}; ref1 back a 100 declined; ref1 back b 900 declined"
+    ));
+    assert_eq!(
+        (parts.state().late_minor, parts.state().refunded.minor()),
+        (300, 300)
+    );
+}
+
+#[test]
+fn what_is_undone_goes_back_the_way_it_came() {
+    let clearing = || AccountName::ProviderClearing(provider("a"));
+    let back = |side: Side, other: Side, minor| {
+        vec![(clearing(), side, minor), (AccountName::Suspense, other, minor)]
+    };
+    assert_eq!(
+        posted("create sale; auth ok; refund 1 300; ref1 ok; ref1 back psp 300 declined"),
+        back(Side::Debit, Side::Credit, 300)
+    );
+    assert_eq!(
+        posted("create auth; auth ok; capture 1 300; cap1 ok; cap1 back psp 300 declined"),
+        back(Side::Credit, Side::Debit, 300)
+    );
+    assert_eq!(
+        posted("create sale; auth not-sent; auth ok; auth back psp 1000 -"),
+        back(Side::Credit, Side::Debit, 1_000)
+    );
+    assert_eq!(posted("create auth; auth ok; auth back psp 1000 cancelled"), []);
+}

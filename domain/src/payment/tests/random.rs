@@ -1,6 +1,6 @@
 //! Random commands for random payments, sensible ones and nonsense.
 
-use super::super::{CaptureMethod, Command, DeclinePolicy, FeeReturn, ReviewMode};
+use super::super::{CaptureMethod, Command, DeclinePolicy, FeeReturn, ReviewMode, Undoing};
 use super::script::{Script, TOTAL_MINOR, assessment, method, operation_id, plan};
 use crate::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, VoidId};
 use crate::ledger::{FeeRecognition, PostingModel, PostingProfile};
@@ -21,6 +21,7 @@ pub(crate) enum Step {
     Redrive(&'static str),
     Reference(OperationId, Number),
     Record(OperationId, Number, Word),
+    TakeBack(OperationId, Number, i128, bool),
     Capture(u128, Option<i128>, bool),
     Increment(u128, i128),
     Void(u128),
@@ -108,6 +109,8 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
         3 => providers().prop_map(Step::Redrive),
         1 => (operations(), numbers()).prop_map(|(op, number)| Step::Reference(op, number)),
         24 => (operations(), numbers(), words()).prop_map(|(op, number, word)| Step::Record(op, number, word)),
+        3 => (operations(), numbers(), 1..=TOTAL_MINOR, any::<bool>())
+            .prop_map(|(op, number, minor, known)| Step::TakeBack(op, number, minor, known)),
         8 => (1..4_u128, amounts(), any::<bool>()).prop_map(|(id, amount, last)| Step::Capture(id, amount, last)),
         4 => (1..3_u128, 1..=3 * TOTAL_MINOR).prop_map(|(id, total)| Step::Increment(id, total)),
         4 => (1..3_u128).prop_map(Step::Void),
@@ -201,6 +204,16 @@ impl Step {
                     outcome: word.outcome(script, operation, number),
                     next: Some(plan(if number % 2 == 0 { "a" } else { "b" }, now)),
                 }
+            }
+            Self::TakeBack(operation, of, minor, known) => {
+                let number = number(operation, of);
+                Command::TakeBack(Undoing {
+                    operation,
+                    number,
+                    amount: Amount::new(minor).unwrap(),
+                    reference: format!("back_{}", minor % 3).into(),
+                    unheard: known.then(|| Word::Declined.outcome(script, operation, number)),
+                })
             }
             Self::Capture(id, minor, is_final) => {
                 let id = CaptureId::from_bits(id);

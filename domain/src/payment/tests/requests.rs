@@ -49,6 +49,7 @@ fn subject(command: &Command) -> Option<(RequestKind, OperationId)> {
         | Command::RedriveOperation { .. }
         | Command::Reference { .. }
         | Command::Record { .. }
+        | Command::TakeBack(_)
         | Command::CheckDeadlines { .. } => return None,
     })
 }

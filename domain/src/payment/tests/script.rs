@@ -10,7 +10,7 @@
 
 use super::super::{
     AttemptPlan, CaptureMethod, Command, Decision, DeclinePolicy, Device, Effect, Event, FeeReturn, Payment,
-    Refusal, ReviewMode, Spec, decide, evolve_all,
+    Refusal, ReviewMode, Spec, Undoing, decide, evolve_all,
 };
 use super::invariants;
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
@@ -295,6 +295,16 @@ impl Script {
                     number,
                     reference: "pi_early".into(),
                 }
+            }
+            [target, "back", reference, minor, unheard] => {
+                let (operation, number) = self.target(target);
+                Command::TakeBack(Undoing {
+                    operation,
+                    number,
+                    amount: amount(minor.parse().unwrap()),
+                    reference: reference.into(),
+                    unheard: (unheard != "-").then(|| self.outcome(operation, number, unheard)),
+                })
             }
             [target, outcome] => {
                 let (operation, number) = self.target(target);

@@ -4,12 +4,15 @@ use super::super::StripeProvider;
 use super::super::config::SecretKey;
 use super::super::sample::attempt;
 use super::*;
+use crate::providers::connection::{BODY_BYTES_MAX, tls_builder};
 use florin_domain::payment::OperationKind::{Capture, Refund, Sale, Void};
 use florin_domain::ports::{AttemptRequest, Provider};
 use florin_domain::provider::{Outcome, ProviderId};
+use rustls::RootCertStore;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 const SUCCEEDED: &str = r#"{"id":"pi_1","status":"succeeded","currency":"usd","amount":1500,"amount_received":1500,
     "latest_charge":"ch_1","description":"caf\u00e9","metadata":{}}"#;
@@ -218,7 +221,11 @@ async fn a_handshake_that_fails_or_never_ends_is_not_sent() {
             .with_no_client_auth();
         let endpoint = config.endpoint().unwrap();
         let client = Client::with_tls(config, endpoint, tls).unwrap();
-        let provider = StripeProvider::over(ProviderId::parse("stripe").unwrap(), client);
+        let provider = StripeProvider::over(
+            ProviderId::parse("stripe").unwrap(),
+            florin_domain::time::Millis::from_s(5),
+            client,
+        );
         let outcome = provider.execute(&attempt(Sale)).await;
         assert!(matches!(outcome, Outcome::NotSent { .. }), "{name}: {outcome:?}");
         drop(provider);

@@ -5,6 +5,7 @@ use super::super::sample::{
     CAPTURE, INTENT, OTHER_CAPTURE, REFUND, attempt, error, intent, refund, unexpected_state,
 };
 use super::*;
+use bytes::Bytes;
 use florin_fuzz::{Target, any_of};
 use serde_json::{Value, json};
 

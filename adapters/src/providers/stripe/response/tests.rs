@@ -3,6 +3,7 @@
 use super::super::sample::{CAPTURE, INTENT, attempt, check, error, intent, refund, reply, unexpected_state};
 use super::*;
 use OperationKind::{Authorize, Capture, Refund as Refunding, Sale, Void};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 #[test]

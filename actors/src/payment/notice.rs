@@ -1,0 +1,134 @@
+//! What a provider says by itself: recorded like an answer to a question that was never asked.
+
+use super::PaymentState;
+use florin_domain::ids::OperationId;
+use florin_domain::money::Amount;
+use florin_domain::payment::{Attempt, AttemptState, Command, Operation, OperationKind, Undoing};
+use florin_domain::provider::{Notice, Outcome, ProviderId, Said};
+use ractor::ActorProcessingErr;
+use tokio::sync::oneshot;
+
+/// The end of a key is believed to be that of an attempt if it is so long, or the whole key.
+const KEY_END_BYTES_MIN: usize = 12;
+
+/// A notice, and who waits until it is in the journal.
+#[derive(Debug)]
+pub struct Noticed {
+    /// What is said.
+    pub notice: Notice,
+    /// Told whether an operation of the payment was meant, once what it changes is durable.
+    pub taken: oneshot::Sender<bool>,
+}
+
+impl PaymentState {
+    /// Whoever sent it hears of it only once it is durable: until then it is sent again.
+    pub(super) fn take_notice(&mut self, noticed: Noticed) -> Result<(), ActorProcessingErr> {
+        let Noticed { notice, taken } = noticed;
+        let Notice {
+            provider,
+            operation,
+            key_end,
+            currency,
+            said,
+            ..
+        } = notice;
+        let payment = self.payment.clone();
+        let found = payment.as_ref().and_then(|payment| {
+            let op = payment.operation(operation)?;
+            Some((payment.spec.currency, op, meant(op, provider, &key_end)?))
+        });
+        let Some((ours, op, attempt)) = found else {
+            // Whoever asked may have gone.
+            _ = taken.send(false);
+            return Ok(());
+        };
+        if let Said::Became(Outcome::Declined { .. }) = &said
+            && attempt.state == AttemptState::Succeeded
+        {
+            self.alert("notice_contradicted", operation, "it did, by an earlier word");
+        }
+        let command = match said {
+            Said::Became(outcome) => {
+                let outcome = in_our_terms(op, outcome, currency == ours);
+                Command::Record {
+                    operation,
+                    number: attempt.number,
+                    next: self.elsewhere(operation, attempt.number, &outcome),
+                    outcome,
+                }
+            }
+            Said::TakenBack { unheard: None, .. } if attempt.state.is_unresolved() => {
+                // Not taken, so that it comes again after what it undoes.
+                return Ok(());
+            }
+            Said::TakenBack { .. } if currency != ours => {
+                self.alert("notice_contradicted", operation, "undone in another currency");
+                _ = taken.send(true);
+                return Ok(());
+            }
+            Said::TakenBack {
+                unheard,
+                reference,
+                amount_minor,
+            } => Command::TakeBack(Undoing {
+                operation,
+                number: attempt.number,
+                amount: Amount::new(amount_minor).unwrap_or(op.amount),
+                reference,
+                unheard,
+            }),
+        };
+        self.noticed.push(taken);
+        self.decide(None, command)?;
+        self.answer();
+        Ok(())
+    }
+
+    fn alert(&self, alert: &'static str, operation: OperationId, what: &'static str) {
+        metrics::counter!("florin_alerts_total", "alert" => alert).increment(1);
+        tracing::error!(payment = %self.id, %operation, alert, what, "a provider contradicts itself");
+    }
+
+    /// Between commits everything that was noticed is durable, or changed nothing.
+    pub(super) fn answer_notices(&mut self) {
+        for taken in self.noticed.drain(..) {
+            // Whoever asked may have gone.
+            _ = taken.send(true);
+        }
+    }
+}
+
+/// The attempt at this provider whose key ends so.
+fn meant<'a>(op: &'a Operation, provider: ProviderId, key_end: &str) -> Option<&'a Attempt> {
+    (1..=op.attempts)
+        .filter_map(|number| op.attempt_numbered(number))
+        .find(|attempt| {
+            let is_long = key_end.len() >= KEY_END_BYTES_MIN.min(attempt.key.len());
+            attempt.provider == provider && is_long && attempt.key.ends_with(key_end)
+        })
+}
+
+/// A void released whatever was left. Any sum in another currency is another sum than was asked for, which the core holds for a person.
+fn in_our_terms(op: &Operation, outcome: Outcome, is_our_currency: bool) -> Outcome {
+    let Outcome::Succeeded {
+        reference,
+        transaction,
+        amount_minor,
+    } = outcome
+    else {
+        return outcome;
+    };
+    let amount_minor = match (op.kind, is_our_currency) {
+        (OperationKind::Void, _) => op.amount.minor(),
+        (_, true) => amount_minor,
+        (_, false) => NO_AMOUNT_MINOR,
+    };
+    Outcome::Succeeded {
+        reference,
+        transaction,
+        amount_minor,
+    }
+}
+
+/// Never what was asked for: amounts are positive.
+const NO_AMOUNT_MINOR: i128 = 0;

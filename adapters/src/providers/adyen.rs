@@ -1,0 +1,211 @@
+//! Adyen's Checkout API: one request charges, and captures, voids and refunds are only acknowledged: what became of them comes as a
+//! signed notification.
+//!
+//! # Layout
+//! * `config` how to reach it; `amounts` its minor units; `names` our references; `request` attempt to wire; `wire`, `response` wire to
+//!   outcome; `notices` notifications to outcomes; `client` the connection
+//!
+//! # What cannot be asked
+//! Adyen has no question for the state of a payment. A repetition under the same key is answered with what the first request was
+//! answered, so [`Provider::query`] says that it does not know and the attempt is repeated under its journaled key as long as Adyen
+//! remembers it. After that, a charge is closed by our own reference (a technical cancel), which needs no answer to have ever come. Only
+//! a closing that names the charge which it closed proves anything: one that Adyen never saw may still come.
+
+mod amounts;
+mod client;
+mod config;
+mod names;
+mod notices;
+mod request;
+mod response;
+#[cfg(test)]
+mod sample;
+mod wire;
+
+pub use config::{AdyenConfig, ApiKey, CONNECT_TIMEOUT, ConfigError, HmacKey, REQUEST_TIMEOUT};
+pub use notices::AdyenNotices;
+
+use super::connection::{Failure, Reply};
+use super::own::Own;
+use crate::secrets::Book;
+use client::Client;
+use config::header;
+use florin_domain::credentials::Credentials;
+use florin_domain::payment::OperationKind;
+use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
+use florin_domain::time::Millis;
+use http::HeaderValue;
+use request::{Unsendable, WireRequest};
+use response::unknown;
+use std::sync::Arc;
+
+/// Adyen remembers keys for at least a week; its newer documentation says 31 days.
+const KEY_LIFETIME: Millis = Millis::from_s(7 * 24 * 3600);
+
+/// A merchant account at Adyen.
+#[derive(Debug)]
+pub struct AdyenProvider {
+    capabilities: Capabilities,
+    merchant_account: Arc<str>,
+    client: Client,
+    own: Own,
+}
+
+/// As whom a request goes.
+struct Caller {
+    merchant_account: Arc<str>,
+    /// Nothing for the configured key.
+    api_key: Option<HeaderValue>,
+}
+
+impl AdyenProvider {
+    /// Checks the configuration; connects to nothing yet.
+    pub fn new(id: ProviderId, config: AdyenConfig) -> Result<Self, ConfigError> {
+        let merchant_account = Arc::clone(&config.merchant_account);
+        let capabilities = Capabilities {
+            id,
+            prepares: false,
+            key_lifetime: KEY_LIFETIME,
+            query_by_reference: false,
+            cancel_closes: true,
+            time_limit: Millis(u64::try_from(config.request_timeout.as_millis()).unwrap_or(u64::MAX)),
+            recovery: Recovery {
+                stores_errors: true,
+                voids: Voids::Reference,
+                notifies: true,
+            },
+        };
+        Ok(Self {
+            capabilities,
+            merchant_account,
+            client: Client::new(config)?,
+            own: Own::none(id),
+        })
+    }
+
+    /// Charges merchants under what they have of their own.
+    #[must_use]
+    pub fn with_credentials(self, book: Arc<Book>) -> Self {
+        let own = self.own.in_book(book);
+        Self { own, ..self }
+    }
+
+    /// `Err` if the request cannot go now: nothing was sent.
+    async fn caller(&self, request: &AttemptRequest) -> Result<Caller, Outcome> {
+        let Some(credentials) = self.own.find(request).await? else {
+            return Ok(Caller {
+                merchant_account: Arc::clone(&self.merchant_account),
+                api_key: None,
+            });
+        };
+        let Credentials::Adyen(set) = &*credentials else {
+            return Err(self.own.unfit());
+        };
+        let api_key = header(set.api_key.expose()).ok_or_else(|| self.own.unfit())?;
+        Ok(Caller {
+            merchant_account: Arc::from(set.merchant_account.expose()),
+            api_key: Some(api_key),
+        })
+    }
+
+    /// `Err` is why there is no answer, as an outcome.
+    async fn ask(
+        &self,
+        request: &AttemptRequest,
+        wire: Result<WireRequest, Unsendable>,
+        caller: Caller,
+    ) -> Result<Reply, Outcome> {
+        let wire = wire.map_err(|Unsendable(reason)| Outcome::Rejected {
+            reason: reason.into(),
+        })?;
+        let sent = self.client.send(wire, caller.api_key).await;
+        sent.map_err(|failure| match failure {
+            Failure::NotSent(reason) => Outcome::NotSent { reason },
+            Failure::Unknown(reason) => unknown(reason, request.reference.clone()),
+        })
+    }
+
+    async fn run(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
+        let caller = self.caller(request).await?;
+        let wire = request::execute(request, &caller.merchant_account);
+        let reply = self.ask(request, wire, caller).await?;
+        Ok(match request.kind {
+            OperationKind::Sale | OperationKind::Authorize => response::charged(request, &reply),
+            OperationKind::Capture
+            | OperationKind::Void
+            | OperationKind::Refund
+            | OperationKind::Increment => response::acknowledged(request, &reply),
+        })
+    }
+
+    async fn look(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
+        // Only a charge has a challenge: what is said of it is no answer about a capture.
+        let charges = matches!(request.kind, OperationKind::Sale | OperationKind::Authorize);
+        let Some(details) = request.details.as_ref().filter(|_| charges) else {
+            return Ok(unknown(
+                "Adyen tells the state of a payment only in notifications",
+                request.reference.clone(),
+            ));
+        };
+        let caller = self.caller(request).await?;
+        let wire = request::details(request, details);
+        let reply = self.ask(request, wire, caller).await?;
+        Ok(response::detailed(request, &reply))
+    }
+
+    async fn close(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
+        match request.kind {
+            OperationKind::Sale | OperationKind::Authorize => {
+                let caller = self.caller(request).await?;
+                let wire = request::close(request, &caller.merchant_account);
+                let reply = self.ask(request, wire, caller).await?;
+                Ok(response::closing(request, &reply))
+            }
+            // What they are about is not theirs to close.
+            OperationKind::Capture
+            | OperationKind::Void
+            | OperationKind::Refund
+            | OperationKind::Increment => self.look(request).await,
+        }
+    }
+}
+
+/// A question or a cancellation that cannot be sent leaves the attempt as unknown as it was.
+fn undecided(outcome: Outcome, request: &AttemptRequest) -> Outcome {
+    match outcome {
+        Outcome::Rejected { reason } => unknown(reason, request.reference.clone()),
+        outcome => outcome,
+    }
+}
+
+fn either(result: Result<Outcome, Outcome>) -> Outcome {
+    result.unwrap_or_else(|outcome| outcome)
+}
+
+impl Provider for AdyenProvider {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    /// Nothing is made before the charge, so nobody asks for this.
+    fn prepare<'a>(
+        &'a self,
+        _request: &'a AttemptRequest,
+    ) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
+        let reason = Arc::from("Adyen charges in one request");
+        Box::pin(std::future::ready(Err(Outcome::Rejected { reason })))
+    }
+
+    fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move { either(self.run(request).await) })
+    }
+
+    fn query<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move { undecided(either(self.look(request).await), request) })
+    }
+
+    fn cancel<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move { undecided(either(self.close(request).await), request) })
+    }
+}

@@ -1,0 +1,300 @@
+//! Adyen's standard notifications: signed one by one, told at least once, in any order.
+
+use super::amounts::from_wire;
+use super::config::HmacKey;
+use super::names::{self, Named};
+use super::request::is_psp_reference;
+use super::response::{decline_code, snake};
+use super::wire::{Notification, Notifications};
+use crate::secrets::Book;
+use aws_lc_rs::{constant_time, hmac};
+use florin_domain::credentials::Credentials;
+use florin_domain::ids::{MerchantId, OperationId};
+use florin_domain::money::Currency;
+use florin_domain::ports::NoticeReader;
+use florin_domain::provider::{Notice, NoticeRefusal, Outcome, ProviderId, ProviderReference, Said, Signer};
+use std::sync::Arc;
+
+/// Who reads the notifications of one merchant account.
+#[derive(Clone, Debug)]
+struct Sender {
+    provider: ProviderId,
+    merchant_account: Arc<str>,
+    key: HmacKey,
+}
+
+/// Reads the notifications of all configured accounts.
+#[derive(Clone, Debug, Default)]
+pub struct AdyenNotices {
+    configured: Vec<Sender>,
+    /// What merchants have of their own.
+    book: Option<Arc<Book>>,
+}
+
+impl AdyenNotices {
+    /// Reads those of one more account.
+    #[must_use]
+    pub fn with(mut self, provider: ProviderId, merchant_account: &str, key: HmacKey) -> Self {
+        self.configured.push(Sender {
+            provider,
+            merchant_account: Arc::from(merchant_account),
+            key,
+        });
+        self
+    }
+
+    /// Reads those of merchants with accounts or keys of their own, too.
+    #[must_use]
+    pub fn with_credentials(self, book: Arc<Book>) -> Self {
+        let book = Some(book);
+        Self { book, ..self }
+    }
+
+    /// Who may have signed for this provider: the platform, and every set that merchants have present.
+    fn signers(&self, provider: ProviderId) -> Vec<Candidate> {
+        let configured = self
+            .configured
+            .iter()
+            .filter(|sender| sender.provider == provider);
+        let configured = configured.map(|sender| Candidate {
+            merchant: None,
+            merchant_account: Arc::clone(&sender.merchant_account),
+            keys: vec![sender.key.clone()],
+        });
+        let own = self.book.iter().flat_map(|book| book.everybodys(provider));
+        let own = own.filter_map(|(merchant, held)| match &*held.credentials {
+            Credentials::Adyen(set) => Some(Candidate {
+                merchant: Some(merchant),
+                merchant_account: Arc::from(set.merchant_account.expose()),
+                keys: set
+                    .hmac_keys
+                    .iter()
+                    .filter_map(|key| HmacKey::from_hex(key.expose()))
+                    .collect(),
+            }),
+            Credentials::Stripe(_) => None,
+        });
+        configured.chain(own).collect()
+    }
+}
+
+/// Who may have signed a notification.
+struct Candidate {
+    /// Nothing for the platform.
+    merchant: Option<MerchantId>,
+    merchant_account: Arc<str>,
+    keys: Vec<HmacKey>,
+}
+
+/// Whose signature this is. Every key of the account is tried, whichever fits.
+fn signer(item: &Notification<'_>, candidates: &[Candidate]) -> Option<Signer> {
+    let (mut is_platform, mut merchants) = (false, Vec::new());
+    for candidate in candidates {
+        if !item.merchant_account_code.is(&candidate.merchant_account) {
+            continue;
+        }
+        let mut fits = false;
+        for key in &candidate.keys {
+            fits |= is_signed(item, key);
+        }
+        match candidate.merchant {
+            None => is_platform |= fits,
+            Some(merchant) if fits => merchants.push(merchant),
+            Some(_) => {}
+        }
+    }
+    if is_platform {
+        return Some(Signer::Platform);
+    }
+    (!merchants.is_empty()).then_some(Signer::Merchants(merchants))
+}
+
+impl NoticeReader for AdyenNotices {
+    fn read(&self, provider: ProviderId, body: &[u8]) -> Result<Vec<Notice>, NoticeRefusal> {
+        let candidates = self.signers(provider);
+        if candidates.is_empty() {
+            return Err(NoticeRefusal::NoSuchProvider);
+        }
+        let body: Notifications<'_> = serde_json::from_slice(body).map_err(|_| NoticeRefusal::Malformed)?;
+        let items = body.notification_items;
+        if items.is_empty() {
+            return Err(NoticeRefusal::Malformed);
+        }
+        // One that is not signed is reason enough to believe none.
+        let mut notices = Vec::new();
+        for item in &items {
+            let item = &item.item;
+            let signer = signer(item, &candidates).ok_or(NoticeRefusal::Unsigned)?;
+            notices.extend(notice(item, provider, signer));
+        }
+        Ok(notices)
+    }
+}
+
+/// HMAC-SHA-256 over eight fields with colons between them, in base 64.
+fn is_signed(item: &Notification<'_>, key: &HmacKey) -> bool {
+    let Some(signature) = item
+        .additional_data
+        .as_ref()
+        .and_then(|data| data.hmac_signature.as_deref())
+    else {
+        return false;
+    };
+    let payload = format!(
+        "{}:{}:{}:{}:{}:{}:{}:{}",
+        &*item.psp_reference,
+        item.original_reference.as_deref().unwrap_or_default(),
+        &*item.merchant_account_code,
+        &*item.merchant_reference,
+        item.amount.value,
+        &*item.amount.currency,
+        &*item.event_code,
+        &*item.success,
+    );
+    let tag = hmac::sign(
+        &hmac::Key::new(hmac::HMAC_SHA256, key.bytes()),
+        payload.as_bytes(),
+    );
+    let expected = base64(tag.as_ref());
+    constant_time::verify_slices_are_equal(expected.as_bytes(), signature.as_bytes()).is_ok()
+}
+
+/// In the standard alphabet, padded.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for three in bytes.chunks(3) {
+        let byte = |index: usize| u32::from(three.get(index).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for digit in 0..4 {
+            if digit > three.len() {
+                text.push('=');
+            } else {
+                let place = usize::try_from(bits >> (18 - 6 * digit) & 63).unwrap_or(0);
+                text.push(char::from(ALPHABET[place]));
+            }
+        }
+    }
+    text
+}
+
+/// Nothing if it is about nothing of ours, or says nothing that decides.
+fn notice(item: &Notification<'_>, provider: ProviderId, signer: Signer) -> Option<Notice> {
+    let named = names::parse(&item.merchant_reference)?;
+    let currency = Currency::parse(&item.amount.currency).ok()?;
+    // The fields are signed with nothing but colons between them, so what may not hold one must not.
+    let original = item.original_reference.as_deref().unwrap_or_default();
+    let is_whole = original.is_empty() || is_psp_reference(original);
+    let said = said(item, &named, currency).filter(|_| is_whole && is_psp_reference(&item.psp_reference));
+    if said.is_none() && item.success.is("true") && is_unasked(&item.event_code) {
+        tracing::error!(
+            event = &*item.event_code,
+            success = &*item.success,
+            reference = &*item.merchant_reference,
+            "Adyen did what nobody asked for here; the books do not show it",
+        );
+    }
+    Some(Notice {
+        provider,
+        signer,
+        payment: named.payment,
+        operation: named.operation,
+        key_end: Arc::from(named.key_end),
+        currency,
+        said: said?,
+    })
+}
+
+fn said(item: &Notification<'_>, named: &Named<'_>, currency: Currency) -> Option<Said> {
+    let is_success = match &*item.success {
+        "true" => true,
+        "false" => false,
+        _ => return None,
+    };
+    let of_charge = !named.closes;
+    match (&*item.event_code, named.operation, is_success) {
+        ("AUTHORISATION", OperationId::Authorize(_), true) if of_charge => succeeded(item, currency),
+        ("AUTHORISATION", OperationId::Authorize(_), false) if of_charge => {
+            Some(Said::Became(declined(item)))
+        }
+        // It may have been heard of that the charge was made, and only then that it was closed. A closing that names no charge found none,
+        // and what it did not find may still come; nor does it decide anything that one could not be closed.
+        ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Authorize(_), true)
+            if named.closes && item.original_reference.is_some() =>
+        {
+            taken_back(item, Some(Outcome::Cancelled { reference: None }), currency)
+        }
+        ("CAPTURE", OperationId::Capture(_), true)
+        | ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Void(_), true)
+        | ("REFUND", OperationId::Refund(_), true) => succeeded(item, currency),
+        ("CAPTURE", OperationId::Capture(_), false)
+        | ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Void(_), false)
+        | ("REFUND", OperationId::Refund(_), false)
+        | ("CAPTURE_FAILED", OperationId::Capture(_), _)
+        | ("REFUND_FAILED" | "REFUNDED_REVERSED", OperationId::Refund(_), _) => {
+            taken_back(item, Some(declined(item)), currency)
+        }
+        // Adyen takes the money of a sale by itself.
+        ("CAPTURE", OperationId::Authorize(_), false) | ("CAPTURE_FAILED", OperationId::Authorize(_), _)
+            if of_charge =>
+        {
+            taken_back(item, None, currency)
+        }
+        _ => None,
+    }
+}
+
+fn succeeded(item: &Notification<'_>, currency: Currency) -> Option<Said> {
+    let reference: ProviderReference = Arc::from(&*item.psp_reference);
+    Some(Said::Became(Outcome::Succeeded {
+        transaction: Arc::clone(&reference),
+        reference,
+        amount_minor: from_wire(item.amount.value, currency)?,
+    }))
+}
+
+fn taken_back(item: &Notification<'_>, unheard: Option<Outcome>, currency: Currency) -> Option<Said> {
+    Some(Said::TakenBack {
+        unheard,
+        reference: Arc::from(&*item.psp_reference),
+        amount_minor: from_wire(item.amount.value, currency)?,
+    })
+}
+
+fn declined(item: &Notification<'_>) -> Outcome {
+    let reason = item.reason.as_deref().unwrap_or_default();
+    // A refused charge is told as its reason, sometimes with its code in front.
+    let decline_code = match reason.split_once(':') {
+        Some((code, reason)) => decline_code(Some(code.trim()), Some(reason)),
+        None => match reason {
+            "Refused" => decline_code(Some("2"), None),
+            "Not enough balance" => decline_code(Some("12"), None),
+            "3D Not Authenticated" => decline_code(Some("11"), None),
+            reason => Arc::from(snake(reason)),
+        },
+    };
+    Outcome::Declined {
+        decline_code,
+        reference: Some(Arc::from(&*item.psp_reference)),
+    }
+}
+
+/// What moves money although no operation of ours asks for it: disputes, and what people do at Adyen themselves.
+fn is_unasked(event: &str) -> bool {
+    matches!(
+        event,
+        "CHARGEBACK"
+            | "SECOND_CHARGEBACK"
+            | "PREARBITRATION_LOST"
+            | "CHARGEBACK_REVERSED"
+            | "PREARBITRATION_WON"
+            | "REFUND"
+            | "REFUND_FAILED"
+            | "REFUNDED_REVERSED"
+            | "CANCEL_OR_REFUND"
+            | "CANCELLATION"
+    )
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! Notifications: what is believed, and what it comes to.
+
+use super::super::sample::{line, payload};
+use super::*;
+use florin_domain::credentials::{CredentialField, CredentialKind, SecretText};
+
+/// Of the payloads; nobody's.
+const KEY: &str = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056";
+
+fn reader() -> (AdyenNotices, ProviderId) {
+    let id = ProviderId::parse("adyen").unwrap();
+    let key = HmacKey::from_hex(KEY).unwrap();
+    (AdyenNotices::default().with(id, "ShopNL", key), id)
+}
+
+fn lines(name: &str) -> Result<Vec<String>, NoticeRefusal> {
+    let (reader, id) = reader();
+    let notices = reader.read(id, payload(name).as_bytes())?;
+    let show = |notice: &Notice| {
+        let said_by = (notice.provider, &*notice.key_end, notice.currency);
+        assert_eq!(said_by, (id, "flo_k", Currency::USD));
+        let said = match &notice.said {
+            Said::Became(outcome) => line(outcome),
+            Said::TakenBack {
+                unheard,
+                reference,
+                amount_minor,
+            } => {
+                let unheard = unheard.as_ref().map_or("not heard of yet".to_owned(), line);
+                format!("took back {amount_minor} as {reference}, else {unheard}")
+            }
+        };
+        format!("{} {said}", notice.operation)
+    };
+    Ok(notices.iter().map(show).collect())
+}
+
+#[test]
+fn signed_notifications_say_what_became_of_our_operations() {
+    let pay = "pay_00000000000000000000000007";
+    let (psp, own) = ("GF4HBGNJ6TJZNN82", "NC6HT9CRT65ZGN82");
+    let (cap, void, refund) = (
+        "cap_00000000000000000000000001",
+        "void_00000000000000000000000003",
+        "ref_00000000000000000000000004",
+    );
+    let table = [
+        (
+            "notice_authorisation",
+            vec![format!("{pay} succeeded {psp} {psp} 1500")],
+        ),
+        (
+            "notice_authorisation_refused",
+            vec![format!("{pay} declined insufficient_funds {psp}")],
+        ),
+        (
+            "notice_capture",
+            vec![format!("{cap} succeeded {own} {own} 1500")],
+        ),
+        (
+            "notice_capture_failed_at_once",
+            vec![format!(
+                "{cap} took back 1500 as {own}, else declined insufficient_balance_on_payment {own}"
+            )],
+        ),
+        (
+            "notice_capture_failed",
+            vec![format!(
+                "{cap} took back 1500 as {own}, else declined capture_failed {own}"
+            )],
+        ),
+        // Adyen takes the money of a sale by itself; that it was authorized must be heard of first.
+        (
+            "notice_capture_failed_of_sale",
+            vec![format!("{pay} took back 1500 as {own}, else not heard of yet")],
+        ),
+        (
+            "notice_cancellation",
+            vec![format!("{void} succeeded {own} {own} 1500")],
+        ),
+        (
+            "notice_refund",
+            vec![format!("{refund} succeeded {own} {own} 1500")],
+        ),
+        (
+            "notice_refund_refused",
+            vec![format!(
+                "{refund} took back 1500 as {own}, else declined insufficient_balance_on_payment {own}"
+            )],
+        ),
+        (
+            "notice_refund_failed",
+            vec![format!(
+                "{refund} took back 1500 as {own}, else declined account_closed {own}"
+            )],
+        ),
+        (
+            "notice_closed",
+            vec![format!("{pay} took back 1500 as {own}, else cancelled -")],
+        ),
+        // What was not found was not closed, and may still come.
+        ("notice_closed_nothing", vec![]),
+        // Nothing here asked for it; it is logged.
+        ("notice_refund_by_hand", vec![]),
+        ("notice_chargeback", vec![]),
+        // Its signature fits, and its parts are of another notification.
+        ("notice_cut_elsewhere", vec![]),
+        // What could not be closed may have charged.
+        ("notice_not_closed", vec![]),
+        (
+            "notice_several",
+            vec![format!("{cap} succeeded {own} {own} 1500")],
+        ),
+    ];
+    for (name, expected) in table {
+        assert_eq!(lines(name), Ok(expected), "{name}");
+    }
+}
+
+#[test]
+fn nothing_is_believed_that_is_not_signed_for_this_account() {
+    for name in ["notice_forged", "notice_unsigned", "notice_other_account"] {
+        assert_eq!(lines(name), Err(NoticeRefusal::Unsigned), "{name}");
+    }
+    let (reader, id) = reader();
+    for body in [
+        "",
+        "[]",
+        "{}",
+        r#"{"notificationItems":[]}"#,
+        r#"{"notificationItems":[{}]}"#,
+    ] {
+        assert_eq!(
+            reader.read(id, body.as_bytes()),
+            Err(NoticeRefusal::Malformed),
+            "{body}"
+        );
+    }
+    let other = ProviderId::parse("stripe").unwrap();
+    let body = payload("notice_capture");
+    assert_eq!(
+        reader.read(other, body.as_bytes()),
+        Err(NoticeRefusal::NoSuchProvider)
+    );
+}
+
+#[test]
+fn base_64_is_padded_for_every_tail() {
+    let table = [
+        ("", ""),
+        ("f", "Zg=="),
+        ("fo", "Zm8="),
+        ("foo", "Zm9v"),
+        ("foob", "Zm9vYg=="),
+    ];
+    for (bytes, text) in table {
+        assert_eq!(base64(bytes.as_bytes()), text);
+    }
+}
+
+fn set(account: &str, keys: &[&str]) -> Credentials {
+    let fields = [
+        (CredentialField::ApiKey, "AQE1canary_of_a_merchant"),
+        (CredentialField::MerchantAccount, account),
+    ];
+    let keys = keys.iter().map(|key| (CredentialField::HmacKeys, *key));
+    let secret = |(field, text): (CredentialField, &str)| (field, SecretText::new(text));
+    Credentials::parse(
+        CredentialKind::Adyen,
+        fields.into_iter().chain(keys).map(secret).collect(),
+    )
+    .unwrap()
+}
+
+#[test]
+fn a_notification_speaks_only_of_payments_of_whoever_signed_it() {
+    let id = ProviderId::parse("adyen").unwrap();
+    let other_key = KEY.replace('4', "5");
+    let (one, two) = (MerchantId::from_bits(1), MerchantId::from_bits(2));
+    let signer = |has_configured: bool, sets: Vec<(MerchantId, Credentials)>| {
+        let sets = sets.into_iter().map(|(merchant, set)| ((merchant, id), set));
+        let mut reader = AdyenNotices::default().with_credentials(Book::holding(sets.collect()));
+        if has_configured {
+            reader = reader.with(id, "ShopNL", HmacKey::from_hex(KEY).unwrap());
+        }
+        let notices = reader.read(id, payload("notice_capture").as_bytes())?;
+        let mut signer = notices[0].signer.clone();
+        if let Signer::Merchants(merchants) = &mut signer {
+            merchants.sort_unstable();
+        }
+        Ok(signer)
+    };
+    let all = [other_key.as_str(), KEY];
+    assert_eq!(signer(true, Vec::new()), Ok(Signer::Platform));
+    assert_eq!(signer(false, Vec::new()), Err(NoticeRefusal::NoSuchProvider));
+    // Any key of a present set, and any present set of a merchant.
+    let several = vec![(one, set("ShopNL", &all)), (two, set("ShopNL", &[&other_key]))];
+    assert_eq!(signer(false, several), Ok(Signer::Merchants(vec![one])));
+    let rotated = vec![(one, set("ShopNL", &[KEY])), (one, set("ShopNL", &[&other_key]))];
+    assert_eq!(signer(false, rotated), Ok(Signer::Merchants(vec![one])));
+    let shared = vec![(one, set("ShopNL", &[KEY])), (two, set("ShopNL", &all))];
+    assert_eq!(signer(false, shared), Ok(Signer::Merchants(vec![one, two])));
+    assert_eq!(
+        signer(true, vec![(one, set("ShopNL", &[KEY]))]),
+        Ok(Signer::Platform)
+    );
+    // The key of another account, or no key at all.
+    let elsewhere = vec![(one, set("ShopDE", &[KEY]))];
+    assert_eq!(signer(false, elsewhere), Err(NoticeRefusal::Unsigned));
+    let strangers = vec![(one, set("ShopNL", &[&other_key]))];
+    assert_eq!(signer(false, strangers), Err(NoticeRefusal::Unsigned));
+    assert!(Signer::Platform.may_speak_of(two));
+    assert!(Signer::Merchants(vec![one]).may_speak_of(one));
+    assert!(!Signer::Merchants(vec![one]).may_speak_of(two));
+}

@@ -1,0 +1,164 @@
+//! What is sent: each request about an attempt as path, key and body. No I/O.
+
+use super::amounts::to_wire;
+use super::names;
+use super::wire::{AmountOut, BroughtBack, CaptureTerms, Charge, Details, Modification, StoredMethod};
+use aws_lc_rs::digest::{SHA256, digest};
+use florin_domain::payment::OperationKind;
+use florin_domain::ports::AttemptRequest;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// The version of the API, below the base address.
+const VERSION: &str = "/v72";
+/// Adyen insists on an address also where nobody is ever sent back.
+const NO_RETURN_URL: &str = "https://nowhere.invalid/";
+const REFERENCE_BYTES_MAX: usize = 64;
+/// So that a key stays below the 64 characters that Adyen takes.
+const DETAILS_DIGEST_BYTES: usize = 8;
+
+/// A request, apart from what is the same in all of them. All are POSTs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct WireRequest {
+    pub(super) path: String,
+    /// The `Idempotency-Key`.
+    pub(super) key: String,
+    pub(super) body: Vec<u8>,
+}
+
+/// The attempt lacks what the request needs: nothing can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unsendable(pub(super) &'static str);
+
+fn post(path: &str, key: String, body: &impl Serialize) -> Result<WireRequest, Unsendable> {
+    let body = serde_json::to_vec(body).map_err(|_| Unsendable("the request cannot be written as JSON"))?;
+    Ok(WireRequest {
+        path: format!("{VERSION}{path}"),
+        key,
+        body,
+    })
+}
+
+/// Only names that Adyen could have given may become part of a path.
+pub(super) fn is_psp_reference(text: &str) -> bool {
+    (1..=REFERENCE_BYTES_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+fn parent(request: &AttemptRequest) -> Result<&str, Unsendable> {
+    let parent = request.parent.as_ref();
+    parent
+        .map(|parent| &*parent.reference)
+        .ok_or(Unsendable("the operation names no parent charge"))
+}
+
+/// The charge that holds the money, by Adyen's name.
+fn holder(request: &AttemptRequest) -> Result<&str, Unsendable> {
+    let reference = parent(request)?;
+    if is_psp_reference(reference) {
+        Ok(reference)
+    } else {
+        Err(Unsendable("the reference is not one of Adyen's"))
+    }
+}
+
+fn amount(request: &AttemptRequest) -> Result<AmountOut, Unsendable> {
+    Ok(AmountOut {
+        currency: request.currency.code(),
+        value: to_wire(request.amount, request.currency)?,
+    })
+}
+
+/// Does what the attempt is for.
+pub(super) fn execute(request: &AttemptRequest, merchant_account: &str) -> Result<WireRequest, Unsendable> {
+    let key = request.key.to_string();
+    let reference = names::of_attempt(request);
+    let modification = |amount| Modification {
+        merchant_account,
+        reference: &reference,
+        amount,
+        payment_reference: None,
+    };
+    match request.kind {
+        OperationKind::Sale | OperationKind::Authorize => charge(request, merchant_account),
+        OperationKind::Capture => {
+            let path = format!("/payments/{}/captures", holder(request)?);
+            post(&path, key, &modification(Some(amount(request)?)))
+        }
+        OperationKind::Refund => {
+            let path = format!("/payments/{}/refunds", holder(request)?);
+            post(&path, key, &modification(Some(amount(request)?)))
+        }
+        OperationKind::Void => cancel(parent(request)?, key, &modification(None)),
+        OperationKind::Increment => Err(Unsendable("this adapter lets no authorization at Adyen grow")),
+    }
+}
+
+fn charge(request: &AttemptRequest, merchant_account: &str) -> Result<WireRequest, Unsendable> {
+    let takes_at_once = request.kind == OperationKind::Sale;
+    let body = Charge {
+        merchant_account,
+        reference: &names::of_attempt(request),
+        amount: amount(request)?,
+        payment_method: StoredMethod {
+            kind: "scheme",
+            stored_payment_method_id: &request.method.id,
+        },
+        // A method is stored under its own name.
+        shopper_reference: &request.method.id,
+        shopper_interaction: "ContAuth",
+        recurring_processing_model: "CardOnFile",
+        channel: "Web",
+        return_url: request.return_url.as_deref().unwrap_or(NO_RETURN_URL),
+        capture_delay_hours: takes_at_once.then_some(0),
+        additional_data: (!takes_at_once).then_some(CaptureTerms {
+            manual_capture: "true",
+        }),
+    };
+    post("/payments", request.key.to_string(), &body)
+}
+
+/// Releases a charge, by Adyen's name of it or, where there is none, by ours.
+fn cancel(charge: &str, key: String, body: &Modification<'_>) -> Result<WireRequest, Unsendable> {
+    if is_psp_reference(charge) {
+        return post(&format!("/payments/{charge}/cancels"), key, body);
+    }
+    if !names::is_ours(charge) {
+        return Err(Unsendable("the reference is neither Adyen's nor ours"));
+    }
+    let body = Modification {
+        merchant_account: body.merchant_account,
+        reference: body.reference,
+        amount: None,
+        payment_reference: Some(charge),
+    };
+    post("/cancels", key, &body)
+}
+
+/// Closes the attempt's own charge, whether Adyen has seen it or not.
+pub(super) fn close(request: &AttemptRequest, merchant_account: &str) -> Result<WireRequest, Unsendable> {
+    let (ours, closing) = (names::of_attempt(request), names::of_closing(request));
+    let body = Modification {
+        merchant_account,
+        reference: &closing,
+        amount: None,
+        payment_reference: None,
+    };
+    let charge = request.reference.as_deref().unwrap_or(&ours);
+    cancel(charge, format!("{}-cancel", request.key), &body)
+}
+
+/// Hands over what the customer brought back. What was brought is in the key: something else that is brought is no repetition.
+pub(super) fn details(request: &AttemptRequest, redirect_result: &str) -> Result<WireRequest, Unsendable> {
+    let body = Details {
+        details: BroughtBack { redirect_result },
+    };
+    let digest = digest(&SHA256, redirect_result.as_bytes());
+    let mut key = format!("{}-d", request.key);
+    for byte in digest.as_ref().iter().take(DETAILS_DIGEST_BYTES) {
+        write!(key, "{byte:02x}").expect("writing to a string");
+    }
+    post("/payments/details", key, &body)
+}
+
+#[cfg(test)]
+mod tests;

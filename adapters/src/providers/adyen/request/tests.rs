@@ -1,0 +1,127 @@
+//! What each operation looks like on the wire.
+
+use super::super::sample::{OURS, PSP, attempt};
+use super::*;
+use florin_domain::money::Currency;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+fn body(wire: &WireRequest) -> Value {
+    serde_json::from_slice(&wire.body).unwrap()
+}
+
+#[test]
+fn a_sale_is_captured_at_once_and_an_authorization_by_hand() {
+    let sale = execute(&attempt(OperationKind::Sale), "ShopNL").unwrap();
+    assert_eq!(
+        (sale.path.as_str(), sale.key.as_str()),
+        ("/v72/payments", "flo_k")
+    );
+    let expected = json!({
+        "merchantAccount": "ShopNL", "reference": OURS, "amount": {"currency": "USD", "value": 1500},
+        "paymentMethod": {"type": "scheme", "storedPaymentMethodId": "pm_card_visa"},
+        "shopperReference": "pm_card_visa", "shopperInteraction": "ContAuth", "recurringProcessingModel": "CardOnFile",
+        "channel": "Web", "returnUrl": "https://nowhere.invalid/", "captureDelayHours": 0,
+    });
+    assert_eq!(body(&sale), expected);
+
+    let mut request = attempt(OperationKind::Authorize);
+    request.return_url = Some(Arc::from("https://shop.example/back"));
+    let hold = body(&execute(&request, "ShopNL").unwrap());
+    assert_eq!(hold["additionalData"], json!({"manualCapture": "true"}));
+    assert_eq!(hold["captureDelayHours"], Value::Null);
+    assert_eq!(hold["returnUrl"], "https://shop.example/back");
+}
+
+#[test]
+fn what_follows_a_charge_names_it_in_the_path() {
+    let amount = json!({"currency": "USD", "value": 1500});
+    let payment = "pay_00000000000000000000000007";
+    let table = [
+        (
+            OperationKind::Capture,
+            "captures",
+            "cap_00000000000000000000000001",
+            Some(&amount),
+        ),
+        (
+            OperationKind::Void,
+            "cancels",
+            "void_00000000000000000000000003",
+            None,
+        ),
+        (
+            OperationKind::Refund,
+            "refunds",
+            "ref_00000000000000000000000004",
+            Some(&amount),
+        ),
+    ];
+    for (kind, path, operation, amount) in table {
+        let wire = execute(&attempt(kind), "ShopNL").unwrap();
+        assert_eq!(wire.path, format!("/v72/payments/{PSP}/{path}"));
+        let mut expected =
+            json!({"merchantAccount": "ShopNL", "reference": format!("{payment}.{operation}.flo_k")});
+        if let Some(amount) = amount {
+            expected["amount"] = amount.clone();
+        }
+        assert_eq!(body(&wire), expected);
+    }
+}
+
+#[test]
+fn a_charge_is_closed_by_our_name_unless_adyen_gave_it_one() {
+    let mut request = attempt(OperationKind::Authorize);
+    let unseen = close(&request, "ShopNL").unwrap();
+    assert_eq!(
+        (unseen.path.as_str(), unseen.key.as_str()),
+        ("/v72/cancels", "flo_k-cancel")
+    );
+    assert_eq!(
+        body(&unseen),
+        json!({"merchantAccount": "ShopNL", "reference": format!("{OURS}.close"), "paymentReference": OURS})
+    );
+    request.reference = Some(Arc::from(OURS));
+    assert_eq!(close(&request, "ShopNL").unwrap(), unseen);
+    request.reference = Some(Arc::from(PSP));
+    let seen = close(&request, "ShopNL").unwrap();
+    assert_eq!(seen.path, format!("/v72/payments/{PSP}/cancels"));
+
+    // The void of a charge that waits for its customer.
+    let mut void = attempt(OperationKind::Void);
+    void.parent.as_mut().unwrap().reference = Arc::from(OURS);
+    let wire = execute(&void, "ShopNL").unwrap();
+    assert_eq!(wire.path, "/v72/cancels");
+    assert_eq!(body(&wire)["paymentReference"], OURS);
+}
+
+#[test]
+fn details_go_along_under_a_key_of_their_own() {
+    let wire = details(&attempt(OperationKind::Sale), "X6Xtf!").unwrap();
+    assert_eq!(wire.path, "/v72/payments/details");
+    assert!(
+        wire.key.starts_with("flo_k-d") && wire.key.len() <= 5 + 18,
+        "{}",
+        wire.key
+    );
+    let other = details(&attempt(OperationKind::Sale), "X6Xtf?").unwrap();
+    assert_ne!(wire.key, other.key);
+    assert_eq!(body(&wire), json!({"details": {"redirectResult": "X6Xtf!"}}));
+}
+
+#[test]
+fn what_cannot_be_said_is_not_sent() {
+    let mut orphan = attempt(OperationKind::Capture);
+    orphan.parent = None;
+    let mut foreign = attempt(OperationKind::Refund);
+    foreign.parent.as_mut().unwrap().reference = Arc::from("pi_1/../x");
+    let mut void = attempt(OperationKind::Void);
+    void.parent.as_mut().unwrap().reference = Arc::from("pi_1");
+    let mut odd = attempt(OperationKind::Sale);
+    odd.currency = Currency::parse("IDR").unwrap();
+    odd.amount = florin_domain::money::Amount::new(1501).unwrap();
+    let increment = attempt(OperationKind::Increment);
+    for request in [orphan, foreign, void, odd, increment] {
+        assert!(execute(&request, "ShopNL").is_err(), "{request:?}");
+    }
+}

@@ -1,0 +1,163 @@
+//! Every answer that decides something, and those that must not.
+
+use super::super::sample::{OURS, PSP, attempt, line, reply};
+use super::*;
+use bytes::Bytes;
+use florin_domain::payment::OperationKind;
+
+#[test]
+fn the_result_of_a_charge_is_what_adyen_says_and_no_more() {
+    let table = [
+        (200, "authorised", format!("succeeded {PSP} {PSP} 1500")),
+        (
+            200,
+            "authorised_without_amount",
+            format!("succeeded {PSP} {PSP} 1500"),
+        ),
+        // Less than was asked for: the core holds it against the operation's amount and has a person look.
+        (200, "partially_authorised", format!("succeeded {PSP} {PSP} 900")),
+        (
+            200,
+            "refused",
+            "declined insufficient_funds HPQ9Q6C5V7LZNN82".to_owned(),
+        ),
+        (
+            200,
+            "refused_unlisted",
+            "declined issuer_unavailable HPQ9Q6C5V7LZNN82".to_owned(),
+        ),
+        (
+            200,
+            "redirect",
+            format!("action {OURS} https://checkoutshopper-test.example/threeDS/redirect?MD=M2R"),
+        ),
+        (200, "challenge", "action V4HZ4RBFJGXXGN82 -".to_owned()),
+        (200, "pending", "pending WNS7WQ756L2GWR82".to_owned()),
+        (200, "received", "pending WNS7WQ756L2GWR82".to_owned()),
+        (200, "error", "unknown WNS7WQ756L2GWR82".to_owned()),
+        (
+            200,
+            "cancelled",
+            "declined cancelled_by_customer WNS7WQ756L2GWR82".to_owned(),
+        ),
+        (200, "capture_received", "unknown -".to_owned()),
+        (422, "error_validation", "rejected".to_owned()),
+        (422, "error_key_in_use", "unknown -".to_owned()),
+        (401, "error_security", "rejected".to_owned()),
+        (500, "error_internal", "unknown -".to_owned()),
+        (503, "error_validation", "unknown -".to_owned()),
+        (429, "error_validation", "rate limited 1000".to_owned()),
+    ];
+    for (status, name, expected) in table {
+        let outcome = charged(&attempt(OperationKind::Sale), &reply(status, name));
+        assert_eq!(line(&outcome), expected, "{status} {name}: {outcome:?}");
+    }
+}
+
+#[test]
+fn a_modification_that_was_received_is_pending_until_a_notification_comes() {
+    let table = [
+        (
+            OperationKind::Capture,
+            "capture_received",
+            "pending NC6HT9CRT65ZGN82",
+        ),
+        (OperationKind::Void, "cancel_received", "pending NC6HT9CRT65ZGN82"),
+        (
+            OperationKind::Refund,
+            "refund_received",
+            "pending NC6HT9CRT65ZGN82",
+        ),
+        // An answer about another operation.
+        (OperationKind::Refund, "capture_received", "unknown -"),
+        (OperationKind::Refund, "authorised", "unknown -"),
+    ];
+    for (kind, name, expected) in table {
+        let outcome = acknowledged(&attempt(kind), &reply(201, name));
+        assert_eq!(line(&outcome), expected, "{kind:?} {name}: {outcome:?}");
+    }
+    let refused = acknowledged(&attempt(OperationKind::Capture), &reply(422, "error_validation"));
+    assert_eq!(line(&refused), "rejected");
+}
+
+#[test]
+fn asking_for_a_closing_proves_nothing() {
+    let request = attempt(OperationKind::Authorize);
+    for (status, name) in [
+        (201, "closing_received"),
+        (201, "cancel_received"),
+        (422, "error_validation"),
+        (500, "error_internal"),
+    ] {
+        let outcome = closing(&request, &reply(status, name));
+        assert_eq!(line(&outcome), "unknown -", "{status} {name}");
+    }
+}
+
+#[test]
+fn details_that_are_refused_leave_the_challenge_open() {
+    let request = attempt(OperationKind::Sale);
+    assert_eq!(
+        line(&detailed(&request, &reply(422, "error_validation"))),
+        "unknown -"
+    );
+    assert_eq!(
+        line(&detailed(&request, &reply(200, "refused"))),
+        "declined insufficient_funds HPQ9Q6C5V7LZNN82"
+    );
+    let named = |reference: &str| {
+        let answer = serde_json::json!({"resultCode": "Authorised", "pspReference": PSP, "merchantReference": reference});
+        let body = Bytes::from(answer.to_string());
+        line(&detailed(
+            &request,
+            &Reply {
+                status: 200,
+                retry_after_s: None,
+                body,
+            },
+        ))
+    };
+    assert_eq!(named(OURS), format!("succeeded {PSP} {PSP} 1500"));
+    // A customer may bring what belongs to a cheaper payment.
+    assert_eq!(named("pay_00000000000000000000000008.flo_k"), "unknown -");
+    let silent = Reply {
+        status: 200,
+        retry_after_s: None,
+        body: Bytes::from_static(br#"{"resultCode":"Authorised","pspReference":"A1"}"#),
+    };
+    assert_eq!(line(&detailed(&request, &silent)), "unknown -");
+}
+
+#[test]
+fn what_is_no_answer_of_adyens_decides_nothing() {
+    for (status, body) in [
+        (200, ""),
+        (200, "<html>"),
+        (200, r#"{"resultCode":"Authorised"}"#),
+        (200, r#"{"resultCode":"Authorised","pspReference":"../x"}"#),
+        (
+            200,
+            r#"{"resultCode":"Authorised","pspReference":"A1","merchantReference":"order-1"}"#,
+        ),
+        (
+            200,
+            r#"{"resultCode":"Authorised","pspReference":"A1","amount":{"currency":"EUR","value":1500}}"#,
+        ),
+        (400, "{}"),
+        (422, "nonsense"),
+        // An error of Adyen's own under the status of one of ours.
+        (422, r#"{"errorCode":"000","errorType":"internal"}"#),
+        (302, r#"{"errorCode":"1"}"#),
+    ] {
+        let reply = Reply {
+            status,
+            retry_after_s: None,
+            body: Bytes::from_static(body.as_bytes()),
+        };
+        let outcome = charged(&attempt(OperationKind::Sale), &reply);
+        assert!(
+            matches!(outcome, Outcome::Unknown { .. }),
+            "{status} {body}: {outcome:?}"
+        );
+    }
+}

@@ -1,0 +1,87 @@
+//! For the tests of this adapter: attempts of each kind over 1500 US cents, answers in the shape of Adyen's specification, and outcomes in
+//! a line.
+
+use crate::providers::connection::Reply;
+use bytes::Bytes;
+use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::method::PaymentMethod;
+use florin_domain::money::{Amount, Currency, MinorSum};
+use florin_domain::payment::OperationKind;
+use florin_domain::ports::{AttemptRequest, ParentCharge};
+use florin_domain::provider::Outcome;
+use florin_domain::time::Timestamp;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(super) const PSP: &str = "GF4HBGNJ6TJZNN82";
+pub(super) const OURS: &str = "pay_00000000000000000000000007.flo_k";
+
+pub(super) fn attempt(kind: OperationKind) -> AttemptRequest {
+    let payment = PaymentId::from_bits(7);
+    let (operation, charges) = match kind {
+        OperationKind::Sale | OperationKind::Authorize => (OperationId::Authorize(payment), true),
+        OperationKind::Capture => (OperationId::Capture(CaptureId::from_bits(1)), false),
+        OperationKind::Void => (OperationId::Void(VoidId::from_bits(3)), false),
+        OperationKind::Refund => (OperationId::Refund(RefundId::from_bits(4)), false),
+        OperationKind::Increment => (OperationId::Increment(IncrementId::from_bits(5)), false),
+    };
+    AttemptRequest {
+        merchant: MerchantId::from_bits(1),
+        made_at: Timestamp::from_unix_ms(1_000),
+        payment,
+        operation,
+        kind,
+        amount: Amount::new(1500).unwrap(),
+        currency: Currency::USD,
+        method: PaymentMethod::test("pm_card_visa").unwrap(),
+        key: Arc::from("flo_k"),
+        reference: None,
+        parent: (!charges).then(|| ParentCharge {
+            reference: Arc::from(PSP),
+            authorized: MinorSum::ZERO.checked_add(Amount::new(1500).unwrap()).unwrap(),
+        }),
+        is_final: true,
+        return_url: None,
+        details: None,
+    }
+}
+
+/// A payload of `tests/data/providers/adyen`.
+pub(super) fn payload(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/providers/adyen");
+    std::fs::read_to_string(folder.join(name).with_extension("json")).unwrap()
+}
+
+pub(super) fn reply(status: u16, name: &str) -> Reply {
+    Reply {
+        status,
+        retry_after_s: None,
+        body: Bytes::from(payload(name)),
+    }
+}
+
+/// An outcome in one line: what the core decides by, without the operators' texts.
+pub(super) fn line(outcome: &Outcome) -> String {
+    let or_none = |text: &Option<Arc<str>>| text.as_deref().unwrap_or("-").to_owned();
+    match outcome {
+        Outcome::Succeeded {
+            reference,
+            transaction,
+            amount_minor,
+        } => format!("succeeded {reference} {transaction} {amount_minor}"),
+        Outcome::Declined {
+            decline_code,
+            reference,
+        } => format!("declined {decline_code} {}", or_none(reference)),
+        Outcome::ActionRequired {
+            reference,
+            redirect_url,
+        } => format!("action {reference} {}", or_none(redirect_url)),
+        Outcome::Pending { reference } => format!("pending {reference}"),
+        Outcome::Cancelled { reference } => format!("cancelled {}", or_none(reference)),
+        Outcome::NotSent { .. } => "not sent".to_owned(),
+        Outcome::RateLimited { retry_after } => format!("rate limited {}", retry_after.0),
+        Outcome::Rejected { .. } => "rejected".to_owned(),
+        Outcome::Unknown { reference, .. } => format!("unknown {}", or_none(reference)),
+    }
+}

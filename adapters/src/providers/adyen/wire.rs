@@ -1,0 +1,172 @@
+//! What goes to Adyen and what it answers with, as far as it matters here; other fields are skipped.
+
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::ops::Deref;
+
+/// Text that borrows from the body unless it holds escapes.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Text<'_> {
+    pub(super) fn is(&self, word: &str) -> bool {
+        self.0 == word
+    }
+}
+
+/// In Adyen's minor units.
+#[derive(Debug, Serialize)]
+pub(super) struct AmountOut {
+    pub(super) currency: &'static str,
+    pub(super) value: i64,
+}
+
+/// `POST /payments`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Charge<'a> {
+    pub(super) merchant_account: &'a str,
+    pub(super) reference: &'a str,
+    pub(super) amount: AmountOut,
+    pub(super) payment_method: StoredMethod<'a>,
+    pub(super) shopper_reference: &'a str,
+    pub(super) shopper_interaction: &'static str,
+    pub(super) recurring_processing_model: &'static str,
+    pub(super) channel: &'static str,
+    pub(super) return_url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) capture_delay_hours: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) additional_data: Option<CaptureTerms>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct StoredMethod<'a> {
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    pub(super) stored_payment_method_id: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CaptureTerms {
+    pub(super) manual_capture: &'static str,
+}
+
+/// Captures, refunds and cancels.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Modification<'a> {
+    pub(super) merchant_account: &'a str,
+    pub(super) reference: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) amount: Option<AmountOut>,
+    /// The charge, where Adyen's own name of it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) payment_reference: Option<&'a str>,
+}
+
+/// `POST /payments/details`.
+#[derive(Debug, Serialize)]
+pub(super) struct Details<'a> {
+    pub(super) details: BroughtBack<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BroughtBack<'a> {
+    pub(super) redirect_result: &'a str,
+}
+
+/// The answer to a charge, or to its details.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Charged<'a> {
+    #[serde(borrow)]
+    pub(super) result_code: Text<'a>,
+    pub(super) psp_reference: Option<Text<'a>>,
+    pub(super) merchant_reference: Option<Text<'a>>,
+    pub(super) refusal_reason: Option<Text<'a>>,
+    pub(super) refusal_reason_code: Option<Text<'a>>,
+    pub(super) amount: Option<AmountIn<'a>>,
+    pub(super) action: Option<Action<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct AmountIn<'a> {
+    #[serde(borrow)]
+    pub(super) currency: Text<'a>,
+    pub(super) value: i64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Action<'a> {
+    #[serde(borrow)]
+    pub(super) url: Option<Text<'a>>,
+}
+
+/// The answer to a modification.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Acknowledged<'a> {
+    #[serde(borrow)]
+    pub(super) status: Text<'a>,
+    pub(super) psp_reference: Text<'a>,
+    pub(super) reference: Option<Text<'a>>,
+}
+
+/// Every refusal.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ApiError<'a> {
+    #[serde(borrow)]
+    pub(super) error_code: Option<Text<'a>>,
+    pub(super) message: Option<Text<'a>>,
+    pub(super) error_type: Option<Text<'a>>,
+}
+
+/// A body of notifications.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Notifications<'a> {
+    #[serde(borrow)]
+    pub(super) notification_items: Vec<Item<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Item<'a> {
+    #[serde(rename = "NotificationRequestItem", borrow)]
+    pub(super) item: Notification<'a>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Notification<'a> {
+    #[serde(borrow)]
+    pub(super) event_code: Text<'a>,
+    pub(super) success: Text<'a>,
+    pub(super) psp_reference: Text<'a>,
+    pub(super) original_reference: Option<Text<'a>>,
+    pub(super) merchant_account_code: Text<'a>,
+    pub(super) merchant_reference: Text<'a>,
+    pub(super) amount: AmountIn<'a>,
+    pub(super) reason: Option<Text<'a>>,
+    pub(super) additional_data: Option<Signed<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Signed<'a> {
+    #[serde(borrow)]
+    pub(super) hmac_signature: Option<Text<'a>>,
+}

@@ -1,0 +1,51 @@
+//! Which test card a payment method is, and what happens when it is charged.
+
+use crate::stripe::{ChargeOutcome, Failure, TestMethod};
+
+/// Adyen's published test numbers that behave like one of the shared test methods.
+const NUMBERS: [(&str, TestMethod); 5] = [
+    ("4111111111111111", TestMethod::Visa),
+    ("4917610000000000", TestMethod::Visa),
+    ("5555444433331111", TestMethod::Mastercard),
+    ("370000000000002", TestMethod::Amex),
+    ("4212345678901237", TestMethod::ThreeDSecure2Required),
+];
+
+/// By a stored method's name, or by a test card's number.
+pub(crate) fn named(stored: Option<&str>, number: Option<&str>) -> Option<TestMethod> {
+    if let Some(name) = stored {
+        return TestMethod::named(name);
+    }
+    let digits = number?.strip_prefix("test_").or(number)?;
+    NUMBERS
+        .iter()
+        .find_map(|(known, method)| (*known == digits).then_some(*method))
+}
+
+/// What charging it leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Charged {
+    Authorised,
+    /// With the reason and its code.
+    Refused(&'static str, &'static str),
+    Challenged,
+}
+
+/// The holder's name decides first, as on Adyen's test platform.
+pub(crate) fn outcome(method: TestMethod, holder: Option<&str>) -> Charged {
+    match holder {
+        Some("DECLINED") => return Charged::Refused("Refused", "2"),
+        Some("NOT_ENOUGH_BALANCE") => return Charged::Refused("Not enough balance", "12"),
+        Some(_) | None => {}
+    }
+    match method.outcome() {
+        ChargeOutcome::Approved | ChargeOutcome::ApprovedThenDisputed => Charged::Authorised,
+        ChargeOutcome::AuthenticationNeeded => Charged::Challenged,
+        ChargeOutcome::Failed(Failure::GenericDecline) => Charged::Refused("Refused", "2"),
+        ChargeOutcome::Failed(Failure::InsufficientFunds) => Charged::Refused("Not enough balance", "12"),
+        ChargeOutcome::Failed(Failure::Fraudulent) => Charged::Refused("FRAUD", "20"),
+        ChargeOutcome::Failed(Failure::AuthenticationRequired) => {
+            Charged::Refused("Authentication required", "38")
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! The SDK stage: the official SDKs of providers speak to the sandbox, which proves that it speaks their language.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::contract::{build, lines, without_ours};
+use crate::python::{self, Wanted};
+
+/// Adyen's.
+const ADYEN: Wanted = Wanted {
+    package: "adyen",
+    requirements: "xtask/sdk/requirements.txt",
+    given: "FLORIN_SDK_PYTHON",
+};
+const ADYEN_SCRIPT: &str = "tests/sdk/adyen_sandbox.py";
+/// How long the sandbox may take to start.
+const START_MAX: Duration = Duration::from_mins(1);
+/// Whatever else it takes, a script ends here.
+const SCRIPT_MAX: Duration = Duration::from_mins(2);
+const POLL: Duration = Duration::from_millis(100);
+
+/// Runs the stage.
+pub(crate) fn run(root: &Path) -> Result<()> {
+    let folder = root.join("target/sdk");
+    fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let python = python::with(root, &folder, ADYEN)?;
+    let binary = build(root)?;
+    let data = folder.join(format!("data-{}", std::process::id()));
+    let started = Instant::now();
+    let outcome = speak(root, &python, &binary, &data);
+    drop(fs::remove_dir_all(&data));
+    outcome?;
+    println!("sdk, adyen: {:.1} s", started.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn speak(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<()> {
+    let mut sandbox = Running::start(
+        Command::new(binary)
+            .arg("sandbox")
+            .env_clear()
+            .envs(without_ours(std::env::vars_os().collect()))
+            .env("FLORIN_DATA_DIR", data)
+            .env("FLORIN_SANDBOX_LISTEN", "127.0.0.1:0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped()),
+    )?;
+    let output = sandbox
+        .0
+        .stdout
+        .take()
+        .context("the sandbox's output is not piped")?;
+    let address = address(&lines(output))?;
+    // A proxy for the world is none for this machine.
+    let mut script = Running::start(
+        Command::new(python)
+            .arg(root.join(ADYEN_SCRIPT))
+            .arg(address)
+            .env("NO_PROXY", "*"),
+    )?;
+    let deadline = Instant::now() + SCRIPT_MAX;
+    loop {
+        if let Some(status) = script.0.try_wait().context("the script cannot be waited for")? {
+            if status.success() {
+                return Ok(());
+            }
+            bail!("{ADYEN_SCRIPT} ended with {status}");
+        }
+        if Instant::now() > deadline {
+            bail!("{ADYEN_SCRIPT} did not end within {} s", SCRIPT_MAX.as_secs());
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// A process of ours; dropping it kills and reaps it.
+#[derive(Debug)]
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Result<Self> {
+        let child = command.spawn();
+        Ok(Self(
+            child.with_context(|| format!("{command:?} cannot be started"))?,
+        ))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already; then both say so.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Where the sandbox says that it is.
+fn address(lines: &Receiver<String>) -> Result<String> {
+    let deadline = Instant::now() + START_MAX;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let line = lines
+            .recv_timeout(left)
+            .context("the sandbox did not say where it is")?;
+        if let Some(address) = line.strip_prefix("sandbox on ") {
+            return Ok(address.to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_read_from_what_the_sandbox_says() {
+        let said = lines("a line\nsandbox on http://127.0.0.1:4321\n".as_bytes());
+        assert_eq!(address(&said).unwrap(), "http://127.0.0.1:4321");
+        assert!(address(&lines("".as_bytes())).is_err());
+    }
+}
