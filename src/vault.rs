@@ -51,9 +51,10 @@ pub(crate) fn terms(settings: &Settings, development: bool) -> HashMap<ProviderI
     settings.providers.iter().map(terms).collect()
 }
 
-/// Makes the key that development seals under, unless another one is configured.
+/// Makes the key that development seals under, unless another one is configured or something was sealed under one that is missing now.
 pub(crate) fn make_development_kek(settings: &Settings) -> anyhow::Result<()> {
-    if settings.kek_file.is_none() {
+    let has_sealed = secrets::folder_in(&settings.data_dir).exists();
+    if settings.kek_file.is_none() && !has_sealed {
         // Held for a moment: the folder is made, and nobody else is in it.
         let _held = DataDir::open(&settings.data_dir)?;
         FileKek::load_or_create(&secrets::development_kek_in(&settings.data_dir))?;

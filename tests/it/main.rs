@@ -9,6 +9,7 @@
 //! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_alerts`, `ledger_input`, `ledger_isolation`, `ledger_serializable`, `ledger_recovery`: the
 //!   general ledger; `consistency`: whether everything agrees.
 //! - `ledger_shards`, `ledger_ranges`, `ledger_crossings`, `ledger_crossings_votes`, `ledger_crossings_killed`: several shards, and transfers between them.
+//! - `credentials`: merchants with keys of their own at providers, exchanged under load and across restarts.
 //! - `adyen`: a node whose provider only acknowledges, and tells later.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
@@ -33,6 +34,7 @@ mod audit_ledger;
 mod cli;
 mod consistency;
 mod crash_points;
+mod credentials;
 mod faults;
 mod hostile_input;
 mod idempotency;

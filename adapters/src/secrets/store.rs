@@ -18,10 +18,14 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use thiserror::Error;
+use tokio::time::sleep;
 
 /// A change begins so far ahead that every call which it decides finds it announced.
 const AHEAD: Millis = Millis(5);
+/// As fine as the clock is.
+const TICK: Duration = Duration::from_millis(1);
 /// Why the sealed files cannot be used.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -54,7 +58,7 @@ pub struct StaleError {
 /// A change between its begin and its end.
 #[derive(Clone, Copy, Debug)]
 enum Change {
-    Put { version: u32 },
+    Put { version: u32, at: Timestamp },
     Retire { version: u32, at: Timestamp },
 }
 
@@ -284,7 +288,8 @@ impl Inner {
             self.show(&desk, place);
             return Err(error);
         }
-        desk.changes.insert(place, Change::Put { version });
+        let at = about.created_at;
+        desk.changes.insert(place, Change::Put { version, at });
         Ok(Begun::New(about))
     }
 
@@ -306,10 +311,11 @@ impl Inner {
         Ok(about)
     }
 
-    fn settle(&self, place: Place, is_journaled: bool) -> Result<(), SecretsError> {
+    /// Since when it is in force.
+    fn settle(&self, place: Place, is_journaled: bool) -> Result<Option<Timestamp>, SecretsError> {
         let mut desk = self.desk();
         let Some(change) = desk.changes.remove(&place) else {
-            return Ok(());
+            return Ok(None);
         };
         let mut records = desk
             .files
@@ -318,7 +324,7 @@ impl Inner {
         let is_it = |record: &Record, version| record.provider == place.1 && record.about.version == version;
         let written = match change {
             Change::Put { .. } if is_journaled => Ok(()),
-            Change::Put { version } => {
+            Change::Put { version, .. } => {
                 records.retain(|record| !is_it(record, version));
                 self.write_or_keep(&mut desk, place.0, records)
             }
@@ -332,7 +338,8 @@ impl Inner {
             Change::Retire { .. } => Ok(()),
         };
         self.show(&desk, place);
-        written
+        let (Change::Put { at, .. } | Change::Retire { at, .. }) = change;
+        written.map(|()| is_journaled.then_some(at))
     }
 
     /// Makes the records those of a merchant, in its file first.
@@ -427,10 +434,17 @@ impl Secrets for SecretStore {
         provider: ProviderId,
         is_journaled: bool,
     ) -> BoxFuture<'_, Result<(), SecretsError>> {
-        let inner = Arc::clone(&self.0);
-        Box::pin(off_the_runtime(move || {
-            inner.settle((merchant, provider), is_journaled)
-        }))
+        Box::pin(async move {
+            let inner = Arc::clone(&self.0);
+            let settled = off_the_runtime(move || inner.settle((merchant, provider), is_journaled));
+            if let Some(at) = settled.await? {
+                // Whoever hears of it finds it in force.
+                while self.0.clock.now() < at {
+                    sleep(TICK).await;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn present(
