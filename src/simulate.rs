@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use clap::Args;
-use florin_simulator::{Report, Settings, Tally, Wiring, simulate};
+use florin_simulator::{Report, Scenario, Settings, Tally, Wiring, simulate};
 use std::io::Write as _;
 use tracing::subscriber::NoSubscriber;
 
@@ -18,6 +18,10 @@ pub(crate) struct SimulateArguments {
     /// Seeds to run, one after the other
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     seeds: u64,
+    /// What goes wrong: "swarm" is other things in every seed; "failover" is providers that charge and then say nothing, and refuse
+    /// connections
+    #[arg(long, default_value = "swarm", value_parser = [Scenario::Swarm.name(), Scenario::Failover.name()])]
+    scenario: String,
     /// Print every event of the run
     #[arg(long)]
     trace: bool,
@@ -53,6 +57,11 @@ fn run_seeds(arguments: &SimulateArguments) -> anyhow::Result<bool> {
         let settings = Settings {
             seed,
             ops: arguments.ops,
+            scenario: if arguments.scenario == Scenario::Failover.name() {
+                Scenario::Failover
+            } else {
+                Scenario::Swarm
+            },
             keeps_trace: arguments.trace,
             goes_on: false,
         };
@@ -60,7 +69,7 @@ fn run_seeds(arguments: &SimulateArguments) -> anyhow::Result<bool> {
         for line in &report.trace {
             write!(out, "{line}")?;
         }
-        say(&mut out, &report)?;
+        say(&mut out, &report, &arguments.scenario)?;
         faults = faults.saturating_add(report.tally.faults());
         breaches += report.breaches.len();
         all.add(&report.tally);
@@ -83,13 +92,16 @@ fn run_seeds(arguments: &SimulateArguments) -> anyhow::Result<bool> {
     Ok(breaches == 0)
 }
 
-fn say(out: &mut impl std::io::Write, report: &Report) -> std::io::Result<()> {
+fn say(out: &mut impl std::io::Write, report: &Report, scenario: &str) -> std::io::Result<()> {
     for breach in &report.breaches {
         writeln!(out, "BREACH seed {}: {breach}", report.seed)?;
     }
     if !report.breaches.is_empty() {
         let (seed, ops) = (report.seed, report.ops);
-        writeln!(out, "replay: florin simulate --seed {seed} --ops {ops} --trace")?;
+        writeln!(
+            out,
+            "replay: florin simulate --scenario {scenario} --seed {seed} --ops {ops} --trace"
+        )?;
     }
     Ok(())
 }

@@ -312,7 +312,7 @@ impl Options {
         }
         let mut terms = self.terms_of_providers.values().chain([&self.provider_terms]);
         if terms.any(|terms| terms.caps.permits == 0) {
-            return fail("providers.permits", "must be at least 1");
+            return fail("provider.permits", "must be at least 1");
         }
         if self.retry.tries_max == 0 {
             return fail("retry.tries_max", "must be at least 1");

@@ -32,7 +32,7 @@ pub(crate) use shape::{
 
 use crate::reply::Reply;
 use crate::v1::{
-    account_create, account_get, account_list, alert_create, alert_delete, alert_get, alert_list,
+    account_create, account_get, account_list, alert_create, alert_delete, alert_get, alert_list, bin_get,
     consistency, credentials_delete, credentials_get, credentials_put, entry_list, health, ledger_export,
     list_entry_create, list_entry_delete, list_entry_list, metrics_get, payment_capture, payment_confirm,
     payment_create, payment_export, payment_get, payment_history, payment_increment, payment_list,
@@ -67,6 +67,7 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     payment_void::described,
     payment_confirm::described,
     refund_create::described,
+    bin_get::described,
     list_entry_create::described,
     list_entry_list::described,
     list_entry_delete::described,

@@ -6,6 +6,7 @@ use crate::request_id;
 use crate::routes::routes;
 use crate::slo::Outcome;
 use crate::state::State;
+use crate::v1::bin_get;
 use actix_web::dev::{Server, ServerHandle, Service, ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -220,6 +221,7 @@ fn finish(shared: &State, id: HeaderValue, response: &mut ServiceResponse) {
     let (method, path) = (response.request().method(), response.request().path());
     let refused = response.response().extensions().get::<Outcome>().copied();
     shared.count(path, status, refused);
+    let path = bin_get::loggable(path);
     if status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(request_id = name, %method, ?path, "a request failed");
     } else {

@@ -9,6 +9,7 @@ pub(crate) mod alert_delete;
 pub(crate) mod alert_get;
 pub(crate) mod alert_list;
 pub(crate) mod attempt_resolve;
+pub(crate) mod bin_get;
 pub(crate) mod consistency;
 mod credentials_body;
 pub(crate) mod credentials_delete;

@@ -8,7 +8,7 @@ use crate::settings::{
     AdyenSettings, ApiSettings, Mode, ProviderKind, ProviderSettings, RateSettings, SandboxSettings, Settings,
 };
 use florin_actors::admission::AdmissionCaps;
-use florin_actors::options::{Options, ProviderCaps, ProviderTerms, RestartPolicy, StageTimeouts};
+use florin_actors::options::{Options, RestartPolicy, StageTimeouts};
 use florin_domain::limits::Lifetimes;
 use florin_domain::money::Currency;
 use florin_domain::payment::{FeeReturn, ReviewMode};
@@ -78,7 +78,13 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
         sandbox: SandboxSettings {
             listen: raw.sandbox.listen,
         },
-        actors: options(raw)?,
+        actors: Options {
+            terms_of_providers: providers
+                .iter()
+                .map(|provider| (provider.id, provider.terms))
+                .collect(),
+            ..options(raw)?
+        },
         providers,
     })
 }
@@ -149,13 +155,6 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
             hour_count_max: limited(raw.risk.transfers.hour_count_max),
         },
         velocity_recall_commits_max: raw.risk.velocity.recall_commits_max,
-        provider_terms: ProviderTerms {
-            caps: ProviderCaps {
-                permits: raw.providers.permits,
-                queue_max: raw.providers.queue_max,
-            },
-            ..Options::default().provider_terms
-        },
         batch_commits_max: raw.journal.batch_commits_max,
         snapshot_every_commits: raw.journal.snapshot_every_commits,
         scrub_commits_per_s: raw.journal.scrub_commits_per_s,
@@ -319,6 +318,7 @@ fn provider(raw: &RawProvider, mode: Mode) -> Result<ProviderSettings, ConfigErr
         secret_key: Secret::new(secret_key),
         adyen,
         request_timeout: Duration::from_millis(raw.request_timeout_ms),
+        terms: raw.terms(),
     })
 }
 

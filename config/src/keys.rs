@@ -92,8 +92,6 @@ pub(crate) const KEYS: &[Key] = &[
     key("risk.velocity.action", Kind::Choice(&["review", "block"])),
     key("risk.velocity.recall_commits_max", Kind::Whole(0, 10_000_000)),
     key("risk.transfers.hour_count_max", Kind::Whole(0, 65_535)),
-    key("providers.permits", Kind::Whole(1, 10_000)),
-    key("providers.queue_max", Kind::Whole(0, 1_000_000)),
     key("journal.shards", Kind::Whole(1, 64)),
     key("journal.placement", Kind::Choice(&["tenant", "ranges"])),
     key("journal.ranges", Kind::LetterRanges),
@@ -137,6 +135,9 @@ pub(crate) const PROVIDER_KEYS: &[Key] = &[
     key("api_key", Kind::ApiKey),
     key("hmac_key", Kind::KeySecret),
     key("request_timeout_ms", Kind::Whole(1, 2 * MINUTE_MS)),
+    key("permits", Kind::Whole(1, 10_000)),
+    key("queue_max", Kind::Whole(0, 1_000_000)),
+    key("cost_bps", Kind::Whole(0, 10_000)),
 ];
 
 /// What a key outside the provider list may be.

@@ -20,6 +20,7 @@ mod keys;
 mod kind;
 mod layers;
 mod ledger;
+mod provider_terms;
 mod raw;
 mod secret;
 mod settings;

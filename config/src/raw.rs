@@ -41,7 +41,6 @@ pub(crate) struct Raw {
     pub(crate) review: RawReview,
     pub(crate) retry: RawRetry,
     pub(crate) risk: RawRisk,
-    pub(crate) providers: RawProviders,
     pub(crate) journal: RawJournal,
     pub(crate) audit: RawAudit,
     pub(crate) secrets: RawSecrets,
@@ -164,13 +163,6 @@ pub(crate) struct RawVelocity {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawProviders {
-    pub(crate) permits: usize,
-    pub(crate) queue_max: usize,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct RawJournal {
     pub(crate) shards: u16,
     pub(crate) placement: String,
@@ -232,6 +224,12 @@ pub(crate) struct RawProvider {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) hmac_key: String,
     pub(crate) request_timeout_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) permits: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) queue_max: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cost_bps: Option<u32>,
 }
 
 impl Raw {
@@ -315,10 +313,6 @@ impl From<&Settings> for Raw {
                 timeout_wait_ms: actors.retry.timeout_wait.0,
             },
             risk: RawRisk::of(&actors.risk, RawVelocity::from(actors), actors.transfer_limits),
-            providers: RawProviders {
-                permits: actors.provider_terms.caps.permits,
-                queue_max: actors.provider_terms.caps.queue_max,
-            },
             journal: RawJournal {
                 shards: settings.shards,
                 placement: match actors.placement {
@@ -427,6 +421,9 @@ impl From<&ProviderSettings> for RawProvider {
             api_key: hidden_if(adyen.is_some()),
             hmac_key: hidden_if(adyen.is_some()),
             request_timeout_ms: whole_ms(provider.request_timeout),
+            permits: Some(provider.terms.caps.permits),
+            queue_max: Some(provider.terms.caps.queue_max),
+            cost_bps: Some(provider.terms.cost_bps),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::error::ConfigError;
 use crate::layers::Layers;
 use crate::raw::Raw;
 use crate::secret::{KeySecret, Secret};
-use florin_actors::options::Options;
+use florin_actors::options::{Options, ProviderTerms};
 use florin_domain::provider::ProviderId;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -107,6 +107,8 @@ pub struct ProviderSettings {
     pub adyen: Option<AdyenSettings>,
     /// How long one request may take; afterwards its outcome is unknown.
     pub request_timeout: Duration,
+    /// How much it takes at once, and what it costs.
+    pub terms: ProviderTerms,
 }
 
 /// What a provider that speaks Adyen's protocol needs besides.

@@ -12,6 +12,7 @@ use crate::{ConfigError, KeySecret, LogFormat, Mode, Settings, keys};
 use florin_actors::options::Options;
 use florin_domain::ids::ShardId;
 use florin_domain::money::Currency;
+use florin_domain::provider::ProviderId;
 use florin_domain::time::Millis;
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -89,7 +90,14 @@ fn the_defaults_are_those_of_the_actors_and_fit_each_other() {
     let settings = defaults();
     let mut expected = Options::default();
     expected.risk.amount_limits.sort();
-    assert_eq!(settings.actors, expected);
+    let mut actors = settings.actors.clone();
+    // The sandbox's own, which is of the kind "stripe".
+    let terms = actors
+        .terms_of_providers
+        .remove(&ProviderId::parse("stripe").unwrap());
+    let caps = terms.unwrap().caps;
+    assert_eq!((caps.permits, caps.queue_max), (100, 50));
+    assert_eq!(actors, expected);
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.data_dir, Path::new("./florin-data"));
     assert_eq!(

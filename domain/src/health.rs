@@ -83,11 +83,11 @@ impl CallResult {
             | Outcome::Declined { .. }
             | Outcome::ActionRequired { .. }
             | Outcome::Pending { .. }
-            | Outcome::Cancelled { .. } => Self::Answered,
-            // A rejection may be of one payment's parameters, but also of our credentials (401 and 403 are rejections, too),
-            // and then nothing that is sent there is done. The outcome does not say which; a revoked key must not keep its
-            // provider in front, whereas single bad requests among answered ones neither open a breaker nor weigh much.
-            Outcome::NotSent { .. } | Outcome::RateLimited { .. } | Outcome::Rejected { .. } => Self::Failed,
+            | Outcome::Cancelled { .. }
+            // It read the request and said no. Were that a failure, one merchant's bad parameters or bad key would open the breaker
+            // for all merchants; its charges go on elsewhere as it is.
+            | Outcome::Rejected { .. } => Self::Answered,
+            Outcome::NotSent { .. } | Outcome::RateLimited { .. } => Self::Failed,
             Outcome::Unknown { .. } => {
                 if took >= time_limit {
                     Self::TimedOut

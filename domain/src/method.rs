@@ -12,15 +12,38 @@ pub enum CardBrand {
     Mastercard,
     /// American Express.
     Amex,
+    /// Discover.
+    Discover,
+    /// Diners Club.
+    Diners,
+    /// JCB.
+    Jcb,
+    /// UnionPay.
+    Unionpay,
 }
 
 impl CardBrand {
+    /// Every scheme.
+    pub const ALL: [Self; 7] = [
+        Self::Visa,
+        Self::Mastercard,
+        Self::Amex,
+        Self::Discover,
+        Self::Diners,
+        Self::Jcb,
+        Self::Unionpay,
+    ];
+
     /// Lower-case name used on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Visa => "visa",
             Self::Mastercard => "mastercard",
             Self::Amex => "amex",
+            Self::Discover => "discover",
+            Self::Diners => "diners",
+            Self::Jcb => "jcb",
+            Self::Unionpay => "unionpay",
         }
     }
 }

@@ -107,7 +107,10 @@ async fn sandbox(world: World, settings: &mut Settings) -> anyhow::Result<Option
         return Ok(None);
     }
     // The usual permits; all connections may wait for them, since throughput is measured and not how load is refused.
-    settings.actors.provider_terms.caps.queue_max = settings.actors.admission.in_flight_max;
+    settings.actors.provider_terms.caps = florin_actors::options::ProviderCaps {
+        permits: 100,
+        queue_max: settings.actors.admission.in_flight_max,
+    };
     std::fs::create_dir_all(&settings.data_dir)?;
     let folder = settings.data_dir.join("sandbox");
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -8,7 +8,7 @@ use super::setup::{self, Folder};
 use super::{BenchArguments, Measured};
 use crate::edge;
 use crate::node::{self, Providers};
-use florin_actors::options::Options;
+use florin_actors::options::ProviderCaps;
 use florin_load::payment_source::PaymentSource;
 use florin_load::report::BenchReport;
 use florin_load::socket_load::{LoadOptions, Pace};
@@ -28,7 +28,10 @@ pub(super) async fn report(
 ) -> anyhow::Result<BenchReport> {
     let folder = Folder::new(&arguments.data_dir)?;
     let mut settings = setup::settings(&folder)?;
-    settings.actors.provider_terms = Options::default().provider_terms;
+    settings.actors.provider_terms.caps = ProviderCaps {
+        permits: 100,
+        queue_max: 50,
+    };
     settings.listen.set_port(0);
     settings.rates.requests_per_s = 0;
     let node = node::start(

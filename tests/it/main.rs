@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - `process`: starts, stops and kills the binary; `http`: a small client of its own; `deployment`: a node and what it talks to.
-//! - `sale`, `idempotency`, `hostile_input`, `limits`, `reads`, `time_travel`, `ops`: what is asked and what is answered.
+//! - `sale`, `idempotency`, `hostile_input`, `limits`, `reads`, `cards`, `time_travel`, `ops`: what is asked and what is answered.
 //! - `operations`, `operations_refunds`, `operations_challenge`,
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
 //! - `acceptance_stages`, `acceptance_axioms`, `acceptance_consistency`: features by their ids.
@@ -31,6 +31,7 @@ mod acceptance_stages;
 mod adyen;
 mod audit;
 mod audit_ledger;
+mod cards;
 mod cli;
 mod consistency;
 mod crash_points;

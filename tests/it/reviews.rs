@@ -253,8 +253,8 @@ fn what_a_frozen_merchant_has_in_review_is_not_charged() {
 #[test]
 fn a_payment_in_review_takes_no_place_at_the_provider() {
     let one_place = [
-        ("FLORIN_PROVIDERS_PERMITS", "1"),
-        ("FLORIN_PROVIDERS_QUEUE_MAX", "0"),
+        ("FLORIN_PROVIDER_STRIPE_PERMITS", "1"),
+        ("FLORIN_PROVIDER_STRIPE_QUEUE_MAX", "0"),
     ];
     let (_folder, dev) = Dev::fresh(&[REVIEW_ALL, one_place[0], one_place[1]]);
     let ids: Vec<String> = (0..5)

@@ -119,9 +119,11 @@ impl Books {
                 tracing::warn!(%provider, operation, "a circuit breaker has opened: nothing is sent for a while");
             }
             Change::HalfOpened => {
-                tracing::info!(%provider, operation, "a circuit breaker lets one request through")
+                tracing::info!(%provider, operation, "a circuit breaker lets one request through");
             }
-            Change::Closed => tracing::info!(%provider, operation, "a circuit breaker has closed"),
+            Change::Closed => {
+                tracing::info!(%provider, operation, "a circuit breaker has closed");
+            }
         }
     }
 

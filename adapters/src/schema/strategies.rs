@@ -60,7 +60,7 @@ fn fee() -> impl Strategy<Value = FeeSchedule> {
 }
 
 fn method() -> impl Strategy<Value = PaymentMethod> {
-    let brand = select(vec![CardBrand::Visa, CardBrand::Mastercard, CardBrand::Amex]);
+    let brand = select(CardBrand::ALL.to_vec());
     let flags = (any::<bool>(), any::<bool>());
     (text(), brand, any::<[u8; 4]>(), any::<[u8; 2]>(), flags).prop_map(
         |(id, brand, last4, country, flags)| PaymentMethod {

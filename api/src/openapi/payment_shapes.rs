@@ -5,6 +5,7 @@ use super::shape::{
     record, text, time, word,
 };
 use florin_domain::limits::{METADATA_ENTRIES_MAX, METADATA_KEY_BYTES_MAX, METADATA_VALUE_BYTES_MAX};
+use florin_domain::method::CardBrand;
 use florin_domain::money::Currency;
 use florin_domain::ports::StatusName;
 use serde_json::{Value, json};
@@ -95,7 +96,10 @@ fn payment() -> ObjectBuilder {
 
 fn method() -> ObjectBuilder {
     let card = record([
-        must("brand", word("The scheme.", ["visa", "mastercard", "amex"])),
+        must(
+            "brand",
+            word("The scheme.", CardBrand::ALL.map(CardBrand::as_str)),
+        ),
         must("last4", text("The last digits.").pattern(Some("^[0-9]{4}$"))),
         must(
             "country",

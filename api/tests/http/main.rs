@@ -7,6 +7,7 @@
 )]
 
 mod alerts;
+mod bins;
 mod bodies;
 mod connections;
 mod credentials;

@@ -43,11 +43,7 @@ fn unknown_keys_are_named_with_the_nearest_one() {
             "limits.in_flight_max",
         ),
         ("[stage]", "stage", "stages"),
-        (
-            "[[providers.permit]]\na = 1",
-            "providers.permit",
-            "providers.permits",
-        ),
+        ("[[refunds.fees]]\na = 1", "refunds.fees", "refunds.fee"),
         (
             "\"limits.in_flight_max\" = 5",
             "\"limits.in_flight_max\"",

@@ -373,7 +373,7 @@ fn only_what_a_provider_does_not_answer_counts_against_it() {
         (Outcome::Cancelled { reference: None }, 99, CallResult::Answered),
         (Outcome::NotSent { reason: text() }, 30_000, CallResult::Failed),
         (limited, 99, CallResult::Failed),
-        (Outcome::Rejected { reason: text() }, 99, CallResult::Failed),
+        (Outcome::Rejected { reason: text() }, 99, CallResult::Answered),
         (unknown(), 29_999, CallResult::Failed),
         (unknown(), 30_000, CallResult::TimedOut),
         (unknown(), 30_001, CallResult::TimedOut),

@@ -56,33 +56,7 @@ pub fn decide(
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
     let Some(payment) = state else {
-        let Command::Create {
-            spec,
-            method,
-            mut assessment,
-            plan,
-            review,
-            profile,
-        } = command
-        else {
-            return Err(Refusal::NoSuchPayment);
-        };
-        let operation = OperationId::Authorize(spec.id);
-        let is_held = assessment.action == Action::Review && review == ReviewMode::AuthAndHold;
-        let opened = authorization(&spec, is_held, now);
-        let mut events = created(spec, method, profile);
-        let review_ends = now.plus(lifetimes.review);
-        if is_held {
-            let listed = assessment.listed.take();
-            events.extend(listed.map(|listed| Event::ListMatched { listed }));
-            events.extend([Event::RiskAssessed(assessment), Event::HeldForReview, opened]);
-            let effects = start(&mut events, operation, 1, plan);
-            return Ok(Decision { events, effects });
-        }
-        return Ok(after_risk(events, assessment, review_ends, |events| {
-            events.push(opened);
-            start(events, operation, 1, plan)
-        }));
+        return create(command, lifetimes, now);
     };
     match command {
         Command::Create { .. } => Err(Refusal::Exists),
@@ -158,6 +132,37 @@ pub fn decide(
         } => super::resolution::resolve(payment, operation, resolution, lifetimes, now),
         Command::CheckDeadlines { plan, void } => expired(payment, plan, void, now),
     }
+}
+
+/// Makes the payment, if that is what is asked for.
+fn create(command: Command, lifetimes: &Lifetimes, now: Timestamp) -> Result<Decision, Refusal> {
+    let Command::Create {
+        spec,
+        method,
+        mut assessment,
+        plan,
+        review,
+        profile,
+    } = command
+    else {
+        return Err(Refusal::NoSuchPayment);
+    };
+    let operation = OperationId::Authorize(spec.id);
+    let is_held = assessment.action == Action::Review && review == ReviewMode::AuthAndHold;
+    let opened = authorization(&spec, is_held, now);
+    let mut events = created(spec, method, profile);
+    let review_ends = now.plus(lifetimes.review);
+    if is_held {
+        let listed = assessment.listed.take();
+        events.extend(listed.map(|listed| Event::ListMatched { listed }));
+        events.extend([Event::RiskAssessed(assessment), Event::HeldForReview, opened]);
+        let effects = start(&mut events, operation, 1, plan);
+        return Ok(Decision { events, effects });
+    }
+    Ok(after_risk(events, assessment, review_ends, |events| {
+        events.push(opened);
+        start(events, operation, 1, plan)
+    }))
 }
 
 /// The payment exists. The usual way to book it is said by saying nothing.

@@ -26,9 +26,10 @@ impl Payment {
         };
         let under_way = op.attempt.as_ref().is_some_and(|attempt| match attempt.state {
             AttemptState::Open | AttemptState::Unknown => attempt.number == number && now < attempt.deadline,
-            // A customer has been sent there, or the provider has taken it on.
-            AttemptState::ActionRequired | AttemptState::Pending => false,
-            AttemptState::Succeeded
+            // Over, or a customer has been sent there, or the provider has taken it on.
+            AttemptState::ActionRequired
+            | AttemptState::Pending
+            | AttemptState::Succeeded
             | AttemptState::Declined
             | AttemptState::NotSent
             | AttemptState::Rejected

@@ -2,7 +2,7 @@
 
 use crate::clock::lock;
 use crate::fault::Fault;
-use crate::tally::{Death, crossing, event, ledger_event, status};
+use crate::tally::{Death, crossing, event, ledger_event, status, went_on};
 use crate::world::World;
 use florin_adapters::journal::{MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
@@ -229,6 +229,9 @@ impl SlowJournal {
             Body::Payment(body) => {
                 for told in &body.events {
                     self.world.see("event", event(told));
+                }
+                if let Some(name) = went_on(&body.events) {
+                    self.world.see("failover", name);
                 }
                 let name = lock(&self.world.journaled)
                     .latest(body.payment)

@@ -126,8 +126,42 @@ impl fmt::Display for Fault {
 #[derive(Clone, Debug)]
 pub(crate) struct Plan(Vec<u64>);
 
+/// Which things go wrong in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scenario {
+    /// Other ones at other rates in every seed, none in some.
+    #[default]
+    Swarm,
+    /// Providers charge and then say nothing (three requests in ten), and refuse connections (two in ten); nothing else.
+    Failover,
+}
+
+impl Scenario {
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Swarm => "swarm",
+            Self::Failover => "failover",
+        }
+    }
+}
+
 impl Plan {
-    pub(crate) fn of(seed: u64) -> Self {
+    pub(crate) fn of(seed: u64, scenario: Scenario) -> Self {
+        match scenario {
+            Scenario::Swarm => Self::swarm(seed),
+            Scenario::Failover => {
+                let rate = |fault: &Fault| match fault {
+                    Fault::ChargedThenSilent => 3_000,
+                    Fault::CallNotSent => 2_000,
+                    _ => 0,
+                };
+                Self(Fault::ALL.iter().map(rate).collect())
+            }
+        }
+    }
+
+    fn swarm(seed: u64) -> Self {
         let mut dice = Dice::new(seed, "plan");
         // One seed in eight is all calm, so that what needs no fault is seen without any.
         let calm = dice.below(8) == 0;

@@ -36,7 +36,7 @@ mod watched;
 mod watcher;
 mod world;
 
-pub use fault::Fault;
+pub use fault::{Fault, Scenario};
 pub use life::Wiring;
 pub use run::{Report, Settings, hash_of, quiet_failures, simulate};
 pub use tally::Tally;

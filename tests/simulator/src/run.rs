@@ -4,7 +4,7 @@ use crate::acquirer::Acquirer;
 use crate::clock::lock;
 use crate::dice::Dice;
 use crate::disk::Disks;
-use crate::fault::Fault;
+use crate::fault::{Fault, Scenario};
 use crate::life::{Run, Wiring};
 use crate::shop::Shop;
 use crate::tally::{Death, Tally};
@@ -37,6 +37,8 @@ pub struct Settings {
     pub seed: u64,
     /// Purchases and errands.
     pub ops: u64,
+    /// What may go wrong.
+    pub scenario: Scenario,
     /// Keeps a line for everything that happens.
     pub keeps_trace: bool,
     /// Goes on to the end although something happened that must never happen.
@@ -94,11 +96,15 @@ pub fn simulate(settings: Settings, wiring: &Wiring) -> Result<Report, io::Error
     let Settings {
         seed,
         ops,
+        scenario,
         keeps_trace,
         goes_on,
     } = settings;
-    let world = Arc::new(World::new(seed, keeps_trace));
-    let errands = ops / 3;
+    let world = Arc::new(World::new(seed, scenario, keeps_trace));
+    let errands = match scenario {
+        Scenario::Swarm => ops / 3,
+        Scenario::Failover => 0,
+    };
     let run = Arc::new(Run {
         disks: Disks::new(&world),
         providers: providers(&world),

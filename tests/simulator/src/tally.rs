@@ -207,7 +207,24 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("fraud check", VOTES),
     ("id used again", MISUSES),
     ("resolution", RESOLUTIONS),
+    ("failover", PROOFS),
 ];
+
+/// After what a charge goes on at another provider.
+const PROOFS: &[&str] = &["after not sent", "after a rejection", "after a cancellation"];
+
+/// The proof after which a charge goes on, if a commit says that it does.
+pub(crate) fn went_on(events: &[Event]) -> Option<&'static str> {
+    let [proof, .., Event::AttemptPlanned { .. }] = events else {
+        return None;
+    };
+    match proof {
+        Event::AttemptNotSent { .. } => Some("after not sent"),
+        Event::AttemptRejected { .. } => Some("after a rejection"),
+        Event::AttemptCancelled { .. } => Some("after a cancellation"),
+        _ => None,
+    }
+}
 
 /// What is said of balance alerts.
 const ALERTS: &[&str] = &[

@@ -3,7 +3,7 @@
 
 use crate::clock::lock;
 use crate::customer::{ask, customer};
-use crate::fault::Fault;
+use crate::fault::{Fault, Scenario};
 use crate::journaled::Mark;
 use crate::life::{Run, Wiring};
 use crate::operator::let_go;
@@ -25,6 +25,9 @@ use std::time::Duration;
 
 /// Longer than every call and every retry takes; what is not resolved by then is on the operators' list.
 const REST: Duration = Duration::from_mins(5);
+
+/// The longest wait between two questions about an attempt, and then some.
+const SCHEDULE: Duration = Duration::from_mins(40);
 
 /// A call and its retries take no longer.
 const AGE_MS: u64 = 60_000;
@@ -106,6 +109,9 @@ impl Run {
         for _ in 0..2 {
             self.everybody_asks(&platform).await;
             tokio::time::sleep(REST).await;
+            if self.world.scenario == Scenario::Failover {
+                self.check_resolved(&platform.payments()).await;
+            }
             self.resolve(&platform.payments()).await;
         }
         tokio::time::sleep(REST).await;
@@ -194,6 +200,18 @@ impl Run {
                 self.world
                     .breach(format!("transfer {id} was recorded and is told {told:?}"));
             }
+        }
+    }
+
+    /// Providers that answer again leave nothing for people: the schedule alone resolves everything.
+    async fn check_resolved(&self, payments: &PaymentsHandle) {
+        tokio::time::sleep(SCHEDULE).await;
+        match payments.unresolved(None, 10_000).await {
+            Ok(None) => {}
+            Ok(Some(page)) if page.attempts.is_empty() => {}
+            other => self
+                .world
+                .breach(format!("after the schedule this is left: {other:?}")),
         }
     }
 

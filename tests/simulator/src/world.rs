@@ -2,7 +2,7 @@
 
 use crate::clock::{WorldClock, WorldEntropy, lock};
 use crate::dice::Dice;
-use crate::fault::{Fault, Plan};
+use crate::fault::{Fault, Plan, Scenario};
 use crate::journaled::Journaled;
 use crate::stops::Stopped;
 use crate::tally::{Death, Tally, step};
@@ -47,6 +47,7 @@ struct Flow {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) seed: u64,
+    pub(crate) scenario: Scenario,
     pub(crate) shards: u16,
     pub(crate) plan: Plan,
     pub(crate) clock: Arc<WorldClock>,
@@ -65,11 +66,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, keeps_trace: bool) -> Self {
+    pub(crate) fn new(seed: u64, scenario: Scenario, keeps_trace: bool) -> Self {
         Self {
             seed,
+            scenario,
             shards: *Dice::new(seed, "shards").pick(&[1, 1, 2, 3]),
-            plan: Plan::of(seed),
+            plan: Plan::of(seed, scenario),
             clock: Arc::new(WorldClock::new()),
             entropy: Arc::new(WorldEntropy::new(seed)),
             journaled: Mutex::default(),

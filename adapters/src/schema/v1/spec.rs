@@ -44,7 +44,7 @@ words! {
     DeclinePolicyDto of DeclinePolicy { Fail AwaitMethod }
     FeeReturnDto of FeeReturn { Kept Returned }
     RoundingDto of Rounding { HalfEven HalfUp Up Down }
-    CardBrandDto of CardBrand { Visa Mastercard Amex }
+    CardBrandDto of CardBrand { Visa Mastercard Amex Discover Diners Jcb Unionpay }
     ActionDto of Action { Allow Review Block }
 }
 

@@ -131,7 +131,7 @@ fn what_follows_a_charge_never_leaves_its_provider() {
 fn a_charge_that_nobody_takes_comes_to_an_end() {
     let mut script = Script::after("create sale");
     for number in 1..ATTEMPTS_MAX {
-        let at = if number % 2 == 0 { "a" } else { "b" };
+        let at = if number.is_multiple_of(2) { "a" } else { "b" };
         let step = format!("auth#{number} not-sent @{at}");
         assert_eq!(
             script.then(&step),

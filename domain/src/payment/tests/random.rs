@@ -202,7 +202,7 @@ impl Step {
                     operation,
                     number,
                     outcome: word.outcome(script, operation, number),
-                    next: Some(plan(if number % 2 == 0 { "a" } else { "b" }, now)),
+                    next: Some(plan(if number.is_multiple_of(2) { "a" } else { "b" }, now)),
                 }
             }
             Self::TakeBack(operation, of, minor, known) => {

@@ -96,7 +96,7 @@ impl Truth {
 
 fn record(script: &mut Script, op: &Operation, number: u32, word: Word) {
     let outcome = word.outcome(script, op.id, number);
-    let elsewhere = if number % 2 == 0 { "a" } else { "b" };
+    let elsewhere = if number.is_multiple_of(2) { "a" } else { "b" };
     let command = super::super::Command::Record {
         operation: op.id,
         number,

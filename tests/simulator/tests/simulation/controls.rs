@@ -8,7 +8,7 @@ use florin_domain::ports::{
     AppendError, Batch, BoxFuture, Follower, Head, Journal, PaymentRow, PaymentsPage, PaymentsQuery,
     ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
 };
-use florin_simulator::{Settings, Wiring, simulate};
+use florin_simulator::{Scenario, Settings, Wiring, simulate};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Mutex as Turn;
@@ -21,6 +21,7 @@ pub(crate) fn is_caught(wiring: &Wiring, words: &str) {
         let settings = Settings {
             seed,
             ops: 45,
+            scenario: Scenario::Swarm,
             keeps_trace: false,
             goes_on: true,
         };

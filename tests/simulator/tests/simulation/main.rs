@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! * [`seeds`] what must hold in every run, what must be seen in some, and runs that once went wrong
+//! * [`failover`] the same where providers charge silently and refuse connections
 //! * [`controls`], [`controls_accounts`], [`controls_providers`] wrong ports, and the checks that object to them
 
 #[cfg(test)]
@@ -10,5 +11,7 @@ mod controls;
 mod controls_accounts;
 #[cfg(test)]
 mod controls_providers;
+#[cfg(test)]
+mod failover;
 #[cfg(test)]
 mod seeds;

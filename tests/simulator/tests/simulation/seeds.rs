@@ -1,6 +1,6 @@
 //! Runs of many seeds: nothing lost, nothing doubled, and everything that may happen has happened in some of them.
 
-use florin_simulator::{Report, Settings, Tally, Wiring, simulate};
+use florin_simulator::{Report, Scenario, Settings, Tally, Wiring, simulate};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -29,6 +29,7 @@ fn run(seed: u64, ops: u64) -> Report {
     let settings = Settings {
         seed,
         ops,
+        scenario: Scenario::Swarm,
         keeps_trace: false,
         goes_on: false,
     };
