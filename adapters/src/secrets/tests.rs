@@ -1,3 +1,5 @@
+//! The store as its port shows it: what is in force when, over restarts and around the journal.
+
 use super::book::{Book, Unavailable};
 use super::folder::{Folder, Steps, unwatched};
 use super::record::Record;

@@ -1,8 +1,15 @@
 //! Credentials of merchants: what goes in does not come out, and who may change what.
 
 use crate::world::{Answer, World};
+use florin_adapters::clock::SystemClock;
+use florin_adapters::secrets::{Book, FileKek, SecretStore, Terms, development_kek_in, folder_in};
+use florin_domain::credentials::{CredentialKind, JournaledCredentials};
+use florin_domain::ports::{Kek, Secrets};
+use florin_domain::provider::ProviderId;
 use serde_json::{Value, json};
 use std::fs;
+use std::path::Path;
+use std::sync::Arc;
 
 const OPERATOR: &str = "ok_test_op";
 const LIVE: &str = "sk_live_real_a";
@@ -10,6 +17,23 @@ const MERCHANT_A: &str = "mer_00000000000000000000000001";
 const MERCHANT_B: &str = "mer_00000000000000000000000002";
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const CANARIES: [&str; 4] = ["canaryALPHA", "canaryBRAVO", "canaryCHARLIE", "123456789012"];
+
+/// A store in this folder, of which the provider takes what Stripe takes.
+pub(crate) fn store(folder: &Path) -> Arc<dyn Secrets> {
+    let kek = FileKek::load_or_create(&development_kek_in(folder)).unwrap();
+    let terms = Terms {
+        kind: CredentialKind::Stripe,
+        is_clear: false,
+        is_live: false,
+        refuses_live: false,
+    };
+    let (provider, clock) = (ProviderId::parse("fake").unwrap(), Arc::new(SystemClock::new()));
+    let (keks, book): (Vec<Arc<dyn Kek>>, _) = (vec![Arc::new(kek)], Arc::new(Book::default()));
+    let terms = [(provider, terms)].into();
+    let store = SecretStore::open(&folder_in(folder), keks, terms, clock, book).unwrap();
+    store.compare(&JournaledCredentials::new()).unwrap();
+    Arc::new(store)
+}
 
 fn path(merchant: &str) -> String {
     format!("/v1/ops/merchants/{merchant}/providers/fake/credentials")
@@ -78,7 +102,7 @@ fn an_operator_gives_a_merchant_credentials_and_retires_them_and_sees_no_secret(
         Some("id"),
     );
     // Nothing of it is in the folder, not even the end of a key.
-    for entry in fs::read_dir(world.folder().join("credentials")).unwrap() {
+    for entry in fs::read_dir(world.folder.path().join("credentials")).unwrap() {
         let bytes = fs::read(entry.unwrap().path()).unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();
         assert!(CANARIES.iter().all(|canary| !text.contains(canary)) && !text.contains("9Xy2"));

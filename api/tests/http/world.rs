@@ -1,5 +1,6 @@
 //! A platform in memory with a provider that decides by the payment method, the API in front of it, and a small HTTP client.
 
+use crate::credentials::store;
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
@@ -12,10 +13,8 @@ use florin_adapters::entropy::OsEntropy;
 use florin_adapters::journal::{MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
 use florin_adapters::provider_keys::HmacProviderKeys;
-use florin_adapters::secrets::{Book, FileKek, SecretStore, Terms, development_kek_in, folder_in};
 use florin_adapters::views::MemoryViews;
 use florin_api::server::{Api, ApiOptions, ApiParts, Digests, RunningApi};
-use florin_domain::credentials::{CredentialKind, JournaledCredentials};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey};
 use florin_domain::ids::{ApiKeyId, MerchantId, Seq, ShardId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
@@ -23,7 +22,7 @@ use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device, OperationKind};
 use florin_domain::ports::{
-    AttemptRequest, BoxFuture, Kek, Provider, ReadError, Secrets, ShardSnapshot, SnapshotError, Snapshots,
+    AttemptRequest, BoxFuture, Provider, ReadError, ShardSnapshot, SnapshotError, Snapshots,
 };
 use florin_domain::provider::{
     Capabilities, Notice, NoticeRefusal, Outcome, ProviderId, ProviderReference, Recovery,
@@ -34,7 +33,6 @@ use std::fmt::Write as _;
 use std::future::ready;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -144,7 +142,8 @@ pub(crate) struct World {
     api: RunningApi,
     charges: Arc<AtomicUsize>,
     provider_is_away: Arc<AtomicBool>,
-    folder: TempDir,
+    /// Where credentials are kept.
+    pub(crate) folder: TempDir,
 }
 
 /// What came back.
@@ -178,23 +177,6 @@ impl Answer {
 
 fn fee() -> FeeSchedule {
     FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap()
-}
-
-/// A store in this folder, of which the provider takes what Stripe takes.
-fn credentials(folder: &Path) -> Arc<dyn Secrets> {
-    let kek = FileKek::load_or_create(&development_kek_in(folder)).unwrap();
-    let terms = Terms {
-        kind: CredentialKind::Stripe,
-        is_clear: false,
-        is_live: false,
-        refuses_live: false,
-    };
-    let (provider, clock) = (ProviderId::parse("fake").unwrap(), Arc::new(SystemClock::new()));
-    let (keks, book): (Vec<Arc<dyn Kek>>, _) = (vec![Arc::new(kek)], Arc::new(Book::default()));
-    let terms = [(provider, terms)].into();
-    let store = SecretStore::open(&folder_in(folder), keks, terms, clock, book).unwrap();
-    store.compare(&JournaledCredentials::new()).unwrap();
-    Arc::new(store)
 }
 
 /// Two merchants and their keys, and an operator's.
@@ -320,7 +302,7 @@ impl World {
             directory: DirectoryHandle::new(platform.shards().clone()),
             credentials: CredentialsHandle::new(
                 platform.shards().clone(),
-                credentials(folder.path()),
+                store(folder.path()),
                 runtime.handle().clone(),
             ),
             digests: Digests {
@@ -346,11 +328,6 @@ impl World {
             provider_is_away,
             folder,
         }
-    }
-
-    /// Where credentials are kept.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// From now on no request reaches the provider, or all do again.

@@ -1,3 +1,5 @@
+//! What is a set, and which version a request is made under.
+
 use super::*;
 use proptest::prelude::*;
 
@@ -8,13 +10,15 @@ fn fields(named: &[(&str, &str)]) -> CredentialFields {
     named.iter().map(field).collect()
 }
 
+/// A protocol, fields, and how many fields the set has or why it is none.
+type Row<'a> = (CredentialKind, &'a [(&'a str, &'a str)], Result<usize, &'a str>);
+
 #[test]
 fn a_set_is_whole_or_the_refusal_names_the_field() {
     use CredentialKind::{Adyen, Stripe};
     let key = ("secret_key", "sk_test_canary_1");
     let account = ("merchant_account", "ShopNL");
     let (api, hmac) = (("api_key", "AQE1canary"), ("hmac_keys", HMAC));
-    type Row<'a> = (CredentialKind, &'a [(&'a str, &'a str)], Result<usize, &'a str>);
     let table: [Row<'_>; 15] = [
         (Stripe, &[key], Ok(1)),
         (Stripe, &[key, ("webhook_secret", "whsec_canary")], Ok(2)),
@@ -154,12 +158,12 @@ proptest! {
         let mut created_ms = 0;
         let mut versions = Vec::new();
         for (number, gap) in (1..).zip(gaps) {
-            created_ms += gap;
+            created_ms = gap.saturating_add(created_ms);
             versions.push(version(number, created_ms, None, None));
         }
         let at = Timestamp::from_unix_ms(at_ms);
         let before = choose(&versions, at);
-        versions.push(version(99, created_ms.max(at_ms) + more, None, None));
+        versions.push(version(99, created_ms.max(at_ms).saturating_add(more), None, None));
         prop_assert_eq!(choose(&versions, at), before);
     }
 }
