@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::risk_lists_handle::RiskListsHandle;
+use crate::routing_handle::RoutingHandle;
 use crate::shards::Shards;
 use arc_swap::ArcSwap;
 use florin_domain::ids::MerchantId;
@@ -9,6 +10,7 @@ use florin_domain::merchant::{ApiKey, ApiKeyRole, Control, Merchant};
 use florin_domain::provider::ProviderId;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// A key with the merchant it acts for.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +66,8 @@ pub struct DirectoryHandle {
     shards: Shards,
     context: Arc<Context>,
     index: Arc<ArcSwap<Index>>,
+    /// Of those who change routing rules.
+    routing_turn: Arc<Mutex<()>>,
 }
 
 impl DirectoryHandle {
@@ -75,6 +79,7 @@ impl DirectoryHandle {
             shards,
             context,
             index: Arc::new(ArcSwap::from_pointee(index)),
+            routing_turn: Arc::default(),
         }
     }
 
@@ -101,6 +106,11 @@ impl DirectoryHandle {
     /// Block and allow lists.
     pub fn risk_lists(&self) -> RiskListsHandle {
         RiskListsHandle::new(self.shards.clone())
+    }
+
+    /// Routing rules.
+    pub fn routing(&self) -> RoutingHandle {
+        RoutingHandle::new(self.shards.clone(), Arc::clone(&self.routing_turn))
     }
 
     /// Whether merchants change nothing.

@@ -42,6 +42,7 @@ pub mod reply;
 pub mod resolution;
 pub mod risk;
 pub mod risk_lists_handle;
+pub mod routing_handle;
 pub mod scrub;
 pub mod shards;
 mod ticks;

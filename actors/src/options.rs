@@ -11,6 +11,7 @@ use florin_domain::placement::Placement;
 use florin_domain::provider::ProviderId;
 use florin_domain::retry::RetryPolicy;
 use florin_domain::risk::{Profile, TransferLimits, VelocityLimits};
+use florin_domain::routing::Program;
 use florin_domain::time::Millis;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -144,6 +145,8 @@ pub struct Options {
     pub velocity: VelocityLimits,
     /// Limits on transfers between shards.
     pub transfer_limits: TransferLimits,
+    /// Routing rules until operators put others in force.
+    pub routing: Arc<Program>,
     /// Velocity shards.
     pub risk_shards: usize,
     /// Subjects that one velocity shard remembers.
@@ -212,6 +215,7 @@ impl Default for Options {
             risk: Profile::deep_dive(),
             velocity: VelocityLimits::default(),
             transfer_limits: TransferLimits::default(),
+            routing: Arc::default(),
             risk_shards: 4,
             risk_subjects_max: 65_536,
             velocity_recall_commits_max: 50_000,

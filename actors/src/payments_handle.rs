@@ -23,6 +23,7 @@ use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{CaptureMethod, Device};
 use florin_domain::ports::{PaymentRow, ViewError};
+use florin_domain::routing::Wishes;
 use std::sync::Arc;
 
 /// A request for a new payment, checked.
@@ -58,6 +59,8 @@ pub struct NewPayment {
     pub return_url: Option<Arc<str>>,
     /// The customer's device.
     pub device: Device,
+    /// What the merchant wants of routing.
+    pub routing: Wishes,
 }
 
 /// The face of payments.

@@ -17,6 +17,7 @@ use florin_domain::ports::{
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
+use florin_domain::routing::Wishes;
 use florin_domain::time::{Millis, Timestamp};
 use std::hint::black_box;
 use std::sync::Arc;
@@ -71,6 +72,7 @@ fn spec(n: u64) -> Arc<Spec> {
         },
         fee: FeeSchedule::new(290, 0.into()).expect("it is in range"),
         fee_return: FeeReturn::Kept,
+        routing: Wishes::default(),
         created_at: time(n),
     })
 }

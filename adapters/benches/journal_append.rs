@@ -13,6 +13,7 @@ use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, Event, FeeRet
 use florin_domain::ports::{Batch, Journal};
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
+use florin_domain::routing::Wishes;
 use florin_domain::time::Timestamp;
 use rust_decimal::Decimal;
 use std::hint::black_box;
@@ -48,6 +49,7 @@ fn creation(seq: u64) -> Commit {
         device: Device::default(),
         fee: FeeSchedule::new(290, Decimal::new(30, 2)).expect("a usual fee"),
         fee_return: FeeReturn::Kept,
+        routing: Wishes::default(),
         created_at: at,
     };
     let method = PaymentMethod::test("pm_card_visa").expect("a test method");

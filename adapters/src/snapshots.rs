@@ -4,7 +4,7 @@
 
 use crate::schema::v1::{
     EarlierSnapshotDto, EarliestSnapshotDto, OneKeySnapshotDto, OneShardSnapshotDto, SnapshotDto, Stored,
-    UnwatchedSnapshotDto,
+    UnroutedSnapshotDto, UnwatchedSnapshotDto,
 };
 use crate::schema::{self, DecodeError};
 use florin_domain::ids::{Seq, ShardId};
@@ -139,6 +139,7 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
     let read = |form| ShardSnapshot::load(schema::read::<SnapshotDto<'_>>(form)?);
     // The digest says that the file is whole: a form that ends early is an earlier one.
     let read_of_one_key = |form| schema::read::<OneKeySnapshotDto<'_>>(form)?.into_snapshot();
+    let read_unrouted = |form| schema::read::<UnroutedSnapshotDto<'_>>(form)?.into_snapshot();
     let read_unwatched = |form| schema::read::<UnwatchedSnapshotDto<'_>>(form)?.into_snapshot();
     let read_of_one_shard = |form| schema::read::<OneShardSnapshotDto<'_>>(form)?.into_snapshot();
     let read_earlier =
@@ -148,6 +149,7 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
     };
     read(form).or_else(|error: DecodeError| {
         let earlier = read_of_one_key(form)
+            .or_else(|_: DecodeError| read_unrouted(form))
             .or_else(|_: DecodeError| read_unwatched(form))
             .or_else(|_: DecodeError| read_of_one_shard(form))
             .or_else(|_: DecodeError| read_earlier(form))
@@ -221,6 +223,7 @@ mod tests {
                 keys: vec![key],
                 stops,
                 lists,
+                routing: Some(schema::samples::routing_version()),
                 credentials: schema::samples::journaled_credentials(),
             },
             general: schema::samples::general_ledger(),
@@ -269,6 +272,7 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&EarliestSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.routing = None;
         snapshot.control.stops = Stops::default();
         snapshot.control.lists = RiskLists::default();
         snapshot.control.credentials.clear();
@@ -281,6 +285,7 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&EarlierSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.routing = None;
         snapshot.control.credentials.clear();
         snapshot.general = GeneralLedger::default();
         assert_eq!(unseal(&bytes), Ok(snapshot));
@@ -291,6 +296,7 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&OneShardSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.routing = None;
         snapshot.control.credentials.clear();
         snapshot.general.crossings.clear();
         snapshot.general.alerts.clear();
@@ -303,6 +309,7 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&UnwatchedSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.routing = None;
         snapshot.control.credentials.clear();
         snapshot.general.alerts.clear();
         snapshot.general.alerts_raised_total = 0;
@@ -319,6 +326,17 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_from_before_there_were_routing_rules_is_read_with_none() {
+        let mut snapshot = snapshot(5);
+        let bytes = sealed(&UnroutedSnapshotDto::of(&snapshot));
+        assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.routing = None;
+        snapshot.control.credentials.clear();
+        assert_eq!(unseal(&bytes), Ok(snapshot.clone()));
+        assert_eq!(unseal(&seal(&snapshot)), Ok(snapshot), "nor are there any today");
+    }
+
+    #[test]
     fn a_snapshot_of_today_is_read_whole_and_never_as_an_earlier_one() {
         let snapshot = snapshot(5);
         let bytes = sealed(&snapshot.store());
@@ -332,6 +350,7 @@ mod tests {
         let mut form = Vec::new();
         schema::write(&snapshot.store(), &mut form);
         assert!(schema::read::<OneKeySnapshotDto<'_>>(&form).is_err());
+        assert!(schema::read::<UnroutedSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<UnwatchedSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<EarlierSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<EarliestSnapshotDto<'_>>(&form).is_err());

@@ -123,6 +123,8 @@ pub(crate) enum ApiError {
     MerchantFrozen,
     /// An operator has stopped all changes by merchants.
     ReadOnly,
+    /// Other routing rules are in force than the operator has seen.
+    RoutingVersionStale { present: u32 },
     /// The end of the actor would end the process.
     ActorNotRestartable,
     /// Something of ours is broken; the log says what.
@@ -262,6 +264,7 @@ impl ApiError {
             Self::Declined { .. } => (StatusCode::PAYMENT_REQUIRED, CARD, Code::CardDeclined),
             Self::MerchantFrozen => (StatusCode::FORBIDDEN, REQUEST, Code::MerchantFrozen),
             Self::ReadOnly => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::ReadOnly),
+            Self::RoutingVersionStale { .. } => (StatusCode::CONFLICT, REQUEST, Code::RoutingVersionStale),
             Self::ActorNotRestartable => (StatusCode::CONFLICT, REQUEST, Code::ActorNotRestartable),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, OURS, Code::InternalError),
         }
@@ -310,6 +313,9 @@ impl ApiError {
             Self::OperationDeclined { .. } => "The provider refused it; the payment stays as it is.".into(),
             Self::MerchantFrozen => "This merchant is frozen; nothing was charged.".into(),
             Self::ReadOnly => "Florin changes nothing now; nothing was started.".into(),
+            Self::RoutingVersionStale { present } => {
+                format!("The routing rules in force have version {present}.").into()
+            }
             Self::ActorNotRestartable => "The end of this actor would end the process.".into(),
             Self::Internal => "Something went wrong here; the request may be sent again.".into(),
         }
@@ -324,6 +330,7 @@ impl ApiError {
             | Self::TooManyWaiters => Some("Idempotency-Key"),
             Self::NoSuchObject { .. } | Self::AlertRefused(AlertRefusal::IdReused) => Some("id"),
             Self::AccountNameTaken => Some("name"),
+            Self::RoutingVersionStale { .. } => Some("expected_version"),
             Self::AlertRefused(AlertRefusal::UnknownAccount(_) | AlertRefusal::AccountFull) => {
                 Some("account")
             }
@@ -389,6 +396,7 @@ impl ApiError {
             | Self::AccountNameTaken
             | Self::AlertRefused(_)
             | Self::MerchantFrozen
+            | Self::RoutingVersionStale { .. }
             | Self::ActorNotRestartable
             | Self::Internal => None,
         }

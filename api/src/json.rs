@@ -12,10 +12,12 @@ use std::fmt;
 use std::marker::PhantomData;
 
 mod at_most;
+mod lines;
 mod numbers;
 mod words;
 
 pub(crate) use at_most::AtMost;
+pub(crate) use lines::Lines;
 pub(crate) use numbers::Numbers;
 
 /// What a body's values are, as messages name it.

@@ -20,7 +20,9 @@ pub(crate) use ledger_shapes::{
     ACCOUNT_ID, OPENED_ACCOUNT_ID, OPENED_ACCOUNT_ID_OTHER, TRANSFER_ID, account_id, account_type, day,
     limit, transfer_id,
 };
+pub(crate) use operators::reason;
 pub(crate) use page::{page, style};
+pub(crate) use payment_shapes::route as route_shape;
 pub(crate) use payment_shapes::{
     AMOUNT_MAX, PAYMENT_ID, amount, list_example, metadata, payment_example, payment_example_with,
     refund_example, status,
@@ -37,8 +39,8 @@ use crate::v1::{
     list_entry_create, list_entry_delete, list_entry_list, metrics_get, payment_capture, payment_confirm,
     payment_create, payment_export, payment_get, payment_history, payment_increment, payment_list,
     payment_receipt, payment_void, payment_what_if, period_close, period_list, provider_notice,
-    refund_create, statement_get, template_list, transfer_create, transfer_get, transfer_revert, tree_get,
-    trial_balance_get,
+    refund_create, routing_evaluate, routing_get, routing_set, statement_get, template_list, transfer_create,
+    transfer_get, transfer_revert, tree_get, trial_balance_get,
 };
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;
@@ -95,6 +97,9 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     consistency::described_get,
     consistency::described_run,
     operators::actor_kill,
+    routing_get::described,
+    routing_set::described,
+    routing_evaluate::described,
     operators::provider_disable,
     operators::provider_enable,
     operators::merchant_list,

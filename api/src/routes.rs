@@ -11,8 +11,9 @@ use crate::v1::{
     merchant_list, metrics_get, payment_capture, payment_confirm, payment_create, payment_export,
     payment_get, payment_history, payment_increment, payment_list, payment_receipt, payment_void,
     payment_what_if, period_close, period_list, provider_notice, provider_switch, read_only_set,
-    refund_create, review_approve, review_list, review_reject, statement_get, template_list, transfer_create,
-    transfer_get, transfer_revert, tree_get, trial_balance_get, unresolved_list,
+    refund_create, review_approve, review_list, review_reject, routing_evaluate, routing_get, routing_set,
+    statement_get, template_list, transfer_create, transfer_get, transfer_revert, tree_get,
+    trial_balance_get, unresolved_list,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -52,6 +53,15 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
                 allow: "DELETE, GET, HEAD, PUT",
             })
         }));
+    let routing = web::resource("/v1/ops/routing")
+        .route(web::put().to(routing_set::handle))
+        .route(web::get().to(routing_get::handle))
+        .route(web::head().to(routing_get::handle))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, PUT",
+            })
+        }));
     ledger_routes(config);
     config
         .service(payments)
@@ -78,6 +88,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(posted("/v1/providers/{id}/notices", provider_notice::handle))
         .service(posted("/v1/ops/providers/{id}/disable", provider_switch::disable))
         .service(posted("/v1/ops/providers/{id}/enable", provider_switch::enable))
+        .service(routing)
+        .service(posted("/v1/ops/routing/evaluate", routing_evaluate::handle))
         .service(read_only("/v1/ops/merchants", merchant_list::handle))
         .service(posted("/v1/ops/merchants/{id}/freeze", merchant_freeze::freeze))
         .service(posted(

@@ -44,6 +44,9 @@ pub(crate) mod refund_create;
 pub(crate) mod review_approve;
 pub(crate) mod review_list;
 pub(crate) mod review_reject;
+pub(crate) mod routing_evaluate;
+pub(crate) mod routing_get;
+pub(crate) mod routing_set;
 pub(crate) mod statement_get;
 pub(crate) mod template_list;
 pub(crate) mod transfer_create;
@@ -69,6 +72,8 @@ mod payment_body;
 mod payment_csv;
 mod payment_request;
 mod route_row;
+mod routing_body;
+mod routing_wishes;
 mod transfer_request;
 mod transfer_template;
 

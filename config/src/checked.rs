@@ -2,10 +2,11 @@
 
 use crate::error::ConfigError;
 use crate::kind::{self, API_KEY, KEY_SECRET, Kind, NO_LIMIT};
-use crate::raw::{Raw, RawActors, RawJournal, RawLimits, RawProvider, RawRisk, RawVelocity};
+use crate::raw::{Raw, RawActors, RawJournal, RawLimits, RawProvider, RawRisk, RawRouting, RawVelocity};
 use crate::secret::{HIDDEN, KeySecret, Secret};
 use crate::settings::{
-    AdyenSettings, ApiSettings, Mode, ProviderKind, ProviderSettings, RateSettings, SandboxSettings, Settings,
+    AdyenSettings, ApiSettings, Mode, ProviderKind, ProviderSettings, RateSettings, RoutingProfile,
+    SandboxSettings, Settings,
 };
 use florin_actors::admission::AdmissionCaps;
 use florin_actors::options::{Options, RestartPolicy, StageTimeouts};
@@ -16,6 +17,7 @@ use florin_domain::placement::{LetterRange, LetterRanges, Placement};
 use florin_domain::provider::ProviderId;
 use florin_domain::retry::RetryPolicy;
 use florin_domain::risk::{Action, Profile, TransferLimits, VelocityLimits};
+use florin_domain::routing::{Program, ProgramError, SEED_TABLE};
 use florin_domain::time::Millis;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -78,7 +80,10 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
         sandbox: SandboxSettings {
             listen: raw.sandbox.listen,
         },
+        routing_profile: raw.routing.profile,
+        routing_rules: raw.routing.rules.clone(),
         actors: Options {
+            routing: Arc::new(routing(&raw.routing, &providers)?),
             terms_of_providers: providers
                 .iter()
                 .map(|provider| (provider.id, provider.terms))
@@ -87,6 +92,28 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
         },
         providers,
     })
+}
+
+/// The rules to begin with. They may name only providers that are there.
+fn routing(raw: &RawRouting, providers: &[ProviderSettings]) -> Result<Program, ConfigError> {
+    let configured: Vec<ProviderId> = providers.iter().map(|provider| provider.id).collect();
+    let read = |text: &str| -> Result<Program, ProgramError> {
+        let program = Program::parse(text)?;
+        program.check(&configured)?;
+        Ok(program)
+    };
+    match raw.profile {
+        RoutingProfile::Score => read(&raw.rules).map_err(|error| ConfigError::Rules {
+            key: "routing.rules".to_owned(),
+            error,
+        }),
+        RoutingProfile::Seed if !raw.rules.is_empty() => {
+            let why = "`routing.profile` is \"seed\", which has rules of its own";
+            Err(conflict("routing.rules", &"set", why))
+        }
+        RoutingProfile::Seed => read(SEED_TABLE)
+            .map_err(|error| conflict("routing.profile", &"\"seed\"", &error.problem.to_string())),
+    }
 }
 
 /// A path that may be left empty.

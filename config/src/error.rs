@@ -1,5 +1,6 @@
 //! What can be wrong with a configuration. Every text names the key and never shows a secret.
 
+use florin_domain::routing::ProgramError;
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -92,6 +93,14 @@ pub enum ConfigError {
         key: String,
         /// What is wrong.
         why: String,
+    },
+    /// Rules that are none, or that name a provider which is not configured.
+    #[error("`{key}`, {error}")]
+    Rules {
+        /// The key.
+        key: String,
+        /// What is wrong, and where.
+        error: ProgramError,
     },
     /// A key and its `_file` counterpart in the same place.
     #[error("{origin} sets both `{key}` and `{key}_file`: give one of them")]

@@ -92,6 +92,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("risk.velocity.action", Kind::Choice(&["review", "block"])),
     key("risk.velocity.recall_commits_max", Kind::Whole(0, 10_000_000)),
     key("risk.transfers.hour_count_max", Kind::Whole(0, 65_535)),
+    key("routing.profile", Kind::Choice(&["score", "seed"])),
+    key("routing.rules", Kind::Rules),
     key("journal.shards", Kind::Whole(1, 64)),
     key("journal.placement", Kind::Choice(&["tenant", "ranges"])),
     key("journal.ranges", Kind::LetterRanges),

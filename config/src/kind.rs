@@ -52,6 +52,8 @@ pub(crate) enum Kind {
     MerchantAccount,
     /// An account of the platform, the name of an opened one, or nothing.
     ChartAccount,
+    /// Routing rules, or none. What is wrong with them is said with its place, later.
+    Rules,
 }
 
 /// The longest wait: a day.
@@ -94,6 +96,7 @@ impl Kind {
                 "the name of an account, of 1 to 64 characters of a-z, 0-9, _, ., : and -, or empty for none"
                     .to_owned()
             }
+            Self::Rules => "routing rules, one per line, or empty for none".to_owned(),
         }
     }
 
@@ -118,7 +121,8 @@ impl Kind {
             | Self::Url
             | Self::ProviderName
             | Self::MerchantAccount
-            | Self::ChartAccount => {
+            | Self::ChartAccount
+            | Self::Rules => {
                 let text = value.as_str()?;
                 self.accepts_text(text).then(|| Value::String(text.to_owned()))
             }
@@ -139,6 +143,7 @@ impl Kind {
             Self::ProviderName => ProviderId::parse(text).is_ok(),
             Self::MerchantAccount => text.len() <= 80 && text.bytes().all(|byte| byte.is_ascii_graphic()),
             Self::ChartAccount => is_account_name(text),
+            Self::Rules => true,
             Self::Whole(..) | Self::Ratio | Self::Waits | Self::LetterRanges => false,
         }
     }
@@ -176,7 +181,8 @@ impl Kind {
             | Self::Url
             | Self::ProviderName
             | Self::MerchantAccount
-            | Self::ChartAccount => None,
+            | Self::ChartAccount
+            | Self::Rules => None,
         };
         read.unwrap_or_else(|| Value::String(text.to_owned()))
     }

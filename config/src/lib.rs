@@ -32,5 +32,5 @@ pub use error::ConfigError;
 pub use secret::{KeySecret, Secret};
 pub use settings::{
     AdyenSettings, ApiSettings, ErrorProfile, LogFormat, Mode, ProviderKind, ProviderSettings, RateSettings,
-    SandboxSettings, Settings,
+    RoutingProfile, SandboxSettings, Settings,
 };

@@ -4,7 +4,7 @@
 use crate::kind::NO_LIMIT;
 use crate::ledger::RawLedger;
 use crate::secret::HIDDEN;
-use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, Settings};
+use crate::settings::{ErrorProfile, LogFormat, ProviderKind, ProviderSettings, RoutingProfile, Settings};
 use florin_actors::options::Options;
 use florin_domain::money::{Currency, decimal_string};
 use florin_domain::payment::{FeeReturn, ReviewMode};
@@ -41,6 +41,7 @@ pub(crate) struct Raw {
     pub(crate) review: RawReview,
     pub(crate) retry: RawRetry,
     pub(crate) risk: RawRisk,
+    pub(crate) routing: RawRouting,
     pub(crate) journal: RawJournal,
     pub(crate) audit: RawAudit,
     pub(crate) secrets: RawSecrets,
@@ -159,6 +160,13 @@ pub(crate) struct RawVelocity {
     pub(crate) recall_commits_max: u64,
     #[serde(default)]
     pub(crate) day_amounts: BTreeMap<String, String>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawRouting {
+    pub(crate) profile: RoutingProfile,
+    pub(crate) rules: String,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -313,6 +321,10 @@ impl From<&Settings> for Raw {
                 timeout_wait_ms: actors.retry.timeout_wait.0,
             },
             risk: RawRisk::of(&actors.risk, RawVelocity::from(actors), actors.transfer_limits),
+            routing: RawRouting {
+                profile: settings.routing_profile,
+                rules: settings.routing_rules.clone(),
+            },
             journal: RawJournal {
                 shards: settings.shards,
                 placement: match actors.placement {

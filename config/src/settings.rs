@@ -43,6 +43,16 @@ pub enum ProviderKind {
     Adyen,
 }
 
+/// By which rules charges are routed until operators put others in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RoutingProfile {
+    /// By those of `routing.rules`, and by score where none applies.
+    Score,
+    /// By the seed's table, which needs six providers.
+    Seed,
+}
+
 /// The HTTP server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiSettings {
@@ -153,6 +163,10 @@ pub struct Settings {
     pub rates: RateSettings,
     /// The simulated providers.
     pub sandbox: SandboxSettings,
+    /// By which rules charges are routed at first.
+    pub routing_profile: RoutingProfile,
+    /// Routing rules as written; what they say is among the options of the actors.
+    pub routing_rules: String,
     /// The actors; [`Options::check`] has passed.
     pub actors: Options,
     /// Providers in order of preference; at least one.
@@ -256,6 +270,8 @@ impl Settings {
                 failed_auth_per_min: 300,
             },
             sandbox: SandboxSettings { listen: local(9090) },
+            routing_profile: RoutingProfile::Score,
+            routing_rules: String::new(),
             actors: Options::default(),
             providers: Vec::new(),
         }

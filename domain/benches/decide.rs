@@ -15,6 +15,7 @@ use florin_domain::payment::{
 };
 use florin_domain::provider::{Outcome, ProviderId};
 use florin_domain::risk::{Features, Profile, assess};
+use florin_domain::routing::Wishes;
 use florin_domain::time::Timestamp;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ fn spec() -> Arc<Spec> {
         device: Device::default(),
         fee: FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap(),
         fee_return: FeeReturn::Kept,
+        routing: Wishes::default(),
         created_at: Timestamp::default(),
     })
 }

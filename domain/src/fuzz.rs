@@ -12,6 +12,7 @@ use crate::money::{
 use crate::placement::LetterRange;
 use crate::provider::ProviderId;
 use crate::risk::{ListKind, Target as Listed};
+use crate::routing::{PROGRAM_BYTES_MAX, Program, RULES_MAX};
 use florin_fuzz::{Target, any_of};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -198,6 +199,75 @@ fn money_is_divided_without_a_rest_that_nobody_has() {
             if let (Ok(schedule), Ok(amount)) = (schedule, Amount::new(whole)) {
                 let fee = schedule.with_rounding(mode).fee(amount, Currency::USD).unwrap();
                 assert!(fee.minor() >= 0);
+            }
+        });
+}
+
+const PROGRAMS: [&str; 5] = [
+    "visa: brand is visa -> stripe\nrest: otherwise -> score",
+    "mc: brand in (mastercard, amex) and not (country in (US, CA) or amount >= 100.00 USD) -> only adyen, stripe",
+    "eu: currency is EUR or currency is not CHF -> split adyen 70, stripe 30 # two thirds",
+    "shop: merchant is mer_00000000000000000000000009 and metadata.\"the tier\" is \"g\\\"old\" -> score(adyen, stripe)",
+    "m: method not in (card, us_bank_transfer) and customer is present and capture is manual -> only score(wise)",
+];
+
+#[test]
+fn routing_programs_are_read_as_they_are_written_or_refused_with_their_place() {
+    let words = [
+        " and ",
+        " or ",
+        "not ",
+        "(",
+        ")",
+        "->",
+        "only ",
+        "split ",
+        "score",
+        "otherwise",
+        "\n",
+        "\"",
+        "\\",
+        "is ",
+        "in (",
+        "metadata.",
+        "amount < ",
+        "99999999999999999999999999999999999999999.999",
+        "JPY",
+        "70",
+        "#",
+        ":",
+    ];
+    Target::of_text("routing_program", any_of(PROGRAMS))
+        .words(words)
+        .cases(20_000)
+        .run(|bytes| {
+            let Ok(text) = str::from_utf8(bytes) else { return };
+            match Program::parse(text) {
+                Ok(program) => {
+                    assert!(program.rules().len() <= RULES_MAX && text.len() <= PROGRAM_BYTES_MAX);
+                    let written = program.to_string();
+                    // What is written fully may be longer than what was read.
+                    if written.len() <= PROGRAM_BYTES_MAX {
+                        let again = Program::parse(&written).unwrap();
+                        assert_eq!(again.to_string(), written, "{text}");
+                        let parts = |program: &Program| -> Vec<_> {
+                            let rules = program.rules().iter().cloned();
+                            rules
+                                .map(|rule| (rule.name, rule.condition, rule.target))
+                                .collect()
+                        };
+                        assert_eq!(parts(&again), parts(&program), "{text}");
+                    }
+                }
+                Err(why) => {
+                    let line = text.split('\n').nth(why.line as usize - 1);
+                    let line = line.unwrap_or_else(|| panic!("{why} is behind the end of {text}"));
+                    assert!(
+                        (1..=line.chars().count() + 1).contains(&(why.column as usize)),
+                        "{why}: {line}"
+                    );
+                    assert!(why.to_string().len() < 1_000, "{why}");
+                }
             }
         });
 }

@@ -5,6 +5,7 @@ use crate::ids::{ApiKeyId, ListEntryId, MerchantId};
 use crate::money::FeeSchedule;
 use crate::provider::ProviderId;
 use crate::risk::{ListEntry, RiskLists};
+use crate::routing::RoutingVersion;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -80,6 +81,8 @@ pub enum ControlEvent {
         /// By which key.
         by: ApiKeyId,
     },
+    /// Other routing rules were put in force. One that does not follow the version in force changes nothing.
+    RoutingSet(RoutingVersion),
     /// A merchant has new credentials at a provider. Only that: secrets are elsewhere.
     CredentialsChanged {
         /// Whose.
@@ -115,6 +118,8 @@ pub struct Control {
     pub stops: Stops,
     /// Block and allow lists.
     pub lists: RiskLists,
+    /// The routing rules that operators put in force; none if they never did.
+    pub routing: Option<RoutingVersion>,
     /// Which credentials merchants have at providers.
     pub credentials: JournaledCredentials,
 }
@@ -154,6 +159,11 @@ impl Control {
             ControlEvent::ReadOnlyLeft(_) => stops.read_only = None,
             ControlEvent::ListEntryAdded(entry) => self.lists.add(entry),
             ControlEvent::ListEntryRemoved { entry, by: _ } => self.lists.remove(*entry),
+            ControlEvent::RoutingSet(version) => {
+                if self.routing_version().checked_add(1) == Some(version.number()) {
+                    self.routing = Some(version.clone());
+                }
+            }
             ControlEvent::CredentialsChanged {
                 merchant,
                 provider,
@@ -177,6 +187,11 @@ impl Control {
         }
     }
 
+    /// The number of the routing rules in force; 0 if operators never put any in force.
+    pub fn routing_version(&self) -> u32 {
+        self.routing.as_ref().map_or(0, RoutingVersion::number)
+    }
+
     /// The merchant with this id.
     pub fn merchant(&self, id: MerchantId) -> Option<&Merchant> {
         self.merchants.iter().find(|merchant| merchant.id == id)
@@ -191,6 +206,27 @@ mod tests {
         OperatorAction {
             operator: ApiKeyId::from_bits(operator),
             reason: Some(Arc::from(reason)),
+        }
+    }
+
+    #[test]
+    fn routing_rules_take_effect_in_the_order_of_their_numbers_and_each_number_once() {
+        let version = |number: u32, text: &str| {
+            let by = action(u128::from(number), "why");
+            ControlEvent::RoutingSet(RoutingVersion::new(number, Arc::from(text), by).unwrap())
+        };
+        let mut control = Control::default();
+        let steps = [
+            (version(2, "a: otherwise -> x"), 0, ""),
+            (version(1, "b: otherwise -> x"), 1, "b: otherwise -> x"),
+            (version(1, "c: otherwise -> x"), 1, "b: otherwise -> x"),
+            (version(3, "d: otherwise -> x"), 1, "b: otherwise -> x"),
+            (version(2, "# by score"), 2, "# by score"),
+        ];
+        for (event, number, text) in steps {
+            control.apply(&event);
+            let in_force = control.routing.as_ref().map_or("", |version| &**version.text());
+            assert_eq!((control.routing_version(), in_force), (number, text));
         }
     }
 

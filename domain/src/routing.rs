@@ -1,12 +1,33 @@
 //! Which providers may get a charge, in which order, and why: decided from the payment's facts and how the providers stand.
+//!
+//! # Layout
+//! * `program` rules as data, and how they are written; `token` and `parse` how they are read; `facts` what they ask of a payment
+//! * `wishes` what a merchant wants for one payment; `choose` the decision; `score` how good a provider is; `seed` a table to begin with; `version` what operators put in force
 
+mod choose;
+mod facts;
+mod parse;
+mod program;
 mod score;
+mod seed;
+mod token;
+mod version;
+mod wishes;
 
+pub use choose::{draw_bps, route, share_bps};
+pub use facts::{Facts, MethodKind};
+pub use parse::{Problem, ProgramError};
+pub use program::{
+    Among, Comparison, Condition, DEPTH_MAX, NAMES_MAX, Order, PROGRAM_BYTES_MAX, Program,
+    RULE_NAME_BYTES_MAX, RULES_MAX, Rule, Target,
+};
 pub use score::{Measures, Score};
+pub use seed::SEED_TABLE;
+pub use version::RoutingVersion;
+pub use wishes::Wishes;
 
 use crate::health::Health;
 use crate::provider::ProviderId;
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 /// Why a provider gets no charge now, however good it is.
@@ -80,23 +101,4 @@ impl Route {
     pub fn first(&self) -> Option<ProviderId> {
         self.choices.first().map(|choice| choice.provider)
     }
-}
-
-/// The healthiest first, the better score next, the configured order last.
-pub fn by_score(field: &[Entrant]) -> Route {
-    let mut route = Route::default();
-    for entrant in field {
-        match entrant.bar {
-            Some(bar) => route.left_out.push((entrant.id, bar)),
-            None => route.choices.push(Choice {
-                provider: entrant.id,
-                health: entrant.health,
-                score: entrant.score,
-            }),
-        }
-    }
-    route
-        .choices
-        .sort_by_key(|choice| (choice.health, Reverse(choice.score)));
-    route
 }

@@ -71,6 +71,7 @@ impl EngineLoad {
             description: None,
             metadata: Vec::new(),
             return_url: None,
+            routing: florin_domain::routing::Wishes::default(),
             device: Device::default(),
         })
     }

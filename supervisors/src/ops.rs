@@ -6,10 +6,11 @@ use florin_actors::guardian::{GuardianMail, LivePayment};
 use florin_actors::kind::Kind;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::mailbox::Gate;
+use florin_actors::provider::Line;
 use florin_actors::shards::Shards;
 use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::merchant::{ControlEvent, OperatorAction};
-use florin_domain::ports::{BoxFuture, KillRefusal, OpsView, TreeNode};
+use florin_domain::ports::{BoxFuture, KillRefusal, OpsView, ProviderStanding, TreeNode};
 use florin_domain::time::Timestamp;
 use ractor::ActorRef;
 use std::fmt;
@@ -39,6 +40,24 @@ impl fmt::Debug for Ops {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ops").finish_non_exhaustive()
     }
+}
+
+/// How the provider of a seat stands.
+fn standing(context: &Context, seat: Seat) -> Option<ProviderStanding> {
+    if seat.kind != Kind::Provider {
+        return None;
+    }
+    let provider = context.providers.get(seat.index)?;
+    let (now, standing) = (context.ports.clock.now(), provider.standing.load());
+    let breaker = |line: Line| (line.as_str(), standing.breaker(line).state(now).as_str());
+    Some(ProviderStanding {
+        health: standing.health,
+        score: standing.score,
+        breakers: Line::ALL.map(breaker).to_vec(),
+        in_flight: provider.in_flight.load(Ordering::Relaxed),
+        permits: provider.terms.caps.permits,
+        waiting: provider.waiting.load(Ordering::Relaxed),
+    })
 }
 
 /// Kind and key of the root.
@@ -117,6 +136,7 @@ impl Ops {
             restarts: report.restarts,
             restart_budget_left: report.budget_left,
             age_ms: report.age_ms,
+            standing: standing(context, seat),
             children_live: children.len(),
             children,
         }
@@ -203,6 +223,7 @@ async fn payments(context: &Context, guardian: usize, limit: usize) -> Vec<TreeN
     let caps = context.options.payment_caps;
     let restarts_max = context.options.payment_restarts.restarts_max;
     let node = |payment: LivePayment| TreeNode {
+        standing: None,
         kind: if payment.quarantined {
             "payment_set_aside"
         } else {
@@ -250,6 +271,7 @@ impl OpsView for Ops {
                     .sum(),
                 restart_budget_left: None,
                 age_ms: children.iter().map(|child| child.age_ms).max().unwrap_or(0),
+                standing: None,
                 children_live: children.len() + usize::try_from(payments).unwrap_or(0),
                 children,
             }

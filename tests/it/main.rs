@@ -10,7 +10,7 @@
 //!   general ledger; `consistency`: whether everything agrees.
 //! - `ledger_shards`, `ledger_ranges`, `ledger_crossings`, `ledger_crossings_votes`, `ledger_crossings_killed`: several shards, and transfers between them.
 //! - `credentials`: merchants with keys of their own at providers, exchanged under load and across restarts.
-//! - `adyen`: a node whose provider only acknowledges, and tells later.
+//! - `adyen`: a node whose provider only acknowledges, and tells later. `routing`: which of several gets a charge.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
 //! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
@@ -74,6 +74,7 @@ mod repair_unfinished;
 mod resolutions;
 mod reviews;
 mod risk;
+mod routing;
 mod sale;
 mod simulate;
 mod time_travel;

@@ -158,7 +158,12 @@ impl PaymentState {
         self.key_waits = true;
         if self.answers.creation.is_none() && payment.answer() == Answer::NoProvider {
             let operation = payment.authorize_id();
-            if let Ok(plan) = self.plan(operation, payment.next_attempt(operation), &[]) {
+            if let Ok(plan) = self.plan(
+                (&payment.spec, &payment.method),
+                operation,
+                payment.next_attempt(operation),
+                &[],
+            ) {
                 self.begin_round(operation);
                 self.decide(None, Command::Redrive { plan })?;
             }

@@ -3,12 +3,13 @@
 use super::{Assessing, Begin, NotStored, PaymentState, Stage};
 use crate::context::Step;
 use crate::risk::{self, Velocity};
+use crate::routing_handle;
 use florin_domain::ids::OperationId;
 use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{AttemptPlan, Command, ReviewMode, Spec};
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment, Features, screen};
-use florin_domain::routing::{Bar, by_score};
+use florin_domain::routing::{Bar, Facts, draw_bps, route};
 use ractor::ActorProcessingErr;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -69,10 +70,11 @@ impl PaymentState {
         screen((profile, limits), &features, &velocity, listed)
     }
 
-    /// The plan of attempt `number` of a charge at the provider that routing chooses among those that take one more and were not
-    /// tried.
+    /// The plan of attempt `number` of a charge of this payment with this method, at the provider that routing chooses among those
+    /// that take one more and were not tried.
     pub(super) fn plan(
         &mut self,
+        (spec, method): (&Spec, &PaymentMethod),
         operation: OperationId,
         number: u32,
         tried: &[ProviderId],
@@ -92,7 +94,9 @@ impl PaymentState {
             }
             promises.push(promise);
         }
-        let route = by_score(&field);
+        let facts = Facts::of(spec, method);
+        let program = routing_handle::in_force(&self.context);
+        let route = route(&program, &facts, &spec.routing, &field, draw_bps(self.id));
         let Some(provider) = route.first() else {
             let is_busy = route.left_out.iter().any(|(_, bar)| *bar == Bar::Busy);
             return Err(if is_busy {
@@ -111,6 +115,7 @@ impl PaymentState {
     /// The plan of a charge that risk lets through. What it stops goes to no provider, so none has to be there for it.
     pub(super) fn plan_if_it_charges(
         &mut self,
+        charge: (&Spec, &PaymentMethod),
         assessment: &Assessment,
         number: u32,
         holds_for_review: bool,
@@ -123,7 +128,7 @@ impl PaymentState {
         };
         match self.context.providers.first() {
             Some(seat) if is_stopped => Ok(self.plan_at(seat.id, operation, number)),
-            Some(_) | None => self.plan(operation, number, &[]),
+            Some(_) | None => self.plan(charge, operation, number, &[]),
         }
     }
 
@@ -154,7 +159,7 @@ impl PaymentState {
         let assessment = self.assess(&spec, &method, velocity, counted);
         let since = Instant::now();
         let holds = self.context.options.review_mode == ReviewMode::AuthAndHold;
-        let plan = match self.plan_if_it_charges(&assessment, 1, holds) {
+        let plan = match self.plan_if_it_charges((&spec, &method), &assessment, 1, holds) {
             Ok(plan) => plan,
             Err(why) => {
                 self.refuse(why);

@@ -2,6 +2,7 @@
 
 use super::PaymentState;
 use super::drive::after_earlier_requests;
+use crate::provider::Line;
 use florin_domain::ids::OperationId;
 use florin_domain::payment::{AttemptPlan, Command};
 use florin_domain::provider::{Outcome, ProviderId};
@@ -27,6 +28,9 @@ impl PaymentState {
         outcome: Outcome,
         next: Option<AttemptPlan>,
     ) -> Result<(), ActorProcessingErr> {
+        if let Some(next) = &next {
+            self.tell_failover(operation, next.provider);
+        }
         let command = Command::Record {
             operation,
             number,
@@ -34,6 +38,25 @@ impl PaymentState {
             next,
         };
         self.decide(None, command)
+    }
+
+    fn tell_failover(&self, operation: OperationId, to: ProviderId) {
+        let Some((_, attempt)) = self.open_attempt(operation) else {
+            return;
+        };
+        let from = attempt.provider;
+        metrics::counter!("florin_failovers_total", "from" => from.to_string(), "to" => to.to_string())
+            .increment(1);
+        let seat = self.context.provider(from);
+        let is_broken = seat.is_some_and(|seat| {
+            let (now, standing) = (self.context.ports.clock.now(), seat.standing.load());
+            !standing.breaker(Line::Charge).takes(now)
+        });
+        if is_broken {
+            tracing::warn!(payment = %self.id, "{from} circuit breaker open, failing over to {to}");
+        } else {
+            tracing::warn!(payment = %self.id, "{from} did not take the charge, failing over to {to}");
+        }
     }
 
     /// The provider's breaker is open: nothing was asked now, and it is not asked again for this request. What an earlier request of
@@ -55,27 +78,16 @@ impl PaymentState {
         self.record(operation, number, outcome)
     }
 
-    /// The plan of the next attempt at a provider that was not asked yet, if `outcome` may close this one without a charge.
+    /// The plan of the next attempt at a provider that was not asked yet, if `outcome` closes this one without a charge.
     pub(super) fn elsewhere(
         &mut self,
         operation: OperationId,
         number: u32,
         outcome: &Outcome,
     ) -> Option<AttemptPlan> {
-        let may_close = match outcome {
-            Outcome::NotSent { .. }
-            | Outcome::RateLimited { .. }
-            | Outcome::Rejected { .. }
-            | Outcome::Cancelled { .. } => true,
-            Outcome::Succeeded { .. }
-            | Outcome::Declined { .. }
-            | Outcome::ActionRequired { .. }
-            | Outcome::Pending { .. }
-            | Outcome::Unknown { .. } => false,
-        };
         let payment = self.payment.clone()?;
         let now = self.context.ports.clock.now();
-        if !may_close || !payment.may_go_elsewhere(operation, number, now) {
+        if !payment.may_go_elsewhere(operation, number, outcome, now) {
             return None;
         }
         let round_from = self.drive(operation).round_from;
@@ -86,6 +98,8 @@ impl PaymentState {
             .chain(&op.attempt)
             .filter(|attempt| attempt.number >= round_from);
         let tried: Vec<ProviderId> = in_round.map(|attempt| attempt.provider).collect();
-        self.plan(operation, number.saturating_add(1), &tried).ok()
+        let charge = (payment.spec.as_ref(), &payment.method);
+        self.plan(charge, operation, number.saturating_add(1), &tried)
+            .ok()
     }
 }

@@ -232,8 +232,12 @@ impl PaymentState {
             return plan.ok_or(NotStored::NoProvider);
         }
         let operation = OperationId::Authorize(self.id);
+        let Some(payment) = self.payment.clone() else {
+            return Err(NotStored::NoProvider);
+        };
         self.begin_round(operation);
-        self.plan(operation, self.next_attempt(operation), &[])
+        let charge = (payment.spec.as_ref(), &payment.method);
+        self.plan(charge, operation, self.next_attempt(operation), &[])
     }
 
     /// A provider holds money for it that a person has not let pass yet.
@@ -278,12 +282,14 @@ impl PaymentState {
     ) -> Result<(), ActorProcessingErr> {
         let Operate { request, action, .. } = operate;
         let (key, operation) = (request.key_digest, request.operation);
-        let (Action::Confirm(method), Some(payment)) = (action, &self.payment) else {
+        let (Action::Confirm(method), Some(payment)) = (action, self.payment.clone()) else {
             return Ok(());
         };
         self.context.ports.probe.reached(Step::PaymentAssessed);
         let assessment = self.assess(&payment.spec, &method, velocity, counted);
-        let plan = match self.plan_if_it_charges(&assessment, self.next_attempt(operation), false) {
+        let number = self.next_attempt(operation);
+        let charge = (payment.spec.as_ref(), &method);
+        let plan = match self.plan_if_it_charges(charge, &assessment, number, false) {
             Ok(plan) => plan,
             Err(why) => {
                 self.refuse_request(key, why);
@@ -349,7 +355,12 @@ impl PaymentState {
                     }
                 }
                 (_, Answer::NoProvider) => {
-                    if let Ok(plan) = self.plan(operation, payment.next_attempt(operation), &[]) {
+                    if let Ok(plan) = self.plan(
+                        (&payment.spec, &payment.method),
+                        operation,
+                        payment.next_attempt(operation),
+                        &[],
+                    ) {
                         self.begin_round(operation);
                         self.decide(None, Command::Redrive { plan })?;
                     }

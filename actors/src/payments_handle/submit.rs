@@ -275,6 +275,7 @@ impl PaymentsHandle {
             device: new.device,
             fee: new.fee,
             fee_return: self.context.options.fee_return,
+            routing: new.routing,
             created_at: id.drawn_at(),
         };
         Begin {

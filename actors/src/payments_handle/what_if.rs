@@ -2,6 +2,7 @@
 
 use super::{PastError, PaymentsHandle};
 use crate::risk::Subject;
+use crate::routing_handle;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::payment::{Event, ReviewMode};
@@ -9,7 +10,7 @@ use florin_domain::provider::ProviderId;
 use florin_domain::risk::{
     Action, Assessment, AssumedVelocity, Features, ListMatch, ProfileChange, ProfileError, Recorded, reassess,
 };
-use florin_domain::routing::{Bar, by_score};
+use florin_domain::routing::{Bar, Facts, draw_bps, route};
 use thiserror::Error;
 
 /// What is to be otherwise.
@@ -103,7 +104,13 @@ impl PaymentsHandle {
             Action::Review => is_new && self.context.options.review_mode == ReviewMode::AuthAndHold,
             Action::Block => false,
         };
-        let provider = charges.then(|| by_score(&candidates).first()).flatten();
+        let chosen_now = || {
+            let facts = Facts::of(&payment.spec, &payment.method);
+            let program = routing_handle::in_force(&self.context);
+            let wishes = &payment.spec.routing;
+            route(&program, &facts, wishes, &candidates, draw_bps(id)).first()
+        };
+        let provider = charges.then(chosen_now).flatten();
         Ok(Some(WhatIf {
             was: Course {
                 assessment: was,

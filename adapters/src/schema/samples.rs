@@ -3,12 +3,12 @@
 
 mod control;
 mod ledger;
+mod route;
 
-pub(crate) use control::{control_events, journaled_credentials, list_entry};
+pub(crate) use control::{control_events, journaled_credentials, list_entry, routing_version};
 pub(crate) use ledger::{commit_of_ledger_event, fraud_checks, general_ledger, ledger_events, reverts};
 
 use florin_domain::commit::{Body, Commit, PaymentCommit};
-use florin_domain::health::Health;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{
     CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, Seq, ShardId, VoidId,
@@ -25,7 +25,7 @@ use florin_domain::payment::{
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment, ListKind, ListMatch, ListName};
-use florin_domain::routing::{Bar, Choice, Route, Score};
+use florin_domain::routing::Wishes;
 use florin_domain::time::Timestamp;
 use rust_decimal::Decimal;
 use std::iter::successors;
@@ -72,6 +72,7 @@ pub(crate) fn spec() -> Spec {
             .unwrap()
             .with_rounding(Rounding::HalfUp),
         fee_return: FeeReturn::Returned,
+        routing: Wishes::default(),
         created_at: AT,
     }
 }
@@ -217,7 +218,7 @@ fn after(event: &Event) -> Option<Event> {
         Event::PostingProfileChosen { .. } => Event::Routed {
             operation: AUTHORIZE,
             number,
-            route: Arc::new(route()),
+            route: Arc::new(route::route()),
         },
         Event::Routed { .. } => Event::LateReversal {
             operation: REFUND,
@@ -228,38 +229,6 @@ fn after(event: &Event) -> Option<Event> {
         },
         Event::LateReversal { .. } => return None,
     })
-}
-
-/// A decision with every reason that leaves a provider out.
-fn route() -> Route {
-    let reasons = [
-        Bar::Disabled,
-        Bar::Unwanted,
-        Bar::NotNamed,
-        Bar::BreakerOpen,
-        Bar::Busy,
-        Bar::Tried,
-    ];
-    let healths = [
-        Health::Healthy,
-        Health::Degraded,
-        Health::Reduced,
-        Health::Excluded,
-    ];
-    let choice = |(score, health)| Choice {
-        provider: provider(),
-        health,
-        score: Score::from_hundredths(score),
-    };
-    Route {
-        rule: Some("visa".into()),
-        choices: [8_745, 0, 127, 10_000]
-            .into_iter()
-            .zip(healths)
-            .map(choice)
-            .collect(),
-        left_out: reasons.map(|bar| (provider(), bar)).to_vec(),
-    }
 }
 
 fn resolution(operator: &str) -> Resolution {
@@ -290,6 +259,22 @@ pub(crate) fn events() -> Vec<Event> {
         method: method("pm_card_mastercard"),
     };
     successors(Some(first), after).collect()
+}
+
+/// A creation of a payment whose merchant wants something of routing.
+pub(crate) fn wished_creation() -> Event {
+    let [stripe, adyen, wise] = ["stripe", "adyen", "wise"].map(|name| ProviderId::parse(name).unwrap());
+    Event::Created {
+        spec: Arc::new(Spec {
+            routing: Wishes {
+                pin: Some(stripe),
+                prefer: vec![adyen, stripe],
+                exclude: vec![wise],
+            },
+            ..spec()
+        }),
+        method: method("pm_card_visa"),
+    }
 }
 
 pub(crate) fn commit_of(body: Body) -> Commit {

@@ -16,6 +16,7 @@ use florin_domain::money::{Amount, Balance, Currency, FeeSchedule, Rounding};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Spec};
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment, ListEntry, ListKind, ListName, ListOwner, Network, Target};
+use florin_domain::routing::{RoutingVersion, Wishes};
 use florin_domain::time::Timestamp;
 use proptest::collection::vec;
 use proptest::option;
@@ -99,7 +100,7 @@ fn spec() -> impl Strategy<Value = Spec> {
         option::of(text()),
         option::of(any::<[u8; 2]>()),
     );
-    let money = (amount(), currency(), fee());
+    let money = (amount(), currency(), fee(), wishes());
     (ids, policies, texts, device, money, time()).prop_map(|(ids, policies, texts, device, money, at)| Spec {
         id: PaymentId::from_bits(ids.0),
         merchant: MerchantId::from_bits(ids.1),
@@ -122,8 +123,16 @@ fn spec() -> impl Strategy<Value = Spec> {
         },
         fee: money.2,
         fee_return: policies.2,
+        routing: money.3,
         created_at: at,
     })
+}
+
+fn wishes() -> impl Strategy<Value = Wishes> {
+    let name = || "[a-z0-9_]{1,16}".prop_map(|name| ProviderId::parse(&name).unwrap());
+    let some = (option::of(name()), vec(name(), 0..3), vec(name(), 0..3));
+    let some = some.prop_map(|(pin, prefer, exclude)| Wishes { pin, prefer, exclude });
+    prop_oneof![2 => Just(Wishes::default()), 1 => some]
 }
 
 fn operation() -> impl Strategy<Value = OperationId> {
@@ -405,7 +414,17 @@ fn control_event() -> impl Strategy<Value = Body> {
                 secret_sha256,
             })
         });
-    prop_oneof![merchant, key, operator_event(), list_event()].prop_map(Body::Control)
+    let routing = (any::<u32>(), any::<u128>(), option::of(text()), 0..=100_u32).prop_map(
+        |(number, operator, reason, share)| {
+            let program = format!("r: amount < {share} JPY -> split a {share}, b {}", 100 - share);
+            let by = OperatorAction {
+                operator: ApiKeyId::from_bits(operator),
+                reason,
+            };
+            ControlEvent::RoutingSet(RoutingVersion::new(number, program.into(), by).unwrap())
+        },
+    );
+    prop_oneof![merchant, key, operator_event(), list_event(), routing].prop_map(Body::Control)
 }
 
 pub(super) fn commit() -> impl Strategy<Value = Commit> {

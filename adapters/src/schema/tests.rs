@@ -2,7 +2,7 @@
 
 use super::samples::{
     commit_of, commit_of_event, commit_of_ledger_event, commit_with_entry, commit_with_later_accounts,
-    control_events, creation, events, fraud_checks, ledger_events, reverts,
+    control_events, creation, events, fraud_checks, ledger_events, reverts, wished_creation,
 };
 use super::{DecodeError, VERSION, decode, encode, strategies, to_json};
 use florin_domain::commit::{Body, Commit};
@@ -31,6 +31,10 @@ fn golden() -> Vec<(String, Commit)> {
     let controls = controls
         .into_iter()
         .map(|(name, event)| (name.to_owned(), commit_of(Body::Control(event))));
+    let wished = (
+        "payment.created_as_wished".to_owned(),
+        commit_of_event(wished_creation()),
+    );
     let entry = ("entry".to_owned(), commit_with_entry());
     let later = ("entry_later_accounts".to_owned(), commit_with_later_accounts());
     let ledger = ledger_events()
@@ -43,7 +47,7 @@ fn golden() -> Vec<(String, Commit)> {
     );
     events
         .chain(controls)
-        .chain([entry, later])
+        .chain([entry, later, wished])
         .chain(ledger)
         .chain([reverts, fraud])
         .collect()

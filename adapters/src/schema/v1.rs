@@ -15,6 +15,7 @@ mod lists;
 pub(crate) mod payment;
 mod request;
 mod route;
+mod routing;
 mod scalar;
 mod snapshot;
 mod spec;
@@ -23,5 +24,5 @@ pub(crate) use commit::CommitDto;
 pub(crate) use scalar::Stored;
 pub(crate) use snapshot::{
     EarlierSnapshotDto, EarliestSnapshotDto, OneKeySnapshotDto, OneShardSnapshotDto, SnapshotDto,
-    UnwatchedSnapshotDto,
+    UnroutedSnapshotDto, UnwatchedSnapshotDto,
 };

@@ -101,6 +101,7 @@ codes! {
     RiskListsFull = "risk_lists_full",
     RevertedTransferMissing = "reverted_transfer_missing",
     RouteUnknown = "route_unknown",
+    RoutingVersionStale = "routing_version_stale",
     SecondPersonRequired = "second_person_required",
     TemporarilyUnavailable = "temporarily_unavailable",
     TooManyAttempts = "too_many_attempts",

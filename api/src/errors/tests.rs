@@ -284,6 +284,7 @@ fn one_of_each() -> Vec<ApiError> {
         },
         ApiError::MerchantFrozen,
         ApiError::ReadOnly,
+        ApiError::RoutingVersionStale { present: 3 },
         ApiError::ActorNotRestartable,
         ApiError::Internal,
     ];

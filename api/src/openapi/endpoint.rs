@@ -62,14 +62,6 @@ impl Endpoint {
         )
     }
 
-    /// `PUT` of something that may as well happen twice.
-    pub(crate) fn put(path: &'static str, access: Access) -> Self {
-        Self {
-            method: HttpMethod::Put,
-            ..Self::question(path, access)
-        }
-    }
-
     /// `POST` of something that happens once for its key.
     pub(crate) fn post(path: &'static str, access: Access) -> Self {
         let key = bounded_text(
@@ -96,9 +88,18 @@ impl Endpoint {
         Self::question(path, access)
     }
 
+    /// `PUT` of something that is replaced.
+    pub(crate) fn put(path: &'static str, access: Access) -> Self {
+        Self::with_body(HttpMethod::Put, path, access)
+    }
+
     /// `POST` of a question: it changes nothing, and so it takes no key.
     pub(crate) fn question(path: &'static str, access: Access) -> Self {
-        let endpoint = Self::new(HttpMethod::Post, path, access);
+        Self::with_body(HttpMethod::Post, path, access)
+    }
+
+    fn with_body(method: HttpMethod, path: &'static str, access: Access) -> Self {
+        let endpoint = Self::new(method, path, access);
         let stopped: &[Code] = match access {
             Access::Merchants | Access::KeyHolders => &[Code::ReadOnly],
             Access::Operators | Access::Everybody => &[],

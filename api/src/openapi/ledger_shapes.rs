@@ -1,6 +1,6 @@
 //! The ledger, the tree and the state of the process as schemas.
 
-use super::payment_shapes::{events, metadata};
+use super::payment_shapes::{events, metadata, provider_health, provider_points};
 use super::shape::{
     Field, Shape, array, bounded, count, flag, id, integer, may, must, named, or_null, record, text, time,
     word,
@@ -361,9 +361,31 @@ fn tree_node() -> Vec<Field> {
             or_null(count("How often it still may be.")),
         ),
         must("age_ms", count("Milliseconds since it was started.")),
+        may("standing", provider_standing()),
         must("children_live", count("How many it has.")),
         must("children", array(named("TreeNode"), "Some of them.")),
     ]
+}
+
+/// What a provider's actor knows of it.
+fn provider_standing() -> ObjectBuilder {
+    let breaker = |what| {
+        must(
+            what,
+            word("Its circuit breaker.", ["closed", "open", "half_open"]),
+        )
+    };
+    record([
+        must("health", provider_health()),
+        must("score", provider_points()),
+        must(
+            "breakers",
+            record(["charge", "capture", "void", "refund", "increment"].map(breaker)),
+        ),
+        must("in_flight", count("Requests under way.")),
+        must("permits", count("How many may be.")),
+        must("waiting", count("Calls that wait for a permit.")),
+    ])
 }
 
 /// The root, and what operators have stopped.

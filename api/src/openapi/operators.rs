@@ -29,7 +29,7 @@ const REFUSED: [Code; 6] = [
 ];
 
 /// Of so many characters.
-fn reason() -> ObjectBuilder {
+pub(crate) fn reason() -> ObjectBuilder {
     text("Why, for the journal. At most 500 characters.")
         .min_length(Some(1))
         .max_length(Some(500))

@@ -4,6 +4,7 @@ use super::shape::{
     Shape, array, bounded, bounded_text, count, flag, id, integer, may, must, named, named_or_null, or_null,
     record, text, time, word,
 };
+use florin_domain::health::Health;
 use florin_domain::limits::{METADATA_ENTRIES_MAX, METADATA_KEY_BYTES_MAX, METADATA_VALUE_BYTES_MAX};
 use florin_domain::method::CardBrand;
 use florin_domain::money::Currency;
@@ -143,7 +144,19 @@ fn operation(object: &str, prefix: &str) -> ObjectBuilder {
     ])
 }
 
-fn points() -> ObjectBuilder {
+/// What a provider's last minutes were like.
+pub(super) fn provider_health() -> ObjectBuilder {
+    let words = [
+        Health::Healthy,
+        Health::Degraded,
+        Health::Reduced,
+        Health::Excluded,
+    ];
+    word("What its last minutes were like.", words.map(Health::as_str))
+}
+
+/// How good a provider is.
+pub(super) fn provider_points() -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::Number)
         .minimum(Some(0))
@@ -279,17 +292,11 @@ fn history_row() -> ObjectBuilder {
 }
 
 /// Who might get a charge, who might not, and why.
-fn route() -> ObjectBuilder {
+pub(crate) fn route() -> ObjectBuilder {
     let choice = record([
         must("provider", text("Its name.")),
-        must(
-            "health",
-            word(
-                "How it had been doing.",
-                ["healthy", "degraded", "reduced", "excluded"],
-            ),
-        ),
-        must("score", points()),
+        must("health", provider_health()),
+        must("score", provider_points()),
     ]);
     let left_out = record([
         must("provider", text("Its name.")),

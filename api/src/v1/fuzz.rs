@@ -4,6 +4,7 @@
 use super::account_create::AccountRequest;
 use super::alert_create::AlertRequest;
 use super::payment_request::PaymentRequest;
+use super::routing_evaluate::EvaluateRequest;
 use super::transfer_request::TransfersRequest;
 use super::transfer_revert::RevertsBody;
 use super::transfer_template::Booking;
@@ -19,7 +20,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-const BODIES: [&str; 20] = [
+const BODIES: [&str; 23] = [
     r#"{"amount":10000,"currency":"USD","payment_method_id":"pm_card_visa"}"#,
     r#"{"amount":500,"currency":"jpy","payment_method_id":"pm_card_visa","capture_method":"manual","customer_id":"c1","description":"Zwei Stühle","metadata":{"order":"7","note":"a\nb"},"return_url":"https://shop.example/back","device":{"fingerprint":"f1","ip":"192.0.2.1","country":"DE"}}"#,
     "{}",
@@ -39,6 +40,9 @@ const BODIES: [&str; 20] = [
     r#"{"id":"123e4567-e89b-12d3-a456-426614174007","account":"merchant_payable:mer_00000000000000000000000009:USD","field":"balance","condition":"below","amount_minor":-100,"description":"low","metadata":{"a":"b"}}"#,
     r#"{"account":"bank:USD","field":"available","condition":"above","amount_minor":100}"#,
     " {\"amount\" : 1 ,\n\"currency\":\"BHD\",\"payment_method_id\":\"pm_card_visa\"}\n",
+    r#"{"amount":10000,"currency":"USD","payment_method_id":"pm_card_visa","routing":{"prefer":["stripe"],"exclude":["adyen","wise"]}}"#,
+    r#"{"program":"visa: brand is visa -> stripe","disabled":["stripe"],"excluded":[],"draw_bps":42,"payment":{"amount":1,"currency":"EUR","merchant_id":"mer_00000000000000000000000009","brand":"visa","country":"de","metadata":{"a":"b"},"routing":{"pin":"stripe"}}}"#,
+    r#"{"latest":1000,"merchant_id":"mer_00000000000000000000000009"}"#,
     "[]",
 ];
 const WORDS: [&str; 24] = [
@@ -154,6 +158,7 @@ fn bodies_become_commands_or_refusals_that_a_person_can_use() {
             payment_confirm::check(body, true).map(drop),
             refund_create::check(body).map(drop),
             payment_what_if::check(body).map(drop),
+            read::<EvaluateRequest<'_>>(body).and_then(|request| request.check().map(drop)),
             attempt_resolve::check(body, attempt, &operator).map(drop),
             read::<AccountRequest<'_>>(body)
                 .and_then(|request| request.check(ApiKeyId::from_bits(1)).map(drop)),

@@ -2,6 +2,7 @@
 
 use super::answer;
 use super::payment_request::{Checked, NAME_BYTES_MAX, PaymentRequest};
+use super::routing_wishes::{self, check_known};
 use crate::auth::Caller;
 use crate::body::read_json;
 use crate::errors::{ApiError, Code};
@@ -32,6 +33,9 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     let key = idempotency_key::read(request.headers())?;
     let bytes = read_json(state, request, payload).await?;
     let checked = strict::read::<PaymentRequest<'_>>(&bytes)?.check(livemode)?;
+    check_known(&checked.routing, "routing", |name| {
+        state.directory.provider(name.as_str()).is_some()
+    })?;
     let key_digest = (state.digests.key)(merchant.id, livemode, key.as_str());
     let fingerprint = (state.digests.fingerprint)("POST", PATH, &checked.canonical());
     let Checked {
@@ -44,6 +48,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
         metadata,
         return_url,
         device,
+        routing,
     } = checked;
     let new = NewPayment {
         merchant: merchant.id,
@@ -61,6 +66,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
         metadata,
         return_url,
         device,
+        routing,
     };
     answer::payment(&state.payments.create(new).await?, request)
 }
@@ -116,6 +122,7 @@ fn shape() -> utoipa::openapi::schema::ObjectBuilder {
             )),
         ),
         may("device", device),
+        may("routing", routing_wishes::shape()),
     ])
 }
 

@@ -1,5 +1,6 @@
 //! A request for a payment: what may be written, what it must mean, and its one canonical form.
 
+use super::routing_wishes::WishesRequest;
 use crate::errors::{Code, Invalid};
 use crate::json::{Number, Object, Pairs, Text};
 use florin_domain::limits::{
@@ -8,6 +9,8 @@ use florin_domain::limits::{
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, AmountError, Currency};
 use florin_domain::payment::{CaptureMethod, Device};
+use florin_domain::provider::ProviderId;
+use florin_domain::routing::Wishes;
 use serde::Deserialize;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -36,6 +39,8 @@ pub(crate) struct PaymentRequest<'a> {
     return_url: Option<Text<'a>>,
     #[serde(borrow, default)]
     device: Option<Object<DeviceRequest<'a>>>,
+    #[serde(borrow, default)]
+    routing: Option<Object<WishesRequest<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,6 +69,7 @@ pub(crate) struct Checked {
     pub(crate) metadata: Metadata,
     pub(crate) return_url: Option<Arc<str>>,
     pub(crate) device: Device,
+    pub(crate) routing: Wishes,
 }
 
 impl PaymentRequest<'_> {
@@ -96,6 +102,10 @@ impl PaymentRequest<'_> {
                 .device
                 .as_ref()
                 .map_or_else(|| Ok(Device::default()), |device| device.0.check())?,
+            routing: self
+                .routing
+                .as_ref()
+                .map_or_else(|| Ok(Wishes::default()), |routing| routing.0.check("routing"))?,
         })
     }
 }
@@ -260,7 +270,24 @@ impl Checked {
             put(Some(name));
             put(Some(value));
         }
+        if !self.routing.is_empty() {
+            // No entry of metadata begins like this, so whoever wants nothing is written as ever.
+            bytes.push(2);
+            wishes(&self.routing, &mut bytes);
+        }
         bytes
+    }
+}
+
+/// Names have no zero bytes, so each ends at its own.
+fn wishes(wishes: &Wishes, bytes: &mut Vec<u8>) {
+    let groups: [&[ProviderId]; 3] = [wishes.pin.as_slice(), &wishes.prefer, &wishes.exclude];
+    for group in groups {
+        for name in group {
+            bytes.extend_from_slice(name.as_str().as_bytes());
+            bytes.push(0);
+        }
+        bytes.push(0);
     }
 }
 

@@ -10,10 +10,11 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use florin_domain::merchant::Stops;
-use florin_domain::ports::TreeNode;
+use florin_domain::ports::{ProviderStanding, TreeNode};
 use florin_domain::provider::ProviderId;
 use serde::Serialize;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// Payments listed per guardian when nothing is said.
 const PAYMENTS_DEFAULT: usize = 5;
@@ -30,6 +31,8 @@ struct NodeBody<'a> {
     restarts: u64,
     restart_budget_left: Option<u32>,
     age_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standing: Option<StandingBody>,
     children_live: usize,
     children: Vec<NodeBody<'a>>,
 }
@@ -39,6 +42,30 @@ struct MailboxBody {
     depth: usize,
     soft_cap: usize,
     hard_cap: usize,
+}
+
+/// How a provider stands.
+#[derive(Debug, Serialize)]
+struct StandingBody {
+    health: &'static str,
+    score: f64,
+    breakers: BTreeMap<&'static str, &'static str>,
+    in_flight: usize,
+    permits: usize,
+    waiting: usize,
+}
+
+impl From<&ProviderStanding> for StandingBody {
+    fn from(standing: &ProviderStanding) -> Self {
+        Self {
+            health: standing.health.as_str(),
+            score: f64::from(standing.score.hundredths()) / 100.0,
+            breakers: standing.breakers.iter().copied().collect(),
+            in_flight: standing.in_flight,
+            permits: standing.permits,
+            waiting: standing.waiting,
+        }
+    }
 }
 
 impl<'a> NodeBody<'a> {
@@ -55,6 +82,7 @@ impl<'a> NodeBody<'a> {
             restarts: node.restarts,
             restart_budget_left: node.restart_budget_left,
             age_ms: node.age_ms,
+            standing: node.standing.as_ref().map(StandingBody::from),
             children_live: node.children_live,
             children: node.children.iter().map(Self::of).collect(),
         }
@@ -132,6 +160,7 @@ mod tests {
             restarts: 4,
             restart_budget_left: Some(5),
             age_ms: 6,
+            standing: None,
             children_live: 1,
             children: vec![leaf],
         };

@@ -116,6 +116,21 @@ fn posts() -> Vec<Post> {
             &[("reason", Text)],
         ),
         (
+            "/v1/ops/routing/evaluate".to_owned(),
+            OPERATOR,
+            &[
+                ("program", Text),
+                ("disabled", Texts),
+                ("payment", Object),
+                ("payment.amount", Integer),
+                ("payment.metadata", Pairs),
+                ("payment.routing", Object),
+                ("payment.routing.prefer", Texts),
+                ("latest", Integer),
+                ("merchant_id", Text),
+            ],
+        ),
+        (
             "/v1/ops/read_only".to_owned(),
             OPERATOR,
             &[("enabled", Flag), ("reason", Text)],

@@ -15,6 +15,7 @@ mod limits;
 mod lists;
 mod openapi;
 mod operators;
+mod routing;
 mod stages;
 mod states;
 mod unresolved;

@@ -6,7 +6,7 @@ use super::expiry;
 use super::failover;
 use super::increment;
 use super::operation::{AttemptState, Operation, OperationKind};
-use super::record::{find, record, take_back};
+use super::record::{record, refer, take_back};
 use super::refusal::Refusal;
 use super::review;
 use super::state::{CaptureMethod, Payment, Spec, Status};
@@ -76,20 +76,7 @@ pub fn decide(
             operation,
             number,
             reference,
-        } => {
-            let (_, attempt) = find(payment, operation, number)?;
-            if attempt.number != number || attempt.reference.is_some() || !attempt.state.is_unresolved() {
-                return Ok(Decision::default());
-            }
-            Ok(Decision {
-                events: vec![Event::AttemptReferenced {
-                    operation,
-                    number,
-                    reference,
-                }],
-                effects: vec![Effect::Call(operation)],
-            })
-        }
+        } => refer(payment, (operation, number), reference),
         Command::Record {
             operation,
             number,

@@ -4,16 +4,42 @@
 use super::command::AttemptPlan;
 use super::decide::{Decision, start};
 use super::event::Event;
-use super::operation::{AttemptState, OperationKind};
+use super::operation::{AttemptState, Operation, OperationKind};
 use super::state::Payment;
 use crate::ids::OperationId;
 use crate::limits::ATTEMPTS_MAX;
+use crate::provider::Outcome;
 use crate::time::Timestamp;
 
 impl Payment {
-    /// Attempt `number` of `operation` is a charge under way for which another provider may be asked, once it is proven that this
-    /// one has not made it and will not. After the attempt's deadline nobody waits for the charge any more.
-    pub fn may_go_elsewhere(&self, operation: OperationId, number: u32, now: Timestamp) -> bool {
+    /// What came back about attempt `number` of `operation` proves that a charge was not made there and will not be, and another
+    /// provider may be asked.
+    pub fn may_go_elsewhere(
+        &self,
+        operation: OperationId,
+        number: u32,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> bool {
+        let state = self.operation(operation).and_then(Operation::state);
+        let is_proof = match outcome {
+            Outcome::Cancelled { .. } => true,
+            // Of what may have been sent before, a request that was not sent says nothing.
+            Outcome::NotSent { .. } | Outcome::RateLimited { .. } | Outcome::Rejected { .. } => {
+                state == Some(AttemptState::Open)
+            }
+            Outcome::Succeeded { .. }
+            | Outcome::Declined { .. }
+            | Outcome::ActionRequired { .. }
+            | Outcome::Pending { .. }
+            | Outcome::Unknown { .. } => false,
+        };
+        is_proof && self.is_leaving(operation, number, now)
+    }
+
+    /// Attempt `number` of `operation` is a charge that may leave its provider. After the attempt's deadline nobody waits for it any
+    /// more.
+    fn is_leaving(&self, operation: OperationId, number: u32, now: Timestamp) -> bool {
         let Some(op) = self.operation(operation) else {
             return false;
         };
@@ -51,7 +77,7 @@ pub(super) fn go_on(
 ) -> Decision {
     let is_proven = match recorded.events.as_slice() {
         [Event::AttemptNotSent { .. } | Event::AttemptRejected { .. } | Event::AttemptCancelled { .. }] => {
-            payment.may_go_elsewhere(operation, number, now)
+            payment.is_leaving(operation, number, now)
         }
         _ => false,
     };

@@ -27,6 +27,26 @@ pub(super) fn find(
     Ok((op, attempt))
 }
 
+/// The request that waited for the object leaves.
+pub(super) fn refer(
+    payment: &Payment,
+    (operation, number): (OperationId, u32),
+    reference: ProviderReference,
+) -> Result<Decision, Refusal> {
+    let (_, attempt) = find(payment, operation, number)?;
+    if attempt.number != number || attempt.reference.is_some() || !attempt.state.is_unresolved() {
+        return Ok(Decision::default());
+    }
+    Ok(Decision {
+        events: vec![Event::AttemptReferenced {
+            operation,
+            number,
+            reference,
+        }],
+        effects: vec![Effect::Call(operation)],
+    })
+}
+
 pub(super) fn record(
     payment: &Payment,
     (operation, number): (OperationId, u32),

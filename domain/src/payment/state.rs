@@ -9,6 +9,7 @@ use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency, Fee, FeeSchedule, MinorSum};
 use crate::provider::{ProviderId, ProviderReference};
 use crate::risk::Assessment;
+use crate::routing::Wishes;
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -87,6 +88,8 @@ pub struct Spec {
     pub fee: FeeSchedule,
     /// What a refund does with it.
     pub fee_return: FeeReturn,
+    /// What the merchant wants of routing.
+    pub routing: Wishes,
     /// When it was asked for.
     pub created_at: Timestamp,
 }

@@ -1,8 +1,10 @@
 //! What operators see of the running platform.
 
 use super::BoxFuture;
+use crate::health::Health;
 use crate::ids::Seq;
 use crate::merchant::OperatorAction;
+use crate::routing::Score;
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
@@ -26,10 +28,29 @@ pub struct TreeNode {
     pub restart_budget_left: Option<u32>,
     /// Milliseconds since it was started.
     pub age_ms: u64,
+    /// How what it stands for is doing, if that is more than the actor itself; a provider's.
+    pub standing: Option<ProviderStanding>,
     /// Children alive, also those not listed.
     pub children_live: usize,
     /// Children, as many as are shown.
     pub children: Vec<TreeNode>,
+}
+
+/// How a provider stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderStanding {
+    /// What its last minutes were like.
+    pub health: Health,
+    /// How good it is.
+    pub score: Score,
+    /// The circuit breaker before each kind of operation.
+    pub breakers: Vec<(&'static str, &'static str)>,
+    /// Requests under way.
+    pub in_flight: usize,
+    /// How many may be.
+    pub permits: usize,
+    /// Calls that wait for a permit.
+    pub waiting: usize,
 }
 
 /// Why an actor is not killed.

@@ -133,6 +133,7 @@ pub(crate) fn request(n: usize) -> NewPayment {
         description: None,
         metadata: Vec::new(),
         return_url: None,
+        routing: florin_domain::routing::Wishes::default(),
         device: Device::default(),
     }
 }

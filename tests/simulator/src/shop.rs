@@ -141,6 +141,7 @@ impl Purchase {
             description: None,
             metadata: Vec::new(),
             return_url: None,
+            routing: florin_domain::routing::Wishes::default(),
             device: Device {
                 country: dice.hits(2_000).then_some(*b"BR"),
                 ..Device::default()

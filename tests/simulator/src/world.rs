@@ -35,6 +35,18 @@ struct Trace {
     kept: Option<Vec<String>>,
 }
 
+/// No byte of any text.
+const END_OF_LINE: [u8; 1] = [0xff];
+
+struct Hashing<'a>(&'a mut Sha256);
+
+impl fmt::Write for Hashing<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.update(text.as_bytes());
+        Ok(())
+    }
+}
+
 /// Whether and how the present life goes on.
 #[derive(Debug, Default)]
 struct Flow {
@@ -90,12 +102,15 @@ impl World {
 
     /// Writes down what happened.
     pub(crate) fn note(&self, what: fmt::Arguments<'_>) {
-        let line = format!("{:>9} {what}\n", self.clock.true_ms());
+        let ms = self.clock.true_ms();
         let mut trace = lock(&self.trace);
-        trace.hash.update(line.as_bytes());
+        trace.hash.update(ms.to_le_bytes());
+        // Nearly every line is written only here, so none is put together first.
+        fmt::Write::write_fmt(&mut Hashing(&mut trace.hash), what).expect("a hash takes all text");
+        trace.hash.update(END_OF_LINE);
         trace.lines = trace.lines.saturating_add(1);
         if let Some(kept) = &mut trace.kept {
-            kept.push(line);
+            kept.push(format!("{ms:>9} {what}\n"));
         }
     }
 

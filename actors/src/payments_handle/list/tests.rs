@@ -12,6 +12,7 @@ use florin_domain::ports::{
     BoxFuture, Follower, ListOrder, PaymentRow, PaymentsFilter, PaymentsPage, PaymentsQuery, ReadError,
     StatusName, ViewError, Views, WaitingQuery,
 };
+use florin_domain::routing::Wishes;
 use florin_domain::time::Timestamp;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -50,6 +51,7 @@ fn row(n: u64, status: Status, seq: u64) -> PaymentRow {
         device: Device::default(),
         fee: FeeSchedule::new(290, 0.into()).unwrap(),
         fee_return: FeeReturn::Kept,
+        routing: Wishes::default(),
         created_at: id(n).drawn_at(),
     };
     let payment = Payment {

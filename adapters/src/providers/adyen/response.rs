@@ -184,13 +184,21 @@ fn refused(request: &AttemptRequest, reply: &Reply) -> Outcome {
     let message: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
     let reason: Arc<str> = format!("{} {}: {message}", reply.status, code.unwrap_or("no code")).into();
     match reply.status {
-        422 if code == Some(KEY_IN_USE) => unknown(reason, request.reference.clone()),
+        // Something was sent under the key before.
+        _ if code == Some(KEY_IN_USE) || is_about_the_key(error.message.as_deref()) => {
+            unknown(reason, request.reference.clone())
+        }
         // An error of Adyen's own, whatever its status says, may have come after the charge.
         _ if error.error_type.as_deref() == Some(INTERNAL) => unknown(reason, request.reference.clone()),
         // Refused before anything was done: who we are, or what we asked for.
         400 | 401 | 403 | 404 | 422 if code.is_some() => Outcome::Rejected { reason },
         _ => unknown(reason, request.reference.clone()),
     }
+}
+
+/// Which code a key has that was used for another request is not documented, so what is said decides.
+fn is_about_the_key(message: Option<&str>) -> bool {
+    message.is_some_and(|message| message.to_ascii_lowercase().contains("idempotency"))
 }
 
 /// The refusal in the words that all providers share; what has no such word keeps Adyen's.

@@ -6,6 +6,7 @@ use florin_domain::ids::{ApiKeyId, ListEntryId, MerchantId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction};
 use florin_domain::money::FeeSchedule;
 use florin_domain::risk::{ListEntry, ListKind, ListName, ListOwner, Target};
+use florin_domain::routing::RoutingVersion;
 use rust_decimal::Decimal;
 
 pub(crate) fn list_entry() -> ListEntry {
@@ -18,6 +19,15 @@ pub(crate) fn list_entry() -> ListEntry {
         expires_at: Some(AT),
         by: ApiKeyId::from_bits(2),
     }
+}
+
+pub(crate) fn routing_version() -> RoutingVersion {
+    let program = "# seldom\nvisa: brand is visa -> stripe\nrest: otherwise -> split stripe 70, adyen 30\n";
+    let by = OperatorAction {
+        operator: ApiKeyId::from_bits(2),
+        reason: Some("a better price".into()),
+    };
+    RoutingVersion::new(3, program.into(), by).unwrap()
 }
 
 /// Two merchants' credentials, of which one has none present any more.
@@ -64,6 +74,7 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
         ControlEvent::ReadOnlyLeft(_) => "read_only.left",
         ControlEvent::ListEntryAdded(_) => "risk_list_entry.added",
         ControlEvent::ListEntryRemoved { .. } => "risk_list_entry.removed",
+        ControlEvent::RoutingSet(_) => "routing.set",
         ControlEvent::CredentialsChanged { .. } => "credentials.changed",
         ControlEvent::CredentialsRetired { .. } => "credentials.retired",
     };
@@ -82,6 +93,7 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
             entry: ListEntryId::from_bits(0x11e),
             by: ApiKeyId::from_bits(2),
         },
+        ControlEvent::RoutingSet(routing_version()),
         ControlEvent::CredentialsChanged {
             merchant: MERCHANT,
             provider: provider(),

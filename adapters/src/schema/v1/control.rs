@@ -1,6 +1,7 @@
 //! Owns the forms of merchants, API keys and changes of them, and of what operators decided.
 
 use super::lists::ListEntryDto;
+use super::routing::RoutingVersionDto;
 use super::scalar::{IdDto, Raw, Stored};
 use super::spec::FeeDto;
 use crate::schema::DecodeError;
@@ -75,6 +76,8 @@ pub(crate) enum ControlEventDto<'a> {
         entry: IdDto<ListEntryId>,
         by: IdDto<ApiKeyId>,
     },
+    #[serde(rename = "routing.set")]
+    RoutingSet(RoutingVersionDto<'a>),
     #[serde(rename = "credentials.changed")]
     CredentialsChanged(CredentialsDto<'a>),
     #[serde(rename = "credentials.retired")]
@@ -281,6 +284,7 @@ impl<'a> Stored<'a> for ControlEvent {
                 entry: entry.store(),
                 by: by.store(),
             },
+            Self::RoutingSet(version) => ControlEventDto::RoutingSet(version.store()),
             Self::CredentialsChanged {
                 merchant,
                 provider,
@@ -332,6 +336,7 @@ impl<'a> Stored<'a> for ControlEvent {
                 entry: Stored::load(entry)?,
                 by: Stored::load(by)?,
             },
+            ControlEventDto::RoutingSet(version) => Self::RoutingSet(Stored::load(version)?),
             ControlEventDto::CredentialsChanged(dto) => Self::CredentialsChanged {
                 merchant: Stored::load(dto.merchant)?,
                 provider: Stored::load(dto.provider)?,

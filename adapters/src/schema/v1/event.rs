@@ -3,12 +3,15 @@
 use super::lists::ListMatchDto;
 use super::request::{RequestDto, ResolutionDto};
 use super::route::RouteDto;
-use super::scalar::{OperationIdDto, Stored};
+use super::routing::WishesDto;
+use super::scalar::{OperationIdDto, Stored, impossible};
 use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::DecodeError;
 use florin_domain::ledger::{FeeRecognition, PostingModel, PostingProfile};
-use florin_domain::payment::{Event, OperationKind};
+use florin_domain::payment::{Event, OperationKind, Spec};
+use florin_domain::routing::Wishes;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 words! {
     OperationKindDto of OperationKind { Sale Authorize Capture Void Refund Increment }
@@ -48,16 +51,29 @@ impl Stored<'_> for PostingProfile {
 }
 
 /// Makes the form of [`Event`] and both conversions from one table, so that they cannot differ. Variants are frozen in this order.
+///
+/// A payment that wants something of routing is created by a form of its own, because a form cannot grow: the fields of `wished` stand
+/// in the spec. Whoever wants nothing is written as ever.
 macro_rules! events {
     (
         $one:ident($one_dto:ty) = $one_wire:literal;
         $($name:ident { $($(#[$attribute:meta])* $field:ident: $dto:ty),* } = $wire:literal;)*
+        @wished $wished:ident = $wished_wire:literal;
+        $($later:ident { $($(#[$later_attribute:meta])* $later_field:ident: $later_dto:ty),* } = $later_wire:literal;)*
     ) => {
         #[derive(Debug, Serialize, Deserialize)]
         pub(crate) enum EventDto<'a> {
             #[serde(rename = $one_wire, borrow)]
             $one($one_dto),
             $(#[serde(rename = $wire)] $name { $($(#[$attribute])* $field: $dto),* },)*
+            #[serde(rename = $wished_wire)]
+            $wished {
+                #[serde(borrow)]
+                spec: SpecDto<'a>,
+                method: MethodDto<'a>,
+                wishes: WishesDto<'a>,
+            },
+            $(#[serde(rename = $later_wire)] $later { $($(#[$later_attribute])* $later_field: $later_dto),* },)*
         }
 
         impl<'a> Stored<'a> for Event {
@@ -66,7 +82,13 @@ macro_rules! events {
             fn store(&'a self) -> EventDto<'a> {
                 match self {
                     Self::$one(value) => EventDto::$one(value.store()),
+                    Self::Created { spec, method } if !spec.routing.is_empty() => EventDto::$wished {
+                        spec: spec.store(),
+                        method: method.store(),
+                        wishes: spec.routing.store(),
+                    },
                     $(Self::$name { $($field),* } => EventDto::$name { $($field: $field.store()),* },)*
+                    $(Self::$later { $($later_field),* } => EventDto::$later { $($later_field: $later_field.store()),* },)*
                 }
             }
 
@@ -74,10 +96,28 @@ macro_rules! events {
                 Ok(match dto {
                     EventDto::$one(value) => Self::$one(Stored::load(value)?),
                     $(EventDto::$name { $($field),* } => Self::$name { $($field: Stored::load($field)?),* },)*
+                    EventDto::$wished { spec, method, wishes } => Self::Created {
+                        spec: wishing(Stored::load(spec)?, Stored::load(wishes)?)?,
+                        method: Stored::load(method)?,
+                    },
+                    $(EventDto::$later { $($later_field),* } => {
+                        Self::$later { $($later_field: Stored::load($later_field)?),* }
+                    })*
                 })
             }
         }
     };
+}
+
+/// A spec with what its merchant wants.
+fn wishing(mut spec: Arc<Spec>, wishes: Wishes) -> Result<Arc<Spec>, DecodeError> {
+    if wishes.is_empty() {
+        return Err(impossible("routing")(
+            &"a payment that wants nothing is written without it",
+        ));
+    }
+    Arc::make_mut(&mut spec).routing = wishes;
+    Ok(spec)
 }
 
 events! {
@@ -166,4 +206,5 @@ events! {
         #[serde(rename = "amount_minor")] amount: u64,
         transaction: &'a str
     } = "attempt.late_reversal";
+    @wished CreatedAsWished = "payment.created_as_wished";
 }

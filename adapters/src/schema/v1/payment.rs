@@ -7,14 +7,17 @@ mod tests;
 
 use super::event::{OperationKindDto, PostingProfileDto};
 use super::request::ResolutionDto;
+use super::routing::WishesDto;
 use super::scalar::{List, MinorDto, OperationIdDto, Stored, impossible};
 use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::{self, DecodeError};
 use florin_domain::money::MinorSum;
 use florin_domain::payment::{
-    Attempt, AttemptState, Failure, LateCharge, NextAction, Operation, Payment, Request, Status,
+    Attempt, AttemptState, Failure, LateCharge, NextAction, Operation, Payment, Request, Spec, Status,
 };
+use florin_domain::routing::Wishes;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 words! {
     AttemptStateDto of AttemptState {
@@ -45,6 +48,7 @@ struct PaymentDto<'a> {
     late_minor: MinorDto,
     requests: List<'a, Request>,
     posting_profile: PostingProfileDto,
+    routing: WishesDto<'a>,
 }
 
 /// Where a payment stands.
@@ -134,6 +138,7 @@ pub(crate) fn encode(payment: &Payment, out: &mut Vec<u8>) {
         late_minor: payment.late_minor.store(),
         requests: List::Values(&payment.requests),
         posting_profile: payment.posting_profile.store(),
+        routing: payment.spec.routing.store(),
     };
     schema::write(&form, out);
 }
@@ -141,8 +146,13 @@ pub(crate) fn encode(payment: &Payment, out: &mut Vec<u8>) {
 /// Reads a payment back, through the same checks as when it was made.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Payment, DecodeError> {
     let form: PaymentDto<'_> = schema::read(bytes)?;
+    let mut spec: Arc<Spec> = Stored::load(form.spec)?;
+    let routing: Wishes = Stored::load(form.routing)?;
+    if !routing.is_empty() {
+        Arc::make_mut(&mut spec).routing = routing;
+    }
     Ok(Payment {
-        spec: Stored::load(form.spec)?,
+        spec,
         method: Stored::load(form.method)?,
         risk: Stored::load(form.risk)?,
         status: Stored::load(form.status)?,

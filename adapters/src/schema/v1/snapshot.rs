@@ -5,6 +5,7 @@ use super::control::{JournaledVersionsDto, StopsDto};
 use super::crossing::CrossingsDto;
 use super::ledger::GeneralLedgerDto;
 use super::lists::ListEntryDto;
+use super::routing::RoutingVersionDto;
 use super::scalar::{List, MinorDto, Raw, Stored};
 use crate::schema::DecodeError;
 use florin_domain::credentials::JournaledCredentials;
@@ -26,6 +27,14 @@ pub(crate) struct SnapshotDto<'a> {
 /// A snapshot from before merchants had credentials of their own.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct OneKeySnapshotDto<'a> {
+    #[serde(borrow)]
+    earlier: UnroutedSnapshotDto<'a>,
+    routing: Option<RoutingVersionDto<'a>>,
+}
+
+/// A snapshot from before there were routing rules.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct UnroutedSnapshotDto<'a> {
     #[serde(borrow)]
     earlier: UnwatchedSnapshotDto<'a>,
     alerts: AlertsDto<'a>,
@@ -122,6 +131,7 @@ impl<'a> EarliestSnapshotDto<'a> {
                 keys: self.keys.load()?,
                 stops,
                 lists,
+                routing: None,
                 credentials: JournaledCredentials::default(),
             },
             general: GeneralLedger::default(),
@@ -175,6 +185,21 @@ impl<'a> UnwatchedSnapshotDto<'a> {
 }
 
 impl<'a> OneKeySnapshotDto<'a> {
+    pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
+        Self {
+            earlier: UnroutedSnapshotDto::of(snapshot),
+            routing: snapshot.control.routing.store(),
+        }
+    }
+
+    pub(crate) fn into_snapshot(self) -> Result<ShardSnapshot, DecodeError> {
+        let mut snapshot = self.earlier.into_snapshot()?;
+        snapshot.control.routing = Stored::load(self.routing)?;
+        Ok(snapshot)
+    }
+}
+
+impl<'a> UnroutedSnapshotDto<'a> {
     pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
         Self {
             earlier: UnwatchedSnapshotDto::of(snapshot),

@@ -8,6 +8,7 @@ use florin_domain::method::{CardBrand, PaymentMethod};
 use florin_domain::money::{FeeSchedule, Rounding};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, FeeReturn, Spec};
 use florin_domain::risk::{Action, Assessment};
+use florin_domain::routing::Wishes;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -154,6 +155,8 @@ impl<'a> Stored<'a> for Arc<Spec> {
             device: Stored::load(dto.device)?,
             fee: Stored::load(dto.fee)?,
             fee_return: Stored::load(dto.fee_return)?,
+            // What holds a spec says what it wants, if anything.
+            routing: Wishes::default(),
             created_at: Stored::load(dto.created_at_ms)?,
         }))
     }

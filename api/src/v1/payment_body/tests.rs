@@ -9,6 +9,7 @@ use florin_domain::money::{Amount, Currency, FeeSchedule, MinorSum};
 use florin_domain::payment::{Attempt, DeclinePolicy, Device, Failure, FeeReturn, Spec};
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
+use florin_domain::routing::Wishes;
 
 fn spec() -> Spec {
     Spec {
@@ -32,6 +33,7 @@ fn spec() -> Spec {
         device: Device::default(),
         fee: FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap(),
         fee_return: FeeReturn::Kept,
+        routing: Wishes::default(),
         created_at: Timestamp::from_unix_ms(1_700_000_000_999),
     }
 }

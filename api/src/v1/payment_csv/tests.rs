@@ -7,6 +7,7 @@ use florin_domain::ledger::PostingProfile;
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule, MinorSum};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, FeeReturn, Spec, Status};
+use florin_domain::routing::Wishes;
 use florin_domain::time::Timestamp;
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ fn row(number: u128, currency: Currency, minor: i128, description: &str) -> Paym
         device: Device::default(),
         fee: FeeSchedule::new(290, 0.into()).unwrap(),
         fee_return: FeeReturn::Kept,
+        routing: Wishes::default(),
         created_at: Timestamp::from_unix_ms(1_700_000_000_999),
     };
     let payment = Payment {

@@ -226,6 +226,49 @@ fn a_wrong_value_is_refused_by_the_name_of_its_field() {
             "device.fingerprint",
             "parameter_invalid",
         ),
+        ("routing", "[]".into(), "routing", "parameter_invalid"),
+        (
+            "routing",
+            r#"{"pin":"Stripe!"}"#.into(),
+            "routing.pin",
+            "parameter_invalid",
+        ),
+        (
+            "routing",
+            r#"{"pin":["a"]}"#.into(),
+            "routing.pin",
+            "parameter_invalid",
+        ),
+        (
+            "routing",
+            r#"{"pin":"a","prefer":["b"]}"#.into(),
+            "routing.pin",
+            "parameter_invalid",
+        ),
+        (
+            "routing",
+            r#"{"prefer":["a","a"]}"#.into(),
+            "routing.prefer",
+            "parameter_invalid",
+        ),
+        (
+            "routing",
+            r#"{"prefer":["a"],"exclude":["b","a"]}"#.into(),
+            "routing.exclude",
+            "parameter_invalid",
+        ),
+        (
+            "routing",
+            r#"{"exclude":"a"}"#.into(),
+            "routing.exclude",
+            "parameter_invalid",
+        ),
+        (
+            "routing",
+            r#"{"only":"a"}"#.into(),
+            "routing.only",
+            "parameter_unknown",
+        ),
         ("amont", "1".into(), "amont", "parameter_unknown"),
         ("Amount", "1".into(), "Amount", "parameter_unknown"),
     ];
@@ -333,6 +376,7 @@ fn the_canonical_form_tells_meanings_apart_and_nothing_else() {
         with("customer_id", "null"),
         with("metadata", "{}"),
         with("device", "{}"),
+        with("routing", r#"{"prefer":[],"exclude":[]}"#),
         with("currency", r#""\u0055SD""#),
     ] {
         assert_eq!(canonical(&same), first, "{same}");
@@ -354,6 +398,13 @@ fn the_canonical_form_tells_meanings_apart_and_nothing_else() {
         with("device", r#"{"fingerprint":"a"}"#),
         with("device", r#"{"ip":"1.1.1.1"}"#),
         with("device", r#"{"country":"US"}"#),
+        with("routing", r#"{"pin":"a"}"#),
+        with("routing", r#"{"prefer":["a"]}"#),
+        with("routing", r#"{"exclude":["a"]}"#),
+        with("routing", r#"{"prefer":["a","b"]}"#),
+        with("routing", r#"{"prefer":["b","a"]}"#),
+        with("routing", r#"{"prefer":["ab"]}"#),
+        with("routing", r#"{"prefer":["a"],"exclude":["b"]}"#),
     ] {
         let bytes = canonical(&other);
         assert!(!all.contains(&bytes), "{other}");

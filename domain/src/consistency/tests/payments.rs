@@ -11,6 +11,7 @@ use crate::payment::{
     CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Payment, Spec, Status, evolve_all,
 };
 use crate::provider::ProviderId;
+use crate::routing::Wishes;
 use std::sync::Arc;
 
 const PAYMENT: PaymentId = PaymentId::from_bits(77);
@@ -38,6 +39,7 @@ fn spec() -> Spec {
         device: Device::default(),
         fee: FeeSchedule::new(300, 0.into()).unwrap(),
         fee_return: FeeReturn::Kept,
+        routing: Wishes::default(),
         created_at: AT,
     }
 }

@@ -75,6 +75,7 @@ impl Till {
             device: Device::default(),
             fee: FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap(),
             fee_return,
+            routing: crate::routing::Wishes::default(),
             created_at: NOW,
         };
         let authorization = OperationId::Authorize(spec.id);

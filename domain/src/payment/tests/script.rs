@@ -21,6 +21,7 @@ use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency, FeeSchedule};
 use crate::provider::{Outcome, ProviderId};
 use crate::risk::{Action, Assessment};
+use crate::routing::Wishes;
 use crate::time::{Millis, Timestamp};
 use rust_decimal::Decimal;
 use std::sync::Arc;
@@ -56,6 +57,7 @@ pub(crate) fn spec() -> Spec {
         device: Device::default(),
         fee: FeeSchedule::new(290, Decimal::new(30, 2)).unwrap(),
         fee_return: FeeReturn::Kept,
+        routing: Wishes::default(),
         created_at: Timestamp::from_unix_ms(1_000_000),
     }
 }

@@ -5,6 +5,7 @@ use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use crate::ids::PaymentId;
 use crate::money::{Amount, Currency, FeeSchedule};
 use crate::payment::{CaptureMethod, DeclinePolicy, Device, FeeReturn};
+use crate::routing::Wishes;
 
 const NOW: Timestamp = Timestamp::from_unix_ms(1_000_000);
 const OWN: ListOwner = ListOwner::Merchant(MerchantId::from_bits(1), true);
@@ -52,6 +53,7 @@ fn spec(ip: &str) -> Spec {
         },
         fee: FeeSchedule::new(0, 0.into()).unwrap(),
         fee_return: FeeReturn::Kept,
+        routing: Wishes::default(),
         created_at: NOW,
     }
 }

@@ -145,6 +145,12 @@ fn what_is_no_answer_of_adyens_decides_nothing() {
         ),
         (400, "{}"),
         (422, "nonsense"),
+        (409, r#"{"errorCode":"704","errorType":"validation"}"#),
+        // Something was sent under the key, and it is no proof that it was not this.
+        (
+            422,
+            r#"{"errorCode":"703","errorType":"validation","message":"The idempotency key was used for another request"}"#,
+        ),
         // An error of Adyen's own under the status of one of ours.
         (422, r#"{"errorCode":"000","errorType":"internal"}"#),
         (302, r#"{"errorCode":"1"}"#),

@@ -6,6 +6,7 @@ use florin_domain::ledger::PostingProfile;
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule, MinorSum};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, FeeReturn, Payment, Spec, Status};
+use florin_domain::routing::Wishes;
 use florin_domain::time::Timestamp;
 use rust_decimal::Decimal;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub(crate) fn spec(id: PaymentId, merchant: MerchantId, livemode: bool, created_
         },
         fee: FeeSchedule::new(290, Decimal::new(30, 2)).unwrap(),
         fee_return: FeeReturn::Kept,
+        routing: Wishes::default(),
         created_at,
     }
 }
