@@ -194,6 +194,13 @@ pub(crate) struct RawSecrets {
     pub(crate) kek_file: PathBuf,
 }
 
+impl From<&Settings> for RawSecrets {
+    fn from(settings: &Settings) -> Self {
+        let kek_file = settings.kek_file.clone().unwrap_or_default();
+        Self { kek_file }
+    }
+}
+
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawResolution {
@@ -342,9 +349,7 @@ impl From<&Settings> for Raw {
             audit: RawAudit {
                 heads_dir: settings.heads_dir.clone().unwrap_or_default(),
             },
-            secrets: RawSecrets {
-                kek_file: settings.kek_file.clone().unwrap_or_default(),
-            },
+            secrets: RawSecrets::from(settings),
             resolution: RawResolution {
                 waits_s: actors.resolution_waits.iter().map(|wait| wait.0 / 1000).collect(),
             },
