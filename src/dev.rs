@@ -1,6 +1,6 @@
 //! `florin dev`: everything in one process, with a sandbox for providers and published keys. Not for real money.
 
-use crate::{control, edge, node};
+use crate::{control, edge, node, vault};
 use anyhow::Context as _;
 use florin_adapters::data_dir::DataDir;
 use florin_adapters::digests;
@@ -27,7 +27,8 @@ pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot start the sandbox on {}", settings.sandbox.listen))?;
     settings.sandbox_bound(sandbox.local_addr());
-    let providers = node::providers(&settings)?;
+    vault::make_development_kek(&settings)?;
+    let providers = node::providers(&settings, true)?;
     let node = node::start(&settings, providers, metrics).await?;
     seed(&node.platform).await?;
     let api = edge::serve(&node, &settings, true)?;

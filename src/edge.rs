@@ -2,6 +2,7 @@
 
 use crate::node::{self, Node};
 use anyhow::Context as _;
+use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_adapters::audit::key::SigningKey;
 use florin_adapters::digests;
@@ -11,6 +12,7 @@ use std::net::TcpListener;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Serves a node's API.
@@ -25,8 +27,13 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
         consistency: node.platform.consistency(),
         ops: Arc::new(node.platform.ops(Box::new(move || metrics.render()))),
         receipts: Arc::new(key),
-        notices: node::notices(settings)?,
+        notices: node::notices(settings, &node.book)?,
         directory: DirectoryHandle::new(node.platform.shards().clone()),
+        credentials: CredentialsHandle::new(
+            node.platform.shards().clone(),
+            Arc::clone(&node.secrets),
+            Handle::current(),
+        ),
         digests: Digests {
             key: digests::key_digest,
             fingerprint: digests::fingerprint,

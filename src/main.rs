@@ -16,6 +16,7 @@ mod sandbox;
 mod serve;
 mod shard_folders;
 mod simulate;
+mod vault;
 mod views;
 
 use clap::{Parser, Subcommand};
@@ -65,6 +66,9 @@ enum Command {
     /// Merchants
     #[command(subcommand)]
     Merchant(merchant::MerchantCommand),
+    /// The store of secrets (while the node is stopped)
+    #[command(subcommand)]
+    Secrets(vault::SecretsCommand),
     /// API keys
     #[command(subcommand)]
     Key(merchant::KeyCommand),
@@ -89,6 +93,7 @@ fn main() -> anyhow::Result<()> {
         | Command::Repair(_)
         | Command::Simulate(_)
         | Command::Merchant(_)
+        | Command::Secrets(_)
         | Command::Key(_) => Mode::Dev,
     };
     let environment: Vec<(String, String)> = std::env::vars().collect();
@@ -132,12 +137,9 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
         Command::Audit(command) => audit::run(command, settings).await,
         Command::Ledger(command) => ledger::run(command).await,
         Command::Repair(arguments) => integrity::repair(settings, arguments).await,
-        Command::Merchant(merchant::MerchantCommand::Create(arguments)) => {
-            merchant::create(settings, arguments).await
-        }
-        Command::Key(merchant::KeyCommand::Create(arguments)) => {
-            merchant::create_key(settings, arguments).await
-        }
+        Command::Merchant(command) => merchant::run(command, settings).await,
+        Command::Secrets(vault::SecretsCommand::RotateKek) => vault::rotate_kek(&settings),
+        Command::Key(command) => merchant::run_key(command, settings).await,
         Command::Simulate(arguments) => simulate::run(arguments).await,
         Command::Config(command) => {
             config::run(&command, &settings);

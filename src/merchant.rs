@@ -1,7 +1,9 @@
 //! `florin merchant create` and `florin key create`: control data, while the node is stopped.
 
+mod credentials;
+
 use crate::control;
-use crate::node::{self, Node};
+use crate::node::{self, Node, Providers};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use florin_config::Settings;
@@ -15,6 +17,9 @@ use std::time::Duration;
 pub(crate) enum MerchantCommand {
     /// Register a merchant (while the node is stopped)
     Create(MerchantArguments),
+    /// What a merchant has at a provider, on a running node
+    #[command(subcommand)]
+    Credentials(credentials::CredentialsCommand),
 }
 
 /// What can be done with API keys.
@@ -52,14 +57,29 @@ pub(crate) struct KeyArguments {
     live: bool,
 }
 
+/// Carries a command out.
+pub(crate) async fn run(command: MerchantCommand, settings: Settings) -> anyhow::Result<()> {
+    match command {
+        MerchantCommand::Create(arguments) => create(settings, arguments).await,
+        MerchantCommand::Credentials(command) => credentials::run(command).await,
+    }
+}
+
+/// Carries a command about keys out.
+pub(crate) async fn run_key(command: KeyCommand, settings: Settings) -> anyhow::Result<()> {
+    match command {
+        KeyCommand::Create(arguments) => create_key(settings, arguments).await,
+    }
+}
+
 async fn open(settings: &Settings) -> anyhow::Result<Node> {
     let metrics = node::install_metrics()?;
-    node::start(settings, Vec::new(), metrics).await
+    node::start(settings, Providers::of(Vec::new()), metrics).await
 }
 
 /// Registers a merchant and prints its id.
 #[expect(clippy::print_stdout, reason = "the id is this command's output")]
-pub(crate) async fn create(settings: Settings, arguments: MerchantArguments) -> anyhow::Result<()> {
+async fn create(settings: Settings, arguments: MerchantArguments) -> anyhow::Result<()> {
     let fixed = arguments
         .fee_fixed
         .parse()
@@ -82,7 +102,7 @@ pub(crate) async fn create(settings: Settings, arguments: MerchantArguments) -> 
 
 /// Issues a key and prints its secret, once.
 #[expect(clippy::print_stdout, reason = "the secret is this command's output")]
-pub(crate) async fn create_key(settings: Settings, arguments: KeyArguments) -> anyhow::Result<()> {
+async fn create_key(settings: Settings, arguments: KeyArguments) -> anyhow::Result<()> {
     let merchant = arguments
         .merchant
         .as_deref()

@@ -3,6 +3,7 @@
 use crate::notary::{self, Signing};
 use crate::replica::Replicas;
 use crate::shard_folders;
+use crate::vault::{self, Vault};
 use anyhow::{Context as _, bail};
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_actors::offload::BlockingThreads;
@@ -17,14 +18,17 @@ use florin_adapters::provider_keys::HmacProviderKeys;
 use florin_adapters::providers::adyen::{AdyenConfig, AdyenNotices, AdyenProvider, ApiKey, HmacKey};
 use florin_adapters::providers::stripe::{SecretKey, StripeConfig, StripeProvider};
 use florin_adapters::secret_file;
+use florin_adapters::secrets::{Book, Terms};
 use florin_adapters::snapshots::FileSnapshots;
 use florin_adapters::views::{SqliteViews, ViewsOptions};
 use florin_config::{ProviderKind, Settings};
 use florin_domain::ids::ShardId;
-use florin_domain::ports::{NoticeReader, Provider};
+use florin_domain::ports::{NoticeReader, Provider, Secrets};
+use florin_domain::provider::ProviderId;
 use florin_supervisors::platform::Platform;
 use indicatif::{ProgressBar, ProgressStyle};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +37,9 @@ use std::time::Duration;
 pub(crate) struct Node {
     pub(crate) platform: Platform,
     pub(crate) metrics: PrometheusHandle,
+    /// What merchants have at providers.
+    pub(crate) secrets: Arc<dyn Secrets>,
+    pub(crate) book: Arc<Book>,
     /// Before those that sign, which let the journals go: each copies what is left, if its disk answers.
     _replicating: Replicas,
     /// Before the folders: each signs a last time, and then its folder is let go.
@@ -85,8 +92,9 @@ pub(crate) fn install_metrics() -> anyhow::Result<PrometheusHandle> {
     Ok(metrics)
 }
 
-/// The configured providers, in order of preference.
-pub(crate) fn providers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Provider>>> {
+/// The configured providers, in order of preference. Development takes no credentials of real money.
+pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Result<Providers> {
+    let book = Arc::new(Book::default());
     let provider = |configured: &florin_config::ProviderSettings| -> anyhow::Result<Arc<dyn Provider>> {
         // The stage's limit holds for every provider; a provider may be given less.
         let request_timeout = configured
@@ -99,22 +107,50 @@ pub(crate) fn providers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Provi
                 let account = adyen.merchant_account.as_str();
                 let mut config = AdyenConfig::new(configured.base_url.clone(), account, key);
                 config.request_timeout = request_timeout;
-                Ok(Arc::new(AdyenProvider::new(configured.id, config)?))
+                let provider = AdyenProvider::new(configured.id, config)?;
+                Ok(Arc::new(provider.with_credentials(Arc::clone(&book))))
             }
             ProviderKind::Stripe => {
                 let key = SecretKey::new(configured.secret_key.expose());
                 let mut config = StripeConfig::new(configured.base_url.clone(), key);
                 config.request_timeout = request_timeout;
-                Ok(Arc::new(StripeProvider::new(configured.id, config)?))
+                let provider = StripeProvider::new(configured.id, config)?;
+                Ok(Arc::new(provider.with_credentials(Arc::clone(&book))))
             }
         }
     };
-    settings.providers.iter().map(provider).collect()
+    Ok(Providers {
+        ports: settings
+            .providers
+            .iter()
+            .map(provider)
+            .collect::<anyhow::Result<_>>()?,
+        book,
+        terms: vault::terms(settings, development),
+    })
 }
 
-/// Who reads what the configured providers send by themselves.
-pub(crate) fn notices(settings: &Settings) -> anyhow::Result<Arc<dyn NoticeReader>> {
-    let mut notices = AdyenNotices::default();
+/// Whom payments may be charged at, and under what.
+pub(crate) struct Providers {
+    ports: Vec<Arc<dyn Provider>>,
+    book: Arc<Book>,
+    terms: HashMap<ProviderId, Terms>,
+}
+
+impl Providers {
+    /// Some that take no credentials of merchants.
+    pub(crate) fn of(ports: Vec<Arc<dyn Provider>>) -> Self {
+        Self {
+            ports,
+            book: Arc::default(),
+            terms: HashMap::new(),
+        }
+    }
+}
+
+/// Who reads what the configured providers send by themselves, to the platform and to merchants.
+pub(crate) fn notices(settings: &Settings, book: &Arc<Book>) -> anyhow::Result<Arc<dyn NoticeReader>> {
+    let mut notices = AdyenNotices::default().with_credentials(Arc::clone(book));
     for configured in &settings.providers {
         if let Some(adyen) = &configured.adyen {
             let key = HmacKey::from_hex(adyen.hmac_key.expose()).context("the HMAC key")?;
@@ -145,7 +181,7 @@ pub(crate) fn discard_views(folder: &Path) -> anyhow::Result<()> {
 /// Opens the folder, recovers and starts the tree.
 pub(crate) async fn start(
     settings: &Settings,
-    providers: Vec<Arc<dyn Provider>>,
+    providers: Providers,
     metrics: PrometheusHandle,
 ) -> anyhow::Result<Node> {
     let (folder, options) = (settings.data_dir.as_path(), settings.actors.clone());
@@ -168,6 +204,8 @@ pub(crate) async fn start(
         Arc::new(SystemClock::new()),
         Arc::new(OsEntropy::new()),
     );
+    let book = Arc::clone(&providers.book);
+    let vault = Vault::open(settings, providers.terms, Arc::clone(&clock) as _, providers.book)?;
     let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
     let mut replicating = Replicas::none();
     let all = shard_folders::all(
@@ -200,7 +238,7 @@ pub(crate) async fn start(
             clock: Arc::clone(&clock) as _,
             entropy: Arc::clone(&entropy) as _,
             provider_keys: Arc::clone(&provider_keys) as _,
-            providers: providers.clone(),
+            providers: providers.ports.clone(),
             probe: Arc::new(NoProbe),
             fatal: Arc::new(EndProcess),
             offload: Arc::new(BlockingThreads),
@@ -221,9 +259,12 @@ pub(crate) async fn start(
     };
     let platform = Platform::start_shards(home, shards, options, &progress).await?;
     bar.finish_and_clear();
+    vault.compare(&platform.context().directory.load().credentials)?;
     Ok(Node {
         platform,
         metrics,
+        secrets: vault.secrets(),
+        book,
         _replicating: replicating,
         _signing: notaries
             .into_iter()

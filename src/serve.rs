@@ -7,7 +7,7 @@ use florin_config::Settings;
 pub(crate) async fn run(settings: Settings) -> anyhow::Result<()> {
     let stop = edge::StopSignal::catch()?;
     let metrics = node::install_metrics()?;
-    let providers = node::providers(&settings)?;
+    let providers = node::providers(&settings, false)?;
     let node = node::start(&settings, providers, metrics).await?;
     if node.platform.context().directory.load().keys.is_empty() {
         tracing::warn!(

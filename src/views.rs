@@ -1,6 +1,6 @@
 //! `florin views rebuild`: throws the views away and reads them back from the journal.
 
-use crate::node;
+use crate::node::{self, Providers};
 use anyhow::Context as _;
 use florin_actors::projection::ProjectionMail;
 use florin_config::Settings;
@@ -20,7 +20,7 @@ pub(crate) enum ViewsCommand {
 pub(crate) async fn rebuild(settings: Settings) -> anyhow::Result<()> {
     node::discard_views(&settings.data_dir)?;
     let metrics = node::install_metrics()?;
-    let node = node::start(&settings, Vec::new(), metrics).await?;
+    let node = node::start(&settings, Providers::of(Vec::new()), metrics).await?;
     let spinner = ProgressBar::new_spinner().with_message("reading the journal into the views");
     spinner.enable_steady_tick(Duration::from_millis(100));
     for context in node.platform.shards().iter() {

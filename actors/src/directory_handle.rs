@@ -161,8 +161,7 @@ mod tests {
                 merchants: [(MerchantId::from_bits(2), action)].into(),
                 ..Stops::default()
             },
-            lists: florin_domain::risk::RiskLists::default(),
-            routing: None,
+            ..Control::default()
         };
         let index = Index::of(Arc::new(control));
         let name = |byte: u8| {

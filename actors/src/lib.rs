@@ -10,7 +10,7 @@
 //! * [`offload`] where work runs that would hold up the others
 //! * [`scrub`] reads the whole journal in the background and reports damage; [`monitor`] checks that books, payments and views agree
 //! * [`shards`] the shards of this process
-//! * [`payments_handle`], [`ledger_handle`], [`directory_handle`], [`consistency_handle`] the only faces that other crates see; [`guardian`] what guardians are told
+//! * [`payments_handle`], [`ledger_handle`], [`directory_handle`], [`consistency_handle`], [`credentials_handle`] the only faces that other crates see; [`guardian`] what guardians are told
 //!
 //! No handler awaits I/O: it starts a task that reports back. A refusal is a reply; an error from a handler is a crash.
 
@@ -18,6 +18,7 @@ pub mod account_shard;
 pub mod admission;
 pub mod consistency_handle;
 pub mod context;
+pub mod credentials_handle;
 pub mod crossings;
 pub mod deadlines;
 pub mod directory_handle;

@@ -89,6 +89,16 @@ impl ApiClient {
         self.send(Method::POST, path, json).await
     }
 
+    /// Puts JSON at a path.
+    pub async fn put(&self, path: &str, json: Bytes) -> Result<ApiAnswer, ApiClientError> {
+        self.send(Method::PUT, path, json).await
+    }
+
+    /// Deletes what is at a path.
+    pub async fn delete(&self, path: &str) -> Result<ApiAnswer, ApiClientError> {
+        self.send(Method::DELETE, path, Bytes::new()).await
+    }
+
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<ApiAnswer, ApiClientError> {
         let request = self
             .request(&method, path, body)
@@ -108,7 +118,7 @@ impl ApiClient {
             .body(Full::from(body))?;
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.authorization.clone());
-        if *method == Method::POST {
+        if matches!(*method, Method::POST | Method::PUT) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         Ok(request)

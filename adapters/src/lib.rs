@@ -7,6 +7,7 @@
 //! * [`audit`] signed heads of the journal in a second place, and proofs
 //! * [`replica`] a second copy of the journal's bytes; [`integrity`] compares the copies and restores one from the others
 //! * [`snapshots`] shard snapshots; [`views`] the payments view; [`keys`] the key index
+//! * [`secrets`] merchants' credentials, sealed
 //! * [`providers`] one folder per provider; [`api_client`] speaks to a node of our own
 
 pub mod api_client;
@@ -23,5 +24,6 @@ pub mod providers;
 pub mod replica;
 pub mod schema;
 pub mod secret_file;
+pub mod secrets;
 pub mod snapshots;
 pub mod views;

@@ -7,6 +7,7 @@
 pub mod adyen;
 mod connection;
 mod exchange;
+mod own;
 #[cfg(test)]
 mod sample;
 pub mod stripe;

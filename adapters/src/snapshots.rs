@@ -3,8 +3,8 @@
 //! from its start.
 
 use crate::schema::v1::{
-    EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto, Stored, UnroutedSnapshotDto,
-    UnwatchedSnapshotDto,
+    EarlierSnapshotDto, EarliestSnapshotDto, OneKeySnapshotDto, OneShardSnapshotDto, SnapshotDto, Stored,
+    UnroutedSnapshotDto, UnwatchedSnapshotDto,
 };
 use crate::schema::{self, DecodeError};
 use florin_domain::ids::{Seq, ShardId};
@@ -138,6 +138,7 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
     let form = sealed.strip_prefix(MARK).ok_or("the file is no snapshot")?;
     let read = |form| ShardSnapshot::load(schema::read::<SnapshotDto<'_>>(form)?);
     // The digest says that the file is whole: a form that ends early is an earlier one.
+    let read_of_one_key = |form| schema::read::<OneKeySnapshotDto<'_>>(form)?.into_snapshot();
     let read_unrouted = |form| schema::read::<UnroutedSnapshotDto<'_>>(form)?.into_snapshot();
     let read_unwatched = |form| schema::read::<UnwatchedSnapshotDto<'_>>(form)?.into_snapshot();
     let read_of_one_shard = |form| schema::read::<OneShardSnapshotDto<'_>>(form)?.into_snapshot();
@@ -147,7 +148,8 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
         schema::read::<EarliestSnapshotDto<'_>>(form)?.into_snapshot(Stops::default(), RiskLists::default())
     };
     read(form).or_else(|error: DecodeError| {
-        let earlier = read_unrouted(form)
+        let earlier = read_of_one_key(form)
+            .or_else(|_: DecodeError| read_unrouted(form))
             .or_else(|_: DecodeError| read_unwatched(form))
             .or_else(|_: DecodeError| read_of_one_shard(form))
             .or_else(|_: DecodeError| read_earlier(form))
@@ -222,6 +224,7 @@ mod tests {
                 stops,
                 lists,
                 routing: Some(schema::samples::routing_version()),
+                credentials: schema::samples::journaled_credentials(),
             },
             general: schema::samples::general_ledger(),
         }
@@ -272,6 +275,7 @@ mod tests {
         snapshot.control.routing = None;
         snapshot.control.stops = Stops::default();
         snapshot.control.lists = RiskLists::default();
+        snapshot.control.credentials.clear();
         snapshot.general = GeneralLedger::default();
         assert_eq!(unseal(&bytes), Ok(snapshot));
     }
@@ -282,6 +286,7 @@ mod tests {
         let bytes = sealed(&EarlierSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
         snapshot.control.routing = None;
+        snapshot.control.credentials.clear();
         snapshot.general = GeneralLedger::default();
         assert_eq!(unseal(&bytes), Ok(snapshot));
     }
@@ -292,6 +297,7 @@ mod tests {
         let bytes = sealed(&OneShardSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
         snapshot.control.routing = None;
+        snapshot.control.credentials.clear();
         snapshot.general.crossings.clear();
         snapshot.general.alerts.clear();
         snapshot.general.alerts_raised_total = 0;
@@ -304,8 +310,18 @@ mod tests {
         let bytes = sealed(&UnwatchedSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
         snapshot.control.routing = None;
+        snapshot.control.credentials.clear();
         snapshot.general.alerts.clear();
         snapshot.general.alerts_raised_total = 0;
+        assert_eq!(unseal(&bytes), Ok(snapshot));
+    }
+
+    #[test]
+    fn a_snapshot_from_before_merchants_had_credentials_is_read_with_none() {
+        let mut snapshot = snapshot(5);
+        let bytes = sealed(&OneKeySnapshotDto::of(&snapshot));
+        assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        snapshot.control.credentials.clear();
         assert_eq!(unseal(&bytes), Ok(snapshot));
     }
 
@@ -315,6 +331,7 @@ mod tests {
         let bytes = sealed(&UnroutedSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
         snapshot.control.routing = None;
+        snapshot.control.credentials.clear();
         assert_eq!(unseal(&bytes), Ok(snapshot.clone()));
         assert_eq!(unseal(&seal(&snapshot)), Ok(snapshot), "nor are there any today");
     }
@@ -332,6 +349,7 @@ mod tests {
         assert_eq!(unseal(&seal(&empty)), Ok(empty));
         let mut form = Vec::new();
         schema::write(&snapshot.store(), &mut form);
+        assert!(schema::read::<OneKeySnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<UnroutedSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<UnwatchedSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<EarlierSnapshotDto<'_>>(&form).is_err());

@@ -94,6 +94,22 @@ pub(crate) fn only_number(
     value(&pairs, name).map_or(Ok(default), |text| number(name, text, (0, max)))
 }
 
+/// The version that `version` names, which it must.
+pub(crate) fn version(request: &HttpRequest) -> Result<u32, Invalid> {
+    let pairs = pairs(request, &["version"])?;
+    let missing = || Invalid::new("version", Code::ParameterMissing, "`version` is required.");
+    let text = value(&pairs, "version").ok_or_else(missing)?;
+    let number = number("version", text, (1, 1_000_000_000))?;
+    let refused = |_| {
+        Invalid::new(
+            "version",
+            Code::ParameterInvalidInteger,
+            "`version` is too large.",
+        )
+    };
+    u32::try_from(number).map_err(refused)
+}
+
 /// A commit of the journal, if `at` names one.
 pub(crate) fn at(request: &HttpRequest) -> Result<Option<Seq>, Invalid> {
     let pairs = pairs(request, &["at"])?;

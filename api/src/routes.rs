@@ -6,13 +6,14 @@ use crate::openapi;
 use crate::reply::Reply;
 use crate::v1::{
     account_create, account_get, account_list, actor_kill, alert_create, alert_delete, alert_get, alert_list,
-    attempt_resolve, bin_get, consistency, entry_list, health, ledger_export, list_entry_create,
-    list_entry_delete, list_entry_list, merchant_freeze, merchant_list, metrics_get, payment_capture,
-    payment_confirm, payment_create, payment_export, payment_get, payment_history, payment_increment,
-    payment_list, payment_receipt, payment_void, payment_what_if, period_close, period_list, provider_notice,
-    provider_switch, read_only_set, refund_create, review_approve, review_list, review_reject,
-    routing_evaluate, routing_get, routing_set, statement_get, template_list, transfer_create, transfer_get,
-    transfer_revert, tree_get, trial_balance_get, unresolved_list,
+    attempt_resolve, bin_get, consistency, credentials_delete, credentials_get, credentials_put, entry_list,
+    health, ledger_export, list_entry_create, list_entry_delete, list_entry_list, merchant_freeze,
+    merchant_list, metrics_get, payment_capture, payment_confirm, payment_create, payment_export,
+    payment_get, payment_history, payment_increment, payment_list, payment_receipt, payment_void,
+    payment_what_if, period_close, period_list, provider_notice, provider_switch, read_only_set,
+    refund_create, review_approve, review_list, review_reject, routing_evaluate, routing_get, routing_set,
+    statement_get, template_list, transfer_create, transfer_get, transfer_revert, tree_get,
+    trial_balance_get, unresolved_list,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -41,6 +42,16 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .route(web::delete().to(list_entry_delete::handle))
         .default_service(web::to(|| {
             refused(ApiError::MethodNotAllowed { allow: "DELETE" })
+        }));
+    let credentials = web::resource("/v1/ops/merchants/{id}/providers/{provider}/credentials")
+        .route(web::put().to(credentials_put::handle))
+        .route(web::get().to(credentials_get::handle))
+        .route(web::head().to(credentials_get::handle))
+        .route(web::delete().to(credentials_delete::handle))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "DELETE, GET, HEAD, PUT",
+            })
         }));
     let routing = web::resource("/v1/ops/routing")
         .route(web::put().to(routing_set::handle))
@@ -85,6 +96,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
             "/v1/ops/merchants/{id}/unfreeze",
             merchant_freeze::unfreeze,
         ))
+        .service(credentials)
         .service(posted("/v1/ops/read_only", read_only_set::handle))
         .service(read_only("/v1/ops/reviews", review_list::handle))
         .service(posted("/v1/ops/reviews/{id}/approve", review_approve::handle))

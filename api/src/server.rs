@@ -12,6 +12,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{App, HttpMessage, HttpServer, web};
 use florin_actors::consistency_handle::ConsistencyHandle;
+use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
@@ -123,6 +124,8 @@ pub struct ApiParts {
     pub notices: Arc<dyn NoticeReader>,
     /// Merchants and their keys.
     pub directory: DirectoryHandle,
+    /// What merchants have at providers.
+    pub credentials: CredentialsHandle,
     /// Digests.
     pub digests: Digests,
     /// Random bits that set this process's request ids apart from every other's.

@@ -6,6 +6,7 @@ use crate::server::{ApiOptions, ApiParts, Digests};
 use crate::slo::{self, Outcome, SloCounters};
 use actix_web::http::StatusCode;
 use florin_actors::consistency_handle::ConsistencyHandle;
+use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
@@ -23,6 +24,7 @@ pub(crate) struct State {
     pub(crate) receipts: Arc<dyn ReceiptSigner>,
     pub(crate) notices: Arc<dyn NoticeReader>,
     pub(crate) directory: DirectoryHandle,
+    pub(crate) credentials: CredentialsHandle,
     pub(crate) digests: Digests,
     pub(crate) options: ApiOptions,
     pub(crate) request_ids: RequestIds,
@@ -41,6 +43,7 @@ impl State {
             receipts,
             notices,
             directory,
+            credentials,
             digests,
             request_seed,
         } = parts;
@@ -53,6 +56,7 @@ impl State {
             receipts,
             notices,
             directory,
+            credentials,
             digests,
             options,
             request_ids: RequestIds::new(request_seed),

@@ -62,6 +62,7 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
         log_format: raw.log_format,
         shards: raw.journal.shards,
         heads_dir: optional(&raw.audit.heads_dir),
+        kek_file: optional(&raw.secrets.kek_file),
         replica_dir: optional(&raw.journal.replica_dir),
         drain_limit: Duration::from_millis(raw.drain_limit_ms),
         worker_threads: raw.worker_threads,

@@ -106,6 +106,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("journal.scrub_every_s", Kind::Whole(1, YEAR_S)),
     key("journal.replica_dir", Kind::OptionalPath),
     key("audit.heads_dir", Kind::OptionalPath),
+    key("secrets.kek_file", Kind::OptionalPath),
     key("resolution.waits_s", Kind::Waits),
     key("actors.guardians", Kind::Whole(1, 256)),
     key("actors.idle_payments_max", Kind::Whole(0, 10_000_000)),

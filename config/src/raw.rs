@@ -48,6 +48,7 @@ pub(crate) struct Raw {
     pub(crate) routing: RawRouting,
     pub(crate) journal: RawJournal,
     pub(crate) audit: RawAudit,
+    pub(crate) secrets: RawSecrets,
     pub(crate) resolution: RawResolution,
     pub(crate) actors: RawActors,
     pub(crate) provider: Vec<RawProvider>,
@@ -206,6 +207,19 @@ pub(crate) struct RawAudit {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct RawSecrets {
+    pub(crate) kek_file: PathBuf,
+}
+
+impl From<&Settings> for RawSecrets {
+    fn from(settings: &Settings) -> Self {
+        let kek_file = settings.kek_file.clone().unwrap_or_default();
+        Self { kek_file }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RawResolution {
     pub(crate) waits_s: Vec<u64>,
 }
@@ -360,6 +374,7 @@ impl From<&Settings> for Raw {
             audit: RawAudit {
                 heads_dir: settings.heads_dir.clone().unwrap_or_default(),
             },
+            secrets: RawSecrets::from(settings),
             resolution: RawResolution {
                 waits_s: actors.resolution_waits.iter().map(|wait| wait.0 / 1000).collect(),
             },

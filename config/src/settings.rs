@@ -141,6 +141,8 @@ pub struct Settings {
     pub shards: u16,
     /// Folder of the signed heads, if they are not in the data folder.
     pub heads_dir: Option<PathBuf>,
+    /// File of the key under which credentials are sealed, if it is not in the data folder.
+    pub kek_file: Option<PathBuf>,
     /// Folder of the journal's replica, if there is to be one.
     pub replica_dir: Option<PathBuf>,
     /// Which log lines are written.
@@ -244,6 +246,7 @@ impl Settings {
             data_dir: PathBuf::from("./florin-data"),
             shards: 1,
             heads_dir: None,
+            kek_file: None,
             replica_dir: None,
             log: "info,ractor=warn".to_owned(),
             log_format: LogFormat::Text,

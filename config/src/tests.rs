@@ -152,7 +152,9 @@ fn every_key_takes_effect_from_the_file_and_from_its_variable() {
     for key in keys::KEYS {
         let (in_file, in_variable) = match key.name {
             "listen" | "sandbox.listen" => ("\"[::1]:99\"", "[::1]:99"),
-            "data_dir" | "audit.heads_dir" | "journal.replica_dir" => ("\"/tmp/x\"", "/tmp/x"),
+            "data_dir" | "audit.heads_dir" | "journal.replica_dir" | "secrets.kek_file" => {
+                ("\"/tmp/x\"", "/tmp/x")
+            }
             "log" => ("\"debug\"", "debug"),
             "log_format" => ("\"json\"", "json"),
             "provider_key_secret" => (QUOTED_HEX, QUOTED_HEX.trim_matches('"')),

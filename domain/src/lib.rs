@@ -6,7 +6,7 @@
 //! * [`ledger`] accounts, postings, holds, balances, and the canonical entries of a payment
 //! * [`risk`] rules and bands; [`routing`] which provider; [`retry`] when the same attempt is tried again
 //! * [`health`] how providers have been doing; [`breaker`] when one is left alone
-//! * [`commit`] what one atomic journal record says; [`merchant`] tenants and their API keys
+//! * [`commit`] what one atomic journal record says; [`merchant`] tenants and their API keys; [`credentials`] what they have at providers
 //! * [`method`] payment methods; [`card`] what a card number says by itself
 //! * [`consistency`] what the monitor compares, and what it has found
 //! * [`placement`] in which shard a new merchant or account begins
@@ -27,6 +27,7 @@ pub mod breaker;
 pub mod card;
 pub mod commit;
 pub mod consistency;
+pub mod credentials;
 pub mod health;
 pub mod idempotency;
 pub mod ids;

@@ -1,5 +1,6 @@
 //! Tenants, their API keys and what operators decided: the control records that every other part reads.
 
+use crate::credentials::JournaledCredentials;
 use crate::ids::{ApiKeyId, ListEntryId, MerchantId};
 use crate::money::FeeSchedule;
 use crate::provider::ProviderId;
@@ -82,6 +83,28 @@ pub enum ControlEvent {
     },
     /// Other routing rules were put in force. One that does not follow the version in force changes nothing.
     RoutingSet(RoutingVersion),
+    /// A merchant has new credentials at a provider. Only that: secrets are elsewhere.
+    CredentialsChanged {
+        /// Whose.
+        merchant: MerchantId,
+        /// Where.
+        provider: ProviderId,
+        /// Which version of them it is.
+        version: u32,
+        /// By which key.
+        by: ApiKeyId,
+    },
+    /// A version of a merchant's credentials is no longer used.
+    CredentialsRetired {
+        /// Whose.
+        merchant: MerchantId,
+        /// Where.
+        provider: ProviderId,
+        /// Which version.
+        version: u32,
+        /// By which key.
+        by: ApiKeyId,
+    },
 }
 
 /// All control data, folded from its events.
@@ -97,6 +120,8 @@ pub struct Control {
     pub lists: RiskLists,
     /// The routing rules that operators put in force; none if they never did.
     pub routing: Option<RoutingVersion>,
+    /// Which credentials merchants have at providers.
+    pub credentials: JournaledCredentials,
 }
 
 /// What operators have stopped and not yet let go on, each with the latest action that says so.
@@ -137,6 +162,26 @@ impl Control {
             ControlEvent::RoutingSet(version) => {
                 if self.routing_version().checked_add(1) == Some(version.number()) {
                     self.routing = Some(version.clone());
+                }
+            }
+            ControlEvent::CredentialsChanged {
+                merchant,
+                provider,
+                version,
+                by: _,
+            } => {
+                let versions = self.credentials.entry((*merchant, *provider)).or_default();
+                versions.latest = versions.latest.max(*version);
+                versions.present.insert(*version);
+            }
+            ControlEvent::CredentialsRetired {
+                merchant,
+                provider,
+                version,
+                by: _,
+            } => {
+                if let Some(versions) = self.credentials.get_mut(&(*merchant, *provider)) {
+                    versions.present.remove(version);
                 }
             }
         }
@@ -219,5 +264,28 @@ mod tests {
         assert_eq!(stopped(&control), (None, None, Some(later)));
         control.apply(&ControlEvent::ReadOnlyLeft(first));
         assert_eq!(control, Control::default());
+    }
+
+    #[test]
+    fn credentials_are_present_from_their_change_until_they_are_retired() {
+        let pair = (MerchantId::from_bits(1), ProviderId::parse("stripe").unwrap());
+        let (by, mut control) = (ApiKeyId::from_bits(1), Control::default());
+        let ((merchant, provider), changed) = (pair, [1, 3]);
+        for version in changed {
+            control.apply(&ControlEvent::CredentialsChanged {
+                merchant,
+                provider,
+                version,
+                by,
+            });
+        }
+        control.apply(&ControlEvent::CredentialsRetired {
+            merchant,
+            provider,
+            version: 3,
+            by,
+        });
+        let versions = &control.credentials[&pair];
+        assert_eq!((versions.latest, versions.present.clone()), (3, [1].into()));
     }
 }

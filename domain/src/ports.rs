@@ -7,6 +7,7 @@ mod listing;
 mod ops;
 mod provider;
 mod receipt;
+mod secrets;
 mod snapshot;
 mod views;
 
@@ -17,6 +18,7 @@ pub use listing::{ListOrder, PaymentsFilter, PaymentsPage, PaymentsQuery, Status
 pub use ops::{KillRefusal, OpsView, ProviderStanding, TreeNode};
 pub use provider::{AttemptRequest, NoticeReader, ParentCharge, Provider};
 pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};
+pub use secrets::{Begun, DataKey, Kek, KekError, KekId, PresentCredentials, Secrets, SecretsError};
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
 pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views, WaitingQuery};
 

@@ -1,6 +1,6 @@
 //! Providers as the core sees them: a name, what they can do, and the closed set of things an attempt can come back with.
 
-use crate::ids::{OperationId, PaymentId};
+use crate::ids::{MerchantId, OperationId, PaymentId};
 use crate::money::Currency;
 use crate::time::Millis;
 use std::fmt;
@@ -118,6 +118,8 @@ impl Voids {
 pub struct Notice {
     /// Whose word it is: it says nothing of attempts at others.
     pub provider: ProviderId,
+    /// Whose key it is signed with: it says nothing of other merchants' payments.
+    pub signer: Signer,
     /// Of which payment.
     pub payment: PaymentId,
     /// Which operation of it.
@@ -128,6 +130,25 @@ pub struct Notice {
     pub currency: Currency,
     /// What.
     pub said: Said,
+}
+
+/// Whose key a notice is signed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// The platform's own, from the configuration: it may be about any payment.
+    Platform,
+    /// One that these merchants gave: whoever has it may speak of their payments only.
+    Merchants(Vec<MerchantId>),
+}
+
+impl Signer {
+    /// Whether a payment of this merchant may be spoken of.
+    pub fn may_speak_of(&self, merchant: MerchantId) -> bool {
+        match self {
+            Self::Platform => true,
+            Self::Merchants(merchants) => merchants.contains(&merchant),
+        }
+    }
 }
 
 /// What a notice says.

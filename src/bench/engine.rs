@@ -4,7 +4,7 @@
 use super::instant_provider::InstantProvider;
 use super::setup::{self, Folder};
 use super::{BenchArguments, Measured};
-use crate::node;
+use crate::node::{self, Providers};
 use florin_actors::payments_handle::{NewPayment, PaymentsHandle, RequestError};
 use florin_adapters::digests;
 use florin_domain::idempotency::IdempotencyKey;
@@ -117,7 +117,12 @@ pub(super) async fn report(
 ) -> anyhow::Result<florin_load::report::BenchReport> {
     let folder = Folder::new(&arguments.data_dir)?;
     let settings = setup::settings(&folder)?;
-    let node = node::start(&settings, vec![Arc::new(InstantProvider::new()?)], metrics).await?;
+    let node = node::start(
+        &settings,
+        Providers::of(vec![Arc::new(InstantProvider::new()?)]),
+        metrics,
+    )
+    .await?;
     let now = node.platform.context().ports.clock.now();
     let ids = (0..merchants.max(1) as u64).map(|n| MerchantId::from_bits(compose(now, ShardId::FIRST, n)));
     let load = EngineLoad::new(node.platform.payments(), ids.collect(), &format!("m{merchants}"))?;

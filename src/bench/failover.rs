@@ -156,7 +156,7 @@ impl World {
                 .insert(provider.id, provider.terms);
             settings.providers.push(provider);
         }
-        let node = node::start(&settings, node::providers(&settings)?, metrics).await?;
+        let node = node::start(&settings, node::providers(&settings, true)?, metrics).await?;
         let key = keys(&node).await?.swap_remove(0);
         let api = edge::serve(&node, &settings, false)?;
         Ok(Self {

@@ -4,7 +4,7 @@
 use super::instant_provider::InstantProvider;
 use super::setup::{self, Folder};
 use super::{BenchArguments, Measured};
-use crate::node::Node;
+use crate::node::{Node, Providers};
 use crate::{control, edge, node};
 use anyhow::Context as _;
 use florin_api::server::ApiOptions;
@@ -57,8 +57,8 @@ pub(super) async fn report(
     settings.rates.requests_per_s = 0;
     let sandbox = sandbox(world, &mut settings).await?;
     let providers = match world {
-        World::Instant => vec![Arc::new(InstantProvider::new()?) as Arc<_>],
-        World::Sandbox => node::providers(&settings)?,
+        World::Instant => Providers::of(vec![Arc::new(InstantProvider::new()?)]),
+        World::Sandbox => node::providers(&settings, true)?,
     };
     let node = node::start(&settings, providers, metrics).await?;
     let keys = keys(&node).await?;

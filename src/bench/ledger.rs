@@ -5,7 +5,7 @@ use super::BenchArguments;
 use super::http::{drive, options};
 use super::instant_provider::InstantProvider;
 use super::setup::{self, Folder};
-use crate::node::Node;
+use crate::node::{Node, Providers};
 use crate::{control, edge, node};
 use anyhow::Context as _;
 use florin_actors::account_shard::{OpenAccount, Opening, TransferRequest};
@@ -222,7 +222,12 @@ pub(super) async fn report(
     let mut settings = setup::settings(&folder)?;
     // One operator asks for everything.
     settings.rates.requests_per_s = 0;
-    let node = node::start(&settings, vec![Arc::new(InstantProvider::new()?)], metrics).await?;
+    let node = node::start(
+        &settings,
+        Providers::of(vec![Arc::new(InstantProvider::new()?)]),
+        metrics,
+    )
+    .await?;
     let ids = open(&node).await?;
     let keys: Option<Vec<AccountKey>> = ids.iter().map(|id| id.key()).collect();
     let keys = keys.context("an account without its terms")?;

@@ -6,7 +6,8 @@ use super::http::{cpu_ns, drive, keys, options};
 use super::instant_provider::SlowProvider;
 use super::setup::{self, Folder};
 use super::{BenchArguments, Measured};
-use crate::{edge, node};
+use crate::edge;
+use crate::node::{self, Providers};
 use florin_actors::options::ProviderCaps;
 use florin_load::payment_source::PaymentSource;
 use florin_load::report::BenchReport;
@@ -35,7 +36,7 @@ pub(super) async fn report(
     settings.rates.requests_per_s = 0;
     let node = node::start(
         &settings,
-        vec![Arc::new(SlowProvider::new(PROVIDER_TIME)?)],
+        Providers::of(vec![Arc::new(SlowProvider::new(PROVIDER_TIME)?)]),
         metrics,
     )
     .await?;

@@ -21,7 +21,7 @@ const HASTY: [(&str, &str); 6] = [
 ];
 
 #[track_caller]
-fn start(folder: &Path, variables: &[(&str, &str)]) -> Dev {
+pub(crate) fn start(folder: &Path, variables: &[(&str, &str)]) -> Dev {
     let config = folder.join("florin.toml");
     let text = format!(
         "[[provider]]\nkind = \"adyen\"\nid = \"adyen\"\nbase_url = \"http://127.0.0.1:0/adyen\"\nmerchant_account = \"ShopNL\"\n\
@@ -40,7 +40,7 @@ fn start(folder: &Path, variables: &[(&str, &str)]) -> Dev {
     }
 }
 
-fn fresh(variables: &[(&str, &str)]) -> (TempDir, Dev) {
+pub(crate) fn fresh(variables: &[(&str, &str)]) -> (TempDir, Dev) {
     let folder = tempfile::tempdir().unwrap();
     let dev = start(folder.path(), variables);
     (folder, dev)
@@ -59,7 +59,7 @@ fn fault(dev: &Dev, operation: &str, mode: &str, extra: &Value) {
 
 /// The payment once a field of it says this.
 #[track_caller]
-fn once(dev: &Dev, id: &str, field: &str, value: &Value) -> Value {
+pub(crate) fn once(dev: &Dev, id: &str, field: &str, value: &Value) -> Value {
     wait_for(&format!("{field} to be {value}"), || {
         Some(shown(dev, id)).filter(|payment| payment[field] == *value)
     })
@@ -67,7 +67,7 @@ fn once(dev: &Dev, id: &str, field: &str, value: &Value) -> Value {
 
 /// Asks for something that is done now or acknowledged now.
 #[track_caller]
-fn order(dev: &Dev, key: &str, id: &str, what: &str, body: &Value) {
+pub(crate) fn order(dev: &Dev, key: &str, id: &str, what: &str, body: &Value) {
     let answer = ask(dev, key, id, what, body);
     assert!([200, 202].contains(&answer.status), "{answer:?}");
 }

@@ -10,6 +10,7 @@
 //!   general ledger; `consistency`: whether everything agrees.
 //! - `ledger_shards`, `ledger_ranges`, `ledger_crossings`, `ledger_crossings_votes`, `ledger_crossings_killed`: several shards, and transfers between them.
 //! - `two_providers`: a node with two of them, one of which can be killed; `failover`, `bench_failover`: what becomes of its charges then.
+//! - `credentials`: merchants with keys of their own at providers, exchanged under load and across restarts.
 //! - `adyen`: a node whose provider only acknowledges, and tells later. `routing`: which of several gets a charge.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
@@ -37,6 +38,8 @@ mod cards;
 mod cli;
 mod consistency;
 mod crash_points;
+mod credentials;
+#[cfg(test)]
 mod failover;
 mod faults;
 mod hostile_input;

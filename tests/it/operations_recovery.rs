@@ -133,6 +133,11 @@ impl Shared {
         });
     }
 
+    /// From now on the node is here.
+    pub(crate) fn moved_to(&self, api: SocketAddr) {
+        *self.api.lock().unwrap() = api;
+    }
+
     pub(crate) fn wait_for_more(&self, answers: u64) {
         let goal = self.count.load(Ordering::SeqCst) + usize::try_from(answers).unwrap();
         wait_for("answers", || {
@@ -269,7 +274,7 @@ fn no_operation_is_lost_or_doubled_by_five_crashes_under_load() {
         shared.wait_for_more(23 + round * 31 % 101);
         dev.process.kill_9();
         dev = Dev::start(folder.path(), &OFTEN);
-        *shared.api.lock().unwrap() = dev.api;
+        shared.moved_to(dev.api);
     }
     shared.wait_for_more(50);
     let asked = shared.finish(clients);

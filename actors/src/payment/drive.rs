@@ -29,6 +29,11 @@ fn request(
         OperationKind::Reversal => reversal::parent(op),
     };
     AttemptRequest {
+        merchant: payment.spec.merchant,
+        made_at: payment
+            .operations
+            .first()
+            .map_or(op.opened_at, |charge| charge.opened_at),
         payment: payment.id(),
         operation: op.id,
         kind: op.asked_kind(),

@@ -6,7 +6,7 @@ use crate::guardian::GuardianMail;
 use crate::load::locate;
 use crate::mailbox::Class;
 use crate::payment::Noticed;
-use florin_domain::ports::ViewError;
+use florin_domain::ports::{PaymentRow, ViewError};
 use florin_domain::provider::Notice;
 use std::time::Duration;
 use thiserror::Error;
@@ -30,11 +30,14 @@ pub enum NoticeError {
 }
 
 impl PaymentsHandle {
-    /// Has a notice recorded. `true` once it is durable, `false` if it is about nothing that was ever asked for here.
+    /// Has a notice recorded. `true` once it is durable, `false` if it is about nothing that was ever asked for here, or about
+    /// another merchant's payment than its signer's.
     pub async fn notice(&self, notice: Notice) -> Result<bool, NoticeError> {
         let context = self.at(notice.payment.shard()).context;
         let _in_flight = context.admission.enter().map_err(NoticeError::Shed)?;
-        if locate(&context, notice.payment).await?.is_none() {
+        let row = locate(&context, notice.payment).await?;
+        let is_theirs = |row: &PaymentRow| notice.signer.may_speak_of(row.payment.spec.merchant);
+        if !row.as_ref().is_some_and(is_theirs) {
             return Ok(false);
         }
         let (taken, waits) = oneshot::channel();

@@ -27,11 +27,16 @@ pub use notices::AdyenNotices;
 
 use super::connection::Reply;
 use super::exchange::{Unsendable, either, time_limit, unanswered, undecided, unknown};
+use super::own::Own;
+use crate::secrets::Book;
 use client::Client;
+use config::header;
+use florin_domain::credentials::Credentials;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
 use florin_domain::time::Millis;
+use http::HeaderValue;
 use request::WireRequest;
 use std::sync::Arc;
 
@@ -44,6 +49,14 @@ pub struct AdyenProvider {
     capabilities: Capabilities,
     merchant_account: Arc<str>,
     client: Client,
+    own: Own,
+}
+
+/// As whom a request goes.
+struct Caller {
+    merchant_account: Arc<str>,
+    /// Nothing for the configured key.
+    api_key: Option<HeaderValue>,
 }
 
 impl AdyenProvider {
@@ -67,6 +80,32 @@ impl AdyenProvider {
             capabilities,
             merchant_account,
             client: Client::new(config)?,
+            own: Own::none(id),
+        })
+    }
+
+    /// Charges merchants under what they have of their own.
+    #[must_use]
+    pub fn with_credentials(self, book: Arc<Book>) -> Self {
+        let own = self.own.in_book(book);
+        Self { own, ..self }
+    }
+
+    /// `Err` if the request cannot go now: nothing was sent.
+    async fn caller(&self, request: &AttemptRequest) -> Result<Caller, Outcome> {
+        let Some(credentials) = self.own.find(request).await? else {
+            return Ok(Caller {
+                merchant_account: Arc::clone(&self.merchant_account),
+                api_key: None,
+            });
+        };
+        let Credentials::Adyen(set) = &*credentials else {
+            return Err(self.own.unfit());
+        };
+        let api_key = header(set.api_key.expose()).ok_or_else(|| self.own.unfit())?;
+        Ok(Caller {
+            merchant_account: Arc::from(set.merchant_account.expose()),
+            api_key: Some(api_key),
         })
     }
 
@@ -75,14 +114,16 @@ impl AdyenProvider {
         &self,
         request: &AttemptRequest,
         wire: Result<WireRequest, Unsendable>,
+        caller: Caller,
     ) -> Result<Reply, Outcome> {
-        let reply = self.client.send(wire?).await;
+        let reply = self.client.send(wire?, caller.api_key).await;
         reply.map_err(|failure| unanswered(request, failure))
     }
 
     async fn run(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
-        let wire = request::execute(request, &self.merchant_account);
-        let reply = self.ask(request, wire).await?;
+        let caller = self.caller(request).await?;
+        let wire = request::execute(request, &caller.merchant_account);
+        let reply = self.ask(request, wire, caller).await?;
         Ok(match request.kind {
             OperationKind::Sale | OperationKind::Authorize => response::charged(request, &reply),
             OperationKind::Capture
@@ -102,15 +143,18 @@ impl AdyenProvider {
                 request.reference.clone(),
             ));
         };
-        let reply = self.ask(request, request::details(request, details)).await?;
+        let caller = self.caller(request).await?;
+        let wire = request::details(request, details);
+        let reply = self.ask(request, wire, caller).await?;
         Ok(response::detailed(request, &reply))
     }
 
     async fn close(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
         match request.kind {
             OperationKind::Sale | OperationKind::Authorize => {
-                let wire = request::close(request, &self.merchant_account);
-                let reply = self.ask(request, wire).await?;
+                let caller = self.caller(request).await?;
+                let wire = request::close(request, &caller.merchant_account);
+                let reply = self.ask(request, wire, caller).await?;
                 Ok(response::closing(request, &reply))
             }
             // What they are about is not theirs to close.

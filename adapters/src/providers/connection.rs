@@ -125,13 +125,6 @@ pub(super) fn is_visible(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// A header with a credential in it; its `Debug` hides it.
-pub(super) fn secret_header(text: String) -> Option<HeaderValue> {
-    let mut header = HeaderValue::try_from(text).ok()?;
-    header.set_sensitive(true);
-    Some(header)
-}
-
 /// A request, as it goes over the wire.
 #[derive(Debug)]
 pub(super) struct Outgoing {

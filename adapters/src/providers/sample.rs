@@ -2,12 +2,15 @@
 
 use super::connection::Reply;
 use bytes::Bytes;
-use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId};
+use florin_domain::ids::{
+    CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, ReversalId, VoidId,
+};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, MinorSum};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, ParentCharge};
 use florin_domain::provider::Outcome;
+use florin_domain::time::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,6 +27,8 @@ pub(super) fn attempt(kind: OperationKind, parent: &str, authorized_minor: i128)
     };
     let authorized = Amount::new(authorized_minor).unwrap();
     AttemptRequest {
+        merchant: MerchantId::from_bits(1),
+        made_at: Timestamp::from_unix_ms(1_000),
         payment,
         operation,
         kind,

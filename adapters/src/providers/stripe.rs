@@ -19,13 +19,19 @@ pub use config::{BASE_URL, CONNECT_TIMEOUT, ConfigError, REQUEST_TIMEOUT, Secret
 
 use super::connection::Reply;
 use super::exchange::{Unsendable, either, time_limit, unanswered, undecided, unknown};
+use super::own::Own;
+use crate::secrets::Book;
 use client::Client;
+use config::bearer;
+use florin_domain::credentials::Credentials;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
 use florin_domain::time::Millis;
+use http::HeaderValue;
 use request::WireRequest;
 use response::{Closed, Listed};
+use std::sync::Arc;
 
 /// Stripe remembers keys for at least a day.
 const KEY_LIFETIME: Millis = Millis::from_s(24 * 3600);
@@ -42,6 +48,7 @@ const _: () = assert!(
 pub struct StripeProvider {
     capabilities: Capabilities,
     client: Client,
+    own: Own,
 }
 
 impl StripeProvider {
@@ -65,7 +72,30 @@ impl StripeProvider {
                 notifies: false,
             },
         };
-        Self { capabilities, client }
+        Self {
+            capabilities,
+            client,
+            own: Own::none(id),
+        }
+    }
+
+    /// Charges merchants under what they have of their own.
+    #[must_use]
+    pub fn with_credentials(self, book: Arc<Book>) -> Self {
+        let own = self.own.in_book(book);
+        Self { own, ..self }
+    }
+
+    /// As whom a request goes; `None` for the configured account.
+    async fn own_key(&self, request: &AttemptRequest) -> Result<Option<HeaderValue>, Outcome> {
+        let Some(credentials) = self.own.find(request).await? else {
+            return Ok(None);
+        };
+        let header = match &*credentials {
+            Credentials::Stripe(set) => bearer(set.secret_key.expose()),
+            Credentials::Adyen(_) => None,
+        };
+        header.map(Some).ok_or_else(|| self.own.unfit())
     }
 
     /// `Err` is why there is no answer, as an outcome.
@@ -74,7 +104,9 @@ impl StripeProvider {
         request: &AttemptRequest,
         wire: Result<WireRequest, Unsendable>,
     ) -> Result<Reply, Outcome> {
-        let reply = self.client.send(wire?).await;
+        let wire = wire?;
+        let own = self.own_key(request).await?;
+        let reply = self.client.send(wire, own).await;
         reply.map_err(|failure| unanswered(request, failure))
     }
 

@@ -1,25 +1,25 @@
 //! Fixed values for tests: one of every event. The golden files hold their stored forms, so they never change; a new variant gets a
 //! new sample at the end of its chain.
 
+mod control;
 mod creation;
 mod ledger;
 mod route;
 
+pub(crate) use control::{control_events, journaled_credentials, list_entry, routing_version};
 pub(crate) use creation::creation;
 pub(crate) use ledger::{commit_of_ledger_event, fraud_checks, general_ledger, ledger_events, reverts};
-pub(crate) use route::{routing_version, wished_creation};
+pub(crate) use route::wished_creation;
 
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{
-    ApiKeyId, CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, ReversalId, Seq, ShardId,
-    VoidId,
+    CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, ReversalId, Seq, ShardId, VoidId,
 };
 use florin_domain::ledger::{
     AccountKey, AccountName, FeeRecognition, HoldChange, Line, PostedEntry, Posting, PostingModel,
     PostingProfile, Side,
 };
-use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction};
 use florin_domain::method::{CardBrand, PaymentMethod};
 use florin_domain::money::{Amount, Balance, Currency, FeeSchedule, Rounding};
 use florin_domain::payment::{
@@ -27,7 +27,7 @@ use florin_domain::payment::{
     Spec,
 };
 use florin_domain::provider::ProviderId;
-use florin_domain::risk::{Action, Assessment, ListEntry, ListKind, ListMatch, ListName, ListOwner, Target};
+use florin_domain::risk::{Action, Assessment, ListKind, ListMatch, ListName};
 use florin_domain::routing::Wishes;
 use florin_domain::time::Timestamp;
 use rust_decimal::Decimal;
@@ -272,70 +272,6 @@ pub(crate) fn events() -> Vec<Event> {
         method: method("pm_card_mastercard"),
     };
     successors(Some(first), after).collect()
-}
-
-pub(crate) fn list_entry() -> ListEntry {
-    ListEntry {
-        id: ListEntryId::from_bits(0x11e),
-        owner: ListOwner::Merchant(MERCHANT, true),
-        list: ListName::Block,
-        target: Target::parse(ListKind::Ip, "2001:db8::/32").unwrap(),
-        reason: "a ring, ½ caught".into(),
-        expires_at: Some(AT),
-        by: ApiKeyId::from_bits(2),
-    }
-}
-
-/// One of every control event, with its name.
-pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
-    let merchant = ControlEvent::MerchantCreated(Merchant {
-        id: MERCHANT,
-        name: "Æther & Söhne".to_owned(),
-        fee: FeeSchedule::new(0, Decimal::ZERO).unwrap(),
-    });
-    let key = ControlEvent::ApiKeyCreated(ApiKey {
-        id: ApiKeyId::from_bits(1),
-        role: ApiKeyRole::Merchant(MERCHANT),
-        livemode: false,
-        secret_sha256: [0xab; 32],
-    });
-    let action = |reason: Option<&str>| OperatorAction {
-        operator: ApiKeyId::from_bits(2),
-        reason: reason.map(Into::into),
-    };
-    let why = || action(Some("an outage, ½ of it ours"));
-    let name = |event: &ControlEvent| match event {
-        ControlEvent::MerchantCreated(_) => "merchant.created",
-        ControlEvent::ApiKeyCreated(_) => "api_key.created",
-        ControlEvent::ActorKillOrdered(..) => "actor.kill_ordered",
-        ControlEvent::ProviderDisabled(..) => "provider.disabled",
-        ControlEvent::ProviderEnabled(..) => "provider.enabled",
-        ControlEvent::MerchantFrozen(..) => "merchant.frozen",
-        ControlEvent::MerchantUnfrozen(..) => "merchant.unfrozen",
-        ControlEvent::ReadOnlyEntered(_) => "read_only.entered",
-        ControlEvent::ReadOnlyLeft(_) => "read_only.left",
-        ControlEvent::ListEntryAdded(_) => "risk_list_entry.added",
-        ControlEvent::ListEntryRemoved { .. } => "risk_list_entry.removed",
-        ControlEvent::RoutingSet(_) => "routing.set",
-    };
-    let events = [
-        merchant,
-        key,
-        ControlEvent::ActorKillOrdered("provider:stripe".into(), why()),
-        ControlEvent::ProviderDisabled(provider(), why()),
-        ControlEvent::ProviderEnabled(provider(), action(None)),
-        ControlEvent::MerchantFrozen(MERCHANT, why()),
-        ControlEvent::MerchantUnfrozen(MERCHANT, why()),
-        ControlEvent::ReadOnlyEntered(why()),
-        ControlEvent::ReadOnlyLeft(why()),
-        ControlEvent::ListEntryAdded(list_entry()),
-        ControlEvent::ListEntryRemoved {
-            entry: ListEntryId::from_bits(0x11e),
-            by: ApiKeyId::from_bits(2),
-        },
-        ControlEvent::RoutingSet(routing_version()),
-    ];
-    events.map(|event| (name(&event), event)).into()
 }
 
 pub(crate) fn commit_of(body: Body) -> Commit {

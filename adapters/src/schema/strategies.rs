@@ -314,7 +314,7 @@ fn operator_event() -> impl Strategy<Value = ControlEvent> {
                 reason: reason.map(Into::into),
             }
         });
-    let parts = (0..7_u8, any::<u128>(), "[a-z_]{1,16}", action);
+    let parts = (0..9_u8, any::<u128>(), "[a-z_]{1,16}", action);
     parts.prop_map(|(which, merchant, name, action)| {
         let merchant = MerchantId::from_bits(merchant);
         let provider = ProviderId::parse(&name).expect("a pattern of names");
@@ -325,6 +325,18 @@ fn operator_event() -> impl Strategy<Value = ControlEvent> {
             3 => ControlEvent::MerchantFrozen(merchant, action),
             4 => ControlEvent::MerchantUnfrozen(merchant, action),
             5 => ControlEvent::ReadOnlyEntered(action),
+            6 => ControlEvent::CredentialsChanged {
+                merchant,
+                provider,
+                version: u32::MAX,
+                by: action.operator,
+            },
+            7 => ControlEvent::CredentialsRetired {
+                merchant,
+                provider,
+                version: 0,
+                by: action.operator,
+            },
             _ => ControlEvent::ReadOnlyLeft(action),
         }
     })

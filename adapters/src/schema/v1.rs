@@ -23,6 +23,6 @@ mod spec;
 pub(crate) use commit::CommitDto;
 pub(crate) use scalar::Stored;
 pub(crate) use snapshot::{
-    EarlierSnapshotDto, EarliestSnapshotDto, OneShardSnapshotDto, SnapshotDto, UnroutedSnapshotDto,
-    UnwatchedSnapshotDto,
+    EarlierSnapshotDto, EarliestSnapshotDto, OneKeySnapshotDto, OneShardSnapshotDto, SnapshotDto,
+    UnroutedSnapshotDto, UnwatchedSnapshotDto,
 };

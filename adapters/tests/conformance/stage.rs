@@ -2,12 +2,15 @@
 
 use crate::subject::Subject;
 use bytes::Bytes;
-use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId};
+use florin_domain::ids::{
+    CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, ReversalId, VoidId,
+};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, MinorSum};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, ParentCharge, Provider};
 use florin_domain::provider::Outcome;
+use florin_domain::time::Timestamp;
 use florin_sandbox::{Options, Sandbox, SandboxHandle};
 use http::Request;
 use http_body_util::{BodyExt, Full};
@@ -159,6 +162,8 @@ pub(crate) fn attempt(kind: OperationKind, method: &str) -> AttemptRequest {
         OperationKind::Reversal => OperationId::Reversal(ReversalId::from_bits(6)),
     };
     AttemptRequest {
+        merchant: MerchantId::from_bits(1),
+        made_at: Timestamp::from_unix_ms(1_000),
         payment,
         operation,
         kind,

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use florin_adapters::providers::stripe::{SecretKey, StripeConfig, StripeProvider};
-use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, MinorSum};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, ParentCharge, Provider};
 use florin_domain::provider::{Outcome, ProviderId, ProviderReference};
+use florin_domain::time::Timestamp;
 use florin_sandbox::{Options, Sandbox, SandboxHandle};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -166,6 +167,8 @@ pub(crate) fn key(operation: OperationId) -> String {
 
 fn request(operation: OperationId, kind: OperationKind, amount_minor: i128, method: &str) -> AttemptRequest {
     AttemptRequest {
+        merchant: MerchantId::from_bits(1),
+        made_at: Timestamp::from_unix_ms(1_000),
         payment: PaymentId::from_bits(1),
         operation,
         kind,

@@ -59,6 +59,8 @@ codes! {
     BodyTimeout = "body_timeout",
     BodyTooLarge = "body_too_large",
     CardDeclined = "card_declined",
+    CredentialsFull = "credentials_full",
+    CredentialsNotKept = "credentials_not_kept",
     EffectiveInFuture = "effective_in_future",
     FraudCheckRefused = "fraud_check_refused",
     HeadTooLarge = "head_too_large",

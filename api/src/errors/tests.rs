@@ -305,6 +305,8 @@ fn one_of_each() -> Vec<ApiError> {
         Code::AmountTooSmall,
         Code::ResourceMissing,
         Code::RiskListsFull,
+        Code::CredentialsFull,
+        Code::CredentialsNotKept,
     ];
     errors.extend(given.map(invalid));
     errors

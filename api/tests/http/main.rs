@@ -10,6 +10,7 @@ mod alerts;
 mod bins;
 mod bodies;
 mod connections;
+mod credentials;
 mod limits;
 mod lists;
 mod openapi;

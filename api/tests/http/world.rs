@@ -1,6 +1,8 @@
 //! A platform in memory with a provider that decides by the payment method, the API in front of it, and a small HTTP client.
 
+use crate::credentials::store;
 use florin_actors::context::{Fatal, NoProbe, Ports};
+use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::offload::BlockingThreads;
 use florin_actors::options::{Options, StageTimeouts};
@@ -34,6 +36,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use tempfile::TempDir;
 
 #[derive(Debug)]
 struct FakeProvider {
@@ -139,6 +142,8 @@ pub(crate) struct World {
     api: RunningApi,
     charges: Arc<AtomicUsize>,
     provider_is_away: Arc<AtomicBool>,
+    /// Where credentials are kept.
+    pub(crate) folder: TempDir,
 }
 
 /// What came back.
@@ -286,6 +291,7 @@ impl World {
             .block_on(Platform::start(ports, options, &|_, _| {}))
             .unwrap();
         runtime.block_on(register(&platform));
+        let folder = tempfile::tempdir().unwrap();
         let faces = ApiParts {
             payments: platform.payments(),
             ledger: platform.ledger(),
@@ -294,6 +300,11 @@ impl World {
             receipts: Arc::new(SumSigner),
             notices: Arc::new(NoNotices),
             directory: DirectoryHandle::new(platform.shards().clone()),
+            credentials: CredentialsHandle::new(
+                platform.shards().clone(),
+                store(folder.path()),
+                runtime.handle().clone(),
+            ),
             digests: Digests {
                 key: digests::key_digest,
                 fingerprint: digests::fingerprint,
@@ -315,6 +326,7 @@ impl World {
             api,
             charges,
             provider_is_away,
+            folder,
         }
     }
 

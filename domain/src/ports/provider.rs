@@ -1,13 +1,14 @@
 //! Payment providers.
 
 use super::BoxFuture;
-use crate::ids::{OperationId, PaymentId};
+use crate::ids::{MerchantId, OperationId, PaymentId};
 use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency, MinorSum};
 use crate::payment::OperationKind;
 use crate::provider::{
     Capabilities, Notice, NoticeRefusal, Outcome, ProviderId, ProviderKey, ProviderReference,
 };
+use crate::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,6 +24,10 @@ pub struct ParentCharge {
 /// Everything that a provider needs to know of an attempt. The same attempt always gives the same request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttemptRequest {
+    /// Whose it is.
+    pub merchant: MerchantId,
+    /// When the payment's charge was asked for: under the credentials of that time is what is asked about it.
+    pub made_at: Timestamp,
     /// Of which payment.
     pub payment: PaymentId,
     /// Of which operation.

@@ -3,12 +3,12 @@
 
 use crate::operations::{Ask, ask, ask_all, capture, payment_of, refund, replies};
 use crate::provider::{Script, Scripted, provider_id};
-use crate::world::{World, amount_minor, let_settle, options, until};
+use crate::world::{World, amount_minor, let_settle, merchant, options, until};
 use florin_actors::payments_handle::{Change, PaymentsHandle};
-use florin_domain::ids::{OperationId, PaymentId};
+use florin_domain::ids::{MerchantId, OperationId, PaymentId};
 use florin_domain::money::Currency;
 use florin_domain::payment::{Answer, Attempt, AttemptState, CaptureMethod, Operation, Status};
-use florin_domain::provider::{Notice, Outcome, ProviderId, Said};
+use florin_domain::provider::{Notice, Outcome, ProviderId, Said, Signer};
 use std::sync::Arc;
 
 fn succeeded(transaction: &str, amount_minor: i128) -> Said {
@@ -49,6 +49,7 @@ impl World {
         let key = self.attempt_of(operation).key;
         Notice {
             provider: provider_id(),
+            signer: Signer::Platform,
             payment,
             operation,
             key_end: Arc::from(&key[key.len() - 12..]),
@@ -114,6 +115,11 @@ fn a_notice_is_about_the_attempt_that_it_names_and_about_no_other() {
                 ..good.clone()
             },
             Notice {
+                // Nor is the key that another merchant gave.
+                signer: Signer::Merchants(vec![MerchantId::from_bits(8)]),
+                ..good.clone()
+            },
+            Notice {
                 key_end: Arc::from("|2"),
                 ..good.clone()
             },
@@ -143,7 +149,8 @@ fn a_notice_is_about_the_attempt_that_it_names_and_about_no_other() {
                 "{other:?}"
             );
         }
-        assert!(payments.notice(good).await.unwrap());
+        let signer = Signer::Merchants(vec![MerchantId::from_bits(8), merchant()]);
+        assert!(payments.notice(Notice { signer, ..good }).await.unwrap());
         assert_eq!(world.truth().payments[&id].status, Status::Succeeded);
     });
 }

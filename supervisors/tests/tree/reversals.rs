@@ -8,7 +8,7 @@ use florin_actors::options::Options;
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::money::Currency;
 use florin_domain::payment::{Answer, AttemptState, Operation, OperationKind, Payment, Status};
-use florin_domain::provider::{Notice, Outcome, Said};
+use florin_domain::provider::{Notice, Outcome, Said, Signer};
 use florin_supervisors::platform::Platform;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,7 @@ async fn paid_twice(world: &World, platform: &Platform) -> PaymentId {
 fn truth_of(payment: &Payment) -> Notice {
     let key = &payment.operations[0].attempt_numbered(1).unwrap().key;
     Notice {
+        signer: Signer::Platform,
         provider: provider_id(),
         payment: payment.id(),
         operation: payment.authorize_id(),

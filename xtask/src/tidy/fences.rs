@@ -71,7 +71,7 @@ const FENCES: &[Fence] = &[
 ];
 
 /// Everything the pure crate is built from.
-const DOMAIN_PACKAGES: &[&str] = &["rust_decimal", "thiserror"];
+const DOMAIN_PACKAGES: &[&str] = &["rust_decimal", "thiserror", "zeroize"];
 
 /// The load driver carries conventional designs to compare with, so no fence holds for it.
 const EXEMPT: &str = "florin-load";

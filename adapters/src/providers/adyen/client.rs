@@ -32,15 +32,15 @@ impl Client {
         })
     }
 
-    /// Sends a request and reads the whole answer, within the request timeout.
-    pub(super) async fn send(&self, wire: WireRequest) -> Result<Reply, Failure> {
-        let outgoing = self.outgoing(wire).map_err(|error| unwritable(&error))?;
+    /// Sends a request and reads the whole answer, within the request timeout; under the key of `own`, or under the configured one.
+    pub(super) async fn send(&self, wire: WireRequest, own: Option<HeaderValue>) -> Result<Reply, Failure> {
+        let outgoing = self.outgoing(wire, own).map_err(|error| unwritable(&error))?;
         self.connection.send(outgoing).await
     }
 
-    fn outgoing(&self, wire: WireRequest) -> Result<Outgoing, http::Error> {
+    fn outgoing(&self, wire: WireRequest, own: Option<HeaderValue>) -> Result<Outgoing, http::Error> {
         let mut headers = HeaderMap::new();
-        headers.insert(API_KEY_HEADER, self.api_key.clone());
+        headers.insert(API_KEY_HEADER, own.unwrap_or_else(|| self.api_key.clone()));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(IDEMPOTENCY_KEY_HEADER, HeaderValue::try_from(wire.key)?);
         Ok(Outgoing {

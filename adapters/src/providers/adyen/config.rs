@@ -1,6 +1,6 @@
 //! What must be known to reach Adyen.
 
-use crate::providers::connection::{Endpoint, SetupError, is_visible, secret_header};
+use crate::providers::connection::{Endpoint, SetupError, is_visible};
 
 pub use crate::providers::connection::{CONNECT_TIMEOUT, REQUEST_TIMEOUT};
 use http::HeaderValue;
@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// An API key. It never shows itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,8 +22,15 @@ impl ApiKey {
 
     /// The `X-API-Key` header; its own `Debug` hides it, too.
     pub(super) fn into_header(self) -> Result<HeaderValue, ConfigError> {
-        secret_header(self.0).ok_or(ConfigError::ApiKey)
+        header(&self.0).ok_or(ConfigError::ApiKey)
     }
+}
+
+/// The `X-API-Key` header of a key; nothing if it cannot be one.
+pub(super) fn header(key: &str) -> Option<HeaderValue> {
+    let mut header = HeaderValue::from_str(key).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 impl fmt::Debug for ApiKey {
@@ -33,7 +41,7 @@ impl fmt::Debug for ApiKey {
 
 /// The key under which notifications are signed. It never shows itself.
 #[derive(Clone, PartialEq, Eq)]
-pub struct HmacKey(Vec<u8>);
+pub struct HmacKey(Zeroizing<Vec<u8>>);
 
 impl HmacKey {
     /// Reads the 64 hexadecimal digits that Adyen shows.
@@ -50,7 +58,7 @@ impl HmacKey {
         pairs
             .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
             .collect::<Option<Vec<u8>>>()
-            .map(Self)
+            .map(|bytes| Self(Zeroizing::new(bytes)))
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

@@ -6,11 +6,13 @@ use super::names::{self, Named};
 use super::request::is_psp_reference;
 use super::response::{decline_code, snake};
 use super::wire::{Notification, Notifications};
+use crate::secrets::Book;
 use aws_lc_rs::{constant_time, hmac};
-use florin_domain::ids::OperationId;
+use florin_domain::credentials::Credentials;
+use florin_domain::ids::{MerchantId, OperationId};
 use florin_domain::money::Currency;
 use florin_domain::ports::NoticeReader;
-use florin_domain::provider::{Notice, NoticeRefusal, Outcome, ProviderId, ProviderReference, Said};
+use florin_domain::provider::{Notice, NoticeRefusal, Outcome, ProviderId, ProviderReference, Said, Signer};
 use std::sync::Arc;
 
 /// Who reads the notifications of one merchant account.
@@ -23,25 +25,96 @@ struct Sender {
 
 /// Reads the notifications of all configured accounts.
 #[derive(Clone, Debug, Default)]
-pub struct AdyenNotices(Vec<Sender>);
+pub struct AdyenNotices {
+    configured: Vec<Sender>,
+    /// What merchants have of their own.
+    book: Option<Arc<Book>>,
+}
 
 impl AdyenNotices {
     /// Reads those of one more account.
     #[must_use]
     pub fn with(mut self, provider: ProviderId, merchant_account: &str, key: HmacKey) -> Self {
-        self.0.push(Sender {
+        self.configured.push(Sender {
             provider,
             merchant_account: Arc::from(merchant_account),
             key,
         });
         self
     }
+
+    /// Reads those of merchants with accounts or keys of their own, too.
+    #[must_use]
+    pub fn with_credentials(self, book: Arc<Book>) -> Self {
+        let book = Some(book);
+        Self { book, ..self }
+    }
+
+    /// Who may have signed for this provider: the platform, and every set that merchants have present.
+    fn signers(&self, provider: ProviderId) -> Vec<Candidate> {
+        let configured = self
+            .configured
+            .iter()
+            .filter(|sender| sender.provider == provider);
+        let configured = configured.map(|sender| Candidate {
+            merchant: None,
+            merchant_account: Arc::clone(&sender.merchant_account),
+            keys: vec![sender.key.clone()],
+        });
+        let own = self.book.iter().flat_map(|book| book.everybodys(provider));
+        let own = own.filter_map(|(merchant, held)| match &*held.credentials {
+            Credentials::Adyen(set) => Some(Candidate {
+                merchant: Some(merchant),
+                merchant_account: Arc::from(set.merchant_account.expose()),
+                keys: set
+                    .hmac_keys
+                    .iter()
+                    .filter_map(|key| HmacKey::from_hex(key.expose()))
+                    .collect(),
+            }),
+            Credentials::Stripe(_) => None,
+        });
+        configured.chain(own).collect()
+    }
+}
+
+/// Who may have signed a notification.
+struct Candidate {
+    /// Nothing for the platform.
+    merchant: Option<MerchantId>,
+    merchant_account: Arc<str>,
+    keys: Vec<HmacKey>,
+}
+
+/// Whose signature this is. Every key of the account is tried, whichever fits.
+fn signer(item: &Notification<'_>, candidates: &[Candidate]) -> Option<Signer> {
+    let (mut is_platform, mut merchants) = (false, Vec::new());
+    for candidate in candidates {
+        if !item.merchant_account_code.is(&candidate.merchant_account) {
+            continue;
+        }
+        let mut fits = false;
+        for key in &candidate.keys {
+            fits |= is_signed(item, key);
+        }
+        match candidate.merchant {
+            None => is_platform |= fits,
+            Some(merchant) if fits => merchants.push(merchant),
+            Some(_) => {}
+        }
+    }
+    if is_platform {
+        return Some(Signer::Platform);
+    }
+    (!merchants.is_empty()).then_some(Signer::Merchants(merchants))
 }
 
 impl NoticeReader for AdyenNotices {
     fn read(&self, provider: ProviderId, body: &[u8]) -> Result<Vec<Notice>, NoticeRefusal> {
-        let account = self.0.iter().find(|sender| sender.provider == provider);
-        let account = account.ok_or(NoticeRefusal::NoSuchProvider)?;
+        let candidates = self.signers(provider);
+        if candidates.is_empty() {
+            return Err(NoticeRefusal::NoSuchProvider);
+        }
         let body: Notifications<'_> = serde_json::from_slice(body).map_err(|_| NoticeRefusal::Malformed)?;
         let items = body.notification_items;
         if items.is_empty() {
@@ -51,10 +124,8 @@ impl NoticeReader for AdyenNotices {
         let mut notices = Vec::new();
         for item in &items {
             let item = &item.item;
-            if !item.merchant_account_code.is(&account.merchant_account) || !is_signed(item, &account.key) {
-                return Err(NoticeRefusal::Unsigned);
-            }
-            notices.extend(notice(item, provider));
+            let signer = signer(item, &candidates).ok_or(NoticeRefusal::Unsigned)?;
+            notices.extend(notice(item, provider, signer));
         }
         Ok(notices)
     }
@@ -108,7 +179,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// Nothing if it is about nothing of ours, or says nothing that decides.
-fn notice(item: &Notification<'_>, provider: ProviderId) -> Option<Notice> {
+fn notice(item: &Notification<'_>, provider: ProviderId, signer: Signer) -> Option<Notice> {
     let named = names::parse(&item.merchant_reference)?;
     let currency = Currency::parse(&item.amount.currency).ok()?;
     // The fields are signed with nothing but colons between them, so what may not hold one must not.
@@ -125,6 +196,7 @@ fn notice(item: &Notification<'_>, provider: ProviderId) -> Option<Notice> {
     }
     Some(Notice {
         provider,
+        signer,
         payment: named.payment,
         operation: named.operation,
         key_end: Arc::from(named.key_end),

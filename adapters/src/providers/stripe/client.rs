@@ -46,15 +46,15 @@ impl Client {
         })
     }
 
-    /// Sends a request and reads the whole answer, within the request timeout.
-    pub(super) async fn send(&self, wire: WireRequest) -> Result<Reply, Failure> {
-        let outgoing = self.outgoing(wire).map_err(|error| unwritable(&error))?;
+    /// Sends a request and reads the whole answer, within the request timeout; as whom `own` says, or as the configured account.
+    pub(super) async fn send(&self, wire: WireRequest, own: Option<HeaderValue>) -> Result<Reply, Failure> {
+        let outgoing = self.outgoing(wire, own).map_err(|error| unwritable(&error))?;
         self.connection.send(outgoing).await
     }
 
-    fn outgoing(&self, wire: WireRequest) -> Result<Outgoing, http::Error> {
+    fn outgoing(&self, wire: WireRequest, own: Option<HeaderValue>) -> Result<Outgoing, http::Error> {
         let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, self.authorization.clone());
+        headers.insert(AUTHORIZATION, own.unwrap_or_else(|| self.authorization.clone()));
         headers.insert(STRIPE_VERSION_HEADER, HeaderValue::from_static(STRIPE_VERSION));
         if wire.method == Method::POST {
             headers.insert(

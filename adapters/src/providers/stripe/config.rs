@@ -1,12 +1,13 @@
 //! What must be known to reach Stripe.
 
-use crate::providers::connection::{Endpoint, SetupError, is_visible, secret_header};
+use crate::providers::connection::{Endpoint, SetupError, is_visible};
 
 pub use crate::providers::connection::{CONNECT_TIMEOUT, REQUEST_TIMEOUT};
 use http::HeaderValue;
 use std::fmt;
 use std::time::Duration;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// Where Stripe listens.
 pub const BASE_URL: &str = "https://api.stripe.com";
@@ -22,8 +23,16 @@ impl SecretKey {
 
     /// The `Authorization` header; its own `Debug` hides it, too.
     pub(super) fn into_bearer(self) -> Result<HeaderValue, ConfigError> {
-        secret_header(format!("Bearer {}", self.0)).ok_or(ConfigError::SecretKey)
+        bearer(&self.0).ok_or(ConfigError::SecretKey)
     }
+}
+
+/// The `Authorization` header of a key; nothing if it cannot be one.
+pub(super) fn bearer(key: &str) -> Option<HeaderValue> {
+    let text = Zeroizing::new(format!("Bearer {key}"));
+    let mut header = HeaderValue::from_str(&text).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 impl fmt::Debug for SecretKey {

@@ -2,11 +2,9 @@
 
 use super::{method, provider, spec};
 use florin_domain::health::Health;
-use florin_domain::ids::ApiKeyId;
-use florin_domain::merchant::OperatorAction;
 use florin_domain::payment::{Event, Spec};
 use florin_domain::provider::ProviderId;
-use florin_domain::routing::{Bar, Choice, Route, RoutingVersion, Score, Wishes};
+use florin_domain::routing::{Bar, Choice, Route, Score, Wishes};
 use std::sync::Arc;
 
 /// A decision with every reason that leaves a provider out.
@@ -39,16 +37,6 @@ pub(super) fn route() -> Route {
             .collect(),
         left_out: reasons.map(|bar| (provider(), bar)).to_vec(),
     }
-}
-
-/// A version of the rules.
-pub(crate) fn routing_version() -> RoutingVersion {
-    let program = "# seldom\nvisa: brand is visa -> stripe\nrest: otherwise -> split stripe 70, adyen 30\n";
-    let by = OperatorAction {
-        operator: ApiKeyId::from_bits(2),
-        reason: Some("a better price".into()),
-    };
-    RoutingVersion::new(3, program.into(), by).unwrap()
 }
 
 /// A creation of a payment whose merchant wants something of routing.

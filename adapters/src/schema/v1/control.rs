@@ -5,8 +5,10 @@ use super::routing::RoutingVersionDto;
 use super::scalar::{IdDto, Raw, Stored};
 use super::spec::FeeDto;
 use crate::schema::DecodeError;
+use florin_domain::credentials::{JournaledCredentials, JournaledVersions};
 use florin_domain::ids::{ApiKeyId, ListEntryId, MerchantId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction, Stops};
+use florin_domain::provider::ProviderId;
 use serde::{Deserialize, Serialize};
 
 /// A merchant.
@@ -76,6 +78,55 @@ pub(crate) enum ControlEventDto<'a> {
     },
     #[serde(rename = "routing.set")]
     RoutingSet(RoutingVersionDto<'a>),
+    #[serde(rename = "credentials.changed")]
+    CredentialsChanged(CredentialsDto<'a>),
+    #[serde(rename = "credentials.retired")]
+    CredentialsRetired(CredentialsDto<'a>),
+}
+
+/// A version of a merchant's credentials, and who changed it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CredentialsDto<'a> {
+    merchant: IdDto<MerchantId>,
+    provider: &'a str,
+    version: u32,
+    by: IdDto<ApiKeyId>,
+}
+
+/// What the journal says of a merchant's credentials at a provider.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct JournaledVersionsDto<'a> {
+    merchant: IdDto<MerchantId>,
+    provider: &'a str,
+    latest: u32,
+    present: Vec<u32>,
+}
+
+impl<'a> JournaledVersionsDto<'a> {
+    pub(crate) fn of(all: &'a JournaledCredentials) -> Vec<Self> {
+        let one =
+            |((merchant, provider), versions): (&'a (MerchantId, ProviderId), &JournaledVersions)| Self {
+                merchant: merchant.store(),
+                provider: provider.store(),
+                latest: versions.latest,
+                present: versions.present.iter().copied().collect(),
+            };
+        all.iter().map(one).collect()
+    }
+
+    pub(crate) fn load(all: Vec<Self>) -> Result<JournaledCredentials, DecodeError> {
+        let one = |dto: Self| {
+            let versions = JournaledVersions {
+                latest: dto.latest,
+                present: dto.present.into_iter().collect(),
+            };
+            Ok((
+                (Stored::load(dto.merchant)?, Stored::load(dto.provider)?),
+                versions,
+            ))
+        };
+        all.into_iter().map(one).collect()
+    }
 }
 
 /// Who decided, and why.
@@ -234,6 +285,28 @@ impl<'a> Stored<'a> for ControlEvent {
                 by: by.store(),
             },
             Self::RoutingSet(version) => ControlEventDto::RoutingSet(version.store()),
+            Self::CredentialsChanged {
+                merchant,
+                provider,
+                version,
+                by,
+            } => ControlEventDto::CredentialsChanged(CredentialsDto {
+                merchant: merchant.store(),
+                provider: provider.store(),
+                version: *version,
+                by: by.store(),
+            }),
+            Self::CredentialsRetired {
+                merchant,
+                provider,
+                version,
+                by,
+            } => ControlEventDto::CredentialsRetired(CredentialsDto {
+                merchant: merchant.store(),
+                provider: provider.store(),
+                version: *version,
+                by: by.store(),
+            }),
         }
     }
 
@@ -264,6 +337,18 @@ impl<'a> Stored<'a> for ControlEvent {
                 by: Stored::load(by)?,
             },
             ControlEventDto::RoutingSet(version) => Self::RoutingSet(Stored::load(version)?),
+            ControlEventDto::CredentialsChanged(dto) => Self::CredentialsChanged {
+                merchant: Stored::load(dto.merchant)?,
+                provider: Stored::load(dto.provider)?,
+                version: dto.version,
+                by: Stored::load(dto.by)?,
+            },
+            ControlEventDto::CredentialsRetired(dto) => Self::CredentialsRetired {
+                merchant: Stored::load(dto.merchant)?,
+                provider: Stored::load(dto.provider)?,
+                version: dto.version,
+                by: Stored::load(dto.by)?,
+            },
         })
     }
 }

@@ -1,13 +1,14 @@
 //! Owns the form of a shard snapshot. It grows at its end, and the shorter forms are still read.
 
 use super::alert::AlertsDto;
-use super::control::StopsDto;
+use super::control::{JournaledVersionsDto, StopsDto};
 use super::crossing::CrossingsDto;
 use super::ledger::GeneralLedgerDto;
 use super::lists::ListEntryDto;
 use super::routing::RoutingVersionDto;
 use super::scalar::{List, MinorDto, Raw, Stored};
 use crate::schema::DecodeError;
+use florin_domain::credentials::JournaledCredentials;
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ledger::{AccountKey, AccountState, GeneralLedger};
 use florin_domain::merchant::{ApiKey, Control, Merchant, Stops};
@@ -18,6 +19,14 @@ use serde::{Deserialize, Serialize};
 /// A snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SnapshotDto<'a> {
+    #[serde(borrow)]
+    earlier: OneKeySnapshotDto<'a>,
+    credentials: Vec<JournaledVersionsDto<'a>>,
+}
+
+/// A snapshot from before merchants had credentials of their own.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct OneKeySnapshotDto<'a> {
     #[serde(borrow)]
     earlier: UnroutedSnapshotDto<'a>,
     routing: Option<RoutingVersionDto<'a>>,
@@ -123,6 +132,7 @@ impl<'a> EarliestSnapshotDto<'a> {
                 stops,
                 lists,
                 routing: None,
+                credentials: JournaledCredentials::default(),
             },
             general: GeneralLedger::default(),
         })
@@ -174,6 +184,21 @@ impl<'a> UnwatchedSnapshotDto<'a> {
     }
 }
 
+impl<'a> OneKeySnapshotDto<'a> {
+    pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
+        Self {
+            earlier: UnroutedSnapshotDto::of(snapshot),
+            routing: snapshot.control.routing.store(),
+        }
+    }
+
+    pub(crate) fn into_snapshot(self) -> Result<ShardSnapshot, DecodeError> {
+        let mut snapshot = self.earlier.into_snapshot()?;
+        snapshot.control.routing = Stored::load(self.routing)?;
+        Ok(snapshot)
+    }
+}
+
 impl<'a> UnroutedSnapshotDto<'a> {
     pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
         Self {
@@ -196,14 +221,14 @@ impl<'a> Stored<'a> for ShardSnapshot {
 
     fn store(&'a self) -> SnapshotDto<'a> {
         SnapshotDto {
-            earlier: UnroutedSnapshotDto::of(self),
-            routing: self.control.routing.store(),
+            earlier: OneKeySnapshotDto::of(self),
+            credentials: JournaledVersionsDto::of(&self.control.credentials),
         }
     }
 
     fn load(dto: SnapshotDto<'a>) -> Result<Self, DecodeError> {
         let mut snapshot = dto.earlier.into_snapshot()?;
-        snapshot.control.routing = Stored::load(dto.routing)?;
+        snapshot.control.credentials = JournaledVersionsDto::load(dto.credentials)?;
         Ok(snapshot)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::sample::{line, payload};
 use super::*;
+use florin_domain::credentials::{CredentialField, CredentialKind, SecretText};
 
 /// Of the payloads; nobody's.
 const KEY: &str = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056";
@@ -179,7 +180,7 @@ fn what_becomes_of_a_refund_or_a_cancellation_that_reverses_is_told_of_the_rever
         assert!(text.contains(replaced), "{name}");
         let body = text.replace(replaced, reversal);
         let body: Notifications<'_> = serde_json::from_str(&body).unwrap();
-        let notice = notice(&body.notification_items[0].item, id).unwrap();
+        let notice = notice(&body.notification_items[0].item, id, Signer::Platform).unwrap();
         let Said::Became(outcome) = &notice.said else {
             panic!("{name}: {notice:?}")
         };
@@ -191,7 +192,7 @@ fn what_becomes_of_a_refund_or_a_cancellation_that_reverses_is_told_of_the_rever
     }
     let refused = payload("notice_refund_failed").replace("ref_00000000000000000000000004", reversal);
     let refused: Notifications<'_> = serde_json::from_str(&refused).unwrap();
-    let notice = notice(&refused.notification_items[0].item, id).unwrap();
+    let notice = notice(&refused.notification_items[0].item, id, Signer::Platform).unwrap();
     assert!(matches!(
         notice.said,
         Said::TakenBack {
@@ -199,4 +200,60 @@ fn what_becomes_of_a_refund_or_a_cancellation_that_reverses_is_told_of_the_rever
             ..
         }
     ));
+}
+
+fn set(account: &str, keys: &[&str]) -> Credentials {
+    let fields = [
+        (CredentialField::ApiKey, "AQE1canary_of_a_merchant"),
+        (CredentialField::MerchantAccount, account),
+    ];
+    let keys = keys.iter().map(|key| (CredentialField::HmacKeys, *key));
+    let secret = |(field, text): (CredentialField, &str)| (field, SecretText::new(text));
+    Credentials::parse(
+        CredentialKind::Adyen,
+        fields.into_iter().chain(keys).map(secret).collect(),
+    )
+    .unwrap()
+}
+
+#[test]
+fn a_notification_speaks_only_of_payments_of_whoever_signed_it() {
+    let id = ProviderId::parse("adyen").unwrap();
+    let other_key = KEY.replace('4', "5");
+    let (one, two) = (MerchantId::from_bits(1), MerchantId::from_bits(2));
+    let signer = |has_configured: bool, sets: Vec<(MerchantId, Credentials)>| {
+        let sets = sets.into_iter().map(|(merchant, set)| ((merchant, id), set));
+        let mut reader = AdyenNotices::default().with_credentials(Book::holding(sets.collect()));
+        if has_configured {
+            reader = reader.with(id, "ShopNL", HmacKey::from_hex(KEY).unwrap());
+        }
+        let notices = reader.read(id, payload("notice_capture").as_bytes())?;
+        let mut signer = notices[0].signer.clone();
+        if let Signer::Merchants(merchants) = &mut signer {
+            merchants.sort_unstable();
+        }
+        Ok(signer)
+    };
+    let all = [other_key.as_str(), KEY];
+    assert_eq!(signer(true, Vec::new()), Ok(Signer::Platform));
+    assert_eq!(signer(false, Vec::new()), Err(NoticeRefusal::NoSuchProvider));
+    // Any key of a present set, and any present set of a merchant.
+    let several = vec![(one, set("ShopNL", &all)), (two, set("ShopNL", &[&other_key]))];
+    assert_eq!(signer(false, several), Ok(Signer::Merchants(vec![one])));
+    let rotated = vec![(one, set("ShopNL", &[KEY])), (one, set("ShopNL", &[&other_key]))];
+    assert_eq!(signer(false, rotated), Ok(Signer::Merchants(vec![one])));
+    let shared = vec![(one, set("ShopNL", &[KEY])), (two, set("ShopNL", &all))];
+    assert_eq!(signer(false, shared), Ok(Signer::Merchants(vec![one, two])));
+    assert_eq!(
+        signer(true, vec![(one, set("ShopNL", &[KEY]))]),
+        Ok(Signer::Platform)
+    );
+    // The key of another account, or no key at all.
+    let elsewhere = vec![(one, set("ShopDE", &[KEY]))];
+    assert_eq!(signer(false, elsewhere), Err(NoticeRefusal::Unsigned));
+    let strangers = vec![(one, set("ShopNL", &[&other_key]))];
+    assert_eq!(signer(false, strangers), Err(NoticeRefusal::Unsigned));
+    assert!(Signer::Platform.may_speak_of(two));
+    assert!(Signer::Merchants(vec![one]).may_speak_of(one));
+    assert!(!Signer::Merchants(vec![one]).may_speak_of(two));
 }

@@ -1,0 +1,111 @@
+//! Merchants, keys, lists, credentials, and what operators decided.
+
+use super::{AT, MERCHANT, provider};
+use florin_domain::credentials::{JournaledCredentials, JournaledVersions};
+use florin_domain::ids::{ApiKeyId, ListEntryId, MerchantId};
+use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction};
+use florin_domain::money::FeeSchedule;
+use florin_domain::risk::{ListEntry, ListKind, ListName, ListOwner, Target};
+use florin_domain::routing::RoutingVersion;
+use rust_decimal::Decimal;
+
+pub(crate) fn list_entry() -> ListEntry {
+    ListEntry {
+        id: ListEntryId::from_bits(0x11e),
+        owner: ListOwner::Merchant(MERCHANT, true),
+        list: ListName::Block,
+        target: Target::parse(ListKind::Ip, "2001:db8::/32").unwrap(),
+        reason: "a ring, ½ caught".into(),
+        expires_at: Some(AT),
+        by: ApiKeyId::from_bits(2),
+    }
+}
+
+pub(crate) fn routing_version() -> RoutingVersion {
+    let program = "# seldom\nvisa: brand is visa -> stripe\nrest: otherwise -> split stripe 70, adyen 30\n";
+    let by = OperatorAction {
+        operator: ApiKeyId::from_bits(2),
+        reason: Some("a better price".into()),
+    };
+    RoutingVersion::new(3, program.into(), by).unwrap()
+}
+
+/// Two merchants' credentials, of which one has none present any more.
+pub(crate) fn journaled_credentials() -> JournaledCredentials {
+    let versions = |latest, present: &[u32]| JournaledVersions {
+        latest,
+        present: present.iter().copied().collect(),
+    };
+    let other = MerchantId::from_bits(0x2);
+    [
+        ((MERCHANT, provider()), versions(300, &[299, 300])),
+        ((other, provider()), versions(1, &[])),
+    ]
+    .into()
+}
+
+/// One of every control event, with its name.
+pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
+    let merchant = ControlEvent::MerchantCreated(Merchant {
+        id: MERCHANT,
+        name: "Æther & Söhne".to_owned(),
+        fee: FeeSchedule::new(0, Decimal::ZERO).unwrap(),
+    });
+    let key = ControlEvent::ApiKeyCreated(ApiKey {
+        id: ApiKeyId::from_bits(1),
+        role: ApiKeyRole::Merchant(MERCHANT),
+        livemode: false,
+        secret_sha256: [0xab; 32],
+    });
+    let action = |reason: Option<&str>| OperatorAction {
+        operator: ApiKeyId::from_bits(2),
+        reason: reason.map(Into::into),
+    };
+    let why = || action(Some("an outage, ½ of it ours"));
+    let name = |event: &ControlEvent| match event {
+        ControlEvent::MerchantCreated(_) => "merchant.created",
+        ControlEvent::ApiKeyCreated(_) => "api_key.created",
+        ControlEvent::ActorKillOrdered(..) => "actor.kill_ordered",
+        ControlEvent::ProviderDisabled(..) => "provider.disabled",
+        ControlEvent::ProviderEnabled(..) => "provider.enabled",
+        ControlEvent::MerchantFrozen(..) => "merchant.frozen",
+        ControlEvent::MerchantUnfrozen(..) => "merchant.unfrozen",
+        ControlEvent::ReadOnlyEntered(_) => "read_only.entered",
+        ControlEvent::ReadOnlyLeft(_) => "read_only.left",
+        ControlEvent::ListEntryAdded(_) => "risk_list_entry.added",
+        ControlEvent::ListEntryRemoved { .. } => "risk_list_entry.removed",
+        ControlEvent::RoutingSet(_) => "routing.set",
+        ControlEvent::CredentialsChanged { .. } => "credentials.changed",
+        ControlEvent::CredentialsRetired { .. } => "credentials.retired",
+    };
+    let events = [
+        merchant,
+        key,
+        ControlEvent::ActorKillOrdered("provider:stripe".into(), why()),
+        ControlEvent::ProviderDisabled(provider(), why()),
+        ControlEvent::ProviderEnabled(provider(), action(None)),
+        ControlEvent::MerchantFrozen(MERCHANT, why()),
+        ControlEvent::MerchantUnfrozen(MERCHANT, why()),
+        ControlEvent::ReadOnlyEntered(why()),
+        ControlEvent::ReadOnlyLeft(why()),
+        ControlEvent::ListEntryAdded(list_entry()),
+        ControlEvent::ListEntryRemoved {
+            entry: ListEntryId::from_bits(0x11e),
+            by: ApiKeyId::from_bits(2),
+        },
+        ControlEvent::RoutingSet(routing_version()),
+        ControlEvent::CredentialsChanged {
+            merchant: MERCHANT,
+            provider: provider(),
+            version: 300,
+            by: ApiKeyId::from_bits(2),
+        },
+        ControlEvent::CredentialsRetired {
+            merchant: MERCHANT,
+            provider: provider(),
+            version: 299,
+            by: ApiKeyId::from_bits(1),
+        },
+    ];
+    events.map(|event| (name(&event), event)).into()
+}

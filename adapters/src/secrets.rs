@@ -1,0 +1,44 @@
+//! Merchants' credentials at providers: sealed at rest, in memory while the node runs.
+//!
+//! # Layout
+//! * `kek` the key-encryption key in a file; `sealing` AES-256-GCM; `record` what is sealed; `sealed_file` one merchant's file; `folder` files
+//!   that are replaced as a whole; `rotation` another key-encryption key
+//! * `book` what is present, read by every call to a provider; `store` the port: changes, in two steps around the journal;
+//!   `none` where there is no key; `terms` what a provider takes
+
+mod book;
+mod folder;
+mod kek;
+mod none;
+mod record;
+mod rotation;
+mod sealed_file;
+mod sealing;
+mod store;
+mod terms;
+#[cfg(test)]
+mod tests;
+
+pub use book::{Book, Held, Unavailable};
+pub use kek::{FileKek, KekFileError};
+pub use none::NoSecrets;
+pub use rotation::{RotateError, Rotated, rotate};
+pub use store::{OpenError, SecretStore, StaleError};
+pub use terms::Terms;
+
+use std::path::{Path, PathBuf};
+
+/// The folder of sealed files, within the data folder.
+const FOLDER: &str = "credentials";
+/// The key-encryption key that development makes, within the data folder.
+const DEVELOPMENT_KEK: &str = "kek.secret";
+
+/// Where the sealed files of a data folder are.
+pub fn folder_in(data: &Path) -> PathBuf {
+    data.join(FOLDER)
+}
+
+/// Where development keeps its key-encryption key.
+pub fn development_kek_in(data: &Path) -> PathBuf {
+    data.join(DEVELOPMENT_KEK)
+}

@@ -1,0 +1,94 @@
+//! Another key-encryption key: every data key is wrapped anew, and no record changes.
+//!
+//! The next key lies beside the present one until every file is under it; then it takes the present one's name, in one step. Until that
+//! step both keys open what they wrapped, so a rotation that was interrupted anywhere leaves everything readable, and the next one goes on
+//! where it was.
+
+use super::folder::{Folder, Steps, rename, replace, unwatched};
+use super::kek::{FileKek, KekFileError, next_of};
+use super::sealed_file::SealedFile;
+use super::sealing;
+use super::store::OpenError;
+use florin_domain::ports::{Kek, KekId};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Why a rotation has not ended. Everything is readable as before; it may be run again.
+#[derive(Debug, Error)]
+pub enum RotateError {
+    /// A key cannot be used.
+    #[error(transparent)]
+    Kek(#[from] KekFileError),
+    /// A file cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Something cannot be written.
+    #[error("the rotation of the key-encryption key could not go on")]
+    Write(#[source] io::Error),
+}
+
+/// What a rotation did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotated {
+    /// The key from now on.
+    pub kek: KekId,
+    /// Files whose data key was wrapped anew.
+    pub rewrapped: usize,
+    /// Files that an interrupted rotation had done before.
+    pub done_before: usize,
+}
+
+/// Puts a new key-encryption key in the place of the one in this file. Nobody else may use the folder meanwhile.
+///
+/// # Errors
+/// If a key or a file cannot be read or written. What was begun is taken up by the next call.
+pub fn rotate(kek_file: &Path, folder: &Path) -> Result<Rotated, RotateError> {
+    rotate_watched(kek_file, &Folder::new(folder, unwatched()), &unwatched())
+}
+
+/// The same with something that watches each step.
+pub(super) fn rotate_watched(
+    kek_file: &Path,
+    folder: &Folder,
+    steps: &Steps,
+) -> Result<Rotated, RotateError> {
+    let present: Arc<dyn Kek> = Arc::new(FileKek::load(kek_file)?);
+    let next = if let Some(next) = FileKek::next(kek_file)? {
+        next
+    } else {
+        let key = sealing::new_key().map_err(RotateError::Write)?;
+        replace(&next_of(kek_file), key.as_slice(), steps).map_err(RotateError::Write)?;
+        FileKek::load(&next_of(kek_file))?
+    };
+    let next: Arc<dyn Kek> = Arc::new(next);
+    let keks = [Arc::clone(&next), present];
+    let mut rotated = Rotated {
+        kek: next.id(),
+        rewrapped: 0,
+        done_before: 0,
+    };
+    for merchant in folder.merchants().map_err(OpenError::Folder)? {
+        let unusable = |why: String| OpenError::File {
+            path: folder.file(merchant),
+            why,
+        };
+        let bytes = folder
+            .read(merchant)
+            .map_err(|error| unusable(error.to_string()))?;
+        let file = SealedFile::open(merchant, &bytes, &keks);
+        let mut file = file.map_err(|error| unusable(error.to_string()))?;
+        if file.kek == next.id() {
+            rotated.done_before += 1;
+            continue;
+        }
+        file.rewrap(&*next).map_err(RotateError::Write)?;
+        let bytes = file.bytes(&file.records).map_err(RotateError::Write)?;
+        folder.replace(merchant, &bytes).map_err(RotateError::Write)?;
+        rotated.rewrapped += 1;
+    }
+    // From here on nothing needs the old key, and it is gone.
+    rename(&next_of(kek_file), kek_file, steps).map_err(RotateError::Write)?;
+    Ok(rotated)
+}

@@ -1,0 +1,106 @@
+//! Ends between any two steps, of a change and of a rotation of the key-encryption key.
+
+use super::*;
+
+/// Lets so many steps happen, and then none any more: a process that was killed there.
+fn ends_after(steps: usize) -> (Steps, Arc<AtomicUsize>) {
+    let counted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&counted);
+    let watch = move |_: &'static str| {
+        if count.fetch_add(1, Ordering::SeqCst) < steps {
+            return Ok(());
+        }
+        Err(io::Error::other("killed"))
+    };
+    (Arc::new(watch), counted)
+}
+
+async fn filled() -> World {
+    let mut world = World::new();
+    let (store, _) = world.open();
+    for merchant in [SHOP, OTHER, MerchantId::from_bits(0x53)] {
+        world.put(&store, (merchant, stripe()), key(FIRST_KEY)).await;
+        world.put(&store, (merchant, adyen()), adyen_set("ShopNL")).await;
+    }
+    world
+}
+
+async fn reads_everything(world: &World) {
+    let (_, book) = world.open();
+    let later = Timestamp::from_unix_ms(u64::MAX / 2);
+    for merchant in [SHOP, OTHER, MerchantId::from_bits(0x53)] {
+        let first = secret(&book, (merchant, stripe()), later).await;
+        assert_eq!(first.as_deref(), Some(FIRST_KEY));
+        assert!(secret(&book, (merchant, adyen()), later).await.is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_that_ends_between_any_two_steps_leaves_everything_readable_and_is_taken_up() {
+    let mut step = 0;
+    loop {
+        let world = filled().await;
+        let kek = development_kek_in(world.data.path());
+        let old = FileKek::load(&kek).unwrap();
+        let (steps, counted) = ends_after(step);
+        let folder = Folder::new(folder_in(world.data.path()), Arc::clone(&steps));
+        let ended = rotate_watched(&kek, &folder, &steps);
+        reads_everything(&world).await;
+        let has_ended = ended.is_ok();
+        if !has_ended && FileKek::load(&kek).unwrap().id() == old.id() {
+            // What is changed meanwhile is sealed under either key, and the next rotation takes it along.
+            let (store, _) = world.open();
+            let more = MerchantId::from_bits(0x54);
+            store.put(more, stripe(), key(SECOND_KEY)).await.unwrap();
+            let rotated = rotate(&kek, &folder_in(world.data.path())).unwrap();
+            assert_eq!(rotated.rewrapped + rotated.done_before, 4, "after {step} steps");
+        }
+        reads_everything(&world).await;
+        let present = FileKek::load(&kek).unwrap();
+        assert_ne!(present.id(), old.id());
+        assert!(FileKek::next(&kek).unwrap().is_none());
+        let only_old: [Arc<dyn Kek>; 1] = [Arc::new(old)];
+        let bytes = fs::read(folder.file(SHOP)).unwrap();
+        let refused = SealedFile::open(SHOP, &bytes, &only_old).unwrap_err();
+        assert_eq!(refused, FileError::OtherKek(present.id()));
+        if has_ended {
+            // The next key, three files and the last renaming.
+            assert_eq!(counted.load(Ordering::SeqCst), 4 * 4 + 2);
+            return;
+        }
+        step += 1;
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_ends_between_any_two_steps_leaves_the_old_set_or_the_new_one() {
+    let mut step = 0;
+    loop {
+        let mut world = World::new();
+        let (store, _) = world.open();
+        world.put(&store, (SHOP, stripe()), key(FIRST_KEY)).await;
+        let (steps, _) = ends_after(step);
+        let (store, book) = world.try_open(steps).unwrap();
+        store.compare(&world.journaled).unwrap();
+        let later = Timestamp::from_unix_ms(u64::MAX / 2);
+        let put = store.put(SHOP, stripe(), key(SECOND_KEY)).await;
+        if let Ok(Begun::New(about)) = put {
+            store.settle(SHOP, stripe(), true).await.unwrap();
+            world.journal(SHOP, stripe(), about.version);
+            let (_, reopened) = world.open();
+            let new = secret(&reopened, (SHOP, stripe()), later).await;
+            assert_eq!(new.as_deref(), Some(SECOND_KEY));
+            assert_eq!(step, 4);
+            return;
+        }
+        // Refused: the old one stays in force, here and after a restart, and the next change goes through.
+        assert!(matches!(put, Err(SecretsError::Store(_))), "{put:?}");
+        for book in [book, world.open().1] {
+            let old = secret(&book, (SHOP, stripe()), later).await;
+            assert_eq!(old.as_deref(), Some(FIRST_KEY), "after {step} steps");
+        }
+        let (store, _) = world.open();
+        world.put(&store, (SHOP, stripe()), key(SECOND_KEY)).await;
+        step += 1;
+    }
+}

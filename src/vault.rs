@@ -1,0 +1,138 @@
+//! Where a node keeps what merchants have at providers, and `florin secrets rotate-kek`.
+
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+use florin_adapters::data_dir::DataDir;
+use florin_adapters::secrets::{self, Book, FileKek, NoSecrets, SecretStore, Terms};
+use florin_config::{ProviderKind, Settings};
+use florin_domain::credentials::{CredentialKind, JournaledCredentials};
+use florin_domain::ports::{Clock, Kek, Secrets};
+use florin_domain::provider::ProviderId;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What can be done with the store of secrets.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretsCommand {
+    /// Put a new key-encryption key in the place of the present one; run it again if it was interrupted
+    RotateKek,
+}
+
+/// What merchants have at providers, on this node.
+pub(crate) enum Vault {
+    /// In sealed files.
+    Kept(SecretStore),
+    /// Nothing: the node has no key to seal it under.
+    None(Arc<Book>),
+}
+
+/// The file of the key-encryption key: the configured one, or that of development if it was made.
+fn kek_file(settings: &Settings) -> Option<PathBuf> {
+    let made = || Some(secrets::development_kek_in(&settings.data_dir)).filter(|file| file.exists());
+    settings.kek_file.clone().or_else(made)
+}
+
+/// What the configured providers take.
+pub(crate) fn terms(settings: &Settings, development: bool) -> HashMap<ProviderId, Terms> {
+    let terms = |provider: &florin_config::ProviderSettings| {
+        let kind = match provider.kind {
+            ProviderKind::Stripe => CredentialKind::Stripe,
+            ProviderKind::Adyen => CredentialKind::Adyen,
+        };
+        let terms = Terms {
+            kind,
+            is_clear: provider.base_url.starts_with("http:"),
+            is_live: provider.base_url.contains("-live"),
+            refuses_live: development,
+        };
+        (provider.id, terms)
+    };
+    settings.providers.iter().map(terms).collect()
+}
+
+/// Makes the key that development seals under, unless another one is configured or something was sealed under one that is missing now.
+pub(crate) fn make_development_kek(settings: &Settings) -> anyhow::Result<()> {
+    let has_sealed = secrets::folder_in(&settings.data_dir).exists();
+    if settings.kek_file.is_none() && !has_sealed {
+        // Held for a moment: the folder is made, and nobody else is in it.
+        let _held = DataDir::open(&settings.data_dir)?;
+        FileKek::load_or_create(&secrets::development_kek_in(&settings.data_dir))?;
+    }
+    Ok(())
+}
+
+impl Vault {
+    /// Opens what is sealed. The data folder must be ours.
+    pub(crate) fn open(
+        settings: &Settings,
+        terms: HashMap<ProviderId, Terms>,
+        clock: Arc<dyn Clock>,
+        book: Arc<Book>,
+    ) -> anyhow::Result<Self> {
+        let folder = secrets::folder_in(&settings.data_dir);
+        let Some(file) = kek_file(settings) else {
+            if folder.exists() {
+                bail!(
+                    "{} has credentials of merchants, and there is no key to open them: set `secrets.kek_file`",
+                    folder.display()
+                );
+            }
+            return Ok(Self::None(book));
+        };
+        let mut keks: Vec<Arc<dyn Kek>> = vec![Arc::new(FileKek::load(&file)?)];
+        if let Some(next) = FileKek::next(&file)? {
+            tracing::warn!(
+                "a rotation of the key-encryption key has not ended: run `florin secrets rotate-kek` again"
+            );
+            keks.push(Arc::new(next));
+        }
+        let store = SecretStore::open(&folder, keks, terms, clock, book);
+        let unusable = || format!("the key-encryption key is that of {}", file.display());
+        Ok(Self::Kept(store.with_context(unusable)?))
+    }
+
+    /// Compares it with the journal; only then is anything charged.
+    pub(crate) fn compare(&self, journaled: &JournaledCredentials) -> anyhow::Result<()> {
+        match self {
+            Self::Kept(store) => Ok(store.compare(journaled)?),
+            Self::None(_) if journaled.values().any(|versions| !versions.present.is_empty()) => {
+                bail!(
+                    "the journal says that merchants have credentials of their own, and they are not here: put the folder `credentials` back, and \
+                     set `secrets.kek_file`"
+                )
+            }
+            Self::None(book) => {
+                book.open_empty();
+                Ok(())
+            }
+        }
+    }
+
+    /// The port.
+    pub(crate) fn secrets(&self) -> Arc<dyn Secrets> {
+        match self {
+            Self::Kept(store) => Arc::new(store.clone()),
+            Self::None(_) => Arc::new(NoSecrets::new()),
+        }
+    }
+}
+
+/// Puts a new key-encryption key in the place of the present one.
+#[expect(clippy::print_stdout, reason = "what was done is this command's output")]
+pub(crate) fn rotate_kek(settings: &Settings) -> anyhow::Result<()> {
+    let _held = DataDir::open(&settings.data_dir)?;
+    let file = kek_file(settings).context("there is no key-encryption key: set `secrets.kek_file`")?;
+    let rotated = secrets::rotate(&file, &secrets::folder_in(&settings.data_dir))?;
+    println!(
+        "The key-encryption key in {} is {} now; {} data keys were wrapped anew{}.",
+        file.display(),
+        rotated.kek,
+        rotated.rewrapped,
+        match rotated.done_before {
+            0 => String::new(),
+            done => format!(", and {done} by an earlier run"),
+        }
+    );
+    Ok(())
+}
