@@ -25,7 +25,8 @@ impl Own {
         Self { book, ..self }
     }
 
-    /// Under what a request goes; `None` for what is configured. `Err` if it cannot go now: nothing was sent.
+    /// Under what a request goes; `None` for what is configured. `Err` if it cannot go: nothing was sent. That is the merchant's matter
+    /// and says nothing of the provider, whose breaker all merchants share.
     pub(super) async fn find(&self, request: &AttemptRequest) -> Result<Option<Arc<Credentials>>, Outcome> {
         let Some(book) = &self.book else {
             return Ok(None);
@@ -33,7 +34,7 @@ impl Own {
         let place = (request.merchant, self.provider);
         match book.find(place, request.made_at).await {
             Ok(held) => Ok(held.map(|held| held.credentials)),
-            Err(why) => Err(Outcome::NotSent {
+            Err(why) => Err(Outcome::Rejected {
                 reason: Arc::from(why.to_string()),
             }),
         }
@@ -42,7 +43,7 @@ impl Own {
     /// What is kept is no set of this provider's.
     #[expect(clippy::unused_self, reason = "it is said of what was found here")]
     pub(super) fn unfit(&self) -> Outcome {
-        Outcome::NotSent {
+        Outcome::Rejected {
             reason: Arc::from("the merchant's credentials are not of this provider's kind"),
         }
     }
