@@ -11,13 +11,14 @@ use tempfile::TempDir;
 const HMAC_KEY: &str = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056";
 
 /// Short waits, so that what takes minutes in production takes seconds here.
-const HASTY: [(&str, &str); 6] = [
+const HASTY: [(&str, &str); 7] = [
     ("FLORIN_STAGES_AUTHORIZATION_MS", "4000"),
     ("FLORIN_LIMITS_ANSWER_BUDGET_MS", "5000"),
     ("FLORIN_PROVIDER_ADYEN_REQUEST_TIMEOUT_MS", "500"),
     ("FLORIN_RETRY_NETWORK_ERROR_WAIT_MS", "20"),
     ("FLORIN_RETRY_TIMEOUT_WAIT_MS", "20"),
     ("FLORIN_RESOLUTION_WAITS_S", "1"),
+    ("FLORIN_BREAKER_OPEN_MS", "1"),
 ];
 
 #[track_caller]

@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Short waits, so that what takes minutes in production takes seconds here.
-const HASTY: [(&str, &str); 6] = [
+const HASTY: [(&str, &str); 7] = [
     ("FLORIN_LIMITS_ANSWER_BUDGET_MS", "5000"),
     ("FLORIN_STAGES_AUTHORIZATION_MS", "4000"),
     ("FLORIN_PROVIDER_STRIPE_REQUEST_TIMEOUT_MS", "500"),
     ("FLORIN_RETRY_NETWORK_ERROR_WAIT_MS", "20"),
     ("FLORIN_RETRY_TIMEOUT_WAIT_MS", "20"),
     ("FLORIN_RESOLUTION_WAITS_S", "1"),
+    ("FLORIN_BREAKER_OPEN_MS", "1"),
 ];
 
 fn faulty(mode: &str, fields: &Value) -> (TempDir, Dev) {

@@ -140,6 +140,7 @@ fn a_history_tells_every_event_in_order_and_the_posting() {
         "payment.created",
         "risk.assessed",
         "operation.opened",
+        "attempt.routed",
         "attempt.planned",
         "attempt.referenced",
         "attempt.succeeded",
@@ -153,7 +154,7 @@ fn a_history_tells_every_event_in_order_and_the_posting() {
         (&json!("sale"), &json!(10_000))
     );
     assert_eq!(
-        rows[5]["processor_transaction_id"],
+        rows[6]["processor_transaction_id"],
         payment["processor_transaction_id"]
     );
     let payable = merchant.read_all("/v1/ledger/accounts")[0]["id"].clone();
@@ -168,7 +169,7 @@ fn a_history_tells_every_event_in_order_and_the_posting() {
         line(payable, "credit", 9680, json!(9680)),
         line(json!("fee_revenue:USD"), "credit", 320, Value::Null),
     ]);
-    assert_eq!(rows[6]["lines"], lines);
+    assert_eq!(rows[7]["lines"], lines);
     let history = merchant.read(&format!("/v1/payments/{declined}/history"));
     let last = history["data"].as_array().unwrap().last().unwrap();
     assert_eq!(

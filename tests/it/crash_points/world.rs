@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Two shards, snapshots often enough to be met, and waits that a test can sit out.
-const SETTINGS: [(&str, &str); 7] = [
+const SETTINGS: [(&str, &str); 8] = [
     ("FLORIN_LIMITS_REQUESTS_PER_S", "0"),
     ("FLORIN_JOURNAL_SHARDS", "2"),
     ("FLORIN_JOURNAL_SNAPSHOT_EVERY_COMMITS", "16"),
@@ -26,6 +26,7 @@ const SETTINGS: [(&str, &str); 7] = [
     ("FLORIN_RETRY_TIMEOUT_WAIT_MS", "50"),
     ("FLORIN_RETRY_NETWORK_ERROR_WAIT_MS", "50"),
     ("FLORIN_LIMITS_ANSWER_BUDGET_MS", "8000"),
+    ("FLORIN_BREAKER_OPEN_MS", "1"),
 ];
 
 /// Where nothing will be answered any more, nobody waits for it long.
