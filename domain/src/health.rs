@@ -12,7 +12,7 @@ pub use counts::Measures;
 pub use policy::HealthPolicy;
 pub use windows::Windows;
 
-use crate::provider::Outcome;
+use crate::provider::{CREDENTIALS_UNUSABLE, Outcome};
 use crate::time::Millis;
 
 /// What routing makes of a provider's last minutes.
@@ -87,6 +87,8 @@ impl CallResult {
             // It read the request and said no. Were that a failure, one merchant's bad parameters or bad key would open the breaker
             // for all merchants; its charges go on elsewhere as it is.
             | Outcome::Rejected { .. } => Self::Answered,
+            // The provider was not even tried.
+            Outcome::NotSent { reason } if reason.starts_with(CREDENTIALS_UNUSABLE) => Self::NotCounted,
             Outcome::NotSent { .. } | Outcome::RateLimited { .. } => Self::Failed,
             Outcome::Unknown { .. } => {
                 if took >= time_limit {

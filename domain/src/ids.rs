@@ -59,6 +59,14 @@ pub const fn compose(at: Timestamp, shard: ShardId, entropy: u64) -> u128 {
     ((at.unix_ms() as u128 & 0xffff_ffff_ffff) << 80) | ((shard.0 as u128) << 64) | entropy as u128
 }
 
+impl PaymentId {
+    /// When the id was made, to the millisecond.
+    pub const fn made_at(self) -> Timestamp {
+        let ms = (self.bits() >> 80) as u64;
+        Timestamp::from_unix_ms(ms)
+    }
+}
+
 fn write_body(f: &mut fmt::Formatter<'_>, value: u128) -> fmt::Result {
     let mut text = [0_u8; BODY_LEN];
     let mut rest = value;

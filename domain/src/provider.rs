@@ -181,6 +181,9 @@ pub enum NoticeRefusal {
     Malformed,
 }
 
+/// How the reason of [`Outcome::NotSent`] begins if it was the merchant's own credentials that could not be used.
+pub const CREDENTIALS_UNUSABLE: &str = "the merchant's credentials cannot be used";
+
 /// What came back from one request about an attempt. `Unknown` is neither success nor failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -218,6 +218,13 @@ impl PaymentState {
             .is_some_and(|(_, attempt)| attempt.number == number)
     }
 
+    /// The attempt's provider tells by itself what becomes of what it took on: it is neither asked again nor stopped meanwhile.
+    pub(super) fn tells(&self, attempt: &Attempt) -> bool {
+        self.context
+            .provider(attempt.provider)
+            .is_some_and(|seat| seat.port.capabilities().recovery.notifies)
+    }
+
     /// The provider's object of an open attempt is known.
     fn has_object(&self, operation: OperationId, number: u32) -> bool {
         self.open_attempt(operation)
@@ -393,11 +400,7 @@ impl PaymentState {
             }
             let unsendable = self.is_unsendable(op, attempt);
             let charges = matches!(op.kind, OperationKind::Sale | OperationKind::Authorize);
-            // Whoever tells by itself what becomes of what it took on is neither asked again nor stopped meanwhile.
-            let tells = self
-                .context
-                .provider(attempt.provider)
-                .is_some_and(|seat| seat.port.capabilities().recovery.notifies);
+            let tells = self.tells(attempt);
             match attempt.state {
                 AttemptState::Open if unsendable && now < attempt.deadline => self.call(op.id),
                 AttemptState::Open | AttemptState::Unknown if unsendable => {

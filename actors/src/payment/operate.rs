@@ -10,7 +10,8 @@ use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, Paymen
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, MinorSum};
 use florin_domain::payment::{
-    Answer, AttemptPlan, CaptureMethod, Command, Refusal, Request, RequestKind, Resolution, Status,
+    Answer, AttemptPlan, AttemptState, CaptureMethod, Command, Refusal, Request, RequestKind, Resolution,
+    Status,
 };
 use florin_domain::provider::ProviderId;
 use ractor::ActorProcessingErr;
@@ -377,6 +378,9 @@ impl PaymentState {
     /// Asks the provider what became of the open attempt of an operation.
     pub(super) fn query(&mut self, operation: OperationId) {
         if let Some((op, attempt)) = self.open_attempt(operation) {
+            if attempt.state == AttemptState::Pending && self.tells(&attempt) {
+                return;
+            }
             self.doubts(operation, attempt.number).tainted = true;
             self.ask(&op, &attempt, Ask::Query);
         }

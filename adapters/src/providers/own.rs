@@ -3,7 +3,7 @@
 use crate::secrets::Book;
 use florin_domain::credentials::Credentials;
 use florin_domain::ports::AttemptRequest;
-use florin_domain::provider::{Outcome, ProviderId};
+use florin_domain::provider::{CREDENTIALS_UNUSABLE, Outcome, ProviderId};
 use std::sync::Arc;
 
 /// Where the adapter of a provider looks.
@@ -25,8 +25,8 @@ impl Own {
         Self { book, ..self }
     }
 
-    /// Under what a request goes; `None` for what is configured. `Err` if it cannot go: nothing was sent. That is the merchant's matter
-    /// and says nothing of the provider, whose breaker all merchants share.
+    /// Under what a request goes; `None` for what is configured. `Err` if it cannot go now: nothing was sent, and nothing was
+    /// learnt of the provider, whose breaker all merchants share.
     pub(super) async fn find(&self, request: &AttemptRequest) -> Result<Option<Arc<Credentials>>, Outcome> {
         let Some(book) = &self.book else {
             return Ok(None);
@@ -34,8 +34,8 @@ impl Own {
         let place = (request.merchant, self.provider);
         match book.find(place, request.made_at).await {
             Ok(held) => Ok(held.map(|held| held.credentials)),
-            Err(why) => Err(Outcome::Rejected {
-                reason: Arc::from(why.to_string()),
+            Err(why) => Err(Outcome::NotSent {
+                reason: Arc::from(format!("{CREDENTIALS_UNUSABLE}: {why}")),
             }),
         }
     }
@@ -43,8 +43,10 @@ impl Own {
     /// What is kept is no set of this provider's.
     #[expect(clippy::unused_self, reason = "it is said of what was found here")]
     pub(super) fn unfit(&self) -> Outcome {
-        Outcome::Rejected {
-            reason: Arc::from("the merchant's credentials are not of this provider's kind"),
+        Outcome::NotSent {
+            reason: Arc::from(format!(
+                "{CREDENTIALS_UNUSABLE}: they are not of this provider's kind"
+            )),
         }
     }
 }

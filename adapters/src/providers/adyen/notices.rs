@@ -78,6 +78,29 @@ impl AdyenNotices {
     }
 }
 
+impl AdyenNotices {
+    /// A merchant's key speaks only of what was charged in the merchant's own account: whoever holds it could else say that a charge in
+    /// the platform's account was made.
+    fn narrow(&self, notice: &mut Notice, account: &str) -> Result<(), NoticeRefusal> {
+        let Signer::Merchants(merchants) = &mut notice.signer else {
+            return Ok(());
+        };
+        let (provider, made_at) = (notice.provider, notice.payment.made_at());
+        merchants.retain(|merchant| {
+            let book = self.book.as_ref();
+            let held = book.and_then(|book| book.in_force((*merchant, provider), made_at));
+            held.is_some_and(|held| match &*held.credentials {
+                Credentials::Adyen(set) => set.merchant_account.expose() == account,
+                Credentials::Stripe(_) => false,
+            })
+        });
+        if merchants.is_empty() {
+            return Err(NoticeRefusal::Unsigned);
+        }
+        Ok(())
+    }
+}
+
 /// Who may have signed a notification.
 struct Candidate {
     /// Nothing for the platform.
@@ -125,7 +148,11 @@ impl NoticeReader for AdyenNotices {
         for item in &items {
             let item = &item.item;
             let signer = signer(item, &candidates).ok_or(NoticeRefusal::Unsigned)?;
-            notices.extend(notice(item, provider, signer));
+            let Some(mut notice) = notice(item, provider, signer) else {
+                continue;
+            };
+            self.narrow(&mut notice, &item.merchant_account_code)?;
+            notices.push(notice);
         }
         Ok(notices)
     }

@@ -111,10 +111,8 @@ fn every_test_method_leads_to_its_outcome() {
             if status == 402 {
                 assert_eq!(body["error"]["type"], "card_error");
                 // Two declines have codes of their own.
-                let code = match decline_code {
-                    Some(own @ ("expired_card" | "incorrect_cvc")) => own,
-                    _ => "card_declined",
-                };
+                let own = decline_code.filter(|code| ["expired_card", "incorrect_cvc"].contains(code));
+                let code = own.unwrap_or("card_declined");
                 assert_eq!(body["error"]["code"], code);
                 assert_eq!(body["error"]["charge"], intent["latest_charge"]);
                 assert_eq!(
