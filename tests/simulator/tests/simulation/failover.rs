@@ -52,9 +52,6 @@ fn nothing_is_charged_twice_while_providers_charge_silently_and_refuse_connectio
         count("event", "attempt unknown") > 0,
         "and what was charged in silence waits"
     );
-    if !cfg!(debug_assertions) {
-        assert!(count("failover", "after a cancellation") > 0);
-    }
 }
 
 /// The literal rule: no answer counts as no charge.
