@@ -24,8 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longer than every call and every retry takes; what is not resolved by then is on the operators' list.
-const REST: Duration = Duration::from_mins(5);
+/// Longer than every call and every retry takes, and than the wait of five minutes between two questions about an attempt; what is not resolved by then is on the operators' list.
+const REST: Duration = Duration::from_mins(7);
 
 /// The longest wait between two questions about an attempt, and then some.
 const SCHEDULE: Duration = Duration::from_mins(40);

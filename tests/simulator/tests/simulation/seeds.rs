@@ -5,13 +5,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// How many runs, and how much is asked in each: many short ones, in which odd things come together, and some long ones. An
-/// optimized build does fifteen times as much in the same time.
-const RUNS: &[(u64, u64)] = if cfg!(debug_assertions) {
-    &[(200, 60), (1, 600)]
-} else {
-    &[(500, 60), (40, 3_000)]
-};
+/// How many runs, and how much is asked in each: many short ones, in which odd things come together, and some long ones. More
+/// of them are run by hand and by night.
+const RUNS: &[(u64, u64)] = &[(200, 60), (1, 600)];
 
 /// As many more short runs as the variable says, from a seed that no ordinary run has.
 fn more_runs() -> u64 {
@@ -23,7 +19,11 @@ fn more_runs() -> u64 {
 }
 
 /// Seeds whose runs once went wrong, and stay: what was wrong is said beside each.
-const PAST: &[(u64, u64)] = &[];
+const PAST: &[(u64, u64)] = &[
+    // The checker looked a few seconds before the longest wait between two questions was over, which slow ticks draw out.
+    (108, 3_000),
+    (217, 60),
+];
 
 fn run(seed: u64, ops: u64) -> Report {
     let settings = Settings {
