@@ -88,8 +88,7 @@ impl Provider for FakeProvider {
 
     fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
         if self.is_away.load(Ordering::Relaxed) {
-            let reason = Arc::from("nobody is there");
-            return Box::pin(ready(Outcome::NotSent { reason }));
+            return Box::pin(ready(Outcome::not_sent("nobody is there")));
         }
         let outcome = Self::outcome(request);
         if matches!(outcome, Outcome::Succeeded { .. }) {

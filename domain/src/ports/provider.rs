@@ -1,6 +1,7 @@
 //! Payment providers.
 
 use super::BoxFuture;
+use crate::credentials::KeyOwner;
 use crate::ids::{MerchantId, OperationId, PaymentId};
 use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency, MinorSum};
@@ -58,6 +59,13 @@ pub struct AttemptRequest {
 pub trait Provider: Send + Sync + fmt::Debug {
     /// What it can do.
     fn capabilities(&self) -> &Capabilities;
+
+    /// Under whose key a merchant's request goes about a payment that was asked for at `made_at`; `None` while that is not settled. Where no
+    /// merchant has a key of its own it is the platform's.
+    fn key_owner(&self, merchant: MerchantId, made_at: Timestamp) -> Option<KeyOwner> {
+        let (_, _) = (merchant, made_at);
+        Some(KeyOwner::Platform)
+    }
 
     /// Makes the object that a later [`Provider::execute`] confirms; must not be able to charge. `Ok` is its reference.
     fn prepare<'a>(

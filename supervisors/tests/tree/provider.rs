@@ -359,9 +359,7 @@ fn silence() -> Outcome {
 }
 
 fn not_sent() -> Outcome {
-    Outcome::NotSent {
-        reason: Arc::from("connection refused"),
-    }
+    Outcome::not_sent("connection refused")
 }
 
 fn reference(request: &AttemptRequest) -> ProviderReference {

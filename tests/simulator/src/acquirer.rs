@@ -78,9 +78,7 @@ impl Acquirer {
     async fn on_the_way(&self) -> Option<Outcome> {
         let world = &self.world;
         if self.is_out() || world.hits(Fault::CallNotSent) {
-            return Some(Outcome::NotSent {
-                reason: Arc::from("connection refused"),
-            });
+            return Some(Outcome::not_sent("connection refused"));
         }
         if world.hits(Fault::CallRateLimited) {
             let ms = world.chance(Fault::CallRateLimited, |dice| dice.within(100, 4_000));
@@ -89,9 +87,7 @@ impl Acquirer {
             });
         }
         if world.hits(Fault::CallRejected) {
-            return Some(Outcome::Rejected {
-                reason: Arc::from("invalid parameter"),
-            });
+            return Some(Outcome::rejected("invalid parameter"));
         }
         if world.hits(Fault::CallLost) {
             tokio::time::sleep(TIMEOUT).await;

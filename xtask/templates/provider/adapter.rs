@@ -21,7 +21,6 @@ use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
 use florin_domain::time::Millis;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// The operations that are written. Each must be sent by `request`, understood by `response`, imitated by the sandbox, and pass the
@@ -109,8 +108,8 @@ impl Provider for NamelessProvider {
         &'a self,
         _request: &'a AttemptRequest,
     ) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
-        let reason = Arc::from("Nameless charges in one request");
-        Box::pin(std::future::ready(Err(Outcome::Rejected { reason })))
+        let why = Outcome::rejected("Nameless charges in one request");
+        Box::pin(std::future::ready(Err(why)))
     }
 
     fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {

@@ -16,6 +16,7 @@ pub(super) fn route() -> Route {
         Bar::BreakerOpen,
         Bar::Busy,
         Bar::Tried,
+        Bar::KeyRefused,
     ];
     let healths = [
         Health::Healthy,

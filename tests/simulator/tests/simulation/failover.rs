@@ -73,7 +73,7 @@ impl Provider for Literal {
     fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             match self.0.execute(request).await {
-                Outcome::Unknown { reason, .. } => Outcome::NotSent { reason },
+                Outcome::Unknown { reason, .. } => Outcome::not_sent(reason),
                 other => other,
             }
         })

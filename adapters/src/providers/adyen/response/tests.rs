@@ -3,6 +3,7 @@
 use super::super::sample::{OURS, PSP, attempt, line, reply};
 use super::*;
 use bytes::Bytes;
+use florin_domain::credentials::KeyOwner;
 use florin_domain::payment::OperationKind;
 
 #[test]
@@ -115,6 +116,7 @@ fn details_that_are_refused_leave_the_challenge_open() {
                 status: 200,
                 retry_after_s: None,
                 body,
+                key: KeyOwner::Platform,
             },
         ))
     };
@@ -125,6 +127,7 @@ fn details_that_are_refused_leave_the_challenge_open() {
         status: 200,
         retry_after_s: None,
         body: Bytes::from_static(br#"{"resultCode":"Authorised","pspReference":"A1"}"#),
+        key: KeyOwner::Platform,
     };
     assert_eq!(line(&detailed(&request, &silent)), "unknown -");
 }
@@ -160,6 +163,7 @@ fn what_is_no_answer_of_adyens_decides_nothing() {
             status,
             retry_after_s: None,
             body: Bytes::from_static(body.as_bytes()),
+            key: KeyOwner::Platform,
         };
         let outcome = charged(&attempt(OperationKind::Sale), &reply);
         assert!(

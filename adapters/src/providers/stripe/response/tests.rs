@@ -4,6 +4,7 @@ use super::super::sample::{CAPTURE, INTENT, attempt, check, error, intent, refun
 use super::*;
 use OperationKind::{Authorize, Capture, Refund as Refunding, Sale, Void};
 use bytes::Bytes;
+use florin_domain::credentials::KeyOwner;
 use serde_json::{Value, json};
 
 #[test]
@@ -293,6 +294,7 @@ fn waits_are_believed_up_to_an_hour() {
             status: 429,
             retry_after_s: given_s,
             body: Bytes::new(),
+            key: KeyOwner::Platform,
         };
         check(
             "429",
