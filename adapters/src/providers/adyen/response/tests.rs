@@ -172,3 +172,24 @@ fn what_is_no_answer_of_adyens_decides_nothing() {
         );
     }
 }
+
+#[test]
+fn a_refusal_says_whose_key_was_refused_at_401_and_403_only() {
+    let merchant = florin_domain::ids::MerchantId::from_bits(9);
+    let body =
+        r#"{"errorCode":"000","errorType":"security","message":"HTTP Status Response - Unauthorized"}"#;
+    for owner in [KeyOwner::Platform, KeyOwner::Merchant { merchant, version: 3 }] {
+        for (status, expected) in [(400, None), (401, Some(owner)), (403, Some(owner)), (422, None)] {
+            let answer = crate::providers::sample::reply(status, body).under(owner);
+            for outcome in [
+                charged(&attempt(OperationKind::Sale), &answer),
+                acknowledged(&attempt(OperationKind::Refund), &answer),
+            ] {
+                let Outcome::Rejected { refused_key, .. } = outcome else {
+                    panic!("{status}: {outcome:?}")
+                };
+                assert_eq!(refused_key, expected, "{status}");
+            }
+        }
+    }
+}
