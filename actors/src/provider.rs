@@ -111,8 +111,13 @@ impl Actor for ProviderActor {
             context.options.ticks.providers,
             || ProviderMail::Tick,
         );
+        let books = Books::new(id, seat.terms);
+        // Which keys are refused is found out anew.
+        for owner in seat.standing.load().refused_keys.owners() {
+            books.show_key(owner, false);
+        }
         let mut state = ProviderState {
-            books: Books::new(id, seat.terms),
+            books,
             context,
             seat,
             waiting: VecDeque::new(),

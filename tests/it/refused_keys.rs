@@ -43,7 +43,7 @@ fn went(caller: &Caller, key: &str) -> (Vec<String>, Option<String>) {
 }
 
 fn tried(names: &[&str]) -> Vec<String> {
-    names.iter().map(ToString::to_string).collect()
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// Whose keys the preferred provider does not take, as operators see it.
@@ -113,8 +113,8 @@ fn the_platforms_refused_key_takes_the_provider_from_all_who_have_none_of_their_
     assert_eq!(refused_keys(&dev), json!(["platform"]));
     assert_eq!(metric(&dev, "platform").as_deref(), Some("1"));
     let routing = dev.operator().read("/v1/ops/routing");
-    let first = routing["providers"].as_array().unwrap().iter();
-    let first = first.into_iter().find(|provider| provider["provider"] == FIRST);
+    let mut providers = routing["providers"].as_array().unwrap().iter();
+    let first = providers.find(|provider| provider["provider"] == FIRST);
     assert_eq!(first.unwrap()["bar"], "key_refused");
     dev.stop();
 }

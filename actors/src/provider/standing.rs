@@ -185,11 +185,10 @@ impl Books {
     }
 
     fn tell_of_key(&self, change: KeyChange) {
-        let gauge = |owner: KeyOwner| metrics::gauge!("florin_provider_key_refused", "provider" => self.provider.to_string(), "key" => owner.to_string());
         let provider = self.provider;
         match change {
             KeyChange::Refused(owner) => {
-                gauge(owner).set(1.0);
+                self.show_key(owner, true);
                 count_alert();
                 tracing::error!(%provider, key = %owner, "a provider does not take a key (401 or 403): nothing new is charged under it, and one charge at a time finds out whether it is taken again");
             }
@@ -198,10 +197,16 @@ impl Books {
                     .refused_keys
                     .owners()
                     .any(|other| other.to_string() == owner.to_string());
-                gauge(owner).set(f64::from(u8::from(is_other_refused)));
+                self.show_key(owner, is_other_refused);
                 tracing::info!(%provider, key = %owner, "a key that a provider refused is taken again, or not used any more");
             }
         }
+    }
+
+    /// Shows in the metrics whether a key is refused.
+    pub(super) fn show_key(&self, owner: KeyOwner, is_refused: bool) {
+        metrics::gauge!("florin_provider_key_refused", "provider" => self.provider.to_string(), "key" => owner.to_string())
+            .set(f64::from(u8::from(is_refused)));
     }
 
     fn tell(&self, line: Line, change: Change) {

@@ -193,8 +193,7 @@ fn take(versions: &mut Vec<CredentialVersion>, step: Step, now_ms: u64) {
                 .iter_mut()
                 .filter(|one| one.retired_at.is_none())
                 .collect();
-            if !present.is_empty() {
-                let index = which % present.len();
+            if let Some(index) = which.checked_rem(present.len()) {
                 present[index].retired_at = Some(Timestamp::from_unix_ms(now_ms));
             }
         }

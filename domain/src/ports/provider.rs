@@ -60,10 +60,9 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// What it can do.
     fn capabilities(&self) -> &Capabilities;
 
-    /// Under whose key a merchant's request goes about a payment that was asked for at `made_at`; `None` while that is not settled. Where no
+    /// Under whose key a merchant's request goes about a payment that was asked for at that time; `None` while that is not settled. Where no
     /// merchant has a key of its own it is the platform's.
-    fn key_owner(&self, merchant: MerchantId, made_at: Timestamp) -> Option<KeyOwner> {
-        let (_, _) = (merchant, made_at);
+    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
         Some(KeyOwner::Platform)
     }
 

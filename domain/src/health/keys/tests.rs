@@ -1,5 +1,10 @@
 //! When a key is refused, for how long, and whose charges that stops.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "the numbers of a test are small, and an overflow fails it"
+)]
+
 use super::*;
 use crate::ids::MerchantId;
 use crate::provider::Hindrance;
