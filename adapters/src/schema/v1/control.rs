@@ -197,9 +197,9 @@ impl<'a> JournaledVersionsDto<'a> {
     }
 }
 
+#[cfg(test)]
 impl<'a> UntimedVersionsDto<'a> {
     /// What an earlier release wrote.
-    #[cfg(test)]
     pub(crate) fn of(all: &'a JournaledCredentials) -> Vec<Self> {
         let one =
             |((merchant, provider), versions): (&'a (MerchantId, ProviderId), &JournaledVersions)| Self {

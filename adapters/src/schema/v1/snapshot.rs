@@ -226,16 +226,18 @@ impl<'a> UnroutedSnapshotDto<'a> {
     }
 }
 
+#[cfg(test)]
 impl<'a> UntimedSnapshotDto<'a> {
     /// What an earlier release wrote.
-    #[cfg(test)]
     pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
         Self {
             earlier: OneKeySnapshotDto::of(snapshot),
             credentials: UntimedVersionsDto::of(&snapshot.control.credentials),
         }
     }
+}
 
+impl UntimedSnapshotDto<'_> {
     pub(crate) fn into_snapshot(self) -> Result<ShardSnapshot, DecodeError> {
         if self.credentials.is_empty() {
             return self.earlier.into_snapshot();
