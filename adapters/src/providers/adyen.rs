@@ -34,7 +34,7 @@ use config::header;
 use florin_domain::credentials::{Credentials, KeyOwner};
 use florin_domain::ids::MerchantId;
 use florin_domain::payment::OperationKind;
-use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
 use florin_domain::time::{Millis, Timestamp};
 use http::HeaderValue;
@@ -174,13 +174,15 @@ impl AdyenProvider {
     }
 }
 
+impl KeyOwners for AdyenProvider {
+    fn key_owner(&self, merchant: MerchantId, made_at: Timestamp) -> Option<KeyOwner> {
+        self.own.key_owner(merchant, made_at)
+    }
+}
+
 impl Provider for AdyenProvider {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
-    }
-
-    fn key_owner(&self, merchant: MerchantId, made_at: Timestamp) -> Option<KeyOwner> {
-        self.own.key_owner(merchant, made_at)
     }
 
     /// Nothing is made before the charge, so nobody asks for this.

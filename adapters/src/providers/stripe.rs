@@ -26,7 +26,7 @@ use config::bearer;
 use florin_domain::credentials::{Credentials, KeyOwner};
 use florin_domain::ids::MerchantId;
 use florin_domain::payment::OperationKind;
-use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
 use florin_domain::time::{Millis, Timestamp};
 use http::HeaderValue;
@@ -236,13 +236,15 @@ impl StripeProvider {
     }
 }
 
+impl KeyOwners for StripeProvider {
+    fn key_owner(&self, merchant: MerchantId, made_at: Timestamp) -> Option<KeyOwner> {
+        self.own.key_owner(merchant, made_at)
+    }
+}
+
 impl Provider for StripeProvider {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
-    }
-
-    fn key_owner(&self, merchant: MerchantId, made_at: Timestamp) -> Option<KeyOwner> {
-        self.own.key_owner(merchant, made_at)
     }
 
     fn prepare<'a>(

@@ -6,7 +6,6 @@
 )]
 
 use super::*;
-use crate::credentials::KeyOwner;
 use crate::time::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -362,14 +361,6 @@ fn only_what_a_provider_does_not_answer_counts_against_it() {
     let limited = Outcome::RateLimited {
         retry_after: Millis(1),
     };
-    let key_refused = Outcome::Rejected {
-        reason: text(),
-        refused_key: Some(KeyOwner::Platform),
-    };
-    let unusable = Outcome::NotSent {
-        reason: text(),
-        hindrance: Hindrance::Credentials,
-    };
     let cases = [
         (succeeded, 99, CallResult::Answered),
         (declined, 99, CallResult::Answered),
@@ -383,8 +374,6 @@ fn only_what_a_provider_does_not_answer_counts_against_it() {
         (Outcome::not_sent(text()), 30_000, CallResult::Failed),
         (limited, 99, CallResult::Failed),
         (Outcome::rejected(text()), 99, CallResult::Answered),
-        (key_refused, 99, CallResult::Answered),
-        (unusable, 99, CallResult::NotCounted),
         (unknown(), 29_999, CallResult::Failed),
         (unknown(), 30_000, CallResult::TimedOut),
         (unknown(), 30_001, CallResult::TimedOut),

@@ -55,16 +55,17 @@ pub struct AttemptRequest {
     pub details: Option<Arc<str>>,
 }
 
+/// Port of whose keys a provider's requests carry: routing asks it, before anything is sent.
+pub trait KeyOwners {
+    /// Under whose key a merchant's request goes about a payment that was asked for at `made_at`; `None` while that is not settled. Where no
+    /// merchant has a key of its own it is the platform's.
+    fn key_owner(&self, merchant: MerchantId, made_at: Timestamp) -> Option<KeyOwner>;
+}
+
 /// Port of a provider. Implementations never decide whether to repeat: they say what came back, and `Unknown` when in doubt.
-pub trait Provider: Send + Sync + fmt::Debug {
+pub trait Provider: KeyOwners + Send + Sync + fmt::Debug {
     /// What it can do.
     fn capabilities(&self) -> &Capabilities;
-
-    /// Under whose key a merchant's request goes about a payment that was asked for at that time; `None` while that is not settled. Where no
-    /// merchant has a key of its own it is the platform's.
-    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
-        Some(KeyOwner::Platform)
-    }
 
     /// Makes the object that a later [`Provider::execute`] confirms; must not be able to charge. `Ok` is its reference.
     fn prepare<'a>(

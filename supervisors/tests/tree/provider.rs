@@ -3,11 +3,11 @@
 use crate::mischief::INJECTED;
 use crate::ports::{Latch, lock};
 use florin_domain::credentials::KeyOwner;
-use florin_domain::ids::{OperationId, PaymentId};
+use florin_domain::ids::{MerchantId, OperationId, PaymentId};
 use florin_domain::payment::OperationKind;
-use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery};
-use florin_domain::time::Millis;
+use florin_domain::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -374,6 +374,12 @@ fn not_sent() -> Outcome {
 
 fn reference(request: &AttemptRequest) -> ProviderReference {
     Arc::from(format!("pi_{}", request.key))
+}
+
+impl KeyOwners for Scripted {
+    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
+        Some(KeyOwner::Platform)
+    }
 }
 
 impl Provider for Scripted {

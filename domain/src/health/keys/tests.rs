@@ -120,6 +120,25 @@ fn only_an_answer_to_the_request_says_that_its_key_was_taken() {
     }
 }
 
+#[test]
+fn neither_a_refused_key_nor_missing_credentials_count_against_the_provider() {
+    let text = || Arc::from("why");
+    let key_refused = Outcome::Rejected {
+        reason: text(),
+        refused_key: Some(PLATFORM),
+    };
+    let unusable = Outcome::NotSent {
+        reason: text(),
+        hindrance: Hindrance::Credentials,
+    };
+    for (outcome, expected) in [
+        (key_refused, CallResult::Answered),
+        (unusable, CallResult::NotCounted),
+    ] {
+        assert_eq!(CallResult::of(&outcome, Millis(99), Millis::from_s(30)), expected);
+    }
+}
+
 fn owner() -> impl Strategy<Value = KeyOwner> {
     prop_oneof![
         Just(PLATFORM),
