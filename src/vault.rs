@@ -33,6 +33,13 @@ fn kek_file(settings: &Settings) -> Option<PathBuf> {
     settings.kek_file.clone().or_else(made)
 }
 
+/// Whether no real money moves at this address. One that does not say so may be a proxy before the real one.
+fn is_test_address(base_url: &str) -> bool {
+    let host = base_url.split("//").nth(1).unwrap_or_default();
+    let host = host.split('/').next().unwrap_or_default();
+    base_url.starts_with("http:") || (host.contains("-test") && !host.contains("-live"))
+}
+
 /// What the configured providers take.
 pub(crate) fn terms(settings: &Settings, development: bool) -> HashMap<ProviderId, Terms> {
     let terms = |provider: &florin_config::ProviderSettings| {
@@ -43,7 +50,7 @@ pub(crate) fn terms(settings: &Settings, development: bool) -> HashMap<ProviderI
         let terms = Terms {
             kind,
             is_clear: provider.base_url.starts_with("http:"),
-            is_live: provider.base_url.contains("-live"),
+            is_live: !is_test_address(&provider.base_url),
             refuses_live: development,
         };
         (provider.id, terms)
@@ -96,10 +103,11 @@ impl Vault {
     pub(crate) fn compare(&self, journaled: &JournaledCredentials) -> anyhow::Result<()> {
         match self {
             Self::Kept(store) => Ok(store.compare(journaled)?),
-            Self::None(_) if journaled.values().any(|versions| !versions.present.is_empty()) => {
+            // Retired ones too: what was charged under them must not go to the configured account.
+            Self::None(_) if !journaled.is_empty() => {
                 bail!(
-                    "the journal says that merchants have credentials of their own, and they are not here: put the folder `credentials` back, and \
-                     set `secrets.kek_file`"
+                    "the journal says that merchants have or had credentials of their own, and they are not here: put the folder `credentials` \
+                     back, and set `secrets.kek_file`"
                 )
             }
             Self::None(book) => {
@@ -125,14 +133,42 @@ pub(crate) fn rotate_kek(settings: &Settings) -> anyhow::Result<()> {
     let file = kek_file(settings).context("there is no key-encryption key: set `secrets.kek_file`")?;
     let rotated = secrets::rotate(&file, &secrets::folder_in(&settings.data_dir))?;
     println!(
-        "The key-encryption key in {} is {} now; {} data keys were wrapped anew{}.",
+        "The key-encryption key in {} is {} now; {} data keys were wrapped anew{}. The old one is kept in {}: copies of the sealed files from before \
+         need it. Move it to where they are, and away from here.",
         file.display(),
         rotated.kek,
         rotated.rewrapped,
         match rotated.done_before {
             0 => String::new(),
             done => format!(", and {done} by an earlier run"),
-        }
+        },
+        rotated.kept.display(),
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_test_address;
+
+    #[test]
+    fn an_address_that_does_not_say_that_it_is_one_for_tests_is_taken_for_one_of_real_money() {
+        let table = [
+            ("http://127.0.0.1:8090/adyen/v72", true),
+            ("https://checkout-test.adyen.com/v72", true),
+            (
+                "https://1797a841fbb37ca7-Shop-checkout-live.adyenpayments.com/checkout/v72",
+                false,
+            ),
+            (
+                "https://a-test-shop-checkout-live.adyenpayments.com/checkout/v72",
+                false,
+            ),
+            ("https://proxy.example/checkout-test/v72", false),
+            ("https://proxy.example/v72", false),
+        ];
+        for (address, expected) in table {
+            assert_eq!(is_test_address(address), expected, "{address}");
+        }
+    }
 }

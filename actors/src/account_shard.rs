@@ -342,10 +342,11 @@ impl ShardState {
     }
 
     fn record_control(&mut self, event: ControlEvent, reply: oneshot::Sender<Seq>) {
-        self.control.apply(&event);
+        let at = self.context.ports.clock.now();
+        self.control.apply(&event, at);
         let body = Body::Control(event);
         self.since_snapshot = self.since_snapshot.saturating_add(weight(&body));
-        self.put_in_order(body, self.context.ports.clock.now());
+        self.put_in_order(body, at);
         let (context, control) = (Arc::clone(&self.context), Arc::new(self.control.clone()));
         let seq = self.head;
         // Barriers are released in order, so a later change never gives way to an earlier one.

@@ -18,13 +18,14 @@ use crate::resolution::ResolutionMail;
 use crate::risk::RiskMail;
 use crate::scrub::{ScrubMail, ScrubPlace};
 use arc_swap::ArcSwap;
-use florin_domain::ids::{Epoch, PaymentId, ShardId, compose};
+use florin_domain::ids::{Epoch, MerchantId, PaymentId, ShardId, compose};
 use florin_domain::merchant::Control;
 use florin_domain::ports::{
     Clock, Entropy, Journal, KeyIndex, Provider, ProviderKeys, Snapshots, TransferIndex, Views,
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::routing::Entrant;
+use florin_domain::time::Timestamp;
 use metrics::{Counter, Histogram};
 use std::fmt;
 use std::sync::Arc;
@@ -322,10 +323,14 @@ impl Context {
         self.directory.store(control);
     }
 
-    /// The providers as routing sees them.
-    pub fn entrants(&self) -> Vec<Entrant> {
+    /// The providers as routing sees them, for a charge of this merchant that was asked for at this time; without one, for a charge under
+    /// the platform's keys.
+    pub fn entrants(&self, charge: Option<(MerchantId, Timestamp)>) -> Vec<Entrant> {
         let now = self.ports.clock.now();
-        self.providers.iter().map(|seat| seat.entrant(now)).collect()
+        self.providers
+            .iter()
+            .map(|seat| seat.entrant(charge, now))
+            .collect()
     }
 
     /// The provider with this name.

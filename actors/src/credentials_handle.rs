@@ -43,7 +43,8 @@ impl CredentialsHandle {
         }
     }
 
-    /// Gives a merchant a new version of its credentials at a provider. The same as the present ones changes nothing.
+    /// Gives a merchant a new version of its credentials at a provider, if said so only one that moves real money or one that does not. The
+    /// same as the present ones changes nothing.
     ///
     /// # Errors
     /// If they are no set for this provider, there are too many, or they could not be made durable.
@@ -51,11 +52,12 @@ impl CredentialsHandle {
         &self,
         (merchant, provider): (MerchantId, ProviderId),
         fields: CredentialFields,
+        only_livemode: Option<bool>,
         by: ApiKeyId,
     ) -> Result<CredentialVersion, ChangeError> {
         let own = self.clone();
         self.to_the_end(async move {
-            let about = match own.secrets.put(merchant, provider, fields).await? {
+            let about = match own.secrets.put(merchant, provider, fields, only_livemode).await? {
                 Begun::Known(about) => return Ok(about),
                 Begun::New(about) => about,
             };
@@ -64,6 +66,7 @@ impl CredentialsHandle {
                 provider,
                 version: about.version,
                 by,
+                from: Some(about.created_at),
             };
             own.record(event, (merchant, provider)).await?;
             Ok(about)
@@ -89,6 +92,7 @@ impl CredentialsHandle {
                 provider,
                 version,
                 by,
+                from: about.retired_at,
             };
             own.record(event, (merchant, provider)).await?;
             Ok(about)

@@ -20,7 +20,7 @@ use crate::context::{Context, Step};
 use crate::idempotency::SubmissionId;
 use crate::load::{Answers, Loaded};
 use crate::mailbox::{Envelope, Mailbox};
-use crate::provider::{Ask, Promise};
+use crate::provider::{Ask, Away, Promise};
 use crate::risk::{RiskMail, Subject, Velocity};
 use drives::Drive;
 use florin_domain::idempotency::KeyDigest;
@@ -61,10 +61,12 @@ pub enum Report {
         /// The answer.
         outcome: Outcome,
     },
-    /// Nothing was asked: the provider's circuit breaker is open.
+    /// Nothing was asked.
     TurnedAway {
         /// What would have been asked.
         ask: Ask,
+        /// Why not.
+        away: Away,
     },
 }
 

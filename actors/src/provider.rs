@@ -12,15 +12,17 @@ mod standing;
 pub use call::{Ask, Call};
 pub use line::Line;
 pub use seat::{Promise, ProviderSeat};
-pub use standing::{Ended, Standing};
+pub use standing::{Away, Ended, Standing};
 
 use crate::context::{Context, Step};
 use crate::mailbox::Envelope;
 use crate::payment::Report;
 use crate::ticks::keep_ticking;
 use florin_domain::breaker::{BreakerState, Pass};
-use florin_domain::health::CallResult;
-use florin_domain::provider::ProviderId;
+use florin_domain::credentials::KeyOwner;
+use florin_domain::health::{CallResult, KeyPass, KeyVerdict};
+use florin_domain::ports::AttemptRequest;
+use florin_domain::provider::{Hindrance, Outcome, ProviderId};
 use florin_domain::time::Millis;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use standing::Books;
@@ -58,8 +60,9 @@ pub struct ProviderState {
 struct Permit {
     seat: Arc<ProviderSeat>,
     /// The line and pass of a call that a breaker let through.
-    admitted: Option<(Line, Pass)>,
+    admitted: Option<(Line, Pass, KeyPass)>,
     result: CallResult,
+    key: KeyVerdict,
     took_ms: u64,
 }
 
@@ -76,11 +79,12 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.count().fetch_sub(1, Ordering::SeqCst);
         let (result, took_ms) = (self.result, self.took_ms);
-        let ended = self.admitted.map(|(line, pass)| Ended {
+        let ended = self.admitted.map(|(line, pass, key_pass)| Ended {
             line,
             pass,
             result,
             took_ms,
+            key: (key_pass, self.key),
         });
         self.seat.mailbox.step(ProviderMail::Finished(ended));
     }
@@ -107,8 +111,13 @@ impl Actor for ProviderActor {
             context.options.ticks.providers,
             || ProviderMail::Tick,
         );
+        let books = Books::new(id, seat.terms);
+        // Which keys are refused is found out anew.
+        for owner in seat.standing.load().refused_keys.owners() {
+            books.show_key(owner, false);
+        }
         let mut state = ProviderState {
-            books: Books::new(id, seat.terms),
+            books,
             context,
             seat,
             waiting: VecDeque::new(),
@@ -138,7 +147,11 @@ impl Actor for ProviderActor {
                 }
                 state.context.ports.probe.reached(Step::ProviderFinished);
             }
-            ProviderMail::Tick => state.publish(),
+            ProviderMail::Tick => {
+                let now = state.context.ports.clock.now();
+                state.books.look_at_keys(&state.context.options, now);
+                state.publish();
+            }
         }
         state.start_waiting();
         Ok(())
@@ -152,14 +165,24 @@ impl ProviderState {
         self.seat.standing.store(Arc::new(standing));
     }
 
+    /// Whose key a new charge carries, where that decides whether it may go.
+    fn key_of(&self, call: &Call) -> Option<KeyOwner> {
+        if call.line != Line::Charge || self.books.takes_all_keys() {
+            return None;
+        }
+        let request = call.request.as_ref()?;
+        self.seat.port.key_owner(request.merchant, request.made_at)
+    }
+
     fn queue(&mut self, call: Call) {
+        let now = self.context.ports.clock.now();
         let queue = if call.resolves {
             &mut self.resolving
-        } else if self.books.takes(call.line, self.context.ports.clock.now()) {
-            &mut self.waiting
-        } else {
-            self.turn_away(call);
+        } else if let Some(away) = self.books.bar(call.line, self.key_of(&call), now) {
+            self.turn_away(call, away);
             return;
+        } else {
+            &mut self.waiting
         };
         // A caller that was answered at its budget leaves its call behind, so admission alone does not bound this queue. At the
         // bound the call is dropped, which reports that it was not sent.
@@ -170,13 +193,13 @@ impl ProviderState {
         }
     }
 
-    /// Fails fast: the breaker before this kind of operation is open.
-    fn turn_away(&self, call: Call) {
+    /// Fails fast.
+    fn turn_away(&self, call: Call, away: Away) {
         metrics::counter!("florin_provider_turned_away_total", "provider" => self.seat.id.to_string(), "operation" => call.line.as_str())
             .increment(1);
         self.context.ports.probe.reached(Step::ProviderTurnedAway);
         let ask = call.ask;
-        call.report(Report::TurnedAway { ask });
+        call.report(Report::TurnedAway { ask, away });
     }
 
     fn start_waiting(&mut self) {
@@ -189,16 +212,19 @@ impl ProviderState {
             self.seat.waiting.store(self.waiting.len(), Ordering::SeqCst);
             let now = self.context.ports.clock.now();
             let is_probe = matches!(self.books.state(call.line, now), BreakerState::HalfOpen { .. });
-            let Some(pass) = self.books.admit(call.line, now) else {
-                self.turn_away(call);
-                continue;
+            let (pass, key_pass) = match self.books.admit(call.line, self.key_of(&call), now) {
+                Ok(admitted) => admitted,
+                Err(away) => {
+                    self.turn_away(call, away);
+                    continue;
+                }
             };
-            if is_probe {
+            if is_probe || key_pass != KeyPass::FREE {
                 // Routing must know at once that no second one goes.
                 self.publish();
                 self.context.ports.probe.reached(Step::ProviderProbing);
             }
-            self.start(call, Some(pass));
+            self.start(call, Some((pass, key_pass)));
         }
         while self.seat.resolving.load(Ordering::SeqCst) < (permits / RESOLVING_SHARE).max(1) {
             let Some(call) = self.resolving.pop_front() else {
@@ -208,11 +234,12 @@ impl ProviderState {
         }
     }
 
-    fn start(&self, call: Call, pass: Option<Pass>) {
+    fn start(&self, call: Call, pass: Option<(Pass, KeyPass)>) {
         let permit = Permit {
             seat: Arc::clone(&self.seat),
-            admitted: pass.map(|pass| (call.line, pass)),
+            admitted: pass.map(|(pass, key_pass)| (call.line, pass, key_pass)),
             result: CallResult::NotCounted,
+            key: KeyVerdict::Silent,
             took_ms: 0,
         };
         permit.count().fetch_add(1, Ordering::SeqCst);
@@ -246,13 +273,29 @@ async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
     context.figures.provider_seconds.record(took.as_secs_f64());
     permit.took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let time_limit = port.capabilities().time_limit;
-    permit.result = match &report {
-        // Making the object is no charge: were it counted, it would hide that none is confirmed.
-        Report::Prepared(Ok(_)) | Report::TurnedAway { .. } => CallResult::NotCounted,
+    (permit.result, permit.key) = match &report {
+        // Making the object is no charge: were it counted, it would hide that none is confirmed. Its key is taken, though.
+        Report::Prepared(Ok(_)) => (CallResult::NotCounted, KeyVerdict::Taken),
+        Report::TurnedAway { .. } => (CallResult::NotCounted, KeyVerdict::Silent),
         Report::Prepared(Err(outcome)) | Report::Outcome { outcome, .. } => {
-            CallResult::of(outcome, Millis(permit.took_ms), time_limit)
+            tell_of_unusable(permit.seat.id, &request, outcome);
+            let result = CallResult::of(outcome, Millis(permit.took_ms), time_limit);
+            (result, KeyVerdict::of(outcome))
         }
     };
     call.report(report);
     drop(permit);
+}
+
+/// What belongs to a payment whose merchant has no credentials for it any more is sent nowhere else: somebody must see to it.
+fn tell_of_unusable(provider: ProviderId, request: &AttemptRequest, outcome: &Outcome) {
+    if let Outcome::NotSent {
+        reason,
+        hindrance: Hindrance::Credentials,
+    } = outcome
+    {
+        metrics::counter!("florin_alerts_total", "alert" => "credentials_unusable").increment(1);
+        let (merchant, payment, operation) = (request.merchant, request.payment, request.kind.as_str());
+        tracing::error!(%provider, %merchant, %payment, operation, %reason, "a request could not be sent under its merchant's credentials, and is sent under no others");
+    }
 }

@@ -131,7 +131,7 @@ impl RoutingHandle {
 
     /// The providers as they stand.
     pub fn field(&self) -> Vec<Entrant> {
-        self.context.entrants()
+        self.context.entrants(None)
     }
 
     /// The rules of a text.

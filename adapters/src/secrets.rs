@@ -4,9 +4,10 @@
 //! * `kek` the key-encryption key in a file; `sealing` AES-256-GCM; `record` what is sealed; `sealed_file` one merchant's file; `folder` files
 //!   that are replaced as a whole; `rotation` another key-encryption key
 //! * `book` what is present, read by every call to a provider; `store` the port: changes, in two steps around the journal;
-//!   `none` where there is no key; `terms` what a provider takes
+//!   `comparing` the files beside the journal; `none` where there is no key; `terms` what a provider takes
 
 mod book;
+mod comparing;
 mod folder;
 mod kek;
 mod none;
@@ -20,10 +21,11 @@ mod terms;
 mod tests;
 
 pub use book::{Book, Held, Unavailable};
+pub use comparing::{Lack, StaleError};
 pub use kek::{FileKek, KekFileError};
 pub use none::NoSecrets;
 pub use rotation::{RotateError, Rotated, rotate};
-pub use store::{OpenError, SecretStore, StaleError};
+pub use store::{OpenError, SecretStore};
 pub use terms::Terms;
 
 use std::path::{Path, PathBuf};

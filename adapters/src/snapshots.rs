@@ -4,7 +4,7 @@
 
 use crate::schema::v1::{
     EarlierSnapshotDto, EarliestSnapshotDto, OneKeySnapshotDto, OneShardSnapshotDto, SnapshotDto, Stored,
-    UnroutedSnapshotDto, UnwatchedSnapshotDto,
+    UnroutedSnapshotDto, UntimedSnapshotDto, UnwatchedSnapshotDto,
 };
 use crate::schema::{self, DecodeError};
 use florin_domain::ids::{Seq, ShardId};
@@ -138,6 +138,7 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
     let form = sealed.strip_prefix(MARK).ok_or("the file is no snapshot")?;
     let read = |form| ShardSnapshot::load(schema::read::<SnapshotDto<'_>>(form)?);
     // The digest says that the file is whole: a form that ends early is an earlier one.
+    let read_untimed = |form| schema::read::<UntimedSnapshotDto<'_>>(form)?.into_snapshot();
     let read_of_one_key = |form| schema::read::<OneKeySnapshotDto<'_>>(form)?.into_snapshot();
     let read_unrouted = |form| schema::read::<UnroutedSnapshotDto<'_>>(form)?.into_snapshot();
     let read_unwatched = |form| schema::read::<UnwatchedSnapshotDto<'_>>(form)?.into_snapshot();
@@ -148,7 +149,8 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
         schema::read::<EarliestSnapshotDto<'_>>(form)?.into_snapshot(Stops::default(), RiskLists::default())
     };
     read(form).or_else(|error: DecodeError| {
-        let earlier = read_of_one_key(form)
+        let earlier = read_untimed(form)
+            .or_else(|_: DecodeError| read_of_one_key(form))
             .or_else(|_: DecodeError| read_unrouted(form))
             .or_else(|_: DecodeError| read_unwatched(form))
             .or_else(|_: DecodeError| read_of_one_shard(form))
@@ -326,6 +328,15 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_from_before_the_times_of_credentials_is_read_only_if_it_has_no_credentials() {
+        let mut snapshot = snapshot(5);
+        let untimed = sealed(&UntimedSnapshotDto::of(&snapshot));
+        assert!(unseal(&untimed).is_err(), "the journal has the times");
+        snapshot.control.credentials.clear();
+        assert_eq!(unseal(&sealed(&UntimedSnapshotDto::of(&snapshot))), Ok(snapshot));
+    }
+
+    #[test]
     fn a_snapshot_from_before_there_were_routing_rules_is_read_with_none() {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&UnroutedSnapshotDto::of(&snapshot));
@@ -349,6 +360,7 @@ mod tests {
         assert_eq!(unseal(&seal(&empty)), Ok(empty));
         let mut form = Vec::new();
         schema::write(&snapshot.store(), &mut form);
+        assert!(schema::read::<UntimedSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<OneKeySnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<UnroutedSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<UnwatchedSnapshotDto<'_>>(&form).is_err());

@@ -3,7 +3,7 @@
 use crate::ids::MerchantId;
 use crate::provider::ProviderId;
 use crate::time::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
@@ -321,8 +321,8 @@ pub enum Choice {
 }
 
 /// Under what a request about something is made that was made at `made_at`; `versions` from the oldest on. What is in force at a time never
-/// changes afterwards, so every request about one object chooses the same, also after a restart. For what is retired the newest stands in, if
-/// it is of the same account.
+/// changes afterwards, so every request about one object chooses the same, also after a restart. What stands in for a retired version is of
+/// the same account, and stays the same as well until it is retired itself.
 pub fn choose(versions: &[CredentialVersion], made_at: Timestamp) -> Choice {
     let was_in_force = |version: &&CredentialVersion| {
         version.created_at <= made_at && version.retired_at.is_none_or(|at| made_at < at)
@@ -330,28 +330,78 @@ pub fn choose(versions: &[CredentialVersion], made_at: Timestamp) -> Choice {
     let Some(made_under) = versions.iter().rev().find(was_in_force) else {
         return Choice::Configured;
     };
-    if made_under.retired_at.is_none() {
-        return Choice::Version(made_under.version);
+    let mut standing_in = made_under;
+    while let Some(retired_at) = standing_in.retired_at {
+        let Some(next) = stand_in(versions, standing_in, retired_at) else {
+            return Choice::Gone;
+        };
+        standing_in = next;
     }
-    let mut present = versions
-        .iter()
-        .rev()
-        .filter(|version| version.retired_at.is_none());
-    let stands_in = present.find(|version| version.account == made_under.account);
-    stands_in.map_or(Choice::Gone, |version| Choice::Version(version.version))
+    Choice::Version(standing_in.version)
 }
 
-/// What the journal says of the versions of one merchant at one provider.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JournaledVersions {
-    /// The latest there ever was.
-    pub latest: u32,
-    /// Those that are not retired.
-    pub present: BTreeSet<u32>,
+/// What stands in for a version from its retirement on: of those of its account that were present then the oldest newer one, else the newest
+/// older one; if none was, the first that was made later. It follows from what was so at that time, so no later version takes its place.
+fn stand_in<'a>(
+    versions: &'a [CredentialVersion],
+    retired: &CredentialVersion,
+    retired_at: Timestamp,
+) -> Option<&'a CredentialVersion> {
+    // One that was retired no later could not stand in any longer; so what stands in for another one is retired later, and chains end.
+    let outlived = |other: &&CredentialVersion| {
+        other.retired_at.is_none_or(|at| at > retired_at) && other.account == retired.account
+    };
+    let was_there = |other: &&CredentialVersion| outlived(other) && other.created_at <= retired_at;
+    let newer = |other: &&CredentialVersion| other.version > retired.version;
+    let present_then = versions
+        .iter()
+        .find(|other| newer(other) && was_there(other))
+        .or_else(|| {
+            versions
+                .iter()
+                .rev()
+                .find(|other| !newer(other) && was_there(other))
+        });
+    present_then.or_else(|| versions.iter().find(|other| newer(other) && outlived(other)))
 }
+
+/// What the journal says of one version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournaledVersion {
+    /// Payments from then on are made under it; nothing where the journal did not say yet.
+    pub created_at: Option<Timestamp>,
+    /// Nothing is made under it from then on; where the journal did not say yet, when it recorded that.
+    pub retired_at: Option<Timestamp>,
+}
+
+/// What the journal says of the versions of one merchant at one provider: every one there ever was, by its number.
+pub type JournaledVersions = BTreeMap<u32, JournaledVersion>;
 
 /// All of it.
 pub type JournaledCredentials = BTreeMap<(MerchantId, ProviderId), JournaledVersions>;
+
+/// Whose key a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyOwner {
+    /// The platform's, from the configuration.
+    Platform,
+    /// A merchant's own.
+    Merchant {
+        /// Whose.
+        merchant: MerchantId,
+        /// Which version of it.
+        version: u32,
+    },
+}
+
+impl fmt::Display for KeyOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Platform => f.write_str("platform"),
+            Self::Merchant { merchant, version: _ } => fmt::Display::fmt(merchant, f),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 //! routing goes by.
 
 mod counts;
+mod keys;
 mod policy;
 mod windows;
 
@@ -9,10 +10,11 @@ mod windows;
 mod tests;
 
 pub use counts::Measures;
+pub use keys::{KeyChange, KeyPass, KeyVerdict, RefusedKeys};
 pub use policy::HealthPolicy;
 pub use windows::Windows;
 
-use crate::provider::{CREDENTIALS_UNUSABLE, Outcome};
+use crate::provider::{Hindrance, Outcome};
 use crate::time::Millis;
 
 /// What routing makes of a provider's last minutes.
@@ -85,11 +87,18 @@ impl CallResult {
             | Outcome::Pending { .. }
             | Outcome::Cancelled { .. }
             // It read the request and said no. Were that a failure, one merchant's bad parameters or bad key would open the breaker
-            // for all merchants; its charges go on elsewhere as it is.
+            // for all merchants; its charges go on elsewhere as it is. What a refused key says is in `RefusedKeys`.
             | Outcome::Rejected { .. } => Self::Answered,
             // The provider was not even tried.
-            Outcome::NotSent { reason } if reason.starts_with(CREDENTIALS_UNUSABLE) => Self::NotCounted,
-            Outcome::NotSent { .. } | Outcome::RateLimited { .. } => Self::Failed,
+            Outcome::NotSent {
+                hindrance: Hindrance::Credentials,
+                ..
+            } => Self::NotCounted,
+            Outcome::NotSent {
+                hindrance: Hindrance::Provider,
+                ..
+            }
+            | Outcome::RateLimited { .. } => Self::Failed,
             Outcome::Unknown { .. } => {
                 if took >= time_limit {
                     Self::TimedOut

@@ -1,11 +1,12 @@
 //! Tenants, their API keys and what operators decided: the control records that every other part reads.
 
-use crate::credentials::JournaledCredentials;
+use crate::credentials::{JournaledCredentials, JournaledVersion};
 use crate::ids::{ApiKeyId, ListEntryId, MerchantId};
 use crate::money::FeeSchedule;
 use crate::provider::ProviderId;
 use crate::risk::{ListEntry, RiskLists};
 use crate::routing::RoutingVersion;
+use crate::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -93,6 +94,8 @@ pub enum ControlEvent {
         version: u32,
         /// By which key.
         by: ApiKeyId,
+        /// From when on payments are made under it; events of earlier releases do not say.
+        from: Option<Timestamp>,
     },
     /// A version of a merchant's credentials is no longer used.
     CredentialsRetired {
@@ -104,6 +107,8 @@ pub enum ControlEvent {
         version: u32,
         /// By which key.
         by: ApiKeyId,
+        /// From when on nothing is made under it; events of earlier releases do not say.
+        from: Option<Timestamp>,
     },
 }
 
@@ -136,8 +141,8 @@ pub struct Stops {
 }
 
 impl Control {
-    /// Applies one event.
-    pub fn apply(&mut self, event: &ControlEvent) {
+    /// Applies one event that was recorded at `at`.
+    pub fn apply(&mut self, event: &ControlEvent, at: Timestamp) {
         let stops = &mut self.stops;
         match event {
             ControlEvent::MerchantCreated(merchant) => self.merchants.push(merchant.clone()),
@@ -169,19 +174,25 @@ impl Control {
                 provider,
                 version,
                 by: _,
+                from,
             } => {
+                let made = JournaledVersion {
+                    created_at: *from,
+                    retired_at: None,
+                };
                 let versions = self.credentials.entry((*merchant, *provider)).or_default();
-                versions.latest = versions.latest.max(*version);
-                versions.present.insert(*version);
+                versions.insert(*version, made);
             }
             ControlEvent::CredentialsRetired {
                 merchant,
                 provider,
                 version,
                 by: _,
+                from,
             } => {
-                if let Some(versions) = self.credentials.get_mut(&(*merchant, *provider)) {
-                    versions.present.remove(version);
+                let versions = self.credentials.get_mut(&(*merchant, *provider));
+                if let Some(retired) = versions.and_then(|versions| versions.get_mut(version)) {
+                    retired.retired_at = Some(from.unwrap_or(at));
                 }
             }
         }
@@ -201,6 +212,8 @@ impl Control {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const AT: Timestamp = Timestamp::from_unix_ms(9);
 
     fn action(operator: u128, reason: &str) -> OperatorAction {
         OperatorAction {
@@ -224,7 +237,7 @@ mod tests {
             (version(2, "# by score"), 2, "# by score"),
         ];
         for (event, number, text) in steps {
-            control.apply(&event);
+            control.apply(&event, AT);
             let in_force = control.routing.as_ref().map_or("", |version| &**version.text());
             assert_eq!((control.routing_version(), in_force), (number, text));
         }
@@ -250,42 +263,57 @@ mod tests {
                 ControlEvent::ReadOnlyEntered(action.clone()),
                 ControlEvent::ActorKillOrdered(Arc::from("risk:0"), action.clone()),
             ] {
-                control.apply(&event);
+                control.apply(&event, AT);
             }
             let expected = Some(action.clone());
             assert_eq!(stopped(&control), (expected.clone(), expected.clone(), expected));
         }
-        control.apply(&ControlEvent::ProviderEnabled(provider, first.clone()));
+        control.apply(&ControlEvent::ProviderEnabled(provider, first.clone()), AT);
         assert_eq!(
             stopped(&control),
             (None, Some(later.clone()), Some(later.clone()))
         );
-        control.apply(&ControlEvent::MerchantUnfrozen(merchant, first.clone()));
+        control.apply(&ControlEvent::MerchantUnfrozen(merchant, first.clone()), AT);
         assert_eq!(stopped(&control), (None, None, Some(later)));
-        control.apply(&ControlEvent::ReadOnlyLeft(first));
+        control.apply(&ControlEvent::ReadOnlyLeft(first), AT);
         assert_eq!(control, Control::default());
     }
 
     #[test]
-    fn credentials_are_present_from_their_change_until_they_are_retired() {
+    fn every_version_of_credentials_is_remembered_with_its_times() {
         let pair = (MerchantId::from_bits(1), ProviderId::parse("stripe").unwrap());
         let (by, mut control) = (ApiKeyId::from_bits(1), Control::default());
-        let ((merchant, provider), changed) = (pair, [1, 3]);
-        for version in changed {
-            control.apply(&ControlEvent::CredentialsChanged {
+        let (merchant, provider) = pair;
+        let time = Timestamp::from_unix_ms;
+        for (version, from) in [(1, None), (3, Some(time(5))), (4, Some(time(6)))] {
+            let event = ControlEvent::CredentialsChanged {
                 merchant,
                 provider,
                 version,
                 by,
-            });
+                from,
+            };
+            control.apply(&event, AT);
         }
-        control.apply(&ControlEvent::CredentialsRetired {
-            merchant,
-            provider,
-            version: 3,
-            by,
-        });
-        let versions = &control.credentials[&pair];
-        assert_eq!((versions.latest, versions.present.clone()), (3, [1].into()));
+        for (version, from) in [(1, None), (3, Some(time(7))), (2, Some(time(8)))] {
+            let event = ControlEvent::CredentialsRetired {
+                merchant,
+                provider,
+                version,
+                by,
+                from,
+            };
+            control.apply(&event, AT);
+        }
+        let version = |created_at, retired_at| JournaledVersion {
+            created_at,
+            retired_at,
+        };
+        let expected = [
+            (1, version(None, Some(AT))),
+            (3, version(Some(time(5)), Some(time(7)))),
+            (4, version(Some(time(6)), None)),
+        ];
+        assert_eq!(control.credentials[&pair], expected.into());
     }
 }

@@ -16,7 +16,7 @@ pub use journal::{AppendError, Batch, Head, Journal, ReadError};
 pub use keys::{KeyIndex, KeyRecord, TransferIndex};
 pub use listing::{ListOrder, PaymentsFilter, PaymentsPage, PaymentsQuery, StatusName};
 pub use ops::{KillRefusal, OpsView, ProviderStanding, TreeNode};
-pub use provider::{AttemptRequest, NoticeReader, ParentCharge, Provider};
+pub use provider::{AttemptRequest, KeyOwners, NoticeReader, ParentCharge, Provider};
 pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};
 pub use secrets::{Begun, DataKey, Kek, KekError, KekId, PresentCredentials, Secrets, SecretsError};
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};

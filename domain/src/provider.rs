@@ -1,5 +1,6 @@
 //! Providers as the core sees them: a name, what they can do, and the closed set of things an attempt can come back with.
 
+use crate::credentials::KeyOwner;
 use crate::ids::{MerchantId, OperationId, PaymentId};
 use crate::money::Currency;
 use crate::time::Millis;
@@ -181,8 +182,14 @@ pub enum NoticeRefusal {
     Malformed,
 }
 
-/// How the reason of [`Outcome::NotSent`] begins if it was the merchant's own credentials that could not be used.
-pub const CREDENTIALS_UNUSABLE: &str = "the merchant's credentials cannot be used";
+/// What kept a request from being sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// The provider could not be reached, or was not to be asked.
+    Provider,
+    /// The merchant's own credentials could not be used. It says nothing of the provider, which all merchants share.
+    Credentials,
+}
 
 /// What came back from one request about an attempt. `Unknown` is neither success nor failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,6 +231,8 @@ pub enum Outcome {
     NotSent {
         /// What went wrong, for operators.
         reason: Arc<str>,
+        /// Whose fault it was.
+        hindrance: Hindrance,
     },
     /// Refused before execution because of rate.
     RateLimited {
@@ -234,6 +243,8 @@ pub enum Outcome {
     Rejected {
         /// What it said, for operators.
         reason: Arc<str>,
+        /// Whose key it was that the provider did not take, if that was why (401, 403).
+        refused_key: Option<KeyOwner>,
     },
     /// A request left and no usable answer came: it may have happened.
     Unknown {
@@ -242,4 +253,22 @@ pub enum Outcome {
         /// Its reference, if one is known by now.
         reference: Option<ProviderReference>,
     },
+}
+
+impl Outcome {
+    /// The provider could not be reached, or was not to be asked.
+    pub fn not_sent(reason: impl Into<Arc<str>>) -> Self {
+        Self::NotSent {
+            reason: reason.into(),
+            hindrance: Hindrance::Provider,
+        }
+    }
+
+    /// Refused before execution for what was asked, not for the key.
+    pub fn rejected(reason: impl Into<Arc<str>>) -> Self {
+        Self::Rejected {
+            reason: reason.into(),
+            refused_key: None,
+        }
+    }
 }

@@ -52,9 +52,7 @@ mod tests {
     #[test]
     fn network_errors_wait_one_second_and_timeouts_two_and_three_tries_are_all() {
         let policy = RetryPolicy::default();
-        let not_sent = Outcome::NotSent {
-            reason: "connect refused".into(),
-        };
+        let not_sent = Outcome::not_sent("connect refused");
         let unknown = Outcome::Unknown {
             reason: "read timeout".into(),
             reference: None,

@@ -45,6 +45,8 @@ pub enum Bar {
     Busy,
     /// This charge has been there.
     Tried,
+    /// It does not take the key that the charge would carry.
+    KeyRefused,
 }
 
 impl Bar {
@@ -57,6 +59,7 @@ impl Bar {
             Self::BreakerOpen => "breaker_open",
             Self::Busy => "busy",
             Self::Tried => "tried",
+            Self::KeyRefused => "key_refused",
         }
     }
 }

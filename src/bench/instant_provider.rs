@@ -1,8 +1,10 @@
 //! A provider port without latency, for measuring everything else.
 
-use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::credentials::KeyOwner;
+use florin_domain::ids::MerchantId;
+use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery};
-use florin_domain::time::Millis;
+use florin_domain::time::{Millis, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +35,12 @@ impl InstantProvider {
             reference,
             amount_minor: request.amount.minor(),
         }
+    }
+}
+
+impl KeyOwners for InstantProvider {
+    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
+        Some(KeyOwner::Platform)
     }
 }
 
@@ -72,6 +80,12 @@ impl SlowProvider {
     pub(crate) fn new(time: Duration) -> anyhow::Result<Self> {
         let instant = InstantProvider::new()?;
         Ok(Self { instant, time })
+    }
+}
+
+impl KeyOwners for SlowProvider {
+    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
+        Some(KeyOwner::Platform)
     }
 }
 

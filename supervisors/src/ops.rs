@@ -57,6 +57,7 @@ fn standing(context: &Context, seat: Seat) -> Option<ProviderStanding> {
         in_flight: provider.in_flight.load(Ordering::Relaxed),
         permits: provider.terms.caps.permits,
         waiting: provider.waiting.load(Ordering::Relaxed),
+        refused_keys: standing.refused_keys.owners().collect(),
     })
 }
 

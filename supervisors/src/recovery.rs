@@ -188,7 +188,7 @@ impl Fold {
         let body = match &commit.body {
             Body::Payment(body) => body,
             Body::Control(event) => {
-                self.start.control.apply(event);
+                self.start.control.apply(event, commit.at);
                 return Ok(());
             }
             Body::Ledger(ledger) => {

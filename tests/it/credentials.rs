@@ -24,11 +24,11 @@ const SHOPS: &str = "sk_test_canaryCHARLIE_0003_7Qw3";
 const HMAC_KEY: &str = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056";
 const CLIENTS: usize = 8;
 
-fn path(merchant: &str, provider: &str) -> String {
+pub(crate) fn path(merchant: &str, provider: &str) -> String {
     format!("/v1/ops/merchants/{merchant}/providers/{provider}/credentials")
 }
 
-fn send(dev: &Dev, method: &str, path: &str, body: &Value) -> Answer {
+pub(crate) fn send(dev: &Dev, method: &str, path: &str, body: &Value) -> Answer {
     let authorization = format!("Bearer {OPERATOR}");
     let headers = [
         ("Authorization", authorization.as_str()),
@@ -45,20 +45,20 @@ fn send(dev: &Dev, method: &str, path: &str, body: &Value) -> Answer {
 }
 
 #[track_caller]
-fn set(dev: &Dev, merchant: &str, key: &str) -> u64 {
+pub(crate) fn set(dev: &Dev, merchant: &str, key: &str) -> u64 {
     let body = json!({"secret_key": key});
     let answer = send(dev, "PUT", &path(merchant, "stripe"), &body).expect(200);
     answer.json()["version"].as_u64().unwrap()
 }
 
 #[track_caller]
-fn retire(dev: &Dev, merchant: &str, version: u64) {
+pub(crate) fn retire(dev: &Dev, merchant: &str, version: u64) {
     let path = format!("{}?version={version}", path(merchant, "stripe"));
     send(dev, "DELETE", &path, &Value::Null).expect(200);
 }
 
 /// The development merchant.
-fn merchant(dev: &Dev) -> String {
+pub(crate) fn merchant(dev: &Dev) -> String {
     let all = dev.operator().read("/v1/ops/merchants");
     let named = |merchant: &&Value| merchant["name"] == "Development merchant";
     let found = all["data"].as_array().unwrap().iter().find(named);
@@ -142,7 +142,7 @@ fn assert_clean(path: &Path, bytes: &[u8]) {
 }
 
 /// A folder in which a second merchant is registered, its id and its key.
-fn with_second_merchant() -> (TempDir, String, String) {
+pub(crate) fn with_second_merchant() -> (TempDir, String, String) {
     let (folder, dev) = Dev::fresh(&[]);
     dev.stop();
     let shop = run_well(&["merchant", "create", "--name", "Shop"], folder.path(), &[]);
@@ -185,7 +185,7 @@ fn each_merchant_is_charged_under_its_own_key_and_each_payment_keeps_its_own() {
     }
     let third = pay(&dev, MERCHANT, "third");
     assert_eq!(with(&dev, &third, "sale"), SECOND);
-    // The newest stands in for what is retired.
+    // The next one stands in for what is retired.
     retire(&dev, &own, 1);
     let path = format!("/v1/payments/{other_first}/capture");
     dev.merchant()
@@ -344,6 +344,7 @@ fn a_node_starts_only_with_its_key_and_with_what_the_journal_says_that_it_has() 
         assert!(!finished.status.success(), "{finished:?}");
         assert!(finished.stderr.contains(expected), "{finished:?}");
     };
+    assert_ne!(older, newest);
     fs::write(&sealed, &older).unwrap();
     refused("has version 2 of its credentials at stripe");
     fs::remove_file(&sealed).unwrap();

@@ -74,6 +74,7 @@ mod ops;
 mod readme;
 mod reads;
 mod recovery;
+mod refused_keys;
 mod repair;
 mod repair_unfinished;
 mod resolutions;

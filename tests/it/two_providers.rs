@@ -31,7 +31,7 @@ impl Protocol {
     }
 
     /// The section of a provider that is played by a sandbox.
-    fn section(self, id: &str, sandbox: SocketAddr, cost_bps: u32) -> String {
+    pub(crate) fn section(self, id: &str, sandbox: SocketAddr, cost_bps: u32) -> String {
         let terms = format!("[[provider]]\nid = \"{id}\"\ncost_bps = {cost_bps}\n");
         match self {
             Self::Stripe => format!(

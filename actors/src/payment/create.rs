@@ -79,7 +79,12 @@ impl PaymentState {
         number: u32,
         tried: &[ProviderId],
     ) -> Result<AttemptPlan, NotStored> {
-        let mut field = self.context.entrants();
+        let charge = self
+            .payment
+            .as_ref()
+            .and_then(|payment| payment.operations.first());
+        let made_at = charge.map_or_else(|| self.context.ports.clock.now(), |charge| charge.opened_at);
+        let mut field = self.context.entrants(Some((spec.merchant, made_at)));
         let mut promises = Vec::with_capacity(field.len());
         for (seat, entrant) in self.context.providers.iter().zip(&mut field) {
             if tried.contains(&entrant.id) {

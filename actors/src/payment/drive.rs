@@ -53,7 +53,7 @@ fn request(
 /// before execution" are then proof of nothing.
 pub(super) fn after_earlier_requests(tainted: bool, outcome: Outcome) -> Outcome {
     match outcome {
-        Outcome::NotSent { reason } | Outcome::Rejected { reason } if tainted => Outcome::Unknown {
+        Outcome::NotSent { reason, .. } | Outcome::Rejected { reason, .. } if tainted => Outcome::Unknown {
             reason,
             reference: None,
         },
@@ -138,7 +138,9 @@ impl PaymentState {
             // Another making of the object, perhaps of an earlier incarnation, came back first: what it made may be confirmed by now,
             // so that this one proves nothing.
             Report::Prepared(Err(_))
-            | Report::TurnedAway { ask: Ask::Prepare }
+            | Report::TurnedAway {
+                ask: Ask::Prepare, ..
+            }
             | Report::Outcome {
                 ask: Ask::Prepare, ..
             } if self.has_object(operation, number) => {}
@@ -158,12 +160,12 @@ impl PaymentState {
             Report::Prepared(Err(outcome)) => {
                 // An object of which we hold no reference is never confirmed, so it cannot charge.
                 let outcome = match outcome {
-                    Outcome::Unknown { reason, .. } => Outcome::NotSent { reason },
+                    Outcome::Unknown { reason, .. } => Outcome::not_sent(reason),
                     outcome => outcome,
                 };
                 self.retry_or_record(operation, number, outcome)?;
             }
-            Report::TurnedAway { .. } => self.turned_away(operation, number)?,
+            Report::TurnedAway { away, .. } => self.turned_away(operation, number, away)?,
             // A challenge goes on until its time is over, whatever cannot be found out meanwhile.
             Report::Outcome {
                 ask: ask @ (Ask::Query | Ask::Cancel),

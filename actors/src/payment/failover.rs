@@ -2,12 +2,12 @@
 
 use super::PaymentState;
 use super::drive::after_earlier_requests;
+use crate::provider::Away;
 use florin_domain::ids::OperationId;
 use florin_domain::payment::{AttemptPlan, Command};
 use florin_domain::provider::{Outcome, ProviderId};
 use florin_domain::routing::{Bar, Route};
 use ractor::ActorProcessingErr;
-use std::sync::Arc;
 
 impl PaymentState {
     /// Records what came back about an attempt, and goes on elsewhere if that proves that it charged nothing.
@@ -49,9 +49,9 @@ impl PaymentState {
         });
         let Some(from) = here else { return };
         let why = match outcome {
-            Outcome::NotSent { reason } | Outcome::Rejected { reason } | Outcome::Unknown { reason, .. } => {
-                reason
-            }
+            Outcome::NotSent { reason, .. }
+            | Outcome::Rejected { reason, .. }
+            | Outcome::Unknown { reason, .. } => reason,
             Outcome::RateLimited { .. } => "rate limited",
             Outcome::Cancelled { .. } => "closed at the provider",
             Outcome::Succeeded { .. }
@@ -79,16 +79,16 @@ impl PaymentState {
         }
     }
 
-    /// The provider's breaker is open: nothing was asked now, and it is not asked again for this request. What an earlier request of
+    /// The provider was not to be asked: nothing was asked now, and it is not asked again for this request. What an earlier request of
     /// the attempt did stays as doubtful as it was.
     pub(super) fn turned_away(
         &mut self,
         operation: OperationId,
         number: u32,
+        away: Away,
     ) -> Result<(), ActorProcessingErr> {
         let is_tainted = self.is_open(operation, number) && self.doubts(operation, number).tainted;
-        let reason = Arc::from("the provider's circuit breaker is open");
-        let outcome = after_earlier_requests(is_tainted, Outcome::NotSent { reason });
+        let outcome = after_earlier_requests(is_tainted, Outcome::not_sent(away.why()));
         if self.close_instead(operation, number, &outcome) {
             return Ok(());
         }

@@ -68,8 +68,7 @@ impl PaymentsHandle {
         id: PaymentId,
         alternative: &Alternative,
     ) -> Result<Option<WhatIf>, WhatIfError> {
-        let mut candidates = self.context.entrants();
-        let is_known = |name: &&ProviderId| candidates.iter().any(|candidate| candidate.id == **name);
+        let is_known = |name: &&ProviderId| self.context.provider(**name).is_some();
         if let Some(unknown) = alternative.disabled.iter().find(|name| !is_known(name)) {
             return Err(WhatIfError::NoSuchProvider(*unknown));
         }
@@ -90,6 +89,8 @@ impl PaymentsHandle {
             is_counted: Subject::of(&payment.spec).is_some(),
         };
         let again = reassess(recorded, &self.context.options.velocity, present, &other);
+        let now = self.context.ports.clock.now();
+        let mut candidates = self.context.entrants(Some((payment.spec.merchant, now)));
         let enabled_now = candidates.iter().filter(|candidate| candidate.bar.is_none());
         let enabled_now = enabled_now.map(|candidate| candidate.id).collect();
         for candidate in &mut candidates {

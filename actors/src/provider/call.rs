@@ -86,7 +86,7 @@ impl Drop for Call {
         if self.payment.is_some() {
             let reason: Arc<str> = Arc::from("the call was lost inside this process");
             let outcome = match (self.started, self.ask) {
-                (false, _) | (true, Ask::Prepare) => Outcome::NotSent { reason },
+                (false, _) | (true, Ask::Prepare) => Outcome::not_sent(reason),
                 (true, Ask::Execute | Ask::Query | Ask::Cancel) => Outcome::Unknown {
                     reason,
                     reference: None,

@@ -6,6 +6,9 @@ use crate::mailbox::Mailbox;
 use crate::options::ProviderTerms;
 use arc_swap::ArcSwap;
 use florin_domain::breaker::BreakerState;
+use florin_domain::credentials::KeyOwner;
+use florin_domain::health::RefusedKeys;
+use florin_domain::ids::MerchantId;
 use florin_domain::ports::Provider;
 use florin_domain::provider::ProviderId;
 use florin_domain::routing::{Bar, Entrant};
@@ -91,15 +94,17 @@ impl ProviderSeat {
         }
     }
 
-    /// As routing sees it, room aside.
-    pub fn entrant(&self, now: Timestamp) -> Entrant {
+    /// As routing sees it, room aside: for a charge of a merchant that was asked for at some time, or for one under the platform's key.
+    pub fn entrant(&self, charge: Option<(MerchantId, Timestamp)>, now: Timestamp) -> Entrant {
         let standing = self.standing.load();
         let bar = if self.disabled.load(Ordering::Relaxed) {
             Some(Bar::Disabled)
-        } else if standing.breaker(Line::Charge).takes(now) {
-            None
-        } else {
+        } else if !standing.breaker(Line::Charge).takes(now) {
             Some(Bar::BreakerOpen)
+        } else if self.is_key_refused(&standing.refused_keys, charge, now) {
+            Some(Bar::KeyRefused)
+        } else {
+            None
         };
         Entrant {
             id: self.id,
@@ -107,5 +112,21 @@ impl ProviderSeat {
             health: standing.health,
             score: standing.score,
         }
+    }
+
+    fn is_key_refused(
+        &self,
+        refused: &RefusedKeys,
+        charge: Option<(MerchantId, Timestamp)>,
+        now: Timestamp,
+    ) -> bool {
+        if refused.is_empty() {
+            return false;
+        }
+        let owner = match charge {
+            Some((merchant, made_at)) => self.port.key_owner(merchant, made_at),
+            None => Some(KeyOwner::Platform),
+        };
+        owner.is_some_and(|owner| !refused.takes(owner, now))
     }
 }

@@ -3,7 +3,8 @@
 use super::line::Line;
 use crate::options::{Options, ProviderTerms};
 use florin_domain::breaker::{Admit, Breaker, BreakerState, Change, Pass};
-use florin_domain::health::{CallResult, Health, Windows};
+use florin_domain::credentials::KeyOwner;
+use florin_domain::health::{CallResult, Health, KeyChange, KeyPass, KeyVerdict, RefusedKeys, Windows};
 use florin_domain::provider::ProviderId;
 use florin_domain::routing::{Measures, Score};
 use florin_domain::time::Timestamp;
@@ -19,6 +20,8 @@ pub struct Standing {
     pub score: Score,
     /// What the score was made of.
     pub measures: Measures,
+    /// Keys that it did not take lately.
+    pub refused_keys: RefusedKeys,
 }
 
 impl Default for Standing {
@@ -33,6 +36,7 @@ impl Default for Standing {
             health: Health::Healthy,
             score: Score::of(measures),
             measures,
+            refused_keys: RefusedKeys::default(),
         }
     }
 }
@@ -44,6 +48,25 @@ impl Standing {
     }
 }
 
+/// Why a call was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Away {
+    /// The circuit breaker before this kind of operation is open.
+    BreakerOpen,
+    /// The provider does not take the key that it would carry.
+    KeyRefused,
+}
+
+impl Away {
+    /// For operators.
+    pub const fn why(self) -> &'static str {
+        match self {
+            Self::BreakerOpen => "the provider's circuit breaker is open",
+            Self::KeyRefused => "the provider does not take the key that the charge would carry",
+        }
+    }
+}
+
 /// How a call ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
@@ -51,6 +74,8 @@ pub struct Ended {
     pub(super) pass: Pass,
     pub(super) result: CallResult,
     pub(super) took_ms: u64,
+    /// What it carried of a key that was refused before, and what it says of its key.
+    pub(super) key: (KeyPass, KeyVerdict),
 }
 
 /// The actor's own books, from which [`Standing`] is published.
@@ -60,6 +85,7 @@ pub(super) struct Books {
     terms: ProviderTerms,
     breakers: [Breaker; Line::ALL.len()],
     windows: Windows,
+    refused_keys: RefusedKeys,
     gauges: [Gauge; Line::ALL.len()],
     health: Gauge,
     score: Gauge,
@@ -73,6 +99,7 @@ impl Books {
             terms,
             breakers: Default::default(),
             windows: Windows::default(),
+            refused_keys: RefusedKeys::default(),
             gauges: Line::ALL.map(gauge),
             health: metrics::gauge!("florin_provider_health", "provider" => provider.to_string()),
             score: metrics::gauge!("florin_provider_score", "provider" => provider.to_string()),
@@ -83,17 +110,38 @@ impl Books {
         self.breakers[line as usize].state(now)
     }
 
-    pub(super) fn takes(&self, line: Line, now: Timestamp) -> bool {
-        self.breakers[line as usize].takes(now)
+    /// Why a call would not be let through now. `key` is that of a charge; nothing else asks whether its key is taken, because what
+    /// belongs to a charge that was made goes nowhere else.
+    pub(super) fn bar(&self, line: Line, key: Option<KeyOwner>, now: Timestamp) -> Option<Away> {
+        if !self.breakers[line as usize].takes(now) {
+            return Some(Away::BreakerOpen);
+        }
+        let is_refused = key.is_some_and(|key| !self.refused_keys.takes(key, now));
+        is_refused.then_some(Away::KeyRefused)
     }
 
-    /// Lets a call through, or not.
-    pub(super) fn admit(&mut self, line: Line, now: Timestamp) -> Option<Pass> {
+    /// No key was refused lately, so nobody needs to know whose a call carries.
+    pub(super) fn takes_all_keys(&self) -> bool {
+        self.refused_keys.is_empty()
+    }
+
+    /// Lets a call through, or says why not.
+    pub(super) fn admit(
+        &mut self,
+        line: Line,
+        key: Option<KeyOwner>,
+        now: Timestamp,
+    ) -> Result<(Pass, KeyPass), Away> {
+        if let Some(away) = self.bar(line, key, now) {
+            return Err(away);
+        }
         let admitted = self.breakers[line as usize].admit(now);
         if matches!(admitted, Admit::Probe(_)) {
             self.tell(line, Change::HalfOpened);
         }
-        admitted.pass()
+        let pass = admitted.pass().ok_or(Away::BreakerOpen)?;
+        let key_pass = key.and_then(|key| self.refused_keys.admit(key, now));
+        Ok((pass, key_pass.unwrap_or(KeyPass::FREE)))
     }
 
     pub(super) fn ended(&mut self, ended: Ended, options: &Options, now: Timestamp) {
@@ -102,12 +150,63 @@ impl Books {
             pass,
             result,
             took_ms,
+            key: (key_pass, verdict),
         } = ended;
         self.windows.record(result, took_ms, now);
         let change = self.breakers[line as usize].ended(&options.breaker, pass, result, now);
         if let Some(change) = change {
             self.tell(line, change);
         }
+        match line {
+            Line::Charge => {
+                let change = self
+                    .refused_keys
+                    .ended(key_pass, verdict, options.breaker.open, now);
+                if let Some(change) = change {
+                    self.tell_of_key(change);
+                }
+            }
+            // A key may be good for charges all the same; whoever asked is answered, and operators are told.
+            Line::Capture | Line::Void | Line::Refund | Line::Increment => {
+                if let KeyVerdict::Refused(owner) = verdict {
+                    let (provider, operation) = (self.provider, line.as_str());
+                    count_alert();
+                    tracing::error!(%provider, operation, key = %owner, "a provider does not take a key (401 or 403)");
+                }
+            }
+        }
+    }
+
+    /// Forgets refused keys that nobody uses any more.
+    pub(super) fn look_at_keys(&mut self, options: &Options, now: Timestamp) {
+        if let Some(change) = self.refused_keys.forget(options.breaker.open, now) {
+            self.tell_of_key(change);
+        }
+    }
+
+    fn tell_of_key(&self, change: KeyChange) {
+        let provider = self.provider;
+        match change {
+            KeyChange::Refused(owner) => {
+                self.show_key(owner, true);
+                count_alert();
+                tracing::error!(%provider, key = %owner, "a provider does not take a key (401 or 403): nothing new is charged under it, and one charge at a time finds out whether it is taken again");
+            }
+            KeyChange::Lifted(owner) => {
+                let is_other_refused = self
+                    .refused_keys
+                    .owners()
+                    .any(|other| other.to_string() == owner.to_string());
+                self.show_key(owner, is_other_refused);
+                tracing::info!(%provider, key = %owner, "a key that a provider refused is taken again, or not used any more");
+            }
+        }
+    }
+
+    /// Shows in the metrics whether a key is refused.
+    pub(super) fn show_key(&self, owner: KeyOwner, is_refused: bool) {
+        metrics::gauge!("florin_provider_key_refused", "provider" => self.provider.to_string(), "key" => owner.to_string())
+            .set(f64::from(u8::from(is_refused)));
     }
 
     fn tell(&self, line: Line, change: Change) {
@@ -153,6 +252,11 @@ impl Books {
             health,
             score,
             measures,
+            refused_keys: self.refused_keys.clone(),
         }
     }
+}
+
+fn count_alert() {
+    metrics::counter!("florin_alerts_total", "alert" => "provider_key_refused").increment(1);
 }

@@ -27,15 +27,16 @@ pub use notices::AdyenNotices;
 
 use super::connection::Reply;
 use super::exchange::{Unsendable, either, time_limit, unanswered, undecided, unknown};
-use super::own::Own;
+use super::own::{Own, owner};
 use crate::secrets::Book;
 use client::Client;
 use config::header;
-use florin_domain::credentials::Credentials;
+use florin_domain::credentials::{Credentials, KeyOwner};
+use florin_domain::ids::MerchantId;
 use florin_domain::payment::OperationKind;
-use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
-use florin_domain::time::Millis;
+use florin_domain::time::{Millis, Timestamp};
 use http::HeaderValue;
 use request::WireRequest;
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub struct AdyenProvider {
 /// As whom a request goes.
 struct Caller {
     merchant_account: Arc<str>,
+    key: KeyOwner,
     /// Nothing for the configured key.
     api_key: Option<HeaderValue>,
 }
@@ -93,18 +95,22 @@ impl AdyenProvider {
 
     /// `Err` if the request cannot go now: nothing was sent.
     async fn caller(&self, request: &AttemptRequest) -> Result<Caller, Outcome> {
-        let Some(credentials) = self.own.find(request).await? else {
+        let held = self.own.find(request).await?;
+        let key = owner(request, held.as_ref());
+        let Some(held) = held else {
             return Ok(Caller {
                 merchant_account: Arc::clone(&self.merchant_account),
+                key,
                 api_key: None,
             });
         };
-        let Credentials::Adyen(set) = &*credentials else {
+        let Credentials::Adyen(set) = &*held.credentials else {
             return Err(self.own.unfit());
         };
         let api_key = header(set.api_key.expose()).ok_or_else(|| self.own.unfit())?;
         Ok(Caller {
             merchant_account: Arc::from(set.merchant_account.expose()),
+            key,
             api_key: Some(api_key),
         })
     }
@@ -117,7 +123,8 @@ impl AdyenProvider {
         caller: Caller,
     ) -> Result<Reply, Outcome> {
         let reply = self.client.send(wire?, caller.api_key).await;
-        reply.map_err(|failure| unanswered(request, failure))
+        let reply = reply.map_err(|failure| unanswered(request, failure))?;
+        Ok(reply.under(caller.key))
     }
 
     async fn run(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
@@ -167,6 +174,12 @@ impl AdyenProvider {
     }
 }
 
+impl KeyOwners for AdyenProvider {
+    fn key_owner(&self, merchant: MerchantId, made_at: Timestamp) -> Option<KeyOwner> {
+        self.own.key_owner(merchant, made_at)
+    }
+}
+
 impl Provider for AdyenProvider {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
@@ -177,8 +190,8 @@ impl Provider for AdyenProvider {
         &'a self,
         _request: &'a AttemptRequest,
     ) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
-        let reason = Arc::from("Adyen charges in one request");
-        Box::pin(std::future::ready(Err(Outcome::Rejected { reason })))
+        let why = Outcome::rejected("Adyen charges in one request");
+        Box::pin(std::future::ready(Err(why)))
     }
 
     fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {

@@ -1,6 +1,7 @@
 //! The connection to a provider: pooled HTTP/1.1, with exact knowledge of whether a request can have left this process.
 
 use bytes::Bytes;
+use florin_domain::credentials::KeyOwner;
 use florin_domain::time::Millis;
 use http::header::{RETRY_AFTER, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
@@ -64,11 +65,23 @@ pub(super) struct Reply {
     /// `Retry-After`, if it was given in seconds.
     pub(super) retry_after_s: Option<u64>,
     pub(super) body: Bytes,
+    /// Whose key the request carried.
+    pub(super) key: KeyOwner,
 }
 
 impl Reply {
     pub(super) fn is_server_error(&self) -> bool {
         self.status >= 500
+    }
+
+    /// What answers a request that carried this one's key.
+    pub(super) fn under(self, key: KeyOwner) -> Self {
+        Self { key, ..self }
+    }
+
+    /// Whose key was refused, if that is what the status says.
+    pub(super) fn refused_key(&self) -> Option<KeyOwner> {
+        matches!(self.status, 401 | 403).then_some(self.key)
     }
 
     pub(super) fn is_success(&self) -> bool {
@@ -289,6 +302,7 @@ async fn read(response: Response<Incoming>) -> Result<Reply, Failure> {
             status,
             retry_after_s,
             body: body.to_bytes(),
+            key: KeyOwner::Platform,
         }),
         Err(error) => Err(Failure::Unknown(
             format!("status {status} without its whole body: {}", chain(&*error)).into(),

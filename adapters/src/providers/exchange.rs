@@ -18,9 +18,7 @@ pub(super) struct Unsendable(pub(super) &'static str);
 
 impl From<Unsendable> for Outcome {
     fn from(Unsendable(reason): Unsendable) -> Self {
-        Self::Rejected {
-            reason: reason.into(),
-        }
+        Self::rejected(reason)
     }
 }
 
@@ -37,10 +35,18 @@ pub(super) fn unreadable(request: &AttemptRequest, reply: &Reply) -> Outcome {
     unknown(reason, request.reference.clone())
 }
 
+/// Refused before anything was done, for what was asked or for the key.
+pub(super) fn refusal(reply: &Reply, reason: impl Into<Arc<str>>) -> Outcome {
+    Outcome::Rejected {
+        reason: reason.into(),
+        refused_key: reply.refused_key(),
+    }
+}
+
 /// There is no whole answer.
 pub(super) fn unanswered(request: &AttemptRequest, failure: Failure) -> Outcome {
     match failure {
-        Failure::NotSent(reason) => Outcome::NotSent { reason },
+        Failure::NotSent(reason) => Outcome::not_sent(reason),
         Failure::Unknown(reason) => unknown(reason, request.reference.clone()),
     }
 }
@@ -48,7 +54,7 @@ pub(super) fn unanswered(request: &AttemptRequest, failure: Failure) -> Outcome 
 /// A question or a cancellation that cannot be sent, or is refused, leaves the attempt as unknown as it was.
 pub(super) fn undecided(outcome: Outcome, request: &AttemptRequest) -> Outcome {
     match outcome {
-        Outcome::Rejected { reason } => unknown(reason, request.reference.clone()),
+        Outcome::Rejected { reason, .. } => unknown(reason, request.reference.clone()),
         outcome => outcome,
     }
 }

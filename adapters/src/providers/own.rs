@@ -1,9 +1,12 @@
 //! What a merchant has of its own at a provider, found for a request.
 
-use crate::secrets::Book;
-use florin_domain::credentials::Credentials;
+use crate::secrets::{Book, Held};
+use florin_domain::credentials::KeyOwner;
+use florin_domain::ids::MerchantId;
 use florin_domain::ports::AttemptRequest;
-use florin_domain::provider::{CREDENTIALS_UNUSABLE, Outcome, ProviderId};
+use florin_domain::provider::{Hindrance, Outcome, ProviderId};
+use florin_domain::time::Timestamp;
+use std::fmt;
 use std::sync::Arc;
 
 /// Where the adapter of a provider looks.
@@ -27,26 +30,40 @@ impl Own {
 
     /// Under what a request goes; `None` for what is configured. `Err` if it cannot go now: nothing was sent, and nothing was
     /// learnt of the provider, whose breaker all merchants share.
-    pub(super) async fn find(&self, request: &AttemptRequest) -> Result<Option<Arc<Credentials>>, Outcome> {
+    pub(super) async fn find(&self, request: &AttemptRequest) -> Result<Option<Held>, Outcome> {
         let Some(book) = &self.book else {
             return Ok(None);
         };
         let place = (request.merchant, self.provider);
-        match book.find(place, request.made_at).await {
-            Ok(held) => Ok(held.map(|held| held.credentials)),
-            Err(why) => Err(Outcome::NotSent {
-                reason: Arc::from(format!("{CREDENTIALS_UNUSABLE}: {why}")),
-            }),
+        book.find(place, request.made_at).await.map_err(unusable)
+    }
+
+    /// Under whose key a merchant's charge of that time goes, if that is known now.
+    pub(super) fn key_owner(&self, merchant: MerchantId, made_at: Timestamp) -> Option<KeyOwner> {
+        match &self.book {
+            Some(book) => book.key_owner((merchant, self.provider), made_at),
+            None => Some(KeyOwner::Platform),
         }
     }
 
     /// What is kept is no set of this provider's.
     #[expect(clippy::unused_self, reason = "it is said of what was found here")]
     pub(super) fn unfit(&self) -> Outcome {
-        Outcome::NotSent {
-            reason: Arc::from(format!(
-                "{CREDENTIALS_UNUSABLE}: they are not of this provider's kind"
-            )),
-        }
+        unusable("they are not of this provider's kind")
     }
+}
+
+fn unusable(why: impl fmt::Display) -> Outcome {
+    Outcome::NotSent {
+        reason: Arc::from(format!("the merchant's credentials cannot be used: {why}")),
+        hindrance: Hindrance::Credentials,
+    }
+}
+
+/// Whose key a request carries that was given these.
+pub(super) fn owner(request: &AttemptRequest, held: Option<&Held>) -> KeyOwner {
+    held.map_or(KeyOwner::Platform, |held| KeyOwner::Merchant {
+        merchant: request.merchant,
+        version: held.version,
+    })
 }

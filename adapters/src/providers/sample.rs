@@ -2,6 +2,7 @@
 
 use super::connection::Reply;
 use bytes::Bytes;
+use florin_domain::credentials::KeyOwner;
 use florin_domain::ids::{
     CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, ReversalId, VoidId,
 };
@@ -58,6 +59,7 @@ pub(super) fn reply(status: u16, body: &(impl ToString + ?Sized)) -> Reply {
         status,
         retry_after_s: None,
         body: Bytes::from(body.to_string()),
+        key: KeyOwner::Platform,
     }
 }
 

@@ -19,15 +19,16 @@ pub use config::{BASE_URL, CONNECT_TIMEOUT, ConfigError, REQUEST_TIMEOUT, Secret
 
 use super::connection::Reply;
 use super::exchange::{Unsendable, either, time_limit, unanswered, undecided, unknown};
-use super::own::Own;
+use super::own::{Own, owner};
 use crate::secrets::Book;
 use client::Client;
 use config::bearer;
-use florin_domain::credentials::Credentials;
+use florin_domain::credentials::{Credentials, KeyOwner};
+use florin_domain::ids::MerchantId;
 use florin_domain::payment::OperationKind;
-use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
-use florin_domain::time::Millis;
+use florin_domain::time::{Millis, Timestamp};
 use http::HeaderValue;
 use request::WireRequest;
 use response::{Closed, Listed};
@@ -86,16 +87,19 @@ impl StripeProvider {
         Self { own, ..self }
     }
 
-    /// As whom a request goes; `None` for the configured account.
-    async fn own_key(&self, request: &AttemptRequest) -> Result<Option<HeaderValue>, Outcome> {
-        let Some(credentials) = self.own.find(request).await? else {
-            return Ok(None);
+    /// As whom a request goes, with a key unless it is the configured account's.
+    async fn own_key(&self, request: &AttemptRequest) -> Result<(KeyOwner, Option<HeaderValue>), Outcome> {
+        let held = self.own.find(request).await?;
+        let key = owner(request, held.as_ref());
+        let Some(held) = held else {
+            return Ok((key, None));
         };
-        let header = match &*credentials {
+        let header = match &*held.credentials {
             Credentials::Stripe(set) => bearer(set.secret_key.expose()),
             Credentials::Adyen(_) => None,
         };
-        header.map(Some).ok_or_else(|| self.own.unfit())
+        let header = header.ok_or_else(|| self.own.unfit())?;
+        Ok((key, Some(header)))
     }
 
     /// `Err` is why there is no answer, as an outcome.
@@ -105,9 +109,10 @@ impl StripeProvider {
         wire: Result<WireRequest, Unsendable>,
     ) -> Result<Reply, Outcome> {
         let wire = wire?;
-        let own = self.own_key(request).await?;
+        let (key, own) = self.own_key(request).await?;
         let reply = self.client.send(wire, own).await;
-        reply.map_err(|failure| unanswered(request, failure))
+        let reply = reply.map_err(|failure| unanswered(request, failure))?;
+        Ok(reply.under(key))
     }
 
     async fn make(&self, request: &AttemptRequest) -> Result<ProviderReference, Outcome> {
@@ -228,6 +233,12 @@ impl StripeProvider {
             Closed::Ended(outcome) | Closed::Failed(outcome) => Ok(outcome),
             Closed::Look => self.look(request).await,
         }
+    }
+}
+
+impl KeyOwners for StripeProvider {
+    fn key_owner(&self, merchant: MerchantId, made_at: Timestamp) -> Option<KeyOwner> {
+        self.own.key_owner(merchant, made_at)
     }
 }
 

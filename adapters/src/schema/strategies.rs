@@ -314,8 +314,9 @@ fn operator_event() -> impl Strategy<Value = ControlEvent> {
                 reason: reason.map(Into::into),
             }
         });
-    let parts = (0..9_u8, any::<u128>(), "[a-z_]{1,16}", action);
-    parts.prop_map(|(which, merchant, name, action)| {
+    let from = option::of(any::<u64>().prop_map(Timestamp::from_unix_ms));
+    let parts = (0..9_u8, any::<u128>(), "[a-z_]{1,16}", action, from);
+    parts.prop_map(|(which, merchant, name, action, from)| {
         let merchant = MerchantId::from_bits(merchant);
         let provider = ProviderId::parse(&name).expect("a pattern of names");
         match which {
@@ -330,12 +331,14 @@ fn operator_event() -> impl Strategy<Value = ControlEvent> {
                 provider,
                 version: u32::MAX,
                 by: action.operator,
+                from,
             },
             7 => ControlEvent::CredentialsRetired {
                 merchant,
                 provider,
                 version: 0,
                 by: action.operator,
+                from,
             },
             _ => ControlEvent::ReadOnlyLeft(action),
         }

@@ -2,7 +2,7 @@
 
 use super::samples::{
     commit_of, commit_of_event, commit_of_ledger_event, commit_with_entry, commit_with_later_accounts,
-    control_events, creation, events, fraud_checks, ledger_events, reverts, wished_creation,
+    control_events, creation, events, fraud_checks, late_reasons, ledger_events, reverts, wished_creation,
 };
 use super::{DecodeError, VERSION, decode, encode, strategies, to_json};
 use florin_domain::commit::{Body, Commit};
@@ -35,6 +35,10 @@ fn golden() -> Vec<(String, Commit)> {
         "payment.created_as_wished".to_owned(),
         commit_of_event(wished_creation()),
     );
+    let barred = (
+        "attempt.routed_past_a_refused_key".to_owned(),
+        commit_of_event(late_reasons()),
+    );
     let entry = ("entry".to_owned(), commit_with_entry());
     let later = ("entry_later_accounts".to_owned(), commit_with_later_accounts());
     let ledger = ledger_events()
@@ -47,7 +51,7 @@ fn golden() -> Vec<(String, Commit)> {
     );
     events
         .chain(controls)
-        .chain([entry, later, wished])
+        .chain([entry, later, wished, barred])
         .chain(ledger)
         .chain([reverts, fraud])
         .collect()

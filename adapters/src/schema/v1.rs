@@ -24,5 +24,5 @@ pub(crate) use commit::CommitDto;
 pub(crate) use scalar::Stored;
 pub(crate) use snapshot::{
     EarlierSnapshotDto, EarliestSnapshotDto, OneKeySnapshotDto, OneShardSnapshotDto, SnapshotDto,
-    UnroutedSnapshotDto, UnwatchedSnapshotDto,
+    UnroutedSnapshotDto, UntimedSnapshotDto, UnwatchedSnapshotDto,
 };

@@ -1,7 +1,7 @@
 //! What is present, in memory: read by every call to a provider without a lock, replaced as a whole by every change.
 
 use arc_swap::ArcSwap;
-use florin_domain::credentials::{Choice, CredentialVersion, Credentials, choose};
+use florin_domain::credentials::{Choice, CredentialVersion, Credentials, KeyOwner, choose};
 use florin_domain::ids::MerchantId;
 use florin_domain::provider::ProviderId;
 use florin_domain::time::Timestamp;
@@ -121,6 +121,16 @@ impl Book {
                 held.cloned().map(Some).ok_or(Unavailable::Retired)
             }
         })
+    }
+
+    /// Whose key a merchant's request about something of that time carries, if that is settled and anything may be sent.
+    pub fn key_owner(&self, at: (MerchantId, ProviderId), made_at: Timestamp) -> Option<KeyOwner> {
+        let merchant = at.0;
+        let held = self.look(at, made_at)?.ok()?;
+        Some(held.map_or(KeyOwner::Platform, |held| KeyOwner::Merchant {
+            merchant,
+            version: held.version,
+        }))
     }
 
     /// Under what a merchant's charge of that time was made, if under a set of its own that is known now.

@@ -2,9 +2,9 @@
 
 use florin_domain::ids::MerchantId;
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -82,20 +82,50 @@ impl Folder {
     }
 }
 
-/// Puts these bytes in the place of a file, for our user only, and makes that durable.
+/// Puts these bytes in the place of a file, and makes that durable. Whoever could read what was there can read what is there then, and
+/// nobody else; what is new is for our user only.
 pub(super) fn replace(path: &Path, bytes: &[u8], steps: &Steps) -> io::Result<()> {
+    replace_as(path, path, bytes, steps)
+}
+
+/// The same with the owner, the group and the mode of another file.
+pub(super) fn replace_as(path: &Path, like: &Path, bytes: &[u8], steps: &Steps) -> io::Result<()> {
     let unfinished = path.with_extension(UNFINISHED);
     steps("write")?;
+    let like = match fs::metadata(like) {
+        Ok(like) => Some(like),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
         .open(&unfinished)?;
+    if let Some(like) = like
+        && let Err(error) = hand_over(&file, &like)
+    {
+        fs::remove_file(&unfinished)?;
+        let why = format!(
+            "{} would not belong to whom it belongs now: {error}",
+            path.display()
+        );
+        return Err(io::Error::new(error.kind(), why));
+    }
     file.write_all(bytes)?;
     steps("sync")?;
     file.sync_all()?;
     rename(&unfinished, path, steps)
+}
+
+/// Gives a file to the owner and the group of another one, with its mode; before anything is in it.
+fn hand_over(file: &File, like: &Metadata) -> io::Result<()> {
+    let now = file.metadata()?;
+    if (now.uid(), now.gid()) != (like.uid(), like.gid()) {
+        fchown(file, Some(like.uid()), Some(like.gid()))?;
+    }
+    file.set_permissions(like.permissions())
 }
 
 /// Gives a file the name of another one, which is gone thereby, and makes that durable.

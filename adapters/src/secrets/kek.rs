@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 
 /// What a rotation appends to the name of the file of the next key.
 const NEXT: &str = "next";
+/// What it appends, behind the key's name, to that of the file of a key that it has replaced.
+const REPLACED: &str = "old";
 
 /// Why a key-encryption key is not usable.
 #[derive(Debug, Error)]
@@ -49,6 +51,11 @@ impl FileKek {
         let mut id = [0; 8];
         id.copy_from_slice(&tag.as_ref()[..8]);
         Self { id: KekId(id), key }
+    }
+
+    /// The key itself, to be kept.
+    pub(super) fn key(&self) -> &[u8; 32] {
+        &self.key
     }
 
     /// Reads the key.
@@ -104,10 +111,25 @@ impl FileKek {
 
 /// Where a rotation keeps the next key until it has ended.
 pub(super) fn next_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
+    beside(path, NEXT)
+}
+
+/// Where a rotation leaves the key that it has replaced.
+pub(super) fn replaced_of(path: &Path, replaced: KekId) -> PathBuf {
+    beside(path, &format!("{replaced}.{REPLACED}"))
+}
+
+/// Beside the file itself, also if the path is a link to it.
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = file_of(path).into_os_string();
     name.push(".");
-    name.push(NEXT);
+    name.push(end);
     PathBuf::from(name)
+}
+
+/// The file itself, also if the path is a link to it.
+pub(super) fn file_of(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 impl fmt::Debug for FileKek {

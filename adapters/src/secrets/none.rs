@@ -26,6 +26,7 @@ impl Secrets for NoSecrets {
         _merchant: MerchantId,
         _provider: ProviderId,
         _fields: CredentialFields,
+        _only_livemode: Option<bool>,
     ) -> BoxFuture<'_, Result<Begun, SecretsError>> {
         refuse()
     }

@@ -1,19 +1,20 @@
 //! Another key-encryption key: every data key is wrapped anew, and no record changes.
 //!
-//! The next key lies beside the present one until every file is under it; then it takes the present one's name, in one step. Until that
-//! step both keys open what they wrapped, so a rotation that was interrupted anywhere leaves everything readable, and the next one goes on
-//! where it was.
+//! The next key lies beside the present one until every file is under it; then the present one is kept under a name of its own, and the next
+//! one takes its name, in one step. Until that step both keys open what they wrapped, so a rotation that was interrupted anywhere leaves
+//! everything readable, and the next one goes on where it was. Every file keeps its owner, group and mode.
 
-use super::folder::{Folder, Steps, rename, replace, unwatched};
-use super::kek::{FileKek, KekFileError, next_of};
+use super::folder::{Folder, Steps, rename, replace_as, unwatched};
+use super::kek::{FileKek, KekFileError, file_of, next_of, replaced_of};
 use super::sealed_file::SealedFile;
 use super::sealing;
 use super::store::OpenError;
 use florin_domain::ports::{Kek, KekId};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 /// Why a rotation has not ended. Everything is readable as before; it may be run again.
 #[derive(Debug, Error)]
@@ -30,10 +31,12 @@ pub enum RotateError {
 }
 
 /// What a rotation did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rotated {
     /// The key from now on.
     pub kek: KekId,
+    /// The file in which the one before it is kept.
+    pub kept: PathBuf,
     /// Files whose data key was wrapped anew.
     pub rewrapped: usize,
     /// Files that an interrupted rotation had done before.
@@ -54,18 +57,24 @@ pub(super) fn rotate_watched(
     folder: &Folder,
     steps: &Steps,
 ) -> Result<Rotated, RotateError> {
-    let present: Arc<dyn Kek> = Arc::new(FileKek::load(kek_file)?);
+    let present = FileKek::load(kek_file)?;
+    // The file itself, if it is linked to: its place is taken, not the link's.
+    let kek_file = &*file_of(kek_file);
+    let kept = replaced_of(kek_file, present.id());
+    let kept_key = Zeroizing::new(*present.key());
+    let present: Arc<dyn Kek> = Arc::new(present);
     let next = if let Some(next) = FileKek::next(kek_file)? {
         next
     } else {
         let key = sealing::new_key().map_err(RotateError::Write)?;
-        replace(&next_of(kek_file), key.as_slice(), steps).map_err(RotateError::Write)?;
+        replace_as(&next_of(kek_file), kek_file, key.as_slice(), steps).map_err(RotateError::Write)?;
         FileKek::load(&next_of(kek_file))?
     };
     let next: Arc<dyn Kek> = Arc::new(next);
     let keks = [Arc::clone(&next), present];
     let mut rotated = Rotated {
         kek: next.id(),
+        kept,
         rewrapped: 0,
         done_before: 0,
     };
@@ -88,7 +97,10 @@ pub(super) fn rotate_watched(
         folder.replace(merchant, &bytes).map_err(RotateError::Write)?;
         rotated.rewrapped += 1;
     }
-    // From here on nothing needs the old key, and it is gone.
+    // From here on nothing here needs the old key, but older copies of the files do.
+    if !rotated.kept.exists() {
+        replace_as(&rotated.kept, kek_file, kept_key.as_slice(), steps).map_err(RotateError::Write)?;
+    }
     rename(&next_of(kek_file), kek_file, steps).map_err(RotateError::Write)?;
     Ok(rotated)
 }

@@ -1,10 +1,11 @@
 //! The store of merchants' credentials: files at rest, the book in memory, and changes in two steps around the journal.
 
 use super::book::{Book, Held, Place, Shelf};
+use super::comparing::{StaleError, follow, lack, retire};
 use super::folder::{Folder, unwatched};
 use super::record::Record;
 use super::sealed_file::SealedFile;
-use super::terms::{Terms, account, livemode, names};
+use super::terms::{Terms, account, check_mode, livemode, names};
 use florin_domain::credentials::{
     CredentialFields, CredentialVersion, Credentials, JournaledCredentials, PRESENT_VERSIONS_MAX,
 };
@@ -40,19 +41,6 @@ pub enum OpenError {
     /// The folder cannot be read.
     #[error("the folder of credentials cannot be read")]
     Folder(#[source] io::Error),
-}
-
-/// The store is behind the journal.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error(
-    "the journal says that {merchant} has version {version} of its credentials at {provider}, and {path} does not have it: the folder is an \
-     older copy, or a file is missing; put the latest copy in its place"
-)]
-pub struct StaleError {
-    merchant: MerchantId,
-    provider: ProviderId,
-    version: u32,
-    path: PathBuf,
 }
 
 /// A change between its begin and its end.
@@ -142,7 +130,7 @@ impl SecretStore {
     /// never answered, and is forgotten; one that it retired is destroyed.
     ///
     /// # Errors
-    /// If the journal has a version that the files do not have.
+    /// If the journal has a version, retired or not, that the files do not have as it was made.
     pub fn compare(&self, journaled: &JournaledCredentials) -> Result<(), StaleError> {
         self.0.compare(journaled)
     }
@@ -158,46 +146,17 @@ impl Inner {
         let mut desk = self.desk();
         for ((merchant, provider), versions) in journaled {
             let records = desk.files.get(merchant).map_or(&[][..], |file| &file.records);
-            let missing = versions.present.iter().find(|version| {
-                !records.iter().any(|record| {
-                    record.provider == *provider
-                        && record.about.version == **version
-                        && record.credentials.is_some()
-                })
-            });
-            if let Some(version) = missing {
+            if let Some(lack) = lack(records, *provider, versions) {
                 return Err(StaleError {
                     merchant: *merchant,
                     provider: *provider,
-                    version: *version,
+                    lack,
                     path: self.folder.file(*merchant),
                 });
             }
         }
-        let now = self.clock.now();
         for (merchant, file) in &mut desk.files {
-            let before = file.records.len();
-            let mut is_changed = false;
-            file.records.retain_mut(|record| {
-                let versions = journaled.get(&(*merchant, record.provider));
-                let latest = versions.map_or(0, |versions| versions.latest);
-                let is_present =
-                    versions.is_some_and(|versions| versions.present.contains(&record.about.version));
-                if is_present || (record.credentials.is_none() && record.about.version <= latest) {
-                    return true;
-                }
-                tracing::warn!(
-                    %merchant, provider = %record.provider, version = record.about.version,
-                    "credentials that the journal does not have, or has retired, are put away"
-                );
-                is_changed = true;
-                if record.about.version > latest {
-                    return false;
-                }
-                retire(record, now);
-                true
-            });
-            if is_changed || file.records.len() != before {
+            if follow(&mut file.records, *merchant, journaled) {
                 let written = file
                     .bytes(&file.records)
                     .and_then(|bytes| self.folder.replace(*merchant, &bytes));
@@ -244,11 +203,12 @@ impl Inner {
         self.book.put(place, shelf_of(records, place.1));
     }
 
-    fn put(&self, place: Place, fields: CredentialFields) -> Result<Begun, SecretsError> {
+    fn put(&self, place: Place, fields: CredentialFields, only: Option<bool>) -> Result<Begun, SecretsError> {
         let (merchant, provider) = place;
         let terms = *self.terms.get(&provider).ok_or(SecretsError::NoSuchProvider)?;
         let set = Credentials::parse(terms.kind, fields)?;
         let livemode = livemode(&set, terms)?;
+        check_mode(&set, livemode, only)?;
         let mut desk = self.desk();
         if desk.changes.contains_key(&place) {
             return Err(SecretsError::Busy);
@@ -368,11 +328,6 @@ impl Inner {
     }
 }
 
-fn retire(record: &mut Record, at: Timestamp) {
-    record.about.retired_at = Some(at);
-    record.credentials = None;
-}
-
 fn shelf_of(records: &[Record], provider: ProviderId) -> Shelf {
     let own = || records.iter().filter(|record| record.provider == provider);
     let held = |record: &Record| {
@@ -411,9 +366,12 @@ impl Secrets for SecretStore {
         merchant: MerchantId,
         provider: ProviderId,
         fields: CredentialFields,
+        only_livemode: Option<bool>,
     ) -> BoxFuture<'_, Result<Begun, SecretsError>> {
         let inner = Arc::clone(&self.0);
-        Box::pin(off_the_runtime(move || inner.put((merchant, provider), fields)))
+        Box::pin(off_the_runtime(move || {
+            inner.put((merchant, provider), fields, only_livemode)
+        }))
     }
 
     fn retire(

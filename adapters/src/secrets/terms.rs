@@ -15,7 +15,7 @@ pub struct Terms {
     pub kind: CredentialKind,
     /// What is sent there can be read on the way.
     pub is_clear: bool,
-    /// Its address is that of real money; for a protocol whose keys do not say it.
+    /// Its address may be that of real money; for a protocol whose keys do not say it.
     pub is_live: bool,
     /// Development takes no key of real money.
     pub refuses_live: bool,
@@ -54,4 +54,31 @@ pub(super) fn livemode(set: &Credentials, terms: Terms) -> Result<bool, SecretsE
         }
         Credentials::Adyen(_) => Ok(terms.is_live),
     }
+}
+
+/// Refuses what is of the other mode than the one that is allowed: a merchant's test key must not bring in real money, nor its live key
+/// have real customers charged in a sandbox.
+pub(super) fn check_mode(set: &Credentials, livemode: bool, only: Option<bool>) -> Result<(), SecretsError> {
+    if only.is_none_or(|only| only == livemode) {
+        return Ok(());
+    }
+    let (field, why) = match (set, livemode) {
+        (Credentials::Stripe(_), true) => (
+            CredentialField::SecretKey,
+            "must be a test key, because the request came with a test key",
+        ),
+        (Credentials::Stripe(_), false) => (
+            CredentialField::SecretKey,
+            "must be a live key, because the request came with a live key",
+        ),
+        (Credentials::Adyen(_), true) => (
+            CredentialField::ApiKey,
+            "is one of real money, because the provider's address is no test address, and the request came with a test key",
+        ),
+        (Credentials::Adyen(_), false) => (
+            CredentialField::ApiKey,
+            "moves no real money, because the provider's address is a test address, and the request came with a live key",
+        ),
+    };
+    Err(SecretsError::Unfit(CredentialError { field, why }))
 }

@@ -1,13 +1,14 @@
 //! The store as its port shows it: what is in force when, over restarts and around the journal.
 
-use super::book::{Book, Unavailable};
+use super::book::{Book, Held, Unavailable};
 use super::folder::{Folder, Steps, unwatched};
 use super::record::Record;
 use super::rotation::rotate_watched;
 use super::sealed_file::{FileError, SealedFile};
 use super::*;
 use florin_domain::credentials::{
-    CredentialField, CredentialFields, CredentialKind, JournaledCredentials, SecretText,
+    CredentialField, CredentialFields, CredentialKind, CredentialVersion, JournaledCredentials,
+    JournaledVersion, SecretText,
 };
 use florin_domain::ids::MerchantId;
 use florin_domain::ports::{Begun, Clock, Kek, Secrets, SecretsError};
@@ -24,7 +25,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use tempfile::TempDir;
 
+mod copies;
 mod files;
+mod modes;
 mod rotations;
 
 const SHOP: MerchantId = MerchantId::from_bits(0x51);
@@ -131,10 +134,20 @@ impl World {
         (store, book)
     }
 
-    fn journal(&mut self, merchant: MerchantId, provider: ProviderId, version: u32) {
-        let versions = self.journaled.entry((merchant, provider)).or_default();
-        versions.latest = versions.latest.max(version);
-        versions.present.insert(version);
+    fn journal(&mut self, at: (MerchantId, ProviderId), about: &CredentialVersion) {
+        let journaled = JournaledVersion {
+            created_at: Some(about.created_at),
+            retired_at: about.retired_at,
+        };
+        let versions = self.journaled.entry(at).or_default();
+        versions.insert(about.version, journaled);
+    }
+
+    /// Retires a version and has the journal say so.
+    async fn retire(&mut self, store: &SecretStore, at: (MerchantId, ProviderId), version: u32) {
+        let about = store.retire(at.0, at.1, version).await.unwrap();
+        self.journal(at, &about);
+        store.settle(at.0, at.1, true).await.unwrap();
     }
 
     /// Puts a set and has the journal say so.
@@ -144,10 +157,10 @@ impl World {
         at: (MerchantId, ProviderId),
         fields: CredentialFields,
     ) -> u32 {
-        let Begun::New(about) = store.put(at.0, at.1, fields).await.unwrap() else {
+        let Begun::New(about) = store.put(at.0, at.1, fields, None).await.unwrap() else {
             panic!("a set that is known already")
         };
-        self.journal(at.0, at.1, about.version);
+        self.journal(at, &about);
         store.settle(at.0, at.1, true).await.unwrap();
         about.version
     }
@@ -227,7 +240,7 @@ async fn a_call_that_a_change_decides_waits_for_its_end_and_no_other_call_does()
     }
     let before = now(&world);
     for is_journaled in [false, true] {
-        let Begun::New(about) = store.put(SHOP, stripe(), key(SECOND_KEY)).await.unwrap() else {
+        let Begun::New(about) = store.put(SHOP, stripe(), key(SECOND_KEY), None).await.unwrap() else {
             panic!("a set that is known already")
         };
         let later = about.created_at;
@@ -235,7 +248,7 @@ async fn a_call_that_a_change_decides_waits_for_its_end_and_no_other_call_does()
         assert_eq!(secret(&book, (OTHER, stripe()), later).await, None);
         let mut waits = pin!(book.find(at, later));
         assert!(is_pending(waits.as_mut()));
-        let busy = store.put(SHOP, stripe(), key(FIRST_KEY)).await;
+        let busy = store.put(SHOP, stripe(), key(FIRST_KEY), None).await;
         assert_eq!(busy, Err(SecretsError::Busy));
         assert_eq!(store.retire(SHOP, stripe(), 1).await, Err(SecretsError::Busy));
         store.settle(SHOP, stripe(), is_journaled).await.unwrap();
@@ -269,15 +282,7 @@ async fn a_retired_version_is_destroyed_and_the_newest_of_its_account_stands_in(
     world.put(&store, (SHOP, stripe()), key(SECOND_KEY)).await;
     world.put(&store, (SHOP, adyen()), adyen_set("ShopDE")).await;
     for provider in [stripe(), adyen()] {
-        let about = store.retire(SHOP, provider, 1).await.unwrap();
-        assert!(about.retired_at.is_some());
-        world
-            .journaled
-            .get_mut(&(SHOP, provider))
-            .unwrap()
-            .present
-            .remove(&1);
-        store.settle(SHOP, provider, true).await.unwrap();
+        world.retire(&store, (SHOP, provider), 1).await;
     }
     assert_eq!(
         store.retire(SHOP, stripe(), 1).await,
@@ -312,19 +317,23 @@ async fn what_the_journal_does_not_have_is_forgotten_and_what_it_retired_is_dest
     let (store, _) = world.open();
     world.put(&store, at, key(FIRST_KEY)).await;
     // The process ends between the file and the journal.
-    store.put(SHOP, stripe(), key(SECOND_KEY)).await.unwrap();
+    store.put(SHOP, stripe(), key(SECOND_KEY), None).await.unwrap();
     let (store, book) = world.open();
     let later = Timestamp::from_unix_ms(u64::MAX / 2);
     assert_eq!(secret(&book, at, later).await.as_deref(), Some(FIRST_KEY));
     assert_eq!(store.list(SHOP, stripe()).unwrap().len(), 1);
     // The process ends between the journal and the file.
-    store.retire(SHOP, stripe(), 1).await.unwrap();
-    world.journaled.get_mut(&at).unwrap().present.clear();
+    let retired = store.retire(SHOP, stripe(), 1).await.unwrap();
+    world.journal(at, &retired);
     for _ in 0..2 {
         let (store, book) = world.open();
         assert_eq!(secret(&book, at, later).await, None);
         assert!(store.present(SHOP, stripe()).unwrap().is_empty());
-        assert!(store.list(SHOP, stripe()).unwrap()[0].retired_at.is_some());
+        let listed = store.list(SHOP, stripe()).unwrap();
+        assert_eq!(
+            listed[0].retired_at, retired.retired_at,
+            "as of the journal's time, not of the start"
+        );
     }
     // No number comes twice.
     assert_eq!(world.put(&world.open().0, at, key(SECOND_KEY)).await, 2);
@@ -378,29 +387,33 @@ async fn sets_that_are_unfit_or_too_many_are_refused_and_the_same_set_again_chan
         ),
     ];
     for (provider, fields, expected) in unfit {
-        let text = store.put(SHOP, provider, fields).await.unwrap_err().to_string();
+        let text = store
+            .put(SHOP, provider, fields, None)
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(text.contains(expected) && !text.contains("canary"), "{text}");
     }
     let nobody = ProviderId::parse("nobody").unwrap();
     assert_eq!(
-        store.put(SHOP, nobody, key(FIRST_KEY)).await,
+        store.put(SHOP, nobody, key(FIRST_KEY), None).await,
         Err(SecretsError::NoSuchProvider)
     );
     for number in 0..8 {
         let text = format!("sk_test_canaryALPHA{number}");
         world.put(&store, (SHOP, stripe()), key(&text)).await;
-        let again = store.put(SHOP, stripe(), key(&text)).await;
+        let again = store.put(SHOP, stripe(), key(&text), None).await;
         if number < 7 {
             assert!(matches!(again, Ok(Begun::Known(about)) if about.version == number + 1));
         }
     }
     assert_eq!(
-        store.put(SHOP, stripe(), key(SECOND_KEY)).await,
+        store.put(SHOP, stripe(), key(SECOND_KEY), None).await,
         Err(SecretsError::TooMany)
     );
     let none = NoSecrets::new();
     assert_eq!(
-        none.put(SHOP, stripe(), key(FIRST_KEY)).await,
+        none.put(SHOP, stripe(), key(FIRST_KEY), None).await,
         Err(SecretsError::NotConfigured)
     );
 }

@@ -7,6 +7,9 @@ use florin_fuzz::{Target, any_of};
 /// A file without its digest: the snapshot as it is written now, and what earlier builds wrote of it.
 fn sealed() -> Vec<Vec<u8>> {
     let snapshot = snapshot(120);
+    // With credentials that form is not read any more.
+    let mut bare = snapshot.clone();
+    bare.control.credentials.clear();
     let form = |write: &dyn Fn(&mut Vec<u8>)| {
         let mut bytes = MARK.to_vec();
         write(&mut bytes);
@@ -14,6 +17,7 @@ fn sealed() -> Vec<Vec<u8>> {
     };
     vec![
         form(&|out| schema::write(&snapshot.store(), out)),
+        form(&|out| schema::write(&UntimedSnapshotDto::of(&bare), out)),
         form(&|out| schema::write(&OneKeySnapshotDto::of(&snapshot), out)),
         form(&|out| schema::write(&UnwatchedSnapshotDto::of(&snapshot), out)),
         form(&|out| schema::write(&OneShardSnapshotDto::of(&snapshot), out)),

@@ -385,6 +385,13 @@ fn provider_standing() -> ObjectBuilder {
         must("in_flight", count("Requests under way.")),
         must("permits", count("How many may be.")),
         must("waiting", count("Calls that wait for a permit.")),
+        must(
+            "refused_keys",
+            array(
+                text(""),
+                "Whose keys the provider does not take (401, 403), so that nothing new is charged under them: `platform`, or a merchant's id.",
+            ),
+        ),
     ])
 }
 

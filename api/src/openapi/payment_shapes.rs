@@ -320,6 +320,7 @@ pub(crate) fn route() -> ObjectBuilder {
                     "breaker_open",
                     "busy",
                     "tried",
+                    "key_refused",
                 ],
             ),
         ),

@@ -32,7 +32,7 @@ pub(crate) fn described() -> Endpoint {
         .called(
             "retireCredentials",
             "Retire a version of a merchant's credentials",
-            "Its secrets are destroyed. What was made under it goes on under the newest version that is present, at Adyen only if that is of the same merchant \
+            "Its secrets are destroyed. What was made under it goes on under the next version that is present, at Adyen only if that is of the same merchant \
              account; what then has none is not sent. With none left, new payments are charged under the configured key.",
         )
         .query("version", count("Which one. It is required."))

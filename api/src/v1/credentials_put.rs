@@ -67,20 +67,17 @@ async fn put(state: &State, request: &HttpRequest, payload: Payload) -> Result<H
     let bytes = body::read_json(state, request, payload).await?;
     let body: FieldsRequest<'_> = strictly::read(&bytes)?;
     let fields = body.fields();
-    if matches!(caller.who()?, Who::Merchant(_, false)) && fields.iter().any(is_live) {
-        return Err(ApiError::OperatorOnly);
-    }
-    let set = state.credentials.set(place, fields, caller.key_id()).await;
+    // A merchant's key sets credentials of its own mode.
+    let only_livemode = match caller.who()? {
+        Who::Operator => None,
+        Who::Merchant(_, livemode) => Some(livemode),
+    };
+    let set = state
+        .credentials
+        .set(place, fields, only_livemode, caller.key_id())
+        .await;
     let about = set.map_err(unchanged)?;
     json(StatusCode::OK, &VersionBody::of(place, &about))
-}
-
-/// What a merchant's test key does not bring in.
-fn is_live((field, secret): &(CredentialField, SecretText)) -> bool {
-    *field == CredentialField::SecretKey
-        && !["sk_test_", "rk_test_"]
-            .iter()
-            .any(|test| secret.expose().starts_with(test))
 }
 
 pub(crate) fn described() -> Endpoint {
@@ -122,7 +119,7 @@ pub(crate) fn described() -> Endpoint {
             "Give a merchant credentials of its own",
             "A new version: payments that are made from now on are charged under it. The earlier ones stay present, for what was made under them and \
              for the signatures of what the provider sends, until they are retired. Secrets are sealed at rest and never shown again. A \
-             merchant's test key neither brings in live credentials nor changes them.",
+             merchant's test key sets test credentials only and changes no live ones; its live key sets live ones only.",
         )
         .takes(fields, &[("Stripe", stripe)])
         .answers(200, "The version; it is in force.", shape(), example(2, None))

@@ -1,5 +1,6 @@
 //! `GET /v1/ops/tree`: the live supervision tree, for operators.
 
+use super::list::Displayed;
 use crate::auth::Caller;
 use crate::errors::{ApiError, Code};
 use crate::openapi::{Access, Endpoint, bounded, chapter, named};
@@ -9,6 +10,7 @@ use crate::state::State;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use florin_domain::credentials::KeyOwner;
 use florin_domain::merchant::Stops;
 use florin_domain::ports::{ProviderStanding, TreeNode};
 use florin_domain::provider::ProviderId;
@@ -53,6 +55,7 @@ struct StandingBody {
     in_flight: usize,
     permits: usize,
     waiting: usize,
+    refused_keys: Vec<Displayed<KeyOwner>>,
 }
 
 impl From<&ProviderStanding> for StandingBody {
@@ -64,6 +67,7 @@ impl From<&ProviderStanding> for StandingBody {
             in_flight: standing.in_flight,
             permits: standing.permits,
             waiting: standing.waiting,
+            refused_keys: standing.refused_keys.iter().copied().map(Displayed).collect(),
         }
     }
 }

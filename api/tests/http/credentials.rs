@@ -211,12 +211,11 @@ fn a_merchant_changes_its_own_and_no_test_key_changes_what_is_live() {
         send(&world, "PUT", &own, "sk_test_a", &first()).json()["version"],
         1
     );
-    refused(
-        &send(&world, "PUT", &own, "sk_test_a", &live),
-        403,
-        "operator_key_required",
-        None,
-    );
+    // Each key brings in sets of its own mode.
+    for (key, body) in [("sk_test_a", &live), (LIVE, &second())] {
+        let answer = send(&world, "PUT", &own, key, body);
+        refused(&answer, 400, "parameter_invalid", Some("secret_key"));
+    }
     let set = send(&world, "PUT", &own, LIVE, &live).json();
     assert_eq!((&set["version"], &set["livemode"]), (&json!(2), &json!(true)));
     refused(

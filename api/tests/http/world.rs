@@ -15,6 +15,7 @@ use florin_adapters::keys::MemoryKeyIndex;
 use florin_adapters::provider_keys::HmacProviderKeys;
 use florin_adapters::views::MemoryViews;
 use florin_api::server::{Api, ApiOptions, ApiParts, Digests, RunningApi};
+use florin_domain::credentials::KeyOwner;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey};
 use florin_domain::ids::{ApiKeyId, MerchantId, Seq, ShardId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
@@ -22,12 +23,12 @@ use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device, OperationKind};
 use florin_domain::ports::{
-    AttemptRequest, BoxFuture, Provider, ReadError, ShardSnapshot, SnapshotError, Snapshots,
+    AttemptRequest, BoxFuture, KeyOwners, Provider, ReadError, ShardSnapshot, SnapshotError, Snapshots,
 };
 use florin_domain::provider::{
     Capabilities, Notice, NoticeRefusal, Outcome, ProviderId, ProviderReference, Recovery,
 };
-use florin_domain::time::Millis;
+use florin_domain::time::{Millis, Timestamp};
 use florin_supervisors::platform::Platform;
 use std::fmt::Write as _;
 use std::future::ready;
@@ -74,6 +75,12 @@ impl FakeProvider {
     }
 }
 
+impl KeyOwners for FakeProvider {
+    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
+        Some(KeyOwner::Platform)
+    }
+}
+
 impl Provider for FakeProvider {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
@@ -88,8 +95,7 @@ impl Provider for FakeProvider {
 
     fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
         if self.is_away.load(Ordering::Relaxed) {
-            let reason = Arc::from("nobody is there");
-            return Box::pin(ready(Outcome::NotSent { reason }));
+            return Box::pin(ready(Outcome::not_sent("nobody is there")));
         }
         let outcome = Self::outcome(request);
         if matches!(outcome, Outcome::Succeeded { .. }) {

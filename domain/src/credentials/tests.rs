@@ -125,14 +125,31 @@ fn a_request_is_made_under_what_was_in_force_when_its_object_was_made() {
     ] {
         assert_eq!(choice(&rotated, at_ms), expected, "{at_ms}");
     }
-    // The newest stands in for what is retired.
-    let retired = [version(1, 100, Some(300), None), version(2, 200, None, None)];
-    assert_eq!(choice(&retired, 150), Choice::Version(2));
-    assert_eq!(choice(&retired, 350), Choice::Version(2));
+    // The oldest newer one stands in for what is retired, whatever is made later, and what stands in for that one in its turn.
+    let retired = [
+        version(1, 100, Some(300), None),
+        version(2, 200, Some(500), None),
+        version(3, 250, None, None),
+        version(4, 400, None, None),
+    ];
+    for (known, expected) in [(2, 2), (3, 2), (4, 3)] {
+        let mut so_far = retired[..known].to_vec();
+        if known < 4 {
+            so_far[1].retired_at = None;
+        }
+        assert_eq!(choice(&so_far, 150), Choice::Version(expected), "{known}");
+    }
+    assert_eq!(choice(&retired, 350), Choice::Version(3));
     // A new version that was a mistake is taken back.
     let undone = [version(1, 100, None, None), version(2, 200, Some(300), None)];
     assert_eq!(choice(&undone, 250), Choice::Version(1));
     assert_eq!(choice(&undone, 300), Choice::Version(1));
+    let next = [undone[0].clone(), undone[1].clone(), version(3, 400, None, None)];
+    assert_eq!(
+        choice(&next, 250),
+        Choice::Version(1),
+        "as before there was a third"
+    );
     // Nothing is left for what was made before; later payments go under the configured key again.
     let none = [version(1, 100, Some(300), None)];
     assert_eq!(choice(&none, 299), Choice::Gone);
@@ -147,23 +164,86 @@ fn a_request_is_made_under_what_was_in_force_when_its_object_was_made() {
     assert_eq!(choice(&moved, 250), Choice::Version(2));
 }
 
-proptest! {
-    /// Later changes never move a request to another version as long as its own is present.
-    #[test]
-    fn later_versions_do_not_change_an_earlier_choice(
-        gaps in proptest::collection::vec(1_u64..100, 1..8),
-        at_ms in 0_u64..1000,
-        more in 1_u64..100,
-    ) {
-        let mut created_ms = 0;
-        let mut versions = Vec::new();
-        for (number, gap) in (1..).zip(gaps) {
-            created_ms = gap.saturating_add(created_ms);
-            versions.push(version(number, created_ms, None, None));
+/// What is done to a merchant's versions, some time after what was done before.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A new one, of one of two accounts.
+    Put(bool),
+    /// One that is present is retired, if there is any.
+    Retire(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<(u64, Step)>> {
+    let step = prop_oneof![
+        any::<bool>().prop_map(Step::Put),
+        any::<usize>().prop_map(Step::Retire)
+    ];
+    proptest::collection::vec((1_u64..20, step), 1..24)
+}
+
+fn take(versions: &mut Vec<CredentialVersion>, step: Step, now_ms: u64) {
+    match step {
+        Step::Put(is_other) => {
+            let number = u32::try_from(versions.len()).unwrap().saturating_add(1);
+            let account = if is_other { "B" } else { "A" };
+            versions.push(version(number, now_ms, None, Some(account)));
         }
-        let at = Timestamp::from_unix_ms(at_ms);
-        let before = choose(&versions, at);
-        versions.push(version(99, created_ms.max(at_ms).saturating_add(more), None, None));
-        prop_assert_eq!(choose(&versions, at), before);
+        Step::Retire(which) => {
+            let mut present: Vec<_> = versions
+                .iter_mut()
+                .filter(|one| one.retired_at.is_none())
+                .collect();
+            if let Some(index) = which.checked_rem(present.len()) {
+                present[index].retired_at = Some(Timestamp::from_unix_ms(now_ms));
+            }
+        }
+    }
+}
+
+fn account(versions: &[CredentialVersion], number: u32) -> Option<Arc<str>> {
+    let found = versions.iter().find(|one| one.version == number);
+    found.unwrap().account.clone()
+}
+
+proptest! {
+    /// What was made at any time stays under the version that it is under as long as that one is present, and whatever it comes to be
+    /// under is of the account that it was made in: it never moves to another one, or to the configured key, or away from it.
+    #[test]
+    fn a_request_moves_only_when_its_version_is_retired_and_never_to_another_account(steps in steps()) {
+        let mut versions: Vec<CredentialVersion> = Vec::new();
+        let (mut now_ms, mut made): (u64, Vec<(Timestamp, Choice, Choice)>) = (0, Vec::new());
+        for (gap_ms, step) in steps {
+            now_ms = now_ms.saturating_add(gap_ms);
+            take(&mut versions, step, now_ms);
+            for (at, first, last) in &mut made {
+                let now = choose(&versions, *at);
+                match (*first, *last) {
+                    (Choice::Configured, _) | (_, Choice::Configured) => prop_assert_eq!(now, Choice::Configured),
+                    (Choice::Version(first), Choice::Version(last)) => {
+                        let stays = versions.iter().any(|one| one.version == last && one.retired_at.is_none());
+                        prop_assert!(!stays || now == Choice::Version(last), "{now:?} instead of {last}");
+                        let is_same = match now {
+                            Choice::Version(other) => account(&versions, other) == account(&versions, first),
+                            Choice::Gone => true,
+                            Choice::Configured => false,
+                        };
+                        prop_assert!(is_same, "{now:?} for what was made under {first}");
+                    }
+                    (Choice::Version(first), Choice::Gone) => {
+                        let is_same = match now {
+                            Choice::Version(other) => account(&versions, other) == account(&versions, first),
+                            Choice::Gone => true,
+                            Choice::Configured => false,
+                        };
+                        prop_assert!(is_same, "{now:?} for what was made under {first}");
+                    }
+                    (Choice::Gone, _) => prop_assert!(false, "nothing is made under nothing"),
+                }
+                *last = now;
+            }
+            let at = Timestamp::from_unix_ms(now_ms);
+            let choice = choose(&versions, at);
+            made.push((at, choice, choice));
+        }
     }
 }

@@ -144,14 +144,14 @@ pub(super) fn record(
         }
         Outcome::Cancelled { .. } => Some(Event::AttemptCancelled { operation, number }),
         // Nobody asks again for a reversal that reached nobody, so it stays open: the schedule sends it again under its key.
-        Outcome::NotSent { reason } if op.kind == OperationKind::Reversal => {
+        Outcome::NotSent { reason, .. } if op.kind == OperationKind::Reversal => {
             unknown(op, attempt, reason, None)
         }
         Outcome::RateLimited { .. } if op.kind == OperationKind::Reversal => {
             unknown(op, attempt, Arc::from(RATE_LIMITED), None)
         }
         // Only an attempt of which nothing was ever sent can be closed by "not sent" or "refused before execution".
-        Outcome::NotSent { reason } => is_open.then_some(Event::AttemptNotSent {
+        Outcome::NotSent { reason, .. } => is_open.then_some(Event::AttemptNotSent {
             operation,
             number,
             reason,
@@ -164,7 +164,7 @@ pub(super) fn record(
                 reason,
             })
         }
-        Outcome::Rejected { reason } => is_open.then_some(Event::AttemptRejected {
+        Outcome::Rejected { reason, .. } => is_open.then_some(Event::AttemptRejected {
             operation,
             number,
             reason,

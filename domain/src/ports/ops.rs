@@ -1,6 +1,7 @@
 //! What operators see of the running platform.
 
 use super::BoxFuture;
+use crate::credentials::KeyOwner;
 use crate::health::Health;
 use crate::ids::Seq;
 use crate::merchant::OperatorAction;
@@ -51,6 +52,8 @@ pub struct ProviderStanding {
     pub permits: usize,
     /// Calls that wait for a permit.
     pub waiting: usize,
+    /// Whose keys it does not take.
+    pub refused_keys: Vec<KeyOwner>,
 }
 
 /// Why an actor is not killed.

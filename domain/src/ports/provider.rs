@@ -1,6 +1,7 @@
 //! Payment providers.
 
 use super::BoxFuture;
+use crate::credentials::KeyOwner;
 use crate::ids::{MerchantId, OperationId, PaymentId};
 use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency, MinorSum};
@@ -54,8 +55,15 @@ pub struct AttemptRequest {
     pub details: Option<Arc<str>>,
 }
 
+/// Port of whose keys a provider's requests carry: routing asks it, before anything is sent.
+pub trait KeyOwners {
+    /// Under whose key a merchant's request goes about a payment that was asked for at `made_at`; `None` while that is not settled. Where no
+    /// merchant has a key of its own it is the platform's.
+    fn key_owner(&self, merchant: MerchantId, made_at: Timestamp) -> Option<KeyOwner>;
+}
+
 /// Port of a provider. Implementations never decide whether to repeat: they say what came back, and `Unknown` when in doubt.
-pub trait Provider: Send + Sync + fmt::Debug {
+pub trait Provider: KeyOwners + Send + Sync + fmt::Debug {
     /// What it can do.
     fn capabilities(&self) -> &Capabilities;
 

@@ -48,12 +48,14 @@ pub struct PresentCredentials {
 /// settled here. From the begin on, requests that its outcome decides wait for the end.
 pub trait Secrets: Send + Sync + fmt::Debug {
     /// Makes a set durable as the next version, to be in force from the time that is returned; [`Secrets::settle`] must follow. The same set
-    /// as the newest that is present changes nothing, returns it and needs no settling: then its time is the one it had.
+    /// as the newest that is present changes nothing, returns it and needs no settling: then its time is the one it had. With `only_livemode`
+    /// a set that moves real money is refused, or one that does not.
     fn put(
         &self,
         merchant: MerchantId,
         provider: ProviderId,
         fields: CredentialFields,
+        only_livemode: Option<bool>,
     ) -> BoxFuture<'_, Result<Begun, SecretsError>>;
 
     /// Begins to retire a version; [`Secrets::settle`] must follow, and destroys its secrets.

@@ -126,7 +126,7 @@ fn five_failures_open_the_breaker_and_after_a_minute_one_probe_finds_out() {
         assert_eq!(charges(world, 5), (0, 1));
         assert_eq!(attempts(&sixth.payment).len(), 1, "it is not even tried");
         let seat = &platform.context().providers[0];
-        let bar = || seat.entrant(platform.context().ports.clock.now()).bar;
+        let bar = || seat.entrant(None, platform.context().ports.clock.now()).bar;
         assert_eq!(bar(), Some(Bar::BreakerOpen));
 
         world.clock.advance_s(59);

@@ -100,6 +100,7 @@ fn is_usual((ask, answer): &Reply) -> bool {
             Script::Decline => answered.answer == Answer::Declined,
             Script::Succeed
             | Script::NotSent { .. }
+            | Script::KeyRefused { .. }
             | Script::Mute { .. }
             | Script::Held
             | Script::DeclineFirst

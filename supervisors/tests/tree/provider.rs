@@ -2,11 +2,12 @@
 
 use crate::mischief::INJECTED;
 use crate::ports::{Latch, lock};
-use florin_domain::ids::{OperationId, PaymentId};
+use florin_domain::credentials::KeyOwner;
+use florin_domain::ids::{MerchantId, OperationId, PaymentId};
 use florin_domain::payment::OperationKind;
-use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery};
-use florin_domain::time::Millis;
+use florin_domain::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,6 +26,8 @@ pub(crate) enum Script {
     Mute { charged: bool },
     /// Cannot be reached for the first `times` requests.
     NotSent { times: u32 },
+    /// Does not take the platform's key for the first `times` requests.
+    KeyRefused { times: u32 },
     /// Charges at the first request and says nothing usable, cannot be reached for the next `times`, then tells.
     ChargedThenNotSent { times: u32 },
     /// Charges, and for the first `times` requests takes the task that asked down with it.
@@ -313,6 +316,12 @@ impl Scripted {
             Script::NotSent { times } if requests <= times => {
                 return not_sent();
             }
+            Script::KeyRefused { times } if requests <= times => {
+                return Outcome::Rejected {
+                    reason: Arc::from("401 invalid api key"),
+                    refused_key: Some(KeyOwner::Platform),
+                };
+            }
             Script::ChargedThenNotSent { .. } if requests == 1 => {
                 charge(true);
                 return silence();
@@ -337,6 +346,7 @@ impl Scripted {
             | Script::Unknown { .. }
             | Script::Mute { .. }
             | Script::NotSent { .. }
+            | Script::KeyRefused { .. }
             | Script::ChargedThenNotSent { .. }
             | Script::Panic { .. } => {}
         }
@@ -359,13 +369,17 @@ fn silence() -> Outcome {
 }
 
 fn not_sent() -> Outcome {
-    Outcome::NotSent {
-        reason: Arc::from("connection refused"),
-    }
+    Outcome::not_sent("connection refused")
 }
 
 fn reference(request: &AttemptRequest) -> ProviderReference {
     Arc::from(format!("pi_{}", request.key))
+}
+
+impl KeyOwners for Scripted {
+    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
+        Some(KeyOwner::Platform)
+    }
 }
 
 impl Provider for Scripted {

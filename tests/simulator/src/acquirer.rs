@@ -5,9 +5,11 @@ use crate::fault::Fault;
 use crate::provider_books::{Books, Deed, reference, silence};
 use crate::tally::outcome;
 use crate::world::{World, fail_here};
-use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::credentials::KeyOwner;
+use florin_domain::ids::MerchantId;
+use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderKey, ProviderReference};
-use florin_domain::time::Millis;
+use florin_domain::time::{Millis, Timestamp};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -83,9 +85,7 @@ impl Acquirer {
     async fn on_the_way(&self) -> Option<Outcome> {
         let world = &self.world;
         if self.is_out() || world.hits(Fault::CallNotSent) {
-            return Some(Outcome::NotSent {
-                reason: Arc::from("connection refused"),
-            });
+            return Some(Outcome::not_sent("connection refused"));
         }
         if world.hits(Fault::CallRateLimited) {
             let ms = world.chance(Fault::CallRateLimited, |dice| dice.within(100, 4_000));
@@ -94,9 +94,7 @@ impl Acquirer {
             });
         }
         if world.hits(Fault::CallRejected) {
-            return Some(Outcome::Rejected {
-                reason: Arc::from("invalid parameter"),
-            });
+            return Some(Outcome::rejected("invalid parameter"));
         }
         if world.hits(Fault::CallLost) {
             tokio::time::sleep(TIMEOUT).await;
@@ -212,6 +210,12 @@ impl Acquirer {
         self.world.see("provider", name);
         self.world.note(format_args!("{ask} {} {name}", request.key));
         answer
+    }
+}
+
+impl KeyOwners for Acquirer {
+    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
+        Some(KeyOwner::Platform)
     }
 }
 

@@ -97,7 +97,7 @@ impl Journaled {
             *head = commit.seq;
             match &commit.body {
                 Body::Payment(body) => self.payment(commit, body),
-                Body::Control(event) => self.control.apply(event),
+                Body::Control(event) => self.control.apply(event, commit.at),
                 Body::Ledger(ledger) => self.ledger(commit, &ledger.event),
             }
             self.look(commit);

@@ -17,11 +17,12 @@ pub use config::{ApiKey, CONNECT_TIMEOUT, ConfigError, NamelessConfig, REQUEST_T
 use super::connection::{Outgoing, Reply};
 use super::exchange::{Unsendable, either, time_limit, unanswered, unknown};
 use client::Client;
+use florin_domain::credentials::KeyOwner;
 use florin_domain::payment::OperationKind;
-use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::ids::MerchantId;
+use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
-use florin_domain::time::Millis;
-use std::sync::Arc;
+use florin_domain::time::{Millis, Timestamp};
 use std::time::Duration;
 
 /// The operations that are written. Each must be sent by `request`, understood by `response`, imitated by the sandbox, and pass the
@@ -99,6 +100,13 @@ fn undecidable(request: &AttemptRequest) -> Outcome {
     unknown("Nameless cannot be asked about it", request.reference.clone())
 }
 
+/// Every merchant is charged under the configured key.
+impl KeyOwners for NamelessProvider {
+    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
+        Some(KeyOwner::Platform)
+    }
+}
+
 impl Provider for NamelessProvider {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
@@ -109,8 +117,8 @@ impl Provider for NamelessProvider {
         &'a self,
         _request: &'a AttemptRequest,
     ) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
-        let reason = Arc::from("Nameless charges in one request");
-        Box::pin(std::future::ready(Err(Outcome::Rejected { reason })))
+        let why = Outcome::rejected("Nameless charges in one request");
+        Box::pin(std::future::ready(Err(why)))
     }
 
     fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {

@@ -12,7 +12,7 @@ use florin_domain::provider::Outcome;
 /// * 2xx, and it names our attempt, the currency and the amount: `Succeeded`, `Pending` or `ActionRequired`
 /// * the issuer said no: `Declined`, in the words that all providers share
 /// * 429, if the documentation says that it comes before anything is done: `RateLimited`
-/// * refused before anything was done, in the provider's own envelope: `Rejected`
+/// * refused before anything was done, in the provider's own envelope: `exchange::refusal`, which says whose key it was at 401 and 403
 /// * the key is in use, or was used for something else: `Unknown`, because the other request may have charged
 pub(super) fn executed(request: &AttemptRequest, reply: &Reply) -> Outcome {
     match reply.parse::<ApiError<'_>>() {

@@ -5,7 +5,7 @@ use super::names;
 use super::request::is_psp_reference;
 use super::wire::{Acknowledged, ApiError, Charged};
 use crate::providers::connection::Reply;
-use crate::providers::exchange::{shortened, undecided, unknown, unreadable};
+use crate::providers::exchange::{refusal, shortened, undecided, unknown, unreadable};
 use florin_domain::money::Currency;
 use florin_domain::ports::AttemptRequest;
 use florin_domain::provider::{Outcome, ProviderReference};
@@ -170,7 +170,7 @@ fn refused(request: &AttemptRequest, reply: &Reply) -> Outcome {
         // An error of Adyen's own, whatever its status says, may have come after the charge.
         _ if error.error_type.as_deref() == Some(INTERNAL) => unknown(reason, request.reference.clone()),
         // Refused before anything was done: who we are, or what we asked for.
-        400 | 401 | 403 | 404 | 422 if code.is_some() => Outcome::Rejected { reason },
+        400 | 401 | 403 | 404 | 422 if code.is_some() => refusal(reply, reason),
         _ => unknown(reason, request.reference.clone()),
     }
 }

@@ -4,7 +4,7 @@ use super::objects::{Seen, Status, of_intent, of_refund, operation_of, same_curr
 use super::request::is_object_id;
 use super::wire::{ApiError, Envelope, Intent, Refund, RefundPage};
 use crate::providers::connection::Reply;
-use crate::providers::exchange::{shortened, unknown, unreadable};
+use crate::providers::exchange::{refusal, shortened, unknown, unreadable};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
 use florin_domain::provider::{Outcome, ProviderReference};
@@ -49,9 +49,7 @@ fn not_made(request: &AttemptRequest, reply: &Reply) -> Outcome {
             decline_code: decline_code(&error),
             reference: None,
         },
-        (400 | 401 | 403 | 404, Some(Envelope { error })) => Outcome::Rejected {
-            reason: described(reply.status, &error).into(),
-        },
+        (400 | 401 | 403 | 404, Some(Envelope { error })) => refusal(reply, described(reply.status, &error)),
         (status, Some(Envelope { error })) => unknown(described(status, &error), None),
         (_, None) => unreadable(request, reply),
     }
@@ -231,9 +229,7 @@ fn refused(request: &AttemptRequest, reply: &Reply) -> Outcome {
             unknown(reason, request.reference.clone())
         }
         400 if is_unexpected_state(&error) => stands_otherwise(request, reply, &error),
-        400 | 401 | 403 | 404 => Outcome::Rejected {
-            reason: reason().into(),
-        },
+        400 | 401 | 403 | 404 => refusal(reply, reason()),
         _ => unknown(reason(), request.reference.clone()),
     }
 }
@@ -271,9 +267,7 @@ fn stands_otherwise(request: &AttemptRequest, reply: &Reply, error: &ApiError<'_
                     Outcome::Succeeded { .. } | Outcome::Pending { .. } | Outcome::Cancelled { .. }
                 )
             };
-            seen.filter(is_word).unwrap_or(Outcome::Rejected {
-                reason: reason.into(),
-            })
+            seen.filter(is_word).unwrap_or_else(|| Outcome::rejected(reason))
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Merchants, keys, lists, credentials, and what operators decided.
 
 use super::{AT, MERCHANT, provider};
-use florin_domain::credentials::{JournaledCredentials, JournaledVersions};
+use florin_domain::credentials::{JournaledCredentials, JournaledVersion};
 use florin_domain::ids::{ApiKeyId, ListEntryId, MerchantId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction};
 use florin_domain::money::FeeSchedule;
 use florin_domain::risk::{ListEntry, ListKind, ListName, ListOwner, Target};
 use florin_domain::routing::RoutingVersion;
+use florin_domain::time::Timestamp;
 use rust_decimal::Decimal;
 
 pub(crate) fn list_entry() -> ListEntry {
@@ -32,14 +33,24 @@ pub(crate) fn routing_version() -> RoutingVersion {
 
 /// Two merchants' credentials, of which one has none present any more.
 pub(crate) fn journaled_credentials() -> JournaledCredentials {
-    let versions = |latest, present: &[u32]| JournaledVersions {
-        latest,
-        present: present.iter().copied().collect(),
+    let version = |created_ms: Option<u64>, retired_ms: Option<u64>| JournaledVersion {
+        created_at: created_ms.map(Timestamp::from_unix_ms),
+        retired_at: retired_ms.map(Timestamp::from_unix_ms),
     };
     let other = MerchantId::from_bits(0x2);
     [
-        ((MERCHANT, provider()), versions(300, &[299, 300])),
-        ((other, provider()), versions(1, &[])),
+        (
+            (MERCHANT, provider()),
+            [
+                (299, version(None, None)),
+                (300, version(Some(AT.unix_ms()), None)),
+            ]
+            .into(),
+        ),
+        (
+            (other, provider()),
+            [(1, version(Some(3), Some(u64::MAX)))].into(),
+        ),
     ]
     .into()
 }
@@ -75,8 +86,10 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
         ControlEvent::ListEntryAdded(_) => "risk_list_entry.added",
         ControlEvent::ListEntryRemoved { .. } => "risk_list_entry.removed",
         ControlEvent::RoutingSet(_) => "routing.set",
-        ControlEvent::CredentialsChanged { .. } => "credentials.changed",
-        ControlEvent::CredentialsRetired { .. } => "credentials.retired",
+        ControlEvent::CredentialsChanged { from: None, .. } => "credentials.changed",
+        ControlEvent::CredentialsRetired { from: None, .. } => "credentials.retired",
+        ControlEvent::CredentialsChanged { from: Some(_), .. } => "credentials.changed_from",
+        ControlEvent::CredentialsRetired { from: Some(_), .. } => "credentials.retired_from",
     };
     let events = [
         merchant,
@@ -94,18 +107,30 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
             by: ApiKeyId::from_bits(2),
         },
         ControlEvent::RoutingSet(routing_version()),
-        ControlEvent::CredentialsChanged {
-            merchant: MERCHANT,
-            provider: provider(),
-            version: 300,
-            by: ApiKeyId::from_bits(2),
-        },
-        ControlEvent::CredentialsRetired {
-            merchant: MERCHANT,
-            provider: provider(),
-            version: 299,
-            by: ApiKeyId::from_bits(1),
-        },
+        credentials_changed(None),
+        credentials_retired(None),
+        credentials_changed(Some(AT)),
+        credentials_retired(Some(AT)),
     ];
     events.map(|event| (name(&event), event)).into()
+}
+
+fn credentials_changed(from: Option<Timestamp>) -> ControlEvent {
+    ControlEvent::CredentialsChanged {
+        merchant: MERCHANT,
+        provider: provider(),
+        version: 300,
+        by: ApiKeyId::from_bits(2),
+        from,
+    }
+}
+
+fn credentials_retired(from: Option<Timestamp>) -> ControlEvent {
+    ControlEvent::CredentialsRetired {
+        merchant: MERCHANT,
+        provider: provider(),
+        version: 299,
+        by: ApiKeyId::from_bits(1),
+        from,
+    }
 }

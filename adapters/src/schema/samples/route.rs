@@ -1,13 +1,13 @@
 //! A route with one of everything that it can say, and what rules and wishes are stored as.
 
-use super::{method, provider, spec};
+use super::{AUTHORIZE, method, provider, spec};
 use florin_domain::health::Health;
 use florin_domain::payment::{Event, Spec};
 use florin_domain::provider::ProviderId;
 use florin_domain::routing::{Bar, Choice, Route, Score, Wishes};
 use std::sync::Arc;
 
-/// A decision with every reason that leaves a provider out.
+/// A decision with every reason that left a provider out when it was first stored; [`late_reasons`] has those that came later.
 pub(super) fn route() -> Route {
     let reasons = [
         Bar::Disabled,
@@ -52,5 +52,18 @@ pub(crate) fn wished_creation() -> Event {
             ..spec()
         }),
         method: method("pm_card_visa"),
+    }
+}
+
+/// A decision by the reasons that came later.
+pub(crate) fn late_reasons() -> Event {
+    Event::Routed {
+        operation: AUTHORIZE,
+        number: 2,
+        route: Arc::new(Route {
+            rule: None,
+            choices: Vec::new(),
+            left_out: vec![(provider(), Bar::KeyRefused)],
+        }),
     }
 }

@@ -5,7 +5,7 @@ use super::routing::RoutingVersionDto;
 use super::scalar::{IdDto, Raw, Stored};
 use super::spec::FeeDto;
 use crate::schema::DecodeError;
-use florin_domain::credentials::{JournaledCredentials, JournaledVersions};
+use florin_domain::credentials::{JournaledCredentials, JournaledVersion, JournaledVersions};
 use florin_domain::ids::{ApiKeyId, ListEntryId, MerchantId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction, Stops};
 use florin_domain::provider::ProviderId;
@@ -82,6 +82,18 @@ pub(crate) enum ControlEventDto<'a> {
     CredentialsChanged(CredentialsDto<'a>),
     #[serde(rename = "credentials.retired")]
     CredentialsRetired(CredentialsDto<'a>),
+    #[serde(rename = "credentials.changed_from")]
+    CredentialsChangedFrom {
+        #[serde(borrow)]
+        version: CredentialsDto<'a>,
+        from_ms: u64,
+    },
+    #[serde(rename = "credentials.retired_from")]
+    CredentialsRetiredFrom {
+        #[serde(borrow)]
+        version: CredentialsDto<'a>,
+        from_ms: u64,
+    },
 }
 
 /// A version of a merchant's credentials, and who changed it.
@@ -93,39 +105,114 @@ pub(crate) struct CredentialsDto<'a> {
     by: IdDto<ApiKeyId>,
 }
 
-/// What the journal says of a merchant's credentials at a provider.
+impl<'a> CredentialsDto<'a> {
+    fn of(merchant: &MerchantId, provider: &'a ProviderId, version: u32, by: ApiKeyId) -> Self {
+        Self {
+            merchant: merchant.store(),
+            provider: provider.store(),
+            version,
+            by: by.store(),
+        }
+    }
+
+    fn changed(self, from_ms: Option<u64>) -> Result<ControlEvent, DecodeError> {
+        Ok(ControlEvent::CredentialsChanged {
+            merchant: Stored::load(self.merchant)?,
+            provider: Stored::load(self.provider)?,
+            version: self.version,
+            by: Stored::load(self.by)?,
+            from: Stored::load(from_ms)?,
+        })
+    }
+
+    fn retired(self, from_ms: Option<u64>) -> Result<ControlEvent, DecodeError> {
+        Ok(ControlEvent::CredentialsRetired {
+            merchant: Stored::load(self.merchant)?,
+            provider: Stored::load(self.provider)?,
+            version: self.version,
+            by: Stored::load(self.by)?,
+            from: Stored::load(from_ms)?,
+        })
+    }
+}
+
+/// What the journal said of a merchant's credentials at a provider to earlier releases, which kept no times.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct JournaledVersionsDto<'a> {
+pub(crate) struct UntimedVersionsDto<'a> {
     merchant: IdDto<MerchantId>,
     provider: &'a str,
     latest: u32,
     present: Vec<u32>,
 }
 
+/// What the journal says of a merchant's credentials at a provider.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct JournaledVersionsDto<'a> {
+    merchant: IdDto<MerchantId>,
+    provider: &'a str,
+    versions: Vec<JournaledVersionDto>,
+}
+
+/// One version of them.
+#[derive(Debug, Serialize, Deserialize)]
+struct JournaledVersionDto {
+    version: u32,
+    created_ms: Option<u64>,
+    retired_ms: Option<u64>,
+}
+
 impl<'a> JournaledVersionsDto<'a> {
     pub(crate) fn of(all: &'a JournaledCredentials) -> Vec<Self> {
+        let version = |(version, about): (&u32, &JournaledVersion)| JournaledVersionDto {
+            version: *version,
+            created_ms: about.created_at.store(),
+            retired_ms: about.retired_at.store(),
+        };
         let one =
             |((merchant, provider), versions): (&'a (MerchantId, ProviderId), &JournaledVersions)| Self {
                 merchant: merchant.store(),
                 provider: provider.store(),
-                latest: versions.latest,
-                present: versions.present.iter().copied().collect(),
+                versions: versions.iter().map(version).collect(),
             };
         all.iter().map(one).collect()
     }
 
     pub(crate) fn load(all: Vec<Self>) -> Result<JournaledCredentials, DecodeError> {
-        let one = |dto: Self| {
-            let versions = JournaledVersions {
-                latest: dto.latest,
-                present: dto.present.into_iter().collect(),
+        let version = |dto: JournaledVersionDto| {
+            let about = JournaledVersion {
+                created_at: Stored::load(dto.created_ms)?,
+                retired_at: Stored::load(dto.retired_ms)?,
             };
+            Ok((dto.version, about))
+        };
+        let one = |dto: Self| {
+            let versions: Result<JournaledVersions, DecodeError> =
+                dto.versions.into_iter().map(version).collect();
             Ok((
                 (Stored::load(dto.merchant)?, Stored::load(dto.provider)?),
-                versions,
+                versions?,
             ))
         };
         all.into_iter().map(one).collect()
+    }
+}
+
+#[cfg(test)]
+impl<'a> UntimedVersionsDto<'a> {
+    /// What an earlier release wrote.
+    pub(crate) fn of(all: &'a JournaledCredentials) -> Vec<Self> {
+        let one =
+            |((merchant, provider), versions): (&'a (MerchantId, ProviderId), &JournaledVersions)| Self {
+                merchant: merchant.store(),
+                provider: provider.store(),
+                latest: versions.keys().next_back().copied().unwrap_or(0),
+                present: versions
+                    .iter()
+                    .filter(|(_, about)| about.retired_at.is_none())
+                    .map(|(version, _)| *version)
+                    .collect(),
+            };
+        all.iter().map(one).collect()
     }
 }
 
@@ -290,23 +377,27 @@ impl<'a> Stored<'a> for ControlEvent {
                 provider,
                 version,
                 by,
-            } => ControlEventDto::CredentialsChanged(CredentialsDto {
-                merchant: merchant.store(),
-                provider: provider.store(),
-                version: *version,
-                by: by.store(),
-            }),
+                from,
+            } => {
+                let version = CredentialsDto::of(merchant, provider, *version, *by);
+                match from.store() {
+                    Some(from_ms) => ControlEventDto::CredentialsChangedFrom { version, from_ms },
+                    None => ControlEventDto::CredentialsChanged(version),
+                }
+            }
             Self::CredentialsRetired {
                 merchant,
                 provider,
                 version,
                 by,
-            } => ControlEventDto::CredentialsRetired(CredentialsDto {
-                merchant: merchant.store(),
-                provider: provider.store(),
-                version: *version,
-                by: by.store(),
-            }),
+                from,
+            } => {
+                let version = CredentialsDto::of(merchant, provider, *version, *by);
+                match from.store() {
+                    Some(from_ms) => ControlEventDto::CredentialsRetiredFrom { version, from_ms },
+                    None => ControlEventDto::CredentialsRetired(version),
+                }
+            }
         }
     }
 
@@ -337,18 +428,10 @@ impl<'a> Stored<'a> for ControlEvent {
                 by: Stored::load(by)?,
             },
             ControlEventDto::RoutingSet(version) => Self::RoutingSet(Stored::load(version)?),
-            ControlEventDto::CredentialsChanged(dto) => Self::CredentialsChanged {
-                merchant: Stored::load(dto.merchant)?,
-                provider: Stored::load(dto.provider)?,
-                version: dto.version,
-                by: Stored::load(dto.by)?,
-            },
-            ControlEventDto::CredentialsRetired(dto) => Self::CredentialsRetired {
-                merchant: Stored::load(dto.merchant)?,
-                provider: Stored::load(dto.provider)?,
-                version: dto.version,
-                by: Stored::load(dto.by)?,
-            },
+            ControlEventDto::CredentialsChanged(dto) => dto.changed(None)?,
+            ControlEventDto::CredentialsRetired(dto) => dto.retired(None)?,
+            ControlEventDto::CredentialsChangedFrom { version, from_ms } => version.changed(Some(from_ms))?,
+            ControlEventDto::CredentialsRetiredFrom { version, from_ms } => version.retired(Some(from_ms))?,
         })
     }
 }

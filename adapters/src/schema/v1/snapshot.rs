@@ -1,7 +1,7 @@
 //! Owns the form of a shard snapshot. It grows at its end, and the shorter forms are still read.
 
 use super::alert::AlertsDto;
-use super::control::{JournaledVersionsDto, StopsDto};
+use super::control::{JournaledVersionsDto, StopsDto, UntimedVersionsDto};
 use super::crossing::CrossingsDto;
 use super::ledger::GeneralLedgerDto;
 use super::lists::ListEntryDto;
@@ -19,9 +19,19 @@ use serde::{Deserialize, Serialize};
 /// A snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SnapshotDto<'a> {
+    /// Without credentials: they are behind it.
+    #[serde(borrow)]
+    earlier: UntimedSnapshotDto<'a>,
+    credentials: Vec<JournaledVersionsDto<'a>>,
+}
+
+/// A snapshot from before the times of merchants' credentials were kept. One that has any is not read: from a snapshot without the times
+/// nobody could tell a store of credentials that is older than the journal, and the journal has them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct UntimedSnapshotDto<'a> {
     #[serde(borrow)]
     earlier: OneKeySnapshotDto<'a>,
-    credentials: Vec<JournaledVersionsDto<'a>>,
+    credentials: Vec<UntimedVersionsDto<'a>>,
 }
 
 /// A snapshot from before merchants had credentials of their own.
@@ -216,12 +226,38 @@ impl<'a> UnroutedSnapshotDto<'a> {
     }
 }
 
+#[cfg(test)]
+impl<'a> UntimedSnapshotDto<'a> {
+    /// What an earlier release wrote.
+    pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
+        Self {
+            earlier: OneKeySnapshotDto::of(snapshot),
+            credentials: UntimedVersionsDto::of(&snapshot.control.credentials),
+        }
+    }
+}
+
+impl UntimedSnapshotDto<'_> {
+    pub(crate) fn into_snapshot(self) -> Result<ShardSnapshot, DecodeError> {
+        if self.credentials.is_empty() {
+            return self.earlier.into_snapshot();
+        }
+        Err(DecodeError::Impossible {
+            what: "credentials",
+            why: "their times were not kept yet".to_owned(),
+        })
+    }
+}
+
 impl<'a> Stored<'a> for ShardSnapshot {
     type Dto = SnapshotDto<'a>;
 
     fn store(&'a self) -> SnapshotDto<'a> {
         SnapshotDto {
-            earlier: OneKeySnapshotDto::of(self),
+            earlier: UntimedSnapshotDto {
+                earlier: OneKeySnapshotDto::of(self),
+                credentials: Vec::new(),
+            },
             credentials: JournaledVersionsDto::of(&self.control.credentials),
         }
     }

@@ -1,6 +1,7 @@
 //! Ends between any two steps, of a change and of a rotation of the key-encryption key.
 
 use super::*;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 
 /// Lets so many steps happen, and then none any more: a process that was killed there.
 fn ends_after(steps: usize) -> (Steps, Arc<AtomicUsize>) {
@@ -13,6 +14,16 @@ fn ends_after(steps: usize) -> (Steps, Arc<AtomicUsize>) {
         Err(io::Error::other("killed"))
     };
     (Arc::new(watch), counted)
+}
+
+/// Who the file belongs to: somebody else, where this user may give it away.
+fn given_away(path: &Path) -> (u32, u32) {
+    let somebody = (4_321, 4_322);
+    if chown(path, Some(somebody.0), Some(somebody.1)).is_ok() {
+        return somebody;
+    }
+    let now = fs::metadata(path).unwrap();
+    (now.uid(), now.gid())
 }
 
 async fn filled() -> World {
@@ -41,7 +52,11 @@ async fn a_rotation_that_ends_between_any_two_steps_leaves_everything_readable_a
     loop {
         let world = filled().await;
         let kek = development_kek_in(world.data.path());
+        let before = fs::read(Folder::new(folder_in(world.data.path()), unwatched()).file(SHOP)).unwrap();
+        fs::set_permissions(&kek, fs::Permissions::from_mode(0o640)).unwrap();
+        let owner = given_away(&kek);
         let old = FileKek::load(&kek).unwrap();
+        let kept = PathBuf::from(format!("{}.{}.old", kek.display(), old.id()));
         let (steps, counted) = ends_after(step);
         let folder = Folder::new(folder_in(world.data.path()), Arc::clone(&steps));
         let ended = rotate_watched(&kek, &folder, &steps);
@@ -51,7 +66,7 @@ async fn a_rotation_that_ends_between_any_two_steps_leaves_everything_readable_a
             // What is changed meanwhile is sealed under either key, and the next rotation takes it along.
             let (store, _) = world.open();
             let more = MerchantId::from_bits(0x54);
-            store.put(more, stripe(), key(SECOND_KEY)).await.unwrap();
+            store.put(more, stripe(), key(SECOND_KEY), None).await.unwrap();
             let rotated = rotate(&kek, &folder_in(world.data.path())).unwrap();
             assert_eq!(rotated.rewrapped + rotated.done_before, 4, "after {step} steps");
         }
@@ -59,13 +74,24 @@ async fn a_rotation_that_ends_between_any_two_steps_leaves_everything_readable_a
         let present = FileKek::load(&kek).unwrap();
         assert_ne!(present.id(), old.id());
         assert!(FileKek::next(&kek).unwrap().is_none());
+        // The old key is kept for copies from before, and whoever could read the key still can.
+        for path in [&kek, &kept] {
+            let now = fs::metadata(path).unwrap();
+            assert_eq!(
+                (now.mode() & 0o7777, now.uid(), now.gid()),
+                (0o640, owner.0, owner.1),
+                "{path:?} after {step} steps"
+            );
+        }
+        let kept: [Arc<dyn Kek>; 1] = [Arc::new(FileKek::load(&kept).unwrap())];
+        SealedFile::open(SHOP, &before, &kept).unwrap();
         let only_old: [Arc<dyn Kek>; 1] = [Arc::new(old)];
         let bytes = fs::read(folder.file(SHOP)).unwrap();
         let refused = SealedFile::open(SHOP, &bytes, &only_old).unwrap_err();
         assert_eq!(refused, FileError::OtherKek(present.id()));
         if has_ended {
-            // The next key, three files and the last renaming.
-            assert_eq!(counted.load(Ordering::SeqCst), 4 * 4 + 2);
+            // The next key, three files, the old key and the last renaming.
+            assert_eq!(counted.load(Ordering::SeqCst), 5 * 4 + 2);
             return;
         }
         step += 1;
@@ -83,10 +109,10 @@ async fn a_change_that_ends_between_any_two_steps_leaves_the_old_set_or_the_new_
         let (store, book) = world.try_open(steps).unwrap();
         store.compare(&world.journaled).unwrap();
         let later = Timestamp::from_unix_ms(u64::MAX / 2);
-        let put = store.put(SHOP, stripe(), key(SECOND_KEY)).await;
+        let put = store.put(SHOP, stripe(), key(SECOND_KEY), None).await;
         if let Ok(Begun::New(about)) = put {
             store.settle(SHOP, stripe(), true).await.unwrap();
-            world.journal(SHOP, stripe(), about.version);
+            world.journal((SHOP, stripe()), &about);
             let (_, reopened) = world.open();
             let new = secret(&reopened, (SHOP, stripe()), later).await;
             assert_eq!(new.as_deref(), Some(SECOND_KEY));
@@ -103,4 +129,26 @@ async fn a_change_that_ends_between_any_two_steps_leaves_the_old_set_or_the_new_
         world.put(&store, (SHOP, stripe()), key(SECOND_KEY)).await;
         step += 1;
     }
+}
+
+#[tokio::test]
+async fn a_sealed_file_keeps_its_owner_and_a_key_that_is_linked_to_is_exchanged_where_it_is() {
+    let world = filled().await;
+    let sealed = Folder::new(folder_in(world.data.path()), unwatched()).file(SHOP);
+    let owner = given_away(&sealed);
+    let (kek, elsewhere) = (
+        development_kek_in(world.data.path()),
+        tempfile::tempdir().unwrap(),
+    );
+    let file = elsewhere.path().join("kek");
+    fs::rename(&kek, &file).unwrap();
+    symlink(&file, &kek).unwrap();
+    let old = fs::read(&file).unwrap();
+    let rotated = rotate(&kek, &folder_in(world.data.path())).unwrap();
+    assert_eq!(fs::read(&rotated.kept).unwrap(), old);
+    assert_eq!(rotated.kept.parent(), Some(elsewhere.path()));
+    assert!(fs::symlink_metadata(&kek).unwrap().is_symlink() && fs::read(&file).unwrap() != old);
+    let now = fs::metadata(&sealed).unwrap();
+    assert_eq!((now.uid(), now.gid()), owner);
+    reads_everything(&world).await;
 }

@@ -308,11 +308,11 @@ impl Word {
             Self::Cancelled => Outcome::Cancelled {
                 reference: Some(reference),
             },
-            Self::NotSent => Outcome::NotSent { reason },
+            Self::NotSent => Outcome::not_sent(reason),
             Self::RateLimited => Outcome::RateLimited {
                 retry_after: Millis::from_s(1),
             },
-            Self::Rejected => Outcome::Rejected { reason },
+            Self::Rejected => Outcome::rejected(reason),
             Self::Unknown { with_reference } => Outcome::Unknown {
                 reason,
                 reference: with_reference.then_some(reference),

@@ -409,11 +409,11 @@ impl Script {
                 reference: reference(),
             },
             ("cancelled", _) => Outcome::Cancelled { reference: None },
-            ("not-sent", _) => Outcome::NotSent { reason },
+            ("not-sent", _) => Outcome::not_sent(reason),
             ("limited", _) => Outcome::RateLimited {
                 retry_after: Millis::from_s(1),
             },
-            ("rejected", _) => Outcome::Rejected { reason },
+            ("rejected", _) => Outcome::rejected(reason),
             ("unknown", _) => Outcome::Unknown {
                 reason,
                 reference: None,

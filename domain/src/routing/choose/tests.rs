@@ -11,7 +11,13 @@ use proptest::sample::{select, subsequence};
 use std::collections::BTreeMap;
 
 const NAMES: [&str; 5] = ["stripe", "adyen", "wise", "mollie", "plaid"];
-const BARS: [Bar; 4] = [Bar::Disabled, Bar::BreakerOpen, Bar::Busy, Bar::Tried];
+const BARS: [Bar; 5] = [
+    Bar::Disabled,
+    Bar::BreakerOpen,
+    Bar::Busy,
+    Bar::Tried,
+    Bar::KeyRefused,
+];
 const HEALTHS: [Health; 4] = [
     Health::Healthy,
     Health::Degraded,

@@ -1,8 +1,11 @@
 //! Wrong ways to reach a provider, and the checks that object to them.
 
 use crate::controls::is_caught;
-use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::credentials::KeyOwner;
+use florin_domain::ids::MerchantId;
+use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderReference};
+use florin_domain::time::Timestamp;
 use florin_simulator::Wiring;
 use std::sync::Arc;
 
@@ -19,6 +22,12 @@ impl NewKeys {
             key: Arc::from(format!("{}~{}", request.key, self.lives)),
             ..request.clone()
         }
+    }
+}
+
+impl KeyOwners for NewKeys {
+    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
+        Some(KeyOwner::Platform)
     }
 }
 
@@ -59,6 +68,12 @@ fn a_provider_key_that_changes_with_a_restart_is_caught() {
 /// A provider that repeats a card's number in what it says.
 #[derive(Debug)]
 struct Chatty(Arc<dyn Provider>);
+
+impl KeyOwners for Chatty {
+    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
+        Some(KeyOwner::Platform)
+    }
+}
 
 impl Provider for Chatty {
     fn capabilities(&self) -> &Capabilities {

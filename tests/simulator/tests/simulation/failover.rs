@@ -1,8 +1,11 @@
 //! Providers that charge and then say nothing, and refuse connections: no payment is charged twice, and those that were refused go on
 //! elsewhere. The rule "on a time limit, try the next provider" fails the same checks.
 
-use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
+use florin_domain::credentials::KeyOwner;
+use florin_domain::ids::MerchantId;
+use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderReference};
+use florin_domain::time::Timestamp;
 use florin_simulator::{Scenario, Settings, Tally, Wiring, simulate};
 use std::sync::Arc;
 
@@ -58,6 +61,12 @@ fn nothing_is_charged_twice_while_providers_charge_silently_and_refuse_connectio
 #[derive(Debug)]
 struct Literal(Arc<dyn Provider>);
 
+impl KeyOwners for Literal {
+    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
+        Some(KeyOwner::Platform)
+    }
+}
+
 impl Provider for Literal {
     fn capabilities(&self) -> &Capabilities {
         self.0.capabilities()
@@ -73,7 +82,7 @@ impl Provider for Literal {
     fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             match self.0.execute(request).await {
-                Outcome::Unknown { reason, .. } => Outcome::NotSent { reason },
+                Outcome::Unknown { reason, .. } => Outcome::not_sent(reason),
                 other => other,
             }
         })

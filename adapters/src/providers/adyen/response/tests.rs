@@ -3,6 +3,7 @@
 use super::super::sample::{OURS, PSP, attempt, line, reply};
 use super::*;
 use bytes::Bytes;
+use florin_domain::credentials::KeyOwner;
 use florin_domain::payment::OperationKind;
 
 #[test]
@@ -115,6 +116,7 @@ fn details_that_are_refused_leave_the_challenge_open() {
                 status: 200,
                 retry_after_s: None,
                 body,
+                key: KeyOwner::Platform,
             },
         ))
     };
@@ -125,6 +127,7 @@ fn details_that_are_refused_leave_the_challenge_open() {
         status: 200,
         retry_after_s: None,
         body: Bytes::from_static(br#"{"resultCode":"Authorised","pspReference":"A1"}"#),
+        key: KeyOwner::Platform,
     };
     assert_eq!(line(&detailed(&request, &silent)), "unknown -");
 }
@@ -160,11 +163,33 @@ fn what_is_no_answer_of_adyens_decides_nothing() {
             status,
             retry_after_s: None,
             body: Bytes::from_static(body.as_bytes()),
+            key: KeyOwner::Platform,
         };
         let outcome = charged(&attempt(OperationKind::Sale), &reply);
         assert!(
             matches!(outcome, Outcome::Unknown { .. }),
             "{status} {body}: {outcome:?}"
         );
+    }
+}
+
+#[test]
+fn a_refusal_says_whose_key_was_refused_at_401_and_403_only() {
+    let merchant = florin_domain::ids::MerchantId::from_bits(9);
+    let body =
+        r#"{"errorCode":"000","errorType":"security","message":"HTTP Status Response - Unauthorized"}"#;
+    for owner in [KeyOwner::Platform, KeyOwner::Merchant { merchant, version: 3 }] {
+        for (status, expected) in [(400, None), (401, Some(owner)), (403, Some(owner)), (422, None)] {
+            let answer = crate::providers::sample::reply(status, body).under(owner);
+            for outcome in [
+                charged(&attempt(OperationKind::Sale), &answer),
+                acknowledged(&attempt(OperationKind::Refund), &answer),
+            ] {
+                let Outcome::Rejected { refused_key, .. } = outcome else {
+                    panic!("{status}: {outcome:?}")
+                };
+                assert_eq!(refused_key, expected, "{status}");
+            }
+        }
     }
 }

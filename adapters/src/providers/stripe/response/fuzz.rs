@@ -6,6 +6,7 @@ use super::super::sample::{
 };
 use super::*;
 use bytes::Bytes;
+use florin_domain::credentials::KeyOwner;
 use florin_fuzz::{Target, any_of};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
@@ -146,6 +147,7 @@ fn no_answer_is_taken_for_a_success_that_it_does_not_tell() {
                 status,
                 retry_after_s: [None, Some(0), Some(u64::MAX)][place % 3],
                 body: Bytes::copy_from_slice(bytes),
+                key: KeyOwner::Platform,
             };
             for kind in KINDS {
                 let request = attempt(kind);

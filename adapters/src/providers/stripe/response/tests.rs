@@ -4,6 +4,7 @@ use super::super::sample::{CAPTURE, INTENT, attempt, check, error, intent, refun
 use super::*;
 use OperationKind::{Authorize, Capture, Refund as Refunding, Sale, Void};
 use bytes::Bytes;
+use florin_domain::credentials::KeyOwner;
 use serde_json::{Value, json};
 
 #[test]
@@ -293,6 +294,7 @@ fn waits_are_believed_up_to_an_hour() {
             status: 429,
             retry_after_s: given_s,
             body: Bytes::new(),
+            key: KeyOwner::Platform,
         };
         check(
             "429",
@@ -300,4 +302,29 @@ fn waits_are_believed_up_to_an_hour() {
             &format!("rate limited {expected}"),
         );
     }
+}
+
+#[test]
+fn a_refusal_says_whose_key_was_refused_at_401_and_403_only() {
+    let merchant = florin_domain::ids::MerchantId::from_bits(9);
+    let body = error(&json!({"type": "invalid_request_error", "message": "Invalid API Key provided"}));
+    for owner in [KeyOwner::Platform, KeyOwner::Merchant { merchant, version: 3 }] {
+        for (status, expected) in [(400, None), (401, Some(owner)), (403, Some(owner)), (404, None)] {
+            let answer = reply(status, &body).under(owner);
+            let outcomes = [
+                prepared(&attempt(Sale), &answer).unwrap_err(),
+                executed(&attempt(Sale), &answer),
+                executed(&attempt(Refunding), &answer),
+            ];
+            for outcome in outcomes {
+                let Outcome::Rejected { refused_key, .. } = outcome else {
+                    panic!("{status}: {outcome:?}")
+                };
+                assert_eq!(refused_key, expected, "{status}");
+            }
+        }
+    }
+    // Who says so must be Stripe: anything on the way may answer 401.
+    let strange = executed(&attempt(Sale), &reply(401, "<html>").under(KeyOwner::Platform));
+    assert!(matches!(strange, Outcome::Unknown { .. }), "{strange:?}");
 }
