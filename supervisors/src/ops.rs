@@ -57,6 +57,8 @@ fn standing(context: &Context, seat: Seat) -> Option<ProviderStanding> {
         in_flight: provider.in_flight.load(Ordering::Relaxed),
         permits: provider.terms.caps.permits,
         waiting: provider.waiting.load(Ordering::Relaxed),
+        queue_max: provider.terms.caps.queue_max,
+        resolving: provider.resolving.load(Ordering::Relaxed),
     })
 }
 

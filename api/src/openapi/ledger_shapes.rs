@@ -385,6 +385,14 @@ fn provider_standing() -> ObjectBuilder {
         must("in_flight", count("Requests under way.")),
         must("permits", count("How many may be.")),
         must("waiting", count("Calls that wait for a permit.")),
+        must(
+            "queue_max",
+            count("How many may wait before new charges are turned away."),
+        ),
+        must(
+            "resolving",
+            count("Questions about what is already under way; they have permits of their own."),
+        ),
     ])
 }
 

@@ -53,6 +53,8 @@ struct StandingBody {
     in_flight: usize,
     permits: usize,
     waiting: usize,
+    queue_max: usize,
+    resolving: usize,
 }
 
 impl From<&ProviderStanding> for StandingBody {
@@ -64,6 +66,8 @@ impl From<&ProviderStanding> for StandingBody {
             in_flight: standing.in_flight,
             permits: standing.permits,
             waiting: standing.waiting,
+            queue_max: standing.queue_max,
+            resolving: standing.resolving,
         }
     }
 }

@@ -51,6 +51,10 @@ pub struct ProviderStanding {
     pub permits: usize,
     /// Calls that wait for a permit.
     pub waiting: usize,
+    /// How many may wait before new charges are turned away.
+    pub queue_max: usize,
+    /// Questions about what is already under way; they have permits of their own.
+    pub resolving: usize,
 }
 
 /// Why an actor is not killed.

@@ -150,11 +150,13 @@ fn usual(n: usize) -> Answer {
         | Script::Lies { .. }
         | Script::Held
         | Script::PreparedTwice
+        | Script::Takes { .. }
         | Script::Challenge => Answer::Shown,
         Script::Decline | Script::DeclineFirst => Answer::Declined,
         Script::Unknown { .. }
         | Script::Mute { .. }
         | Script::ChargedThenNotSent { .. }
+        | Script::TimesOut
         | Script::Panic { .. } => Answer::Unresolved,
     }
 }

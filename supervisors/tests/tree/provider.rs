@@ -40,6 +40,10 @@ pub(crate) enum Script {
     PreparedTwice,
     /// Challenges the customer, who has passed once [`Scripted::tell_the_truth`] was called.
     Challenge,
+    /// Takes so long, and then charges and says so, or cannot be reached.
+    Takes { ms: u64, is_there: bool },
+    /// Does nothing, and says nothing for as long as a request may take, until [`Scripted::tell_the_truth`].
+    TimesOut,
 }
 
 /// Something that was really executed.
@@ -302,6 +306,17 @@ impl Scripted {
                 }
                 self.charge(request);
             }
+            Script::Takes { ms, is_there } => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                if !is_there {
+                    return not_sent();
+                }
+            }
+            Script::TimesOut if !self.truthful.load(Ordering::SeqCst) => {
+                let Millis(limit_ms) = self.capabilities.time_limit;
+                tokio::time::sleep(Duration::from_millis(limit_ms)).await;
+                return silence();
+            }
             Script::Unknown { charged, times } if requests <= times => {
                 charge(charged);
                 return silence();
@@ -334,6 +349,7 @@ impl Scripted {
             | Script::Lies { .. }
             | Script::DeclineFirst
             | Script::Challenge
+            | Script::TimesOut
             | Script::Unknown { .. }
             | Script::Mute { .. }
             | Script::NotSent { .. }

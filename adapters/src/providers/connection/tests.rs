@@ -1,0 +1,79 @@
+//! Tests of the module beside it: what is found out about a host, and for how long it is believed.
+
+use super::super::addresses::LookUp;
+use super::*;
+use hyper_util::client::legacy::connect::dns::Name;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+
+/// Somebody who answers every connection once and closes it.
+async fn provider() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+            stream.write_all(ANSWER).await.unwrap();
+        }
+    });
+    address
+}
+
+/// A name that stands for these, one after the other, and then for the last one.
+fn moving(hosts: &'static [[u8; 4]], asked: &Arc<AtomicUsize>) -> Addresses {
+    let asked = Arc::clone(asked);
+    let look_up: LookUp = Arc::new(move |_: Name| {
+        let number = asked.fetch_add(1, Ordering::SeqCst);
+        let host = hosts[number.min(hosts.len() - 1)];
+        Box::pin(async move { Ok(vec![SocketAddr::new(IpAddr::from(host), 0)]) })
+    });
+    Addresses::found_by(look_up, Duration::from_mins(5))
+}
+
+fn connection(addresses: Addresses, port: u16) -> Connection {
+    let endpoint = Endpoint::parse(&format!("http://pay.example:{port}")).unwrap();
+    let patience = Patience {
+        request: Duration::from_mins(1),
+        connect: Duration::from_mins(1),
+    };
+    let tls = tls(&endpoint).unwrap();
+    Connection::found_at(addresses, endpoint, patience, Keeping::default(), tls)
+}
+
+async fn ask(connection: &Connection) -> Result<Reply, Failure> {
+    let outgoing = Outgoing {
+        method: Method::GET,
+        path: "/".to_owned(),
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+    };
+    connection.send(outgoing).await
+}
+
+#[tokio::test]
+async fn new_connections_do_not_ask_for_the_name_again() {
+    let asked = Arc::default();
+    let here = moving(&[[127, 0, 0, 1]], &asked);
+    let connection = connection(here, provider().await.port());
+    for _ in 0..5 {
+        assert_eq!(ask(&connection).await.unwrap().status, 200);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_has_moved_is_found_by_the_next_request() {
+    let asked = Arc::default();
+    // Nobody listens at this port there.
+    let moved = moving(&[[127, 0, 0, 77], [127, 0, 0, 1]], &asked);
+    let connection = connection(moved, provider().await.port());
+    let refused = ask(&connection).await.unwrap_err();
+    assert!(matches!(refused, Failure::NotSent(_)), "{refused:?}");
+    assert_eq!(ask(&connection).await.unwrap().status, 200);
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
