@@ -1,8 +1,11 @@
 //! How much of a provider is used at once, and what is asked of it only once, each by the id of the feature that asks for it.
 
 use crate::acceptance_stages::usual;
-use crate::deployment::{Caller, Dev, PATIENT, add_fault, charges, clear_faults, faults, sale};
+use crate::deployment::{
+    Caller, Dev, PATIENT, add_fault, assert_balanced, balances, charges, clear_faults, faults, sale,
+};
 use crate::http::Answer;
+use crate::ledger_transfers::{made, make, pair, two};
 use crate::process::{Process, address_after, command, lasting_address, run_well, wait_for};
 use crate::recovery::start_sandbox;
 use crate::relay::Relay;
@@ -246,6 +249,65 @@ fn idem_13_concurrent_duplicates_share_one_request_to_the_provider() {
     assert_eq!(faults(pooled.at)["data"][0]["covered"], 1);
     assert_eq!(charges(pooled.at).len(), 1);
     pooled.stop();
+}
+
+/// The request is repeated at each level under its key, and each level alone does it once.
+#[test]
+fn idem_10_the_edge_the_payment_the_provider_and_the_ledger_each_do_it_once() {
+    let hasty = [
+        ("FLORIN_RETRY_TIMEOUT_WAIT_MS", "20"),
+        ("FLORIN_PROVIDER_STRIPE_REQUEST_TIMEOUT_MS", "300"),
+    ];
+    let (folder, mut dev) = Dev::fresh(&hasty);
+    // The provider: what it charged and did not answer is asked for again under the same key.
+    add_fault(dev.sandbox, "timeout_after_charge", &json!({"count": 1}));
+    let paid = dev.pay("k", &sale(1_000, "USD")).expect(200);
+    let id = paid.json()["id"].as_str().unwrap().to_owned();
+    let rows = history(&dev.merchant(), &id);
+    assert_eq!(attempts(&rows).len(), 1, "{rows:?}");
+    let planned = rows.iter().find(|row| row["type"] == "attempt.planned").unwrap();
+    let witnessed = dev.charges();
+    assert_eq!(witnessed.len(), 1);
+    let key = planned["provider_key"].as_str().unwrap();
+    let sent = witnessed[0]["idempotency_key"].as_str().unwrap();
+    assert!(sent.starts_with(key), "{sent} is not of {key}");
+    assert_eq!(faults(dev.sandbox)["data"][0]["fired"], 1);
+
+    // The edge and the payment: whoever of them is new, the key is not.
+    let assert_known = |dev: &Dev| {
+        let asked = |amount_minor| {
+            // An actor that has just been killed may leave a caller without an answer, who then asks again.
+            wait_for("an answer", || {
+                Some(dev.pay("k", &sale(amount_minor, "USD"))).filter(|answer| answer.status != 503)
+            })
+        };
+        let again = asked(1_000).expect(200);
+        assert_eq!((again.text(), again.is_replay()), (paid.text(), true));
+        let other = asked(1_001).expect(422);
+        assert_eq!(other.error("code"), "idempotency_key_reused");
+        assert_eq!(history(&dev.merchant(), &id), rows);
+    };
+    assert_known(&dev);
+    let drill = json!({"reason": "a drill"});
+    for actor in ["idempotency:0", "payment_guardian:0", "provider:stripe"] {
+        let path = format!("/v1/ops/tree/{actor}/kill");
+        dev.operator().post(actor, &path, &drill).expect(200);
+        assert_known(&dev);
+    }
+    // The ledger: an id is booked once.
+    let (bank, customer) = two(&dev);
+    let transfer = pair(1, &bank, &customer, 700);
+    made(&dev, transfer.clone());
+    let again = make(&dev, &[transfer]).expect(200).json();
+    assert_eq!((&again["recorded"], &again["existed"]), (&json!(0), &json!(1)));
+    dev.process.kill_9();
+    dev = Dev::start(folder.path(), &hasty);
+    assert_known(&dev);
+    let taken = balances(&dev.operator(), "provider_clearing:");
+    assert_eq!(taken, [("USD".to_owned(), 1_000)].into());
+    assert_balanced(&dev.operator());
+    assert_eq!(dev.charges().len(), 1);
+    dev.stop();
 }
 
 #[test]

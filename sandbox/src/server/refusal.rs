@@ -51,8 +51,9 @@ pub(super) async fn refuse(
     let time = Duration::from_millis(refusal.asked.for_ms);
     drop(listener);
     let held = hold(address);
-    // Whoever asked may have hung up.
-    drop(refusal.begun.send(()));
+    if refusal.begun.send(()).is_err() {
+        tracing::debug!("whoever asked for a refusal has hung up");
+    }
     tokio::select! {
         () = tokio::time::sleep(time) => {}
         () = stopped(stop) => return None,
