@@ -214,10 +214,15 @@ impl Connection {
         let mut request = self.request(outgoing).map_err(|error| unwritable(&error))?;
         // Set when the request is handed to a connection, so while it is empty nothing can have been written.
         let connection = capture_connection(&mut request);
-        match timeout(self.patience.request, self.exchange(request, connection.clone())).await {
+        let exchange = self.exchange(request, connection.clone());
+        let result = match timeout(self.patience.request, exchange).await {
             Ok(result) => result,
             Err(_) => Err(out_of_time(&connection, "no answer within the request timeout")),
+        };
+        if result.is_err() && connection.connection_metadata().is_none() {
+            self.addresses.forget();
         }
+        result
     }
 
     async fn exchange(
@@ -234,7 +239,6 @@ impl Connection {
         let response = match first {
             Some(response) => response,
             None if connection.connection_metadata().is_none() => {
-                self.addresses.forget();
                 return Err(out_of_time(
                     &connection,
                     "no connection within the connect timeout",
@@ -246,6 +250,7 @@ impl Connection {
             Ok(response) => read(response).await,
             Err(error) => {
                 if error.is_connect() {
+                    // Also where the pool had tried another connection before.
                     self.addresses.forget();
                 }
                 Err(failure_of(&error))

@@ -36,9 +36,14 @@ fn moving(hosts: &'static [[u8; 4]], asked: &Arc<AtomicUsize>) -> Addresses {
 }
 
 fn connection(addresses: Addresses, port: u16) -> Connection {
+    within(Duration::from_mins(1), addresses, port)
+}
+
+/// Each request may take so long, and longer to connect.
+fn within(request: Duration, addresses: Addresses, port: u16) -> Connection {
     let endpoint = Endpoint::parse(&format!("http://pay.example:{port}")).unwrap();
     let patience = Patience {
-        request: Duration::from_mins(1),
+        request,
         connect: Duration::from_mins(1),
     };
     let tls = tls(&endpoint).unwrap();
@@ -76,4 +81,54 @@ async fn a_provider_that_has_moved_is_found_by_the_next_request() {
     assert!(matches!(refused, Failure::NotSent(_)), "{refused:?}");
     assert_eq!(ask(&connection).await.unwrap().status, 200);
     assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_question_about_the_name_that_nobody_answers_keeps_no_later_request_waiting() {
+    let asked = Arc::<AtomicUsize>::default();
+    let port = provider().await.port();
+    // The first question is never answered, so that no connection comes of it in time.
+    let (first, counted) = (AtomicUsize::new(0), Arc::clone(&asked));
+    let look_up: LookUp = Arc::new(move |_: Name| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let is_first = first.fetch_add(1, Ordering::SeqCst) == 0;
+        Box::pin(async move {
+            if is_first {
+                std::future::pending::<()>().await;
+            }
+            Ok(vec![SocketAddr::from(([127, 0, 0, 1], 0))])
+        })
+    });
+    let addresses = Addresses::found_by(look_up, Duration::from_mins(5));
+    let impatient = within(Duration::from_millis(50), addresses.clone(), port);
+    let late = ask(&impatient).await.unwrap_err();
+    assert!(matches!(late, Failure::NotSent(_)), "{late:?}");
+    let patient = connection(addresses, port);
+    assert_eq!(ask(&patient).await.unwrap().status, 200);
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn addresses_under_which_no_connection_came_about_in_time_are_asked_for_again() {
+    // It accepts connections, and never begins to speak TLS.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let endpoint = Endpoint::parse(&format!("https://pay.example:{port}")).unwrap();
+    let (long, short) = (Duration::from_mins(1), Duration::from_millis(50));
+    for (request, connect) in [(long, short), (short, long)] {
+        let asked = Arc::default();
+        let addresses = moving(&[[127, 0, 0, 1]], &asked);
+        let tls = tls_builder()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let patience = Patience { request, connect };
+        let keeping = Keeping::default();
+        let connection = Connection::found_at(addresses, endpoint.clone(), patience, keeping, tls);
+        for number in 1..=2 {
+            let late = ask(&connection).await.unwrap_err();
+            assert!(matches!(late, Failure::NotSent(_)), "{late:?}");
+            assert_eq!(asked.load(Ordering::SeqCst), number);
+        }
+    }
 }
