@@ -66,10 +66,11 @@ impl Addresses {
         }
     }
 
-    /// Nobody was reached under them. While somebody asks, a newer answer is on its way and nothing is waited for.
+    /// Nobody was reached under them. While somebody asks, a newer answer is on its way and nothing is waited for; that there are none
+    /// stays known for its second.
     pub(super) fn forget(&self) {
         if let Ok(mut kept) = self.kept.try_lock() {
-            *kept = None;
+            kept.take_if(|known| known.addresses.is_ok());
         }
     }
 
