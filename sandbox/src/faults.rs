@@ -192,12 +192,9 @@ impl Faults {
                 Mode::Http503 => Hit::Http503,
                 Mode::RateLimit => Hit::RateLimit,
                 Mode::DropConnection => Hit::DropConnection,
-                Mode::Outage => fault.one_of(&OUTAGE).unwrap_or(Hit::Http503),
+                Mode::Outage => fault.failure(),
                 Mode::Slow => {
-                    let delays_ms = std::mem::take(&mut fault.delays_ms);
-                    let delay_ms = fault.one_of(&delays_ms).unwrap_or(fault.delay_ms);
-                    fault.delays_ms = delays_ms;
-                    drawn.delay_ms = drawn.delay_ms.saturating_add(delay_ms);
+                    drawn.delay_ms = drawn.delay_ms.saturating_add(fault.latency_ms());
                     continue;
                 }
                 Mode::DuplicateWebhook => {
@@ -226,11 +223,23 @@ impl Fault {
             && (self.payment_method.is_none() || self.payment_method == method)
     }
 
-    /// Draws one; nothing if there is none.
-    fn one_of<T: Copy>(&mut self, choices: &[T]) -> Option<T> {
-        let count = u64::try_from(choices.len()).ok().filter(|count| *count > 0)?;
-        let index = usize::try_from(self.random.next() % count).ok()?;
-        choices.get(index).copied()
+    /// How a request fails in an outage.
+    fn failure(&mut self) -> Hit {
+        let drawn = self.below(OUTAGE.len()).and_then(|index| OUTAGE.get(index));
+        drawn.copied().unwrap_or(Hit::Http503)
+    }
+
+    /// The one delay, or one of several.
+    fn latency_ms(&mut self) -> u64 {
+        let drawn = self.below(self.delays_ms.len());
+        let one = drawn.and_then(|index| self.delays_ms.get(index));
+        one.copied().unwrap_or(self.delay_ms)
+    }
+
+    /// Draws a number below `count`; nothing if there is none.
+    fn below(&mut self, count: usize) -> Option<usize> {
+        let count = u64::try_from(count).ok().filter(|count| *count > 0)?;
+        usize::try_from(self.random.next() % count).ok()
     }
 
     fn fires(&mut self) -> bool {

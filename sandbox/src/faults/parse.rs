@@ -42,14 +42,11 @@ pub(super) fn parse(body: &[u8]) -> Result<Fault, Rejected> {
     let seed = whole(&mut fields, "seed", 0..=u64::MAX)?.unwrap_or(0);
     let firings_max = whole(&mut fields, "count", 1..=u64::MAX)?;
     let delay_ms = whole(&mut fields, "delay_ms", 0..=DELAY_MS_MAX)?;
-    let delays_ms = delays(&mut fields, mode)?;
-    if delay_ms.is_some() && !delays_ms.is_empty() {
+    let latencies = delays(&mut fields, mode)?;
+    if delay_ms.is_some() && !latencies.is_empty() {
         return Err(reject("delay_ms", "either one delay or delays_ms"));
     }
-    let payment_method = match fields.contains_key("payment_method") {
-        true => Some(method(&mut fields, operation)?),
-        false => None,
-    };
+    let payment_method = method(&mut fields, operation)?;
     let is_delay = matches!(mode, Mode::Slow | Mode::LateWebhook | Mode::LateExecution);
     if delay_ms.is_some() && !is_delay {
         return Err(reject(
@@ -70,7 +67,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Fault, Rejected> {
         seed,
         firings_max,
         delay_ms: delay_ms.unwrap_or(if is_delay { DELAY_MS_DEFAULT } else { 0 }),
-        delays_ms,
+        delays_ms: latencies,
         covered: 0,
         fired: 0,
         random: SplitMix64(seed),
@@ -118,15 +115,15 @@ fn delays(fields: &mut Map<String, Value>, mode: Mode) -> Result<Vec<u64>, Rejec
         })
 }
 
-fn method(fields: &mut Map<String, Value>, operation: Covered) -> Result<TestMethod, Rejected> {
+fn method(fields: &mut Map<String, Value>, operation: Covered) -> Result<Option<TestMethod>, Rejected> {
+    if !fields.contains_key("payment_method") {
+        return Ok(None);
+    }
     if operation == Covered::Only(Operation::Query) {
         return Err(reject("payment_method", "a query is about no payment method"));
     }
-    named(
-        fields,
-        "payment_method",
-        "a test payment method such as pm_card_visa",
-    )
+    let expected = "a test payment method such as pm_card_visa";
+    named(fields, "payment_method", expected).map(Some)
 }
 
 fn named<T: serde::de::DeserializeOwned>(
