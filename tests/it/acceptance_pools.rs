@@ -4,7 +4,7 @@ use crate::acceptance_stages::usual;
 use crate::deployment::{
     Caller, Dev, PATIENT, add_fault, assert_balanced, balances, charges, clear_faults, faults, sale,
 };
-use crate::http::Answer;
+use crate::http::{Answer, Client};
 use crate::ledger_transfers::{made, make, pair, two};
 use crate::process::{Process, address_after, command, lasting_address, run_well, wait_for};
 use crate::recovery::start_sandbox;
@@ -209,7 +209,9 @@ fn pool_5_what_finds_no_connection_waits_in_a_bounded_queue_and_what_finds_no_ro
     assert_eq!(nowhere.error("code"), "overloaded");
     operator.post("enable", &path("enable"), &stop).expect(200);
     assert_eq!(two.requests(), 3, "what waits has not been sent");
-    // The three are unknown then. The two that wait have sent nothing, and go to the other one.
+    // The three are unknown then. The two that wait have sent nothing, find nobody who takes a connection, and go to the other one.
+    let refusal = Client::new(two.first_at).send("PUT", "/refusal", &[], br#"{"for_ms":600000}"#);
+    refusal.unwrap().expect(200);
     two.kill_first();
     let mut statuses: Vec<u16> = paying
         .into_iter()
