@@ -256,14 +256,34 @@ impl Scripted {
         charges || is_deaf
     }
 
-    async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
-        let executes = ask == Asked::Execute;
-        let amount = request.amount.minor();
+    async fn pause(&self, amount_minor: i128) {
         if self.slow {
-            let latency = u64::try_from(amount * 7 % 23).unwrap();
+            let latency = u64::try_from(amount_minor * 7 % 23).unwrap();
             tokio::time::sleep(Duration::from_millis(latency)).await;
         }
         tokio::task::yield_now().await;
+    }
+
+    /// Takes the time that a script says, and fails if that says so, too.
+    async fn fails_late(&self, script: Script) -> Option<Outcome> {
+        match script {
+            Script::Takes { ms, is_there } => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                (!is_there).then(not_sent)
+            }
+            Script::TimesOut if !self.truthful.load(Ordering::SeqCst) => {
+                let Millis(limit_ms) = self.capabilities.time_limit;
+                tokio::time::sleep(Duration::from_millis(limit_ms)).await;
+                Some(silence())
+            }
+            _ => None,
+        }
+    }
+
+    async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
+        let executes = ask == Asked::Execute;
+        let amount = request.amount.minor();
+        self.pause(amount).await;
         let requests = {
             let mut book = lock(&self.book);
             if executes {
@@ -283,6 +303,9 @@ impl Scripted {
             .get(&amount)
             .copied()
             .unwrap_or(Script::Succeed);
+        if let Some(failed) = self.fails_late(script).await {
+            return failed;
+        }
         match script {
             Script::Decline => {
                 return Outcome::Declined {
@@ -305,17 +328,6 @@ impl Scripted {
                     };
                 }
                 self.charge(request);
-            }
-            Script::Takes { ms, is_there } => {
-                tokio::time::sleep(Duration::from_millis(ms)).await;
-                if !is_there {
-                    return not_sent();
-                }
-            }
-            Script::TimesOut if !self.truthful.load(Ordering::SeqCst) => {
-                let Millis(limit_ms) = self.capabilities.time_limit;
-                tokio::time::sleep(Duration::from_millis(limit_ms)).await;
-                return silence();
             }
             Script::Unknown { charged, times } if requests <= times => {
                 charge(charged);
@@ -349,6 +361,7 @@ impl Scripted {
             | Script::Lies { .. }
             | Script::DeclineFirst
             | Script::Challenge
+            | Script::Takes { .. }
             | Script::TimesOut
             | Script::Unknown { .. }
             | Script::Mute { .. }
