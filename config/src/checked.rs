@@ -356,6 +356,7 @@ fn provider(raw: &RawProvider, mode: Mode) -> Result<ProviderSettings, ConfigErr
         adyen,
         request_timeout: Duration::from_millis(raw.request_timeout_ms),
         terms: raw.terms(),
+        keeping: raw.keeping(),
     })
 }
 

@@ -142,6 +142,9 @@ pub(crate) const PROVIDER_KEYS: &[Key] = &[
     key("request_timeout_ms", Kind::Whole(1, 2 * MINUTE_MS)),
     key("permits", Kind::Whole(1, 10_000)),
     key("queue_max", Kind::Whole(0, 1_000_000)),
+    key("connections_kept_max", Kind::Whole(1, 10_000)),
+    key("connection_idle_ms", Kind::Whole(1, HOUR_MS)),
+    key("dns_cache_ms", Kind::Whole(0, HOUR_MS)),
     key("cost_bps", Kind::Whole(0, 10_000)),
 ];
 

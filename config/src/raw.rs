@@ -4,9 +4,7 @@
 use crate::kind::NO_LIMIT;
 use crate::ledger::RawLedger;
 use crate::secret::HIDDEN;
-use crate::settings::{
-    ApiSettings, ErrorProfile, LogFormat, ProviderKind, ProviderSettings, RoutingProfile, Settings,
-};
+use crate::settings::{ApiSettings, ErrorProfile, LogFormat, ProviderKind, RoutingProfile, Settings};
 use florin_actors::options::Options;
 use florin_domain::money::{Currency, decimal_string};
 use florin_domain::payment::{FeeReturn, ReviewMode};
@@ -261,6 +259,10 @@ pub(crate) struct RawProvider {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) queue_max: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) connections_kept_max: Option<usize>,
+    pub(crate) connection_idle_ms: u64,
+    pub(crate) dns_cache_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cost_bps: Option<u32>,
 }
 
@@ -466,28 +468,7 @@ impl From<&Options> for RawActors {
     }
 }
 
-impl From<&ProviderSettings> for RawProvider {
-    fn from(provider: &ProviderSettings) -> Self {
-        let hidden_if = |is_given: bool| if is_given { HIDDEN } else { "" }.to_owned();
-        let adyen = provider.adyen.as_ref();
-        Self {
-            kind: provider.kind,
-            id: provider.id.as_str().to_owned(),
-            base_url: provider.base_url.clone(),
-            secret_key: hidden_if(adyen.is_none()),
-            secret_key_file: String::new(),
-            merchant_account: adyen.map_or_else(String::new, |adyen| adyen.merchant_account.clone()),
-            api_key: hidden_if(adyen.is_some()),
-            hmac_key: hidden_if(adyen.is_some()),
-            request_timeout_ms: whole_ms(provider.request_timeout),
-            permits: Some(provider.terms.caps.permits),
-            queue_max: Some(provider.terms.caps.queue_max),
-            cost_bps: Some(provider.terms.cost_bps),
-        }
-    }
-}
-
 /// Times are configured in whole milliseconds, so nothing is lost.
-fn whole_ms(time: Duration) -> u64 {
+pub(crate) fn whole_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

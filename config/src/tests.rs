@@ -98,6 +98,13 @@ fn the_defaults_are_those_of_the_actors_and_fit_each_other() {
         .remove(&ProviderId::parse("stripe").unwrap());
     let caps = terms.unwrap().caps;
     assert_eq!((caps.permits, caps.queue_max), (100, 50));
+    let kept = settings.providers[0].keeping;
+    let five_minutes = Duration::from_mins(5);
+    assert_eq!(kept.connections_max, 50);
+    assert_eq!(
+        (kept.connections_for, kept.addresses_for),
+        (five_minutes, five_minutes)
+    );
     assert_eq!(actors, expected);
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.data_dir, Path::new("./florin-data"));

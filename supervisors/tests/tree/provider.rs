@@ -43,6 +43,10 @@ pub(crate) enum Script {
     PreparedTwice,
     /// Challenges the customer, who has passed once [`Scripted::tell_the_truth`] was called.
     Challenge,
+    /// Takes so long, and then charges and says so, or cannot be reached.
+    Takes { ms: u64, is_there: bool },
+    /// Does nothing, and says nothing for as long as a request may take, until [`Scripted::tell_the_truth`].
+    TimesOut,
 }
 
 /// Something that was really executed.
@@ -255,14 +259,34 @@ impl Scripted {
         charges || is_deaf
     }
 
-    async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
-        let executes = ask == Asked::Execute;
-        let amount = request.amount.minor();
+    async fn pause(&self, amount_minor: i128) {
         if self.slow {
-            let latency = u64::try_from(amount * 7 % 23).unwrap();
+            let latency = u64::try_from(amount_minor * 7 % 23).unwrap();
             tokio::time::sleep(Duration::from_millis(latency)).await;
         }
         tokio::task::yield_now().await;
+    }
+
+    /// Takes the time that a script says, and fails if that says so, too.
+    async fn fails_late(&self, script: Script) -> Option<Outcome> {
+        match script {
+            Script::Takes { ms, is_there } => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                (!is_there).then(not_sent)
+            }
+            Script::TimesOut if !self.truthful.load(Ordering::SeqCst) => {
+                let Millis(limit_ms) = self.capabilities.time_limit;
+                tokio::time::sleep(Duration::from_millis(limit_ms)).await;
+                Some(silence())
+            }
+            _ => None,
+        }
+    }
+
+    async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
+        let executes = ask == Asked::Execute;
+        let amount = request.amount.minor();
+        self.pause(amount).await;
         let requests = {
             let mut book = lock(&self.book);
             if executes {
@@ -282,6 +306,9 @@ impl Scripted {
             .get(&amount)
             .copied()
             .unwrap_or(Script::Succeed);
+        if let Some(failed) = self.fails_late(script).await {
+            return failed;
+        }
         match script {
             Script::Decline => {
                 return Outcome::Declined {
@@ -343,6 +370,8 @@ impl Scripted {
             | Script::Lies { .. }
             | Script::DeclineFirst
             | Script::Challenge
+            | Script::Takes { .. }
+            | Script::TimesOut
             | Script::Unknown { .. }
             | Script::Mute { .. }
             | Script::NotSent { .. }
