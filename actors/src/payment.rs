@@ -2,6 +2,7 @@
 //! `domain::payment`; what is here is order: one commit at a time, effects after durability, an unknown outcome kept unknown.
 
 mod answer;
+mod cards;
 mod create;
 mod drive;
 mod drives;
@@ -20,8 +21,9 @@ use crate::context::{Context, Step};
 use crate::idempotency::SubmissionId;
 use crate::load::{Answers, Loaded};
 use crate::mailbox::{Envelope, Mailbox};
-use crate::provider::{Ask, Promise};
-use crate::risk::{RiskMail, Subject, Velocity};
+use crate::provider::{Ask, Promise, TurnedAway};
+use crate::risk::Velocity;
+use cards::CardTry;
 use drives::Drive;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{OperationId, PaymentId, Seq};
@@ -61,10 +63,12 @@ pub enum Report {
         /// The answer.
         outcome: Outcome,
     },
-    /// Nothing was asked: the provider's circuit breaker is open.
+    /// Nothing was asked.
     TurnedAway {
         /// What would have been asked.
         ask: Ask,
+        /// Why.
+        why: TurnedAway,
     },
 }
 
@@ -151,6 +155,12 @@ enum Assessing {
     Begin(Box<Begin>),
     /// Another method.
     Confirmation(Box<Operate>),
+    /// The same charge elsewhere, after this decline.
+    Elsewhere {
+        operation: OperationId,
+        number: u32,
+        outcome: Outcome,
+    },
 }
 
 /// The actor's state.
@@ -176,6 +186,7 @@ pub struct PaymentState {
     /// one of our own requests.
     deferred: VecDeque<PaymentMail>,
     drives: Vec<Drive>,
+    card_try: CardTry,
     /// The place of a planned charge that has not called yet.
     promise: Option<Promise>,
     /// What a customer brought back from a challenge, for the next question about it.
@@ -239,6 +250,7 @@ impl Actor for PaymentActor {
             asked: Vec::new(),
             deferred: VecDeque::new(),
             drives: Vec::new(),
+            card_try: CardTry::default(),
             promise: None,
             details: None,
             noticed: Vec::new(),
@@ -464,15 +476,7 @@ impl PaymentState {
         self.context.ports.probe.reached(Step::PaymentCommitted);
         self.seq = seq;
         self.answers.note(&after);
-        if after.declined_charges() > self.payment.as_deref().map_or(0, Payment::declined_charges)
-            && let Some(subject) = Subject::of(&after.spec)
-        {
-            let shard = &self.context.risk[subject.shard(self.context.risk.len())];
-            shard.step(RiskMail::Declined {
-                subject,
-                at: self.context.ports.clock.now(),
-            });
-        }
+        self.tell_risk(&after);
         self.payment = Some(after);
         for effect in effects {
             match effect {

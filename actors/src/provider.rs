@@ -2,14 +2,14 @@
 //! what its last minutes were like. The calls themselves run in tasks that report to the payment. What waits is bounded: a payment
 //! waits in at most one queue, and beyond as many calls as operations may be in flight a call comes back as not sent. Questions about
 //! what is already under way pass no breaker and have a few permits of their own: a provider that is drowned in new charges, or gets
-//! none, still says what became of the old ones.
+//! none, still says what became of the old ones. Retries within a request live on a budget, a share of the other calls (R9).
 
 mod call;
 mod line;
 mod seat;
 mod standing;
 
-pub use call::{Ask, Call};
+pub use call::{Ask, Call, TurnedAway};
 pub use line::Line;
 pub use seat::{Promise, ProviderSeat};
 pub use standing::{Ended, Standing};
@@ -153,13 +153,17 @@ impl ProviderState {
     }
 
     fn queue(&mut self, call: Call) {
+        let now = self.context.ports.clock.now();
         let queue = if call.resolves {
             &mut self.resolving
-        } else if self.books.takes(call.line, self.context.ports.clock.now()) {
-            &mut self.waiting
-        } else {
-            self.turn_away(call);
+        } else if !self.books.takes(call.line, now) {
+            self.turn_away(call, TurnedAway::BreakerOpen);
             return;
+        } else if !self.books.affords(call.is_retry, &self.context.options.retry.budget, now) {
+            self.turn_away(call, TurnedAway::BudgetUsedUp);
+            return;
+        } else {
+            &mut self.waiting
         };
         // A caller that was answered at its budget leaves its call behind, so admission alone does not bound this queue. At the
         // bound the call is dropped, which reports that it was not sent.
@@ -170,13 +174,17 @@ impl ProviderState {
         }
     }
 
-    /// Fails fast: the breaker before this kind of operation is open.
-    fn turn_away(&self, call: Call) {
-        metrics::counter!("florin_provider_turned_away_total", "provider" => self.seat.id.to_string(), "operation" => call.line.as_str())
-            .increment(1);
+    /// Fails fast.
+    fn turn_away(&self, call: Call, why: TurnedAway) {
+        let (provider, operation) = (self.seat.id.to_string(), call.line.as_str());
+        let name = match why {
+            TurnedAway::BreakerOpen => "florin_provider_turned_away_total",
+            TurnedAway::BudgetUsedUp => "florin_provider_retries_refused_total",
+        };
+        metrics::counter!(name, "provider" => provider, "operation" => operation).increment(1);
         self.context.ports.probe.reached(Step::ProviderTurnedAway);
         let ask = call.ask;
-        call.report(Report::TurnedAway { ask });
+        call.report(Report::TurnedAway { ask, why });
     }
 
     fn start_waiting(&mut self) {
@@ -190,7 +198,7 @@ impl ProviderState {
             let now = self.context.ports.clock.now();
             let is_probe = matches!(self.books.state(call.line, now), BreakerState::HalfOpen { .. });
             let Some(pass) = self.books.admit(call.line, now) else {
-                self.turn_away(call);
+                self.turn_away(call, TurnedAway::BreakerOpen);
                 continue;
             };
             if is_probe {

@@ -105,6 +105,9 @@ impl PaymentState {
         if attempt.state == AttemptState::Unknown {
             call = call.to_resolve();
         }
+        if std::mem::take(&mut self.drive(op.id).repeats) {
+            call = call.again();
+        }
         let mailbox = seat.mailbox.clone();
         let drive = self.drive(op.id);
         drive.calls = drive.calls.saturating_add(1);
@@ -116,6 +119,7 @@ impl PaymentState {
 
     pub(super) fn call_again(&mut self, operation: OperationId, number: u32) {
         if self.is_open(operation, number) {
+            self.drive(operation).repeats = true;
             self.call(operation);
         } else {
             self.answer();
@@ -138,7 +142,9 @@ impl PaymentState {
             // Another making of the object, perhaps of an earlier incarnation, came back first: what it made may be confirmed by now,
             // so that this one proves nothing.
             Report::Prepared(Err(_))
-            | Report::TurnedAway { ask: Ask::Prepare }
+            | Report::TurnedAway {
+                ask: Ask::Prepare, ..
+            }
             | Report::Outcome {
                 ask: Ask::Prepare, ..
             } if self.has_object(operation, number) => {}
@@ -163,7 +169,7 @@ impl PaymentState {
                 };
                 self.retry_or_record(operation, number, outcome)?;
             }
-            Report::TurnedAway { .. } => self.turned_away(operation, number)?,
+            Report::TurnedAway { why, .. } => self.turned_away(operation, number, why)?,
             // A challenge goes on until its time is over, whatever cannot be found out meanwhile.
             Report::Outcome {
                 ask: ask @ (Ask::Query | Ask::Cancel),
@@ -267,7 +273,10 @@ impl PaymentState {
         {
             return self.record_and_go_on(operation, number, outcome, Some(next));
         }
-        let wait = self.context.options.retry.wait_after(tries, &outcome);
+        let policy = &self.context.options.retry;
+        let wait = policy
+            .wait_after(tries, &outcome)
+            .map(|wait| policy.jittered(wait, self.context.ports.entropy.next_u64()));
         let now = self.context.ports.clock.now();
         match wait {
             Some(wait) if now.plus(wait) < attempt.deadline => {

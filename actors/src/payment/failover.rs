@@ -2,6 +2,7 @@
 
 use super::PaymentState;
 use super::drive::after_earlier_requests;
+use crate::provider::TurnedAway;
 use florin_domain::ids::OperationId;
 use florin_domain::payment::{AttemptPlan, Command};
 use florin_domain::provider::{Outcome, ProviderId};
@@ -17,7 +18,21 @@ impl PaymentState {
         number: u32,
         outcome: Outcome,
     ) -> Result<(), ActorProcessingErr> {
-        let next = self.elsewhere(operation, number, &outcome);
+        if self.asks_to_go_on(operation, number, &outcome) {
+            return Ok(());
+        }
+        let next = match &outcome {
+            // Only with the card's leave, which is asked for above.
+            Outcome::Declined { .. } => return self.record_and_go_on(operation, number, outcome, None),
+            Outcome::Succeeded { .. }
+            | Outcome::ActionRequired { .. }
+            | Outcome::Pending { .. }
+            | Outcome::Cancelled { .. }
+            | Outcome::NotSent { .. }
+            | Outcome::RateLimited { .. }
+            | Outcome::Rejected { .. }
+            | Outcome::Unknown { .. } => self.elsewhere(operation, number, &outcome),
+        };
         self.record_and_go_on(operation, number, outcome, next)
     }
 
@@ -54,8 +69,8 @@ impl PaymentState {
             }
             Outcome::RateLimited { .. } => "rate limited",
             Outcome::Cancelled { .. } => "closed at the provider",
+            Outcome::Declined { decline_code, .. } => decline_code,
             Outcome::Succeeded { .. }
-            | Outcome::Declined { .. }
             | Outcome::ActionRequired { .. }
             | Outcome::Pending { .. } => "answered",
         };
@@ -79,15 +94,16 @@ impl PaymentState {
         }
     }
 
-    /// The provider's breaker is open: nothing was asked now, and it is not asked again for this request. What an earlier request of
-    /// the attempt did stays as doubtful as it was.
+    /// The provider's breaker is open, or its retries are used up: nothing was asked now, and it is not asked again for this request.
+    /// What an earlier request of the attempt did stays as doubtful as it was.
     pub(super) fn turned_away(
         &mut self,
         operation: OperationId,
         number: u32,
+        why: TurnedAway,
     ) -> Result<(), ActorProcessingErr> {
         let is_tainted = self.is_open(operation, number) && self.doubts(operation, number).tainted;
-        let reason = Arc::from("the provider's circuit breaker is open");
+        let reason = Arc::from(why.as_str());
         let outcome = after_earlier_requests(is_tainted, Outcome::NotSent { reason });
         if self.close_instead(operation, number, &outcome) {
             return Ok(());

@@ -33,6 +33,27 @@ pub struct Call {
     pub(super) started: bool,
     /// It finds out or closes what is already under way. No breaker stands before that: it is what ends doubts.
     pub(super) resolves: bool,
+    /// It repeats, within the same request, what came back without an answer.
+    pub(super) is_retry: bool,
+}
+
+/// Why nothing was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TurnedAway {
+    /// The provider's circuit breaker is open.
+    BreakerOpen,
+    /// What all retries at the provider live on is used up.
+    BudgetUsedUp,
+}
+
+impl TurnedAway {
+    /// In words, for operators.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BreakerOpen => "the provider's circuit breaker is open",
+            Self::BudgetUsedUp => "the provider was asked to repeat as much as it may be",
+        }
+    }
 }
 
 impl Call {
@@ -55,6 +76,7 @@ impl Call {
                 Ask::Prepare | Ask::Execute => false,
                 Ask::Query | Ask::Cancel => true,
             },
+            is_retry: false,
         }
     }
 
@@ -62,6 +84,13 @@ impl Call {
     #[must_use]
     pub const fn to_resolve(mut self) -> Self {
         self.resolves = true;
+        self
+    }
+
+    /// Repeats what was asked within the same request, so that it lives on the budget of retries.
+    #[must_use]
+    pub const fn again(mut self) -> Self {
+        self.is_retry = true;
         self
     }
 

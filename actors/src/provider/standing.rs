@@ -5,9 +5,10 @@ use crate::options::{Options, ProviderTerms};
 use florin_domain::breaker::{Admit, Breaker, BreakerState, Change, Pass};
 use florin_domain::health::{CallResult, Health, Windows};
 use florin_domain::provider::ProviderId;
+use florin_domain::retry::{BudgetPolicy, RetryBudget};
 use florin_domain::routing::{Measures, Score};
 use florin_domain::time::Timestamp;
-use metrics::Gauge;
+use metrics::{Counter, Gauge};
 
 /// What routing and operators go by.
 #[derive(Clone, Debug)]
@@ -60,6 +61,8 @@ pub(super) struct Books {
     terms: ProviderTerms,
     breakers: [Breaker; Line::ALL.len()],
     windows: Windows,
+    budget: RetryBudget,
+    retries: Counter,
     gauges: [Gauge; Line::ALL.len()],
     health: Gauge,
     score: Gauge,
@@ -73,6 +76,8 @@ impl Books {
             terms,
             breakers: Default::default(),
             windows: Windows::default(),
+            budget: RetryBudget::default(),
+            retries: metrics::counter!("florin_provider_retries_total", "provider" => provider.to_string()),
             gauges: Line::ALL.map(gauge),
             health: metrics::gauge!("florin_provider_health", "provider" => provider.to_string()),
             score: metrics::gauge!("florin_provider_score", "provider" => provider.to_string()),
@@ -85,6 +90,17 @@ impl Books {
 
     pub(super) fn takes(&self, line: Line, now: Timestamp) -> bool {
         self.breakers[line as usize].takes(now)
+    }
+
+    /// Counts a call, and says whether it may be made: what repeats another one lives on the budget.
+    pub(super) fn affords(&mut self, is_retry: bool, policy: &BudgetPolicy, now: Timestamp) -> bool {
+        if !is_retry {
+            self.budget.called(now);
+            return true;
+        }
+        let has_room = self.budget.take(policy, now);
+        self.retries.increment(u64::from(has_room));
+        has_room
     }
 
     /// Lets a call through, or not.
