@@ -308,7 +308,10 @@ impl Drop for PaymentState {
 impl PaymentState {
     fn take(&mut self, mail: PaymentMail) -> Result<(), ActorProcessingErr> {
         match (mail, &self.stage) {
-            (PaymentMail::Begin(begin), Stage::Empty) => self.begin(begin),
+            (PaymentMail::Begin(begin), Stage::Empty) => {
+                self.begin(begin);
+                Ok(())
+            }
             (PaymentMail::Resume { closes }, Stage::Empty) => {
                 self.closes = closes;
                 self.load();

@@ -159,7 +159,10 @@ impl ProviderState {
         } else if !self.books.takes(call.line, now) {
             self.turn_away(call, TurnedAway::BreakerOpen);
             return;
-        } else if !self.books.affords(call.is_retry, &self.context.options.retry.budget, now) {
+        } else if !self
+            .books
+            .affords(call.is_retry, self.context.options.retry.budget, now)
+        {
             self.turn_away(call, TurnedAway::BudgetUsedUp);
             return;
         } else {

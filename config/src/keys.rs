@@ -104,7 +104,10 @@ pub(crate) const KEYS: &[Key] = &[
     key("risk.velocity.recall_commits_max", Kind::Whole(0, 10_000_000)),
     key("risk.transfers.hour_count_max", Kind::Whole(0, 65_535)),
     key("risk.duplicates.window_s", Kind::Whole(0, 24 * 3600)),
-    key("risk.duplicates.action", Kind::Choice(&["tell", "review", "block"])),
+    key(
+        "risk.duplicates.action",
+        Kind::Choice(&["tell", "review", "block"]),
+    ),
     key("routing.profile", Kind::Choice(&["score", "seed"])),
     key("routing.rules", Kind::Rules),
     key("journal.shards", Kind::Whole(1, 64)),

@@ -103,12 +103,18 @@ const TABLE: &[(&str, Decline)] = &[
     ("amount_too_large", NEVER),
     ("amount_too_small", NEVER),
     ("approve_with_id", SOFT),
-    ("authentication_expired", row(Remedy::AskCustomer(Ask::Authentication), Source::Nobody)),
+    (
+        "authentication_expired",
+        row(Remedy::AskCustomer(Ask::Authentication), Source::Nobody),
+    ),
     ("authentication_failed", PERSON),
     ("authentication_not_handled", PERSON),
     ("authentication_required", PERSON),
     ("call_issuer", OTHER),
-    ("cancelled_by_customer", row(Remedy::AskCustomer(Ask::OtherMethod), Source::Nobody)),
+    (
+        "cancelled_by_customer",
+        row(Remedy::AskCustomer(Ask::OtherMethod), Source::Nobody),
+    ),
     ("card_blocked", FOR_GOOD),
     ("card_not_supported", NEVER),
     ("card_velocity_exceeded", MONEY),
@@ -121,17 +127,26 @@ const TABLE: &[(&str, Decline)] = &[
     ("generic_decline", SOFT),
     ("incorrect_address", DATA),
     ("incorrect_cvc", DATA),
-    ("incorrect_number", row(Remedy::AskCustomer(Ask::CardData), Source::ForGood)),
+    (
+        "incorrect_number",
+        row(Remedy::AskCustomer(Ask::CardData), Source::ForGood),
+    ),
     ("incorrect_pin", DATA),
     ("incorrect_zip", DATA),
     ("insufficient_funds", MONEY),
     ("invalid_account", FOR_GOOD),
     ("invalid_amount", NEVER),
-    ("invalid_card_number", row(Remedy::AskCustomer(Ask::CardData), Source::ForGood)),
+    (
+        "invalid_card_number",
+        row(Remedy::AskCustomer(Ask::CardData), Source::ForGood),
+    ),
     ("invalid_cvc", DATA),
     ("invalid_expiry_month", DATA),
     ("invalid_expiry_year", DATA),
-    ("invalid_number", row(Remedy::AskCustomer(Ask::CardData), Source::ForGood)),
+    (
+        "invalid_number",
+        row(Remedy::AskCustomer(Ask::CardData), Source::ForGood),
+    ),
     ("invalid_pin", DATA),
     ("issuer_not_available", SOFT),
     ("issuer_unavailable", SOFT),
@@ -167,7 +182,10 @@ impl Decline {
     /// What this code means.
     pub fn of(code: &str) -> Self {
         let found = TABLE.binary_search_by(|(known, _)| (*known).cmp(code));
-        found.ok().and_then(|index| TABLE.get(index)).map_or(UNNAMED, |(_, decline)| *decline)
+        found
+            .ok()
+            .and_then(|index| TABLE.get(index))
+            .map_or(UNNAMED, |(_, decline)| *decline)
     }
 
     /// What to advise the merchant; nothing where no word of Stripe's says it, because the customer must authenticate or pay otherwise.
@@ -244,7 +262,10 @@ mod tests {
         }
         for (code, decline) in TABLE {
             let is_for_good = decline.at_network() == Some(true);
-            assert!(!(is_for_good && decline.wait().is_some()), "{code} is for good, and is not tried later");
+            assert!(
+                !(is_for_good && decline.wait().is_some()),
+                "{code} is for good, and is not tried later"
+            );
         }
     }
 
@@ -252,7 +273,12 @@ mod tests {
     fn each_code_has_its_advice_and_what_the_networks_count() {
         let cases = [
             ("do_not_honor", Some("try_again_later"), Some(HOUR), Some(false)),
-            ("insufficient_funds", Some("try_again_later"), Some(DAY), Some(false)),
+            (
+                "insufficient_funds",
+                Some("try_again_later"),
+                Some(DAY),
+                Some(false),
+            ),
             ("expired_card", Some("confirm_card_data"), None, Some(false)),
             ("incorrect_number", Some("confirm_card_data"), None, Some(true)),
             ("lost_card", Some("do_not_try_again"), None, Some(true)),
@@ -266,7 +292,11 @@ mod tests {
         for (code, advice, wait, at_network) in cases {
             let decline = Decline::of(code);
             assert_eq!(decline.advice().map(Advice::as_str), advice, "{code}");
-            assert_eq!((decline.wait(), decline.at_network()), (wait, at_network), "{code}");
+            assert_eq!(
+                (decline.wait(), decline.at_network()),
+                (wait, at_network),
+                "{code}"
+            );
         }
     }
 }

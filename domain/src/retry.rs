@@ -77,7 +77,9 @@ impl RetryPolicy {
             .saturating_mul(u128::from(self.jitter_bps))
             .checked_div(10_000)
             .unwrap_or(0);
-        let drawn = u128::from(random).checked_rem(most.saturating_add(1)).unwrap_or(0);
+        let drawn = u128::from(random)
+            .checked_rem(most.saturating_add(1))
+            .unwrap_or(0);
         Millis(wait.0.saturating_add(u64::try_from(drawn).unwrap_or(u64::MAX)))
     }
 }
@@ -87,7 +89,10 @@ pub const BUDGET_WINDOW: Millis = Millis::from_s(10);
 /// Its parts: it slides by one of them at a time.
 const PARTS: usize = 10;
 const PART_MS: u64 = 1000;
-const _: () = assert!(BUDGET_WINDOW.0 == PART_MS * 10 && PARTS == 10, "the parts are the window");
+const _: () = assert!(
+    BUDGET_WINDOW.0 == PART_MS * 10 && PARTS == 10,
+    "the parts are the window"
+);
 
 /// What one provider was asked within the window, and how much of it repeated something.
 #[derive(Clone, Debug, Default)]
@@ -115,11 +120,15 @@ impl RetryBudget {
     }
 
     /// Takes one retry from the budget, if there is any left.
-    pub fn take(&mut self, policy: &BudgetPolicy, now: Timestamp) -> bool {
+    pub fn take(&mut self, policy: BudgetPolicy, now: Timestamp) -> bool {
         let second = now.unix_ms().checked_div(PART_MS).unwrap_or(0);
         let oldest = second.saturating_sub(9);
         let (mut calls, mut retries) = (0_u64, 0_u64);
-        for part in self.parts.iter().filter(|part| (oldest..=second).contains(&part.0)) {
+        for part in self
+            .parts
+            .iter()
+            .filter(|part| (oldest..=second).contains(&part.0))
+        {
             calls = calls.saturating_add(part.1);
             retries = retries.saturating_add(part.2);
         }
@@ -147,11 +156,16 @@ mod tests {
     #[test]
     fn a_lone_payment_gets_its_tries_and_many_get_a_tenth_of_their_calls() {
         let (mut budget, policy) = (RetryBudget::default(), BudgetPolicy::default());
-        assert_eq!((0..20).filter(|_| budget.take(&policy, at(0))).count(), 10);
+        assert_eq!((0..20).filter(|_| budget.take(policy, at(0))).count(), 10);
         (0..100).for_each(|_| budget.called(at(1)));
-        assert_eq!((0..20).filter(|_| budget.take(&policy, at(2))).count(), 10);
+        assert_eq!((0..20).filter(|_| budget.take(policy, at(2))).count(), 10);
         // The window has passed, and with it both calls and retries.
-        assert_eq!((0..20).filter(|_| budget.take(&policy, at(BUDGET_WINDOW.0))).count(), 10);
+        assert_eq!(
+            (0..20)
+                .filter(|_| budget.take(policy, at(BUDGET_WINDOW.0)))
+                .count(),
+            10
+        );
     }
 
     #[test]
@@ -160,7 +174,10 @@ mod tests {
         assert_eq!(policy.jittered(Millis(1000), 0), Millis(1000));
         assert_eq!(policy.jittered(Millis(1000), 500), Millis(1500));
         assert_eq!(policy.jittered(Millis(1000), 501), Millis(1000));
-        let none = RetryPolicy { jitter_bps: 0, ..policy };
+        let none = RetryPolicy {
+            jitter_bps: 0,
+            ..policy
+        };
         assert_eq!(none.jittered(Millis(u64::MAX), u64::MAX), Millis(u64::MAX));
     }
 
@@ -181,7 +198,7 @@ mod tests {
                 if !is_retry {
                     budget.called(at(now));
                     calls.push(now);
-                } else if budget.take(&policy, at(now)) {
+                } else if budget.take(policy, at(now)) {
                     retries.push(now);
                     // By whole seconds, as the window slides.
                     let within = |all: &[u64]| all.iter().filter(|ms| **ms / 1000 + 9 >= now / 1000).count();

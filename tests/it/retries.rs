@@ -37,18 +37,48 @@ fn advice(answer: &Answer) -> (Value, Value) {
 fn x_15_a_decline_says_what_may_be_done_by_its_code() {
     let (_folder, dev) = Dev::fresh(&[]);
     let cases = [
-        ("pm_card_visa_chargeDeclinedInsufficientFunds", "insufficient_funds", json!("try_again_later"), json!(86_400)),
-        (DECLINED, "generic_decline", json!("try_again_later"), json!(3_600)),
-        ("pm_card_visa_chargeDeclinedExpiredCard", "expired_card", json!("confirm_card_data"), json!(null)),
-        ("pm_card_visa_chargeDeclinedIncorrectCvc", "incorrect_cvc", json!("confirm_card_data"), json!(null)),
-        ("pm_card_riskLevelHighest", "fraudulent", json!("do_not_try_again"), json!(null)),
+        (
+            "pm_card_visa_chargeDeclinedInsufficientFunds",
+            "insufficient_funds",
+            json!("try_again_later"),
+            json!(86_400),
+        ),
+        (
+            DECLINED,
+            "generic_decline",
+            json!("try_again_later"),
+            json!(3_600),
+        ),
+        (
+            "pm_card_visa_chargeDeclinedExpiredCard",
+            "expired_card",
+            json!("confirm_card_data"),
+            json!(null),
+        ),
+        (
+            "pm_card_visa_chargeDeclinedIncorrectCvc",
+            "incorrect_cvc",
+            json!("confirm_card_data"),
+            json!(null),
+        ),
+        (
+            "pm_card_riskLevelHighest",
+            "fraudulent",
+            json!("do_not_try_again"),
+            json!(null),
+        ),
     ];
     for (method, code, advised, wait_s) in cases {
         let answer = dev.pay(method, &with_method(method)).expect(402);
         assert_eq!(answer.error("decline_code"), code);
         assert_eq!(advice(&answer), (advised.clone(), wait_s), "{method}");
-        let kept = dev.merchant().read(&format!("/v1/payments/{}", answer.error("payment_id")));
-        assert_eq!((&kept["decline_code"], &kept["advice_code"]), (&json!(code), &advised));
+        let kept = dev
+            .merchant()
+            .read(&format!("/v1/payments/{}", answer.error("payment_id")));
+        assert_eq!(
+            (&kept["decline_code"], &kept["advice_code"]),
+            (&json!(code), &advised)
+        );
         let again = dev.pay(method, &with_method(method)).expect(402);
         assert_eq!(again.text(), answer.text());
     }
@@ -63,17 +93,30 @@ fn x_15_a_soft_decline_goes_to_the_next_provider_where_that_is_wanted_and_no_oth
     for protocol in [Protocol::Stripe, Protocol::Adyen] {
         let two = TwoProviders::start(protocol, &wanted);
         two.count_requests();
-        let refused = two.dev.pay("money", &with_method("pm_card_visa_chargeDeclinedInsufficientFunds"));
+        let refused = two.dev.pay(
+            "money",
+            &with_method("pm_card_visa_chargeDeclinedInsufficientFunds"),
+        );
         assert_eq!(refused.expect(402).error("decline_code"), "insufficient_funds");
         let both = two.dev.pay("both", &with_method(DECLINED)).expect(402);
         let rows = two.history(&both.error("payment_id"));
-        assert_eq!(attempts(&rows), [(1, FIRST), (2, SECOND)], "the other one declines it as well");
+        assert_eq!(
+            attempts(&rows),
+            [(1, FIRST), (2, SECOND)],
+            "the other one declines it as well"
+        );
         assert_eq!(two.requests(), 2);
 
         two.fault("decline", &json!({}));
         let paid = two.dev.pay("one", &sale(10_000, "USD")).expect(200).json();
-        assert_eq!((&paid["status"], &paid["provider"]), (&json!("succeeded"), &json!(SECOND)));
-        assert_eq!((&paid["failure_code"], &paid["decline_code"]), (&json!(null), &json!(null)));
+        assert_eq!(
+            (&paid["status"], &paid["provider"]),
+            (&json!("succeeded"), &json!(SECOND))
+        );
+        assert_eq!(
+            (&paid["failure_code"], &paid["decline_code"]),
+            (&json!(null), &json!(null))
+        );
         let rows = two.history(paid["id"].as_str().unwrap());
         let of_charge: Vec<&str> = rows
             .iter()
@@ -102,18 +145,26 @@ fn x_15_a_card_is_tried_sixteen_times_for_an_amount_and_then_no_provider_is_aske
     let (folder, dev) = Dev::fresh(&[]);
     count_requests(&dev);
     for number in 1..=16 {
-        let answer = dev.pay(&format!("declined-{number}"), &with_method(DECLINED)).expect(402);
+        let answer = dev
+            .pay(&format!("declined-{number}"), &with_method(DECLINED))
+            .expect(402);
         assert_eq!(answer.error("decline_code"), "generic_decline", "{number}");
         assert_eq!(requests(&dev), number);
     }
     let assert_refused = |dev: &Dev, key: &str| {
         let answer = dev.pay(key, &with_method(DECLINED)).expect(402);
-        assert_eq!((answer.error("code"), answer.error("decline_code")), ("card_declined".into(), "retry_limit_month".into()));
+        assert_eq!(
+            (answer.error("code"), answer.error("decline_code")),
+            ("card_declined".into(), "retry_limit_month".into())
+        );
         assert_eq!(advice(&answer), (json!("try_again_later"), json!(86_400)));
         let id = answer.error("payment_id");
         let history = dev.merchant().read(&format!("/v1/payments/{id}/history"));
         let last = history["data"].as_array().unwrap().last().unwrap().clone();
-        assert_eq!((&last["type"], &last["decline_code"]), (&json!("payment.retry_refused"), &json!("retry_limit_month")));
+        assert_eq!(
+            (&last["type"], &last["decline_code"]),
+            (&json!("payment.retry_refused"), &json!("retry_limit_month"))
+        );
         id
     };
     let id = assert_refused(&dev, "beyond");
@@ -121,12 +172,20 @@ fn x_15_a_card_is_tried_sixteen_times_for_an_amount_and_then_no_provider_is_aske
     // Another amount is another charge, another customer of the test method another card, and another card may pay the same payment.
     let mut other = with_method(DECLINED);
     other["amount"] = json!(10_001);
-    assert_eq!(dev.pay("amount", &other).expect(402).error("decline_code"), "generic_decline");
+    assert_eq!(
+        dev.pay("amount", &other).expect(402).error("decline_code"),
+        "generic_decline"
+    );
     other = with_method(DECLINED);
     other["customer_id"] = json!("cus_other");
-    assert_eq!(dev.pay("customer", &other).expect(402).error("decline_code"), "generic_decline");
+    assert_eq!(
+        dev.pay("customer", &other).expect(402).error("decline_code"),
+        "generic_decline"
+    );
     let path = format!("/v1/payments/{id}/confirm");
-    let confirmed = dev.merchant().post("confirm", &path, &json!({"payment_method_id": "pm_card_visa"}));
+    let confirmed = dev
+        .merchant()
+        .post("confirm", &path, &json!({"payment_method_id": "pm_card_visa"}));
     assert_eq!(confirmed.expect(200).json()["status"], "succeeded");
     assert_eq!(metric(&dev, "florin_card_retries_refused_total"), Some(1.0));
     dev.process.kill_9();
@@ -147,9 +206,16 @@ fn idem_11_the_same_charge_under_another_key_is_suspected_told_and_by_default_ma
     let reasons = |payment: &Value| payment["risk"]["reasons"].clone();
     let first = dev.pay("1", &sale(10_000, "USD")).expect(200);
     assert_eq!(reasons(&first.json()), json!([]));
-    assert_eq!(dev.pay("1", &sale(10_000, "USD")).expect(200).text(), first.text(), "its own key is no duplicate");
+    assert_eq!(
+        dev.pay("1", &sale(10_000, "USD")).expect(200).text(),
+        first.text(),
+        "its own key is no duplicate"
+    );
     let second = dev.pay("2", &sale(10_000, "USD")).expect(200).json();
-    assert_eq!((&second["status"], reasons(&second)), (&json!("succeeded"), json!(["duplicate_suspected"])));
+    assert_eq!(
+        (&second["status"], reasons(&second)),
+        (&json!("succeeded"), json!(["duplicate_suspected"]))
+    );
     for (key, body) in [
         ("amount", sale(10_001, "USD")),
         ("currency", sale(10_000, "EUR")),
@@ -159,7 +225,8 @@ fn idem_11_the_same_charge_under_another_key_is_suspected_told_and_by_default_ma
     ] {
         let answer = dev.pay(key, &body);
         let payment = if answer.status == 402 {
-            dev.merchant().read(&format!("/v1/payments/{}", answer.error("payment_id")))
+            dev.merchant()
+                .read(&format!("/v1/payments/{}", answer.error("payment_id")))
         } else {
             answer.expect(200).json()
         };

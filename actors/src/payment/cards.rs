@@ -122,7 +122,10 @@ impl PaymentState {
             .operation(after.authorize_id())
             .is_some_and(Operation::is_unresolved);
         let was_counted = is_declined && std::mem::take(&mut self.card_try.is_counted);
-        let code = after.failure.as_ref().and_then(|failure| failure.decline_code.as_deref());
+        let code = after
+            .failure
+            .as_ref()
+            .and_then(|failure| failure.decline_code.as_deref());
         let is_final = code.and_then(|code| Decline::of(code).at_network());
         let end = match is_final {
             // It went on elsewhere: that is the present try.

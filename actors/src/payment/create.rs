@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 impl PaymentState {
-    pub(super) fn begin(&mut self, begin: Box<Begin>) -> Result<(), ActorProcessingErr> {
+    pub(super) fn begin(&mut self, begin: Box<Begin>) {
         self.context.ports.probe.reached(Step::PaymentBegun);
         self.admitted_at = Some(begin.admitted_at);
         let since = Instant::now();
@@ -25,7 +25,6 @@ impl PaymentState {
             what: Assessing::Begin(begin),
             since,
         };
-        Ok(())
     }
 
     pub(super) fn assessed(&mut self, velocity: Option<Velocity>) -> Result<(), ActorProcessingErr> {

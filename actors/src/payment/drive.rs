@@ -105,10 +105,10 @@ impl PaymentState {
         if attempt.state == AttemptState::Unknown {
             call = call.to_resolve();
         }
+        let mailbox = seat.mailbox.clone();
         if std::mem::take(&mut self.drive(op.id).repeats) {
             call = call.again();
         }
-        let mailbox = seat.mailbox.clone();
         let drive = self.drive(op.id);
         drive.calls = drive.calls.saturating_add(1);
         self.promise = None;

@@ -70,9 +70,9 @@ impl PaymentState {
             Outcome::RateLimited { .. } => "rate limited",
             Outcome::Cancelled { .. } => "closed at the provider",
             Outcome::Declined { decline_code, .. } => decline_code,
-            Outcome::Succeeded { .. }
-            | Outcome::ActionRequired { .. }
-            | Outcome::Pending { .. } => "answered",
+            Outcome::Succeeded { .. } | Outcome::ActionRequired { .. } | Outcome::Pending { .. } => {
+                "answered"
+            }
         };
         metrics::counter!("florin_payment_failovers_total", "from" => from.to_string(), "to" => to.to_string())
             .increment(1);

@@ -130,7 +130,10 @@ impl PaymentState {
             return self.key_asked(key, None);
         }
         match operate.action {
-            Action::Confirm(_) => self.assess_confirmation(operate),
+            Action::Confirm(_) => {
+                self.assess_confirmation(operate);
+                Ok(())
+            }
             Action::Capture { .. }
             | Action::Increment { .. }
             | Action::Void(_)
@@ -255,9 +258,9 @@ impl PaymentState {
     }
 
     /// Another method is assessed like the first one.
-    fn assess_confirmation(&mut self, operate: Box<Operate>) -> Result<(), ActorProcessingErr> {
+    fn assess_confirmation(&mut self, operate: Box<Operate>) {
         let (Some(payment), Action::Confirm(method)) = (self.payment.clone(), &operate.action) else {
-            return Ok(());
+            return;
         };
         let question = self.card_question((&payment.spec, method), false, None);
         self.stage = Stage::Assessing {
@@ -265,7 +268,6 @@ impl PaymentState {
             since: Instant::now(),
         };
         risk::confirm(&self.context, &payment.spec, question, &self.mailbox);
-        Ok(())
     }
 
     pub(super) fn confirm(

@@ -93,7 +93,7 @@ impl Books {
     }
 
     /// Counts a call, and says whether it may be made: what repeats another one lives on the budget.
-    pub(super) fn affords(&mut self, is_retry: bool, policy: &BudgetPolicy, now: Timestamp) -> bool {
+    pub(super) fn affords(&mut self, is_retry: bool, policy: BudgetPolicy, now: Timestamp) -> bool {
         if !is_retry {
             self.budget.called(now);
             return true;

@@ -55,7 +55,7 @@ pub enum CardEnd {
 pub(super) struct Cards {
     limits: CardLimits,
     window_ms: u64,
-    cards_max: usize,
+    subjects_max: usize,
     declined: HashMap<Subject, CardRecord>,
     /// Those, in the order first declined.
     order: VecDeque<Subject>,
@@ -78,7 +78,7 @@ impl Cards {
         Self {
             limits: options.card_limits,
             window_ms: options.velocity.duplicates.window.0,
-            cards_max: options.risk_subjects_max.max(1),
+            subjects_max: options.risk_subjects_max.max(1),
             declined: HashMap::new(),
             order: VecDeque::new(),
             held: 0,
@@ -149,13 +149,15 @@ impl Cards {
         let before = record.len();
         record.declined(at, is_final, kept);
         self.held = (self.held + record.len()).saturating_sub(before);
-        let held_max = self.cards_max.saturating_mul(DECLINES_PER_CARD);
-        while self.order.len() > self.cards_max || (self.held > held_max && self.order.len() > 1) {
+        let held_max = self.subjects_max.saturating_mul(DECLINES_PER_CARD);
+        while self.order.len() > self.subjects_max || (self.held > held_max && self.order.len() > 1) {
             let Some(oldest) = self.order.pop_front() else {
                 break;
             };
             let forgotten = self.declined.remove(&oldest);
-            self.held = self.held.saturating_sub(forgotten.map_or(0, |record| record.len()));
+            self.held = self
+                .held
+                .saturating_sub(forgotten.map_or(0, |record| record.len()));
         }
     }
 
@@ -163,8 +165,8 @@ impl Cards {
     fn twins(&self, subject: Subject, payment: PaymentId, at: Timestamp) -> Twins {
         let now = at.unix_ms();
         let seen = self.seen.get(&subject).into_iter().flatten();
-        let like = seen
-            .filter(|(since, other)| since.saturating_add(self.window_ms) > now && *other != payment);
+        let like =
+            seen.filter(|(since, other)| since.saturating_add(self.window_ms) > now && *other != payment);
         Twins {
             count: u32::try_from(like.clone().count()).unwrap_or(u32::MAX),
             latest: like.max_by_key(|(since, _)| *since).map(|(_, other)| *other),
@@ -187,7 +189,7 @@ impl Cards {
         }
         let newest = self.latest.back().map_or(now, |(since, ..)| *since);
         while let Some((since, subject, payment)) = self.latest.front().copied() {
-            if self.latest.len() <= self.cards_max && since.saturating_add(self.window_ms) > newest {
+            if self.latest.len() <= self.subjects_max && since.saturating_add(self.window_ms) > newest {
                 break;
             }
             self.latest.pop_front();
@@ -245,27 +247,41 @@ mod tests {
         let mut cards = cards(100);
         assert_eq!(twins(&mut cards, 1, 1, 0), (0, None));
         assert_eq!(twins(&mut cards, 1, 2, 5), (1, Some(1)));
-        assert_eq!(twins(&mut cards, 2, 3, 6), (0, None), "another card, or another amount");
+        assert_eq!(
+            twins(&mut cards, 2, 3, 6),
+            (0, None),
+            "another card, or another amount"
+        );
         assert_eq!(twins(&mut cards, 1, 4, WINDOW_MS - 1), (2, Some(2)));
         assert_eq!(twins(&mut cards, 1, 5, WINDOW_MS + 5), (1, Some(4)));
         assert_eq!(twins(&mut cards, 1, 6, 3 * WINDOW_MS), (0, None));
-        assert_eq!((cards.latest.len(), cards.seen.len()), (1, 1), "what is over is forgotten");
+        assert_eq!(
+            (cards.latest.len(), cards.seen.len()),
+            (1, 1),
+            "what is over is forgotten"
+        );
     }
 
     #[test]
     fn of_many_twins_the_latest_are_enough() {
         let mut cards = cards(1000);
-        for payment in 0..100 {
+        for payment in 0..100_u128 {
             let expected = u32::try_from(payment).unwrap().min(16);
             let latest = payment.checked_sub(1);
-            assert_eq!(twins(&mut cards, 1, payment, u64::try_from(payment).unwrap()), (expected, latest));
+            assert_eq!(
+                twins(&mut cards, 1, payment, u64::try_from(payment).unwrap()),
+                (expected, latest)
+            );
         }
     }
 
     #[test]
     fn what_was_declined_or_never_sent_is_nobodys_twin() {
         let mut cards = cards(100);
-        for (payment, end) in [(1, CardEnd::Declined { is_final: false }), (2, CardEnd::Uncharged)] {
+        for (payment, end) in [
+            (1, CardEnd::Declined { is_final: false }),
+            (2, CardEnd::Uncharged),
+        ] {
             assert_eq!(twins(&mut cards, 1, payment, 0), (0, None));
             cards.ended(Subject(1), PaymentId::from_bits(payment), at(1), end);
         }
@@ -292,7 +308,10 @@ mod tests {
         assert_eq!(cards.ask(&next).0, CardStanding::Barred(CardBar::Month));
         assert_eq!(cards.ask(&question(2, 16, 3)).0, CardStanding::Fresh);
         cards.declined(Subject(2), at(3), true);
-        assert_eq!(cards.ask(&question(2, 16, 3)).0, CardStanding::Barred(CardBar::Final));
+        assert_eq!(
+            cards.ask(&question(2, 16, 3)).0,
+            CardStanding::Barred(CardBar::Final)
+        );
     }
 
     #[test]
@@ -303,7 +322,10 @@ mod tests {
             cards.ask(&question(1_000 + u64::try_from(payment).unwrap(), payment, 1));
         }
         assert_eq!((cards.latest.len(), cards.seen.len()), (10, 10));
-        assert_eq!(cards.ask(&question(1, 1, 2)).0, CardStanding::Barred(CardBar::Final));
+        assert_eq!(
+            cards.ask(&question(1, 1, 2)).0,
+            CardStanding::Barred(CardBar::Final)
+        );
         for card in 0..1000 {
             for ms in 0..9 {
                 cards.declined(Subject(card), at(ms), false);

@@ -94,7 +94,10 @@ fn payment() -> ObjectBuilder {
         ),
         must(
             "advice_code",
-            or_null(word("What may be done after the decline.", Advice::ALL.map(Advice::as_str))),
+            or_null(word(
+                "What may be done after the decline.",
+                Advice::ALL.map(Advice::as_str),
+            )),
         ),
         must("next_action", named_or_null("NextAction")),
     ])

@@ -53,11 +53,17 @@ fn facts() -> [super::shape::Field; 6] {
         ),
         may(
             "advice_code",
-            word("What may be done after a decline.", Advice::ALL.map(Advice::as_str)),
+            word(
+                "What may be done after a decline.",
+                Advice::ALL.map(Advice::as_str),
+            ),
         ),
         may(
             "retry_after_s",
-            bounded("No sooner than so many seconds later may the same be tried again.", (0, 31 * 86_400)),
+            bounded(
+                "No sooner than so many seconds later may the same be tried again.",
+                (0, 31 * 86_400),
+            ),
         ),
         may("param", text("The parameter at fault.")),
         may("payment_id", id("The payment that it is about.", "pay_")),

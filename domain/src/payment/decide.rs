@@ -142,9 +142,8 @@ fn create(command: Command, lifetimes: &Lifetimes, now: Timestamp) -> Result<Dec
         return Err(Refusal::NoSuchPayment);
     };
     let operation = OperationId::Authorize(spec.id);
-    let is_held = assessment.action == Action::Review
-        && review == ReviewMode::AuthAndHold
-        && barred.is_none();
+    let is_held =
+        assessment.action == Action::Review && review == ReviewMode::AuthAndHold && barred.is_none();
     let opened = authorization(&spec, is_held, now);
     let mut events = created(spec, method, profile);
     let review_ends = now.plus(lifetimes.review);

@@ -222,9 +222,15 @@ mod tests {
     fn visa_takes_fifteen_repetitions_in_thirty_days_and_mastercard_ten_a_day_and_thirty_five() {
         assert_eq!(sent_until_barred(CardBrand::Visa, HOUR_MS), (16, CardBar::Month));
         assert_eq!(sent_until_barred(CardBrand::Amex, HOUR_MS), (16, CardBar::Month));
-        assert_eq!(sent_until_barred(CardBrand::Mastercard, HOUR_MS), (11, CardBar::Day));
+        assert_eq!(
+            sent_until_barred(CardBrand::Mastercard, HOUR_MS),
+            (11, CardBar::Day)
+        );
         // Five hours apart no day has more than five.
-        assert_eq!(sent_until_barred(CardBrand::Mastercard, 5 * HOUR_MS), (36, CardBar::Month));
+        assert_eq!(
+            sent_until_barred(CardBrand::Mastercard, 5 * HOUR_MS),
+            (36, CardBar::Month)
+        );
     }
 
     #[test]
@@ -235,28 +241,46 @@ mod tests {
             for ms in 0..16 {
                 record.declined(at(ms), is_final, kept);
             }
-            let asked = |record: &mut CardRecord, ms| record.ask(payment(1), CardBrand::Visa, &limits, at(ms));
+            let asked =
+                |record: &mut CardRecord, ms| record.ask(payment(1), CardBrand::Visa, &limits, at(ms));
             let barred = if is_final { CardBar::Final } else { CardBar::Month };
             assert_eq!(asked(&mut record, MONTH_MS - 1), CardStanding::Barred(barred));
-            let later = if is_final { CardStanding::Barred(CardBar::Final) } else { CardStanding::Fresh };
+            let later = if is_final {
+                CardStanding::Barred(CardBar::Final)
+            } else {
+                CardStanding::Fresh
+            };
             assert_eq!(asked(&mut record, MONTH_MS + 15), later);
         }
     }
 
     #[test]
     fn what_is_under_way_counts_and_ends_once() {
-        let limits = CardLimits { month_max: Some(2), ..CardLimits::default() };
+        let limits = CardLimits {
+            month_max: Some(2),
+            ..CardLimits::default()
+        };
         let mut record = CardRecord::default();
         record.declined(at(0), false, limits.declines_kept());
-        let ask = |record: &mut CardRecord, number, ms| record.ask(payment(number), CardBrand::Visa, &limits, at(ms));
+        let ask = |record: &mut CardRecord, number, ms| {
+            record.ask(payment(number), CardBrand::Visa, &limits, at(ms))
+        };
         assert_eq!(ask(&mut record, 1, 1), CardStanding::Repeats);
-        assert_eq!(ask(&mut record, 1, 2), CardStanding::Repeats, "the same payment takes no second place");
+        assert_eq!(
+            ask(&mut record, 1, 2),
+            CardStanding::Repeats,
+            "the same payment takes no second place"
+        );
         assert_eq!(ask(&mut record, 2, 2), CardStanding::Repeats);
         assert_eq!(ask(&mut record, 3, 2), CardStanding::Barred(CardBar::Month));
         record.ended(payment(1));
         assert_eq!(ask(&mut record, 3, 3), CardStanding::Repeats);
         assert_eq!(ask(&mut record, 4, 3), CardStanding::Barred(CardBar::Month));
-        assert_eq!(ask(&mut record, 4, 3 + ATTEMPT_RETRY_WINDOW.0), CardStanding::Repeats, "nobody repeats the others");
+        assert_eq!(
+            ask(&mut record, 4, 3 + ATTEMPT_RETRY_WINDOW.0),
+            CardStanding::Repeats,
+            "nobody repeats the others"
+        );
     }
 
     #[test]
@@ -270,7 +294,10 @@ mod tests {
         let mut record = CardRecord::default();
         for number in 0..100 {
             record.declined(at(1), true, limits.declines_kept());
-            assert_eq!(record.ask(payment(number), CardBrand::Visa, &limits, at(2)).bar(), None);
+            assert_eq!(
+                record.ask(payment(number), CardBrand::Visa, &limits, at(2)).bar(),
+                None
+            );
         }
     }
 

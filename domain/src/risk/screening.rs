@@ -1,7 +1,8 @@
 //! The whole risk stage: lists, then rules, then velocity limits.
 
 use super::{
-    Action, Assessment, DUPLICATE, Features, ListMatch, ListName, Profile, VelocityCounts, VelocityLimits, assess,
+    Action, Assessment, DUPLICATE, Features, ListMatch, ListName, Profile, VelocityCounts, VelocityLimits,
+    assess,
 };
 use std::sync::Arc;
 

@@ -4,7 +4,10 @@
 //! and declines that fit the recorded reasons are assumed, and the answer says whether others that fit would change it.
 
 use super::rules::VELOCITY;
-use super::{Assessment, CardStanding, DUPLICATE, Features, ListMatch, ListName, Profile, VelocityCounts, VelocityLimits, screen};
+use super::{
+    Assessment, CardStanding, DUPLICATE, Features, ListMatch, ListName, Profile, VelocityCounts,
+    VelocityLimits, screen,
+};
 use crate::money::Currency;
 use thiserror::Error;
 

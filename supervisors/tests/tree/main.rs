@@ -72,6 +72,8 @@ mod provider;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
+mod retries;
+#[cfg(test)]
 mod reversals;
 #[cfg(test)]
 mod scrub;

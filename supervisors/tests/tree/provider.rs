@@ -8,7 +8,7 @@ use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery};
 use florin_domain::time::Millis;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -95,6 +95,10 @@ pub(crate) struct Scripted {
     is_closed: AtomicBool,
     truthful: AtomicBool,
     slow: bool,
+    /// What every request takes, in virtual milliseconds.
+    pub(crate) takes_ms: AtomicU64,
+    /// What it says of payments that it declines.
+    pub(crate) decline_code: Mutex<&'static str>,
 }
 
 pub(crate) fn provider_id() -> ProviderId {
@@ -127,6 +131,8 @@ impl Scripted {
             is_closed: AtomicBool::new(false),
             truthful: AtomicBool::new(false),
             slow,
+            takes_ms: AtomicU64::new(0),
+            decline_code: Mutex::new("generic_decline"),
         }
     }
 
@@ -252,13 +258,21 @@ impl Scripted {
         charges || is_deaf
     }
 
-    async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
-        let executes = ask == Asked::Execute;
-        let amount = request.amount.minor();
+    async fn take_time(&self, amount: i128) {
         if self.slow {
             let latency = u64::try_from(amount * 7 % 23).unwrap();
             tokio::time::sleep(Duration::from_millis(latency)).await;
         }
+        let takes_ms = self.takes_ms.load(Ordering::SeqCst);
+        if takes_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(takes_ms)).await;
+        }
+    }
+
+    async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
+        let executes = ask == Asked::Execute;
+        let amount = request.amount.minor();
+        self.take_time(amount).await;
         tokio::task::yield_now().await;
         let requests = {
             let mut book = lock(&self.book);
@@ -282,7 +296,7 @@ impl Scripted {
         match script {
             Script::Decline => {
                 return Outcome::Declined {
-                    decline_code: Arc::from("generic_decline"),
+                    decline_code: Arc::from(*lock(&self.decline_code)),
                     reference: None,
                 };
             }

@@ -401,7 +401,12 @@ impl Script {
                 amount_minor: amount_minor + 1,
             },
             ("declined", code) => Outcome::Declined {
-                decline_code: if code.is_empty() { "insufficient_funds" } else { code }.into(),
+                decline_code: if code.is_empty() {
+                    "insufficient_funds"
+                } else {
+                    code
+                }
+                .into(),
                 reference: None,
             },
             ("action", _) => Outcome::ActionRequired {
