@@ -3,13 +3,14 @@
 
 use crate::kind::NO_LIMIT;
 use crate::ledger::RawLedger;
+use crate::retries::{RawDuplicates, RawRetry};
 use crate::secret::HIDDEN;
 use crate::settings::{ApiSettings, ErrorProfile, LogFormat, ProviderKind, RoutingProfile, Settings};
 use florin_actors::options::Options;
 use florin_domain::money::{Currency, decimal_string};
 use florin_domain::payment::{FeeReturn, ReviewMode};
 use florin_domain::placement::Placement;
-use florin_domain::risk::{Profile, TransferLimits};
+use florin_domain::risk::Profile;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -125,14 +126,6 @@ pub(crate) struct RawReview {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawRetry {
-    pub(crate) tries_max: u32,
-    pub(crate) network_error_wait_ms: u64,
-    pub(crate) timeout_wait_ms: u64,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct RawBreaker {
     pub(crate) failures_max: u32,
     pub(crate) open_ms: u64,
@@ -154,6 +147,7 @@ pub(crate) struct RawRisk {
     pub(crate) amount_limits: BTreeMap<String, String>,
     pub(crate) velocity: RawVelocity,
     pub(crate) transfers: RawTransfers,
+    pub(crate) duplicates: RawDuplicates,
 }
 
 /// Zero is no limit.
@@ -347,14 +341,10 @@ impl From<&Settings> for Raw {
                 }
                 .to_owned(),
             },
-            retry: RawRetry {
-                tries_max: actors.retry.tries_max,
-                network_error_wait_ms: actors.retry.network_error_wait.0,
-                timeout_wait_ms: actors.retry.timeout_wait.0,
-            },
+            retry: RawRetry::from(actors),
             breaker: RawBreaker::from(actors),
             health: RawHealth::from(actors),
-            risk: RawRisk::of(&actors.risk, RawVelocity::from(actors), actors.transfer_limits),
+            risk: RawRisk::from(actors),
             routing: RawRouting {
                 profile: settings.routing_profile,
                 rules: settings.routing_rules.clone(),
@@ -393,8 +383,9 @@ fn ranges(placement: &Placement) -> Vec<String> {
     }
 }
 
-impl RawRisk {
-    fn of(profile: &Profile, velocity: RawVelocity, transfers: TransferLimits) -> Self {
+impl From<&Options> for RawRisk {
+    fn from(options: &Options) -> Self {
+        let profile = &options.risk;
         // A default that was taken away is said to be, or reading this again would bring it back.
         let away = |(currency, _): &(Currency, i128)| (currency.code().to_owned(), NO_LIMIT.to_owned());
         let mut amount_limits: BTreeMap<String, String> =
@@ -406,10 +397,11 @@ impl RawRisk {
             review_above: f64::from(profile.review_above_bps) / 10_000.0,
             hour_count_high: profile.hour_count_high,
             amount_limits,
-            velocity,
+            velocity: RawVelocity::from(options),
             transfers: RawTransfers {
-                hour_count_max: transfers.hour_count_max.unwrap_or(0),
+                hour_count_max: options.transfer_limits.hour_count_max.unwrap_or(0),
             },
+            duplicates: RawDuplicates::from(options),
         }
     }
 }

@@ -13,6 +13,7 @@
 //! - `two_providers`: a node with two of them, one of which can be killed; `failover`, `bench_failover`: what becomes of its charges then.
 //! - `credentials`: merchants with keys of their own at providers, exchanged under load and across restarts.
 //! - `adyen`: a node whose provider only acknowledges, and tells later. `routing`: which of several gets a charge.
+//! - `retries`: what follows a decline, and duplicates.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
 //! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
@@ -81,6 +82,7 @@ mod relay;
 mod repair;
 mod repair_unfinished;
 mod resolutions;
+mod retries;
 mod reviews;
 mod risk;
 mod routing;

@@ -77,6 +77,7 @@ mod provider;
 mod random;
 #[cfg(test)]
 mod refused_keys;
+mod retries;
 #[cfg(test)]
 mod reversals;
 #[cfg(test)]

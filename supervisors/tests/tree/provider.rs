@@ -9,7 +9,7 @@ use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery};
 use florin_domain::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -102,6 +102,10 @@ pub(crate) struct Scripted {
     is_closed: AtomicBool,
     truthful: AtomicBool,
     slow: bool,
+    /// What every request takes, in virtual milliseconds.
+    pub(crate) takes_ms: AtomicU64,
+    /// What it says of payments that it declines.
+    pub(crate) decline_code: Mutex<&'static str>,
 }
 
 pub(crate) fn provider_id() -> ProviderId {
@@ -134,6 +138,8 @@ impl Scripted {
             is_closed: AtomicBool::new(false),
             truthful: AtomicBool::new(false),
             slow,
+            takes_ms: AtomicU64::new(0),
+            decline_code: Mutex::new("generic_decline"),
         }
     }
 
@@ -259,10 +265,14 @@ impl Scripted {
         charges || is_deaf
     }
 
-    async fn pause(&self, amount_minor: i128) {
+    async fn take_time(&self, amount_minor: i128) {
         if self.slow {
             let latency = u64::try_from(amount_minor * 7 % 23).unwrap();
             tokio::time::sleep(Duration::from_millis(latency)).await;
+        }
+        let takes_ms = self.takes_ms.load(Ordering::SeqCst);
+        if takes_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(takes_ms)).await;
         }
         tokio::task::yield_now().await;
     }
@@ -286,7 +296,7 @@ impl Scripted {
     async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
         let executes = ask == Asked::Execute;
         let amount = request.amount.minor();
-        self.pause(amount).await;
+        self.take_time(amount).await;
         let requests = {
             let mut book = lock(&self.book);
             if executes {
@@ -312,7 +322,7 @@ impl Scripted {
         match script {
             Script::Decline => {
                 return Outcome::Declined {
-                    decline_code: Arc::from("generic_decline"),
+                    decline_code: Arc::from(*lock(&self.decline_code)),
                     reference: None,
                 };
             }

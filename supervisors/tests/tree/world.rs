@@ -22,6 +22,7 @@ use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{CaptureMethod, Device};
 use florin_domain::ports::{KeyIndex, TransferIndex, Views};
+use florin_domain::retry::{BudgetPolicy, RetryPolicy};
 use florin_supervisors::platform::{Platform, StartError};
 use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -84,6 +85,14 @@ pub(crate) fn options() -> Options {
         breaker: BreakerPolicy {
             failures_max: u32::MAX,
             ..BreakerPolicy::default()
+        },
+        // And its clock stands, so that the window of a budget never passes.
+        retry: RetryPolicy {
+            budget: BudgetPolicy {
+                retries_min: u32::MAX,
+                ..BudgetPolicy::default()
+            },
+            ..RetryPolicy::default()
         },
         ..Options::default()
     }
