@@ -2,6 +2,7 @@
 //! `domain::payment`; what is here is order: one commit at a time, effects after durability, an unknown outcome kept unknown.
 
 mod answer;
+mod closing;
 mod create;
 mod drive;
 mod drives;
@@ -478,6 +479,7 @@ impl PaymentState {
             match effect {
                 Effect::Call(operation) => self.call(operation),
                 Effect::Query(operation) => self.query(operation),
+                Effect::Close(operation) => self.send_closing(operation),
                 Effect::Alert(alert) => {
                     metrics::counter!("florin_alerts_total", "alert" => alert).increment(1);
                     tracing::error!(payment = %self.id, alert, "a payment needs an operator");

@@ -2,7 +2,8 @@
 //! what its last minutes were like. The calls themselves run in tasks that report to the payment. What waits is bounded: a payment
 //! waits in at most one queue, and beyond as many calls as operations may be in flight a call comes back as not sent. Questions about
 //! what is already under way pass no breaker and have a few permits of their own: a provider that is drowned in new charges, or gets
-//! none, still says what became of the old ones.
+//! none, still says what became of the old ones. What a customer brings back from a challenge charges, so it waits among the charges and
+//! counts as one; an open breaker lets it pass.
 
 mod call;
 mod line;
@@ -57,8 +58,8 @@ pub struct ProviderState {
 /// A permit; dropping it gives it back, also when the call's task dies.
 struct Permit {
     seat: Arc<ProviderSeat>,
-    /// The line and pass of a call that a breaker let through.
-    admitted: Option<(Line, Pass)>,
+    /// The line of a call that does something, and its pass if a breaker let it through; nothing for a question.
+    admitted: Option<(Line, Option<Pass>)>,
     result: CallResult,
     took_ms: u64,
 }
@@ -155,7 +156,7 @@ impl ProviderState {
     fn queue(&mut self, call: Call) {
         let queue = if call.resolves {
             &mut self.resolving
-        } else if self.books.takes(call.line, self.context.ports.clock.now()) {
+        } else if call.ask.passes_breakers() || self.books.takes(call.line, self.context.ports.clock.now()) {
             &mut self.waiting
         } else {
             self.turn_away(call);
@@ -189,16 +190,18 @@ impl ProviderState {
             self.seat.waiting.store(self.waiting.len(), Ordering::SeqCst);
             let now = self.context.ports.clock.now();
             let is_probe = matches!(self.books.state(call.line, now), BreakerState::HalfOpen { .. });
-            let Some(pass) = self.books.admit(call.line, now) else {
+            let pass = self.books.admit(call.line, now);
+            if pass.is_none() && !call.ask.passes_breakers() {
                 self.turn_away(call);
                 continue;
-            };
-            if is_probe {
+            }
+            if is_probe && pass.is_some() {
                 // Routing must know at once that no second one goes.
                 self.publish();
                 self.context.ports.probe.reached(Step::ProviderProbing);
             }
-            self.start(call, Some(pass));
+            let admitted = Some((call.line, pass));
+            self.start(call, admitted);
         }
         while self.seat.resolving.load(Ordering::SeqCst) < (permits / RESOLVING_SHARE).max(1) {
             let Some(call) = self.resolving.pop_front() else {
@@ -208,10 +211,10 @@ impl ProviderState {
         }
     }
 
-    fn start(&self, call: Call, pass: Option<Pass>) {
+    fn start(&self, call: Call, admitted: Option<(Line, Option<Pass>)>) {
         let permit = Permit {
             seat: Arc::clone(&self.seat),
-            admitted: pass.map(|pass| (call.line, pass)),
+            admitted,
             result: CallResult::NotCounted,
             took_ms: 0,
         };
@@ -233,7 +236,7 @@ async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
             ask: call.ask,
             outcome: port.execute(&request).await,
         },
-        Ask::Query => Report::Outcome {
+        Ask::Query | Ask::Complete => Report::Outcome {
             ask: call.ask,
             outcome: port.query(&request).await,
         },

@@ -89,7 +89,7 @@ impl PaymentState {
         let is_tainted = self.is_open(operation, number) && self.doubts(operation, number).tainted;
         let reason = Arc::from("the provider's circuit breaker is open");
         let outcome = after_earlier_requests(is_tainted, Outcome::NotSent { reason });
-        if self.close_instead(operation, number, &outcome) {
+        if self.close_instead(operation, number, &outcome)? {
             return Ok(());
         }
         self.record(operation, number, outcome)

@@ -3,7 +3,6 @@
 use super::{Assessing, NotStored, PaymentState, Stage};
 use crate::context::Step;
 use crate::idempotency::{IdempotencyMail, Reply, SubmissionId};
-use crate::provider::Ask;
 use crate::risk::{RiskMail, Subject, Velocity, VelocityReply};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
@@ -382,7 +381,8 @@ impl PaymentState {
                 return;
             }
             self.doubts(operation, attempt.number).tainted = true;
-            self.ask(&op, &attempt, Ask::Query);
+            let ask = self.question(&attempt);
+            self.ask(&op, &attempt, ask);
         }
     }
 
