@@ -272,6 +272,10 @@ fn change(event: &Event) -> Option<(OperationId, bool)> {
         | Event::LateSuccess { .. }
         | Event::LateReversal { .. }
         | Event::ReversalOpened { .. }
+        | Event::AttemptClosingAsked { .. }
+        | Event::AttemptClosingRefused { .. }
+        | Event::AttemptToldMade { .. }
+        | Event::TransactionClosed { .. }
         | Event::Abandoned
         | Event::Requested { .. }
         | Event::ResolutionProposed { .. }

@@ -50,7 +50,11 @@ impl PaymentState {
         if let Said::Became(Outcome::Cancelled { .. }) = &said
             && attempt.closing.made.is_some()
         {
-            self.alert("notice_contradicted", operation, "it was charged, by an earlier word");
+            self.alert(
+                "notice_contradicted",
+                operation,
+                "it was charged, by an earlier word",
+            );
             _ = taken.send(true);
             return Ok(());
         }

@@ -240,7 +240,27 @@ fn after(event: &Event) -> Option<Event> {
             amount: amount(Amount::MAX_MINOR),
             at: AT,
         },
-        Event::ReversalOpened { .. } => return None,
+        Event::ReversalOpened { .. } => Event::AttemptClosingAsked {
+            operation: AUTHORIZE,
+            number,
+            at: AT,
+        },
+        Event::AttemptClosingAsked { .. } => Event::AttemptClosingRefused {
+            operation: AUTHORIZE,
+            number,
+        },
+        Event::AttemptClosingRefused { .. } => Event::AttemptToldMade {
+            operation: AUTHORIZE,
+            number: 300,
+            reference,
+            transaction: "QFQTPCQ8HXSKGK82".into(),
+        },
+        Event::AttemptToldMade { .. } => Event::TransactionClosed {
+            operation: AUTHORIZE,
+            number: 300,
+            transaction: "QFQTPCQ8HXSKGK82".into(),
+        },
+        Event::TransactionClosed { .. } => return None,
     })
 }
 

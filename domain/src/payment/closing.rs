@@ -51,7 +51,8 @@ impl Attempt {
 }
 
 /// What made an attempt unknown whose challenge nobody ended.
-const CHALLENGE_ABANDONED: &str = "the challenge was abandoned, and the provider does not say that it is over";
+const CHALLENGE_ABANDONED: &str =
+    "the challenge was abandoned, and the provider does not say that it is over";
 /// What made an attempt unknown of which a provider tells two transactions.
 const TWO_CHARGES: &str = "the provider tells of two charges";
 /// What is kept of a charge that was said to be made while it was being closed.
@@ -118,9 +119,7 @@ pub(super) fn hear(
         | Outcome::NotSent { .. }
         | Outcome::RateLimited { .. }
         | Outcome::Rejected { .. }
-        | Outcome::Unknown { .. }) => {
-            take_word(payment, target, outcome, (None, reversal), lifetimes, now)
-        }
+        | Outcome::Unknown { .. }) => take_word(payment, target, outcome, (None, reversal), lifetimes, now),
     }
 }
 
@@ -213,11 +212,7 @@ pub(super) fn ended(
 
 /// The transaction that a closing names, of an attempt that was given up for dead before: hearing later that it was made must not look
 /// like a charge. Nothing if that is known, or if the charge is in the books.
-pub(super) fn ended_late(
-    op: &Operation,
-    attempt: &Attempt,
-    unheard: Option<&Outcome>,
-) -> Option<Event> {
+pub(super) fn ended_late(op: &Operation, attempt: &Attempt, unheard: Option<&Outcome>) -> Option<Event> {
     let transaction = unheard.and_then(closed_transaction)?;
     let is_news = attempt.state.is_closed_without_charge()
         && attempt.closing.closed.as_ref() != Some(transaction)

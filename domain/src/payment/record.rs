@@ -328,7 +328,8 @@ fn late(
         return Decision::default();
     };
     // One that was closed is said to have been made: the words only came in another order.
-    if op.has_booked(attempt.provider, &transaction) || attempt.closing.closed.as_ref() == Some(&transaction) {
+    if op.has_booked(attempt.provider, &transaction) || attempt.closing.closed.as_ref() == Some(&transaction)
+    {
         return Decision::default();
     }
     let (operation, provider) = (op.id, attempt.provider);

@@ -5,7 +5,9 @@ use crate::ports::{Latch, lock};
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
-use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery};
+use florin_domain::provider::{
+    Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery, Voids,
+};
 use florin_domain::time::Millis;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -130,6 +132,23 @@ impl Scripted {
         }
     }
 
+    /// One that says only by itself what became of things, closes by our reference, and charges when it gets what a customer brought back,
+    /// which waits at the latch.
+    pub(crate) fn telling(self, challenge_lifetime: Millis) -> Self {
+        let capabilities = Capabilities {
+            query_by_reference: false,
+            recovery: Recovery {
+                stores_errors: true,
+                voids: Voids::Reference,
+                notifies: true,
+                charges_by_details: true,
+                challenge_lifetime: Some(challenge_lifetime),
+            },
+            ..self.capabilities
+        };
+        Self { capabilities, ..self }
+    }
+
     pub(crate) fn script(&self, amount_minor: i128, script: Script) {
         lock(&self.scripts).insert(amount_minor, script);
     }
@@ -197,6 +216,11 @@ impl Scripted {
         lock(&self.book).executes.get(&payment).copied().unwrap_or(0)
     }
 
+    /// How often anything was asked about an operation.
+    pub(crate) fn requests(&self, operation: OperationId) -> u32 {
+        lock(&self.book).requests.get(&operation).copied().unwrap_or(0)
+    }
+
     pub(crate) fn brought(&self) -> u32 {
         lock(&self.book).brought
     }
@@ -252,6 +276,16 @@ impl Scripted {
         charges || is_deaf
     }
 
+    /// What is answered by one that cannot be asked, unless it gets what a customer brought back.
+    async fn tells_nothing(&self, request: &AttemptRequest) -> Outcome {
+        if request.details.is_none() {
+            return silence();
+        }
+        self.latch.passed().await;
+        self.charge(request);
+        self.truth(request)
+    }
+
     async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
         let executes = ask == Asked::Execute;
         let amount = request.amount.minor();
@@ -279,6 +313,9 @@ impl Scripted {
             .get(&amount)
             .copied()
             .unwrap_or(Script::Succeed);
+        if self.capabilities.recovery.charges_by_details && !executes {
+            return self.tells_nothing(request).await;
+        }
         match script {
             Script::Decline => {
                 return Outcome::Declined {

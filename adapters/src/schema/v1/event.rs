@@ -217,4 +217,13 @@ events! {
         #[serde(rename = "amount_minor")] amount: u64,
         #[serde(rename = "at_ms")] at: u64
     } = "reversal.opened";
+    AttemptClosingAsked { operation: OperationIdDto, number: u32, #[serde(rename = "at_ms")] at: u64 } = "attempt.closing_asked";
+    AttemptClosingRefused { operation: OperationIdDto, number: u32 } = "attempt.closing_refused";
+    AttemptToldMade {
+        operation: OperationIdDto,
+        number: u32,
+        reference: &'a str,
+        transaction: &'a str
+    } = "attempt.told_made";
+    TransactionClosed { operation: OperationIdDto, number: u32, transaction: &'a str } = "attempt.transaction_closed";
 }

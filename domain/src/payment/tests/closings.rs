@@ -72,7 +72,11 @@ fn a_success_that_may_be_older_than_the_closing_is_no_evidence_before_that_ended
             "auth hear action",
             "nothing => requires_action",
         ),
-        (closing, "auth hear wrong", "attempt.unknown !amount_mismatch => processing"),
+        (
+            closing,
+            "auth hear wrong",
+            "attempt.unknown !amount_mismatch => processing",
+        ),
         (
             told,
             "auth hear ok=ch_y",
@@ -84,7 +88,11 @@ fn a_success_that_may_be_older_than_the_closing_is_no_evidence_before_that_ended
             "attempt.unknown !two_charges => processing",
         ),
         // Without a closing everything is as it ever was.
-        ("create sale; auth unknown", MADE, "attempt.succeeded => succeeded"),
+        (
+            "create sale; auth unknown",
+            MADE,
+            "attempt.succeeded => succeeded",
+        ),
         ("create sale; auth unknown", NOT_CLOSED, "nothing => processing"),
     ]);
 }
@@ -137,7 +145,11 @@ fn an_abandoned_challenge_is_left_to_people_and_still_ends_by_the_providers_word
     check(&[
         ("create sale; auth action; auth close", "auth give-up", given_up),
         // Nobody was asked to close it: that comes first.
-        ("create sale; auth action", "auth give-up", "nothing => requires_action"),
+        (
+            "create sale; auth action",
+            "auth give-up",
+            "nothing => requires_action",
+        ),
         (abandoned, "auth give-up", "nothing => processing"),
         (abandoned, "auth unknown", "nothing => processing"),
         // It ends as a challenge does that nobody passed.
@@ -170,14 +182,14 @@ const TOLD: [(&str, &[&str], &str); 10] = [
         &[MADE, CLOSED],
         "requires_confirmation",
     ),
-    ("auth unknown; auth close", &["auth hear declined", NOT_CLOSED], "failed"),
-    ("auth action; auth close", &[MADE, CLOSED], "failed"),
-    ("auth action; auth close", &[MADE, NOT_CLOSED], "succeeded"),
     (
-        "auth action; auth close; auth give-up",
-        &[MADE, CLOSED],
+        "auth unknown; auth close",
+        &["auth hear declined", NOT_CLOSED],
         "failed",
     ),
+    ("auth action; auth close", &[MADE, CLOSED], "failed"),
+    ("auth action; auth close", &[MADE, NOT_CLOSED], "succeeded"),
+    ("auth action; auth close; auth give-up", &[MADE, CLOSED], "failed"),
     (
         "auth ok=ch_x; refund 1 300; ref1 pending; refund 2 200; ref2 pending",
         &[MADE, "ref1 hear ok", "ref2 hear declined"],
@@ -190,7 +202,10 @@ const TOLD: [(&str, &[&str], &str); 10] = [
     ),
 ];
 
-fn told(given: &'static str, words: impl Iterator<Item = &'static str>) -> (String, [i128; 5], usize, Vec<i128>) {
+fn told(
+    given: &'static str,
+    words: impl Iterator<Item = &'static str>,
+) -> (String, [i128; 5], usize, Vec<i128>) {
     let mut life = Life::begin(Script::new(), Action::Allow);
     life.script.run("later 1");
     for step in given.split(';').chain(words) {

@@ -151,8 +151,7 @@ pub(crate) fn check_effects(decision: &Decision, after: &Payment) {
     }
     for effect in &decision.effects {
         if let Effect::Close(closed) = effect {
-            let is_asked =
-                |event: &Event| matches!(event, Event::AttemptClosingAsked { operation, .. } if operation == closed);
+            let is_asked = |event: &Event| matches!(event, Event::AttemptClosingAsked { operation, .. } if operation == closed);
             assert!(decision.events.iter().any(is_asked));
         }
     }
