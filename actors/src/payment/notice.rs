@@ -49,6 +49,7 @@ impl PaymentState {
         }
         if let Said::Became(Outcome::Cancelled { .. }) = &said
             && attempt.closing.made.is_some()
+            && attempt.state.is_unresolved()
         {
             self.alert(
                 "notice_contradicted",

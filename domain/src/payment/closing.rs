@@ -55,6 +55,8 @@ const CHALLENGE_ABANDONED: &str =
     "the challenge was abandoned, and the provider does not say that it is over";
 /// What made an attempt unknown of which a provider tells two transactions.
 const TWO_CHARGES: &str = "the provider tells of two charges";
+/// What is kept of a charge that was said to go on while it was being closed.
+const BEGUN_AND_CLOSING: &str = "the charge goes on, and the provider was asked to close it";
 /// What is kept of a charge that was said to be made while it was being closed.
 const MADE_AND_CLOSING: &str = "the charge was made, and the provider was asked to close it";
 
@@ -110,9 +112,18 @@ pub(super) fn hear(
             if attempt.state == AttemptState::ActionRequired {
                 return Ok(Decision::default());
             }
-            let (reason, reference) = (Arc::from(MADE_AND_CLOSING), Some(reference));
+            let (reason, reference) = (Arc::from(BEGUN_AND_CLOSING), Some(reference));
             let outcome = Outcome::Unknown { reason, reference };
             record(payment, target, outcome, lifetimes, now)
+        }
+        // A challenge stays one, whatever cannot be found out.
+        Outcome::NotSent { .. }
+        | Outcome::RateLimited { .. }
+        | Outcome::Rejected { .. }
+        | Outcome::Unknown { .. }
+            if attempt.state == AttemptState::ActionRequired =>
+        {
+            Ok(Decision::default())
         }
         outcome @ (Outcome::Declined { .. }
         | Outcome::Cancelled { .. }

@@ -87,6 +87,11 @@ fn a_success_that_may_be_older_than_the_closing_is_no_evidence_before_that_ended
             "auth back c 1000 cancelled=ch_y",
             "attempt.unknown !two_charges => processing",
         ),
+        (
+            "create sale; auth action; auth close",
+            "auth hear unknown",
+            "nothing => requires_action",
+        ),
         // Without a closing everything is as it ever was.
         (
             "create sale; auth unknown",
