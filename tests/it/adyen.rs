@@ -134,12 +134,30 @@ fn a_hold_grows_once_adyen_says_that_it_did() {
     let (_folder, dev) = fresh(&[]);
     let id = made(&dev, "hold", &manual(10_000, "USD"));
     fault(&dev, "authorize", "duplicate_webhook", &json!({"count": 1}));
-    order(&dev, "more", &id, "increment", &json!({"amount": 12_500}));
+    order(
+        &dev,
+        "more",
+        &id,
+        "increment_authorization",
+        &json!({"amount": 12_500}),
+    );
     once(&dev, &id, "amount_capturable", &json!(12_500));
     fault(&dev, "authorize", "decline", &json!({"count": 1}));
-    order(&dev, "too-much", &id, "increment", &json!({"amount": 90_000}));
+    order(
+        &dev,
+        "too-much",
+        &id,
+        "increment_authorization",
+        &json!({"amount": 90_000}),
+    );
     wait_for("the refusal", || {
-        let again = ask(&dev, "too-much", &id, "increment", &json!({"amount": 90_000}));
+        let again = ask(
+            &dev,
+            "too-much",
+            &id,
+            "increment_authorization",
+            &json!({"amount": 90_000}),
+        );
         (again.status == 402).then_some(())
     });
     order(&dev, "capture", &id, "capture", &json!({}));
