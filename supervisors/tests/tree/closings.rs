@@ -23,6 +23,14 @@ fn telling(seed: u64, options: Options) -> World {
     World::with(seed, options, Scripted::new(false, false).telling(LIFETIME))
 }
 
+/// Minutes pass, for those who wait and on the clock.
+async fn pass(world: &World, minutes: u64) {
+    for _ in 0..minutes {
+        world.clock.advance_s(60);
+        tokio::time::sleep(Duration::from_mins(1)).await;
+    }
+}
+
 /// The closing ended, of the charge that it names.
 fn closed(transaction: &str, minor: i128) -> Said {
     let reference = Some(Arc::from(transaction));
@@ -114,13 +122,13 @@ fn a_challenge_that_nobody_ends_goes_to_people_and_is_asked_about_once_a_day() {
             .unwrap();
         let (id, charge) = (made.payment.id(), made.payment.authorize_id());
         assert!(matches!(made.payment.status, Status::RequiresAction(_)));
-        tokio::time::sleep(Duration::from_mins(65)).await;
+        pass(world, 65).await;
         let attempt = world.attempt_of(charge);
         assert!(attempt.is_closing() && attempt.state == AttemptState::ActionRequired);
         let asked = world.provider.requests(charge);
         assert!(asked <= 40, "{asked} requests in an hour");
 
-        tokio::time::sleep(Duration::from_mins(10)).await;
+        pass(world, 10).await;
         assert!(world.attempt_of(charge).is_abandoned());
         let listed = payments.unresolved(None, 10).await.unwrap().unwrap();
         assert_eq!(listed.attempts.len(), 1);
@@ -129,7 +137,7 @@ fn a_challenge_that_nobody_ends_goes_to_people_and_is_asked_about_once_a_day() {
             (id, charge)
         );
         let asked = world.provider.requests(charge);
-        tokio::time::sleep(Duration::from_hours(2)).await;
+        pass(world, 120).await;
         assert_eq!(
             world.provider.requests(charge),
             asked,
