@@ -3,6 +3,7 @@
 
 mod answer;
 mod cards;
+mod closing;
 mod create;
 mod drive;
 mod drives;
@@ -485,6 +486,7 @@ impl PaymentState {
             match effect {
                 Effect::Call(operation) => self.call(operation),
                 Effect::Query(operation) => self.query(operation),
+                Effect::Close(operation) => self.send_closing(operation),
                 Effect::Alert(alert) => {
                     metrics::counter!("florin_alerts_total", "alert" => alert).increment(1);
                     tracing::error!(payment = %self.id, alert, "a payment needs an operator");

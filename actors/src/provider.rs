@@ -2,7 +2,8 @@
 //! what its last minutes were like. The calls themselves run in tasks that report to the payment. What waits is bounded: a payment
 //! waits in at most one queue, and beyond as many calls as operations may be in flight a call comes back as not sent. Questions about
 //! what is already under way pass no breaker and have a few permits of their own: a provider that is drowned in new charges, or gets
-//! none, still says what became of the old ones. Retries within a request live on a budget, a share of the other calls (R9).
+//! none, still says what became of the old ones. Retries within a request live on a budget, a share of the other calls (R9). What a
+//! customer brings back from a challenge charges, so it waits among the charges and counts as one; an open breaker lets it pass.
 
 mod call;
 mod line;
@@ -24,6 +25,7 @@ use florin_domain::health::{CallResult, KeyPass, KeyVerdict};
 use florin_domain::ports::AttemptRequest;
 use florin_domain::provider::{Hindrance, Outcome, ProviderId};
 use florin_domain::time::Millis;
+use florin_domain::time::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use standing::Books;
 use std::collections::VecDeque;
@@ -59,8 +61,8 @@ pub struct ProviderState {
 /// A permit; dropping it gives it back, also when the call's task dies.
 struct Permit {
     seat: Arc<ProviderSeat>,
-    /// The line and pass of a call that a breaker let through.
-    admitted: Option<(Line, Pass, KeyPass)>,
+    /// The line of a call that does something, and its passes if a breaker let it through; nothing for a question.
+    admitted: Option<(Line, Option<Pass>, KeyPass)>,
     result: CallResult,
     key: KeyVerdict,
     took_ms: u64,
@@ -174,11 +176,17 @@ impl ProviderState {
         self.seat.port.key_owner(request.merchant, request.made_at)
     }
 
+    /// Why a call is not let through now.
+    fn bar(&self, call: &Call, now: Timestamp) -> Option<Away> {
+        let bar = self.books.bar(call.line, self.key_of(call), now);
+        bar.filter(|_| !call.ask.passes_breakers())
+    }
+
     fn queue(&mut self, call: Call) {
         let now = self.context.ports.clock.now();
         let queue = if call.resolves {
             &mut self.resolving
-        } else if let Some(away) = self.books.bar(call.line, self.key_of(&call), now) {
+        } else if let Some(away) = self.bar(&call, now) {
             self.turn_away(call, away);
             return;
         } else if !self
@@ -222,19 +230,20 @@ impl ProviderState {
             self.seat.waiting.store(self.waiting.len(), Ordering::SeqCst);
             let now = self.context.ports.clock.now();
             let is_probe = matches!(self.books.state(call.line, now), BreakerState::HalfOpen { .. });
-            let (pass, key_pass) = match self.books.admit(call.line, self.key_of(&call), now) {
-                Ok(admitted) => admitted,
+            let passes = match self.books.admit(call.line, self.key_of(&call), now) {
+                Ok((pass, key_pass)) => (Some(pass), key_pass),
+                Err(_) if call.ask.passes_breakers() => (None, KeyPass::FREE),
                 Err(away) => {
                     self.turn_away(call, away);
                     continue;
                 }
             };
-            if is_probe || key_pass != KeyPass::FREE {
+            if is_probe && passes.0.is_some() || passes.1 != KeyPass::FREE {
                 // Routing must know at once that no second one goes.
                 self.publish();
                 self.context.ports.probe.reached(Step::ProviderProbing);
             }
-            self.start(call, Some((pass, key_pass)));
+            self.start(call, Some(passes));
         }
         while self.seat.resolving.load(Ordering::SeqCst) < (permits / RESOLVING_SHARE).max(1) {
             let Some(call) = self.resolving.pop_front() else {
@@ -244,10 +253,10 @@ impl ProviderState {
         }
     }
 
-    fn start(&self, call: Call, pass: Option<(Pass, KeyPass)>) {
+    fn start(&self, call: Call, passes: Option<(Option<Pass>, KeyPass)>) {
         let permit = Permit {
             seat: Arc::clone(&self.seat),
-            admitted: pass.map(|(pass, key_pass)| (call.line, pass, key_pass)),
+            admitted: passes.map(|(pass, key_pass)| (call.line, pass, key_pass)),
             result: CallResult::NotCounted,
             key: KeyVerdict::Silent,
             took_ms: 0,
@@ -270,7 +279,7 @@ async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
             ask: call.ask,
             outcome: port.execute(&request).await,
         },
-        Ask::Query => Report::Outcome {
+        Ask::Query | Ask::Complete => Report::Outcome {
             ask: call.ask,
             outcome: port.query(&request).await,
         },

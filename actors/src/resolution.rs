@@ -18,6 +18,8 @@ use tokio::time::Instant;
 pub enum ResolutionMail {
     /// Ask about this payment again after its next wait.
     Schedule(PaymentId),
+    /// The same, once a day: only people can end it, and asking is a courtesy to a provider that may have learned better.
+    ScheduleDaily(PaymentId),
     /// These were open when the process started: resume them, a page at a time, behind live traffic.
     Adopt(Vec<PaymentId>),
     /// Look what is due.
@@ -45,6 +47,8 @@ pub struct ResolutionSchedule;
 
 /// Questions in vain after which an attempt that may still be repeated is closed at the provider instead, if that is possible.
 const CLOSE_AFTER: usize = 3;
+/// How often a payment is asked about that only people can end.
+const DAY: Duration = Duration::from_hours(24);
 /// A payment that was asked about and did not come back within this time is resolved: its count starts anew.
 const FORGET: Duration = Duration::from_mins(1);
 
@@ -80,7 +84,11 @@ impl Actor for ResolutionSchedule {
         match mail {
             ResolutionMail::Schedule(payment) => {
                 state.context.ports.probe.reached(Step::ResolutionScheduled);
-                state.schedule(payment);
+                state.schedule(payment, None);
+            }
+            ResolutionMail::ScheduleDaily(payment) => {
+                state.context.ports.probe.reached(Step::ResolutionScheduled);
+                state.schedule(payment, Some(DAY));
             }
             ResolutionMail::Adopt(payments) => state.adopted.extend(payments),
             ResolutionMail::Tick => state.tick(),
@@ -90,14 +98,15 @@ impl Actor for ResolutionSchedule {
 }
 
 impl ResolutionState {
-    fn schedule(&mut self, payment: PaymentId) {
+    fn schedule(&mut self, payment: PaymentId, every: Option<Duration>) {
         let waits = &self.context.options.resolution_waits;
         let asked = match self.waits.get(&payment) {
             Some(wait) if wait.due > Instant::now() => return,
             Some(wait) => wait.asked.saturating_add(1),
             None => 0,
         };
-        let due = Instant::now() + Duration::from_millis(waits[asked.min(waits.len() - 1)].0);
+        let usual = Duration::from_millis(waits[asked.min(waits.len() - 1)].0);
+        let due = Instant::now() + every.unwrap_or(usual);
         self.due.insert((due, payment));
         self.waits.insert(payment, Wait { due, asked });
     }

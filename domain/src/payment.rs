@@ -1,6 +1,7 @@
 //! The life of a payment: [`decide`] says what may happen, [`evolve`] says what an event makes of the state, and nothing
 //! else changes a payment. State is the fold of [`evolve`] over the journal, live and after a restart alike.
 
+mod closing;
 mod command;
 mod decide;
 mod event;
@@ -22,6 +23,7 @@ mod state;
 mod tests;
 mod wait;
 
+pub use closing::Closing;
 pub use command::{AttemptPlan, Command, ReviewMode, Undoing};
 pub use decide::{Decision, Effect, decide};
 pub use event::Event;

@@ -90,6 +90,10 @@ pub struct Recovery {
     pub voids: Voids,
     /// Captures, voids and refunds are only acknowledged; their results come as notices.
     pub notifies: bool,
+    /// The question about a challenge that hands over what the customer brought back is what charges.
+    pub charges_by_details: bool,
+    /// If the end of a challenge cannot be asked for: how long after it was to be over nobody can pass it any more, by what is documented.
+    pub challenge_lifetime: Option<Millis>,
 }
 
 /// What closing a charge by our own reference, or by the object that it made, comes to.
@@ -155,8 +159,10 @@ impl Signer {
 /// What a notice says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// What became of the attempt. A void's amount is not read: it released whatever was left.
+    /// What became of the attempt. A void's amount is not read: it released whatever was left. An increment's is all that is reserved now.
     Became(Outcome),
+    /// A charge that it was asked to close is not closed by that.
+    NotClosed,
     /// What had been done was undone.
     TakenBack {
         /// What it means of an attempt whose success was never heard of. Without it the success must be heard of first.

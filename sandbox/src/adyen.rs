@@ -18,7 +18,7 @@
 //! # Known differences to the real thing
 //!
 //! Any API key sees the same account, whatever merchant account it names; all methods are test cards; several partial captures are allowed,
-//! and a cancel releases what is left after them; what was executed is executed at once, only told later, unless the fault `late_execution` has
+//! an authorization may be adjusted as long as nothing was captured, whatever its type, and a cancel releases what is left after them; what was executed is executed at once, only told later, unless the fault `late_execution` has
 //! it wait. A technical cancel of a reference that was never seen fails, and a payment under it is executed when it comes later: of the
 //! real one nothing better is documented.
 

@@ -274,6 +274,10 @@ fn change(event: &Event) -> Option<(OperationId, bool)> {
         | Event::ReversalOpened { .. }
         | Event::RetryRefused { .. }
         | Event::DeclineRetried { .. }
+        | Event::AttemptClosingAsked { .. }
+        | Event::AttemptClosingRefused { .. }
+        | Event::AttemptToldMade { .. }
+        | Event::TransactionClosed { .. }
         | Event::Abandoned
         | Event::Requested { .. }
         | Event::ResolutionProposed { .. }

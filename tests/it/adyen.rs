@@ -130,6 +130,48 @@ fn a_sale_a_decline_and_a_hold_with_all_that_follows_come_to_true_books() {
 }
 
 #[test]
+fn a_hold_grows_once_adyen_says_that_it_did() {
+    let (_folder, dev) = fresh(&[]);
+    let id = made(&dev, "hold", &manual(10_000, "USD"));
+    fault(&dev, "authorize", "duplicate_webhook", &json!({"count": 1}));
+    order(
+        &dev,
+        "more",
+        &id,
+        "increment_authorization",
+        &json!({"amount": 12_500}),
+    );
+    once(&dev, &id, "amount_capturable", &json!(12_500));
+    fault(&dev, "authorize", "decline", &json!({"count": 1}));
+    order(
+        &dev,
+        "too-much",
+        &id,
+        "increment_authorization",
+        &json!({"amount": 90_000}),
+    );
+    wait_for("the refusal", || {
+        let again = ask(
+            &dev,
+            "too-much",
+            &id,
+            "increment_authorization",
+            &json!({"amount": 90_000}),
+        );
+        (again.status == 402).then_some(())
+    });
+    order(&dev, "capture", &id, "capture", &json!({}));
+    once(&dev, &id, "amount_captured", &json!(12_500));
+    let expected = [("authorize", 10_000), ("authorize", 2_500), ("capture", 12_500)];
+    assert_eq!(
+        executed(&dev),
+        expected.map(|(operation, amount)| (operation.to_owned(), amount))
+    );
+    assert_books_are_true(&dev);
+    dev.stop();
+}
+
+#[test]
 fn a_challenge_ends_with_what_the_customer_brings_back() {
     let (_folder, dev) = fresh(&[]);
     for (button, status, code) in [("complete", "succeeded", 200), ("fail", "failed", 402)] {

@@ -107,6 +107,14 @@ def main(sandbox):
     expect("a cancel is received", answer["status"], "received")
     expect("and told", next_notice(), ("CANCELLATION", "true", 400, "cancel-1"))
 
+    more = payment("order-5", additionalData={"manualCapture": "true", "authorisationType": "PreAuth"})
+    grown = payments.payments(more, idempotency_key="key-9").message["pspReference"]
+    next_notice()
+    total = {"merchantAccount": ACCOUNT, "amount": {"currency": "EUR", "value": 1500}, "reference": "more-1"}
+    answer = modifications.update_authorised_amount(total, grown, idempotency_key="key-10").message
+    expect("an update of the amount is received", (answer["status"], answer["paymentPspReference"]), ("received", grown))
+    expect("and told", next_notice(), ("AUTHORISATION_ADJUSTMENT", "true", 1500, "more-1"))
+
     payments.payments(payment("order-2", additionalData={"manualCapture": "true"}), idempotency_key="key-5")
     next_notice()
     close = {"merchantAccount": ACCOUNT, "paymentReference": "order-2", "reference": "cancel-2"}
@@ -130,7 +138,8 @@ def main(sandbox):
 
     with urllib.request.urlopen(f"{sandbox}/charges", timeout=PATIENCE_S) as answer:
         rows = [(row["operation"], row["amount"]) for row in json.load(answer)["data"]]
-    wanted = [("authorize", 1000), ("capture", 600), ("refund", 200), ("void", 400), ("authorize", 1000), ("void", 1000)]
+    wanted = [("authorize", 1000), ("capture", 600), ("refund", 200), ("void", 400), ("authorize", 1000), ("authorize", 500)]
+    wanted += [("authorize", 1000), ("void", 1000)]
     expect("the witness has each once", rows, wanted)
     assert told.empty(), "something was told twice"
 

@@ -8,7 +8,7 @@ use crate::load::{Loaded, load_patiently};
 use crate::owed::Owed;
 use crate::resolution::ResolutionMail;
 use florin_domain::idempotency::KeyDigest;
-use florin_domain::payment::{Answer, AttemptState, Command, Refusal};
+use florin_domain::payment::{Answer, Attempt, AttemptState, Command, Refusal};
 use florin_domain::ports::ReadError;
 use ractor::{ActorProcessingErr, ActorStatus};
 use std::sync::Arc;
@@ -211,18 +211,22 @@ impl PaymentState {
             return true;
         }
         let Some(payment) = &self.payment else { return true };
-        let mut waits_for_provider = payment.unresolved().filter(|op| {
-            op.state()
-                .is_some_and(|state| state != AttemptState::ActionRequired)
-        });
-        if waits_for_provider.next().is_some() {
-            self.context.resolution.step(ResolutionMail::Schedule(self.id));
+        let attempts = payment.unresolved().filter_map(|op| op.attempt.as_ref());
+        let mut waits_for_provider = attempts
+            .filter(|attempt| attempt.state != AttemptState::ActionRequired)
+            .peekable();
+        if waits_for_provider.peek().is_some() {
+            let schedule = if waits_for_provider.all(Attempt::is_abandoned) {
+                ResolutionMail::ScheduleDaily(self.id)
+            } else {
+                ResolutionMail::Schedule(self.id)
+            };
+            self.context.resolution.step(schedule);
             return true;
         }
         if payment.is_settled() {
             return true;
         }
-        drop(waits_for_provider);
         let live = self
             .context
             .figures

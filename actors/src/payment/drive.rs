@@ -73,6 +73,9 @@ impl PaymentState {
         };
         let ask = if self.is_unsendable(&op, &attempt) {
             Ask::Prepare
+        } else if attempt.is_closing_asked() {
+            // What its provider was asked to close is never sent again: the answer might be the one from before.
+            Ask::Query
         } else {
             Ask::Execute
         };
@@ -97,8 +100,12 @@ impl PaymentState {
         };
         // They are good for one question about a challenge, and for no other; whoever asks again brings them again.
         let details = match ask {
-            Ask::Query if attempt.state == AttemptState::ActionRequired => self.details.take(),
-            Ask::Query | Ask::Prepare | Ask::Execute | Ask::Cancel => None,
+            Ask::Query | Ask::Complete
+                if attempt.state == AttemptState::ActionRequired && !attempt.is_closing() =>
+            {
+                self.details.take()
+            }
+            Ask::Query | Ask::Complete | Ask::Prepare | Ask::Execute | Ask::Cancel => None,
         };
         let request = request(payment, op, attempt, details);
         let mut call = Call::new(ask, (op.id, attempt.number), request, self.mailbox.clone());
@@ -138,7 +145,11 @@ impl PaymentState {
         if let Some(called_at) = self.called_at {
             self.provider_time += called_at.elapsed();
         }
+        let may_be_old = self.may_be_old(operation, number, &report);
         match report {
+            Report::Outcome { outcome, .. } if may_be_old => {
+                self.hear(operation, number, after_earlier_requests(true, outcome))?;
+            }
             // Another making of the object, perhaps of an earlier incarnation, came back first: what it made may be confirmed by now,
             // so that this one proves nothing.
             Report::Prepared(Err(_))
@@ -172,15 +183,15 @@ impl PaymentState {
             Report::TurnedAway { away, .. } => self.turned_away(operation, number, away)?,
             // A challenge goes on until its time is over, whatever cannot be found out meanwhile.
             Report::Outcome {
-                ask: ask @ (Ask::Query | Ask::Cancel),
+                ask: ask @ (Ask::Query | Ask::Cancel | Ask::Complete),
                 outcome:
                     Outcome::Unknown { .. }
                     | Outcome::NotSent { .. }
                     | Outcome::RateLimited { .. }
                     | Outcome::Rejected { .. },
             } if self.is_challenged(operation) => {
-                if ask == Ask::Query {
-                    self.close_challenge(operation, number);
+                if ask != Ask::Cancel {
+                    self.close_challenge(operation, number)?;
                 }
             }
             Report::Outcome {
@@ -194,16 +205,16 @@ impl PaymentState {
                 outcome: Outcome::NotSent { .. } | Outcome::RateLimited { .. } | Outcome::Rejected { .. },
             } => {}
             Report::Outcome {
-                ask: Ask::Query,
+                ask: Ask::Query | Ask::Complete,
                 outcome: Outcome::ActionRequired { .. },
-            } if self.close_challenge(operation, number) => {}
+            } if self.close_challenge(operation, number)? => {}
             // Closed, but not by us just now: whoever did it may not want the charge at all.
             Report::Outcome {
                 ask: Ask::Query | Ask::Execute,
                 outcome: outcome @ Outcome::Cancelled { .. },
             } => self.record_and_go_on(operation, number, outcome, None)?,
             Report::Outcome {
-                ask: Ask::Query | Ask::Cancel,
+                ask: Ask::Query | Ask::Cancel | Ask::Complete,
                 outcome,
             } => {
                 self.record(operation, number, after_earlier_requests(true, outcome))?;
@@ -289,44 +300,9 @@ impl PaymentState {
                 });
                 Ok(())
             }
-            Some(_) | None if self.close_instead(operation, number, &outcome) => Ok(()),
+            Some(_) | None if self.close_instead(operation, number, &outcome)? => Ok(()),
             Some(_) | None => self.record(operation, number, after_earlier_requests(tainted, outcome)),
         }
-    }
-
-    /// An attempt that was asked about, repeated, and is unknown still: a provider that stored its own error under the key would
-    /// answer it for ever. Closing the object is safe at any time: either it can no longer charge, or it turns out that it has.
-    pub(super) fn close_instead(&mut self, operation: OperationId, number: u32, outcome: &Outcome) -> bool {
-        let Some((op, attempt)) = self.open_attempt(operation) else {
-            return false;
-        };
-        let resumed = self.closes && attempt.state == AttemptState::Unknown && attempt.number == number;
-        if !resumed || !matches!(outcome, Outcome::Unknown { .. }) || !self.can_close(&op, &attempt) {
-            return false;
-        }
-        self.ask(&op, &attempt, Ask::Cancel);
-        true
-    }
-
-    fn is_challenged(&self, operation: OperationId) -> bool {
-        self.open_attempt(operation)
-            .is_some_and(|(_, attempt)| attempt.state == AttemptState::ActionRequired)
-    }
-
-    /// A challenge whose time is over is closed at the provider: either it can no longer charge, or it turns out that it has.
-    fn close_challenge(&mut self, operation: OperationId, number: u32) -> bool {
-        let now = self.context.ports.clock.now();
-        let is_over = self.payment.as_ref().is_some_and(
-            |payment| matches!(&payment.status, Status::RequiresAction(next) if next.expires_at <= now),
-        );
-        let Some((op, attempt)) = self.open_attempt(operation) else {
-            return false;
-        };
-        if !is_over || attempt.number != number || !self.can_close(&op, &attempt) {
-            return false;
-        }
-        self.ask(&op, &attempt, Ask::Cancel);
-        true
     }
 
     /// Looks whether a challenge, a review or an authorization has run out.
@@ -338,9 +314,7 @@ impl PaymentState {
         let operation = payment.authorize_id();
         match &payment.status {
             Status::RequiresAction(next) if next.expires_at <= now => {
-                if !self.is_driving(operation) {
-                    self.query(operation);
-                }
+                self.end_challenge(operation, next)?;
             }
             Status::RequiresAction(_)
             | Status::RequiresPaymentMethod
@@ -362,16 +336,6 @@ impl PaymentState {
         Ok(())
     }
 
-    /// Whether the provider can close what the attempt made, so that it never charges.
-    fn can_close(&self, op: &Operation, attempt: &Attempt) -> bool {
-        let seat = self.context.provider(attempt.provider);
-        matches!(op.kind, OperationKind::Sale | OperationKind::Authorize)
-            && seat.is_some_and(|seat| {
-                let can = seat.port.capabilities();
-                can.cancel_closes && (attempt.reference.is_some() || can.recovery.voids.needs_no_object())
-            })
-    }
-
     /// A query that found nothing out: the request is repeated under its key while that is safe, later the attempt is closed.
     fn after_fruitless_query(
         &mut self,
@@ -385,13 +349,12 @@ impl PaymentState {
         if attempt.number != number {
             return Ok(());
         }
-        if self.context.ports.clock.now() < attempt.deadline {
+        if self.context.ports.clock.now() < attempt.deadline && !attempt.is_closing_asked() {
             self.ask(&op, &attempt, Ask::Execute);
             return Ok(());
         }
         if self.can_close(&op, &attempt) {
-            self.ask(&op, &attempt, Ask::Cancel);
-            return Ok(());
+            return self.close(&op, &attempt);
         }
         self.record(operation, number, outcome)
     }
@@ -434,7 +397,8 @@ impl PaymentState {
                     let doubts = self.doubts(op.id, attempt.number);
                     doubts.tainted = true;
                     doubts.tries = tries;
-                    if attempt.reference.is_some() || !charges || now >= attempt.deadline {
+                    let is_over = now >= attempt.deadline || attempt.is_closing_asked();
+                    if attempt.reference.is_some() || !charges || is_over {
                         self.ask(op, attempt, Ask::Query);
                     } else {
                         self.call(op.id);

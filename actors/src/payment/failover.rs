@@ -103,7 +103,7 @@ impl PaymentState {
     ) -> Result<(), ActorProcessingErr> {
         let is_tainted = self.is_open(operation, number) && self.doubts(operation, number).tainted;
         let outcome = after_earlier_requests(is_tainted, Outcome::not_sent(away.why()));
-        if self.close_instead(operation, number, &outcome) {
+        if self.close_instead(operation, number, &outcome)? {
             return Ok(());
         }
         self.record(operation, number, outcome)

@@ -47,18 +47,35 @@ impl PaymentState {
         {
             self.alert("notice_contradicted", operation, "it did, by an earlier word");
         }
+        if let Said::Became(Outcome::Cancelled { .. }) = &said
+            && attempt.closing.made.is_some()
+            && attempt.state.is_unresolved()
+        {
+            self.alert(
+                "notice_contradicted",
+                operation,
+                "it was charged, by an earlier word",
+            );
+            _ = taken.send(true);
+            return Ok(());
+        }
+        let authorized_minor = payment.as_ref().map_or(0, |payment| payment.authorized.minor());
         let command = match said {
+            // Notices come in any order, so each may be older than a closing. And a provider that closed it was asked to by somebody;
+            // who, the notice does not say, so it goes nowhere else.
             Said::Became(outcome) => {
-                let outcome = in_our_terms(op, outcome, currency == ours);
-                Command::Record {
+                let outcome = in_our_terms(op, outcome, (currency == ours).then_some(authorized_minor));
+                Command::Hear {
                     operation,
                     number: attempt.number,
-                    // A provider that closed it was asked to by somebody; who, the notice does not say.
-                    next: None,
                     reversal: self.reversal(operation, attempt.number, &outcome),
                     outcome,
                 }
             }
+            Said::NotClosed => Command::ClosingRefused {
+                operation,
+                number: attempt.number,
+            },
             Said::TakenBack { unheard: None, .. } if attempt.state.is_unresolved() => {
                 // Not taken, so that it comes again after what it undoes.
                 return Ok(());
@@ -110,8 +127,9 @@ fn meant<'a>(op: &'a Operation, provider: ProviderId, key_end: &str) -> Option<&
         })
 }
 
-/// A void released whatever was left. Any sum in another currency is another sum than was asked for, which the core holds for a person.
-fn in_our_terms(op: &Operation, outcome: Outcome, is_our_currency: bool) -> Outcome {
+/// A void released whatever was left, and an increment is told as all that is reserved now, where `authorized_minor` was before. Any sum in
+/// another currency is another sum than was asked for, which the core holds for a person.
+fn in_our_terms(op: &Operation, outcome: Outcome, authorized_minor: Option<i128>) -> Outcome {
     let Outcome::Succeeded {
         reference,
         transaction,
@@ -120,10 +138,21 @@ fn in_our_terms(op: &Operation, outcome: Outcome, is_our_currency: bool) -> Outc
     else {
         return outcome;
     };
-    let amount_minor = match (op.asked_kind(), is_our_currency) {
+    let amount_minor = match (op.asked_kind(), authorized_minor) {
         (OperationKind::Void, _) => op.amount.minor(),
-        (_, true) => amount_minor,
-        (_, false) => NO_AMOUNT_MINOR,
+        (_, None) => NO_AMOUNT_MINOR,
+        (OperationKind::Increment, Some(before_minor)) if op.is_unresolved() => {
+            amount_minor.saturating_sub(before_minor)
+        }
+        (OperationKind::Increment, Some(_)) => op.amount.minor(),
+        (
+            OperationKind::Sale
+            | OperationKind::Authorize
+            | OperationKind::Capture
+            | OperationKind::Refund
+            | OperationKind::Reversal,
+            Some(_),
+        ) => amount_minor,
     };
     Outcome::Succeeded {
         reference,

@@ -3,7 +3,6 @@
 use super::{Assessing, NotStored, PaymentState, Stage};
 use crate::context::Step;
 use crate::idempotency::{IdempotencyMail, Reply, SubmissionId};
-use crate::provider::Ask;
 use crate::risk::{self, Velocity};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
@@ -380,7 +379,8 @@ impl PaymentState {
                 return;
             }
             self.doubts(operation, attempt.number).tainted = true;
-            self.ask(&op, &attempt, Ask::Query);
+            let ask = self.question(&attempt);
+            self.ask(&op, &attempt, ask);
         }
     }
 

@@ -19,6 +19,27 @@ pub enum Ask {
     Query,
     /// Close it.
     Cancel,
+    /// Charge, with what the customer brought back from a challenge.
+    Complete,
+}
+
+impl Ask {
+    /// It finds out or closes what is already under way: nothing new comes of it.
+    const fn resolves(self) -> bool {
+        match self {
+            Self::Prepare | Self::Execute | Self::Complete => false,
+            Self::Query | Self::Cancel => true,
+        }
+    }
+
+    /// No breaker turns it away. A customer who has passed a challenge cannot pass it again, and one that the provider does not answer
+    /// stays open: nothing is lost by trying.
+    pub(super) const fn passes_breakers(self) -> bool {
+        match self {
+            Self::Prepare | Self::Execute => false,
+            Self::Query | Self::Cancel | Self::Complete => true,
+        }
+    }
 }
 
 /// A request with the payment that waits for it. Dropped unanswered (an actor or its task died), it reports an unknown outcome.
@@ -53,10 +74,7 @@ impl Call {
             request: Some(request),
             payment: Some(payment),
             started: false,
-            resolves: match ask {
-                Ask::Prepare | Ask::Execute => false,
-                Ask::Query | Ask::Cancel => true,
-            },
+            resolves: ask.resolves(),
             is_retry: false,
         }
     }
@@ -97,7 +115,7 @@ impl Drop for Call {
             let reason: Arc<str> = Arc::from("the call was lost inside this process");
             let outcome = match (self.started, self.ask) {
                 (false, _) | (true, Ask::Prepare) => Outcome::not_sent(reason),
-                (true, Ask::Execute | Ask::Query | Ask::Cancel) => Outcome::Unknown {
+                (true, Ask::Execute | Ask::Query | Ask::Cancel | Ask::Complete) => Outcome::Unknown {
                     reason,
                     reference: None,
                 },

@@ -75,7 +75,8 @@ impl Away {
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
     pub(super) line: Line,
-    pub(super) pass: Pass,
+    /// Nothing if no breaker had a say in it.
+    pub(super) pass: Option<Pass>,
     pub(super) result: CallResult,
     pub(super) took_ms: u64,
     /// What it carried of a key that was refused before, and what it says of its key.
@@ -172,7 +173,8 @@ impl Books {
             key: (key_pass, verdict),
         } = ended;
         self.windows.record(result, took_ms, now);
-        let change = self.breakers[line as usize].ended(&options.breaker, pass, result, now);
+        let breaker = &mut self.breakers[line as usize];
+        let change = pass.and_then(|pass| breaker.ended(&options.breaker, pass, result, now));
         if let Some(change) = change {
             self.tell(line, change);
         }

@@ -9,7 +9,11 @@
 //! Adyen has no question for the state of a payment. A repetition under the same key is answered with what the first request was
 //! answered, so [`Provider::query`] says that it does not know and the attempt is repeated under its journaled key as long as Adyen
 //! remembers it. After that, a charge is closed by our own reference (a technical cancel), which needs no answer to have ever come. Only
-//! a closing that names the charge which it closed proves anything: one that Adyen never saw may still come.
+//! a closing that names the charge which it closed proves anything: one that Adyen never saw may still come. From the closing on the
+//! attempt is not repeated, because the answer might be the one from before it.
+//!
+//! Nor can the end of a challenge be asked for: what the customer brings back charges, and a customer who never comes back leaves a
+//! challenge that is closed like a charge. Adyen says so when it ends (`OFFER_CLOSED`), for cards after twelve hours unless set otherwise.
 
 mod amounts;
 mod client;
@@ -44,6 +48,9 @@ use std::sync::Arc;
 /// Adyen remembers keys for at least a week; its newer documentation says 31 days.
 const KEY_LIFETIME: Millis = Millis::from_s(7 * 24 * 3600);
 
+/// How long Adyen keeps a card's challenge open by default.
+const CHALLENGE_LIFETIME: Millis = Millis::from_s(12 * 3600);
+
 /// A merchant account at Adyen.
 #[derive(Debug)]
 pub struct AdyenProvider {
@@ -76,6 +83,8 @@ impl AdyenProvider {
                 stores_errors: true,
                 voids: Voids::Reference,
                 notifies: true,
+                charges_by_details: true,
+                challenge_lifetime: Some(CHALLENGE_LIFETIME),
             },
         };
         Ok(Self {

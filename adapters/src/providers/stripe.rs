@@ -71,6 +71,8 @@ impl StripeProvider {
                 stores_errors: true,
                 voids: Voids::Object,
                 notifies: false,
+                charges_by_details: false,
+                challenge_lifetime: None,
             },
         };
         Self {

@@ -247,7 +247,27 @@ fn after(event: &Event) -> Option<Event> {
             operation: AUTHORIZE,
             number,
         },
-        Event::DeclineRetried { .. } => return None,
+        Event::DeclineRetried { .. } => Event::AttemptClosingAsked {
+            operation: AUTHORIZE,
+            number,
+            at: AT,
+        },
+        Event::AttemptClosingAsked { .. } => Event::AttemptClosingRefused {
+            operation: AUTHORIZE,
+            number,
+        },
+        Event::AttemptClosingRefused { .. } => Event::AttemptToldMade {
+            operation: AUTHORIZE,
+            number: 300,
+            reference,
+            transaction: "QFQTPCQ8HXSKGK82".into(),
+        },
+        Event::AttemptToldMade { .. } => Event::TransactionClosed {
+            operation: AUTHORIZE,
+            number: 300,
+            transaction: "QFQTPCQ8HXSKGK82".into(),
+        },
+        Event::TransactionClosed { .. } => return None,
     })
 }
 

@@ -19,6 +19,7 @@ const SUBJECT: Subject = Subject {
         OperationKind::Capture,
         OperationKind::Void,
         OperationKind::Refund,
+        OperationKind::Increment,
     ],
     open,
     refusal,

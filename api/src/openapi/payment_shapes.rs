@@ -195,7 +195,7 @@ fn risk() -> ObjectBuilder {
 }
 
 /// The events of a payment, and the posting of an entry.
-const ROWS: [&str; 32] = [
+const ROWS: [&str; 36] = [
     "payment.created",
     "risk.assessed",
     "payment.blocked",
@@ -219,6 +219,10 @@ const ROWS: [&str; 32] = [
     "attempt.late_success",
     "attempt.late_reversal",
     "reversal.opened",
+    "attempt.closing_asked",
+    "attempt.closing_refused",
+    "attempt.told_made",
+    "attempt.transaction_closed",
     "payment.abandoned",
     "authorization.expired",
     "request.accepted",

@@ -396,9 +396,30 @@ fn details(event: &Event, to_operator: bool) -> Details<'_> {
             number,
             reason: why,
         } => reason(attempt(*operation, *number), why),
-        Event::AttemptCancelled { operation, number } | Event::DeclineRetried { operation, number } => {
-            attempt(*operation, *number)
+        Event::AttemptCancelled { operation, number }
+        | Event::AttemptClosingAsked {
+            operation, number, ..
         }
+        | Event::AttemptClosingRefused { operation, number }
+        | Event::DeclineRetried { operation, number } => attempt(*operation, *number),
+        Event::AttemptToldMade {
+            operation,
+            number,
+            reference,
+            transaction,
+        } => Details {
+            reference: Some(reference),
+            processor_transaction_id: Some(transaction),
+            ..attempt(*operation, *number)
+        },
+        Event::TransactionClosed {
+            operation,
+            number,
+            transaction,
+        } => Details {
+            processor_transaction_id: Some(transaction),
+            ..attempt(*operation, *number)
+        },
         Event::RetryRefused { decline_code } => Details {
             decline_code: Some(decline_code),
             ..Details::default()

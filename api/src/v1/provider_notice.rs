@@ -43,6 +43,7 @@ async fn take(state: &State, request: &HttpRequest, payload: Payload) -> Result<
         let moved = match &notice.said {
             Said::Became(outcome) => matches!(outcome, Outcome::Succeeded { .. }),
             Said::TakenBack { .. } => true,
+            Said::NotClosed => false,
         };
         match state.payments.notice(notice).await {
             Ok(true) => {}

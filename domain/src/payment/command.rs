@@ -111,6 +111,38 @@ pub enum Command {
     },
     /// A provider undid by itself what it had done.
     TakeBack(Undoing),
+    /// Close a charge at its provider.
+    AskClosing {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+    },
+    /// Something came back about an attempt that may be older than its closing: a notice, or the answer to a request that charges.
+    Hear {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// What.
+        outcome: Outcome,
+        /// How this is given back if it is a charge that comes after its attempt was closed.
+        reversal: Option<ReversalPlan>,
+    },
+    /// The provider did not close a charge.
+    ClosingRefused {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+    },
+    /// Leave to people a challenge that nobody can pass any more and whose provider does not say that it is over.
+    GiveUpChallenge {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+    },
     /// Take reserved money.
     Capture {
         /// Identity.

@@ -1,5 +1,6 @@
 //! What a command makes happen: events to journal, and what to do once they are durable.
 
+use super::closing;
 use super::command::{AttemptPlan, Command, ReviewMode};
 use super::event::Event;
 use super::expiry;
@@ -26,6 +27,8 @@ pub enum Effect {
     Call(OperationId),
     /// Ask the provider what became of the open attempt of this operation.
     Query(OperationId),
+    /// Ask the provider to close the open attempt of this operation.
+    Close(OperationId),
     /// Tell an operator.
     Alert(&'static str),
 }
@@ -93,6 +96,19 @@ pub fn decide(
             now,
         ),
         Command::TakeBack(undoing) => take_back(payment, undoing, lifetimes, now),
+        Command::AskClosing { operation, number } => closing::ask(payment, (operation, number), now),
+        Command::Hear {
+            operation,
+            number,
+            outcome,
+            reversal,
+        } => closing::hear(payment, (operation, number), outcome, reversal, lifetimes, now),
+        Command::ClosingRefused { operation, number } => {
+            closing::refused(payment, (operation, number), lifetimes, now)
+        }
+        Command::GiveUpChallenge { operation, number } => {
+            closing::give_up_challenge(payment, (operation, number))
+        }
         Command::Capture {
             id,
             amount,

@@ -268,6 +268,42 @@ pub enum Event {
         /// Which attempt of it.
         number: u32,
     },
+    /// The provider is about to be asked to close what the attempt may have made: nothing that charges is sent under its key any more.
+    AttemptClosingAsked {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// When.
+        at: Timestamp,
+    },
+    /// The provider says that it did not close it.
+    AttemptClosingRefused {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+    },
+    /// The charge was said to be made while it was being closed: whether it stands is not known.
+    AttemptToldMade {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// The object.
+        reference: ProviderReference,
+        /// The transaction.
+        transaction: ProviderReference,
+    },
+    /// The provider closed this transaction, of which nothing was heard before.
+    TransactionClosed {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// The transaction.
+        transaction: ProviderReference,
+    },
 }
 
 impl Event {
@@ -307,6 +343,10 @@ impl Event {
             Self::ReversalOpened { .. } => "reversal.opened",
             Self::RetryRefused { .. } => "payment.retry_refused",
             Self::DeclineRetried { .. } => "attempt.decline_retried",
+            Self::AttemptClosingAsked { .. } => "attempt.closing_asked",
+            Self::AttemptClosingRefused { .. } => "attempt.closing_refused",
+            Self::AttemptToldMade { .. } => "attempt.told_made",
+            Self::TransactionClosed { .. } => "attempt.transaction_closed",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What an event makes of a payment: the one place where legality is checked and state changes.
 
+use super::closing::{self, Closing};
 use super::event::Event;
 use super::operation::{Attempt, AttemptState, Operation, OperationKind};
 use super::outcome::{
@@ -242,6 +243,7 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
                 deadline: *deadline,
                 state: AttemptState::Open,
                 unknown_reason: None,
+                closing: Closing::default(),
             };
             plan(payment, *operation, attempt)?;
         }
@@ -376,6 +378,29 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
         Event::AttemptCancelled { operation, number } => {
             close_attempt(payment, *operation, *number, AttemptState::Cancelled)?;
         }
+        Event::AttemptClosingAsked {
+            operation,
+            number,
+            at,
+        } => {
+            let attempt = unresolved_attempt(payment, *operation, *number)?;
+            attempt.closing.asked_at = Some(*at);
+        }
+        Event::AttemptClosingRefused { operation, number } => {
+            let attempt = unresolved_attempt(payment, *operation, *number)?;
+            attempt.closing.is_refused = true;
+        }
+        Event::AttemptToldMade {
+            operation,
+            number,
+            reference,
+            transaction,
+        } => closing::told_made(payment, (*operation, *number), reference, transaction)?,
+        Event::TransactionClosed {
+            operation,
+            number,
+            transaction,
+        } => closing::transaction_closed(payment, (*operation, *number), transaction)?,
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Operations at a provider and their attempts. At most one attempt of an operation is unresolved or succeeded.
 
+use super::closing::Closing;
 use super::resolution::Resolution;
 use super::reversal::Reversed;
 use crate::ids::OperationId;
@@ -100,6 +101,8 @@ pub struct Attempt {
     pub state: AttemptState,
     /// What made it unknown the last time, for operators.
     pub unknown_reason: Option<Arc<str>>,
+    /// What is known of its closing.
+    pub closing: Closing,
 }
 
 /// A success that a provider reported of an attempt which was closed, or which had succeeded with another transaction; or the undoing

@@ -169,6 +169,9 @@ pub(super) fn succeed(payment: &mut Payment, op: &Operation) -> Result<(), &'sta
                 && attempt.state.is_unresolved()
             {
                 attempt.state = AttemptState::Cancelled;
+                // What it released, by the provider's name, may be told to have been made only now.
+                let released = op.attempt.as_ref();
+                attempt.closing.closed = released.and_then(|released| released.reference.clone());
             }
             release(payment);
         }

@@ -1,5 +1,6 @@
 //! What a provider's word about an attempt makes happen.
 
+use super::closing;
 use super::command::{AttemptPlan, Undoing};
 use super::decide::{Decision, Effect};
 use super::event::Event;
@@ -36,7 +37,8 @@ pub(super) fn refer(
     reference: ProviderReference,
 ) -> Result<Decision, Refusal> {
     let (_, attempt) = find(payment, operation, number)?;
-    if attempt.number != number || attempt.reference.is_some() || !attempt.state.is_unresolved() {
+    let is_over = attempt.is_closing_asked() || !attempt.state.is_unresolved();
+    if attempt.number != number || attempt.reference.is_some() || is_over {
         return Ok(Decision::default());
     }
     Ok(Decision {
@@ -132,7 +134,7 @@ pub(super) fn record(
         }
         // Closed because the customer did not come, not by a void: the payment fails, another method may follow.
         Outcome::Cancelled { reference }
-            if attempt.state == AttemptState::ActionRequired
+            if (attempt.state == AttemptState::ActionRequired || attempt.is_abandoned())
                 && payment.in_flight_minor(OperationKind::Void) == 0 =>
         {
             Some(Event::AttemptDeclined {
@@ -213,8 +215,8 @@ fn unknown(
     reason: Arc<str>,
     reference: Option<Arc<str>>,
 ) -> Option<Event> {
-    let nothing_new =
-        attempt.state == AttemptState::Unknown && (reference.is_none() || reference == attempt.reference);
+    let says_nothing = reference.is_none() || reference == attempt.reference || attempt.is_abandoned();
+    let nothing_new = attempt.state == AttemptState::Unknown && says_nothing;
     let (operation, number) = (op.id, attempt.number);
     (!nothing_new).then_some(Event::AttemptUnknown {
         operation,
@@ -235,7 +237,7 @@ const CHALLENGE_EXPIRED: &str = "authentication_expired";
 pub(super) const AMOUNT_MISMATCH: &str = "the provider's amount differs from ours";
 
 /// The provider did something else than it was asked for: neither success nor failure, and a person must look, once.
-fn mismatched(op: &Operation, attempt: &Attempt, reference: ProviderReference) -> Decision {
+pub(super) fn mismatched(op: &Operation, attempt: &Attempt, reference: ProviderReference) -> Decision {
     if attempt.state == AttemptState::Unknown && attempt.unknown_reason.as_deref() == Some(AMOUNT_MISMATCH) {
         return Decision::default();
     }
@@ -270,9 +272,12 @@ pub(super) fn take_back(
     let (op, latest) = find(payment, operation, number)?;
     if latest.number == number && latest.state.is_unresolved() {
         let outcome = unheard.ok_or(Refusal::OperationInProgress)?;
-        return record(payment, (operation, number), outcome, lifetimes, now);
+        return closing::ended(payment, (operation, number), outcome, lifetimes, now);
     }
     let attempt = op.attempt_numbered(number).ok_or(Refusal::NoSuchAttempt)?;
+    if let Some(event) = closing::ended_late(op, attempt, unheard.as_ref()) {
+        return Ok(Decision::events(vec![event]));
+    }
     let transaction: ProviderReference = Arc::from(format!("{reference}{TAKEN_BACK}"));
     let provider = attempt.provider;
     // What was released is said to be gone once more.
@@ -322,7 +327,9 @@ fn late(
     let Ok(amount) = Amount::new(amount_minor) else {
         return Decision::default();
     };
-    if op.has_booked(attempt.provider, &transaction) {
+    // One that was closed is said to have been made: the words only came in another order.
+    if op.has_booked(attempt.provider, &transaction) || attempt.closing.closed.as_ref() == Some(&transaction)
+    {
         return Decision::default();
     }
     let (operation, provider) = (op.id, attempt.provider);

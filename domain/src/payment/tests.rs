@@ -7,6 +7,7 @@
 
 mod attempts;
 mod authorizations;
+mod closings;
 mod declines;
 mod failover;
 mod invariants;

@@ -51,7 +51,7 @@ pub struct AttemptRequest {
     pub is_final: bool,
     /// Where the customer returns after a challenge.
     pub return_url: Option<Arc<str>>,
-    /// What the customer brought back from a challenge; only a query takes it.
+    /// What the customer brought back from a challenge; only a query takes it, and at some providers that is what charges.
     pub details: Option<Arc<str>>,
 }
 

@@ -34,6 +34,8 @@ pub(crate) enum Call {
     },
     Capture(Modify),
     Refund(Modify),
+    /// The amount is the new total.
+    Update(Modify),
     /// By Adyen's name of the payment.
     Cancel(Modify),
     /// By the merchant's reference of the payment.
@@ -137,6 +139,7 @@ pub(crate) fn parse(path: &str, key: Option<&str>, api_key: bool, body: &[u8]) -
         }
         ["payments", psp, "captures"] => Call::Capture(modify(psp, parsed, true)?),
         ["payments", psp, "refunds"] => Call::Refund(modify(psp, parsed, true)?),
+        ["payments", psp, "amountUpdates"] => Call::Update(modify(psp, parsed, true)?),
         ["payments", psp, "cancels"] => Call::Cancel(modify(psp, parsed, false)?),
         ["cancels"] => Call::TechnicalCancel {
             merchant_account: account(parsed.merchant_account)?,

@@ -48,7 +48,7 @@ pub(crate) fn decide(state: &mut State, faults: &mut Faults, request: &Request, 
         }
     }
     let operation = match &request.call {
-        Call::Pay(_) | Call::Details { .. } => Operation::Authorize,
+        Call::Pay(_) | Call::Details { .. } | Call::Update(_) => Operation::Authorize,
         Call::Capture(_) => Operation::Capture,
         Call::Refund(_) => Operation::Refund,
         Call::Cancel(_) | Call::TechnicalCancel { .. } => Operation::Void,
@@ -169,7 +169,7 @@ fn row(state: &State, money: Money, seq: u64, now: UnixMillis) -> Row {
     let parts: Vec<&str> = money.reference.split('.').collect();
     let payment = parts.first().copied().unwrap_or_default();
     let operation = parts.get(1).copied().filter(|part| {
-        ["cap_", "ref_", "void_"]
+        ["cap_", "ref_", "void_", "inc_"]
             .iter()
             .any(|prefix| part.starts_with(prefix))
     });

@@ -37,6 +37,7 @@ pub(crate) struct Notice {
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Event {
     Authorisation,
+    AuthorisationAdjustment,
     Capture,
     Cancellation,
     TechnicalCancel,
@@ -47,6 +48,7 @@ impl Event {
     fn code(self) -> &'static str {
         match self {
             Self::Authorisation => "AUTHORISATION",
+            Self::AuthorisationAdjustment => "AUTHORISATION_ADJUSTMENT",
             Self::Capture => "CAPTURE",
             Self::Cancellation => "CANCELLATION",
             Self::TechnicalCancel => "TECHNICAL_CANCEL",

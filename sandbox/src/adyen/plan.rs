@@ -58,6 +58,7 @@ pub(super) fn plan(state: &State, call: &Call, moment: Moment<'_>) -> Result<Pla
         Call::Details { redirect_result } => plan_details(state, redirect_result, moment),
         Call::Capture(modify) => plan_capture(state, modify, moment),
         Call::Refund(modify) => plan_refund(state, modify, moment),
+        Call::Update(modify) => plan_update(state, modify, moment),
         Call::Cancel(modify) => {
             let payment = found(state, modify)?;
             let (reference, account) = (modify.reference.as_deref(), &*modify.merchant_account);
@@ -236,7 +237,10 @@ fn acknowledged(state: &State, (account, reference): (&str, Option<&str>), momen
 struct Change<'a> {
     event: Event,
     operation: RowOperation,
+    /// What it moves.
     value: u64,
+    /// What is told of it, if that is something else.
+    told: Option<u64>,
     /// The merchant's name of it; else the payment's.
     reference: Option<&'a str>,
     failure: Option<&'static str>,
@@ -250,7 +254,7 @@ fn told(state: &State, payment: Payment, change: Change<'_>, moment: Moment<'_>,
         psp_reference: state.psp_reference(moment.seq).into(),
         original_reference: Some(state.psp_reference(payment.seq).into()),
         merchant_reference: reference.clone(),
-        value: change.value,
+        value: change.told.unwrap_or(change.value),
         failure: change.failure.map(Into::into),
         ..notice(change.event, &payment, moment)
     });
@@ -269,6 +273,7 @@ fn told(state: &State, payment: Payment, change: Change<'_>, moment: Moment<'_>,
 
 const DECLINED: &str = "Refused by the acquirer";
 const NO_BALANCE: &str = "Insufficient balance on payment";
+const NOT_ADJUSTABLE: &str = "Nothing of it may be captured or released";
 const NOT_FOUND: &str = "Transaction not found";
 
 fn plan_capture(state: &State, modify: &Modify, moment: Moment<'_>) -> Result<Plan, Refusal> {
@@ -285,6 +290,7 @@ fn plan_capture(state: &State, modify: &Modify, moment: Moment<'_>) -> Result<Pl
         event: Event::Capture,
         operation: RowOperation::Capture,
         value,
+        told: None,
         reference: modify.reference.as_deref(),
         failure,
     };
@@ -305,6 +311,35 @@ fn plan_refund(state: &State, modify: &Modify, moment: Moment<'_>) -> Result<Pla
         event: Event::Refund,
         operation: RowOperation::Refund,
         value,
+        told: None,
+        reference: modify.reference.as_deref(),
+        failure,
+    };
+    Ok(told(state, payment, change, moment, plan))
+}
+
+/// More is reserved, or less. What was captured of already stays as it is.
+fn plan_update(state: &State, modify: &Modify, moment: Moment<'_>) -> Result<Plan, Refusal> {
+    let mut payment = found(state, modify)?.clone();
+    let (total, plan) = modified(state, modify, &payment, moment)?;
+    let failure = match moment.drawn.hit {
+        Some(Hit::Decline) => Some(DECLINED),
+        _ if payment.status != Status::Authorised || payment.held() != payment.value => Some(NOT_ADJUSTABLE),
+        _ => None,
+    };
+    let (operation, value) = if total >= payment.value {
+        (RowOperation::Authorize, total - payment.value)
+    } else {
+        (RowOperation::Void, payment.value - total)
+    };
+    if failure.is_none() {
+        payment.value = total;
+    }
+    let change = Change {
+        event: Event::AuthorisationAdjustment,
+        operation,
+        value,
+        told: Some(total),
         reference: modify.reference.as_deref(),
         failure,
     };
@@ -375,6 +410,7 @@ fn plan_cancel(
         event,
         operation: RowOperation::Void,
         value: held,
+        told: None,
         reference,
         failure,
     };

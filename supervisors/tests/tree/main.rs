@@ -20,6 +20,8 @@ mod alerts;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod closings;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod crossings;

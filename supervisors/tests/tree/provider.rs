@@ -6,7 +6,9 @@ use florin_domain::credentials::KeyOwner;
 use florin_domain::ids::{MerchantId, OperationId, PaymentId};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
-use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery};
+use florin_domain::provider::{
+    Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery, Voids,
+};
 use florin_domain::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -143,6 +145,23 @@ impl Scripted {
         }
     }
 
+    /// One that says only by itself what became of things, closes by our reference, and charges when it gets what a customer brought back,
+    /// which waits at the latch.
+    pub(crate) fn telling(self, challenge_lifetime: Millis) -> Self {
+        let capabilities = Capabilities {
+            query_by_reference: false,
+            recovery: Recovery {
+                stores_errors: true,
+                voids: Voids::Reference,
+                notifies: true,
+                charges_by_details: true,
+                challenge_lifetime: Some(challenge_lifetime),
+            },
+            ..self.capabilities
+        };
+        Self { capabilities, ..self }
+    }
+
     pub(crate) fn script(&self, amount_minor: i128, script: Script) {
         lock(&self.scripts).insert(amount_minor, script);
     }
@@ -208,6 +227,11 @@ impl Scripted {
 
     pub(crate) fn executes(&self, payment: PaymentId) -> u32 {
         lock(&self.book).executes.get(&payment).copied().unwrap_or(0)
+    }
+
+    /// How often anything was asked about an operation.
+    pub(crate) fn requests(&self, operation: OperationId) -> u32 {
+        lock(&self.book).requests.get(&operation).copied().unwrap_or(0)
     }
 
     pub(crate) fn brought(&self) -> u32 {
@@ -293,6 +317,16 @@ impl Scripted {
         }
     }
 
+    /// What is answered by one that cannot be asked, unless it gets what a customer brought back.
+    async fn tells_nothing(&self, request: &AttemptRequest) -> Outcome {
+        if request.details.is_none() {
+            return silence();
+        }
+        self.latch.passed().await;
+        self.charge(request);
+        self.truth(request)
+    }
+
     async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
         let executes = ask == Asked::Execute;
         let amount = request.amount.minor();
@@ -318,6 +352,9 @@ impl Scripted {
             .unwrap_or(Script::Succeed);
         if let Some(failed) = self.fails_late(script).await {
             return failed;
+        }
+        if self.capabilities.recovery.charges_by_details && !executes {
+            return self.tells_nothing(request).await;
         }
         match script {
             Script::Decline => {

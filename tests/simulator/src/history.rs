@@ -133,6 +133,10 @@ impl History {
             | Event::AttemptPending { .. }
             | Event::AttemptUnknown { .. }
             | Event::LateReversal { .. }
+            | Event::AttemptClosingAsked { .. }
+            | Event::AttemptClosingRefused { .. }
+            | Event::AttemptToldMade { .. }
+            | Event::TransactionClosed { .. }
             | Event::Abandoned
             | Event::AuthorizationExpired
             | Event::Requested { .. }

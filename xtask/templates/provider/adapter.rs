@@ -64,6 +64,10 @@ fn capabilities(id: ProviderId, request_timeout: Duration) -> Capabilities {
             // Whether captures, voids and refunds are only acknowledged, and their results come as signed notices. If so, this adapter
             // needs a reader of notices, or these operations never end.
             notifies: false,
+            // Whether handing over what the customer brought back from a challenge, which is asked as a question, is what charges.
+            charges_by_details: false,
+            // If the end of a challenge cannot be asked for: how long after it should be over it may still be passed, as documented.
+            challenge_lifetime: None,
         },
     }
 }

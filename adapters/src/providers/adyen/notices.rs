@@ -244,16 +244,25 @@ fn said(item: &Notification<'_>, named: &Named<'_>, currency: Currency) -> Optio
         ("AUTHORISATION", OperationId::Authorize(_), false) if of_charge => {
             Some(Said::Became(declined(item)))
         }
-        // It may have been heard of that the charge was made, and only then that it was closed. A closing that names no charge found none,
-        // and what it did not find may still come; nor does it decide anything that one could not be closed.
-        ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Authorize(_), true)
-            if named.closes && item.original_reference.is_some() =>
-        {
-            taken_back(item, Some(Outcome::Cancelled { reference: None }), currency)
+        // The customer did not come back in time.
+        ("OFFER_CLOSED", OperationId::Authorize(_), true) if of_charge => {
+            Some(Said::Became(Outcome::Cancelled { reference: None }))
         }
+        // It may have been heard of that the charge was made, and only then that it was closed. A closing that names no charge found none,
+        // and what it did not find may still come.
+        (code, OperationId::Authorize(_), true) if named.closes && is_closing(code) => {
+            let closed = item.original_reference.as_deref().map(Arc::from)?;
+            let reference = Some(closed);
+            taken_back(item, Some(Outcome::Cancelled { reference }), currency)
+        }
+        // It found nothing, or what it found could not be closed: what will be said of the charge stands.
+        (code, OperationId::Authorize(_), false) if named.closes && is_closing(code) => Some(Said::NotClosed),
+        ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Void(_), true) => released(item, currency),
         ("CAPTURE", OperationId::Capture(_), true)
-        | ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Void(_) | OperationId::Reversal(_), true)
+        | ("AUTHORISATION_ADJUSTMENT", OperationId::Increment(_), true)
+        | ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Reversal(_), true)
         | ("REFUND", OperationId::Refund(_) | OperationId::Reversal(_), true) => succeeded(item, currency),
+        ("AUTHORISATION_ADJUSTMENT", OperationId::Increment(_), false) => Some(Said::Became(declined(item))),
         ("CAPTURE", OperationId::Capture(_), false)
         | ("CANCELLATION" | "TECHNICAL_CANCEL", OperationId::Void(_) | OperationId::Reversal(_), false)
         | ("REFUND", OperationId::Refund(_) | OperationId::Reversal(_), false)
@@ -278,6 +287,22 @@ fn succeeded(item: &Notification<'_>, currency: Currency) -> Option<Said> {
         reference,
         amount_minor: from_wire(item.amount.value, currency)?,
     }))
+}
+
+/// A void is of the charge that it released: hearing only later that this one was made must not look like another charge.
+fn released(item: &Notification<'_>, currency: Currency) -> Option<Said> {
+    let transaction: ProviderReference = Arc::from(&*item.psp_reference);
+    let reference = item.original_reference.as_deref().map(Arc::from);
+    Some(Said::Became(Outcome::Succeeded {
+        reference: reference.unwrap_or_else(|| Arc::clone(&transaction)),
+        transaction,
+        amount_minor: from_wire(item.amount.value, currency)?,
+    }))
+}
+
+/// A charge is closed by our own reference; Adyen may tell it by any of these names.
+fn is_closing(code: &str) -> bool {
+    matches!(code, "CANCELLATION" | "TECHNICAL_CANCEL" | "CANCEL_OR_REFUND")
 }
 
 fn taken_back(item: &Notification<'_>, unheard: Option<Outcome>, currency: Currency) -> Option<Said> {
@@ -320,6 +345,7 @@ fn is_unasked(event: &str) -> bool {
             | "REFUNDED_REVERSED"
             | "CANCEL_OR_REFUND"
             | "CANCELLATION"
+            | "AUTHORISATION_ADJUSTMENT"
     )
 }
 

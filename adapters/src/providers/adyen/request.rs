@@ -5,6 +5,7 @@ use super::names;
 use super::wire::{AmountOut, BroughtBack, CaptureTerms, Charge, Details, Modification, StoredMethod};
 use crate::providers::exchange::Unsendable;
 use aws_lc_rs::digest::{SHA256, digest};
+use florin_domain::money::Amount;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
 use serde::Serialize;
@@ -65,6 +66,19 @@ fn amount(request: &AttemptRequest) -> Result<AmountOut, Unsendable> {
     })
 }
 
+/// What is to be reserved in the end: Adyen takes no difference.
+fn total(request: &AttemptRequest) -> Result<AmountOut, Unsendable> {
+    let parent = request.parent.as_ref();
+    let parent = parent.ok_or(Unsendable("the operation names no parent charge"))?;
+    let total = parent.authorized.checked_add(request.amount).ok();
+    let total = total.and_then(|total| Amount::new(total.minor()).ok());
+    let total = total.ok_or(Unsendable("the amount is more than Adyen takes"))?;
+    Ok(AmountOut {
+        currency: request.currency.code(),
+        value: to_wire(total, request.currency)?,
+    })
+}
+
 /// Does what the attempt is for.
 pub(super) fn execute(request: &AttemptRequest, merchant_account: &str) -> Result<WireRequest, Unsendable> {
     let key = request.key.to_string();
@@ -86,7 +100,10 @@ pub(super) fn execute(request: &AttemptRequest, merchant_account: &str) -> Resul
             post(&path, key, &modification(Some(amount(request)?)))
         }
         OperationKind::Void => cancel(parent(request)?, key, &modification(None)),
-        OperationKind::Increment => Err(Unsendable("this adapter lets no authorization at Adyen grow")),
+        OperationKind::Increment => {
+            let path = format!("/payments/{}/amountUpdates", holder(request)?);
+            post(&path, key, &modification(Some(total(request)?)))
+        }
         OperationKind::Reversal => Err(Unsendable("a reversal is asked for as a refund or a void")),
     }
 }
@@ -132,7 +149,8 @@ fn cancel(charge: &str, key: String, body: &Modification<'_>) -> Result<WireRequ
     post("/cancels", key, &body)
 }
 
-/// Closes the attempt's own charge, whether Adyen has seen it or not.
+/// Closes the attempt's own charge, whether Adyen has seen it or not. Always by our own name of it: Adyen's may be learned between two
+/// closings, and under another path a repetition would be a second closing, which could end a charge that the first one left standing.
 pub(super) fn close(request: &AttemptRequest, merchant_account: &str) -> Result<WireRequest, Unsendable> {
     let (ours, closing) = (names::of_attempt(request), names::of_closing(request));
     let body = Modification {
@@ -141,8 +159,7 @@ pub(super) fn close(request: &AttemptRequest, merchant_account: &str) -> Result<
         amount: None,
         payment_reference: None,
     };
-    let charge = request.reference.as_deref().unwrap_or(&ours);
-    cancel(charge, format!("{}-cancel", request.key), &body)
+    cancel(&ours, format!("{}-cancel", request.key), &body)
 }
 
 /// Hands over what the customer brought back. What was brought is in the key: something else that is brought is no repetition.

@@ -63,7 +63,7 @@ pub(super) struct CaptureTerms {
     pub(super) manual_capture: &'static str,
 }
 
-/// Captures, refunds and cancels.
+/// Captures, refunds, cancels and updates of amounts.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Modification<'a> {

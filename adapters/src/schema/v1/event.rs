@@ -219,4 +219,13 @@ events! {
     } = "reversal.opened";
     RetryRefused { decline_code: &'a str } = "payment.retry_refused";
     DeclineRetried { operation: OperationIdDto, number: u32 } = "attempt.decline_retried";
+    AttemptClosingAsked { operation: OperationIdDto, number: u32, #[serde(rename = "at_ms")] at: u64 } = "attempt.closing_asked";
+    AttemptClosingRefused { operation: OperationIdDto, number: u32 } = "attempt.closing_refused";
+    AttemptToldMade {
+        operation: OperationIdDto,
+        number: u32,
+        reference: &'a str,
+        transaction: &'a str
+    } = "attempt.told_made";
+    TransactionClosed { operation: OperationIdDto, number: u32, transaction: &'a str } = "attempt.transaction_closed";
 }

@@ -13,8 +13,8 @@ use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::{self, DecodeError};
 use florin_domain::money::MinorSum;
 use florin_domain::payment::{
-    Attempt, AttemptState, Failure, LateCharge, NextAction, Operation, Payment, Request, Reversed, Spec,
-    Status,
+    Attempt, AttemptState, Closing, Failure, LateCharge, NextAction, Operation, Payment, Request, Reversed,
+    Spec, Status,
 };
 use florin_domain::routing::Wishes;
 use serde::{Deserialize, Serialize};
@@ -123,6 +123,17 @@ pub(crate) struct AttemptDto<'a> {
     deadline_ms: u64,
     state: AttemptStateDto,
     unknown_reason: Option<&'a str>,
+    #[serde(borrow)]
+    closing: ClosingDto<'a>,
+}
+
+/// What is known of its closing.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ClosingDto<'a> {
+    asked_at_ms: Option<u64>,
+    is_refused: bool,
+    made: Option<&'a str>,
+    closed: Option<&'a str>,
 }
 
 /// A success that came too late.
@@ -344,6 +355,7 @@ impl<'a> Stored<'a> for Attempt {
             deadline_ms: self.deadline.store(),
             state: self.state.store(),
             unknown_reason: self.unknown_reason.store(),
+            closing: self.closing.store(),
         }
     }
 
@@ -356,6 +368,29 @@ impl<'a> Stored<'a> for Attempt {
             deadline: Stored::load(dto.deadline_ms)?,
             state: Stored::load(dto.state)?,
             unknown_reason: Stored::load(dto.unknown_reason)?,
+            closing: Stored::load(dto.closing)?,
+        })
+    }
+}
+
+impl<'a> Stored<'a> for Closing {
+    type Dto = ClosingDto<'a>;
+
+    fn store(&'a self) -> ClosingDto<'a> {
+        ClosingDto {
+            asked_at_ms: self.asked_at.store(),
+            is_refused: self.is_refused,
+            made: self.made.store(),
+            closed: self.closed.store(),
+        }
+    }
+
+    fn load(dto: ClosingDto<'a>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            asked_at: Stored::load(dto.asked_at_ms)?,
+            is_refused: dto.is_refused,
+            made: Stored::load(dto.made)?,
+            closed: Stored::load(dto.closed)?,
         })
     }
 }

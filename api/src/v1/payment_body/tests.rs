@@ -47,6 +47,7 @@ fn operation(id: OperationId, kind: OperationKind, minor: i128, state: AttemptSt
         deadline: Timestamp::from_unix_ms(0),
         state,
         unknown_reason: None,
+        closing: florin_domain::payment::Closing::default(),
     };
     Operation {
         id,

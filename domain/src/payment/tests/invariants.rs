@@ -143,11 +143,17 @@ pub(crate) fn check_effects(decision: &Decision, after: &Payment) {
     });
     let called = decision.effects.iter().filter_map(|effect| match effect {
         Effect::Call(operation) => Some(*operation),
-        Effect::Query(_) | Effect::Alert(_) => None,
+        Effect::Query(_) | Effect::Close(_) | Effect::Alert(_) => None,
     });
     assert!(planned.eq(called.clone()));
     for operation in called {
         assert!(after.operation(operation).is_some_and(Operation::is_unresolved));
+    }
+    for effect in &decision.effects {
+        if let Effect::Close(closed) = effect {
+            let is_asked = |event: &Event| matches!(event, Event::AttemptClosingAsked { operation, .. } if operation == closed);
+            assert!(decision.events.iter().any(is_asked));
+        }
     }
     assert!(
         !decision.events.is_empty() || decision.effects.is_empty(),

@@ -12,14 +12,14 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 /// A payment with its share of the books.
-struct Life {
-    script: Script,
-    books: Books,
+pub(super) struct Life {
+    pub(super) script: Script,
+    pub(super) books: Books,
     providers: BTreeSet<AccountName>,
 }
 
 impl Life {
-    fn begin(script: Script, action: Action) -> Self {
+    pub(super) fn begin(script: Script, action: Action) -> Self {
         let mut life = Self {
             script,
             books: Books::default(),
@@ -37,7 +37,7 @@ impl Life {
     }
 
     /// The same of a step in words; what is refused changes nothing.
-    fn tell(&mut self, step: &str) {
+    pub(super) fn tell(&mut self, step: &str) {
         let command = self.script.command(step);
         self.take(command);
     }

@@ -22,6 +22,7 @@ pub(crate) enum Step {
     Reference(OperationId, Number),
     Record(OperationId, Number, Word),
     TakeBack(OperationId, Number, i128, bool),
+    Closing(OperationId, Number, Closing),
     Capture(u128, Option<i128>, bool),
     Increment(u128, i128),
     Void(u128),
@@ -38,6 +39,16 @@ pub(crate) enum Step {
 pub(crate) enum Number {
     Latest,
     Fixed(u32),
+}
+
+/// What has to do with the closing of a charge.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Closing {
+    Ask,
+    Hear(Word),
+    Closed(u8),
+    Refused,
+    GiveUp,
 }
 
 /// Of a provider.
@@ -102,6 +113,16 @@ fn amounts() -> impl Strategy<Value = Option<i128>> {
     ]
 }
 
+fn closings() -> impl Strategy<Value = Closing> {
+    prop_oneof![
+        3 => Just(Closing::Ask),
+        3 => words().prop_map(Closing::Hear),
+        2 => (0..3_u8).prop_map(Closing::Closed),
+        1 => Just(Closing::Refused),
+        1 => Just(Closing::GiveUp),
+    ]
+}
+
 pub(crate) fn steps() -> impl Strategy<Value = Step> {
     let hours = select(vec![1, 25, 24 * 8]);
     prop_oneof![
@@ -112,6 +133,8 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
         24 => (operations(), numbers(), words()).prop_map(|(op, number, word)| Step::Record(op, number, word)),
         3 => (operations(), numbers(), 1..=TOTAL_MINOR, any::<bool>())
             .prop_map(|(op, number, minor, known)| Step::TakeBack(op, number, minor, known)),
+        6 => (prop_oneof![4 => Just(operation_id("auth")), 1 => operations()], numbers(), closings())
+            .prop_map(|(op, number, what)| Step::Closing(op, number, what)),
         8 => (1..4_u128, amounts(), any::<bool>()).prop_map(|(id, amount, last)| Step::Capture(id, amount, last)),
         4 => (1..3_u128, 1..=3 * TOTAL_MINOR).prop_map(|(id, total)| Step::Increment(id, total)),
         4 => (1..3_u128).prop_map(Step::Void),
@@ -213,6 +236,10 @@ impl Step {
                     unheard: known.then(|| Word::Declined.outcome(script, operation, number)),
                 })
             }
+            Self::Closing(operation, of, what) => {
+                let number = number(operation, of);
+                what.told(script, (operation, number))
+            }
             Self::Capture(id, minor, is_final) => {
                 let id = CaptureId::from_bits(id);
                 Command::Capture {
@@ -261,6 +288,31 @@ impl Step {
                 return None;
             }
         })
+    }
+}
+
+impl Closing {
+    fn told(self, script: &Script, (operation, number): (OperationId, u32)) -> Command {
+        match self {
+            Self::Ask => Command::AskClosing { operation, number },
+            Self::Hear(word) => Command::Hear {
+                operation,
+                number,
+                outcome: word.outcome(script, operation, number),
+                reversal: script.next_reversal((operation, number)),
+            },
+            Self::Closed(transaction) => Command::TakeBack(Undoing {
+                operation,
+                number,
+                amount: Amount::new(TOTAL_MINOR).unwrap(),
+                reference: "closing".into(),
+                unheard: Some(Outcome::Cancelled {
+                    reference: Some(format!("ch_{operation}_{number}_{transaction}").into()),
+                }),
+            }),
+            Self::Refused => Command::ClosingRefused { operation, number },
+            Self::GiveUp => Command::GiveUpChallenge { operation, number },
+        }
     }
 }
 

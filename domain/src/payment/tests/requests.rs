@@ -50,6 +50,10 @@ fn subject(command: &Command) -> Option<(RequestKind, OperationId)> {
         | Command::Reference { .. }
         | Command::Record { .. }
         | Command::TakeBack(_)
+        | Command::AskClosing { .. }
+        | Command::Hear { .. }
+        | Command::ClosingRefused { .. }
+        | Command::GiveUpChallenge { .. }
         | Command::CheckDeadlines { .. } => return None,
     })
 }

@@ -4,9 +4,10 @@
 //! create sale|auth [await] [review|hold|block]     confirm [review|block]     redrive [OP]     approve     reject     check
 //! capture N AMOUNT|all [final]                refund N AMOUNT|all        void N           reference OP
 //! OP[#ATTEMPT] OUTCOME [rev N]                later HOURS
+//! OP[#ATTEMPT] close|not-closed|give-up       OP[#ATTEMPT] hear OUTCOME       OP[#ATTEMPT] back REFERENCE AMOUNT OUTCOME|-
 //! ```
 //! `OP` is `auth`, `capN`, `refN`, `voidN`, `incN` or `revN`; `OUTCOME` is `ok[=TRANSACTION]`, `wrong` (another amount), `declined`, `action`,
-//! `pending`, `cancelled`, `not-sent`, `limited`, `rejected` or `unknown`. `@b` sends to provider b; the payment is of 1,000.
+//! `pending`, `cancelled[=TRANSACTION]`, `not-sent`, `limited`, `rejected` or `unknown`. `@b` sends to provider b; the payment is of 1,000.
 
 use super::super::{
     AttemptPlan, CaptureMethod, Command, Decision, DeclinePolicy, Device, Effect, Event, FeeReturn, Payment,
@@ -186,7 +187,7 @@ impl Script {
         let events = decision.events.iter().map(|event| event.name().to_owned());
         let alerts = decision.effects.iter().filter_map(|effect| match effect {
             Effect::Alert(alert) => Some(format!("!{alert}")),
-            Effect::Call(_) | Effect::Query(_) => None,
+            Effect::Call(_) | Effect::Query(_) | Effect::Close(_) => None,
         });
         let happened: Vec<String> = events.chain(alerts).collect();
         let happened = if happened.is_empty() {
@@ -337,6 +338,27 @@ impl Script {
                     unheard: (unheard != "-").then(|| self.outcome(operation, number, unheard)),
                 })
             }
+            [target, "close"] => {
+                let (operation, number) = self.target(target);
+                Command::AskClosing { operation, number }
+            }
+            [target, "not-closed"] => {
+                let (operation, number) = self.target(target);
+                Command::ClosingRefused { operation, number }
+            }
+            [target, "give-up"] => {
+                let (operation, number) = self.target(target);
+                Command::GiveUpChallenge { operation, number }
+            }
+            [target, "hear", outcome] => {
+                let (operation, number) = self.target(target);
+                Command::Hear {
+                    operation,
+                    number,
+                    outcome: self.outcome(operation, number, outcome),
+                    reversal: self.next_reversal((operation, number)),
+                }
+            }
             [target, outcome, "rev", id] => {
                 let (operation, number) = self.target(target);
                 let elsewhere = step.split_once('@').map(|(_, name)| name);
@@ -416,7 +438,10 @@ impl Script {
             ("pending", _) => Outcome::Pending {
                 reference: reference(),
             },
-            ("cancelled", _) => Outcome::Cancelled { reference: None },
+            ("cancelled", "") => Outcome::Cancelled { reference: None },
+            ("cancelled", transaction) => Outcome::Cancelled {
+                reference: Some(transaction.into()),
+            },
             ("not-sent", _) => Outcome::not_sent(reason),
             ("limited", _) => Outcome::RateLimited {
                 retry_after: Millis::from_s(1),

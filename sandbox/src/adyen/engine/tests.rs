@@ -277,6 +277,45 @@ fn a_challenge_charges_only_when_its_details_are_handed_over() {
 }
 
 #[test]
+fn what_is_held_grows_to_a_new_total_until_something_is_captured() {
+    let mut client = Client::listening();
+    let body = client.pay("k1", "pm_card_visa", true);
+    let psp = body["pspReference"].as_str().unwrap();
+    client.told();
+    let path = format!("payments/{psp}/amountUpdates");
+    for _ in 0..2 {
+        let (status, body) = client.post(&path, "k2", &modification(1_500)).unwrap();
+        assert_eq!((status, &body["status"]), (201, &json!("received")), "{body}");
+        assert_eq!(body["amount"]["value"], 1_500);
+    }
+    client.post(&path, "k3", &modification(1_200)).unwrap();
+    assert_eq!(
+        client.told(),
+        [
+            told("AUTHORISATION_ADJUSTMENT", true, 1_500),
+            told("AUTHORISATION_ADJUSTMENT", true, 1_200),
+        ]
+    );
+    let captures = format!("payments/{psp}/captures");
+    client.post(&captures, "k4", &modification(1_200)).unwrap();
+    client.post(&path, "k5", &modification(2_000)).unwrap();
+    assert_eq!(
+        client.told(),
+        [
+            told("CAPTURE", true, 1_200),
+            told("AUTHORISATION_ADJUSTMENT", false, 2_000),
+        ]
+    );
+    let rows = [
+        row("authorize", 1_000),
+        row("authorize", 500),
+        row("void", 300),
+        row("capture", 1_200),
+    ];
+    assert_eq!(client.rows(), rows);
+}
+
+#[test]
 fn a_technical_cancel_closes_what_was_seen_and_finds_nothing_else() {
     let mut client = Client::listening();
     let close = json!({"merchantAccount": "ShopNL", "paymentReference": "order-1", "reference": "c-1"});

@@ -21,6 +21,7 @@ fn lines(name: &str) -> Result<Vec<String>, NoticeRefusal> {
         assert_eq!(said_by, (id, "flo_k", Currency::USD));
         let said = match &notice.said {
             Said::Became(outcome) => line(outcome),
+            Said::NotClosed => "not closed".to_owned(),
             Said::TakenBack {
                 unheard,
                 reference,
@@ -39,8 +40,9 @@ fn lines(name: &str) -> Result<Vec<String>, NoticeRefusal> {
 fn signed_notifications_say_what_became_of_our_operations() {
     let pay = "pay_00000000000000000000000007";
     let (psp, own) = ("GF4HBGNJ6TJZNN82", "NC6HT9CRT65ZGN82");
-    let (cap, void, refund) = (
+    let (cap, increment, void, refund) = (
         "cap_00000000000000000000000001",
+        "inc_00000000000000000000000005",
         "void_00000000000000000000000003",
         "ref_00000000000000000000000004",
     );
@@ -76,7 +78,7 @@ fn signed_notifications_say_what_became_of_our_operations() {
         ),
         (
             "notice_cancellation",
-            vec![format!("{void} succeeded {own} {own} 1500")],
+            vec![format!("{void} succeeded {psp} {own} 1500")],
         ),
         (
             "notice_refund",
@@ -96,17 +98,26 @@ fn signed_notifications_say_what_became_of_our_operations() {
         ),
         (
             "notice_closed",
-            vec![format!("{pay} took back 1500 as {own}, else cancelled -")],
+            vec![format!("{pay} took back 1500 as {own}, else cancelled {psp}")],
         ),
         // What was not found was not closed, and may still come.
         ("notice_closed_nothing", vec![]),
+        ("notice_offer_closed", vec![format!("{pay} cancelled -")]),
+        (
+            "notice_adjusted",
+            vec![format!("{increment} succeeded {own} {own} 5500")],
+        ),
+        (
+            "notice_adjustment_refused",
+            vec![format!("{increment} declined generic_decline {own}")],
+        ),
         // Nothing here asked for it; it is logged.
         ("notice_refund_by_hand", vec![]),
         ("notice_chargeback", vec![]),
         // Its signature fits, and its parts are of another notification.
         ("notice_cut_elsewhere", vec![]),
-        // What could not be closed may have charged.
-        ("notice_not_closed", vec![]),
+        // What could not be closed may have charged, and is believed again.
+        ("notice_not_closed", vec![format!("{pay} not closed")]),
         (
             "notice_several",
             vec![format!("{cap} succeeded {own} {own} 1500")],

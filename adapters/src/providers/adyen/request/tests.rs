@@ -2,7 +2,7 @@
 
 use super::super::sample::{OURS, PSP, attempt};
 use super::*;
-use florin_domain::money::Currency;
+use florin_domain::money::{Currency, MinorSum};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -70,7 +70,21 @@ fn what_follows_a_charge_names_it_in_the_path() {
 }
 
 #[test]
-fn a_charge_is_closed_by_our_name_unless_adyen_gave_it_one() {
+fn an_authorization_grows_to_a_total() {
+    let mut request = attempt(OperationKind::Increment);
+    request.parent.as_mut().unwrap().authorized = MinorSum::from_minor(4_000).unwrap();
+    let wire = execute(&request, "ShopNL").unwrap();
+    assert_eq!(wire.path, format!("/v72/payments/{PSP}/amountUpdates"));
+    let payment = "pay_00000000000000000000000007";
+    let expected = json!({
+        "merchantAccount": "ShopNL", "reference": format!("{payment}.inc_00000000000000000000000005.flo_k"),
+        "amount": {"currency": "USD", "value": 5_500},
+    });
+    assert_eq!(body(&wire), expected);
+}
+
+#[test]
+fn a_charge_is_closed_by_our_name_under_one_key_whatever_adyen_called_it_meanwhile() {
     let mut request = attempt(OperationKind::Authorize);
     let unseen = close(&request, "ShopNL").unwrap();
     assert_eq!(
@@ -84,8 +98,7 @@ fn a_charge_is_closed_by_our_name_unless_adyen_gave_it_one() {
     request.reference = Some(Arc::from(OURS));
     assert_eq!(close(&request, "ShopNL").unwrap(), unseen);
     request.reference = Some(Arc::from(PSP));
-    let seen = close(&request, "ShopNL").unwrap();
-    assert_eq!(seen.path, format!("/v72/payments/{PSP}/cancels"));
+    assert_eq!(close(&request, "ShopNL").unwrap(), unseen);
 
     // The void of a charge that waits for its customer.
     let mut void = attempt(OperationKind::Void);
@@ -119,9 +132,11 @@ fn what_cannot_be_said_is_not_sent() {
     void.parent.as_mut().unwrap().reference = Arc::from("pi_1");
     let mut odd = attempt(OperationKind::Sale);
     odd.currency = Currency::parse("IDR").unwrap();
-    odd.amount = florin_domain::money::Amount::new(1501).unwrap();
-    let increment = attempt(OperationKind::Increment);
-    for request in [orphan, foreign, void, odd, increment] {
+    odd.amount = Amount::new(1501).unwrap();
+    let mut increment = attempt(OperationKind::Increment);
+    increment.parent.as_mut().unwrap().authorized = MinorSum::from_minor(i128::from(i64::MAX)).unwrap();
+    let reversal = attempt(OperationKind::Reversal);
+    for request in [orphan, foreign, void, odd, increment, reversal] {
         assert!(execute(&request, "ShopNL").is_err(), "{request:?}");
     }
 }

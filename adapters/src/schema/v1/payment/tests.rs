@@ -7,8 +7,8 @@ use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, RefundId, ReversalId, VoidId};
 use florin_domain::money::{Amount, MinorSum};
 use florin_domain::payment::{
-    Attempt, AttemptState, Event, Failure, LateCharge, NextAction, Operation, OperationKind, Payment,
-    Request, RequestKind, Resolution, Reversed, Status, evolve_all,
+    Attempt, AttemptState, Closing, Event, Failure, LateCharge, NextAction, Operation, OperationKind,
+    Payment, Request, RequestKind, Resolution, Reversed, Status, evolve_all,
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
@@ -68,6 +68,16 @@ fn provider() -> impl Strategy<Value = ProviderId> {
 }
 
 prop_compose! {
+    fn closing()(
+        asked_at in option::of(any::<u64>()),
+        is_refused: bool,
+        (made, closed) in (option::of(text()), option::of(text())),
+    ) -> Closing {
+        Closing { asked_at: asked_at.map(at), is_refused, made, closed }
+    }
+}
+
+prop_compose! {
     fn attempt()(
         number: u32,
         provider in provider(),
@@ -86,8 +96,9 @@ prop_compose! {
             AttemptState::Cancelled,
         ]),
         unknown_reason in option::of(text()),
+        closing in closing(),
     ) -> Attempt {
-        Attempt { number, provider, key, reference, deadline: at(deadline), state, unknown_reason }
+        Attempt { number, provider, key, reference, deadline: at(deadline), state, unknown_reason, closing }
     }
 }
 
