@@ -15,6 +15,7 @@ use florin_adapters::integrity::{lost, unfinished};
 use florin_adapters::journal::SqliteJournal;
 use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
 use florin_adapters::provider_keys::HmacProviderKeys;
+use florin_adapters::providers::Keeping;
 use florin_adapters::providers::adyen::{AdyenConfig, AdyenNotices, AdyenProvider, ApiKey, HmacKey};
 use florin_adapters::providers::stripe::{SecretKey, StripeConfig, StripeProvider};
 use florin_adapters::secret_file;
@@ -100,6 +101,11 @@ pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Resul
         let request_timeout = configured
             .request_timeout
             .min(settings.actors.stages.authorization);
+        let keeping = Keeping {
+            connections_max: configured.keeping.connections_max,
+            connections_for: configured.keeping.connections_for,
+            addresses_for: configured.keeping.addresses_for,
+        };
         match configured.kind {
             ProviderKind::Adyen => {
                 let adyen = configured.adyen.as_ref().context("the merchant account")?;
@@ -107,6 +113,7 @@ pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Resul
                 let account = adyen.merchant_account.as_str();
                 let mut config = AdyenConfig::new(configured.base_url.clone(), account, key);
                 config.request_timeout = request_timeout;
+                config.keeping = keeping;
                 let provider = AdyenProvider::new(configured.id, config)?;
                 Ok(Arc::new(provider.with_credentials(Arc::clone(&book))))
             }
@@ -114,6 +121,7 @@ pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Resul
                 let key = SecretKey::new(configured.secret_key.expose());
                 let mut config = StripeConfig::new(configured.base_url.clone(), key);
                 config.request_timeout = request_timeout;
+                config.keeping = keeping;
                 let provider = StripeProvider::new(configured.id, config)?;
                 Ok(Arc::new(provider.with_credentials(Arc::clone(&book))))
             }

@@ -10,7 +10,7 @@ use florin_domain::payment::{FeeReturn, ReviewMode};
 use florin_domain::placement::Placement;
 use florin_domain::provider::ProviderId;
 use florin_domain::retry::RetryPolicy;
-use florin_domain::risk::{Profile, TransferLimits, VelocityLimits};
+use florin_domain::risk::{CardLimits, Profile, TransferLimits, VelocityLimits};
 use florin_domain::routing::Program;
 use florin_domain::time::Millis;
 use std::collections::BTreeMap;
@@ -153,6 +153,12 @@ pub struct Options {
     pub risk_subjects_max: usize,
     /// Commits of the journal's end that velocity is read back from after a start; 0 for none.
     pub velocity_recall_commits_max: u64,
+    /// Repetitions after declines that card networks allow.
+    pub card_limits: CardLimits,
+    /// Commits of the journal's end that declines of cards are read back from after a start; 0 for none.
+    pub card_recall_commits_max: u64,
+    /// A charge that was declined for no reason in particular goes to the next provider.
+    pub soft_declines_go_on: bool,
     /// Payment guardians.
     pub guardians: usize,
     /// Payments that may stay in memory without work.
@@ -219,6 +225,9 @@ impl Default for Options {
             risk_shards: 4,
             risk_subjects_max: 65_536,
             velocity_recall_commits_max: 50_000,
+            card_limits: CardLimits::default(),
+            card_recall_commits_max: 500_000,
+            soft_declines_go_on: false,
             guardians: 64,
             idle_payments_max: 16_384,
             payment_caps: Caps { soft: 32, hard: 64 },

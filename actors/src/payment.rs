@@ -2,6 +2,7 @@
 //! `domain::payment`; what is here is order: one commit at a time, effects after durability, an unknown outcome kept unknown.
 
 mod answer;
+mod cards;
 mod create;
 mod drive;
 mod drives;
@@ -21,7 +22,8 @@ use crate::idempotency::SubmissionId;
 use crate::load::{Answers, Loaded};
 use crate::mailbox::{Envelope, Mailbox};
 use crate::provider::{Ask, Away, Promise};
-use crate::risk::{RiskMail, Subject, Velocity};
+use crate::risk::Velocity;
+use cards::CardTry;
 use drives::Drive;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{OperationId, PaymentId, Seq};
@@ -153,6 +155,12 @@ enum Assessing {
     Begin(Box<Begin>),
     /// Another method.
     Confirmation(Box<Operate>),
+    /// The same charge elsewhere, after this decline.
+    Elsewhere {
+        operation: OperationId,
+        number: u32,
+        outcome: Outcome,
+    },
 }
 
 /// The actor's state.
@@ -178,6 +186,7 @@ pub struct PaymentState {
     /// one of our own requests.
     deferred: VecDeque<PaymentMail>,
     drives: Vec<Drive>,
+    card_try: CardTry,
     /// The place of a planned charge that has not called yet.
     promise: Option<Promise>,
     /// What a customer brought back from a challenge, for the next question about it.
@@ -241,6 +250,7 @@ impl Actor for PaymentActor {
             asked: Vec::new(),
             deferred: VecDeque::new(),
             drives: Vec::new(),
+            card_try: CardTry::default(),
             promise: None,
             details: None,
             noticed: Vec::new(),
@@ -298,7 +308,10 @@ impl Drop for PaymentState {
 impl PaymentState {
     fn take(&mut self, mail: PaymentMail) -> Result<(), ActorProcessingErr> {
         match (mail, &self.stage) {
-            (PaymentMail::Begin(begin), Stage::Empty) => self.begin(begin),
+            (PaymentMail::Begin(begin), Stage::Empty) => {
+                self.begin(begin);
+                Ok(())
+            }
             (PaymentMail::Resume { closes }, Stage::Empty) => {
                 self.closes = closes;
                 self.load();
@@ -466,15 +479,7 @@ impl PaymentState {
         self.context.ports.probe.reached(Step::PaymentCommitted);
         self.seq = seq;
         self.answers.note(&after);
-        if after.declined_charges() > self.payment.as_deref().map_or(0, Payment::declined_charges)
-            && let Some(subject) = Subject::of(&after.spec)
-        {
-            let shard = &self.context.risk[subject.shard(self.context.risk.len())];
-            shard.step(RiskMail::Declined {
-                subject,
-                at: self.context.ports.clock.now(),
-            });
-        }
+        self.tell_risk(&after);
         self.payment = Some(after);
         for effect in effects {
             match effect {

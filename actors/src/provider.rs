@@ -2,7 +2,7 @@
 //! what its last minutes were like. The calls themselves run in tasks that report to the payment. What waits is bounded: a payment
 //! waits in at most one queue, and beyond as many calls as operations may be in flight a call comes back as not sent. Questions about
 //! what is already under way pass no breaker and have a few permits of their own: a provider that is drowned in new charges, or gets
-//! none, still says what became of the old ones.
+//! none, still says what became of the old ones. Retries within a request live on a budget, a share of the other calls (R9).
 
 mod call;
 mod line;
@@ -181,6 +181,12 @@ impl ProviderState {
         } else if let Some(away) = self.books.bar(call.line, self.key_of(&call), now) {
             self.turn_away(call, away);
             return;
+        } else if !self
+            .books
+            .affords(call.is_retry, self.context.options.retry.budget, now)
+        {
+            self.turn_away(call, Away::BudgetUsedUp);
+            return;
         } else {
             &mut self.waiting
         };
@@ -195,8 +201,12 @@ impl ProviderState {
 
     /// Fails fast.
     fn turn_away(&self, call: Call, away: Away) {
-        metrics::counter!("florin_provider_turned_away_total", "provider" => self.seat.id.to_string(), "operation" => call.line.as_str())
-            .increment(1);
+        let (provider, operation) = (self.seat.id.to_string(), call.line.as_str());
+        let name = match away {
+            Away::BreakerOpen | Away::KeyRefused => "florin_provider_turned_away_total",
+            Away::BudgetUsedUp => "florin_provider_retries_refused_total",
+        };
+        metrics::counter!(name, "provider" => provider, "operation" => operation).increment(1);
         self.context.ports.probe.reached(Step::ProviderTurnedAway);
         let ask = call.ask;
         call.report(Report::TurnedAway { ask, away });

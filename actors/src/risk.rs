@@ -1,7 +1,9 @@
 //! Velocity shards: how often a customer (else a device) paid and was declined lately, and for how much. A subject lives in one shard,
 //! so its counters need no lock. What is remembered is bounded; it is lost with its shard, and after a start what the journal's end
-//! still tells comes back ([`recall`]): risk then knows less, money is not touched.
+//! still tells comes back ([`recall`]): risk then knows less, money is not touched. What is known of a payment's card is asked for last
+//! ([`cards`]), because it is kept by another subject: the card with the amount.
 
+mod cards;
 mod memory;
 pub mod recall;
 mod record;
@@ -10,7 +12,10 @@ use crate::context::{Context, Step};
 use crate::mailbox::{Envelope, Mailbox};
 use crate::payment::PaymentMail;
 use crate::reply::tell;
+pub use cards::{CardEnd, CardQuestion};
+use florin_domain::ids::PaymentId;
 use florin_domain::ledger::AccountKey;
+use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::Spec;
 pub use florin_domain::risk::VelocityCounts as Velocity;
@@ -36,6 +41,15 @@ impl Subject {
     pub fn of_address(spec: &Spec) -> Option<Self> {
         let address: std::net::IpAddr = spec.device.ip.as_deref()?.parse().ok()?;
         Some(Self::digest(spec, 1, &address.to_canonical().to_string()))
+    }
+
+    /// The subject of a payment's card with its amount. A test method is everybody's, so it is another card for each customer.
+    pub fn of_card(spec: &Spec, method: &PaymentMethod) -> Self {
+        let holder = spec.customer.as_deref().or(spec.device.fingerprint.as_deref());
+        let holder = holder.filter(|_| method.is_test()).unwrap_or_default();
+        let (amount_minor, currency) = (spec.amount.minor(), spec.currency);
+        let name = format!("{} {amount_minor} {currency} {holder}", method.id);
+        Self::digest(spec, 3, &name)
     }
 
     fn digest(spec: &Spec, kind: u8, name: &str) -> Self {
@@ -95,6 +109,8 @@ pub enum RiskMail {
         subject: Subject,
         /// When.
         at: Timestamp,
+        /// What its card is asked next.
+        question: CardQuestion,
         /// Who asks.
         reply: VelocityReply,
     },
@@ -108,6 +124,8 @@ pub enum RiskMail {
         asked: (Currency, Amount),
         /// From where, if that is counted.
         address: Option<Subject>,
+        /// What its card is asked next.
+        question: CardQuestion,
         /// Who asks.
         reply: VelocityReply,
     },
@@ -119,8 +137,30 @@ pub enum RiskMail {
         at: Timestamp,
         /// What is known already.
         counted: Velocity,
+        /// What its card is asked next.
+        question: CardQuestion,
         /// Who asks.
         reply: VelocityReply,
+    },
+    /// Say whether a card may be tried; what was counted before is answered with it.
+    AskCard {
+        /// Which, and by whom.
+        question: CardQuestion,
+        /// What is known already.
+        counted: Velocity,
+        /// Who asks.
+        reply: VelocityReply,
+    },
+    /// A payment's try of its card has ended.
+    CardEnded {
+        /// The card with the amount.
+        subject: Subject,
+        /// Whose try.
+        payment: PaymentId,
+        /// When.
+        at: Timestamp,
+        /// How.
+        end: CardEnd,
     },
     /// Count a decline.
     Declined {
@@ -171,14 +211,21 @@ pub enum What {
     Declined,
     /// A transfer to another shard debited it.
     Transferred,
+    /// This payment was asked for with this card.
+    Seen(PaymentId),
+    /// This card was declined, for good or not.
+    CardDeclined {
+        /// For good.
+        is_final: bool,
+    },
 }
 
-/// Has a new payment counted: by its customer (else its device), and by its address if there is a limit on that. The answer comes to
-/// `payment`. Nothing is counted, and nothing will be answered, if nothing identifies it.
-pub(crate) fn begin(context: &Context, spec: &Spec, payment: &Mailbox<PaymentMail>) -> bool {
+/// Has a new payment counted: by its customer (else its device), by its address if there is a limit on that, and by its card. The
+/// answer comes to `payment`.
+pub(crate) fn begin(context: &Context, spec: &Spec, question: CardQuestion, payment: &Mailbox<PaymentMail>) {
     let counts_addresses = context.options.velocity.ip_hour_count_max.is_some();
     let address = counts_addresses.then(|| Subject::of_address(spec)).flatten();
-    let (at, reply) = (spec.created_at, || VelocityReply::new(payment.clone()));
+    let (at, reply) = (spec.created_at, VelocityReply::new(payment.clone()));
     let (subject, mail) = match (Subject::of(spec), address) {
         (Some(subject), address) => {
             let mail = RiskMail::Begin {
@@ -186,7 +233,8 @@ pub(crate) fn begin(context: &Context, spec: &Spec, payment: &Mailbox<PaymentMai
                 at,
                 asked: (spec.currency, spec.amount),
                 address,
-                reply: reply(),
+                question,
+                reply,
             };
             (subject, mail)
         }
@@ -195,14 +243,52 @@ pub(crate) fn begin(context: &Context, spec: &Spec, payment: &Mailbox<PaymentMai
                 subject,
                 at,
                 counted: Velocity::default(),
-                reply: reply(),
+                question,
+                reply,
             };
             (subject, mail)
         }
-        (None, None) => return false,
+        (None, None) => return ask_card(context, question, Velocity::default(), reply),
     };
+    send(context, subject, mail);
+}
+
+/// Has a confirmation counted like a payment, by its customer (else its device), and its card asked.
+pub(crate) fn confirm(
+    context: &Context,
+    spec: &Spec,
+    question: CardQuestion,
+    payment: &Mailbox<PaymentMail>,
+) {
+    let reply = VelocityReply::new(payment.clone());
+    match Subject::of(spec) {
+        Some(subject) => {
+            let at = question.at;
+            let mail = RiskMail::Count {
+                subject,
+                at,
+                question,
+                reply,
+            };
+            send(context, subject, mail);
+        }
+        None => ask_card(context, question, Velocity::default(), reply),
+    }
+}
+
+/// Asks what is known of a card; the rest is known already.
+pub(crate) fn ask_card(context: &Context, question: CardQuestion, counted: Velocity, reply: VelocityReply) {
+    let mail = RiskMail::AskCard {
+        question,
+        counted,
+        reply,
+    };
+    send(context, question.subject, mail);
+}
+
+/// Tells the shard of a subject.
+pub(crate) fn send(context: &Context, subject: Subject, mail: RiskMail) {
     context.risk[subject.shard(context.risk.len())].step(mail);
-    true
 }
 
 /// A shard's state.
@@ -237,31 +323,39 @@ impl Actor for RiskShard {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         let (mail, _slot) = envelope.open();
+        let context = Arc::clone(&state.context);
         match mail {
-            RiskMail::Count { subject, at, reply } => {
-                state.context.ports.probe.reached(Step::RiskAssessing);
-                reply.answer(state.counters.paid(subject, at));
+            RiskMail::Count {
+                subject,
+                at,
+                question,
+                reply,
+            } => {
+                context.ports.probe.reached(Step::RiskAssessing);
+                let counted = state.counters.paid(subject, at);
+                ask_card(&context, question, counted, reply);
             }
             RiskMail::Begin {
                 subject,
                 at,
                 asked,
                 address,
+                question,
                 reply,
             } => {
-                state.context.ports.probe.reached(Step::RiskAssessing);
-                let context = Arc::clone(&state.context);
+                context.ports.probe.reached(Step::RiskAssessing);
                 let counted = state.counters.began(subject, at, asked);
                 match address {
-                    None => reply.answer(counted),
+                    None => ask_card(&context, question, counted, reply),
                     Some(subject) => {
-                        let shard = &context.risk[subject.shard(context.risk.len())];
-                        shard.step(RiskMail::CountAddress {
+                        let mail = RiskMail::CountAddress {
                             subject,
                             at,
                             counted,
+                            question,
                             reply,
-                        });
+                        };
+                        send(&context, subject, mail);
                     }
                 }
             }
@@ -269,11 +363,26 @@ impl Actor for RiskShard {
                 subject,
                 at,
                 counted,
+                question,
                 reply,
-            } => reply.answer(state.counters.address(subject, at, counted)),
+            } => {
+                let counted = state.counters.address(subject, at, counted);
+                ask_card(&context, question, counted, reply);
+            }
+            RiskMail::AskCard {
+                question,
+                counted,
+                reply,
+            } => reply.answer(state.counters.card(&question, counted)),
+            RiskMail::CardEnded {
+                subject,
+                payment,
+                at,
+                end,
+            } => state.counters.cards.ended(subject, payment, at, end),
             RiskMail::Declined { subject, at } => state.counters.declined(subject, at),
             RiskMail::CountTransfers { counts, at, reply } => {
-                state.context.ports.probe.reached(Step::RiskAssessing);
+                context.ports.probe.reached(Step::RiskAssessing);
                 let counters = &mut state.counters;
                 let before = counts.into_iter().map(|count| counters.transfers(count, at));
                 tell(reply, before.collect());

@@ -1,9 +1,10 @@
 //! Payment providers: one folder each. What they have in common is here as well; `docs/new-provider.md` says how another one is added.
 //!
 //! # Layout
-//! * `connection` HTTP, with exact knowledge of whether a request can have left; `exchange` what it means that there is no answer
+//! * `connection` HTTP, with exact knowledge of whether a request can have left; `addresses` where its host is; `exchange` what it means that there is no answer
 //! * one folder for each provider; which of them runs is decided where the node is wired, from its configuration
 
+mod addresses;
 pub mod adyen;
 mod connection;
 mod exchange;
@@ -12,4 +13,4 @@ mod own;
 mod sample;
 pub mod stripe;
 
-pub use connection::SetupError;
+pub use connection::{Keeping, SetupError};

@@ -11,6 +11,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::ledger_handle::LedgerError;
 use florin_actors::payment::NotStored;
 use florin_actors::payments_handle::RequestError;
+use florin_domain::decline::{Advice, Decline};
 use florin_domain::idempotency::KeyError;
 use florin_domain::ids::PaymentId;
 use florin_domain::ledger::{AlertRefusal, TransferRefusal};
@@ -450,10 +451,13 @@ impl ApiError {
         if let Self::UnexpectedState { status, .. } = self {
             payment_status = Some(*status);
         }
+        let advised = declined_as.map(Decline::of);
         let shown = Shown {
             kind,
             code: text,
             decline_code: declined_as,
+            advice_code: advised.and_then(Decline::advice).map(Advice::as_str),
+            retry_after_s: advised.and_then(Decline::wait).map(|wait| wait.0 / 1000),
             message: self.message(),
             param: self.param(),
             payment_id: payment_id.map(|payment| payment.to_string()),

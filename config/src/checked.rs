@@ -2,7 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::kind::{self, API_KEY, KEY_SECRET, Kind, NO_LIMIT};
-use crate::raw::{Raw, RawActors, RawJournal, RawLimits, RawProvider, RawRisk, RawRouting, RawVelocity};
+use crate::raw::{Raw, RawActors, RawJournal, RawLimits, RawProvider, RawRisk, RawRouting};
 use crate::secret::{HIDDEN, KeySecret, Secret};
 use crate::settings::{
     AdyenSettings, ApiSettings, Mode, ProviderKind, ProviderSettings, RateSettings, RoutingProfile,
@@ -17,7 +17,6 @@ use florin_domain::money::Currency;
 use florin_domain::payment::{FeeReturn, ReviewMode};
 use florin_domain::placement::{LetterRange, LetterRanges, Placement};
 use florin_domain::provider::ProviderId;
-use florin_domain::retry::RetryPolicy;
 use florin_domain::risk::{Action, Profile, TransferLimits, VelocityLimits};
 use florin_domain::routing::{Program, ProgramError, SEED_TABLE};
 use florin_domain::time::Millis;
@@ -141,7 +140,7 @@ fn rates(raw: &RawLimits) -> Result<RateSettings, ConfigError> {
 
 fn options(raw: &Raw) -> Result<Options, ConfigError> {
     let ms = Duration::from_millis;
-    let (limits, stages, retry) = (&raw.limits, &raw.stages, &raw.retry);
+    let (limits, stages) = (&raw.limits, &raw.stages);
     let options = Options {
         admission: AdmissionCaps {
             in_flight_max: limits.in_flight_max,
@@ -173,11 +172,10 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
         },
         ledger: Arc::new(raw.ledger.checked()?),
         placement: placement(&raw.journal)?,
-        retry: RetryPolicy {
-            tries_max: retry.tries_max,
-            network_error_wait: Millis(retry.network_error_wait_ms),
-            timeout_wait: Millis(retry.timeout_wait_ms),
-        },
+        retry: raw.retry.policy(),
+        soft_declines_go_on: raw.retry.soft_declines_go_on(),
+        card_limits: raw.retry.cards.limits(),
+        card_recall_commits_max: raw.retry.cards.recall_commits_max,
         breaker: BreakerPolicy {
             failures_max: raw.breaker.failures_max,
             open: Millis(raw.breaker.open_ms),
@@ -187,7 +185,7 @@ fn options(raw: &Raw) -> Result<Options, ConfigError> {
             ..HealthPolicy::default()
         },
         risk: profile(&raw.risk)?,
-        velocity: velocity(&raw.risk.velocity),
+        velocity: velocity(&raw.risk),
         transfer_limits: TransferLimits {
             hour_count_max: limited(raw.risk.transfers.hour_count_max),
         },
@@ -267,8 +265,8 @@ fn limited(count: u32) -> Option<u32> {
     (count > 0).then_some(count)
 }
 
-fn velocity(raw: &RawVelocity) -> VelocityLimits {
-    let max = limited;
+fn velocity(risk: &RawRisk) -> VelocityLimits {
+    let (raw, max) = (&risk.velocity, limited);
     VelocityLimits {
         minute_count_max: max(raw.minute_count_max),
         hour_count_max: max(raw.hour_count_max),
@@ -280,6 +278,7 @@ fn velocity(raw: &RawVelocity) -> VelocityLimits {
         } else {
             Action::Block
         },
+        duplicates: risk.duplicates.rule(),
     }
 }
 
@@ -356,6 +355,7 @@ fn provider(raw: &RawProvider, mode: Mode) -> Result<ProviderSettings, ConfigErr
         adyen,
         request_timeout: Duration::from_millis(raw.request_timeout_ms),
         terms: raw.terms(),
+        keeping: raw.keeping(),
     })
 }
 

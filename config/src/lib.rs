@@ -10,7 +10,7 @@
 //! * `kind` the checks of single values
 //! * `layers` lays the file and the environment over the defaults, value by value
 //! * `raw` the serialized shape; `checked` its way into [`Settings`], where values meet each other
-//! * `ledger` what the books follow; `templates` the operators' own posting templates
+//! * `retries` repetitions; `ledger` what the books follow; `templates` the operators' own posting templates
 //! * `secret` text that shows itself only on request
 //! * `error` what can be wrong
 
@@ -22,6 +22,7 @@ mod layers;
 mod ledger;
 mod provider_terms;
 mod raw;
+mod retries;
 mod secret;
 mod settings;
 mod templates;

@@ -1,8 +1,10 @@
-//! What providers take and cost unless their sections say otherwise.
+//! Sections of providers: what one takes and costs and what is kept for it unless it says otherwise, and how it is shown.
 
-use crate::raw::RawProvider;
-use crate::settings::ProviderKind;
+use crate::raw::{RawProvider, whole_ms};
+use crate::secret::HIDDEN;
+use crate::settings::{KeepingSettings, ProviderKind, ProviderSettings};
 use florin_actors::options::{Options, ProviderCaps, ProviderTerms};
+use std::time::Duration;
 
 /// Requests under way and calls that may wait, by kind of provider (POOL-1, POOL-2).
 const fn caps(kind: ProviderKind) -> ProviderCaps {
@@ -25,6 +27,41 @@ impl RawProvider {
             cost_bps: self
                 .cost_bps
                 .unwrap_or_else(|| Options::default().provider_terms.cost_bps),
+        }
+    }
+
+    /// Its own word, else that of its kind.
+    pub(crate) fn keeping(&self) -> KeepingSettings {
+        // Half of the requests that may be under way: 50 at Stripe, 40 at Adyen.
+        let usual = caps(self.kind).permits / 2;
+        KeepingSettings {
+            connections_max: self.connections_kept_max.unwrap_or(usual),
+            connections_for: Duration::from_millis(self.connection_idle_ms),
+            addresses_for: Duration::from_millis(self.dns_cache_ms),
+        }
+    }
+}
+
+impl From<&ProviderSettings> for RawProvider {
+    fn from(provider: &ProviderSettings) -> Self {
+        let hidden_if = |is_given: bool| if is_given { HIDDEN } else { "" }.to_owned();
+        let adyen = provider.adyen.as_ref();
+        Self {
+            kind: provider.kind,
+            id: provider.id.as_str().to_owned(),
+            base_url: provider.base_url.clone(),
+            secret_key: hidden_if(adyen.is_none()),
+            secret_key_file: String::new(),
+            merchant_account: adyen.map_or_else(String::new, |adyen| adyen.merchant_account.clone()),
+            api_key: hidden_if(adyen.is_some()),
+            hmac_key: hidden_if(adyen.is_some()),
+            request_timeout_ms: whole_ms(provider.request_timeout),
+            permits: Some(provider.terms.caps.permits),
+            queue_max: Some(provider.terms.caps.queue_max),
+            connections_kept_max: Some(provider.keeping.connections_max),
+            connection_idle_ms: whole_ms(provider.keeping.connections_for),
+            dns_cache_ms: whole_ms(provider.keeping.addresses_for),
+            cost_bps: Some(provider.terms.cost_bps),
         }
     }
 }

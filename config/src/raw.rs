@@ -3,15 +3,14 @@
 
 use crate::kind::NO_LIMIT;
 use crate::ledger::RawLedger;
+use crate::retries::{RawDuplicates, RawRetry};
 use crate::secret::HIDDEN;
-use crate::settings::{
-    ApiSettings, ErrorProfile, LogFormat, ProviderKind, ProviderSettings, RoutingProfile, Settings,
-};
+use crate::settings::{ApiSettings, ErrorProfile, LogFormat, ProviderKind, RoutingProfile, Settings};
 use florin_actors::options::Options;
 use florin_domain::money::{Currency, decimal_string};
 use florin_domain::payment::{FeeReturn, ReviewMode};
 use florin_domain::placement::Placement;
-use florin_domain::risk::{Profile, TransferLimits};
+use florin_domain::risk::Profile;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -127,14 +126,6 @@ pub(crate) struct RawReview {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RawRetry {
-    pub(crate) tries_max: u32,
-    pub(crate) network_error_wait_ms: u64,
-    pub(crate) timeout_wait_ms: u64,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct RawBreaker {
     pub(crate) failures_max: u32,
     pub(crate) open_ms: u64,
@@ -156,6 +147,7 @@ pub(crate) struct RawRisk {
     pub(crate) amount_limits: BTreeMap<String, String>,
     pub(crate) velocity: RawVelocity,
     pub(crate) transfers: RawTransfers,
+    pub(crate) duplicates: RawDuplicates,
 }
 
 /// Zero is no limit.
@@ -261,6 +253,10 @@ pub(crate) struct RawProvider {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) queue_max: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) connections_kept_max: Option<usize>,
+    pub(crate) connection_idle_ms: u64,
+    pub(crate) dns_cache_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cost_bps: Option<u32>,
 }
 
@@ -345,14 +341,10 @@ impl From<&Settings> for Raw {
                 }
                 .to_owned(),
             },
-            retry: RawRetry {
-                tries_max: actors.retry.tries_max,
-                network_error_wait_ms: actors.retry.network_error_wait.0,
-                timeout_wait_ms: actors.retry.timeout_wait.0,
-            },
+            retry: RawRetry::from(actors),
             breaker: RawBreaker::from(actors),
             health: RawHealth::from(actors),
-            risk: RawRisk::of(&actors.risk, RawVelocity::from(actors), actors.transfer_limits),
+            risk: RawRisk::from(actors),
             routing: RawRouting {
                 profile: settings.routing_profile,
                 rules: settings.routing_rules.clone(),
@@ -391,8 +383,9 @@ fn ranges(placement: &Placement) -> Vec<String> {
     }
 }
 
-impl RawRisk {
-    fn of(profile: &Profile, velocity: RawVelocity, transfers: TransferLimits) -> Self {
+impl From<&Options> for RawRisk {
+    fn from(options: &Options) -> Self {
+        let profile = &options.risk;
         // A default that was taken away is said to be, or reading this again would bring it back.
         let away = |(currency, _): &(Currency, i128)| (currency.code().to_owned(), NO_LIMIT.to_owned());
         let mut amount_limits: BTreeMap<String, String> =
@@ -404,10 +397,11 @@ impl RawRisk {
             review_above: f64::from(profile.review_above_bps) / 10_000.0,
             hour_count_high: profile.hour_count_high,
             amount_limits,
-            velocity,
+            velocity: RawVelocity::from(options),
             transfers: RawTransfers {
-                hour_count_max: transfers.hour_count_max.unwrap_or(0),
+                hour_count_max: options.transfer_limits.hour_count_max.unwrap_or(0),
             },
+            duplicates: RawDuplicates::from(options),
         }
     }
 }
@@ -466,28 +460,7 @@ impl From<&Options> for RawActors {
     }
 }
 
-impl From<&ProviderSettings> for RawProvider {
-    fn from(provider: &ProviderSettings) -> Self {
-        let hidden_if = |is_given: bool| if is_given { HIDDEN } else { "" }.to_owned();
-        let adyen = provider.adyen.as_ref();
-        Self {
-            kind: provider.kind,
-            id: provider.id.as_str().to_owned(),
-            base_url: provider.base_url.clone(),
-            secret_key: hidden_if(adyen.is_none()),
-            secret_key_file: String::new(),
-            merchant_account: adyen.map_or_else(String::new, |adyen| adyen.merchant_account.clone()),
-            api_key: hidden_if(adyen.is_some()),
-            hmac_key: hidden_if(adyen.is_some()),
-            request_timeout_ms: whole_ms(provider.request_timeout),
-            permits: Some(provider.terms.caps.permits),
-            queue_max: Some(provider.terms.caps.queue_max),
-            cost_bps: Some(provider.terms.cost_bps),
-        }
-    }
-}
-
 /// Times are configured in whole milliseconds, so nothing is lost.
-fn whole_ms(time: Duration) -> u64 {
+pub(crate) fn whole_ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

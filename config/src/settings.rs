@@ -119,6 +119,19 @@ pub struct ProviderSettings {
     pub request_timeout: Duration,
     /// How much it takes at once, and what it costs.
     pub terms: ProviderTerms,
+    /// What is kept between requests.
+    pub keeping: KeepingSettings,
+}
+
+/// What is kept of a provider between requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepingSettings {
+    /// Idle connections to its host; further ones are closed when their request is over.
+    pub connections_max: usize,
+    /// How long an idle connection stays open.
+    pub connections_for: Duration,
+    /// How long the addresses of its host are believed.
+    pub addresses_for: Duration,
 }
 
 /// What a provider that speaks Adyen's protocol needs besides.
@@ -197,7 +210,15 @@ impl Settings {
             ));
         }
         layers.lay_provider_variables(&leftover)?;
-        let provider_defaults = Table::from_iter([("request_timeout_ms".to_owned(), Value::Integer(5000))]);
+        let usual = [
+            ("request_timeout_ms", 5000),
+            ("connection_idle_ms", 300_000),
+            ("dns_cache_ms", 300_000),
+        ];
+        let provider_defaults = usual
+            .map(|(field, ms)| (field.to_owned(), Value::Integer(ms)))
+            .into_iter()
+            .collect();
         layers.complete_providers(&provider_defaults)?;
         let raw: Raw = Value::Table(layers.into_table())
             .try_into()

@@ -98,6 +98,13 @@ fn the_defaults_are_those_of_the_actors_and_fit_each_other() {
         .remove(&ProviderId::parse("stripe").unwrap());
     let caps = terms.unwrap().caps;
     assert_eq!((caps.permits, caps.queue_max), (100, 50));
+    let kept = settings.providers[0].keeping;
+    let five_minutes = Duration::from_mins(5);
+    assert_eq!(kept.connections_max, 50);
+    assert_eq!(
+        (kept.connections_for, kept.addresses_for),
+        (five_minutes, five_minutes)
+    );
     assert_eq!(actors, expected);
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(settings.data_dir, Path::new("./florin-data"));
@@ -170,6 +177,9 @@ fn every_key_takes_effect_from_the_file_and_from_its_variable() {
             "actors.payment_restart_wait_max_ms" | "actors.singleton_restart_wait_max_ms" => ("777", "777"),
             "limits.answer_budget_ms" => ("7777", "7777"),
             "errors.profile" => ("\"seed\"", "seed"),
+            "retry.jitter" | "retry.budget_share" => ("0.9", "0.9"),
+            "retry.soft_declines" => ("\"next_provider\"", "next_provider"),
+            "risk.duplicates.action" => ("\"review\"", "review"),
             "risk.velocity.action" => ("\"review\"", "review"),
             "refunds.fee" => ("\"returned\"", "returned"),
             "ledger.posting_profile" => ("\"merchant_of_record\"", "merchant_of_record"),

@@ -67,6 +67,7 @@ fn create(spec: &Arc<Spec>, method: &PaymentMethod, profile: &Profile, provider:
         method: method.clone(),
         assessment,
         plan,
+        barred: None,
         review: ReviewMode::BeforeAuth,
         profile: PostingProfile::default(),
     }

@@ -4,7 +4,8 @@
 //! * [`money`] amounts, currencies, rounding, fees; [`time`] instants as arguments; [`ids`] one newtype per identity
 //! * [`payment`] the life of a payment: `decide(state, command) -> Decision | Refusal`, `evolve(state, event) -> state`
 //! * [`ledger`] accounts, postings, holds, balances, and the canonical entries of a payment
-//! * [`risk`] rules and bands; [`routing`] which provider; [`retry`] when the same attempt is tried again
+//! * [`risk`] rules and bands; [`routing`] which provider; [`retry`] when the same attempt is tried again; [`decline`] what may be done
+//!   after a decline
 //! * [`health`] how providers have been doing; [`breaker`] when one is left alone
 //! * [`commit`] what one atomic journal record says; [`merchant`] tenants and their API keys; [`credentials`] what they have at providers
 //! * [`method`] payment methods; [`card`] what a card number says by itself
@@ -28,6 +29,7 @@ pub mod card;
 pub mod commit;
 pub mod consistency;
 pub mod credentials;
+pub mod decline;
 pub mod health;
 pub mod idempotency;
 pub mod ids;

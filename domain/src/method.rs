@@ -163,6 +163,11 @@ impl PaymentMethod {
         })
     }
 
+    /// A method of the sandbox: whoever tests uses the same one.
+    pub fn is_test(&self) -> bool {
+        TEST_METHODS.iter().any(|row| row.0 == &*self.id)
+    }
+
     /// The first eight digits of the card, which say who issued it; known of test methods only so far.
     pub fn first_digits(&self) -> Option<&'static str> {
         let row = TEST_METHODS.iter().find(|row| row.0 == &*self.id)?;

@@ -1,6 +1,7 @@
 //! What risk thinks of a payment: rules over features give a score, bands turn the score into an action. Scores are basis
 //! points (0 to 10,000), so events store and replay them exactly. Models come behind the same [`Assessment`].
 
+mod card_retries;
 mod chunks;
 mod lists;
 mod rules;
@@ -10,6 +11,7 @@ mod transfers;
 mod velocity;
 mod what_if;
 
+pub use card_retries::{CardBar, CardLimits, CardRecord, CardStanding, MONTH_MS};
 pub use lists::{
     ENTRIES_MAX, ListEntry, ListMatch, ListName, ListOwner, MERCHANT_ENTRIES_MAX, REASON_BYTES_MAX, RiskLists,
 };
@@ -17,7 +19,7 @@ pub use rules::{Features, Profile, RuleWeights, assess};
 pub use screening::screen;
 pub use target::{ListKind, Network, Target, TargetError};
 pub use transfers::{FraudVote, TransferLimits};
-pub use velocity::{VelocityCounts, VelocityLimits};
+pub use velocity::{DUPLICATE, DuplicateRule, VelocityCounts, VelocityLimits};
 pub use what_if::{AssumedVelocity, ProfileChange, ProfileError, Reassessment, Recorded, reassess};
 
 use std::sync::Arc;

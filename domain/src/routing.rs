@@ -14,7 +14,7 @@ mod token;
 mod version;
 mod wishes;
 
-pub use choose::{draw_bps, route, share_bps};
+pub use choose::{draw_bps, route};
 pub use facts::{Facts, MethodKind};
 pub use parse::{Problem, ProgramError};
 pub use program::{

@@ -4,17 +4,28 @@
 //! on how many requests it has covered. Delays add; of everything else that fires, the oldest fault wins. Only requests that
 //! would execute something (or a query) are covered: replays of a stored answer and invalid requests are not, and a
 //! payment intent that is only created, not confirmed, charges nothing. Faults are not durable.
+//!
+//! A fault that names a payment method covers only requests about payments that are made with it, so no queries.
+
+mod parse;
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use crate::stripe::TestMethod;
 use crate::witness::Provider;
+use parse::{parse, reject};
 
 const FAULTS_MAX: usize = 64;
-const DELAY_MS_DEFAULT: u64 = 2_000;
-const DELAY_MS_MAX: u64 = 600_000;
+
+/// How a request fails in an outage, each as likely as the others.
+const OUTAGE: [Hit; 4] = [
+    Hit::TimeoutBefore,
+    Hit::DropConnection,
+    Hit::Http503,
+    Hit::RateLimit,
+];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,6 +36,24 @@ pub(crate) enum Operation {
     Void,
     Refund,
     Query,
+}
+
+/// What a fault covers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Covered {
+    Any,
+    #[serde(untagged)]
+    Only(Operation),
+}
+
+impl Covered {
+    fn has(self, operation: Operation) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(only) => only == operation,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +77,8 @@ pub(crate) enum Mode {
     Slow,
     /// The connection closes before anything is executed.
     DropConnection,
+    /// Not executed: silence, a closed connection, a 503 or a 429, each as likely as the others.
+    Outage,
     /// Executed and answered; its notification is sent twice. Only Adyen sends any.
     DuplicateWebhook,
     /// Executed and answered; its notification is sent so much later, and later ones overtake it. Only Adyen sends any.
@@ -60,14 +91,19 @@ pub(crate) enum Mode {
 pub(crate) struct Fault {
     id: u64,
     provider: Provider,
-    operation: Operation,
+    operation: Covered,
     mode: Mode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_method: Option<TestMethod>,
     probability: f64,
     seed: u64,
     /// At most so many firings.
     #[serde(rename = "count")]
     firings_max: Option<u64>,
     delay_ms: u64,
+    /// In place of the one delay, if there are any: each as likely as the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    delays_ms: Vec<u64>,
     /// Requests covered so far.
     covered: u64,
     fired: u64,
@@ -137,10 +173,15 @@ impl Faults {
     }
 
     /// Lets every fault that covers this request draw.
-    pub(crate) fn draw(&mut self, provider: Provider, operation: Operation) -> Drawn {
+    pub(crate) fn draw(
+        &mut self,
+        provider: Provider,
+        operation: Operation,
+        method: Option<TestMethod>,
+    ) -> Drawn {
         let mut drawn = Drawn::default();
         for fault in &mut self.active {
-            if fault.provider != provider || fault.operation != operation || !fault.fires() {
+            if !fault.covers(provider, operation, method) || !fault.fires() {
                 continue;
             }
             let hit = match fault.mode {
@@ -151,8 +192,9 @@ impl Faults {
                 Mode::Http503 => Hit::Http503,
                 Mode::RateLimit => Hit::RateLimit,
                 Mode::DropConnection => Hit::DropConnection,
+                Mode::Outage => fault.failure(),
                 Mode::Slow => {
-                    drawn.delay_ms = drawn.delay_ms.saturating_add(fault.delay_ms);
+                    drawn.delay_ms = drawn.delay_ms.saturating_add(fault.latency_ms());
                     continue;
                 }
                 Mode::DuplicateWebhook => {
@@ -175,6 +217,31 @@ impl Faults {
 }
 
 impl Fault {
+    fn covers(&self, provider: Provider, operation: Operation, method: Option<TestMethod>) -> bool {
+        self.provider == provider
+            && self.operation.has(operation)
+            && (self.payment_method.is_none() || self.payment_method == method)
+    }
+
+    /// How a request fails in an outage.
+    fn failure(&mut self) -> Hit {
+        let drawn = self.below(OUTAGE.len()).and_then(|index| OUTAGE.get(index));
+        drawn.copied().unwrap_or(Hit::Http503)
+    }
+
+    /// The one delay, or one of several.
+    fn latency_ms(&mut self) -> u64 {
+        let drawn = self.below(self.delays_ms.len());
+        let one = drawn.and_then(|index| self.delays_ms.get(index));
+        one.copied().unwrap_or(self.delay_ms)
+    }
+
+    /// Draws a number below `count`; nothing if there is none.
+    fn below(&mut self, count: usize) -> Option<usize> {
+        let count = u64::try_from(count).ok().filter(|count| *count > 0)?;
+        usize::try_from(self.random.next() % count).ok()
+    }
+
     fn fires(&mut self) -> bool {
         self.covered += 1;
         let fires =
@@ -184,118 +251,6 @@ impl Fault {
         }
         fires
     }
-}
-
-fn reject(param: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Rejected {
-    Rejected {
-        param: param.into(),
-        message: message.into(),
-    }
-}
-
-fn parse(body: &[u8]) -> Result<Fault, Rejected> {
-    let value: Value =
-        serde_json::from_slice(body).map_err(|error| reject("body", format!("not valid JSON: {error}")))?;
-    let Value::Object(mut fields) = value else {
-        return Err(reject("body", "expected a JSON object"));
-    };
-    let provider: Provider = named(&mut fields, "provider", "stripe or adyen")?;
-    let operation: Operation = named(
-        &mut fields,
-        "operation",
-        "authorize, capture, void, refund or query",
-    )?;
-    let mode = parse_mode(&mut fields, provider, operation)?;
-    let probability = match fields.remove("probability") {
-        None => 1.0,
-        Some(value) => value
-            .as_f64()
-            .filter(|probability| (0.0..=1.0).contains(probability))
-            .ok_or_else(|| reject("probability", "expected a number from 0 to 1"))?,
-    };
-    let seed = whole(&mut fields, "seed", 0..=u64::MAX)?.unwrap_or(0);
-    let firings_max = whole(&mut fields, "count", 1..=u64::MAX)?;
-    let delay_ms = whole(&mut fields, "delay_ms", 0..=DELAY_MS_MAX)?;
-    let is_delay = matches!(mode, Mode::Slow | Mode::LateWebhook | Mode::LateExecution);
-    if delay_ms.is_some() && !is_delay {
-        return Err(reject(
-            "delay_ms",
-            "only the modes slow, late_webhook and late_execution have a delay",
-        ));
-    }
-    if let Some(unknown) = fields.keys().next() {
-        return Err(reject(unknown.clone(), "unknown field"));
-    }
-    Ok(Fault {
-        id: 0,
-        provider,
-        operation,
-        mode,
-        probability,
-        seed,
-        firings_max,
-        delay_ms: delay_ms.unwrap_or(if is_delay { DELAY_MS_DEFAULT } else { 0 }),
-        covered: 0,
-        fired: 0,
-        random: SplitMix64(seed),
-    })
-}
-
-fn parse_mode(
-    fields: &mut serde_json::Map<String, Value>,
-    provider: Provider,
-    operation: Operation,
-) -> Result<Mode, Rejected> {
-    let expected = "decline, timeout_before, timeout_after_charge, http_500, http_503, rate_limit, slow, drop_connection, duplicate_webhook, late_webhook or late_execution";
-    let mode = named(fields, "mode", expected)?;
-    if matches!(mode, Mode::DuplicateWebhook | Mode::LateWebhook) && provider != Provider::Adyen {
-        return Err(reject("mode", "only the simulated Adyen sends webhooks"));
-    }
-    if mode == Mode::LateExecution && (provider != Provider::Adyen || operation == Operation::Query) {
-        return Err(reject(
-            "mode",
-            "only the simulated Adyen executes late, and nothing is asked of it",
-        ));
-    }
-    if mode == Mode::Decline && operation == Operation::Query {
-        return Err(reject("mode", "decline does not apply to a query"));
-    }
-    Ok(mode)
-}
-
-fn named<T: serde::de::DeserializeOwned>(
-    fields: &mut serde_json::Map<String, Value>,
-    param: &'static str,
-    expected: &str,
-) -> Result<T, Rejected> {
-    let value = fields
-        .remove(param)
-        .ok_or_else(|| reject(param, format!("missing; expected {expected}")))?;
-    serde_json::from_value(value).map_err(|_| reject(param, format!("expected {expected}")))
-}
-
-fn whole(
-    fields: &mut serde_json::Map<String, Value>,
-    param: &'static str,
-    range: std::ops::RangeInclusive<u64>,
-) -> Result<Option<u64>, Rejected> {
-    let Some(value) = fields.remove(param) else {
-        return Ok(None);
-    };
-    value
-        .as_u64()
-        .filter(|number| range.contains(number))
-        .map(Some)
-        .ok_or_else(|| {
-            reject(
-                param,
-                format!(
-                    "expected a whole number from {} to {}",
-                    range.start(),
-                    range.end()
-                ),
-            )
-        })
 }
 
 #[derive(Debug, Clone)]
@@ -318,139 +273,4 @@ impl SplitMix64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn faults(bodies: &[&str]) -> Faults {
-        let mut faults = Faults::default();
-        for body in bodies {
-            faults.add(body.as_bytes()).unwrap();
-        }
-        faults
-    }
-
-    #[test]
-    fn the_generator_matches_the_published_sequence_of_splitmix64() {
-        let mut random = SplitMix64(1_234_567);
-        assert_eq!(random.next(), 6_457_827_717_110_365_317);
-        assert_eq!(random.next(), 3_203_168_211_198_807_973);
-    }
-
-    #[test]
-    fn the_same_seed_fires_on_the_same_requests() {
-        let body =
-            r#"{"provider":"stripe","operation":"authorize","mode":"decline","probability":0.3,"seed":7}"#;
-        let run = || -> Vec<bool> {
-            let mut faults = faults(&[body]);
-            (0..1000)
-                .map(|_| faults.draw(Provider::Stripe, Operation::Authorize).hit.is_some())
-                .collect()
-        };
-        let fired = run().iter().filter(|fired| **fired).count();
-        assert_eq!(run(), run());
-        assert!((200..400).contains(&fired), "{fired} of 1000 fired at 0.3");
-    }
-
-    #[test]
-    fn a_fault_leaves_other_operations_alone() {
-        let mut faults = faults(&[r#"{"provider":"stripe","operation":"capture","mode":"http_500"}"#]);
-        assert_eq!(
-            faults.draw(Provider::Stripe, Operation::Authorize),
-            Drawn::default()
-        );
-        assert_eq!(
-            faults.draw(Provider::Stripe, Operation::Capture).hit,
-            Some(Hit::Http500)
-        );
-    }
-
-    #[test]
-    fn delays_add_up_and_the_oldest_hit_wins() {
-        let mut faults = faults(&[
-            r#"{"provider":"stripe","operation":"refund","mode":"slow","delay_ms":10}"#,
-            r#"{"provider":"stripe","operation":"refund","mode":"rate_limit","count":1}"#,
-            r#"{"provider":"stripe","operation":"refund","mode":"http_500"}"#,
-            r#"{"provider":"stripe","operation":"refund","mode":"slow"}"#,
-        ]);
-        let draw = |faults: &mut Faults| faults.draw(Provider::Stripe, Operation::Refund);
-        assert_eq!(
-            draw(&mut faults),
-            Drawn {
-                delay_ms: 2010,
-                hit: Some(Hit::RateLimit),
-                ..Drawn::default()
-            }
-        );
-        assert_eq!(
-            draw(&mut faults),
-            Drawn {
-                delay_ms: 2010,
-                hit: Some(Hit::Http500),
-                ..Drawn::default()
-            }
-        );
-    }
-
-    #[test]
-    fn bad_input_names_its_field() {
-        let table = [
-            ("nonsense", "body"),
-            ("[]", "body"),
-            (r#"{"operation":"capture","mode":"slow"}"#, "provider"),
-            (
-                r#"{"provider":"paypal","operation":"capture","mode":"slow"}"#,
-                "provider",
-            ),
-            (r#"{"provider":"stripe","mode":"slow"}"#, "operation"),
-            (
-                r#"{"provider":"stripe","operation":"sale","mode":"slow"}"#,
-                "operation",
-            ),
-            (r#"{"provider":"stripe","operation":"capture"}"#, "mode"),
-            (
-                r#"{"provider":"stripe","operation":"capture","mode":"explode"}"#,
-                "mode",
-            ),
-            (
-                r#"{"provider":"stripe","operation":"capture","mode":"duplicate_webhook"}"#,
-                "mode",
-            ),
-            (
-                r#"{"provider":"stripe","operation":"query","mode":"decline"}"#,
-                "mode",
-            ),
-            (
-                r#"{"provider":"stripe","operation":"authorize","mode":"late_execution"}"#,
-                "mode",
-            ),
-            (
-                r#"{"provider":"stripe","operation":"capture","mode":"slow","probability":1.5}"#,
-                "probability",
-            ),
-            (
-                r#"{"provider":"stripe","operation":"capture","mode":"slow","seed":-1}"#,
-                "seed",
-            ),
-            (
-                r#"{"provider":"stripe","operation":"capture","mode":"slow","count":0}"#,
-                "count",
-            ),
-            (
-                r#"{"provider":"stripe","operation":"capture","mode":"slow","delay_ms":"1"}"#,
-                "delay_ms",
-            ),
-            (
-                r#"{"provider":"stripe","operation":"capture","mode":"decline","delay_ms":1}"#,
-                "delay_ms",
-            ),
-            (
-                r#"{"provider":"stripe","operation":"capture","mode":"slow","colour":"red"}"#,
-                "colour",
-            ),
-        ];
-        for (body, param) in table {
-            let rejected = Faults::default().add(body.as_bytes()).unwrap_err();
-            assert_eq!(rejected.param, param, "{body}");
-        }
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 //! # Layout
 //!
 //! ```text
-//! server    sockets, HTTP/1.1, the routes; parses on the connection's task, then asks the owner
+//! server    sockets, HTTP/1.1, the routes; parses on the connection's task, then asks the owner; refuses connections for a while
 //! owner     the one thread that owns the world; it takes whatever is queued, makes it durable with one fsync, answers
 //! world     everything behind the sockets without any socket: providers, faults and the witness log
 //! witness   the append-only log: rows of `/charges` and what a provider needs to come back after a restart

@@ -16,9 +16,11 @@ use tokio::task::{JoinHandle as TaskHandle, JoinSet};
 
 mod body;
 mod challenge;
+mod refusal;
 mod routes;
 mod webhooks;
 
+use refusal::Refusal;
 use routes::Routes;
 
 use crate::adyen;
@@ -110,8 +112,9 @@ impl Sandbox {
         let (sender, owner) = owner::spawn(world, Arc::clone(&changed))?;
         let (stopping, stop) = watch::channel(false);
         let telling = tokio::spawn(webhooks::tell(sender.clone(), changed, stop.clone()));
+        let (refusals, refused) = mpsc::channel(1);
         let routes = Arc::new(Routes::new(
-            sender.clone(),
+            (sender.clone(), refusals),
             salt,
             options.silence_ms,
             stop.clone(),
@@ -119,7 +122,7 @@ impl Sandbox {
         let permits = Arc::new(Semaphore::new(
             options.connections_max.clamp(1, Semaphore::MAX_PERMITS),
         ));
-        let accepting = tokio::spawn(accept(listener, routes, permits, stop));
+        let accepting = tokio::spawn(accept((listener, local_addr), routes, permits, refused, stop));
         tracing::info!(%local_addr, "sandbox listening");
         Ok(SandboxHandle {
             local_addr,
@@ -194,23 +197,34 @@ pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn accept(
-    listener: TcpListener,
+    (mut listener, address): (TcpListener, SocketAddr),
     routes: Arc<Routes>,
     permits: Arc<Semaphore>,
+    mut refused: mpsc::Receiver<Refusal>,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
+    let (mut closing, mut closed) = watch::channel(false);
     loop {
         let accepted = tokio::select! {
             () = stopped(&mut stop) => break,
+            Some(refusal) = refused.recv() => {
+                closing.send_replace(true);
+                (closing, closed) = watch::channel(false);
+                match refusal::refuse(listener, address, refusal, &mut stop).await {
+                    Some(again) => listener = again,
+                    None => return end(connections).await,
+                }
+                continue;
+            }
             accepted = accept_one(&listener, &permits) => accepted,
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
             Ok((stream, permit)) => {
-                let (routes, stop) = (Arc::clone(&routes), stop.clone());
+                let (routes, stop, closed) = (Arc::clone(&routes), stop.clone(), closed.clone());
                 connections.spawn(async move {
-                    serve(stream, routes, stop).await;
+                    serve(stream, routes, (stop, closed)).await;
                     drop(permit);
                 });
             }
@@ -221,6 +235,11 @@ async fn accept(
         }
     }
     drop(listener);
+    end(connections).await;
+}
+
+/// Lets connections finish what they are doing.
+async fn end(mut connections: JoinSet<()>) {
     let all = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(STOP_GRACE, all).await.is_err() {
         connections.shutdown().await;
@@ -240,7 +259,11 @@ async fn accept_one(
     Ok((stream, permit))
 }
 
-async fn serve(stream: TcpStream, routes: Arc<Routes>, mut stop: watch::Receiver<bool>) {
+async fn serve(
+    stream: TcpStream,
+    routes: Arc<Routes>,
+    (mut stop, mut closed): (watch::Receiver<bool>, watch::Receiver<bool>),
+) {
     let service = service_fn(move |request| {
         let routes = Arc::clone(&routes);
         async move { routes.answer(request).await }
@@ -253,6 +276,10 @@ async fn serve(stream: TcpStream, routes: Arc<Routes>, mut stop: watch::Receiver
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        () = stopped(&mut closed) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

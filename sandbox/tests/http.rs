@@ -462,3 +462,32 @@ async fn a_challenge_is_completed_in_a_browser_after_a_restart() {
     .unwrap();
     sandbox.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_are_refused_for_as_long_as_was_asked_for() {
+    with_sandbox(|address| {
+        let refuse = |for_ms: &str| {
+            let body = format!(r#"{{"for_ms":{for_ms}}}"#);
+            Connection::open(address).request("PUT", "/refusal", "", &body)
+        };
+        for bad in ["0", "600001", "-1", "\"soon\""] {
+            let refused = refuse(bad);
+            assert_eq!(refused.status, 400, "{bad}");
+            assert_eq!(refused.json()["error"]["param"], "for_ms");
+        }
+        let mut idle = Connection::open(address);
+        assert_eq!(idle.post("/v1/payment_intents", SALE, "k").status, 200);
+        assert_eq!(refuse("20").status, 200);
+        assert!(idle.receive().is_none(), "it is closed");
+        // It listens again by itself, and has forgotten nothing.
+        while TcpStream::connect(address).is_err() {}
+        let mut back = Connection::open(address);
+        assert_eq!(back.rows().len(), 1);
+        drop(back);
+        // Longer than this test takes.
+        assert_eq!(refuse("600000").status, 200);
+        let refused = TcpStream::connect(address).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    })
+    .await;
+}

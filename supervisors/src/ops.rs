@@ -58,6 +58,8 @@ fn standing(context: &Context, seat: Seat) -> Option<ProviderStanding> {
         permits: provider.terms.caps.permits,
         waiting: provider.waiting.load(Ordering::Relaxed),
         refused_keys: standing.refused_keys.owners().collect(),
+        queue_max: provider.terms.caps.queue_max,
+        resolving: provider.resolving.load(Ordering::Relaxed),
     })
 }
 

@@ -272,6 +272,8 @@ fn change(event: &Event) -> Option<(OperationId, bool)> {
         | Event::LateSuccess { .. }
         | Event::LateReversal { .. }
         | Event::ReversalOpened { .. }
+        | Event::RetryRefused { .. }
+        | Event::DeclineRetried { .. }
         | Event::Abandoned
         | Event::Requested { .. }
         | Event::ResolutionProposed { .. }

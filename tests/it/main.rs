@@ -5,13 +5,15 @@
 //! - `sale`, `idempotency`, `hostile_input`, `limits`, `reads`, `cards`, `time_travel`, `ops`: what is asked and what is answered.
 //! - `operations`, `operations_refunds`, `operations_challenge`,
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
-//! - `acceptance_stages`, `acceptance_axioms`, `acceptance_consistency`, `acceptance_providers`: features by their ids.
+//! - `acceptance_stages`, `acceptance_axioms`, `acceptance_consistency`, `acceptance_providers`, `acceptance_pools`: features by their ids.
+//! - `relay`: a passage between a node and its provider that can be shut.
 //! - `ledger_transfers`, `ledger_templates`, `ledger_profiles`, `ledger_accounts`, `ledger_alerts`, `ledger_input`, `ledger_isolation`, `ledger_serializable`, `ledger_recovery`: the
 //!   general ledger; `consistency`: whether everything agrees.
 //! - `ledger_shards`, `ledger_ranges`, `ledger_crossings`, `ledger_crossings_votes`, `ledger_crossings_killed`: several shards, and transfers between them.
 //! - `two_providers`: a node with two of them, one of which can be killed; `failover`, `bench_failover`: what becomes of its charges then.
 //! - `credentials`: merchants with keys of their own at providers, exchanged under load and across restarts.
 //! - `adyen`: a node whose provider only acknowledges, and tells later. `routing`: which of several gets a charge.
+//! - `retries`: what follows a decline, and duplicates.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
 //! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
@@ -28,6 +30,7 @@ mod process;
 
 mod acceptance_axioms;
 mod acceptance_consistency;
+mod acceptance_pools;
 mod acceptance_providers;
 mod acceptance_stages;
 mod adyen;
@@ -75,9 +78,11 @@ mod readme;
 mod reads;
 mod recovery;
 mod refused_keys;
+mod relay;
 mod repair;
 mod repair_unfinished;
 mod resolutions;
+mod retries;
 mod reviews;
 mod risk;
 mod routing;

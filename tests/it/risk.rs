@@ -51,7 +51,11 @@ fn paid(dev: &Dev, key: &str, fields: &Value) -> Value {
 #[track_caller]
 fn reasons(payment: &Value) -> Vec<&str> {
     let reasons = payment["risk"]["reasons"].as_array().unwrap();
-    reasons.iter().map(|reason| reason.as_str().unwrap()).collect()
+    // That a customer pays the same again is told as well, and is not what these tests are about.
+    let reasons = reasons.iter().map(|reason| reason.as_str().unwrap());
+    reasons
+        .filter(|reason| *reason != "duplicate_suspected")
+        .collect()
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::ops::figure;
 use crate::process::{Process, address_after, command, lasting_address, wait_for};
 use crate::recovery::start_sandbox;
 use serde_json::{Value, json};
+use std::fmt::Display;
 use std::net::SocketAddr;
 use tempfile::TempDir;
 
@@ -31,7 +32,7 @@ impl Protocol {
     }
 
     /// The section of a provider that is played by a sandbox.
-    pub(crate) fn section(self, id: &str, sandbox: SocketAddr, cost_bps: u32) -> String {
+    pub(crate) fn section(self, id: &str, sandbox: impl Display, cost_bps: u32) -> String {
         let terms = format!("[[provider]]\nid = \"{id}\"\ncost_bps = {cost_bps}\n");
         match self {
             Self::Stripe => format!(

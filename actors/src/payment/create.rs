@@ -15,18 +15,16 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 impl PaymentState {
-    pub(super) fn begin(&mut self, begin: Box<Begin>) -> Result<(), ActorProcessingErr> {
+    pub(super) fn begin(&mut self, begin: Box<Begin>) {
         self.context.ports.probe.reached(Step::PaymentBegun);
         self.admitted_at = Some(begin.admitted_at);
         let since = Instant::now();
-        if !risk::begin(&self.context, &begin.spec, &self.mailbox) {
-            return self.decide_create(*begin, Velocity::default(), false);
-        }
+        let question = self.card_question((&begin.spec, &begin.method), true, None);
+        risk::begin(&self.context, &begin.spec, question, &self.mailbox);
         self.stage = Stage::Assessing {
             what: Assessing::Begin(begin),
             since,
         };
-        Ok(())
     }
 
     pub(super) fn assessed(&mut self, velocity: Option<Velocity>) -> Result<(), ActorProcessingErr> {
@@ -37,6 +35,14 @@ impl PaymentState {
         // A shard that died answers nothing: the other rules still hold, and velocity starts anew.
         let (velocity, counted) = (velocity.unwrap_or_default(), velocity.is_some());
         match what {
+            Assessing::Elsewhere {
+                operation,
+                number,
+                outcome,
+            } => {
+                let standing = counted.then_some(velocity.card);
+                self.go_on_after_decline((operation, number), outcome, standing)
+            }
             Assessing::Begin(_) if is_late => {
                 self.refuse(NotStored::StageTimeout("risk"));
                 Ok(())
@@ -124,12 +130,12 @@ impl PaymentState {
         charge: (&Spec, &PaymentMethod),
         assessment: &Assessment,
         number: u32,
-        holds_for_review: bool,
+        (barred, holds_for_review): (bool, bool),
     ) -> Result<AttemptPlan, NotStored> {
         let operation = OperationId::Authorize(self.id);
         let is_stopped = match assessment.action {
-            Action::Allow => false,
-            Action::Review => !holds_for_review,
+            Action::Allow => barred,
+            Action::Review => barred || !holds_for_review,
             Action::Block => true,
         };
         match self.context.providers.first() {
@@ -162,10 +168,13 @@ impl PaymentState {
     ) -> Result<(), ActorProcessingErr> {
         self.context.ports.probe.reached(Step::PaymentAssessed);
         let Begin { spec, method, .. } = begin;
+        self.heard_of_card(&velocity);
+        let barred = velocity.card.bar();
         let assessment = self.assess(&spec, &method, velocity, counted);
         let since = Instant::now();
         let holds = self.context.options.review_mode == ReviewMode::AuthAndHold;
-        let plan = match self.plan_if_it_charges((&spec, &method), &assessment, 1, holds) {
+        let stops = (barred.is_some(), holds);
+        let plan = match self.plan_if_it_charges((&spec, &method), &assessment, 1, stops) {
             Ok(plan) => plan,
             Err(why) => {
                 self.refuse(why);
@@ -181,6 +190,7 @@ impl PaymentState {
             method,
             assessment,
             plan,
+            barred,
             review: self.context.options.review_mode,
             profile: self.context.options.ledger.profile(),
         };

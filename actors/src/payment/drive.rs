@@ -106,6 +106,9 @@ impl PaymentState {
             call = call.to_resolve();
         }
         let mailbox = seat.mailbox.clone();
+        if std::mem::take(&mut self.drive(op.id).repeats) {
+            call = call.again();
+        }
         let drive = self.drive(op.id);
         drive.calls = drive.calls.saturating_add(1);
         self.promise = None;
@@ -116,6 +119,7 @@ impl PaymentState {
 
     pub(super) fn call_again(&mut self, operation: OperationId, number: u32) {
         if self.is_open(operation, number) {
+            self.drive(operation).repeats = true;
             self.call(operation);
         } else {
             self.answer();
@@ -269,7 +273,10 @@ impl PaymentState {
         {
             return self.record_and_go_on(operation, number, outcome, Some(next));
         }
-        let wait = self.context.options.retry.wait_after(tries, &outcome);
+        let policy = &self.context.options.retry;
+        let wait = policy
+            .wait_after(tries, &outcome)
+            .map(|wait| policy.jittered(wait, self.context.ports.entropy.next_u64()));
         let now = self.context.ports.clock.now();
         match wait {
             Some(wait) if now.plus(wait) < attempt.deadline => {

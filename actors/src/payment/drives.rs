@@ -13,6 +13,8 @@ pub(super) struct Drive {
     pub(super) calls: u32,
     /// Repetitions that wait for their time.
     pub(super) retries: u32,
+    /// The next request repeats one of the same request of a caller's.
+    pub(super) repeats: bool,
     /// The attempt that the two below are about.
     number: u32,
     /// Requests of that attempt so far.
@@ -31,6 +33,7 @@ impl PaymentState {
                 operation,
                 calls: 0,
                 retries: 0,
+                repeats: false,
                 number: 0,
                 tries: 0,
                 tainted: false,

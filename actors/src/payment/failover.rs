@@ -17,7 +17,21 @@ impl PaymentState {
         number: u32,
         outcome: Outcome,
     ) -> Result<(), ActorProcessingErr> {
-        let next = self.elsewhere(operation, number, &outcome);
+        if self.asks_to_go_on(operation, number, &outcome) {
+            return Ok(());
+        }
+        let next = match &outcome {
+            // Only with the card's leave, which is asked for above.
+            Outcome::Declined { .. } => return self.record_and_go_on(operation, number, outcome, None),
+            Outcome::Succeeded { .. }
+            | Outcome::ActionRequired { .. }
+            | Outcome::Pending { .. }
+            | Outcome::Cancelled { .. }
+            | Outcome::NotSent { .. }
+            | Outcome::RateLimited { .. }
+            | Outcome::Rejected { .. }
+            | Outcome::Unknown { .. } => self.elsewhere(operation, number, &outcome),
+        };
         self.record_and_go_on(operation, number, outcome, next)
     }
 
@@ -54,10 +68,10 @@ impl PaymentState {
             | Outcome::Unknown { reason, .. } => reason,
             Outcome::RateLimited { .. } => "rate limited",
             Outcome::Cancelled { .. } => "closed at the provider",
-            Outcome::Succeeded { .. }
-            | Outcome::Declined { .. }
-            | Outcome::ActionRequired { .. }
-            | Outcome::Pending { .. } => "answered",
+            Outcome::Declined { decline_code, .. } => decline_code,
+            Outcome::Succeeded { .. } | Outcome::ActionRequired { .. } | Outcome::Pending { .. } => {
+                "answered"
+            }
         };
         metrics::counter!("florin_payment_failovers_total", "from" => from.to_string(), "to" => to.to_string())
             .increment(1);
@@ -79,8 +93,8 @@ impl PaymentState {
         }
     }
 
-    /// The provider was not to be asked: nothing was asked now, and it is not asked again for this request. What an earlier request of
-    /// the attempt did stays as doubtful as it was.
+    /// The provider was not to be asked: nothing was asked now, and it is not asked again for this request.
+    /// What an earlier request of the attempt did stays as doubtful as it was.
     pub(super) fn turned_away(
         &mut self,
         operation: OperationId,

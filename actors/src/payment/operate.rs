@@ -4,7 +4,7 @@ use super::{Assessing, NotStored, PaymentState, Stage};
 use crate::context::Step;
 use crate::idempotency::{IdempotencyMail, Reply, SubmissionId};
 use crate::provider::Ask;
-use crate::risk::{RiskMail, Subject, Velocity, VelocityReply};
+use crate::risk::{self, Velocity};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::method::PaymentMethod;
@@ -130,7 +130,10 @@ impl PaymentState {
             return self.key_asked(key, None);
         }
         match operate.action {
-            Action::Confirm(_) => self.assess_confirmation(operate),
+            Action::Confirm(_) => {
+                self.assess_confirmation(operate);
+                Ok(())
+            }
             Action::Capture { .. }
             | Action::Increment { .. }
             | Action::Void(_)
@@ -255,24 +258,16 @@ impl PaymentState {
     }
 
     /// Another method is assessed like the first one.
-    fn assess_confirmation(&mut self, operate: Box<Operate>) -> Result<(), ActorProcessingErr> {
-        let since = Instant::now();
-        let Some(subject) = self
-            .payment
-            .as_ref()
-            .and_then(|payment| Subject::of(&payment.spec))
-        else {
-            return self.confirm(*operate, Velocity::default(), false);
+    fn assess_confirmation(&mut self, operate: Box<Operate>) {
+        let (Some(payment), Action::Confirm(method)) = (self.payment.clone(), &operate.action) else {
+            return;
         };
-        let shard = &self.context.risk[subject.shard(self.context.risk.len())];
-        let reply = VelocityReply::new(self.mailbox.clone());
-        let at = self.context.ports.clock.now();
+        let question = self.card_question((&payment.spec, method), false, None);
         self.stage = Stage::Assessing {
             what: Assessing::Confirmation(operate),
-            since,
+            since: Instant::now(),
         };
-        shard.step(RiskMail::Count { subject, at, reply });
-        Ok(())
+        risk::confirm(&self.context, &payment.spec, question, &self.mailbox);
     }
 
     pub(super) fn confirm(
@@ -287,10 +282,12 @@ impl PaymentState {
             return Ok(());
         };
         self.context.ports.probe.reached(Step::PaymentAssessed);
+        self.heard_of_card(&velocity);
+        let barred = velocity.card.bar();
         let assessment = self.assess(&payment.spec, &method, velocity, counted);
         let number = self.next_attempt(operation);
         let charge = (payment.spec.as_ref(), &method);
-        let plan = match self.plan_if_it_charges(charge, &assessment, number, false) {
+        let plan = match self.plan_if_it_charges(charge, &assessment, number, (barred.is_some(), false)) {
             Ok(plan) => plan,
             Err(why) => {
                 self.refuse_request(key, why);
@@ -303,6 +300,7 @@ impl PaymentState {
             method,
             assessment,
             plan,
+            barred,
         };
         self.decide(Some(request), command)
     }

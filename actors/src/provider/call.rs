@@ -33,6 +33,8 @@ pub struct Call {
     pub(super) started: bool,
     /// It finds out or closes what is already under way. No breaker stands before that: it is what ends doubts.
     pub(super) resolves: bool,
+    /// It repeats, within the same request, what came back without an answer.
+    pub(super) is_retry: bool,
 }
 
 impl Call {
@@ -55,6 +57,7 @@ impl Call {
                 Ask::Prepare | Ask::Execute => false,
                 Ask::Query | Ask::Cancel => true,
             },
+            is_retry: false,
         }
     }
 
@@ -62,6 +65,13 @@ impl Call {
     #[must_use]
     pub const fn to_resolve(mut self) -> Self {
         self.resolves = true;
+        self
+    }
+
+    /// Repeats what was asked within the same request, so that it lives on the budget of retries.
+    #[must_use]
+    pub const fn again(mut self) -> Self {
+        self.is_retry = true;
         self
     }
 

@@ -6,9 +6,10 @@ use florin_domain::breaker::{Admit, Breaker, BreakerState, Change, Pass};
 use florin_domain::credentials::KeyOwner;
 use florin_domain::health::{CallResult, Health, KeyChange, KeyPass, KeyVerdict, RefusedKeys, Windows};
 use florin_domain::provider::ProviderId;
+use florin_domain::retry::{BudgetPolicy, RetryBudget};
 use florin_domain::routing::{Measures, Score};
 use florin_domain::time::Timestamp;
-use metrics::Gauge;
+use metrics::{Counter, Gauge};
 
 /// What routing and operators go by.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub enum Away {
     BreakerOpen,
     /// The provider does not take the key that it would carry.
     KeyRefused,
+    /// What all retries at the provider live on is used up.
+    BudgetUsedUp,
 }
 
 impl Away {
@@ -63,6 +66,7 @@ impl Away {
         match self {
             Self::BreakerOpen => "the provider's circuit breaker is open",
             Self::KeyRefused => "the provider does not take the key that the charge would carry",
+            Self::BudgetUsedUp => "the provider was asked to repeat as much as it may be",
         }
     }
 }
@@ -86,6 +90,8 @@ pub(super) struct Books {
     breakers: [Breaker; Line::ALL.len()],
     windows: Windows,
     refused_keys: RefusedKeys,
+    budget: RetryBudget,
+    retries: Counter,
     gauges: [Gauge; Line::ALL.len()],
     health: Gauge,
     score: Gauge,
@@ -100,6 +106,8 @@ impl Books {
             breakers: Default::default(),
             windows: Windows::default(),
             refused_keys: RefusedKeys::default(),
+            budget: RetryBudget::default(),
+            retries: metrics::counter!("florin_provider_retries_total", "provider" => provider.to_string()),
             gauges: Line::ALL.map(gauge),
             health: metrics::gauge!("florin_provider_health", "provider" => provider.to_string()),
             score: metrics::gauge!("florin_provider_score", "provider" => provider.to_string()),
@@ -118,6 +126,17 @@ impl Books {
         }
         let is_refused = key.is_some_and(|key| !self.refused_keys.takes(key, now));
         is_refused.then_some(Away::KeyRefused)
+    }
+
+    /// Counts a call, and says whether it may be made: what repeats another one lives on the budget.
+    pub(super) fn affords(&mut self, is_retry: bool, policy: BudgetPolicy, now: Timestamp) -> bool {
+        if !is_retry {
+            self.budget.called(now);
+            return true;
+        }
+        let has_room = self.budget.take(policy, now);
+        self.retries.increment(u64::from(has_room));
+        has_room
     }
 
     /// No key was refused lately, so nobody needs to know whose a call carries.

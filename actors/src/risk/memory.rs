@@ -1,6 +1,7 @@
 //! What one velocity shard remembers: payments and declines of customers, devices and addresses, and apart from them transfers between
 //! shards, each with a budget of its own. So however much the platform moves between its accounts, no customer is forgotten for it.
 
+use super::cards::{CardQuestion, Cards};
 use super::record::{Bounds, Record};
 use super::{Recalled, Subject, TransferCount, Velocity, What};
 use crate::options::Options;
@@ -68,6 +69,7 @@ pub(super) struct Counters {
     limits: VelocityLimits,
     payments: Memory,
     transfers: Memory,
+    pub(super) cards: Cards,
 }
 
 impl Counters {
@@ -77,6 +79,7 @@ impl Counters {
             limits: options.velocity.clone(),
             payments: Memory::new(Bounds::of_payments(options), subjects_max),
             transfers: Memory::new(Bounds::of_transfers(options), subjects_max),
+            cards: Cards::of(options),
         }
     }
 
@@ -104,6 +107,17 @@ impl Counters {
     pub(super) fn address(&mut self, subject: Subject, at: Timestamp, counted: Velocity) -> Velocity {
         Velocity {
             ip_hour_count: Some(self.paid(subject, at).hour_count),
+            ..counted
+        }
+    }
+
+    /// What is known of a payment's card, with what was counted before.
+    pub(super) fn card(&mut self, question: &CardQuestion, counted: Velocity) -> Velocity {
+        let (card, twins) = self.cards.ask(question);
+        Velocity {
+            twins: twins.count,
+            twin: twins.latest,
+            card,
             ..counted
         }
     }
@@ -144,6 +158,8 @@ impl Counters {
             What::Transferred => {
                 self.transfers(TransferCount { subject, times: 1 }, at);
             }
+            What::Seen(payment) => self.cards.see(subject, payment, at),
+            What::CardDeclined { is_final } => self.cards.declined(subject, at, is_final),
         }
     }
 }

@@ -7,11 +7,14 @@ use crate::context::Context;
 use crate::journal_range::read_range;
 use crate::mailbox::{Class, Refused};
 use florin_domain::commit::{Body, Commit};
+use florin_domain::decline::Decline;
 use florin_domain::ids::{OperationId, PaymentId, Seq};
 use florin_domain::ledger::{CrossingStep, LedgerEvent};
 use florin_domain::limits::TRANSFERS_IN_FLIGHT_MAX;
+use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{Event, Spec};
 use florin_domain::ports::ReadError;
+use florin_domain::risk::MONTH_MS;
 use florin_domain::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -26,26 +29,20 @@ const BUSY_WAIT: Duration = Duration::from_millis(10);
 /// A shard that is gone for so many waits is restarting again and again: it does without.
 const WAITS_MAX: u32 = 1000;
 
-/// Reads the commits up to `head` back, as far as the longest window that is configured and at most
-/// `velocity_recall_commits_max`, and tells the shards. A journal that cannot be read is the scrub's to report.
+/// Reads the commits up to `head` back, and tells the shards: velocity as far as the longest window that is configured and at most
+/// `velocity_recall_commits_max`, cards as far as a month and at most `card_recall_commits_max`. A journal that cannot be read is the
+/// scrub's to report.
 pub async fn recall(context: Arc<Context>, head: Seq) {
-    let window_ms = if context.options.velocity.day_amounts.is_empty() {
-        HOUR_MS
-    } else {
-        DAY_MS
-    };
-    let now = context.ports.clock.now().unix_ms();
-    let from = Timestamp::from_unix_ms(now.saturating_sub(window_ms));
-    let stop = head.0.saturating_sub(context.options.velocity_recall_commits_max);
+    let reach = Reach::of(&context, head);
     let mut reader = Reader::default();
-    let (mut end, mut count) = (head.0, 0_u64);
-    while end > stop {
-        let start = end.saturating_sub(PAGE).max(stop);
+    let (mut end, mut count, mut cards) = (head.0, 0_u64, 0_u64);
+    while end > reach.stop() {
+        let start = end.saturating_sub(PAGE).max(reach.stop());
         // A commit of the ledger is not held: one such may be as large as a page of others, and says at most how much went between shards.
         let (mut commits, mut oldest) = (Vec::new(), None);
         let keep = |commit: Commit| {
             oldest = oldest.or(Some(commit.at));
-            if commit.at >= from {
+            if reach.velocity.has(&commit) {
                 reader.prepared(&context, &commit);
             }
             if matches!(commit.body, Body::Payment(_)) {
@@ -64,20 +61,92 @@ pub async fn recall(context: Arc<Context>, head: Seq) {
                 return;
             }
         }
-        let reached = oldest.is_none_or(|oldest| oldest < from);
-        for commit in commits.iter().rev().filter(|commit| commit.at >= from) {
-            reader.read(&context, commit);
+        for commit in commits.iter().rev() {
+            if reach.velocity.has(commit) {
+                reader.read(&context, commit);
+            }
         }
         count += u64::try_from(reader.found.len()).unwrap_or(0);
+        let before = reader.found.len();
+        for commit in commits.iter().rev() {
+            if reach.cards.has(commit) {
+                reader.cards(&context, commit);
+            }
+        }
+        cards += u64::try_from(reader.found.len() - before).unwrap_or(0);
         if !tell(&context, std::mem::take(&mut reader.found)).await {
             return;
         }
-        if reached {
+        if oldest.is_none_or(|oldest| reach.is_before_all(oldest)) {
             break;
         }
         end = start;
     }
     metrics::counter!("florin_velocity_recalled_total").increment(count);
+    metrics::counter!("florin_card_retries_recalled_total").increment(cards);
+}
+
+/// How far back something is read.
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    from: Timestamp,
+    stop: u64,
+    is_read: bool,
+}
+
+impl Part {
+    fn of((now, head): (Timestamp, Seq), window_ms: u64, commits_max: u64) -> Self {
+        Self {
+            from: Timestamp::from_unix_ms(now.unix_ms().saturating_sub(window_ms)),
+            stop: head.0.saturating_sub(commits_max),
+            is_read: commits_max > 0,
+        }
+    }
+
+    fn has(&self, commit: &Commit) -> bool {
+        self.is_read && commit.at >= self.from && commit.seq.0 > self.stop
+    }
+}
+
+/// How far back all is read.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    velocity: Part,
+    cards: Part,
+}
+
+impl Reach {
+    fn of(context: &Context, head: Seq) -> Self {
+        let (options, now) = (&context.options, context.ports.clock.now());
+        let window_ms = if options.velocity.day_amounts.is_empty() {
+            HOUR_MS
+        } else {
+            DAY_MS
+        };
+        let cards_ms = MONTH_MS.max(options.velocity.duplicates.window.0);
+        Self {
+            velocity: Part::of((now, head), window_ms, options.velocity_recall_commits_max),
+            cards: Part::of((now, head), cards_ms, options.card_recall_commits_max),
+        }
+    }
+
+    fn stop(&self) -> u64 {
+        self.velocity.stop.min(self.cards.stop)
+    }
+
+    fn is_before_all(&self, at: Timestamp) -> bool {
+        [self.velocity, self.cards]
+            .iter()
+            .all(|part| !part.is_read || at < part.from)
+    }
+}
+
+/// A decline whose payment's creation, or the method that it was of, is still to come.
+#[derive(Debug)]
+struct CardDecline {
+    at: Timestamp,
+    is_final: bool,
+    method: Option<PaymentMethod>,
 }
 
 /// Commits from the newest to the oldest: a decline comes before the payment that says whose it was.
@@ -86,9 +155,64 @@ struct Reader {
     found: Vec<Recalled>,
     /// The earliest decline of each payment whose creation is still to come.
     declines: HashMap<PaymentId, Timestamp>,
+    /// All of them.
+    card_declines: HashMap<PaymentId, Vec<CardDecline>>,
 }
 
 impl Reader {
+    /// What was declined to which card, and which payments are young enough to have a twin.
+    fn cards(&mut self, context: &Context, commit: &Commit) {
+        let Body::Payment(body) = &commit.body else {
+            return;
+        };
+        for event in body.events.iter().rev() {
+            if let Event::AttemptDeclined {
+                operation: OperationId::Authorize(_),
+                decline_code,
+                ..
+            } = event
+                && let Some(is_final) = Decline::of(decline_code).at_network()
+            {
+                let declines = self.card_declines.entry(body.payment).or_default();
+                declines.push(CardDecline {
+                    at: commit.at,
+                    is_final,
+                    method: None,
+                });
+            }
+            if let Event::MethodReplaced { method } = event {
+                let declines = self.card_declines.get_mut(&body.payment);
+                for decline in declines.into_iter().flatten() {
+                    decline.method.get_or_insert_with(|| method.clone());
+                }
+            }
+            if let Event::Created { spec, method } = event {
+                let declines = self.card_declines.remove(&body.payment);
+                let is_sent = body
+                    .events
+                    .iter()
+                    .any(|event| matches!(event, Event::AttemptPlanned { .. }));
+                let window = context.options.velocity.duplicates.window;
+                if is_sent && declines.is_none() && spec.created_at.plus(window) > context.ports.clock.now() {
+                    self.found.push(Recalled {
+                        subject: Subject::of_card(spec, method),
+                        at: spec.created_at,
+                        what: What::Seen(spec.id),
+                    });
+                }
+                for decline in declines.into_iter().flatten() {
+                    let method = decline.method.as_ref().unwrap_or(method);
+                    let is_final = decline.is_final;
+                    self.found.push(Recalled {
+                        subject: Subject::of_card(spec, method),
+                        at: decline.at,
+                        what: What::CardDeclined { is_final },
+                    });
+                }
+            }
+        }
+    }
+
     fn read(&mut self, context: &Context, commit: &Commit) {
         let Body::Payment(body) = &commit.body else {
             return;

@@ -129,6 +129,7 @@ impl Record {
             hour_declines: count(&self.declines, now, HOUR_MS),
             day_amount_minor: None,
             ip_hour_count: None,
+            ..Velocity::default()
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The connection to a provider: pooled HTTP/1.1, with exact knowledge of whether a request can have left this process.
 
+use super::addresses::Addresses;
 use bytes::Bytes;
 use florin_domain::credentials::KeyOwner;
 use florin_domain::time::Millis;
@@ -22,10 +23,6 @@ use std::time::Duration;
 use thiserror::Error as ThisError;
 use tokio::time::timeout;
 
-/// Idle connections kept per host. How many requests run at once is bounded by the permits of the provider's actor (100).
-const IDLE_CONNECTIONS_MAX: usize = 50;
-/// Idle connections are closed after this time.
-const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 /// The largest answer taken; objects of providers are a few kilobytes.
 pub(super) const BODY_BYTES_MAX: usize = 1024 * 1024;
 
@@ -157,18 +154,52 @@ pub(super) struct Patience {
     pub(super) connect: Duration,
 }
 
+/// What is kept for the next request. How many run at once is bounded by the permits of the provider's actor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// Idle connections to one host; further ones are closed when their request is over.
+    pub connections_max: usize,
+    /// How long an idle connection stays open.
+    pub connections_for: Duration,
+    /// How long the addresses of a host are believed.
+    pub addresses_for: Duration,
+}
+
+impl Default for Keeping {
+    /// 25 connections, and both for five minutes.
+    fn default() -> Self {
+        Self {
+            connections_max: 25,
+            connections_for: Duration::from_mins(5),
+            addresses_for: Duration::from_mins(5),
+        }
+    }
+}
+
 /// One server's connections.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pool: Pool<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    pool: Pool<HttpsConnector<HttpConnector<Addresses>>, Full<Bytes>>,
+    addresses: Addresses,
     endpoint: Endpoint,
     patience: Patience,
 }
 
 impl Connection {
     /// Connects to nothing yet.
-    pub(super) fn new(endpoint: Endpoint, patience: Patience, tls: ClientConfig) -> Self {
-        let mut tcp = HttpConnector::new();
+    pub(super) fn new(endpoint: Endpoint, patience: Patience, keeping: Keeping, tls: ClientConfig) -> Self {
+        let addresses = Addresses::of_system(keeping.addresses_for);
+        Self::found_at(addresses, endpoint, patience, keeping, tls)
+    }
+
+    fn found_at(
+        addresses: Addresses,
+        endpoint: Endpoint,
+        patience: Patience,
+        keeping: Keeping,
+        tls: ClientConfig,
+    ) -> Self {
+        let mut tcp = HttpConnector::new_with_resolver(addresses.clone());
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(patience.connect));
@@ -180,11 +211,12 @@ impl Connection {
         // A request that a dying pooled connection never began to write is retried on another connection by the pool itself.
         let pool = Pool::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            .pool_idle_timeout(keeping.connections_for)
+            .pool_max_idle_per_host(keeping.connections_max)
             .build(connector);
         Self {
             pool,
+            addresses,
             endpoint,
             patience,
         }
@@ -195,10 +227,15 @@ impl Connection {
         let mut request = self.request(outgoing).map_err(|error| unwritable(&error))?;
         // Set when the request is handed to a connection, so while it is empty nothing can have been written.
         let connection = capture_connection(&mut request);
-        match timeout(self.patience.request, self.exchange(request, connection.clone())).await {
+        let exchange = self.exchange(request, connection.clone());
+        let result = match timeout(self.patience.request, exchange).await {
             Ok(result) => result,
             Err(_) => Err(out_of_time(&connection, "no answer within the request timeout")),
+        };
+        if result.is_err() && connection.connection_metadata().is_none() {
+            self.addresses.forget();
         }
+        result
     }
 
     async fn exchange(
@@ -222,7 +259,16 @@ impl Connection {
             }
             None => call.await,
         };
-        read(response.map_err(|error| failure_of(&error))?).await
+        match response {
+            Ok(response) => read(response).await,
+            Err(error) => {
+                if error.is_connect() {
+                    // Also where the pool had tried another connection before.
+                    self.addresses.forget();
+                }
+                Err(failure_of(&error))
+            }
+        }
     }
 
     fn request(&self, outgoing: Outgoing) -> Result<Request<Full<Bytes>>, http::Error> {
@@ -332,3 +378,6 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

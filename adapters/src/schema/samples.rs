@@ -240,7 +240,14 @@ fn after(event: &Event) -> Option<Event> {
             amount: amount(Amount::MAX_MINOR),
             at: AT,
         },
-        Event::ReversalOpened { .. } => return None,
+        Event::ReversalOpened { .. } => Event::RetryRefused {
+            decline_code: "retry_limit_month".into(),
+        },
+        Event::RetryRefused { .. } => Event::DeclineRetried {
+            operation: AUTHORIZE,
+            number,
+        },
+        Event::DeclineRetried { .. } => return None,
     })
 }
 

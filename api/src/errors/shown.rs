@@ -13,6 +13,10 @@ pub(super) struct Shown<'a> {
     pub(super) code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) decline_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) advice_code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) retry_after_s: Option<u64>,
     pub(super) message: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) param: Option<&'a str>,
@@ -35,6 +39,10 @@ struct Problem<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     decline_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice_code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_s: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     param: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,6 +69,8 @@ impl Shown<'_> {
             error_type: self.kind,
             code: self.code,
             decline_code: self.decline_code,
+            advice_code: self.advice_code,
+            retry_after_s: self.retry_after_s,
             param: self.param,
             payment_id: self.payment_id.as_deref(),
             payment_status: self.payment_status,

@@ -31,6 +31,7 @@ fn a_decline_reads_the_same_in_both_formats() {
         body,
         concat!(
             r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"insufficient_funds","#,
+            r#""advice_code":"try_again_later","retry_after_s":86400,"#,
             r#""message":"Your card was declined.","payment_id":"pay_00000000000000000000000001","doc_url":"/docs/errors/card_declined"}}"#
         )
     );
@@ -45,7 +46,8 @@ fn a_decline_reads_the_same_in_both_formats() {
         concat!(
             r#"{"type":"/docs/errors/card_declined","title":"Payment Required","status":402,"#,
             r#""detail":"Your card was declined.","error_type":"card_error","code":"card_declined","#,
-            r#""decline_code":"insufficient_funds","payment_id":"pay_00000000000000000000000001"}"#
+            r#""decline_code":"insufficient_funds","advice_code":"try_again_later","retry_after_s":86400,"#,
+            r#""payment_id":"pay_00000000000000000000000001"}"#
         )
     );
 }

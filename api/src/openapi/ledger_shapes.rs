@@ -392,6 +392,14 @@ fn provider_standing() -> ObjectBuilder {
                 "Whose keys the provider does not take (401, 403), so that nothing new is charged under them: `platform`, or a merchant's id.",
             ),
         ),
+        must(
+            "queue_max",
+            count("How many may wait before new charges are turned away."),
+        ),
+        must(
+            "resolving",
+            count("Questions about what is already under way; they have permits of their own."),
+        ),
     ])
 }
 

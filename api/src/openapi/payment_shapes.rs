@@ -4,6 +4,7 @@ use super::shape::{
     Shape, array, bounded, bounded_text, count, flag, id, integer, may, must, named, named_or_null, or_null,
     record, text, time, word,
 };
+use florin_domain::decline::Advice;
 use florin_domain::health::Health;
 use florin_domain::limits::{METADATA_ENTRIES_MAX, METADATA_KEY_BYTES_MAX, METADATA_VALUE_BYTES_MAX};
 use florin_domain::method::CardBrand;
@@ -90,6 +91,13 @@ fn payment() -> ObjectBuilder {
         must(
             "decline_code",
             or_null(text("Why the card was declined, in the network's words.")),
+        ),
+        must(
+            "advice_code",
+            or_null(word(
+                "What may be done after the decline.",
+                Advice::ALL.map(Advice::as_str),
+            )),
         ),
         must("next_action", named_or_null("NextAction")),
     ])
@@ -377,7 +385,8 @@ pub(crate) fn payment_example() -> Value {
         "customer_id": null, "provider": "stripe", "processor_transaction_id": "ch_fc9128000000000000000002",
         "risk": {"score": 0.1, "action": "allow", "reasons": []}, "captures": [], "refunds": [],
         "created": 1_795_238_734, "authorization_expires_at": null, "livemode": false, "description": null,
-        "metadata": {"order_id": "1001"}, "failure_code": null, "decline_code": null, "next_action": null,
+        "metadata": {"order_id": "1001"}, "failure_code": null, "decline_code": null, "advice_code": null,
+        "next_action": null,
     })
 }
 

@@ -3,6 +3,7 @@
 use super::endpoint::{Access, headers};
 use super::shape::{Shape, bounded, must, named, record, text, word};
 use crate::errors::Code;
+use florin_domain::decline::Advice;
 use serde_json::Value;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder};
@@ -42,13 +43,27 @@ pub(super) fn problem() -> ObjectBuilder {
     record(fields).description(Some(asked))
 }
 
-fn facts() -> [super::shape::Field; 4] {
+fn facts() -> [super::shape::Field; 6] {
     use super::payment_shapes::status;
     use super::shape::{id, may};
     [
         may(
             "decline_code",
             text("Why a card was declined, in the network's words."),
+        ),
+        may(
+            "advice_code",
+            word(
+                "What may be done after a decline.",
+                Advice::ALL.map(Advice::as_str),
+            ),
+        ),
+        may(
+            "retry_after_s",
+            bounded(
+                "No sooner than so many seconds later may the same be tried again.",
+                (0, 31 * 86_400),
+            ),
         ),
         may("param", text("The parameter at fault.")),
         may("payment_id", id("The payment that it is about.", "pay_")),

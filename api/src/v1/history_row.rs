@@ -396,7 +396,13 @@ fn details(event: &Event, to_operator: bool) -> Details<'_> {
             number,
             reason: why,
         } => reason(attempt(*operation, *number), why),
-        Event::AttemptCancelled { operation, number } => attempt(*operation, *number),
+        Event::AttemptCancelled { operation, number } | Event::DeclineRetried { operation, number } => {
+            attempt(*operation, *number)
+        }
+        Event::RetryRefused { decline_code } => Details {
+            decline_code: Some(decline_code),
+            ..Details::default()
+        },
         Event::LateSuccess {
             operation,
             number,

@@ -1,6 +1,7 @@
 //! A payment as it is shown, borrowed from its state and written straight into bytes.
 
 use super::list::Displayed;
+use florin_domain::decline::Decline;
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::{
     AttemptState, CaptureMethod, NextAction, Operation, OperationKind, Payment, Status,
@@ -40,6 +41,7 @@ pub(crate) struct PaymentBody<'a> {
     pub(super) metadata: Metadata<'a>,
     pub(super) failure_code: Option<&'a str>,
     pub(super) decline_code: Option<&'a str>,
+    advice_code: Option<&'static str>,
     next_action: Option<NextActionBody<'a>>,
 }
 
@@ -186,6 +188,8 @@ impl<'a> PaymentBody<'a> {
     pub(crate) fn of(payment: &'a Payment) -> Self {
         let spec = payment.spec.as_ref();
         let authorization = payment.operations.first();
+        let failure = payment.failure.as_ref();
+        let decline_code = failure.and_then(|failure| failure.decline_code.as_deref());
         let operations = |kind, object| Operations {
             payment,
             kind,
@@ -246,11 +250,9 @@ impl<'a> PaymentBody<'a> {
             livemode: spec.livemode,
             description: spec.description.as_deref(),
             metadata: Metadata(&spec.metadata),
-            failure_code: payment.failure.as_ref().map(|failure| failure.code),
-            decline_code: payment
-                .failure
-                .as_ref()
-                .and_then(|failure| failure.decline_code.as_deref()),
+            failure_code: failure.map(|failure| failure.code),
+            decline_code,
+            advice_code: decline_code.and_then(|code| Some(Decline::of(code).advice()?.as_str())),
             next_action,
         }
     }

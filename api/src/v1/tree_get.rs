@@ -56,6 +56,8 @@ struct StandingBody {
     permits: usize,
     waiting: usize,
     refused_keys: Vec<Displayed<KeyOwner>>,
+    queue_max: usize,
+    resolving: usize,
 }
 
 impl From<&ProviderStanding> for StandingBody {
@@ -68,6 +70,8 @@ impl From<&ProviderStanding> for StandingBody {
             permits: standing.permits,
             waiting: standing.waiting,
             refused_keys: standing.refused_keys.iter().copied().map(Displayed).collect(),
+            queue_max: standing.queue_max,
+            resolving: standing.resolving,
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::ledger::PostingProfile;
 use crate::method::PaymentMethod;
 use crate::money::Amount;
 use crate::provider::{Outcome, ProviderId, ProviderKey, ProviderReference};
-use crate::risk::Assessment;
+use crate::risk::{Assessment, CardBar};
 use crate::routing::Route;
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -64,6 +64,8 @@ pub enum Command {
         assessment: Assessment,
         /// Where the charge goes if risk allows it.
         plan: AttemptPlan,
+        /// Why the card's network allows no further try of it.
+        barred: Option<CardBar>,
         /// When a person looks at it, if risk asks for that.
         review: ReviewMode,
         /// How it is booked.
@@ -77,6 +79,8 @@ pub enum Command {
         assessment: Assessment,
         /// Where the charge goes.
         plan: AttemptPlan,
+        /// Why the card's network allows no further try of it.
+        barred: Option<CardBar>,
     },
     /// Drive a payment that reached no provider once more.
     Redrive {

@@ -15,7 +15,7 @@ use crate::ledger::PostingProfile;
 use crate::limits::{ATTEMPTS_MAX, Lifetimes, OPERATIONS_MAX};
 use crate::method::PaymentMethod;
 use crate::money::{Amount, MinorSum};
-use crate::risk::{Action, Assessment};
+use crate::risk::{Action, Assessment, CardBar};
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -64,7 +64,8 @@ pub fn decide(
             method,
             assessment,
             plan,
-        } => confirm(payment, (method, assessment, plan), now.plus(lifetimes.review)),
+            barred,
+        } => confirm(payment, (method, (assessment, barred), plan), lifetimes, now),
         Command::Redrive { plan } => {
             if payment.status != Status::RequiresConfirmation {
                 return Err(Refusal::WrongStatus);
@@ -133,6 +134,7 @@ fn create(command: Command, lifetimes: &Lifetimes, now: Timestamp) -> Result<Dec
         method,
         mut assessment,
         plan,
+        barred,
         review,
         profile,
     } = command
@@ -140,7 +142,8 @@ fn create(command: Command, lifetimes: &Lifetimes, now: Timestamp) -> Result<Dec
         return Err(Refusal::NoSuchPayment);
     };
     let operation = OperationId::Authorize(spec.id);
-    let is_held = assessment.action == Action::Review && review == ReviewMode::AuthAndHold;
+    let is_held =
+        assessment.action == Action::Review && review == ReviewMode::AuthAndHold && barred.is_none();
     let opened = authorization(&spec, is_held, now);
     let mut events = created(spec, method, profile);
     let review_ends = now.plus(lifetimes.review);
@@ -151,7 +154,7 @@ fn create(command: Command, lifetimes: &Lifetimes, now: Timestamp) -> Result<Dec
         let effects = start(&mut events, operation, 1, plan);
         return Ok(Decision { events, effects });
     }
-    Ok(after_risk(events, assessment, review_ends, |events| {
+    Ok(after_risk(events, (assessment, barred), review_ends, |events| {
         events.push(opened);
         start(events, operation, 1, plan)
     }))
@@ -214,7 +217,7 @@ pub(super) fn start(
 
 fn after_risk(
     mut events: Vec<Event>,
-    mut assessment: Assessment,
+    (mut assessment, barred): (Assessment, Option<CardBar>),
     review_ends: Timestamp,
     go: impl FnOnce(&mut Vec<Event>) -> Vec<Effect>,
 ) -> Decision {
@@ -223,15 +226,22 @@ fn after_risk(
         events.push(Event::ListMatched { listed });
     }
     events.push(Event::RiskAssessed(assessment));
-    let effects = match action {
-        Action::Allow => go(&mut events),
-        Action::Review => {
+    let effects = match (action, barred) {
+        // Nor does a person look at what may not be sent.
+        (Action::Allow | Action::Review, Some(bar)) => {
+            events.push(Event::RetryRefused {
+                decline_code: Arc::from(bar.decline_code()),
+            });
+            Vec::new()
+        }
+        (Action::Allow, None) => go(&mut events),
+        (Action::Review, None) => {
             events.push(Event::ReviewOpened {
                 deadline: review_ends,
             });
             Vec::new()
         }
-        Action::Block => {
+        (Action::Block, _) => {
             events.push(Event::Blocked);
             Vec::new()
         }
@@ -241,8 +251,9 @@ fn after_risk(
 
 fn confirm(
     payment: &Payment,
-    (method, assessment, plan): (PaymentMethod, Assessment, AttemptPlan),
-    review_ends: Timestamp,
+    (method, assessed, plan): (PaymentMethod, (Assessment, Option<CardBar>), AttemptPlan),
+    lifetimes: &Lifetimes,
+    now: Timestamp,
 ) -> Result<Decision, Refusal> {
     if !payment.status.takes_method() {
         return Err(Refusal::WrongStatus);
@@ -254,7 +265,11 @@ fn confirm(
         return Err(Refusal::TooManyAttempts);
     }
     let events = vec![Event::MethodReplaced { method }];
-    Ok(after_risk(events, assessment, review_ends, |events| {
+    let review_ends = now.plus(lifetimes.review);
+    Ok(after_risk(events, assessed, review_ends, |events| {
+        if payment.operation(operation).is_none() {
+            events.push(authorization(&payment.spec, false, now));
+        }
         start(events, operation, number, plan)
     }))
 }

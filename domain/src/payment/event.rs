@@ -256,6 +256,18 @@ pub enum Event {
         /// When it was opened.
         at: Timestamp,
     },
+    /// The charge is not sent: its card was declined for it so often, or so finally, that its network allows no repetition.
+    RetryRefused {
+        /// Why, as merchants are told.
+        decline_code: Arc<str>,
+    },
+    /// The decline of this attempt is not the payment's end: another provider is asked.
+    DeclineRetried {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+    },
 }
 
 impl Event {
@@ -293,6 +305,8 @@ impl Event {
             Self::Routed { .. } => "attempt.routed",
             Self::LateReversal { .. } => "attempt.late_reversal",
             Self::ReversalOpened { .. } => "reversal.opened",
+            Self::RetryRefused { .. } => "payment.retry_refused",
+            Self::DeclineRetried { .. } => "attempt.decline_retried",
         }
     }
 }

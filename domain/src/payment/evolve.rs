@@ -117,6 +117,11 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
             check_nothing_charges(payment)?;
             block(payment);
         }
+        Event::RetryRefused { decline_code } => {
+            check_nothing_charges(payment)?;
+            decline(payment, decline_code);
+        }
+        Event::DeclineRetried { operation, number } => retry_elsewhere(payment, *operation, *number)?,
         Event::HeldForReview => {
             check_nothing_charges(payment)?;
             payment.held_for_review = true;
@@ -396,6 +401,20 @@ fn decline(payment: &mut Payment, decline_code: &Arc<str>) {
         code: "card_declined",
         decline_code: Some(Arc::clone(decline_code)),
     });
+}
+
+/// The decline is taken back, so that the attempt that is planned next may follow.
+fn retry_elsewhere(payment: &mut Payment, operation: OperationId, number: u32) -> Result<(), &'static str> {
+    let latest = payment.operation(operation).and_then(|op| op.attempt.as_ref());
+    let is_declined =
+        latest.is_some_and(|attempt| attempt.number == number && attempt.state == AttemptState::Declined);
+    let has_failed = matches!(payment.status, Status::Failed | Status::RequiresPaymentMethod);
+    if !is_declined || !has_failed || !operation_authorizes(operation) {
+        return Err("no charge was declined just now");
+    }
+    payment.failure = None;
+    payment.status = Status::RequiresConfirmation;
+    Ok(())
 }
 
 fn check_nothing_charges(payment: &Payment) -> Result<(), &'static str> {

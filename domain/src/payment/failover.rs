@@ -1,11 +1,13 @@
 //! Whether a charge that was not made at one provider may be tried at another. Only proof lets it: an unknown outcome never does, and
-//! nothing but a charge ever leaves its provider (rules R3 and R6).
+//! nothing but a charge ever leaves its provider (rules R3 and R6). A decline is such proof; whether it is worth another provider is
+//! said by its code ([`Decline`]), and whether that is wanted by whoever plans the next attempt.
 
 use super::command::AttemptPlan;
 use super::decide::{Decision, start};
 use super::event::Event;
 use super::operation::{AttemptState, Operation, OperationKind};
 use super::state::Payment;
+use crate::decline::Decline;
 use crate::ids::OperationId;
 use crate::limits::ATTEMPTS_MAX;
 use crate::provider::Outcome;
@@ -28,8 +30,11 @@ impl Payment {
             Outcome::NotSent { .. } | Outcome::RateLimited { .. } | Outcome::Rejected { .. } => {
                 state == Some(AttemptState::Open)
             }
+            // While somebody waits for it: nobody is charged elsewhere long after.
+            Outcome::Declined { decline_code, .. } => {
+                state == Some(AttemptState::Open) && Decline::of(decline_code).may_go_elsewhere()
+            }
             Outcome::Succeeded { .. }
-            | Outcome::Declined { .. }
             | Outcome::ActionRequired { .. }
             | Outcome::Pending { .. }
             | Outcome::Unknown { .. } => false,
@@ -77,7 +82,15 @@ pub(super) fn go_on(
     next: Option<AttemptPlan>,
     now: Timestamp,
 ) -> Decision {
+    let mut is_declined = false;
     let is_proven = match recorded.events.as_slice() {
+        [Event::AttemptDeclined { decline_code, .. }] => {
+            is_declined = true;
+            let state = payment.operation(operation).and_then(Operation::state);
+            state == Some(AttemptState::Open)
+                && Decline::of(decline_code).may_go_elsewhere()
+                && payment.is_leaving(operation, number, now)
+        }
         [Event::AttemptNotSent { .. } | Event::AttemptRejected { .. } | Event::AttemptCancelled { .. }] => {
             payment.is_leaving(operation, number, now)
         }
@@ -91,6 +104,9 @@ pub(super) fn go_on(
         && is_proven
         && here != Some(plan.provider)
     {
+        if is_declined {
+            recorded.events.push(Event::DeclineRetried { operation, number });
+        }
         let effects = start(&mut recorded.events, operation, number.saturating_add(1), plan);
         recorded.effects.extend(effects);
     }

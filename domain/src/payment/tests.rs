@@ -7,6 +7,7 @@
 
 mod attempts;
 mod authorizations;
+mod declines;
 mod failover;
 mod invariants;
 mod late;

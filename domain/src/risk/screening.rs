@@ -1,7 +1,8 @@
 //! The whole risk stage: lists, then rules, then velocity limits.
 
 use super::{
-    Action, Assessment, Features, ListMatch, ListName, Profile, VelocityCounts, VelocityLimits, assess,
+    Action, Assessment, DUPLICATE, Features, ListMatch, ListName, Profile, VelocityCounts, VelocityLimits,
+    assess,
 };
 use std::sync::Arc;
 
@@ -35,6 +36,11 @@ pub fn screen(
             }
             assessment.reasons.extend(exceeded.map(Arc::from));
         }
+    }
+    if counts.twins > 0 {
+        // An allowance is about who pays, not about paying twice.
+        assessment.action = severer(assessment.action, limits.duplicates.action);
+        assessment.reasons.push(Arc::from(DUPLICATE));
     }
     assessment
 }
@@ -122,6 +128,36 @@ mod tests {
     }
 
     #[test]
+    fn a_twin_is_told_and_meets_what_is_configured_whoever_pays() {
+        let usual = Features {
+            hour_count: Some(1),
+            device_country: None,
+            method_is_new: false,
+            ..features(100)
+        };
+        let counts = VelocityCounts {
+            twins: 1,
+            ..VelocityCounts::default()
+        };
+        for action in [Action::Allow, Action::Review, Action::Block] {
+            let mut limits = VelocityLimits::default();
+            limits.duplicates.action = action;
+            for list in [None, Some(listed(ListName::Allow))] {
+                let assessment = screen((&Profile::deep_dive(), &limits), &usual, &counts, list);
+                assert_eq!(assessment.action, action);
+                assert_eq!(words(&assessment).last(), Some(&DUPLICATE));
+            }
+            let blocked = screen(
+                (&Profile::deep_dive(), &limits),
+                &usual,
+                &counts,
+                Some(listed(ListName::Block)),
+            );
+            assert_eq!(words(&blocked), ["blocklist_ip"], "an entry settles it");
+        }
+    }
+
+    #[test]
     fn each_limit_has_its_reason_and_allows_exactly_what_it_says() {
         let limits = VelocityLimits {
             minute_count_max: Some(3),
@@ -130,6 +166,7 @@ mod tests {
             ip_hour_count_max: Some(30),
             day_amounts: vec![(Currency::USD, 500)],
             action: Action::Review,
+            ..VelocityLimits::default()
         };
         let at = VelocityCounts {
             minute_count: 3,
@@ -137,6 +174,7 @@ mod tests {
             hour_declines: 3,
             ip_hour_count: Some(30),
             day_amount_minor: Some(500),
+            ..VelocityCounts::default()
         };
         let names = |counts: VelocityCounts| limits.exceeded(Currency::USD, &counts).collect::<Vec<_>>();
         assert!(names(at).is_empty());

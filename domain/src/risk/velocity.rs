@@ -1,8 +1,10 @@
 //! Limits on how often, and for how much, a customer pays: the first seed's four counters (RISK-17..20), and one for addresses.
 //! A limit is the most that is allowed. What is not configured is not limited.
 
-use super::Action;
+use super::{Action, CardStanding};
+use crate::ids::PaymentId;
 use crate::money::{Amount, Currency};
+use crate::time::Millis;
 
 /// What was counted of a payment's customer (else its device), this payment included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +19,33 @@ pub struct VelocityCounts {
     pub day_amount_minor: Option<i128>,
     /// Payments from the same address in the last hour; nothing if that has no limit or no address is known.
     pub ip_hour_count: Option<u32>,
+    /// Other payments of the same merchant, card and amount a moment ago that were not declined.
+    pub twins: u32,
+    /// The latest of them.
+    pub twin: Option<PaymentId>,
+    /// Whether its card may be tried.
+    pub card: CardStanding,
+}
+
+/// The reason that a payment like one of a moment ago has.
+pub const DUPLICATE: &str = "duplicate_suspected";
+
+/// When a payment is suspected to be another one once more, under another key (IDEM-11), and what then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DuplicateRule {
+    /// How long ago the other one was asked for at most; zero for no suspicion.
+    pub window: Millis,
+    /// What it meets: usually [`Action::Allow`], so that it is only told.
+    pub action: Action,
+}
+
+impl Default for DuplicateRule {
+    fn default() -> Self {
+        Self {
+            window: Millis::from_s(600),
+            action: Action::Allow,
+        }
+    }
 }
 
 /// The limits.
@@ -34,6 +63,8 @@ pub struct VelocityLimits {
     pub day_amounts: Vec<(Currency, i128)>,
     /// What a payment beyond a limit meets, [`Action::Review`] or [`Action::Block`].
     pub action: Action,
+    /// Payments that are like one of a moment ago.
+    pub duplicates: DuplicateRule,
 }
 
 impl Default for VelocityLimits {
@@ -45,6 +76,7 @@ impl Default for VelocityLimits {
             ip_hour_count_max: None,
             day_amounts: Vec::new(),
             action: Action::Block,
+            duplicates: DuplicateRule::default(),
         }
     }
 }

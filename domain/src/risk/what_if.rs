@@ -4,7 +4,10 @@
 //! and declines that fit the recorded reasons are assumed, and the answer says whether others that fit would change it.
 
 use super::rules::VELOCITY;
-use super::{Assessment, Features, ListMatch, ListName, Profile, VelocityCounts, VelocityLimits, screen};
+use super::{
+    Assessment, CardStanding, DUPLICATE, Features, ListMatch, ListName, Profile, VelocityCounts,
+    VelocityLimits, screen,
+};
 use crate::money::Currency;
 use thiserror::Error;
 
@@ -184,6 +187,10 @@ fn counts(recorded: &Recorded<'_>, limits: &VelocityLimits) -> VelocityCounts {
             ..none
         })
         .then_some(u32::MAX),
+        twins: u32::from(has_reason(recorded, DUPLICATE)),
+        twin: None,
+        // No assessment says it: it is a word of its own.
+        card: CardStanding::Fresh,
     }
 }
 

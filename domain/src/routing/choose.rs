@@ -19,15 +19,6 @@ use std::sync::Arc;
 /// The whole of a draw and of a share.
 const WHOLE_BPS: u32 = 10_000;
 
-/// How much of its traffic a provider keeps, in basis points.
-pub const fn share_bps(health: Health) -> u32 {
-    match health {
-        Health::Healthy | Health::Degraded => WHOLE_BPS,
-        Health::Reduced => 5_000,
-        Health::Excluded => 100,
-    }
-}
-
 /// The draw of a payment: the same for all its attempts, and for whoever looks at it again.
 pub fn draw_bps(payment: PaymentId) -> u32 {
     // The low half of an id is random.
@@ -152,7 +143,7 @@ fn keeps(entrant: &Entrant, draw: u32) -> bool {
     let second = draw.saturating_mul(FACTOR).saturating_add(salt);
     second
         .checked_rem(WHOLE_BPS)
-        .is_some_and(|second| second < share_bps(entrant.health))
+        .is_some_and(|second| second < entrant.health.share_bps())
 }
 
 #[cfg(test)]

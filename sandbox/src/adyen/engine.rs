@@ -60,10 +60,11 @@ pub(crate) fn decide(state: &mut State, faults: &mut Faults, request: &Request, 
         key: idempotency.map(|idempotency| &*idempotency.key),
         drawn: Drawn::default(),
     };
-    if let Err(refusal) = plan(state, &request.call, moment) {
-        return refuse(refusal);
-    }
-    let drawn = faults.draw(Provider::Adyen, operation);
+    let method = match plan(state, &request.call, moment) {
+        Ok(planned) => planned.payment.map(|payment| payment.method),
+        Err(refusal) => return refuse(refusal),
+    };
+    let drawn = faults.draw(Provider::Adyen, operation, method);
     moment.drawn = drawn;
     let mut delivery = drawn.delivery();
     match drawn.hit {

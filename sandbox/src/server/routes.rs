@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::body::AnswerBody;
 use super::challenge::{self, Visit};
+use super::refusal::{Asked, Refusal};
 use super::stopped;
 use crate::adyen;
 use crate::charges;
@@ -39,6 +40,7 @@ const RATE_LIMITED_REASON: HeaderName = HeaderName::from_static("stripe-rate-lim
 #[derive(Debug)]
 pub(crate) struct Routes {
     owner: mpsc::Sender<Command>,
+    refusals: mpsc::Sender<Refusal>,
     salt: u32,
     silence: Duration,
     stop: watch::Receiver<bool>,
@@ -62,13 +64,14 @@ type Answer = Result<Response<AnswerBody>, Closed>;
 
 impl Routes {
     pub(crate) fn new(
-        owner: mpsc::Sender<Command>,
+        (owner, refusals): (mpsc::Sender<Command>, mpsc::Sender<Refusal>),
         salt: u32,
         silence_ms: u64,
         stop: watch::Receiver<bool>,
     ) -> Self {
         Self {
             owner,
+            refusals,
             salt,
             silence: Duration::from_millis(silence_ms),
             stop,
@@ -122,6 +125,7 @@ impl Routes {
                 None => Ok(self.refuse(&ApiError::body_too_large(BODY_BYTES_MAX))),
             },
             (&Method::PUT, "/adyen/webhook") => self.subscribe(request).await,
+            (&Method::PUT, "/refusal") => self.refuse_connections(request).await,
             (method, path) => Ok(self.refuse(&ApiError::unknown_url(method.as_str(), path))),
         }
     }
@@ -149,14 +153,24 @@ impl Routes {
                 self.ask(|reply| Command::Subscribe { target, reply }).await?;
                 Ok(json(StatusCode::OK, body))
             }
-            Err(message) => {
-                let (param, _) = message.split_once(':').unwrap_or((message, ""));
-                let error = serde_json::json!({ "error": {
-                    "type": "invalid_request_error", "param": param, "message": message,
-                } });
-                Ok(json(StatusCode::BAD_REQUEST, error.to_string()))
-            }
+            Err(message) => Ok(invalid(message)),
         }
+    }
+
+    /// Answered once it has begun, and nothing else on this connection.
+    async fn refuse_connections(&self, request: Request<Incoming>) -> Answer {
+        let Some(body) = read_body(request.into_body()).await? else {
+            return Ok(self.refuse(&ApiError::body_too_large(BODY_BYTES_MAX)));
+        };
+        let asked = match Asked::parse(&body) {
+            Ok(asked) => asked,
+            Err(message) => return Ok(invalid(&message)),
+        };
+        let (begun, begins) = oneshot::channel();
+        let refusal = Refusal { asked, begun };
+        self.refusals.send(refusal).await.map_err(|_| Closed)?;
+        begins.await.map_err(|_| Closed)?;
+        Ok(json(StatusCode::OK, serde_json::json!(asked).to_string()))
     }
 
     async fn adyen(&self, path: &str, request: Request<Incoming>) -> Answer {
@@ -360,6 +374,15 @@ async fn read_body(body: Incoming) -> Result<Option<Bytes>, Closed> {
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Ok(None),
         Err(_) => Err(Closed),
     }
+}
+
+/// The message begins with the name of the field.
+fn invalid(message: &str) -> Response<AnswerBody> {
+    let (param, _) = message.split_once(':').unwrap_or((message, ""));
+    let error = serde_json::json!({ "error": {
+        "type": "invalid_request_error", "param": param, "message": message,
+    } });
+    json(StatusCode::BAD_REQUEST, error.to_string())
 }
 
 fn fault_response(reply: FaultReply) -> Response<AnswerBody> {

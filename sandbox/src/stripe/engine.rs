@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::call::{Call, Command, Query};
 use super::error::ApiError;
 use super::keys::{Digest, Idempotency, Known};
+use super::methods::TestMethod;
 use super::objects::{Intent, Refund};
 use super::plan::{Moment, Money, Plan, plan};
 use super::render;
@@ -114,7 +115,7 @@ pub(crate) fn decide(
         Call::Command(command) => command,
         Call::Query(query) => {
             return match answer_query(state, query) {
-                Ok(body) => deliver_query(body, faults.draw(Provider::Stripe, Operation::Query)),
+                Ok(body) => deliver_query(body, faults.draw(Provider::Stripe, Operation::Query, None)),
                 Err(error) => refuse(error),
             };
         }
@@ -139,7 +140,7 @@ pub(crate) fn decide(
         Command::Refund(_) => Some(Operation::Refund),
     };
     let drawn = operation.map_or_else(Drawn::default, |operation| {
-        faults.draw(Provider::Stripe, operation)
+        faults.draw(Provider::Stripe, operation, method_of(state, command, &planned))
     });
     let mut run = |duration_ms| {
         if let Some(idempotency) = idempotency {
@@ -184,6 +185,21 @@ pub(crate) fn decide(
     Decision::Execute {
         execution: Box::new(execution(state, planned, request, now.seconds())),
         delivery,
+    }
+}
+
+/// What the payment is made with. A plan that declines has forgotten it.
+fn method_of(state: &State, command: &Command, planned: &Plan) -> Option<TestMethod> {
+    let of_intent = planned.intent.as_ref().and_then(|intent| intent.method);
+    match command {
+        Command::Create(create) => create.method,
+        Command::Confirm(confirm) => confirm
+            .method
+            .or_else(|| state.intent_in_path(&confirm.id).ok()?.method),
+        Command::Refund(_) => planned.refund.as_ref().map(|refund| refund.method).or(of_intent),
+        Command::Increment(_) | Command::Capture(_) | Command::Cancel(_) | Command::Authenticate(_) => {
+            of_intent
+        }
     }
 }
 

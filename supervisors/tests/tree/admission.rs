@@ -4,6 +4,7 @@ use crate::provider::{Script, Scripted};
 use crate::world::{Answered, World, answers, let_settle, options, submit, submit_all, until};
 use florin_actors::admission::{AdmissionCaps, Shed};
 use florin_actors::options::{Options, ProviderCaps, ProviderTerms};
+use florin_actors::payment::NotStored;
 use florin_actors::payments_handle::RequestError;
 use florin_domain::payment::Answer;
 use std::sync::atomic::Ordering;
@@ -192,6 +193,41 @@ fn calls_that_their_callers_left_behind_do_not_pile_up_at_a_provider_that_hangs(
         for n in 0..10 {
             let answer = submit(&platform.payments(), n).await.unwrap().answer;
             assert_eq!(answer, Answer::Shown);
+        }
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn a_provider_without_terms_of_its_own_takes_50_requests_and_25_more_wait() {
+    let options = Options {
+        provider_terms: Options::default().provider_terms,
+        ..options()
+    };
+    World::with(38, options, Scripted::new(false, true)).life(async |world, platform| {
+        world.provider.latch.close();
+        let seat = &platform.context().providers[0];
+        let places = || {
+            (
+                seat.in_flight.load(Ordering::SeqCst),
+                seat.waiting.load(Ordering::SeqCst),
+            )
+        };
+        let mut asked = Vec::new();
+        for n in 0..75_usize {
+            world.script(n, Script::Held);
+            asked.extend(submit_all(&platform.payments(), [n]));
+            let expected = ((n + 1).min(50), (n + 1).saturating_sub(50));
+            until("it has its place", || places() == expected).await;
+        }
+        let beyond = submit(&platform.payments(), 75).await;
+        assert!(
+            matches!(beyond, Err(RequestError::NotStored(NotStored::Busy))),
+            "{beyond:?}"
+        );
+        world.provider.latch.open();
+        for (n, answer) in answers(asked).await {
+            assert_eq!(answer.unwrap().answer, Answer::Shown, "{n}");
         }
         world.check_at_rest(&platform).await;
     });

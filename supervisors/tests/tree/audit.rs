@@ -88,6 +88,7 @@ impl World {
         [&self.provider]
             .into_iter()
             .chain(&self.backup)
+            .chain(&self.last)
             .map(|provider| &**provider)
     }
 

@@ -150,12 +150,14 @@ fn usual(n: usize) -> Answer {
         | Script::Lies { .. }
         | Script::Held
         | Script::PreparedTwice
+        | Script::Takes { .. }
         | Script::Challenge => Answer::Shown,
         Script::Decline | Script::DeclineFirst => Answer::Declined,
         Script::KeyRefused { .. } => Answer::NoProvider,
         Script::Unknown { .. }
         | Script::Mute { .. }
         | Script::ChargedThenNotSent { .. }
+        | Script::TimesOut
         | Script::Panic { .. } => Answer::Unresolved,
     }
 }

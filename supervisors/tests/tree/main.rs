@@ -11,7 +11,7 @@
 //!   shards, [`crossings_reverts`] reverts there, [`crossings_fraud`] the fraud check, [`crossings_land`] which they are, [`crossings_stuck`] one whose disk hangs,
 //!   [`crossings_looks`] looks at what is between them
 //! * [`crash`], [`random`], [`stale`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`monitor`], [`monitor_load`] what does not agree; [`short_pages`] large commits; [`keys`], [`outcomes`], [`stops`], [`admission`],
-//!   [`alerts`], [`drain`] the rest
+//!   [`alerts`], [`drain`] the rest; [`health`] what a provider's last minutes are worth, [`lanes`] how many questions it gets
 
 #[cfg(test)]
 mod admission;
@@ -38,9 +38,13 @@ mod drain;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod kill;
+#[cfg(test)]
+mod lanes;
 #[cfg(test)]
 mod leaving;
 #[cfg(test)]
@@ -73,6 +77,7 @@ mod provider;
 mod random;
 #[cfg(test)]
 mod refused_keys;
+mod retries;
 #[cfg(test)]
 mod reversals;
 #[cfg(test)]

@@ -106,6 +106,8 @@ fn is_usual((ask, answer): &Reply) -> bool {
             | Script::DeclineFirst
             | Script::Lies { .. }
             | Script::PreparedTwice
+            | Script::Takes { .. }
+            | Script::TimesOut
             | Script::Challenge => answered.answer.is_final(),
         },
         Err(_) => is_refused(answer),

@@ -6,6 +6,7 @@ use crate::operations::{
 };
 use crate::provider::{Script, Scripted};
 use crate::world::{World, merchant, patient};
+use florin_actors::options::Options;
 use florin_actors::payment::NotStored;
 use florin_actors::payments_handle::{Change, PaymentsHandle, RequestError};
 use florin_domain::ids::PaymentId;
@@ -13,6 +14,7 @@ use florin_domain::money::Amount;
 use florin_domain::payment::{
     Answer, AttemptState, CaptureMethod, Operation, OperationKind, Payment, Refusal, RequestKind,
 };
+use florin_domain::risk::CardLimits;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -395,7 +397,18 @@ const DECLINED_FIRST_MINOR: i128 = 1_001;
 
 #[test]
 fn ten_thousand_schedules_of_concurrent_operations_agree_with_callers_who_wait_for_each_other() {
-    let world = World::with(57, patient(), Scripted::new(false, false));
+    // Thousands of declines of one card, which no network would allow.
+    let card_limits = CardLimits {
+        month_max: None,
+        mastercard_day_max: None,
+        mastercard_month_max: None,
+        ..CardLimits::default()
+    };
+    let options = Options {
+        card_limits,
+        ..patient()
+    };
+    let world = World::with(57, options, Scripted::new(false, false));
     world.provider.script(DECLINED_FIRST_MINOR, Script::DeclineFirst);
     for minor in (6..1_000).step_by(10) {
         world.provider.script(minor, Script::Decline);

@@ -13,10 +13,11 @@ use florin_domain::ports::{
 };
 use florin_domain::provider::ProviderKey;
 use florin_domain::time::Timestamp;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 /// A lock that a panicking actor does not spoil for the checks that follow.
@@ -173,6 +174,8 @@ pub(crate) struct JournalFaults {
     pub(crate) traps: [Trap; 3],
     /// Appends wait here.
     pub(crate) appends: Latch,
+    /// What the next appends take, in virtual milliseconds.
+    pub(crate) appends_ms: Mutex<VecDeque<u64>>,
     /// Reads of more than one commit wait here.
     pub(crate) pages: Latch,
     /// The store is full.
@@ -233,6 +236,10 @@ impl Journal for FaultyJournal {
     fn append(&self, batch: Batch) -> BoxFuture<'_, Result<Head, AppendError>> {
         Box::pin(async move {
             self.faults.appends.passed().await;
+            let takes_ms = lock(&self.faults.appends_ms).pop_front();
+            if let Some(takes_ms) = takes_ms {
+                tokio::time::sleep(Duration::from_millis(takes_ms)).await;
+            }
             self.faults.traps[0].passed();
             if self.faults.no_room.load(Ordering::SeqCst) {
                 return Err(AppendError::NoRoom("the disk is full".to_owned()));

@@ -9,7 +9,7 @@ use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery};
 use florin_domain::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -43,6 +43,10 @@ pub(crate) enum Script {
     PreparedTwice,
     /// Challenges the customer, who has passed once [`Scripted::tell_the_truth`] was called.
     Challenge,
+    /// Takes so long, and then charges and says so, or cannot be reached.
+    Takes { ms: u64, is_there: bool },
+    /// Does nothing, and says nothing for as long as a request may take, until [`Scripted::tell_the_truth`].
+    TimesOut,
 }
 
 /// Something that was really executed.
@@ -98,6 +102,10 @@ pub(crate) struct Scripted {
     is_closed: AtomicBool,
     truthful: AtomicBool,
     slow: bool,
+    /// What every request takes, in virtual milliseconds.
+    pub(crate) takes_ms: AtomicU64,
+    /// What it says of payments that it declines.
+    pub(crate) decline_code: Mutex<&'static str>,
 }
 
 pub(crate) fn provider_id() -> ProviderId {
@@ -130,6 +138,8 @@ impl Scripted {
             is_closed: AtomicBool::new(false),
             truthful: AtomicBool::new(false),
             slow,
+            takes_ms: AtomicU64::new(0),
+            decline_code: Mutex::new("generic_decline"),
         }
     }
 
@@ -255,14 +265,38 @@ impl Scripted {
         charges || is_deaf
     }
 
+    async fn take_time(&self, amount_minor: i128) {
+        if self.slow {
+            let latency = u64::try_from(amount_minor * 7 % 23).unwrap();
+            tokio::time::sleep(Duration::from_millis(latency)).await;
+        }
+        let takes_ms = self.takes_ms.load(Ordering::SeqCst);
+        if takes_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(takes_ms)).await;
+        }
+        tokio::task::yield_now().await;
+    }
+
+    /// Takes the time that a script says, and fails if that says so, too.
+    async fn fails_late(&self, script: Script) -> Option<Outcome> {
+        match script {
+            Script::Takes { ms, is_there } => {
+                tokio::time::sleep(Duration::from_millis(ms)).await;
+                (!is_there).then(not_sent)
+            }
+            Script::TimesOut if !self.truthful.load(Ordering::SeqCst) => {
+                let Millis(limit_ms) = self.capabilities.time_limit;
+                tokio::time::sleep(Duration::from_millis(limit_ms)).await;
+                Some(silence())
+            }
+            _ => None,
+        }
+    }
+
     async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
         let executes = ask == Asked::Execute;
         let amount = request.amount.minor();
-        if self.slow {
-            let latency = u64::try_from(amount * 7 % 23).unwrap();
-            tokio::time::sleep(Duration::from_millis(latency)).await;
-        }
-        tokio::task::yield_now().await;
+        self.take_time(amount).await;
         let requests = {
             let mut book = lock(&self.book);
             if executes {
@@ -282,10 +316,13 @@ impl Scripted {
             .get(&amount)
             .copied()
             .unwrap_or(Script::Succeed);
+        if let Some(failed) = self.fails_late(script).await {
+            return failed;
+        }
         match script {
             Script::Decline => {
                 return Outcome::Declined {
-                    decline_code: Arc::from("generic_decline"),
+                    decline_code: Arc::from(*lock(&self.decline_code)),
                     reference: None,
                 };
             }
@@ -343,6 +380,8 @@ impl Scripted {
             | Script::Lies { .. }
             | Script::DeclineFirst
             | Script::Challenge
+            | Script::Takes { .. }
+            | Script::TimesOut
             | Script::Unknown { .. }
             | Script::Mute { .. }
             | Script::NotSent { .. }

@@ -22,6 +22,7 @@ use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{CaptureMethod, Device};
 use florin_domain::ports::{KeyIndex, TransferIndex, Views};
+use florin_domain::retry::{BudgetPolicy, RetryPolicy};
 use florin_supervisors::platform::{Platform, StartError};
 use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +43,8 @@ pub(crate) struct World {
     pub(crate) provider: Arc<Scripted>,
     /// Where charges go that the first one does not take.
     pub(crate) backup: Option<Arc<Scripted>>,
+    /// And where those go that the backup does not take either.
+    pub(crate) last: Option<Arc<Scripted>>,
     pub(crate) probe: Arc<PanicProbe>,
     pub(crate) fatal: Arc<FatalLog>,
     pub(crate) faults: Arc<JournalFaults>,
@@ -82,6 +85,14 @@ pub(crate) fn options() -> Options {
         breaker: BreakerPolicy {
             failures_max: u32::MAX,
             ..BreakerPolicy::default()
+        },
+        // And its clock stands, so that the window of a budget never passes.
+        retry: RetryPolicy {
+            budget: BudgetPolicy {
+                retries_min: u32::MAX,
+                ..BudgetPolicy::default()
+            },
+            ..RetryPolicy::default()
         },
         ..Options::default()
     }
@@ -198,6 +209,7 @@ impl World {
             entropy: Arc::new(SeededEntropy::new(seed)),
             provider: Arc::new(provider),
             backup: None,
+            last: None,
             probe: Arc::default(),
             fatal: Arc::default(),
             faults: Arc::default(),
@@ -241,6 +253,7 @@ impl World {
             providers: [&self.provider]
                 .into_iter()
                 .chain(&self.backup)
+                .chain(&self.last)
                 .map(|provider| Arc::clone(provider) as _)
                 .collect(),
             probe: Arc::clone(&self.probe) as _,

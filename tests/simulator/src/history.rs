@@ -139,7 +139,9 @@ impl History {
             | Event::ListMatched { .. }
             | Event::HeldForReview
             | Event::PostingProfileChosen { .. }
-            | Event::Routed { .. } => Ok(()),
+            | Event::Routed { .. }
+            | Event::RetryRefused { .. }
+            | Event::DeclineRetried { .. } => Ok(()),
         }
     }
 

@@ -254,7 +254,17 @@ impl Books {
         let mut dice = Dice::of(self.world.seed, "issuer", number);
         let charges = is_charge(request.kind);
         if dice.hits(if charges { 800 } else { 300 }) {
-            return State::Declined("insufficient_funds");
+            // A stream of its own: what is decided below stays as it is.
+            let codes = [
+                "insufficient_funds",
+                "do_not_honor",
+                "generic_decline",
+                "lost_card",
+            ];
+            let code = Dice::of(self.world.seed, "decline code", number)
+                .pick(&codes)
+                .to_owned();
+            return State::Declined(if charges { code } else { "insufficient_funds" });
         }
         if charges && dice.hits(700) {
             return State::Challenged;

@@ -201,6 +201,7 @@ fn options(world: &World) -> Options {
     let is_limited = limits.hits(4_000);
     let hour_count_max = is_limited.then(|| u32::try_from(limits.within(1, 6)).unwrap_or(1));
     let ticks = ticks(world.seed);
+    let soft_declines_go_on = Dice::new(world.seed, "soft declines").hits(5_000);
     let ledger = LedgerRules::new(profile, Chart::default(), Vec::new()).unwrap_or_default();
     Options {
         admission: AdmissionCaps {
@@ -217,6 +218,7 @@ fn options(world: &World) -> Options {
         ledger: Arc::new(ledger),
         review_mode: *dice.pick(&[ReviewMode::BeforeAuth, ReviewMode::AuthAndHold]),
         fee_return,
+        soft_declines_go_on,
         transfer_limits: TransferLimits { hour_count_max },
         risk: Profile {
             review_above_bps: if reviews { 1_200 } else { 5_000 },

@@ -146,6 +146,8 @@ sightings! {
         Event::HeldForReview => "held for review",
         Event::PostingProfileChosen { .. } => "posting profile chosen",
         Event::Routed { .. } => "routed",
+        Event::RetryRefused { .. } => "retry refused",
+        Event::DeclineRetried { .. } => "decline retried",
     }
     LEDGER_EVENTS ledger_event(LedgerEvent) {
         LedgerEvent::AccountOpened(_) => "account opened",
@@ -220,7 +222,12 @@ const STARTS: &[&str] = &[
 ];
 
 /// After what a charge goes on at another provider.
-const PROOFS: &[&str] = &["after not sent", "after a rejection", "after a cancellation"];
+const PROOFS: &[&str] = &[
+    "after not sent",
+    "after a rejection",
+    "after a cancellation",
+    "after a decline",
+];
 
 /// The proof after which a charge goes on, if a commit says that it does.
 pub(crate) fn went_on(events: &[Event]) -> Option<&'static str> {
@@ -231,6 +238,7 @@ pub(crate) fn went_on(events: &[Event]) -> Option<&'static str> {
         Event::AttemptNotSent { .. } => Some("after not sent"),
         Event::AttemptRejected { .. } => Some("after a rejection"),
         Event::AttemptCancelled { .. } => Some("after a cancellation"),
+        Event::AttemptDeclined { .. } => Some("after a decline"),
         _ => None,
     }
 }

@@ -22,7 +22,7 @@ impl Client {
             connect: config.connect_timeout,
         };
         Ok(Self {
-            connection: Connection::new(endpoint, patience, tls),
+            connection: Connection::new(endpoint, patience, config.keeping, tls),
             authorization: config.api_key.into_header()?,
         })
     }

@@ -1,6 +1,6 @@
 //! What must be known to reach Nameless.
 
-use crate::providers::connection::{Endpoint, SetupError, is_visible, secret_header};
+use crate::providers::connection::{Endpoint, Keeping, SetupError, is_visible};
 use http::HeaderValue;
 use std::fmt;
 use std::time::Duration;
@@ -20,7 +20,10 @@ impl ApiKey {
 
     /// The `Authorization` header; its own `Debug` hides it, too.
     pub(super) fn into_header(self) -> Result<HeaderValue, ConfigError> {
-        secret_header(format!("Bearer {}", self.0)).ok_or(ConfigError::ApiKey)
+        let mut header =
+            HeaderValue::from_str(&format!("Bearer {}", self.0)).map_err(|_| ConfigError::ApiKey)?;
+        header.set_sensitive(true);
+        Ok(header)
     }
 }
 
@@ -41,6 +44,8 @@ pub struct NamelessConfig {
     pub request_timeout: Duration,
     /// Name resolution, TCP and TLS together.
     pub connect_timeout: Duration,
+    /// Connections and addresses that are kept.
+    pub keeping: Keeping,
 }
 
 impl NamelessConfig {
@@ -51,6 +56,7 @@ impl NamelessConfig {
             api_key,
             request_timeout: REQUEST_TIMEOUT,
             connect_timeout: CONNECT_TIMEOUT,
+            keeping: Keeping::default(),
         }
     }
 

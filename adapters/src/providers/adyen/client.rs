@@ -27,7 +27,7 @@ impl Client {
             connect: config.connect_timeout,
         };
         Ok(Self {
-            connection: Connection::new(endpoint, patience, tls),
+            connection: Connection::new(endpoint, patience, config.keeping, tls),
             api_key: config.api_key.into_header()?,
         })
     }

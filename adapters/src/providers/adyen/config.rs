@@ -1,6 +1,6 @@
 //! What must be known to reach Adyen.
 
-use crate::providers::connection::{Endpoint, SetupError, is_visible};
+use crate::providers::connection::{Endpoint, Keeping, SetupError, is_visible};
 
 pub use crate::providers::connection::{CONNECT_TIMEOUT, REQUEST_TIMEOUT};
 use http::HeaderValue;
@@ -85,6 +85,8 @@ pub struct AdyenConfig {
     pub request_timeout: Duration,
     /// Name resolution, TCP and TLS together.
     pub connect_timeout: Duration,
+    /// Connections and addresses that are kept.
+    pub keeping: Keeping,
 }
 
 impl AdyenConfig {
@@ -96,6 +98,7 @@ impl AdyenConfig {
             api_key,
             request_timeout: REQUEST_TIMEOUT,
             connect_timeout: CONNECT_TIMEOUT,
+            keeping: Keeping::default(),
         }
     }
 

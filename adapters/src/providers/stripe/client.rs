@@ -41,7 +41,7 @@ impl Client {
             connect: config.connect_timeout,
         };
         Ok(Self {
-            connection: Connection::new(endpoint, patience, tls),
+            connection: Connection::new(endpoint, patience, config.keeping, tls),
             authorization: config.secret_key.into_bearer()?,
         })
     }

@@ -217,4 +217,6 @@ events! {
         #[serde(rename = "amount_minor")] amount: u64,
         #[serde(rename = "at_ms")] at: u64
     } = "reversal.opened";
+    RetryRefused { decline_code: &'a str } = "payment.retry_refused";
+    DeclineRetried { operation: OperationIdDto, number: u32 } = "attempt.decline_retried";
 }

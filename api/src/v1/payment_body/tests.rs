@@ -114,7 +114,7 @@ fn a_succeeded_payment_is_shown_whole() {
             r#""risk":{"score":0.1,"action":"allow","reasons":["new_method"]},"captures":[],"refunds":[],"#,
             r#""created":1700000000,"authorization_expires_at":null,"livemode":false,"#,
             r#""description":"a \"quoted\" cup","metadata":{"order_id":"xyz","a":""},"#,
-            r#""failure_code":null,"decline_code":null,"next_action":null}"#
+            r#""failure_code":null,"decline_code":null,"advice_code":null,"next_action":null}"#
         )
     );
 }

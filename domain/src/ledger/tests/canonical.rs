@@ -95,6 +95,7 @@ impl Till {
             },
             review: ReviewMode::BeforeAuth,
             plan: plan(),
+            barred: None,
             profile,
         });
         let expected = HoldChange {

@@ -183,6 +183,7 @@ impl Step {
                 method: method(),
                 assessment: assessment(action),
                 plan: plan(at, now),
+                barred: None,
                 review: script.review,
                 profile: script.profile,
             },
@@ -190,6 +191,7 @@ impl Step {
                 method: method(),
                 assessment: assessment(action),
                 plan: plan(at, now),
+                barred: None,
             },
             Self::Redrive(at) => Command::Redrive { plan: plan(at, now) },
             Self::Reference(operation, of) => Command::Reference {

@@ -20,7 +20,7 @@ use crate::limits::Lifetimes;
 use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency, FeeSchedule};
 use crate::provider::{Outcome, ProviderId};
-use crate::risk::{Action, Assessment};
+use crate::risk::{Action, Assessment, CardBar};
 use crate::routing::Wishes;
 use crate::time::{Millis, Timestamp};
 use rust_decimal::Decimal;
@@ -235,6 +235,7 @@ impl Script {
             (true, _) => Action::Review,
             (false, true) => Action::Block,
         };
+        let barred = flag("barred").then_some(CardBar::Month);
         let assessment = assessment(action);
         let bits = |text: &str| text.parse::<u128>().unwrap();
         let minor = |text: &str| (text != "all").then(|| amount(text.parse().unwrap()));
@@ -256,6 +257,7 @@ impl Script {
                     method: method(),
                     assessment,
                     plan,
+                    barred,
                     review: if flag("hold") {
                         ReviewMode::AuthAndHold
                     } else {
@@ -270,6 +272,7 @@ impl Script {
                     method,
                     assessment,
                     plan,
+                    barred,
                 }
             }
             ["redrive"] => Command::Redrive { plan },
@@ -397,8 +400,13 @@ impl Script {
                 transaction: "ch_wrong".into(),
                 amount_minor: amount_minor + 1,
             },
-            ("declined", _) => Outcome::Declined {
-                decline_code: "insufficient_funds".into(),
+            ("declined", code) => Outcome::Declined {
+                decline_code: if code.is_empty() {
+                    "insufficient_funds"
+                } else {
+                    code
+                }
+                .into(),
                 reference: None,
             },
             ("action", _) => Outcome::ActionRequired {

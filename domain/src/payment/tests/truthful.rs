@@ -136,9 +136,15 @@ proptest! {
         }
         let waiting: Vec<Operation> = script.state().unresolved().cloned().collect();
         for op in waiting {
-            let Some(attempt) = script.state().operation(op.id).and_then(|op| op.attempt.clone()) else { continue };
-            let end = truth.word(&script, &op, &attempt, Word::Declined);
-            record(&mut script, &op, attempt.number, end);
+            // What is declined goes on elsewhere, as long as there are attempts left.
+            let open = |script: &Script| {
+                let op = script.state().operation(op.id).filter(|op| op.is_unresolved())?;
+                op.attempt.clone()
+            };
+            while let Some(attempt) = open(&script) {
+                let end = truth.word(&script, &op, &attempt, Word::Declined);
+                record(&mut script, &op, attempt.number, end);
+            }
         }
 
         let payment = script.state();

@@ -1,0 +1,148 @@
+//! What a payment asks about its card before each try, and what it says of the end: card networks limit how often a card that was
+//! declined is tried again, and the counts are kept where all payments of one card meet (`risk/cards.rs`).
+
+use super::{Assessing, PaymentState, Stage};
+use crate::risk::{self, CardEnd, CardQuestion, RiskMail, Subject, Velocity, VelocityReply};
+use florin_domain::decline::Decline;
+use florin_domain::ids::OperationId;
+use florin_domain::method::PaymentMethod;
+use florin_domain::payment::{Answer, Operation, Payment, Spec};
+use florin_domain::provider::Outcome;
+use florin_domain::risk::CardStanding;
+use ractor::ActorProcessingErr;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// What this incarnation knows of the present try of its card.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct CardTry {
+    /// It is counted as under way.
+    repeats: bool,
+    /// Its decline was counted before it was recorded.
+    is_counted: bool,
+}
+
+impl PaymentState {
+    /// May this card be tried for this payment? `declined` if it was at another provider, just now.
+    pub(super) fn card_question(
+        &self,
+        (spec, method): (&Spec, &PaymentMethod),
+        is_new: bool,
+        declined: Option<bool>,
+    ) -> CardQuestion {
+        let at = if is_new {
+            spec.created_at
+        } else {
+            self.context.ports.clock.now()
+        };
+        CardQuestion {
+            subject: Subject::of_card(spec, method),
+            payment: spec.id,
+            brand: method.brand,
+            at,
+            is_new,
+            declined,
+        }
+    }
+
+    /// Takes what was said of the card, and tells operators what they may want to know.
+    pub(super) fn heard_of_card(&mut self, velocity: &Velocity) {
+        self.card_try.repeats = velocity.card == CardStanding::Repeats;
+        if let Some(bar) = velocity.card.bar() {
+            let reason = bar.decline_code();
+            metrics::counter!("florin_card_retries_refused_total", "reason" => reason).increment(1);
+            tracing::info!(payment = %self.id, reason, "a card was declined as often as its network allows: it is not tried");
+        }
+        if velocity.twins > 0 {
+            metrics::counter!("florin_duplicates_suspected_total").increment(1);
+            let (twins, twin) = (velocity.twins, velocity.twin.map(|twin| twin.to_string()));
+            // The first pair is news; whoever repeats it all day is counted.
+            if twins == 1 {
+                tracing::warn!(payment = %self.id, twin, "the same merchant, card and amount a moment ago under another key: a duplicate?");
+            } else {
+                tracing::debug!(payment = %self.id, twin, twins, "a payment like others of a moment ago");
+            }
+        }
+    }
+
+    /// Asks whether the card may be tried elsewhere, if that is what follows from a decline. Nothing is recorded before the answer: a
+    /// crash finds the attempt open, and its provider says the same again.
+    pub(super) fn asks_to_go_on(&mut self, operation: OperationId, number: u32, outcome: &Outcome) -> bool {
+        let (Outcome::Declined { decline_code, .. }, Some(payment)) = (outcome, self.payment.clone()) else {
+            return false;
+        };
+        let now = self.context.ports.clock.now();
+        let is_wanted = self.context.options.soft_declines_go_on
+            && self.context.providers.len() > 1
+            && payment.may_go_elsewhere(operation, number, outcome, now);
+        let Some(is_final) = Decline::of(decline_code).at_network().filter(|_| is_wanted) else {
+            return false;
+        };
+        let question = self.card_question((&payment.spec, &payment.method), false, Some(is_final));
+        self.stage = Stage::Assessing {
+            what: Assessing::Elsewhere {
+                operation,
+                number,
+                outcome: outcome.clone(),
+            },
+            since: Instant::now(),
+        };
+        let reply = VelocityReply::new(self.mailbox.clone());
+        risk::ask_card(&self.context, question, Velocity::default(), reply);
+        true
+    }
+
+    /// Records the decline, and goes on if the card may be tried once more. Nobody knowing is no permission.
+    pub(super) fn go_on_after_decline(
+        &mut self,
+        (operation, number): (OperationId, u32),
+        outcome: Outcome,
+        standing: Option<CardStanding>,
+    ) -> Result<(), ActorProcessingErr> {
+        let may = standing.is_some_and(|standing| standing.bar().is_none());
+        self.card_try = CardTry {
+            repeats: standing == Some(CardStanding::Repeats),
+            is_counted: standing.is_some(),
+        };
+        let next = may.then(|| self.elsewhere(operation, number, &outcome)).flatten();
+        self.record_and_go_on(operation, number, outcome, next)
+    }
+
+    /// Tells risk what a durable commit made of the payment.
+    pub(super) fn tell_risk(&mut self, after: &Arc<Payment>) {
+        let before = self.payment.as_deref();
+        let at = self.context.ports.clock.now();
+        let is_declined = after.declined_charges() > before.map_or(0, Payment::declined_charges);
+        if is_declined && let Some(subject) = Subject::of(&after.spec) {
+            risk::send(&self.context, subject, RiskMail::Declined { subject, at });
+        }
+        let is_over = |payment: &Payment| matches!(payment.answer(), Answer::Declined | Answer::Blocked);
+        let has_ended = is_over(after) && !before.is_some_and(is_over);
+        let waits = after
+            .operation(after.authorize_id())
+            .is_some_and(Operation::is_unresolved);
+        let was_counted = is_declined && std::mem::take(&mut self.card_try.is_counted);
+        let code = after
+            .failure
+            .as_ref()
+            .and_then(|failure| failure.decline_code.as_deref());
+        let is_final = code.and_then(|code| Decline::of(code).at_network());
+        let end = match is_final {
+            // It went on elsewhere: that is the present try.
+            _ if was_counted && waits => return,
+            Some(is_final) if is_declined && !was_counted => CardEnd::Declined { is_final },
+            Some(_) | None if is_declined || has_ended => CardEnd::Uncharged,
+            Some(_) | None if self.card_try.repeats && !waits => CardEnd::Ended,
+            Some(_) | None => return,
+        };
+        self.card_try = CardTry::default();
+        let (subject, payment) = (Subject::of_card(&after.spec, &after.method), self.id);
+        let mail = RiskMail::CardEnded {
+            subject,
+            payment,
+            at,
+            end,
+        };
+        risk::send(&self.context, subject, mail);
+    }
+}
