@@ -22,7 +22,7 @@ use florin_domain::breaker::{BreakerState, Pass};
 use florin_domain::health::CallResult;
 use florin_domain::provider::ProviderId;
 use florin_domain::time::Millis;
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use standing::Books;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -47,6 +47,8 @@ pub enum ProviderMail {
 #[derive(Debug)]
 pub struct ProviderState {
     context: Arc<Context>,
+    /// Which incarnation this is: its books know nothing of calls that an earlier one let through.
+    incarnation: ActorId,
     seat: Arc<ProviderSeat>,
     books: Books,
     waiting: VecDeque<Call>,
@@ -57,6 +59,7 @@ pub struct ProviderState {
 /// A permit; dropping it gives it back, also when the call's task dies.
 struct Permit {
     seat: Arc<ProviderSeat>,
+    incarnation: ActorId,
     /// The line and pass of a call that a breaker let through.
     admitted: Option<(Line, Pass)>,
     result: CallResult,
@@ -76,7 +79,9 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.count().fetch_sub(1, Ordering::SeqCst);
         let (result, took_ms) = (self.result, self.took_ms);
+        let incarnation = self.incarnation;
         let ended = self.admitted.map(|(line, pass)| Ended {
+            incarnation,
             line,
             pass,
             result,
@@ -101,6 +106,7 @@ impl Actor for ProviderActor {
         (context, id): Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let seat = Arc::clone(context.provider(id).ok_or("no such provider")?);
+        let incarnation = myself.get_id();
         keep_ticking(
             myself,
             seat.mailbox.clone(),
@@ -110,6 +116,7 @@ impl Actor for ProviderActor {
         let mut state = ProviderState {
             books: Books::new(id, seat.terms),
             context,
+            incarnation,
             seat,
             waiting: VecDeque::new(),
             resolving: VecDeque::new(),
@@ -131,7 +138,7 @@ impl Actor for ProviderActor {
                 state.context.ports.probe.reached(Step::ProviderQueued);
             }
             ProviderMail::Finished(ended) => {
-                if let Some(ended) = ended {
+                if let Some(ended) = ended.filter(|ended| ended.is_of(state.incarnation)) {
                     let now = state.context.ports.clock.now();
                     state.books.ended(ended, &state.context.options, now);
                     state.publish();
@@ -211,6 +218,7 @@ impl ProviderState {
     fn start(&self, call: Call, pass: Option<Pass>) {
         let permit = Permit {
             seat: Arc::clone(&self.seat),
+            incarnation: self.incarnation,
             admitted: pass.map(|pass| (call.line, pass)),
             result: CallResult::NotCounted,
             took_ms: 0,

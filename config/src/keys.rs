@@ -143,6 +143,7 @@ pub(crate) const PROVIDER_KEYS: &[Key] = &[
     key("permits", Kind::Whole(1, 10_000)),
     key("queue_max", Kind::Whole(0, 1_000_000)),
     key("cost_bps", Kind::Whole(0, 10_000)),
+    key("overdue_after_s", Kind::Whole(60 * 60, 90 * 24 * 60 * 60)),
 ];
 
 /// What a key outside the provider list may be.

@@ -3,6 +3,7 @@
 use crate::raw::RawProvider;
 use crate::settings::ProviderKind;
 use florin_actors::options::{Options, ProviderCaps, ProviderTerms};
+use florin_domain::time::Millis;
 
 /// Requests under way and calls that may wait, by kind of provider (POOL-1, POOL-2).
 const fn caps(kind: ProviderKind) -> ProviderCaps {
@@ -25,6 +26,7 @@ impl RawProvider {
             cost_bps: self
                 .cost_bps
                 .unwrap_or_else(|| Options::default().provider_terms.cost_bps),
+            settles_within: self.overdue_after_s.map(Millis::from_s),
         }
     }
 }

@@ -262,6 +262,8 @@ pub(crate) struct RawProvider {
     pub(crate) queue_max: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cost_bps: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) overdue_after_s: Option<u64>,
 }
 
 impl Raw {
@@ -483,6 +485,7 @@ impl From<&ProviderSettings> for RawProvider {
             permits: Some(provider.terms.caps.permits),
             queue_max: Some(provider.terms.caps.queue_max),
             cost_bps: Some(provider.terms.cost_bps),
+            overdue_after_s: provider.terms.settles_within.map(|settle| settle.0 / 1000),
         }
     }
 }

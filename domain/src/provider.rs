@@ -89,6 +89,8 @@ pub struct Recovery {
     pub voids: Voids,
     /// Captures, voids and refunds are only acknowledged; their results come as notices.
     pub notifies: bool,
+    /// How long it may take to say how that ended which it has taken on. Nothing if that is not known.
+    pub settles_within: Option<Millis>,
 }
 
 /// What closing a charge by our own reference, or by the object that it made, comes to.

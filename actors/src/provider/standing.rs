@@ -2,12 +2,14 @@
 
 use super::line::Line;
 use crate::options::{Options, ProviderTerms};
+use crate::payment::count_stale;
 use florin_domain::breaker::{Admit, Breaker, BreakerState, Change, Pass};
 use florin_domain::health::{CallResult, Health, Windows};
 use florin_domain::provider::ProviderId;
 use florin_domain::routing::{Measures, Score};
 use florin_domain::time::Timestamp;
 use metrics::Gauge;
+use ractor::ActorId;
 
 /// What routing and operators go by.
 #[derive(Clone, Debug)]
@@ -47,10 +49,23 @@ impl Standing {
 /// How a call ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
+    /// Which incarnation of the provider's actor let it through.
+    pub(super) incarnation: ActorId,
     pub(super) line: Line,
     pub(super) pass: Pass,
     pub(super) result: CallResult,
     pub(super) took_ms: u64,
+}
+
+impl Ended {
+    /// Passes are numbered anew by each incarnation's breakers, so that those of an earlier one say nothing.
+    pub(super) fn is_of(&self, incarnation: ActorId) -> bool {
+        let is_own = self.incarnation == incarnation;
+        if !is_own {
+            count_stale("call_ended");
+        }
+        is_own
+    }
 }
 
 /// The actor's own books, from which [`Standing`] is published.
@@ -102,6 +117,7 @@ impl Books {
             pass,
             result,
             took_ms,
+            incarnation: _,
         } = ended;
         self.windows.record(result, took_ms, now);
         let change = self.breakers[line as usize].ended(&options.breaker, pass, result, now);

@@ -42,6 +42,8 @@ use std::sync::Arc;
 
 /// Adyen remembers keys for at least a week; its newer documentation says 31 days.
 const KEY_LIFETIME: Millis = Millis::from_s(7 * 24 * 3600);
+/// Captures, voids and refunds are told of within hours, and a bank that refuses one within days.
+const SETTLES_WITHIN: Millis = Millis::from_s(3 * 24 * 3600);
 
 /// A merchant account at Adyen.
 #[derive(Debug)]
@@ -74,6 +76,7 @@ impl AdyenProvider {
                 stores_errors: true,
                 voids: Voids::Reference,
                 notifies: true,
+                settles_within: Some(SETTLES_WITHIN),
             },
         };
         Ok(Self {

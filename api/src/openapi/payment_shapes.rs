@@ -187,7 +187,7 @@ fn risk() -> ObjectBuilder {
 }
 
 /// The events of a payment, and the posting of an entry.
-const ROWS: [&str; 32] = [
+const ROWS: [&str; 36] = [
     "payment.created",
     "risk.assessed",
     "payment.blocked",
@@ -211,6 +211,10 @@ const ROWS: [&str; 32] = [
     "attempt.late_success",
     "attempt.late_reversal",
     "reversal.opened",
+    "attempt.overdue",
+    "matter.raised",
+    "matters.noted",
+    "payment.attempts_exhausted",
     "payment.abandoned",
     "authorization.expired",
     "request.accepted",
@@ -276,7 +280,7 @@ fn history_row() -> ObjectBuilder {
         may("decline_code", text("Why it was declined.")),
         may("reason", text("Why.")),
         may("list", word("On which list the entry is.", ["block", "allow"])),
-        may("kind", text("What the entry is about.")),
+        may("kind", text("What the entry, or the matter, is about.")),
         may("entry_id", id("The entry that matched.", "rle_")),
         may("score", risk_score()),
         may("action", risk_action()),

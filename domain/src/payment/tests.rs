@@ -7,11 +7,13 @@
 
 mod attempts;
 mod authorizations;
+mod exhaustion;
 mod failover;
 mod invariants;
 mod late;
 mod liars;
 mod matrix;
+mod matters;
 mod operations;
 mod properties;
 mod random;

@@ -133,6 +133,10 @@ impl History {
             | Event::AttemptPending { .. }
             | Event::AttemptUnknown { .. }
             | Event::LateReversal { .. }
+            | Event::AttemptOverdue { .. }
+            | Event::MatterRaised { .. }
+            | Event::MattersNoted { .. }
+            | Event::AttemptsExhausted
             | Event::Abandoned
             | Event::AuthorizationExpired
             | Event::Requested { .. }

@@ -85,6 +85,7 @@ sightings! {
         Answer::Shown => "shown",
         Answer::Declined => "declined",
         Answer::Blocked => "blocked",
+        Answer::Exhausted => "exhausted",
         Answer::NoProvider => "no provider",
         Answer::Unresolved => "unresolved",
     }
@@ -137,6 +138,10 @@ sightings! {
         Event::LateSuccess { .. } => "late success",
         Event::LateReversal { .. } => "late reversal",
         Event::ReversalOpened { .. } => "reversal opened",
+        Event::AttemptOverdue { .. } => "attempt overdue",
+        Event::MatterRaised { .. } => "matter raised",
+        Event::MattersNoted { .. } => "matters noted",
+        Event::AttemptsExhausted => "attempts exhausted",
         Event::Abandoned => "abandoned",
         Event::AuthorizationExpired => "authorization expired",
         Event::Requested { .. } => "requested",
@@ -252,11 +257,22 @@ const NEVER: &[(&str, &str)] = &[
     ("payment", "requires payment method"),
     // Only notices say it, and the simulated acquirers answer at once: they send none.
     ("event", "late reversal"),
+    // Nothing is pending for a week: a run is over in hours.
+    ("event", "attempt overdue"),
+    // Operators look at attempts only; no matter is left to a person often enough to be noted.
+    ("event", "matters noted"),
 ];
 
 /// What is seen too rarely to be waited for: a success of an attempt that was given up takes a customer, a void and a lost answer at once.
 /// Such a success is given back in the same commit.
-const RARE: &[(&str, &str)] = &[("event", "late success"), ("event", "reversal opened")];
+/// What is left to a person of it is rarer still; and sixteen attempts of one charge take a key that is sent again as often.
+const RARE: &[(&str, &str)] = &[
+    ("event", "late success"),
+    ("event", "reversal opened"),
+    ("event", "matter raised"),
+    ("event", "attempts exhausted"),
+    ("answer", "exhausted"),
+];
 
 impl Tally {
     /// Counts it.

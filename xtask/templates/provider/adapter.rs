@@ -63,6 +63,8 @@ fn capabilities(id: ProviderId, request_timeout: Duration) -> Capabilities {
             // Whether captures, voids and refunds are only acknowledged, and their results come as signed notices. If so, this adapter
             // needs a reader of notices, or these operations never end.
             notifies: false,
+            // How long it may take to say how that ended which it has taken on. Beyond it operators are told; `None` is a week.
+            settles_within: None,
         },
     }
 }

@@ -47,6 +47,7 @@ fn operation(id: OperationId, kind: OperationKind, minor: i128, state: AttemptSt
         deadline: Timestamp::from_unix_ms(0),
         state,
         unknown_reason: None,
+        overdue_since: None,
     };
     Operation {
         id,
@@ -62,6 +63,8 @@ fn operation(id: OperationId, kind: OperationKind, minor: i128, state: AttemptSt
         transaction: (state == AttemptState::Succeeded).then(|| Arc::from("ch_1")),
         reverses: None,
         proposal: None,
+        matters: Vec::new(),
+        matters_noted: 0,
     }
 }
 

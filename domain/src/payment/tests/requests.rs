@@ -43,13 +43,18 @@ fn subject(command: &Command) -> Option<(RequestKind, OperationId)> {
         Command::Complete => (RequestKind::Complete, authorize),
         Command::ApproveReview { .. } => (RequestKind::ApproveReview, authorize),
         Command::RejectReview { .. } => (RequestKind::RejectReview, authorize),
-        Command::Resolve { operation, .. } => (RequestKind::Resolve, *operation),
+        Command::Resolve { operation, .. } | Command::Note { operation, .. } => {
+            (RequestKind::Resolve, *operation)
+        }
         Command::Create { .. }
         | Command::Redrive { .. }
         | Command::RedriveOperation { .. }
         | Command::Reference { .. }
         | Command::Record { .. }
         | Command::TakeBack(_)
+        | Command::Refuse { .. }
+        | Command::Raise { .. }
+        | Command::CheckOverdue { .. }
         | Command::CheckDeadlines { .. } => return None,
     })
 }
