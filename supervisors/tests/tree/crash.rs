@@ -150,10 +150,13 @@ fn usual(n: usize) -> Answer {
         | Script::Lies { .. }
         | Script::Held
         | Script::PreparedTwice
+        | Script::Refuses { .. }
+        | Script::Limited { .. }
         | Script::Challenge => Answer::Shown,
         Script::Decline | Script::DeclineFirst => Answer::Declined,
         Script::Unknown { .. }
         | Script::Mute { .. }
+        | Script::Takes
         | Script::ChargedThenNotSent { .. }
         | Script::Panic { .. } => Answer::Unresolved,
     }

@@ -11,7 +11,7 @@ use florin_domain::payment::{Answer, Attempt, AttemptState, CaptureMethod, Opera
 use florin_domain::provider::{Notice, Outcome, ProviderId, Said, Signer};
 use std::sync::Arc;
 
-fn succeeded(transaction: &str, amount_minor: i128) -> Said {
+pub(crate) fn succeeded(transaction: &str, amount_minor: i128) -> Said {
     Said::Became(Outcome::Succeeded {
         reference: Arc::from(transaction),
         transaction: Arc::from(transaction),
@@ -19,14 +19,14 @@ fn succeeded(transaction: &str, amount_minor: i128) -> Said {
     })
 }
 
-fn declined() -> Outcome {
+pub(crate) fn declined() -> Outcome {
     Outcome::Declined {
         decline_code: Arc::from("refused"),
         reference: None,
     }
 }
 
-fn taken_back(reference: &str, amount_minor: i128, unheard: Option<Outcome>) -> Said {
+pub(crate) fn taken_back(reference: &str, amount_minor: i128, unheard: Option<Outcome>) -> Said {
     Said::TakenBack {
         unheard,
         reference: Arc::from(reference),
@@ -35,7 +35,7 @@ fn taken_back(reference: &str, amount_minor: i128, unheard: Option<Outcome>) -> 
 }
 
 impl World {
-    fn attempt_of(&self, operation: OperationId) -> Attempt {
+    pub(crate) fn attempt_of(&self, operation: OperationId) -> Attempt {
         let truth = self.truth();
         let mut operations = truth.payments.values().flat_map(|payment| &payment.operations);
         let found = operations
@@ -45,7 +45,7 @@ impl World {
     }
 
     /// What the provider says of the latest attempt of an operation.
-    fn said_of(&self, payment: PaymentId, operation: OperationId, said: Said) -> Notice {
+    pub(crate) fn said_of(&self, payment: PaymentId, operation: OperationId, said: Said) -> Notice {
         let key = self.attempt_of(operation).key;
         Notice {
             provider: provider_id(),

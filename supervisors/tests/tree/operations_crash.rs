@@ -85,7 +85,8 @@ fn minor(change: &Change) -> Option<i128> {
         | Change::Complete { .. }
         | Change::ApproveReview
         | Change::RejectReview
-        | Change::Resolve { .. } => None,
+        | Change::Resolve { .. }
+        | Change::Note { .. } => None,
     }
 }
 
@@ -105,6 +106,9 @@ fn is_usual((ask, answer): &Reply) -> bool {
             | Script::DeclineFirst
             | Script::Lies { .. }
             | Script::PreparedTwice
+            | Script::Takes
+            | Script::Refuses { .. }
+            | Script::Limited { .. }
             | Script::Challenge => answered.answer.is_final(),
         },
         Err(_) => is_refused(answer),

@@ -40,6 +40,12 @@ pub(crate) enum Script {
     PreparedTwice,
     /// Challenges the customer, who has passed once [`Scripted::tell_the_truth`] was called.
     Challenge,
+    /// Does it, and says until [`Scripted::tell_the_truth`] only that it has taken it on.
+    Takes,
+    /// Charges, and says that it was not sent. Does not hear the first `deaf` requests to give that back, and refuses the later ones.
+    Refuses { deaf: u32 },
+    /// Turns the first `times` requests away because of their rate, for so long.
+    Limited { times: u32, retry_after_s: u64 },
 }
 
 /// Something that was really executed.
@@ -128,6 +134,17 @@ impl Scripted {
             truthful: AtomicBool::new(false),
             slow,
         }
+    }
+
+    /// It tells by itself what becomes of what it takes on, usually within so many seconds.
+    pub(crate) fn telling(mut self, settle_s: u64) -> Self {
+        self.capabilities.query_by_reference = false;
+        self.capabilities.recovery = Recovery {
+            notifies: true,
+            settles_within: Some(Millis::from_s(settle_s)),
+            ..Recovery::default()
+        };
+        self
     }
 
     pub(crate) fn script(&self, amount_minor: i128, script: Script) {
@@ -330,10 +347,28 @@ impl Scripted {
                 self.latch.passed().await;
             }
             Script::Lies { deaf } if self.lies(request, executes, requests <= deaf) => return not_sent(),
+            Script::Takes if !self.truthful.load(Ordering::SeqCst) => {
+                charge(true);
+                let reference = reference(request);
+                return Outcome::Pending { reference };
+            }
+            Script::Refuses { deaf } if self.lies(request, executes, requests <= deaf) => return not_sent(),
+            Script::Refuses { .. } if !executes => return silence(),
+            Script::Refuses { .. } => {
+                return Outcome::Rejected {
+                    reason: Arc::from("no such charge"),
+                };
+            }
+            Script::Limited { times, retry_after_s } if requests <= times => {
+                let retry_after = Millis::from_s(retry_after_s);
+                return Outcome::RateLimited { retry_after };
+            }
             Script::Succeed
             | Script::Lies { .. }
             | Script::DeclineFirst
             | Script::Challenge
+            | Script::Takes
+            | Script::Limited { .. }
             | Script::Unknown { .. }
             | Script::Mute { .. }
             | Script::NotSent { .. }
