@@ -13,8 +13,8 @@ mod operate;
 mod overdue;
 mod reversal;
 
-pub(crate) use heard::count_stale;
 pub use heard::Report;
+pub(crate) use heard::count_stale;
 pub use not_stored::NotStored;
 pub use notice::Noticed;
 pub use operate::{Action, Operate};

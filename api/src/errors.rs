@@ -314,7 +314,9 @@ impl ApiError {
             Self::AccountNameTaken => "An account of this name is open on other terms.".into(),
             Self::AlertRefused(refusal) => refusal.to_string().into(),
             Self::OperationDeclined { .. } => "The provider refused it; the payment stays as it is.".into(),
-            Self::Exhausted { .. } => "It was tried as often as it may be; nothing was done. Start anew.".into(),
+            Self::Exhausted { .. } => {
+                "It was tried as often as it may be; nothing was done. Start anew.".into()
+            }
             Self::MerchantFrozen => "This merchant is frozen; nothing was charged.".into(),
             Self::ReadOnly => "Florin changes nothing now; nothing was started.".into(),
             Self::RoutingVersionStale { present } => {

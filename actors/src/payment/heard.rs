@@ -50,13 +50,15 @@ impl PaymentState {
                 number,
                 reference,
             },
-            Report::Outcome { outcome, .. } if matches!(outcome, Outcome::Succeeded { .. }) => Command::Record {
-                operation,
-                number,
-                reversal: self.reversal(operation, number, &outcome),
-                outcome,
-                next: None,
-            },
+            Report::Outcome { outcome, .. } if matches!(outcome, Outcome::Succeeded { .. }) => {
+                Command::Record {
+                    operation,
+                    number,
+                    reversal: self.reversal(operation, number, &outcome),
+                    outcome,
+                    next: None,
+                }
+            }
             Report::Prepared(Err(_)) | Report::Outcome { .. } | Report::TurnedAway { .. } => {
                 count_stale("report");
                 return Ok(());

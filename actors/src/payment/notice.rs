@@ -71,10 +71,7 @@ impl PaymentState {
                 transaction,
                 amount_minor,
                 ..
-            }) if is_foreign
-                && !attempt.state.is_unresolved()
-                && op.asked_kind() != OperationKind::Void =>
-            {
+            }) if is_foreign && !attempt.state.is_unresolved() && op.asked_kind() != OperationKind::Void => {
                 raise(MatterKind::DoneInOtherCurrency, transaction, amount_minor)
             }
             Said::Became(outcome) => {

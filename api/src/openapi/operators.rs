@@ -5,8 +5,8 @@ use super::endpoint::{Access, Endpoint};
 use super::ledger_shapes::limit;
 use super::payment_shapes::{PAYMENT_ID, amount, list_example, payment_example, payment_example_with};
 use super::shape::{
-    Field, Shape, array, bounded_text, count, flag, id, integer, may, must, named, named_or_null, or_null, page_of, record,
-    strict, text, time, word,
+    Field, Shape, array, bounded_text, count, flag, id, integer, may, must, named, named_or_null, or_null,
+    page_of, record, strict, text, time, word,
 };
 use crate::errors::Code;
 use florin_domain::limits::TEXT_BYTES_MAX;
@@ -268,7 +268,8 @@ pub(super) fn attempt_resolve() -> Endpoint {
     ]);
     let example =
         json!({"outcome": "not_executed", "evidence": "Provider's ticket 7", "reason": "Lost in an outage."});
-    let noted = json!({"outcome": "noted", "evidence": "Statement of May, line 12", "reason": "Settled by hand."});
+    let noted =
+        json!({"outcome": "noted", "evidence": "Statement of May, line 12", "reason": "Settled by hand."});
     let proposed = payment_example_with(&json!({
         "status": "processing", "amount_captured": 0, "fee": 0, "net": 0,
         "resolution": {

@@ -137,7 +137,9 @@ const fn cannot(change: &Change) -> &'static str {
         Change::ApproveReview => "cannot be approved: it is not under review",
         Change::RejectReview => "cannot be rejected: it is not under review",
         Change::Resolve { .. } => "has nothing to resolve here: what became of the attempt is known",
-        Change::Note { .. } => "has nothing to note here: nothing is open about the attempt besides its outcome",
+        Change::Note { .. } => {
+            "has nothing to note here: nothing is open about the attempt besides its outcome"
+        }
     }
 }
 

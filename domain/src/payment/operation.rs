@@ -240,10 +240,8 @@ impl Operation {
 
     /// A person may have to say what becomes of it: its provider was asked in vain or takes its time, or something about it is open.
     pub fn is_for_people(&self) -> bool {
-        matches!(
-            self.state(),
-            Some(AttemptState::Unknown | AttemptState::Pending)
-        ) || !self.open_matters().is_empty()
+        matches!(self.state(), Some(AttemptState::Unknown | AttemptState::Pending))
+            || !self.open_matters().is_empty()
     }
 
     /// A provider's word is awaited.

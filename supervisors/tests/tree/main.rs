@@ -40,9 +40,9 @@ mod drain;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
-mod keys;
-#[cfg(test)]
 mod incarnations;
+#[cfg(test)]
+mod keys;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]

@@ -13,8 +13,8 @@ use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::{self, DecodeError};
 use florin_domain::money::MinorSum;
 use florin_domain::payment::{
-    Attempt, AttemptState, Failure, LateCharge, Matter, NextAction, Operation, Payment, Request, Reversed, Spec,
-    Status,
+    Attempt, AttemptState, Failure, LateCharge, Matter, NextAction, Operation, Payment, Request, Reversed,
+    Spec, Status,
 };
 use florin_domain::routing::Wishes;
 use serde::{Deserialize, Serialize};

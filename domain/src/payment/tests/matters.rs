@@ -125,7 +125,10 @@ fn an_attempt_that_never_was_has_no_matter() {
 #[test]
 fn a_late_charge_of_no_possible_sum_is_a_matter_and_not_money() {
     let mut script = Script::after("create sale; auth not-sent");
-    let Command::Record { operation, number, .. } = script.command("auth ok") else {
+    let Command::Record {
+        operation, number, ..
+    } = script.command("auth ok")
+    else {
         unreachable!("it is a word")
     };
     for (minor, events) in [(0, 1), (0, 0)] {
@@ -178,7 +181,11 @@ fn what_is_undone_beyond_what_stood_is_booked_as_far_as_it_stood() {
             "nothing => requires_confirmation",
         ),
         // A release that was asked for is told of once more.
-        ("create auth; auth ok; void 1; void1 ok", "auth back psp 1000 -", "nothing => voided"),
+        (
+            "create auth; auth ok; void 1; void1 ok",
+            "auth back psp 1000 -",
+            "nothing => voided",
+        ),
     ]);
     let script = Script::after(&format!("{late}; auth back a 600 -; auth back b 600 -"));
     assert_eq!(script.state().late_minor, 0);

@@ -266,11 +266,7 @@ fn a_provider_that_undoes_a_late_charge_itself_gives_it_back_once_in_the_books()
             "attempt.declined matter.raised !late_charge_not_reversed => requires_confirmation",
         ),
         // Our reversal is first.
-        (
-            &format!("{LATE}; rev1 ok"),
-            "auth back psp 1000 -",
-            beyond,
-        ),
+        (&format!("{LATE}; rev1 ok"), "auth back psp 1000 -", beyond),
         // The reversal that was heard of is undone: the money is here again, once.
         (&format!("{LATE}; rev1 ok"), "rev1 back psp 1000 declined", undone),
         (
