@@ -259,8 +259,6 @@ const NEVER: &[(&str, &str)] = &[
     ("event", "late reversal"),
     // Nothing is pending for a week: a run is over in hours.
     ("event", "attempt overdue"),
-    // Operators look at attempts only; no matter is left to a person often enough to be noted.
-    ("event", "matters noted"),
 ];
 
 /// What is seen too rarely to be waited for: a success of an attempt that was given up takes a customer, a void and a lost answer at once.
@@ -270,6 +268,7 @@ const RARE: &[(&str, &str)] = &[
     ("event", "late success"),
     ("event", "reversal opened"),
     ("event", "matter raised"),
+    ("event", "matters noted"),
     ("event", "attempts exhausted"),
     ("answer", "exhausted"),
 ];
