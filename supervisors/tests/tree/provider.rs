@@ -269,6 +269,34 @@ impl Scripted {
         charges || is_deaf
     }
 
+    /// What some scripts say to this one of so many requests, whatever was done.
+    fn answered(
+        &self,
+        script: Script,
+        request: &AttemptRequest,
+        (executes, requests): (bool, u32),
+    ) -> Option<Outcome> {
+        match script {
+            Script::Takes if !self.truthful.load(Ordering::SeqCst) => {
+                if executes {
+                    self.charge(request);
+                }
+                let reference = reference(request);
+                Some(Outcome::Pending { reference })
+            }
+            Script::Refuses { deaf } if self.lies(request, executes, requests <= deaf) => Some(not_sent()),
+            Script::Refuses { .. } if !executes => Some(silence()),
+            Script::Refuses { .. } => Some(Outcome::Rejected {
+                reason: Arc::from("no such charge"),
+            }),
+            Script::Limited { times, retry_after_s } if requests <= times => {
+                let retry_after = Millis::from_s(retry_after_s);
+                Some(Outcome::RateLimited { retry_after })
+            }
+            _ => None,
+        }
+    }
+
     async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
         let executes = ask == Asked::Execute;
         let amount = request.amount.minor();
@@ -296,6 +324,9 @@ impl Scripted {
             .get(&amount)
             .copied()
             .unwrap_or(Script::Succeed);
+        if let Some(outcome) = self.answered(script, request, (executes, requests)) {
+            return outcome;
+        }
         match script {
             Script::Decline => {
                 return Outcome::Declined {
@@ -347,27 +378,12 @@ impl Scripted {
                 self.latch.passed().await;
             }
             Script::Lies { deaf } if self.lies(request, executes, requests <= deaf) => return not_sent(),
-            Script::Takes if !self.truthful.load(Ordering::SeqCst) => {
-                charge(true);
-                let reference = reference(request);
-                return Outcome::Pending { reference };
-            }
-            Script::Refuses { deaf } if self.lies(request, executes, requests <= deaf) => return not_sent(),
-            Script::Refuses { .. } if !executes => return silence(),
-            Script::Refuses { .. } => {
-                return Outcome::Rejected {
-                    reason: Arc::from("no such charge"),
-                };
-            }
-            Script::Limited { times, retry_after_s } if requests <= times => {
-                let retry_after = Millis::from_s(retry_after_s);
-                return Outcome::RateLimited { retry_after };
-            }
             Script::Succeed
             | Script::Lies { .. }
             | Script::DeclineFirst
             | Script::Challenge
             | Script::Takes
+            | Script::Refuses { .. }
             | Script::Limited { .. }
             | Script::Unknown { .. }
             | Script::Mute { .. }
