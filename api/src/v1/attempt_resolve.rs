@@ -98,11 +98,10 @@ pub(super) fn check(bytes: &[u8], id: &str, operator: &Arc<str>) -> Result<Check
             let message = "`transaction` is the provider's id of what was executed.";
             return Err(Invalid::new("transaction", Code::ParameterMissing, message));
         }
-        ("not_executed", None) => None,
+        ("not_executed" | NOTED, None) => None,
         ("not_executed" | NOTED, Some(_)) => {
             return wrong("transaction", "Only what was executed has a `transaction`.");
         }
-        (NOTED, None) => None,
         _ => return wrong("outcome", "`outcome` is `executed`, `not_executed` or `noted`."),
     };
     let (evidence, reason) = (
