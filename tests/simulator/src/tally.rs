@@ -257,8 +257,6 @@ const NEVER: &[(&str, &str)] = &[
     ("payment", "requires payment method"),
     // Only notices say it, and the simulated acquirers answer at once: they send none.
     ("event", "late reversal"),
-    // Nothing is pending for a week: a run is over in hours.
-    ("event", "attempt overdue"),
 ];
 
 /// What is seen too rarely to be waited for: a success of an attempt that was given up takes a customer, a void and a lost answer at once.
@@ -267,6 +265,8 @@ const NEVER: &[(&str, &str)] = &[
 const RARE: &[(&str, &str)] = &[
     ("event", "late success"),
     ("event", "reversal opened"),
+    // Nothing is pending for a week, unless the clock jumps so far.
+    ("event", "attempt overdue"),
     ("event", "matter raised"),
     ("event", "matters noted"),
     ("event", "attempts exhausted"),
