@@ -149,7 +149,11 @@ fn the_request_that_drives_a_payment_again_repeats_no_answer() {
 
 #[test]
 fn what_was_tried_as_often_as_it_may_be_has_failed_for_good() {
-    let world = World::start_with_actors(|options| options.retry.tries_max = 1);
+    let world = World::start_with_actors(|options| {
+        options.retry.tries_max = 1;
+        // Behind an open breaker no attempt would be made.
+        options.breaker.failures_max = u32::MAX;
+    });
     let authorized = id(&held(&world, "held"));
     world.provider_leaves(true);
     let capture = || ask(&world, &authorized, "capture", "capture", "{}");
