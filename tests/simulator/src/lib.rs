@@ -23,6 +23,7 @@ mod listing;
 mod operator;
 mod provider_books;
 mod rest;
+mod restart;
 mod run;
 mod shop;
 mod standing;

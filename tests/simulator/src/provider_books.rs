@@ -178,6 +178,14 @@ impl Books {
         self.objects.get(key).is_some_and(|object| object.stored_error)
     }
 
+    /// Whether a bank is still to say what becomes of it.
+    pub(crate) fn is_pending(&mut self, key: &ProviderKey) -> bool {
+        self.settle();
+        self.objects
+            .get(key)
+            .is_some_and(|object| matches!(object.state, State::Pending { .. }))
+    }
+
     /// The customer passes the challenge.
     pub(crate) fn pass(&mut self, key: &ProviderKey) {
         let until_ms = self.world.clock.true_ms();

