@@ -219,9 +219,11 @@ fn a_call_that_an_earlier_incarnation_of_a_provider_let_through_opens_no_breaker
             world.provider.made.load(Ordering::SeqCst) == 2
         })
         .await;
-        seat.mailbox.actor().unwrap().kill();
+        let killed = seat.mailbox.actor().unwrap();
+        killed.kill();
         until("the provider's actor is back", || {
-            stats.restarts.load(Ordering::SeqCst) == 1
+            let present = seat.mailbox.actor().map(|actor| actor.get_id());
+            stats.restarts.load(Ordering::SeqCst) == 1 && present != Some(killed.get_id())
         })
         .await;
         world.script(0, Script::Succeed);
