@@ -96,7 +96,7 @@ pub enum ShardMail {
     Accounts(oneshot::Sender<(Vec<(AccountKey, AccountState)>, Seq)>),
     /// Debits against credits.
     TrialBalance(oneshot::Sender<Vec<CurrencyTotal>>),
-    /// Payments with an unresolved operation.
+    /// Payments with an unresolved operation, or with a matter that a person has not noted.
     OpenPayments(oneshot::Sender<Vec<PaymentId>>),
     /// Some of them, the oldest first.
     OpenPaymentsBehind {
@@ -126,7 +126,7 @@ pub struct ShardStart {
     pub head: Seq,
     /// The books up to it.
     pub books: Books,
-    /// Payments with an unresolved operation.
+    /// Payments with an unresolved operation, or with a matter that a person has not noted.
     pub open: BTreeMap<PaymentId, Seq>,
     /// Control data.
     pub control: Control,
@@ -281,7 +281,7 @@ impl ShardState {
             Some(entry) => Some(self.post(&after, &entry, seq)?),
         };
         self.head = seq;
-        if after.unresolved().next().is_some() {
+        if after.is_open() {
             self.open.insert(payment, seq);
         } else {
             self.open.remove(&payment);

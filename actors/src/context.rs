@@ -179,7 +179,7 @@ pub struct Figures {
     pub provider_seconds: Histogram,
     /// Commits that took longer than the ledger stage's limit.
     pub ledger_slow: Counter,
-    outcomes: [(&'static str, Counter); 5],
+    outcomes: [(&'static str, Counter); 6],
 }
 
 impl Figures {
@@ -201,7 +201,15 @@ impl Figures {
             end_to_end_seconds: metrics::histogram!("florin_payment_seconds"),
             provider_seconds: metrics::histogram!("florin_provider_call_seconds"),
             ledger_slow: metrics::counter!("florin_stage_slow_total", "stage" => "ledger"),
-            outcomes: ["shown", "declined", "blocked", "no_provider", "unresolved"].map(outcome),
+            outcomes: [
+                "shown",
+                "declined",
+                "blocked",
+                "exhausted",
+                "no_provider",
+                "unresolved",
+            ]
+            .map(outcome),
         }
     }
 

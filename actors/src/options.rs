@@ -91,6 +91,8 @@ pub struct ProviderTerms {
     pub caps: ProviderCaps,
     /// What it takes of an amount, in basis points; for the score.
     pub cost_bps: u32,
+    /// How long it may take to say how that ended which it has taken on, before a person is told; nothing for what is usual there.
+    pub settles_within: Option<Millis>,
 }
 
 /// Restart intensity: after so many failures in the window the key is set aside.
@@ -237,6 +239,7 @@ impl Default for Options {
                     queue_max: 25,
                 },
                 cost_bps: 290,
+                settles_within: None,
             },
             terms_of_providers: BTreeMap::new(),
             breaker: BreakerPolicy::default(),

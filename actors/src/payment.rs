@@ -8,11 +8,15 @@ mod create;
 mod drive;
 mod drives;
 mod failover;
+mod heard;
 mod not_stored;
 mod notice;
 mod operate;
+mod overdue;
 mod reversal;
 
+pub use heard::Report;
+pub(crate) use heard::count_stale;
 pub use not_stored::NotStored;
 pub use notice::Noticed;
 pub use operate::{Action, Operate};
@@ -22,7 +26,7 @@ use crate::context::{Context, Step};
 use crate::idempotency::SubmissionId;
 use crate::load::{Answers, Loaded};
 use crate::mailbox::{Envelope, Mailbox};
-use crate::provider::{Ask, Away, Promise};
+use crate::provider::Promise;
 use crate::risk::Velocity;
 use cards::CardTry;
 use drives::Drive;
@@ -32,8 +36,8 @@ use florin_domain::ledger::consequences;
 use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{Command, Effect, Payment, Request, Spec, decide, decide_request, evolve_all};
 use florin_domain::ports::ReadError;
-use florin_domain::provider::{Outcome, ProviderReference};
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use florin_domain::provider::Outcome;
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -50,27 +54,6 @@ pub struct Begin {
     pub method: PaymentMethod,
     /// When it was admitted.
     pub admitted_at: Instant,
-}
-
-/// What came back about an attempt.
-#[derive(Debug)]
-pub enum Report {
-    /// From making the object.
-    Prepared(Result<ProviderReference, Outcome>),
-    /// From anything else.
-    Outcome {
-        /// What was asked.
-        ask: Ask,
-        /// The answer.
-        outcome: Outcome,
-    },
-    /// Nothing was asked.
-    TurnedAway {
-        /// What would have been asked.
-        ask: Ask,
-        /// Why not.
-        away: Away,
-    },
 }
 
 /// What a payment is told.
@@ -95,6 +78,8 @@ pub enum PaymentMail {
         operation: OperationId,
         /// Which attempt of it.
         number: u32,
+        /// Which incarnation asked.
+        asked_by: ActorId,
         /// What.
         report: Report,
     },
@@ -104,6 +89,8 @@ pub enum PaymentMail {
         operation: OperationId,
         /// Which attempt of it.
         number: u32,
+        /// Which incarnation waited.
+        asked_by: ActorId,
     },
     /// Something is asked of a payment that exists.
     Operate(Box<Operate>),
@@ -173,6 +160,8 @@ enum Assessing {
 pub struct PaymentState {
     context: Arc<Context>,
     id: PaymentId,
+    /// Which incarnation this is: what an earlier one waited for is not waited for any more.
+    incarnation: ActorId,
     mailbox: Mailbox<PaymentMail>,
     key: Option<KeyDigest>,
     key_waits: bool,
@@ -237,10 +226,12 @@ impl Actor for PaymentActor {
             .kind(crate::kind::Kind::Payment)
             .live
             .fetch_add(1, Ordering::Relaxed);
+        let incarnation = myself.get_id();
         mailbox.attach(myself);
         Ok(PaymentState {
             context,
             id,
+            incarnation,
             mailbox,
             key,
             key_waits: key.is_some(),
@@ -331,20 +322,26 @@ impl PaymentState {
                 PaymentMail::Reported {
                     operation,
                     number,
+                    asked_by,
                     report,
                 },
                 Stage::Idle,
-            ) => self.reported(operation, number, report),
-            (PaymentMail::Retry { operation, number }, Stage::Idle) => {
-                let drive = self.drive(operation);
-                drive.retries = drive.retries.saturating_sub(1);
-                self.call_again(operation, number);
+            ) => self.heard(asked_by, (operation, number), report),
+            (
+                PaymentMail::Retry {
+                    operation,
+                    number,
+                    asked_by,
+                },
+                Stage::Idle,
+            ) => {
+                self.retry(asked_by, (operation, number));
                 Ok(())
             }
             (PaymentMail::Resume { closes }, Stage::Idle) => {
                 self.closes = closes;
                 self.resume();
-                Ok(())
+                self.check_overdue()
             }
             (PaymentMail::KeyAsked(key, submission), Stage::Idle) => self.key_asked(key, Some(submission)),
             (
@@ -408,7 +405,9 @@ impl PaymentState {
             }
         };
         if decision.events.is_empty() {
+            // Nothing to wait for, so what is to be done is done now.
             self.promise = None;
+            self.perform(decision.effects);
             self.answer();
             return Ok(());
         }
@@ -482,17 +481,7 @@ impl PaymentState {
         self.answers.note(&after);
         self.tell_risk(&after);
         self.payment = Some(after);
-        for effect in effects {
-            match effect {
-                Effect::Call(operation) => self.call(operation),
-                Effect::Query(operation) => self.query(operation),
-                Effect::Close(operation) => self.send_closing(operation),
-                Effect::Alert(alert) => {
-                    metrics::counter!("florin_alerts_total", "alert" => alert).increment(1);
-                    tracing::error!(payment = %self.id, alert, "a payment needs an operator");
-                }
-            }
-        }
+        self.perform(effects);
         // A charge that waits for a person has no call to make now.
         self.promise = None;
         self.answer();

@@ -26,7 +26,7 @@ use florin_domain::ports::AttemptRequest;
 use florin_domain::provider::{Hindrance, Outcome, ProviderId};
 use florin_domain::time::Millis;
 use florin_domain::time::Timestamp;
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use standing::Books;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -51,6 +51,8 @@ pub enum ProviderMail {
 #[derive(Debug)]
 pub struct ProviderState {
     context: Arc<Context>,
+    /// Which incarnation this is: its books know nothing of calls that an earlier one let through.
+    incarnation: ActorId,
     seat: Arc<ProviderSeat>,
     books: Books,
     waiting: VecDeque<Call>,
@@ -61,6 +63,7 @@ pub struct ProviderState {
 /// A permit; dropping it gives it back, also when the call's task dies.
 struct Permit {
     seat: Arc<ProviderSeat>,
+    incarnation: ActorId,
     /// The line of a call that does something, and its passes if a breaker let it through; nothing for a question.
     admitted: Option<(Line, Option<Pass>, KeyPass)>,
     result: CallResult,
@@ -81,7 +84,9 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.count().fetch_sub(1, Ordering::SeqCst);
         let (result, took_ms) = (self.result, self.took_ms);
+        let incarnation = self.incarnation;
         let ended = self.admitted.map(|(line, pass, key_pass)| Ended {
+            incarnation,
             line,
             pass,
             result,
@@ -107,6 +112,7 @@ impl Actor for ProviderActor {
         (context, id): Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let seat = Arc::clone(context.provider(id).ok_or("no such provider")?);
+        let incarnation = myself.get_id();
         keep_ticking(
             myself,
             seat.mailbox.clone(),
@@ -121,6 +127,7 @@ impl Actor for ProviderActor {
         let mut state = ProviderState {
             books,
             context,
+            incarnation,
             seat,
             waiting: VecDeque::new(),
             resolving: VecDeque::new(),
@@ -142,7 +149,7 @@ impl Actor for ProviderActor {
                 state.context.ports.probe.reached(Step::ProviderQueued);
             }
             ProviderMail::Finished(ended) => {
-                if let Some(ended) = ended {
+                if let Some(ended) = ended.filter(|ended| ended.is_of(state.incarnation)) {
                     let now = state.context.ports.clock.now();
                     state.books.ended(ended, &state.context.options, now);
                     state.publish();
@@ -256,6 +263,7 @@ impl ProviderState {
     fn start(&self, call: Call, passes: Option<(Option<Pass>, KeyPass)>) {
         let permit = Permit {
             seat: Arc::clone(&self.seat),
+            incarnation: self.incarnation,
             admitted: passes.map(|(pass, key_pass)| (call.line, pass, key_pass)),
             result: CallResult::NotCounted,
             key: KeyVerdict::Silent,

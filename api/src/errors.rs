@@ -120,6 +120,8 @@ pub(crate) enum ApiError {
     AlertRefused(AlertRefusal),
     /// The provider refused a capture or a void.
     OperationDeclined { payment: PaymentId },
+    /// As many attempts were made as there may be; nothing was done.
+    Exhausted { payment: PaymentId },
     /// An operator has stopped the merchant from taking money.
     MerchantFrozen,
     /// An operator has stopped all changes by merchants.
@@ -262,6 +264,7 @@ impl ApiError {
                 (status, REQUEST, code)
             }
             Self::OperationDeclined { .. } => (StatusCode::PAYMENT_REQUIRED, CARD, Code::OperationDeclined),
+            Self::Exhausted { .. } => (StatusCode::CONFLICT, REQUEST, Code::TooManyAttempts),
             Self::Declined { .. } => (StatusCode::PAYMENT_REQUIRED, CARD, Code::CardDeclined),
             Self::MerchantFrozen => (StatusCode::FORBIDDEN, REQUEST, Code::MerchantFrozen),
             Self::ReadOnly => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::ReadOnly),
@@ -312,6 +315,9 @@ impl ApiError {
             Self::AccountNameTaken => "An account of this name is open on other terms.".into(),
             Self::AlertRefused(refusal) => refusal.to_string().into(),
             Self::OperationDeclined { .. } => "The provider refused it; the payment stays as it is.".into(),
+            Self::Exhausted { .. } => {
+                "It was tried as often as it may be; nothing was done. Start anew.".into()
+            }
             Self::MerchantFrozen => "This merchant is frozen; nothing was charged.".into(),
             Self::ReadOnly => "Florin changes nothing now; nothing was started.".into(),
             Self::RoutingVersionStale { present } => {
@@ -359,6 +365,7 @@ impl ApiError {
             | Self::UnexpectedState { .. }
             | Self::Declined { .. }
             | Self::OperationDeclined { .. }
+            | Self::Exhausted { .. }
             | Self::MerchantFrozen
             | Self::ReadOnly
             | Self::ActorNotRestartable
@@ -393,6 +400,7 @@ impl ApiError {
             | Self::UnexpectedState { .. }
             | Self::Declined { .. }
             | Self::OperationDeclined { .. }
+            | Self::Exhausted { .. }
             | Self::TransferRefused { .. }
             | Self::AccountNameTaken
             | Self::AlertRefused(_)
@@ -444,7 +452,7 @@ impl ApiError {
         if let Self::NoProvider { payment } = self {
             payment_id = *payment;
         }
-        if let Self::OperationDeclined { payment } = self {
+        if let Self::OperationDeclined { payment } | Self::Exhausted { payment } = self {
             payment_id = Some(*payment);
         }
         let mut payment_status = None;

@@ -159,6 +159,7 @@ pub(crate) const PROVIDER_KEYS: &[Key] = &[
     key("connection_idle_ms", Kind::Whole(1, HOUR_MS)),
     key("dns_cache_ms", Kind::Whole(0, HOUR_MS)),
     key("cost_bps", Kind::Whole(0, 10_000)),
+    key("overdue_after_s", Kind::Whole(60 * 60, 90 * 24 * 60 * 60)),
 ];
 
 /// What a key outside the provider list may be.

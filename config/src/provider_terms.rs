@@ -4,6 +4,7 @@ use crate::raw::{RawProvider, whole_ms};
 use crate::secret::HIDDEN;
 use crate::settings::{KeepingSettings, ProviderKind, ProviderSettings};
 use florin_actors::options::{Options, ProviderCaps, ProviderTerms};
+use florin_domain::time::Millis;
 use std::time::Duration;
 
 /// Requests under way and calls that may wait, by kind of provider (POOL-1, POOL-2).
@@ -27,6 +28,7 @@ impl RawProvider {
             cost_bps: self
                 .cost_bps
                 .unwrap_or_else(|| Options::default().provider_terms.cost_bps),
+            settles_within: self.overdue_after_s.map(Millis::from_s),
         }
     }
 
@@ -62,6 +64,7 @@ impl From<&ProviderSettings> for RawProvider {
             connection_idle_ms: whole_ms(provider.keeping.connections_for),
             dns_cache_ms: whole_ms(provider.keeping.addresses_for),
             cost_bps: Some(provider.terms.cost_bps),
+            overdue_after_s: provider.terms.settles_within.map(|settle| settle.0 / 1000),
         }
     }
 }

@@ -258,6 +258,8 @@ pub(crate) struct RawProvider {
     pub(crate) dns_cache_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) cost_bps: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) overdue_after_s: Option<u64>,
 }
 
 impl Raw {

@@ -22,6 +22,10 @@ pub const REQUESTS_MAX: usize = 512;
 pub const CHALLENGE_QUESTIONS_MAX: usize = 64;
 /// Attempts of one operation before it needs a person: each is a request at a provider.
 pub const ATTEMPTS_MAX: u32 = 16;
+/// Matters of one operation that are journaled: a provider that says ever new things is told of beyond that, and kept no longer.
+pub const MATTERS_MAX: usize = 64;
+/// How long a provider may take to say how that ended which it has taken on, unless it is known better: beyond it a person looks.
+pub const SETTLE_TIME: Millis = Millis::from_s(7 * 24 * 3600);
 /// Transfers of the general ledger under way at once: 32 of the largest requests, some hundred megabytes.
 pub const TRANSFERS_IN_FLIGHT_MAX: usize = 32 * 8_190;
 /// How long a charge attempt may be retried with its journaled key; later it is only queried, then cancelled.
@@ -56,6 +60,10 @@ impl Lifetimes {
 const _: () = assert!(
     ATTEMPT_RETRY_WINDOW.0 < IDEMPOTENCY_RETENTION.0,
     "a provider forgets keys after a day"
+);
+const _: () = assert!(
+    ATTEMPT_RETRY_WINDOW.0 < SETTLE_TIME.0,
+    "an attempt is overdue only when it is not repeated any more"
 );
 const _: () = assert!(
     CHALLENGE_LIFETIME.0 < AUTHORIZATION_LIFETIME.0,

@@ -9,6 +9,7 @@ mod evolve;
 mod expiry;
 mod failover;
 mod increment;
+mod matter;
 mod operation;
 mod outcome;
 mod record;
@@ -21,6 +22,7 @@ mod review;
 mod state;
 #[cfg(test)]
 mod tests;
+mod void;
 mod wait;
 
 pub use closing::Closing;
@@ -28,6 +30,7 @@ pub use command::{AttemptPlan, Command, ReviewMode, Undoing};
 pub use decide::{Decision, Effect, decide};
 pub use event::Event;
 pub use evolve::{IllegalEvent, evolve, evolve_all};
+pub use matter::{Matter, MatterKind, Note};
 pub use operation::{Attempt, AttemptState, LateCharge, Operation, OperationKind};
 pub use refusal::Refusal;
 pub use request::{Request, RequestKind, decide_request};

@@ -94,6 +94,8 @@ pub struct Recovery {
     pub charges_by_details: bool,
     /// If the end of a challenge cannot be asked for: how long after it was to be over nobody can pass it any more, by what is documented.
     pub challenge_lifetime: Option<Millis>,
+    /// How long it may take to say how that ended which it has taken on. Nothing if that is not known.
+    pub settles_within: Option<Millis>,
 }
 
 /// What closing a charge by our own reference, or by the object that it made, comes to.

@@ -149,7 +149,11 @@ impl World {
             provider.id = ProviderId::parse(name)?;
             provider.base_url = format!("http://{}", gate.address());
             provider.request_timeout = report.request_timeout;
-            provider.terms = ProviderTerms { caps: CAPS, cost_bps };
+            provider.terms = ProviderTerms {
+                caps: CAPS,
+                cost_bps,
+                settles_within: None,
+            };
             settings
                 .actors
                 .terms_of_providers

@@ -147,8 +147,8 @@ fn check_same_history(snapshot: &ShardSnapshot, hash: Option<[u8; 32]>) -> Resul
 struct Fold {
     seq: Seq,
     start: ShardStart,
-    /// Unresolved operations of payments whose whole unresolved part is in the tail.
-    unresolved: BTreeMap<PaymentId, BTreeSet<OperationId>>,
+    /// What payments wait for whose whole unresolved part is in the tail.
+    unresolved: BTreeMap<PaymentId, BTreeSet<(Waits, OperationId)>>,
     /// Open payments of the snapshot: which operations they wait for is not in it, so they stay open and are looked at once.
     adopted: BTreeSet<PaymentId>,
 }
@@ -219,11 +219,11 @@ impl Fold {
         let waits = self.unresolved.entry(body.payment).or_default();
         for event in &body.events {
             match change(event) {
-                Some((operation, true)) => {
-                    waits.insert(operation);
+                Some((what, true)) => {
+                    waits.insert(what);
                 }
-                Some((operation, false)) => {
-                    waits.remove(&operation);
+                Some((what, false)) => {
+                    waits.remove(&what);
                 }
                 None => {}
             }
@@ -243,15 +243,26 @@ impl Fold {
     }
 }
 
-/// Whether an event opens (`true`) or resolves an operation's attempt.
-fn change(event: &Event) -> Option<(OperationId, bool)> {
+/// For whom an operation waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Waits {
+    /// For its provider's word about an attempt.
+    Provider,
+    /// For a person who looks.
+    Person,
+}
+
+/// Whether an event begins (`true`) or ends what an operation waits for.
+fn change(event: &Event) -> Option<((Waits, OperationId), bool)> {
     match event {
-        Event::AttemptPlanned { operation, .. } => Some((*operation, true)),
+        Event::AttemptPlanned { operation, .. } => Some(((Waits::Provider, *operation), true)),
         Event::AttemptSucceeded { operation, .. }
         | Event::AttemptDeclined { operation, .. }
         | Event::AttemptNotSent { operation, .. }
         | Event::AttemptRejected { operation, .. }
-        | Event::AttemptCancelled { operation, .. } => Some((*operation, false)),
+        | Event::AttemptCancelled { operation, .. } => Some(((Waits::Provider, *operation), false)),
+        Event::MatterRaised { operation, .. } => Some(((Waits::Person, *operation), true)),
+        Event::MattersNoted { operation, .. } => Some(((Waits::Person, *operation), false)),
         Event::Created { .. }
         | Event::RiskAssessed(_)
         | Event::ListMatched { .. }
@@ -282,6 +293,8 @@ fn change(event: &Event) -> Option<(OperationId, bool)> {
         | Event::Requested { .. }
         | Event::ResolutionProposed { .. }
         | Event::ResolutionConfirmed { .. }
+        | Event::AttemptOverdue { .. }
+        | Event::AttemptsExhausted
         | Event::AuthorizationExpired => None,
     }
 }

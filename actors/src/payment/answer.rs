@@ -114,6 +114,7 @@ impl PaymentState {
         let resolves = |mail: &PaymentMail| matches!(mail, PaymentMail::Operate(operate) if matches!(operate.action, Action::Resolve { .. }));
         if !self.deferred.iter().any(resolves) {
             self.resume();
+            self.check_overdue()?;
         }
         self.answer();
         Ok(())

@@ -71,6 +71,12 @@ impl PaymentState {
         if !resumed || !matches!(outcome, Outcome::Unknown { .. }) || !self.can_close(&op, &attempt) {
             return Ok(false);
         }
+        // Where a closing that finds nothing proves nothing, the attempt is repeated for as long as it may be: that resolves it.
+        let needs_no_object = self.recovery(&attempt).voids.needs_no_object();
+        if needs_no_object && !attempt.is_closing_asked() && self.context.ports.clock.now() < attempt.deadline
+        {
+            return Ok(false);
+        }
         self.close(&op, &attempt)?;
         Ok(true)
     }
@@ -126,6 +132,13 @@ impl PaymentState {
                 return Ok(());
             }
         }
+        if let Some((op, attempt)) = self.open_attempt(operation)
+            && attempt.is_closing()
+            && self.can_close(&op, &attempt)
+        {
+            self.ask(&op, &attempt, Ask::Cancel);
+            return Ok(());
+        }
         self.query(operation);
         Ok(())
     }
@@ -157,19 +170,20 @@ impl PaymentState {
         self.decide(None, command)
     }
 
-    /// The answer is one to a request that charges, and its attempt is being closed: it may be older than the closing.
+    /// The answer is one to something else than the closing, and its attempt is being closed: it may be older than that.
     pub(super) fn may_be_old(&self, operation: OperationId, number: u32, report: &Report) -> bool {
-        let charges = matches!(
+        let is_other = matches!(
             report,
             Report::Outcome {
-                ask: Ask::Execute | Ask::Complete,
+                ask: Ask::Execute | Ask::Complete | Ask::Query,
                 ..
             }
         );
-        charges
-            && self
-                .open_attempt(operation)
-                .is_some_and(|(_, attempt)| attempt.number == number && attempt.is_closing())
+        let open = self.open_attempt(operation).filter(|_| is_other);
+        open.is_some_and(|(op, attempt)| {
+            let is_closing = attempt.number == number && attempt.is_closing();
+            is_closing && self.can_close(&op, &attempt)
+        })
     }
 }
 

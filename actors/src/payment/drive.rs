@@ -4,7 +4,9 @@ use super::{PaymentMail, PaymentState, Report, reversal};
 use crate::context::Step;
 use crate::provider::{Ask, Call, ProviderMail};
 use florin_domain::ids::{OperationId, VoidId};
-use florin_domain::payment::{Attempt, AttemptState, Command, Operation, OperationKind, Payment, Status};
+use florin_domain::payment::{
+    Attempt, AttemptState, Command, Effect, Operation, OperationKind, Payment, Status,
+};
 use florin_domain::ports::{AttemptRequest, ParentCharge};
 use florin_domain::provider::Outcome;
 use ractor::ActorProcessingErr;
@@ -66,6 +68,21 @@ pub(super) fn after_earlier_requests(tainted: bool, outcome: Outcome) -> Outcome
 }
 
 impl PaymentState {
+    /// Does what was decided, once that is durable or where nothing had to be.
+    pub(super) fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Call(operation) => self.call(operation),
+                Effect::Query(operation) => self.query(operation),
+                Effect::Close(operation) => self.send_closing(operation),
+                Effect::Alert(alert) => {
+                    metrics::counter!("florin_alerts_total", "alert" => alert).increment(1);
+                    tracing::error!(payment = %self.id, alert, "a payment needs an operator");
+                }
+            }
+        }
+    }
+
     /// Sends the open attempt of an operation.
     pub(super) fn call(&mut self, operation: OperationId) {
         let Some((op, attempt)) = self.open_attempt(operation) else {
@@ -108,7 +125,8 @@ impl PaymentState {
             Ask::Query | Ask::Complete | Ask::Prepare | Ask::Execute | Ask::Cancel => None,
         };
         let request = request(payment, op, attempt, details);
-        let mut call = Call::new(ask, (op.id, attempt.number), request, self.mailbox.clone());
+        let asker = (self.mailbox.clone(), self.incarnation);
+        let mut call = Call::new(ask, (op.id, attempt.number), request, asker);
         if attempt.state == AttemptState::Unknown {
             call = call.to_resolve();
         }
@@ -293,15 +311,19 @@ impl PaymentState {
             Some(wait) if now.plus(wait) < attempt.deadline => {
                 let drive = self.drive(operation);
                 drive.retries = drive.retries.saturating_add(1);
-                let mailbox = self.mailbox.clone();
+                let (mailbox, asked_by) = (self.mailbox.clone(), self.incarnation);
                 tokio::spawn(async move {
                     tokio::time::sleep(Duration::from_millis(wait.0)).await;
-                    mailbox.step(PaymentMail::Retry { operation, number });
+                    mailbox.step(PaymentMail::Retry {
+                        operation,
+                        number,
+                        asked_by,
+                    });
                 });
                 Ok(())
             }
             Some(_) | None if self.close_instead(operation, number, &outcome)? => Ok(()),
-            Some(_) | None => self.record(operation, number, after_earlier_requests(tainted, outcome)),
+            Some(_) | None => self.record_at_last(operation, number, tainted, outcome),
         }
     }
 
@@ -388,17 +410,22 @@ impl PaymentState {
                     self.mailbox.step(PaymentMail::Reported {
                         operation,
                         number,
+                        asked_by: self.incarnation,
                         report,
                     });
                 }
-                AttemptState::Pending if tells => {}
+                // Where it can be asked, it is asked at last.
+                AttemptState::Pending if tells && !self.may_be_asked_late(attempt) => {}
                 AttemptState::Open | AttemptState::Unknown | AttemptState::Pending => {
                     let tries = self.context.options.retry.tries_max;
                     let doubts = self.doubts(op.id, attempt.number);
                     doubts.tainted = true;
                     doubts.tries = tries;
                     let is_over = now >= attempt.deadline || attempt.is_closing_asked();
-                    if attempt.reference.is_some() || !charges || is_over {
+                    if attempt.is_closing() && self.can_close(op, attempt) {
+                        // Only the answer to the closing itself says how that ended: any other may be older.
+                        self.ask(op, attempt, Ask::Cancel);
+                    } else if attempt.reference.is_some() || !charges || is_over {
                         self.ask(op, attempt, Ask::Query);
                     } else {
                         self.call(op.id);

@@ -1,9 +1,10 @@
 //! What a provider says by itself: recorded like an answer to a question that was never asked.
 
 use super::PaymentState;
-use florin_domain::ids::OperationId;
 use florin_domain::money::Amount;
-use florin_domain::payment::{Attempt, AttemptState, Command, Operation, OperationKind, Undoing};
+use florin_domain::payment::{
+    Attempt, AttemptState, Command, Matter, MatterKind, Operation, OperationKind, Undoing,
+};
 use florin_domain::provider::{Notice, Outcome, ProviderId, Said};
 use ractor::ActorProcessingErr;
 use tokio::sync::oneshot;
@@ -42,29 +43,42 @@ impl PaymentState {
             _ = taken.send(false);
             return Ok(());
         };
-        if let Said::Became(Outcome::Declined { .. }) = &said
-            && attempt.state == AttemptState::Succeeded
-        {
-            self.alert("notice_contradicted", operation, "it did, by an earlier word");
-        }
-        if let Said::Became(Outcome::Cancelled { .. }) = &said
-            && attempt.closing.made.is_some()
-            && attempt.state.is_unresolved()
-        {
-            self.alert(
-                "notice_contradicted",
-                operation,
-                "it was charged, by an earlier word",
-            );
-            _ = taken.send(true);
-            return Ok(());
-        }
         let authorized_minor = payment.as_ref().map_or(0, |payment| payment.authorized.minor());
+        let number = attempt.number;
+        let raise = |kind, said, amount_minor| {
+            tracing::error!(payment = %self.id, %operation, what = MatterKind::as_str(kind), "a provider says what fits no booking");
+            let at = self.context.ports.clock.now();
+            let matter = Matter {
+                number,
+                kind,
+                said,
+                amount_minor,
+                currency,
+                at,
+            };
+            Command::Raise { operation, matter }
+        };
+        let is_foreign = currency != ours;
         let command = match said {
+            Said::Became(Outcome::Declined {
+                decline_code,
+                reference,
+            }) if attempt.state == AttemptState::Succeeded => {
+                let said = reference.unwrap_or(decline_code);
+                raise(MatterKind::DeclinedAfterSuccess, said, op.amount.minor())
+            }
+            // Of an attempt that waits for a word it is another sum than was asked for; of one that is over, nothing that can be booked.
+            Said::Became(Outcome::Succeeded {
+                transaction,
+                amount_minor,
+                ..
+            }) if is_foreign && !attempt.state.is_unresolved() && op.asked_kind() != OperationKind::Void => {
+                raise(MatterKind::DoneInOtherCurrency, transaction, amount_minor)
+            }
             // Notices come in any order, so each may be older than a closing. And a provider that closed it was asked to by somebody;
             // who, the notice does not say, so it goes nowhere else.
             Said::Became(outcome) => {
-                let outcome = in_our_terms(op, outcome, (currency == ours).then_some(authorized_minor));
+                let outcome = in_our_terms(op, outcome, (!is_foreign).then_some(authorized_minor));
                 Command::Hear {
                     operation,
                     number: attempt.number,
@@ -80,11 +94,11 @@ impl PaymentState {
                 // Not taken, so that it comes again after what it undoes.
                 return Ok(());
             }
-            Said::TakenBack { .. } if currency != ours => {
-                self.alert("notice_contradicted", operation, "undone in another currency");
-                _ = taken.send(true);
-                return Ok(());
-            }
+            Said::TakenBack {
+                reference,
+                amount_minor,
+                ..
+            } if is_foreign => raise(MatterKind::UndoneInOtherCurrency, reference, amount_minor),
             Said::TakenBack {
                 unheard,
                 reference,
@@ -101,11 +115,6 @@ impl PaymentState {
         self.decide(None, command)?;
         self.answer();
         Ok(())
-    }
-
-    fn alert(&self, alert: &'static str, operation: OperationId, what: &'static str) {
-        metrics::counter!("florin_alerts_total", "alert" => alert).increment(1);
-        tracing::error!(payment = %self.id, %operation, alert, what, "a provider contradicts itself");
     }
 
     /// Between commits everything that was noticed is durable, or changed nothing.

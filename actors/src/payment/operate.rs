@@ -9,8 +9,8 @@ use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, Paymen
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, MinorSum};
 use florin_domain::payment::{
-    Answer, AttemptPlan, AttemptState, CaptureMethod, Command, Refusal, Request, RequestKind, Resolution,
-    Status,
+    Answer, AttemptPlan, AttemptState, CaptureMethod, Command, Note, Refusal, Request, RequestKind,
+    Resolution, Status,
 };
 use florin_domain::provider::ProviderId;
 use ractor::ActorProcessingErr;
@@ -62,6 +62,13 @@ pub enum Action {
         /// What.
         resolution: Resolution,
     },
+    /// Say that a person has looked at what is open about an operation.
+    Note {
+        /// Which operation.
+        operation: OperationId,
+        /// What was done.
+        note: Note,
+    },
 }
 
 impl Action {
@@ -77,7 +84,9 @@ impl Action {
             Self::Complete(_) => (RequestKind::Complete, authorize),
             Self::ApproveReview(_) => (RequestKind::ApproveReview, authorize),
             Self::RejectReview(_) => (RequestKind::RejectReview, authorize),
-            Self::Resolve { operation, .. } => (RequestKind::Resolve, *operation),
+            Self::Resolve { operation, .. } | Self::Note { operation, .. } => {
+                (RequestKind::Resolve, *operation)
+            }
         }
     }
 }
@@ -140,7 +149,8 @@ impl PaymentState {
             | Action::Complete(_)
             | Action::ApproveReview(_)
             | Action::RejectReview(_)
-            | Action::Resolve { .. } => self.take_request(*operate),
+            | Action::Resolve { .. }
+            | Action::Note { .. } => self.take_request(*operate),
         }
     }
 
@@ -163,7 +173,8 @@ impl PaymentState {
                 | Action::Refund { .. }
                 | Action::Confirm(_)
                 | Action::Complete(_)
-                | Action::Resolve { .. } => {}
+                | Action::Resolve { .. }
+                | Action::Note { .. } => {}
             }
         }
         let operation = request.operation;
@@ -212,6 +223,7 @@ impl PaymentState {
                 operation,
                 resolution,
             }),
+            Action::Note { operation, note } => Some(Command::Note { operation, note }),
             Action::Complete(_) => Some(Command::Complete),
             Action::Confirm(_) => None,
         };
@@ -365,7 +377,7 @@ impl PaymentState {
                 }
                 (RequestKind::Complete, Answer::Unresolved) => self.query(operation),
                 (_, Answer::Unresolved) => self.resume(),
-                (_, Answer::Shown | Answer::Declined | Answer::Blocked) => {}
+                (_, Answer::Shown | Answer::Declined | Answer::Blocked | Answer::Exhausted) => {}
             }
         }
         self.answer();

@@ -2,12 +2,14 @@
 //! commit holds both.
 
 use super::PaymentState;
+use super::drive::after_earlier_requests;
 use florin_domain::ids::{OperationId, ReversalId};
 use florin_domain::money::MinorSum;
-use florin_domain::payment::{Operation, ReversalPlan};
+use florin_domain::payment::{Command, Operation, ReversalPlan};
 use florin_domain::ports::ParentCharge;
 use florin_domain::provider::Outcome;
 use florin_domain::time::Millis;
+use ractor::ActorProcessingErr;
 
 /// Of a provider's memory of keys, the part in which a reversal is repeated is one in so many.
 const KEY_LIFETIME_PARTS: u64 = 2;
@@ -22,6 +24,28 @@ pub(super) fn parent(op: &Operation) -> Option<ParentCharge> {
 }
 
 impl PaymentState {
+    /// Records what came back at last, after earlier requests that may have been done (`tainted`) or not. A reversal that is refused then is
+    /// not proven undone, but only a person will give that money back.
+    pub(super) fn record_at_last(
+        &mut self,
+        operation: OperationId,
+        number: u32,
+        tainted: bool,
+        outcome: Outcome,
+    ) -> Result<(), ActorProcessingErr> {
+        match outcome {
+            Outcome::Rejected { reason, .. } if tainted && matches!(operation, OperationId::Reversal(_)) => {
+                let command = Command::Refuse {
+                    operation,
+                    number,
+                    reason,
+                };
+                self.decide(None, command)
+            }
+            outcome => self.record(operation, number, after_earlier_requests(tainted, outcome)),
+        }
+    }
+
     /// The plan of giving back what `outcome` says was charged after all. Usually nothing was: that is seen first, and costs nothing.
     ///
     /// Nobody waits for a reversal, and nobody but the schedule sends it again when its provider cannot be reached. So it is repeated

@@ -7,7 +7,7 @@ use crate::load::locate;
 use crate::mailbox::Class;
 use crate::projection::ProjectionMail;
 use florin_domain::ids::{OperationId, PaymentId};
-use florin_domain::payment::{AttemptState, WaitKind};
+use florin_domain::payment::WaitKind;
 use florin_domain::ports::{PaymentRow, ViewError, WaitingQuery};
 use florin_domain::time::Timestamp;
 use tokio::sync::oneshot;
@@ -21,7 +21,7 @@ const OPEN_PAYMENTS_READ: usize = 256;
 /// Open payments that one page looks at, most of which are being worked on or wait for a customer: a second's work.
 const PAYMENTS_LOOKED_AT_MAX: usize = 20_000;
 
-/// A page of attempts that a provider was asked about in vain.
+/// A page of attempts that people have to see to: a provider was asked in vain or owes its word, or something that it said is booked nowhere.
 #[derive(Clone, Debug)]
 pub struct UnresolvedPage {
     /// Each as its payment and operation.
@@ -30,7 +30,7 @@ pub struct UnresolvedPage {
     pub has_more: bool,
 }
 
-/// A payment's operations behind one of them whose last attempt a provider was asked about in vain.
+/// A payment's operations behind one of them that people have to see to.
 fn stuck(row: &PaymentRow, after: Option<OperationId>) -> impl Iterator<Item = (PaymentRow, OperationId)> {
     let operations = &row.payment.operations;
     let known = after.and_then(|id| operations.iter().position(|operation| operation.id == id));
@@ -38,12 +38,7 @@ fn stuck(row: &PaymentRow, after: Option<OperationId>) -> impl Iterator<Item = (
         .iter()
         .skip(known.map_or(0, |index| index.saturating_add(1)));
     behind
-        .filter(|operation| {
-            matches!(
-                operation.state(),
-                Some(AttemptState::Unknown | AttemptState::Pending)
-            )
-        })
+        .filter(|operation| operation.is_for_people())
         .map(|operation| (row.clone(), operation.id))
 }
 
@@ -76,7 +71,7 @@ impl PaymentsHandle {
         Ok(Some((rows, has_more)))
     }
 
-    /// Attempts of all merchants that a provider was asked about in vain, those of the oldest payment first. There is no such list
+    /// Attempts of all merchants that people have to see to, those of the oldest payment first. There is no such list
     /// after an operation that does not exist; one that was resolved in the meantime still says where to go on.
     pub async fn unresolved(
         &self,
@@ -116,7 +111,7 @@ impl PaymentsHandle {
         }))
     }
 
-    /// Some of the payments with an unresolved operation, the oldest first.
+    /// Some of the payments with an unresolved operation or an open matter, the oldest first.
     async fn open_payments(&self, after: Option<PaymentId>) -> Result<Vec<PaymentId>, ViewError> {
         let mut open = Vec::new();
         for context in self.shards.iter() {

@@ -10,7 +10,7 @@ use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::Amount;
-use florin_domain::payment::{Answer, DeclinePolicy, Payment, Request, Resolution, Spec};
+use florin_domain::payment::{Answer, DeclinePolicy, Note, Payment, Request, Resolution, Spec};
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -57,6 +57,13 @@ pub enum Change {
         operation: OperationId,
         /// What.
         resolution: Resolution,
+    },
+    /// Say that a person has looked at what is open about an operation.
+    Note {
+        /// Which operation.
+        operation: OperationId,
+        /// What was done.
+        note: Note,
     },
 }
 
@@ -238,6 +245,7 @@ impl PaymentsHandle {
                 operation,
                 resolution,
             },
+            Change::Note { operation, note } => Action::Note { operation, note },
         };
         let (kind, operation) = action.subject(change.payment);
         let request = Request {

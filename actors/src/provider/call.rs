@@ -6,6 +6,7 @@ use crate::payment::{PaymentMail, Report};
 use florin_domain::ids::OperationId;
 use florin_domain::ports::AttemptRequest;
 use florin_domain::provider::Outcome;
+use ractor::ActorId;
 use std::sync::Arc;
 
 /// What to ask of the provider.
@@ -51,6 +52,8 @@ pub struct Call {
     pub(super) line: Line,
     pub(super) request: Option<AttemptRequest>,
     payment: Option<Mailbox<PaymentMail>>,
+    /// Which incarnation of the payment asks.
+    asked_by: ActorId,
     pub(super) started: bool,
     /// It finds out or closes what is already under way. No breaker stands before that: it is what ends doubts.
     pub(super) resolves: bool,
@@ -59,12 +62,12 @@ pub struct Call {
 }
 
 impl Call {
-    /// Asks `ask` about an attempt for a payment.
+    /// Asks `ask` about an attempt for an incarnation of a payment.
     pub fn new(
         ask: Ask,
         (operation, number): (OperationId, u32),
         request: AttemptRequest,
-        payment: Mailbox<PaymentMail>,
+        (payment, asked_by): (Mailbox<PaymentMail>, ActorId),
     ) -> Self {
         Self {
             ask,
@@ -73,6 +76,7 @@ impl Call {
             line: Line::of(request.kind),
             request: Some(request),
             payment: Some(payment),
+            asked_by,
             started: false,
             resolves: ask.resolves(),
             is_retry: false,
@@ -103,6 +107,7 @@ impl Call {
             payment.step(PaymentMail::Reported {
                 operation,
                 number,
+                asked_by: self.asked_by,
                 report,
             });
         }

@@ -2,6 +2,7 @@
 
 use super::line::Line;
 use crate::options::{Options, ProviderTerms};
+use crate::payment::count_stale;
 use florin_domain::breaker::{Admit, Breaker, BreakerState, Change, Pass};
 use florin_domain::credentials::KeyOwner;
 use florin_domain::health::{CallResult, Health, KeyChange, KeyPass, KeyVerdict, RefusedKeys, Windows};
@@ -10,6 +11,7 @@ use florin_domain::retry::{BudgetPolicy, RetryBudget};
 use florin_domain::routing::{Measures, Score};
 use florin_domain::time::Timestamp;
 use metrics::{Counter, Gauge};
+use ractor::ActorId;
 
 /// What routing and operators go by.
 #[derive(Clone, Debug)]
@@ -74,6 +76,8 @@ impl Away {
 /// How a call ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended {
+    /// Which incarnation of the provider's actor let it through.
+    pub(super) incarnation: ActorId,
     pub(super) line: Line,
     /// Nothing if no breaker had a say in it.
     pub(super) pass: Option<Pass>,
@@ -81,6 +85,17 @@ pub struct Ended {
     pub(super) took_ms: u64,
     /// What it carried of a key that was refused before, and what it says of its key.
     pub(super) key: (KeyPass, KeyVerdict),
+}
+
+impl Ended {
+    /// Passes are numbered anew by each incarnation's breakers, so that those of an earlier one say nothing.
+    pub(super) fn is_of(&self, incarnation: ActorId) -> bool {
+        let is_own = self.incarnation == incarnation;
+        if !is_own {
+            count_stale("call_ended");
+        }
+        is_own
+    }
 }
 
 /// The actor's own books, from which [`Standing`] is published.
@@ -171,6 +186,7 @@ impl Books {
             result,
             took_ms,
             key: (key_pass, verdict),
+            incarnation: _,
         } = ended;
         self.windows.record(result, took_ms, now);
         let breaker = &mut self.breakers[line as usize];

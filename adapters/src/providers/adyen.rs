@@ -47,6 +47,8 @@ use std::sync::Arc;
 
 /// Adyen remembers keys for at least a week; its newer documentation says 31 days.
 const KEY_LIFETIME: Millis = Millis::from_s(7 * 24 * 3600);
+/// Captures, voids and refunds are told of within hours, and a bank that refuses one within days.
+const SETTLES_WITHIN: Millis = Millis::from_s(3 * 24 * 3600);
 
 /// How long Adyen keeps a card's challenge open by default.
 const CHALLENGE_LIFETIME: Millis = Millis::from_s(12 * 3600);
@@ -85,6 +87,7 @@ impl AdyenProvider {
                 notifies: true,
                 charges_by_details: true,
                 challenge_lifetime: Some(CHALLENGE_LIFETIME),
+                settles_within: Some(SETTLES_WITHIN),
             },
         };
         Ok(Self {

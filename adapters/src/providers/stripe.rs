@@ -36,6 +36,8 @@ use std::sync::Arc;
 
 /// Stripe remembers keys for at least a day.
 const KEY_LIFETIME: Millis = Millis::from_s(24 * 3600);
+/// A bank's debit takes up to two working weeks, a refund up to ten days; it says so by itself, and is asked all the while.
+const SETTLES_WITHIN: Millis = Millis::from_s(10 * 24 * 3600);
 /// Pages of a hundred refunds looked through: more than one payment may have.
 const REFUND_PAGES_MAX: usize = 4;
 
@@ -73,6 +75,7 @@ impl StripeProvider {
                 notifies: false,
                 charges_by_details: false,
                 challenge_lifetime: None,
+                settles_within: Some(SETTLES_WITHIN),
             },
         };
         Self {

@@ -23,8 +23,8 @@ use florin_domain::ledger::{
 use florin_domain::method::{CardBrand, PaymentMethod};
 use florin_domain::money::{Amount, Balance, Currency, FeeSchedule, Rounding};
 use florin_domain::payment::{
-    CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Request, RequestKind, Resolution,
-    Spec,
+    CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, Matter, MatterKind, Note, OperationKind, Request,
+    RequestKind, Resolution, Spec,
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment, ListKind, ListMatch, ListName};
@@ -267,7 +267,32 @@ fn after(event: &Event) -> Option<Event> {
             number: 300,
             transaction: "QFQTPCQ8HXSKGK82".into(),
         },
-        Event::TransactionClosed { .. } => return None,
+        Event::TransactionClosed { .. } => Event::AttemptOverdue {
+            operation: REFUND,
+            number,
+            at: AT,
+        },
+        Event::AttemptOverdue { .. } => Event::MatterRaised {
+            operation: AUTHORIZE,
+            matter: Matter {
+                number: 300,
+                kind: MatterKind::DoneInOtherCurrency,
+                said: "ch_late".into(),
+                amount_minor: -7,
+                currency: Currency::EUR,
+                at: AT,
+            },
+        },
+        Event::MatterRaised { .. } => Event::MattersNoted {
+            operation: AUTHORIZE,
+            note: Note {
+                evidence: "statement of 3 May, line 12".into(),
+                reason: "ticket 4711".into(),
+                operator: "Ada".into(),
+            },
+        },
+        Event::MattersNoted { .. } => Event::AttemptsExhausted,
+        Event::AttemptsExhausted => return None,
     })
 }
 

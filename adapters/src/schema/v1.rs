@@ -12,6 +12,7 @@ mod entry;
 mod event;
 mod ledger;
 mod lists;
+mod matter;
 pub(crate) mod payment;
 mod request;
 mod route;

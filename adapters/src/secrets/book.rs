@@ -181,14 +181,22 @@ impl Book {
     /// For tests of adapters: each of these has been present from the beginning.
     #[cfg(test)]
     pub(crate) fn holding(sets: Vec<(Place, Credentials)>) -> Arc<Self> {
+        let beginning = Timestamp::from_unix_ms(0);
+        let sets = sets.into_iter().map(|(place, set)| (place, set, beginning));
+        Self::holding_since(sets.collect())
+    }
+
+    /// The same, each since its own time; of one place the oldest first.
+    #[cfg(test)]
+    pub(crate) fn holding_since(sets: Vec<(Place, Credentials, Timestamp)>) -> Arc<Self> {
         let book = Self::default();
         let mut shelves: HashMap<Place, Shelf> = HashMap::new();
-        for (place, set) in sets {
+        for (place, set, created_at) in sets {
             let kept = shelves.entry(place).or_default();
             let version = u32::try_from(kept.versions.len() + 1).unwrap();
             kept.versions.push(CredentialVersion {
                 version,
-                created_at: Timestamp::from_unix_ms(0),
+                created_at,
                 retired_at: None,
                 fields: Vec::new(),
                 hint: None,

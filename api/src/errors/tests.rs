@@ -280,6 +280,7 @@ fn one_of_each() -> Vec<ApiError> {
             cannot: "cannot be captured",
         },
         ApiError::OperationDeclined { payment },
+        ApiError::Exhausted { payment },
         ApiError::Declined {
             payment,
             decline_code: None,

@@ -5,11 +5,12 @@ use super::endpoint::{Access, Endpoint};
 use super::ledger_shapes::limit;
 use super::payment_shapes::{PAYMENT_ID, amount, list_example, payment_example, payment_example_with};
 use super::shape::{
-    Field, Shape, bounded_text, count, flag, id, may, must, named, named_or_null, or_null, page_of, record,
-    strict, text, time, word,
+    Field, Shape, array, bounded_text, count, flag, id, integer, may, must, named, named_or_null, or_null,
+    page_of, record, strict, text, time, word,
 };
 use crate::errors::Code;
 use florin_domain::limits::TEXT_BYTES_MAX;
+use florin_domain::payment::MatterKind;
 use serde_json::{Value, json};
 use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder};
 
@@ -203,7 +204,7 @@ fn decision(path: &'static str, part: impl Into<Shape>) -> Endpoint {
 
 fn attempt_id(description: &str) -> ObjectBuilder {
     let body = "[0-7][0-9a-hjkmnp-tv-z]{25}";
-    text(description).pattern(Some(format!("^pay_{body}(:(cap|inc|ref|void)_{body})?$")))
+    text(description).pattern(Some(format!("^pay_{body}(:(cap|inc|ref|rev|void)_{body})?$")))
 }
 
 fn review(path: &'static str) -> Endpoint {
@@ -231,13 +232,14 @@ pub(super) fn unresolved_list() -> Endpoint {
         "object": "attempt", "id": PAYMENT_ID, "payment_id": PAYMENT_ID, "operation_id": PAYMENT_ID, "operation": "sale",
         "merchant_id": MERCHANT_ID, "amount": 10_000, "currency": "USD", "provider": "stripe", "provider_key": "flo_f86e",
         "reference": null, "status": "unknown", "unknown_reason": "the answer was lost", "created": 1_795_238_734,
-        "retry_until": 1_795_240_534, "proposal": null,
+        "retry_until": 1_795_240_534, "overdue_since": null, "proposal": null, "matters": [],
     });
     Endpoint::get("/v1/ops/unresolved", Access::Operators)
         .called(
             "listUnresolved",
-            "List attempts whose outcome is unknown",
-            "Of all merchants, those of the oldest payment first. Florin keeps asking the provider; what it cannot find out, two people may say. \
+            "List attempts that people must see to",
+            "Of all merchants, those of the oldest payment first: attempts whose outcome is unknown or pending, and those with `matters`. Florin keeps \
+             asking the provider; what it cannot find out, two people may say. \
              Where very many payments are under way, a page may end early with `has_more`.",
         )
         .in_chapter(chapter::OPERATIONS)
@@ -252,7 +254,10 @@ pub(super) fn attempt_resolve() -> Endpoint {
     let shape = strict([
         must(
             "outcome",
-            word("What became of it.", ["executed", "not_executed"]),
+            word(
+                "What became of it; `noted` says nothing of that, but that somebody has looked at its `matters`.",
+                ["executed", "not_executed", "noted"],
+            ),
         ),
         may(
             "transaction",
@@ -263,6 +268,8 @@ pub(super) fn attempt_resolve() -> Endpoint {
     ]);
     let example =
         json!({"outcome": "not_executed", "evidence": "Provider's ticket 7", "reason": "Lost in an outage."});
+    let noted =
+        json!({"outcome": "noted", "evidence": "Statement of May, line 12", "reason": "Settled by hand."});
     let proposed = payment_example_with(&json!({
         "status": "processing", "amount_captured": 0, "fee": 0, "net": 0,
         "resolution": {
@@ -277,9 +284,9 @@ pub(super) fn attempt_resolve() -> Endpoint {
         .called(
             "resolveAttempt",
             "Say what became of an attempt",
-            "The first operator proposes, and the same words from a second one make it so.",
+            "The first operator proposes, and the same words from a second one make it so. One is enough to note its matters.",
         )
-        .takes(shape, &[("Nothing was charged", example)])
+        .takes(shape, &[("Nothing was charged", example), ("Somebody has looked", noted)])
         .answers(
             200,
             "The payment, with what the word of one person has come to.",
@@ -350,13 +357,48 @@ fn attempt() -> ObjectBuilder {
         must("provider", text("Whom it was asked of.")),
         must("provider_key", text("Under which key.")),
         must("reference", or_null(text("The provider's name for its object."))),
-        must("status", word("How it stands.", ["unknown", "pending"])),
+        must("status", word("How it stands.", STATES)),
         must("unknown_reason", or_null(text("What went wrong."))),
         must("created", time("When it was asked for.")),
         must("retry_until", time("Until when it is repeated.")),
+        must(
+            "overdue_since",
+            or_null(time("Since when its provider owes a word about it for too long.")),
+        ),
         must("proposal", named_or_null("Proposal")),
+        must(
+            "matters",
+            array(matter(), "What a person has still to look at: it is in no book."),
+        ),
     ])
 }
+
+fn matter() -> ObjectBuilder {
+    record([
+        must("kind", word("What.", MatterKind::ALL.map(MatterKind::as_str))),
+        must("attempt", count("Of which try.")),
+        must("reference", text("The provider's name for it, or its reason.")),
+        must(
+            "amount",
+            integer("How much, by the provider's word, in minor units."),
+        ),
+        must("currency", named("Currency")),
+        must("at", time("When it was heard of.")),
+    ])
+}
+
+/// How an attempt may stand.
+const STATES: [&str; 9] = [
+    "open",
+    "pending",
+    "action_required",
+    "unknown",
+    "succeeded",
+    "declined",
+    "not_sent",
+    "rejected",
+    "cancelled",
+];
 
 fn proposal() -> ObjectBuilder {
     record([
@@ -380,8 +422,8 @@ fn resolved_payment() -> AllOfBuilder {
         must(
             "status",
             word(
-                "Whether one person has said it, or two.",
-                ["proposed", "confirmed"],
+                "Whether one person has said it, or two; or that somebody has looked.",
+                ["proposed", "confirmed", "noted"],
             ),
         ),
         must(

@@ -195,7 +195,7 @@ fn risk() -> ObjectBuilder {
 }
 
 /// The events of a payment, and the posting of an entry.
-const ROWS: [&str; 36] = [
+const ROWS: [&str; 40] = [
     "payment.created",
     "risk.assessed",
     "payment.blocked",
@@ -223,6 +223,10 @@ const ROWS: [&str; 36] = [
     "attempt.closing_refused",
     "attempt.told_made",
     "attempt.transaction_closed",
+    "attempt.overdue",
+    "matter.raised",
+    "matters.noted",
+    "payment.attempts_exhausted",
     "payment.abandoned",
     "authorization.expired",
     "request.accepted",
@@ -288,7 +292,7 @@ fn history_row() -> ObjectBuilder {
         may("decline_code", text("Why it was declined.")),
         may("reason", text("Why.")),
         may("list", word("On which list the entry is.", ["block", "allow"])),
-        may("kind", text("What the entry is about.")),
+        may("kind", text("What the entry, or the matter, is about.")),
         may("entry_id", id("The entry that matched.", "rle_")),
         may("score", risk_score()),
         may("action", risk_action()),

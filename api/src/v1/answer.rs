@@ -18,6 +18,7 @@ pub(super) fn payment(answered: &Answered, request: &HttpRequest) -> Result<Http
     let response = match answered.answer {
         Answer::Shown => json(StatusCode::OK, &PaymentBody::of(payment))?,
         Answer::Declined | Answer::Blocked => declined(answered).response(request),
+        Answer::Exhausted => exhausted(payment).response(request),
         Answer::NoProvider => no_provider(payment).response(request),
         // What is unresolved goes on by itself; a challenge goes on when the customer does.
         Answer::Unresolved
@@ -42,7 +43,7 @@ pub(super) fn shown_as(
     request: &HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let response = match answered.answer {
-        Answer::Shown | Answer::Declined | Answer::Blocked => json(StatusCode::OK, body)?,
+        Answer::Shown | Answer::Declined | Answer::Blocked | Answer::Exhausted => json(StatusCode::OK, body)?,
         Answer::NoProvider => no_provider(&answered.payment).response(request),
         Answer::Unresolved => unresolved(&answered.payment, body)?,
     };
@@ -59,7 +60,9 @@ pub(super) fn refund(answered: &Answered, request: &HttpRequest) -> Result<HttpR
     let body = || body().ok_or(ApiError::Internal);
     let response = match answered.answer {
         // A refund that the provider refused is shown as failed: it exists, with its attempts.
-        Answer::Shown | Answer::Declined | Answer::Blocked => json(StatusCode::OK, &body()?)?,
+        Answer::Shown | Answer::Declined | Answer::Blocked | Answer::Exhausted => {
+            json(StatusCode::OK, &body()?)?
+        }
         Answer::NoProvider => no_provider(payment).response(request),
         Answer::Unresolved => unresolved(payment, &body()?)?,
     };
@@ -78,6 +81,12 @@ fn unresolved(payment: &Payment, body: &impl serde::Serialize) -> Result<HttpRes
 fn no_provider(payment: &Payment) -> ApiError {
     ApiError::NoProvider {
         payment: Some(payment.id()),
+    }
+}
+
+fn exhausted(payment: &Payment) -> ApiError {
+    ApiError::Exhausted {
+        payment: payment.id(),
     }
 }
 

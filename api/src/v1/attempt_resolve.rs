@@ -1,4 +1,5 @@
-//! `POST /v1/ops/attempts/{id}/resolve`: what became of an attempt, by the word of two people.
+//! `POST /v1/ops/attempts/{id}/resolve`: what became of an attempt, by the word of two people; or that one has looked at what is open
+//! about it besides.
 
 use super::answer;
 use super::change::{Checked, order};
@@ -13,7 +14,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::payments_handle::{Answered, Change};
 use florin_domain::ids::OperationId;
 use florin_domain::limits::TEXT_BYTES_MAX;
-use florin_domain::payment::Resolution;
+use florin_domain::payment::{Note, Resolution};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -30,6 +31,9 @@ struct ResolveRequest<'a> {
     #[serde(borrow)]
     reason: Text<'a>,
 }
+
+/// Nothing is said of the outcome: somebody has looked at what else is open about the attempt.
+const NOTED: &str = "noted";
 
 /// The payment with how far the resolution has come.
 #[derive(Debug, Serialize)]
@@ -50,22 +54,27 @@ struct ResolutionBody<'a> {
 
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Payload) -> Reply {
     let name = request.match_info().get("id").unwrap_or_default().to_owned();
-    let check = |bytes: &[u8], operator: &Arc<str>| check(bytes, &name, operator);
+    let mut is_note = false;
+    let check = |bytes: &[u8], operator: &Arc<str>| {
+        let checked = check(bytes, &name, operator)?;
+        is_note = matches!(checked.change, Change::Note { .. });
+        Ok(checked)
+    };
     let answered = order(&state, &request, payload, check).await;
-    Reply(answered.and_then(|answered| shown(&answered, &request)))
+    Reply(answered.and_then(|answered| shown(&answered, is_note, &request)))
 }
 
-fn shown(answered: &Answered, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+fn shown(answered: &Answered, is_note: bool, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let payment = answered.payment.as_ref();
     let operation = answered.operation.ok_or(ApiError::Internal)?;
     let operation = payment.operation(operation).ok_or(ApiError::Internal)?;
     let proposal = operation.proposal.as_ref().map(ProposalBody::of);
     let resolution = ResolutionBody {
         attempt_id: name(payment.id(), operation.id),
-        status: if proposal.is_some() {
-            "proposed"
-        } else {
-            "confirmed"
+        status: match &proposal {
+            _ if is_note => NOTED,
+            Some(_) => "proposed",
+            None => "confirmed",
         },
         awaits: proposal.as_ref().map(|_| "second_person"),
         proposal,
@@ -89,16 +98,27 @@ pub(super) fn check(bytes: &[u8], id: &str, operator: &Arc<str>) -> Result<Check
             let message = "`transaction` is the provider's id of what was executed.";
             return Err(Invalid::new("transaction", Code::ParameterMissing, message));
         }
-        ("not_executed", None) => None,
-        ("not_executed", Some(_)) => {
-            return wrong("transaction", "What was not executed has no `transaction`.");
+        ("not_executed" | NOTED, None) => None,
+        ("not_executed" | NOTED, Some(_)) => {
+            return wrong("transaction", "Only what was executed has a `transaction`.");
         }
-        _ => return wrong("outcome", "`outcome` is `executed` or `not_executed`."),
+        _ => return wrong("outcome", "`outcome` is `executed`, `not_executed` or `noted`."),
     };
     let (evidence, reason) = (
         said("evidence", body.evidence.as_str())?,
         said("reason", body.reason.as_str())?,
     );
+    if body.outcome.as_str() == NOTED {
+        let canonical = format!("1 noted {evidence:?} {reason:?}");
+        let operator = Arc::clone(operator);
+        let note = Note {
+            evidence,
+            reason,
+            operator,
+        };
+        let change = Change::Note { operation, note };
+        return Ok(Checked { change, canonical });
+    }
     let canonical = format!("1 {transaction:?} {evidence:?} {reason:?}");
     let resolution = Resolution {
         transaction,

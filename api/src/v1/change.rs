@@ -58,7 +58,8 @@ pub(super) async fn make(
         | Change::Refund { .. }
         | Change::ApproveReview
         | Change::RejectReview
-        | Change::Resolve { .. } => {}
+        | Change::Resolve { .. }
+        | Change::Note { .. } => {}
     }
     let key_digest = (state.digests.key)(merchant.id, livemode, key.as_str());
     let path = format!("/v1/payments/{payment}/{name}");
@@ -136,6 +137,9 @@ const fn cannot(change: &Change) -> &'static str {
         Change::ApproveReview => "cannot be approved: it is not under review",
         Change::RejectReview => "cannot be rejected: it is not under review",
         Change::Resolve { .. } => "has nothing to resolve here: what became of the attempt is known",
+        Change::Note { .. } => {
+            "has nothing to note here: nothing is open about the attempt besides its outcome"
+        }
     }
 }
 

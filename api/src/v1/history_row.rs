@@ -263,6 +263,7 @@ fn details(event: &Event, to_operator: bool) -> Details<'_> {
         | Event::ReviewRejected
         | Event::ReviewExpired
         | Event::Abandoned
+        | Event::AttemptsExhausted
         | Event::AuthorizationExpired => Details::default(),
         Event::Requested { request } => Details {
             operation_id: Some(Displayed(request.operation)),
@@ -401,6 +402,9 @@ fn details(event: &Event, to_operator: bool) -> Details<'_> {
             operation, number, ..
         }
         | Event::AttemptClosingRefused { operation, number }
+        | Event::AttemptOverdue {
+            operation, number, ..
+        }
         | Event::DeclineRetried { operation, number } => attempt(*operation, *number),
         Event::AttemptToldMade {
             operation,
@@ -422,6 +426,21 @@ fn details(event: &Event, to_operator: bool) -> Details<'_> {
         },
         Event::RetryRefused { decline_code } => Details {
             decline_code: Some(decline_code),
+            ..Details::default()
+        },
+        Event::MatterRaised { operation, matter } => Details {
+            kind: Some(matter.kind.as_str()),
+            reference: Some(&matter.said),
+            amount: i64::try_from(matter.amount_minor).ok(),
+            currency: Some(matter.currency.code()),
+            ..attempt(*operation, matter.number)
+        },
+        Event::MattersNoted { operation, note } => Details {
+            operation_id: Some(Displayed(*operation)),
+            evidence: to_operator.then_some(&*note.evidence),
+            reason: to_operator.then_some(&*note.reason),
+            operator: to_operator.then_some(&*note.operator),
+            by: Some("operator"),
             ..Details::default()
         },
         Event::LateSuccess {

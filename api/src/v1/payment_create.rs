@@ -163,6 +163,7 @@ pub(crate) fn described() -> Endpoint {
         )
         .refuses(403, &[Code::MerchantFrozen])
         .refuses(402, &[Code::CardDeclined])
+        .refuses(409, &[Code::TooManyAttempts])
         .refuses(503, &[Code::NoProviderAvailable])
         .leads_to(&["getPayment", "getPaymentHistory", "capturePayment", "voidPayment", "confirmPayment", "createRefund"])
 }

@@ -1,4 +1,5 @@
-//! `GET /v1/ops/unresolved`: attempts of all merchants that a provider was asked about in vain. An attempt is named by its payment
+//! `GET /v1/ops/unresolved`: attempts of all merchants that a provider was asked about in vain or owes its word about, and what else
+//! about them a person must look at. An attempt is named by its payment
 //! and, unless it is the charge itself, its operation: `pay_...` or `pay_...:ref_...`.
 
 use super::list::List;
@@ -11,7 +12,8 @@ use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId, VoidId};
-use florin_domain::payment::{Attempt, AttemptState, Operation, Payment, Resolution};
+use florin_domain::payment::{Attempt, Matter, Operation, Payment, Resolution};
+use florin_domain::time::Timestamp;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -31,7 +33,33 @@ struct AttemptBody<'a> {
     unknown_reason: Option<&'a str>,
     created: u64,
     retry_until: u64,
+    overdue_since: Option<u64>,
     proposal: Option<ProposalBody<'a>>,
+    matters: Vec<MatterBody<'a>>,
+}
+
+/// What a person has still to look at.
+#[derive(Debug, Serialize)]
+struct MatterBody<'a> {
+    kind: &'static str,
+    attempt: u32,
+    reference: &'a str,
+    amount: i128,
+    currency: &'static str,
+    at: u64,
+}
+
+impl<'a> MatterBody<'a> {
+    fn of(matter: &'a Matter) -> Self {
+        Self {
+            kind: matter.kind.as_str(),
+            attempt: matter.number,
+            reference: &matter.said,
+            amount: matter.amount_minor,
+            currency: matter.currency.code(),
+            at: matter.at.unix_s(),
+        }
+    }
 }
 
 /// What one person says became of an attempt.
@@ -80,27 +108,10 @@ async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiE
 
 fn shown(payment: &Payment, operation: OperationId) -> Option<AttemptBody<'_>> {
     let op = payment.operation(operation)?;
-    let attempt = op.attempt.as_ref()?;
-    let status = match attempt.state {
-        AttemptState::Unknown => "unknown",
-        AttemptState::Pending => "pending",
-        AttemptState::Open
-        | AttemptState::ActionRequired
-        | AttemptState::Succeeded
-        | AttemptState::Declined
-        | AttemptState::NotSent
-        | AttemptState::Rejected
-        | AttemptState::Cancelled => return None,
-    };
-    Some(body(payment, op, attempt, status))
+    Some(body(payment, op, op.attempt.as_ref()?))
 }
 
-fn body<'a>(
-    payment: &Payment,
-    op: &'a Operation,
-    attempt: &'a Attempt,
-    status: &'static str,
-) -> AttemptBody<'a> {
+fn body<'a>(payment: &Payment, op: &'a Operation, attempt: &'a Attempt) -> AttemptBody<'a> {
     AttemptBody {
         object: "attempt",
         id: name(payment.id(), op.id),
@@ -113,11 +124,13 @@ fn body<'a>(
         provider: attempt.provider.to_string(),
         provider_key: &attempt.key,
         reference: attempt.reference.as_deref(),
-        status,
+        status: attempt.state.as_str(),
         unknown_reason: attempt.unknown_reason.as_deref(),
         created: op.opened_at.unix_s(),
         retry_until: attempt.deadline.unix_s(),
+        overdue_since: attempt.overdue_since.map(Timestamp::unix_s),
         proposal: op.proposal.as_ref().map(ProposalBody::of),
+        matters: op.open_matters().iter().map(MatterBody::of).collect(),
     }
 }
 

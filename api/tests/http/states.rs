@@ -2,6 +2,8 @@
 
 use crate::world::{Answer, World};
 use crate::{VISA, pay, with_method};
+use florin_domain::limits::ATTEMPTS_MAX;
+use serde_json::json;
 
 fn post(world: &World, path: &str, secret: &str, key: &str, body: &str) -> Answer {
     let headers = [("Idempotency-Key", key), ("Content-Type", "application/json")];
@@ -142,5 +144,55 @@ fn the_request_that_drives_a_payment_again_repeats_no_answer() {
             assert_eq!(again.header("idempotent-replayed"), Some("true"));
         }
     }
+    world.stop();
+}
+
+#[test]
+fn what_was_tried_as_often_as_it_may_be_has_failed_for_good() {
+    let world = World::start_with_actors(|options| {
+        options.retry.tries_max = 1;
+        // Behind an open breaker no attempt would be made.
+        options.breaker.failures_max = u32::MAX;
+    });
+    let authorized = id(&held(&world, "held"));
+    world.provider_leaves(true);
+    let capture = || ask(&world, &authorized, "capture", "capture", "{}");
+    let requests: [&dyn Fn() -> Answer; 2] = [&|| pay(&world, "k", VISA), &capture];
+    for request in requests {
+        for _ in 1..ATTEMPTS_MAX {
+            let refused = request();
+            assert_eq!(refused.error("code"), "no_provider_available", "{refused:?}");
+        }
+        let last = request();
+        assert_eq!(
+            (last.status, last.error("code").as_str()),
+            (409, "too_many_attempts"),
+            "{last:?}"
+        );
+        assert_eq!(last.header("retry-after"), None);
+        assert_eq!(last.header("idempotent-replayed"), None);
+        world.provider_leaves(false);
+        let again = request();
+        assert_eq!(
+            (again.status, again.header("idempotent-replayed")),
+            (409, Some("true"))
+        );
+        world.provider_leaves(true);
+    }
+    let failed = pay(&world, "k", VISA).error("payment_id");
+    let shown = world
+        .get(&format!("/v1/payments/{failed}"), Some("sk_test_a"))
+        .json();
+    assert_eq!(
+        (
+            &shown["status"],
+            &shown["failure_code"],
+            &shown["amount_captured"]
+        ),
+        (&json!("failed"), &json!("too_many_attempts"), &json!(0))
+    );
+    world.provider_leaves(false);
+    assert_eq!(pay(&world, "new", VISA).status, 200);
+    assert_eq!(ask(&world, &authorized, "capture", "another", "{}").status, 200);
     world.stop();
 }

@@ -2,7 +2,11 @@
 
 use crate::world::{Answer, World};
 use crate::{VISA, pay, with_method};
+use florin_domain::ids::{OperationId, PaymentId};
+use florin_domain::money::Currency;
+use florin_domain::provider::{Notice, Outcome, ProviderId, Said, Signer};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const OPERATOR: &str = "ok_test_op";
 const LIST: &str = "/v1/ops/unresolved";
@@ -217,5 +221,92 @@ fn the_word_of_one_person_is_a_proposal_and_says_whom_it_awaits() {
     );
     let again = post(&world, &path, OPERATOR, "1", said);
     assert_eq!(again.body, proposed.body, "the first answer, for good");
+    world.stop();
+}
+
+/// What the provider says of a charge that it made already, in another currency.
+fn tell_of_another_charge(world: &World, payment: &str, key: &str) {
+    let payment = PaymentId::parse(payment).unwrap();
+    let notice = Notice {
+        provider: ProviderId::parse("fake").unwrap(),
+        signer: Signer::Platform,
+        payment,
+        operation: OperationId::Authorize(payment),
+        key_end: Arc::from(key),
+        currency: Currency::EUR,
+        said: Said::Became(Outcome::Succeeded {
+            reference: Arc::from("psp_x"),
+            transaction: Arc::from("psp_x"),
+            amount_minor: 900,
+        }),
+    };
+    let taken = world.runtime.block_on(world.platform.payments().notice(notice));
+    assert!(taken.unwrap());
+}
+
+#[test]
+fn a_matter_is_listed_until_one_operator_has_noted_it() {
+    let world = World::start();
+    let sold = pay(&world, "sold", VISA);
+    let transaction = sold.json()["processor_transaction_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let sold = id(&sold);
+    assert_eq!(page(&world, ""), (Vec::new(), false));
+    tell_of_another_charge(&world, &sold, transaction.trim_start_matches("ch_"));
+    let list = world.get(LIST, Some(OPERATOR)).json();
+    let row = &list["data"][0];
+    assert_eq!((&row["id"], &row["status"]), (&json!(sold), &json!("succeeded")));
+    let mut matters = row["matters"].clone();
+    assert!(matters[0]["at"].as_u64().is_some_and(|at| at > 0), "{matters}");
+    matters[0]["at"] = json!(0);
+    let expected = json!([{
+        "kind": "done_in_other_currency", "attempt": 1, "reference": "psp_x", "amount": 900, "currency": "EUR", "at": 0,
+    }]);
+    assert_eq!(matters, expected);
+
+    let path = format!("/v1/ops/attempts/{sold}/resolve");
+    let said =
+        |more: &str| format!(r#"{{"outcome":"noted",{more}"evidence":"line 12","reason":"ticket 7"}}"#);
+    let wrong = post(&world, &path, OPERATOR, "0", &said(r#""transaction":"ch_1","#));
+    assert_eq!(
+        (wrong.status, wrong.error("param").as_str()),
+        (400, "transaction"),
+        "{wrong:?}"
+    );
+    for replayed in [None, Some("true")] {
+        let noted = post(&world, &path, OPERATOR, "1", &said(""));
+        assert_eq!(
+            (noted.status, noted.header("idempotent-replayed")),
+            (200, replayed),
+            "{noted:?}"
+        );
+        let body = noted.json();
+        assert_eq!(
+            (&body["status"], &body["amount_captured"]),
+            (&json!("succeeded"), &body["amount"])
+        );
+        assert_eq!(
+            body["resolution"],
+            json!({"attempt_id": sold, "status": "noted", "awaits": null, "proposal": null})
+        );
+    }
+    assert_eq!(page(&world, ""), (Vec::new(), false));
+    let again = post(&world, &path, OPERATOR, "2", &said(""));
+    assert_eq!(
+        (again.status, again.error("code").as_str()),
+        (409, "payment_unexpected_state")
+    );
+    assert!(
+        again.error("message").contains("nothing to note here"),
+        "{again:?}"
+    );
+    let history = world.get(&format!("/v1/payments/{sold}/history?limit=100"), Some(OPERATOR));
+    let history = history.json();
+    let rows = history["data"].as_array().unwrap();
+    let of = |kind: &str| rows.iter().find(|row| row["type"] == kind).unwrap();
+    assert_eq!(of("matter.raised")["kind"], "done_in_other_currency");
+    assert_eq!(of("matters.noted")["reason"], "ticket 7");
     world.stop();
 }

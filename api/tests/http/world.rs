@@ -143,8 +143,8 @@ impl Fatal for Abort {
 /// Everything that a test talks to.
 #[derive(Debug)]
 pub(crate) struct World {
-    runtime: tokio::runtime::Runtime,
-    platform: Platform,
+    pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) platform: Platform,
     api: RunningApi,
     charges: Arc<AtomicUsize>,
     provider_is_away: Arc<AtomicBool>,

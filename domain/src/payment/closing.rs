@@ -44,6 +44,11 @@ impl Attempt {
         self.is_closing_asked() && !self.closing.is_refused && self.state.is_unresolved()
     }
 
+    /// Its provider tells of two charges under its key: only people can say what became of them.
+    pub fn is_doubled(&self) -> bool {
+        self.state == AttemptState::Unknown && self.unknown_reason.as_deref() == Some(TWO_CHARGES)
+    }
+
     /// The customer never came back, and the provider does not say that the challenge is over.
     pub fn is_abandoned(&self) -> bool {
         self.state == AttemptState::Unknown && self.unknown_reason.as_deref() == Some(CHALLENGE_ABANDONED)
@@ -93,6 +98,9 @@ pub(super) fn hear(
 ) -> Result<Decision, Refusal> {
     let target = (operation, number);
     let (op, attempt) = find(payment, operation, number)?;
+    if attempt.number == number && attempt.is_doubled() {
+        return Ok(Decision::default());
+    }
     if attempt.number != number || !attempt.is_closing() {
         return take_word(payment, target, outcome, (None, reversal), lifetimes, now);
     }
@@ -125,6 +133,13 @@ pub(super) fn hear(
         {
             Ok(Decision::default())
         }
+        // It was charged, by an earlier word: only the end of the closing says whether that stands.
+        Outcome::Declined { .. } | Outcome::Cancelled { .. } if attempt.closing.made.is_some() => {
+            Ok(Decision {
+                events: Vec::new(),
+                effects: vec![Effect::Alert("notice_contradicted")],
+            })
+        }
         outcome @ (Outcome::Declined { .. }
         | Outcome::Cancelled { .. }
         | Outcome::NotSent { .. }
@@ -154,7 +169,7 @@ fn made(
 
 /// One key, and two charges: nothing is guessed, and a person must look.
 fn two_charges(op: &Operation, attempt: &Attempt, reference: ProviderReference) -> Decision {
-    if attempt.unknown_reason.as_deref() == Some(TWO_CHARGES) {
+    if attempt.is_doubled() {
         return Decision::default();
     }
     Decision {
@@ -180,7 +195,7 @@ pub(super) fn refused(
         return Ok(Decision::default());
     }
     let event = Event::AttemptClosingRefused { operation, number };
-    let is_clear = attempt.unknown_reason.as_deref() != Some(TWO_CHARGES);
+    let is_clear = !attempt.is_doubled();
     let Some(transaction) = attempt.closing.made.clone().filter(|_| is_clear) else {
         return Ok(Decision::events(vec![event]));
     };
@@ -205,6 +220,10 @@ pub(super) fn ended(
 ) -> Result<Decision, Refusal> {
     let (op, attempt) = find(payment, operation, number)?;
     let transaction = closed_transaction(&outcome).cloned();
+    // One of two was ended, and the other one stands.
+    if attempt.is_doubled() {
+        return Ok(Decision::default());
+    }
     if let (Some(made), Some(closed)) = (&attempt.closing.made, &transaction)
         && made != closed
     {
@@ -233,6 +252,12 @@ pub(super) fn ended_late(op: &Operation, attempt: &Attempt, unheard: Option<&Out
         number: attempt.number,
         transaction: Arc::clone(transaction),
     })
+}
+
+/// The same is said of a closing once more.
+pub(super) fn is_known(attempt: &Attempt, unheard: Option<&Outcome>) -> bool {
+    let transaction = unheard.and_then(closed_transaction);
+    transaction.is_some() && attempt.closing.closed.as_ref() == transaction
 }
 
 const fn closed_transaction(outcome: &Outcome) -> Option<&ProviderReference> {

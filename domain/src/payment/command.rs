@@ -1,5 +1,6 @@
 //! What can be asked of a payment. Everything that a decision needs from outside (plans, assessments, the time) is in it.
 
+use super::matter::{Matter, Note};
 use super::resolution::Resolution;
 use super::reversal::ReversalPlan;
 use super::state::Spec;
@@ -10,7 +11,7 @@ use crate::money::Amount;
 use crate::provider::{Outcome, ProviderId, ProviderKey, ProviderReference};
 use crate::risk::{Assessment, CardBar};
 use crate::routing::Route;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 use std::sync::Arc;
 
 /// When a person looks at a payment for which risk asks for it.
@@ -210,6 +211,34 @@ pub enum Command {
         operation: OperationId,
         /// What.
         resolution: Resolution,
+    },
+    /// A provider refuses an attempt of which an earlier request may have been done: no proof that it was not.
+    Refuse {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// What the provider said.
+        reason: Arc<str>,
+    },
+    /// A provider said what fits no booking.
+    Raise {
+        /// About which operation.
+        operation: OperationId,
+        /// What; it is heard of now.
+        matter: Matter,
+    },
+    /// A person has looked at all that is open about an operation.
+    Note {
+        /// Which operation.
+        operation: OperationId,
+        /// Who, and what was done.
+        note: Note,
+    },
+    /// What providers have taken on may be overdue.
+    CheckOverdue {
+        /// How long each may take to say how that ended; others as long as is usual.
+        settle: Vec<(ProviderId, Millis)>,
     },
     /// The time for reviews or authorizations may have run out.
     CheckDeadlines {

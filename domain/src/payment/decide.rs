@@ -5,15 +5,17 @@ use super::command::{AttemptPlan, Command, ReviewMode};
 use super::event::Event;
 use super::expiry;
 use super::increment;
+use super::matter::{self, Matter};
 use super::operation::{Operation, OperationKind};
 use super::record::{refer, take_back, take_word};
 use super::redrive;
 use super::refusal::Refusal;
 use super::review;
 use super::state::{CaptureMethod, Payment, Spec, Status};
+use super::void::void;
 use crate::ids::{OperationId, VoidId};
 use crate::ledger::PostingProfile;
-use crate::limits::{ATTEMPTS_MAX, Lifetimes, OPERATIONS_MAX};
+use crate::limits::{ATTEMPTS_MAX, Lifetimes, OPERATIONS_MAX, SETTLE_TIME};
 use crate::method::PaymentMethod;
 use crate::money::{Amount, MinorSum};
 use crate::risk::{Action, Assessment, CardBar};
@@ -43,6 +45,14 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Adds what else follows from the same word.
+    pub(super) fn extend(&mut self, more: Option<Self>) {
+        if let Some(Self { events, effects }) = more {
+            self.events.extend(events);
+            self.effects.extend(effects);
+        }
+    }
+
     pub(super) fn events(events: Vec<Event>) -> Self {
         Self {
             events,
@@ -74,6 +84,9 @@ pub fn decide(
                 return Err(Refusal::WrongStatus);
             }
             check_may_charge(payment)?;
+            if payment.has_used_up_attempts() {
+                return Ok(Decision::events(vec![Event::AttemptsExhausted]));
+            }
             again(payment, payment.authorize_id(), plan)
         }
         Command::Reference {
@@ -140,6 +153,20 @@ pub fn decide(
             resolution,
         } => super::resolution::resolve(payment, operation, resolution, lifetimes, now),
         Command::CheckDeadlines { plan, void } => expired(payment, plan, void, now),
+        Command::Refuse {
+            operation,
+            number,
+            reason,
+        } => super::record::refused_in_doubt(payment, (operation, number), reason, now),
+        Command::Raise { operation, matter } => {
+            matter::raise_at(payment, operation, Matter { at: now, ..matter })
+        }
+        Command::Note { operation, note } => matter::note(payment, operation, note),
+        Command::CheckOverdue { settle } => {
+            let of = |provider| settle.iter().find(|(known, _)| *known == provider);
+            let settle = |provider| of(provider).map_or(SETTLE_TIME, |(_, settle)| *settle);
+            Ok(matter::check_overdue(payment, settle, now))
+        }
     }
 }
 
@@ -416,68 +443,6 @@ pub(super) fn open(
     }];
     let effects = start(&mut events, operation, 1, plan);
     Ok(Decision { events, effects })
-}
-
-fn void(
-    payment: &Payment,
-    operation: OperationId,
-    plan: AttemptPlan,
-    now: Timestamp,
-) -> Result<Decision, Refusal> {
-    match payment.status {
-        Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::InReview { .. }
-            if payment.authorized == MinorSum::ZERO =>
-        {
-            if payment.unresolved_of_its_own().next().is_some() {
-                return Err(Refusal::OperationInProgress);
-            }
-            Ok(Decision::events(vec![Event::Abandoned]))
-        }
-        Status::RequiresPaymentMethod
-        | Status::RequiresConfirmation
-        | Status::InReview { .. }
-        | Status::Authorized
-        | Status::RequiresAction(_)
-        | Status::Processing
-        | Status::Succeeded
-        | Status::Failed
-        | Status::Blocked
-        | Status::Voided => release(payment, operation, None, plan, now),
-    }
-}
-
-/// Opens a void at the provider.
-pub(super) fn release(
-    payment: &Payment,
-    operation: OperationId,
-    reason: Option<&str>,
-    plan: AttemptPlan,
-    now: Timestamp,
-) -> Result<Decision, Refusal> {
-    let amount = void_amount(payment)?;
-    let kind = (operation, OperationKind::Void);
-    open(payment, kind, (amount, false, reason.map(Arc::from)), plan, now)
-}
-
-/// What a void at the provider releases now.
-pub(super) fn void_amount(payment: &Payment) -> Result<Amount, Refusal> {
-    let left = match payment.status {
-        Status::Authorized => payment.capturable_minor(),
-        Status::InReview { .. } if payment.authorized != MinorSum::ZERO => payment.authorized.minor(),
-        Status::RequiresAction(_) => payment.spec.amount.minor(),
-        Status::Processing => return Err(Refusal::OperationInProgress),
-        Status::RequiresPaymentMethod
-        | Status::RequiresConfirmation
-        | Status::InReview { .. }
-        | Status::Succeeded
-        | Status::Failed
-        | Status::Blocked
-        | Status::Voided => return Err(Refusal::WrongStatus),
-    };
-    if changes_what_is_held(payment) {
-        return Err(Refusal::OperationInProgress);
-    }
-    Amount::new(left).map_err(|_| Refusal::NothingLeft)
 }
 
 fn expired(payment: &Payment, plan: AttemptPlan, void: VoidId, now: Timestamp) -> Result<Decision, Refusal> {

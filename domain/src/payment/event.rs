@@ -1,5 +1,6 @@
 //! What can happen to a payment.
 
+use super::matter::{Matter, Note};
 use super::operation::OperationKind;
 use super::request::Request;
 use super::resolution::Resolution;
@@ -304,6 +305,31 @@ pub enum Event {
         /// The transaction.
         transaction: ProviderReference,
     },
+    /// A provider has taken it on longer ago than it usually takes it to say how that ended. It stays pending.
+    AttemptOverdue {
+        /// Of which operation.
+        operation: OperationId,
+        /// Which attempt of it.
+        number: u32,
+        /// When that was seen.
+        at: Timestamp,
+    },
+    /// Something that is booked nowhere, and at which a person must look.
+    MatterRaised {
+        /// About which operation.
+        operation: OperationId,
+        /// What.
+        matter: Matter,
+    },
+    /// A person has looked at all that was open about an operation.
+    MattersNoted {
+        /// Which operation.
+        operation: OperationId,
+        /// Who, and what was done.
+        note: Note,
+    },
+    /// As many attempts to charge were made as there may be, and none of them charged: the payment has failed.
+    AttemptsExhausted,
 }
 
 impl Event {
@@ -347,6 +373,10 @@ impl Event {
             Self::AttemptClosingRefused { .. } => "attempt.closing_refused",
             Self::AttemptToldMade { .. } => "attempt.told_made",
             Self::TransactionClosed { .. } => "attempt.transaction_closed",
+            Self::AttemptOverdue { .. } => "attempt.overdue",
+            Self::MatterRaised { .. } => "matter.raised",
+            Self::MattersNoted { .. } => "matters.noted",
+            Self::AttemptsExhausted => "payment.attempts_exhausted",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::closing::{self, Closing};
 use super::event::Event;
+use super::matter;
 use super::operation::{Attempt, AttemptState, Operation, OperationKind};
 use super::outcome::{
     Direction, close, close_attempt, late, late_charge, release, settle, succeed, unresolved_attempt,
@@ -181,21 +182,10 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
             reason,
             at,
         } => {
-            let reason = reason.clone();
             let opened = Operation {
-                id: *operation,
-                kind: *kind,
-                amount: *amount,
                 is_final: *is_final,
-                reason,
-                opened_at: *at,
-                attempts: 0,
-                attempt: None,
-                earlier: Vec::new(),
-                late: Vec::new(),
-                transaction: None,
-                proposal: None,
-                reverses: None,
+                reason: reason.clone(),
+                ..Operation::opened((*operation, *kind), *amount, *at)
             };
             open(payment, opened)?;
         }
@@ -212,19 +202,8 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
             let charge = late_charge(*number, *provider, *amount, transaction);
             let reverses = reversal::opened(payment, *of, &charge, reference)?;
             let opened = Operation {
-                id: *operation,
-                kind: OperationKind::Reversal,
-                amount: *amount,
-                is_final: false,
-                reason: None,
-                opened_at: *at,
-                attempts: 0,
-                attempt: None,
-                earlier: Vec::new(),
-                late: Vec::new(),
-                transaction: None,
-                proposal: None,
                 reverses: Some(reverses),
+                ..Operation::opened((*operation, OperationKind::Reversal), *amount, *at)
             };
             open(payment, opened)?;
         }
@@ -244,6 +223,7 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
                 state: AttemptState::Open,
                 unknown_reason: None,
                 closing: Closing::default(),
+                overdue_since: None,
             };
             plan(payment, *operation, attempt)?;
         }
@@ -401,7 +381,42 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
             number,
             transaction,
         } => closing::transaction_closed(payment, (*operation, *number), transaction)?,
+        Event::AttemptOverdue {
+            operation,
+            number,
+            at,
+        } => {
+            let attempt = unresolved_attempt(payment, *operation, *number)?;
+            if attempt.state != AttemptState::Pending {
+                return Err("nothing was taken on that could be overdue");
+            }
+            attempt.overdue_since = Some(*at);
+        }
+        Event::MatterRaised { operation, matter } => {
+            let op = payment.operation_mut(*operation).ok_or("no such operation")?;
+            matter::raised(op, matter)?;
+        }
+        Event::MattersNoted { operation, .. } => {
+            matter::noted(payment.operation_mut(*operation).ok_or("no such operation")?)?;
+        }
+        Event::AttemptsExhausted => exhaust(payment)?,
     }
+    Ok(())
+}
+
+/// No attempt is left, and none charged: nobody can pay under this payment any more.
+fn exhaust(payment: &mut Payment) -> Result<(), &'static str> {
+    if payment.status != Status::RequiresConfirmation || !payment.has_used_up_attempts() {
+        return Err("it may still be charged");
+    }
+    if !payment.may_charge() {
+        return Err("it is charged already, or may be");
+    }
+    payment.status = Status::Failed;
+    payment.failure = Some(Failure {
+        code: Failure::ATTEMPTS_EXHAUSTED,
+        decline_code: None,
+    });
     Ok(())
 }
 

@@ -2,11 +2,12 @@
 //! customer's money is free when the merchant can no longer take it.
 
 use super::command::AttemptPlan;
-use super::decide::{Decision, Effect, changes_what_is_held, release};
+use super::decide::{Decision, Effect, changes_what_is_held};
 use super::event::Event;
 use super::operation::{Operation, OperationKind};
 use super::refusal::Refusal;
 use super::state::{Payment, Status};
+use super::void::release;
 use crate::ids::{OperationId, VoidId};
 use crate::time::{Millis, Timestamp};
 

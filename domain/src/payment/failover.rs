@@ -74,6 +74,33 @@ impl Payment {
     }
 }
 
+impl Payment {
+    /// No further attempt to charge may be made.
+    pub(super) fn has_used_up_attempts(&self) -> bool {
+        self.next_attempt(self.authorize_id()) > ATTEMPTS_MAX
+    }
+}
+
+/// Adds that the payment has failed to what was recorded of the last attempt that there may be, if that proves the charge not made and
+/// nothing else may still make it.
+pub(super) fn give_up(
+    payment: &Payment,
+    (operation, number): (OperationId, u32),
+    mut recorded: Decision,
+) -> Decision {
+    let is_closed = matches!(
+        recorded.events.last(),
+        Some(Event::AttemptNotSent { .. } | Event::AttemptRejected { .. } | Event::AttemptCancelled { .. })
+    );
+    let is_last = operation == payment.authorize_id() && number >= ATTEMPTS_MAX;
+    let is_alone = payment.unresolved().all(|other| other.id == operation)
+        && payment.operation(operation).is_some_and(|op| op.late.is_empty());
+    if is_closed && is_last && is_alone {
+        recorded.events.push(Event::AttemptsExhausted);
+    }
+    recorded
+}
+
 /// Adds the next attempt to what was recorded of attempt `number`, if that proves the charge not made.
 pub(super) fn go_on(
     payment: &Payment,

@@ -1,6 +1,7 @@
 //! Operations at a provider and their attempts. At most one attempt of an operation is unresolved or succeeded.
 
 use super::closing::Closing;
+use super::matter::Matter;
 use super::resolution::Resolution;
 use super::reversal::Reversed;
 use crate::ids::OperationId;
@@ -67,6 +68,21 @@ pub enum AttemptState {
 }
 
 impl AttemptState {
+    /// Stable word for lists.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Pending => "pending",
+            Self::ActionRequired => "action_required",
+            Self::Unknown => "unknown",
+            Self::Succeeded => "succeeded",
+            Self::Declined => "declined",
+            Self::NotSent => "not_sent",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// The provider may still act or have acted without our knowing the end of it.
     pub const fn is_unresolved(self) -> bool {
         match self {
@@ -103,6 +119,8 @@ pub struct Attempt {
     pub unknown_reason: Option<Arc<str>>,
     /// What is known of its closing.
     pub closing: Closing,
+    /// Since when its provider owes a word about its end for longer than it usually takes.
+    pub overdue_since: Option<Timestamp>,
 }
 
 /// A success that a provider reported of an attempt which was closed, or which had succeeded with another transaction; or the undoing
@@ -148,9 +166,38 @@ pub struct Operation {
     pub proposal: Option<Resolution>,
     /// The late charge that it gives back.
     pub reverses: Option<Reversed>,
+    /// What a person had or has to look at, oldest first.
+    pub matters: Vec<Matter>,
+    /// How many of those a person has noted, from the first on.
+    pub matters_noted: usize,
 }
 
 impl Operation {
+    /// One that was just asked for.
+    pub(super) fn opened(
+        (id, kind): (OperationId, OperationKind),
+        amount: Amount,
+        opened_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            kind,
+            amount,
+            is_final: false,
+            reason: None,
+            opened_at,
+            attempts: 0,
+            attempt: None,
+            earlier: Vec::new(),
+            late: Vec::new(),
+            transaction: None,
+            proposal: None,
+            reverses: None,
+            matters: Vec::new(),
+            matters_noted: 0,
+        }
+    }
+
     /// The state of the latest attempt.
     pub fn state(&self) -> Option<AttemptState> {
         self.attempt.as_ref().map(|attempt| attempt.state)
@@ -192,6 +239,12 @@ impl Operation {
     /// By the provider's word this attempt did what it was for, in time or late.
     pub(super) fn has_succeeded(&self, number: u32) -> bool {
         self.has_succeeded_in_time(number) || self.late.iter().any(|late| late.number == number)
+    }
+
+    /// A person may have to say what becomes of it: its provider was asked in vain or takes its time, or something about it is open.
+    pub fn is_for_people(&self) -> bool {
+        matches!(self.state(), Some(AttemptState::Unknown | AttemptState::Pending))
+            || !self.open_matters().is_empty()
     }
 
     /// A provider's word is awaited.

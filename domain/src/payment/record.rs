@@ -6,6 +6,7 @@ use super::decide::{Decision, Effect};
 use super::event::Event;
 use super::expiry::releases_expired;
 use super::failover;
+use super::matter::{self, Matter, MatterKind};
 use super::operation::{Attempt, AttemptState, Operation, OperationKind};
 use super::refusal::Refusal;
 use super::reversal::{self, ReversalPlan};
@@ -61,9 +62,13 @@ pub(super) fn take_word(
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
     let (op, attempt) = find(payment, operation, number)?;
+    if attempt.number == number && attempt.is_doubled() {
+        return Ok(Decision::default());
+    }
     if attempt.number == number && attempt.state.is_unresolved() {
         let recorded = record(payment, (operation, number), outcome, lifetimes, now)?;
-        return Ok(failover::go_on(payment, (operation, number), recorded, next, now));
+        let decision = failover::go_on(payment, (operation, number), recorded, next, now);
+        return Ok(failover::give_up(payment, (operation, number), decision));
     }
     Ok(late(payment, op, number, outcome, (reversal, now)))
 }
@@ -166,6 +171,9 @@ pub(super) fn record(
                 reason,
             })
         }
+        Outcome::Rejected { reason, .. } if op.kind == OperationKind::Reversal && !is_open => {
+            return refused_in_doubt(payment, (operation, number), reason, now);
+        }
         Outcome::Rejected { reason, .. } => is_open.then_some(Event::AttemptRejected {
             operation,
             number,
@@ -173,9 +181,39 @@ pub(super) fn record(
         }),
         Outcome::Unknown { reason, reference } => unknown(op, attempt, reason, reference),
     };
-    let events = with_review(payment, op, event, lifetimes, now);
-    let effects = reversal::alert(payment, op, &events).into_iter().collect();
-    Ok(Decision { events, effects })
+    let mut decision = Decision::events(with_review(payment, op, event, lifetimes, now));
+    let matter = reversal::matter_of_its_end(payment, op, number, (&decision.events, now));
+    decision.extend(matter.map(|matter| matter::raise(op, matter)));
+    Ok(decision)
+}
+
+/// An attempt is refused after earlier requests of it that may have been done. Its outcome is as unknown as it was; but nobody gives a late
+/// charge back whose reversal is refused, unless a person does.
+pub(super) fn refused_in_doubt(
+    payment: &Payment,
+    (operation, number): (OperationId, u32),
+    reason: Arc<str>,
+    now: Timestamp,
+) -> Result<Decision, Refusal> {
+    let (op, attempt) = find(payment, operation, number)?;
+    if attempt.number != number || !attempt.state.is_unresolved() {
+        return Ok(Decision::default());
+    }
+    let matter = reversal::not_given_back(payment, op, number, now).map(|matter| matter::raise(op, matter));
+    let is_news = matter.as_ref().is_some_and(|raised| !raised.events.is_empty());
+    let event = if is_news {
+        Some(Event::AttemptUnknown {
+            operation,
+            number,
+            reason,
+            reference: None,
+        })
+    } else {
+        unknown(op, attempt, reason, None)
+    };
+    let mut decision = Decision::events(event.into_iter().collect());
+    decision.extend(matter);
+    Ok(decision)
 }
 
 /// A success may begin a review, or be what ends one.
@@ -278,6 +316,9 @@ pub(super) fn take_back(
     if let Some(event) = closing::ended_late(op, attempt, unheard.as_ref()) {
         return Ok(Decision::events(vec![event]));
     }
+    if closing::is_known(attempt, unheard.as_ref()) {
+        return Ok(Decision::default());
+    }
     let transaction: ProviderReference = Arc::from(format!("{reference}{TAKEN_BACK}"));
     let provider = attempt.provider;
     // What was released is said to be gone once more.
@@ -286,20 +327,32 @@ pub(super) fn take_back(
     if is_gone || op.has_booked(provider, &transaction) {
         return Ok(Decision::default());
     }
-    // Never more than what was done.
-    let Ok(amount) = Amount::new(amount.minor().min(payment.standing_minor(op, number))) else {
-        return Ok(Decision::default());
-    };
-    Ok(Decision {
-        events: vec![Event::LateReversal {
+    // Never more than what was done: the rest was given back, or undone, before, and is for a person.
+    let standing_minor = payment.standing_minor(op, number).max(0);
+    let mut decision = Decision::default();
+    if let Ok(amount) = Amount::new(amount.minor().min(standing_minor)) {
+        decision.events.push(Event::LateReversal {
             operation,
             number,
             provider,
             amount,
             transaction,
-        }],
-        effects: vec![Effect::Alert("late_reversal")],
-    })
+        });
+        decision.effects.push(Effect::Alert("late_reversal"));
+    }
+    let beyond_minor = amount.minor().saturating_sub(standing_minor);
+    if beyond_minor > 0 && op.has_succeeded(number) {
+        let matter = Matter {
+            number,
+            kind: MatterKind::UndoneBeyondWhatStood,
+            said: reference,
+            amount_minor: beyond_minor,
+            currency: payment.spec.currency,
+            at: now,
+        };
+        decision.extend(Some(matter::raise(op, matter)));
+    }
+    Ok(decision)
 }
 
 /// Ends the name of an undoing, so that it is none of a transaction.
@@ -324,14 +377,22 @@ fn late(
     let Some(attempt) = op.attempt_numbered(number) else {
         return Decision::default();
     };
-    let Ok(amount) = Amount::new(amount_minor) else {
-        return Decision::default();
-    };
     // One that was closed is said to have been made: the words only came in another order.
     if op.has_booked(attempt.provider, &transaction) || attempt.closing.closed.as_ref() == Some(&transaction)
     {
         return Decision::default();
     }
+    let Ok(amount) = Amount::new(amount_minor) else {
+        let matter = Matter {
+            number,
+            kind: MatterKind::DoneWithImpossibleAmount,
+            said: transaction,
+            amount_minor,
+            currency: payment.spec.currency,
+            at: reversal.1,
+        };
+        return matter::raise(op, matter);
+    };
     let (operation, provider) = (op.id, attempt.provider);
     let booked = Decision {
         events: vec![Event::LateSuccess {

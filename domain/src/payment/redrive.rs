@@ -1,11 +1,12 @@
 //! Sending a capture, void, refund or increment once more after it reached nobody.
 
 use super::command::AttemptPlan;
-use super::decide::{self, Decision, capture_amount, check_provider, refund_amount, void_amount};
+use super::decide::{self, Decision, capture_amount, check_provider, refund_amount};
 use super::increment;
 use super::operation::{AttemptState, OperationKind};
 use super::refusal::Refusal;
 use super::state::Payment;
+use super::void::void_amount;
 use crate::ids::OperationId;
 
 /// At the same provider, and only what is certain not to have been done there.

@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::state::{Answer, Payment, Status};
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use crate::ids::OperationId;
-use crate::limits::{CHALLENGE_QUESTIONS_MAX, Lifetimes, REQUESTS_MAX};
+use crate::limits::{ATTEMPTS_MAX, CHALLENGE_QUESTIONS_MAX, Lifetimes, REQUESTS_MAX};
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -147,6 +147,8 @@ impl Payment {
             Some(AttemptState::Declined | AttemptState::Rejected | AttemptState::Cancelled) => {
                 Answer::Declined
             }
+            // Nobody may send it again.
+            Some(AttemptState::NotSent) if op.attempts >= ATTEMPTS_MAX => Answer::Exhausted,
             Some(AttemptState::NotSent) => Answer::NoProvider,
             Some(
                 AttemptState::Open

@@ -9,8 +9,9 @@
 //! names may be of one object), what shares its object with another attempt, and whatever a provider declines to give back.
 
 use super::command::AttemptPlan;
-use super::decide::{Decision, Effect, start};
+use super::decide::{Decision, start};
 use super::event::Event;
+use super::matter::{self, Matter, MatterKind};
 use super::operation::{LateCharge, Operation, OperationKind};
 use super::record::TAKEN_BACK;
 use super::state::Payment;
@@ -18,6 +19,7 @@ use crate::ids::{OperationId, ReversalId};
 use crate::limits::OPERATIONS_MAX;
 use crate::provider::{ProviderId, ProviderReference};
 use crate::time::Timestamp;
+use std::sync::Arc;
 
 /// What a reversal gives back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -170,7 +172,15 @@ pub(super) fn give_back(
             && payment.operation(OperationId::Reversal(reversal.id)).is_none()
     });
     let Some(ReversalPlan { id, plan }) = reversal else {
-        booked.effects.push(Effect::Alert(NOT_REVERSED));
+        let matter = Matter {
+            number,
+            kind: MatterKind::NotGivenBack,
+            said: transaction.clone(),
+            amount_minor: amount.minor(),
+            currency: payment.spec.currency,
+            at,
+        };
+        booked.extend(Some(matter::raise(op, matter)));
         return booked;
     };
     let operation = OperationId::Reversal(id);
@@ -190,16 +200,14 @@ pub(super) fn give_back(
     booked
 }
 
-/// A late charge stays in suspense until a person has given it back.
-const NOT_REVERSED: &str = "late_charge_not_reversed";
-/// A provider undid a late charge by itself, and says that it gave it back as well.
-const REVERSED_TWICE: &str = "late_charge_reversed_twice";
-
-/// What somebody must be told about the end of a reversal.
-pub(super) fn alert(payment: &Payment, op: &Operation, events: &[Event]) -> Option<Effect> {
-    let reversed = op.reverses.as_ref()?;
-    let charge = payment.operation(reversed.of)?;
-    let standing_minor = payment.standing_minor(charge, reversed.number);
+/// What a person must look at after the end of a reversal.
+pub(super) fn matter_of_its_end(
+    payment: &Payment,
+    op: &Operation,
+    number: u32,
+    (events, at): (&[Event], Timestamp),
+) -> Option<Matter> {
+    let (reversed, standing_minor) = standing_of_reversed(payment, op)?;
     let is_refused = events.iter().any(|event| {
         matches!(
             event,
@@ -209,12 +217,49 @@ pub(super) fn alert(payment: &Payment, op: &Operation, events: &[Event]) -> Opti
     let is_done = events
         .iter()
         .any(|event| matches!(event, Event::AttemptSucceeded { .. }));
-    if is_refused && standing_minor > 0 {
-        Some(Effect::Alert(NOT_REVERSED))
-    } else if is_done && standing_minor < op.amount.minor() {
-        Some(Effect::Alert(REVERSED_TWICE))
+    let twice_minor = op.amount.minor().saturating_sub(standing_minor.max(0));
+    let (kind, amount_minor) = if is_refused && standing_minor > 0 {
+        (MatterKind::NotGivenBack, standing_minor)
+    } else if is_done && twice_minor > 0 {
+        (MatterKind::GivenBackTwice, twice_minor)
     } else {
-        None
+        return None;
+    };
+    Some(matter(payment, reversed, (number, kind, amount_minor), at))
+}
+
+/// A reversal is refused although an earlier request of it may have been done: only a person can find that out.
+pub(super) fn not_given_back(
+    payment: &Payment,
+    op: &Operation,
+    number: u32,
+    at: Timestamp,
+) -> Option<Matter> {
+    let (reversed, standing_minor) = standing_of_reversed(payment, op)?;
+    let what = (number, MatterKind::NotGivenBack, standing_minor);
+    (standing_minor > 0).then(|| matter(payment, reversed, what, at))
+}
+
+/// What a reversal gives back, and how much of that stands now.
+fn standing_of_reversed<'a>(payment: &Payment, op: &'a Operation) -> Option<(&'a Reversed, i128)> {
+    let reversed = op.reverses.as_ref()?;
+    let charge = payment.operation(reversed.of)?;
+    Some((reversed, payment.standing_minor(charge, reversed.number)))
+}
+
+fn matter(
+    payment: &Payment,
+    reversed: &Reversed,
+    (number, kind, amount_minor): (u32, MatterKind, i128),
+    at: Timestamp,
+) -> Matter {
+    Matter {
+        number,
+        kind,
+        said: Arc::clone(&reversed.transaction),
+        amount_minor,
+        currency: payment.spec.currency,
+        at,
     }
 }
 

@@ -2,13 +2,14 @@
 //! and held. What is held is taken or released at the provider; only what came of that ends the review.
 
 use super::command::AttemptPlan;
-use super::decide::{Decision, authorization, check_may_charge, is_in_flight, open, release, start};
+use super::decide::{Decision, authorization, check_may_charge, is_in_flight, open, start};
 use super::event::Event;
 use super::expiry::{REVIEW_EXPIRED, may_release_again};
 use super::operation::OperationKind;
 use super::record::REVIEW_REJECTED;
 use super::refusal::Refusal;
 use super::state::{CaptureMethod, Payment, Status};
+use super::void::release;
 use crate::ids::{CaptureId, OperationId, VoidId};
 use crate::money::{Amount, MinorSum};
 use crate::time::Timestamp;

@@ -172,6 +172,16 @@ pub struct Failure {
     pub decline_code: Option<Arc<str>>,
 }
 
+impl Failure {
+    /// The code of a payment of which as many attempts were made as there may be.
+    pub const ATTEMPTS_EXHAUSTED: &'static str = "too_many_attempts";
+
+    /// Nobody declined it; nobody could be reached either.
+    pub fn is_exhaustion(&self) -> bool {
+        self.code == Self::ATTEMPTS_EXHAUSTED
+    }
+}
+
 /// A payment, folded from its events.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Payment {
@@ -219,6 +229,8 @@ pub enum Answer {
     Declined,
     /// Final: risk forbade it.
     Blocked,
+    /// Final: as many attempts were made as there may be, and none of them did anything.
+    Exhausted,
     /// Not final: nobody could be reached and nothing was charged; the same key drives it again.
     NoProvider,
     /// Not final: the outcome is not known yet.
@@ -232,6 +244,7 @@ impl Answer {
             Self::Shown => "shown",
             Self::Declined => "declined",
             Self::Blocked => "blocked",
+            Self::Exhausted => "exhausted",
             Self::NoProvider => "no_provider",
             Self::Unresolved => "unresolved",
         }
@@ -240,7 +253,7 @@ impl Answer {
     /// Stored under the key and replayed.
     pub const fn is_final(self) -> bool {
         match self {
-            Self::Shown | Self::Declined | Self::Blocked => true,
+            Self::Shown | Self::Declined | Self::Blocked | Self::Exhausted => true,
             Self::NoProvider | Self::Unresolved => false,
         }
     }
@@ -400,6 +413,7 @@ impl Payment {
         match &self.status {
             Status::Processing => Answer::Unresolved,
             Status::RequiresConfirmation => Answer::NoProvider,
+            Status::Failed if self.failure.as_ref().is_some_and(Failure::is_exhaustion) => Answer::Exhausted,
             Status::Failed | Status::RequiresPaymentMethod => Answer::Declined,
             Status::Blocked => Answer::Blocked,
             Status::RequiresAction(_)

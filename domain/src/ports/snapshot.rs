@@ -16,7 +16,7 @@ pub struct ShardSnapshot {
     pub hash: [u8; 32],
     /// All accounts.
     pub accounts: Vec<(AccountKey, AccountState)>,
-    /// Payments with an unresolved operation, and the last commit of each.
+    /// Payments with an unresolved operation or an open matter, and the last commit of each.
     pub open_payments: Vec<(PaymentId, Seq)>,
     /// Merchants and keys.
     pub control: Control,

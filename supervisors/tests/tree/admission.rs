@@ -166,7 +166,11 @@ fn calls_that_their_callers_left_behind_do_not_pile_up_at_a_provider_that_hangs(
     };
     let options = Options {
         admission,
-        provider_terms: ProviderTerms { caps, cost_bps: 290 },
+        provider_terms: ProviderTerms {
+            caps,
+            cost_bps: 290,
+            settles_within: None,
+        },
         ..options()
     };
     World::with(37, options, Scripted::new(false, true)).life(async |world, platform| {

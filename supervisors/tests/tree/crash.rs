@@ -151,11 +151,14 @@ fn usual(n: usize) -> Answer {
         | Script::Held
         | Script::PreparedTwice
         | Script::Takes { .. }
+        | Script::Refuses { .. }
+        | Script::Limited { .. }
         | Script::Challenge => Answer::Shown,
         Script::Decline | Script::DeclineFirst => Answer::Declined,
         Script::KeyRefused { .. } => Answer::NoProvider,
         Script::Unknown { .. }
         | Script::Mute { .. }
+        | Script::TakesOn
         | Script::ChargedThenNotSent { .. }
         | Script::TimesOut
         | Script::Panic { .. } => Answer::Unresolved,

@@ -44,7 +44,11 @@ fn two(seed: u64) -> World {
         permits: 5_000,
         queue_max: 0,
     };
-    let of = |cost_bps| ProviderTerms { caps, cost_bps };
+    let of = |cost_bps| ProviderTerms {
+        caps,
+        cost_bps,
+        settles_within: None,
+    };
     let options = Options {
         retry,
         provider_terms: of(290),

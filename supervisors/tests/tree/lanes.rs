@@ -14,7 +14,11 @@ fn with_permits(seed: u64, permits: usize) -> World {
         permits,
         queue_max: 1000,
     };
-    let terms = ProviderTerms { caps, cost_bps: 290 };
+    let terms = ProviderTerms {
+        caps,
+        cost_bps: 290,
+        settles_within: None,
+    };
     let options = Options {
         provider_terms: terms,
         ..options()

@@ -5,12 +5,12 @@
 //! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`] the ports that do as they are told, [`mischief`] how
 //! * [`audit`] what must hold of journal, books and charges whatever happened
 //! * [`past`] payments as they were; [`operations`] what is asked of payments that exist, [`operations_crash`], [`operations_schedules`]
-//! * [`notices`] what providers say by themselves, [`reversals`] what they charged after all
+//! * [`notices`] what providers say by themselves, [`reversals`] what they charged after all, [`doubts`] what is left to people of that
 //! * [`transfers`] money between accounts that many move at once, [`transfers_calls`] who moves it, [`transfers_history`] what they saw,
 //!   [`transfers_crash`] what a crash leaves of it; [`crossings`] money between
 //!   shards, [`crossings_reverts`] reverts there, [`crossings_fraud`] the fraud check, [`crossings_land`] which they are, [`crossings_stuck`] one whose disk hangs,
 //!   [`crossings_looks`] looks at what is between them
-//! * [`crash`], [`random`], [`stale`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`monitor`], [`monitor_load`] what does not agree; [`short_pages`] large commits; [`keys`], [`outcomes`], [`stops`], [`admission`],
+//! * [`crash`], [`random`], [`stale`], [`incarnations`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`monitor`], [`monitor_load`] what does not agree; [`short_pages`] large commits; [`keys`], [`outcomes`], [`stops`], [`admission`],
 //!   [`alerts`], [`drain`] the rest; [`health`] what a provider's last minutes are worth, [`lanes`] how many questions it gets
 
 #[cfg(test)]
@@ -36,11 +36,15 @@ mod crossings_reverts;
 #[cfg(test)]
 mod crossings_stuck;
 #[cfg(test)]
+mod doubts;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
 mod health;
+#[cfg(test)]
+mod incarnations;
 #[cfg(test)]
 mod keys;
 #[cfg(test)]

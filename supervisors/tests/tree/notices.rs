@@ -19,7 +19,7 @@ pub(crate) fn succeeded(transaction: &str, amount_minor: i128) -> Said {
     })
 }
 
-fn declined() -> Outcome {
+pub(crate) fn declined() -> Outcome {
     Outcome::Declined {
         decline_code: Arc::from("refused"),
         reference: None,

@@ -143,7 +143,7 @@ impl World {
                     assert_eq!(state(stored), Some(AttemptState::Succeeded), "{ask:?}");
                     assert_eq!(times(operation), 1, "{ask:?}");
                 }
-                Answer::Declined | Answer::Blocked | Answer::NoProvider => {
+                Answer::Declined | Answer::Blocked | Answer::Exhausted | Answer::NoProvider => {
                     assert_eq!(times(operation), 0, "{ask:?}");
                 }
                 Answer::Unresolved => {}

@@ -85,7 +85,8 @@ fn minor(change: &Change) -> Option<i128> {
         | Change::Complete { .. }
         | Change::ApproveReview
         | Change::RejectReview
-        | Change::Resolve { .. } => None,
+        | Change::Resolve { .. }
+        | Change::Note { .. } => None,
     }
 }
 
@@ -108,6 +109,9 @@ fn is_usual((ask, answer): &Reply) -> bool {
             | Script::PreparedTwice
             | Script::Takes { .. }
             | Script::TimesOut
+            | Script::TakesOn
+            | Script::Refuses { .. }
+            | Script::Limited { .. }
             | Script::Challenge => answered.answer.is_final(),
         },
         Err(_) => is_refused(answer),

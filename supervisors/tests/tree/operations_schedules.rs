@@ -284,7 +284,8 @@ impl Model {
             Change::Complete { .. }
             | Change::ApproveReview
             | Change::RejectReview
-            | Change::Resolve { .. } => true,
+            | Change::Resolve { .. }
+            | Change::Note { .. } => true,
         }
     }
 }

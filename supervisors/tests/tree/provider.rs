@@ -49,6 +49,12 @@ pub(crate) enum Script {
     Takes { ms: u64, is_there: bool },
     /// Does nothing, and says nothing for as long as a request may take, until [`Scripted::tell_the_truth`].
     TimesOut,
+    /// Does it, and says until [`Scripted::tell_the_truth`] only that it has taken it on.
+    TakesOn,
+    /// Charges, and says that it was not sent. Does not hear the first `deaf` requests to give that back, and refuses the later ones.
+    Refuses { deaf: u32 },
+    /// Turns the first `times` requests away because of their rate, for so long.
+    Limited { times: u32, retry_after_s: u64 },
 }
 
 /// Something that was really executed.
@@ -156,10 +162,22 @@ impl Scripted {
                 notifies: true,
                 charges_by_details: true,
                 challenge_lifetime: Some(challenge_lifetime),
+                settles_within: None,
             },
             ..self.capabilities
         };
         Self { capabilities, ..self }
+    }
+
+    /// It tells by itself what becomes of what it takes on, usually within so many seconds.
+    pub(crate) fn settling(mut self, settle_s: u64) -> Self {
+        self.capabilities.query_by_reference = false;
+        self.capabilities.recovery = Recovery {
+            notifies: true,
+            settles_within: Some(Millis::from_s(settle_s)),
+            ..Recovery::default()
+        };
+        self
     }
 
     pub(crate) fn script(&self, amount_minor: i128, script: Script) {
@@ -327,6 +345,32 @@ impl Scripted {
         self.truth(request)
     }
 
+    /// What some scripts say to this one of so many requests, whatever was done.
+    fn answered(
+        &self,
+        script: Script,
+        request: &AttemptRequest,
+        (executes, requests): (bool, u32),
+    ) -> Option<Outcome> {
+        match script {
+            Script::TakesOn if !self.truthful.load(Ordering::SeqCst) => {
+                if executes {
+                    self.charge(request);
+                }
+                let reference = reference(request);
+                Some(Outcome::Pending { reference })
+            }
+            Script::Refuses { deaf } if self.lies(request, executes, requests <= deaf) => Some(not_sent()),
+            Script::Refuses { .. } if !executes => Some(silence()),
+            Script::Refuses { .. } => Some(Outcome::rejected("no such charge")),
+            Script::Limited { times, retry_after_s } if requests <= times => {
+                let retry_after = Millis::from_s(retry_after_s);
+                Some(Outcome::RateLimited { retry_after })
+            }
+            _ => None,
+        }
+    }
+
     async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
         let executes = ask == Asked::Execute;
         let amount = request.amount.minor();
@@ -355,6 +399,9 @@ impl Scripted {
         }
         if self.capabilities.recovery.charges_by_details && !executes {
             return self.tells_nothing(request).await;
+        }
+        if let Some(outcome) = self.answered(script, request, (executes, requests)) {
+            return outcome;
         }
         match script {
             Script::Decline => {
@@ -419,6 +466,9 @@ impl Scripted {
             | Script::Challenge
             | Script::Takes { .. }
             | Script::TimesOut
+            | Script::TakesOn
+            | Script::Refuses { .. }
+            | Script::Limited { .. }
             | Script::Unknown { .. }
             | Script::Mute { .. }
             | Script::NotSent { .. }

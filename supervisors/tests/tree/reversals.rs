@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The first provider lies about payment 0; the second one takes what goes on.
-fn lying(seed: u64, options: Options, deaf: u32) -> World {
+pub(crate) fn lying(seed: u64, options: Options, deaf: u32) -> World {
     let mut world = World::with(seed, options, Scripted::new(false, false));
     world.backup = Some(Arc::new(Scripted::named("backup", false, false)));
     world.script(0, Script::Lies { deaf });
@@ -22,7 +22,7 @@ fn lying(seed: u64, options: Options, deaf: u32) -> World {
 }
 
 /// Paid at the backup, and charged at the liar as well.
-async fn paid_twice(world: &World, platform: &Platform) -> PaymentId {
+pub(crate) async fn paid_twice(world: &World, platform: &Platform) -> PaymentId {
     let shown = submit(&platform.payments(), 0).await.unwrap();
     assert_eq!(
         (shown.answer, &shown.payment.status),
@@ -52,7 +52,7 @@ fn truth_of(payment: &Payment) -> Notice {
 }
 
 /// Told as providers do: until it is taken.
-async fn tell(world: &World, platform: &Platform, id: PaymentId) {
+pub(crate) async fn tell(world: &World, platform: &Platform, id: PaymentId) {
     let notice = truth_of(&world.truth().payments[&id]);
     for _ in 0..20 {
         if platform
@@ -68,7 +68,7 @@ async fn tell(world: &World, platform: &Platform, id: PaymentId) {
     panic!("the notice is never taken");
 }
 
-fn reversals(payment: &Payment) -> Vec<&Operation> {
+pub(crate) fn reversals(payment: &Payment) -> Vec<&Operation> {
     let reversals = payment.operations.iter();
     reversals
         .filter(|op| op.kind == OperationKind::Reversal)

@@ -80,6 +80,7 @@ pub(crate) fn options() -> Options {
                 queue_max: 1000,
             },
             cost_bps: 290,
+            settles_within: None,
         },
         // Its scripts fail often and together.
         breaker: BreakerPolicy {

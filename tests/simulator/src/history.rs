@@ -137,6 +137,10 @@ impl History {
             | Event::AttemptClosingRefused { .. }
             | Event::AttemptToldMade { .. }
             | Event::TransactionClosed { .. }
+            | Event::AttemptOverdue { .. }
+            | Event::MatterRaised { .. }
+            | Event::MattersNoted { .. }
+            | Event::AttemptsExhausted
             | Event::Abandoned
             | Event::AuthorizationExpired
             | Event::Requested { .. }

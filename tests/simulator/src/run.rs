@@ -236,6 +236,7 @@ fn options(world: &World) -> Options {
                 queue_max: if is_narrow { 0 } else { 200 },
             },
             cost_bps: 290,
+            settles_within: None,
         },
         breaker: breaker(world.seed),
         health: HealthPolicy {

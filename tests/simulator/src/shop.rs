@@ -8,7 +8,10 @@ use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, OperationId, PaymentId, ShardId, compose};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
-use florin_domain::payment::{CaptureMethod, Device, OperationKind, Payment, Resolution, Status};
+use florin_domain::payment::{
+    CaptureMethod, Device, Note, Operation, OperationKind, Payment, Resolution, Status,
+};
+use florin_domain::ports::PaymentRow;
 use florin_domain::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -293,12 +296,52 @@ impl Shop {
         }))
     }
 
+    /// What an operator says who has looked at what is open about an operation, if something is.
+    pub(crate) fn note(&self, payment: &Payment, operation: OperationId) -> Option<Wish> {
+        let open = payment.operation(operation)?.open_matters();
+        if open.is_empty() {
+            return None;
+        }
+        let number = self.resolutions.fetch_add(1, Ordering::Relaxed);
+        let operator: Arc<str> = Arc::from("first");
+        let note = Note {
+            evidence: Arc::from("the provider's report"),
+            reason: Arc::from("it was settled by hand"),
+            operator: Arc::clone(&operator),
+        };
+        Some(Wish::Change(Box::new(ChangeRequest {
+            payment: payment.id(),
+            owner: None,
+            operator: Some(operator),
+            key: IdempotencyKey::parse(&format!("note-{number}")).expect("a short key"),
+            key_digest: digest(u64::MAX, number),
+            fingerprint: fingerprint(&format!("{operation} {note:?}")),
+            change: Change::Note { operation, note },
+        })))
+    }
+
     /// Purchases that want something still.
     pub(crate) fn open(&self) -> Vec<usize> {
         let purchases = self.purchases.iter().enumerate();
         let open = purchases.filter(|(_, purchase)| lock(purchase).wish.is_some());
         open.map(|(number, _)| number).collect()
     }
+}
+
+/// Who resolves what no provider says.
+pub(crate) fn resolution_of(words: &[(&str, bool)]) -> &'static str {
+    match words {
+        [(first, _), (second, _), ..] if first == second => "alone",
+        [(_, false), ..] => "against another",
+        _ => "agreed",
+    }
+}
+
+/// A provider's word about it is awaited; else it is listed for a person to look at.
+pub(crate) fn waits(row: &PaymentRow, operation: OperationId) -> bool {
+    row.payment
+        .operation(operation)
+        .is_some_and(Operation::is_unresolved)
 }
 
 /// Whether an operation of this kind takes money or reserves it.

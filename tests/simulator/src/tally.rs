@@ -85,6 +85,7 @@ sightings! {
         Answer::Shown => "shown",
         Answer::Declined => "declined",
         Answer::Blocked => "blocked",
+        Answer::Exhausted => "exhausted",
         Answer::NoProvider => "no provider",
         Answer::Unresolved => "unresolved",
     }
@@ -141,6 +142,10 @@ sightings! {
         Event::AttemptClosingRefused { .. } => "closing refused",
         Event::AttemptToldMade { .. } => "told made",
         Event::TransactionClosed { .. } => "transaction closed",
+        Event::AttemptOverdue { .. } => "attempt overdue",
+        Event::MatterRaised { .. } => "matter raised",
+        Event::MattersNoted { .. } => "matters noted",
+        Event::AttemptsExhausted => "attempts exhausted",
         Event::Abandoned => "abandoned",
         Event::AuthorizationExpired => "authorization expired",
         Event::Requested { .. } => "requested",
@@ -276,7 +281,17 @@ const NEVER: &[(&str, &str)] = &[
 
 /// What is seen too rarely to be waited for: a success of an attempt that was given up takes a customer, a void and a lost answer at once.
 /// Such a success is given back in the same commit.
-const RARE: &[(&str, &str)] = &[("event", "late success"), ("event", "reversal opened")];
+/// What is left to a person of it is rarer still; and sixteen attempts of one charge take a key that is sent again as often.
+const RARE: &[(&str, &str)] = &[
+    ("event", "late success"),
+    ("event", "reversal opened"),
+    // Nothing is pending for a week, unless the clock jumps so far.
+    ("event", "attempt overdue"),
+    ("event", "matter raised"),
+    ("event", "matters noted"),
+    ("event", "attempts exhausted"),
+    ("answer", "exhausted"),
+];
 
 impl Tally {
     /// Counts it.

@@ -10,7 +10,7 @@ use crate::life::{Run, Wiring};
 use crate::operator::let_go;
 use crate::provider_books::reference;
 use crate::restart::{Share, Standing};
-use crate::shop::is_charge;
+use crate::shop::{is_charge, resolution_of, waits};
 use crate::tally::Death;
 use crate::treasurer::{open_tills, send, treasurer};
 use crate::treasury::asked;
@@ -33,15 +33,6 @@ const SCHEDULE: Duration = Duration::from_mins(40);
 
 /// A call and its retries take no longer.
 const AGE_MS: u64 = 60_000;
-
-/// Who resolves what no provider says.
-fn resolution_of(words: &[(&str, bool)]) -> &'static str {
-    match words {
-        [(first, _), (second, _), ..] if first == second => "alone",
-        [(_, false), ..] => "against another",
-        _ => "agreed",
-    }
-}
 
 pub(crate) type Accounts = Vec<(AccountKey, AccountState)>;
 
@@ -163,12 +154,12 @@ impl Run {
         }
     }
 
-    /// Providers that answer again leave nothing for people: the schedule alone resolves everything.
+    /// Providers that answer again leave no outcome to people: the schedule alone resolves everything.
     async fn check_resolved(&self, payments: &PaymentsHandle) {
         tokio::time::sleep(SCHEDULE).await;
         match payments.unresolved(None, 10_000).await {
             Ok(None) => {}
-            Ok(Some(page)) if page.attempts.is_empty() => {}
+            Ok(Some(page)) if page.attempts.iter().all(|(row, id)| !waits(row, *id)) => {}
             other => self
                 .world
                 .breach(format!("after the schedule this is left: {other:?}")),
@@ -196,6 +187,13 @@ impl Run {
         for (row, operation) in listed {
             let id = row.payment.id();
             self.world.note(format_args!("on the list: {operation} of {id}"));
+            if let Some(wish) = self.shop.note(&row.payment, operation) {
+                let reply = ask(payments, wish.clone()).await;
+                self.replied(&wish, &reply);
+            }
+            if !waits(&row, operation) {
+                continue;
+            }
             // The report names the object, so that what is asked of it later reaches it.
             let attempt = row
                 .payment

@@ -68,6 +68,8 @@ fn capabilities(id: ProviderId, request_timeout: Duration) -> Capabilities {
             charges_by_details: false,
             // If the end of a challenge cannot be asked for: how long after it should be over it may still be passed, as documented.
             challenge_lifetime: None,
+            // How long it may take to say how that ended which it has taken on. Beyond it operators are told; `None` is a week.
+            settles_within: None,
         },
     }
 }

@@ -1,6 +1,7 @@
 //! Owns the forms of payment events. People see the names that histories show.
 
 use super::lists::ListMatchDto;
+use super::matter::{MatterDto, NoteDto};
 use super::request::{RequestDto, ResolutionDto};
 use super::route::RouteDto;
 use super::routing::WishesDto;
@@ -228,4 +229,8 @@ events! {
         transaction: &'a str
     } = "attempt.told_made";
     TransactionClosed { operation: OperationIdDto, number: u32, transaction: &'a str } = "attempt.transaction_closed";
+    AttemptOverdue { operation: OperationIdDto, number: u32, #[serde(rename = "at_ms")] at: u64 } = "attempt.overdue";
+    MatterRaised { operation: OperationIdDto, #[serde(borrow)] matter: MatterDto<'a> } = "matter.raised";
+    MattersNoted { operation: OperationIdDto, #[serde(borrow)] note: NoteDto<'a> } = "matters.noted";
+    AttemptsExhausted {} = "payment.attempts_exhausted";
 }

@@ -13,8 +13,8 @@ use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::{self, DecodeError};
 use florin_domain::money::MinorSum;
 use florin_domain::payment::{
-    Attempt, AttemptState, Closing, Failure, LateCharge, NextAction, Operation, Payment, Request, Reversed,
-    Spec, Status,
+    Attempt, AttemptState, Closing, Failure, LateCharge, Matter, NextAction, Operation, Payment, Request,
+    Reversed, Spec, Status,
 };
 use florin_domain::routing::Wishes;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ words! {
 }
 
 /// The codes that a failure can have.
-const FAILURE_CODES: &[&str] = &["card_declined"];
+const FAILURE_CODES: &[&str] = &["card_declined", Failure::ATTEMPTS_EXHAUSTED];
 
 /// A payment's state.
 #[derive(Debug, Serialize, Deserialize)]
@@ -99,6 +99,8 @@ pub(crate) struct OperationDto<'a> {
     proposal: Option<ResolutionDto<'a>>,
     #[serde(borrow)]
     reverses: Option<ReversedDto<'a>>,
+    matters: List<'a, Matter>,
+    matters_noted: u32,
 }
 
 /// The late charge that it gives back.
@@ -125,6 +127,7 @@ pub(crate) struct AttemptDto<'a> {
     unknown_reason: Option<&'a str>,
     #[serde(borrow)]
     closing: ClosingDto<'a>,
+    overdue_since_ms: Option<u64>,
 }
 
 /// What is known of its closing.
@@ -293,6 +296,8 @@ impl<'a> Stored<'a> for Operation {
             transaction: self.transaction.store(),
             proposal: self.proposal.store(),
             reverses: self.reverses.store(),
+            matters: List::Values(&self.matters),
+            matters_noted: u32::try_from(self.matters_noted).unwrap_or(u32::MAX),
         }
     }
 
@@ -311,6 +316,8 @@ impl<'a> Stored<'a> for Operation {
             transaction: Stored::load(dto.transaction)?,
             proposal: Stored::load(dto.proposal)?,
             reverses: Stored::load(dto.reverses)?,
+            matters: dto.matters.load()?,
+            matters_noted: usize::try_from(dto.matters_noted).unwrap_or(usize::MAX),
         })
     }
 }
@@ -356,6 +363,7 @@ impl<'a> Stored<'a> for Attempt {
             state: self.state.store(),
             unknown_reason: self.unknown_reason.store(),
             closing: self.closing.store(),
+            overdue_since_ms: self.overdue_since.store(),
         }
     }
 
@@ -369,6 +377,7 @@ impl<'a> Stored<'a> for Attempt {
             state: Stored::load(dto.state)?,
             unknown_reason: Stored::load(dto.unknown_reason)?,
             closing: Stored::load(dto.closing)?,
+            overdue_since: Stored::load(dto.overdue_since_ms)?,
         })
     }
 }

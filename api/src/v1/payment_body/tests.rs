@@ -48,6 +48,7 @@ fn operation(id: OperationId, kind: OperationKind, minor: i128, state: AttemptSt
         state,
         unknown_reason: None,
         closing: florin_domain::payment::Closing::default(),
+        overdue_since: None,
     };
     Operation {
         id,
@@ -63,6 +64,8 @@ fn operation(id: OperationId, kind: OperationKind, minor: i128, state: AttemptSt
         transaction: (state == AttemptState::Succeeded).then(|| Arc::from("ch_1")),
         reverses: None,
         proposal: None,
+        matters: Vec::new(),
+        matters_noted: 0,
     }
 }
 

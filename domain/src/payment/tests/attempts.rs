@@ -303,9 +303,9 @@ fn a_payment_that_reached_nobody_is_driven_again_a_bounded_number_of_times() {
         assert_eq!(script.state().operations[0].attempts, number);
         script.run("auth not-sent");
     }
-    assert_eq!(script.then("redrive"), "refused too_many_attempts");
+    assert_eq!(script.then("redrive"), "refused payment_unexpected_state");
     assert_eq!(script.then("confirm"), "refused too_many_attempts");
-    assert_eq!(script.then("void 1"), "payment.abandoned => voided");
+    assert_eq!(script.then("void 1"), "refused payment_unexpected_state");
 }
 
 #[test]

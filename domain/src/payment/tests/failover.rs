@@ -140,7 +140,10 @@ fn a_charge_that_nobody_takes_comes_to_an_end() {
         );
     }
     let last = format!("auth#{ATTEMPTS_MAX} not-sent @b");
-    assert_eq!(script.then(&last), "attempt.not_sent => requires_confirmation");
+    assert_eq!(
+        script.then(&last),
+        "attempt.not_sent payment.attempts_exhausted => failed"
+    );
 }
 
 #[test]
@@ -150,7 +153,7 @@ fn a_charge_that_turns_up_where_it_was_given_up_stops_every_other_attempt() {
         (
             given,
             "auth#1 ok",
-            "attempt.late_success !late_success !late_charge_not_reversed => processing",
+            "attempt.late_success matter.raised !late_success !late_charge_not_reversed => processing",
         ),
         (
             &format!("{given}; auth#1 ok"),

@@ -6,7 +6,7 @@ use crate::ledger::{AccountKey, AccountName, Books, Side, consequences};
 use crate::money::Currency;
 use crate::provider::ProviderId;
 
-const LATE: &str = "attempt.late_success !late_success !late_charge_not_reversed";
+const LATE: &str = "attempt.late_success matter.raised !late_success !late_charge_not_reversed";
 
 #[test]
 fn a_late_success_goes_to_suspense_once() {
@@ -237,7 +237,7 @@ fn what_a_provider_undoes_after_the_end_goes_to_suspense_once_and_the_payment_st
         (
             &format!("{refunded}; ref1 back psp 300 declined"),
             "ref1 back other 300 declined",
-            "nothing => succeeded",
+            "matter.raised !late_reversal_unbooked => succeeded",
         ),
         // Its own success, heard once more, is not another one.
         (

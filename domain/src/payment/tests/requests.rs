@@ -43,7 +43,9 @@ fn subject(command: &Command) -> Option<(RequestKind, OperationId)> {
         Command::Complete => (RequestKind::Complete, authorize),
         Command::ApproveReview { .. } => (RequestKind::ApproveReview, authorize),
         Command::RejectReview { .. } => (RequestKind::RejectReview, authorize),
-        Command::Resolve { operation, .. } => (RequestKind::Resolve, *operation),
+        Command::Resolve { operation, .. } | Command::Note { operation, .. } => {
+            (RequestKind::Resolve, *operation)
+        }
         Command::Create { .. }
         | Command::Redrive { .. }
         | Command::RedriveOperation { .. }
@@ -54,6 +56,9 @@ fn subject(command: &Command) -> Option<(RequestKind, OperationId)> {
         | Command::Hear { .. }
         | Command::ClosingRefused { .. }
         | Command::GiveUpChallenge { .. }
+        | Command::Refuse { .. }
+        | Command::Raise { .. }
+        | Command::CheckOverdue { .. }
         | Command::CheckDeadlines { .. } => return None,
     })
 }

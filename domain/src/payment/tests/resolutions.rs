@@ -139,7 +139,7 @@ fn a_charge_that_people_denied_goes_to_suspense_when_it_shows() {
     names(&mut script, said("auth", None, "grace")).unwrap();
     assert_eq!(
         script.then("auth ok"),
-        "attempt.late_success !late_success !late_charge_not_reversed => failed"
+        "attempt.late_success matter.raised !late_success !late_charge_not_reversed => failed"
     );
 }
 

@@ -3,6 +3,7 @@
 use super::super::sample::{line, payload};
 use super::*;
 use florin_domain::credentials::{CredentialField, CredentialKind, SecretText};
+use florin_domain::time::Timestamp;
 
 /// Of the payloads; nobody's.
 const KEY: &str = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056";
@@ -267,4 +268,41 @@ fn a_notification_speaks_only_of_payments_of_whoever_signed_it() {
     assert!(Signer::Platform.may_speak_of(two));
     assert!(Signer::Merchants(vec![one]).may_speak_of(one));
     assert!(!Signer::Merchants(vec![one]).may_speak_of(two));
+}
+
+/// The payments of the payloads were made at the beginning of time.
+#[test]
+fn a_merchants_key_speaks_only_of_what_was_charged_in_the_merchants_own_account() {
+    let id = ProviderId::parse("adyen").unwrap();
+    let (one, two) = (MerchantId::from_bits(1), MerchantId::from_bits(2));
+    let (beginning, later) = (Timestamp::from_unix_ms(0), Timestamp::from_unix_ms(1));
+    let signer = |sets: Vec<(MerchantId, Credentials, Timestamp)>| {
+        let sets = sets
+            .into_iter()
+            .map(|(merchant, set, since)| ((merchant, id), set, since));
+        let reader = AdyenNotices::default().with_credentials(Book::holding_since(sets.collect()));
+        let notices = reader.read(id, payload("notice_capture").as_bytes())?;
+        Ok(notices[0].signer.clone())
+    };
+    let own = |since| vec![(one, set("ShopNL", &[KEY]), since)];
+    assert_eq!(signer(own(beginning)), Ok(Signer::Merchants(vec![one])));
+    // Then the merchant had nothing of its own: the platform's account was charged.
+    assert_eq!(signer(own(later)), Err(NoticeRefusal::Unsigned));
+    // Then the merchant had another account.
+    let moved = vec![
+        (one, set("ShopDE", &[KEY]), beginning),
+        (one, set("ShopNL", &[KEY]), later),
+    ];
+    assert_eq!(signer(moved), Err(NoticeRefusal::Unsigned));
+    // Only the account of that time counts, whose key has been changed since.
+    let rotated = vec![
+        (one, set("ShopNL", &[&KEY.replace('4', "5")]), beginning),
+        (one, set("ShopNL", &[KEY]), later),
+    ];
+    assert_eq!(signer(rotated), Ok(Signer::Merchants(vec![one])));
+    let shared = vec![
+        (one, set("ShopNL", &[KEY]), later),
+        (two, set("ShopNL", &[KEY]), beginning),
+    ];
+    assert_eq!(signer(shared), Ok(Signer::Merchants(vec![two])));
 }

@@ -5,10 +5,10 @@ use super::{decode, encode};
 use crate::schema::DecodeError;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, RefundId, ReversalId, VoidId};
-use florin_domain::money::{Amount, MinorSum};
+use florin_domain::money::{Amount, Currency, MinorSum};
 use florin_domain::payment::{
-    Attempt, AttemptState, Closing, Event, Failure, LateCharge, NextAction, Operation, OperationKind,
-    Payment, Request, RequestKind, Resolution, Reversed, Status, evolve_all,
+    Attempt, AttemptState, Closing, Event, Failure, LateCharge, Matter, MatterKind, NextAction, Operation,
+    OperationKind, Payment, Request, RequestKind, Resolution, Reversed, Status, evolve_all,
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
@@ -97,8 +97,10 @@ prop_compose! {
         ]),
         unknown_reason in option::of(text()),
         closing in closing(),
+        overdue_ms in option::of(any::<u64>()),
     ) -> Attempt {
-        Attempt { number, provider, key, reference, deadline: at(deadline), state, unknown_reason, closing }
+        let overdue_since = overdue_ms.map(at);
+        Attempt { number, provider, key, reference, deadline: at(deadline), state, unknown_reason, closing, overdue_since }
     }
 }
 
@@ -157,6 +159,19 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn matter()(
+        number: u32,
+        kind in prop::sample::select(MatterKind::ALL.to_vec()),
+        said in text(),
+        amount_minor: i128,
+        currency in prop::sample::select(vec![Currency::EUR, Currency::USD]),
+        ms: u64,
+    ) -> Matter {
+        Matter { number, kind, said, amount_minor, currency, at: at(ms) }
+    }
+}
+
+prop_compose! {
     fn operation()(
         id in operation_id(),
         kind in prop::sample::select(vec![
@@ -177,9 +192,13 @@ prop_compose! {
         earlier in prop::collection::vec(attempt(), 0..3),
         late in prop::collection::vec(late(), 0..3),
         (transaction, proposal, reverses) in (option::of(text()), option::of(resolution()), option::of(reversed())),
+        (matters, noted) in (prop::collection::vec(matter(), 0..3), 0..3_usize),
     ) -> Operation {
-        let opened_at = at(opened_at);
-        Operation { id, kind, amount, is_final, reason, opened_at, attempts, attempt, earlier, late, transaction, proposal, reverses }
+        let (opened_at, matters_noted) = (at(opened_at), noted.min(matters.len()));
+        Operation {
+            id, kind, amount, is_final, reason, opened_at, attempts, attempt, earlier, late, transaction, proposal, reverses, matters,
+            matters_noted,
+        }
     }
 }
 
@@ -208,7 +227,10 @@ prop_compose! {
         Payment {
             risk,
             status,
-            failure: decline_code.map(|decline_code| Failure { code: "card_declined", decline_code }),
+            failure: decline_code.map(|decline_code| {
+                let code = if flags[0] { "card_declined" } else { Failure::ATTEMPTS_EXHAUSTED };
+                Failure { code, decline_code }
+            }),
             authorized: sums.0,
             captured: sums.1,
             refunded: sums.2,
