@@ -3,6 +3,7 @@
 use crate::clock::lock;
 use crate::fault::Fault;
 use crate::provider_books::{Books, Deed, reference, silence};
+use crate::shop::is_charge;
 use crate::tally::outcome;
 use crate::world::{World, fail_here};
 use florin_domain::ports::{AttemptRequest, BoxFuture, Provider};
@@ -26,10 +27,10 @@ pub(crate) struct Acquirer {
 }
 
 impl Acquirer {
-    pub(crate) fn new(world: &Arc<World>, capabilities: Capabilities) -> Self {
+    pub(crate) fn new(world: &Arc<World>, capabilities: Capabilities, notifies: bool) -> Self {
         Self {
             world: Arc::clone(world),
-            books: Mutex::new(Books::new(world, capabilities.key_lifetime.0)),
+            books: Mutex::new(Books::new(world, &capabilities, notifies)),
             capabilities,
             asked: Mutex::default(),
         }
@@ -48,6 +49,45 @@ impl Acquirer {
     /// The customer of a payment passes the challenge.
     pub(crate) fn customer_acts(&self, key: &ProviderKey) {
         lock(&self.books).pass(key);
+    }
+
+    /// Carries out what is due, though nobody asks.
+    pub(crate) fn settle(&self) {
+        lock(&self.books).settle();
+    }
+
+    /// Whether it says of a charge what is not so. Only one that writes by itself does: otherwise nobody would ever hear of it.
+    fn lies(&self, request: &AttemptRequest) -> bool {
+        let can = {
+            let books = lock(&self.books);
+            books.notifies && is_charge(request.kind) && !books.is_over(&request.key)
+        };
+        let lies = can && self.world.hits(Fault::Lie);
+        if lies {
+            lock(&self.books).deny(&request.key);
+        }
+        lies
+    }
+
+    /// It says that it did nothing, and does it.
+    async fn denied(&self, request: &AttemptRequest) -> Outcome {
+        let (how, ms) = self
+            .world
+            .chance(Fault::Lie, |dice| (dice.below(3), dice.within(0, 60_000)));
+        self.arrives(request, ms);
+        self.latency().await;
+        match how {
+            0 => Outcome::NotSent {
+                reason: Arc::from("connection refused"),
+            },
+            1 => Outcome::Rejected {
+                reason: Arc::from("invalid parameter"),
+            },
+            _ => Outcome::Declined {
+                decline_code: Arc::from("do_not_honor"),
+                reference: None,
+            },
+        }
     }
 
     fn is_out(&self) -> bool {
@@ -128,6 +168,9 @@ impl Acquirer {
             tokio::time::sleep(TIMEOUT).await;
             return silence("read timeout");
         }
+        if self.lies(request) {
+            return self.denied(request).await;
+        }
         if self.world.hits(Fault::CallLate) {
             let ms = self
                 .world
@@ -143,6 +186,12 @@ impl Acquirer {
         self.latency().await;
         self.world.alive().await;
         lock(&self.books).settle();
+        if lock(&self.books).notifies && self.world.hits(Fault::NoticeEarly) {
+            let ms = self
+                .world
+                .chance(Fault::NoticeEarly, |dice| dice.within(200, 3_000));
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
         if stores_error {
             lock(&self.books).store_error(&request.key);
             return silence("500 internal server error");
@@ -190,6 +239,16 @@ impl Acquirer {
         self.world.alive().await;
         lock(&self.books).settle();
         lock(&self.books).hear_bank(request);
+        if self.lies(request) {
+            let due_ms = self.world.clock.true_ms()
+                + self
+                    .world
+                    .chance(Fault::Lie, |dice| dice.within(0, 60_000));
+            lock(&self.books).go_on(request, due_ms);
+            return Outcome::Cancelled {
+                reference: Some(reference(&request.key)),
+            };
+        }
         lock(&self.books).close(&request.key);
         if self.is_silent() || self.world.hits(Fault::ChargedThenSilent) {
             tokio::time::sleep(TIMEOUT).await;

@@ -69,6 +69,24 @@ faults! {
     QueryWrong = "status query wrong", 1_500;
     /// A provider cannot be asked about an object.
     QueryDown = "status query unavailable", 1_500;
+    /// A provider says that it did not, or will not, and charges all the same.
+    Lie = "provider charges what it said it did not", 400;
+    /// A provider undoes by itself what it did.
+    TakenBack = "provider takes back what it did", 400;
+    /// A notice is never sent.
+    NoticeLost = "notice lost", 4_000;
+    /// A notice comes hours later, or after everything else.
+    NoticeLate = "notice late", 2_000;
+    /// A notice is sent several times.
+    NoticeTwice = "notice doubled", 2_000;
+    /// A notice is overtaken by later ones.
+    NoticeOvertaken = "notice overtaken", 3_000;
+    /// A notice comes before the answer to the request that it is about.
+    NoticeEarly = "notice before the answer", 3_000;
+    /// A notice is acknowledged, and its sender does not hear of it.
+    NoticeUnheard = "acknowledgement of a notice lost", 2_000;
+    /// Somebody sends a notice who may not speak of that payment.
+    NoticeForged = "notice of a stranger", 500;
     /// The task that calls a provider dies.
     CallPanics = "provider task panics", 200;
     /// An actor fails at some step.

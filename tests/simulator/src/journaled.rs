@@ -5,6 +5,7 @@ use crate::history::History;
 use crate::standing::Standings;
 use crate::votes::Votes;
 use crate::watched::Watched;
+use crate::witness::late_words;
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{PaymentId, Seq, ShardId};
@@ -55,6 +56,8 @@ pub(crate) struct Journaled {
     pub(crate) votes: Votes,
     /// What operators have decided, by all their durable words.
     pub(crate) control: Control,
+    /// Charges after all, and what was undone after its end, in all commits.
+    pub(crate) late_words: (u64, u64),
     objections: Vec<String>,
 }
 
@@ -133,6 +136,9 @@ impl Journaled {
             wrong.push(format!("follows {} and not {}", body.prev, history.last));
         }
         history.last = commit.seq;
+        let (charged, undone) = late_words(&body.events);
+        self.late_words.0 += charged;
+        self.late_words.1 += undone;
         let before = history.states.last().map(|state| state.as_ref().clone());
         match evolve_all(before.clone(), &body.events) {
             Ok(Some(payment)) => history.states.push(Arc::new(payment)),

@@ -9,8 +9,10 @@ use florin_domain::ids::OperationId;
 use florin_domain::money::Currency;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
-use florin_domain::provider::{Outcome, ProviderKey, ProviderReference};
-use std::collections::BTreeMap;
+use florin_domain::provider::{
+    Capabilities, Notice, Outcome, ProviderId, ProviderKey, ProviderReference, Said, Signer,
+};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What its names for objects begin with.
@@ -67,6 +69,12 @@ pub(crate) struct Deed {
     pub(crate) minor: i128,
     /// It is not what was asked for.
     pub(crate) is_other: bool,
+    /// Under which key.
+    pub(crate) key: ProviderKey,
+    /// The provider said that it did not do it.
+    pub(crate) is_denied: bool,
+    /// The provider undid it by itself.
+    pub(crate) is_taken_back: bool,
     charge: ProviderReference,
 }
 
@@ -83,8 +91,13 @@ struct Charge {
 #[derive(Debug)]
 pub(crate) struct Books {
     world: Arc<World>,
+    id: ProviderId,
     /// How long a key is remembered.
     lifetime_ms: u64,
+    /// It says by itself what becomes of requests.
+    pub(crate) notifies: bool,
+    /// Keys under which it said that nothing was done, or will be, although it will.
+    denied: BTreeSet<ProviderKey>,
     objects: BTreeMap<ProviderKey, Object>,
     charges: BTreeMap<ProviderReference, Charge>,
     deeds: Vec<Deed>,
@@ -96,10 +109,13 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    pub(crate) fn new(world: &Arc<World>, lifetime_ms: u64) -> Self {
+    pub(crate) fn new(world: &Arc<World>, capabilities: &Capabilities, notifies: bool) -> Self {
         Self {
             world: Arc::clone(world),
-            lifetime_ms,
+            id: capabilities.id,
+            lifetime_ms: capabilities.key_lifetime.0,
+            notifies,
+            denied: BTreeSet::new(),
             objects: BTreeMap::new(),
             charges: BTreeMap::new(),
             deeds: Vec::new(),
@@ -128,6 +144,105 @@ impl Books {
     pub(crate) fn queue(&mut self, request: &AttemptRequest, due_ms: u64) {
         self.arrived += 1;
         self.queued.push((due_ms, self.arrived, request.clone()));
+        self.wake_at(due_ms);
+    }
+
+    /// Somebody has to look at this time.
+    fn wake_at(&self, due_ms: u64) {
+        if self.notifies {
+            self.world.outbox.wake_at(due_ms);
+        }
+    }
+
+    /// It says that nothing is done under this key, or will be; it is not so.
+    pub(crate) fn deny(&mut self, key: &ProviderKey) {
+        self.denied.insert(Arc::clone(key));
+    }
+
+    /// What it said is closed goes on, and is decided at this time.
+    pub(crate) fn go_on(&mut self, request: &AttemptRequest, until_ms: u64) {
+        let succeeds = true;
+        let object = self.object(&request.key);
+        object.request.get_or_insert_with(|| request.clone());
+        match object.state {
+            State::Challenged => {
+                object.state = State::Pending { until_ms, succeeds };
+                self.wake_at(until_ms);
+            }
+            State::Fresh => self.queue(request, until_ms),
+            State::Pending { .. } | State::Done | State::Declined(_) | State::Closed => {}
+        }
+    }
+
+    /// Whether it can no longer charge under a key.
+    pub(crate) fn is_over(&self, key: &ProviderKey) -> bool {
+        let state = self.objects.get(key).map(|object| &object.state);
+        match state {
+            Some(State::Done | State::Declined(_) | State::Closed) => true,
+            Some(State::Fresh | State::Challenged | State::Pending { .. }) | None => false,
+        }
+    }
+
+    /// Says by itself how the object under a key stands.
+    fn tell(&mut self, key: &ProviderKey) {
+        let Some(request) = self.objects.get(key).and_then(|object| object.request.clone()) else {
+            return;
+        };
+        let said = match self.word(&request) {
+            // Nothing that anybody would write about.
+            Outcome::Unknown { .. } => return,
+            outcome => Said::Became(outcome),
+        };
+        self.say(&request, said);
+    }
+
+    fn say(&self, request: &AttemptRequest, said: Said) {
+        if !self.notifies {
+            return;
+        }
+        let is_certain = self.denied.contains(&request.key) || matches!(said, Said::TakenBack { .. });
+        let by_platform = self.world.chance(Fault::NoticeForged, |dice| dice.hits(5_000));
+        let signer = if by_platform {
+            Signer::Platform
+        } else {
+            Signer::Merchants(vec![request.merchant])
+        };
+        let notice = Notice {
+            provider: self.id,
+            signer,
+            payment: request.payment,
+            operation: request.operation,
+            key_end: Arc::clone(&request.key),
+            currency: request.currency,
+            said,
+        };
+        self.world.post(notice, is_certain);
+    }
+
+    /// It undoes what it has just done.
+    fn take_back(&mut self, request: &AttemptRequest) {
+        let can = match request.kind {
+            OperationKind::Capture | OperationKind::Refund => true,
+            OperationKind::Sale
+            | OperationKind::Authorize
+            | OperationKind::Increment
+            | OperationKind::Void
+            | OperationKind::Reversal => false,
+        };
+        let is_reversal = matches!(request.operation, OperationId::Reversal(_));
+        if !can || is_reversal || !self.notifies || !self.world.hits(Fault::TakenBack) {
+            return;
+        }
+        let Some(deed) = self.deeds.last_mut().filter(|deed| !deed.is_other) else {
+            return;
+        };
+        deed.is_taken_back = true;
+        let said = Said::TakenBack {
+            unheard: None,
+            reference: reference(&request.key),
+            amount_minor: request.amount.minor(),
+        };
+        self.say(request, said);
     }
 
     /// Carries out what is due.
@@ -186,6 +301,7 @@ impl Books {
         {
             let succeeds = true;
             object.state = State::Pending { until_ms, succeeds };
+            self.wake_at(until_ms);
         }
     }
 
@@ -206,7 +322,10 @@ impl Books {
     pub(crate) fn close(&mut self, key: &ProviderKey) {
         let object = self.object(key);
         match object.state {
-            State::Fresh | State::Challenged => object.state = State::Closed,
+            State::Fresh | State::Challenged => {
+                object.state = State::Closed;
+                self.tell(key);
+            }
             State::Pending { .. } | State::Done | State::Declined(_) | State::Closed => {}
         }
     }
@@ -233,9 +352,16 @@ impl Books {
                 | State::Closed),
             ) => state,
         };
+        if let State::Pending { until_ms, .. } = next {
+            self.wake_at(until_ms);
+        }
         let object = self.object(&request.key);
+        let is_news = object.state != next;
         object.state = next;
         object.request.get_or_insert_with(|| request.clone());
+        if is_news {
+            self.tell(&request.key);
+        }
     }
 
     /// What becomes of a request that is new here.
@@ -299,7 +425,8 @@ impl Books {
                 request.key
             ));
         }
-        if is_charge(request.kind) {
+        let is_denied = self.denied.contains(&request.key);
+        if is_charge(request.kind) && !is_denied {
             self.world.charged(request.payment);
         }
         self.deeds.push(Deed {
@@ -308,8 +435,12 @@ impl Books {
             currency: request.currency,
             minor,
             is_other,
+            key: Arc::clone(&request.key),
+            is_denied,
+            is_taken_back: false,
             charge: name,
         });
+        self.take_back(request);
         if is_other {
             self.object(&request.key).other_minor = Some(minor);
         }
@@ -326,12 +457,13 @@ impl Books {
             .get(&parent.reference)
             .map_or(0, |charge| charge.captured_minor);
         let key = parent.reference.strip_prefix(REFERENCE).unwrap_or_default();
-        let Some(object) = self.objects.get_mut(key) else {
+        let Some((key, object)) = self.objects.get_key_value(key) else {
             return false;
         };
         match object.state {
             State::Fresh | State::Challenged => {
-                object.state = State::Closed;
+                let key = Arc::clone(key);
+                self.close(&key);
                 true
             }
             State::Done => captured == 0,
@@ -356,7 +488,12 @@ impl Books {
             },
             State::Pending { .. } => Outcome::Pending { reference: known },
             State::Done => Outcome::Succeeded {
-                transaction: Arc::from(format!("txn_{}", request.key)),
+                // Whoever writes by itself has one name for both, so that nothing is taken for something else.
+                transaction: if self.notifies {
+                    Arc::clone(&known)
+                } else {
+                    Arc::from(format!("txn_{}", request.key))
+                },
                 amount_minor: object.other_minor.unwrap_or(request.amount.minor()),
                 reference: known,
             },

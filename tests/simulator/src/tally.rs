@@ -6,10 +6,10 @@ use crate::fault::Fault;
 use florin_actors::context::Step;
 use florin_actors::ledger_handle::Told;
 use florin_actors::payment::NotStored;
-use florin_actors::payments_handle::RequestError;
+use florin_actors::payments_handle::{NoticeError, RequestError};
 use florin_domain::ledger::{CrossingStep, LedgerEvent};
 use florin_domain::payment::{Answer, Event, Status};
-use florin_domain::provider::Outcome;
+use florin_domain::provider::{Outcome, Said};
 use std::collections::BTreeMap;
 
 /// How often each thing was seen, by its kind and name.
@@ -169,6 +169,25 @@ sightings! {
         Told::Existed(_) => "existed",
         Told::Refused(_) => "refused",
     }
+    SAID said(Said) {
+        Said::Became(Outcome::Succeeded { .. }) => "succeeded",
+        Said::Became(Outcome::Declined { .. }) => "declined",
+        Said::Became(Outcome::ActionRequired { .. }) => "action required",
+        Said::Became(Outcome::Pending { .. }) => "pending",
+        Said::Became(Outcome::Cancelled { .. }) => "cancelled",
+        Said::Became(
+            Outcome::NotSent { .. }
+                | Outcome::RateLimited { .. }
+                | Outcome::Rejected { .. }
+                | Outcome::Unknown { .. }
+        ) => "nothing",
+        Said::TakenBack { .. } => "taken back",
+    }
+    NOT_TAKEN notice_error(NoticeError) {
+        NoticeError::Shed(_) => "shed",
+        NoticeError::View(_) => "view fails",
+        NoticeError::NotTaken => "not taken",
+    }
     ENDS end(Death) {
         Death::Crashed => "crashed",
         Death::Fatal => "ended itself",
@@ -209,6 +228,20 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("id used again", MISUSES),
     ("resolution", RESOLUTIONS),
     ("failover", PROOFS),
+    ("notice taken", SAID),
+    ("notice", NOT_TAKEN),
+    ("notice", STRANGERS),
+    ("payment alert", ALERTED),
+];
+
+/// What is said to who may not speak of a payment.
+const STRANGERS: &[&str] = &["not ours"];
+/// What operators are alerted of when money moves otherwise than it was asked to.
+pub(crate) const ALERTED: &[&str] = &[
+    "late_success",
+    "late_reversal",
+    "late_charge_not_reversed",
+    "amount_mismatch",
 ];
 
 /// After what a charge goes on at another provider.
@@ -250,13 +283,12 @@ const NEVER: &[(&str, &str)] = &[
     ("no answer", "ledger cannot take it"),
     // Payments are made with the policy that a decline ends them.
     ("payment", "requires payment method"),
-    // Only notices say it, and the simulated acquirers answer at once: they send none.
-    ("event", "late reversal"),
+    // Who writes by himself has something to say.
+    ("notice taken", "nothing"),
 ];
 
-/// What is seen too rarely to be waited for: a success of an attempt that was given up takes a customer, a void and a lost answer at once.
-/// Such a success is given back in the same commit.
-const RARE: &[(&str, &str)] = &[("event", "late success"), ("event", "reversal opened")];
+/// What is seen too rarely to be waited for: the index that says where a payment is, is in memory here.
+const RARE: &[(&str, &str)] = &[("notice", "view fails")];
 
 impl Tally {
     /// Counts it.

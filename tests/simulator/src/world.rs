@@ -4,6 +4,7 @@ use crate::clock::{WorldClock, WorldEntropy, lock};
 use crate::dice::Dice;
 use crate::fault::{Fault, Plan, Scenario};
 use crate::journaled::Journaled;
+use crate::notices::Outbox;
 use crate::stops::Stopped;
 use crate::tally::{Death, Tally, step};
 use florin_actors::context::{Fatal, Probe, Step};
@@ -68,6 +69,8 @@ pub(crate) struct World {
     pub(crate) journaled: Mutex<Journaled>,
     /// What operators were told is stopped.
     pub(crate) stopped: Stopped,
+    /// What providers have to say by themselves.
+    pub(crate) outbox: Outbox,
     tally: Mutex<Tally>,
     trace: Mutex<Trace>,
     flow: Mutex<Flow>,
@@ -88,6 +91,7 @@ impl World {
             entropy: Arc::new(WorldEntropy::new(seed)),
             journaled: Mutex::default(),
             stopped: Stopped::default(),
+            outbox: Outbox::default(),
             tally: Mutex::default(),
             trace: Mutex::new(Trace {
                 kept: keeps_trace.then(Vec::new),
