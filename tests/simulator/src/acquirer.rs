@@ -74,7 +74,8 @@ impl Acquirer {
         let (how, ms) = self
             .world
             .chance(Fault::Lie, |dice| (dice.below(3), dice.within(0, 60_000)));
-        self.arrives(request, ms);
+        // Often at once: then its word of it meets whatever comes next.
+        self.arrives(request, ms.saturating_sub(30_000));
         self.latency().await;
         match how {
             0 => Outcome::NotSent {
@@ -168,6 +169,10 @@ impl Acquirer {
             tokio::time::sleep(TIMEOUT).await;
             return silence("read timeout");
         }
+        if lock(&self.books).is_hidden(&request.key) {
+            self.latency().await;
+            return silence("500 internal server error");
+        }
         if self.lies(request) {
             return self.denied(request).await;
         }
@@ -196,6 +201,13 @@ impl Acquirer {
             lock(&self.books).store_error(&request.key);
             return silence("500 internal server error");
         }
+        if self.world.hits(Fault::Hidden) {
+            let ms = self
+                .world
+                .chance(Fault::Hidden, |dice| dice.within(20_000, 900_000));
+            lock(&self.books).hide(&request.key, self.world.clock.true_ms() + ms);
+            return silence("500 internal server error");
+        }
         if self.world.hits(Fault::CallPanics) {
             fail_here();
         }
@@ -217,7 +229,7 @@ impl Acquirer {
         self.latency().await;
         self.world.alive().await;
         lock(&self.books).settle();
-        if self.world.hits(Fault::QueryWrong) {
+        if self.world.hits(Fault::QueryWrong) || lock(&self.books).is_hidden(&request.key) {
             return silence("there is no such object");
         }
         lock(&self.books).hear_bank(request);
@@ -238,12 +250,13 @@ impl Acquirer {
         self.latency().await;
         self.world.alive().await;
         lock(&self.books).settle();
+        if lock(&self.books).is_hidden(&request.key) {
+            return silence("there is no such object");
+        }
         lock(&self.books).hear_bank(request);
         if self.lies(request) {
-            let due_ms = self.world.clock.true_ms()
-                + self
-                    .world
-                    .chance(Fault::Lie, |dice| dice.within(0, 60_000));
+            let due_ms =
+                self.world.clock.true_ms() + self.world.chance(Fault::Lie, |dice| dice.within(0, 60_000));
             lock(&self.books).go_on(request, due_ms);
             return Outcome::Cancelled {
                 reference: Some(reference(&request.key)),

@@ -68,6 +68,9 @@ impl Disks {
 
     /// What a crash may take besides.
     pub(crate) fn crash(&self) {
+        if self.world.hits_at_rest(Fault::SecretLost) {
+            self.world.keys.lose();
+        }
         for (number, folder) in (0_u16..).zip(&self.folders) {
             if self.world.hits_at_rest(Fault::IndexesLost) {
                 folder.lose_indexes();
@@ -109,6 +112,13 @@ impl Disks {
             }
         }
         were
+    }
+
+    /// Whether a record is damaged, and nobody has restored it yet.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.folders
+            .iter()
+            .any(|folder| !lock(&folder.flipped).is_empty())
     }
 
     /// Whether something is there that its journal does not explain.

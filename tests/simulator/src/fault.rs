@@ -67,10 +67,12 @@ faults! {
     CallSlow = "provider slow", 1_000;
     /// A provider has forgotten an object that it has.
     QueryWrong = "status query wrong", 1_500;
+    /// For a while a provider finds nothing under a key under which it has done something.
+    Hidden = "provider finds an object only later", 400;
     /// A provider cannot be asked about an object.
     QueryDown = "status query unavailable", 1_500;
     /// A provider says that it did not, or will not, and charges all the same.
-    Lie = "provider charges what it said it did not", 400;
+    Lie = "provider charges what it said it did not", 1_000;
     /// A provider undoes by itself what it did.
     TakenBack = "provider takes back what it did", 400;
     /// A notice is never sent.
@@ -119,6 +121,8 @@ faults! {
     ViewFails = "view fails", 60;
     /// Views and key index are lost with the process.
     IndexesLost = "indexes lost", 3_000;
+    /// The secret under which provider keys are derived is lost with the process.
+    SecretLost = "secret of provider keys lost", 3_000;
     /// A snapshot is lost, or not kept at all.
     SnapshotLost = "snapshot lost", 3_000;
     /// A snapshot cannot be read.

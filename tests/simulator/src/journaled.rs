@@ -2,6 +2,7 @@
 //! at once to what must never be.
 
 use crate::history::History;
+use crate::rules;
 use crate::standing::Standings;
 use crate::votes::Votes;
 use crate::watched::Watched;
@@ -110,6 +111,11 @@ impl Journaled {
         self.heads.get(&shard).copied().unwrap_or_default()
     }
 
+    /// The last durable commits of all shards.
+    pub(crate) fn heads(&self) -> BTreeMap<ShardId, Seq> {
+        self.heads.clone()
+    }
+
     /// The sums of all shards' parts of each account.
     pub(crate) fn balances(&self) -> BTreeMap<AccountKey, i128> {
         let mut sums = BTreeMap::new();
@@ -154,6 +160,9 @@ impl Journaled {
             after.map_or(0, |after| after.fee_minor) - before.as_ref().map_or(0, |before| before.fee_minor);
         if earned != fee_of(body.entry.as_ref().map_or(&[], |entry| entry.lines())) {
             wrong.push(format!("earns {earned} and books another fee"));
+        }
+        if let Some(before) = &before {
+            wrong.extend(rules::broken(before, &body.events));
         }
         if let Some(after) = after {
             let change = (before.as_ref(), after.as_ref());

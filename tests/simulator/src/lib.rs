@@ -9,7 +9,7 @@
 //!   by themselves
 //! * `shop`, `customer`, `treasury`, `treasurer`, `operator`, `watcher` who asks for what, and how
 //! * `standing`, `watched`, `votes`, `stops` what is expected on accounts, what alerts should say, what may pass, what is stopped
-//! * `life` one process from start to end, `alarms` what it alerts operators of; `journaled`, `history` what is checked at every commit;
+//! * `life` one process from start to end, `alarms` what it alerts operators of; `journaled`, `history`, `rules` what is checked at every commit;
 //!   `verdict`, `witness`, `listing`, `rest` at the end
 
 mod acquirer;
@@ -27,6 +27,7 @@ mod notices;
 mod operator;
 mod provider_books;
 mod rest;
+mod rules;
 mod run;
 mod shop;
 mod standing;

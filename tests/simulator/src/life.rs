@@ -3,7 +3,7 @@
 
 use crate::acquirer::Acquirer;
 use crate::alarms::Alarms;
-use crate::clock::{PlainKeys, lock};
+use crate::clock::lock;
 use crate::customer::customer;
 use crate::disk::{Disks, FrailViews, KeptSnapshots};
 use crate::fault::Fault;
@@ -95,7 +95,7 @@ impl Run {
             })),
             clock: Arc::clone(&world.clock) as _,
             entropy: Arc::clone(&world.entropy) as _,
-            provider_keys: Arc::new(PlainKeys),
+            provider_keys: Arc::clone(&world.keys) as _,
             providers: self.providers.iter().map(provider).collect(),
             probe: Arc::new(WorldProbe(Arc::clone(world))),
             fatal: Arc::new(WorldFatal(Arc::clone(world))),

@@ -19,6 +19,8 @@ use tokio::sync::Notify;
 const ANSWERED_WITHIN_MS: u64 = 20_000;
 /// The longest wait before a notice is sent again.
 const AGAIN_MAX_MS: u64 = 300_000;
+/// Who is not answered so often is not heard. What was written just now, because something came due, is on its way.
+const IGNORED_AFTER: u32 = 3;
 /// Times that a healed platform may be asked to take a notice.
 const TRIES_MAX: u32 = 40;
 
@@ -89,7 +91,6 @@ impl Outbox {
     /// Those that are due; each will be due again unless it is acknowledged.
     fn take(&self, now_ms: u64) -> Vec<(u64, Letter)> {
         let mut letters = lock(&self.letters);
-        letters.wakes = letters.wakes.split_off(&now_ms.saturating_add(1));
         let due: Vec<u64> = letters
             .due
             .iter()
@@ -107,6 +108,18 @@ impl Outbox {
         taken
     }
 
+    fn is_empty(&self) -> bool {
+        lock(&self.letters).open.is_empty()
+    }
+
+    /// Whether something is to be carried out at a provider by now.
+    fn takes_wakes(&self, now_ms: u64) -> bool {
+        let mut letters = lock(&self.letters);
+        let later = letters.wakes.split_off(&now_ms.saturating_add(1));
+        let due = std::mem::replace(&mut letters.wakes, later);
+        !due.is_empty()
+    }
+
     /// Everything that is on its way is due now.
     fn hurry(&self, now_ms: u64) {
         let mut letters = lock(&self.letters);
@@ -117,10 +130,13 @@ impl Outbox {
         self.news.notify_one();
     }
 
-    /// Notices that nobody has acknowledged.
-    fn open(&self) -> Vec<String> {
+    /// Notices that were sent again and again, and nobody has acknowledged.
+    fn ignored(&self) -> Vec<String> {
         let letters = lock(&self.letters);
-        let open = letters.open.values();
+        let open = letters
+            .open
+            .values()
+            .filter(|letter| letter.tries >= IGNORED_AFTER);
         open.map(|letter| format!("{:?} after {} times", letter.notice, letter.tries))
             .collect()
     }
@@ -199,10 +215,12 @@ pub(crate) async fn carry(run: Arc<Run>, payments: PaymentsHandle) {
     let world = &run.world;
     loop {
         world.alive().await;
-        for provider in &run.providers {
-            provider.settle();
-        }
         let now_ms = world.clock.true_ms();
+        if world.outbox.takes_wakes(now_ms) {
+            for provider in &run.providers {
+                provider.settle();
+            }
+        }
         for (number, letter) in world.outbox.take(now_ms) {
             drop(tokio::spawn(deliver(
                 Arc::clone(&run),
@@ -234,7 +252,9 @@ async fn deliver(run: Arc<Run>, payments: PaymentsHandle, number: u64, letter: L
         Ok(taken) => {
             world.note(format_args!("notice {key} {word}: taken {taken}"));
             if taken == letter.is_forged {
-                world.breach(format!("a notice of {key} ({word}) is answered by {taken}: {notice:?}"));
+                world.breach(format!(
+                    "a notice of {key} ({word}) is answered by {taken}: {notice:?}"
+                ));
             }
             if taken {
                 world.see("notice taken", word);
@@ -244,8 +264,7 @@ async fn deliver(run: Arc<Run>, payments: PaymentsHandle, number: u64, letter: L
             }
             if world.hits(Fault::NoticeUnheard) {
                 let wait_ms = world.chance(Fault::NoticeUnheard, |dice| dice.within(100, 60_000));
-                lock(&world.outbox.letters)
-                    .put_off(number, world.clock.true_ms().saturating_add(wait_ms));
+                lock(&world.outbox.letters).put_off(number, world.clock.true_ms().saturating_add(wait_ms));
             } else {
                 lock(&world.outbox.letters).end(number);
             }
@@ -255,8 +274,7 @@ async fn deliver(run: Arc<Run>, payments: PaymentsHandle, number: u64, letter: L
             world.see("notice", name);
             world.note(format_args!("notice {key} {word}: {name}"));
             run.check_refused(&letter, &error);
-            let wait_ms = (1_000_u64 << letter.tries.min(10))
-                .min(AGAIN_MAX_MS);
+            let wait_ms = (1_000_u64 << letter.tries.min(10)).min(AGAIN_MAX_MS);
             lock(&world.outbox.letters).put_off(number, world.clock.true_ms().saturating_add(wait_ms));
         }
     }
@@ -274,7 +292,14 @@ fn is_taken(op: &Operation, attempt: &Attempt, said: &Said) -> bool {
         }
         Said::Became(Outcome::Declined { .. } | Outcome::Cancelled { .. }) => !attempt.state.is_unresolved(),
         Said::TakenBack { .. } => is_late,
-        Said::Became(_) => true,
+        Said::Became(
+            Outcome::ActionRequired { .. }
+            | Outcome::Pending { .. }
+            | Outcome::NotSent { .. }
+            | Outcome::RateLimited { .. }
+            | Outcome::Rejected { .. }
+            | Outcome::Unknown { .. },
+        ) => true,
     }
 }
 
@@ -282,7 +307,9 @@ impl Run {
     /// Whoever is told that a notice was taken finds what it says in the journal.
     fn check_taken(&self, notice: &Notice) {
         let payment = lock(&self.world.journaled).latest(notice.payment).cloned();
-        let op = payment.as_ref().and_then(|payment| payment.operation(notice.operation));
+        let op = payment
+            .as_ref()
+            .and_then(|payment| payment.operation(notice.operation));
         let is_durable = op.is_some_and(|op| {
             let attempt = op
                 .earlier
@@ -319,7 +346,7 @@ impl Run {
         for _ in 0..TRIES_MAX {
             self.world.outbox.hurry(self.world.clock.true_ms());
             tokio::time::sleep(Duration::from_secs(5)).await;
-            if lock(&self.world.outbox.letters).open.is_empty() {
+            if self.world.outbox.is_empty() {
                 return;
             }
         }
@@ -327,7 +354,7 @@ impl Run {
 
     /// Nobody has anything left to say.
     pub(crate) fn check_notices(&self) {
-        for letter in self.world.outbox.open() {
+        for letter in self.world.outbox.ignored() {
             self.world.breach(format!("a notice is never taken: {letter}"));
         }
     }

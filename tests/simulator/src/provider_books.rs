@@ -1,6 +1,8 @@
 //! Owns the books of a payment provider of the simulated world: what it has under each key, and what it has really done, which is the
 //! witness of all that happened to money.
 
+mod saying;
+
 use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::shop::is_charge;
@@ -9,9 +11,7 @@ use florin_domain::ids::OperationId;
 use florin_domain::money::Currency;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
-use florin_domain::provider::{
-    Capabilities, Notice, Outcome, ProviderId, ProviderKey, ProviderReference, Said, Signer,
-};
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -53,6 +53,8 @@ struct Object {
     state: State,
     /// It answers its own error to every request under this key.
     stored_error: bool,
+    /// Until when nothing is found under this key.
+    hidden_until_ms: u64,
     since_ms: u64,
     /// How much it did, if that is not what it was asked for.
     other_minor: Option<i128>,
@@ -154,97 +156,6 @@ impl Books {
         }
     }
 
-    /// It says that nothing is done under this key, or will be; it is not so.
-    pub(crate) fn deny(&mut self, key: &ProviderKey) {
-        self.denied.insert(Arc::clone(key));
-    }
-
-    /// What it said is closed goes on, and is decided at this time.
-    pub(crate) fn go_on(&mut self, request: &AttemptRequest, until_ms: u64) {
-        let succeeds = true;
-        let object = self.object(&request.key);
-        object.request.get_or_insert_with(|| request.clone());
-        match object.state {
-            State::Challenged => {
-                object.state = State::Pending { until_ms, succeeds };
-                self.wake_at(until_ms);
-            }
-            State::Fresh => self.queue(request, until_ms),
-            State::Pending { .. } | State::Done | State::Declined(_) | State::Closed => {}
-        }
-    }
-
-    /// Whether it can no longer charge under a key.
-    pub(crate) fn is_over(&self, key: &ProviderKey) -> bool {
-        let state = self.objects.get(key).map(|object| &object.state);
-        match state {
-            Some(State::Done | State::Declined(_) | State::Closed) => true,
-            Some(State::Fresh | State::Challenged | State::Pending { .. }) | None => false,
-        }
-    }
-
-    /// Says by itself how the object under a key stands.
-    fn tell(&mut self, key: &ProviderKey) {
-        let Some(request) = self.objects.get(key).and_then(|object| object.request.clone()) else {
-            return;
-        };
-        let said = match self.word(&request) {
-            // Nothing that anybody would write about.
-            Outcome::Unknown { .. } => return,
-            outcome => Said::Became(outcome),
-        };
-        self.say(&request, said);
-    }
-
-    fn say(&self, request: &AttemptRequest, said: Said) {
-        if !self.notifies {
-            return;
-        }
-        let is_certain = self.denied.contains(&request.key) || matches!(said, Said::TakenBack { .. });
-        let by_platform = self.world.chance(Fault::NoticeForged, |dice| dice.hits(5_000));
-        let signer = if by_platform {
-            Signer::Platform
-        } else {
-            Signer::Merchants(vec![request.merchant])
-        };
-        let notice = Notice {
-            provider: self.id,
-            signer,
-            payment: request.payment,
-            operation: request.operation,
-            key_end: Arc::clone(&request.key),
-            currency: request.currency,
-            said,
-        };
-        self.world.post(notice, is_certain);
-    }
-
-    /// It undoes what it has just done.
-    fn take_back(&mut self, request: &AttemptRequest) {
-        let can = match request.kind {
-            OperationKind::Capture | OperationKind::Refund => true,
-            OperationKind::Sale
-            | OperationKind::Authorize
-            | OperationKind::Increment
-            | OperationKind::Void
-            | OperationKind::Reversal => false,
-        };
-        let is_reversal = matches!(request.operation, OperationId::Reversal(_));
-        if !can || is_reversal || !self.notifies || !self.world.hits(Fault::TakenBack) {
-            return;
-        }
-        let Some(deed) = self.deeds.last_mut().filter(|deed| !deed.is_other) else {
-            return;
-        };
-        deed.is_taken_back = true;
-        let said = Said::TakenBack {
-            unheard: None,
-            reference: reference(&request.key),
-            amount_minor: request.amount.minor(),
-        };
-        self.say(request, said);
-    }
-
     /// Carries out what is due.
     pub(crate) fn settle(&mut self) {
         let now_ms = self.world.clock.true_ms();
@@ -273,6 +184,7 @@ impl Books {
         self.objects.entry(Arc::clone(key)).or_insert(Object {
             state: State::Fresh,
             stored_error: false,
+            hidden_until_ms: 0,
             since_ms,
             other_minor: None,
             request: None,
@@ -287,6 +199,17 @@ impl Books {
     /// From now on every request under this key is answered by the same error.
     pub(crate) fn store_error(&mut self, key: &ProviderKey) {
         self.object(key).stored_error = true;
+    }
+
+    /// Nothing is found under this key before this time, whoever asks and for whatever.
+    pub(crate) fn hide(&mut self, key: &ProviderKey, until_ms: u64) {
+        self.object(key).hidden_until_ms = until_ms;
+    }
+
+    pub(crate) fn is_hidden(&self, key: &ProviderKey) -> bool {
+        let now_ms = self.world.clock.true_ms();
+        let object = self.objects.get(key);
+        !self.world.is_healed() && object.is_some_and(|object| now_ms < object.hidden_until_ms)
     }
 
     pub(crate) fn has_stored_error(&self, key: &ProviderKey) -> bool {

@@ -18,6 +18,9 @@ use std::time::Duration;
 /// Times that a treasurer asks before it gives up for this life.
 const PATIENCE: u32 = 12;
 
+/// Times that a till is filled in vain before somebody looks at the disk.
+const TRIES: u32 = 20;
+
 /// Opens the tills, or finds them open, and fills them once.
 pub(crate) async fn open_tills(run: &Run, ledger: &LedgerHandle) {
     let mut tills = Vec::new();
@@ -36,7 +39,11 @@ pub(crate) async fn open_tills(run: &Run, ledger: &LedgerHandle) {
     }
     for (number, till) in tills.iter().enumerate() {
         let request = asked(vec![Treasury::grant(number, *till)], Linkage::Independent);
-        loop {
+        for tries in 1.. {
+            // What cannot be read for so long is damaged, and somebody restores it.
+            if tries == TRIES {
+                run.disks.repair();
+            }
             match ledger.transfer(request.clone()).await {
                 Ok(answer) => {
                     run.told(&request, &answer);

@@ -123,7 +123,11 @@ impl Run {
             .payments
             .values()
             .filter_map(|history| history.states.last())
-            .flat_map(|payment| payment.unresolved().filter_map(|operation| operation.attempt.as_ref()))
+            .flat_map(|payment| {
+                payment
+                    .unresolved()
+                    .filter_map(|operation| operation.attempt.as_ref())
+            })
             .map(|attempt| Arc::clone(&attempt.key))
             .collect()
     }
@@ -262,7 +266,6 @@ fn suspended_minor((payment, operation, attempt): (&Payment, &Operation, &Attemp
         return 0;
     }
     let reversal = reversal_of(payment, operation.id, attempt.number);
-    let is_given_back =
-        reversal.is_some_and(|reversal| reversal.state() == Some(AttemptState::Succeeded));
+    let is_given_back = reversal.is_some_and(|reversal| reversal.state() == Some(AttemptState::Succeeded));
     if is_given_back { 0 } else { moved_minor(deed) }
 }

@@ -1,6 +1,6 @@
 //! Owns what is outside the process: time, chance, what was seen, and whether the process lives.
 
-use crate::clock::{WorldClock, WorldEntropy, lock};
+use crate::clock::{WorldClock, WorldEntropy, WorldKeys, lock};
 use crate::dice::Dice;
 use crate::fault::{Fault, Plan, Scenario};
 use crate::journaled::Journaled;
@@ -65,6 +65,7 @@ pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) clock: Arc<WorldClock>,
     pub(crate) entropy: Arc<WorldEntropy>,
+    pub(crate) keys: Arc<WorldKeys>,
     /// What the checker knows of the journals.
     pub(crate) journaled: Mutex<Journaled>,
     /// What operators were told is stopped.
@@ -89,6 +90,7 @@ impl World {
             plan: Plan::of(seed, scenario),
             clock: Arc::new(WorldClock::new()),
             entropy: Arc::new(WorldEntropy::new(seed)),
+            keys: Arc::default(),
             journaled: Mutex::default(),
             stopped: Stopped::default(),
             outbox: Outbox::default(),

@@ -16,8 +16,14 @@ use tokio::sync::Mutex as Turn;
 /// Runs seeds until one of them is caught, which must be soon, and with these words.
 #[track_caller]
 pub(crate) fn is_caught(wiring: &Wiring, words: &str) {
+    is_caught_within(60, wiring, words);
+}
+
+/// The same for what takes many things at once, and so many seeds.
+#[track_caller]
+pub(crate) fn is_caught_within(seeds: u64, wiring: &Wiring, words: &str) {
     let mut others = Vec::new();
-    for seed in 0..60 {
+    for seed in 0..seeds {
         let settings = Settings {
             seed,
             ops: 45,
@@ -34,7 +40,7 @@ pub(crate) fn is_caught(wiring: &Wiring, words: &str) {
     panic!("`{words}` is never said; these were: {others:#?}");
 }
 
-fn with_journal(wrong: impl Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + 'static) -> Wiring {
+pub(crate) fn with_journal(wrong: impl Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + 'static) -> Wiring {
     Wiring {
         journal: Box::new(wrong),
         ..Wiring::default()
@@ -43,9 +49,9 @@ fn with_journal(wrong: impl Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + 'static) 
 
 /// Says that a batch is durable before it is.
 #[derive(Debug)]
-struct Hasty {
-    inner: Arc<dyn Journal>,
-    turn: Arc<Turn<()>>,
+pub(crate) struct Hasty {
+    pub(crate) inner: Arc<dyn Journal>,
+    pub(crate) turn: Arc<Turn<()>>,
 }
 
 impl Journal for Hasty {
