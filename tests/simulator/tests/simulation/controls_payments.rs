@@ -1,6 +1,6 @@
 //! Wrong memories of payments, wrong proofs and wrong snapshots, and the checks that object to what a platform does on them.
 
-use crate::controls::{Hasty, forging_reads, forging_writes, is_caught, with_journal};
+use crate::controls::{Hasty, forging_reads, forging_writes, is_caught, is_caught_within, with_journal};
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{OperationId, Seq, ShardId};
 use florin_domain::merchant::ControlEvent;
@@ -93,7 +93,11 @@ fn a_charge_after_a_late_one_that_was_not_given_back_is_caught() {
             }
         }
     };
-    is_caught(&forging_writes(fails), "what was charged late is not given back");
+    is_caught_within(
+        600,
+        &forging_writes(fails),
+        "what was charged late is not given back",
+    );
 }
 
 #[test]
@@ -120,7 +124,7 @@ fn a_frozen_merchant_whose_payments_go_on_is_caught() {
             *event = ControlEvent::MerchantUnfrozen(*merchant, action.clone());
         }
     };
-    is_caught(&forging_reads(forgets), "for a merchant that is frozen");
+    is_caught_within(1_200, &forging_reads(forgets), "for a merchant that is frozen");
 }
 
 #[test]
@@ -172,7 +176,7 @@ fn a_cancellation_that_is_assumed_is_caught() {
         provider: Box::new(|inner, _| Arc::new(Assuming(inner))),
         ..Wiring::default()
     };
-    is_caught(&wiring, "was done 1 times and is Some(Cancelled)");
+    is_caught_within(600, &wiring, "was charged twice");
 }
 
 /// Snapshots that say they are of a later commit than they hold.
