@@ -3,7 +3,7 @@
 use super::{NewPayment, PaymentsHandle};
 use crate::admission::Shed;
 use crate::idempotency::{IdempotencyMail, KeyReply, Reply, Submission, Work};
-use crate::load::{Answers, locate, stream};
+use crate::load::{locate, stream};
 use crate::mailbox::{Class, Refused};
 use crate::payment::{Action, Begin, NotStored, Operate};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
@@ -179,30 +179,32 @@ impl PaymentsHandle {
         let Ok(Some(row)) = locate(&self.context, id).await else {
             return Err(RequestError::Lost);
         };
-        // What was answered first is shown again; where the journal cannot say it, the latest state is true as well.
+        // What was answered first is shown again.
         let answers = match stream(&self.context, id, row.seq).await {
-            Ok(loaded) => loaded.answers,
+            Ok(loaded) => Some(loaded.answers),
             Err(error) => {
                 tracing::warn!(payment = %id, %error, "a payment's commits cannot be read");
-                Answers::default()
+                None
             }
         };
         let latest = &row.payment;
-        if latest.spec.key_digest == key {
-            let shown = answers.creation.as_ref().unwrap_or(latest);
-            return Ok(Answered {
-                payment: Arc::clone(shown),
-                answer: shown.answer(),
-                operation: None,
-                replayed,
-            });
+        let (first, answer, operation) = if latest.spec.key_digest == key {
+            let first = answers.as_ref().and_then(|answers| answers.creation.as_ref());
+            (first, first.unwrap_or(latest).answer(), None)
+        } else {
+            let request = latest.request(key).ok_or(RequestError::Lost)?;
+            let first = answers.as_ref().and_then(|answers| answers.of(key));
+            let answer = first.unwrap_or(latest).request_answer(request);
+            (first, answer, Some(request.operation))
+        };
+        // It may have been answered already, with what cannot be read now: another answer that is final would not be the same.
+        if answers.is_none() && answer.is_final() {
+            return Err(RequestError::Lost);
         }
-        let request = latest.request(key).ok_or(RequestError::Lost)?;
-        let shown = answers.of(key).unwrap_or(latest);
         Ok(Answered {
-            payment: Arc::clone(shown),
-            answer: shown.request_answer(request),
-            operation: Some(request.operation),
+            payment: Arc::clone(first.unwrap_or(latest)),
+            answer,
+            operation,
             replayed,
         })
     }

@@ -7,7 +7,7 @@ use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, BoxFuture, Head, Journal, ReadError};
 use std::collections::BTreeMap;
 use std::future::ready;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// The medium: outlives the journals opened on it, as a disk outlives a process. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,8 @@ pub(super) struct Kept {
     epoch: Epoch,
     hash: Hash,
     pub(super) bytes: Box<[u8]>,
+    /// What they say, once they were verified and decoded: nobody changes memory, and simulations read all of it again and again.
+    read: OnceLock<Commit>,
 }
 
 /// A journal in memory, owner of one shard.
@@ -46,7 +48,12 @@ impl MemoryStore {
     /// Changes records behind the journal's back, to see that it is noticed.
     #[cfg(test)]
     pub(super) fn change(&self, shard: ShardId, change: impl FnOnce(&mut Vec<Kept>)) {
-        change(&mut self.lock().entry(shard).or_default().records);
+        let mut partitions = self.lock();
+        let records = &mut partitions.entry(shard).or_default().records;
+        change(records);
+        for kept in records {
+            kept.read = OnceLock::new();
+        }
     }
 }
 
@@ -88,6 +95,7 @@ impl MemoryJournal {
                 epoch: batch.epoch,
                 hash,
                 bytes,
+                read: OnceLock::new(),
             });
             partition.head.seq = record.seq;
         }
@@ -117,7 +125,7 @@ impl MemoryJournal {
             if !room.takes(kept.bytes.len()) {
                 break;
             }
-            commits.push(verifier.accept(seq, kept.epoch, &kept.hash, &kept.bytes)?);
+            commits.push(kept.commit(seq, &mut verifier)?);
             seq = seq.next();
         }
         let has_ended = commits.len() < limit && !room.is_full();
@@ -125,6 +133,17 @@ impl MemoryJournal {
             verifier.finish(partition.head.seq, &partition.head.hash, partition.head.epoch)?;
         }
         Ok(commits)
+    }
+}
+
+impl Kept {
+    fn commit(&self, seq: Seq, verifier: &mut Verifier) -> Result<Commit, ReadError> {
+        if let Some(commit) = self.read.get() {
+            verifier.pass(seq, self.epoch, self.hash);
+            return Ok(commit.clone());
+        }
+        let commit = verifier.accept(seq, self.epoch, &self.hash, &self.bytes)?;
+        Ok(self.read.get_or_init(|| commit).clone())
     }
 }
 

@@ -13,6 +13,9 @@ use crate::time::{Millis, Timestamp};
 /// The reason of a void that ends an authorization whose time is over.
 pub(super) const AUTHORIZATION_EXPIRED: &str = "authorization_expired";
 
+/// The reason of a void that ends a review whose time is over.
+pub(super) const REVIEW_EXPIRED: &str = "review_expired";
+
 /// Releases that may fail before the authorization is given up for expired without one: with growing waits the last is some
 /// hours after the first.
 const RELEASES_MAX: usize = 8;
@@ -50,13 +53,15 @@ pub(super) fn releases_expired(op: &Operation) -> bool {
     op.kind == OperationKind::Void && op.reason.as_deref() == Some(AUTHORIZATION_EXPIRED)
 }
 
+/// A void that ends an authorization or a review whose time is over.
+fn releases_in_time(op: &Operation) -> bool {
+    releases_expired(op) || op.kind == OperationKind::Void && op.reason.as_deref() == Some(REVIEW_EXPIRED)
+}
+
 /// A release that failed is tried again after growing waits, so that a provider that is gone for days does not use up the
-/// operations that a payment may have.
+/// operations that a payment may have. What a merchant asked for in vain puts off nothing.
 pub(super) fn may_release_again(payment: &Payment, now: Timestamp) -> bool {
-    let mut voids = payment
-        .operations
-        .iter()
-        .filter(|op| op.kind == OperationKind::Void);
+    let mut voids = payment.operations.iter().filter(|op| releases_in_time(op));
     let failed = u32::try_from(voids.clone().count()).unwrap_or(u32::MAX);
     let wait = Millis::from_s(60_u64.saturating_mul(1 << failed.min(9)));
     voids

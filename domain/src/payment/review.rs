@@ -4,7 +4,7 @@
 use super::command::AttemptPlan;
 use super::decide::{Decision, authorization, check_may_charge, is_in_flight, open, release, start};
 use super::event::Event;
-use super::expiry::may_release_again;
+use super::expiry::{REVIEW_EXPIRED, may_release_again};
 use super::operation::OperationKind;
 use super::record::REVIEW_REJECTED;
 use super::refusal::Refusal;
@@ -90,11 +90,5 @@ pub(super) fn expire(
     if is_in_flight(payment, OperationKind::Void) || !may_release_again(payment, now) {
         return Ok(Decision::default());
     }
-    release(
-        payment,
-        OperationId::Void(void),
-        Some("review_expired"),
-        plan,
-        now,
-    )
+    release(payment, OperationId::Void(void), Some(REVIEW_EXPIRED), plan, now)
 }

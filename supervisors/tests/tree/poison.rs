@@ -8,6 +8,7 @@ use crate::world::{World, answers, let_settle, live_payments, merchant, options,
 use florin_actors::guardian::GuardianMail;
 use florin_actors::kind::Kind;
 use florin_actors::options::Options;
+use florin_actors::payments_handle::RequestError;
 use florin_domain::ids::PaymentId;
 use florin_domain::payment::{Answer, Status};
 use florin_domain::ports::OpsView;
@@ -90,6 +91,38 @@ fn a_payment_that_cannot_be_read_is_set_aside_while_its_siblings_are_answered() 
                 .await
                 .is_err()
         );
+    });
+}
+
+#[test]
+fn what_was_answered_for_good_is_not_answered_otherwise_while_it_cannot_be_read() {
+    one_guardian().life(async |world, platform| {
+        let payments = platform.payments();
+        let first = submit(&payments, 0).await.unwrap();
+        let (payment, change) = (first.payment.id(), refund(10));
+        let refunded = ask(
+            &payments,
+            &Ask {
+                key: 1,
+                payment,
+                change,
+            },
+        )
+        .await
+        .unwrap();
+        assert_ne!(refunded.payment.refunded, first.payment.refunded);
+        until("it has left memory", || live_payments(&platform) == 0).await;
+        lock(&world.faults.poisoned).insert(payment);
+
+        assert!(matches!(submit(&payments, 0).await, Err(RequestError::Lost)));
+        assert_eq!(set_aside(&platform).await, [payment.to_string()]);
+        assert!(matches!(submit(&payments, 0).await, Err(RequestError::Lost)));
+
+        lock(&world.faults.poisoned).clear();
+        let_settle().await;
+        let again = submit(&payments, 0).await.unwrap();
+        assert!(again.replayed);
+        assert_eq!(again.payment, first.payment);
     });
 }
 

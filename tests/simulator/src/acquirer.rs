@@ -46,6 +46,11 @@ impl Acquirer {
         lock(&self.asked).contains(key)
     }
 
+    /// Whether a bank is still to say what becomes of it.
+    pub(crate) fn is_pending(&self, key: &ProviderKey) -> bool {
+        lock(&self.books).is_pending(key)
+    }
+
     /// The customer of a payment passes the challenge.
     pub(crate) fn customer_acts(&self, key: &ProviderKey) {
         lock(&self.books).pass(key);

@@ -114,13 +114,6 @@ impl Disks {
         were
     }
 
-    /// Whether a record is damaged, and nobody has restored it yet.
-    pub(crate) fn is_damaged(&self) -> bool {
-        self.folders
-            .iter()
-            .any(|folder| !lock(&folder.flipped).is_empty())
-    }
-
     /// Whether something is there that its journal does not explain.
     pub(crate) fn is_mixed_up(&self) -> bool {
         self.folders.iter().any(|folder| *lock(&folder.mixed_up))

@@ -27,6 +27,7 @@ mod notices;
 mod operator;
 mod provider_books;
 mod rest;
+mod restart;
 mod rules;
 mod run;
 mod shop;

@@ -106,6 +106,8 @@ pub(crate) struct Books {
     /// Requests that have arrived and are not carried out yet, by when they will be.
     queued: Vec<(u64, u64, AttemptRequest)>,
     arrived: u64,
+    /// When banks will have decided of what is pending.
+    banks: BTreeSet<(u64, ProviderKey)>,
     pub(crate) out_until_ms: u64,
     pub(crate) silent_until_ms: u64,
 }
@@ -123,6 +125,7 @@ impl Books {
             deeds: Vec::new(),
             queued: Vec::new(),
             arrived: 0,
+            banks: BTreeSet::new(),
             out_until_ms: 0,
             silent_until_ms: 0,
         }
@@ -149,6 +152,12 @@ impl Books {
         self.wake_at(due_ms);
     }
 
+    /// A bank will have decided by then.
+    fn pends(&mut self, key: &ProviderKey, until_ms: u64) {
+        self.banks.insert((until_ms, Arc::clone(key)));
+        self.wake_at(until_ms);
+    }
+
     /// Somebody has to look at this time.
     fn wake_at(&self, due_ms: u64) {
         if self.notifies {
@@ -169,12 +178,16 @@ impl Books {
             self.execute(&request, now_ms);
         }
         // What a bank has decided is carried out whether or not anybody asks.
-        let is_due =
-            |object: &&Object| matches!(object.state, State::Pending { until_ms, .. } if until_ms <= now_ms);
-        let due = self.objects.values().filter(is_due);
-        let due: Vec<AttemptRequest> = due.filter_map(|object| object.request.clone()).collect();
-        for request in due {
-            self.execute(&request, now_ms);
+        let later = self.banks.split_off(&(now_ms.saturating_add(1), Arc::default()));
+        for (_, key) in std::mem::replace(&mut self.banks, later) {
+            let object = self.objects.get(&key);
+            let is_due = object.is_some_and(
+                |object| matches!(object.state, State::Pending { until_ms, .. } if until_ms <= now_ms),
+            );
+            let request = object.and_then(|object| object.request.clone());
+            if let Some(request) = request.filter(|_| is_due) {
+                self.execute(&request, now_ms);
+            }
         }
     }
 
@@ -216,6 +229,14 @@ impl Books {
         self.objects.get(key).is_some_and(|object| object.stored_error)
     }
 
+    /// Whether a bank is still to say what becomes of it.
+    pub(crate) fn is_pending(&mut self, key: &ProviderKey) -> bool {
+        self.settle();
+        self.objects
+            .get(key)
+            .is_some_and(|object| matches!(object.state, State::Pending { .. }))
+    }
+
     /// The customer passes the challenge.
     pub(crate) fn pass(&mut self, key: &ProviderKey) {
         let until_ms = self.world.clock.true_ms();
@@ -224,7 +245,7 @@ impl Books {
         {
             let succeeds = true;
             object.state = State::Pending { until_ms, succeeds };
-            self.wake_at(until_ms);
+            self.pends(key, until_ms);
         }
     }
 
@@ -276,7 +297,7 @@ impl Books {
             ) => state,
         };
         if let State::Pending { until_ms, .. } = next {
-            self.wake_at(until_ms);
+            self.pends(&request.key, until_ms);
         }
         let object = self.object(&request.key);
         let is_news = object.state != next;

@@ -7,7 +7,7 @@ use crate::verdict::Accounts;
 use florin_domain::ledger::AccountKey;
 use florin_domain::payment::{OperationKind, Payment, Status};
 use florin_domain::ports::Clock;
-use florin_domain::time::{Millis, Timestamp};
+use florin_domain::time::Timestamp;
 use florin_supervisors::platform::Platform;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,32 +18,11 @@ fn is_late(due: Timestamp, now: Timestamp) -> bool {
     due.unix_ms().saturating_add(LATE_MS) < now.unix_ms()
 }
 
-/// Releases are tried again after growing waits, whoever asked for the ones before.
-fn next_release(payment: &Payment) -> Option<Timestamp> {
-    let mut voids = payment
-        .operations
-        .iter()
-        .filter(|operation| operation.kind == OperationKind::Void);
-    let wait_s = 60_u64 << voids.clone().count().min(9);
-    voids
-        .next_back()
-        .map(|last| last.opened_at.plus(Millis::from_s(wait_s)))
-}
-
 /// Since when a payment should not be where it is, if nobody has tried to get it away from there.
 fn overdue(payment: &Payment, now: Timestamp) -> Option<&'static str> {
     let (what, due) = match &payment.status {
-        Status::Authorized => {
-            let end = payment.authorization_expires_at?;
-            (
-                "authorized",
-                next_release(payment).map_or(end, |next| end.max(next)),
-            )
-        }
-        Status::InReview { deadline } => {
-            let next = next_release(payment);
-            ("in review", next.map_or(*deadline, |next| next.max(*deadline)))
-        }
+        Status::Authorized => ("authorized", payment.authorization_expires_at?),
+        Status::InReview { deadline } => ("in review", *deadline),
         // A customer may still come back to a challenge that the provider cannot close.
         Status::RequiresAction(_)
         | Status::RequiresPaymentMethod

@@ -232,6 +232,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("notice", NOT_TAKEN),
     ("notice", STRANGERS),
     ("payment alert", ALERTED),
+    ("start", STARTS),
 ];
 
 /// What is said to who may not speak of a payment.
@@ -242,6 +243,13 @@ pub(crate) const ALERTED: &[&str] = &[
     "late_reversal",
     "late_charge_not_reversed",
     "amount_mismatch",
+];
+
+/// With what the accounts after a start are compared.
+const STARTS: &[&str] = &[
+    "after a snapshot",
+    "from the journals alone",
+    "the journal went on",
 ];
 
 /// After what a charge goes on at another provider.

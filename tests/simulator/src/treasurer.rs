@@ -18,9 +18,6 @@ use std::time::Duration;
 /// Times that a treasurer asks before it gives up for this life.
 const PATIENCE: u32 = 12;
 
-/// Times that a till is filled in vain before somebody looks at the disk.
-const TRIES: u32 = 20;
-
 /// Opens the tills, or finds them open, and fills them once.
 pub(crate) async fn open_tills(run: &Run, ledger: &LedgerHandle) {
     let mut tills = Vec::new();
@@ -39,17 +36,19 @@ pub(crate) async fn open_tills(run: &Run, ledger: &LedgerHandle) {
     }
     for (number, till) in tills.iter().enumerate() {
         let request = asked(vec![Treasury::grant(number, *till)], Linkage::Independent);
-        for tries in 1.. {
-            // What cannot be read for so long is damaged, and somebody restores it.
-            if tries == TRIES {
-                run.disks.repair();
-            }
+        loop {
             match ledger.transfer(request.clone()).await {
                 Ok(answer) => {
                     run.told(&request, &answer);
                     break;
                 }
-                Err(error) => run.world.note(format_args!("no grant: {error}")),
+                Err(error) => {
+                    run.world.note(format_args!("no grant: {error}"));
+                    // Nobody watches this for hours.
+                    if run.disks.repair() {
+                        run.world.note(format_args!("a copy is restored"));
+                    }
+                }
             }
             tokio::time::sleep(Duration::from_millis(500)).await;
         }

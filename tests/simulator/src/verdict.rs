@@ -9,12 +9,13 @@ use crate::life::{Run, Wiring};
 use crate::notices::carry;
 use crate::operator::let_go;
 use crate::provider_books::reference;
+use crate::restart::{Share, Standing};
 use crate::tally::Death;
 use crate::treasurer::{open_tills, send, treasurer};
 use crate::treasury::asked;
-use florin_actors::ledger_handle::{LedgerError, LedgerHandle, Told};
+use florin_actors::ledger_handle::{LedgerHandle, Told};
 use florin_actors::payments_handle::PaymentsHandle;
-use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
+use florin_domain::ids::{OperationId, PaymentId, ShardId};
 use florin_domain::ledger::{AccountKey, AccountName, AccountState, Linkage};
 use florin_domain::payment::AttemptState;
 use florin_domain::ports::{Clock, OpsView};
@@ -48,11 +49,11 @@ impl Run {
     pub(crate) fn conclude(self: &Arc<Self>, wiring: &Wiring, lives: u64) -> Result<(), std::io::Error> {
         self.world.heal();
         self.disks.repair();
-        let (mut accounts, mut heads) = (None, BTreeMap::new());
+        let mut standing = None;
         let end = self.life(async |run| match run.start(wiring, lives).await {
             Ok(platform) => {
                 run.check_start(&platform);
-                (accounts, heads) = run.come_to_rest(platform).await;
+                standing = run.come_to_rest(platform).await;
                 Death::Drained
             }
             Err(error) => {
@@ -61,53 +62,24 @@ impl Run {
                 Death::Refused
             }
         })?;
-        let Some(accounts) = accounts.filter(|_| end == Death::Drained) else {
+        let Some(mut standing) = standing.filter(|_| end == Death::Drained) else {
             if end != Death::Refused {
                 self.world
                     .breach("the healed process does not come to rest".to_owned());
             }
             return Ok(());
         };
-        let rest = (accounts, heads);
-        self.starts_the_same(wiring, lives, &rest, "after a snapshot")?;
+        self.starts_the_same(wiring, lives, &mut standing, ("after a snapshot", Share::Even))?;
         self.disks.lose_all_but_journals();
-        self.starts_the_same(wiring, lives, &rest, "from the journals alone")
+        self.starts_the_same(
+            wiring,
+            lives,
+            &mut standing,
+            ("from the journals alone", Share::Odd),
+        )
     }
 
-    /// A process that starts now has the same accounts, and answers what was answered.
-    fn starts_the_same(
-        self: &Arc<Self>,
-        wiring: &Wiring,
-        lives: u64,
-        (accounts, heads): &(Accounts, BTreeMap<ShardId, Seq>),
-        how: &str,
-    ) -> Result<(), std::io::Error> {
-        self.life(async |run| {
-            let platform = match run.start(wiring, lives).await {
-                Ok(platform) => platform,
-                Err(error) => {
-                    run.world.breach(format!("no start {how}: {error}"));
-                    return Death::Refused;
-                }
-            };
-            run.check_start(&platform);
-            run.check_alerts(&platform.ledger(), how).await;
-            // What came due at the last moment has changed them since.
-            let is_as_it_was = lock(&run.world.journaled).heads() == *heads;
-            let again = run.accounts(&platform.ledger()).await;
-            if again.as_ref() != Some(accounts) && is_as_it_was {
-                run.world.breach(format!("the accounts are not the same {how}"));
-            }
-            run.ask_all_again(&platform).await;
-            Death::Crashed
-        })?;
-        Ok(())
-    }
-
-    async fn come_to_rest(
-        self: &Arc<Self>,
-        platform: Platform,
-    ) -> (Option<Accounts>, BTreeMap<ShardId, Seq>) {
+    async fn come_to_rest(self: &Arc<Self>, platform: Platform) -> Option<Standing> {
         let ledger = platform.ledger();
         let before = self.alarms_due();
         drop(tokio::spawn(carry(Arc::clone(self), platform.payments())));
@@ -125,24 +97,22 @@ impl Run {
         }
         tokio::time::sleep(REST).await;
         self.check_notices();
-        self.ask_all_again(&platform).await;
+        self.ask_again(&platform, Share::All).await;
         self.check_payments(&platform.payments()).await;
         self.check_lists(&platform.payments()).await;
         self.check_deadlines();
         self.check_alerts(&ledger, "at rest").await;
         self.check_witness();
         self.check_alarms(before);
-        self.check_secrets();
         self.check_transfers(&ledger).await;
-        let accounts = self.check_books(&ledger).await;
-        let heads = lock(&self.world.journaled).heads();
+        let standing = self.check_books(&ledger).await;
         let ops = platform.ops(Box::new(String::new));
         self.check_bounds(&ops.tree(50).await);
         drop(ops);
         self.check_idle(&platform);
         self.check_monitor(&platform).await;
         platform.drain(Duration::from_secs(30)).await;
-        (accounts, heads)
+        standing
     }
 
     /// All who want something still, until they are answered or give up.
@@ -171,27 +141,9 @@ impl Run {
         }
     }
 
-    async fn accounts(&self, ledger: &LedgerHandle) -> Option<Accounts> {
-        for _ in 0..50 {
-            match ledger.accounts().await {
-                Ok(rows) => return Some(rows.0),
-                // Where everything has little room, a question may have to be asked again.
-                Err(LedgerError::Busy | LedgerError::Shed(_)) => {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-                Err(error) => {
-                    self.world.breach(format!("the accounts cannot be read: {error}"));
-                    return None;
-                }
-            }
-        }
-        self.world.breach("the accounts can never be read".to_owned());
-        None
-    }
-
-    /// Everything that was answered for good is answered so again.
-    async fn ask_all_again(&self, platform: &Platform) {
-        let finals: Vec<_> = lock(&self.shop.finals).values().cloned().collect();
+    /// What was answered for good is answered so again.
+    pub(crate) async fn ask_again(&self, platform: &Platform, share: Share) {
+        let finals: Vec<_> = share.of(lock(&self.shop.finals).values());
         let payments = platform.payments();
         for (wish, _) in finals {
             let reply = ask(&payments, wish.clone()).await;
@@ -201,7 +153,7 @@ impl Run {
             }
             self.replied(&wish, &reply);
         }
-        let recorded: Vec<_> = lock(&self.treasury.recorded).values().cloned().collect();
+        let recorded: Vec<_> = share.of(lock(&self.treasury.recorded).values());
         for transfer in recorded {
             let id = transfer.id;
             let mut alone = transfer;
@@ -260,8 +212,12 @@ impl Run {
                     "{operation} of {id} is unresolved, and no provider was asked"
                 ));
             }
-            // Neither "done" nor "not done" is true of what was done for another amount.
-            if attempt.is_some_and(|attempt| other.contains(&attempt.key)) {
+            // Neither "done" nor "not done" is true of what was done for another amount, or of what a bank is still to say.
+            let is_open = attempt.is_some_and(|attempt| {
+                let mut providers = self.providers.iter();
+                providers.any(|provider| provider.is_pending(&attempt.key))
+            });
+            if is_open || attempt.is_some_and(|attempt| other.contains(&attempt.key)) {
                 continue;
             }
             let is_done = attempt.is_some_and(|attempt| done.contains(&attempt.key));
@@ -318,14 +274,6 @@ impl Run {
         }
     }
 
-    /// No card number is in any journal, whatever a provider or a merchant says.
-    fn check_secrets(&self) {
-        let leaks = lock(&self.world.journaled).leaks();
-        for what in leaks {
-            self.world.breach(what);
-        }
-    }
-
     /// Transfers between shards are whole, requests that are all or nothing are so, and clearing comes to nothing.
     async fn check_transfers(&self, ledger: &LedgerHandle) {
         let mut wrong = Vec::new();
@@ -360,15 +308,16 @@ impl Run {
     }
 
     /// The books are the sum of the journals' entries, and what providers owe is what they really took.
-    async fn check_books(&self, ledger: &LedgerHandle) -> Option<Accounts> {
-        let accounts = self.accounts(ledger).await?;
+    async fn check_books(&self, ledger: &LedgerHandle) -> Option<Standing> {
+        let standing = self.standing(ledger).await?;
+        let accounts = &standing.accounts;
         let counted = lock(&self.world.journaled).balances();
         let held: BTreeMap<AccountKey, i128> = accounts
             .iter()
             .map(|(key, state)| (*key, state.posted.minor()))
             .collect();
         let keys: BTreeSet<AccountKey> = counted.keys().chain(held.keys()).copied().collect();
-        let mut wrong = self.expected_wrong(&accounts);
+        let mut wrong = self.expected_wrong(accounts);
         for key in keys {
             let of = |balances: &BTreeMap<AccountKey, i128>| balances.get(&key).copied().unwrap_or(0);
             if of(&counted) != of(&held) {
@@ -396,7 +345,7 @@ impl Run {
         for what in wrong {
             self.world.breach(what);
         }
-        Some(accounts)
+        Some(standing)
     }
 
     /// The platform's own monitor agrees.

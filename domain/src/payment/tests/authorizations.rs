@@ -78,6 +78,12 @@ fn an_expired_authorization_is_released_at_the_provider_or_given_up_after_many_t
             "check",
             "nothing => authorized",
         ),
+        // What the merchant has tried in vain puts off nothing.
+        (
+            "create auth; auth ok; later 168; void 1; void1 declined; void 2; void2 declined",
+            "check",
+            GROWS,
+        ),
         (
             "create auth; auth ok; later 168; check; void901 rejected; later 1",
             "check",

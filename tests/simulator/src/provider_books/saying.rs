@@ -22,7 +22,7 @@ impl Books {
         match object.state {
             State::Challenged => {
                 object.state = State::Pending { until_ms, succeeds };
-                self.wake_at(until_ms);
+                self.pends(&request.key, until_ms);
             }
             State::Fresh => self.queue(request, until_ms),
             State::Pending { .. } | State::Done | State::Declined(_) | State::Closed => {}
