@@ -16,14 +16,8 @@ use tokio::sync::Mutex as Turn;
 /// Runs seeds until one of them is caught, which must be soon, and with these words.
 #[track_caller]
 pub(crate) fn is_caught(wiring: &Wiring, words: &str) {
-    is_caught_within(60, wiring, words);
-}
-
-/// The same for what takes many things at once, and so many seeds.
-#[track_caller]
-pub(crate) fn is_caught_within(seeds: u64, wiring: &Wiring, words: &str) {
     let mut others = Vec::new();
-    for seed in 0..seeds {
+    for seed in 0..60 {
         let settings = Settings {
             seed,
             ops: 45,
