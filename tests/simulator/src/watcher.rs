@@ -7,7 +7,7 @@ use crate::life::Run;
 use crate::shop::{MERCHANTS, merchant};
 use crate::treasury::treasurer;
 use florin_actors::account_shard::{AlertCreation, AlertPage};
-use florin_actors::ledger_handle::LedgerHandle;
+use florin_actors::ledger_handle::{LedgerError, LedgerHandle};
 use florin_domain::ids::ShardId;
 use florin_domain::ledger::{
     AccountKey, AccountName, AlertCondition, AlertField, AlertId, AlertRefusal, AlertTerms,
@@ -135,7 +135,16 @@ impl Run {
             limit: 1_000,
             ..AlertPage::default()
         };
-        let wrong = match ledger.alerts(page, None).await {
+        let mut read = ledger.alerts(page, None).await;
+        for _ in 0..50 {
+            // Where everything has little room, a question may have to be asked again.
+            if !matches!(read, Err(LedgerError::Busy | LedgerError::Shed(_))) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            read = ledger.alerts(page, None).await;
+        }
+        let wrong = match read {
             Ok(shown) => {
                 let changes = shown
                     .iter()
