@@ -178,7 +178,8 @@ impl Books {
             self.execute(&request, now_ms);
         }
         // What a bank has decided is carried out whether or not anybody asks.
-        let later = self.banks.split_off(&(now_ms.saturating_add(1), Arc::default()));
+        let bound: (u64, ProviderKey) = (now_ms.saturating_add(1), Arc::default());
+        let later = self.banks.split_off(&bound);
         for (_, key) in std::mem::replace(&mut self.banks, later) {
             let object = self.objects.get(&key);
             let is_due = object.is_some_and(
