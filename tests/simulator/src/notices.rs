@@ -246,18 +246,18 @@ async fn deliver(run: Arc<Run>, payments: PaymentsHandle, number: u64, letter: L
     let answer = payments.notice(letter.notice.clone()).await;
     world.alive().await;
     let notice = &letter.notice;
-    let word = said(&notice.said);
+    let name = said(&notice.said);
     let key = &notice.key_end;
     match answer {
         Ok(taken) => {
-            world.note(format_args!("notice {key} {word}: taken {taken}"));
+            world.note(format_args!("notice {key} {name}: taken {taken}"));
             if taken == letter.is_forged {
                 world.breach(format!(
-                    "a notice of {key} ({word}) is answered by {taken}: {notice:?}"
+                    "a notice of {key} ({name}) is answered by {taken}: {notice:?}"
                 ));
             }
             if taken {
-                world.see("notice taken", word);
+                world.see("notice taken", name);
                 run.check_taken(notice);
             } else {
                 world.see("notice", "not ours");
@@ -270,9 +270,9 @@ async fn deliver(run: Arc<Run>, payments: PaymentsHandle, number: u64, letter: L
             }
         }
         Err(error) => {
-            let name = notice_error(&error);
-            world.see("notice", name);
-            world.note(format_args!("notice {key} {word}: {name}"));
+            let why = notice_error(&error);
+            world.see("notice", why);
+            world.note(format_args!("notice {key} {name}: {why}"));
             run.check_refused(&letter, &error);
             let wait_ms = (1_000_u64 << letter.tries.min(10)).min(AGAIN_MAX_MS);
             lock(&world.outbox.letters).put_off(number, world.clock.true_ms().saturating_add(wait_ms));

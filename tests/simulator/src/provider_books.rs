@@ -7,7 +7,6 @@ use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::shop::is_charge;
 use crate::world::World;
-use florin_domain::ids::OperationId;
 use florin_domain::money::Currency;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
@@ -65,7 +64,6 @@ struct Object {
 /// Something that moved money, or reserved it.
 #[derive(Clone, Debug)]
 pub(crate) struct Deed {
-    pub(crate) operation: OperationId,
     pub(crate) kind: OperationKind,
     pub(crate) currency: Currency,
     pub(crate) minor: i128,
@@ -375,7 +373,6 @@ impl Books {
             self.world.charged(request.payment);
         }
         self.deeds.push(Deed {
-            operation: request.operation,
             kind: request.kind,
             currency: request.currency,
             minor,
