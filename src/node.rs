@@ -23,8 +23,8 @@ use florin_adapters::secrets::{Book, Terms};
 use florin_adapters::snapshots::FileSnapshots;
 use florin_adapters::views::{SqliteViews, ViewsOptions};
 use florin_config::{ProviderKind, Settings};
-use florin_domain::ids::ShardId;
-use florin_domain::ports::{NoticeReader, Provider, Secrets};
+use florin_domain::ids::{Seq, ShardId};
+use florin_domain::ports::{Journal as _, NoticeReader, Provider, Secrets};
 use florin_domain::provider::ProviderId;
 use florin_supervisors::platform::Platform;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -230,6 +230,7 @@ pub(crate) async fn start(
         }
         let data = folders.last().context("the folder of the shard")?;
         let stores = Stores::open(data, shard, &options)?;
+        never_before(&clock, &stores.journal, shard).await;
         notaries.push((
             notary::compare(settings, shard).await?,
             Arc::clone(&stores.journal),
@@ -281,6 +282,28 @@ pub(crate) async fn start(
         _data: folders,
     })
 }
+
+/// Time goes on from the last commit, also where the system's clock was set back: what was put in force or retired then stays before
+/// what happens now.
+async fn never_before(clock: &SystemClock, journal: &SqliteJournal, shard: ShardId) {
+    // What cannot be read here is told of by the recovery.
+    let Ok(head) = journal.head(shard).await else {
+        return;
+    };
+    let last = journal.read(shard, head.seq, 1).await.unwrap_or_default();
+    if let Some(commit) = last.first().filter(|_| head.seq != Seq::ZERO) {
+        let behind_ms = clock.not_before(commit.at);
+        if behind_ms > CLOCK_SLACK_MS {
+            tracing::warn!(
+                behind_ms,
+                "the system's clock is behind the journal: time goes on from the last commit until the clock has caught up"
+            );
+        }
+    }
+}
+
+/// What clocks are off that nobody need look at.
+const CLOCK_SLACK_MS: u64 = 1_000;
 
 /// What a shard keeps in its folder.
 struct Stores {

@@ -4,7 +4,7 @@
 //! The waits are the least; what is drawn comes on top, so that callers who failed together do not come back together (R9). And all
 //! retries at a provider live on one budget, a share of its calls: a provider that fails everybody is not asked three times as much.
 
-use crate::provider::Outcome;
+use crate::provider::{Hindrance, Outcome};
 use crate::time::{Millis, Timestamp};
 
 /// Tries and waits of one attempt.
@@ -59,7 +59,15 @@ impl RetryPolicy {
             return None;
         }
         match outcome {
-            Outcome::NotSent { .. } => Some(self.network_error_wait),
+            // Asking again gives nobody credentials.
+            Outcome::NotSent {
+                hindrance: Hindrance::Credentials,
+                ..
+            } => None,
+            Outcome::NotSent {
+                hindrance: Hindrance::Provider,
+                ..
+            } => Some(self.network_error_wait),
             Outcome::Unknown { .. } => Some(self.timeout_wait),
             Outcome::RateLimited { retry_after } => Some((*retry_after).max(self.network_error_wait)),
             Outcome::Succeeded { .. }

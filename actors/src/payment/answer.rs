@@ -64,6 +64,7 @@ impl PaymentState {
     pub(super) fn refuse(&mut self, why: NotStored) {
         self.stage = Stage::Idle;
         self.gone = true;
+        self.lets_go_of_card();
         if let Some(key) = self.key.take() {
             let reply = Reply::NotStored(why);
             self.context.idempotency.step(IdempotencyMail::Answered {

@@ -20,6 +20,8 @@ pub(super) struct CardTry {
     repeats: bool,
     /// Its decline was counted before it was recorded.
     is_counted: bool,
+    /// It was asked for, and nothing of the payment that followed from that is stored.
+    asked: Option<Subject>,
 }
 
 impl PaymentState {
@@ -43,6 +45,26 @@ impl PaymentState {
             is_new,
             declined,
         }
+    }
+
+    /// A question about the card goes out.
+    pub(super) const fn asks_for_card(&mut self, question: &CardQuestion) {
+        self.card_try.asked = Some(question.subject);
+    }
+
+    /// Nothing is stored of what its card was asked for: it takes no place there, and is nobody's twin.
+    pub(super) fn lets_go_of_card(&mut self) {
+        let Some(subject) = self.card_try.asked.take() else {
+            return;
+        };
+        self.card_try = CardTry::default();
+        let mail = RiskMail::CardEnded {
+            subject,
+            payment: self.id,
+            at: self.context.ports.clock.now(),
+            end: CardEnd::Uncharged,
+        };
+        risk::send(&self.context, subject, mail);
     }
 
     /// Takes what was said of the card, and tells operators what they may want to know.
@@ -75,6 +97,9 @@ impl PaymentState {
         let is_wanted = self.context.options.soft_declines_go_on
             && self.context.providers.len() > 1
             && payment.may_go_elsewhere(operation, number, outcome, now);
+        // Of a request that was made before and not answered a decline under the same key says only what became of one of the two.
+        let is_doubtful = self.doubts(operation, number).tainted;
+        let is_wanted = is_wanted && !is_doubtful;
         let Some(is_final) = Decline::of(decline_code).at_network().filter(|_| is_wanted) else {
             return false;
         };
@@ -103,6 +128,7 @@ impl PaymentState {
         self.card_try = CardTry {
             repeats: standing == Some(CardStanding::Repeats),
             is_counted: standing.is_some(),
+            asked: None,
         };
         let next = may.then(|| self.elsewhere(operation, number, &outcome)).flatten();
         self.record_and_go_on(operation, number, outcome, next)
@@ -110,6 +136,7 @@ impl PaymentState {
 
     /// Tells risk what a durable commit made of the payment.
     pub(super) fn tell_risk(&mut self, after: &Arc<Payment>) {
+        self.card_try.asked = None;
         let before = self.payment.as_deref();
         let at = self.context.ports.clock.now();
         let is_declined = after.declined_charges() > before.map_or(0, Payment::declined_charges);

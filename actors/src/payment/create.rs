@@ -20,6 +20,7 @@ impl PaymentState {
         self.admitted_at = Some(begin.admitted_at);
         let since = Instant::now();
         let question = self.card_question((&begin.spec, &begin.method), true, None);
+        self.asks_for_card(&question);
         risk::begin(&self.context, &begin.spec, question, &self.mailbox);
         self.stage = Stage::Assessing {
             what: Assessing::Begin(begin),

@@ -274,6 +274,7 @@ impl PaymentState {
             return;
         };
         let question = self.card_question((&payment.spec, method), false, None);
+        self.asks_for_card(&question);
         self.stage = Stage::Assessing {
             what: Assessing::Confirmation(operate),
             since: Instant::now(),
@@ -453,6 +454,7 @@ impl PaymentState {
     /// Gives up a request of which nothing was stored; the payment stays as it is.
     pub(super) fn refuse_request(&mut self, key: KeyDigest, why: NotStored) {
         self.asked.retain(|asked| *asked != key);
+        self.lets_go_of_card();
         let reply = Reply::NotStored(why);
         self.context.idempotency.step(IdempotencyMail::Answered {
             key,

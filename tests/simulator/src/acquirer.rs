@@ -3,6 +3,7 @@
 use crate::clock::lock;
 use crate::fault::Fault;
 use crate::provider_books::{Books, Deed, reference, silence};
+use crate::shop::is_charge;
 use crate::tally::outcome;
 use crate::world::{World, fail_here};
 use florin_domain::credentials::KeyOwner;
@@ -28,10 +29,10 @@ pub(crate) struct Acquirer {
 }
 
 impl Acquirer {
-    pub(crate) fn new(world: &Arc<World>, capabilities: Capabilities) -> Self {
+    pub(crate) fn new(world: &Arc<World>, capabilities: Capabilities, notifies: bool) -> Self {
         Self {
             world: Arc::clone(world),
-            books: Mutex::new(Books::new(world, capabilities.key_lifetime.0)),
+            books: Mutex::new(Books::new(world, &capabilities, notifies)),
             capabilities,
             asked: Mutex::default(),
         }
@@ -55,6 +56,42 @@ impl Acquirer {
     /// The customer of a payment passes the challenge.
     pub(crate) fn customer_acts(&self, key: &ProviderKey) {
         lock(&self.books).pass(key);
+    }
+
+    /// Carries out what is due, though nobody asks.
+    pub(crate) fn settle(&self) {
+        lock(&self.books).settle();
+    }
+
+    /// Whether it says of a charge what is not so. Only one that writes by itself does: otherwise nobody would ever hear of it.
+    fn lies(&self, request: &AttemptRequest) -> bool {
+        let can = {
+            let books = lock(&self.books);
+            books.notifies && is_charge(request.kind) && !books.is_over(&request.key)
+        };
+        let lies = can && self.world.hits(Fault::Lie);
+        if lies {
+            lock(&self.books).deny(&request.key);
+        }
+        lies
+    }
+
+    /// It says that it did nothing, and does it.
+    async fn denied(&self, request: &AttemptRequest) -> Outcome {
+        let (how, ms) = self
+            .world
+            .chance(Fault::Lie, |dice| (dice.below(3), dice.within(0, 60_000)));
+        // Often at once: then its word of it meets whatever comes next.
+        self.arrives(request, ms.saturating_sub(30_000));
+        self.latency().await;
+        match how {
+            0 => Outcome::not_sent("connection refused"),
+            1 => Outcome::rejected("invalid parameter"),
+            _ => Outcome::Declined {
+                decline_code: Arc::from("do_not_honor"),
+                reference: None,
+            },
+        }
     }
 
     fn is_out(&self) -> bool {
@@ -131,6 +168,13 @@ impl Acquirer {
             tokio::time::sleep(TIMEOUT).await;
             return silence("read timeout");
         }
+        if lock(&self.books).is_hidden(&request.key) {
+            self.latency().await;
+            return silence("500 internal server error");
+        }
+        if self.lies(request) {
+            return self.denied(request).await;
+        }
         if self.world.hits(Fault::CallLate) {
             let ms = self
                 .world
@@ -146,8 +190,21 @@ impl Acquirer {
         self.latency().await;
         self.world.alive().await;
         lock(&self.books).settle();
+        if lock(&self.books).notifies && self.world.hits(Fault::NoticeEarly) {
+            let ms = self
+                .world
+                .chance(Fault::NoticeEarly, |dice| dice.within(200, 3_000));
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
         if stores_error {
             lock(&self.books).store_error(&request.key);
+            return silence("500 internal server error");
+        }
+        if self.world.hits(Fault::Hidden) {
+            let ms = self
+                .world
+                .chance(Fault::Hidden, |dice| dice.within(20_000, 900_000));
+            lock(&self.books).hide(&request.key, self.world.clock.true_ms() + ms);
             return silence("500 internal server error");
         }
         if self.world.hits(Fault::CallPanics) {
@@ -171,7 +228,7 @@ impl Acquirer {
         self.latency().await;
         self.world.alive().await;
         lock(&self.books).settle();
-        if self.world.hits(Fault::QueryWrong) {
+        if self.world.hits(Fault::QueryWrong) || lock(&self.books).is_hidden(&request.key) {
             return silence("there is no such object");
         }
         lock(&self.books).hear_bank(request);
@@ -192,7 +249,18 @@ impl Acquirer {
         self.latency().await;
         self.world.alive().await;
         lock(&self.books).settle();
+        if lock(&self.books).is_hidden(&request.key) {
+            return silence("there is no such object");
+        }
         lock(&self.books).hear_bank(request);
+        if self.lies(request) {
+            let due_ms =
+                self.world.clock.true_ms() + self.world.chance(Fault::Lie, |dice| dice.within(0, 60_000));
+            lock(&self.books).go_on(request, due_ms);
+            return Outcome::Cancelled {
+                reference: Some(reference(&request.key)),
+            };
+        }
         lock(&self.books).close(&request.key);
         if self.is_silent() || self.world.hits(Fault::ChargedThenSilent) {
             tokio::time::sleep(TIMEOUT).await;

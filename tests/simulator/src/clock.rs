@@ -95,12 +95,20 @@ impl Entropy for WorldEntropy {
     }
 }
 
-/// Provider keys that say what they are for.
-#[derive(Debug)]
-pub(crate) struct PlainKeys;
+/// Provider keys that say what they are for, and under which secret they were derived: who loses it derives others.
+#[derive(Debug, Default)]
+pub(crate) struct WorldKeys(AtomicU64);
 
-impl ProviderKeys for PlainKeys {
+impl WorldKeys {
+    /// The secret is lost.
+    pub(crate) fn lose(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl ProviderKeys for WorldKeys {
     fn derive(&self, operation: OperationId, number: u32) -> ProviderKey {
-        Arc::from(format!("{operation}|{number}"))
+        let secret = self.0.load(Ordering::SeqCst);
+        Arc::from(format!("{operation}|{number}|{secret}"))
     }
 }

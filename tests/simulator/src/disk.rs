@@ -68,6 +68,9 @@ impl Disks {
 
     /// What a crash may take besides.
     pub(crate) fn crash(&self) {
+        if self.world.hits_at_rest(Fault::SecretLost) {
+            self.world.keys.lose();
+        }
         for (number, folder) in (0_u16..).zip(&self.folders) {
             if self.world.hits_at_rest(Fault::IndexesLost) {
                 folder.lose_indexes();

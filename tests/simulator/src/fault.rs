@@ -67,8 +67,28 @@ faults! {
     CallSlow = "provider slow", 1_000;
     /// A provider has forgotten an object that it has.
     QueryWrong = "status query wrong", 1_500;
+    /// For a while a provider finds nothing under a key under which it has done something.
+    Hidden = "provider finds an object only later", 400;
     /// A provider cannot be asked about an object.
     QueryDown = "status query unavailable", 1_500;
+    /// A provider says that it did not, or will not, and charges all the same.
+    Lie = "provider charges what it said it did not", 1_000;
+    /// A provider undoes by itself what it did.
+    TakenBack = "provider takes back what it did", 400;
+    /// A notice is never sent.
+    NoticeLost = "notice lost", 4_000;
+    /// A notice comes hours later, or after everything else.
+    NoticeLate = "notice late", 2_000;
+    /// A notice is sent several times.
+    NoticeTwice = "notice doubled", 2_000;
+    /// A notice is overtaken by later ones.
+    NoticeOvertaken = "notice overtaken", 3_000;
+    /// A notice comes before the answer to the request that it is about.
+    NoticeEarly = "notice before the answer", 3_000;
+    /// A notice is acknowledged, and its sender does not hear of it.
+    NoticeUnheard = "acknowledgement of a notice lost", 2_000;
+    /// Somebody sends a notice who may not speak of that payment.
+    NoticeForged = "notice of a stranger", 500;
     /// The task that calls a provider dies.
     CallPanics = "provider task panics", 200;
     /// An actor fails at some step.
@@ -101,6 +121,8 @@ faults! {
     ViewFails = "view fails", 60;
     /// Views and key index are lost with the process.
     IndexesLost = "indexes lost", 3_000;
+    /// The secret under which provider keys are derived is lost with the process.
+    SecretLost = "secret of provider keys lost", 3_000;
     /// A snapshot is lost, or not kept at all.
     SnapshotLost = "snapshot lost", 3_000;
     /// A snapshot cannot be read.

@@ -3,9 +3,9 @@
 use florin_domain::ids::{OperationId, Seq};
 use florin_domain::ledger::PostingModel;
 use florin_domain::money::{Amount, Fee};
-use florin_domain::payment::{AttemptState, Event, FeeReturn, OperationKind, Payment};
+use florin_domain::payment::{Event, FeeReturn, OperationKind, Payment};
 use florin_domain::provider::ProviderReference;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A payment as its durable events tell it.
@@ -33,16 +33,6 @@ struct Told {
     /// The attempt that is under way or has succeeded.
     taken: Option<u32>,
     succeeded: bool,
-}
-
-/// Operations that came late and were given back.
-pub(crate) fn given_back(payment: &Payment) -> BTreeSet<OperationId> {
-    let done = payment
-        .operations
-        .iter()
-        .filter(|operation| operation.state() == Some(AttemptState::Succeeded));
-    done.filter_map(|operation| operation.reverses.as_ref().map(|reversed| reversed.of))
-        .collect()
 }
 
 impl History {

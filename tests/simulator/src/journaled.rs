@@ -2,9 +2,11 @@
 //! at once to what must never be.
 
 use crate::history::History;
+use crate::rules;
 use crate::standing::Standings;
 use crate::votes::Votes;
 use crate::watched::Watched;
+use crate::witness::late_words;
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{PaymentId, Seq, ShardId};
@@ -56,6 +58,8 @@ pub(crate) struct Journaled {
     pub(crate) votes: Votes,
     /// What operators have decided, by all their durable words.
     pub(crate) control: Control,
+    /// Charges after all, and what was undone after its end, in all commits.
+    pub(crate) late_words: (u64, u64),
     objections: Vec<String>,
     /// A commit as text; kept for its memory.
     text: String,
@@ -153,6 +157,9 @@ impl Journaled {
             wrong.push(format!("follows {} and not {}", body.prev, history.last));
         }
         history.last = commit.seq;
+        let (charged, undone) = late_words(&body.events);
+        self.late_words.0 += charged;
+        self.late_words.1 += undone;
         let before = history.states.last().cloned();
         match evolve_all(before.as_deref().cloned(), &body.events) {
             Ok(Some(payment)) => history.states.push(Arc::new(payment)),
@@ -168,6 +175,9 @@ impl Journaled {
             after.map_or(0, |after| after.fee_minor) - before.as_ref().map_or(0, |before| before.fee_minor);
         if earned != fee_of(body.entry.as_ref().map_or(&[], |entry| entry.lines())) {
             wrong.push(format!("earns {earned} and books another fee"));
+        }
+        if let Some(before) = &before {
+            wrong.extend(rules::broken(before, &body.events));
         }
         if let Some(after) = after {
             let change = (before.as_deref(), after.as_ref());

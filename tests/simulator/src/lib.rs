@@ -5,12 +5,15 @@
 //! # Layout
 //! * [`simulate`] runs a seed; [`Report`] what came of it, [`Tally`] what was seen; [`Wiring`] wrong ports, for tests of the checks
 //! * `dice`, `fault`, `clock`, `world` chance, what goes wrong and how often, time, and what is outside the process
-//! * `disk` journals and indexes; `acquirer`, `provider_books` payment providers, and what they have really done
+//! * `disk` journals and indexes; `acquirer`, `provider_books` payment providers, and what they have really done; `notices` what they say
+//!   by themselves
 //! * `shop`, `customer`, `treasury`, `treasurer`, `operator`, `watcher` who asks for what, and how
 //! * `standing`, `watched`, `votes`, `stops` what is expected on accounts, what alerts should say, what may pass, what is stopped
-//! * `life` one process from start to end; `journaled`, `history` what is checked at every commit; `verdict`, `listing`, `rest` at the end
+//! * `life` one process from start to end, `alarms` what it alerts operators of; `journaled`, `history`, `rules` what is checked at every commit;
+//!   `verdict`, `witness`, `listing`, `rest` at the end
 
 mod acquirer;
+mod alarms;
 mod clock;
 mod customer;
 mod dice;
@@ -20,10 +23,12 @@ mod history;
 mod journaled;
 mod life;
 mod listing;
+mod notices;
 mod operator;
 mod provider_books;
 mod rest;
 mod restart;
+mod rules;
 mod run;
 mod shop;
 mod standing;
@@ -35,6 +40,7 @@ mod verdict;
 mod votes;
 mod watched;
 mod watcher;
+mod witness;
 mod world;
 
 pub use fault::{Fault, Scenario};

@@ -2,10 +2,12 @@
 //! ends in one way or another.
 
 use crate::acquirer::Acquirer;
-use crate::clock::{PlainKeys, lock};
+use crate::alarms::Alarms;
+use crate::clock::lock;
 use crate::customer::customer;
 use crate::disk::{Disks, FrailViews, KeptSnapshots};
 use crate::fault::Fault;
+use crate::notices::carry;
 use crate::operator::interfere;
 use crate::shop::Shop;
 use crate::tally::Death;
@@ -67,6 +69,7 @@ pub(crate) struct Run {
     pub(crate) shop: Shop,
     pub(crate) treasury: Treasury,
     pub(crate) watcher: Watcher,
+    pub(crate) alarms: Alarms,
     pub(crate) options: Options,
 }
 
@@ -92,7 +95,7 @@ impl Run {
             })),
             clock: Arc::clone(&world.clock) as _,
             entropy: Arc::clone(&world.entropy) as _,
-            provider_keys: Arc::new(PlainKeys),
+            provider_keys: Arc::clone(&world.keys) as _,
             providers: self.providers.iter().map(provider).collect(),
             probe: Arc::new(WorldProbe(Arc::clone(world))),
             fatal: Arc::new(WorldFatal(Arc::clone(world))),
@@ -124,7 +127,7 @@ impl Run {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build()?;
         let world = &self.world;
-        runtime.block_on(async {
+        let whole_life = async {
             world.live();
             let whole = async {
                 let death = tokio::time::timeout(LIFE_MAX.saturating_mul(12), live(self)).await;
@@ -137,7 +140,9 @@ impl Run {
             }
             // Here, because only here time is this runtime's.
             world.clock.end();
-        });
+        };
+        // What operators are alerted of is counted as their own systems would count it.
+        metrics::with_local_recorder(&self.alarms, || runtime.block_on(whole_life));
         let death = world.death().unwrap_or(Death::Crashed);
         world.see("life", crate::tally::end(&death));
         drop(runtime);
@@ -173,6 +178,7 @@ impl Run {
             )));
         }
         drop(tokio::spawn(watch(Arc::clone(self), platform.ledger())));
+        drop(tokio::spawn(carry(Arc::clone(self), platform.payments())));
         interfere(self, &platform, &leave);
         let work = async {
             for task in tasks {

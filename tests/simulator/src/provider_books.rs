@@ -1,16 +1,17 @@
 //! Owns the books of a payment provider of the simulated world: what it has under each key, and what it has really done, which is the
 //! witness of all that happened to money.
 
+mod saying;
+
 use crate::dice::Dice;
 use crate::fault::Fault;
 use crate::shop::is_charge;
 use crate::world::World;
-use florin_domain::ids::OperationId;
 use florin_domain::money::Currency;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
-use florin_domain::provider::{Outcome, ProviderKey, ProviderReference};
-use std::collections::BTreeMap;
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What its names for objects begin with.
@@ -51,6 +52,8 @@ struct Object {
     state: State,
     /// It answers its own error to every request under this key.
     stored_error: bool,
+    /// Until when nothing is found under this key.
+    hidden_until_ms: u64,
     since_ms: u64,
     /// How much it did, if that is not what it was asked for.
     other_minor: Option<i128>,
@@ -61,12 +64,17 @@ struct Object {
 /// Something that moved money, or reserved it.
 #[derive(Clone, Debug)]
 pub(crate) struct Deed {
-    pub(crate) operation: OperationId,
     pub(crate) kind: OperationKind,
     pub(crate) currency: Currency,
     pub(crate) minor: i128,
     /// It is not what was asked for.
     pub(crate) is_other: bool,
+    /// Under which key.
+    pub(crate) key: ProviderKey,
+    /// The provider said that it did not do it.
+    pub(crate) is_denied: bool,
+    /// The provider undid it by itself.
+    pub(crate) is_taken_back: bool,
     charge: ProviderReference,
 }
 
@@ -83,28 +91,39 @@ struct Charge {
 #[derive(Debug)]
 pub(crate) struct Books {
     world: Arc<World>,
+    id: ProviderId,
     /// How long a key is remembered.
     lifetime_ms: u64,
+    /// It says by itself what becomes of requests.
+    pub(crate) notifies: bool,
+    /// Keys under which it said that nothing was done, or will be, although it will.
+    denied: BTreeSet<ProviderKey>,
     objects: BTreeMap<ProviderKey, Object>,
     charges: BTreeMap<ProviderReference, Charge>,
     deeds: Vec<Deed>,
     /// Requests that have arrived and are not carried out yet, by when they will be.
     queued: Vec<(u64, u64, AttemptRequest)>,
     arrived: u64,
+    /// When banks will have decided of what is pending.
+    banks: BTreeSet<(u64, ProviderKey)>,
     pub(crate) out_until_ms: u64,
     pub(crate) silent_until_ms: u64,
 }
 
 impl Books {
-    pub(crate) fn new(world: &Arc<World>, lifetime_ms: u64) -> Self {
+    pub(crate) fn new(world: &Arc<World>, capabilities: &Capabilities, notifies: bool) -> Self {
         Self {
             world: Arc::clone(world),
-            lifetime_ms,
+            id: capabilities.id,
+            lifetime_ms: capabilities.key_lifetime.0,
+            notifies,
+            denied: BTreeSet::new(),
             objects: BTreeMap::new(),
             charges: BTreeMap::new(),
             deeds: Vec::new(),
             queued: Vec::new(),
             arrived: 0,
+            banks: BTreeSet::new(),
             out_until_ms: 0,
             silent_until_ms: 0,
         }
@@ -128,6 +147,20 @@ impl Books {
     pub(crate) fn queue(&mut self, request: &AttemptRequest, due_ms: u64) {
         self.arrived += 1;
         self.queued.push((due_ms, self.arrived, request.clone()));
+        self.wake_at(due_ms);
+    }
+
+    /// A bank will have decided by then.
+    fn pends(&mut self, key: &ProviderKey, until_ms: u64) {
+        self.banks.insert((until_ms, Arc::clone(key)));
+        self.wake_at(until_ms);
+    }
+
+    /// Somebody has to look at this time.
+    fn wake_at(&self, due_ms: u64) {
+        if self.notifies {
+            self.world.outbox.wake_at(due_ms);
+        }
     }
 
     /// Carries out what is due.
@@ -143,12 +176,17 @@ impl Books {
             self.execute(&request, now_ms);
         }
         // What a bank has decided is carried out whether or not anybody asks.
-        let is_due =
-            |object: &&Object| matches!(object.state, State::Pending { until_ms, .. } if until_ms <= now_ms);
-        let due = self.objects.values().filter(is_due);
-        let due: Vec<AttemptRequest> = due.filter_map(|object| object.request.clone()).collect();
-        for request in due {
-            self.execute(&request, now_ms);
+        let bound: (u64, ProviderKey) = (now_ms.saturating_add(1), Arc::default());
+        let later = self.banks.split_off(&bound);
+        for (_, key) in std::mem::replace(&mut self.banks, later) {
+            let object = self.objects.get(&key);
+            let is_due = object.is_some_and(
+                |object| matches!(object.state, State::Pending { until_ms, .. } if until_ms <= now_ms),
+            );
+            let request = object.and_then(|object| object.request.clone());
+            if let Some(request) = request.filter(|_| is_due) {
+                self.execute(&request, now_ms);
+            }
         }
     }
 
@@ -158,6 +196,7 @@ impl Books {
         self.objects.entry(Arc::clone(key)).or_insert(Object {
             state: State::Fresh,
             stored_error: false,
+            hidden_until_ms: 0,
             since_ms,
             other_minor: None,
             request: None,
@@ -172,6 +211,17 @@ impl Books {
     /// From now on every request under this key is answered by the same error.
     pub(crate) fn store_error(&mut self, key: &ProviderKey) {
         self.object(key).stored_error = true;
+    }
+
+    /// Nothing is found under this key before this time, whoever asks and for whatever.
+    pub(crate) fn hide(&mut self, key: &ProviderKey, until_ms: u64) {
+        self.object(key).hidden_until_ms = until_ms;
+    }
+
+    pub(crate) fn is_hidden(&self, key: &ProviderKey) -> bool {
+        let now_ms = self.world.clock.true_ms();
+        let object = self.objects.get(key);
+        !self.world.is_healed() && object.is_some_and(|object| now_ms < object.hidden_until_ms)
     }
 
     pub(crate) fn has_stored_error(&self, key: &ProviderKey) -> bool {
@@ -194,6 +244,7 @@ impl Books {
         {
             let succeeds = true;
             object.state = State::Pending { until_ms, succeeds };
+            self.pends(key, until_ms);
         }
     }
 
@@ -214,7 +265,10 @@ impl Books {
     pub(crate) fn close(&mut self, key: &ProviderKey) {
         let object = self.object(key);
         match object.state {
-            State::Fresh | State::Challenged => object.state = State::Closed,
+            State::Fresh | State::Challenged => {
+                object.state = State::Closed;
+                self.tell(key);
+            }
             State::Pending { .. } | State::Done | State::Declined(_) | State::Closed => {}
         }
     }
@@ -241,9 +295,16 @@ impl Books {
                 | State::Closed),
             ) => state,
         };
+        if let State::Pending { until_ms, .. } = next {
+            self.pends(&request.key, until_ms);
+        }
         let object = self.object(&request.key);
+        let is_news = object.state != next;
         object.state = next;
         object.request.get_or_insert_with(|| request.clone());
+        if is_news {
+            self.tell(&request.key);
+        }
     }
 
     /// What becomes of a request that is new here.
@@ -317,17 +378,21 @@ impl Books {
                 request.key
             ));
         }
-        if is_charge(request.kind) {
+        let is_denied = self.denied.contains(&request.key);
+        if is_charge(request.kind) && !is_denied {
             self.world.charged(request.payment);
         }
         self.deeds.push(Deed {
-            operation: request.operation,
             kind: request.kind,
             currency: request.currency,
             minor,
             is_other,
+            key: Arc::clone(&request.key),
+            is_denied,
+            is_taken_back: false,
             charge: name,
         });
+        self.take_back(request);
         if is_other {
             self.object(&request.key).other_minor = Some(minor);
         }
@@ -344,12 +409,13 @@ impl Books {
             .get(&parent.reference)
             .map_or(0, |charge| charge.captured_minor);
         let key = parent.reference.strip_prefix(REFERENCE).unwrap_or_default();
-        let Some(object) = self.objects.get_mut(key) else {
+        let Some((key, object)) = self.objects.get_key_value(key) else {
             return false;
         };
         match object.state {
             State::Fresh | State::Challenged => {
-                object.state = State::Closed;
+                let key = Arc::clone(key);
+                self.close(&key);
                 true
             }
             State::Done => captured == 0,
@@ -374,7 +440,12 @@ impl Books {
             },
             State::Pending { .. } => Outcome::Pending { reference: known },
             State::Done => Outcome::Succeeded {
-                transaction: Arc::from(format!("txn_{}", request.key)),
+                // Whoever writes by itself has one name for both, so that nothing is taken for something else.
+                transaction: if self.notifies {
+                    Arc::clone(&known)
+                } else {
+                    Arc::from(format!("txn_{}", request.key))
+                },
                 amount_minor: object.other_minor.unwrap_or(request.amount.minor()),
                 reference: known,
             },

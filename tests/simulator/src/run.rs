@@ -1,6 +1,7 @@
 //! Owns the run of a seed: lives one after the other until nobody wants anything, then the verdict.
 
 use crate::acquirer::Acquirer;
+use crate::alarms::Alarms;
 use crate::clock::lock;
 use crate::dice::Dice;
 use crate::disk::Disks;
@@ -111,6 +112,7 @@ pub fn simulate(settings: Settings, wiring: &Wiring) -> Result<Report, io::Error
         shop: Shop::new(seed, ops - errands, world.shards),
         treasury: Treasury::new(seed, errands, world.shards),
         watcher: Watcher::new(seed),
+        alarms: Alarms::default(),
         options: options(&world),
         world: Arc::clone(&world),
     });
@@ -149,9 +151,12 @@ pub fn simulate(settings: Settings, wiring: &Wiring) -> Result<Report, io::Error
 
 fn providers(world: &Arc<World>) -> Vec<Arc<Acquirer>> {
     let mut dice = Dice::new(world.seed, "providers");
+    // A stream of its own. Where nothing but silence and refused connections goes wrong, nobody writes either.
+    let mut letters = Dice::new(world.seed, "notices");
     ["alpha", "beta"]
         .into_iter()
         .map(|name| {
+            let notifies = letters.hits(6_000) && world.scenario == Scenario::Swarm;
             let capabilities = Capabilities {
                 id: ProviderId::parse(name).expect("a short name"),
                 prepares: dice.hits(5_000),
@@ -161,7 +166,7 @@ fn providers(world: &Arc<World>) -> Vec<Arc<Acquirer>> {
                 time_limit: Millis::from_s(5),
                 recovery: Recovery::default(),
             };
-            Arc::new(Acquirer::new(world, capabilities))
+            Arc::new(Acquirer::new(world, capabilities, notifies))
         })
         .collect()
 }

@@ -1,6 +1,7 @@
 //! Owns what operators have stopped, from the moment at which they were told so: whatever is decided later keeps to it.
 
 use crate::clock::lock;
+use crate::tally::went_on;
 use florin_domain::commit::{Commit, PaymentCommit};
 use florin_domain::ids::{MerchantId, OperationId};
 use florin_domain::payment::Event;
@@ -65,6 +66,18 @@ impl Stopped {
             {
                 wrong.push(format!(
                     "{} is let pass for a merchant that is frozen",
+                    body.payment
+                ));
+            }
+            if let Event::AttemptPlanned {
+                operation: OperationId::Authorize(_),
+                ..
+            } = event
+                && went_on(&body.events).is_some()
+                && merchant.is_some_and(|merchant| is_stopped(&Stop::Merchant(merchant)))
+            {
+                wrong.push(format!(
+                    "{} goes on elsewhere for a merchant that is frozen",
                     body.payment
                 ));
             }

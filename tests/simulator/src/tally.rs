@@ -6,10 +6,10 @@ use crate::fault::Fault;
 use florin_actors::context::Step;
 use florin_actors::ledger_handle::Told;
 use florin_actors::payment::NotStored;
-use florin_actors::payments_handle::RequestError;
+use florin_actors::payments_handle::{NoticeError, RequestError};
 use florin_domain::ledger::{CrossingStep, LedgerEvent};
 use florin_domain::payment::{Answer, Event, Status};
-use florin_domain::provider::Outcome;
+use florin_domain::provider::{Outcome, Said};
 use std::collections::BTreeMap;
 
 /// How often each thing was seen, by its kind and name.
@@ -180,6 +180,26 @@ sightings! {
         Told::Existed(_) => "existed",
         Told::Refused(_) => "refused",
     }
+    SAID said(Said) {
+        Said::Became(Outcome::Succeeded { .. }) => "succeeded",
+        Said::Became(Outcome::Declined { .. }) => "declined",
+        Said::Became(Outcome::ActionRequired { .. }) => "action required",
+        Said::Became(Outcome::Pending { .. }) => "pending",
+        Said::Became(Outcome::Cancelled { .. }) => "cancelled",
+        Said::Became(
+            Outcome::NotSent { .. }
+                | Outcome::RateLimited { .. }
+                | Outcome::Rejected { .. }
+                | Outcome::Unknown { .. }
+        ) => "nothing",
+        Said::NotClosed => "not closed",
+        Said::TakenBack { .. } => "taken back",
+    }
+    NOT_TAKEN notice_error(NoticeError) {
+        NoticeError::Shed(_) => "shed",
+        NoticeError::View(_) => "view fails",
+        NoticeError::NotTaken => "not taken",
+    }
     ENDS end(Death) {
         Death::Crashed => "crashed",
         Death::Fatal => "ended itself",
@@ -220,7 +240,21 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("id used again", MISUSES),
     ("resolution", RESOLUTIONS),
     ("failover", PROOFS),
+    ("notice taken", SAID),
+    ("notice", NOT_TAKEN),
+    ("notice", STRANGERS),
+    ("payment alert", ALERTED),
     ("start", STARTS),
+];
+
+/// What is said to who may not speak of a payment.
+const STRANGERS: &[&str] = &["not ours"];
+/// What operators are alerted of when money moves otherwise than it was asked to.
+pub(crate) const ALERTED: &[&str] = &[
+    "late_success",
+    "late_reversal",
+    "late_charge_not_reversed",
+    "amount_mismatch",
 ];
 
 /// With what the accounts after a start are compared.
@@ -275,22 +309,24 @@ const NEVER: &[(&str, &str)] = &[
     ("no answer", "ledger cannot take it"),
     // Payments are made with the policy that a decline ends them.
     ("payment", "requires payment method"),
-    // Only notices say it, and the simulated acquirers answer at once: they send none.
-    ("event", "late reversal"),
+    // Who writes by himself has something to say.
+    ("notice taken", "nothing"),
+    // The simulated providers know what they are asked to close, and say so.
+    ("event", "closing refused"),
+    ("event", "transaction closed"),
+    ("notice taken", "not closed"),
 ];
 
-/// What is seen too rarely to be waited for: a success of an attempt that was given up takes a customer, a void and a lost answer at once.
-/// Such a success is given back in the same commit.
-/// What is left to a person of it is rarer still; and sixteen attempts of one charge take a key that is sent again as often.
+/// What is seen too rarely to be waited for: sixteen attempts of one charge take a key that is sent again as often.
 const RARE: &[(&str, &str)] = &[
-    ("event", "late success"),
-    ("event", "reversal opened"),
     // Nothing is pending for a week, unless the clock jumps so far.
     ("event", "attempt overdue"),
     ("event", "matter raised"),
     ("event", "matters noted"),
     ("event", "attempts exhausted"),
     ("answer", "exhausted"),
+    // A word that a charge was made, on its way while it is being closed.
+    ("event", "told made"),
 ];
 
 impl Tally {

@@ -4,13 +4,13 @@
 use crate::clock::lock;
 use crate::customer::{ask, customer};
 use crate::fault::{Fault, Scenario};
-use crate::history::given_back;
 use crate::journaled::Mark;
 use crate::life::{Run, Wiring};
+use crate::notices::carry;
 use crate::operator::let_go;
 use crate::provider_books::reference;
 use crate::restart::{Share, Standing};
-use crate::shop::{is_charge, resolution_of, waits};
+use crate::shop::{resolution_of, waits};
 use crate::tally::Death;
 use crate::treasurer::{open_tills, send, treasurer};
 use crate::treasury::asked;
@@ -18,7 +18,7 @@ use florin_actors::ledger_handle::{LedgerHandle, Told};
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_domain::ids::{OperationId, PaymentId, ShardId};
 use florin_domain::ledger::{AccountKey, AccountName, AccountState, Linkage};
-use florin_domain::payment::{AttemptState, OperationKind};
+use florin_domain::payment::AttemptState;
 use florin_domain::ports::{Clock, OpsView};
 use florin_supervisors::platform::Platform;
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,6 +73,8 @@ impl Run {
 
     async fn come_to_rest(self: &Arc<Self>, platform: Platform) -> Option<Standing> {
         let ledger = platform.ledger();
+        let before = self.alarms_due();
+        drop(tokio::spawn(carry(Arc::clone(self), platform.payments())));
         let_go(self, &ledger).await;
         open_tills(self, &ledger).await;
         // What waits for the operators' word can go on after it.
@@ -83,14 +85,17 @@ impl Run {
                 self.check_resolved(&platform.payments()).await;
             }
             self.resolve(&platform.payments()).await;
+            self.all_notices_arrive().await;
         }
         tokio::time::sleep(REST).await;
+        self.check_notices();
         self.ask_again(&platform, Share::All).await;
         self.check_payments(&platform.payments()).await;
         self.check_lists(&platform.payments()).await;
         self.check_deadlines();
         self.check_alerts(&ledger, "at rest").await;
         self.check_witness();
+        self.check_alarms(before);
         self.check_transfers(&ledger).await;
         let standing = self.check_books(&ledger).await;
         let ops = platform.ops(Box::new(String::new));
@@ -170,10 +175,10 @@ impl Run {
     async fn resolve(&self, payments: &PaymentsHandle) {
         let (mut done, mut other) = (BTreeSet::new(), BTreeSet::new());
         for (deed, _) in self.providers.iter().flat_map(|provider| provider.deeds()) {
-            done.insert(deed.operation);
             if deed.is_other {
-                other.insert(deed.operation);
+                other.insert(Arc::clone(&deed.key));
             }
+            done.insert(deed.key);
         }
         let listed = match payments.unresolved(None, 10_000).await {
             Ok(Some(page)) => page.attempts,
@@ -211,9 +216,10 @@ impl Run {
                 let mut providers = self.providers.iter();
                 providers.any(|provider| provider.is_pending(&attempt.key))
             });
-            if is_open || other.contains(&operation) {
+            if is_open || attempt.is_some_and(|attempt| other.contains(&attempt.key)) {
                 continue;
             }
+            let is_done = attempt.is_some_and(|attempt| done.contains(&attempt.key));
             // Some say what is not so, and some say it twice: neither counts for two.
             let words: &[(&str, bool)] = match self.world.chance(Fault::QueryWrong, |dice| dice.below(3)) {
                 0 => &[("first", true), ("first", true), ("second", true)],
@@ -222,7 +228,7 @@ impl Run {
             };
             self.world.see("resolution", resolution_of(words));
             for (operator, is_true) in words {
-                let happened = seen.clone().filter(|_| done.contains(&operation) == *is_true);
+                let happened = seen.clone().filter(|_| is_done == *is_true);
                 let wish = self.shop.resolution(id, operation, happened, operator);
                 let reply = ask(payments, wish.clone()).await;
                 self.replied(&wish, &reply);
@@ -263,60 +269,6 @@ impl Run {
             }
         }
         for what in forgotten {
-            self.world.breach(what);
-        }
-    }
-
-    /// What was really done is what the payments say.
-    fn check_witness(&self) {
-        let mut done: BTreeMap<OperationId, u64> = BTreeMap::new();
-        // A void may meet an authorization that nobody knows of yet: then nothing is held, and nothing was authorized.
-        let mut released = BTreeSet::new();
-        let mut other = BTreeSet::new();
-        for (deed, is_released) in self.providers.iter().flat_map(|provider| provider.deeds()) {
-            *done.entry(deed.operation).or_default() += 1;
-            if deed.is_other {
-                other.insert(deed.operation);
-            }
-            if is_released && is_charge(deed.kind) {
-                released.insert(deed.operation);
-            }
-        }
-        let mut wrong = Vec::new();
-        let journaled = lock(&self.world.journaled);
-        for payment in journaled
-            .payments
-            .values()
-            .filter_map(|history| history.states.last())
-        {
-            // What came late and was given back is done, and not the operation's own success.
-            let given_back = given_back(payment);
-            for operation in &payment.operations {
-                let times = done.remove(&operation.id).unwrap_or(0);
-                let said = u64::from(operation.state() == Some(AttemptState::Succeeded));
-                if said == 1 && other.contains(&operation.id) {
-                    wrong.push(format!(
-                        "{} was done for another amount and has succeeded",
-                        operation.id
-                    ));
-                }
-                let is_undone = released.contains(&operation.id) || given_back.contains(&operation.id);
-                let came_to_nothing = said == 0 && times == 1 && is_undone;
-                if times != said && !came_to_nothing && !operation.is_unresolved() {
-                    let state = operation.state();
-                    wrong.push(format!(
-                        "{} was done {times} times and is {state:?}",
-                        operation.id
-                    ));
-                }
-            }
-        }
-        wrong.extend(
-            done.keys()
-                .map(|operation| format!("{operation} was done and is in no journal")),
-        );
-        drop(journaled);
-        for what in wrong {
             self.world.breach(what);
         }
     }
@@ -377,9 +329,6 @@ impl Run {
             if key.name == AccountName::ShardClearing && of(&held) != 0 {
                 wrong.push(format!("{key} holds {}", of(&held)));
             }
-            if key.name == AccountName::Suspense && of(&held) != 0 {
-                wrong.push(format!("{key} holds {}", of(&held)));
-            }
         }
         match ledger.trial_balance().await {
             Ok(totals) => {
@@ -391,52 +340,11 @@ impl Run {
             Err(error) => wrong.push(format!("no trial balance: {error}")),
         }
         wrong.extend(self.owed_wrong(&held));
+        wrong.extend(self.suspense_wrong(&held));
         for what in wrong {
             self.world.breach(what);
         }
         Some(standing)
-    }
-
-    /// Provider clearing against the providers' own books.
-    fn owed_wrong(&self, held: &BTreeMap<AccountKey, i128>) -> Vec<String> {
-        use florin_domain::ports::Provider;
-        // What is not resolved yet is in no books: a challenge that was passed just now, or what was done for another amount.
-        let open: BTreeSet<OperationId> = lock(&self.world.journaled)
-            .payments
-            .values()
-            .filter_map(|history| history.states.last())
-            .flat_map(|payment| payment.unresolved().map(|operation| operation.id))
-            .collect();
-        let mut wrong = Vec::new();
-        for provider in &self.providers {
-            let mut sums = BTreeMap::new();
-            for (deed, _) in provider.deeds() {
-                if open.contains(&deed.operation) {
-                    continue;
-                }
-                let moved = match deed.kind {
-                    OperationKind::Sale | OperationKind::Capture => deed.minor,
-                    OperationKind::Refund => -deed.minor,
-                    OperationKind::Authorize
-                    | OperationKind::Increment
-                    | OperationKind::Void
-                    | OperationKind::Reversal => 0,
-                };
-                *sums.entry(deed.currency).or_insert(0) += moved;
-            }
-            for (currency, minor) in sums {
-                let key = AccountKey {
-                    name: AccountName::ProviderClearing(provider.capabilities().id),
-                    currency,
-                    livemode: false,
-                };
-                let owed = held.get(&key).copied().unwrap_or(0);
-                if owed != minor {
-                    wrong.push(format!("{key} holds {owed} and the provider took {minor}"));
-                }
-            }
-        }
-        wrong
     }
 
     /// The platform's own monitor agrees.

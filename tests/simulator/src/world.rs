@@ -1,9 +1,10 @@
 //! Owns what is outside the process: time, chance, what was seen, and whether the process lives.
 
-use crate::clock::{WorldClock, WorldEntropy, lock};
+use crate::clock::{WorldClock, WorldEntropy, WorldKeys, lock};
 use crate::dice::Dice;
 use crate::fault::{Fault, Plan, Scenario};
 use crate::journaled::Journaled;
+use crate::notices::Outbox;
 use crate::stops::Stopped;
 use crate::tally::{Death, Tally, step};
 use florin_actors::context::{Fatal, Probe, Step};
@@ -64,10 +65,13 @@ pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) clock: Arc<WorldClock>,
     pub(crate) entropy: Arc<WorldEntropy>,
+    pub(crate) keys: Arc<WorldKeys>,
     /// What the checker knows of the journals.
     pub(crate) journaled: Mutex<Journaled>,
     /// What operators were told is stopped.
     pub(crate) stopped: Stopped,
+    /// What providers have to say by themselves.
+    pub(crate) outbox: Outbox,
     tally: Mutex<Tally>,
     trace: Mutex<Trace>,
     flow: Mutex<Flow>,
@@ -86,8 +90,10 @@ impl World {
             plan: Plan::of(seed, scenario),
             clock: Arc::new(WorldClock::new()),
             entropy: Arc::new(WorldEntropy::new(seed)),
+            keys: Arc::default(),
             journaled: Mutex::default(),
             stopped: Stopped::default(),
+            outbox: Outbox::default(),
             tally: Mutex::default(),
             trace: Mutex::new(Trace {
                 kept: keeps_trace.then(Vec::new),

@@ -34,7 +34,7 @@ pub(crate) fn is_caught(wiring: &Wiring, words: &str) {
     panic!("`{words}` is never said; these were: {others:#?}");
 }
 
-fn with_journal(wrong: impl Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + 'static) -> Wiring {
+pub(crate) fn with_journal(wrong: impl Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + 'static) -> Wiring {
     Wiring {
         journal: Box::new(wrong),
         ..Wiring::default()
@@ -43,9 +43,9 @@ fn with_journal(wrong: impl Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + 'static) 
 
 /// Says that a batch is durable before it is.
 #[derive(Debug)]
-struct Hasty {
-    inner: Arc<dyn Journal>,
-    turn: Arc<Turn<()>>,
+pub(crate) struct Hasty {
+    pub(crate) inner: Arc<dyn Journal>,
+    pub(crate) turn: Arc<Turn<()>>,
 }
 
 impl Journal for Hasty {

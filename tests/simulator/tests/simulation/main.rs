@@ -3,12 +3,14 @@
 //! # Layout
 //! * [`seeds`] what must hold in every run, what must be seen in some, and runs that once went wrong
 //! * [`failover`] the same where providers charge silently and refuse connections
-//! * [`controls`], [`controls_accounts`], [`controls_providers`] wrong ports, and the checks that object to them
+//! * [`controls`], [`controls_accounts`], [`controls_payments`], [`controls_providers`] wrong ports, and the checks that object to them
 
 #[cfg(test)]
 mod controls;
 #[cfg(test)]
 mod controls_accounts;
+#[cfg(test)]
+mod controls_payments;
 #[cfg(test)]
 mod controls_providers;
 #[cfg(test)]

@@ -22,7 +22,7 @@ fn more_runs() -> u64 {
     })
 }
 
-/// Seeds whose runs once went wrong, and stay: what was wrong is said beside each.
+/// Seeds whose runs once went wrong, and stay: what was wrong is said beside each. What is added to the world later changes what they show.
 const PAST: &[(u64, u64)] = &[
     // The checker looked a few seconds before the longest wait between two questions was over, which slow ticks draw out.
     (108, 3_000),
