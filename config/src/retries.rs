@@ -23,6 +23,7 @@ pub(crate) struct RawRetry {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "they are the keys of the file")]
 pub(crate) struct RawCards {
     pub(crate) month_max: u32,
     pub(crate) mastercard_day_max: u32,

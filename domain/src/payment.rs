@@ -12,6 +12,7 @@ mod increment;
 mod matter;
 mod operation;
 mod outcome;
+mod planning;
 mod record;
 mod redrive;
 mod refusal;

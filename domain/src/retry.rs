@@ -59,11 +59,6 @@ impl RetryPolicy {
             return None;
         }
         match outcome {
-            // Asking again gives nobody credentials.
-            Outcome::NotSent {
-                hindrance: Hindrance::Credentials,
-                ..
-            } => None,
             Outcome::NotSent {
                 hindrance: Hindrance::Provider,
                 ..
@@ -75,7 +70,12 @@ impl RetryPolicy {
             | Outcome::ActionRequired { .. }
             | Outcome::Pending { .. }
             | Outcome::Cancelled { .. }
-            | Outcome::Rejected { .. } => None,
+            | Outcome::Rejected { .. }
+            // Asking again gives nobody credentials.
+            | Outcome::NotSent {
+                hindrance: Hindrance::Credentials,
+                ..
+            } => None,
         }
     }
 
@@ -153,6 +153,7 @@ impl RetryBudget {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers of the tests' own")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

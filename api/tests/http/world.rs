@@ -23,7 +23,8 @@ use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device, OperationKind};
 use florin_domain::ports::{
-    AttemptRequest, BoxFuture, KeyOwners, Provider, ReadError, ShardSnapshot, SnapshotError, Snapshots,
+    AttemptRequest, BoxFuture, KeyOwners, NoticeReader, Provider, ReadError, Receipt, ReceiptSignature,
+    ReceiptSigner, ShardSnapshot, SnapshotError, Snapshots,
 };
 use florin_domain::provider::{
     Capabilities, Notice, NoticeRefusal, Outcome, ProviderId, ProviderReference, Recovery,
@@ -473,14 +474,11 @@ fn parse(bytes: &[u8]) -> Answer {
 #[derive(Debug)]
 struct SumSigner;
 
-impl florin_domain::ports::ReceiptSigner for SumSigner {
-    fn sign_receipt(
-        &self,
-        receipt: &florin_domain::ports::Receipt,
-    ) -> florin_domain::ports::ReceiptSignature {
+impl ReceiptSigner for SumSigner {
+    fn sign_receipt(&self, receipt: &Receipt) -> ReceiptSignature {
         let mut signature = [0; 64];
         signature[..8].copy_from_slice(&receipt.seq.0.to_be_bytes());
-        florin_domain::ports::ReceiptSignature {
+        ReceiptSignature {
             public_key: [7; 32],
             signature,
         }
@@ -491,14 +489,16 @@ impl florin_domain::ports::ReceiptSigner for SumSigner {
 #[derive(Debug)]
 struct NoNotices;
 
-impl florin_domain::ports::NoticeReader for NoNotices {
+impl NoticeReader for NoNotices {
     fn read(&self, provider: ProviderId, body: &[u8]) -> Result<Vec<Notice>, NoticeRefusal> {
         if provider.as_str() != "fake" {
             return Err(NoticeRefusal::NoSuchProvider);
         }
-        match body {
-            b"{}" => Err(NoticeRefusal::Malformed),
-            _ => Err(NoticeRefusal::Unsigned),
-        }
+        let is_empty = body == b"{}";
+        Err(if is_empty {
+            NoticeRefusal::Malformed
+        } else {
+            NoticeRefusal::Unsigned
+        })
     }
 }

@@ -190,6 +190,7 @@ impl CardRecord {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers of the tests' own")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

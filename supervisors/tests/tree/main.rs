@@ -2,7 +2,7 @@
 //! at any step, and a journal that has no room, answers late or cannot be read.
 //!
 //! # Layout
-//! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`] the ports that do as they are told, [`mischief`] how
+//! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`], [`script`] the ports that do as they are told, [`mischief`] how
 //! * [`audit`] what must hold of journal, books and charges whatever happened
 //! * [`past`] payments as they were; [`operations`] what is asked of payments that exist, [`operations_crash`], [`operations_schedules`]
 //! * [`notices`] what providers say by themselves, [`reversals`] what they charged after all, [`doubts`] what is left to people of that
@@ -86,6 +86,8 @@ mod refused_keys;
 mod retries;
 #[cfg(test)]
 mod reversals;
+#[cfg(test)]
+mod script;
 #[cfg(test)]
 mod scrub;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use crate::mischief::INJECTED;
 use crate::ports::{Latch, lock};
+use crate::script::Done;
+pub(crate) use crate::script::Script;
 use florin_domain::credentials::KeyOwner;
 use florin_domain::ids::{MerchantId, OperationId, PaymentId};
 use florin_domain::payment::OperationKind;
@@ -14,69 +16,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-/// How the provider treats a payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Script {
-    /// Charges and says so.
-    Succeed,
-    /// Declines.
-    Decline,
-    /// Answers its first `times` requests with nothing usable; has charged by then, or not.
-    Unknown { charged: bool, times: u32 },
-    /// Answers with nothing usable until [`Scripted::tell_the_truth`].
-    Mute { charged: bool },
-    /// Cannot be reached for the first `times` requests.
-    NotSent { times: u32 },
-    /// Does not take the platform's key for the first `times` requests.
-    KeyRefused { times: u32 },
-    /// Charges at the first request and says nothing usable, cannot be reached for the next `times`, then tells.
-    ChargedThenNotSent { times: u32 },
-    /// Charges, and for the first `times` requests takes the task that asked down with it.
-    Panic { times: u32 },
-    /// Waits at the latch, then charges.
-    Held,
-    /// Declines the first attempt, charges the next.
-    DeclineFirst,
-    /// Charges, and says that it was not sent. Does not hear the first `deaf` requests to give that back.
-    Lies { deaf: u32 },
-    /// Makes the object twice: each time it waits at a latch of its own, and the second time nothing usable comes back. Charges, and
-    /// says so once the latch is open.
-    PreparedTwice,
-    /// Challenges the customer, who has passed once [`Scripted::tell_the_truth`] was called.
-    Challenge,
-    /// Takes so long, and then charges and says so, or cannot be reached.
-    Takes { ms: u64, is_there: bool },
-    /// Does nothing, and says nothing for as long as a request may take, until [`Scripted::tell_the_truth`].
-    TimesOut,
-    /// Does it, and says until [`Scripted::tell_the_truth`] only that it has taken it on.
-    TakesOn,
-    /// Charges, and says that it was not sent. Does not hear the first `deaf` requests to give that back, and refuses the later ones.
-    Refuses { deaf: u32 },
-    /// Turns the first `times` requests away because of their rate, for so long.
-    Limited { times: u32, retry_after_s: u64 },
-}
-
-/// Something that was really executed.
-#[derive(Clone, Copy, Debug)]
-struct Done {
-    payment: PaymentId,
-    operation: OperationId,
-    kind: OperationKind,
-    minor: i128,
-}
-
-impl Done {
-    /// Charges or reserves for a payment.
-    fn is_charge(self) -> bool {
-        matches!(self.kind, OperationKind::Sale | OperationKind::Authorize)
-    }
-
-    /// Gives a late charge back.
-    fn is_reversal(self) -> bool {
-        matches!(self.operation, OperationId::Reversal(_))
-    }
-}
 
 #[derive(Debug, Default)]
 struct Book {
@@ -371,20 +310,23 @@ impl Scripted {
         }
     }
 
+    /// Counts a request; how many there were of its operation.
+    fn count(&self, request: &AttemptRequest, executes: bool) -> u32 {
+        let mut book = lock(&self.book);
+        if executes {
+            *book.executes.entry(request.payment).or_default() += 1;
+        }
+        book.brought += u32::from(request.details.is_some());
+        let count = book.requests.entry(request.operation).or_default();
+        *count += 1;
+        *count
+    }
+
     async fn answer(&self, request: &AttemptRequest, ask: Asked) -> Outcome {
         let executes = ask == Asked::Execute;
         let amount = request.amount.minor();
         self.take_time(amount).await;
-        let requests = {
-            let mut book = lock(&self.book);
-            if executes {
-                *book.executes.entry(request.payment).or_default() += 1;
-            }
-            book.brought += u32::from(request.details.is_some());
-            let count = book.requests.entry(request.operation).or_default();
-            *count += 1;
-            *count
-        };
+        let requests = self.count(request, executes);
         let charge = |yes: bool| {
             if executes && yes {
                 self.charge(request);
@@ -437,12 +379,7 @@ impl Scripted {
             Script::NotSent { times } if requests <= times => {
                 return not_sent();
             }
-            Script::KeyRefused { times } if requests <= times => {
-                return Outcome::Rejected {
-                    reason: Arc::from("401 invalid api key"),
-                    refused_key: Some(KeyOwner::Platform),
-                };
-            }
+            Script::KeyRefused { times } if requests <= times => return key_refused(),
             Script::ChargedThenNotSent { .. } if requests == 1 => {
                 charge(true);
                 return silence();
@@ -491,6 +428,13 @@ fn silence() -> Outcome {
     Outcome::Unknown {
         reason: Arc::from("read timeout"),
         reference: None,
+    }
+}
+
+fn key_refused() -> Outcome {
+    Outcome::Rejected {
+        reason: Arc::from("401 invalid api key"),
+        refused_key: Some(KeyOwner::Platform),
     }
 }
 

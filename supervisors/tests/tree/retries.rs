@@ -15,7 +15,10 @@ use tokio::time::Instant;
 
 /// Requests to charge that a provider got for these payments.
 fn calls(provider: &Scripted, answered: &[(usize, Answered)]) -> u32 {
-    let of = |(_, answer): &(usize, Answered)| provider.executes(answer.as_ref().unwrap().payment.id());
+    let of = |(_, answer): &(usize, Answered)| {
+        let answered = answer.as_ref().expect("it was answered");
+        provider.executes(answered.payment.id())
+    };
     answered.iter().map(of).sum()
 }
 

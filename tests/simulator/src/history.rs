@@ -3,7 +3,7 @@
 use florin_domain::ids::{OperationId, Seq};
 use florin_domain::ledger::PostingModel;
 use florin_domain::money::{Amount, Fee};
-use florin_domain::payment::{Event, FeeReturn, OperationKind, Payment};
+use florin_domain::payment::{Event, FeeReturn, OperationKind, Payment, Resolution};
 use florin_domain::provider::ProviderReference;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,6 +36,25 @@ struct Told {
 }
 
 impl History {
+    fn ended(&mut self, operation: OperationId, number: u32) -> Result<(), String> {
+        let told = self.operation(operation)?;
+        if told.taken == Some(number) && !told.succeeded {
+            told.taken = None;
+        }
+        Ok(())
+    }
+
+    fn confirmed(&mut self, operation: OperationId, resolution: &Resolution) -> Result<(), String> {
+        match self.said.remove(&operation) {
+            Some((operator, transaction))
+                if operator != resolution.operator && transaction == resolution.transaction =>
+            {
+                Ok(())
+            }
+            Some(_) | None => Err(format!("{operation} is resolved on the word of one person")),
+        }
+    }
+
     /// One more event: of an operation, one attempt is under way or has succeeded, or none.
     pub(crate) fn tell(&mut self, event: &Event) -> Result<(), String> {
         match event {
@@ -82,13 +101,7 @@ impl History {
             }
             | Event::AttemptCancelled {
                 operation, number, ..
-            } => {
-                let told = self.operation(*operation)?;
-                if told.taken == Some(*number) && !told.succeeded {
-                    told.taken = None;
-                }
-                Ok(())
-            }
+            } => self.ended(*operation, *number),
             Event::ResolutionProposed {
                 operation,
                 resolution,
@@ -102,14 +115,7 @@ impl History {
                 operation,
                 resolution,
                 ..
-            } => match self.said.remove(operation) {
-                Some((operator, transaction))
-                    if operator != resolution.operator && transaction == resolution.transaction =>
-                {
-                    Ok(())
-                }
-                Some(_) | None => Err(format!("{operation} is resolved on the word of one person")),
-            },
+            } => self.confirmed(*operation, resolution),
             Event::Created { .. }
             | Event::RiskAssessed(_)
             | Event::Blocked

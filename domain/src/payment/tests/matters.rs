@@ -52,9 +52,12 @@ impl Script {
                 settle: settle.collect(),
             })
             .unwrap();
-        let told = decision.events.iter().filter_map(|event| match event {
-            super::super::Event::AttemptOverdue { operation, .. } => Some(*operation),
-            _ => None,
+        let told = decision.events.iter().filter_map(|event| {
+            if let super::super::Event::AttemptOverdue { operation, .. } = event {
+                Some(*operation)
+            } else {
+                None
+            }
         });
         (told.collect(), decision.effects.len())
     }
