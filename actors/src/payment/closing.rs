@@ -71,12 +71,6 @@ impl PaymentState {
         if !resumed || !matches!(outcome, Outcome::Unknown { .. }) || !self.can_close(&op, &attempt) {
             return Ok(false);
         }
-        // Where a closing that finds nothing proves nothing, the attempt is repeated for as long as it may be: that resolves it.
-        let needs_no_object = self.recovery(&attempt).voids.needs_no_object();
-        if needs_no_object && !attempt.is_closing_asked() && self.context.ports.clock.now() < attempt.deadline
-        {
-            return Ok(false);
-        }
         self.close(&op, &attempt)?;
         Ok(true)
     }

@@ -491,14 +491,10 @@ struct NoNotices;
 
 impl NoticeReader for NoNotices {
     fn read(&self, provider: ProviderId, body: &[u8]) -> Result<Vec<Notice>, NoticeRefusal> {
-        if provider.as_str() != "fake" {
-            return Err(NoticeRefusal::NoSuchProvider);
-        }
-        let is_empty = body == b"{}";
-        Err(if is_empty {
-            NoticeRefusal::Malformed
-        } else {
-            NoticeRefusal::Unsigned
+        Err(match body {
+            _ if provider.as_str() != "fake" => NoticeRefusal::NoSuchProvider,
+            b"{}" => NoticeRefusal::Malformed,
+            _ => NoticeRefusal::Unsigned,
         })
     }
 }

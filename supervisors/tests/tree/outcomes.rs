@@ -32,10 +32,24 @@ fn an_unknown_outcome_is_said_to_be_unknown_within_the_budget_and_resolved_once_
             world.provider.tell_the_truth();
             tokio::time::sleep(Duration::from_secs(1900)).await;
             let payment = world.check_always().payments[&id].clone();
-            assert_eq!(payment.status, Status::Succeeded, "the schedule asks by itself");
+            // An object that was made and not charged was being closed by then: it is never sent again, and its key is free.
+            let is_closed = prepares && !charged;
+            let status = if is_closed {
+                Status::RequiresConfirmation
+            } else {
+                Status::Succeeded
+            };
+            assert_eq!(payment.status, status, "the schedule asks by itself");
             assert_eq!(payment.operations[0].attempts, 1);
             let replay = submit(&platform.payments(), 0).await.unwrap();
-            assert_eq!(shown(&replay), (&payment, Answer::Shown));
+            assert_eq!(replay.answer, Answer::Shown);
+            assert_eq!(
+                replay.payment.operations[0].attempts,
+                if is_closed { 2 } else { 1 }
+            );
+            if !is_closed {
+                assert_eq!(shown(&replay), (&payment, Answer::Shown));
+            }
             world.check_at_rest(&platform).await;
         });
     }
