@@ -84,7 +84,7 @@ fn a_late_word_that_is_not_booked_is_caught() {
             body.entry = None;
         }
     };
-    is_caught(&forging_writes(forgets), "waits for somebody");
+    is_caught(&forging_writes(forgets), "and its entries come to");
 }
 
 #[test]
