@@ -16,6 +16,15 @@ const fn caps(kind: ProviderKind) -> ProviderCaps {
     ProviderCaps { permits, queue_max }
 }
 
+/// How long a provider may owe the end of what it has taken on, by kind of provider.
+const fn overdue_after_s(kind: ProviderKind) -> u64 {
+    const DAY_S: u64 = 24 * 3600;
+    match kind {
+        ProviderKind::Stripe => 10 * DAY_S,
+        ProviderKind::Adyen => 3 * DAY_S,
+    }
+}
+
 impl RawProvider {
     /// Its own word, else that of its kind.
     pub(crate) fn terms(&self) -> ProviderTerms {
@@ -28,7 +37,9 @@ impl RawProvider {
             cost_bps: self
                 .cost_bps
                 .unwrap_or_else(|| Options::default().provider_terms.cost_bps),
-            settles_within: self.overdue_after_s.map(Millis::from_s),
+            settles_within: Some(Millis::from_s(
+                self.overdue_after_s.unwrap_or_else(|| overdue_after_s(self.kind)),
+            )),
         }
     }
 

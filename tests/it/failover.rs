@@ -35,11 +35,14 @@ const HASTY: [(&str, &str); 7] = [
 
 /// A ninth of them is declined.
 fn body(number: usize) -> Value {
-    if number % 9 == 8 {
+    let mut body = if number % 9 == 8 {
         with_method("pm_card_visa_chargeDeclined")
     } else {
         sale(1_000 + u64::try_from(number).unwrap(), "USD")
-    }
+    };
+    // One card would not be tried again after so many declines.
+    body["customer_id"] = json!(format!("cus_{number}"));
+    body
 }
 
 #[derive(Debug, Default)]
