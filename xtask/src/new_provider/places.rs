@@ -44,7 +44,7 @@ pub(super) const PLACES: &[Place] = &[
         "a route to `/nameless`; then the `expect(dead_code)` of sandbox/src/nameless.rs goes",
     ),
     place(
-        "sandbox/src/faults.rs",
+        "sandbox/src/faults/parse.rs",
         "\"stripe or adyen\"",
         "its name, and which faults are not its",
     ),
