@@ -1,7 +1,7 @@
 //! Velocity shards: how often a customer (else a device) paid and was declined lately, and for how much. A subject lives in one shard,
 //! so its counters need no lock. What is remembered is bounded; it is lost with its shard, and after a start what the journal's end
 //! still tells comes back ([`recall`]): risk then knows less, money is not touched. What is known of a payment's card is asked for last
-//! ([`cards`]), because it is kept by another subject: the card with the amount.
+//! (`risk/cards.rs`), because it is kept by another subject: the card with the amount.
 
 mod cards;
 mod memory;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// How many runs, and how much is asked in each: many short ones, in which odd things come together, and some long ones. With the
-/// failover scenario's these are a million payments where the code is optimized.
+/// failover scenario's these are a million purchases and transfers where the code is optimized.
 const RUNS: &[(u64, u64)] = if cfg!(debug_assertions) {
     &[(200, 60), (1, 600)]
 } else {
