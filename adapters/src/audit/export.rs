@@ -183,6 +183,9 @@ impl Export {
             let number = lines.number;
             let line = lines.line.as_slice();
             let found = kind(line);
+            if !line.ends_with(b"\n") {
+                export.fault.get_or_insert(FileFault::Cut);
+            }
             if ended {
                 export.changed(number, "it stands behind the end");
             }

@@ -114,3 +114,16 @@ proptest! {
         prop_assert_eq!(fs::read(world.export()).unwrap(), whole);
     }
 }
+
+#[test]
+fn an_export_that_ends_before_a_line_break_was_cut_off() {
+    let world = World::fresh();
+    let whole = fs::read(world.export()).unwrap();
+    let breaks = (0..whole.len()).filter(|at| whole[*at] == b'\n');
+    for at in breaks {
+        fs::write(world.export(), &whole[..at]).unwrap();
+        let found = world.compare();
+        let fault = found.fault(Source::Audit).unwrap();
+        assert!(fault.seq.is_some(), "byte {at}: {fault}");
+    }
+}
