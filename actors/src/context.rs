@@ -18,7 +18,7 @@ use crate::resolution::ResolutionMail;
 use crate::risk::RiskMail;
 use crate::scrub::{ScrubMail, ScrubPlace};
 use arc_swap::ArcSwap;
-use florin_domain::ids::{Epoch, MerchantId, PaymentId, ShardId, compose};
+use florin_domain::ids::{Epoch, MerchantId, PaymentId, Seq, ShardId, compose};
 use florin_domain::merchant::Control;
 use florin_domain::ports::{
     Clock, Entropy, Journal, KeyIndex, Provider, ProviderKeys, Snapshots, TransferIndex, Views,
@@ -133,9 +133,21 @@ pub trait Fatal: Send + Sync + fmt::Debug {
 pub struct IndexLag {
     views: AtomicU64,
     keys: AtomicU64,
+    /// Up to where the journal was read for the views at the start; it says nothing of a lag.
+    views_read: AtomicU64,
 }
 
 impl IndexLag {
+    /// The projection has read the journal up to here, after a start.
+    pub fn set_views_read(&self, seq: Seq) {
+        self.views_read.store(seq.0, Ordering::Relaxed);
+    }
+
+    /// Up to where the projection has read the journal since it started.
+    pub fn views_read(&self) -> Seq {
+        Seq(self.views_read.load(Ordering::Relaxed))
+    }
+
     /// Sets the lag of the views.
     pub fn set_views(&self, commits: u64) {
         self.views.store(commits, Ordering::Relaxed);
