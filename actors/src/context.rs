@@ -133,9 +133,21 @@ pub trait Fatal: Send + Sync + fmt::Debug {
 pub struct IndexLag {
     views: AtomicU64,
     keys: AtomicU64,
+    /// Up to where the journal was read for the views at the start; it says nothing of a lag.
+    views_read: AtomicU64,
 }
 
 impl IndexLag {
+    /// The projection has read the journal up to here, after a start.
+    pub fn set_views_read(&self, seq: Seq) {
+        self.views_read.store(seq.0, Ordering::Relaxed);
+    }
+
+    /// Up to where the projection has read the journal since it started.
+    pub fn views_read(&self) -> Seq {
+        Seq(self.views_read.load(Ordering::Relaxed))
+    }
+
     /// Sets the lag of the views.
     pub fn set_views(&self, commits: u64) {
         self.views.store(commits, Ordering::Relaxed);

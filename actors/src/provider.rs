@@ -22,7 +22,7 @@ use crate::ticks::keep_ticking;
 use florin_domain::breaker::{BreakerState, Pass};
 use florin_domain::credentials::KeyOwner;
 use florin_domain::health::{CallResult, KeyPass, KeyVerdict};
-use florin_domain::ports::AttemptRequest;
+use florin_domain::ports::{AttemptRequest, Provider};
 use florin_domain::provider::{Hindrance, Outcome, ProviderId};
 use florin_domain::time::Millis;
 use florin_domain::time::Timestamp;
@@ -31,10 +31,14 @@ use standing::Books;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// One permit in so many is set aside for questions about what is already under way.
 const RESOLVING_SHARE: usize = 10;
+
+/// Why nothing is known of a call that never ended.
+const CALL_GIVEN_UP: &str = "provider_call_given_up";
 
 /// What the provider's actor is told.
 #[derive(Debug)]
@@ -281,20 +285,11 @@ async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
     };
     call.started = true;
     let began = Instant::now();
-    let report = match call.ask {
-        Ask::Prepare => Report::Prepared(port.prepare(&request).await),
-        Ask::Execute => Report::Outcome {
-            ask: call.ask,
-            outcome: port.execute(&request).await,
-        },
-        Ask::Query | Ask::Complete => Report::Outcome {
-            ask: call.ask,
-            outcome: port.query(&request).await,
-        },
-        Ask::Cancel => Report::Outcome {
-            ask: call.ask,
-            outcome: port.cancel(&request).await,
-        },
+    let asked = ask(&*port, call.ask, &request);
+    let limit = Duration::from_millis(port.capabilities().given_up_after().0);
+    let report = match tokio::time::timeout(limit, asked).await {
+        Ok(report) => report,
+        Err(_) => give_up(permit.seat.id, call.ask, &request),
     };
     let took = began.elapsed();
     context.figures.provider_seconds.record(took.as_secs_f64());
@@ -312,6 +307,32 @@ async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
     };
     call.report(report);
     drop(permit);
+}
+
+async fn ask(port: &dyn Provider, ask: Ask, request: &AttemptRequest) -> Report {
+    let outcome = match ask {
+        Ask::Prepare => return Report::Prepared(port.prepare(request).await),
+        Ask::Execute => port.execute(request).await,
+        Ask::Query | Ask::Complete => port.query(request).await,
+        Ask::Cancel => port.cancel(request).await,
+    };
+    Report::Outcome { ask, outcome }
+}
+
+/// What is reported of a call that does not end. It may have been made, so nothing is known; and the permit is not lost with it.
+fn give_up(provider: ProviderId, ask: Ask, request: &AttemptRequest) -> Report {
+    metrics::counter!("florin_provider_calls_given_up_total", "provider" => provider.to_string())
+        .increment(1);
+    let (payment, operation) = (request.payment, request.kind.as_str());
+    tracing::error!(%provider, %payment, operation, ?ask, "a call of a provider did not end, long after its time limit, and was given up");
+    let outcome = Outcome::Unknown {
+        reason: Arc::from(CALL_GIVEN_UP),
+        reference: None,
+    };
+    match ask {
+        Ask::Prepare => Report::Prepared(Err(outcome)),
+        Ask::Execute | Ask::Query | Ask::Cancel | Ask::Complete => Report::Outcome { ask, outcome },
+    }
 }
 
 /// What belongs to a payment whose merchant has no credentials for it any more is sent nowhere else: somebody must see to it.

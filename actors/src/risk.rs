@@ -1,6 +1,6 @@
 //! Velocity shards: how often a customer (else a device) paid and was declined lately, and for how much. A subject lives in one shard,
-//! so its counters need no lock. What is remembered is bounded; it is lost with its shard, and after a start what the journal's end
-//! still tells comes back ([`recall`]): risk then knows less, money is not touched. What is known of a payment's card is asked for last
+//! so its counters need no lock. What is remembered is bounded. It is lost with the process and with a shard that fails, and what the
+//! journal's end still tells of it comes back ([`recall`]): until then risk knows less, money is not touched. What is known of a payment's card is asked for last
 //! (`risk/cards.rs`), because it is kept by another subject: the card with the amount.
 
 mod cards;
@@ -21,7 +21,7 @@ use florin_domain::payment::Spec;
 pub use florin_domain::risk::VelocityCounts as Velocity;
 use florin_domain::time::Timestamp;
 use memory::Counters;
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -178,8 +178,8 @@ pub enum RiskMail {
         /// One number for each: how many went from it within an hour.
         reply: oneshot::Sender<Vec<u32>>,
     },
-    /// Count what happened before the start.
-    Recalled(Vec<Recalled>),
+    /// Count what happened before this incarnation was there. For another one it is not: that one is told everything by itself.
+    Recalled(ActorId, Vec<Recalled>),
 }
 
 /// Transfers between shards that debit one account.
@@ -318,7 +318,7 @@ impl Actor for RiskShard {
 
     async fn handle(
         &self,
-        _myself: ActorRef<Self::Msg>,
+        myself: ActorRef<Self::Msg>,
         envelope: Self::Msg,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
@@ -387,7 +387,10 @@ impl Actor for RiskShard {
                 let before = counts.into_iter().map(|count| counters.transfers(count, at));
                 tell(reply, before.collect());
             }
-            RiskMail::Recalled(all) => {
+            RiskMail::Recalled(incarnation, _) if incarnation != myself.get_id() => {
+                crate::payment::count_stale("recalled");
+            }
+            RiskMail::Recalled(_, all) => {
                 for recalled in &all {
                     state.counters.recall(recalled);
                 }

@@ -2,6 +2,7 @@
 
 use crate::credentials::KeyOwner;
 use crate::ids::{MerchantId, OperationId, PaymentId};
+use crate::limits::{CALL_GIVEN_UP_MIN, CALL_GIVEN_UP_TIME_LIMITS};
 use crate::money::Currency;
 use crate::time::Millis;
 use std::fmt;
@@ -79,6 +80,18 @@ pub struct Capabilities {
     pub time_limit: Millis,
     /// What else recovery may rely on.
     pub recovery: Recovery,
+}
+
+impl Capabilities {
+    /// When a call is given up that has not ended: no adapter should let it come to that.
+    pub const fn given_up_after(&self) -> Millis {
+        let limits_ms = self.time_limit.0.saturating_mul(CALL_GIVEN_UP_TIME_LIMITS);
+        if limits_ms > CALL_GIVEN_UP_MIN.0 {
+            Millis(limits_ms)
+        } else {
+            CALL_GIVEN_UP_MIN
+        }
+    }
 }
 
 /// What recovery may rely on when a request was sent and nothing usable came back. The default relies on nothing.

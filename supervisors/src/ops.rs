@@ -1,6 +1,7 @@
 //! What operators see: the live tree, metrics, readiness.
 
 use crate::root::{RootMail, Seat, SeatReport};
+use florin_actors::admission::Shed;
 use florin_actors::context::Context;
 use florin_actors::guardian::{GuardianMail, LivePayment};
 use florin_actors::kind::Kind;
@@ -321,11 +322,12 @@ impl OpsView for Ops {
     }
 
     fn not_ready(&self) -> Option<&'static str> {
-        let admission = &self.context.admission;
-        if admission.is_draining() {
-            Some("draining")
-        } else {
-            None
+        match self.context.admission.shut()? {
+            Shed::Draining => Some("draining"),
+            Shed::NoRoom => Some("journal_full"),
+            Shed::IndexLag => Some("indexes_behind"),
+            // Busy is not unready: the next moment there is room.
+            Shed::InFlight => None,
         }
     }
 

@@ -415,7 +415,13 @@ fn tree() -> ObjectBuilder {
 fn health() -> ObjectBuilder {
     record([
         must("status", word("How it stands.", ["ok", "ready", "not_ready"])),
-        may("reason", text("Why it takes no payments.")),
+        may(
+            "reason",
+            word(
+                "Why it takes no payments.",
+                ["draining", "journal_full", "indexes_behind"],
+            ),
+        ),
     ])
 }
 
