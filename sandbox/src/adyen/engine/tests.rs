@@ -71,7 +71,7 @@ impl Client {
     /// Event, success and value of what is due, in order; all of it is acknowledged.
     fn told(&mut self) -> Vec<(String, String, u64)> {
         let (due, _) = self.world.notices(&[], 100, self.now);
-        let acknowledged: Vec<_> = due.iter().map(|due| (due.seq, true)).collect();
+        let acknowledged: Vec<_> = due.iter().map(|due| (due.of, true)).collect();
         self.world.notices(&acknowledged, 0, self.now);
         self.world.commit().unwrap();
         let copies = due
