@@ -77,7 +77,7 @@ impl Client {
         let copies = due
             .iter()
             .flat_map(|due| std::iter::repeat_n(due, usize::from(due.copies)));
-        let item = |due: &adyen::Due| {
+        let item = |due: &crate::due::Due| {
             let body: Value = serde_json::from_slice(&due.body).unwrap();
             let item = &body["notificationItems"][0]["NotificationRequestItem"];
             let text = |field: &str| item[field].as_str().unwrap().to_owned();
