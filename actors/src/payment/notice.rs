@@ -23,6 +23,16 @@ pub struct Noticed {
     pub taken: oneshot::Sender<bool>,
 }
 
+impl Noticed {
+    /// It names an object, and says how that stood.
+    pub(super) const fn is_of_object(&self) -> bool {
+        match self.notice.attempt {
+            Named::KeyEnd(_) => false,
+            Named::Charge(_) | Named::Refund { .. } => true,
+        }
+    }
+}
+
 /// What becomes of a notice.
 #[derive(Debug)]
 pub(super) enum Heard {

@@ -49,6 +49,15 @@ impl About<'_> {
 }
 
 impl PaymentState {
+    /// A request of some attempt may be on its way: of those that are only unknown or pending, the schedule asks.
+    pub(super) fn has_open_attempt(&self) -> bool {
+        let payment = self.payment.as_ref();
+        payment.is_some_and(|payment| {
+            let mut unresolved = payment.unresolved();
+            unresolved.any(|op| op.state() == Some(AttemptState::Open))
+        })
+    }
+
     /// What is said of an object.
     pub(super) fn told_of_object(&mut self, notice: Notice) -> Heard {
         let Some(payment) = self.payment.clone() else {

@@ -30,8 +30,17 @@ impl World {
         Arc::clone(payment.provider_reference().expect("it was prepared"))
     }
 
-    /// What is said of an operation by its charge's object.
-    fn of_object(&self, id: PaymentId, operation: OperationId, said: Said) -> Notice {
+    /// What is said of an operation by its charge's object, which is the one that it names.
+    fn of_object(&self, id: PaymentId, operation: OperationId, mut said: Said) -> Notice {
+        if let Said::Reserved { reference, .. }
+        | Said::Became(
+            Outcome::Succeeded { reference, .. }
+            | Outcome::Pending { reference }
+            | Outcome::ActionRequired { reference, .. },
+        ) = &mut said
+        {
+            *reference = self.object(id);
+        }
         Notice {
             provider: provider_id(),
             signer: Signer::Platform,
@@ -53,7 +62,8 @@ impl World {
                 refund: Arc::from(name),
                 charge: self.object(id),
             },
-            ..self.of_object(id, operation, said)
+            said,
+            ..self.of_object(id, operation, Said::Changed)
         }
     }
 }
