@@ -18,9 +18,9 @@ pub(crate) struct SimulateArguments {
     /// Seeds to run, one after the other
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     seeds: u64,
-    /// What goes wrong: "swarm" is other things in every seed; "failover" is providers that charge and then say nothing, and refuse
-    /// connections
-    #[arg(long, default_value = "swarm", value_parser = [Scenario::Swarm.name(), Scenario::Failover.name()])]
+    /// What goes wrong: "swarm" is other things in every seed; "sales" is the same more rarely, with many more payments; "failover" is
+    /// providers that charge and then say nothing, and refuse connections
+    #[arg(long, default_value = "swarm", value_parser = Scenario::ALL.map(Scenario::name))]
     scenario: String,
     /// Print every event of the run
     #[arg(long)]
@@ -57,11 +57,7 @@ fn run_seeds(arguments: &SimulateArguments) -> anyhow::Result<bool> {
         let settings = Settings {
             seed,
             ops: arguments.ops,
-            scenario: if arguments.scenario == Scenario::Failover.name() {
-                Scenario::Failover
-            } else {
-                Scenario::Swarm
-            },
+            scenario: Scenario::parse(&arguments.scenario).context("no such scenario")?,
             keeps_trace: arguments.trace,
             goes_on: false,
         };

@@ -5,6 +5,7 @@
 mod alert_log;
 mod alerts;
 mod crossing;
+mod first_uses;
 mod general;
 mod heat;
 mod looks;
@@ -53,6 +54,8 @@ pub struct Draft {
     pub after: Arc<Payment>,
     /// When it was decided.
     pub at: Timestamp,
+    /// Of a payment that begins: nobody had used its key up to this commit.
+    pub missed_behind: Seq,
 }
 
 /// Why a commit was not put in order.
@@ -64,6 +67,9 @@ pub enum NotCommitted {
     /// It was decided on a state that is not the payment's last one: whoever decided so has to read the payment again.
     #[error("the commit does not follow the last one of its payment")]
     Stale,
+    /// Another payment began under the key of this one.
+    #[error("the key belongs to another payment")]
+    KeyTaken,
 }
 
 /// What the shard is told.
@@ -143,6 +149,7 @@ pub struct ShardState {
     /// Commits since the last snapshot, by [`weight`].
     since_snapshot: u64,
     recent: general::Recent,
+    first_uses: first_uses::FirstUses,
     heat: heat::Heat,
     alert_figures: alerts::AlertFigures,
     /// Transfers between shards that were open at the start.
@@ -182,6 +189,7 @@ impl Actor for AccountShard {
             control,
             since_snapshot: 0,
             recent: general::Recent::default(),
+            first_uses: first_uses::FirstUses::behind(head),
             looked_at: looks::LookedAt::default(),
         })
     }
@@ -257,6 +265,7 @@ impl ShardState {
             consequences,
             after,
             at,
+            missed_behind,
         } = draft;
         if self.open.get(&payment).is_some_and(|last| *last != prev) {
             // Decided on a state that is not the last one: usually by an incarnation that has a successor, and then nobody listens.
@@ -265,11 +274,18 @@ impl ShardState {
             reply.step(PaymentMail::Committed(Err(NotCommitted::Stale)));
             return Ok(());
         }
+        let begins = prev == Seq::ZERO;
+        if begins && self.key_is_taken(&after, missed_behind) {
+            tracing::error!(%payment, "a second payment under one key was refused");
+            metrics::counter!("florin_alerts_total", "alert" => "second_payment_under_key").increment(1);
+            reply.step(PaymentMail::Committed(Err(NotCommitted::KeyTaken)));
+            return Ok(());
+        }
         if let Err(error) = self.books.hold(&consequences.holds) {
             // Only a first commit and one that takes a request place a hold that could not be placed before, and nothing was sent for
             // either yet.
             let is_request = matches!(events.first(), Some(Event::Requested { .. }));
-            if prev == Seq::ZERO || is_request {
+            if begins || is_request {
                 reply.step(PaymentMail::Committed(Err(error.into())));
                 return Ok(());
             }
@@ -281,6 +297,9 @@ impl ShardState {
             Some(entry) => Some(self.post(&after, &entry, seq)?),
         };
         self.head = seq;
+        if begins {
+            self.note_first_use(&after, seq);
+        }
         if after.is_open() {
             self.open.insert(payment, seq);
         } else {

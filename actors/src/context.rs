@@ -18,7 +18,7 @@ use crate::resolution::ResolutionMail;
 use crate::risk::RiskMail;
 use crate::scrub::{ScrubMail, ScrubPlace};
 use arc_swap::ArcSwap;
-use florin_domain::ids::{Epoch, MerchantId, PaymentId, ShardId, compose};
+use florin_domain::ids::{Epoch, MerchantId, PaymentId, Seq, ShardId, compose};
 use florin_domain::merchant::Control;
 use florin_domain::ports::{
     Clock, Entropy, Journal, KeyIndex, Provider, ProviderKeys, Snapshots, TransferIndex, Views,
@@ -272,6 +272,8 @@ pub struct Context {
     pub idempotency: Mailbox<IdempotencyMail>,
     /// Idempotency keys in memory, as of the owner's last tick.
     pub keys_held: AtomicU64,
+    /// The last commit that the index of keys shows.
+    pub published: AtomicU64,
     /// Velocity shards; one set for all shards, because a card that is tried everywhere is one card.
     pub risk: Vec<Mailbox<RiskMail>>,
     /// Due times.
@@ -298,6 +300,11 @@ impl Context {
     /// Whether this is the shard that records control data and whose tree has what all shards share.
     pub fn is_home(&self) -> bool {
         self.shard == ShardId::FIRST
+    }
+
+    /// The last commit that the index of keys shows: a key that it misses now was not used up to there.
+    pub fn published(&self) -> Seq {
+        Seq(self.published.load(Ordering::Acquire))
     }
 
     /// A fresh payment id of this shard.

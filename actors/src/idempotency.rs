@@ -1,8 +1,10 @@
 //! The owner of idempotency keys: the first request under a key starts a payment, every other one waits for the same answer.
-//! In memory are only keys that somebody waits for; all others are found in the index behind the journal, whose misses are
-//! proof. A restarted owner first asks every guardian what is under way, so no key is ever used twice.
+//! In memory are only keys that somebody waits for, or whose payment may still come to be stored; all others are found in the
+//! index behind the journal, whose misses are proof. A restarted owner first asks every guardian what is under way, so no key is
+//! ever used twice.
 
 mod entry;
+mod orphans;
 mod unreached;
 
 pub use entry::SubmissionId;
@@ -17,8 +19,9 @@ use crate::reply::tell;
 use crate::ticks::keep_ticking;
 use entry::{Entry, Waiter};
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
-use florin_domain::ids::{OperationId, PaymentId};
+use florin_domain::ids::{OperationId, PaymentId, Seq};
 use florin_domain::payment::{Answer, Payment};
+use orphans::Orphans;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -45,8 +48,10 @@ pub enum Reply {
     Mismatch,
     /// Too many requests wait for this key.
     TooManyWaiters,
-    /// The answer budget is used up.
+    /// The answer budget is used up, or nobody drives the payment any more: what was asked for may be on its way.
     OutOfTime(PaymentId),
+    /// The payment could not be started and never saw the request: nothing of it is on its way.
+    NotHanded(PaymentId),
     /// The key index cannot be read; nothing was started.
     IndexUnavailable,
 }
@@ -99,9 +104,13 @@ impl Work {
         }
     }
 
-    fn start(self) -> GuardianMail {
+    /// Nobody had used its key up to `missed_behind`.
+    fn start(self, missed_behind: Seq) -> GuardianMail {
         match self {
-            Self::Begin(begin) => GuardianMail::Start(begin),
+            Self::Begin(mut begin) => {
+                begin.missed_behind = missed_behind;
+                GuardianMail::Start(begin)
+            }
             Self::Operate(operate) => GuardianMail::Operate(operate),
         }
     }
@@ -177,6 +186,7 @@ pub struct IdempotencyState {
     settled: bool,
     held: VecDeque<Submission>,
     unreached: Unreached,
+    orphans: Orphans,
     submissions: u64,
 }
 
@@ -209,6 +219,7 @@ impl Actor for IdempotencyOwner {
             settled: false,
             held: VecDeque::new(),
             unreached: Unreached::default(),
+            orphans: Orphans::default(),
             submissions: 0,
         })
     }
@@ -286,6 +297,8 @@ impl IdempotencyState {
             }
             return;
         }
+        // Read before the index: what is published meanwhile may or may not be seen.
+        let missed_behind = self.context.published();
         let known = match self
             .context
             .ports
@@ -310,6 +323,7 @@ impl IdempotencyState {
                     payment: record.payment,
                     waiters,
                     asked: true,
+                    orphaned_at: None,
                 };
                 if !work.brings_details() {
                     entry.ask(&self.context, key);
@@ -318,7 +332,7 @@ impl IdempotencyState {
                 }
                 self.entries.insert(key, entry);
                 let guardian = self.context.guardian(payment);
-                if guardian.send(Class::Internal, work.start()).is_err() {
+                if guardian.send(Class::Internal, work.start(missed_behind)).is_err() {
                     self.answered(key, payment, &Reply::NotStored(NotStored::Failed));
                 }
             }
@@ -337,10 +351,11 @@ impl IdempotencyState {
                     payment,
                     waiters,
                     asked: true,
+                    orphaned_at: None,
                 };
                 self.entries.insert(key, entry);
                 let guardian = self.context.guardian(payment);
-                if guardian.send(Class::Internal, work.start()).is_err() {
+                if guardian.send(Class::Internal, work.start(missed_behind)).is_err() {
                     self.answered(key, payment, &Reply::NotStored(NotStored::Failed));
                 }
             }
@@ -361,6 +376,9 @@ impl IdempotencyState {
         {
             return;
         }
+        if let Reply::OutOfTime(_) = reply {
+            return self.orphan(key);
+        }
         let Some(entry) = self.entries.remove(&key) else {
             return;
         };
@@ -372,6 +390,16 @@ impl IdempotencyState {
             self.unreached.note(key);
         }
         entry.answer(reply);
+    }
+
+    /// Nobody drives the key's payment any more. Whoever waits is shown what is durable; the key stays the payment's, whose first
+    /// commit may still be on its way.
+    fn orphan(&mut self, key: KeyDigest) {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return;
+        };
+        entry.show_durable();
+        entry.orphaned_at.get_or_insert_with(|| self.orphans.next());
     }
 
     fn live_keys(&mut self, index: usize, keys: Vec<(KeyDigest, Fingerprint, PaymentId)>) {
@@ -386,6 +414,7 @@ impl IdempotencyState {
                 payment,
                 waiters: Vec::new(),
                 asked: false,
+                orphaned_at: None,
             });
         }
         if self.unheard.is_empty() {
@@ -456,8 +485,16 @@ impl IdempotencyState {
         // and keeps the entry.
         let keys = Arc::clone(&self.context.ports.keys);
         let now = self.context.ports.clock.now();
-        self.entries
-            .retain(|key, entry| !entry.waiters.is_empty() || !matches!(keys.lookup(*key, now), Ok(Some(_))));
+        let landed = self.orphans.landed();
+        self.entries.retain(|key, entry| {
+            let came_to_nothing = entry
+                .orphaned_at
+                .is_some_and(|at| landed.is_some_and(|up_to| at <= up_to));
+            !entry.waiters.is_empty() || !(came_to_nothing || matches!(keys.lookup(*key, now), Ok(Some(_))))
+        });
+        if self.entries.values().any(|entry| entry.orphaned_at.is_some()) {
+            self.orphans.ask(&self.context);
+        }
         self.context
             .keys_held
             .store(self.entries.len() as u64, Ordering::Relaxed);

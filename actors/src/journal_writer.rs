@@ -227,6 +227,7 @@ impl WriterState {
                 self.busy = false;
                 self.context.admission.set_no_room(self.context.shard, false);
                 self.context.ports.keys.publish(&batch.commits);
+                self.context.published.store(head.seq.0, Ordering::Release);
                 self.context.lag.set_keys(self.context.ports.keys.lag());
                 self.release();
                 Ok(())

@@ -55,6 +55,8 @@ pub struct Begin {
     pub method: PaymentMethod,
     /// When it was admitted.
     pub admitted_at: Instant,
+    /// Nobody had used its key up to this commit, as the owner of the keys found.
+    pub missed_behind: Seq,
 }
 
 /// What a payment is told.
@@ -169,6 +171,8 @@ pub struct PaymentState {
     stage: Stage,
     payment: Option<Arc<Payment>>,
     seq: Seq,
+    /// Nobody had used its key up to this commit.
+    missed_behind: Seq,
     /// The states of first final answers: what replays show.
     answers: Answers,
     /// Keys of requests that somebody waits for.
@@ -239,6 +243,7 @@ impl Actor for PaymentActor {
             stage: Stage::Empty,
             payment: None,
             seq: Seq::ZERO,
+            missed_behind: Seq::ZERO,
             answers: Answers::default(),
             asked: Vec::new(),
             deferred: VecDeque::new(),
@@ -285,16 +290,6 @@ impl Actor for PaymentActor {
             state.context.ports.probe.reached(Step::PaymentLeaving);
         }
         Ok(())
-    }
-}
-
-impl Drop for PaymentState {
-    fn drop(&mut self) {
-        self.context
-            .figures
-            .kind(crate::kind::Kind::Payment)
-            .live
-            .fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -439,6 +434,7 @@ impl PaymentState {
             consequences,
             after: Arc::clone(&after),
             at: now,
+            missed_behind: self.missed_behind,
         };
         self.stage = Stage::Committing {
             after,
@@ -466,6 +462,11 @@ impl PaymentState {
         let seq = match result {
             Ok(seq) => seq,
             Err(error @ NotCommitted::Stale) => return Err(error.into()),
+            // Sent again, the key finds the payment that has it.
+            Err(NotCommitted::KeyTaken) => {
+                self.refuse(NotStored::Failed);
+                return Ok(());
+            }
             Err(error @ NotCommitted::Unfit(_)) => {
                 tracing::warn!(payment = %self.id, %error, "a commit was refused");
                 // Nothing of it is durable: whoever told of it tells again.

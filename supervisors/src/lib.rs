@@ -3,8 +3,9 @@
 //! # Layout
 //! * [`platform`] starts the tree, recovers, drains; [`recovery`] reads the journal back
 //! * [`root`] supervises the singletons; [`payment_guardian`] supervises payments
-//! * [`restart`] restart intensity and backoff; [`ops`] what operators see
+//! * [`restart`] restart intensity and backoff; [`ending`] in which order children end; [`ops`] what operators see
 
+mod ending;
 pub mod ops;
 pub mod payment_guardian;
 pub mod platform;

@@ -1,6 +1,7 @@
 //! A payment guardian: starts payments on demand, one incarnation per payment at a time, brings a failed one back with growing
 //! waits, and sets a poisoned one aside without touching its siblings. It never dies of a child's death.
 
+use crate::ending::EndsChildren;
 use crate::restart::{RestartLog, Verdict};
 use florin_actors::context::{Context, Step};
 use florin_actors::guardian::{GuardianMail, LivePayment};
@@ -86,6 +87,7 @@ impl Actor for PaymentGuardian {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         let (mail, _slot) = envelope.open();
+        let ending = EndsChildren::of(myself.get_cell());
         match mail {
             GuardianMail::Start(begin) => {
                 state.context.ports.probe.reached(Step::GuardianStarting);
@@ -126,7 +128,7 @@ impl Actor for PaymentGuardian {
             } => {
                 state.context.ports.probe.reached(Step::GuardianForwarding);
                 if state.is_set_aside(payment) {
-                    state.tell_key(key, payment);
+                    state.tell_key(key, payment, true);
                 } else {
                     let mail = PaymentMail::KeyAsked(key, submission);
                     state.forward(&myself, payment, mail).await;
@@ -165,6 +167,7 @@ impl Actor for PaymentGuardian {
                 tell(reply, actor.is_some());
             }
         }
+        ending.disarm();
         Ok(())
     }
 
@@ -174,6 +177,7 @@ impl Actor for PaymentGuardian {
         event: SupervisionEvent,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
+        let ending = EndsChildren::of(myself.get_cell());
         match event {
             SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => {}
             SupervisionEvent::ActorTerminated(cell, last, reason) => {
@@ -191,6 +195,7 @@ impl Actor for PaymentGuardian {
                     .await;
             }
         }
+        ending.disarm();
         Ok(())
     }
 }
@@ -264,12 +269,18 @@ impl GuardianState {
     /// Nobody takes what waits: whoever asked is shown what is durable, and what is open is taken up later.
     fn turn_away(&self, payment: PaymentId, child: Child) {
         if let Some((key, _)) = child.key {
-            self.tell_key(key, payment);
+            let is_handed = !child
+                .waiting
+                .iter()
+                .any(|mail| matches!(mail, PaymentMail::Begin(_)));
+            self.tell_key(key, payment, is_handed);
         }
         for mail in child.waiting {
             match mail {
-                PaymentMail::Operate(operate) => self.tell_key(operate.request.key_digest, payment),
-                PaymentMail::KeyAsked(key, _) => self.tell_key(key, payment),
+                PaymentMail::Operate(operate) => {
+                    self.tell_key(operate.request.key_digest, payment, false);
+                }
+                PaymentMail::KeyAsked(key, _) => self.tell_key(key, payment, true),
                 PaymentMail::Resume { .. } => {
                     self.context.resolution.step(ResolutionMail::Schedule(payment));
                 }
@@ -394,13 +405,15 @@ impl GuardianState {
         false
     }
 
-    /// Whoever waits is shown what is durable of the payment, or told that nothing is.
-    fn tell_key(&self, key: KeyDigest, payment: PaymentId) {
-        self.context.idempotency.step(IdempotencyMail::Answered {
-            key,
-            payment,
-            reply: Reply::OutOfTime(payment),
-        });
+    /// Whoever waits is shown what is durable of the payment, or told that nothing is. What was handed to the payment may be on its way.
+    fn tell_key(&self, key: KeyDigest, payment: PaymentId, is_handed: bool) {
+        let reply = if is_handed {
+            Reply::OutOfTime(payment)
+        } else {
+            Reply::NotHanded(payment)
+        };
+        let answered = IdempotencyMail::Answered { key, payment, reply };
+        self.context.idempotency.step(answered);
     }
 
     fn live(&mut self, limit: usize) -> Vec<LivePayment> {

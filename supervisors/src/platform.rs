@@ -288,6 +288,7 @@ impl Shared {
             projection: singleton_mailbox(settings, Kind::Projection),
             idempotency: singleton_mailbox(settings, Kind::Idempotency),
             keys_held: AtomicU64::new(0),
+            published: AtomicU64::new(0),
             risk: self.risk.clone(),
             resolution: singleton_mailbox(settings, Kind::Resolution),
             deadlines: singleton_mailbox(settings, Kind::Deadlines),

@@ -1,6 +1,7 @@
 //! The root supervisor of a shard: starts the singletons, brings failed ones back, and ends the process when one fails that must not be
 //! restarted, or too often.
 
+use crate::ending::end_children;
 use crate::payment_guardian::PaymentGuardian;
 use crate::restart::{RestartLog, Verdict};
 use florin_actors::account_shard::{AccountShard, ShardStart};
@@ -285,6 +286,7 @@ impl RootState {
             return false;
         }
         if let Some(actor) = child.alive.take() {
+            end_children(&actor);
             actor.kill();
         }
         true

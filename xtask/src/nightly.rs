@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::{fuzz, gate, new_provider};
 
 /// Cases per property; the everyday number is each test's own.
-const PROPTEST_CASES: u32 = 20_000;
+const PROPTEST_CASES: u32 = 2_000;
 /// For each fuzz target.
 const FUZZ_SECONDS: u64 = 20;
 /// How long it takes in all, unless it is said; and the most that can be.

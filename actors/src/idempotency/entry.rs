@@ -1,5 +1,6 @@
 //! What is under way under one key, and who waits for it.
 
+use super::orphans::OrphanedAt;
 use super::{KeyReply, Reply};
 use crate::admission::InFlight;
 use crate::context::Context;
@@ -46,6 +47,8 @@ pub(super) struct Entry {
     pub(super) waiters: Vec<Waiter>,
     /// The payment knows that somebody waits.
     pub(super) asked: bool,
+    /// Nobody drives the payment any more since then.
+    pub(super) orphaned_at: Option<OrphanedAt>,
 }
 
 impl Entry {
@@ -64,6 +67,14 @@ impl Entry {
         for waiter in self.waiters {
             waiter.tell(reply.clone());
         }
+    }
+
+    /// Shows everybody what is durable. Whoever waits next asks the payment again.
+    pub(super) fn show_durable(&mut self) {
+        for waiter in std::mem::take(&mut self.waiters) {
+            waiter.tell(Reply::OutOfTime(self.payment));
+        }
+        self.asked = false;
     }
 
     /// Answers whoever has waited for `budget`.

@@ -265,3 +265,13 @@ impl PaymentState {
         true
     }
 }
+
+impl Drop for PaymentState {
+    fn drop(&mut self) {
+        self.context
+            .figures
+            .kind(Kind::Payment)
+            .live
+            .fetch_sub(1, Ordering::Relaxed);
+    }
+}

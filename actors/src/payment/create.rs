@@ -18,6 +18,7 @@ impl PaymentState {
     pub(super) fn begin(&mut self, begin: Box<Begin>) {
         self.context.ports.probe.reached(Step::PaymentBegun);
         self.admitted_at = Some(begin.admitted_at);
+        self.missed_behind = begin.missed_behind;
         let since = Instant::now();
         let question = self.card_question((&begin.spec, &begin.method), true, None);
         self.asks_for_card(&question);

@@ -7,7 +7,7 @@ use crate::load::{locate, stream};
 use crate::mailbox::{Class, Refused};
 use crate::payment::{Action, Begin, NotStored, Operate};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
-use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
+use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, Seq, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::Amount;
 use florin_domain::payment::{Answer, DeclinePolicy, Note, Payment, Request, Resolution, Spec};
@@ -172,7 +172,9 @@ impl PaymentsHandle {
             Reply::Mismatch => Err(RequestError::Mismatch),
             Reply::TooManyWaiters => Err(RequestError::TooManyWaiters),
             Reply::IndexUnavailable => Err(RequestError::Lost),
-            Reply::OutOfTime(payment) => self.out_of_time(payment, key, replayed).await,
+            Reply::OutOfTime(payment) | Reply::NotHanded(payment) => {
+                self.out_of_time(payment, key, replayed).await
+            }
         }
     }
 
@@ -292,6 +294,7 @@ impl PaymentsHandle {
             spec: Arc::new(spec),
             method: new.method,
             admitted_at: Instant::now(),
+            missed_behind: Seq::ZERO,
         }
     }
 }

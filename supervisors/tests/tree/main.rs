@@ -10,7 +10,7 @@
 //!   [`transfers_crash`] what a crash leaves of it; [`crossings`] money between
 //!   shards, [`crossings_reverts`] reverts there, [`crossings_fraud`] the fraud check, [`crossings_land`] which they are, [`crossings_stuck`] one whose disk hangs,
 //!   [`crossings_looks`] looks at what is between them
-//! * [`crash`], [`random`], [`stale`], [`incarnations`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`monitor`], [`monitor_load`] what does not agree; [`short_pages`] large commits; [`keys`], [`outcomes`], [`stops`], [`admission`],
+//! * [`crash`], [`random`], [`stale`], [`incarnations`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`monitor`], [`monitor_load`] what does not agree; [`short_pages`] large commits; [`keys`], [`keys_under_way`], [`outcomes`], [`stops`], [`admission`],
 //!   [`alerts`], [`drain`] the rest; [`health`] what a provider's last minutes are worth, [`lanes`] how many questions it gets
 
 #[cfg(test)]
@@ -47,6 +47,8 @@ mod health;
 mod incarnations;
 #[cfg(test)]
 mod keys;
+#[cfg(test)]
+mod keys_under_way;
 #[cfg(test)]
 mod kill;
 #[cfg(test)]

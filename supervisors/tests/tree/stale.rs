@@ -240,6 +240,7 @@ fn a_payment_whose_commit_does_not_follow_its_last_one_reads_itself_again_and_an
             consequences,
             after: Arc::new(after),
             at,
+            missed_behind: florin_domain::ids::Seq::ZERO,
         };
         let nobody = Mailbox::new(
             context.options.payment_caps,

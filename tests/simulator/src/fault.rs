@@ -2,6 +2,7 @@
 
 use crate::dice::Dice;
 use std::fmt;
+use std::time::Duration;
 
 macro_rules! faults {
     ($($(#[$doc:meta])* $name:ident = $word:literal, $most:literal;)*) => {
@@ -154,16 +155,52 @@ pub enum Scenario {
     /// Other ones at other rates in every seed, none in some.
     #[default]
     Swarm,
+    /// The same at a third of the rates, with customers who come one after the other and mostly only buy: many payments under way at
+    /// any moment, in fewer processes.
+    Sales,
     /// Providers charge and then say nothing (three requests in ten), and refuse connections (two in ten); nothing else.
     Failover,
 }
 
 impl Scenario {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Swarm, Self::Sales, Self::Failover];
+
     /// Its name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Swarm => "swarm",
+            Self::Sales => "sales",
             Self::Failover => "failover",
+        }
+    }
+
+    /// The one with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scenario| scenario.name() == name)
+    }
+
+    /// How many of so many requests are transfers and not purchases.
+    pub(crate) const fn errands(self, ops: u64) -> u64 {
+        match self {
+            Self::Swarm => ops / 3,
+            Self::Sales | Self::Failover => 0,
+        }
+    }
+
+    /// How often in 10,000 a customer is content with what it has.
+    pub(crate) const fn content(self) -> u64 {
+        match self {
+            Self::Swarm | Self::Failover => 1_000,
+            Self::Sales => 8_500,
+        }
+    }
+
+    /// How long after the one before it a customer comes.
+    pub(crate) const fn between_customers(self) -> Duration {
+        match self {
+            Self::Swarm | Self::Failover => Duration::ZERO,
+            Self::Sales => Duration::from_millis(20),
         }
     }
 }
@@ -172,6 +209,13 @@ impl Plan {
     pub(crate) fn of(seed: u64, scenario: Scenario) -> Self {
         match scenario {
             Scenario::Swarm => Self::swarm(seed),
+            Scenario::Sales => Self(
+                Self::swarm(seed)
+                    .0
+                    .into_iter()
+                    .map(|rate| rate.div_ceil(3))
+                    .collect(),
+            ),
             Scenario::Failover => {
                 let rate = |fault: &Fault| match fault {
                     Fault::ChargedThenSilent => 3_000,

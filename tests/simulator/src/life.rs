@@ -163,12 +163,13 @@ impl Run {
         let leave = Arc::new(Notify::new());
         let mut tasks: Vec<JoinHandle<()>> = Vec::new();
         open_tills(self, &platform.ledger()).await;
+        let mut comes_after = Duration::ZERO;
         for number in self.shop.open() {
-            tasks.push(tokio::spawn(customer(
-                Arc::clone(self),
-                platform.payments(),
-                number,
+            tasks.push(tokio::spawn(comes(
+                comes_after,
+                customer(Arc::clone(self), platform.payments(), number),
             )));
+            comes_after += self.world.scenario.between_customers();
         }
         for number in self.treasury.open() {
             tasks.push(tokio::spawn(treasurer(
@@ -223,4 +224,12 @@ impl Run {
         }
         Death::Refused
     }
+}
+
+/// Lets a customer come after a while; one that comes at once is not waited for.
+async fn comes(after: Duration, customer: impl Future<Output = ()>) {
+    if !after.is_zero() {
+        tokio::time::sleep(after).await;
+    }
+    customer.await;
 }

@@ -102,14 +102,11 @@ pub fn simulate(settings: Settings, wiring: &Wiring) -> Result<Report, io::Error
         goes_on,
     } = settings;
     let world = Arc::new(World::new(seed, scenario, keeps_trace));
-    let errands = match scenario {
-        Scenario::Swarm => ops / 3,
-        Scenario::Failover => 0,
-    };
+    let errands = scenario.errands(ops);
     let run = Arc::new(Run {
         disks: Disks::new(&world),
         providers: providers(&world),
-        shop: Shop::new(seed, ops - errands, world.shards),
+        shop: Shop::new(seed, ops - errands, &world),
         treasury: Treasury::new(seed, errands, world.shards),
         watcher: Watcher::new(seed),
         alarms: Alarms::default(),
@@ -156,7 +153,7 @@ fn providers(world: &Arc<World>) -> Vec<Arc<Acquirer>> {
     ["alpha", "beta"]
         .into_iter()
         .map(|name| {
-            let notifies = letters.hits(6_000) && world.scenario == Scenario::Swarm;
+            let notifies = letters.hits(6_000) && world.scenario != Scenario::Failover;
             let capabilities = Capabilities {
                 id: ProviderId::parse(name).expect("a short name"),
                 prepares: dice.hits(5_000),

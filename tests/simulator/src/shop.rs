@@ -3,6 +3,7 @@
 
 use crate::clock::lock;
 use crate::dice::Dice;
+use crate::world::World;
 use florin_actors::payments_handle::{Answered, Change, ChangeRequest, NewPayment, RequestError};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, OperationId, PaymentId, ShardId, compose};
@@ -58,6 +59,8 @@ impl Wish {
 pub(crate) struct Purchase {
     dice: Dice,
     number: u64,
+    /// How often in 10,000 it wants nothing more.
+    content: u64,
     wishes: u64,
     /// What is asked now; nothing when all is done.
     pub(crate) wish: Option<Wish>,
@@ -120,9 +123,9 @@ fn method(dice: &mut Dice) -> PaymentMethod {
 }
 
 impl Purchase {
-    fn new(seed: u64, number: u64, shards: u16) -> Self {
+    fn new(seed: u64, number: u64, world: &World) -> Self {
         let mut dice = Dice::of(seed, "purchase", number);
-        let merchant = merchant(dice.below(MERCHANTS), shards);
+        let merchant = merchant(dice.below(MERCHANTS), world.shards);
         let minor = if dice.hits(300) {
             dice.within(300_000, 2_000_000)
         } else {
@@ -153,6 +156,7 @@ impl Purchase {
         Self {
             dice,
             number,
+            content: world.scenario.content(),
             wishes: 0,
             wish: Some(Wish::Create(Box::new(new))),
             payment: None,
@@ -209,7 +213,7 @@ impl Purchase {
         self.is_new = true;
         self.payment = Some(payment.id());
         self.wish = None;
-        if self.wishes >= CHANGES_MAX || self.dice.hits(1_000) {
+        if self.wishes >= CHANGES_MAX || self.dice.hits(self.content) {
             return;
         }
         let id = payment.id();
@@ -258,8 +262,8 @@ impl Purchase {
 }
 
 impl Shop {
-    pub(crate) fn new(seed: u64, purchases: u64, shards: u16) -> Self {
-        let purchase = |number| Mutex::new(Purchase::new(seed, number, shards));
+    pub(crate) fn new(seed: u64, purchases: u64, world: &World) -> Self {
+        let purchase = |number| Mutex::new(Purchase::new(seed, number, world));
         Self {
             purchases: (0..purchases).map(purchase).collect(),
             finals: Mutex::default(),

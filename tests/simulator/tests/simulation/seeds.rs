@@ -1,16 +1,20 @@
 //! Runs of many seeds: nothing lost, nothing doubled, and everything that may happen has happened in some of them.
 
+use florin_simulator::Scenario::{Sales, Swarm};
 use florin_simulator::{Report, Scenario, Settings, Tally, Wiring, simulate};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+/// A scenario, a seed (or how many), and how much is asked.
+type Run = (Scenario, u64, u64);
+
 /// How many runs, and how much is asked in each: many short ones, in which odd things come together, and some long ones. With the
-/// failover scenario's these are a million purchases and transfers where the code is optimized.
-const RUNS: &[(u64, u64)] = if cfg!(debug_assertions) {
-    &[(200, 60), (1, 600)]
+/// failover scenario's these are a million payments where the code is optimized.
+const RUNS: &[Run] = if cfg!(debug_assertions) {
+    &[(Swarm, 200, 60), (Swarm, 1, 600), (Sales, 2, 600)]
 } else {
-    &[(1_000, 60), (300, 3_000)]
+    &[(Swarm, 1_000, 60), (Swarm, 220, 3_000), (Sales, 150, 3_000)]
 };
 
 /// As many more short runs as the variable says, from a seed that no ordinary run has.
@@ -23,29 +27,29 @@ fn more_runs() -> u64 {
 }
 
 /// Seeds whose runs once went wrong, and stay: what was wrong is said beside each. What is added to the world later changes what they show.
-const PAST: &[(u64, u64)] = &[
+const PAST: &[Run] = &[
     // The checker looked a few seconds before the longest wait between two questions was over, which slow ticks draw out.
-    (108, 3_000),
-    (217, 60),
+    (Swarm, 108, 3_000),
+    (Swarm, 217, 60),
     // A deadline passed between two processes that the checker expected to find the same.
-    (229, 3_000),
-    (4_266, 60),
+    (Swarm, 229, 3_000),
+    (Swarm, 4_266, 60),
     // Operators said "not done" of what a bank was still to decide.
-    (972, 60),
-    (5_347, 60),
+    (Swarm, 972, 60),
+    (Swarm, 5_347, 60),
     // What a merchant had voided in vain put off the release of an authorization whose time was over.
-    (2_114, 60),
+    (Swarm, 2_114, 60),
     // A till waited for hours for a damaged record to get well, until keys were forgotten.
-    (3_780, 60),
+    (Swarm, 3_780, 60),
     // A payment that could not be read answered a key with a later state than at first.
-    (4_743, 60),
+    (Swarm, 4_743, 60),
 ];
 
-fn run(seed: u64, ops: u64) -> Report {
+fn run((scenario, seed, ops): Run) -> Report {
     let settings = Settings {
         seed,
         ops,
-        scenario: Scenario::Swarm,
+        scenario,
         keeps_trace: false,
         goes_on: false,
     };
@@ -53,23 +57,23 @@ fn run(seed: u64, ops: u64) -> Report {
 }
 
 /// What went wrong in a run, and how to look into it.
-fn wrong(report: &Report) -> Option<String> {
-    let (seed, ops) = (report.seed, report.ops);
-    let replay = format!("replay: florin simulate --seed {seed} --ops {ops} --trace");
+fn wrong(scenario: Scenario, report: &Report) -> Option<String> {
+    let (name, seed, ops) = (scenario.name(), report.seed, report.ops);
+    let replay = format!("replay: florin simulate --scenario {name} --seed {seed} --ops {ops} --trace");
     (!report.breaches.is_empty()).then(|| format!("{:#?}\n{replay}", report.breaches))
 }
 
 /// Runs all of them on both cores, and gives what was seen; every run that goes wrong is told of.
 #[track_caller]
-fn run_all(runs: &[(u64, u64)]) -> Tally {
+fn run_all(runs: &[Run]) -> Tally {
     let (next, all) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
     let failed = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                while let Some((seed, ops)) = runs.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    let report = run(*seed, *ops);
-                    failed.lock().unwrap().extend(wrong(&report));
+                while let Some(one) = runs.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let report = run(*one);
+                    failed.lock().unwrap().extend(wrong(one.0, &report));
                     all.lock().unwrap().add(&report.tally);
                 }
             });
@@ -83,9 +87,13 @@ fn run_all(runs: &[(u64, u64)]) -> Tally {
 #[test]
 fn nothing_is_lost_or_doubled_in_any_run_and_everything_is_seen_in_some() {
     // The long ones first, so that no core waits for the other at the end.
-    let of = |(count, ops): &(u64, u64)| (0..*count).map(|seed| (seed, *ops)).collect::<Vec<_>>();
-    let mut runs: Vec<(u64, u64)> = RUNS.iter().rev().flat_map(of).collect();
-    runs.extend((0..more_runs()).map(|seed| (1_000_000 + seed, 60)));
+    let of = |(scenario, count, ops): &Run| {
+        (0..*count)
+            .map(|seed| (*scenario, seed, *ops))
+            .collect::<Vec<_>>()
+    };
+    let mut runs: Vec<Run> = RUNS.iter().rev().flat_map(of).collect();
+    runs.extend((0..more_runs()).map(|seed| (Swarm, 1_000_000 + seed, 60)));
     let seen = run_all(&runs);
     println!(
         "{} runs, {} payments, {} faults",
@@ -104,8 +112,16 @@ fn runs_that_once_went_wrong_hold() {
 
 #[test]
 fn a_seed_is_the_same_run_again_and_another_seed_is_another_one() {
-    let (first, again, other) = (run(11, 40), run(11, 40), run(12, 40));
+    let (first, again, other) = (run((Swarm, 11, 40)), run((Swarm, 11, 40)), run((Swarm, 12, 40)));
     assert_eq!(first.trace_hash, again.trace_hash);
     assert_eq!(first.tally, again.tally);
     assert_ne!(first.trace_hash, other.trace_hash);
+}
+
+#[test]
+fn payments_that_end_with_their_guardian_end_in_the_same_order_in_every_run() {
+    for seed in [6, 11, 13] {
+        let (first, again) = (run((Sales, seed, 600)), run((Sales, seed, 600)));
+        assert_eq!(first.trace_hash, again.trace_hash, "seed {seed}");
+    }
 }
