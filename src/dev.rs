@@ -4,7 +4,7 @@ use crate::{control, edge, node, vault};
 use anyhow::Context as _;
 use florin_adapters::data_dir::DataDir;
 use florin_adapters::digests;
-use florin_config::Settings;
+use florin_config::{ProviderSettings, Settings};
 use florin_domain::merchant::ApiKeyRole;
 use florin_sandbox::{Options as SandboxOptions, Sandbox};
 use florin_supervisors::platform::Platform;
@@ -32,18 +32,15 @@ pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
     let node = node::start(&settings, providers, metrics).await?;
     seed(&node.platform).await?;
     let api = edge::serve(&node, &settings, true)?;
-    for provider in &settings.providers {
-        if let Some(adyen) = provider
-            .adyen
-            .as_ref()
-            .filter(|_| settings.is_sandboxed(provider))
-        {
-            let url = format!("http://{}/v1/providers/{}/notices", api.local_addr(), provider.id);
-            sandbox
-                .notify_adyen(&url, adyen.hmac_key.expose())
-                .await
-                .with_context(|| format!("the sandbox cannot send the notifications of {}", provider.id))?;
-        }
+    let sandboxed = |provider: &&ProviderSettings| settings.is_sandboxed(provider);
+    for provider in settings.providers.iter().filter(sandboxed) {
+        let url = format!("http://{}/v1/providers/{}/notices", api.local_addr(), provider.id);
+        let told = match (&provider.adyen, provider.webhook_secrets.first()) {
+            (Some(adyen), _) => sandbox.notify_adyen(&url, adyen.hmac_key.expose()).await,
+            (None, Some(secret)) => sandbox.notify_stripe(&url, secret.expose()).await,
+            (None, None) => Ok(()),
+        };
+        told.with_context(|| format!("the sandbox cannot send the notifications of {}", provider.id))?;
     }
     print_welcome(api.local_addr(), sandbox.local_addr());
     stop.received().await;

@@ -27,7 +27,7 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
         consistency: node.platform.consistency(),
         ops: Arc::new(node.platform.ops(Box::new(move || metrics.render()))),
         receipts: Arc::new(key),
-        notices: node::notices(settings, &node.book)?,
+        notices: node::notices(settings, &node.book, Arc::clone(&context.ports.clock))?,
         directory: DirectoryHandle::new(node.platform.shards().clone()),
         credentials: CredentialsHandle::new(
             node.platform.shards().clone(),

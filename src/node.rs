@@ -15,16 +15,18 @@ use florin_adapters::integrity::{lost, unfinished};
 use florin_adapters::journal::SqliteJournal;
 use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
 use florin_adapters::provider_keys::HmacProviderKeys;
-use florin_adapters::providers::Keeping;
 use florin_adapters::providers::adyen::{AdyenConfig, AdyenNotices, AdyenProvider, ApiKey, HmacKey};
-use florin_adapters::providers::stripe::{SecretKey, StripeConfig, StripeProvider};
+use florin_adapters::providers::stripe::{
+    SecretKey, StripeConfig, StripeNotices, StripeProvider, WebhookSecret,
+};
+use florin_adapters::providers::{Keeping, Readers};
 use florin_adapters::secret_file;
 use florin_adapters::secrets::{Book, Terms};
 use florin_adapters::snapshots::FileSnapshots;
 use florin_adapters::views::{SqliteViews, ViewsOptions};
 use florin_config::{ProviderKind, Settings};
 use florin_domain::ids::{Seq, ShardId};
-use florin_domain::ports::{Journal as _, NoticeReader, Provider, Secrets};
+use florin_domain::ports::{Clock, Journal as _, NoticeReader, Provider, Secrets};
 use florin_domain::provider::ProviderId;
 use florin_supervisors::platform::Platform;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -157,15 +159,29 @@ impl Providers {
 }
 
 /// Who reads what the configured providers send by themselves, to the platform and to merchants.
-pub(crate) fn notices(settings: &Settings, book: &Arc<Book>) -> anyhow::Result<Arc<dyn NoticeReader>> {
-    let mut notices = AdyenNotices::default().with_credentials(Arc::clone(book));
+pub(crate) fn notices(
+    settings: &Settings,
+    book: &Arc<Book>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn NoticeReader>> {
+    let mut adyen = AdyenNotices::default().with_credentials(Arc::clone(book));
+    let mut stripe = StripeNotices::new(clock).with_credentials(Arc::clone(book));
     for configured in &settings.providers {
-        if let Some(adyen) = &configured.adyen {
-            let key = HmacKey::from_hex(adyen.hmac_key.expose()).context("the HMAC key")?;
-            notices = notices.with(configured.id, &adyen.merchant_account, key);
+        match (configured.kind, &configured.adyen) {
+            (ProviderKind::Adyen, Some(account)) => {
+                let key = HmacKey::from_hex(account.hmac_key.expose()).context("the HMAC key")?;
+                adyen = adyen.with(configured.id, &account.merchant_account, key);
+            }
+            (ProviderKind::Stripe, _) => {
+                let secrets = configured.webhook_secrets.iter();
+                let secrets = secrets.map(|secret| WebhookSecret::new(secret.expose()));
+                stripe = stripe.with(configured.id, configured.secret_key.expose(), secrets.collect());
+            }
+            (ProviderKind::Adyen, None) => {}
         }
     }
-    Ok(Arc::new(notices))
+    let readers: Vec<Arc<dyn NoticeReader>> = vec![Arc::new(stripe), Arc::new(adyen)];
+    Ok(Arc::new(Readers::new(readers)))
 }
 
 /// Deletes the views of a folder; the next start reads them back from the journal.

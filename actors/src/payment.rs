@@ -11,6 +11,7 @@ mod failover;
 mod heard;
 mod not_stored;
 mod notice;
+mod objects;
 mod operate;
 mod overdue;
 mod reversal;

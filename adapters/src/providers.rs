@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! * `connection` HTTP, with exact knowledge of whether a request can have left; `addresses` where its host is; `exchange` what it means that there is no answer
+//! * `readers` who reads what they send by themselves
 //! * one folder for each provider; which of them runs is decided where the node is wired, from its configuration
 
 mod addresses;
@@ -9,8 +10,10 @@ pub mod adyen;
 mod connection;
 mod exchange;
 mod own;
+mod readers;
 #[cfg(test)]
 mod sample;
 pub mod stripe;
 
 pub use connection::{Keeping, SetupError};
+pub use readers::Readers;

@@ -27,6 +27,7 @@ pub use none::NoSecrets;
 pub use rotation::{RotateError, Rotated, rotate};
 pub use store::{OpenError, SecretStore};
 pub use terms::Terms;
+pub(crate) use terms::is_stripe_test_key;
 
 use std::path::{Path, PathBuf};
 

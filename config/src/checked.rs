@@ -2,6 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::kind::{self, API_KEY, KEY_SECRET, Kind, NO_LIMIT};
+use crate::provider_terms;
 use crate::raw::{Raw, RawActors, RawJournal, RawLimits, RawProvider, RawRisk, RawRouting};
 use crate::secret::{HIDDEN, KeySecret, Secret};
 use crate::settings::{
@@ -352,6 +353,7 @@ fn provider(raw: &RawProvider, mode: Mode) -> Result<ProviderSettings, ConfigErr
         id: ProviderId::parse(&raw.id).expect("accepted as a provider's name"),
         base_url: raw.base_url.trim_end_matches('/').to_owned(),
         secret_key: Secret::new(secret_key),
+        webhook_secrets: provider_terms::webhook_secrets(raw)?,
         adyen,
         request_timeout: Duration::from_millis(raw.request_timeout_ms),
         terms: raw.terms(),
@@ -375,6 +377,7 @@ fn adyen(raw: &RawProvider, mode: Mode) -> Result<(String, AdyenSettings), Confi
     let unused = [
         ("secret_key", raw.secret_key.as_str()),
         ("secret_key_file", raw.secret_key_file.as_str()),
+        ("webhook_secrets", raw.webhook_secrets.as_str()),
     ];
     check_unused(raw, &unused, "stripe")?;
     for (field, value) in [
@@ -474,7 +477,7 @@ fn bad_file(key: &str, path: &Path, allowed: &str) -> ConfigError {
     }
 }
 
-fn conflict(key: &str, value: &dyn std::fmt::Display, why: &str) -> ConfigError {
+pub(crate) fn conflict(key: &str, value: &dyn std::fmt::Display, why: &str) -> ConfigError {
     ConfigError::Conflict {
         key: key.to_owned(),
         value: value.to_string(),

@@ -149,6 +149,7 @@ pub(crate) const PROVIDER_KEYS: &[Key] = &[
     key("base_url", Kind::Url),
     key("secret_key", Kind::ApiKey),
     key("secret_key_file", Kind::OptionalPath),
+    key("webhook_secrets", Kind::ApiKey),
     key("merchant_account", Kind::MerchantAccount),
     key("api_key", Kind::ApiKey),
     key("hmac_key", Kind::KeySecret),

@@ -1,9 +1,12 @@
 //! Sections of providers: what one takes and costs and what is kept for it unless it says otherwise, and how it is shown.
 
+use crate::checked::conflict;
+use crate::error::ConfigError;
 use crate::raw::{RawProvider, whole_ms};
-use crate::secret::HIDDEN;
+use crate::secret::{HIDDEN, Secret};
 use crate::settings::{KeepingSettings, ProviderKind, ProviderSettings};
 use florin_actors::options::{Options, ProviderCaps, ProviderTerms};
+use florin_domain::credentials::{HMAC_KEYS_MAX, SECRET_CHARS_MAX, SECRET_CHARS_MIN};
 use florin_domain::time::Millis;
 use std::time::Duration;
 
@@ -55,6 +58,27 @@ impl RawProvider {
     }
 }
 
+/// One secret, or several with commas between them.
+pub(crate) fn webhook_secrets(raw: &RawProvider) -> Result<Vec<Secret>, ConfigError> {
+    if raw.webhook_secrets.is_empty() {
+        return Ok(Vec::new());
+    }
+    let secrets: Vec<&str> = raw.webhook_secrets.split(',').collect();
+    let is_fit = |secret: &&str| (SECRET_CHARS_MIN..=SECRET_CHARS_MAX).contains(&secret.len());
+    if secrets.len() > HMAC_KEYS_MAX || !secrets.iter().all(is_fit) {
+        let why = "Stripe's webhook secrets have 8 to 512 characters, and there are at most four with commas between them";
+        return Err(conflict(
+            &format!("provider.{}.webhook_secrets", raw.id),
+            &HIDDEN,
+            why,
+        ));
+    }
+    Ok(secrets
+        .into_iter()
+        .map(|secret| Secret::new(secret.to_owned()))
+        .collect())
+}
+
 impl From<&ProviderSettings> for RawProvider {
     fn from(provider: &ProviderSettings) -> Self {
         let hidden_if = |is_given: bool| if is_given { HIDDEN } else { "" }.to_owned();
@@ -65,6 +89,7 @@ impl From<&ProviderSettings> for RawProvider {
             base_url: provider.base_url.clone(),
             secret_key: hidden_if(adyen.is_none()),
             secret_key_file: String::new(),
+            webhook_secrets: hidden_if(!provider.webhook_secrets.is_empty()),
             merchant_account: adyen.map_or_else(String::new, |adyen| adyen.merchant_account.clone()),
             api_key: hidden_if(adyen.is_some()),
             hmac_key: hidden_if(adyen.is_some()),

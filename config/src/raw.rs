@@ -242,6 +242,8 @@ pub(crate) struct RawProvider {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) secret_key_file: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) webhook_secrets: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) merchant_account: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) api_key: String,

@@ -113,6 +113,8 @@ pub struct ProviderSettings {
     pub base_url: String,
     /// The key that we send.
     pub secret_key: Secret,
+    /// What Stripe signs its events with, each of several while one is replaced; empty for another kind, and where none are sent.
+    pub webhook_secrets: Vec<Secret>,
     /// What only Adyen needs; nothing for another kind.
     pub adyen: Option<AdyenSettings>,
     /// How long one request may take; afterwards its outcome is unknown.

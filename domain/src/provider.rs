@@ -144,12 +144,37 @@ pub struct Notice {
     pub payment: PaymentId,
     /// Which operation of it.
     pub operation: OperationId,
-    /// How the key of the attempt ends that is meant: an operation may have several.
-    pub key_end: Arc<str>,
+    /// Which attempt of it: an operation may have several.
+    pub attempt: Named,
     /// The currency of the amount that is said.
     pub currency: Currency,
     /// What.
     pub said: Said,
+}
+
+/// How a notice names the attempt that it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// By the end of the attempt's key.
+    KeyEnd(Arc<str>),
+    /// By the object of the charge: the attempt that made it, or one that does something to it.
+    Charge(ProviderReference),
+    /// By the object of a refund, which may have been heard of or not.
+    Refund {
+        /// The refund.
+        refund: ProviderReference,
+        /// Of which charge.
+        charge: ProviderReference,
+    },
+}
+
+impl Named {
+    /// The name, for a log.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::KeyEnd(name) | Self::Charge(name) | Self::Refund { refund: name, .. } => name,
+        }
+    }
 }
 
 /// Whose key a notice is signed with.
@@ -187,6 +212,38 @@ pub enum Said {
         /// How much of it, in minor units.
         amount_minor: i128,
     },
+    /// The object of a charge holds money, and took none.
+    Reserved {
+        /// The object.
+        reference: ProviderReference,
+        /// The transaction.
+        transaction: ProviderReference,
+        /// How much, in minor units.
+        amount_minor: i128,
+    },
+    /// The object of a charge holds nothing any more.
+    Released {
+        /// The transaction, if there ever was one.
+        transaction: Option<ProviderReference>,
+        /// How much it held and did not take, in minor units.
+        released_minor: i128,
+        /// How much it had taken before, in minor units.
+        taken_minor: i128,
+        /// It was closed. Otherwise a last capture has let the rest go.
+        is_closed: bool,
+    },
+    /// Something about the object changed, and the notice does not say what its end is: its provider is to be asked, if anybody waits for
+    /// that.
+    Changed,
+}
+
+/// What came to the address of a provider's notices, before anything of it is believed.
+#[derive(Clone, Copy, Debug)]
+pub struct Letter<'a> {
+    /// The bytes of the body, as they came.
+    pub body: &'a [u8],
+    /// The header that has the signature, if the provider has one and it came.
+    pub seal: Option<&'a str>,
 }
 
 /// Why what came is no notice.
@@ -198,9 +255,22 @@ pub enum NoticeRefusal {
     /// Its signature is missing or wrong, or it is about another account.
     #[error("the notice is not signed with the provider's key")]
     Unsigned,
-    /// It cannot be read.
-    #[error("the notice cannot be read")]
-    Malformed,
+    /// The header that has the signature is missing, malformed, too old, or by nobody's key.
+    #[error("`{header}` {why}")]
+    Seal {
+        /// The header.
+        header: &'static str,
+        /// What is wrong with it, as the end of a sentence that begins with its name.
+        why: &'static str,
+    },
+    /// It cannot be read, or is of the other mode.
+    #[error("`{field}` {why}")]
+    Malformed {
+        /// Where.
+        field: &'static str,
+        /// What is wrong with it, as the end of a sentence that begins with its name.
+        why: &'static str,
+    },
 }
 
 /// What kept a request from being sent.

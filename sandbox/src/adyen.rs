@@ -33,5 +33,4 @@ mod state;
 pub(crate) use answer::{Refusal, challenged};
 pub(crate) use call::{Request, WebhookTarget, parse, parse_target};
 pub(crate) use engine::{Decision, decide, delivered, late, pressed, subscribed};
-pub(crate) use notice::Due;
 pub(crate) use state::{Line, State};

@@ -79,9 +79,9 @@ pub(crate) enum Mode {
     DropConnection,
     /// Not executed: silence, a closed connection, a 503 or a 429, each as likely as the others.
     Outage,
-    /// Executed and answered; its notification is sent twice. Only Adyen sends any.
+    /// Executed and answered; its notifications are sent twice.
     DuplicateWebhook,
-    /// Executed and answered; its notification is sent so much later, and later ones overtake it. Only Adyen sends any.
+    /// Executed and answered; its notifications are sent so much later, and later ones overtake them.
     LateWebhook,
     /// Answered with a 500 at once and executed so much later; until then the key is in use. Only at Adyen.
     LateExecution,
@@ -116,7 +116,7 @@ pub(crate) struct Fault {
 pub(crate) struct Drawn {
     pub(crate) delay_ms: u64,
     pub(crate) hit: Option<Hit>,
-    /// How often more than once its notification is sent.
+    /// How often more than once its notifications are sent.
     pub(crate) notice_copies: u8,
     pub(crate) notice_delay_ms: u64,
     /// It fails now and is executed so much later.

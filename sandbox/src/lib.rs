@@ -34,7 +34,9 @@
 mod adyen;
 mod charges;
 mod clock;
+mod due;
 mod faults;
+mod hmac;
 mod owner;
 mod server;
 mod stripe;

@@ -10,8 +10,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::adyen;
 use crate::clock::UnixMillis;
+use crate::due::Due;
 use crate::stripe::{self, Challenged, Digest};
-use crate::witness::LogReader;
+use crate::witness::{LogReader, Provider};
 use crate::world::{Answered, World};
 
 const QUEUE_MAX: usize = 4_096;
@@ -33,11 +34,16 @@ pub(crate) enum Command {
         target: adyen::WebhookTarget,
         reply: oneshot::Sender<()>,
     },
+    /// Events go there from now on.
+    TellStripe {
+        target: stripe::WebhookTarget,
+        reply: oneshot::Sender<()>,
+    },
     /// Which notifications were acknowledged and which were not; what is due now, and how long it is to the next one.
     Notices {
-        told: Vec<(u64, bool)>,
+        told: Vec<((Provider, u64), bool)>,
         limit: usize,
-        reply: oneshot::Sender<(Vec<adyen::Due>, Option<u64>)>,
+        reply: oneshot::Sender<(Vec<Due>, Option<u64>)>,
     },
     /// A customer answers the challenge of an intent, or looks at it.
     Challenge {
@@ -96,7 +102,17 @@ fn run(mut world: World, mut receiver: mpsc::Receiver<Command>, changed: &Notify
         let now = UnixMillis::system_now();
         let mut is_changed = world.catch_up(now);
         for command in batch.drain(..) {
-            is_changed |= matches!(command, Command::Adyen { .. } | Command::Subscribe { .. });
+            is_changed |= match &command {
+                Command::Adyen { .. } | Command::Subscribe { .. } | Command::TellStripe { .. } => true,
+                Command::Stripe { .. } | Command::Challenge { .. } => world.tells_stripe(),
+                Command::Notices { .. }
+                | Command::Release(_)
+                | Command::AddFault { .. }
+                | Command::ListFaults { .. }
+                | Command::ClearFaults { .. }
+                | Command::Charges { .. }
+                | Command::Ping { .. } => false,
+            };
             answers.extend(execute(&mut world, command, now)?);
         }
         world.commit()?;
@@ -113,10 +129,7 @@ fn run(mut world: World, mut receiver: mpsc::Receiver<Command>, changed: &Notify
 /// An answer that waits for the commit.
 enum Answer {
     Provider(oneshot::Sender<Answered>, Answered),
-    Notices(
-        oneshot::Sender<(Vec<adyen::Due>, Option<u64>)>,
-        (Vec<adyen::Due>, Option<u64>),
-    ),
+    Notices(oneshot::Sender<(Vec<Due>, Option<u64>)>, (Vec<Due>, Option<u64>)),
     Challenge(oneshot::Sender<Challenged>, Challenged),
     Fault(oneshot::Sender<FaultReply>, FaultReply),
     Charges(oneshot::Sender<LogReader>),
@@ -145,6 +158,10 @@ fn execute(world: &mut World, command: Command, now: UnixMillis) -> io::Result<O
         }
         Command::Subscribe { target, reply } => {
             world.subscribe(target, now);
+            Some(Answer::Ping(reply))
+        }
+        Command::TellStripe { target, reply } => {
+            world.tell_stripe(target);
             Some(Answer::Ping(reply))
         }
         Command::Notices { told, limit, reply } => {

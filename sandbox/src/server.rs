@@ -26,7 +26,7 @@ use routes::Routes;
 use crate::adyen;
 use crate::clock::UnixMillis;
 use crate::owner::{self, Command};
-use crate::stripe::Limits;
+use crate::stripe::{self, Limits};
 use crate::world::{World, WorldOptions};
 
 /// How long connections may take to finish what they are doing when the sandbox stops.
@@ -156,6 +156,20 @@ impl SandboxHandle {
             .await
             .map_err(|_| io::Error::other("the sandbox has stopped"))?;
         done.await.map_err(stopped)
+    }
+
+    /// Has the simulated Stripe send its events to this address (plain HTTP), signed with this secret, as `PUT /stripe/webhook` does.
+    ///
+    /// # Errors
+    /// The address or the secret is none, or the sandbox has stopped.
+    pub async fn notify_stripe(&self, url: &str, secret: &str) -> io::Result<()> {
+        let body = serde_json::json!({ "url": url, "secret": secret }).to_string();
+        let target = stripe::parse_target(body.as_bytes()).map_err(io::Error::other)?;
+        let (reply, done) = oneshot::channel();
+        let stopped = || io::Error::other("the sandbox has stopped");
+        let command = Command::TellStripe { target, reply };
+        self.sender.send(command).await.map_err(|_| stopped())?;
+        done.await.map_err(|_| stopped())
     }
 
     /// Stops accepting, lets requests that are being answered finish, and returns when the witness is closed.

@@ -6,6 +6,7 @@
 //! params      parses requests into calls       ids       prefixed ids
 //! credentials who calls, from the headers      objects   payment intent, charge, refund
 //! error       the error envelope               render    objects as Stripe's JSON
+//! events      what is told of objects, and when
 //! plan        what a call does to its objects  keys      idempotency keys: stored, running, expired
 //! engine      decides: refuse, replay, execute state     applies: the fold of all lines
 //! challenge   the customer's side of 3-D Secure
@@ -30,6 +31,13 @@
 //! confirmation's `return_url`; a challenge that is over, also by `cancel`, changes nothing and sends it there again.
 //! Faults do not cover these pages.
 //!
+//! # Events
+//!
+//! They are sent to the address that `PUT /stripe/webhook` names (`{"url": ..., "secret": ...}`, plain HTTP), signed in
+//! `Stripe-Signature`, at least once and in any order, until it answers 200: `payment_intent.succeeded`, `.payment_failed`,
+//! `.canceled`, `.amount_capturable_updated`, `.requires_action`; `charge.succeeded`, `.failed`, `.captured`, `.refunded`;
+//! `refund.created`. They are not in the log.
+//!
 //! # Known differences to the real thing
 //!
 //! Amounts up to 999,999,999,999 and from one minor unit up; any three-letter currency; test payment methods keep their name as id; a
@@ -42,6 +50,7 @@ mod challenge;
 mod credentials;
 mod engine;
 mod error;
+mod events;
 mod form;
 mod ids;
 mod keys;
@@ -57,6 +66,7 @@ pub(crate) use challenge::{Challenged, authentication, challenged};
 pub(crate) use credentials::account_of;
 pub(crate) use engine::{Decision, Delivery, Execution, Line, Request, decide};
 pub(crate) use error::ApiError;
+pub(crate) use events::{WebhookTarget, parse_target};
 pub(crate) use keys::{Digest, Idempotency};
 pub(crate) use methods::{ChargeOutcome, Failure, TestMethod};
 pub(crate) use objects::Currency;

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use crate::adyen;
 use crate::clock::UnixMillis;
+use crate::due::Due;
 use crate::faults::Faults;
 use crate::stripe::{self, ApiError, Challenged, Decision, Delivery, Digest, Limits};
-use crate::witness::{Entry, EntryRef, Log, LogReader, Span};
+use crate::witness::{Entry, EntryRef, Log, LogReader, Provider, Span};
 
 #[derive(Debug)]
 pub(crate) struct World {
@@ -128,7 +129,8 @@ impl World {
                 delivery: Delivery::Now,
             },
             Decision::Execute { execution, delivery } => {
-                let stripe::Execution { row, line } = *execution;
+                let stripe::Execution { row, line, telling } = *execution;
+                self.stripe.tell(&line, telling, self.latest);
                 let span = self.log.push(row.as_ref(), EntryRef::Stripe(&line));
                 let reply = match delivery {
                     Delivery::Now | Delivery::After { .. } => Some(self.reply(&line, false)),
@@ -190,6 +192,16 @@ impl World {
         })
     }
 
+    /// Events go there from now on.
+    pub(crate) fn tell_stripe(&mut self, target: stripe::WebhookTarget) {
+        self.stripe.outbox.tell(target);
+    }
+
+    /// Anybody is told of what happens at the simulated Stripe.
+    pub(crate) fn tells_stripe(&self) -> bool {
+        self.stripe.outbox.is_told()
+    }
+
     /// Notifications go there from now on.
     pub(crate) fn subscribe(&mut self, target: adyen::WebhookTarget, now: UnixMillis) {
         let now = self.at(now);
@@ -201,22 +213,28 @@ impl World {
     /// executed late.
     pub(crate) fn notices(
         &mut self,
-        told: &[(u64, bool)],
+        told: &[((Provider, u64), bool)],
         limit: usize,
         now: UnixMillis,
-    ) -> (Vec<adyen::Due>, Option<u64>) {
+    ) -> (Vec<Due>, Option<u64>) {
         let now = self.at(now);
-        for (seq, acknowledged) in told {
-            if *acknowledged {
-                let line = adyen::delivered(&self.adyen, *seq, now);
-                self.record(line);
-            } else {
-                self.adyen.outbox.failed(*seq, now);
+        for ((provider, number), acknowledged) in told {
+            match (provider, acknowledged) {
+                (Provider::Adyen, true) => {
+                    let line = adyen::delivered(&self.adyen, *number, now);
+                    self.record(line);
+                }
+                (Provider::Adyen, false) => self.adyen.outbox.failed(*number, now),
+                (Provider::Stripe, true) => self.stripe.outbox.delivered(*number),
+                (Provider::Stripe, false) => self.stripe.outbox.failed(*number, now),
             }
         }
-        let (due, next_ms) = self.adyen.outbox.take(now, limit);
+        let (mut due, next_ms) = self.adyen.outbox.take(now, limit);
+        let (events, next_event_ms) = self.stripe.outbox.take(now, limit.saturating_sub(due.len()));
+        due.extend(events);
         let next_late_ms = self.adyen.next_late_ms(now);
-        (due, next_ms.into_iter().chain(next_late_ms).min())
+        let all = [next_ms, next_event_ms, next_late_ms];
+        (due, all.into_iter().flatten().min())
     }
 
     /// A line that answers nobody.

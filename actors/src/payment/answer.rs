@@ -111,8 +111,22 @@ impl PaymentState {
         self.answers = loaded.answers;
         self.payment = Some(loaded.payment);
         self.doubt_everything();
-        // Whoever is about to say what became of an attempt does not want it to be asked about at the same moment.
-        let resolves = |mail: &PaymentMail| matches!(mail, PaymentMail::Operate(operate) if matches!(operate.action, Action::Resolve { .. }));
+        // Whoever is about to say what became of an attempt does not want it to be asked about at the same moment. What an earlier incarnation
+        // may have left open is asked about all the same.
+        let resolves = |mail: &PaymentMail| match mail {
+            PaymentMail::Operate(operate) => matches!(operate.action, Action::Resolve { .. }),
+            PaymentMail::Noticed(noticed) => noticed.is_of_object() && !self.has_open_attempt(),
+            PaymentMail::KeyAsked(..)
+            | PaymentMail::Begin(_)
+            | PaymentMail::Resume { .. }
+            | PaymentMail::Loaded(_)
+            | PaymentMail::Assessed(_)
+            | PaymentMail::Committed(_)
+            | PaymentMail::Reported { .. }
+            | PaymentMail::Retry { .. }
+            | PaymentMail::CheckDeadlines
+            | PaymentMail::Passivate => false,
+        };
         if !self.deferred.iter().any(resolves) {
             self.resume();
             self.check_overdue()?;

@@ -1,12 +1,14 @@
 //! What a provider says by itself: recorded like an answer to a question that was never asked.
 
 use super::PaymentState;
-use florin_domain::money::Amount;
+use florin_domain::ids::OperationId;
+use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::{
     Attempt, AttemptState, Command, Matter, MatterKind, Operation, OperationKind, Undoing,
 };
-use florin_domain::provider::{Notice, Outcome, ProviderId, Said};
+use florin_domain::provider::{Named, Notice, Outcome, ProviderId, Said};
 use ractor::ActorProcessingErr;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// The end of a key is believed to be that of an attempt if it is so long, or the whole key.
@@ -21,14 +23,64 @@ pub struct Noticed {
     pub taken: oneshot::Sender<bool>,
 }
 
+impl Noticed {
+    /// It names an object, and says how that stood.
+    pub(super) const fn is_of_object(&self) -> bool {
+        match self.notice.attempt {
+            Named::KeyEnd(_) => false,
+            Named::Charge(_) | Named::Refund { .. } => true,
+        }
+    }
+}
+
+/// What becomes of a notice.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// It is about no attempt of this payment.
+    NotOurs,
+    /// What it undoes was not heard of yet.
+    TooEarly,
+    /// It changes nothing.
+    Nothing,
+    /// It is decided upon.
+    Word(Box<Command>),
+}
+
 impl PaymentState {
     /// Whoever sent it hears of it only once it is durable: until then it is sent again.
     pub(super) fn take_notice(&mut self, noticed: Noticed) -> Result<(), ActorProcessingErr> {
         let Noticed { notice, taken } = noticed;
+        let key_end = match &notice.attempt {
+            Named::KeyEnd(key_end) => Some(Arc::clone(key_end)),
+            Named::Charge(_) | Named::Refund { .. } => None,
+        };
+        let heard = match key_end {
+            Some(key_end) => self.told_by_key(notice, &key_end),
+            None => self.told_of_object(notice),
+        };
+        match heard {
+            Heard::NotOurs => {
+                // Whoever asked may have gone.
+                _ = taken.send(false);
+                return Ok(());
+            }
+            // Not taken, so that it comes again after what it undoes.
+            Heard::TooEarly => return Ok(()),
+            Heard::Nothing => self.noticed.push(taken),
+            Heard::Word(command) => {
+                self.noticed.push(taken);
+                self.decide(None, *command)?;
+            }
+        }
+        self.answer();
+        Ok(())
+    }
+
+    /// What is said of the attempt whose key ends so.
+    fn told_by_key(&self, notice: Notice, key_end: &str) -> Heard {
         let Notice {
             provider,
             operation,
-            key_end,
             currency,
             said,
             ..
@@ -36,29 +88,17 @@ impl PaymentState {
         let payment = self.payment.clone();
         let found = payment.as_ref().and_then(|payment| {
             let op = payment.operation(operation)?;
-            Some((payment.spec.currency, op, meant(op, provider, &key_end)?))
+            Some((payment, op, meant(op, provider, key_end)?))
         });
-        let Some((ours, op, attempt)) = found else {
-            // Whoever asked may have gone.
-            _ = taken.send(false);
-            return Ok(());
+        let Some((payment, op, attempt)) = found else {
+            return Heard::NotOurs;
         };
-        let authorized_minor = payment.as_ref().map_or(0, |payment| payment.authorized.minor());
-        let number = attempt.number;
         let raise = |kind, said, amount_minor| {
-            tracing::error!(payment = %self.id, %operation, what = MatterKind::as_str(kind), "a provider says what fits no booking");
-            let at = self.context.ports.clock.now();
-            let matter = Matter {
-                number,
-                kind,
-                said,
-                amount_minor,
-                currency,
-                at,
-            };
-            Command::Raise { operation, matter }
+            let target = (operation, attempt.number);
+            self.raise(target, kind, said, (amount_minor, currency))
         };
-        let is_foreign = currency != ours;
+        let is_foreign = currency != payment.spec.currency;
+        let authorized_minor = payment.authorized.minor();
         let command = match said {
             Said::Became(Outcome::Declined {
                 decline_code,
@@ -91,9 +131,10 @@ impl PaymentState {
                 number: attempt.number,
             },
             Said::TakenBack { unheard: None, .. } if attempt.state.is_unresolved() => {
-                // Not taken, so that it comes again after what it undoes.
-                return Ok(());
+                return Heard::TooEarly;
             }
+            // Those are said of objects.
+            Said::Reserved { .. } | Said::Released { .. } | Said::Changed => return Heard::NotOurs,
             Said::TakenBack {
                 reference,
                 amount_minor,
@@ -111,10 +152,28 @@ impl PaymentState {
                 unheard,
             }),
         };
-        self.noticed.push(taken);
-        self.decide(None, command)?;
-        self.answer();
-        Ok(())
+        Heard::Word(Box::new(command))
+    }
+
+    /// What fits no booking is for a person.
+    pub(super) fn raise(
+        &self,
+        (operation, number): (OperationId, u32),
+        kind: MatterKind,
+        said: Arc<str>,
+        (amount_minor, currency): (i128, Currency),
+    ) -> Command {
+        tracing::error!(payment = %self.id, %operation, what = kind.as_str(), "a provider says what fits no booking");
+        let at = self.context.ports.clock.now();
+        let matter = Matter {
+            number,
+            kind,
+            said,
+            amount_minor,
+            currency,
+            at,
+        };
+        Command::Raise { operation, matter }
     }
 
     /// Between commits everything that was noticed is durable, or changed nothing.
@@ -138,7 +197,7 @@ fn meant<'a>(op: &'a Operation, provider: ProviderId, key_end: &str) -> Option<&
 
 /// A void released whatever was left, and an increment is told as all that is reserved now, where `authorized_minor` was before. Any sum in
 /// another currency is another sum than was asked for, which the core holds for a person.
-fn in_our_terms(op: &Operation, outcome: Outcome, authorized_minor: Option<i128>) -> Outcome {
+pub(super) fn in_our_terms(op: &Operation, outcome: Outcome, authorized_minor: Option<i128>) -> Outcome {
     let Outcome::Succeeded {
         reference,
         transaction,

@@ -2,12 +2,15 @@
 
 use super::PaymentsHandle;
 use crate::admission::Shed;
+use crate::context::Context;
 use crate::guardian::GuardianMail;
 use crate::load::locate;
 use crate::mailbox::Class;
 use crate::payment::Noticed;
-use florin_domain::ports::{PaymentRow, ViewError};
-use florin_domain::provider::Notice;
+use florin_domain::credentials::KeyOwner;
+use florin_domain::payment::Payment;
+use florin_domain::ports::ViewError;
+use florin_domain::provider::{Named, Notice, Signer};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -29,6 +32,28 @@ pub enum NoticeError {
     NotTaken,
 }
 
+/// Whether whoever signed may speak of this payment. An object carries no account's name, as a key does: a merchant's own secret speaks only
+/// of what was charged under the merchant's own credentials.
+fn may_speak(context: &Context, notice: &Notice, payment: &Payment) -> Result<bool, NoticeError> {
+    let merchant = payment.spec.merchant;
+    if !notice.signer.may_speak_of(merchant) {
+        return Ok(false);
+    }
+    match (&notice.signer, &notice.attempt) {
+        (Signer::Platform, _) | (Signer::Merchants(_), Named::KeyEnd(_)) => return Ok(true),
+        (Signer::Merchants(_), Named::Charge(_) | Named::Refund { .. }) => {}
+    }
+    let (Some(seat), Some(charge)) = (context.provider(notice.provider), payment.operations.first()) else {
+        return Ok(false);
+    };
+    match seat.port.key_owner(merchant, charge.opened_at) {
+        Some(KeyOwner::Merchant { merchant: owner, .. }) => Ok(owner == merchant),
+        Some(KeyOwner::Platform) => Ok(false),
+        // They are being changed: by the time it comes again that is over.
+        None => Err(NoticeError::NotTaken),
+    }
+}
+
 impl PaymentsHandle {
     /// Has a notice recorded. `true` once it is durable, `false` if it is about nothing that was ever asked for here, or about
     /// another merchant's payment than its signer's.
@@ -36,8 +61,10 @@ impl PaymentsHandle {
         let context = self.at(notice.payment.shard()).context;
         let _in_flight = context.admission.enter().map_err(NoticeError::Shed)?;
         let row = locate(&context, notice.payment).await?;
-        let is_theirs = |row: &PaymentRow| notice.signer.may_speak_of(row.payment.spec.merchant);
-        if !row.as_ref().is_some_and(is_theirs) {
+        let Some(payment) = row.map(|row| row.payment) else {
+            return Ok(false);
+        };
+        if !may_speak(&context, &notice, &payment)? {
             return Ok(false);
         }
         let (taken, waits) = oneshot::channel();

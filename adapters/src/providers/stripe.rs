@@ -2,20 +2,26 @@
 //!
 //! # Layout
 //! * `config` how to reach it; `request` attempt to wire; `wire`, `objects`, `response` wire to outcome; `client` the connection
+//! * `signature`, `notices`, `events` what Stripe sends by itself: whose it is, and what it says of whom
 //!
 //! Calls must run on the tokio runtime with the timers enabled that also lives as long as the provider: the pool keeps its
 //! connections in tasks of the runtime that first used them.
 
 mod client;
 mod config;
+mod events;
+mod notices;
 mod objects;
 mod request;
 mod response;
 #[cfg(test)]
 mod sample;
+mod signature;
 mod wire;
 
 pub use config::{BASE_URL, CONNECT_TIMEOUT, ConfigError, REQUEST_TIMEOUT, SecretKey, StripeConfig};
+pub use notices::StripeNotices;
+pub use signature::WebhookSecret;
 
 use super::connection::Reply;
 use super::exchange::{Unsendable, either, time_limit, unanswered, undecided, unknown};

@@ -21,6 +21,11 @@ pub struct Terms {
     pub refuses_live: bool,
 }
 
+/// A key of Stripe's that moves no real money.
+pub(crate) fn is_stripe_test_key(key: &str) -> bool {
+    TEST_KEYS.iter().any(|prefix| key.starts_with(prefix))
+}
+
 pub(super) fn names(set: &Credentials) -> Vec<CredentialField> {
     let mut names: Vec<_> = set.fields().into_iter().map(|(field, _)| field).collect();
     names.dedup();
@@ -41,7 +46,7 @@ pub(super) fn livemode(set: &Credentials, terms: Terms) -> Result<bool, SecretsE
     match set {
         Credentials::Stripe(set) => {
             let key = set.secret_key.expose();
-            let is_test = TEST_KEYS.iter().any(|prefix| key.starts_with(prefix));
+            let is_test = is_stripe_test_key(key);
             if terms.refuses_live && key.contains(LIVE_KEY) {
                 let why = "must be a test key: development takes no live key";
                 return Err(refused(CredentialField::SecretKey, why));

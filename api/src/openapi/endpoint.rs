@@ -169,6 +169,18 @@ impl Endpoint {
         self.refuses(404, &[Code::RouteUnknown])
     }
 
+    /// A header that some send.
+    pub(crate) fn may_have_header(mut self, name: &str, shape: impl Into<Shape>, example: &str) -> Self {
+        let header = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .schema(Some(shape))
+            .example(Some(example.into()));
+        self.operation = self.operation.parameter(header);
+        self
+    }
+
     /// A parameter behind the question mark.
     pub(crate) fn query(mut self, name: &str, shape: impl Into<Shape>) -> Self {
         let parameter: Parameter = ParameterBuilder::new()

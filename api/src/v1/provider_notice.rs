@@ -2,14 +2,14 @@
 
 use crate::body;
 use crate::errors::{ApiError, Code, Invalid};
-use crate::openapi::{Access, Endpoint, array, chapter, must, record, text};
+use crate::openapi::{Access, Endpoint, array, chapter, flag, may, must, record, text};
 use crate::query;
 use crate::reply::Reply;
 use crate::state::State;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use florin_domain::provider::{NoticeRefusal, Outcome, ProviderId, Said};
+use florin_domain::provider::{Letter, NoticeRefusal, Outcome, ProviderId, Said};
 use serde_json::json;
 
 /// What Adyen wants to read.
@@ -25,25 +25,24 @@ async fn take(state: &State, request: &HttpRequest, payload: Payload) -> Result<
     let name = request.match_info().get("id").unwrap_or_default();
     let provider = ProviderId::parse(name).map_err(|_| missing())?;
     let bytes = body::read_json(state, request, payload).await?;
+    // What is no text is no signature.
+    let seal = state.notices.seal(provider);
+    let seal = seal.and_then(|header| request.headers().get(header));
+    let letter = Letter {
+        body: &bytes,
+        seal: seal.map(|seal| seal.to_str().unwrap_or_default()),
+    };
     let notices = state
         .notices
-        .read(provider, &bytes)
-        .map_err(|refusal| match refusal {
-            NoticeRefusal::NoSuchProvider => missing(),
-            NoticeRefusal::Unsigned => state
-                .rate_limits
-                .refuse_stranger(request.peer_addr().map(|peer| peer.ip())),
-            NoticeRefusal::Malformed => {
-                let message = "The body is no list of notification items.";
-                Invalid::new("notificationItems", Code::ParameterInvalid, message).into()
-            }
-        })?;
+        .read(provider, letter)
+        .map_err(|refusal| refused(state, request, refusal))?;
     for notice in notices {
         let (payment, operation) = (notice.payment, notice.operation);
         let moved = match &notice.said {
             Said::Became(outcome) => matches!(outcome, Outcome::Succeeded { .. }),
-            Said::TakenBack { .. } => true,
-            Said::NotClosed => false,
+            Said::TakenBack { .. } | Said::Reserved { .. } => true,
+            // What was let go never moved.
+            Said::NotClosed | Said::Released { .. } | Said::Changed => false,
         };
         match state.payments.notice(notice).await {
             Ok(true) => {}
@@ -67,6 +66,27 @@ async fn take(state: &State, request: &HttpRequest, payload: Payload) -> Result<
     Ok(response.body(ACCEPTED))
 }
 
+/// Everybody who is not believed counts as a stranger: a signature costs work to check.
+fn refused(state: &State, request: &HttpRequest, refusal: NoticeRefusal) -> ApiError {
+    let stranger = || {
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        state.rate_limits.refuse_stranger(peer)
+    };
+    let invalid = |param: &str, why: &str| {
+        let message = format!("`{param}` {why}.");
+        Invalid::new(param, Code::ParameterInvalid, message).into()
+    };
+    match refusal {
+        NoticeRefusal::NoSuchProvider => ApiError::NoSuchObject { kind: "provider" },
+        NoticeRefusal::Unsigned => stranger(),
+        NoticeRefusal::Seal { header, why } => match stranger() {
+            ApiError::Unauthenticated => invalid(header, why),
+            too_many => too_many,
+        },
+        NoticeRefusal::Malformed { field, why } => invalid(field, why),
+    }
+}
+
 pub(crate) fn described() -> Endpoint {
     let item = record([must(
         "NotificationRequestItem",
@@ -74,10 +94,25 @@ pub(crate) fn described() -> Endpoint {
             "Adyen's notification, signed in `additionalData.hmacSignature`.",
         )),
     )]);
-    let shape = record([must(
-        "notificationItems",
-        array(item, "What happened, each item signed by itself."),
-    )]);
+    let object = record([]).description(Some("The object, as it stood when it happened."));
+    let shape = record([
+        may(
+            "notificationItems",
+            array(item, "Adyen: what happened, each item signed by itself."),
+        ),
+        may("type", text("Stripe: what happened.")),
+        may("livemode", flag("Stripe: whether it is about real money.")),
+        may(
+            "data",
+            record([must("object", object)]).description(Some("Stripe: what it is about.")),
+        ),
+    ]);
+    let event = json!({"id": "evt_1NG8Du2eZvKYlo2CUI79vXWy", "object": "event", "created": 1_795_261_600, "livemode": false,
+    "type": "payment_intent.succeeded", "data": {"object": {
+        "id": "pi_3MtwBwLkdIwHu7ix28a3tqPa", "object": "payment_intent", "status": "succeeded", "currency": "usd", "amount": 4_000,
+        "amount_received": 4_000, "capture_method": "automatic", "latest_charge": "ch_3MtwBwLkdIwHu7ix28a3tqPb",
+        "metadata": {"payment_id": "pay_01m7y92a930001k836eeyy2z3p", "operation_id": "pay_01m7y92a930001k836eeyy2z3p"},
+    }}});
     let example = json!({"live": "false", "notificationItems": [{"NotificationRequestItem": {
         "additionalData": {"hmacSignature": "VLdUuGvEyWGoFeMXa6qZMSEU7dcQB6sN4tPDhTzmUGU="},
         "amount": {"currency": "USD", "value": 4_000}, "eventCode": "CAPTURE", "eventDate": "2026-11-21T10:00:00+00:00",
@@ -98,7 +133,12 @@ pub(crate) fn described() -> Endpoint {
             text("The provider's name.").pattern(Some("^[a-z0-9_]{1,16}$")),
             "adyen",
         )
-        .takes(shape, &[("A capture", example)])
+        .may_have_header(
+            "Stripe-Signature",
+            text("Stripe's signature of the body as it was sent: the time, and an HMAC with a secret of the webhook endpoint."),
+            "t=1795261600,v1=5257a869e7ecebeda32affa62cdca3fa51cad7e77a0e56ff536d0ce8e108d8bd",
+        )
+        .takes(shape, &[("A capture at Adyen", example), ("A sale at Stripe", event)])
         .answers_as(
             "text/plain",
             200,
@@ -106,7 +146,7 @@ pub(crate) fn described() -> Endpoint {
             text("What Adyen wants to read."),
             json!(ACCEPTED),
         )
-        .refuses(400, &[Code::QueryInvalid])
+        .refuses(400, &[Code::QueryInvalid, Code::ParameterInvalid])
         .refuses(401, &[Code::ApiKeyInvalid])
         .refuses(404, &[Code::ResourceMissing])
         .refuses(429, &[Code::RateLimited])

@@ -13,6 +13,7 @@ mod connections;
 mod credentials;
 mod limits;
 mod lists;
+mod notices;
 mod openapi;
 mod operators;
 mod routing;

@@ -4,7 +4,7 @@ use crate::world::{Answer, World};
 use crate::{VISA, pay, with_method};
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::money::Currency;
-use florin_domain::provider::{Notice, Outcome, ProviderId, Said, Signer};
+use florin_domain::provider::{Named, Notice, Outcome, ProviderId, Said, Signer};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -232,7 +232,7 @@ fn tell_of_another_charge(world: &World, payment: &str, key: &str) {
         signer: Signer::Platform,
         payment,
         operation: OperationId::Authorize(payment),
-        key_end: Arc::from(key),
+        attempt: Named::KeyEnd(Arc::from(key)),
         currency: Currency::EUR,
         said: Said::Became(Outcome::Succeeded {
             reference: Arc::from("psp_x"),

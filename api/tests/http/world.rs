@@ -23,12 +23,10 @@ use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device, OperationKind};
 use florin_domain::ports::{
-    AttemptRequest, BoxFuture, KeyOwners, NoticeReader, Provider, ReadError, Receipt, ReceiptSignature,
-    ReceiptSigner, ShardSnapshot, SnapshotError, Snapshots,
+    AttemptRequest, BoxFuture, KeyOwners, Provider, ReadError, Receipt, ReceiptSignature, ReceiptSigner,
+    ShardSnapshot, SnapshotError, Snapshots,
 };
-use florin_domain::provider::{
-    Capabilities, Notice, NoticeRefusal, Outcome, ProviderId, ProviderReference, Recovery,
-};
+use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery};
 use florin_domain::time::{Millis, Timestamp};
 use florin_supervisors::platform::Platform;
 use std::fmt::Write as _;
@@ -305,7 +303,7 @@ impl World {
             consistency: platform.consistency(),
             ops: Arc::new(platform.ops(Box::new(|| "florin_up 1\n".to_owned()))),
             receipts: Arc::new(SumSigner),
-            notices: Arc::new(NoNotices),
+            notices: Arc::new(crate::notices::NoNotices),
             directory: DirectoryHandle::new(platform.shards().clone()),
             credentials: CredentialsHandle::new(
                 platform.shards().clone(),
@@ -482,19 +480,5 @@ impl ReceiptSigner for SumSigner {
             public_key: [7; 32],
             signature,
         }
-    }
-}
-
-/// No provider sends notices here, but one of this name may.
-#[derive(Debug)]
-struct NoNotices;
-
-impl NoticeReader for NoNotices {
-    fn read(&self, provider: ProviderId, body: &[u8]) -> Result<Vec<Notice>, NoticeRefusal> {
-        Err(match body {
-            _ if provider.as_str() != "fake" => NoticeRefusal::NoSuchProvider,
-            b"{}" => NoticeRefusal::Malformed,
-            _ => NoticeRefusal::Unsigned,
-        })
     }
 }

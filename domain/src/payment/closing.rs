@@ -10,7 +10,7 @@ use super::decide::{Decision, Effect};
 use super::event::Event;
 use super::operation::{Attempt, AttemptState, Operation, OperationKind};
 use super::outcome::unresolved_attempt;
-use super::record::{find, mismatched, record, take_word};
+use super::record::{CHALLENGE_EXPIRED, find, mismatched, record, take_word};
 use super::refusal::Refusal;
 use super::reversal::ReversalPlan;
 use super::state::{Payment, Status};
@@ -52,6 +52,33 @@ impl Attempt {
     /// The customer never came back, and the provider does not say that the challenge is over.
     pub fn is_abandoned(&self) -> bool {
         self.state == AttemptState::Unknown && self.unknown_reason.as_deref() == Some(CHALLENGE_ABANDONED)
+    }
+}
+
+impl Payment {
+    /// By its provider's word the object of this attempt was closed, or its challenge was. A hold of it that is told of only now was made
+    /// before that, and went with it.
+    pub fn has_let_go(&self, operation: OperationId, number: u32) -> bool {
+        let Some(op) = self.operation(operation) else {
+            return false;
+        };
+        let is_latest = op.attempts == number;
+        let failure = self.failure.as_ref().filter(|_| is_latest);
+        let code = failure.and_then(|failure| failure.decline_code.as_deref());
+        match op.attempt_numbered(number).map(|attempt| attempt.state) {
+            Some(AttemptState::Cancelled) => true,
+            Some(AttemptState::Declined) => code == Some(CHALLENGE_EXPIRED),
+            Some(
+                AttemptState::Open
+                | AttemptState::Pending
+                | AttemptState::ActionRequired
+                | AttemptState::Unknown
+                | AttemptState::Succeeded
+                | AttemptState::NotSent
+                | AttemptState::Rejected,
+            )
+            | None => false,
+        }
     }
 }
 

@@ -270,7 +270,7 @@ pub(super) const REVIEW_REJECTED: &str = "review_rejected";
 const RATE_LIMITED: &str = "the provider's rate limit was reached";
 
 /// The decline code of a challenge that ended without the customer.
-const CHALLENGE_EXPIRED: &str = "authentication_expired";
+pub(super) const CHALLENGE_EXPIRED: &str = "authentication_expired";
 
 pub(super) const AMOUNT_MISMATCH: &str = "the provider's amount differs from ours";
 

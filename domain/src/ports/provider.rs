@@ -7,7 +7,7 @@ use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency, MinorSum};
 use crate::payment::OperationKind;
 use crate::provider::{
-    Capabilities, Notice, NoticeRefusal, Outcome, ProviderId, ProviderKey, ProviderReference,
+    Capabilities, Letter, Notice, NoticeRefusal, Outcome, ProviderId, ProviderKey, ProviderReference,
 };
 use crate::time::Timestamp;
 use std::fmt;
@@ -85,6 +85,9 @@ pub trait Provider: KeyOwners + Send + Sync + fmt::Debug {
 
 /// Port of what providers send by themselves. Nothing is believed that is not signed.
 pub trait NoticeReader: Send + Sync + fmt::Debug {
-    /// The notices in a body that was sent for this provider; what is not about an operation of ours is left out.
-    fn read(&self, provider: ProviderId, body: &[u8]) -> Result<Vec<Notice>, NoticeRefusal>;
+    /// The header in which this provider sends its signature, unless it is in the body.
+    fn seal(&self, provider: ProviderId) -> Option<&'static str>;
+
+    /// The notices in what was sent for this provider; what is not about an operation of ours is left out.
+    fn read(&self, provider: ProviderId, letter: Letter<'_>) -> Result<Vec<Notice>, NoticeRefusal>;
 }

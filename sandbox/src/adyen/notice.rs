@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::call::WebhookTarget;
 use crate::clock::UnixMillis;
+use crate::due::Due;
+use crate::hmac::hmac_sha256;
 use crate::stripe::Currency;
+use crate::witness::Provider;
 
 /// What waits for an address that never answers is bounded; the oldest is forgotten first.
 const WAITING_MAX: usize = 100_000;
@@ -90,16 +92,6 @@ impl Notice {
     }
 }
 
-/// A notification that is due.
-#[derive(Debug, Clone)]
-pub(crate) struct Due {
-    /// The line that made it.
-    pub(crate) seq: u64,
-    pub(crate) url: Box<str>,
-    pub(crate) copies: u8,
-    pub(crate) body: Vec<u8>,
-}
-
 #[derive(Debug)]
 struct Waiting {
     notice: Notice,
@@ -168,7 +160,8 @@ impl Outbox {
             }
             waiting.is_out = true;
             due.push(Due {
-                seq: *seq,
+                of: (Provider::Adyen, *seq),
+                seal: None,
                 url: target.url.clone(),
                 copies: waiting.notice.copies,
                 body: waiting.notice.body(&key),
@@ -209,24 +202,6 @@ fn unhex(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// RFC 2104 over SHA-256, by the book: what the adapter checks it with is another implementation.
-fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
-    const BLOCK: usize = 64;
-    let mut padded = [0_u8; BLOCK];
-    if key.len() > BLOCK {
-        padded[..32].copy_from_slice(&Sha256::digest(key));
-    } else {
-        padded[..key.len()].copy_from_slice(key);
-    }
-    let keyed = |mask: u8, message: &[u8]| -> [u8; 32] {
-        let mut digest = Sha256::new();
-        digest.update(padded.map(|byte| byte ^ mask));
-        digest.update(message);
-        digest.finalize().into()
-    };
-    keyed(0x5c, &keyed(0x36, message))
-}
-
 fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
@@ -249,32 +224,9 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fmt::Write;
 
     #[test]
-    fn the_code_is_that_of_rfc_4231() {
-        // Test cases 1, 2 and 6: a short key, a text as the key, and a key longer than a block.
-        let hex = |bytes: [u8; 32]| {
-            bytes.iter().fold(String::new(), |mut text, byte| {
-                write!(text, "{byte:02x}").unwrap();
-                text
-            })
-        };
-        assert_eq!(
-            hex(hmac_sha256(&[0x0b; 20], b"Hi There")),
-            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
-        );
-        assert_eq!(
-            hex(hmac_sha256(b"Jefe", b"what do ya want for nothing?")),
-            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
-        );
-        assert_eq!(
-            hex(hmac_sha256(
-                &[0xaa; 131],
-                b"Test Using Larger Than Block-Size Key - Hash Key First"
-            )),
-            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
-        );
+    fn base_64_is_padded() {
         assert_eq!(base64(b"foob"), "Zm9vYg==");
         assert_eq!(base64(b"foo"), "Zm9v");
     }

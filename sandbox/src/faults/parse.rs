@@ -81,8 +81,10 @@ fn parse_mode(
 ) -> Result<Mode, Rejected> {
     let expected = "decline, timeout_before, timeout_after_charge, http_500, http_503, rate_limit, slow, drop_connection, outage, duplicate_webhook, late_webhook or late_execution";
     let mode = named(fields, "mode", expected)?;
-    if matches!(mode, Mode::DuplicateWebhook | Mode::LateWebhook) && provider != Provider::Adyen {
-        return Err(reject("mode", "only the simulated Adyen sends webhooks"));
+    if matches!(mode, Mode::DuplicateWebhook | Mode::LateWebhook)
+        && operation == Covered::Only(Operation::Query)
+    {
+        return Err(reject("mode", "nothing is told of a query"));
     }
     if mode == Mode::LateExecution && (provider != Provider::Adyen || operation.has(Operation::Query)) {
         return Err(reject(

@@ -97,7 +97,7 @@ fn bad_input_names_its_field() {
             "mode",
         ),
         (
-            r#"{"provider":"stripe","operation":"capture","mode":"duplicate_webhook"}"#,
+            r#"{"provider":"stripe","operation":"query","mode":"duplicate_webhook"}"#,
             "mode",
         ),
         (

@@ -125,6 +125,7 @@ impl Routes {
                 None => Ok(self.refuse(&ApiError::body_too_large(BODY_BYTES_MAX))),
             },
             (&Method::PUT, "/adyen/webhook") => self.subscribe(request).await,
+            (&Method::PUT, "/stripe/webhook") => self.tell_stripe(request).await,
             (&Method::PUT, "/refusal") => self.refuse_connections(request).await,
             (method, path) => Ok(self.refuse(&ApiError::unknown_url(method.as_str(), path))),
         }
@@ -151,6 +152,19 @@ impl Routes {
         match adyen::parse_target(&body) {
             Ok(target) => {
                 self.ask(|reply| Command::Subscribe { target, reply }).await?;
+                Ok(json(StatusCode::OK, body))
+            }
+            Err(message) => Ok(invalid(message)),
+        }
+    }
+
+    async fn tell_stripe(&self, request: Request<Incoming>) -> Answer {
+        let Some(body) = read_body(request.into_body()).await? else {
+            return Ok(self.refuse(&ApiError::body_too_large(BODY_BYTES_MAX)));
+        };
+        match stripe::parse_target(&body) {
+            Ok(target) => {
+                self.ask(|reply| Command::TellStripe { target, reply }).await?;
                 Ok(json(StatusCode::OK, body))
             }
             Err(message) => Ok(invalid(message)),

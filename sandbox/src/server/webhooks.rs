@@ -1,4 +1,4 @@
-//! Tells the simulated Adyen's notifications: each at least once, until it is acknowledged with a 200.
+//! Tells what the simulated providers say by themselves: each at least once, until it is acknowledged with a 200.
 
 use std::io;
 use std::pin::pin;
@@ -17,8 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::stopped;
-use crate::adyen::Due;
+use crate::due::Due;
 use crate::owner::Command;
+use crate::witness::Provider;
 
 /// Notifications under way at once.
 const AT_ONCE: usize = 32;
@@ -40,7 +41,7 @@ pub(crate) async fn tell(
 }
 
 async fn tell_for_ever(owner: &mpsc::Sender<Command>, changed: &Notify) {
-    let mut under_way: JoinSet<(u64, bool)> = JoinSet::new();
+    let mut under_way: JoinSet<((Provider, u64), bool)> = JoinSet::new();
     let mut told = Vec::new();
     loop {
         let limit = AT_ONCE.saturating_sub(under_way.len());
@@ -72,18 +73,19 @@ async fn tell_for_ever(owner: &mpsc::Sender<Command>, changed: &Notify) {
     }
 }
 
-async fn send(due: Due) -> (u64, bool) {
+async fn send(due: Due) -> ((Provider, u64), bool) {
     let mut is_acknowledged = true;
     for _ in 0..due.copies {
-        let sent = timeout(PATIENCE, post(&due.url, &due.body)).await;
+        let sent = timeout(PATIENCE, post(&due)).await;
         is_acknowledged &= matches!(sent, Ok(Ok(200)));
     }
-    (due.seq, is_acknowledged)
+    (due.of, is_acknowledged)
 }
 
 /// The status of the answer.
-async fn post(url: &str, body: &[u8]) -> io::Result<u16> {
-    let (authority, path) = url
+async fn post(due: &Due) -> io::Result<u16> {
+    let (authority, path) = due
+        .url
         .strip_prefix("http://")
         .and_then(|rest| rest.split_once('/'))
         .ok_or(io::ErrorKind::InvalidInput)?;
@@ -95,12 +97,16 @@ async fn post(url: &str, body: &[u8]) -> io::Result<u16> {
     let (mut sender, connection) = http1::handshake::<_, Full<Bytes>>(TokioIo::new(stream))
         .await
         .map_err(io::Error::other)?;
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(Method::POST)
         .uri(format!("/{path}"))
         .header(HOST, authority)
-        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-        .body(Full::from(Bytes::copy_from_slice(body)))
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some((header, seal)) = &due.seal {
+        request = request.header(*header, seal);
+    }
+    let request = request
+        .body(Full::from(Bytes::copy_from_slice(&due.body)))
         .map_err(io::Error::other)?;
     let exchange = async {
         let response = sender.send_request(request).await.map_err(io::Error::other)?;

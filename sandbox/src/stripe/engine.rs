@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::call::{Call, Command, Query};
 use super::error::ApiError;
+use super::events::Telling;
 use super::keys::{Digest, Idempotency, Known};
 use super::methods::TestMethod;
 use super::objects::{Intent, Refund};
@@ -58,6 +59,7 @@ pub(crate) enum Answer {
 pub(crate) struct Execution {
     pub(crate) row: Option<Row>,
     pub(crate) line: Line,
+    pub(crate) telling: Telling,
 }
 
 #[derive(Debug)]
@@ -182,8 +184,12 @@ pub(crate) fn decide(
         // The work is done, so the key is free to be replayed: only this answer is lost.
         Some(Hit::TimeoutAfterCharge) => delivery = Delivery::Silence { release: None },
     }
+    let telling = Telling {
+        copies: drawn.notice_copies,
+        delay_ms: drawn.notice_delay_ms,
+    };
     Decision::Execute {
-        execution: Box::new(execution(state, planned, request, now.seconds())),
+        execution: Box::new(execution(state, planned, (request, telling), now.seconds())),
         delivery,
     }
 }
@@ -222,7 +228,7 @@ fn refuse(error: ApiError) -> Decision {
     }
 }
 
-fn execution(state: &State, plan: Plan, request: &Request, at: u64) -> Execution {
+fn execution(state: &State, plan: Plan, (request, telling): (&Request, Telling), at: u64) -> Execution {
     let Plan {
         answer,
         expand_charge,
@@ -243,7 +249,7 @@ fn execution(state: &State, plan: Plan, request: &Request, at: u64) -> Execution
         refund,
     };
     let row = money.map(|money| row(state, &line, money, witness_key));
-    Execution { row, line }
+    Execution { row, line, telling }
 }
 
 fn row(state: &State, line: &Line, money: Money, witness_key: Option<Box<str>>) -> Row {

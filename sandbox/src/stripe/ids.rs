@@ -40,6 +40,10 @@ impl Ids {
         self.id("req_", seq)
     }
 
+    pub(crate) fn event(self, number: u64) -> Id {
+        self.id("evt_", number)
+    }
+
     fn id(self, prefix: &'static str, seq: u64) -> Id {
         Id {
             prefix,

@@ -74,6 +74,43 @@ pub(crate) fn refund_list_body(site: Site<'_>, page: &[&Refund], has_more: bool)
     json.out
 }
 
+/// What an event shows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Shown<'a> {
+    Intent(&'a Intent),
+    /// The latest charge of this intent.
+    Charge(&'a Intent),
+    Refund(&'a Refund),
+}
+
+pub(crate) fn event_body(
+    site: Site<'_>,
+    (number, kind): (u64, &str),
+    created: u64,
+    shown: Shown<'_>,
+) -> Vec<u8> {
+    let mut json = Json::new(site);
+    json.raw(r#"{"id":"#)
+        .id(site.ids.event(number))
+        .raw(r#","object":"event","api_version":"2026-06-24.dahlia","created":"#)
+        .show(created)
+        .raw(r#","data":{"object":"#);
+    match shown {
+        Shown::Intent(intent) => json.intent(intent, false),
+        Shown::Charge(intent) => match &intent.charge {
+            Some(charge) => json.charge(intent, charge),
+            None => _ = json.raw("null"),
+        },
+        Shown::Refund(refund) => json.refund(refund),
+    }
+    json.raw(
+        r#"},"livemode":false,"pending_webhooks":1,"request":{"id":null,"idempotency_key":null},"type":"#,
+    )
+    .text(kind)
+    .raw("}");
+    json.out
+}
+
 /// The page on which the customer proves who they are.
 fn challenge_url(site: Site<'_>, intent: &Intent) -> String {
     format!("{}/3ds/{}", site.origin, site.ids.intent(intent.seq))

@@ -6,10 +6,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use super::call::{List, ListRefunds};
 use super::engine::Line;
 use super::error::ApiError;
+use super::events::{Outbox, Telling};
 use super::ids::Ids;
 use super::keys::Keys;
 use super::objects::{Intent, Refund};
 use super::render::Site;
+use crate::clock::UnixMillis;
 use crate::witness::Span;
 
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +24,8 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) keys: Keys,
+    /// What is told of the objects.
+    pub(crate) outbox: Outbox,
     ids: Ids,
     /// Where browsers find this sandbox: scheme and authority.
     origin: Box<str>,
@@ -39,6 +43,7 @@ impl State {
     pub(crate) fn new(salt: u32, limits: Limits, origin: &str) -> Self {
         Self {
             keys: Keys::new(limits.keys_max),
+            outbox: Outbox::default(),
             ids: Ids::new(salt),
             origin: origin.into(),
             next_seq: 1,
@@ -89,6 +94,20 @@ impl State {
                 self.by_intent.remove(&(forgotten.intent_seq, oldest));
             }
         }
+    }
+
+    /// What the execution of a line is told as, before it is applied.
+    pub(crate) fn tell(&mut self, line: &Line, telling: Telling, now: UnixMillis) {
+        let site = Site {
+            ids: self.ids,
+            origin: &self.origin,
+        };
+        let before = line
+            .intent
+            .as_ref()
+            .and_then(|intent| self.intents.get(&intent.seq));
+        let before = before.map(|intent| &**intent);
+        self.outbox.put(site, (before, line), telling, now);
     }
 
     fn put_intent(&mut self, intent: Intent) {

@@ -13,7 +13,7 @@ use florin_domain::money::Currency;
 use florin_domain::payment::{
     Answer, AttemptState, CaptureMethod, Failure, MatterKind, Note, Operation, Payment, Status,
 };
-use florin_domain::provider::Notice;
+use florin_domain::provider::{Named, Notice};
 use florin_supervisors::platform::Platform;
 use std::sync::Arc;
 use std::time::Duration;
@@ -187,7 +187,7 @@ fn a_late_charge_in_another_currency_is_no_money_and_no_silence() {
         let closed = payment.operations[0].attempt_numbered(1).unwrap();
         let notice = Notice {
             currency: Currency::EUR,
-            key_end: Arc::clone(&closed.key),
+            attempt: Named::KeyEnd(Arc::clone(&closed.key)),
             ..world.said_of(id, payment.authorize_id(), succeeded("psp_eur", amount_minor(0)))
         };
         assert!(platform.payments().notice(notice).await.unwrap());
@@ -217,7 +217,7 @@ fn a_charge_that_its_provider_undoes_after_it_was_given_back_is_left_to_a_person
         let closed = payment.operations[0].attempt_numbered(1).unwrap();
         let charge = payment.authorize_id();
         let notice = Notice {
-            key_end: Arc::clone(&closed.key),
+            attempt: Named::KeyEnd(Arc::clone(&closed.key)),
             ..world.said_of(id, charge, taken_back("psp_undone", amount_minor(0), None))
         };
         for _ in 0..2 {

@@ -5,7 +5,7 @@
 //! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`], [`script`] the ports that do as they are told, [`mischief`] how
 //! * [`audit`] what must hold of journal, books and charges whatever happened
 //! * [`past`] payments as they were; [`operations`] what is asked of payments that exist, [`operations_crash`], [`operations_schedules`]
-//! * [`notices`] what providers say by themselves, [`reversals`] what they charged after all, [`doubts`] what is left to people of that
+//! * [`notices`] what providers say by themselves, [`objects`] of their objects, [`reversals`] what they charged after all, [`doubts`] what is left to people of that
 //! * [`transfers`] money between accounts that many move at once, [`transfers_calls`] who moves it, [`transfers_history`] what they saw,
 //!   [`transfers_crash`] what a crash leaves of it; [`crossings`] money between
 //!   shards, [`crossings_reverts`] reverts there, [`crossings_fraud`] the fraud check, [`crossings_land`] which they are, [`crossings_stuck`] one whose disk hangs,
@@ -66,6 +66,8 @@ mod monitor;
 mod monitor_load;
 #[cfg(test)]
 mod notices;
+#[cfg(test)]
+mod objects;
 #[cfg(test)]
 mod operations;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use florin_actors::payments_handle::{Change, PaymentsHandle};
 use florin_domain::ids::{MerchantId, OperationId, PaymentId};
 use florin_domain::money::Currency;
 use florin_domain::payment::{Answer, Attempt, AttemptState, CaptureMethod, Operation, Status};
-use florin_domain::provider::{Notice, Outcome, ProviderId, Said, Signer};
+use florin_domain::provider::{Named, Notice, Outcome, ProviderId, Said, Signer};
 use std::sync::Arc;
 
 pub(crate) fn succeeded(transaction: &str, amount_minor: i128) -> Said {
@@ -52,7 +52,7 @@ impl World {
             signer: Signer::Platform,
             payment,
             operation,
-            key_end: Arc::from(&key[key.len() - 12..]),
+            attempt: Named::KeyEnd(Arc::from(&key[key.len() - 12..])),
             currency: Currency::USD,
             said,
         }
@@ -120,16 +120,16 @@ fn a_notice_is_about_the_attempt_that_it_names_and_about_no_other() {
                 ..good.clone()
             },
             Notice {
-                key_end: Arc::from("|2"),
+                attempt: Named::KeyEnd(Arc::from("|2")),
                 ..good.clone()
             },
             Notice {
                 // Everybody's key ends so.
-                key_end: Arc::from("|1"),
+                attempt: Named::KeyEnd(Arc::from("|1")),
                 ..good.clone()
             },
             Notice {
-                key_end: Arc::from(""),
+                attempt: Named::KeyEnd(Arc::from("")),
                 ..good.clone()
             },
             Notice {

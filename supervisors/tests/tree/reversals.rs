@@ -8,7 +8,7 @@ use florin_actors::options::Options;
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::money::Currency;
 use florin_domain::payment::{Answer, AttemptState, Operation, OperationKind, Payment, Status};
-use florin_domain::provider::{Notice, Outcome, Said, Signer};
+use florin_domain::provider::{Named, Notice, Outcome, Said, Signer};
 use florin_supervisors::platform::Platform;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn truth_of(payment: &Payment) -> Notice {
         provider: provider_id(),
         payment: payment.id(),
         operation: payment.authorize_id(),
-        key_end: Arc::clone(key),
+        attempt: Named::KeyEnd(Arc::clone(key)),
         currency: Currency::USD,
         said: Said::Became(Outcome::Succeeded {
             reference: Arc::from(format!("pi_{key}")),

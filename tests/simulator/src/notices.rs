@@ -9,7 +9,7 @@ use crate::world::World;
 use florin_actors::payments_handle::{NoticeError, PaymentsHandle};
 use florin_domain::ids::MerchantId;
 use florin_domain::payment::{Attempt, AttemptState, Operation};
-use florin_domain::provider::{Notice, Outcome, ProviderId, Said, Signer};
+use florin_domain::provider::{Named, Notice, Outcome, ProviderId, Said, Signer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -200,7 +200,7 @@ fn forged(notice: Notice, how: u64) -> Notice {
             ..notice
         },
         1 => Notice {
-            key_end: Arc::from(format!("{}~", notice.key_end)),
+            attempt: Named::KeyEnd(Arc::from(format!("{}~", notice.attempt.as_str()))),
             ..notice
         },
         _ => Notice {
@@ -247,7 +247,7 @@ async fn deliver(run: Arc<Run>, payments: PaymentsHandle, number: u64, letter: L
     world.alive().await;
     let notice = &letter.notice;
     let name = said(&notice.said);
-    let key = &notice.key_end;
+    let key = notice.attempt.as_str();
     match answer {
         Ok(taken) => {
             world.note(format_args!("notice {key} {name}: taken {taken}"));
@@ -295,6 +295,10 @@ fn is_taken(op: &Operation, attempt: &Attempt, said: &Said) -> bool {
         Said::Became(Outcome::Declined { .. } | Outcome::Cancelled { .. }) => !attempt.state.is_unresolved(),
         Said::TakenBack { .. } => is_late || !op.matters.is_empty(),
         Said::NotClosed
+        // Only said of objects, by a provider of another kind.
+        | Said::Reserved { .. }
+        | Said::Released { .. }
+        | Said::Changed
         | Said::Became(
             Outcome::ActionRequired { .. }
             | Outcome::Pending { .. }
@@ -318,13 +322,13 @@ impl Run {
                 .earlier
                 .iter()
                 .chain(&op.attempt)
-                .find(|attempt| attempt.key == notice.key_end);
+                .find(|attempt| *attempt.key == *notice.attempt.as_str());
             attempt.is_some_and(|attempt| is_taken(op, attempt, &notice.said))
         });
         if !is_durable {
             self.world.breach(format!(
                 "a notice of {} ({}) is acknowledged and is not durable",
-                notice.key_end,
+                notice.attempt.as_str(),
                 said(&notice.said)
             ));
         }
@@ -334,7 +338,14 @@ impl Run {
     fn check_refused(&self, letter: &Letter, error: &NoticeError) {
         let may_wait = match (&letter.notice.said, error) {
             (Said::TakenBack { .. }, _) | (_, NoticeError::Shed(_)) => true,
-            (Said::Became(_) | Said::NotClosed, NoticeError::View(_) | NoticeError::NotTaken) => false,
+            (
+                Said::Became(_)
+                | Said::NotClosed
+                | Said::Reserved { .. }
+                | Said::Released { .. }
+                | Said::Changed,
+                NoticeError::View(_) | NoticeError::NotTaken,
+            ) => false,
         };
         if self.world.is_healed() && !may_wait {
             self.world.breach(format!(

@@ -194,6 +194,9 @@ sightings! {
         ) => "nothing",
         Said::NotClosed => "not closed",
         Said::TakenBack { .. } => "taken back",
+        Said::Reserved { .. } => "reserved",
+        Said::Released { .. } => "released",
+        Said::Changed => "changed",
     }
     NOT_TAKEN notice_error(NoticeError) {
         NoticeError::Shed(_) => "shed",
@@ -315,6 +318,10 @@ const NEVER: &[(&str, &str)] = &[
     ("event", "closing refused"),
     ("event", "transaction closed"),
     ("notice taken", "not closed"),
+    // They speak of attempts by their keys, not of objects.
+    ("notice taken", "reserved"),
+    ("notice taken", "released"),
+    ("notice taken", "changed"),
 ];
 
 /// What is seen too rarely to be waited for: sixteen attempts of one charge take a key that is sent again as often.

@@ -12,8 +12,16 @@ use florin_domain::credentials::Credentials;
 use florin_domain::ids::{MerchantId, OperationId};
 use florin_domain::money::Currency;
 use florin_domain::ports::NoticeReader;
-use florin_domain::provider::{Notice, NoticeRefusal, Outcome, ProviderId, ProviderReference, Said, Signer};
+use florin_domain::provider::{
+    Letter, Named as AttemptName, Notice, NoticeRefusal, Outcome, ProviderId, ProviderReference, Said, Signer,
+};
 use std::sync::Arc;
+
+/// What a body is not.
+const MALFORMED: NoticeRefusal = NoticeRefusal::Malformed {
+    field: "notificationItems",
+    why: "must be a list of notification items",
+};
 
 /// Who reads the notifications of one merchant account.
 #[derive(Clone, Debug)]
@@ -133,15 +141,19 @@ fn signer(item: &Notification<'_>, candidates: &[Candidate]) -> Option<Signer> {
 }
 
 impl NoticeReader for AdyenNotices {
-    fn read(&self, provider: ProviderId, body: &[u8]) -> Result<Vec<Notice>, NoticeRefusal> {
+    fn seal(&self, _provider: ProviderId) -> Option<&'static str> {
+        None
+    }
+
+    fn read(&self, provider: ProviderId, letter: Letter<'_>) -> Result<Vec<Notice>, NoticeRefusal> {
         let candidates = self.signers(provider);
         if candidates.is_empty() {
             return Err(NoticeRefusal::NoSuchProvider);
         }
-        let body: Notifications<'_> = serde_json::from_slice(body).map_err(|_| NoticeRefusal::Malformed)?;
+        let body: Notifications<'_> = serde_json::from_slice(letter.body).map_err(|_| MALFORMED)?;
         let items = body.notification_items;
         if items.is_empty() {
-            return Err(NoticeRefusal::Malformed);
+            return Err(MALFORMED);
         }
         // One that is not signed is reason enough to believe none.
         let mut notices = Vec::new();
@@ -226,7 +238,7 @@ fn notice(item: &Notification<'_>, provider: ProviderId, signer: Signer) -> Opti
         signer,
         payment: named.payment,
         operation: named.operation,
-        key_end: Arc::from(named.key_end),
+        attempt: AttemptName::KeyEnd(Arc::from(named.key_end)),
         currency,
         said: said?,
     })

@@ -32,6 +32,7 @@ pub(super) struct Intent<'a> {
     pub(super) received_minor: Option<u64>,
     #[serde(rename = "amount_capturable")]
     pub(super) capturable_minor: Option<u64>,
+    pub(super) capture_method: Option<Text<'a>>,
     pub(super) latest_charge: Option<Text<'a>>,
     pub(super) last_payment_error: Option<PaymentError<'a>>,
     pub(super) next_action: Option<NextAction<'a>>,
@@ -71,6 +72,41 @@ pub(super) struct Refund<'a> {
     pub(super) payment_intent: Option<Text<'a>>,
     pub(super) failure_reason: Option<Text<'a>>,
     pub(super) metadata: Option<Metadata<'a>>,
+}
+
+/// A charge.
+#[derive(Debug, Deserialize)]
+pub(super) struct Charge<'a> {
+    #[serde(borrow)]
+    pub(super) id: Text<'a>,
+    pub(super) currency: Text<'a>,
+    #[serde(rename = "amount")]
+    pub(super) amount_minor: u64,
+    #[serde(rename = "amount_captured")]
+    pub(super) captured_minor: Option<u64>,
+    pub(super) captured: bool,
+    pub(super) payment_intent: Option<Text<'a>>,
+    pub(super) metadata: Option<Metadata<'a>>,
+}
+
+/// What is sent by itself, apart from its object.
+#[derive(Debug, Deserialize)]
+pub(super) struct Event<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(super) kind: Text<'a>,
+    pub(super) livemode: bool,
+}
+
+/// The same with an object whose kind is known by then.
+#[derive(Debug, Deserialize)]
+pub(super) struct EventOf<T> {
+    pub(super) data: EventData<T>,
+}
+
+/// What an event is about.
+#[derive(Debug, Deserialize)]
+pub(super) struct EventData<T> {
+    pub(super) object: T,
 }
 
 /// One page of refunds.

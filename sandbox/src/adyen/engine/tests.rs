@@ -71,13 +71,13 @@ impl Client {
     /// Event, success and value of what is due, in order; all of it is acknowledged.
     fn told(&mut self) -> Vec<(String, String, u64)> {
         let (due, _) = self.world.notices(&[], 100, self.now);
-        let acknowledged: Vec<_> = due.iter().map(|due| (due.seq, true)).collect();
+        let acknowledged: Vec<_> = due.iter().map(|due| (due.of, true)).collect();
         self.world.notices(&acknowledged, 0, self.now);
         self.world.commit().unwrap();
         let copies = due
             .iter()
             .flat_map(|due| std::iter::repeat_n(due, usize::from(due.copies)));
-        let item = |due: &adyen::Due| {
+        let item = |due: &crate::due::Due| {
             let body: Value = serde_json::from_slice(&due.body).unwrap();
             let item = &body["notificationItems"][0]["NotificationRequestItem"];
             let text = |field: &str| item[field].as_str().unwrap().to_owned();

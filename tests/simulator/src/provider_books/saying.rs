@@ -5,7 +5,7 @@ use crate::fault::Fault;
 use florin_domain::ids::OperationId;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
-use florin_domain::provider::{Notice, Outcome, ProviderKey, Said, Signer};
+use florin_domain::provider::{Named, Notice, Outcome, ProviderKey, Said, Signer};
 use std::sync::Arc;
 
 impl Books {
@@ -67,7 +67,7 @@ impl Books {
             signer,
             payment: request.payment,
             operation: request.operation,
-            key_end: Arc::clone(&request.key),
+            attempt: Named::KeyEnd(Arc::clone(&request.key)),
             currency: request.currency,
             said,
         };

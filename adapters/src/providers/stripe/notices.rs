@@ -1,0 +1,140 @@
+//! Who may have signed an event of Stripe's, and whether it may be read at all.
+
+use super::events;
+use super::signature::{HEADER, STRANGE, Seal, WebhookSecret};
+use crate::secrets::{Book, is_stripe_test_key};
+use florin_domain::credentials::Credentials;
+use florin_domain::ids::MerchantId;
+use florin_domain::ports::{Clock, NoticeReader};
+use florin_domain::provider::{Letter, Notice, NoticeRefusal, ProviderId, Signer};
+use std::sync::Arc;
+
+/// One configured account.
+#[derive(Clone, Debug)]
+struct Account {
+    provider: ProviderId,
+    /// Its key moves real money.
+    livemode: bool,
+    /// Several while one is replaced by another; none if the account sends no events.
+    secrets: Vec<WebhookSecret>,
+}
+
+/// Reads the events of all configured accounts.
+#[derive(Clone, Debug)]
+pub struct StripeNotices {
+    accounts: Vec<Account>,
+    /// What merchants have of their own.
+    book: Option<Arc<Book>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl StripeNotices {
+    /// Reads those of no account yet.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            accounts: Vec::new(),
+            book: None,
+            clock,
+        }
+    }
+
+    /// Reads those of one more account, whose requests carry this key.
+    #[must_use]
+    pub fn with(mut self, provider: ProviderId, secret_key: &str, secrets: Vec<WebhookSecret>) -> Self {
+        self.accounts.push(Account {
+            provider,
+            livemode: !is_stripe_test_key(secret_key),
+            secrets,
+        });
+        self
+    }
+
+    /// Reads those of merchants with accounts of their own, too.
+    #[must_use]
+    pub fn with_credentials(self, book: Arc<Book>) -> Self {
+        let book = Some(book);
+        Self { book, ..self }
+    }
+
+    fn account(&self, provider: ProviderId) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.provider == provider)
+    }
+
+    /// Who may have signed for this provider: the platform, and every set that merchants have present.
+    fn signers(&self, account: &Account) -> Vec<Candidate> {
+        let configured = (!account.secrets.is_empty()).then(|| Candidate {
+            merchant: None,
+            livemode: account.livemode,
+            secrets: account.secrets.clone(),
+        });
+        let own = self
+            .book
+            .iter()
+            .flat_map(|book| book.everybodys(account.provider));
+        let own = own.filter_map(|(merchant, held)| match &*held.credentials {
+            Credentials::Stripe(set) => Some(Candidate {
+                merchant: Some(merchant),
+                livemode: !is_stripe_test_key(set.secret_key.expose()),
+                secrets: vec![WebhookSecret::new(set.webhook_secret.as_ref()?.expose())],
+            }),
+            Credentials::Adyen(_) => None,
+        });
+        configured.into_iter().chain(own).collect()
+    }
+}
+
+/// Who may have signed.
+struct Candidate {
+    /// Nothing for the platform.
+    merchant: Option<MerchantId>,
+    livemode: bool,
+    secrets: Vec<WebhookSecret>,
+}
+
+/// Whose signature it is, of those whose account is of the event's mode.
+fn signer(signed: &[&Candidate], livemode: bool) -> Result<Signer, NoticeRefusal> {
+    let fitting = signed.iter().filter(|candidate| candidate.livemode == livemode);
+    if fitting.clone().any(|candidate| candidate.merchant.is_none()) {
+        return Ok(Signer::Platform);
+    }
+    let merchants: Vec<MerchantId> = fitting.filter_map(|candidate| candidate.merchant).collect();
+    if merchants.is_empty() {
+        return Err(NoticeRefusal::Malformed {
+            field: "livemode",
+            why: "is not the mode of the account whose secret signed the event",
+        });
+    }
+    Ok(Signer::Merchants(merchants))
+}
+
+impl NoticeReader for StripeNotices {
+    fn seal(&self, provider: ProviderId) -> Option<&'static str> {
+        self.account(provider).map(|_| HEADER)
+    }
+
+    fn read(&self, provider: ProviderId, letter: Letter<'_>) -> Result<Vec<Notice>, NoticeRefusal> {
+        let account = self.account(provider).ok_or(NoticeRefusal::NoSuchProvider)?;
+        let candidates = self.signers(account);
+        if candidates.is_empty() {
+            return Err(NoticeRefusal::NoSuchProvider);
+        }
+        let seal = Seal::parse(letter.seal, self.clock.now())?;
+        let signed: Vec<&Candidate> = candidates
+            .iter()
+            .filter(|candidate| seal.is_by(&candidate.secrets, letter.body))
+            .collect();
+        if signed.is_empty() {
+            return Err(STRANGE);
+        }
+        let event = events::parse(letter.body)?;
+        let signer = signer(&signed, event.livemode)?;
+        let told = events::told(&event)?;
+        Ok(told
+            .into_iter()
+            .map(|told| told.noticed(provider, signer.clone()))
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests;
