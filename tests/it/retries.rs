@@ -26,6 +26,13 @@ fn metric(dev: &Dev, name: &str) -> Option<f64> {
     figure(&dev.operator().get("/metrics").expect(200).text(), name, "")
 }
 
+/// A declined card that is somebody's: a test method without a customer is nobody's.
+fn declined_card() -> Value {
+    let mut body = with_method(DECLINED);
+    body["customer_id"] = json!("cus_declined");
+    body
+}
+
 /// Advice of an error, and how long to wait.
 #[track_caller]
 fn advice(answer: &Answer) -> (Value, Value) {
@@ -146,13 +153,13 @@ fn x_15_a_card_is_tried_sixteen_times_for_an_amount_and_then_no_provider_is_aske
     count_requests(&dev);
     for number in 1..=16 {
         let answer = dev
-            .pay(&format!("declined-{number}"), &with_method(DECLINED))
+            .pay(&format!("declined-{number}"), &declined_card())
             .expect(402);
         assert_eq!(answer.error("decline_code"), "generic_decline", "{number}");
         assert_eq!(requests(&dev), number);
     }
     let assert_refused = |dev: &Dev, key: &str| {
-        let answer = dev.pay(key, &with_method(DECLINED)).expect(402);
+        let answer = dev.pay(key, &declined_card()).expect(402);
         assert_eq!(
             (answer.error("code"), answer.error("decline_code")),
             ("card_declined".into(), "retry_limit_month".into())
@@ -170,7 +177,7 @@ fn x_15_a_card_is_tried_sixteen_times_for_an_amount_and_then_no_provider_is_aske
     let id = assert_refused(&dev, "beyond");
     assert_eq!(requests(&dev), 16);
     // Another amount is another charge, another customer of the test method another card, and another card may pay the same payment.
-    let mut other = with_method(DECLINED);
+    let mut other = declined_card();
     other["amount"] = json!(10_001);
     assert_eq!(
         dev.pay("amount", &other).expect(402).error("decline_code"),
@@ -182,6 +189,11 @@ fn x_15_a_card_is_tried_sixteen_times_for_an_amount_and_then_no_provider_is_aske
         dev.pay("customer", &other).expect(402).error("decline_code"),
         "generic_decline"
     );
+    // A test method without a customer is nobody's card, so nobody else's declines are in its way.
+    for number in 1..=20 {
+        let answer = dev.pay(&format!("nobodys-{number}"), &with_method(DECLINED));
+        assert_eq!(answer.expect(402).error("decline_code"), "generic_decline");
+    }
     let path = format!("/v1/payments/{id}/confirm");
     let confirmed = dev
         .merchant()

@@ -2,7 +2,7 @@
 //! as they come, so for the first moments velocity may know less than it will.
 
 use super::record::{DAY_MS, HOUR_MS};
-use super::{Recalled, RiskMail, Subject, What};
+use super::{Card, Recalled, RiskMail, Subject, What};
 use crate::context::Context;
 use crate::journal_range::read_range;
 use crate::mailbox::{Class, Refused};
@@ -195,7 +195,7 @@ impl Reader {
                 let window = context.options.velocity.duplicates.window;
                 if is_sent && declines.is_none() && spec.created_at.plus(window) > context.ports.clock.now() {
                     self.found.push(Recalled {
-                        subject: Subject::of_card(spec, method),
+                        subject: Card::of(spec, method).subject,
                         at: spec.created_at,
                         what: What::Seen(spec.id),
                     });
@@ -203,10 +203,13 @@ impl Reader {
                 for decline in declines.into_iter().flatten() {
                     let method = decline.method.as_ref().unwrap_or(method);
                     let is_final = decline.is_final;
+                    let Some((book, subject)) = Card::of(spec, method).counted() else {
+                        continue;
+                    };
                     self.found.push(Recalled {
-                        subject: Subject::of_card(spec, method),
+                        subject,
                         at: decline.at,
-                        what: What::CardDeclined { is_final },
+                        what: What::CardDeclined { book, is_final },
                     });
                 }
             }
