@@ -68,6 +68,7 @@ struct Permit {
     admitted: Option<(Line, Option<Pass>, KeyPass)>,
     result: CallResult,
     key: KeyVerdict,
+    owner: Option<KeyOwner>,
     took_ms: u64,
 }
 
@@ -92,6 +93,7 @@ impl Drop for Permit {
             result,
             took_ms,
             key: (key_pass, self.key),
+            owner: self.owner,
         });
         self.seat.mailbox.step(ProviderMail::Finished(ended));
     }
@@ -120,9 +122,10 @@ impl Actor for ProviderActor {
             || ProviderMail::Tick,
         );
         let books = Books::new(id, seat.terms);
-        // Which keys are refused is found out anew.
-        for owner in seat.standing.load().refused_keys.owners() {
-            books.show_key(owner, false);
+        // Which keys are not taken is found out anew.
+        let now = context.ports.clock.now();
+        for stop in seat.standing.load().stopped_keys.stops(now) {
+            books.show_key(stop, false);
         }
         let mut state = ProviderState {
             books,
@@ -218,7 +221,7 @@ impl ProviderState {
     fn turn_away(&self, call: Call, away: Away) {
         let (provider, operation) = (self.seat.id.to_string(), call.line.as_str());
         let name = match away {
-            Away::BreakerOpen | Away::KeyRefused => "florin_provider_turned_away_total",
+            Away::BreakerOpen | Away::KeyRefused | Away::KeyLimited => "florin_provider_turned_away_total",
             Away::BudgetUsedUp => "florin_provider_retries_refused_total",
         };
         metrics::counter!(name, "provider" => provider, "operation" => operation).increment(1);
@@ -267,6 +270,7 @@ impl ProviderState {
             admitted: passes.map(|(pass, key_pass)| (call.line, pass, key_pass)),
             result: CallResult::NotCounted,
             key: KeyVerdict::Silent,
+            owner: None,
             took_ms: 0,
         };
         permit.count().fetch_add(1, Ordering::SeqCst);
@@ -302,12 +306,21 @@ async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
     let time_limit = port.capabilities().time_limit;
     (permit.result, permit.key) = match &report {
         // Making the object is no charge: were it counted, it would hide that none is confirmed. Its key is taken, though.
-        Report::Prepared(Ok(_)) => (CallResult::NotCounted, KeyVerdict::Taken),
+        Report::Prepared(Ok(_)) => (CallResult::NotCounted, KeyVerdict::TakenToPrepare),
         Report::TurnedAway { .. } => (CallResult::NotCounted, KeyVerdict::Silent),
         Report::Prepared(Err(outcome)) | Report::Outcome { outcome, .. } => {
             tell_of_unusable(permit.seat.id, &request, outcome);
             let result = CallResult::of(outcome, Millis(permit.took_ms), time_limit);
-            (result, KeyVerdict::of(outcome))
+            let is_asked_for = matches!(outcome, Outcome::RateLimited { .. })
+                || !permit.seat.standing.load().stopped_keys.is_empty();
+            if is_asked_for {
+                permit.owner = port.key_owner(request.merchant, request.made_at);
+            }
+            match KeyVerdict::of(outcome, permit.owner) {
+                // How much one merchant may ask for says nothing of how the provider is for all others.
+                limited @ KeyVerdict::Limited(_) => (CallResult::NotCounted, limited),
+                verdict => (result, verdict),
+            }
         }
     };
     call.report(report);

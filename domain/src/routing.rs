@@ -47,6 +47,8 @@ pub enum Bar {
     Tried,
     /// It does not take the key that the charge would carry.
     KeyRefused,
+    /// It has had more requests under the merchant's own key than it takes.
+    KeyLimited,
 }
 
 impl Bar {
@@ -60,6 +62,7 @@ impl Bar {
             Self::Busy => "busy",
             Self::Tried => "tried",
             Self::KeyRefused => "key_refused",
+            Self::KeyLimited => "key_limited",
         }
     }
 }

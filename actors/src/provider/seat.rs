@@ -7,7 +7,7 @@ use crate::options::ProviderTerms;
 use arc_swap::ArcSwap;
 use florin_domain::breaker::BreakerState;
 use florin_domain::credentials::KeyOwner;
-use florin_domain::health::RefusedKeys;
+use florin_domain::health::{KeyStop, StoppedKeys};
 use florin_domain::ids::MerchantId;
 use florin_domain::ports::Provider;
 use florin_domain::provider::ProviderId;
@@ -101,10 +101,12 @@ impl ProviderSeat {
             Some(Bar::Disabled)
         } else if !standing.breaker(Line::Charge).takes(now) {
             Some(Bar::BreakerOpen)
-        } else if self.is_key_refused(&standing.refused_keys, charge, now) {
-            Some(Bar::KeyRefused)
         } else {
-            None
+            let stop = self.key_stop(&standing.stopped_keys, charge, now);
+            stop.map(|stop| match stop {
+                KeyStop::Refused(_) => Bar::KeyRefused,
+                KeyStop::Limited(_) => Bar::KeyLimited,
+            })
         };
         Entrant {
             id: self.id,
@@ -114,19 +116,19 @@ impl ProviderSeat {
         }
     }
 
-    fn is_key_refused(
+    fn key_stop(
         &self,
-        refused: &RefusedKeys,
+        stopped: &StoppedKeys,
         charge: Option<(MerchantId, Timestamp)>,
         now: Timestamp,
-    ) -> bool {
-        if refused.is_empty() {
-            return false;
+    ) -> Option<KeyStop> {
+        if stopped.is_empty() {
+            return None;
         }
         let owner = match charge {
             Some((merchant, made_at)) => self.port.key_owner(merchant, made_at),
             None => Some(KeyOwner::Platform),
         };
-        owner.is_some_and(|owner| !refused.takes(owner, now))
+        stopped.bar(owner?, now)
     }
 }

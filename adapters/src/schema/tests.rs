@@ -2,7 +2,7 @@
 
 use super::samples::{
     commit_of, commit_of_event, commit_of_ledger_event, commit_with_entry, commit_with_later_accounts,
-    control_events, creation, events, fraud_checks, late_reasons, ledger_events, reverts, wished_creation,
+    control_events, creation, events, fraud_checks, last_reason, late_reasons, ledger_events, reverts, wished_creation,
 };
 use super::{DecodeError, VERSION, decode, encode, strategies, to_json};
 use florin_domain::commit::{Body, Commit};
@@ -39,6 +39,10 @@ fn golden() -> Vec<(String, Commit)> {
         "attempt.routed_past_a_refused_key".to_owned(),
         commit_of_event(late_reasons()),
     );
+    let limited = (
+        "attempt.routed_past_a_limited_key".to_owned(),
+        commit_of_event(last_reason()),
+    );
     let entry = ("entry".to_owned(), commit_with_entry());
     let later = ("entry_later_accounts".to_owned(), commit_with_later_accounts());
     let ledger = ledger_events()
@@ -51,7 +55,7 @@ fn golden() -> Vec<(String, Commit)> {
     );
     events
         .chain(controls)
-        .chain([entry, later, wished, barred])
+        .chain([entry, later, wished, barred, limited])
         .chain(ledger)
         .chain([reverts, fraud])
         .collect()

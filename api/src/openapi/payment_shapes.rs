@@ -337,6 +337,7 @@ pub(crate) fn route() -> ObjectBuilder {
                     "busy",
                     "tried",
                     "key_refused",
+                    "key_limited",
                 ],
             ),
         ),

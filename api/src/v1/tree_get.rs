@@ -56,6 +56,7 @@ struct StandingBody {
     permits: usize,
     waiting: usize,
     refused_keys: Vec<Displayed<KeyOwner>>,
+    limited_keys: Vec<Displayed<KeyOwner>>,
     queue_max: usize,
     resolving: usize,
 }
@@ -70,6 +71,7 @@ impl From<&ProviderStanding> for StandingBody {
             permits: standing.permits,
             waiting: standing.waiting,
             refused_keys: standing.refused_keys.iter().copied().map(Displayed).collect(),
+            limited_keys: standing.limited_keys.iter().copied().map(Displayed).collect(),
             queue_max: standing.queue_max,
             resolving: standing.resolving,
         }

@@ -54,6 +54,8 @@ pub struct ProviderStanding {
     pub waiting: usize,
     /// Whose keys it does not take.
     pub refused_keys: Vec<KeyOwner>,
+    /// Under whose keys it has had more requests than it takes.
+    pub limited_keys: Vec<KeyOwner>,
     /// How many may wait before new charges are turned away.
     pub queue_max: usize,
     /// Questions about what is already under way; they have permits of their own.

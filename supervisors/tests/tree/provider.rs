@@ -53,6 +53,8 @@ pub(crate) struct Scripted {
     pub(crate) takes_ms: AtomicU64,
     /// What it says of payments that it declines.
     pub(crate) decline_code: Mutex<&'static str>,
+    /// Merchants that have a key of their own there.
+    pub(crate) own_keys: Mutex<HashSet<MerchantId>>,
 }
 
 pub(crate) fn provider_id() -> ProviderId {
@@ -86,6 +88,7 @@ impl Scripted {
             truthful: AtomicBool::new(false),
             slow,
             takes_ms: AtomicU64::new(0),
+            own_keys: Mutex::default(),
             decline_code: Mutex::new("generic_decline"),
         }
     }
@@ -447,8 +450,10 @@ fn reference(request: &AttemptRequest) -> ProviderReference {
 }
 
 impl KeyOwners for Scripted {
-    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
-        Some(KeyOwner::Platform)
+    fn key_owner(&self, merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
+        let is_own = lock(&self.own_keys).contains(&merchant);
+        let own = is_own.then_some(KeyOwner::Merchant { merchant, version: 1 });
+        Some(own.unwrap_or(KeyOwner::Platform))
     }
 }
 

@@ -67,3 +67,16 @@ pub(crate) fn late_reasons() -> Event {
         }),
     }
 }
+
+/// A decision by the reason that came last.
+pub(crate) fn last_reason() -> Event {
+    Event::Routed {
+        operation: AUTHORIZE,
+        number: 2,
+        route: Arc::new(Route {
+            rule: None,
+            choices: Vec::new(),
+            left_out: vec![(provider(), Bar::KeyLimited)],
+        }),
+    }
+}

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 words! {
     HealthDto of Health { Healthy Degraded Reduced Excluded }
-    BarDto of Bar { Disabled Unwanted NotNamed BreakerOpen Busy Tried KeyRefused }
+    BarDto of Bar { Disabled Unwanted NotNamed BreakerOpen Busy Tried KeyRefused KeyLimited }
 }
 
 /// A provider that might get a charge.

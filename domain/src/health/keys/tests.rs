@@ -25,54 +25,61 @@ const fn at(second: u64) -> Timestamp {
     Timestamp::from_unix_ms(1_000_000 + second * 1_000)
 }
 
+fn takes(keys: &StoppedKeys, owner: KeyOwner, second: u64) -> bool {
+    keys.bar(owner, at(second)).is_none()
+}
+
 #[test]
 fn a_refused_key_stops_charges_under_it_and_under_no_other_until_one_is_taken() {
-    let mut keys = RefusedKeys::default();
+    let mut keys = StoppedKeys::default();
     let others = [own(1, 1), own(2, 1), own(1, 2)];
     let refused = KeyVerdict::Refused(PLATFORM);
     assert_eq!(
-        keys.ended(KeyPass::FREE, refused, OPEN, at(0)),
-        Some(KeyChange::Refused(PLATFORM))
+        keys.ended((KeyPass::FREE, refused), None, OPEN, at(0)),
+        [KeyChange::Stopped(KeyStop::Refused(PLATFORM))]
     );
     // Said once, however many come back.
-    assert_eq!(keys.ended(KeyPass::FREE, refused, OPEN, at(1)), None);
-    assert!(!keys.takes(PLATFORM, at(59)) && keys.admit(PLATFORM, at(59)).is_none());
+    assert_eq!(keys.ended((KeyPass::FREE, refused), None, OPEN, at(1)), []);
+    assert!(!takes(&keys, PLATFORM, 59) && keys.admit(PLATFORM, at(59)).is_err());
     for other in others {
-        assert!(keys.takes(other, at(1)));
-        assert_eq!(keys.admit(other, at(1)), Some(KeyPass::FREE));
+        assert!(takes(&keys, other, 1));
+        assert_eq!(keys.admit(other, at(1)), Ok(KeyPass::FREE));
     }
     // One goes, and only one.
     let probe = keys.admit(PLATFORM, at(60)).unwrap();
-    assert!(!keys.takes(PLATFORM, at(60)) && keys.admit(PLATFORM, at(60)).is_none());
-    assert_eq!(keys.ended(probe, refused, OPEN, at(61)), None);
-    assert!(!keys.takes(PLATFORM, at(120)));
+    assert!(!takes(&keys, PLATFORM, 60) && keys.admit(PLATFORM, at(60)).is_err());
+    assert_eq!(keys.ended((probe, refused), None, OPEN, at(61)), []);
+    assert!(!takes(&keys, PLATFORM, 120));
     // One that says nothing lets the next one find out.
     let probe = keys.admit(PLATFORM, at(121)).unwrap();
-    assert_eq!(keys.ended(probe, KeyVerdict::Silent, OPEN, at(122)), None);
+    assert_eq!(keys.ended((probe, KeyVerdict::Silent), None, OPEN, at(122)), []);
     let probe = keys.admit(PLATFORM, at(122)).unwrap();
     // What was sent before it was refused is no news.
-    assert_eq!(keys.ended(KeyPass::FREE, KeyVerdict::Taken, OPEN, at(122)), None);
-    assert!(!keys.takes(PLATFORM, at(122)));
+    let late = (KeyPass::FREE, KeyVerdict::Taken);
+    assert_eq!(keys.ended(late, Some(PLATFORM), OPEN, at(122)), []);
+    assert!(!takes(&keys, PLATFORM, 122));
     assert_eq!(
-        keys.ended(probe, KeyVerdict::Taken, OPEN, at(123)),
-        Some(KeyChange::Lifted(PLATFORM))
+        keys.ended((probe, KeyVerdict::Taken), None, OPEN, at(123)),
+        [KeyChange::Lifted(KeyStop::Refused(PLATFORM))]
     );
-    assert!(keys.is_empty() && keys.takes(PLATFORM, at(123)));
+    assert!(keys.is_empty() && takes(&keys, PLATFORM, 123));
 }
 
 #[test]
 fn a_key_that_was_exchanged_while_a_request_went_is_not_taken_for_the_new_one() {
-    let mut keys = RefusedKeys::default();
-    keys.ended(KeyPass::FREE, KeyVerdict::Refused(own(1, 1)), OPEN, at(0));
+    let mut keys = StoppedKeys::default();
+    let refused = (KeyPass::FREE, KeyVerdict::Refused(own(1, 1)));
+    keys.ended(refused, None, OPEN, at(0));
     let probe = keys.admit(own(1, 1), at(60)).unwrap();
-    let said = keys.ended(probe, KeyVerdict::Refused(own(1, 2)), OPEN, at(61));
-    assert_eq!(said, Some(KeyChange::Refused(own(1, 2))));
-    assert!(keys.takes(own(1, 1), at(61)), "the next one finds out");
-    assert_eq!(keys.owners().collect::<Vec<_>>(), [own(1, 1), own(1, 2)]);
+    let said = keys.ended((probe, KeyVerdict::Refused(own(1, 2))), None, OPEN, at(61));
+    let [first, second] = [own(1, 1), own(1, 2)].map(KeyStop::Refused);
+    assert_eq!(said, [KeyChange::Stopped(second)]);
+    assert!(takes(&keys, own(1, 1), 61), "the next one finds out");
+    assert_eq!(keys.stops(at(61)).collect::<Vec<_>>(), [first, second]);
     // Nobody charges under either of them any more.
-    assert_eq!(keys.forget(OPEN, at(3_600)), Some(KeyChange::Lifted(own(1, 1))));
+    assert_eq!(keys.forget(OPEN, at(3_600)), Some(KeyChange::Lifted(first)));
     assert_eq!(keys.forget(OPEN, at(3_600)), None);
-    assert_eq!(keys.forget(OPEN, at(3_661)), Some(KeyChange::Lifted(own(1, 2))));
+    assert_eq!(keys.forget(OPEN, at(3_661)), Some(KeyChange::Lifted(second)));
 }
 
 #[test]
@@ -108,6 +115,12 @@ fn only_an_answer_to_the_request_says_that_its_key_was_taken() {
             KeyVerdict::Taken,
         ),
         (
+            Outcome::RateLimited {
+                retry_after: Millis(1),
+            },
+            KeyVerdict::Limited(own(1, 1)),
+        ),
+        (
             Outcome::Unknown {
                 reason: text(),
                 reference: None,
@@ -116,8 +129,61 @@ fn only_an_answer_to_the_request_says_that_its_key_was_taken() {
         ),
     ];
     for (outcome, expected) in table {
-        assert_eq!(KeyVerdict::of(&outcome), expected, "{outcome:?}");
+        assert_eq!(KeyVerdict::of(&outcome, Some(own(1, 1))), expected, "{outcome:?}");
     }
+}
+
+#[test]
+fn five_requests_in_a_row_that_are_turned_away_for_their_rate_stop_a_merchants_own_key_and_nobody_elses() {
+    let mut keys = StoppedKeys::default();
+    let (key, stop) = (own(1, 1), KeyStop::Limited(own(1, 1)));
+    let limited = KeyVerdict::Limited(key);
+    let say = |keys: &mut StoppedKeys, verdict, second| {
+        let pass = keys.admit(key, at(second)).unwrap();
+        keys.ended((pass, verdict), Some(key), OPEN, at(second))
+    };
+    for second in 0..4 {
+        assert_eq!(say(&mut keys, limited, second), []);
+    }
+    // One that is taken begins anew, also if it was sent before anything was said; an object that charges nothing does not.
+    assert_eq!(
+        keys.ended((KeyPass::FREE, KeyVerdict::Taken), Some(key), OPEN, at(4)),
+        []
+    );
+    assert!(keys.is_empty());
+    for second in 5..9 {
+        assert_eq!(say(&mut keys, limited, second), []);
+        assert_eq!(say(&mut keys, KeyVerdict::TakenToPrepare, second), []);
+        assert_eq!(say(&mut keys, KeyVerdict::Silent, second), []);
+        assert_eq!(keys.stops(at(second)).count(), 0);
+    }
+    assert_eq!(say(&mut keys, limited, 9), [KeyChange::Stopped(stop)]);
+    assert_eq!(keys.bar(key, at(9)), Some(stop));
+    assert_eq!(keys.stops(at(9)).collect::<Vec<_>>(), [stop]);
+    for other in [PLATFORM, own(2, 1), own(1, 2)] {
+        assert!(takes(&keys, other, 9));
+    }
+    let again = keys.admit(key, at(69)).unwrap();
+    assert_eq!(keys.admit(key, at(69)), Err(stop));
+    assert_eq!(keys.ended((again, limited), Some(key), OPEN, at(69)), []);
+    assert_eq!(say(&mut keys, KeyVerdict::Taken, 129), [KeyChange::Lifted(stop)]);
+    assert!(keys.is_empty());
+    // What was only counted is forgotten without a word.
+    say(&mut keys, limited, 130);
+    assert_eq!(keys.forget(OPEN, at(130 + 3_600)), None);
+    assert!(keys.is_empty());
+}
+
+#[test]
+fn too_many_requests_under_the_platforms_key_are_its_breakers_business() {
+    let outcome = Outcome::RateLimited {
+        retry_after: Millis(1),
+    };
+    for key in [Some(PLATFORM), None] {
+        assert_eq!(KeyVerdict::of(&outcome, key), KeyVerdict::Silent);
+    }
+    let result = CallResult::of(&outcome, Millis(1), Millis(2));
+    assert_eq!(result, CallResult::Failed);
 }
 
 #[test]
@@ -153,16 +219,16 @@ proptest! {
     fn no_key_is_stopped_by_what_was_said_of_another(
         steps in proptest::collection::vec((0_u64..90, owner(), 0_u8..3), 1..60),
     ) {
-        let mut keys = RefusedKeys::default();
+        let mut keys = StoppedKeys::default();
         let (mut now_s, mut refused) = (0, std::collections::BTreeSet::new());
         let mut under_way: Vec<(KeyOwner, KeyPass)> = Vec::new();
         for (gap_s, owner, said) in steps {
             now_s += gap_s;
-            let takes = keys.takes(owner, at(now_s));
+            let takes = takes(&keys, owner, now_s);
             prop_assert!(takes || refused.contains(&owner));
             let pass = keys.admit(owner, at(now_s));
-            prop_assert_eq!(pass.is_some(), takes);
-            if let Some(pass) = pass {
+            prop_assert_eq!(pass.is_ok(), takes);
+            if let Ok(pass) = pass {
                 let probes = under_way.iter().filter(|(other, pass)| *other == owner && *pass != KeyPass::FREE);
                 prop_assert!(pass == KeyPass::FREE || probes.count() == 0);
                 under_way.push((owner, pass));
@@ -170,7 +236,7 @@ proptest! {
             if said < 2 && !under_way.is_empty() {
                 let (owner, pass) = under_way.remove(0);
                 let verdict = if said == 0 { KeyVerdict::Taken } else { KeyVerdict::Refused(owner) };
-                keys.ended(pass, verdict, OPEN, at(now_s));
+                keys.ended((pass, verdict), Some(owner), OPEN, at(now_s));
                 if said == 1 {
                     refused.insert(owner);
                 }

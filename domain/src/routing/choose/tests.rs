@@ -11,12 +11,13 @@ use proptest::sample::{select, subsequence};
 use std::collections::BTreeMap;
 
 const NAMES: [&str; 5] = ["stripe", "adyen", "wise", "mollie", "plaid"];
-const BARS: [Bar; 5] = [
+const BARS: [Bar; 6] = [
     Bar::Disabled,
     Bar::BreakerOpen,
     Bar::Busy,
     Bar::Tried,
     Bar::KeyRefused,
+    Bar::KeyLimited,
 ];
 const HEALTHS: [Health; 4] = [
     Health::Healthy,
