@@ -14,7 +14,7 @@ mod token;
 mod version;
 mod wishes;
 
-pub use choose::{draw_bps, route};
+pub use choose::{after_decline, draw_bps, route};
 pub use facts::{Facts, MethodKind};
 pub use parse::{Problem, ProgramError};
 pub use program::{
@@ -67,6 +67,28 @@ impl Bar {
     }
 }
 
+/// What follows a decline for no reason in particular, where a rule says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AfterDecline {
+    /// The merchant is told.
+    Answer,
+    /// The next provider is asked.
+    NextProvider,
+}
+
+impl AfterDecline {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Answer, Self::NextProvider];
+
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::NextProvider => "next_provider",
+        }
+    }
+}
+
 /// One provider as routing sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entrant {
@@ -100,6 +122,8 @@ pub struct Route {
     pub choices: Vec<Choice>,
     /// Who may not, and why.
     pub left_out: Vec<(ProviderId, Bar)>,
+    /// What that rule wants after a decline; if it says nothing, that is as configured.
+    pub after_decline: Option<AfterDecline>,
 }
 
 impl Route {

@@ -3,12 +3,14 @@
 
 use super::{Assessing, NotStored, Operate, PaymentState, Stage};
 use crate::risk::{self, Card, CardEnd, CardQuestion, RiskMail, Subject, Velocity, VelocityReply};
+use crate::routing_handle;
 use florin_domain::decline::Decline;
 use florin_domain::ids::OperationId;
 use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{Answer, Command, Operation, Payment, Spec};
 use florin_domain::provider::Outcome;
 use florin_domain::risk::CardStanding;
+use florin_domain::routing::{AfterDecline, Facts, after_decline};
 use ractor::ActorProcessingErr;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -87,6 +89,17 @@ impl PaymentState {
         }
     }
 
+    /// Whether a soft decline is to be followed by the next provider: by the rule that applies to the charge now, else as configured.
+    fn goes_on_after_decline(&self, payment: &Payment) -> bool {
+        let facts = Facts::of(&payment.spec, &payment.method);
+        let program = routing_handle::in_force(&self.context);
+        match after_decline(&program, &facts, &payment.spec.routing) {
+            Some(AfterDecline::NextProvider) => true,
+            Some(AfterDecline::Answer) => false,
+            None => self.context.options.soft_declines_go_on,
+        }
+    }
+
     /// Asks whether the card may be tried elsewhere, if that is what follows from a decline. Nothing is recorded before the answer: a
     /// crash finds the attempt open, and its provider says the same again.
     pub(super) fn asks_to_go_on(&mut self, operation: OperationId, number: u32, outcome: &Outcome) -> bool {
@@ -94,7 +107,7 @@ impl PaymentState {
             return false;
         };
         let now = self.context.ports.clock.now();
-        let is_wanted = self.context.options.soft_declines_go_on
+        let is_wanted = self.goes_on_after_decline(&payment)
             && self.context.providers.len() > 1
             && payment.may_go_elsewhere(operation, number, outcome, now);
         // Of a request that was made before and not answered a decline under the same key says only what became of one of the two.
