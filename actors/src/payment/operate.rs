@@ -69,6 +69,8 @@ pub enum Action {
         operation: OperationId,
         /// What was done.
         note: Note,
+        /// How many matters that person saw.
+        seen: usize,
     },
 }
 
@@ -242,7 +244,15 @@ impl PaymentState {
                 operation,
                 resolution,
             }),
-            Action::Note { operation, note } => Some(Command::Note { operation, note }),
+            Action::Note {
+                operation,
+                note,
+                seen,
+            } => Some(Command::Note {
+                operation,
+                note,
+                seen,
+            }),
             Action::Complete(_) => Some(Command::Complete),
             Action::Confirm(_) => None,
         };

@@ -238,6 +238,8 @@ pub enum Command {
         operation: OperationId,
         /// Who, and what was done.
         note: Note,
+        /// How many matters that person saw.
+        seen: usize,
     },
     /// What providers have taken on may be overdue.
     CheckOverdue {

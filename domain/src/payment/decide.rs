@@ -168,7 +168,11 @@ pub fn decide(
         Command::Raise { operation, matter } => {
             matter::raise_at(payment, operation, Matter { at: now, ..matter })
         }
-        Command::Note { operation, note } => matter::note(payment, operation, note),
+        Command::Note {
+            operation,
+            note,
+            seen,
+        } => matter::note(payment, operation, (note, seen)),
         Command::CheckOverdue { settle } => {
             let of = |provider| settle.iter().find(|(known, _)| *known == provider);
             let settle = |provider| of(provider).map_or(SETTLE_TIME, |(_, settle)| *settle);
