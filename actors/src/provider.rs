@@ -20,9 +20,8 @@ use crate::mailbox::Envelope;
 use crate::payment::Report;
 use crate::ticks::keep_ticking;
 use florin_domain::breaker::{BreakerState, Pass};
-use florin_domain::credentials::KeyOwner;
-use florin_domain::health::{CallResult, KeyPass, KeyVerdict};
-use florin_domain::ports::AttemptRequest;
+use florin_domain::health::{CallResult, Charger, KeyPass, KeyVerdict};
+use florin_domain::ports::{AttemptRequest, Provider};
 use florin_domain::provider::{Hindrance, Outcome, ProviderId};
 use florin_domain::time::Millis;
 use florin_domain::time::Timestamp;
@@ -68,7 +67,7 @@ struct Permit {
     admitted: Option<(Line, Option<Pass>, KeyPass)>,
     result: CallResult,
     key: KeyVerdict,
-    owner: Option<KeyOwner>,
+    charger: Option<Charger>,
     took_ms: u64,
 }
 
@@ -93,7 +92,7 @@ impl Drop for Permit {
             result,
             took_ms,
             key: (key_pass, self.key),
-            owner: self.owner,
+            charger: self.charger,
         });
         self.seat.mailbox.step(ProviderMail::Finished(ended));
     }
@@ -178,12 +177,11 @@ impl ProviderState {
     }
 
     /// Whose key a new charge carries, where that decides whether it may go.
-    fn key_of(&self, call: &Call) -> Option<KeyOwner> {
+    fn key_of(&self, call: &Call) -> Option<Charger> {
         if call.line != Line::Charge || self.books.takes_all_keys() {
             return None;
         }
-        let request = call.request.as_ref()?;
-        self.seat.port.key_owner(request.merchant, request.made_at)
+        charger(&*self.seat.port, call.request.as_ref()?)
     }
 
     /// Why a call is not let through now.
@@ -270,12 +268,19 @@ impl ProviderState {
             admitted: passes.map(|(pass, key_pass)| (call.line, pass, key_pass)),
             result: CallResult::NotCounted,
             key: KeyVerdict::Silent,
-            owner: None,
+            charger: None,
             took_ms: 0,
         };
         permit.count().fetch_add(1, Ordering::SeqCst);
         tokio::spawn(run(Arc::clone(&self.context), call, permit));
     }
+}
+
+/// Whose charge it is, and under whose key, if that is settled.
+fn charger(port: &dyn Provider, request: &AttemptRequest) -> Option<Charger> {
+    let merchant = request.merchant;
+    let key = port.key_owner(merchant, request.made_at)?;
+    Some(Charger { merchant, key })
 }
 
 async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
@@ -311,12 +316,12 @@ async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
         Report::Prepared(Err(outcome)) | Report::Outcome { outcome, .. } => {
             tell_of_unusable(permit.seat.id, &request, outcome);
             let result = CallResult::of(outcome, Millis(permit.took_ms), time_limit);
-            let is_asked_for = matches!(outcome, Outcome::RateLimited { .. })
+            let is_asked_for = matches!(outcome, Outcome::RateLimited { .. } | Outcome::Rejected { .. })
                 || !permit.seat.standing.load().stopped_keys.is_empty();
             if is_asked_for {
-                permit.owner = port.key_owner(request.merchant, request.made_at);
+                permit.charger = charger(&*port, &request);
             }
-            match KeyVerdict::of(outcome, permit.owner) {
+            match KeyVerdict::of(outcome, permit.charger.map(|charger| charger.key)) {
                 // How much one merchant may ask for says nothing of how the provider is for all others.
                 limited @ KeyVerdict::Limited(_) => (CallResult::NotCounted, limited),
                 verdict => (result, verdict),

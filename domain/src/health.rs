@@ -10,7 +10,7 @@ mod windows;
 mod tests;
 
 pub use counts::Measures;
-pub use keys::{KeyChange, KeyPass, KeyStop, KeyVerdict, StoppedKeys};
+pub use keys::{Charger, KeyChange, KeyPass, KeyStop, KeyVerdict, StoppedKeys};
 pub use policy::HealthPolicy;
 pub use windows::Windows;
 

@@ -53,7 +53,7 @@ fn standing(context: &Context, seat: Seat) -> Option<ProviderStanding> {
     let breaker = |line: Line| (line.as_str(), standing.breaker(line).state(now).as_str());
     let stopped = |is_meant: fn(&KeyStop) -> bool| {
         let stops = standing.stopped_keys.stops(now).filter(is_meant);
-        stops.map(KeyStop::owner).collect()
+        stops.map(|stop| stop.to_string()).collect()
     };
     Some(ProviderStanding {
         health: standing.health,
@@ -62,7 +62,7 @@ fn standing(context: &Context, seat: Seat) -> Option<ProviderStanding> {
         in_flight: provider.in_flight.load(Ordering::Relaxed),
         permits: provider.terms.caps.permits,
         waiting: provider.waiting.load(Ordering::Relaxed),
-        refused_keys: stopped(|stop| matches!(stop, KeyStop::Refused(_))),
+        refused_keys: stopped(|stop| matches!(stop, KeyStop::Refused(_) | KeyStop::Forbidden(..))),
         limited_keys: stopped(|stop| matches!(stop, KeyStop::Limited(_))),
         queue_max: provider.terms.caps.queue_max,
         resolving: provider.resolving.load(Ordering::Relaxed),

@@ -7,7 +7,7 @@ use crate::options::ProviderTerms;
 use arc_swap::ArcSwap;
 use florin_domain::breaker::BreakerState;
 use florin_domain::credentials::KeyOwner;
-use florin_domain::health::{KeyStop, StoppedKeys};
+use florin_domain::health::{Charger, KeyStop, StoppedKeys};
 use florin_domain::ids::MerchantId;
 use florin_domain::ports::Provider;
 use florin_domain::provider::ProviderId;
@@ -17,6 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::line::Line;
+
+/// In place of a merchant that nothing was ever said of.
+const NOBODY: MerchantId = MerchantId::from_bits(0);
 
 /// One provider.
 #[derive(Debug)]
@@ -104,7 +107,7 @@ impl ProviderSeat {
         } else {
             let stop = self.key_stop(&standing.stopped_keys, charge, now);
             stop.map(|stop| match stop {
-                KeyStop::Refused(_) => Bar::KeyRefused,
+                KeyStop::Refused(_) | KeyStop::Forbidden(..) => Bar::KeyRefused,
                 KeyStop::Limited(_) => Bar::KeyLimited,
             })
         };
@@ -125,10 +128,16 @@ impl ProviderSeat {
         if stopped.is_empty() {
             return None;
         }
-        let owner = match charge {
-            Some((merchant, made_at)) => self.port.key_owner(merchant, made_at),
-            None => Some(KeyOwner::Platform),
+        let charger = match charge {
+            Some((merchant, made_at)) => {
+                let key = self.port.key_owner(merchant, made_at)?;
+                Charger { merchant, key }
+            }
+            None => Charger {
+                merchant: NOBODY,
+                key: KeyOwner::Platform,
+            },
         };
-        stopped.bar(owner?, now)
+        stopped.bar(charger, now)
     }
 }

@@ -4,9 +4,8 @@ use super::line::Line;
 use crate::options::{Options, ProviderTerms};
 use crate::payment::count_stale;
 use florin_domain::breaker::{Admit, Breaker, BreakerState, Change, Pass};
-use florin_domain::credentials::KeyOwner;
 use florin_domain::health::{
-    CallResult, Health, KeyChange, KeyPass, KeyStop, KeyVerdict, StoppedKeys, Windows,
+    CallResult, Charger, Health, KeyChange, KeyPass, KeyStop, KeyVerdict, StoppedKeys, Windows,
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::retry::{BudgetPolicy, RetryBudget};
@@ -72,14 +71,16 @@ impl Away {
         match self {
             Self::BreakerOpen => "the provider's circuit breaker is open",
             Self::KeyRefused => "the provider does not take the key that the charge would carry",
-            Self::KeyLimited => "the provider has had more requests under the merchant's own key than it takes",
+            Self::KeyLimited => {
+                "the provider has had more requests under the merchant's own key than it takes"
+            }
             Self::BudgetUsedUp => "the provider was asked to repeat as much as it may be",
         }
     }
 
     const fn of(stop: KeyStop) -> Self {
         match stop {
-            KeyStop::Refused(_) => Self::KeyRefused,
+            KeyStop::Refused(_) | KeyStop::Forbidden(..) => Self::KeyRefused,
             KeyStop::Limited(_) => Self::KeyLimited,
         }
     }
@@ -97,8 +98,8 @@ pub struct Ended {
     pub(super) took_ms: u64,
     /// What it carried because of what was said against its key before, and what it says of its key.
     pub(super) key: (KeyPass, KeyVerdict),
-    /// Its key, where that was looked at.
-    pub(super) owner: Option<KeyOwner>,
+    /// Whose charge it was, where that was looked at.
+    pub(super) charger: Option<Charger>,
 }
 
 impl Ended {
@@ -150,7 +151,7 @@ impl Books {
 
     /// Why a call would not be let through now. `key` is that of a charge; nothing else asks whether its key is taken, because what
     /// belongs to a charge that was made goes nowhere else.
-    pub(super) fn bar(&self, line: Line, key: Option<KeyOwner>, now: Timestamp) -> Option<Away> {
+    pub(super) fn bar(&self, line: Line, key: Option<Charger>, now: Timestamp) -> Option<Away> {
         if !self.breakers[line as usize].takes(now) {
             return Some(Away::BreakerOpen);
         }
@@ -178,7 +179,7 @@ impl Books {
     pub(super) fn admit(
         &mut self,
         line: Line,
-        key: Option<KeyOwner>,
+        key: Option<Charger>,
         now: Timestamp,
     ) -> Result<(Pass, KeyPass), Away> {
         if let Some(away) = self.bar(line, key, now) {
@@ -200,7 +201,7 @@ impl Books {
             result,
             took_ms,
             key: (key_pass, verdict),
-            owner,
+            charger,
             incarnation: _,
         } = ended;
         self.windows.record(result, took_ms, now);
@@ -212,17 +213,17 @@ impl Books {
         match line {
             Line::Charge => {
                 let said = (key_pass, verdict);
-                let changes = self.stopped_keys.ended(said, owner, options.breaker.open, now);
+                let changes = self.stopped_keys.ended(said, charger, options.breaker.open, now);
                 for change in changes {
                     self.tell_of_key(change, now);
                 }
             }
             // A key may be good for charges all the same; whoever asked is answered, and operators are told.
             Line::Capture | Line::Void | Line::Refund | Line::Increment => {
-                if let KeyVerdict::Refused(owner) = verdict {
+                if let KeyVerdict::Refused(owner) | KeyVerdict::Forbidden(owner) = verdict {
                     let (provider, operation) = (self.provider, line.as_str());
                     count_alert();
-                    tracing::error!(%provider, operation, key = %owner, "a provider does not take a key (401 or 403)");
+                    tracing::error!(%provider, operation, key = %owner, "a provider does not take a key (401), or refuses what was asked under it (403)");
                 }
             }
         }
@@ -241,7 +242,12 @@ impl Books {
             KeyChange::Stopped(stop @ KeyStop::Refused(owner)) => {
                 self.show_key(stop, true);
                 count_alert();
-                tracing::error!(%provider, key = %owner, "a provider does not take a key (401 or 403): nothing new is charged under it, and one charge at a time finds out whether it is taken again");
+                tracing::error!(%provider, key = %owner, "a provider does not take a key (401, or 403 for several merchants): nothing new is charged under it, and one charge at a time finds out whether it is taken again");
+            }
+            KeyChange::Stopped(stop @ KeyStop::Forbidden(_, owner)) => {
+                self.show_key(stop, true);
+                count_alert();
+                tracing::error!(%provider, merchant = %stop, key = %owner, "a provider refuses a merchant's charges under a key (403), three in a row: nothing new of that merchant is charged under it, and one charge at a time finds out whether it is taken again");
             }
             KeyChange::Stopped(stop @ KeyStop::Limited(owner)) => {
                 self.show_key(stop, true);
@@ -251,7 +257,7 @@ impl Books {
                 let is_same = |other: KeyStop| metric_of(other) == metric_of(stop);
                 let is_other_stopped = self.stopped_keys.stops(now).any(is_same);
                 self.show_key(stop, is_other_stopped);
-                tracing::info!(%provider, key = %stop.owner(), "a key that a provider did not take, or not so often, is taken again, or not used any more");
+                tracing::info!(%provider, key = %stop, "a key that a provider did not take, or not so often, is taken again, or not used any more");
             }
         }
     }
@@ -314,10 +320,10 @@ impl Books {
 /// The gauge that shows it, and whose key: versions of a merchant's are one there.
 fn metric_of(stop: KeyStop) -> (&'static str, String) {
     let name = match stop {
-        KeyStop::Refused(_) => "florin_provider_key_refused",
+        KeyStop::Refused(_) | KeyStop::Forbidden(..) => "florin_provider_key_refused",
         KeyStop::Limited(_) => "florin_provider_key_limited",
     };
-    (name, stop.owner().to_string())
+    (name, stop.to_string())
 }
 
 fn count_alert() {

@@ -1,13 +1,15 @@
-//! Keys under which a provider does nothing: those that it does not take, and a merchant's own of which it has had more requests than it
-//! takes. Nothing new is charged under one until a single request has found out that it is taken again. Each key stands for itself, so
+//! Keys under which a provider does nothing: those that it does not take (401), those under which it refuses the charges of a merchant
+//! (403), and a merchant's own of which it has had more requests than it takes (429). Nothing new is charged under one until a single request has found out that it is taken again. Each key stands for itself, so
 //! that one merchant's wrong key, or one merchant's flood of requests, stops that merchant's charges there and nobody else's.
 
 use super::CallResult;
 use crate::breaker::{Admit, Breaker, BreakerPolicy, BreakerState, Change, Pass};
 use crate::credentials::KeyOwner;
-use crate::provider::Outcome;
+use crate::ids::MerchantId;
+use crate::provider::{KeyRefusal, Outcome};
 use crate::time::{Millis, Timestamp};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Keys that nothing was charged under for so many open times are forgotten: the merchant has another one by now. One that is
 /// wrong still is found out by the next request.
@@ -15,6 +17,12 @@ const FORGOTTEN_AFTER: u64 = 60;
 
 /// So many requests in a row that a provider turns away because of their rate stop a merchant's charges, like a breaker.
 const LIMITED_MAX: u32 = 5;
+
+/// So many charges of a merchant in a row that a provider refuses under a key stop that merchant's: one may be about itself.
+const FORBIDDEN_MAX: u32 = 3;
+
+/// Under a key that merchants share, so many of them that are stopped stop all.
+const FORBIDDEN_MERCHANTS_MAX: usize = 3;
 
 /// What a call says of the key that it carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +33,8 @@ pub enum KeyVerdict {
     TakenToPrepare,
     /// The provider did not take this one.
     Refused(KeyOwner),
+    /// The provider refused the charge under this one.
+    Forbidden(KeyOwner),
     /// The provider has had too many requests under this one, which is a merchant's own: it says nothing of the provider.
     Limited(KeyOwner),
     /// Nothing.
@@ -41,9 +51,13 @@ impl KeyVerdict {
             | Outcome::Pending { .. }
             | Outcome::Cancelled { .. } => Self::Taken,
             Outcome::Rejected {
-                refused_key: Some(owner),
+                refused_key: Some(KeyRefusal::Unknown(owner)),
                 ..
             } => Self::Refused(*owner),
+            Outcome::Rejected {
+                refused_key: Some(KeyRefusal::Forbidden(owner)),
+                ..
+            } => Self::Forbidden(*owner),
             Outcome::RateLimited { .. } => match key {
                 Some(owner @ KeyOwner::Merchant { .. }) => Self::Limited(owner),
                 // All merchants share it, and the provider's breaker.
@@ -59,6 +73,15 @@ impl KeyVerdict {
     }
 }
 
+/// Whose charge it is, and under whose key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charger {
+    /// Whose payment.
+    pub merchant: MerchantId,
+    /// Whose key.
+    pub key: KeyOwner,
+}
+
 /// Why nothing new is charged under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyStop {
@@ -66,46 +89,58 @@ pub enum KeyStop {
     Refused(KeyOwner),
     /// It has had more requests under it than it takes.
     Limited(KeyOwner),
+    /// The provider refuses what it is asked for this merchant under it. Nobody else is stopped by that.
+    Forbidden(MerchantId, KeyOwner),
 }
 
 impl KeyStop {
-    /// Those that a charge under this key may meet.
-    const fn of(owner: KeyOwner) -> [Self; 2] {
-        [Self::Refused(owner), Self::Limited(owner)]
-    }
-
-    /// Whose key it is.
-    pub const fn owner(self) -> KeyOwner {
-        match self {
-            Self::Refused(owner) | Self::Limited(owner) => owner,
-        }
+    /// Those that a charge may meet.
+    const fn of(charger: Charger) -> [Self; 3] {
+        let Charger { merchant, key } = charger;
+        [
+            Self::Refused(key),
+            Self::Limited(key),
+            Self::Forbidden(merchant, key),
+        ]
     }
 
     const fn policy(self, open: Millis) -> BreakerPolicy {
         let failures_max = match self {
             Self::Refused(_) => 1,
             Self::Limited(_) => LIMITED_MAX,
+            Self::Forbidden(..) => FORBIDDEN_MAX,
         };
         BreakerPolicy { failures_max, open }
     }
 
     /// What a verdict says of it.
     fn result(self, verdict: KeyVerdict) -> CallResult {
+        let is_said_of = |key| match self {
+            Self::Refused(own) | Self::Limited(own) | Self::Forbidden(_, own) => own == key,
+        };
         match (self, verdict) {
             (_, KeyVerdict::Taken) | (Self::Refused(_), KeyVerdict::TakenToPrepare) => CallResult::Answered,
-            (Self::Refused(owner), KeyVerdict::Refused(said))
-            | (Self::Limited(owner), KeyVerdict::Limited(said))
-                if said == owner =>
+            // A key that is not taken from anybody is not taken again because one merchant's charge is refused under it.
+            (Self::Refused(_), KeyVerdict::Refused(key) | KeyVerdict::Forbidden(key))
+            | (Self::Limited(_), KeyVerdict::Limited(key))
+            | (Self::Forbidden(..), KeyVerdict::Forbidden(key))
+                if is_said_of(key) =>
             {
                 CallResult::Failed
             }
-            // Were it counted, it would hide that no charge is taken.
-            (Self::Limited(_), KeyVerdict::TakenToPrepare) => CallResult::NotCounted,
-            // Of a request under another key than it was let through for: they were exchanged in between.
-            (
-                Self::Refused(_) | Self::Limited(_),
-                KeyVerdict::Refused(_) | KeyVerdict::Limited(_) | KeyVerdict::Silent,
-            ) => CallResult::NotCounted,
+            // Were the making of an object counted, it would hide that no charge is taken. Or it went under another key than it was let
+            // through for: they were exchanged in between.
+            (Self::Refused(_) | Self::Limited(_) | Self::Forbidden(..), _) => CallResult::NotCounted,
+        }
+    }
+}
+
+impl fmt::Display for KeyStop {
+    /// Whose charges it stops: `platform`, or a merchant.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(owner) | Self::Limited(owner) => owner.fmt(f),
+            Self::Forbidden(merchant, _) => merchant.fmt(f),
         }
     }
 }
@@ -121,11 +156,11 @@ pub enum KeyChange {
 
 /// What an admitted charge carries, and gives back when it has ended: nothing if nothing was said against its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyPass([Option<(KeyStop, Pass)>; 2]);
+pub struct KeyPass([Option<(KeyStop, Pass)>; 3]);
 
 impl KeyPass {
     /// Of a call whose key nobody looked at.
-    pub const FREE: Self = Self([None; 2]);
+    pub const FREE: Self = Self([None; 3]);
 
     fn of(self, stop: KeyStop) -> Option<Pass> {
         let mut passes = self.0.into_iter().flatten();
@@ -152,20 +187,21 @@ impl StoppedKeys {
 
     /// Those under which nothing is charged, or one request to find out.
     pub fn stops(&self, now: Timestamp) -> impl Iterator<Item = KeyStop> {
-        let is_closed = move |stopped: &Stopped| matches!(stopped.breaker.state(now), BreakerState::Closed { .. });
+        let is_closed =
+            move |stopped: &Stopped| matches!(stopped.breaker.state(now), BreakerState::Closed { .. });
         let stops = self.0.iter().filter(move |(_, stopped)| !is_closed(stopped));
         stops.map(|(stop, _)| *stop)
     }
 
-    /// Why a charge under this key would not be let through, if so.
-    pub fn bar(&self, owner: KeyOwner, now: Timestamp) -> Option<KeyStop> {
+    /// Why a charge would not be let through, if so.
+    pub fn bar(&self, charger: Charger, now: Timestamp) -> Option<KeyStop> {
         let takes = |stop: &KeyStop| self.0.get(stop).is_none_or(|stopped| stopped.breaker.takes(now));
-        KeyStop::of(owner).into_iter().find(|stop| !takes(stop))
+        KeyStop::of(charger).into_iter().find(|stop| !takes(stop))
     }
 
-    /// Lets a charge under this key through, or says why not. Whoever gets a pass must say how it ended.
-    pub fn admit(&mut self, owner: KeyOwner, now: Timestamp) -> Result<KeyPass, KeyStop> {
-        if let Some(stop) = self.bar(owner, now) {
+    /// Lets a charge through, or says why not. Whoever gets a pass must say how it ended.
+    pub fn admit(&mut self, charger: Charger, now: Timestamp) -> Result<KeyPass, KeyStop> {
+        if let Some(stop) = self.bar(charger, now) {
             return Err(stop);
         }
         let mut admit = |stop| {
@@ -175,14 +211,14 @@ impl StoppedKeys {
                 Admit::Refused { .. } => None,
             }
         };
-        Ok(KeyPass(KeyStop::of(owner).map(&mut admit)))
+        Ok(KeyPass(KeyStop::of(charger).map(&mut admit)))
     }
 
-    /// Takes what a charge under this key, if it is known, said of it. After `open` one more is let through under a key that was stopped.
+    /// Takes what a charge said of its key; whose charge it was, where that was looked at. After `open` one more is let through under a key that was stopped.
     pub fn ended(
         &mut self,
         (pass, verdict): (KeyPass, KeyVerdict),
-        key: Option<KeyOwner>,
+        charger: Option<Charger>,
         open: Millis,
         now: Timestamp,
     ) -> Vec<KeyChange> {
@@ -190,6 +226,9 @@ impl StoppedKeys {
         let said = match verdict {
             KeyVerdict::Refused(owner) => Some(KeyStop::Refused(owner)),
             KeyVerdict::Limited(owner) => Some(KeyStop::Limited(owner)),
+            KeyVerdict::Forbidden(owner) => {
+                charger.map(|charger| KeyStop::Forbidden(charger.merchant, owner))
+            }
             KeyVerdict::Taken | KeyVerdict::TakenToPrepare | KeyVerdict::Silent => None,
         };
         if said.is_none() && self.0.is_empty() {
@@ -200,14 +239,29 @@ impl StoppedKeys {
             self.0.entry(stop).or_insert(Stopped { at: now, breaker });
         }
         let passed = pass.0.into_iter().flatten().map(|(stop, _)| stop);
-        let known = key.into_iter().flat_map(KeyStop::of);
+        let known = charger.into_iter().flat_map(KeyStop::of);
         let mut about: Vec<KeyStop> = passed.chain(known).chain(said).collect();
         about.sort_unstable();
         about.dedup();
         for stop in about {
             changes.extend(self.heard(stop, pass.of(stop), stop.result(verdict), open, now));
         }
+        if let Some(&KeyChange::Stopped(KeyStop::Forbidden(_, key))) = changes.last() {
+            changes.extend(self.forbidden_to_all(key, open, now));
+        }
         changes
+    }
+
+    /// What is refused to so many merchants under a key that they share is refused for the key.
+    fn forbidden_to_all(&mut self, key: KeyOwner, open: Millis, now: Timestamp) -> Option<KeyChange> {
+        let is_one = |stop: &KeyStop| matches!(stop, KeyStop::Forbidden(_, other) if *other == key);
+        if self.stops(now).filter(is_one).count() < FORBIDDEN_MERCHANTS_MAX {
+            return None;
+        }
+        let stop = KeyStop::Refused(key);
+        let breaker = Breaker::default();
+        self.0.entry(stop).or_insert(Stopped { at: now, breaker });
+        self.heard(stop, None, CallResult::Failed, open, now)
     }
 
     fn heard(
@@ -229,9 +283,7 @@ impl StoppedKeys {
         } else {
             pass
         };
-        let change = stopped
-            .breaker
-            .ended(&stop.policy(open), pass?, result, now);
+        let change = stopped.breaker.ended(&stop.policy(open), pass?, result, now);
         match change {
             Some(Change::Opened) if is_closed => Some(KeyChange::Stopped(stop)),
             Some(Change::Closed) => {

@@ -9,7 +9,7 @@ use florin_domain::ids::{MerchantId, OperationId, PaymentId};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{
-    Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery, Voids,
+    Capabilities, KeyRefusal, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery, Voids,
 };
 use florin_domain::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -437,7 +437,7 @@ fn silence() -> Outcome {
 fn key_refused() -> Outcome {
     Outcome::Rejected {
         reason: Arc::from("401 invalid api key"),
-        refused_key: Some(KeyOwner::Platform),
+        refused_key: Some(KeyRefusal::Unknown(KeyOwner::Platform)),
     }
 }
 
