@@ -49,7 +49,7 @@ async fn note(platform: &Platform, payment: PaymentId, operation: OperationId) -
         change: Change::Note {
             operation,
             note,
-            seen: 1,
+            seen: 3,
         },
     };
     platform.payments().change(request).await.unwrap()

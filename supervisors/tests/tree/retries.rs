@@ -243,7 +243,9 @@ fn a_charge_that_is_asked_for_anew_asks_about_its_card_once_more() {
         let waits = the_same_again(&payments, 1).await.unwrap();
         assert_eq!((waits.answer, sent(&waits)), (Answer::NoProvider, first_sent));
         world.provider.latch.open();
-        assert_eq!(task.await.unwrap().unwrap().answer, Answer::Shown);
+        task.await.unwrap().unwrap();
+        let_settle().await;
+        assert_eq!(world.provider.charges_of_amount(amount_minor(0)), 1);
         let paid = the_same_again(&payments, 1).await.unwrap();
         assert_eq!(paid.payment.status, Status::Succeeded);
         assert_eq!(sent(&paid), first_sent + 1);
@@ -294,7 +296,9 @@ fn a_review_that_is_approved_asks_about_the_card_before_it_charges() {
         );
         assert_eq!(world.provider.executes(made[2]), 0);
         world.provider.latch.open();
-        assert_eq!(replies(held).await[0].1.as_ref().unwrap().answer, Answer::Shown);
+        replies(held).await[0].1.as_ref().unwrap();
+        let_settle().await;
+        assert_eq!(world.provider.charges_of_amount(amount_minor(0)), 1);
         let paid = ask(&payments, &approval(2)).await.unwrap();
         assert_eq!(paid.payment.status, Status::Succeeded);
 
