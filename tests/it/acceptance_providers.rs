@@ -373,8 +373,8 @@ fn pinned_at_once(two: &TwoProviders, count: usize, name: &str) {
     body["routing"] = json!({"pin": FIRST});
     std::thread::scope(|scope| {
         for number in 0..count {
-            let (dev, body) = (&two.dev, &body);
-            scope.spawn(move || dev.pay(&format!("{name}-{number}"), body).expect(200));
+            let (merchant, body) = (two.dev.merchant(), &body);
+            scope.spawn(move || merchant.pay(&format!("{name}-{number}"), body).expect(200));
         }
     });
 }

@@ -171,7 +171,7 @@ fn x_15_a_rule_of_routing_says_what_follows_a_soft_decline_beside_the_setting() 
             ("Authorization", operator.as_str()),
             ("Content-Type", "application/json"),
         ];
-        let client = Client::new(two.dev.api);
+        let mut client = Client::new(two.dev.api);
         let put = client.send("PUT", "/v1/ops/routing", &headers, body.as_bytes());
         put.unwrap().expect(200);
         for (tier, count, after) in [
