@@ -12,6 +12,7 @@ use crate::mailbox::Mailbox;
 use crate::monitor::{MonitorBoard, MonitorMail};
 use crate::offload::Offload;
 use crate::options::Options;
+use crate::own_matters::OwnMatters;
 use crate::projection::ProjectionMail;
 use crate::provider::ProviderSeat;
 use crate::resolution::ResolutionMail;
@@ -302,6 +303,8 @@ pub struct Context {
     pub monitor: Mailbox<MonitorMail>,
     /// What it found last; outlives restarts of the actor.
     pub monitor_board: ArcSwap<MonitorBoard>,
+    /// What merchants' own notices have raised today; outlives restarts of payments.
+    pub own_matters: OwnMatters,
     /// Guardians.
     pub guardians: Vec<Mailbox<GuardianMail>>,
     /// Providers in order of preference; one set for all shards, because their permits are one budget.

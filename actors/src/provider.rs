@@ -20,8 +20,7 @@ use crate::mailbox::Envelope;
 use crate::payment::Report;
 use crate::ticks::keep_ticking;
 use florin_domain::breaker::{BreakerState, Pass};
-use florin_domain::credentials::KeyOwner;
-use florin_domain::health::{CallResult, KeyPass, KeyVerdict};
+use florin_domain::health::{CallResult, Charger, KeyPass, KeyVerdict};
 use florin_domain::ports::{AttemptRequest, Provider};
 use florin_domain::provider::{Hindrance, Outcome, ProviderId};
 use florin_domain::time::Millis;
@@ -72,6 +71,7 @@ struct Permit {
     admitted: Option<(Line, Option<Pass>, KeyPass)>,
     result: CallResult,
     key: KeyVerdict,
+    charger: Option<Charger>,
     took_ms: u64,
 }
 
@@ -96,6 +96,7 @@ impl Drop for Permit {
             result,
             took_ms,
             key: (key_pass, self.key),
+            charger: self.charger,
         });
         self.seat.mailbox.step(ProviderMail::Finished(ended));
     }
@@ -124,9 +125,10 @@ impl Actor for ProviderActor {
             || ProviderMail::Tick,
         );
         let books = Books::new(id, seat.terms);
-        // Which keys are refused is found out anew.
-        for owner in seat.standing.load().refused_keys.owners() {
-            books.show_key(owner, false);
+        // Which keys are not taken is found out anew.
+        let now = context.ports.clock.now();
+        for stop in seat.standing.load().stopped_keys.stops(now) {
+            books.show_key(stop, false);
         }
         let mut state = ProviderState {
             books,
@@ -179,12 +181,11 @@ impl ProviderState {
     }
 
     /// Whose key a new charge carries, where that decides whether it may go.
-    fn key_of(&self, call: &Call) -> Option<KeyOwner> {
+    fn key_of(&self, call: &Call) -> Option<Charger> {
         if call.line != Line::Charge || self.books.takes_all_keys() {
             return None;
         }
-        let request = call.request.as_ref()?;
-        self.seat.port.key_owner(request.merchant, request.made_at)
+        charger(&*self.seat.port, call.request.as_ref()?)
     }
 
     /// Why a call is not let through now.
@@ -222,7 +223,7 @@ impl ProviderState {
     fn turn_away(&self, call: Call, away: Away) {
         let (provider, operation) = (self.seat.id.to_string(), call.line.as_str());
         let name = match away {
-            Away::BreakerOpen | Away::KeyRefused => "florin_provider_turned_away_total",
+            Away::BreakerOpen | Away::KeyRefused | Away::KeyLimited => "florin_provider_turned_away_total",
             Away::BudgetUsedUp => "florin_provider_retries_refused_total",
         };
         metrics::counter!(name, "provider" => provider, "operation" => operation).increment(1);
@@ -271,11 +272,19 @@ impl ProviderState {
             admitted: passes.map(|(pass, key_pass)| (call.line, pass, key_pass)),
             result: CallResult::NotCounted,
             key: KeyVerdict::Silent,
+            charger: None,
             took_ms: 0,
         };
         permit.count().fetch_add(1, Ordering::SeqCst);
         tokio::spawn(run(Arc::clone(&self.context), call, permit));
     }
+}
+
+/// Whose charge it is, and under whose key, if that is settled.
+fn charger(port: &dyn Provider, request: &AttemptRequest) -> Option<Charger> {
+    let merchant = request.merchant;
+    let key = port.key_owner(merchant, request.made_at)?;
+    Some(Charger { merchant, key })
 }
 
 async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
@@ -297,12 +306,21 @@ async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
     let time_limit = port.capabilities().time_limit;
     (permit.result, permit.key) = match &report {
         // Making the object is no charge: were it counted, it would hide that none is confirmed. Its key is taken, though.
-        Report::Prepared(Ok(_)) => (CallResult::NotCounted, KeyVerdict::Taken),
+        Report::Prepared(Ok(_)) => (CallResult::NotCounted, KeyVerdict::TakenToPrepare),
         Report::TurnedAway { .. } => (CallResult::NotCounted, KeyVerdict::Silent),
         Report::Prepared(Err(outcome)) | Report::Outcome { outcome, .. } => {
             tell_of_unusable(permit.seat.id, &request, outcome);
             let result = CallResult::of(outcome, Millis(permit.took_ms), time_limit);
-            (result, KeyVerdict::of(outcome))
+            let is_asked_for = matches!(outcome, Outcome::RateLimited { .. } | Outcome::Rejected { .. })
+                || !permit.seat.standing.load().stopped_keys.is_empty();
+            if is_asked_for {
+                permit.charger = charger(&*port, &request);
+            }
+            match KeyVerdict::of(outcome, permit.charger.map(|charger| charger.key)) {
+                // How much one merchant may ask for says nothing of how the provider is for all others.
+                limited @ KeyVerdict::Limited(_) => (CallResult::NotCounted, limited),
+                verdict => (result, verdict),
+            }
         }
     };
     call.report(report);

@@ -282,6 +282,15 @@ pub enum Hindrance {
     Credentials,
 }
 
+/// What a provider that does nothing says of the key that it was asked under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyRefusal {
+    /// It does not take this one from anybody (401).
+    Unknown(KeyOwner),
+    /// Under this one it does not do what it was asked for (403): that may be about the charge, its merchant, or the key.
+    Forbidden(KeyOwner),
+}
+
 /// What came back from one request about an attempt. `Unknown` is neither success nor failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -334,8 +343,8 @@ pub enum Outcome {
     Rejected {
         /// What it said, for operators.
         reason: Arc<str>,
-        /// Whose key it was that the provider did not take, if that was why (401, 403).
-        refused_key: Option<KeyOwner>,
+        /// What it said of the key, if that was why.
+        refused_key: Option<KeyRefusal>,
     },
     /// A request left and no usable answer came: it may have happened.
     Unknown {

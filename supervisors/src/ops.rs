@@ -9,6 +9,7 @@ use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::mailbox::Gate;
 use florin_actors::provider::Line;
 use florin_actors::shards::Shards;
+use florin_domain::health::KeyStop;
 use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::merchant::{ControlEvent, OperatorAction};
 use florin_domain::ports::{BoxFuture, KillRefusal, OpsView, ProviderStanding, TreeNode};
@@ -51,6 +52,10 @@ fn standing(context: &Context, seat: Seat) -> Option<ProviderStanding> {
     let provider = context.providers.get(seat.index)?;
     let (now, standing) = (context.ports.clock.now(), provider.standing.load());
     let breaker = |line: Line| (line.as_str(), standing.breaker(line).state(now).as_str());
+    let stopped = |is_meant: fn(&KeyStop) -> bool| {
+        let stops = standing.stopped_keys.stops(now).filter(is_meant);
+        stops.map(|stop| stop.to_string()).collect()
+    };
     Some(ProviderStanding {
         health: standing.health,
         score: standing.score,
@@ -58,7 +63,8 @@ fn standing(context: &Context, seat: Seat) -> Option<ProviderStanding> {
         in_flight: provider.in_flight.load(Ordering::Relaxed),
         permits: provider.terms.caps.permits,
         waiting: provider.waiting.load(Ordering::Relaxed),
-        refused_keys: standing.refused_keys.owners().collect(),
+        refused_keys: stopped(|stop| matches!(stop, KeyStop::Refused(_) | KeyStop::Forbidden(..))),
+        limited_keys: stopped(|stop| matches!(stop, KeyStop::Limited(_))),
         queue_max: provider.terms.caps.queue_max,
         resolving: provider.resolving.load(Ordering::Relaxed),
     })

@@ -13,6 +13,7 @@ use florin_actors::kind::Kind;
 use florin_actors::ledger_handle::{LedgerError, LedgerHandle};
 use florin_actors::mailbox::Mailbox;
 use florin_actors::options::{OptionError, Options};
+use florin_actors::own_matters::OwnMatters;
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_actors::projection::ProjectionMail;
 use florin_actors::provider::ProviderSeat;
@@ -298,6 +299,7 @@ impl Shared {
             scrub_place: ArcSwap::default(),
             monitor: singleton_mailbox(settings, Kind::Monitor),
             monitor_board: ArcSwap::default(),
+            own_matters: OwnMatters::default(),
             guardians: (0..options.guardians)
                 .map(|_| singleton_mailbox(settings, Kind::PaymentGuardian))
                 .collect(),

@@ -4,7 +4,7 @@
 //! What is told is told to one incarnation. A shard that fails while it is told begins anew, and another reader tells it all.
 
 use super::record::{DAY_MS, HOUR_MS};
-use super::{Recalled, RiskMail, Subject, What};
+use super::{Card, Recalled, RiskMail, Subject, What};
 use crate::context::Context;
 use crate::journal_range::read_range;
 use crate::mailbox::{Class, Refused};
@@ -228,7 +228,7 @@ impl Reader {
                 let window = context.options.velocity.duplicates.window;
                 if is_sent && declines.is_none() && spec.created_at.plus(window) > context.ports.clock.now() {
                     self.found.push(Recalled {
-                        subject: Subject::of_card(spec, method),
+                        subject: Card::of(spec, method).subject,
                         at: spec.created_at,
                         what: What::Seen(spec.id),
                     });
@@ -236,10 +236,13 @@ impl Reader {
                 for decline in declines.into_iter().flatten() {
                     let method = decline.method.as_ref().unwrap_or(method);
                     let is_final = decline.is_final;
+                    let Some((book, subject)) = Card::of(spec, method).counted() else {
+                        continue;
+                    };
                     self.found.push(Recalled {
-                        subject: Subject::of_card(spec, method),
+                        subject,
                         at: decline.at,
-                        what: What::CardDeclined { is_final },
+                        what: What::CardDeclined { book, is_final },
                     });
                 }
             }

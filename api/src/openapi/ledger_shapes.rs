@@ -393,6 +393,13 @@ fn provider_standing() -> ObjectBuilder {
             ),
         ),
         must(
+            "limited_keys",
+            array(
+                text(""),
+                "Merchants under whose own keys the provider has had more requests than it takes (429), so that nothing new is charged under them.",
+            ),
+        ),
+        must(
             "queue_max",
             count("How many may wait before new charges are turned away."),
         ),
