@@ -6,15 +6,17 @@
 mod entry;
 mod orphans;
 mod unreached;
+mod work;
 
 pub use entry::SubmissionId;
+pub use work::Work;
 
 use crate::admission::InFlight;
 use crate::context::{Context, Step};
 use crate::guardian::GuardianMail;
 use crate::load::barrier;
 use crate::mailbox::{Class, Envelope};
-use crate::payment::{Action, Begin, NotStored, Operate};
+use crate::payment::NotStored;
 use crate::reply::tell;
 use crate::ticks::keep_ticking;
 use entry::{Entry, Waiter};
@@ -63,57 +65,6 @@ pub struct KeyReply {
     pub reply: Reply,
     /// Another request under the same key did the work.
     pub replayed: bool,
-}
-
-/// What to start if a key is new.
-#[derive(Debug)]
-pub enum Work {
-    /// A payment.
-    Begin(Box<Begin>),
-    /// Something asked of one.
-    Operate(Box<Operate>),
-}
-
-impl Work {
-    /// It brings what a customer brought back from a challenge, which is kept nowhere: the payment needs it each time.
-    fn brings_details(&self) -> bool {
-        match self {
-            Self::Begin(..) => false,
-            Self::Operate(operate) => matches!(operate.action, Action::Complete(Some(_))),
-        }
-    }
-
-    fn key(&self) -> (KeyDigest, Fingerprint) {
-        match self {
-            Self::Begin(begin) => (begin.spec.key_digest, begin.spec.fingerprint),
-            Self::Operate(operate) => (operate.request.key_digest, operate.request.fingerprint),
-        }
-    }
-
-    fn payment(&self) -> PaymentId {
-        match self {
-            Self::Begin(begin) => begin.spec.id,
-            Self::Operate(operate) => operate.payment,
-        }
-    }
-
-    fn admitted_at(&self) -> Instant {
-        match self {
-            Self::Begin(begin) => begin.admitted_at,
-            Self::Operate(operate) => operate.admitted_at,
-        }
-    }
-
-    /// Nobody had used its key up to `missed_behind`.
-    fn start(self, missed_behind: Seq) -> GuardianMail {
-        match self {
-            Self::Begin(mut begin) => {
-                begin.missed_behind = missed_behind;
-                GuardianMail::Start(begin)
-            }
-            Self::Operate(operate) => GuardianMail::Operate(operate),
-        }
-    }
 }
 
 /// A request under a key.

@@ -79,19 +79,7 @@ pub fn decide(
             plan,
             barred,
         } => confirm(payment, (method, (assessment, barred), plan), lifetimes, now),
-        Command::Redrive { plan, barred } => {
-            if payment.status != Status::RequiresConfirmation {
-                return Err(Refusal::WrongStatus);
-            }
-            check_may_charge(payment)?;
-            if payment.has_used_up_attempts() {
-                return Ok(Decision::events(vec![Event::AttemptsExhausted]));
-            }
-            if let Some(bar) = barred {
-                return Ok(Decision::events(vec![retry_refused(bar)]));
-            }
-            again(payment, payment.authorize_id(), plan)
-        }
+        Command::Redrive { plan, barred } => drive_on(payment, plan, barred),
         Command::Reference {
             operation,
             number,
@@ -178,6 +166,21 @@ pub fn decide(
             let settle = |provider| of(provider).map_or(SETTLE_TIME, |(_, settle)| *settle);
             Ok(matter::check_overdue(payment, settle, now))
         }
+    }
+}
+
+/// Sends a charge that reached nobody again, unless it was sent too often or its card's network allows no more.
+fn drive_on(payment: &Payment, plan: AttemptPlan, barred: Option<CardBar>) -> Result<Decision, Refusal> {
+    if payment.status != Status::RequiresConfirmation {
+        return Err(Refusal::WrongStatus);
+    }
+    check_may_charge(payment)?;
+    if payment.has_used_up_attempts() {
+        return Ok(Decision::events(vec![Event::AttemptsExhausted]));
+    }
+    match barred {
+        Some(bar) => Ok(Decision::events(vec![retry_refused(bar)])),
+        None => again(payment, payment.authorize_id(), plan),
     }
 }
 
