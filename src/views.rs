@@ -3,9 +3,10 @@
 use crate::node::{self, Providers};
 use anyhow::Context as _;
 use florin_actors::projection::ProjectionMail;
+use florin_actors::shards::Shards;
 use florin_config::Settings;
 use florin_domain::ids::ShardId;
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
 
 /// What can be done with the views.
@@ -15,20 +16,40 @@ pub(crate) enum ViewsCommand {
     Rebuild,
 }
 
+/// How often the bar is moved.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Commits that were read so far, of all shards.
+fn read(shards: &Shards) -> u64 {
+    shards.iter().map(|context| context.lag.views_read().0).sum()
+}
+
 /// Rebuilds. The node must not be running: the folder is locked by whoever runs it.
 #[expect(clippy::print_stdout, reason = "the result is this command's output")]
 pub(crate) async fn rebuild(settings: Settings) -> anyhow::Result<()> {
     node::discard_views(&settings.data_dir)?;
     let metrics = node::install_metrics()?;
     let node = node::start(&settings, Providers::of(Vec::new()), metrics).await?;
-    let spinner = ProgressBar::new_spinner().with_message("reading the journal into the views");
-    spinner.enable_steady_tick(Duration::from_millis(100));
+    let mut commits = 0;
     for context in node.platform.shards().iter() {
-        let (reply, settled) = tokio::sync::oneshot::channel();
-        context.projection.step(ProjectionMail::Settle(reply));
-        settled.await.context("the views could not be rebuilt")?;
+        commits += context.ports.journal.head(context.shard).await?.seq.0;
     }
-    spinner.finish_and_clear();
+    let style = ProgressStyle::with_template(
+        "reading the journal into the views {bar:40} {pos}/{len} commits ({eta})",
+    )?;
+    let bar = ProgressBar::new(commits).with_style(style);
+    let mut ticks = tokio::time::interval(LOOK);
+    for context in node.platform.shards().iter() {
+        let (reply, mut settled) = tokio::sync::oneshot::channel();
+        context.projection.step(ProjectionMail::Settle(reply));
+        loop {
+            tokio::select! {
+                settled = &mut settled => break settled.context("the views could not be rebuilt")?,
+                _ = ticks.tick() => bar.set_position(read(node.platform.shards())),
+            }
+        }
+    }
+    bar.finish_and_clear();
     for context in node.platform.shards().iter() {
         let watermark = context.ports.views.watermark()?;
         match context.shard {

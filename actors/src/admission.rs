@@ -71,18 +71,8 @@ impl Admission {
             self.shed.increment(1);
             Err(why)
         };
-        if self.draining.load(Ordering::Acquire) {
-            return refuse(Shed::Draining);
-        }
-        if self.no_room.iter().any(|no_room| no_room.load(Ordering::Relaxed)) {
-            return refuse(Shed::NoRoom);
-        }
-        if self
-            .lags
-            .iter()
-            .any(|lag| lag.commits() > self.caps.index_lag_max)
-        {
-            return refuse(Shed::IndexLag);
+        if let Some(why) = self.shut() {
+            return refuse(why);
         }
         let before = self.in_flight.fetch_add(1, Ordering::AcqRel);
         if before >= self.caps.in_flight_max {
@@ -90,6 +80,22 @@ impl Admission {
             return refuse(Shed::InFlight);
         }
         Ok(InFlight(Arc::clone(self)))
+    }
+
+    /// Why all new work is refused now, however little is in flight.
+    pub fn shut(&self) -> Option<Shed> {
+        let is_full = || self.no_room.iter().any(|no_room| no_room.load(Ordering::Relaxed));
+        let index_lag_max = self.caps.index_lag_max;
+        let is_behind = || self.lags.iter().any(|lag| lag.commits() > index_lag_max);
+        if self.draining.load(Ordering::Acquire) {
+            Some(Shed::Draining)
+        } else if is_full() {
+            Some(Shed::NoRoom)
+        } else if is_behind() {
+            Some(Shed::IndexLag)
+        } else {
+            None
+        }
     }
 
     /// Refuses all new work from now on.

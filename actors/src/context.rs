@@ -12,6 +12,7 @@ use crate::mailbox::Mailbox;
 use crate::monitor::{MonitorBoard, MonitorMail};
 use crate::offload::Offload;
 use crate::options::Options;
+use crate::own_matters::OwnMatters;
 use crate::projection::ProjectionMail;
 use crate::provider::ProviderSeat;
 use crate::resolution::ResolutionMail;
@@ -133,9 +134,21 @@ pub trait Fatal: Send + Sync + fmt::Debug {
 pub struct IndexLag {
     views: AtomicU64,
     keys: AtomicU64,
+    /// Up to where the journal was read for the views at the start; it says nothing of a lag.
+    views_read: AtomicU64,
 }
 
 impl IndexLag {
+    /// The projection has read the journal up to here, after a start.
+    pub fn set_views_read(&self, seq: Seq) {
+        self.views_read.store(seq.0, Ordering::Relaxed);
+    }
+
+    /// Up to where the projection has read the journal since it started.
+    pub fn views_read(&self) -> Seq {
+        Seq(self.views_read.load(Ordering::Relaxed))
+    }
+
     /// Sets the lag of the views.
     pub fn set_views(&self, commits: u64) {
         self.views.store(commits, Ordering::Relaxed);
@@ -290,6 +303,8 @@ pub struct Context {
     pub monitor: Mailbox<MonitorMail>,
     /// What it found last; outlives restarts of the actor.
     pub monitor_board: ArcSwap<MonitorBoard>,
+    /// What merchants' own notices have raised today; outlives restarts of payments.
+    pub own_matters: OwnMatters,
     /// Guardians.
     pub guardians: Vec<Mailbox<GuardianMail>>,
     /// Providers in order of preference; one set for all shards, because their permits are one budget.

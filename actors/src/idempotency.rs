@@ -460,6 +460,8 @@ impl IdempotencyState {
     }
 
     fn tick(&mut self) {
+        // The writer says so with each append; while work is refused because of it there may be none.
+        self.context.lag.set_keys(self.context.ports.keys.lag());
         for index in &self.unheard {
             let (owner, index) = (self.id, *index);
             self.context.guardians[index].step(GuardianMail::LiveKeys { owner, index });

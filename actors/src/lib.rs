@@ -34,6 +34,7 @@ pub mod monitor;
 pub mod offload;
 pub mod options;
 mod owed;
+pub mod own_matters;
 pub mod payment;
 pub mod payments_handle;
 pub mod projection;

@@ -161,6 +161,8 @@ pub struct Options {
     pub card_recall_commits_max: u64,
     /// A charge that was declined for no reason in particular goes to the next provider.
     pub soft_declines_go_on: bool,
+    /// Matters that notices signed with a merchant's own key may raise in a day, late charges included.
+    pub own_matters_day_max: u32,
     /// Payment guardians.
     pub guardians: usize,
     /// Payments that may stay in memory without work.
@@ -230,6 +232,7 @@ impl Default for Options {
             card_limits: CardLimits::default(),
             card_recall_commits_max: 500_000,
             soft_declines_go_on: false,
+            own_matters_day_max: 100,
             guardians: 64,
             idle_payments_max: 16_384,
             payment_caps: Caps { soft: 32, hard: 64 },

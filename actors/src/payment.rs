@@ -146,6 +146,10 @@ enum Assessing {
     Begin(Box<Begin>),
     /// Another method.
     Confirmation(Box<Operate>),
+    /// A reviewed payment that a person lets pass.
+    Approval(Box<Operate>),
+    /// The same charge, asked for anew after it reached nobody.
+    Again,
     /// The same charge elsewhere, after this decline.
     Elsewhere {
         operation: OperationId,

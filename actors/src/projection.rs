@@ -273,11 +273,13 @@ async fn catch_up(context: &Context) -> Result<(Vec<PaymentRow>, Seq), ReadError
     let head = barrier(context).await?;
     let watermark = context.ports.views.watermark()?;
     let mut states: BTreeMap<PaymentId, PaymentRow> = BTreeMap::new();
+    context.lag.set_views_read(watermark);
     let mut next = watermark.next();
     while next <= head {
         let commits = context.ports.journal.read(context.shard, next, PAGE).await?;
         let Some(last) = commits.last() else { break };
         next = last.seq.next();
+        context.lag.set_views_read(last.seq);
         for commit in commits {
             let Body::Payment(body) = commit.body else {
                 continue;

@@ -20,9 +20,8 @@ use crate::mailbox::Envelope;
 use crate::payment::Report;
 use crate::ticks::keep_ticking;
 use florin_domain::breaker::{BreakerState, Pass};
-use florin_domain::credentials::KeyOwner;
-use florin_domain::health::{CallResult, KeyPass, KeyVerdict};
-use florin_domain::ports::AttemptRequest;
+use florin_domain::health::{CallResult, Charger, KeyPass, KeyVerdict};
+use florin_domain::ports::{AttemptRequest, Provider};
 use florin_domain::provider::{Hindrance, Outcome, ProviderId};
 use florin_domain::time::Millis;
 use florin_domain::time::Timestamp;
@@ -31,10 +30,14 @@ use standing::Books;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// One permit in so many is set aside for questions about what is already under way.
 const RESOLVING_SHARE: usize = 10;
+
+/// Why nothing is known of a call that never ended.
+const CALL_GIVEN_UP: &str = "provider_call_given_up";
 
 /// What the provider's actor is told.
 #[derive(Debug)]
@@ -68,6 +71,7 @@ struct Permit {
     admitted: Option<(Line, Option<Pass>, KeyPass)>,
     result: CallResult,
     key: KeyVerdict,
+    charger: Option<Charger>,
     took_ms: u64,
 }
 
@@ -92,6 +96,7 @@ impl Drop for Permit {
             result,
             took_ms,
             key: (key_pass, self.key),
+            charger: self.charger,
         });
         self.seat.mailbox.step(ProviderMail::Finished(ended));
     }
@@ -120,9 +125,10 @@ impl Actor for ProviderActor {
             || ProviderMail::Tick,
         );
         let books = Books::new(id, seat.terms);
-        // Which keys are refused is found out anew.
-        for owner in seat.standing.load().refused_keys.owners() {
-            books.show_key(owner, false);
+        // Which keys are not taken is found out anew.
+        let now = context.ports.clock.now();
+        for stop in seat.standing.load().stopped_keys.stops(now) {
+            books.show_key(stop, false);
         }
         let mut state = ProviderState {
             books,
@@ -175,12 +181,11 @@ impl ProviderState {
     }
 
     /// Whose key a new charge carries, where that decides whether it may go.
-    fn key_of(&self, call: &Call) -> Option<KeyOwner> {
+    fn key_of(&self, call: &Call) -> Option<Charger> {
         if call.line != Line::Charge || self.books.takes_all_keys() {
             return None;
         }
-        let request = call.request.as_ref()?;
-        self.seat.port.key_owner(request.merchant, request.made_at)
+        charger(&*self.seat.port, call.request.as_ref()?)
     }
 
     /// Why a call is not let through now.
@@ -218,7 +223,7 @@ impl ProviderState {
     fn turn_away(&self, call: Call, away: Away) {
         let (provider, operation) = (self.seat.id.to_string(), call.line.as_str());
         let name = match away {
-            Away::BreakerOpen | Away::KeyRefused => "florin_provider_turned_away_total",
+            Away::BreakerOpen | Away::KeyRefused | Away::KeyLimited => "florin_provider_turned_away_total",
             Away::BudgetUsedUp => "florin_provider_retries_refused_total",
         };
         metrics::counter!(name, "provider" => provider, "operation" => operation).increment(1);
@@ -267,11 +272,19 @@ impl ProviderState {
             admitted: passes.map(|(pass, key_pass)| (call.line, pass, key_pass)),
             result: CallResult::NotCounted,
             key: KeyVerdict::Silent,
+            charger: None,
             took_ms: 0,
         };
         permit.count().fetch_add(1, Ordering::SeqCst);
         tokio::spawn(run(Arc::clone(&self.context), call, permit));
     }
+}
+
+/// Whose charge it is, and under whose key, if that is settled.
+fn charger(port: &dyn Provider, request: &AttemptRequest) -> Option<Charger> {
+    let merchant = request.merchant;
+    let key = port.key_owner(merchant, request.made_at)?;
+    Some(Charger { merchant, key })
 }
 
 async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
@@ -281,20 +294,11 @@ async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
     };
     call.started = true;
     let began = Instant::now();
-    let report = match call.ask {
-        Ask::Prepare => Report::Prepared(port.prepare(&request).await),
-        Ask::Execute => Report::Outcome {
-            ask: call.ask,
-            outcome: port.execute(&request).await,
-        },
-        Ask::Query | Ask::Complete => Report::Outcome {
-            ask: call.ask,
-            outcome: port.query(&request).await,
-        },
-        Ask::Cancel => Report::Outcome {
-            ask: call.ask,
-            outcome: port.cancel(&request).await,
-        },
+    let asked = ask(&*port, call.ask, &request);
+    let limit = Duration::from_millis(port.capabilities().given_up_after().0);
+    let report = match tokio::time::timeout(limit, asked).await {
+        Ok(report) => report,
+        Err(_) => give_up(permit.seat.id, call.ask, &request),
     };
     let took = began.elapsed();
     context.figures.provider_seconds.record(took.as_secs_f64());
@@ -302,16 +306,51 @@ async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
     let time_limit = port.capabilities().time_limit;
     (permit.result, permit.key) = match &report {
         // Making the object is no charge: were it counted, it would hide that none is confirmed. Its key is taken, though.
-        Report::Prepared(Ok(_)) => (CallResult::NotCounted, KeyVerdict::Taken),
+        Report::Prepared(Ok(_)) => (CallResult::NotCounted, KeyVerdict::TakenToPrepare),
         Report::TurnedAway { .. } => (CallResult::NotCounted, KeyVerdict::Silent),
         Report::Prepared(Err(outcome)) | Report::Outcome { outcome, .. } => {
             tell_of_unusable(permit.seat.id, &request, outcome);
             let result = CallResult::of(outcome, Millis(permit.took_ms), time_limit);
-            (result, KeyVerdict::of(outcome))
+            let is_asked_for = matches!(outcome, Outcome::RateLimited { .. } | Outcome::Rejected { .. })
+                || !permit.seat.standing.load().stopped_keys.is_empty();
+            if is_asked_for {
+                permit.charger = charger(&*port, &request);
+            }
+            match KeyVerdict::of(outcome, permit.charger.map(|charger| charger.key)) {
+                // How much one merchant may ask for says nothing of how the provider is for all others.
+                limited @ KeyVerdict::Limited(_) => (CallResult::NotCounted, limited),
+                verdict => (result, verdict),
+            }
         }
     };
     call.report(report);
     drop(permit);
+}
+
+async fn ask(port: &dyn Provider, ask: Ask, request: &AttemptRequest) -> Report {
+    let outcome = match ask {
+        Ask::Prepare => return Report::Prepared(port.prepare(request).await),
+        Ask::Execute => port.execute(request).await,
+        Ask::Query | Ask::Complete => port.query(request).await,
+        Ask::Cancel => port.cancel(request).await,
+    };
+    Report::Outcome { ask, outcome }
+}
+
+/// What is reported of a call that does not end. It may have been made, so nothing is known; and the permit is not lost with it.
+fn give_up(provider: ProviderId, ask: Ask, request: &AttemptRequest) -> Report {
+    metrics::counter!("florin_provider_calls_given_up_total", "provider" => provider.to_string())
+        .increment(1);
+    let (payment, operation) = (request.payment, request.kind.as_str());
+    tracing::error!(%provider, %payment, operation, ?ask, "a call of a provider did not end, long after its time limit, and was given up");
+    let outcome = Outcome::Unknown {
+        reason: Arc::from(CALL_GIVEN_UP),
+        reference: None,
+    };
+    match ask {
+        Ask::Prepare => Report::Prepared(Err(outcome)),
+        Ask::Execute | Ask::Query | Ask::Cancel | Ask::Complete => Report::Outcome { ask, outcome },
+    }
 }
 
 /// What belongs to a payment whose merchant has no credentials for it any more is sent nowhere else: somebody must see to it.

@@ -1,9 +1,10 @@
 //! Velocity shards: how often a customer (else a device) paid and was declined lately, and for how much. A subject lives in one shard,
-//! so its counters need no lock. What is remembered is bounded; it is lost with its shard, and after a start what the journal's end
-//! still tells comes back ([`recall`]): risk then knows less, money is not touched. What is known of a payment's card is asked for last
+//! so its counters need no lock. What is remembered is bounded. It is lost with the process and with a shard that fails, and what the
+//! journal's end still tells of it comes back ([`recall`]): until then risk knows less, money is not touched. What is known of a payment's card is asked for last
 //! (`risk/cards.rs`), because it is kept by another subject: the card with the amount.
 
 mod cards;
+mod declines;
 mod memory;
 pub mod recall;
 mod record;
@@ -12,16 +13,16 @@ use crate::context::{Context, Step};
 use crate::mailbox::{Envelope, Mailbox};
 use crate::payment::PaymentMail;
 use crate::reply::tell;
-pub use cards::{CardEnd, CardQuestion};
+pub use cards::{Card, CardEnd, CardQuestion};
+pub use declines::Book;
 use florin_domain::ids::PaymentId;
 use florin_domain::ledger::AccountKey;
-use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::Spec;
 pub use florin_domain::risk::VelocityCounts as Velocity;
 use florin_domain::time::Timestamp;
 use memory::Counters;
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -41,15 +42,6 @@ impl Subject {
     pub fn of_address(spec: &Spec) -> Option<Self> {
         let address: std::net::IpAddr = spec.device.ip.as_deref()?.parse().ok()?;
         Some(Self::digest(spec, 1, &address.to_canonical().to_string()))
-    }
-
-    /// The subject of a payment's card with its amount. A test method is everybody's, so it is another card for each customer.
-    pub fn of_card(spec: &Spec, method: &PaymentMethod) -> Self {
-        let holder = spec.customer.as_deref().or(spec.device.fingerprint.as_deref());
-        let holder = holder.filter(|_| method.is_test()).unwrap_or_default();
-        let (amount_minor, currency) = (spec.amount.minor(), spec.currency);
-        let name = format!("{} {amount_minor} {currency} {holder}", method.id);
-        Self::digest(spec, 3, &name)
     }
 
     fn digest(spec: &Spec, kind: u8, name: &str) -> Self {
@@ -153,8 +145,8 @@ pub enum RiskMail {
     },
     /// A payment's try of its card has ended.
     CardEnded {
-        /// The card with the amount.
-        subject: Subject,
+        /// Which.
+        card: Card,
         /// Whose try.
         payment: PaymentId,
         /// When.
@@ -178,8 +170,8 @@ pub enum RiskMail {
         /// One number for each: how many went from it within an hour.
         reply: oneshot::Sender<Vec<u32>>,
     },
-    /// Count what happened before the start.
-    Recalled(Vec<Recalled>),
+    /// Count what happened before this incarnation was there. For another one it is not: that one is told everything by itself.
+    Recalled(ActorId, Vec<Recalled>),
 }
 
 /// Transfers between shards that debit one account.
@@ -215,6 +207,8 @@ pub enum What {
     Seen(PaymentId),
     /// This card was declined, for good or not.
     CardDeclined {
+        /// Where that is counted.
+        book: Book,
         /// For good.
         is_final: bool,
     },
@@ -283,7 +277,7 @@ pub(crate) fn ask_card(context: &Context, question: CardQuestion, counted: Veloc
         counted,
         reply,
     };
-    send(context, question.subject, mail);
+    send(context, question.card.subject, mail);
 }
 
 /// Tells the shard of a subject.
@@ -318,7 +312,7 @@ impl Actor for RiskShard {
 
     async fn handle(
         &self,
-        _myself: ActorRef<Self::Msg>,
+        myself: ActorRef<Self::Msg>,
         envelope: Self::Msg,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
@@ -375,11 +369,11 @@ impl Actor for RiskShard {
                 reply,
             } => reply.answer(state.counters.card(&question, counted)),
             RiskMail::CardEnded {
-                subject,
+                card,
                 payment,
                 at,
                 end,
-            } => state.counters.cards.ended(subject, payment, at, end),
+            } => state.counters.cards.ended(card, payment, at, end),
             RiskMail::Declined { subject, at } => state.counters.declined(subject, at),
             RiskMail::CountTransfers { counts, at, reply } => {
                 context.ports.probe.reached(Step::RiskAssessing);
@@ -387,7 +381,10 @@ impl Actor for RiskShard {
                 let before = counts.into_iter().map(|count| counters.transfers(count, at));
                 tell(reply, before.collect());
             }
-            RiskMail::Recalled(all) => {
+            RiskMail::Recalled(incarnation, _) if incarnation != myself.get_id() => {
+                crate::payment::count_stale("recalled");
+            }
+            RiskMail::Recalled(_, all) => {
                 for recalled in &all {
                     state.counters.recall(recalled);
                 }

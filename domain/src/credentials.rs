@@ -17,6 +17,8 @@ pub const SECRET_CHARS_MAX: usize = 512;
 pub const HMAC_KEYS_MAX: usize = 4;
 /// Versions of one merchant's sets at one provider that may be present at once.
 pub const PRESENT_VERSIONS_MAX: usize = 8;
+/// How many may be present for a merchant's own key to put another one: whoever has stolen it must leave room for operators.
+pub const PRESENT_FOR_OWN_KEY_MAX: usize = 4;
 /// Digits of an HMAC key.
 const HMAC_KEY_DIGITS: usize = 64;
 /// Characters of a secret that a hint shows, and how long the secret must be to have one.

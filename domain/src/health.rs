@@ -10,7 +10,7 @@ mod windows;
 mod tests;
 
 pub use counts::Measures;
-pub use keys::{KeyChange, KeyPass, KeyVerdict, RefusedKeys};
+pub use keys::{Charger, KeyChange, KeyPass, KeyStop, KeyVerdict, StoppedKeys};
 pub use policy::HealthPolicy;
 pub use windows::Windows;
 
@@ -87,7 +87,7 @@ impl CallResult {
             | Outcome::Pending { .. }
             | Outcome::Cancelled { .. }
             // It read the request and said no. Were that a failure, one merchant's bad parameters or bad key would open the breaker
-            // for all merchants; its charges go on elsewhere as it is. What a refused key says is in `RefusedKeys`.
+            // for all merchants; its charges go on elsewhere as it is. What a refused key says is in `StoppedKeys`.
             | Outcome::Rejected { .. } => Self::Answered,
             // The provider was not even tried.
             Outcome::NotSent {

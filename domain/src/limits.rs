@@ -30,6 +30,10 @@ pub const SETTLE_TIME: Millis = Millis::from_s(7 * 24 * 3600);
 pub const TRANSFERS_IN_FLIGHT_MAX: usize = 32 * 8_190;
 /// How long a charge attempt may be retried with its journaled key; later it is only queried, then cancelled.
 pub const ATTEMPT_RETRY_WINDOW: Millis = Millis::from_s(30 * 60);
+/// A call of a provider is given up after so many of its time limits: an adapter ends it by itself long before, in several requests at most.
+pub const CALL_GIVEN_UP_TIME_LIMITS: u64 = 4;
+/// And never before this: a provider with a short time limit may be slow to say so.
+pub const CALL_GIVEN_UP_MIN: Millis = Millis::from_s(60);
 /// How long an authorization stands unless the provider says otherwise (7 days, the usual card rule).
 pub const AUTHORIZATION_LIFETIME: Millis = Millis::from_s(7 * 24 * 3600);
 /// How long a customer may take for a challenge.
@@ -60,6 +64,10 @@ impl Lifetimes {
 const _: () = assert!(
     ATTEMPT_RETRY_WINDOW.0 < IDEMPOTENCY_RETENTION.0,
     "a provider forgets keys after a day"
+);
+const _: () = assert!(
+    CALL_GIVEN_UP_MIN.0 < ATTEMPT_RETRY_WINDOW.0,
+    "what was given up is still asked about under its key"
 );
 const _: () = assert!(
     ATTEMPT_RETRY_WINDOW.0 < SETTLE_TIME.0,

@@ -2,6 +2,7 @@
 
 use crate::credentials::KeyOwner;
 use crate::ids::{MerchantId, OperationId, PaymentId};
+use crate::limits::{CALL_GIVEN_UP_MIN, CALL_GIVEN_UP_TIME_LIMITS};
 use crate::money::Currency;
 use crate::time::Millis;
 use std::fmt;
@@ -79,6 +80,18 @@ pub struct Capabilities {
     pub time_limit: Millis,
     /// What else recovery may rely on.
     pub recovery: Recovery,
+}
+
+impl Capabilities {
+    /// When a call is given up that has not ended: no adapter should let it come to that.
+    pub const fn given_up_after(&self) -> Millis {
+        let limits_ms = self.time_limit.0.saturating_mul(CALL_GIVEN_UP_TIME_LIMITS);
+        if limits_ms > CALL_GIVEN_UP_MIN.0 {
+            Millis(limits_ms)
+        } else {
+            CALL_GIVEN_UP_MIN
+        }
+    }
 }
 
 /// What recovery may rely on when a request was sent and nothing usable came back. The default relies on nothing.
@@ -269,6 +282,15 @@ pub enum Hindrance {
     Credentials,
 }
 
+/// What a provider that does nothing says of the key that it was asked under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyRefusal {
+    /// It does not take this one from anybody (401).
+    Unknown(KeyOwner),
+    /// Under this one it does not do what it was asked for (403): that may be about the charge, its merchant, or the key.
+    Forbidden(KeyOwner),
+}
+
 /// What came back from one request about an attempt. `Unknown` is neither success nor failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -321,8 +343,8 @@ pub enum Outcome {
     Rejected {
         /// What it said, for operators.
         reason: Arc<str>,
-        /// Whose key it was that the provider did not take, if that was why (401, 403).
-        refused_key: Option<KeyOwner>,
+        /// What it said of the key, if that was why.
+        refused_key: Option<KeyRefusal>,
     },
     /// A request left and no usable answer came: it may have happened.
     Unknown {

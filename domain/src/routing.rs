@@ -14,7 +14,7 @@ mod token;
 mod version;
 mod wishes;
 
-pub use choose::{draw_bps, route};
+pub use choose::{after_decline, draw_bps, route};
 pub use facts::{Facts, MethodKind};
 pub use parse::{Problem, ProgramError};
 pub use program::{
@@ -47,6 +47,8 @@ pub enum Bar {
     Tried,
     /// It does not take the key that the charge would carry.
     KeyRefused,
+    /// It has had more requests under the merchant's own key than it takes.
+    KeyLimited,
 }
 
 impl Bar {
@@ -60,6 +62,29 @@ impl Bar {
             Self::Busy => "busy",
             Self::Tried => "tried",
             Self::KeyRefused => "key_refused",
+            Self::KeyLimited => "key_limited",
+        }
+    }
+}
+
+/// What follows a decline for no reason in particular, where a rule says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AfterDecline {
+    /// The merchant is told.
+    Answer,
+    /// The next provider is asked.
+    NextProvider,
+}
+
+impl AfterDecline {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Answer, Self::NextProvider];
+
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::NextProvider => "next_provider",
         }
     }
 }
@@ -97,6 +122,8 @@ pub struct Route {
     pub choices: Vec<Choice>,
     /// Who may not, and why.
     pub left_out: Vec<(ProviderId, Bar)>,
+    /// What that rule wants after a decline; if it says nothing, that is as configured.
+    pub after_decline: Option<AfterDecline>,
 }
 
 impl Route {

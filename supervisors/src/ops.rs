@@ -1,6 +1,7 @@
 //! What operators see: the live tree, metrics, readiness.
 
 use crate::root::{RootMail, Seat, SeatReport};
+use florin_actors::admission::Shed;
 use florin_actors::context::Context;
 use florin_actors::guardian::{GuardianMail, LivePayment};
 use florin_actors::kind::Kind;
@@ -8,6 +9,7 @@ use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::mailbox::Gate;
 use florin_actors::provider::Line;
 use florin_actors::shards::Shards;
+use florin_domain::health::KeyStop;
 use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::merchant::{ControlEvent, OperatorAction};
 use florin_domain::ports::{BoxFuture, KillRefusal, OpsView, ProviderStanding, TreeNode};
@@ -50,6 +52,10 @@ fn standing(context: &Context, seat: Seat) -> Option<ProviderStanding> {
     let provider = context.providers.get(seat.index)?;
     let (now, standing) = (context.ports.clock.now(), provider.standing.load());
     let breaker = |line: Line| (line.as_str(), standing.breaker(line).state(now).as_str());
+    let stopped = |is_meant: fn(&KeyStop) -> bool| {
+        let stops = standing.stopped_keys.stops(now).filter(is_meant);
+        stops.map(|stop| stop.to_string()).collect()
+    };
     Some(ProviderStanding {
         health: standing.health,
         score: standing.score,
@@ -57,7 +63,8 @@ fn standing(context: &Context, seat: Seat) -> Option<ProviderStanding> {
         in_flight: provider.in_flight.load(Ordering::Relaxed),
         permits: provider.terms.caps.permits,
         waiting: provider.waiting.load(Ordering::Relaxed),
-        refused_keys: standing.refused_keys.owners().collect(),
+        refused_keys: stopped(|stop| matches!(stop, KeyStop::Refused(_) | KeyStop::Forbidden(..))),
+        limited_keys: stopped(|stop| matches!(stop, KeyStop::Limited(_))),
         queue_max: provider.terms.caps.queue_max,
         resolving: provider.resolving.load(Ordering::Relaxed),
     })
@@ -321,11 +328,12 @@ impl OpsView for Ops {
     }
 
     fn not_ready(&self) -> Option<&'static str> {
-        let admission = &self.context.admission;
-        if admission.is_draining() {
-            Some("draining")
-        } else {
-            None
+        match self.context.admission.shut()? {
+            Shed::Draining => Some("draining"),
+            Shed::NoRoom => Some("journal_full"),
+            Shed::IndexLag => Some("indexes_behind"),
+            // Busy is not unready: the next moment there is room.
+            Shed::InFlight => None,
         }
     }
 

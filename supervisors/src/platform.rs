@@ -1,5 +1,6 @@
 //! The platform as a whole: recovery, start, drain.
 
+use crate::counted::Counted;
 use crate::ops::Ops;
 use crate::recovery::{Progress, recover};
 use crate::root::{Root, RootArguments, RootMail, singleton_mailbox};
@@ -12,12 +13,12 @@ use florin_actors::kind::Kind;
 use florin_actors::ledger_handle::{LedgerError, LedgerHandle};
 use florin_actors::mailbox::Mailbox;
 use florin_actors::options::{OptionError, Options};
+use florin_actors::own_matters::OwnMatters;
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_actors::projection::ProjectionMail;
 use florin_actors::provider::ProviderSeat;
 use florin_actors::resolution::ResolutionMail;
 use florin_actors::risk::RiskMail;
-use florin_actors::risk::recall::recall;
 use florin_actors::shards::Shards;
 use florin_domain::ids::{MerchantId, Seq, ShardId};
 use florin_domain::limits::TRANSFERS_IN_FLIGHT_MAX;
@@ -135,7 +136,10 @@ impl Platform {
             let first = closed.next();
             closed.all(|other| Some(other) == first)
         });
-        let starts = starts.into_iter().map(|(head, start)| (head.seq, start));
+        let starts = starts
+            .into_iter()
+            .map(|(head, start)| (head.seq, start))
+            .collect();
         let mut platform = Self {
             shards,
             roots: Vec::new(),
@@ -151,13 +155,11 @@ impl Platform {
     }
 
     /// Starts the trees in their order, and closes in all shards what is closed in some.
-    async fn grow_all(
-        &mut self,
-        starts: impl Iterator<Item = (Seq, ShardStart)>,
-        is_level: bool,
-    ) -> Result<(), StartError> {
-        for (context, (head, start)) in self.shards.iter().zip(starts) {
-            self.roots.push(grow(context, head, start).await?);
+    async fn grow_all(&mut self, starts: Vec<(Seq, ShardStart)>, is_level: bool) -> Result<(), StartError> {
+        let heads = starts.iter().map(|(head, _)| *head);
+        let counted = Counted::at_start(self.shards.iter().cloned().zip(heads));
+        for (context, (_, start)) in self.shards.iter().zip(starts) {
+            self.roots.push(grow(context, start, counted.clone()).await?);
         }
         if !is_level {
             self.ledger().level_periods().await?;
@@ -297,6 +299,7 @@ impl Shared {
             scrub_place: ArcSwap::default(),
             monitor: singleton_mailbox(settings, Kind::Monitor),
             monitor_board: ArcSwap::default(),
+            own_matters: OwnMatters::default(),
             guardians: (0..options.guardians)
                 .map(|_| singleton_mailbox(settings, Kind::PaymentGuardian))
                 .collect(),
@@ -312,13 +315,18 @@ impl Shared {
 /// Starts the tree of a shard.
 async fn grow(
     context: &Arc<Context>,
-    head: Seq,
     start: ShardStart,
+    counted: Counted,
 ) -> Result<ActorRef<RootMail>, StartError> {
     let open: Vec<_> = start.open.keys().copied().collect();
     let arguments = RootArguments {
         context: Arc::clone(context),
         start,
+        counted: if context.is_home() {
+            counted
+        } else {
+            Counted::default()
+        },
     };
     let (root, _) = Actor::spawn(None, Root, arguments).await?;
     if !open.is_empty() {
@@ -328,6 +336,5 @@ async fn grow(
         );
         context.resolution.step(ResolutionMail::Adopt(open));
     }
-    drop(tokio::spawn(recall(Arc::clone(context), head)));
     Ok(root)
 }

@@ -4,7 +4,8 @@
 //! # Which of the two is bad
 //! * A snapshot is taken of durable commits only. One ahead of the head, readable or not, proves that the journal has lost its
 //!   end, with it perhaps money that was acknowledged: the start is refused.
-//! * A snapshot that cannot be read says nothing about the journal: an older one does, and without any the whole journal is read.
+//! * A snapshot that cannot be read, or contradicts itself, says nothing about the journal: an older one does, and without any the whole
+//!   journal is read.
 //! * A snapshot whose own sum is right, but whose hash the journal does not have at its commit, is no rot: either the record is
 //!   damaged, or the journal lost its end and has grown past it since. Commits that were answered may be missing: the start is
 //!   refused.
@@ -30,8 +31,7 @@ pub async fn recover(
     progress: &Progress,
 ) -> Result<(Head, ShardStart), ReadError> {
     let head = ports.journal.head(shard).await?;
-    let (snapshot, passed_over) = usable_snapshot(ports, shard, head.seq).await?;
-    let mut fold = Fold::from_snapshot(snapshot)?;
+    let (mut fold, passed_over) = usable_snapshot(ports, shard, head.seq).await?;
     let indexed = ports.keys.watermark();
     let viewed = ports.views.watermark()?;
     check_not_behind(head.seq, "the key index", indexed)?;
@@ -83,12 +83,8 @@ fn check_not_behind(head: Seq, index: &str, watermark: Seq) -> Result<(), ReadEr
     Err(ReadError::Damaged { seq: head, why })
 }
 
-/// The newest snapshot that belongs to this journal, and those passed over on the way to it.
-async fn usable_snapshot(
-    ports: &Ports,
-    shard: ShardId,
-    head: Seq,
-) -> Result<(Option<ShardSnapshot>, Vec<Seq>), ReadError> {
+/// What the newest snapshot that belongs to this journal comes to, and those passed over on the way to it.
+async fn usable_snapshot(ports: &Ports, shard: ShardId, head: Seq) -> Result<(Fold, Vec<Seq>), ReadError> {
     let kept = ports.snapshots.kept(shard)?;
     if let Some(newest) = kept.first() {
         check_not_ahead(head, *newest)?;
@@ -99,18 +95,22 @@ async fn usable_snapshot(
         if let Ok(snapshot) = &loaded {
             check_not_ahead(head, snapshot.seq)?;
         }
-        match readable(seq, loaded) {
+        let folded = match readable(seq, loaded) {
             Ok(snapshot) => {
                 check_same_history(&snapshot, ports.journal.hash_at(shard, seq).await?)?;
-                return Ok((Some(snapshot), passed_over));
+                Fold::of(snapshot)
             }
+            Err(error) => Err(error),
+        };
+        match folded {
+            Ok(fold) => return Ok((fold, passed_over)),
             Err(error) => {
                 tracing::warn!(snapshot = seq.0, why = %error, "a snapshot is passed over for an older one, or for none");
                 passed_over.push(seq);
             }
         }
     }
-    Ok((None, passed_over))
+    Ok((Fold::default(), passed_over))
 }
 
 fn check_not_ahead(head: Seq, snapshot: Seq) -> Result<(), ReadError> {
@@ -154,27 +154,44 @@ struct Fold {
 }
 
 impl Fold {
-    fn from_snapshot(snapshot: Option<ShardSnapshot>) -> Result<Self, ReadError> {
-        let Some(snapshot) = snapshot else {
-            return Ok(Self::default());
-        };
+    /// A snapshot's state, unless the snapshot contradicts itself: it was made of a journal in which none of that can be.
+    fn of(snapshot: ShardSnapshot) -> Result<Self, SnapshotError> {
+        let contradicts = |why: String| Err(SnapshotError(why));
+        let (seq, count) = (snapshot.seq, snapshot.accounts.len());
         let mut fold = Self {
-            seq: snapshot.seq,
+            seq,
             ..Self::default()
         };
         if !fold.start.books.restore_general(snapshot.general) {
-            let why = "the snapshot's accounts contradict each other".to_owned();
-            return Err(ReadError::Damaged { seq: fold.seq, why });
+            return contradicts("its general ledger contradicts itself".to_owned());
         }
         for (key, account) in snapshot.accounts {
+            if account.last_posted > seq {
+                let later = account.last_posted;
+                return contradicts(format!("{key} was posted to at {later}, which is after it"));
+            }
             fold.start.books.restore(key, account);
         }
-        fold.adopted = snapshot
-            .open_payments
-            .iter()
-            .map(|(payment, _)| *payment)
-            .collect();
+        if fold.start.books.accounts().count() != count {
+            return contradicts("its accounts are not each there once".to_owned());
+        }
+        for total in fold.start.books.trial_balance() {
+            let (currency, debits, credits) = (total.currency, total.debits_minor, total.credits_minor);
+            if debits != credits {
+                return contradicts(format!(
+                    "its accounts in {currency} do not balance: {debits} and {credits}"
+                ));
+            }
+        }
+        let open = snapshot.open_payments.len();
+        if let Some((payment, later)) = snapshot.open_payments.iter().find(|(_, last)| *last > seq) {
+            return contradicts(format!("{payment} went on at {later}, which is after it"));
+        }
         fold.start.open = snapshot.open_payments.into_iter().collect();
+        if fold.start.open.len() != open {
+            return contradicts("its open payments are not each there once".to_owned());
+        }
+        fold.adopted = fold.start.open.keys().copied().collect();
         fold.start.control = snapshot.control;
         Ok(fold)
     }

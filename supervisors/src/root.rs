@@ -1,6 +1,7 @@
 //! The root supervisor of a shard: starts the singletons, brings failed ones back, and ends the process when one fails that must not be
 //! restarted, or too often.
 
+use crate::counted::Counted;
 use crate::ending::end_children;
 use crate::payment_guardian::PaymentGuardian;
 use crate::restart::{RestartLog, Verdict};
@@ -53,8 +54,8 @@ pub struct SeatReport {
 /// What the root is told. Only the platform and the root itself write to it, a few messages per restart.
 #[derive(Debug)]
 pub enum RootMail {
-    /// Bring a singleton back.
-    Respawn(Seat),
+    /// Bring a singleton back; a velocity shard is told of what was counted up to here.
+    Respawn(Seat, Counted),
     /// Who is there?
     Inspect(oneshot::Sender<Vec<SeatReport>>),
     /// Crash a singleton, unless that would end the process. The answer says whether it is down now.
@@ -70,6 +71,8 @@ pub struct RootArguments {
     pub context: Arc<Context>,
     /// What recovery found.
     pub start: ShardStart,
+    /// What velocity shards are told, where they are.
+    pub counted: Counted,
 }
 
 #[derive(Debug)]
@@ -89,6 +92,7 @@ pub struct RootState {
     actors: HashMap<ActorId, Seat>,
     head: Seq,
     start: Option<ShardStart>,
+    counted: Counted,
     draining: bool,
 }
 
@@ -134,7 +138,11 @@ impl Actor for Root {
         myself: ActorRef<Self::Msg>,
         arguments: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        let RootArguments { context, start } = arguments;
+        let RootArguments {
+            context,
+            start,
+            counted,
+        } = arguments;
         let head = start.head;
         let mut state = RootState {
             context,
@@ -142,16 +150,23 @@ impl Actor for Root {
             actors: HashMap::new(),
             head,
             start: Some(start),
+            counted,
             draining: false,
         };
         let root = myself.get_cell();
+        let mut counting = Vec::new();
         for seat in seats(&state.context) {
-            if let Err(error) = state.spawn(&root, seat).await {
-                // Nobody will supervise those that are there already.
-                root.stop_children_and_wait(None, Some(UNSTARTED_STOP)).await;
-                return Err(error);
+            match state.spawn(&root, seat).await {
+                Ok(incarnation) if seat.kind == Kind::Risk => counting.push((seat.index, incarnation)),
+                Ok(_) => {}
+                Err(error) => {
+                    // Nobody will supervise those that are there already.
+                    root.stop_children_and_wait(None, Some(UNSTARTED_STOP)).await;
+                    return Err(error);
+                }
             }
         }
+        state.counted.tell(&counting);
         state.context.ports.probe.reached(Step::TreeStarting);
         Ok(state)
     }
@@ -163,21 +178,10 @@ impl Actor for Root {
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         match mail {
-            RootMail::Respawn(seat) => {
-                if let Err(error) = state.spawn(&myself.get_cell(), seat).await {
-                    state.failed(&myself, seat, &error.to_string());
-                } else if seat.kind == Kind::PaymentGuardian {
-                    // Its payments died with it: whoever waits for them asks again, and open attempts are taken up.
-                    state
-                        .context
-                        .idempotency
-                        .step(IdempotencyMail::GuardianRestarted(seat.index));
-                    state.adopt_open_payments(Some(seat.index));
-                } else if seat.kind == Kind::Resolution {
-                    // Its due times died with it: whatever is open is asked about anew.
-                    state.adopt_open_payments(None);
-                }
-            }
+            RootMail::Respawn(seat, counted) => match state.spawn(&myself.get_cell(), seat).await {
+                Err(error) => state.failed(&myself, seat, &error.to_string()),
+                Ok(incarnation) => state.came_back(seat, incarnation, &counted),
+            },
             RootMail::Inspect(reply) => tell(reply, state.reports()),
             RootMail::Kill(seat, reply) => tell(reply, state.kill(seat)),
             RootMail::Draining => state.draining = true,
@@ -208,7 +212,7 @@ impl Actor for Root {
 }
 
 impl RootState {
-    async fn spawn(&mut self, root: &ActorCell, seat: Seat) -> Result<(), ActorProcessingErr> {
+    async fn spawn(&mut self, root: &ActorCell, seat: Seat) -> Result<ActorId, ActorProcessingErr> {
         let context = Arc::clone(&self.context);
         let (root, index) = (root.clone(), seat.index);
         macro_rules! start {
@@ -255,7 +259,8 @@ impl RootState {
             .kind(seat.kind)
             .live
             .fetch_add(1, Ordering::Relaxed);
-        self.actors.insert(cell.get_id(), seat);
+        let incarnation = cell.get_id();
+        self.actors.insert(incarnation, seat);
         let now = Instant::now();
         let fresh = || {
             publish_budget(
@@ -272,7 +277,34 @@ impl RootState {
         };
         let child = self.children.entry(seat).or_insert_with(fresh);
         (child.alive, child.born) = (Some(cell), now);
-        Ok(())
+        Ok(incarnation)
+    }
+
+    /// Sees to what died with the incarnation before this one.
+    fn came_back(&self, seat: Seat, incarnation: ActorId, counted: &Counted) {
+        match seat.kind {
+            // Its payments: whoever waits for them asks again, and open attempts are taken up.
+            Kind::PaymentGuardian => {
+                self.context
+                    .idempotency
+                    .step(IdempotencyMail::GuardianRestarted(seat.index));
+                self.adopt_open_payments(Some(seat.index));
+            }
+            // Its due times: whatever is open is asked about anew.
+            Kind::Resolution => self.adopt_open_payments(None),
+            // Its counts.
+            Kind::Risk => counted.tell(&[(seat.index, incarnation)]),
+            Kind::JournalWriter
+            | Kind::AccountShard
+            | Kind::Projection
+            | Kind::Provider
+            | Kind::Idempotency
+            | Kind::Deadlines
+            | Kind::Crossings
+            | Kind::Scrub
+            | Kind::Monitor
+            | Kind::Payment => {}
+        }
     }
 
     /// Crashes a singleton that comes back; one that is down already is not struck twice.
@@ -324,7 +356,7 @@ impl RootState {
                     why,
                     "an actor fails again and again; it is restarted slowly"
                 );
-                respawn_after(myself, seat, policy.backoff_max.max(policy.window));
+                self.respawn_after(myself, seat, policy.backoff_max.max(policy.window));
             }
             Verdict::GiveUp => self
                 .context
@@ -333,9 +365,23 @@ impl RootState {
                 .fail(&format!("{name} failed too often: {why}")),
             Verdict::RestartAfter(wait) => {
                 tracing::warn!(actor = name, why, ?wait, "an actor failed and is restarted");
-                respawn_after(myself, seat, wait);
+                self.respawn_after(myself, seat, wait);
             }
         }
+    }
+
+    fn respawn_after(&self, root: &ActorRef<RootMail>, seat: Seat, wait: Duration) {
+        let (root, counted) = (root.clone(), self.counted.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            // Before it is there: what is durable by now it has not counted, and what comes later it counts itself.
+            let counted = if seat.kind == Kind::Risk {
+                counted.now().await
+            } else {
+                Counted::default()
+            };
+            drop(root.send_message(RootMail::Respawn(seat, counted)));
+        });
     }
 
     /// Has open payments taken up: all of them, or those of one guardian.
@@ -370,14 +416,6 @@ impl RootState {
         };
         self.children.iter_mut().map(report).collect()
     }
-}
-
-fn respawn_after(root: &ActorRef<RootMail>, seat: Seat, wait: Duration) {
-    let root = root.clone();
-    tokio::spawn(async move {
-        tokio::time::sleep(wait).await;
-        drop(root.send_message(RootMail::Respawn(seat)));
-    });
 }
 
 /// Shows how many failures a restartable singleton has left before the process ends.

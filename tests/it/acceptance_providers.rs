@@ -346,3 +346,81 @@ fn cb_4_a_test_that_succeeds_closes_the_circuit_and_one_that_fails_opens_it_agai
     assert_eq!(two.dev.charges().len(), 5);
     two.stop();
 }
+
+/// The scores of both providers, as operators see them, in hundredths of a point.
+#[track_caller]
+fn scores(two: &TwoProviders) -> [i64; 2] {
+    let routing = two.dev.operator().read("/v1/ops/routing");
+    let providers = routing["providers"].as_array().unwrap();
+    [FIRST, SECOND].map(|name| {
+        let found = providers.iter().find(|provider| provider["provider"] == name);
+        let points = found.unwrap()["score"].as_f64().unwrap();
+        format!("{:.0}", points * 100.0).parse().unwrap()
+    })
+}
+
+#[track_caller]
+fn first_scores(two: &TwoProviders, hundredths: i64) {
+    wait_for(&format!("a score of {hundredths} hundredths"), || {
+        (scores(two)[0] == hundredths).then_some(())
+    });
+}
+
+/// Payments of which none may go elsewhere, all at once.
+#[track_caller]
+fn pinned_at_once(two: &TwoProviders, count: usize, name: &str) {
+    let mut body = sale(10_000, "USD");
+    body["routing"] = json!({"pin": FIRST});
+    std::thread::scope(|scope| {
+        for number in 0..count {
+            let (merchant, body) = (two.dev.merchant(), &body);
+            scope.spawn(move || merchant.pay(&format!("{name}-{number}"), body).expect(200));
+        }
+    });
+}
+
+/// Everything takes longer than a second, so that speed counts nothing whatever the machine does beside it.
+#[track_caller]
+fn slow_first() -> TwoProviders {
+    let two = TwoProviders::start(Protocol::Adyen, &[("FLORIN_RETRY_TIMEOUT_WAIT_MS", "1")]);
+    two.fault("slow", &json!({"delay_ms": 1500}));
+    two
+}
+
+#[test]
+fn rte_7_a_score_is_half_success_three_tenths_speed_and_two_tenths_price() {
+    let two = slow_first();
+    // 0.5 x 100 + 0.3 x (100 - 200 / 10) + 0.2 x (100 - 1 x 10) and, at 2.9 %, + 0.2 x (100 - 2.9 x 10).
+    assert_eq!(scores(&two), [9_200, 8_820]);
+    pinned_at_once(&two, 20, "slow");
+    first_scores(&two, 6_800);
+    // 21 of 22 requests: 95.45 % of the half.
+    two.fault("http_503", &json!({"count": 1}));
+    pinned_at_once(&two, 1, "fails once");
+    first_scores(&two, 6_572);
+    assert_eq!(scores(&two)[1], 8_820, "nobody has asked the other one");
+    // The better score gets the next charge.
+    assert_eq!(paid(&two, "next").1, SECOND);
+    two.stop();
+}
+
+#[test]
+fn rte_11_each_outcome_of_a_call_changes_what_is_known_of_its_provider() {
+    let two = slow_first();
+    pinned_at_once(&two, 19, "few");
+    assert_eq!(scores(&two)[0], 9_200, "fewer than 20 say nothing");
+    pinned_at_once(&two, 1, "enough");
+    first_scores(&two, 6_800);
+    two.fault("http_503", &json!({"count": 1}));
+    pinned_at_once(&two, 1, "failed, then repeated");
+    first_scores(&two, 6_572);
+    // A decline is an answer: 22 of 23.
+    let mut declined = with_method("pm_card_visa_chargeDeclinedInsufficientFunds");
+    declined["routing"] = json!({"pin": FIRST});
+    two.dev.pay("declined", &declined).expect(402);
+    first_scores(&two, 6_582);
+    let metrics = two.dev.operator().get("/metrics").expect(200).text();
+    let gauge = format!("florin_provider_score{{provider=\"{FIRST}\"}} 65.82");
+    assert!(metrics.contains(&gauge), "{gauge}");
+    two.stop();
+}

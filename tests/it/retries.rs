@@ -1,8 +1,8 @@
 //! What follows a decline: advice by its code, the next provider where that is wanted, and no more repetitions than the card's network
 //! allows; and payments that look like another one once more.
 
-use crate::deployment::{Dev, add_fault, faults, sale, with_method};
-use crate::http::Answer;
+use crate::deployment::{Dev, OPERATOR, add_fault, faults, sale, with_method};
+use crate::http::{Answer, Client};
 use crate::ops::figure;
 use crate::process::wait_for;
 use crate::two_providers::{FIRST, Protocol, SECOND, TwoProviders, attempts};
@@ -24,6 +24,13 @@ fn count_requests(dev: &Dev) {
 #[track_caller]
 fn metric(dev: &Dev, name: &str) -> Option<f64> {
     figure(&dev.operator().get("/metrics").expect(200).text(), name, "")
+}
+
+/// A declined card that is somebody's: a test method without a customer is nobody's.
+fn declined_card() -> Value {
+    let mut body = with_method(DECLINED);
+    body["customer_id"] = json!("cus_declined");
+    body
 }
 
 /// Advice of an error, and how long to wait.
@@ -140,19 +147,73 @@ fn x_15_a_soft_decline_goes_to_the_next_provider_where_that_is_wanted_and_no_oth
     }
 }
 
+/// Where a declined charge went, by its history.
+#[track_caller]
+fn went(two: &TwoProviders, key: &str, metadata: &Value) -> (Vec<(u64, String)>, Vec<Value>) {
+    let mut body = with_method(DECLINED);
+    body["metadata"] = metadata.clone();
+    let declined = two.dev.pay(key, &body).expect(402);
+    let rows = two.history(&declined.error("payment_id"));
+    let tried = attempts(&rows).into_iter();
+    (tried.map(|(number, at)| (number, at.to_owned())).collect(), rows)
+}
+
+#[test]
+fn x_15_a_rule_of_routing_says_what_follows_a_soft_decline_beside_the_setting() {
+    let rules = "eager: metadata.tier is \"gold\" -> score after decline next_provider\n\
+                 strict: metadata.tier is \"lead\" -> score after decline answer\n\
+                 rest: otherwise -> score\n";
+    for (setting, rest) in [("answer", 1), ("next_provider", 2)] {
+        let two = TwoProviders::start(Protocol::Stripe, &[("FLORIN_RETRY_SOFT_DECLINES", setting)]);
+        let body = json!({"program": rules, "expected_version": 0, "reason": "X-15"}).to_string();
+        let operator = format!("Bearer {OPERATOR}");
+        let headers = [
+            ("Authorization", operator.as_str()),
+            ("Content-Type", "application/json"),
+        ];
+        let mut client = Client::new(two.dev.api);
+        let put = client.send("PUT", "/v1/ops/routing", &headers, body.as_bytes());
+        put.unwrap().expect(200);
+        for (tier, count, after) in [
+            ("gold", 2, json!("next_provider")),
+            ("lead", 1, json!("answer")),
+            ("tin", rest, json!(null)),
+        ] {
+            let (tried, rows) = went(&two, tier, &json!({"tier": tier}));
+            let both = [(1, FIRST.to_owned()), (2, SECOND.to_owned())];
+            assert_eq!(tried, both[..count], "{setting} {tier}");
+            let routed = rows.iter().filter(|row| row["type"] == "attempt.routed");
+            let said: Vec<&Value> = routed.map(|row| &row["route"]["after_decline"]).collect();
+            assert_eq!(said, vec![&after; count], "{setting} {tier}");
+        }
+        // What is no soft decline goes nowhere, whatever rules say.
+        let mut body = with_method("pm_card_visa_chargeDeclinedInsufficientFunds");
+        body["metadata"] = json!({"tier": "gold"});
+        let money = two.dev.pay("money", &body).expect(402);
+        assert_eq!(attempts(&two.history(&money.error("payment_id"))).len(), 1);
+        // A dry run says it as well.
+        let asked = json!({"payment": {"amount": 10_000, "currency": "USD", "metadata": {"tier": "gold"}}});
+        let asked = asked.to_string();
+        let dry = client.send("POST", "/v1/ops/routing/evaluate", &headers, asked.as_bytes());
+        let dry = dry.unwrap().expect(200).json();
+        assert_eq!(dry["route"]["after_decline"], "next_provider", "{dry}");
+        two.stop();
+    }
+}
+
 #[test]
 fn x_15_a_card_is_tried_sixteen_times_for_an_amount_and_then_no_provider_is_asked_also_after_a_kill() {
     let (folder, dev) = Dev::fresh(&[]);
     count_requests(&dev);
     for number in 1..=16 {
         let answer = dev
-            .pay(&format!("declined-{number}"), &with_method(DECLINED))
+            .pay(&format!("declined-{number}"), &declined_card())
             .expect(402);
         assert_eq!(answer.error("decline_code"), "generic_decline", "{number}");
         assert_eq!(requests(&dev), number);
     }
     let assert_refused = |dev: &Dev, key: &str| {
-        let answer = dev.pay(key, &with_method(DECLINED)).expect(402);
+        let answer = dev.pay(key, &declined_card()).expect(402);
         assert_eq!(
             (answer.error("code"), answer.error("decline_code")),
             ("card_declined".into(), "retry_limit_month".into())
@@ -170,7 +231,7 @@ fn x_15_a_card_is_tried_sixteen_times_for_an_amount_and_then_no_provider_is_aske
     let id = assert_refused(&dev, "beyond");
     assert_eq!(requests(&dev), 16);
     // Another amount is another charge, another customer of the test method another card, and another card may pay the same payment.
-    let mut other = with_method(DECLINED);
+    let mut other = declined_card();
     other["amount"] = json!(10_001);
     assert_eq!(
         dev.pay("amount", &other).expect(402).error("decline_code"),
@@ -182,6 +243,11 @@ fn x_15_a_card_is_tried_sixteen_times_for_an_amount_and_then_no_provider_is_aske
         dev.pay("customer", &other).expect(402).error("decline_code"),
         "generic_decline"
     );
+    // A test method without a customer is nobody's card, so nobody else's declines are in its way.
+    for number in 1..=20 {
+        let answer = dev.pay(&format!("nobodys-{number}"), &with_method(DECLINED));
+        assert_eq!(answer.expect(402).error("decline_code"), "generic_decline");
+    }
     let path = format!("/v1/payments/{id}/confirm");
     let confirmed = dev
         .merchant()

@@ -8,7 +8,7 @@ use crate::load::{Loaded, load_patiently};
 use crate::owed::Owed;
 use crate::resolution::ResolutionMail;
 use florin_domain::idempotency::KeyDigest;
-use florin_domain::payment::{Answer, Attempt, AttemptState, Command, Refusal};
+use florin_domain::payment::{Answer, Attempt, AttemptState, Refusal};
 use florin_domain::ports::ReadError;
 use ractor::{ActorProcessingErr, ActorStatus};
 use std::sync::Arc;
@@ -174,19 +174,8 @@ impl PaymentState {
         self.key = Some(key);
         self.key_waits = true;
         if self.answers.creation.is_none() && payment.answer() == Answer::NoProvider {
-            let operation = payment.authorize_id();
-            if let Ok(plan) = self.plan(
-                (&payment.spec, &payment.method),
-                operation,
-                payment.next_attempt(operation),
-                &[],
-            ) {
-                self.begin_round(operation);
-                self.decide(None, Command::Redrive { plan })?;
-            }
-            if matches!(self.stage, Stage::Committing { .. }) {
-                return Ok(());
-            }
+            self.asks_to_drive_again(&payment);
+            return Ok(());
         }
         if self.answers.creation.is_none() && !self.is_driving_any() {
             self.resume();

@@ -1,14 +1,16 @@
 //! What a payment asks about its card before each try, and what it says of the end: card networks limit how often a card that was
 //! declined is tried again, and the counts are kept where all payments of one card meet (`risk/cards.rs`).
 
-use super::{Assessing, PaymentState, Stage};
-use crate::risk::{self, CardEnd, CardQuestion, RiskMail, Subject, Velocity, VelocityReply};
+use super::{Assessing, NotStored, Operate, PaymentState, Stage};
+use crate::risk::{self, Card, CardEnd, CardQuestion, RiskMail, Subject, Velocity, VelocityReply};
+use crate::routing_handle;
 use florin_domain::decline::Decline;
 use florin_domain::ids::OperationId;
 use florin_domain::method::PaymentMethod;
-use florin_domain::payment::{Answer, Operation, Payment, Spec};
+use florin_domain::payment::{Answer, Command, Operation, Payment, Spec};
 use florin_domain::provider::Outcome;
 use florin_domain::risk::CardStanding;
+use florin_domain::routing::{AfterDecline, Facts, after_decline};
 use ractor::ActorProcessingErr;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -21,7 +23,7 @@ pub(super) struct CardTry {
     /// Its decline was counted before it was recorded.
     is_counted: bool,
     /// It was asked for, and nothing of the payment that followed from that is stored.
-    asked: Option<Subject>,
+    asked: Option<Card>,
 }
 
 impl PaymentState {
@@ -38,7 +40,7 @@ impl PaymentState {
             self.context.ports.clock.now()
         };
         CardQuestion {
-            subject: Subject::of_card(spec, method),
+            card: Card::of(spec, method),
             payment: spec.id,
             brand: method.brand,
             at,
@@ -49,22 +51,22 @@ impl PaymentState {
 
     /// A question about the card goes out.
     pub(super) const fn asks_for_card(&mut self, question: &CardQuestion) {
-        self.card_try.asked = Some(question.subject);
+        self.card_try.asked = Some(question.card);
     }
 
     /// Nothing is stored of what its card was asked for: it takes no place there, and is nobody's twin.
     pub(super) fn lets_go_of_card(&mut self) {
-        let Some(subject) = self.card_try.asked.take() else {
+        let Some(card) = self.card_try.asked.take() else {
             return;
         };
         self.card_try = CardTry::default();
         let mail = RiskMail::CardEnded {
-            subject,
+            card,
             payment: self.id,
             at: self.context.ports.clock.now(),
             end: CardEnd::Uncharged,
         };
-        risk::send(&self.context, subject, mail);
+        risk::send(&self.context, card.subject, mail);
     }
 
     /// Takes what was said of the card, and tells operators what they may want to know.
@@ -87,6 +89,17 @@ impl PaymentState {
         }
     }
 
+    /// Whether a soft decline is to be followed by the next provider: by the rule that applies to the charge now, else as configured.
+    fn goes_on_after_decline(&self, payment: &Payment) -> bool {
+        let facts = Facts::of(&payment.spec, &payment.method);
+        let program = routing_handle::in_force(&self.context);
+        match after_decline(&program, &facts, &payment.spec.routing) {
+            Some(AfterDecline::NextProvider) => true,
+            Some(AfterDecline::Answer) => false,
+            None => self.context.options.soft_declines_go_on,
+        }
+    }
+
     /// Asks whether the card may be tried elsewhere, if that is what follows from a decline. Nothing is recorded before the answer: a
     /// crash finds the attempt open, and its provider says the same again.
     pub(super) fn asks_to_go_on(&mut self, operation: OperationId, number: u32, outcome: &Outcome) -> bool {
@@ -94,7 +107,7 @@ impl PaymentState {
             return false;
         };
         let now = self.context.ports.clock.now();
-        let is_wanted = self.context.options.soft_declines_go_on
+        let is_wanted = self.goes_on_after_decline(&payment)
             && self.context.providers.len() > 1
             && payment.may_go_elsewhere(operation, number, outcome, now);
         // Of a request that was made before and not answered a decline under the same key says only what became of one of the two.
@@ -115,6 +128,79 @@ impl PaymentState {
         let reply = VelocityReply::new(self.mailbox.clone());
         risk::ask_card(&self.context, question, Velocity::default(), reply);
         true
+    }
+
+    /// The same charge is asked for anew after it reached nobody. Others may have tried its card meanwhile.
+    pub(super) fn asks_to_drive_again(&mut self, payment: &Payment) {
+        self.asks_again_for_card(payment, Assessing::Again);
+    }
+
+    /// A person lets a payment pass that no provider has heard of.
+    pub(super) fn assess_approval(&mut self, operate: Box<Operate>) {
+        if let Some(payment) = self.payment.clone() {
+            self.asks_again_for_card(&payment, Assessing::Approval(operate));
+        }
+    }
+
+    fn asks_again_for_card(&mut self, payment: &Payment, what: Assessing) {
+        let question = self.card_question((&payment.spec, &payment.method), false, None);
+        self.asks_for_card(&question);
+        let since = Instant::now();
+        self.stage = Stage::Assessing { what, since };
+        let reply = VelocityReply::new(self.mailbox.clone());
+        risk::ask_card(&self.context, question, Velocity::default(), reply);
+    }
+
+    /// Goes once more if the card may be tried. What others hold for a moment ends nothing: the same key may ask again.
+    pub(super) fn drive_again(
+        &mut self,
+        velocity: &Velocity,
+        is_late: bool,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some(payment) = self.payment.clone() else {
+            return Ok(());
+        };
+        self.heard_of_card(velocity);
+        let operation = payment.authorize_id();
+        let number = payment.next_attempt(operation);
+        let charge = (payment.spec.as_ref(), &payment.method);
+        let plan = match velocity.card {
+            _ if is_late => None,
+            CardStanding::Taken(_) => None,
+            CardStanding::Barred(_) => self.plan_at_holder(operation, number),
+            CardStanding::Fresh | CardStanding::Repeats => self.plan(charge, operation, number, &[]).ok(),
+        };
+        if let Some(plan) = plan {
+            self.begin_round(operation);
+            let barred = velocity.card.bar();
+            self.decide(None, Command::Redrive { plan, barred })?;
+        }
+        if !matches!(self.stage, Stage::Committing { .. }) {
+            self.lets_go_of_card();
+            if self.answers.creation.is_none() && !self.is_driving_any() {
+                self.resume();
+            }
+            self.answer();
+        }
+        Ok(())
+    }
+
+    /// Decides an approval, now that it is known whether the card may be tried.
+    pub(super) fn approve(
+        &mut self,
+        operate: Operate,
+        velocity: &Velocity,
+    ) -> Result<(), ActorProcessingErr> {
+        self.heard_of_card(velocity);
+        match velocity.card {
+            CardStanding::Taken(_) => {
+                self.refuse_request(operate.request.key_digest, NotStored::Busy);
+                Ok(())
+            }
+            CardStanding::Fresh | CardStanding::Repeats | CardStanding::Barred(_) => {
+                self.take_request(operate, velocity.card.bar())
+            }
+        }
     }
 
     /// Records the decline, and goes on if the card may be tried once more. Nobody knowing is no permission.
@@ -163,13 +249,13 @@ impl PaymentState {
             Some(_) | None => return,
         };
         self.card_try = CardTry::default();
-        let (subject, payment) = (Subject::of_card(&after.spec, &after.method), self.id);
+        let (card, payment) = (Card::of(&after.spec, &after.method), self.id);
         let mail = RiskMail::CardEnded {
-            subject,
+            card,
             payment,
             at,
             end,
         };
-        risk::send(&self.context, subject, mail);
+        risk::send(&self.context, card.subject, mail);
     }
 }

@@ -53,6 +53,12 @@ impl PaymentState {
                 self.refuse_request(operate.request.key_digest, NotStored::StageTimeout("risk"));
                 Ok(())
             }
+            Assessing::Approval(operate) if is_late => {
+                self.refuse_request(operate.request.key_digest, NotStored::StageTimeout("risk"));
+                Ok(())
+            }
+            Assessing::Approval(operate) => self.approve(*operate, &velocity),
+            Assessing::Again => self.drive_again(&velocity, is_late),
             Assessing::Begin(begin) => self.decide_create(*begin, velocity, counted),
             Assessing::Confirmation(operate) => self.confirm(*operate, velocity, counted),
         }

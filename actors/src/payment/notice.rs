@@ -4,9 +4,9 @@ use super::PaymentState;
 use florin_domain::ids::OperationId;
 use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::{
-    Attempt, AttemptState, Command, Matter, MatterKind, Operation, OperationKind, Undoing,
+    Attempt, AttemptState, Command, Event, Matter, MatterKind, Operation, OperationKind, Undoing, decide,
 };
-use florin_domain::provider::{Named, Notice, Outcome, ProviderId, Said};
+use florin_domain::provider::{Named, Notice, Outcome, ProviderId, Said, Signer};
 use ractor::ActorProcessingErr;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -54,6 +54,7 @@ impl PaymentState {
             Named::KeyEnd(key_end) => Some(Arc::clone(key_end)),
             Named::Charge(_) | Named::Refund { .. } => None,
         };
+        let signer = notice.signer.clone();
         let heard = match key_end {
             Some(key_end) => self.told_by_key(notice, &key_end),
             None => self.told_of_object(&notice),
@@ -67,6 +68,8 @@ impl PaymentState {
             // Not taken, so that it comes again after what it undoes.
             Heard::TooEarly => return Ok(()),
             Heard::Nothing => self.noticed.push(taken),
+            // Not taken, so that it comes again on another day: it may be true.
+            Heard::Word(command) if self.is_too_much(&signer, &command) => return Ok(()),
             Heard::Word(command) => {
                 self.noticed.push(taken);
                 self.decide(None, *command)?;
@@ -83,7 +86,8 @@ impl PaymentState {
             operation,
             currency,
             said,
-            ..
+            signer,
+            payment: _,
         } = notice;
         let payment = self.payment.clone();
         let found = payment.as_ref().and_then(|payment| {
@@ -174,6 +178,29 @@ impl PaymentState {
             at,
         };
         Command::Raise { operation, matter }
+    }
+
+    /// By its own key a merchant's provider, or whoever has that key, may have people look at so many things a day.
+    fn is_too_much(&self, signer: &Signer, command: &Command) -> bool {
+        let (Signer::Merchants(_), Some(payment)) = (signer, &self.payment) else {
+            return false;
+        };
+        let (options, now) = (&self.context.options, self.context.ports.clock.now());
+        let decided = decide(Some(payment), command.clone(), &options.lifetimes, now);
+        let raises = |event: &Event| matches!(event, Event::MatterRaised { .. } | Event::LateSuccess { .. });
+        if !decided.is_ok_and(|decision| decision.events.iter().any(raises)) {
+            return false;
+        }
+        let merchant = payment.spec.merchant;
+        let has_room = self
+            .context
+            .own_matters
+            .take(merchant, options.own_matters_day_max, now);
+        if !has_room {
+            metrics::counter!("florin_alerts_total", "alert" => "own_notices_limited").increment(1);
+            tracing::error!(payment = %self.id, %merchant, "notices signed with a merchant's own key have raised as many matters today as they may: this one is not taken");
+        }
+        !has_room
     }
 
     /// Between commits everything that was noticed is durable, or changed nothing.

@@ -13,6 +13,7 @@ use florin_domain::payment::{
     Resolution, Status,
 };
 use florin_domain::provider::ProviderId;
+use florin_domain::risk::CardBar;
 use ractor::ActorProcessingErr;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -68,6 +69,8 @@ pub enum Action {
         operation: OperationId,
         /// What was done.
         note: Note,
+        /// How many matters that person saw.
+        seen: usize,
     },
 }
 
@@ -147,14 +150,28 @@ impl PaymentState {
             | Action::Void(_)
             | Action::Refund { .. }
             | Action::Complete(_)
-            | Action::ApproveReview(_)
             | Action::RejectReview(_)
             | Action::Resolve { .. }
-            | Action::Note { .. } => self.take_request(*operate),
+            | Action::Note { .. } => self.take_request(*operate, None),
+            // What is held was tried when it was authorized.
+            Action::ApproveReview(_)
+                if self.is_held() || !matches!(payment.status, Status::InReview { .. }) =>
+            {
+                self.take_request(*operate, None)
+            }
+            Action::ApproveReview(_) => {
+                self.assess_approval(operate);
+                Ok(())
+            }
         }
     }
 
-    fn take_request(&mut self, operate: Operate) -> Result<(), ActorProcessingErr> {
+    /// Decides what was asked; `barred` is why the card of a reviewed payment may not be tried any more.
+    pub(super) fn take_request(
+        &mut self,
+        operate: Operate,
+        barred: Option<CardBar>,
+    ) -> Result<(), ActorProcessingErr> {
         let Operate {
             mut request, action, ..
         } = operate;
@@ -206,8 +223,12 @@ impl PaymentState {
                     plan,
                 })
             }
-            Action::ApproveReview(capture) => match self.plan_approval(capture) {
-                Ok(plan) => Some(Command::ApproveReview { plan, capture }),
+            Action::ApproveReview(capture) => match self.plan_approval(capture, barred) {
+                Ok(plan) => Some(Command::ApproveReview {
+                    plan,
+                    barred,
+                    capture,
+                }),
                 Err(why) => {
                     self.refuse_request(key, why);
                     return Ok(());
@@ -223,7 +244,15 @@ impl PaymentState {
                 operation,
                 resolution,
             }),
-            Action::Note { operation, note } => Some(Command::Note { operation, note }),
+            Action::Note {
+                operation,
+                note,
+                seen,
+            } => Some(Command::Note {
+                operation,
+                note,
+                seen,
+            }),
             Action::Complete(_) => Some(Command::Complete),
             Action::Confirm(_) => None,
         };
@@ -236,13 +265,18 @@ impl PaymentState {
     }
 
     /// The plan of a reviewed payment's charge, or of the capture of what is held for it.
-    fn plan_approval(&mut self, capture: CaptureId) -> Result<AttemptPlan, NotStored> {
+    fn plan_approval(
+        &mut self,
+        capture: CaptureId,
+        barred: Option<CardBar>,
+    ) -> Result<AttemptPlan, NotStored> {
         let merchant = self.payment.as_ref().map(|payment| payment.spec.merchant);
         let frozen = &self.context.directory.load().stops.merchants;
         if merchant.is_some_and(|merchant| frozen.contains_key(&merchant)) {
             return Err(NotStored::MerchantFrozen);
         }
-        if self.is_held() {
+        // Where the card is not tried nothing is sent, so no provider has to be there for it.
+        if self.is_held() || barred.is_some() {
             let plan = self.plan_at_holder(OperationId::Capture(capture), 1);
             return plan.ok_or(NotStored::NoProvider);
         }
@@ -366,15 +400,8 @@ impl PaymentState {
                     }
                 }
                 (_, Answer::NoProvider) => {
-                    if let Ok(plan) = self.plan(
-                        (&payment.spec, &payment.method),
-                        operation,
-                        payment.next_attempt(operation),
-                        &[],
-                    ) {
-                        self.begin_round(operation);
-                        self.decide(None, Command::Redrive { plan })?;
-                    }
+                    self.asks_to_drive_again(&payment);
+                    return Ok(());
                 }
                 (RequestKind::Complete, Answer::Unresolved) => self.query(operation),
                 (_, Answer::Unresolved) => self.resume(),

@@ -64,6 +64,8 @@ pub enum Change {
         operation: OperationId,
         /// What was done.
         note: Note,
+        /// How many matters that person saw.
+        seen: usize,
     },
 }
 
@@ -247,7 +249,15 @@ impl PaymentsHandle {
                 operation,
                 resolution,
             },
-            Change::Note { operation, note } => Action::Note { operation, note },
+            Change::Note {
+                operation,
+                note,
+                seen,
+            } => Action::Note {
+                operation,
+                note,
+                seen,
+            },
         };
         let (kind, operation) = action.subject(change.payment);
         let request = Request {

@@ -7,7 +7,7 @@ use crate::options::ProviderTerms;
 use arc_swap::ArcSwap;
 use florin_domain::breaker::BreakerState;
 use florin_domain::credentials::KeyOwner;
-use florin_domain::health::RefusedKeys;
+use florin_domain::health::{Charger, KeyStop, StoppedKeys};
 use florin_domain::ids::MerchantId;
 use florin_domain::ports::Provider;
 use florin_domain::provider::ProviderId;
@@ -17,6 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use super::line::Line;
+
+/// In place of a merchant that nothing was ever said of.
+const NOBODY: MerchantId = MerchantId::from_bits(0);
 
 /// One provider.
 #[derive(Debug)]
@@ -101,10 +104,12 @@ impl ProviderSeat {
             Some(Bar::Disabled)
         } else if !standing.breaker(Line::Charge).takes(now) {
             Some(Bar::BreakerOpen)
-        } else if self.is_key_refused(&standing.refused_keys, charge, now) {
-            Some(Bar::KeyRefused)
         } else {
-            None
+            let stop = self.key_stop(&standing.stopped_keys, charge, now);
+            stop.map(|stop| match stop {
+                KeyStop::Refused(_) | KeyStop::Forbidden(..) => Bar::KeyRefused,
+                KeyStop::Limited(_) => Bar::KeyLimited,
+            })
         };
         Entrant {
             id: self.id,
@@ -114,19 +119,25 @@ impl ProviderSeat {
         }
     }
 
-    fn is_key_refused(
+    fn key_stop(
         &self,
-        refused: &RefusedKeys,
+        stopped: &StoppedKeys,
         charge: Option<(MerchantId, Timestamp)>,
         now: Timestamp,
-    ) -> bool {
-        if refused.is_empty() {
-            return false;
+    ) -> Option<KeyStop> {
+        if stopped.is_empty() {
+            return None;
         }
-        let owner = match charge {
-            Some((merchant, made_at)) => self.port.key_owner(merchant, made_at),
-            None => Some(KeyOwner::Platform),
+        let charger = match charge {
+            Some((merchant, made_at)) => {
+                let key = self.port.key_owner(merchant, made_at)?;
+                Charger { merchant, key }
+            }
+            None => Charger {
+                merchant: NOBODY,
+                key: KeyOwner::Platform,
+            },
         };
-        owner.is_some_and(|owner| !refused.takes(owner, now))
+        stopped.bar(charger, now)
     }
 }

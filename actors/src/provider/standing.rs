@@ -4,8 +4,9 @@ use super::line::Line;
 use crate::options::{Options, ProviderTerms};
 use crate::payment::count_stale;
 use florin_domain::breaker::{Admit, Breaker, BreakerState, Change, Pass};
-use florin_domain::credentials::KeyOwner;
-use florin_domain::health::{CallResult, Health, KeyChange, KeyPass, KeyVerdict, RefusedKeys, Windows};
+use florin_domain::health::{
+    CallResult, Charger, Health, KeyChange, KeyPass, KeyStop, KeyVerdict, StoppedKeys, Windows,
+};
 use florin_domain::provider::ProviderId;
 use florin_domain::retry::{BudgetPolicy, RetryBudget};
 use florin_domain::routing::{Measures, Score};
@@ -23,8 +24,8 @@ pub struct Standing {
     pub score: Score,
     /// What the score was made of.
     pub measures: Measures,
-    /// Keys that it did not take lately.
-    pub refused_keys: RefusedKeys,
+    /// Keys that something was said against lately.
+    pub stopped_keys: StoppedKeys,
 }
 
 impl Default for Standing {
@@ -39,7 +40,7 @@ impl Default for Standing {
             health: Health::Healthy,
             score: Score::of(measures),
             measures,
-            refused_keys: RefusedKeys::default(),
+            stopped_keys: StoppedKeys::default(),
         }
     }
 }
@@ -58,6 +59,8 @@ pub enum Away {
     BreakerOpen,
     /// The provider does not take the key that it would carry.
     KeyRefused,
+    /// The provider has had more requests under the merchant's own key than it takes.
+    KeyLimited,
     /// What all retries at the provider live on is used up.
     BudgetUsedUp,
 }
@@ -68,7 +71,17 @@ impl Away {
         match self {
             Self::BreakerOpen => "the provider's circuit breaker is open",
             Self::KeyRefused => "the provider does not take the key that the charge would carry",
+            Self::KeyLimited => {
+                "the provider has had more requests under the merchant's own key than it takes"
+            }
             Self::BudgetUsedUp => "the provider was asked to repeat as much as it may be",
+        }
+    }
+
+    const fn of(stop: KeyStop) -> Self {
+        match stop {
+            KeyStop::Refused(_) | KeyStop::Forbidden(..) => Self::KeyRefused,
+            KeyStop::Limited(_) => Self::KeyLimited,
         }
     }
 }
@@ -83,8 +96,10 @@ pub struct Ended {
     pub(super) pass: Option<Pass>,
     pub(super) result: CallResult,
     pub(super) took_ms: u64,
-    /// What it carried of a key that was refused before, and what it says of its key.
+    /// What it carried because of what was said against its key before, and what it says of its key.
     pub(super) key: (KeyPass, KeyVerdict),
+    /// Whose charge it was, where that was looked at.
+    pub(super) charger: Option<Charger>,
 }
 
 impl Ended {
@@ -105,7 +120,7 @@ pub(super) struct Books {
     terms: ProviderTerms,
     breakers: [Breaker; Line::ALL.len()],
     windows: Windows,
-    refused_keys: RefusedKeys,
+    stopped_keys: StoppedKeys,
     budget: RetryBudget,
     retries: Counter,
     gauges: [Gauge; Line::ALL.len()],
@@ -121,7 +136,7 @@ impl Books {
             terms,
             breakers: Default::default(),
             windows: Windows::default(),
-            refused_keys: RefusedKeys::default(),
+            stopped_keys: StoppedKeys::default(),
             budget: RetryBudget::default(),
             retries: metrics::counter!("florin_provider_retries_total", "provider" => provider.to_string()),
             gauges: Line::ALL.map(gauge),
@@ -136,12 +151,12 @@ impl Books {
 
     /// Why a call would not be let through now. `key` is that of a charge; nothing else asks whether its key is taken, because what
     /// belongs to a charge that was made goes nowhere else.
-    pub(super) fn bar(&self, line: Line, key: Option<KeyOwner>, now: Timestamp) -> Option<Away> {
+    pub(super) fn bar(&self, line: Line, key: Option<Charger>, now: Timestamp) -> Option<Away> {
         if !self.breakers[line as usize].takes(now) {
             return Some(Away::BreakerOpen);
         }
-        let is_refused = key.is_some_and(|key| !self.refused_keys.takes(key, now));
-        is_refused.then_some(Away::KeyRefused)
+        let stop = key.and_then(|key| self.stopped_keys.bar(key, now));
+        stop.map(Away::of)
     }
 
     /// Counts a call, and says whether it may be made: what repeats another one lives on the budget.
@@ -155,16 +170,16 @@ impl Books {
         has_room
     }
 
-    /// No key was refused lately, so nobody needs to know whose a call carries.
+    /// Nothing was said against any key lately, so nobody needs to know whose a call carries.
     pub(super) fn takes_all_keys(&self) -> bool {
-        self.refused_keys.is_empty()
+        self.stopped_keys.is_empty()
     }
 
     /// Lets a call through, or says why not.
     pub(super) fn admit(
         &mut self,
         line: Line,
-        key: Option<KeyOwner>,
+        key: Option<Charger>,
         now: Timestamp,
     ) -> Result<(Pass, KeyPass), Away> {
         if let Some(away) = self.bar(line, key, now) {
@@ -175,8 +190,8 @@ impl Books {
             self.tell(line, Change::HalfOpened);
         }
         let pass = admitted.pass().ok_or(Away::BreakerOpen)?;
-        let key_pass = key.and_then(|key| self.refused_keys.admit(key, now));
-        Ok((pass, key_pass.unwrap_or(KeyPass::FREE)))
+        let key_pass = key.map(|key| self.stopped_keys.admit(key, now).map_err(Away::of));
+        Ok((pass, key_pass.transpose()?.unwrap_or(KeyPass::FREE)))
     }
 
     pub(super) fn ended(&mut self, ended: Ended, options: &Options, now: Timestamp) {
@@ -186,6 +201,7 @@ impl Books {
             result,
             took_ms,
             key: (key_pass, verdict),
+            charger,
             incarnation: _,
         } = ended;
         self.windows.record(result, took_ms, now);
@@ -196,19 +212,18 @@ impl Books {
         }
         match line {
             Line::Charge => {
-                let change = self
-                    .refused_keys
-                    .ended(key_pass, verdict, options.breaker.open, now);
-                if let Some(change) = change {
-                    self.tell_of_key(change);
+                let said = (key_pass, verdict);
+                let changes = self.stopped_keys.ended(said, charger, options.breaker.open, now);
+                for change in changes {
+                    self.tell_of_key(change, now);
                 }
             }
             // A key may be good for charges all the same; whoever asked is answered, and operators are told.
             Line::Capture | Line::Void | Line::Refund | Line::Increment => {
-                if let KeyVerdict::Refused(owner) = verdict {
+                if let KeyVerdict::Refused(owner) | KeyVerdict::Forbidden(owner) = verdict {
                     let (provider, operation) = (self.provider, line.as_str());
                     count_alert();
-                    tracing::error!(%provider, operation, key = %owner, "a provider does not take a key (401 or 403)");
+                    tracing::error!(%provider, operation, key = %owner, "a provider does not take a key (401), or refuses what was asked under it (403)");
                 }
             }
         }
@@ -216,34 +231,42 @@ impl Books {
 
     /// Forgets refused keys that nobody uses any more.
     pub(super) fn look_at_keys(&mut self, options: &Options, now: Timestamp) {
-        if let Some(change) = self.refused_keys.forget(options.breaker.open, now) {
-            self.tell_of_key(change);
+        if let Some(change) = self.stopped_keys.forget(options.breaker.open, now) {
+            self.tell_of_key(change, now);
         }
     }
 
-    fn tell_of_key(&self, change: KeyChange) {
+    fn tell_of_key(&self, change: KeyChange, now: Timestamp) {
         let provider = self.provider;
         match change {
-            KeyChange::Refused(owner) => {
-                self.show_key(owner, true);
+            KeyChange::Stopped(stop @ KeyStop::Refused(owner)) => {
+                self.show_key(stop, true);
                 count_alert();
-                tracing::error!(%provider, key = %owner, "a provider does not take a key (401 or 403): nothing new is charged under it, and one charge at a time finds out whether it is taken again");
+                tracing::error!(%provider, key = %owner, "a provider does not take a key (401, or 403 for several merchants): nothing new is charged under it, and one charge at a time finds out whether it is taken again");
             }
-            KeyChange::Lifted(owner) => {
-                let is_other_refused = self
-                    .refused_keys
-                    .owners()
-                    .any(|other| other.to_string() == owner.to_string());
-                self.show_key(owner, is_other_refused);
-                tracing::info!(%provider, key = %owner, "a key that a provider refused is taken again, or not used any more");
+            KeyChange::Stopped(stop @ KeyStop::Forbidden(_, owner)) => {
+                self.show_key(stop, true);
+                count_alert();
+                tracing::error!(%provider, merchant = %stop, key = %owner, "a provider refuses a merchant's charges under a key (403), three in a row: nothing new of that merchant is charged under it, and one charge at a time finds out whether it is taken again");
+            }
+            KeyChange::Stopped(stop @ KeyStop::Limited(owner)) => {
+                self.show_key(stop, true);
+                tracing::warn!(%provider, key = %owner, "a provider turns away all that comes under a merchant's own key because of its rate (429): for a while nothing new is charged under it");
+            }
+            KeyChange::Lifted(stop) => {
+                let is_same = |other: KeyStop| metric_of(other) == metric_of(stop);
+                let is_other_stopped = self.stopped_keys.stops(now).any(is_same);
+                self.show_key(stop, is_other_stopped);
+                tracing::info!(%provider, key = %stop, "a key that a provider did not take, or not so often, is taken again, or not used any more");
             }
         }
     }
 
-    /// Shows in the metrics whether a key is refused.
-    pub(super) fn show_key(&self, owner: KeyOwner, is_refused: bool) {
-        metrics::gauge!("florin_provider_key_refused", "provider" => self.provider.to_string(), "key" => owner.to_string())
-            .set(f64::from(u8::from(is_refused)));
+    /// Shows in the metrics whether a key is stopped.
+    pub(super) fn show_key(&self, stop: KeyStop, is_stopped: bool) {
+        let (name, key) = metric_of(stop);
+        metrics::gauge!(name, "provider" => self.provider.to_string(), "key" => key)
+            .set(f64::from(u8::from(is_stopped)));
     }
 
     fn tell(&self, line: Line, change: Change) {
@@ -289,9 +312,18 @@ impl Books {
             health,
             score,
             measures,
-            refused_keys: self.refused_keys.clone(),
+            stopped_keys: self.stopped_keys.clone(),
         }
     }
+}
+
+/// The gauge that shows it, and whose key: versions of a merchant's are one there.
+fn metric_of(stop: KeyStop) -> (&'static str, String) {
+    let name = match stop {
+        KeyStop::Refused(_) | KeyStop::Forbidden(..) => "florin_provider_key_refused",
+        KeyStop::Limited(_) => "florin_provider_key_limited",
+    };
+    (name, stop.to_string())
 }
 
 fn count_alert() {

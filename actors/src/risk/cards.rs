@@ -2,28 +2,59 @@
 //! payments of the last minutes, so that one that is like another under another key is noticed (IDEM-11).
 //!
 //! A card is one for a merchant, a mode and an amount; all that is asked about one comes to the shard that has it, one by one, so the
-//! counts are exact. Both memories are bounded apart: however many payments succeed, no decline is forgotten for them.
+//! counts are exact. Both memories are bounded apart: however many payments succeed, no decline is forgotten for them
+//! (`risk/declines.rs`).
 
 use super::Subject;
+use super::declines::{Book, Declines};
 use crate::options::Options;
 use florin_domain::ids::PaymentId;
-use florin_domain::method::CardBrand;
-use florin_domain::risk::{CardLimits, CardRecord, CardStanding};
+use florin_domain::method::{CardBrand, PaymentMethod};
+use florin_domain::payment::Spec;
+use florin_domain::risk::CardStanding;
 use florin_domain::time::Timestamp;
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-
-/// Declines that are remembered for each card that may be known, on average.
-const DECLINES_PER_CARD: usize = 8;
 
 /// Payments like one another that are remembered: whoever sees so many needs no exact count.
 const TWINS_KEPT: usize = 16;
 
+/// A payment's card, with the amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Card {
+    /// What is asked about it comes to one shard.
+    pub subject: Subject,
+    /// Where its declines are counted; nowhere if it is nobody's card.
+    pub book: Option<Book>,
+}
+
+impl Card {
+    /// Of a payment. A test method is everybody's, so it is another card for each customer (else device), and nobody's without one.
+    pub fn of(spec: &Spec, method: &PaymentMethod) -> Self {
+        let holder = spec.customer.as_deref().or(spec.device.fingerprint.as_deref());
+        let book = Book {
+            merchant: spec.merchant,
+            livemode: spec.livemode,
+        };
+        let is_somebodys = holder.is_some() || !method.is_test();
+        let holder = holder.filter(|_| method.is_test()).unwrap_or_default();
+        let (amount_minor, currency) = (spec.amount.minor(), spec.currency);
+        let name = format!("{} {amount_minor} {currency} {holder}", method.id);
+        Self {
+            subject: Subject::digest(spec, 3, &name),
+            book: is_somebodys.then_some(book),
+        }
+    }
+
+    pub(super) fn counted(self) -> Option<(Book, Subject)> {
+        Some((self.book?, self.subject))
+    }
+}
+
 /// Whether a payment's card may be tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CardQuestion {
-    /// The card, with the amount.
-    pub subject: Subject,
+    /// Which.
+    pub card: Card,
     /// Who wants to try it.
     pub payment: PaymentId,
     /// Of which network it is.
@@ -53,14 +84,9 @@ pub enum CardEnd {
 /// What a shard knows.
 #[derive(Debug)]
 pub(super) struct Cards {
-    limits: CardLimits,
+    pub(super) declines: Declines,
     window_ms: u64,
     subjects_max: usize,
-    declined: HashMap<Subject, CardRecord>,
-    /// Those, in the order first declined.
-    order: VecDeque<Subject>,
-    /// What all records hold together.
-    held: usize,
     seen: HashMap<Subject, VecDeque<(u64, PaymentId)>>,
     /// Those, in the order of time.
     latest: VecDeque<(u64, Subject, PaymentId)>,
@@ -75,13 +101,11 @@ pub(super) struct Twins {
 
 impl Cards {
     pub(super) fn of(options: &Options) -> Self {
+        let subjects_max = options.risk_subjects_max.max(1);
         Self {
-            limits: options.card_limits,
+            declines: Declines::new(options.card_limits, subjects_max),
             window_ms: options.velocity.duplicates.window.0,
-            subjects_max: options.risk_subjects_max.max(1),
-            declined: HashMap::new(),
-            order: VecDeque::new(),
-            held: 0,
+            subjects_max,
             seen: HashMap::new(),
             latest: VecDeque::new(),
         }
@@ -90,74 +114,43 @@ impl Cards {
     /// Whether the card may be tried, and which payments this one is like.
     pub(super) fn ask(&mut self, question: &CardQuestion) -> (CardStanding, Twins) {
         let CardQuestion {
-            subject,
+            card,
             payment,
             brand,
             at,
             ..
         } = *question;
         let twins = if question.is_new {
-            let twins = self.twins(subject, payment, at);
-            self.see(subject, payment, at);
+            let twins = self.twins(card.subject, payment, at);
+            self.see(card.subject, payment, at);
             twins
         } else {
             Twins::default()
         };
-        if let Some(is_final) = question.declined {
-            self.declined(subject, at, is_final);
-        }
-        let limits = self.limits;
-        // Who was never declined is not remembered.
-        let standing = match self.declined.get_mut(&subject) {
-            None => CardStanding::Fresh,
-            Some(record) => {
-                let before = record.len();
-                let standing = record.ask(payment, brand, &limits, at);
-                self.held = (self.held + record.len()).saturating_sub(before);
-                standing
-            }
+        let Some(card) = card.counted() else {
+            return (CardStanding::Fresh, twins);
         };
-        (standing, twins)
+        if let Some(is_final) = question.declined {
+            self.declines.declined(card, at, is_final);
+        }
+        (self.declines.ask(card, payment, brand, at), twins)
     }
 
-    pub(super) fn ended(&mut self, subject: Subject, payment: PaymentId, at: Timestamp, end: CardEnd) {
-        if let Some(record) = self.declined.get_mut(&subject) {
-            let before = record.len();
-            record.ended(payment);
-            self.held = (self.held + record.len()).saturating_sub(before);
+    pub(super) fn ended(&mut self, card: Card, payment: PaymentId, at: Timestamp, end: CardEnd) {
+        let subject = card.subject;
+        let card = card.counted();
+        if let Some(card) = card {
+            self.declines.ended(card, payment);
         }
         match end {
             CardEnd::Declined { is_final } => {
-                self.declined(subject, at, is_final);
+                if let Some(card) = card {
+                    self.declines.declined(card, at, is_final);
+                }
                 self.unsee(subject, payment);
             }
             CardEnd::Uncharged => self.unsee(subject, payment),
             CardEnd::Ended => {}
-        }
-    }
-
-    /// Counts a decline; then the cards that were declined first are forgotten while too much is remembered.
-    pub(super) fn declined(&mut self, subject: Subject, at: Timestamp, is_final: bool) {
-        let kept = self.limits.declines_kept();
-        let record = match self.declined.entry(subject) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => {
-                self.order.push_back(subject);
-                unknown.insert(CardRecord::default())
-            }
-        };
-        let before = record.len();
-        record.declined(at, is_final, kept);
-        self.held = (self.held + record.len()).saturating_sub(before);
-        let held_max = self.subjects_max.saturating_mul(DECLINES_PER_CARD);
-        while self.order.len() > self.subjects_max || (self.held > held_max && self.order.len() > 1) {
-            let Some(oldest) = self.order.pop_front() else {
-                break;
-            };
-            let forgotten = self.declined.remove(&oldest);
-            self.held = self
-                .held
-                .saturating_sub(forgotten.map_or(0, |record| record.len()));
         }
     }
 
@@ -211,6 +204,7 @@ impl Cards {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use florin_domain::ids::MerchantId;
     use florin_domain::risk::CardBar;
 
     const WINDOW_MS: u64 = 600_000;
@@ -226,9 +220,21 @@ mod tests {
         Timestamp::from_unix_ms(1_700_000_000_000 + ms)
     }
 
-    fn question(card: u64, payment: u128, ms: u64) -> CardQuestion {
+    const BOOK: Book = Book {
+        merchant: MerchantId::from_bits(1),
+        livemode: false,
+    };
+
+    const fn card(subject: u64) -> Card {
+        Card {
+            subject: Subject(subject),
+            book: Some(BOOK),
+        }
+    }
+
+    fn question(subject: u64, payment: u128, ms: u64) -> CardQuestion {
         CardQuestion {
-            subject: Subject(card),
+            card: card(subject),
             payment: PaymentId::from_bits(payment),
             brand: CardBrand::Visa,
             at: at(ms),
@@ -283,10 +289,10 @@ mod tests {
             (2, CardEnd::Uncharged),
         ] {
             assert_eq!(twins(&mut cards, 1, payment, 0), (0, None));
-            cards.ended(Subject(1), PaymentId::from_bits(payment), at(1), end);
+            cards.ended(card(1), PaymentId::from_bits(payment), at(1), end);
         }
         assert_eq!(twins(&mut cards, 1, 3, 2), (0, None));
-        cards.ended(Subject(1), PaymentId::from_bits(3), at(1), CardEnd::Ended);
+        cards.ended(card(1), PaymentId::from_bits(3), at(1), CardEnd::Ended);
         assert_eq!(twins(&mut cards, 1, 4, 2), (1, Some(3)));
     }
 
@@ -296,7 +302,7 @@ mod tests {
         assert_eq!(cards.ask(&question(1, 0, 0)).0, CardStanding::Fresh);
         for number in 0..15 {
             let payment = PaymentId::from_bits(number);
-            cards.ended(Subject(1), payment, at(1), CardEnd::Declined { is_final: false });
+            cards.ended(card(1), payment, at(1), CardEnd::Declined { is_final: false });
             assert_eq!(cards.ask(&question(1, number + 1, 2)).0, CardStanding::Repeats);
         }
         // The last one goes on elsewhere: its own decline counts, and it is a repetition that is left for nobody.
@@ -307,7 +313,7 @@ mod tests {
         };
         assert_eq!(cards.ask(&next).0, CardStanding::Barred(CardBar::Month));
         assert_eq!(cards.ask(&question(2, 16, 3)).0, CardStanding::Fresh);
-        cards.declined(Subject(2), at(3), true);
+        cards.declines.declined((BOOK, Subject(2)), at(3), true);
         assert_eq!(
             cards.ask(&question(2, 16, 3)).0,
             CardStanding::Barred(CardBar::Final)
@@ -315,9 +321,9 @@ mod tests {
     }
 
     #[test]
-    fn both_memories_are_bounded_and_successes_displace_no_decline() {
+    fn successes_are_bounded_and_displace_no_decline() {
         let mut cards = cards(10);
-        cards.declined(Subject(1), at(0), true);
+        cards.declines.declined((BOOK, Subject(1)), at(0), true);
         for payment in 0..1000 {
             cards.ask(&question(1_000 + u64::try_from(payment).unwrap(), payment, 1));
         }
@@ -326,12 +332,26 @@ mod tests {
             cards.ask(&question(1, 1, 2)).0,
             CardStanding::Barred(CardBar::Final)
         );
-        for card in 0..1000 {
-            for ms in 0..9 {
-                cards.declined(Subject(card), at(ms), false);
-            }
-            assert!(cards.order.len() <= 10 && cards.declined.len() == cards.order.len());
-            assert!(cards.held <= 10 * DECLINES_PER_CARD);
+    }
+
+    #[test]
+    fn nobodys_card_has_twins_and_no_count() {
+        let mut cards = cards(10);
+        let card = Card {
+            book: None,
+            ..card(1)
+        };
+        for payment in 0..100 {
+            let question = CardQuestion {
+                card,
+                ..question(1, payment, 1)
+            };
+            let (standing, twins) = cards.ask(&question);
+            assert_eq!((standing, twins.count), (CardStanding::Fresh, 0));
+            let declined = CardEnd::Declined { is_final: true };
+            cards.ended(card, PaymentId::from_bits(payment), at(1), declined);
         }
+        assert_eq!(twins(&mut cards, 1, 100, 2), (0, None));
+        assert_eq!(twins(&mut cards, 1, 101, 2), (1, Some(100)));
     }
 }

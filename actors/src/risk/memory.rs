@@ -159,7 +159,9 @@ impl Counters {
                 self.transfers(TransferCount { subject, times: 1 }, at);
             }
             What::Seen(payment) => self.cards.see(subject, payment, at),
-            What::CardDeclined { is_final } => self.cards.declined(subject, at, is_final),
+            What::CardDeclined { book, is_final } => {
+                self.cards.declines.declined((book, subject), at, is_final);
+            }
         }
     }
 }

@@ -1,8 +1,10 @@
-//! After a start: velocity read back from the journal's end, newest first, in the background. Payments go on meanwhile and are counted
-//! as they come, so for the first moments velocity may know less than it will.
+//! After a start, and when a velocity shard comes back after it failed: what it counts is read back from the journal's end, newest first,
+//! in the background. Payments go on meanwhile and are counted as they come, so for the first moments velocity may know less than it will.
+//!
+//! What is told is told to one incarnation. A shard that fails while it is told begins anew, and another reader tells it all.
 
 use super::record::{DAY_MS, HOUR_MS};
-use super::{Recalled, RiskMail, Subject, What};
+use super::{Card, Recalled, RiskMail, Subject, What};
 use crate::context::Context;
 use crate::journal_range::read_range;
 use crate::mailbox::{Class, Refused};
@@ -16,6 +18,7 @@ use florin_domain::payment::{Event, Spec};
 use florin_domain::ports::ReadError;
 use florin_domain::risk::MONTH_MS;
 use florin_domain::time::Timestamp;
+use ractor::ActorId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,17 +29,47 @@ const PAGE: u64 = 1024;
 const FOUND_MAX: usize = TRANSFERS_IN_FLIGHT_MAX;
 /// A shard that has work to do comes first.
 const BUSY_WAIT: Duration = Duration::from_millis(10);
-/// A shard that is gone for so many waits is restarting again and again: it does without.
-const WAITS_MAX: u32 = 1000;
+
+/// The incarnations that a reader tells, by velocity shard: those that had counted nothing when the journal ended where it begins.
+#[derive(Clone, Debug)]
+pub struct Told(Vec<Option<ActorId>>);
+
+impl Told {
+    /// The incarnation of each of `shards` velocity shards that is to be told.
+    pub fn of(shards: usize, told: impl IntoIterator<Item = (usize, ActorId)>) -> Self {
+        let mut all = vec![None; shards];
+        for (shard, incarnation) in told {
+            if let Some(place) = all.get_mut(shard) {
+                *place = Some(incarnation);
+            }
+        }
+        Self(all)
+    }
+
+    fn has(&self, subject: Subject) -> bool {
+        self.0
+            .get(subject.shard(self.0.len()))
+            .is_some_and(Option::is_some)
+    }
+
+    /// Tells nobody any more who has failed since; whether there is anybody left.
+    fn forget_dead(&mut self, context: &Context) -> bool {
+        for (told, shard) in self.0.iter_mut().zip(&context.risk) {
+            let lives = shard.actor().map(|actor| actor.get_id());
+            *told = told.filter(|incarnation| lives == Some(*incarnation));
+        }
+        self.0.iter().any(Option::is_some)
+    }
+}
 
 /// Reads the commits up to `head` back, and tells the shards: velocity as far as the longest window that is configured and at most
 /// `velocity_recall_commits_max`, cards as far as a month and at most `card_recall_commits_max`. A journal that cannot be read is the
 /// scrub's to report.
-pub async fn recall(context: Arc<Context>, head: Seq) {
+pub async fn recall(context: Arc<Context>, head: Seq, mut told: Told) {
     let reach = Reach::of(&context, head);
     let mut reader = Reader::default();
     let (mut end, mut count, mut cards) = (head.0, 0_u64, 0_u64);
-    while end > reach.stop() {
+    while end > reach.stop() && told.forget_dead(&context) {
         let start = end.saturating_sub(PAGE).max(reach.stop());
         // A commit of the ledger is not held: one such may be as large as a page of others, and says at most how much went between shards.
         let (mut commits, mut oldest) = (Vec::new(), None);
@@ -66,6 +99,7 @@ pub async fn recall(context: Arc<Context>, head: Seq) {
                 reader.read(&context, commit);
             }
         }
+        reader.found.retain(|recalled| told.has(recalled.subject));
         count += u64::try_from(reader.found.len()).unwrap_or(0);
         let before = reader.found.len();
         for commit in commits.iter().rev() {
@@ -73,10 +107,9 @@ pub async fn recall(context: Arc<Context>, head: Seq) {
                 reader.cards(&context, commit);
             }
         }
+        reader.found.retain(|recalled| told.has(recalled.subject));
         cards += u64::try_from(reader.found.len() - before).unwrap_or(0);
-        if !tell(&context, std::mem::take(&mut reader.found)).await {
-            return;
-        }
+        tell(&context, std::mem::take(&mut reader.found), &mut told).await;
         if oldest.is_none_or(|oldest| reach.is_before_all(oldest)) {
             break;
         }
@@ -195,7 +228,7 @@ impl Reader {
                 let window = context.options.velocity.duplicates.window;
                 if is_sent && declines.is_none() && spec.created_at.plus(window) > context.ports.clock.now() {
                     self.found.push(Recalled {
-                        subject: Subject::of_card(spec, method),
+                        subject: Card::of(spec, method).subject,
                         at: spec.created_at,
                         what: What::Seen(spec.id),
                     });
@@ -203,10 +236,13 @@ impl Reader {
                 for decline in declines.into_iter().flatten() {
                     let method = decline.method.as_ref().unwrap_or(method);
                     let is_final = decline.is_final;
+                    let Some((book, subject)) = Card::of(spec, method).counted() else {
+                        continue;
+                    };
                     self.found.push(Recalled {
-                        subject: Subject::of_card(spec, method),
+                        subject,
                         at: decline.at,
-                        what: What::CardDeclined { is_final },
+                        what: What::CardDeclined { book, is_final },
                     });
                 }
             }
@@ -296,25 +332,25 @@ impl Reader {
     }
 }
 
-/// Whether every shard was told, after waiting for those that are busy.
-async fn tell(context: &Context, found: Vec<Recalled>) -> bool {
+/// Tells every shard its share, after waiting for those that are busy.
+async fn tell(context: &Context, found: Vec<Recalled>, told: &mut Told) {
     let mut shares: Vec<Vec<Recalled>> = context.risk.iter().map(|_| Vec::new()).collect();
     for recalled in found {
         shares[recalled.subject.shard(context.risk.len())].push(recalled);
     }
-    for (shard, share) in context.risk.iter().zip(shares) {
-        if share.is_empty() {
+    for ((shard, share), told) in context.risk.iter().zip(shares).zip(&mut told.0) {
+        let Some(incarnation) = told.filter(|_| !share.is_empty()) else {
             continue;
-        }
-        let (mut mail, mut waits) = (RiskMail::Recalled(share), 0);
+        };
+        let mut mail = RiskMail::Recalled(incarnation, share);
         while let Err(returned) = shard.send(Class::New, mail) {
-            mail = returned.message;
-            waits += 1;
-            if matches!(returned.why, Refused::Gone) && waits > WAITS_MAX {
-                return false;
+            if matches!(returned.why, Refused::Gone) {
+                // It has failed: who comes after it is told all by somebody else.
+                *told = None;
+                break;
             }
+            mail = returned.message;
             tokio::time::sleep(BUSY_WAIT).await;
         }
     }
-    true
 }

@@ -3,6 +3,9 @@
 //! What is kept belongs to one host, so nothing grows. Who finds nothing kept asks, and everybody else waits for that answer. A name that
 //! is not found is asked for again after a second. Addresses under which nobody was reached are dropped by [`Addresses::forget`], so that
 //! a provider that has moved is found by the next connection and not when the time is over.
+//!
+//! A question to the system ends after two seconds. While it fails, or takes longer than new connections can wait for, the last
+//! addresses that there were are used for an hour more: a name server that is down must not look like a provider that is down.
 
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use std::fmt;
@@ -10,16 +13,25 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use std::vec;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tower_service::Service;
 
 /// How long a name that was not found is not asked for again.
 const NOT_FOUND_FOR: Duration = Duration::from_secs(1);
+
+/// How long a question to the system may take.
+const LOOK_UP_MAX: Duration = Duration::from_secs(2);
+
+/// How long whoever asks waits for a newer answer when there is an old one: a connection has two seconds, look-up included.
+const STALE_AFTER: Duration = Duration::from_millis(500);
+
+/// How long old addresses may stand in for newer ones.
+const STALE_FOR: Duration = Duration::from_hours(1);
 
 type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
@@ -42,6 +54,15 @@ pub(super) struct Addresses {
     kept_for: Duration,
     /// Held while somebody asks.
     kept: Arc<Mutex<Option<Kept>>>,
+    /// The last that there were, and until when they may stand in. Held for no longer than it takes to read or write it.
+    last: Arc<std::sync::Mutex<Option<Last>>>,
+}
+
+#[derive(Debug)]
+struct Last {
+    name: Name,
+    addresses: Vec<SocketAddr>,
+    until: Instant,
 }
 
 impl fmt::Debug for Addresses {
@@ -63,6 +84,7 @@ impl Addresses {
             look_up,
             kept_for,
             kept: Arc::default(),
+            last: Arc::default(),
         }
     }
 
@@ -77,23 +99,63 @@ impl Addresses {
     async fn find(self, name: Name) -> io::Result<vec::IntoIter<SocketAddr>> {
         if self.kept_for.is_zero() {
             // Nobody would have anything of another one's answer.
-            return (self.look_up)(name).await.map(Vec::into_iter);
+            return self.asked(name).await.map(Vec::into_iter);
         }
-        let mut kept = self.kept.lock().await;
-        if let Some(known) = &*kept
-            && known.name == name
-            && Instant::now() < known.until
+        if let Ok(kept) = self.kept.try_lock()
+            && let Some(known) = fresh(&kept, &name)
         {
             return shown(&known.addresses);
         }
-        let found = (self.look_up)(name.clone()).await;
-        let (addresses, kept_for) = match found {
-            Ok(addresses) if !addresses.is_empty() => (Ok(addresses), self.kept_for),
+        let last = self.last(&name);
+        // The question goes on when whoever asked it no longer waits: others do, and its answer is kept.
+        let answer = tokio::spawn(self.newer(name));
+        let answer = async { answer.await.map_err(io::Error::other).flatten() };
+        match last {
+            None => answer.await,
+            Some(last) => match timeout(STALE_AFTER, answer).await {
+                Ok(Ok(newer)) => Ok(newer),
+                Ok(Err(_)) | Err(_) => Ok(last.into_iter()),
+            },
+        }
+    }
+
+    /// The last addresses of a name, while they may stand in.
+    fn last(&self, name: &Name) -> Option<Vec<SocketAddr>> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = last.as_ref().filter(|last| last.name == *name)?;
+        (Instant::now() < known.until).then(|| known.addresses.clone())
+    }
+
+    async fn asked(&self, name: Name) -> io::Result<Vec<SocketAddr>> {
+        let asked = timeout(LOOK_UP_MAX, (self.look_up)(name)).await;
+        asked.unwrap_or_else(|_| {
+            let why = "the name was not found within two seconds";
+            Err(io::Error::new(io::ErrorKind::TimedOut, why))
+        })
+    }
+
+    async fn newer(self, name: Name) -> io::Result<vec::IntoIter<SocketAddr>> {
+        let mut kept = self.kept.lock().await;
+        if let Some(known) = fresh(&kept, &name) {
+            return shown(&known.addresses);
+        }
+        let (addresses, kept_for) = match self.asked(name.clone()).await {
+            Ok(addresses) if !addresses.is_empty() => {
+                let last = Last {
+                    name: name.clone(),
+                    addresses: addresses.clone(),
+                    until: Instant::now() + self.kept_for + STALE_FOR,
+                };
+                *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+                (Ok(addresses), self.kept_for)
+            }
             Ok(_) => {
                 let nothing = (io::ErrorKind::NotFound, Arc::from("the name has no address"));
                 (Err(nothing), NOT_FOUND_FOR.min(self.kept_for))
             }
             Err(error) => {
+                let stands_in = self.last(&name).is_some();
+                tracing::warn!(host = name.as_str(), %error, stands_in, "a provider's name cannot be looked up; its last addresses stand in if there are any");
                 let why = (error.kind(), Arc::from(error.to_string()));
                 (Err(why), NOT_FOUND_FOR.min(self.kept_for))
             }
@@ -106,6 +168,12 @@ impl Addresses {
         });
         answer
     }
+}
+
+/// What is kept of a name, while that holds.
+fn fresh<'a>(kept: &'a Option<Kept>, name: &Name) -> Option<&'a Kept> {
+    let known = kept.as_ref()?;
+    (known.name == *name && Instant::now() < known.until).then_some(known)
 }
 
 fn shown(

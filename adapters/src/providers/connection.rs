@@ -3,6 +3,7 @@
 use super::addresses::Addresses;
 use bytes::Bytes;
 use florin_domain::credentials::KeyOwner;
+use florin_domain::provider::KeyRefusal;
 use florin_domain::time::Millis;
 use http::header::{RETRY_AFTER, USER_AGENT};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
@@ -76,9 +77,13 @@ impl Reply {
         Self { key, ..self }
     }
 
-    /// Whose key was refused, if that is what the status says.
-    pub(super) fn refused_key(&self) -> Option<KeyOwner> {
-        matches!(self.status, 401 | 403).then_some(self.key)
+    /// What the status says of the key, if it says anything.
+    pub(super) fn refused_key(&self) -> Option<KeyRefusal> {
+        match self.status {
+            401 => Some(KeyRefusal::Unknown(self.key)),
+            403 => Some(KeyRefusal::Forbidden(self.key)),
+            _ => None,
+        }
     }
 
     pub(super) fn is_success(&self) -> bool {

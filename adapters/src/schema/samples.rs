@@ -9,7 +9,7 @@ mod route;
 pub(crate) use control::{control_events, journaled_credentials, list_entry, routing_version};
 pub(crate) use creation::creation;
 pub(crate) use ledger::{commit_of_ledger_event, fraud_checks, general_ledger, ledger_events, reverts};
-pub(crate) use route::{late_reasons, wished_creation};
+pub(crate) use route::{decline_rules, last_reason, late_reasons, wished_creation};
 
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};

@@ -2,11 +2,13 @@
 
 use super::samples::{
     commit_of, commit_of_event, commit_of_ledger_event, commit_with_entry, commit_with_later_accounts,
-    control_events, creation, events, fraud_checks, late_reasons, ledger_events, reverts, wished_creation,
+    control_events, creation, decline_rules, events, fraud_checks, last_reason, late_reasons, ledger_events,
+    reverts, wished_creation,
 };
 use super::{DecodeError, VERSION, decode, encode, strategies, to_json};
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{Seq, ShardId};
+use florin_domain::routing::AfterDecline;
 use proptest::prelude::*;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -39,6 +41,15 @@ fn golden() -> Vec<(String, Commit)> {
         "attempt.routed_past_a_refused_key".to_owned(),
         commit_of_event(late_reasons()),
     );
+    let limited = (
+        "attempt.routed_past_a_limited_key".to_owned(),
+        commit_of_event(last_reason()),
+    );
+    let ruled = AfterDecline::ALL.into_iter().zip(decline_rules());
+    let ruled = ruled.map(|(after, event)| {
+        let name = format!("attempt.routed_by_decline_rule_{}", after.as_str());
+        (name, commit_of_event(event))
+    });
     let entry = ("entry".to_owned(), commit_with_entry());
     let later = ("entry_later_accounts".to_owned(), commit_with_later_accounts());
     let ledger = ledger_events()
@@ -51,7 +62,8 @@ fn golden() -> Vec<(String, Commit)> {
     );
     events
         .chain(controls)
-        .chain([entry, later, wished, barred])
+        .chain([entry, later, wished, barred, limited])
+        .chain(ruled)
         .chain(ledger)
         .chain([reverts, fraud])
         .collect()

@@ -7,7 +7,8 @@ use super::record::Record;
 use super::sealed_file::SealedFile;
 use super::terms::{Terms, account, check_mode, livemode, names};
 use florin_domain::credentials::{
-    CredentialFields, CredentialVersion, Credentials, JournaledCredentials, PRESENT_VERSIONS_MAX,
+    CredentialFields, CredentialVersion, Credentials, JournaledCredentials, PRESENT_FOR_OWN_KEY_MAX,
+    PRESENT_VERSIONS_MAX,
 };
 use florin_domain::ids::MerchantId;
 use florin_domain::ports::{Begun, BoxFuture, Clock, Kek, PresentCredentials, Secrets, SecretsError};
@@ -220,7 +221,12 @@ impl Inner {
         let file = desk.files.get(&merchant).ok_or_else(lost)?;
         let own = || file.records.iter().filter(|record| record.provider == provider);
         let mut present = own().filter(|record| record.credentials.is_some());
-        if present.clone().count() >= PRESENT_VERSIONS_MAX {
+        // Only a merchant's own key is bound to its mode.
+        let present_max = match only {
+            Some(_) => PRESENT_FOR_OWN_KEY_MAX,
+            None => PRESENT_VERSIONS_MAX,
+        };
+        if present.clone().count() >= present_max {
             return Err(SecretsError::TooMany);
         }
         if let Some(known) = present.next_back()

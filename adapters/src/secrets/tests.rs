@@ -417,3 +417,29 @@ async fn sets_that_are_unfit_or_too_many_are_refused_and_the_same_set_again_chan
         Err(SecretsError::NotConfigured)
     );
 }
+
+#[tokio::test]
+async fn a_merchants_own_key_leaves_room_for_what_operators_put() {
+    let mut world = World::new();
+    let (at, (store, _book)) = ((SHOP, stripe()), world.open());
+    let text = |number: u32| key(&format!("sk_test_canaryALPHA{number}"));
+    for number in 1..=4 {
+        let begun = store.put(at.0, at.1, text(number), Some(false)).await;
+        let Ok(Begun::New(about)) = begun else {
+            panic!("{begun:?}")
+        };
+        world.journal(at, &about);
+        store.settle(at.0, at.1, true).await.unwrap();
+    }
+    assert_eq!(
+        store.put(at.0, at.1, text(5), Some(false)).await,
+        Err(SecretsError::TooMany)
+    );
+    for number in 5..=8 {
+        assert_eq!(world.put(&store, at, text(number)).await, number);
+    }
+    assert_eq!(
+        store.put(at.0, at.1, text(9), None).await,
+        Err(SecretsError::TooMany)
+    );
+}

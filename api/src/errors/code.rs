@@ -72,6 +72,7 @@ codes! {
     InternalError = "internal_error",
     LinkedChainOpen = "linked_chain_open",
     LinkedTransferFailed = "linked_transfer_failed",
+    MattersChanged = "matters_changed",
     MediaTypeUnsupported = "media_type_unsupported",
     MerchantFrozen = "merchant_frozen",
     MerchantKeyRequired = "merchant_key_required",
@@ -175,6 +176,7 @@ impl Code {
             Refusal::AmountMismatch => Self::AmountMismatch,
             Refusal::SecondPersonRequired => Self::SecondPersonRequired,
             Refusal::TooManyAttempts => Self::TooManyAttempts,
+            Refusal::MattersChanged => Self::MattersChanged,
         }
     }
 }
@@ -247,6 +249,7 @@ mod tests {
             Refusal::OperationExists,
             Refusal::TooManyOperations,
             Refusal::TooManyAttempts,
+            Refusal::MattersChanged,
         ] {
             assert_eq!(Code::of(refusal).as_str(), refusal.code());
         }

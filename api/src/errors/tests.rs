@@ -251,6 +251,7 @@ fn one_of_each() -> Vec<ApiError> {
         Refusal::AmountMismatch,
         Refusal::SecondPersonRequired,
         Refusal::TooManyAttempts,
+        Refusal::MattersChanged,
     ];
     let mut errors = vec![
         ApiError::AccountNameTaken,

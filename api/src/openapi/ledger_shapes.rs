@@ -393,6 +393,13 @@ fn provider_standing() -> ObjectBuilder {
             ),
         ),
         must(
+            "limited_keys",
+            array(
+                text(""),
+                "Merchants under whose own keys the provider has had more requests than it takes (429), so that nothing new is charged under them.",
+            ),
+        ),
+        must(
             "queue_max",
             count("How many may wait before new charges are turned away."),
         ),
@@ -415,7 +422,13 @@ fn tree() -> ObjectBuilder {
 fn health() -> ObjectBuilder {
     record([
         must("status", word("How it stands.", ["ok", "ready", "not_ready"])),
-        may("reason", text("Why it takes no payments.")),
+        may(
+            "reason",
+            word(
+                "Why it takes no payments.",
+                ["draining", "journal_full", "indexes_behind"],
+            ),
+        ),
     ])
 }
 

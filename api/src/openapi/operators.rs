@@ -265,11 +265,15 @@ pub(super) fn attempt_resolve() -> Endpoint {
         ),
         must("evidence", said("How you know.")),
         must("reason", said("Why a person has to say it.")),
+        may(
+            "matters_seen",
+            count("How many `matters` the list showed of it; with `noted` only, and needed there.")
+                .minimum(Some(1)),
+        ),
     ]);
     let example =
         json!({"outcome": "not_executed", "evidence": "Provider's ticket 7", "reason": "Lost in an outage."});
-    let noted =
-        json!({"outcome": "noted", "evidence": "Statement of May, line 12", "reason": "Settled by hand."});
+    let noted = json!({"outcome": "noted", "evidence": "Statement of May, line 12", "reason": "Settled by hand.", "matters_seen": 1});
     let proposed = payment_example_with(&json!({
         "status": "processing", "amount_captured": 0, "fee": 0, "net": 0,
         "resolution": {
@@ -294,7 +298,7 @@ pub(super) fn attempt_resolve() -> Endpoint {
             proposed,
         )
         .refuses(400, &[Code::ResourceMissing])
-        .refuses(409, &[Code::SecondPersonRequired, Code::AmountMismatch])
+        .refuses(409, &[Code::SecondPersonRequired, Code::AmountMismatch, Code::MattersChanged])
 }
 
 fn operator_action() -> ObjectBuilder {

@@ -337,6 +337,7 @@ pub(crate) fn route() -> ObjectBuilder {
                     "busy",
                     "tried",
                     "key_refused",
+                    "key_limited",
                 ],
             ),
         ),
@@ -351,6 +352,13 @@ pub(crate) fn route() -> ObjectBuilder {
             array(choice, "Who might get the charge, the best first."),
         ),
         must("left_out", array(left_out, "Who might not.")),
+        may(
+            "after_decline",
+            word(
+                "What that rule wants after a decline for no reason in particular; if it says nothing, that is as configured.",
+                ["answer", "next_provider"],
+            ),
+        ),
     ])
 }
 

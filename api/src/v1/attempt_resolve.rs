@@ -30,6 +30,9 @@ struct ResolveRequest<'a> {
     evidence: Text<'a>,
     #[serde(borrow)]
     reason: Text<'a>,
+    /// How many of its matters were looked at; only when that is said.
+    #[serde(default)]
+    matters_seen: Option<u32>,
 }
 
 /// Nothing is said of the outcome: somebody has looked at what else is open about the attempt.
@@ -104,19 +107,36 @@ pub(super) fn check(bytes: &[u8], id: &str, operator: &Arc<str>) -> Result<Check
         }
         _ => return wrong("outcome", "`outcome` is `executed`, `not_executed` or `noted`."),
     };
+    let seen = match (body.outcome.as_str(), body.matters_seen) {
+        (NOTED, None) => {
+            let message = "`matters_seen` is how many matters the list showed of this attempt.";
+            return Err(Invalid::new("matters_seen", Code::ParameterMissing, message));
+        }
+        (NOTED, Some(0)) => return wrong("matters_seen", "`matters_seen` is at least 1."),
+        (NOTED, Some(seen)) => seen,
+        (_, None) => 0,
+        (_, Some(_)) => {
+            return wrong("matters_seen", "Only what is `noted` has `matters_seen`.");
+        }
+    };
     let (evidence, reason) = (
         said("evidence", body.evidence.as_str())?,
         said("reason", body.reason.as_str())?,
     );
     if body.outcome.as_str() == NOTED {
-        let canonical = format!("1 noted {evidence:?} {reason:?}");
+        let canonical = format!("2 noted {seen} {evidence:?} {reason:?}");
         let operator = Arc::clone(operator);
         let note = Note {
             evidence,
             reason,
             operator,
         };
-        let change = Change::Note { operation, note };
+        let seen = usize::try_from(seen).unwrap_or(usize::MAX);
+        let change = Change::Note {
+            operation,
+            note,
+            seen,
+        };
         return Ok(Checked { change, canonical });
     }
     let canonical = format!("1 {transaction:?} {evidence:?} {reason:?}");

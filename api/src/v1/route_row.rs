@@ -1,6 +1,6 @@
 //! A routing decision as histories and dry runs show it.
 
-use florin_domain::routing::Route;
+use florin_domain::routing::{AfterDecline, Route};
 use serde::Serialize;
 
 /// A provider that might get the charge.
@@ -26,6 +26,8 @@ pub(crate) struct RouteRow<'a> {
     rule: Option<&'a str>,
     choices: Vec<ChoiceRow>,
     left_out: Vec<LeftOutRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after_decline: Option<&'static str>,
 }
 
 impl<'a> From<&'a Route> for RouteRow<'a> {
@@ -49,6 +51,7 @@ impl<'a> From<&'a Route> for RouteRow<'a> {
                     why: bar.as_str(),
                 })
                 .collect(),
+            after_decline: route.after_decline.map(AfterDecline::as_str),
         }
     }
 }

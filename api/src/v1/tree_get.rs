@@ -1,6 +1,5 @@
 //! `GET /v1/ops/tree`: the live supervision tree, for operators.
 
-use super::list::Displayed;
 use crate::auth::Caller;
 use crate::errors::{ApiError, Code};
 use crate::openapi::{Access, Endpoint, bounded, chapter, named};
@@ -10,7 +9,6 @@ use crate::state::State;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use florin_domain::credentials::KeyOwner;
 use florin_domain::merchant::Stops;
 use florin_domain::ports::{ProviderStanding, TreeNode};
 use florin_domain::provider::ProviderId;
@@ -55,7 +53,8 @@ struct StandingBody {
     in_flight: usize,
     permits: usize,
     waiting: usize,
-    refused_keys: Vec<Displayed<KeyOwner>>,
+    refused_keys: Vec<String>,
+    limited_keys: Vec<String>,
     queue_max: usize,
     resolving: usize,
 }
@@ -69,7 +68,8 @@ impl From<&ProviderStanding> for StandingBody {
             in_flight: standing.in_flight,
             permits: standing.permits,
             waiting: standing.waiting,
-            refused_keys: standing.refused_keys.iter().copied().map(Displayed).collect(),
+            refused_keys: standing.refused_keys.clone(),
+            limited_keys: standing.limited_keys.clone(),
             queue_max: standing.queue_max,
             resolving: standing.resolving,
         }

@@ -269,14 +269,41 @@ fn a_matter_is_listed_until_one_operator_has_noted_it() {
     let path = format!("/v1/ops/attempts/{sold}/resolve");
     let said =
         |more: &str| format!(r#"{{"outcome":"noted",{more}"evidence":"line 12","reason":"ticket 7"}}"#);
-    let wrong = post(&world, &path, OPERATOR, "0", &said(r#""transaction":"ch_1","#));
+    let seen = |count: u32| said(&format!(r#""matters_seen":{count},"#));
+    for (body, param, code) in [
+        (
+            said(r#""transaction":"ch_1","matters_seen":1,"#),
+            "transaction",
+            "parameter_invalid",
+        ),
+        (said(""), "matters_seen", "parameter_missing"),
+        (seen(0), "matters_seen", "parameter_invalid"),
+        (
+            seen(1).replace("noted", "not_executed"),
+            "matters_seen",
+            "parameter_invalid",
+        ),
+    ] {
+        let wrong = post(&world, &path, OPERATOR, "0", &body);
+        assert_eq!(
+            (
+                wrong.status,
+                wrong.error("param").as_str(),
+                wrong.error("code").as_str()
+            ),
+            (400, param, code),
+            "{wrong:?}"
+        );
+    }
+    // More came than was seen, so nothing leaves the list unseen.
+    let changed = post(&world, &path, OPERATOR, "1", &seen(2));
     assert_eq!(
-        (wrong.status, wrong.error("param").as_str()),
-        (400, "transaction"),
-        "{wrong:?}"
+        (changed.status, changed.error("code").as_str()),
+        (409, "matters_changed")
     );
+    assert_eq!(page(&world, "").0.len(), 1);
     for replayed in [None, Some("true")] {
-        let noted = post(&world, &path, OPERATOR, "1", &said(""));
+        let noted = post(&world, &path, OPERATOR, "1", &seen(1));
         assert_eq!(
             (noted.status, noted.header("idempotent-replayed")),
             (200, replayed),
@@ -293,7 +320,7 @@ fn a_matter_is_listed_until_one_operator_has_noted_it() {
         );
     }
     assert_eq!(page(&world, ""), (Vec::new(), false));
-    let again = post(&world, &path, OPERATOR, "2", &said(""));
+    let again = post(&world, &path, OPERATOR, "2", &seen(1));
     assert_eq!(
         (again.status, again.error("code").as_str()),
         (409, "payment_unexpected_state")

@@ -87,6 +87,8 @@ pub enum Command {
     Redrive {
         /// Where the charge goes.
         plan: AttemptPlan,
+        /// Why the card's network allows no further try of it.
+        barred: Option<CardBar>,
     },
     /// The provider made an object for an attempt.
     Reference {
@@ -193,6 +195,8 @@ pub enum Command {
     ApproveReview {
         /// Where the charge goes, or the capture of what is authorized already.
         plan: AttemptPlan,
+        /// Why the card's network allows no try of it any more; of no account for what is authorized already.
+        barred: Option<CardBar>,
         /// Identity of that capture.
         capture: CaptureId,
     },
@@ -234,6 +238,8 @@ pub enum Command {
         operation: OperationId,
         /// Who, and what was done.
         note: Note,
+        /// How many matters that person saw.
+        seen: usize,
     },
     /// What providers have taken on may be overdue.
     CheckOverdue {

@@ -79,13 +79,16 @@ pub fn decide(
             plan,
             barred,
         } => confirm(payment, (method, (assessment, barred), plan), lifetimes, now),
-        Command::Redrive { plan } => {
+        Command::Redrive { plan, barred } => {
             if payment.status != Status::RequiresConfirmation {
                 return Err(Refusal::WrongStatus);
             }
             check_may_charge(payment)?;
             if payment.has_used_up_attempts() {
                 return Ok(Decision::events(vec![Event::AttemptsExhausted]));
+            }
+            if let Some(bar) = barred {
+                return Ok(Decision::events(vec![retry_refused(bar)]));
             }
             again(payment, payment.authorize_id(), plan)
         }
@@ -145,7 +148,11 @@ pub fn decide(
             open(payment, kind, (amount, false, reason), plan, now)
         }
         Command::RedriveOperation { operation, plan } => redrive::again(payment, operation, plan),
-        Command::ApproveReview { plan, capture } => review::approve(payment, plan, capture, now),
+        Command::ApproveReview {
+            plan,
+            barred,
+            capture,
+        } => review::approve(payment, (plan, barred), capture, now),
         Command::RejectReview { plan, void } => review::reject(payment, plan, void, now),
         Command::Complete => complete(payment),
         Command::Resolve {
@@ -161,7 +168,11 @@ pub fn decide(
         Command::Raise { operation, matter } => {
             matter::raise_at(payment, operation, Matter { at: now, ..matter })
         }
-        Command::Note { operation, note } => matter::note(payment, operation, note),
+        Command::Note {
+            operation,
+            note,
+            seen,
+        } => matter::note(payment, operation, (note, seen)),
         Command::CheckOverdue { settle } => {
             let of = |provider| settle.iter().find(|(known, _)| *known == provider);
             let settle = |provider| of(provider).map_or(SETTLE_TIME, |(_, settle)| *settle);
@@ -258,6 +269,13 @@ pub(super) fn start(
     vec![Effect::Call(operation)]
 }
 
+/// The card is not tried: the payment is declined without a provider.
+pub(super) fn retry_refused(bar: CardBar) -> Event {
+    Event::RetryRefused {
+        decline_code: Arc::from(bar.decline_code()),
+    }
+}
+
 fn after_risk(
     mut events: Vec<Event>,
     (mut assessment, barred): (Assessment, Option<CardBar>),
@@ -272,9 +290,7 @@ fn after_risk(
     let effects = match (action, barred) {
         // Nor does a person look at what may not be sent.
         (Action::Allow | Action::Review, Some(bar)) => {
-            events.push(Event::RetryRefused {
-                decline_code: Arc::from(bar.decline_code()),
-            });
+            events.push(retry_refused(bar));
             Vec::new()
         }
         (Action::Allow, None) => go(&mut events),

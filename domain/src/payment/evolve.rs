@@ -120,7 +120,10 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
             block(payment);
         }
         Event::RetryRefused { decline_code } => {
-            check_nothing_charges(payment)?;
+            // Or it has reached nobody so far, and is driven on.
+            if payment.status != Status::RequiresConfirmation || !payment.may_charge() {
+                check_nothing_charges(payment)?;
+            }
             decline(payment, decline_code);
         }
         Event::DeclineRetried { operation, number } => retry_elsewhere(payment, *operation, *number)?,

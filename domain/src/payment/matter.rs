@@ -134,11 +134,19 @@ pub(super) fn raise_at(
     Ok(raise(op, matter))
 }
 
-/// Everything that is open about the operation has been looked at.
-pub(super) fn note(payment: &Payment, operation: OperationId, note: Note) -> Result<Decision, Refusal> {
+/// Everything that is open about the operation has been looked at: so many matters. What came since was not, and must not leave with them.
+pub(super) fn note(
+    payment: &Payment,
+    operation: OperationId,
+    (note, seen): (Note, usize),
+) -> Result<Decision, Refusal> {
     let op = payment.operation(operation).ok_or(Refusal::NoSuchAttempt)?;
-    if op.open_matters().is_empty() {
+    let open = op.open_matters().len();
+    if open == 0 {
         return Err(Refusal::WrongStatus);
+    }
+    if open != seen {
+        return Err(Refusal::MattersChanged);
     }
     Ok(Decision::events(vec![Event::MattersNoted { operation, note }]))
 }

@@ -50,6 +50,9 @@ pub enum Refusal {
     /// The operation was tried as often as it may be.
     #[error("too many attempts of one operation")]
     TooManyAttempts,
+    /// Another number of matters is open than was looked at.
+    #[error("another number of matters is open than `matters_seen` says")]
+    MattersChanged,
 }
 
 impl Refusal {
@@ -71,6 +74,7 @@ impl Refusal {
             Self::AmountMismatch => "amount_mismatch",
             Self::SecondPersonRequired => "second_person_required",
             Self::TooManyAttempts => "too_many_attempts",
+            Self::MattersChanged => "matters_changed",
         }
     }
 }

@@ -2,7 +2,7 @@
 //! and held. What is held is taken or released at the provider; only what came of that ends the review.
 
 use super::command::AttemptPlan;
-use super::decide::{Decision, authorization, check_may_charge, is_in_flight, open, start};
+use super::decide::{Decision, authorization, check_may_charge, is_in_flight, open, retry_refused, start};
 use super::event::Event;
 use super::expiry::{REVIEW_EXPIRED, may_release_again};
 use super::operation::OperationKind;
@@ -12,6 +12,7 @@ use super::state::{CaptureMethod, Payment, Status};
 use super::void::release;
 use crate::ids::{CaptureId, OperationId, VoidId};
 use crate::money::{Amount, MinorSum};
+use crate::risk::CardBar;
 use crate::time::Timestamp;
 
 fn check_in_review(payment: &Payment) -> Result<(), Refusal> {
@@ -36,10 +37,10 @@ fn is_held(payment: &Payment) -> bool {
     payment.authorized != MinorSum::ZERO
 }
 
-/// Charges, or captures what is held; what the merchant captures is left to the merchant.
+/// Charges if the card may still be tried, or captures what is held; what the merchant captures is left to the merchant.
 pub(super) fn approve(
     payment: &Payment,
-    plan: AttemptPlan,
+    (plan, barred): (AttemptPlan, Option<CardBar>),
     capture: CaptureId,
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
@@ -56,6 +57,10 @@ pub(super) fn approve(
         return Ok(taken);
     }
     check_may_charge(payment)?;
+    if let Some(bar) = barred {
+        events.push(retry_refused(bar));
+        return Ok(Decision::events(events));
+    }
     let operation = payment.authorize_id();
     if payment.operation(operation).is_none() {
         events.push(authorization(&payment.spec, false, now));

@@ -1,7 +1,6 @@
 //! What operators see of the running platform.
 
 use super::BoxFuture;
-use crate::credentials::KeyOwner;
 use crate::health::Health;
 use crate::ids::Seq;
 use crate::merchant::OperatorAction;
@@ -52,8 +51,10 @@ pub struct ProviderStanding {
     pub permits: usize,
     /// Calls that wait for a permit.
     pub waiting: usize,
-    /// Whose keys it does not take.
-    pub refused_keys: Vec<KeyOwner>,
+    /// Whose charges it does not take for their keys: `platform`, or a merchant's id.
+    pub refused_keys: Vec<String>,
+    /// Under whose keys it has had more requests than it takes.
+    pub limited_keys: Vec<String>,
     /// How many may wait before new charges are turned away.
     pub queue_max: usize,
     /// Questions about what is already under way; they have permits of their own.

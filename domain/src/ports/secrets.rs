@@ -49,7 +49,7 @@ pub struct PresentCredentials {
 pub trait Secrets: Send + Sync + fmt::Debug {
     /// Makes a set durable as the next version, to be in force from the time that is returned; [`Secrets::settle`] must follow. The same set
     /// as the newest that is present changes nothing, returns it and needs no settling: then its time is the one it had. With `only_livemode`
-    /// a set that moves real money is refused, or one that does not.
+    /// a set that moves real money is refused, or one that does not; it is said by a merchant's own key, for which fewer may be present.
     fn put(
         &self,
         merchant: MerchantId,

@@ -89,15 +89,17 @@ pub enum CardStanding {
     Fresh,
     /// It was, and this is one of the repetitions that are allowed. Whoever gets it says when it has ended.
     Repeats,
-    /// It may not.
+    /// It may not, whatever becomes of others.
     Barred(CardBar),
+    /// Not now: others that are under way have the repetitions that are left, and may give them back.
+    Taken(CardBar),
 }
 
 impl CardStanding {
     /// Why it may not be tried.
     pub const fn bar(self) -> Option<CardBar> {
         match self {
-            Self::Barred(bar) => Some(bar),
+            Self::Barred(bar) | Self::Taken(bar) => Some(bar),
             Self::Fresh | Self::Repeats => None,
         }
     }
@@ -160,15 +162,25 @@ impl CardRecord {
         if self.declines_within(now, MONTH_MS) == 0 {
             return CardStanding::Fresh;
         }
-        let is_used_up = |limit: Option<u32>, window_ms: u64| {
-            let done = self.repetitions(now, window_ms);
-            limit.is_some_and(|limit| done >= usize::try_from(limit).unwrap_or(usize::MAX))
+        let limits = [
+            (month_max, MONTH_MS, CardBar::Month),
+            (day_max, DAY_MS, CardBar::Day),
+        ];
+        let used_up = |under_way: usize| {
+            let is_used_up = |limit: u32, window_ms| {
+                let done = self.repetitions(now, window_ms).saturating_add(under_way);
+                done >= usize::try_from(limit).unwrap_or(usize::MAX)
+            };
+            let passed = limits
+                .iter()
+                .find(|(limit, window_ms, _)| limit.is_some_and(|limit| is_used_up(limit, *window_ms)));
+            passed.map(|(.., bar)| *bar)
         };
-        if is_used_up(month_max, MONTH_MS) {
-            return CardStanding::Barred(CardBar::Month);
+        if let Some(bar) = used_up(0) {
+            return CardStanding::Barred(bar);
         }
-        if is_used_up(day_max, DAY_MS) {
-            return CardStanding::Barred(CardBar::Day);
+        if let Some(bar) = used_up(self.under_way.len()) {
+            return CardStanding::Taken(bar);
         }
         self.under_way.push((now, payment));
         CardStanding::Repeats
@@ -179,13 +191,11 @@ impl CardRecord {
         self.declines.iter().filter(is_within).count()
     }
 
-    /// Those that were declined or may be: all declines within the window but the month's first, which was no repetition.
+    /// Those that were declined: all declines within the window but the month's first, which was no repetition.
     fn repetitions(&self, now: u64, window_ms: u64) -> usize {
         let declines = self.declines_within(now, window_ms);
         let has_first = declines == self.declines_within(now, MONTH_MS);
-        declines
-            .saturating_sub(usize::from(has_first))
-            .saturating_add(self.under_way.len())
+        declines.saturating_sub(usize::from(has_first))
     }
 }
 
@@ -273,14 +283,21 @@ mod tests {
             "the same payment takes no second place"
         );
         assert_eq!(ask(&mut record, 2, 2), CardStanding::Repeats);
-        assert_eq!(ask(&mut record, 3, 2), CardStanding::Barred(CardBar::Month));
+        assert_eq!(ask(&mut record, 3, 2), CardStanding::Taken(CardBar::Month));
         record.ended(payment(1));
         assert_eq!(ask(&mut record, 3, 3), CardStanding::Repeats);
-        assert_eq!(ask(&mut record, 4, 3), CardStanding::Barred(CardBar::Month));
+        assert_eq!(ask(&mut record, 4, 3), CardStanding::Taken(CardBar::Month));
         assert_eq!(
             ask(&mut record, 4, 3 + ATTEMPT_RETRY_WINDOW.0),
             CardStanding::Repeats,
             "nobody repeats the others"
+        );
+        record.declined(at(4), false, limits.declines_kept());
+        record.declined(at(5), false, limits.declines_kept());
+        assert_eq!(
+            ask(&mut record, 5, 6),
+            CardStanding::Barred(CardBar::Month),
+            "whatever becomes of those under way"
         );
     }
 
@@ -321,7 +338,7 @@ mod tests {
                         open.push(number);
                     }
                     CardStanding::Fresh => prop_assert!(now >= MONTH_MS),
-                    CardStanding::Barred(_) => {}
+                    CardStanding::Barred(_) | CardStanding::Taken(_) => {}
                 }
                 if ends && let Some(number) = open.pop() {
                     record.declined(at(now), false, limits.declines_kept());

@@ -7,9 +7,9 @@
 //! does now is what its share is for, and a bad score would never let it show that.
 
 use super::facts::Facts;
-use super::program::{Order, Program, Target};
+use super::program::{Order, Program, Rule, Target};
 use super::wishes::Wishes;
-use super::{Bar, Choice, Entrant, Route};
+use super::{AfterDecline, Bar, Choice, Entrant, Route};
 use crate::health::Health;
 use crate::ids::PaymentId;
 use crate::provider::ProviderId;
@@ -27,6 +27,20 @@ pub fn draw_bps(payment: PaymentId) -> u32 {
     rest.and_then(|rest| u32::try_from(rest).ok()).unwrap_or(0)
 }
 
+/// The rule that applies to a charge. Who is pinned is asked whatever the rules say.
+fn applying<'a>(program: &'a Program, facts: &Facts<'_>, wishes: &Wishes) -> Option<&'a Rule> {
+    if wishes.pin.is_none() {
+        program.applying(facts)
+    } else {
+        None
+    }
+}
+
+/// What the rule that applies to a charge wants after a decline, if it says so.
+pub fn after_decline(program: &Program, facts: &Facts<'_>, wishes: &Wishes) -> Option<AfterDecline> {
+    applying(program, facts, wishes)?.after_decline
+}
+
 /// Who may get a charge, in which order, and why. The same draw gives the same route; draws count modulo 10,000.
 pub fn route(
     program: &Program,
@@ -36,15 +50,11 @@ pub fn route(
     draw_bps: u32,
 ) -> Route {
     let draw = draw_bps.checked_rem(WHOLE_BPS).unwrap_or(0);
-    // Who is pinned is asked whatever the rules say.
-    let rule = if wishes.pin.is_none() {
-        program.applying(facts)
-    } else {
-        None
-    };
+    let rule = applying(program, facts, wishes);
     let target = rule.map(|rule| &rule.target);
     let mut route = Route {
         rule: rule.map(|rule| Arc::clone(&rule.name)),
+        after_decline: rule.and_then(|rule| rule.after_decline),
         ..Route::default()
     };
     let mut open = Vec::with_capacity(field.len());

@@ -238,13 +238,18 @@ impl<'a, 'b> Reader<'a, 'b> {
         self.advance();
         let target_column = self.column();
         let target = self.target()?;
+        let after_decline = self.after_decline()?;
         if *self.kind() != Kind::End {
-            return self.expected("the end of the line");
+            return self.expected(match after_decline {
+                None => "`after decline` or the end of the line",
+                Some(_) => "the end of the line",
+            });
         }
         Ok(Rule {
             name,
             condition,
             target,
+            after_decline,
             line: self.line,
             target_column,
         })

@@ -1,5 +1,6 @@
 //! What a routing program says, as data, and how it is written.
 
+use super::AfterDecline;
 use super::facts::MethodKind;
 use crate::ids::MerchantId;
 use crate::method::CardBrand;
@@ -35,6 +36,8 @@ pub struct Rule {
     pub condition: Condition,
     /// Where it sends charges.
     pub target: Target,
+    /// What follows a decline for no reason in particular; if nothing is said, that is as configured.
+    pub after_decline: Option<AfterDecline>,
     /// The line it is written on, from 1.
     pub line: u32,
     /// The column its target begins in, from 1.
@@ -179,7 +182,11 @@ impl fmt::Display for Program {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} -> {}", self.name, self.condition, self.target)
+        write!(f, "{}: {} -> {}", self.name, self.condition, self.target)?;
+        match self.after_decline {
+            Some(after) => write!(f, " after decline {}", after.as_str()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -7,6 +7,8 @@ use florin_actors::options::{Options, ProviderCaps, ProviderTerms};
 use florin_actors::payment::NotStored;
 use florin_actors::payments_handle::RequestError;
 use florin_domain::payment::Answer;
+use florin_domain::ports::OpsView as _;
+use florin_supervisors::platform::Platform;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -23,6 +25,11 @@ fn with_caps(in_flight_max: usize, index_lag_max: u64) -> World {
         },
         Scripted::new(false, true),
     )
+}
+
+/// What a load balancer is told.
+fn not_ready(platform: &Platform) -> Option<&'static str> {
+    platform.ops(Box::new(String::new)).not_ready()
 }
 
 fn shed(answer: &Answered) -> Option<Shed> {
@@ -82,9 +89,25 @@ fn new_work_waits_for_an_index_that_has_fallen_behind() {
         }
         // Two commits each: the fourth payment takes the lag above six.
         assert_eq!(refused.len(), 6);
+        assert_eq!(not_ready(&platform), Some("indexes_behind"));
         world.check_not_stored(&refused);
         world.views().ungate();
         until("the view has caught up", || platform.context().lag.commits() == 0).await;
+        assert_eq!(not_ready(&platform), None);
+        world.resolve_all(&platform, &refused).await;
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn an_index_of_keys_that_has_caught_up_is_noticed_although_nothing_is_written() {
+    with_caps(100, 6).life(async |world, platform| {
+        // As the last append has found it.
+        platform.context().lag.set_keys(7);
+        assert_eq!(not_ready(&platform), Some("indexes_behind"));
+        let refused = vec![(0, submit(&platform.payments(), 0).await)];
+        assert_eq!(shed(&refused[0].1), Some(Shed::IndexLag));
+        until("payments are taken again", || not_ready(&platform).is_none()).await;
         world.resolve_all(&platform, &refused).await;
         world.check_at_rest(&platform).await;
     });
@@ -112,6 +135,7 @@ fn a_full_store_refuses_new_work_and_lands_what_is_in_flight_when_there_is_room(
             tokio::time::sleep(Duration::from_secs(2)).await;
             let refused = vec![(20, submit(&payments, 20).await)];
             assert_eq!(shed(&refused[0].1), Some(Shed::NoRoom));
+            assert_eq!(not_ready(&platform), Some("journal_full"));
             assert!(
                 in_flight.iter().all(|(_, task)| !task.is_finished()),
                 "nothing is answered before it is durable"
@@ -124,6 +148,7 @@ fn a_full_store_refuses_new_work_and_lands_what_is_in_flight_when_there_is_room(
             for (n, answer) in in_flight {
                 assert_eq!(answer.unwrap().answer, Answer::Shown, "{n}");
             }
+            assert_eq!(not_ready(&platform), None);
             world.check_not_stored(&refused);
             world.resolve_all(&platform, &refused).await;
             world.check_at_rest(&platform).await;

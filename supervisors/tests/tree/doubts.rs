@@ -46,7 +46,11 @@ async fn note(platform: &Platform, payment: PaymentId, operation: OperationId) -
         key: IdempotencyKey::parse("note").unwrap(),
         key_digest: KeyDigest([0xa0; 16]),
         fingerprint: Fingerprint([1; 16]),
-        change: Change::Note { operation, note },
+        change: Change::Note {
+            operation,
+            note,
+            seen: 3,
+        },
     };
     platform.payments().change(request).await.unwrap()
 }

@@ -30,7 +30,7 @@ fn because(reason: &str) -> OperatorAction {
     }
 }
 
-async fn kill(platform: &Platform, actor: &str) -> Result<Seq, KillRefusal> {
+pub(crate) async fn kill(platform: &Platform, actor: &str) -> Result<Seq, KillRefusal> {
     ops(platform).kill(Arc::from(actor), because("a drill")).await
 }
 
@@ -62,7 +62,7 @@ pub(crate) async fn kill_payment(platform: &Platform) -> PaymentId {
     PaymentId::parse(target.rsplit(':').next().unwrap()).unwrap()
 }
 
-fn figures(platform: &Platform, kind: &str) -> (u64, i64) {
+pub(crate) fn figures(platform: &Platform, kind: &str) -> (u64, i64) {
     let kinds = platform.context().figures.kinds();
     let stats = kinds.iter().find(|stats| stats.kind.as_str() == kind).unwrap();
     (

@@ -1,10 +1,12 @@
 //! Questions about what is already under way have permits of their own: a few, so that they are no flood, and none but theirs, so that
 //! nothing that hangs keeps them from being asked.
 
+use crate::ports::all_commits;
 use crate::provider::{Script, Scripted};
 use crate::world::{World, amount_minor, answers, options, submit, submit_all, until};
 use florin_actors::options::{Options, ProviderCaps, ProviderTerms};
-use florin_domain::payment::{Answer, Status};
+use florin_domain::commit::Body;
+use florin_domain::payment::{Answer, Event, Status};
 use florin_supervisors::platform::Platform;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -56,13 +58,15 @@ fn of_many_questions_as_many_are_under_way_as_a_tenth_of_the_permits() {
                 world.script(n, Script::Held);
             }
             // Each is due several times in an hour, and nobody is answered.
-            for _ in 0..60 {
-                tokio::time::sleep(Duration::from_mins(1)).await;
+            let mut seen = 0;
+            for _ in 0..120 {
+                tokio::time::sleep(Duration::from_secs(30)).await;
                 let (requests, questions) = under_way(&platform);
                 assert_eq!(requests, 0);
                 assert!(questions <= most, "{questions} questions at {permits} permits");
+                seen = seen.max(questions);
             }
-            assert_eq!(under_way(&platform).1, most, "all of them are used");
+            assert_eq!(seen, most, "all of them are used");
             // Those that waited are asked in turn.
             world.provider.latch.open();
             tokio::time::sleep(Duration::from_mins(1)).await;
@@ -106,6 +110,65 @@ fn questions_are_answered_while_every_request_hangs_and_more_of_them_wait() {
         drop(answers(hanging).await);
         tokio::time::sleep(Duration::from_mins(30)).await;
         for n in 0..20 {
+            let shown = submit(&platform.payments(), n).await.unwrap();
+            assert_eq!(shown.answer, Answer::Shown);
+        }
+        world.check_at_rest(&platform).await;
+    });
+}
+
+/// Why nothing is known of the attempts of a payment, as its history says.
+async fn doubts(world: &World, platform: &Platform, n: usize) -> Vec<String> {
+    let commits = all_commits(platform.context().ports.journal.as_ref()).await;
+    let payment = world.truth().payment(n).expect("it is journaled").spec.id;
+    let of_it = commits.iter().filter_map(|commit| match &commit.body {
+        Body::Payment(body) if body.payment == payment => Some(&body.events),
+        Body::Payment(_) | Body::Control(_) | Body::Ledger(_) => None,
+    });
+    let why = of_it.flatten().filter_map(|event| match event {
+        Event::AttemptUnknown { reason, .. } => Some(reason.to_string()),
+        _ => None,
+    });
+    why.collect()
+}
+
+#[test]
+fn a_call_that_never_ends_is_given_up_and_its_permit_goes_to_the_next_one() {
+    let mut world = with_permits(93, 1);
+    world.options.retry.tries_max = 1;
+    world.life(async |world, platform| {
+        world.provider.latch.close();
+        world.script(0, Script::Held);
+        let hanging = submit_all(&platform.payments(), [0]);
+        until("it has the permit", || under_way(&platform).0 == 1).await;
+        let began = tokio::time::Instant::now();
+        let waiting = submit_all(&platform.payments(), [1]);
+
+        // Nothing of this provider's is longer than a minute.
+        tokio::time::sleep(Duration::from_secs(58)).await;
+        assert_eq!(under_way(&platform).0, 1, "not before its time");
+        assert_eq!(world.provider.charges_of_amount(amount_minor(1)), 0);
+        until("the next one is charged", || {
+            world.provider.charges_of_amount(amount_minor(1)) == 1
+        })
+        .await;
+        assert!(began.elapsed() < Duration::from_secs(62), "{:?}", began.elapsed());
+        until("the permit is back", || under_way(&platform).0 == 0).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(doubts(world, &platform, 0).await, ["provider_call_given_up"]);
+
+        // What does not end either when it is asked about is given up as well, and once the provider speaks it is settled.
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        let payments = world.check_always().payments;
+        let unknown = payments
+            .values()
+            .find(|payment| payment.spec.amount.minor() == amount_minor(0));
+        assert_eq!(unknown.expect("it is there").status, Status::Processing);
+        world.provider.latch.open();
+        drop(answers(hanging).await);
+        drop(answers(waiting).await);
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        for n in 0..2 {
             let shown = submit(&platform.payments(), n).await.unwrap();
             assert_eq!(shown.answer, Answer::Shown);
         }

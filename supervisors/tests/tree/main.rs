@@ -10,6 +10,7 @@
 //!   [`transfers_crash`] what a crash leaves of it; [`crossings`] money between
 //!   shards, [`crossings_reverts`] reverts there, [`crossings_fraud`] the fraud check, [`crossings_land`] which they are, [`crossings_stuck`] one whose disk hangs,
 //!   [`crossings_looks`] looks at what is between them
+//! * [`recounts`] what velocity shards know after they failed
 //! * [`crash`], [`random`], [`stale`], [`incarnations`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`monitor`], [`monitor_load`] what does not agree; [`short_pages`] large commits; [`keys`], [`keys_under_way`], [`outcomes`], [`stops`], [`admission`],
 //!   [`alerts`], [`drain`] the rest; [`health`] what a provider's last minutes are worth, [`lanes`] how many questions it gets
 
@@ -85,6 +86,8 @@ mod ports;
 mod provider;
 #[cfg(test)]
 mod random;
+#[cfg(test)]
+mod recounts;
 #[cfg(test)]
 mod refused_keys;
 mod retries;

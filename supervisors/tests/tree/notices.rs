@@ -320,3 +320,56 @@ fn what_a_customer_brings_back_is_used_for_a_challenge_only() {
         assert_eq!(world.provider.brought(), 1);
     });
 }
+
+#[test]
+fn a_merchants_own_notices_raise_a_hundred_matters_a_day_and_nobody_elses_are_limited_by_that() {
+    World::new(74).life(async |world, platform| {
+        let payments = platform.payments();
+        let own = Signer::Merchants(vec![merchant()]);
+        let mut sold = Vec::new();
+        for n in 0..3 {
+            let made = payments.create(payment_of(n, amount_minor(n), CaptureMethod::Automatic));
+            let made = made.await.unwrap();
+            sold.push((made.payment.id(), made.payment.authorize_id()));
+        }
+        // Each is about another transaction, in a currency in which nothing was charged.
+        let strange = |n: usize, number: usize, signer: &Signer| {
+            let said = succeeded(&format!("psp_{number}"), amount_minor(n));
+            Notice {
+                signer: signer.clone(),
+                currency: Currency::EUR,
+                ..world.said_of(sold[n].0, sold[n].1, said)
+            }
+        };
+        for number in 0..100 {
+            let notice = strange(number / 50, number, &own);
+            assert!(payments.notice(notice.clone()).await.unwrap());
+            assert!(payments.notice(notice).await.unwrap(), "said twice it is one");
+        }
+        let one_more = strange(2, 100, &own);
+        assert!(
+            payments.notice(one_more.clone()).await.is_err(),
+            "to be sent again"
+        );
+        let raised = || {
+            let truth = world.truth();
+            let operations = truth.payments.values().flat_map(|payment| &payment.operations);
+            operations.map(|op| op.matters.len()).sum::<usize>()
+        };
+        assert_eq!(raised(), 100);
+        // What says nothing that people must look at is taken, and so is what the platform's key says.
+        let known = world.truth().payments[&sold[2].0].operations[0].clone();
+        let transaction = known.transaction.as_deref().unwrap().to_owned();
+        let same = Notice {
+            signer: own.clone(),
+            ..world.said_of(sold[2].0, sold[2].1, succeeded(&transaction, amount_minor(2)))
+        };
+        assert!(payments.notice(same).await.unwrap());
+        assert!(payments.notice(strange(2, 101, &Signer::Platform)).await.unwrap());
+        assert_eq!(raised(), 101);
+        world.clock.advance_s(24 * 3_600);
+        assert!(payments.notice(one_more).await.unwrap());
+        assert_eq!(raised(), 102);
+        world.check_always();
+    });
+}

@@ -9,7 +9,7 @@ use florin_domain::ids::{MerchantId, OperationId, PaymentId};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{
-    Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery, Voids,
+    Capabilities, KeyRefusal, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery, Voids,
 };
 use florin_domain::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -53,6 +53,8 @@ pub(crate) struct Scripted {
     pub(crate) takes_ms: AtomicU64,
     /// What it says of payments that it declines.
     pub(crate) decline_code: Mutex<&'static str>,
+    /// Merchants that have a key of their own there.
+    pub(crate) own_keys: Mutex<HashSet<MerchantId>>,
 }
 
 pub(crate) fn provider_id() -> ProviderId {
@@ -86,6 +88,7 @@ impl Scripted {
             truthful: AtomicBool::new(false),
             slow,
             takes_ms: AtomicU64::new(0),
+            own_keys: Mutex::default(),
             decline_code: Mutex::new("generic_decline"),
         }
     }
@@ -434,7 +437,7 @@ fn silence() -> Outcome {
 fn key_refused() -> Outcome {
     Outcome::Rejected {
         reason: Arc::from("401 invalid api key"),
-        refused_key: Some(KeyOwner::Platform),
+        refused_key: Some(KeyRefusal::Unknown(KeyOwner::Platform)),
     }
 }
 
@@ -447,8 +450,10 @@ fn reference(request: &AttemptRequest) -> ProviderReference {
 }
 
 impl KeyOwners for Scripted {
-    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
-        Some(KeyOwner::Platform)
+    fn key_owner(&self, merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
+        let is_own = lock(&self.own_keys).contains(&merchant);
+        let own = is_own.then_some(KeyOwner::Merchant { merchant, version: 1 });
+        Some(own.unwrap_or(KeyOwner::Platform))
     }
 }
 

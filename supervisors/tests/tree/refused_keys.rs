@@ -1,11 +1,15 @@
-//! A provider that does not take the platform's key: it gets nothing new until one charge finds out that the key was mended.
+//! A provider that does not take a key, or not so often: it gets nothing new under it until one charge finds out that it is taken.
 
+use crate::ports::lock;
 use crate::provider::{Script, Scripted};
-use crate::world::{World, amount_minor, options, submit};
+use crate::world::{World, amount_minor, merchant, options, request, submit};
 use florin_actors::options::Options;
+use florin_actors::payments_handle::NewPayment;
 use florin_actors::provider::Line;
 use florin_domain::breaker::{BreakerPolicy, BreakerState};
 use florin_domain::credentials::KeyOwner;
+use florin_domain::health::{Health, KeyStop};
+use florin_domain::ids::MerchantId;
 use florin_domain::payment::{AttemptState, Payment};
 use florin_domain::routing::Bar;
 use std::sync::Arc;
@@ -59,8 +63,9 @@ fn a_refused_key_takes_its_provider_out_of_routing_at_once_and_a_probe_brings_it
             (charges(world, 1), first_attempts(&next.payment).len()),
             ((0, 1), 1)
         );
-        let owners: Vec<KeyOwner> = seat.standing.load().refused_keys.owners().collect();
-        assert_eq!(owners, [KeyOwner::Platform]);
+        let now = platform.context().ports.clock.now();
+        let stops: Vec<KeyStop> = seat.standing.load().stopped_keys.stops(now).collect();
+        assert_eq!(stops, [KeyStop::Refused(KeyOwner::Platform)]);
         // Its breaker, which captures and refunds of others do not share but its merchants do, stays as it is.
         let breaker = seat
             .standing
@@ -84,7 +89,79 @@ fn a_refused_key_takes_its_provider_out_of_routing_at_once_and_a_probe_brings_it
             submit(&platform.payments(), n).await.unwrap();
             assert_eq!(charges(world, n), (1, 0), "the key was mended");
         }
-        assert!(seat.standing.load().refused_keys.is_empty());
+        assert!(seat.standing.load().stopped_keys.is_empty());
         world.check_at_rest(&platform).await;
+    });
+}
+
+/// Turned away for its rate, and not asked once more within the request: the wait is too long for that.
+const LIMITED: Script = Script::Limited {
+    times: u32::MAX,
+    retry_after_s: 3_600,
+};
+
+#[test]
+fn a_merchant_that_asks_too_much_under_its_own_key_stops_its_own_charges_and_nobody_elses() {
+    two(79).life(async |world, platform| {
+        let (payments, seat) = (platform.payments(), &platform.context().providers[0]);
+        lock(&world.provider.own_keys).insert(merchant());
+        let bar = |merchant| {
+            let now = platform.context().ports.clock.now();
+            seat.entrant(Some((merchant, now)), now).bar
+        };
+        let others = MerchantId::from_bits(77);
+        let of_other = |n| NewPayment {
+            merchant: others,
+            ..request(n)
+        };
+        for n in 0..4 {
+            world.script(n, LIMITED);
+            submit(&payments, n).await.unwrap();
+            assert_eq!((charges(world, n), bar(merchant())), ((0, 1), None));
+        }
+        // One that is taken begins anew.
+        submit(&payments, 4).await.unwrap();
+        assert_eq!(charges(world, 4), (1, 0));
+        for n in 5..10 {
+            assert_eq!(bar(merchant()), None, "{n}");
+            world.script(n, LIMITED);
+            submit(&payments, n).await.unwrap();
+            assert_eq!(charges(world, n), (0, 1));
+        }
+        assert_eq!(bar(merchant()), Some(Bar::KeyLimited));
+        let next = submit(&payments, 10).await.unwrap();
+        assert_eq!(
+            (charges(world, 10), first_attempts(&next.payment).len()),
+            ((0, 1), 1),
+            "it is not even asked"
+        );
+        // All others are charged there as ever.
+        assert_eq!(bar(others), None);
+        payments.create(of_other(11)).await.unwrap();
+        assert_eq!(charges(world, 11), (1, 0));
+        let now = platform.context().ports.clock.now();
+        let standing = seat.standing.load();
+        assert_eq!(
+            standing.breaker(Line::Charge).state(now),
+            BreakerState::Closed { failures: 0 }
+        );
+        assert_eq!(standing.health, Health::Healthy);
+        world.clock.advance_s(60);
+        submit(&payments, 12).await.unwrap();
+        assert_eq!((charges(world, 12), bar(merchant())), ((1, 0), None));
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn too_many_requests_under_the_platforms_key_open_the_breaker_for_all_who_share_it() {
+    two(80).life(async |world, platform| {
+        for n in 0..5 {
+            world.script(n, LIMITED);
+            submit(&platform.payments(), n).await.unwrap();
+        }
+        let seat = &platform.context().providers[0];
+        let bar = seat.entrant(None, platform.context().ports.clock.now()).bar;
+        assert_eq!(bar, Some(Bar::BreakerOpen));
     });
 }

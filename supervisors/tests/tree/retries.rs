@@ -1,16 +1,21 @@
 //! What retries cost a provider that fails, what card networks allow after a decline, and how long a charge takes without either.
 
+use crate::operations::{Ask, ask, ask_all, replies};
 use crate::ports::lock;
 use crate::provider::{Script, Scripted};
-use crate::world::{Answered, World, amount_minor, answers, options, request, submit, submit_all, until};
+use crate::world::{
+    Answered, World, amount_minor, answers, let_settle, options, request, submit, submit_all, until,
+};
 use florin_actors::options::Options;
-use florin_actors::payments_handle::{NewPayment, PaymentsHandle};
+use florin_actors::payment::NotStored;
+use florin_actors::payments_handle::{Answered as Shown, Change, NewPayment, PaymentsHandle, RequestError};
 use florin_domain::payment::{Answer, Payment, Status};
 use florin_domain::retry::{BudgetPolicy, RetryPolicy};
 use florin_domain::risk::CardLimits;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// Requests to charge that a provider got for these payments.
@@ -184,6 +189,129 @@ fn the_next_provider_is_a_repetition_as_well() {
             world.check_always();
         });
     }
+}
+
+/// A card's network allows one repetition for an amount; every payment is looked at by a person if `reviews`.
+fn one_repetition(reviews: bool) -> Options {
+    let mut options = Options {
+        card_limits: CardLimits {
+            month_max: Some(1),
+            ..CardLimits::default()
+        },
+        ..options()
+    };
+    if reviews {
+        options.risk.review_above_bps = 100;
+    }
+    options
+}
+
+/// Has the same charge once more, of which the provider says nothing while its latch is closed.
+async fn held(world: &World, payments: &PaymentsHandle, n: usize) -> JoinHandle<Answered> {
+    world.provider.latch.close();
+    world.script(0, Script::Held);
+    let task = tokio::spawn({
+        let payments = payments.clone();
+        async move { the_same_again(&payments, n).await }
+    });
+    let_settle().await;
+    world.script(0, Script::Succeed);
+    task
+}
+
+#[test]
+fn a_charge_that_is_asked_for_anew_asks_about_its_card_once_more() {
+    World::with(218, one_repetition(false), Scripted::new(false, false)).life(async |world, platform| {
+        let payments = platform.payments();
+        world.script(0, Script::NotSent { times: u32::MAX });
+        let (first, other) = (
+            the_same_again(&payments, 1).await.unwrap(),
+            the_same_again(&payments, 2).await.unwrap(),
+        );
+        assert_eq!(
+            (first.answer, other.answer),
+            (Answer::NoProvider, Answer::NoProvider)
+        );
+        let sent = |answered: &Shown| world.provider.executes(answered.payment.id());
+        let (first_sent, other_sent) = (sent(&first), sent(&other));
+        world.script(0, Script::Decline);
+        let declined = the_same_again(&payments, 3).await.unwrap();
+        assert_eq!(decline_code(&declined.payment), Some("generic_decline"));
+
+        // Somebody else has the only repetition that is left: that ends nothing.
+        let task = held(world, &payments, 4).await;
+        let waits = the_same_again(&payments, 1).await.unwrap();
+        assert_eq!((waits.answer, sent(&waits)), (Answer::NoProvider, first_sent));
+        world.provider.latch.open();
+        task.await.unwrap().unwrap();
+        let_settle().await;
+        assert_eq!(world.provider.charges_of_amount(amount_minor(0)), 1);
+        let paid = the_same_again(&payments, 1).await.unwrap();
+        assert_eq!(paid.payment.status, Status::Succeeded);
+        assert_eq!(sent(&paid), first_sent + 1);
+
+        // It is used up: the charge is declined, and nobody is asked.
+        world.script(0, Script::Decline);
+        the_same_again(&payments, 5).await.unwrap();
+        world.script(0, Script::Succeed);
+        for _ in 0..2 {
+            let refused = the_same_again(&payments, 2).await.unwrap();
+            assert_eq!(
+                (refused.answer, decline_code(&refused.payment), sent(&refused)),
+                (Answer::Declined, Some("retry_limit_month"), other_sent)
+            );
+        }
+        world.check_always();
+    });
+}
+
+#[test]
+fn a_review_that_is_approved_asks_about_the_card_before_it_charges() {
+    World::with(219, one_repetition(true), Scripted::new(false, false)).life(async |world, platform| {
+        let payments = platform.payments();
+        let mut made = Vec::new();
+        for n in 0..5 {
+            let reviewed = the_same_again(&payments, n).await.unwrap().payment;
+            assert!(matches!(reviewed.status, Status::InReview { .. }));
+            made.push(reviewed.id());
+        }
+        let approval = |n: usize| Ask {
+            key: n,
+            payment: made[n],
+            change: Change::ApproveReview,
+        };
+        world.script(0, Script::Decline);
+        let declined = ask(&payments, &approval(0)).await.unwrap();
+        assert_eq!(decline_code(&declined.payment), Some("generic_decline"));
+
+        world.provider.latch.close();
+        world.script(0, Script::Held);
+        let held = ask_all(&payments, &[approval(1)]);
+        let_settle().await;
+        world.script(0, Script::Succeed);
+        let busy = ask(&payments, &approval(2)).await;
+        assert!(
+            matches!(busy, Err(RequestError::NotStored(NotStored::Busy))),
+            "{busy:?}"
+        );
+        assert_eq!(world.provider.executes(made[2]), 0);
+        world.provider.latch.open();
+        replies(held).await[0].1.as_ref().unwrap();
+        let_settle().await;
+        assert_eq!(world.provider.charges_of_amount(amount_minor(0)), 1);
+        let paid = ask(&payments, &approval(2)).await.unwrap();
+        assert_eq!(paid.payment.status, Status::Succeeded);
+
+        world.script(0, Script::Decline);
+        ask(&payments, &approval(3)).await.unwrap();
+        let refused = ask(&payments, &approval(4)).await.unwrap();
+        assert_eq!(
+            (refused.answer, decline_code(&refused.payment)),
+            (Answer::Declined, Some("retry_limit_month"))
+        );
+        assert_eq!(world.provider.executes(made[4]), 0);
+        world.check_always();
+    });
 }
 
 /// The budget of a usual charge (ORCH-16): 500 ms for the processor, 10 for storing what is about to be asked and 15 for the books come to

@@ -102,8 +102,10 @@ fn recovery_views_and_velocity_read_on_behind_pages_that_were_cut() {
         world.lose_indexes();
         world.faults.page_max.store(page_max, Ordering::SeqCst);
         let blocked = |world: &World, requests: std::ops::Range<usize>| {
-            world.life(async |_, platform| {
+            world.life(async |world, platform| {
                 let_settle().await;
+                let read = platform.context().lag.views_read();
+                assert_eq!(read, world.truth().head, "what a rebuild shows of itself");
                 assert_eq!(platform.ledger().accounts().await.unwrap().0, accounts);
                 let after = rows(&platform, &ids).await;
                 for (before, after) in before.iter().zip(&after) {

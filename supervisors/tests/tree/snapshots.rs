@@ -2,11 +2,15 @@
 
 use crate::ports::lock;
 use crate::world::{World, all_cases, answers, let_settle, submit_all};
-use florin_domain::ids::Seq;
-use florin_domain::ledger::{AccountKey, AccountState};
+use florin_domain::ids::{LedgerAccountId, PaymentId, Seq, ShardId};
+use florin_domain::ledger::{AccountKey, AccountState, AccountType};
+use florin_domain::money::{Balance, Currency};
 use florin_domain::ports::{ReadError, ShardSnapshot, SnapshotError};
+use florin_domain::time::Timestamp;
 use florin_supervisors::platform::StartError;
-use std::sync::atomic::Ordering;
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A journal with two snapshots and a tail, nobody at home.
 struct Left {
@@ -56,6 +60,15 @@ impl Left {
             hash: [9; 32],
             ..self.world.snapshots.get(seq)
         };
+        self.world.snapshots.put(seq, Ok(snapshot));
+    }
+
+    /// Has the snapshot say something that no journal comes to.
+    fn contradict(&self, seq: Seq, change: impl FnOnce(&mut ShardSnapshot)) {
+        let mut snapshot = self.world.snapshots.get(seq);
+        let before = snapshot.clone();
+        change(&mut snapshot);
+        assert_ne!(snapshot, before);
         self.world.snapshots.put(seq, Ok(snapshot));
     }
 
@@ -207,5 +220,93 @@ fn a_journal_that_is_damaged_or_has_lost_its_end_is_refused_whatever_snapshots_t
             panic!("{refusal}");
         };
         assert_eq!(seq, expected(&left));
+    });
+}
+
+/// Counts the alert that a snapshot could not be used.
+#[derive(Debug, Default)]
+struct Alerts(Arc<AtomicU64>);
+
+impl Alerts {
+    fn unusable(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+impl Recorder for Alerts {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        let is_it = key
+            .labels()
+            .any(|label| *label == Label::new("alert", "snapshot_unusable"));
+        if is_it {
+            Counter::from_arc(Arc::clone(&self.0))
+        } else {
+            Counter::noop()
+        }
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}
+
+type Contradiction = (&'static str, fn(&mut ShardSnapshot));
+
+#[test]
+fn a_snapshot_that_contradicts_itself_is_passed_over_and_told_of() {
+    let cases: [Contradiction; 7] = [
+        ("an account has more than was posted", |snapshot| {
+            let posted = &mut snapshot.accounts[0].1.posted;
+            *posted = Balance::from_minor(posted.minor() + 1).unwrap();
+        }),
+        ("an account is missing", |snapshot| {
+            let has_money = |(_, state): &(_, AccountState)| state.posted.minor() != 0;
+            let place = snapshot.accounts.iter().position(has_money).unwrap();
+            snapshot.accounts.remove(place);
+        }),
+        ("an account is there twice", |snapshot| {
+            snapshot.accounts.push(snapshot.accounts[0]);
+        }),
+        ("an account was posted to later", |snapshot| {
+            snapshot.accounts[0].1.last_posted = snapshot.seq.next();
+        }),
+        ("an account stands that nobody has opened", |snapshot| {
+            let terms = (AccountType::Asset, Currency::USD, false);
+            let at = Timestamp::from_unix_ms(0);
+            let id = LedgerAccountId::pack(at, ShardId::FIRST, terms, 0);
+            snapshot
+                .accounts
+                .push((id.key().unwrap(), AccountState::default()));
+        }),
+        ("an open payment went on later", |snapshot| {
+            let payment = PaymentId::from_bits(1);
+            snapshot.open_payments.push((payment, snapshot.seq.next()));
+        }),
+        ("an open payment is there twice", |snapshot| {
+            let open = (PaymentId::from_bits(1), Seq(1));
+            snapshot.open_payments.extend([open, open]);
+        }),
+    ];
+    let named = cases.map(|case| case.0);
+    all_cases(named, |name| {
+        let (_, contradict) = cases.iter().find(|case| case.0 == *name).unwrap();
+        let left = Left::behind(73);
+        left.contradict(left.newer, contradict);
+        let alerts = Alerts::default();
+        metrics::with_local_recorder(&alerts, || left.assert_starts_after(left.older));
+        assert_eq!(alerts.unusable(), 1, "the newer");
+        left.contradict(left.older, contradict);
+        metrics::with_local_recorder(&alerts, || left.assert_starts_after(Seq::ZERO));
+        assert_eq!(alerts.unusable(), 3, "both");
     });
 }

@@ -221,6 +221,8 @@ fn options(world: &World) -> Options {
         review_mode: *dice.pick(&[ReviewMode::BeforeAuth, ReviewMode::AuthAndHold]),
         fee_return,
         soft_declines_go_on,
+        // Here what is never taken is never heard of, and one seed may have more of it than real merchants in a year.
+        own_matters_day_max: u32::MAX,
         transfer_limits: TransferLimits { hour_count_max },
         risk: Profile {
             review_above_bps: if reviews { 1_200 } else { 5_000 },

@@ -303,7 +303,8 @@ impl Shop {
     /// What an operator says who has looked at what is open about an operation, if something is.
     pub(crate) fn note(&self, payment: &Payment, operation: OperationId) -> Option<Wish> {
         let open = payment.operation(operation)?.open_matters();
-        if open.is_empty() {
+        let seen = open.len();
+        if seen == 0 {
             return None;
         }
         let number = self.resolutions.fetch_add(1, Ordering::Relaxed);
@@ -320,7 +321,11 @@ impl Shop {
             key: IdempotencyKey::parse(&format!("note-{number}")).expect("a short key"),
             key_digest: digest(u64::MAX, number),
             fingerprint: fingerprint(&format!("{operation} {note:?}")),
-            change: Change::Note { operation, note },
+            change: Change::Note {
+                operation,
+                note,
+                seen,
+            },
         })))
     }
 

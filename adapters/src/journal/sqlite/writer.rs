@@ -5,8 +5,10 @@ use crate::journal::chain::{Hash, Record, Sealed};
 use crate::journal::{Fit, check_places, fit};
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, Head};
+use metrics::Histogram;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, params};
+use std::time::Instant;
 use tokio::sync::oneshot;
 
 /// Rows of the statements that insert: as many at once as fit, then fewer.
@@ -48,6 +50,8 @@ pub(super) struct Writer {
     inserts: [String; ROWS_AT_ONCE.len()],
     log_pages: u64,
     halted: Option<String>,
+    /// Seconds of the part of an append that ends on the disk.
+    fsync_seconds: Histogram,
 }
 
 impl Writer {
@@ -66,6 +70,7 @@ impl Writer {
             // The log may be long from before; it is copied at the first chance.
             log_pages: CHECKPOINT_PAGES,
             halted: None,
+            fsync_seconds: metrics::histogram!("florin_journal_fsync_seconds"),
         }
     }
 
@@ -145,7 +150,11 @@ impl Writer {
                 insert.raw_execute()?;
             }
         }
-        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        // All that goes before this changes memory only: the log is written, and its fsync waited for, here.
+        let mut commit = self.connection.prepare_cached("COMMIT")?;
+        let began = Instant::now();
+        commit.execute([])?;
+        self.fsync_seconds.record(began.elapsed().as_secs_f64());
         Ok(true)
     }
 

@@ -1,7 +1,7 @@
 //! Tests of the module beside it, in virtual time.
 
 use super::*;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
 /// A system that counts what it is asked, and answers with what it has at the time.
@@ -12,6 +12,8 @@ struct System {
     host: AtomicUsize,
     /// Questions wait for it, if there is one.
     gate: Option<Notify>,
+    /// It says nothing at all.
+    is_mute: AtomicBool,
 }
 
 impl System {
@@ -38,6 +40,9 @@ impl System {
                 system.asked.fetch_add(1, Ordering::SeqCst);
                 if let Some(gate) = &system.gate {
                     gate.notified().await;
+                }
+                if system.is_mute.load(Ordering::SeqCst) {
+                    std::future::pending::<()>().await;
                 }
                 match u8::try_from(system.host.load(Ordering::SeqCst)).unwrap() {
                     0 => Err(io::Error::new(io::ErrorKind::NotFound, "no such host")),
@@ -120,7 +125,9 @@ async fn who_asks_at_the_same_time_shares_one_answer() {
         })
         .collect();
     // One that no longer wants to know leaves the question to the others, and nobody who was not reached waits for the answer.
-    tokio::task::yield_now().await;
+    while system.asked() == 0 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(system.asked(), 1);
     addresses.forget();
     asking[0].abort();
@@ -146,6 +153,72 @@ async fn another_name_is_not_answered_with_what_is_kept() {
     ask(&addresses, "pay.example").await.unwrap();
     system.moves_to(2);
     assert_eq!(ask(&addresses, "pay2.example").await.unwrap(), [address(2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_that_is_not_answered_ends_after_two_seconds() {
+    let system = System::answering(1);
+    system.is_mute.store(true, Ordering::SeqCst);
+    for kept_for in [Duration::from_mins(5), Duration::ZERO] {
+        let addresses = Addresses {
+            kept_for,
+            ..system.addresses()
+        };
+        let began = Instant::now();
+        let missing = ask(&addresses, "pay.example").await.unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed(), Duration::from_secs(2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_system_fails_the_last_addresses_stand_in_for_an_hour() {
+    for is_mute in [false, true] {
+        let system = System::answering(1);
+        let addresses = system.addresses();
+        ask(&addresses, "pay.example").await.unwrap();
+        let found = Instant::now();
+        system.moves_to(0);
+        system.is_mute.store(is_mute, Ordering::SeqCst);
+        let may_last = Duration::from_mins(5) + Duration::from_hours(1);
+        for after in [Duration::from_mins(5), may_last - Duration::from_secs(20)] {
+            tokio::time::advance(after.saturating_sub(found.elapsed())).await;
+            // Who waits for a connection does not wait long, and another name's addresses are none of its.
+            let began = Instant::now();
+            assert_eq!(ask(&addresses, "pay.example").await.unwrap(), [address(1)]);
+            assert!(began.elapsed() <= Duration::from_millis(500));
+            assert!(ask(&addresses, "pay2.example").await.is_err());
+        }
+        // The provider was not there when it was asked for; that ends nothing.
+        addresses.forget();
+        assert_eq!(ask(&addresses, "pay.example").await.unwrap(), [address(1)]);
+        tokio::time::advance(may_last.saturating_sub(found.elapsed())).await;
+        assert!(ask(&addresses, "pay.example").await.is_err(), "an hour is over");
+        system.moves_to(2);
+        system.is_mute.store(false, Ordering::SeqCst);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(ask(&addresses, "pay.example").await.unwrap(), [address(2)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_comes_late_is_kept_for_the_next_one() {
+    let system = Arc::new(System {
+        host: AtomicUsize::new(1),
+        gate: Some(Notify::new()),
+        ..System::default()
+    });
+    let (addresses, gate) = (system.addresses(), system.gate.as_ref().unwrap());
+    gate.notify_one();
+    ask(&addresses, "pay.example").await.unwrap();
+    tokio::time::advance(Duration::from_mins(5)).await;
+    system.moves_to(2);
+    assert_eq!(ask(&addresses, "pay.example").await.unwrap(), [address(1)]);
+    gate.notify_one();
+    tokio::task::yield_now().await;
+    tokio::task::yield_now().await;
+    assert_eq!(ask(&addresses, "pay.example").await.unwrap(), [address(2)]);
+    assert_eq!(system.asked(), 2);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::{AUTHORIZE, method, provider, spec};
 use florin_domain::health::Health;
 use florin_domain::payment::{Event, Spec};
 use florin_domain::provider::ProviderId;
-use florin_domain::routing::{Bar, Choice, Route, Score, Wishes};
+use florin_domain::routing::{AfterDecline, Bar, Choice, Route, Score, Wishes};
 use std::sync::Arc;
 
 /// A decision with every reason that left a provider out when it was first stored; [`late_reasons`] has those that came later.
@@ -36,6 +36,7 @@ pub(super) fn route() -> Route {
             .map(choice)
             .collect(),
         left_out: reasons.map(|bar| (provider(), bar)).to_vec(),
+        after_decline: None,
     }
 }
 
@@ -64,6 +65,33 @@ pub(crate) fn late_reasons() -> Event {
             rule: None,
             choices: Vec::new(),
             left_out: vec![(provider(), Bar::KeyRefused)],
+            after_decline: None,
         }),
     }
+}
+
+/// A decision by the reason that came last.
+pub(crate) fn last_reason() -> Event {
+    Event::Routed {
+        operation: AUTHORIZE,
+        number: 2,
+        route: Arc::new(Route {
+            rule: None,
+            choices: Vec::new(),
+            left_out: vec![(provider(), Bar::KeyLimited)],
+            after_decline: None,
+        }),
+    }
+}
+
+/// Decisions by rules that say what follows a decline.
+pub(crate) fn decline_rules() -> [Event; 2] {
+    AfterDecline::ALL.map(|after_decline| Event::Routed {
+        operation: AUTHORIZE,
+        number: 1,
+        route: Arc::new(Route {
+            after_decline: Some(after_decline),
+            ..route()
+        }),
+    })
 }

@@ -3,14 +3,14 @@
 use super::lists::ListMatchDto;
 use super::matter::{MatterDto, NoteDto};
 use super::request::{RequestDto, ResolutionDto};
-use super::route::RouteDto;
+use super::route::{AfterDeclineDto, RouteDto};
 use super::routing::WishesDto;
 use super::scalar::{OperationIdDto, Stored, impossible};
 use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::DecodeError;
 use florin_domain::ledger::{FeeRecognition, PostingModel, PostingProfile};
 use florin_domain::payment::{Event, OperationKind, Spec};
-use florin_domain::routing::Wishes;
+use florin_domain::routing::{AfterDecline, Route, Wishes};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -54,13 +54,14 @@ impl Stored<'_> for PostingProfile {
 /// Makes the form of [`Event`] and both conversions from one table, so that they cannot differ. Variants are frozen in this order.
 ///
 /// A payment that wants something of routing is created by a form of its own, because a form cannot grow: the fields of `wished` stand
-/// in the spec. Whoever wants nothing is written as ever.
+/// in the spec. Whoever wants nothing is written as ever. So is a route whose rule says what follows a decline: `ruled`.
 macro_rules! events {
     (
         $one:ident($one_dto:ty) = $one_wire:literal;
         $($name:ident { $($(#[$attribute:meta])* $field:ident: $dto:ty),* } = $wire:literal;)*
         @wished $wished:ident = $wished_wire:literal;
         $($later:ident { $($(#[$later_attribute:meta])* $later_field:ident: $later_dto:ty),* } = $later_wire:literal;)*
+        @ruled $ruled:ident = $ruled_wire:literal;
     ) => {
         #[derive(Debug, Serialize, Deserialize)]
         pub(crate) enum EventDto<'a> {
@@ -75,6 +76,14 @@ macro_rules! events {
                 wishes: WishesDto<'a>,
             },
             $(#[serde(rename = $later_wire)] $later { $($(#[$later_attribute])* $later_field: $later_dto),* },)*
+            #[serde(rename = $ruled_wire)]
+            $ruled {
+                operation: OperationIdDto,
+                number: u32,
+                #[serde(borrow)]
+                route: RouteDto<'a>,
+                after_decline: AfterDeclineDto,
+            },
         }
 
         impl<'a> Stored<'a> for Event {
@@ -87,6 +96,12 @@ macro_rules! events {
                         spec: spec.store(),
                         method: method.store(),
                         wishes: spec.routing.store(),
+                    },
+                    Self::Routed { operation, number, route } if let Some(after_decline) = &route.after_decline => EventDto::$ruled {
+                        operation: operation.store(),
+                        number: number.store(),
+                        route: route.store(),
+                        after_decline: after_decline.store(),
                     },
                     $(Self::$name { $($field),* } => EventDto::$name { $($field: $field.store()),* },)*
                     $(Self::$later { $($later_field),* } => EventDto::$later { $($later_field: $later_field.store()),* },)*
@@ -104,6 +119,11 @@ macro_rules! events {
                     $(EventDto::$later { $($later_field),* } => {
                         Self::$later { $($later_field: Stored::load($later_field)?),* }
                     })*
+                    EventDto::$ruled { operation, number, route, after_decline } => Self::Routed {
+                        operation: Stored::load(operation)?,
+                        number: Stored::load(number)?,
+                        route: ruled(Stored::load(route)?, Stored::load(after_decline)?),
+                    },
                 })
             }
         }
@@ -119,6 +139,12 @@ fn wishing(mut spec: Arc<Spec>, wishes: Wishes) -> Result<Arc<Spec>, DecodeError
     }
     Arc::make_mut(&mut spec).routing = wishes;
     Ok(spec)
+}
+
+/// A route with what its rule wants after a decline.
+fn ruled(mut route: Arc<Route>, after_decline: AfterDecline) -> Arc<Route> {
+    Arc::make_mut(&mut route).after_decline = Some(after_decline);
+    route
 }
 
 events! {
@@ -233,4 +259,5 @@ events! {
     MatterRaised { operation: OperationIdDto, #[serde(borrow)] matter: MatterDto<'a> } = "matter.raised";
     MattersNoted { operation: OperationIdDto, #[serde(borrow)] note: NoteDto<'a> } = "matters.noted";
     AttemptsExhausted {} = "payment.attempts_exhausted";
+    @ruled RoutedByDeclineRule = "attempt.routed_by_decline_rule";
 }

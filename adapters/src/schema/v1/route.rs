@@ -5,13 +5,14 @@ use super::spec::words;
 use crate::schema::DecodeError;
 use florin_domain::health::Health;
 use florin_domain::provider::ProviderId;
-use florin_domain::routing::{Bar, Choice, Route, Score};
+use florin_domain::routing::{AfterDecline, Bar, Choice, Route, Score};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 words! {
     HealthDto of Health { Healthy Degraded Reduced Excluded }
-    BarDto of Bar { Disabled Unwanted NotNamed BreakerOpen Busy Tried KeyRefused }
+    BarDto of Bar { Disabled Unwanted NotNamed BreakerOpen Busy Tried KeyRefused KeyLimited }
+    AfterDeclineDto of AfterDecline { Answer NextProvider }
 }
 
 /// A provider that might get a charge.
@@ -69,6 +70,8 @@ impl<'a> Stored<'a> for Arc<Route> {
             rule: Stored::load(dto.rule)?,
             choices: dto.choices.load()?,
             left_out: dto.left_out.load()?,
+            // What was decided by a rule that says so has a form of its own.
+            after_decline: None,
         }))
     }
 }

@@ -169,6 +169,22 @@ fn a_barred_card_is_declined_before_any_provider_is_asked_and_another_one_may_fo
             "redrive",
             "refused payment_unexpected_state",
         ),
+        // Declined elsewhere since it was asked for the first time.
+        (
+            "create sale; auth not-sent",
+            "redrive barred",
+            "payment.retry_refused => failed",
+        ),
+        (
+            "create sale await; auth rejected",
+            "redrive barred",
+            "payment.retry_refused => requires_payment_method",
+        ),
+        (
+            "create sale review",
+            "approve barred",
+            "review.approved payment.retry_refused => failed",
+        ),
     ]);
     let script = Script::after("create sale barred");
     let failure = script.state().failure.clone().unwrap();

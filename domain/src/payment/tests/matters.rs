@@ -32,14 +32,25 @@ impl Script {
         decision.events.iter().map(super::super::Event::name).collect()
     }
 
+    /// By somebody who saw all that is open.
     fn note(&mut self, operation: &str) -> Result<(), &'static str> {
+        let op = self.state().operation(operation_id(operation));
+        let seen = op.map_or(0, |op| op.open_matters().len());
+        self.note_seen(operation, seen)
+    }
+
+    fn note_seen(&mut self, operation: &str, seen: usize) -> Result<(), &'static str> {
         let note = Note {
             evidence: "statement, line 12".into(),
             reason: "settled by hand".into(),
             operator: "Ada".into(),
         };
         let operation = operation_id(operation);
-        let noted = self.decide(Command::Note { operation, note });
+        let noted = self.decide(Command::Note {
+            operation,
+            note,
+            seen,
+        });
         noted.map(|_| ()).map_err(super::super::Refusal::code)
     }
 
@@ -78,6 +89,9 @@ fn a_matter_is_raised_once_and_open_until_somebody_has_noted_it() {
     assert_eq!(op.open_matters()[0].at, script.now, "it is heard of now");
     assert!(op.is_for_people());
 
+    for seen in [0, 1, 3] {
+        assert_eq!(script.note_seen("auth", seen), Err("matters_changed"));
+    }
     assert_eq!(script.note("auth"), Ok(()));
     assert!(!script.state().is_open());
     assert!(!script.state().operations[0].is_for_people());

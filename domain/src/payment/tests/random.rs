@@ -216,7 +216,10 @@ impl Step {
                 plan: plan(at, now),
                 barred: None,
             },
-            Self::Redrive(at) => Command::Redrive { plan: plan(at, now) },
+            Self::Redrive(at) => Command::Redrive {
+                plan: plan(at, now),
+                barred: None,
+            },
             Self::Reference(operation, of) => Command::Reference {
                 operation,
                 number: number(operation, of),
@@ -273,6 +276,7 @@ impl Step {
             },
             Self::Approve(at) => Command::ApproveReview {
                 plan: plan(at, now),
+                barred: None,
                 capture: CaptureId::from_bits(900),
             },
             Self::Reject => Command::RejectReview {

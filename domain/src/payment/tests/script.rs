@@ -276,13 +276,14 @@ impl Script {
                     barred,
                 }
             }
-            ["redrive"] => Command::Redrive { plan },
+            ["redrive"] | ["redrive", "barred"] => Command::Redrive { plan, barred },
             ["redrive", operation] => Command::RedriveOperation {
                 operation: operation_id(operation),
                 plan,
             },
-            ["approve"] => Command::ApproveReview {
+            ["approve"] | ["approve", "barred"] => Command::ApproveReview {
                 plan,
+                barred,
                 capture: CaptureId::from_bits(900),
             },
             ["reject"] => Command::RejectReview {

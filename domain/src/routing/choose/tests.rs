@@ -11,12 +11,13 @@ use proptest::sample::{select, subsequence};
 use std::collections::BTreeMap;
 
 const NAMES: [&str; 5] = ["stripe", "adyen", "wise", "mollie", "plaid"];
-const BARS: [Bar; 5] = [
+const BARS: [Bar; 6] = [
     Bar::Disabled,
     Bar::BreakerOpen,
     Bar::Busy,
     Bar::Tried,
     Bar::KeyRefused,
+    Bar::KeyLimited,
 ];
 const HEALTHS: [Health; 4] = [
     Health::Healthy,
@@ -188,6 +189,32 @@ fn a_target_says_who_comes_first_and_the_others_follow_by_score() {
     let left_out =
         [("adyen", Bar::NotNamed), ("wise", Bar::NotNamed)].map(|(name, bar)| (provider(name), bar));
     assert_eq!(route.left_out, left_out);
+}
+
+#[test]
+fn the_rule_that_applies_says_what_follows_a_decline_and_a_pin_knows_no_rules() {
+    let text = "us: country is US -> stripe after decline next_provider\nvisa: brand is visa -> stripe after decline answer\n\
+                rest: otherwise -> score\n";
+    let after = |facts: &Facts<'_>, wishes: &Wishes| {
+        let after = after_decline(&program(text), facts, wishes);
+        let route = route(&program(text), facts, wishes, &field(), 0);
+        assert_eq!(route.after_decline, after, "a route says so");
+        after
+    };
+    let [german, other] = [CardBrand::Visa, CardBrand::Amex].map(|brand| Facts {
+        brand,
+        country: *b"DE",
+        ..facts()
+    });
+    let nothing = Wishes::default();
+    assert_eq!(after(&facts(), &nothing), Some(AfterDecline::NextProvider));
+    assert_eq!(after(&german, &nothing), Some(AfterDecline::Answer));
+    assert_eq!(after(&other, &nothing), None);
+    let pinned = Wishes {
+        pin: ProviderId::parse("stripe").ok(),
+        ..nothing
+    };
+    assert_eq!(after(&facts(), &pinned), None);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{Problem, Read, Reader};
 use crate::provider::ProviderId;
+use crate::routing::AfterDecline;
 use crate::routing::program::{NAMES_MAX, Order, Target};
 use crate::routing::token::Kind;
 
@@ -32,6 +33,22 @@ impl Reader<'_, '_> {
         }
         let order = Order::Named(self.names()?);
         Ok(Target { only, order })
+    }
+
+    /// `after decline next_provider`
+    pub(super) fn after_decline(&mut self) -> Read<Option<AfterDecline>> {
+        if !self.take_word("after") {
+            return Ok(None);
+        }
+        if !self.take_word("decline") {
+            return self.expected("`decline`");
+        }
+        for after in AfterDecline::ALL {
+            if self.take_word(after.as_str()) {
+                return Ok(Some(after));
+            }
+        }
+        self.expected("`next_provider` or `answer`")
     }
 
     fn names(&mut self) -> Read<Vec<ProviderId>> {

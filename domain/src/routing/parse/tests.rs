@@ -4,7 +4,7 @@ use super::condition::{BRANDS, CAPTURES};
 use super::*;
 use crate::ids::MerchantId;
 use crate::money::Currency;
-use crate::routing::{Among, Comparison, MethodKind, Order, Target};
+use crate::routing::{AfterDecline, Among, Comparison, MethodKind, Order, Target};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -42,6 +42,14 @@ fn programs_are_read_and_written_in_one_way() {
         (
             r#"key: metadata."a b" not in ("1", "2") or metadata."12" is "x" -> score"#,
             r#"key: metadata."a b" not in ("1", "2") or metadata."12" is "x" -> score"#,
+        ),
+        (
+            "shop: merchant is mer_00000000000000000000000009 -> adyen, after   after decline next_provider",
+            "shop: merchant is mer_00000000000000000000000009 -> adyen, after after decline next_provider",
+        ),
+        (
+            "strict: otherwise -> score after decline answer",
+            "strict: otherwise -> score after decline answer",
         ),
         (
             "cheap: amount < 5 USD -> only adyen",
@@ -200,7 +208,19 @@ fn so_does_the_refusal_of_a_target_a_name_or_a_sign() {
         ),
         (
             "a: otherwise -> x y",
-            "line 1, column 19: found `y`, expected the end of the line",
+            "line 1, column 19: found `y`, expected `after decline` or the end of the line",
+        ),
+        (
+            "a: otherwise -> x after y",
+            "line 1, column 25: found `y`, expected `decline`",
+        ),
+        (
+            "a: otherwise -> x after decline retry",
+            "line 1, column 33: found `retry`, expected `next_provider` or `answer`",
+        ),
+        (
+            "a: otherwise -> x after decline answer y",
+            "line 1, column 40: found `y`, expected the end of the line",
         ),
         ("a: otherwise -> x, x", "line 1, column 20: `x` is named twice"),
         (
@@ -386,10 +406,11 @@ fn target() -> impl Strategy<Value = Target> {
 
 fn rules() -> impl Strategy<Value = Vec<Rule>> {
     let condition = prop_oneof![1 => Just(Condition::Otherwise), 5 => condition()];
-    proptest::collection::vec((condition, target()), 0..6).prop_map(|parts| {
+    let after = prop_oneof![Just(None), select(&AfterDecline::ALL).prop_map(Some)];
+    proptest::collection::vec((condition, target(), after), 0..6).prop_map(|parts| {
         (1_u32..)
             .zip(parts)
-            .map(|(line, (condition, target))| {
+            .map(|(line, (condition, target, after_decline))| {
                 let name: Arc<str> = Arc::from(format!("rule-{line}"));
                 let before = format!("{name}: {condition} -> ");
                 Rule {
@@ -397,6 +418,7 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
                     target_column: u32::try_from(before.chars().count()).unwrap().saturating_add(1),
                     condition,
                     target,
+                    after_decline,
                     line,
                 }
             })

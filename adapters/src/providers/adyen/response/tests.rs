@@ -5,6 +5,7 @@ use super::*;
 use bytes::Bytes;
 use florin_domain::credentials::KeyOwner;
 use florin_domain::payment::OperationKind;
+use florin_domain::provider::KeyRefusal;
 
 #[test]
 fn the_result_of_a_charge_is_what_adyen_says_and_no_more() {
@@ -179,7 +180,12 @@ fn a_refusal_says_whose_key_was_refused_at_401_and_403_only() {
     let body =
         r#"{"errorCode":"000","errorType":"security","message":"HTTP Status Response - Unauthorized"}"#;
     for owner in [KeyOwner::Platform, KeyOwner::Merchant { merchant, version: 3 }] {
-        for (status, expected) in [(400, None), (401, Some(owner)), (403, Some(owner)), (422, None)] {
+        for (status, expected) in [
+            (400, None),
+            (401, Some(KeyRefusal::Unknown(owner))),
+            (403, Some(KeyRefusal::Forbidden(owner))),
+            (422, None),
+        ] {
             let answer = crate::providers::sample::reply(status, body).under(owner);
             for outcome in [
                 charged(&attempt(OperationKind::Sale), &answer),

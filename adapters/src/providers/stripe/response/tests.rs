@@ -5,6 +5,7 @@ use super::*;
 use OperationKind::{Authorize, Capture, Refund as Refunding, Sale, Void};
 use bytes::Bytes;
 use florin_domain::credentials::KeyOwner;
+use florin_domain::provider::KeyRefusal;
 use serde_json::{Value, json};
 
 #[test]
@@ -309,7 +310,12 @@ fn a_refusal_says_whose_key_was_refused_at_401_and_403_only() {
     let merchant = florin_domain::ids::MerchantId::from_bits(9);
     let body = error(&json!({"type": "invalid_request_error", "message": "Invalid API Key provided"}));
     for owner in [KeyOwner::Platform, KeyOwner::Merchant { merchant, version: 3 }] {
-        for (status, expected) in [(400, None), (401, Some(owner)), (403, Some(owner)), (404, None)] {
+        for (status, expected) in [
+            (400, None),
+            (401, Some(KeyRefusal::Unknown(owner))),
+            (403, Some(KeyRefusal::Forbidden(owner))),
+            (404, None),
+        ] {
             let answer = reply(status, &body).under(owner);
             let outcomes = [
                 prepared(&attempt(Sale), &answer).unwrap_err(),
