@@ -86,8 +86,7 @@ impl PaymentState {
             operation,
             currency,
             said,
-            signer,
-            payment: _,
+            ..
         } = notice;
         let payment = self.payment.clone();
         let found = payment.as_ref().and_then(|payment| {
