@@ -57,7 +57,7 @@ impl PaymentState {
         let signer = notice.signer.clone();
         let heard = match key_end {
             Some(key_end) => self.told_by_key(notice, &key_end),
-            None => self.told_of_object(notice),
+            None => self.told_of_object(&notice),
         };
         match heard {
             Heard::NotOurs => {

@@ -59,18 +59,18 @@ impl PaymentState {
     }
 
     /// What is said of an object.
-    pub(super) fn told_of_object(&mut self, notice: Notice) -> Heard {
+    pub(super) fn told_of_object(&mut self, notice: &Notice) -> Heard {
         let Some(payment) = self.payment.clone() else {
             return Heard::NotOurs;
         };
-        let Some((op, attempt)) = meant(&payment, &notice) else {
+        let Some((op, attempt)) = meant(&payment, notice) else {
             return Heard::NotOurs;
         };
         let about = About {
             payment: &payment,
             op,
             attempt,
-            notice: &notice,
+            notice,
         };
         match notice.said.clone() {
             Said::Became(outcome) => self.became(about, outcome),
@@ -106,7 +106,7 @@ impl PaymentState {
                     taken_minor,
                     is_closed,
                 };
-                self.released(about, release)
+                self.released(about, &release)
             }
             Said::TakenBack {
                 unheard,
@@ -202,7 +202,7 @@ impl PaymentState {
 
     /// What was reserved is gone. That ends the payment's own void, or the reversal of this very object, if they wait for it; else it was
     /// nobody's here.
-    fn released(&mut self, about: About<'_>, release: Release) -> Heard {
+    fn released(&mut self, about: About<'_>, release: &Release) -> Heard {
         let About {
             payment, op, attempt, ..
         } = about;

@@ -119,15 +119,15 @@ impl NoticeReader for StripeNotices {
             return Err(NoticeRefusal::NoSuchProvider);
         }
         let seal = Seal::parse(letter.seal, self.clock.now())?;
-        let signed: Vec<&Candidate> = candidates
+        let fitting: Vec<&Candidate> = candidates
             .iter()
             .filter(|candidate| seal.is_by(&candidate.secrets, letter.body))
             .collect();
-        if signed.is_empty() {
+        if fitting.is_empty() {
             return Err(STRANGE);
         }
         let event = events::parse(letter.body)?;
-        let signer = signer(&signed, event.livemode)?;
+        let signer = signer(&fitting, event.livemode)?;
         let told = events::told(&event)?;
         Ok(told
             .into_iter()
