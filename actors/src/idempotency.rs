@@ -21,7 +21,7 @@ use crate::reply::tell;
 use crate::ticks::keep_ticking;
 use entry::{Entry, Waiter};
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
-use florin_domain::ids::{OperationId, PaymentId, Seq};
+use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::{Answer, Payment};
 use orphans::Orphans;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
@@ -29,7 +29,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 use unreached::Unreached;
 
 /// What a caller is told.

@@ -45,7 +45,7 @@ pub enum ProviderMail {
     /// Make a request when there is a permit.
     Call(Box<Call>),
     /// A permit came back, with what its call says of the provider.
-    Finished(Option<Ended>),
+    Finished(Option<Box<Ended>>),
     /// Look at the clock: windows slide and breakers let go while nobody calls.
     Tick,
 }
@@ -89,14 +89,16 @@ impl Drop for Permit {
         self.count().fetch_sub(1, Ordering::SeqCst);
         let (result, took_ms) = (self.result, self.took_ms);
         let incarnation = self.incarnation;
-        let ended = self.admitted.map(|(line, pass, key_pass)| Ended {
-            incarnation,
-            line,
-            pass,
-            result,
-            took_ms,
-            key: (key_pass, self.key),
-            charger: self.charger,
+        let ended = self.admitted.map(|(line, pass, key_pass)| {
+            Box::new(Ended {
+                incarnation,
+                line,
+                pass,
+                result,
+                took_ms,
+                key: (key_pass, self.key),
+                charger: self.charger,
+            })
         });
         self.seat.mailbox.step(ProviderMail::Finished(ended));
     }
@@ -157,7 +159,7 @@ impl Actor for ProviderActor {
             ProviderMail::Finished(ended) => {
                 if let Some(ended) = ended.filter(|ended| ended.is_of(state.incarnation)) {
                     let now = state.context.ports.clock.now();
-                    state.books.ended(ended, &state.context.options, now);
+                    state.books.ended(&ended, &state.context.options, now);
                     state.publish();
                 }
                 state.context.ports.probe.reached(Step::ProviderFinished);

@@ -194,7 +194,7 @@ impl Books {
         Ok((pass, key_pass.transpose()?.unwrap_or(KeyPass::FREE)))
     }
 
-    pub(super) fn ended(&mut self, ended: Ended, options: &Options, now: Timestamp) {
+    pub(super) fn ended(&mut self, ended: &Ended, options: &Options, now: Timestamp) {
         let Ended {
             line,
             pass,
@@ -203,7 +203,7 @@ impl Books {
             key: (key_pass, verdict),
             charger,
             incarnation: _,
-        } = ended;
+        } = *ended;
         self.windows.record(result, took_ms, now);
         let breaker = &mut self.breakers[line as usize];
         let change = pass.and_then(|pass| breaker.ended(&options.breaker, pass, result, now));

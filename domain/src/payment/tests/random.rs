@@ -243,15 +243,12 @@ impl Step {
                 let number = number(operation, of);
                 what.told(script, (operation, number))
             }
-            Self::Capture(id, minor, is_final) => {
-                let id = CaptureId::from_bits(id);
-                Command::Capture {
-                    id,
-                    amount: sum(minor),
-                    is_final,
-                    plan: plan("a", now),
-                }
-            }
+            Self::Capture(id, minor, is_final) => Command::Capture {
+                id: CaptureId::from_bits(id),
+                amount: sum(minor),
+                is_final,
+                plan: plan("a", now),
+            },
             Self::Increment(id, total) => Command::Increment {
                 id: IncrementId::from_bits(id),
                 total: Amount::new(total).unwrap(),
@@ -261,15 +258,12 @@ impl Step {
                 id: VoidId::from_bits(id),
                 plan: plan("a", now),
             },
-            Self::Refund(id, minor) => {
-                let id = RefundId::from_bits(id);
-                Command::Refund {
-                    id,
-                    amount: sum(minor),
-                    reason: None,
-                    plan: plan("a", now),
-                }
-            }
+            Self::Refund(id, minor) => Command::Refund {
+                id: RefundId::from_bits(id),
+                amount: sum(minor),
+                reason: None,
+                plan: plan("a", now),
+            },
             Self::RedriveOperation(operation, at) => Command::RedriveOperation {
                 operation,
                 plan: plan(at, now),
