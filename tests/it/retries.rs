@@ -192,7 +192,10 @@ fn x_15_a_rule_of_routing_says_what_follows_a_soft_decline_beside_the_setting() 
         let money = two.dev.pay("money", &body).expect(402);
         assert_eq!(attempts(&two.history(&money.error("payment_id"))).len(), 1);
         // A dry run says it as well.
-        let asked = json!({"payment": {"amount": 10_000, "currency": "USD", "metadata": {"tier": "gold"}}});
+        let asked = json!({"payment": {
+            "amount": 10_000, "currency": "USD", "merchant_id": "mer_00000000000000000000000009", "brand": "visa",
+            "country": "US", "metadata": {"tier": "gold"},
+        }});
         let asked = asked.to_string();
         let dry = client.send("POST", "/v1/ops/routing/evaluate", &headers, asked.as_bytes());
         let dry = dry.unwrap().expect(200).json();
