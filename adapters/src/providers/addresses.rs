@@ -102,7 +102,7 @@ impl Addresses {
             return self.asked(name).await.map(Vec::into_iter);
         }
         if let Ok(kept) = self.kept.try_lock()
-            && let Some(known) = fresh(&kept, &name)
+            && let Some(known) = fresh(kept.as_ref(), &name)
         {
             return shown(&known.addresses);
         }
@@ -136,7 +136,7 @@ impl Addresses {
 
     async fn newer(self, name: Name) -> io::Result<vec::IntoIter<SocketAddr>> {
         let mut kept = self.kept.lock().await;
-        if let Some(known) = fresh(&kept, &name) {
+        if let Some(known) = fresh(kept.as_ref(), &name) {
             return shown(&known.addresses);
         }
         let (addresses, kept_for) = match self.asked(name.clone()).await {
@@ -171,8 +171,8 @@ impl Addresses {
 }
 
 /// What is kept of a name, while that holds.
-fn fresh<'a>(kept: &'a Option<Kept>, name: &Name) -> Option<&'a Kept> {
-    let known = kept.as_ref()?;
+fn fresh<'a>(kept: Option<&'a Kept>, name: &Name) -> Option<&'a Kept> {
+    let known = kept?;
     (known.name == *name && Instant::now() < known.until).then_some(known)
 }
 
