@@ -1,7 +1,7 @@
 //! The secrets of Stripe's webhooks: one or several, for a Stripe only, and never shown.
 
 use super::load;
-use crate::{Mode, ProviderSettings};
+use crate::{Mode, ProviderSettings, Secret};
 
 fn stripe(more: &str) -> String {
     format!(
@@ -10,11 +10,7 @@ fn stripe(more: &str) -> String {
 }
 
 fn secrets(provider: &ProviderSettings) -> Vec<&str> {
-    provider
-        .webhook_secrets
-        .iter()
-        .map(|secret| secret.expose())
-        .collect()
+    provider.webhook_secrets.iter().map(Secret::expose).collect()
 }
 
 #[test]
