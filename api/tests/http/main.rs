@@ -17,7 +17,9 @@ mod openapi;
 mod operators;
 mod routing;
 mod stages;
+mod stand_ins;
 mod states;
+mod stored_answers;
 mod unresolved;
 mod world;
 
