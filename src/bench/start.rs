@@ -260,6 +260,6 @@ mod tests {
             (40.0, 90.0)
         );
         assert_eq!((report.ready_ms_p50, report.version_ratio), (39.0, 10.0));
-        assert_eq!(report.fsync_ratio, 80.0);
+        assert_eq!((report.fsync_ratio, report.rounds), (80.0, 3));
     }
 }

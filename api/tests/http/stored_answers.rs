@@ -253,7 +253,7 @@ fn write(case: &Case) -> Value {
             let said = shown["id"]
                 .as_str()
                 .or_else(|| shown["error"]["payment_id"].as_str());
-            id = said.unwrap().to_owned();
+            said.unwrap().clone_into(&mut id);
         }
         answers.push(json!({
             "path": path, "key": key, "body": asked.body, "status": answer.status, "answer": text(&answer.body),
