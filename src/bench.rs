@@ -7,6 +7,8 @@ mod instant_provider;
 mod ledger;
 mod overload;
 mod setup;
+mod start;
+mod tenths;
 
 use crate::node;
 use clap::{Args, ValueEnum};
@@ -31,6 +33,8 @@ pub(crate) enum Bench {
     Overload,
     /// A steady load over HTTP while the preferred of two providers dies and comes back.
     Failover,
+    /// From the start of `florin dev` on a fresh folder to its first answered payment.
+    Start,
 }
 
 /// How it is measured.
@@ -42,6 +46,9 @@ pub(crate) struct BenchArguments {
     /// Seconds of load
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// Payments to make in place of the seconds, of `engine` only; memory is looked at after each tenth
+    #[arg(long, value_parser = clap::value_parser!(u64).range(10..))]
+    payments: Option<u64>,
     /// Callers at the same time
     #[arg(long, default_value_t = 512)]
     clients: usize,
@@ -66,6 +73,9 @@ pub(crate) struct BenchArguments {
     /// How long a circuit breaker stays open, of `failover` only
     #[arg(long, default_value_t = 1000)]
     breaker_open_ms: u64,
+    /// How often the process is started, of `start` only
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: u32,
     /// Ends with one line of JSON
     #[arg(long)]
     json: bool,
@@ -82,6 +92,10 @@ struct Measured {
 
 /// Runs a benchmark and prints its table.
 pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        arguments.payments.is_none() || arguments.bench == Bench::Engine,
+        "--payments is for `bench engine` alone"
+    );
     let metrics = node::install_metrics()?;
     let report = match arguments.bench {
         Bench::Engine => engine::report(&arguments, arguments.merchants, metrics).await?,
@@ -97,6 +111,7 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
             return report.write(&mut std::io::stdout().lock(), arguments.json);
         }
         Bench::Failover => return failover::run(&arguments, metrics).await,
+        Bench::Start => return start::run(&arguments).await,
         Bench::Http => http::report(&arguments, http::World::Instant, metrics).await?,
         Bench::Overload => overload::report(&arguments, metrics).await?,
         Bench::Full => http::report(&arguments, http::World::Sandbox, metrics).await?,

@@ -10,7 +10,7 @@ use florin_sandbox::{Options as SandboxOptions, Sandbox};
 use florin_supervisors::platform::Platform;
 
 /// The development merchant's key.
-const MERCHANT_KEY: &str = "sk_test_florin_dev";
+pub(crate) const MERCHANT_KEY: &str = "sk_test_florin_dev";
 /// The development operator's key.
 const OPERATOR_KEY: &str = "ok_test_florin_dev";
 /// The development merchant's name.

@@ -3,8 +3,10 @@
 
 use super::instant_provider::InstantProvider;
 use super::setup::{self, Folder};
+use super::tenths::Tenths;
 use super::{BenchArguments, Measured};
-use crate::node::{self, Providers};
+use crate::node::{self, Node, Providers};
+use florin_actors::kind::Kind;
 use florin_actors::payments_handle::{NewPayment, PaymentsHandle, RequestError};
 use florin_adapters::digests;
 use florin_domain::idempotency::IdempotencyKey;
@@ -17,6 +19,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+/// How often a run is looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// What every client shares.
 #[derive(Debug)]
 struct EngineLoad {
@@ -25,13 +30,19 @@ struct EngineLoad {
     method: PaymentMethod,
     run: String,
     counter: AtomicU64,
+    /// Payments to make; nothing while time decides.
+    limit: Option<u64>,
     stop: AtomicBool,
     answered: AtomicU64,
     failed: AtomicU64,
 }
 
 impl EngineLoad {
-    fn new(payments: PaymentsHandle, merchants: Vec<MerchantId>, run: &str) -> anyhow::Result<Arc<Self>> {
+    fn new(
+        payments: PaymentsHandle,
+        merchants: Vec<MerchantId>,
+        (run, limit): (&str, Option<u64>),
+    ) -> anyhow::Result<Arc<Self>> {
         let method = PaymentMethod::test("pm_card_visa").ok_or_else(|| anyhow::anyhow!("no test method"))?;
         Ok(Arc::new(Self {
             payments,
@@ -39,14 +50,19 @@ impl EngineLoad {
             method,
             run: run.to_owned(),
             counter: AtomicU64::new(0),
+            limit,
             stop: AtomicBool::new(false),
             answered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         }))
     }
 
-    fn next(&self) -> anyhow::Result<NewPayment> {
+    /// The next payment; none once there were as many as were asked for.
+    fn next(&self) -> anyhow::Result<Option<NewPayment>> {
         let number = self.counter.fetch_add(1, Ordering::Relaxed);
+        if self.limit.is_some_and(|limit| number >= limit) {
+            return Ok(None);
+        }
         let key = format!("{}-{number}", self.run);
         let turn = usize::try_from(number)? % self.merchants.len();
         let merchant = self.merchants[turn];
@@ -56,7 +72,7 @@ impl EngineLoad {
             100 + number % 50_000,
             number % 100_000
         );
-        Ok(NewPayment {
+        Ok(Some(NewPayment {
             merchant,
             livemode: false,
             fee: crate::control::standard_fee()?,
@@ -73,13 +89,13 @@ impl EngineLoad {
             return_url: None,
             routing: florin_domain::routing::Wishes::default(),
             device: Device::default(),
-        })
+        }))
     }
 
     async fn client(self: Arc<Self>) -> Histogram {
         let mut latencies = Histogram::new();
         while !self.stop.load(Ordering::Relaxed) {
-            let Ok(new) = self.next() else { break };
+            let Ok(Some(new)) = self.next() else { break };
             let began = Instant::now();
             match self.payments.create(new).await {
                 Ok(created) if created.answer == Answer::Shown => {
@@ -125,21 +141,25 @@ pub(super) async fn report(
     .await?;
     let now = node.platform.context().ports.clock.now();
     let ids = (0..merchants.max(1) as u64).map(|n| MerchantId::from_bits(compose(now, ShardId::FIRST, n)));
-    let load = EngineLoad::new(node.platform.payments(), ids.collect(), &format!("m{merchants}"))?;
+    let name = format!("m{merchants}");
+    let limits = (name.as_str(), arguments.payments);
+    let load = EngineLoad::new(node.platform.payments(), ids.collect(), limits)?;
     let bar = setup::progress_bar(arguments.seconds)?;
-    let measured = run(&load, arguments, &bar).await?;
+    let mut tenths = arguments.payments.map(Tenths::of);
+    let measured = run(&load, arguments, (&node, &bar, &mut tenths)).await?;
     bar.finish_and_clear();
-    let report = setup::report(&node, "engine", &measured).await?;
+    let mut report = setup::report(&node, "engine", &measured).await?;
+    report.memory = tenths.map(Tenths::figures);
     node.platform.drain(Duration::from_secs(5)).await;
     drop(folder);
     Ok(report)
 }
 
-/// Runs `clients` closed-loop clients for the given time.
+/// Runs `clients` closed-loop clients for the given time, or until the payments are made.
 async fn run(
     load: &Arc<EngineLoad>,
     arguments: &BenchArguments,
-    progress: &indicatif::ProgressBar,
+    (node, progress, tenths): (&Node, &indicatif::ProgressBar, &mut Option<Tenths>),
 ) -> anyhow::Result<Measured> {
     let began = Instant::now();
     let cpu_before = florin_load::cpu::CpuSnapshot::take()?;
@@ -147,10 +167,30 @@ async fn run(
         .map(|_| tokio::spawn(Arc::clone(load).client()))
         .collect();
     let total = Duration::from_secs(arguments.seconds);
-    while began.elapsed() < total {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        progress.set_position(began.elapsed().as_millis().try_into().unwrap_or(u64::MAX));
+    if let Some(payments) = arguments.payments {
+        progress.set_length(payments);
+    }
+    loop {
+        tokio::time::sleep(LOOK).await;
         let answered = load.answered.load(Ordering::Relaxed);
+        match tenths {
+            None if began.elapsed() >= total => break,
+            None => progress.set_position(began.elapsed().as_millis().try_into().unwrap_or(u64::MAX)),
+            Some(tenths) => {
+                let live = node
+                    .platform
+                    .context()
+                    .figures
+                    .kind(Kind::Payment)
+                    .live
+                    .load(Ordering::Relaxed);
+                tenths.look(answered, u64::try_from(live).unwrap_or(0))?;
+                progress.set_position(answered);
+                if clients.iter().all(tokio::task::JoinHandle::is_finished) {
+                    break;
+                }
+            }
+        }
         #[expect(clippy::cast_precision_loss, reason = "shown only")]
         let rate = answered as f64 / began.elapsed().as_secs_f64();
         progress.set_message(format!("{rate:.0} payments/s"));

@@ -93,6 +93,7 @@ pub(super) async fn report(node: &Node, bench: &str, measured: &Measured) -> any
         refused_per_s: None,
         own_p99_us: None,
         errors: Some(measured.failed),
+        memory: None,
     };
     Ok(report)
 }

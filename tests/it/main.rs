@@ -37,6 +37,7 @@ mod adyen;
 mod audit;
 mod audit_ledger;
 mod bench_failover;
+mod benches;
 mod cards;
 mod cli;
 mod consistency;

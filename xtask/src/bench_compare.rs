@@ -1,14 +1,14 @@
 //! `cargo xtask bench-compare`: the ledger of `florin bench ledger` beside a conventional one on PostgreSQL, one after the other in
 //! one run on one disk.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::postgres::{Installation, Postgres};
+use crate::release::{Folder, build, florin, last_line, target};
 
 /// Seconds of each load unless asked otherwise.
 const SECONDS: u64 = 8;
@@ -37,7 +37,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
     let folder = Folder::new(target(root).join(format!("bench-compare/{}", std::process::id())))?;
     println!("bench-compare: the conventional design, four loads of {seconds} s");
     let conventional = {
-        let server = Postgres::start(&installation, &folder.path.join("postgres"), &SERVER_SETTINGS)?;
+        let server = Postgres::start(&installation, &folder.path().join("postgres"), &SERVER_SETTINGS)?;
         let mut command = Command::new(programs.join("examples/conventional"));
         command
             .arg(seconds.to_string())
@@ -45,18 +45,12 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
         last_line(&mut command)?
     };
     println!("bench-compare: florin bench ledger, three loads of {seconds} s");
-    let mut command = Command::new(programs.join("florin"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("FLORIN_") {
-            command.env_remove(name);
-        }
-    }
+    let mut command = florin(root);
     command
-        .env("FLORIN_LOG", "warn")
         .args(["bench", "ledger", "--json", SECONDS_OPTION])
         .arg(seconds.to_string())
         .arg("--data-dir")
-        .arg(folder.path.join("florin"));
+        .arg(folder.path().join("florin"));
     let florin = last_line(&mut command)?;
     print!("\n{}", table(&florin, &conventional, seconds)?);
     Ok(())
@@ -76,65 +70,6 @@ fn seconds(words: &[&str]) -> Result<u64> {
         Ok(seconds) if (1..=SECONDS_MAX).contains(&seconds) => Ok(seconds),
         _ => bail!("{SECONDS_OPTION} must be a whole number from 1 to {SECONDS_MAX}, not `{word}`"),
     }
-}
-
-fn target(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
-}
-
-fn build(root: &Path, what: &[&str]) -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--release", "--locked"])
-        .args(what)
-        .current_dir(root)
-        .status()
-        .context("cargo cannot be started")?;
-    ensure!(status.success(), "cargo build ended with {status}");
-    Ok(())
-}
-
-/// A folder that is deleted with the value that stands for it.
-#[derive(Debug)]
-struct Folder {
-    path: PathBuf,
-}
-
-impl Folder {
-    fn new(path: PathBuf) -> Result<Self> {
-        if path.exists() {
-            // What a process of the same number left behind.
-            fs::remove_dir_all(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
-        }
-        fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))?;
-        Ok(Self { path })
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.path) {
-            eprintln!("xtask: {} stays behind: {error}", self.path.display());
-        }
-    }
-}
-
-/// Runs a program to its end; the last line that it prints is a JSON object.
-fn last_line(command: &mut Command) -> Result<Value> {
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let program = command.get_program().display();
-    ensure!(
-        output.status.success(),
-        "{program} ended with {}\n{text}",
-        output.status
-    );
-    let line = text.lines().last().unwrap_or_default();
-    serde_json::from_str(line).with_context(|| format!("the last line of {program} is no JSON: {line}"))
 }
 
 /// One measured load.

@@ -8,10 +8,12 @@ mod contract;
 mod counts;
 mod fuzz;
 mod gate;
+mod memory;
 mod new_provider;
 mod nightly;
 mod postgres;
 mod python;
+mod release;
 mod sdk;
 mod tidy;
 
@@ -29,7 +31,7 @@ cargo xtask <command>
   tidy      the rules no compiler checks: arrows between crates, fences around dependencies, source rules
   nightly [--minutes N]
             the same gate as `test` with PROPTEST_CASES=20000, so every property sees far more cases; then every fuzz target for a while, a
-            crash at every point of the fixed load, an adapter from the templates, and the random load with kills for what is left of N (60)
+            crash at every point of the fixed load, an adapter from the templates, memory under ten million payments, and the random load with kills for what is left of N (60)
             minutes, at least one
   new-provider NAME
             an adapter for another provider from the templates, and where to go on (docs/new-provider.md); with --rehearse in place of
@@ -38,6 +40,8 @@ cargo xtask <command>
             every fuzz target for N (60) seconds, one after the other
   bench-compare [--seconds N]
             `florin bench ledger` beside a conventional ledger on a PostgreSQL server of its own, N (8) seconds a load
+  memory [--payments N]
+            N (10,000,000) payments through `florin bench engine`; fails when memory is not flat after the first tenth
   help      this text
 ";
 
@@ -66,6 +70,7 @@ fn run(args: &[String]) -> Result<()> {
         ["bench-compare", words @ ..] => bench_compare::run(&workspace_root()?, words),
         ["new-provider", "--rehearse"] => new_provider::rehearse(&workspace_root()?),
         ["new-provider", words @ ..] => new_provider::run(&workspace_root()?, words),
+        ["memory", words @ ..] => memory::run(&workspace_root()?, words),
         ["fuzz", words @ ..] => fuzz::run(&workspace_root()?, words),
         ["tidy"] => tidy::run(&workspace_root()?),
         _ => bail!("unknown command `{}`\n\n{HELP}", words.join(" ")),

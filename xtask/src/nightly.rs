@@ -1,12 +1,12 @@
 //! What takes too long for every change: the gate with many cases, a crash at every point, many simulated runs, a newcomer
-//! from the templates, and a long random load, one after another.
+//! from the templates, memory under many payments, and a long random load, one after another.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{fuzz, gate, new_provider};
+use crate::{fuzz, gate, memory, new_provider};
 
 /// Cases per property; the everyday number is each test's own.
 const PROPTEST_CASES: u32 = 2_000;
@@ -48,6 +48,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
             })
         })
         .and_then(|()| part("new provider", &|| new_provider::rehearse(root)))
+        .and_then(|()| part("memory", &|| memory::run(root, &[])))
         .and_then(|()| {
             let seconds = soak_seconds(total, started.elapsed()).to_string();
             part("soak", &|| cargo(root, SOAK, ("FLORIN_SOAK_SECONDS", &seconds)))

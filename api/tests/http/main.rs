@@ -18,7 +18,9 @@ mod openapi;
 mod operators;
 mod routing;
 mod stages;
+mod stand_ins;
 mod states;
+mod stored_answers;
 mod unresolved;
 mod world;
 

@@ -2,6 +2,7 @@
 
 use crate::world::{Answer, World};
 use crate::{VISA, pay};
+use florin_domain::ids::ShardId;
 use serde_json::{Value, json};
 
 const OPERATOR: &str = "ok_test_op";
@@ -334,5 +335,32 @@ fn orders_are_read_strictly() {
     assert_eq!(pay(&world, "k", VISA).status, 200, "nothing was done");
     let whole = json!({"reason": "é".repeat(500)}).to_string();
     ordered(&world, &freeze, &whole);
+    world.stop();
+}
+
+#[test]
+fn a_node_that_takes_no_new_work_says_why_to_load_balancers() {
+    let world = World::start();
+    let context = world.platform.context();
+    let ready = || {
+        let answer = world.get("/readyz", None);
+        (answer.status, answer.json()["reason"].as_str().map(str::to_owned))
+    };
+    assert_eq!(ready(), (200, None));
+    context.admission.set_no_room(ShardId::FIRST, true);
+    assert_eq!(ready(), (503, Some("journal_full".to_owned())));
+    assert_eq!(world.get("/readyz", None).header("retry-after"), Some("1"));
+    assert_eq!(pay(&world, "k", VISA).status, 503);
+    context.admission.set_no_room(ShardId::FIRST, false);
+    assert_eq!(ready(), (200, None));
+    context.lag.set_views(context.admission.caps().index_lag_max);
+    assert_eq!(ready(), (200, None), "as far behind as it may be");
+    context.lag.set_views(context.admission.caps().index_lag_max + 1);
+    assert_eq!(ready(), (503, Some("indexes_behind".to_owned())));
+    context.lag.set_views(0);
+    assert_eq!(ready(), (200, None));
+    assert_eq!(world.get("/healthz", None).status, 200);
+    context.admission.drain();
+    assert_eq!(ready(), (503, Some("draining".to_owned())));
     world.stop();
 }

@@ -1,6 +1,7 @@
 //! A platform in memory with a provider that decides by the payment method, the API in front of it, and a small HTTP client.
 
 use crate::credentials::store;
+use crate::stand_ins::{NoNotices, NoSnapshots, SumSigner};
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
@@ -17,15 +18,12 @@ use florin_adapters::views::MemoryViews;
 use florin_api::server::{Api, ApiOptions, ApiParts, Digests, RunningApi};
 use florin_domain::credentials::KeyOwner;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey};
-use florin_domain::ids::{ApiKeyId, MerchantId, Seq, ShardId};
+use florin_domain::ids::{ApiKeyId, MerchantId, ShardId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device, OperationKind};
-use florin_domain::ports::{
-    AttemptRequest, BoxFuture, KeyOwners, Provider, ReadError, Receipt, ReceiptSignature, ReceiptSigner,
-    ShardSnapshot, SnapshotError, Snapshots,
-};
+use florin_domain::ports::{AttemptRequest, BoxFuture, Clock, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery};
 use florin_domain::time::{Millis, Timestamp};
 use florin_supervisors::platform::Platform;
@@ -37,6 +35,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
+
+/// Captures, refunds and increments of this sum are declined.
+pub(crate) const DECLINED_LATER_MINOR: i128 = 7_778;
 
 #[derive(Debug)]
 struct FakeProvider {
@@ -51,6 +52,13 @@ impl FakeProvider {
         // A refund of an odd sum takes the bank days.
         if request.kind == OperationKind::Refund && request.amount.minor() % 2 == 1 {
             return Outcome::Pending { reference };
+        }
+        let is_own = matches!(request.kind, OperationKind::Sale | OperationKind::Authorize);
+        if !is_own && request.amount.minor() == DECLINED_LATER_MINOR {
+            return Outcome::Declined {
+                decline_code: Arc::from("generic_decline"),
+                reference: Some(reference),
+            };
         }
         match request.method.id.as_ref() {
             "pm_card_visa_chargeDeclinedInsufficientFunds" => Outcome::Declined {
@@ -109,23 +117,6 @@ impl Provider for FakeProvider {
 
     fn cancel<'a>(&'a self, _request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
         Box::pin(ready(Outcome::Cancelled { reference: None }))
-    }
-}
-
-#[derive(Debug)]
-struct NoSnapshots;
-
-impl Snapshots for NoSnapshots {
-    fn save(&self, _shard: ShardId, _snapshot: &ShardSnapshot) -> Result<(), ReadError> {
-        Ok(())
-    }
-
-    fn kept(&self, _shard: ShardId) -> Result<Vec<Seq>, ReadError> {
-        Ok(Vec::new())
-    }
-
-    fn load(&self, _shard: ShardId, _seq: Seq) -> Result<ShardSnapshot, SnapshotError> {
-        Err(SnapshotError("none is kept".to_owned()))
     }
 }
 
@@ -242,6 +233,16 @@ impl World {
     }
 
     fn start_as(change: impl FnOnce(&mut ApiOptions), change_actors: impl FnOnce(&mut Options)) -> Self {
+        let ground = (&MemoryStore::default(), Arc::new(SystemClock::new()) as _);
+        Self::start_on(ground, change, change_actors)
+    }
+
+    /// On a journal and a clock. Merchants and keys are made if the journal has none.
+    pub(crate) fn start_on(
+        (medium, clock): (&MemoryStore, Arc<dyn Clock>),
+        change: impl FnOnce(&mut ApiOptions),
+        change_actors: impl FnOnce(&mut Options),
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -260,12 +261,12 @@ impl World {
         };
         let keys = Arc::new(MemoryKeyIndex::default());
         let ports = Ports {
-            journal: Arc::new(MemoryJournal::open(&MemoryStore::default(), ShardId::FIRST)),
+            journal: Arc::new(MemoryJournal::open(medium, ShardId::FIRST)),
             transfers: Arc::clone(&keys) as _,
             keys,
             views: Arc::new(MemoryViews::default()),
             snapshots: Arc::new(NoSnapshots),
-            clock: Arc::new(SystemClock::new()),
+            clock,
             entropy: Arc::new(OsEntropy::new()),
             provider_keys: Arc::new(HmacProviderKeys::new(b"a secret of this test, long enough")),
             providers: vec![Arc::new(FakeProvider {
@@ -295,7 +296,9 @@ impl World {
         let platform = runtime
             .block_on(Platform::start(ports, options, &|_, _| {}))
             .unwrap();
-        runtime.block_on(register(&platform));
+        if platform.context().directory.load().keys.is_empty() {
+            runtime.block_on(register(&platform));
+        }
         let folder = tempfile::tempdir().unwrap();
         let faces = ApiParts {
             payments: platform.payments(),
@@ -465,20 +468,5 @@ fn parse(bytes: &[u8]) -> Answer {
         status,
         headers: lines.map(header).collect(),
         body: body.to_vec(),
-    }
-}
-
-/// Signs with the sequence number: what is signed is tested where the key is.
-#[derive(Debug)]
-struct SumSigner;
-
-impl ReceiptSigner for SumSigner {
-    fn sign_receipt(&self, receipt: &Receipt) -> ReceiptSignature {
-        let mut signature = [0; 64];
-        signature[..8].copy_from_slice(&receipt.seq.0.to_be_bytes());
-        ReceiptSignature {
-            public_key: [7; 32],
-            signature,
-        }
     }
 }

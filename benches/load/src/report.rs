@@ -52,6 +52,19 @@ pub struct BenchReport {
     pub own_p99_us: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errors: Option<u64>,
+    #[serde(flatten)]
+    pub memory: Option<MemoryFigures>,
+}
+
+/// What the process held after each tenth of a number of payments.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct MemoryFigures {
+    /// How many payments that was.
+    pub payments: u64,
+    /// Memory that was resident, in KiB.
+    pub rss_kib_at_tenths: Vec<u64>,
+    /// Payments that were actors.
+    pub live_at_tenths: Vec<u64>,
 }
 
 impl BenchReport {
@@ -94,6 +107,14 @@ impl BenchReport {
         }
         if let Some(errors) = self.errors {
             row("errors", errors.to_string())?;
+        }
+        let memory = self.memory.iter();
+        for (tenth, (kib, live)) in (1..).zip(memory.flat_map(|memory| {
+            let live = &memory.live_at_tenths;
+            memory.rss_kib_at_tenths.iter().zip(live)
+        })) {
+            row(&format!("memory at {tenth}/10"), format!("{} MiB", kib / 1024))?;
+            row("  live payments", live.to_string())?;
         }
         Ok(())
     }
@@ -157,6 +178,7 @@ mod tests {
             refused_per_s: None,
             own_p99_us: None,
             errors: None,
+            memory: None,
         }
     }
 
@@ -178,6 +200,18 @@ mod tests {
                 .unwrap()
                 .ends_with("\"catch_up_s\":0.35,\"echo_ratio\":0.451,\"errors\":0}")
         );
+        let memory = MemoryFigures {
+            payments: 20,
+            rss_kib_at_tenths: vec![2048, 4096],
+            live_at_tenths: vec![3, 4],
+        };
+        let with_memory = BenchReport {
+            memory: Some(memory),
+            ..report()
+        };
+        assert!(with_memory.to_json_line().unwrap().ends_with(
+            "\"catch_up_s\":0.35,\"payments\":20,\"rss_kib_at_tenths\":[2048,4096],\"live_at_tenths\":[3,4]}"
+        ));
     }
 
     #[test]

@@ -1,0 +1,132 @@
+//! What programs read of `florin bench`: the last line is one object with the promised figures, each of its kind. How large they are is the
+//! machine's business and is not looked at.
+
+use crate::process::{run, run_well};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// What each figure is.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Text,
+    Whole,
+    Number,
+}
+
+impl Kind {
+    fn is_of(self, value: &Value) -> bool {
+        match self {
+            Self::Text => value.as_str().is_some_and(|text| !text.is_empty()),
+            Self::Whole => value.is_u64(),
+            Self::Number => value
+                .as_f64()
+                .is_some_and(|number| number.is_finite() && number >= 0.0),
+        }
+    }
+}
+
+const ALL: [(&str, Kind); 11] = [
+    ("bench", Kind::Text),
+    ("provider", Kind::Text),
+    ("payments_per_s", Kind::Number),
+    ("p50_us", Kind::Whole),
+    ("p99_us", Kind::Whole),
+    ("p999_us", Kind::Whole),
+    ("cpu_us_per_payment", Kind::Number),
+    ("commits_per_payment", Kind::Number),
+    ("fsyncs", Kind::Whole),
+    ("views_lag_ms", Kind::Whole),
+    ("catch_up_s", Kind::Number),
+];
+const OVER_HTTP: [(&str, Kind); 3] = [
+    ("echo_ratio", Kind::Number),
+    ("server_cpu_us", Kind::Number),
+    ("generator_cpu_us", Kind::Number),
+];
+
+/// Runs a benchmark for a moment; the object on its last line.
+#[track_caller]
+fn measured(bench: &str, arguments: &[&str]) -> Value {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("bench");
+    let words = ["bench", bench, "--json", "--data-dir", data.to_str().unwrap()];
+    let words: Vec<&str> = words.into_iter().chain(arguments.iter().copied()).collect();
+    let said = run_well(&words, folder.path(), &[("FLORIN_LOG", "error")]);
+    assert!(!data.exists(), "{bench} leaves its folder behind");
+    serde_json::from_str(said.lines().last().unwrap()).unwrap()
+}
+
+#[track_caller]
+fn assert_has(report: &Value, figures: &[(&str, Kind)]) {
+    for (name, kind) in figures {
+        assert!(kind.is_of(&report[*name]), "`{name}` is no {kind:?}: {report}");
+    }
+}
+
+#[test]
+fn the_benchmarks_tell_the_promised_figures() {
+    let short = [
+        "--seconds",
+        "1",
+        "--clients",
+        "8",
+        "--connections",
+        "8",
+        "--merchants",
+        "10",
+    ];
+    let hot: [(&str, Kind); 1] = [("uniform_ratio", Kind::Number)];
+    let cases: [(&str, &[(&str, Kind)]); 4] = [
+        ("engine", &[]),
+        ("http", &OVER_HTTP),
+        ("hot-key", &hot),
+        ("full", &OVER_HTTP),
+    ];
+    for (bench, more) in cases {
+        let report = measured(bench, &short);
+        assert_eq!(report["bench"], bench);
+        assert_has(&report, &ALL);
+        assert_has(&report, more);
+    }
+}
+
+#[test]
+fn a_number_of_payments_is_made_and_memory_told_after_each_tenth() {
+    let report = measured(
+        "engine",
+        &["--payments", "100", "--clients", "2", "--merchants", "3"],
+    );
+    assert_has(&report, &ALL);
+    assert_eq!(report["payments"], 100);
+    for name in ["rss_kib_at_tenths", "live_at_tenths"] {
+        let tenths = report[name]
+            .as_array()
+            .unwrap_or_else(|| panic!("no `{name}`: {report}"));
+        assert!(tenths.iter().all(Value::is_u64), "{report}");
+    }
+    let folder = TempDir::new().unwrap();
+    let refused = run(&["bench", "http", "--payments", "100"], folder.path(), &[]);
+    assert!(
+        !refused.status.success() && refused.stderr.contains("--payments"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn the_first_payment_after_a_start_is_timed() {
+    let report = measured("start", &["--rounds", "1"]);
+    assert_eq!(
+        (&report["bench"], &report["rounds"]),
+        (&"start".into(), &1.into())
+    );
+    let figures = [
+        "first_payment_ms_p50",
+        "first_payment_ms_max",
+        "ready_ms_p50",
+        "version_ms_p50",
+        "fsync_ms_p50",
+        "version_ratio",
+        "fsync_ratio",
+    ];
+    assert_has(&report, &figures.map(|name| (name, Kind::Number)));
+}
