@@ -1,11 +1,9 @@
-//! Ports that the world does without: nothing is kept in snapshots, no provider sends notices, and signatures say nothing.
+//! Ports that the world does without: nothing is kept in snapshots, and signatures say nothing.
 
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{
-    NoticeReader, ReadError, Receipt, ReceiptSignature, ReceiptSigner, ShardSnapshot, SnapshotError,
-    Snapshots,
+    ReadError, Receipt, ReceiptSignature, ReceiptSigner, ShardSnapshot, SnapshotError, Snapshots,
 };
-use florin_domain::provider::{Notice, NoticeRefusal, ProviderId};
 
 #[derive(Debug)]
 pub(crate) struct NoSnapshots;
@@ -36,19 +34,5 @@ impl ReceiptSigner for SumSigner {
             public_key: [7; 32],
             signature,
         }
-    }
-}
-
-/// No provider sends notices here, but one of this name may.
-#[derive(Debug)]
-pub(crate) struct NoNotices;
-
-impl NoticeReader for NoNotices {
-    fn read(&self, provider: ProviderId, body: &[u8]) -> Result<Vec<Notice>, NoticeRefusal> {
-        Err(match body {
-            _ if provider.as_str() != "fake" => NoticeRefusal::NoSuchProvider,
-            b"{}" => NoticeRefusal::Malformed,
-            _ => NoticeRefusal::Unsigned,
-        })
     }
 }

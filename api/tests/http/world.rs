@@ -1,7 +1,7 @@
 //! A platform in memory with a provider that decides by the payment method, the API in front of it, and a small HTTP client.
 
 use crate::credentials::store;
-use crate::stand_ins::{NoNotices, NoSnapshots, SumSigner};
+use crate::stand_ins::{NoSnapshots, SumSigner};
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
