@@ -67,8 +67,8 @@ pub enum NotCommitted {
     /// It was decided on a state that is not the payment's last one: whoever decided so has to read the payment again.
     #[error("the commit does not follow the last one of its payment")]
     Stale,
-    /// Another payment began under the key of this one.
-    #[error("the key belongs to another payment")]
+    /// Another payment began under the key of this one, or nobody can tell.
+    #[error("the key may belong to another payment")]
     KeyTaken,
 }
 
@@ -275,9 +275,7 @@ impl ShardState {
             return Ok(());
         }
         let begins = prev == Seq::ZERO;
-        if begins && self.key_is_taken(&after, missed_behind) {
-            tracing::error!(%payment, "a second payment under one key was refused");
-            metrics::counter!("florin_alerts_total", "alert" => "second_payment_under_key").increment(1);
+        if begins && !self.may_begin(&after, missed_behind) {
             reply.step(PaymentMail::Committed(Err(NotCommitted::KeyTaken)));
             return Ok(());
         }

@@ -290,7 +290,7 @@ unbatched, 10000 accounts   Florin, 1 a request, HTTP, 64 conn.              900
     fn a_folder_goes_with_its_value() {
         let path = std::env::temp_dir().join(format!("florin-compare-{}", std::process::id()));
         let folder = Folder::new(path.clone()).unwrap();
-        fs::write(path.join("row"), "1").unwrap();
+        std::fs::write(path.join("row"), "1").unwrap();
         drop(folder);
         assert!(!path.exists());
     }

@@ -93,7 +93,8 @@ impl Held {
         let mut table = format!("{:>12}{:>14}{:>16}\n", "payments", "memory", "live payments");
         for (tenth, (kib, live)) in (1..).zip(self.rss_kib.iter().zip(&self.live)) {
             let made = self.payments / 10 * tenth;
-            drop(writeln!(table, "{made:>12}{:>10} MiB{live:>16}", kib / 1024));
+            writeln!(table, "{made:>12}{:>10} MiB{live:>16}", kib / 1024)
+                .expect("writing to a string cannot fail");
         }
         table
     }

@@ -6,6 +6,7 @@ use super::ShardState;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::payment::Payment;
+use florin_domain::ports::ReadError;
 use std::collections::{HashMap, VecDeque};
 
 /// Keys that are remembered beyond those on their way to the disk: some seconds of full load, a few megabytes.
@@ -73,21 +74,32 @@ enum Known {
 }
 
 impl ShardState {
-    /// Whether the key of a payment that is about to begin belongs to another one, or nobody can tell.
-    pub(super) fn key_is_taken(&self, payment: &Payment, missed_behind: Seq) -> bool {
+    /// Whether the key of a payment that is about to begin belongs to another one. An error says that nobody can tell.
+    fn key_is_taken(&self, payment: &Payment, missed_behind: Seq) -> Result<bool, ReadError> {
         let key = payment.spec.key_digest;
         match self.first_uses.of(key, missed_behind, self.context.published()) {
-            Known::Free => false,
-            Known::Used(other) => other != payment.id(),
+            Known::Free => Ok(false),
+            Known::Used(other) => Ok(other != payment.id()),
             Known::AskIndex => {
                 let now = self.context.ports.clock.now();
-                match self.context.ports.keys.lookup(key, now) {
-                    Ok(owner) => owner.is_some_and(|owner| owner.payment != payment.id()),
-                    Err(error) => {
-                        tracing::error!(%error, "the key index cannot be read");
-                        true
-                    }
-                }
+                let owner = self.context.ports.keys.lookup(key, now)?;
+                Ok(owner.is_some_and(|owner| owner.payment != payment.id()))
+            }
+        }
+    }
+
+    /// Whether a payment may begin under its key.
+    pub(super) fn may_begin(&self, payment: &Payment, missed_behind: Seq) -> bool {
+        match self.key_is_taken(payment, missed_behind) {
+            Ok(false) => true,
+            Ok(true) => {
+                tracing::error!(payment = %payment.id(), "a second payment under one key was refused");
+                metrics::counter!("florin_alerts_total", "alert" => "second_payment_under_key").increment(1);
+                false
+            }
+            Err(error) => {
+                tracing::error!(payment = %payment.id(), %error, "a payment was refused: the key index cannot be read");
+                false
             }
         }
     }

@@ -4,7 +4,8 @@ use super::PaymentState;
 use florin_domain::ids::OperationId;
 use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::{
-    Attempt, AttemptState, Command, Event, Matter, MatterKind, Operation, OperationKind, Undoing, decide,
+    Attempt, AttemptState, Command, Decision, Effect, Event, Matter, MatterKind, Operation, OperationKind,
+    Undoing, decide,
 };
 use florin_domain::provider::{Named, Notice, Outcome, ProviderId, Said, Signer};
 use ractor::ActorProcessingErr;
@@ -186,8 +187,19 @@ impl PaymentState {
         };
         let (options, now) = (&self.context.options, self.context.ports.clock.now());
         let decided = decide(Some(payment), command.clone(), &options.lifetimes, now);
-        let raises = |event: &Event| matches!(event, Event::MatterRaised { .. } | Event::LateSuccess { .. });
-        if !decided.is_ok_and(|decision| decision.events.iter().any(raises)) {
+        let records = |event: &Event| {
+            matches!(
+                event,
+                Event::MatterRaised { .. }
+                    | Event::LateSuccess { .. }
+                    | Event::LateReversal { .. }
+                    | Event::TransactionClosed { .. }
+            )
+        };
+        let alerts = |effect: &Effect| matches!(effect, Effect::Alert(_));
+        let costs =
+            |decision: Decision| decision.events.iter().any(records) || decision.effects.iter().any(alerts);
+        if !decided.is_ok_and(costs) {
             return false;
         }
         let merchant = payment.spec.merchant;

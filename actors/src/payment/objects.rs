@@ -134,6 +134,8 @@ impl PaymentState {
                 let command = self.raise(about.target(), MatterKind::DeclinedAfterSuccess, said, amount);
                 Heard::Word(Box::new(command))
             }
+            // The answer that is awaited may be older than the end of the object: that is told again behind it.
+            Outcome::Cancelled { .. } if self.is_driving(op.id) => Heard::TooEarly,
             // The answer that is awaited says the same, and whether the charge goes on elsewhere is decided with it.
             _ if self.is_driving(op.id) => Heard::Nothing,
             outcome @ (Outcome::Declined { .. } | Outcome::Cancelled { .. }) => self.hear_of(about, outcome),
@@ -252,9 +254,10 @@ impl PaymentState {
         unheard: Option<Outcome>,
     ) -> Heard {
         let About { op, attempt, .. } = about;
-        // The answer that is awaited says the same, and whether the charge goes on elsewhere is decided with it.
+        // The answer that is awaited may be older than this, and whether the charge goes on elsewhere is decided with it: this is
+        // told again behind it.
         if attempt.state.is_unresolved() && self.is_driving(op.id) {
-            return Heard::Nothing;
+            return Heard::TooEarly;
         }
         if about.is_foreign() {
             let amount = (amount_minor, about.notice.currency);

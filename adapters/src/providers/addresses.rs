@@ -106,16 +106,15 @@ impl Addresses {
         {
             return shown(&known.addresses);
         }
-        let last = self.last(&name);
-        // The question goes on when whoever asked it no longer waits: others do, and its answer is kept.
+        let Some(last) = self.last(&name) else {
+            // Whoever no longer waits takes the question along, and the next one in line asks anew.
+            return self.newer(name).await;
+        };
+        // The question goes on when whoever asked it goes by the last addresses: its answer is kept.
         let answer = tokio::spawn(self.newer(name));
-        let answer = async { answer.await.map_err(io::Error::other).flatten() };
-        match last {
-            None => answer.await,
-            Some(last) => match timeout(STALE_AFTER, answer).await {
-                Ok(Ok(newer)) => Ok(newer),
-                Ok(Err(_)) | Err(_) => Ok(last.into_iter()),
-            },
+        match timeout(STALE_AFTER, answer).await {
+            Ok(Ok(Ok(newer))) => Ok(newer),
+            Ok(Ok(Err(_)) | Err(_)) | Err(_) => Ok(last.into_iter()),
         }
     }
 

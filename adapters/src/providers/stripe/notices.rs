@@ -114,11 +114,13 @@ impl NoticeReader for StripeNotices {
 
     fn read(&self, provider: ProviderId, letter: Letter<'_>) -> Result<Vec<Notice>, NoticeRefusal> {
         let account = self.account(provider).ok_or(NoticeRefusal::NoSuchProvider)?;
+        // Before any secret is touched: what is not even signed costs nothing.
+        let seal = Seal::parse(letter.seal, self.clock.now());
         let candidates = self.signers(account);
         if candidates.is_empty() {
             return Err(NoticeRefusal::NoSuchProvider);
         }
-        let seal = Seal::parse(letter.seal, self.clock.now())?;
+        let seal = seal?;
         let fitting: Vec<&Candidate> = candidates
             .iter()
             .filter(|candidate| seal.is_by(&candidate.secrets, letter.body))

@@ -134,6 +134,9 @@ pub(super) struct ApiError<'a> {
     pub(super) payment_intent: Option<Intent<'a>>,
 }
 
+/// Stripe takes no more pairs for an object.
+const METADATA_PAIRS_MAX: usize = 50;
+
 /// The pairs that we gave an object, few enough to search one after another.
 #[derive(Debug)]
 pub(super) struct Metadata<'a>(Vec<(Text<'a>, Text<'a>)>);
@@ -163,6 +166,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Metadata<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut pairs = Vec::with_capacity(4);
                 while let Some(pair) = map.next_entry()? {
+                    if pairs.len() == METADATA_PAIRS_MAX {
+                        return Err(serde::de::Error::custom("more metadata than Stripe takes"));
+                    }
                     pairs.push(pair);
                 }
                 Ok(Metadata(pairs))
