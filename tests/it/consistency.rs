@@ -198,6 +198,14 @@ fn failures(dev: &Dev) -> Vec<Value> {
         .collect()
 }
 
+/// The same once there are at least so many: what a node has said is read off its output a moment later.
+fn logged(dev: &Dev, at_least: usize) -> Vec<Value> {
+    wait_for("the lines of the log", || {
+        let lines = failures(dev);
+        (lines.len() >= at_least).then_some(lines)
+    })
+}
+
 #[test]
 fn recon_15_a_check_that_cannot_be_run_is_a_critical_alert_and_is_tried_again() {
     let alert = "consistency_monitoring_failure";
@@ -213,7 +221,7 @@ fn recon_15_a_check_that_cannot_be_run_is_a_critical_alert_and_is_tried_again() 
         .expect(200);
     wait_for("the alert", || (alerts(&dev, alert) >= Some(1.0)).then_some(()));
     is_clean(&run(&dev));
-    assert_eq!(failures(&dev).len(), 1);
+    assert_eq!(logged(&dev, 1).len(), 1);
     dev.stop();
 
     // It starts from a snapshot, so the damage is met by whoever reads all of the journal.
@@ -227,9 +235,9 @@ fn recon_15_a_check_that_cannot_be_run_is_a_critical_alert_and_is_tried_again() 
         let why = balances["why"].as_str().unwrap();
         assert!(why.contains("the journal is damaged at"), "{why}");
         assert_eq!(alerts(&dev, alert), Some(f64::from(tries)));
-        let logged = failures(&dev);
-        assert_eq!(logged.len(), tries as usize, "{logged:?}");
-        for line in logged {
+        let lines = logged(&dev, tries as usize);
+        assert_eq!(lines.len(), tries as usize, "{lines:?}");
+        for line in lines {
             assert_eq!(
                 (&line["level"], &line["fields"]["severity"]),
                 (&json!("ERROR"), &json!("critical"))
