@@ -4,7 +4,7 @@
 //! * [`platform`] starts the tree, recovers, drains; [`recovery`] reads the journal back
 //! * [`root`] supervises the singletons; [`payment_guardian`] supervises payments
 //! * [`counted`] what velocity shards are told when they come, or come back
-//! * [`restart`] restart intensity and backoff; [`ending`] in which order children end; [`ops`] what operators see
+//! * [`restart`] restart intensity and backoff; `ending` in which order children end; [`ops`] what operators see
 
 pub mod counted;
 mod ending;

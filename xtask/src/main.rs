@@ -30,7 +30,7 @@ cargo xtask <command>
   sdk       the official SDKs of providers against `florin sandbox`
   tidy      the rules no compiler checks: arrows between crates, fences around dependencies, source rules
   nightly [--minutes N]
-            the same gate as `test` with PROPTEST_CASES=20000, so every property sees far more cases; then every fuzz target for a while, a
+            the same gate as `test` with PROPTEST_CASES=2000, so every property sees far more cases; then every fuzz target for a while, a
             crash at every point of the fixed load, an adapter from the templates, memory under ten million payments, and the random load with kills for what is left of N (60)
             minutes, at least one
   new-provider NAME
