@@ -153,6 +153,7 @@ fn usual(n: usize) -> Answer {
         | Script::Takes { .. }
         | Script::Refuses { .. }
         | Script::Limited { .. }
+        | Script::PassedTooLate
         | Script::Challenge => Answer::Shown,
         Script::Decline | Script::DeclineFirst => Answer::Declined,
         Script::KeyRefused { .. } => Answer::NoProvider,
