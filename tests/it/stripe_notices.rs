@@ -239,7 +239,8 @@ fn events_and_the_answers_of_the_calls_that_they_are_about_come_to_the_same_in_e
         order(&dev, "void-other", &let_go, "void", &json!({}));
         once(&dev, &let_go, "status", &json!("voided"));
         // Told by an event alone, which is due after all others.
-        let last = unknown(&dev, "last", &sale(1_000, "USD"));
+        add_fault(dev.sandbox, "timeout_after_charge", &json!({"count": 1}));
+        let last = pay("last", &sale(1_000, "USD"));
         dev.merchant().payment_once(&last, "succeeded");
         let expected = [
             ("sale", 10_000),
