@@ -5,17 +5,17 @@ use crate::world::{Answer, World};
 use crate::{VISA, pay, with_method};
 use florin_adapters::journal::MemoryStore;
 use florin_domain::time::Millis;
-use serde_json::json;
 use std::sync::Arc;
 
 /// Both keys are answered as they were, and stand for nothing else.
 #[track_caller]
 fn assert_kept(world: &World, firsts: &[(&str, String, Answer)]) {
+    let text = |answer: &Answer| String::from_utf8(answer.body.clone()).unwrap();
     for (key, body, first) in firsts {
         let again = pay(world, key, body);
         assert_eq!(
-            (again.status, &again.body, again.header("idempotent-replayed")),
-            (first.status, &first.body, Some("true")),
+            (again.status, text(&again), again.header("idempotent-replayed")),
+            (first.status, text(first), Some("true")),
             "{key}"
         );
         let other = pay(world, key, &body.replace("10000", "10001"));
@@ -60,10 +60,11 @@ fn idem_14_an_answer_is_kept_for_24_hours_and_then_its_key_is_free() {
         assert_ne!(anew.body, first.body, "{key}");
     }
     assert_eq!(world.charges(), 1);
+    let paid = firsts[0].2.json();
+    let path = format!("/v1/payments/{}", paid["id"].as_str().unwrap());
+    let still_there = world.get(&path, Some("sk_test_a"));
+    assert_eq!((still_there.status, still_there.json()), (200, paid));
     let listed = world.get("/v1/payments", Some("sk_test_a")).json();
-    let payments = listed["data"].as_array().unwrap();
-    assert_eq!(payments.len(), 4, "what was paid before is still there");
-    assert_eq!(payments[3], firsts[0].2.json());
-    assert_eq!(payments[3]["amount"], json!(10_000));
+    assert_eq!(listed["data"].as_array().unwrap().len(), 4);
     world.stop();
 }
