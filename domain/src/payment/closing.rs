@@ -254,11 +254,11 @@ pub(super) fn ended(
         return Ok(two_charges(op, attempt, Arc::clone(closed)));
     }
     // What it closed may have another name than the object of the attempt, by which more may be said of it.
-    let outcome = match outcome {
-        Outcome::Cancelled { reference } => Outcome::Cancelled {
-            reference: attempt.reference.clone().or(reference),
-        },
-        outcome => outcome,
+    let outcome = if let Outcome::Cancelled { reference } = outcome {
+        let reference = attempt.reference.clone().or(reference);
+        Outcome::Cancelled { reference }
+    } else {
+        outcome
     };
     let mut decision = record(payment, (operation, number), outcome, lifetimes, now)?;
     decision

@@ -4,7 +4,7 @@ use crate::mischief::INJECTED;
 use crate::own_keys::OwnKeys;
 use crate::ports::{Latch, lock};
 pub(crate) use crate::script::Script;
-use crate::script::{Done, key_refused, not_sent, silence};
+use crate::script::{Done, declined, key_refused, not_sent, reference, silence, transaction};
 use florin_domain::credentials::KeyOwner;
 use florin_domain::ids::{MerchantId, OperationId, PaymentId};
 use florin_domain::payment::OperationKind;
@@ -346,18 +346,8 @@ impl Scripted {
             return outcome;
         }
         match script {
-            Script::Decline => {
-                return Outcome::Declined {
-                    decline_code: Arc::from(*lock(&self.decline_code)),
-                    reference: None,
-                };
-            }
-            Script::DeclineFirst if request.key.ends_with("|1") => {
-                return Outcome::Declined {
-                    decline_code: Arc::from("insufficient_funds"),
-                    reference: None,
-                };
-            }
+            Script::Decline => return declined(*lock(&self.decline_code)),
+            Script::DeclineFirst if request.key.ends_with("|1") => return declined("insufficient_funds"),
             Script::Challenge if ask != Asked::Cancel => {
                 let closed = lock(&self.book).closed.contains(&request.key);
                 if !closed && !self.truthful.load(Ordering::SeqCst) {
@@ -424,20 +414,6 @@ impl Scripted {
         }
         self.truth(request)
     }
-}
-
-/// What is released is the charge.
-fn transaction(request: &AttemptRequest) -> ProviderReference {
-    let released = request
-        .parent
-        .as_ref()
-        .filter(|_| request.kind == OperationKind::Void);
-    let object = released.map_or_else(|| reference(request), |parent| Arc::clone(&parent.reference));
-    Arc::from(format!("ch_{}", object.trim_start_matches("pi_")))
-}
-
-fn reference(request: &AttemptRequest) -> ProviderReference {
-    Arc::from(format!("pi_{}", request.key))
 }
 
 impl KeyOwners for Scripted {

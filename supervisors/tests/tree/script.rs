@@ -3,7 +3,8 @@
 use florin_domain::credentials::KeyOwner;
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::OperationKind;
-use florin_domain::provider::{KeyRefusal, Outcome};
+use florin_domain::ports::AttemptRequest;
+use florin_domain::provider::{KeyRefusal, Outcome, ProviderReference};
 use std::sync::Arc;
 
 /// How the provider treats a payment.
@@ -45,6 +46,27 @@ pub(crate) enum Script {
     Refuses { deaf: u32 },
     /// Turns the first `times` requests away because of their rate, for so long.
     Limited { times: u32, retry_after_s: u64 },
+}
+
+/// What is released is the charge.
+pub(crate) fn transaction(request: &AttemptRequest) -> ProviderReference {
+    let released = request
+        .parent
+        .as_ref()
+        .filter(|_| request.kind == OperationKind::Void);
+    let object = released.map_or_else(|| reference(request), |parent| Arc::clone(&parent.reference));
+    Arc::from(format!("ch_{}", object.trim_start_matches("pi_")))
+}
+
+pub(crate) fn reference(request: &AttemptRequest) -> ProviderReference {
+    Arc::from(format!("pi_{}", request.key))
+}
+
+pub(crate) fn declined(code: &str) -> Outcome {
+    Outcome::Declined {
+        decline_code: Arc::from(code),
+        reference: None,
+    }
 }
 
 pub(crate) fn silence() -> Outcome {

@@ -35,13 +35,13 @@ async fn begun(
         CaptureMethod::Manual
     };
     let charge = payment_of(0, amount_minor(0), method);
-    let (calls, change) = match kind {
+    let (calls, asked) = match kind {
         OperationKind::Capture => (2, Some((400, capture(400, false)))),
         OperationKind::Refund => (2, Some((300, refund(300)))),
         OperationKind::Void => (2, Some((amount_minor(0), Change::Void))),
         _ => (1, None),
     };
-    let task = if let Some((minor, change)) = change {
+    let task = if let Some((minor, change)) = asked {
         let id = payments.create(charge).await.unwrap().payment.id();
         world.provider.script(minor, Script::Held);
         world.provider.latch.close();
