@@ -150,7 +150,6 @@ fn usual(n: usize) -> Answer {
         | Script::Lies { .. }
         | Script::Held
         | Script::PreparedTwice
-        | Script::Takes { .. }
         | Script::Refuses { .. }
         | Script::Limited { .. }
         | Script::PassedTooLate
@@ -161,7 +160,6 @@ fn usual(n: usize) -> Answer {
         | Script::Mute { .. }
         | Script::TakesOn
         | Script::ChargedThenNotSent { .. }
-        | Script::TimesOut
         | Script::Panic { .. } => Answer::Unresolved,
     }
 }

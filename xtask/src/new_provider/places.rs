@@ -73,12 +73,27 @@ pub(super) const PLACES: &[Place] = &[
     place(
         "config/src/provider_terms.rs",
         "const fn caps",
-        "how many requests it takes",
+        "how many requests it takes, 50 and 25 where its documentation does not say; and below, how long it may owe a word",
     ),
     place(
         "config/src/checked.rs",
         "match raw.kind {",
         "which credentials it needs, and which are not its",
+    ),
+    place(
+        "domain/src/credentials.rs",
+        "pub enum CredentialKind {",
+        "a variant, and below it the fields that a merchant with an account of its own puts",
+    ),
+    place(
+        "adapters/src/secrets/record.rs",
+        "CredentialKind::Adyen => 2",
+        "its number in sealed files, which stays what it is; and its name there",
+    ),
+    place(
+        "src/vault.rs",
+        "let kind = match provider.kind {",
+        "the one for the other",
     ),
     place(
         "src/node.rs",
