@@ -1,6 +1,5 @@
 //! A provider that does not take a key, or not so often: it gets nothing new under it until one charge finds out that it is taken.
 
-use crate::ports::lock;
 use crate::provider::{Script, Scripted};
 use crate::world::{World, amount_minor, merchant, options, request, submit};
 use florin_actors::options::Options;
@@ -104,7 +103,7 @@ const LIMITED: Script = Script::Limited {
 fn a_merchant_that_asks_too_much_under_its_own_key_stops_its_own_charges_and_nobody_elses() {
     two(79).life(async |world, platform| {
         let (payments, seat) = (platform.payments(), &platform.context().providers[0]);
-        lock(&world.provider.own_keys).insert(merchant());
+        world.provider.own_keys.give(merchant());
         let bar = |merchant| {
             let now = platform.context().ports.clock.now();
             seat.entrant(Some((merchant, now)), now).bar
