@@ -305,6 +305,8 @@ pub struct Context {
     pub monitor_board: ArcSwap<MonitorBoard>,
     /// What merchants' own notices have raised today; outlives restarts of payments.
     pub own_matters: OwnMatters,
+    /// What they said today of payments that are not here.
+    pub own_orphans: OwnMatters,
     /// Guardians.
     pub guardians: Vec<Mailbox<GuardianMail>>,
     /// Providers in order of preference; one set for all shards, because their permits are one budget.

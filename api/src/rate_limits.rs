@@ -27,6 +27,8 @@ const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy"
 const SHARDS: usize = 64;
 /// Addresses whose failures are counted apart.
 const ADDRESSES_MAX: usize = 4096;
+/// Costly requests a minute of all addresses together from which too many have failed.
+const COSTLY_PER_MIN: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 /// Where the failures of all further addresses are counted.
 const EVERYBODY_ELSE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
@@ -43,6 +45,7 @@ impl Clock for Since {
 }
 
 type Bucket = RateLimiter<NotKeyed, InMemoryState, Since, StateInformationMiddleware>;
+type Common = RateLimiter<NotKeyed, InMemoryState, Since, NoOpMiddleware<Duration>>;
 type Buckets = HashMap<ApiKeyId, Allowance>;
 type Failures = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, Since, NoOpMiddleware<Duration>>;
 
@@ -77,6 +80,7 @@ pub(crate) enum Taken {
 pub(crate) struct RateLimits {
     keys: Option<KeyLimits>,
     strangers: Option<Strangers>,
+    costly: Common,
 }
 
 impl RateLimits {
@@ -86,6 +90,7 @@ impl RateLimits {
         Self {
             keys: limit.map(|limit| KeyLimits::new(limit, clock)),
             strangers: failures_per_min.map(|per_min| Strangers::new(per_min, clock, ADDRESSES_MAX)),
+            costly: RateLimiter::direct_with_clock(Quota::per_minute(COSTLY_PER_MIN), clock),
         }
     }
 
@@ -108,8 +113,14 @@ impl RateLimits {
             })
     }
 
+    /// Whether a caller whom nobody knows yet may cost more than others. Addresses from which too many have failed have a few such requests
+    /// together: behind one address may be strangers and those who are believed.
+    pub(crate) fn may_cost_more(&self, peer: Option<IpAddr>) -> bool {
+        !self.has_failed_too_often(peer) || self.costly.check().is_ok()
+    }
+
     /// Whether a caller without a valid key would be refused for having failed too often. Asking counts nothing.
-    pub(crate) fn has_failed_too_often(&self, peer: Option<IpAddr>) -> bool {
+    fn has_failed_too_often(&self, peer: Option<IpAddr>) -> bool {
         let strangers = self.strangers.as_ref();
         strangers.is_some_and(|strangers| strangers.is_over(peer.unwrap_or(EVERYBODY_ELSE)))
     }

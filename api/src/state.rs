@@ -13,6 +13,10 @@ use florin_actors::payments_handle::PaymentsHandle;
 use florin_domain::ports::{NoticeReader, OpsView, ReceiptSigner};
 use metrics::Counter;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Letters whose payments are looked for at the same time, before anything in them is believed.
+const LETTERS_MAX: usize = 32;
 
 /// One for the process, shared by all workers.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ pub(crate) struct State {
     pub(crate) options: ApiOptions,
     pub(crate) request_ids: RequestIds,
     pub(crate) rate_limits: RateLimits,
+    /// Places in which the payments of letters are looked for that nobody has believed yet.
+    pub(crate) letters: Semaphore,
     responses: [Counter; 5],
     slo: SloCounters,
 }
@@ -60,6 +66,7 @@ impl State {
             digests,
             options,
             request_ids: RequestIds::new(request_seed),
+            letters: Semaphore::new(LETTERS_MAX),
             rate_limits: RateLimits::new(options.rate_limit, options.failed_auth_per_min),
             responses: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(counter),
             slo: SloCounters::new(),

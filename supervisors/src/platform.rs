@@ -300,6 +300,7 @@ impl Shared {
             monitor: singleton_mailbox(settings, Kind::Monitor),
             monitor_board: ArcSwap::default(),
             own_matters: OwnMatters::default(),
+            own_orphans: OwnMatters::default(),
             guardians: (0..options.guardians)
                 .map(|_| singleton_mailbox(settings, Kind::PaymentGuardian))
                 .collect(),

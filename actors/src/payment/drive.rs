@@ -1,5 +1,6 @@
 //! Driving attempts: which request comes next, what an answer to it means after earlier answers, and when it is repeated.
 
+use super::heard::count_stale;
 use super::{PaymentMail, PaymentState, Report, reversal};
 use crate::context::Step;
 use crate::provider::{Ask, Call, ProviderMail};
@@ -165,7 +166,9 @@ impl PaymentState {
         }
         let may_be_old = self.may_be_old(operation, number, &report);
         match report {
-            Report::Outcome { outcome, .. } if self.is_older_than_end((operation, number), &outcome) => {}
+            Report::Outcome { outcome, .. } if self.is_older_than_end((operation, number), &outcome) => {
+                count_stale("report");
+            }
             Report::Outcome { outcome, .. } if may_be_old => {
                 self.hear(operation, number, after_earlier_requests(true, outcome))?;
             }

@@ -83,11 +83,9 @@ impl Orphan {
 }
 
 impl PaymentsHandle {
-    /// Whose payment this is; nothing if it is not here.
+    /// Whose payment this is; nothing if it is not here. Takes no place of an operation: whoever asks bounds it.
     pub async fn merchant_of(&self, payment: PaymentId) -> Result<Option<MerchantId>, NoticeError> {
-        let context = self.at(payment.shard()).context;
-        let _in_flight = context.admission.enter().map_err(NoticeError::Shed)?;
-        let row = locate(&context, payment).await?;
+        let row = locate(&self.at(payment.shard()).context, payment).await?;
         Ok(row.map(|row| row.payment.spec.merchant))
     }
 
@@ -103,7 +101,7 @@ impl PaymentsHandle {
     }
 
     /// Whoever lost the end of a journal must hear of what is about nothing here, and whoever has a merchant's own key must not be able to
-    /// bury that: what it says counts as whatever else it raises.
+    /// bury that: there are so many a day of each. They take nothing from the room of what is about payments that are here.
     fn tell_of(&self, orphan: &Orphan) {
         let Orphan {
             provider,
@@ -115,8 +113,11 @@ impl PaymentsHandle {
         let has_room = signer.is_none_or(|merchant| {
             let context = self.at(merchant.shard()).context;
             let (day_max, now) = (context.options.own_matters_day_max, context.ports.clock.now());
-            !orphan.moved || context.own_matters.take(merchant, day_max, now)
+            !orphan.moved || context.own_orphans.take(merchant, day_max, now)
         });
+        if !has_room {
+            metrics::counter!("florin_alerts_total", "alert" => "own_notices_limited").increment(1);
+        }
         if orphan.moved && has_room {
             metrics::counter!("florin_alerts_total", "alert" => "notice_orphaned").increment(1);
             tracing::error!(%provider, %payment, %operation, "money moved for an operation that is not here");

@@ -9,14 +9,20 @@ use crate::state::State;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use florin_domain::ids::MerchantId;
 use florin_domain::provider::{Compared, Letter, Notice, NoticeRefusal, ProviderId};
 use serde_json::json;
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::task::Poll;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// What Adyen wants to read.
 const ACCEPTED: &str = "[accepted]";
+
+/// How long the payment that a letter names is looked for.
+const LOOKED_FOR: Duration = Duration::from_secs(2);
 
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Payload) -> Reply {
     Reply(take(&state, &request, payload).await)
@@ -35,39 +41,57 @@ async fn take(state: &State, request: &HttpRequest, payload: Payload) -> Result<
         body: &bytes,
         seal: seal.map(|seal| seal.to_str().unwrap_or_default()),
     };
-    let compared = compared(state, request, (provider, letter)).await?;
-    let notices = state
-        .notices
-        .read(provider, letter, compared)
-        .map_err(|refusal| refused(state, request, refusal))?;
+    let notices = read(state, request, (provider, letter)).await?;
     take_each(state, notices).await?;
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"));
     Ok(response.body(ACCEPTED))
 }
 
-/// With whose secrets a letter is compared. Comparing it with everybody's costs more the more merchants have their own, so that is not done
-/// for strangers who have failed too often; whoever names a payment needs no more than that of its merchant.
-async fn compared(
+/// Reads a letter. Whoever names a payment is nearly always its merchant, or the platform; only what those have not signed is compared with
+/// everybody's secrets, which costs more the more merchants have their own.
+async fn read(
     state: &State,
     request: &HttpRequest,
     (provider, letter): (ProviderId, Letter<'_>),
-) -> Result<Compared, ApiError> {
-    if let Some(payment) = state.notices.names(provider, letter) {
-        let merchant = state.payments.merchant_of(payment).await;
-        let merchant = merchant.map_err(|error| {
-            tracing::warn!(%provider, %payment, %error, "the payment of a notice could not be looked for");
-            ApiError::Overloaded { retry_after_s: 1 }
-        })?;
-        if let Some(merchant) = merchant {
-            return Ok(Compared::Only(merchant));
+) -> Result<Vec<Notice>, ApiError> {
+    if let Some(merchant) = named(state, (provider, letter)).await? {
+        match state.notices.read(provider, letter, Compared::Only(merchant)) {
+            Ok(notices) => return Ok(notices),
+            // Another merchant's account may say it, who is not believed about it, and is no stranger.
+            Err(NoticeRefusal::Unsigned | NoticeRefusal::Seal { .. }) => {}
+            Err(refusal) => return Err(refused(state, request, refusal)),
         }
     }
-    Ok(if state.rate_limits.has_failed_too_often(peer(request)) {
-        Compared::PlatformsOnly
-    } else {
+    let compared = if state.rate_limits.may_cost_more(peer(request)) {
         Compared::Everybodys
-    })
+    } else {
+        Compared::PlatformsOnly
+    };
+    let notices = state.notices.read(provider, letter, compared);
+    notices.map_err(|refusal| refused(state, request, refusal))
+}
+
+/// Whose payment a letter says to be about. Nothing of the letter is believed yet, so looking takes no place of a payment, and not long.
+async fn named(
+    state: &State,
+    (provider, letter): (ProviderId, Letter<'_>),
+) -> Result<Option<MerchantId>, ApiError> {
+    let Some(payment) = state.notices.names(provider, letter) else {
+        return Ok(None);
+    };
+    let come_again = ApiError::Overloaded { retry_after_s: 1 };
+    let Ok(_place) = state.letters.try_acquire() else {
+        return Err(come_again);
+    };
+    match timeout(LOOKED_FOR, state.payments.merchant_of(payment)).await {
+        Ok(Ok(merchant)) => Ok(merchant),
+        Ok(Err(error)) => {
+            tracing::warn!(%provider, %payment, %error, "the payment of a notice could not be looked for");
+            Err(come_again)
+        }
+        Err(_) => Err(come_again),
+    }
 }
 
 /// Each is taken for itself: what cannot be taken now keeps nothing else from being taken, nor does what takes long. All of it comes again,

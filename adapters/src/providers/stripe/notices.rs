@@ -140,8 +140,8 @@ impl NoticeReader for StripeNotices {
         if account.secrets.is_empty() && self.own_sets(provider).next().is_none() {
             return Err(NoticeRefusal::NoSuchProvider);
         }
-        let candidates = self.signers(account, compared);
         let seal = seal?;
+        let candidates = self.signers(account, compared);
         let fitting: Vec<&Candidate> = candidates
             .iter()
             .filter(|candidate| seal.is_by(&candidate.secrets, letter.body))
