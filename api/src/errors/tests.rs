@@ -289,6 +289,7 @@ fn one_of_each() -> Vec<ApiError> {
         ApiError::MerchantFrozen,
         ApiError::ReadOnly,
         ApiError::RoutingVersionStale { present: 3 },
+        ApiError::CredentialsLast { livemode: true },
         ApiError::ActorNotRestartable,
         ApiError::Internal,
     ];
