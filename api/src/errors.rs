@@ -10,7 +10,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::payment::NotStored;
 use florin_actors::payments_handle::RequestError;
-use florin_domain::decline::{Advice, Decline};
+use florin_domain::decline::{Advice, Decline, NetworkDecline};
 use florin_domain::idempotency::KeyError;
 use florin_domain::ids::PaymentId;
 use florin_domain::ledger::{AlertRefusal, TransferRefusal};
@@ -106,6 +106,7 @@ pub(crate) enum ApiError {
     Declined {
         payment: PaymentId,
         decline_code: Option<Arc<str>>,
+        network: NetworkDecline,
     },
     /// A transfer is refused, and with it what was asked for.
     TransferRefused {
@@ -432,13 +433,14 @@ impl ApiError {
 
     fn rendered(&self, request_headers: &HeaderMap, profile: ErrorProfile) -> HttpResponse {
         let (status, kind, text, code) = self.class_in(profile);
-        let (mut payment_id, mut declined_as) = (None, None);
+        let (mut payment_id, mut declined_as, mut by_network) = (None, None, &NetworkDecline::NONE);
         if let Self::Declined {
             payment,
             decline_code,
+            network,
         } = self
         {
-            (payment_id, declined_as) = (Some(*payment), decline_code.as_deref());
+            (payment_id, declined_as, by_network) = (Some(*payment), decline_code.as_deref(), network);
         }
         if let Self::NoProvider { payment } = self {
             payment_id = *payment;
@@ -456,6 +458,8 @@ impl ApiError {
             code: text,
             decline_code: declined_as,
             advice_code: advised.and_then(Decline::advice).map(Advice::as_str),
+            network_decline_code: by_network.decline_code.as_deref(),
+            network_advice_code: by_network.advice_code.as_deref(),
             retry_after_s: advised.and_then(Decline::wait).map(|wait| wait.0 / 1000),
             message: self.message(),
             param: self.param(),

@@ -11,6 +11,7 @@ use super::operation::{Attempt, AttemptState, Operation, OperationKind};
 use super::refusal::Refusal;
 use super::reversal::{self, ReversalPlan};
 use super::state::{Payment, Status};
+use crate::decline::NetworkDecline;
 use crate::ids::OperationId;
 use crate::limits::Lifetimes;
 use crate::money::Amount;
@@ -108,11 +109,13 @@ pub(super) fn record(
         Outcome::Declined {
             decline_code,
             reference,
+            network,
         } => Some(Event::AttemptDeclined {
             operation,
             number,
             decline_code,
             reference,
+            network,
         }),
         Outcome::ActionRequired {
             reference,
@@ -147,6 +150,7 @@ pub(super) fn record(
                 number,
                 decline_code: Arc::from(CHALLENGE_EXPIRED),
                 reference,
+                network: NetworkDecline::NONE,
             })
         }
         Outcome::Cancelled { .. } => Some(Event::AttemptCancelled { operation, number }),

@@ -149,6 +149,18 @@ impl Failure {
         }
     }
 
+    /// What the card's network says of it, and what it advises; of the others it says nothing here.
+    pub(crate) fn network_codes(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::InsufficientFunds => Some(("51", "02")),
+            Self::GenericDecline
+            | Self::ExpiredCard
+            | Self::IncorrectCvc
+            | Self::Fraudulent
+            | Self::AuthenticationRequired => None,
+        }
+    }
+
     pub(crate) fn message(self) -> &'static str {
         match self {
             Self::GenericDecline | Self::Fraudulent => "Your card was declined.",

@@ -137,6 +137,8 @@ fn error_body(site: Site<'_>, error: &ApiError, intent: Option<&Intent>) -> Vec<
     let texts = [
         (r#","code":"#, &error.code),
         (r#","decline_code":"#, &error.decline_code),
+        (r#","network_decline_code":"#, &error.network_decline_code),
+        (r#","network_advice_code":"#, &error.network_advice_code),
         (r#","param":"#, &error.param),
     ];
     for (name, text) in texts {
@@ -311,6 +313,10 @@ impl<'a> Json<'a> {
             .raw(r#","code":""#)
             .raw(failure.code());
         self.raw(r#"","decline_code":""#).raw(failure.decline_code());
+        if let Some((decline_code, advice_code)) = failure.network_codes() {
+            self.raw(r#"","network_decline_code":""#).raw(decline_code);
+            self.raw(r#"","network_advice_code":""#).raw(advice_code);
+        }
         self.raw(r#"","message":"#).text(failure.message());
         self.raw(r#","payment_method":"#)
             .payment_method(charge.method, charge.created);

@@ -350,16 +350,10 @@ impl Scripted {
         }
         match script {
             Script::Decline => {
-                return Outcome::Declined {
-                    decline_code: Arc::from(*lock(&self.decline_code)),
-                    reference: None,
-                };
+                return Outcome::declined(Arc::from(*lock(&self.decline_code)), None);
             }
             Script::DeclineFirst if request.key.ends_with("|1") => {
-                return Outcome::Declined {
-                    decline_code: Arc::from("insufficient_funds"),
-                    reference: None,
-                };
+                return Outcome::declined(Arc::from("insufficient_funds"), None);
             }
             Script::Challenge if ask != Asked::Cancel => {
                 let closed = lock(&self.book).closed.contains(&request.key);

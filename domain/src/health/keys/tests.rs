@@ -123,13 +123,7 @@ fn only_an_answer_to_the_request_says_that_its_key_was_taken() {
             },
             KeyVerdict::Silent,
         ),
-        (
-            Outcome::Declined {
-                decline_code: text(),
-                reference: None,
-            },
-            KeyVerdict::Taken,
-        ),
+        (Outcome::declined(text(), None), KeyVerdict::Taken),
         (
             Outcome::RateLimited {
                 retry_after: Millis(1),
