@@ -8,6 +8,7 @@ mod dev;
 mod edge;
 mod integrity;
 mod ledger;
+mod log;
 mod merchant;
 mod node;
 mod notary;
@@ -98,7 +99,7 @@ fn main() -> anyhow::Result<()> {
     };
     let environment: Vec<(String, String)> = std::env::vars().collect();
     let settings = Settings::load(cli.config.as_deref(), &environment, mode)?;
-    start_log(&settings);
+    log::start(&settings);
     // Several crates bring a TLS provider; which one is used is decided here, once.
     if rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
@@ -115,16 +116,6 @@ fn main() -> anyhow::Result<()> {
         .enable_all()
         .build()?
         .block_on(run(cli.command, settings))
-}
-
-fn start_log(settings: &Settings) {
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(&settings.log)
-        .with_writer(std::io::stderr);
-    match settings.log_format {
-        florin_config::LogFormat::Text => log.init(),
-        florin_config::LogFormat::Json => log.json().init(),
-    }
 }
 
 async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {

@@ -269,8 +269,8 @@ impl ProviderState {
 
     fn start(&self, call: Call, passes: Option<(Option<Pass>, KeyPass)>) {
         // Noted now: whoever asks when it has ended may find another key in force, or miss what was said of this one meanwhile.
-        let charged = call.request.as_ref().filter(|_| call.line == Line::Charge);
-        let charger = charged.and_then(|request| charger(&*self.seat.port, request));
+        let request = call.request.as_ref().filter(|_| call.line == Line::Charge);
+        let charger = request.and_then(|request| charger(&*self.seat.port, request));
         let permit = Permit {
             seat: Arc::clone(&self.seat),
             incarnation: self.incarnation,

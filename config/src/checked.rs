@@ -60,6 +60,7 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
         data_dir: raw.data_dir.clone(),
         log: raw.log.clone(),
         log_format: raw.log_format,
+        log_same_per_s: raw.log_same_per_s,
         shards: raw.journal.shards,
         heads_dir: optional(&raw.audit.heads_dir),
         kek_file: optional(&raw.secrets.kek_file),

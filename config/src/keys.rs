@@ -25,6 +25,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("data_dir", Kind::Path),
     key("log", Kind::LogFilter),
     key("log_format", Kind::Choice(&["text", "json"])),
+    key("log_same_per_s", Kind::Whole(0, 1_000_000)),
     key("drain_limit_ms", Kind::Whole(0, 10 * MINUTE_MS)),
     key("worker_threads", Kind::Whole(0, 1024)),
     key("provider_key_secret", Kind::KeySecret),

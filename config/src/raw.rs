@@ -25,6 +25,7 @@ pub(crate) struct Raw {
     pub(crate) data_dir: PathBuf,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
+    pub(crate) log_same_per_s: u32,
     pub(crate) drain_limit_ms: u64,
     pub(crate) worker_threads: usize,
     #[serde(default)]
@@ -294,6 +295,7 @@ impl From<&Settings> for Raw {
             data_dir: settings.data_dir.clone(),
             log: settings.log.clone(),
             log_format: settings.log_format,
+            log_same_per_s: settings.log_same_per_s,
             drain_limit_ms: whole_ms(settings.drain_limit),
             worker_threads: settings.worker_threads,
             provider_key_secret: settings

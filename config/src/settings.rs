@@ -164,6 +164,8 @@ pub struct Settings {
     pub log: String,
     /// How they are written.
     pub log_format: LogFormat,
+    /// Lines from one place in the code that are written in a second at most; 0 for all. Debug lines are never left out.
+    pub log_same_per_s: u32,
     /// How long a shutdown waits for work under way.
     pub drain_limit: Duration,
     /// Threads of the runtime; 0 for one per core.
@@ -273,6 +275,7 @@ impl Settings {
             replica_dir: None,
             log: "info,ractor=warn".to_owned(),
             log_format: LogFormat::Text,
+            log_same_per_s: 100,
             drain_limit: Duration::from_secs(10),
             worker_threads: 0,
             provider_key_secret: None,

@@ -66,10 +66,12 @@ impl EngineLoad {
         let key = format!("{}-{number}", self.run);
         let turn = usize::try_from(number)? % self.merchants.len();
         let merchant = self.merchants[turn];
+        // No customer buys for the same amount twice within minutes: two numbers without a common factor.
+        let amount_minor = 100 + number % 49_999;
         // What the API would have hashed: a body of the usual size.
         let body = format!(
             r#"{{"amount":{},"currency":"USD","payment_method_id":"pm_card_visa","customer_id":"cus_{}"}}"#,
-            100 + number % 50_000,
+            amount_minor,
             number % 100_000
         );
         Ok(Some(NewPayment {
@@ -79,7 +81,7 @@ impl EngineLoad {
             key_digest: digests::key_digest(merchant, false, &key),
             key: IdempotencyKey::parse(&key)?,
             fingerprint: digests::fingerprint("POST", "/v1/payments", body.as_bytes()),
-            amount: Amount::new(i128::from(100 + number % 50_000))?,
+            amount: Amount::new(i128::from(amount_minor))?,
             currency: Currency::USD,
             method: self.method.clone(),
             capture_method: CaptureMethod::Automatic,

@@ -59,6 +59,7 @@ fn standing(context: &Context, seat: Seat) -> Option<ProviderStanding> {
     Some(ProviderStanding {
         health: standing.health,
         score: standing.score,
+        measures: standing.measures,
         breakers: Line::ALL.map(breaker).to_vec(),
         in_flight: provider.in_flight.load(Ordering::Relaxed),
         permits: provider.terms.caps.permits,

@@ -49,6 +49,58 @@ fn rows_of<'a>(rows: &'a [Value], name: &str) -> Vec<&'a Value> {
     rows.iter().filter(|row| row["type"] == name).collect()
 }
 
+/// What became of the attempts, without how they were prepared.
+fn ends(rows: &[Value]) -> Vec<(&str, u64)> {
+    rows.iter()
+        .filter_map(|row| Some((row["type"].as_str()?, row["attempt"].as_u64()?)))
+        .filter(|(name, _)| !["attempt.routed", "attempt.referenced"].contains(name))
+        .collect()
+}
+
+/// The design this began with says: on a timeout, the next provider. That charges twice, so it waits for proof.
+#[test]
+fn rte_12_a_charge_that_timed_out_goes_to_the_next_provider_once_it_can_no_longer_be_made() {
+    let hasty = [
+        ("FLORIN_PROVIDER_FIRST_REQUEST_TIMEOUT_MS", "300"),
+        ("FLORIN_RETRY_TIMEOUT_WAIT_MS", "20"),
+        ("FLORIN_RESOLUTION_WAITS_S", "1"),
+    ];
+    let two = TwoProviders::start(Protocol::Stripe, &hasty);
+    // Made and not told: the same key finds that out, and nobody else is asked.
+    two.fault("timeout_after_charge", &json!({"count": 1}));
+    let (id, provider) = paid(&two, "made");
+    assert_eq!(provider, FIRST);
+    let rows = two.history(&id);
+    assert_eq!(ends(&rows), [("attempt.planned", 1), ("attempt.succeeded", 1)]);
+    clear_faults(two.first_at);
+
+    // Never made: that is found out by closing it, and then it goes on by itself.
+    two.fault("timeout_before", &json!({}));
+    let unknown = two.dev.pay("lost", &sale(10_000, "USD")).expect(202).json();
+    assert_eq!(unknown["status"], "processing");
+    let id = unknown["id"].as_str().unwrap();
+    let payment = two.dev.merchant().payment_once(id, "succeeded");
+    assert_eq!(payment["provider"], SECOND);
+    let rows = two.history(id);
+    assert_eq!(attempts(&rows), [(1, FIRST), (2, SECOND)]);
+    assert_eq!(
+        ends(&rows),
+        [
+            ("attempt.planned", 1),
+            ("attempt.unknown", 1),
+            ("attempt.closing_asked", 1),
+            ("attempt.cancelled", 1),
+            ("attempt.planned", 2),
+            ("attempt.succeeded", 2),
+        ]
+    );
+    assert_eq!(left_out(&rows, 2, FIRST), Some("tried"));
+    let again = two.dev.pay("lost", &sale(10_000, "USD")).expect(200).json();
+    assert_eq!(again, payment);
+    assert_eq!((two.first_charges().len(), two.dev.charges().len()), (1, 1));
+    two.stop();
+}
+
 #[test]
 fn rte_13_a_charge_whose_provider_is_unavailable_goes_to_the_next_one_within_the_same_request() {
     // A wait before the next provider would be seen: there is none that short.

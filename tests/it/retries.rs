@@ -96,6 +96,9 @@ fn x_15_a_decline_says_what_may_be_done_by_its_code() {
     dev.stop();
 }
 
+/// Starts a node in a folder, with these variables.
+type Start = fn(&Path, &[(&str, &str)]) -> Dev;
+
 /// The network's two codes in an object.
 fn by_network(body: &Value) -> (&Value, &Value) {
     (&body["network_decline_code"], &body["network_advice_code"])
@@ -104,8 +107,7 @@ fn by_network(body: &Value) -> (&Value, &Value) {
 #[test]
 fn x_15_what_the_card_network_said_is_in_the_answer_the_payment_and_its_history_also_after_a_kill() {
     let codes = (&json!("51"), &json!("02"));
-    let starts: [fn(&Path, &[(&str, &str)]) -> Dev; 2] = [Dev::start, adyen::start];
-    for start in starts {
+    for start in [Dev::start as Start, adyen::start] {
         let folder = tempfile::tempdir().unwrap();
         let dev = start(folder.path(), &[]);
         let no_funds = with_method("pm_card_visa_chargeDeclinedInsufficientFunds");

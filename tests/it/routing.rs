@@ -129,6 +129,41 @@ fn rte_2_a_mastercard_goes_to_adyen() {
     dev.stop();
 }
 
+/// Its six providers are there by name only: each speaks what one of the two simulations does. Payments in a wallet and bank transfers
+/// are not taken yet, so three of its rules apply to nothing.
+#[test]
+fn the_seeds_table_sends_cards_by_their_brand_and_all_others_to_wise() {
+    let named = |id: &str| {
+        format!(
+            "\n[[provider]]\nkind = \"stripe\"\nid = \"{id}\"\nbase_url = \"http://127.0.0.1:0\"\nsecret_key = \"sk_test_sandbox\"\n"
+        )
+    };
+    let others: String = ["apple_pay", "plaid", "mollie", "wise"].map(named).concat();
+    let (_folder, dev) = fresh(&format!("[routing]\nprofile = \"seed\"\n{PROVIDERS}{others}"));
+    for (method, rule, provider) in [
+        ("pm_card_visa", "visa", "stripe"),
+        ("pm_card_mastercard", "mastercard", "adyen"),
+        ("pm_card_amex", "international", "wise"),
+    ] {
+        let paid = dev.pay(method, &with_method(method)).expect(200).json();
+        assert_eq!(paid["provider"], provider, "{paid}");
+        let routes = routes(&dev, paid["id"].as_str().unwrap());
+        assert_eq!(routes[0]["route"]["rule"], rule);
+    }
+    let rules = dev.operator().read("/v1/ops/routing")["rules"].clone();
+    let targets: Vec<&str> = rules
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| rule["target"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        targets,
+        ["stripe", "adyen", "apple_pay", "plaid", "mollie", "wise"]
+    );
+    dev.stop();
+}
+
 #[test]
 fn rte_10_what_the_primary_cannot_take_goes_to_the_backup_and_then_to_the_third() {
     let (_folder, dev) = fresh(&format!("{PROVIDERS}{AWAY}"));

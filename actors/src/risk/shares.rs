@@ -61,7 +61,7 @@ impl<R> Share<R> {
 #[derive(Debug)]
 pub(super) struct Shares<O, R> {
     subjects_max: usize,
-    shares: HashMap<O, Share<R>>,
+    owners: HashMap<O, Share<R>>,
     /// Whoever has most is last.
     ranks: BTreeSet<Rank<O>>,
     subjects: usize,
@@ -72,7 +72,7 @@ impl<O: Copy + Ord + Hash, R: Remembered> Shares<O, R> {
     pub(super) fn new(subjects_max: usize) -> Self {
         Self {
             subjects_max: subjects_max.max(1),
-            shares: HashMap::new(),
+            owners: HashMap::new(),
             ranks: BTreeSet::new(),
             subjects: 0,
             held: 0,
@@ -81,7 +81,7 @@ impl<O: Copy + Ord + Hash, R: Remembered> Shares<O, R> {
 
     /// The record of a subject that is remembered.
     pub(super) fn get(&self, owner: O, subject: Subject) -> Option<&R> {
-        let entry = self.shares.get(&owner)?.subjects.get(&subject)?;
+        let entry = self.owners.get(&owner)?.subjects.get(&subject)?;
         Some(&entry.record)
     }
 
@@ -107,7 +107,7 @@ impl<O: Copy + Ord + Hash, R: Remembered> Shares<O, R> {
         at: Timestamp,
         change: impl FnOnce(&mut R) -> T,
     ) -> Option<T> {
-        self.shares.entry(owner).or_default();
+        self.owners.entry(owner).or_default();
         self.change(owner, |share| {
             let entry = share.subjects.entry(subject).or_insert_with(|| Entry {
                 latest_ms: 0,
@@ -125,7 +125,7 @@ impl<O: Copy + Ord + Hash, R: Remembered> Shares<O, R> {
 
     /// Changes what an owner has, then forgets while there is too much.
     fn change<T>(&mut self, owner: O, change: impl FnOnce(&mut Share<R>) -> Option<T>) -> Option<T> {
-        let share = self.shares.get_mut(&owner)?;
+        let share = self.owners.get_mut(&owner)?;
         self.ranks.remove(&share.rank(owner));
         let (subjects, held) = (share.subjects.len(), share.held);
         let changed = change(share);
@@ -146,7 +146,7 @@ impl<O: Copy + Ord + Hash, R: Remembered> Shares<O, R> {
         let Some((.., owner)) = self.ranks.pop_last() else {
             return false;
         };
-        let Some(share) = self.shares.get_mut(&owner) else {
+        let Some(share) = self.owners.get_mut(&owner) else {
             return false;
         };
         let oldest = share.order.pop_first();
@@ -158,7 +158,7 @@ impl<O: Copy + Ord + Hash, R: Remembered> Shares<O, R> {
             self.subjects = self.subjects.saturating_sub(1);
         }
         if share.subjects.is_empty() {
-            self.shares.remove(&owner);
+            self.owners.remove(&owner);
         } else {
             self.ranks.insert(share.rank(owner));
         }
@@ -173,9 +173,9 @@ impl<O: Copy + Ord + Hash, R: Remembered> Shares<O, R> {
     /// What is counted along the way is what is there.
     #[cfg(test)]
     pub(super) fn check(&self) {
-        assert_eq!(self.shares.len(), self.ranks.len());
+        assert_eq!(self.owners.len(), self.ranks.len());
         let (mut subjects, mut held) = (0, 0);
-        for (owner, share) in &self.shares {
+        for (owner, share) in &self.owners {
             assert!(self.ranks.contains(&share.rank(*owner)));
             assert_eq!(share.order.len(), share.subjects.len());
             let of_share = share.subjects.values().map(|entry| entry.record.held());

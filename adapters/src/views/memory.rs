@@ -1,11 +1,14 @@
 //! The payments view in memory, for tests and simulation.
 
 use florin_domain::ids::{MerchantId, PaymentId, Seq};
+use florin_domain::payment::WaitKind;
 use florin_domain::ports::{
     BoxFuture, Follower, ListOrder, PaymentRow, PaymentsPage, PaymentsQuery, ReadError, ViewError, Views,
     WaitingQuery,
 };
+use florin_domain::time::Timestamp;
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A view that forgets everything with the process.
@@ -18,6 +21,7 @@ pub struct MemoryViews {
 struct State {
     rows: HashMap<PaymentId, PaymentRow>,
     lists: BTreeSet<(MerchantId, bool, PaymentId)>,
+    waiting: HashMap<WaitKind, BTreeSet<(Timestamp, PaymentId)>>,
     watermark: Seq,
 }
 
@@ -32,26 +36,36 @@ impl State {
         for row in rows {
             let spec = &row.payment.spec;
             self.lists.insert((spec.merchant, spec.livemode, spec.id));
-            let held = self.rows.entry(spec.id).or_insert_with(|| row.clone());
-            if row.seq > held.seq {
-                *held = row;
+            let held = self.rows.get(&spec.id);
+            if held.is_none_or(|held| row.seq > held.seq) {
+                self.hold(row);
             }
         }
         self.watermark = self.watermark.max(up_to);
     }
 
+    fn hold(&mut self, row: PaymentRow) {
+        let (id, waits) = (row.payment.id(), row.payment.waits_for());
+        let before = self.rows.insert(id, row);
+        if let Some((kind, due)) = before.and_then(|before| before.payment.waits_for()) {
+            self.waiting.entry(kind).or_default().remove(&(due, id));
+        }
+        if let Some((kind, due)) = waits {
+            self.waiting.entry(kind).or_default().insert((due, id));
+        }
+    }
+
     fn waiting(&self, query: &WaitingQuery) -> Vec<PaymentRow> {
-        let place = |row: &&PaymentRow| match row.payment.waits_for() {
-            Some((kind, due)) if kind == query.kind && due <= query.until => Some((due, row.payment.id())),
-            Some(_) | None => None,
-        };
-        let mut rows: Vec<&PaymentRow> = self
-            .rows
-            .values()
-            .filter(|row| place(row).is_some_and(|place| query.after.is_none_or(|after| place > after)))
-            .collect();
-        rows.sort_unstable_by_key(place);
-        rows.into_iter().take(query.limit).cloned().collect()
+        let after = query.after.map_or(Bound::Unbounded, Bound::Excluded);
+        let places = self.waiting.get(&query.kind);
+        places
+            .into_iter()
+            .flat_map(|places| places.range((after, Bound::Unbounded)))
+            .take_while(|(due, _)| *due <= query.until)
+            .filter_map(|(_, id)| self.rows.get(id))
+            .take(query.limit)
+            .cloned()
+            .collect()
     }
 
     fn payments(&self, query: &PaymentsQuery) -> PaymentsPage {

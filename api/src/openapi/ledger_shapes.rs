@@ -375,9 +375,21 @@ fn provider_standing() -> ObjectBuilder {
             word("Its circuit breaker.", ["closed", "open", "half_open"]),
         )
     };
+    let measures = record([
+        must(
+            "success_bps",
+            bounded(
+                "Requests of the last fifteen minutes that it answered, of all, in basis points.",
+                (0, 10_000),
+            ),
+        ),
+        must("latency_ms", count("What one of them took on average.")),
+        must("cost_bps", count("What it takes of an amount, in basis points.")),
+    ]);
     record([
         must("health", provider_health()),
         must("score", provider_points()),
+        must("measures", measures),
         must(
             "breakers",
             record(["charge", "capture", "void", "refund", "increment"].map(breaker)),

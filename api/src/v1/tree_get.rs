@@ -49,6 +49,7 @@ struct MailboxBody {
 struct StandingBody {
     health: &'static str,
     score: f64,
+    measures: MeasuresBody,
     breakers: BTreeMap<&'static str, &'static str>,
     in_flight: usize,
     permits: usize,
@@ -59,11 +60,24 @@ struct StandingBody {
     resolving: usize,
 }
 
+/// What its score is made of.
+#[derive(Debug, Serialize)]
+struct MeasuresBody {
+    success_bps: u32,
+    latency_ms: u64,
+    cost_bps: u32,
+}
+
 impl From<&ProviderStanding> for StandingBody {
     fn from(standing: &ProviderStanding) -> Self {
         Self {
             health: standing.health.as_str(),
             score: f64::from(standing.score.hundredths()) / 100.0,
+            measures: MeasuresBody {
+                success_bps: standing.measures.success_bps,
+                latency_ms: standing.measures.latency_ms,
+                cost_bps: standing.measures.cost_bps,
+            },
             breakers: standing.breakers.iter().copied().collect(),
             in_flight: standing.in_flight,
             permits: standing.permits,

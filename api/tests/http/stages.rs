@@ -1,5 +1,7 @@
-//! The time limits of the stages before a provider is asked: what takes longer ends the request, and nothing of it is kept.
+//! What the stages of a payment may take: what takes longer before a provider is asked ends the request, and nothing of it is kept;
+//! and what a whole payment takes.
 
+use crate::still::{Deed, Manner, Still};
 use crate::world::World;
 use crate::{VISA, pay};
 use florin_actors::options::{Options, StageTimeouts};
@@ -76,4 +78,19 @@ fn orch_7_a_commit_that_takes_too_long_changes_no_answer() {
     assert_eq!((again.status, &again.body), (200, &paid.body));
     assert_eq!(world.charges(), 1);
     world.stop();
+}
+
+/// The example has half a second for the provider, 10 ms to store what it said and 15 ms for the ledger: 540 ms in all, and 520 ms for
+/// a decline. Here the outcome and its entry are one write, and there is one before the provider is asked.
+#[test]
+fn orch_16_beside_the_provider_a_payment_waits_for_two_writes_and_nothing_else() {
+    let still = Still::start(&["fake"], 10, |_| {});
+    for (deed, status) in [(Deed::Charges, 200), (Deed::Declines, 402)] {
+        still.providers[0].behaves(Manner { deed, takes_ms: 500 });
+        let began = still.now();
+        let answer = pay(&still.world, &format!("{deed:?}"), VISA);
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!((still.now() - began).as_millis(), 500 + 2 * 10, "{deed:?}");
+    }
+    still.stop();
 }

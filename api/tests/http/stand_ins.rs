@@ -1,9 +1,33 @@
-//! Ports that the world does without: nothing is kept in snapshots, and signatures say nothing.
+//! Ports that the world does without: nothing is kept in snapshots, signatures say nothing, and clocks are set by hand.
 
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{
-    ReadError, Receipt, ReceiptSignature, ReceiptSigner, ShardSnapshot, SnapshotError, Snapshots,
+    Clock, ReadError, Receipt, ReceiptSignature, ReceiptSigner, ShardSnapshot, SnapshotError, Snapshots,
 };
+use florin_domain::time::{Millis, Timestamp};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Stands until a test moves its hands: what a build says of time is part of its answers.
+#[derive(Debug)]
+pub(crate) struct StandingClock(AtomicU64);
+
+impl Default for StandingClock {
+    fn default() -> Self {
+        Self(AtomicU64::new(1_790_000_000_000))
+    }
+}
+
+impl StandingClock {
+    pub(crate) fn advance(&self, by: Millis) {
+        self.0.fetch_add(by.0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for StandingClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_ms(self.0.load(Ordering::SeqCst))
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct NoSnapshots;

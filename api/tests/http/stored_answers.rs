@@ -3,8 +3,10 @@
 //! never changes one.
 
 use crate::VISA;
+use crate::fake_provider::DECLINED_LATER_MINOR;
+use crate::stand_ins::StandingClock;
 use crate::with_method;
-use crate::world::{DECLINED_LATER_MINOR, World};
+use crate::world::World;
 use florin_actors::options::Options;
 use florin_adapters::journal::{MemoryJournal, MemoryStore};
 use florin_adapters::schema::{decode, encode};
@@ -12,7 +14,6 @@ use florin_domain::commit::Commit;
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::limits::ATTEMPTS_MAX;
 use florin_domain::ports::{Batch, Clock, Journal};
-use florin_domain::time::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -25,19 +26,9 @@ const CHALLENGED: &str = "pm_card_threeDSecure2Required";
 const MERCHANT: &str = "sk_test_a";
 const OPERATOR: &str = "ok_test_op";
 
-/// Stands: what a build says of time is part of its answers.
-#[derive(Debug)]
-struct StandingClock(Timestamp);
-
-impl Clock for StandingClock {
-    fn now(&self) -> Timestamp {
-        self.0
-    }
-}
-
 /// When all of them were written.
 fn then() -> Arc<dyn Clock> {
-    Arc::new(StandingClock(Timestamp::from_unix_ms(1_790_000_000_000)))
+    Arc::new(StandingClock::default())
 }
 
 /// One request under a key; `{id}` in its path is the first request's payment.

@@ -1,6 +1,7 @@
-//! A platform in memory with a provider that decides by the payment method, the API in front of it, and a small HTTP client.
+//! A platform in memory, the API in front of it, and a small HTTP client.
 
 use crate::credentials::store;
+use crate::fake_provider::FakeProvider;
 use crate::stand_ins::{NoSnapshots, SumSigner};
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_actors::credentials_handle::CredentialsHandle;
@@ -16,105 +17,21 @@ use florin_adapters::keys::MemoryKeyIndex;
 use florin_adapters::provider_keys::HmacProviderKeys;
 use florin_adapters::views::MemoryViews;
 use florin_api::server::{Api, ApiOptions, ApiParts, Digests, RunningApi};
-use florin_domain::credentials::KeyOwner;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey};
 use florin_domain::ids::{ApiKeyId, MerchantId, ShardId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
-use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device, OperationKind};
-use florin_domain::ports::{AttemptRequest, BoxFuture, Clock, KeyOwners, Provider};
-use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery};
-use florin_domain::time::{Millis, Timestamp};
+use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device};
+use florin_domain::ports::{Clock, Entropy, Journal, Provider};
 use florin_supervisors::platform::Platform;
 use std::fmt::Write as _;
-use std::future::ready;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
-
-/// Captures, refunds and increments of this sum are declined.
-pub(crate) const DECLINED_LATER_MINOR: i128 = 7_778;
-
-#[derive(Debug)]
-struct FakeProvider {
-    capabilities: Capabilities,
-    charges: Arc<AtomicUsize>,
-    is_away: Arc<AtomicBool>,
-}
-
-impl FakeProvider {
-    fn outcome(request: &AttemptRequest) -> Outcome {
-        let reference: Arc<str> = Arc::from(format!("pi_{}", request.key));
-        // A refund of an odd sum takes the bank days.
-        if request.kind == OperationKind::Refund && request.amount.minor() % 2 == 1 {
-            return Outcome::Pending { reference };
-        }
-        let is_own = matches!(request.kind, OperationKind::Sale | OperationKind::Authorize);
-        if !is_own && request.amount.minor() == DECLINED_LATER_MINOR {
-            return Outcome::declined(Arc::from("generic_decline"), Some(reference));
-        }
-        match request.method.id.as_ref() {
-            "pm_card_visa_chargeDeclinedInsufficientFunds" => {
-                Outcome::declined(Arc::from("insufficient_funds"), Some(reference))
-            }
-            "pm_card_createDispute" => Outcome::Unknown {
-                reason: Arc::from("the answer was lost"),
-                reference: Some(reference),
-            },
-            "pm_card_threeDSecure2Required" => Outcome::ActionRequired {
-                reference,
-                redirect_url: None,
-            },
-            _ => Outcome::Succeeded {
-                transaction: Arc::from(format!("ch_{}", request.key)),
-                reference,
-                amount_minor: request.amount.minor(),
-            },
-        }
-    }
-}
-
-impl KeyOwners for FakeProvider {
-    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
-        Some(KeyOwner::Platform)
-    }
-}
-
-impl Provider for FakeProvider {
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
-    }
-
-    fn prepare<'a>(
-        &'a self,
-        request: &'a AttemptRequest,
-    ) -> BoxFuture<'a, Result<ProviderReference, Outcome>> {
-        Box::pin(ready(Ok(Arc::from(format!("pi_{}", request.key)))))
-    }
-
-    fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
-        if self.is_away.load(Ordering::Relaxed) {
-            return Box::pin(ready(Outcome::not_sent("nobody is there")));
-        }
-        let outcome = Self::outcome(request);
-        if matches!(outcome, Outcome::Succeeded { .. }) {
-            self.charges.fetch_add(1, Ordering::Relaxed);
-        }
-        Box::pin(ready(outcome))
-    }
-
-    fn query<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
-        Box::pin(ready(Self::outcome(request)))
-    }
-
-    fn cancel<'a>(&'a self, _request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
-        Box::pin(ready(Outcome::Cancelled { reference: None }))
-    }
-}
+use tokio::runtime::Runtime;
 
 #[derive(Debug)]
 struct Abort;
@@ -126,14 +43,24 @@ impl Fatal for Abort {
     }
 }
 
+/// What a world stands on.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) runtime: Arc<Runtime>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// None for the one that decides by the payment method.
+    pub(crate) providers: Vec<Arc<dyn Provider>>,
+}
+
 /// Everything that a test talks to.
 #[derive(Debug)]
 pub(crate) struct World {
-    pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) runtime: Arc<Runtime>,
     pub(crate) platform: Platform,
     api: RunningApi,
-    charges: Arc<AtomicUsize>,
-    provider_is_away: Arc<AtomicBool>,
+    provider: Arc<FakeProvider>,
     /// Where credentials are kept.
     pub(crate) folder: TempDir,
 }
@@ -244,32 +171,44 @@ impl World {
             .enable_all()
             .build()
             .unwrap();
-        let charges = Arc::new(AtomicUsize::new(0));
-        let provider_is_away = Arc::new(AtomicBool::new(false));
-        let capabilities = Capabilities {
-            id: ProviderId::parse("fake").unwrap(),
-            prepares: false,
-            key_lifetime: Millis::from_s(86_400),
-            query_by_reference: true,
-            cancel_closes: true,
-            time_limit: Millis::from_s(5),
-            recovery: Recovery::default(),
+        let ground = Ground {
+            runtime: Arc::new(runtime),
+            journal: Arc::new(MemoryJournal::open(medium, ShardId::FIRST)),
+            clock,
+            entropy: Arc::new(OsEntropy::new()),
+            providers: Vec::new(),
         };
+        Self::on(ground, change, change_actors)
+    }
+
+    /// On all that a world stands on.
+    pub(crate) fn on(
+        ground: Ground,
+        change: impl FnOnce(&mut ApiOptions),
+        change_actors: impl FnOnce(&mut Options),
+    ) -> Self {
+        let Ground {
+            runtime,
+            journal,
+            clock,
+            entropy,
+            mut providers,
+        } = ground;
+        let provider = Arc::<FakeProvider>::default();
+        if providers.is_empty() {
+            providers.push(Arc::clone(&provider) as _);
+        }
         let keys = Arc::new(MemoryKeyIndex::default());
         let ports = Ports {
-            journal: Arc::new(MemoryJournal::open(medium, ShardId::FIRST)),
+            journal,
             transfers: Arc::clone(&keys) as _,
             keys,
             views: Arc::new(MemoryViews::default()),
             snapshots: Arc::new(NoSnapshots),
             clock,
-            entropy: Arc::new(OsEntropy::new()),
+            entropy,
             provider_keys: Arc::new(HmacProviderKeys::new(b"a secret of this test, long enough")),
-            providers: vec![Arc::new(FakeProvider {
-                capabilities,
-                charges: Arc::clone(&charges),
-                is_away: Arc::clone(&provider_is_away),
-            })],
+            providers,
             probe: Arc::new(NoProbe),
             fatal: Arc::new(Abort),
             offload: Arc::new(BlockingThreads),
@@ -328,15 +267,14 @@ impl World {
             runtime,
             platform,
             api,
-            charges,
-            provider_is_away,
+            provider,
             folder,
         }
     }
 
     /// From now on no request reaches the provider, or all do again.
     pub(crate) fn provider_leaves(&self, is_away: bool) {
-        self.provider_is_away.store(is_away, Ordering::Relaxed);
+        self.provider.leaves(is_away);
     }
 
     pub(crate) fn stop(self) {
@@ -383,7 +321,7 @@ impl World {
 
     /// Charges that the provider executed.
     pub(crate) fn charges(&self) -> usize {
-        self.charges.load(Ordering::Relaxed)
+        self.provider.charges()
     }
 
     pub(crate) fn get(&self, path: &str, key: Option<&str>) -> Answer {

@@ -9,9 +9,10 @@ use crate::request_source::{RequestSource, push_decimal};
 const CUSTOMERS: u64 = 100_000;
 /// Neighbouring payments go to distant customers; prime, so that all are visited before one comes back.
 const CUSTOMER_STRIDE: u64 = 70_001;
-/// Amounts run from 5.00 to 204.99 USD in a fixed order.
+/// Amounts run from 5.00 to 204.96 USD in a fixed order. As many as share no factor with the customers: none buys for the same amount
+/// again within minutes, which would be suspected of being a duplicate.
 const AMOUNT_MINOR_MIN: u64 = 500;
-const AMOUNTS: u64 = 20_000;
+const AMOUNTS: u64 = 19_997;
 /// Prime, as above.
 const AMOUNT_STRIDE: u64 = 7_919;
 /// The longest idempotency key the API takes, less the twenty digits of a counter and a dash.

@@ -4,7 +4,7 @@ use super::BoxFuture;
 use crate::health::Health;
 use crate::ids::Seq;
 use crate::merchant::OperatorAction;
-use crate::routing::Score;
+use crate::routing::{Measures, Score};
 use std::fmt;
 use std::sync::Arc;
 use thiserror::Error;
@@ -43,6 +43,8 @@ pub struct ProviderStanding {
     pub health: Health,
     /// How good it is.
     pub score: Score,
+    /// What the score was made of.
+    pub measures: Measures,
     /// The circuit breaker before each kind of operation.
     pub breakers: Vec<(&'static str, &'static str)>,
     /// Requests under way.

@@ -16,10 +16,6 @@ pub(crate) struct ApiError {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) decline_code: Option<Cow<'static, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) network_decline_code: Option<Cow<'static, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) network_advice_code: Option<Cow<'static, str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) param: Option<Cow<'static, str>>,
     pub(crate) message: Cow<'static, str>,
 }
@@ -54,8 +50,6 @@ impl ApiError {
             kind,
             code: None,
             decline_code: None,
-            network_decline_code: None,
-            network_advice_code: None,
             param: None,
             message: message.into(),
         }
@@ -124,10 +118,6 @@ impl ApiError {
     pub(crate) fn declined(failure: Failure) -> Self {
         let mut error = Self::new(402, ErrorKind::Card, failure.message()).with_code(failure.code());
         error.decline_code = Some(Cow::Borrowed(failure.decline_code()));
-        if let Some((decline_code, advice_code)) = failure.network_codes() {
-            error.network_decline_code = Some(Cow::Borrowed(decline_code));
-            error.network_advice_code = Some(Cow::Borrowed(advice_code));
-        }
         error
     }
 

@@ -149,16 +149,9 @@ impl Failure {
         }
     }
 
-    /// What the card's network says of it, and what it advises; of the others it says nothing here.
-    pub(crate) fn network_codes(self) -> Option<(&'static str, &'static str)> {
-        match self {
-            Self::InsufficientFunds => Some(("51", "02")),
-            Self::GenericDecline
-            | Self::ExpiredCard
-            | Self::IncorrectCvc
-            | Self::Fraudulent
-            | Self::AuthenticationRequired => None,
-        }
+    /// What the card's network says of a decline, and what it advises; of others than this one it says nothing here.
+    pub(crate) fn network_codes(decline_code: &str) -> Option<(&'static str, &'static str)> {
+        (decline_code == Self::InsufficientFunds.decline_code()).then_some(("51", "02"))
     }
 
     pub(crate) fn message(self) -> &'static str {

@@ -88,7 +88,6 @@ impl World {
         [&self.provider]
             .into_iter()
             .chain(&self.backup)
-            .chain(&self.last)
             .map(|provider| &**provider)
     }
 

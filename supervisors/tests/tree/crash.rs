@@ -150,7 +150,6 @@ fn usual(n: usize) -> Answer {
         | Script::Lies { .. }
         | Script::Held
         | Script::PreparedTwice
-        | Script::Takes { .. }
         | Script::Refuses { .. }
         | Script::Limited { .. }
         | Script::Challenge => Answer::Shown,
@@ -160,7 +159,6 @@ fn usual(n: usize) -> Answer {
         | Script::Mute { .. }
         | Script::TakesOn
         | Script::ChargedThenNotSent { .. }
-        | Script::TimesOut
         | Script::Panic { .. } => Answer::Unresolved,
     }
 }

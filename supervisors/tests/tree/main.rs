@@ -43,8 +43,6 @@ mod drain;
 #[cfg(test)]
 mod failover;
 #[cfg(test)]
-mod health;
-#[cfg(test)]
 mod incarnations;
 #[cfg(test)]
 mod keys;

@@ -107,8 +107,6 @@ fn is_usual((ask, answer): &Reply) -> bool {
             | Script::DeclineFirst
             | Script::Lies { .. }
             | Script::PreparedTwice
-            | Script::Takes { .. }
-            | Script::TimesOut
             | Script::TakesOn
             | Script::Refuses { .. }
             | Script::Limited { .. }

@@ -261,22 +261,6 @@ impl Scripted {
         tokio::task::yield_now().await;
     }
 
-    /// Takes the time that a script says, and fails if that says so, too.
-    async fn fails_late(&self, script: Script) -> Option<Outcome> {
-        match script {
-            Script::Takes { ms, is_there } => {
-                tokio::time::sleep(Duration::from_millis(ms)).await;
-                (!is_there).then(not_sent)
-            }
-            Script::TimesOut if !self.truthful.load(Ordering::SeqCst) => {
-                let Millis(limit_ms) = self.capabilities.time_limit;
-                tokio::time::sleep(Duration::from_millis(limit_ms)).await;
-                Some(silence())
-            }
-            _ => None,
-        }
-    }
-
     /// What is answered by one that cannot be asked, unless it gets what a customer brought back.
     async fn tells_nothing(&self, request: &AttemptRequest) -> Outcome {
         if request.details.is_none() {
@@ -339,9 +323,6 @@ impl Scripted {
             .get(&amount)
             .copied()
             .unwrap_or(Script::Succeed);
-        if let Some(failed) = self.fails_late(script).await {
-            return failed;
-        }
         if self.capabilities.recovery.charges_by_details && !executes {
             return self.tells_nothing(request).await;
         }
@@ -398,8 +379,6 @@ impl Scripted {
             | Script::Lies { .. }
             | Script::DeclineFirst
             | Script::Challenge
-            | Script::Takes { .. }
-            | Script::TimesOut
             | Script::TakesOn
             | Script::Refuses { .. }
             | Script::Limited { .. }

@@ -33,10 +33,6 @@ pub(crate) enum Script {
     PreparedTwice,
     /// Challenges the customer, who has passed once [`crate::provider::Scripted::tell_the_truth`] was called.
     Challenge,
-    /// Takes so long, and then charges and says so, or cannot be reached.
-    Takes { ms: u64, is_there: bool },
-    /// Does nothing, and says nothing for as long as a request may take, until [`crate::provider::Scripted::tell_the_truth`].
-    TimesOut,
     /// Does it, and says until [`crate::provider::Scripted::tell_the_truth`] only that it has taken it on.
     TakesOn,
     /// Charges, and says that it was not sent. Does not hear the first `deaf` requests to give that back, and refuses the later ones.

@@ -43,8 +43,6 @@ pub(crate) struct World {
     pub(crate) provider: Arc<Scripted>,
     /// Where charges go that the first one does not take.
     pub(crate) backup: Option<Arc<Scripted>>,
-    /// And where those go that the backup does not take either.
-    pub(crate) last: Option<Arc<Scripted>>,
     pub(crate) probe: Arc<PanicProbe>,
     pub(crate) fatal: Arc<FatalLog>,
     pub(crate) faults: Arc<JournalFaults>,
@@ -210,7 +208,6 @@ impl World {
             entropy: Arc::new(SeededEntropy::new(seed)),
             provider: Arc::new(provider),
             backup: None,
-            last: None,
             probe: Arc::default(),
             fatal: Arc::default(),
             faults: Arc::default(),
@@ -254,7 +251,6 @@ impl World {
             providers: [&self.provider]
                 .into_iter()
                 .chain(&self.backup)
-                .chain(&self.last)
                 .map(|provider| Arc::clone(provider) as _)
                 .collect(),
             probe: Arc::clone(&self.probe) as _,

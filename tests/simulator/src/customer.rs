@@ -31,7 +31,7 @@ pub(crate) async fn customer(run: Arc<Run>, payments: PaymentsHandle, number: us
     loop {
         let (wish, wait_ms) = {
             let mut purchase = lock(&run.shop.purchases[number]);
-            let most = if purchase.sent == 0 { 4_000 } else { 8_000 };
+            let most = world.scenario.wait_max_ms(purchase.sent);
             let Some(wish) = purchase.wish.clone() else {
                 return;
             };

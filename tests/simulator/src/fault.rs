@@ -191,7 +191,8 @@ impl Scenario {
     /// How often in 10,000 a customer is content with what it has.
     pub(crate) const fn content(self) -> u64 {
         match self {
-            Self::Swarm | Self::Failover => 1_000,
+            Self::Swarm => 1_000,
+            Self::Failover => 6_000,
             Self::Sales => 8_500,
         }
     }
@@ -199,8 +200,27 @@ impl Scenario {
     /// How long after the one before it a customer comes.
     pub(crate) const fn between_customers(self) -> Duration {
         match self {
-            Self::Swarm | Self::Failover => Duration::ZERO,
-            Self::Sales => Duration::from_millis(20),
+            Self::Swarm => Duration::ZERO,
+            Self::Sales | Self::Failover => Duration::from_millis(20),
+        }
+    }
+
+    /// How long a customer waits at most before it asks for the first time, or again after so many times. Most are as
+    /// patient as official clients: each wait is twice the one before it. Those of the swarm come back at once, as careless ones do;
+    /// much of what is simulated there is their being refused.
+    pub(crate) fn wait_max_ms(self, sent: u32) -> u64 {
+        match self {
+            _ if sent == 0 => 4_000,
+            Self::Swarm => 8_000,
+            Self::Sales | Self::Failover => 8_000 << sent.saturating_sub(1).min(4),
+        }
+    }
+
+    /// How many calls a provider takes at once where few are meant to fit: as many times that as let a day's trade through.
+    pub(crate) const fn provider_room(self, permits: usize) -> usize {
+        match self {
+            Self::Swarm => permits,
+            Self::Sales | Self::Failover => permits * 8,
         }
     }
 }

@@ -236,7 +236,11 @@ fn options(world: &World) -> Options {
         idle_payments_max: place(&mut dice, 0, 64),
         provider_terms: ProviderTerms {
             caps: ProviderCaps {
-                permits: if is_narrow { 1 } else { place(&mut dice, 1, 16) },
+                permits: if is_narrow {
+                    1
+                } else {
+                    world.scenario.provider_room(place(&mut dice, 1, 16))
+                },
                 queue_max: if is_narrow { 0 } else { 200 },
             },
             cost_bps: 290,

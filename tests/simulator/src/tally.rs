@@ -10,7 +10,7 @@ use florin_actors::payments_handle::{NoticeError, RequestError};
 use florin_domain::ledger::{CrossingStep, LedgerEvent};
 use florin_domain::payment::{Answer, Event, Status};
 use florin_domain::provider::{Outcome, Said};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// How often each thing was seen, by its kind and name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -336,13 +336,41 @@ const RARE: &[(&str, &str)] = &[
     ("event", "told made"),
 ];
 
-impl Tally {
+/// What one run sees, counted by where the words are: they are all constants, and each may be at several places.
+#[derive(Debug, Default)]
+pub(crate) struct Sightings(HashMap<(usize, usize, usize), Sighting>);
+
+#[derive(Debug)]
+struct Sighting {
+    group: &'static str,
+    name: &'static str,
+    count: u64,
+}
+
+impl Sightings {
     /// Counts it.
     pub(crate) fn see(&mut self, group: &'static str, name: &'static str) {
-        let count = self.0.entry((group, name)).or_default();
-        *count = count.saturating_add(1);
+        let place = (group.as_ptr().addr(), name.as_ptr().addr(), name.len());
+        let new = Sighting {
+            group,
+            name,
+            count: 0,
+        };
+        let seen = self.0.entry(place).or_insert(new);
+        seen.count = seen.count.saturating_add(1);
     }
 
+    pub(crate) fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for seen in self.0.values() {
+            let sum = tally.0.entry((seen.group, seen.name)).or_default();
+            *sum = sum.saturating_add(seen.count);
+        }
+        tally
+    }
+}
+
+impl Tally {
     /// Adds what another run saw.
     pub fn add(&mut self, other: &Self) {
         for (what, count) in &other.0 {

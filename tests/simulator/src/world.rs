@@ -6,7 +6,7 @@ use crate::fault::{Fault, Plan, Scenario};
 use crate::journaled::Journaled;
 use crate::notices::Outbox;
 use crate::stops::Stopped;
-use crate::tally::{Death, Tally, step};
+use crate::tally::{Death, Sightings, Tally, step};
 use florin_actors::context::{Fatal, Probe, Step};
 use florin_actors::offload::{Chore, Offload};
 use florin_domain::ids::PaymentId;
@@ -15,6 +15,8 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::ready;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 
@@ -31,6 +33,8 @@ pub(crate) fn fail_here() -> ! {
 #[derive(Debug, Default)]
 struct Trace {
     hash: Sha256,
+    /// What is still to be hashed: lines are short, and there are many.
+    text: Vec<u8>,
     lines: u64,
     /// Every line, for whoever looks into a run.
     kept: Option<Vec<String>>,
@@ -39,12 +43,30 @@ struct Trace {
 /// No byte of any text.
 const END_OF_LINE: [u8; 1] = [0xff];
 
-struct Hashing<'a>(&'a mut Sha256);
+/// Text that waits to be hashed, at most, and a line.
+const TEXT_MAX: usize = 16 << 10;
 
-impl fmt::Write for Hashing<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.update(text.as_bytes());
-        Ok(())
+impl Trace {
+    fn line(&mut self, ms: u64, what: fmt::Arguments<'_>) {
+        self.text.extend_from_slice(&ms.to_le_bytes());
+        match what.as_str() {
+            Some(text) => self.text.extend_from_slice(text.as_bytes()),
+            // Nearly every line is written only here, so none is put together first.
+            None => io::Write::write_fmt(&mut self.text, what).expect("a vector takes all text"),
+        }
+        self.text.extend_from_slice(&END_OF_LINE);
+        self.lines = self.lines.saturating_add(1);
+        if self.text.len() > TEXT_MAX {
+            self.hash.update(&self.text);
+            self.text.clear();
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.push(format!("{ms:>9} {what}\n"));
+        }
+    }
+
+    fn hash(&self) -> [u8; 32] {
+        self.hash.clone().chain_update(&self.text).finalize().into()
     }
 }
 
@@ -52,7 +74,6 @@ impl fmt::Write for Hashing<'_> {
 #[derive(Debug, Default)]
 struct Flow {
     death: Option<Death>,
-    is_healed: bool,
     breaches: Vec<String>,
 }
 
@@ -72,9 +93,12 @@ pub(crate) struct World {
     pub(crate) stopped: Stopped,
     /// What providers have to say by themselves.
     pub(crate) outbox: Outbox,
-    tally: Mutex<Tally>,
+    seen: Mutex<Sightings>,
     trace: Mutex<Trace>,
     flow: Mutex<Flow>,
+    /// Whether the present life is over; asked for at every step.
+    is_dead: AtomicBool,
+    is_healed: AtomicBool,
     dice: Mutex<BTreeMap<Fault, Dice>>,
     /// Payments that a provider has charged.
     charged: Mutex<BTreeSet<PaymentId>>,
@@ -94,12 +118,14 @@ impl World {
             journaled: Mutex::default(),
             stopped: Stopped::default(),
             outbox: Outbox::default(),
-            tally: Mutex::default(),
+            seen: Mutex::default(),
             trace: Mutex::new(Trace {
                 kept: keeps_trace.then(Vec::new),
                 ..Trace::default()
             }),
             flow: Mutex::default(),
+            is_dead: AtomicBool::new(false),
+            is_healed: AtomicBool::new(false),
             dice: Mutex::default(),
             charged: Mutex::default(),
             ended: Notify::new(),
@@ -108,21 +134,12 @@ impl World {
 
     /// Writes down what happened.
     pub(crate) fn note(&self, what: fmt::Arguments<'_>) {
-        let ms = self.clock.true_ms();
-        let mut trace = lock(&self.trace);
-        trace.hash.update(ms.to_le_bytes());
-        // Nearly every line is written only here, so none is put together first.
-        fmt::Write::write_fmt(&mut Hashing(&mut trace.hash), what).expect("a hash takes all text");
-        trace.hash.update(END_OF_LINE);
-        trace.lines = trace.lines.saturating_add(1);
-        if let Some(kept) = &mut trace.kept {
-            kept.push(format!("{ms:>9} {what}\n"));
-        }
+        lock(&self.trace).line(self.clock.true_ms(), what);
     }
 
     /// The hash of all that happened so far.
     pub(crate) fn trace_hash(&self) -> [u8; 32] {
-        lock(&self.trace).hash.clone().finalize().into()
+        lock(&self.trace).hash()
     }
 
     /// The lines that were kept.
@@ -132,11 +149,11 @@ impl World {
 
     /// Counts what was seen.
     pub(crate) fn see(&self, group: &'static str, name: &'static str) {
-        lock(&self.tally).see(group, name);
+        lock(&self.seen).see(group, name);
     }
 
     pub(crate) fn tally(&self) -> Tally {
-        lock(&self.tally).clone()
+        lock(&self.seen).tally()
     }
 
     /// Whether it goes wrong this time, while the process lives.
@@ -192,18 +209,19 @@ impl World {
 
     /// From now on nothing goes wrong.
     pub(crate) fn heal(&self) {
-        lock(&self.flow).is_healed = true;
+        self.is_healed.store(true, Ordering::SeqCst);
         self.clock.set_right();
         self.note(format_args!("healed"));
     }
 
     pub(crate) fn is_healed(&self) -> bool {
-        lock(&self.flow).is_healed
+        self.is_healed.load(Ordering::SeqCst)
     }
 
     /// A process starts.
     pub(crate) fn live(&self) {
         lock(&self.flow).death = None;
+        self.is_dead.store(false, Ordering::SeqCst);
         self.clock.begin();
         self.note(format_args!("a process starts"));
     }
@@ -213,6 +231,7 @@ impl World {
         let mut flow = lock(&self.flow);
         if flow.death.is_none() {
             flow.death = Some(death);
+            self.is_dead.store(true, Ordering::SeqCst);
             drop(flow);
             self.note(format_args!("the process ends: {death:?}"));
             self.ended.notify_one();
@@ -220,7 +239,7 @@ impl World {
     }
 
     pub(crate) fn is_dead(&self) -> bool {
-        lock(&self.flow).death.is_some()
+        self.is_dead.load(Ordering::SeqCst)
     }
 
     /// How the present life ended, if it has.

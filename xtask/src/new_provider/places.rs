@@ -73,7 +73,7 @@ pub(super) const PLACES: &[Place] = &[
     place(
         "config/src/provider_terms.rs",
         "const fn caps",
-        "how many requests it takes",
+        "how many requests it takes, 50 and 25 where its documentation does not say; and below, how long it may owe a word",
     ),
     place(
         "config/src/checked.rs",

@@ -5,6 +5,10 @@
 //! * [`failover`] the same where providers charge silently and refuse connections
 //! * [`controls`], [`controls_accounts`], [`controls_payments`], [`controls_providers`] wrong ports, and the checks that object to them
 
+// As in the binary: a run is mostly small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[cfg(test)]
 mod controls;
 #[cfg(test)]

@@ -9,12 +9,12 @@ use std::thread;
 /// A scenario, a seed (or how many), and how much is asked.
 type Run = (Scenario, u64, u64);
 
-/// How many runs, and how much is asked in each: many short ones, in which odd things come together, and some long ones. With the
-/// failover scenario's these are a million payments where the code is optimized.
+/// How many runs, and how much is asked in each: many short ones, in which odd things come together, and long ones, most of them of
+/// customers who come one after the other. With the failover scenario's these are a million payments where the code is optimized.
 const RUNS: &[Run] = if cfg!(debug_assertions) {
     &[(Swarm, 200, 60), (Swarm, 1, 600), (Sales, 2, 600)]
 } else {
-    &[(Swarm, 1_000, 60), (Swarm, 220, 3_000), (Sales, 150, 3_000)]
+    &[(Swarm, 1_000, 60), (Swarm, 20, 3_000), (Sales, 280, 3_000)]
 };
 
 /// As many more short runs as the variable says, from a seed that no ordinary run has.
