@@ -194,6 +194,8 @@ pub struct PaymentState {
     noticed: Vec<oneshot::Sender<bool>>,
     /// What stays unknown is closed at the provider.
     closes: bool,
+    /// It is being loaded because a question is due.
+    asks_when_loaded: bool,
     /// Did something since it last rested.
     active: bool,
     admitted_at: Option<Instant>,
@@ -257,6 +259,7 @@ impl Actor for PaymentActor {
             details: None,
             noticed: Vec::new(),
             closes: false,
+            asks_when_loaded: false,
             active: key.is_some(),
             admitted_at: None,
             called_at: None,
@@ -306,6 +309,7 @@ impl PaymentState {
             }
             (PaymentMail::Resume { closes }, Stage::Empty) => {
                 self.closes = closes;
+                self.asks_when_loaded = true;
                 self.load();
                 Ok(())
             }

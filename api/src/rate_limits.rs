@@ -17,7 +17,7 @@ use std::fmt::Write;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -108,6 +108,12 @@ impl RateLimits {
             })
     }
 
+    /// Whether a caller without a valid key would be refused for having failed too often. Asking counts nothing.
+    pub(crate) fn has_failed_too_often(&self, peer: Option<IpAddr>) -> bool {
+        let strangers = self.strangers.as_ref();
+        strangers.is_some_and(|strangers| strangers.is_over(peer.unwrap_or(EVERYBODY_ELSE)))
+    }
+
     /// Tells a limited key how it stands.
     pub(crate) fn announce(&self, standing: Standing, headers: &mut HeaderMap) {
         if let Some(keys) = &self.keys {
@@ -194,6 +200,8 @@ struct Strangers {
     failures: Failures,
     clock: Since,
     addresses_max: usize,
+    /// Until when those have nothing left that were refused for it.
+    over_until: Mutex<HashMap<IpAddr, Duration>>,
     /// When addresses that have been quiet were last forgotten.
     swept_s: AtomicU64,
 }
@@ -204,6 +212,7 @@ impl Strangers {
             failures: RateLimiter::hashmap_with_clock(Quota::per_minute(per_min), clock),
             clock,
             addresses_max,
+            over_until: Mutex::default(),
             swept_s: AtomicU64::new(0),
         }
     }
@@ -216,7 +225,22 @@ impl Strangers {
             origin(peer)
         };
         let refused = self.failures.check_key(&address).err()?;
-        Some(whole_s(refused.wait_time_from(self.clock.now())))
+        let now = self.clock.now();
+        let wait = refused.wait_time_from(now);
+        let mut over_until = self.over_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if over_until.len() >= self.addresses_max {
+            over_until.retain(|_, until| *until > now);
+        }
+        over_until.insert(address, now.saturating_add(wait));
+        Some(whole_s(wait))
+    }
+
+    /// Whether a failure now would be beyond the limit, as far as an earlier one was.
+    fn is_over(&self, peer: IpAddr) -> bool {
+        let now = self.clock.now();
+        let over_until = self.over_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = |address| over_until.get(&address).is_some_and(|until| *until > now);
+        is_over(origin(peer)) || self.failures.len() >= self.addresses_max && is_over(EVERYBODY_ELSE)
     }
 
     /// Whether no further address has room, after forgetting those that are quiet. The one for everybody else has a place

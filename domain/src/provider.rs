@@ -185,6 +185,8 @@ pub enum Signer {
     Platform,
     /// One that these merchants gave: whoever has it may speak of their payments only.
     Merchants(Vec<MerchantId>),
+    /// The same, for one account of theirs: it speaks only of what goes there, under these versions of their credentials.
+    Accounts(Vec<(MerchantId, u32)>),
 }
 
 impl Signer {
@@ -193,6 +195,30 @@ impl Signer {
         match self {
             Self::Platform => true,
             Self::Merchants(merchants) => merchants.contains(&merchant),
+            Self::Accounts(accounts) => accounts.iter().any(|(owner, _)| *owner == merchant),
+        }
+    }
+
+    /// Whether what is charged under this key may be spoken of.
+    pub fn may_speak_under(&self, key: KeyOwner) -> bool {
+        match (self, key) {
+            (Self::Platform, _) => true,
+            (Self::Merchants(_) | Self::Accounts(_), KeyOwner::Platform) => false,
+            (Self::Merchants(merchants), KeyOwner::Merchant { merchant, .. }) => {
+                merchants.contains(&merchant)
+            }
+            (Self::Accounts(accounts), KeyOwner::Merchant { merchant, version }) => {
+                accounts.contains(&(merchant, version))
+            }
+        }
+    }
+
+    /// The merchant whose limit what is said counts against; nothing for the platform's key.
+    pub fn merchant(&self) -> Option<MerchantId> {
+        match self {
+            Self::Platform => None,
+            Self::Merchants(merchants) => merchants.first().copied(),
+            Self::Accounts(accounts) => accounts.first().map(|(merchant, _)| *merchant),
         }
     }
 }
@@ -245,6 +271,28 @@ pub struct Letter<'a> {
     pub body: &'a [u8],
     /// The header that has the signature, if the provider has one and it came.
     pub seal: Option<&'a str>,
+}
+
+/// With whose secrets a letter's signature is compared, besides the platform's. Each comparison costs work, whoever wrote the letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// With those of every merchant that has any.
+    Everybodys,
+    /// With those of the merchant whose payment it names.
+    Only(MerchantId),
+    /// With nobody else's.
+    PlatformsOnly,
+}
+
+impl Compared {
+    /// Whether those of this merchant are among them.
+    pub fn is_with(self, merchant: MerchantId) -> bool {
+        match self {
+            Self::Everybodys => true,
+            Self::Only(one) => one == merchant,
+            Self::PlatformsOnly => false,
+        }
+    }
 }
 
 /// Why what came is no notice.

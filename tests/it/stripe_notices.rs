@@ -212,6 +212,59 @@ fn captures_refunds_and_voids_whose_answers_are_lost_end_as_events_say() {
     dev.stop();
 }
 
+/// Either each event is there before the answer to the call that it is about, or long after.
+#[test]
+fn events_and_the_answers_of_the_calls_that_they_are_about_come_to_the_same_in_either_order() {
+    for mode in ["slow", "late_webhook"] {
+        let (_folder, dev) = fresh(SECRET);
+        add_fault(dev.sandbox, mode, &json!({"operation": "any", "delay_ms": 200}));
+        add_fault(dev.sandbox, "duplicate_webhook", &json!({"operation": "any"}));
+        let pay = |key: &str, body: &Value| {
+            let payment = dev.pay(key, body).json();
+            payment["id"].as_str().unwrap().to_owned()
+        };
+        let sold = pay("sale", &sale(10_000, "USD"));
+        dev.merchant().payment_once(&sold, "succeeded");
+        order(&dev, "refund", &sold, "refunds", &json!({"amount": 1_500}));
+        once(&dev, &sold, "amount_refunded", &json!(1_500));
+        let held = pay("hold", &manual(7_000, "USD"));
+        dev.merchant().payment_once(&held, "authorized");
+        let part = json!({"amount": 4_000, "final": false});
+        order(&dev, "capture", &held, "capture", &part);
+        once(&dev, &held, "amount_captured", &json!(4_000));
+        order(&dev, "void", &held, "void", &json!({}));
+        once(&dev, &held, "amount_capturable", &json!(0));
+        let let_go = pay("other", &manual(5_000, "USD"));
+        dev.merchant().payment_once(&let_go, "authorized");
+        order(&dev, "void-other", &let_go, "void", &json!({}));
+        once(&dev, &let_go, "status", &json!("voided"));
+        // Told by an event alone, which is due after all others.
+        add_fault(dev.sandbox, "timeout_after_charge", &json!({"count": 1}));
+        let last = pay("last", &sale(1_000, "USD"));
+        dev.merchant().payment_once(&last, "succeeded");
+        let expected = [
+            ("sale", 10_000),
+            ("refund", 1_500),
+            ("authorize", 7_000),
+            ("capture", 4_000),
+            ("void", 3_000),
+            ("authorize", 5_000),
+            ("void", 5_000),
+            ("sale", 1_000),
+        ];
+        let expected = expected.map(|(operation, amount)| (operation.to_owned(), amount));
+        assert_eq!(executed(&dev), expected, "{mode}");
+        assert_books_are_true(&dev);
+        let listed = dev.operator().read("/v1/ops/unresolved");
+        assert_eq!(listed["data"], json!([]), "{mode}");
+        for id in [sold, held, let_go] {
+            let history = dev.merchant().read(&format!("/v1/payments/{id}/history"));
+            assert!(!history.to_string().contains("attempt.late"), "{mode}: {history}");
+        }
+        dev.stop();
+    }
+}
+
 #[test]
 fn what_is_not_signed_not_of_now_or_not_readable_is_refused_by_its_field() {
     let (_folder, dev) = fresh(SECRET);

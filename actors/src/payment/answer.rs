@@ -127,10 +127,16 @@ impl PaymentState {
             | PaymentMail::CheckDeadlines
             | PaymentMail::Passivate => false,
         };
+        let is_due = self.asks_when_loaded;
         if !self.deferred.iter().any(resolves) {
             self.resume();
             self.check_overdue()?;
+        } else if is_due {
+            // Whatever they say may resolve nothing, and nobody would ask before the next question is due.
+            let closes = self.closes;
+            self.deferred.push_back(PaymentMail::Resume { closes });
         }
+        self.asks_when_loaded = false;
         self.answer();
         Ok(())
     }

@@ -165,6 +165,7 @@ impl PaymentState {
         }
         let may_be_old = self.may_be_old(operation, number, &report);
         match report {
+            Report::Outcome { outcome, .. } if self.is_older_than_end((operation, number), &outcome) => {}
             Report::Outcome { outcome, .. } if may_be_old => {
                 self.hear(operation, number, after_earlier_requests(true, outcome))?;
             }

@@ -52,6 +52,10 @@ impl PaymentState {
                 number,
                 reference,
             },
+            Report::Outcome { outcome, .. } if self.is_older_than_end((operation, number), &outcome) => {
+                count_stale("report");
+                return Ok(());
+            }
             Report::Outcome { outcome, .. } if matches!(outcome, Outcome::Succeeded { .. }) => {
                 // It may be older than a closing that this incarnation has asked for.
                 Command::Hear {

@@ -212,20 +212,18 @@ impl PaymentState {
         if !matches!(op.kind, OperationKind::Sale | OperationKind::Authorize) {
             return Heard::Nothing;
         }
-        if let Some(waiting) = release.awaited(payment, attempt) {
+        if let Some((waiting, waits)) = release.awaited(payment, attempt) {
+            // By any other name than the charge's the answer that is awaited would look like another release.
+            let Some(transaction) = release.of_charge(op, waiting) else {
+                return self.look_at(about);
+            };
             let outcome = Outcome::Succeeded {
                 reference: Arc::clone(&release.object),
-                transaction: release.name(),
+                transaction,
                 amount_minor: release.released_minor,
             };
-            return self.hear_of(
-                About {
-                    op: waiting.0,
-                    attempt: waiting.1,
-                    ..about
-                },
-                outcome,
-            );
+            let (op, attempt) = (waiting, waits);
+            return self.hear_of(About { op, attempt, ..about }, outcome);
         }
         // What a last capture lets go is that capture's, and what was released by us is no news.
         if !release.is_closed || release.is_ours(payment, op, attempt) {
@@ -245,7 +243,8 @@ impl PaymentState {
         } else {
             release.released_minor
         };
-        self.taken_back(about, (release.name(), amount_minor), unheard)
+        let name = release.of_charge(op, op).unwrap_or(release.object.clone());
+        self.taken_back(about, (name, amount_minor), unheard)
     }
 
     fn taken_back(
@@ -275,6 +274,31 @@ impl PaymentState {
         })))
     }
 
+    /// An answer to what was asked before the object of a hold was closed: closed objects stay closed, so the hold went with it. Where a
+    /// transaction is an object of its own, it may be another one.
+    pub(super) fn is_older_than_end(
+        &self,
+        (operation, number): (OperationId, u32),
+        outcome: &Outcome,
+    ) -> bool {
+        let Outcome::Succeeded {
+            reference,
+            transaction,
+            ..
+        } = outcome
+        else {
+            return false;
+        };
+        let Some(payment) = self.payment.as_ref().filter(|_| reference != transaction) else {
+            return false;
+        };
+        let op = payment.operation(operation);
+        let hold = op.filter(|op| op.kind == OperationKind::Authorize);
+        let attempt = hold.and_then(|op| op.attempt_numbered(number));
+        let is_same = attempt.is_some_and(|attempt| attempt.reference.as_ref() == Some(reference));
+        is_same && payment.has_let_go(operation, number)
+    }
+
     /// Asks about whatever waits for a word about this charge. The word itself is acknowledged: nothing follows from it alone, and what is
     /// open is asked about for as long as it is.
     fn look_at(&mut self, about: About<'_>) -> Heard {
@@ -294,10 +318,13 @@ impl PaymentState {
 }
 
 impl Release {
-    fn name(&self) -> ProviderReference {
-        self.transaction
-            .clone()
-            .unwrap_or_else(|| Arc::clone(&self.object))
+    /// The transaction that made the charge, as the word has it or as it is known here: some words do not name it.
+    fn of_charge(&self, charge: &Operation, waiting: &Operation) -> Option<ProviderReference> {
+        let known = match &waiting.reverses {
+            Some(reversed) => Some(&reversed.transaction),
+            None => charge.transaction.as_ref(),
+        };
+        self.transaction.as_ref().or(known).cloned()
     }
 
     /// The void or the reversal that waits for this. A void is of the object that holds the money now, and of no earlier attempt's.

@@ -133,11 +133,6 @@ impl Book {
         }))
     }
 
-    /// Under what a merchant's charge of that time was made, if under a set of its own that is known now.
-    pub fn in_force(&self, at: (MerchantId, ProviderId), made_at: Timestamp) -> Option<Held> {
-        self.look(at, made_at)?.ok().flatten()
-    }
-
     /// The present sets of all merchants at a provider, for what comes from there.
     pub fn everybodys(&self, provider: ProviderId) -> Vec<(MerchantId, Held)> {
         let all = self.shelves.load();

@@ -9,8 +9,11 @@ use crate::state::State;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use florin_domain::provider::{Letter, NoticeRefusal, Outcome, ProviderId, Said};
+use florin_domain::provider::{Compared, Letter, Notice, NoticeRefusal, ProviderId};
 use serde_json::json;
+use std::future::{Future, poll_fn};
+use std::net::IpAddr;
+use std::task::Poll;
 
 /// What Adyen wants to read.
 const ACCEPTED: &str = "[accepted]";
@@ -32,46 +35,88 @@ async fn take(state: &State, request: &HttpRequest, payload: Payload) -> Result<
         body: &bytes,
         seal: seal.map(|seal| seal.to_str().unwrap_or_default()),
     };
+    let compared = compared(state, request, (provider, letter)).await?;
     let notices = state
         .notices
-        .read(provider, letter)
+        .read(provider, letter, compared)
         .map_err(|refusal| refused(state, request, refusal))?;
-    for notice in notices {
-        let (payment, operation) = (notice.payment, notice.operation);
-        let moved = match &notice.said {
-            Said::Became(outcome) => matches!(outcome, Outcome::Succeeded { .. }),
-            Said::TakenBack { .. } | Said::Reserved { .. } => true,
-            // What was let go never moved.
-            Said::NotClosed | Said::Released { .. } | Said::Changed => false,
-        };
-        match state.payments.notice(notice).await {
-            Ok(true) => {}
-            // Sending it again would not help; whoever lost the end of a journal must hear of it.
-            Ok(false) if moved => {
-                metrics::counter!("florin_alerts_total", "alert" => "notice_orphaned").increment(1);
-                tracing::error!(%provider, %payment, %operation, "money moved for an operation that is not here");
-            }
-            Ok(false) => {
-                tracing::warn!(%provider, %payment, %operation, "a notice is about an operation that is not here");
-            }
-            // Not acknowledged, so it comes again.
-            Err(error) => {
-                tracing::warn!(%provider, %payment, %operation, %error, "a notice could not be taken");
-                return Err(ApiError::Overloaded { retry_after_s: 1 });
-            }
-        }
-    }
+    take_each(state, notices).await?;
     let mut response = HttpResponse::Ok();
     response.insert_header((CONTENT_TYPE, "text/plain; charset=utf-8"));
     Ok(response.body(ACCEPTED))
 }
 
+/// With whose secrets a letter is compared. Comparing it with everybody's costs more the more merchants have their own, so that is not done
+/// for strangers who have failed too often; whoever names a payment needs no more than that of its merchant.
+async fn compared(
+    state: &State,
+    request: &HttpRequest,
+    (provider, letter): (ProviderId, Letter<'_>),
+) -> Result<Compared, ApiError> {
+    if let Some(payment) = state.notices.names(provider, letter) {
+        let merchant = state.payments.merchant_of(payment).await;
+        let merchant = merchant.map_err(|error| {
+            tracing::warn!(%provider, %payment, %error, "the payment of a notice could not be looked for");
+            ApiError::Overloaded { retry_after_s: 1 }
+        })?;
+        if let Some(merchant) = merchant {
+            return Ok(Compared::Only(merchant));
+        }
+    }
+    Ok(if state.rate_limits.has_failed_too_often(peer(request)) {
+        Compared::PlatformsOnly
+    } else {
+        Compared::Everybodys
+    })
+}
+
+/// Each is taken for itself: what cannot be taken now keeps nothing else from being taken, nor does what takes long. All of it comes again,
+/// which changes nothing more.
+async fn take_each(state: &State, notices: Vec<Notice>) -> Result<(), ApiError> {
+    let taking = notices
+        .into_iter()
+        .map(|notice| Some(Box::pin(one(state, notice))));
+    let mut taking: Vec<_> = taking.collect();
+    let mut whole = Ok(());
+    poll_fn(|context| {
+        for slot in &mut taking {
+            if let Some(one) = slot
+                && let Poll::Ready(taken) = one.as_mut().poll(context)
+            {
+                *slot = None;
+                if whole.is_ok() {
+                    whole = taken;
+                }
+            }
+        }
+        if taking.iter().all(Option::is_none) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    whole
+}
+
+async fn one(state: &State, notice: Notice) -> Result<(), ApiError> {
+    let (provider, payment, operation) = (notice.provider, notice.payment, notice.operation);
+    // What is about nothing here is told of there: sending it again would not help.
+    let taken = state.payments.notice(notice).await;
+    // Not acknowledged, so it comes again.
+    taken.map(drop).map_err(|error| {
+        tracing::warn!(%provider, %payment, %operation, %error, "a notice could not be taken");
+        ApiError::Overloaded { retry_after_s: 1 }
+    })
+}
+
+fn peer(request: &HttpRequest) -> Option<IpAddr> {
+    request.peer_addr().map(|peer| peer.ip())
+}
+
 /// Everybody who is not believed counts as a stranger: a signature costs work to check.
 fn refused(state: &State, request: &HttpRequest, refusal: NoticeRefusal) -> ApiError {
-    let stranger = || {
-        let peer = request.peer_addr().map(|peer| peer.ip());
-        state.rate_limits.refuse_stranger(peer)
-    };
+    let stranger = || state.rate_limits.refuse_stranger(peer(request));
     let invalid = |param: &str, why: &str| {
         let message = format!("`{param}` {why}.");
         Invalid::new(param, Code::ParameterInvalid, message).into()

@@ -62,7 +62,9 @@ impl FakeProvider {
             return Outcome::declined(Arc::from("generic_decline"), Some(reference));
         }
         match request.method.id.as_ref() {
-            "pm_card_visa_chargeDeclinedInsufficientFunds" => Outcome::declined(Arc::from("insufficient_funds"), Some(reference)),
+            "pm_card_visa_chargeDeclinedInsufficientFunds" => {
+                Outcome::declined(Arc::from("insufficient_funds"), Some(reference))
+            }
             "pm_card_createDispute" => Outcome::Unknown {
                 reason: Arc::from("the answer was lost"),
                 reference: Some(reference),

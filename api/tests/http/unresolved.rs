@@ -21,7 +21,7 @@ fn id(answer: &Answer) -> String {
 }
 
 #[track_caller]
-fn page(world: &World, query: &str) -> (Vec<String>, bool) {
+pub(crate) fn page(world: &World, query: &str) -> (Vec<String>, bool) {
     let answer = world.get(&format!("{LIST}?{query}"), Some(OPERATOR));
     assert_eq!(answer.status, 200, "{query}: {answer:?}");
     let page = answer.json();
@@ -31,7 +31,7 @@ fn page(world: &World, query: &str) -> (Vec<String>, bool) {
     (ids, page["has_more"].as_bool().unwrap())
 }
 
-fn unknown(world: &World, key: &str) -> String {
+pub(crate) fn unknown(world: &World, key: &str) -> String {
     let answer = pay(world, key, &with_method("pm_card_createDispute"));
     assert_eq!(answer.status, 202, "{answer:?}");
     id(&answer)

@@ -241,7 +241,7 @@ impl World {
             consistency: platform.consistency(),
             ops: Arc::new(platform.ops(Box::new(|| "florin_up 1\n".to_owned()))),
             receipts: Arc::new(SumSigner),
-            notices: Arc::new(crate::notices::NoNotices),
+            notices: Arc::new(crate::notices::FakeNotices),
             directory: DirectoryHandle::new(platform.shards().clone()),
             credentials: CredentialsHandle::new(
                 platform.shards().clone(),

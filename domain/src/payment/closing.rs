@@ -31,6 +31,8 @@ pub struct Closing {
     pub made: Option<ProviderReference>,
     /// The transaction that the provider closed. That it was made is no news any more.
     pub closed: Option<ProviderReference>,
+    /// The challenge ended without the customer.
+    pub has_expired: bool,
 }
 
 impl Attempt {
@@ -59,26 +61,21 @@ impl Payment {
     /// By its provider's word the object of this attempt was closed, or its challenge was. A hold of it that is told of only now was made
     /// before that, and went with it.
     pub fn has_let_go(&self, operation: OperationId, number: u32) -> bool {
-        let Some(op) = self.operation(operation) else {
-            return false;
-        };
-        let is_latest = op.attempts == number;
-        let failure = self.failure.as_ref().filter(|_| is_latest);
-        let code = failure.and_then(|failure| failure.decline_code.as_deref());
-        match op.attempt_numbered(number).map(|attempt| attempt.state) {
-            Some(AttemptState::Cancelled) => true,
-            Some(AttemptState::Declined) => code == Some(CHALLENGE_EXPIRED),
-            Some(
-                AttemptState::Open
-                | AttemptState::Pending
-                | AttemptState::ActionRequired
-                | AttemptState::Unknown
-                | AttemptState::Succeeded
-                | AttemptState::NotSent
-                | AttemptState::Rejected,
-            )
-            | None => false,
-        }
+        let attempt = self
+            .operation(operation)
+            .and_then(|op| op.attempt_numbered(number));
+        attempt.is_some_and(|attempt| match attempt.state {
+            AttemptState::Cancelled => true,
+            // Whatever was tried after it.
+            AttemptState::Declined => attempt.closing.has_expired,
+            AttemptState::Open
+            | AttemptState::Pending
+            | AttemptState::ActionRequired
+            | AttemptState::Unknown
+            | AttemptState::Succeeded
+            | AttemptState::NotSent
+            | AttemptState::Rejected => false,
+        })
     }
 }
 
@@ -256,6 +253,13 @@ pub(super) fn ended(
     {
         return Ok(two_charges(op, attempt, Arc::clone(closed)));
     }
+    // What it closed may have another name than the object of the attempt, by which more may be said of it.
+    let outcome = if let Outcome::Cancelled { reference } = outcome {
+        let reference = attempt.reference.clone().or(reference);
+        Outcome::Cancelled { reference }
+    } else {
+        outcome
+    };
     let mut decision = record(payment, (operation, number), outcome, lifetimes, now)?;
     decision
         .events
@@ -345,6 +349,16 @@ pub(super) fn told_made(
     attempt.state = AttemptState::Unknown;
     payment.status = Status::Processing;
     Ok(())
+}
+
+/// Folds that the latest attempt was declined, perhaps because nobody passed its challenge.
+pub(super) fn expired(payment: &mut Payment, operation: OperationId, decline_code: &str) {
+    let attempt = payment
+        .operation_mut(operation)
+        .and_then(|op| op.attempt.as_mut());
+    if let Some(attempt) = attempt {
+        attempt.closing.has_expired = decline_code == CHALLENGE_EXPIRED;
+    }
 }
 
 /// Folds that a transaction was closed.

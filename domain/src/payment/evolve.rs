@@ -294,6 +294,7 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
                 reference.as_ref(),
             )?;
             if operation_authorizes(*operation) {
+                closing::expired(payment, *operation, decline_code);
                 decline(payment, decline_code, network);
             }
         }

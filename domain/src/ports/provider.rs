@@ -7,7 +7,8 @@ use crate::method::PaymentMethod;
 use crate::money::{Amount, Currency, MinorSum};
 use crate::payment::OperationKind;
 use crate::provider::{
-    Capabilities, Letter, Notice, NoticeRefusal, Outcome, ProviderId, ProviderKey, ProviderReference,
+    Capabilities, Compared, Letter, Notice, NoticeRefusal, Outcome, ProviderId, ProviderKey,
+    ProviderReference,
 };
 use crate::time::Timestamp;
 use std::fmt;
@@ -88,6 +89,15 @@ pub trait NoticeReader: Send + Sync + fmt::Debug {
     /// The header in which this provider sends its signature, unless it is in the body.
     fn seal(&self, provider: ProviderId) -> Option<&'static str>;
 
+    /// The payment that a letter says to be about, before anything of it is believed: whose secrets it is to be compared with follows from
+    /// that. Nothing if it names none, or if nobody's secrets but a few need comparing anyway.
+    fn names(&self, provider: ProviderId, letter: Letter<'_>) -> Option<PaymentId>;
+
     /// The notices in what was sent for this provider; what is not about an operation of ours is left out.
-    fn read(&self, provider: ProviderId, letter: Letter<'_>) -> Result<Vec<Notice>, NoticeRefusal>;
+    fn read(
+        &self,
+        provider: ProviderId,
+        letter: Letter<'_>,
+        compared: Compared,
+    ) -> Result<Vec<Notice>, NoticeRefusal>;
 }

@@ -309,7 +309,9 @@ impl<'a> Json<'a> {
 
     fn network_codes(&mut self, (decline_code, advice_code): (&str, &str)) {
         self.raw(r#","network_decline_code":""#).raw(decline_code);
-        self.raw(r#"","network_advice_code":""#).raw(advice_code).raw("\"");
+        self.raw(r#"","network_advice_code":""#)
+            .raw(advice_code)
+            .raw("\"");
     }
 
     fn payment_error(&mut self, charge: &Charge, failure: Failure) {

@@ -152,6 +152,7 @@ fn usual(n: usize) -> Answer {
         | Script::PreparedTwice
         | Script::Refuses { .. }
         | Script::Limited { .. }
+        | Script::PassedTooLate
         | Script::Challenge => Answer::Shown,
         Script::Decline | Script::DeclineFirst => Answer::Declined,
         Script::KeyRefused { .. } => Answer::NoProvider,

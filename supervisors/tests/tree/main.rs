@@ -5,7 +5,7 @@
 //! * [`world`] what outlives a process, and the platform started on it; [`ports`], [`provider`], [`script`] the ports that do as they are told, [`mischief`] how
 //! * [`audit`] what must hold of journal, books and charges whatever happened
 //! * [`past`] payments as they were; [`operations`] what is asked of payments that exist, [`operations_crash`], [`operations_schedules`]
-//! * [`notices`] what providers say by themselves, [`objects`] of their objects, [`reversals`] what they charged after all, [`doubts`] what is left to people of that
+//! * [`notices`] what providers say by themselves, [`objects`] of their objects, [`late_words`] of those that are closed by then, [`under_way`] while a call is under way, [`own_keys`] under whose key, [`reversals`] what they charged after all, [`doubts`] what is left to people of that
 //! * [`transfers`] money between accounts that many move at once, [`transfers_calls`] who moves it, [`transfers_history`] what they saw,
 //!   [`transfers_crash`] what a crash leaves of it; [`crossings`] money between
 //!   shards, [`crossings_reverts`] reverts there, [`crossings_fraud`] the fraud check, [`crossings_land`] which they are, [`crossings_stuck`] one whose disk hangs,
@@ -53,6 +53,8 @@ mod kill;
 #[cfg(test)]
 mod lanes;
 #[cfg(test)]
+mod late_words;
+#[cfg(test)]
 mod leaving;
 #[cfg(test)]
 mod lost;
@@ -74,6 +76,8 @@ mod operations_crash;
 mod operations_schedules;
 #[cfg(test)]
 mod outcomes;
+#[cfg(test)]
+mod own_keys;
 #[cfg(test)]
 mod past;
 #[cfg(test)]
@@ -117,5 +121,7 @@ mod transfers_crash;
 mod transfers_history;
 #[cfg(test)]
 mod traps;
+#[cfg(test)]
+mod under_way;
 #[cfg(test)]
 mod world;

@@ -146,6 +146,7 @@ fn a_notice_is_about_the_attempt_that_it_names_and_about_no_other() {
                 "{other:?}"
             );
         }
+        world.provider.own_keys.give(merchant());
         let signer = Signer::Merchants(vec![MerchantId::from_bits(8), merchant()]);
         assert!(payments.notice(Notice { signer, ..good }).await.unwrap());
         assert_eq!(world.truth().payments[&id].status, Status::Succeeded);
@@ -322,6 +323,7 @@ fn what_a_customer_brings_back_is_used_for_a_challenge_only() {
 fn a_merchants_own_notices_raise_a_hundred_matters_a_day_and_nobody_elses_are_limited_by_that() {
     World::new(74).life(async |world, platform| {
         let payments = platform.payments();
+        world.provider.own_keys.give(merchant());
         let own = Signer::Merchants(vec![merchant()]);
         let mut sold = Vec::new();
         for n in 0..3 {

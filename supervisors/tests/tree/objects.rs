@@ -20,18 +20,18 @@ fn world(seed: u64) -> World {
 }
 
 impl World {
-    fn payment(&self, id: PaymentId) -> Payment {
+    pub(crate) fn payment(&self, id: PaymentId) -> Payment {
         self.truth().payments[&id].clone()
     }
 
     /// The object of the latest attempt to charge.
-    fn object(&self, id: PaymentId) -> ProviderReference {
+    pub(crate) fn object(&self, id: PaymentId) -> ProviderReference {
         let payment = self.payment(id);
         Arc::clone(payment.provider_reference().expect("it was prepared"))
     }
 
     /// What is said of an operation by its charge's object, which is the one that it names.
-    fn of_object(&self, id: PaymentId, operation: OperationId, mut said: Said) -> Notice {
+    pub(crate) fn of_object(&self, id: PaymentId, operation: OperationId, mut said: Said) -> Notice {
         if let Said::Reserved { reference, .. }
         | Said::Became(
             Outcome::Succeeded { reference, .. }
@@ -52,11 +52,16 @@ impl World {
         }
     }
 
-    fn of_charge(&self, id: PaymentId, said: Said) -> Notice {
+    pub(crate) fn of_charge(&self, id: PaymentId, said: Said) -> Notice {
         self.of_object(id, OperationId::Authorize(id), said)
     }
 
-    fn of_refund(&self, id: PaymentId, operation: OperationId, (name, said): (&str, Said)) -> Notice {
+    pub(crate) fn of_refund(
+        &self,
+        id: PaymentId,
+        operation: OperationId,
+        (name, said): (&str, Said),
+    ) -> Notice {
         Notice {
             attempt: Named::Refund {
                 refund: Arc::from(name),
@@ -68,7 +73,7 @@ impl World {
     }
 }
 
-fn reserved(transaction: &str, amount_minor: i128) -> Said {
+pub(crate) fn reserved(transaction: &str, amount_minor: i128) -> Said {
     Said::Reserved {
         reference: Arc::from("pi"),
         transaction: Arc::from(transaction),
@@ -76,7 +81,7 @@ fn reserved(transaction: &str, amount_minor: i128) -> Said {
     }
 }
 
-fn released(released_minor: i128, taken_minor: i128, is_closed: bool) -> Said {
+pub(crate) fn released(released_minor: i128, taken_minor: i128, is_closed: bool) -> Said {
     Said::Released {
         transaction: Some(Arc::from("ch_1")),
         released_minor,
@@ -125,7 +130,7 @@ impl Mail {
 }
 
 /// Asks for something of which nothing usable is answered; its operation.
-async fn mute_change(
+pub(crate) async fn mute_change(
     world: &World,
     payments: &PaymentsHandle,
     (key, id): (usize, PaymentId),

@@ -110,6 +110,7 @@ fn is_usual((ask, answer): &Reply) -> bool {
             | Script::TakesOn
             | Script::Refuses { .. }
             | Script::Limited { .. }
+            | Script::PassedTooLate
             | Script::Challenge => answered.answer.is_final(),
         },
         Err(_) => is_refused(answer),

@@ -178,6 +178,8 @@ pub(crate) struct JournalFaults {
     pub(crate) appends_ms: Mutex<VecDeque<u64>>,
     /// Reads of more than one commit wait here.
     pub(crate) pages: Latch,
+    /// And reads of one here.
+    pub(crate) singles: Latch,
     /// The store is full.
     pub(crate) no_room: AtomicBool,
     /// Payments whose commits cannot be read one by one.
@@ -271,6 +273,7 @@ impl Journal for FaultyJournal {
                 self.faults.pages.passed().await;
                 return Ok(commits);
             }
+            self.faults.singles.passed().await;
             let poisoned = lock(&self.faults.poisoned);
             let of_poisoned = |commit: &Commit| match &commit.body {
                 Body::Payment(body) => poisoned.contains(&body.payment),

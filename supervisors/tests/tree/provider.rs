@@ -1,15 +1,16 @@
 //! A provider that follows a script per amount, and its ledger of charges: the witness of what really happened.
 
 use crate::mischief::INJECTED;
+use crate::own_keys::OwnKeys;
 use crate::ports::{Latch, lock};
-use crate::script::Done;
 pub(crate) use crate::script::Script;
+use crate::script::{Done, declined, key_refused, not_sent, reference, silence, transaction};
 use florin_domain::credentials::KeyOwner;
 use florin_domain::ids::{MerchantId, OperationId, PaymentId};
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
 use florin_domain::provider::{
-    Capabilities, KeyRefusal, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery, Voids,
+    Capabilities, Outcome, ProviderId, ProviderKey, ProviderReference, Recovery, Voids,
 };
 use florin_domain::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -53,8 +54,7 @@ pub(crate) struct Scripted {
     pub(crate) takes_ms: AtomicU64,
     /// What it says of payments that it declines.
     pub(crate) decline_code: Mutex<&'static str>,
-    /// Merchants that have a key of their own there.
-    pub(crate) own_keys: Mutex<HashSet<MerchantId>>,
+    pub(crate) own_keys: OwnKeys,
 }
 
 pub(crate) fn provider_id() -> ProviderId {
@@ -88,7 +88,7 @@ impl Scripted {
             truthful: AtomicBool::new(false),
             slow,
             takes_ms: AtomicU64::new(0),
-            own_keys: Mutex::default(),
+            own_keys: OwnKeys::default(),
             decline_code: Mutex::new("generic_decline"),
         }
     }
@@ -225,7 +225,7 @@ impl Scripted {
         if book.done.contains_key(&request.key) {
             Outcome::Succeeded {
                 reference: reference(request),
-                transaction: Arc::from(format!("ch_{}", request.key)),
+                transaction: transaction(request),
                 amount_minor: request.amount.minor(),
             }
         } else if book.closed.contains(&request.key) || self.is_closed.load(Ordering::SeqCst) {
@@ -269,6 +269,22 @@ impl Scripted {
         self.latch.passed().await;
         self.charge(request);
         self.truth(request)
+    }
+
+    async fn passes_too_late(&self, request: &AttemptRequest, requests: u32) -> Outcome {
+        // The charge, the question whether its challenge is over, and its closing come first.
+        if requests < 4 {
+            return Outcome::ActionRequired {
+                reference: reference(request),
+                redirect_url: None,
+            };
+        }
+        self.latch.passed().await;
+        Outcome::Succeeded {
+            reference: reference(request),
+            transaction: transaction(request),
+            amount_minor: request.amount.minor(),
+        }
     }
 
     /// What some scripts say to this one of so many requests, whatever was done.
@@ -330,12 +346,8 @@ impl Scripted {
             return outcome;
         }
         match script {
-            Script::Decline => {
-                return Outcome::declined(Arc::from(*lock(&self.decline_code)), None);
-            }
-            Script::DeclineFirst if request.key.ends_with("|1") => {
-                return Outcome::declined(Arc::from("insufficient_funds"), None);
-            }
+            Script::Decline => return declined(*lock(&self.decline_code)),
+            Script::DeclineFirst if request.key.ends_with("|1") => return declined("insufficient_funds"),
             Script::Challenge if ask != Asked::Cancel => {
                 let closed = lock(&self.book).closed.contains(&request.key);
                 if !closed && !self.truthful.load(Ordering::SeqCst) {
@@ -345,6 +357,9 @@ impl Scripted {
                     };
                 }
                 self.charge(request);
+            }
+            Script::PassedTooLate if ask != Asked::Cancel => {
+                return self.passes_too_late(request, requests).await;
             }
             Script::Unknown { charged, times } if requests <= times => {
                 charge(charged);
@@ -379,6 +394,7 @@ impl Scripted {
             | Script::Lies { .. }
             | Script::DeclineFirst
             | Script::Challenge
+            | Script::PassedTooLate
             | Script::TakesOn
             | Script::Refuses { .. }
             | Script::Limited { .. }
@@ -400,33 +416,9 @@ impl Scripted {
     }
 }
 
-fn silence() -> Outcome {
-    Outcome::Unknown {
-        reason: Arc::from("read timeout"),
-        reference: None,
-    }
-}
-
-fn key_refused() -> Outcome {
-    Outcome::Rejected {
-        reason: Arc::from("401 invalid api key"),
-        refused_key: Some(KeyRefusal::Unknown(KeyOwner::Platform)),
-    }
-}
-
-fn not_sent() -> Outcome {
-    Outcome::not_sent("connection refused")
-}
-
-fn reference(request: &AttemptRequest) -> ProviderReference {
-    Arc::from(format!("pi_{}", request.key))
-}
-
 impl KeyOwners for Scripted {
-    fn key_owner(&self, merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
-        let is_own = lock(&self.own_keys).contains(&merchant);
-        let own = is_own.then_some(KeyOwner::Merchant { merchant, version: 1 });
-        Some(own.unwrap_or(KeyOwner::Platform))
+    fn key_owner(&self, merchant: MerchantId, made_at: Timestamp) -> Option<KeyOwner> {
+        Some(self.own_keys.owner(merchant, made_at))
     }
 }
 

@@ -1,6 +1,5 @@
 //! A provider that does not take a key, or not so often: it gets nothing new under it until one charge finds out that it is taken.
 
-use crate::ports::lock;
 use crate::provider::{Script, Scripted};
 use crate::world::{World, amount_minor, let_settle, merchant, options, request, submit, until};
 use florin_actors::options::Options;
@@ -12,6 +11,7 @@ use florin_domain::health::{Health, KeyStop};
 use florin_domain::ids::MerchantId;
 use florin_domain::payment::{AttemptState, Payment};
 use florin_domain::routing::Bar;
+use florin_domain::time::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -105,7 +105,7 @@ const LIMITED: Script = Script::Limited {
 fn a_merchant_that_asks_too_much_under_its_own_key_stops_its_own_charges_and_nobody_elses() {
     two(79).life(async |world, platform| {
         let (payments, seat) = (platform.payments(), &platform.context().providers[0]);
-        lock(&world.provider.own_keys).insert(merchant());
+        world.provider.own_keys.give(merchant());
         let bar = |merchant| {
             let now = platform.context().ports.clock.now();
             seat.entrant(Some((merchant, now)), now).bar
@@ -158,7 +158,7 @@ fn a_merchant_that_asks_too_much_under_its_own_key_stops_its_own_charges_and_nob
 fn a_charge_that_is_taken_counts_for_the_key_that_it_went_under_whatever_was_exchanged_meanwhile() {
     two(81).life(async |world, platform| {
         let (payments, seat) = (platform.payments(), &platform.context().providers[0]);
-        lock(&world.provider.own_keys).insert(merchant());
+        world.provider.own_keys.give(merchant());
         // It goes out before anything is said of the key.
         world.script(0, Script::Held);
         world.provider.latch.close();
@@ -172,13 +172,16 @@ fn a_charge_that_is_taken_counts_for_the_key_that_it_went_under_whatever_was_exc
             submit(&payments, n).await.unwrap();
         }
         // When it comes back its key is not the one in force.
-        lock(&world.provider.own_keys).remove(&merchant());
+        world
+            .provider
+            .own_keys
+            .give_since(merchant(), (Timestamp::from_unix_ms(0), 2));
         world.provider.latch.open();
         taken.await.unwrap().unwrap();
         assert_eq!(charges(world, 0), (1, 0));
         until("it is counted", || seat.in_flight.load(Ordering::SeqCst) == 0).await;
         let_settle().await;
-        lock(&world.provider.own_keys).insert(merchant());
+        world.provider.own_keys.give(merchant());
         let bar = || {
             let now = platform.context().ports.clock.now();
             seat.entrant(Some((merchant(), now)), now).bar

@@ -1,7 +1,11 @@
 //! What a scripted provider is to do with a charge of one amount, and what it has really done.
 
+use florin_domain::credentials::KeyOwner;
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::OperationKind;
+use florin_domain::ports::AttemptRequest;
+use florin_domain::provider::{KeyRefusal, Outcome, ProviderReference};
+use std::sync::Arc;
 
 /// How the provider treats a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,12 +37,51 @@ pub(crate) enum Script {
     PreparedTwice,
     /// Challenges the customer, who has passed once [`crate::provider::Scripted::tell_the_truth`] was called.
     Challenge,
+    /// Challenges the customer, who passes when it is asked for the second time, and says so once the latch is open: the object may have
+    /// been closed by then.
+    PassedTooLate,
     /// Does it, and says until [`crate::provider::Scripted::tell_the_truth`] only that it has taken it on.
     TakesOn,
     /// Charges, and says that it was not sent. Does not hear the first `deaf` requests to give that back, and refuses the later ones.
     Refuses { deaf: u32 },
     /// Turns the first `times` requests away because of their rate, for so long.
     Limited { times: u32, retry_after_s: u64 },
+}
+
+/// What is released is the charge.
+pub(crate) fn transaction(request: &AttemptRequest) -> ProviderReference {
+    let released = request
+        .parent
+        .as_ref()
+        .filter(|_| request.kind == OperationKind::Void);
+    let object = released.map_or_else(|| reference(request), |parent| Arc::clone(&parent.reference));
+    Arc::from(format!("ch_{}", object.trim_start_matches("pi_")))
+}
+
+pub(crate) fn reference(request: &AttemptRequest) -> ProviderReference {
+    Arc::from(format!("pi_{}", request.key))
+}
+
+pub(crate) fn declined(code: &str) -> Outcome {
+    Outcome::declined(Arc::from(code), None)
+}
+
+pub(crate) fn silence() -> Outcome {
+    Outcome::Unknown {
+        reason: Arc::from("read timeout"),
+        reference: None,
+    }
+}
+
+pub(crate) fn key_refused() -> Outcome {
+    Outcome::Rejected {
+        reason: Arc::from("401 invalid api key"),
+        refused_key: Some(KeyRefusal::Unknown(KeyOwner::Platform)),
+    }
+}
+
+pub(crate) fn not_sent() -> Outcome {
+    Outcome::not_sent("connection refused")
 }
 
 /// Something that was really executed.

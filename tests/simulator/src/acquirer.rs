@@ -2,7 +2,7 @@
 
 use crate::clock::lock;
 use crate::fault::Fault;
-use crate::provider_books::{Books, Deed, reference, silence};
+use crate::provider_books::{Books, Deed, Speaks, reference, silence};
 use crate::shop::is_charge;
 use crate::tally::outcome;
 use crate::world::{World, fail_here};
@@ -29,10 +29,10 @@ pub(crate) struct Acquirer {
 }
 
 impl Acquirer {
-    pub(crate) fn new(world: &Arc<World>, capabilities: Capabilities, notifies: bool) -> Self {
+    pub(crate) fn new(world: &Arc<World>, capabilities: Capabilities, speaks: Speaks) -> Self {
         Self {
             world: Arc::clone(world),
-            books: Mutex::new(Books::new(world, &capabilities, notifies)),
+            books: Mutex::new(Books::new(world, &capabilities, speaks)),
             capabilities,
             asked: Mutex::default(),
         }
@@ -63,11 +63,12 @@ impl Acquirer {
         lock(&self.books).settle();
     }
 
-    /// Whether it says of a charge what is not so. Only one that writes by itself does: otherwise nobody would ever hear of it.
+    /// Whether it says of a charge what is not so. Only one that writes by itself does: otherwise nobody would ever hear of it. An object that is
+    /// closed stays closed.
     fn lies(&self, request: &AttemptRequest) -> bool {
         let can = {
             let books = lock(&self.books);
-            books.notifies && is_charge(request.kind) && !books.is_over(&request.key)
+            books.speaks == Speaks::OfKeys && is_charge(request.kind) && !books.is_over(&request.key)
         };
         let lies = can && self.world.hits(Fault::Lie);
         if lies {
@@ -187,7 +188,7 @@ impl Acquirer {
         self.latency().await;
         self.world.alive().await;
         lock(&self.books).settle();
-        if lock(&self.books).notifies && self.world.hits(Fault::NoticeEarly) {
+        if lock(&self.books).speaks != Speaks::Never && self.world.hits(Fault::NoticeEarly) {
             let ms = self
                 .world
                 .chance(Fault::NoticeEarly, |dice| dice.within(200, 3_000));
@@ -279,8 +280,12 @@ impl Acquirer {
 }
 
 impl KeyOwners for Acquirer {
-    fn key_owner(&self, _merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
-        Some(KeyOwner::Platform)
+    /// One that writes by itself has an account of every merchant's, so that merchants' own secrets may sign what it writes.
+    fn key_owner(&self, merchant: MerchantId, _made_at: Timestamp) -> Option<KeyOwner> {
+        Some(match lock(&self.books).speaks {
+            Speaks::Never => KeyOwner::Platform,
+            Speaks::OfKeys | Speaks::OfObjects => KeyOwner::Merchant { merchant, version: 1 },
+        })
     }
 }
 

@@ -280,8 +280,20 @@ async fn deliver(run: Arc<Run>, payments: PaymentsHandle, number: u64, letter: L
     }
 }
 
+/// The attempt that a notice names.
+fn meant<'a>(op: &'a Operation, name: &Named) -> Option<&'a Attempt> {
+    let mut attempts = op.earlier.iter().chain(&op.attempt);
+    match name {
+        Named::KeyEnd(key) => attempts.find(|attempt| *attempt.key == **key),
+        Named::Charge(object) | Named::Refund { refund: object, .. } => attempts
+            .find(|attempt| attempt.reference.as_ref() == Some(object))
+            // It changed an object that another attempt made.
+            .or(op.attempt.as_ref()),
+    }
+}
+
 /// Whether what a notice says of an attempt is in the books, or nothing that could be.
-fn is_taken(op: &Operation, attempt: &Attempt, said: &Said) -> bool {
+fn is_taken(op: &Operation, attempt: &Attempt, said: &Said, is_of_object: bool) -> bool {
     let is_late = op.late.iter().any(|late| late.number == attempt.number);
     match said {
         // Another amount than was asked for is for people: it stays unresolved, with the reason.
@@ -292,11 +304,21 @@ fn is_taken(op: &Operation, attempt: &Attempt, said: &Said) -> bool {
                 || attempt.closing.made.is_some()
                 || attempt.unknown_reason.is_some() && attempt.state.is_unresolved()
         }
-        Said::Became(Outcome::Declined { .. } | Outcome::Cancelled { .. }) => !attempt.state.is_unresolved(),
-        Said::TakenBack { .. } => is_late || !op.matters.is_empty(),
+        // Said of an object, it may be awaited as the answer to a call.
+        Said::Became(Outcome::Declined { .. } | Outcome::Cancelled { .. }) => {
+            !attempt.state.is_unresolved() || attempt.state == AttemptState::Open && is_of_object
+        }
+        // A hold of an object that was closed since is no news.
+        Said::Reserved { .. } => {
+            !attempt.state.is_unresolved()
+                || is_late
+                || attempt.closing.made.is_some()
+                || attempt.unknown_reason.is_some()
+        }
+        // Nothing was there that could be undone.
+        Said::TakenBack { unheard: Some(_), .. } => !attempt.state.is_unresolved(),
+        Said::TakenBack { unheard: None, .. } => is_late || !op.matters.is_empty(),
         Said::NotClosed
-        // Only said of objects, by a provider of another kind.
-        | Said::Reserved { .. }
         | Said::Released { .. }
         | Said::Changed
         | Said::Became(
@@ -318,12 +340,10 @@ impl Run {
             .as_ref()
             .and_then(|payment| payment.operation(notice.operation));
         let is_durable = op.is_some_and(|op| {
-            let attempt = op
-                .earlier
-                .iter()
-                .chain(&op.attempt)
-                .find(|attempt| *attempt.key == *notice.attempt.as_str());
-            attempt.is_some_and(|attempt| is_taken(op, attempt, &notice.said))
+            meant(op, &notice.attempt).is_some_and(|attempt| {
+                let is_of_object = !matches!(notice.attempt, Named::KeyEnd(_));
+                is_taken(op, attempt, &notice.said, is_of_object)
+            })
         });
         if !is_durable {
             self.world.breach(format!(
@@ -337,13 +357,10 @@ impl Run {
     /// Where nothing goes wrong, a notice is taken at once, unless what it undoes must be heard of first.
     fn check_refused(&self, letter: &Letter, error: &NoticeError) {
         let may_wait = match (&letter.notice.said, error) {
-            (Said::TakenBack { .. }, _) | (_, NoticeError::Shed(_)) => true,
+            // The end of an object is told again behind the answer that is awaited.
+            (Said::TakenBack { .. } | Said::Released { .. }, _) | (_, NoticeError::Shed(_)) => true,
             (
-                Said::Became(_)
-                | Said::NotClosed
-                | Said::Reserved { .. }
-                | Said::Released { .. }
-                | Said::Changed,
+                Said::Became(_) | Said::NotClosed | Said::Reserved { .. } | Said::Changed,
                 NoticeError::View(_) | NoticeError::NotTaken,
             ) => false,
         };

@@ -87,6 +87,17 @@ struct Charge {
     released: bool,
 }
 
+/// Whether and how a provider says by itself what becomes of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaks {
+    /// It only answers.
+    Never,
+    /// By the key of the request.
+    OfKeys,
+    /// By the object that a request made, as it stands, or the one that it changed.
+    OfObjects,
+}
+
 /// What the provider has, and has done.
 #[derive(Debug)]
 pub(crate) struct Books {
@@ -94,8 +105,8 @@ pub(crate) struct Books {
     id: ProviderId,
     /// How long a key is remembered.
     lifetime_ms: u64,
-    /// It says by itself what becomes of requests.
-    pub(crate) notifies: bool,
+    /// Whether and how it says by itself what becomes of requests.
+    pub(crate) speaks: Speaks,
     /// Keys under which it said that nothing was done, or will be, although it will.
     denied: BTreeSet<ProviderKey>,
     objects: BTreeMap<ProviderKey, Object>,
@@ -111,12 +122,12 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    pub(crate) fn new(world: &Arc<World>, capabilities: &Capabilities, notifies: bool) -> Self {
+    pub(crate) fn new(world: &Arc<World>, capabilities: &Capabilities, speaks: Speaks) -> Self {
         Self {
             world: Arc::clone(world),
             id: capabilities.id,
             lifetime_ms: capabilities.key_lifetime.0,
-            notifies,
+            speaks,
             denied: BTreeSet::new(),
             objects: BTreeMap::new(),
             charges: BTreeMap::new(),
@@ -158,7 +169,7 @@ impl Books {
 
     /// Somebody has to look at this time.
     fn wake_at(&self, due_ms: u64) {
-        if self.notifies {
+        if self.speaks != Speaks::Never {
             self.world.outbox.wake_at(due_ms);
         }
     }
@@ -440,12 +451,7 @@ impl Books {
             },
             State::Pending { .. } => Outcome::Pending { reference: known },
             State::Done => Outcome::Succeeded {
-                // Whoever writes by itself has one name for both, so that nothing is taken for something else.
-                transaction: if self.notifies {
-                    Arc::clone(&known)
-                } else {
-                    Arc::from(format!("txn_{}", request.key))
-                },
+                transaction: self.transaction(request),
                 amount_minor: object.other_minor.unwrap_or(request.amount.minor()),
                 reference: known,
             },

@@ -7,6 +7,7 @@ use crate::dice::Dice;
 use crate::disk::Disks;
 use crate::fault::{Fault, Scenario};
 use crate::life::{Run, Wiring};
+use crate::provider_books::Speaks;
 use crate::shop::Shop;
 use crate::tally::{Death, Tally};
 use crate::treasury::Treasury;
@@ -153,7 +154,7 @@ fn providers(world: &Arc<World>) -> Vec<Arc<Acquirer>> {
     ["alpha", "beta"]
         .into_iter()
         .map(|name| {
-            let notifies = letters.hits(6_000) && world.scenario != Scenario::Failover;
+            let writes = letters.hits(6_000) && world.scenario != Scenario::Failover;
             let capabilities = Capabilities {
                 id: ProviderId::parse(name).expect("a short name"),
                 prepares: dice.hits(5_000),
@@ -163,7 +164,14 @@ fn providers(world: &Arc<World>) -> Vec<Arc<Acquirer>> {
                 time_limit: Millis::from_s(5),
                 recovery: Recovery::default(),
             };
-            Arc::new(Acquirer::new(world, capabilities, notifies))
+            // Only what was prepared has a name that is known before anything is said of it.
+            let of_objects = Dice::new(world.seed, "notices of objects").hits(5_000);
+            let speaks = match (writes, capabilities.prepares && of_objects) {
+                (false, _) => Speaks::Never,
+                (true, false) => Speaks::OfKeys,
+                (true, true) => Speaks::OfObjects,
+            };
+            Arc::new(Acquirer::new(world, capabilities, speaks))
         })
         .collect()
 }

@@ -81,6 +81,21 @@ pub(super) const PLACES: &[Place] = &[
         "which credentials it needs, and which are not its",
     ),
     place(
+        "domain/src/credentials.rs",
+        "pub enum CredentialKind {",
+        "a variant, and below it the fields that a merchant with an account of its own puts",
+    ),
+    place(
+        "adapters/src/secrets/record.rs",
+        "CredentialKind::Adyen => 2",
+        "its number in sealed files, which stays what it is; and its name there",
+    ),
+    place(
+        "src/vault.rs",
+        "let kind = match provider.kind {",
+        "the one for the other",
+    ),
+    place(
         "src/node.rs",
         "match configured.kind {",
         "that it is opened; then it can be used",

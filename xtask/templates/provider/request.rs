@@ -36,6 +36,7 @@ pub(super) fn execute(request: &AttemptRequest) -> Result<Outgoing, Unsendable> 
         | OperationKind::Void
         | OperationKind::Refund
         | OperationKind::Increment => Err(Unsendable("not supported by nameless")),
+        OperationKind::Reversal => Err(Unsendable("a reversal is asked for as a refund or a void")),
     }
 }
 

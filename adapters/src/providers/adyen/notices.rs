@@ -6,14 +6,15 @@ use super::names::{self, Named};
 use super::request::is_psp_reference;
 use super::response::{decline_code, snake};
 use super::wire::{Notification, Notifications, Raw};
-use crate::secrets::Book;
+use crate::secrets::{Book, Held};
 use aws_lc_rs::{constant_time, hmac};
-use florin_domain::credentials::Credentials;
-use florin_domain::ids::{MerchantId, OperationId};
+use florin_domain::credentials::{CredentialKind, Credentials};
+use florin_domain::ids::{MerchantId, OperationId, PaymentId};
 use florin_domain::money::Currency;
 use florin_domain::ports::NoticeReader;
 use florin_domain::provider::{
-    Letter, Named as AttemptName, Notice, NoticeRefusal, Outcome, ProviderId, ProviderReference, Said, Signer,
+    Compared, Letter, Named as AttemptName, Notice, NoticeRefusal, Outcome, ProviderId, ProviderReference,
+    Said, Signer,
 };
 use std::sync::Arc;
 
@@ -22,6 +23,9 @@ const MALFORMED: NoticeRefusal = NoticeRefusal::Malformed {
     field: "notificationItems",
     why: "must be a list of notification items",
 };
+
+/// A set that a merchant has present.
+type OwnSet = (MerchantId, Held);
 
 /// Who reads the notifications of one merchant account.
 #[derive(Clone, Debug)]
@@ -58,86 +62,58 @@ impl AdyenNotices {
         Self { book, ..self }
     }
 
-    /// Who may have signed for this provider: the platform, and every set that merchants have present.
-    fn signers(&self, provider: ProviderId) -> Vec<Candidate> {
-        let configured = self
-            .configured
-            .iter()
-            .filter(|sender| sender.provider == provider);
-        let configured = configured.map(|sender| Candidate {
-            merchant: None,
-            merchant_account: Arc::clone(&sender.merchant_account),
-            keys: vec![sender.key.clone()],
-        });
-        let own = self.book.iter().flat_map(|book| book.everybodys(provider));
-        let own = own.filter_map(|(merchant, held)| match &*held.credentials {
-            Credentials::Adyen(set) => Some(Candidate {
-                merchant: Some(merchant),
-                merchant_account: Arc::from(set.merchant_account.expose()),
-                keys: set
-                    .hmac_keys
-                    .iter()
-                    .filter_map(|key| HmacKey::from_hex(key.expose()))
-                    .collect(),
-            }),
-            Credentials::Stripe(_) => None,
-        });
-        configured.chain(own).collect()
+    /// The sets that merchants have present at this provider.
+    fn own_sets(&self, provider: ProviderId) -> Vec<OwnSet> {
+        let mut own = Vec::new();
+        for (merchant, held) in self.book.iter().flat_map(|book| book.everybodys(provider)) {
+            if held.credentials.kind() == CredentialKind::Adyen {
+                own.push((merchant, held));
+            }
+        }
+        own
     }
-}
 
-impl AdyenNotices {
-    /// A merchant's key speaks only of what was charged in the merchant's own account: whoever holds it could else say that a charge in
-    /// the platform's account was made.
-    fn narrow(&self, notice: &mut Notice, account: &str) -> Result<(), NoticeRefusal> {
-        let Signer::Merchants(merchants) = &mut notice.signer else {
-            return Ok(());
-        };
-        let (provider, made_at) = (notice.provider, notice.payment.made_at());
-        merchants.retain(|merchant| {
-            let book = self.book.as_ref();
-            let held = book.and_then(|book| book.in_force((*merchant, provider), made_at));
-            held.is_some_and(|held| match &*held.credentials {
-                Credentials::Adyen(set) => set.merchant_account.expose() == account,
-                Credentials::Stripe(_) => false,
-            })
-        });
-        if merchants.is_empty() {
-            return Err(NoticeRefusal::Unsigned);
+    /// Whose signature an item carries: the platform's, or that of every merchant with a set of the account that it names, any of whose keys
+    /// fits. Nobody else's keys are touched.
+    fn signer(&self, provider: ProviderId, own: &[OwnSet], item: &Notification<'_>) -> Option<Signer> {
+        let account = &item.merchant_account_code;
+        let of_account =
+            |sender: &&Sender| sender.provider == provider && account.is(&sender.merchant_account);
+        let mut is_platform = false;
+        for sender in self.configured.iter().filter(of_account) {
+            is_platform |= is_signed(item, &sender.key);
         }
-        Ok(())
+        if is_platform {
+            return Some(Signer::Platform);
+        }
+        // The versions of each merchant for that account, and whether any of its keys fits: a charge under one of them may be told of under
+        // the keys of another.
+        let mut accounts: Vec<(MerchantId, Vec<u32>, bool)> = Vec::new();
+        for (merchant, held) in own {
+            let Credentials::Adyen(set) = &*held.credentials else {
+                continue;
+            };
+            if !account.is(set.merchant_account.expose()) {
+                continue;
+            }
+            let mut fits = false;
+            for key in &set.hmac_keys {
+                fits |= HmacKey::from_hex(key.expose()).is_some_and(|key| is_signed(item, &key));
+            }
+            match accounts.iter_mut().find(|known| known.0 == *merchant) {
+                Some((_, versions, is_signer)) => {
+                    versions.push(held.version);
+                    *is_signer |= fits;
+                }
+                None => accounts.push((*merchant, vec![held.version], fits)),
+            }
+        }
+        let signers = accounts.into_iter().filter(|(_, _, is_signer)| *is_signer);
+        let signers: Vec<(MerchantId, u32)> = signers
+            .flat_map(|(merchant, versions, _)| versions.into_iter().map(move |version| (merchant, version)))
+            .collect();
+        (!signers.is_empty()).then_some(Signer::Accounts(signers))
     }
-}
-
-/// Who may have signed a notification.
-struct Candidate {
-    /// Nothing for the platform.
-    merchant: Option<MerchantId>,
-    merchant_account: Arc<str>,
-    keys: Vec<HmacKey>,
-}
-
-/// Whose signature this is. Every key of the account is tried, whichever fits.
-fn signer(item: &Notification<'_>, candidates: &[Candidate]) -> Option<Signer> {
-    let (mut is_platform, mut merchants) = (false, Vec::new());
-    for candidate in candidates {
-        if !item.merchant_account_code.is(&candidate.merchant_account) {
-            continue;
-        }
-        let mut fits = false;
-        for key in &candidate.keys {
-            fits |= is_signed(item, key);
-        }
-        match candidate.merchant {
-            None => is_platform |= fits,
-            Some(merchant) if fits => merchants.push(merchant),
-            Some(_) => {}
-        }
-    }
-    if is_platform {
-        return Some(Signer::Platform);
-    }
-    (!merchants.is_empty()).then_some(Signer::Merchants(merchants))
 }
 
 impl NoticeReader for AdyenNotices {
@@ -145,9 +121,20 @@ impl NoticeReader for AdyenNotices {
         None
     }
 
-    fn read(&self, provider: ProviderId, letter: Letter<'_>) -> Result<Vec<Notice>, NoticeRefusal> {
-        let candidates = self.signers(provider);
-        if candidates.is_empty() {
+    /// Each item names its merchant account, and only the keys of that one are compared.
+    fn names(&self, _provider: ProviderId, _letter: Letter<'_>) -> Option<PaymentId> {
+        None
+    }
+
+    /// However little is compared, the keys of the account that an item names are.
+    fn read(
+        &self,
+        provider: ProviderId,
+        letter: Letter<'_>,
+        _compared: Compared,
+    ) -> Result<Vec<Notice>, NoticeRefusal> {
+        let own = self.own_sets(provider);
+        if own.is_empty() && self.configured.iter().all(|sender| sender.provider != provider) {
             return Err(NoticeRefusal::NoSuchProvider);
         }
         let body: Notifications<'_> = serde_json::from_slice(letter.body).map_err(|_| MALFORMED)?;
@@ -159,12 +146,8 @@ impl NoticeReader for AdyenNotices {
         let mut notices = Vec::new();
         for item in &items {
             let item = &item.item;
-            let signer = signer(item, &candidates).ok_or(NoticeRefusal::Unsigned)?;
-            let Some(mut notice) = notice(item, provider, signer) else {
-                continue;
-            };
-            self.narrow(&mut notice, &item.merchant_account_code)?;
-            notices.push(notice);
+            let signer = self.signer(provider, &own, item).ok_or(NoticeRefusal::Unsigned)?;
+            notices.extend(notice(item, provider, signer));
         }
         Ok(notices)
     }

@@ -7,7 +7,7 @@
 
 use super::objects::Status;
 use super::request::is_object_id;
-use super::wire::{Charge, Event, EventOf, Intent, Metadata, Refund, Text};
+use super::wire::{Charge, Event, EventOf, Intent, Labelled, Metadata, Refund, Text};
 use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId};
 use florin_domain::money::Currency;
 use florin_domain::provider::{
@@ -92,6 +92,12 @@ pub(super) fn parse(body: &[u8]) -> Result<Opened<'_>, NoticeRefusal> {
         kind: event.kind,
         body,
     })
+}
+
+/// The payment that a body names, whoever wrote it.
+pub(super) fn payment_named(body: &[u8]) -> Option<PaymentId> {
+    let event: EventOf<Labelled<'_>> = serde_json::from_slice(body).ok()?;
+    payment_of(event.data.object.metadata.as_ref())
 }
 
 /// What it says, of each operation that it is about.

@@ -2,11 +2,11 @@
 
 use super::events;
 use super::signature::{HEADER, STRANGE, Seal, WebhookSecret};
-use crate::secrets::{Book, is_stripe_test_key};
+use crate::secrets::{Book, Held, is_stripe_test_key};
 use florin_domain::credentials::Credentials;
-use florin_domain::ids::MerchantId;
+use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::ports::{Clock, NoticeReader};
-use florin_domain::provider::{Letter, Notice, NoticeRefusal, ProviderId, Signer};
+use florin_domain::provider::{Compared, Letter, Notice, NoticeRefusal, ProviderId, Signer};
 use std::sync::Arc;
 
 /// One configured account.
@@ -60,17 +60,25 @@ impl StripeNotices {
         self.accounts.iter().find(|account| account.provider == provider)
     }
 
-    /// Who may have signed for this provider: the platform, and every set that merchants have present.
-    fn signers(&self, account: &Account) -> Vec<Candidate> {
+    /// The sets with a webhook secret that merchants have present.
+    fn own_sets(&self, provider: ProviderId) -> impl Iterator<Item = (MerchantId, Held)> {
+        let own = self.book.iter().flat_map(move |book| book.everybodys(provider));
+        own.filter(|(_, held)| match &*held.credentials {
+            Credentials::Stripe(set) => set.webhook_secret.is_some(),
+            Credentials::Adyen(_) => false,
+        })
+    }
+
+    /// Who may have signed for this provider, of those whose secrets are compared.
+    fn signers(&self, account: &Account, compared: Compared) -> Vec<Candidate> {
         let configured = (!account.secrets.is_empty()).then(|| Candidate {
             merchant: None,
             livemode: account.livemode,
             secrets: account.secrets.clone(),
         });
         let own = self
-            .book
-            .iter()
-            .flat_map(|book| book.everybodys(account.provider));
+            .own_sets(account.provider)
+            .filter(|(merchant, _)| compared.is_with(*merchant));
         let own = own.filter_map(|(merchant, held)| match &*held.credentials {
             Credentials::Stripe(set) => Some(Candidate {
                 merchant: Some(merchant),
@@ -112,14 +120,27 @@ impl NoticeReader for StripeNotices {
         self.account(provider).map(|_| HEADER)
     }
 
-    fn read(&self, provider: ProviderId, letter: Letter<'_>) -> Result<Vec<Notice>, NoticeRefusal> {
+    fn names(&self, provider: ProviderId, letter: Letter<'_>) -> Option<PaymentId> {
+        self.account(provider)?;
+        self.own_sets(provider).next()?;
+        // What is not even signed is not looked at.
+        Seal::parse(letter.seal, self.clock.now()).ok()?;
+        events::payment_named(letter.body)
+    }
+
+    fn read(
+        &self,
+        provider: ProviderId,
+        letter: Letter<'_>,
+        compared: Compared,
+    ) -> Result<Vec<Notice>, NoticeRefusal> {
         let account = self.account(provider).ok_or(NoticeRefusal::NoSuchProvider)?;
         // Before any secret is touched: what is not even signed costs nothing.
         let seal = Seal::parse(letter.seal, self.clock.now());
-        let candidates = self.signers(account);
-        if candidates.is_empty() {
+        if account.secrets.is_empty() && self.own_sets(provider).next().is_none() {
             return Err(NoticeRefusal::NoSuchProvider);
         }
+        let candidates = self.signers(account, compared);
         let seal = seal?;
         let fitting: Vec<&Candidate> = candidates
             .iter()

@@ -124,6 +124,13 @@ pub(super) struct EventOf<T> {
     pub(super) data: EventData<T>,
 }
 
+/// An object of any kind, as far as we wrote it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Labelled<'a> {
+    #[serde(borrow)]
+    pub(super) metadata: Option<Metadata<'a>>,
+}
+
 /// What an event is about.
 #[derive(Debug, Deserialize)]
 pub(super) struct EventData<T> {

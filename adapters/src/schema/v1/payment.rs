@@ -140,6 +140,7 @@ pub(crate) struct ClosingDto<'a> {
     is_refused: bool,
     made: Option<&'a str>,
     closed: Option<&'a str>,
+    has_expired: bool,
 }
 
 /// A success that came too late.
@@ -400,6 +401,7 @@ impl<'a> Stored<'a> for Closing {
             is_refused: self.is_refused,
             made: self.made.store(),
             closed: self.closed.store(),
+            has_expired: self.has_expired,
         }
     }
 
@@ -409,6 +411,7 @@ impl<'a> Stored<'a> for Closing {
             is_refused: dto.is_refused,
             made: Stored::load(dto.made)?,
             closed: Stored::load(dto.closed)?,
+            has_expired: dto.has_expired,
         })
     }
 }

@@ -52,7 +52,7 @@ fn read(reader: &StripeNotices, secret: &str, body: &str) -> Result<Vec<Notice>,
         body: body.as_bytes(),
         seal: Some(&seal),
     };
-    reader.read(stripe(), letter)
+    reader.read(stripe(), letter, Compared::Everybodys)
 }
 
 fn signer_of(reader: &StripeNotices, secret: &str, livemode: bool) -> Result<Signer, NoticeRefusal> {
@@ -88,7 +88,10 @@ fn an_event_is_believed_under_any_secret_of_the_account_and_no_other() {
         body: b"{}",
         seal: None,
     };
-    assert_eq!(both.read(other, letter), Err(NoticeRefusal::NoSuchProvider));
+    assert_eq!(
+        both.read(other, letter, Compared::Everybodys),
+        Err(NoticeRefusal::NoSuchProvider)
+    );
     assert_eq!(both.seal(other), None);
     let silent = reader("sk_test_1", &[]);
     assert_eq!(
@@ -98,7 +101,7 @@ fn an_event_is_believed_under_any_secret_of_the_account_and_no_other() {
 }
 
 #[test]
-fn nothing_of_the_body_is_read_before_its_signature_is_known() {
+fn nothing_of_the_body_is_believed_before_its_signature_is_known() {
     let reader = reader("sk_test_1", &["whsec_1"]);
     for body in ["", "{}", "[]", "no JSON"] {
         let seal = sealed("whsec_other", body);
@@ -106,10 +109,14 @@ fn nothing_of_the_body_is_read_before_its_signature_is_known() {
             body: body.as_bytes(),
             seal,
         };
-        assert_eq!(reader.read(stripe(), letter(Some(&seal))), Err(STRANGE), "{body}");
+        assert_eq!(
+            reader.read(stripe(), letter(Some(&seal)), Compared::Everybodys),
+            Err(STRANGE),
+            "{body}"
+        );
         assert!(
             matches!(
-                reader.read(stripe(), letter(None)),
+                reader.read(stripe(), letter(None), Compared::Everybodys),
                 Err(NoticeRefusal::Seal {
                     why: "is missing",
                     ..
@@ -132,7 +139,7 @@ fn nothing_of_the_body_is_read_before_its_signature_is_known() {
         body: changed.as_bytes(),
         seal: Some(&seal),
     };
-    assert_eq!(reader.read(stripe(), letter), Err(STRANGE));
+    assert_eq!(reader.read(stripe(), letter, Compared::Everybodys), Err(STRANGE));
 }
 
 #[test]
@@ -197,4 +204,68 @@ fn a_merchants_own_secret_speaks_for_the_merchants_that_have_it() {
         signer_of(&live, "whsec_one", true),
         Ok(Signer::Merchants(vec![one]))
     );
+}
+
+#[test]
+fn a_letter_that_names_a_payment_costs_no_comparison_with_anybody_elses_secrets() {
+    let (one, two) = (MerchantId::from_bits(1), MerchantId::from_bits(2));
+    let sets = [one, two].map(|merchant| {
+        let set = set("sk_test_canary_1", Some(&format!("whsec_of_{merchant}")));
+        ((merchant, stripe()), set)
+    });
+    let reader = reader("sk_test_1", &["whsec_1"]).with_credentials(Book::holding(sets.into()));
+    let body = body(false);
+    let read = |secret: &str, compared| {
+        let seal = sealed(secret, &body);
+        let letter = Letter {
+            body: body.as_bytes(),
+            seal: Some(&seal),
+        };
+        let notices = reader.read(stripe(), letter, compared)?;
+        Ok(notices[0].signer.clone())
+    };
+    let of_two = format!("whsec_of_{two}");
+    let by_two = || Ok(Signer::Merchants(vec![two]));
+    assert_eq!(read(&of_two, Compared::Everybodys), by_two());
+    assert_eq!(read(&of_two, Compared::Only(two)), by_two());
+    for compared in [Compared::Only(one), Compared::PlatformsOnly] {
+        assert_eq!(read(&of_two, compared), Err(STRANGE), "{compared:?}");
+        assert_eq!(read("whsec_1", compared), Ok(Signer::Platform), "{compared:?}");
+    }
+}
+
+#[test]
+fn the_payment_that_a_letter_names_is_found_whatever_it_says_and_only_if_it_may_be_signed() {
+    let own = || {
+        vec![(
+            (MerchantId::from_bits(1), stripe()),
+            set("sk_test_canary_1", Some("whsec_one")),
+        )]
+    };
+    let of_refund = r#"{"type":"refund.updated","livemode":false,"data":{"object":{"metadata":{"x":"y","payment_id":"pay_00000000000000000000000007"}}}}"#;
+    let named = PaymentId::parse("pay_00000000000000000000000007").ok();
+    let plain = reader("sk_test_1", &["whsec_1"]);
+    let with_own = reader("sk_test_1", &["whsec_1"]).with_credentials(Book::holding(own()));
+    let seal = sealed("whsec_other", "");
+    let names = |reader: &StripeNotices, seal, body: &str| {
+        let body = body.as_bytes();
+        reader.names(stripe(), Letter { body, seal })
+    };
+    for body in [of_refund, &body(false)] {
+        assert_eq!(names(&with_own, Some(&seal), body), named, "{body}");
+        // Nothing is spared where there is nobody else's secret, and nothing is looked at without a signature.
+        assert_eq!(names(&plain, Some(&seal), body), None);
+        assert_eq!(names(&with_own, None, body), None);
+        assert_eq!(names(&with_own, Some("t=1,v1=00"), body), None);
+    }
+    let none = [
+        "",
+        "{}",
+        r#"{"data":{"object":{}}}"#,
+        r#"{"data":{"object":{"metadata":{"payment_id":"pay_1"}}}}"#,
+        r#"{"data":{"object":{"metadata":null}}}"#,
+    ];
+    for body in none {
+        assert_eq!(names(&with_own, Some(&seal), body), None, "{body}");
+    }
 }

@@ -73,8 +73,9 @@ prop_compose! {
         asked_at in option::of(any::<u64>()),
         is_refused: bool,
         (made, closed) in (option::of(text()), option::of(text())),
+        has_expired: bool,
     ) -> Closing {
-        Closing { asked_at: asked_at.map(at), is_refused, made, closed }
+        Closing { asked_at: asked_at.map(at), is_refused, made, closed, has_expired }
     }
 }
 
