@@ -243,7 +243,7 @@ fn the_payment_that_a_letter_names_is_found_whatever_it_says_and_only_if_it_may_
         )]
     };
     let of_refund = r#"{"type":"refund.updated","livemode":false,"data":{"object":{"metadata":{"x":"y","payment_id":"pay_00000000000000000000000007"}}}}"#;
-    let named = PaymentId::parse("pay_00000000000000000000000007").ok();
+    let expected = PaymentId::parse("pay_00000000000000000000000007").ok();
     let plain = reader("sk_test_1", &["whsec_1"]);
     let with_own = reader("sk_test_1", &["whsec_1"]).with_credentials(Book::holding(own()));
     let seal = sealed("whsec_other", "");
@@ -252,7 +252,7 @@ fn the_payment_that_a_letter_names_is_found_whatever_it_says_and_only_if_it_may_
         reader.names(stripe(), Letter { body, seal })
     };
     for body in [of_refund, &body(false)] {
-        assert_eq!(names(&with_own, Some(&seal), body), named, "{body}");
+        assert_eq!(names(&with_own, Some(&seal), body), expected, "{body}");
         // Nothing is spared where there is nobody else's secret, and nothing is looked at without a signature.
         assert_eq!(names(&plain, Some(&seal), body), None);
         assert_eq!(names(&with_own, None, body), None);
