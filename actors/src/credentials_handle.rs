@@ -3,7 +3,7 @@
 
 use crate::ledger_handle::{LedgerError, LedgerHandle};
 use crate::shards::Shards;
-use florin_domain::credentials::{CredentialFields, CredentialVersion};
+use florin_domain::credentials::{CredentialFields, CredentialVersion, LastSet};
 use florin_domain::ids::{ApiKeyId, MerchantId};
 use florin_domain::merchant::ControlEvent;
 use florin_domain::ports::{Begun, Secrets, SecretsError};
@@ -74,19 +74,19 @@ impl CredentialsHandle {
         .await
     }
 
-    /// Retires a version; its secrets are destroyed.
+    /// Retires a version; its secrets are destroyed. The last one of its mode only if that is said to be meant.
     ///
     /// # Errors
-    /// If there is no such version, or it could not be made durable.
+    /// If there is no such version, it is the last one, or it could not be made durable.
     pub async fn retire(
         &self,
         (merchant, provider): (MerchantId, ProviderId),
-        version: u32,
+        (version, last): (u32, LastSet),
         by: ApiKeyId,
     ) -> Result<CredentialVersion, ChangeError> {
         let own = self.clone();
         self.to_the_end(async move {
-            let about = own.secrets.retire(merchant, provider, version).await?;
+            let about = own.secrets.retire(merchant, provider, version, last).await?;
             let event = ControlEvent::CredentialsRetired {
                 merchant,
                 provider,

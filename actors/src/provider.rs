@@ -268,13 +268,16 @@ impl ProviderState {
     }
 
     fn start(&self, call: Call, passes: Option<(Option<Pass>, KeyPass)>) {
+        // Noted now: whoever asks when it has ended may find another key in force, or miss what was said of this one meanwhile.
+        let request = call.request.as_ref().filter(|_| call.line == Line::Charge);
+        let charger = request.and_then(|request| charger(&*self.seat.port, request));
         let permit = Permit {
             seat: Arc::clone(&self.seat),
             incarnation: self.incarnation,
             admitted: passes.map(|(pass, key_pass)| (call.line, pass, key_pass)),
             result: CallResult::NotCounted,
             key: KeyVerdict::Silent,
-            charger: None,
+            charger,
             took_ms: 0,
         };
         permit.count().fetch_add(1, Ordering::SeqCst);
@@ -315,7 +318,7 @@ async fn run(context: Arc<Context>, mut call: Call, mut permit: Permit) {
             let result = CallResult::of(outcome, Millis(permit.took_ms), time_limit);
             let is_asked_for = matches!(outcome, Outcome::RateLimited { .. } | Outcome::Rejected { .. })
                 || !permit.seat.standing.load().stopped_keys.is_empty();
-            if is_asked_for {
+            if is_asked_for && permit.charger.is_none() {
                 permit.charger = charger(&*port, &request);
             }
             match KeyVerdict::of(outcome, permit.charger.map(|charger| charger.key)) {

@@ -8,6 +8,7 @@ mod declines;
 mod memory;
 pub mod recall;
 mod record;
+mod shares;
 
 use crate::context::{Context, Step};
 use crate::mailbox::{Envelope, Mailbox};
@@ -67,6 +68,33 @@ impl Subject {
     }
 }
 
+/// A customer, a device or an address with the merchant whose it is: what is remembered of it is in that merchant's share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payer {
+    /// Whose.
+    pub book: Book,
+    /// Who.
+    pub subject: Subject,
+}
+
+impl Payer {
+    /// The customer (else the device) of a payment; `None` when nothing identifies one.
+    pub fn of(spec: &Spec) -> Option<Self> {
+        let (book, subject) = (Book::of(spec), Subject::of(spec)?);
+        Some(Self { book, subject })
+    }
+
+    /// The address that a payment came from.
+    pub fn of_address(spec: &Spec) -> Option<Self> {
+        let (book, subject) = (Book::of(spec), Subject::of_address(spec)?);
+        Some(Self { book, subject })
+    }
+
+    const fn place(self) -> (Book, Subject) {
+        (self.book, self.subject)
+    }
+}
+
 /// Answers a payment; when it is dropped unanswered (the shard died) the payment is told that nothing is known.
 #[derive(Debug)]
 pub struct VelocityReply(Option<Mailbox<PaymentMail>>);
@@ -98,7 +126,7 @@ pub enum RiskMail {
     /// Count a payment and say how many there are.
     Count {
         /// Of whom.
-        subject: Subject,
+        payer: Payer,
         /// When.
         at: Timestamp,
         /// What its card is asked next.
@@ -109,13 +137,13 @@ pub enum RiskMail {
     /// Count a new payment with its amount, have its address counted as well, and say how many there are.
     Begin {
         /// Of whom.
-        subject: Subject,
+        payer: Payer,
         /// When.
         at: Timestamp,
         /// How much.
         asked: (Currency, Amount),
         /// From where, if that is counted.
-        address: Option<Subject>,
+        address: Option<Payer>,
         /// What its card is asked next.
         question: CardQuestion,
         /// Who asks.
@@ -124,7 +152,7 @@ pub enum RiskMail {
     /// Count a payment's address; what was counted before is answered with it.
     CountAddress {
         /// Which.
-        subject: Subject,
+        payer: Payer,
         /// When.
         at: Timestamp,
         /// What is known already.
@@ -157,7 +185,7 @@ pub enum RiskMail {
     /// Count a decline.
     Declined {
         /// Of whom.
-        subject: Subject,
+        payer: Payer,
         /// When.
         at: Timestamp,
     },
@@ -197,10 +225,15 @@ pub struct Recalled {
 /// What a subject did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
-    /// It paid; the amount if it went on from there.
-    Paid(Option<(Currency, Amount)>),
-    /// It was declined.
-    Declined,
+    /// It paid.
+    Paid {
+        /// Where that is counted.
+        book: Book,
+        /// How much, if it went on from there.
+        asked: Option<(Currency, Amount)>,
+    },
+    /// It was declined, which is counted there.
+    Declined(Book),
     /// A transfer to another shard debited it.
     Transferred,
     /// This payment was asked for with this card.
@@ -218,29 +251,29 @@ pub enum What {
 /// answer comes to `payment`.
 pub(crate) fn begin(context: &Context, spec: &Spec, question: CardQuestion, payment: &Mailbox<PaymentMail>) {
     let counts_addresses = context.options.velocity.ip_hour_count_max.is_some();
-    let address = counts_addresses.then(|| Subject::of_address(spec)).flatten();
+    let address = counts_addresses.then(|| Payer::of_address(spec)).flatten();
     let (at, reply) = (spec.created_at, VelocityReply::new(payment.clone()));
-    let (subject, mail) = match (Subject::of(spec), address) {
-        (Some(subject), address) => {
+    let (subject, mail) = match (Payer::of(spec), address) {
+        (Some(payer), address) => {
             let mail = RiskMail::Begin {
-                subject,
+                payer,
                 at,
                 asked: (spec.currency, spec.amount),
                 address,
                 question,
                 reply,
             };
-            (subject, mail)
+            (payer.subject, mail)
         }
-        (None, Some(subject)) => {
+        (None, Some(payer)) => {
             let mail = RiskMail::CountAddress {
-                subject,
+                payer,
                 at,
                 counted: Velocity::default(),
                 question,
                 reply,
             };
-            (subject, mail)
+            (payer.subject, mail)
         }
         (None, None) => return ask_card(context, question, Velocity::default(), reply),
     };
@@ -255,16 +288,16 @@ pub(crate) fn confirm(
     payment: &Mailbox<PaymentMail>,
 ) {
     let reply = VelocityReply::new(payment.clone());
-    match Subject::of(spec) {
-        Some(subject) => {
+    match Payer::of(spec) {
+        Some(payer) => {
             let at = question.at;
             let mail = RiskMail::Count {
-                subject,
+                payer,
                 at,
                 question,
                 reply,
             };
-            send(context, subject, mail);
+            send(context, payer.subject, mail);
         }
         None => ask_card(context, question, Velocity::default(), reply),
     }
@@ -320,17 +353,17 @@ impl Actor for RiskShard {
         let context = Arc::clone(&state.context);
         match mail {
             RiskMail::Count {
-                subject,
+                payer,
                 at,
                 question,
                 reply,
             } => {
                 context.ports.probe.reached(Step::RiskAssessing);
-                let counted = state.counters.paid(subject, at);
+                let counted = state.counters.paid(payer, at);
                 ask_card(&context, question, counted, reply);
             }
             RiskMail::Begin {
-                subject,
+                payer,
                 at,
                 asked,
                 address,
@@ -338,29 +371,29 @@ impl Actor for RiskShard {
                 reply,
             } => {
                 context.ports.probe.reached(Step::RiskAssessing);
-                let counted = state.counters.began(subject, at, asked);
+                let counted = state.counters.began(payer, at, asked);
                 match address {
                     None => ask_card(&context, question, counted, reply),
-                    Some(subject) => {
+                    Some(payer) => {
                         let mail = RiskMail::CountAddress {
-                            subject,
+                            payer,
                             at,
                             counted,
                             question,
                             reply,
                         };
-                        send(&context, subject, mail);
+                        send(&context, payer.subject, mail);
                     }
                 }
             }
             RiskMail::CountAddress {
-                subject,
+                payer,
                 at,
                 counted,
                 question,
                 reply,
             } => {
-                let counted = state.counters.address(subject, at, counted);
+                let counted = state.counters.address(payer, at, counted);
                 ask_card(&context, question, counted, reply);
             }
             RiskMail::AskCard {
@@ -374,7 +407,7 @@ impl Actor for RiskShard {
                 at,
                 end,
             } => state.counters.cards.ended(card, payment, at, end),
-            RiskMail::Declined { subject, at } => state.counters.declined(subject, at),
+            RiskMail::Declined { payer, at } => state.counters.declined(payer, at),
             RiskMail::CountTransfers { counts, at, reply } => {
                 context.ports.probe.reached(Step::RiskAssessing);
                 let counters = &mut state.counters;

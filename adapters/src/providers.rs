@@ -2,11 +2,13 @@
 //!
 //! # Layout
 //! * `connection` HTTP, with exact knowledge of whether a request can have left; `addresses` where its host is; `exchange` what it means that there is no answer
+//! * `aside` what is told besides, and spoils no answer
 //! * `readers` who reads what they send by themselves
 //! * one folder for each provider; which of them runs is decided where the node is wired, from its configuration
 
 mod addresses;
 pub mod adyen;
+mod aside;
 mod connection;
 mod exchange;
 mod own;

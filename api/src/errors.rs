@@ -8,10 +8,9 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use florin_actors::ledger_handle::LedgerError;
 use florin_actors::payment::NotStored;
 use florin_actors::payments_handle::RequestError;
-use florin_domain::decline::{Advice, Decline};
+use florin_domain::decline::{Advice, Decline, NetworkDecline};
 use florin_domain::idempotency::KeyError;
 use florin_domain::ids::PaymentId;
 use florin_domain::ledger::{AlertRefusal, TransferRefusal};
@@ -107,6 +106,7 @@ pub(crate) enum ApiError {
     Declined {
         payment: PaymentId,
         decline_code: Option<Arc<str>>,
+        network: NetworkDecline,
     },
     /// A transfer is refused, and with it what was asked for.
     TransferRefused {
@@ -128,6 +128,8 @@ pub(crate) enum ApiError {
     ReadOnly,
     /// Other routing rules are in force than the operator has seen.
     RoutingVersionStale { present: u32 },
+    /// No other set of credentials of its mode is present.
+    CredentialsLast { livemode: bool },
     /// The end of the actor would end the process.
     ActorNotRestartable,
     /// Something of ours is broken; the log says what.
@@ -179,23 +181,6 @@ impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         tracing::error!(request_id = request_id::current(), %error, "the journal cannot be read");
         Self::Internal
-    }
-}
-
-impl From<LedgerError> for ApiError {
-    fn from(error: LedgerError) -> Self {
-        match error {
-            LedgerError::Busy | LedgerError::Gone => Self::Overloaded { retry_after_s: 1 },
-            LedgerError::Shed(shed) => Self::Overloaded {
-                retry_after_s: shed.retry_after().as_secs(),
-            },
-            LedgerError::Read(error) => error.into(),
-            LedgerError::Unknown => Self::TryAgain,
-            LedgerError::Striped => {
-                let message = "Every shard has a part of this account: name one, as in `fee_revenue:USD@0`.";
-                Invalid::new("id", Code::ParameterInvalid, message).into()
-            }
-        }
     }
 }
 
@@ -269,6 +254,7 @@ impl ApiError {
             Self::MerchantFrozen => (StatusCode::FORBIDDEN, REQUEST, Code::MerchantFrozen),
             Self::ReadOnly => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::ReadOnly),
             Self::RoutingVersionStale { .. } => (StatusCode::CONFLICT, REQUEST, Code::RoutingVersionStale),
+            Self::CredentialsLast { .. } => (StatusCode::CONFLICT, REQUEST, Code::CredentialsLast),
             Self::ActorNotRestartable => (StatusCode::CONFLICT, REQUEST, Code::ActorNotRestartable),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, OURS, Code::InternalError),
         }
@@ -323,6 +309,10 @@ impl ApiError {
             Self::RoutingVersionStale { present } => {
                 format!("The routing rules in force have version {present}.").into()
             }
+            Self::CredentialsLast { livemode } => {
+                let mode = if *livemode { "live" } else { "test" };
+                format!("No other {mode} version of these credentials is present. Say `falls_back=true` if new charges may go on without.").into()
+            }
             Self::ActorNotRestartable => "The end of this actor would end the process.".into(),
             Self::Internal => "Something went wrong here; the request may be sent again.".into(),
         }
@@ -338,6 +328,7 @@ impl ApiError {
             Self::NoSuchObject { .. } | Self::AlertRefused(AlertRefusal::IdReused) => Some("id"),
             Self::AccountNameTaken => Some("name"),
             Self::RoutingVersionStale { .. } => Some("expected_version"),
+            Self::CredentialsLast { .. } => Some("falls_back"),
             Self::AlertRefused(AlertRefusal::UnknownAccount(_) | AlertRefusal::AccountFull) => {
                 Some("account")
             }
@@ -406,6 +397,7 @@ impl ApiError {
             | Self::AlertRefused(_)
             | Self::MerchantFrozen
             | Self::RoutingVersionStale { .. }
+            | Self::CredentialsLast { .. }
             | Self::ActorNotRestartable
             | Self::Internal => None,
         }
@@ -441,13 +433,14 @@ impl ApiError {
 
     fn rendered(&self, request_headers: &HeaderMap, profile: ErrorProfile) -> HttpResponse {
         let (status, kind, text, code) = self.class_in(profile);
-        let (mut payment_id, mut declined_as) = (None, None);
+        let (mut payment_id, mut declined_as, mut by_network) = (None, None, &NetworkDecline::NONE);
         if let Self::Declined {
             payment,
             decline_code,
+            network,
         } = self
         {
-            (payment_id, declined_as) = (Some(*payment), decline_code.as_deref());
+            (payment_id, declined_as, by_network) = (Some(*payment), decline_code.as_deref(), network);
         }
         if let Self::NoProvider { payment } = self {
             payment_id = *payment;
@@ -465,6 +458,8 @@ impl ApiError {
             code: text,
             decline_code: declined_as,
             advice_code: advised.and_then(Decline::advice).map(Advice::as_str),
+            network_decline_code: by_network.decline_code.as_deref(),
+            network_advice_code: by_network.advice_code.as_deref(),
             retry_after_s: advised.and_then(Decline::wait).map(|wait| wait.0 / 1000),
             message: self.message(),
             param: self.param(),

@@ -17,6 +17,7 @@ pub(crate) use payments::{described_filters, exported_payments, listed_payments}
 use crate::errors::{Code, Invalid};
 use actix_web::HttpRequest;
 use actix_web::web::Query;
+use florin_domain::credentials::LastSet;
 use florin_domain::ids::Seq;
 
 /// Entries on a page when nothing is said.
@@ -94,9 +95,17 @@ pub(crate) fn only_number(
     value(&pairs, name).map_or(Ok(default), |text| number(name, text, (0, max)))
 }
 
-/// The version that `version` names, which it must.
-pub(crate) fn version(request: &HttpRequest) -> Result<u32, Invalid> {
-    let pairs = pairs(request, &["version"])?;
+/// The version that `version` names, which it must, and what is to happen if it is the last one (`falls_back`).
+pub(crate) fn retired_version(request: &HttpRequest) -> Result<(u32, LastSet), Invalid> {
+    let pairs = pairs(request, &["version", "falls_back"])?;
+    let last = match value(&pairs, "falls_back") {
+        None | Some("false") => LastSet::Kept,
+        Some("true") => LastSet::FallsBack,
+        Some(_) => {
+            let message = "`falls_back` is `true` or `false`.";
+            return Err(Invalid::new("falls_back", Code::ParameterInvalid, message));
+        }
+    };
     let missing = || Invalid::new("version", Code::ParameterMissing, "`version` is required.");
     let text = value(&pairs, "version").ok_or_else(missing)?;
     let number = number("version", text, (1, 1_000_000_000))?;
@@ -107,7 +116,7 @@ pub(crate) fn version(request: &HttpRequest) -> Result<u32, Invalid> {
             "`version` is too large.",
         )
     };
-    u32::try_from(number).map_err(refused)
+    Ok((u32::try_from(number).map_err(refused)?, last))
 }
 
 /// A commit of the journal, if `at` names one.

@@ -15,9 +15,9 @@ pub const SECRET_CHARS_MIN: usize = 8;
 pub const SECRET_CHARS_MAX: usize = 512;
 /// HMAC keys of a set at most: an account has as many while one of them is exchanged for another.
 pub const HMAC_KEYS_MAX: usize = 4;
-/// Versions of one merchant's sets at one provider that may be present at once.
+/// Versions of one merchant's sets of one mode at one provider that may be present at once; versions that are retired do not count.
 pub const PRESENT_VERSIONS_MAX: usize = 8;
-/// How many may be present for a merchant's own key to put another one: whoever has stolen it must leave room for operators.
+/// How many of its mode may be present for a merchant's own key to put another one: whoever has stolen it must leave room for operators.
 pub const PRESENT_FOR_OWN_KEY_MAX: usize = 4;
 /// Digits of an HMAC key.
 const HMAC_KEY_DIGITS: usize = 64;
@@ -365,6 +365,16 @@ fn stand_in<'a>(
                 .find(|other| !newer(other) && was_there(other))
         });
     present_then.or_else(|| versions.iter().find(|other| newer(other) && outlived(other)))
+}
+
+/// What is to happen where no set of a version's mode is left once it is retired: new charges would be made under what is left, in another
+/// account, and be taken all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastSet {
+    /// It is not retired.
+    Kept,
+    /// It is retired: somebody has said that this is meant.
+    FallsBack,
 }
 
 /// What the journal says of one version.

@@ -2,6 +2,7 @@
 //! counts what a card was declined goes by it, and by nothing else.
 
 use crate::time::Millis;
+use std::sync::Arc;
 
 /// What may be done with a charge that was declined so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,47 @@ impl Advice {
             Self::TryAgainLater => "try_again_later",
             Self::ConfirmCardData => "confirm_card_data",
         }
+    }
+}
+
+/// Characters of a network's code that are kept.
+const NETWORK_CODE_CHARS_MAX: usize = 64;
+
+/// What a card's network said of a decline, in its own codes, where a provider passes that on. Nothing here goes by it: networks give the
+/// same code other meanings. It is for people, and for merchants who know their networks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkDecline {
+    /// Why (`51`).
+    pub decline_code: Option<Arc<str>>,
+    /// What it advises (`02`).
+    pub advice_code: Option<Arc<str>>,
+}
+
+impl NetworkDecline {
+    /// It said nothing, or nobody passed it on.
+    pub const NONE: Self = Self {
+        decline_code: None,
+        advice_code: None,
+    };
+
+    /// By a provider's words: what is no code is left out, and what is too long is cut.
+    pub fn of(decline_code: Option<&str>, advice_code: Option<&str>) -> Self {
+        let code = |word: &str| {
+            let word = word.trim();
+            let is_code =
+                !word.is_empty() && word.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+            let kept = word.get(..NETWORK_CODE_CHARS_MAX).unwrap_or(word);
+            is_code.then(|| Arc::from(kept.trim_end()))
+        };
+        Self {
+            decline_code: decline_code.and_then(code),
+            advice_code: advice_code.and_then(code),
+        }
+    }
+
+    /// It said nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.decline_code.is_none() && self.advice_code.is_none()
     }
 }
 
@@ -234,6 +276,29 @@ mod tests {
         for (code, decline) in TABLE {
             assert_eq!(Decline::of(code), *decline, "{code}");
         }
+    }
+
+    #[test]
+    fn what_a_network_says_is_kept_if_it_is_a_code_and_cut_if_it_is_long() {
+        let of = |word| NetworkDecline::of(Some(word), None).decline_code;
+        for (word, kept) in [
+            ("51", Some("51")),
+            (" N7 ", Some("N7")),
+            ("", None),
+            ("  ", None),
+            ("5\n1", None),
+            ("\u{665}", None),
+        ] {
+            assert_eq!(of(word).as_deref(), kept, "{word:?}");
+        }
+        assert_eq!(of(&"x".repeat(1_000)).unwrap().len(), NETWORK_CODE_CHARS_MAX);
+        let both = NetworkDecline::of(Some("51"), Some("02"));
+        assert_eq!(
+            (both.advice_code.as_deref(), both.is_empty()),
+            (Some("02"), false)
+        );
+        assert_eq!(NetworkDecline::of(None, Some("")), NetworkDecline::NONE);
+        assert!(NetworkDecline::NONE.is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Providers as the core sees them: a name, what they can do, and the closed set of things an attempt can come back with.
 
 use crate::credentials::KeyOwner;
+use crate::decline::NetworkDecline;
 use crate::ids::{MerchantId, OperationId, PaymentId};
 use crate::limits::{CALL_GIVEN_UP_MIN, CALL_GIVEN_UP_TIME_LIMITS};
 use crate::money::Currency;
@@ -357,6 +358,8 @@ pub enum Outcome {
         decline_code: Arc<str>,
         /// Its reference, if it made an object.
         reference: Option<ProviderReference>,
+        /// The network's own codes, if it passes them on.
+        network: NetworkDecline,
     },
     /// The customer must act first; nothing was charged.
     ActionRequired {
@@ -409,6 +412,15 @@ impl Outcome {
         Self::NotSent {
             reason: reason.into(),
             hindrance: Hindrance::Provider,
+        }
+    }
+
+    /// Declined, with no word of the network's own.
+    pub const fn declined(decline_code: Arc<str>, reference: Option<ProviderReference>) -> Self {
+        Self::Declined {
+            decline_code,
+            reference,
+            network: NetworkDecline::NONE,
         }
     }
 

@@ -225,10 +225,7 @@ mod tests {
             reason: "read timeout".into(),
             reference: None,
         };
-        let declined = Outcome::Declined {
-            decline_code: "generic_decline".into(),
-            reference: None,
-        };
+        let declined = Outcome::declined("generic_decline".into(), None);
         let cases = [
             (1, &not_sent, Some(Millis(1000))),
             (2, &not_sent, Some(Millis(1000))),

@@ -57,6 +57,9 @@ pub(crate) struct RetireArguments {
     /// Which one
     #[arg(long)]
     version: u32,
+    /// Also if it is the last one of its mode: new charges go on under what is left, or under the configured key
+    #[arg(long)]
+    falls_back: bool,
 }
 
 impl Place {
@@ -87,8 +90,13 @@ pub(super) async fn run(command: CredentialsCommand) -> anyhow::Result<()> {
         CredentialsCommand::List(place) => place.client()?.get(&place.path()?).await?,
         CredentialsCommand::Retire(arguments) => {
             let (client, path) = (arguments.place.client()?, arguments.place.path()?);
+            let falls_back = if arguments.falls_back {
+                "&falls_back=true"
+            } else {
+                ""
+            };
             client
-                .delete(&format!("{path}?version={}", arguments.version))
+                .delete(&format!("{path}?version={}{falls_back}", arguments.version))
                 .await?
         }
     };

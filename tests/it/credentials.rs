@@ -53,7 +53,7 @@ pub(crate) fn set(dev: &Dev, merchant: &str, key: &str) -> u64 {
 
 #[track_caller]
 pub(crate) fn retire(dev: &Dev, merchant: &str, version: u64) {
-    let path = format!("{}?version={version}", path(merchant, "stripe"));
+    let path = format!("{}?version={version}&falls_back=true", path(merchant, "stripe"));
     send(dev, "DELETE", &path, &Value::Null).expect(200);
 }
 
@@ -247,6 +247,9 @@ fn a_notification_under_a_merchants_own_hmac_key_is_believed_of_its_payments_onl
     adyen::order(&dev, "capture", &id, "capture", &json!({}));
     adyen::once(&dev, &id, "status", &json!("succeeded"));
     let retire = format!("{}?version=1", path(&own, "adyen"));
+    let refused = send(&dev, "DELETE", &retire, &Value::Null).expect(409);
+    assert_eq!(refused.json()["error"]["code"], "credentials_last");
+    let retire = format!("{retire}&falls_back=true");
     send(&dev, "DELETE", &retire, &Value::Null).expect(200);
     // At another account the same request would be another one: it is not sent.
     let id = made(&dev, "configured", &manual(2_000, "USD"));
@@ -322,6 +325,13 @@ fn commands_set_list_and_retire_credentials_and_take_secrets_from_files_only() {
         !again.status.success() && again.stderr.contains("resource_missing"),
         "{again:?}"
     );
+    let last = ran(&words("retire", &["--version", "2"]));
+    assert!(
+        !last.status.success() && last.stderr.contains("credentials_last"),
+        "{last:?}"
+    );
+    let meant = ran(&words("retire", &["--version", "2", "--falls-back"]));
+    assert!(meant.status.success(), "{meant:?}");
     for finished in [&done, &retired, &listed, &again] {
         assert_clean(Path::new("stdout"), finished.stdout.as_bytes());
         assert_clean(Path::new("stderr"), finished.stderr.as_bytes());

@@ -1,12 +1,14 @@
 //! What follows a decline: advice by its code, the next provider where that is wanted, and no more repetitions than the card's network
 //! allows; and payments that look like another one once more.
 
+use crate::adyen;
 use crate::deployment::{Dev, OPERATOR, add_fault, faults, sale, with_method};
 use crate::http::{Answer, Client};
 use crate::ops::figure;
 use crate::process::wait_for;
 use crate::two_providers::{FIRST, Protocol, SECOND, TwoProviders, attempts};
 use serde_json::{Value, json};
+use std::path::Path;
 
 const DECLINED: &str = "pm_card_visa_chargeDeclined";
 
@@ -92,6 +94,43 @@ fn x_15_a_decline_says_what_may_be_done_by_its_code() {
     let paid = dev.pay("paid", &sale(10_000, "USD")).expect(200).json();
     assert_eq!(paid["advice_code"], json!(null));
     dev.stop();
+}
+
+/// Starts a node in a folder, with these variables.
+type Start = fn(&Path, &[(&str, &str)]) -> Dev;
+
+/// The network's two codes in an object.
+fn by_network(body: &Value) -> (&Value, &Value) {
+    (&body["network_decline_code"], &body["network_advice_code"])
+}
+
+#[test]
+fn x_15_what_the_card_network_said_is_in_the_answer_the_payment_and_its_history_also_after_a_kill() {
+    let codes = (&json!("51"), &json!("02"));
+    for start in [Dev::start as Start, adyen::start] {
+        let folder = tempfile::tempdir().unwrap();
+        let dev = start(folder.path(), &[]);
+        let no_funds = with_method("pm_card_visa_chargeDeclinedInsufficientFunds");
+        let answer = dev.pay("no funds", &no_funds).expect(402);
+        assert_eq!(answer.error("decline_code"), "insufficient_funds");
+        assert_eq!(by_network(&answer.json()["error"]), codes);
+        let id = answer.error("payment_id");
+        // Who is told nothing says nothing.
+        let silent = dev.pay("silent", &with_method(DECLINED)).expect(402).json();
+        assert!(silent["error"].get("network_decline_code").is_none(), "{silent}");
+        dev.process.kill_9();
+
+        let dev = start(folder.path(), &[]);
+        let again = dev.pay("no funds", &no_funds).expect(402);
+        assert_eq!(again.text(), answer.text());
+        let payment = dev.merchant().read(&format!("/v1/payments/{id}"));
+        assert_eq!(by_network(&payment), codes);
+        let history = dev.merchant().read(&format!("/v1/payments/{id}/history"));
+        let rows = history["data"].as_array().unwrap();
+        let declined = rows.iter().find(|row| row["type"] == "attempt.declined");
+        assert_eq!(by_network(declined.unwrap()), codes);
+        dev.stop();
+    }
 }
 
 #[test]

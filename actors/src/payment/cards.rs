@@ -2,7 +2,7 @@
 //! declined is tried again, and the counts are kept where all payments of one card meet (`risk/cards.rs`).
 
 use super::{Assessing, NotStored, Operate, PaymentState, Stage};
-use crate::risk::{self, Card, CardEnd, CardQuestion, RiskMail, Subject, Velocity, VelocityReply};
+use crate::risk::{self, Card, CardEnd, CardQuestion, Payer, RiskMail, Velocity, VelocityReply};
 use crate::routing_handle;
 use florin_domain::decline::Decline;
 use florin_domain::ids::OperationId;
@@ -226,8 +226,8 @@ impl PaymentState {
         let before = self.payment.as_deref();
         let at = self.context.ports.clock.now();
         let is_declined = after.declined_charges() > before.map_or(0, Payment::declined_charges);
-        if is_declined && let Some(subject) = Subject::of(&after.spec) {
-            risk::send(&self.context, subject, RiskMail::Declined { subject, at });
+        if is_declined && let Some(payer) = Payer::of(&after.spec) {
+            risk::send(&self.context, payer.subject, RiskMail::Declined { payer, at });
         }
         let is_over = |payment: &Payment| matches!(payment.answer(), Answer::Declined | Answer::Blocked);
         let has_ended = is_over(after) && !before.is_some_and(is_over);

@@ -107,6 +107,7 @@ impl PaymentState {
             Said::Became(Outcome::Declined {
                 decline_code,
                 reference,
+                network: _,
             }) if attempt.state == AttemptState::Succeeded => {
                 let said = reference.unwrap_or(decline_code);
                 raise(MatterKind::DeclinedAfterSuccess, said, op.amount.minor())

@@ -128,6 +128,7 @@ impl PaymentState {
             Outcome::Declined {
                 decline_code,
                 reference,
+                network: _,
             } if attempt.state == AttemptState::Succeeded => {
                 let said = reference.unwrap_or(decline_code);
                 let amount = (op.amount.minor(), about.notice.currency);

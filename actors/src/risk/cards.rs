@@ -13,7 +13,7 @@ use florin_domain::method::{CardBrand, PaymentMethod};
 use florin_domain::payment::Spec;
 use florin_domain::risk::CardStanding;
 use florin_domain::time::Timestamp;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Payments like one another that are remembered: whoever sees so many needs no exact count.
 const TWINS_KEPT: usize = 16;
@@ -31,17 +31,13 @@ impl Card {
     /// Of a payment. A test method is everybody's, so it is another card for each customer (else device), and nobody's without one.
     pub fn of(spec: &Spec, method: &PaymentMethod) -> Self {
         let holder = spec.customer.as_deref().or(spec.device.fingerprint.as_deref());
-        let book = Book {
-            merchant: spec.merchant,
-            livemode: spec.livemode,
-        };
         let is_somebodys = holder.is_some() || !method.is_test();
         let holder = holder.filter(|_| method.is_test()).unwrap_or_default();
         let (amount_minor, currency) = (spec.amount.minor(), spec.currency);
         let name = format!("{} {amount_minor} {currency} {holder}", method.id);
         Self {
             subject: Subject::digest(spec, 3, &name),
-            book: is_somebodys.then_some(book),
+            book: is_somebodys.then(|| Book::of(spec)),
         }
     }
 
@@ -90,6 +86,10 @@ pub(super) struct Cards {
     seen: HashMap<Subject, VecDeque<(u64, PaymentId)>>,
     /// Those, in the order of time.
     latest: VecDeque<(u64, Subject, PaymentId)>,
+    /// Payments that came to nothing while they were not known here, from the oldest on: what the journal tells of one of them later is
+    /// older than its end.
+    gone: VecDeque<(u64, PaymentId)>,
+    gone_ids: HashSet<PaymentId>,
 }
 
 /// What is known of payments like a new one.
@@ -108,6 +108,8 @@ impl Cards {
             subjects_max,
             seen: HashMap::new(),
             latest: VecDeque::new(),
+            gone: VecDeque::new(),
+            gone_ids: HashSet::new(),
         }
     }
 
@@ -147,9 +149,9 @@ impl Cards {
                 if let Some(card) = card {
                     self.declines.declined(card, at, is_final);
                 }
-                self.unsee(subject, payment);
+                self.came_to_nothing(subject, payment, at);
             }
-            CardEnd::Uncharged => self.unsee(subject, payment),
+            CardEnd::Uncharged => self.came_to_nothing(subject, payment, at),
             CardEnd::Ended => {}
         }
     }
@@ -190,14 +192,42 @@ impl Cards {
         }
     }
 
-    /// A payment that came to nothing is no other one's twin.
-    fn unsee(&mut self, subject: Subject, payment: PaymentId) {
-        if let Some(seen) = self.seen.get_mut(&subject) {
-            seen.retain(|(_, other)| *other != payment);
-            if seen.is_empty() {
-                self.seen.remove(&subject);
-            }
+    /// What the journal tells of a payment, behind what was heard of it since.
+    pub(super) fn recall(&mut self, subject: Subject, payment: PaymentId, at: Timestamp) {
+        if !self.gone_ids.contains(&payment) {
+            self.see(subject, payment, at);
         }
+    }
+
+    /// A payment that came to nothing is no other one's twin.
+    fn came_to_nothing(&mut self, subject: Subject, payment: PaymentId, at: Timestamp) {
+        if self.unsee(subject, payment) || self.window_ms == 0 || !self.gone_ids.insert(payment) {
+            return;
+        }
+        let now = at.unix_ms();
+        self.gone.push_back((now, payment));
+        while let Some((since, payment)) = self.gone.front().copied() {
+            // It was asked for before its end: what is told later than that is no twin any more.
+            if self.gone.len() <= self.subjects_max && since.saturating_add(self.window_ms) > now {
+                break;
+            }
+            self.gone.pop_front();
+            self.gone_ids.remove(&payment);
+        }
+    }
+
+    /// Whether it was known.
+    fn unsee(&mut self, subject: Subject, payment: PaymentId) -> bool {
+        let Some(seen) = self.seen.get_mut(&subject) else {
+            return false;
+        };
+        let before = seen.len();
+        seen.retain(|(_, other)| *other != payment);
+        let was_known = seen.len() < before;
+        if seen.is_empty() {
+            self.seen.remove(&subject);
+        }
+        was_known
     }
 }
 
@@ -294,6 +324,25 @@ mod tests {
         assert_eq!(twins(&mut cards, 1, 3, 2), (0, None));
         cards.ended(card(1), PaymentId::from_bits(3), at(1), CardEnd::Ended);
         assert_eq!(twins(&mut cards, 1, 4, 2), (1, Some(3)));
+    }
+
+    #[test]
+    fn what_came_to_nothing_while_the_journal_was_read_back_is_nobodys_twin_either() {
+        for end in [CardEnd::Declined { is_final: false }, CardEnd::Uncharged] {
+            let mut cards = cards(10);
+            // Its end is heard before what the journal tells of its beginning.
+            cards.ended(card(1), PaymentId::from_bits(1), at(5), end);
+            cards.recall(Subject(1), PaymentId::from_bits(1), at(0));
+            cards.recall(Subject(1), PaymentId::from_bits(2), at(1));
+            assert_eq!(twins(&mut cards, 1, 3, 6), (1, Some(2)));
+            // However many there are, no more are remembered than may be known.
+            for number in 100..200 {
+                cards.ended(card(1), PaymentId::from_bits(number), at(7), end);
+            }
+            assert_eq!((cards.gone.len(), cards.gone_ids.len()), (10, 10));
+            cards.ended(card(1), PaymentId::from_bits(300), at(8 + WINDOW_MS), end);
+            assert_eq!((cards.gone.len(), cards.gone_ids.len()), (1, 1));
+        }
     }
 
     #[test]

@@ -1,21 +1,17 @@
 //! The declines of cards that one velocity shard remembers, so that no network's limit on repetitions is passed. Live cards are
-//! remembered apart from test cards, and when there is too much, whoever has most gives way first with what was declined longest ago: a
-//! merchant that declines all day loses its own memories, not those of others.
+//! remembered apart from test cards, and a merchant that declines all day loses its own memories, not those of others (`risk/shares.rs`).
 
 use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::method::CardBrand;
+use florin_domain::payment::Spec;
 use florin_domain::risk::{CardLimits, CardRecord, CardStanding};
 use florin_domain::time::Timestamp;
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
 
 use super::Subject;
+use super::shares::{Remembered, Shares};
 
-/// What is remembered for each card that may be known, on average.
-const DECLINES_PER_CARD: usize = 8;
-
-/// In whose book the declines of a card are: cards of one merchant in one mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// In whose book something is counted: that of one merchant in one mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Book {
     /// Whose.
     pub merchant: MerchantId,
@@ -23,24 +19,34 @@ pub struct Book {
     pub livemode: bool,
 }
 
+impl Book {
+    /// Of a payment.
+    pub fn of(spec: &Spec) -> Self {
+        Self {
+            merchant: spec.merchant,
+            livemode: spec.livemode,
+        }
+    }
+}
+
 /// Both modes, each with a budget of its own.
 #[derive(Debug)]
 pub(super) struct Declines {
     limits: CardLimits,
-    live: Memory,
-    test: Memory,
+    live: Shares<MerchantId, CardRecord>,
+    test: Shares<MerchantId, CardRecord>,
 }
 
 impl Declines {
     pub(super) fn new(limits: CardLimits, cards_max: usize) -> Self {
         Self {
             limits,
-            live: Memory::new(cards_max),
-            test: Memory::new(cards_max),
+            live: Shares::new(cards_max),
+            test: Shares::new(cards_max),
         }
     }
 
-    const fn memory(&mut self, book: Book) -> &mut Memory {
+    const fn memory(&mut self, book: Book) -> &mut Shares<MerchantId, CardRecord> {
         if book.livemode {
             &mut self.live
         } else {
@@ -58,7 +64,7 @@ impl Declines {
     ) -> CardStanding {
         let limits = self.limits;
         self.memory(book)
-            .known(book.merchant, subject, |record| {
+            .known((book.merchant, subject), |record| {
                 record.ask(payment, brand, &limits, at)
             })
             .unwrap_or_default()
@@ -67,142 +73,21 @@ impl Declines {
     /// What a payment tried has ended, however it did.
     pub(super) fn ended(&mut self, (book, subject): (Book, Subject), payment: PaymentId) {
         self.memory(book)
-            .known(book.merchant, subject, |record| record.ended(payment));
+            .known((book.merchant, subject), |record| record.ended(payment));
     }
 
     /// Counts a decline. In which order they are told makes no difference: after a start the newest come first.
     pub(super) fn declined(&mut self, (book, subject): (Book, Subject), at: Timestamp, is_final: bool) {
         let kept = self.limits.declines_kept();
-        self.memory(book)
-            .declined((book.merchant, subject), at, is_final, kept);
-    }
-}
-
-/// What is remembered of one card.
-#[derive(Debug, Default)]
-struct Entry {
-    /// When it was declined last, in milliseconds: its place in the order.
-    latest_ms: u64,
-    record: CardRecord,
-}
-
-/// One merchant's.
-#[derive(Debug, Default)]
-struct Share {
-    cards: HashMap<Subject, Entry>,
-    /// Those, in the order last declined.
-    order: BTreeSet<(u64, Subject)>,
-    /// What all records hold together.
-    held: usize,
-}
-
-impl Share {
-    /// How much of the memory it has, as what each bound allows counts; the same for two, then since when.
-    fn rank(&self, merchant: MerchantId) -> (usize, Reverse<u64>, MerchantId) {
-        let load = self.held.max(self.cards.len().saturating_mul(DECLINES_PER_CARD));
-        let oldest = self.order.first().map_or(0, |(latest_ms, _)| *latest_ms);
-        (load, Reverse(oldest), merchant)
-    }
-}
-
-/// One mode's.
-#[derive(Debug)]
-struct Memory {
-    cards_max: usize,
-    shares: HashMap<MerchantId, Share>,
-    /// Whoever has most is last.
-    ranks: BTreeSet<(usize, Reverse<u64>, MerchantId)>,
-    cards: usize,
-    held: usize,
-}
-
-impl Memory {
-    fn new(cards_max: usize) -> Self {
-        Self {
-            cards_max: cards_max.max(1),
-            shares: HashMap::new(),
-            ranks: BTreeSet::new(),
-            cards: 0,
-            held: 0,
-        }
-    }
-
-    /// Changes the record of a card that is remembered.
-    fn known<T>(
-        &mut self,
-        merchant: MerchantId,
-        subject: Subject,
-        change: impl FnOnce(&mut CardRecord) -> T,
-    ) -> Option<T> {
-        self.change(merchant, |share| {
-            let entry = share.cards.get_mut(&subject)?;
-            let before = entry.record.len();
-            let changed = change(&mut entry.record);
-            share.held = (share.held + entry.record.len()).saturating_sub(before);
-            Some(changed)
-        })
-    }
-
-    fn declined(
-        &mut self,
-        (merchant, subject): (MerchantId, Subject),
-        at: Timestamp,
-        is_final: bool,
-        kept: usize,
-    ) {
-        self.shares.entry(merchant).or_default();
-        self.change(merchant, |share| {
-            let entry = share.cards.entry(subject).or_default();
-            let before = entry.record.len();
-            entry.record.declined(at, is_final, kept);
-            share.order.remove(&(entry.latest_ms, subject));
-            entry.latest_ms = entry.latest_ms.max(at.unix_ms());
-            share.order.insert((entry.latest_ms, subject));
-            share.held = (share.held + entry.record.len()).saturating_sub(before);
-            Some(())
+        self.memory(book).with((book.merchant, subject), at, |record| {
+            record.declined(at, is_final, kept);
         });
     }
+}
 
-    /// Changes what a merchant has, then forgets while there is too much.
-    fn change<T>(&mut self, merchant: MerchantId, change: impl FnOnce(&mut Share) -> Option<T>) -> Option<T> {
-        let share = self.shares.get_mut(&merchant)?;
-        self.ranks.remove(&share.rank(merchant));
-        let (cards, held) = (share.cards.len(), share.held);
-        let changed = change(share);
-        self.cards = (self.cards + share.cards.len()).saturating_sub(cards);
-        self.held = (self.held + share.held).saturating_sub(held);
-        self.ranks.insert(share.rank(merchant));
-        let held_max = self.cards_max.saturating_mul(DECLINES_PER_CARD);
-        while self.cards > self.cards_max || (self.held > held_max && self.cards > 1) {
-            if !self.forgets_one() {
-                break;
-            }
-        }
-        changed
-    }
-
-    /// Forgets the card that was declined longest ago of whoever has most.
-    fn forgets_one(&mut self) -> bool {
-        let Some((.., merchant)) = self.ranks.pop_last() else {
-            return false;
-        };
-        let Some(share) = self.shares.get_mut(&merchant) else {
-            return false;
-        };
-        let oldest = share.order.pop_first();
-        let forgotten = oldest.and_then(|(_, subject)| share.cards.remove(&subject));
-        if let Some(forgotten) = forgotten {
-            let held = forgotten.record.len();
-            share.held = share.held.saturating_sub(held);
-            self.held = self.held.saturating_sub(held);
-            self.cards = self.cards.saturating_sub(1);
-        }
-        if share.cards.is_empty() {
-            self.shares.remove(&merchant);
-        } else {
-            self.ranks.insert(share.rank(merchant));
-        }
-        true
+impl Remembered for CardRecord {
+    fn held(&self) -> usize {
+        self.len()
     }
 }
 
@@ -225,23 +110,6 @@ mod tests {
         standing == CardStanding::Barred(CardBar::Final)
     }
 
-    fn check(memory: &Memory) {
-        assert_eq!(memory.shares.len(), memory.ranks.len());
-        let (mut cards, mut held) = (0, 0);
-        for (merchant, share) in &memory.shares {
-            assert!(memory.ranks.contains(&share.rank(*merchant)));
-            assert_eq!(share.order.len(), share.cards.len());
-            assert_eq!(
-                share.held,
-                share.cards.values().map(|card| card.record.len()).sum::<usize>()
-            );
-            cards += share.cards.len();
-            held += share.held;
-        }
-        assert_eq!((memory.cards, memory.held), (cards, held));
-        assert!(cards <= memory.cards_max && (cards <= 1 || held <= memory.cards_max * DECLINES_PER_CARD));
-    }
-
     #[test]
     fn a_merchant_that_declines_all_day_displaces_nobody_elses_cards() {
         let mut declines = Declines::new(CardLimits::default(), 100);
@@ -251,7 +119,7 @@ mod tests {
         for subject in 0..10_000 {
             declines.declined(card(2, true, 1_000 + subject), at(1_000 + subject), true);
             if subject % 500 == 0 {
-                check(&declines.live);
+                declines.live.check();
             }
         }
         for subject in 0..40 {
@@ -268,7 +136,7 @@ mod tests {
                 declines.declined(card(3, true, 20_000 + subject), at(20_000 + round), false);
             }
         }
-        check(&declines.live);
+        declines.live.check();
         let known = (0..40).filter(|subject| is_known(&mut declines, card(1, true, *subject)));
         let known = known.count();
         assert!(
@@ -286,8 +154,8 @@ mod tests {
         }
         assert!(is_known(&mut declines, card(1, true, 1)));
         assert!(!is_known(&mut declines, card(1, false, 1)));
-        check(&declines.live);
-        check(&declines.test);
+        declines.live.check();
+        declines.test.check();
     }
 
     #[test]
@@ -316,6 +184,6 @@ mod tests {
         let known = (0..1_000_u64)
             .filter(|merchant| is_known(&mut declines, card(u128::from(*merchant), true, *merchant)));
         assert_eq!(known.collect::<Vec<_>>(), (990..1_000).collect::<Vec<_>>());
-        check(&declines.live);
+        declines.live.check();
     }
 }

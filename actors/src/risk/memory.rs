@@ -1,65 +1,20 @@
 //! What one velocity shard remembers: payments and declines of customers, devices and addresses, and apart from them transfers between
-//! shards, each with a budget of its own. So however much the platform moves between its accounts, no customer is forgotten for it.
+//! shards, each with a budget of its own. So however much the platform moves between its accounts, no customer is forgotten for it; nor
+//! for the customers that another merchant has, or invents (`risk/shares.rs`).
 
 use super::cards::{CardQuestion, Cards};
+use super::declines::Book;
 use super::record::{Bounds, Record};
-use super::{Recalled, Subject, TransferCount, Velocity, What};
+use super::shares::{Remembered, Shares};
+use super::{Payer, Recalled, TransferCount, Velocity, What};
 use crate::options::Options;
 use florin_domain::money::{Amount, Currency};
 use florin_domain::risk::VelocityLimits;
 use florin_domain::time::Timestamp;
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
 
-/// Events that are remembered for each subject that may be known, on average.
-const EVENTS_PER_SUBJECT: usize = 8;
-
-/// Records within a budget: the subjects that were seen first leave when there is too much.
-#[derive(Debug)]
-struct Memory {
-    bounds: Bounds,
-    subjects_max: usize,
-    records: HashMap<Subject, Record>,
-    /// In the order first seen.
-    order: VecDeque<Subject>,
-    /// Events in all records together.
-    events: usize,
-}
-
-impl Memory {
-    fn new(bounds: Bounds, subjects_max: usize) -> Self {
-        Self {
-            bounds,
-            subjects_max: subjects_max.max(1),
-            records: HashMap::new(),
-            order: VecDeque::new(),
-            events: 0,
-        }
-    }
-
-    /// Changes a subject's record, then forgets the oldest subjects while too much is remembered.
-    fn with<T>(&mut self, subject: Subject, change: impl FnOnce(&mut Record, &Bounds) -> T) -> T {
-        let record = match self.records.entry(subject) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(unknown) => {
-                self.order.push_back(subject);
-                unknown.insert(Record::default())
-            }
-        };
-        let before = record.len();
-        let changed = change(record, &self.bounds);
-        self.events = (self.events + record.len()).saturating_sub(before);
-        let events_max = self.subjects_max.saturating_mul(EVENTS_PER_SUBJECT);
-        while self.order.len() > self.subjects_max || (self.events > events_max && self.order.len() > 1) {
-            let Some(oldest) = self.order.pop_front() else {
-                break;
-            };
-            let forgotten = self.records.remove(&oldest);
-            self.events = self
-                .events
-                .saturating_sub(forgotten.map_or(0, |record| record.len()));
-        }
-        changed
+impl Remembered for Record {
+    fn held(&self) -> usize {
+        self.len()
     }
 }
 
@@ -67,8 +22,11 @@ impl Memory {
 #[derive(Debug)]
 pub(super) struct Counters {
     limits: VelocityLimits,
-    payments: Memory,
-    transfers: Memory,
+    bounds: Bounds,
+    payments: Shares<Book, Record>,
+    /// Accounts are the platform's.
+    transfer_bounds: Bounds,
+    transfers: Shares<(), Record>,
     pub(super) cards: Cards,
 }
 
@@ -77,36 +35,41 @@ impl Counters {
         let subjects_max = options.risk_subjects_max;
         Self {
             limits: options.velocity.clone(),
-            payments: Memory::new(Bounds::of_payments(options), subjects_max),
-            transfers: Memory::new(Bounds::of_transfers(options), subjects_max),
+            bounds: Bounds::of_payments(options),
+            payments: Shares::new(subjects_max),
+            transfer_bounds: Bounds::of_transfers(options),
+            transfers: Shares::new(subjects_max),
             cards: Cards::of(options),
         }
     }
 
-    pub(super) fn paid(&mut self, subject: Subject, at: Timestamp) -> Velocity {
-        self.payments.with(subject, |record, bounds| {
-            record.paid(at, bounds);
+    pub(super) fn paid(&mut self, payer: Payer, at: Timestamp) -> Velocity {
+        let bounds = self.bounds;
+        let counted = self.payments.with(payer.place(), at, |record| {
+            record.paid(at, &bounds);
             record.velocity(at)
-        })
+        });
+        counted.unwrap_or_default()
     }
 
     /// A new payment with its amount.
-    pub(super) fn began(&mut self, subject: Subject, at: Timestamp, asked: (Currency, Amount)) -> Velocity {
-        let limits = &self.limits;
-        self.payments.with(subject, |record, bounds| {
-            record.paid(at, bounds);
+    pub(super) fn began(&mut self, payer: Payer, at: Timestamp, asked: (Currency, Amount)) -> Velocity {
+        let (limits, bounds) = (&self.limits, self.bounds);
+        let counted = self.payments.with(payer.place(), at, |record| {
+            record.paid(at, &bounds);
             let day_amount_minor = record.asked(at, asked, limits);
             Velocity {
                 day_amount_minor,
                 ..record.velocity(at)
             }
-        })
+        });
+        counted.unwrap_or_default()
     }
 
     /// A payment's address; what was counted before is answered with it.
-    pub(super) fn address(&mut self, subject: Subject, at: Timestamp, counted: Velocity) -> Velocity {
+    pub(super) fn address(&mut self, payer: Payer, at: Timestamp, counted: Velocity) -> Velocity {
         Velocity {
-            ip_hour_count: Some(self.paid(subject, at).hour_count),
+            ip_hour_count: Some(self.paid(payer, at).hour_count),
             ..counted
         }
     }
@@ -122,9 +85,10 @@ impl Counters {
         }
     }
 
-    pub(super) fn declined(&mut self, subject: Subject, at: Timestamp) {
+    pub(super) fn declined(&mut self, payer: Payer, at: Timestamp) {
+        let bounds = self.bounds;
         self.payments
-            .with(subject, |record, bounds| record.declined(at, bounds));
+            .with(payer.place(), at, |record| record.declined(at, &bounds));
     }
 
     /// Counts transfers, and says how many there were within the hour before them.
@@ -135,30 +99,35 @@ impl Counters {
     ) -> u32 {
         if times == 0 {
             // Whoever only asks makes nobody known.
-            let known = self.transfers.records.get(&subject);
+            let known = self.transfers.get((), subject);
             return known.map_or(0, |record| record.velocity(at).hour_count);
         }
-        self.transfers.with(subject, |record, bounds| {
+        let bounds = self.transfer_bounds;
+        let before = self.transfers.with(((), subject), at, |record| {
             let before = record.velocity(at).hour_count;
-            (0..times).for_each(|_| record.paid(at, bounds));
+            (0..times).for_each(|_| record.paid(at, &bounds));
             before
-        })
+        });
+        before.unwrap_or_default()
     }
 
     pub(super) fn recall(&mut self, recalled: &Recalled) {
         let Recalled { subject, at, what } = *recalled;
         match what {
-            What::Declined => self.declined(subject, at),
-            What::Paid(asked) => self.payments.with(subject, |record, bounds| {
-                record.paid(at, bounds);
-                if let Some((currency, amount)) = asked {
-                    record.remember(at, currency, amount);
-                }
-            }),
+            What::Declined(book) => self.declined(Payer { book, subject }, at),
+            What::Paid { book, asked } => {
+                let bounds = self.bounds;
+                self.payments.with((book, subject), at, |record| {
+                    record.paid(at, &bounds);
+                    if let Some((currency, amount)) = asked {
+                        record.remember(at, currency, amount);
+                    }
+                });
+            }
             What::Transferred => {
                 self.transfers(TransferCount { subject, times: 1 }, at);
             }
-            What::Seen(payment) => self.cards.see(subject, payment, at),
+            What::Seen(payment) => self.cards.recall(subject, payment, at),
             What::CardDeclined { book, is_final } => {
                 self.cards.declines.declined((book, subject), at, is_final);
             }
@@ -169,6 +138,9 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::risk::Subject;
+    use crate::risk::shares::HELD_PER_SUBJECT;
+    use florin_domain::ids::MerchantId;
     use florin_domain::risk::TransferLimits;
 
     const SUBJECTS_MAX: usize = 100;
@@ -203,6 +175,16 @@ mod tests {
         Timestamp::from_unix_ms(1_700_000_000_000 + ms)
     }
 
+    const fn payer(merchant: u128, subject: u64) -> Payer {
+        Payer {
+            book: Book {
+                merchant: MerchantId::from_bits(merchant),
+                livemode: true,
+            },
+            subject: Subject(subject),
+        }
+    }
+
     fn transfers(counters: &mut Counters, account: u64, times: u32) -> u32 {
         let subject = Subject(account);
         counters.transfers(TransferCount { subject, times }, at(1))
@@ -211,7 +193,7 @@ mod tests {
     #[test]
     fn no_account_however_busy_displaces_a_customer() {
         let mut counters = counters();
-        let customers = || (0..50).map(Subject);
+        let customers = || (0..50).map(|customer| payer(1, customer));
         for customer in customers() {
             assert_eq!(counters.paid(customer, at(0)).hour_count, 1);
         }
@@ -224,7 +206,7 @@ mod tests {
         // Nor does a customer displace an account: 1,499 was the last one seen.
         assert_eq!(transfers(&mut counters, 1_499, 0), LIMIT + 1);
         for customer in 0..1_000 {
-            counters.paid(Subject(5_000 + customer), at(2));
+            counters.paid(payer(1, 5_000 + customer), at(2));
         }
         assert_eq!(transfers(&mut counters, 1_499, 0), LIMIT + 1);
     }
@@ -245,7 +227,7 @@ mod tests {
                 "one more says it all"
             );
         }
-        assert_eq!(counters.transfers.events, SUBJECTS_MAX * EVENTS_PER_SUBJECT);
+        assert_eq!(counters.transfers.held(), SUBJECTS_MAX * HELD_PER_SUBJECT);
         for account in 100..200 {
             assert_eq!(transfers(&mut counters, account, 0), 0, "who only asks");
         }
@@ -264,6 +246,72 @@ mod tests {
             });
         }
         assert_eq!(transfers(&mut counters, 7, 0), 3);
-        assert_eq!(counters.paid(subject, at(1)).hour_count, 1);
+        assert_eq!(counters.paid(payer(1, 7), at(1)).hour_count, 1);
+    }
+
+    #[test]
+    fn a_merchant_that_invents_customers_displaces_nobody_elses() {
+        let mut counters = counters();
+        for customer in 0..40 {
+            counters.declined(payer(1, customer), at(customer));
+        }
+        for customer in 0..10_000 {
+            counters.paid(payer(2, 1_000 + customer), at(1_000 + customer));
+        }
+        counters.payments.check();
+        for customer in 0..40 {
+            let known = counters.paid(payer(1, customer), at(20_000));
+            assert_eq!(known.hour_declines, 1, "{customer}");
+        }
+        // It has displaced its own: the oldest, and not the newest.
+        assert_eq!(counters.paid(payer(2, 10_999), at(20_000)).hour_count, 2);
+        assert_eq!(counters.paid(payer(2, 1_000), at(20_000)).hour_count, 1);
+        // Nor does one that pays all day with a few.
+        for round in 0..LIMIT.into() {
+            for customer in 0..60 {
+                counters.paid(payer(3, 50_000 + customer), at(20_000 + round));
+            }
+        }
+        counters.payments.check();
+        let known = (0..40).filter(|customer| {
+            let known = counters
+                .payments
+                .get(payer(1, *customer).book, Subject(*customer));
+            known.is_some_and(|record| record.velocity(at(30_000)).hour_declines == 1)
+        });
+        let known = known.count();
+        assert!(
+            known >= 30,
+            "a third of the memory is left to each of three: {known}"
+        );
+    }
+
+    #[test]
+    fn what_is_read_back_newest_first_leaves_the_newest() {
+        let mut counters = counters();
+        let last = 3 * u64::try_from(SUBJECTS_MAX).unwrap();
+        for customer in (0..last).rev() {
+            for what in [
+                What::Declined(payer(1, 0).book),
+                What::Paid {
+                    book: payer(1, 0).book,
+                    asked: None,
+                },
+            ] {
+                let subject = Subject(customer);
+                counters.recall(&Recalled {
+                    subject,
+                    at: at(customer),
+                    what,
+                });
+            }
+        }
+        counters.payments.check();
+        let known = (0..last).filter(|customer| {
+            let known = counters.payments.get(payer(1, 0).book, Subject(*customer));
+            known.is_some_and(|record| record.velocity(at(last)).hour_declines == 1)
+        });
+        let newest = last - u64::try_from(SUBJECTS_MAX).unwrap();
+        assert_eq!(known.collect::<Vec<_>>(), (newest..last).collect::<Vec<_>>());
     }
 }

@@ -4,7 +4,7 @@
 //! What is told is told to one incarnation. A shard that fails while it is told begins anew, and another reader tells it all.
 
 use super::record::{DAY_MS, HOUR_MS};
-use super::{Card, Recalled, RiskMail, Subject, What};
+use super::{Book, Card, Recalled, RiskMail, Subject, What};
 use crate::context::Context;
 use crate::journal_range::read_range;
 use crate::mailbox::{Class, Refused};
@@ -190,6 +190,8 @@ struct Reader {
     declines: HashMap<PaymentId, Timestamp>,
     /// All of them.
     card_declines: HashMap<PaymentId, Vec<CardDecline>>,
+    /// Whether a payment that is young enough to have a twin came to nothing, by the newest of its events that says so or otherwise.
+    came_to_nothing: HashMap<PaymentId, bool>,
 }
 
 impl Reader {
@@ -198,7 +200,14 @@ impl Reader {
         let Body::Payment(body) = &commit.body else {
             return;
         };
+        let window = context.options.velocity.duplicates.window;
+        let may_have_twin = |at: Timestamp| at.plus(window) > context.ports.clock.now();
         for event in body.events.iter().rev() {
+            if let Some(came_to_nothing) = comes_to_nothing(event).filter(|_| may_have_twin(commit.at)) {
+                self.came_to_nothing
+                    .entry(body.payment)
+                    .or_insert(came_to_nothing);
+            }
             if let Event::AttemptDeclined {
                 operation: OperationId::Authorize(_),
                 decline_code,
@@ -225,8 +234,8 @@ impl Reader {
                     .events
                     .iter()
                     .any(|event| matches!(event, Event::AttemptPlanned { .. }));
-                let window = context.options.velocity.duplicates.window;
-                if is_sent && declines.is_none() && spec.created_at.plus(window) > context.ports.clock.now() {
+                let came_to_nothing = self.came_to_nothing.remove(&body.payment).unwrap_or(false);
+                if is_sent && !came_to_nothing && may_have_twin(spec.created_at) {
                     self.found.push(Recalled {
                         subject: Card::of(spec, method).subject,
                         at: spec.created_at,
@@ -309,27 +318,50 @@ impl Reader {
         declined_at: Option<Timestamp>,
     ) {
         let limits = &context.options.velocity;
+        let book = Book::of(spec);
         if let Some(subject) = Subject::of(spec) {
             let counts = !is_blocked && limits.day_amount(spec.currency).is_some();
             let asked = counts.then_some((spec.currency, spec.amount));
             self.found.push(Recalled {
                 subject,
                 at: spec.created_at,
-                what: What::Paid(asked),
+                what: What::Paid { book, asked },
             });
             self.found.extend(declined_at.map(|at| Recalled {
                 subject,
                 at,
-                what: What::Declined,
+                what: What::Declined(book),
             }));
         }
         let address = limits.ip_hour_count_max.and_then(|_| Subject::of_address(spec));
         self.found.extend(address.map(|subject| Recalled {
             subject,
             at: spec.created_at,
-            what: What::Paid(None),
+            what: What::Paid { book, asked: None },
         }));
     }
+}
+
+/// Whether a payment is nobody's twin after this, as it is told while it lives; nothing if that does not follow from it.
+fn comes_to_nothing(event: &Event) -> Option<bool> {
+    let is_over = matches!(
+        event,
+        Event::AttemptDeclined {
+            operation: OperationId::Authorize(_),
+            ..
+        } | Event::RetryRefused { .. }
+            | Event::Blocked
+            | Event::ReviewRejected
+    );
+    // It goes on, at another provider or with another card.
+    let goes_on = matches!(
+        event,
+        Event::AttemptPlanned {
+            operation: OperationId::Authorize(_),
+            ..
+        }
+    );
+    (is_over || goes_on).then_some(is_over)
 }
 
 /// Tells every shard its share, after waiting for those that are busy.

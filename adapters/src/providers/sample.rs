@@ -75,7 +75,19 @@ pub(super) fn line(outcome: &Outcome) -> String {
         Outcome::Declined {
             decline_code,
             reference,
-        } => format!("declined {decline_code} {}", or_none(reference)),
+            network,
+        } => {
+            let by_network = [&network.decline_code, &network.advice_code];
+            let by_network = by_network.map(|code| {
+                code.as_deref()
+                    .map_or_else(String::new, |code| format!(" {code}"))
+            });
+            format!(
+                "declined {decline_code} {}{}",
+                or_none(reference),
+                by_network.concat()
+            )
+        }
         Outcome::ActionRequired {
             reference,
             redirect_url,

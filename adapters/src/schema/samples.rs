@@ -9,9 +9,10 @@ mod route;
 pub(crate) use control::{control_events, journaled_credentials, list_entry, routing_version};
 pub(crate) use creation::creation;
 pub(crate) use ledger::{commit_of_ledger_event, fraud_checks, general_ledger, ledger_events, reverts};
-pub(crate) use route::{decline_rules, last_reason, late_reasons, wished_creation};
+pub(crate) use route::{decline_rules, last_reason, late_reasons, network_decline, wished_creation};
 
 use florin_domain::commit::{Body, Commit, PaymentCommit};
+use florin_domain::decline::NetworkDecline;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{
     CaptureId, ListEntryId, MerchantId, OperationId, PaymentId, RefundId, ReversalId, Seq, ShardId, VoidId,
@@ -145,6 +146,7 @@ fn after(event: &Event) -> Option<Event> {
                 number,
                 decline_code,
                 reference: Some(reference),
+                network: NetworkDecline::NONE,
             }
         }
         Event::AttemptDeclined { .. } => Event::AttemptActionRequired {

@@ -3,7 +3,7 @@
 use super::samples::{
     commit_of, commit_of_event, commit_of_ledger_event, commit_with_entry, commit_with_later_accounts,
     control_events, creation, decline_rules, events, fraud_checks, last_reason, late_reasons, ledger_events,
-    reverts, wished_creation,
+    network_decline, reverts, wished_creation,
 };
 use super::{DecodeError, VERSION, decode, encode, strategies, to_json};
 use florin_domain::commit::{Body, Commit};
@@ -50,6 +50,10 @@ fn golden() -> Vec<(String, Commit)> {
         let name = format!("attempt.routed_by_decline_rule_{}", after.as_str());
         (name, commit_of_event(event))
     });
+    let networked = (
+        "attempt.declined_by_network".to_owned(),
+        commit_of_event(network_decline()),
+    );
     let entry = ("entry".to_owned(), commit_with_entry());
     let later = ("entry_later_accounts".to_owned(), commit_with_later_accounts());
     let ledger = ledger_events()
@@ -62,7 +66,7 @@ fn golden() -> Vec<(String, Commit)> {
     );
     events
         .chain(controls)
-        .chain([entry, later, wished, barred, limited])
+        .chain([entry, later, wished, barred, limited, networked])
         .chain(ruled)
         .chain(ledger)
         .chain([reverts, fraud])

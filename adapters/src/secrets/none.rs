@@ -1,6 +1,6 @@
 //! A node that has no key-encryption key.
 
-use florin_domain::credentials::{CredentialFields, CredentialVersion};
+use florin_domain::credentials::{CredentialFields, CredentialVersion, LastSet};
 use florin_domain::ids::MerchantId;
 use florin_domain::ports::{Begun, BoxFuture, PresentCredentials, Secrets, SecretsError};
 use florin_domain::provider::ProviderId;
@@ -36,6 +36,7 @@ impl Secrets for NoSecrets {
         _merchant: MerchantId,
         _provider: ProviderId,
         _version: u32,
+        _last: LastSet,
     ) -> BoxFuture<'_, Result<CredentialVersion, SecretsError>> {
         refuse()
     }

@@ -7,7 +7,7 @@ use super::record::Record;
 use super::sealed_file::SealedFile;
 use super::terms::{Terms, account, check_mode, livemode, names};
 use florin_domain::credentials::{
-    CredentialFields, CredentialVersion, Credentials, JournaledCredentials, PRESENT_FOR_OWN_KEY_MAX,
+    CredentialFields, CredentialVersion, Credentials, JournaledCredentials, LastSet, PRESENT_FOR_OWN_KEY_MAX,
     PRESENT_VERSIONS_MAX,
 };
 use florin_domain::ids::MerchantId;
@@ -226,7 +226,9 @@ impl Inner {
             Some(_) => PRESENT_FOR_OWN_KEY_MAX,
             None => PRESENT_VERSIONS_MAX,
         };
-        if present.clone().count() >= present_max {
+        // Each mode has room of its own, so that whoever has a test key locks nobody out of live sets.
+        let of_mode = present.clone().filter(|record| record.about.livemode == livemode);
+        if of_mode.count() >= present_max {
             return Err(SecretsError::TooMany);
         }
         if let Some(known) = present.next_back()
@@ -259,7 +261,7 @@ impl Inner {
         Ok(Begun::New(about))
     }
 
-    fn retire(&self, place: Place, version: u32) -> Result<CredentialVersion, SecretsError> {
+    fn retire(&self, place: Place, version: u32, last: LastSet) -> Result<CredentialVersion, SecretsError> {
         if !self.terms.contains_key(&place.1) {
             return Err(SecretsError::NoSuchProvider);
         }
@@ -268,9 +270,17 @@ impl Inner {
             return Err(SecretsError::Busy);
         }
         let records = desk.files.get(&place.0).map_or(&[][..], |file| &file.records);
-        let mut known = records.iter().filter(|record| record.provider == place.1);
-        let known = known.find(|record| record.about.version == version && record.credentials.is_some());
-        let mut about = known.ok_or(SecretsError::NoSuchVersion)?.about.clone();
+        let present = || {
+            let is_present = |record: &&Record| record.provider == place.1 && record.credentials.is_some();
+            records.iter().filter(is_present).map(|record| &record.about)
+        };
+        let known = present().find(|about| about.version == version);
+        let mut about = known.ok_or(SecretsError::NoSuchVersion)?.clone();
+        let livemode = about.livemode;
+        let is_last = !present().any(|other| other.version != version && other.livemode == livemode);
+        if is_last && last == LastSet::Kept {
+            return Err(SecretsError::LastOfMode { livemode });
+        }
         let at = self.announce(place);
         about.retired_at = Some(at);
         desk.changes.insert(place, Change::Retire { version, at });
@@ -385,10 +395,11 @@ impl Secrets for SecretStore {
         merchant: MerchantId,
         provider: ProviderId,
         version: u32,
+        last: LastSet,
     ) -> BoxFuture<'_, Result<CredentialVersion, SecretsError>> {
         let inner = Arc::clone(&self.0);
         Box::pin(off_the_runtime(move || {
-            inner.retire((merchant, provider), version)
+            inner.retire((merchant, provider), version, last)
         }))
     }
 

@@ -60,6 +60,7 @@ codes! {
     BodyTooLarge = "body_too_large",
     CardDeclined = "card_declined",
     CredentialsFull = "credentials_full",
+    CredentialsLast = "credentials_last",
     CredentialsNotKept = "credentials_not_kept",
     EffectiveInFuture = "effective_in_future",
     FraudCheckRefused = "fraud_check_refused",

@@ -1,8 +1,26 @@
-//! The statuses of what the ledger refuses.
+//! What the ledger refuses, and the statuses of that.
 
-use super::Code;
+use super::{ApiError, Code, Invalid};
 use actix_web::http::StatusCode;
+use florin_actors::ledger_handle::LedgerError;
 use florin_domain::ledger::{AlertRefusal, TransferRefusal};
+
+impl From<LedgerError> for ApiError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Busy | LedgerError::Gone => Self::Overloaded { retry_after_s: 1 },
+            LedgerError::Shed(shed) => Self::Overloaded {
+                retry_after_s: shed.retry_after().as_secs(),
+            },
+            LedgerError::Read(error) => error.into(),
+            LedgerError::Unknown => Self::TryAgain,
+            LedgerError::Striped => {
+                let message = "Every shard has a part of this account: name one, as in `fee_revenue:USD@0`.";
+                Invalid::new("id", Code::ParameterInvalid, message).into()
+            }
+        }
+    }
+}
 
 /// What is wrong with the request itself is 400; what the books do not allow now is 409.
 pub(super) const fn transfer_status(refusal: &TransferRefusal) -> StatusCode {

@@ -16,6 +16,10 @@ pub(super) struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) advice_code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) network_decline_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) network_advice_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) retry_after_s: Option<u64>,
     pub(super) message: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,6 +45,10 @@ struct Problem<'a> {
     decline_code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     advice_code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_decline_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_advice_code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_s: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +78,8 @@ impl Shown<'_> {
             code: self.code,
             decline_code: self.decline_code,
             advice_code: self.advice_code,
+            network_decline_code: self.network_decline_code,
+            network_advice_code: self.network_advice_code,
             retry_after_s: self.retry_after_s,
             param: self.param,
             payment_id: self.payment_id.as_deref(),

@@ -20,6 +20,7 @@ fn a_decline_reads_the_same_in_both_formats() {
     let declined = ApiError::Declined {
         payment,
         decline_code: Some(Arc::from("insufficient_funds")),
+        network: NetworkDecline::NONE,
     };
     let (head, body) = rendered(&declined, None);
     assert_eq!(head.status(), StatusCode::PAYMENT_REQUIRED);
@@ -82,6 +83,7 @@ fn the_seed_profile_writes_a_decline_in_its_own_way_and_nothing_else() {
     let declined = ApiError::Declined {
         payment: PaymentId::from_bits(1),
         decline_code: None,
+        network: NetworkDecline::NONE,
     };
     let answer = |error: &ApiError, profile| {
         let (head, body) = error.rendered(&HeaderMap::new(), profile).into_parts();
@@ -285,10 +287,12 @@ fn one_of_each() -> Vec<ApiError> {
         ApiError::Declined {
             payment,
             decline_code: None,
+            network: NetworkDecline::NONE,
         },
         ApiError::MerchantFrozen,
         ApiError::ReadOnly,
         ApiError::RoutingVersionStale { present: 3 },
+        ApiError::CredentialsLast { livemode: true },
         ApiError::ActorNotRestartable,
         ApiError::Internal,
     ];

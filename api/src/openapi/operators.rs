@@ -232,7 +232,7 @@ pub(super) fn unresolved_list() -> Endpoint {
         "object": "attempt", "id": PAYMENT_ID, "payment_id": PAYMENT_ID, "operation_id": PAYMENT_ID, "operation": "sale",
         "merchant_id": MERCHANT_ID, "amount": 10_000, "currency": "USD", "provider": "stripe", "provider_key": "flo_f86e",
         "reference": null, "status": "unknown", "unknown_reason": "the answer was lost", "created": 1_795_238_734,
-        "retry_until": 1_795_240_534, "overdue_since": null, "proposal": null, "matters": [],
+        "retry_until": 1_795_240_534, "overdue_since": null, "proposal": null, "matters_raised": 0, "matters": [],
     });
     Endpoint::get("/v1/ops/unresolved", Access::Operators)
         .called(
@@ -267,7 +267,7 @@ pub(super) fn attempt_resolve() -> Endpoint {
         must("reason", said("Why a person has to say it.")),
         may(
             "matters_seen",
-            count("How many `matters` the list showed of it; with `noted` only, and needed there.")
+            count("What the list showed as `matters_raised` of it; with `noted` only, and needed there.")
                 .minimum(Some(1)),
         ),
     ]);
@@ -370,6 +370,10 @@ fn attempt() -> ObjectBuilder {
             or_null(time("Since when its provider owes a word about it for too long.")),
         ),
         must("proposal", named_or_null("Proposal")),
+        must(
+            "matters_raised",
+            count("How many matters were ever raised about it, those that were noted included."),
+        ),
         must(
             "matters",
             array(matter(), "What a person has still to look at: it is in no book."),

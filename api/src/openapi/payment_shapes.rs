@@ -99,6 +99,17 @@ fn payment() -> ObjectBuilder {
                 Advice::ALL.map(Advice::as_str),
             )),
         ),
+        may(
+            "network_decline_code",
+            bounded_text(
+                "Why, in the code of the card's network, if the provider passes it on.",
+                (1, 64),
+            ),
+        ),
+        may(
+            "network_advice_code",
+            bounded_text("What the card's network advises, in its own code.", (1, 64)),
+        ),
         must("next_action", named_or_null("NextAction")),
     ])
 }
@@ -290,6 +301,17 @@ fn history_row() -> ObjectBuilder {
         may("payment_method_id", text("How it is paid.")),
         may("is_final", flag("Whether no other capture follows.")),
         may("decline_code", text("Why it was declined.")),
+        may(
+            "network_decline_code",
+            bounded_text(
+                "Why, in the code of the card's network, if the provider passes it on.",
+                (1, 64),
+            ),
+        ),
+        may(
+            "network_advice_code",
+            bounded_text("What the card's network advises, in its own code.", (1, 64)),
+        ),
         may("reason", text("Why.")),
         may("list", word("On which list the entry is.", ["block", "allow"])),
         may("kind", text("What the entry, or the matter, is about.")),

@@ -43,9 +43,9 @@ pub(super) fn problem() -> ObjectBuilder {
     record(fields).description(Some(asked))
 }
 
-fn facts() -> [super::shape::Field; 6] {
+fn facts() -> [super::shape::Field; 8] {
     use super::payment_shapes::status;
-    use super::shape::{id, may};
+    use super::shape::{bounded_text, id, may};
     [
         may(
             "decline_code",
@@ -57,6 +57,17 @@ fn facts() -> [super::shape::Field; 6] {
                 "What may be done after a decline.",
                 Advice::ALL.map(Advice::as_str),
             ),
+        ),
+        may(
+            "network_decline_code",
+            bounded_text(
+                "Why, in the code of the card's network, if the provider passes it on.",
+                (1, 64),
+            ),
+        ),
+        may(
+            "network_advice_code",
+            bounded_text("What the card's network advises, in its own code.", (1, 64)),
         ),
         may(
             "retry_after_s",

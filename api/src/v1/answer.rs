@@ -99,6 +99,11 @@ fn declined(answered: &Answered) -> ApiError {
                 .failure
                 .as_ref()
                 .and_then(|failure| failure.decline_code.clone()),
+            network: payment
+                .failure
+                .as_ref()
+                .map(|failure| failure.network.clone())
+                .unwrap_or_default(),
         },
         Some(
             OperationId::Capture(_)

@@ -30,7 +30,7 @@ struct ResolveRequest<'a> {
     evidence: Text<'a>,
     #[serde(borrow)]
     reason: Text<'a>,
-    /// How many of its matters were looked at; only when that is said.
+    /// How many matters had been raised about it when somebody looked; only when that is said.
     #[serde(default)]
     matters_seen: Option<u32>,
 }
@@ -109,7 +109,7 @@ pub(super) fn check(bytes: &[u8], id: &str, operator: &Arc<str>) -> Result<Check
     };
     let seen = match (body.outcome.as_str(), body.matters_seen) {
         (NOTED, None) => {
-            let message = "`matters_seen` is how many matters the list showed of this attempt.";
+            let message = "`matters_seen` is what the list showed as `matters_raised` of this attempt.";
             return Err(Invalid::new("matters_seen", Code::ParameterMissing, message));
         }
         (NOTED, Some(0)) => return wrong("matters_seen", "`matters_seen` is at least 1."),

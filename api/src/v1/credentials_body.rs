@@ -115,6 +115,7 @@ pub(super) fn refused(error: SecretsError) -> ApiError {
             Code::CredentialsFull,
             "So many versions of these credentials are present that one must be retired first.",
         ),
+        SecretsError::LastOfMode { livemode } => ApiError::CredentialsLast { livemode },
         SecretsError::NoSuchVersion => ApiError::NoSuchObject { kind: "version" },
         SecretsError::Store(why) => {
             tracing::error!(request_id = request_id::current(), %why, "the store of credentials failed");

@@ -101,6 +101,10 @@ struct Details<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     decline_code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    network_decline_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_advice_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     list: Option<&'static str>,
@@ -361,8 +365,11 @@ fn details(event: &Event, to_operator: bool) -> Details<'_> {
             number,
             decline_code,
             reference,
+            network,
         } => Details {
             decline_code: Some(decline_code),
+            network_decline_code: network.decline_code.as_deref(),
+            network_advice_code: network.advice_code.as_deref(),
             reference: reference.as_deref(),
             ..attempt(*operation, *number)
         },

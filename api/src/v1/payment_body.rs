@@ -42,6 +42,11 @@ pub(crate) struct PaymentBody<'a> {
     pub(super) failure_code: Option<&'a str>,
     pub(super) decline_code: Option<&'a str>,
     advice_code: Option<&'static str>,
+    /// Only where the network said it, so that what was answered before is answered the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_decline_code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    network_advice_code: Option<&'a str>,
     next_action: Option<NextActionBody<'a>>,
 }
 
@@ -253,6 +258,8 @@ impl<'a> PaymentBody<'a> {
             failure_code: failure.map(|failure| failure.code),
             decline_code,
             advice_code: decline_code.and_then(|code| Some(Decline::of(code).advice()?.as_str())),
+            network_decline_code: failure.and_then(|failure| failure.network.decline_code.as_deref()),
+            network_advice_code: failure.and_then(|failure| failure.network.advice_code.as_deref()),
             next_action,
         }
     }

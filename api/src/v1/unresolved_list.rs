@@ -35,6 +35,8 @@ struct AttemptBody<'a> {
     retry_until: u64,
     overdue_since: Option<u64>,
     proposal: Option<ProposalBody<'a>>,
+    /// How many there ever were.
+    matters_raised: usize,
     matters: Vec<MatterBody<'a>>,
 }
 
@@ -130,6 +132,7 @@ fn body<'a>(payment: &Payment, op: &'a Operation, attempt: &'a Attempt) -> Attem
         retry_until: attempt.deadline.unix_s(),
         overdue_since: attempt.overdue_since.map(Timestamp::unix_s),
         proposal: op.proposal.as_ref().map(ProposalBody::of),
+        matters_raised: op.matters.len(),
         matters: op.open_matters().iter().map(MatterBody::of).collect(),
     }
 }

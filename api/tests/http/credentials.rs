@@ -101,6 +101,27 @@ fn an_operator_gives_a_merchant_credentials_and_retires_them_and_sees_no_secret(
         "resource_missing",
         Some("id"),
     );
+    // The last one is not retired by mistake.
+    let last = format!("{path}?version=2");
+    for kept in [last.clone(), format!("{last}&falls_back=false")] {
+        let answer = send(&world, "DELETE", &kept, OPERATOR, &Value::Null);
+        refused(&answer, 409, "credentials_last", Some("falls_back"));
+    }
+    let unclear = send(
+        &world,
+        "DELETE",
+        &format!("{last}&falls_back=yes"),
+        OPERATOR,
+        &Value::Null,
+    );
+    refused(&unclear, 400, "parameter_invalid", Some("falls_back"));
+    assert_eq!(
+        send(&world, "GET", &path, OPERATOR, &Value::Null).json()["data"][0]["retired"],
+        Value::Null
+    );
+    let meant = format!("{last}&falls_back=true");
+    let gone = send(&world, "DELETE", &meant, OPERATOR, &Value::Null);
+    assert_eq!((gone.status, gone.json()["version"].clone()), (200, json!(2)));
     // Nothing of it is in the folder, not even the end of a key.
     for entry in fs::read_dir(world.folder.path().join("credentials")).unwrap() {
         let bytes = fs::read(entry.unwrap().path()).unwrap();
@@ -247,6 +268,7 @@ fn a_merchant_changes_its_own_and_no_test_key_changes_what_is_live() {
         "read_only",
         None,
     );
+    let retire = format!("{retire}&falls_back=true");
     assert_eq!(
         send(&world, "DELETE", &retire, OPERATOR, &Value::Null).status,
         200

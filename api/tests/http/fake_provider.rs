@@ -59,16 +59,12 @@ impl FakeProvider {
         }
         let is_own = matches!(request.kind, OperationKind::Sale | OperationKind::Authorize);
         if !is_own && request.amount.minor() == DECLINED_LATER_MINOR {
-            return Outcome::Declined {
-                decline_code: Arc::from("generic_decline"),
-                reference: Some(reference),
-            };
+            return Outcome::declined(Arc::from("generic_decline"), Some(reference));
         }
         match request.method.id.as_ref() {
-            "pm_card_visa_chargeDeclinedInsufficientFunds" => Outcome::Declined {
-                decline_code: Arc::from("insufficient_funds"),
-                reference: Some(reference),
-            },
+            "pm_card_visa_chargeDeclinedInsufficientFunds" => {
+                Outcome::declined(Arc::from("insufficient_funds"), Some(reference))
+            }
             "pm_card_createDispute" => Outcome::Unknown {
                 reason: Arc::from("the answer was lost"),
                 reference: Some(reference),

@@ -117,10 +117,7 @@ impl Provider for Paced {
                     reference: Arc::from(format!("pi_{}", request.key)),
                     amount_minor: request.amount.minor(),
                 },
-                Deed::Declines => Outcome::Declined {
-                    decline_code: Arc::from("insufficient_funds"),
-                    reference: None,
-                },
+                Deed::Declines => Outcome::declined(Arc::from("insufficient_funds"), None),
                 Deed::Missing => Outcome::not_sent("nobody is there"),
                 Deed::Silent => silence(),
             }

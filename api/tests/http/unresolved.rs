@@ -258,6 +258,7 @@ fn a_matter_is_listed_until_one_operator_has_noted_it() {
     let list = world.get(LIST, Some(OPERATOR)).json();
     let row = &list["data"][0];
     assert_eq!((&row["id"], &row["status"]), (&json!(sold), &json!("succeeded")));
+    assert_eq!(row["matters_raised"], 1);
     let mut matters = row["matters"].clone();
     assert!(matters[0]["at"].as_u64().is_some_and(|at| at > 0), "{matters}");
     matters[0]["at"] = json!(0);

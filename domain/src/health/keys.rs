@@ -21,7 +21,7 @@ const LIMITED_MAX: u32 = 5;
 /// So many charges of a merchant in a row that a provider refuses under a key stop that merchant's: one may be about itself.
 const FORBIDDEN_MAX: u32 = 3;
 
-/// Under a key that merchants share, so many of them that are stopped stop all.
+/// Under a key that merchants share, so many of them that are stopped, with nobody charged under it in between, stop all.
 const FORBIDDEN_MERCHANTS_MAX: usize = 3;
 
 /// What a call says of the key that it carried.
@@ -177,6 +177,18 @@ struct Stopped {
     /// When that was said last.
     at: Timestamp,
     breaker: Breaker,
+    /// The key was taken for somebody after that, so what was said is about whom it was said to.
+    was_taken_since: bool,
+}
+
+impl Stopped {
+    fn new(at: Timestamp) -> Self {
+        Self {
+            at,
+            breaker: Breaker::default(),
+            was_taken_since: false,
+        }
+    }
 }
 
 impl StoppedKeys {
@@ -234,9 +246,17 @@ impl StoppedKeys {
         if said.is_none() && self.0.is_empty() {
             return changes;
         }
+        if verdict == KeyVerdict::Taken
+            && let Some(charger) = charger
+        {
+            self.taken(charger.key);
+        }
+        // Whoever was refused before only says so again. Were it counted as the probe of the key, a few such merchants would keep it
+        // from those whom it works for; as it is not, the next charge finds out, and each of them waits for its own time.
+        let is_said_again = said.is_some_and(|stop| self.0.contains_key(&stop))
+            && matches!(verdict, KeyVerdict::Forbidden(_));
         if let Some(stop) = said {
-            let breaker = Breaker::default();
-            self.0.entry(stop).or_insert(Stopped { at: now, breaker });
+            self.0.entry(stop).or_insert(Stopped::new(now));
         }
         let passed = pass.0.into_iter().flatten().map(|(stop, _)| stop);
         let known = charger.into_iter().flat_map(KeyStop::of);
@@ -244,7 +264,12 @@ impl StoppedKeys {
         about.sort_unstable();
         about.dedup();
         for stop in about {
-            changes.extend(self.heard(stop, pass.of(stop), stop.result(verdict), open, now));
+            let mut result = stop.result(verdict);
+            if is_said_again && matches!(stop, KeyStop::Refused(_)) {
+                self.said_again(stop, result, now);
+                result = CallResult::NotCounted;
+            }
+            changes.extend(self.heard(stop, pass.of(stop), result, open, now));
         }
         if let Some(&KeyChange::Stopped(KeyStop::Forbidden(_, key))) = changes.last() {
             changes.extend(self.forbidden_to_all(key, open, now));
@@ -252,15 +277,35 @@ impl StoppedKeys {
         changes
     }
 
-    /// What is refused to so many merchants under a key that they share is refused for the key.
+    /// Somebody was charged under this key: what others were refused before says nothing of it.
+    fn taken(&mut self, taken: KeyOwner) {
+        for (stop, stopped) in &mut self.0 {
+            if matches!(stop, KeyStop::Forbidden(_, key) if *key == taken) {
+                stopped.was_taken_since = true;
+            }
+        }
+    }
+
+    /// A key that is refused to those only who were refused before is still in use, so it is not forgotten.
+    fn said_again(&mut self, stop: KeyStop, result: CallResult, now: Timestamp) {
+        if let Some(stopped) = self.0.get_mut(&stop)
+            && result == CallResult::Failed
+        {
+            stopped.at = now;
+        }
+    }
+
+    /// What is refused to so many merchants under a key that they share, and was granted to nobody in between, is refused for the key.
     fn forbidden_to_all(&mut self, key: KeyOwner, open: Millis, now: Timestamp) -> Option<KeyChange> {
-        let is_one = |stop: &KeyStop| matches!(stop, KeyStop::Forbidden(_, other) if *other == key);
+        let is_one = |stop: &KeyStop| {
+            let was_taken_since = self.0.get(stop).is_some_and(|stopped| stopped.was_taken_since);
+            matches!(stop, KeyStop::Forbidden(_, other) if *other == key) && !was_taken_since
+        };
         if self.stops(now).filter(is_one).count() < FORBIDDEN_MERCHANTS_MAX {
             return None;
         }
         let stop = KeyStop::Refused(key);
-        let breaker = Breaker::default();
-        self.0.entry(stop).or_insert(Stopped { at: now, breaker });
+        self.0.entry(stop).or_insert(Stopped::new(now));
         self.heard(stop, None, CallResult::Failed, open, now)
     }
 
@@ -275,6 +320,7 @@ impl StoppedKeys {
         let stopped = self.0.get_mut(&stop)?;
         if result == CallResult::Failed {
             stopped.at = now;
+            stopped.was_taken_since = false;
         }
         // What was sent before anything was said against the key counts while it is not stopped, and is no news once it is.
         let is_closed = matches!(stopped.breaker.state(now), BreakerState::Closed { .. });

@@ -350,10 +350,7 @@ fn only_what_a_provider_does_not_answer_counts_against_it() {
         transaction: text(),
         amount_minor: 1,
     };
-    let declined = Outcome::Declined {
-        decline_code: text(),
-        reference: None,
-    };
+    let declined = Outcome::declined(text(), None);
     let action = Outcome::ActionRequired {
         reference: text(),
         redirect_url: None,

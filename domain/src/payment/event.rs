@@ -5,6 +5,7 @@ use super::operation::OperationKind;
 use super::request::Request;
 use super::resolution::Resolution;
 use super::state::Spec;
+use crate::decline::NetworkDecline;
 use crate::ids::OperationId;
 use crate::ledger::PostingProfile;
 use crate::method::PaymentMethod;
@@ -105,6 +106,8 @@ pub enum Event {
         decline_code: Arc<str>,
         /// The object, if one was made.
         reference: Option<ProviderReference>,
+        /// The network's own codes, if the provider passed them on.
+        network: NetworkDecline,
     },
     /// The customer must act.
     AttemptActionRequired {

@@ -10,6 +10,7 @@ use super::outcome::{
 use super::planning::{open, plan, retry_elsewhere};
 use super::reversal;
 use super::state::{DeclinePolicy, Failure, NextAction, Payment, Status};
+use crate::decline::NetworkDecline;
 use crate::ids::OperationId;
 use crate::ledger::PostingProfile;
 use crate::money::MinorSum;
@@ -124,7 +125,7 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
             if payment.status != Status::RequiresConfirmation || !payment.may_charge() {
                 check_nothing_charges(payment)?;
             }
-            decline(payment, decline_code);
+            decline(payment, decline_code, &NetworkDecline::NONE);
         }
         Event::DeclineRetried { operation, number } => retry_elsewhere(payment, *operation, *number)?,
         Event::HeldForReview => {
@@ -284,6 +285,7 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
             number,
             decline_code,
             reference,
+            network,
         } => {
             settle(
                 payment,
@@ -293,7 +295,7 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
             )?;
             if operation_authorizes(*operation) {
                 closing::expired(payment, *operation, decline_code);
-                decline(payment, decline_code);
+                decline(payment, decline_code, network);
             }
         }
         Event::AttemptActionRequired {
@@ -420,6 +422,7 @@ fn exhaust(payment: &mut Payment) -> Result<(), &'static str> {
     payment.failure = Some(Failure {
         code: Failure::ATTEMPTS_EXHAUSTED,
         decline_code: None,
+        network: NetworkDecline::NONE,
     });
     Ok(())
 }
@@ -433,10 +436,11 @@ fn block(payment: &mut Payment) {
     payment.failure = Some(Failure {
         code: "card_declined",
         decline_code: Some(Arc::from("fraudulent")),
+        network: NetworkDecline::NONE,
     });
 }
 
-fn decline(payment: &mut Payment, decline_code: &Arc<str>) {
+fn decline(payment: &mut Payment, decline_code: &Arc<str>, network: &NetworkDecline) {
     payment.status = match payment.spec.after_decline {
         DeclinePolicy::Fail => Status::Failed,
         DeclinePolicy::AwaitMethod => Status::RequiresPaymentMethod,
@@ -444,6 +448,7 @@ fn decline(payment: &mut Payment, decline_code: &Arc<str>) {
     payment.failure = Some(Failure {
         code: "card_declined",
         decline_code: Some(Arc::clone(decline_code)),
+        network: network.clone(),
     });
 }
 

@@ -134,18 +134,18 @@ pub(super) fn raise_at(
     Ok(raise(op, matter))
 }
 
-/// Everything that is open about the operation has been looked at: so many matters. What came since was not, and must not leave with them.
+/// Everything that was ever raised about the operation has been looked at: so many matters. What came since was not, and must not leave with
+/// them. Those that are open would not tell: as many may be open again after somebody else has noted what was seen.
 pub(super) fn note(
     payment: &Payment,
     operation: OperationId,
     (note, seen): (Note, usize),
 ) -> Result<Decision, Refusal> {
     let op = payment.operation(operation).ok_or(Refusal::NoSuchAttempt)?;
-    let open = op.open_matters().len();
-    if open == 0 {
+    if op.open_matters().is_empty() {
         return Err(Refusal::WrongStatus);
     }
-    if open != seen {
+    if op.matters.len() != seen {
         return Err(Refusal::MattersChanged);
     }
     Ok(Decision::events(vec![Event::MattersNoted { operation, note }]))

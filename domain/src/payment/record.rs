@@ -11,6 +11,7 @@ use super::operation::{Attempt, AttemptState, Operation, OperationKind};
 use super::refusal::Refusal;
 use super::reversal::{self, ReversalPlan};
 use super::state::{Payment, Status};
+use crate::decline::NetworkDecline;
 use crate::ids::OperationId;
 use crate::limits::Lifetimes;
 use crate::money::Amount;
@@ -73,6 +74,17 @@ pub(super) fn take_word(
     Ok(late(payment, op, number, outcome, (reversal, now)))
 }
 
+/// The customer did not come.
+fn challenge_expired(operation: OperationId, number: u32, reference: Option<ProviderReference>) -> Event {
+    Event::AttemptDeclined {
+        operation,
+        number,
+        decline_code: Arc::from(CHALLENGE_EXPIRED),
+        reference,
+        network: NetworkDecline::NONE,
+    }
+}
+
 /// Records what came back about an attempt that waits for it.
 pub(super) fn record(
     payment: &Payment,
@@ -108,11 +120,13 @@ pub(super) fn record(
         Outcome::Declined {
             decline_code,
             reference,
+            network,
         } => Some(Event::AttemptDeclined {
             operation,
             number,
             decline_code,
             reference,
+            network,
         }),
         Outcome::ActionRequired {
             reference,
@@ -142,12 +156,7 @@ pub(super) fn record(
             if (attempt.state == AttemptState::ActionRequired || attempt.is_abandoned())
                 && payment.in_flight_minor(OperationKind::Void) == 0 =>
         {
-            Some(Event::AttemptDeclined {
-                operation,
-                number,
-                decline_code: Arc::from(CHALLENGE_EXPIRED),
-                reference,
-            })
+            Some(challenge_expired(operation, number, reference))
         }
         Outcome::Cancelled { .. } => Some(Event::AttemptCancelled { operation, number }),
         // Nobody asks again for a reversal that reached nobody, so it stays open: the schedule sends it again under its key.

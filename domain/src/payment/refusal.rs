@@ -50,8 +50,8 @@ pub enum Refusal {
     /// The operation was tried as often as it may be.
     #[error("too many attempts of one operation")]
     TooManyAttempts,
-    /// Another number of matters is open than was looked at.
-    #[error("another number of matters is open than `matters_seen` says")]
+    /// Another number of matters was raised than was looked at.
+    #[error("another number of matters was raised than `matters_seen` says")]
     MattersChanged,
 }
 

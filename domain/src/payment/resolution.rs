@@ -70,10 +70,7 @@ pub(super) fn resolve(
             transaction: Arc::clone(transaction),
             amount_minor: op.amount.minor(),
         },
-        None => Outcome::Declined {
-            decline_code: Arc::from(NOT_EXECUTED),
-            reference: None,
-        },
+        None => Outcome::declined(Arc::from(NOT_EXECUTED), None),
     };
     let mut decision = super::record::record(payment, (operation, number), outcome, lifetimes, now)?;
     decision.events.insert(

@@ -2,6 +2,7 @@
 
 use super::operation::{AttemptState, Operation, OperationKind};
 use super::request::Request;
+use crate::decline::NetworkDecline;
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use crate::ids::{MerchantId, OperationId, PaymentId};
 use crate::ledger::PostingProfile;
@@ -170,6 +171,8 @@ pub struct Failure {
     pub code: &'static str,
     /// The network's reason, if there is one.
     pub decline_code: Option<Arc<str>>,
+    /// The network's own codes, if the provider passed them on.
+    pub network: NetworkDecline,
 }
 
 impl Failure {

@@ -1,7 +1,7 @@
 //! Where secrets of merchants are kept.
 
 use super::BoxFuture;
-use crate::credentials::{CredentialError, CredentialFields, CredentialVersion, Credentials};
+use crate::credentials::{CredentialError, CredentialFields, CredentialVersion, Credentials, LastSet};
 use crate::ids::MerchantId;
 use crate::provider::ProviderId;
 use std::fmt;
@@ -27,6 +27,12 @@ pub enum SecretsError {
     /// So many versions are present already: one must be retired first.
     #[error("too many versions are present")]
     TooMany,
+    /// No other set of its mode is present, so that new charges would fall back to what is left.
+    #[error("no other version of its mode is present")]
+    LastOfMode {
+        /// It moves real money.
+        livemode: bool,
+    },
     /// There is no such version, or it is retired.
     #[error("there is no such version")]
     NoSuchVersion,
@@ -58,12 +64,14 @@ pub trait Secrets: Send + Sync + fmt::Debug {
         only_livemode: Option<bool>,
     ) -> BoxFuture<'_, Result<Begun, SecretsError>>;
 
-    /// Begins to retire a version; [`Secrets::settle`] must follow, and destroys its secrets.
+    /// Begins to retire a version; [`Secrets::settle`] must follow, and destroys its secrets. The last one of its mode is refused unless it is
+    /// said that new charges may fall back to what is left.
     fn retire(
         &self,
         merchant: MerchantId,
         provider: ProviderId,
         version: u32,
+        last: LastSet,
     ) -> BoxFuture<'_, Result<CredentialVersion, SecretsError>>;
 
     /// Ends the change that was begun: it is in force if the journal has it, and forgotten otherwise.

@@ -87,6 +87,10 @@ pub(crate) fn payment(state: &State, payment: &Payment) -> Value {
             answer["resultCode"] = json!("Refused");
             answer["refusalReason"] = json!(reason);
             answer["refusalReasonCode"] = json!(code);
+            if &**code == "12" {
+                let (raw, advice) = ("51 : Insufficient funds", "02 : Try again later");
+                answer["additionalData"] = json!({ "refusalReasonRaw": raw, "merchantAdviceCode": advice });
+            }
         }
         Status::Cancelled => {
             answer["resultCode"] = json!("Cancelled");

@@ -149,6 +149,11 @@ impl Failure {
         }
     }
 
+    /// What the card's network says of a decline, and what it advises; of others than this one it says nothing here.
+    pub(crate) fn network_codes(decline_code: &str) -> Option<(&'static str, &'static str)> {
+        (decline_code == Self::InsufficientFunds.decline_code()).then_some(("51", "02"))
+    }
+
     pub(crate) fn message(self) -> &'static str {
         match self {
             Self::GenericDecline | Self::Fraudulent => "Your card was declined.",

@@ -144,6 +144,9 @@ fn error_body(site: Site<'_>, error: &ApiError, intent: Option<&Intent>) -> Vec<
             json.raw(name).text(text);
         }
     }
+    if let Some(codes) = error.decline_code.as_deref().and_then(Failure::network_codes) {
+        json.network_codes(codes);
+    }
     json.raw(r#","message":"#).text(&error.message);
     if let Some(intent) = intent {
         if let (ErrorKind::Card, Some(charge)) = (error.kind, &intent.charge) {
@@ -304,14 +307,25 @@ impl<'a> Json<'a> {
             .raw(r#"","transfer_data":null,"transfer_group":null}"#);
     }
 
+    fn network_codes(&mut self, (decline_code, advice_code): (&str, &str)) {
+        self.raw(r#","network_decline_code":""#).raw(decline_code);
+        self.raw(r#"","network_advice_code":""#)
+            .raw(advice_code)
+            .raw("\"");
+    }
+
     fn payment_error(&mut self, charge: &Charge, failure: Failure) {
         let id = self.ids.charge(charge.seq);
         self.raw(r#"{"charge":"#)
             .id(id)
             .raw(r#","code":""#)
             .raw(failure.code());
-        self.raw(r#"","decline_code":""#).raw(failure.decline_code());
-        self.raw(r#"","message":"#).text(failure.message());
+        let decline_code = failure.decline_code();
+        self.raw(r#"","decline_code":""#).raw(decline_code).raw("\"");
+        if let Some(codes) = Failure::network_codes(decline_code) {
+            self.network_codes(codes);
+        }
+        self.raw(r#","message":"#).text(failure.message());
         self.raw(r#","payment_method":"#)
             .payment_method(charge.method, charge.created);
         self.raw(r#","type":"card_error"}"#);

@@ -101,10 +101,7 @@ fn what_an_earlier_incarnation_was_to_be_told_neither_repeats_nor_ends_nor_moves
         for report in [
             executed(not_sent()),
             executed(Outcome::rejected("bad key")),
-            executed(Outcome::Declined {
-                decline_code: Arc::from("generic_decline"),
-                reference: None,
-            }),
+            executed(Outcome::declined(Arc::from("generic_decline"), None)),
             Report::Prepared(Err(not_sent())),
             turned_away(),
         ] {

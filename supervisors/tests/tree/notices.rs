@@ -20,10 +20,7 @@ pub(crate) fn succeeded(transaction: &str, amount_minor: i128) -> Said {
 }
 
 pub(crate) fn declined() -> Outcome {
-    Outcome::Declined {
-        decline_code: Arc::from("refused"),
-        reference: None,
-    }
+    Outcome::declined(Arc::from("refused"), None)
 }
 
 pub(crate) fn taken_back(reference: &str, amount_minor: i128, unheard: Option<Outcome>) -> Said {

@@ -371,10 +371,7 @@ fn a_refund_that_failed_is_undone_and_its_older_success_is_no_news() {
                 .unwrap();
             let id = made.payment.id();
             let given = mute_change(world, &payments, (1, id), (300, refund(300))).await;
-            let failed = Outcome::Declined {
-                decline_code: Arc::from("expired_or_canceled_card"),
-                reference: Some(Arc::from("re_1")),
-            };
+            let failed = Outcome::declined(Arc::from("expired_or_canceled_card"), Some(Arc::from("re_1")));
             let mut words = [
                 world.of_refund(id, given, ("re_1", succeeded("re_1", 300))),
                 world.of_refund(id, given, ("re_1", taken_back("re_1", 300, Some(failed)))),

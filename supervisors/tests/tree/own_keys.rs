@@ -26,7 +26,8 @@ impl OwnKeys {
         self.give_since(merchant, (Timestamp::from_unix_ms(0), 1));
     }
 
-    fn give_since(&self, merchant: MerchantId, since: (Timestamp, u32)) {
+    /// From then on this version of it is in force.
+    pub(crate) fn give_since(&self, merchant: MerchantId, since: (Timestamp, u32)) {
         lock(&self.0).insert(merchant, since);
     }
 

@@ -1,9 +1,11 @@
 //! A velocity shard that fails is told again what it had counted, once.
 
 use crate::kill::{figures, kill};
-use crate::provider::Scripted;
-use crate::world::{World, answers, let_settle, options, submit, submit_all, until};
+use crate::ports::lock;
+use crate::provider::{Script, Scripted};
+use crate::world::{World, answers, let_settle, options, request, submit, submit_all, until};
 use florin_actors::options::Options;
+use florin_actors::payments_handle::NewPayment;
 use florin_domain::payment::Status;
 use florin_domain::risk::VelocityLimits;
 use florin_supervisors::platform::Platform;
@@ -109,4 +111,42 @@ fn what_one_incarnation_counted_itself_is_not_told_to_it() {
         );
         world.check_at_rest(&platform).await;
     });
+}
+
+/// Whether request `n`, with the card and the amount of the first one, is taken for another one once more.
+async fn is_suspected(platform: &Platform, n: usize) -> bool {
+    let first = request(0);
+    let again = NewPayment {
+        amount: first.amount,
+        customer: first.customer,
+        ..request(n)
+    };
+    let made = platform.payments().create(again).await.unwrap();
+    let reasons = &made.payment.risk.as_ref().unwrap().reasons;
+    reasons.iter().any(|reason| **reason == *"duplicate_suspected")
+}
+
+#[test]
+fn what_was_declined_is_no_duplicate_after_a_velocity_shard_has_failed_whoever_declined_it() {
+    // By the issuer, by a customer who left, and by a word that nobody knows.
+    for code in ["insufficient_funds", "cancelled_by_customer", "a_word_of_its_own"] {
+        limited_to(100, 134).life(async |world, platform| {
+            *lock(&world.provider.decline_code) = code;
+            world.script(0, Script::Decline);
+            submit(&platform.payments(), 0).await.unwrap();
+            let_settle().await;
+            crash_all(&platform).await;
+            let_settle().await;
+            world.script(0, Script::Succeed);
+            assert!(
+                !is_suspected(&platform, 1).await,
+                "{code}: nothing was charged before"
+            );
+            let_settle().await;
+            crash_all(&platform).await;
+            let_settle().await;
+            assert!(is_suspected(&platform, 2).await, "{code}: now something was");
+            world.check_always();
+        });
+    }
 }

@@ -1,7 +1,7 @@
 //! A provider that does not take a key, or not so often: it gets nothing new under it until one charge finds out that it is taken.
 
 use crate::provider::{Script, Scripted};
-use crate::world::{World, amount_minor, merchant, options, request, submit};
+use crate::world::{World, amount_minor, let_settle, merchant, options, request, submit, until};
 use florin_actors::options::Options;
 use florin_actors::payments_handle::NewPayment;
 use florin_actors::provider::Line;
@@ -11,7 +11,9 @@ use florin_domain::health::{Health, KeyStop};
 use florin_domain::ids::MerchantId;
 use florin_domain::payment::{AttemptState, Payment};
 use florin_domain::routing::Bar;
+use florin_domain::time::Timestamp;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 fn two(seed: u64) -> World {
     let breaker = BreakerPolicy::default();
@@ -148,6 +150,50 @@ fn a_merchant_that_asks_too_much_under_its_own_key_stops_its_own_charges_and_nob
         world.clock.advance_s(60);
         submit(&payments, 12).await.unwrap();
         assert_eq!((charges(world, 12), bar(merchant())), ((1, 0), None));
+        world.check_at_rest(&platform).await;
+    });
+}
+
+#[test]
+fn a_charge_that_is_taken_counts_for_the_key_that_it_went_under_whatever_was_exchanged_meanwhile() {
+    two(81).life(async |world, platform| {
+        let (payments, seat) = (platform.payments(), &platform.context().providers[0]);
+        world.provider.own_keys.give(merchant());
+        // It goes out before anything is said of the key.
+        world.script(0, Script::Held);
+        world.provider.latch.close();
+        let taken = tokio::spawn({
+            let payments = payments.clone();
+            async move { submit(&payments, 0).await }
+        });
+        until("it is under way", || seat.in_flight.load(Ordering::SeqCst) == 1).await;
+        for n in 1..5 {
+            world.script(n, LIMITED);
+            submit(&payments, n).await.unwrap();
+        }
+        // When it comes back its key is not the one in force.
+        world
+            .provider
+            .own_keys
+            .give_since(merchant(), (Timestamp::from_unix_ms(0), 2));
+        world.provider.latch.open();
+        taken.await.unwrap().unwrap();
+        assert_eq!(charges(world, 0), (1, 0));
+        until("it is counted", || seat.in_flight.load(Ordering::SeqCst) == 0).await;
+        let_settle().await;
+        world.provider.own_keys.give(merchant());
+        let bar = || {
+            let now = platform.context().ports.clock.now();
+            seat.entrant(Some((merchant(), now)), now).bar
+        };
+        for n in 5..9 {
+            world.script(n, LIMITED);
+            submit(&payments, n).await.unwrap();
+            assert_eq!(bar(), None, "{n}: the row began anew");
+        }
+        world.script(9, LIMITED);
+        submit(&payments, 9).await.unwrap();
+        assert_eq!(bar(), Some(Bar::KeyLimited), "five in a row");
         world.check_at_rest(&platform).await;
     });
 }

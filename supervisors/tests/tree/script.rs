@@ -63,10 +63,7 @@ pub(crate) fn reference(request: &AttemptRequest) -> ProviderReference {
 }
 
 pub(crate) fn declined(code: &str) -> Outcome {
-    Outcome::Declined {
-        decline_code: Arc::from(code),
-        reference: None,
-    }
+    Outcome::declined(Arc::from(code), None)
 }
 
 pub(crate) fn silence() -> Outcome {

@@ -88,10 +88,7 @@ impl Acquirer {
         match how {
             0 => Outcome::not_sent("connection refused"),
             1 => Outcome::rejected("invalid parameter"),
-            _ => Outcome::Declined {
-                decline_code: Arc::from("do_not_honor"),
-                reference: None,
-            },
+            _ => Outcome::declined(Arc::from("do_not_honor"), None),
         }
     }
 

@@ -455,10 +455,7 @@ impl Books {
                 amount_minor: object.other_minor.unwrap_or(request.amount.minor()),
                 reference: known,
             },
-            State::Declined(code) => Outcome::Declined {
-                decline_code: Arc::from(*code),
-                reference: Some(known),
-            },
+            State::Declined(code) => Outcome::declined(Arc::from(*code), Some(known)),
             State::Closed => Outcome::Cancelled {
                 reference: Some(known),
             },

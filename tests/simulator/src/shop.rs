@@ -302,11 +302,11 @@ impl Shop {
 
     /// What an operator says who has looked at what is open about an operation, if something is.
     pub(crate) fn note(&self, payment: &Payment, operation: OperationId) -> Option<Wish> {
-        let open = payment.operation(operation)?.open_matters();
-        let seen = open.len();
-        if seen == 0 {
+        let operation_state = payment.operation(operation)?;
+        if operation_state.open_matters().is_empty() {
             return None;
         }
+        let seen = operation_state.matters.len();
         let number = self.resolutions.fetch_add(1, Ordering::Relaxed);
         let operator: Arc<str> = Arc::from("first");
         let note = Note {

@@ -5,7 +5,7 @@ use super::config::HmacKey;
 use super::names::{self, Named};
 use super::request::is_psp_reference;
 use super::response::{decline_code, snake};
-use super::wire::{Notification, Notifications};
+use super::wire::{Notification, Notifications, Raw};
 use crate::secrets::{Book, Held};
 use aws_lc_rs::{constant_time, hmac};
 use florin_domain::credentials::{CredentialKind, Credentials};
@@ -320,9 +320,11 @@ fn declined(item: &Notification<'_>) -> Outcome {
             reason => Arc::from(snake(reason)),
         },
     };
+    let raw = item.additional_data.as_ref().map(|told| &told.raw);
     Outcome::Declined {
         decline_code,
         reference: Some(Arc::from(&*item.psp_reference)),
+        network: raw.map(Raw::network).unwrap_or_default(),
     }
 }
 

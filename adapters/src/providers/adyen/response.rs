@@ -3,7 +3,8 @@
 use super::amounts::from_wire;
 use super::names;
 use super::request::is_psp_reference;
-use super::wire::{Acknowledged, ApiError, Charged};
+use super::wire::{Acknowledged, ApiError, Charged, Raw};
+use crate::providers::aside::Aside;
 use crate::providers::connection::Reply;
 use crate::providers::exchange::{refusal, shortened, undecided, unknown, unreadable};
 use florin_domain::money::Currency;
@@ -78,11 +79,14 @@ fn of_charge(request: &AttemptRequest, charged: &Charged<'_>) -> Outcome {
                 charged.refusal_reason.as_deref(),
             ),
             reference: Some(named),
+            network: charged
+                .additional_data
+                .as_ref()
+                .and_then(Aside::told)
+                .map(Raw::network)
+                .unwrap_or_default(),
         },
-        "Cancelled" => Outcome::Declined {
-            decline_code: Arc::from("cancelled_by_customer"),
-            reference: Some(named),
-        },
+        "Cancelled" => Outcome::declined(Arc::from("cancelled_by_customer"), Some(named)),
         "RedirectShopper" | "ChallengeShopper" | "IdentifyShopper" => {
             let url = charged.action.as_ref().and_then(|action| action.url.as_deref());
             Outcome::ActionRequired {

@@ -1,5 +1,7 @@
 //! What goes to Adyen and what it answers with, as far as it matters here; other fields are skipped.
 
+use crate::providers::aside::Aside;
+use florin_domain::decline::NetworkDecline;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::ops::Deref;
@@ -100,6 +102,32 @@ pub(super) struct Charged<'a> {
     pub(super) refusal_reason_code: Option<Text<'a>>,
     pub(super) amount: Option<AmountIn<'a>>,
     pub(super) action: Option<Action<'a>>,
+    pub(super) additional_data: Option<Aside<Raw<'a>>>,
+}
+
+fn code<'a>(word: Option<&'a Aside<Text<'_>>>) -> Option<&'a str> {
+    let word = word.and_then(Aside::told)?;
+    Some(word.split_once(" : ").map_or(word, |(code, _)| code))
+}
+
+/// What the card's network said of a refusal. Both are told only to accounts that have asked Adyen for them.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Raw<'a> {
+    #[serde(borrow)]
+    refusal_reason_raw: Option<Aside<Text<'a>>>,
+    #[serde(borrow)]
+    merchant_advice_code: Option<Aside<Text<'a>>>,
+}
+
+impl Raw<'_> {
+    /// The codes alone: Adyen says `51 : Insufficient funds`.
+    pub(super) fn network(&self) -> NetworkDecline {
+        NetworkDecline::of(
+            code(self.refusal_reason_raw.as_ref()),
+            code(self.merchant_advice_code.as_ref()),
+        )
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,4 +197,6 @@ pub(super) struct Notification<'a> {
 pub(super) struct Signed<'a> {
     #[serde(borrow)]
     pub(super) hmac_signature: Option<Text<'a>>,
+    #[serde(flatten, borrow)]
+    pub(super) raw: Raw<'a>,
 }

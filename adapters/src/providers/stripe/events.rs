@@ -242,6 +242,7 @@ impl Seen<'_> {
         Some(Said::Became(Outcome::Declined {
             decline_code: Arc::from(word.unwrap_or("generic_decline")),
             reference: Some(Arc::clone(&self.reference)),
+            network: error.network(),
         }))
     }
 }
@@ -351,10 +352,10 @@ fn of_refund(refund: &Refund<'_>) -> Option<Told> {
         "pending" | "requires_action" => Said::Became(Outcome::Pending {
             reference: Arc::clone(&own),
         }),
-        "failed" => undone(Outcome::Declined {
-            decline_code: Arc::from(refund.failure_reason.as_deref().unwrap_or("refund_failed")),
-            reference: Some(Arc::clone(&own)),
-        }),
+        "failed" => undone(Outcome::declined(
+            Arc::from(refund.failure_reason.as_deref().unwrap_or("refund_failed")),
+            Some(Arc::clone(&own)),
+        )),
         "canceled" => undone(Outcome::Cancelled { reference: None }),
         _ => return None,
     };

@@ -4,7 +4,7 @@
 //! metadata, in the same request, and its own amount is the received total less the other records.
 
 use super::request::{intent_of, is_object_id};
-use super::wire::{Intent, Metadata, Refund};
+use super::wire::{Intent, Metadata, PaymentError, Refund};
 use crate::providers::exchange::unknown;
 use florin_domain::ids::CaptureId;
 use florin_domain::payment::OperationKind;
@@ -134,6 +134,7 @@ fn charge(request: &AttemptRequest, intent: &Intent<'_>, status: Status, seen: S
             (error.is_some() || seen == Seen::Answer).then(|| Outcome::Declined {
                 decline_code: Arc::from(word.unwrap_or("generic_decline")),
                 reference: Some(reference),
+                network: error.map(PaymentError::network).unwrap_or_default(),
             })
         }
     }
@@ -252,10 +253,7 @@ pub(super) fn of_refund(request: &AttemptRequest, refund: &Refund<'_>) -> Outcom
         Some("pending" | "requires_action") => Outcome::Pending { reference },
         Some("failed") => {
             let decline_code = Arc::from(refund.failure_reason.as_deref().unwrap_or("refund_failed"));
-            Outcome::Declined {
-                decline_code,
-                reference: Some(reference),
-            }
+            Outcome::declined(decline_code, Some(reference))
         }
         Some("canceled") => Outcome::Cancelled {
             reference: Some(reference),

@@ -48,6 +48,7 @@ fn not_made(request: &AttemptRequest, reply: &Reply) -> Outcome {
         (402, Some(Envelope { error })) => Outcome::Declined {
             decline_code: decline_code(&error),
             reference: None,
+            network: error.network(),
         },
         (400 | 401 | 403 | 404, Some(Envelope { error })) => refusal(reply, described(reply.status, &error)),
         (status, Some(Envelope { error })) => unknown(described(status, &error), None),
@@ -295,6 +296,7 @@ fn declined(request: &AttemptRequest, reply: &Reply, error: &ApiError<'_>) -> Ou
     Outcome::Declined {
         decline_code: decline_code(error),
         reference: request.reference.clone(),
+        network: error.network(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What Stripe answers with, as far as it matters here: narrow views into the body; other fields are skipped.
 
+use crate::providers::aside::Aside;
+use florin_domain::decline::NetworkDecline;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
@@ -58,6 +60,25 @@ pub(super) struct PaymentError<'a> {
     #[serde(borrow)]
     pub(super) code: Option<Text<'a>>,
     pub(super) decline_code: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) network_decline_code: Option<Aside<Text<'a>>>,
+    #[serde(borrow)]
+    pub(super) network_advice_code: Option<Aside<Text<'a>>>,
+}
+
+impl PaymentError<'_> {
+    /// What the card's network said.
+    pub(super) fn network(&self) -> NetworkDecline {
+        network(
+            self.network_decline_code.as_ref(),
+            self.network_advice_code.as_ref(),
+        )
+    }
+}
+
+fn network(decline_code: Option<&Aside<Text<'_>>>, advice_code: Option<&Aside<Text<'_>>>) -> NetworkDecline {
+    let code = |told: Option<&Aside<Text<'_>>>| told.and_then(Aside::told).map(|text| text.to_string());
+    NetworkDecline::of(code(decline_code).as_deref(), code(advice_code).as_deref())
 }
 
 /// A refund.
@@ -137,8 +158,22 @@ pub(super) struct ApiError<'a> {
     pub(super) kind: Option<Text<'a>>,
     pub(super) code: Option<Text<'a>>,
     pub(super) decline_code: Option<Text<'a>>,
+    #[serde(borrow)]
+    pub(super) network_decline_code: Option<Aside<Text<'a>>>,
+    #[serde(borrow)]
+    pub(super) network_advice_code: Option<Aside<Text<'a>>>,
     pub(super) message: Option<Text<'a>>,
     pub(super) payment_intent: Option<Intent<'a>>,
+}
+
+impl ApiError<'_> {
+    /// What the card's network said.
+    pub(super) fn network(&self) -> NetworkDecline {
+        network(
+            self.network_decline_code.as_ref(),
+            self.network_advice_code.as_ref(),
+        )
+    }
 }
 
 /// Stripe takes no more pairs for an object.

@@ -1,6 +1,7 @@
 //! A route with one of everything that it can say, and what rules and wishes are stored as.
 
 use super::{AUTHORIZE, method, provider, spec};
+use florin_domain::decline::NetworkDecline;
 use florin_domain::health::Health;
 use florin_domain::payment::{Event, Spec};
 use florin_domain::provider::ProviderId;
@@ -81,6 +82,17 @@ pub(crate) fn last_reason() -> Event {
             left_out: vec![(provider(), Bar::KeyLimited)],
             after_decline: None,
         }),
+    }
+}
+
+/// A decline with its network's own codes.
+pub(crate) fn network_decline() -> Event {
+    Event::AttemptDeclined {
+        operation: AUTHORIZE,
+        number: 1,
+        decline_code: "insufficient_funds".into(),
+        reference: None,
+        network: NetworkDecline::of(Some("51"), Some("02")),
     }
 }
 

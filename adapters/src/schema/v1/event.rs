@@ -8,6 +8,7 @@ use super::routing::WishesDto;
 use super::scalar::{OperationIdDto, Stored, impossible};
 use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::DecodeError;
+use florin_domain::decline::NetworkDecline;
 use florin_domain::ledger::{FeeRecognition, PostingModel, PostingProfile};
 use florin_domain::payment::{Event, OperationKind, Spec};
 use florin_domain::routing::{AfterDecline, Route, Wishes};
@@ -54,14 +55,16 @@ impl Stored<'_> for PostingProfile {
 /// Makes the form of [`Event`] and both conversions from one table, so that they cannot differ. Variants are frozen in this order.
 ///
 /// A payment that wants something of routing is created by a form of its own, because a form cannot grow: the fields of `wished` stand
-/// in the spec. Whoever wants nothing is written as ever. So is a route whose rule says what follows a decline: `ruled`.
+/// in the spec. Whoever wants nothing is written as ever. So is a route whose rule says what follows a decline: `ruled`; and a decline with
+/// its network's own codes: `networked`.
 macro_rules! events {
     (
         $one:ident($one_dto:ty) = $one_wire:literal;
-        $($name:ident { $($(#[$attribute:meta])* $field:ident: $dto:ty),* } = $wire:literal;)*
+        $($name:ident { $($(#[$attribute:meta])* $field:ident: $dto:ty),* } $(without $absent:ident)? = $wire:literal;)*
         @wished $wished:ident = $wished_wire:literal;
         $($later:ident { $($(#[$later_attribute:meta])* $later_field:ident: $later_dto:ty),* } = $later_wire:literal;)*
         @ruled $ruled:ident = $ruled_wire:literal;
+        @networked $networked:ident = $networked_wire:literal;
     ) => {
         #[derive(Debug, Serialize, Deserialize)]
         pub(crate) enum EventDto<'a> {
@@ -84,6 +87,15 @@ macro_rules! events {
                 route: RouteDto<'a>,
                 after_decline: AfterDeclineDto,
             },
+            #[serde(rename = $networked_wire)]
+            $networked {
+                operation: OperationIdDto,
+                number: u32,
+                decline_code: &'a str,
+                reference: Option<&'a str>,
+                network_decline_code: Option<&'a str>,
+                network_advice_code: Option<&'a str>,
+            },
         }
 
         impl<'a> Stored<'a> for Event {
@@ -103,7 +115,15 @@ macro_rules! events {
                         route: route.store(),
                         after_decline: after_decline.store(),
                     },
-                    $(Self::$name { $($field),* } => EventDto::$name { $($field: $field.store()),* },)*
+                    Self::AttemptDeclined { operation, number, decline_code, reference, network } if !network.is_empty() => EventDto::$networked {
+                        operation: operation.store(),
+                        number: number.store(),
+                        decline_code: decline_code.store(),
+                        reference: reference.store(),
+                        network_decline_code: network.decline_code.store(),
+                        network_advice_code: network.advice_code.store(),
+                    },
+                    $(Self::$name { $($field,)* $($absent: _)? } => EventDto::$name { $($field: $field.store()),* },)*
                     $(Self::$later { $($later_field),* } => EventDto::$later { $($later_field: $later_field.store()),* },)*
                 }
             }
@@ -111,7 +131,7 @@ macro_rules! events {
             fn load(dto: EventDto<'a>) -> Result<Self, DecodeError> {
                 Ok(match dto {
                     EventDto::$one(value) => Self::$one(Stored::load(value)?),
-                    $(EventDto::$name { $($field),* } => Self::$name { $($field: Stored::load($field)?),* },)*
+                    $(EventDto::$name { $($field),* } => Self::$name { $($field: Stored::load($field)?,)* $($absent: NetworkDecline::NONE)? },)*
                     EventDto::$wished { spec, method, wishes } => Self::Created {
                         spec: wishing(Stored::load(spec)?, Stored::load(wishes)?)?,
                         method: Stored::load(method)?,
@@ -123,6 +143,13 @@ macro_rules! events {
                         operation: Stored::load(operation)?,
                         number: Stored::load(number)?,
                         route: ruled(Stored::load(route)?, Stored::load(after_decline)?),
+                    },
+                    EventDto::$networked { operation, number, decline_code, reference, network_decline_code, network_advice_code } => Self::AttemptDeclined {
+                        operation: Stored::load(operation)?,
+                        number: Stored::load(number)?,
+                        decline_code: Stored::load(decline_code)?,
+                        reference: Stored::load(reference)?,
+                        network: networked(Stored::load(network_decline_code)?, Stored::load(network_advice_code)?)?,
                     },
                 })
             }
@@ -145,6 +172,23 @@ fn wishing(mut spec: Arc<Spec>, wishes: Wishes) -> Result<Arc<Spec>, DecodeError
 fn ruled(mut route: Arc<Route>, after_decline: AfterDecline) -> Arc<Route> {
     Arc::make_mut(&mut route).after_decline = Some(after_decline);
     route
+}
+
+/// What a network said, which is something.
+fn networked(
+    decline_code: Option<Arc<str>>,
+    advice_code: Option<Arc<str>>,
+) -> Result<NetworkDecline, DecodeError> {
+    let network = NetworkDecline {
+        decline_code,
+        advice_code,
+    };
+    if network.is_empty() {
+        return Err(impossible("network")(
+            &"a decline without a word of its network is written without it",
+        ));
+    }
+    Ok(network)
 }
 
 events! {
@@ -184,7 +228,7 @@ events! {
         number: u32,
         decline_code: &'a str,
         reference: Option<&'a str>
-    } = "attempt.declined";
+    } without network = "attempt.declined";
     AttemptActionRequired {
         operation: OperationIdDto,
         number: u32,
@@ -260,4 +304,5 @@ events! {
     MattersNoted { operation: OperationIdDto, #[serde(borrow)] note: NoteDto<'a> } = "matters.noted";
     AttemptsExhausted {} = "payment.attempts_exhausted";
     @ruled RoutedByDeclineRule = "attempt.routed_by_decline_rule";
+    @networked AttemptDeclinedByNetwork = "attempt.declined_by_network";
 }

@@ -11,6 +11,7 @@ use super::routing::WishesDto;
 use super::scalar::{List, MinorDto, OperationIdDto, Stored, impossible};
 use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::{self, DecodeError};
+use florin_domain::decline::NetworkDecline;
 use florin_domain::money::MinorSum;
 use florin_domain::payment::{
     Attempt, AttemptState, Closing, Failure, LateCharge, Matter, NextAction, Operation, Payment, Request,
@@ -78,6 +79,8 @@ pub(crate) enum StatusDto<'a> {
 pub(crate) struct FailureDto<'a> {
     code: &'a str,
     decline_code: Option<&'a str>,
+    network_decline_code: Option<&'a str>,
+    network_advice_code: Option<&'a str>,
 }
 
 /// Something asked of a provider.
@@ -267,6 +270,8 @@ impl<'a> Stored<'a> for Failure {
         FailureDto {
             code: self.code,
             decline_code: self.decline_code.store(),
+            network_decline_code: self.network.decline_code.store(),
+            network_advice_code: self.network.advice_code.store(),
         }
     }
 
@@ -275,6 +280,10 @@ impl<'a> Stored<'a> for Failure {
         Ok(Self {
             code: code.ok_or_else(|| impossible("failure code")(&dto.code))?,
             decline_code: Stored::load(dto.decline_code)?,
+            network: NetworkDecline {
+                decline_code: Stored::load(dto.network_decline_code)?,
+                advice_code: Stored::load(dto.network_advice_code)?,
+            },
         })
     }
 }

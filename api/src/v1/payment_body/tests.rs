@@ -1,6 +1,7 @@
 //! The payment object, byte for byte.
 
 use super::*;
+use florin_domain::decline::NetworkDecline;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, MerchantId, RefundId};
 use florin_domain::ledger::PostingProfile;
@@ -144,6 +145,7 @@ fn operations_failures_and_challenges_are_shown_where_they_are() {
     payment.failure = Some(Failure {
         code: "card_declined",
         decline_code: Some(Arc::from("do_not_honor")),
+        network: NetworkDecline::of(Some("05"), None),
     });
     payment.status = Status::RequiresAction(NextAction {
         redirect_url: Some(Arc::from("https://bank.example")),
@@ -157,6 +159,8 @@ fn operations_failures_and_challenges_are_shown_where_they_are() {
     assert_eq!(value["refunds"].as_array().unwrap().len(), 1);
     assert_eq!(value["net"], 10_000 - 2000 - 320);
     assert_eq!(value["decline_code"], "do_not_honor");
+    assert_eq!(value["network_decline_code"], "05");
+    assert!(value.get("network_advice_code").is_none(), "{value}");
     assert_eq!(
         value["next_action"]["redirect_to_url"]["url"],
         "https://bank.example"

@@ -123,13 +123,7 @@ fn only_an_answer_to_the_request_says_that_its_key_was_taken() {
             },
             KeyVerdict::Silent,
         ),
-        (
-            Outcome::Declined {
-                decline_code: text(),
-                reference: None,
-            },
-            KeyVerdict::Taken,
-        ),
+        (Outcome::declined(text(), None), KeyVerdict::Taken),
         (
             Outcome::RateLimited {
                 retry_after: Millis(1),
@@ -243,6 +237,77 @@ fn three_charges_of_a_merchant_that_are_refused_in_a_row_stop_that_merchant_and_
         say(&mut keys, 1, KeyVerdict::Taken, 121),
         [KeyChange::Lifted(stop(1))]
     );
+}
+
+/// Three merchants that are refused three times each, by which the key is stopped at second 0.
+fn forbidden_to_three() -> StoppedKeys {
+    let mut keys = StoppedKeys::default();
+    for merchant in [1, 2, 3] {
+        for _ in 0..3 {
+            say(&mut keys, merchant, KeyVerdict::Forbidden(PLATFORM), 0);
+        }
+    }
+    assert_eq!(keys.bar(shared(4), at(0)), Some(KeyStop::Refused(PLATFORM)));
+    keys
+}
+
+#[test]
+fn merchants_that_are_refused_again_keep_no_key_from_those_whom_it_works_for() {
+    let mut keys = forbidden_to_three();
+    // Each of them wins the probe once, and the next charge finds out.
+    for merchant in [1, 2, 3] {
+        assert_eq!(keys.bar(shared(merchant), at(60)), None);
+        assert_eq!(say(&mut keys, merchant, KeyVerdict::Forbidden(PLATFORM), 60), []);
+        let own = KeyStop::Forbidden(MerchantId::from_bits(merchant), PLATFORM);
+        assert_eq!(keys.stops(at(60)).find(|stop| *stop == own), Some(own));
+        assert!(
+            keys.bar(shared(merchant), at(119)).is_some(),
+            "not twice within its time"
+        );
+    }
+    assert_eq!(keys.bar(shared(4), at(60)), None);
+    assert_eq!(
+        say(&mut keys, 4, KeyVerdict::Taken, 60),
+        [KeyChange::Lifted(KeyStop::Refused(PLATFORM))]
+    );
+    // Nor does one more that is refused stop it again, because it was taken after what the three were told.
+    for _ in 0..3 {
+        say(&mut keys, 5, KeyVerdict::Forbidden(PLATFORM), 61);
+    }
+    assert_eq!(keys.bar(shared(4), at(61)), None);
+    // Three that are refused with nobody charged in between do.
+    for merchant in [6, 7] {
+        for _ in 0..3 {
+            say(&mut keys, merchant, KeyVerdict::Forbidden(PLATFORM), 62);
+        }
+    }
+    assert_eq!(keys.bar(shared(4), at(62)), Some(KeyStop::Refused(PLATFORM)));
+}
+
+#[test]
+fn an_installation_of_three_merchants_that_are_all_refused_finds_out_by_itself_that_its_key_is_taken_again() {
+    let mut keys = forbidden_to_three();
+    let refused = KeyVerdict::Forbidden(PLATFORM);
+    for minute in 1..90 {
+        for merchant in [1, 2, 3] {
+            assert_eq!(say(&mut keys, merchant, refused, minute * 60), [], "{minute}");
+        }
+        // As long as it is tried it is not forgotten.
+        assert_eq!(keys.forget(OPEN, at(minute * 60)), None, "{minute}");
+        assert_eq!(
+            keys.bar(shared(4), at(minute * 60)),
+            None,
+            "{minute}: anybody else may try"
+        );
+    }
+    assert_eq!(
+        say(&mut keys, 2, KeyVerdict::Taken, 90 * 60),
+        [
+            KeyChange::Lifted(KeyStop::Refused(PLATFORM)),
+            KeyChange::Lifted(KeyStop::Forbidden(MerchantId::from_bits(2), PLATFORM))
+        ]
+    );
+    assert_eq!(keys.bar(shared(1), at(90 * 60)), None);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::super::{Answer, AttemptState, Event, Failure, IllegalEvent, Status, evolve};
 use super::script::{Script, check, operation_id};
+use crate::decline::NetworkDecline;
 use crate::limits::ATTEMPTS_MAX;
 
 /// Every attempt but the last one was made, and reached nobody.
@@ -32,6 +33,7 @@ fn the_last_attempt_that_reaches_nobody_ends_the_payment() {
         let failure = Failure {
             code: "too_many_attempts",
             decline_code: None,
+            network: NetworkDecline::NONE,
         };
         assert_eq!(
             (payment.failure.as_ref(), payment.answer()),

@@ -32,10 +32,10 @@ impl Script {
         decision.events.iter().map(super::super::Event::name).collect()
     }
 
-    /// By somebody who saw all that is open.
+    /// By somebody who saw all that was raised.
     fn note(&mut self, operation: &str) -> Result<(), &'static str> {
         let op = self.state().operation(operation_id(operation));
-        let seen = op.map_or(0, |op| op.open_matters().len());
+        let seen = op.map_or(0, |op| op.matters.len());
         self.note_seen(operation, seen)
     }
 
@@ -102,6 +102,23 @@ fn a_matter_is_raised_once_and_open_until_somebody_has_noted_it() {
         ["matter.raised"]
     );
     assert_eq!(script.state().operations[0].open_matters().len(), 1);
+}
+
+#[test]
+fn whoever_saw_matters_that_somebody_else_noted_does_not_note_the_same_number_of_later_ones() {
+    let mut script = Script::after(SOLD);
+    for seen in ["ch_8", "ch_9"] {
+        script.raise("auth", matter(MatterKind::DoneInOtherCurrency, seen));
+    }
+    assert_eq!(script.note_seen("auth", 2), Ok(()));
+    for later in ["ch_10", "ch_11"] {
+        script.raise("auth", matter(MatterKind::DoneInOtherCurrency, later));
+    }
+    // The other one who looked at the first two.
+    assert_eq!(script.note_seen("auth", 2), Err("matters_changed"));
+    assert_eq!(script.state().operations[0].open_matters().len(), 2);
+    assert_eq!(script.note_seen("auth", 4), Ok(()));
+    assert!(!script.state().is_open());
 }
 
 #[test]

@@ -348,10 +348,7 @@ impl Word {
                     amount_minor,
                 }
             }
-            Self::Declined => Outcome::Declined {
-                decline_code: "do_not_honor".into(),
-                reference: Some(reference),
-            },
+            Self::Declined => Outcome::declined("do_not_honor".into(), Some(reference)),
             Self::ActionRequired => Outcome::ActionRequired {
                 reference,
                 redirect_url: None,

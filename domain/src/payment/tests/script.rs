@@ -423,15 +423,15 @@ impl Script {
                 transaction: "ch_wrong".into(),
                 amount_minor: amount_minor + 1,
             },
-            ("declined", code) => Outcome::Declined {
-                decline_code: if code.is_empty() {
+            ("declined", code) => Outcome::declined(
+                if code.is_empty() {
                     "insufficient_funds"
                 } else {
                     code
                 }
                 .into(),
-                reference: None,
-            },
+                None,
+            ),
             ("action", _) => Outcome::ActionRequired {
                 reference: reference(),
                 redirect_url: None,

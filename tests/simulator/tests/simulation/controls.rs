@@ -1,6 +1,7 @@
 //! Wrong ports, each of which breaks one promise, and the check that must catch it. The product has no switch for any of them.
 
 use florin_domain::commit::{Body, Commit};
+use florin_domain::decline::NetworkDecline;
 use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
 use florin_domain::ledger::{CrossingStep, LedgerEvent, PostedEntry};
 use florin_domain::payment::Event;
@@ -232,6 +233,7 @@ fn decline_unknown(commit: &mut Commit) {
                 number: *number,
                 decline_code: Arc::from("timeout"),
                 reference: None,
+                network: NetworkDecline::NONE,
             };
         }
     }

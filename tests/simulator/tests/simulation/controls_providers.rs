@@ -90,10 +90,9 @@ impl Provider for Chatty {
     fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             match self.0.execute(request).await {
-                Outcome::Declined { reference, .. } => Outcome::Declined {
-                    decline_code: Arc::from("4242424242424242 has no funds"),
-                    reference,
-                },
+                Outcome::Declined { reference, .. } => {
+                    Outcome::declined(Arc::from("4242424242424242 has no funds"), reference)
+                }
                 other => other,
             }
         })

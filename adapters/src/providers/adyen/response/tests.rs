@@ -84,6 +84,45 @@ fn a_modification_that_was_received_is_pending_until_a_notification_comes() {
 }
 
 #[test]
+fn the_codes_of_the_card_network_come_without_their_texts() {
+    let table = [
+        (serde_json::json!({}), ""),
+        (serde_json::json!("something else"), ""),
+        (
+            serde_json::json!({"refusalReasonRaw": 51, "merchantAdviceCode": null}),
+            "",
+        ),
+        (
+            serde_json::json!({"refusalReasonRaw": "51 : Insufficient funds"}),
+            " 51",
+        ),
+        (
+            serde_json::json!({"refusalReasonRaw": "DECLINED", "merchantAdviceCode": "02 : Try again later"}),
+            " DECLINED 02",
+        ),
+        (
+            serde_json::json!({"cardSummary": "1111", "merchantAdviceCode": "03"}),
+            " 03",
+        ),
+    ];
+    for (told, expected) in table {
+        let answer = serde_json::json!({
+            "resultCode": "Refused", "pspReference": PSP, "merchantReference": OURS, "refusalReasonCode": "12",
+            "additionalData": told,
+        });
+        let reply = Reply {
+            status: 200,
+            retry_after_s: None,
+            body: Bytes::from(answer.to_string()),
+            key: KeyOwner::Platform,
+        };
+        let outcome = charged(&attempt(OperationKind::Sale), &reply);
+        let expected = format!("declined insufficient_funds {PSP}{expected}");
+        assert_eq!(line(&outcome), expected, "{told}");
+    }
+}
+
+#[test]
 fn asking_for_a_closing_proves_nothing() {
     let request = attempt(OperationKind::Authorize);
     for (status, name) in [

@@ -16,6 +16,7 @@ const STATES: &str = "
     sale       processing               -         | pending pi_1                         | pending pi_1
     sale       canceled                 -         | cancelled pi_1                       | cancelled pi_1
     sale       requires_payment_method  lost      | declined lost_card pi_1              | declined lost_card pi_1
+    sale       requires_payment_method  network   | declined lost_card pi_1 41           | declined lost_card pi_1 41
     sale       requires_payment_method  expired   | declined expired_card pi_1           | declined expired_card pi_1
     sale       requires_payment_method  -         | declined generic_decline pi_1        | unknown pi_1
     sale       requires_confirmation    -         | unknown pi_1                         | unknown pi_1
@@ -53,6 +54,9 @@ fn said(word: &str) -> Value {
     match word {
         "charged" => json!({"latest_charge": "ch_1"}),
         "lost" => json!({"last_payment_error": {"code": "card_declined", "decline_code": "lost_card"}}),
+        "network" => json!({"last_payment_error": {
+            "code": "card_declined", "decline_code": "lost_card", "network_decline_code": "41",
+        }}),
         "expired" => json!({"last_payment_error": {"code": "expired_card", "decline_code": null}}),
         "redirect" => {
             json!({"next_action": {"type": "redirect_to_url", "redirect_to_url": {"url": "https://bank"}}})

@@ -11,6 +11,14 @@ use serde_json::{Value, json};
 #[test]
 fn refusals_are_proof_only_where_stripe_refuses_before_it_does_anything() {
     let card = error(&json!({"type": "card_error", "code": "card_declined", "decline_code": "do_not_honor"}));
+    let by_network = error(&json!({
+        "type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds",
+        "network_decline_code": "51", "network_advice_code": "02",
+    }));
+    let odd = error(&json!({
+        "type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds",
+        "network_decline_code": 51, "network_advice_code": null,
+    }));
     let coded = error(&json!({"type": "card_error", "code": "expired_card"}));
     let bare = error(&json!({"type": "card_error"}));
     let with = |status: &str| {
@@ -30,6 +38,18 @@ fn refusals_are_proof_only_where_stripe_refuses_before_it_does_anything() {
     let page = json!("<html>Bad gateway</html>");
     let rows: Vec<(&str, u16, &Value, &str)> = vec![
         ("a decline", 402, &card, "declined do_not_honor pi_1"),
+        (
+            "a decline with its network's codes",
+            402,
+            &by_network,
+            "declined insufficient_funds pi_1 51 02",
+        ),
+        (
+            "a decline with something else in their place",
+            402,
+            &odd,
+            "declined insufficient_funds pi_1",
+        ),
         (
             "a decline with a code only",
             402,

@@ -3,6 +3,7 @@
 use super::samples::{payment, payment_id, spec};
 use super::{decode, encode};
 use crate::schema::DecodeError;
+use florin_domain::decline::NetworkDecline;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, RefundId, ReversalId, VoidId};
 use florin_domain::money::{Amount, Currency, MinorSum};
@@ -218,6 +219,7 @@ prop_compose! {
         risk in option::of(assessment()),
         status in status(),
         decline_code in option::of(option::of(text())),
+        network in (option::of(text()), option::of(text())),
         sums in (sum(), sum(), sum()),
         minors in any::<(i128, i128)>(),
         flags: [bool; 2],
@@ -230,7 +232,8 @@ prop_compose! {
             status,
             failure: decline_code.map(|decline_code| {
                 let code = if flags[0] { "card_declined" } else { Failure::ATTEMPTS_EXHAUSTED };
-                Failure { code, decline_code }
+                let network = NetworkDecline { decline_code: network.0, advice_code: network.1 };
+                Failure { code, decline_code, network }
             }),
             authorized: sums.0,
             captured: sums.1,
@@ -285,6 +288,7 @@ fn whatever_the_domain_makes_of_a_decline_or_a_block_reads_back() {
             number: 1,
             decline_code: "expired_card".into(),
             reference: None,
+            network: NetworkDecline::of(Some("54"), Some("01")),
         },
     ];
     for events in [&open[..], &[Event::Blocked]] {
@@ -300,6 +304,7 @@ fn an_unheard_of_failure_code_is_refused() {
         failure: Some(Failure {
             code: "out_of_cheese",
             decline_code: None,
+            network: NetworkDecline::NONE,
         }),
         ..fresh()
     };
