@@ -219,8 +219,8 @@ impl Still {
             },
         );
         // A paused clock jumps to the next timer when nothing else is to be done, unless work that blocks is under way.
-        let (hold, held) = mpsc::channel::<()>();
-        runtime.spawn_blocking(move || held.recv().is_ok());
+        let (hold, until) = mpsc::channel::<()>();
+        runtime.spawn_blocking(move || until.recv().is_ok());
         let (run, ended) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || drop(runtime.block_on(ended)));
         Self {
