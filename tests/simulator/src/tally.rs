@@ -318,9 +318,7 @@ const NEVER: &[(&str, &str)] = &[
     ("event", "closing refused"),
     ("event", "transaction closed"),
     ("notice taken", "not closed"),
-    // They speak of attempts by their keys, not of objects.
-    ("notice taken", "reserved"),
-    ("notice taken", "released"),
+    // Who writes of an object tells how it stands, and never only that it changed.
     ("notice taken", "changed"),
 ];
 

@@ -12,7 +12,7 @@ type Run = (Scenario, u64, u64);
 /// How many runs, and how much is asked in each: many short ones, in which odd things come together, and long ones, most of them of
 /// customers who come one after the other. With the failover scenario's these are a million payments where the code is optimized.
 const RUNS: &[Run] = if cfg!(debug_assertions) {
-    &[(Swarm, 200, 60), (Swarm, 1, 600), (Sales, 2, 600)]
+    &[(Swarm, 200, 60), (Swarm, 5, 600), (Sales, 2, 600)]
 } else {
     &[(Swarm, 1_000, 60), (Swarm, 20, 3_000), (Sales, 280, 3_000)]
 };
