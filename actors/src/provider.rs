@@ -269,7 +269,8 @@ impl ProviderState {
 
     fn start(&self, call: Call, passes: Option<(Option<Pass>, KeyPass)>) {
         // Noted now: whoever asks when it has ended may find another key in force, or miss what was said of this one meanwhile.
-        let request = call.request.as_ref().filter(|_| call.line == Line::Charge);
+        let is_let_through = call.line == Line::Charge && passes.is_some();
+        let request = call.request.as_ref().filter(|_| is_let_through);
         let charger = request.and_then(|request| charger(&*self.seat.port, request));
         let permit = Permit {
             seat: Arc::clone(&self.seat),

@@ -311,7 +311,7 @@ impl ApiError {
             }
             Self::CredentialsLast { livemode } => {
                 let mode = if *livemode { "live" } else { "test" };
-                format!("No other {mode} version of these credentials is present. Say `falls_back=true` if new charges may go on without.").into()
+                format!("Without this {mode} version new charges would go on in another account. Say `falls_back=true` if they may.").into()
             }
             Self::ActorNotRestartable => "The end of this actor would end the process.".into(),
             Self::Internal => "Something went wrong here; the request may be sent again.".into(),

@@ -66,6 +66,9 @@ pub struct NetworkDecline {
     pub advice_code: Option<Arc<str>>,
 }
 
+/// As many digits may be a card's number.
+const CARD_DIGITS_MIN: usize = 12;
+
 impl NetworkDecline {
     /// It said nothing, or nobody passed it on.
     pub const NONE: Self = Self {
@@ -73,12 +76,14 @@ impl NetworkDecline {
         advice_code: None,
     };
 
-    /// By a provider's words: what is no code is left out, and what is too long is cut.
+    /// By a provider's words: what is no code is left out, as is what may be a card's number, and what is too long is cut.
     pub fn of(decline_code: Option<&str>, advice_code: Option<&str>) -> Self {
         let code = |word: &str| {
             let word = word.trim();
             let is_code =
                 !word.is_empty() && word.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+            let digits = word.bytes().filter(u8::is_ascii_digit).count();
+            let is_code = is_code && digits < CARD_DIGITS_MIN;
             let kept = word.get(..NETWORK_CODE_CHARS_MAX).unwrap_or(word);
             is_code.then(|| Arc::from(kept.trim_end()))
         };
@@ -288,6 +293,7 @@ mod tests {
             ("  ", None),
             ("5\n1", None),
             ("\u{665}", None),
+            ("refused 4242 4242 4242 4242", None),
         ] {
             assert_eq!(of(word).as_deref(), kept, "{word:?}");
         }

@@ -223,6 +223,10 @@ impl Reader {
                 });
             }
             if let Event::MethodReplaced { method } = event {
+                // Of what came before it the first card paid nothing.
+                if let Some(came_to_nothing) = self.came_to_nothing.get_mut(&body.payment) {
+                    *came_to_nothing = true;
+                }
                 let declines = self.card_declines.get_mut(&body.payment);
                 for decline in declines.into_iter().flatten() {
                     decline.method.get_or_insert_with(|| method.clone());

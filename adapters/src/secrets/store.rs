@@ -277,8 +277,14 @@ impl Inner {
         let known = present().find(|about| about.version == version);
         let mut about = known.ok_or(SecretsError::NoSuchVersion)?.clone();
         let livemode = about.livemode;
-        let is_last = !present().any(|other| other.version != version && other.livemode == livemode);
-        if is_last && last == LastSet::Kept {
+        let others = || present().filter(|other| other.version != version);
+        let is_last = !others().any(|other| other.livemode == livemode);
+        // New charges are made under the newest set, whatever its mode.
+        let next = others().max_by_key(|other| other.version);
+        let moves = next.is_some_and(|next| {
+            next.version < version && (next.livemode, &next.account) != (livemode, &about.account)
+        });
+        if (is_last || moves) && last == LastSet::Kept {
             return Err(SecretsError::LastOfMode { livemode });
         }
         let at = self.announce(place);

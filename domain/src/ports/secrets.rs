@@ -27,8 +27,8 @@ pub enum SecretsError {
     /// So many versions are present already: one must be retired first.
     #[error("too many versions are present")]
     TooMany,
-    /// No other set of its mode is present, so that new charges would fall back to what is left.
-    #[error("no other version of its mode is present")]
+    /// No other set of its mode is present, or the one that would follow is of another mode or account: new charges would go on there.
+    #[error("new charges would go on in another account")]
     LastOfMode {
         /// It moves real money.
         livemode: bool,

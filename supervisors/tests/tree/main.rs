@@ -12,10 +12,12 @@
 //!   [`crossings_looks`] looks at what is between them
 //! * [`recounts`] what velocity shards know after they failed
 //! * [`crash`], [`random`], [`stale`], [`incarnations`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`monitor`], [`monitor_load`] what does not agree; [`short_pages`] large commits; [`keys`], [`keys_under_way`], [`outcomes`], [`stops`], [`admission`],
-//!   [`alerts`], [`drain`] the rest; [`health`] what a provider's last minutes are worth, [`lanes`] how many questions it gets
+//!   [`alerts`], [`drain`] the rest; [`alarms`] what operators are told; [`lanes`] how many questions it gets
 
 #[cfg(test)]
 mod admission;
+#[cfg(test)]
+mod alarms;
 #[cfg(test)]
 mod alerts;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Merchants that have keys of their own at the scripted provider, and what whoever has such a key may say of payments.
 
+use crate::alarms::Alarms;
 use crate::notices::{mute, succeeded};
 use crate::operations::{Ask, ask, payment_of};
 use crate::ports::lock;
@@ -13,6 +14,7 @@ use florin_domain::money::Currency;
 use florin_domain::payment::{CaptureMethod, Status};
 use florin_domain::provider::{Notice, Signer};
 use florin_domain::time::Timestamp;
+use florin_supervisors::platform::Platform;
 use std::collections::HashMap;
 use std::sync::Mutex;
 
@@ -167,8 +169,15 @@ fn late_charges_beyond_a_days_limit_wait_for_another_day_and_none_is_lost() {
 }
 
 #[test]
-fn what_a_merchants_own_key_says_of_nothing_here_counts_among_its_matters() {
-    two_a_day(763).life(async |world, platform| {
+fn what_a_merchants_own_key_says_of_nothing_here_takes_no_room_from_what_is_here_and_buries_no_alert() {
+    let alerts = Alarms::default();
+    let told = || {
+        (
+            alerts.count("notice_orphaned"),
+            alerts.count("own_notices_limited"),
+        )
+    };
+    let life = async |world: &World, platform: Platform| {
         let payments = platform.payments();
         let made = payments
             .create(payment_of(0, amount_minor(0), CaptureMethod::Automatic))
@@ -189,15 +198,24 @@ fn what_a_merchants_own_key_says_of_nothing_here_counts_among_its_matters() {
         for _ in 0..3 {
             assert!(!payments.notice(nowhere(Signer::Platform)).await.unwrap());
         }
-        assert!(!payments.notice(nowhere(own())).await.unwrap());
-        assert!(payments.notice(of_other_currency("psp_1")).await.unwrap());
+        assert_eq!(told(), (3, 0));
+        // Sending it again would not help: it is acknowledged also when there were too many.
+        for expected in [(4, 0), (5, 0), (5, 1)] {
+            assert!(!payments.notice(nowhere(own())).await.unwrap());
+            assert_eq!(told(), expected);
+        }
+        for name in ["psp_1", "psp_2"] {
+            assert!(payments.notice(of_other_currency(name)).await.unwrap());
+        }
         assert!(
-            payments.notice(of_other_currency("psp_2")).await.is_err(),
+            payments.notice(of_other_currency("psp_3")).await.is_err(),
             "two of them were raised today"
         );
-        // Sending it again would not help: it is acknowledged, and raises no alert any more.
-        assert!(!payments.notice(nowhere(own())).await.unwrap());
+        assert_eq!(told(), (5, 2));
         world.clock.advance_s(24 * 3_600);
-        assert!(payments.notice(of_other_currency("psp_2")).await.unwrap());
-    });
+        assert!(payments.notice(of_other_currency("psp_3")).await.unwrap());
+        assert!(!payments.notice(nowhere(own())).await.unwrap());
+        assert_eq!(told(), (6, 2));
+    };
+    metrics::with_local_recorder(&alerts, || two_a_day(763).life(life));
 }

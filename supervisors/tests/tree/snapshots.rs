@@ -1,5 +1,6 @@
 //! Snapshots and journals that do not fit each other: whichever is bad, a start is refused or its books are right.
 
+use crate::alarms::Alarms;
 use crate::ports::lock;
 use crate::world::{World, all_cases, answers, let_settle, submit_all};
 use florin_domain::ids::{LedgerAccountId, PaymentId, Seq, ShardId};
@@ -8,9 +9,7 @@ use florin_domain::money::{Balance, Currency};
 use florin_domain::ports::{ReadError, ShardSnapshot, SnapshotError};
 use florin_domain::time::Timestamp;
 use florin_supervisors::platform::StartError;
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Metadata, Recorder, SharedString, Unit};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// A journal with two snapshots and a tail, nobody at home.
 struct Left {
@@ -223,43 +222,6 @@ fn a_journal_that_is_damaged_or_has_lost_its_end_is_refused_whatever_snapshots_t
     });
 }
 
-/// Counts the alert that a snapshot could not be used.
-#[derive(Debug, Default)]
-struct Alerts(Arc<AtomicU64>);
-
-impl Alerts {
-    fn unusable(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-impl Recorder for Alerts {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        let is_it = key
-            .labels()
-            .any(|label| *label == Label::new("alert", "snapshot_unusable"));
-        if is_it {
-            Counter::from_arc(Arc::clone(&self.0))
-        } else {
-            Counter::noop()
-        }
-    }
-
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
-    }
-
-    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::noop()
-    }
-}
-
 type Contradiction = (&'static str, fn(&mut ShardSnapshot));
 
 #[test]
@@ -302,11 +264,11 @@ fn a_snapshot_that_contradicts_itself_is_passed_over_and_told_of() {
         let (_, contradict) = cases.iter().find(|case| case.0 == *name).unwrap();
         let left = Left::behind(73);
         left.contradict(left.newer, contradict);
-        let alerts = Alerts::default();
+        let alerts = Alarms::default();
         metrics::with_local_recorder(&alerts, || left.assert_starts_after(left.older));
-        assert_eq!(alerts.unusable(), 1, "the newer");
+        assert_eq!(alerts.count("snapshot_unusable"), 1, "the newer");
         left.contradict(left.older, contradict);
         metrics::with_local_recorder(&alerts, || left.assert_starts_after(Seq::ZERO));
-        assert_eq!(alerts.unusable(), 3, "both");
+        assert_eq!(alerts.count("snapshot_unusable"), 3, "both");
     });
 }

@@ -5,7 +5,7 @@ use super::config::HmacKey;
 use super::names::{self, Named};
 use super::request::is_psp_reference;
 use super::response::{decline_code, snake};
-use super::wire::{Notification, Notifications, Raw};
+use super::wire::{Notification, Notifications, networks};
 use crate::secrets::{Book, Held};
 use aws_lc_rs::{constant_time, hmac};
 use florin_domain::credentials::{CredentialKind, Credentials};
@@ -138,7 +138,10 @@ impl NoticeReader for AdyenNotices {
             return Err(NoticeRefusal::NoSuchProvider);
         }
         let body: Notifications<'_> = serde_json::from_slice(letter.body).map_err(|_| MALFORMED)?;
-        let items = body.notification_items;
+        let mut items = body.notification_items;
+        for (item, network) in items.iter_mut().zip(networks(letter.body)) {
+            item.item.network = network;
+        }
         if items.is_empty() {
             return Err(MALFORMED);
         }
@@ -320,11 +323,10 @@ fn declined(item: &Notification<'_>) -> Outcome {
             reason => Arc::from(snake(reason)),
         },
     };
-    let raw = item.additional_data.as_ref().map(|told| &told.raw);
     Outcome::Declined {
         decline_code,
         reference: Some(Arc::from(&*item.psp_reference)),
-        network: raw.map(Raw::network).unwrap_or_default(),
+        network: item.network.clone(),
     }
 }
 

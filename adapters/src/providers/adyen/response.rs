@@ -3,8 +3,7 @@
 use super::amounts::from_wire;
 use super::names;
 use super::request::is_psp_reference;
-use super::wire::{Acknowledged, ApiError, Charged, Raw};
-use crate::providers::aside::Aside;
+use super::wire::{Acknowledged, ApiError, Charged, network};
 use crate::providers::connection::Reply;
 use crate::providers::exchange::{refusal, shortened, undecided, unknown, unreadable};
 use florin_domain::money::Currency;
@@ -25,7 +24,7 @@ pub(super) fn charged(request: &AttemptRequest, reply: &Reply) -> Outcome {
     let Some(charged) = reply.parse::<Charged<'_>>() else {
         return unreadable(request, reply);
     };
-    of_charge(request, &charged)
+    of_charge(request, reply, &charged)
 }
 
 /// What handing over the customer's details came back with. A refusal to take them decides nothing: the challenge stays open. The customer
@@ -44,7 +43,7 @@ pub(super) fn detailed(request: &AttemptRequest, reply: &Reply) -> Outcome {
     undecided(charged(request, reply), request)
 }
 
-fn of_charge(request: &AttemptRequest, charged: &Charged<'_>) -> Outcome {
+fn of_charge(request: &AttemptRequest, reply: &Reply, charged: &Charged<'_>) -> Outcome {
     let ours = names::of_attempt(request);
     let is_another = charged
         .merchant_reference
@@ -79,12 +78,7 @@ fn of_charge(request: &AttemptRequest, charged: &Charged<'_>) -> Outcome {
                 charged.refusal_reason.as_deref(),
             ),
             reference: Some(named),
-            network: charged
-                .additional_data
-                .as_ref()
-                .and_then(Aside::told)
-                .map(Raw::network)
-                .unwrap_or_default(),
+            network: network(&reply.body),
         },
         "Cancelled" => Outcome::declined(Arc::from("cancelled_by_customer"), Some(named)),
         "RedirectShopper" | "ChallengeShopper" | "IdentifyShopper" => {

@@ -102,7 +102,6 @@ pub(super) struct Charged<'a> {
     pub(super) refusal_reason_code: Option<Text<'a>>,
     pub(super) amount: Option<AmountIn<'a>>,
     pub(super) action: Option<Action<'a>>,
-    pub(super) additional_data: Option<Aside<Raw<'a>>>,
 }
 
 fn code<'a>(word: Option<&'a Aside<Text<'_>>>) -> Option<&'a str> {
@@ -113,16 +112,57 @@ fn code<'a>(word: Option<&'a Aside<Text<'_>>>) -> Option<&'a str> {
 /// What the card's network said of a refusal. Both are told only to accounts that have asked Adyen for them.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Raw<'a> {
+struct Raw<'a> {
     #[serde(borrow)]
     refusal_reason_raw: Option<Aside<Text<'a>>>,
     #[serde(borrow)]
     merchant_advice_code: Option<Aside<Text<'a>>>,
 }
 
+/// What is told besides an answer or a notification. Read apart from it: whatever cannot be read here spoils neither.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Besides<'a> {
+    #[serde(borrow)]
+    additional_data: Option<Raw<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AllBesides<'a> {
+    #[serde(borrow)]
+    notification_items: Vec<ItemBesides<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ItemBesides<'a> {
+    #[serde(rename = "NotificationRequestItem", borrow)]
+    item: Besides<'a>,
+}
+
+impl Besides<'_> {
+    fn network(&self) -> NetworkDecline {
+        let raw = self.additional_data.as_ref();
+        raw.map(Raw::network).unwrap_or_default()
+    }
+}
+
+/// What the card's network said, in an answer to a charge.
+pub(super) fn network(answer: &[u8]) -> NetworkDecline {
+    let besides = serde_json::from_slice::<Besides<'_>>(answer);
+    besides.map(|besides| besides.network()).unwrap_or_default()
+}
+
+/// The same in each of a body's notifications; fewer if they cannot be read.
+pub(super) fn networks(body: &[u8]) -> Vec<NetworkDecline> {
+    let all = serde_json::from_slice::<AllBesides<'_>>(body);
+    let items = all.map(|all| all.notification_items).unwrap_or_default();
+    items.iter().map(|item| item.item.network()).collect()
+}
+
 impl Raw<'_> {
     /// The codes alone: Adyen says `51 : Insufficient funds`.
-    pub(super) fn network(&self) -> NetworkDecline {
+    fn network(&self) -> NetworkDecline {
         NetworkDecline::of(
             code(self.refusal_reason_raw.as_ref()),
             code(self.merchant_advice_code.as_ref()),
@@ -190,6 +230,9 @@ pub(super) struct Notification<'a> {
     pub(super) amount: AmountIn<'a>,
     pub(super) reason: Option<Text<'a>>,
     pub(super) additional_data: Option<Signed<'a>>,
+    /// Of [`networks`].
+    #[serde(skip)]
+    pub(super) network: NetworkDecline,
 }
 
 #[derive(Debug, Deserialize)]
@@ -197,6 +240,4 @@ pub(super) struct Notification<'a> {
 pub(super) struct Signed<'a> {
     #[serde(borrow)]
     pub(super) hmac_signature: Option<Text<'a>>,
-    #[serde(flatten, borrow)]
-    pub(super) raw: Raw<'a>,
 }

@@ -53,6 +53,24 @@ async fn the_last_set_of_a_mode_is_retired_only_by_somebody_who_says_that_charge
 }
 
 #[tokio::test]
+async fn the_set_in_force_is_not_retired_silently_where_one_of_another_mode_follows() {
+    let mut world = World::new();
+    let (at, store) = ((SHOP, stripe()), opened(&world, false));
+    for fields in [
+        key(LIVE_KEY),
+        key(FIRST_KEY),
+        key("sk_live_canaryDELTA0123456789"),
+    ] {
+        world.put(&store, at, fields).await;
+    }
+    // Version 1 is live as well, and is not what follows.
+    let refused = store.retire(SHOP, stripe(), 3, LastSet::Kept).await;
+    assert_eq!(refused, Err(SecretsError::LastOfMode { livemode: true }));
+    let old = store.retire(SHOP, stripe(), 1, LastSet::Kept).await;
+    assert!(old.is_ok(), "what is not in force moves nothing: {old:?}");
+}
+
+#[tokio::test]
 async fn sets_of_one_mode_take_no_room_from_the_other_and_used_up_ones_from_nobody() {
     let mut world = World::new();
     let (at, store) = ((SHOP, stripe()), opened(&world, false));

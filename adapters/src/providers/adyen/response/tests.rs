@@ -83,6 +83,32 @@ fn a_modification_that_was_received_is_pending_until_a_notification_comes() {
     assert_eq!(line(&refused), "rejected");
 }
 
+/// What is told besides may be cut in the middle of a character, or be anything.
+#[test]
+fn what_is_told_besides_spoils_no_answer() {
+    for told in [
+        r#"{"cardHolderName":"\ud83d"}"#,
+        r#"{"refusalReasonRaw":"\ud83d"}"#,
+        r#"{"x":1e999}"#,
+        "[]",
+    ] {
+        let body = format!(
+            r#"{{"resultCode":"Authorised","pspReference":"{PSP}","merchantReference":"{OURS}","additionalData":{told}}}"#
+        );
+        let refused = body.replace("Authorised", "Refused");
+        for (body, expected) in [(body, "succeeded"), (refused, "declined")] {
+            let reply = Reply {
+                status: 200,
+                retry_after_s: None,
+                body: Bytes::from(body),
+                key: KeyOwner::Platform,
+            };
+            let outcome = charged(&attempt(OperationKind::Sale), &reply);
+            assert!(line(&outcome).starts_with(expected), "{told}: {outcome:?}");
+        }
+    }
+}
+
 #[test]
 fn the_codes_of_the_card_network_come_without_their_texts() {
     let table = [
