@@ -43,6 +43,8 @@ const PAST: &[Run] = &[
     (Swarm, 3_780, 60),
     // A payment that could not be read answered a key with a later state than at first.
     (Swarm, 4_743, 60),
+    // A decline that a provider wrote of while its charge was asked about again was acknowledged, and kept nowhere.
+    (Swarm, 847, 60),
 ];
 
 fn run((scenario, seed, ops): Run) -> Report {
