@@ -138,7 +138,11 @@ impl PaymentState {
             // The answer that is awaited may be older than the end of the object: that is told again behind it.
             Outcome::Cancelled { .. } if self.is_driving(op.id) => Heard::TooEarly,
             // What was not answered before may not be answered now either, and then only this word ends it.
-            Outcome::Declined { .. } if self.is_driving(op.id) && attempt.state == AttemptState::Unknown => {
+            Outcome::Declined { .. }
+                if self.is_driving(op.id)
+                    && attempt.state.is_unresolved()
+                    && attempt.state != AttemptState::Open =>
+            {
                 Heard::TooEarly
             }
             // The answer that is awaited says the same, and whether the charge goes on elsewhere is decided with it.

@@ -9,11 +9,11 @@ use florin_domain::time::Timestamp;
 use florin_simulator::{Scenario, Settings, Tally, Wiring, simulate};
 use std::sync::Arc;
 
-/// Runs and purchases of each: all in all 100,000 payments where the code is optimized.
+/// Runs and purchases of each: all in all 175,000 payments where the code is optimized.
 const RUNS: (u64, u64) = if cfg!(debug_assertions) {
     (20, 60)
 } else {
-    (100, 1_000)
+    (175, 1_000)
 };
 
 fn settings(seed: u64, ops: u64) -> Settings {

@@ -14,7 +14,7 @@ type Run = (Scenario, u64, u64);
 const RUNS: &[Run] = if cfg!(debug_assertions) {
     &[(Swarm, 200, 60), (Swarm, 5, 600), (Sales, 2, 600)]
 } else {
-    &[(Swarm, 1_000, 60), (Swarm, 20, 3_000), (Sales, 280, 3_000)]
+    &[(Swarm, 1_000, 60), (Swarm, 20, 3_000), (Sales, 250, 3_000)]
 };
 
 /// As many more short runs as the variable says, from a seed that no ordinary run has.
