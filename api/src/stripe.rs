@@ -5,7 +5,10 @@
 //! * [`body`] a payment as Stripe's objects: pure functions, with nothing left out
 //! * [`expand`] which of an object's references are shown as objects themselves
 //! * `ids` the same object under two names
+//! * `tree` forms, queries and JSON as one; `params` reads it by name
 
 pub mod body;
 pub mod expand;
 pub(crate) mod ids;
+mod params;
+mod tree;
