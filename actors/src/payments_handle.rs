@@ -21,7 +21,7 @@ use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, PaymentId, ShardId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
-use florin_domain::payment::{CaptureMethod, Device};
+use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device};
 use florin_domain::ports::{PaymentRow, ViewError};
 use florin_domain::routing::Wishes;
 use std::sync::Arc;
@@ -49,6 +49,8 @@ pub struct NewPayment {
     pub method: PaymentMethod,
     /// When the money is taken.
     pub capture_method: CaptureMethod,
+    /// What a decline does.
+    pub after_decline: DeclinePolicy,
     /// The merchant's customer.
     pub customer: Option<Arc<str>>,
     /// Free text.

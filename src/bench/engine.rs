@@ -85,6 +85,7 @@ impl EngineLoad {
             currency: Currency::USD,
             method: self.method.clone(),
             capture_method: CaptureMethod::Automatic,
+            after_decline: florin_domain::payment::DeclinePolicy::Fail,
             customer: Some(Arc::from(format!("cus_{}", number % 100_000))),
             description: None,
             metadata: Vec::new(),

@@ -10,7 +10,7 @@ use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, Seq, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::Amount;
-use florin_domain::payment::{Answer, DeclinePolicy, Note, Payment, Request, Resolution, Spec};
+use florin_domain::payment::{Answer, Note, Payment, Request, Resolution, Spec};
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -289,7 +289,7 @@ impl PaymentsHandle {
             amount: new.amount,
             currency: new.currency,
             capture_method: new.capture_method,
-            after_decline: DeclinePolicy::Fail,
+            after_decline: new.after_decline,
             customer: new.customer,
             description: new.description,
             metadata: new.metadata,

@@ -9,7 +9,7 @@ use crate::json::Number;
 const EXPANDED_MAX: usize = 20;
 
 /// What is left to read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Params {
     fields: Fields,
     /// The name that all of these are inside.

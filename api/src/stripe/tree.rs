@@ -330,4 +330,6 @@ impl<'de> Deserialize<'de> for Node {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

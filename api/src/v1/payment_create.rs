@@ -17,6 +17,7 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::payments_handle::NewPayment;
 use florin_domain::limits::TEXT_BYTES_MAX;
+use florin_domain::payment::DeclinePolicy;
 use serde_json::json;
 
 const PATH: &str = "/v1/payments";
@@ -61,6 +62,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
         currency,
         method,
         capture_method,
+        after_decline: DeclinePolicy::Fail,
         customer,
         description,
         metadata,

@@ -25,6 +25,7 @@ mod stand_ins;
 mod states;
 mod still;
 mod stored_answers;
+mod stripe;
 mod unresolved;
 mod world;
 

@@ -22,7 +22,7 @@ use florin_domain::ids::{ApiKeyId, MerchantId, ShardId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
-use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device};
+use florin_domain::payment::{Answer as Outlook, CaptureMethod, DeclinePolicy, Device};
 use florin_domain::ports::{Clock, Entropy, Journal, Provider};
 use florin_supervisors::platform::Platform;
 use std::fmt::Write as _;
@@ -241,6 +241,7 @@ impl World {
             consistency: platform.consistency(),
             ops: Arc::new(platform.ops(Box::new(|| "florin_up 1\n".to_owned()))),
             receipts: Arc::new(SumSigner),
+            client_secrets: Arc::new(SumSigner),
             notices: Arc::new(crate::notices::FakeNotices),
             directory: DirectoryHandle::new(platform.shards().clone()),
             credentials: CredentialsHandle::new(
@@ -304,6 +305,7 @@ impl World {
             currency: Currency::USD,
             method: PaymentMethod::test("pm_card_visa").unwrap(),
             capture_method: CaptureMethod::Automatic,
+            after_decline: DeclinePolicy::Fail,
             customer: None,
             description: None,
             metadata: Vec::new(),

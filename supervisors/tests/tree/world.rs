@@ -139,6 +139,7 @@ pub(crate) fn request(n: usize) -> NewPayment {
         currency: Currency::USD,
         method: PaymentMethod::test("pm_card_visa").unwrap(),
         capture_method: CaptureMethod::Automatic,
+        after_decline: florin_domain::payment::DeclinePolicy::Fail,
         customer: Some(Arc::from(format!("customer-{}", n % 8))),
         description: None,
         metadata: Vec::new(),

@@ -143,6 +143,7 @@ impl Purchase {
             currency: *dice.pick(&[Currency::USD, Currency::USD, Currency::EUR]),
             method: method(&mut dice),
             capture_method: *dice.pick(&[CaptureMethod::Automatic, CaptureMethod::Manual]),
+            after_decline: florin_domain::payment::DeclinePolicy::Fail,
             customer: Some(Arc::from(customer_name(dice.below(CUSTOMERS)))),
             description: None,
             metadata: Vec::new(),
