@@ -239,6 +239,9 @@ impl ApiError {
             Self::Refused(
                 refusal @ (Refusal::ExceedsCapturable | Refusal::ExceedsRefundable | Refusal::NotAnIncrement),
             ) => (StatusCode::BAD_REQUEST, REQUEST, Code::of(*refusal)),
+            Self::Refused(refusal @ Refusal::TooMuchMetadata) => {
+                (StatusCode::BAD_REQUEST, REQUEST, Code::of(*refusal))
+            }
             Self::Refused(refusal) => (StatusCode::CONFLICT, REQUEST, Code::of(*refusal)),
             Self::UnexpectedState { .. } => (StatusCode::CONFLICT, REQUEST, Code::PaymentUnexpectedState),
             Self::TransferRefused { refusal, .. } => {

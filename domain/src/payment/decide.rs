@@ -188,22 +188,17 @@ fn drive_on(payment: &Payment, plan: AttemptPlan, barred: Option<CardBar>) -> Re
 
 /// Makes the payment, if that is what is asked for.
 fn create(command: Command, lifetimes: &Lifetimes, now: Timestamp) -> Result<Decision, Refusal> {
-    let (spec, method, mut assessment, plan, barred, review, profile) = match command {
-        Command::Create {
-            spec,
-            method,
-            assessment,
-            plan,
-            barred,
-            review,
-            profile,
-        } => (spec, method, assessment, plan, barred, review, profile),
-        Command::Draft {
-            spec,
-            method,
-            profile,
-        } => return Ok(draft::draft(spec, method, profile)),
-        _ => return Err(Refusal::NoSuchPayment),
+    let Command::Create {
+        spec,
+        method,
+        mut assessment,
+        plan,
+        barred,
+        review,
+        profile,
+    } = command
+    else {
+        return draft::draft(command);
     };
     let operation = OperationId::Authorize(spec.id);
     let is_held =

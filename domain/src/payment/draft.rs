@@ -1,5 +1,6 @@
 //! Payments that nobody has confirmed yet: they are made and changed without anybody being asked for money.
 
+use super::command::Command;
 use super::decide::Decision;
 use super::event::Event;
 use super::refusal::Refusal;
@@ -58,6 +59,17 @@ impl Payment {
     }
 }
 
+/// What an event begins a payment with: what was asked for, the method, and where it stands.
+pub(super) fn begun(event: &Event) -> Option<(&Arc<Spec>, Option<PaymentMethod>, Status)> {
+    if let Event::Created { spec, method } = event {
+        return Some((spec, Some(method.clone()), Status::Processing));
+    }
+    let Event::Drafted { spec, method } = event else {
+        return None;
+    };
+    Some((spec, method.clone(), status(method.as_ref())))
+}
+
 /// The status of a draft.
 pub(super) const fn status(method: Option<&PaymentMethod>) -> Status {
     match method {
@@ -66,13 +78,21 @@ pub(super) const fn status(method: Option<&PaymentMethod>) -> Status {
     }
 }
 
-/// Makes it. The usual way to book it is said by saying nothing.
-pub(super) fn draft(spec: Arc<Spec>, method: Option<PaymentMethod>, profile: PostingProfile) -> Decision {
+/// Makes it, if that is what is asked for. The usual way to book it is said by saying nothing.
+pub(super) fn draft(command: Command) -> Result<Decision, Refusal> {
+    let Command::Draft {
+        spec,
+        method,
+        profile,
+    } = command
+    else {
+        return Err(Refusal::NoSuchPayment);
+    };
     let mut events = vec![Event::Drafted { spec, method }];
     if profile != PostingProfile::default() {
         events.push(Event::PostingProfileChosen { profile });
     }
-    Decision::events(events)
+    Ok(Decision::events(events))
 }
 
 /// Changes it: what it costs and how it is paid only before it is confirmed, what is said about it at any time.

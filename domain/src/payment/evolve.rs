@@ -53,11 +53,8 @@ pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalE
         why,
     };
     let Some(mut payment) = state else {
-        let (spec, method, status) = match event {
-            Event::Created { spec, method } => (spec, Some(method.clone()), Status::Processing),
-            Event::Drafted { spec, method } => (spec, method.clone(), draft::status(method.as_ref())),
-            _ => return Err(illegal("the payment does not exist")),
-        };
+        let (spec, method, status) =
+            draft::begun(event).ok_or_else(|| illegal("the payment does not exist"))?;
         return Ok(Payment {
             spec: Arc::clone(spec),
             method,

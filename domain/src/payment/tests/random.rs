@@ -191,6 +191,25 @@ pub(crate) fn payments() -> impl Strategy<Value = Script> {
     })
 }
 
+impl Script {
+    fn draft(&self, has_method: bool) -> Command {
+        Command::Draft {
+            spec: Arc::new(self.spec.clone()),
+            method: has_method.then(method),
+            profile: self.profile,
+        }
+    }
+}
+
+fn amend(amount: Option<Amount>, is_named: bool) -> Command {
+    Command::Amend(Amendment {
+        amount,
+        method: (!is_named).then(method),
+        description: is_named.then(|| Some("renamed".into())),
+        metadata: Vec::new(),
+    })
+}
+
 impl Step {
     /// The command in the present state, or nothing when only time passed.
     pub(crate) fn meet(&self, script: &mut Script) -> Option<Command> {
@@ -216,17 +235,8 @@ impl Step {
                 review: script.review,
                 profile: script.profile,
             },
-            Self::Draft(has_method) => Command::Draft {
-                spec: Arc::new(script.spec.clone()),
-                method: has_method.then(method),
-                profile: script.profile,
-            },
-            Self::Amend(minor, is_named) => Command::Amend(Amendment {
-                amount: sum(minor),
-                method: (!is_named).then(method),
-                description: is_named.then(|| Some("renamed".into())),
-                metadata: Vec::new(),
-            }),
+            Self::Draft(has_method) => script.draft(has_method),
+            Self::Amend(minor, is_named) => amend(sum(minor), is_named),
             Self::Confirm(action, at) => Command::Confirm {
                 method: method(),
                 assessment: assessment(action),
