@@ -30,7 +30,7 @@ pub use closing::Closing;
 pub use command::{AttemptPlan, Command, ReviewMode, Undoing};
 pub use decide::{Decision, Effect, decide};
 pub use event::Event;
-pub use evolve::{IllegalEvent, evolve, evolve_all};
+pub use evolve::{IllegalEvent, evolve, evolve_all, evolve_announcing};
 pub use matter::{Matter, MatterKind, Note};
 pub use operation::{Attempt, AttemptState, LateCharge, Operation, OperationKind};
 pub use refusal::Refusal;

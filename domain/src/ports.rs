@@ -1,5 +1,6 @@
 //! What the core asks of the world. Traits only: declaring them performs nothing. At most five methods each, none with a default.
 
+mod announced;
 mod clock;
 mod journal;
 mod keys;
@@ -11,6 +12,7 @@ mod secrets;
 mod snapshot;
 mod views;
 
+pub use announced::{AnnouncingCommit, EventRow, EventsPage, EventsQuery};
 pub use clock::{Clock, Entropy, ProviderKeys};
 pub use journal::{AppendError, Batch, Head, Journal, ReadError};
 pub use keys::{KeyIndex, KeyRecord, TransferIndex};

@@ -10,6 +10,7 @@ use super::outcome::{
 use super::planning::{open, plan, retry_elsewhere};
 use super::reversal;
 use super::state::{DeclinePolicy, Failure, NextAction, Payment, Status};
+use crate::announcement::{Announcement, Before, announce};
 use crate::decline::NetworkDecline;
 use crate::ids::OperationId;
 use crate::ledger::PostingProfile;
@@ -29,53 +30,75 @@ pub struct IllegalEvent {
 
 /// Folds all events of one commit.
 pub fn evolve_all(state: Option<Payment>, events: &[Event]) -> Result<Option<Payment>, IllegalEvent> {
-    let mut events = events.iter();
+    evolve_announcing(state, events).map(|(payment, _)| payment)
+}
+
+/// The same, with what the commit announces, in order.
+pub fn evolve_announcing(
+    state: Option<Payment>,
+    events: &[Event],
+) -> Result<(Option<Payment>, Vec<Announcement>), IllegalEvent> {
+    let (mut events, mut said) = (events.iter(), Vec::new());
     let mut payment = match (state, events.next()) {
-        (None, None) => return Ok(None),
-        (Some(payment), None) => return Ok(Some(payment)),
-        (state, Some(first)) => evolve(state, first)?,
+        (state, None) => return Ok((state, said)),
+        (state, Some(first)) => begin(state, first, &mut said)?,
     };
     for event in events {
         // In place: a payment is too large to be moved for every event.
-        change(&mut payment, event).map_err(|why| IllegalEvent {
-            event: event.name(),
-            why,
-        })?;
+        step(&mut payment, event, &mut said)?;
     }
-    Ok(Some(payment))
+    Ok((Some(payment), said))
 }
 
 /// Folds one event.
 pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalEvent> {
-    let illegal = |why| IllegalEvent {
-        event: event.name(),
-        why,
-    };
-    let Some(mut payment) = state else {
-        let Event::Created { spec, method } = event else {
-            return Err(illegal("the payment does not exist"));
-        };
-        return Ok(Payment {
-            spec: Arc::clone(spec),
-            method: method.clone(),
-            risk: None,
-            status: Status::Processing,
-            failure: None,
-            authorized: MinorSum::ZERO,
-            captured: MinorSum::ZERO,
-            refunded: MinorSum::ZERO,
-            fee_minor: 0,
-            held_for_review: false,
-            capture_closed: false,
-            authorization_expires_at: None,
-            operations: Vec::new(),
-            late_minor: 0,
-            requests: Vec::new(),
-            posting_profile: PostingProfile::default(),
+    begin(state, event, &mut Vec::new())
+}
+
+fn step(payment: &mut Payment, event: &Event, said: &mut Vec<Announcement>) -> Result<(), IllegalEvent> {
+    let before = Before::of(payment);
+    change(payment, event)
+        .and_then(|()| announce(before, event, payment, said))
+        .map_err(|why| IllegalEvent {
+            event: event.name(),
+            why,
+        })
+}
+
+fn begin(
+    state: Option<Payment>,
+    event: &Event,
+    said: &mut Vec<Announcement>,
+) -> Result<Payment, IllegalEvent> {
+    if let Some(mut payment) = state {
+        step(&mut payment, event, said)?;
+        return Ok(payment);
+    }
+    let Event::Created { spec, method } = event else {
+        return Err(IllegalEvent {
+            event: event.name(),
+            why: "the payment does not exist",
         });
     };
-    change(&mut payment, event).map_err(illegal)?;
-    Ok(payment)
+    Ok(Payment {
+        spec: Arc::clone(spec),
+        method: method.clone(),
+        risk: None,
+        status: Status::Processing,
+        failure: None,
+        authorized: MinorSum::ZERO,
+        captured: MinorSum::ZERO,
+        refunded: MinorSum::ZERO,
+        fee_minor: 0,
+        held_for_review: false,
+        capture_closed: false,
+        authorization_expires_at: None,
+        operations: Vec::new(),
+        late_minor: 0,
+        requests: Vec::new(),
+        posting_profile: PostingProfile::default(),
+        announced: 0,
+    })
 }
 
 #[expect(

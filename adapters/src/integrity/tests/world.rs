@@ -149,7 +149,9 @@ impl World {
         let rows: Vec<PaymentRow> = self.journal().into_iter().filter_map(row).collect();
         let views = SqliteViews::open(&self.data().join(VIEWS), &ViewsOptions::default()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(views.apply(rows, Seq(self.grown))).unwrap();
+        runtime
+            .block_on(views.apply(rows, Vec::new(), Seq(self.grown)))
+            .unwrap();
     }
 
     pub(super) fn journal(&self) -> Vec<StoredRecord> {
