@@ -217,7 +217,11 @@ fn keys(criterion: &mut Criterion) {
 }
 
 fn apply(runtime: &Runtime, views: &SqliteViews, rows: Vec<PaymentRow>) {
-    let up_to = rows.last().map_or(Seq::ZERO, |row| row.seq);
+    apply_telling(runtime, views, (rows, Vec::new()));
+}
+
+/// What a sale announces.
+fn told_of(rows: Vec<PaymentRow>) -> (Vec<PaymentRow>, Vec<AnnouncingCommit>) {
     let announced = rows.iter().map(|row| AnnouncingCommit {
         seq: row.seq,
         at: row.payment.spec.created_at,
@@ -228,6 +232,15 @@ fn apply(runtime: &Runtime, views: &SqliteViews, rows: Vec<PaymentRow>) {
         kinds: vec![AnnouncementKind::ChargeSucceeded, AnnouncementKind::Succeeded],
     });
     let announced = announced.collect();
+    (rows, announced)
+}
+
+fn apply_telling(
+    runtime: &Runtime,
+    views: &SqliteViews,
+    (rows, announced): (Vec<PaymentRow>, Vec<AnnouncingCommit>),
+) {
+    let up_to = rows.last().map_or(Seq::ZERO, |row| row.seq);
     runtime
         .block_on(views.apply(rows, announced, up_to))
         .expect("the store works");
@@ -259,6 +272,13 @@ fn views(criterion: &mut Criterion) {
             );
         });
     }
+    group.bench_function("apply 4000 payments and what they announce", |bencher| {
+        bencher.iter_batched(
+            || told_of(fresh(4000)),
+            |told| apply_telling(&runtime, &views, told),
+            BatchSize::PerIteration,
+        );
+    });
     // What follows a payment's first commit: another status, of payments that are no longer recent.
     let mut round = 0;
     group.throughput(Throughput::Elements(4000));

@@ -11,6 +11,7 @@ mod receipt;
 mod secrets;
 mod snapshot;
 mod views;
+mod webhooks;
 
 pub use announced::{AnnouncingCommit, EventRow, EventsPage, EventsQuery};
 pub use clock::{Clock, Entropy, ProviderKeys};
@@ -23,6 +24,7 @@ pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};
 pub use secrets::{Begun, DataKey, Kek, KekError, KekId, PresentCredentials, Secrets, SecretsError};
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
 pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views, WaitingQuery};
+pub use webhooks::{Delivery, DeliveryEnd, WebhookClient};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -5,7 +5,7 @@
 //! would rewrite a page of its own.
 
 use florin_domain::announcement::AnnouncementKind;
-use florin_domain::ids::{PaymentId, Seq};
+use florin_domain::ids::{MerchantId, PaymentId, Seq};
 use florin_domain::ports::{AnnouncingCommit, EventsPage, EventsQuery, ListOrder};
 use florin_domain::time::Timestamp;
 use rusqlite::{Connection, Row, Transaction, params};
@@ -23,6 +23,8 @@ const OLDEST_FIRST: &str = "SELECT seq, at_ms, payment, first_number, kinds FROM
     UNION ALL SELECT seq, at_ms, payment, first_number, kinds FROM announced WHERE tenant = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq";
 const NEWEST_FIRST: &str = "SELECT seq, at_ms, payment, first_number, kinds FROM announced_recent WHERE tenant = ?1 AND seq BETWEEN ?2 AND ?3
     UNION ALL SELECT seq, at_ms, payment, first_number, kinds FROM announced WHERE tenant = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq DESC";
+const ALL: &str = "SELECT seq, at_ms, payment, first_number, kinds, merchant, livemode
+    FROM (SELECT * FROM announced_recent UNION ALL SELECT * FROM announced) JOIN tenant ON tenant.number = tenant";
 /// Rows of `announced_recent` that are worth moving.
 const RECENT_MAX: u32 = if cfg!(test) { 8 } else { 65_536 };
 /// Rows that one read looks at, so that a filter with rare hits does not keep the reads behind it waiting.
@@ -79,7 +81,7 @@ pub(super) fn read(
     let mut looked_at = 0_usize;
     let mut latest = None;
     while let Some(row) = rows.next()? {
-        let commit = commit(row, query)?;
+        let commit = commit(row, (query.merchant, query.livemode))?;
         // Entered again after it was moved.
         if latest.replace(commit.seq) == Some(commit.seq) {
             continue;
@@ -94,7 +96,24 @@ pub(super) fn read(
     Ok(page)
 }
 
-fn commit(row: &Row<'_>, query: &EventsQuery) -> Result<AnnouncingCommit, rusqlite::Error> {
+/// Looks at every commit of the index, in no order; at one that was entered again after it was moved, twice.
+pub(super) fn each(
+    connection: &Connection,
+    mut look: impl FnMut(AnnouncingCommit),
+) -> Result<(), rusqlite::Error> {
+    let mut statement = connection.prepare(ALL)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let merchant = MerchantId::from_bits(u128::from_be_bytes(row.get(5)?));
+        look(commit(row, (merchant, row.get(6)?))?);
+    }
+    Ok(())
+}
+
+fn commit(
+    row: &Row<'_>,
+    (merchant, livemode): (MerchantId, bool),
+) -> Result<AnnouncingCommit, rusqlite::Error> {
     let (seq, at_ms, first_number): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(3)?);
     let kinds = row.get_ref(4)?.as_blob()?;
     let kinds = kinds.iter().map(|number| {
@@ -104,8 +123,8 @@ fn commit(row: &Row<'_>, query: &EventsQuery) -> Result<AnnouncingCommit, rusqli
     Ok(AnnouncingCommit {
         seq: Seq(seq.cast_unsigned()),
         at: Timestamp::from_unix_ms(at_ms.cast_unsigned()),
-        merchant: query.merchant,
-        livemode: query.livemode,
+        merchant,
+        livemode,
         payment: PaymentId::from_bits(u128::from_be_bytes(row.get(2)?)),
         first_number: first_number.cast_unsigned(),
         kinds: kinds.collect::<Result<_, _>>()?,
