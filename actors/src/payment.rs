@@ -4,6 +4,7 @@
 mod answer;
 mod cards;
 mod closing;
+mod confirm;
 mod create;
 mod drive;
 mod drives;
@@ -16,7 +17,7 @@ mod operate;
 mod overdue;
 mod reversal;
 
-pub use create::Begin;
+pub use create::{Begin, Start};
 pub use heard::Report;
 pub(crate) use heard::count_stale;
 pub use not_stored::NotStored;
@@ -290,10 +291,7 @@ impl Actor for PaymentActor {
 impl PaymentState {
     fn take(&mut self, mail: PaymentMail) -> Result<(), ActorProcessingErr> {
         match (mail, &self.stage) {
-            (PaymentMail::Begin(begin), Stage::Empty) => {
-                self.begin(begin);
-                Ok(())
-            }
+            (PaymentMail::Begin(begin), Stage::Empty) => self.begin(begin),
             (PaymentMail::Resume { closes }, Stage::Empty) => {
                 self.closes = closes;
                 self.asks_when_loaded = true;

@@ -62,7 +62,9 @@ mod tests {
             assert_eq!(encode(bytes.as_bytes()), text);
             assert_eq!(decode(text).as_deref(), Some(bytes.as_bytes()));
         }
-        for text in ["Z", "Zg", "Zg=", "Zh==", "Zg==Zg==", "Zm9v=", "====", "Zm 9", "Zm9-", "Zm9v\n"] {
+        for text in [
+            "Z", "Zg", "Zg=", "Zh==", "Zg==Zg==", "Zm9v=", "====", "Zm 9", "Zm9-", "Zm9v\n",
+        ] {
             assert_eq!(decode(text), None, "{text:?}");
         }
     }

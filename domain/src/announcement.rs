@@ -4,7 +4,7 @@
 //! An announcement's identity says where it comes from: [`EventPlace`] reads shard, commit and index back from it.
 
 use crate::ids::{EventId, OperationId, Seq, ShardId, compose};
-use crate::payment::{AttemptState, Event, OperationKind, Payment, Status};
+use crate::payment::{AttemptState, Event, Operation, OperationKind, Payment, Status};
 use crate::time::Timestamp;
 use std::mem::{Discriminant, discriminant};
 
@@ -139,7 +139,7 @@ impl Before {
         let charge = payment.operation(payment.authorize_id());
         Self {
             status: discriminant(&payment.status),
-            attempt: charge.and_then(|op| op.state()),
+            attempt: charge.and_then(Operation::state),
         }
     }
 }
@@ -206,11 +206,12 @@ fn announced(before: Before, event: &Event, after: &Payment) -> (Kinds, Option<O
         Event::AttemptSucceeded { operation, .. } => {
             (succeeded(has_moved, *operation, after), Some(*operation))
         }
-        Event::AttemptDeclined { operation, .. } => match operation {
-            OperationId::Authorize(_) => (DECLINED.map(Some), Some(*operation)),
-            _ => (not_made(*operation), Some(*operation)),
-        },
-        Event::AttemptNotSent { operation, .. }
+        Event::AttemptDeclined {
+            operation: OperationId::Authorize(_),
+            ..
+        } => (DECLINED.map(Some), None),
+        Event::AttemptDeclined { operation, .. }
+        | Event::AttemptNotSent { operation, .. }
         | Event::AttemptRejected { operation, .. }
         | Event::AttemptCancelled { operation, .. } => (not_made(*operation), Some(*operation)),
         Event::AttemptActionRequired { .. } => {
@@ -228,6 +229,9 @@ fn announced(before: Before, event: &Event, after: &Payment) -> (Kinds, Option<O
         }
         // What moves nothing that a merchant sees, and what is in suspense: the payment stays as it was.
         Event::Created { .. }
+        | Event::Drafted { .. }
+        | Event::Amended { .. }
+        | Event::Confirmed { .. }
         | Event::RiskAssessed(_)
         | Event::MethodReplaced { .. }
         | Event::AttemptPlanned { .. }

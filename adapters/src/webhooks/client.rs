@@ -149,7 +149,10 @@ impl VettedClient {
     }
 
     async fn send(&self, delivery: Delivery) -> Result<DeliveryEnd, String> {
-        let uri: Uri = delivery.url.parse().map_err(|error| format!("the URL: {error}"))?;
+        let uri: Uri = delivery
+            .url
+            .parse()
+            .map_err(|error| format!("the URL: {error}"))?;
         self.vet(&uri)?;
         let mut request = Request::post(uri)
             .body(Full::from(Bytes::from(delivery.body)))
@@ -170,7 +173,8 @@ impl VettedClient {
 
     /// What can be said of a URL by itself. A host that is an address is looked up by nobody, so it is vetted here.
     fn vet(&self, uri: &Uri) -> Result<(), String> {
-        let is_web = uri.scheme() == Some(&Scheme::HTTPS) || self.settings.allows_local && uri.scheme() == Some(&Scheme::HTTP);
+        let is_web = uri.scheme() == Some(&Scheme::HTTPS)
+            || self.settings.allows_local && uri.scheme() == Some(&Scheme::HTTP);
         if !is_web {
             return Err("the URL does not begin with https://".to_owned());
         }
@@ -179,9 +183,14 @@ impl VettedClient {
             return Err("the URL has a user in it".to_owned());
         }
         let host = authority.host();
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let host = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
         match host.parse::<IpAddr>() {
-            Ok(address) if !self.settings.allows_local && !is_reachable(address) => Err(OUT_OF_REACH.to_owned()),
+            Ok(address) if !self.settings.allows_local && !is_reachable(address) => {
+                Err(OUT_OF_REACH.to_owned())
+            }
             Ok(_) | Err(_) => Ok(()),
         }
     }
@@ -204,7 +213,10 @@ impl WebhookClient for VettedClient {
 /// The status decides; that the body is too long or breaks off changes nothing.
 async fn answered(response: Response<Incoming>) -> DeliveryEnd {
     let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
-    if let Err(error) = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await {
+    if let Err(error) = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+        .collect()
+        .await
+    {
         tracing::debug!(status, %error, "the answer to a delivery was not read to its end");
     }
     DeliveryEnd::Answered { status, retry_after }

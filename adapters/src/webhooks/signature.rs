@@ -133,13 +133,22 @@ mod tests {
 
     #[test]
     fn while_secrets_are_replaced_both_sign() {
-        let (old, new) = (WebhookSecret::parse(TEXT).unwrap(), WebhookSecret::random().unwrap());
-        let (first, second) = (signed(std::slice::from_ref(&new)), signed(std::slice::from_ref(&old)));
+        let (old, new) = (
+            WebhookSecret::parse(TEXT).unwrap(),
+            WebhookSecret::random().unwrap(),
+        );
+        let (first, second) = (
+            signed(std::slice::from_ref(&new)),
+            signed(std::slice::from_ref(&old)),
+        );
         let both = signed(&[new, old]);
         let standard = format!("{} {}", first["webhook-signature"], second["webhook-signature"]);
         assert_eq!(both["webhook-signature"], standard);
         let tail = second["stripe-signature"].strip_prefix("t=1614265330").unwrap();
-        assert_eq!(both["stripe-signature"], format!("{}{tail}", first["stripe-signature"]));
+        assert_eq!(
+            both["stripe-signature"],
+            format!("{}{tail}", first["stripe-signature"])
+        );
     }
 
     #[test]
@@ -152,7 +161,14 @@ mod tests {
         for text in [of(24), of(64)] {
             assert!(WebhookSecret::parse(&text).is_ok(), "{text}");
         }
-        for text in [of(23), of(65), of(0), String::new(), TEXT.replace("whsec_", "whsk_"), format!("{TEXT}=")] {
+        for text in [
+            of(23),
+            of(65),
+            of(0),
+            String::new(),
+            TEXT.replace("whsec_", "whsk_"),
+            format!("{TEXT}="),
+        ] {
             assert_eq!(WebhookSecret::parse(&text), Err(SecretError::Malformed), "{text}");
         }
     }

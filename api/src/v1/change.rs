@@ -58,6 +58,7 @@ pub(super) async fn make(
         | Change::Refund { .. }
         | Change::ApproveReview
         | Change::RejectReview
+        | Change::Amend(_)
         | Change::Resolve { .. }
         | Change::Note { .. } => {}
     }
@@ -132,7 +133,9 @@ const fn cannot(change: &Change) -> &'static str {
         Change::Increment { .. } => "cannot have more reserved: that takes an authorization without captures",
         Change::Void => "cannot be voided",
         Change::Refund { .. } => "cannot be refunded",
-        Change::Confirm(_) => "cannot be confirmed with another payment method",
+        Change::Confirm(Some(_)) => "cannot be confirmed with another payment method",
+        Change::Confirm(None) => "cannot be confirmed without naming a payment method",
+        Change::Amend(_) => "cannot be changed: it was confirmed already",
         Change::Complete { .. } => "cannot be confirmed: no challenge of the customer is open",
         Change::ApproveReview => "cannot be approved: it is not under review",
         Change::RejectReview => "cannot be rejected: it is not under review",

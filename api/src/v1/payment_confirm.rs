@@ -54,7 +54,7 @@ pub(super) fn check(bytes: &[u8], livemode: bool) -> Result<Checked, Invalid> {
     let method = payment_request::method(id.as_str(), livemode)?;
     Ok(Checked {
         canonical: format!("1 {}", method.id),
-        change: Change::Confirm(method),
+        change: Change::Confirm(Some(method)),
     })
 }
 

@@ -8,6 +8,7 @@ use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::offload::BlockingThreads;
 use florin_actors::options::{Options, StageTimeouts};
+use florin_actors::payment::Start;
 use florin_actors::payments_handle::NewPayment;
 use florin_adapters::clock::SystemClock;
 use florin_adapters::digests;
@@ -22,7 +23,7 @@ use florin_domain::ids::{ApiKeyId, MerchantId, ShardId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
-use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device};
+use florin_domain::payment::{Answer as Outlook, CaptureMethod, DeclinePolicy, Device};
 use florin_domain::ports::{Clock, Entropy, Journal, Provider};
 use florin_supervisors::platform::Platform;
 use std::fmt::Write as _;
@@ -302,7 +303,8 @@ impl World {
             fingerprint: Fingerprint([1; 16]),
             amount: Amount::new(amount_minor).unwrap(),
             currency: Currency::USD,
-            method: PaymentMethod::test("pm_card_visa").unwrap(),
+            start: Start::Charge(PaymentMethod::test("pm_card_visa").unwrap()),
+            after_decline: DeclinePolicy::Fail,
             capture_method: CaptureMethod::Automatic,
             customer: None,
             description: None,

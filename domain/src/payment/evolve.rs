@@ -1,6 +1,7 @@
 //! What an event makes of a payment: the one place where legality is checked and state changes.
 
 use super::closing::{self, Closing};
+use super::draft::{self, Terms};
 use super::event::Event;
 use super::matter;
 use super::operation::{Attempt, AttemptState, Operation, OperationKind};
@@ -10,104 +11,33 @@ use super::outcome::{
 use super::planning::{open, plan, retry_elsewhere};
 use super::reversal;
 use super::state::{DeclinePolicy, Failure, NextAction, Payment, Status};
-use crate::announcement::{Announcement, Before, announce};
 use crate::decline::NetworkDecline;
 use crate::ids::OperationId;
-use crate::ledger::PostingProfile;
 use crate::money::MinorSum;
 use std::sync::Arc;
-use thiserror::Error;
-
-/// The event cannot follow: the stream is damaged or written by a later version. The payment must be set aside, not guessed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("event `{event}` cannot follow here: {why}")]
-pub struct IllegalEvent {
-    /// The event's name.
-    pub event: &'static str,
-    /// What is wrong.
-    pub why: &'static str,
-}
-
-/// Folds all events of one commit.
-pub fn evolve_all(state: Option<Payment>, events: &[Event]) -> Result<Option<Payment>, IllegalEvent> {
-    evolve_announcing(state, events).map(|(payment, _)| payment)
-}
-
-/// The same, with what the commit announces, in order.
-pub fn evolve_announcing(
-    state: Option<Payment>,
-    events: &[Event],
-) -> Result<(Option<Payment>, Vec<Announcement>), IllegalEvent> {
-    let (mut events, mut said) = (events.iter(), Vec::new());
-    let mut payment = match (state, events.next()) {
-        (state, None) => return Ok((state, said)),
-        (state, Some(first)) => begin(state, first, &mut said)?,
-    };
-    for event in events {
-        // In place: a payment is too large to be moved for every event.
-        step(&mut payment, event, &mut said)?;
-    }
-    Ok((Some(payment), said))
-}
-
-/// Folds one event.
-pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalEvent> {
-    begin(state, event, &mut Vec::new())
-}
-
-fn step(payment: &mut Payment, event: &Event, said: &mut Vec<Announcement>) -> Result<(), IllegalEvent> {
-    let before = Before::of(payment);
-    change(payment, event)
-        .and_then(|()| announce(before, event, payment, said))
-        .map_err(|why| IllegalEvent {
-            event: event.name(),
-            why,
-        })
-}
-
-fn begin(
-    state: Option<Payment>,
-    event: &Event,
-    said: &mut Vec<Announcement>,
-) -> Result<Payment, IllegalEvent> {
-    if let Some(mut payment) = state {
-        step(&mut payment, event, said)?;
-        return Ok(payment);
-    }
-    let Event::Created { spec, method } = event else {
-        return Err(IllegalEvent {
-            event: event.name(),
-            why: "the payment does not exist",
-        });
-    };
-    Ok(Payment {
-        spec: Arc::clone(spec),
-        method: method.clone(),
-        risk: None,
-        status: Status::Processing,
-        failure: None,
-        authorized: MinorSum::ZERO,
-        captured: MinorSum::ZERO,
-        refunded: MinorSum::ZERO,
-        fee_minor: 0,
-        held_for_review: false,
-        capture_closed: false,
-        authorization_expires_at: None,
-        operations: Vec::new(),
-        late_minor: 0,
-        requests: Vec::new(),
-        posting_profile: PostingProfile::default(),
-        announced: 0,
-    })
-}
 
 #[expect(
     clippy::too_many_lines,
     reason = "one flat table: every event with what it does"
 )]
-fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
+pub(super) fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
     match event {
-        Event::Created { .. } => return Err("the payment exists already"),
+        Event::Created { .. } | Event::Drafted { .. } => return Err("the payment exists already"),
+        Event::Amended {
+            amount,
+            method,
+            description,
+            metadata,
+        } => {
+            let terms = Terms {
+                amount: *amount,
+                method: method.as_ref(),
+                description: description.as_ref(),
+                metadata,
+            };
+            draft::amended(payment, terms)?;
+        }
+        Event::Confirmed { method } => draft::confirmed(payment, method)?,
         Event::ResolutionProposed {
             operation,
             number,
@@ -197,7 +127,10 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
             if !payment.status.takes_method() || !payment.may_charge() {
                 return Err("an earlier method may have charged");
             }
-            payment.method = method.clone();
+            if payment.is_draft() {
+                return Err("it was not confirmed yet");
+            }
+            payment.method = Some(method.clone());
             payment.failure = None;
             payment.status = Status::Processing;
         }

@@ -71,7 +71,9 @@ fn status(line: &str, more: &str) -> Vec<u8> {
 /// Every name stands for these.
 fn client(allows_local: bool, addresses: &'static [&'static str]) -> VettedClient {
     let look_up: LookUp = Arc::new(move |_| {
-        let found = addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 0));
+        let found = addresses
+            .iter()
+            .map(|address| SocketAddr::new(address.parse().unwrap(), 0));
         let found = found.collect();
         Box::pin(async move { Ok(found) })
     });
@@ -97,7 +99,10 @@ fn delivery(url: &str) -> Delivery {
     }
 }
 
-const ANSWERED: fn(u16) -> DeliveryEnd = |status| DeliveryEnd::Answered { status, retry_after: None };
+const ANSWERED: fn(u16) -> DeliveryEnd = |status| DeliveryEnd::Answered {
+    status,
+    retry_after: None,
+};
 
 fn why(end: DeliveryEnd) -> String {
     match end {
@@ -112,7 +117,9 @@ async fn a_delivery_arrives_as_it_is_under_the_name_of_its_host() {
     let client = client(true, &["127.0.0.1"]);
     let url = format!("http://shop.example:{}/hooks?a=1", receiver.port);
     assert_eq!(client.post(delivery(&url)).await, ANSWERED(204));
-    let [request] = &receiver.requests()[..] else { panic!("one request") };
+    let [request] = &receiver.requests()[..] else {
+        panic!("one request")
+    };
     assert!(request.starts_with("POST /hooks?a=1 HTTP/1.1\r\n"), "{request}");
     for line in [
         format!("host: shop.example:{}", receiver.port),
@@ -130,7 +137,12 @@ async fn addresses_that_are_not_public_are_never_connected_to() {
     let port = receiver.port;
     let strict = client(false, &["127.0.0.1"]);
     for host in [
-        "shop.example", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "localhost",
+        "shop.example",
+        "127.0.0.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "169.254.169.254",
+        "localhost",
     ] {
         let end = strict.post(delivery(&format!("https://{host}:{port}/"))).await;
         let why = why(end);
@@ -180,11 +192,18 @@ async fn an_answer_counts_by_its_status_however_long_it_is() {
         let url = format!("http://shop.example:{}/", receiver.port);
         assert_eq!(client.post(delivery(&url)).await, ANSWERED(200));
     }
-    for (said, expected) in [("120", Some(Millis::from_s(120))), ("999999999", Some(RETRY_AFTER_MAX)), ("soon", None)] {
+    for (said, expected) in [
+        ("120", Some(Millis::from_s(120))),
+        ("999999999", Some(RETRY_AFTER_MAX)),
+        ("soon", None),
+    ] {
         let answer = status("429 Too Many Requests", &format!("retry-after: {said}\r\n"));
         let receiver = Receiver::start(answer).await;
         let url = format!("http://shop.example:{}/", receiver.port);
-        let end = DeliveryEnd::Answered { status: 429, retry_after: expected };
+        let end = DeliveryEnd::Answered {
+            status: 429,
+            retry_after: expected,
+        };
         assert_eq!(client.post(delivery(&url)).await, end, "{said}");
     }
 }

@@ -24,6 +24,10 @@ fn told(given: &str, when: &str) -> String {
 fn every_step_announces_what_a_merchant_sees_of_it() {
     let rows = [
         ("", "create sale", ""),
+        ("", "draft sale", ""),
+        ("draft sale", "amend 500 method", ""),
+        ("draft sale method", "confirm", ""),
+        ("draft sale method", "void 1", "payment.voided"),
         ("", "create sale block", "payment.failed"),
         ("", "create sale barred", "payment.failed"),
         ("", "create sale review", "payment.review_opened"),
@@ -137,7 +141,9 @@ fn a_refund_is_announced_with_its_identity() {
 /// The word for where a payment stands, if that is news by itself.
 fn word(payment: &Payment) -> Option<Kind> {
     match payment.status {
-        Status::RequiresPaymentMethod | Status::Failed | Status::Blocked => Some(Kind::Failed),
+        Status::Failed | Status::Blocked => Some(Kind::Failed),
+        // A draft waits for its first method.
+        Status::RequiresPaymentMethod => payment.failure.as_ref().map(|_| Kind::Failed),
         Status::RequiresAction(_) => Some(Kind::RequiresAction),
         Status::InReview { .. } => Some(Kind::ReviewOpened),
         Status::Authorized => Some(Kind::AmountCapturableUpdated),
