@@ -15,7 +15,7 @@ use crate::replica::follower::Replica;
 use crate::schema::samples::creation;
 use crate::views::{SqliteViews, ViewsOptions};
 use florin_domain::commit::{Body, Commit};
-use florin_domain::ids::{Seq, ShardId};
+use florin_domain::ids::{OperationId, Seq, ShardId};
 use florin_domain::payment::{Event, evolve_announcing};
 use florin_domain::ports::{AnnouncingCommit, Batch, Follower, Journal, PaymentRow};
 use rusqlite::Connection;
@@ -104,7 +104,7 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let head = runtime.block_on(journal.head(SHARD)).unwrap();
         let commits: Vec<Arc<Commit>> = (after + 1..=self.grown)
-            .map(|seq| Arc::new(refused(seq)))
+            .map(|seq| Arc::new(unheard(seq)))
             .collect();
         let batch = Batch {
             id: u128::from(self.grown),
@@ -147,7 +147,7 @@ impl World {
 
     pub(super) fn make_views(&self) {
         let (rows, announced): (Vec<PaymentRow>, Vec<Option<AnnouncingCommit>>) =
-            self.journal().into_iter().filter_map(row).unzip();
+            self.journal().iter().filter_map(row).unzip();
         let announced = announced.into_iter().flatten().collect();
         let views = SqliteViews::open(&self.data().join(VIEWS), &ViewsOptions::default()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -303,16 +303,21 @@ impl World {
     }
 }
 
-/// A payment that risk forbade, which its merchant is told.
-fn refused(seq: u64) -> Commit {
+/// A payment of whose charge nothing was heard, which its merchant is told.
+fn unheard(seq: u64) -> Commit {
     let mut commit = creation(SHARD, seq);
     if let Body::Payment(body) = &mut commit.body {
-        body.events.push(Event::Blocked);
+        body.events.push(Event::AttemptUnknown {
+            operation: OperationId::Authorize(body.payment),
+            number: 1,
+            reason: "no answer".into(),
+            reference: None,
+        });
     }
     commit
 }
 
-fn row(record: StoredRecord) -> Option<(PaymentRow, Option<AnnouncingCommit>)> {
+fn row(record: &StoredRecord) -> Option<(PaymentRow, Option<AnnouncingCommit>)> {
     let Body::Payment(body) = &record.commit.body else {
         return None;
     };

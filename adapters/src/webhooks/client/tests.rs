@@ -86,7 +86,7 @@ fn client(allows_local: bool, addresses: &'static [&'static str]) -> VettedClien
     let settings = ClientSettings {
         allows_local,
         connect_timeout: Duration::from_secs(20),
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
     };
     VettedClient::with(settings, look_up, tls)
 }
