@@ -11,6 +11,7 @@ mod page;
 mod payment_shapes;
 mod refusal;
 mod shape;
+mod stripe;
 #[cfg(test)]
 mod tests;
 
@@ -72,6 +73,19 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     event_list::described,
     event_get::described,
     event_stream::described,
+    stripe::payment_intent_create,
+    stripe::payment_intent_list,
+    stripe::payment_intent_get,
+    stripe::payment_intent_update,
+    stripe::payment_intent_confirm,
+    stripe::payment_intent_capture,
+    stripe::payment_intent_cancel,
+    stripe::payment_intent_increment,
+    stripe::refund_create,
+    stripe::refund_list,
+    stripe::charge_list,
+    stripe::charge_get,
+    stripe::charge_capture,
     bin_get::described,
     list_entry_create::described,
     list_entry_list::described,
@@ -130,11 +144,16 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
 /// The chapters and what they are about.
 pub(crate) mod chapter {
     pub(crate) const PAYMENTS: &str = "Payments";
+    pub(crate) const STRIPE: &str = "Stripe's names";
     pub(crate) const LEDGER: &str = "Ledger";
     pub(crate) const OPERATIONS: &str = "Operations";
     pub(crate) const DOCUMENTS: &str = "Documents";
-    pub(super) const ALL: [(&str, &str); 4] = [
+    pub(super) const ALL: [(&str, &str); 5] = [
         (PAYMENTS, "Taking payments, and what follows."),
+        (
+            STRIPE,
+            "The same payments as Stripe's official SDKs know them, unmodified. Currencies are in lower case in answers.",
+        ),
         (
             LEDGER,
             "Accounts in double entry. Merchants see their own, operators all of them.",
@@ -182,7 +201,8 @@ fn document() -> OpenApi {
         .into_iter()
         .chain(ledger_shapes::all())
         .chain(operators::all())
-        .chain(consistency_shapes::all());
+        .chain(consistency_shapes::all())
+        .chain(stripe::all());
     let mut components = shapes
         .fold(ComponentsBuilder::new(), |all, (name, shape)| {
             all.schema(name, shape)

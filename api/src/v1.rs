@@ -62,19 +62,19 @@ pub(crate) mod unresolved_list;
 
 pub(crate) mod account_body;
 mod alert_body;
-mod answer;
-mod change;
+pub(crate) mod answer;
+pub(crate) mod change;
 #[cfg(test)]
 mod fuzz;
 mod history_row;
 mod ledger_lines;
-mod list;
+pub(crate) mod list;
 mod list_entry_body;
 mod operator_action;
 mod paged_body;
-mod payment_body;
+pub(crate) mod payment_body;
 mod payment_csv;
-mod payment_request;
+pub(crate) mod payment_request;
 mod route_row;
 mod routing_body;
 mod routing_wishes;

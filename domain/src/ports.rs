@@ -1,6 +1,7 @@
 //! What the core asks of the world. Traits only: declaring them performs nothing. At most five methods each, none with a default.
 
 mod announced;
+mod client_secret;
 mod clock;
 mod journal;
 mod keys;
@@ -14,6 +15,7 @@ mod views;
 mod webhooks;
 
 pub use announced::{AnnouncingCommit, EventRow, EventsPage, EventsQuery};
+pub use client_secret::ClientSecrets;
 pub use clock::{Clock, Entropy, ProviderKeys};
 pub use journal::{AppendError, Batch, Head, Journal, ReadError};
 pub use keys::{KeyIndex, KeyRecord, TransferIndex};

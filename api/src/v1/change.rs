@@ -109,7 +109,7 @@ pub(super) async fn order(
 }
 
 /// Has it done, and says which status is in the way if one is: the refusal does not know it, so it is read once more.
-async fn submitted(state: &State, change: ChangeRequest) -> Result<Answered, ApiError> {
+pub(crate) async fn submitted(state: &State, change: ChangeRequest) -> Result<Answered, ApiError> {
     let (payment, owner, cannot) = (change.payment, change.owner, cannot(&change.change));
     let answered = state.payments.change(change).await.map_err(ApiError::from);
     let refused = ApiError::Refused(Refusal::WrongStatus);
@@ -127,7 +127,7 @@ async fn submitted(state: &State, change: ChangeRequest) -> Result<Answered, Api
 }
 
 /// What a payment in another state does not allow, as the end of a sentence about it.
-const fn cannot(change: &Change) -> &'static str {
+pub(crate) const fn cannot(change: &Change) -> &'static str {
     match change {
         Change::Capture { .. } => "cannot be captured",
         Change::Increment { .. } => "cannot have more reserved: that takes an authorization without captures",

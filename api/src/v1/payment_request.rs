@@ -134,7 +134,7 @@ impl DeviceRequest<'_> {
     }
 }
 
-pub(super) fn amount(number: Number) -> Result<Amount, Invalid> {
+pub(crate) fn amount(number: Number) -> Result<Amount, Invalid> {
     let refused = |error: AmountError| {
         let code = match error {
             AmountError::Zero => Code::AmountTooSmall,
@@ -155,7 +155,7 @@ pub(super) fn amount(number: Number) -> Result<Amount, Invalid> {
 }
 
 /// Test mode knows the sandbox's methods by name; stored methods of either mode come with the vault.
-pub(super) fn method(id: &str, livemode: bool) -> Result<PaymentMethod, Invalid> {
+pub(crate) fn method(id: &str, livemode: bool) -> Result<PaymentMethod, Invalid> {
     let found = if livemode { None } else { PaymentMethod::test(id) };
     let missing = || {
         let mode = if livemode { "live" } else { "test" };
@@ -165,7 +165,7 @@ pub(super) fn method(id: &str, livemode: bool) -> Result<PaymentMethod, Invalid>
     found.ok_or_else(missing)
 }
 
-pub(super) fn text(
+pub(crate) fn text(
     param: &str,
     text: Option<&Text<'_>>,
     bytes_max: usize,
@@ -179,7 +179,7 @@ pub(super) fn text(
 }
 
 /// A text that, if it is there, is not empty: velocity counts by names, and an empty one would join strangers.
-fn name(param: &str, name: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
+pub(crate) fn name(param: &str, name: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
     if name.is_some_and(|name| name.as_str().trim().is_empty()) {
         let message = format!("`{param}` must not be empty; leave it out instead.");
         return Err(Invalid::new(param, Code::ParameterInvalid, message));
@@ -187,7 +187,7 @@ fn name(param: &str, name: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invali
     text(param, name, NAME_BYTES_MAX)
 }
 
-fn return_url(url: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
+pub(crate) fn return_url(url: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
     let fits = |url: &str| {
         let rest = url
             .strip_prefix("https://")
@@ -202,7 +202,7 @@ fn return_url(url: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
     text("return_url", url, TEXT_BYTES_MAX)
 }
 
-pub(super) fn metadata(pairs: Option<&Pairs<'_>>) -> Result<Metadata, Invalid> {
+pub(crate) fn metadata(pairs: Option<&Pairs<'_>>) -> Result<Metadata, Invalid> {
     let Some(Pairs(pairs)) = pairs else {
         return Ok(Vec::new());
     };

@@ -242,6 +242,7 @@ impl World {
             consistency: platform.consistency(),
             ops: Arc::new(platform.ops(Box::new(|| "florin_up 1\n".to_owned()))),
             receipts: Arc::new(SumSigner),
+            client_secrets: Arc::new(SumSigner),
             notices: Arc::new(crate::notices::FakeNotices),
             directory: DirectoryHandle::new(platform.shards().clone()),
             credentials: CredentialsHandle::new(

@@ -5,6 +5,7 @@ use super::event::Event;
 use super::refusal::Refusal;
 use super::state::{Payment, Spec, Status};
 use crate::ledger::PostingProfile;
+use crate::limits::METADATA_ENTRIES_MAX;
 use crate::method::PaymentMethod;
 use crate::money::Amount;
 use std::sync::Arc;
@@ -21,8 +22,8 @@ pub struct Amendment {
     pub method: Option<PaymentMethod>,
     /// Free text, or none any more.
     pub description: Option<Option<Arc<str>>>,
-    /// All of the merchant's pairs.
-    pub metadata: Option<Metadata>,
+    /// The merchant's pairs to be set; one with an empty value is taken away.
+    pub metadata: Metadata,
 }
 
 /// What may be changed, as it is after a change.
@@ -90,7 +91,7 @@ pub(super) fn amend(payment: &Payment, amendment: Amendment) -> Result<Decision,
         amount: amount.unwrap_or(spec.amount),
         method: method.or_else(|| payment.method.clone()),
         description: description.unwrap_or_else(|| spec.description.clone()),
-        metadata: metadata.unwrap_or_else(|| spec.metadata.clone()),
+        metadata: merged(&spec.metadata, metadata)?,
     };
     let changes_nothing = matches!(&amended, Event::Amended { amount, method, description, metadata }
         if *amount == spec.amount && *method == payment.method && *description == spec.description && *metadata == spec.metadata);
@@ -99,6 +100,27 @@ pub(super) fn amend(payment: &Payment, amendment: Amendment) -> Result<Decision,
     } else {
         Decision::events(vec![amended])
     })
+}
+
+/// The merchant's pairs after some of them were set or taken away, in the order in which they came first.
+fn merged(present: &[(Arc<str>, Arc<str>)], changes: Metadata) -> Result<Metadata, Refusal> {
+    let mut pairs = present.to_vec();
+    for (name, value) in changes {
+        match pairs.iter().position(|(known, _)| *known == name) {
+            Some(at) if value.is_empty() => drop(pairs.remove(at)),
+            Some(at) => {
+                if let Some(pair) = pairs.get_mut(at) {
+                    pair.1 = value;
+                }
+            }
+            None if value.is_empty() => {}
+            None => pairs.push((name, value)),
+        }
+    }
+    if pairs.len() > METADATA_ENTRIES_MAX {
+        return Err(Refusal::TooMuchMetadata);
+    }
+    Ok(pairs)
 }
 
 /// What was amended holds from now on.

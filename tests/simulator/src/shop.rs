@@ -235,7 +235,7 @@ impl Purchase {
                     .then(|| amount(self.dice.within(1, total.saturating_mul(2)))),
                 method: self.dice.hits(4_000).then(|| method(&mut self.dice)),
                 description: None,
-                metadata: Some(vec![(Arc::from("order_id"), Arc::from(self.wishes.to_string()))]),
+                metadata: vec![(Arc::from("order_id"), Arc::from(self.wishes.to_string()))],
             }),
             4..7 => Change::Confirm(None),
             _ => Change::Confirm(Some(method(&mut self.dice))),

@@ -208,3 +208,37 @@ fn events_of_drafts_follow_only_where_they_may() {
         assert_eq!(evolve(state, event).unwrap_err().why, why);
     }
 }
+
+#[test]
+fn pairs_of_the_merchant_are_set_and_taken_away_one_by_one() {
+    use super::super::{Amendment, Command, Refusal};
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<_> {
+        let arcs = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
+        pairs.iter().map(arcs).collect()
+    };
+    let mut script = Script::after("draft sale");
+    let mut set = |changes: Vec<(std::sync::Arc<str>, std::sync::Arc<str>)>| {
+        let amendment = Amendment {
+            metadata: changes,
+            ..Amendment::default()
+        };
+        script
+            .decide(Command::Amend(amendment))
+            .map(|_| script.state().spec.metadata.clone())
+    };
+    assert_eq!(
+        set(pairs(&[("a", "1"), ("b", "2")])),
+        Ok(pairs(&[("a", "1"), ("b", "2")]))
+    );
+    assert_eq!(
+        set(pairs(&[("b", "3"), ("c", "")])),
+        Ok(pairs(&[("a", "1"), ("b", "3")]))
+    );
+    assert_eq!(
+        set(pairs(&[("a", ""), ("d", "4")])),
+        Ok(pairs(&[("b", "3"), ("d", "4")]))
+    );
+    let many: Vec<_> = (0..50).map(|n| (format!("n{n}").into(), "x".into())).collect();
+    assert_eq!(set(many.clone()), Err(Refusal::TooMuchMetadata));
+    assert_eq!(set(many[..48].to_vec()).unwrap().len(), 50);
+}

@@ -225,7 +225,7 @@ impl Step {
                 amount: sum(minor),
                 method: (!is_named).then(method),
                 description: is_named.then(|| Some("renamed".into())),
-                metadata: None,
+                metadata: Vec::new(),
             }),
             Self::Confirm(action, at) => Command::Confirm {
                 method: method(),

@@ -249,7 +249,7 @@ impl Script {
                 amount: (minor_or_none != "-").then(|| amount(minor_or_none.parse().unwrap())),
                 method: flag("method").then(|| PaymentMethod::test("pm_card_amex").unwrap()),
                 description: flag("named").then(|| Some("renamed".into())),
-                metadata: None,
+                metadata: Vec::new(),
             }),
             [word @ ("create" | "draft"), capture, ..] => {
                 let mut spec = self.spec.clone();
