@@ -3,12 +3,15 @@
 Usage: stripe_merchant.py http://<florin>
 """
 
+import http.client
 import sys
+import urllib.parse
 import uuid
 
 import stripe
 
 KEY = "sk_test_florin_dev"
+PATIENCE_S = 20
 
 
 def expect(what, found, wanted):
@@ -24,6 +27,15 @@ def raises(what, kind, call):
         print(f"sdk: {what}")
         return error
     raise AssertionError(f"{what}: nothing was raised")
+
+
+def complete(page):
+    """Says yes in the customer's place; where the bank then leads the browser, there is no shop."""
+    place = urllib.parse.urlsplit(page)
+    bank = http.client.HTTPConnection(place.netloc, timeout=PATIENCE_S)
+    bank.request("POST", f"{place.path}/complete")
+    assert bank.getresponse().status < 400
+    bank.close()
 
 
 def intents(client):
@@ -57,6 +69,12 @@ def intents(client):
     taken = made.capture(held.id, {"amount_to_capture": 3000})
     expect("a part is captured", (taken.status, taken.amount_received), ("succeeded", 3000))
 
+    draft = made.create({"amount": 400, "currency": "usd"})
+    expect("an intent may wait for its method", (draft.status, draft.payment_method), ("requires_payment_method", None))
+    draft = made.update(draft.id, {"amount": 450, "payment_method": "pm_card_visa", "metadata": {"cups": "2"}})
+    expect("and be changed", (draft.status, draft.amount, draft.metadata["cups"]), ("requires_confirmation", 450, "2"))
+    expect("and confirmed", made.confirm(draft.id).status, "succeeded")
+
     held = made.create(
         {"amount": 700, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True, "capture_method": "manual"}
     )
@@ -74,6 +92,9 @@ def intents(client):
     )
     expect("a challenge waits for its customer", (asked.status, asked.latest_charge), ("requires_action", None))
     expect("who is sent there", (asked.next_action.type, asked.next_action.redirect_to_url.return_url), ("redirect_to_url", "https://shop.example/back"))
+    complete(asked.next_action.redirect_to_url.url)
+    back = made.confirm(asked.id)
+    expect("and back again", (back.status, back.amount_received, back.next_action), ("succeeded", 900, None))
     return sale
 
 

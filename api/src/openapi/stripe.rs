@@ -5,8 +5,8 @@ use super::endpoint::{Access, Endpoint};
 use super::ledger_shapes::limit;
 use super::payment_shapes::{AMOUNT_MAX, list_example, metadata};
 use super::shape::{
-    Shape, array, bounded, bounded_text, count, flag, id, may, must, named, page_of, record, strict, text,
-    word,
+    Shape, array, bounded, bounded_text, count, flag, id, may, must, named, or_null, page_of, record, strict,
+    text, word,
 };
 use crate::errors::Code;
 use florin_domain::limits::TEXT_BYTES_MAX;
@@ -67,7 +67,7 @@ fn shared(object: &'static str, id_shape: ObjectBuilder, own: &str) -> Vec<Row> 
         ("metadata", metadata().into(), json!({})),
         (
             "payment_method",
-            text("How it is paid.").into(),
+            or_null(text("How it is paid, once that is known.")).into(),
             "pm_card_visa".into(),
         ),
     ]

@@ -129,6 +129,11 @@ fn answers_have_the_fields_that_the_document_names_and_no_others() {
         (
             "/v1/payment_intents",
             "/v1/payment_intents".to_owned(),
+            "amount=100&currency=usd".to_owned(),
+        ),
+        (
+            "/v1/payment_intents",
+            "/v1/payment_intents".to_owned(),
             "amount=100&currency=usd&payment_method=pm_card_visa_chargeDeclinedInsufficientFunds&confirm=true".to_owned(),
         ),
         ("/v1/payment_intents/{id}/capture", format!("/v1/payment_intents/{intent}/capture"), String::new()),

@@ -80,11 +80,10 @@ pub fn status(payment: &Payment) -> &'static str {
         Status::Succeeded => "succeeded",
         Status::RequiresAction(_) => "requires_action",
         Status::RequiresConfirmation => "requires_confirmation",
-        Status::RequiresPaymentMethod => "requires_payment_method",
         // As many attempts were made as there may be: no method helps any more.
         Status::Failed if payment.failure.as_ref().is_some_and(Failure::is_exhaustion) => "canceled",
         // A payment that was made natively has failed, and yet takes another method.
-        Status::Failed => "requires_payment_method",
+        Status::RequiresPaymentMethod | Status::Failed => "requires_payment_method",
         // Stripe would take another method after its own block; here a block is final.
         Status::Blocked | Status::Voided => "canceled",
         // A person decides; `review` says so.

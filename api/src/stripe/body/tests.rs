@@ -252,6 +252,25 @@ fn what_is_held_waits_for_a_capture_and_what_is_on_its_way_for_its_end() {
 }
 
 #[test]
+fn a_draft_has_no_charge_and_may_have_no_method() {
+    let mut draft = payment();
+    draft.status = Status::RequiresPaymentMethod;
+    draft.method = None;
+    (draft.authorized, draft.captured, draft.risk) = (MinorSum::ZERO, MinorSum::ZERO, None);
+    draft.operations.clear();
+    let intent = payment_intent(shown(&draft), Expand::NONE);
+    has_exactly(&intent, PAYMENT_INTENT);
+    assert_eq!(
+        (&intent["payment_method"], &intent["latest_charge"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        charge(shown(&draft), Expand::NONE)["payment_method_details"],
+        Value::Null
+    );
+}
+
+#[test]
 fn declines_have_the_codes_and_words_that_sdk_users_know() {
     for (decline_code, code, message) in [
         (

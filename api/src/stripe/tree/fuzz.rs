@@ -2,6 +2,7 @@
 
 use super::*;
 use florin_fuzz::{Target, any_of};
+use std::fmt::Write as _;
 
 const WRITTEN: [&str; 6] = [
     "amount=1000&currency=usd&payment_method=pm_card_visa&confirm=true&expand[0]=latest_charge.balance_transaction",
@@ -51,9 +52,10 @@ fn whatever_is_sent_is_a_tree_that_can_be_written_again_or_a_refusal_that_a_pers
                         texts(&fields, "", &mut found);
                         assert!(found.len() <= TEXTS_MAX);
                         let hex = |text: &str| {
-                            text.bytes()
-                                .map(|byte| format!("%{byte:02X}"))
-                                .collect::<String>()
+                            text.bytes().fold(String::new(), |mut hex, byte| {
+                                write!(hex, "%{byte:02X}").unwrap();
+                                hex
+                            })
                         };
                         let again: Vec<String> = found
                             .iter()
