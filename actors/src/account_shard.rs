@@ -22,6 +22,7 @@ use crate::journal_writer::{Published, Ticket, WriterMail};
 use crate::mailbox::{Envelope, Mailbox};
 use crate::payment::PaymentMail;
 use crate::reply::tell;
+use florin_domain::announcement::Announcement;
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ledger::{
@@ -52,6 +53,8 @@ pub struct Draft {
     pub consequences: Consequences,
     /// The payment afterwards.
     pub after: Arc<Payment>,
+    /// What merchants are told of it.
+    pub announced: Vec<Announcement>,
     /// When it was decided.
     pub at: Timestamp,
     /// Of a payment that begins: nobody had used its key up to this commit.
@@ -264,6 +267,7 @@ impl ShardState {
             events,
             consequences,
             after,
+            announced,
             at,
             missed_behind,
         } = draft;
@@ -320,6 +324,7 @@ impl ShardState {
         let published = Published {
             commit,
             after: Some(after),
+            announced,
         };
         self.context.writer.step(WriterMail::Write {
             published,
@@ -385,6 +390,7 @@ impl ShardState {
         let published = Published {
             commit: Arc::new(commit),
             after: None,
+            announced: Vec::new(),
         };
         self.context.writer.step(WriterMail::Write {
             published,

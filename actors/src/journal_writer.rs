@@ -6,6 +6,7 @@ use crate::mailbox::{Envelope, Mailbox};
 use crate::owed::Owed;
 use crate::payment::PaymentMail;
 use crate::projection::ProjectionMail;
+use florin_domain::announcement::Announcement;
 use florin_domain::commit::Commit;
 use florin_domain::ids::Seq;
 use florin_domain::payment::Payment;
@@ -33,6 +34,8 @@ pub struct Published {
     pub commit: Arc<Commit>,
     /// The payment after it, if it was about one.
     pub after: Option<Arc<Payment>>,
+    /// What it announces.
+    pub announced: Vec<Announcement>,
 }
 
 /// What the writer is told.

@@ -17,7 +17,7 @@ mod operate;
 mod overdue;
 mod reversal;
 
-pub use create::Start;
+pub use create::{Begin, Start};
 pub use heard::Report;
 pub(crate) use heard::count_stale;
 pub use not_stored::NotStored;
@@ -36,7 +36,7 @@ use drives::Drive;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{OperationId, PaymentId, Seq};
 use florin_domain::ledger::consequences;
-use florin_domain::payment::{Command, Effect, Payment, Request, Spec, decide, decide_request, evolve_all};
+use florin_domain::payment::{Command, Effect, Payment, Request, decide, decide_request, evolve_announcing};
 use florin_domain::ports::ReadError;
 use florin_domain::provider::Outcome;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
@@ -46,19 +46,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-
-/// A new payment's request, parsed and authenticated.
-#[derive(Clone, Debug)]
-pub struct Begin {
-    /// What is asked for.
-    pub spec: Arc<Spec>,
-    /// How it begins.
-    pub start: Start,
-    /// When it was admitted.
-    pub admitted_at: Instant,
-    /// Nobody had used its key up to this commit, as the owner of the keys found.
-    pub missed_behind: Seq,
-}
 
 /// What a payment is told.
 #[derive(Debug)]
@@ -414,7 +401,8 @@ impl PaymentState {
             return Ok(());
         }
         let before = self.payment.as_deref();
-        let after = evolve_all(before.cloned(), &decision.events)?.ok_or("no event made a payment")?;
+        let (after, announced) = evolve_announcing(before.cloned(), &decision.events)?;
+        let after = after.ok_or("no event made a payment")?;
         let consequences = match consequences(before, &decision.events, &after) {
             Ok(consequences) => consequences,
             Err(error) if before.is_none() => {
@@ -439,6 +427,7 @@ impl PaymentState {
             events: decision.events,
             consequences,
             after: Arc::clone(&after),
+            announced,
             at: now,
             missed_behind: self.missed_behind,
         };

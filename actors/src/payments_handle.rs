@@ -1,5 +1,6 @@
 //! The face of payments: what the API calls. Commands belong to the actors once they are submitted; callers only watch.
 
+mod events;
 mod list;
 mod notices;
 mod past;
@@ -7,6 +8,7 @@ mod pending;
 mod submit;
 mod what_if;
 
+pub use events::{EventsError, EventsList, ShownEvent};
 pub use list::{Cursor, ListError, PaymentsList};
 pub use notices::NoticeError;
 pub use past::{AsOf, PastError, RecordedPayment};

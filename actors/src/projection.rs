@@ -11,8 +11,8 @@ use crate::reply::tell;
 use crate::ticks::keep_ticking;
 use florin_domain::commit::Body;
 use florin_domain::ids::{PaymentId, Seq};
-use florin_domain::payment::evolve_all;
-use florin_domain::ports::{PaymentRow, PaymentsQuery, ReadError, ViewError};
+use florin_domain::payment::evolve_announcing;
+use florin_domain::ports::{AnnouncingCommit, PaymentRow, PaymentsQuery, ReadError, ViewError};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -45,11 +45,19 @@ pub enum ProjectionMail {
     /// The view has a batch of this incarnation, or failed to take it.
     Applied(ActorId, Result<Seq, ViewError>),
     /// The part of the journal that the view lacked when this incarnation started was read.
-    CaughtUp(ActorId, Result<(Vec<PaymentRow>, Seq), ReadError>),
+    CaughtUp(ActorId, Result<CaughtUp, ReadError>),
     /// Say once the view has everything that is durable now.
     Settle(oneshot::Sender<()>),
     /// Bring the view up to date.
     Tick,
+}
+
+/// What the view lacked when an incarnation started.
+#[derive(Debug)]
+pub struct CaughtUp {
+    rows: Vec<PaymentRow>,
+    announced: Vec<AnnouncingCommit>,
+    head: Seq,
 }
 
 /// What the tail says about a list of payments.
@@ -86,6 +94,8 @@ pub struct ProjectionState {
     id: ActorId,
     pending: BTreeMap<PaymentId, PaymentRow>,
     applying: BTreeMap<PaymentId, PaymentRow>,
+    /// What the view has not been given yet of what was announced. Lists of announcements wait for the view.
+    announced: Vec<AnnouncingCommit>,
     busy: bool,
     caught_up: bool,
     head: Seq,
@@ -131,6 +141,7 @@ impl Actor for Projection {
             id,
             pending: BTreeMap::new(),
             applying: BTreeMap::new(),
+            announced: Vec::new(),
             busy: false,
             caught_up: false,
             head: Seq::ZERO,
@@ -154,11 +165,13 @@ impl Actor for Projection {
             }
             ProjectionMail::CaughtUp(id, _) | ProjectionMail::Applied(id, _) if id != state.id => {}
             ProjectionMail::CaughtUp(_, result) => {
-                let (rows, seq) = result?;
-                for row in rows {
+                let caught_up = result?;
+                for row in caught_up.rows {
                     state.pending.entry(row.payment.id()).or_insert(row);
                 }
-                state.head = state.head.max(seq);
+                // What also arrived meanwhile is there twice, which the view does not mind.
+                state.announced.extend(caught_up.announced);
+                state.head = state.head.max(caught_up.head);
                 state.caught_up = true;
                 for mail in std::mem::take(&mut state.held) {
                     state.read(mail);
@@ -183,8 +196,15 @@ impl Actor for Projection {
 
 impl ProjectionState {
     fn follow(&mut self, published: Vec<Published>, head: Seq) {
-        for Published { commit, after } in published {
+        for Published {
+            commit,
+            after,
+            announced,
+        } in published
+        {
             if let Some(payment) = after {
+                self.announced
+                    .extend(AnnouncingCommit::of(&commit, &payment, &announced));
                 let row = PaymentRow {
                     seq: commit.seq,
                     payment,
@@ -233,6 +253,7 @@ impl ProjectionState {
         self.busy = true;
         std::mem::swap(&mut self.pending, &mut self.applying);
         let rows: Vec<PaymentRow> = self.applying.values().cloned().collect();
+        let announced = std::mem::take(&mut self.announced);
         let views = Arc::clone(&self.context.ports.views);
         let (id, head) = (self.id, self.head);
         let died = ViewError::Store("the task that brings it up to date died".to_owned());
@@ -241,7 +262,7 @@ impl ProjectionState {
             ProjectionMail::Applied(id, Err(died)),
         );
         tokio::spawn(async move {
-            let result = views.apply(rows, head).await;
+            let result = views.apply(rows, announced, head).await;
             owed.say(ProjectionMail::Applied(id, result.map(|()| head)));
         });
     }
@@ -269,10 +290,11 @@ impl ProjectionState {
 }
 
 /// Reads what the view lacks: the latest state of every payment in the journal after the view's watermark.
-async fn catch_up(context: &Context) -> Result<(Vec<PaymentRow>, Seq), ReadError> {
+async fn catch_up(context: &Context) -> Result<CaughtUp, ReadError> {
     let head = barrier(context).await?;
     let watermark = context.ports.views.watermark()?;
     let mut states: BTreeMap<PaymentId, PaymentRow> = BTreeMap::new();
+    let mut announced = Vec::new();
     context.lag.set_views_read(watermark);
     let mut next = watermark.next();
     while next <= head {
@@ -281,7 +303,7 @@ async fn catch_up(context: &Context) -> Result<(Vec<PaymentRow>, Seq), ReadError
         next = last.seq.next();
         context.lag.set_views_read(last.seq);
         for commit in commits {
-            let Body::Payment(body) = commit.body else {
+            let Body::Payment(body) = &commit.body else {
                 continue;
             };
             let before = match states.remove(&body.payment) {
@@ -293,11 +315,13 @@ async fn catch_up(context: &Context) -> Result<(Vec<PaymentRow>, Seq), ReadError
                     row => Some(row.payment.as_ref().clone()),
                 },
             };
-            let after = evolve_all(before, &body.events).map_err(|error| ReadError::Damaged {
+            let folded = evolve_announcing(before, &body.events);
+            let (after, said) = folded.map_err(|error| ReadError::Damaged {
                 seq: commit.seq,
                 why: error.to_string(),
             })?;
             if let Some(payment) = after {
+                announced.extend(AnnouncingCommit::of(&commit, &payment, &said));
                 let row = PaymentRow {
                     seq: commit.seq,
                     payment: Arc::new(payment),
@@ -305,19 +329,23 @@ async fn catch_up(context: &Context) -> Result<(Vec<PaymentRow>, Seq), ReadError
                 states.insert(body.payment, row);
             }
         }
-        if states.len() >= PAGE * 4 {
+        if states.len() >= PAGE * 4 || announced.len() >= PAGE * 4 {
             // A long tail goes to the view in parts, so that memory stays flat.
             let rows = std::mem::take(&mut states).into_values().collect();
             let up_to = Seq(next.0 - 1);
             context
                 .ports
                 .views
-                .apply(rows, up_to)
+                .apply(rows, std::mem::take(&mut announced), up_to)
                 .await
                 .map_err(|error| ReadError::Store(error.to_string()))?;
         }
     }
-    Ok((states.into_values().collect(), head))
+    Ok(CaughtUp {
+        rows: states.into_values().collect(),
+        announced,
+        head,
+    })
 }
 
 async fn viewed(context: &Context, id: PaymentId) -> Result<PaymentRow, ReadError> {

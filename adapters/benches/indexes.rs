@@ -4,6 +4,7 @@
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
 use florin_adapters::views::{SqliteViews, ViewsOptions};
+use florin_domain::announcement::AnnouncementKind;
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, OperationId, PaymentId, Seq, ShardId, compose};
@@ -13,7 +14,7 @@ use florin_domain::payment::{
     CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Payment, Spec, Status, evolve_all,
 };
 use florin_domain::ports::{
-    Follower, KeyIndex, PaymentRow, PaymentsFilter, PaymentsQuery, StatusName, Views,
+    AnnouncingCommit, Follower, KeyIndex, PaymentRow, PaymentsFilter, PaymentsQuery, StatusName, Views,
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
@@ -216,9 +217,32 @@ fn keys(criterion: &mut Criterion) {
 }
 
 fn apply(runtime: &Runtime, views: &SqliteViews, rows: Vec<PaymentRow>) {
+    apply_telling(runtime, views, (rows, Vec::new()));
+}
+
+/// What a sale announces.
+fn told_of(rows: Vec<PaymentRow>) -> (Vec<PaymentRow>, Vec<AnnouncingCommit>) {
+    let announced = rows.iter().map(|row| AnnouncingCommit {
+        seq: row.seq,
+        at: row.payment.spec.created_at,
+        merchant: row.payment.spec.merchant,
+        livemode: row.payment.spec.livemode,
+        payment: row.payment.id(),
+        first_number: 1,
+        kinds: vec![AnnouncementKind::ChargeSucceeded, AnnouncementKind::Succeeded],
+    });
+    let announced = announced.collect();
+    (rows, announced)
+}
+
+fn apply_telling(
+    runtime: &Runtime,
+    views: &SqliteViews,
+    (rows, announced): (Vec<PaymentRow>, Vec<AnnouncingCommit>),
+) {
     let up_to = rows.last().map_or(Seq::ZERO, |row| row.seq);
     runtime
-        .block_on(views.apply(rows, up_to))
+        .block_on(views.apply(rows, announced, up_to))
         .expect("the store works");
 }
 
@@ -248,6 +272,13 @@ fn views(criterion: &mut Criterion) {
             );
         });
     }
+    group.bench_function("apply 4000 payments and what they announce", |bencher| {
+        bencher.iter_batched(
+            || told_of(fresh(4000)),
+            |told| apply_telling(&runtime, &views, told),
+            BatchSize::PerIteration,
+        );
+    });
     // What follows a payment's first commit: another status, of payments that are no longer recent.
     let mut round = 0;
     group.throughput(Throughput::Elements(4000));

@@ -8,10 +8,12 @@
 //! * [`replica`] a second copy of the journal's bytes; [`integrity`] compares the copies and restores one from the others
 //! * [`snapshots`] shard snapshots; [`views`] the payments view; [`keys`] the key index
 //! * [`secrets`] merchants' credentials, sealed
+//! * [`webhooks`] signing, and a client that connects to public addresses alone
 //! * [`providers`] one folder per provider; [`api_client`] speaks to a node of our own
 
 pub mod api_client;
 pub mod audit;
+mod base64;
 pub mod clock;
 pub mod data_dir;
 pub mod digests;
@@ -27,3 +29,4 @@ pub mod secret_file;
 pub mod secrets;
 pub mod snapshots;
 pub mod views;
+pub mod webhooks;

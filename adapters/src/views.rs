@@ -1,10 +1,12 @@
-//! The payments view: the latest state of every payment, by id and as newest-first lists per merchant and mode. It follows behind
+//! The payments view: the latest state of every payment, by id and as newest-first lists per merchant and mode, and the index of what was
+//! announced of them. It follows behind
 //! the journal and can be rebuilt from it, so what cannot be trusted is deleted rather than repaired.
 //!
 //! * [`SqliteViews`] keeps it in one SQLite file
 //! * [`MemoryViews`] for tests and simulation
 //! * [`compare`] holds it against the journal
 
+mod announced;
 mod check;
 mod entry;
 mod memory;

@@ -36,12 +36,12 @@ pub(crate) use shape::{
 use crate::reply::Reply;
 use crate::v1::{
     account_create, account_get, account_list, alert_create, alert_delete, alert_get, alert_list, bin_get,
-    consistency, credentials_delete, credentials_get, credentials_put, entry_list, health, ledger_export,
-    list_entry_create, list_entry_delete, list_entry_list, metrics_get, payment_capture, payment_confirm,
-    payment_create, payment_export, payment_get, payment_history, payment_increment, payment_list,
-    payment_receipt, payment_void, payment_what_if, period_close, period_list, provider_notice,
-    refund_create, routing_evaluate, routing_get, routing_set, statement_get, template_list, transfer_create,
-    transfer_get, transfer_revert, tree_get, trial_balance_get,
+    consistency, credentials_delete, credentials_get, credentials_put, entry_list, event_get, event_list,
+    event_stream, health, ledger_export, list_entry_create, list_entry_delete, list_entry_list, metrics_get,
+    payment_capture, payment_confirm, payment_create, payment_export, payment_get, payment_history,
+    payment_increment, payment_list, payment_receipt, payment_void, payment_what_if, period_close,
+    period_list, provider_notice, refund_create, routing_evaluate, routing_get, routing_set, statement_get,
+    template_list, transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get,
 };
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;
@@ -70,6 +70,9 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     payment_void::described,
     payment_confirm::described,
     refund_create::described,
+    event_list::described,
+    event_get::described,
+    event_stream::described,
     stripe::payment_intent_create,
     stripe::payment_intent_list,
     stripe::payment_intent_get,

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod entries;
+mod events;
 #[cfg(test)]
 mod fuzz;
 mod list_entries;
@@ -10,6 +11,7 @@ mod payments;
 
 pub(crate) use alerts::alerts;
 pub(crate) use entries::{EntriesQuery, described_entries, exported_entries};
+pub(crate) use events::{described_created, listed_events, streamed_events};
 pub(crate) use list_entries::{list_entries, list_kind, list_name};
 pub(crate) use moment::moment;
 pub(crate) use payments::{described_filters, exported_payments, listed, listed_payments};

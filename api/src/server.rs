@@ -23,6 +23,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -143,6 +144,7 @@ pub struct Api;
 pub struct RunningApi {
     local_addr: SocketAddr,
     handle: ServerHandle,
+    is_closing: Arc<AtomicBool>,
     ended: oneshot::Receiver<io::Result<()>>,
 }
 
@@ -154,6 +156,7 @@ impl RunningApi {
 
     /// Stops accepting, lets running requests finish for at most [`ApiOptions::stop_timeout_s`], and closes what is left.
     pub async fn stop(self) -> io::Result<()> {
+        self.is_closing.store(true, Ordering::Relaxed);
         self.handle.stop(true).await;
         let lost = |_| Err(io::Error::other("the HTTP server's thread has ended early"));
         self.ended.await.unwrap_or_else(lost)
@@ -171,6 +174,7 @@ impl Api {
         }
         let local_addr = listener.local_addr()?;
         let state = web::Data::new(State::new(parts, options));
+        let is_closing = Arc::clone(&state.is_closing);
         let (started, starts) = std::sync::mpsc::sync_channel(1);
         let (ends, ended) = oneshot::channel();
         let run = move || {
@@ -197,6 +201,7 @@ impl Api {
         Ok(RunningApi {
             local_addr,
             handle,
+            is_closing,
             ended,
         })
     }

@@ -13,10 +13,14 @@ use florin_actors::payments_handle::PaymentsHandle;
 use florin_domain::ports::{ClientSecrets, NoticeReader, OpsView, ReceiptSigner};
 use metrics::Counter;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tokio::sync::Semaphore;
 
 /// Letters whose payments are looked for at the same time, before anything in them is believed.
 const LETTERS_MAX: usize = 32;
+
+/// Streams of events that are open at the same time; each asks the view some five times a second.
+const STREAMS_MAX: usize = 256;
 
 /// One for the process, shared by all workers.
 #[derive(Debug)]
@@ -36,6 +40,10 @@ pub(crate) struct State {
     pub(crate) rate_limits: RateLimits,
     /// Places in which the payments of letters are looked for that nobody has believed yet.
     pub(crate) letters: Semaphore,
+    /// Places of streams of events.
+    pub(crate) streams: Arc<Semaphore>,
+    /// The server stops: what would never end by itself ends now.
+    pub(crate) is_closing: Arc<AtomicBool>,
     responses: [Counter; 5],
     slo: SloCounters,
 }
@@ -70,6 +78,8 @@ impl State {
             options,
             request_ids: RequestIds::new(request_seed),
             letters: Semaphore::new(LETTERS_MAX),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            is_closing: Arc::default(),
             rate_limits: RateLimits::new(options.rate_limit, options.failed_auth_per_min),
             responses: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(counter),
             slo: SloCounters::new(),

@@ -153,6 +153,8 @@ ids! {
     ApiKeyId = "key_";
     /// An entry of a block or allow list.
     ListEntryId = "rle_";
+    /// Something that merchants were told; see `EventPlace::id`.
+    EventId = "evt_";
 }
 
 /// One thing asked of a provider, at most one attempt of which may ever succeed.

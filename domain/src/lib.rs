@@ -3,6 +3,7 @@
 //! # Layout
 //! * [`money`] amounts, currencies, rounding, fees; [`time`] instants as arguments; [`ids`] one newtype per identity
 //! * [`payment`] the life of a payment: `decide(state, command) -> Decision | Refusal`, `evolve(state, event) -> state`
+//! * [`announcement`] what merchants are told of a payment
 //! * [`ledger`] accounts, postings, holds, balances, and the canonical entries of a payment
 //! * [`risk`] rules and bands; [`routing`] which provider; [`retry`] when the same attempt is tried again; [`decline`] what may be done
 //!   after a decline
@@ -24,6 +25,7 @@
 #[cfg(test)]
 mod fuzz;
 
+pub mod announcement;
 pub mod breaker;
 pub mod card;
 pub mod commit;

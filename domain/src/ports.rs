@@ -1,5 +1,6 @@
 //! What the core asks of the world. Traits only: declaring them performs nothing. At most five methods each, none with a default.
 
+mod announced;
 mod client_secret;
 mod clock;
 mod journal;
@@ -11,7 +12,9 @@ mod receipt;
 mod secrets;
 mod snapshot;
 mod views;
+mod webhooks;
 
+pub use announced::{AnnouncingCommit, EventRow, EventsPage, EventsQuery};
 pub use client_secret::ClientSecrets;
 pub use clock::{Clock, Entropy, ProviderKeys};
 pub use journal::{AppendError, Batch, Head, Journal, ReadError};
@@ -23,6 +26,7 @@ pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};
 pub use secrets::{Begun, DataKey, Kek, KekError, KekId, PresentCredentials, Secrets, SecretsError};
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
 pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views, WaitingQuery};
+pub use webhooks::{Delivery, DeliveryEnd, WebhookClient};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -44,6 +44,7 @@ mod consistency;
 mod crash_points;
 mod credentials;
 #[cfg(test)]
+mod events;
 mod failover;
 mod faults;
 mod hostile_input;

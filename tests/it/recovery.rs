@@ -37,9 +37,9 @@ impl Random {
 
 /// A request with its final answer.
 #[derive(Clone, Debug)]
-struct Acknowledged {
+pub(crate) struct Acknowledged {
     body: Value,
-    answer: Answer,
+    pub(crate) answer: Answer,
 }
 
 #[derive(Debug)]
@@ -53,13 +53,13 @@ struct Shared {
 
 /// Clients that make one payment after the other and do not give up on any.
 #[derive(Debug)]
-struct Load {
+pub(crate) struct Load {
     shared: Arc<Shared>,
     clients: Vec<JoinHandle<()>>,
 }
 
 impl Load {
-    fn start(api: SocketAddr, key: &str) -> Self {
+    pub(crate) fn start(api: SocketAddr, key: &str) -> Self {
         let shared = Arc::new(Shared {
             key: key.to_owned(),
             api: Mutex::new(api),
@@ -77,12 +77,12 @@ impl Load {
         }
     }
 
-    fn move_to(&self, api: SocketAddr) {
+    pub(crate) fn move_to(&self, api: SocketAddr) {
         *self.shared.api.lock().unwrap() = api;
     }
 
     /// Waits for so many more answers.
-    fn wait_for_more(&self, answers: usize) {
+    pub(crate) fn wait_for_more(&self, answers: usize) {
         let goal = self.shared.count.load(Ordering::SeqCst) + answers;
         wait_for("answers", || {
             (self.shared.count.load(Ordering::SeqCst) >= goal).then_some(())
@@ -90,7 +90,7 @@ impl Load {
     }
 
     /// Lets every client end what it has begun.
-    fn finish(self) -> HashMap<String, Acknowledged> {
+    pub(crate) fn finish(self) -> HashMap<String, Acknowledged> {
         self.shared.stop.store(true, Ordering::SeqCst);
         for client in self.clients {
             client.join().unwrap();
@@ -243,7 +243,7 @@ fn assert_nothing_lost_and_nothing_doubled(
 }
 
 /// Snapshots are taken often, so that recovery meets them; an unresolved payment is asked about soon.
-const OFTEN: [(&str, &str); 2] = [
+pub(crate) const OFTEN: [(&str, &str); 2] = [
     ("FLORIN_JOURNAL_SNAPSHOT_EVERY_COMMITS", "100"),
     ("FLORIN_RESOLUTION_WAITS_S", "1"),
 ];

@@ -1,10 +1,10 @@
 //! Beginning a payment: velocity, rules, provider, and the first decision.
 
-use super::{Assessing, Begin, NotStored, PaymentState, Stage};
+use super::{Assessing, NotStored, PaymentState, Stage};
 use crate::context::Step;
 use crate::risk::{self, Velocity};
 use crate::routing_handle;
-use florin_domain::ids::OperationId;
+use florin_domain::ids::{OperationId, Seq};
 use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{AttemptPlan, Command, ReviewMode, Spec};
 use florin_domain::provider::ProviderId;
@@ -13,6 +13,19 @@ use florin_domain::routing::{Bar, Facts, draw_bps, route};
 use ractor::ActorProcessingErr;
 use std::sync::Arc;
 use tokio::time::Instant;
+
+/// A new payment's request, parsed and authenticated.
+#[derive(Clone, Debug)]
+pub struct Begin {
+    /// What is asked for.
+    pub spec: Arc<Spec>,
+    /// How it begins.
+    pub start: Start,
+    /// When it was admitted.
+    pub admitted_at: Instant,
+    /// Nobody had used its key up to this commit, as the owner of the keys found.
+    pub missed_behind: Seq,
+}
 
 /// How a new payment begins.
 #[derive(Clone, Debug, PartialEq, Eq)]

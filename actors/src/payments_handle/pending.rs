@@ -132,7 +132,7 @@ impl PaymentsHandle {
 }
 
 /// Waits until the view has everything that is durable now.
-async fn settle_view(context: &Context) -> Result<(), ViewError> {
+pub(super) async fn settle_view(context: &Context) -> Result<(), ViewError> {
     let (reply, waits) = oneshot::channel();
     let sent = context.projection.send(Class::New, ProjectionMail::Settle(reply));
     sent.map_err(|_| ViewError::Busy)?;

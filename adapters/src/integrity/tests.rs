@@ -142,6 +142,10 @@ fn views_that_are_not_the_fold_of_the_journal_are_counted_and_made_again() {
         ("UPDATE payment SET seq = 400 WHERE seq = 4", 1),
         ("DELETE FROM payment WHERE seq > 9", 3),
         ("DROP TABLE payment", 1),
+        ("DELETE FROM announced WHERE seq IN (2, 3)", 2),
+        ("UPDATE announced SET kinds = x'04' WHERE seq = 3", 1),
+        ("UPDATE announced SET first_number = 2 WHERE seq = 3", 1),
+        ("UPDATE announced SET seq = 400 WHERE seq = 3", 1),
     ];
     for (sql, differences) in cases {
         let world = World::fresh();

@@ -1,11 +1,13 @@
-//! Owns comparing the payments view with the journal: the state in every row must be the fold of its payment's commits.
+//! Owns comparing the payments view with the journal: the state in every row must be the fold of its payment's commits, and the index of
+//! announcements must have what those commits announce, all of it and nothing else.
 
+use super::announced;
 use crate::journal::StoredRecord;
 use crate::schema::v1;
 use florin_domain::commit::Body;
 use florin_domain::ids::{PaymentId, Seq};
-use florin_domain::payment::{Payment, evolve_all};
-use florin_domain::ports::ReadError;
+use florin_domain::payment::{Payment, evolve_announcing};
+use florin_domain::ports::{AnnouncingCommit, ReadError};
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
@@ -18,7 +20,7 @@ pub struct ViewsCompared {
     pub watermark: Seq,
     /// Payments in it.
     pub payments: u64,
-    /// Payments whose row is missing, is of no commit, or is not what the journal says.
+    /// Payments whose row is missing, is of no commit, or is not what the journal says, or of which something else was announced.
     pub differences: u64,
     /// One of them.
     pub example: Option<PaymentId>,
@@ -39,7 +41,9 @@ enum Row {
     Wrong,
 }
 
-fn read(path: &Path) -> rusqlite::Result<(Seq, HashMap<PaymentId, Row>)> {
+type Announced = HashMap<Seq, AnnouncingCommit>;
+
+fn read(path: &Path) -> rusqlite::Result<(Seq, HashMap<PaymentId, Row>, Announced)> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     let state = connection.unchecked_transaction()?;
@@ -53,7 +57,9 @@ fn read(path: &Path) -> rusqlite::Result<(Seq, HashMap<PaymentId, Row>)> {
         let digest = Sha256::digest(row.get_ref(2)?.as_blob()?).into();
         rows.insert(id, Row::Waiting(Seq(seq.cast_unsigned()), digest));
     }
-    Ok((Seq(watermark.cast_unsigned()), rows))
+    let mut announced = HashMap::new();
+    announced::each(&state, |commit| drop(announced.insert(commit.seq, commit)))?;
+    Ok((Seq(watermark.cast_unsigned()), rows, announced))
 }
 
 /// Compares the view in a file with the records of a journal, from the first on; nothing if there is no such file, because the next start makes one.
@@ -66,7 +72,7 @@ pub fn compare(
     if !path.exists() {
         return Ok(None);
     }
-    let (watermark, mut rows) = match read(path) {
+    let (watermark, mut rows, mut announced) = match read(path) {
         Ok(read) => read,
         Err(error) => {
             return Ok(Some(ViewsCompared {
@@ -94,11 +100,14 @@ pub fn compare(
             wrong.insert(id);
             continue;
         };
-        let folded = evolve_all(open.remove(&id), &body.events);
-        let Ok(Some(payment)) = folded else {
+        let folded = evolve_announcing(open.remove(&id), &body.events);
+        let Ok((Some(payment), said)) = folded else {
             rows.insert(id, Row::Wrong);
             continue;
         };
+        if announced.remove(&record.seq) != AnnouncingCommit::of(&record.commit, &payment, &said) {
+            wrong.insert(id);
+        }
         if record.seq < last {
             open.insert(id, payment);
             continue;
@@ -114,6 +123,8 @@ pub fn compare(
         Row::Wrong => true,
     };
     wrong.extend(rows.iter().filter(|(_, row)| is_wrong(row)).map(|(id, _)| *id));
+    let invented = announced.values().filter(|commit| !is_late || commit.seq <= end);
+    wrong.extend(invented.map(|commit| commit.payment));
     Ok(Some(ViewsCompared {
         watermark,
         payments: rows.len() as u64,

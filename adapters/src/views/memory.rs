@@ -3,11 +3,11 @@
 use florin_domain::ids::{MerchantId, PaymentId, Seq};
 use florin_domain::payment::WaitKind;
 use florin_domain::ports::{
-    BoxFuture, Follower, ListOrder, PaymentRow, PaymentsPage, PaymentsQuery, ReadError, ViewError, Views,
-    WaitingQuery,
+    AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, ListOrder, PaymentRow, PaymentsPage,
+    PaymentsQuery, ReadError, ViewError, Views, WaitingQuery,
 };
 use florin_domain::time::Timestamp;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +22,7 @@ struct State {
     rows: HashMap<PaymentId, PaymentRow>,
     lists: BTreeSet<(MerchantId, bool, PaymentId)>,
     waiting: HashMap<WaitKind, BTreeSet<(Timestamp, PaymentId)>>,
+    announced: BTreeMap<(MerchantId, bool, Seq), AnnouncingCommit>,
     watermark: Seq,
 }
 
@@ -32,7 +33,11 @@ impl MemoryViews {
 }
 
 impl State {
-    fn apply(&mut self, rows: Vec<PaymentRow>, up_to: Seq) {
+    fn apply(&mut self, rows: Vec<PaymentRow>, announced: Vec<AnnouncingCommit>, up_to: Seq) {
+        for commit in announced {
+            let place = (commit.merchant, commit.livemode, commit.seq);
+            self.announced.entry(place).or_insert(commit);
+        }
         for row in rows {
             let spec = &row.payment.spec;
             self.lists.insert((spec.merchant, spec.livemode, spec.id));
@@ -68,6 +73,30 @@ impl State {
             .collect()
     }
 
+    fn events(&self, query: &EventsQuery) -> EventsPage {
+        let mut page = EventsPage::default();
+        if query.places.is_empty() || query.limit == 0 {
+            return page;
+        }
+        let place = |seq| (query.merchant, query.livemode, seq);
+        let (first, last) = (query.places.start().seq, query.places.end().seq);
+        let mut commits = self.announced.range(place(first)..=place(last));
+        loop {
+            let next = match query.order {
+                ListOrder::NewestFirst => commits.next_back(),
+                ListOrder::OldestFirst => commits.next(),
+            };
+            let Some((_, commit)) = next else {
+                return page;
+            };
+            page.look_at(query, commit);
+            if page.is_full(query) {
+                page.has_more = true;
+                return page;
+            }
+        }
+    }
+
     fn payments(&self, query: &PaymentsQuery) -> PaymentsPage {
         let (ids, mut page) = (query.ids(), PaymentsPage::default());
         if ids.is_empty() {
@@ -93,9 +122,14 @@ impl State {
 }
 
 impl Follower for MemoryViews {
-    fn apply(&self, rows: Vec<PaymentRow>, up_to: Seq) -> BoxFuture<'_, Result<(), ViewError>> {
+    fn apply(
+        &self,
+        rows: Vec<PaymentRow>,
+        announced: Vec<AnnouncingCommit>,
+        up_to: Seq,
+    ) -> BoxFuture<'_, Result<(), ViewError>> {
         Box::pin(async move {
-            self.lock().apply(rows, up_to);
+            self.lock().apply(rows, announced, up_to);
             Ok(())
         })
     }
@@ -116,5 +150,9 @@ impl Views for MemoryViews {
 
     fn waiting(&self, query: WaitingQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
         Box::pin(async move { Ok(self.lock().waiting(&query)) })
+    }
+
+    fn events(&self, query: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>> {
+        Box::pin(async move { Ok(self.lock().events(&query)) })
     }
 }

@@ -1,10 +1,13 @@
 //! Reading from the payments view: a bounded queue and the threads that serve it.
 
+use super::announced;
 use super::entry::{COLUMNS, Wanted};
 use super::waiting::{millis, number};
 use crate::schema::v1;
-use florin_domain::ids::{PaymentId, Seq};
-use florin_domain::ports::{ListOrder, PaymentRow, PaymentsPage, PaymentsQuery, ViewError, WaitingQuery};
+use florin_domain::ids::{MerchantId, PaymentId, Seq};
+use florin_domain::ports::{
+    EventsPage, EventsQuery, ListOrder, PaymentRow, PaymentsPage, PaymentsQuery, ViewError, WaitingQuery,
+};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use std::collections::VecDeque;
 use std::path::Path;
@@ -39,6 +42,10 @@ pub(super) enum Read {
     Waiting {
         query: WaitingQuery,
         reply: Reply<Vec<PaymentRow>>,
+    },
+    Events {
+        query: EventsQuery,
+        reply: Reply<EventsPage>,
     },
 }
 
@@ -144,6 +151,8 @@ impl Reader {
                 Read::Payment { reply, .. } if reply.is_closed() => {}
                 Read::Payments { reply, .. } if reply.is_closed() => {}
                 Read::Waiting { reply, .. } if reply.is_closed() => {}
+                Read::Events { reply, .. } if reply.is_closed() => {}
+                Read::Events { query, reply } => drop(reply.send(self.events(&query))),
                 Read::Waiting { query, reply } => drop(reply.send(self.waiting(&query))),
                 Read::Payment { id, reply } => drop(reply.send(self.payment(id))),
                 Read::Payments { query, reply } => drop(reply.send(self.payments(&query))),
@@ -182,21 +191,31 @@ impl Reader {
         rows.into_iter().map(decode).collect()
     }
 
+    /// A tenant's number, if the view has anything of it.
+    fn tenant(&self, merchant: MerchantId, livemode: bool) -> Result<Option<i64>, ViewError> {
+        let merchant = merchant.bits().to_be_bytes();
+        let select = || {
+            let mut statement = self.connection.prepare_cached(TENANT)?;
+            statement
+                .query_row(params![merchant, livemode], |row| row.get(0))
+                .optional()
+        };
+        select().map_err(|error| store(&error))
+    }
+
+    fn events(&self, query: &EventsQuery) -> Result<EventsPage, ViewError> {
+        match self.tenant(query.merchant, query.livemode)? {
+            None => Ok(EventsPage::default()),
+            Some(tenant) => announced::read(&self.connection, (tenant, query)).map_err(|error| store(&error)),
+        }
+    }
+
     fn payments(&self, query: &PaymentsQuery) -> Result<PaymentsPage, ViewError> {
         let ids = query.ids();
         if ids.is_empty() || query.limit == 0 {
             return Ok(PaymentsPage::default());
         }
-        let merchant = query.merchant.bits().to_be_bytes();
-        let tenant: Option<i64> = self
-            .connection
-            .prepare_cached(TENANT)
-            .and_then(|mut one| {
-                one.query_row(params![merchant, query.livemode], |row| row.get(0))
-                    .optional()
-            })
-            .map_err(|error| store(&error))?;
-        let Some(tenant) = tenant else {
+        let Some(tenant) = self.tenant(query.merchant, query.livemode)? else {
             return Ok(PaymentsPage::default());
         };
         let sql = match query.order {

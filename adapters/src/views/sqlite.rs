@@ -9,7 +9,8 @@ use super::reader::{Read, ReadQueue};
 use super::writer::{Apply, Writer};
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ports::{
-    BoxFuture, Follower, PaymentRow, PaymentsPage, PaymentsQuery, ReadError, ViewError, Views, WaitingQuery,
+    AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, PaymentRow, PaymentsPage, PaymentsQuery,
+    ReadError, ViewError, Views, WaitingQuery,
 };
 use std::fmt;
 use std::path::Path;
@@ -88,12 +89,22 @@ fn ended() -> ViewError {
 }
 
 impl Follower for SqliteViews {
-    fn apply(&self, rows: Vec<PaymentRow>, up_to: Seq) -> BoxFuture<'_, Result<(), ViewError>> {
+    fn apply(
+        &self,
+        rows: Vec<PaymentRow>,
+        announced: Vec<AnnouncingCommit>,
+        up_to: Seq,
+    ) -> BoxFuture<'_, Result<(), ViewError>> {
         Box::pin(async move {
             let (reply, done) = oneshot::channel();
             let batches = self.batches.as_ref().ok_or_else(ended)?;
             batches
-                .send(Apply { rows, up_to, reply })
+                .send(Apply {
+                    rows,
+                    announced,
+                    up_to,
+                    reply,
+                })
                 .await
                 .map_err(|_| ended())?;
             done.await.map_err(|_| ended())?
@@ -126,6 +137,14 @@ impl Views for SqliteViews {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             self.reads.push(Read::Waiting { query, reply })?;
+            answer.await.map_err(|_| ended())?
+        })
+    }
+
+    fn events(&self, query: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>> {
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            self.reads.push(Read::Events { query, reply })?;
             answer.await.map_err(|_| ended())?
         })
     }

@@ -1,5 +1,7 @@
 //! What a payments view must hold, whatever keeps it; then what only a file can get wrong.
 
+mod announced;
+
 use super::memory::MemoryViews;
 use super::reader::{ENTRIES_MAX, Read, ReadQueue};
 use super::sqlite::{SqliteViews, ViewsOptions};
@@ -101,9 +103,9 @@ fn each(check: impl Fn(&dyn Views)) {
 #[test]
 fn a_newer_state_replaces_an_older_one_and_never_the_reverse() {
     each(|views| {
-        wait(views.apply(vec![row(1, 7, true, 10)], Seq(10))).unwrap();
-        wait(views.apply(vec![row(1, 7, true, 12)], Seq(12))).unwrap();
-        wait(views.apply(vec![row(1, 7, true, 11)], Seq(11))).unwrap();
+        wait(views.apply(vec![row(1, 7, true, 10)], Vec::new(), Seq(10))).unwrap();
+        wait(views.apply(vec![row(1, 7, true, 12)], Vec::new(), Seq(12))).unwrap();
+        wait(views.apply(vec![row(1, 7, true, 11)], Vec::new(), Seq(11))).unwrap();
         let found = wait(views.payment(id(1))).unwrap().unwrap();
         assert_eq!(seen(&found), seen(&row(1, 7, true, 12)));
         assert_eq!(views.watermark(), Ok(Seq(12)));
@@ -115,7 +117,7 @@ fn a_newer_state_replaces_an_older_one_and_never_the_reverse() {
 fn lists_are_newest_first_and_go_on_after_a_cursor() {
     each(|views| {
         let rows = [3, 1, 5, 2, 4].map(|n| row(n, 7, true, n)).to_vec();
-        wait(views.apply(rows, Seq(5))).unwrap();
+        wait(views.apply(rows, Vec::new(), Seq(5))).unwrap();
         let all = [5, 4, 3, 2, 1].map(id);
         let oldest_first = PaymentsQuery {
             order: ListOrder::OldestFirst,
@@ -149,7 +151,7 @@ fn lists_hold_one_merchant_and_one_mode() {
             row(3, 8, true, 3),
             row(4, 7, true, 4),
         ];
-        wait(views.apply(rows, Seq(4))).unwrap();
+        wait(views.apply(rows, Vec::new(), Seq(4))).unwrap();
         assert_eq!(list(views, query(7, true, None, 10)), [id(4), id(1)]);
         assert_eq!(list(views, query(7, false, None, 10)), [id(2)]);
         assert_eq!(list(views, query(8, true, None, 10)), [id(3)]);
@@ -165,7 +167,7 @@ fn lists_hold_one_merchant_and_one_mode() {
 #[test]
 fn an_empty_batch_moves_the_watermark() {
     each(|views| {
-        wait(views.apply(Vec::new(), Seq(3))).unwrap();
+        wait(views.apply(Vec::new(), Vec::new(), Seq(3))).unwrap();
         assert_eq!(views.watermark(), Ok(Seq(3)));
     });
 }
@@ -233,8 +235,8 @@ proptest! {
                     *held = row.clone();
                 }
             }
-            wait(memory.apply(batch.clone(), up_to)).unwrap();
-            wait(sqlite.apply(batch, up_to)).unwrap();
+            wait(memory.apply(batch.clone(), Vec::new(), up_to)).unwrap();
+            wait(sqlite.apply(batch, Vec::new(), up_to)).unwrap();
             if n % 2 == 1 {
                 drop(sqlite);
                 sqlite = open(&file(&dir));
@@ -272,7 +274,12 @@ proptest! {
 fn a_read_of_the_file_looks_at_a_bounded_number_of_payments() {
     let dir = TempDir::new().unwrap();
     let views = open(&file(&dir));
-    wait(views.apply((1..=20).map(|n| row(n, 7, true, n)).collect(), Seq(20))).unwrap();
+    wait(views.apply(
+        (1..=20).map(|n| row(n, 7, true, n)).collect(),
+        Vec::new(),
+        Seq(20),
+    ))
+    .unwrap();
     let query = PaymentsQuery {
         filter: PaymentsFilter {
             status: Some(StatusName::Blocked),
@@ -289,14 +296,14 @@ fn a_read_of_the_file_looks_at_a_bounded_number_of_payments() {
 /// A closed view with one payment and a watermark of one.
 fn closed(dir: &TempDir) -> PathBuf {
     let path = file(dir);
-    wait(open(&path).apply(vec![row(1, 7, true, 1)], Seq(1))).unwrap();
+    wait(open(&path).apply(vec![row(1, 7, true, 1)], Vec::new(), Seq(1))).unwrap();
     path
 }
 
 fn assert_empty(views: &SqliteViews) {
     assert_eq!(views.watermark(), Ok(Seq::ZERO));
     assert!(wait(views.payment(id(1))).unwrap().is_none());
-    wait(views.apply(vec![row(2, 7, true, 2)], Seq(2))).unwrap();
+    wait(views.apply(vec![row(2, 7, true, 2)], Vec::new(), Seq(2))).unwrap();
     assert_eq!(list(views, query(7, true, None, 9)), [id(2)]);
 }
 
@@ -351,7 +358,7 @@ fn a_view_open_when_the_process_was_killed_is_kept() {
     let dir = TempDir::new().unwrap();
     let path = file(&dir);
     let views = open(&path);
-    wait(views.apply(vec![row(1, 7, true, 1)], Seq(1))).unwrap();
+    wait(views.apply(vec![row(1, 7, true, 1)], Vec::new(), Seq(1))).unwrap();
     let killed = TempDir::new().unwrap();
     for name in ["views.db", "views.db-wal"] {
         fs::copy(dir.path().join(name), killed.path().join(name)).unwrap();
@@ -398,7 +405,12 @@ fn a_read_too_many_is_refused_at_once() {
 fn many_reads_at_once_are_all_answered() {
     let dir = TempDir::new().unwrap();
     let views = Arc::new(open(&file(&dir)));
-    wait(views.apply((0..50).map(|n| row(n, 7, true, n + 1)).collect(), Seq(50))).unwrap();
+    wait(views.apply(
+        (0..50).map(|n| row(n, 7, true, n + 1)).collect(),
+        Vec::new(),
+        Seq(50),
+    ))
+    .unwrap();
     wait(async {
         let reads: Vec<_> = (0..50)
             .map(|n| {

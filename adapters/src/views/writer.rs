@@ -8,10 +8,10 @@
 //! boot under which it is open and is only believed under that same boot, or when it was closed and synced in between.
 
 use super::entry::{self, Entry};
-use super::waiting;
+use super::{announced, waiting};
 use crate::schema::v1;
 use florin_domain::ids::{MerchantId, Seq};
-use florin_domain::ports::{PaymentRow, ViewError};
+use florin_domain::ports::{AnnouncingCommit, PaymentRow, ViewError};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 use std::collections::HashMap;
 use std::collections::hash_map;
@@ -24,7 +24,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 /// Of the tables below and of the states in them.
-const VERSION: i64 = 11;
+const VERSION: i64 = 12;
 /// Large pages: with the writes gathered, a touched page gets many rows.
 const PAGE_BYTES: i64 = 16_384;
 /// Entries of `recent` that are worth moving; the pause is some 50 ms.
@@ -52,6 +52,7 @@ const ADVANCE: &str = "UPDATE progress SET watermark = ?1 WHERE watermark < ?1";
 #[derive(Debug)]
 pub(super) struct Apply {
     pub(super) rows: Vec<PaymentRow>,
+    pub(super) announced: Vec<AnnouncingCommit>,
     pub(super) up_to: Seq,
     pub(super) reply: oneshot::Sender<Result<(), ViewError>>,
 }
@@ -119,6 +120,8 @@ pub(super) struct Writer {
     tenants: Tenants,
     /// Entries of `recent`.
     recent: u32,
+    /// Rows of `announced_recent`; at least so many.
+    announced: u32,
     /// Payments that wait; at least so many.
     waiting: u64,
 }
@@ -158,6 +161,7 @@ impl Writer {
             let create = connection.transaction()?;
             create.execute_batch(&TABLES.replace("{entry}", entry::COLUMN_TYPES))?;
             create.execute_batch(waiting::TABLES)?;
+            create.execute_batch(announced::TABLES)?;
             create.pragma_update(None, "user_version", VERSION)?;
             create.commit()?;
         }
@@ -181,6 +185,7 @@ impl Writer {
             .collect::<Result<_, _>>()?;
         let recent = connection.query_row("SELECT count(*) FROM recent", [], |row| row.get(0))?;
         let waiting = waiting::count(&connection)?;
+        let announced = announced::count_recent(&connection)?;
         // Durable before the first write that is not: an unknown boot is one that never comes again.
         let named = if boot.is_empty() { "unknown" } else { boot };
         connection.execute("UPDATE progress SET boot = ?1", [named])?;
@@ -191,6 +196,7 @@ impl Writer {
                 connection,
                 tenants,
                 recent,
+                announced,
                 waiting,
             },
             Seq(watermark.cast_unsigned()),
@@ -199,9 +205,15 @@ impl Writer {
 
     /// Applies batches until there are no more senders, then closes.
     pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Apply>, watermark: &AtomicU64) {
-        while let Some(Apply { rows, up_to, reply }) = inbox.blocking_recv() {
+        while let Some(Apply {
+            rows,
+            announced,
+            up_to,
+            reply,
+        }) = inbox.blocking_recv()
+        {
             let applied = self
-                .apply(&rows, up_to)
+                .apply(&rows, &announced, up_to)
                 .map_err(|error| ViewError::Store(error.to_string()));
             if applied.is_ok() {
                 watermark.fetch_max(up_to.0, Ordering::AcqRel);
@@ -214,20 +226,33 @@ impl Writer {
         }
     }
 
-    fn apply(&mut self, rows: &[PaymentRow], up_to: Seq) -> Result<(), rusqlite::Error> {
+    fn apply(
+        &mut self,
+        rows: &[PaymentRow],
+        announced: &[AnnouncingCommit],
+        up_to: Seq,
+    ) -> Result<(), rusqlite::Error> {
+        let gathered = u32::try_from(announced.len()).unwrap_or(u32::MAX);
+        let gathered = self.announced.saturating_add(gathered);
         let transaction = self.connection.transaction()?;
-        let applied =
-            write(&transaction, (&mut self.tenants, &mut self.waiting), rows, up_to).and_then(|added| {
-                let recent = self.recent.saturating_add(added);
-                if recent < RECENT_MAX {
-                    return Ok(recent);
-                }
-                transaction.execute_batch(MERGE)?;
-                Ok(0)
-            });
-        match applied.and_then(|recent| transaction.commit().map(|()| recent)) {
-            Ok(recent) => {
-                self.recent = recent;
+        let written = write(&transaction, (&mut self.tenants, &mut self.waiting), rows, up_to);
+        let applied = written.and_then(|added| {
+            for commit in announced {
+                let tenant = (commit.merchant, commit.livemode);
+                let tenant = tenant_number(&transaction, &mut self.tenants, tenant)?;
+                announced::enter(&transaction, tenant, commit)?;
+            }
+            let gathered = announced::merge(&transaction, gathered)?;
+            let recent = self.recent.saturating_add(added);
+            if recent < RECENT_MAX {
+                return Ok((recent, gathered));
+            }
+            transaction.execute_batch(MERGE)?;
+            Ok((0, gathered))
+        });
+        match applied.and_then(|counts| transaction.commit().map(|()| counts)) {
+            Ok(counts) => {
+                (self.recent, self.announced) = counts;
                 Ok(())
             }
             Err(error) => {
@@ -278,12 +303,7 @@ fn write(
         if !is_new && replace.execute(params![id, signed(row.seq), state])? == 0 {
             continue;
         }
-        let tenant = match tenants.entry((spec.merchant, spec.livemode)) {
-            hash_map::Entry::Occupied(known) => *known.get(),
-            hash_map::Entry::Vacant(unknown) => {
-                *unknown.insert(number(transaction, spec.merchant, spec.livemode)?)
-            }
-        };
+        let tenant = tenant_number(transaction, tenants, (spec.merchant, spec.livemode))?;
         let entry = Entry::of(&row.payment);
         waiting::enter(transaction, waiting, (id, &row.payment), is_new)?;
         if !is_new {
@@ -305,6 +325,18 @@ fn write(
     }
     transaction.prepare_cached(ADVANCE)?.execute([signed(up_to)])?;
     Ok(added)
+}
+
+/// The number of a tenant.
+fn tenant_number(
+    transaction: &Transaction<'_>,
+    tenants: &mut Tenants,
+    tenant: (MerchantId, bool),
+) -> Result<i64, rusqlite::Error> {
+    match tenants.entry(tenant) {
+        hash_map::Entry::Occupied(known) => Ok(*known.get()),
+        hash_map::Entry::Vacant(unknown) => Ok(*unknown.insert(number(transaction, tenant.0, tenant.1)?)),
+    }
 }
 
 /// The number of a tenant that is not in the cache.

@@ -114,7 +114,7 @@ impl Serialize for Operations<'_> {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct OperationBody<'a> {
+pub(crate) struct OperationBody<'a> {
     object: &'static str,
     id: Displayed<OperationId>,
     payment_id: Displayed<PaymentId>,
@@ -126,7 +126,7 @@ pub(super) struct OperationBody<'a> {
 }
 
 impl<'a> OperationBody<'a> {
-    pub(super) fn of(payment: &Payment, operation: &'a Operation, object: &'static str) -> Self {
+    pub(crate) fn of(payment: &Payment, operation: &'a Operation, object: &'static str) -> Self {
         Self {
             object,
             id: Displayed(operation.id),

@@ -11,6 +11,7 @@ mod bins;
 mod bodies;
 mod connections;
 mod credentials;
+mod events;
 mod fake_provider;
 mod health;
 mod keys;

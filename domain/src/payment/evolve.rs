@@ -13,76 +13,14 @@ use super::reversal;
 use super::state::{DeclinePolicy, Failure, NextAction, Payment, Status};
 use crate::decline::NetworkDecline;
 use crate::ids::OperationId;
-use crate::ledger::PostingProfile;
 use crate::money::MinorSum;
 use std::sync::Arc;
-use thiserror::Error;
-
-/// The event cannot follow: the stream is damaged or written by a later version. The payment must be set aside, not guessed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("event `{event}` cannot follow here: {why}")]
-pub struct IllegalEvent {
-    /// The event's name.
-    pub event: &'static str,
-    /// What is wrong.
-    pub why: &'static str,
-}
-
-/// Folds all events of one commit.
-pub fn evolve_all(state: Option<Payment>, events: &[Event]) -> Result<Option<Payment>, IllegalEvent> {
-    let mut events = events.iter();
-    let mut payment = match (state, events.next()) {
-        (None, None) => return Ok(None),
-        (Some(payment), None) => return Ok(Some(payment)),
-        (state, Some(first)) => evolve(state, first)?,
-    };
-    for event in events {
-        // In place: a payment is too large to be moved for every event.
-        change(&mut payment, event).map_err(|why| IllegalEvent {
-            event: event.name(),
-            why,
-        })?;
-    }
-    Ok(Some(payment))
-}
-
-/// Folds one event.
-pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalEvent> {
-    let illegal = |why| IllegalEvent {
-        event: event.name(),
-        why,
-    };
-    let Some(mut payment) = state else {
-        let (spec, method, status) =
-            draft::begun(event).ok_or_else(|| illegal("the payment does not exist"))?;
-        return Ok(Payment {
-            spec: Arc::clone(spec),
-            method,
-            risk: None,
-            status,
-            failure: None,
-            authorized: MinorSum::ZERO,
-            captured: MinorSum::ZERO,
-            refunded: MinorSum::ZERO,
-            fee_minor: 0,
-            held_for_review: false,
-            capture_closed: false,
-            authorization_expires_at: None,
-            operations: Vec::new(),
-            late_minor: 0,
-            requests: Vec::new(),
-            posting_profile: PostingProfile::default(),
-        });
-    };
-    change(&mut payment, event).map_err(illegal)?;
-    Ok(payment)
-}
 
 #[expect(
     clippy::too_many_lines,
     reason = "one flat table: every event with what it does"
 )]
-fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
+pub(super) fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
     match event {
         Event::Created { .. } | Event::Drafted { .. } => return Err("the payment exists already"),
         Event::Amended {

@@ -221,6 +221,8 @@ pub struct Payment {
     pub requests: Vec<Request>,
     /// How it is booked, from its creation on.
     pub posting_profile: PostingProfile,
+    /// How much of it merchants were told so far: the sequence number of its latest announcement, without a gap from 1 on.
+    pub announced: u64,
 }
 
 /// What a caller that waits for the creation of the payment can be told now.

@@ -5,6 +5,7 @@
     reason = "an overflow here fails the test, as it should"
 )]
 
+mod announcements;
 mod attempts;
 mod authorizations;
 mod closings;

@@ -1,6 +1,7 @@
 //! Read models behind the journal: rebuildable, lagging by a bounded amount, merged with the tail by the reader.
 
 use super::BoxFuture;
+use super::announced::{AnnouncingCommit, EventsPage, EventsQuery};
 use super::journal::ReadError;
 use super::listing::{PaymentsPage, PaymentsQuery};
 use crate::ids::{PaymentId, Seq};
@@ -35,8 +36,14 @@ pub enum ViewError {
 
 /// What follows the journal.
 pub trait Follower: Send + Sync + fmt::Debug {
-    /// Brings the view up to `up_to`; `rows` are the latest states of all payments touched since the last call.
-    fn apply(&self, rows: Vec<PaymentRow>, up_to: Seq) -> BoxFuture<'_, Result<(), ViewError>>;
+    /// Brings the view up to `up_to`; `rows` are the latest states of all payments touched since the last call, and `announced` all
+    /// commits since then that announce something. What it has already, it keeps as it is.
+    fn apply(
+        &self,
+        rows: Vec<PaymentRow>,
+        announced: Vec<AnnouncingCommit>,
+        up_to: Seq,
+    ) -> BoxFuture<'_, Result<(), ViewError>>;
 
     /// The last commit that the view has.
     fn watermark(&self) -> Result<Seq, ReadError>;
@@ -65,4 +72,8 @@ pub trait Views: Follower {
 
     /// Payments that wait, of all merchants.
     fn waiting(&self, query: WaitingQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>>;
+
+    /// What was announced to a merchant. Looks at a bounded number of announcements, so a page may end before it is full; then it says
+    /// where.
+    fn events(&self, query: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>>;
 }

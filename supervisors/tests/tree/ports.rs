@@ -7,9 +7,9 @@ use florin_adapters::views::MemoryViews;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
 use florin_domain::ports::{
-    AppendError, Batch, BoxFuture, Clock, Entropy, Follower, Head, Journal, PaymentRow, PaymentsPage,
-    PaymentsQuery, ProviderKeys, ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views,
-    WaitingQuery,
+    AnnouncingCommit, AppendError, Batch, BoxFuture, Clock, Entropy, EventsPage, EventsQuery, Follower, Head,
+    Journal, PaymentRow, PaymentsPage, PaymentsQuery, ProviderKeys, ReadError, ShardSnapshot, SnapshotError,
+    Snapshots, ViewError, Views, WaitingQuery,
 };
 use florin_domain::provider::ProviderKey;
 use florin_domain::time::Timestamp;
@@ -347,13 +347,18 @@ impl GatedViews {
 }
 
 impl Follower for GatedViews {
-    fn apply(&self, rows: Vec<PaymentRow>, up_to: Seq) -> BoxFuture<'_, Result<(), ViewError>> {
+    fn apply(
+        &self,
+        rows: Vec<PaymentRow>,
+        announced: Vec<AnnouncingCommit>,
+        up_to: Seq,
+    ) -> BoxFuture<'_, Result<(), ViewError>> {
         Box::pin(async move {
             if self.gated.load(Ordering::SeqCst) {
                 self.permits.acquire().await.expect("never closed").forget();
             }
             self.traps[0].passed();
-            self.inner.apply(rows, up_to).await
+            self.inner.apply(rows, announced, up_to).await
         })
     }
 
@@ -380,6 +385,10 @@ impl Views for GatedViews {
             self.traps[1].passed();
             self.inner.waiting(query).await
         })
+    }
+
+    fn events(&self, query: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>> {
+        self.inner.events(query)
     }
 }
 

@@ -9,7 +9,7 @@ use florin_actors::mailbox::Mailbox;
 use florin_actors::options::Options;
 use florin_domain::ids::PaymentId;
 use florin_domain::ledger::consequences;
-use florin_domain::payment::{Answer, Command, Status, decide, evolve_all};
+use florin_domain::payment::{Answer, Command, Status, decide, evolve_announcing};
 use florin_domain::provider::Outcome;
 use florin_supervisors::platform::Platform;
 use std::sync::Arc;
@@ -229,9 +229,8 @@ fn a_payment_whose_commit_does_not_follow_its_last_one_reads_itself_again_and_an
             reversal: None,
         };
         let decision = decide(Some(before), unknown, &context.options.lifetimes, at).unwrap();
-        let after = evolve_all(Some(before.clone()), &decision.events)
-            .unwrap()
-            .unwrap();
+        let (after, announced) = evolve_announcing(Some(before.clone()), &decision.events).unwrap();
+        let after = after.unwrap();
         let consequences = consequences(Some(before), &decision.events, &after).unwrap();
         let draft = Draft {
             payment: before.id(),
@@ -239,6 +238,7 @@ fn a_payment_whose_commit_does_not_follow_its_last_one_reads_itself_again_and_an
             events: decision.events,
             consequences,
             after: Arc::new(after),
+            announced,
             at,
             missed_behind: florin_domain::ids::Seq::ZERO,
         };

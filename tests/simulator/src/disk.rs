@@ -11,8 +11,9 @@ use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::ledger::{AbortReason, CrossingStep, LedgerEvent};
 use florin_domain::ports::{
-    AppendError, Batch, BoxFuture, Follower, Head, Journal, PaymentRow, PaymentsPage, PaymentsQuery,
-    ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
+    AnnouncingCommit, AppendError, Batch, BoxFuture, EventsPage, EventsQuery, Follower, Head, Journal,
+    PaymentRow, PaymentsPage, PaymentsQuery, ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError,
+    Views, WaitingQuery,
 };
 use std::collections::btree_map::OccupiedEntry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,7 +150,7 @@ impl Folder {
             }
             _ => {
                 let views = Arc::clone(&lock(&self.views));
-                let mut later = views.apply(Vec::new(), head.next());
+                let mut later = views.apply(Vec::new(), Vec::new(), head.next());
                 let mut context = Context::from_waker(Waker::noop());
                 // In memory it is there at once.
                 drop(later.as_mut().poll(&mut context));
@@ -372,7 +373,12 @@ pub(crate) struct FrailViews {
 }
 
 impl Follower for FrailViews {
-    fn apply(&self, rows: Vec<PaymentRow>, up_to: Seq) -> BoxFuture<'_, Result<(), ViewError>> {
+    fn apply(
+        &self,
+        rows: Vec<PaymentRow>,
+        announced: Vec<AnnouncingCommit>,
+        up_to: Seq,
+    ) -> BoxFuture<'_, Result<(), ViewError>> {
         Box::pin(async move {
             self.world.alive().await;
             let ms = self.world.chance(Fault::ViewFails, |dice| dice.below(40));
@@ -381,7 +387,7 @@ impl Follower for FrailViews {
             if self.world.hits(Fault::ViewFails) {
                 return Err(ViewError::Store("an input/output error".to_owned()));
             }
-            self.inner.apply(rows, up_to).await?;
+            self.inner.apply(rows, announced, up_to).await?;
             // It is there, and the caller does not know yet.
             tokio::time::sleep(Duration::from_millis(ms / 2)).await;
             Ok(())
@@ -404,6 +410,10 @@ impl Views for FrailViews {
 
     fn waiting(&self, query: WaitingQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
         self.inner.waiting(query)
+    }
+
+    fn events(&self, query: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>> {
+        self.inner.events(query)
     }
 }
 

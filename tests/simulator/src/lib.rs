@@ -14,6 +14,7 @@
 
 mod acquirer;
 mod alarms;
+mod announced;
 mod clock;
 mod customer;
 mod dice;

@@ -35,6 +35,9 @@ impl Run {
                     "the list of {id} is not what the journals say ({has} of {lacks} payments)"
                 ));
             }
+            if let Err(what) = self.check_announcements(payments, id).await {
+                self.world.breach(what);
+            }
         }
     }
 

@@ -9,8 +9,8 @@ use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule, MinorSum};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, FeeReturn, Payment, Spec, Status};
 use florin_domain::ports::{
-    BoxFuture, Follower, ListOrder, PaymentRow, PaymentsFilter, PaymentsPage, PaymentsQuery, ReadError,
-    StatusName, ViewError, Views, WaitingQuery,
+    AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, ListOrder, PaymentRow, PaymentsFilter,
+    PaymentsPage, PaymentsQuery, ReadError, StatusName, ViewError, Views, WaitingQuery,
 };
 use florin_domain::routing::Wishes;
 use florin_domain::time::Timestamp;
@@ -70,6 +70,7 @@ fn row(n: u64, status: Status, seq: u64) -> PaymentRow {
         operations: Vec::new(),
         late_minor: 0,
         posting_profile: PostingProfile::default(),
+        announced: 0,
         requests: Vec::new(),
     };
     PaymentRow {
@@ -102,7 +103,12 @@ struct LaggingView {
 const ENTRIES_MAX: usize = 3;
 
 impl Follower for LaggingView {
-    fn apply(&self, rows: Vec<PaymentRow>, _: Seq) -> BoxFuture<'_, Result<(), ViewError>> {
+    fn apply(
+        &self,
+        rows: Vec<PaymentRow>,
+        _: Vec<AnnouncingCommit>,
+        _: Seq,
+    ) -> BoxFuture<'_, Result<(), ViewError>> {
         let mut held = self.rows.lock().unwrap();
         held.extend(rows.into_iter().map(|row| (row.payment.id(), row)));
         Box::pin(async { Ok(()) })
@@ -143,6 +149,10 @@ impl Views for LaggingView {
 
     fn waiting(&self, _: WaitingQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn events(&self, _: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>> {
+        Box::pin(async { Ok(EventsPage::default()) })
     }
 }
 
@@ -200,7 +210,7 @@ impl World {
             Step::Update(..) => {}
             Step::Apply(is_heard) => {
                 let rows = self.tail.values().cloned().collect();
-                wait(self.view.apply(rows, Seq(self.seq))).unwrap();
+                wait(self.view.apply(rows, Vec::new(), Seq(self.seq))).unwrap();
                 if *is_heard {
                     self.tail.clear();
                 }
@@ -395,7 +405,7 @@ fn a_filter_that_finds_nothing_is_given_up_and_one_that_found_something_goes_on(
     let view = LaggingView::default();
     let rows =
         |hit| (1..=30).map(move |n| row(n, if n == hit { Status::Blocked } else { Status::Failed }, n));
-    wait(view.apply(rows(0).collect(), Seq(30))).unwrap();
+    wait(view.apply(rows(0).collect(), Vec::new(), Seq(30))).unwrap();
     let stretch = one_more(with_status(StatusName::Blocked, 2));
     let read = |view: &LaggingView| wait(merged(view, Tail::default(), &stretch, 4)).unwrap();
     let page = read(&view);
@@ -406,7 +416,7 @@ fn a_filter_that_finds_nothing_is_given_up_and_one_that_found_something_goes_on(
         "four times three payments were looked at"
     );
     assert_eq!(listed(page, &stretch).unwrap_err(), ListError::TooRare);
-    wait(view.apply(rows(25).collect(), Seq(60))).unwrap();
+    wait(view.apply(rows(25).collect(), Vec::new(), Seq(60))).unwrap();
     let page = listed(read(&view), &stretch).unwrap();
     assert_eq!((page.rows.len(), page.has_more), (1, true));
     assert_eq!(page.rows[0].payment.id(), id(25));

@@ -15,9 +15,9 @@ use crate::replica::follower::Replica;
 use crate::schema::samples::creation;
 use crate::views::{SqliteViews, ViewsOptions};
 use florin_domain::commit::{Body, Commit};
-use florin_domain::ids::{Seq, ShardId};
-use florin_domain::payment::evolve_all;
-use florin_domain::ports::{Batch, Follower, Journal, PaymentRow};
+use florin_domain::ids::{OperationId, Seq, ShardId};
+use florin_domain::payment::{Event, evolve_announcing};
+use florin_domain::ports::{AnnouncingCommit, Batch, Follower, Journal, PaymentRow};
 use rusqlite::Connection;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -104,7 +104,7 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let head = runtime.block_on(journal.head(SHARD)).unwrap();
         let commits: Vec<Arc<Commit>> = (after + 1..=self.grown)
-            .map(|seq| Arc::new(creation(SHARD, seq)))
+            .map(|seq| Arc::new(unheard(seq)))
             .collect();
         let batch = Batch {
             id: u128::from(self.grown),
@@ -146,10 +146,14 @@ impl World {
     }
 
     pub(super) fn make_views(&self) {
-        let rows: Vec<PaymentRow> = self.journal().into_iter().filter_map(row).collect();
+        let (rows, announced): (Vec<PaymentRow>, Vec<Option<AnnouncingCommit>>) =
+            self.journal().iter().filter_map(row).unzip();
+        let announced = announced.into_iter().flatten().collect();
         let views = SqliteViews::open(&self.data().join(VIEWS), &ViewsOptions::default()).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(views.apply(rows, Seq(self.grown))).unwrap();
+        runtime
+            .block_on(views.apply(rows, announced, Seq(self.grown)))
+            .unwrap();
     }
 
     pub(super) fn journal(&self) -> Vec<StoredRecord> {
@@ -299,12 +303,30 @@ impl World {
     }
 }
 
-fn row(record: StoredRecord) -> Option<PaymentRow> {
-    let Body::Payment(body) = record.commit.body else {
+/// A payment of whose charge nothing was heard, which its merchant is told.
+fn unheard(seq: u64) -> Commit {
+    let mut commit = creation(SHARD, seq);
+    if let Body::Payment(body) = &mut commit.body {
+        body.events.push(Event::AttemptUnknown {
+            operation: OperationId::Authorize(body.payment),
+            number: 1,
+            reason: "no answer".into(),
+            reference: None,
+        });
+    }
+    commit
+}
+
+fn row(record: &StoredRecord) -> Option<(PaymentRow, Option<AnnouncingCommit>)> {
+    let Body::Payment(body) = &record.commit.body else {
         return None;
     };
-    Some(PaymentRow {
+    let (payment, said) = evolve_announcing(None, &body.events).unwrap();
+    let payment = payment.unwrap();
+    let announced = AnnouncingCommit::of(&record.commit, &payment, &said);
+    let row = PaymentRow {
         seq: record.seq,
-        payment: Arc::new(evolve_all(None, &body.events).unwrap().unwrap()),
-    })
+        payment: Arc::new(payment),
+    };
+    Some((row, announced))
 }

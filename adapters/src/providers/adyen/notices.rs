@@ -6,6 +6,7 @@ use super::names::{self, Named};
 use super::request::is_psp_reference;
 use super::response::{decline_code, snake};
 use super::wire::{Notification, Notifications, networks};
+use crate::base64;
 use crate::secrets::{Book, Held};
 use aws_lc_rs::{constant_time, hmac};
 use florin_domain::credentials::{CredentialKind, Credentials};
@@ -180,27 +181,8 @@ fn is_signed(item: &Notification<'_>, key: &HmacKey) -> bool {
         &hmac::Key::new(hmac::HMAC_SHA256, key.bytes()),
         payload.as_bytes(),
     );
-    let expected = base64(tag.as_ref());
+    let expected = base64::encode(tag.as_ref());
     constant_time::verify_slices_are_equal(expected.as_bytes(), signature.as_bytes()).is_ok()
-}
-
-/// In the standard alphabet, padded.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let byte = |index: usize| u32::from(three.get(index).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for digit in 0..4 {
-            if digit > three.len() {
-                text.push('=');
-            } else {
-                let place = usize::try_from(bits >> (18 - 6 * digit) & 63).unwrap_or(0);
-                text.push(char::from(ALPHABET[place]));
-            }
-        }
-    }
-    text
 }
 
 /// Nothing if it is about nothing of ours, or says nothing that decides.

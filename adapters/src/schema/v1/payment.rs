@@ -51,6 +51,7 @@ struct PaymentDto<'a> {
     requests: List<'a, Request>,
     posting_profile: PostingProfileDto,
     routing: WishesDto<'a>,
+    announced: u64,
 }
 
 /// Where a payment stands.
@@ -172,6 +173,7 @@ pub(crate) fn encode(payment: &Payment, out: &mut Vec<u8>) {
         requests: List::Values(&payment.requests),
         posting_profile: payment.posting_profile.store(),
         routing: payment.spec.routing.store(),
+        announced: payment.announced,
     };
     schema::write(&form, out);
 }
@@ -201,6 +203,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Payment, DecodeError> {
         late_minor: Stored::load(form.late_minor)?,
         requests: form.requests.load()?,
         posting_profile: Stored::load(form.posting_profile)?,
+        announced: form.announced,
     })
 }
 

@@ -98,6 +98,7 @@ pub(crate) fn payment() -> Payment {
         )],
         late_minor: 0,
         posting_profile: PostingProfile::default(),
+        announced: 0,
         requests: Vec::new(),
     }
 }

@@ -49,6 +49,7 @@ fn row(number: u128, currency: Currency, minor: i128, description: &str) -> Paym
         operations: Vec::new(),
         late_minor: 0,
         posting_profile: PostingProfile::default(),
+        announced: 0,
         requests: Vec::new(),
     };
     PaymentRow {

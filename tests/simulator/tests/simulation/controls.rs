@@ -6,8 +6,9 @@ use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
 use florin_domain::ledger::{CrossingStep, LedgerEvent, PostedEntry};
 use florin_domain::payment::Event;
 use florin_domain::ports::{
-    AppendError, Batch, BoxFuture, Follower, Head, Journal, PaymentRow, PaymentsPage, PaymentsQuery,
-    ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
+    AnnouncingCommit, AppendError, Batch, BoxFuture, EventsPage, EventsQuery, Follower, Head, Journal,
+    PaymentRow, PaymentsPage, PaymentsQuery, ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError,
+    Views, WaitingQuery,
 };
 use florin_simulator::{Scenario, Settings, Wiring, simulate};
 use std::fmt;
@@ -300,8 +301,13 @@ fn a_request_of_which_only_a_part_is_recorded_is_caught() {
 struct Blind(Arc<dyn Views>);
 
 impl Follower for Blind {
-    fn apply(&self, rows: Vec<PaymentRow>, up_to: Seq) -> BoxFuture<'_, Result<(), ViewError>> {
-        self.0.apply(rows, up_to)
+    fn apply(
+        &self,
+        rows: Vec<PaymentRow>,
+        announced: Vec<AnnouncingCommit>,
+        up_to: Seq,
+    ) -> BoxFuture<'_, Result<(), ViewError>> {
+        self.0.apply(rows, announced, up_to)
     }
 
     fn watermark(&self) -> Result<Seq, ReadError> {
@@ -325,6 +331,10 @@ impl Views for Blind {
     fn waiting(&self, query: WaitingQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
         self.0.waiting(query)
     }
+
+    fn events(&self, query: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>> {
+        self.0.events(query)
+    }
 }
 
 #[test]
@@ -334,6 +344,53 @@ fn a_view_that_loses_payments_is_caught() {
         ..Wiring::default()
     };
     is_caught(&wiring, "is not what the journals say");
+}
+
+/// A view that leaves out what was announced.
+#[derive(Debug)]
+struct Silent(Arc<dyn Views>);
+
+impl Follower for Silent {
+    fn apply(
+        &self,
+        rows: Vec<PaymentRow>,
+        mut announced: Vec<AnnouncingCommit>,
+        up_to: Seq,
+    ) -> BoxFuture<'_, Result<(), ViewError>> {
+        announced.pop();
+        self.0.apply(rows, announced, up_to)
+    }
+
+    fn watermark(&self) -> Result<Seq, ReadError> {
+        self.0.watermark()
+    }
+}
+
+impl Views for Silent {
+    fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
+        self.0.payment(id)
+    }
+
+    fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>> {
+        self.0.payments(query)
+    }
+
+    fn waiting(&self, query: WaitingQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
+        self.0.waiting(query)
+    }
+
+    fn events(&self, query: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>> {
+        self.0.events(query)
+    }
+}
+
+#[test]
+fn a_view_that_leaves_out_announcements_is_caught() {
+    let wiring = Wiring {
+        views: Box::new(|inner| Arc::new(Silent(inner))),
+        ..Wiring::default()
+    };
+    is_caught(&wiring, "not all is told once");
 }
 
 /// Snapshots in which an account has gained a cent.

@@ -166,20 +166,6 @@ fn nothing_is_believed_that_is_not_signed_for_this_account() {
     );
 }
 
-#[test]
-fn base_64_is_padded_for_every_tail() {
-    let table = [
-        ("", ""),
-        ("f", "Zg=="),
-        ("fo", "Zm8="),
-        ("foo", "Zm9v"),
-        ("foob", "Zm9vYg=="),
-    ];
-    for (bytes, text) in table {
-        assert_eq!(base64(bytes.as_bytes()), text);
-    }
-}
-
 /// A reversal is a refund or a cancellation at Adyen; what is said of those by our name of it is said of the reversal.
 #[test]
 fn what_becomes_of_a_refund_or_a_cancellation_that_reverses_is_told_of_the_reversal() {

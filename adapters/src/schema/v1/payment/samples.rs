@@ -63,5 +63,6 @@ pub(crate) fn payment(spec: Spec) -> Payment {
         late_minor: 0,
         requests: Vec::new(),
         posting_profile: PostingProfile::default(),
+        announced: 0,
     }
 }

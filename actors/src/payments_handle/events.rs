@@ -1,0 +1,177 @@
+//! What was announced to a merchant, in the order of the journal. The index says where; what an announcement shows is folded from the
+//! payment's own commits up to the one that it comes from, so it is the same whenever it is asked for.
+
+use super::past::PastError;
+use super::pending::settle_view;
+use super::{Cursor, ListError, PaymentsHandle};
+use crate::load::walk;
+use florin_domain::announcement::{AnnouncementKinds, EventPlace};
+use florin_domain::commit::Body;
+use florin_domain::ids::{EventId, MerchantId, OperationId, ShardId};
+use florin_domain::payment::{Payment, evolve_announcing};
+use florin_domain::ports::{EventRow, EventsPage, EventsQuery, ListOrder, ReadError, ViewError};
+use std::sync::Arc;
+
+/// Reads of the index for one page, as for lists of payments.
+const READS_MAX: usize = 500;
+
+/// An announcement with the payment as it stood then.
+#[derive(Clone, Debug)]
+pub struct ShownEvent {
+    /// Its identity.
+    pub id: EventId,
+    /// What the index says of it.
+    pub row: EventRow,
+    /// The payment after its commit.
+    pub payment: Arc<Payment>,
+    /// The operation that it is about, unless it is the payment as a whole.
+    pub operation: Option<OperationId>,
+}
+
+/// A page of announcements.
+#[derive(Clone, Debug)]
+pub struct EventsList {
+    /// In the order asked for.
+    pub events: Vec<ShownEvent>,
+    /// There may be more in the direction of reading.
+    pub has_more: bool,
+}
+
+/// Why there is no page of announcements.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EventsError {
+    /// The list cannot be read.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// What was announced cannot be read.
+    #[error(transparent)]
+    Past(#[from] PastError),
+}
+
+impl From<ViewError> for EventsError {
+    fn from(error: ViewError) -> Self {
+        Self::List(error.into())
+    }
+}
+
+impl PaymentsHandle {
+    /// A page of what was announced to a merchant, the newest first. What was answered before is in it. With `OldestFirst` it is the
+    /// page right before the stretch's end, as `ending_before` has it.
+    pub async fn events(&self, query: EventsQuery) -> Result<EventsList, EventsError> {
+        settle_view(&self.at(query.merchant.shard()).context).await?;
+        let mut query = query;
+        let limit = query.limit;
+        query.limit = limit.saturating_add(1);
+        let page = self.event_stretch(&query).await?;
+        if page.rows.is_empty() && page.has_more {
+            return Err(ListError::TooRare.into());
+        }
+        let mut rows = page.rows;
+        rows.truncate(limit);
+        if query.order == ListOrder::OldestFirst {
+            rows.reverse();
+        }
+        Ok(EventsList {
+            events: self.shown(query.merchant.shard(), &rows).await?,
+            has_more: page.has_more,
+        })
+    }
+
+    /// A stretch of the index. It waits for nothing, so it ends where the view does.
+    pub async fn event_stretch(&self, query: &EventsQuery) -> Result<EventsPage, ViewError> {
+        let views = &self.at(query.merchant.shard()).context.ports.views;
+        let mut found = EventsPage::default();
+        let mut next = query.clone();
+        for _ in 0..READS_MAX {
+            let page = views.events(next.clone()).await?;
+            next.limit = next.limit.saturating_sub(page.rows.len());
+            found.rows.extend(page.rows);
+            (found.last, found.has_more) = (page.last.or(found.last), page.has_more);
+            match page.last {
+                Some(at) if page.has_more && next.limit > 0 => next = next.behind(at),
+                Some(_) | None => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// The place of an announcement to a merchant; another merchant's is not there.
+    pub async fn event_place(
+        &self,
+        (merchant, livemode): (MerchantId, bool),
+        id: EventId,
+    ) -> Result<Option<EventRow>, ViewError> {
+        let shard = merchant.shard();
+        if id.shard() != shard {
+            return Ok(None);
+        }
+        let place = EventPlace::of(id);
+        let query = EventsQuery {
+            kinds: AnnouncementKinds::ALL,
+            places: place..=place,
+            ..EventsQuery::newest(merchant, livemode, 1)
+        };
+        settle_view(&self.at(shard).context).await?;
+        let page = self.event_stretch(&query).await?;
+        Ok(page.rows.into_iter().find(|row| row.id(shard) == id))
+    }
+
+    /// The place behind which a cursor has a list go on.
+    pub async fn event_cursor(
+        &self,
+        owner: (MerchantId, bool),
+        (cursor, id): (Cursor, EventId),
+    ) -> Result<EventPlace, EventsError> {
+        let row = self.event_place(owner, id).await?;
+        let missing = ListError::NoSuchCursor(cursor);
+        Ok(row.ok_or(missing)?.place)
+    }
+
+    /// An announcement to a merchant.
+    pub async fn event(
+        &self,
+        owner: (MerchantId, bool),
+        id: EventId,
+    ) -> Result<Option<ShownEvent>, PastError> {
+        let Some(row) = self.event_place(owner, id).await? else {
+            return Ok(None);
+        };
+        self.shown_event(id.shard(), row).await.map(Some)
+    }
+
+    /// Announcements of a shard with what they show, in the order given.
+    pub async fn shown(&self, shard: ShardId, rows: &[EventRow]) -> Result<Vec<ShownEvent>, PastError> {
+        let mut events = Vec::with_capacity(rows.len());
+        for row in rows {
+            events.push(self.shown_event(shard, *row).await?);
+        }
+        Ok(events)
+    }
+
+    async fn shown_event(&self, shard: ShardId, row: EventRow) -> Result<ShownEvent, PastError> {
+        let context = &self.at(shard).context;
+        let seq = row.place.seq;
+        let damaged = |why: String| PastError::Read(ReadError::Damaged { seq, why });
+        // The commit leads to all of its payment before it.
+        let (mut payment, mut said) = (None, Vec::new());
+        for commit in walk(context, row.payment, seq).await? {
+            if let Body::Payment(body) = &commit.body {
+                let folded = evolve_announcing(payment.take(), &body.events);
+                (payment, said) = folded.map_err(|error| damaged(error.to_string()))?;
+            }
+        }
+        let announced = said.get(usize::from(row.place.index));
+        let announced = announced.filter(|announced| announced.kind == row.kind);
+        match (payment, announced) {
+            (Some(payment), Some(announced)) => Ok(ShownEvent {
+                id: row.id(shard),
+                row,
+                payment: Arc::new(payment),
+                operation: announced.operation,
+            }),
+            _ => Err(damaged(
+                "its commit announces something else; rebuild the views".to_owned(),
+            )),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Folding events into a payment, and what they announce on the way.
+
+use super::draft;
+use super::event::Event;
+use super::evolve::change;
+use super::state::Payment;
+use crate::announcement::{Announcement, Before, announce};
+use crate::ledger::PostingProfile;
+use crate::money::MinorSum;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// The event cannot follow: the stream is damaged or written by a later version. The payment must be set aside, not guessed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("event `{event}` cannot follow here: {why}")]
+pub struct IllegalEvent {
+    /// The event's name.
+    pub event: &'static str,
+    /// What is wrong.
+    pub why: &'static str,
+}
+
+/// Folds all events of one commit.
+pub fn evolve_all(state: Option<Payment>, events: &[Event]) -> Result<Option<Payment>, IllegalEvent> {
+    evolve_announcing(state, events).map(|(payment, _)| payment)
+}
+
+/// The same, with what the commit announces, in order.
+pub fn evolve_announcing(
+    state: Option<Payment>,
+    events: &[Event],
+) -> Result<(Option<Payment>, Vec<Announcement>), IllegalEvent> {
+    let (mut events, mut said) = (events.iter(), Vec::new());
+    let mut payment = match (state, events.next()) {
+        (state, None) => return Ok((state, said)),
+        (state, Some(first)) => begin(state, first, &mut said)?,
+    };
+    for event in events {
+        // In place: a payment is too large to be moved for every event.
+        step(&mut payment, event, &mut said)?;
+    }
+    Ok((Some(payment), said))
+}
+
+/// Folds one event.
+pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalEvent> {
+    begin(state, event, &mut Vec::new())
+}
+
+fn step(payment: &mut Payment, event: &Event, said: &mut Vec<Announcement>) -> Result<(), IllegalEvent> {
+    let before = Before::of(payment);
+    change(payment, event)
+        .and_then(|()| announce(before, event, payment, said))
+        .map_err(|why| IllegalEvent {
+            event: event.name(),
+            why,
+        })
+}
+
+fn begin(
+    state: Option<Payment>,
+    event: &Event,
+    said: &mut Vec<Announcement>,
+) -> Result<Payment, IllegalEvent> {
+    if let Some(mut payment) = state {
+        step(&mut payment, event, said)?;
+        return Ok(payment);
+    }
+    let (spec, method, status) = draft::begun(event).ok_or_else(|| IllegalEvent {
+        event: event.name(),
+        why: "the payment does not exist",
+    })?;
+    Ok(Payment {
+        spec: Arc::clone(spec),
+        method,
+        risk: None,
+        status,
+        failure: None,
+        authorized: MinorSum::ZERO,
+        captured: MinorSum::ZERO,
+        refunded: MinorSum::ZERO,
+        fee_minor: 0,
+        held_for_review: false,
+        capture_closed: false,
+        authorization_expires_at: None,
+        operations: Vec::new(),
+        late_minor: 0,
+        requests: Vec::new(),
+        posting_profile: PostingProfile::default(),
+        announced: 0,
+    })
+}
