@@ -7,11 +7,12 @@
 //! * [`audit`] signed heads of the journal in a second place, and proofs
 //! * [`replica`] a second copy of the journal's bytes; [`integrity`] compares the copies and restores one from the others
 //! * [`snapshots`] shard snapshots; [`views`] the payments view; [`keys`] the key index
-//! * [`secrets`] merchants' credentials, sealed
+//! * [`secrets`] merchants' credentials, sealed; [`card_vault`] customers and saved cards
 //! * [`providers`] one folder per provider; [`api_client`] speaks to a node of our own
 
 pub mod api_client;
 pub mod audit;
+pub mod card_vault;
 pub mod clock;
 pub mod data_dir;
 pub mod digests;

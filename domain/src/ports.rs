@@ -9,6 +9,7 @@ mod provider;
 mod receipt;
 mod secrets;
 mod snapshot;
+mod vault;
 mod views;
 
 pub use clock::{Clock, Entropy, ProviderKeys};
@@ -20,6 +21,7 @@ pub use provider::{AttemptRequest, KeyOwners, NoticeReader, ParentCharge, Provid
 pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};
 pub use secrets::{Begun, DataKey, Kek, KekError, KekId, PresentCredentials, Secrets, SecretsError};
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
+pub use vault::{CardVault, ChargedCards, VaultError, VaultKey};
 pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views, WaitingQuery};
 
 use std::future::Future;
