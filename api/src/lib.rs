@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //! * [`server`] the running server, its parts and options; `routes` which path is answered by which file
+//! * [`stripe`] the same payments under the names that Stripe's SDKs know
 //! * `v1` one endpoint per file, with what they share: the payment on the wire, the list
 //! * `auth` whose key it is; `rate_limits` how much it may ask; `body`, `json`, `query` strict reading of what arrives; `errors` every refusal in both formats,
 //!   `error_page` what each of them means
@@ -26,4 +27,5 @@ mod routes;
 pub mod server;
 mod slo;
 mod state;
+pub mod stripe;
 mod v1;

@@ -266,4 +266,4 @@ impl<'a> PaymentBody<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

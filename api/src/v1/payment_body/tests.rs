@@ -12,7 +12,7 @@ use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
 use florin_domain::routing::Wishes;
 
-fn spec() -> Spec {
+pub(crate) fn spec() -> Spec {
     Spec {
         id: PaymentId::from_bits(1),
         merchant: MerchantId::from_bits(2),
@@ -39,7 +39,7 @@ fn spec() -> Spec {
     }
 }
 
-fn operation(id: OperationId, kind: OperationKind, minor: i128, state: AttemptState) -> Operation {
+pub(crate) fn operation(id: OperationId, kind: OperationKind, minor: i128, state: AttemptState) -> Operation {
     let attempt = Attempt {
         number: 1,
         provider: ProviderId::parse("stripe").unwrap(),
@@ -70,7 +70,7 @@ fn operation(id: OperationId, kind: OperationKind, minor: i128, state: AttemptSt
     }
 }
 
-fn payment() -> Payment {
+pub(crate) fn payment() -> Payment {
     let sale = OperationId::Authorize(PaymentId::from_bits(1));
     Payment {
         spec: Arc::new(spec()),
