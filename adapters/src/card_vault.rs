@@ -20,7 +20,7 @@ mod tenant;
 mod tests;
 mod writer;
 
-pub use none::NoCards;
+pub use none::{CardsLater, NoCards};
 pub(crate) use rotation::rewrap;
 pub use store::{CardStore, OpenError, StoreOptions};
 

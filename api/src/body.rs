@@ -1,4 +1,4 @@
-//! Reads request bodies: JSON only, bounded in size and in time.
+//! Reads request bodies: JSON, and forms where Stripe's SDKs send them; bounded in size and in time.
 
 use crate::errors::ApiError;
 use crate::state::State;
@@ -24,6 +24,48 @@ pub(crate) async fn read_json_up_to(
     limit_bytes: usize,
 ) -> Result<Bytes, ApiError> {
     check_json(request)?;
+    limited(state, request, payload, limit_bytes).await
+}
+
+/// What a body is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// `a=1&b[c]=2`
+    Form,
+    /// JSON.
+    Json,
+}
+
+/// The whole body of a request that may come as a form, as JSON, or not at all.
+pub(crate) async fn read_form_or_json(
+    state: &State,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<(Format, Bytes), ApiError> {
+    let content_type = request.content_type();
+    let is_form = content_type.eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    let is_json = content_type.eq_ignore_ascii_case("application/json");
+    if !content_type.is_empty() && !((is_form || is_json) && is_utf8(request.headers())) {
+        return Err(ApiError::UnsupportedMedia(
+            "Send the body as Content-Type: application/x-www-form-urlencoded or application/json.",
+        ));
+    }
+    check_plain(request)?;
+    let bytes = limited(state, request, payload, state.options.body_limit_bytes).await?;
+    if content_type.is_empty() && !bytes.is_empty() {
+        return Err(ApiError::UnsupportedMedia(
+            "Say what the body is written in: Content-Type: application/x-www-form-urlencoded or application/json.",
+        ));
+    }
+    Ok((if is_json { Format::Json } else { Format::Form }, bytes))
+}
+
+async fn limited(
+    state: &State,
+    request: &HttpRequest,
+    payload: Payload,
+    limit_bytes: usize,
+) -> Result<Bytes, ApiError> {
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -46,6 +88,10 @@ fn check_json(request: &HttpRequest) -> Result<(), ApiError> {
             "Send the body as Content-Type: application/json.",
         ));
     }
+    check_plain(request)
+}
+
+fn check_plain(request: &HttpRequest) -> Result<(), ApiError> {
     let encoding = request.headers().get(CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(ApiError::UnsupportedMedia(

@@ -33,6 +33,7 @@ pub(crate) use shape::{
 };
 
 use crate::reply::Reply;
+use crate::v1::{customers, payment_methods, tokens};
 use crate::v1::{
     account_create, account_get, account_list, alert_create, alert_delete, alert_get, alert_list, bin_get,
     consistency, credentials_delete, credentials_get, credentials_put, entry_list, health, ledger_export,
@@ -70,6 +71,20 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     payment_confirm::described,
     refund_create::described,
     bin_get::described,
+    customers::described_create,
+    customers::described_list,
+    customers::described_get,
+    customers::described_update,
+    customers::described_delete,
+    payment_methods::described_list_of_customer,
+    payment_methods::described_create,
+    payment_methods::described_list,
+    payment_methods::described_get,
+    payment_methods::described_update,
+    payment_methods::described_attach,
+    payment_methods::described_detach,
+    tokens::described_create,
+    tokens::described_get,
     list_entry_create::described,
     list_entry_list::described,
     list_entry_delete::described,
@@ -127,11 +142,16 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
 /// The chapters and what they are about.
 pub(crate) mod chapter {
     pub(crate) const PAYMENTS: &str = "Payments";
+    pub(crate) const CUSTOMERS: &str = "Customers";
     pub(crate) const LEDGER: &str = "Ledger";
     pub(crate) const OPERATIONS: &str = "Operations";
     pub(crate) const DOCUMENTS: &str = "Documents";
-    pub(super) const ALL: [(&str, &str); 4] = [
+    pub(super) const ALL: [(&str, &str); 5] = [
         (PAYMENTS, "Taking payments, and what follows."),
+        (
+            CUSTOMERS,
+            "Who pays, and the cards that they saved. Under Stripe's names, as a form or as JSON.",
+        ),
         (
             LEDGER,
             "Accounts in double entry. Merchants see their own, operators all of them.",

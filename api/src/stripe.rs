@@ -11,4 +11,4 @@ pub mod body;
 pub mod expand;
 pub(crate) mod ids;
 mod params;
-mod tree;
+pub(crate) mod tree;

@@ -266,9 +266,6 @@ pub enum VaultRefusal {
     /// The card was taken from a customer, and is no longer of use.
     #[error("the payment method was detached, and cannot be used again")]
     Detached,
-    /// The card is nobody's.
-    #[error("the payment method is attached to no customer")]
-    NotAttached,
     /// So much cannot be said of one thing.
     #[error("too much is said of it")]
     TooMuch,

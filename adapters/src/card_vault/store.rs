@@ -6,6 +6,7 @@ use super::tenant::{KeyRing, unwrap};
 use super::writer::{Found, Letter, Order, Question, Writer, find};
 use florin_domain::ids::{MerchantId, MethodId};
 use florin_domain::ports::{BoxFuture, CardVault, ChargedCards, Clock, Entropy, Kek, KekId, VaultError, VaultKey};
+use florin_domain::time::Timestamp;
 use florin_domain::vault::{Changed, ChargedCard, Once, Owner, VaultChange, VaultObject, VaultPage};
 use rusqlite::Connection;
 use std::fmt;
@@ -248,6 +249,10 @@ impl CardVault for CardStore {
                 Found::One(_) | Found::Card(_) => Err(ended()),
             }
         })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 }
 

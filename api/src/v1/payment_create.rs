@@ -16,7 +16,9 @@ use crate::{idempotency_key, json as strict, query};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::payments_handle::NewPayment;
+use crate::vault::saved;
 use florin_domain::limits::TEXT_BYTES_MAX;
+use florin_domain::vault::Owner;
 use serde_json::json;
 
 const PATH: &str = "/v1/payments";
@@ -32,7 +34,12 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     query::none(request)?;
     let key = idempotency_key::read(request.headers())?;
     let bytes = read_json(state, request, payload).await?;
-    let checked = strict::read::<PaymentRequest<'_>>(&bytes)?.check(livemode)?;
+    let asked = strict::read::<PaymentRequest<'_>>(&bytes)?;
+    let owner = Owner {
+        merchant: merchant.id,
+        livemode,
+    };
+    let checked = asked.check(livemode, saved(state, owner, asked.method_id()).await?)?;
     check_known(&checked.routing, "routing", |name| {
         state.directory.provider(name.as_str()).is_some()
     })?;
@@ -94,7 +101,7 @@ fn shape() -> utoipa::openapi::schema::ObjectBuilder {
         must(
             "payment_method_id",
             bounded_text(
-                "How it is paid. Test mode knows `pm_card_visa` and others by name.",
+                "How it is paid: a saved card. Test mode knows `pm_card_visa` and others by name, too.",
                 (1, NAME_BYTES_MAX),
             ),
         ),
@@ -159,6 +166,8 @@ pub(crate) fn described() -> Endpoint {
                 Code::AmountTooSmall,
                 Code::ParameterInvalidInteger,
                 Code::ResourceMissing,
+                Code::CardNumberMisplaced,
+                Code::PaymentMethodUnexpectedState,
             ],
         )
         .refuses(403, &[Code::MerchantFrozen])

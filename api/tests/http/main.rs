@@ -26,6 +26,7 @@ mod states;
 mod still;
 mod stored_answers;
 mod unresolved;
+mod vault;
 mod world;
 
 use serde_json::{Value, json};

@@ -2,6 +2,7 @@
 
 use super::BoxFuture;
 use crate::ids::{CustomerId, MerchantId, MethodId};
+use crate::time::Timestamp;
 use crate::token::CardToken;
 use crate::vault::{ChargedCard, Changed, Once, Owner, VaultChange, VaultObject, VaultPage, VaultRefusal};
 use std::fmt;
@@ -51,6 +52,9 @@ pub trait CardVault: Send + Sync + fmt::Debug {
     /// A page of things, and whether there are more. `None` if there is no such customer.
     fn list(&self, owner: Owner, page: VaultPage)
     -> BoxFuture<'_, Result<Option<(Vec<VaultObject>, bool)>, VaultError>>;
+
+    /// The time by which it dates what it keeps.
+    fn now(&self) -> Timestamp;
 }
 
 /// Port through which an adapter comes to a saved card when it sends it. Neither the journal nor a mailbox ever has it.
