@@ -239,13 +239,14 @@ pub(crate) async fn start(
     );
     let book = Arc::clone(&providers.book);
     let vault = Vault::open(settings, providers.terms, Arc::clone(&clock) as _, providers.book)?;
-    let cards: Arc<dyn CardVault> = match vault::open_cards(settings, Arc::clone(&clock) as _, Arc::clone(&entropy) as _)? {
-        Some(store) => {
-            providers.cards.are(Arc::clone(&store) as _);
-            store
-        }
-        None => Arc::new(NoCards),
-    };
+    let cards: Arc<dyn CardVault> =
+        match vault::open_cards(settings, Arc::clone(&clock) as _, Arc::clone(&entropy) as _)? {
+            Some(store) => {
+                providers.cards.are(Arc::clone(&store) as _);
+                store
+            }
+            None => Arc::new(NoCards),
+        };
     let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
     let mut replicating = Replicas::none();
     let all = shard_folders::all(

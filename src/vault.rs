@@ -157,7 +157,11 @@ impl Vault {
 pub(crate) fn rotate_kek(settings: &Settings) -> anyhow::Result<()> {
     let _held = DataDir::open(&settings.data_dir)?;
     let file = kek_file(settings).context("there is no key-encryption key: set `secrets.kek_file`")?;
-    let rotated = secrets::rotate(&file, &secrets::folder_in(&settings.data_dir), &card_vault::file_in(&settings.data_dir))?;
+    let rotated = secrets::rotate(
+        &file,
+        &secrets::folder_in(&settings.data_dir),
+        &card_vault::file_in(&settings.data_dir),
+    )?;
     println!(
         "The key-encryption key in {} is {} now; {} data keys were wrapped anew{}. The old one is kept in {}: copies of the sealed files from before \
          need it. Move it to where they are, and away from here.",

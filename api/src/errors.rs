@@ -297,7 +297,9 @@ impl ApiError {
             Self::IdempotencyKey(error) => error.to_string().into(),
             Self::IdempotencyKeyUnreadable => "Send one Idempotency-Key header, in UTF-8.".into(),
             Self::CardRefused { message, .. } => (*message).into(),
-            Self::KeyMismatch | Self::KeyReused => "This Idempotency-Key was used with other parameters.".into(),
+            Self::KeyMismatch | Self::KeyReused => {
+                "This Idempotency-Key was used with other parameters.".into()
+            }
             Self::TooManyWaiters => "Too many requests wait for this Idempotency-Key.".into(),
             Self::Overloaded { .. } => "Florin takes no more requests now; nothing was started.".into(),
             Self::NoProvider { .. } => {

@@ -33,7 +33,6 @@ pub(crate) use shape::{
 };
 
 use crate::reply::Reply;
-use crate::v1::{customers, payment_methods, tokens};
 use crate::v1::{
     account_create, account_get, account_list, alert_create, alert_delete, alert_get, alert_list, bin_get,
     consistency, credentials_delete, credentials_get, credentials_put, entry_list, health, ledger_export,
@@ -43,6 +42,7 @@ use crate::v1::{
     refund_create, routing_evaluate, routing_get, routing_set, statement_get, template_list, transfer_create,
     transfer_get, transfer_revert, tree_get, trial_balance_get,
 };
+use crate::v1::{customers, payment_methods, tokens};
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};

@@ -6,14 +6,14 @@ use crate::openapi;
 use crate::reply::Reply;
 use crate::v1::{
     account_create, account_get, account_list, actor_kill, alert_create, alert_delete, alert_get, alert_list,
-    attempt_resolve, bin_get, consistency, credentials_delete, credentials_get, credentials_put, customers, entry_list,
-    health, ledger_export, list_entry_create, list_entry_delete, list_entry_list, merchant_freeze,
-    merchant_list, metrics_get, payment_capture, payment_confirm, payment_create, payment_export,
-    payment_get, payment_history, payment_increment, payment_list, payment_methods, payment_receipt, payment_void,
-    payment_what_if, period_close, period_list, provider_notice, provider_switch, read_only_set,
-    refund_create, review_approve, review_list, review_reject, routing_evaluate, routing_get, routing_set,
-    statement_get, template_list, tokens, transfer_create, transfer_get, transfer_revert, tree_get,
-    trial_balance_get, unresolved_list,
+    attempt_resolve, bin_get, consistency, credentials_delete, credentials_get, credentials_put, customers,
+    entry_list, health, ledger_export, list_entry_create, list_entry_delete, list_entry_list,
+    merchant_freeze, merchant_list, metrics_get, payment_capture, payment_confirm, payment_create,
+    payment_export, payment_get, payment_history, payment_increment, payment_list, payment_methods,
+    payment_receipt, payment_void, payment_what_if, period_close, period_list, provider_notice,
+    provider_switch, read_only_set, refund_create, review_approve, review_list, review_reject,
+    routing_evaluate, routing_get, routing_set, statement_get, template_list, tokens, transfer_create,
+    transfer_get, transfer_revert, tree_get, trial_balance_get, unresolved_list,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};

@@ -14,13 +14,13 @@ mod shapes;
 mod typed;
 
 pub(crate) use asked::{Asked, object, read};
-pub(crate) use saved::saved;
 pub(crate) use body::shown;
 pub(crate) use refused::refused;
 pub(crate) use said::{check_text, customer, method};
+pub(crate) use saved::saved;
 pub(crate) use shapes::{
-    CUSTOMER_ID, METHOD_ID, TOKEN_ID, card_shape, customer_example, customer_fields, customer_shape, exactly_one_key,
-    method_example, method_fields, method_shape, token_example, token_shape,
+    CUSTOMER_ID, METHOD_ID, TOKEN_ID, card_shape, customer_example, customer_fields, customer_shape,
+    exactly_one_key, method_example, method_fields, method_shape, token_example, token_shape,
 };
 pub(crate) use typed::{Card, card, expiry, token_card};
 
@@ -37,11 +37,19 @@ pub(crate) fn customer_in(request: &HttpRequest) -> Result<CustomerId, ApiError>
 /// The saved card that the path names.
 pub(crate) fn method_in(request: &HttpRequest) -> Result<MethodId, ApiError> {
     let named = request.match_info().get("id").unwrap_or_default();
-    MethodId::parse(named).map_err(|_| ApiError::NoSuchObject { kind: "payment method" })
+    MethodId::parse(named).map_err(|_| ApiError::NoSuchObject {
+        kind: "payment method",
+    })
 }
 
 /// A customer that a parameter names.
 pub(crate) fn customer_of(name: &str, text: &str) -> Result<CustomerId, Invalid> {
-    let missing = || Invalid::new(name, Code::ResourceMissing, format!("`{name}`: there is no such customer."));
+    let missing = || {
+        Invalid::new(
+            name,
+            Code::ResourceMissing,
+            format!("`{name}`: there is no such customer."),
+        )
+    };
     CustomerId::parse(text).map_err(|_| missing())
 }

@@ -87,11 +87,14 @@ impl Expiry {
     /// Reads month and year.
     pub fn parse(month: &str, year: &str, now: Timestamp) -> Result<Self, CardFault> {
         let number = |text: &str, chars_max: usize| {
-            let is_number = (1..=chars_max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+            let is_number =
+                (1..=chars_max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
             text.parse::<u16>().ok().filter(|_| is_number)
         };
         let month = number(month, 2).filter(|month| (1..=12).contains(month));
-        let month = month.and_then(|month| u8::try_from(month).ok()).ok_or(CardFault::ExpiryMonth)?;
+        let month = month
+            .and_then(|month| u8::try_from(month).ok())
+            .ok_or(CardFault::ExpiryMonth)?;
         let (this, _) = civil(now);
         let year = match year.len() {
             2 => number(year, 2).map(|short| short.saturating_add(this.saturating_sub(this % 100))),
@@ -99,7 +102,10 @@ impl Expiry {
             _ => None,
         };
         let year = year.filter(|year| *year <= this.saturating_add(YEARS_AHEAD_MAX));
-        let expiry = Self { year: year.ok_or(CardFault::ExpiryYear)?, month };
+        let expiry = Self {
+            year: year.ok_or(CardFault::ExpiryYear)?,
+            month,
+        };
         if expiry.is_over(now) {
             return Err(CardFault::Expired);
         }
@@ -117,14 +123,27 @@ impl CardInput {
     /// The card, and its security code if one was typed.
     pub fn check(self, now: Timestamp) -> Result<(CardDetails, Option<SecurityCode>), CardFault> {
         let typed = self.number.expose().chars();
-        let digits: Zeroizing<String> = Zeroizing::new(typed.filter(|sign| !matches!(sign, ' ' | '-')).collect());
+        let digits: Zeroizing<String> =
+            Zeroizing::new(typed.filter(|sign| !matches!(sign, ' ' | '-')).collect());
         let brand = CardBrand::of_number(&digits).map_err(CardFault::Number)?;
         let expiry = Expiry::parse(self.exp_month.expose().trim(), self.exp_year.expose().trim(), now)?;
-        let code = self.security_code.map(|code| SecurityCode::check(code, brand)).transpose()?;
-        if self.holder.as_ref().is_some_and(|holder| holder.expose().len() > HOLDER_BYTES_MAX) {
+        let code = self
+            .security_code
+            .map(|code| SecurityCode::check(code, brand))
+            .transpose()?;
+        if self
+            .holder
+            .as_ref()
+            .is_some_and(|holder| holder.expose().len() > HOLDER_BYTES_MAX)
+        {
             return Err(CardFault::Holder);
         }
-        let details = CardDetails { number: SecretText::new(&digits), brand, expiry, holder: self.holder };
+        let details = CardDetails {
+            number: SecretText::new(&digits),
+            brand,
+            expiry,
+            holder: self.holder,
+        };
         Ok((details, code))
     }
 }
@@ -133,7 +152,12 @@ impl CardDetails {
     /// A card that was checked when it was stored.
     pub fn stored(number: SecretText, expiry: Expiry, holder: Option<SecretText>) -> Option<Self> {
         let brand = CardBrand::of_number(number.expose()).ok()?;
-        Some(Self { number, brand, expiry, holder })
+        Some(Self {
+            number,
+            brand,
+            expiry,
+            holder,
+        })
     }
 
     /// The whole number, to be sent or sealed and never shown.
@@ -148,7 +172,11 @@ impl CardDetails {
 
     /// The digits in front that may be kept beside the last four: eight, or six of a short number.
     pub fn first_digits(&self) -> &str {
-        let digits = if self.number().len() >= DIGITS_FOR_EIGHT { 8 } else { 6 };
+        let digits = if self.number().len() >= DIGITS_FOR_EIGHT {
+            8
+        } else {
+            6
+        };
         self.number().get(..digits).unwrap_or("")
     }
 
@@ -189,14 +217,26 @@ impl SecurityCode {
 fn civil(at: Timestamp) -> (u16, u8) {
     let days = (at.unix_ms() / MS_PER_DAY).saturating_add(719_468);
     let (era, day) = (days / 146_097, days % 146_097);
-    let past = (day / 1_460).saturating_sub(day / 36_524).saturating_add(day / 146_096);
+    let past = (day / 1_460)
+        .saturating_sub(day / 36_524)
+        .saturating_add(day / 146_096);
     let of_era = day.saturating_sub(past) / 365;
     let leaps = (of_era / 4).saturating_sub(of_era / 100);
     let of_year = day.saturating_sub(of_era.saturating_mul(365).saturating_add(leaps));
     let shifted = of_year.saturating_mul(5).saturating_add(2) / 153;
-    let month = if shifted < 10 { shifted.saturating_add(3) } else { shifted.saturating_sub(9) };
-    let year = era.saturating_mul(400).saturating_add(of_era).saturating_add(u64::from(month <= 2));
-    (u16::try_from(year).unwrap_or(u16::MAX), u8::try_from(month).unwrap_or(12))
+    let month = if shifted < 10 {
+        shifted.saturating_add(3)
+    } else {
+        shifted.saturating_sub(9)
+    };
+    let year = era
+        .saturating_mul(400)
+        .saturating_add(of_era)
+        .saturating_add(u64::from(month <= 2));
+    (
+        u16::try_from(year).unwrap_or(u16::MAX),
+        u8::try_from(month).unwrap_or(12),
+    )
 }
 
 /// `text` with every card number in it masked but for its last four digits: runs of 13 to 19 digits, also with single spaces or dashes
@@ -219,7 +259,10 @@ pub fn masked(text: &str) -> String {
 pub fn has_number(text: &str) -> bool {
     let (mut rest, mut is_joined) = (text, false);
     while let Some((before, _, length)) = next_number(rest) {
-        let begins = before.chars().next_back().map_or(!is_joined, |sign| !sign.is_alphanumeric());
+        let begins = before
+            .chars()
+            .next_back()
+            .map_or(!is_joined, |sign| !sign.is_alphanumeric());
         let after = rest.get(before.len().saturating_add(length)..).unwrap_or("");
         if begins && !after.starts_with(char::is_alphanumeric) {
             return true;

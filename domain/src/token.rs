@@ -25,7 +25,10 @@ const BODY_CHARS: usize = DATA_CHARS + CHECK_CHARS;
 /// Drawn from 64 random bits: so few that every character is practically as likely as any other.
 const CHARS_PER_DRAW: usize = 8;
 
-const _: () = assert!(BODY_CHARS < MODULUS as usize, "the code has words of 60 places at most");
+const _: () = assert!(
+    BODY_CHARS < MODULUS as usize,
+    "the code has words of 60 places at most"
+);
 
 /// A card token: it stands for a card once, and says nothing of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -54,7 +54,8 @@ impl Profile {
         for (place, value) in said.0 {
             if value.is_empty() {
                 let below = format!("{place}[");
-                self.0.retain(|name, _| *name != place && !name.starts_with(&below));
+                self.0
+                    .retain(|name, _| *name != place && !name.starts_with(&below));
             } else {
                 self.0.insert(place, value);
             }

@@ -51,7 +51,11 @@ mod tests {
         assert_eq!(test_method("2223003122003222"), TestMethod::Mastercard);
         assert_eq!(test_method("378282246310005"), TestMethod::Amex);
         for (number, _) in NUMBERS {
-            assert_eq!(NUMBERS.iter().filter(|row| row.0 == number).count(), 1, "{number}");
+            assert_eq!(
+                NUMBERS.iter().filter(|row| row.0 == number).count(),
+                1,
+                "{number}"
+            );
         }
     }
 }

@@ -56,18 +56,29 @@ const NUMBERS: [(&str, Option<&str>); 18] = [
 fn a_saved_card_pays_as_its_number_says_and_shows_its_own_last_four_digits() {
     let (_folder, dev) = Dev::fresh(&CALM);
     let merchant = dev.merchant();
-    for (number, decline) in NUMBERS {
-        let method = save(&merchant, &format!("save-{number}"), number);
-        let paid = pay(&merchant, &format!("pay-{number}"), &method);
+    for (place, (number, decline)) in NUMBERS.into_iter().enumerate() {
+        let method = save(&merchant, &format!("save-{place}"), number);
+        let paid = pay(&merchant, &format!("pay-{place}"), &method);
         let body = paid.json();
         match decline {
             None => {
-                assert_eq!((paid.status, &body["status"]), (200, &json!("succeeded")), "{number} {body}");
+                assert_eq!(
+                    (paid.status, &body["status"]),
+                    (200, &json!("succeeded")),
+                    "{number} {body}"
+                );
                 assert_eq!(body["payment_method_id"], json!(method));
-                assert_eq!(body["payment_method_details"]["card"]["last4"], json!(number[number.len() - 4..]));
+                assert_eq!(
+                    body["payment_method_details"]["card"]["last4"],
+                    json!(number[number.len() - 4..])
+                );
             }
             Some(decline) => {
-                assert_eq!((paid.status, &body["error"]["decline_code"]), (402, &json!(decline)), "{number} {body}");
+                assert_eq!(
+                    (paid.status, &body["error"]["decline_code"]),
+                    (402, &json!(decline)),
+                    "{number} {body}"
+                );
             }
         }
     }
@@ -82,17 +93,31 @@ fn a_saved_card_pays_at_adyen_and_after_the_process_was_killed_and_its_key_excha
     let merchant = dev.merchant();
     let method = save(&merchant, "save", NUMBER);
     let refused = save(&merchant, "save-2", "4000000000009995");
-    assert_eq!(pay(&merchant, "pay-1", &method).expect(200).json()["status"], json!("succeeded"));
-    assert_eq!(pay(&merchant, "pay-2", &refused).expect(402).error("decline_code"), "insufficient_funds");
+    assert_eq!(
+        pay(&merchant, "pay-1", &method).expect(200).json()["status"],
+        json!("succeeded")
+    );
+    assert_eq!(
+        pay(&merchant, "pay-2", &refused)
+            .expect(402)
+            .error("decline_code"),
+        "insufficient_funds"
+    );
     dev.process.kill_9();
     let said = run_well(&["secrets", "rotate-kek"], &folder.path().join("data"), &[]);
     assert!(said.contains("1 data keys were wrapped anew"), "{said}");
     let dev = adyen::start(folder.path(), &CALM);
     let merchant = dev.merchant();
-    assert_eq!(pay(&merchant, "pay-3", &method).expect(200).json()["status"], json!("succeeded"));
+    assert_eq!(
+        pay(&merchant, "pay-3", &method).expect(200).json()["status"],
+        json!("succeeded")
+    );
     let detach = format!("/v1/payment_methods/{method}/detach");
     merchant.post("detach", &detach, &json!({})).expect(200);
-    assert_eq!(pay(&merchant, "pay-4", &method).expect(400).error("code"), "payment_method_unexpected_state");
+    assert_eq!(
+        pay(&merchant, "pay-4", &method).expect(400).error("code"),
+        "payment_method_unexpected_state"
+    );
     assert_eq!(dev.charges().len(), 2);
     dev.stop();
 }
@@ -110,7 +135,9 @@ fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
 }
 
 fn holds(bytes: &[u8], wanted: &str) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted.as_bytes())
+    bytes
+        .windows(wanted.len())
+        .any(|window| window == wanted.as_bytes())
 }
 
 /// As a code would be written by whoever kept one: four digits alone are in many files.
@@ -131,25 +158,70 @@ fn neither_a_number_nor_a_code_is_in_any_file_log_metric_or_answer() {
     };
     let card = json!({"number": NUMBER, "exp_month": 12, "exp_year": 2040, "cvc": CODE});
     let create = json!({"type": "card", "card": card});
-    let good = keep("a card", merchant.post("a", "/v1/payment_methods", &create).expect(200));
+    let good = keep(
+        "a card",
+        merchant.post("a", "/v1/payment_methods", &create).expect(200),
+    );
     let method = good.json()["id"].as_str().unwrap().to_owned();
     keep("a payment", pay(&merchant, "p", &method).expect(200));
-    let token = keep("a token", merchant.post("t", "/v1/tokens", &json!({"card": card})).expect(200));
+    let token = keep(
+        "a token",
+        merchant
+            .post("t", "/v1/tokens", &json!({"card": card}))
+            .expect(200),
+    );
     let token = token.json()["id"].as_str().unwrap().to_owned();
-    keep("a used token", merchant.post("u", "/v1/payment_methods", &json!({"type": "card", "card": {"token": token}})).expect(200));
+    keep(
+        "a used token",
+        merchant
+            .post(
+                "u",
+                "/v1/payment_methods",
+                &json!({"type": "card", "card": {"token": token}}),
+            )
+            .expect(200),
+    );
     let declined = save(&merchant, "d", "4000000000009995");
     keep("a decline", pay(&merchant, "dp", &declined).expect(402));
     for (key, path, body) in [
-        ("w1", "/v1/payment_methods", json!({"type": "card", "number": NUMBER, "cvc": CODE})),
-        ("w2", "/v1/payment_methods", json!({"type": "card", "card": {"number": NUMBER, "cvc": CODE}})),
+        (
+            "w1",
+            "/v1/payment_methods",
+            json!({"type": "card", "number": NUMBER, "cvc": CODE}),
+        ),
+        (
+            "w2",
+            "/v1/payment_methods",
+            json!({"type": "card", "card": {"number": NUMBER, "cvc": CODE}}),
+        ),
         ("w3", "/v1/payment_methods", json!({"type": NUMBER, "card": card})),
         ("w4", "/v1/customers", json!({"description": SPACED})),
         ("w5", "/v1/customers", json!({"metadata": {NUMBER: "x"}})),
-        ("w6", "/v1/payments", json!({"amount": 1, "currency": NUMBER, "payment_method_id": "pm_card_visa"})),
-        ("w7", "/v1/payments", json!({"amount": 1, "currency": "USD", "payment_method_id": NUMBER})),
-        ("w8", "/v1/payments", json!({"amount": 1, "currency": "USD", "payment_method_id": method, "description": SPACED})),
-        ("w9", "/v1/payments", json!({"amount": 1, "currency": "USD", "payment_method_id": method, "metadata": {"n": NUMBER}})),
-        (NUMBER, "/v1/payments", json!({"amount": 1, "currency": "USD", "payment_method_id": "pm_card_visa"})),
+        (
+            "w6",
+            "/v1/payments",
+            json!({"amount": 1, "currency": NUMBER, "payment_method_id": "pm_card_visa"}),
+        ),
+        (
+            "w7",
+            "/v1/payments",
+            json!({"amount": 1, "currency": "USD", "payment_method_id": NUMBER}),
+        ),
+        (
+            "w8",
+            "/v1/payments",
+            json!({"amount": 1, "currency": "USD", "payment_method_id": method, "description": SPACED}),
+        ),
+        (
+            "w9",
+            "/v1/payments",
+            json!({"amount": 1, "currency": "USD", "payment_method_id": method, "metadata": {"n": NUMBER}}),
+        ),
+        (
+            NUMBER,
+            "/v1/payments",
+            json!({"amount": 1, "currency": "USD", "payment_method_id": "pm_card_visa"}),
+        ),
     ] {
         let answer = keep(path, merchant.post(key, path, &body));
         assert!((400..500).contains(&answer.status), "{key} {}", answer.text());
@@ -157,21 +229,41 @@ fn neither_a_number_nor_a_code_is_in_any_file_log_metric_or_answer() {
     let authorization = format!("Bearer {MERCHANT}");
     let raw = |method: &str, path: &str, kind: &str, body: &str| {
         let headers = [("Authorization", authorization.as_str()), ("Content-Type", kind)];
-        Client::new(dev.api).send(method, path, &headers, body.as_bytes()).unwrap()
+        Client::new(dev.api)
+            .send(method, path, &headers, body.as_bytes())
+            .unwrap()
     };
     let broken = format!("{{\"type\":\"card\",\"card\":{{\"number\":\"{NUMBER}\",\"cvc\":\"{CODE}\",}}");
     for path in ["/v1/payment_methods", "/v1/payments", "/v1/tokens"] {
         keep("what is no JSON", raw("POST", path, "application/json", &broken));
     }
-    let form = format!("type=card&card[number]={NUMBER}&card[exp_month]=13&card[exp_year]=40&card[cvc]={CODE}");
-    keep("a form", raw("POST", "/v1/payment_methods", "application/x-www-form-urlencoded", &form));
-    keep("a query", raw("GET", &format!("/v1/customers?{NUMBER}={CODE}"), "text/plain", ""));
-    keep("a path", raw("GET", &format!("/v1/payment_methods/{NUMBER}"), "text/plain", ""));
+    let form =
+        format!("type=card&card[number]={NUMBER}&card[exp_month]=13&card[exp_year]=40&card[cvc]={CODE}");
+    keep(
+        "a form",
+        raw(
+            "POST",
+            "/v1/payment_methods",
+            "application/x-www-form-urlencoded",
+            &form,
+        ),
+    );
+    keep(
+        "a query",
+        raw("GET", &format!("/v1/customers?{NUMBER}={CODE}"), "text/plain", ""),
+    );
+    keep(
+        "a path",
+        raw("GET", &format!("/v1/payment_methods/{NUMBER}"), "text/plain", ""),
+    );
     keep("the list", merchant.get("/v1/payments"));
     keep("the metrics", dev.operator().get("/metrics"));
     let history: Value = merchant.read("/v1/payments");
     let payment = history["data"][0]["id"].as_str().unwrap();
-    keep("a history", merchant.get(&format!("/v1/payments/{payment}/history")));
+    keep(
+        "a history",
+        merchant.get(&format!("/v1/payments/{payment}/history")),
+    );
     dev.process.terminate();
     dev.process.wait();
     let (out, log) = dev.process.output();
@@ -179,9 +271,15 @@ fn neither_a_number_nor_a_code_is_in_any_file_log_metric_or_answer() {
     assert!(log.len() > 1_000, "{log}");
     seen.push(("the log".to_owned(), log.into_bytes()));
     files(folder.path(), &mut seen);
-    assert!(seen.iter().any(|(name, bytes)| name.ends_with("vault.db") && bytes.len() > 4_096));
+    assert!(
+        seen.iter()
+            .any(|(name, bytes)| name.ends_with("vault.db") && bytes.len() > 4_096)
+    );
     for (name, bytes) in &seen {
-        assert!(!holds(bytes, NUMBER) && !holds(bytes, SPACED), "the number is in {name}");
+        assert!(
+            !holds(bytes, NUMBER) && !holds(bytes, SPACED),
+            "the number is in {name}"
+        );
         for form in code_forms() {
             assert!(!holds(bytes, &form), "the code is in {name}: {form}");
         }

@@ -10,8 +10,8 @@ use florin_domain::ports::{Entropy, VaultKey};
 use florin_domain::time::Timestamp;
 use florin_domain::token::CardToken;
 use florin_domain::vault::{
-    CardFacts, Customer, Owner, PROFILE_ENTRIES_MAX, Profile, SavedMethod, SavedToken, TOKEN_LIFETIME, VaultChange,
-    VaultObject, VaultRefusal,
+    CardFacts, Customer, Owner, PROFILE_ENTRIES_MAX, Profile, SavedMethod, SavedToken, TOKEN_LIFETIME,
+    VaultChange, VaultObject, VaultRefusal,
 };
 use rusqlite::{Connection, params};
 use std::sync::Arc;
@@ -47,7 +47,11 @@ pub(super) struct Done {
 
 impl Done {
     fn of(object: VaultObject) -> Self {
-        Self { object, code: None, erased: Vec::new() }
+        Self {
+            object,
+            code: None,
+            erased: Vec::new(),
+        }
     }
 }
 
@@ -76,7 +80,10 @@ impl Changing<'_> {
                 let (method, card, code) = self.new_method(*card, said)?;
                 self.put(&VaultObject::Method(method.clone()), Some((&card, None)))?;
                 let code = code.map(|code| (method.id, code));
-                Ok(Done { code, ..Done::of(VaultObject::Method(method)) })
+                Ok(Done {
+                    code,
+                    ..Done::of(VaultObject::Method(method))
+                })
             }
             VaultChange::UseToken { token, said } => self.use_token(token, said),
             VaultChange::UpdateMethod { id, said, expiry } => self.update_method(id, said, expiry),
@@ -149,21 +156,30 @@ impl Changing<'_> {
             .execute(params![bits])?;
         self.erase(Kind::Customer, &bits)?;
         let erased = methods;
-        Ok(Done { erased, ..Done::of(VaultObject::CustomerDeleted(id)) })
+        Ok(Done {
+            erased,
+            ..Done::of(VaultObject::CustomerDeleted(id))
+        })
     }
 
     fn erase(&self, kind: Kind, id: &[u8]) -> Result<(), Failure> {
         let sql = "DELETE FROM object WHERE merchant = ?1 AND livemode = ?2 AND kind = ?3 AND id = ?4";
-        self.file
-            .prepare_cached(sql)?
-            .execute(params![merchant(self.owner), self.owner.livemode, kind as u8, id])?;
+        self.file.prepare_cached(sql)?.execute(params![
+            merchant(self.owner),
+            self.owner.livemode,
+            kind as u8,
+            id
+        ])?;
         Ok(())
     }
 
     /// Tokens of a card and answers about it say the same of it.
     fn erase_about(&self, method: MethodId) -> Result<(), Failure> {
         let bits = method.bits().to_be_bytes();
-        for sql in ["DELETE FROM object WHERE about = ?1", "DELETE FROM answer WHERE about = ?1"] {
+        for sql in [
+            "DELETE FROM object WHERE about = ?1",
+            "DELETE FROM answer WHERE about = ?1",
+        ] {
             self.file.prepare_cached(sql)?.execute(params![bits])?;
         }
         Ok(())
@@ -207,7 +223,10 @@ impl Changing<'_> {
         let token = VaultObject::Token(token);
         self.put(&method, Some((&card, Some(until))))?;
         self.put(&token, None)?;
-        Ok(Done { code: code.map(|code| (id, code)), ..Done::of(token) })
+        Ok(Done {
+            code: code.map(|code| (id, code)),
+            ..Done::of(token)
+        })
     }
 
     fn use_token(&mut self, id: CardToken, said: Profile) -> Result<Done, Failure> {
@@ -224,9 +243,12 @@ impl Changing<'_> {
         let bits = method.id.bits().to_be_bytes();
         // Both stay from now on.
         let sql = "UPDATE object SET expires_ms = NULL WHERE merchant = ?1 AND livemode = ?2 AND kind = ?3 AND id = ?4";
-        self.file
-            .prepare_cached(sql)?
-            .execute(params![merchant(self.owner), self.owner.livemode, Kind::Method as u8, bits])?;
+        self.file.prepare_cached(sql)?.execute(params![
+            merchant(self.owner),
+            self.owner.livemode,
+            Kind::Method as u8,
+            bits
+        ])?;
         self.put(&VaultObject::Token(token), None)?;
         let method = VaultObject::Method(method);
         self.put(&method, None)?;
@@ -270,28 +292,52 @@ impl Changing<'_> {
         let object = VaultObject::Method(method);
         self.put(&object, None)?;
         self.erase_about(id)?;
-        let sql = "UPDATE object SET card = NULL WHERE merchant = ?1 AND livemode = ?2 AND kind = ?3 AND id = ?4";
+        let sql =
+            "UPDATE object SET card = NULL WHERE merchant = ?1 AND livemode = ?2 AND kind = ?3 AND id = ?4";
         let bits = id.bits().to_be_bytes();
-        self.file
-            .prepare_cached(sql)?
-            .execute(params![merchant(self.owner), self.owner.livemode, Kind::Method as u8, bits])?;
-        Ok(Done { erased: vec![id], ..Done::of(object) })
+        self.file.prepare_cached(sql)?.execute(params![
+            merchant(self.owner),
+            self.owner.livemode,
+            Kind::Method as u8,
+            bits
+        ])?;
+        Ok(Done {
+            erased: vec![id],
+            ..Done::of(object)
+        })
     }
 
     /// Writes an object, and its number when it is new. A row that is there keeps its number, its time to live, and the customer that it had.
-    fn put(&mut self, object: &VaultObject, card: Option<(&CardDetails, Option<Timestamp>)>) -> Result<(), Failure> {
+    fn put(
+        &mut self,
+        object: &VaultObject,
+        card: Option<(&CardDetails, Option<Timestamp>)>,
+    ) -> Result<(), Failure> {
         let tenant = self.tenant()?;
         let (kind, id, customer, about) = match object {
-            VaultObject::Customer(customer) => {
-                (Kind::Customer, customer.id.bits().to_be_bytes().to_vec(), None, None)
-            }
+            VaultObject::Customer(customer) => (
+                Kind::Customer,
+                customer.id.bits().to_be_bytes().to_vec(),
+                None,
+                None,
+            ),
             VaultObject::Method(method) => {
                 let customer = method.customer.map(|customer| customer.bits().to_be_bytes());
-                (Kind::Method, method.id.bits().to_be_bytes().to_vec(), customer, None)
+                (
+                    Kind::Method,
+                    method.id.bits().to_be_bytes().to_vec(),
+                    customer,
+                    None,
+                )
             }
             VaultObject::Token(token) => {
                 let about = token.method.id.bits().to_be_bytes();
-                (Kind::Token, token.id.body().as_bytes().to_vec(), None, Some(about))
+                (
+                    Kind::Token,
+                    token.id.body().as_bytes().to_vec(),
+                    None,
+                    Some(about),
+                )
             }
             VaultObject::CustomerDeleted(_) => return Ok(()),
         };

@@ -22,7 +22,9 @@ impl Codes {
     pub(super) fn keep(&mut self, method: MethodId, code: SecurityCode, now: Timestamp) {
         self.sweep(now);
         while self.order.len() >= CODES_MAX {
-            let Some((at, oldest)) = self.order.pop_front() else { break };
+            let Some((at, oldest)) = self.order.pop_front() else {
+                break;
+            };
             self.drop_if_of(oldest, at);
         }
         self.order.push_back((now, method));

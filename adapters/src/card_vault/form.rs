@@ -89,9 +89,15 @@ impl MethodForm {
     }
 
     fn read(self) -> Option<SavedMethod> {
-        let brand = CardBrand::ALL.into_iter().find(|brand| brand.as_str() == self.brand)?;
+        let brand = CardBrand::ALL
+            .into_iter()
+            .find(|brand| brand.as_str() == self.brand)?;
         let fingerprint = u128::from_str_radix(&self.fingerprint, 16).ok()?.to_be_bytes();
-        let customer = self.customer.map(|customer| CustomerId::parse(&customer)).transpose().ok()?;
+        let customer = self
+            .customer
+            .map(|customer| CustomerId::parse(&customer))
+            .transpose()
+            .ok()?;
         Some(SavedMethod {
             id: MethodId::parse(&self.id).ok()?,
             created_at: Timestamp::from_unix_ms(self.created_ms),
@@ -99,7 +105,10 @@ impl MethodForm {
                 brand,
                 last4: self.last4.as_bytes().try_into().ok()?,
                 first_digits: self.first_digits,
-                expiry: Expiry { year: self.exp_year, month: self.exp_month },
+                expiry: Expiry {
+                    year: self.exp_year,
+                    month: self.exp_month,
+                },
                 fingerprint,
                 had_code: self.had_code,
             },
@@ -158,7 +167,9 @@ fn unreadable() -> Trouble {
 
 /// The bytes of an object, to be sealed.
 pub(super) fn bytes(object: &VaultObject) -> Result<Zeroizing<Vec<u8>>, Trouble> {
-    serde_json::to_vec(&ObjectForm::of(object)).map(Zeroizing::new).map_err(unwritable)
+    serde_json::to_vec(&ObjectForm::of(object))
+        .map(Zeroizing::new)
+        .map_err(unwritable)
 }
 
 /// What was sealed.
@@ -181,6 +192,9 @@ pub(super) fn card_bytes(card: &CardDetails) -> Result<Zeroizing<Vec<u8>>, Troub
 /// The card that was sealed.
 pub(super) fn read_card(bytes: &[u8], expiry: Expiry) -> Result<CardDetails, Trouble> {
     let form: CardForm = serde_json::from_slice(bytes).map_err(|_| unreadable())?;
-    let (number, holder) = (SecretText::new(&form.number), form.holder.as_deref().map(SecretText::new));
+    let (number, holder) = (
+        SecretText::new(&form.number),
+        form.holder.as_deref().map(SecretText::new),
+    );
     CardDetails::stored(number, expiry, holder).ok_or_else(unreadable)
 }

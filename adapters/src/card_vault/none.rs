@@ -11,7 +11,12 @@ use std::sync::{Arc, OnceLock};
 pub struct NoCards;
 
 impl CardVault for NoCards {
-    fn change(&self, _: Owner, _: VaultChange, _: Option<Once>) -> BoxFuture<'_, Result<Changed, VaultError>> {
+    fn change(
+        &self,
+        _: Owner,
+        _: VaultChange,
+        _: Option<Once>,
+    ) -> BoxFuture<'_, Result<Changed, VaultError>> {
         Box::pin(async { Err(VaultError::NotConfigured) })
     }
 
@@ -19,7 +24,11 @@ impl CardVault for NoCards {
         Box::pin(async { Ok(None) })
     }
 
-    fn list(&self, _: Owner, _: VaultPage) -> BoxFuture<'_, Result<Option<(Vec<VaultObject>, bool)>, VaultError>> {
+    fn list(
+        &self,
+        _: Owner,
+        _: VaultPage,
+    ) -> BoxFuture<'_, Result<Option<(Vec<VaultObject>, bool)>, VaultError>> {
         Box::pin(async { Err(VaultError::NotConfigured) })
     }
 
@@ -50,7 +59,11 @@ impl CardsLater {
 }
 
 impl ChargedCards for CardsLater {
-    fn open(&self, merchant: MerchantId, method: MethodId) -> BoxFuture<'_, Result<Option<ChargedCard>, VaultError>> {
+    fn open(
+        &self,
+        merchant: MerchantId,
+        method: MethodId,
+    ) -> BoxFuture<'_, Result<Option<ChargedCard>, VaultError>> {
         match self.0.get() {
             Some(cards) => cards.open(merchant, method),
             None => Box::pin(async { Err(VaultError::NotConfigured) }),

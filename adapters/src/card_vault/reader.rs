@@ -38,16 +38,20 @@ pub(super) fn row(
         return Ok(None);
     };
     let (kind, id) = place(key);
-    let sql = "SELECT sealed, card FROM object WHERE merchant = ?1 AND livemode = ?2 AND kind = ?3 AND id = ?4
+    let sql =
+        "SELECT sealed, card FROM object WHERE merchant = ?1 AND livemode = ?2 AND kind = ?3 AND id = ?4
                AND (expires_ms IS NULL OR expires_ms > ?5)";
     let now_ms = now.unix_ms().cast_signed();
     let found: Option<(Vec<u8>, Option<Vec<u8>>)> = file
         .prepare_cached(sql)?
-        .query_row(params![merchant(owner), owner.livemode, kind as u8, id, now_ms], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
+        .query_row(
+            params![merchant(owner), owner.livemode, kind as u8, id, now_ms],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
         .optional()?;
-    let Some((sealed, card)) = found else { return Ok(None) };
+    let Some((sealed, card)) = found else {
+        return Ok(None);
+    };
     let object = form::read(&tenant.open(Part::Said(kind), &id, &sealed)?)?;
     Ok(Some(Row { object, card }))
 }
@@ -68,7 +72,11 @@ pub(super) fn page(
             }
             let bits = customer.bits().to_be_bytes().to_vec();
             // Without its number it is detached.
-            (Kind::Method, " AND customer = ? AND card IS NOT NULL".to_owned(), vec![Value::Blob(bits)])
+            (
+                Kind::Method,
+                " AND customer = ? AND card IS NOT NULL".to_owned(),
+                vec![Value::Blob(bits)],
+            )
         }
     };
     let Some(tenant) = keys.known(file, owner)? else {

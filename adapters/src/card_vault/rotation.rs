@@ -26,7 +26,10 @@ pub(crate) fn rewrap(path: &Path, keks: &[Arc<dyn Kek>]) -> Result<(usize, usize
         .and_then(|mut statement| {
             let rows = statement.query_map([], |row| {
                 let merchant = MerchantId::from_bits(u128::from_be_bytes(row.get(0)?));
-                let owner = Owner { merchant, livemode: row.get(1)? };
+                let owner = Owner {
+                    merchant,
+                    livemode: row.get(1)?,
+                };
                 Ok((owner, row.get(2)?, row.get(3)?))
             })?;
             rows.collect()
@@ -38,7 +41,9 @@ pub(crate) fn rewrap(path: &Path, keks: &[Arc<dyn Kek>]) -> Result<(usize, usize
             continue;
         }
         let key = unwrap(keks, owner, KekId(kek), &wrapped)?;
-        let anew = next.wrap(&key, &key_about(owner)).map_err(|error| error.to_string())?;
+        let anew = next
+            .wrap(&key, &key_about(owner))
+            .map_err(|error| error.to_string())?;
         let sql = "UPDATE data_key SET kek = ?3, wrapped = ?4 WHERE merchant = ?1 AND livemode = ?2";
         change
             .execute(sql, params![merchant(owner), owner.livemode, next.id().0, anew])

@@ -5,7 +5,9 @@ use super::tables::{open_for_reading, open_for_writing};
 use super::tenant::{KeyRing, unwrap};
 use super::writer::{Found, Letter, Order, Question, Writer, find};
 use florin_domain::ids::{MerchantId, MethodId};
-use florin_domain::ports::{BoxFuture, CardVault, ChargedCards, Clock, Entropy, Kek, KekId, VaultError, VaultKey};
+use florin_domain::ports::{
+    BoxFuture, CardVault, ChargedCards, Clock, Entropy, Kek, KekId, VaultError, VaultKey,
+};
 use florin_domain::time::Timestamp;
 use florin_domain::vault::{Changed, ChargedCard, Once, Owner, VaultChange, VaultObject, VaultPage};
 use rusqlite::Connection;
@@ -39,7 +41,11 @@ pub struct StoreOptions {
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { changes_waiting_max: 1024, reads_waiting_max: 1024, readers: 2 }
+        Self {
+            changes_waiting_max: 1024,
+            reads_waiting_max: 1024,
+            readers: 2,
+        }
     }
 }
 
@@ -86,7 +92,10 @@ impl CardStore {
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
         options: &StoreOptions,
     ) -> Result<Self, OpenError> {
-        let failed = |why| OpenError { path: path.to_owned(), why };
+        let failed = |why| OpenError {
+            path: path.to_owned(),
+            why,
+        };
         let file = open_for_writing(Some(path)).map_err(failed)?;
         check_keys(&file, &keks).map_err(failed)?;
         let reader = || Ok((open_for_reading(path)?, KeyRing::new(keks.clone())));
@@ -109,7 +118,10 @@ impl CardStore {
         world: (Arc<dyn Clock>, Arc<dyn Entropy>),
         options: &StoreOptions,
     ) -> Result<Self, OpenError> {
-        let failed = |why| OpenError { path: PathBuf::from("in memory"), why };
+        let failed = |why| OpenError {
+            path: PathBuf::from("in memory"),
+            why,
+        };
         let file = open_for_writing(None).map_err(failed)?;
         Self::start(file, keks, world, options, None).map_err(failed)
     }
@@ -223,7 +235,12 @@ impl CardVault for CardStore {
     ) -> BoxFuture<'_, Result<Changed, VaultError>> {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
-            let order = Order { owner, change, once, reply };
+            let order = Order {
+                owner,
+                change,
+                once,
+                reply,
+            };
             self.send(Letter::Change(Box::new(order)))?;
             answer.await.map_err(|_| ended())?
         })
@@ -257,19 +274,31 @@ impl CardVault for CardStore {
 }
 
 impl ChargedCards for CardStore {
-    fn open(&self, merchant: MerchantId, method: MethodId) -> BoxFuture<'_, Result<Option<ChargedCard>, VaultError>> {
+    fn open(
+        &self,
+        merchant: MerchantId,
+        method: MethodId,
+    ) -> BoxFuture<'_, Result<Option<ChargedCard>, VaultError>> {
         Box::pin(async move {
             let card = match self.ask(Question::Card(merchant, method)).await? {
                 Found::Card(card) => card,
                 Found::One(_) | Found::Page(_) => return Err(ended()),
             };
             let now = self.clock.now();
-            let code = || self.codes.lock().unwrap_or_else(PoisonError::into_inner).of(method, now);
+            let code = || {
+                self.codes
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .of(method, now)
+            };
             Ok(card.map(|card| ChargedCard { card, code: code() }))
         })
     }
 
     fn answered(&self, method: MethodId) {
-        self.codes.lock().unwrap_or_else(PoisonError::into_inner).forget(method);
+        self.codes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .forget(method);
     }
 }

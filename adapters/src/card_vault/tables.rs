@@ -37,7 +37,9 @@ pub(super) fn open_for_writing(path: Option<&Path>) -> Result<Connection, String
         .map_or_else(Connection::open_in_memory, Connection::open)
         .map_err(failed)?;
     // What is erased is overwritten.
-    connection.pragma_update(None, "secure_delete", "ON").map_err(failed)?;
+    connection
+        .pragma_update(None, "secure_delete", "ON")
+        .map_err(failed)?;
     if path.is_some() {
         let mode: String = connection
             .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
@@ -46,21 +48,29 @@ pub(super) fn open_for_writing(path: Option<&Path>) -> Result<Connection, String
             return Err("it has no write-ahead log".to_owned());
         }
     }
-    connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
+    connection
+        .pragma_update(None, "synchronous", "FULL")
+        .map_err(failed)?;
     let is_new: bool = connection
-        .query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| row.get(0))
+        .query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| {
+            row.get(0)
+        })
         .map_err(failed)?;
     if is_new {
         let create = connection.transaction().map_err(failed)?;
         create.execute_batch(TABLES).map_err(failed)?;
-        create.pragma_update(None, "user_version", VERSION).map_err(failed)?;
+        create
+            .pragma_update(None, "user_version", VERSION)
+            .map_err(failed)?;
         create.commit().map_err(failed)?;
     }
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .map_err(failed)?;
     if version != VERSION {
-        return Err(format!("it has version {version}, and this build knows version {VERSION}"));
+        return Err(format!(
+            "it has version {version}, and this build knows version {VERSION}"
+        ));
     }
     // Small enough to be read as a whole: what cannot be trusted is found before anything is answered from it.
     let check: String = connection

@@ -45,7 +45,9 @@ pub(super) struct Tenant {
 
 impl fmt::Debug for Tenant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tenant").field("owner", &self.owner).finish_non_exhaustive()
+        f.debug_struct("Tenant")
+            .field("owner", &self.owner)
+            .finish_non_exhaustive()
     }
 }
 
@@ -64,7 +66,12 @@ impl Tenant {
             hmac::Key::new(HMAC_SHA256, key.as_ref())
         };
         let (cards, asked) = (derived(b"florin card fingerprint"), derived(b"florin asked"));
-        Self { owner, data, cards, asked }
+        Self {
+            owner,
+            data,
+            cards,
+            asked,
+        }
     }
 
     /// What a seal is bound to: it opens nowhere else.
@@ -130,9 +137,13 @@ impl KeyRing {
         }
         let row: Option<([u8; 8], Vec<u8>)> = file
             .prepare_cached("SELECT kek, wrapped FROM data_key WHERE merchant = ?1 AND livemode = ?2")?
-            .query_row(params![merchant(owner), owner.livemode], |row| Ok((row.get(0)?, row.get(1)?)))
+            .query_row(params![merchant(owner), owner.livemode], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
             .optional()?;
-        let Some((kek, wrapped)) = row else { return Ok(None) };
+        let Some((kek, wrapped)) = row else {
+            return Ok(None);
+        };
         let data = unwrap(&self.keks, owner, KekId(kek), &wrapped).map_err(Trouble::Sealing)?;
         Ok(Some(self.keep(owner, data)))
     }
@@ -144,10 +155,17 @@ impl KeyRing {
         }
         let failed = |why: &dyn fmt::Display| Trouble::Sealing(why.to_string());
         let data = sealing::new_key().map_err(|error| failed(&error))?;
-        let kek = self.keks.first().ok_or_else(|| failed(&"there is no key-encryption key"))?;
-        let wrapped = kek.wrap(&data, &key_about(owner)).map_err(|error| failed(&error))?;
-        file.prepare_cached("INSERT INTO data_key (merchant, livemode, kek, wrapped) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![merchant(owner), owner.livemode, kek.id().0, wrapped])?;
+        let kek = self
+            .keks
+            .first()
+            .ok_or_else(|| failed(&"there is no key-encryption key"))?;
+        let wrapped = kek
+            .wrap(&data, &key_about(owner))
+            .map_err(|error| failed(&error))?;
+        file.prepare_cached(
+            "INSERT INTO data_key (merchant, livemode, kek, wrapped) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![merchant(owner), owner.livemode, kek.id().0, wrapped])?;
         Ok(self.keep(owner, data))
     }
 
@@ -159,9 +177,15 @@ impl KeyRing {
 }
 
 /// Opens a wrapped data key with whichever key-encryption key it needs.
-pub(super) fn unwrap(keks: &[Arc<dyn Kek>], owner: Owner, id: KekId, wrapped: &[u8]) -> Result<DataKey, String> {
+pub(super) fn unwrap(
+    keks: &[Arc<dyn Kek>],
+    owner: Owner,
+    id: KekId,
+    wrapped: &[u8],
+) -> Result<DataKey, String> {
     let kek = keks.iter().find(|kek| kek.id() == id);
-    let kek = kek.ok_or_else(|| format!("it is sealed under the key-encryption key {id}, which is not here"))?;
+    let kek =
+        kek.ok_or_else(|| format!("it is sealed under the key-encryption key {id}, which is not here"))?;
     kek.unwrap(wrapped, &key_about(owner))
         .map_err(|_| "a data key was changed or moved: it does not open".to_owned())
 }

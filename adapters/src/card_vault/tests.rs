@@ -11,8 +11,8 @@ use florin_domain::ids::{CustomerId, MerchantId, MethodId};
 use florin_domain::ports::{CardVault, ChargedCards, Clock, Kek, VaultError, VaultKey};
 use florin_domain::time::Timestamp;
 use florin_domain::vault::{
-    Changed, Customer, Listed, Once, Owner, Profile, SavedMethod, SavedToken, VaultChange, VaultObject, VaultPage,
-    VaultRefusal,
+    Changed, Customer, Listed, Once, Owner, Profile, SavedMethod, SavedToken, VaultChange, VaultObject,
+    VaultPage, VaultRefusal,
 };
 use rusqlite::Connection;
 use std::fs;
@@ -53,8 +53,15 @@ fn kek(folder: &Path, name: &str) -> Arc<dyn Kek> {
 
 impl Bench {
     fn new() -> Self {
-        let clock = Arc::new(Moved { ms: AtomicU64::new(START_MS), gate: Mutex::default() });
-        let mut bench = Self { folder: tempfile::tempdir().unwrap(), clock, store: None };
+        let clock = Arc::new(Moved {
+            ms: AtomicU64::new(START_MS),
+            gate: Mutex::default(),
+        });
+        let mut bench = Self {
+            folder: tempfile::tempdir().unwrap(),
+            clock,
+            store: None,
+        };
         bench.reopen("kek").unwrap();
         bench
     }
@@ -70,7 +77,12 @@ impl Bench {
         Ok(())
     }
 
-    fn open(&self, file: &Path, keks: Vec<Arc<dyn Kek>>, options: &StoreOptions) -> Result<CardStore, OpenError> {
+    fn open(
+        &self,
+        file: &Path,
+        keks: Vec<Arc<dyn Kek>>,
+        options: &StoreOptions,
+    ) -> Result<CardStore, OpenError> {
         let world = (Arc::clone(&self.clock) as _, Arc::new(OsEntropy::new()) as _);
         CardStore::open(file, keks, world, options)
     }
@@ -80,11 +92,17 @@ impl Bench {
     }
 
     async fn change(&self, owner: Owner, change: VaultChange) -> Result<VaultObject, VaultError> {
-        self.store().change(owner, change, None).await.map(|changed| changed.object)
+        self.store()
+            .change(owner, change, None)
+            .await
+            .map(|changed| changed.object)
     }
 
     async fn method(&self, owner: Owner, number: &str, code: Option<&str>) -> SavedMethod {
-        let change = VaultChange::CreateMethod { card: typed(number, code), said: Profile::default() };
+        let change = VaultChange::CreateMethod {
+            card: typed(number, code),
+            said: Profile::default(),
+        };
         match self.change(owner, change).await.unwrap() {
             VaultObject::Method(method) => method,
             other => panic!("{other:?}"),
@@ -92,7 +110,10 @@ impl Bench {
     }
 
     async fn customer(&self, owner: Owner, name: &str) -> Customer {
-        let change = VaultChange::CreateCustomer { said: said(&[("name", name)]), method: None };
+        let change = VaultChange::CreateCustomer {
+            said: said(&[("name", name)]),
+            method: None,
+        };
         match self.change(owner, change).await.unwrap() {
             VaultObject::Customer(customer) => customer,
             other => panic!("{other:?}"),
@@ -100,7 +121,10 @@ impl Bench {
     }
 
     async fn token(&self, owner: Owner) -> SavedToken {
-        let change = VaultChange::CreateToken { card: typed(NUMBER, Some("123")), said: Profile::default() };
+        let change = VaultChange::CreateToken {
+            card: typed(NUMBER, Some("123")),
+            said: Profile::default(),
+        };
         match self.change(owner, change).await.unwrap() {
             VaultObject::Token(token) => token,
             other => panic!("{other:?}"),
@@ -114,7 +138,10 @@ impl Bench {
 }
 
 fn owner(bits: u128) -> Owner {
-    Owner { merchant: MerchantId::from_bits(bits), livemode: false }
+    Owner {
+        merchant: MerchantId::from_bits(bits),
+        livemode: false,
+    }
 }
 
 fn typed(number: &str, code: Option<&str>) -> Box<CardInput> {
@@ -128,11 +155,19 @@ fn typed(number: &str, code: Option<&str>) -> Box<CardInput> {
 }
 
 fn said(pairs: &[(&str, &str)]) -> Profile {
-    Profile(pairs.iter().map(|(place, text)| ((*place).into(), (*text).into())).collect())
+    Profile(
+        pairs
+            .iter()
+            .map(|(place, text)| ((*place).into(), (*text).into()))
+            .collect(),
+    )
 }
 
 fn once(key: u8, asked: &[u8]) -> Option<Once> {
-    Some(Once { key: KeyDigest([key; 16]), asked: Zeroizing::new(asked.to_vec()) })
+    Some(Once {
+        key: KeyDigest([key; 16]),
+        asked: Zeroizing::new(asked.to_vec()),
+    })
 }
 
 fn holds(file: &Path, wanted: &[u8]) -> bool {
@@ -149,23 +184,54 @@ async fn what_was_answered_is_there_after_the_process_died_and_after_a_proper_en
     let mut bench = Bench::new();
     let customer = bench.customer(owner(1), "Jane").await;
     let method = bench.method(owner(1), NUMBER, Some("123")).await;
-    let attach = VaultChange::Attach { id: method.id, customer: customer.id };
+    let attach = VaultChange::Attach {
+        id: method.id,
+        customer: customer.id,
+    };
     let attached = bench.change(owner(1), attach).await.unwrap();
     // The files as a process leaves them that is killed here.
     let other = tempfile::tempdir().unwrap();
     for name in ["vault.db", "vault.db-wal"] {
         fs::copy(bench.folder.path().join(name), other.path().join(name)).unwrap();
     }
-    let killed = bench.open(&file_in(other.path()), vec![kek(bench.folder.path(), "kek")], &StoreOptions::default());
-    let found = killed.unwrap().get(owner(1), VaultKey::Method(method.id)).await.unwrap();
+    let killed = bench.open(
+        &file_in(other.path()),
+        vec![kek(bench.folder.path(), "kek")],
+        &StoreOptions::default(),
+    );
+    let found = killed
+        .unwrap()
+        .get(owner(1), VaultKey::Method(method.id))
+        .await
+        .unwrap();
     assert_eq!(found.as_ref(), Some(&attached));
     bench.reopen("kek").unwrap();
-    let found = bench.store().get(owner(1), VaultKey::Customer(customer.id)).await.unwrap();
+    let found = bench
+        .store()
+        .get(owner(1), VaultKey::Customer(customer.id))
+        .await
+        .unwrap();
     assert_eq!(found, Some(VaultObject::Customer(customer.clone())));
-    assert_eq!(bench.number(owner(1).merchant, method.id).await.as_deref(), Some(NUMBER));
-    let page = VaultPage { listed: Listed::MethodsOf(customer.id), limit: 10, starting_after: None, ending_before: None };
-    assert_eq!(bench.store().list(owner(1), page).await.unwrap(), Some((vec![attached], false)));
-    let charged = bench.store().open(owner(1).merchant, method.id).await.unwrap().unwrap();
+    assert_eq!(
+        bench.number(owner(1).merchant, method.id).await.as_deref(),
+        Some(NUMBER)
+    );
+    let page = VaultPage {
+        listed: Listed::MethodsOf(customer.id),
+        limit: 10,
+        starting_after: None,
+        ending_before: None,
+    };
+    assert_eq!(
+        bench.store().list(owner(1), page).await.unwrap(),
+        Some((vec![attached], false))
+    );
+    let charged = bench
+        .store()
+        .open(owner(1).merchant, method.id)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(charged.code.is_none(), "no security code survives the process");
 }
 
@@ -185,7 +251,10 @@ async fn another_key_or_a_damaged_file_is_refused_when_it_is_opened() {
     let mut bench = Bench::new();
     bench.method(owner(1), NUMBER, None).await;
     let refused = bench.reopen("other").unwrap_err().to_string();
-    assert!(refused.contains("sealed under the key-encryption key"), "{refused}");
+    assert!(
+        refused.contains("sealed under the key-encryption key"),
+        "{refused}"
+    );
     let mut bytes = fs::read(bench.file()).unwrap();
     for byte in &mut bytes[100..3000] {
         *byte ^= 0x5a;
@@ -216,8 +285,15 @@ async fn what_is_erased_is_overwritten_in_the_file_and_its_log() {
     let customer = bench.customer(owner(1), "Jane").await;
     let method = bench.method(owner(1), NUMBER, Some("123")).await;
     let spare = bench.method(owner(1), "5555555555554444", Some("123")).await;
-    let attach = VaultChange::Attach { id: method.id, customer: customer.id };
-    bench.store().change(owner(1), attach, once(1, b"attach")).await.unwrap();
+    let attach = VaultChange::Attach {
+        id: method.id,
+        customer: customer.id,
+    };
+    bench
+        .store()
+        .change(owner(1), attach, once(1, b"attach"))
+        .await
+        .unwrap();
     let read = |id: u128| -> Vec<Vec<u8>> {
         let file = Connection::open(bench.file()).unwrap();
         let sql = "SELECT sealed FROM object WHERE id = ?1 UNION SELECT card FROM object WHERE id = ?1 AND card IS NOT NULL
@@ -226,10 +302,20 @@ async fn what_is_erased_is_overwritten_in_the_file_and_its_log() {
         let rows = statement.query_map([id.to_be_bytes()], |row| row.get(0)).unwrap();
         rows.collect::<Result<_, _>>().unwrap()
     };
-    let (of_customer, of_method, of_spare) = (read(customer.id.bits()), read(method.id.bits()), read(spare.id.bits()));
+    let (of_customer, of_method, of_spare) = (
+        read(customer.id.bits()),
+        read(method.id.bits()),
+        read(spare.id.bits()),
+    );
     assert_eq!((of_customer.len(), of_method.len(), of_spare.len()), (1, 3, 2));
-    bench.change(owner(1), VaultChange::DeleteCustomer { id: customer.id }).await.unwrap();
-    bench.change(owner(1), VaultChange::Detach { id: spare.id }).await.unwrap();
+    bench
+        .change(owner(1), VaultChange::DeleteCustomer { id: customer.id })
+        .await
+        .unwrap();
+    bench
+        .change(owner(1), VaultChange::Detach { id: spare.id })
+        .await
+        .unwrap();
     // The next answer comes after the log was emptied.
     bench.customer(owner(1), "Another").await;
     for sealed in of_customer.iter().chain(&of_method).chain(&of_spare) {
@@ -238,24 +324,55 @@ async fn what_is_erased_is_overwritten_in_the_file_and_its_log() {
     assert_eq!(bench.number(owner(1).merchant, method.id).await, None);
     assert_eq!(bench.number(owner(1).merchant, spare.id).await, None);
     assert_eq!(bench.store().codes_kept(), 0);
-    let gone = bench.store().get(owner(1), VaultKey::Method(method.id)).await.unwrap();
+    let gone = bench
+        .store()
+        .get(owner(1), VaultKey::Method(method.id))
+        .await
+        .unwrap();
     assert_eq!(gone, None);
-    let attach = VaultChange::Attach { id: spare.id, customer: customer.id };
-    assert_eq!(bench.change(owner(1), attach).await, Err(VaultRefusal::NoSuchCustomer.into()));
+    let attach = VaultChange::Attach {
+        id: spare.id,
+        customer: customer.id,
+    };
+    assert_eq!(
+        bench.change(owner(1), attach).await,
+        Err(VaultRefusal::NoSuchCustomer.into())
+    );
 }
 
 #[tokio::test]
 async fn a_key_has_a_change_made_once_for_a_day() {
     let mut bench = Bench::new();
-    let create = || VaultChange::CreateCustomer { said: said(&[("name", "Jane")]), method: None };
-    let first = bench.store().change(owner(1), create(), once(1, b"jane")).await.unwrap();
+    let create = || VaultChange::CreateCustomer {
+        said: said(&[("name", "Jane")]),
+        method: None,
+    };
+    let first = bench
+        .store()
+        .change(owner(1), create(), once(1, b"jane"))
+        .await
+        .unwrap();
     bench.reopen("kek").unwrap();
-    let again = bench.store().change(owner(1), create(), once(1, b"jane")).await.unwrap();
-    assert_eq!(again, Changed { was_before: true, ..first.clone() });
+    let again = bench
+        .store()
+        .change(owner(1), create(), once(1, b"jane"))
+        .await
+        .unwrap();
+    assert_eq!(
+        again,
+        Changed {
+            was_before: true,
+            ..first.clone()
+        }
+    );
     let other = bench.store().change(owner(1), create(), once(1, b"john")).await;
     assert_eq!(other, Err(VaultRefusal::KeyMismatch.into()));
     bench.clock.ms.fetch_add(24 * HOUR_MS, Ordering::Relaxed);
-    let later = bench.store().change(owner(1), create(), once(1, b"john")).await.unwrap();
+    let later = bench
+        .store()
+        .change(owner(1), create(), once(1, b"john"))
+        .await
+        .unwrap();
     assert!(!later.was_before);
     assert_ne!(later.object, first.object);
 }
@@ -264,40 +381,88 @@ async fn a_key_has_a_change_made_once_for_a_day() {
 async fn a_refused_change_leaves_nothing_and_its_key_free() {
     let bench = Bench::new();
     let nobody = MethodId::from_bits(7);
-    let create = |method| VaultChange::CreateCustomer { said: Profile::default(), method };
-    let refused = bench.store().change(owner(1), create(Some(nobody)), once(1, b"a")).await;
+    let create = |method| VaultChange::CreateCustomer {
+        said: Profile::default(),
+        method,
+    };
+    let refused = bench
+        .store()
+        .change(owner(1), create(Some(nobody)), once(1, b"a"))
+        .await;
     assert_eq!(refused, Err(VaultRefusal::NoSuchMethod.into()));
-    let page = VaultPage { listed: Listed::Customers, limit: 10, starting_after: None, ending_before: None };
-    assert_eq!(bench.store().list(owner(1), page).await.unwrap(), Some((Vec::new(), false)));
-    assert!(!bench.store().change(owner(1), create(None), once(1, b"b")).await.unwrap().was_before);
+    let page = VaultPage {
+        listed: Listed::Customers,
+        limit: 10,
+        starting_after: None,
+        ending_before: None,
+    };
+    assert_eq!(
+        bench.store().list(owner(1), page).await.unwrap(),
+        Some((Vec::new(), false))
+    );
+    assert!(
+        !bench
+            .store()
+            .change(owner(1), create(None), once(1, b"b"))
+            .await
+            .unwrap()
+            .was_before
+    );
 }
 
 #[tokio::test]
 async fn a_token_is_used_once_and_not_after_an_hour() {
     let bench = Bench::new();
     let token = bench.token(owner(1)).await;
-    let use_it = |token: &SavedToken| VaultChange::UseToken { token: token.id, said: said(&[("metadata[a]", "b")]) };
-    assert_eq!(bench.change(owner(2), use_it(&token)).await, Err(VaultRefusal::NoSuchToken.into()));
+    let use_it = |token: &SavedToken| VaultChange::UseToken {
+        token: token.id,
+        said: said(&[("metadata[a]", "b")]),
+    };
+    assert_eq!(
+        bench.change(owner(2), use_it(&token)).await,
+        Err(VaultRefusal::NoSuchToken.into())
+    );
     let VaultObject::Method(method) = bench.change(owner(1), use_it(&token)).await.unwrap() else {
         panic!("no method");
     };
-    assert_eq!((method.id, method.profile.get("metadata[a]")), (token.method.id, Some("b")));
-    assert_eq!(bench.change(owner(1), use_it(&token)).await, Err(VaultRefusal::TokenUsed.into()));
+    assert_eq!(
+        (method.id, method.profile.get("metadata[a]")),
+        (token.method.id, Some("b"))
+    );
+    assert_eq!(
+        bench.change(owner(1), use_it(&token)).await,
+        Err(VaultRefusal::TokenUsed.into())
+    );
     let unused = bench.token(owner(1)).await;
     bench.clock.ms.fetch_add(HOUR_MS, Ordering::Relaxed);
-    assert_eq!(bench.change(owner(1), use_it(&unused)).await, Err(VaultRefusal::NoSuchToken.into()));
+    assert_eq!(
+        bench.change(owner(1), use_it(&unused)).await,
+        Err(VaultRefusal::NoSuchToken.into())
+    );
     assert_eq!(bench.number(owner(1).merchant, unused.method.id).await, None);
-    assert_eq!(bench.number(owner(1).merchant, method.id).await.as_deref(), Some(NUMBER));
+    assert_eq!(
+        bench.number(owner(1).merchant, method.id).await.as_deref(),
+        Some(NUMBER)
+    );
 }
 
 #[tokio::test]
 async fn a_fingerprint_is_one_merchants_in_one_mode() {
     let bench = Bench::new();
     let first = bench.method(owner(1), NUMBER, None).await.card;
-    assert_eq!(bench.method(owner(1), NUMBER, None).await.card.fingerprint, first.fingerprint);
-    let live = Owner { livemode: true, ..owner(1) };
+    assert_eq!(
+        bench.method(owner(1), NUMBER, None).await.card.fingerprint,
+        first.fingerprint
+    );
+    let live = Owner {
+        livemode: true,
+        ..owner(1)
+    };
     for (owner, number) in [(owner(2), NUMBER), (live, NUMBER), (owner(1), "5555555555554444")] {
-        assert_ne!(bench.method(owner, number, None).await.card.fingerprint, first.fingerprint);
+        assert_ne!(
+            bench.method(owner, number, None).await.card.fingerprint,
+            first.fingerprint
+        );
     }
 }
 
@@ -306,12 +471,35 @@ async fn nobody_else_finds_a_card_or_customer() {
     let bench = Bench::new();
     let customer = bench.customer(owner(1), "Jane").await;
     let method = bench.method(owner(1), NUMBER, None).await;
-    let live = Owner { livemode: true, ..owner(1) };
+    let live = Owner {
+        livemode: true,
+        ..owner(1)
+    };
     for other in [owner(2), live] {
-        assert_eq!(bench.store().get(other, VaultKey::Customer(customer.id)).await.unwrap(), None);
-        assert_eq!(bench.store().get(other, VaultKey::Method(method.id)).await.unwrap(), None);
-        let attach = VaultChange::Attach { id: method.id, customer: customer.id };
-        assert_eq!(bench.change(other, attach).await, Err(VaultRefusal::NoSuchCustomer.into()));
+        assert_eq!(
+            bench
+                .store()
+                .get(other, VaultKey::Customer(customer.id))
+                .await
+                .unwrap(),
+            None
+        );
+        assert_eq!(
+            bench
+                .store()
+                .get(other, VaultKey::Method(method.id))
+                .await
+                .unwrap(),
+            None
+        );
+        let attach = VaultChange::Attach {
+            id: method.id,
+            customer: customer.id,
+        };
+        assert_eq!(
+            bench.change(other, attach).await,
+            Err(VaultRefusal::NoSuchCustomer.into())
+        );
     }
     assert_eq!(bench.number(owner(2).merchant, method.id).await, None);
 }
@@ -320,7 +508,12 @@ async fn nobody_else_finds_a_card_or_customer() {
 async fn a_security_code_is_kept_in_memory_until_its_card_was_charged_or_its_time_is_over() {
     let bench = Bench::new();
     let code = async |method: MethodId| {
-        let charged = bench.store().open(owner(1).merchant, method).await.unwrap().unwrap();
+        let charged = bench
+            .store()
+            .open(owner(1).merchant, method)
+            .await
+            .unwrap()
+            .unwrap();
         charged.code.map(|code| code.expose().to_owned())
     };
     let first = bench.method(owner(1), NUMBER, Some("123")).await;
@@ -337,15 +530,23 @@ async fn a_security_code_is_kept_in_memory_until_its_card_was_charged_or_its_tim
     for _ in 0..CODES_MAX {
         bench.method(owner(1), NUMBER, Some("000")).await;
     }
-    assert_eq!((code(third.id).await, bench.store().codes_kept()), (None, CODES_MAX));
+    assert_eq!(
+        (code(third.id).await, bench.store().codes_kept()),
+        (None, CODES_MAX)
+    );
 }
 
 #[tokio::test]
 async fn changes_beyond_the_queue_are_refused_and_those_within_are_made() {
     let bench = Bench::new();
     let folder = tempfile::tempdir().unwrap();
-    let options = StoreOptions { changes_waiting_max: 4, ..StoreOptions::default() };
-    let store = bench.open(&file_in(folder.path()), vec![kek(folder.path(), "kek")], &options).unwrap();
+    let options = StoreOptions {
+        changes_waiting_max: 4,
+        ..StoreOptions::default()
+    };
+    let store = bench
+        .open(&file_in(folder.path()), vec![kek(folder.path(), "kek")], &options)
+        .unwrap();
     let (mut waiting, mut busy) = (Vec::new(), 0);
     {
         // The writer needs the time for each batch, and does not get it.
@@ -353,7 +554,10 @@ async fn changes_beyond_the_queue_are_refused_and_those_within_are_made() {
         let store = &store;
         let mut context = Context::from_waker(Waker::noop());
         for _ in 0..300 {
-            let create = VaultChange::CreateCustomer { said: Profile::default(), method: None };
+            let create = VaultChange::CreateCustomer {
+                said: Profile::default(),
+                method: None,
+            };
             let mut change = Box::pin(store.change(owner(1), create, None));
             match change.as_mut().poll(&mut context) {
                 Poll::Ready(answer) => {
@@ -365,7 +569,11 @@ async fn changes_beyond_the_queue_are_refused_and_those_within_are_made() {
         }
     }
     // One batch at most was taken out of the queue.
-    assert!((4..=260).contains(&waiting.len()) && busy >= 40, "{} {busy}", waiting.len());
+    assert!(
+        (4..=260).contains(&waiting.len()) && busy >= 40,
+        "{} {busy}",
+        waiting.len()
+    );
     for change in waiting {
         assert!(change.await.is_ok());
     }
@@ -382,7 +590,10 @@ async fn another_key_encryption_key_opens_what_was_sealed_before() {
     assert_eq!(rewrap(&bench.file(), &keks), Ok((0, 2)));
     assert!(bench.reopen("kek").is_err());
     bench.reopen("next").unwrap();
-    assert_eq!(bench.number(owner(1).merchant, method.id).await.as_deref(), Some(NUMBER));
+    assert_eq!(
+        bench.number(owner(1).merchant, method.id).await.as_deref(),
+        Some(NUMBER)
+    );
     assert_eq!(rewrap(&bench.folder.path().join("nothing.db"), &keks), Ok((0, 0)));
 }
 

@@ -45,9 +45,16 @@ pub(super) enum Found {
 }
 
 /// Looks something up through a connection.
-pub(super) fn find(file: &Connection, keys: &mut KeyRing, question: Question, now: Timestamp) -> Result<Found, VaultError> {
+pub(super) fn find(
+    file: &Connection,
+    keys: &mut KeyRing,
+    question: Question,
+    now: Timestamp,
+) -> Result<Found, VaultError> {
     let found = match question {
-        Question::One(owner, key) => row(file, keys, owner, key, now).map(|row| Found::One(row.map(|row| row.object))),
+        Question::One(owner, key) => {
+            row(file, keys, owner, key, now).map(|row| Found::One(row.map(|row| row.object)))
+        }
         Question::Page(owner, wanted) => page(file, keys, owner, wanted, now).map(Found::Page),
         Question::Card(merchant, method) => card(file, keys, (merchant, method), now).map(Found::Card),
     };
@@ -76,7 +83,10 @@ pub(super) struct Writer {
     pub(super) must_empty_log: bool,
 }
 
-type Answered = (oneshot::Sender<Result<Changed, VaultError>>, Result<Settled, VaultError>);
+type Answered = (
+    oneshot::Sender<Result<Changed, VaultError>>,
+    Result<Settled, VaultError>,
+);
 
 /// A change that waits for its transaction.
 #[derive(Debug)]
@@ -99,7 +109,11 @@ impl Writer {
                         drop(reply.send(find(&self.file, &mut self.keys, question, now)));
                     }
                 }
-                next = if orders.len() < BATCH_MAX { inbox.try_recv().ok() } else { None };
+                next = if orders.len() < BATCH_MAX {
+                    inbox.try_recv().ok()
+                } else {
+                    None
+                };
             }
             if !orders.is_empty() {
                 self.carry_out(orders);
@@ -117,10 +131,18 @@ impl Writer {
         }
         let now = self.clock.now();
         let mut answers: Vec<Answered> = Vec::with_capacity(orders.len());
-        let begun = self.file.execute_batch("BEGIN IMMEDIATE").and_then(|()| self.sweep(now));
+        let begun = self
+            .file
+            .execute_batch("BEGIN IMMEDIATE")
+            .and_then(|()| self.sweep(now));
         let mut trouble = begun.err();
         for order in orders {
-            let Order { owner, change, once, reply } = order;
+            let Order {
+                owner,
+                change,
+                once,
+                reply,
+            } = order;
             let answer = match &trouble {
                 Some(error) => Err(VaultError::Store(error.to_string())),
                 None => match self.one(owner, change, once, now) {
@@ -150,17 +172,24 @@ impl Writer {
     fn tell(&mut self, answers: Vec<Answered>, now: Timestamp) {
         for (reply, answer) in answers {
             let answer = answer.map(|settled| match settled {
-                Settled::Before(object) => Changed { object, was_before: true },
+                Settled::Before(object) => Changed {
+                    object,
+                    was_before: true,
+                },
                 Settled::Now(Done { object, code, erased }) => {
                     let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
-                    self.must_empty_log |= !erased.is_empty() || matches!(object, VaultObject::CustomerDeleted(_));
+                    self.must_empty_log |=
+                        !erased.is_empty() || matches!(object, VaultObject::CustomerDeleted(_));
                     for method in erased {
                         codes.forget(method);
                     }
                     if let Some((method, code)) = code {
                         codes.keep(method, code, now);
                     }
-                    Changed { object, was_before: false }
+                    Changed {
+                        object,
+                        was_before: false,
+                    }
                 }
             });
             // Whoever asked may have given up; the change stands all the same.
@@ -192,7 +221,13 @@ impl Writer {
     }
 
     /// One change, all of it or nothing.
-    fn one(&mut self, owner: Owner, change: VaultChange, once: Option<Once>, now: Timestamp) -> Result<Settled, Failure> {
+    fn one(
+        &mut self,
+        owner: Owner,
+        change: VaultChange,
+        once: Option<Once>,
+        now: Timestamp,
+    ) -> Result<Settled, Failure> {
         self.file.execute_batch("SAVEPOINT change")?;
         let made = self.once(owner, change, once, now);
         let end = match made {
@@ -207,7 +242,13 @@ impl Writer {
         made
     }
 
-    fn once(&mut self, owner: Owner, change: VaultChange, once: Option<Once>, now: Timestamp) -> Result<Settled, Failure> {
+    fn once(
+        &mut self,
+        owner: Owner,
+        change: VaultChange,
+        once: Option<Once>,
+        now: Timestamp,
+    ) -> Result<Settled, Failure> {
         let Some(once) = once else {
             return self.make(owner, change, now).map(Settled::Now);
         };
@@ -227,16 +268,28 @@ impl Writer {
         }
         let done = self.make(owner, change, now)?;
         let sealed = tenant.seal(Part::Answer, &key, &form::bytes(&done.object)?)?;
-        let sql = "INSERT OR REPLACE INTO answer (key, about, asked, at_ms, sealed) VALUES (?1, ?2, ?3, ?4, ?5)";
-        self.file
-            .prepare_cached(sql)?
-            .execute(params![key, about(&done.object), asked, now.unix_ms().cast_signed(), sealed])?;
+        let sql =
+            "INSERT OR REPLACE INTO answer (key, about, asked, at_ms, sealed) VALUES (?1, ?2, ?3, ?4, ?5)";
+        self.file.prepare_cached(sql)?.execute(params![
+            key,
+            about(&done.object),
+            asked,
+            now.unix_ms().cast_signed(),
+            sealed
+        ])?;
         Ok(Settled::Now(done))
     }
 
     fn make(&mut self, owner: Owner, change: VaultChange, now: Timestamp) -> Result<Done, Failure> {
         let (file, keys, entropy) = (&self.file, &mut self.keys, &*self.entropy);
-        Changing { file, keys, entropy, now, owner }.make(change)
+        Changing {
+            file,
+            keys,
+            entropy,
+            now,
+            owner,
+        }
+        .make(change)
     }
 
     /// Erases what has outlived its time: answers, tokens that nobody used, and their cards.
@@ -256,9 +309,9 @@ impl Writer {
         if !self.must_empty_log || self.halted.is_some() {
             return;
         }
-        let emptied: rusqlite::Result<bool> = self
-            .file
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        let emptied: rusqlite::Result<bool> =
+            self.file
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
         match emptied {
             Ok(was_busy) => self.must_empty_log = was_busy,
             Err(error) => match error.sqlite_error_code() {
@@ -274,7 +327,12 @@ impl Writer {
 
 /// From when on answers are remembered.
 fn oldest(now: Timestamp) -> i64 {
-    now.unix_ms().saturating_sub(IDEMPOTENCY_RETENTION.0).cast_signed()
+    now.unix_ms()
+        .saturating_sub(IDEMPOTENCY_RETENTION.0)
+        .cast_signed()
 }
 
-const _: () = assert!(Kind::Token as u8 == 3, "the statement that keeps a row's time says so by number");
+const _: () = assert!(
+    Kind::Token as u8 == 3,
+    "the statement that keeps a row's time says so by number"
+);

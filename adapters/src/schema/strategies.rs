@@ -65,7 +65,10 @@ fn method() -> impl Strategy<Value = PaymentMethod> {
     let flags = (any::<bool>(), any::<bool>());
     let stored = ("[0-9]{6,8}", any::<[u8; 16]>()).prop_map(|(first_digits, fingerprint)| {
         let first_digits = first_digits.into();
-        Arc::new(StoredCard { first_digits, fingerprint })
+        Arc::new(StoredCard {
+            first_digits,
+            fingerprint,
+        })
     });
     // The id of a saved card has no space.
     let named = prop_oneof![

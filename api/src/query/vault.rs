@@ -32,13 +32,30 @@ fn page(
 pub(crate) fn listed_customers(request: &HttpRequest) -> Result<VaultPage, Invalid> {
     let known = ["limit", "starting_after", "ending_before", EXPAND[0], EXPAND[1]];
     let pairs = pairs(request, &known)?;
-    page(&pairs, Listed::Customers, |text| CustomerId::parse(text).ok().map(CustomerId::bits))
+    page(&pairs, Listed::Customers, |text| {
+        CustomerId::parse(text).ok().map(CustomerId::bits)
+    })
 }
 
 /// The same of a customer's cards; `customer` is in the path or the query.
-pub(crate) fn listed_methods(request: &HttpRequest, customer: Option<CustomerId>) -> Result<VaultPage, Invalid> {
-    let known = ["limit", "starting_after", "ending_before", "type", EXPAND[0], EXPAND[1], "customer"];
-    let known = if customer.is_some() { &known[..known.len() - 1] } else { &known };
+pub(crate) fn listed_methods(
+    request: &HttpRequest,
+    customer: Option<CustomerId>,
+) -> Result<VaultPage, Invalid> {
+    let known = [
+        "limit",
+        "starting_after",
+        "ending_before",
+        "type",
+        EXPAND[0],
+        EXPAND[1],
+        "customer",
+    ];
+    let known = if customer.is_some() {
+        &known[..known.len() - 1]
+    } else {
+        &known
+    };
     let pairs = pairs(request, known)?;
     if value(&pairs, "type").is_some_and(|kind| kind != "card") {
         return Err(Invalid::new("type", Code::ParameterInvalid, "`type` is `card`."));
@@ -47,7 +64,11 @@ pub(crate) fn listed_methods(request: &HttpRequest, customer: Option<CustomerId>
         (Some(customer), _) => customer,
         (None, Some(text)) => crate::vault::customer_of("customer", text)?,
         (None, None) => {
-            return Err(Invalid::new("customer", Code::ParameterMissing, "`customer` is required."));
+            return Err(Invalid::new(
+                "customer",
+                Code::ParameterMissing,
+                "`customer` is required.",
+            ));
         }
     };
     let read = |text: &str| MethodId::parse(text).ok().map(MethodId::bits);

@@ -48,11 +48,7 @@ pub(super) struct Begun {
 }
 
 /// Reads a merchant's request about a payment.
-pub(super) async fn begin(
-    state: &State,
-    request: &HttpRequest,
-    payload: Payload,
-) -> Result<Begun, ApiError> {
+pub(super) async fn begin(state: &State, request: &HttpRequest, payload: Payload) -> Result<Begun, ApiError> {
     let caller = Caller::of(state, request)?;
     let (merchant, livemode) = caller.merchant()?;
     let merchant = merchant.id;
@@ -92,7 +88,10 @@ impl Begun {
         Checked { change, canonical }: Checked,
     ) -> Result<Answered, ApiError> {
         match change {
-            Change::Capture { .. } | Change::Increment { .. } | Change::Confirm(_) | Change::Complete { .. } => {
+            Change::Capture { .. }
+            | Change::Increment { .. }
+            | Change::Confirm(_)
+            | Change::Complete { .. } => {
                 self.caller.may_take_money()?;
             }
             Change::Void

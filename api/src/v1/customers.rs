@@ -8,8 +8,8 @@ use crate::reply::{Reply, json};
 use crate::state::State;
 use crate::v1::list::List;
 use crate::vault::{
-    Asked, CUSTOMER_ID, customer, customer_example, customer_fields, customer_in, customer_shape, exactly_one_key, object,
-    read, refused, shown,
+    Asked, CUSTOMER_ID, customer, customer_example, customer_fields, customer_in, customer_shape,
+    exactly_one_key, object, read, refused, shown,
 };
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
@@ -25,8 +25,13 @@ pub(crate) async fn create(state: Data<State>, request: HttpRequest, payload: Pa
     let create = async {
         let mut asked = read(&state, &request, payload).await?;
         let method = asked.text("payment_method")?;
-        let missing = |_| ApiError::NoSuchObject { kind: "payment method" };
-        let method = method.map(|text| MethodId::parse(&text)).transpose().map_err(missing)?;
+        let missing = |_| ApiError::NoSuchObject {
+            kind: "payment method",
+        };
+        let method = method
+            .map(|text| MethodId::parse(&text))
+            .transpose()
+            .map_err(missing)?;
         let (fields, whose) = asked.into_parts();
         let said = customer(fields)?;
         Asked::make(&state, whose, VaultChange::CreateCustomer { said, method }).await
@@ -82,22 +87,38 @@ pub(super) async fn page_body(
 ) -> Result<HttpResponse, ApiError> {
     let found = state.cards.list(owner, page).await.map_err(refused)?;
     let (objects, has_more) = found.ok_or(ApiError::NoSuchObject { kind: "customer" })?;
-    let data: Vec<_> = objects.iter().map(|object| shown(object, owner.livemode)).collect();
+    let data: Vec<_> = objects
+        .iter()
+        .map(|object| shown(object, owner.livemode))
+        .collect();
     json(StatusCode::OK, &List::new(url, data, has_more))
 }
 
 /// Both ways through a list.
 pub(super) fn paged(endpoint: Endpoint, prefix: &str) -> Endpoint {
     endpoint
-        .query("limit", crate::openapi::bounded("At most so many; 10 when nothing is said.", (1, 100)))
-        .query("starting_after", id("Only what was made before this one.", prefix))
-        .query("ending_before", id("Only what was made after this one, the nearest.", prefix))
+        .query(
+            "limit",
+            crate::openapi::bounded("At most so many; 10 when nothing is said.", (1, 100)),
+        )
+        .query(
+            "starting_after",
+            id("Only what was made before this one.", prefix),
+        )
+        .query(
+            "ending_before",
+            id("Only what was made after this one, the nearest.", prefix),
+        )
         .refuses(400, &[Code::ParameterInvalidInteger, Code::CardsNotKept])
 }
 
 pub(crate) fn described_create() -> Endpoint {
     let method = id("A saved card that is attached at once.", "pm_");
-    let shape = strict(customer_fields().into_iter().chain([crate::openapi::may("payment_method", method)]));
+    let shape = strict(
+        customer_fields()
+            .into_iter()
+            .chain([crate::openapi::may("payment_method", method)]),
+    );
     let jane = example!({"name": "Jane Diaz", "email": "jane@shop.example", "metadata": {"number": "7"}});
     exactly_one_key(Endpoint::order(PATH, Access::Merchants))
         .called(
@@ -122,14 +143,17 @@ fn named(endpoint: Endpoint) -> Endpoint {
 
 pub(crate) fn described_update() -> Endpoint {
     let other = example!({"email": "jane@home.example", "phone": ""});
-    named(exactly_one_key(Endpoint::order("/v1/customers/{id}", Access::Merchants)))
-        .called(
-            "updateCustomer",
-            "Say more of a customer",
-            "What is not named stays; an empty text takes away what is there.",
-        )
-        .takes(strict(customer_fields()), &[("Another address", other)])
-        .answers(200, "The customer.", customer_shape(), customer_example())
+    named(exactly_one_key(Endpoint::order(
+        "/v1/customers/{id}",
+        Access::Merchants,
+    )))
+    .called(
+        "updateCustomer",
+        "Say more of a customer",
+        "What is not named stays; an empty text takes away what is there.",
+    )
+    .takes(strict(customer_fields()), &[("Another address", other)])
+    .answers(200, "The customer.", customer_shape(), customer_example())
 }
 
 pub(crate) fn described_get() -> Endpoint {

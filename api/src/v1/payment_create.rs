@@ -12,11 +12,11 @@ use crate::openapi::{
 };
 use crate::reply::Reply;
 use crate::state::State;
+use crate::vault::saved;
 use crate::{idempotency_key, json as strict, query};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::payments_handle::NewPayment;
-use crate::vault::saved;
 use florin_domain::limits::TEXT_BYTES_MAX;
 use florin_domain::vault::Owner;
 use serde_json::json;

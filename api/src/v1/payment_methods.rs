@@ -9,8 +9,8 @@ use crate::reply::Reply;
 use crate::state::State;
 use crate::stripe::tree::{Fields, Node};
 use crate::vault::{
-    Asked, CUSTOMER_ID, Card, METHOD_ID, card, card_shape, customer_in, customer_of, exactly_one_key, expiry, method,
-    method_example, method_fields, method_in, method_shape, object, read,
+    Asked, CUSTOMER_ID, Card, METHOD_ID, card, card_shape, customer_in, customer_of, exactly_one_key, expiry,
+    method, method_example, method_fields, method_in, method_shape, object, read,
 };
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Payload};
@@ -187,16 +187,27 @@ pub(crate) fn described_update() -> Endpoint {
 }
 
 pub(crate) fn described_get() -> Endpoint {
-    named(Endpoint::get(ONE, Access::Merchants)).called("getPaymentMethod", "Look at a saved card", "As it stands.")
+    named(Endpoint::get(ONE, Access::Merchants)).called(
+        "getPaymentMethod",
+        "Look at a saved card",
+        "As it stands.",
+    )
 }
 
 pub(crate) fn described_attach() -> Endpoint {
     let body = strict([must("customer", id("Whose it becomes.", "cus_"))]);
     let to = example!({"customer": CUSTOMER_ID});
-    named(exactly_one_key(Endpoint::order("/v1/payment_methods/{id}/attach", Access::Merchants)))
-        .called("attachPaymentMethod", "Give a saved card to a customer", "To the same customer again changes nothing.")
-        .takes(body, &[("To a customer", to)])
-        .refuses(400, &[Code::PaymentMethodUnexpectedState, Code::ResourceMissing])
+    named(exactly_one_key(Endpoint::order(
+        "/v1/payment_methods/{id}/attach",
+        Access::Merchants,
+    )))
+    .called(
+        "attachPaymentMethod",
+        "Give a saved card to a customer",
+        "To the same customer again changes nothing.",
+    )
+    .takes(body, &[("To a customer", to)])
+    .refuses(400, &[Code::PaymentMethodUnexpectedState, Code::ResourceMissing])
 }
 
 pub(crate) fn described_detach() -> Endpoint {
@@ -228,7 +239,14 @@ pub(crate) fn described_list() -> Endpoint {
 
 pub(crate) fn described_list_of_customer() -> Endpoint {
     let url = "/v1/customers/{id}/payment_methods";
-    described_page(Endpoint::get(url, Access::Merchants), "/v1/customers/cus_01m7y92abt00074ha88rfjdjp2/payment_methods")
-        .called("listCustomerPaymentMethods", "List a customer's cards", "Newest first.")
-        .path_part("id", id("The customer.", "cus_"), CUSTOMER_ID)
+    described_page(
+        Endpoint::get(url, Access::Merchants),
+        "/v1/customers/cus_01m7y92abt00074ha88rfjdjp2/payment_methods",
+    )
+    .called(
+        "listCustomerPaymentMethods",
+        "List a customer's cards",
+        "Newest first.",
+    )
+    .path_part("id", id("The customer.", "cus_"), CUSTOMER_ID)
 }

@@ -100,7 +100,10 @@ impl PaymentRequest<'_> {
                     return Err(Invalid::new("capture_method", Code::ParameterInvalid, message));
                 }
             },
-            customer: name("customer_id", Self::numberless("customer_id", self.customer_id.as_ref())?)?,
+            customer: name(
+                "customer_id",
+                Self::numberless("customer_id", self.customer_id.as_ref())?,
+            )?,
             description: text(
                 "description",
                 Self::numberless("description", self.description.as_ref())?,
@@ -175,7 +178,11 @@ pub(super) fn amount(number: Number) -> Result<Amount, Invalid> {
 }
 
 /// Test mode knows the sandbox's methods by name; a saved card was looked up before.
-pub(super) fn method(id: &str, livemode: bool, saved: Option<PaymentMethod>) -> Result<PaymentMethod, Invalid> {
+pub(super) fn method(
+    id: &str,
+    livemode: bool,
+    saved: Option<PaymentMethod>,
+) -> Result<PaymentMethod, Invalid> {
     let test = || PaymentMethod::test(id).filter(|_| !livemode);
     let found = saved.or_else(test);
     let missing = || {

@@ -4,7 +4,10 @@ use crate::errors::{ApiError, Code, Invalid};
 use crate::openapi::{Access, Endpoint, bounded_text, chapter, may, must, strict, text};
 use crate::reply::Reply;
 use crate::state::State;
-use crate::vault::{Asked, TOKEN_ID, card_shape, exactly_one_key, method, object, read, token_card, token_example, token_shape};
+use crate::vault::{
+    Asked, TOKEN_ID, card_shape, exactly_one_key, method, object, read, token_card, token_example,
+    token_shape,
+};
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Payload};
 use florin_domain::ports::VaultKey;
@@ -38,7 +41,16 @@ pub(crate) async fn get(state: Data<State>, request: HttpRequest) -> Reply {
 
 pub(crate) fn described_create() -> Endpoint {
     let part = |name| may(name, bounded_text("As it is written.", (0, 500)));
-    let more = ["name", "address_line1", "address_line2", "address_city", "address_state", "address_zip", "address_country", "currency"];
+    let more = [
+        "name",
+        "address_line1",
+        "address_line2",
+        "address_city",
+        "address_state",
+        "address_zip",
+        "address_country",
+        "currency",
+    ];
     let shape = strict([must("card", card_shape(more.map(part).into()))]);
     let typed = example!({"card": {"number": "4242424242424242", "exp_month": "12", "exp_year": "2034", "cvc": "123"}});
     exactly_one_key(Endpoint::order("/v1/tokens", Access::Merchants))
@@ -65,7 +77,11 @@ pub(crate) fn described_create() -> Endpoint {
 
 pub(crate) fn described_get() -> Endpoint {
     Endpoint::get("/v1/tokens/{id}", Access::Merchants)
-        .called("getToken", "Look at a token", "Whether it was used, and of which card it is.")
+        .called(
+            "getToken",
+            "Look at a token",
+            "Whether it was used, and of which card it is.",
+        )
         .in_chapter(chapter::CUSTOMERS)
         .path_part("id", text("The token."), TOKEN_ID)
         .answers(200, "The token.", token_shape(), token_example())

@@ -22,7 +22,9 @@ fn deleted(id: CustomerId) -> Value {
 
 fn metadata(profile: &Profile) -> Map<String, Value> {
     let pairs = profile.below("metadata");
-    pairs.map(|(name, value)| (name.to_owned(), value.into())).collect()
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect()
 }
 
 fn address_fields(profile: &Profile, place: &str) -> Value {
@@ -43,7 +45,12 @@ fn address(profile: &Profile, place: &str) -> Value {
 
 fn customer_body(customer: &Customer, livemode: bool) -> Value {
     let (id, profile) = (customer.id.to_string(), &customer.profile);
-    let prefix: String = id.chars().rev().take(8).map(|sign| sign.to_ascii_uppercase()).collect();
+    let prefix: String = id
+        .chars()
+        .rev()
+        .take(8)
+        .map(|sign| sign.to_ascii_uppercase())
+        .collect();
     let mut locales: Vec<(usize, &str)> = profile
         .below("preferred_locales")
         .filter_map(|(place, locale)| Some((place.parse().ok()?, locale)))
@@ -187,4 +194,3 @@ fn token_body(token: &SavedToken, livemode: bool) -> Value {
         "used": token.is_used,
     })
 }
-

@@ -11,7 +11,9 @@ pub(crate) fn refused(error: VaultError) -> ApiError {
         VaultError::NotConfigured => ApiError::Invalid(Invalid {
             param: None,
             code: Code::CardsNotKept,
-            message: "This node keeps no customers and cards: it has no key-encryption key (`secrets.kek_file`).".to_owned(),
+            message:
+                "This node keeps no customers and cards: it has no key-encryption key (`secrets.kek_file`)."
+                    .to_owned(),
         }),
         VaultError::Busy => ApiError::Overloaded { retry_after_s: 1 },
         VaultError::Refused(refusal) => refusal_of(refusal),
@@ -30,7 +32,9 @@ fn refusal_of(refusal: VaultRefusal) -> ApiError {
     match refusal {
         VaultRefusal::Card(fault) => card(fault),
         VaultRefusal::NoSuchCustomer => ApiError::NoSuchObject { kind: "customer" },
-        VaultRefusal::NoSuchMethod => ApiError::NoSuchObject { kind: "payment method" },
+        VaultRefusal::NoSuchMethod => ApiError::NoSuchObject {
+            kind: "payment method",
+        },
         VaultRefusal::NoSuchToken => ApiError::NoSuchObject { kind: "token" },
         VaultRefusal::TokenUsed => {
             let message = "`card[token]` was used before: a token is for one card, once.";
@@ -47,15 +51,27 @@ fn refusal_of(refusal: VaultRefusal) -> ApiError {
 
 fn card(fault: CardFault) -> ApiError {
     let (code, param, message) = match fault {
-        CardFault::Number(_) => (Code::IncorrectNumber, "card[number]", "Your card number is incorrect."),
-        CardFault::ExpiryMonth => {
-            (Code::InvalidExpiryMonth, "card[exp_month]", "Your card's expiration month is invalid.")
-        }
-        CardFault::ExpiryYear => {
-            (Code::InvalidExpiryYear, "card[exp_year]", "Your card's expiration year is invalid.")
-        }
+        CardFault::Number(_) => (
+            Code::IncorrectNumber,
+            "card[number]",
+            "Your card number is incorrect.",
+        ),
+        CardFault::ExpiryMonth => (
+            Code::InvalidExpiryMonth,
+            "card[exp_month]",
+            "Your card's expiration month is invalid.",
+        ),
+        CardFault::ExpiryYear => (
+            Code::InvalidExpiryYear,
+            "card[exp_year]",
+            "Your card's expiration year is invalid.",
+        ),
         CardFault::Expired => (Code::ExpiredCard, "card[exp_year]", "Your card has expired."),
-        CardFault::SecurityCode => (Code::IncorrectCvc, "card[cvc]", "Your card's security code is incorrect."),
+        CardFault::SecurityCode => (
+            Code::IncorrectCvc,
+            "card[cvc]",
+            "Your card's security code is incorrect.",
+        ),
         CardFault::Holder => {
             let message = "`billing_details[name]` is too long.";
             return Invalid::new("billing_details[name]", Code::ParameterInvalid, message).into();

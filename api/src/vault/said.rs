@@ -87,7 +87,10 @@ fn read(fields: Fields, places: &[Place], addresses: &[&str], whole: &[&str]) ->
     }
     let pairs = profile.below("metadata").count();
     if pairs > METADATA_ENTRIES_MAX {
-        return Err(wrong("metadata", &format!("holds at most {METADATA_ENTRIES_MAX} entries")));
+        return Err(wrong(
+            "metadata",
+            &format!("holds at most {METADATA_ENTRIES_MAX} entries"),
+        ));
     }
     Ok(profile)
 }
@@ -98,19 +101,15 @@ fn flatten(name: &str, node: Node, texts: &mut Vec<(String, String)>) {
         Node::Text(text) => texts.push((name.to_owned(), text)),
         Node::List(items) => {
             for (place, item) in items.into_iter().enumerate() {
-                flatten(&joined_to(name, &place.to_string()), item, texts);
+                flatten(&joined(name, &place.to_string()), item, texts);
             }
         }
         Node::Map(fields) => {
             for (own, node) in fields {
-                flatten(&joined_to(name, &own), node, texts);
+                flatten(&joined(name, &own), node, texts);
             }
         }
     }
-}
-
-fn joined_to(name: &str, own: &str) -> String {
-    joined(name, own)
 }
 
 /// How long a text may be, if there is one of this name.
@@ -128,12 +127,19 @@ fn bytes_max(
         return Ok(0);
     }
     let inside = |outer: &str| name.strip_prefix(outer)?.strip_prefix('[')?.strip_suffix(']');
-    if addresses.iter().filter_map(|address| inside(address)).any(|part| ADDRESS.contains(&part)) {
+    if addresses
+        .iter()
+        .filter_map(|address| inside(address))
+        .any(|part| ADDRESS.contains(&part))
+    {
         return Ok(ADDRESS_BYTES_MAX);
     }
     if let Some(key) = inside("metadata").filter(|key| !key.contains('[')) {
         if key.is_empty() || key.len() > METADATA_KEY_BYTES_MAX {
-            return Err(wrong("metadata", &format!("has names of 1 to {METADATA_KEY_BYTES_MAX} bytes")));
+            return Err(wrong(
+                "metadata",
+                &format!("has names of 1 to {METADATA_KEY_BYTES_MAX} bytes"),
+            ));
         }
         return Ok(METADATA_VALUE_BYTES_MAX);
     }
@@ -143,7 +149,11 @@ fn bytes_max(
         return Ok(16);
     }
     let shown = echoed(name);
-    Err(Invalid::new(shown.as_str(), Code::ParameterUnknown, format!("Unknown parameter `{shown}`.")))
+    Err(Invalid::new(
+        shown.as_str(),
+        Code::ParameterUnknown,
+        format!("Unknown parameter `{shown}`."),
+    ))
 }
 
 /// Texts that are one of a few words, or look like something.

@@ -13,7 +13,11 @@ pub(crate) async fn saved(state: &State, owner: Owner, id: &str) -> Result<Optio
     let Ok(key) = MethodId::parse(id) else {
         return Ok(None);
     };
-    let found = state.cards.get(owner, VaultKey::Method(key)).await.map_err(refused)?;
+    let found = state
+        .cards
+        .get(owner, VaultKey::Method(key))
+        .await
+        .map_err(refused)?;
     let Some(VaultObject::Method(method)) = found else {
         // Told as any other name that is not known.
         return Ok(None);

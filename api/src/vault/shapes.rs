@@ -2,7 +2,9 @@
 
 use super::shown;
 use crate::errors::Code;
-use crate::openapi::{Endpoint, bounded_text, count, flag, id, may, metadata, must, or_null, record, strict, text, time, word};
+use crate::openapi::{
+    Endpoint, bounded_text, count, flag, id, may, metadata, must, or_null, record, strict, text, time, word,
+};
 use florin_domain::card_details::Expiry;
 use florin_domain::ids::{CustomerId, MethodId};
 use florin_domain::limits::IDEMPOTENCY_KEY_BYTES_MAX;
@@ -57,10 +59,17 @@ pub(crate) fn customer_fields() -> Vec<crate::openapi::Field> {
         may("description", words("Your words.", 1000)),
         may("address", address()),
         may("shipping", shipping),
-        may("tax_exempt", word("Whether taxes are owed.", ["none", "exempt", "reverse"])),
+        may(
+            "tax_exempt",
+            word("Whether taxes are owed.", ["none", "exempt", "reverse"]),
+        ),
         may(
             "preferred_locales",
-            crate::openapi::array(bounded_text("A language.", (0, 16)), "Languages, the best one first.").max_items(Some(16)),
+            crate::openapi::array(
+                bounded_text("A language.", (0, 16)),
+                "Languages, the best one first.",
+            )
+            .max_items(Some(16)),
         ),
         may(
             "invoice_settings",
@@ -73,7 +82,10 @@ pub(crate) fn customer_fields() -> Vec<crate::openapi::Field> {
 /// What may be said of a saved card.
 pub(crate) fn method_fields() -> Vec<crate::openapi::Field> {
     let details = strict([
-        may("name", bounded_text("The holder's name, as it is on the card.", (0, 255))),
+        may(
+            "name",
+            bounded_text("The holder's name, as it is on the card.", (0, 255)),
+        ),
         may("email", bounded_text("An e-mail address.", (0, 512))),
         may("phone", bounded_text("A telephone number.", (0, 50))),
         may("address", address()),
@@ -82,7 +94,10 @@ pub(crate) fn method_fields() -> Vec<crate::openapi::Field> {
         may("billing_details", details),
         may(
             "allow_redisplay",
-            word("Whether it may be shown to its customer again.", ["always", "limited", "unspecified"]),
+            word(
+                "Whether it may be shown to its customer again.",
+                ["always", "limited", "unspecified"],
+            ),
         ),
         may("metadata", metadata()),
     ]
@@ -91,19 +106,28 @@ pub(crate) fn method_fields() -> Vec<crate::openapi::Field> {
 /// A card as it is typed.
 pub(crate) fn card_shape(more: Vec<crate::openapi::Field>) -> ObjectBuilder {
     let fields = vec![
-        may("number", bounded_text("The number. It is sealed at once and never shown again.", (0, 64))),
+        may(
+            "number",
+            bounded_text("The number. It is sealed at once and never shown again.", (0, 64)),
+        ),
         may("exp_month", bounded_text("1 to 12.", (1, 2))),
         may("exp_year", bounded_text("Two or four digits.", (2, 4))),
         may(
             "cvc",
-            bounded_text("The security code. It is in memory until the first charge, and never written.", (0, 4)),
+            bounded_text(
+                "The security code. It is in memory until the first charge, and never written.",
+                (0, 4),
+            ),
         ),
     ];
     strict(fields.into_iter().chain(more))
 }
 
 fn facts() -> SavedMethod {
-    let said = [("billing_details[name]", "Jane Diaz"), ("metadata[order]", "1001")];
+    let said = [
+        ("billing_details[name]", "Jane Diaz"),
+        ("metadata[order]", "1001"),
+    ];
     SavedMethod {
         id: MethodId::parse(METHOD_ID).unwrap_or(MethodId::from_bits(0)),
         created_at: Timestamp::from_unix_ms(1_795_238_734_000),
@@ -111,22 +135,35 @@ fn facts() -> SavedMethod {
             brand: CardBrand::Visa,
             last4: *b"4242",
             first_digits: "42424242".to_owned(),
-            expiry: Expiry { year: 2034, month: 12 },
+            expiry: Expiry {
+                year: 2034,
+                month: 12,
+            },
             fingerprint: [0x5a; 16],
             had_code: true,
         },
         customer: None,
         is_detached: false,
-        profile: Profile(said.map(|(place, text)| (place.to_owned(), text.to_owned())).into()),
+        profile: Profile(
+            said.map(|(place, text)| (place.to_owned(), text.to_owned()))
+                .into(),
+        ),
     }
 }
 
 pub(crate) fn customer_example() -> Value {
-    let said = [("name", "Jane Diaz"), ("email", "jane@shop.example"), ("metadata[number]", "7")];
+    let said = [
+        ("name", "Jane Diaz"),
+        ("email", "jane@shop.example"),
+        ("metadata[number]", "7"),
+    ];
     let customer = Customer {
         id: CustomerId::parse(CUSTOMER_ID).unwrap_or(CustomerId::from_bits(0)),
         created_at: Timestamp::from_unix_ms(1_795_238_734_000),
-        profile: Profile(said.map(|(place, text)| (place.to_owned(), text.to_owned())).into()),
+        profile: Profile(
+            said.map(|(place, text)| (place.to_owned(), text.to_owned()))
+                .into(),
+        ),
     };
     shown(&VaultObject::Customer(customer), false)
 }
@@ -136,9 +173,19 @@ pub(crate) fn method_example() -> Value {
 }
 
 pub(crate) fn token_example() -> Value {
-    let Ok(id) = CardToken::parse(TOKEN_ID) else { return Value::Null };
+    let Ok(id) = CardToken::parse(TOKEN_ID) else {
+        return Value::Null;
+    };
     let (created_at, is_used, method) = (Timestamp::from_unix_ms(1_795_238_734_000), false, facts());
-    shown(&VaultObject::Token(SavedToken { id, created_at, is_used, method }), false)
+    shown(
+        &VaultObject::Token(SavedToken {
+            id,
+            created_at,
+            is_used,
+            method,
+        }),
+        false,
+    )
 }
 
 pub(crate) fn customer_shape() -> ObjectBuilder {
@@ -161,7 +208,10 @@ pub(crate) fn method_shape() -> ObjectBuilder {
         must("last4", text("The last four digits.")),
         must("exp_month", count("1 to 12.")),
         must("exp_year", count("Four digits.")),
-        must("fingerprint", text("The same for the same number of one merchant in one mode.")),
+        must(
+            "fingerprint",
+            text("The same for the same number of one merchant in one mode."),
+        ),
     ]);
     record([
         must("id", id("The saved card.", "pm_")),
@@ -177,9 +227,15 @@ pub(crate) fn method_shape() -> ObjectBuilder {
 
 pub(crate) fn token_shape() -> ObjectBuilder {
     record([
-        must("id", text("The token.").pattern(Some("^tok_1[0-9A-Za-km-z]{28}$"))),
+        must(
+            "id",
+            text("The token.").pattern(Some("^tok_1[0-9A-Za-km-z]{28}$")),
+        ),
         must("object", word("What it is.", ["token"])),
-        must("created", time("When it was made. Unused, it is forgotten after an hour.")),
+        must(
+            "created",
+            time("When it was made. Unused, it is forgotten after an hour."),
+        ),
         must("livemode", flag("It is of real money.")),
         must("type", word("What kind.", ["card"])),
         must("used", flag("It was used.")),

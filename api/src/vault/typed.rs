@@ -40,9 +40,16 @@ impl Fielded {
             None => Err(missing("card[number]")),
             Some(Node::Text(mut text)) => {
                 text.zeroize();
-                Err(Invalid::new("card", Code::ParameterInvalid, "`card` has `number`, `exp_month`, `exp_year` and `cvc` inside it, or `token`.").into())
+                Err(Invalid::new(
+                    "card",
+                    Code::ParameterInvalid,
+                    "`card` has `number`, `exp_month`, `exp_year` and `cvc` inside it, or `token`.",
+                )
+                .into())
             }
-            Some(Node::List(_)) => Err(Invalid::new("card", Code::ParameterInvalid, "`card` is no list.").into()),
+            Some(Node::List(_)) => {
+                Err(Invalid::new("card", Code::ParameterInvalid, "`card` is no list.").into())
+            }
         }
     }
 
@@ -69,7 +76,9 @@ impl Fielded {
     }
 
     fn finish(self) -> Result<(), ApiError> {
-        let Some((name, _)) = self.0.first() else { return Ok(()) };
+        let Some((name, _)) = self.0.first() else {
+            return Ok(());
+        };
         let name = echoed(&format!("card[{name}]"));
         let message = format!("Unknown parameter `{name}`.");
         Err(Invalid::new(name, Code::ParameterUnknown, message).into())
@@ -147,7 +156,11 @@ pub(crate) fn token_card(asked: &mut Asked) -> Result<(CardInput, Fields), ApiEr
     if !address.is_empty() {
         details.push(("address".to_owned(), Node::Map(address)));
     }
-    let said = if details.is_empty() { Fields::new() } else { vec![("billing_details".to_owned(), Node::Map(details))] };
+    let said = if details.is_empty() {
+        Fields::new()
+    } else {
+        vec![("billing_details".to_owned(), Node::Map(details))]
+    };
     Ok((typed(fields, name)?, said))
 }
 

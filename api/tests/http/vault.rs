@@ -43,7 +43,12 @@ fn id(answer: &Answer) -> String {
 }
 
 fn saved(world: &World) -> String {
-    id(&post(world, "/v1/payment_methods", A, &json!({"type": "card", "card": typed()})))
+    id(&post(
+        world,
+        "/v1/payment_methods",
+        A,
+        &json!({"type": "card", "card": typed()}),
+    ))
 }
 
 fn token(world: &World) -> String {
@@ -57,7 +62,10 @@ fn sec_03_a_token_begins_with_tok() {
     let body = answer.json();
     assert!(body["id"].as_str().unwrap().starts_with("tok_"));
     assert_eq!((&body["object"], &body["used"]), (&json!("token"), &json!(false)));
-    assert_eq!((&body["card"]["last4"], &body["card"]["brand"]), (&json!("5556"), &json!("Visa")));
+    assert_eq!(
+        (&body["card"]["last4"], &body["card"]["brand"]),
+        (&json!("5556"), &json!("Visa"))
+    );
     world.stop();
 }
 
@@ -67,7 +75,12 @@ fn sec_04_the_version_of_a_token_is_1_and_others_are_refused() {
     let token = token(&world);
     assert_eq!(&token[4..5], "1");
     let other = token.replacen("tok_1", "tok_2", 1);
-    refused(&world.get(&format!("/v1/tokens/{other}"), Some(A)), 400, "token_invalid", "id");
+    refused(
+        &world.get(&format!("/v1/tokens/{other}"), Some(A)),
+        400,
+        "token_invalid",
+        "id",
+    );
     world.stop();
 }
 
@@ -124,13 +137,40 @@ fn a_card_is_saved_from_a_form_or_from_json_and_shows_its_last_four_digits() {
     );
     let body = by_form.json();
     assert_eq!(by_form.status, 200, "{body}");
-    assert_eq!((&body["object"], &body["type"], &body["livemode"]), (&json!("payment_method"), &json!("card"), &json!(false)));
-    assert_eq!((&body["card"]["last4"], &body["card"]["exp_year"]), (&json!("5556"), &json!(2040)));
-    assert_eq!((&body["billing_details"]["name"], &body["metadata"]), (&json!("Jane"), &json!({"order": "7"})));
-    let by_json = post(&world, "/v1/payment_methods", A, &json!({"type": "card", "card": typed()})).json();
-    assert_eq!(by_json["card"]["fingerprint"], body["card"]["fingerprint"], "one card");
-    let other = post(&world, "/v1/payment_methods", B, &json!({"type": "card", "card": typed()})).json();
-    assert_ne!(other["card"]["fingerprint"], body["card"]["fingerprint"], "another merchant's");
+    assert_eq!(
+        (&body["object"], &body["type"], &body["livemode"]),
+        (&json!("payment_method"), &json!("card"), &json!(false))
+    );
+    assert_eq!(
+        (&body["card"]["last4"], &body["card"]["exp_year"]),
+        (&json!("5556"), &json!(2040))
+    );
+    assert_eq!(
+        (&body["billing_details"]["name"], &body["metadata"]),
+        (&json!("Jane"), &json!({"order": "7"}))
+    );
+    let by_json = post(
+        &world,
+        "/v1/payment_methods",
+        A,
+        &json!({"type": "card", "card": typed()}),
+    )
+    .json();
+    assert_eq!(
+        by_json["card"]["fingerprint"], body["card"]["fingerprint"],
+        "one card"
+    );
+    let other = post(
+        &world,
+        "/v1/payment_methods",
+        B,
+        &json!({"type": "card", "card": typed()}),
+    )
+    .json();
+    assert_ne!(
+        other["card"]["fingerprint"], body["card"]["fingerprint"],
+        "another merchant's"
+    );
     let path = format!("/v1/payment_methods/{}", body["id"].as_str().unwrap());
     assert_eq!(world.get(&path, Some(A)).json(), body);
     assert_eq!(world.get(&path, Some(B)).status, 404);
@@ -141,7 +181,14 @@ fn a_card_is_saved_from_a_form_or_from_json_and_shows_its_last_four_digits() {
 #[test]
 fn a_card_that_cannot_be_one_is_refused_in_stripes_words_and_not_repeated() {
     let world = World::start();
-    let create = |card: Value| post(&world, "/v1/payment_methods", A, &json!({"type": "card", "card": card}));
+    let create = |card: Value| {
+        post(
+            &world,
+            "/v1/payment_methods",
+            A,
+            &json!({"type": "card", "card": card}),
+        )
+    };
     for (name, value, code) in [
         ("number", json!("4242424242424241"), "incorrect_number"),
         ("exp_month", json!(13), "invalid_expiry_month"),
@@ -155,13 +202,28 @@ fn a_card_that_cannot_be_one_is_refused_in_stripes_words_and_not_repeated() {
         refused(&answer, 402, code, &format!("card[{name}]"));
         assert_eq!(answer.error("type"), "card_error");
     }
-    refused(&create(json!({"exp_month": 1, "exp_year": 2040})), 400, "parameter_missing", "card[number]");
+    refused(
+        &create(json!({"exp_month": 1, "exp_year": 2040})),
+        400,
+        "parameter_missing",
+        "card[number]",
+    );
     let mut more = typed();
     more["pin"] = json!("1");
     refused(&create(more), 400, "parameter_unknown", "card[pin]");
-    let number = post(&world, "/v1/payment_methods", A, &json!({"type": "card", "card": NUMBER}));
+    let number = post(
+        &world,
+        "/v1/payment_methods",
+        A,
+        &json!({"type": "card", "card": NUMBER}),
+    );
     refused(&number, 400, "parameter_invalid", "card");
-    let name = post(&world, "/v1/payment_methods", A, &json!({"type": "card", "card": typed(), NUMBER: "x"}));
+    let name = post(
+        &world,
+        "/v1/payment_methods",
+        A,
+        &json!({"type": "card", "card": typed(), NUMBER: "x"}),
+    );
     refused(&name, 400, "card_number_misplaced", "************5556");
     world.stop();
 }
@@ -172,7 +234,11 @@ fn a_card_number_is_refused_wherever_it_would_be_kept_and_shown() {
     let spaced = "card 4000 0566 5566 5556 of Jane";
     for (path, body, param) in [
         ("/v1/customers", json!({"description": spaced}), "description"),
-        ("/v1/customers", json!({"metadata": {"note": NUMBER}}), "metadata[note]"),
+        (
+            "/v1/customers",
+            json!({"metadata": {"note": NUMBER}}),
+            "metadata[note]",
+        ),
         ("/v1/customers", json!({"name": NUMBER}), "name"),
     ] {
         refused(&post(&world, path, A, &body), 400, "card_number_misplaced", param);
@@ -181,17 +247,51 @@ fn a_card_number_is_refused_wherever_it_would_be_kept_and_shown() {
         let mut body = json!({"amount": 100, "currency": "USD", "payment_method_id": "pm_card_visa"});
         body[more.0] = more.1;
         let headers = [JSON, ("Idempotency-Key", key)];
-        shown(world.send("POST", "/v1/payments", Some(A), &headers, body.to_string().as_bytes()))
+        shown(world.send(
+            "POST",
+            "/v1/payments",
+            Some(A),
+            &headers,
+            body.to_string().as_bytes(),
+        ))
     };
-    refused(&pay("1", ("description", json!(spaced))), 400, "card_number_misplaced", "description");
-    refused(&pay("2", ("metadata", json!({"n": NUMBER}))), 400, "card_number_misplaced", "metadata.n");
-    refused(&pay("3", ("customer_id", json!(NUMBER))), 400, "card_number_misplaced", "customer_id");
-    refused(&pay(NUMBER, ("description", json!("x"))), 400, "card_number_misplaced", "Idempotency-Key");
-    refused(&pay("4", (NUMBER, json!("x"))), 400, "parameter_unknown", "************5556");
+    refused(
+        &pay("1", ("description", json!(spaced))),
+        400,
+        "card_number_misplaced",
+        "description",
+    );
+    refused(
+        &pay("2", ("metadata", json!({"n": NUMBER}))),
+        400,
+        "card_number_misplaced",
+        "metadata.n",
+    );
+    refused(
+        &pay("3", ("customer_id", json!(NUMBER))),
+        400,
+        "card_number_misplaced",
+        "customer_id",
+    );
+    refused(
+        &pay(NUMBER, ("description", json!("x"))),
+        400,
+        "card_number_misplaced",
+        "Idempotency-Key",
+    );
+    refused(
+        &pay("4", (NUMBER, json!("x"))),
+        400,
+        "parameter_unknown",
+        "************5556",
+    );
     let query = shown(world.get(&format!("/v1/customers?{NUMBER}=1"), Some(A)));
     refused(&query, 400, "parameter_unknown", "************5556");
     // What is a number of the merchant's own stays allowed.
-    assert_eq!(pay("5", ("description", json!("order 4000056655665551"))).status, 200);
+    assert_eq!(
+        pay("5", ("description", json!("order 4000056655665551"))).status,
+        200
+    );
     world.stop();
 }
 
@@ -206,11 +306,25 @@ fn a_customer_is_made_changed_listed_and_erased_with_its_cards() {
     );
     let customer = id(&made);
     let body = made.json();
-    assert_eq!((&body["object"], &body["address"]["city"], &body["tax_exempt"]), (&json!("customer"), &json!("Bern"), &json!("none")));
+    assert_eq!(
+        (&body["object"], &body["address"]["city"], &body["tax_exempt"]),
+        (&json!("customer"), &json!("Bern"), &json!("none"))
+    );
     let path = format!("/v1/customers/{customer}");
-    let changed = form(&world, &path, "email=&address=&metadata[a]=&metadata[c]=3&preferred_locales[0]=de").json();
-    assert_eq!((&changed["email"], &changed["address"], &changed["name"]), (&Value::Null, &Value::Null, &json!("Jane")));
-    assert_eq!((&changed["metadata"], &changed["preferred_locales"]), (&json!({"b": "2", "c": "3"}), &json!(["de"])));
+    let changed = form(
+        &world,
+        &path,
+        "email=&address=&metadata[a]=&metadata[c]=3&preferred_locales[0]=de",
+    )
+    .json();
+    assert_eq!(
+        (&changed["email"], &changed["address"], &changed["name"]),
+        (&Value::Null, &Value::Null, &json!("Jane"))
+    );
+    assert_eq!(
+        (&changed["metadata"], &changed["preferred_locales"]),
+        (&json!({"b": "2", "c": "3"}), &json!(["de"]))
+    );
     let card = saved(&world);
     let attach = format!("/v1/payment_methods/{card}/attach");
     let attached = post(&world, &attach, A, &json!({"customer": customer}));
@@ -218,17 +332,33 @@ fn a_customer_is_made_changed_listed_and_erased_with_its_cards() {
     let other = id(&post(&world, "/v1/customers", A, &json!({})));
     let stolen = post(&world, &attach, A, &json!({"customer": other}));
     refused(&stolen, 400, "payment_method_unexpected_state", "payment_method");
-    for list in [format!("/v1/customers/{customer}/payment_methods"), format!("/v1/payment_methods?customer={customer}&type=card")] {
+    for list in [
+        format!("/v1/customers/{customer}/payment_methods"),
+        format!("/v1/payment_methods?customer={customer}&type=card"),
+    ] {
         let page = world.get(&list, Some(A)).json();
-        assert_eq!((&page["data"][0]["id"], &page["has_more"]), (&json!(card), &json!(false)), "{page}");
+        assert_eq!(
+            (&page["data"][0]["id"], &page["has_more"]),
+            (&json!(card), &json!(false)),
+            "{page}"
+        );
     }
     let page = world.get("/v1/customers?limit=1", Some(A)).json();
-    assert_eq!((&page["data"][0]["id"], &page["has_more"], &page["url"]), (&json!(other), &json!(true), &json!("/v1/customers")));
+    assert_eq!(
+        (&page["data"][0]["id"], &page["has_more"], &page["url"]),
+        (&json!(other), &json!(true), &json!("/v1/customers"))
+    );
     assert_eq!(world.get(&path, Some(B)).status, 404);
     let gone = world.send("DELETE", &path, Some(A), &[], b"").json();
-    assert_eq!(gone, json!({"id": customer, "object": "customer", "deleted": true}));
+    assert_eq!(
+        gone,
+        json!({"id": customer, "object": "customer", "deleted": true})
+    );
     assert_eq!(world.get(&path, Some(A)).status, 404);
-    assert_eq!(world.get(&format!("/v1/payment_methods/{card}"), Some(A)).status, 404);
+    assert_eq!(
+        world.get(&format!("/v1/payment_methods/{card}"), Some(A)).status,
+        404
+    );
     world.stop();
 }
 
@@ -237,12 +367,21 @@ fn a_key_has_it_done_once_and_other_parameters_under_it_are_refused_as_stripe_do
     let world = World::start();
     let create = |body: Value| {
         let headers = [JSON, ("Idempotency-Key", "jane")];
-        shown(world.send("POST", "/v1/payment_methods", Some(A), &headers, body.to_string().as_bytes()))
+        shown(world.send(
+            "POST",
+            "/v1/payment_methods",
+            Some(A),
+            &headers,
+            body.to_string().as_bytes(),
+        ))
     };
     let first = create(json!({"type": "card", "card": typed()}));
     assert_eq!(first.header("idempotent-replayed"), None);
     let again = create(json!({"card": typed(), "type": "card"}));
-    assert_eq!((again.header("idempotent-replayed"), &again.body), (Some("true"), &first.body));
+    assert_eq!(
+        (again.header("idempotent-replayed"), &again.body),
+        (Some("true"), &first.body)
+    );
     let mut card = typed();
     card["number"] = json!("5555555555554444");
     let other = create(json!({"type": "card", "card": card}));
@@ -255,14 +394,34 @@ fn a_key_has_it_done_once_and_other_parameters_under_it_are_refused_as_stripe_do
 fn a_token_becomes_a_payment_method_once() {
     let world = World::start();
     let token = token(&world);
-    let use_it = || post(&world, "/v1/payment_methods", A, &json!({"type": "card", "card": {"token": token}}));
+    let use_it = || {
+        post(
+            &world,
+            "/v1/payment_methods",
+            A,
+            &json!({"type": "card", "card": {"token": token}}),
+        )
+    };
     let method = use_it();
     assert_eq!(method.json()["card"]["last4"], json!("5556"));
     refused(&use_it(), 400, "token_already_used", "card[token]");
-    assert_eq!(world.get(&format!("/v1/tokens/{token}"), Some(A)).json()["used"], json!(true));
-    let test = post(&world, "/v1/payment_methods", A, &json!({"type": "card", "card": {"token": "tok_mastercard"}}));
+    assert_eq!(
+        world.get(&format!("/v1/tokens/{token}"), Some(A)).json()["used"],
+        json!(true)
+    );
+    let test = post(
+        &world,
+        "/v1/payment_methods",
+        A,
+        &json!({"type": "card", "card": {"token": "tok_mastercard"}}),
+    );
     assert_eq!(test.json()["card"]["brand"], json!("mastercard"));
-    let live = post(&world, "/v1/payment_methods", "sk_live_real_a", &json!({"type": "card", "card": {"token": "tok_visa"}}));
+    let live = post(
+        &world,
+        "/v1/payment_methods",
+        "sk_live_real_a",
+        &json!({"type": "card", "card": {"token": "tok_visa"}}),
+    );
     refused(&live, 400, "token_invalid", "card[token]");
     world.stop();
 }
@@ -273,12 +432,28 @@ fn a_detached_or_foreign_card_pays_nothing() {
     let card = saved(&world);
     let pay = |merchant: &str, key: &str| {
         let body = json!({"amount": 100, "currency": "USD", "payment_method_id": card}).to_string();
-        world.send("POST", "/v1/payments", Some(merchant), &[JSON, ("Idempotency-Key", key)], body.as_bytes())
+        world.send(
+            "POST",
+            "/v1/payments",
+            Some(merchant),
+            &[JSON, ("Idempotency-Key", key)],
+            body.as_bytes(),
+        )
     };
     refused(&pay(B, "b"), 400, "resource_missing", "payment_method_id");
-    let detached = post(&world, &format!("/v1/payment_methods/{card}/detach"), A, &json!({}));
+    let detached = post(
+        &world,
+        &format!("/v1/payment_methods/{card}/detach"),
+        A,
+        &json!({}),
+    );
     assert_eq!(detached.json()["customer"], Value::Null);
-    refused(&pay(A, "a"), 400, "payment_method_unexpected_state", "payment_method_id");
+    refused(
+        &pay(A, "a"),
+        400,
+        "payment_method_unexpected_state",
+        "payment_method_id",
+    );
     assert_eq!(world.charges(), 0);
     world.stop();
 }

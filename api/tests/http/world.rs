@@ -99,7 +99,9 @@ impl Answer {
 
 /// A card vault in memory, under the key of this folder.
 fn cards(folder: &Path) -> Arc<dyn CardVault> {
-    let keks: Vec<Arc<dyn Kek>> = vec![Arc::new(FileKek::load_or_create(&development_kek_in(folder)).unwrap())];
+    let keks: Vec<Arc<dyn Kek>> = vec![Arc::new(
+        FileKek::load_or_create(&development_kek_in(folder)).unwrap(),
+    )];
     let world = (Arc::new(SystemClock::new()) as _, Arc::new(OsEntropy::new()) as _);
     Arc::new(CardStore::in_memory(keks, world, &StoreOptions::default()).unwrap())
 }

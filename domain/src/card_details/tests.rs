@@ -18,12 +18,16 @@ fn typed(number: &str, month: &str, year: &str, code: Option<&str>) -> CardInput
 
 #[test]
 fn a_card_is_read_with_spaces_and_short_years() {
-    let (card, code) = typed("4242 4242-4242 4242", "1", "30", Some("123")).check(NOW).unwrap();
+    let (card, code) = typed("4242 4242-4242 4242", "1", "30", Some("123"))
+        .check(NOW)
+        .unwrap();
     assert_eq!((card.number(), card.brand), ("4242424242424242", CardBrand::Visa));
     assert_eq!(card.expiry, Expiry { year: 2030, month: 1 });
     assert_eq!((card.last4(), card.first_digits()), (*b"4242", "42424242"));
     assert_eq!(code.unwrap().expose(), "123");
-    let (card, _) = typed("378282246310005", "12", "2026", Some("1234")).check(NOW).unwrap();
+    let (card, _) = typed("378282246310005", "12", "2026", Some("1234"))
+        .check(NOW)
+        .unwrap();
     assert_eq!((card.brand, card.first_digits()), (CardBrand::Amex, "378282"));
 }
 
@@ -31,9 +35,18 @@ fn a_card_is_read_with_spaces_and_short_years() {
 fn what_is_no_card_is_refused_for_its_first_fault() {
     let visa = "4242424242424242";
     for (input, fault) in [
-        (typed("4242424242424241", "1", "30", None), CardFault::Number(CardNumberError::CheckDigit)),
-        (typed("", "1", "30", None), CardFault::Number(CardNumberError::NotDigits)),
-        (typed("0000000000000000", "1", "30", None), CardFault::Number(CardNumberError::UnknownBrand)),
+        (
+            typed("4242424242424241", "1", "30", None),
+            CardFault::Number(CardNumberError::CheckDigit),
+        ),
+        (
+            typed("", "1", "30", None),
+            CardFault::Number(CardNumberError::NotDigits),
+        ),
+        (
+            typed("0000000000000000", "1", "30", None),
+            CardFault::Number(CardNumberError::UnknownBrand),
+        ),
         (typed(visa, "0", "30", None), CardFault::ExpiryMonth),
         (typed(visa, "13", "30", None), CardFault::ExpiryMonth),
         (typed(visa, "+1", "30", None), CardFault::ExpiryMonth),
@@ -55,13 +68,20 @@ fn what_is_no_card_is_refused_for_its_first_fault() {
 fn a_month_ends_when_it_has_ended_everywhere() {
     // 2026-12-01T00:00:00Z.
     let december_ms = 1_796_083_200_000;
-    let november = Expiry { year: 2026, month: 11 };
+    let november = Expiry {
+        year: 2026,
+        month: 11,
+    };
     for (at_ms, is_over) in [
         (december_ms, false),
         (december_ms + 12 * 3_600_000 - 1, false),
         (december_ms + 12 * 3_600_000, true),
     ] {
-        assert_eq!(november.is_over(Timestamp::from_unix_ms(at_ms)), is_over, "{at_ms}");
+        assert_eq!(
+            november.is_over(Timestamp::from_unix_ms(at_ms)),
+            is_over,
+            "{at_ms}"
+        );
     }
 }
 
@@ -77,7 +97,11 @@ fn months_are_those_of_the_calendar() {
         (4_107_542_399, (2100, 2)),
         (4_107_542_400, (2100, 3)),
     ] {
-        assert_eq!(civil(Timestamp::from_unix_ms(unix_s * 1000)), expected, "{unix_s}");
+        assert_eq!(
+            civil(Timestamp::from_unix_ms(unix_s * 1000)),
+            expected,
+            "{unix_s}"
+        );
     }
 }
 
@@ -86,7 +110,10 @@ fn numbers_are_masked_wherever_they_stand_and_nothing_else_is() {
     for (text, expected) in [
         ("card 4242424242424242.", "card ************4242."),
         ("4242 4242 4242 4242", "************4242"),
-        ("4242-4242-4242-4242 and 378282246310005", "************4242 and ************0005"),
+        (
+            "4242-4242-4242-4242 and 378282246310005",
+            "************4242 and ************0005",
+        ),
         ("x14242424242424242", "x1************4242"),
         ("{\"a\":\"5555555555554444\"}", "{\"a\":\"************4444\"}"),
         ("4242424242424241", "4242424242424241"),

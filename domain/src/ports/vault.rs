@@ -4,7 +4,7 @@ use super::BoxFuture;
 use crate::ids::{CustomerId, MerchantId, MethodId};
 use crate::time::Timestamp;
 use crate::token::CardToken;
-use crate::vault::{ChargedCard, Changed, Once, Owner, VaultChange, VaultObject, VaultPage, VaultRefusal};
+use crate::vault::{Changed, ChargedCard, Once, Owner, VaultChange, VaultObject, VaultPage, VaultRefusal};
 use std::fmt;
 use thiserror::Error;
 
@@ -50,8 +50,11 @@ pub trait CardVault: Send + Sync + fmt::Debug {
     fn get(&self, owner: Owner, key: VaultKey) -> BoxFuture<'_, Result<Option<VaultObject>, VaultError>>;
 
     /// A page of things, and whether there are more. `None` if there is no such customer.
-    fn list(&self, owner: Owner, page: VaultPage)
-    -> BoxFuture<'_, Result<Option<(Vec<VaultObject>, bool)>, VaultError>>;
+    fn list(
+        &self,
+        owner: Owner,
+        page: VaultPage,
+    ) -> BoxFuture<'_, Result<Option<(Vec<VaultObject>, bool)>, VaultError>>;
 
     /// The time by which it dates what it keeps.
     fn now(&self) -> Timestamp;
@@ -60,7 +63,11 @@ pub trait CardVault: Send + Sync + fmt::Debug {
 /// Port through which an adapter comes to a saved card when it sends it. Neither the journal nor a mailbox ever has it.
 pub trait ChargedCards: Send + Sync + fmt::Debug {
     /// The card, opened; `None` if it is erased or another merchant's.
-    fn open(&self, merchant: MerchantId, method: MethodId) -> BoxFuture<'_, Result<Option<ChargedCard>, VaultError>>;
+    fn open(
+        &self,
+        merchant: MerchantId,
+        method: MethodId,
+    ) -> BoxFuture<'_, Result<Option<ChargedCard>, VaultError>>;
 
     /// A provider has answered a charge of it: its security code is forgotten.
     fn answered(&self, method: MethodId);

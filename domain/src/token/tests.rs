@@ -36,13 +36,20 @@ fn the_generator_is_the_product_of_its_four_factors_and_two_is_a_primitive_root(
         power = power * 2 % MODULUS;
         powers.insert(power);
     }
-    assert_eq!(powers.len(), 60, "the powers of two are all of the numbers but zero");
+    assert_eq!(
+        powers.len(),
+        60,
+        "the powers of two are all of the numbers but zero"
+    );
 }
 
 #[test]
 fn the_checksum_of_a_token_stays_what_it_was() {
     // Tokens that were given out must be read by every later version.
-    assert_eq!(CardToken::draw([0, 0, 0]).to_string(), "tok_1000000000000000000000000rxhi");
+    assert_eq!(
+        CardToken::draw([0, 0, 0]).to_string(),
+        "tok_1000000000000000000000000rxhi"
+    );
 }
 
 proptest! {

@@ -35,7 +35,9 @@ pub(crate) fn outcome(method: TestMethod, holder: Option<&str>) -> Charged {
         ChargeOutcome::Failed(Failure::InsufficientFunds) => Charged::Refused("Not enough balance", "12"),
         ChargeOutcome::Failed(Failure::ExpiredCard) => Charged::Refused("Expired Card", "6"),
         ChargeOutcome::Failed(Failure::IncorrectCvc) => Charged::Refused("CVC Declined", "24"),
-        ChargeOutcome::Failed(Failure::LostCard | Failure::StolenCard) => Charged::Refused("Blocked Card", "5"),
+        ChargeOutcome::Failed(Failure::LostCard | Failure::StolenCard) => {
+            Charged::Refused("Blocked Card", "5")
+        }
         ChargeOutcome::Failed(Failure::ProcessingError) => Charged::Refused("Acquirer Error", "4"),
         ChargeOutcome::Failed(Failure::VelocityExceeded) => {
             Charged::Refused("Withdrawal count exceeded", "29")

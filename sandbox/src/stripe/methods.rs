@@ -199,7 +199,9 @@ impl Failure {
             | Self::StolenCard
             | Self::VelocityExceeded
             | Self::Fraudulent => "Your card was declined.",
-            Self::ProcessingError => "An error occurred while processing your card. Try again in a little bit.",
+            Self::ProcessingError => {
+                "An error occurred while processing your card. Try again in a little bit."
+            }
             Self::InsufficientFunds => "Your card has insufficient funds.",
             Self::ExpiredCard => "Your card has expired.",
             Self::IncorrectCvc => "Your card's security code is incorrect.",

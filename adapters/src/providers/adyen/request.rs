@@ -139,14 +139,16 @@ fn charge(
         let expiry = charged.card.expiry;
         (format!("{:02}", expiry.month), expiry.year.to_string())
     });
-    let typed = card.zip(expiry.as_ref()).map(|(charged, (month, year))| TypedCard {
-        kind: "scheme",
-        number: charged.card.number(),
-        expiry_month: month,
-        expiry_year: year,
-        cvc: charged.code.as_ref().map(|code| code.expose()),
-        holder_name: charged.card.holder.as_ref().map(|holder| holder.expose()),
-    });
+    let typed = card
+        .zip(expiry.as_ref())
+        .map(|(charged, (month, year))| TypedCard {
+            kind: "scheme",
+            number: charged.card.number(),
+            expiry_month: month,
+            expiry_year: year,
+            cvc: charged.code.as_ref().map(|code| code.expose()),
+            holder_name: charged.card.holder.as_ref().map(|holder| holder.expose()),
+        });
     // With its code the card comes from its holder right now.
     let has_code = typed.as_ref().is_some_and(|card| card.cvc.is_some());
     let body = Charge {

@@ -223,9 +223,14 @@ fn read_method_id(text: &str) -> (Arc<str>, Option<Arc<StoredCard>>) {
     let stored = (first.zip(print)).and_then(|(first, print)| {
         let is_print = print.len() == 32 && print.bytes().all(|byte| byte.is_ascii_hexdigit());
         let is_first = (6..=8).contains(&first.len()) && first.bytes().all(|byte| byte.is_ascii_digit());
-        let print = u128::from_str_radix(print, 16).ok().filter(|_| is_print && is_first)?;
+        let print = u128::from_str_radix(print, 16)
+            .ok()
+            .filter(|_| is_print && is_first)?;
         let (first_digits, fingerprint) = (first.into(), print.to_be_bytes());
-        Some(Arc::new(StoredCard { first_digits, fingerprint }))
+        Some(Arc::new(StoredCard {
+            first_digits,
+            fingerprint,
+        }))
     });
     match (id, stored, more) {
         (Some(id), Some(stored), None) => (Arc::from(id), Some(stored)),
