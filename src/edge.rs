@@ -21,12 +21,14 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
     let metrics = node.metrics.clone();
     // The notary made it before anything was served.
     let key = SigningKey::load(&settings.data_dir).context("the key that signs receipts")?;
+    let key = Arc::new(key);
     let parts = ApiParts {
         payments: node.platform.payments(),
         ledger: node.platform.ledger(),
         consistency: node.platform.consistency(),
         ops: Arc::new(node.platform.ops(Box::new(move || metrics.render()))),
-        receipts: Arc::new(key),
+        receipts: Arc::clone(&key) as _,
+        client_secrets: key,
         notices: node::notices(settings, &node.book, Arc::clone(&context.ports.clock))?,
         directory: DirectoryHandle::new(node.platform.shards().clone()),
         credentials: CredentialsHandle::new(

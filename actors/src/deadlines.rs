@@ -49,8 +49,8 @@ pub struct DeadlinesState {
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines;
 
-/// Payments looked at in one tick.
-const PAGE: usize = 256;
+/// Payments of one kind looked at in one tick.
+pub(crate) const PAGE: usize = 256;
 /// How often everything that is due is met again.
 const AGAIN: Duration = Duration::from_mins(1);
 

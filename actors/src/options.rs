@@ -6,7 +6,7 @@ use florin_domain::breaker::BreakerPolicy;
 use florin_domain::health::HealthPolicy;
 use florin_domain::ledger::LedgerRules;
 use florin_domain::limits::Lifetimes;
-use florin_domain::payment::{FeeReturn, ReviewMode};
+use florin_domain::payment::{FeeReturn, ReviewMode, WaitKind};
 use florin_domain::placement::Placement;
 use florin_domain::provider::ProviderId;
 use florin_domain::retry::RetryPolicy;
@@ -300,6 +300,12 @@ impl Options {
         self.admission
             .in_flight_max
             .saturating_mul(Self::MESSAGES_PER_OPERATION)
+    }
+
+    /// Payments that are brought back at once because something of theirs is due, by the schedule of questions and by deadlines.
+    pub fn due_at_once(&self) -> usize {
+        let questions = self.resume_page.saturating_mul(2);
+        questions.saturating_add(crate::deadlines::PAGE.saturating_mul(WaitKind::ALL.len()))
     }
 
     /// Checks what the actors rely on.

@@ -4,6 +4,7 @@
 mod answer;
 mod cards;
 mod closing;
+mod confirm;
 mod create;
 mod drive;
 mod drives;
@@ -16,6 +17,7 @@ mod operate;
 mod overdue;
 mod reversal;
 
+pub use create::Start;
 pub use heard::Report;
 pub(crate) use heard::count_stale;
 pub use not_stored::NotStored;
@@ -34,7 +36,6 @@ use drives::Drive;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{OperationId, PaymentId, Seq};
 use florin_domain::ledger::consequences;
-use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{Command, Effect, Payment, Request, Spec, decide, decide_request, evolve_all};
 use florin_domain::ports::ReadError;
 use florin_domain::provider::Outcome;
@@ -51,8 +52,8 @@ use tokio::time::Instant;
 pub struct Begin {
     /// What is asked for.
     pub spec: Arc<Spec>,
-    /// How it is paid.
-    pub method: PaymentMethod,
+    /// How it begins.
+    pub start: Start,
     /// When it was admitted.
     pub admitted_at: Instant,
     /// Nobody had used its key up to this commit, as the owner of the keys found.
@@ -303,10 +304,7 @@ impl Actor for PaymentActor {
 impl PaymentState {
     fn take(&mut self, mail: PaymentMail) -> Result<(), ActorProcessingErr> {
         match (mail, &self.stage) {
-            (PaymentMail::Begin(begin), Stage::Empty) => {
-                self.begin(begin);
-                Ok(())
-            }
+            (PaymentMail::Begin(begin), Stage::Empty) => self.begin(begin),
             (PaymentMail::Resume { closes }, Stage::Empty) => {
                 self.closes = closes;
                 self.asks_when_loaded = true;

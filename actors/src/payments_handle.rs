@@ -16,12 +16,12 @@ pub use what_if::{Alternative, Course, WhatIf, WhatIfError};
 
 use crate::context::Context;
 use crate::load::locate;
+use crate::payment::Start;
 use crate::shards::Shards;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, PaymentId, ShardId};
-use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
-use florin_domain::payment::{CaptureMethod, Device};
+use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device};
 use florin_domain::ports::{PaymentRow, ViewError};
 use florin_domain::routing::Wishes;
 use std::sync::Arc;
@@ -45,8 +45,10 @@ pub struct NewPayment {
     pub amount: Amount,
     /// Of what.
     pub currency: Currency,
-    /// How it is paid.
-    pub method: PaymentMethod,
+    /// How it begins.
+    pub start: Start,
+    /// What a decline does.
+    pub after_decline: DeclinePolicy,
     /// When the money is taken.
     pub capture_method: CaptureMethod,
     /// The merchant's customer.

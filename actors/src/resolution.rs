@@ -7,6 +7,7 @@ use crate::guardian::GuardianMail;
 use crate::mailbox::Envelope;
 use crate::ticks::keep_ticking;
 use florin_domain::ids::PaymentId;
+use florin_domain::time::Millis;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -106,9 +107,17 @@ impl ResolutionState {
             None => 0,
         };
         let usual = Duration::from_millis(waits[asked.min(waits.len() - 1)].0);
-        let due = Instant::now() + every.unwrap_or(usual);
+        let due = Instant::now() + self.jittered(every.unwrap_or(usual));
         self.due.insert((due, payment));
         self.waits.insert(payment, Wait { due, asked });
+    }
+
+    /// Those that are due together do not all find room before their provider: without this, the last ones would be the last ones
+    /// every time, and never be asked about.
+    fn jittered(&self, wait: Duration) -> Duration {
+        let wait_ms = Millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        let random = self.context.ports.entropy.next_u64();
+        Duration::from_millis(self.context.options.retry.jittered(wait_ms, random).0)
     }
 
     fn tick(&mut self) {

@@ -252,7 +252,7 @@ pub enum What {
 pub(crate) fn begin(context: &Context, spec: &Spec, question: CardQuestion, payment: &Mailbox<PaymentMail>) {
     let counts_addresses = context.options.velocity.ip_hour_count_max.is_some();
     let address = counts_addresses.then(|| Payer::of_address(spec)).flatten();
-    let (at, reply) = (spec.created_at, VelocityReply::new(payment.clone()));
+    let (at, reply) = (question.at, VelocityReply::new(payment.clone()));
     let (subject, mail) = match (Payer::of(spec), address) {
         (Some(payer), address) => {
             let mail = RiskMail::Begin {

@@ -268,7 +268,7 @@ fn age(id: PaymentId) -> (u64, u128) {
 }
 
 fn first(program: &Program, payment: &Payment, field: &[Entrant]) -> Option<ProviderId> {
-    let facts = Facts::of(&payment.spec, &payment.method);
+    let facts = Facts::of(&payment.spec, payment.method.as_ref()?);
     let draw = draw_bps(payment.id());
     route(program, &facts, &payment.spec.routing, field, draw).first()
 }

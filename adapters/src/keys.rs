@@ -107,7 +107,7 @@ fn used_keys(commit: &Commit) -> impl Iterator<Item = (KeyDigest, KeyRecord)> + 
             };
             return Some((request.key_digest, record));
         }
-        let Event::Created { spec, .. } = event else {
+        let (Event::Created { spec, .. } | Event::Drafted { spec, .. }) = event else {
             return None;
         };
         let record = KeyRecord {

@@ -23,6 +23,7 @@ use std::sync::Arc;
 mod code;
 mod ledger;
 mod shown;
+mod stripe;
 
 pub(crate) use code::Code;
 use ledger::{alert_class, transfer_status};

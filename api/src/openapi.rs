@@ -11,6 +11,7 @@ mod page;
 mod payment_shapes;
 mod refusal;
 mod shape;
+mod stripe;
 #[cfg(test)]
 mod tests;
 
@@ -70,6 +71,19 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     payment_void::described,
     payment_confirm::described,
     refund_create::described,
+    stripe::payment_intent_create,
+    stripe::payment_intent_list,
+    stripe::payment_intent_get,
+    stripe::payment_intent_update,
+    stripe::payment_intent_confirm,
+    stripe::payment_intent_capture,
+    stripe::payment_intent_cancel,
+    stripe::payment_intent_increment,
+    stripe::refund_create,
+    stripe::refund_list,
+    stripe::charge_list,
+    stripe::charge_get,
+    stripe::charge_capture,
     bin_get::described,
     customers::described_create,
     customers::described_list,
@@ -143,14 +157,19 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
 pub(crate) mod chapter {
     pub(crate) const PAYMENTS: &str = "Payments";
     pub(crate) const CUSTOMERS: &str = "Customers";
+    pub(crate) const STRIPE: &str = "Stripe's names";
     pub(crate) const LEDGER: &str = "Ledger";
     pub(crate) const OPERATIONS: &str = "Operations";
     pub(crate) const DOCUMENTS: &str = "Documents";
-    pub(super) const ALL: [(&str, &str); 5] = [
+    pub(super) const ALL: [(&str, &str); 6] = [
         (PAYMENTS, "Taking payments, and what follows."),
         (
             CUSTOMERS,
             "Who pays, and the cards that they saved. Under Stripe's names, as a form or as JSON.",
+        ),
+        (
+            STRIPE,
+            "The same payments as Stripe's official SDKs know them, unmodified. Currencies are in lower case in answers.",
         ),
         (
             LEDGER,
@@ -199,7 +218,8 @@ fn document() -> OpenApi {
         .into_iter()
         .chain(ledger_shapes::all())
         .chain(operators::all())
-        .chain(consistency_shapes::all());
+        .chain(consistency_shapes::all())
+        .chain(stripe::all());
     let mut components = shapes
         .fold(ComponentsBuilder::new(), |all, (name, shape)| {
             all.schema(name, shape)

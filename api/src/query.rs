@@ -13,7 +13,7 @@ pub(crate) use alerts::alerts;
 pub(crate) use entries::{EntriesQuery, described_entries, exported_entries};
 pub(crate) use list_entries::{list_entries, list_kind, list_name};
 pub(crate) use moment::moment;
-pub(crate) use payments::{described_filters, exported_payments, listed_payments};
+pub(crate) use payments::{described_filters, exported_payments, listed, listed_payments};
 pub(crate) use vault::{listed_customers, listed_methods, vault_object};
 
 use crate::errors::{Code, Invalid};
@@ -23,7 +23,7 @@ use florin_domain::credentials::LastSet;
 use florin_domain::ids::Seq;
 
 /// Entries on a page when nothing is said.
-const LIMIT_DEFAULT: usize = 10;
+pub(crate) const LIMIT_DEFAULT: usize = 10;
 /// Entries on a page at most.
 const LIMIT_MAX: usize = 100;
 
@@ -170,7 +170,7 @@ fn page_of<T>(
     })
 }
 
-fn limit(pairs: &[(String, String)]) -> Result<usize, Invalid> {
+pub(crate) fn limit(pairs: &[(String, String)]) -> Result<usize, Invalid> {
     limit_or(pairs, LIMIT_DEFAULT)
 }
 

@@ -4,6 +4,11 @@ use crate::error_page;
 use crate::errors::ApiError;
 use crate::openapi;
 use crate::reply::Reply;
+use crate::stripe::{
+    charge_capture, charge_get, charge_list, payment_intent_cancel, payment_intent_capture,
+    payment_intent_confirm, payment_intent_create, payment_intent_get, payment_intent_increment,
+    payment_intent_list, payment_intent_update, refund_create as stripe_refund_create, refund_list,
+};
 use crate::v1::{
     account_create, account_get, account_list, actor_kill, alert_create, alert_delete, alert_get, alert_list,
     attempt_resolve, bin_get, consistency, credentials_delete, credentials_get, credentials_put, customers,
@@ -62,7 +67,6 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
                 allow: "GET, HEAD, PUT",
             })
         }));
-    ledger_routes(config);
     vault_routes(config);
     config
         .service(payments)
@@ -78,7 +82,10 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(posted("/v1/payments/{id}/void", payment_void::handle))
         .service(posted("/v1/payments/{id}/confirm", payment_confirm::handle))
         .service(posted("/v1/payments/{id}/refunds", refund_create::handle))
-        .service(posted("/v1/payments/{id}/what_if", payment_what_if::handle))
+        .service(posted("/v1/payments/{id}/what_if", payment_what_if::handle));
+    stripe_routes(config);
+    ledger_routes(config);
+    config
         .service(read_only("/v1/bins/{bin}", bin_get::handle))
         .service(risk_lists)
         .service(risk_list_entry)
@@ -115,6 +122,60 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read_only("/docs/errors/", error_page::index))
         .service(read_only("/docs/errors/{page}", error_page::page))
         .default_service(web::to(|| refused(ApiError::NoSuchRoute)));
+}
+
+/// What Stripe's SDKs ask for.
+fn stripe_routes(config: &mut ServiceConfig) {
+    let payment_intents = web::resource("/v1/payment_intents")
+        .route(web::post().to(payment_intent_create::handle))
+        .route(web::get().to(payment_intent_list::handle))
+        .route(web::head().to(payment_intent_list::handle))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }));
+    let payment_intent = web::resource("/v1/payment_intents/{id}")
+        .route(web::get().to(payment_intent_get::handle))
+        .route(web::head().to(payment_intent_get::handle))
+        .route(web::post().to(payment_intent_update::handle))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }));
+    let refunds = web::resource("/v1/refunds")
+        .route(web::post().to(stripe_refund_create::handle))
+        .route(web::get().to(refund_list::handle))
+        .route(web::head().to(refund_list::handle))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }));
+    config
+        .service(payment_intents)
+        .service(payment_intent)
+        .service(posted(
+            "/v1/payment_intents/{id}/confirm",
+            payment_intent_confirm::handle,
+        ))
+        .service(posted(
+            "/v1/payment_intents/{id}/capture",
+            payment_intent_capture::handle,
+        ))
+        .service(posted(
+            "/v1/payment_intents/{id}/cancel",
+            payment_intent_cancel::handle,
+        ))
+        .service(posted(
+            "/v1/payment_intents/{id}/increment_authorization",
+            payment_intent_increment::handle,
+        ))
+        .service(refunds)
+        .service(read_only("/v1/charges", charge_list::handle))
+        .service(read_only("/v1/charges/{id}", charge_get::handle))
+        .service(posted("/v1/charges/{id}/capture", charge_capture::handle));
 }
 
 fn ledger_routes(config: &mut ServiceConfig) {

@@ -18,7 +18,7 @@ use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::MerchantId;
-use florin_domain::ports::{CardVault, NoticeReader, OpsView, ReceiptSigner};
+use florin_domain::ports::{CardVault, ClientSecrets, NoticeReader, OpsView, ReceiptSigner};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
@@ -120,6 +120,8 @@ pub struct ApiParts {
     pub ops: Arc<dyn OpsView>,
     /// Who signs receipts.
     pub receipts: Arc<dyn ReceiptSigner>,
+    /// Who makes client secrets.
+    pub client_secrets: Arc<dyn ClientSecrets>,
     /// Who reads what providers send by themselves.
     pub notices: Arc<dyn NoticeReader>,
     /// Merchants and their keys.

@@ -10,7 +10,7 @@ use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
-use florin_domain::ports::{CardVault, NoticeReader, OpsView, ReceiptSigner};
+use florin_domain::ports::{CardVault, ClientSecrets, NoticeReader, OpsView, ReceiptSigner};
 use metrics::Counter;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -26,6 +26,7 @@ pub(crate) struct State {
     pub(crate) consistency: ConsistencyHandle,
     pub(crate) ops: Arc<dyn OpsView>,
     pub(crate) receipts: Arc<dyn ReceiptSigner>,
+    pub(crate) client_secrets: Arc<dyn ClientSecrets>,
     pub(crate) notices: Arc<dyn NoticeReader>,
     pub(crate) directory: DirectoryHandle,
     pub(crate) credentials: CredentialsHandle,
@@ -48,6 +49,7 @@ impl State {
             consistency,
             ops,
             receipts,
+            client_secrets,
             notices,
             directory,
             credentials,
@@ -62,6 +64,7 @@ impl State {
             consistency,
             ops,
             receipts,
+            client_secrets,
             notices,
             directory,
             credentials,

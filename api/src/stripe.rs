@@ -5,10 +5,26 @@
 //! * [`body`] a payment as Stripe's objects: pure functions, with nothing left out
 //! * [`expand`] which of an object's references are shown as objects themselves
 //! * `ids` the same object under two names
+//! * one endpoint per file; `request` what they read, `answer` what they tell
 //! * `tree` forms, queries and JSON as one; `params` reads it by name
 
+mod answer;
 pub mod body;
+pub(crate) mod charge_capture;
+pub(crate) mod charge_get;
+pub(crate) mod charge_list;
 pub mod expand;
 pub(crate) mod ids;
 mod params;
+pub(crate) mod payment_intent_cancel;
+pub(crate) mod payment_intent_capture;
+pub(crate) mod payment_intent_confirm;
+pub(crate) mod payment_intent_create;
+pub(crate) mod payment_intent_get;
+pub(crate) mod payment_intent_increment;
+pub(crate) mod payment_intent_list;
+pub(crate) mod payment_intent_update;
+pub(crate) mod refund_create;
+pub(crate) mod refund_list;
+mod request;
 pub(crate) mod tree;

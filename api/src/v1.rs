@@ -61,7 +61,7 @@ pub(crate) mod unresolved_list;
 
 pub(crate) mod account_body;
 mod alert_body;
-mod answer;
+pub(crate) mod answer;
 pub(crate) mod change;
 #[cfg(test)]
 mod fuzz;

@@ -4,6 +4,7 @@
 mod closing;
 mod command;
 mod decide;
+mod draft;
 mod event;
 mod evolve;
 mod expiry;
@@ -29,6 +30,7 @@ mod wait;
 pub use closing::Closing;
 pub use command::{AttemptPlan, Command, ReviewMode, Undoing};
 pub use decide::{Decision, Effect, decide};
+pub use draft::Amendment;
 pub use event::Event;
 pub use evolve::{IllegalEvent, evolve, evolve_all};
 pub use matter::{Matter, MatterKind, Note};

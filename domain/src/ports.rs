@@ -1,5 +1,6 @@
 //! What the core asks of the world. Traits only: declaring them performs nothing. At most five methods each, none with a default.
 
+mod client_secret;
 mod clock;
 mod journal;
 mod keys;
@@ -12,6 +13,7 @@ mod snapshot;
 mod vault;
 mod views;
 
+pub use client_secret::ClientSecrets;
 pub use clock::{Clock, Entropy, ProviderKeys};
 pub use journal::{AppendError, Batch, Head, Journal, ReadError};
 pub use keys::{KeyIndex, KeyRecord, TransferIndex};
@@ -21,7 +23,7 @@ pub use provider::{AttemptRequest, KeyOwners, NoticeReader, ParentCharge, Provid
 pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};
 pub use secrets::{Begun, DataKey, Kek, KekError, KekId, PresentCredentials, Secrets, SecretsError};
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
-pub use vault::{CardVault, ChargedCards, VaultError, VaultKey};
+pub use vault::{CardVault, ChargedCards, VaultError, VaultKey, VaultObjects};
 pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views, WaitingQuery};
 
 use std::future::Future;

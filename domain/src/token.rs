@@ -60,13 +60,10 @@ impl CardToken {
         let mut body = [VERSION; BODY_CHARS];
         let (data, check) = body.split_at_mut(DATA_CHARS);
         let random = data.iter_mut().skip(1);
-        let digits = entropy.into_iter().flat_map(|mut bits| {
-            std::iter::repeat_with(move || {
-                let digit = bits % u64::from(MODULUS);
-                bits /= u64::from(MODULUS);
-                digit
-            })
-            .take(CHARS_PER_DRAW)
+        let digits = entropy.into_iter().flat_map(|bits| {
+            const BASE: u64 = MODULUS as u64;
+            let digits = std::iter::successors(Some(bits), |bits| Some(bits / BASE));
+            digits.map(|bits| bits % BASE).take(CHARS_PER_DRAW)
         });
         for (place, digit) in random.zip(digits) {
             *place = character(u16::try_from(digit).unwrap_or(0));

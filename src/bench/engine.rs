@@ -7,13 +7,14 @@ use super::tenths::Tenths;
 use super::{BenchArguments, Measured};
 use crate::node::{self, Node, Providers};
 use florin_actors::kind::Kind;
+use florin_actors::payment::Start;
 use florin_actors::payments_handle::{NewPayment, PaymentsHandle, RequestError};
 use florin_adapters::digests;
 use florin_domain::idempotency::IdempotencyKey;
 use florin_domain::ids::{MerchantId, ShardId, compose};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency};
-use florin_domain::payment::{Answer, CaptureMethod, Device};
+use florin_domain::payment::{Answer, CaptureMethod, DeclinePolicy, Device};
 use florin_load::histogram::Histogram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -83,7 +84,8 @@ impl EngineLoad {
             fingerprint: digests::fingerprint("POST", "/v1/payments", body.as_bytes()),
             amount: Amount::new(i128::from(amount_minor))?,
             currency: Currency::USD,
-            method: self.method.clone(),
+            start: Start::Charge(self.method.clone()),
+            after_decline: DeclinePolicy::Fail,
             capture_method: CaptureMethod::Automatic,
             customer: Some(Arc::from(format!("cus_{}", number % 100_000))),
             description: None,

@@ -312,6 +312,9 @@ fn change(event: &Event) -> Option<((Waits, OperationId), bool)> {
         | Event::ResolutionConfirmed { .. }
         | Event::AttemptOverdue { .. }
         | Event::AttemptsExhausted
+        | Event::Drafted { .. }
+        | Event::Amended { .. }
+        | Event::Confirmed { .. }
         | Event::AuthorizationExpired => None,
     }
 }

@@ -430,12 +430,18 @@ fn publish_budget(context: &Context, seat: Seat, left: u32) {
     }
 }
 
-/// The mailbox of a singleton: its caps cover every message that admitted operations may leave in it.
+/// The mailbox of a singleton: its caps cover every message that admitted operations may leave in it; a guardian's also those of payments
+/// that are due, which come by the page.
 pub(crate) fn singleton_mailbox<M: Send + 'static>(
     context: (&florin_actors::options::Options, &florin_actors::context::Figures),
     kind: Kind,
 ) -> Mailbox<M> {
     let (options, figures) = context;
-    let hard = options.internal_capacity();
+    let due = if kind == Kind::PaymentGuardian {
+        options.due_at_once()
+    } else {
+        0
+    };
+    let hard = options.internal_capacity().saturating_add(due);
     Mailbox::new(Caps { soft: hard, hard }, Arc::clone(figures.kind(kind)))
 }

@@ -123,14 +123,14 @@ fn ask(root: &Path, folder: &Path, python: &Path, address: &str, selection: &str
 
 /// A running `florin dev`; dropping it kills it, which it must survive anyway.
 #[derive(Debug)]
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    address: String,
+    pub(crate) address: String,
     log: PathBuf,
 }
 
 impl Server {
-    fn start(binary: &Path, data: &Path) -> Result<Self> {
+    pub(crate) fn start(binary: &Path, data: &Path) -> Result<Self> {
         drop(fs::remove_dir_all(data));
         fs::create_dir_all(data).with_context(|| format!("{} cannot be made", data.display()))?;
         let log = data.with_extension("log");

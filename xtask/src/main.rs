@@ -27,7 +27,7 @@ cargo xtask <command>
 
   test      the whole gate: format, clippy, tests, doc tests, docs, tidy, contract, sdk; stops at the first failure
   contract  schemathesis against a running `florin dev` and its OpenAPI document
-  sdk       the official SDKs of providers against `florin sandbox`
+  sdk       the official SDKs of providers against `florin sandbox`, and Stripe's against `florin dev`
   tidy      the rules no compiler checks: arrows between crates, fences around dependencies, source rules
   nightly [--minutes N]
             the same gate as `test` with PROPTEST_CASES=2000, so every property sees far more cases; then every fuzz target for a while, a

@@ -1,4 +1,4 @@
-//! The SDK stage: the official SDKs of providers speak to the sandbox, which proves that it speaks their language.
+//! The SDK stage: the official SDKs of providers speak to the sandbox, and Stripe's to Florin itself, which proves that both speak their language.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::contract::{build, lines, without_ours};
+use crate::contract::{Server, build, lines, without_ours};
 use crate::python::{self, Wanted};
 
 /// Adyen's.
@@ -17,6 +17,12 @@ const ADYEN: Wanted = Wanted {
     requirements: "xtask/sdk/requirements.txt",
     given: "FLORIN_SDK_PYTHON",
 };
+/// Stripe's, in the same place.
+const STRIPE: Wanted = Wanted {
+    package: "stripe",
+    ..ADYEN
+};
+const STRIPE_SCRIPT: &str = "tests/sdk/stripe_merchant.py";
 const ADYEN_SCRIPT: &str = "tests/sdk/adyen_sandbox.py";
 /// How long the sandbox may take to start.
 const START_MAX: Duration = Duration::from_mins(1);
@@ -29,17 +35,33 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let folder = root.join("target/sdk");
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let python = python::with(root, &folder, ADYEN)?;
+    let stripes = python::with(root, &folder, STRIPE)?;
     let binary = build(root)?;
     let data = folder.join(format!("data-{}", std::process::id()));
-    let started = Instant::now();
-    let outcome = speak(root, &python, &binary, &data);
-    drop(fs::remove_dir_all(&data));
-    outcome?;
-    println!("sdk, adyen: {:.1} s", started.elapsed().as_secs_f64());
+    for (name, speak, python) in [
+        ("adyen", to_sandbox as Conversation, &python),
+        ("stripe", to_florin, &stripes),
+    ] {
+        let started = Instant::now();
+        let outcome = speak(root, python, &binary, &data);
+        drop(fs::remove_dir_all(&data));
+        outcome?;
+        println!("sdk, {name}: {:.1} s", started.elapsed().as_secs_f64());
+    }
     Ok(())
 }
 
-fn speak(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<()> {
+/// Has an SDK speak: the workspace, its interpreter, the binary, and a folder for what it keeps.
+type Conversation = fn(&Path, &Path, &Path, &Path) -> Result<()>;
+
+/// Stripe's SDK and a whole `florin dev`.
+fn to_florin(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<()> {
+    let server = Server::start(binary, data)?;
+    run_script(root, python, STRIPE_SCRIPT, &format!("http://{}", server.address))
+}
+
+/// Adyen's SDK and the sandbox alone.
+fn to_sandbox(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<()> {
     let mut sandbox = Running::start(
         Command::new(binary)
             .arg("sandbox")
@@ -55,11 +77,14 @@ fn speak(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<()> {
         .stdout
         .take()
         .context("the sandbox's output is not piped")?;
-    let address = address(&lines(output))?;
+    run_script(root, python, ADYEN_SCRIPT, &address(&lines(output))?)
+}
+
+fn run_script(root: &Path, python: &Path, path: &str, address: &str) -> Result<()> {
     // A proxy for the world is none for this machine.
     let mut script = Running::start(
         Command::new(python)
-            .arg(root.join(ADYEN_SCRIPT))
+            .arg(root.join(path))
             .arg(address)
             .env("NO_PROXY", "*"),
     )?;
@@ -69,10 +94,10 @@ fn speak(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<()> {
             if status.success() {
                 return Ok(());
             }
-            bail!("{ADYEN_SCRIPT} ended with {status}");
+            bail!("{path} ended with {status}");
         }
         if Instant::now() > deadline {
-            bail!("{ADYEN_SCRIPT} did not end within {} s", SCRIPT_MAX.as_secs());
+            bail!("{path} did not end within {} s", SCRIPT_MAX.as_secs());
         }
         std::thread::sleep(POLL);
     }

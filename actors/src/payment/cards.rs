@@ -11,6 +11,7 @@ use florin_domain::payment::{Answer, Command, Operation, Payment, Spec};
 use florin_domain::provider::Outcome;
 use florin_domain::risk::CardStanding;
 use florin_domain::routing::{AfterDecline, Facts, after_decline};
+use florin_domain::time::Timestamp;
 use ractor::ActorProcessingErr;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -27,18 +28,15 @@ pub(super) struct CardTry {
 }
 
 impl PaymentState {
-    /// May this card be tried for this payment? `declined` if it was at another provider, just now.
+    /// May this card be tried for this payment? `begun_at` if it is the payment's first try, `declined` if it was at another provider, just now.
     pub(super) fn card_question(
         &self,
         (spec, method): (&Spec, &PaymentMethod),
-        is_new: bool,
+        begun_at: Option<Timestamp>,
         declined: Option<bool>,
     ) -> CardQuestion {
-        let at = if is_new {
-            spec.created_at
-        } else {
-            self.context.ports.clock.now()
-        };
+        let (is_new, now) = (begun_at.is_some(), || self.context.ports.clock.now());
+        let at = begun_at.unwrap_or_else(now);
         CardQuestion {
             card: Card::of(spec, method),
             payment: spec.id,
@@ -91,7 +89,10 @@ impl PaymentState {
 
     /// Whether a soft decline is to be followed by the next provider: by the rule that applies to the charge now, else as configured.
     fn goes_on_after_decline(&self, payment: &Payment) -> bool {
-        let facts = Facts::of(&payment.spec, &payment.method);
+        let Some(method) = &payment.method else {
+            return false;
+        };
+        let facts = Facts::of(&payment.spec, method);
         let program = routing_handle::in_force(&self.context);
         match after_decline(&program, &facts, &payment.spec.routing) {
             Some(AfterDecline::NextProvider) => true,
@@ -116,7 +117,10 @@ impl PaymentState {
         let Some(is_final) = Decline::of(decline_code).at_network().filter(|_| is_wanted) else {
             return false;
         };
-        let question = self.card_question((&payment.spec, &payment.method), false, Some(is_final));
+        let Some(method) = &payment.method else {
+            return false;
+        };
+        let question = self.card_question((&payment.spec, method), None, Some(is_final));
         self.stage = Stage::Assessing {
             what: Assessing::Elsewhere {
                 operation,
@@ -143,7 +147,8 @@ impl PaymentState {
     }
 
     fn asks_again_for_card(&mut self, payment: &Payment, what: Assessing) {
-        let question = self.card_question((&payment.spec, &payment.method), false, None);
+        let Some(method) = &payment.method else { return };
+        let question = self.card_question((&payment.spec, method), None, None);
         self.asks_for_card(&question);
         let since = Instant::now();
         self.stage = Stage::Assessing { what, since };
@@ -160,10 +165,13 @@ impl PaymentState {
         let Some(payment) = self.payment.clone() else {
             return Ok(());
         };
+        let Some(method) = &payment.method else {
+            return Ok(());
+        };
         self.heard_of_card(velocity);
         let operation = payment.authorize_id();
         let number = payment.next_attempt(operation);
-        let charge = (payment.spec.as_ref(), &payment.method);
+        let charge = (payment.spec.as_ref(), method);
         let plan = match velocity.card {
             _ if is_late => None,
             CardStanding::Taken(_) => None,
@@ -249,7 +257,8 @@ impl PaymentState {
             Some(_) | None => return,
         };
         self.card_try = CardTry::default();
-        let (card, payment) = (Card::of(&after.spec, &after.method), self.id);
+        let Some(method) = &after.method else { return };
+        let (card, payment) = (Card::of(&after.spec, method), self.id);
         let mail = RiskMail::CardEnded {
             card,
             payment,

@@ -14,19 +14,40 @@ use ractor::ActorProcessingErr;
 use std::sync::Arc;
 use tokio::time::Instant;
 
+/// How a new payment begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// It is charged at once, with this method.
+    Charge(PaymentMethod),
+    /// It waits until somebody confirms it, with this method if that is known.
+    Draft(Option<PaymentMethod>),
+}
+
 impl PaymentState {
-    pub(super) fn begin(&mut self, begin: Box<Begin>) {
+    pub(super) fn begin(&mut self, begin: Box<Begin>) -> Result<(), ActorProcessingErr> {
         self.context.ports.probe.reached(Step::PaymentBegun);
         self.admitted_at = Some(begin.admitted_at);
         self.missed_behind = begin.missed_behind;
+        let method = match &begin.start {
+            Start::Charge(method) => method,
+            Start::Draft(method) => {
+                let command = Command::Draft {
+                    spec: Arc::clone(&begin.spec),
+                    method: method.clone(),
+                    profile: self.context.options.ledger.profile(),
+                };
+                return self.decide(None, command);
+            }
+        };
         let since = Instant::now();
-        let question = self.card_question((&begin.spec, &begin.method), true, None);
+        let question = self.card_question((&begin.spec, method), Some(begin.spec.created_at), None);
         self.asks_for_card(&question);
         risk::begin(&self.context, &begin.spec, question, &self.mailbox);
         self.stage = Stage::Assessing {
             what: Assessing::Begin(begin),
             since,
         };
+        Ok(())
     }
 
     pub(super) fn assessed(&mut self, velocity: Option<Velocity>) -> Result<(), ActorProcessingErr> {
@@ -175,7 +196,10 @@ impl PaymentState {
         counted: bool,
     ) -> Result<(), ActorProcessingErr> {
         self.context.ports.probe.reached(Step::PaymentAssessed);
-        let Begin { spec, method, .. } = begin;
+        let Begin { spec, start, .. } = begin;
+        let Start::Charge(method) = start else {
+            return Ok(());
+        };
         self.heard_of_card(&velocity);
         let barred = velocity.card.bar();
         let assessment = self.assess(&spec, &method, velocity, counted);

@@ -20,7 +20,7 @@ fn request(
     op: &Operation,
     attempt: &Attempt,
     details: Option<Arc<str>>,
-) -> AttemptRequest {
+) -> Option<AttemptRequest> {
     let parent = match op.kind {
         OperationKind::Sale | OperationKind::Authorize => None,
         OperationKind::Capture | OperationKind::Void | OperationKind::Refund | OperationKind::Increment => {
@@ -31,7 +31,7 @@ fn request(
         }
         OperationKind::Reversal => reversal::parent(op),
     };
-    AttemptRequest {
+    Some(AttemptRequest {
         merchant: payment.spec.merchant,
         made_at: payment
             .operations
@@ -42,14 +42,14 @@ fn request(
         kind: op.asked_kind(),
         amount: op.amount,
         currency: payment.spec.currency,
-        method: payment.method.clone(),
+        method: payment.method.clone()?,
         key: Arc::clone(&attempt.key),
         reference: attempt.reference.clone(),
         parent,
         is_final: op.is_final,
         return_url: payment.spec.return_url.clone(),
         details,
-    }
+    })
 }
 
 /// What an answer means when an earlier request of the same attempt may have reached the provider: "not sent" and "refused
@@ -125,7 +125,10 @@ impl PaymentState {
             }
             Ask::Query | Ask::Complete | Ask::Prepare | Ask::Execute | Ask::Cancel => None,
         };
-        let request = request(payment, op, attempt, details);
+        let Some(request) = request(payment, op, attempt, details) else {
+            tracing::error!(payment = %self.id, "an attempt has no payment method");
+            return;
+        };
         let asker = (self.mailbox.clone(), self.incarnation);
         let mut call = Call::new(ask, (op.id, attempt.number), request, asker);
         if attempt.state == AttemptState::Unknown {

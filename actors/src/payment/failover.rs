@@ -140,7 +140,7 @@ impl PaymentState {
             .chain(&op.attempt)
             .filter(|attempt| attempt.number >= round_from);
         let tried: Vec<ProviderId> = in_round.map(|attempt| attempt.provider).collect();
-        let charge = (payment.spec.as_ref(), &payment.method);
+        let charge = (payment.spec.as_ref(), payment.method.as_ref()?);
         self.plan(charge, operation, number.saturating_add(1), &tried)
             .ok()
     }

@@ -1,16 +1,15 @@
 //! Requests about a payment that exists: each is decided once for its key, and answered when it is final or can go no further.
 
-use super::{Assessing, NotStored, PaymentState, Stage};
+use super::{NotStored, PaymentState};
 use crate::context::Step;
 use crate::idempotency::{IdempotencyMail, Reply, SubmissionId};
-use crate::risk::{self, Velocity};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, MinorSum};
 use florin_domain::payment::{
-    Answer, AttemptPlan, AttemptState, CaptureMethod, Command, Note, Refusal, Request, RequestKind,
-    Resolution, Status,
+    Amendment, Answer, AttemptPlan, AttemptState, CaptureMethod, Command, Note, Refusal, Request,
+    RequestKind, Resolution, Status,
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::CardBar;
@@ -48,8 +47,10 @@ pub enum Action {
         /// Why.
         reason: Option<Arc<str>>,
     },
-    /// Try again with another method.
-    Confirm(PaymentMethod),
+    /// Pay a draft, with its own method if none is named; or try again with another method.
+    Confirm(Option<PaymentMethod>),
+    /// Change a draft, or what is said about the payment.
+    Amend(Amendment),
     /// Find out how the challenge ended, with what the customer brought back from it.
     Complete(Option<Arc<str>>),
     /// Let a reviewed payment pass; what is held is captured under this id.
@@ -84,6 +85,7 @@ impl Action {
             Self::Void(id) => (RequestKind::Void, OperationId::Void(*id)),
             Self::Refund { id, .. } => (RequestKind::Refund, OperationId::Refund(*id)),
             Self::Confirm(_) => (RequestKind::Confirm, authorize),
+            Self::Amend(_) => (RequestKind::Amend, authorize),
             Self::Complete(_) => (RequestKind::Complete, authorize),
             Self::ApproveReview(_) => (RequestKind::ApproveReview, authorize),
             Self::RejectReview(_) => (RequestKind::RejectReview, authorize),
@@ -151,6 +153,7 @@ impl PaymentState {
             | Action::Refund { .. }
             | Action::Complete(_)
             | Action::RejectReview(_)
+            | Action::Amend(_)
             | Action::Resolve { .. }
             | Action::Note { .. } => self.take_request(*operate, None),
             // What is held was tried when it was authorized.
@@ -190,6 +193,7 @@ impl PaymentState {
                 | Action::Refund { .. }
                 | Action::Confirm(_)
                 | Action::Complete(_)
+                | Action::Amend(_)
                 | Action::Resolve { .. }
                 | Action::Note { .. } => {}
             }
@@ -254,6 +258,7 @@ impl PaymentState {
                 seen,
             }),
             Action::Complete(_) => Some(Command::Complete),
+            Action::Amend(amendment) => Some(Command::Amend(amendment)),
             Action::Confirm(_) => None,
         };
         let Some(command) = command else {
@@ -284,8 +289,11 @@ impl PaymentState {
         let Some(payment) = self.payment.clone() else {
             return Err(NotStored::NoProvider);
         };
+        let Some(method) = &payment.method else {
+            return Err(NotStored::Refused(Refusal::WrongStatus));
+        };
         self.begin_round(operation);
-        let charge = (payment.spec.as_ref(), &payment.method);
+        let charge = (payment.spec.as_ref(), method);
         self.plan(charge, operation, self.next_attempt(operation), &[])
     }
 
@@ -300,55 +308,6 @@ impl PaymentState {
         self.payment
             .as_ref()
             .is_some_and(|payment| payment.spec.capture_method == CaptureMethod::Automatic)
-    }
-
-    /// Another method is assessed like the first one.
-    fn assess_confirmation(&mut self, operate: Box<Operate>) {
-        let (Some(payment), Action::Confirm(method)) = (self.payment.clone(), &operate.action) else {
-            return;
-        };
-        let question = self.card_question((&payment.spec, method), false, None);
-        self.asks_for_card(&question);
-        self.stage = Stage::Assessing {
-            what: Assessing::Confirmation(operate),
-            since: Instant::now(),
-        };
-        risk::confirm(&self.context, &payment.spec, question, &self.mailbox);
-    }
-
-    pub(super) fn confirm(
-        &mut self,
-        operate: Operate,
-        velocity: Velocity,
-        counted: bool,
-    ) -> Result<(), ActorProcessingErr> {
-        let Operate { request, action, .. } = operate;
-        let (key, operation) = (request.key_digest, request.operation);
-        let (Action::Confirm(method), Some(payment)) = (action, self.payment.clone()) else {
-            return Ok(());
-        };
-        self.context.ports.probe.reached(Step::PaymentAssessed);
-        self.heard_of_card(&velocity);
-        let barred = velocity.card.bar();
-        let assessment = self.assess(&payment.spec, &method, velocity, counted);
-        let number = self.next_attempt(operation);
-        let charge = (payment.spec.as_ref(), &method);
-        let plan = match self.plan_if_it_charges(charge, &assessment, number, (barred.is_some(), false)) {
-            Ok(plan) => plan,
-            Err(why) => {
-                self.refuse_request(key, why);
-                return Ok(());
-            }
-        };
-        self.begin_round(operation);
-        self.asked.push(key);
-        let command = Command::Confirm {
-            method,
-            assessment,
-            plan,
-            barred,
-        };
-        self.decide(Some(request), command)
     }
 
     pub(super) fn next_attempt(&self, operation: OperationId) -> u32 {

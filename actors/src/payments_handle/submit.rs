@@ -10,7 +10,7 @@ use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, Seq, VoidId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::Amount;
-use florin_domain::payment::{Answer, DeclinePolicy, Note, Payment, Request, Resolution, Spec};
+use florin_domain::payment::{Amendment, Answer, Note, Payment, Request, Resolution, Spec};
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -40,8 +40,10 @@ pub enum Change {
         /// Why.
         reason: Option<Arc<str>>,
     },
-    /// Try again with another method after a decline.
-    Confirm(PaymentMethod),
+    /// Pay a draft, with its own method if none is named; or try again with another method after a decline.
+    Confirm(Option<PaymentMethod>),
+    /// Change a draft, or what is said about the payment.
+    Amend(Amendment),
     /// Find out how the customer's challenge ended.
     Complete {
         /// What the customer brought back from it, if the provider sends something along.
@@ -239,6 +241,7 @@ impl PaymentsHandle {
                 reason,
             },
             Change::Confirm(method) => Action::Confirm(method),
+            Change::Amend(amendment) => Action::Amend(amendment),
             Change::Complete { details } => Action::Complete(details),
             Change::ApproveReview => Action::ApproveReview(CaptureId::from_bits(bits)),
             Change::RejectReview => Action::RejectReview(VoidId::from_bits(bits)),
@@ -289,7 +292,7 @@ impl PaymentsHandle {
             amount: new.amount,
             currency: new.currency,
             capture_method: new.capture_method,
-            after_decline: DeclinePolicy::Fail,
+            after_decline: new.after_decline,
             customer: new.customer,
             description: new.description,
             metadata: new.metadata,
@@ -302,7 +305,7 @@ impl PaymentsHandle {
         };
         Begin {
             spec: Arc::new(spec),
-            method: new.method,
+            start: new.start,
             admitted_at: Instant::now(),
             missed_behind: Seq::ZERO,
         }

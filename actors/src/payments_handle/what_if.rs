@@ -78,12 +78,12 @@ impl PaymentsHandle {
             return Ok(None);
         };
         let payment = loaded.payment;
-        let Some(was) = payment.risk.clone() else {
+        let (Some(was), Some(method)) = (payment.risk.clone(), &payment.method) else {
             return Ok(None);
         };
         let decided = decided(&loaded.commits);
         let recorded = Recorded {
-            features: Features::of(&payment.spec, &payment.method, None, 0),
+            features: Features::of(&payment.spec, method, None, 0),
             assessment: &was,
             listed: listed(decided),
             is_counted: Subject::of(&payment.spec).is_some(),
@@ -106,7 +106,7 @@ impl PaymentsHandle {
             Action::Block => false,
         };
         let chosen_now = || {
-            let facts = Facts::of(&payment.spec, &payment.method);
+            let facts = Facts::of(&payment.spec, method);
             let program = routing_handle::in_force(&self.context);
             let wishes = &payment.spec.routing;
             route(&program, &facts, wishes, &candidates, draw_bps(id)).first()

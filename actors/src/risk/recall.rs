@@ -8,12 +8,13 @@ use super::{Book, Card, Recalled, RiskMail, Subject, What};
 use crate::context::Context;
 use crate::journal_range::read_range;
 use crate::mailbox::{Class, Refused};
-use florin_domain::commit::{Body, Commit};
+use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::decline::Decline;
 use florin_domain::ids::{OperationId, PaymentId, Seq};
 use florin_domain::ledger::{CrossingStep, LedgerEvent};
 use florin_domain::limits::TRANSFERS_IN_FLIGHT_MAX;
 use florin_domain::method::PaymentMethod;
+use florin_domain::money::Amount;
 use florin_domain::payment::{Event, Spec};
 use florin_domain::ports::ReadError;
 use florin_domain::risk::MONTH_MS;
@@ -192,6 +193,26 @@ struct Reader {
     card_declines: HashMap<PaymentId, Vec<CardDecline>>,
     /// Whether a payment that is young enough to have a twin came to nothing, by the newest of its events that says so or otherwise.
     came_to_nothing: HashMap<PaymentId, bool>,
+    /// When drafts were confirmed whose making is still to come, and whether risk forbade them then.
+    begun: HashMap<PaymentId, (Timestamp, bool)>,
+    /// With which card.
+    confirmed: HashMap<PaymentId, Confirmation>,
+    /// What they came to cost.
+    amounts: HashMap<PaymentId, Amount>,
+}
+
+/// A draft is counted as the payment that it became when it was confirmed.
+#[derive(Debug)]
+struct Confirmation {
+    at: Timestamp,
+    method: PaymentMethod,
+    is_sent: bool,
+}
+
+/// Something is to be sent to a provider.
+fn sends(body: &PaymentCommit) -> bool {
+    let mut events = body.events.iter();
+    events.any(|event| matches!(event, Event::AttemptPlanned { .. }))
 }
 
 impl Reader {
@@ -232,34 +253,74 @@ impl Reader {
                     decline.method.get_or_insert_with(|| method.clone());
                 }
             }
-            if let Event::Created { spec, method } = event {
-                let declines = self.card_declines.remove(&body.payment);
-                let is_sent = body
-                    .events
-                    .iter()
-                    .any(|event| matches!(event, Event::AttemptPlanned { .. }));
-                let came_to_nothing = self.came_to_nothing.remove(&body.payment).unwrap_or(false);
-                if is_sent && !came_to_nothing && may_have_twin(spec.created_at) {
-                    self.found.push(Recalled {
-                        subject: Card::of(spec, method).subject,
-                        at: spec.created_at,
-                        what: What::Seen(spec.id),
-                    });
+            match event {
+                Event::Created { spec, method } => {
+                    self.card_of(context, (spec, method), spec.created_at, sends(body));
                 }
-                for decline in declines.into_iter().flatten() {
-                    let method = decline.method.as_ref().unwrap_or(method);
-                    let is_final = decline.is_final;
-                    let Some((book, subject)) = Card::of(spec, method).counted() else {
-                        continue;
+                Event::Drafted { spec, .. } => {
+                    let spec = self.as_amended(spec);
+                    if let Some(confirmed) = self.confirmed.remove(&body.payment) {
+                        let (at, is_sent) = (confirmed.at, confirmed.is_sent);
+                        self.card_of(context, (&spec, &confirmed.method), at, is_sent);
+                    }
+                }
+                Event::Confirmed { method } => {
+                    let confirmation = Confirmation {
+                        at: commit.at,
+                        method: method.clone(),
+                        is_sent: sends(body),
                     };
-                    self.found.push(Recalled {
-                        subject,
-                        at: decline.at,
-                        what: What::CardDeclined { book, is_final },
-                    });
+                    self.confirmed.insert(body.payment, confirmation);
                 }
+                // The newest comes first, and is what holds.
+                Event::Amended { amount, .. } => {
+                    self.amounts.entry(body.payment).or_insert(*amount);
+                }
+                _ => {}
             }
         }
+    }
+
+    /// What the card of a payment that began at `at` was used for.
+    fn card_of(
+        &mut self,
+        context: &Context,
+        (spec, method): (&Spec, &PaymentMethod),
+        at: Timestamp,
+        is_sent: bool,
+    ) {
+        let window = context.options.velocity.duplicates.window;
+        let may_have_twin = at.plus(window) > context.ports.clock.now();
+        let declines = self.card_declines.remove(&spec.id);
+        let came_to_nothing = self.came_to_nothing.remove(&spec.id).unwrap_or(false);
+        if is_sent && !came_to_nothing && may_have_twin {
+            self.found.push(Recalled {
+                subject: Card::of(spec, method).subject,
+                at,
+                what: What::Seen(spec.id),
+            });
+        }
+        for decline in declines.into_iter().flatten() {
+            let method = decline.method.as_ref().unwrap_or(method);
+            let is_final = decline.is_final;
+            let Some((book, subject)) = Card::of(spec, method).counted() else {
+                continue;
+            };
+            self.found.push(Recalled {
+                subject,
+                at: decline.at,
+                what: What::CardDeclined { book, is_final },
+            });
+        }
+    }
+
+    /// A draft's specification as it was in the end.
+    fn as_amended(&self, spec: &Arc<Spec>) -> Arc<Spec> {
+        let mut spec = Arc::clone(spec);
+        if let Some(amount) = self.amounts.get(&spec.id) {
+            Arc::make_mut(&mut spec).amount = *amount;
+        }
+        spec
     }
 
     fn read(&mut self, context: &Context, commit: &Commit) {
@@ -279,11 +340,22 @@ impl Reader {
         if body.events.iter().any(is_declined) {
             self.declines.insert(body.payment, commit.at);
         }
+        let is_blocked = body.events.contains(&Event::Blocked);
         for event in &body.events {
-            if let Event::Created { spec, .. } = event {
-                let is_blocked = body.events.contains(&Event::Blocked);
-                let declined_at = self.declines.remove(&body.payment);
-                self.created(context, spec, is_blocked, declined_at);
+            match event {
+                Event::Created { spec, .. } => self.began(context, spec, (spec.created_at, is_blocked)),
+                Event::Drafted { spec, .. } => {
+                    if let Some(begun) = self.begun.remove(&body.payment) {
+                        self.began(context, &self.as_amended(spec), begun);
+                    }
+                }
+                Event::Confirmed { .. } => {
+                    self.begun.insert(body.payment, (commit.at, is_blocked));
+                }
+                Event::Amended { amount, .. } => {
+                    self.amounts.entry(body.payment).or_insert(*amount);
+                }
+                _ => {}
             }
         }
     }
@@ -314,13 +386,9 @@ impl Reader {
         }
     }
 
-    fn created(
-        &mut self,
-        context: &Context,
-        spec: &Arc<Spec>,
-        is_blocked: bool,
-        declined_at: Option<Timestamp>,
-    ) {
+    /// A payment began at `at`.
+    fn began(&mut self, context: &Context, spec: &Spec, (at, is_blocked): (Timestamp, bool)) {
+        let declined_at = self.declines.remove(&spec.id);
         let limits = &context.options.velocity;
         let book = Book::of(spec);
         if let Some(subject) = Subject::of(spec) {
@@ -328,7 +396,7 @@ impl Reader {
             let asked = counts.then_some((spec.currency, spec.amount));
             self.found.push(Recalled {
                 subject,
-                at: spec.created_at,
+                at,
                 what: What::Paid { book, asked },
             });
             self.found.extend(declined_at.map(|at| Recalled {
@@ -340,7 +408,7 @@ impl Reader {
         let address = limits.ip_hour_count_max.and_then(|_| Subject::of_address(spec));
         self.found.extend(address.map(|subject| Recalled {
             subject,
-            at: spec.created_at,
+            at,
             what: What::Paid { book, asked: None },
         }));
     }

@@ -6,8 +6,9 @@ use super::key::SigningKey;
 use super::proof::{ProofError, ProofHeads, paths};
 use crate::journal::{JournalFile, StoredRecord};
 use florin_domain::commit::Body;
+use florin_domain::ids::PaymentId;
 use florin_domain::payment::{Payment, evolve_all};
-use florin_domain::ports::{ReadError, Receipt, ReceiptSignature, ReceiptSigner};
+use florin_domain::ports::{ClientSecrets, ReadError, Receipt, ReceiptSignature, ReceiptSigner};
 use florin_domain::time::Timestamp;
 use serde::Serialize;
 
@@ -70,6 +71,20 @@ fn message(receipt: &Receipt) -> Vec<u8> {
         message.extend(text.as_bytes());
     }
     message
+}
+
+/// What stands in front of a payment's name when its client secret is made. No other message that is signed begins so.
+const CLIENT_SECRET: &[u8] = b"florin/client-secret/v1\n";
+
+impl ClientSecrets for SigningKey {
+    fn client_secret(&self, payment: PaymentId) -> u128 {
+        // Ed25519 signs the same message the same way, and nobody else can; its digest gives no signature away.
+        let signature = self.sign(&[CLIENT_SECRET, payment.to_string().as_bytes()].concat());
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &signature);
+        let mut bits = [0; 16];
+        bits.copy_from_slice(&digest.as_ref()[..16]);
+        u128::from_be_bytes(bits)
+    }
 }
 
 impl ReceiptSigner for SigningKey {
@@ -159,4 +174,25 @@ pub fn issue(
             path,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_secret_is_the_payments_and_the_keys_alone() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let key = SigningKey::load_or_create(folder.path()).unwrap();
+        let secret = key.client_secret(PaymentId::from_bits(7));
+        let again = SigningKey::load(folder.path()).unwrap();
+        assert_eq!(
+            again.client_secret(PaymentId::from_bits(7)),
+            secret,
+            "after a restart as well"
+        );
+        assert_ne!(key.client_secret(PaymentId::from_bits(8)), secret);
+        let stranger = SigningKey::load_or_create(other.path()).unwrap();
+        assert_ne!(stranger.client_secret(PaymentId::from_bits(7)), secret);
+    }
 }

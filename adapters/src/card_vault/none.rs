@@ -1,7 +1,7 @@
 //! No vault: the node has no key-encryption key, and nothing is kept that is not sealed.
 
 use florin_domain::ids::{MerchantId, MethodId};
-use florin_domain::ports::{BoxFuture, CardVault, ChargedCards, VaultError, VaultKey};
+use florin_domain::ports::{BoxFuture, CardVault, ChargedCards, VaultError, VaultKey, VaultObjects};
 use florin_domain::time::Timestamp;
 use florin_domain::vault::{Changed, ChargedCard, Once, Owner, VaultChange, VaultObject, VaultPage};
 use std::sync::{Arc, OnceLock};
@@ -28,7 +28,7 @@ impl CardVault for NoCards {
         &self,
         _: Owner,
         _: VaultPage,
-    ) -> BoxFuture<'_, Result<Option<(Vec<VaultObject>, bool)>, VaultError>> {
+    ) -> BoxFuture<'_, Result<Option<VaultObjects>, VaultError>> {
         Box::pin(async { Err(VaultError::NotConfigured) })
     }
 

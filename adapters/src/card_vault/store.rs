@@ -6,7 +6,7 @@ use super::tenant::{KeyRing, unwrap};
 use super::writer::{Found, Letter, Order, Question, Writer, find};
 use florin_domain::ids::{MerchantId, MethodId};
 use florin_domain::ports::{
-    BoxFuture, CardVault, ChargedCards, Clock, Entropy, Kek, KekId, VaultError, VaultKey,
+    BoxFuture, CardVault, ChargedCards, Clock, Entropy, Kek, KekId, VaultError, VaultKey, VaultObjects,
 };
 use florin_domain::time::Timestamp;
 use florin_domain::vault::{Changed, ChargedCard, Once, Owner, VaultChange, VaultObject, VaultPage};
@@ -259,7 +259,7 @@ impl CardVault for CardStore {
         &self,
         owner: Owner,
         page: VaultPage,
-    ) -> BoxFuture<'_, Result<Option<(Vec<VaultObject>, bool)>, VaultError>> {
+    ) -> BoxFuture<'_, Result<Option<VaultObjects>, VaultError>> {
         Box::pin(async move {
             match self.ask(Question::Page(owner, page)).await? {
                 Found::Page(page) => Ok(page),

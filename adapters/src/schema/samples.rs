@@ -295,7 +295,20 @@ fn after(event: &Event) -> Option<Event> {
             },
         },
         Event::MattersNoted { .. } => Event::AttemptsExhausted,
-        Event::AttemptsExhausted => return None,
+        Event::AttemptsExhausted => Event::Drafted {
+            spec: Arc::new(spec()),
+            method: Some(method("pm_card_visa")),
+        },
+        Event::Drafted { .. } => Event::Amended {
+            amount: amount(12_345),
+            method: None,
+            description: Some("four pears".into()),
+            metadata: vec![("order_id".into(), "4712".into())],
+        },
+        Event::Amended { .. } => Event::Confirmed {
+            method: method("pm_second"),
+        },
+        Event::Confirmed { .. } => return None,
     })
 }
 

@@ -177,6 +177,10 @@ fn event() -> impl Strategy<Value = Event> {
             spec: Arc::new(spec),
             method
         }),
+        (spec(), option::of(method())).prop_map(|(spec, method)| Event::Drafted {
+            spec: Arc::new(spec),
+            method
+        }),
         (any::<u32>(), select(actions), vec(text(), 0..4)).prop_map(|(score_bps, action, reasons)| {
             Event::RiskAssessed(Assessment {
                 score_bps,

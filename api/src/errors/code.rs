@@ -188,6 +188,7 @@ impl Code {
             Refusal::SecondPersonRequired => Self::SecondPersonRequired,
             Refusal::TooManyAttempts => Self::TooManyAttempts,
             Refusal::MattersChanged => Self::MattersChanged,
+            Refusal::TooMuchMetadata => Self::ParameterInvalid,
         }
     }
 }
@@ -261,6 +262,7 @@ mod tests {
             Refusal::TooManyOperations,
             Refusal::TooManyAttempts,
             Refusal::MattersChanged,
+            Refusal::TooMuchMetadata,
         ] {
             assert_eq!(Code::of(refusal).as_str(), refusal.code());
         }

@@ -254,6 +254,7 @@ fn one_of_each() -> Vec<ApiError> {
         Refusal::SecondPersonRequired,
         Refusal::TooManyAttempts,
         Refusal::MattersChanged,
+        Refusal::TooMuchMetadata,
     ];
     let mut errors = vec![
         ApiError::AccountNameTaken,

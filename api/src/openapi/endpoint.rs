@@ -83,6 +83,44 @@ impl Endpoint {
             .refuses(429, &[Code::IdempotencyKeyInUse])
     }
 
+    /// `POST` as Stripe's SDKs send it: a form or JSON, under a key or under none.
+    pub(super) fn posted_by_sdk(path: &'static str) -> Self {
+        let key = bounded_text(
+            "New for each thing that is to happen; SDKs make one by themselves. The same key with the same parameters has it happen once. Without one, \
+             nobody can send the request again.",
+            (1, IDEMPOTENCY_KEY_BYTES_MAX),
+        );
+        let key = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .schema(Some(key));
+        let mut endpoint = Self::question(path, Access::Merchants);
+        endpoint.operation = endpoint.operation.parameter(key);
+        endpoint.takes_key = true;
+        endpoint.refuses(409, &[Code::IdempotencyKeyInUse])
+    }
+
+    /// What is the caller's or the card's fault is said as Stripe says it, in codes of its own.
+    pub(super) fn refuses_like_stripe(mut self, example: &Value) -> Self {
+        for (status, description) in [
+            (400, "A parameter is wrong, or the object does not allow it."),
+            (402, "Declined; the payment intent is in it."),
+            (404, "There is no such object."),
+            (409, "Another request under the same key is being answered."),
+        ] {
+            if self.refusals.remove(&status).is_some() {
+                self = self.answers(
+                    status,
+                    description,
+                    Ref::from_schema_name("StripeError"),
+                    example.clone(),
+                );
+            }
+        }
+        self
+    }
+
     /// `POST` of something that may as well happen twice, and so takes no key.
     pub(crate) fn order(path: &'static str, access: Access) -> Self {
         Self::question(path, access)

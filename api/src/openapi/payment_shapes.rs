@@ -65,8 +65,13 @@ fn payment() -> ObjectBuilder {
             "capture_method",
             word("When it is captured.", ["automatic", "manual"]),
         ),
-        must("payment_method_id", text("How it is paid.")),
-        must("payment_method_details", method()),
+        must(
+            "payment_method_id",
+            or_null(text(
+                "How it is paid; null while a payment that waits to be confirmed has no method.",
+            )),
+        ),
+        must("payment_method_details", method_or_null()),
         must(
             "customer_id",
             or_null(text("The merchant's name for the customer.")),
@@ -112,6 +117,12 @@ fn payment() -> ObjectBuilder {
         ),
         must("next_action", named_or_null("NextAction")),
     ])
+}
+
+fn method_or_null() -> utoipa::openapi::schema::AnyOfBuilder {
+    utoipa::openapi::schema::AnyOfBuilder::new()
+        .item(method())
+        .item(ObjectBuilder::new().schema_type(Type::Null))
 }
 
 fn method() -> ObjectBuilder {

@@ -3,8 +3,9 @@
 use super::{cursor, limit, number, pairs, value};
 use crate::errors::{Code, Invalid};
 use crate::openapi::{AMOUNT_MAX, Endpoint, bounded, bounded_text, named, status};
+use crate::stripe::ids;
 use actix_web::HttpRequest;
-use florin_domain::ids::{MerchantId, PaymentId};
+use florin_domain::ids::MerchantId;
 use florin_domain::money::Currency;
 use florin_domain::ports::{PaymentsFilter, PaymentsQuery, StatusName};
 use std::ops::RangeInclusive;
@@ -23,7 +24,7 @@ const BOUND_MAX: usize = 999_999_999_999;
 /// As in a request for a payment.
 const CUSTOMER_BYTES_MAX: usize = 255;
 
-pub(super) type Pairs = [(String, String)];
+pub(crate) type Pairs = [(String, String)];
 
 /// Tells the filters of an endpoint.
 pub(crate) fn described_filters(endpoint: Endpoint) -> Endpoint {
@@ -49,9 +50,16 @@ pub(crate) fn listed_payments(
     request: &HttpRequest,
     owner: (MerchantId, bool),
 ) -> Result<PaymentsQuery, Invalid> {
-    let pairs = known(request, &["limit", "starting_after", "ending_before"])?;
-    let mut query = read(&pairs, owner, limit(&pairs)?)?;
-    query.ending_before = cursor(&pairs, "ending_before", |id| PaymentId::parse(id).ok())?;
+    listed(
+        &known(request, &["limit", "starting_after", "ending_before"])?,
+        owner,
+    )
+}
+
+/// The same of parameters that were read and found known.
+pub(crate) fn listed(pairs: &Pairs, owner: (MerchantId, bool)) -> Result<PaymentsQuery, Invalid> {
+    let mut query = read(pairs, owner, limit(pairs)?)?;
+    query.ending_before = cursor(pairs, "ending_before", ids::charge)?;
     if query.starting_after.is_some() && query.ending_before.is_some() {
         let message = "`starting_after` and `ending_before` exclude each other.";
         return Err(Invalid::new("ending_before", Code::ParameterInvalid, message));
@@ -79,7 +87,7 @@ fn read(
 ) -> Result<PaymentsQuery, Invalid> {
     Ok(PaymentsQuery {
         filter: filter(pairs)?,
-        starting_after: cursor(pairs, "starting_after", |id| PaymentId::parse(id).ok())?,
+        starting_after: cursor(pairs, "starting_after", ids::charge)?,
         ..PaymentsQuery::newest(merchant, livemode, limit)
     })
 }

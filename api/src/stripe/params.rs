@@ -9,7 +9,7 @@ use crate::json::Number;
 const EXPANDED_MAX: usize = 20;
 
 /// What is left to read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Params {
     fields: Fields,
     /// The name that all of these are inside.
@@ -137,13 +137,19 @@ impl Params {
 
     /// Names and texts of the caller's own; an empty text is no entry.
     pub(crate) fn pairs(&mut self, name: &str) -> Result<Vec<(String, String)>, Invalid> {
+        let mut pairs = self.pairs_to_set(name)?;
+        pairs.retain(|(_, text)| !text.is_empty());
+        Ok(pairs)
+    }
+
+    /// The same of a change: an empty text takes an entry away.
+    pub(crate) fn pairs_to_set(&mut self, name: &str) -> Result<Vec<(String, String)>, Invalid> {
         let Some(inner) = self.inner(name)? else {
             return Ok(Vec::new());
         };
         let mut pairs = Vec::with_capacity(inner.fields.len());
         for (own, node) in inner.fields {
             match node {
-                Node::Text(text) if text.is_empty() => {}
                 Node::Text(text) => pairs.push((own, text)),
                 Node::List(_) | Node::Map(_) => {
                     return Err(self.wrong(&format!("{name}[{own}]"), "must be a text"));

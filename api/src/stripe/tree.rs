@@ -343,4 +343,6 @@ impl<'de> Deserialize<'de> for Node {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

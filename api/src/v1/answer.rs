@@ -78,19 +78,19 @@ fn unresolved(payment: &Payment, body: &impl serde::Serialize) -> Result<HttpRes
     Ok(response)
 }
 
-fn no_provider(payment: &Payment) -> ApiError {
+pub(crate) fn no_provider(payment: &Payment) -> ApiError {
     ApiError::NoProvider {
         payment: Some(payment.id()),
     }
 }
 
-fn exhausted(payment: &Payment) -> ApiError {
+pub(crate) fn exhausted(payment: &Payment) -> ApiError {
     ApiError::Exhausted {
         payment: payment.id(),
     }
 }
 
-fn declined(answered: &Answered) -> ApiError {
+pub(crate) fn declined(answered: &Answered) -> ApiError {
     let payment = answered.payment.as_ref();
     match answered.operation {
         None | Some(OperationId::Authorize(_)) => ApiError::Declined {
@@ -117,7 +117,7 @@ fn declined(answered: &Answered) -> ApiError {
     }
 }
 
-fn finished(mut response: HttpResponse, answered: &Answered) -> HttpResponse {
+pub(crate) fn finished(mut response: HttpResponse, answered: &Answered) -> HttpResponse {
     if answered.replayed && answered.answer.is_final() {
         response
             .headers_mut()

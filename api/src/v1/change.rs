@@ -98,6 +98,7 @@ impl Begun {
             | Change::Refund { .. }
             | Change::ApproveReview
             | Change::RejectReview
+            | Change::Amend(_)
             | Change::Resolve { .. }
             | Change::Note { .. } => {}
         }
@@ -150,7 +151,7 @@ pub(super) async fn order(
 }
 
 /// Has it done, and says which status is in the way if one is: the refusal does not know it, so it is read once more.
-async fn submitted(state: &State, change: ChangeRequest) -> Result<Answered, ApiError> {
+pub(crate) async fn submitted(state: &State, change: ChangeRequest) -> Result<Answered, ApiError> {
     let (payment, owner, cannot) = (change.payment, change.owner, cannot(&change.change));
     let answered = state.payments.change(change).await.map_err(ApiError::from);
     let refused = ApiError::Refused(Refusal::WrongStatus);
@@ -168,13 +169,15 @@ async fn submitted(state: &State, change: ChangeRequest) -> Result<Answered, Api
 }
 
 /// What a payment in another state does not allow, as the end of a sentence about it.
-const fn cannot(change: &Change) -> &'static str {
+pub(crate) const fn cannot(change: &Change) -> &'static str {
     match change {
         Change::Capture { .. } => "cannot be captured",
         Change::Increment { .. } => "cannot have more reserved: that takes an authorization without captures",
         Change::Void => "cannot be voided",
         Change::Refund { .. } => "cannot be refunded",
-        Change::Confirm(_) => "cannot be confirmed with another payment method",
+        Change::Confirm(Some(_)) => "cannot be confirmed with another payment method",
+        Change::Confirm(None) => "cannot be confirmed without naming a payment method",
+        Change::Amend(_) => "cannot be changed: it was confirmed already",
         Change::Complete { .. } => "cannot be confirmed: no challenge of the customer is open",
         Change::ApproveReview => "cannot be approved: it is not under review",
         Change::RejectReview => "cannot be rejected: it is not under review",

@@ -200,11 +200,11 @@ fn attempt<'a>(operation: OperationId, number: u32) -> Details<'a> {
     }
 }
 
-fn created<'a>(spec: &'a Spec, method: &'a PaymentMethod) -> Details<'a> {
+fn created<'a>(spec: &'a Spec, method: Option<&'a PaymentMethod>) -> Details<'a> {
     Details {
         amount: Some(minor(spec.amount)),
         currency: Some(spec.currency.code()),
-        payment_method_id: Some(&method.id),
+        payment_method_id: method.map(|method| &*method.id),
         ..Details::default()
     }
 }
@@ -232,7 +232,13 @@ fn reason<'a>(details: Details<'a>, reason: &'a Arc<str>) -> Details<'a> {
 #[expect(clippy::too_many_lines, reason = "a flat table: one row per event")]
 fn details(event: &Event, to_operator: bool) -> Details<'_> {
     match event {
-        Event::Created { spec, method } => created(spec, method),
+        Event::Created { spec, method } => created(spec, Some(method)),
+        Event::Drafted { spec, method } => created(spec, method.as_ref()),
+        Event::Amended { amount, method, .. } => Details {
+            amount: Some(minor(*amount)),
+            payment_method_id: method.as_ref().map(|method| &*method.id),
+            ..Details::default()
+        },
         Event::RiskAssessed(assessment) => assessed(assessment),
         Event::ListMatched { listed } => Details {
             list: Some(listed.list.as_str()),
@@ -304,7 +310,7 @@ fn details(event: &Event, to_operator: bool) -> Details<'_> {
             deadline: Some(deadline.unix_s()),
             ..Details::default()
         },
-        Event::MethodReplaced { method } => Details {
+        Event::MethodReplaced { method } | Event::Confirmed { method } => Details {
             payment_method_id: Some(&method.id),
             ..Details::default()
         },

@@ -71,7 +71,7 @@ fn check(body: ConfirmRequest<'_>, livemode: bool, saved: Option<PaymentMethod>)
     let method = payment_request::method(id.as_str(), livemode, saved)?;
     Ok(Checked {
         canonical: format!("1 {}", method.id),
-        change: Change::Confirm(method),
+        change: Change::Confirm(Some(method)),
     })
 }
 

@@ -16,8 +16,10 @@ use crate::vault::saved;
 use crate::{idempotency_key, json as strict, query};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use florin_actors::payment::Start;
 use florin_actors::payments_handle::NewPayment;
 use florin_domain::limits::TEXT_BYTES_MAX;
+use florin_domain::payment::DeclinePolicy;
 use florin_domain::vault::Owner;
 use serde_json::json;
 
@@ -66,7 +68,8 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
         fingerprint,
         amount,
         currency,
-        method,
+        start: Start::Charge(method),
+        after_decline: DeclinePolicy::Fail,
         capture_method,
         customer,
         description,

@@ -120,10 +120,11 @@ fn cells(lines: &mut Lines, payment: &Payment) {
     lines.amount(body.net, exponent);
     lines.plain(body.capture_method);
     lines.optional(body.customer_id);
-    lines.text(body.payment_method_id);
-    lines.plain(body.payment_method_details.card.brand);
-    lines.text(body.payment_method_details.card.last4);
-    lines.text(body.payment_method_details.card.country);
+    let card = body.payment_method_details.as_ref().map(|details| &details.card);
+    lines.optional(body.payment_method_id);
+    lines.plain(card.map_or("", |card| card.brand));
+    lines.optional(card.map(|card| card.last4));
+    lines.optional(card.map(|card| card.country));
     lines.optional(body.provider);
     lines.optional(body.processor_transaction_id);
     lines.plain(body.risk.as_ref().map_or("", |risk| risk.action));

@@ -7,6 +7,7 @@ use crate::openapi::{Access, Endpoint, PAYMENT_ID, chapter, count, id as an_id, 
 use crate::query;
 use crate::reply::{Reply, json};
 use crate::state::State;
+use crate::stripe::ids;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::web::Data;
@@ -56,10 +57,7 @@ pub(super) fn past(error: PastError) -> ApiError {
 
 /// The payment that the path names; what is no id names none.
 pub(super) fn id(request: &HttpRequest) -> Result<PaymentId, ApiError> {
-    let id = request
-        .match_info()
-        .get("id")
-        .and_then(|id| PaymentId::parse(id).ok());
+    let id = request.match_info().get("id").and_then(ids::payment);
     id.ok_or(ApiError::NoSuchObject { kind: "payment" })
 }
 

@@ -30,7 +30,7 @@ async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiE
     json(StatusCode::OK, &List::new("/v1/payments", data, page.has_more))
 }
 
-pub(super) fn refused(error: ListError) -> ApiError {
+pub(crate) fn refused(error: ListError) -> ApiError {
     match error {
         ListError::NoSuchCursor(Cursor::StartingAfter) => query::no_entry("starting_after").into(),
         ListError::NoSuchCursor(Cursor::EndingBefore) => query::no_entry("ending_before").into(),

@@ -157,7 +157,7 @@ impl DeviceRequest<'_> {
     }
 }
 
-pub(super) fn amount(number: Number) -> Result<Amount, Invalid> {
+pub(crate) fn amount(number: Number) -> Result<Amount, Invalid> {
     let refused = |error: AmountError| {
         let code = match error {
             AmountError::Zero => Code::AmountTooSmall,
@@ -178,7 +178,7 @@ pub(super) fn amount(number: Number) -> Result<Amount, Invalid> {
 }
 
 /// Test mode knows the sandbox's methods by name; a saved card was looked up before.
-pub(super) fn method(
+pub(crate) fn method(
     id: &str,
     livemode: bool,
     saved: Option<PaymentMethod>,
@@ -193,7 +193,7 @@ pub(super) fn method(
     found.ok_or_else(missing)
 }
 
-pub(super) fn text(
+pub(crate) fn text(
     param: &str,
     text: Option<&Text<'_>>,
     bytes_max: usize,
@@ -207,7 +207,7 @@ pub(super) fn text(
 }
 
 /// A text that, if it is there, is not empty: velocity counts by names, and an empty one would join strangers.
-fn name(param: &str, name: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
+pub(crate) fn name(param: &str, name: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
     if name.is_some_and(|name| name.as_str().trim().is_empty()) {
         let message = format!("`{param}` must not be empty; leave it out instead.");
         return Err(Invalid::new(param, Code::ParameterInvalid, message));
@@ -215,7 +215,7 @@ fn name(param: &str, name: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invali
     text(param, name, NAME_BYTES_MAX)
 }
 
-fn return_url(url: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
+pub(crate) fn return_url(url: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
     let fits = |url: &str| {
         let rest = url
             .strip_prefix("https://")
@@ -230,7 +230,7 @@ fn return_url(url: Option<&Text<'_>>) -> Result<Option<Arc<str>>, Invalid> {
     text("return_url", url, TEXT_BYTES_MAX)
 }
 
-pub(super) fn metadata(pairs: Option<&Pairs<'_>>) -> Result<Metadata, Invalid> {
+pub(crate) fn metadata(pairs: Option<&Pairs<'_>>) -> Result<Metadata, Invalid> {
     let Some(Pairs(pairs)) = pairs else {
         return Ok(Vec::new());
     };

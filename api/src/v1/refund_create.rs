@@ -18,7 +18,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// The reasons that the field's providers know.
-const REASONS: [&str; 3] = ["duplicate", "fraudulent", "requested_by_customer"];
+pub(crate) const REASONS: [&str; 3] = ["duplicate", "fraudulent", "requested_by_customer"];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

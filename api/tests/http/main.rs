@@ -25,6 +25,8 @@ mod stand_ins;
 mod states;
 mod still;
 mod stored_answers;
+mod stripe;
+mod stripe_drafts;
 mod unresolved;
 mod vault;
 mod world;

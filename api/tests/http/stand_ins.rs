@@ -1,8 +1,9 @@
 //! Ports that the world does without: nothing is kept in snapshots, signatures say nothing, and clocks are set by hand.
 
-use florin_domain::ids::{Seq, ShardId};
+use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::ports::{
-    Clock, ReadError, Receipt, ReceiptSignature, ReceiptSigner, ShardSnapshot, SnapshotError, Snapshots,
+    ClientSecrets, Clock, ReadError, Receipt, ReceiptSignature, ReceiptSigner, ShardSnapshot, SnapshotError,
+    Snapshots,
 };
 use florin_domain::time::{Millis, Timestamp};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,5 +59,11 @@ impl ReceiptSigner for SumSigner {
             public_key: [7; 32],
             signature,
         }
+    }
+}
+
+impl ClientSecrets for SumSigner {
+    fn client_secret(&self, payment: PaymentId) -> u128 {
+        !payment.bits()
     }
 }

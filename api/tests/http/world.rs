@@ -8,6 +8,7 @@ use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::offload::BlockingThreads;
 use florin_actors::options::{Options, StageTimeouts};
+use florin_actors::payment::Start;
 use florin_actors::payments_handle::NewPayment;
 use florin_adapters::card_vault::{CardStore, StoreOptions};
 use florin_adapters::clock::SystemClock;
@@ -24,7 +25,7 @@ use florin_domain::ids::{ApiKeyId, MerchantId, ShardId};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
-use florin_domain::payment::{Answer as Outlook, CaptureMethod, Device};
+use florin_domain::payment::{Answer as Outlook, CaptureMethod, DeclinePolicy, Device};
 use florin_domain::ports::{CardVault, Clock, Entropy, Journal, Kek, Provider};
 use florin_supervisors::platform::Platform;
 use std::fmt::Write as _;
@@ -253,6 +254,7 @@ impl World {
             consistency: platform.consistency(),
             ops: Arc::new(platform.ops(Box::new(|| "florin_up 1\n".to_owned()))),
             receipts: Arc::new(SumSigner),
+            client_secrets: Arc::new(SumSigner),
             notices: Arc::new(crate::notices::FakeNotices),
             directory: DirectoryHandle::new(platform.shards().clone()),
             credentials: CredentialsHandle::new(
@@ -315,7 +317,8 @@ impl World {
             fingerprint: Fingerprint([1; 16]),
             amount: Amount::new(amount_minor).unwrap(),
             currency: Currency::USD,
-            method: PaymentMethod::test("pm_card_visa").unwrap(),
+            start: Start::Charge(PaymentMethod::test("pm_card_visa").unwrap()),
+            after_decline: DeclinePolicy::Fail,
             capture_method: CaptureMethod::Automatic,
             customer: None,
             description: None,

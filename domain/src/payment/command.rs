@@ -1,5 +1,6 @@
 //! What can be asked of a payment. Everything that a decision needs from outside (plans, assessments, the time) is in it.
 
+use super::draft::Amendment;
 use super::matter::{Matter, Note};
 use super::resolution::Resolution;
 use super::reversal::ReversalPlan;
@@ -72,9 +73,20 @@ pub enum Command {
         /// How it is booked.
         profile: PostingProfile,
     },
-    /// Try again with another method after a decline.
+    /// Make a payment that is to be confirmed later.
+    Draft {
+        /// What is asked for.
+        spec: Arc<Spec>,
+        /// How it will be paid, if that is known.
+        method: Option<PaymentMethod>,
+        /// How it is booked.
+        profile: PostingProfile,
+    },
+    /// Change a draft, or what is said about a payment.
+    Amend(Amendment),
+    /// Pay a draft, or try again with another method after a decline.
     Confirm {
-        /// The new method.
+        /// The method.
         method: PaymentMethod,
         /// What risk thinks of it.
         assessment: Assessment,

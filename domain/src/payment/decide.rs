@@ -2,6 +2,7 @@
 
 use super::closing;
 use super::command::{AttemptPlan, Command, ReviewMode};
+use super::draft;
 use super::event::Event;
 use super::expiry;
 use super::increment;
@@ -72,7 +73,8 @@ pub fn decide(
         return create(command, lifetimes, now);
     };
     match command {
-        Command::Create { .. } => Err(Refusal::Exists),
+        Command::Create { .. } | Command::Draft { .. } => Err(Refusal::Exists),
+        Command::Amend(amendment) => draft::amend(payment, amendment),
         Command::Confirm {
             method,
             assessment,
@@ -171,7 +173,7 @@ pub fn decide(
 
 /// Sends a charge that reached nobody again, unless it was sent too often or its card's network allows no more.
 fn drive_on(payment: &Payment, plan: AttemptPlan, barred: Option<CardBar>) -> Result<Decision, Refusal> {
-    if payment.status != Status::RequiresConfirmation {
+    if payment.status != Status::RequiresConfirmation || payment.is_draft() {
         return Err(Refusal::WrongStatus);
     }
     check_may_charge(payment)?;
@@ -186,17 +188,22 @@ fn drive_on(payment: &Payment, plan: AttemptPlan, barred: Option<CardBar>) -> Re
 
 /// Makes the payment, if that is what is asked for.
 fn create(command: Command, lifetimes: &Lifetimes, now: Timestamp) -> Result<Decision, Refusal> {
-    let Command::Create {
-        spec,
-        method,
-        mut assessment,
-        plan,
-        barred,
-        review,
-        profile,
-    } = command
-    else {
-        return Err(Refusal::NoSuchPayment);
+    let (spec, method, mut assessment, plan, barred, review, profile) = match command {
+        Command::Create {
+            spec,
+            method,
+            assessment,
+            plan,
+            barred,
+            review,
+            profile,
+        } => (spec, method, assessment, plan, barred, review, profile),
+        Command::Draft {
+            spec,
+            method,
+            profile,
+        } => return Ok(draft::draft(spec, method, profile)),
+        _ => return Err(Refusal::NoSuchPayment),
     };
     let operation = OperationId::Authorize(spec.id);
     let is_held =
@@ -326,7 +333,11 @@ fn confirm(
     if number > ATTEMPTS_MAX {
         return Err(Refusal::TooManyAttempts);
     }
-    let events = vec![Event::MethodReplaced { method }];
+    let events = vec![if payment.is_draft() {
+        Event::Confirmed { method }
+    } else {
+        Event::MethodReplaced { method }
+    }];
     let review_ends = now.plus(lifetimes.review);
     Ok(after_risk(events, assessed, review_ends, |events| {
         if payment.operation(operation).is_none() {

@@ -333,6 +333,29 @@ pub enum Event {
     },
     /// As many attempts to charge were made as there may be, and none of them charged: the payment has failed.
     AttemptsExhausted,
+    /// The payment exists, and nothing is asked of anybody before it is confirmed.
+    Drafted {
+        /// What was asked for.
+        spec: Arc<Spec>,
+        /// How it will be paid, if that is known.
+        method: Option<PaymentMethod>,
+    },
+    /// The merchant has changed a draft, or what is said about a payment.
+    Amended {
+        /// How much from now on.
+        amount: Amount,
+        /// How it will be paid, if that is known.
+        method: Option<PaymentMethod>,
+        /// Free text.
+        description: Option<Arc<str>>,
+        /// The merchant's own pairs, in the order sent.
+        metadata: Vec<(Arc<str>, Arc<str>)>,
+    },
+    /// A draft is to be paid.
+    Confirmed {
+        /// With this method.
+        method: PaymentMethod,
+    },
 }
 
 impl Event {
@@ -380,6 +403,9 @@ impl Event {
             Self::MatterRaised { .. } => "matter.raised",
             Self::MattersNoted { .. } => "matters.noted",
             Self::AttemptsExhausted => "payment.attempts_exhausted",
+            Self::Drafted { .. } => "payment.drafted",
+            Self::Amended { .. } => "payment.amended",
+            Self::Confirmed { .. } => "payment.confirmed",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What an event makes of a payment: the one place where legality is checked and state changes.
 
 use super::closing::{self, Closing};
+use super::draft::{self, Terms};
 use super::event::Event;
 use super::matter;
 use super::operation::{Attempt, AttemptState, Operation, OperationKind};
@@ -52,14 +53,16 @@ pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalE
         why,
     };
     let Some(mut payment) = state else {
-        let Event::Created { spec, method } = event else {
-            return Err(illegal("the payment does not exist"));
+        let (spec, method, status) = match event {
+            Event::Created { spec, method } => (spec, Some(method.clone()), Status::Processing),
+            Event::Drafted { spec, method } => (spec, method.clone(), draft::status(method.as_ref())),
+            _ => return Err(illegal("the payment does not exist")),
         };
         return Ok(Payment {
             spec: Arc::clone(spec),
-            method: method.clone(),
+            method,
             risk: None,
-            status: Status::Processing,
+            status,
             failure: None,
             authorized: MinorSum::ZERO,
             captured: MinorSum::ZERO,
@@ -84,7 +87,22 @@ pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalE
 )]
 fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
     match event {
-        Event::Created { .. } => return Err("the payment exists already"),
+        Event::Created { .. } | Event::Drafted { .. } => return Err("the payment exists already"),
+        Event::Amended {
+            amount,
+            method,
+            description,
+            metadata,
+        } => {
+            let terms = Terms {
+                amount: *amount,
+                method: method.as_ref(),
+                description: description.as_ref(),
+                metadata,
+            };
+            draft::amended(payment, terms)?;
+        }
+        Event::Confirmed { method } => draft::confirmed(payment, method)?,
         Event::ResolutionProposed {
             operation,
             number,
@@ -174,7 +192,10 @@ fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
             if !payment.status.takes_method() || !payment.may_charge() {
                 return Err("an earlier method may have charged");
             }
-            payment.method = method.clone();
+            if payment.is_draft() {
+                return Err("it was not confirmed yet");
+            }
+            payment.method = Some(method.clone());
             payment.failure = None;
             payment.status = Status::Processing;
         }

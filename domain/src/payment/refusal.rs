@@ -53,6 +53,9 @@ pub enum Refusal {
     /// Another number of matters was raised than was looked at.
     #[error("another number of matters was raised than `matters_seen` says")]
     MattersChanged,
+    /// It would have more of the merchant's pairs than there may be.
+    #[error("`metadata` would hold more than 50 entries")]
+    TooMuchMetadata,
 }
 
 impl Refusal {
@@ -75,6 +78,7 @@ impl Refusal {
             Self::SecondPersonRequired => "second_person_required",
             Self::TooManyAttempts => "too_many_attempts",
             Self::MattersChanged => "matters_changed",
+            Self::TooMuchMetadata => "parameter_invalid",
         }
     }
 }

@@ -33,6 +33,8 @@ pub enum RequestKind {
     Resolve,
     /// Reserve more.
     Increment,
+    /// Change a draft, or what is said about the payment.
+    Amend,
 }
 
 impl RequestKind {
@@ -48,6 +50,7 @@ impl RequestKind {
             Self::RejectReview => "reject_review",
             Self::Resolve => "resolve",
             Self::Increment => "increment",
+            Self::Amend => "amend",
         }
     }
 }
@@ -115,7 +118,7 @@ impl Payment {
             }
             RequestKind::Confirm | RequestKind::ApproveReview | RequestKind::RejectReview => self.answer(),
             // Said is said; what comes of it shows in the payment.
-            RequestKind::Resolve => Answer::Shown,
+            RequestKind::Resolve | RequestKind::Amend => Answer::Shown,
             RequestKind::Complete => match &self.status {
                 // The customer is not done yet: the same key may ask again.
                 Status::RequiresAction(_) => Answer::Unresolved,

@@ -52,7 +52,7 @@ pub struct Device {
     pub country: Option<[u8; 2]>,
 }
 
-/// What was asked for; never changes after the payment exists, so states share it.
+/// What was asked for. States share it; of what is in it only what an amendment names ever changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
     /// Identity.
@@ -107,9 +107,9 @@ pub struct NextAction {
 /// Where the payment stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Declined; another method may follow.
+    /// Declined, or nobody has said yet how it is paid: a method may follow.
     RequiresPaymentMethod,
-    /// Not charged because no provider could be reached; may be driven again.
+    /// Not charged because no provider could be reached, and may be driven again; or a draft that nobody has confirmed.
     RequiresConfirmation,
     /// The customer must act.
     RequiresAction(NextAction),
@@ -190,8 +190,8 @@ impl Failure {
 pub struct Payment {
     /// What was asked for.
     pub spec: Arc<Spec>,
-    /// The method in use.
-    pub method: PaymentMethod,
+    /// The method in use; only a draft may have none.
+    pub method: Option<PaymentMethod>,
     /// The latest risk assessment.
     pub risk: Option<Assessment>,
     /// Where it stands.
@@ -415,6 +415,8 @@ impl Payment {
     pub fn answer(&self) -> Answer {
         match &self.status {
             Status::Processing => Answer::Unresolved,
+            // Nobody was asked, and nobody is before it is confirmed.
+            Status::RequiresPaymentMethod | Status::RequiresConfirmation if self.is_draft() => Answer::Shown,
             Status::RequiresConfirmation => Answer::NoProvider,
             Status::Failed if self.failure.as_ref().is_some_and(Failure::is_exhaustion) => Answer::Exhausted,
             Status::Failed | Status::RequiresPaymentMethod => Answer::Declined,

@@ -9,6 +9,7 @@ mod attempts;
 mod authorizations;
 mod closings;
 mod declines;
+mod drafts;
 mod exhaustion;
 mod failover;
 mod invariants;

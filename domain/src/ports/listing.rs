@@ -93,7 +93,7 @@ impl fmt::Display for StatusName {
     }
 }
 
-/// Which payments of a merchant; all of them unless something is said. Of what it looks at, only the status ever changes.
+/// Which payments of a merchant; all of them unless something is said. Of what it looks at, only the status and the amount ever change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PaymentsFilter {
     /// Where they stand.
@@ -110,16 +110,9 @@ pub struct PaymentsFilter {
 
 impl PaymentsFilter {
     /// Whether a payment that is or ever was in this state may be in the list in some state.
-    pub fn takes_whatever_status(&self, payment: &Payment) -> bool {
+    pub fn takes_whatever_changes(&self, payment: &Payment) -> bool {
         let spec = &payment.spec;
-        let within = |range: &Option<RangeInclusive<u64>>, value: i128| {
-            let holds = |range: &RangeInclusive<u64>| {
-                i128::from(*range.start()) <= value && value <= i128::from(*range.end())
-            };
-            range.as_ref().is_none_or(holds)
-        };
-        within(&self.created_s, spec.created_at.unix_s().into())
-            && within(&self.amount_minor, payment.amount_minor())
+        is_within(self.created_s.as_ref(), spec.created_at.unix_s().into())
             && self.currency.is_none_or(|currency| currency == spec.currency)
             && self
                 .customer
@@ -130,8 +123,14 @@ impl PaymentsFilter {
     /// Whether a payment in this state is in the list.
     pub fn takes(&self, payment: &Payment) -> bool {
         let stands = |status| StatusName::of(&payment.status) == status;
-        self.status.is_none_or(stands) && self.takes_whatever_status(payment)
+        self.status.is_none_or(stands)
+            && is_within(self.amount_minor.as_ref(), payment.amount_minor())
+            && self.takes_whatever_changes(payment)
     }
+}
+
+fn is_within(range: Option<&RangeInclusive<u64>>, value: i128) -> bool {
+    range.is_none_or(|range| i128::from(*range.start()) <= value && value <= i128::from(*range.end()))
 }
 
 /// From which end a list is read.
@@ -221,7 +220,7 @@ impl PaymentsQuery {
         spec.merchant == self.merchant
             && spec.livemode == self.livemode
             && self.ids().contains(&spec.id)
-            && self.filter.takes_whatever_status(payment)
+            && self.filter.takes_whatever_changes(payment)
     }
 
     /// The same list, behind an entry of it.

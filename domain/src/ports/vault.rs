@@ -36,6 +36,9 @@ pub enum VaultKey {
     Token(CardToken),
 }
 
+/// A page of things, and whether there are more.
+pub type VaultObjects = (Vec<VaultObject>, bool);
+
 /// Port of the store of customers and saved cards. What it answers is durable.
 pub trait CardVault: Send + Sync + fmt::Debug {
     /// Makes a change, all of it or nothing; with `once`, one time only, and is answered the same again for a day.
@@ -54,7 +57,7 @@ pub trait CardVault: Send + Sync + fmt::Debug {
         &self,
         owner: Owner,
         page: VaultPage,
-    ) -> BoxFuture<'_, Result<Option<(Vec<VaultObject>, bool)>, VaultError>>;
+    ) -> BoxFuture<'_, Result<Option<VaultObjects>, VaultError>>;
 
     /// The time by which it dates what it keeps.
     fn now(&self) -> Timestamp;

@@ -43,8 +43,8 @@ async fn being_closed(
     platform: &florin_supervisors::platform::Platform,
 ) -> (PaymentId, OperationId) {
     let (id, charge) = mute(world, &platform.payments(), 0, CaptureMethod::Automatic).await;
-    // The schedule asks three times in vain, and then has it closed.
-    tokio::time::sleep(Duration::from_mins(8)).await;
+    // The schedule asks three times in vain, and then has it closed; each wait may be longer by half of it.
+    tokio::time::sleep(Duration::from_mins(11)).await;
     assert!(world.attempt_of(charge).is_closing());
     (id, charge)
 }

@@ -6,7 +6,7 @@ use crate::world::{Answered, World, amount_minor, let_settle, options, patient, 
 use florin_actors::context::Step;
 use florin_actors::guardian::{GuardianMail, LivePayment};
 use florin_actors::options::Options;
-use florin_actors::payment::Begin;
+use florin_actors::payment::{Begin, Start};
 use florin_actors::payments_handle::RequestError;
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::method::PaymentMethod;
@@ -131,7 +131,7 @@ fn begin_another(platform: &Platform, first: &Payment, missed_behind: Seq) {
     };
     let begin = Begin {
         spec: Arc::new(spec),
-        method: PaymentMethod::test("pm_card_visa").unwrap(),
+        start: Start::Charge(PaymentMethod::test("pm_card_visa").unwrap()),
         admitted_at: Instant::now(),
         missed_behind,
     };

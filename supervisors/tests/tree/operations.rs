@@ -60,7 +60,7 @@ pub(crate) fn refund(minor: i128) -> Change {
 }
 
 pub(crate) fn confirm() -> Change {
-    Change::Confirm(PaymentMethod::test("pm_card_mastercard").unwrap())
+    Change::Confirm(Some(PaymentMethod::test("pm_card_mastercard").unwrap()))
 }
 
 /// A payment of a customer of its own, so that no rule about customers ties it to others.

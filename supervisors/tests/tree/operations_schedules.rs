@@ -251,6 +251,7 @@ impl Model {
                 self.closed = sold;
             }
             RequestKind::Complete
+            | RequestKind::Amend
             | RequestKind::ApproveReview
             | RequestKind::RejectReview
             | RequestKind::Resolve => {
@@ -282,6 +283,7 @@ impl Model {
             }
             Change::Confirm(_) => !self.declined || self.confirms,
             Change::Complete { .. }
+            | Change::Amend(_)
             | Change::ApproveReview
             | Change::RejectReview
             | Change::Resolve { .. }

@@ -12,6 +12,7 @@ use florin_actors::context::Ports;
 use florin_actors::kind::Kind;
 use florin_actors::offload::BlockingThreads;
 use florin_actors::options::{Options, ProviderCaps, ProviderTerms, StageTimeouts};
+use florin_actors::payment::Start;
 use florin_actors::payments_handle::{Answered as Shown, NewPayment, PaymentsHandle, RequestError};
 use florin_adapters::journal::{MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
@@ -20,7 +21,7 @@ use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, ShardId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
-use florin_domain::payment::{CaptureMethod, Device};
+use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device};
 use florin_domain::ports::{KeyIndex, TransferIndex, Views};
 use florin_domain::retry::{BudgetPolicy, RetryPolicy};
 use florin_supervisors::platform::{Platform, StartError};
@@ -137,7 +138,8 @@ pub(crate) fn request(n: usize) -> NewPayment {
         fingerprint: Fingerprint((n as u128 + 1).to_be_bytes()),
         amount: Amount::new(amount_minor(n)).unwrap(),
         currency: Currency::USD,
-        method: PaymentMethod::test("pm_card_visa").unwrap(),
+        start: Start::Charge(PaymentMethod::test("pm_card_visa").unwrap()),
+        after_decline: DeclinePolicy::Fail,
         capture_method: CaptureMethod::Automatic,
         customer: Some(Arc::from(format!("customer-{}", n % 8))),
         description: None,

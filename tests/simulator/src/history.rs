@@ -117,6 +117,9 @@ impl History {
                 ..
             } => self.confirmed(*operation, resolution),
             Event::Created { .. }
+            | Event::Drafted { .. }
+            | Event::Amended { .. }
+            | Event::Confirmed { .. }
             | Event::RiskAssessed(_)
             | Event::Blocked
             | Event::ReviewOpened { .. }

@@ -354,11 +354,17 @@ impl Run {
         }
     }
 
-    /// Where nothing goes wrong, a notice is taken at once, unless what it undoes must be heard of first.
+    /// Where nothing goes wrong, a notice is taken at once, unless something must be heard of first. In the end none is left.
     fn check_refused(&self, letter: &Letter, error: &NoticeError) {
         let may_wait = match (&letter.notice.said, error) {
             // The end of an object is told again behind the answer that is awaited.
             (Said::TakenBack { .. } | Said::Released { .. }, _) | (_, NoticeError::Shed(_)) => true,
+            // So is a decline of an object that is being asked about: the answer under way may be of another try.
+            (Said::Became(Outcome::Declined { .. }), NoticeError::NotTaken)
+                if !matches!(letter.notice.attempt, Named::KeyEnd(_)) =>
+            {
+                true
+            }
             (
                 Said::Became(_) | Said::NotClosed | Said::Reserved { .. } | Said::Changed,
                 NoticeError::View(_) | NoticeError::NotTaken,

@@ -25,7 +25,13 @@ pub(crate) fn broken(before: &Payment, events: &[Event]) -> Vec<String> {
                 .or_else(|| too_early(before, reason.as_deref(), *at)),
             Event::AttemptPlanned { operation, .. } => repeated(before, events, *operation),
             Event::AuthorizationExpired => over(before, events),
+            Event::Confirmed { .. } => (!waits_for_confirmation(before)).then_some("it was confirmed before"),
+            Event::Amended { amount, method, .. } => {
+                let is_about_money = *amount != before.spec.amount || *method != before.method;
+                (is_about_money && !waits_for_confirmation(before)).then_some("it is too late to change it")
+            }
             Event::Created { .. }
+            | Event::Drafted { .. }
             | Event::RiskAssessed(_)
             | Event::Blocked
             | Event::ReviewOpened { .. }
@@ -67,6 +73,15 @@ pub(crate) fn broken(before: &Payment, events: &[Event]) -> Vec<String> {
         wrong.extend(why.map(|why| format!("{} as {:?}: {why}", event.name(), before.status)));
     }
     wrong
+}
+
+/// Nobody was asked for anything on its account, not even whether it is too risky.
+fn waits_for_confirmation(payment: &Payment) -> bool {
+    let waits = matches!(
+        payment.status,
+        Status::RequiresPaymentMethod | Status::RequiresConfirmation
+    );
+    waits && payment.operations.is_empty() && payment.risk.is_none() && payment.failure.is_none()
 }
 
 /// Something of this kind is under way, other than `but`.
@@ -127,6 +142,10 @@ fn asked(
             (amount.minor() > left).then_some("not so much is left to give back")
         }
         OperationKind::Sale | OperationKind::Authorize => {
+            let is_confirmed = |event: &Event| matches!(event, Event::Confirmed { .. });
+            if waits_for_confirmation(before) && !events.iter().any(is_confirmed) {
+                return Some("nobody has confirmed it");
+            }
             (reserves || !before.operations.is_empty()).then_some("it was asked for before")
         }
         OperationKind::Reversal => Some("a reversal is not asked for"),

@@ -4,13 +4,15 @@
 use crate::clock::lock;
 use crate::dice::Dice;
 use crate::world::World;
+use florin_actors::payment::Start;
 use florin_actors::payments_handle::{Answered, Change, ChangeRequest, NewPayment, RequestError};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, OperationId, PaymentId, ShardId, compose};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{
-    CaptureMethod, Device, Note, Operation, OperationKind, Payment, Resolution, Status,
+    Amendment, CaptureMethod, DeclinePolicy, Device, Note, Operation, OperationKind, Payment, Resolution,
+    Status,
 };
 use florin_domain::ports::PaymentRow;
 use florin_domain::time::Timestamp;
@@ -132,6 +134,19 @@ impl Purchase {
             dice.within(50, 40_000)
         };
         let key_digest = digest(number, 0);
+        let method = method(&mut dice);
+        // A stream of its own: what is decided above and below stays as it is.
+        let mut drafts = Dice::of(seed, "draft", number);
+        let start = match drafts.below(20) {
+            0 | 1 => Start::Draft(None),
+            2 => Start::Draft(Some(method)),
+            _ => Start::Charge(method),
+        };
+        let after_decline = if drafts.hits(2_000) {
+            DeclinePolicy::AwaitMethod
+        } else {
+            DeclinePolicy::Fail
+        };
         let new = NewPayment {
             merchant,
             livemode: false,
@@ -141,7 +156,8 @@ impl Purchase {
             fingerprint: fingerprint(&format!("purchase {number}")),
             amount: amount(minor),
             currency: *dice.pick(&[Currency::USD, Currency::USD, Currency::EUR]),
-            method: method(&mut dice),
+            start,
+            after_decline,
             capture_method: *dice.pick(&[CaptureMethod::Automatic, CaptureMethod::Manual]),
             customer: Some(Arc::from(customer_name(dice.below(CUSTOMERS)))),
             description: None,
@@ -207,6 +223,25 @@ impl Purchase {
         self.change(payment.id(), change, None)
     }
 
+    /// What is wanted of a payment that waits to be confirmed.
+    fn of_draft(&mut self, payment: &Payment) -> Change {
+        let total = u64::try_from(payment.amount_minor()).unwrap_or(u64::MAX);
+        match self.dice.below(10) {
+            0 => Change::Void,
+            1..4 => Change::Amend(Amendment {
+                amount: self
+                    .dice
+                    .hits(7_000)
+                    .then(|| amount(self.dice.within(1, total.saturating_mul(2)))),
+                method: self.dice.hits(4_000).then(|| method(&mut self.dice)),
+                description: None,
+                metadata: vec![(Arc::from("order_id"), Arc::from(self.wishes.to_string()))],
+            }),
+            4..7 => Change::Confirm(None),
+            _ => Change::Confirm(Some(method(&mut self.dice))),
+        }
+    }
+
     /// What is wanted next of a payment that stands like this.
     pub(crate) fn next(&mut self, payment: &Payment) {
         self.sent = 0;
@@ -220,6 +255,17 @@ impl Purchase {
         let total = u64::try_from(payment.amount_minor()).unwrap_or(u64::MAX);
         let some = amount(self.dice.within(1, total));
         let wish = match &payment.status {
+            _ if payment.is_draft() && self.dice.hits(9_000) => {
+                let change = self.of_draft(payment);
+                self.change(id, change, None)
+            }
+            _ if self.dice.hits(200) => {
+                let amendment = Amendment {
+                    description: Some(Some(Arc::from(format!("order {}", self.wishes)))),
+                    ..Amendment::default()
+                };
+                self.change(id, Change::Amend(amendment), None)
+            }
             Status::RequiresAction(_) if self.dice.hits(8_000) => {
                 self.change(id, Change::Complete { details: None }, None)
             }
@@ -233,7 +279,7 @@ impl Purchase {
             }
             Status::Failed | Status::RequiresConfirmation | Status::RequiresPaymentMethod => {
                 let method = method(&mut self.dice);
-                self.change(id, Change::Confirm(method), None)
+                self.change(id, Change::Confirm(Some(method)), None)
             }
             Status::Authorized | Status::Succeeded | Status::Voided => {
                 let change = match self.dice.below(10) {

@@ -157,6 +157,9 @@ sightings! {
         Event::Routed { .. } => "routed",
         Event::RetryRefused { .. } => "retry refused",
         Event::DeclineRetried { .. } => "decline retried",
+        Event::Drafted { .. } => "drafted",
+        Event::Amended { .. } => "amended",
+        Event::Confirmed { .. } => "confirmed",
     }
     LEDGER_EVENTS ledger_event(LedgerEvent) {
         LedgerEvent::AccountOpened(_) => "account opened",
@@ -310,8 +313,6 @@ const RESOLUTIONS: &[&str] = &["alone", "against another", "agreed"];
 const NEVER: &[(&str, &str)] = &[
     // No amount of the simulation overflows an account.
     ("no answer", "ledger cannot take it"),
-    // Payments are made with the policy that a decline ends them.
-    ("payment", "requires payment method"),
     // Who writes by himself has something to say.
     ("notice taken", "nothing"),
     // The simulated providers know what they are asked to close, and say so.

@@ -56,7 +56,7 @@ fn row(n: u64, status: Status, seq: u64) -> PaymentRow {
     };
     let payment = Payment {
         spec: Arc::new(spec),
-        method: PaymentMethod::test("pm_card_visa").unwrap(),
+        method: PaymentMethod::test("pm_card_visa"),
         risk: None,
         status,
         failure: None,

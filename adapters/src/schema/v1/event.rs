@@ -5,7 +5,7 @@ use super::matter::{MatterDto, NoteDto};
 use super::request::{RequestDto, ResolutionDto};
 use super::route::{AfterDeclineDto, RouteDto};
 use super::routing::WishesDto;
-use super::scalar::{OperationIdDto, Stored, impossible};
+use super::scalar::{List, OperationIdDto, Stored, impossible};
 use super::spec::{AssessmentDto, MethodDto, SpecDto, words};
 use crate::schema::DecodeError;
 use florin_domain::decline::NetworkDecline;
@@ -56,7 +56,7 @@ impl Stored<'_> for PostingProfile {
 ///
 /// A payment that wants something of routing is created by a form of its own, because a form cannot grow: the fields of `wished` stand
 /// in the spec. Whoever wants nothing is written as ever. So is a route whose rule says what follows a decline: `ruled`; and a decline with
-/// its network's own codes: `networked`.
+/// its network's own codes: `networked`. A draft says what it wants of routing, if only that it wants nothing.
 macro_rules! events {
     (
         $one:ident($one_dto:ty) = $one_wire:literal;
@@ -65,6 +65,8 @@ macro_rules! events {
         $($later:ident { $($(#[$later_attribute:meta])* $later_field:ident: $later_dto:ty),* } = $later_wire:literal;)*
         @ruled $ruled:ident = $ruled_wire:literal;
         @networked $networked:ident = $networked_wire:literal;
+        @drafted $drafted:ident = $drafted_wire:literal;
+        $($last:ident { $($(#[$last_attribute:meta])* $last_field:ident: $last_dto:ty),* } = $last_wire:literal;)*
     ) => {
         #[derive(Debug, Serialize, Deserialize)]
         pub(crate) enum EventDto<'a> {
@@ -96,6 +98,14 @@ macro_rules! events {
                 network_decline_code: Option<&'a str>,
                 network_advice_code: Option<&'a str>,
             },
+            #[serde(rename = $drafted_wire)]
+            $drafted {
+                #[serde(borrow)]
+                spec: SpecDto<'a>,
+                method: Option<MethodDto<'a>>,
+                wishes: WishesDto<'a>,
+            },
+            $(#[serde(rename = $last_wire)] $last { $($(#[$last_attribute])* $last_field: $last_dto),* },)*
         }
 
         impl<'a> Stored<'a> for Event {
@@ -125,6 +135,12 @@ macro_rules! events {
                     },
                     $(Self::$name { $($field,)* $($absent: _)? } => EventDto::$name { $($field: $field.store()),* },)*
                     $(Self::$later { $($later_field),* } => EventDto::$later { $($later_field: $later_field.store()),* },)*
+                    Self::$drafted { spec, method } => EventDto::$drafted {
+                        spec: spec.store(),
+                        method: method.store(),
+                        wishes: spec.routing.store(),
+                    },
+                    $(Self::$last { $($last_field),* } => EventDto::$last { $($last_field: $last_field.store()),* },)*
                 }
             }
 
@@ -151,6 +167,14 @@ macro_rules! events {
                         reference: Stored::load(reference)?,
                         network: networked(Stored::load(network_decline_code)?, Stored::load(network_advice_code)?)?,
                     },
+                    EventDto::$drafted { spec, method, wishes } => {
+                        let mut spec: Arc<Spec> = Stored::load(spec)?;
+                        Arc::make_mut(&mut spec).routing = Stored::load(wishes)?;
+                        Self::$drafted { spec, method: Stored::load(method)? }
+                    }
+                    $(EventDto::$last { $($last_field),* } => {
+                        Self::$last { $($last_field: Stored::load($last_field)?),* }
+                    })*
                 })
             }
         }
@@ -305,4 +329,12 @@ events! {
     AttemptsExhausted {} = "payment.attempts_exhausted";
     @ruled RoutedByDeclineRule = "attempt.routed_by_decline_rule";
     @networked AttemptDeclinedByNetwork = "attempt.declined_by_network";
+    @drafted Drafted = "payment.drafted";
+    Amended {
+        #[serde(rename = "amount_minor")] amount: u64,
+        #[serde(borrow)] method: Option<MethodDto<'a>>,
+        description: Option<&'a str>,
+        metadata: List<'a, (Arc<str>, Arc<str>)>
+    } = "payment.amended";
+    Confirmed { #[serde(borrow)] method: MethodDto<'a> } = "payment.confirmed";
 }

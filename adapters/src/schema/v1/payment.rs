@@ -35,7 +35,7 @@ const FAILURE_CODES: &[&str] = &["card_declined", Failure::ATTEMPTS_EXHAUSTED];
 struct PaymentDto<'a> {
     #[serde(borrow)]
     spec: SpecDto<'a>,
-    method: MethodDto<'a>,
+    method: Option<MethodDto<'a>>,
     risk: Option<AssessmentDto<'a>>,
     status: StatusDto<'a>,
     failure: Option<FailureDto<'a>>,

@@ -8,7 +8,7 @@ use florin_domain::payment::{Request, RequestKind, Resolution};
 use serde::{Deserialize, Serialize};
 
 words! {
-    RequestKindDto of RequestKind { Capture Void Refund Confirm Complete ApproveReview RejectReview Resolve Increment }
+    RequestKindDto of RequestKind { Capture Void Refund Confirm Complete ApproveReview RejectReview Resolve Increment Amend }
 }
 
 /// A request under its key.

@@ -392,6 +392,18 @@ impl<'a, T: Stored<'a>> List<'a, T> {
     }
 }
 
+impl<'a, T: Stored<'a> + 'a> Stored<'a> for Vec<T> {
+    type Dto = List<'a, T>;
+
+    fn store(&'a self) -> List<'a, T> {
+        List::Values(self)
+    }
+
+    fn load(dto: List<'a, T>) -> Result<Self, DecodeError> {
+        dto.load()
+    }
+}
+
 impl<T: fmt::Debug> fmt::Debug for List<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

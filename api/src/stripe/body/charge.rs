@@ -95,7 +95,10 @@ pub fn charge(shown: Shown<'_>, expand: &Expand) -> Value {
         ("outcome", outcome(payment, standing)),
         ("paid", (standing == Standing::Succeeded).into()),
         ("payment_intent", intent),
-        ("payment_method", payment.method.id.as_ref().into()),
+        (
+            "payment_method",
+            text(payment.method.as_ref().map(|method| &*method.id)),
+        ),
         (
             "payment_method_details",
             payment_method_details(payment, standing),
@@ -195,7 +198,9 @@ fn outcome(payment: &Payment, standing: Standing) -> Value {
 }
 
 fn payment_method_details(payment: &Payment, standing: Standing) -> Value {
-    let method = &payment.method;
+    let Some(method) = &payment.method else {
+        return Value::Null;
+    };
     let is_held = standing == Standing::Succeeded;
     let card = object([
         (

@@ -49,7 +49,10 @@ pub fn payment_intent(shown: Shown<'_>, expand: &Expand) -> Value {
         ("metadata", metadata(payment)),
         ("next_action", next_action(payment)),
         ("on_behalf_of", Value::Null),
-        ("payment_method", payment.method.id.as_ref().into()),
+        (
+            "payment_method",
+            text(payment.method.as_ref().map(|method| &*method.id)),
+        ),
         ("payment_method_configuration_details", Value::Null),
         ("payment_method_options", payment_method_options()),
         ("payment_method_types", json!(["card"])),

@@ -73,7 +73,10 @@ pub fn refund(shown: Shown<'_>, id: RefundId, operation: &Operation, expand: &Ex
         ),
         ("metadata", json!({})),
         ("payment_intent", intent),
-        ("payment_method", payment.method.id.as_ref().into()),
+        (
+            "payment_method",
+            text(payment.method.as_ref().map(|method| &*method.id)),
+        ),
         ("reason", text(operation.reason.as_deref())),
         ("receipt_number", Value::Null),
         ("source_transfer_reversal", Value::Null),

@@ -323,7 +323,7 @@ fn what_moves_sums_up_to_what_the_merchant_is_owed() {
                 }
             }
             let net = |value: &Value| value["net"].as_i64().unwrap();
-            let refunds = refund::newest_first(&payment);
+            let refunds = newest_first(&payment);
             let given: i64 = refunds
                 .iter()
                 .map(|(id, refund)| net(&of_refund(&payment, *id, refund)))

@@ -74,7 +74,7 @@ pub(crate) fn payment() -> Payment {
     let sale = OperationId::Authorize(PaymentId::from_bits(1));
     Payment {
         spec: Arc::new(spec()),
-        method: PaymentMethod::test("pm_card_visa").unwrap(),
+        method: PaymentMethod::test("pm_card_visa"),
         risk: Some(Assessment {
             score_bps: 1000,
             action: Action::Allow,

@@ -35,7 +35,7 @@ fn row(number: u128, currency: Currency, minor: i128, description: &str) -> Paym
     };
     let payment = Payment {
         spec: Arc::new(spec),
-        method: PaymentMethod::test("pm_card_visa").unwrap(),
+        method: PaymentMethod::test("pm_card_visa"),
         risk: None,
         status: Status::Succeeded,
         failure: None,

@@ -25,7 +25,15 @@ impl Life {
             books: Books::default(),
             providers: BTreeSet::new(),
         };
-        life.live(&Step::Create(action, "a"));
+        if !life.script.begins_as_draft {
+            life.live(&Step::Create(action, "a"));
+            return life;
+        }
+        life.live(&Step::Draft(action == Action::Review));
+        // Whoever counts on a charge gets one; the others may change the draft first.
+        if action == Action::Allow {
+            life.live(&Step::Confirm(action, "a"));
+        }
         life
     }
 

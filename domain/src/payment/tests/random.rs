@@ -1,6 +1,6 @@
 //! Random commands for random payments, sensible ones and nonsense.
 
-use super::super::{CaptureMethod, Command, DeclinePolicy, FeeReturn, ReviewMode, Undoing};
+use super::super::{Amendment, CaptureMethod, Command, DeclinePolicy, FeeReturn, ReviewMode, Undoing};
 use super::script::{Script, TOTAL_MINOR, assessment, method, operation_id, plan};
 use crate::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, VoidId};
 use crate::ledger::{FeeRecognition, PostingModel, PostingProfile};
@@ -8,6 +8,7 @@ use crate::money::{Amount, FeeSchedule};
 use crate::provider::Outcome;
 use crate::risk::Action;
 use crate::time::Millis;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use rust_decimal::Decimal;
@@ -17,6 +18,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Create(Action, &'static str),
+    Draft(bool),
+    Amend(Option<i128>, bool),
     Confirm(Action, &'static str),
     Redrive(&'static str),
     Reference(OperationId, Number),
@@ -127,6 +130,8 @@ pub(crate) fn steps() -> impl Strategy<Value = Step> {
     let hours = select(vec![1, 25, 24 * 8]);
     prop_oneof![
         1 => (actions(), providers()).prop_map(|(action, at)| Step::Create(action, at)),
+        2 => any::<bool>().prop_map(Step::Draft),
+        2 => (option::of(1..=TOTAL_MINOR), any::<bool>()).prop_map(|(minor, is_named)| Step::Amend(minor, is_named)),
         4 => (actions(), providers()).prop_map(|(action, at)| Step::Confirm(action, at)),
         3 => providers().prop_map(Step::Redrive),
         1 => (operations(), numbers()).prop_map(|(op, number)| Step::Reference(op, number)),
@@ -163,11 +168,12 @@ pub(crate) fn profiles() -> impl Strategy<Value = PostingProfile> {
 /// A new payment under random terms, not yet created.
 pub(crate) fn payments() -> impl Strategy<Value = Script> {
     let fixed_cents = prop_oneof![Just(0), Just(30), Just(5_000)];
-    let terms = (any::<[bool; 4]>(), 0..=10_000_u32, fixed_cents, profiles());
+    let terms = (any::<[bool; 5]>(), 0..=10_000_u32, fixed_cents, profiles());
     terms.prop_map(|(flags, percent_bps, fixed_cents, profile)| {
-        let [manual, await_method, returned, hold] = flags;
+        let [manual, await_method, returned, hold, is_draft] = flags;
         let mut script = Script::new();
         script.profile = profile;
+        script.begins_as_draft = is_draft;
         if manual {
             script.spec.capture_method = CaptureMethod::Manual;
         }
@@ -210,6 +216,17 @@ impl Step {
                 review: script.review,
                 profile: script.profile,
             },
+            Self::Draft(has_method) => Command::Draft {
+                spec: Arc::new(script.spec.clone()),
+                method: has_method.then(method),
+                profile: script.profile,
+            },
+            Self::Amend(minor, is_named) => Command::Amend(Amendment {
+                amount: sum(minor),
+                method: (!is_named).then(method),
+                description: is_named.then(|| Some("renamed".into())),
+                metadata: Vec::new(),
+            }),
             Self::Confirm(action, at) => Command::Confirm {
                 method: method(),
                 assessment: assessment(action),

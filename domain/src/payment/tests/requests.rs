@@ -46,7 +46,9 @@ fn subject(command: &Command) -> Option<(RequestKind, OperationId)> {
         Command::Resolve { operation, .. } | Command::Note { operation, .. } => {
             (RequestKind::Resolve, *operation)
         }
+        Command::Amend(_) => (RequestKind::Amend, authorize),
         Command::Create { .. }
+        | Command::Draft { .. }
         | Command::Redrive { .. }
         | Command::RedriveOperation { .. }
         | Command::Reference { .. }

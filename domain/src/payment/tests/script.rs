@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! create sale|auth [await] [review|hold|block]     confirm [review|block]     redrive [OP]     approve     reject     check
+//! draft sale|auth [await] [method]            amend AMOUNT|- [method] [named]
 //! capture N AMOUNT|all [final]                refund N AMOUNT|all        void N           reference OP
 //! OP[#ATTEMPT] OUTCOME [rev N]                later HOURS
 //! OP[#ATTEMPT] close|not-closed|give-up       OP[#ATTEMPT] hear OUTCOME       OP[#ATTEMPT] back REFERENCE AMOUNT OUTCOME|-
@@ -10,8 +11,8 @@
 //! `pending`, `cancelled[=TRANSACTION]`, `not-sent`, `limited`, `rejected` or `unknown`. `@b` sends to provider b; the payment is of 1,000.
 
 use super::super::{
-    AttemptPlan, CaptureMethod, Command, Decision, DeclinePolicy, Device, Effect, Event, FeeReturn, Payment,
-    Refusal, ReversalPlan, ReviewMode, Spec, Undoing, decide, evolve_all,
+    Amendment, AttemptPlan, CaptureMethod, Command, Decision, DeclinePolicy, Device, Effect, Event,
+    FeeReturn, Payment, Refusal, ReversalPlan, ReviewMode, Spec, Undoing, decide, evolve_all,
 };
 use super::invariants;
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
@@ -109,6 +110,8 @@ pub(crate) struct Script {
     pub(crate) now: Timestamp,
     pub(crate) review: ReviewMode,
     pub(crate) profile: PostingProfile,
+    /// What a random life begins with.
+    pub(crate) begins_as_draft: bool,
 }
 
 impl Script {
@@ -122,6 +125,7 @@ impl Script {
             now,
             review: ReviewMode::BeforeAuth,
             profile: PostingProfile::default(),
+            begins_as_draft: false,
         }
     }
 
@@ -241,7 +245,13 @@ impl Script {
         let bits = |text: &str| text.parse::<u128>().unwrap();
         let minor = |text: &str| (text != "all").then(|| amount(text.parse().unwrap()));
         match *tokens {
-            ["create", capture, ..] => {
+            ["amend", minor_or_none, ..] => Command::Amend(Amendment {
+                amount: (minor_or_none != "-").then(|| amount(minor_or_none.parse().unwrap())),
+                method: flag("method").then(|| PaymentMethod::test("pm_card_amex").unwrap()),
+                description: flag("named").then(|| Some("renamed".into())),
+                metadata: Vec::new(),
+            }),
+            [word @ ("create" | "draft"), capture, ..] => {
                 let mut spec = self.spec.clone();
                 spec.capture_method = if capture == "sale" {
                     CaptureMethod::Automatic
@@ -253,6 +263,13 @@ impl Script {
                 } else {
                     DeclinePolicy::Fail
                 };
+                if word == "draft" {
+                    return Command::Draft {
+                        spec: Arc::new(spec),
+                        method: flag("method").then(method),
+                        profile: self.profile,
+                    };
+                }
                 Command::Create {
                     spec: Arc::new(spec),
                     method: method(),

@@ -48,7 +48,7 @@ pub(crate) fn spec(id: PaymentId, merchant: MerchantId, livemode: bool, created_
 pub(crate) fn payment(spec: Spec) -> Payment {
     Payment {
         spec: Arc::new(spec),
-        method: PaymentMethod::test("pm_card_visa").unwrap(),
+        method: PaymentMethod::test("pm_card_visa"),
         risk: None,
         status: Status::Processing,
         failure: None,

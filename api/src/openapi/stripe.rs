@@ -1,0 +1,582 @@
+//! What Stripe's SDKs ask for, described in one place: the objects are Stripe's own, so that their shapes say no more than where what is.
+
+use super::chapter;
+use super::endpoint::{Access, Endpoint};
+use super::ledger_shapes::limit;
+use super::payment_shapes::{AMOUNT_MAX, list_example, metadata};
+use super::shape::{
+    Shape, array, bounded, bounded_text, count, flag, id, may, must, named, page_of, record, strict, text,
+    word,
+};
+use crate::errors::Code;
+use florin_domain::limits::TEXT_BYTES_MAX;
+use serde_json::{Map, Value, json};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType};
+
+const INTENT_ID: &str = "pi_01m7y92abt00074ha88rfjdjp2";
+const CHARGE_ID: &str = "ch_01m7y92abt00074ha88rfjdjp2";
+const REFUND_ID: &str = "re_01m7y92abt00074ha88rfjdjp3";
+const CREATED: u64 = 1_790_000_000;
+
+const INTENT_NULLS: &str = "application application_fee_amount automatic_payment_methods canceled_at cancellation_reason customer \
+    customer_account description excluded_payment_method_types last_payment_error next_action on_behalf_of \
+    payment_method_configuration_details processing receipt_email review setup_future_usage shipping source statement_descriptor \
+    statement_descriptor_suffix transfer_data transfer_group";
+const CHARGE_NULLS: &str = "application application_fee application_fee_amount calculated_statement_descriptor customer description \
+    failure_balance_transaction failure_code failure_message on_behalf_of outcome receipt_email receipt_number receipt_url refunds review \
+    shipping source source_transfer statement_descriptor statement_descriptor_suffix transfer_data transfer_group";
+const REFUND_NULLS: &str =
+    "customer customer_account reason receipt_number source_transfer_reversal transfer_reversal";
+
+/// A field of an object of Stripe's, and an example of it.
+type Row = (&'static str, Shape, Value);
+
+/// Whatever Stripe has there.
+fn anything(description: &str) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::AnyValue)
+        .description(Some(description))
+}
+
+fn nulls(names: &'static str) -> impl Iterator<Item = Row> {
+    names
+        .split_whitespace()
+        .map(|name| (name, anything("As Stripe has it, or null.").into(), Value::Null))
+}
+
+fn minor(description: &str) -> Shape {
+    count(&format!("{description} In minor units.")).into()
+}
+
+fn shared(object: &'static str, id_shape: ObjectBuilder, own: &str) -> Vec<Row> {
+    vec![
+        ("id", id_shape.into(), own.into()),
+        ("object", word("What it is.", [object]).into(), object.into()),
+        (
+            "currency",
+            text("An ISO 4217 code in lower case.")
+                .pattern(Some("^[a-z]{3}$"))
+                .into(),
+            "usd".into(),
+        ),
+        (
+            "created",
+            count("Seconds since the Unix epoch.").into(),
+            CREATED.into(),
+        ),
+        ("metadata", metadata().into(), json!({})),
+        (
+            "payment_method",
+            text("How it is paid.").into(),
+            "pm_card_visa".into(),
+        ),
+    ]
+}
+
+fn intent() -> Vec<Row> {
+    let mut rows = shared("payment_intent", id("The intent.", "pi_"), INTENT_ID);
+    rows.extend([
+        ("amount", minor("What it is about."), 10_000.into()),
+        (
+            "amount_capturable",
+            minor("What may still be captured."),
+            0.into(),
+        ),
+        ("amount_details", record([]).into(), json!({"tip": {}})),
+        ("amount_received", minor("What was captured."), 10_000.into()),
+        (
+            "capture_method",
+            word("When it is captured.", ["automatic", "manual"]).into(),
+            "automatic".into(),
+        ),
+        (
+            "client_secret",
+            text("For the customer's browser.").into(),
+            format!("{INTENT_ID}_secret_00").into(),
+        ),
+        (
+            "confirmation_method",
+            word("How it goes on.", ["automatic"]).into(),
+            "automatic".into(),
+        ),
+        (
+            "latest_charge",
+            anything("The charge, if there is one: its id, or itself if it was expanded.").into(),
+            CHARGE_ID.into(),
+        ),
+        (
+            "livemode",
+            flag("Whether the money is real.").into(),
+            false.into(),
+        ),
+        ("managed_payments", record([]).into(), json!({"enabled": false})),
+        ("payment_method_options", record([]).into(), json!({"card": {}})),
+        (
+            "payment_method_types",
+            array(text("A kind of method."), "What it may be paid with.").into(),
+            json!(["card"]),
+        ),
+        (
+            "status",
+            word(
+                "Where it stands.",
+                [
+                    "requires_payment_method",
+                    "requires_confirmation",
+                    "requires_action",
+                    "processing",
+                    "requires_capture",
+                    "canceled",
+                    "succeeded",
+                ],
+            )
+            .into(),
+            "succeeded".into(),
+        ),
+    ]);
+    rows.extend(nulls(INTENT_NULLS));
+    rows
+}
+
+fn charge() -> Vec<Row> {
+    let mut rows = shared("charge", id("The charge.", "ch_"), CHARGE_ID);
+    rows.extend([
+        ("amount", minor("What it is about."), 10_000.into()),
+        ("amount_captured", minor("What was captured."), 10_000.into()),
+        ("amount_refunded", minor("What was given back."), 0.into()),
+        (
+            "balance_transaction",
+            anything("What it did to what is owed, once it was captured.").into(),
+            Value::Null,
+        ),
+        ("billing_details", record([]).into(), json!({})),
+        (
+            "captured",
+            flag("Whether any of it was captured.").into(),
+            true.into(),
+        ),
+        ("disputed", flag("Whether it is disputed.").into(), false.into()),
+        ("fraud_details", record([]).into(), json!({})),
+        (
+            "livemode",
+            flag("Whether the money is real.").into(),
+            false.into(),
+        ),
+        ("paid", flag("Whether it was authorized.").into(), true.into()),
+        (
+            "payment_intent",
+            anything("The intent: its id, or itself if it was expanded.").into(),
+            INTENT_ID.into(),
+        ),
+        (
+            "payment_method_details",
+            record([]).into(),
+            json!({"type": "card", "card": {}}),
+        ),
+        (
+            "refunded",
+            flag("Whether all of it was given back.").into(),
+            false.into(),
+        ),
+        (
+            "status",
+            word("How it ended.", ["succeeded", "pending", "failed"]).into(),
+            "succeeded".into(),
+        ),
+    ]);
+    rows.extend(nulls(CHARGE_NULLS));
+    rows
+}
+
+fn refund() -> Vec<Row> {
+    let mut rows = shared("refund", id("The refund.", "re_"), REFUND_ID);
+    rows.extend([
+        ("amount", minor("How much."), 2_500.into()),
+        (
+            "balance_transaction",
+            anything("What it did to what is owed, once it succeeded.").into(),
+            Value::Null,
+        ),
+        (
+            "charge",
+            anything("The charge: its id, or itself if it was expanded.").into(),
+            CHARGE_ID.into(),
+        ),
+        (
+            "destination_details",
+            record([]).into(),
+            json!({"type": "card", "card": {"type": "refund"}}),
+        ),
+        (
+            "payment_intent",
+            anything("The intent: its id, or itself if it was expanded.").into(),
+            INTENT_ID.into(),
+        ),
+        (
+            "status",
+            word("How it ended.", ["pending", "succeeded", "failed"]).into(),
+            "succeeded".into(),
+        ),
+    ]);
+    rows.extend(nulls(REFUND_NULLS));
+    rows
+}
+
+fn shape(rows: Vec<Row>) -> ObjectBuilder {
+    record(rows.into_iter().map(|(name, shape, _)| must(name, shape)))
+}
+
+fn example(rows: Vec<Row>) -> Value {
+    let fields = rows.into_iter().map(|(name, _, value)| (name.to_owned(), value));
+    Value::Object(fields.collect::<Map<_, _>>())
+}
+
+/// What is refused, in Stripe's words.
+fn error() -> ObjectBuilder {
+    let error = record([
+        must(
+            "type",
+            text("What kind of error: `card_error`, `idempotency_error`, `invalid_request_error`."),
+        ),
+        must("code", text("Stable; Stripe's where it has one.")),
+        must("message", text("For people; its words may change.")),
+        must(
+            "doc_url",
+            text("Where the page of the code is, on the same origin."),
+        ),
+        may("param", text("The parameter at fault, with its brackets.")),
+        may(
+            "decline_code",
+            text("Why a card was declined, in the network's words."),
+        ),
+        may("advice_code", text("What may be done after a decline.")),
+        may(
+            "network_decline_code",
+            text("Why, in the code of the card's network."),
+        ),
+        may("network_advice_code", text("What the card's network advises.")),
+        may("charge", text("The charge that failed.")),
+        may("payment_intent", named("StripePaymentIntent")),
+    ]);
+    record([must("error", error)]).description(Some("A refusal as Stripe's SDKs read it."))
+}
+
+fn error_example() -> Value {
+    json!({"error": {
+        "type": "invalid_request_error", "code": "parameter_unknown", "message": "Unknown parameter `amout`.",
+        "param": "amout", "doc_url": "/docs/errors/parameter_unknown",
+    }})
+}
+
+/// The shapes by their names.
+pub(super) fn all() -> [(&'static str, Shape); 4] {
+    [
+        ("StripePaymentIntent", shape(intent()).into()),
+        ("StripeCharge", shape(charge()).into()),
+        ("StripeRefund", shape(refund()).into()),
+        ("StripeError", error().into()),
+    ]
+}
+
+fn finished(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .in_chapter(chapter::STRIPE)
+        .refuses_like_stripe(&error_example())
+}
+
+fn changes(path: &'static str, object: (&str, Vec<Row>)) -> Endpoint {
+    Endpoint::posted_by_sdk(path)
+        .answers(200, "The object.", named(object.0), example(object.1))
+        .refuses(402, &[Code::CardDeclined])
+        .refuses(404, &[Code::ResourceMissing])
+        .refuses(403, &[Code::MerchantFrozen])
+        .refuses(503, &[Code::NoProviderAvailable])
+}
+
+fn about_intent(path: &'static str) -> Endpoint {
+    let part = id(
+        "The payment intent; its native `pay_...` name is understood as well.",
+        "(pi|pay)_",
+    );
+    changes(path, ("StripePaymentIntent", intent())).path_part("id", part, INTENT_ID)
+}
+
+fn about_charge(endpoint: Endpoint) -> Endpoint {
+    endpoint.path_part("id", id("The charge.", "(ch|pi|pay)_"), CHARGE_ID)
+}
+
+fn reads(path: &'static str) -> Endpoint {
+    Endpoint::get(path, Access::Merchants)
+        .query(
+            "expand[]",
+            bounded_text(
+                "A reference to show as the object itself, such as `latest_charge`.",
+                (1, 200),
+            ),
+        )
+        .refuses(503, &[Code::Overloaded, Code::TemporarilyUnavailable])
+}
+
+fn lists(path: &'static str, object: (&str, Vec<Row>)) -> Endpoint {
+    let entries = list_example(path, &example(object.1));
+    reads(path)
+        .query("limit", limit())
+        .query("starting_after", text("Only entries behind this one."))
+        .query("ending_before", text("Only entries before this one."))
+        .answers(200, "A page.", page_of(named(object.0)), entries)
+}
+
+fn filtered(endpoint: Endpoint) -> Endpoint {
+    let customer = bounded_text("Only those of this customer.", (1, 255));
+    let endpoint = endpoint.query("customer", customer);
+    [
+        "created",
+        "created[gte]",
+        "created[gt]",
+        "created[lte]",
+        "created[lt]",
+    ]
+    .into_iter()
+    .fold(endpoint, |endpoint, name| {
+        endpoint.query(
+            name,
+            bounded("When, in seconds since the Unix epoch.", (0, AMOUNT_MAX)),
+        )
+    })
+}
+
+fn amount(description: &str) -> ObjectBuilder {
+    bounded(&format!("{description} In minor units."), (1, AMOUNT_MAX))
+}
+
+fn expand() -> super::shape::Field {
+    may(
+        "expand",
+        array(
+            text("A path, such as `latest_charge.balance_transaction`."),
+            "What to show as the object itself.",
+        ),
+    )
+}
+
+pub(super) fn payment_intent_create() -> Endpoint {
+    let shape = strict([
+        must("amount", amount("How much.")),
+        must("currency", named("Currency")),
+        may(
+            "payment_method",
+            bounded_text("How it is paid; required with `confirm`.", (1, 255)),
+        ),
+        may(
+            "confirm",
+            flag("Whether it is charged at once; else it waits to be confirmed."),
+        ),
+        may(
+            "capture_method",
+            word("When it is captured.", ["automatic", "automatic_async", "manual"]),
+        ),
+        may("customer", bounded_text("Your name for the customer.", (1, 255))),
+        may("description", bounded_text("Your words.", (0, TEXT_BYTES_MAX))),
+        may("metadata", metadata()),
+        may(
+            "return_url",
+            bounded_text("Where the customer comes back to.", (8, TEXT_BYTES_MAX)),
+        ),
+        may(
+            "payment_method_types",
+            array(text("A kind of method."), "Must have `card`."),
+        ),
+        may("off_session", flag("Must not be true.")),
+        may("error_on_requires_action", flag("Must not be true.")),
+        expand(),
+    ]);
+    let sale =
+        json!({"amount": 10_000, "currency": "USD", "payment_method": "pm_card_visa", "confirm": true});
+    let later = json!({"amount": 10_000, "currency": "USD"});
+    let endpoint = changes("/v1/payment_intents", ("StripePaymentIntent", intent()))
+        .takes(shape, &[("A sale", sale), ("To be confirmed", later)]);
+    finished(endpoint.called(
+        "stripeCreatePaymentIntent",
+        "Make a payment intent",
+        "Form or JSON. A decline leaves the intent waiting for another method. `docs/stripe.md` says what differs from Stripe.",
+    ))
+}
+
+pub(super) fn payment_intent_list() -> Endpoint {
+    finished(
+        filtered(lists("/v1/payment_intents", ("StripePaymentIntent", intent()))).called(
+            "stripeListPaymentIntents",
+            "List payment intents",
+            "Newest first: every payment, whichever way it was made.",
+        ),
+    )
+}
+
+pub(super) fn payment_intent_get() -> Endpoint {
+    let endpoint = reads("/v1/payment_intents/{id}")
+        .path_part("id", id("The payment intent.", "(pi|pay)_"), INTENT_ID)
+        .answers(
+            200,
+            "The intent.",
+            named("StripePaymentIntent"),
+            example(intent()),
+        )
+        .refuses(404, &[Code::ResourceMissing]);
+    finished(endpoint.called(
+        "stripeGetPaymentIntent",
+        "Read a payment intent",
+        "As it stands now.",
+    ))
+}
+
+pub(super) fn payment_intent_update() -> Endpoint {
+    let shape = strict([
+        may("amount", amount("How much; before it is confirmed.")),
+        may(
+            "payment_method",
+            bounded_text("How it is paid; before it is confirmed.", (1, 255)),
+        ),
+        may("description", bounded_text("Your words.", (0, TEXT_BYTES_MAX))),
+        may("metadata", metadata()),
+        expand(),
+    ]);
+    let endpoint = about_intent("/v1/payment_intents/{id}")
+        .may_take(shape, &[("Another amount", json!({"amount": 12_500}))]);
+    finished(endpoint.called(
+        "stripeUpdatePaymentIntent",
+        "Change a payment intent",
+        "What it costs and how it is paid until it is confirmed, what is said about it at any time. An entry of `metadata` with an empty \
+         text is taken away; the others stay.",
+    ))
+}
+
+pub(super) fn payment_intent_confirm() -> Endpoint {
+    let shape = strict([
+        may("payment_method", bounded_text("The method to try now.", (1, 255))),
+        may(
+            "return_url",
+            bounded_text("The one that the intent was made with.", (8, TEXT_BYTES_MAX)),
+        ),
+        expand(),
+    ]);
+    let other = json!({"payment_method": "pm_card_mastercard"});
+    let endpoint =
+        about_intent("/v1/payment_intents/{id}/confirm").may_take(shape, &[("Another method", other)]);
+    finished(endpoint.called(
+        "stripeConfirmPaymentIntent",
+        "Go on with a payment intent",
+        "Pays it; tries another method after a decline; or, without one, asks how the customer's challenge ended.",
+    ))
+}
+
+pub(super) fn payment_intent_capture() -> Endpoint {
+    let shape = strict([
+        may(
+            "amount_to_capture",
+            amount("How much; all that is left when absent."),
+        ),
+        may(
+            "final_capture",
+            flag("Whether what is left is released; true when absent."),
+        ),
+        expand(),
+    ]);
+    let endpoint = about_intent("/v1/payment_intents/{id}/capture")
+        .may_take(shape, &[("A part", json!({"amount_to_capture": 2_500}))]);
+    finished(endpoint.called(
+        "stripeCapturePaymentIntent",
+        "Capture a payment intent",
+        "Takes what was held.",
+    ))
+}
+
+pub(super) fn payment_intent_cancel() -> Endpoint {
+    let reasons = ["abandoned", "duplicate", "fraudulent", "requested_by_customer"];
+    let shape = strict([
+        may("cancellation_reason", word("Why; it is not kept.", reasons)),
+        expand(),
+    ]);
+    let endpoint =
+        about_intent("/v1/payment_intents/{id}/cancel").may_take(shape, &[("Nothing to say", json!({}))]);
+    finished(endpoint.called(
+        "stripeCancelPaymentIntent",
+        "Cancel a payment intent",
+        "Releases what was held.",
+    ))
+}
+
+pub(super) fn payment_intent_increment() -> Endpoint {
+    let shape = strict([
+        must("amount", amount("What is to be held afterwards, all in all.")),
+        expand(),
+    ]);
+    let endpoint = about_intent("/v1/payment_intents/{id}/increment_authorization")
+        .takes(shape, &[("Half as much again", json!({"amount": 15_000}))]);
+    finished(endpoint.called(
+        "stripeIncrementAuthorization",
+        "Hold more",
+        "Before anything of it was captured.",
+    ))
+}
+
+pub(super) fn refund_create() -> Endpoint {
+    let shape = strict([
+        may("payment_intent", text("The intent to give back; or `charge`.")),
+        may("charge", text("Its charge.")),
+        may("amount", amount("How much; all that is left when absent.")),
+        may(
+            "reason",
+            word("Why.", ["duplicate", "fraudulent", "requested_by_customer"]),
+        ),
+        expand(),
+    ]);
+    let part = json!({"payment_intent": INTENT_ID, "amount": 2_500});
+    let endpoint = changes("/v1/refunds", ("StripeRefund", refund())).takes(shape, &[("A part", part)]);
+    finished(endpoint.called(
+        "stripeCreateRefund",
+        "Refund a payment",
+        "As a whole or in parts.",
+    ))
+}
+
+pub(super) fn refund_list() -> Endpoint {
+    let endpoint = lists("/v1/refunds", ("StripeRefund", refund()))
+        .query("payment_intent", text("Whose refunds; or `charge`."))
+        .query("charge", text("The same by its charge."))
+        .refuses(404, &[Code::ResourceMissing]);
+    finished(endpoint.called(
+        "stripeListRefunds",
+        "List the refunds of a payment",
+        "Newest first.",
+    ))
+}
+
+pub(super) fn charge_list() -> Endpoint {
+    let endpoint = filtered(lists("/v1/charges", ("StripeCharge", charge())));
+    let endpoint = endpoint.query("payment_intent", text("Only the charge of this one."));
+    finished(endpoint.called(
+        "stripeListCharges",
+        "List charges",
+        "Newest first: one for each payment that was tried.",
+    ))
+}
+
+pub(super) fn charge_get() -> Endpoint {
+    let endpoint = about_charge(reads("/v1/charges/{id}"))
+        .answers(200, "The charge.", named("StripeCharge"), example(charge()))
+        .refuses(404, &[Code::ResourceMissing]);
+    finished(endpoint.called("stripeGetCharge", "Read a charge", "As it stands now."))
+}
+
+pub(super) fn charge_capture() -> Endpoint {
+    let shape = strict([
+        may(
+            "amount",
+            amount("How much; all that is held when absent. What is left is released."),
+        ),
+        expand(),
+    ]);
+    let endpoint = about_charge(changes("/v1/charges/{id}/capture", ("StripeCharge", charge())))
+        .may_take(shape, &[("A part", json!({"amount": 2_500}))]);
+    finished(endpoint.called("stripeCaptureCharge", "Capture a charge", "Takes what was held."))
+}

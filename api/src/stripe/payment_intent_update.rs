@@ -1,0 +1,81 @@
+//! `POST /v1/payment_intents/{id}`: what an intent costs and how it is paid until it is confirmed, what is said about it at any time.
+
+use super::answer::{self, Told, renamed};
+use super::expand::Kind;
+use super::params::Params;
+use super::payment_intent_create::{HARMLESS, kinds_of_method, method_options, native_method, owned};
+use super::request::{Posted, intent_id};
+use crate::errors::Invalid;
+use crate::json::Pairs;
+use crate::state::State;
+use crate::v1::payment_request as native;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use florin_actors::payments_handle::Change;
+use florin_domain::limits::TEXT_BYTES_MAX;
+use florin_domain::payment::Amendment;
+use std::sync::Arc;
+
+/// What is fixed when the intent is made, and what Stripe would do and Florin would not.
+const UNSUPPORTED: [&str; 20] = [
+    "amount_details",
+    "application_fee_amount",
+    "capture_method",
+    "currency",
+    "customer",
+    "customer_account",
+    "excluded_payment_method_types",
+    "fx_quote",
+    "hooks",
+    "mandate",
+    "mandate_data",
+    "payment_details",
+    "payment_method_configuration",
+    "payment_method_data",
+    "receipt_email",
+    "return_url",
+    "setup_future_usage",
+    "shipping",
+    "transfer_data",
+    "transfer_group",
+];
+
+pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let told = update(&state, &request, payload).await;
+    answer::finished(&state, &request, told)
+}
+
+async fn update(state: &State, request: &HttpRequest, payload: Payload) -> Told {
+    let mut posted = Posted::read(state, request, payload, Kind::PaymentIntent).await?;
+    let (_, livemode) = posted.owner()?;
+    let id = intent_id(request)?;
+    let amendment = amendment(&mut posted.params, livemode)?;
+    std::mem::take(&mut posted.params).finish()?;
+    let path = format!("/v1/payment_intents/{id}");
+    let answered = posted.change(state, &path, id, Change::Amend(amendment)).await?;
+    answer::intent(state, &answered, &posted.expand)
+}
+
+fn amendment(params: &mut Params, livemode: bool) -> Result<Amendment, Invalid> {
+    params.unsupported(&UNSUPPORTED)?;
+    params.harmless(&HARMLESS);
+    kinds_of_method(params)?;
+    method_options(params)?;
+    let amount = params.number("amount")?.map(native::amount).transpose()?;
+    let method = params.text("payment_method")?;
+    let method = method
+        .map(|method| native_method(&method, livemode))
+        .transpose()?;
+    let description = params.text("description")?.map(owned);
+    let description = native::text("description", description.as_ref(), TEXT_BYTES_MAX)?;
+    let pairs = params.pairs_to_set("metadata")?.into_iter();
+    let pairs = Pairs(pairs.map(|(name, value)| (owned(name), owned(value))).collect());
+    let metadata =
+        native::metadata(Some(&pairs)).map_err(|invalid| renamed(invalid, "metadata", "metadata"))?;
+    Ok(Amendment {
+        amount,
+        method,
+        description: description.map(|text: Arc<str>| Some(text)),
+        metadata,
+    })
+}

@@ -1,0 +1,162 @@
+"""Stripe's own SDK, unmodified, against Florin: what it sends is understood, and what it gets it understands.
+
+Usage: stripe_merchant.py http://<florin>
+"""
+
+import sys
+import uuid
+
+import stripe
+
+KEY = "sk_test_florin_dev"
+
+
+def expect(what, found, wanted):
+    assert found == wanted, f"{what}: {found!r} is not {wanted!r}"
+    print(f"sdk: {what}")
+
+
+def raises(what, kind, call):
+    try:
+        call()
+    except kind as error:
+        assert type(error) is kind, f"{what}: {error!r}"
+        print(f"sdk: {what}")
+        return error
+    raise AssertionError(f"{what}: nothing was raised")
+
+
+def intents(client):
+    made = client.v1.payment_intents
+
+    sale = made.create(
+        {
+            "amount": 1099,
+            "currency": "usd",
+            "payment_method": "pm_card_visa",
+            "confirm": True,
+            "metadata": {"order id": "Stühle & Tische"},
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            "expand": ["latest_charge.balance_transaction"],
+        }
+    )
+    expect("a sale succeeds", (type(sale).__name__, sale.status, sale.currency), ("PaymentIntent", "succeeded", "usd"))
+    expect("its metadata arrives", sale.metadata["order id"], "Stühle & Tische")
+    charge = sale.latest_charge
+    expect("its charge is expanded", (type(charge).__name__, charge.paid, charge.amount_captured), ("Charge", True, 1099))
+    moved = charge.balance_transaction
+    expect("and so is what it moved", (type(moved).__name__, moved.fee, moved.net), ("BalanceTransaction", 62, 1037))
+    again = made.retrieve(sale.id)
+    expect("it is found again", (again.id, again.client_secret, again.latest_charge), (sale.id, sale.client_secret, charge.id))
+    assert again.last_response.request_id.startswith("req_")
+
+    held = made.create(
+        {"amount": 5000, "currency": "eur", "payment_method": "pm_card_mastercard", "confirm": True, "capture_method": "manual"}
+    )
+    expect("what is held waits", (held.status, held.amount_capturable), ("requires_capture", 5000))
+    taken = made.capture(held.id, {"amount_to_capture": 3000})
+    expect("a part is captured", (taken.status, taken.amount_received), ("succeeded", 3000))
+
+    held = made.create(
+        {"amount": 700, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True, "capture_method": "manual"}
+    )
+    gone = made.cancel(held.id, {"cancellation_reason": "requested_by_customer"})
+    expect("what is held is released", (gone.status, gone.amount_received), ("canceled", 0))
+
+    asked = made.create(
+        {
+            "amount": 900,
+            "currency": "usd",
+            "payment_method": "pm_card_threeDSecure2Required",
+            "confirm": True,
+            "return_url": "https://shop.example/back",
+        }
+    )
+    expect("a challenge waits for its customer", (asked.status, asked.latest_charge), ("requires_action", None))
+    expect("who is sent there", (asked.next_action.type, asked.next_action.redirect_to_url.return_url), ("redirect_to_url", "https://shop.example/back"))
+    return sale
+
+
+def refunds(client, sale):
+    part = client.v1.refunds.create({"payment_intent": sale.id, "amount": 99, "reason": "requested_by_customer"})
+    expect("a part is given back", (type(part).__name__, part.status, part.amount), ("Refund", "succeeded", 99))
+    rest = client.v1.refunds.create({"charge": sale.latest_charge.id})
+    expect("and then the rest", (rest.amount, rest.payment_intent), (1000, sale.id))
+    error = raises(
+        "no more than was taken",
+        stripe.InvalidRequestError,
+        lambda: client.v1.refunds.create({"payment_intent": sale.id}),
+    )
+    expect("by its code", error.code, "charge_already_refunded")
+    listed = client.v1.refunds.list({"payment_intent": sale.id})
+    expect("both are listed", [refund.id for refund in listed.auto_paging_iter()], [rest.id, part.id])
+    charge = client.v1.charges.retrieve(sale.latest_charge.id, {"expand": ["refunds"]})
+    expect("the charge says so", (charge.refunded, len(charge.refunds.data)), (True, 2))
+
+
+def errors(client, address):
+    made = client.v1.payment_intents
+    card = {"amount": 500, "currency": "usd", "confirm": True, "customer": "cus_poor"}
+    error = raises(
+        "a decline is a card error",
+        stripe.CardError,
+        lambda: made.create({**card, "payment_method": "pm_card_visa_chargeDeclinedInsufficientFunds"}),
+    )
+    found = (error.http_status, error.code, error.error.decline_code, error.user_message)
+    expect("with its reasons", found, (402, "card_declined", "insufficient_funds", "Your card has insufficient funds."))
+    intent = error.error.payment_intent
+    expect("and its intent", (type(intent).__name__, intent.status), ("PaymentIntent", "requires_payment_method"))
+    paid = made.confirm(intent.id, {"payment_method": "pm_card_mastercard"})
+    expect("another method pays it", (paid.status, paid.last_payment_error), ("succeeded", None))
+
+    error = raises(
+        "a strange parameter is an invalid request",
+        stripe.InvalidRequestError,
+        lambda: made.create({**card, "payment_method": "pm_card_visa", "payment_method_options": {"card": {"foo": 1}}}),
+    )
+    expect("by its whole name", (error.param, error.code), ("payment_method_options[card][foo]", "parameter_unknown"))
+    error = raises("what is not there is missing", stripe.InvalidRequestError, lambda: made.retrieve("pi_nothing"))
+    expect("by its code", (error.http_status, error.code), (404, "resource_missing"))
+    stranger = stripe.StripeClient("sk_test_nobody", base_addresses={"api": address})
+    raises("a stranger is not let in", stripe.AuthenticationError, lambda: stranger.v1.payment_intents.list())
+
+    key = {"idempotency_key": str(uuid.uuid4())}
+    sale = {"amount": 300, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True}
+    first = made.create(sale, key)
+    again = made.create(sale, key)
+    expect("the same key is the same payment", (again.id, again.last_response.headers["idempotent-replayed"]), (first.id, "true"))
+    raises("with other parameters it is refused", stripe.IdempotencyError, lambda: made.create({**sale, "amount": 301}, key))
+
+
+def lists(client):
+    made = client.v1.payment_intents
+    ids = [
+        made.create(
+            {"amount": 100 + n, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True, "customer": "cus_listed"}
+        ).id
+        for n in range(5)
+    ]
+    newest = list(reversed(ids))
+    page = made.list({"customer": "cus_listed", "limit": 2})
+    expect("pages are gone through", [intent.id for intent in page.auto_paging_iter()], newest)
+    page = made.list({"customer": "cus_listed", "limit": 2, "ending_before": ids[0]})
+    expect("and back", [intent.id for intent in page.auto_paging_iter()], ids[1:])
+    since = made.retrieve(ids[0]).created
+    page = client.v1.charges.list({"customer": "cus_listed", "limit": 3, "created": {"gte": since}, "expand": ["data.payment_intent"]})
+    expect("charges as well", [charge.payment_intent.id for charge in page.auto_paging_iter()], newest)
+
+
+def main(address):
+    client = stripe.StripeClient(KEY, base_addresses={"api": address})
+    sale = intents(client)
+    refunds(client, sale)
+    errors(client, address)
+    lists(client)
+    # The way of older programs, with everything in the module.
+    stripe.api_key, stripe.api_base = KEY, address
+    old = stripe.PaymentIntent.create(amount=250, currency="gbp", payment_method="pm_card_visa", confirm=True)
+    expect("older programs are served as well", stripe.Charge.retrieve(old.latest_charge).amount, 250)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
