@@ -24,11 +24,7 @@ impl CardVault for NoCards {
         Box::pin(async { Ok(None) })
     }
 
-    fn list(
-        &self,
-        _: Owner,
-        _: VaultPage,
-    ) -> BoxFuture<'_, Result<Option<VaultObjects>, VaultError>> {
+    fn list(&self, _: Owner, _: VaultPage) -> BoxFuture<'_, Result<Option<VaultObjects>, VaultError>> {
         Box::pin(async { Err(VaultError::NotConfigured) })
     }
 

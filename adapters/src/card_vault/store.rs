@@ -255,11 +255,7 @@ impl CardVault for CardStore {
         })
     }
 
-    fn list(
-        &self,
-        owner: Owner,
-        page: VaultPage,
-    ) -> BoxFuture<'_, Result<Option<VaultObjects>, VaultError>> {
+    fn list(&self, owner: Owner, page: VaultPage) -> BoxFuture<'_, Result<Option<VaultObjects>, VaultError>> {
         Box::pin(async move {
             match self.ask(Question::Page(owner, page)).await? {
                 Found::Page(page) => Ok(page),

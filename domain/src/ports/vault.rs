@@ -53,11 +53,7 @@ pub trait CardVault: Send + Sync + fmt::Debug {
     fn get(&self, owner: Owner, key: VaultKey) -> BoxFuture<'_, Result<Option<VaultObject>, VaultError>>;
 
     /// A page of things, and whether there are more. `None` if there is no such customer.
-    fn list(
-        &self,
-        owner: Owner,
-        page: VaultPage,
-    ) -> BoxFuture<'_, Result<Option<VaultObjects>, VaultError>>;
+    fn list(&self, owner: Owner, page: VaultPage) -> BoxFuture<'_, Result<Option<VaultObjects>, VaultError>>;
 
     /// The time by which it dates what it keeps.
     fn now(&self) -> Timestamp;
