@@ -36,6 +36,7 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
             Arc::clone(&node.secrets),
             Handle::current(),
         ),
+        cards: Arc::clone(&node.cards),
         digests: Digests {
             key: digests::key_digest,
             fingerprint: digests::fingerprint,

@@ -1,10 +1,12 @@
-//! Owns the log of the process: where lines go, how they look, and how many of one kind are written. An outage makes the same line for
+//! Owns the log of the process: where lines go, how they look, how many of one kind are written, and that no card number is in one. An outage makes the same line for
 //! every payment; what is worth knowing is its first hundred, and how many more there were.
 
 use florin_adapters::clock::SystemClock;
 use florin_config::{LogFormat, Settings};
+use florin_domain::card_details::masked;
 use florin_domain::ports::Clock;
 use std::collections::HashMap;
+use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tracing::callsite::Identifier;
 use tracing::{Event, Level, Subscriber};
@@ -17,10 +19,25 @@ pub(crate) fn start(settings: &Settings) {
     let log = tracing_subscriber::registry()
         .with(EnvFilter::new(&settings.log))
         .with(FloodGuard::new(settings.log_same_per_s, SystemClock::new()));
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(|| Masking(io::stderr()));
     match settings.log_format {
         LogFormat::Text => log.with(lines).init(),
         LogFormat::Json => log.with(lines.json()).init(),
+    }
+}
+
+/// Masks card numbers in whatever is written. A line comes whole, in one write.
+struct Masking<W>(W);
+
+impl<W: Write> Write for Masking<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let shown = masked(&String::from_utf8_lossy(bytes));
+        self.0.write_all(shown.as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -142,6 +159,37 @@ mod tests {
         assert_eq!(line(5), Verdict::LeftOut);
         assert_eq!(line(6), Verdict::Written { after: 1 });
         assert_eq!(line(7), Verdict::Written { after: 0 });
+    }
+
+    #[test]
+    fn no_line_has_a_card_number_in_either_format() {
+        #[derive(Clone, Default)]
+        struct Kept(Arc<Mutex<Vec<u8>>>);
+
+        impl Write for Kept {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        for is_json in [false, true] {
+            let kept = Kept::default();
+            let into = kept.clone();
+            let lines = fmt::layer().with_writer(move || Masking(into.clone()));
+            let write = || tracing::warn!(card = "4000056655665556", "said 4000 0566 5566 5556");
+            if is_json {
+                tracing::subscriber::with_default(tracing_subscriber::registry().with(lines.json()), write);
+            } else {
+                tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), write);
+            }
+            let line = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+            assert_eq!(line.matches("************5556").count(), 2, "{line}");
+        }
     }
 
     #[derive(Clone, Default)]

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_actors::offload::BlockingThreads;
 use florin_actors::options::Options;
+use florin_adapters::card_vault::{CardsLater, NoCards};
 use florin_adapters::clock::SystemClock;
 use florin_adapters::data_dir::DataDir;
 use florin_adapters::entropy::OsEntropy;
@@ -26,7 +27,7 @@ use florin_adapters::snapshots::FileSnapshots;
 use florin_adapters::views::{SqliteViews, ViewsOptions};
 use florin_config::{ProviderKind, Settings};
 use florin_domain::ids::{Seq, ShardId};
-use florin_domain::ports::{Clock, Journal as _, NoticeReader, Provider, Secrets};
+use florin_domain::ports::{CardVault, Clock, Journal as _, NoticeReader, Provider, Secrets};
 use florin_domain::provider::ProviderId;
 use florin_supervisors::platform::Platform;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -43,6 +44,8 @@ pub(crate) struct Node {
     /// What merchants have at providers.
     pub(crate) secrets: Arc<dyn Secrets>,
     pub(crate) book: Arc<Book>,
+    /// Customers and saved cards.
+    pub(crate) cards: Arc<dyn CardVault>,
     /// Before those that sign, which let the journals go: each copies what is left, if its disk answers.
     _replicating: Replicas,
     /// Before the folders: each signs a last time, and then its folder is let go.
@@ -97,7 +100,7 @@ pub(crate) fn install_metrics() -> anyhow::Result<PrometheusHandle> {
 
 /// The configured providers, in order of preference. Development takes no credentials of real money.
 pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Result<Providers> {
-    let book = Arc::new(Book::default());
+    let (book, cards) = (Arc::new(Book::default()), Arc::new(CardsLater::default()));
     let provider = |configured: &florin_config::ProviderSettings| -> anyhow::Result<Arc<dyn Provider>> {
         // The stage's limit holds for every provider; a provider may be given less.
         let request_timeout = configured
@@ -117,7 +120,8 @@ pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Resul
                 config.request_timeout = request_timeout;
                 config.keeping = keeping;
                 let provider = AdyenProvider::new(configured.id, config)?;
-                Ok(Arc::new(provider.with_credentials(Arc::clone(&book))))
+                let provider = provider.with_credentials(Arc::clone(&book));
+                Ok(Arc::new(provider.with_cards(Arc::clone(&cards) as _)))
             }
             ProviderKind::Stripe => {
                 let key = SecretKey::new(configured.secret_key.expose());
@@ -125,7 +129,8 @@ pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Resul
                 config.request_timeout = request_timeout;
                 config.keeping = keeping;
                 let provider = StripeProvider::new(configured.id, config)?;
-                Ok(Arc::new(provider.with_credentials(Arc::clone(&book))))
+                let provider = provider.with_credentials(Arc::clone(&book));
+                Ok(Arc::new(provider.with_cards(Arc::clone(&cards) as _)))
             }
         }
     };
@@ -136,6 +141,7 @@ pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Resul
             .map(provider)
             .collect::<anyhow::Result<_>>()?,
         book,
+        cards,
         terms: vault::terms(settings, development),
     })
 }
@@ -144,6 +150,8 @@ pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Resul
 pub(crate) struct Providers {
     ports: Vec<Arc<dyn Provider>>,
     book: Arc<Book>,
+    /// Opened when the node starts.
+    cards: Arc<CardsLater>,
     terms: HashMap<ProviderId, Terms>,
 }
 
@@ -153,6 +161,7 @@ impl Providers {
         Self {
             ports,
             book: Arc::default(),
+            cards: Arc::default(),
             terms: HashMap::new(),
         }
     }
@@ -230,6 +239,14 @@ pub(crate) async fn start(
     );
     let book = Arc::clone(&providers.book);
     let vault = Vault::open(settings, providers.terms, Arc::clone(&clock) as _, providers.book)?;
+    let cards: Arc<dyn CardVault> =
+        match vault::open_cards(settings, Arc::clone(&clock) as _, Arc::clone(&entropy) as _)? {
+            Some(store) => {
+                providers.cards.are(Arc::clone(&store) as _);
+                store
+            }
+            None => Arc::new(NoCards),
+        };
     let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
     let mut replicating = Replicas::none();
     let all = shard_folders::all(
@@ -290,6 +307,7 @@ pub(crate) async fn start(
         metrics,
         secrets: vault.secrets(),
         book,
+        cards,
         _replicating: replicating,
         _signing: notaries
             .into_iter()

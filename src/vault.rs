@@ -1,12 +1,13 @@
-//! Where a node keeps what merchants have at providers, and `florin secrets rotate-kek`.
+//! Where a node keeps what merchants have at providers, and customers with their cards; and `florin secrets rotate-kek`.
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
+use florin_adapters::card_vault::{self, CardStore, StoreOptions};
 use florin_adapters::data_dir::DataDir;
 use florin_adapters::secrets::{self, Book, FileKek, NoSecrets, SecretStore, Terms};
 use florin_config::{ProviderKind, Settings};
 use florin_domain::credentials::{CredentialKind, JournaledCredentials};
-use florin_domain::ports::{Clock, Kek, Secrets};
+use florin_domain::ports::{Clock, Entropy, Kek, Secrets};
 use florin_domain::provider::ProviderId;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,6 +18,31 @@ use std::sync::Arc;
 pub(crate) enum SecretsCommand {
     /// Put a new key-encryption key in the place of the present one; run it again if it was interrupted
     RotateKek,
+}
+
+/// Opens the store of customers and saved cards. The data folder must be ours. Without a key there is none, and nothing is kept.
+pub(crate) fn open_cards(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> anyhow::Result<Option<Arc<CardStore>>> {
+    let path = card_vault::file_in(&settings.data_dir);
+    let Some(file) = kek_file(settings) else {
+        if path.exists() {
+            bail!(
+                "{} has customers and cards, and there is no key to open them: set `secrets.kek_file`",
+                path.display()
+            );
+        }
+        return Ok(None);
+    };
+    let mut keks: Vec<Arc<dyn Kek>> = vec![Arc::new(FileKek::load(&file)?)];
+    if let Some(next) = FileKek::next(&file)? {
+        keks.push(Arc::new(next));
+    }
+    let store = CardStore::open(&path, keks, (clock, entropy), &StoreOptions::default());
+    let unusable = || format!("the key-encryption key is that of {}", file.display());
+    Ok(Some(Arc::new(store.with_context(unusable)?)))
 }
 
 /// What merchants have at providers, on this node.
@@ -131,7 +157,11 @@ impl Vault {
 pub(crate) fn rotate_kek(settings: &Settings) -> anyhow::Result<()> {
     let _held = DataDir::open(&settings.data_dir)?;
     let file = kek_file(settings).context("there is no key-encryption key: set `secrets.kek_file`")?;
-    let rotated = secrets::rotate(&file, &secrets::folder_in(&settings.data_dir))?;
+    let rotated = secrets::rotate(
+        &file,
+        &secrets::folder_in(&settings.data_dir),
+        &card_vault::file_in(&settings.data_dir),
+    )?;
     println!(
         "The key-encryption key in {} is {} now; {} data keys were wrapped anew{}. The old one is kept in {}: copies of the sealed files from before \
          need it. Move it to where they are, and away from here.",

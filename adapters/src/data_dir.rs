@@ -15,6 +15,9 @@ pub(crate) const JOURNAL: &str = "journal.db";
 /// The payments view's file.
 pub(crate) const VIEWS: &str = "views.db";
 
+/// The file of customers and saved cards.
+pub(crate) const VAULT: &str = "vault.db";
+
 /// The key index's folder.
 pub(crate) const KEYS: &str = "keys";
 

@@ -7,13 +7,14 @@
 //! * [`audit`] signed heads of the journal in a second place, and proofs
 //! * [`replica`] a second copy of the journal's bytes; [`integrity`] compares the copies and restores one from the others
 //! * [`snapshots`] shard snapshots; [`views`] the payments view; [`keys`] the key index
-//! * [`secrets`] merchants' credentials, sealed
+//! * [`secrets`] merchants' credentials, sealed; [`card_vault`] customers and saved cards
 //! * [`webhooks`] signing, and a client that connects to public addresses alone
 //! * [`providers`] one folder per provider; [`api_client`] speaks to a node of our own
 
 pub mod api_client;
 pub mod audit;
 mod base64;
+pub mod card_vault;
 pub mod clock;
 pub mod data_dir;
 pub mod digests;

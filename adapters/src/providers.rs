@@ -9,6 +9,7 @@
 mod addresses;
 pub mod adyen;
 mod aside;
+mod cards;
 mod connection;
 mod exchange;
 mod own;

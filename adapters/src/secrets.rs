@@ -14,7 +14,7 @@ mod none;
 mod record;
 mod rotation;
 mod sealed_file;
-mod sealing;
+pub(crate) mod sealing;
 mod store;
 mod terms;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::payment::NotStored;
 use florin_actors::payments_handle::RequestError;
+use florin_domain::card_details::masked;
 use florin_domain::decline::{Advice, Decline, NetworkDecline};
 use florin_domain::idempotency::KeyError;
 use florin_domain::ids::PaymentId;
@@ -86,6 +87,17 @@ pub(crate) enum ApiError {
     IdempotencyKeyUnreadable,
     /// The key was used for another request.
     KeyMismatch,
+    /// The key was used for another request, where Stripe's SDKs read the answer.
+    KeyReused,
+    /// A card that was typed is not taken.
+    CardRefused {
+        /// Stripe's word for why.
+        code: Code,
+        /// What is wrong of it.
+        param: &'static str,
+        /// For the customer; no digit of the card.
+        message: &'static str,
+    },
     /// Too many requests wait for the key.
     TooManyWaiters,
     /// The platform takes no more work now.
@@ -228,6 +240,8 @@ impl ApiError {
                 (StatusCode::BAD_REQUEST, REQUEST, Code::IdempotencyKeyInvalid)
             }
             Self::KeyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, KEY, Code::IdempotencyKeyReused),
+            Self::KeyReused => (StatusCode::BAD_REQUEST, KEY, Code::IdempotencyKeyReused),
+            Self::CardRefused { code, .. } => (StatusCode::PAYMENT_REQUIRED, CARD, *code),
             Self::TooManyWaiters => (StatusCode::TOO_MANY_REQUESTS, KEY, Code::IdempotencyKeyInUse),
             Self::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::Overloaded),
             Self::NoProvider { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::NoProviderAvailable),
@@ -286,7 +300,10 @@ impl ApiError {
             Self::Invalid(invalid) => invalid.message.as_str().into(),
             Self::IdempotencyKey(error) => error.to_string().into(),
             Self::IdempotencyKeyUnreadable => "Send one Idempotency-Key header, in UTF-8.".into(),
-            Self::KeyMismatch => "This Idempotency-Key was used with other parameters.".into(),
+            Self::CardRefused { message, .. } => (*message).into(),
+            Self::KeyMismatch | Self::KeyReused => {
+                "This Idempotency-Key was used with other parameters.".into()
+            }
             Self::TooManyWaiters => "Too many requests wait for this Idempotency-Key.".into(),
             Self::Overloaded { .. } => "Florin takes no more requests now; nothing was started.".into(),
             Self::NoProvider { .. } => {
@@ -328,7 +345,9 @@ impl ApiError {
             Self::IdempotencyKey(_)
             | Self::IdempotencyKeyUnreadable
             | Self::KeyMismatch
+            | Self::KeyReused
             | Self::TooManyWaiters => Some("Idempotency-Key"),
+            Self::CardRefused { param, .. } => Some(param),
             Self::NoSuchObject { .. } | Self::AlertRefused(AlertRefusal::IdReused) => Some("id"),
             Self::AccountNameTaken => Some("name"),
             Self::RoutingVersionStale { .. } => Some("expected_version"),
@@ -391,6 +410,8 @@ impl ApiError {
             | Self::IdempotencyKey(_)
             | Self::IdempotencyKeyUnreadable
             | Self::KeyMismatch
+            | Self::KeyReused
+            | Self::CardRefused { .. }
             | Self::Refused(_)
             | Self::UnexpectedState { .. }
             | Self::Declined { .. }
@@ -411,6 +432,8 @@ impl ApiError {
     fn outcome(&self) -> Outcome {
         match self {
             Self::Declined { .. } | Self::OperationDeclined { .. } => Outcome::Declined,
+            // Nobody was asked for money.
+            Self::CardRefused { .. } => Outcome::Refused,
             other => Outcome::of(other.class().0),
         }
     }
@@ -465,8 +488,9 @@ impl ApiError {
             network_decline_code: by_network.decline_code.as_deref(),
             network_advice_code: by_network.advice_code.as_deref(),
             retry_after_s: advised.and_then(Decline::wait).map(|wait| wait.0 / 1000),
-            message: self.message(),
-            param: self.param(),
+            // A message may repeat what was sent, and what was sent may be a card number in the wrong place.
+            message: masked(&self.message()).into(),
+            param: self.param().map(masked),
             payment_id: payment_id.map(|payment| payment.to_string()),
             payment_status,
             doc_url: code.location(),

@@ -1,6 +1,7 @@
 //! The key that makes a request happen once, as its header says it.
 
 use crate::errors::ApiError;
+use crate::vault::check_text;
 use actix_web::http::header::{HeaderMap, HeaderName};
 use florin_domain::idempotency::{IdempotencyKey, KeyError};
 
@@ -14,6 +15,8 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<IdempotencyKey, ApiError> {
         return Err(ApiError::IdempotencyKeyUnreadable);
     }
     let text = str::from_utf8(value.as_bytes()).map_err(|_| ApiError::IdempotencyKeyUnreadable)?;
+    // Keys are journaled as they are.
+    check_text("Idempotency-Key", text)?;
     IdempotencyKey::parse(text.trim()).map_err(ApiError::IdempotencyKey)
 }
 

@@ -43,6 +43,7 @@ use crate::v1::{
     period_list, provider_notice, refund_create, routing_evaluate, routing_get, routing_set, statement_get,
     template_list, transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get,
 };
+use crate::v1::{customers, payment_methods, tokens};
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
@@ -87,6 +88,20 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     stripe::charge_get,
     stripe::charge_capture,
     bin_get::described,
+    customers::described_create,
+    customers::described_list,
+    customers::described_get,
+    customers::described_update,
+    customers::described_delete,
+    payment_methods::described_list_of_customer,
+    payment_methods::described_create,
+    payment_methods::described_list,
+    payment_methods::described_get,
+    payment_methods::described_update,
+    payment_methods::described_attach,
+    payment_methods::described_detach,
+    tokens::described_create,
+    tokens::described_get,
     list_entry_create::described,
     list_entry_list::described,
     list_entry_delete::described,
@@ -144,12 +159,17 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
 /// The chapters and what they are about.
 pub(crate) mod chapter {
     pub(crate) const PAYMENTS: &str = "Payments";
+    pub(crate) const CUSTOMERS: &str = "Customers";
     pub(crate) const STRIPE: &str = "Stripe's names";
     pub(crate) const LEDGER: &str = "Ledger";
     pub(crate) const OPERATIONS: &str = "Operations";
     pub(crate) const DOCUMENTS: &str = "Documents";
-    pub(super) const ALL: [(&str, &str); 5] = [
+    pub(super) const ALL: [(&str, &str); 6] = [
         (PAYMENTS, "Taking payments, and what follows."),
+        (
+            CUSTOMERS,
+            "Who pays, and the cards that they saved. Under Stripe's names, as a form or as JSON.",
+        ),
         (
             STRIPE,
             "The same payments as Stripe's official SDKs know them, unmodified. Currencies are in lower case in answers.",

@@ -8,6 +8,7 @@ mod fuzz;
 mod list_entries;
 mod moment;
 mod payments;
+mod vault;
 
 pub(crate) use alerts::alerts;
 pub(crate) use entries::{EntriesQuery, described_entries, exported_entries};
@@ -15,6 +16,7 @@ pub(crate) use events::{described_created, listed_events, streamed_events};
 pub(crate) use list_entries::{list_entries, list_kind, list_name};
 pub(crate) use moment::moment;
 pub(crate) use payments::{described_filters, exported_payments, listed, listed_payments};
+pub(crate) use vault::{listed_customers, listed_methods, vault_object};
 
 use crate::errors::{Code, Invalid};
 use actix_web::HttpRequest;

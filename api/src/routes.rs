@@ -11,14 +11,14 @@ use crate::stripe::{
 };
 use crate::v1::{
     account_create, account_get, account_list, actor_kill, alert_create, alert_delete, alert_get, alert_list,
-    attempt_resolve, bin_get, consistency, credentials_delete, credentials_get, credentials_put, entry_list,
-    event_get, event_list, event_stream, health, ledger_export, list_entry_create, list_entry_delete,
-    list_entry_list, merchant_freeze, merchant_list, metrics_get, payment_capture, payment_confirm,
-    payment_create, payment_export, payment_get, payment_history, payment_increment, payment_list,
-    payment_receipt, payment_void, payment_what_if, period_close, period_list, provider_notice,
-    provider_switch, read_only_set, refund_create, review_approve, review_list, review_reject,
-    routing_evaluate, routing_get, routing_set, statement_get, template_list, transfer_create, transfer_get,
-    transfer_revert, tree_get, trial_balance_get, unresolved_list,
+    attempt_resolve, bin_get, consistency, credentials_delete, credentials_get, credentials_put, customers,
+    entry_list, event_get, event_list, event_stream, health, ledger_export, list_entry_create,
+    list_entry_delete, list_entry_list, merchant_freeze, merchant_list, metrics_get, payment_capture,
+    payment_confirm, payment_create, payment_export, payment_get, payment_history, payment_increment,
+    payment_list, payment_methods, payment_receipt, payment_void, payment_what_if, period_close, period_list,
+    provider_notice, provider_switch, read_only_set, refund_create, review_approve, review_list,
+    review_reject, routing_evaluate, routing_get, routing_set, statement_get, template_list, tokens,
+    transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get, unresolved_list,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -67,6 +67,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
                 allow: "GET, HEAD, PUT",
             })
         }));
+    vault_routes(config);
     config
         .service(payments)
         .service(read_only("/v1/payments/export.csv", payment_export::handle))
@@ -234,6 +235,59 @@ fn ledger_routes(config: &mut ServiceConfig) {
             statement_get::income_statement,
         ))
         .service(read_only("/v1/ledger/trial_balance", trial_balance_get::handle));
+}
+
+fn vault_routes(config: &mut ServiceConfig) {
+    let customers = web::resource("/v1/customers")
+        .route(web::post().to(customers::create))
+        .route(web::get().to(customers::list))
+        .route(web::head().to(customers::list))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }));
+    let customer = web::resource("/v1/customers/{id}")
+        .route(web::post().to(customers::update))
+        .route(web::get().to(customers::get))
+        .route(web::head().to(customers::get))
+        .route(web::delete().to(customers::delete))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "DELETE, GET, HEAD, POST",
+            })
+        }));
+    let methods = web::resource("/v1/payment_methods")
+        .route(web::post().to(payment_methods::create))
+        .route(web::get().to(payment_methods::list))
+        .route(web::head().to(payment_methods::list))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }));
+    let method = web::resource("/v1/payment_methods/{id}")
+        .route(web::post().to(payment_methods::update))
+        .route(web::get().to(payment_methods::get))
+        .route(web::head().to(payment_methods::get))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }));
+    config
+        .service(customers)
+        .service(customer)
+        .service(read_only(
+            "/v1/customers/{id}/payment_methods",
+            payment_methods::list_of_customer,
+        ))
+        .service(methods)
+        .service(method)
+        .service(posted("/v1/payment_methods/{id}/attach", payment_methods::attach))
+        .service(posted("/v1/payment_methods/{id}/detach", payment_methods::detach))
+        .service(posted("/v1/tokens", tokens::create))
+        .service(read_only("/v1/tokens/{id}", tokens::get));
 }
 
 fn refused(error: ApiError) -> Ready<Reply> {

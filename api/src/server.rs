@@ -18,7 +18,7 @@ use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::MerchantId;
-use florin_domain::ports::{ClientSecrets, NoticeReader, OpsView, ReceiptSigner};
+use florin_domain::ports::{CardVault, ClientSecrets, NoticeReader, OpsView, ReceiptSigner};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
@@ -129,6 +129,8 @@ pub struct ApiParts {
     pub directory: DirectoryHandle,
     /// What merchants have at providers.
     pub credentials: CredentialsHandle,
+    /// Customers and saved cards.
+    pub cards: Arc<dyn CardVault>,
     /// Digests.
     pub digests: Digests,
     /// Random bits that set this process's request ids apart from every other's.

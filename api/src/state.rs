@@ -10,7 +10,7 @@ use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
-use florin_domain::ports::{ClientSecrets, NoticeReader, OpsView, ReceiptSigner};
+use florin_domain::ports::{CardVault, ClientSecrets, NoticeReader, OpsView, ReceiptSigner};
 use metrics::Counter;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -34,6 +34,7 @@ pub(crate) struct State {
     pub(crate) notices: Arc<dyn NoticeReader>,
     pub(crate) directory: DirectoryHandle,
     pub(crate) credentials: CredentialsHandle,
+    pub(crate) cards: Arc<dyn CardVault>,
     pub(crate) digests: Digests,
     pub(crate) options: ApiOptions,
     pub(crate) request_ids: RequestIds,
@@ -60,6 +61,7 @@ impl State {
             notices,
             directory,
             credentials,
+            cards,
             digests,
             request_seed,
         } = parts;
@@ -74,6 +76,7 @@ impl State {
             notices,
             directory,
             credentials,
+            cards,
             digests,
             options,
             request_ids: RequestIds::new(request_seed),

@@ -27,4 +27,4 @@ pub(crate) mod payment_intent_update;
 pub(crate) mod refund_create;
 pub(crate) mod refund_list;
 mod request;
-mod tree;
+pub(crate) mod tree;

@@ -13,6 +13,8 @@ use thiserror::Error;
 #[cfg(test)]
 mod tests;
 
+/// Digits of a card number, at least and at most.
+pub(crate) const DIGITS: (usize, usize) = (13, 19);
 /// Digits of a BIN, at least and at most.
 const BIN_DIGITS: (usize, usize) = (6, 8);
 

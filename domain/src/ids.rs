@@ -151,6 +151,10 @@ ids! {
     MerchantId = "mer_";
     /// An API key's public identity; the secret is another value.
     ApiKeyId = "key_";
+    /// A customer of a merchant.
+    CustomerId = "cus_";
+    /// A card that was saved.
+    MethodId = "pm_";
     /// An entry of a block or allow list.
     ListEntryId = "rle_";
     /// Something that merchants were told; see `EventPlace::id`.

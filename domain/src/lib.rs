@@ -9,7 +9,8 @@
 //!   after a decline
 //! * [`health`] how providers have been doing; [`breaker`] when one is left alone
 //! * [`commit`] what one atomic journal record says; [`merchant`] tenants and their API keys; [`credentials`] what they have at providers
-//! * [`method`] payment methods; [`card`] what a card number says by itself
+//! * [`method`] payment methods; [`card`] what a card number says by itself; [`card_details`] a card as it is typed; [`token`] what stands
+//!   for one; [`vault`] customers and what they saved
 //! * [`consistency`] what the monitor compares, and what it has found
 //! * [`placement`] in which shard a new merchant or account begins
 //! * [`idempotency`] keys and fingerprints; [`limits`] every bound with its reason
@@ -28,6 +29,7 @@ mod fuzz;
 pub mod announcement;
 pub mod breaker;
 pub mod card;
+pub mod card_details;
 pub mod commit;
 pub mod consistency;
 pub mod credentials;
@@ -48,3 +50,5 @@ pub mod retry;
 pub mod risk;
 pub mod routing;
 pub mod time;
+pub mod token;
+pub mod vault;

@@ -69,6 +69,17 @@ pub struct PaymentMethod {
     pub is_new: bool,
     /// The issuer or network already calls this card highly risky.
     pub is_highest_risk: bool,
+    /// What is counted of a card that was saved here.
+    pub stored: Option<Arc<StoredCard>>,
+}
+
+/// What risk knows of a saved card, also after the card itself is erased: too little to charge anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCard {
+    /// The first six or eight digits.
+    pub first_digits: Box<str>,
+    /// The same for the same number of one merchant in one mode.
+    pub fingerprint: [u8; 16],
 }
 
 /// A test method of the sandbox: name, brand, first eight digits and last four of its card, highest risk.
@@ -150,6 +161,9 @@ const TEST_METHODS: &[TestMethod] = &[
 ];
 
 impl PaymentMethod {
+    /// Stands where nobody knows the issuer's country; ISO 3166 leaves it to its users.
+    pub const UNKNOWN_COUNTRY: [u8; 2] = *b"XX";
+
     /// The test method of this name; test mode only.
     pub fn test(name: &str) -> Option<Self> {
         let (name, brand, _, last4, is_highest_risk) = TEST_METHODS.iter().find(|row| row.0 == name)?;
@@ -160,6 +174,7 @@ impl PaymentMethod {
             country: *b"US",
             is_new: false,
             is_highest_risk: *is_highest_risk,
+            stored: None,
         })
     }
 
@@ -168,8 +183,11 @@ impl PaymentMethod {
         TEST_METHODS.iter().any(|row| row.0 == &*self.id)
     }
 
-    /// The first eight digits of the card, which say who issued it; known of test methods only so far.
-    pub fn first_digits(&self) -> Option<&'static str> {
+    /// The first six or eight digits of the card, which say who issued it.
+    pub fn first_digits(&self) -> Option<&str> {
+        if let Some(stored) = &self.stored {
+            return Some(&stored.first_digits);
+        }
         let row = TEST_METHODS.iter().find(|row| row.0 == &*self.id)?;
         Some(row.2)
     }

@@ -11,6 +11,7 @@ mod provider;
 mod receipt;
 mod secrets;
 mod snapshot;
+mod vault;
 mod views;
 mod webhooks;
 
@@ -25,6 +26,7 @@ pub use provider::{AttemptRequest, KeyOwners, NoticeReader, ParentCharge, Provid
 pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};
 pub use secrets::{Begun, DataKey, Kek, KekError, KekId, PresentCredentials, Secrets, SecretsError};
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
+pub use vault::{CardVault, ChargedCards, VaultError, VaultKey, VaultObjects};
 pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views, WaitingQuery};
 pub use webhooks::{Delivery, DeliveryEnd, WebhookClient};
 

@@ -37,6 +37,7 @@ mod clock;
 mod due;
 mod faults;
 mod hmac;
+mod numbers;
 mod owner;
 mod server;
 mod stripe;

@@ -34,7 +34,12 @@ impl Card {
         let is_somebodys = holder.is_some() || !method.is_test();
         let holder = holder.filter(|_| method.is_test()).unwrap_or_default();
         let (amount_minor, currency) = (spec.amount.minor(), spec.currency);
-        let name = format!("{} {amount_minor} {currency} {holder}", method.id);
+        // A card that was saved twice is one card.
+        let card = match &method.stored {
+            Some(stored) => format!("{:032x}", u128::from_be_bytes(stored.fingerprint)),
+            None => method.id.to_string(),
+        };
+        let name = format!("{card} {amount_minor} {currency} {holder}");
         Self {
             subject: Subject::digest(spec, 3, &name),
             book: is_somebodys.then(|| Book::of(spec)),

@@ -29,6 +29,7 @@ mod wire;
 pub use config::{AdyenConfig, ApiKey, CONNECT_TIMEOUT, ConfigError, HmacKey, REQUEST_TIMEOUT};
 pub use notices::AdyenNotices;
 
+use super::cards::Cards;
 use super::connection::Reply;
 use super::exchange::{Unsendable, either, time_limit, unanswered, undecided, unknown};
 use super::own::{Own, owner};
@@ -38,7 +39,7 @@ use config::header;
 use florin_domain::credentials::{Credentials, KeyOwner};
 use florin_domain::ids::MerchantId;
 use florin_domain::payment::OperationKind;
-use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
+use florin_domain::ports::{AttemptRequest, BoxFuture, ChargedCards, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
 use florin_domain::time::{Millis, Timestamp};
 use http::HeaderValue;
@@ -60,6 +61,7 @@ pub struct AdyenProvider {
     merchant_account: Arc<str>,
     client: Client,
     own: Own,
+    cards: Cards,
 }
 
 /// As whom a request goes.
@@ -95,6 +97,7 @@ impl AdyenProvider {
             merchant_account,
             client: Client::new(config)?,
             own: Own::none(id),
+            cards: Cards::default(),
         })
     }
 
@@ -103,6 +106,13 @@ impl AdyenProvider {
     pub fn with_credentials(self, book: Arc<Book>) -> Self {
         let own = self.own.in_book(book);
         Self { own, ..self }
+    }
+
+    /// Charges cards that are saved here.
+    #[must_use]
+    pub fn with_cards(self, cards: Arc<dyn ChargedCards>) -> Self {
+        let cards = Cards(cards);
+        Self { cards, ..self }
     }
 
     /// `Err` if the request cannot go now: nothing was sent.
@@ -141,7 +151,15 @@ impl AdyenProvider {
 
     async fn run(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
         let caller = self.caller(request).await?;
-        let wire = request::execute(request, &caller.merchant_account);
+        let card = match request.kind {
+            OperationKind::Sale | OperationKind::Authorize => self.cards.of(request).await?,
+            OperationKind::Capture
+            | OperationKind::Void
+            | OperationKind::Refund
+            | OperationKind::Increment
+            | OperationKind::Reversal => None,
+        };
+        let wire = request::execute(request, &caller.merchant_account, card.as_ref());
         let reply = self.ask(request, wire, caller).await?;
         Ok(match request.kind {
             OperationKind::Sale | OperationKind::Authorize => response::charged(request, &reply),
@@ -207,7 +225,11 @@ impl Provider for AdyenProvider {
     }
 
     fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move { either(self.run(request).await) })
+        Box::pin(async move {
+            let outcome = either(self.run(request).await);
+            self.cards.answered(request, &outcome);
+            outcome
+        })
     }
 
     fn query<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {

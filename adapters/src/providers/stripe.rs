@@ -23,6 +23,7 @@ pub use config::{BASE_URL, CONNECT_TIMEOUT, ConfigError, REQUEST_TIMEOUT, Secret
 pub use notices::StripeNotices;
 pub use signature::WebhookSecret;
 
+use super::cards::Cards;
 use super::connection::Reply;
 use super::exchange::{Unsendable, either, time_limit, unanswered, undecided, unknown};
 use super::own::{Own, owner};
@@ -32,7 +33,7 @@ use config::bearer;
 use florin_domain::credentials::{Credentials, KeyOwner};
 use florin_domain::ids::MerchantId;
 use florin_domain::payment::OperationKind;
-use florin_domain::ports::{AttemptRequest, BoxFuture, KeyOwners, Provider};
+use florin_domain::ports::{AttemptRequest, BoxFuture, ChargedCards, KeyOwners, Provider};
 use florin_domain::provider::{Capabilities, Outcome, ProviderId, ProviderReference, Recovery, Voids};
 use florin_domain::time::{Millis, Timestamp};
 use http::HeaderValue;
@@ -58,6 +59,7 @@ pub struct StripeProvider {
     capabilities: Capabilities,
     client: Client,
     own: Own,
+    cards: Cards,
 }
 
 impl StripeProvider {
@@ -88,6 +90,7 @@ impl StripeProvider {
             capabilities,
             client,
             own: Own::none(id),
+            cards: Cards::default(),
         }
     }
 
@@ -96,6 +99,13 @@ impl StripeProvider {
     pub fn with_credentials(self, book: Arc<Book>) -> Self {
         let own = self.own.in_book(book);
         Self { own, ..self }
+    }
+
+    /// Charges cards that are saved here.
+    #[must_use]
+    pub fn with_cards(self, cards: Arc<dyn ChargedCards>) -> Self {
+        let cards = Cards(cards);
+        Self { cards, ..self }
     }
 
     /// As whom a request goes, with a key unless it is the configured account's.
@@ -127,7 +137,8 @@ impl StripeProvider {
     }
 
     async fn make(&self, request: &AttemptRequest) -> Result<ProviderReference, Outcome> {
-        let reply = self.ask(request, request::create(request)).await?;
+        let card = self.cards.of(request).await?;
+        let reply = self.ask(request, request::create(request, card.as_ref())).await?;
         response::prepared(request, &reply)
     }
 
@@ -266,7 +277,11 @@ impl Provider for StripeProvider {
     }
 
     fn execute<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move { either(self.run(request).await) })
+        Box::pin(async move {
+            let outcome = either(self.run(request).await);
+            self.cards.answered(request, &outcome);
+            outcome
+        })
     }
 
     /// A look that was not sent or was turned away for its rate says so; that is no word about the attempt.

@@ -89,6 +89,7 @@ fn method(name: &str) -> PaymentMethod {
         country: *b"FR",
         is_new: true,
         is_highest_risk: false,
+        stored: None,
     }
 }
 

@@ -11,7 +11,7 @@ use florin_domain::ids::{
 };
 use florin_domain::ledger::{AccountKey, AccountName, HoldChange, Line, PostedEntry, Posting, Side};
 use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction};
-use florin_domain::method::{CardBrand, PaymentMethod};
+use florin_domain::method::{CardBrand, PaymentMethod, StoredCard};
 use florin_domain::money::{Amount, Balance, Currency, FeeSchedule, Rounding};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Spec};
 use florin_domain::provider::ProviderId;
@@ -63,9 +63,22 @@ fn fee() -> impl Strategy<Value = FeeSchedule> {
 fn method() -> impl Strategy<Value = PaymentMethod> {
     let brand = select(CardBrand::ALL.to_vec());
     let flags = (any::<bool>(), any::<bool>());
-    (text(), brand, any::<[u8; 4]>(), any::<[u8; 2]>(), flags).prop_map(
-        |(id, brand, last4, country, flags)| PaymentMethod {
+    let stored = ("[0-9]{6,8}", any::<[u8; 16]>()).prop_map(|(first_digits, fingerprint)| {
+        let first_digits = first_digits.into();
+        Arc::new(StoredCard {
+            first_digits,
+            fingerprint,
+        })
+    });
+    // The id of a saved card has no space.
+    let named = prop_oneof![
+        text().prop_map(|id| (id, None)),
+        ("pm_[0-9a-z]{1,26}", stored).prop_map(|(id, stored)| (Arc::from(id), Some(stored))),
+    ];
+    (named, brand, any::<[u8; 4]>(), any::<[u8; 2]>(), flags).prop_map(
+        |((id, stored), brand, last4, country, flags)| PaymentMethod {
             id,
+            stored,
             brand,
             last4,
             country,

@@ -6,8 +6,8 @@ use florin_domain::ports::DataKey;
 use std::io;
 use zeroize::Zeroizing;
 
-pub(super) const NONCE_BYTES: usize = 12;
-pub(super) const TAG_BYTES: usize = 16;
+pub(crate) const NONCE_BYTES: usize = 12;
+pub(crate) const TAG_BYTES: usize = 16;
 
 fn cipher(key: &DataKey) -> Option<LessSafeKey> {
     UnboundKey::new(&AES_256_GCM, key.as_slice())
@@ -22,14 +22,14 @@ fn random(bytes: &mut [u8]) -> io::Result<()> {
 }
 
 /// A new data key.
-pub(super) fn new_key() -> io::Result<DataKey> {
+pub(crate) fn new_key() -> io::Result<DataKey> {
     let mut key = Zeroizing::new([0; 32]);
     random(key.as_mut_slice())?;
     Ok(key)
 }
 
 /// Appends nonce, ciphertext and tag of `plain`, bound to `about`.
-pub(super) fn seal(key: &DataKey, about: &[u8], plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+pub(crate) fn seal(key: &DataKey, about: &[u8], plain: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
     let mut nonce = [0; NONCE_BYTES];
     random(&mut nonce)?;
     let failed = || io::Error::other("sealing failed");
@@ -50,7 +50,7 @@ pub(super) fn seal(key: &DataKey, about: &[u8], plain: &[u8], out: &mut Vec<u8>)
 }
 
 /// What was sealed, if it is that and was bound to the same.
-pub(super) fn open(key: &DataKey, about: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn open(key: &DataKey, about: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let (nonce, rest) = sealed.split_first_chunk::<NONCE_BYTES>()?;
     let mut buffer = Zeroizing::new(rest.to_vec());
     let opened = cipher(key)?.open_in_place(

@@ -23,7 +23,7 @@ pub(super) struct Shown<'a> {
     pub(super) retry_after_s: Option<u64>,
     pub(super) message: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) param: Option<&'a str>,
+    pub(super) param: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) payment_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,7 +81,7 @@ impl Shown<'_> {
             network_decline_code: self.network_decline_code,
             network_advice_code: self.network_advice_code,
             retry_after_s: self.retry_after_s,
-            param: self.param,
+            param: self.param.as_deref(),
             payment_id: self.payment_id.as_deref(),
             payment_status: self.payment_status,
         };

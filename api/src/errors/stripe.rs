@@ -6,6 +6,7 @@ use crate::stripe::body::{card_code, decline_message};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use florin_domain::card_details::masked;
 use florin_domain::decline::{Advice, Decline};
 use florin_domain::payment::Refusal;
 use serde_json::{Map, Value, json};
@@ -68,6 +69,8 @@ impl ApiError {
             | Self::IdempotencyKey(_)
             | Self::IdempotencyKeyUnreadable
             | Self::KeyMismatch
+            | Self::KeyReused
+            | Self::CardRefused { .. }
             | Self::Refused(_)
             | Self::UnexpectedState { .. }
             | Self::Declined { .. }
@@ -114,9 +117,9 @@ impl ApiError {
             }
         }
         // What was said of the objects themselves is said in their own words.
-        error.entry("message").or_insert_with(|| message.as_ref().into());
+        error.entry("message").or_insert_with(|| masked(&message).into());
         if let Some(param) = self.param() {
-            error.insert("param".to_owned(), param.into());
+            error.insert("param".to_owned(), masked(param).into());
         }
         error.insert("doc_url".to_owned(), code.location().into());
         let mut response = HttpResponse::build(status);

@@ -316,8 +316,26 @@ fn one_of_each() -> Vec<ApiError> {
         Code::RiskListsFull,
         Code::CredentialsFull,
         Code::CredentialsNotKept,
+        Code::CardNumberMisplaced,
+        Code::CardsNotKept,
+        Code::PaymentMethodUnexpectedState,
+        Code::TokenAlreadyUsed,
+        Code::TokenInvalid,
     ];
     errors.extend(given.map(invalid));
+    let cards = [
+        Code::ExpiredCard,
+        Code::IncorrectCvc,
+        Code::IncorrectNumber,
+        Code::InvalidExpiryMonth,
+        Code::InvalidExpiryYear,
+    ];
+    errors.extend(cards.map(|code| ApiError::CardRefused {
+        code,
+        param: "card[number]",
+        message: "b",
+    }));
+    errors.push(ApiError::KeyReused);
     errors
 }
 

@@ -164,7 +164,8 @@ pub(super) fn owned(text: String) -> Text<'static> {
 
 /// A method of this mode.
 pub(super) fn native_method(id: &str, livemode: bool) -> Result<PaymentMethod, Invalid> {
-    native::method(id, livemode).map_err(|invalid| renamed(invalid, "payment_method_id", "payment_method"))
+    native::method(id, livemode, None)
+        .map_err(|invalid| renamed(invalid, "payment_method_id", "payment_method"))
 }
 
 /// Cards are what there is, so whoever wants cards, or leaves the choice, is served.

@@ -259,6 +259,19 @@ fn check_node(node: &Node, name: &str, depth: usize, texts: &mut usize) -> Resul
     }
 }
 
+/// Refuses whatever is left.
+pub(crate) fn none(fields: Fields) -> Result<(), Invalid> {
+    let Some((name, _)) = fields.into_iter().next() else {
+        return Ok(());
+    };
+    let name = echoed(&name);
+    Err(Invalid::new(
+        name.as_str(),
+        Code::ParameterUnknown,
+        format!("Unknown parameter `{name}`."),
+    ))
+}
+
 /// A name inside another.
 pub(crate) fn joined(prefix: &str, name: &str) -> String {
     if prefix.is_empty() {

@@ -9,9 +9,12 @@ use crate::state::State;
 use crate::{idempotency_key, json, query};
 use actix_web::HttpRequest;
 use actix_web::web::Payload;
+use bytes::Bytes;
 use florin_actors::payments_handle::{Answered, Change, ChangeRequest};
-use florin_domain::ids::MerchantId;
+use florin_domain::idempotency::IdempotencyKey;
+use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::payment::Refusal;
+use florin_domain::vault::Owner;
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -35,6 +38,34 @@ pub(super) const REFUSED: [Code; 9] = [
     Code::TooManyAttempts,
 ];
 
+/// A merchant's request that was read and not understood yet.
+pub(super) struct Begun {
+    caller: Caller,
+    pub(super) owner: Owner,
+    payment: PaymentId,
+    key: IdempotencyKey,
+    pub(super) bytes: Bytes,
+}
+
+/// Reads a merchant's request about a payment.
+pub(super) async fn begin(state: &State, request: &HttpRequest, payload: Payload) -> Result<Begun, ApiError> {
+    let caller = Caller::of(state, request)?;
+    let (merchant, livemode) = caller.merchant()?;
+    let merchant = merchant.id;
+    query::none(request)?;
+    let payment = id(request)?;
+    let key = idempotency_key::read(request.headers())?;
+    let bytes = body::read_optional_json(state, request, payload).await?;
+    let owner = Owner { merchant, livemode };
+    Ok(Begun {
+        caller,
+        owner,
+        payment,
+        key,
+        bytes,
+    })
+}
+
 /// Has what a merchant asks made once for its key. `check` says what the body means in live or test mode.
 pub(super) async fn make(
     state: &State,
@@ -43,38 +74,49 @@ pub(super) async fn make(
     name: &'static str,
     check: impl FnOnce(&[u8], bool) -> Result<Checked, Invalid>,
 ) -> Result<Answered, ApiError> {
-    let caller = Caller::of(state, request)?;
-    let (merchant, livemode) = caller.merchant()?;
-    query::none(request)?;
-    let payment = id(request)?;
-    let key = idempotency_key::read(request.headers())?;
-    let bytes = body::read_optional_json(state, request, payload).await?;
-    let Checked { change, canonical } = check(&bytes, livemode)?;
-    match change {
-        Change::Capture { .. } | Change::Increment { .. } | Change::Confirm(_) | Change::Complete { .. } => {
-            caller.may_take_money()?;
+    let begun = begin(state, request, payload).await?;
+    let checked = check(&begun.bytes, begun.owner.livemode)?;
+    begun.make(state, name, checked).await
+}
+
+impl Begun {
+    /// The same once it is known what the body means.
+    pub(super) async fn make(
+        self,
+        state: &State,
+        name: &'static str,
+        Checked { change, canonical }: Checked,
+    ) -> Result<Answered, ApiError> {
+        match change {
+            Change::Capture { .. }
+            | Change::Increment { .. }
+            | Change::Confirm(_)
+            | Change::Complete { .. } => {
+                self.caller.may_take_money()?;
+            }
+            Change::Void
+            | Change::Refund { .. }
+            | Change::ApproveReview
+            | Change::RejectReview
+            | Change::Amend(_)
+            | Change::Resolve { .. }
+            | Change::Note { .. } => {}
         }
-        Change::Void
-        | Change::Refund { .. }
-        | Change::ApproveReview
-        | Change::RejectReview
-        | Change::Amend(_)
-        | Change::Resolve { .. }
-        | Change::Note { .. } => {}
+        let Owner { merchant, livemode } = self.owner;
+        let key_digest = (state.digests.key)(merchant, livemode, self.key.as_str());
+        let path = format!("/v1/payments/{}/{name}", self.payment);
+        let fingerprint = (state.digests.fingerprint)("POST", &path, canonical.as_bytes());
+        let change = ChangeRequest {
+            payment: self.payment,
+            owner: Some((merchant, livemode)),
+            operator: None,
+            key: self.key,
+            key_digest,
+            fingerprint,
+            change,
+        };
+        submitted(state, change).await
     }
-    let key_digest = (state.digests.key)(merchant.id, livemode, key.as_str());
-    let path = format!("/v1/payments/{payment}/{name}");
-    let fingerprint = (state.digests.fingerprint)("POST", &path, canonical.as_bytes());
-    let change = ChangeRequest {
-        payment,
-        owner: Some((merchant.id, livemode)),
-        operator: None,
-        key,
-        key_digest,
-        fingerprint,
-        change,
-    };
-    submitted(state, change).await
 }
 
 /// Has what an operator orders about any merchant's payment made once for its key. `check` is told the operator's name.

@@ -94,7 +94,7 @@ fn is_usable(invalid: &Invalid, body: &[u8]) {
 
 /// An accepted payment against another reading of the same bytes.
 fn payment(body: &[u8]) -> Result<(), Invalid> {
-    let checked = read::<PaymentRequest<'_>>(body)?.check(false)?;
+    let checked = read::<PaymentRequest<'_>>(body)?.check(false, None)?;
     let other: Value = serde_json::from_slice(body).expect("a payment out of what is no JSON");
     assert_eq!(
         other["amount"].as_u64().map(i128::from),
@@ -154,8 +154,8 @@ fn bodies_become_commands_or_refusals_that_a_person_can_use() {
             transfers(body, &rules),
             payment_capture::check(body).map(drop),
             payment_increment::check(body).map(drop),
-            payment_confirm::check(body, false).map(drop),
-            payment_confirm::check(body, true).map(drop),
+            payment_confirm::check_alone(body, false).map(drop),
+            payment_confirm::check_alone(body, true).map(drop),
             refund_create::check(body).map(drop),
             payment_what_if::check(body).map(drop),
             read::<EvaluateRequest<'_>>(body).and_then(|request| request.check().map(drop)),

@@ -1,7 +1,7 @@
 //! `POST /v1/payments/{id}/confirm`: with another payment method after a decline, or without one to find out how the customer's
 //! challenge ended.
 
-use super::change::{Checked, REFUSED, make};
+use super::change::{Checked, REFUSED, begin};
 use super::{answer, payment_request};
 use crate::errors::{Code, Invalid};
 use crate::json::{self, Text};
@@ -11,9 +11,11 @@ use crate::openapi::{
 };
 use crate::reply::Reply;
 use crate::state::State;
+use crate::vault::saved;
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Payload};
 use florin_actors::payments_handle::Change;
+use florin_domain::method::PaymentMethod;
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -31,12 +33,27 @@ struct ConfirmRequest<'a> {
 const REDIRECT_RESULT_BYTES_MAX: usize = 4096;
 
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Payload) -> Reply {
-    let answered = make(&state, &request, payload, "confirm", check).await;
+    let confirm = async {
+        let begun = begin(&state, &request, payload).await?;
+        let body: ConfirmRequest<'_> = json::read(&begun.bytes)?;
+        let saved = match &body.payment_method_id {
+            Some(id) => saved(&state, begun.owner, id.as_str()).await?,
+            None => None,
+        };
+        let checked = check(body, begun.owner.livemode, saved)?;
+        begun.make(&state, "confirm", checked).await
+    };
+    let answered = confirm.await;
     Reply(answered.and_then(|answered| answer::payment(&answered, &request)))
 }
 
-pub(super) fn check(bytes: &[u8], livemode: bool) -> Result<Checked, Invalid> {
-    let body: ConfirmRequest<'_> = json::read(bytes)?;
+/// What a body means, for which no saved card was looked up.
+#[cfg(test)]
+pub(super) fn check_alone(bytes: &[u8], livemode: bool) -> Result<Checked, Invalid> {
+    check(json::read(bytes)?, livemode, None)
+}
+
+fn check(body: ConfirmRequest<'_>, livemode: bool, saved: Option<PaymentMethod>) -> Result<Checked, Invalid> {
     let Some(id) = body.payment_method_id else {
         let details = body.redirect_result.map(|text| brought_back(text.as_str()));
         let details = details.transpose()?;
@@ -51,7 +68,7 @@ pub(super) fn check(bytes: &[u8], livemode: bool) -> Result<Checked, Invalid> {
         let message = "A `redirect_result` is about the challenge that is open, not about another method.";
         return Err(Invalid::new("redirect_result", Code::ParameterInvalid, message));
     }
-    let method = payment_request::method(id.as_str(), livemode)?;
+    let method = payment_request::method(id.as_str(), livemode, saved)?;
     Ok(Checked {
         canonical: format!("1 {}", method.id),
         change: Change::Confirm(Some(method)),
@@ -106,7 +123,7 @@ pub(crate) fn described() -> Endpoint {
             named("Payment"),
             payment_example_with(&processing),
         )
-        .refuses(400, &[Code::ResourceMissing])
+        .refuses(400, &[Code::ResourceMissing, Code::PaymentMethodUnexpectedState])
         .refuses(403, &[Code::MerchantFrozen])
         .refuses(402, &[Code::CardDeclined, Code::OperationDeclined])
         .refuses(404, &[Code::ResourceMissing])

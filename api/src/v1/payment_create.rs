@@ -12,6 +12,7 @@ use crate::openapi::{
 };
 use crate::reply::Reply;
 use crate::state::State;
+use crate::vault::saved;
 use crate::{idempotency_key, json as strict, query};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -19,6 +20,7 @@ use florin_actors::payment::Start;
 use florin_actors::payments_handle::NewPayment;
 use florin_domain::limits::TEXT_BYTES_MAX;
 use florin_domain::payment::DeclinePolicy;
+use florin_domain::vault::Owner;
 use serde_json::json;
 
 const PATH: &str = "/v1/payments";
@@ -34,7 +36,12 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     query::none(request)?;
     let key = idempotency_key::read(request.headers())?;
     let bytes = read_json(state, request, payload).await?;
-    let checked = strict::read::<PaymentRequest<'_>>(&bytes)?.check(livemode)?;
+    let asked = strict::read::<PaymentRequest<'_>>(&bytes)?;
+    let owner = Owner {
+        merchant: merchant.id,
+        livemode,
+    };
+    let checked = asked.check(livemode, saved(state, owner, asked.method_id()).await?)?;
     check_known(&checked.routing, "routing", |name| {
         state.directory.provider(name.as_str()).is_some()
     })?;
@@ -97,7 +104,7 @@ fn shape() -> utoipa::openapi::schema::ObjectBuilder {
         must(
             "payment_method_id",
             bounded_text(
-                "How it is paid. Test mode knows `pm_card_visa` and others by name.",
+                "How it is paid: a saved card. Test mode knows `pm_card_visa` and others by name, too.",
                 (1, NAME_BYTES_MAX),
             ),
         ),
@@ -162,6 +169,8 @@ pub(crate) fn described() -> Endpoint {
                 Code::AmountTooSmall,
                 Code::ParameterInvalidInteger,
                 Code::ResourceMissing,
+                Code::CardNumberMisplaced,
+                Code::PaymentMethodUnexpectedState,
             ],
         )
         .refuses(403, &[Code::MerchantFrozen])

@@ -3,6 +3,7 @@
 use super::routing_wishes::WishesRequest;
 use crate::errors::{Code, Invalid};
 use crate::json::{Number, Object, Pairs, Text};
+use crate::vault::check_text;
 use florin_domain::limits::{
     METADATA_ENTRIES_MAX, METADATA_KEY_BYTES_MAX, METADATA_VALUE_BYTES_MAX, TEXT_BYTES_MAX,
 };
@@ -73,8 +74,13 @@ pub(crate) struct Checked {
 }
 
 impl PaymentRequest<'_> {
-    /// What the request means, in this mode.
-    pub(crate) fn check(&self, livemode: bool) -> Result<Checked, Invalid> {
+    /// What it names as its payment method.
+    pub(crate) fn method_id(&self) -> &str {
+        self.payment_method_id.as_str()
+    }
+
+    /// What the request means, in this mode. A saved card was looked up before.
+    pub(crate) fn check(&self, livemode: bool, saved: Option<PaymentMethod>) -> Result<Checked, Invalid> {
         let currency = Currency::parse(self.currency.as_str()).map_err(|error| {
             Invalid::new(
                 "currency",
@@ -85,7 +91,7 @@ impl PaymentRequest<'_> {
         Ok(Checked {
             amount: amount(self.amount)?,
             currency,
-            method: method(self.payment_method_id.as_str(), livemode)?,
+            method: method(self.method_id(), livemode, saved)?,
             capture_method: match self.capture_method.as_ref().map(Text::as_str) {
                 None | Some("automatic") => CaptureMethod::Automatic,
                 Some("manual") => CaptureMethod::Manual,
@@ -94,8 +100,15 @@ impl PaymentRequest<'_> {
                     return Err(Invalid::new("capture_method", Code::ParameterInvalid, message));
                 }
             },
-            customer: name("customer_id", self.customer_id.as_ref())?,
-            description: text("description", self.description.as_ref(), TEXT_BYTES_MAX)?,
+            customer: name(
+                "customer_id",
+                Self::numberless("customer_id", self.customer_id.as_ref())?,
+            )?,
+            description: text(
+                "description",
+                Self::numberless("description", self.description.as_ref())?,
+                TEXT_BYTES_MAX,
+            )?,
             metadata: metadata(self.metadata.as_ref())?,
             return_url: return_url(self.return_url.as_ref())?,
             device: self
@@ -107,6 +120,16 @@ impl PaymentRequest<'_> {
                 .as_ref()
                 .map_or_else(|| Ok(Wishes::default()), |routing| routing.0.check("routing"))?,
         })
+    }
+}
+
+impl<'a> PaymentRequest<'a> {
+    /// A text that is journaled, and so must hold no card number.
+    fn numberless<'b>(param: &str, text: Option<&'b Text<'a>>) -> Result<Option<&'b Text<'a>>, Invalid> {
+        if let Some(text) = text {
+            check_text(param, text.as_str())?;
+        }
+        Ok(text)
     }
 }
 
@@ -154,9 +177,14 @@ pub(crate) fn amount(number: Number) -> Result<Amount, Invalid> {
     }
 }
 
-/// Test mode knows the sandbox's methods by name; stored methods of either mode come with the vault.
-pub(crate) fn method(id: &str, livemode: bool) -> Result<PaymentMethod, Invalid> {
-    let found = if livemode { None } else { PaymentMethod::test(id) };
+/// Test mode knows the sandbox's methods by name; a saved card was looked up before.
+pub(crate) fn method(
+    id: &str,
+    livemode: bool,
+    saved: Option<PaymentMethod>,
+) -> Result<PaymentMethod, Invalid> {
+    let test = || PaymentMethod::test(id).filter(|_| !livemode);
+    let found = saved.or_else(test);
     let missing = || {
         let mode = if livemode { "live" } else { "test" };
         let message = format!("`payment_method_id`: there is no such payment method in {mode} mode.");
@@ -215,6 +243,7 @@ pub(crate) fn metadata(pairs: Option<&Pairs<'_>>) -> Result<Metadata, Invalid> {
     let mut metadata = Vec::with_capacity(pairs.len());
     for (name, value) in pairs {
         let (name, value) = (name.as_str(), value.as_str());
+        check_text(&format!("metadata.{name}"), value)?;
         if name.is_empty() || name.len() > METADATA_KEY_BYTES_MAX {
             return refused(format!(
                 "A name in `metadata` is 1 to {METADATA_KEY_BYTES_MAX} bytes long."

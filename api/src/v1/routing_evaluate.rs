@@ -220,7 +220,7 @@ impl Hypothetical<'_> {
                     "says the brand and the country already",
                 ));
             }
-            let method = method(id.as_str(), false).map_err(within)?;
+            let method = method(id.as_str(), false, None).map_err(within)?;
             return Ok((method.brand, method.country));
         }
         let missing = |param: &str| {

@@ -29,6 +29,7 @@ mod stored_answers;
 mod stripe;
 mod stripe_drafts;
 mod unresolved;
+mod vault;
 mod world;
 
 use serde_json::{Value, json};

@@ -10,12 +10,14 @@ use florin_actors::offload::BlockingThreads;
 use florin_actors::options::{Options, StageTimeouts};
 use florin_actors::payment::Start;
 use florin_actors::payments_handle::NewPayment;
+use florin_adapters::card_vault::{CardStore, StoreOptions};
 use florin_adapters::clock::SystemClock;
 use florin_adapters::digests;
 use florin_adapters::entropy::OsEntropy;
 use florin_adapters::journal::{MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
 use florin_adapters::provider_keys::HmacProviderKeys;
+use florin_adapters::secrets::{FileKek, development_kek_in};
 use florin_adapters::views::MemoryViews;
 use florin_api::server::{Api, ApiOptions, ApiParts, Digests, RunningApi};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey};
@@ -24,11 +26,12 @@ use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{Answer as Outlook, CaptureMethod, DeclinePolicy, Device};
-use florin_domain::ports::{Clock, Entropy, Journal, Provider};
+use florin_domain::ports::{CardVault, Clock, Entropy, Journal, Kek, Provider};
 use florin_supervisors::platform::Platform;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -93,6 +96,15 @@ impl Answer {
             .find(|header| header.0 == name)
             .map(|header| header.1.as_str())
     }
+}
+
+/// A card vault in memory, under the key of this folder.
+fn cards(folder: &Path) -> Arc<dyn CardVault> {
+    let keks: Vec<Arc<dyn Kek>> = vec![Arc::new(
+        FileKek::load_or_create(&development_kek_in(folder)).unwrap(),
+    )];
+    let world = (Arc::new(SystemClock::new()) as _, Arc::new(OsEntropy::new()) as _);
+    Arc::new(CardStore::in_memory(keks, world, &StoreOptions::default()).unwrap())
 }
 
 fn fee() -> FeeSchedule {
@@ -250,6 +262,7 @@ impl World {
                 store(folder.path()),
                 runtime.handle().clone(),
             ),
+            cards: cards(folder.path()),
             digests: Digests {
                 key: digests::key_digest,
                 fingerprint: digests::fingerprint,

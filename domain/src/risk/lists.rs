@@ -289,7 +289,7 @@ impl RiskLists {
 #[derive(Debug)]
 struct Known<'a> {
     card: &'a Arc<str>,
-    first_digits: Option<&'static str>,
+    first_digits: Option<&'a str>,
     customer: Option<&'a Arc<str>>,
     device: Option<&'a Arc<str>>,
     address: Option<IpAddr>,

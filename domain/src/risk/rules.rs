@@ -133,9 +133,9 @@ pub fn assess(profile: &Profile, features: &Features) -> Assessment {
         .iter()
         .find(|(currency, _)| *currency == features.currency);
     let amount = limit.is_some_and(|(_, limit_minor)| features.amount.minor() > *limit_minor);
-    let location = features
-        .device_country
-        .is_some_and(|country| country != features.card_country);
+    let location = features.device_country.is_some_and(|country| {
+        features.card_country != PaymentMethod::UNKNOWN_COUNTRY && country != features.card_country
+    });
     let flags = [
         (velocity, weights.velocity_bps, VELOCITY),
         (amount, weights.amount_bps, "amount_limit"),

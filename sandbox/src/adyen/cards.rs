@@ -1,15 +1,7 @@
 //! Which test card a payment method is, and what happens when it is charged.
 
+use crate::numbers;
 use crate::stripe::{ChargeOutcome, Failure, TestMethod};
-
-/// Adyen's published test numbers that behave like one of the shared test methods.
-const NUMBERS: [(&str, TestMethod); 5] = [
-    ("4111111111111111", TestMethod::Visa),
-    ("4917610000000000", TestMethod::Visa),
-    ("5555444433331111", TestMethod::Mastercard),
-    ("370000000000002", TestMethod::Amex),
-    ("4212345678901237", TestMethod::ThreeDSecure2Required),
-];
 
 /// By a stored method's name, or by a test card's number.
 pub(crate) fn named(stored: Option<&str>, number: Option<&str>) -> Option<TestMethod> {
@@ -17,9 +9,7 @@ pub(crate) fn named(stored: Option<&str>, number: Option<&str>) -> Option<TestMe
         return TestMethod::named(name);
     }
     let digits = number?.strip_prefix("test_").or(number)?;
-    NUMBERS
-        .iter()
-        .find_map(|(known, method)| (*known == digits).then_some(*method))
+    Some(numbers::test_method(digits))
 }
 
 /// What charging it leads to.
@@ -45,6 +35,13 @@ pub(crate) fn outcome(method: TestMethod, holder: Option<&str>) -> Charged {
         ChargeOutcome::Failed(Failure::InsufficientFunds) => Charged::Refused("Not enough balance", "12"),
         ChargeOutcome::Failed(Failure::ExpiredCard) => Charged::Refused("Expired Card", "6"),
         ChargeOutcome::Failed(Failure::IncorrectCvc) => Charged::Refused("CVC Declined", "24"),
+        ChargeOutcome::Failed(Failure::LostCard | Failure::StolenCard) => {
+            Charged::Refused("Blocked Card", "5")
+        }
+        ChargeOutcome::Failed(Failure::ProcessingError) => Charged::Refused("Acquirer Error", "4"),
+        ChargeOutcome::Failed(Failure::VelocityExceeded) => {
+            Charged::Refused("Withdrawal count exceeded", "29")
+        }
         ChargeOutcome::Failed(Failure::Fraudulent) => Charged::Refused("FRAUD", "20"),
         ChargeOutcome::Failed(Failure::AuthenticationRequired) => {
             Charged::Refused("Authentication required", "38")

@@ -19,6 +19,14 @@ pub(crate) enum TestMethod {
     ExpiredCard,
     #[serde(rename = "pm_card_visa_chargeDeclinedIncorrectCvc")]
     IncorrectCvc,
+    #[serde(rename = "pm_card_visa_chargeDeclinedLostCard")]
+    LostCard,
+    #[serde(rename = "pm_card_visa_chargeDeclinedStolenCard")]
+    StolenCard,
+    #[serde(rename = "pm_card_visa_chargeDeclinedProcessingError")]
+    ProcessingError,
+    #[serde(rename = "pm_card_visa_chargeDeclinedVelocityLimitExceeded")]
+    VelocityExceeded,
     #[serde(rename = "pm_card_chargeCustomerFail")]
     CustomerFail,
     #[serde(rename = "pm_card_threeDSecure2Required")]
@@ -48,6 +56,10 @@ pub(crate) enum Failure {
     InsufficientFunds,
     ExpiredCard,
     IncorrectCvc,
+    LostCard,
+    StolenCard,
+    ProcessingError,
+    VelocityExceeded,
     /// Blocked before it reached the issuer.
     Fraudulent,
     AuthenticationRequired,
@@ -60,7 +72,7 @@ pub(crate) struct Card {
 }
 
 impl TestMethod {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Visa,
         Self::Mastercard,
         Self::Amex,
@@ -68,6 +80,10 @@ impl TestMethod {
         Self::InsufficientFunds,
         Self::ExpiredCard,
         Self::IncorrectCvc,
+        Self::LostCard,
+        Self::StolenCard,
+        Self::ProcessingError,
+        Self::VelocityExceeded,
         Self::CustomerFail,
         Self::ThreeDSecure2Required,
         Self::AuthenticationRequired,
@@ -88,6 +104,10 @@ impl TestMethod {
             Self::InsufficientFunds => "pm_card_visa_chargeDeclinedInsufficientFunds",
             Self::ExpiredCard => "pm_card_visa_chargeDeclinedExpiredCard",
             Self::IncorrectCvc => "pm_card_visa_chargeDeclinedIncorrectCvc",
+            Self::LostCard => "pm_card_visa_chargeDeclinedLostCard",
+            Self::StolenCard => "pm_card_visa_chargeDeclinedStolenCard",
+            Self::ProcessingError => "pm_card_visa_chargeDeclinedProcessingError",
+            Self::VelocityExceeded => "pm_card_visa_chargeDeclinedVelocityLimitExceeded",
             Self::CustomerFail => "pm_card_chargeCustomerFail",
             Self::ThreeDSecure2Required => "pm_card_threeDSecure2Required",
             Self::AuthenticationRequired => "pm_card_authenticationRequired",
@@ -104,6 +124,10 @@ impl TestMethod {
             Self::InsufficientFunds => ChargeOutcome::Failed(Failure::InsufficientFunds),
             Self::ExpiredCard => ChargeOutcome::Failed(Failure::ExpiredCard),
             Self::IncorrectCvc => ChargeOutcome::Failed(Failure::IncorrectCvc),
+            Self::LostCard => ChargeOutcome::Failed(Failure::LostCard),
+            Self::StolenCard => ChargeOutcome::Failed(Failure::StolenCard),
+            Self::ProcessingError => ChargeOutcome::Failed(Failure::ProcessingError),
+            Self::VelocityExceeded => ChargeOutcome::Failed(Failure::VelocityExceeded),
             Self::RiskLevelHighest => ChargeOutcome::Failed(Failure::Fraudulent),
             Self::ThreeDSecure2Required | Self::AuthenticationRequired => ChargeOutcome::AuthenticationNeeded,
         }
@@ -118,6 +142,10 @@ impl TestMethod {
             Self::InsufficientFunds => ("visa", "9995"),
             Self::ExpiredCard => ("visa", "0069"),
             Self::IncorrectCvc => ("visa", "0127"),
+            Self::LostCard => ("visa", "9987"),
+            Self::StolenCard => ("visa", "9979"),
+            Self::ProcessingError => ("visa", "0119"),
+            Self::VelocityExceeded => ("visa", "6975"),
             Self::CustomerFail => ("visa", "0341"),
             Self::ThreeDSecure2Required => ("visa", "3220"),
             Self::AuthenticationRequired => ("visa", "3184"),
@@ -131,7 +159,13 @@ impl TestMethod {
 impl Failure {
     pub(crate) fn code(self) -> &'static str {
         match self {
-            Self::GenericDecline | Self::InsufficientFunds | Self::Fraudulent => "card_declined",
+            Self::GenericDecline
+            | Self::InsufficientFunds
+            | Self::LostCard
+            | Self::StolenCard
+            | Self::VelocityExceeded
+            | Self::Fraudulent => "card_declined",
+            Self::ProcessingError => "processing_error",
             Self::ExpiredCard => "expired_card",
             Self::IncorrectCvc => "incorrect_cvc",
             Self::AuthenticationRequired => "authentication_required",
@@ -144,6 +178,10 @@ impl Failure {
             Self::InsufficientFunds => "insufficient_funds",
             Self::ExpiredCard => "expired_card",
             Self::IncorrectCvc => "incorrect_cvc",
+            Self::LostCard => "lost_card",
+            Self::StolenCard => "stolen_card",
+            Self::ProcessingError => "processing_error",
+            Self::VelocityExceeded => "card_velocity_exceeded",
             Self::Fraudulent => "fraudulent",
             Self::AuthenticationRequired => "authentication_required",
         }
@@ -156,7 +194,14 @@ impl Failure {
 
     pub(crate) fn message(self) -> &'static str {
         match self {
-            Self::GenericDecline | Self::Fraudulent => "Your card was declined.",
+            Self::GenericDecline
+            | Self::LostCard
+            | Self::StolenCard
+            | Self::VelocityExceeded
+            | Self::Fraudulent => "Your card was declined.",
+            Self::ProcessingError => {
+                "An error occurred while processing your card. Try again in a little bit."
+            }
             Self::InsufficientFunds => "Your card has insufficient funds.",
             Self::ExpiredCard => "Your card has expired.",
             Self::IncorrectCvc => "Your card's security code is incorrect.",

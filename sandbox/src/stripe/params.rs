@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::numbers;
+
 use super::call::{
     Call, Cancel, Capture, CardOptions, ChallengeTerms, Command, Confirm, Create, CreateRefund, Increment,
     List, ListRefunds, Query, RefundTarget,
@@ -36,6 +38,8 @@ const CONFIRM_UNUSED: &[&str] = &[
     "setup_future_usage",
     "shipping",
 ];
+/// What is sent with a card's number, and changes nothing in the sandbox.
+const CARD_UNUSED: &[&str] = &["payment_method_data"];
 const CAPTURE_UNUSED: &[&str] = &["statement_descriptor", "statement_descriptor_suffix"];
 const INCREMENT_UNUSED: &[&str] = &["description", "statement_descriptor"];
 
@@ -337,6 +341,10 @@ fn check_amount(name: &'static str, amount_minor: u64) -> Result<(), ApiError> {
 }
 
 fn test_method(form: &mut Form<'_>) -> Result<Option<TestMethod>, ApiError> {
+    if let Some(number) = form.text("payment_method_data[card][number]")? {
+        form.accept_unused(CARD_UNUSED);
+        return Ok(Some(numbers::test_method(&number)));
+    }
     let Some(name) = form.text("payment_method")? else {
         return Ok(None);
     };

@@ -2,14 +2,17 @@
 
 use super::amounts::to_wire;
 use super::names;
-use super::wire::{AmountOut, BroughtBack, CaptureTerms, Charge, Details, Modification, StoredMethod};
+use super::wire::{
+    AmountOut, BroughtBack, CaptureTerms, Charge, Details, Modification, Paid, StoredMethod, TypedCard,
+};
 use crate::providers::exchange::Unsendable;
 use aws_lc_rs::digest::{SHA256, digest};
 use florin_domain::money::Amount;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
+use florin_domain::vault::ChargedCard;
 use serde::Serialize;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// The version of the API, below the base address.
 const VERSION: &str = "/v72";
@@ -20,7 +23,7 @@ const REFERENCE_BYTES_MAX: usize = 64;
 const DETAILS_DIGEST_BYTES: usize = 8;
 
 /// A request, apart from what is the same in all of them. All are POSTs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct WireRequest {
     pub(super) path: String,
     /// The `Idempotency-Key`.
@@ -28,8 +31,21 @@ pub(super) struct WireRequest {
     pub(super) body: Vec<u8>,
 }
 
-fn post(path: &str, key: String, body: &impl Serialize) -> Result<WireRequest, Unsendable> {
-    let body = serde_json::to_vec(body).map_err(|_| Unsendable("the request cannot be written as JSON"))?;
+/// A body may have a card in it, so it is not shown.
+impl fmt::Debug for WireRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WireRequest")
+            .field("path", &self.path)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+fn post(path: &str, key: String, written: &impl Serialize) -> Result<WireRequest, Unsendable> {
+    // Enough for all of it: a buffer that grows leaves copies behind.
+    let mut body = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut body, written)
+        .map_err(|_| Unsendable("the request cannot be written as JSON"))?;
     Ok(WireRequest {
         path: format!("{VERSION}{path}"),
         key,
@@ -80,7 +96,11 @@ fn total(request: &AttemptRequest) -> Result<AmountOut, Unsendable> {
 }
 
 /// Does what the attempt is for.
-pub(super) fn execute(request: &AttemptRequest, merchant_account: &str) -> Result<WireRequest, Unsendable> {
+pub(super) fn execute(
+    request: &AttemptRequest,
+    merchant_account: &str,
+    card: Option<&ChargedCard>,
+) -> Result<WireRequest, Unsendable> {
     let key = request.key.to_string();
     let reference = names::of_attempt(request);
     let modification = |amount| Modification {
@@ -90,7 +110,7 @@ pub(super) fn execute(request: &AttemptRequest, merchant_account: &str) -> Resul
         payment_reference: None,
     };
     match request.kind {
-        OperationKind::Sale | OperationKind::Authorize => charge(request, merchant_account),
+        OperationKind::Sale | OperationKind::Authorize => charge(request, merchant_account, card),
         OperationKind::Capture => {
             let path = format!("/payments/{}/captures", holder(request)?);
             post(&path, key, &modification(Some(amount(request)?)))
@@ -108,19 +128,45 @@ pub(super) fn execute(request: &AttemptRequest, merchant_account: &str) -> Resul
     }
 }
 
-fn charge(request: &AttemptRequest, merchant_account: &str) -> Result<WireRequest, Unsendable> {
+fn charge(
+    request: &AttemptRequest,
+    merchant_account: &str,
+    card: Option<&ChargedCard>,
+) -> Result<WireRequest, Unsendable> {
     let takes_at_once = request.kind == OperationKind::Sale;
+    // Adyen takes both as texts.
+    let expiry = card.map(|charged| {
+        let expiry = charged.card.expiry;
+        (format!("{:02}", expiry.month), expiry.year.to_string())
+    });
+    let typed = card
+        .zip(expiry.as_ref())
+        .map(|(charged, (month, year))| TypedCard {
+            kind: "scheme",
+            number: charged.card.number(),
+            expiry_month: month,
+            expiry_year: year,
+            cvc: charged.code.as_ref().map(|code| code.expose()),
+            holder_name: charged.card.holder.as_ref().map(|holder| holder.expose()),
+        });
+    // With its code the card comes from its holder right now.
+    let has_code = typed.as_ref().is_some_and(|card| card.cvc.is_some());
     let body = Charge {
         merchant_account,
         reference: &names::of_attempt(request),
         amount: amount(request)?,
-        payment_method: StoredMethod {
-            kind: "scheme",
-            stored_payment_method_id: &request.method.id,
-        },
+        payment_method: typed.map_or_else(
+            || {
+                Paid::Stored(StoredMethod {
+                    kind: "scheme",
+                    stored_payment_method_id: &request.method.id,
+                })
+            },
+            Paid::Card,
+        ),
         // A method is stored under its own name.
         shopper_reference: &request.method.id,
-        shopper_interaction: "ContAuth",
+        shopper_interaction: if has_code { "Ecommerce" } else { "ContAuth" },
         recurring_processing_model: "CardOnFile",
         channel: "Web",
         return_url: request.return_url.as_deref().unwrap_or(NO_RETURN_URL),

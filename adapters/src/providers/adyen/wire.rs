@@ -4,6 +4,7 @@ use crate::providers::aside::Aside;
 use florin_domain::decline::NetworkDecline;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Deref;
 
 /// Text that borrows from the body unless it holds escapes.
@@ -39,7 +40,7 @@ pub(super) struct Charge<'a> {
     pub(super) merchant_account: &'a str,
     pub(super) reference: &'a str,
     pub(super) amount: AmountOut,
-    pub(super) payment_method: StoredMethod<'a>,
+    pub(super) payment_method: Paid<'a>,
     pub(super) shopper_reference: &'a str,
     pub(super) shopper_interaction: &'static str,
     pub(super) recurring_processing_model: &'static str,
@@ -49,6 +50,38 @@ pub(super) struct Charge<'a> {
     pub(super) capture_delay_hours: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) additional_data: Option<CaptureTerms>,
+}
+
+/// With what is paid.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Paid<'a> {
+    Stored(StoredMethod<'a>),
+    Card(TypedCard<'a>),
+}
+
+impl fmt::Debug for Paid<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stored(stored) => stored.fmt(f),
+            Self::Card(_) => f.write_str("a card"),
+        }
+    }
+}
+
+/// A card with its number.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct TypedCard<'a> {
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    pub(super) number: &'a str,
+    pub(super) expiry_month: &'a str,
+    pub(super) expiry_year: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cvc: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) holder_name: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]

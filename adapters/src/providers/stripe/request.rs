@@ -3,15 +3,16 @@
 use crate::providers::exchange::Unsendable;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
+use florin_domain::vault::ChargedCard;
 use http::Method;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// Objects per page of a list; Stripe's maximum.
 const PAGE_LIMIT: &str = "100";
 const REFERENCE_BYTES_MAX: usize = 255;
 
 /// A request, apart from what is the same in all of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct WireRequest {
     pub(super) method: Method,
     pub(super) path: String,
@@ -19,6 +20,17 @@ pub(super) struct WireRequest {
     pub(super) key: Option<String>,
     /// The form of a POST; empty for a GET.
     pub(super) form: String,
+}
+
+/// A form may have a card in it, so it is not shown.
+impl fmt::Debug for WireRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WireRequest")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
 }
 
 impl WireRequest {
@@ -60,7 +72,24 @@ impl Form {
         self
     }
 
-    fn show(self, name: &str, value: impl std::fmt::Display) -> Self {
+    /// A saved card, as Stripe takes one from whoever may have its number.
+    fn card(self, charged: &ChargedCard) -> Self {
+        let card = &charged.card;
+        let mut form = self
+            .text("payment_method_data[type]", "card")
+            .text("payment_method_data[card][number]", card.number())
+            .show("payment_method_data[card][exp_month]", card.expiry.month)
+            .show("payment_method_data[card][exp_year]", card.expiry.year);
+        if let Some(code) = &charged.code {
+            form = form.text("payment_method_data[card][cvc]", code.expose());
+        }
+        if let Some(holder) = &card.holder {
+            form = form.text("payment_method_data[billing_details][name]", holder.expose());
+        }
+        form
+    }
+
+    fn show(self, name: &str, value: impl fmt::Display) -> Self {
         self.text(name, &value.to_string())
     }
 
@@ -132,7 +161,10 @@ pub(super) fn intent_of(request: &AttemptRequest) -> Result<&str, Unsendable> {
 }
 
 /// Makes the intent, unconfirmed: it cannot charge.
-pub(super) fn create(request: &AttemptRequest) -> Result<WireRequest, Unsendable> {
+pub(super) fn create(
+    request: &AttemptRequest,
+    card: Option<&ChargedCard>,
+) -> Result<WireRequest, Unsendable> {
     let capture_method = match request.kind {
         OperationKind::Sale => "automatic",
         OperationKind::Authorize => "manual",
@@ -146,10 +178,15 @@ pub(super) fn create(request: &AttemptRequest) -> Result<WireRequest, Unsendable
             ));
         }
     };
-    let mut form = Form::with_capacity(320)
+    // Enough for all of it: a buffer that grows leaves copies behind.
+    let form = Form::with_capacity(1024)
         .show("amount", request.amount.minor())
-        .text("currency", &request.currency.code().to_ascii_lowercase())
-        .text("payment_method", &request.method.id)
+        .text("currency", &request.currency.code().to_ascii_lowercase());
+    let form = match card {
+        None => form.text("payment_method", &request.method.id),
+        Some(card) => form.card(card),
+    };
+    let mut form = form
         .text("payment_method_types[]", "card")
         .text("capture_method", capture_method)
         .text("confirmation_method", "automatic")

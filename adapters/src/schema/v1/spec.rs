@@ -4,13 +4,14 @@ use super::scalar::{CurrencyDto, IdDto, Letters, List, Raw, Stored, impossible};
 use crate::schema::DecodeError;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, PaymentId};
-use florin_domain::method::{CardBrand, PaymentMethod};
+use florin_domain::method::{CardBrand, PaymentMethod, StoredCard};
 use florin_domain::money::{FeeSchedule, Rounding};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, FeeReturn, Spec};
 use florin_domain::risk::{Action, Assessment};
 use florin_domain::routing::Wishes;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 macro_rules! words {
@@ -90,10 +91,12 @@ pub(crate) struct FeeDto {
     rounding: RoundingDto,
 }
 
-/// A payment method.
+/// A payment method. The id of a saved card is followed by what risk counts of it: its first digits and its fingerprint, with a space before
+/// each, as no id has one.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct MethodDto<'a> {
-    id: &'a str,
+    #[serde(borrow)]
+    id: Cow<'a, str>,
     brand: CardBrandDto,
     last4: Letters<4>,
     country: Letters<2>,
@@ -204,12 +207,43 @@ impl Stored<'_> for FeeSchedule {
     }
 }
 
+fn method_id(method: &PaymentMethod) -> Cow<'_, str> {
+    match &method.stored {
+        None => Cow::Borrowed(&method.id),
+        Some(stored) => {
+            let (first, print) = (&stored.first_digits, u128::from_be_bytes(stored.fingerprint));
+            Cow::Owned(format!("{} {first} {print:032x}", method.id))
+        }
+    }
+}
+
+fn read_method_id(text: &str) -> (Arc<str>, Option<Arc<StoredCard>>) {
+    let mut parts = text.split(' ');
+    let (id, first, print, more) = (parts.next(), parts.next(), parts.next(), parts.next());
+    let stored = (first.zip(print)).and_then(|(first, print)| {
+        let is_print = print.len() == 32 && print.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_first = (6..=8).contains(&first.len()) && first.bytes().all(|byte| byte.is_ascii_digit());
+        let print = u128::from_str_radix(print, 16)
+            .ok()
+            .filter(|_| is_print && is_first)?;
+        let (first_digits, fingerprint) = (first.into(), print.to_be_bytes());
+        Some(Arc::new(StoredCard {
+            first_digits,
+            fingerprint,
+        }))
+    });
+    match (id, stored, more) {
+        (Some(id), Some(stored), None) => (Arc::from(id), Some(stored)),
+        _ => (Arc::from(text), None),
+    }
+}
+
 impl<'a> Stored<'a> for PaymentMethod {
     type Dto = MethodDto<'a>;
 
     fn store(&'a self) -> MethodDto<'a> {
         MethodDto {
-            id: self.id.store(),
+            id: method_id(self),
             brand: self.brand.store(),
             last4: self.last4.store(),
             country: self.country.store(),
@@ -219,8 +253,10 @@ impl<'a> Stored<'a> for PaymentMethod {
     }
 
     fn load(dto: MethodDto<'a>) -> Result<Self, DecodeError> {
+        let (id, stored) = read_method_id(&dto.id);
         Ok(Self {
-            id: Stored::load(dto.id)?,
+            id,
+            stored,
             brand: Stored::load(dto.brand)?,
             last4: Stored::load(dto.last4)?,
             country: Stored::load(dto.country)?,

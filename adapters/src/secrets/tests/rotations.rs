@@ -1,6 +1,7 @@
 //! Ends between any two steps, of a change and of a rotation of the key-encryption key.
 
 use super::*;
+use crate::card_vault;
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 
 /// Lets so many steps happen, and then none any more: a process that was killed there.
@@ -59,7 +60,7 @@ async fn a_rotation_that_ends_between_any_two_steps_leaves_everything_readable_a
         let kept = PathBuf::from(format!("{}.{}.old", kek.display(), old.id()));
         let (steps, counted) = ends_after(step);
         let folder = Folder::new(folder_in(world.data.path()), Arc::clone(&steps));
-        let ended = rotate_watched(&kek, &folder, &steps);
+        let ended = rotate_watched(&kek, &folder, &no_vault(&world), &steps);
         reads_everything(&world).await;
         let has_ended = ended.is_ok();
         if !has_ended && FileKek::load(&kek).unwrap().id() == old.id() {
@@ -67,7 +68,7 @@ async fn a_rotation_that_ends_between_any_two_steps_leaves_everything_readable_a
             let (store, _) = world.open();
             let more = MerchantId::from_bits(0x54);
             store.put(more, stripe(), key(SECOND_KEY), None).await.unwrap();
-            let rotated = rotate(&kek, &folder_in(world.data.path())).unwrap();
+            let rotated = rotate(&kek, &folder_in(world.data.path()), &no_vault(&world)).unwrap();
             assert_eq!(rotated.rewrapped + rotated.done_before, 4, "after {step} steps");
         }
         reads_everything(&world).await;
@@ -144,11 +145,16 @@ async fn a_sealed_file_keeps_its_owner_and_a_key_that_is_linked_to_is_exchanged_
     fs::rename(&kek, &file).unwrap();
     symlink(&file, &kek).unwrap();
     let old = fs::read(&file).unwrap();
-    let rotated = rotate(&kek, &folder_in(world.data.path())).unwrap();
+    let rotated = rotate(&kek, &folder_in(world.data.path()), &no_vault(&world)).unwrap();
     assert_eq!(fs::read(&rotated.kept).unwrap(), old);
     assert_eq!(rotated.kept.parent(), Some(elsewhere.path()));
     assert!(fs::symlink_metadata(&kek).unwrap().is_symlink() && fs::read(&file).unwrap() != old);
     let now = fs::metadata(&sealed).unwrap();
     assert_eq!((now.uid(), now.gid()), owner);
     reads_everything(&world).await;
+}
+
+/// Where a card vault would be.
+fn no_vault(world: &World) -> PathBuf {
+    card_vault::file_in(world.data.path())
 }

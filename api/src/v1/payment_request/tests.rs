@@ -6,7 +6,7 @@ use crate::json::read;
 const MINIMAL: &str = r#"{"amount":10000,"currency":"USD","payment_method_id":"pm_card_visa"}"#;
 
 fn checked(body: &[u8]) -> Result<Checked, Invalid> {
-    read::<PaymentRequest<'_>>(body)?.check(false)
+    read::<PaymentRequest<'_>>(body)?.check(false, None)
 }
 
 fn refusal(body: &[u8]) -> (Option<String>, &'static str, String) {
@@ -359,7 +359,7 @@ fn a_full_request_is_read_as_written() {
 #[test]
 fn test_names_mean_nothing_in_live_mode() {
     let request = read::<PaymentRequest<'_>>(MINIMAL.as_bytes()).unwrap();
-    let refused = request.check(true).unwrap_err();
+    let refused = request.check(true, None).unwrap_err();
     assert_eq!(
         (refused.param.as_deref(), refused.code.as_str()),
         (Some("payment_method_id"), "resource_missing")

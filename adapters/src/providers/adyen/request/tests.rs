@@ -12,7 +12,7 @@ fn body(wire: &WireRequest) -> Value {
 
 #[test]
 fn a_sale_is_captured_at_once_and_an_authorization_by_hand() {
-    let sale = execute(&attempt(OperationKind::Sale), "ShopNL").unwrap();
+    let sale = execute(&attempt(OperationKind::Sale), "ShopNL", None).unwrap();
     assert_eq!(
         (sale.path.as_str(), sale.key.as_str()),
         ("/v72/payments", "flo_k")
@@ -27,7 +27,7 @@ fn a_sale_is_captured_at_once_and_an_authorization_by_hand() {
 
     let mut request = attempt(OperationKind::Authorize);
     request.return_url = Some(Arc::from("https://shop.example/back"));
-    let hold = body(&execute(&request, "ShopNL").unwrap());
+    let hold = body(&execute(&request, "ShopNL", None).unwrap());
     assert_eq!(hold["additionalData"], json!({"manualCapture": "true"}));
     assert_eq!(hold["captureDelayHours"], Value::Null);
     assert_eq!(hold["returnUrl"], "https://shop.example/back");
@@ -58,7 +58,7 @@ fn what_follows_a_charge_names_it_in_the_path() {
         ),
     ];
     for (kind, path, operation, amount) in table {
-        let wire = execute(&attempt(kind), "ShopNL").unwrap();
+        let wire = execute(&attempt(kind), "ShopNL", None).unwrap();
         assert_eq!(wire.path, format!("/v72/payments/{PSP}/{path}"));
         let mut expected =
             json!({"merchantAccount": "ShopNL", "reference": format!("{payment}.{operation}.flo_k")});
@@ -73,7 +73,7 @@ fn what_follows_a_charge_names_it_in_the_path() {
 fn an_authorization_grows_to_a_total() {
     let mut request = attempt(OperationKind::Increment);
     request.parent.as_mut().unwrap().authorized = MinorSum::from_minor(4_000).unwrap();
-    let wire = execute(&request, "ShopNL").unwrap();
+    let wire = execute(&request, "ShopNL", None).unwrap();
     assert_eq!(wire.path, format!("/v72/payments/{PSP}/amountUpdates"));
     let payment = "pay_00000000000000000000000007";
     let expected = json!({
@@ -103,7 +103,7 @@ fn a_charge_is_closed_by_our_name_under_one_key_whatever_adyen_called_it_meanwhi
     // The void of a charge that waits for its customer.
     let mut void = attempt(OperationKind::Void);
     void.parent.as_mut().unwrap().reference = Arc::from(OURS);
-    let wire = execute(&void, "ShopNL").unwrap();
+    let wire = execute(&void, "ShopNL", None).unwrap();
     assert_eq!(wire.path, "/v72/cancels");
     assert_eq!(body(&wire)["paymentReference"], OURS);
 }
@@ -137,6 +137,6 @@ fn what_cannot_be_said_is_not_sent() {
     increment.parent.as_mut().unwrap().authorized = MinorSum::from_minor(i128::from(i64::MAX)).unwrap();
     let reversal = attempt(OperationKind::Reversal);
     for request in [orphan, foreign, void, odd, increment, reversal] {
-        assert!(execute(&request, "ShopNL").is_err(), "{request:?}");
+        assert!(execute(&request, "ShopNL", None).is_err(), "{request:?}");
     }
 }

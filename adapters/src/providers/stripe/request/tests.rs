@@ -27,7 +27,7 @@ fn every_operation_has_its_form() {
     let rows: Vec<Row> = vec![
         (
             "sale: the intent",
-            create(&attempt(Sale)),
+            create(&attempt(Sale), None),
             ("POST", "/v1/payment_intents"),
             Some("flo_k-create"),
             "amount=1500&currency=usd&payment_method=pm_card_visa&payment_method_types%5B%5D=card\
@@ -37,7 +37,7 @@ fn every_operation_has_its_form() {
         ),
         (
             "authorization: the intent",
-            create(&attempt(Authorize)),
+            create(&attempt(Authorize), None),
             ("POST", "/v1/payment_intents"),
             Some("flo_k-create"),
             "amount=1500&currency=usd&payment_method=pm_card_visa&payment_method_types%5B%5D=card\
@@ -209,7 +209,7 @@ fn an_attempt_that_lacks_something_is_not_sent() {
         ),
         (
             "an intent for a refund",
-            create(&attempt(Refund)),
+            create(&attempt(Refund), None),
             "only a sale or an authorization makes a payment intent",
         ),
     ];
