@@ -230,9 +230,9 @@ impl Changing<'_> {
     }
 
     fn use_token(&mut self, id: CardToken, said: Profile) -> Result<Done, Failure> {
-        let mut token = match self.look(VaultKey::Token(id))?.map(|row| row.object) {
-            Some(VaultObject::Token(token)) => token,
-            _ => return Err(VaultRefusal::NoSuchToken.into()),
+        let found = self.look(VaultKey::Token(id))?.map(|row| row.object);
+        let Some(VaultObject::Token(mut token)) = found else {
+            return Err(VaultRefusal::NoSuchToken.into());
         };
         if token.is_used {
             return Err(VaultRefusal::TokenUsed.into());

@@ -84,7 +84,9 @@ pub(super) fn page(
     };
     for (bound, sign) in [(page.starting_after, '<'), (page.ending_before, '>')] {
         if let Some(bits) = bound {
-            wanted.push_str(&format!(" AND id {sign} ?"));
+            wanted.push_str(" AND id ");
+            wanted.push(sign);
+            wanted.push_str(" ?");
             values.push(Value::Blob(bits.to_be_bytes().to_vec()));
         }
     }

@@ -180,7 +180,7 @@ impl CardStore {
             let Some((file, mut keys)) = reader else {
                 return Err(VaultError::Busy);
             };
-            let found = find(&file, &mut keys, question, now);
+            let found = find(&file, &mut keys, &question, now);
             idle.idle
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

@@ -146,6 +146,7 @@ fn owner(bits: u128) -> Owner {
     }
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "changes take a boxed card")]
 fn typed(number: &str, code: Option<&str>) -> Box<CardInput> {
     Box::new(CardInput {
         number: SecretText::new(number),
@@ -165,6 +166,7 @@ fn said(pairs: &[(&str, &str)]) -> Profile {
     )
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "changes take an optional key")]
 fn once(key: u8, asked: &[u8]) -> Option<Once> {
     Some(Once {
         key: KeyDigest([key; 16]),

@@ -48,10 +48,10 @@ pub(super) enum Found {
 pub(super) fn find(
     file: &Connection,
     keys: &mut KeyRing,
-    question: Question,
+    question: &Question,
     now: Timestamp,
 ) -> Result<Found, VaultError> {
-    let found = match question {
+    let found = match *question {
         Question::One(owner, key) => {
             row(file, keys, owner, key, now).map(|row| Found::One(row.map(|row| row.object)))
         }
@@ -106,7 +106,7 @@ impl Writer {
                     Letter::Change(order) => orders.push(*order),
                     Letter::Question(question, reply) => {
                         let now = self.clock.now();
-                        drop(reply.send(find(&self.file, &mut self.keys, question, now)));
+                        drop(reply.send(find(&self.file, &mut self.keys, &question, now)));
                     }
                 }
                 next = if orders.len() < BATCH_MAX {
@@ -230,13 +230,12 @@ impl Writer {
     ) -> Result<Settled, Failure> {
         self.file.execute_batch("SAVEPOINT change")?;
         let made = self.once(owner, change, once, now);
-        let end = match made {
-            Ok(_) => "RELEASE change",
-            Err(_) => {
-                // A key that was made within it is gone with it.
-                self.keys.forget();
-                "ROLLBACK TO change; RELEASE change"
-            }
+        let end = if made.is_ok() {
+            "RELEASE change"
+        } else {
+            // A key that was made within it is gone with it.
+            self.keys.forget();
+            "ROLLBACK TO change; RELEASE change"
         };
         self.file.execute_batch(end)?;
         made
@@ -314,13 +313,18 @@ impl Writer {
                 .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
         match emptied {
             Ok(was_busy) => self.must_empty_log = was_busy,
-            Err(error) => match error.sqlite_error_code() {
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull) => {}
-                Some(_) | None => {
+            Err(error) => {
+                let code = error.sqlite_error_code();
+                let passes = [
+                    ErrorCode::DatabaseBusy,
+                    ErrorCode::DatabaseLocked,
+                    ErrorCode::DiskFull,
+                ];
+                if !code.is_some_and(|code| passes.contains(&code)) {
                     tracing::error!(%error, "the card vault has halted; the next start opens it again");
                     self.halted = Some(error.to_string());
                 }
-            },
+            }
         }
     }
 }

@@ -233,29 +233,31 @@ fn alerts() -> [AlertRefusal; 4] {
     ]
 }
 
+/// The refusals of the rules.
+const REFUSALS: &[Refusal] = &[
+    Refusal::Exists,
+    Refusal::NoSuchPayment,
+    Refusal::NoSuchAttempt,
+    Refusal::WrongStatus,
+    Refusal::OperationInProgress,
+    Refusal::ExceedsCapturable,
+    Refusal::ExceedsRefundable,
+    Refusal::NotAnIncrement,
+    Refusal::NothingLeft,
+    Refusal::WrongProvider,
+    Refusal::OperationExists,
+    Refusal::TooManyOperations,
+    Refusal::AmountMismatch,
+    Refusal::SecondPersonRequired,
+    Refusal::TooManyAttempts,
+    Refusal::MattersChanged,
+    Refusal::TooMuchMetadata,
+];
+
 /// One of each kind, and each refusal of the rules.
 fn one_of_each() -> Vec<ApiError> {
     let payment = PaymentId::from_bits(1);
     let invalid = |code| ApiError::Invalid(Invalid::new("a", code, "b"));
-    let refusals = [
-        Refusal::Exists,
-        Refusal::NoSuchPayment,
-        Refusal::NoSuchAttempt,
-        Refusal::WrongStatus,
-        Refusal::OperationInProgress,
-        Refusal::ExceedsCapturable,
-        Refusal::ExceedsRefundable,
-        Refusal::NotAnIncrement,
-        Refusal::NothingLeft,
-        Refusal::WrongProvider,
-        Refusal::OperationExists,
-        Refusal::TooManyOperations,
-        Refusal::AmountMismatch,
-        Refusal::SecondPersonRequired,
-        Refusal::TooManyAttempts,
-        Refusal::MattersChanged,
-        Refusal::TooMuchMetadata,
-    ];
     let mut errors = vec![
         ApiError::AccountNameTaken,
         ApiError::Unauthenticated,
@@ -297,7 +299,7 @@ fn one_of_each() -> Vec<ApiError> {
         ApiError::ActorNotRestartable,
         ApiError::Internal,
     ];
-    errors.extend(refusals.map(ApiError::Refused));
+    errors.extend(REFUSALS.iter().copied().map(ApiError::Refused));
     errors.extend(alerts().map(ApiError::AlertRefused));
     errors.extend(transfer_refusals().map(|refusal| ApiError::TransferRefused {
         param: "transfers.0".to_owned(),

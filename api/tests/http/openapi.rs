@@ -68,6 +68,47 @@ fn change(world: &World, id: &str, what: &str, body: &str) -> Answer {
     world.send("POST", &path, Some("sk_test_a"), &headers, body.as_bytes())
 }
 
+fn under_stripes_names(world: &World, document: &Value, hold: &str) {
+    let intent = hold.replace("pay_", "pi_");
+    let charge = hold.replace("pay_", "ch_");
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    for (path, filled, body) in [
+        (
+            "/v1/payment_intents",
+            "/v1/payment_intents".to_owned(),
+            "amount=100&currency=usd&payment_method=pm_card_visa&confirm=true&expand[]=latest_charge".to_owned(),
+        ),
+        (
+            "/v1/payment_intents",
+            "/v1/payment_intents".to_owned(),
+            "amount=100&currency=usd".to_owned(),
+        ),
+        (
+            "/v1/payment_intents",
+            "/v1/payment_intents".to_owned(),
+            "amount=100&currency=usd&payment_method=pm_card_visa_chargeDeclinedInsufficientFunds&confirm=true".to_owned(),
+        ),
+        ("/v1/payment_intents/{id}/capture", format!("/v1/payment_intents/{intent}/capture"), String::new()),
+        ("/v1/charges/{id}/capture", "/v1/charges/ch_none/capture".to_owned(), String::new()),
+        ("/v1/refunds", "/v1/refunds".to_owned(), format!("charge={charge}&amount=10")),
+    ] {
+        let answer = world.send("POST", &filled, Some("sk_test_a"), &form, body.as_bytes());
+        keeps(document, ("post", path), &answer);
+    }
+    for (path, filled) in [
+        ("/v1/payment_intents", "/v1/payment_intents".to_owned()),
+        (
+            "/v1/payment_intents/{id}",
+            format!("/v1/payment_intents/{intent}"),
+        ),
+        ("/v1/refunds", format!("/v1/refunds?charge={charge}")),
+        ("/v1/charges", "/v1/charges".to_owned()),
+        ("/v1/charges/{id}", format!("/v1/charges/{charge}")),
+    ] {
+        keeps(document, ("get", path), &world.get(&filled, Some("sk_test_a")));
+    }
+}
+
 #[test]
 fn answers_have_the_fields_that_the_document_names_and_no_others() {
     let world = World::start();
@@ -117,44 +158,7 @@ fn answers_have_the_fields_that_the_document_names_and_no_others() {
     let round = world.send("POST", "/v1/ops/consistency/run", Some("ok_test_op"), &[], b"");
     assert_eq!(round.json()["consistent"], true, "{round:?}");
     keeps(&document, ("post", "/v1/ops/consistency/run"), &round);
-    let intent = hold.replace("pay_", "pi_");
-    let charge = hold.replace("pay_", "ch_");
-    let form = [("Content-Type", "application/x-www-form-urlencoded")];
-    for (path, filled, body) in [
-        (
-            "/v1/payment_intents",
-            "/v1/payment_intents".to_owned(),
-            "amount=100&currency=usd&payment_method=pm_card_visa&confirm=true&expand[]=latest_charge".to_owned(),
-        ),
-        (
-            "/v1/payment_intents",
-            "/v1/payment_intents".to_owned(),
-            "amount=100&currency=usd".to_owned(),
-        ),
-        (
-            "/v1/payment_intents",
-            "/v1/payment_intents".to_owned(),
-            "amount=100&currency=usd&payment_method=pm_card_visa_chargeDeclinedInsufficientFunds&confirm=true".to_owned(),
-        ),
-        ("/v1/payment_intents/{id}/capture", format!("/v1/payment_intents/{intent}/capture"), String::new()),
-        ("/v1/charges/{id}/capture", "/v1/charges/ch_none/capture".to_owned(), String::new()),
-        ("/v1/refunds", "/v1/refunds".to_owned(), format!("charge={charge}&amount=10")),
-    ] {
-        let answer = world.send("POST", &filled, Some("sk_test_a"), &form, body.as_bytes());
-        keeps(&document, ("post", path), &answer);
-    }
-    for (path, filled) in [
-        ("/v1/payment_intents", "/v1/payment_intents".to_owned()),
-        (
-            "/v1/payment_intents/{id}",
-            format!("/v1/payment_intents/{intent}"),
-        ),
-        ("/v1/refunds", format!("/v1/refunds?charge={charge}")),
-        ("/v1/charges", "/v1/charges".to_owned()),
-        ("/v1/charges/{id}", format!("/v1/charges/{charge}")),
-    ] {
-        keeps(&document, ("get", path), &world.get(&filled, Some("sk_test_a")));
-    }
+    under_stripes_names(&world, &document, &hold);
     let accounts = world.get("/v1/ledger/accounts", Some("sk_test_a"));
     let account = accounts.json()["data"][0]["id"].as_str().unwrap().to_owned();
     let (merchant, operator) = (Some("sk_test_a"), Some("ok_test_op"));

@@ -1,5 +1,10 @@
 //! Whether a mistyped token is always found out: every change of one character and every swap of two, exhaustively.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "the numbers of a test are small, and an overflow fails it"
+)]
+
 use super::*;
 use proptest::prelude::*;
 

@@ -7,6 +7,7 @@ use super::wire::{
 };
 use crate::providers::exchange::Unsendable;
 use aws_lc_rs::digest::{SHA256, digest};
+use florin_domain::credentials::SecretText;
 use florin_domain::money::Amount;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
@@ -147,7 +148,7 @@ fn charge(
             expiry_month: month,
             expiry_year: year,
             cvc: charged.code.as_ref().map(|code| code.expose()),
-            holder_name: charged.card.holder.as_ref().map(|holder| holder.expose()),
+            holder_name: charged.card.holder.as_ref().map(SecretText::expose),
         });
     // With its code the card comes from its holder right now.
     let has_code = typed.as_ref().is_some_and(|card| card.cvc.is_some());
