@@ -273,6 +273,9 @@ pub enum VaultRefusal {
     /// The key was used for another request.
     #[error("the idempotency key was used with other parameters")]
     KeyMismatch,
+    /// What the key made was erased: its request comes too late, and must not make it again.
+    #[error("what was made under the idempotency key has been erased")]
+    Erased,
 }
 
 /// A card as it is sent to a provider.

@@ -16,6 +16,9 @@ use florin_domain::vault::{
 use rusqlite::{Connection, params};
 use std::sync::Arc;
 
+/// Nothing stays of what was answered or asked but the keys: a request that comes a second time must not bring back what was erased.
+const FORGET_ANSWERS: &str = "UPDATE answer SET asked = zeroblob(16), sealed = x'' WHERE about = ?1";
+
 /// Why a change is not made.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -151,9 +154,7 @@ impl Changing<'_> {
             self.erase_about(*method)?;
             self.erase(Kind::Method, &method.bits().to_be_bytes())?;
         }
-        self.file
-            .prepare_cached("DELETE FROM answer WHERE about = ?1")?
-            .execute(params![bits])?;
+        self.file.prepare_cached(FORGET_ANSWERS)?.execute(params![bits])?;
         self.erase(Kind::Customer, &bits)?;
         let erased = methods;
         Ok(Done {
@@ -176,10 +177,7 @@ impl Changing<'_> {
     /// Tokens of a card and answers about it say the same of it.
     fn erase_about(&self, method: MethodId) -> Result<(), Failure> {
         let bits = method.bits().to_be_bytes();
-        for sql in [
-            "DELETE FROM object WHERE about = ?1",
-            "DELETE FROM answer WHERE about = ?1",
-        ] {
+        for sql in ["DELETE FROM object WHERE about = ?1", FORGET_ANSWERS] {
             self.file.prepare_cached(sql)?.execute(params![bits])?;
         }
         Ok(())
@@ -237,11 +235,9 @@ impl Changing<'_> {
         if token.is_used {
             return Err(VaultRefusal::TokenUsed.into());
         }
-        let mut method = self.method(token.method.id)?;
-        method.profile = changed(method.profile, said)?;
         token.is_used = true;
-        let bits = method.id.bits().to_be_bytes();
-        // Both stay from now on.
+        let bits = token.method.id.bits().to_be_bytes();
+        // Both stay from now on; before, the card is not there for anybody.
         let sql = "UPDATE object SET expires_ms = NULL WHERE merchant = ?1 AND livemode = ?2 AND kind = ?3 AND id = ?4";
         self.file.prepare_cached(sql)?.execute(params![
             merchant(self.owner),
@@ -249,6 +245,8 @@ impl Changing<'_> {
             Kind::Method as u8,
             bits
         ])?;
+        let mut method = self.method(token.method.id)?;
+        method.profile = changed(method.profile, said)?;
         self.put(&VaultObject::Token(token), None)?;
         let method = VaultObject::Method(method);
         self.put(&method, None)?;

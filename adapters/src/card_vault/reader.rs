@@ -26,7 +26,7 @@ fn place(key: VaultKey) -> (Kind, Vec<u8>) {
     }
 }
 
-/// One object; what has outlived its time is not there.
+/// One object; what has outlived its time is not there, nor is a card before its token is used.
 pub(super) fn row(
     file: &Connection,
     keys: &mut KeyRing,
@@ -40,7 +40,7 @@ pub(super) fn row(
     let (kind, id) = place(key);
     let sql =
         "SELECT sealed, card FROM object WHERE merchant = ?1 AND livemode = ?2 AND kind = ?3 AND id = ?4
-               AND (expires_ms IS NULL OR expires_ms > ?5)";
+               AND (expires_ms IS NULL OR (kind = 3 AND expires_ms > ?5))";
     let now_ms = now.unix_ms().cast_signed();
     let found: Option<(Vec<u8>, Option<Vec<u8>>)> = file
         .prepare_cached(sql)?

@@ -54,9 +54,9 @@ type Reader = (Connection, KeyRing);
 
 #[derive(Debug)]
 struct Readers {
-    /// Of those that wait and those that read.
-    waiting: Semaphore,
-    free: Semaphore,
+    /// Of those that wait and those that read, but for charges: their number is bounded before, and none is given up for a crowd of look-ups.
+    waiting: Arc<Semaphore>,
+    free: Arc<Semaphore>,
     idle: Mutex<Vec<Reader>>,
 }
 
@@ -102,8 +102,8 @@ impl CardStore {
         let idle: Result<Vec<Reader>, String> = (0..options.readers.max(1)).map(|_| reader()).collect();
         let idle = idle.map_err(failed)?;
         let readers = Readers {
-            waiting: Semaphore::new(options.reads_waiting_max),
-            free: Semaphore::new(idle.len()),
+            waiting: Arc::new(Semaphore::new(options.reads_waiting_max)),
+            free: Arc::new(Semaphore::new(idle.len())),
             idle: Mutex::new(idle),
         };
         Self::start(file, keks, (clock, entropy), options, Some(readers)).map_err(failed)
@@ -172,10 +172,19 @@ impl CardStore {
             self.send(Letter::Question(question, reply))?;
             return answer.await.map_err(|_| ended())?;
         };
-        let _waiting = readers.waiting.try_acquire().map_err(|_| VaultError::Busy)?;
-        let _free = readers.free.acquire().await.map_err(|_| ended())?;
+        let waiting = match question {
+            Question::Card(..) => None,
+            Question::One(..) | Question::Page(..) => {
+                let place = Arc::clone(&readers.waiting).try_acquire_owned();
+                Some(place.map_err(|_| VaultError::Busy)?)
+            }
+        };
+        let free = Arc::clone(&readers.free);
+        let free = free.acquire_owned().await.map_err(|_| ended())?;
         let (idle, now) = (Arc::clone(readers), self.clock.now());
         let reading = tokio::task::spawn_blocking(move || {
+            // Given back with the connection, also if whoever asked has gone by then.
+            let _places = (waiting, free);
             let reader = idle.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let Some((file, mut keys)) = reader else {
                 return Err(VaultError::Busy);
@@ -188,6 +197,15 @@ impl CardStore {
             found
         });
         reading.await.map_err(|_| ended())?
+    }
+
+    /// How many look-ups could begin while none may take or give back a connection and `then` runs.
+    #[cfg(test)]
+    pub(super) fn free_while_held(&self, then: impl FnOnce()) -> usize {
+        let readers = self.readers.as_ref().expect("a file");
+        let _held = readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        then();
+        readers.free.available_permits()
     }
 
     #[cfg(test)]

@@ -5,8 +5,11 @@
 
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
+use std::time::Duration;
 
 pub(super) const VERSION: i64 = 1;
+/// How long a change waits for somebody else who holds the file.
+pub(super) const BUSY_WAIT: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 5_000 });
 
 const TABLES: &str = "
     CREATE TABLE data_key (merchant BLOB NOT NULL, livemode INTEGER NOT NULL, kek BLOB NOT NULL, wrapped BLOB NOT NULL,
@@ -36,6 +39,7 @@ pub(super) fn open_for_writing(path: Option<&Path>) -> Result<Connection, String
     let mut connection = path
         .map_or_else(Connection::open_in_memory, Connection::open)
         .map_err(failed)?;
+    connection.busy_timeout(BUSY_WAIT).map_err(failed)?;
     // What is erased is overwritten.
     connection
         .pragma_update(None, "secure_delete", "ON")

@@ -4,7 +4,7 @@ use super::change::{Changing, Done, Failure, about};
 use super::codes::Codes;
 use super::form;
 use super::reader::{card, page, row};
-use super::tables::Kind;
+use super::tables::{BUSY_WAIT, Kind};
 use super::tenant::{KeyRing, Part, Trouble};
 use florin_domain::card_details::CardDetails;
 use florin_domain::ids::{MerchantId, MethodId};
@@ -14,6 +14,7 @@ use florin_domain::time::Timestamp;
 use florin_domain::vault::{Changed, Once, Owner, VaultChange, VaultObject, VaultPage, VaultRefusal};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Changes of one transaction.
@@ -131,11 +132,17 @@ impl Writer {
         }
         let now = self.clock.now();
         let mut answers: Vec<Answered> = Vec::with_capacity(orders.len());
-        let begun = self
-            .file
-            .execute_batch("BEGIN IMMEDIATE")
-            .and_then(|()| self.sweep(now));
-        let mut trouble = begun.err();
+        let begun = self.file.execute_batch("BEGIN IMMEDIATE");
+        if let Err(error) = &begun
+            && error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+        {
+            // Somebody else, such as a copy that is made of the file, holds it longer than we wait: nothing was begun.
+            for order in orders {
+                drop(order.reply.send(Err(VaultError::Busy)));
+            }
+            return;
+        }
+        let mut trouble = begun.and_then(|()| self.sweep(now)).err();
         for order in orders {
             let Order {
                 owner,
@@ -211,12 +218,9 @@ impl Writer {
             tracing::error!(%error, "the card vault has halted; the next start opens it again");
             self.halted = Some(error.to_string());
         }
-        for (reply, answer) in answers {
-            let answer = match answer {
-                Err(VaultError::Refused(refusal)) => Err(VaultError::Refused(refusal)),
-                Ok(_) | Err(_) => Err(VaultError::Store(error.to_string())),
-            };
-            drop(reply.send(answer));
+        // Refusals as well: they may be for what the same batch did before them, and that was not done.
+        for (reply, _) in answers {
+            drop(reply.send(Err(VaultError::Store(error.to_string()))));
         }
     }
 
@@ -259,6 +263,9 @@ impl Writer {
             .query_row(params![key, oldest(now)], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         if let Some((before, sealed)) = known {
+            if sealed.is_empty() {
+                return Err(VaultRefusal::Erased.into());
+            }
             if before != asked {
                 return Err(VaultRefusal::KeyMismatch.into());
             }
@@ -308,9 +315,7 @@ impl Writer {
         if !self.must_empty_log || self.halted.is_some() {
             return;
         }
-        let emptied: rusqlite::Result<bool> =
-            self.file
-                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        let emptied = self.cut_log();
         match emptied {
             Ok(was_busy) => self.must_empty_log = was_busy,
             Err(error) => {
@@ -327,6 +332,16 @@ impl Writer {
             }
         }
     }
+
+    /// Whether somebody was in the way. Changes wait for this thread, so it waits for nobody.
+    fn cut_log(&self) -> rusqlite::Result<bool> {
+        self.file.busy_timeout(Duration::ZERO)?;
+        let was_busy = self
+            .file
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        self.file.busy_timeout(BUSY_WAIT)?;
+        was_busy
+    }
 }
 
 /// From when on answers are remembered.
@@ -338,5 +353,5 @@ fn oldest(now: Timestamp) -> i64 {
 
 const _: () = assert!(
     Kind::Token as u8 == 3,
-    "the statement that keeps a row's time says so by number"
+    "the statements that keep a row's time and that look for it say so by number"
 );

@@ -46,6 +46,10 @@ fn refusal_of(refusal: VaultRefusal) -> ApiError {
             Invalid::new("metadata", Code::ParameterInvalid, message).into()
         }
         VaultRefusal::KeyMismatch => ApiError::KeyReused,
+        VaultRefusal::Erased => {
+            let message = "What was made under this `Idempotency-Key` has been erased, and a repeated request does not make it again; a new one needs another key.";
+            Invalid::new("Idempotency-Key", Code::ResourceMissing, message).into()
+        }
     }
 }
 

@@ -35,6 +35,7 @@ pub(crate) fn exactly_one_key(endpoint: Endpoint) -> Endpoint {
                 Code::IdempotencyKeyReused,
                 Code::CardNumberMisplaced,
                 Code::CardsNotKept,
+                Code::ResourceMissing,
             ],
         )
 }

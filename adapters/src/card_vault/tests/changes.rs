@@ -73,6 +73,121 @@ async fn a_refused_change_leaves_nothing_and_its_key_free() {
 }
 
 #[tokio::test]
+async fn what_was_erased_does_not_come_back_with_a_late_request() {
+    let bench = Bench::new();
+    let create_customer = || VaultChange::CreateCustomer {
+        said: said(&[("name", "Jane")]),
+        method: None,
+    };
+    let create_method = || VaultChange::CreateMethod {
+        card: typed(NUMBER, None),
+        said: Profile::default(),
+    };
+    let ask = async |change, once| bench.store().change(owner(1), change, once).await;
+    let (customer, method) = match (
+        ask(create_customer(), once(1, b"jane")).await.unwrap().object,
+        ask(create_method(), once(2, b"card")).await.unwrap().object,
+    ) {
+        (VaultObject::Customer(customer), VaultObject::Method(method)) => (customer.id, method.id),
+        other => panic!("{other:?}"),
+    };
+    bench
+        .change(owner(1), VaultChange::Detach { id: method })
+        .await
+        .unwrap();
+    bench
+        .change(owner(1), VaultChange::DeleteCustomer { id: customer })
+        .await
+        .unwrap();
+    // Also with other words: what was asked for is erased as well.
+    for (change, once) in [
+        (create_customer(), once(1, b"jane")),
+        (create_customer(), once(1, b"john")),
+        (create_method(), once(2, b"card")),
+    ] {
+        assert_eq!(ask(change, once).await, Err(VaultRefusal::Erased.into()));
+    }
+    let page = VaultPage {
+        listed: Listed::Customers,
+        limit: 10,
+        starting_after: None,
+        ending_before: None,
+    };
+    assert_eq!(
+        bench.store().list(owner(1), page).await.unwrap(),
+        Some((Vec::new(), false))
+    );
+    bench.clock.ms.fetch_add(24 * HOUR_MS, Ordering::Relaxed);
+    assert!(ask(create_customer(), once(1, b"jane")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_else_holds_refuses_a_change_and_takes_the_next() {
+    let bench = Bench::new();
+    let create = || VaultChange::CreateCustomer {
+        said: Profile::default(),
+        method: None,
+    };
+    let other = Connection::open(bench.file()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(bench.change(owner(1), create()).await, Err(VaultError::Busy));
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(bench.change(owner(1), create()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_connection_that_reads_is_busy_until_it_is_back_whoever_has_gone() {
+    let bench = Bench::new();
+    let method = bench.method(owner(1), NUMBER, None).await;
+    let mut context = Context::from_waker(Waker::noop());
+    let free = bench.store().free_while_held(|| {
+        for _ in 0..2 {
+            let mut open = bench.store().open(owner(1).merchant, method.id);
+            assert!(open.as_mut().poll(&mut context).is_pending());
+        }
+    });
+    assert_eq!(free, 0, "both look-ups still need their connections");
+    assert_eq!(
+        bench.number(owner(1).merchant, method.id).await.as_deref(),
+        Some(NUMBER)
+    );
+}
+
+#[tokio::test]
+async fn a_crowd_of_look_ups_is_turned_away_and_a_charge_is_not() {
+    let mut bench = Bench::new();
+    let method = bench.method(owner(1), NUMBER, None).await;
+    bench.store = None;
+    let options = StoreOptions {
+        reads_waiting_max: 0,
+        ..StoreOptions::default()
+    };
+    let keks = vec![kek(bench.folder.path(), "kek")];
+    bench.store = Some(bench.open(&bench.file(), keks, &options).unwrap());
+    let key = VaultKey::Method(method.id);
+    assert_eq!(bench.store().get(owner(1), key).await, Err(VaultError::Busy));
+    assert!(bench.number(owner(1).merchant, method.id).await.is_some());
+}
+
+#[tokio::test]
+async fn a_card_is_nobodys_before_its_token_is_used() {
+    let bench = Bench::new();
+    let token = bench.token(owner(1)).await;
+    let id = token.method.id;
+    assert_eq!(bench.number(owner(1).merchant, id).await, None);
+    assert_eq!(
+        bench.change(owner(1), VaultChange::Detach { id }).await,
+        Err(VaultRefusal::NoSuchMethod.into())
+    );
+    let used = VaultChange::UseToken {
+        token: token.id,
+        said: Profile::default(),
+    };
+    bench.change(owner(1), used).await.unwrap();
+    assert_eq!(bench.number(owner(1).merchant, id).await.as_deref(), Some(NUMBER));
+}
+
+#[tokio::test]
 async fn a_token_is_used_once_and_not_after_an_hour() {
     let bench = Bench::new();
     let token = bench.token(owner(1)).await;
