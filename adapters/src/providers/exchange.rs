@@ -3,6 +3,7 @@
 //! Nothing here turns doubt into certainty: what may have left this process is [`Outcome::Unknown`].
 
 use super::connection::{Failure, Reply};
+use florin_domain::card_details::masked;
 use florin_domain::ports::AttemptRequest;
 use florin_domain::provider::{Outcome, ProviderReference};
 use florin_domain::time::Millis;
@@ -64,12 +65,27 @@ pub(super) fn either(result: Result<Outcome, Outcome>) -> Outcome {
     result.unwrap_or_else(|outcome| outcome)
 }
 
-/// The beginning of a provider's message.
+/// The beginning of what a provider said. It is journaled, so a card number in it is masked; before it is cut, which could leave most of one.
 pub(super) fn shortened(message: &str) -> String {
-    message.chars().take(MESSAGE_CHARS_MAX).collect()
+    masked(message).chars().take(MESSAGE_CHARS_MAX).collect()
 }
 
 /// A request timeout as the capability record has it.
 pub(super) fn time_limit(request_timeout: Duration) -> Millis {
     Millis(u64::try_from(request_timeout.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    //! Tests of the module around it.
+
+    use super::*;
+
+    #[test]
+    fn a_number_in_a_message_is_masked_even_where_the_message_is_cut() {
+        let message = format!("{} 4000056655665556 is no card", "x".repeat(185));
+        let shown = shortened(&message);
+        assert_eq!(shown.chars().count(), MESSAGE_CHARS_MAX);
+        assert!(shown.ends_with(" ************55"), "{shown}");
+    }
 }

@@ -6,6 +6,7 @@ use super::request::is_psp_reference;
 use super::wire::{Acknowledged, ApiError, Charged, network};
 use crate::providers::connection::Reply;
 use crate::providers::exchange::{refusal, shortened, undecided, unknown, unreadable};
+use florin_domain::card_details::masked;
 use florin_domain::money::Currency;
 use florin_domain::ports::AttemptRequest;
 use florin_domain::provider::{Outcome, ProviderReference};
@@ -93,7 +94,11 @@ fn of_charge(request: &AttemptRequest, reply: &Reply, charged: &Charged<'_>) -> 
         other => {
             let reason = charged.refusal_reason.as_deref().unwrap_or_default();
             unknown(
-                format!("the result {other} decides nothing: {}", shortened(reason)),
+                format!(
+                    "the result {} decides nothing: {}",
+                    shortened(other),
+                    shortened(reason)
+                ),
                 Some(named),
             )
         }
@@ -159,7 +164,8 @@ fn refused(request: &AttemptRequest, reply: &Reply) -> Outcome {
     };
     let code = error.error_code.as_deref().or(error.error_type.as_deref());
     let message = shortened(error.message.as_deref().unwrap_or_default());
-    let reason: Arc<str> = format!("{} {}: {message}", reply.status, code.unwrap_or("no code")).into();
+    let word = shortened(code.unwrap_or("no code"));
+    let reason: Arc<str> = format!("{} {word}: {message}", reply.status).into();
     match reply.status {
         // Something was sent under the key before.
         _ if code == Some(KEY_IN_USE) || is_about_the_key(error.message.as_deref()) => {
@@ -196,8 +202,9 @@ pub(super) fn decline_code(code: Option<&str>, reason: Option<&str>) -> Arc<str>
     Arc::from(word)
 }
 
-/// `Issuer Unavailable` as `issuer_unavailable`.
+/// `Issuer Unavailable` as `issuer_unavailable`; masked first, as underscores would hide a number from who masks.
 pub(super) fn snake(reason: &str) -> String {
+    let reason = masked(reason);
     let words = reason
         .split(|letter: char| !letter.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty())

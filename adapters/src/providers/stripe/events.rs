@@ -8,6 +8,7 @@
 use super::objects::Status;
 use super::request::is_object_id;
 use super::wire::{Charge, Event, EventOf, Intent, Labelled, Metadata, Refund, Text};
+use crate::providers::exchange::shortened;
 use florin_domain::ids::{CaptureId, IncrementId, OperationId, PaymentId, RefundId, ReversalId};
 use florin_domain::money::Currency;
 use florin_domain::provider::{
@@ -240,7 +241,7 @@ impl Seen<'_> {
         let error = self.intent.last_payment_error.as_ref()?;
         let word = error.decline_code.as_deref().or(error.code.as_deref());
         Some(Said::Became(Outcome::Declined {
-            decline_code: Arc::from(word.unwrap_or("generic_decline")),
+            decline_code: Arc::from(shortened(word.unwrap_or("generic_decline"))),
             reference: Some(Arc::clone(&self.reference)),
             network: error.network(),
         }))
@@ -353,7 +354,9 @@ fn of_refund(refund: &Refund<'_>) -> Option<Told> {
             reference: Arc::clone(&own),
         }),
         "failed" => undone(Outcome::declined(
-            Arc::from(refund.failure_reason.as_deref().unwrap_or("refund_failed")),
+            Arc::from(shortened(
+                refund.failure_reason.as_deref().unwrap_or("refund_failed"),
+            )),
             Some(Arc::clone(&own)),
         )),
         "canceled" => undone(Outcome::Cancelled { reference: None }),

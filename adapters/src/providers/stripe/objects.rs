@@ -5,7 +5,7 @@
 
 use super::request::{intent_of, is_object_id};
 use super::wire::{Intent, Metadata, PaymentError, Refund};
-use crate::providers::exchange::unknown;
+use crate::providers::exchange::{shortened, unknown};
 use florin_domain::ids::CaptureId;
 use florin_domain::payment::OperationKind;
 use florin_domain::ports::AttemptRequest;
@@ -132,7 +132,7 @@ fn charge(request: &AttemptRequest, intent: &Intent<'_>, status: Status, seen: S
             let word = error.and_then(|error| error.decline_code.as_deref().or(error.code.as_deref()));
             // An intent that was never confirmed names no error; only the confirmation's own answer may do without.
             (error.is_some() || seen == Seen::Answer).then(|| Outcome::Declined {
-                decline_code: Arc::from(word.unwrap_or("generic_decline")),
+                decline_code: Arc::from(shortened(word.unwrap_or("generic_decline"))),
                 reference: Some(reference),
                 network: error.map(PaymentError::network).unwrap_or_default(),
             })
@@ -252,7 +252,9 @@ pub(super) fn of_refund(request: &AttemptRequest, refund: &Refund<'_>) -> Outcom
         }
         Some("pending" | "requires_action") => Outcome::Pending { reference },
         Some("failed") => {
-            let decline_code = Arc::from(refund.failure_reason.as_deref().unwrap_or("refund_failed"));
+            let decline_code = Arc::from(shortened(
+                refund.failure_reason.as_deref().unwrap_or("refund_failed"),
+            ));
             Outcome::declined(decline_code, Some(reference))
         }
         Some("canceled") => Outcome::Cancelled {

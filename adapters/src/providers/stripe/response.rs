@@ -11,11 +11,8 @@ use florin_domain::provider::{Outcome, ProviderReference};
 use std::sync::Arc;
 
 fn described(status: u16, error: &ApiError<'_>) -> String {
-    let word = error
-        .code
-        .as_deref()
-        .or(error.kind.as_deref())
-        .unwrap_or("no code");
+    let word = error.code.as_deref().or(error.kind.as_deref());
+    let word = shortened(word.unwrap_or("no code"));
     let message = shortened(error.message.as_deref().unwrap_or_default());
     format!("{status} {word}: {message}")
 }
@@ -275,7 +272,7 @@ fn stands_otherwise(request: &AttemptRequest, reply: &Reply, error: &ApiError<'_
 
 fn decline_code(error: &ApiError<'_>) -> Arc<str> {
     let word = error.decline_code.as_deref().or(error.code.as_deref());
-    Arc::from(word.unwrap_or("generic_decline"))
+    Arc::from(shortened(word.unwrap_or("generic_decline")))
 }
 
 fn declined(request: &AttemptRequest, reply: &Reply, error: &ApiError<'_>) -> Outcome {

@@ -264,3 +264,9 @@ fn a_refusal_says_whose_key_was_refused_at_401_and_403_only() {
         }
     }
 }
+
+#[test]
+fn a_number_in_a_refusal_without_a_word_of_its_own_is_masked() {
+    let word = decline_code(Some("999"), Some("Card 4000 0566 5566 5556 blocked"));
+    assert_eq!(&*word, "card_5556_blocked");
+}

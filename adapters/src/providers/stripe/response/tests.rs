@@ -354,3 +354,13 @@ fn a_refusal_says_whose_key_was_refused_at_401_and_403_only() {
     let strange = executed(&attempt(Sale), &reply(401, "<html>").under(KeyOwner::Platform));
     assert!(matches!(strange, Outcome::Unknown { .. }), "{strange:?}");
 }
+
+#[test]
+fn a_number_in_the_word_for_a_decline_is_masked() {
+    let numbered = error(&json!({"type": "card_error", "decline_code": "no_4000056655665556"}));
+    let outcome = executed(&attempt(Sale), &reply(402, &numbered));
+    let Outcome::Declined { decline_code, .. } = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(&*decline_code, "no_************5556");
+}
