@@ -255,7 +255,8 @@ pub fn masked(text: &str) -> String {
 }
 
 /// Whether a card number stands by itself in the text. What is only a part of a longer word or number, such as an id, does not count: it is
-/// masked where it is shown, but nobody is refused for it.
+/// masked where it is shown, but nobody is refused for it. Neither are 13 digits in a row: that is how article numbers (EAN) and times in
+/// milliseconds are written, and cards so short are no longer given out.
 pub fn has_number(text: &str) -> bool {
     let (mut rest, mut is_joined) = (text, false);
     while let Some((before, _, length)) = next_number(rest) {
@@ -264,7 +265,7 @@ pub fn has_number(text: &str) -> bool {
             .next_back()
             .map_or(!is_joined, |sign| !sign.is_alphanumeric());
         let after = rest.get(before.len().saturating_add(length)..).unwrap_or("");
-        if begins && !after.starts_with(char::is_alphanumeric) {
+        if begins && length > card::DIGITS.0 && !after.starts_with(char::is_alphanumeric) {
             return true;
         }
         (rest, is_joined) = (after, true);

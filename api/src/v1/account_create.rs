@@ -221,6 +221,6 @@ pub(crate) fn described() -> Endpoint {
             ],
         )
         .answers(200, "The account; it is open and durable.", named("Account"), example())
-        .refuses(400, &[Code::ParameterInvalidInteger])
+        .refuses(400, &[Code::ParameterInvalidInteger, Code::CardNumberMisplaced])
         .refuses(409, &[Code::AccountNameTaken])
 }

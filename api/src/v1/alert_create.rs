@@ -193,7 +193,7 @@ pub(crate) fn described() -> Endpoint {
             ],
         )
         .answers(200, "The alert; it watches.", whole_shape(), whole_example())
-        .refuses(400, &[Code::ParameterInvalidInteger])
+        .refuses(400, &[Code::ParameterInvalidInteger, Code::CardNumberMisplaced])
         .refuses(404, &[Code::AccountUnknown])
         .refuses(409, &[Code::AlertIdReused, Code::AlertsFull])
 }

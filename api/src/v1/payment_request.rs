@@ -100,15 +100,8 @@ impl PaymentRequest<'_> {
                     return Err(Invalid::new("capture_method", Code::ParameterInvalid, message));
                 }
             },
-            customer: name(
-                "customer_id",
-                Self::numberless("customer_id", self.customer_id.as_ref())?,
-            )?,
-            description: text(
-                "description",
-                Self::numberless("description", self.description.as_ref())?,
-                TEXT_BYTES_MAX,
-            )?,
+            customer: name("customer_id", self.customer_id.as_ref())?,
+            description: text("description", self.description.as_ref(), TEXT_BYTES_MAX)?,
             metadata: metadata(self.metadata.as_ref())?,
             return_url: return_url(self.return_url.as_ref())?,
             device: self
@@ -120,16 +113,6 @@ impl PaymentRequest<'_> {
                 .as_ref()
                 .map_or_else(|| Ok(Wishes::default()), |routing| routing.0.check("routing"))?,
         })
-    }
-}
-
-impl<'a> PaymentRequest<'a> {
-    /// A text that is journaled, and so must hold no card number.
-    fn numberless<'b>(param: &str, text: Option<&'b Text<'a>>) -> Result<Option<&'b Text<'a>>, Invalid> {
-        if let Some(text) = text {
-            check_text(param, text.as_str())?;
-        }
-        Ok(text)
     }
 }
 
@@ -193,12 +176,14 @@ pub(crate) fn method(
     found.ok_or_else(missing)
 }
 
+/// A text that is journaled, and so must hold no card number.
 pub(crate) fn text(
     param: &str,
     text: Option<&Text<'_>>,
     bytes_max: usize,
 ) -> Result<Option<Arc<str>>, Invalid> {
     let Some(text) = text else { return Ok(None) };
+    check_text(param, text.as_str())?;
     if text.as_str().len() > bytes_max {
         let message = format!("`{param}` is at most {bytes_max} bytes long.");
         return Err(Invalid::new(param, Code::ParameterInvalid, message));

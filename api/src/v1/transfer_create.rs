@@ -320,6 +320,7 @@ pub(crate) fn described() -> Endpoint {
             400,
             &[
                 Code::ParameterInvalidInteger,
+                Code::CardNumberMisplaced,
                 Code::AmountTooLarge,
                 Code::AmountTooSmall,
                 Code::TransferUnbalanced,

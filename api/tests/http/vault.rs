@@ -273,6 +273,19 @@ fn a_card_number_is_refused_wherever_it_would_be_kept_and_shown() {
         "card_number_misplaced",
         "customer_id",
     );
+    let url = format!("https://shop.example/?of={NUMBER}");
+    refused(
+        &pay("6", ("return_url", json!(url))),
+        400,
+        "card_number_misplaced",
+        "return_url",
+    );
+    refused(
+        &pay("7", ("device", json!({"fingerprint": NUMBER}))),
+        400,
+        "card_number_misplaced",
+        "device.fingerprint",
+    );
     refused(
         &pay(NUMBER, ("description", json!("x"))),
         400,
@@ -288,10 +301,9 @@ fn a_card_number_is_refused_wherever_it_would_be_kept_and_shown() {
     let query = shown(world.get(&format!("/v1/customers?{NUMBER}=1"), Some(A)));
     refused(&query, 400, "parameter_unknown", "************5556");
     // What is a number of the merchant's own stays allowed.
-    assert_eq!(
-        pay("5", ("description", json!("order 4000056655665551"))).status,
-        200
-    );
+    for (key, text) in [("5", "order 4000056655665551"), ("8", "EAN 4222222222222")] {
+        assert_eq!(pay(key, ("description", json!(text))).status, 200, "{text}");
+    }
     world.stop();
 }
 
@@ -382,11 +394,19 @@ fn a_key_has_it_done_once_and_other_parameters_under_it_are_refused_as_stripe_do
         (again.header("idempotent-replayed"), &again.body),
         (Some("true"), &first.body)
     );
+    // The code is not among what is compared, as nothing that is kept may be made from it.
     let mut card = typed();
+    card["cvc"] = json!("918");
+    let recoded = create(json!({"type": "card", "card": card}));
+    assert_eq!(recoded.body, first.body);
     card["number"] = json!("5555555555554444");
     let other = create(json!({"type": "card", "card": card}));
     refused(&other, 400, "idempotency_key_reused", "Idempotency-Key");
     assert_eq!(other.error("type"), "idempotency_error");
+    let detach = format!("/v1/payment_methods/{}/detach", id(&first));
+    assert_eq!(post(&world, &detach, A, &json!({})).status, 200);
+    let late = create(json!({"type": "card", "card": typed()}));
+    refused(&late, 400, "resource_missing", "Idempotency-Key");
     world.stop();
 }
 
@@ -402,8 +422,15 @@ fn a_token_becomes_a_payment_method_once() {
             &json!({"type": "card", "card": {"token": token}}),
         )
     };
+    let shown = world.get(&format!("/v1/tokens/{token}"), Some(A)).json();
+    let card = shown["card"]["id"].as_str().unwrap().replacen("card_", "pm_", 1);
+    let path = format!("/v1/payment_methods/{card}");
+    assert_eq!(world.get(&path, Some(A)).status, 404, "it is behind its token");
+    let early = post(&world, &format!("{path}/detach"), A, &json!({}));
+    refused(&early, 404, "resource_missing", "id");
     let method = use_it();
     assert_eq!(method.json()["card"]["last4"], json!("5556"));
+    assert_eq!(world.get(&path, Some(A)).json(), method.json());
     refused(&use_it(), 400, "token_already_used", "card[token]");
     assert_eq!(
         world.get(&format!("/v1/tokens/{token}"), Some(A)).json()["used"],

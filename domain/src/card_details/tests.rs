@@ -131,6 +131,9 @@ fn numbers_are_masked_wherever_they_stand_and_nothing_else_is() {
         ("42424242424242420", false),
         ("no. 4242424242424241", false),
         ("x4242424242424242 4000056655665556", true),
+        ("4222222222222", false),
+        ("4222 2222 22222", true),
+        ("4222222222222, 30569309025904", true),
     ] {
         assert_eq!(has_number(text), has, "{text}");
     }
