@@ -48,6 +48,8 @@ pub struct ResolutionSchedule;
 
 /// Questions in vain after which an attempt that may still be repeated is closed at the provider instead, if that is possible.
 const CLOSE_AFTER: usize = 3;
+/// By how much waits differ at least, also where nothing else is to be left to chance.
+const JITTER_BPS_MIN: u32 = 1_000;
 /// How often a payment is asked about that only people can end.
 const DAY: Duration = Duration::from_hours(24);
 /// A payment that was asked about and did not come back within this time is resolved: its count starts anew.
@@ -117,7 +119,9 @@ impl ResolutionState {
     fn jittered(&self, wait: Duration) -> Duration {
         let wait_ms = Millis(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         let random = self.context.ports.entropy.next_u64();
-        Duration::from_millis(self.context.options.retry.jittered(wait_ms, random).0)
+        let mut policy = self.context.options.retry;
+        policy.jitter_bps = policy.jitter_bps.max(JITTER_BPS_MIN);
+        Duration::from_millis(policy.jittered(wait_ms, random).0)
     }
 
     fn tick(&mut self) {

@@ -106,6 +106,8 @@ pub(crate) enum ApiError {
     NoProvider { payment: Option<PaymentId> },
     /// The same request may be sent again.
     TryAgain,
+    /// The same: the saved card that it names cannot pay, as far as whoever asked first could tell.
+    MethodGone,
     /// The payment's own rules refuse it.
     Refused(Refusal),
     /// Its status does not allow it.
@@ -170,6 +172,7 @@ impl From<RequestError> for ApiError {
                 Self::NoSuchObject { kind: "payment" }
             }
             RequestError::NotStored(NotStored::Refused(refusal)) => Self::Refused(refusal),
+            RequestError::NotStored(NotStored::MethodGone) => Self::MethodGone,
             RequestError::NotStored(
                 NotStored::StageTimeout(_) | NotStored::Ledger | NotStored::Failed | NotStored::Quarantined,
             )
@@ -245,7 +248,7 @@ impl ApiError {
             Self::TooManyWaiters => (StatusCode::TOO_MANY_REQUESTS, KEY, Code::IdempotencyKeyInUse),
             Self::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::Overloaded),
             Self::NoProvider { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::NoProviderAvailable),
-            Self::TryAgain => (
+            Self::TryAgain | Self::MethodGone => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 OURS,
                 Code::TemporarilyUnavailable,
@@ -314,6 +317,7 @@ impl ApiError {
             | Self::Overloaded { .. }
             | Self::NoProvider { .. }
             | Self::TryAgain
+            | Self::MethodGone
             | Self::Refused(_)
             | Self::UnexpectedState { .. }
             | Self::Declined { .. }
@@ -332,7 +336,7 @@ impl ApiError {
             Self::Overloaded { retry_after_s }
             | Self::RateLimited { retry_after_s }
             | Self::TooManyStrangers { retry_after_s } => Some(*retry_after_s),
-            Self::TooManyWaiters | Self::NoProvider { .. } | Self::TryAgain => Some(1),
+            Self::TooManyWaiters | Self::NoProvider { .. } | Self::TryAgain | Self::MethodGone => Some(1),
             Self::ReadOnly => Some(READ_ONLY_RETRY_S),
             Self::Unauthenticated
             | Self::OperatorOnly

@@ -17,7 +17,7 @@ pub(crate) use asked::{Asked, object, read};
 pub(crate) use body::shown;
 pub(crate) use refused::refused;
 pub(crate) use said::{check_text, check_texts, customer, method};
-pub(crate) use saved::saved;
+pub(crate) use saved::{Saved, saved};
 pub(crate) use shapes::{
     CUSTOMER_ID, METHOD_ID, TOKEN_ID, card_shape, customer_example, customer_fields, customer_shape,
     exactly_one_key, method_example, method_fields, method_shape, token_example, token_shape,

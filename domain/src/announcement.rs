@@ -4,6 +4,7 @@
 //! An announcement's identity says where it comes from: [`EventPlace`] reads shard, commit and index back from it.
 
 use crate::ids::{EventId, OperationId, Seq, ShardId, compose};
+use crate::limits::ATTEMPTS_MAX;
 use crate::payment::{AttemptState, Event, Operation, OperationKind, Payment, Status};
 use crate::time::Timestamp;
 use std::mem::{Discriminant, discriminant};
@@ -210,6 +211,14 @@ fn announced(before: Before, event: &Event, after: &Payment) -> (Kinds, Option<O
             operation: OperationId::Authorize(_),
             ..
         } => (DECLINED.map(Some), None),
+        // The same key still sends it: whoever took that for the end could give the money back twice.
+        Event::AttemptNotSent { operation, .. }
+            if after
+                .operation(*operation)
+                .is_some_and(|op| op.attempts < ATTEMPTS_MAX) =>
+        {
+            (NOTHING, None)
+        }
         Event::AttemptDeclined { operation, .. }
         | Event::AttemptNotSent { operation, .. }
         | Event::AttemptRejected { operation, .. }

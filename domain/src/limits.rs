@@ -16,7 +16,9 @@ pub const METADATA_VALUE_BYTES_MAX: usize = 500;
 pub const TEXT_BYTES_MAX: usize = 1000;
 /// Captures, voids and refunds that one payment may collect, so that its state stays small enough to hold in an actor.
 pub const OPERATIONS_MAX: usize = 256;
-/// Requests with keys of their own that one payment may collect: operations, and questions about its challenge.
+/// Amendments of one payment: each is a request, and all of them together leave room for those that move money.
+pub const AMENDMENTS_MAX: usize = 64;
+/// Requests with keys of their own that one payment may collect: operations, amendments, and questions about its challenge.
 pub const REQUESTS_MAX: usize = 512;
 /// Keys under which the end of one payment's challenge may be asked for: a key may ask again, so more are not needed.
 pub const CHALLENGE_QUESTIONS_MAX: usize = 64;

@@ -164,6 +164,19 @@ impl PaymentMethod {
     /// Stands where nobody knows the issuer's country; ISO 3166 leaves it to its users.
     pub const UNKNOWN_COUNTRY: [u8; 2] = *b"XX";
 
+    /// In place of a saved card that is gone, where nothing but its name matters.
+    pub fn gone(id: &str) -> Self {
+        Self {
+            id: Arc::from(id),
+            brand: CardBrand::Visa,
+            last4: *b"0000",
+            country: Self::UNKNOWN_COUNTRY,
+            is_new: false,
+            is_highest_risk: false,
+            stored: None,
+        }
+    }
+
     /// The test method of this name; test mode only.
     pub fn test(name: &str) -> Option<Self> {
         let (name, brand, _, last4, is_highest_risk) = TEST_METHODS.iter().find(|row| row.0 == name)?;

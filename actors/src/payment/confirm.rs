@@ -13,9 +13,15 @@ impl PaymentState {
         let (Some(payment), Action::Confirm(named)) = (self.payment.clone(), &operate.action) else {
             return;
         };
-        let Some(method) = named.as_ref().or(payment.method_to_confirm()) else {
-            let why = NotStored::Refused(Refusal::WrongStatus);
-            self.refuse_request(operate.request.key_digest, why);
+        let named = named.as_ref().or(payment.method_to_confirm());
+        // Risk is asked only about what can be: what it then counts for this payment may be the try that is under way.
+        let Some(method) = named.filter(|_| payment.may_be_confirmed()) else {
+            let why = if named.is_some() && payment.takes_method() {
+                Refusal::OperationInProgress
+            } else {
+                Refusal::WrongStatus
+            };
+            self.refuse_request(operate.request.key_digest, NotStored::Refused(why));
             return;
         };
         // A draft is new to risk when it is to be paid.

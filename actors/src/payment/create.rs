@@ -34,6 +34,8 @@ pub enum Start {
     Charge(PaymentMethod),
     /// It waits until somebody confirms it, with this method if that is known.
     Draft(Option<PaymentMethod>),
+    /// Its method is no longer there, so it does not begin; whoever asked under the key before is answered as then.
+    MethodGone,
 }
 
 impl PaymentState {
@@ -43,6 +45,10 @@ impl PaymentState {
         self.missed_behind = begin.missed_behind;
         let method = match &begin.start {
             Start::Charge(method) => method,
+            Start::MethodGone => {
+                self.refuse(NotStored::MethodGone);
+                return Ok(());
+            }
             Start::Draft(method) => {
                 let command = Command::Draft {
                     spec: Arc::clone(&begin.spec),

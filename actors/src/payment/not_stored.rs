@@ -27,6 +27,9 @@ pub enum NotStored {
     /// The payment's actor failed too often and is set aside.
     #[error("the payment is set aside after repeated failures")]
     Quarantined,
+    /// The method that it names is no longer there. Only what was asked under the key before could be answered.
+    #[error("the payment method is no longer there")]
+    MethodGone,
     /// Refused by the payment itself.
     #[error("{0}")]
     Refused(Refusal),

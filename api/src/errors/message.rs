@@ -35,7 +35,7 @@ impl ApiError {
                 "No payment provider is available; nothing was charged. The same request may be sent again."
                     .into()
             }
-            Self::TryAgain => {
+            Self::TryAgain | Self::MethodGone => {
                 "The request could not be finished. Send it again with the same Idempotency-Key.".into()
             }
             Self::Refused(refusal) => format!("Refused: {refusal}.").into(),

@@ -51,6 +51,7 @@ impl ApiError {
             | Self::Overloaded { .. }
             | Self::NoProvider { .. }
             | Self::TryAgain
+            | Self::MethodGone
             | Self::Internal => true,
             Self::Unauthenticated
             | Self::OperatorOnly

@@ -260,6 +260,7 @@ fn one_of_each() -> Vec<ApiError> {
     let invalid = |code| ApiError::Invalid(Invalid::new("a", code, "b"));
     let mut errors = vec![
         ApiError::AccountNameTaken,
+        ApiError::MethodGone,
         ApiError::Unauthenticated,
         ApiError::OperatorOnly,
         ApiError::MerchantOnly,

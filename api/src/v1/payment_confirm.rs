@@ -3,7 +3,7 @@
 
 use super::change::{Checked, REFUSED, begin};
 use super::{answer, payment_request};
-use crate::errors::{Code, Invalid};
+use crate::errors::{ApiError, Code, Invalid};
 use crate::json::{self, Text};
 use crate::openapi::{
     Access, Endpoint, PAYMENT_ID, bounded_text, chapter, id, may, named, payment_example,
@@ -11,7 +11,7 @@ use crate::openapi::{
 };
 use crate::reply::Reply;
 use crate::state::State;
-use crate::vault::saved;
+use crate::vault::{Saved, saved};
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Payload};
 use florin_actors::payments_handle::Change;
@@ -36,12 +36,22 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Pa
     let confirm = async {
         let begun = begin(&state, &request, payload).await?;
         let body: ConfirmRequest<'_> = json::read(&begun.bytes)?;
-        let saved = match &body.payment_method_id {
-            Some(id) => saved(&state, begun.owner, id.as_str()).await?,
-            None => None,
+        let card = match &body.payment_method_id {
+            Some(id) => saved(&state, begun.owner, id.as_str()).await,
+            None => Saved::Other,
         };
-        let checked = check(body, begun.owner.livemode, saved)?;
-        begun.make(&state, "confirm", checked).await
+        let method = body.payment_method_id.as_ref();
+        let method = method.and_then(|id| card.method(id.as_str()));
+        let mut checked = check(body, begun.owner.livemode, method)?;
+        let gone = card.gone();
+        if gone.is_some() {
+            checked.change = Change::ConfirmGone;
+        }
+        match (begun.make(&state, "confirm", checked).await, gone) {
+            // Nothing else was known under the key.
+            (Err(ApiError::MethodGone), Some(why)) => Err(why),
+            (answered, _) => answered,
+        }
     };
     let answered = confirm.await;
     Reply(answered.and_then(|answered| answer::payment(&answered, &request)))

@@ -41,7 +41,9 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
         merchant: merchant.id,
         livemode,
     };
-    let checked = asked.check(livemode, saved(state, owner, asked.method_id()).await?)?;
+    let card = saved(state, owner, asked.method_id()).await;
+    let checked = asked.check(livemode, card.method(asked.method_id()))?;
+    let gone = card.gone();
     check_known(&checked.routing, "routing", |name| {
         state.directory.provider(name.as_str()).is_some()
     })?;
@@ -68,7 +70,11 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
         fingerprint,
         amount,
         currency,
-        start: Start::Charge(method),
+        start: if gone.is_some() {
+            Start::MethodGone
+        } else {
+            Start::Charge(method)
+        },
         after_decline: DeclinePolicy::Fail,
         capture_method,
         customer,
@@ -78,7 +84,10 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
         device,
         routing,
     };
-    answer::payment(&state.payments.create(new).await?, request)
+    match (state.payments.create(new).await.map_err(ApiError::from), gone) {
+        (Err(ApiError::MethodGone), Some(why)) => Err(why),
+        (answered, _) => answer::payment(&answered?, request),
+    }
 }
 
 /// How a payment is asked for.

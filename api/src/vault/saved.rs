@@ -8,23 +8,57 @@ use florin_domain::method::PaymentMethod;
 use florin_domain::ports::VaultKey;
 use florin_domain::vault::{Owner, VaultObject};
 
-/// The card of this id as payments know it; nothing if the text is no such id.
-pub(crate) async fn saved(state: &State, owner: Owner, id: &str) -> Result<Option<PaymentMethod>, ApiError> {
-    let Ok(key) = MethodId::parse(id) else {
-        return Ok(None);
-    };
-    let found = state
-        .cards
-        .get(owner, VaultKey::Method(key))
-        .await
-        .map_err(refused)?;
-    let Some(VaultObject::Method(method)) = found else {
-        // Told as any other name that is not known.
-        return Ok(None);
-    };
-    if method.is_detached {
-        let message = "`payment_method_id`: the payment method was detached, and cannot be used again.";
-        return Err(Invalid::new("payment_method_id", Code::PaymentMethodUnexpectedState, message).into());
+/// What the text of a payment method names.
+#[derive(Debug)]
+pub(crate) enum Saved {
+    /// No saved card: perhaps one of test mode.
+    Other,
+    /// A saved card, as payments know it.
+    Card(PaymentMethod),
+    /// A saved card that cannot pay now, and why. What was asked under the same key when it could is answered as then.
+    Gone(ApiError),
+}
+
+impl Saved {
+    /// The method in the meaning of a request: in place of a card that is gone, its name.
+    pub(crate) fn method(&self, id: &str) -> Option<PaymentMethod> {
+        match self {
+            Self::Other => None,
+            Self::Card(method) => Some(method.clone()),
+            Self::Gone(_) => Some(PaymentMethod::gone(id)),
+        }
     }
-    Ok(Some(method.payment_method(state.cards.now())))
+
+    /// Why it cannot pay.
+    pub(crate) fn gone(self) -> Option<ApiError> {
+        match self {
+            Self::Gone(why) => Some(why),
+            Self::Other | Self::Card(_) => None,
+        }
+    }
+}
+
+/// Looks up what the text names.
+pub(crate) async fn saved(state: &State, owner: Owner, id: &str) -> Saved {
+    let Ok(key) = MethodId::parse(id) else {
+        return Saved::Other;
+    };
+    let gone = |code, message: &str| {
+        let message = format!("`payment_method_id`: {message}");
+        Saved::Gone(Invalid::new("payment_method_id", code, message).into())
+    };
+    match state.cards.get(owner, VaultKey::Method(key)).await {
+        Err(error) => Saved::Gone(refused(error)),
+        Ok(Some(VaultObject::Method(method))) if method.is_detached => gone(
+            Code::PaymentMethodUnexpectedState,
+            "the payment method was detached, and cannot be used again.",
+        ),
+        Ok(Some(VaultObject::Method(method))) => Saved::Card(method.payment_method(state.cards.now())),
+        // Told as any other name that is not known.
+        Ok(_) => {
+            let mode = if owner.livemode { "live" } else { "test" };
+            let message = format!("there is no such payment method in {mode} mode.");
+            gone(Code::ResourceMissing, &message)
+        }
+    }
 }

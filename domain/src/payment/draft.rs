@@ -53,6 +53,16 @@ impl Payment {
         waits && self.operations.is_empty() && self.risk.is_none()
     }
 
+    /// Where it stands another method may be tried, unless something is under way.
+    pub fn takes_method(&self) -> bool {
+        self.status.takes_method()
+    }
+
+    /// Whether it may be confirmed now, with whatever method.
+    pub fn may_be_confirmed(&self) -> bool {
+        self.status.takes_method() && self.may_charge()
+    }
+
     /// With which method it is confirmed by somebody who names none: that of a draft, never one that was declined.
     pub fn method_to_confirm(&self) -> Option<&PaymentMethod> {
         self.method.as_ref().filter(|_| self.is_draft())

@@ -8,7 +8,7 @@ use super::refusal::Refusal;
 use super::state::{Answer, Payment, Status};
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use crate::ids::OperationId;
-use crate::limits::{ATTEMPTS_MAX, CHALLENGE_QUESTIONS_MAX, Lifetimes, REQUESTS_MAX};
+use crate::limits::{AMENDMENTS_MAX, ATTEMPTS_MAX, CHALLENGE_QUESTIONS_MAX, Lifetimes, REQUESTS_MAX};
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -94,6 +94,15 @@ pub fn decide_request(
             .filter(|earlier| earlier.kind == RequestKind::Complete);
         if questions.count() >= CHALLENGE_QUESTIONS_MAX {
             return Err(Refusal::TooManyAttempts);
+        }
+    }
+    if request.kind == RequestKind::Amend {
+        let mut amendments = known.requests.iter();
+        let amendments = amendments
+            .by_ref()
+            .filter(|earlier| earlier.kind == RequestKind::Amend);
+        if amendments.count() >= AMENDMENTS_MAX {
+            return Err(Refusal::TooManyOperations);
         }
     }
     let mut decision = decide(payment, command, lifetimes, now)?;

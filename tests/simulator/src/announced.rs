@@ -18,6 +18,13 @@ impl Run {
         payments: &PaymentsHandle,
         merchant: MerchantId,
     ) -> Result<(), String> {
+        // What becomes durable while the list is read may be in it or not.
+        let before: BTreeMap<PaymentId, u64> = {
+            let journaled = lock(&self.world.journaled);
+            let latest = journaled.payments.iter();
+            let latest = latest.filter_map(|(id, history)| Some((*id, history.states.last()?.announced)));
+            latest.collect()
+        };
         let mut told: BTreeMap<PaymentId, Vec<ShownEvent>> = BTreeMap::new();
         for event in all(payments, merchant).await? {
             told.entry(event.row.payment).or_default().push(event);
@@ -33,7 +40,9 @@ impl Run {
             let events = told.remove(id).unwrap_or_default();
             // Newest first, as they were listed.
             let numbers = events.iter().rev().map(|event| event.row.number);
-            if !numbers.eq(1..=latest.announced) {
+            let count = u64::try_from(events.len()).unwrap_or(u64::MAX);
+            let due = before.get(id).copied().unwrap_or(0)..=latest.announced;
+            if !numbers.eq(1..=count) || !due.contains(&count) {
                 let (has, lacks) = (events.len(), latest.announced);
                 return Err(format!(
                     "of what the journals say of {id} not all is told once ({has} of {lacks})"

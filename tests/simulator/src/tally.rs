@@ -101,6 +101,7 @@ sightings! {
         RequestError::NotStored(NotStored::Failed) => "could not be started",
         RequestError::NotStored(NotStored::Quarantined) => "set aside",
         RequestError::NotStored(NotStored::Refused(_)) => "refused by the payment",
+        RequestError::NotStored(NotStored::MethodGone) => "method is gone",
         RequestError::Lost => "lost",
     }
     STATUSES status(Status) {
@@ -313,6 +314,8 @@ const RESOLUTIONS: &[&str] = &["alone", "against another", "agreed"];
 const NEVER: &[(&str, &str)] = &[
     // No amount of the simulation overflows an account.
     ("no answer", "ledger cannot take it"),
+    // Methods of the simulation are those of the sandbox, which nobody erases.
+    ("no answer", "method is gone"),
     // Who writes by himself has something to say.
     ("notice taken", "nothing"),
     // The simulated providers know what they are asked to close, and say so.

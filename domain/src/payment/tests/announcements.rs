@@ -55,6 +55,13 @@ fn every_step_announces_what_a_merchant_sees_of_it() {
         // It goes on elsewhere, so it is nobody's news.
         ("create sale", "auth declined=do_not_honor @b", ""),
         ("create sale", "auth not-sent", ""),
+        // The same key still makes it.
+        ("create sale; auth ok; refund 1 300", "ref1 not-sent", ""),
+        (
+            "create sale; auth ok; refund 1 300",
+            "ref1 declined",
+            "refund.failed",
+        ),
         ("create sale", "auth action", "payment.requires_action"),
         (
             "create sale; auth action",

@@ -10,7 +10,7 @@ use super::resolutions::said;
 use super::script::{PAYMENT, Script};
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use crate::ids::OperationId;
-use crate::limits::{CHALLENGE_QUESTIONS_MAX, Lifetimes, REQUESTS_MAX};
+use crate::limits::{AMENDMENTS_MAX, CHALLENGE_QUESTIONS_MAX, Lifetimes, REQUESTS_MAX};
 use crate::risk::Action;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -260,6 +260,19 @@ fn one_payment_takes_only_so_many_requests_and_still_knows_all_of_them() {
     );
     assert_eq!(script.ask(0, word(0)).unwrap(), Decision::default());
     assert!((0..REQUESTS_MAX).all(|key| script.answer_of(key) == Answer::Shown));
+}
+
+#[test]
+fn a_payment_is_amended_so_often_and_the_rest_still_works() {
+    let mut script = Script::after("create sale; auth ok");
+    let amend = |script: &Script| script.command("amend - named");
+    for key in 0..AMENDMENTS_MAX {
+        script.ask(key, amend(&script)).unwrap();
+    }
+    let one_more = script.ask(AMENDMENTS_MAX, amend(&script));
+    assert_eq!(one_more, Err(Refusal::TooManyOperations));
+    let refund = script.command("refund 1 all");
+    assert!(script.ask(AMENDMENTS_MAX, refund).is_ok());
 }
 
 #[test]
