@@ -7,6 +7,11 @@ use florin_domain::idempotency::{IdempotencyKey, KeyError};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// Whether the header is there, whatever it says.
+pub(crate) fn is_said(headers: &HeaderMap) -> bool {
+    headers.contains_key(IDEMPOTENCY_KEY)
+}
+
 /// Exactly one key; two would leave it to chance which request this is.
 pub(crate) fn read(headers: &HeaderMap) -> Result<IdempotencyKey, ApiError> {
     let mut values = headers.get_all(IDEMPOTENCY_KEY);

@@ -16,7 +16,7 @@ mod typed;
 pub(crate) use asked::{Asked, object, read};
 pub(crate) use body::shown;
 pub(crate) use refused::refused;
-pub(crate) use said::{check_text, customer, method};
+pub(crate) use said::{check_text, check_texts, customer, method};
 pub(crate) use saved::{Saved, saved};
 pub(crate) use shapes::{
     CUSTOMER_ID, METHOD_ID, TOKEN_ID, card_shape, customer_example, customer_fields, customer_shape,

@@ -25,6 +25,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// What there is to see behind it: of a list of refunds, refunds.
+    const fn shows(self) -> Self {
+        match self {
+            Self::Refunds => Self::Refund,
+            Self::PaymentIntent | Self::Charge | Self::Refund | Self::BalanceTransaction => self,
+        }
+    }
+
     /// The references that it has.
     const fn references(self) -> &'static [(&'static str, Self)] {
         match self {
@@ -53,6 +61,8 @@ pub(crate) enum ExpandError {
     NotExpandable,
     /// It has too many levels.
     TooDeep,
+    /// It comes back to a kind of object that it has passed.
+    Returns,
 }
 
 impl Expand {
@@ -60,6 +70,8 @@ impl Expand {
     pub const NONE: &'static Self = &Self(BTreeMap::new());
 
     /// Adds a path that starts at an object of this kind, or at a list of such objects.
+    ///
+    /// A path comes back to nothing that it has passed, so an answer grows with its paths and not with what they lead around.
     pub(crate) fn add(&mut self, kind: Kind, is_list: bool, path: &str) -> Result<(), ExpandError> {
         if path.split('.').count() > LEVELS_MAX {
             return Err(ExpandError::TooDeep);
@@ -69,12 +81,23 @@ impl Expand {
         } else {
             path
         };
-        let (mut at, mut kind) = (self, kind);
+        let (mut names, mut kind, mut passed) = (Vec::new(), kind, vec![kind.shows()]);
         for name in path.split('.') {
             let found = kind.references().iter().find(|reference| reference.0 == name);
             let (name, leads_to) = *found.ok_or(ExpandError::NotExpandable)?;
-            at = at.0.entry(name).or_default();
+            // The entries of a list are what it has shown already.
+            if kind != Kind::Refunds {
+                if passed.contains(&leads_to.shows()) {
+                    return Err(ExpandError::Returns);
+                }
+                passed.push(leads_to.shows());
+            }
+            names.push(name);
             kind = leads_to;
+        }
+        let mut at = self;
+        for name in names {
+            at = at.0.entry(name).or_default();
         }
         Ok(())
     }
@@ -95,7 +118,7 @@ mod tests {
         for path in [
             "latest_charge",
             "latest_charge.balance_transaction",
-            "latest_charge.refunds.data.charge",
+            "latest_charge.refunds.data.balance_transaction",
         ] {
             assert_eq!(expand.add(Kind::PaymentIntent, false, path), Ok(()), "{path}");
         }
@@ -108,7 +131,7 @@ mod tests {
                 .unwrap()
                 .get("data")
                 .unwrap()
-                .get("charge")
+                .get("balance_transaction")
                 .is_some()
         );
         let mut listed = Expand::default();
@@ -136,5 +159,30 @@ mod tests {
             ),
             Err(ExpandError::TooDeep)
         );
+    }
+
+    #[test]
+    fn a_path_comes_back_to_nothing_that_it_has_passed() {
+        for (kind, path) in [
+            (Kind::PaymentIntent, "latest_charge.payment_intent"),
+            (Kind::PaymentIntent, "latest_charge.refunds.data.charge"),
+            (Kind::PaymentIntent, "latest_charge.refunds.data.payment_intent"),
+            (Kind::Charge, "payment_intent.latest_charge"),
+            (Kind::Charge, "refunds.data.charge"),
+            (Kind::Refund, "charge.refunds"),
+            (Kind::Refund, "charge.refunds.data"),
+            (Kind::Refund, "payment_intent.latest_charge.refunds"),
+        ] {
+            let mut expand = Expand::default();
+            assert_eq!(expand.add(kind, false, path), Err(ExpandError::Returns), "{path}");
+            assert_eq!(&expand, Expand::NONE, "{path} leaves nothing behind");
+        }
+        for (kind, path) in [
+            (Kind::Charge, "refunds.data.payment_intent"),
+            (Kind::Refund, "charge.payment_intent"),
+            (Kind::Refund, "payment_intent.latest_charge.balance_transaction"),
+        ] {
+            assert_eq!(Expand::default().add(kind, false, path), Ok(()), "{path}");
+        }
     }
 }

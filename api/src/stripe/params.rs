@@ -170,6 +170,13 @@ impl Params {
             let name = format!("expand[{place}]");
             expand.add(kind, is_list, path).map_err(|error| match error {
                 ExpandError::TooDeep => self.wrong(&name, &format!("has more than {LEVELS_MAX} levels")),
+                ExpandError::Returns => self.wrong(
+                    &name,
+                    &format!(
+                        "comes back to an object that it starts from or has passed: `{}`",
+                        echoed(path)
+                    ),
+                ),
                 ExpandError::NotExpandable => self.wrong(
                     &name,
                     &format!("names nothing that can be expanded here: `{}`", echoed(path)),

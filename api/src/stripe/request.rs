@@ -9,11 +9,12 @@ use crate::body::{Format, read_form_or_json};
 use crate::errors::{ApiError, Code};
 use crate::state::State;
 use crate::v1::change::{cannot, submitted};
+use crate::vault::check_texts;
 use crate::{idempotency_key, query, request_id};
 use actix_web::HttpRequest;
 use actix_web::web::Payload;
 use florin_actors::payments_handle::{Answered, Change, ChangeRequest};
-use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest, KeyError};
+use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::ports::PaymentRow;
 
@@ -43,15 +44,19 @@ impl Posted {
         let caller = Caller::of(state, request)?;
         caller.merchant()?;
         query::none(request)?;
-        let key = match idempotency_key::read(request.headers()) {
-            Err(ApiError::IdempotencyKey(KeyError::Empty)) => fresh_key()?,
-            read => read?,
+        // A header that is there and empty is a mistake of the caller's, whose next try must not be another payment.
+        let key = if idempotency_key::is_said(request.headers()) {
+            idempotency_key::read(request.headers())?
+        } else {
+            fresh_key()?
         };
         let (format, bytes) = read_form_or_json(state, request, payload).await?;
         let fields = match format {
             Format::Form => tree::read_form(&bytes, Code::BodyInvalid)?,
             Format::Json => tree::read_json(&bytes)?,
         };
+        // What is said here is journaled, listed and shown.
+        check_texts(&fields)?;
         let mut params = Params::new(fields);
         let expand = params.expand(kind, false)?;
         let canonical = params.canonical();

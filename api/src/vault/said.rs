@@ -66,6 +66,26 @@ pub(crate) fn check_text(name: &str, text: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// The same of all that a request says, each text under its whole name.
+pub(crate) fn check_texts(fields: &Fields) -> Result<(), Invalid> {
+    fields.iter().try_for_each(|(name, node)| check_node(name, node))
+}
+
+fn check_node(name: &str, node: &Node) -> Result<(), Invalid> {
+    match node {
+        Node::Text(text) => check_text(name, text),
+        Node::List(items) => items
+            .iter()
+            .enumerate()
+            .try_for_each(|(place, item)| check_node(&joined(name, &place.to_string()), item)),
+        // Also a name that has nothing inside.
+        Node::Map(inside) if inside.is_empty() => check_text(name, ""),
+        Node::Map(inside) => inside
+            .iter()
+            .try_for_each(|(own, node)| check_node(&joined(name, own), node)),
+    }
+}
+
 fn read(fields: Fields, places: &[Place], addresses: &[&str], whole: &[&str]) -> Result<Profile, Invalid> {
     let mut texts = Vec::new();
     for (name, node) in fields {

@@ -134,6 +134,117 @@ fn what_is_wrong_is_named_as_it_was_written_and_consumes_no_key() {
 }
 
 #[test]
+fn a_card_number_is_refused_in_any_text_and_nothing_is_kept_of_it() {
+    let world = World::start();
+    let number = "4000056655665556";
+    let draft = made(&world, "amount=10000&currency=usd");
+    let update = format!("/v1/payment_intents/{}", id(&draft));
+    let create = "/v1/payment_intents";
+    for (path, body, param) in [
+        (create, format!("{SALE}&description={number}"), "description"),
+        (
+            create,
+            format!("{SALE}&description=card+4000+0566+5566+5556"),
+            "description",
+        ),
+        (create, format!("{SALE}&customer={number}"), "customer"),
+        (
+            create,
+            format!("{SALE}&metadata[order]={number}"),
+            "metadata[order]",
+        ),
+        (
+            create,
+            format!("{SALE}&return_url=https://shop.example/{number}"),
+            "return_url",
+        ),
+        (
+            create,
+            format!("{SALE}&payment_method={number}").replace("payment_method=pm_card_visa&", ""),
+            "payment_method",
+        ),
+        (&update, format!("description={number}"), "description"),
+        (&update, format!("metadata[a]={number}"), "metadata[a]"),
+        (
+            &format!("{update}/confirm"),
+            format!("payment_method={number}"),
+            "payment_method",
+        ),
+        (
+            &format!("{update}/cancel"),
+            format!("cancellation_reason={number}"),
+            "cancellation_reason",
+        ),
+        (
+            "/v1/refunds",
+            format!("payment_intent={}&reason={number}", id(&draft)),
+            "reason",
+        ),
+        (
+            create,
+            format!("{SALE}&payment_method_types[]={number}"),
+            "payment_method_types[0]",
+        ),
+    ] {
+        let refused = post(&world, path, Some("k"), &body);
+        assert_eq!(
+            (refused.status, refused.error("code"), refused.error("param")),
+            (400, "card_number_misplaced".to_owned(), param.to_owned()),
+            "{body}"
+        );
+        assert!(!format!("{refused:?}").contains(number), "{refused:?}");
+    }
+    assert_eq!(world.charges(), 0);
+    world.stop();
+}
+
+#[test]
+fn a_key_that_is_there_and_empty_is_no_missing_key() {
+    let world = World::start();
+    for empty in ["", "  "] {
+        let refused = post(&world, "/v1/payment_intents", Some(empty), SALE);
+        assert_eq!(
+            (refused.status, refused.error("code").as_str()),
+            (400, "idempotency_key_required"),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(world.charges(), 0);
+    world.stop();
+}
+
+#[test]
+fn what_is_expanded_comes_back_to_nothing_and_shows_ten_refunds() {
+    let world = World::start();
+    let intent = made(&world, SALE);
+    for number in 0..12 {
+        let body = format!("payment_intent={}&amount={}", id(&intent), 100 + number);
+        let refund = post(&world, "/v1/refunds", None, &body);
+        assert_eq!(refund.status, 200, "{refund:?}");
+    }
+    let path = format!("/v1/payment_intents/{}", id(&intent));
+    let shown = get(&world, &format!("{path}?expand[]=latest_charge.refunds")).json();
+    let refunds = &shown["latest_charge"]["refunds"];
+    assert_eq!(
+        (refunds["data"].as_array().unwrap().len(), &refunds["has_more"]),
+        (10, &json!(true))
+    );
+    assert_eq!(refunds["data"][0]["amount"], 111, "the newest first");
+    for cycle in [
+        "latest_charge.refunds.data.charge",
+        "latest_charge.payment_intent",
+    ] {
+        let refused = get(&world, &format!("{path}?expand[]=latest_charge&expand[]={cycle}"));
+        assert_eq!(
+            (refused.status, refused.error("param").as_str()),
+            (400, "expand[1]"),
+            "{refused:?}"
+        );
+    }
+    world.stop();
+}
+
+#[test]
 fn only_who_sent_a_key_is_told_to_send_it_again() {
     let world = World::start();
     world.provider_leaves(true);

@@ -26,15 +26,20 @@ pub(crate) fn newest_first(payment: &Payment) -> Vec<(RefundId, &Operation)> {
     refunds
 }
 
-/// Every refund of a payment as a list.
+/// Refunds that are shown inside a charge, as Stripe has it; `/v1/refunds` lists all.
+const SHOWN_MAX: usize = 10;
+
+/// The newest refunds of a payment as a list.
 pub fn refunds(shown: Shown<'_>, expand: &Expand) -> Value {
     let refunds = newest_first(shown.payment);
+    let has_more = refunds.len() > SHOWN_MAX;
     let data: Vec<Value> = refunds
         .into_iter()
+        .take(SHOWN_MAX)
         .map(|(id, refunded)| refund(shown, id, refunded, expand))
         .collect();
     let charge = ids::named(ids::CHARGE, shown.payment.id());
-    json!({"object": "list", "data": data, "has_more": false, "url": format!("/v1/charges/{charge}/refunds")})
+    json!({"object": "list", "data": data, "has_more": has_more, "url": format!("/v1/charges/{charge}/refunds")})
 }
 
 /// One refund of a payment.

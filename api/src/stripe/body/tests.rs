@@ -300,7 +300,7 @@ fn references_are_ids_until_they_are_expanded() {
         Kind::PaymentIntent,
         &[
             "latest_charge.balance_transaction",
-            "latest_charge.refunds.data.charge",
+            "latest_charge.refunds.data.balance_transaction",
         ],
     );
     let intent = payment_intent(shown(&payment), &expand);
@@ -314,9 +314,30 @@ fn references_are_ids_until_they_are_expanded() {
         (&newest["id"], &newest["amount"]),
         (&json!("re_00000000000000000000000009"), &json!(500))
     );
-    assert_eq!(newest["charge"]["object"], "charge");
-    assert_eq!(newest["balance_transaction"], "txn_00000000000000000000000009");
+    assert_eq!(newest["charge"], "ch_00000000000000000000000001");
+    assert_eq!(
+        newest["balance_transaction"]["id"],
+        "txn_00000000000000000000000009"
+    );
     assert_eq!(charge["amount_refunded"], 3_000);
+}
+
+#[test]
+fn ten_refunds_are_shown_inside_a_charge_and_that_there_are_more() {
+    use super::super::expand::Kind;
+    let expand = expanding(Kind::Charge, &["refunds"]);
+    for (made, shown_of_them, has_more) in [(10, 10, false), (12, 10, true)] {
+        let parts: Vec<(u128, i128)> = (0..made).map(|number| (100 + number, 50)).collect();
+        let payment = refunded(FeeReturn::Kept, &parts);
+        let refunds = charge(shown(&payment), &expand)["refunds"].clone();
+        assert_eq!(refunds["data"].as_array().unwrap().len(), shown_of_them);
+        assert_eq!(refunds["has_more"], has_more);
+        let newest = florin_domain::ids::RefundId::from_bits(99 + made);
+        assert_eq!(
+            refunds["data"][0]["id"],
+            newest.to_string().replace("ref_", "re_")
+        );
+    }
 }
 
 #[test]
