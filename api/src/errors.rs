@@ -79,6 +79,8 @@ pub(crate) enum ApiError {
     RateLimited { retry_after_s: u64 },
     /// Too many authentications from the same address failed.
     TooManyStrangers { retry_after_s: u64 },
+    /// The merchant follows events in as many streams as it may.
+    TooManyStreams { retry_after_s: u64 },
     /// A parameter is wrong.
     Invalid(Invalid),
     /// The idempotency key is missing or malformed.
@@ -232,7 +234,7 @@ impl ApiError {
                 REQUEST,
                 Code::HeadTooLarge,
             ),
-            Self::RateLimited { .. } | Self::TooManyStrangers { .. } => {
+            Self::RateLimited { .. } | Self::TooManyStrangers { .. } | Self::TooManyStreams { .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, REQUEST, Code::RateLimited)
             }
             Self::Invalid(invalid) => (StatusCode::BAD_REQUEST, REQUEST, invalid.code),
@@ -313,6 +315,7 @@ impl ApiError {
             | Self::BodyBroken
             | Self::HeadTooLarge { .. }
             | Self::RateLimited { .. }
+            | Self::TooManyStreams { .. }
             | Self::TooManyStrangers { .. }
             | Self::Overloaded { .. }
             | Self::NoProvider { .. }
@@ -335,6 +338,7 @@ impl ApiError {
         match self {
             Self::Overloaded { retry_after_s }
             | Self::RateLimited { retry_after_s }
+            | Self::TooManyStreams { retry_after_s }
             | Self::TooManyStrangers { retry_after_s } => Some(*retry_after_s),
             Self::TooManyWaiters | Self::NoProvider { .. } | Self::TryAgain | Self::MethodGone => Some(1),
             Self::ReadOnly => Some(READ_ONLY_RETRY_S),

@@ -28,6 +28,7 @@ mod routes;
 pub mod server;
 mod slo;
 mod state;
+mod streams;
 pub mod stripe;
 mod v1;
 mod vault;

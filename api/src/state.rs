@@ -4,6 +4,7 @@ use crate::rate_limits::RateLimits;
 use crate::request_id::RequestIds;
 use crate::server::{ApiOptions, ApiParts, Digests};
 use crate::slo::{self, Outcome, SloCounters};
+use crate::streams::Streams;
 use actix_web::http::StatusCode;
 use florin_actors::consistency_handle::ConsistencyHandle;
 use florin_actors::credentials_handle::CredentialsHandle;
@@ -18,9 +19,6 @@ use tokio::sync::Semaphore;
 
 /// Letters whose payments are looked for at the same time, before anything in them is believed.
 const LETTERS_MAX: usize = 32;
-
-/// Streams of events that are open at the same time; each asks the view some five times a second.
-const STREAMS_MAX: usize = 256;
 
 /// One for the process, shared by all workers.
 #[derive(Debug)]
@@ -42,7 +40,7 @@ pub(crate) struct State {
     /// Places in which the payments of letters are looked for that nobody has believed yet.
     pub(crate) letters: Semaphore,
     /// Places of streams of events.
-    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) streams: Arc<Streams>,
     /// The server stops: what would never end by itself ends now.
     pub(crate) is_closing: Arc<AtomicBool>,
     responses: [Counter; 5],
@@ -81,7 +79,7 @@ impl State {
             options,
             request_ids: RequestIds::new(request_seed),
             letters: Semaphore::new(LETTERS_MAX),
-            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            streams: Arc::default(),
             is_closing: Arc::default(),
             rate_limits: RateLimits::new(options.rate_limit, options.failed_auth_per_min),
             responses: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(counter),

@@ -66,7 +66,7 @@ kinds! {
     RefundFailed = 13 "refund.failed" "refund.failed";
     /// A person must decide.
     ReviewOpened = 14 "payment.review_opened" "review.opened";
-    /// A person has decided, or nobody did in time.
+    /// A person has decided, nobody did in time, or it was given up.
     ReviewClosed = 15 "payment.review_closed" "review.closed";
 }
 
@@ -133,6 +133,7 @@ pub struct Announcement {
 pub(crate) struct Before {
     status: Discriminant<Status>,
     attempt: Option<AttemptState>,
+    is_in_review: bool,
 }
 
 impl Before {
@@ -141,8 +142,17 @@ impl Before {
         Self {
             status: discriminant(&payment.status),
             attempt: charge.and_then(Operation::state),
+            is_in_review: is_in_review(payment),
         }
     }
+
+    fn leaves_review(self, after: &Payment) -> bool {
+        self.is_in_review && !is_in_review(after)
+    }
+}
+
+const fn is_in_review(payment: &Payment) -> bool {
+    matches!(payment.status, Status::InReview { .. })
 }
 
 /// What a decline of a charge announces, and what is taken back again when the charge goes on elsewhere in the same commit.
@@ -164,7 +174,11 @@ pub(crate) fn announce(
         return Ok(());
     }
     let (kinds, operation) = announced(before, event, after);
-    for kind in kinds.into_iter().flatten() {
+    // However a payment leaves its review, that is over before anything else is said.
+    let closed = before
+        .leaves_review(after)
+        .then_some(AnnouncementKind::ReviewClosed);
+    for kind in closed.into_iter().chain(kinds.into_iter().flatten()) {
         let is_of_refund = matches!(operation, Some(OperationId::Refund(_)));
         let operation = operation.filter(|_| is_of_refund || kind == AnnouncementKind::ChargeCaptured);
         said.push(Announcement { kind, operation });
@@ -179,21 +193,20 @@ const NOTHING: Kinds = [None, None];
 
 fn announced(before: Before, event: &Event, after: &Payment) -> (Kinds, Option<OperationId>) {
     use AnnouncementKind::{
-        AmountCapturableUpdated, Canceled, Failed, Processing, RefundCreated, RequiresAction, ReviewClosed,
-        ReviewOpened,
+        AmountCapturableUpdated, Canceled, Failed, Processing, RefundCreated, RequiresAction, ReviewOpened,
     };
     let one = |kind| [Some(kind), None];
     let has_moved = discriminant(&after.status) != before.status;
     match event {
-        Event::Blocked | Event::RetryRefused { .. } | Event::AttemptsExhausted => (one(Failed), None),
+        Event::Blocked | Event::ReviewRejected | Event::RetryRefused { .. } | Event::AttemptsExhausted => {
+            (one(Failed), None)
+        }
         Event::ReviewOpened { .. } => (one(ReviewOpened), None),
         Event::ReviewApproved => {
             let freed = (after.status == Status::Authorized).then_some(AmountCapturableUpdated);
-            ([Some(ReviewClosed), freed], None)
+            ([None, freed], None)
         }
-        Event::ReviewRejected => ([Some(ReviewClosed), Some(Failed)], None),
-        Event::ReviewExpired => ([Some(ReviewClosed), Some(Canceled)], None),
-        Event::Abandoned => (one(Canceled), None),
+        Event::ReviewExpired | Event::Abandoned => (one(Canceled), None),
         Event::AuthorizationExpired => ([None, ended(after)], None),
         Event::OperationOpened { operation, kind, .. } => match kind {
             OperationKind::Refund => (one(RefundCreated), Some(*operation)),

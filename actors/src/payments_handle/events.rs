@@ -7,9 +7,10 @@ use super::{Cursor, ListError, PaymentsHandle};
 use crate::load::walk;
 use florin_domain::announcement::{AnnouncementKinds, EventPlace};
 use florin_domain::commit::Body;
-use florin_domain::ids::{EventId, MerchantId, OperationId, ShardId};
+use florin_domain::ids::{EventId, MerchantId, OperationId, PaymentId, Seq, ShardId};
 use florin_domain::payment::{Payment, evolve_announcing};
 use florin_domain::ports::{EventRow, EventsPage, EventsQuery, ListOrder, ReadError, ViewError};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Reads of the index for one page, as for lists of payments.
@@ -136,42 +137,78 @@ impl PaymentsHandle {
         let Some(row) = self.event_place(owner, id).await? else {
             return Ok(None);
         };
-        self.shown_event(id.shard(), row).await.map(Some)
+        Ok(self.shown(id.shard(), &[row]).await?.pop())
     }
 
-    /// Announcements of a shard with what they show, in the order given.
+    /// Announcements of a shard with what they show, in the order given. Each payment is read and folded once, however many are its own.
     pub async fn shown(&self, shard: ShardId, rows: &[EventRow]) -> Result<Vec<ShownEvent>, PastError> {
-        let mut events = Vec::with_capacity(rows.len());
-        for row in rows {
-            events.push(self.shown_event(shard, *row).await?);
+        let mut of_payments: BTreeMap<PaymentId, Vec<(usize, EventRow)>> = BTreeMap::new();
+        for (place, row) in rows.iter().enumerate() {
+            of_payments.entry(row.payment).or_default().push((place, *row));
         }
-        Ok(events)
+        let mut events = Vec::with_capacity(rows.len());
+        for (payment, wanted) in of_payments {
+            self.shown_of(shard, payment, wanted, &mut events).await?;
+        }
+        events.sort_unstable_by_key(|(place, _)| *place);
+        Ok(events.into_iter().map(|(_, event)| event).collect())
     }
 
-    async fn shown_event(&self, shard: ShardId, row: EventRow) -> Result<ShownEvent, PastError> {
-        let context = &self.at(shard).context;
-        let seq = row.place.seq;
-        let damaged = |why: String| PastError::Read(ReadError::Damaged { seq, why });
-        // The commit leads to all of its payment before it.
-        let (mut payment, mut said) = (None, Vec::new());
-        for commit in walk(context, row.payment, seq).await? {
-            if let Body::Payment(body) = &commit.body {
-                let folded = evolve_announcing(payment.take(), &body.events);
-                (payment, said) = folded.map_err(|error| damaged(error.to_string()))?;
+    /// Those of one payment, each with its place among all that were asked for.
+    async fn shown_of(
+        &self,
+        shard: ShardId,
+        payment: PaymentId,
+        mut wanted: Vec<(usize, EventRow)>,
+        events: &mut Vec<(usize, ShownEvent)>,
+    ) -> Result<(), PastError> {
+        wanted.sort_unstable_by_key(|(_, row)| row.place);
+        let Some((_, newest)) = wanted.last() else {
+            return Ok(());
+        };
+        // The newest commit leads to all of its payment before it.
+        let commits = walk(&self.at(shard).context, payment, newest.place.seq).await?;
+        let mut wanted = wanted.into_iter().peekable();
+        let mut folded = None;
+        for commit in commits {
+            let Body::Payment(body) = &commit.body else {
+                continue;
+            };
+            let seq = commit.seq;
+            let (state, said) = evolve_announcing(folded.take(), &body.events)
+                .map_err(|error| damaged(seq, error.to_string()))?;
+            let mut then: Option<Arc<Payment>> = None;
+            while let Some((place, row)) = wanted.next_if(|(_, row)| row.place.seq == seq) {
+                let announced = said.get(usize::from(row.place.index));
+                let announced = announced.filter(|announced| announced.kind == row.kind);
+                let (Some(announced), Some(state)) = (announced, &state) else {
+                    return Err(announces_otherwise(seq));
+                };
+                let event = ShownEvent {
+                    id: row.id(shard),
+                    row,
+                    payment: Arc::clone(then.get_or_insert_with(|| Arc::new(state.clone()))),
+                    operation: announced.operation,
+                };
+                events.push((place, event));
             }
+            folded = state;
         }
-        let announced = said.get(usize::from(row.place.index));
-        let announced = announced.filter(|announced| announced.kind == row.kind);
-        match (payment, announced) {
-            (Some(payment), Some(announced)) => Ok(ShownEvent {
-                id: row.id(shard),
-                row,
-                payment: Arc::new(payment),
-                operation: announced.operation,
-            }),
-            _ => Err(damaged(
-                "its commit announces something else; rebuild the views".to_owned(),
-            )),
+        match wanted.next() {
+            None => Ok(()),
+            // Its commit is none of this payment's.
+            Some((_, row)) => Err(announces_otherwise(row.place.seq)),
         }
     }
+}
+
+fn damaged(seq: Seq, why: String) -> PastError {
+    PastError::Read(ReadError::Damaged { seq, why })
+}
+
+fn announces_otherwise(seq: Seq) -> PastError {
+    damaged(
+        seq,
+        "its commit announces something else; rebuild the views".to_owned(),
+    )
 }

@@ -1,6 +1,7 @@
 //! What callers are told of an error in words.
 
 use super::ApiError;
+use crate::streams::STREAMS_PER_OWNER_MAX;
 use std::borrow::Cow;
 
 impl ApiError {
@@ -23,6 +24,9 @@ impl ApiError {
             }
             Self::RateLimited { .. } => "Too many requests with this API key.".into(),
             Self::TooManyStrangers { .. } => "Too many requests without a valid API key.".into(),
+            Self::TooManyStreams { .. } => {
+                format!("{STREAMS_PER_OWNER_MAX} streams of events are open already, as many as a merchant may have in one mode; close one first.").into()
+            }
             Self::Invalid(invalid) => invalid.message.as_str().into(),
             Self::IdempotencyKey(error) => error.to_string().into(),
             Self::IdempotencyKeyUnreadable => "Send one Idempotency-Key header, in UTF-8.".into(),

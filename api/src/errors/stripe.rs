@@ -65,6 +65,7 @@ impl ApiError {
             | Self::BodyBroken
             | Self::HeadTooLarge { .. }
             | Self::RateLimited { .. }
+            | Self::TooManyStreams { .. }
             | Self::TooManyStrangers { .. }
             | Self::Invalid(_)
             | Self::IdempotencyKey(_)

@@ -15,8 +15,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use florin_domain::ports::{PaymentRow, PaymentsQuery};
 
 const PATH: &str = "/v1/charges";
-/// Pages of payments that are looked through for one of charges. Payments without a charge are rare: nobody has tried them yet.
-const PAGES_MAX: usize = 100;
+/// Payments that are looked through for one page of charges. Those without one are drafts that nobody has paid yet.
+const ROWS_MAX: usize = 10_000;
+/// Payments that are read at once at least, so that a short page does not mean many reads.
+const ROWS_AT_ONCE_MIN: usize = 100;
 
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> HttpResponse {
     let told = list(&state, &request).await;
@@ -53,8 +55,10 @@ async fn charged(state: &State, query: PaymentsQuery) -> Result<(Vec<PaymentRow>
     let backwards = query.ending_before.is_some();
     let limit = query.limit;
     let mut query = query;
+    query.limit = limit.max(ROWS_AT_ONCE_MIN);
     let mut rows: Vec<PaymentRow> = Vec::new();
-    for _ in 0..PAGES_MAX {
+    let mut looked_at = 0_usize;
+    while looked_at < ROWS_MAX {
         let page = state
             .payments
             .list(query.clone())
@@ -69,6 +73,7 @@ async fn charged(state: &State, query: PaymentsQuery) -> Result<(Vec<PaymentRow>
         let Some(edge) = edge.map(|row| row.payment.id()) else {
             return Ok((rows, false));
         };
+        looked_at = looked_at.saturating_add(page.rows.len());
         let found: Vec<PaymentRow> = page
             .rows
             .into_iter()

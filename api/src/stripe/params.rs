@@ -57,6 +57,13 @@ impl Params {
         }
     }
 
+    /// Whether a name is there with an empty text, which unsets what a change may unset.
+    pub(crate) fn unsets(&self, name: &str) -> bool {
+        self.fields
+            .iter()
+            .any(|(own, node)| own == name && matches!(node, Node::Text(text) if text.is_empty()))
+    }
+
     /// A text.
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, Invalid> {
         match self.take(name) {

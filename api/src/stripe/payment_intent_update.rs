@@ -5,7 +5,7 @@ use super::expand::Kind;
 use super::params::Params;
 use super::payment_intent_create::{HARMLESS, kinds_of_method, method_options, native_method, owned};
 use super::request::{Posted, intent_id};
-use crate::errors::Invalid;
+use crate::errors::{Code, Invalid};
 use crate::json::Pairs;
 use crate::state::State;
 use crate::v1::payment_request as native;
@@ -40,6 +40,25 @@ const UNSUPPORTED: [&str; 20] = [
     "transfer_group",
 ];
 
+/// What an intent is never without, or not in one go. Silence would be taken for a change that was made.
+const CANNOT_BE_EMPTY: [(&str, Code, &str); 3] = [
+    (
+        "amount",
+        Code::ParameterInvalidInteger,
+        "must not be empty; leave it out to keep it",
+    ),
+    (
+        "payment_method",
+        Code::ParameterInvalid,
+        "must not be empty; leave it out to keep it",
+    ),
+    (
+        "metadata",
+        Code::ParameterInvalid,
+        "must not be empty: its entries are taken away one by one, each with an empty text",
+    ),
+];
+
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let told = update(&state, &request, payload).await;
     answer::finished(&state, &request, told)
@@ -61,13 +80,19 @@ fn amendment(params: &mut Params, livemode: bool) -> Result<Amendment, Invalid> 
     params.harmless(&HARMLESS);
     kinds_of_method(params)?;
     method_options(params)?;
+    for (name, code, why) in CANNOT_BE_EMPTY {
+        if params.unsets(name) {
+            return Err(params.refused(name, code, why));
+        }
+    }
     let amount = params.number("amount")?.map(native::amount).transpose()?;
     let method = params.text("payment_method")?;
     let method = method
         .map(|method| native_method(&method, livemode))
         .transpose()?;
+    let takes_description_away = params.unsets("description");
     let description = params.text("description")?.map(owned);
-    let description = native::text("description", description.as_ref(), TEXT_BYTES_MAX)?;
+    let description: Option<Arc<str>> = native::text("description", description.as_ref(), TEXT_BYTES_MAX)?;
     let pairs = params.pairs_to_set("metadata")?.into_iter();
     let pairs = Pairs(pairs.map(|(name, value)| (owned(name), owned(value))).collect());
     let metadata =
@@ -75,7 +100,7 @@ fn amendment(params: &mut Params, livemode: bool) -> Result<Amendment, Invalid> 
     Ok(Amendment {
         amount,
         method,
-        description: description.map(|text: Arc<str>| Some(text)),
+        description: (takes_description_away || description.is_some()).then_some(description),
         metadata,
     })
 }

@@ -13,6 +13,7 @@ use crate::openapi::{Access, Endpoint, chapter, id, text};
 use crate::query;
 use crate::reply::{Reply, body};
 use crate::state::State;
+use crate::streams::{NoPlace, StreamPlace};
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use actix_web::web::Data;
@@ -28,7 +29,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// What a client sends that lost the connection.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -65,8 +65,10 @@ async fn stream(state: &State, request: &HttpRequest) -> Result<HttpResponse, Ap
     if request.method() == Method::HEAD {
         return Ok(response.finish());
     }
-    let place = Arc::clone(&state.streams).try_acquire_owned();
-    let place = place.map_err(|_| ApiError::Overloaded { retry_after_s: 5 })?;
+    let place = state.streams.open(owner).map_err(|why| match why {
+        NoPlace::InAll => ApiError::Overloaded { retry_after_s: 5 },
+        NoPlace::OfOwner => ApiError::TooManyStreams { retry_after_s: 5 },
+    })?;
     let query = EventsQuery {
         kinds,
         order: ListOrder::OldestFirst,
@@ -128,7 +130,7 @@ struct Streamed {
     query: EventsQuery,
     is_greeted: bool,
     is_closing: Arc<AtomicBool>,
-    _place: OwnedSemaphorePermit,
+    _place: StreamPlace,
 }
 
 impl Pages for Streamed {

@@ -343,3 +343,26 @@ fn a_stream_tells_what_happens_and_whoever_comes_back_misses_nothing() {
     assert!(rest.ends_with("0\r\n\r\n"), "{rest:?}");
     stopped.join().unwrap();
 }
+
+#[test]
+fn a_merchant_follows_events_in_eight_streams_at_most() {
+    let world = World::start();
+    let mut open: Vec<Stream> = (0..8).map(|_| Stream::open(&world, "", "")).collect();
+    let refused = world.get("/v1/events/stream", Some("sk_test_a"));
+    assert_eq!(
+        (
+            refused.status,
+            refused.error("code").as_str(),
+            refused.header("retry-after")
+        ),
+        (429, "rate_limited", Some("5")),
+        "{refused:?}"
+    );
+    assert!(refused.error("message").contains("8 streams"), "{refused:?}");
+    // Those that are open go on.
+    life(&world, "k1");
+    for stream in &mut open {
+        assert_eq!(stream.next().1, "payment.charged");
+    }
+    world.stop();
+}

@@ -113,8 +113,21 @@ fn what_was_confirmed_keeps_its_price_and_what_is_said_of_it_may_change() {
         (&renamed["description"], &renamed["metadata"], &renamed["amount"]),
         (&json!("Later"), &json!({"order": "7", "b": "2"}), &json!(10_000))
     );
+    let nameless = told(&world, &path, "unname", "description=");
+    assert_eq!(
+        (&nameless["description"], &nameless["metadata"]),
+        (&Value::Null, &json!({"order": "7", "b": "2"}))
+    );
+    let kept = told(&world, &path, "keep", "metadata[b]=");
+    assert_eq!(
+        (&kept["description"], &kept["metadata"]),
+        (&Value::Null, &json!({"order": "7"}))
+    );
     for (body, param) in [
         ("currency=eur", "currency"),
+        ("amount=", "amount"),
+        ("payment_method=", "payment_method"),
+        ("metadata=", "metadata"),
         ("amount=0", "amount"),
         ("amout=1", "amout"),
         ("payment_method=pm_nope", "payment_method"),

@@ -371,3 +371,32 @@ fn lists_are_read_to_their_end_in_both_directions() {
     }
     world.stop();
 }
+
+#[test]
+fn charges_behind_many_drafts_are_listed_one_by_one() {
+    let world = World::start();
+    let older = made(&world, SALE);
+    let charge = |intent: &serde_json::Value| id(intent).replace("pi_", "ch_");
+    for _ in 0..205 {
+        made(&world, "amount=10000&currency=usd");
+    }
+    let newer = made(&world, SALE);
+    let page = |query: &str| {
+        let answer = get(&world, &format!("/v1/charges?limit=1{query}"));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let page = answer.json();
+        let ids: Vec<String> = page["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| id(one).to_owned())
+            .collect();
+        (ids, page["has_more"] == json!(true))
+    };
+    assert_eq!(page(""), (vec![charge(&newer)], true));
+    let behind = format!("&starting_after={}", charge(&newer));
+    assert_eq!(page(&behind), (vec![charge(&older)], false));
+    let before = format!("&ending_before={}", charge(&older));
+    assert_eq!(page(&before), (vec![charge(&newer)], false));
+    world.stop();
+}

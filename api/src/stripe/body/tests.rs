@@ -332,7 +332,7 @@ fn ten_refunds_are_shown_inside_a_charge_and_that_there_are_more() {
         let refunds = charge(shown(&payment), &expand)["refunds"].clone();
         assert_eq!(refunds["data"].as_array().unwrap().len(), shown_of_them);
         assert_eq!(refunds["has_more"], has_more);
-        let newest = florin_domain::ids::RefundId::from_bits(99 + made);
+        let newest = RefundId::from_bits(99 + made);
         assert_eq!(
             refunds["data"][0]["id"],
             newest.to_string().replace("ref_", "re_")

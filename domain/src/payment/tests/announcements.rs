@@ -21,6 +21,7 @@ fn told(given: &str, when: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one flat table: what each step announces")]
 fn every_step_announces_what_a_merchant_sees_of_it() {
     let rows = [
         ("", "create sale", ""),
@@ -82,6 +83,17 @@ fn every_step_announces_what_a_merchant_sees_of_it() {
             "create auth hold; auth ok",
             "approve",
             "payment.review_closed payment.amount_capturable_updated",
+        ),
+        // However it ends, the review is over first.
+        (
+            "create sale review",
+            "void 1",
+            "payment.review_closed payment.voided",
+        ),
+        (
+            "create auth hold; auth ok; void 1",
+            "void1 ok",
+            "payment.review_closed payment.voided",
         ),
         ("create auth; auth ok", "capture 1 400", ""),
         (
@@ -182,6 +194,9 @@ proptest! {
             if let Some(stands) = word(&after).filter(|stands| Some(*stands) != stood) {
                 prop_assert!(has(stands), "{:?} is not said in {:?}", after.status, said);
             }
+            let in_review = |payment: &Payment| matches!(payment.status, Status::InReview { .. });
+            let leaves = before.as_ref().is_some_and(in_review) && !in_review(&after);
+            prop_assert_eq!(leaves, said.first().is_some_and(|one| one.kind == Kind::ReviewClosed));
             let sums = |of: fn(&Payment) -> i128| (before.as_ref().map_or(0, of), of(&after));
             let (was, is) = sums(|payment| payment.captured.minor());
             prop_assert_eq!(is > was, has(Kind::ChargeCaptured) || has(Kind::ChargeSucceeded) && is > 0);
