@@ -20,7 +20,7 @@ const SCHEMATHESIS: Wanted = Wanted {
     given: "FLORIN_CONTRACT_PYTHON",
 };
 /// Whatever else it takes, a round ends here.
-const ROUND_MAX: Duration = Duration::from_mins(8);
+const ROUND_MAX: Duration = Duration::from_mins(4);
 /// How long the server may take to start.
 const START_MAX: Duration = Duration::from_mins(1);
 /// How often a running round is looked at.
