@@ -7,27 +7,14 @@ use super::{Cursor, ListError, PaymentsHandle};
 use crate::load::walk;
 use florin_domain::announcement::{AnnouncementKinds, EventPlace};
 use florin_domain::commit::Body;
-use florin_domain::ids::{EventId, MerchantId, OperationId, PaymentId, Seq, ShardId};
+use florin_domain::ids::{EventId, MerchantId, PaymentId, Seq, ShardId};
 use florin_domain::payment::{Payment, evolve_announcing};
-use florin_domain::ports::{EventRow, EventsPage, EventsQuery, ListOrder, ReadError, ViewError};
+use florin_domain::ports::{EventRow, EventsPage, EventsQuery, ListOrder, ReadError, ShownEvent, ViewError};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Reads of the index for one page, as for lists of payments.
 const READS_MAX: usize = 500;
-
-/// An announcement with the payment as it stood then.
-#[derive(Clone, Debug)]
-pub struct ShownEvent {
-    /// Its identity.
-    pub id: EventId,
-    /// What the index says of it.
-    pub row: EventRow,
-    /// The payment after its commit.
-    pub payment: Arc<Payment>,
-    /// The operation that it is about, unless it is the payment as a whole.
-    pub operation: Option<OperationId>,
-}
 
 /// A page of announcements.
 #[derive(Clone, Debug)]
