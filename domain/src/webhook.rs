@@ -278,6 +278,8 @@ pub struct Failing {
 /// How far an endpoint has been told, as it is kept. Going back to an earlier one only repeats deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
+    /// How often it has been enabled: what was noted of an earlier time says nothing of this one.
+    pub generation: u64,
     /// Everything up to here was delivered or is parked.
     pub told: EventPlace,
     /// Objects that wait for another try.
@@ -293,6 +295,8 @@ pub struct Progress {
 pub struct Noted {
     /// Of which endpoint.
     pub endpoint: EndpointId,
+    /// Of which time; of another one than the present only `rows` are kept.
+    pub generation: u64,
     /// Everything up to here was delivered or is parked.
     pub told: EventPlace,
     /// Objects that wait now, or no longer do.
