@@ -27,7 +27,7 @@ pub enum Task {
     /// Send this.
     Send(EventRow),
     /// Find the first wanted announcement of this parked object from this number on, among those up to [`Deliveries::read_to`], and send it.
-    /// If there is none, say [`Deliveries::caught_up`].
+    /// If there is none, say [`Deliveries::caught_up`] with the place up to which there is none.
     Resume(PaymentId, u64),
 }
 
@@ -36,6 +36,8 @@ struct ParkedAt {
     parked: Parked,
     /// Everything of the object before this place is settled.
     place: EventPlace,
+    /// The last one of the object that was read and not held.
+    passed: EventPlace,
 }
 
 /// How far one endpoint has been told, and what is on its way to it.
@@ -64,6 +66,7 @@ impl Deliveries {
         let at = |parked| ParkedAt {
             parked,
             place: EventPlace::START,
+            passed: EventPlace::START,
         };
         Self {
             failing,
@@ -137,7 +140,8 @@ impl Deliveries {
     pub fn take(&mut self, rows: &[EventRow], read_to: EventPlace) {
         for row in rows {
             // Those of a parked object are found when their turn comes.
-            if self.parked.contains_key(&row.payment) {
+            if let Some(at) = self.parked.get_mut(&row.payment) {
+                at.passed = row.place;
                 continue;
             }
             self.window.insert(row.place, *row);
@@ -185,11 +189,19 @@ impl Deliveries {
         self.parked.get(&payment).map_or(0, |at| at.parked.attempts)
     }
 
-    /// A parked object has nothing more up to where was read.
-    pub fn caught_up(&mut self, payment: PaymentId) {
+    /// A parked object has nothing more up to a place. It is looked at again if more of it was read meanwhile.
+    pub fn caught_up(&mut self, payment: PaymentId, up_to: EventPlace, now: Timestamp) {
         self.sent.remove(&payment);
-        self.parked.remove(&payment);
         self.changed.insert(payment);
+        match self.parked.get_mut(&payment) {
+            Some(at) if at.passed > up_to => {
+                at.parked.due = now;
+                self.dues.insert((now, payment));
+            }
+            Some(_) | None => {
+                self.parked.remove(&payment);
+            }
+        }
     }
 
     /// What was to be done about an object could not be, for a reason that is not the endpoint's. It is tried again at that time.
@@ -291,12 +303,20 @@ impl Deliveries {
 
     /// Whatever is held of the object is let go: it is found again by its numbers.
     fn park(&mut self, row: &EventRow, parked: Parked, place: EventPlace) {
-        for place in self.lines.remove(&row.payment).into_iter().flatten() {
+        let line = self.lines.remove(&row.payment);
+        let last = line.as_ref().and_then(|line| line.back().copied());
+        for place in line.into_iter().flatten() {
             self.window.remove(&place);
             self.ready.remove(&place);
         }
         self.dues.insert((parked.due, row.payment));
-        self.parked.insert(row.payment, ParkedAt { parked, place });
+        let passed = self.parked.get(&row.payment).map(|at| at.passed);
+        let at = ParkedAt {
+            parked,
+            place,
+            passed: passed.max(last).unwrap_or(EventPlace::START),
+        };
+        self.parked.insert(row.payment, at);
         self.changed.insert(row.payment);
     }
 

@@ -215,7 +215,9 @@ async fn check_odd(world: &World, platform: &Platform, step: Step, odd: Vec<(usi
         | Kind::Scrub
         | Kind::Deadlines
         | Kind::Crossings
-        | Kind::Monitor => {
+        | Kind::Monitor
+        | Kind::WebhookGuardian
+        | Kind::WebhookEndpoint => {
             assert!(odd.is_empty(), "{step:?}: {odd:?}");
         }
         // All payments touch the provider: those whose call was lost are resolved later.
@@ -332,7 +334,9 @@ pub(crate) fn options_for(step: Step) -> Options {
         | Kind::Payment
         | Kind::Idempotency
         | Kind::Deadlines
-        | Kind::Crossings => usual,
+        | Kind::Crossings
+        | Kind::WebhookGuardian
+        | Kind::WebhookEndpoint => usual,
     }
 }
 

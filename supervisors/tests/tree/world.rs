@@ -258,6 +258,7 @@ impl World {
             probe: Arc::clone(&self.probe) as _,
             fatal: Arc::clone(&self.fatal) as _,
             offload: Arc::new(BlockingThreads),
+            webhooks: None,
         }
     }
 

@@ -90,7 +90,8 @@ fn what_fails_waits_and_holds_back_its_own_object_alone() {
         deliveries.ended(&missing, (&OK, None), now(5), 0);
         assert_eq!(deliveries.due(now(5)), [Task::Resume(payment(1), next)]);
     }
-    deliveries.caught_up(payment(1));
+    let read_to = deliveries.read_to();
+    deliveries.caught_up(payment(1), read_to, now(5));
     deliveries.take(&[row(6, 1, 4)], place(6));
     assert_eq!(sends(&deliveries.due(now(5))), [row(6, 1, 4)]);
 }
@@ -187,6 +188,8 @@ struct World {
     time: Timestamp,
     deliveries: Deliveries,
     on_their_way: VecDeque<EventRow>,
+    /// Parked objects that are being looked at: from which number, and up to where.
+    looking: VecDeque<(PaymentId, u64, EventPlace)>,
 }
 
 impl World {
@@ -205,6 +208,7 @@ impl World {
             time: now(0),
             deliveries: fresh(),
             on_their_way: VecDeque::new(),
+            looking: VecDeque::new(),
         }
     }
 
@@ -228,17 +232,26 @@ impl World {
             match task {
                 Task::Send(row) => self.on_their_way.push_back(row),
                 Task::Resume(payment, next) => {
-                    let read_to = self.deliveries.read_to();
-                    let mut rows = self.journal.iter();
-                    let found =
-                        rows.find(|row| row.payment == payment && row.number >= next && row.place <= read_to);
-                    match found {
-                        Some(row) => self.on_their_way.push_back(*row),
-                        None => self.deliveries.caught_up(payment),
-                    }
+                    self.looking.push_back((payment, next, self.deliveries.read_to()));
                 }
             }
         }
+    }
+
+    /// What was looked for is found, or not; more may have been read since.
+    fn find(&mut self) {
+        let Some((payment, next, read_to)) = self.looking.pop_front() else {
+            return;
+        };
+        let mut rows = self.journal.iter();
+        let found = rows.find(|row| row.payment == payment && row.number >= next && row.place <= read_to);
+        match found {
+            Some(row) => self.on_their_way.push_back(*row),
+            None => self.deliveries.caught_up(payment, read_to, self.time),
+        }
+    }
+
+    fn check(&self) {
         let objects: BTreeSet<_> = self.on_their_way.iter().map(|row| row.payment).collect();
         assert_eq!(
             objects.len(),
@@ -285,6 +298,7 @@ impl World {
             .collect();
         self.deliveries = Deliveries::new(self.kept.0, &parked, self.kept.2);
         self.on_their_way.clear();
+        self.looking.clear();
     }
 
     /// Everything arrives from now on.
@@ -292,7 +306,8 @@ impl World {
         for _ in 0..100_000 {
             self.read(usize::MAX);
             self.begin();
-            if self.on_their_way.is_empty() {
+            self.find();
+            if self.on_their_way.is_empty() && self.looking.is_empty() {
                 let Some((due, _)) = self.deliveries.dues.first() else {
                     if self.deliveries.read_to()
                         >= self.journal.last().map_or(EventPlace::START, |row| row.place)
@@ -313,6 +328,7 @@ impl World {
 enum Act {
     Read(usize),
     Begin,
+    Find,
     End(usize, bool, bool),
     Note,
     Crash,
@@ -323,6 +339,7 @@ fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         3 => (1_usize..8).prop_map(Act::Read),
         5 => Just(Act::Begin),
+        4 => Just(Act::Find),
         8 => (0_usize..16, any::<bool>(), prop::bool::weighted(0.9)).prop_map(|(which, ok, told)| Act::End(which, ok, told)),
         3 => Just(Act::Note),
         1 => Just(Act::Crash),
@@ -342,11 +359,13 @@ proptest! {
             match act {
                 Act::Read(most) => world.read(most),
                 Act::Begin => world.begin(),
+                Act::Find => world.find(),
                 Act::End(which, arrives, is_told) => world.end(which, arrives, is_told),
                 Act::Note => world.note(),
                 Act::Crash => world.crash(),
                 Act::Wait(s) => world.time = world.time.plus(Millis::from_s(s)),
             }
+            world.check();
         }
         world.finish();
         for (payment, numbers) in &world.arrived {
@@ -390,7 +409,7 @@ fn a_stretch_is_done_when_all_of_it_is_settled_and_begins_again_before_what_is_p
     assert_eq!(stretch.due(now(5)), [Task::Resume(payment(1), 2)]);
     stretch.ended(&rows[0], (&OK, None), now(5), 0);
     assert_eq!(stretch.due(now(5)), [Task::Resume(payment(1), 3)]);
-    stretch.caught_up(payment(1));
+    stretch.caught_up(payment(1), place(3), now(5));
     assert!(stretch.is_done());
     assert_eq!(stretch.settled(), place(3));
 }
