@@ -125,6 +125,8 @@ pub enum Step {
     JournalScrubbed,
     DeadlinesMet,
     MonitorEnded,
+    WebhookGuarding,
+    WebhookTold,
     TreeStarting,
 }
 

@@ -8,7 +8,7 @@
 mod post;
 mod telling;
 
-use crate::context::{Context, Webhooks};
+use crate::context::{Context, Step, Webhooks};
 use crate::mailbox::{Envelope, Mailbox};
 use crate::owed::Owed;
 use crate::ticks::keep_ticking;
@@ -234,7 +234,10 @@ impl Actor for WebhookEndpoint {
                     }
                 }
             }
-            EndpointMail::Told(run, report) if run == state.run => state.told(report),
+            EndpointMail::Told(run, report) if run == state.run => {
+                state.context.ports.probe.reached(Step::WebhookTold);
+                state.told(report);
+            }
             EndpointMail::Told(..) => return Ok(()),
         }
         state.go_on();

@@ -3,7 +3,7 @@
 
 use crate::ending::EndsChildren;
 use crate::restart::{RestartLog, Verdict};
-use florin_actors::context::Context;
+use florin_actors::context::{Context, Step};
 use florin_actors::kind::Kind;
 use florin_actors::mailbox::{Caps, Envelope, Mailbox};
 use florin_actors::reply::tell;
@@ -80,6 +80,7 @@ impl Actor for WebhookGuardian {
     ) -> Result<(), ActorProcessingErr> {
         let (mail, _slot) = envelope.open();
         let ending = EndsChildren::of(myself.get_cell());
+        state.context.ports.probe.reached(Step::WebhookGuarding);
         match mail {
             WebhookGuardianMail::Found(id, Ok(endpoints)) if id == state.id => {
                 for endpoint in endpoints {
