@@ -1,5 +1,7 @@
-//! Merchants' webhook endpoints: what they are, what may be changed of them, and what is known of each delivery.
+//! Merchants' webhook endpoints: what they are, what may be changed of them, and what is known of each delivery. [`deliveries`] decides what is
+//! sent next.
 
+pub mod deliveries;
 pub mod schedule;
 
 use crate::announcement::{AnnouncementKind, AnnouncementKinds, EventPlace};

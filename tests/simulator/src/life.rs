@@ -100,6 +100,7 @@ impl Run {
             probe: Arc::new(WorldProbe(Arc::clone(world))),
             fatal: Arc::new(WorldFatal(Arc::clone(world))),
             offload: Arc::new(InPlace),
+            webhooks: None,
         }
     }
 

@@ -285,6 +285,7 @@ fn ticks(seed: u64) -> Ticks {
         deadlines: usual.deadlines * slower.min(20),
         crossings: usual.crossings * slower.min(4),
         providers: usual.providers * slower.min(10),
+        webhooks: usual.webhooks * slower.min(10),
     }
 }
 
