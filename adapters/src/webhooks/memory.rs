@@ -1,5 +1,6 @@
 //! Webhook endpoints in memory: for nodes that keep nothing, and what the store on disk is compared with.
 
+use super::page::page_of;
 use florin_domain::announcement::EventPlace;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{EndpointId, PaymentId, ShardId};
@@ -201,7 +202,7 @@ impl Inner {
             .ok_or(EndpointRefusal::NoSuchEndpoint)
     }
 
-    fn all_of(&self, owner: Owner) -> impl DoubleEndedIterator<Item = &Endpoint> {
+    fn all_of(&self, owner: Owner) -> impl Iterator<Item = &Endpoint> {
         let all = self.endpoints.values().map(|one| &one.kept.endpoint);
         all.filter(move |endpoint| endpoint.owner == owner)
     }
@@ -302,34 +303,6 @@ impl Inner {
             was_before: false,
         })
     }
-
-    fn list(&self, owner: Owner, page: EndpointPage) -> Option<(Vec<Endpoint>, bool)> {
-        let is_there = |bits: u128| {
-            self.all_of(owner)
-                .any(|endpoint| endpoint.id == EndpointId::from_bits(bits))
-        };
-        let cursors = [page.starting_after, page.ending_before];
-        if !cursors.into_iter().flatten().all(is_there) {
-            return None;
-        }
-        let wanted = self.all_of(owner).filter(|endpoint| {
-            let bits = endpoint.id.bits();
-            page.starting_after.is_none_or(|bound| bits < bound)
-                && page.ending_before.is_none_or(|bound| bits > bound)
-        });
-        let backwards = page.ending_before.is_some();
-        let mut found: Vec<Endpoint> = if backwards {
-            wanted.cloned().collect()
-        } else {
-            wanted.rev().cloned().collect()
-        };
-        let has_more = found.len() > page.limit;
-        found.truncate(page.limit);
-        if backwards {
-            found.reverse();
-        }
-        Some((found, has_more))
-    }
 }
 
 impl EndpointStore for MemoryEndpoints {
@@ -353,7 +326,8 @@ impl EndpointStore for MemoryEndpoints {
         owner: Owner,
         page: EndpointPage,
     ) -> BoxFuture<'_, Result<Option<(Vec<Endpoint>, bool)>, EndpointError>> {
-        Box::pin(ready(Ok(self.inner().list(owner, page))))
+        let all = self.inner().all_of(owner).cloned().collect();
+        Box::pin(ready(Ok(page_of(all, page))))
     }
 
     fn deliveries(

@@ -9,23 +9,32 @@ use florin_domain::webhook::{
     DeliveryOutcome, DeliveryRow, Endpoint, EndpointChange, EndpointStatus, EventShape, Noted, SigningSecret,
     Then, WantedEvents,
 };
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use zeroize::Zeroizing;
 
-/// Time that a test moves.
+/// Time that a test moves, and may hold still.
 #[derive(Debug, Default)]
-pub(super) struct At(AtomicU64);
+pub(super) struct At {
+    ms: AtomicU64,
+    gate: Mutex<()>,
+}
 
 impl At {
     pub(super) fn is(&self, ms: u64) {
-        self.0.store(ms, Ordering::Relaxed);
+        self.ms.store(ms, Ordering::Relaxed);
+    }
+
+    /// Nobody is told the time while this is held.
+    pub(super) fn still(&self) -> MutexGuard<'_, ()> {
+        self.gate.lock().unwrap()
     }
 }
 
 impl Clock for At {
     fn now(&self) -> Timestamp {
-        Timestamp::from_unix_ms(self.0.load(Ordering::Relaxed))
+        drop(self.still());
+        Timestamp::from_unix_ms(self.ms.load(Ordering::Relaxed))
     }
 }
 
