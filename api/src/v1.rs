@@ -17,7 +17,7 @@ pub(crate) mod credentials_get;
 pub(crate) mod credentials_put;
 pub(crate) mod customers;
 pub(crate) mod entry_list;
-mod event_body;
+pub(crate) mod event_body;
 pub(crate) mod event_get;
 pub(crate) mod event_list;
 pub(crate) mod event_stream;
