@@ -7,7 +7,7 @@ use florin_domain::ids::{EndpointId, PaymentId, ShardId};
 use florin_domain::limits::IDEMPOTENCY_RETENTION;
 use florin_domain::ports::{
     BoxFuture, Clock, DeliveryBook, EndpointChanged, EndpointError, EndpointPage, EndpointStore,
-    NumberedDeliveries,
+    ListedEndpoints, NumberedDeliveries,
 };
 use florin_domain::time::Timestamp;
 use florin_domain::vault::{Once, Owner};
@@ -325,7 +325,7 @@ impl EndpointStore for MemoryEndpoints {
         &self,
         owner: Owner,
         page: EndpointPage,
-    ) -> BoxFuture<'_, Result<Option<(Vec<Endpoint>, bool)>, EndpointError>> {
+    ) -> BoxFuture<'_, Result<Option<ListedEndpoints>, EndpointError>> {
         let all = self.inner().all_of(owner).cloned().collect();
         Box::pin(ready(Ok(page_of(all, page))))
     }
