@@ -371,44 +371,51 @@ fn while_a_secret_is_replaced_deliveries_have_a_signature_by_either() {
     world.stop();
 }
 
+/// Makes one that is told at this address.
+fn made_at(world: &World, url: &str) -> String {
+    let hooks = json!({"url": url, "enabled_events": ["payment.succeeded"]});
+    let body = done(&post(world, PATH, &hooks));
+    format!("{PATH}/{}", body["id"].as_str().unwrap())
+}
+
+/// The events that arrive next at an address.
+fn arrived(world: &World, url: &str, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    while ids.len() < count {
+        let delivery = world.receivers.next();
+        if &*delivery.url == url {
+            assert!(body(&delivery).ends_with(" payment.succeeded"));
+            ids.push(header(&delivery, "webhook-id").to_owned());
+        }
+    }
+    ids.sort_unstable();
+    ids
+}
+
 #[test]
 fn events_are_sent_once_more_one_by_one_or_from_one_to_another() {
     let world = World::start();
-    let path = made(&world, &["payment.succeeded"]);
+    let first = "https://first.example/";
+    let path = made_at(&world, first);
     let mut ids = Vec::new();
     for key in ["p1", "p2", "p3"] {
         assert_eq!(pay(&world, key, VISA).status, 200);
-        let delivery = world.receivers.next();
-        assert_eq!(&*delivery.url, "https://shop.example/hooks");
-        let (id, name) = body(&delivery)
-            .split_once(' ')
-            .map(|(id, name)| (id.to_owned(), name.to_owned()))
-            .unwrap();
-        assert_eq!(
-            (header(&delivery, "webhook-id"), name.as_str()),
-            (id.as_str(), "payment.succeeded")
-        );
-        ids.push(id);
+        ids.extend(arrived(&world, first, 1));
     }
-    let resend = |body: &Value| post(&world, &format!("{path}/resend"), body);
-    let mut sent = |asked: &Value, expected: &[&String]| {
-        done(&resend(asked));
-        let mut arrived: Vec<String> = expected
-            .iter()
-            .map(|_| header(&world.receivers.next(), "webhook-id").to_owned())
-            .collect();
-        arrived.sort_unstable();
-        let mut expected: Vec<String> = expected.iter().map(|id| (*id).clone()).collect();
+    let resend = |path: &str, body: &Value| post(&world, &format!("{path}/resend"), body);
+    for (number, asked, expected) in [
+        (1, json!({"event": ids[1]}), &ids[1..2]),
+        (2, json!({"from": ids[1]}), &ids[1..]),
+        (3, json!({"to": ids[1]}), &ids[..2]),
+        (4, json!({"from": ids[0], "to": ids[2]}), &ids[..]),
+    ] {
+        // Made after all of them, so it is told of none by itself.
+        let url = format!("https://shop-{number}.example/");
+        done(&resend(&made_at(&world, &url), &asked));
+        let mut expected = expected.to_vec();
         expected.sort_unstable();
-        assert_eq!(arrived, expected, "{asked}");
-    };
-    sent(&json!({"event": ids[1]}), &[&ids[1]]);
-    sent(&json!({"from": ids[1]}), &[&ids[1], &ids[2]]);
-    sent(&json!({"to": ids[1]}), &[&ids[0], &ids[1]]);
-    sent(
-        &json!({"from": ids[0], "to": ids[2]}),
-        &[&ids[0], &ids[1], &ids[2]],
-    );
+        assert_eq!(arrived(&world, &url, expected.len()), expected, "{asked}");
+    }
     let strange = "evt_01m7y92abt0000000000000g01";
     for (asked, code, param) in [
         (json!({}), "parameter_missing", "event"),
@@ -423,7 +430,7 @@ fn events_are_sent_once_more_one_by_one_or_from_one_to_another() {
         (json!({"from": ids[1], "to": ids[0]}), "parameter_invalid", "to"),
         (json!({"event": ids[0], "more": 1}), "parameter_unknown", "more"),
     ] {
-        refused(&resend(&asked), 400, code, Some(param));
+        refused(&resend(&path, &asked), 400, code, Some(param));
     }
     let live = made_live(&world);
     let body = json!({"event": ids[0]}).to_string();
@@ -436,12 +443,8 @@ fn events_are_sent_once_more_one_by_one_or_from_one_to_another() {
     );
     refused(&answer, 400, "resource_missing", Some("event"));
     done(&post(&world, &path, &json!({"disabled": true})));
-    refused(
-        &resend(&json!({"event": ids[0]})),
-        409,
-        "webhook_endpoint_disabled",
-        None,
-    );
+    let disabled = resend(&path, &json!({"event": ids[0]}));
+    refused(&disabled, 409, "webhook_endpoint_disabled", None);
     world.stop();
 }
 

@@ -155,10 +155,22 @@ async fn there_are_so_many_endpoints_and_stretches_and_deliveries_and_no_more() 
         EndpointChange::Replay(ID, replay)
     };
     for asked_ms in 0..REPLAYS_MAX as u64 {
+        let asked_ms = asked_ms / 2 * 2;
         endpoints.change(owner(1), replay(asked_ms), None).await.unwrap();
     }
     let more = endpoints.change(owner(1), replay(99), None).await;
     assert_eq!(more, Err(EndpointRefusal::TooManyReplays.into()));
+    let asked_ms: Vec<u64> = progress(&endpoints)
+        .await
+        .replays
+        .iter()
+        .map(|one| one.asked_at.unix_ms())
+        .collect();
+    let expected: Vec<u64> = (0..REPLAYS_MAX as u64).collect();
+    assert_eq!(
+        asked_ms, expected,
+        "two that were asked for at the same time are told apart"
+    );
     let under_way = Noted {
         replay: Some((Timestamp::from_unix_ms(0), Some(place(2)))),
         rows: (0..=DELIVERIES_KEPT_MAX as u64).map(row).collect(),

@@ -40,7 +40,7 @@ pub(super) fn keep(file: &Connection, noted: &Noted) -> Result<(), Trouble> {
         park(file, noted.endpoint, *payment, *parked)?;
     }
     if let Some((asked_at, goes_on)) = noted.replay {
-        // Only the one under way; stretches that were asked for at the same time are told apart by their order.
+        // Only the one under way.
         let under_way =
             "endpoint = ?1 AND asked_ms = ?2 AND place = (SELECT min(place) FROM replay WHERE endpoint = ?1)";
         let asked_ms = asked_at.unix_ms().cast_signed();
