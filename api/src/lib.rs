@@ -4,7 +4,7 @@
 //! * [`server`] the running server, its parts and options; `routes` which path is answered by which file
 //! * [`stripe`] the same payments under the names that Stripe's SDKs know
 //! * `v1` one endpoint per file, with what they share: the payment on the wire, the list
-//! * `vault` what the endpoints of customers, saved cards and tokens share
+//! * `vault` what the endpoints of customers, saved cards and tokens share; `webhook_endpoints` the same of webhooks
 //! * `auth` whose key it is; `rate_limits` how much it may ask; `body`, `json`, `query` strict reading of what arrives; `errors` every refusal in both formats,
 //!   `error_page` what each of them means
 //! * [`event_bodies`] what merchants' servers are sent
@@ -34,3 +34,4 @@ mod streams;
 pub mod stripe;
 mod v1;
 mod vault;
+mod webhook_endpoints;

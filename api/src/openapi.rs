@@ -44,6 +44,7 @@ use crate::v1::{
     template_list, transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get,
 };
 use crate::v1::{customers, payment_methods, tokens};
+use crate::v1::{webhook_delivery_list, webhook_endpoints, webhook_resend, webhook_secret_rotate};
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
@@ -102,6 +103,14 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     payment_methods::described_detach,
     tokens::described_create,
     tokens::described_get,
+    webhook_endpoints::described_create,
+    webhook_endpoints::described_list,
+    webhook_endpoints::described_get,
+    webhook_endpoints::described_update,
+    webhook_endpoints::described_delete,
+    webhook_secret_rotate::described,
+    webhook_delivery_list::described,
+    webhook_resend::described,
     list_entry_create::described,
     list_entry_list::described,
     list_entry_delete::described,
@@ -160,15 +169,20 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
 pub(crate) mod chapter {
     pub(crate) const PAYMENTS: &str = "Payments";
     pub(crate) const CUSTOMERS: &str = "Customers";
+    pub(crate) const WEBHOOKS: &str = "Webhooks";
     pub(crate) const STRIPE: &str = "Stripe's names";
     pub(crate) const LEDGER: &str = "Ledger";
     pub(crate) const OPERATIONS: &str = "Operations";
     pub(crate) const DOCUMENTS: &str = "Documents";
-    pub(super) const ALL: [(&str, &str); 6] = [
+    pub(super) const ALL: [(&str, &str); 7] = [
         (PAYMENTS, "Taking payments, and what follows."),
         (
             CUSTOMERS,
             "Who pays, and the cards that they saved. Under Stripe's names, as a form or as JSON.",
+        ),
+        (
+            WEBHOOKS,
+            "Being told of events on your own servers. Under Stripe's names, as a form or as JSON.",
         ),
         (
             STRIPE,

@@ -11,6 +11,7 @@ use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
+use florin_actors::webhooks_handle::WebhooksHandle;
 use florin_domain::ports::{CardVault, ClientSecrets, NoticeReader, OpsView, ReceiptSigner};
 use metrics::Counter;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub(crate) struct State {
     pub(crate) directory: DirectoryHandle,
     pub(crate) credentials: CredentialsHandle,
     pub(crate) cards: Arc<dyn CardVault>,
+    pub(crate) webhooks: WebhooksHandle,
     pub(crate) digests: Digests,
     pub(crate) options: ApiOptions,
     pub(crate) request_ids: RequestIds,
@@ -60,6 +62,7 @@ impl State {
             directory,
             credentials,
             cards,
+            webhooks,
             digests,
             request_seed,
         } = parts;
@@ -75,6 +78,7 @@ impl State {
             directory,
             credentials,
             cards,
+            webhooks,
             digests,
             options,
             request_ids: RequestIds::new(request_seed),

@@ -62,6 +62,10 @@ pub(crate) mod transfer_revert;
 pub(crate) mod tree_get;
 pub(crate) mod trial_balance_get;
 pub(crate) mod unresolved_list;
+pub(crate) mod webhook_delivery_list;
+pub(crate) mod webhook_endpoints;
+pub(crate) mod webhook_resend;
+pub(crate) mod webhook_secret_rotate;
 
 pub(crate) mod account_body;
 mod alert_body;

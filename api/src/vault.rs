@@ -13,7 +13,7 @@ mod saved;
 mod shapes;
 mod typed;
 
-pub(crate) use asked::{Asked, object, read};
+pub(crate) use asked::{Asked, object, owner, read};
 pub(crate) use body::shown;
 pub(crate) use refused::refused;
 pub(crate) use said::{check_text, check_texts, customer, method};
