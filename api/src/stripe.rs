@@ -5,7 +5,7 @@
 //! * [`body`] a payment as Stripe's objects: pure functions, with nothing left out
 //! * [`expand`] which of an object's references are shown as objects themselves
 //! * `ids` the same object under two names
-//! * one endpoint per file; `request` what they read, `answer` what they tell
+//! * one endpoint per file; `request` what they read, `answer` what they tell, `method` what they pay with
 //! * `tree` forms, queries and JSON as one; `params` reads it by name
 
 mod answer;
@@ -15,6 +15,7 @@ pub(crate) mod charge_get;
 pub(crate) mod charge_list;
 pub mod expand;
 pub(crate) mod ids;
+mod method;
 mod params;
 pub(crate) mod payment_intent_cancel;
 pub(crate) mod payment_intent_capture;

@@ -22,7 +22,7 @@ pub(crate) use shapes::{
     CUSTOMER_ID, METHOD_ID, TOKEN_ID, card_shape, customer_example, customer_fields, customer_shape,
     exactly_one_key, method_example, method_fields, method_shape, token_example, token_shape,
 };
-pub(crate) use typed::{Card, card, expiry, token_card};
+pub(crate) use typed::{Card, card, expiry, holder, token_card, token_of};
 
 use crate::errors::{ApiError, Code, Invalid};
 use actix_web::HttpRequest;

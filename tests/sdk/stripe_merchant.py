@@ -115,6 +115,27 @@ def refunds(client, sale):
     expect("the charge says so", (charge.refunded, len(charge.refunds.data)), (True, 2))
 
 
+def cards(client):
+    made, methods = client.v1.payment_intents, client.v1.payment_methods
+    ada = client.v1.customers.create({"name": "Ada", "metadata": {"shop": "1"}})
+    typed = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2040, "cvc": "123"}
+    card = methods.create({"type": "card", "card": typed, "billing_details": {"name": "Ada"}})
+    methods.attach(card.id, {"customer": ada.id})
+    sale = {"amount": 600, "currency": "usd", "confirm": True, "payment_method": card.id}
+    paid = made.create({**sale, "customer": ada.id})
+    expect("a saved card pays", (paid.status, paid.payment_method, paid.customer), ("succeeded", card.id, ada.id))
+    bob = client.v1.customers.create({"name": "Bob"})
+    error = raises("nobody else's intent", stripe.InvalidRequestError, lambda: made.create({**sale, "customer": bob.id}))
+    expect("by its parameter", (error.param, error.code), ("payment_method", "resource_missing"))
+    token = client.v1.tokens.create({"card": typed})
+    data = {"type": "card", "card": {"token": token.id}}
+    waiting = made.create({"amount": 610, "currency": "usd"})
+    paid = made.confirm(waiting.id, {"payment_method_data": data})
+    kept = methods.retrieve(paid.payment_method)
+    expect("a token pays, and its card is kept", (paid.status, kept.card.last4, kept.customer), ("succeeded", "4242", None))
+    return ada
+
+
 def errors(client, address):
     made = client.v1.payment_intents
     card = {"amount": 500, "currency": "usd", "confirm": True, "customer": "cus_poor"}
@@ -171,6 +192,7 @@ def main(address):
     client = stripe.StripeClient(KEY, base_addresses={"api": address})
     sale = intents(client)
     refunds(client, sale)
+    cards(client)
     errors(client, address)
     lists(client)
     # The way of older programs, with everything in the module.

@@ -42,8 +42,8 @@ pub enum Change {
     },
     /// Pay a draft, with its own method if none is named; or try again with another method after a decline.
     Confirm(Option<PaymentMethod>),
-    /// The same with a method that is no longer there: only what was asked under the key before is answered.
-    ConfirmGone,
+    /// Confirm or change it with a method that is no longer there: only what was asked under the key before is answered.
+    MethodGone,
     /// Change a draft, or what is said about the payment.
     Amend(Amendment),
     /// Find out how the customer's challenge ended.
@@ -243,7 +243,7 @@ impl PaymentsHandle {
                 reason,
             },
             Change::Confirm(method) => Action::Confirm(method),
-            Change::ConfirmGone => Action::ConfirmGone,
+            Change::MethodGone => Action::MethodGone,
             Change::Amend(amendment) => Action::Amend(amendment),
             Change::Complete { details } => Action::Complete(details),
             Change::ApproveReview => Action::ApproveReview(CaptureId::from_bits(bits)),

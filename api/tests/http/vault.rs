@@ -4,6 +4,7 @@ use crate::world::{Answer, World};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
+mod intents;
 mod paid;
 
 const A: &str = "sk_test_a";
