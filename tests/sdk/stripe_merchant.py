@@ -127,6 +127,11 @@ def cards(client):
     bob = client.v1.customers.create({"name": "Bob"})
     error = raises("nobody else's intent", stripe.InvalidRequestError, lambda: made.create({**sale, "customer": bob.id}))
     expect("by its parameter", (error.param, error.code), ("payment_method", "resource_missing"))
+    hard = {"amount": 620, "currency": "usd", "confirm": True, "payment_method": "pm_card_authenticationRequired", "off_session": True}
+    error = raises("nobody is challenged who is not there", stripe.CardError, lambda: made.create(hard))
+    expect("the customer has to come", error.code, "authentication_required")
+    back = {"payment_method": "pm_card_authenticationRequired"}
+    expect("and is asked then", made.confirm(error.error.payment_intent.id, back).status, "requires_action")
     token = client.v1.tokens.create({"card": typed})
     data = {"type": "card", "card": {"token": token.id}}
     waiting = made.create({"amount": 610, "currency": "usd"})

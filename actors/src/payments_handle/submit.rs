@@ -5,6 +5,7 @@ use crate::admission::Shed;
 use crate::idempotency::{IdempotencyMail, KeyReply, Reply, Submission, Work};
 use crate::load::{locate, stream};
 use crate::mailbox::{Class, Refused};
+use crate::payment::Start;
 use crate::payment::{Action, Begin, NotStored, Operate};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, Seq, VoidId};
@@ -304,6 +305,8 @@ impl PaymentsHandle {
             fee: new.fee,
             fee_return: self.context.options.fee_return,
             routing: new.routing,
+            // Who confirms a draft says nothing of it.
+            off_session: new.off_session && !matches!(new.start, Start::Draft(_)),
             created_at: id.drawn_at(),
         };
         Begin {

@@ -150,7 +150,10 @@ pub(super) fn payment_intent_create() -> Endpoint {
             "payment_method_types",
             array(text("A kind of method."), "Must have `card`."),
         ),
-        may("off_session", flag("Must not be true.")),
+        may(
+            "off_session",
+            flag("The customer is not there, so that nobody is challenged; only with `confirm=true`."),
+        ),
         may("error_on_requires_action", flag("Must not be true.")),
         expand(),
     ]);

@@ -92,6 +92,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Told 
         return_url: asked.return_url,
         device: Device::default(),
         routing: Wishes::default(),
+        off_session: asked.off_session,
     };
     let answered = state.payments.create(new).await.map_err(ApiError::from);
     let answered = unless_gone(answered.map_err(Refused::from), gone)?;
@@ -105,6 +106,7 @@ struct Asked {
     currency: Currency,
     method: Option<Wanted>,
     is_confirmed: bool,
+    off_session: bool,
     capture_method: CaptureMethod,
     customer: Option<Arc<str>>,
     description: Option<Arc<str>>,
@@ -115,7 +117,7 @@ struct Asked {
 impl Asked {
     fn read(params: &mut Params, livemode: bool) -> Result<Self, Refused> {
         params.unsupported(&UNSUPPORTED)?;
-        params.only_false(&["error_on_requires_action", "off_session"])?;
+        params.only_false(&["error_on_requires_action"])?;
         params.harmless(&HARMLESS);
         kinds_of_method(params)?;
         method_options(params)?;
@@ -131,6 +133,12 @@ impl Asked {
         let currency = Currency::parse(&currency).map_err(|error| {
             params.refused("currency", Code::ParameterInvalid, &format!("is wrong: {error}"))
         })?;
+        let is_confirmed = params.flag("confirm")? == Some(true);
+        let off_session = params.flag("off_session")? == Some(true);
+        if off_session && !is_confirmed {
+            let why = "is only for what is charged at once, with `confirm=true`";
+            return Err(params.refused("off_session", Code::ParameterInvalid, why).into());
+        }
         let capture_method = params.word("capture_method", &["automatic", "automatic_async", "manual"])?;
         let customer = params.text("customer")?.map(owned);
         let customer = native::name("customer_id", customer.as_ref())
@@ -142,7 +150,6 @@ impl Asked {
         let metadata =
             native::metadata(Some(&pairs)).map_err(|invalid| renamed(invalid, "metadata", "metadata"))?;
         let method = Wanted::read(params, livemode)?;
-        let is_confirmed = params.flag("confirm")? == Some(true);
         if is_confirmed && method.is_none() {
             return Err(required(params, "payment_method").into());
         }
@@ -151,6 +158,7 @@ impl Asked {
             currency,
             method,
             is_confirmed,
+            off_session,
             capture_method: match capture_method {
                 Some("manual") => CaptureMethod::Manual,
                 Some(_) | None => CaptureMethod::Automatic,
