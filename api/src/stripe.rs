@@ -16,7 +16,7 @@ pub(crate) mod charge_list;
 pub mod expand;
 pub(crate) mod ids;
 mod method;
-mod params;
+pub(crate) mod params;
 pub(crate) mod payment_intent_cancel;
 pub(crate) mod payment_intent_capture;
 pub(crate) mod payment_intent_confirm;
@@ -29,3 +29,5 @@ pub(crate) mod refund_create;
 pub(crate) mod refund_list;
 mod request;
 pub(crate) mod tree;
+
+pub(crate) use payment_intent_create::{kinds_of_method, method_options};

@@ -127,6 +127,18 @@ def cards(client):
     bob = client.v1.customers.create({"name": "Bob"})
     error = raises("nobody else's intent", stripe.InvalidRequestError, lambda: made.create({**sale, "customer": bob.id}))
     expect("by its parameter", (error.param, error.code), ("payment_method", "resource_missing"))
+    spare = methods.create({"type": "card", "card": {**typed, "number": "5555555555554444"}})
+    agreed = {"type": "online", "online": {"ip_address": "192.0.2.7", "user_agent": "Mozilla/5.0"}}
+    waiting = client.v1.setup_intents.create({"customer": ada.id, "payment_method": spare.id, "metadata": {"plan": "gold"}})
+    expect("a card is set up", (type(waiting).__name__, waiting.status, waiting.usage), ("SetupIntent", "requires_confirmation", "off_session"))
+    ready = client.v1.setup_intents.confirm(waiting.id, {"mandate_data": {"customer_acceptance": agreed}})
+    mandate = client.v1.mandates.retrieve(ready.mandate)
+    expect("with consent", (ready.status, mandate.status, mandate.payment_method), ("succeeded", "active", spare.id))
+    expect("and is the customer's", methods.retrieve(spare.id).customer, ada.id)
+    listed = client.v1.setup_intents.list({"customer": ada.id})
+    expect("it is listed", [intent.id for intent in listed.auto_paging_iter()], [ready.id])
+    later = made.create({**sale, "customer": ada.id, "payment_method": spare.id, "off_session": True})
+    expect("and pays without its customer", later.status, "succeeded")
     hard = {"amount": 620, "currency": "usd", "confirm": True, "payment_method": "pm_card_authenticationRequired", "off_session": True}
     error = raises("nobody is challenged who is not there", stripe.CardError, lambda: made.create(hard))
     expect("the customer has to come", error.code, "authentication_required")

@@ -324,6 +324,7 @@ fn one_of_each() -> Vec<ApiError> {
         Code::CardNumberMisplaced,
         Code::CardsNotKept,
         Code::PaymentMethodUnexpectedState,
+        Code::SetupIntentUnexpectedState,
         Code::TokenAlreadyUsed,
         Code::TokenInvalid,
     ];

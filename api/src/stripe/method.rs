@@ -71,9 +71,11 @@ impl Wanted {
                 VaultObject::Method(method) => {
                     saved_one(state, (merchant, livemode), &method.id.to_string(), customer).await
                 }
-                VaultObject::Customer(_) | VaultObject::CustomerDeleted(_) | VaultObject::Token(_) => {
-                    Err(ApiError::Internal.into())
-                }
+                VaultObject::Customer(_)
+                | VaultObject::CustomerDeleted(_)
+                | VaultObject::Token(_)
+                | VaultObject::Setup(_)
+                | VaultObject::Mandate(_) => Err(ApiError::Internal.into()),
             },
             Err(error) => Ok(Found::Gone(inside_data(vault::refused(error)))),
         }

@@ -180,7 +180,7 @@ pub(super) fn owned(text: String) -> Text<'static> {
 }
 
 /// Cards are what there is, so whoever wants cards, or leaves the choice, is served.
-pub(super) fn kinds_of_method(params: &mut Params) -> Result<(), Invalid> {
+pub(crate) fn kinds_of_method(params: &mut Params) -> Result<(), Invalid> {
     if let Some(kinds) = params.list("payment_method_types")?
         && !kinds.iter().any(|kind| kind == "card")
     {
@@ -196,7 +196,7 @@ pub(super) fn kinds_of_method(params: &mut Params) -> Result<(), Invalid> {
 }
 
 /// Of a card's options the usual one may be said.
-pub(super) fn method_options(params: &mut Params) -> Result<(), Invalid> {
+pub(crate) fn method_options(params: &mut Params) -> Result<(), Invalid> {
     let Some(mut options) = params.inner("payment_method_options")? else {
         return Ok(());
     };

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 
 mod intents;
 mod paid;
+mod setups;
 
 const A: &str = "sk_test_a";
 const B: &str = "sk_test_b";
