@@ -205,6 +205,14 @@ def lists(client):
     expect("charges as well", [charge.payment_intent.id for charge in page.auto_paging_iter()], newest)
 
 
+def events(client, sale):
+    told = [event for event in client.v1.events.list({"limit": 100}).auto_paging_iter() if event.type.startswith("payment_intent.")]
+    first = [event for event in told if event.data.object.id == sale.id]
+    expect("what happened is told", [(type(event).__name__, event.type) for event in first], [("Event", "payment_intent.succeeded")])
+    again = client.v1.events.retrieve(first[0].id)
+    expect("with the object of then", (type(again.data.object).__name__, again.data.object.amount_received), ("PaymentIntent", sale.amount))
+
+
 def main(address):
     client = stripe.StripeClient(KEY, base_addresses={"api": address})
     sale = intents(client)
@@ -212,6 +220,7 @@ def main(address):
     cards(client)
     errors(client, address)
     lists(client)
+    events(client, sale)
     # The way of older programs, with everything in the module.
     stripe.api_key, stripe.api_base = KEY, address
     old = stripe.PaymentIntent.create(amount=250, currency="gbp", payment_method="pm_card_visa", confirm=True)
