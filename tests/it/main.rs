@@ -70,6 +70,7 @@ mod ledger_shards;
 mod ledger_templates;
 mod ledger_transfers;
 mod limits;
+mod off_session;
 mod operations;
 mod operations_authorization;
 mod operations_challenge;
