@@ -96,3 +96,4 @@ mod simulate;
 mod stripe_notices;
 mod time_travel;
 mod two_providers;
+mod webhooks;
