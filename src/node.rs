@@ -15,6 +15,7 @@ use florin_adapters::entropy::OsEntropy;
 use florin_adapters::integrity::{lost, unfinished};
 use florin_adapters::journal::SqliteJournal;
 use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
+use florin_adapters::payment_links::{self, LinkStore};
 use florin_adapters::provider_keys::HmacProviderKeys;
 use florin_adapters::providers::adyen::{AdyenConfig, AdyenNotices, AdyenProvider, ApiKey, HmacKey};
 use florin_adapters::providers::stripe::{
@@ -27,7 +28,7 @@ use florin_adapters::snapshots::FileSnapshots;
 use florin_adapters::views::{SqliteViews, ViewsOptions};
 use florin_config::{ProviderKind, Settings};
 use florin_domain::ids::{Seq, ShardId};
-use florin_domain::ports::{CardVault, Clock, Journal as _, NoticeReader, Provider, Secrets};
+use florin_domain::ports::{CardVault, Clock, Journal as _, NoticeReader, PaymentLinks, Provider, Secrets};
 use florin_domain::provider::ProviderId;
 use florin_supervisors::platform::Platform;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -46,6 +47,8 @@ pub(crate) struct Node {
     pub(crate) book: Arc<Book>,
     /// Customers and saved cards.
     pub(crate) cards: Arc<dyn CardVault>,
+    /// Links under which customers pay.
+    pub(crate) links: Arc<dyn PaymentLinks>,
     /// Before those that sign, which let the journals go: each copies what is left, if its disk answers.
     _replicating: Replicas,
     /// Before the folders: each signs a last time, and then its folder is let go.
@@ -247,6 +250,8 @@ pub(crate) async fn start(
             }
             None => Arc::new(NoCards),
         };
+    let world = (Arc::clone(&clock) as _, Arc::clone(&entropy) as _);
+    let links = LinkStore::open(Some(&payment_links::file_in(folder)), world)?;
     let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
     let mut replicating = Replicas::none();
     let all = shard_folders::all(
@@ -308,6 +313,7 @@ pub(crate) async fn start(
         secrets: vault.secrets(),
         book,
         cards,
+        links: Arc::new(links),
         _replicating: replicating,
         _signing: notaries
             .into_iter()

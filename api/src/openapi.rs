@@ -43,8 +43,8 @@ use crate::v1::{
     period_list, provider_notice, refund_create, routing_evaluate, routing_get, routing_set, statement_get,
     template_list, transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get,
 };
-use crate::v1::{customers, payment_methods, tokens};
-use crate::{error_page, request_id};
+use crate::v1::{customers, payment_links, payment_methods, tokens};
+use crate::{checkout, error_page, request_id};
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
@@ -102,6 +102,16 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     payment_methods::described_detach,
     tokens::described_create,
     tokens::described_get,
+    payment_links::described_create,
+    payment_links::described_list,
+    payment_links::described_get,
+    payment_links::described_update,
+    checkout::described_page,
+    checkout::described_return,
+    checkout::described_attempt,
+    checkout::described_style,
+    checkout::described_script,
+    checkout::described_icon,
     list_entry_create::described,
     list_entry_list::described,
     list_entry_delete::described,
@@ -160,15 +170,20 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
 pub(crate) mod chapter {
     pub(crate) const PAYMENTS: &str = "Payments";
     pub(crate) const CUSTOMERS: &str = "Customers";
+    pub(crate) const CHECKOUT: &str = "Checkout";
     pub(crate) const STRIPE: &str = "Stripe's names";
     pub(crate) const LEDGER: &str = "Ledger";
     pub(crate) const OPERATIONS: &str = "Operations";
     pub(crate) const DOCUMENTS: &str = "Documents";
-    pub(super) const ALL: [(&str, &str); 6] = [
+    pub(super) const ALL: [(&str, &str); 7] = [
         (PAYMENTS, "Taking payments, and what follows."),
         (
             CUSTOMERS,
             "Who pays, and the cards that they saved. Under Stripe's names, as a form or as JSON.",
+        ),
+        (
+            CHECKOUT,
+            "Links under which customers pay, and the page that they see. What is below `/pay/` is for the page's own script and may change with it.",
         ),
         (
             STRIPE,

@@ -1,5 +1,6 @@
 //! Which path is answered by which file. The paths of the hot path come first, because they are tried in order.
 
+use crate::checkout;
 use crate::error_page;
 use crate::errors::ApiError;
 use crate::openapi;
@@ -15,10 +16,11 @@ use crate::v1::{
     entry_list, event_get, event_list, event_stream, health, ledger_export, list_entry_create,
     list_entry_delete, list_entry_list, merchant_freeze, merchant_list, metrics_get, payment_capture,
     payment_confirm, payment_create, payment_export, payment_get, payment_history, payment_increment,
-    payment_list, payment_methods, payment_receipt, payment_void, payment_what_if, period_close, period_list,
-    provider_notice, provider_switch, read_only_set, refund_create, review_approve, review_list,
-    review_reject, routing_evaluate, routing_get, routing_set, statement_get, template_list, tokens,
-    transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get, unresolved_list,
+    payment_links, payment_list, payment_methods, payment_receipt, payment_void, payment_what_if,
+    period_close, period_list, provider_notice, provider_switch, read_only_set, refund_create,
+    review_approve, review_list, review_reject, routing_evaluate, routing_get, routing_set, statement_get,
+    template_list, tokens, transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get,
+    unresolved_list,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -275,6 +277,24 @@ fn vault_routes(config: &mut ServiceConfig) {
                 allow: "GET, HEAD, POST",
             })
         }));
+    let links = web::resource("/v1/payment_links")
+        .route(web::post().to(payment_links::create))
+        .route(web::get().to(payment_links::list))
+        .route(web::head().to(payment_links::list))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }));
+    let link = web::resource("/v1/payment_links/{id}")
+        .route(web::post().to(payment_links::update))
+        .route(web::get().to(payment_links::get))
+        .route(web::head().to(payment_links::get))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }));
     config
         .service(customers)
         .service(customer)
@@ -286,6 +306,14 @@ fn vault_routes(config: &mut ServiceConfig) {
         .service(method)
         .service(posted("/v1/payment_methods/{id}/attach", payment_methods::attach))
         .service(posted("/v1/payment_methods/{id}/detach", payment_methods::detach))
+        .service(links)
+        .service(link)
+        .service(read_only("/pay/assets/checkout.css", checkout::style))
+        .service(read_only("/pay/assets/checkout.js", checkout::script))
+        .service(read_only("/pay/assets/icon.svg", checkout::icon))
+        .service(read_only("/pay/{id}", checkout::page))
+        .service(read_only("/pay/{id}/return", checkout::came_back))
+        .service(posted("/pay/{id}/attempts", checkout::attempt))
         .service(posted("/v1/tokens", tokens::create))
         .service(read_only("/v1/tokens/{id}", tokens::get));
 }

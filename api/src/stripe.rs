@@ -15,7 +15,7 @@ pub(crate) mod charge_get;
 pub(crate) mod charge_list;
 pub mod expand;
 pub(crate) mod ids;
-mod params;
+pub(crate) mod params;
 pub(crate) mod payment_intent_cancel;
 pub(crate) mod payment_intent_capture;
 pub(crate) mod payment_intent_confirm;

@@ -155,6 +155,8 @@ ids! {
     CustomerId = "cus_";
     /// A card that was saved.
     MethodId = "pm_";
+    /// A link under which customers pay on a page of ours.
+    PaymentLinkId = "plink_";
     /// An entry of a block or allow list.
     ListEntryId = "rle_";
     /// Something that merchants were told; see `EventPlace::id`.

@@ -16,6 +16,7 @@ use florin_adapters::digests;
 use florin_adapters::entropy::OsEntropy;
 use florin_adapters::journal::{MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
+use florin_adapters::payment_links::LinkStore;
 use florin_adapters::provider_keys::HmacProviderKeys;
 use florin_adapters::secrets::{FileKek, development_kek_in};
 use florin_adapters::views::MemoryViews;
@@ -212,6 +213,7 @@ impl World {
             providers.push(Arc::clone(&provider) as _);
         }
         let keys = Arc::new(MemoryKeyIndex::default());
+        let of_links = (Arc::clone(&clock), Arc::clone(&entropy));
         let ports = Ports {
             journal,
             transfers: Arc::clone(&keys) as _,
@@ -263,6 +265,9 @@ impl World {
                 runtime.handle().clone(),
             ),
             cards: cards(folder.path()),
+            links: Arc::new(LinkStore::open(None, of_links).unwrap()),
+            entropy: Arc::new(OsEntropy::new()),
+            public_url: Some("http://florin".into()),
             digests: Digests {
                 key: digests::key_digest,
                 fingerprint: digests::fingerprint,
