@@ -28,7 +28,9 @@ use florin_adapters::snapshots::FileSnapshots;
 use florin_adapters::views::{SqliteViews, ViewsOptions};
 use florin_config::{ProviderKind, Settings};
 use florin_domain::ids::{Seq, ShardId};
-use florin_domain::ports::{CardVault, Clock, Journal as _, NoticeReader, PaymentLinks, Provider, Secrets};
+use florin_domain::ports::{
+    CardVault, Clock, Entropy, Journal as _, NoticeReader, PaymentLinks, Provider, Secrets,
+};
 use florin_domain::provider::ProviderId;
 use florin_supervisors::platform::Platform;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -229,14 +231,8 @@ pub(crate) async fn start(
             folder.display()
         );
     }
-    let provider_keys = if let Some(secret) = &settings.provider_key_secret {
-        HmacProviderKeys::new(secret.expose())
-    } else {
-        let secret = secret_file::load_or_create(&folder.join("provider_keys.secret"));
-        HmacProviderKeys::new(&secret.context("the secret of the provider keys")?)
-    };
     let (provider_keys, clock, entropy) = (
-        Arc::new(provider_keys),
+        Arc::new(provider_keys(settings)?),
         Arc::new(SystemClock::new()),
         Arc::new(OsEntropy::new()),
     );
@@ -250,8 +246,7 @@ pub(crate) async fn start(
             }
             None => Arc::new(NoCards),
         };
-    let world = (Arc::clone(&clock) as _, Arc::clone(&entropy) as _);
-    let links = LinkStore::open(Some(&payment_links::file_in(folder)), world)?;
+    let links = open_links(folder, Arc::clone(&clock) as _, Arc::clone(&entropy) as _)?;
     let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
     let mut replicating = Replicas::none();
     let all = shard_folders::all(
@@ -313,7 +308,7 @@ pub(crate) async fn start(
         secrets: vault.secrets(),
         book,
         cards,
-        links: Arc::new(links),
+        links,
         _replicating: replicating,
         _signing: notaries
             .into_iter()
@@ -321,6 +316,27 @@ pub(crate) async fn start(
             .collect::<anyhow::Result<_>>()?,
         _data: folders,
     })
+}
+
+/// The keys under which providers are asked: of the configured secret, or of one in the data folder.
+fn provider_keys(settings: &Settings) -> anyhow::Result<HmacProviderKeys> {
+    if let Some(secret) = &settings.provider_key_secret {
+        return Ok(HmacProviderKeys::new(secret.expose()));
+    }
+    let secret = secret_file::load_or_create(&settings.data_dir.join("provider_keys.secret"));
+    Ok(HmacProviderKeys::new(
+        &secret.context("the secret of the provider keys")?,
+    ))
+}
+
+/// The store of payment links. The data folder must be ours.
+fn open_links(
+    folder: &Path,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> anyhow::Result<Arc<dyn PaymentLinks>> {
+    let file = payment_links::file_in(folder);
+    Ok(Arc::new(LinkStore::open(Some(&file), (clock, entropy))?))
 }
 
 /// Time goes on from the last commit, also where the system's clock was set back: what was put in force or retired then stays before

@@ -186,12 +186,12 @@ fn a_challenge_leads_to_the_bank_and_back_and_a_failed_one_to_another_card() {
             .send("POST", &format!("/{path}/{button}"), &[], b"")
             .unwrap()
             .expect(303);
-        let back = pressed.header("location").unwrap();
+        let way = pressed.header("location").unwrap();
         let own = format!("http://{}", dev.api);
-        let back = back
+        let way = way
             .strip_prefix(&own)
-            .unwrap_or_else(|| panic!("{back} is not ours"));
-        let led = browser.visit(dev.api, back).expect(303);
+            .unwrap_or_else(|| panic!("{way} is not ours"));
+        let led = browser.visit(dev.api, way).expect(303);
         assert_eq!(led.header("location"), Some(place.as_str()));
         let shown = browser.visit(dev.api, &page).expect(200).text();
         let expected = if button == "fail" {

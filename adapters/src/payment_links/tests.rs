@@ -86,11 +86,11 @@ fn terms(single_use: bool) -> LinkTerms {
     }
 }
 
-fn once(key: u8, asked: u8) -> Option<LinkOnce> {
-    Some(LinkOnce {
+const fn once(key: u8, asked: u8) -> LinkOnce {
+    LinkOnce {
         key: KeyDigest([key; 16]),
         asked: Fingerprint([asked; 16]),
-    })
+    }
 }
 
 const ALL: LinkPage = LinkPage {
@@ -126,23 +126,23 @@ async fn one_key_makes_one_link_until_a_day_has_passed_and_another_request_under
     let create = || LinkChange::Create(Box::new(terms(false)));
     let first = bench
         .store()
-        .change(owner(1), create(), once(1, 1))
+        .change(owner(1), create(), Some(once(1, 1)))
         .await
         .unwrap();
     assert!(!first.was_before);
     bench.reopen().unwrap();
     let again = bench
         .store()
-        .change(owner(1), create(), once(1, 1))
+        .change(owner(1), create(), Some(once(1, 1)))
         .await
         .unwrap();
     assert_eq!((again.link.id, again.was_before), (first.link.id, true));
-    let other = bench.store().change(owner(1), create(), once(1, 2)).await;
+    let other = bench.store().change(owner(1), create(), Some(once(1, 2))).await;
     assert_eq!(other, Err(LinksError::Refused(LinkRefusal::KeyMismatch)));
     bench.clock.0.fetch_add(DAY_MS, Ordering::Relaxed);
     let later = bench
         .store()
-        .change(owner(1), create(), once(1, 2))
+        .change(owner(1), create(), Some(once(1, 2)))
         .await
         .unwrap();
     assert!(!later.was_before && later.link.id != first.link.id);

@@ -71,10 +71,10 @@ impl Writer {
                     Letter::Change(order, reply) => orders.push((order, reply)),
                     // Before the changes of this batch, of which nobody has been told yet.
                     Letter::Find(id, reply) => {
-                        drop(reply.send(file::find(&self.file, id).map_err(failed)));
+                        drop(reply.send(file::find(&self.file, id).map_err(|why| failed(&why))));
                     }
                     Letter::List(owner, page, reply) => {
-                        drop(reply.send(file::page(&self.file, owner, page).map_err(failed)));
+                        drop(reply.send(file::page(&self.file, owner, page).map_err(|why| failed(&why))));
                     }
                 }
                 next = if orders.len() < BATCH_MAX {
@@ -120,7 +120,7 @@ impl Writer {
                     Err(Failure::Refused(refusal)) => Err(LinksError::Refused(refusal)),
                     Err(Failure::Trouble(why)) => {
                         trouble = Some(why.to_string());
-                        Err(failed(why))
+                        Err(failed(&why))
                     }
                 },
             };
@@ -227,7 +227,7 @@ impl Writer {
     }
 }
 
-fn failed(trouble: Trouble) -> LinksError {
+fn failed(trouble: &Trouble) -> LinksError {
     LinksError::Store(trouble.to_string())
 }
 

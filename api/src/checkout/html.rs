@@ -38,7 +38,7 @@ impl Html {
     }
 
     /// Adds a part.
-    pub(super) fn part(&mut self, part: Self) -> &mut Self {
+    pub(super) fn part(&mut self, part: &Self) -> &mut Self {
         self.0.push_str(&part.0);
         self
     }

@@ -44,7 +44,7 @@ pub(super) fn guarded(status: StatusCode, body: String) -> HttpResponse {
 }
 
 /// A whole document; `head` is what else its head has.
-fn document(title: &str, head: Html, main: Html) -> String {
+fn document(title: &str, head: &Html, main: &Html) -> String {
     let mut html = Html::default();
     html.put("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">")
         .put("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">")
@@ -107,7 +107,7 @@ fn field(
 pub(super) fn form(merchant: &str, link: &PaymentLink, session: &str, problem: Option<&str>) -> String {
     let amount = words::amount(link.terms.amount.minor(), link.terms.currency);
     let mut main = Html::default();
-    main.part(summary(merchant, link))
+    main.part(&summary(merchant, link))
         .put("<h1>Pay by card</h1>")
         .put("<noscript><p class=\"notice\">This page needs JavaScript: your card goes straight to where it is sealed, and the browser alone cannot do that. ")
         .put("Turn it on for this page and load it again.</p></noscript>")
@@ -148,7 +148,7 @@ pub(super) fn form(merchant: &str, link: &PaymentLink, session: &str, problem: O
         .put("<p class=\"fine\">Your card is sealed before it is kept. You are charged once, however often you press.</p>");
     let mut head = Html::default();
     head.put("<script src=\"/pay/assets/checkout.js\" defer></script>");
-    document(&format!("Pay {merchant}"), head, main)
+    document(&format!("Pay {merchant}"), &head, &main)
 }
 
 /// A page that says how it stands.
@@ -164,7 +164,7 @@ pub(super) struct Notice<'a> {
 /// How it stands with a link.
 pub(super) fn notice(merchant: &str, link: &PaymentLink, notice: &Notice<'_>, looks: Option<u64>) -> String {
     let mut main = Html::default();
-    main.part(summary(merchant, link))
+    main.part(&summary(merchant, link))
         .put("<div class=\"end\" data-state=\"")
         .text(notice.kind)
         .put("\"><span class=\"mark ")
@@ -193,7 +193,7 @@ pub(super) fn notice(merchant: &str, link: &PaymentLink, notice: &Notice<'_>, lo
             .number(looks.saturating_add(1))
             .put("\">");
     }
-    document(notice.title, head, main)
+    document(notice.title, &head, &main)
 }
 
 /// There is no such link.
@@ -201,7 +201,7 @@ pub(super) fn missing() -> String {
     let mut main = Html::default();
     main.put("<div class=\"end\" data-state=\"closed\"><span class=\"mark closed\" aria-hidden=\"true\"></span><h1>There is nothing to pay here</h1>")
         .put("<p>The link is not complete, or it is not there any more. Ask whoever sent it to you.</p></div>");
-    document("There is nothing to pay here", Html::default(), main)
+    document("There is nothing to pay here", &Html::default(), &main)
 }
 
 /// A card as its owner knows it.

@@ -30,7 +30,11 @@ pub(super) fn declined(failure: Option<&Failure>) -> Told {
             "There is not enough money on the card. You have not been charged. Try another card.",
             None,
         ),
-        "authentication_failed" | "authentication_required" | "authentication_expired" => (
+        "authentication_failed"
+        | "authentication_required"
+        | "authentication_expired"
+        | "authentication_not_handled"
+        | "payment_intent_authentication_failure" => (
             "Your bank could not confirm that it is you. You have not been charged. Try again, or use another card.",
             None,
         ),

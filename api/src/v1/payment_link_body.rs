@@ -121,16 +121,10 @@ pub(super) fn terms(params: &mut Params, livemode: bool) -> Result<LinkTerms, In
     })
 }
 
-fn description(params: &mut Params) -> Result<Option<Arc<str>>, Invalid> {
+/// What for, as customers read it.
+pub(super) fn description(params: &mut Params) -> Result<Option<Arc<str>>, Invalid> {
     let description = params.text("description")?.map(owned);
     native::text("description", description.as_ref(), DESCRIPTION_BYTES_MAX)
-}
-
-/// What a change says of the description: nothing, another one, or none any more.
-pub(super) fn other_description(params: &mut Params) -> Result<Option<Option<Arc<str>>>, Invalid> {
-    let unsets = params.unsets("description");
-    let said = description(params)?;
-    Ok((unsets || said.is_some()).then_some(said))
 }
 
 /// The merchant's pairs.

@@ -1,8 +1,8 @@
 //! `/v1/payment_links`: links under which customers pay on a page of ours.
 
 use super::payment_link_body::{
-    LINK_ID, example, metadata_of, other_description, refused, shape, shape_to_create, shape_to_update,
-    shown, terms,
+    LINK_ID, description, example, metadata_of, refused, shape, shape_to_create, shape_to_update, shown,
+    terms,
 };
 use crate::errors::{ApiError, Code};
 use crate::openapi::{Access, Endpoint, bounded, chapter, id, page_of};
@@ -55,10 +55,13 @@ pub(crate) async fn update(state: Data<State>, request: HttpRequest, payload: Pa
         let (fields, whose) = asked.into_parts();
         check_texts(&fields)?;
         let mut params = Params::new(fields);
+        // An empty one takes it away; none leaves it.
+        let unsets = params.unsets("description");
+        let described = description(&mut params)?;
         let change = LinkChange::Update {
             id,
             is_active: params.flag("active")?,
-            description: other_description(&mut params)?,
+            description: (unsets || described.is_some()).then_some(described),
             metadata: metadata_of(params.pairs_to_set("metadata")?)?,
         };
         params.finish()?;
