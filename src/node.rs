@@ -284,6 +284,7 @@ pub(crate) async fn start(
             probe: Arc::new(NoProbe),
             fatal: Arc::new(EndProcess),
             offload: Arc::new(BlockingThreads),
+            webhooks: None,
         });
     }
     let home = shards.remove(0);

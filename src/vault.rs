@@ -4,7 +4,8 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use florin_adapters::card_vault::{self, CardStore, StoreOptions};
 use florin_adapters::data_dir::DataDir;
-use florin_adapters::secrets::{self, Book, FileKek, NoSecrets, SecretStore, Terms};
+use florin_adapters::secrets::{self, Book, FileKek, NoSecrets, Sealed, SecretStore, Terms};
+use florin_adapters::webhooks;
 use florin_config::{ProviderKind, Settings};
 use florin_domain::credentials::{CredentialKind, JournaledCredentials};
 use florin_domain::ports::{Clock, Entropy, Kek, Secrets};
@@ -157,11 +158,12 @@ impl Vault {
 pub(crate) fn rotate_kek(settings: &Settings) -> anyhow::Result<()> {
     let _held = DataDir::open(&settings.data_dir)?;
     let file = kek_file(settings).context("there is no key-encryption key: set `secrets.kek_file`")?;
-    let rotated = secrets::rotate(
-        &file,
-        &secrets::folder_in(&settings.data_dir),
-        &card_vault::file_in(&settings.data_dir),
-    )?;
+    let sealed = Sealed {
+        credentials: &secrets::folder_in(&settings.data_dir),
+        vault: &card_vault::file_in(&settings.data_dir),
+        webhooks: &webhooks::store::file_in(&settings.data_dir),
+    };
+    let rotated = secrets::rotate(&file, sealed)?;
     println!(
         "The key-encryption key in {} is {} now; {} data keys were wrapped anew{}. The old one is kept in {}: copies of the sealed files from before \
          need it. Move it to where they are, and away from here.",

@@ -161,6 +161,8 @@ ids! {
     ListEntryId = "rle_";
     /// Something that merchants were told; see `EventPlace::id`.
     EventId = "evt_";
+    /// Where a merchant wants to be told.
+    EndpointId = "we_";
 }
 
 /// One thing asked of a provider, at most one attempt of which may ever succeed.

@@ -16,7 +16,7 @@ mod vault;
 mod views;
 mod webhooks;
 
-pub use announced::{AnnouncingCommit, EventRow, EventsPage, EventsQuery};
+pub use announced::{AnnouncingCommit, EventRow, EventsPage, EventsQuery, ShownEvent};
 pub use client_secret::ClientSecrets;
 pub use clock::{Clock, Entropy, ProviderKeys};
 pub use journal::{AppendError, Batch, Head, Journal, ReadError};
@@ -30,7 +30,10 @@ pub use secrets::{Begun, DataKey, Kek, KekError, KekId, PresentCredentials, Secr
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
 pub use vault::{CardVault, ChargedCards, VaultError, VaultKey, VaultObjects};
 pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views, WaitingQuery};
-pub use webhooks::{Delivery, DeliveryEnd, WebhookClient};
+pub use webhooks::{
+    Delivery, DeliveryBook, DeliveryEnd, EndpointChanged, EndpointError, EndpointPage, EndpointStore,
+    EventBodies, NumberedDeliveries, WebhookClient, WebhookSigner,
+};
 
 use std::future::Future;
 use std::pin::Pin;

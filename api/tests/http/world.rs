@@ -227,6 +227,7 @@ impl World {
             probe: Arc::new(NoProbe),
             fatal: Arc::new(Abort),
             offload: Arc::new(BlockingThreads),
+            webhooks: None,
         };
         let mut options = Options {
             answer_budget: Duration::from_secs(2),
