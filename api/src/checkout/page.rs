@@ -175,7 +175,15 @@ pub(super) fn notice(merchant: &str, link: &PaymentLink, notice: &Notice<'_>, lo
         .text(notice.about)
         .put("</p>");
     if let Some((label, place)) = notice.next {
-        main.put("<p><a class=\"button\" rel=\"noreferrer\" href=\"")
+        // What leads on is to be seen first; what only stays here is quiet.
+        let class = if place.starts_with("/pay/") {
+            "button quiet"
+        } else {
+            "button"
+        };
+        main.put("<p><a class=\"")
+            .put(class)
+            .put("\" rel=\"noreferrer\" href=\"")
             .text(place)
             .put("\">")
             .text(label)
