@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -48,7 +49,8 @@ class Chromium:
         self.driver = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S * 2)
         self.requests = []
         options = {
-            "binary": program,
+            # The driver does not look for it by its name.
+            "binary": shutil.which(program) or program,
             "args": [*QUIET, f"--user-data-dir={self.profile.name}"],
             "mobileEmulation": {
                 "deviceMetrics": {"width": width, "height": height, "pixelRatio": 2.0, "touch": True, "mobile": True}

@@ -45,7 +45,8 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 
 /// Every program by its name or path. What is missing is installed once; nothing is ever skipped.
 fn programs() -> Result<[String; 3]> {
-    let named = PROGRAMS.map(|(program, given, _)| std::env::var(given).unwrap_or_else(|_| program.to_owned()));
+    let named =
+        PROGRAMS.map(|(program, given, _)| std::env::var(given).unwrap_or_else(|_| program.to_owned()));
     let lacks = |named: &[String; 3]| -> Vec<(&str, &str)> {
         let rows = PROGRAMS.iter().zip(named).filter(|(_, program)| !runs(program));
         rows.map(|((_, given, package), _)| (*given, *package)).collect()
@@ -77,7 +78,9 @@ fn programs() -> Result<[String; 3]> {
     }
     match lacks(&named).first() {
         None => Ok(named),
-        Some((given, package)) => bail!("{package} is installed, and its program does not run; name one in {given}"),
+        Some((given, package)) => {
+            bail!("{package} is installed, and its program does not run; name one in {given}")
+        }
     }
 }
 

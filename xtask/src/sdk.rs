@@ -57,7 +57,12 @@ type Conversation = fn(&Path, &Path, &Path, &Path) -> Result<()>;
 /// Stripe's SDK and a whole `florin dev`.
 fn to_florin(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<()> {
     let server = Server::start(binary, data)?;
-    run_script(root, python, STRIPE_SCRIPT, &[&format!("http://{}", server.address)])
+    run_script(
+        root,
+        python,
+        STRIPE_SCRIPT,
+        &[&format!("http://{}", server.address)],
+    )
 }
 
 /// Adyen's SDK and the sandbox alone.

@@ -22,8 +22,9 @@ use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::payments_handle::{Change, ChangeRequest};
 use florin_domain::ids::MethodId;
 use florin_domain::payment::{Answer, Payment};
+use florin_domain::ports::{VaultError, VaultKey};
 use florin_domain::token::CardToken;
-use florin_domain::vault::{Once, Profile, SavedMethod, VaultChange, VaultObject};
+use florin_domain::vault::{Once, Profile, SavedMethod, VaultChange, VaultObject, VaultRefusal};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -83,10 +84,15 @@ async fn tried(state: &State, guest: &Guest, token: CardToken) -> Result<(Told, 
     if !link.is_active {
         return Ok((there(state, guest, "closed"), None));
     }
+    // Before anything is journaled: a token that nobody was given is none.
+    let known = state.cards.get(link.owner, VaultKey::Token(token)).await;
+    if known.map_err(refused)?.is_none() {
+        return Err(refused(VaultError::Refused(VaultRefusal::NoSuchToken)));
+    }
     let payment = begun(state, guest).await?;
     // What is paid or under way is not paid again: no card is needed to see that.
     if Stage::of(&payment) != Stage::Open {
-        return Ok((told(state, guest, &payment, None), None));
+        return Ok(seen(state, guest, &payment));
     }
     let method = saved(state, guest, token).await?;
     let id = method.id;
@@ -101,12 +107,21 @@ async fn tried(state: &State, guest: &Guest, token: CardToken) -> Result<(Told, 
             match Stage::of(&now) {
                 Stage::Open => Ok((again(NOT_NOW), None)),
                 Stage::Challenged(_) | Stage::Waiting | Stage::Paid | Stage::Ended => {
-                    Ok((told(state, guest, &now, None), None))
+                    Ok(seen(state, guest, &now))
                 }
             }
         }
         Err(error) => Err(error),
     }
+}
+
+/// Where a payment stands that was tried before. One of a link that may be paid often is this session's own, also if the browser never heard of
+/// it because an answer was lost; that of a link of single use may be anybody's.
+fn seen(state: &State, guest: &Guest, payment: &Payment) -> (Told, Option<Session>) {
+    let method = payment.method.as_ref().filter(|_| !guest.link.terms.single_use);
+    let method = method.and_then(|method| MethodId::parse(&method.id).ok());
+    let session = method.map(|method| guest.session.having_tried(payment.id(), method));
+    (told(state, guest, payment, method), session)
 }
 
 /// Saves the card of a token, once for this session.

@@ -52,6 +52,7 @@ fn the_answer_to_a_payment_may_be_lost_and_nothing_is_paid_twice() {
     (browser.session, browser.cookie) = before;
     assert_eq!(state(&browser.load()), "form");
     assert_eq!(browser.pay(GOOD)["state"], "paid");
+    assert_eq!(state(&browser.load()), "paid", "now it has heard of it");
     assert_eq!((world.charges(), payments(&world).len()), (1, 1));
     world.stop();
 }
@@ -236,6 +237,49 @@ fn nobody_is_charged_while_no_provider_can_be_reached_and_the_customer_may_try_a
         "{told}"
     );
     assert_eq!(world.charges(), 0);
+    world.stop();
+}
+
+#[test]
+fn a_challenge_whose_answer_was_lost_is_found_again_by_its_session() {
+    let world = World::start();
+    let mut browser = Browser::at(&world, &link(&world, "amount=5&currency=eur"));
+    let before = (browser.session.clone(), browser.cookie.clone());
+    assert_eq!(browser.pay(CHALLENGED)["state"], "challenge");
+    (browser.session, browser.cookie) = before;
+    let told = browser.pay(GOOD);
+    assert_eq!(
+        (&told["state"], &told["url"]),
+        (&json!("challenge"), &json!("https://bank.example/3ds?a=1&b=2"))
+    );
+    assert!(text(&browser.load()).contains("Go to my bank"));
+    assert_eq!((world.charges(), payments(&world).len()), (0, 1));
+    world.stop();
+}
+
+#[test]
+fn a_token_that_nobody_was_given_begins_no_payment() {
+    let world = World::start();
+    let mut browser = Browser::at(&world, &link(&world, "amount=5&currency=eur"));
+    let other = {
+        let card = json!({"card": {"number": GOOD, "exp_month": "12", "exp_year": "2040"}});
+        let headers = [JSON];
+        let made = world.send(
+            "POST",
+            "/v1/tokens",
+            Some("sk_test_b"),
+            &headers,
+            card.to_string().as_bytes(),
+        );
+        made.json()["id"].as_str().unwrap().to_owned()
+    };
+    let refused = browser.try_token(&other);
+    assert_eq!(
+        (refused.status, refused.error("code").as_str()),
+        (404, "resource_missing"),
+        "another merchant's"
+    );
+    assert_eq!(payments(&world).len(), 0);
     world.stop();
 }
 
