@@ -212,6 +212,14 @@ pub(super) fn missing() -> String {
     document("There is nothing to pay here", &Html::default(), &main)
 }
 
+/// The server cannot tell now how it stands.
+pub(super) fn trouble() -> String {
+    let mut main = Html::default();
+    main.put("<div class=\"end\" data-state=\"trouble\"><span class=\"mark closed\" aria-hidden=\"true\"></span><h1>This does not work right now</h1>")
+        .put("<p>Load the page again in a moment. If you were paying, you are not charged twice.</p></div>");
+    document("This does not work right now", &Html::default(), &main)
+}
+
 /// A card as its owner knows it.
 pub(super) fn card(method: &PaymentMethod) -> String {
     format!("{} ending in {}", brand_title(method.brand), method.last4())

@@ -12,7 +12,7 @@ use crate::state::State;
 use crate::v1::change::submitted;
 use crate::v1::payment_link_body::{refused, url};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{COOKIE, HeaderValue, LOCATION, SET_COOKIE};
+use actix_web::http::header::{ACCEPT, COOKIE, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE};
 use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::payments_handle::{Change, ChangeRequest};
@@ -165,13 +165,39 @@ impl View {
     }
 }
 
+const MISSING: ApiError = ApiError::NoSuchObject { kind: "payment link" };
+
+/// What a person is told is a page as well; programs get refusals as they know them.
+fn for_people(request: &HttpRequest, answer: Result<HttpResponse, ApiError>) -> Reply {
+    let accepts = request
+        .headers()
+        .get(ACCEPT)
+        .and_then(|accept| accept.to_str().ok());
+    if !accepts.is_some_and(|accept| accept.contains("text/html")) {
+        return Reply(answer);
+    }
+    Reply(Ok(answer.unwrap_or_else(|error| {
+        let html = if error == MISSING {
+            page::missing()
+        } else {
+            page::trouble()
+        };
+        let plain = error.response(request);
+        let mut response = page::guarded(plain.status(), html);
+        if let Some(wait) = plain.headers().get(RETRY_AFTER) {
+            response.headers_mut().insert(RETRY_AFTER, wait.clone());
+        }
+        response
+    })))
+}
+
 pub(crate) async fn page(state: Data<State>, request: HttpRequest) -> Reply {
-    Reply(shown(&state, &request).await)
+    for_people(&request, shown(&state, &request).await)
 }
 
 async fn shown(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let Some(view) = View::of(state, request).await? else {
-        return Ok(page::guarded(StatusCode::NOT_FOUND, page::missing()));
+        return Err(MISSING);
     };
     let stands = view.payment.as_deref().map(Stage::of);
     let begins_anew = param(request, "again").is_some();
@@ -222,13 +248,13 @@ async fn shown(state: &State, request: &HttpRequest) -> Result<HttpResponse, Api
 }
 
 pub(crate) async fn came_back(state: Data<State>, request: HttpRequest) -> Reply {
-    Reply(returned(&state, &request).await)
+    for_people(&request, returned(&state, &request).await)
 }
 
 /// A customer is back from a challenge, or waits: what became of the payment is asked for, and then shown.
 async fn returned(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
     let Some(mut view) = View::of(state, request).await? else {
-        return Ok(page::guarded(StatusCode::NOT_FOUND, page::missing()));
+        return Err(MISSING);
     };
     let challenged = view.payment.clone().filter(|_| view.is_own());
     if let Some(payment) = challenged.filter(|payment| matches!(Stage::of(payment), Stage::Challenged(_))) {
@@ -338,13 +364,7 @@ fn described(endpoint: Endpoint) -> Endpoint {
         .in_chapter(chapter::CHECKOUT)
         .path_part("id", text("The link."), LINK_ID)
         .answers_as("text/html", 200, "The page.", text("HTML."), Value::Null)
-        .answers_as(
-            "text/html",
-            404,
-            "There is no such link.",
-            text("HTML."),
-            Value::Null,
-        )
+        .refuses(404, &[Code::ResourceMissing])
         .refuses(500, &[Code::InternalError])
         .refuses(503, &[Code::Overloaded, Code::TemporarilyUnavailable])
 }
@@ -354,7 +374,7 @@ pub(crate) fn described_page() -> Endpoint {
         .called(
             "getCheckoutPage",
             "The page under a payment link",
-            "For customers. It works on a phone, and loads nothing from elsewhere.",
+            "For customers. It works on a phone, and loads nothing from elsewhere. Whoever accepts HTML is told also of a refusal in a page.",
         )
 }
 

@@ -249,13 +249,17 @@ fn hostile_words_stay_words() {
         "/pay/x",
         "/pay/plink_00000000000000000000000000",
     ] {
-        let missing = world.get(path, None);
+        let browsers = [("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+        let missing = world.send("GET", path, None, &browsers, b"");
         assert_eq!(
             (missing.status, state(&missing).as_str()),
             (404, "closed"),
             "{path}"
         );
         assert!(!text(&missing).contains("plink_"), "{path}");
+        assert!(missing.header("content-security-policy").is_some(), "{path}");
+        let program = world.get(path, None);
+        assert_eq!(program.error("code"), "resource_missing", "{path}");
     }
     world.stop();
 }
