@@ -44,6 +44,7 @@ use crate::v1::{
     template_list, transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get,
 };
 use crate::v1::{customers, payment_links, payment_methods, tokens};
+use crate::v1::{webhook_delivery_list, webhook_endpoints, webhook_resend, webhook_secret_rotate};
 use crate::{checkout, error_page, request_id};
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
@@ -112,6 +113,14 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     checkout::described_style,
     checkout::described_script,
     checkout::described_icon,
+    webhook_endpoints::described_create,
+    webhook_endpoints::described_list,
+    webhook_endpoints::described_get,
+    webhook_endpoints::described_update,
+    webhook_endpoints::described_delete,
+    webhook_secret_rotate::described,
+    webhook_delivery_list::described,
+    webhook_resend::described,
     list_entry_create::described,
     list_entry_list::described,
     list_entry_delete::described,
@@ -171,11 +180,12 @@ pub(crate) mod chapter {
     pub(crate) const PAYMENTS: &str = "Payments";
     pub(crate) const CUSTOMERS: &str = "Customers";
     pub(crate) const CHECKOUT: &str = "Checkout";
+    pub(crate) const WEBHOOKS: &str = "Webhooks";
     pub(crate) const STRIPE: &str = "Stripe's names";
     pub(crate) const LEDGER: &str = "Ledger";
     pub(crate) const OPERATIONS: &str = "Operations";
     pub(crate) const DOCUMENTS: &str = "Documents";
-    pub(super) const ALL: [(&str, &str); 7] = [
+    pub(super) const ALL: [(&str, &str); 8] = [
         (PAYMENTS, "Taking payments, and what follows."),
         (
             CUSTOMERS,
@@ -184,6 +194,10 @@ pub(crate) mod chapter {
         (
             CHECKOUT,
             "Links under which customers pay, and the page that they see. What is below `/pay/` is for the page's own script and may change with it.",
+        ),
+        (
+            WEBHOOKS,
+            "Being told of events on your own servers. Under Stripe's names, as a form or as JSON.",
         ),
         (
             STRIPE,

@@ -20,7 +20,7 @@ use crate::v1::{
     period_close, period_list, provider_notice, provider_switch, read_only_set, refund_create,
     review_approve, review_list, review_reject, routing_evaluate, routing_get, routing_set, statement_get,
     template_list, tokens, transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get,
-    unresolved_list,
+    unresolved_list, webhook_delivery_list, webhook_endpoints, webhook_resend, webhook_secret_rotate,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -70,6 +70,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
             })
         }));
     vault_routes(config);
+    webhook_routes(config);
     config
         .service(payments)
         .service(read_only("/v1/payments/export.csv", payment_export::handle))
@@ -316,6 +317,43 @@ fn vault_routes(config: &mut ServiceConfig) {
         .service(posted("/pay/{id}/attempts", checkout::attempt))
         .service(posted("/v1/tokens", tokens::create))
         .service(read_only("/v1/tokens/{id}", tokens::get));
+}
+
+fn webhook_routes(config: &mut ServiceConfig) {
+    let endpoints = web::resource("/v1/webhook_endpoints")
+        .route(web::post().to(webhook_endpoints::create))
+        .route(web::get().to(webhook_endpoints::list))
+        .route(web::head().to(webhook_endpoints::list))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }));
+    let endpoint = web::resource("/v1/webhook_endpoints/{id}")
+        .route(web::post().to(webhook_endpoints::update))
+        .route(web::get().to(webhook_endpoints::get))
+        .route(web::head().to(webhook_endpoints::get))
+        .route(web::delete().to(webhook_endpoints::delete))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "DELETE, GET, HEAD, POST",
+            })
+        }));
+    config
+        .service(endpoints)
+        .service(endpoint)
+        .service(posted(
+            "/v1/webhook_endpoints/{id}/rotate_secret",
+            webhook_secret_rotate::handle,
+        ))
+        .service(read_only(
+            "/v1/webhook_endpoints/{id}/deliveries",
+            webhook_delivery_list::handle,
+        ))
+        .service(posted(
+            "/v1/webhook_endpoints/{id}/resend",
+            webhook_resend::handle,
+        ));
 }
 
 fn refused(error: ApiError) -> Ready<Reply> {

@@ -16,6 +16,7 @@ use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
+use florin_actors::webhooks_handle::WebhooksHandle;
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::MerchantId;
 use florin_domain::ports::{
@@ -58,6 +59,8 @@ pub struct ApiOptions {
     pub failed_auth_per_min: Option<NonZeroU32>,
     /// How refusals are written.
     pub error_profile: ErrorProfile,
+    /// Webhook endpoints of test mode may be without TLS, as those on a developer's own machine are.
+    pub allows_local_webhooks: bool,
 }
 
 /// How many requests an API key may make.
@@ -95,6 +98,7 @@ impl Default for ApiOptions {
             rate_limit: None,
             failed_auth_per_min: NonZeroU32::new(300),
             error_profile: ErrorProfile::Stripe,
+            allows_local_webhooks: false,
         }
     }
 }
@@ -139,6 +143,8 @@ pub struct ApiParts {
     pub entropy: Arc<dyn Entropy>,
     /// Where customers reach the server, without a slash at the end; where it listens if nothing is said.
     pub public_url: Option<Arc<str>>,
+    /// Merchants' webhook endpoints.
+    pub webhooks: WebhooksHandle,
     /// Digests.
     pub digests: Digests,
     /// Random bits that set this process's request ids apart from every other's.

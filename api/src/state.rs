@@ -11,6 +11,7 @@ use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
+use florin_actors::webhooks_handle::WebhooksHandle;
 use florin_domain::ports::{
     CardVault, ClientSecrets, Entropy, NoticeReader, OpsView, PaymentLinks, ReceiptSigner,
 };
@@ -39,6 +40,7 @@ pub(crate) struct State {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// Where customers reach the server, without a slash at the end.
     pub(crate) public_url: Arc<str>,
+    pub(crate) webhooks: WebhooksHandle,
     pub(crate) digests: Digests,
     pub(crate) options: ApiOptions,
     pub(crate) request_ids: RequestIds,
@@ -69,6 +71,7 @@ impl State {
             links,
             entropy,
             public_url,
+            webhooks,
             digests,
             request_seed,
         } = parts;
@@ -87,6 +90,7 @@ impl State {
             links,
             entropy,
             public_url: public_url.unwrap_or_default(),
+            webhooks,
             digests,
             options,
             request_ids: RequestIds::new(request_seed),

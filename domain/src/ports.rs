@@ -32,7 +32,7 @@ pub use vault::{CardVault, ChargedCards, VaultError, VaultKey, VaultObjects};
 pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views, WaitingQuery};
 pub use webhooks::{
     Delivery, DeliveryBook, DeliveryEnd, EndpointChanged, EndpointError, EndpointPage, EndpointStore,
-    EventBodies, NumberedDeliveries, WebhookClient, WebhookSigner,
+    EventBodies, ListedEndpoints, NumberedDeliveries, WebhookClient, WebhookSigner,
 };
 
 use std::future::Future;

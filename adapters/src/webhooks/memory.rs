@@ -7,9 +7,9 @@ use florin_domain::ids::{EndpointId, PaymentId, ShardId};
 use florin_domain::limits::IDEMPOTENCY_RETENTION;
 use florin_domain::ports::{
     BoxFuture, Clock, DeliveryBook, EndpointChanged, EndpointError, EndpointPage, EndpointStore,
-    NumberedDeliveries,
+    ListedEndpoints, NumberedDeliveries,
 };
-use florin_domain::time::Timestamp;
+use florin_domain::time::{Millis, Timestamp};
 use florin_domain::vault::{Once, Owner};
 use florin_domain::webhook::{
     DELIVERIES_KEPT_MAX, DeliveryRow, ENDPOINTS_MAX, Endpoint, EndpointChange, EndpointRefusal, EndpointSaid,
@@ -149,7 +149,11 @@ impl One {
         if self.progress.replays.len() >= REPLAYS_MAX {
             return Err(EndpointRefusal::TooManyReplays);
         }
-        self.progress.replays.push(replay);
+        // Each is known by its time.
+        let last = self.progress.replays.last();
+        let free = last.map_or(replay.asked_at, |last| last.asked_at.plus(Millis(1)));
+        let asked_at = replay.asked_at.max(free);
+        self.progress.replays.push(Replay { asked_at, ..replay });
         Ok(())
     }
 
@@ -325,7 +329,7 @@ impl EndpointStore for MemoryEndpoints {
         &self,
         owner: Owner,
         page: EndpointPage,
-    ) -> BoxFuture<'_, Result<Option<(Vec<Endpoint>, bool)>, EndpointError>> {
+    ) -> BoxFuture<'_, Result<Option<ListedEndpoints>, EndpointError>> {
         let all = self.inner().all_of(owner).cloned().collect();
         Box::pin(ready(Ok(page_of(all, page))))
     }

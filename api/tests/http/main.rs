@@ -33,6 +33,7 @@ mod stripe_drafts;
 mod stripe_refusals;
 mod unresolved;
 mod vault;
+mod webhooks;
 mod world;
 
 use serde_json::{Value, json};

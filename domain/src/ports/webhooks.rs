@@ -67,7 +67,7 @@ pub trait EndpointStore: Send + Sync + fmt::Debug {
         &self,
         owner: Owner,
         page: EndpointPage,
-    ) -> BoxFuture<'_, Result<Option<(Vec<Endpoint>, bool)>, EndpointError>>;
+    ) -> BoxFuture<'_, Result<Option<ListedEndpoints>, EndpointError>>;
 
     /// The newest deliveries of an endpoint, each with its number there, and whether there are more: at most `limit`, of those before
     /// the number `before`. `None` if there is no such endpoint.
@@ -78,6 +78,9 @@ pub trait EndpointStore: Send + Sync + fmt::Debug {
         page: (usize, Option<u64>),
     ) -> BoxFuture<'_, Result<Option<NumberedDeliveries>, EndpointError>>;
 }
+
+/// Endpoints of a page, and whether there are more.
+pub type ListedEndpoints = (Vec<Endpoint>, bool);
 
 /// Deliveries with their numbers, and whether there are more.
 pub type NumberedDeliveries = (Vec<(u64, DeliveryRow)>, bool);

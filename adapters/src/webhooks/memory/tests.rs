@@ -9,11 +9,11 @@ fn endpoints() -> (Arc<At>, MemoryEndpoints) {
     (Arc::clone(&clock), MemoryEndpoints::new(clock))
 }
 
-fn once(key: u8, asked: &[u8]) -> Option<Once> {
-    Some(Once {
+fn once(key: u8, asked: &[u8]) -> Once {
+    Once {
         key: KeyDigest([key; 16]),
         asked: Zeroizing::new(asked.to_vec()),
-    })
+    }
 }
 
 const ID: EndpointId = EndpointId::from_bits(1);
@@ -79,7 +79,9 @@ async fn one_that_was_failing_goes_on_where_it_stopped_and_another_does_not() {
 #[tokio::test]
 async fn a_change_under_a_key_is_made_once_a_day_and_never_again_once_its_endpoint_is_deleted() {
     let (clock, endpoints) = endpoints();
-    let first = endpoints.change(owner(1), create(1, 5), once(7, b"a")).await;
+    let first = endpoints
+        .change(owner(1), create(1, 5), Some(once(7, b"a")))
+        .await;
     let first = first.unwrap();
     let rotate = EndpointChange::Rotate {
         id: ID,
@@ -87,22 +89,30 @@ async fn a_change_under_a_key_is_made_once_a_day_and_never_again_once_its_endpoi
         old_until: Timestamp::from_unix_ms(10),
     };
     endpoints.change(owner(1), rotate, None).await.unwrap();
-    let again = endpoints.change(owner(1), create(2, 5), once(7, b"a")).await;
+    let again = endpoints
+        .change(owner(1), create(2, 5), Some(once(7, b"a")))
+        .await;
     let expected = EndpointChanged {
         was_before: true,
         ..first
     };
     assert_eq!(again, Ok(expected));
-    let other = endpoints.change(owner(1), create(2, 5), once(7, b"b")).await;
+    let other = endpoints
+        .change(owner(1), create(2, 5), Some(once(7, b"b")))
+        .await;
     assert_eq!(other, Err(EndpointRefusal::KeyMismatch.into()));
     endpoints
         .change(owner(1), EndpointChange::Delete(ID), None)
         .await
         .unwrap();
-    let late = endpoints.change(owner(1), create(2, 5), once(7, b"a")).await;
+    let late = endpoints
+        .change(owner(1), create(2, 5), Some(once(7, b"a")))
+        .await;
     assert_eq!(late, Err(EndpointRefusal::Deleted.into()));
     clock.is(IDEMPOTENCY_RETENTION.0);
-    let next_day = endpoints.change(owner(1), create(2, 5), once(7, b"a")).await;
+    let next_day = endpoints
+        .change(owner(1), create(2, 5), Some(once(7, b"a")))
+        .await;
     assert!(!next_day.unwrap().was_before);
 }
 
@@ -145,10 +155,22 @@ async fn there_are_so_many_endpoints_and_stretches_and_deliveries_and_no_more() 
         EndpointChange::Replay(ID, replay)
     };
     for asked_ms in 0..REPLAYS_MAX as u64 {
+        let asked_ms = asked_ms / 2 * 2;
         endpoints.change(owner(1), replay(asked_ms), None).await.unwrap();
     }
     let more = endpoints.change(owner(1), replay(99), None).await;
     assert_eq!(more, Err(EndpointRefusal::TooManyReplays.into()));
+    let asked_ms: Vec<u64> = progress(&endpoints)
+        .await
+        .replays
+        .iter()
+        .map(|one| one.asked_at.unix_ms())
+        .collect();
+    let expected: Vec<u64> = (0..REPLAYS_MAX as u64).collect();
+    assert_eq!(
+        asked_ms, expected,
+        "two that were asked for at the same time are told apart"
+    );
     let under_way = Noted {
         replay: Some((Timestamp::from_unix_ms(0), Some(place(2)))),
         rows: (0..=DELIVERIES_KEPT_MAX as u64).map(row).collect(),

@@ -199,11 +199,15 @@ impl Changing<'_> {
         if kept.endpoint.status != EndpointStatus::Enabled {
             return Err(EndpointRefusal::Disabled.into());
         }
-        let sql = "SELECT count(*), coalesce(max(place), 0) + 1 FROM replay WHERE endpoint = ?1";
-        let (waiting, place): (u32, i64) = self
+        // Each is known by its time.
+        let sql = "SELECT count(*), coalesce(max(place), 0) + 1, max(?2, coalesce(max(asked_ms) + 1, 0)) FROM replay WHERE endpoint = ?1";
+        let asked_ms = replay.asked_at.unix_ms().cast_signed();
+        let (waiting, place, asked_ms): (u32, i64, i64) = self
             .file
             .prepare_cached(sql)?
-            .query_row([blob(id)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_row(params![blob(id), asked_ms], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
         if usize::try_from(waiting).is_ok_and(|waiting| waiting >= REPLAYS_MAX) {
             return Err(EndpointRefusal::TooManyReplays.into());
         }
@@ -212,7 +216,7 @@ impl Changing<'_> {
         self.file.prepare_cached(sql)?.execute(params![
             blob(id),
             place,
-            replay.asked_at.unix_ms().cast_signed(),
+            asked_ms,
             replay.from.seq.0.cast_signed(),
             replay.from.index,
             replay.to.seq.0.cast_signed(),

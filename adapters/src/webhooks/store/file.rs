@@ -7,7 +7,7 @@ use super::writer::{Letter, Writer};
 use florin_domain::ids::{EndpointId, ShardId};
 use florin_domain::ports::{
     BoxFuture, Clock, DeliveryBook, EndpointChanged, EndpointError, EndpointPage, EndpointStore, Kek,
-    NumberedDeliveries,
+    ListedEndpoints, NumberedDeliveries,
 };
 use florin_domain::vault::{Once, Owner};
 use florin_domain::webhook::{Endpoint, EndpointChange, KeptEndpoint, Noted, Progress};
@@ -202,7 +202,7 @@ impl EndpointStore for EndpointFile {
         &self,
         owner: Owner,
         page: EndpointPage,
-    ) -> BoxFuture<'_, Result<Option<(Vec<Endpoint>, bool)>, EndpointError>> {
+    ) -> BoxFuture<'_, Result<Option<ListedEndpoints>, EndpointError>> {
         Box::pin(self.ask(move |file, key| reader::list(file, key, owner, page)))
     }
 

@@ -2,7 +2,8 @@
 
 use florin_domain::ids::{EndpointId, ShardId};
 use florin_domain::ports::{
-    BoxFuture, DeliveryBook, EndpointChanged, EndpointError, EndpointPage, EndpointStore, NumberedDeliveries,
+    BoxFuture, DeliveryBook, EndpointChanged, EndpointError, EndpointPage, EndpointStore, ListedEndpoints,
+    NumberedDeliveries,
 };
 use florin_domain::vault::{Once, Owner};
 use florin_domain::webhook::{Endpoint, EndpointChange, EndpointRefusal, KeptEndpoint, Noted, Progress};
@@ -38,7 +39,7 @@ impl EndpointStore for NoEndpoints {
         &self,
         _: Owner,
         page: EndpointPage,
-    ) -> BoxFuture<'_, Result<Option<(Vec<Endpoint>, bool)>, EndpointError>> {
+    ) -> BoxFuture<'_, Result<Option<ListedEndpoints>, EndpointError>> {
         let has_cursor = page.starting_after.or(page.ending_before).is_some();
         Box::pin(ready(Ok((!has_cursor).then(|| (Vec::new(), false)))))
     }

@@ -40,24 +40,21 @@ pub(super) fn keep(file: &Connection, noted: &Noted) -> Result<(), Trouble> {
         park(file, noted.endpoint, *payment, *parked)?;
     }
     if let Some((asked_at, goes_on)) = noted.replay {
-        // Only the one under way; stretches that were asked for at the same time are told apart by their order.
+        // Only the one under way.
         let under_way =
             "endpoint = ?1 AND asked_ms = ?2 AND place = (SELECT min(place) FROM replay WHERE endpoint = ?1)";
         let asked_ms = asked_at.unix_ms().cast_signed();
-        match goes_on {
-            Some(from) => {
-                let sql = format!("UPDATE replay SET from_seq = ?3, from_index = ?4 WHERE {under_way}");
-                file.prepare_cached(&sql)?.execute(params![
-                    id,
-                    asked_ms,
-                    from.seq.0.cast_signed(),
-                    from.index
-                ])?;
-            }
-            None => {
-                let sql = format!("DELETE FROM replay WHERE {under_way}");
-                file.prepare_cached(&sql)?.execute(params![id, asked_ms])?;
-            }
+        if let Some(from) = goes_on {
+            let sql = format!("UPDATE replay SET from_seq = ?3, from_index = ?4 WHERE {under_way}");
+            file.prepare_cached(&sql)?.execute(params![
+                id,
+                asked_ms,
+                from.seq.0.cast_signed(),
+                from.index
+            ])?;
+        } else {
+            let sql = format!("DELETE FROM replay WHERE {under_way}");
+            file.prepare_cached(&sql)?.execute(params![id, asked_ms])?;
         }
     }
     if let Some(why) = noted.disabled {

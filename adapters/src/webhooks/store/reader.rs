@@ -39,17 +39,20 @@ pub(super) fn kept(
     id: EndpointId,
 ) -> Result<Option<KeptEndpoint>, Trouble> {
     let sql = "SELECT merchant, livemode, disabled, sealed FROM endpoint WHERE id = ?1";
-    let found: Option<([u8; 16], bool, Option<String>, Vec<u8>)> = file
+    let found = file
         .prepare_cached(sql)?
         .query_row([blob(id)], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            let owner = Owner {
+                merchant: MerchantId::from_bits(u128::from_be_bytes(row.get(0)?)),
+                livemode: row.get(1)?,
+            };
+            let (disabled, sealed): (Option<String>, Vec<u8>) = (row.get(2)?, row.get(3)?);
+            Ok((owner, disabled, sealed))
         })
         .optional()?;
-    let Some((merchant, livemode, disabled, sealed)) = found else {
+    let Some((owner, disabled, sealed)) = found else {
         return Ok(None);
     };
-    let merchant = MerchantId::from_bits(u128::from_be_bytes(merchant));
-    let owner = Owner { merchant, livemode };
     let plain = key.open(About::Endpoint(owner, id), &sealed)?;
     form::read(&plain, (owner, id), form::status(disabled.as_deref())?).map(Some)
 }

@@ -67,11 +67,11 @@ impl Bench {
     }
 }
 
-fn once(key: u8, asked: u8) -> Option<Once> {
-    Some(Once {
+fn once(key: u8, asked: u8) -> Once {
+    Once {
         key: KeyDigest([key; 16]),
         asked: Zeroizing::new(vec![asked]),
-    })
+    }
 }
 
 fn replay(asked_ms: u64) -> Replay {
@@ -124,7 +124,10 @@ const ID: EndpointId = EndpointId::from_bits(1);
 #[tokio::test]
 async fn what_was_answered_is_there_after_a_reopening_and_after_a_crash() {
     let mut bench = Bench::new();
-    let made = bench.store().change(owner(1), create(1, 5), once(1, 1)).await;
+    let made = bench
+        .store()
+        .change(owner(1), create(1, 5), Some(once(1, 1)))
+        .await;
     bench.change(EndpointChange::Replay(ID, replay(7))).await.unwrap();
     bench.store().note(full_note()).await.unwrap();
     let rotate = EndpointChange::Rotate {
@@ -164,7 +167,10 @@ async fn what_was_answered_is_there_after_a_reopening_and_after_a_crash() {
         assert_eq!(store.open(ID).await.unwrap().as_ref(), Some(&opened));
         let kept = store.deliveries(owner(1), ID, (9, None)).await.unwrap();
         assert_eq!(kept.as_ref(), Some(&rows));
-        let again = store.change(owner(1), create(1, 5), once(1, 1)).await.unwrap();
+        let again = store
+            .change(owner(1), create(1, 5), Some(once(1, 1)))
+            .await
+            .unwrap();
         let first = made.clone().unwrap().kept;
         assert_eq!((again.kept, again.was_before), (first, true));
     }
@@ -218,7 +224,7 @@ async fn of_a_deleted_endpoint_nothing_is_left_but_that_its_key_was_used() {
     let bench = Bench::new();
     bench
         .store()
-        .change(owner(1), create(1, 5), once(1, 1))
+        .change(owner(1), create(1, 5), Some(once(1, 1)))
         .await
         .unwrap();
     bench.change(EndpointChange::Replay(ID, replay(7))).await.unwrap();
@@ -238,9 +244,15 @@ async fn of_a_deleted_endpoint_nothing_is_left_but_that_its_key_was_used() {
         .query_row("SELECT sealed FROM answer", [], |row| row.get(0))
         .unwrap();
     assert_eq!(sealed, b"");
-    let again = bench.store().change(owner(1), create(1, 5), once(1, 1)).await;
+    let again = bench
+        .store()
+        .change(owner(1), create(1, 5), Some(once(1, 1)))
+        .await;
     assert_eq!(again, Err(EndpointRefusal::Deleted.into()));
-    let other = bench.store().change(owner(1), create(1, 5), once(1, 2)).await;
+    let other = bench
+        .store()
+        .change(owner(1), create(1, 5), Some(once(1, 2)))
+        .await;
     assert_eq!(other, Err(EndpointRefusal::KeyMismatch.into()));
 }
 

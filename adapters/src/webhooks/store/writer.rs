@@ -29,7 +29,7 @@ pub(super) enum Letter {
 
 /// What is said once the transaction has ended.
 enum Answer {
-    Change(oneshot::Sender<Changed>, Changed),
+    Change(oneshot::Sender<Changed>, Box<Changed>),
     Note(
         oneshot::Sender<Result<(), EndpointError>>,
         Result<(), EndpointError>,
@@ -40,7 +40,7 @@ impl Answer {
     /// Whoever asked may have given up; the change stands all the same.
     fn say(self) {
         match self {
-            Self::Change(reply, said) => drop(reply.send(said)),
+            Self::Change(reply, said) => drop(reply.send(*said)),
             Self::Note(reply, said) => drop(reply.send(said)),
         }
     }
@@ -105,7 +105,7 @@ impl Writer {
             answers.push(match letter {
                 Letter::Change(owner, change, once, reply) => {
                     let made = self.tried(&mut trouble, |writer| writer.once(owner, *change, once, now));
-                    Answer::Change(reply, made)
+                    Answer::Change(reply, Box::new(made))
                 }
                 Letter::Note(noted, reply) => {
                     let kept = self.tried(&mut trouble, |writer| Ok(note::keep(&writer.file, &noted)?));
@@ -152,14 +152,14 @@ impl Writer {
 
     fn apart<T>(&self, make: impl FnOnce(&Self) -> Result<T, Failure>) -> Result<T, Failure> {
         self.file.execute_batch("SAVEPOINT one")?;
-        let made = make(self);
-        let end = if made.is_ok() {
+        let result = make(self);
+        let end = if result.is_ok() {
             "RELEASE one"
         } else {
             "ROLLBACK TO one; RELEASE one"
         };
         self.file.execute_batch(end)?;
-        made
+        result
     }
 
     fn once(
@@ -251,7 +251,7 @@ impl Writer {
         let failed = || EndpointError::Store(error.to_string());
         for answer in answers {
             match answer {
-                Answer::Change(reply, _) => Answer::Change(reply, Err(failed())),
+                Answer::Change(reply, _) => Answer::Change(reply, Box::new(Err(failed()))),
                 Answer::Note(reply, _) => Answer::Note(reply, Err(failed())),
             }
             .say();

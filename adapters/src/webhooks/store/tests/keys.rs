@@ -16,7 +16,7 @@ async fn what_a_merchant_says_of_an_endpoint_is_not_readable_in_the_file() {
     let bench = Bench::new();
     bench
         .store()
-        .change(owner(1), create(1, 5), once(1, 1))
+        .change(owner(1), create(1, 5), Some(once(1, 1)))
         .await
         .unwrap();
     for text in ["whsec_", "shop.example", "checkout"] {

@@ -104,7 +104,7 @@ fn note((_, number, more): Happening) -> Noted {
 
 fn key((sort, _, more): Happening) -> Option<Once> {
     let asked = u8::try_from(more % 3).unwrap();
-    more.is_multiple_of(2).then(|| once(sort, asked)).flatten()
+    more.is_multiple_of(2).then(|| once(sort, asked))
 }
 
 /// Does everything at once, and tells what was answered, in order.
