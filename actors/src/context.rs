@@ -10,6 +10,7 @@ use crate::journal_writer::WriterMail;
 use crate::kind::{Kind, KindStats};
 use crate::mailbox::Mailbox;
 use crate::monitor::{MonitorBoard, MonitorMail};
+use crate::news::News;
 use crate::offload::Offload;
 use crate::options::Options;
 use crate::own_matters::OwnMatters;
@@ -157,8 +158,6 @@ pub struct IndexLag {
     keys: AtomicU64,
     /// Up to where the journal was read for the views at the start; it says nothing of a lag.
     views_read: AtomicU64,
-    /// The last announcing commit that the views were given since the start.
-    announced: AtomicU64,
 }
 
 impl IndexLag {
@@ -170,16 +169,6 @@ impl IndexLag {
     /// Up to where the projection has read the journal since it started.
     pub fn views_read(&self) -> Seq {
         Seq(self.views_read.load(Ordering::Relaxed))
-    }
-
-    /// The views have everything that was announced up to here.
-    pub fn set_announced(&self, seq: Seq) {
-        self.announced.store(seq.0, Ordering::Release);
-    }
-
-    /// The last announcing commit that the views were given since the start: while it stays, there is nothing new to tell.
-    pub fn announced(&self) -> Seq {
-        Seq(self.announced.load(Ordering::Acquire))
     }
 
     /// Sets the lag of the views.
@@ -340,6 +329,10 @@ pub struct Context {
     pub own_matters: OwnMatters,
     /// What they said today of payments that are not here.
     pub own_orphans: OwnMatters,
+    /// Which merchants have been announced something new.
+    pub news: News,
+    /// Places in which webhook endpoints read: payments need the same disk.
+    pub webhook_reads: Arc<Semaphore>,
     /// The guardian of this shard's webhook endpoints.
     pub webhooks: Mailbox<WebhookGuardianMail>,
     /// Guardians.

@@ -9,7 +9,7 @@
 //! * [`projection`] the tail and the views behind the journal; [`resolution`] when to ask again about unknown outcomes
 //! * [`offload`] where work runs that would hold up the others
 //! * [`scrub`] reads the whole journal in the background and reports damage; [`monitor`] checks that books, payments and views agree
-//! * [`webhook_endpoint`] one actor per webhook endpoint of a merchant
+//! * [`news`] which merchants have news; [`webhook_endpoint`] one actor per webhook endpoint of a merchant
 //! * [`shards`] the shards of this process
 //! * [`payments_handle`], [`ledger_handle`], [`directory_handle`], [`consistency_handle`], [`credentials_handle`], [`webhooks_handle`] the only faces that other crates see; [`guardian`] what guardians are told
 //!
@@ -32,6 +32,7 @@ pub mod ledger_handle;
 pub mod load;
 pub mod mailbox;
 pub mod monitor;
+pub mod news;
 pub mod offload;
 pub mod options;
 mod owed;

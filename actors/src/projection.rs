@@ -6,6 +6,7 @@ use crate::context::{Context, Step};
 use crate::journal_writer::Published;
 use crate::load::barrier;
 use crate::mailbox::Envelope;
+use crate::news::Tenant;
 use crate::owed::Owed;
 use crate::reply::tell;
 use crate::ticks::keep_ticking;
@@ -96,8 +97,10 @@ pub struct ProjectionState {
     applying: BTreeMap<PaymentId, PaymentRow>,
     /// What the view has not been given yet of what was announced. Lists of announcements wait for the view.
     announced: Vec<AnnouncingCommit>,
-    /// The last announcing commit of what the view is being given.
-    announcing: Option<Seq>,
+    /// Whose announcements the view is being given, and the last commit of each.
+    announcing: BTreeMap<Tenant, Seq>,
+    /// The view may have announcements that nobody was told of: an earlier incarnation gave them to it.
+    tells_all: bool,
     busy: bool,
     caught_up: bool,
     head: Seq,
@@ -144,7 +147,8 @@ impl Actor for Projection {
             pending: BTreeMap::new(),
             applying: BTreeMap::new(),
             announced: Vec::new(),
-            announcing: None,
+            announcing: BTreeMap::new(),
+            tells_all: true,
             busy: false,
             caught_up: false,
             head: Seq::ZERO,
@@ -257,7 +261,8 @@ impl ProjectionState {
         std::mem::swap(&mut self.pending, &mut self.applying);
         let rows: Vec<PaymentRow> = self.applying.values().cloned().collect();
         let announced = std::mem::take(&mut self.announced);
-        self.announcing = announced.iter().map(|commit| commit.seq).max();
+        let tenant = |commit: &AnnouncingCommit| ((commit.merchant, commit.livemode), commit.seq);
+        self.announcing = announced.iter().map(tenant).collect();
         let views = Arc::clone(&self.context.ports.views);
         let (id, head) = (self.id, self.head);
         let died = ViewError::Store("the task that brings it up to date died".to_owned());
@@ -275,8 +280,11 @@ impl ProjectionState {
         self.applied = result?;
         self.applying.clear();
         self.busy = false;
-        if let Some(seq) = self.announcing.take() {
-            self.context.lag.set_announced(seq);
+        let announced = std::mem::take(&mut self.announcing);
+        if std::mem::take(&mut self.tells_all) {
+            self.context.news.tell_all(self.applied);
+        } else {
+            self.context.news.tell(announced);
         }
         self.context
             .lag

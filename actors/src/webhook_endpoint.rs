@@ -9,12 +9,14 @@ mod post;
 mod telling;
 
 use crate::context::{Context, Step, Webhooks};
+use crate::load::barrier;
 use crate::mailbox::{Envelope, Mailbox};
+use crate::news::Latest;
 use crate::owed::Owed;
 use crate::ticks::keep_ticking;
 use florin_domain::announcement::EventPlace;
 use florin_domain::ids::{EndpointId, PaymentId, Seq};
-use florin_domain::ports::{DeliveryEnd, EndpointError, EventRow, EventsPage, ViewError};
+use florin_domain::ports::{DeliveryBook, DeliveryEnd, EndpointError, EventRow, EventsPage, ViewError};
 use florin_domain::time::Timestamp;
 use florin_domain::webhook::deliveries::{Deliveries, Task};
 use florin_domain::webhook::{
@@ -24,6 +26,7 @@ use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// What the guardian of a shard's endpoints is told.
 #[derive(Debug)]
@@ -83,9 +86,9 @@ pub enum EndpointMail {
 #[derive(Debug)]
 pub enum Report {
     /// What is kept of the endpoint.
-    Opened(Result<Option<Box<(KeptEndpoint, Progress)>>, EndpointError>),
-    /// What comes next, and up to which commit the index was complete then.
-    Read(Lane, Seq, Result<EventsPage, ViewError>),
+    Opened(Result<Option<Box<Opened>>, EndpointError>),
+    /// What comes next, with what was new before it was read.
+    Read(Lane, Seq, Result<ReadPage, ViewError>),
     /// A delivery ended.
     Ended(Lane, Sent, DeliveryEnd),
     /// A parked object has nothing more up to there.
@@ -94,6 +97,21 @@ pub enum Report {
     Unreadable(Lane, Task),
     /// What was delivered is noted, or not.
     Noted(Result<(), EndpointError>),
+}
+
+/// What is kept of an endpoint, and where its shard's journal ends.
+#[derive(Debug)]
+pub struct Opened {
+    kept: KeptEndpoint,
+    progress: Progress,
+    head: Seq,
+}
+
+/// A page of the index, and up to which commit the index was complete before it was read.
+#[derive(Debug)]
+pub struct ReadPage {
+    page: EventsPage,
+    watermark: Seq,
 }
 
 /// A delivery that ended.
@@ -135,9 +153,14 @@ struct Known {
     generation: u64,
     new: Deliveries,
     is_reading: bool,
-    /// The index was read to its end as of this commit.
+    news: Latest,
+    /// The index was read to its end as of this news.
     looked_at: Option<Seq>,
+    /// Nothing is read before this.
+    reads_at: Instant,
     replays: VecDeque<Replay>,
+    /// The last one that was heard of.
+    newest_replay: Option<Timestamp>,
     again: Option<Again>,
     /// A stretch that is done or has come on, until that is noted.
     replayed: Option<(Timestamp, Option<EventPlace>)>,
@@ -258,42 +281,60 @@ impl EndpointState {
         let died = EndpointError::Store("the task that reads it died".to_owned());
         let owed = self.owes(Report::Opened(Err(died)));
         let (book, id, run) = (Arc::clone(&self.webhooks.book), self.id, self.run);
+        let context = Arc::clone(&self.context);
         tokio::spawn(async move {
-            let opened = book.open(id).await.map(|opened| opened.map(Box::new));
+            let opened = opened(&context, book.as_ref(), id).await;
             owed.say(EndpointMail::Told(run, Report::Opened(opened)));
         });
     }
 
-    fn opened(&mut self, (kept, progress): (KeptEndpoint, Progress)) {
+    fn opened(&mut self, opened: Opened) {
         if std::mem::take(&mut self.opens_again) {
             self.open();
         }
+        let Opened {
+            kept,
+            mut progress,
+            head,
+        } = opened;
+        let is_cut = cut(&mut progress, head);
+        if is_cut {
+            tracing::error!(endpoint = %self.id, head = head.0, "the endpoint was told more than the journal has: it goes on from the journal's end");
+            metrics::counter!("florin_alerts_total", "alert" => "webhook_journal_shorter").increment(1);
+        }
+        let now = self.context.ports.clock.now();
         let kept = Arc::new(kept);
         match &mut self.known {
             Some(known) if known.generation == progress.generation => {
+                if known.kept.endpoint.url != kept.endpoint.url {
+                    known.new.hurry(now);
+                }
                 known.kept = kept;
                 // Other events may be wanted now: what was passed over stays so, and the index is looked at again.
                 known.looked_at = None;
-                let newest = known.replays.back().map(|replay| replay.asked_at);
-                let is_new = |replay: &Replay| newest.is_none_or(|newest| replay.asked_at > newest);
-                known.replays.extend(progress.replays.into_iter().filter(is_new));
+                known.hear_of(progress.replays);
             }
             known => {
                 // What is on its way belongs to another time.
                 self.run.1 = self.run.1.saturating_add(1);
-                *known = Some(Known {
+                let owner = kept.endpoint.owner;
+                let new = known.insert(Known {
+                    news: self.context.news.follow((owner.merchant, owner.livemode)),
                     kept,
                     generation: progress.generation,
                     new: Deliveries::new(progress.told, &progress.parked, progress.failing),
                     is_reading: false,
                     looked_at: None,
-                    replays: progress.replays.into(),
+                    reads_at: Instant::now(),
+                    replays: VecDeque::new(),
+                    newest_replay: None,
                     again: None,
                     replayed: None,
                     disabled: None,
                     rows: Vec::new(),
-                    is_changed: false,
+                    is_changed: is_cut,
                 });
+                new.hear_of(progress.replays);
             }
         }
     }
@@ -311,5 +352,73 @@ impl EndpointState {
         }
         self.read();
         self.begin();
+    }
+}
+
+/// What is kept of an endpoint, and where the journal ends.
+async fn opened(
+    context: &Context,
+    book: &dyn DeliveryBook,
+    id: EndpointId,
+) -> Result<Option<Box<Opened>>, EndpointError> {
+    let Some((kept, progress)) = book.open(id).await? else {
+        return Ok(None);
+    };
+    let head = barrier(context).await;
+    let head = head.map_err(|error| EndpointError::Store(error.to_string()))?;
+    let opened = Opened { kept, progress, head };
+    Ok(Some(Box::new(opened)))
+}
+
+/// Takes back what lies behind the journal's end: its end was given up, or an older journal was put in its place, and what is announced there
+/// from now on is something else. Whether there was any.
+fn cut(progress: &mut Progress, head: Seq) -> bool {
+    let end = EventPlace {
+        seq: head,
+        index: u8::MAX,
+    };
+    let before = (progress.told, progress.replays.len());
+    progress.told = progress.told.min(end);
+    progress.replays.retain(|replay| replay.from <= end);
+    for replay in &mut progress.replays {
+        replay.to = replay.to.min(end);
+    }
+    before != (progress.told, progress.replays.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(seq: u64) -> EventPlace {
+        EventPlace {
+            seq: Seq(seq),
+            index: 3,
+        }
+    }
+
+    #[test]
+    fn whoever_was_told_more_than_the_journal_has_goes_on_from_its_end() {
+        let replay = |from, to| Replay {
+            asked_at: Timestamp::from_unix_ms(1),
+            from: place(from),
+            to: place(to),
+        };
+        let mut progress = Progress {
+            generation: 1,
+            told: place(9),
+            parked: Vec::new(),
+            failing: None,
+            replays: vec![replay(2, 9), replay(8, 9)],
+        };
+        assert!(!cut(&mut progress.clone(), Seq(9)));
+        assert!(cut(&mut progress, Seq(7)));
+        let end = EventPlace {
+            seq: Seq(7),
+            index: u8::MAX,
+        };
+        assert_eq!(progress.told, end);
+        assert_eq!(progress.replays.len(), 1);
+        assert_eq!(progress.replays[0].to, end);
     }
 }

@@ -12,6 +12,7 @@ use florin_actors::context::{Context, Figures, IndexLag, Ports};
 use florin_actors::kind::Kind;
 use florin_actors::ledger_handle::{LedgerError, LedgerHandle};
 use florin_actors::mailbox::Mailbox;
+use florin_actors::news::News;
 use florin_actors::options::{OptionError, Options};
 use florin_actors::own_matters::OwnMatters;
 use florin_actors::payments_handle::PaymentsHandle;
@@ -62,6 +63,9 @@ pub enum StartError {
 
 /// How long the trees of a start that failed have for what they began.
 const FAILED_START_DRAIN: Duration = Duration::from_secs(5);
+
+/// What webhook endpoints of a shard read at the same time.
+const WEBHOOK_READS: usize = 8;
 
 /// A running platform.
 #[derive(Debug)]
@@ -307,6 +311,8 @@ impl Shared {
             monitor_board: ArcSwap::default(),
             own_matters: OwnMatters::default(),
             own_orphans: OwnMatters::default(),
+            news: News::default(),
+            webhook_reads: Arc::new(Semaphore::new(WEBHOOK_READS)),
             webhooks: singleton_mailbox(settings, Kind::WebhookGuardian),
             guardians: (0..options.guardians)
                 .map(|_| singleton_mailbox(settings, Kind::PaymentGuardian))

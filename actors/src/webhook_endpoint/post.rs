@@ -5,11 +5,11 @@ use super::{EndpointMail, EndpointState, Lane, Report, Run, Sent};
 use crate::context::{Context, Webhooks};
 use crate::mailbox::Mailbox;
 use crate::owed::Owed;
-use crate::payments_handle::{announced_from, shown};
+use crate::payments_handle::{PastError, announced_from, shown};
 use florin_domain::announcement::EventPlace;
-use florin_domain::ports::{Delivery, DeliveryEnd, EventRow, ShownEvent};
+use florin_domain::ports::{Delivery, DeliveryEnd, ShownEvent};
 use florin_domain::webhook::KeptEndpoint;
-use florin_domain::webhook::deliveries::{Deliveries, Task};
+use florin_domain::webhook::deliveries::Task;
 use std::sync::Arc;
 
 /// What every task of an endpoint needs.
@@ -36,73 +36,48 @@ impl EndpointState {
             run: self.run,
             lane,
         };
-        let begin = |lane, deliveries: &mut Deliveries| {
-            let tasks = deliveries.due(now);
-            if !tasks.is_empty() {
-                sender(lane).begin(tasks, deliveries.read_to());
-            }
-        };
-        begin(Lane::New, &mut known.new);
+        let tasks = known.new.due(now, |_| false);
+        sender(Lane::New).begin(tasks, known.new.read_to());
         if let Some(again) = &mut known.again {
-            begin(Lane::Again(again.asked_at), &mut again.deliveries);
+            // What is new of an object comes first, or it would be told out of its order.
+            let tasks = again.deliveries.due(now, |payment| known.new.has(payment));
+            sender(Lane::Again(again.asked_at)).begin(tasks, again.deliveries.read_to());
         }
     }
 }
 
 impl Sender {
+    /// Each in a task of its own.
     fn begin(&self, tasks: Vec<Task>, read_to: EventPlace) {
-        let mut rows = Vec::new();
         for task in tasks {
-            match task {
-                Task::Send(row) => rows.push(row),
-                Task::Resume(payment, next) => {
-                    let (sender, owed) = (self.clone(), self.owes(Report::Unreadable(self.lane, task)));
-                    tokio::spawn(async move {
-                        let endpoint = &sender.kept.endpoint;
-                        let wanted = (endpoint.wanted.kinds, next, read_to);
-                        match announced_from(&sender.context, payment, wanted).await {
-                            Ok(Some(event)) => sender.send(&event, task, owed).await,
-                            Ok(None) => {
-                                owed.say(sender.told(Report::CaughtUp(sender.lane, payment, read_to)));
-                            }
-                            Err(error) => {
-                                tracing::warn!(endpoint = %endpoint.id, %payment, %error, "an event cannot be read");
-                                owed.say(sender.told(Report::Unreadable(sender.lane, task)));
-                            }
-                        }
-                    });
-                }
-            }
-        }
-        if !rows.is_empty() {
-            self.begin_all(rows);
+            let (sender, owed) = (self.clone(), self.owes(Report::Unreadable(self.lane, task)));
+            tokio::spawn(async move {
+                let report = match sender.found(task, read_to).await {
+                    Ok(Some(event)) => sender.sent(&event, task).await,
+                    Ok(None) => match task {
+                        Task::Resume(payment, _) => Report::CaughtUp(sender.lane, payment, read_to),
+                        Task::Send(_) => Report::Unreadable(sender.lane, task),
+                    },
+                    Err(error) => {
+                        tracing::warn!(endpoint = %sender.kept.endpoint.id, %error, "an event cannot be read");
+                        Report::Unreadable(sender.lane, task)
+                    }
+                };
+                owed.say(sender.told(report));
+            });
         }
     }
 
-    /// Reads them together, as payments of the same page often lie beside each other, and sends each by itself.
-    fn begin_all(&self, rows: Vec<EventRow>) {
-        let sender = self.clone();
-        let unreadable = |row: &EventRow| {
-            let task = Task::Send(*row);
-            (task, self.owes(Report::Unreadable(self.lane, task)))
-        };
-        let owed: Vec<_> = rows.iter().map(unreadable).collect();
-        tokio::spawn(async move {
-            match shown(&sender.context, &rows).await {
-                Ok(events) => {
-                    for (event, (task, owed)) in events.into_iter().zip(owed) {
-                        let sender = sender.clone();
-                        tokio::spawn(async move { sender.send(&event, task, owed).await });
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(endpoint = %sender.kept.endpoint.id, %error, "events cannot be read");
-                    for (task, owed) in owed {
-                        owed.say(sender.told(Report::Unreadable(sender.lane, task)));
-                    }
-                }
+    /// What is to be sent, read in one of a few places.
+    async fn found(&self, task: Task, read_to: EventPlace) -> Result<Option<ShownEvent>, PastError> {
+        let _place = self.context.webhook_reads.acquire().await;
+        match task {
+            Task::Send(row) => Ok(shown(&self.context, &[row]).await?.pop()),
+            Task::Resume(payment, next) => {
+                let wanted = (self.kept.endpoint.wanted.kinds, next, read_to);
+                announced_from(&self.context, payment, wanted).await
             }
-        });
+        }
     }
 
     fn told(&self, report: Report) -> EndpointMail {
@@ -113,12 +88,12 @@ impl Sender {
         Owed::new(self.mailbox.clone(), self.told(instead))
     }
 
-    async fn send(&self, event: &ShownEvent, task: Task, owed: Owed<EndpointMail>) {
+    async fn sent(&self, event: &ShownEvent, task: Task) -> Report {
         let clock = &self.context.ports.clock;
         let at = clock.now();
         let Some(delivery) = self.delivery(event) else {
             tracing::error!(event = %event.id, "an event cannot be written");
-            return owed.say(self.told(Report::Unreadable(self.lane, task)));
+            return Report::Unreadable(self.lane, task);
         };
         let end: DeliveryEnd = self.webhooks.client.post(delivery).await;
         let sent = Sent {
@@ -126,7 +101,7 @@ impl Sender {
             at,
             took_ms: took_ms(at, clock.now()),
         };
-        owed.say(self.told(Report::Ended(self.lane, sent, end)));
+        Report::Ended(self.lane, sent, end)
     }
 
     fn delivery(&self, event: &ShownEvent) -> Option<Delivery> {

@@ -1,14 +1,17 @@
 //! How an endpoint's announcements are read, begun, ended and noted.
 
-use super::{Again, EndpointMail, EndpointState, Known, Lane, Report, Sent};
+use super::{Again, EndpointMail, EndpointState, Known, Lane, ReadPage, Report, Sent};
+use crate::context::Context;
 use crate::payments_handle::stretch;
 use florin_domain::announcement::EventPlace;
 use florin_domain::ids::Seq;
-use florin_domain::ports::{DeliveryEnd, EndpointError, EventsPage, EventsQuery, ListOrder, ViewError};
+use florin_domain::ports::{DeliveryEnd, EndpointError, EventsQuery, ListOrder, ViewError};
 use florin_domain::time::{Millis, Timestamp};
 use florin_domain::webhook::deliveries::Deliveries;
-use florin_domain::webhook::{DeliveryOutcome, DeliveryRow, Noted, Then};
+use florin_domain::webhook::{DeliveryOutcome, DeliveryRow, Noted, Replay, Then};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Announcements that are read at a time.
 const PAGE: usize = 128;
@@ -16,6 +19,8 @@ const PAGE: usize = 128;
 pub(super) const ROWS_NOTED: usize = 64;
 /// Deliveries that wait to be noted before no more are begun.
 pub(super) const ROWS_MAX: usize = 512;
+/// Where the index cannot be read it is looked at again after this.
+const READ_WAIT: Duration = Duration::from_secs(1);
 /// What cannot be read now is tried again after this.
 const UNREADABLE_WAIT: Millis = Millis::from_s(5);
 
@@ -39,25 +44,47 @@ impl Known {
     }
 }
 
+impl Known {
+    /// Stretches that are to be sent again, but for those that were heard of before.
+    pub(super) fn hear_of(&mut self, replays: Vec<Replay>) {
+        for replay in replays {
+            if self.newest_replay.is_none_or(|newest| replay.asked_at > newest) {
+                self.newest_replay = Some(replay.asked_at);
+                self.replays.push_back(replay);
+            }
+        }
+    }
+
+    /// One after the other, and each when it is noted that the one before it is done. Whoever asks has seen to the endpoint.
+    fn take_up_replay(&mut self, now: Timestamp) {
+        if self.again.is_some() || self.replayed.is_some() {
+            return;
+        }
+        let Some(replay) = self.replays.front() else {
+            return;
+        };
+        let behind = replay.from.previous().unwrap_or(EventPlace::START);
+        self.again = Some(Again {
+            asked_at: replay.asked_at,
+            deliveries: Deliveries::stretch(behind, replay.to),
+            is_reading: false,
+        });
+        self.new.hurry(now);
+    }
+}
+
 impl EndpointState {
     /// Has the next announcements read, where there is room for them.
     pub(super) fn read(&mut self) {
-        let announced = self.context.lag.announced();
+        let now = self.context.ports.clock.now();
         let Some(known) = &mut self.known else { return };
-        // One after the other, and each when it is noted that the one before it is done.
-        if known.again.is_none()
-            && known.replayed.is_none()
-            && let Some(replay) = known.replays.front()
-        {
-            let behind = replay.from.previous().unwrap_or(EventPlace::START);
-            known.again = Some(Again {
-                asked_at: replay.asked_at,
-                deliveries: Deliveries::stretch(behind, replay.to),
-                is_reading: false,
-            });
+        if Instant::now() < known.reads_at {
+            return;
         }
+        known.take_up_replay(now);
+        let news = known.news.seq();
         let mut wanted = Vec::new();
-        if !known.is_reading && known.looked_at != Some(announced) && has_room(&known.new) {
+        if !known.is_reading && known.looked_at != Some(news) && has_room(&known.new) {
             known.is_reading = true;
             wanted.push((Lane::New, known.new.read_to(), known.new.end(), known.new.room()));
         }
@@ -80,11 +107,11 @@ impl EndpointState {
             };
             let query = query.newer_than(behind);
             let died = ViewError::Store("the task that reads it died".to_owned());
-            let owed = self.owes(Report::Read(lane, announced, Err(died)));
+            let owed = self.owes(Report::Read(lane, news, Err(died)));
             let (context, run) = (Arc::clone(&self.context), self.run);
             tokio::spawn(async move {
-                let page = stretch(&context, &query).await;
-                owed.say(EndpointMail::Told(run, Report::Read(lane, announced, page)));
+                let page = page(&context, &query).await;
+                owed.say(EndpointMail::Told(run, Report::Read(lane, news, page)));
             });
         }
     }
@@ -93,7 +120,7 @@ impl EndpointState {
     pub(super) fn told(&mut self, report: Report) {
         let now = self.context.ports.clock.now();
         match report {
-            Report::Read(lane, announced, page) => self.read_in(lane, announced, page),
+            Report::Read(lane, news, page) => self.read_in(lane, news, page),
             Report::Ended(lane, sent, end) => self.ended(lane, sent, end),
             Report::CaughtUp(lane, payment, up_to) => {
                 if let Some(known) = &mut self.known {
@@ -114,29 +141,33 @@ impl EndpointState {
         }
     }
 
-    fn read_in(&mut self, lane: Lane, announced: Seq, page: Result<EventsPage, ViewError>) {
+    fn read_in(&mut self, lane: Lane, news: Seq, page: Result<ReadPage, ViewError>) {
         let Some(known) = &mut self.known else { return };
         known.stops_reading(lane);
-        let page = match page {
+        let ReadPage { page, watermark } = match page {
             Ok(page) => page,
-            Err(ViewError::Busy) => return,
             Err(error) => {
-                tracing::warn!(endpoint = %self.id, %error, "what was announced cannot be read");
+                tracing::warn!(endpoint = %self.id, %error, "what was announced cannot be read yet");
+                known.reads_at = Instant::now() + READ_WAIT;
                 return;
             }
         };
         let is_at_end = !page.has_more;
         if let Some(deliveries) = known.lane(lane) {
-            // Behind a stretch's end nothing of it comes any more.
-            let read_to = match (lane, is_at_end) {
-                (Lane::Again(_), true) => deliveries.end(),
-                (Lane::Again(_) | Lane::New, _) => page.last.unwrap_or(deliveries.read_to()),
-            };
+            let before = deliveries.read_to();
+            let last = page.last.unwrap_or(before);
+            // Behind a stretch's end nothing of it comes any more, once the index has been there.
+            let is_whole = is_at_end && lane != Lane::New && watermark >= deliveries.end().seq;
+            let read_to = if is_whole { deliveries.end() } else { last };
             deliveries.take(&page.rows, read_to);
-            known.is_changed = true;
+            if deliveries.read_to() == before && lane != Lane::New {
+                known.reads_at = Instant::now() + READ_WAIT;
+            } else if deliveries.read_to() != before {
+                known.is_changed = true;
+            }
         }
         if is_at_end && lane == Lane::New {
-            known.looked_at = Some(announced);
+            known.looked_at = Some(news);
         }
         known.goes_to_its_end(lane);
     }
@@ -202,6 +233,15 @@ impl EndpointState {
             owed.say(EndpointMail::Told(run, Report::Noted(noted)));
         });
     }
+}
+
+/// A page, read in one of a few places, and how far the index was before it.
+async fn page(context: &Context, query: &EventsQuery) -> Result<ReadPage, ViewError> {
+    let _place = context.webhook_reads.acquire().await;
+    let watermark = context.ports.views.watermark();
+    let watermark = watermark.map_err(|error| ViewError::Store(error.to_string()))?;
+    let page = stretch(context, query).await?;
+    Ok(ReadPage { page, watermark })
 }
 
 fn has_room(deliveries: &Deliveries) -> bool {

@@ -15,11 +15,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// Announcements that are held at a time.
 pub const WINDOW_MAX: usize = 512;
 /// Parked objects beyond which nothing new is read. Those in the window may still join them.
-pub const PARKED_MAX: usize = 1000;
+pub const PARKED_MAX: usize = 10_000;
 /// Deliveries to one endpoint at the same time.
 pub const SENT_MAX: usize = 16;
 /// So many deliveries in vain, one after the other, say that the endpoint is down: then it gets one at a time until one arrives.
 pub const DOWN_AFTER: u32 = 16;
+
+/// One that is down is tried so often at least.
+const PROBE_EVERY: Millis = Millis::from_s(15 * 60);
+/// Fewer deliveries in vain than these disable nothing, however long ago the first one was: perhaps nobody was here to send.
+const DISABLES_FROM: u32 = 10;
+/// What is sent again at somebody's wish is tried so often, so that a wish ends.
+const REPLAY_TRIES_MAX: u32 = 4;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +63,10 @@ pub struct Deliveries {
     /// Objects of which something is on its way.
     sent: BTreeSet<PaymentId>,
     failing: Option<Failing>,
+    /// When the last delivery ended.
+    tried_at: Option<Timestamp>,
+    /// Sent again at somebody's wish.
+    is_replay: bool,
     /// Parked objects that are not noted as they are.
     changed: BTreeSet<PaymentId>,
 }
@@ -70,6 +81,7 @@ impl Deliveries {
         };
         Self {
             failing,
+            is_replay: false,
             parked: parked
                 .iter()
                 .map(|(payment, parked)| (*payment, at(*parked)))
@@ -94,6 +106,8 @@ impl Deliveries {
             dues: BTreeSet::new(),
             sent: BTreeSet::new(),
             failing: None,
+            tried_at: None,
+            is_replay: true,
             changed: BTreeSet::new(),
         }
     }
@@ -154,23 +168,24 @@ impl Deliveries {
         self.read_to = self.read_to.max(read_to);
     }
 
-    /// What is to be done now. What comes of each task is to be said later.
-    pub fn due(&mut self, now: Timestamp) -> Vec<Task> {
+    /// What is to be done now, but for objects that are held. What comes of each task is to be said later.
+    pub fn due(&mut self, now: Timestamp, is_held: impl Fn(PaymentId) -> bool) -> Vec<Task> {
         let most = if self.is_down() { 1 } else { SENT_MAX };
         let mut tasks = Vec::new();
         while self.sent.len() < most
-            && let Some(task) = self.next(now)
+            && let Some(task) = self.next(now, &is_held)
         {
             tasks.push(task);
         }
         tasks
     }
 
-    fn next(&mut self, now: Timestamp) -> Option<Task> {
-        if let Some(&(due, payment)) = self.dues.first()
-            && due <= now
+    fn next(&mut self, now: Timestamp, is_held: &impl Fn(PaymentId) -> bool) -> Option<Task> {
+        let mut due = self.dues.iter().filter(|(_, payment)| !is_held(*payment));
+        if let Some(&(due, payment)) = due.next()
+            && (due <= now || self.is_to_be_probed(now))
         {
-            self.dues.pop_first();
+            self.dues.remove(&(due, payment));
             self.sent.insert(payment);
             let next = self.parked.get(&payment)?.parked.next;
             return Some(Task::Resume(payment, next));
@@ -178,10 +193,32 @@ impl Deliveries {
         if self.is_down() && !self.parked.is_empty() {
             return None;
         }
-        let place = self.ready.pop_first()?;
+        let is_free = |place: &&EventPlace| self.window.get(place).is_some_and(|row| !is_held(row.payment));
+        let place = *self.ready.iter().find(is_free)?;
+        self.ready.remove(&place);
         let row = *self.window.get(&place)?;
         self.sent.insert(row.payment);
         Some(Task::Send(row))
+    }
+
+    fn is_to_be_probed(&self, now: Timestamp) -> bool {
+        let waits = self
+            .tried_at
+            .is_none_or(|tried_at| now.since(tried_at) >= PROBE_EVERY);
+        self.is_down() && self.sent.is_empty() && waits
+    }
+
+    /// Whether something of an object is on its way or waits to be.
+    pub fn has(&self, payment: PaymentId) -> bool {
+        self.parked.contains_key(&payment)
+            || self.lines.contains_key(&payment)
+            || self.sent.contains(&payment)
+    }
+
+    /// Somebody has seen to the endpoint: nothing waits longer for it.
+    pub fn hurry(&mut self, now: Timestamp) {
+        self.failing = None;
+        self.wake(now);
     }
 
     /// How often the announcement that is next of an object was sent in vain.
@@ -216,10 +253,16 @@ impl Deliveries {
                 };
                 self.park(&row, parked, row.place);
             }
-            Task::Resume(payment, _) => {
+            Task::Resume(payment, next) => {
                 self.sent.remove(&payment);
                 if let Some(at) = self.parked.get_mut(&payment) {
                     at.parked.due = until;
+                    if self.is_replay {
+                        at.parked.attempts = at.parked.attempts.saturating_add(1);
+                        if at.parked.attempts >= REPLAY_TRIES_MAX {
+                            (at.parked.next, at.parked.attempts) = (next.saturating_add(1), 0);
+                        }
+                    }
                     self.dues.insert((until, payment));
                     self.changed.insert(payment);
                 }
@@ -246,6 +289,7 @@ impl Deliveries {
         random: u64,
     ) -> Then {
         self.sent.remove(&row.payment);
+        self.tried_at = Some(now);
         if outcome.is_delivered() {
             let was_down = self.is_down();
             self.failing = None;
@@ -260,12 +304,11 @@ impl Deliveries {
             in_a_row: 0,
         });
         failing.in_a_row = failing.in_a_row.saturating_add(1);
-        let since = failing.since;
+        let failing = *failing;
         let attempts = self.attempts(row.payment).saturating_add(1);
-        let (again, why) = (
-            again(attempts, now, retry_after, random),
-            disables(outcome, now.since(since)),
-        );
+        let is_last = self.is_replay && attempts >= REPLAY_TRIES_MAX;
+        let again = again(attempts, now, retry_after, random).filter(|_| !is_last);
+        let why = disables(outcome, now, failing).filter(|why| !self.is_replay || *why == WhyDisabled::Gone);
         let parked = |next, attempts, due| Parked { next, attempts, due };
         match (why, again) {
             (Some(why), _) => {
@@ -369,12 +412,13 @@ impl Deliveries {
     }
 }
 
-fn disables(outcome: &DeliveryOutcome, failing_for: Millis) -> Option<WhyDisabled> {
+fn disables(outcome: &DeliveryOutcome, now: Timestamp, failing: Failing) -> Option<WhyDisabled> {
     const GONE: u16 = 410;
     match outcome {
         DeliveryOutcome::Status(GONE) => Some(WhyDisabled::Gone),
         DeliveryOutcome::Status(_) | DeliveryOutcome::Unanswered(_) => {
-            (failing_for >= DISABLED_AFTER).then_some(WhyDisabled::Failing)
+            let is_long = now.since(failing.since) >= DISABLED_AFTER && failing.in_a_row >= DISABLES_FROM;
+            is_long.then_some(WhyDisabled::Failing)
         }
     }
 }

@@ -54,14 +54,14 @@ fn an_object_has_one_delivery_at_a_time_and_others_go_beside_it() {
     let mut deliveries = fresh();
     let rows = [row(1, 1, 1), row(2, 1, 2), row(3, 2, 1)];
     deliveries.take(&rows, place(3));
-    assert_eq!(sends(&deliveries.due(now(0))), [rows[0], rows[2]]);
+    assert_eq!(sends(&deliveries.due(now(0), |_| false)), [rows[0], rows[2]]);
     assert_eq!(
         deliveries.ended(&rows[2], (&OK, None), now(0), 0),
         Then::Delivered
     );
-    assert_eq!(deliveries.due(now(0)), []);
+    assert_eq!(deliveries.due(now(0), |_| false), []);
     deliveries.ended(&rows[0], (&OK, None), now(0), 0);
-    assert_eq!(sends(&deliveries.due(now(0))), [rows[1]]);
+    assert_eq!(sends(&deliveries.due(now(0), |_| false)), [rows[1]]);
     assert_eq!(
         deliveries.told(),
         EventPlace {
@@ -78,24 +78,27 @@ fn what_fails_waits_and_holds_back_its_own_object_alone() {
     let mut deliveries = fresh();
     let rows = [row(1, 1, 1), row(2, 1, 2), row(3, 2, 1)];
     deliveries.take(&rows, place(3));
-    deliveries.due(now(0));
+    deliveries.due(now(0), |_| false);
     let then = deliveries.ended(&rows[0], (&BAD, None), now(0), 0);
     assert_eq!(then, Then::Again(now(5)));
     deliveries.ended(&rows[2], (&OK, None), now(0), 0);
     let more = [row(4, 1, 3), row(5, 2, 2)];
     deliveries.take(&more, place(5));
-    assert_eq!(sends(&deliveries.due(now(4))), [more[1]]);
-    assert_eq!(deliveries.due(now(5)), [Task::Resume(payment(1), 1)]);
+    assert_eq!(sends(&deliveries.due(now(4), |_| false)), [more[1]]);
+    assert_eq!(deliveries.due(now(5), |_| false), [Task::Resume(payment(1), 1)]);
     assert_eq!(deliveries.attempts(payment(1)), 1);
     // All that is missing comes one after the other, and then there is nothing more.
     for (missing, next) in [(rows[0], 2), (rows[1], 3), (more[0], 4)] {
         deliveries.ended(&missing, (&OK, None), now(5), 0);
-        assert_eq!(deliveries.due(now(5)), [Task::Resume(payment(1), next)]);
+        assert_eq!(
+            deliveries.due(now(5), |_| false),
+            [Task::Resume(payment(1), next)]
+        );
     }
     let read_to = deliveries.read_to();
     deliveries.caught_up(payment(1), read_to, now(5));
     deliveries.take(&[row(6, 1, 4)], place(6));
-    assert_eq!(sends(&deliveries.due(now(5))), [row(6, 1, 4)]);
+    assert_eq!(sends(&deliveries.due(now(5), |_| false)), [row(6, 1, 4)]);
 }
 
 #[test]
@@ -103,19 +106,19 @@ fn an_endpoint_that_is_down_gets_one_at_a_time_and_everything_once_it_is_back() 
     let mut deliveries = fresh();
     let rows: Vec<_> = (1..=40).map(|n| row(n, n.into(), 1)).collect();
     deliveries.take(&rows, place(40));
-    for row in sends(&deliveries.due(now(0))) {
+    for row in sends(&deliveries.due(now(0), |_| false)) {
         deliveries.ended(&row, (&BAD, None), now(0), 0);
     }
     assert_eq!((deliveries.parked(), deliveries.room()), (SENT_MAX, 0));
-    assert_eq!(deliveries.due(now(1)), []);
-    let probe = deliveries.due(now(6));
+    assert_eq!(deliveries.due(now(1), |_| false), []);
+    let probe = deliveries.due(now(6), |_| false);
     assert_eq!(probe, [Task::Resume(payment(1), 1)]);
     deliveries.ended(&rows[0], (&BAD, None), now(6), 0);
-    assert_eq!(deliveries.due(now(6)), [Task::Resume(payment(2), 1)]);
+    assert_eq!(deliveries.due(now(6), |_| false), [Task::Resume(payment(2), 1)]);
     deliveries.ended(&rows[1], (&OK, None), now(6), 0);
     assert!(deliveries.failing().is_none());
     // Whatever waits is due at once, also what was to wait for minutes.
-    assert_eq!(deliveries.due(now(6)).len(), SENT_MAX);
+    assert_eq!(deliveries.due(now(6), |_| false).len(), SENT_MAX);
     assert!(deliveries.room() > 0);
 }
 
@@ -126,7 +129,7 @@ fn three_days_of_nothing_but_failures_disable_and_so_does_a_410_at_once() {
     let mut time = now(0);
     let mut deliveries_in_vain = 0;
     let end = loop {
-        let tasks = deliveries.due(time);
+        let tasks = deliveries.due(time, |_| false);
         assert_eq!(tasks.len(), 1);
         deliveries_in_vain += 1;
         match deliveries.ended(&row(1, 1, 1), (&BAD, None), time, 0) {
@@ -139,7 +142,7 @@ fn three_days_of_nothing_but_failures_disable_and_so_does_a_410_at_once() {
     assert_eq!(deliveries_in_vain, 10);
     let mut deliveries = fresh();
     deliveries.take(&[row(1, 1, 1)], place(1));
-    deliveries.due(now(0));
+    deliveries.due(now(0), |_| false);
     let gone = deliveries.ended(&row(1, 1, 1), (&DeliveryOutcome::Status(410), None), now(0), 0);
     assert_eq!(gone, Then::Disabled(WhyDisabled::Gone));
 }
@@ -149,35 +152,35 @@ fn one_poisonous_announcement_is_given_up_while_others_arrive_and_those_behind_i
     let mut deliveries = fresh();
     deliveries.take(&[row(1, 1, 1), row(2, 1, 2)], place(2));
     let (mut time, mut seq) = (now(0), 10);
-    deliveries.due(time);
+    deliveries.due(time, |_| false);
     let mut then = deliveries.ended(&row(1, 1, 1), (&BAD, None), time, 0);
     while let Then::Again(due) = then {
         // Something else arrives meanwhile, so the endpoint is well.
         seq += 1;
         let other = row(seq, seq.into(), 1);
         deliveries.take(&[other], place(seq));
-        assert_eq!(deliveries.due(time), [Task::Send(other)]);
+        assert_eq!(deliveries.due(time, |_| false), [Task::Send(other)]);
         deliveries.ended(&other, (&OK, None), time, 0);
         time = due;
-        assert_eq!(deliveries.due(time), [Task::Resume(payment(1), 1)]);
+        assert_eq!(deliveries.due(time, |_| false), [Task::Resume(payment(1), 1)]);
         then = deliveries.ended(&row(1, 1, 1), (&BAD, None), time, 0);
     }
     assert_eq!(then, Then::GivenUp);
-    assert_eq!(deliveries.due(time), [Task::Resume(payment(1), 2)]);
+    assert_eq!(deliveries.due(time, |_| false), [Task::Resume(payment(1), 2)]);
 }
 
 #[test]
 fn what_cannot_be_read_is_put_off_and_is_nobodys_failure() {
     let mut deliveries = fresh();
     deliveries.take(&[row(1, 1, 1)], place(1));
-    let task = deliveries.due(now(0))[0];
+    let task = deliveries.due(now(0), |_| false)[0];
     deliveries.put_off(task, now(2));
     assert!(deliveries.failing().is_none());
-    assert_eq!(deliveries.due(now(1)), []);
-    let task = deliveries.due(now(2))[0];
+    assert_eq!(deliveries.due(now(1), |_| false), []);
+    let task = deliveries.due(now(2), |_| false)[0];
     assert_eq!(task, Task::Resume(payment(1), 1));
     deliveries.put_off(task, now(3));
-    assert_eq!(deliveries.due(now(3)), [Task::Resume(payment(1), 1)]);
+    assert_eq!(deliveries.due(now(3), |_| false), [Task::Resume(payment(1), 1)]);
     assert_eq!(deliveries.attempts(payment(1)), 0);
 }
 
@@ -230,7 +233,7 @@ impl World {
     }
 
     fn begin(&mut self) {
-        for task in self.deliveries.due(self.time) {
+        for task in self.deliveries.due(self.time, |_| false) {
             match task {
                 Task::Send(row) => self.on_their_way.push_back(row),
                 Task::Resume(payment, next) => {
@@ -391,7 +394,7 @@ fn a_stretch_is_done_when_all_of_it_is_settled_and_begins_again_before_what_is_p
     assert_eq!(stretch.room(), WINDOW_MAX);
     stretch.take(&rows, place(3));
     assert_eq!(stretch.room(), 0);
-    stretch.due(now(0));
+    stretch.due(now(0), |_| false);
     stretch.ended(
         &rows[0],
         (&DeliveryOutcome::Unanswered(Arc::from("nobody")), None),
@@ -408,10 +411,75 @@ fn a_stretch_is_done_when_all_of_it_is_settled_and_begins_again_before_what_is_p
             index: u8::MAX
         }
     );
-    assert_eq!(stretch.due(now(5)), [Task::Resume(payment(1), 2)]);
+    assert_eq!(stretch.due(now(5), |_| false), [Task::Resume(payment(1), 2)]);
     stretch.ended(&rows[0], (&OK, None), now(5), 0);
-    assert_eq!(stretch.due(now(5)), [Task::Resume(payment(1), 3)]);
+    assert_eq!(stretch.due(now(5), |_| false), [Task::Resume(payment(1), 3)]);
     stretch.caught_up(payment(1), place(3), now(5));
     assert!(stretch.is_done());
     assert_eq!(stretch.settled(), place(3));
+}
+
+#[test]
+fn two_failures_that_lie_days_apart_disable_nothing() {
+    let mut deliveries = fresh();
+    deliveries.take(&[row(1, 1, 1)], place(1));
+    deliveries.due(now(0), |_| false);
+    deliveries.ended(&row(1, 1, 1), (&BAD, None), now(0), 0);
+    // Nobody was here to send for four days.
+    let late = now(4 * 24 * 3600);
+    assert_eq!(deliveries.due(late, |_| false).len(), 1);
+    let then = deliveries.ended(&row(1, 1, 1), (&BAD, None), late, 0);
+    assert!(matches!(then, Then::Again(_)), "{then:?}");
+}
+
+#[test]
+fn an_endpoint_that_is_down_is_tried_every_quarter_of_an_hour_though_everything_waits_longer() {
+    let mut deliveries = fresh();
+    let rows: Vec<_> = (1..=16).map(|n| row(n, n.into(), 1)).collect();
+    deliveries.take(&rows, place(16));
+    for row in sends(&deliveries.due(now(0), |_| false)) {
+        let hour = Some(Millis::from_s(24 * 3600));
+        deliveries.ended(&row, (&BAD, hour), now(0), 0);
+    }
+    assert_eq!(deliveries.due(now(899), |_| false), []);
+    assert_eq!(deliveries.due(now(900), |_| false), [Task::Resume(payment(1), 1)]);
+    assert_eq!(deliveries.due(now(2000), |_| false), []);
+}
+
+#[test]
+fn what_is_sent_again_is_tried_four_times_disables_nothing_and_waits_for_what_is_new_of_its_object() {
+    let mut stretch = Deliveries::stretch(EventPlace::START, place(2));
+    stretch.take(&[row(1, 1, 1), row(2, 2, 1)], place(2));
+    assert_eq!(
+        stretch.due(now(0), |held| held == payment(1)),
+        [Task::Send(row(2, 2, 1))]
+    );
+    stretch.ended(&row(2, 2, 1), (&OK, None), now(0), 0);
+    let mut time = now(0);
+    assert_eq!(stretch.due(time, |_| false).len(), 1);
+    let mut then = stretch.ended(&row(1, 1, 1), (&BAD, None), time, 0);
+    let mut tries = 1;
+    while let Then::Again(due) = then {
+        time = due;
+        assert_eq!(stretch.due(time, |held| held == payment(1)), []);
+        assert_eq!(stretch.due(time, |_| false), [Task::Resume(payment(1), 1)]);
+        then = stretch.ended(&row(1, 1, 1), (&BAD, None), time.plus(DISABLED_AFTER), 0);
+        tries += 1;
+    }
+    assert_eq!((tries, then), (REPLAY_TRIES_MAX, Then::GivenUp));
+    stretch.due(time.plus(DISABLED_AFTER), |_| false);
+    stretch.caught_up(payment(1), place(2), time);
+    assert!(stretch.is_done());
+}
+
+#[test]
+fn an_endpoint_that_somebody_has_seen_to_is_sent_everything_at_once() {
+    let mut deliveries = fresh();
+    let rows: Vec<_> = (1..=16).map(|n| row(n, n.into(), 1)).collect();
+    deliveries.take(&rows, place(16));
+    for row in sends(&deliveries.due(now(0), |_| false)) {
+        deliveries.ended(&row, (&BAD, None), now(0), 0);
+    }
+    deliveries.hurry(now(1));
+    assert_eq!(deliveries.due(now(1), |_| false).len(), SENT_MAX);
 }
