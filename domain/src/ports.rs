@@ -9,6 +9,7 @@ mod listing;
 mod ops;
 mod provider;
 mod receipt;
+mod refunded;
 mod secrets;
 mod snapshot;
 mod vault;
@@ -24,6 +25,7 @@ pub use listing::{ListOrder, PaymentsFilter, PaymentsPage, PaymentsQuery, Status
 pub use ops::{KillRefusal, OpsView, ProviderStanding, TreeNode};
 pub use provider::{AttemptRequest, KeyOwners, NoticeReader, ParentCharge, Provider};
 pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};
+pub use refunded::{RefundPlace, RefundsQuery, refunds_of};
 pub use secrets::{Begun, DataKey, Kek, KekError, KekId, PresentCredentials, Secrets, SecretsError};
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
 pub use vault::{CardVault, ChargedCards, VaultError, VaultKey, VaultObjects};
