@@ -4,6 +4,7 @@ use crate::node::{self, Node};
 use anyhow::Context as _;
 use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
+use florin_actors::webhooks_handle::WebhooksHandle;
 use florin_adapters::audit::key::SigningKey;
 use florin_adapters::digests;
 use florin_api::server::{Api, ApiOptions, ApiParts, Digests, ErrorProfile, RateLimit, RunningApi};
@@ -37,6 +38,10 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
             Handle::current(),
         ),
         cards: Arc::clone(&node.cards),
+        links: Arc::clone(&node.links),
+        entropy: Arc::clone(&context.ports.entropy),
+        public_url: settings.http.public_url.as_deref().map(Arc::from),
+        webhooks: WebhooksHandle::new(node.platform.shards().clone()),
         digests: Digests {
             key: digests::key_digest,
             fingerprint: digests::fingerprint,
@@ -60,6 +65,7 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
         keep_alive: settings.http.keep_alive,
         disconnect_timeout: settings.http.disconnect_timeout,
         accepts_development_keys: development,
+        allows_local_webhooks: development,
         rate_limit: rate_limit(settings.rates),
         failed_auth_per_min: NonZeroU32::new(settings.rates.failed_auth_per_min),
         error_profile: match settings.error_profile {

@@ -4,6 +4,7 @@ use crate::notary::{self, Signing};
 use crate::replica::Replicas;
 use crate::shard_folders;
 use crate::vault::{self, Vault};
+use crate::webhooks;
 use anyhow::{Context as _, bail};
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_actors::offload::BlockingThreads;
@@ -15,6 +16,7 @@ use florin_adapters::entropy::OsEntropy;
 use florin_adapters::integrity::{lost, unfinished};
 use florin_adapters::journal::SqliteJournal;
 use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
+use florin_adapters::payment_links::{self, LinkStore};
 use florin_adapters::provider_keys::HmacProviderKeys;
 use florin_adapters::providers::adyen::{AdyenConfig, AdyenNotices, AdyenProvider, ApiKey, HmacKey};
 use florin_adapters::providers::stripe::{
@@ -27,7 +29,9 @@ use florin_adapters::snapshots::FileSnapshots;
 use florin_adapters::views::{SqliteViews, ViewsOptions};
 use florin_config::{ProviderKind, Settings};
 use florin_domain::ids::{Seq, ShardId};
-use florin_domain::ports::{CardVault, Clock, Journal as _, NoticeReader, Provider, Secrets};
+use florin_domain::ports::{
+    CardVault, Clock, Entropy, Journal as _, NoticeReader, PaymentLinks, Provider, Secrets,
+};
 use florin_domain::provider::ProviderId;
 use florin_supervisors::platform::Platform;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -46,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) book: Arc<Book>,
     /// Customers and saved cards.
     pub(crate) cards: Arc<dyn CardVault>,
+    /// Links under which customers pay.
+    pub(crate) links: Arc<dyn PaymentLinks>,
     /// Before those that sign, which let the journals go: each copies what is left, if its disk answers.
     _replicating: Replicas,
     /// Before the folders: each signs a last time, and then its folder is let go.
@@ -143,6 +149,7 @@ pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Resul
         book,
         cards,
         terms: vault::terms(settings, development),
+        tells_locally: Some(development),
     })
 }
 
@@ -153,16 +160,19 @@ pub(crate) struct Providers {
     /// Opened when the node starts.
     cards: Arc<CardsLater>,
     terms: HashMap<ProviderId, Terms>,
+    /// Merchants are told by webhooks, in development also on this machine. Without it nobody is.
+    tells_locally: Option<bool>,
 }
 
 impl Providers {
-    /// Some that take no credentials of merchants.
+    /// Some that take no credentials of merchants, on a node that tells nobody.
     pub(crate) fn of(ports: Vec<Arc<dyn Provider>>) -> Self {
         Self {
             ports,
             book: Arc::default(),
             cards: Arc::default(),
             terms: HashMap::new(),
+            tells_locally: None,
         }
     }
 }
@@ -226,14 +236,8 @@ pub(crate) async fn start(
             folder.display()
         );
     }
-    let provider_keys = if let Some(secret) = &settings.provider_key_secret {
-        HmacProviderKeys::new(secret.expose())
-    } else {
-        let secret = secret_file::load_or_create(&folder.join("provider_keys.secret"));
-        HmacProviderKeys::new(&secret.context("the secret of the provider keys")?)
-    };
     let (provider_keys, clock, entropy) = (
-        Arc::new(provider_keys),
+        Arc::new(provider_keys(settings)?),
         Arc::new(SystemClock::new()),
         Arc::new(OsEntropy::new()),
     );
@@ -247,6 +251,11 @@ pub(crate) async fn start(
             }
             None => Arc::new(NoCards),
         };
+    let links = open_links(folder, Arc::clone(&clock) as _, Arc::clone(&entropy) as _)?;
+    let webhooks = match providers.tells_locally {
+        Some(allows_local) => Some(webhooks::open(settings, Arc::clone(&clock) as _, allows_local)?),
+        None => None,
+    };
     let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
     let mut replicating = Replicas::none();
     let all = shard_folders::all(
@@ -284,6 +293,7 @@ pub(crate) async fn start(
             probe: Arc::new(NoProbe),
             fatal: Arc::new(EndProcess),
             offload: Arc::new(BlockingThreads),
+            webhooks: webhooks.clone(),
         });
     }
     let home = shards.remove(0);
@@ -308,6 +318,7 @@ pub(crate) async fn start(
         secrets: vault.secrets(),
         book,
         cards,
+        links,
         _replicating: replicating,
         _signing: notaries
             .into_iter()
@@ -315,6 +326,27 @@ pub(crate) async fn start(
             .collect::<anyhow::Result<_>>()?,
         _data: folders,
     })
+}
+
+/// The keys under which providers are asked: of the configured secret, or of one in the data folder.
+fn provider_keys(settings: &Settings) -> anyhow::Result<HmacProviderKeys> {
+    if let Some(secret) = &settings.provider_key_secret {
+        return Ok(HmacProviderKeys::new(secret.expose()));
+    }
+    let secret = secret_file::load_or_create(&settings.data_dir.join("provider_keys.secret"));
+    Ok(HmacProviderKeys::new(
+        &secret.context("the secret of the provider keys")?,
+    ))
+}
+
+/// The store of payment links. The data folder must be ours.
+fn open_links(
+    folder: &Path,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> anyhow::Result<Arc<dyn PaymentLinks>> {
+    let file = payment_links::file_in(folder);
+    Ok(Arc::new(LinkStore::open(Some(&file), (clock, entropy))?))
 }
 
 /// Time goes on from the last commit, also where the system's clock was set back: what was put in force or retired then stays before

@@ -4,7 +4,8 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use florin_adapters::card_vault::{self, CardStore, StoreOptions};
 use florin_adapters::data_dir::DataDir;
-use florin_adapters::secrets::{self, Book, FileKek, NoSecrets, SecretStore, Terms};
+use florin_adapters::secrets::{self, Book, FileKek, NoSecrets, Sealed, SecretStore, Terms};
+use florin_adapters::webhooks;
 use florin_config::{ProviderKind, Settings};
 use florin_domain::credentials::{CredentialKind, JournaledCredentials};
 use florin_domain::ports::{Clock, Entropy, Kek, Secrets};
@@ -27,7 +28,7 @@ pub(crate) fn open_cards(
     entropy: Arc<dyn Entropy>,
 ) -> anyhow::Result<Option<Arc<CardStore>>> {
     let path = card_vault::file_in(&settings.data_dir);
-    let Some(file) = kek_file(settings) else {
+    let Some((file, keks)) = keks(settings)? else {
         if path.exists() {
             bail!(
                 "{} has customers and cards, and there is no key to open them: set `secrets.kek_file`",
@@ -36,13 +37,21 @@ pub(crate) fn open_cards(
         }
         return Ok(None);
     };
+    let store = CardStore::open(&path, keks, (clock, entropy), &StoreOptions::default());
+    let unusable = || format!("the key-encryption key is that of {}", file.display());
+    Ok(Some(Arc::new(store.with_context(unusable)?)))
+}
+
+/// The node's key-encryption keys and the file of the first, which wraps what is new; a second one takes over from it.
+pub(crate) fn keks(settings: &Settings) -> anyhow::Result<Option<(PathBuf, Vec<Arc<dyn Kek>>)>> {
+    let Some(file) = kek_file(settings) else {
+        return Ok(None);
+    };
     let mut keks: Vec<Arc<dyn Kek>> = vec![Arc::new(FileKek::load(&file)?)];
     if let Some(next) = FileKek::next(&file)? {
         keks.push(Arc::new(next));
     }
-    let store = CardStore::open(&path, keks, (clock, entropy), &StoreOptions::default());
-    let unusable = || format!("the key-encryption key is that of {}", file.display());
-    Ok(Some(Arc::new(store.with_context(unusable)?)))
+    Ok(Some((file, keks)))
 }
 
 /// What merchants have at providers, on this node.
@@ -157,11 +166,12 @@ impl Vault {
 pub(crate) fn rotate_kek(settings: &Settings) -> anyhow::Result<()> {
     let _held = DataDir::open(&settings.data_dir)?;
     let file = kek_file(settings).context("there is no key-encryption key: set `secrets.kek_file`")?;
-    let rotated = secrets::rotate(
-        &file,
-        &secrets::folder_in(&settings.data_dir),
-        &card_vault::file_in(&settings.data_dir),
-    )?;
+    let sealed = Sealed {
+        credentials: &secrets::folder_in(&settings.data_dir),
+        vault: &card_vault::file_in(&settings.data_dir),
+        webhooks: &webhooks::store::file_in(&settings.data_dir),
+    };
+    let rotated = secrets::rotate(&file, sealed)?;
     println!(
         "The key-encryption key in {} is {} now; {} data keys were wrapped anew{}. The old one is kept in {}: copies of the sealed files from before \
          need it. Move it to where they are, and away from here.",

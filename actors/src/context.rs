@@ -18,11 +18,13 @@ use crate::provider::ProviderSeat;
 use crate::resolution::ResolutionMail;
 use crate::risk::RiskMail;
 use crate::scrub::{ScrubMail, ScrubPlace};
+use crate::webhook_endpoint::WebhookGuardianMail;
 use arc_swap::ArcSwap;
 use florin_domain::ids::{Epoch, MerchantId, PaymentId, Seq, ShardId, compose};
 use florin_domain::merchant::Control;
 use florin_domain::ports::{
-    Clock, Entropy, Journal, KeyIndex, Provider, ProviderKeys, Snapshots, TransferIndex, Views,
+    Clock, DeliveryBook, EndpointStore, Entropy, EventBodies, Journal, KeyIndex, Provider, ProviderKeys,
+    Snapshots, TransferIndex, Views, WebhookClient, WebhookSigner,
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::routing::Entrant;
@@ -32,6 +34,21 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Mutex, Semaphore};
+
+/// How merchants are told at their own servers; one set for all shards.
+#[derive(Clone, Debug)]
+pub struct Webhooks {
+    /// What merchants say of their endpoints.
+    pub endpoints: Arc<dyn EndpointStore>,
+    /// What is known of deliveries.
+    pub book: Arc<dyn DeliveryBook>,
+    /// What sends.
+    pub client: Arc<dyn WebhookClient>,
+    /// What signs.
+    pub signer: Arc<dyn WebhookSigner>,
+    /// What writes announcements.
+    pub bodies: Arc<dyn EventBodies>,
+}
 
 /// The world, as the actors reach it.
 #[derive(Clone, Debug)]
@@ -60,6 +77,8 @@ pub struct Ports {
     pub fatal: Arc<dyn Fatal>,
     /// Runs what would hold up the threads that actors live on.
     pub offload: Arc<dyn Offload>,
+    /// How merchants are told; without it nobody is.
+    pub webhooks: Option<Webhooks>,
 }
 
 /// A place in an actor's work, named so that tests can stop there.
@@ -106,6 +125,8 @@ pub enum Step {
     JournalScrubbed,
     DeadlinesMet,
     MonitorEnded,
+    WebhookGuarding,
+    WebhookTold,
     TreeStarting,
 }
 
@@ -136,6 +157,8 @@ pub struct IndexLag {
     keys: AtomicU64,
     /// Up to where the journal was read for the views at the start; it says nothing of a lag.
     views_read: AtomicU64,
+    /// The last announcing commit that the views were given since the start.
+    announced: AtomicU64,
 }
 
 impl IndexLag {
@@ -147,6 +170,16 @@ impl IndexLag {
     /// Up to where the projection has read the journal since it started.
     pub fn views_read(&self) -> Seq {
         Seq(self.views_read.load(Ordering::Relaxed))
+    }
+
+    /// The views have everything that was announced up to here.
+    pub fn set_announced(&self, seq: Seq) {
+        self.announced.store(seq.0, Ordering::Release);
+    }
+
+    /// The last announcing commit that the views were given since the start: while it stays, there is nothing new to tell.
+    pub fn announced(&self) -> Seq {
+        Seq(self.announced.load(Ordering::Acquire))
     }
 
     /// Sets the lag of the views.
@@ -307,6 +340,8 @@ pub struct Context {
     pub own_matters: OwnMatters,
     /// What they said today of payments that are not here.
     pub own_orphans: OwnMatters,
+    /// The guardian of this shard's webhook endpoints.
+    pub webhooks: Mailbox<WebhookGuardianMail>,
     /// Guardians.
     pub guardians: Vec<Mailbox<GuardianMail>>,
     /// Providers in order of preference; one set for all shards, because their permits are one budget.

@@ -32,11 +32,15 @@ pub enum Kind {
     Crossings,
     /// Checks that books, payments and views agree.
     Monitor,
+    /// Supervisor of webhook endpoints.
+    WebhookGuardian,
+    /// One webhook endpoint.
+    WebhookEndpoint,
 }
 
 impl Kind {
     /// All kinds, in start order, which is the order of the variants.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::JournalWriter,
         Self::AccountShard,
         Self::Projection,
@@ -50,6 +54,8 @@ impl Kind {
         Self::Deadlines,
         Self::Crossings,
         Self::Monitor,
+        Self::WebhookGuardian,
+        Self::WebhookEndpoint,
     ];
 
     /// Stable name for metrics and the tree.
@@ -68,6 +74,8 @@ impl Kind {
             Self::Deadlines => "deadlines",
             Self::Crossings => "crossings",
             Self::Monitor => "monitor",
+            Self::WebhookGuardian => "webhook_guardian",
+            Self::WebhookEndpoint => "webhook_endpoint",
         }
     }
 
@@ -85,7 +93,9 @@ impl Kind {
             | Self::Scrub
             | Self::Deadlines
             | Self::Crossings
-            | Self::Monitor => true,
+            | Self::Monitor
+            | Self::WebhookGuardian
+            | Self::WebhookEndpoint => true,
         }
     }
 }

@@ -9,8 +9,9 @@
 //! * [`projection`] the tail and the views behind the journal; [`resolution`] when to ask again about unknown outcomes
 //! * [`offload`] where work runs that would hold up the others
 //! * [`scrub`] reads the whole journal in the background and reports damage; [`monitor`] checks that books, payments and views agree
+//! * [`webhook_endpoint`] one actor per webhook endpoint of a merchant
 //! * [`shards`] the shards of this process
-//! * [`payments_handle`], [`ledger_handle`], [`directory_handle`], [`consistency_handle`], [`credentials_handle`] the only faces that other crates see; [`guardian`] what guardians are told
+//! * [`payments_handle`], [`ledger_handle`], [`directory_handle`], [`consistency_handle`], [`credentials_handle`], [`webhooks_handle`] the only faces that other crates see; [`guardian`] what guardians are told
 //!
 //! No handler awaits I/O: it starts a task that reports back. A refusal is a reply; an error from a handler is a crash.
 
@@ -47,3 +48,5 @@ pub mod routing_handle;
 pub mod scrub;
 pub mod shards;
 mod ticks;
+pub mod webhook_endpoint;
+pub mod webhooks_handle;

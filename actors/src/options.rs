@@ -60,6 +60,8 @@ pub struct Ticks {
     pub crossings: Duration,
     /// Providers' last minutes are judged anew.
     pub providers: Duration,
+    /// Webhook endpoints look for what is new or due.
+    pub webhooks: Duration,
 }
 
 impl Default for Ticks {
@@ -71,6 +73,7 @@ impl Default for Ticks {
             deadlines: Duration::from_millis(500),
             crossings: Duration::from_secs(1),
             providers: Duration::from_secs(1),
+            webhooks: Duration::from_millis(200),
         }
     }
 }

@@ -9,7 +9,8 @@ mod refunds;
 mod submit;
 mod what_if;
 
-pub use events::{EventsError, EventsList, ShownEvent};
+pub use events::{EventsError, EventsList};
+pub(crate) use events::{announced_from, shown, stretch};
 pub use list::{Cursor, ListError, PaymentsList};
 pub use notices::NoticeError;
 pub use past::{AsOf, PastError, RecordedPayment};

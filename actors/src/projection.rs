@@ -96,6 +96,8 @@ pub struct ProjectionState {
     applying: BTreeMap<PaymentId, PaymentRow>,
     /// What the view has not been given yet of what was announced. Lists of announcements wait for the view.
     announced: Vec<AnnouncingCommit>,
+    /// The last announcing commit of what the view is being given.
+    announcing: Option<Seq>,
     busy: bool,
     caught_up: bool,
     head: Seq,
@@ -142,6 +144,7 @@ impl Actor for Projection {
             pending: BTreeMap::new(),
             applying: BTreeMap::new(),
             announced: Vec::new(),
+            announcing: None,
             busy: false,
             caught_up: false,
             head: Seq::ZERO,
@@ -254,6 +257,7 @@ impl ProjectionState {
         std::mem::swap(&mut self.pending, &mut self.applying);
         let rows: Vec<PaymentRow> = self.applying.values().cloned().collect();
         let announced = std::mem::take(&mut self.announced);
+        self.announcing = announced.iter().map(|commit| commit.seq).max();
         let views = Arc::clone(&self.context.ports.views);
         let (id, head) = (self.id, self.head);
         let died = ViewError::Store("the task that brings it up to date died".to_owned());
@@ -271,6 +275,9 @@ impl ProjectionState {
         self.applied = result?;
         self.applying.clear();
         self.busy = false;
+        if let Some(seq) = self.announcing.take() {
+            self.context.lag.set_announced(seq);
+        }
         self.context
             .lag
             .set_views(self.head.0.saturating_sub(self.applied.0));

@@ -24,7 +24,7 @@ pub use book::{Book, Held, Unavailable};
 pub use comparing::{Lack, StaleError};
 pub use kek::{FileKek, KekFileError};
 pub use none::NoSecrets;
-pub use rotation::{RotateError, Rotated, rotate};
+pub use rotation::{RotateError, Rotated, Sealed, rotate};
 pub use store::{OpenError, SecretStore};
 pub use terms::Terms;
 pub(crate) use terms::is_stripe_test_key;

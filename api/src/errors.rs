@@ -17,6 +17,7 @@ use florin_domain::ids::PaymentId;
 use florin_domain::ledger::{AlertRefusal, TransferRefusal};
 use florin_domain::payment::Refusal;
 use florin_domain::ports::{ReadError, ViewError};
+use florin_domain::webhook::EndpointRefusal;
 use std::sync::Arc;
 
 mod code;
@@ -24,10 +25,12 @@ mod ledger;
 mod message;
 mod shown;
 mod stripe;
+mod webhooks;
 
 pub(crate) use code::Code;
 use ledger::{alert_class, transfer_status};
 use shown::{Shown, wants_problem};
+use webhooks::endpoint_class;
 
 /// What is wrong with a parameter, or with the body as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +138,8 @@ pub(crate) enum ApiError {
     AccountNameTaken,
     /// An alert cannot be made.
     AlertRefused(AlertRefusal),
+    /// A webhook endpoint is not changed.
+    EndpointRefused(EndpointRefusal),
     /// The provider refused a capture or a void.
     OperationDeclined { payment: PaymentId },
     /// As many attempts were made as there may be; nothing was done.
@@ -271,6 +276,10 @@ impl ApiError {
                 let (status, code) = alert_class(refusal);
                 (status, REQUEST, code)
             }
+            Self::EndpointRefused(refusal) => {
+                let (status, code) = endpoint_class(*refusal);
+                (status, REQUEST, code)
+            }
             Self::OperationDeclined { .. } => (StatusCode::PAYMENT_REQUIRED, CARD, Code::OperationDeclined),
             Self::Exhausted { .. } => (StatusCode::CONFLICT, REQUEST, Code::TooManyAttempts),
             Self::Declined { .. } => (StatusCode::PAYMENT_REQUIRED, CARD, Code::CardDeclined),
@@ -290,9 +299,12 @@ impl ApiError {
             | Self::IdempotencyKeyUnreadable
             | Self::KeyMismatch
             | Self::KeyReused
+            | Self::EndpointRefused(EndpointRefusal::KeyMismatch | EndpointRefusal::Deleted)
             | Self::TooManyWaiters => Some("Idempotency-Key"),
             Self::CardRefused { param, .. } => Some(param),
-            Self::NoSuchObject { .. } | Self::AlertRefused(AlertRefusal::IdReused) => Some("id"),
+            Self::NoSuchObject { .. }
+            | Self::EndpointRefused(EndpointRefusal::NoSuchEndpoint)
+            | Self::AlertRefused(AlertRefusal::IdReused) => Some("id"),
             Self::AccountNameTaken => Some("name"),
             Self::RoutingVersionStale { .. } => Some("expected_version"),
             Self::CredentialsLast { .. } => Some("falls_back"),
@@ -304,6 +316,11 @@ impl ApiError {
                 Refusal::ExceedsCapturable | Refusal::ExceedsRefundable | Refusal::NotAnIncrement,
             ) => Some("amount"),
             Self::AlertRefused(AlertRefusal::ShardFull)
+            | Self::EndpointRefused(
+                EndpointRefusal::TooManyEndpoints
+                | EndpointRefusal::TooManyReplays
+                | EndpointRefusal::Disabled,
+            )
             | Self::Unauthenticated
             | Self::OperatorOnly
             | Self::MerchantOnly
@@ -367,6 +384,7 @@ impl ApiError {
             | Self::TransferRefused { .. }
             | Self::AccountNameTaken
             | Self::AlertRefused(_)
+            | Self::EndpointRefused(_)
             | Self::MerchantFrozen
             | Self::RoutingVersionStale { .. }
             | Self::CredentialsLast { .. }

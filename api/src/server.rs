@@ -16,11 +16,14 @@ use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
+use florin_actors::webhooks_handle::WebhooksHandle;
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::MerchantId;
-use florin_domain::ports::{CardVault, ClientSecrets, NoticeReader, OpsView, ReceiptSigner};
+use florin_domain::ports::{
+    CardVault, ClientSecrets, Entropy, NoticeReader, OpsView, PaymentLinks, ReceiptSigner,
+};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,6 +59,8 @@ pub struct ApiOptions {
     pub failed_auth_per_min: Option<NonZeroU32>,
     /// How refusals are written.
     pub error_profile: ErrorProfile,
+    /// Webhook endpoints of test mode may be without TLS, as those on a developer's own machine are.
+    pub allows_local_webhooks: bool,
 }
 
 /// How many requests an API key may make.
@@ -93,6 +98,7 @@ impl Default for ApiOptions {
             rate_limit: None,
             failed_auth_per_min: NonZeroU32::new(300),
             error_profile: ErrorProfile::Stripe,
+            allows_local_webhooks: false,
         }
     }
 }
@@ -131,6 +137,14 @@ pub struct ApiParts {
     pub credentials: CredentialsHandle,
     /// Customers and saved cards.
     pub cards: Arc<dyn CardVault>,
+    /// Links under which customers pay.
+    pub links: Arc<dyn PaymentLinks>,
+    /// Of which the keys of checkout sessions are drawn.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where customers reach the server, without a slash at the end; where it listens if nothing is said.
+    pub public_url: Option<Arc<str>>,
+    /// Merchants' webhook endpoints.
+    pub webhooks: WebhooksHandle,
     /// Digests.
     pub digests: Digests,
     /// Random bits that set this process's request ids apart from every other's.
@@ -167,7 +181,7 @@ impl RunningApi {
 
 impl Api {
     /// Serves on `listener` until stopped. Returns once requests are accepted; an error means that nothing was started.
-    pub fn serve(listener: TcpListener, parts: ApiParts, options: ApiOptions) -> io::Result<RunningApi> {
+    pub fn serve(listener: TcpListener, mut parts: ApiParts, options: ApiOptions) -> io::Result<RunningApi> {
         if options.workers == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -175,6 +189,9 @@ impl Api {
             ));
         }
         let local_addr = listener.local_addr()?;
+        parts
+            .public_url
+            .get_or_insert_with(|| reached_from_here(local_addr).into());
         let state = web::Data::new(State::new(parts, options));
         let is_closing = Arc::clone(&state.is_closing);
         let (started, starts) = std::sync::mpsc::sync_channel(1);
@@ -207,6 +224,17 @@ impl Api {
             ended,
         })
     }
+}
+
+/// Where a server that listens there is reached from its own machine.
+fn reached_from_here(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{address}")
 }
 
 /// Whether a request's path and headers are too large, before anything of it is read.

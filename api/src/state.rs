@@ -11,7 +11,10 @@ use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
-use florin_domain::ports::{CardVault, ClientSecrets, NoticeReader, OpsView, ReceiptSigner};
+use florin_actors::webhooks_handle::WebhooksHandle;
+use florin_domain::ports::{
+    CardVault, ClientSecrets, Entropy, NoticeReader, OpsView, PaymentLinks, ReceiptSigner,
+};
 use metrics::Counter;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -33,6 +36,11 @@ pub(crate) struct State {
     pub(crate) directory: DirectoryHandle,
     pub(crate) credentials: CredentialsHandle,
     pub(crate) cards: Arc<dyn CardVault>,
+    pub(crate) links: Arc<dyn PaymentLinks>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// Where customers reach the server, without a slash at the end.
+    pub(crate) public_url: Arc<str>,
+    pub(crate) webhooks: WebhooksHandle,
     pub(crate) digests: Digests,
     pub(crate) options: ApiOptions,
     pub(crate) request_ids: RequestIds,
@@ -60,6 +68,10 @@ impl State {
             directory,
             credentials,
             cards,
+            links,
+            entropy,
+            public_url,
+            webhooks,
             digests,
             request_seed,
         } = parts;
@@ -75,6 +87,10 @@ impl State {
             directory,
             credentials,
             cards,
+            links,
+            entropy,
+            public_url: public_url.unwrap_or_default(),
+            webhooks,
             digests,
             options,
             request_ids: RequestIds::new(request_seed),

@@ -7,6 +7,7 @@ mod journal;
 mod keys;
 mod listing;
 mod ops;
+mod payment_links;
 mod provider;
 mod receipt;
 mod refunded;
@@ -16,13 +17,14 @@ mod vault;
 mod views;
 mod webhooks;
 
-pub use announced::{AnnouncingCommit, EventRow, EventsPage, EventsQuery};
+pub use announced::{AnnouncingCommit, EventRow, EventsPage, EventsQuery, ShownEvent};
 pub use client_secret::ClientSecrets;
 pub use clock::{Clock, Entropy, ProviderKeys};
 pub use journal::{AppendError, Batch, Head, Journal, ReadError};
 pub use keys::{KeyIndex, KeyRecord, TransferIndex};
 pub use listing::{ListOrder, PaymentsFilter, PaymentsPage, PaymentsQuery, StatusName};
 pub use ops::{KillRefusal, OpsView, ProviderStanding, TreeNode};
+pub use payment_links::{ChangedLink, LinkClaim, LinkOnce, LinkPage, LinksError, PaymentLinks};
 pub use provider::{AttemptRequest, KeyOwners, NoticeReader, ParentCharge, Provider};
 pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};
 pub use refunded::{RefundPlace, RefundsQuery, refunds_of};
@@ -30,7 +32,10 @@ pub use secrets::{Begun, DataKey, Kek, KekError, KekId, PresentCredentials, Secr
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
 pub use vault::{CardVault, ChargedCards, VaultError, VaultKey, VaultObjects};
 pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views, WaitingQuery};
-pub use webhooks::{Delivery, DeliveryEnd, WebhookClient};
+pub use webhooks::{
+    Delivery, DeliveryBook, DeliveryEnd, EndpointChanged, EndpointError, EndpointPage, EndpointStore,
+    EventBodies, ListedEndpoints, NumberedDeliveries, WebhookClient, WebhookSigner,
+};
 
 use std::future::Future;
 use std::pin::Pin;

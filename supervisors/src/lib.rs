@@ -3,6 +3,7 @@
 //! # Layout
 //! * [`platform`] starts the tree, recovers, drains; [`recovery`] reads the journal back
 //! * [`root`] supervises the singletons; [`payment_guardian`] supervises payments
+//! * [`webhook_guardian`] supervises webhook endpoints
 //! * [`counted`] what velocity shards are told when they come, or come back
 //! * [`restart`] restart intensity and backoff; `ending` in which order children end; [`ops`] what operators see
 
@@ -14,3 +15,4 @@ pub mod platform;
 pub mod recovery;
 pub mod restart;
 pub mod root;
+pub mod webhook_guardian;

@@ -1,6 +1,7 @@
 //! What operators see: the live tree, metrics, readiness.
 
 use crate::root::{RootMail, Seat, SeatReport};
+use crate::webhook_guardian::ENDPOINT_CAPS;
 use florin_actors::admission::Shed;
 use florin_actors::context::Context;
 use florin_actors::guardian::{GuardianMail, LivePayment};
@@ -9,6 +10,7 @@ use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::mailbox::Gate;
 use florin_actors::provider::Line;
 use florin_actors::shards::Shards;
+use florin_actors::webhook_endpoint::{LiveEndpoint, WebhookGuardianMail};
 use florin_domain::health::KeyStop;
 use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::merchant::{ControlEvent, OperatorAction};
@@ -103,6 +105,7 @@ impl Ops {
             Kind::Crossings => context.crossings.gate(),
             Kind::Monitor => context.monitor.gate(),
             Kind::PaymentGuardian => context.guardians[seat.index].gate(),
+            Kind::WebhookGuardian | Kind::WebhookEndpoint => context.webhooks.gate(),
             Kind::Idempotency | Kind::Payment => context.idempotency.gate(),
         };
         Arc::clone(gate)
@@ -123,6 +126,8 @@ impl Ops {
             | Kind::Scrub
             | Kind::Crossings
             | Kind::Monitor
+            | Kind::WebhookGuardian
+            | Kind::WebhookEndpoint
             | Kind::Deadlines => match context.shard {
                 ShardId::FIRST => seat.index.to_string(),
                 ShardId(shard) => format!("{shard}-{}", seat.index),
@@ -133,10 +138,22 @@ impl Ops {
     async fn node(&self, context: &Context, report: SeatReport, payments_max: usize) -> TreeNode {
         let seat = report.seat;
         let gate = Self::gate(context, seat);
-        let children = if seat.kind == Kind::PaymentGuardian {
-            payments(context, seat.index, payments_max).await
-        } else {
-            Vec::new()
+        let children = match seat.kind {
+            Kind::PaymentGuardian => payments(context, seat.index, payments_max).await,
+            Kind::WebhookGuardian => endpoints(context, payments_max).await,
+            Kind::JournalWriter
+            | Kind::AccountShard
+            | Kind::Projection
+            | Kind::Provider
+            | Kind::Risk
+            | Kind::Resolution
+            | Kind::Payment
+            | Kind::Idempotency
+            | Kind::Scrub
+            | Kind::Deadlines
+            | Kind::Crossings
+            | Kind::Monitor
+            | Kind::WebhookEndpoint => Vec::new(),
         };
         TreeNode {
             kind: seat.kind.as_str(),
@@ -251,6 +268,26 @@ async fn payments(context: &Context, guardian: usize, limit: usize) -> Vec<TreeN
         children: Vec::new(),
     };
     live.into_iter().map(node).collect()
+}
+
+async fn endpoints(context: &Context, limit: usize) -> Vec<TreeNode> {
+    let (reply, waits) = oneshot::channel();
+    context.webhooks.step(WebhookGuardianMail::Live { limit, reply });
+    let restarts_max = context.options.payment_restarts.restarts_max;
+    let node = |live: LiveEndpoint| TreeNode {
+        standing: None,
+        kind: Kind::WebhookEndpoint.as_str(),
+        key: live.endpoint.to_string(),
+        mailbox_depth: live.depth,
+        mailbox_soft_cap: ENDPOINT_CAPS.soft,
+        mailbox_hard_cap: ENDPOINT_CAPS.hard,
+        restarts: u64::from(live.failures),
+        restart_budget_left: Some(restarts_max.saturating_sub(live.failures)),
+        age_ms: live.age_ms,
+        children_live: 0,
+        children: Vec::new(),
+    };
+    waits.await.unwrap_or_default().into_iter().map(node).collect()
 }
 
 impl OpsView for Ops {

@@ -20,6 +20,7 @@ use florin_actors::provider::ProviderSeat;
 use florin_actors::resolution::ResolutionMail;
 use florin_actors::risk::RiskMail;
 use florin_actors::shards::Shards;
+use florin_actors::webhooks_handle::WebhooksHandle;
 use florin_domain::ids::{MerchantId, Seq, ShardId};
 use florin_domain::limits::TRANSFERS_IN_FLIGHT_MAX;
 use florin_domain::merchant::Control;
@@ -187,6 +188,11 @@ impl Platform {
         LedgerHandle::new(self.shards.clone())
     }
 
+    /// The face of webhook endpoints.
+    pub fn webhooks(&self) -> WebhooksHandle {
+        WebhooksHandle::new(self.shards.clone())
+    }
+
     /// The face of the consistency monitors.
     pub fn consistency(&self) -> ConsistencyHandle {
         ConsistencyHandle::new(self.shards.clone())
@@ -301,6 +307,7 @@ impl Shared {
             monitor_board: ArcSwap::default(),
             own_matters: OwnMatters::default(),
             own_orphans: OwnMatters::default(),
+            webhooks: singleton_mailbox(settings, Kind::WebhookGuardian),
             guardians: (0..options.guardians)
                 .map(|_| singleton_mailbox(settings, Kind::PaymentGuardian))
                 .collect(),

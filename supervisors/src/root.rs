@@ -5,6 +5,7 @@ use crate::counted::Counted;
 use crate::ending::end_children;
 use crate::payment_guardian::PaymentGuardian;
 use crate::restart::{RestartLog, Verdict};
+use crate::webhook_guardian::WebhookGuardian;
 use florin_actors::account_shard::{AccountShard, ShardStart};
 use florin_actors::context::{Context, Step};
 use florin_actors::crossings::CrossingsCarrier;
@@ -116,11 +117,12 @@ pub fn seats(context: &Context) -> Vec<Seat> {
         | Kind::Deadlines
         | Kind::Crossings
         | Kind::Monitor => 1,
+        Kind::WebhookGuardian => usize::from(context.ports.webhooks.is_some()),
         // What all shards share is in the home's tree.
         Kind::Provider if context.is_home() => context.providers.len(),
         Kind::Risk if context.is_home() => context.risk.len(),
         Kind::PaymentGuardian => context.guardians.len(),
-        Kind::Provider | Kind::Risk | Kind::Payment => 0,
+        Kind::Provider | Kind::Risk | Kind::Payment | Kind::WebhookEndpoint => 0,
     };
     Kind::ALL
         .into_iter()
@@ -252,6 +254,8 @@ impl RootState {
             Kind::Crossings => start!(CrossingsCarrier, Arc::clone(&context), context.crossings),
             Kind::Scrub => start!(Scrub, Arc::clone(&context), context.scrub),
             Kind::Monitor => start!(Monitor, Arc::clone(&context), context.monitor),
+            Kind::WebhookGuardian => start!(WebhookGuardian, Arc::clone(&context), context.webhooks),
+            Kind::WebhookEndpoint => return Err("webhook endpoints are started by their guardian".into()),
             Kind::Payment => return Err("payments are started by their guardians".into()),
         };
         self.context
@@ -303,6 +307,8 @@ impl RootState {
             | Kind::Crossings
             | Kind::Scrub
             | Kind::Monitor
+            | Kind::WebhookGuardian
+            | Kind::WebhookEndpoint
             | Kind::Payment => {}
         }
     }
@@ -349,8 +355,8 @@ impl RootState {
             .log
             .failed(&policy, Instant::now(), self.context.ports.entropy.next_u64());
         match verdict {
-            // Nothing waits for the monitor: it never takes the process with it.
-            Verdict::GiveUp if seat.kind == Kind::Monitor => {
+            // Nothing waits for the monitor or for webhooks: they never take the process with them.
+            Verdict::GiveUp if matches!(seat.kind, Kind::Monitor | Kind::WebhookGuardian) => {
                 tracing::error!(
                     actor = name,
                     why,

@@ -4,30 +4,20 @@
 use super::past::PastError;
 use super::pending::settle_view;
 use super::{Cursor, ListError, PaymentsHandle};
-use crate::load::walk;
+use crate::context::Context;
+use crate::load::{locate, walk};
 use florin_domain::announcement::{AnnouncementKinds, EventPlace};
 use florin_domain::commit::Body;
-use florin_domain::ids::{EventId, MerchantId, OperationId, PaymentId, Seq, ShardId};
+use florin_domain::ids::{EventId, MerchantId, PaymentId, Seq, ShardId};
 use florin_domain::payment::{Payment, evolve_announcing};
-use florin_domain::ports::{EventRow, EventsPage, EventsQuery, ListOrder, ReadError, ViewError};
+use florin_domain::ports::{
+    AnnouncingCommit, EventRow, EventsPage, EventsQuery, ListOrder, ReadError, ShownEvent, ViewError,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Reads of the index for one page, as for lists of payments.
 const READS_MAX: usize = 500;
-
-/// An announcement with the payment as it stood then.
-#[derive(Clone, Debug)]
-pub struct ShownEvent {
-    /// Its identity.
-    pub id: EventId,
-    /// What the index says of it.
-    pub row: EventRow,
-    /// The payment after its commit.
-    pub payment: Arc<Payment>,
-    /// The operation that it is about, unless it is the payment as a whole.
-    pub operation: Option<OperationId>,
-}
 
 /// A page of announcements.
 #[derive(Clone, Debug)]
@@ -80,20 +70,7 @@ impl PaymentsHandle {
 
     /// A stretch of the index. It waits for nothing, so it ends where the view does.
     pub async fn event_stretch(&self, query: &EventsQuery) -> Result<EventsPage, ViewError> {
-        let views = &self.at(query.merchant.shard()).context.ports.views;
-        let mut found = EventsPage::default();
-        let mut next = query.clone();
-        for _ in 0..READS_MAX {
-            let page = views.events(next.clone()).await?;
-            next.limit = next.limit.saturating_sub(page.rows.len());
-            found.rows.extend(page.rows);
-            (found.last, found.has_more) = (page.last.or(found.last), page.has_more);
-            match page.last {
-                Some(at) if page.has_more && next.limit > 0 => next = next.behind(at),
-                Some(_) | None => break,
-            }
-        }
-        Ok(found)
+        stretch(&self.at(query.merchant.shard()).context, query).await
     }
 
     /// The place of an announcement to a merchant; another merchant's is not there.
@@ -142,63 +119,122 @@ impl PaymentsHandle {
 
     /// Announcements of a shard with what they show, in the order given. Each payment is read and folded once, however many are its own.
     pub async fn shown(&self, shard: ShardId, rows: &[EventRow]) -> Result<Vec<ShownEvent>, PastError> {
-        let mut of_payments: BTreeMap<PaymentId, Vec<(usize, EventRow)>> = BTreeMap::new();
-        for (place, row) in rows.iter().enumerate() {
-            of_payments.entry(row.payment).or_default().push((place, *row));
-        }
-        let mut events = Vec::with_capacity(rows.len());
-        for (payment, wanted) in of_payments {
-            self.shown_of(shard, payment, wanted, &mut events).await?;
-        }
-        events.sort_unstable_by_key(|(place, _)| *place);
-        Ok(events.into_iter().map(|(_, event)| event).collect())
+        shown(&self.at(shard).context, rows).await
     }
+}
 
-    /// Those of one payment, each with its place among all that were asked for.
-    async fn shown_of(
-        &self,
-        shard: ShardId,
-        payment: PaymentId,
-        mut wanted: Vec<(usize, EventRow)>,
-        events: &mut Vec<(usize, ShownEvent)>,
-    ) -> Result<(), PastError> {
-        wanted.sort_unstable_by_key(|(_, row)| row.place);
-        let Some((_, newest)) = wanted.last() else {
-            return Ok(());
+/// A stretch of the index of a shard.
+pub(crate) async fn stretch(context: &Context, query: &EventsQuery) -> Result<EventsPage, ViewError> {
+    let mut found = EventsPage::default();
+    let mut next = query.clone();
+    for _ in 0..READS_MAX {
+        let page = context.ports.views.events(next.clone()).await?;
+        next.limit = next.limit.saturating_sub(page.rows.len());
+        found.rows.extend(page.rows);
+        (found.last, found.has_more) = (page.last.or(found.last), page.has_more);
+        match page.last {
+            Some(at) if page.has_more && next.limit > 0 => next = next.behind(at),
+            Some(_) | None => break,
+        }
+    }
+    Ok(found)
+}
+
+/// The first wanted announcement of a payment from a number on that comes from no later than a place.
+pub(crate) async fn announced_from(
+    context: &Context,
+    payment: PaymentId,
+    (kinds, number, up_to): (AnnouncementKinds, u64, EventPlace),
+) -> Result<Option<ShownEvent>, PastError> {
+    let newest = locate(context, payment)
+        .await
+        .map_err(|error| ReadError::Store(error.to_string()))?;
+    let Some(newest) = newest else {
+        return Ok(None);
+    };
+    let mut folded = None;
+    for commit in walk(context, payment, newest.seq).await? {
+        let Body::Payment(body) = &commit.body else {
+            continue;
         };
-        // The newest commit leads to all of its payment before it.
-        let commits = walk(&self.at(shard).context, payment, newest.place.seq).await?;
-        let mut wanted = wanted.into_iter().peekable();
-        let mut folded = None;
-        for commit in commits {
-            let Body::Payment(body) = &commit.body else {
-                continue;
+        let (state, said) = evolve_announcing(folded.take(), &body.events)
+            .map_err(|error| damaged(commit.seq, error.to_string()))?;
+        let of_commit = state
+            .as_ref()
+            .and_then(|state| AnnouncingCommit::of(&commit, state, &said));
+        let rows = of_commit.iter().flat_map(AnnouncingCommit::rows).zip(&said);
+        let mut wanted =
+            rows.filter(|(row, _)| row.number >= number && row.place <= up_to && kinds.has(row.kind));
+        if let (Some((row, announced)), Some(state)) = (wanted.next(), &state) {
+            return Ok(Some(ShownEvent {
+                id: row.id(context.shard),
+                row,
+                payment: Arc::new(state.clone()),
+                operation: announced.operation,
+            }));
+        }
+        folded = state;
+    }
+    Ok(None)
+}
+
+/// Announcements of a shard with what they show, in the order given. Each payment is read and folded once, however many are its own.
+pub(crate) async fn shown(context: &Context, rows: &[EventRow]) -> Result<Vec<ShownEvent>, PastError> {
+    let mut of_payments: BTreeMap<PaymentId, Vec<(usize, EventRow)>> = BTreeMap::new();
+    for (place, row) in rows.iter().enumerate() {
+        of_payments.entry(row.payment).or_default().push((place, *row));
+    }
+    let mut events = Vec::with_capacity(rows.len());
+    for (payment, wanted) in of_payments {
+        shown_of(context, payment, wanted, &mut events).await?;
+    }
+    events.sort_unstable_by_key(|(place, _)| *place);
+    Ok(events.into_iter().map(|(_, event)| event).collect())
+}
+
+/// Those of one payment, each with its place among all that were asked for.
+async fn shown_of(
+    context: &Context,
+    payment: PaymentId,
+    mut wanted: Vec<(usize, EventRow)>,
+    events: &mut Vec<(usize, ShownEvent)>,
+) -> Result<(), PastError> {
+    wanted.sort_unstable_by_key(|(_, row)| row.place);
+    let Some((_, newest)) = wanted.last() else {
+        return Ok(());
+    };
+    // The newest commit leads to all of its payment before it.
+    let commits = walk(context, payment, newest.place.seq).await?;
+    let mut wanted = wanted.into_iter().peekable();
+    let mut folded = None;
+    for commit in commits {
+        let Body::Payment(body) = &commit.body else {
+            continue;
+        };
+        let seq = commit.seq;
+        let (state, said) = evolve_announcing(folded.take(), &body.events)
+            .map_err(|error| damaged(seq, error.to_string()))?;
+        let mut then: Option<Arc<Payment>> = None;
+        while let Some((place, row)) = wanted.next_if(|(_, row)| row.place.seq == seq) {
+            let announced = said.get(usize::from(row.place.index));
+            let announced = announced.filter(|announced| announced.kind == row.kind);
+            let (Some(announced), Some(state)) = (announced, &state) else {
+                return Err(announces_otherwise(seq));
             };
-            let seq = commit.seq;
-            let (state, said) = evolve_announcing(folded.take(), &body.events)
-                .map_err(|error| damaged(seq, error.to_string()))?;
-            let mut then: Option<Arc<Payment>> = None;
-            while let Some((place, row)) = wanted.next_if(|(_, row)| row.place.seq == seq) {
-                let announced = said.get(usize::from(row.place.index));
-                let announced = announced.filter(|announced| announced.kind == row.kind);
-                let (Some(announced), Some(state)) = (announced, &state) else {
-                    return Err(announces_otherwise(seq));
-                };
-                let event = ShownEvent {
-                    id: row.id(shard),
-                    row,
-                    payment: Arc::clone(then.get_or_insert_with(|| Arc::new(state.clone()))),
-                    operation: announced.operation,
-                };
-                events.push((place, event));
-            }
-            folded = state;
+            let event = ShownEvent {
+                id: row.id(context.shard),
+                row,
+                payment: Arc::clone(then.get_or_insert_with(|| Arc::new(state.clone()))),
+                operation: announced.operation,
+            };
+            events.push((place, event));
         }
-        match wanted.next() {
-            None => Ok(()),
-            // Its commit is none of this payment's.
-            Some((_, row)) => Err(announces_otherwise(row.place.seq)),
-        }
+        folded = state;
+    }
+    match wanted.next() {
+        None => Ok(()),
+        // Its commit is none of this payment's.
+        Some((_, row)) => Err(announces_otherwise(row.place.seq)),
     }
 }
 

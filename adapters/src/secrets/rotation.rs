@@ -1,4 +1,4 @@
-//! Another key-encryption key: every data key is wrapped anew, those of the card vault too, and no record changes.
+//! Another key-encryption key: every data key is wrapped anew, those of the card vault and of webhook endpoints too, and no record changes.
 //!
 //! The next key lies beside the present one until every file is under it; then the present one is kept under a name of its own, and the next
 //! one takes its name, in one step. Until that step both keys open what they wrapped, so a rotation that was interrupted anywhere leaves
@@ -9,7 +9,7 @@ use super::kek::{FileKek, KekFileError, file_of, next_of, replaced_of};
 use super::sealed_file::SealedFile;
 use super::sealing;
 use super::store::OpenError;
-use crate::card_vault;
+use crate::{card_vault, webhooks};
 use florin_domain::ports::{Kek, KekId};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,14 @@ pub enum RotateError {
         /// Why.
         why: String,
     },
+    /// The webhook endpoints cannot be opened or written.
+    #[error("the webhook endpoints in {path} cannot be used: {why}", path = path.display())]
+    Webhooks {
+        /// Their file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// Something cannot be written.
     #[error("the rotation of the key-encryption key could not go on")]
     Write(#[source] io::Error),
@@ -52,20 +60,31 @@ pub struct Rotated {
     pub done_before: usize,
 }
 
-/// Puts a new key-encryption key in the place of the one in this file, for the sealed files of a folder and a card vault, either of which may
-/// not be there. Nobody else may use them meanwhile.
+/// What is sealed; any of it may not be there.
+#[derive(Clone, Copy, Debug)]
+pub struct Sealed<'a> {
+    /// The folder of credentials.
+    pub credentials: &'a Path,
+    /// The card vault.
+    pub vault: &'a Path,
+    /// The file of webhook endpoints.
+    pub webhooks: &'a Path,
+}
+
+/// Puts a new key-encryption key in the place of the one in this file. Nobody else may use what is sealed meanwhile.
 ///
 /// # Errors
 /// If a key or a file cannot be read or written. What was begun is taken up by the next call.
-pub fn rotate(kek_file: &Path, folder: &Path, vault: &Path) -> Result<Rotated, RotateError> {
-    rotate_watched(kek_file, &Folder::new(folder, unwatched()), vault, &unwatched())
+pub fn rotate(kek_file: &Path, sealed: Sealed<'_>) -> Result<Rotated, RotateError> {
+    let folder = Folder::new(sealed.credentials, unwatched());
+    rotate_watched(kek_file, &folder, sealed, &unwatched())
 }
 
 /// The same with something that watches each step.
 pub(super) fn rotate_watched(
     kek_file: &Path,
     folder: &Folder,
-    vault: &Path,
+    sealed: Sealed<'_>,
     steps: &Steps,
 ) -> Result<Rotated, RotateError> {
     let present = FileKek::load(kek_file)?;
@@ -108,12 +127,19 @@ pub(super) fn rotate_watched(
         folder.replace(merchant, &bytes).map_err(RotateError::Write)?;
         rotated.rewrapped += 1;
     }
-    let (rewrapped, before) = card_vault::rewrap(vault, &keks).map_err(|why| RotateError::Vault {
+    let (vault, endpoints) = (sealed.vault, sealed.webhooks);
+    let of_vault = card_vault::rewrap(vault, &keks).map_err(|why| RotateError::Vault {
         path: vault.to_owned(),
         why,
     })?;
-    rotated.rewrapped += rewrapped;
-    rotated.done_before += before;
+    let of_webhooks = webhooks::store::rewrap(endpoints, &keks).map_err(|why| RotateError::Webhooks {
+        path: endpoints.to_owned(),
+        why,
+    })?;
+    for (rewrapped, before) in [of_vault, of_webhooks] {
+        rotated.rewrapped += rewrapped;
+        rotated.done_before += before;
+    }
     // From here on nothing here needs the old key, but older copies of the files do.
     if !rotated.kept.exists() {
         replace_as(&rotated.kept, kek_file, kept_key.as_slice(), steps).map_err(RotateError::Write)?;

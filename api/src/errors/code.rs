@@ -129,6 +129,10 @@ codes! {
     TransferSameAccount = "transfer_same_account",
     TransferTooFewPostings = "transfer_too_few_postings",
     TransferUnbalanced = "transfer_unbalanced",
+    WebhookEndpointDisabled = "webhook_endpoint_disabled",
+    WebhookEndpointsFull = "webhook_endpoints_full",
+    WebhookResendsFull = "webhook_resends_full",
+    WebhooksNotKept = "webhooks_not_kept",
 }
 
 impl Code {

@@ -50,6 +50,7 @@ impl ApiError {
             Self::TransferRefused { refusal, .. } => refusal.to_string().into(),
             Self::AccountNameTaken => "An account of this name is open on other terms.".into(),
             Self::AlertRefused(refusal) => refusal.to_string().into(),
+            Self::EndpointRefused(refusal) => format!("Refused: {refusal}.").into(),
             Self::OperationDeclined { .. } => "The provider refused it; the payment stays as it is.".into(),
             Self::Exhausted { .. } => {
                 "It was tried as often as it may be; nothing was done. Start anew.".into()

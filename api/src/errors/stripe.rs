@@ -79,6 +79,7 @@ impl ApiError {
             | Self::TransferRefused { .. }
             | Self::AccountNameTaken
             | Self::AlertRefused(_)
+            | Self::EndpointRefused(_)
             | Self::OperationDeclined { .. }
             | Self::Exhausted { .. }
             | Self::MerchantFrozen

@@ -304,6 +304,15 @@ fn one_of_each() -> Vec<ApiError> {
     ];
     errors.extend(REFUSALS.iter().copied().map(ApiError::Refused));
     errors.extend(alerts().map(ApiError::AlertRefused));
+    let endpoints = [
+        EndpointRefusal::NoSuchEndpoint,
+        EndpointRefusal::TooManyEndpoints,
+        EndpointRefusal::TooManyReplays,
+        EndpointRefusal::Disabled,
+        EndpointRefusal::KeyMismatch,
+        EndpointRefusal::Deleted,
+    ];
+    errors.extend(endpoints.map(ApiError::EndpointRefused));
     errors.extend(transfer_refusals().map(|refusal| ApiError::TransferRefused {
         param: "transfers.0".to_owned(),
         refusal,
@@ -327,6 +336,7 @@ fn one_of_each() -> Vec<ApiError> {
         Code::SetupIntentUnexpectedState,
         Code::TokenAlreadyUsed,
         Code::TokenInvalid,
+        Code::WebhooksNotKept,
     ];
     errors.extend(given.map(invalid));
     let cards = [

@@ -12,9 +12,10 @@ use crate::v1::answer;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
-use florin_actors::payments_handle::{Answered, ShownEvent};
+use florin_actors::payments_handle::Answered;
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::{Answer, Payment};
+use florin_domain::ports::ShownEvent;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 

@@ -3,9 +3,9 @@
 use super::list::Displayed;
 use super::payment_body::{OperationBody, PaymentBody};
 use crate::openapi::{PAYMENT_ID, bounded, flag, id, must, named, payment_example, record, text, time, word};
-use florin_actors::payments_handle::ShownEvent;
 use florin_domain::announcement::AnnouncementKind;
 use florin_domain::ids::{EventId, OperationId, PaymentId};
+use florin_domain::ports::ShownEvent;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder};

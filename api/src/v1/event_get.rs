@@ -12,8 +12,8 @@ use crate::stripe::answer;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, Responder};
-use florin_actors::payments_handle::ShownEvent;
 use florin_domain::ids::EventId;
+use florin_domain::ports::ShownEvent;
 
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> HttpResponse {
     let event = get(&state, &request).await;

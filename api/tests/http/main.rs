@@ -9,6 +9,7 @@
 mod alerts;
 mod bins;
 mod bodies;
+mod checkout;
 mod connections;
 mod credentials;
 mod events;
@@ -20,6 +21,7 @@ mod lists;
 mod notices;
 mod openapi;
 mod operators;
+mod payment_links;
 mod routing;
 mod stages;
 mod stand_ins;
@@ -33,6 +35,7 @@ mod stripe_refunds;
 mod stripe_refusals;
 mod unresolved;
 mod vault;
+mod webhooks;
 mod world;
 
 use serde_json::{Value, json};

@@ -2,11 +2,16 @@
 
 use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::ports::{
-    ClientSecrets, Clock, ReadError, Receipt, ReceiptSignature, ReceiptSigner, ShardSnapshot, SnapshotError,
-    Snapshots,
+    BoxFuture, ClientSecrets, Clock, Delivery, DeliveryEnd, EventBodies, ReadError, Receipt,
+    ReceiptSignature, ReceiptSigner, ShardSnapshot, ShownEvent, SnapshotError, Snapshots, WebhookClient,
 };
 use florin_domain::time::{Millis, Timestamp};
+use florin_domain::webhook::EventShape;
+use std::future::ready;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 /// Stands until a test moves its hands: what a build says of time is part of its answers.
 #[derive(Debug)]
@@ -65,5 +70,54 @@ impl ReceiptSigner for SumSigner {
 impl ClientSecrets for SumSigner {
     fn client_secret(&self, payment: PaymentId) -> u128 {
         !payment.bits()
+    }
+
+    fn checkout_seal(&self, words: &str) -> u128 {
+        let digest = florin_adapters::digests::secret_sha256(&format!("a key of this test\n{words}"));
+        u128::from_be_bytes(digest[..16].try_into().unwrap())
+    }
+}
+
+/// A merchant's server that takes everything.
+#[derive(Debug)]
+pub(crate) struct Receivers {
+    arrives: Mutex<Sender<Delivery>>,
+    arrived: Mutex<Receiver<Delivery>>,
+}
+
+impl Default for Receivers {
+    fn default() -> Self {
+        let (arrives, arrived) = channel();
+        Self {
+            arrives: Mutex::new(arrives),
+            arrived: Mutex::new(arrived),
+        }
+    }
+}
+
+impl Receivers {
+    /// What arrives next.
+    pub(crate) fn next(&self) -> Delivery {
+        let arrived = self.arrived.lock().unwrap();
+        arrived.recv_timeout(Duration::from_secs(60)).unwrap()
+    }
+}
+
+impl WebhookClient for Receivers {
+    fn post(&self, delivery: Delivery) -> BoxFuture<'_, DeliveryEnd> {
+        self.arrives.lock().unwrap().send(delivery).unwrap();
+        let status = 200;
+        let retry_after = None;
+        Box::pin(ready(DeliveryEnd::Answered { status, retry_after }))
+    }
+}
+
+/// Announcements of which only the id and the name are said.
+#[derive(Debug)]
+pub(crate) struct ShortBodies;
+
+impl EventBodies for ShortBodies {
+    fn body(&self, event: &ShownEvent, shape: EventShape) -> Option<Vec<u8>> {
+        Some(format!("{} {}", event.id, shape.name_of(event.row.kind)).into_bytes())
     }
 }

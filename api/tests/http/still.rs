@@ -197,6 +197,7 @@ impl Still {
                 .iter()
                 .map(|provider| Arc::clone(provider) as _)
                 .collect(),
+            keeps_webhooks: true,
         };
         // The threads of the API have a clock of their own, and the two must not make anything late.
         let hours = |count: u64| Duration::from_secs(count * 3600);

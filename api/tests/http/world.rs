@@ -2,23 +2,27 @@
 
 use crate::credentials::store;
 use crate::fake_provider::FakeProvider;
-use crate::stand_ins::{NoSnapshots, SumSigner};
-use florin_actors::context::{Fatal, NoProbe, Ports};
+use crate::stand_ins::{NoSnapshots, Receivers, ShortBodies, SumSigner};
+use florin_actors::context::{Fatal, NoProbe, Ports, Webhooks};
 use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::offload::BlockingThreads;
 use florin_actors::options::{Options, StageTimeouts};
 use florin_actors::payment::Start;
 use florin_actors::payments_handle::NewPayment;
+use florin_actors::webhooks_handle::WebhooksHandle;
 use florin_adapters::card_vault::{CardStore, StoreOptions};
 use florin_adapters::clock::SystemClock;
 use florin_adapters::digests;
 use florin_adapters::entropy::OsEntropy;
 use florin_adapters::journal::{MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
+use florin_adapters::payment_links::LinkStore;
 use florin_adapters::provider_keys::HmacProviderKeys;
 use florin_adapters::secrets::{FileKek, development_kek_in};
 use florin_adapters::views::MemoryViews;
+use florin_adapters::webhooks::store::NoEndpoints;
+use florin_adapters::webhooks::{MemoryEndpoints, TwoSchemes};
 use florin_api::server::{Api, ApiOptions, ApiParts, Digests, RunningApi};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey};
 use florin_domain::ids::{ApiKeyId, MerchantId, ShardId};
@@ -56,6 +60,8 @@ pub(crate) struct Ground {
     pub(crate) entropy: Arc<dyn Entropy>,
     /// None for the one that decides by the payment method.
     pub(crate) providers: Vec<Arc<dyn Provider>>,
+    /// There is a key to seal the secrets of webhook endpoints under.
+    pub(crate) keeps_webhooks: bool,
 }
 
 /// Everything that a test talks to.
@@ -65,6 +71,10 @@ pub(crate) struct World {
     pub(crate) platform: Platform,
     api: RunningApi,
     provider: Arc<FakeProvider>,
+    /// Webhook endpoints.
+    pub(crate) endpoints: Arc<MemoryEndpoints>,
+    /// What is delivered to them.
+    pub(crate) receivers: Arc<Receivers>,
     /// Where credentials are kept.
     pub(crate) folder: TempDir,
 }
@@ -190,8 +200,23 @@ impl World {
             clock,
             entropy: Arc::new(OsEntropy::new()),
             providers: Vec::new(),
+            keeps_webhooks: true,
         };
         Self::on(ground, change, change_actors)
+    }
+
+    /// Without a key to seal the secrets of webhook endpoints under.
+    pub(crate) fn start_without_webhooks() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let ground = Ground {
+            runtime: Arc::new(runtime.unwrap()),
+            journal: Arc::new(MemoryJournal::open(&MemoryStore::default(), ShardId::FIRST)),
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(OsEntropy::new()),
+            providers: Vec::new(),
+            keeps_webhooks: false,
+        };
+        Self::on(ground, |_| {}, |_| {})
     }
 
     /// On all that a world stands on.
@@ -206,12 +231,16 @@ impl World {
             clock,
             entropy,
             mut providers,
+            keeps_webhooks,
         } = ground;
         let provider = Arc::<FakeProvider>::default();
         if providers.is_empty() {
             providers.push(Arc::clone(&provider) as _);
         }
         let keys = Arc::new(MemoryKeyIndex::default());
+        let of_links = (Arc::clone(&clock), Arc::clone(&entropy));
+        let endpoints = Arc::new(MemoryEndpoints::new(Arc::clone(&clock)));
+        let receivers = Arc::<Receivers>::default();
         let ports = Ports {
             journal,
             transfers: Arc::clone(&keys) as _,
@@ -225,6 +254,17 @@ impl World {
             probe: Arc::new(NoProbe),
             fatal: Arc::new(Abort),
             offload: Arc::new(BlockingThreads),
+            webhooks: Some(Webhooks {
+                endpoints: if keeps_webhooks {
+                    Arc::clone(&endpoints) as _
+                } else {
+                    Arc::new(NoEndpoints)
+                },
+                book: Arc::clone(&endpoints) as _,
+                client: Arc::clone(&receivers) as _,
+                signer: Arc::new(TwoSchemes),
+                bodies: Arc::new(ShortBodies),
+            }),
         };
         let mut options = Options {
             answer_budget: Duration::from_secs(2),
@@ -263,6 +303,10 @@ impl World {
                 runtime.handle().clone(),
             ),
             cards: cards(folder.path()),
+            links: Arc::new(LinkStore::open(None, of_links).unwrap()),
+            entropy: Arc::new(OsEntropy::new()),
+            public_url: Some("http://florin".into()),
+            webhooks: WebhooksHandle::new(platform.shards().clone()),
             digests: Digests {
                 key: digests::key_digest,
                 fingerprint: digests::fingerprint,
@@ -283,6 +327,8 @@ impl World {
             platform,
             api,
             provider,
+            endpoints,
+            receivers,
             folder,
         }
     }

@@ -3,10 +3,11 @@
 use super::ListOrder;
 use crate::announcement::{Announcement, AnnouncementKind, AnnouncementKinds, EventPlace};
 use crate::commit::Commit;
-use crate::ids::{EventId, MerchantId, PaymentId, Seq, ShardId};
+use crate::ids::{EventId, MerchantId, OperationId, PaymentId, Seq, ShardId};
 use crate::payment::Payment;
 use crate::time::Timestamp;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// A commit that merchants are told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,19 @@ impl EventRow {
     pub const fn id(&self, shard: ShardId) -> EventId {
         self.place.id(self.at, shard)
     }
+}
+
+/// An announcement with the payment as it stood then.
+#[derive(Clone, Debug)]
+pub struct ShownEvent {
+    /// Its identity.
+    pub id: EventId,
+    /// What the index says of it.
+    pub row: EventRow,
+    /// The payment after its commit.
+    pub payment: Arc<Payment>,
+    /// The operation that it is about, unless it is the payment as a whole.
+    pub operation: Option<OperationId>,
 }
 
 /// A stretch of what was announced to a merchant, in the order of the journal.

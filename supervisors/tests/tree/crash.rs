@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Every step, in the order of the enum. [`kind_of`] has no wildcard, and [`the_table_of_steps_is_whole`] counts.
-pub(crate) const STEPS: [Step; 37] = [
+pub(crate) const STEPS: [Step; 39] = [
     Step::KeySubmitted,
     Step::KeyAnswered,
     Step::PaymentStarting,
@@ -53,15 +53,20 @@ pub(crate) const STEPS: [Step; 37] = [
     Step::JournalScrubbed,
     Step::DeadlinesMet,
     Step::MonitorEnded,
+    Step::WebhookGuarding,
+    Step::WebhookTold,
 ];
 
-/// The steps that payments come by; there is one shard, so nothing goes between two, and no breaker opens.
+/// The steps that payments come by; there is one shard, so nothing goes between two, no breaker opens, and nobody is told.
 pub(crate) fn of_payments() -> impl Iterator<Item = Step> {
     let is_elsewhere = |step: &Step| {
         matches!(
             step,
             Step::ShardCrossing | Step::ProviderTurnedAway | Step::ProviderProbing
-        ) || kind_of(*step) == Kind::Crossings
+        ) || matches!(
+            kind_of(*step),
+            Kind::Crossings | Kind::WebhookGuardian | Kind::WebhookEndpoint
+        )
     };
     STEPS.into_iter().filter(move |step| !is_elsewhere(step))
 }
@@ -98,6 +103,8 @@ pub(crate) fn kind_of(step: Step) -> Kind {
         Step::JournalScrubbed => Kind::Scrub,
         Step::DeadlinesMet => Kind::Deadlines,
         Step::MonitorEnded => Kind::Monitor,
+        Step::WebhookGuarding => Kind::WebhookGuardian,
+        Step::WebhookTold => Kind::WebhookEndpoint,
         // Not in the table: what crashes there is the start.
         Step::TreeStarting => panic!("nobody is restarted there"),
     }
@@ -215,7 +222,9 @@ async fn check_odd(world: &World, platform: &Platform, step: Step, odd: Vec<(usi
         | Kind::Scrub
         | Kind::Deadlines
         | Kind::Crossings
-        | Kind::Monitor => {
+        | Kind::Monitor
+        | Kind::WebhookGuardian
+        | Kind::WebhookEndpoint => {
             assert!(odd.is_empty(), "{step:?}: {odd:?}");
         }
         // All payments touch the provider: those whose call was lost are resolved later.
@@ -332,7 +341,9 @@ pub(crate) fn options_for(step: Step) -> Options {
         | Kind::Payment
         | Kind::Idempotency
         | Kind::Deadlines
-        | Kind::Crossings => usual,
+        | Kind::Crossings
+        | Kind::WebhookGuardian
+        | Kind::WebhookEndpoint => usual,
     }
 }
 

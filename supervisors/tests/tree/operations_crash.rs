@@ -136,7 +136,9 @@ fn check_odd(world: &World, step: Step, replies: &[Reply]) {
         | Kind::Scrub
         | Kind::Deadlines
         | Kind::Crossings
-        | Kind::Monitor => {
+        | Kind::Monitor
+        | Kind::WebhookGuardian
+        | Kind::WebhookEndpoint => {
             assert!(odd.is_empty(), "{step:?}: {odd:?}");
         }
         Kind::Provider => assert!(odd.iter().all(|(_, answer)| answer.is_ok()), "{step:?}: {odd:?}"),

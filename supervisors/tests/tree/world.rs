@@ -9,7 +9,7 @@ use crate::ports::{
 };
 use crate::probe::PanicProbe;
 use crate::provider::{Script, Scripted};
-use florin_actors::context::Ports;
+use florin_actors::context::{Ports, Webhooks};
 use florin_actors::kind::Kind;
 use florin_actors::offload::BlockingThreads;
 use florin_actors::options::{Options, ProviderCaps, ProviderTerms, StageTimeouts};
@@ -45,6 +45,8 @@ pub(crate) struct World {
     pub(crate) provider: Arc<Scripted>,
     /// Where charges go that the first one does not take.
     pub(crate) backup: Option<Arc<Scripted>>,
+    /// How merchants are told.
+    pub(crate) webhooks: Option<Webhooks>,
     pub(crate) probe: Arc<PanicProbe>,
     pub(crate) fatal: Arc<FatalLog>,
     pub(crate) faults: Arc<JournalFaults>,
@@ -212,6 +214,7 @@ impl World {
             entropy: Arc::new(SeededEntropy::new(seed)),
             provider: Arc::new(provider),
             backup: None,
+            webhooks: None,
             probe: Arc::default(),
             fatal: Arc::default(),
             faults: Arc::default(),
@@ -260,6 +263,7 @@ impl World {
             probe: Arc::clone(&self.probe) as _,
             fatal: Arc::clone(&self.fatal) as _,
             offload: Arc::new(BlockingThreads),
+            webhooks: self.webhooks.clone(),
         }
     }
 

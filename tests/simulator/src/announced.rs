@@ -3,9 +3,9 @@
 
 use crate::clock::lock;
 use crate::life::Run;
-use florin_actors::payments_handle::{PaymentsHandle, ShownEvent};
+use florin_actors::payments_handle::PaymentsHandle;
 use florin_domain::ids::{MerchantId, PaymentId};
-use florin_domain::ports::EventsQuery;
+use florin_domain::ports::{EventsQuery, ShownEvent};
 use std::collections::BTreeMap;
 
 /// Announcements of a page.

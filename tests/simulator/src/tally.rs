@@ -68,6 +68,8 @@ sightings! {
         Step::JournalScrubbed => "journal scrubbed",
         Step::DeadlinesMet => "deadlines met",
         Step::MonitorEnded => "monitor ended",
+        Step::WebhookGuarding => "webhook guarding",
+        Step::WebhookTold => "webhook told",
         Step::TreeStarting => "tree starting",
     }
     OUTCOMES outcome(Outcome) {

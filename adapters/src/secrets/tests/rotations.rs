@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::card_vault;
+use crate::clock::SystemClock;
+use crate::webhooks::store::{EndpointFile, StoreOptions};
 use std::os::unix::fs::{MetadataExt, chown, symlink};
 
 /// Lets so many steps happen, and then none any more: a process that was killed there.
@@ -60,7 +62,8 @@ async fn a_rotation_that_ends_between_any_two_steps_leaves_everything_readable_a
         let kept = PathBuf::from(format!("{}.{}.old", kek.display(), old.id()));
         let (steps, counted) = ends_after(step);
         let folder = Folder::new(folder_in(world.data.path()), Arc::clone(&steps));
-        let ended = rotate_watched(&kek, &folder, &no_vault(&world), &steps);
+        let places = Places::of(&world);
+        let ended = rotate_watched(&kek, &folder, places.sealed(), &steps);
         reads_everything(&world).await;
         let has_ended = ended.is_ok();
         if !has_ended && FileKek::load(&kek).unwrap().id() == old.id() {
@@ -68,7 +71,7 @@ async fn a_rotation_that_ends_between_any_two_steps_leaves_everything_readable_a
             let (store, _) = world.open();
             let more = MerchantId::from_bits(0x54);
             store.put(more, stripe(), key(SECOND_KEY), None).await.unwrap();
-            let rotated = rotate(&kek, &folder_in(world.data.path()), &no_vault(&world)).unwrap();
+            let rotated = rotate(&kek, places.sealed()).unwrap();
             assert_eq!(rotated.rewrapped + rotated.done_before, 4, "after {step} steps");
         }
         reads_everything(&world).await;
@@ -145,7 +148,8 @@ async fn a_sealed_file_keeps_its_owner_and_a_key_that_is_linked_to_is_exchanged_
     fs::rename(&kek, &file).unwrap();
     symlink(&file, &kek).unwrap();
     let old = fs::read(&file).unwrap();
-    let rotated = rotate(&kek, &folder_in(world.data.path()), &no_vault(&world)).unwrap();
+    let places = Places::of(&world);
+    let rotated = rotate(&kek, places.sealed()).unwrap();
     assert_eq!(fs::read(&rotated.kept).unwrap(), old);
     assert_eq!(rotated.kept.parent(), Some(elsewhere.path()));
     assert!(fs::symlink_metadata(&kek).unwrap().is_symlink() && fs::read(&file).unwrap() != old);
@@ -154,7 +158,44 @@ async fn a_sealed_file_keeps_its_owner_and_a_key_that_is_linked_to_is_exchanged_
     reads_everything(&world).await;
 }
 
-/// Where a card vault would be.
-fn no_vault(world: &World) -> PathBuf {
-    card_vault::file_in(world.data.path())
+#[tokio::test]
+async fn a_rotation_takes_webhook_endpoints_along() {
+    let world = filled().await;
+    let kek = development_kek_in(world.data.path());
+    let places = Places::of(&world);
+    let open = || {
+        let keks: [Arc<dyn Kek>; 1] = [Arc::new(FileKek::load(&kek).unwrap())];
+        EndpointFile::open(
+            &places.0[2],
+            &keks,
+            Arc::new(SystemClock::new()),
+            &StoreOptions::default(),
+        )
+    };
+    drop(open().unwrap());
+    let rotated = rotate(&kek, places.sealed()).unwrap();
+    assert_eq!(rotated.rewrapped, 4, "three files of credentials and this one");
+    drop(open().unwrap());
+    fs::copy(&rotated.kept, &kek).unwrap();
+    assert!(open().is_err(), "the old key opens it no more");
+}
+
+/// Where everything that is sealed is or would be.
+struct Places([PathBuf; 3]);
+
+impl Places {
+    fn of(world: &World) -> Self {
+        let data = world.data.path();
+        let webhooks = crate::webhooks::store::file_in(data);
+        Self([folder_in(data), card_vault::file_in(data), webhooks])
+    }
+
+    fn sealed(&self) -> Sealed<'_> {
+        let [credentials, vault, webhooks] = &self.0;
+        Sealed {
+            credentials,
+            vault,
+            webhooks,
+        }
+    }
 }

@@ -3,10 +3,10 @@
 use super::{Shown, charge, object, payment_intent, refund, text};
 use crate::stripe::expand::Expand;
 use crate::stripe::{API_VERSION, ids};
-use florin_actors::payments_handle::ShownEvent;
 use florin_domain::announcement::AnnouncementKind;
 use florin_domain::ids::OperationId;
 use florin_domain::payment::{Payment, Status};
+use florin_domain::ports::ShownEvent;
 use serde_json::{Value, json};
 
 /// The event, under the type that Stripe has for it. The same announcement is the same event to whomever it is told, but for the secret.
