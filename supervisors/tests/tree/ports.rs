@@ -14,7 +14,6 @@ use florin_domain::ports::{
 use florin_domain::provider::ProviderKey;
 use florin_domain::time::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
