@@ -5,6 +5,7 @@ mod list;
 mod notices;
 mod past;
 mod pending;
+mod refunds;
 mod submit;
 mod what_if;
 
@@ -14,6 +15,7 @@ pub use list::{Cursor, ListError, PaymentsList};
 pub use notices::NoticeError;
 pub use past::{AsOf, PastError, RecordedPayment};
 pub use pending::UnresolvedPage;
+pub use refunds::RefundsPage;
 pub use submit::{Answered, Change, ChangeRequest, RequestError};
 pub use what_if::{Alternative, Course, WhatIf, WhatIfError};
 

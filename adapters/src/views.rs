@@ -11,6 +11,7 @@ mod check;
 mod entry;
 mod memory;
 mod reader;
+mod refunded;
 mod sqlite;
 #[cfg(test)]
 mod tests;

@@ -85,6 +85,7 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     stripe::payment_intent_increment,
     stripe::refund_create,
     stripe::refund_list,
+    stripe::refund_get,
     stripe::charge_list,
     stripe::charge_get,
     stripe::charge_capture,

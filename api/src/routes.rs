@@ -8,7 +8,8 @@ use crate::reply::Reply;
 use crate::stripe::{
     charge_capture, charge_get, charge_list, payment_intent_cancel, payment_intent_capture,
     payment_intent_confirm, payment_intent_create, payment_intent_get, payment_intent_increment,
-    payment_intent_list, payment_intent_update, refund_create as stripe_refund_create, refund_list,
+    payment_intent_list, payment_intent_update, refund_create as stripe_refund_create, refund_get,
+    refund_list,
 };
 use crate::v1::{
     account_create, account_get, account_list, actor_kill, alert_create, alert_delete, alert_get, alert_list,
@@ -180,6 +181,7 @@ fn stripe_routes(config: &mut ServiceConfig) {
             payment_intent_increment::handle,
         ))
         .service(refunds)
+        .service(read_only("/v1/refunds/{id}", refund_get::handle))
         .service(read_only("/v1/charges", charge_list::handle))
         .service(read_only("/v1/charges/{id}", charge_get::handle))
         .service(posted("/v1/charges/{id}/capture", charge_capture::handle));

@@ -26,6 +26,7 @@ pub(crate) mod payment_intent_increment;
 pub(crate) mod payment_intent_list;
 pub(crate) mod payment_intent_update;
 pub(crate) mod refund_create;
+pub(crate) mod refund_get;
 pub(crate) mod refund_list;
 mod request;
 pub(crate) mod tree;

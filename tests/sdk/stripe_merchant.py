@@ -111,6 +111,9 @@ def refunds(client, sale):
     expect("by its code", error.code, "charge_already_refunded")
     listed = client.v1.refunds.list({"payment_intent": sale.id})
     expect("both are listed", [refund.id for refund in listed.auto_paging_iter()], [rest.id, part.id])
+    every = client.v1.refunds.list({"limit": 1}).auto_paging_iter()
+    expect("and so are those of all payments", [refund.id for refund in every][:2], [rest.id, part.id])
+    expect("each is found", client.v1.refunds.retrieve(part.id).amount, 99)
     charge = client.v1.charges.retrieve(sale.latest_charge.id, {"expand": ["refunds"]})
     expect("the charge says so", (charge.refunded, len(charge.refunds.data)), (True, 2))
 

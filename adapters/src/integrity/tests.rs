@@ -146,6 +146,11 @@ fn views_that_are_not_the_fold_of_the_journal_are_counted_and_made_again() {
         ("UPDATE announced SET kinds = x'04' WHERE seq = 3", 1),
         ("UPDATE announced SET first_number = 2 WHERE seq = 3", 1),
         ("UPDATE announced SET seq = 400 WHERE seq = 3", 1),
+        (
+            "INSERT INTO refund SELECT 1, zeroblob(16), id FROM payment WHERE seq = 3",
+            1,
+        ),
+        ("DROP TABLE refund", 1),
     ];
     for (sql, differences) in cases {
         let world = World::fresh();

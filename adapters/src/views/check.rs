@@ -1,13 +1,13 @@
 //! Owns comparing the payments view with the journal: the state in every row must be the fold of its payment's commits, and the index of
-//! announcements must have what those commits announce, all of it and nothing else.
+//! announcements must have what those commits announce, and that of refunds those of the payments, all of it and nothing else.
 
-use super::announced;
+use super::{announced, refunded};
 use crate::journal::StoredRecord;
 use crate::schema::v1;
 use florin_domain::commit::Body;
-use florin_domain::ids::{PaymentId, Seq};
+use florin_domain::ids::{PaymentId, RefundId, Seq};
 use florin_domain::payment::{Payment, evolve_announcing};
-use florin_domain::ports::{AnnouncingCommit, ReadError};
+use florin_domain::ports::{AnnouncingCommit, ReadError, refunds_of};
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
@@ -41,9 +41,15 @@ enum Row {
     Wrong,
 }
 
-type Announced = HashMap<Seq, AnnouncingCommit>;
+/// What the view has.
+struct Held {
+    watermark: Seq,
+    rows: HashMap<PaymentId, Row>,
+    announced: HashMap<Seq, AnnouncingCommit>,
+    refunds: HashMap<RefundId, PaymentId>,
+}
 
-fn read(path: &Path) -> rusqlite::Result<(Seq, HashMap<PaymentId, Row>, Announced)> {
+fn read(path: &Path) -> rusqlite::Result<Held> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     let state = connection.unchecked_transaction()?;
@@ -59,7 +65,12 @@ fn read(path: &Path) -> rusqlite::Result<(Seq, HashMap<PaymentId, Row>, Announce
     }
     let mut announced = HashMap::new();
     announced::each(&state, |commit| drop(announced.insert(commit.seq, commit)))?;
-    Ok((Seq(watermark.cast_unsigned()), rows, announced))
+    Ok(Held {
+        watermark: Seq(watermark.cast_unsigned()),
+        rows,
+        announced,
+        refunds: refunded::all(&state)?.into_iter().collect(),
+    })
 }
 
 /// Compares the view in a file with the records of a journal, from the first on; nothing if there is no such file, because the next start makes one.
@@ -72,8 +83,13 @@ pub fn compare(
     if !path.exists() {
         return Ok(None);
     }
-    let (watermark, mut rows, mut announced) = match read(path) {
-        Ok(read) => read,
+    let Held {
+        watermark,
+        mut rows,
+        mut announced,
+        mut refunds,
+    } = match read(path) {
+        Ok(held) => held,
         Err(error) => {
             return Ok(Some(ViewsCompared {
                 differences: 1,
@@ -112,6 +128,11 @@ pub fn compare(
             open.insert(id, payment);
             continue;
         }
+        for refund in refunds_of(&payment) {
+            if refunds.remove(&refund) != Some(id) {
+                wrong.insert(id);
+            }
+        }
         let mut state = Vec::new();
         v1::payment::encode(&payment, &mut state);
         let is_right = record.seq == last && <Digest32>::from(Sha256::digest(&state)) == digest;
@@ -125,6 +146,8 @@ pub fn compare(
     wrong.extend(rows.iter().filter(|(_, row)| is_wrong(row)).map(|(id, _)| *id));
     let invented = announced.values().filter(|commit| !is_late || commit.seq <= end);
     wrong.extend(invented.map(|commit| commit.payment));
+    let is_later = |payment: &PaymentId| matches!(rows.get(payment), Some(Row::Waiting(seq, _)) if is_late && *seq > end);
+    wrong.extend(refunds.into_values().filter(|payment| !is_later(payment)));
     Ok(Some(ViewsCompared {
         watermark,
         payments: rows.len() as u64,

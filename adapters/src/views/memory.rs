@@ -1,10 +1,10 @@
 //! The payments view in memory, for tests and simulation.
 
-use florin_domain::ids::{MerchantId, PaymentId, Seq};
+use florin_domain::ids::{MerchantId, PaymentId, RefundId, Seq};
 use florin_domain::payment::WaitKind;
 use florin_domain::ports::{
     AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, ListOrder, PaymentRow, PaymentsPage,
-    PaymentsQuery, ReadError, ViewError, Views, WaitingQuery,
+    PaymentsQuery, ReadError, RefundPlace, RefundsQuery, ViewError, Views, WaitingQuery, refunds_of,
 };
 use florin_domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -23,6 +23,7 @@ struct State {
     lists: BTreeSet<(MerchantId, bool, PaymentId)>,
     waiting: HashMap<WaitKind, BTreeSet<(Timestamp, PaymentId)>>,
     announced: BTreeMap<(MerchantId, bool, Seq), AnnouncingCommit>,
+    refunds: BTreeMap<(MerchantId, bool, RefundId), PaymentId>,
     watermark: Seq,
 }
 
@@ -41,6 +42,10 @@ impl State {
         for row in rows {
             let spec = &row.payment.spec;
             self.lists.insert((spec.merchant, spec.livemode, spec.id));
+            for refund in refunds_of(&row.payment) {
+                let place = (spec.merchant, spec.livemode, refund);
+                self.refunds.insert(place, spec.id);
+            }
             let held = self.rows.get(&spec.id);
             if held.is_none_or(|held| row.seq > held.seq) {
                 self.hold(row);
@@ -94,6 +99,21 @@ impl State {
                 page.has_more = true;
                 return page;
             }
+        }
+    }
+
+    fn refunds(&self, query: &RefundsQuery) -> Vec<RefundPlace> {
+        if query.ids.is_empty() {
+            return Vec::new();
+        }
+        let place = |id| (query.merchant, query.livemode, id);
+        let found = self
+            .refunds
+            .range(place(*query.ids.start())..=place(*query.ids.end()));
+        let found = found.map(|((_, _, id), payment)| (*id, *payment));
+        match query.order {
+            ListOrder::NewestFirst => found.rev().take(query.limit).collect(),
+            ListOrder::OldestFirst => found.take(query.limit).collect(),
         }
     }
 
@@ -154,5 +174,9 @@ impl Views for MemoryViews {
 
     fn events(&self, query: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>> {
         Box::pin(async move { Ok(self.lock().events(&query)) })
+    }
+
+    fn refunds(&self, query: RefundsQuery) -> BoxFuture<'_, Result<Vec<RefundPlace>, ViewError>> {
+        Box::pin(async move { Ok(self.lock().refunds(&query)) })
     }
 }

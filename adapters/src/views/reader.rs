@@ -1,12 +1,13 @@
 //! Reading from the payments view: a bounded queue and the threads that serve it.
 
-use super::announced;
 use super::entry::{COLUMNS, Wanted};
 use super::waiting::{millis, number};
+use super::{announced, refunded};
 use crate::schema::v1;
 use florin_domain::ids::{MerchantId, PaymentId, Seq};
 use florin_domain::ports::{
-    EventsPage, EventsQuery, ListOrder, PaymentRow, PaymentsPage, PaymentsQuery, ViewError, WaitingQuery,
+    EventsPage, EventsQuery, ListOrder, PaymentRow, PaymentsPage, PaymentsQuery, RefundPlace, RefundsQuery,
+    ViewError, WaitingQuery,
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use std::collections::VecDeque;
@@ -46,6 +47,10 @@ pub(super) enum Read {
     Events {
         query: EventsQuery,
         reply: Reply<EventsPage>,
+    },
+    Refunds {
+        query: RefundsQuery,
+        reply: Reply<Vec<RefundPlace>>,
     },
 }
 
@@ -152,6 +157,8 @@ impl Reader {
                 Read::Payments { reply, .. } if reply.is_closed() => {}
                 Read::Waiting { reply, .. } if reply.is_closed() => {}
                 Read::Events { reply, .. } if reply.is_closed() => {}
+                Read::Refunds { reply, .. } if reply.is_closed() => {}
+                Read::Refunds { query, reply } => drop(reply.send(self.refunds(&query))),
                 Read::Events { query, reply } => drop(reply.send(self.events(&query))),
                 Read::Waiting { query, reply } => drop(reply.send(self.waiting(&query))),
                 Read::Payment { id, reply } => drop(reply.send(self.payment(id))),
@@ -207,6 +214,13 @@ impl Reader {
         match self.tenant(query.merchant, query.livemode)? {
             None => Ok(EventsPage::default()),
             Some(tenant) => announced::read(&self.connection, (tenant, query)).map_err(|error| store(&error)),
+        }
+    }
+
+    fn refunds(&self, query: &RefundsQuery) -> Result<Vec<RefundPlace>, ViewError> {
+        match self.tenant(query.merchant, query.livemode)? {
+            None => Ok(Vec::new()),
+            Some(tenant) => refunded::read(&self.connection, (tenant, query)).map_err(|error| store(&error)),
         }
     }
 

@@ -10,7 +10,7 @@ use super::writer::{Apply, Writer};
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ports::{
     AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, PaymentRow, PaymentsPage, PaymentsQuery,
-    ReadError, ViewError, Views, WaitingQuery,
+    ReadError, RefundPlace, RefundsQuery, ViewError, Views, WaitingQuery,
 };
 use std::fmt;
 use std::path::Path;
@@ -145,6 +145,14 @@ impl Views for SqliteViews {
         Box::pin(async move {
             let (reply, answer) = oneshot::channel();
             self.reads.push(Read::Events { query, reply })?;
+            answer.await.map_err(|_| ended())?
+        })
+    }
+
+    fn refunds(&self, query: RefundsQuery) -> BoxFuture<'_, Result<Vec<RefundPlace>, ViewError>> {
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            self.reads.push(Read::Refunds { query, reply })?;
             answer.await.map_err(|_| ended())?
         })
     }

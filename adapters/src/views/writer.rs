@@ -8,7 +8,7 @@
 //! boot under which it is open and is only believed under that same boot, or when it was closed and synced in between.
 
 use super::entry::{self, Entry};
-use super::{announced, waiting};
+use super::{announced, refunded, waiting};
 use crate::schema::v1;
 use florin_domain::ids::{MerchantId, Seq};
 use florin_domain::ports::{AnnouncingCommit, PaymentRow, ViewError};
@@ -24,7 +24,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 /// Of the tables below and of the states in them.
-const VERSION: i64 = 14;
+const VERSION: i64 = 15;
 /// Large pages: with the writes gathered, a touched page gets many rows.
 const PAGE_BYTES: i64 = 16_384;
 /// Entries of `recent` that are worth moving; the pause is some 50 ms.
@@ -162,6 +162,7 @@ impl Writer {
             create.execute_batch(&TABLES.replace("{entry}", entry::COLUMN_TYPES))?;
             create.execute_batch(waiting::TABLES)?;
             create.execute_batch(announced::TABLES)?;
+            create.execute_batch(refunded::TABLE)?;
             create.pragma_update(None, "user_version", VERSION)?;
             create.commit()?;
         }
@@ -306,6 +307,7 @@ fn write(
         let tenant = tenant_number(transaction, tenants, (spec.merchant, spec.livemode))?;
         let entry = Entry::of(&row.payment);
         waiting::enter(transaction, waiting, (id, &row.payment), is_new)?;
+        refunded::enter(transaction, tenant, &row.payment)?;
         if !is_new {
             let listed = params![tenant, id, entry.status, entry.amount_minor];
             if relist_recent.execute(listed)? == 0 {

@@ -11,7 +11,7 @@ use crate::errors::Code;
 use crate::vault::method_fields;
 use florin_domain::limits::TEXT_BYTES_MAX;
 pub(super) use objects::all;
-use objects::{CHARGE_ID, INTENT_ID, Row, charge, error_example, example, intent, refund};
+use objects::{CHARGE_ID, INTENT_ID, REFUND_ID, Row, charge, error_example, example, intent, refund};
 use serde_json::json;
 use utoipa::openapi::schema::ObjectBuilder;
 
@@ -313,14 +313,22 @@ pub(super) fn refund_create() -> Endpoint {
 
 pub(super) fn refund_list() -> Endpoint {
     let endpoint = lists("/v1/refunds", ("StripeRefund", refund()))
-        .query("payment_intent", text("Whose refunds; or `charge`."))
+        .query("payment_intent", text("Only those of this payment; or `charge`."))
         .query("charge", text("The same by its charge."))
         .refuses(404, &[Code::ResourceMissing]);
     finished(endpoint.called(
         "stripeListRefunds",
-        "List the refunds of a payment",
-        "Newest first.",
+        "List refunds",
+        "Newest first: those of one payment, or of all.",
     ))
+}
+
+pub(super) fn refund_get() -> Endpoint {
+    let endpoint = reads("/v1/refunds/{id}")
+        .path_part("id", id("The refund.", "(re|ref)_"), REFUND_ID)
+        .answers(200, "The refund.", named("StripeRefund"), example(refund()))
+        .refuses(404, &[Code::ResourceMissing]);
+    finished(endpoint.called("stripeGetRefund", "Read a refund", "As it stands now."))
 }
 
 pub(super) fn charge_list() -> Endpoint {

@@ -40,7 +40,14 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Told 
 }
 
 /// The payment to give back: named by its intent, its charge, or both.
-pub(super) fn payment(params: &mut Params) -> Result<PaymentId, Refused> {
+fn payment(params: &mut Params) -> Result<PaymentId, Refused> {
+    let why = "is required, or `charge`";
+    let unnamed = |params: &Params| params.refused("payment_intent", Code::ParameterMissing, why);
+    named(params)?.ok_or_else(|| unnamed(params).into())
+}
+
+/// The same where none need be named.
+pub(super) fn named(params: &mut Params) -> Result<Option<PaymentId>, Refused> {
     let (charge, intent) = (params.text("charge")?, params.text("payment_intent")?);
     let by_charge = match charge {
         None => None,
@@ -55,12 +62,6 @@ pub(super) fn payment(params: &mut Params) -> Result<PaymentId, Refused> {
             let why = "is no charge of that payment intent";
             Err(params.refused("charge", Code::ParameterInvalid, why).into())
         }
-        (Some(id), _) | (None, Some(id)) => Ok(id),
-        (None, None) => {
-            let why = "is required, or `charge`";
-            Err(params
-                .refused("payment_intent", Code::ParameterMissing, why)
-                .into())
-        }
+        (charge, intent) => Ok(charge.or(intent)),
     }
 }

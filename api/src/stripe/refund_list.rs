@@ -1,8 +1,8 @@
-//! `GET /v1/refunds`: those of one payment, newest first. Refunds are part of their payment, and nothing lists them without it.
+//! `GET /v1/refunds`: those of one payment, or of all, newest first.
 
 use super::answer::{self, Told};
 use super::body::newest_first;
-use super::expand::Kind;
+use super::expand::{Expand, Kind};
 use super::ids;
 use super::refund_create::PATH;
 use super::request::{asked, found};
@@ -12,7 +12,8 @@ use crate::state::State;
 use crate::v1::list::List;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use florin_domain::ids::{OperationId, RefundId};
+use florin_domain::ids::{MerchantId, OperationId, RefundId};
+use florin_domain::ports::RefundsQuery;
 
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> HttpResponse {
     let told = list(&state, &request).await;
@@ -22,7 +23,7 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> HttpResp
 async fn list(state: &State, request: &HttpRequest) -> Told {
     let (owner, mut params) = asked(state, request)?;
     let expand = params.expand(Kind::Refund, true)?;
-    let id = super::refund_create::payment(&mut params)?;
+    let id = super::refund_create::named(&mut params)?;
     let mut page = Page::default();
     if let Some(text) = params.text("limit")? {
         page.limit = query::limit(&[("limit".to_owned(), text)])?;
@@ -34,6 +35,9 @@ async fn list(state: &State, request: &HttpRequest) -> Told {
         let message = "`starting_after` and `ending_before` exclude each other.";
         return Err(Invalid::new("ending_before", Code::ParameterInvalid, message).into());
     }
+    let Some(id) = id else {
+        return all(state, owner, page, &expand).await;
+    };
     let row = found(state, owner, id, "payment_intent").await?;
     let all: Vec<RefundId> = newest_first(&row.payment)
         .into_iter()
@@ -43,6 +47,33 @@ async fn list(state: &State, request: &HttpRequest) -> Told {
     let bodies = shown
         .iter()
         .filter_map(|id| answer::refund_of(state, &row.payment, OperationId::Refund(*id), &expand));
+    let list = List::new(PATH, bodies.collect(), has_more);
+    answer::object(&serde_json::to_value(list).unwrap_or_default())
+}
+
+/// A page of all refunds of the merchant.
+async fn all(state: &State, (merchant, livemode): (MerchantId, bool), page: Page, expand: &Expand) -> Told {
+    let owner = (merchant, livemode);
+    for (name, id) in [
+        ("starting_after", page.starting_after),
+        ("ending_before", page.ending_before),
+    ] {
+        let Some(id) = id else { continue };
+        if state.payments.payment_of_refund(owner, id).await?.is_none() {
+            return Err(query::no_entry(name).into());
+        }
+    }
+    let mut query = RefundsQuery::newest(merchant, livemode, page.limit);
+    if let Some(id) = page.starting_after {
+        query = query.older_than(id);
+    }
+    if let Some(id) = page.ending_before {
+        query = query.newer_than(id);
+    }
+    let (refunds, has_more) = state.payments.refunds(query).await?;
+    let bodies = refunds
+        .iter()
+        .filter_map(|(id, row)| answer::refund_of(state, &row.payment, OperationId::Refund(*id), expand));
     let list = List::new(PATH, bodies.collect(), has_more);
     answer::object(&serde_json::to_value(list).unwrap_or_default())
 }

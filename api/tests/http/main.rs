@@ -31,6 +31,7 @@ mod stored_answers;
 mod stripe;
 mod stripe_drafts;
 mod stripe_events;
+mod stripe_refunds;
 mod stripe_refusals;
 mod unresolved;
 mod vault;

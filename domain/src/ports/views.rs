@@ -4,6 +4,7 @@ use super::BoxFuture;
 use super::announced::{AnnouncingCommit, EventsPage, EventsQuery};
 use super::journal::ReadError;
 use super::listing::{PaymentsPage, PaymentsQuery};
+use super::refunded::{RefundPlace, RefundsQuery};
 use crate::ids::{PaymentId, Seq};
 use crate::payment::{Payment, WaitKind};
 use crate::time::Timestamp;
@@ -76,4 +77,7 @@ pub trait Views: Follower {
     /// What was announced to a merchant. Looks at a bounded number of announcements, so a page may end before it is full; then it says
     /// where.
     fn events(&self, query: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>>;
+
+    /// Refunds of a merchant.
+    fn refunds(&self, query: RefundsQuery) -> BoxFuture<'_, Result<Vec<RefundPlace>, ViewError>>;
 }

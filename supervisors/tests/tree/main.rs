@@ -88,6 +88,8 @@ mod poison;
 #[cfg(test)]
 mod ports;
 #[cfg(test)]
+mod probe;
+#[cfg(test)]
 mod provider;
 #[cfg(test)]
 mod random;

@@ -1,20 +1,19 @@
 //! Ports that do as tests tell them: latches, a clock that stands, a journal and views with faults, a probe that panics.
 
-use crate::mischief::{Altered, INJECTED, Trap, one_less};
-use florin_actors::context::{Fatal, Probe, Step};
+use crate::mischief::{Altered, Trap, one_less};
+use florin_actors::context::Fatal;
 use florin_adapters::journal::MemoryJournal;
 use florin_adapters::views::MemoryViews;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
 use florin_domain::ports::{
     AnnouncingCommit, AppendError, Batch, BoxFuture, Clock, Entropy, EventsPage, EventsQuery, Follower, Head,
-    Journal, PaymentRow, PaymentsPage, PaymentsQuery, ProviderKeys, ReadError, ShardSnapshot, SnapshotError,
-    Snapshots, ViewError, Views, WaitingQuery,
+    Journal, PaymentRow, PaymentsPage, PaymentsQuery, ProviderKeys, ReadError, RefundPlace, RefundsQuery,
+    ShardSnapshot, SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
 };
 use florin_domain::provider::ProviderKey;
 use florin_domain::time::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -390,93 +389,9 @@ impl Views for GatedViews {
     fn events(&self, query: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>> {
         self.inner.events(query)
     }
-}
 
-/// Panics the `nth` time that a step is reached, for `times` times; or holds whoever reaches it.
-#[derive(Debug, Default)]
-pub(crate) struct PanicProbe(Mutex<Armed>, Mutex<Vec<Hold>>);
-
-type Holds = Arc<dyn Fn() -> bool + Send + Sync>;
-
-/// Whoever reaches the step waits there, without its thread's other work, while this is true.
-struct Hold(Step, Holds);
-
-impl fmt::Debug for Hold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Hold").field(&self.0).finish()
-    }
-}
-
-#[derive(Debug, Default)]
-struct Armed {
-    at: Option<(Step, u64, u64)>,
-    reached: HashMap<Step, u64>,
-    fired: u64,
-}
-
-impl PanicProbe {
-    pub(crate) fn arm(&self, step: Step, nth: u64) {
-        self.arm_times(step, nth, 1);
-    }
-
-    pub(crate) fn arm_times(&self, step: Step, nth: u64, times: u64) {
-        *lock(&self.0) = Armed {
-            at: Some((step, nth, times)),
-            ..Armed::default()
-        };
-    }
-
-    /// In lives on several threads only: whoever reaches `step` stays there while `holds`.
-    pub(crate) fn hold(&self, step: Step, holds: impl Fn() -> bool + Send + Sync + 'static) {
-        lock(&self.1).push(Hold(step, Arc::new(holds)));
-    }
-
-    fn holds(&self, step: Step) -> Option<Holds> {
-        let holds = lock(&self.1);
-        let of_step = holds.iter().find(|hold| hold.0 == step);
-        of_step.map(|hold| Arc::clone(&hold.1))
-    }
-
-    pub(crate) fn disarm(&self) {
-        lock(&self.0).at = None;
-    }
-
-    /// How often it has panicked since it was armed.
-    pub(crate) fn fired(&self) -> u64 {
-        lock(&self.0).fired
-    }
-
-    pub(crate) fn reached_so_far(&self, step: Step) -> u64 {
-        lock(&self.0).reached.get(&step).copied().unwrap_or(0)
-    }
-}
-
-impl Probe for PanicProbe {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "an actor is to stand still while the rest goes on: that is the test"
-    )]
-    fn reached(&self, step: Step) {
-        let mut armed = lock(&self.0);
-        let count = armed.reached.entry(step).or_default();
-        *count += 1;
-        let count = *count;
-        let (at, holds) = (armed.at, self.holds(step));
-        if let Some(holds) = holds {
-            drop(armed);
-            tokio::task::block_in_place(|| {
-                while holds() {
-                    std::thread::yield_now();
-                }
-            });
-            return;
-        }
-        let Some((at, nth, times)) = at else { return };
-        if at == step && (nth..nth + times).contains(&count) {
-            armed.fired += 1;
-            drop(armed);
-            panic!("{INJECTED}");
-        }
+    fn refunds(&self, query: RefundsQuery) -> BoxFuture<'_, Result<Vec<RefundPlace>, ViewError>> {
+        self.inner.refunds(query)
     }
 }
 

@@ -4,9 +4,10 @@
 use crate::audit::Truth;
 use crate::mischief::INJECTED;
 use crate::ports::{
-    FatalLog, FaultyJournal, FixedClock, GatedViews, JournalFaults, MemorySnapshots, PanicProbe, PlainKeys,
-    REQUEST, SeededEntropy, lock,
+    FatalLog, FaultyJournal, FixedClock, GatedViews, JournalFaults, MemorySnapshots, PlainKeys, REQUEST,
+    SeededEntropy, lock,
 };
+use crate::probe::PanicProbe;
 use crate::provider::{Script, Scripted};
 use florin_actors::context::{Ports, Webhooks};
 use florin_actors::kind::Kind;

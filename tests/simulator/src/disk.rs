@@ -12,8 +12,8 @@ use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::ledger::{AbortReason, CrossingStep, LedgerEvent};
 use florin_domain::ports::{
     AnnouncingCommit, AppendError, Batch, BoxFuture, EventsPage, EventsQuery, Follower, Head, Journal,
-    PaymentRow, PaymentsPage, PaymentsQuery, ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError,
-    Views, WaitingQuery,
+    PaymentRow, PaymentsPage, PaymentsQuery, ReadError, RefundPlace, RefundsQuery, ShardSnapshot,
+    SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
 };
 use std::collections::btree_map::OccupiedEntry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -414,6 +414,10 @@ impl Views for FrailViews {
 
     fn events(&self, query: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>> {
         self.inner.events(query)
+    }
+
+    fn refunds(&self, query: RefundsQuery) -> BoxFuture<'_, Result<Vec<RefundPlace>, ViewError>> {
+        self.inner.refunds(query)
     }
 }
 

@@ -10,7 +10,8 @@ use florin_domain::money::{Amount, Currency, FeeSchedule, MinorSum};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, FeeReturn, Payment, Spec, Status};
 use florin_domain::ports::{
     AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, ListOrder, PaymentRow, PaymentsFilter,
-    PaymentsPage, PaymentsQuery, ReadError, StatusName, ViewError, Views, WaitingQuery,
+    PaymentsPage, PaymentsQuery, ReadError, RefundPlace, RefundsQuery, StatusName, ViewError, Views,
+    WaitingQuery,
 };
 use florin_domain::routing::Wishes;
 use florin_domain::time::Timestamp;
@@ -154,6 +155,10 @@ impl Views for LaggingView {
 
     fn events(&self, _: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>> {
         Box::pin(async { Ok(EventsPage::default()) })
+    }
+
+    fn refunds(&self, _: RefundsQuery) -> BoxFuture<'_, Result<Vec<RefundPlace>, ViewError>> {
+        Box::pin(async { Ok(Vec::new()) })
     }
 }
 

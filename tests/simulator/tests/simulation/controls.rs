@@ -7,8 +7,8 @@ use florin_domain::ledger::{CrossingStep, LedgerEvent, PostedEntry};
 use florin_domain::payment::Event;
 use florin_domain::ports::{
     AnnouncingCommit, AppendError, Batch, BoxFuture, EventsPage, EventsQuery, Follower, Head, Journal,
-    PaymentRow, PaymentsPage, PaymentsQuery, ReadError, ShardSnapshot, SnapshotError, Snapshots, ViewError,
-    Views, WaitingQuery,
+    PaymentRow, PaymentsPage, PaymentsQuery, ReadError, RefundPlace, RefundsQuery, ShardSnapshot,
+    SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
 };
 use florin_simulator::{Scenario, Settings, Wiring, simulate};
 use std::fmt;
@@ -335,6 +335,10 @@ impl Views for Blind {
     fn events(&self, query: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>> {
         self.0.events(query)
     }
+
+    fn refunds(&self, query: RefundsQuery) -> BoxFuture<'_, Result<Vec<RefundPlace>, ViewError>> {
+        self.0.refunds(query)
+    }
 }
 
 #[test]
@@ -381,6 +385,10 @@ impl Views for Silent {
 
     fn events(&self, query: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>> {
         self.0.events(query)
+    }
+
+    fn refunds(&self, query: RefundsQuery) -> BoxFuture<'_, Result<Vec<RefundPlace>, ViewError>> {
+        self.0.refunds(query)
     }
 }
 
