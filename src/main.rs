@@ -19,6 +19,7 @@ mod shard_folders;
 mod simulate;
 mod vault;
 mod views;
+mod webhooks;
 
 use clap::{Parser, Subcommand};
 use florin_config::{Mode, Settings};

@@ -4,6 +4,7 @@ use crate::notary::{self, Signing};
 use crate::replica::Replicas;
 use crate::shard_folders;
 use crate::vault::{self, Vault};
+use crate::webhooks;
 use anyhow::{Context as _, bail};
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_actors::offload::BlockingThreads;
@@ -143,6 +144,7 @@ pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Resul
         book,
         cards,
         terms: vault::terms(settings, development),
+        tells_locally: Some(development),
     })
 }
 
@@ -153,16 +155,19 @@ pub(crate) struct Providers {
     /// Opened when the node starts.
     cards: Arc<CardsLater>,
     terms: HashMap<ProviderId, Terms>,
+    /// Merchants are told by webhooks, in development also on this machine. Without it nobody is.
+    tells_locally: Option<bool>,
 }
 
 impl Providers {
-    /// Some that take no credentials of merchants.
+    /// Some that take no credentials of merchants, on a node that tells nobody.
     pub(crate) fn of(ports: Vec<Arc<dyn Provider>>) -> Self {
         Self {
             ports,
             book: Arc::default(),
             cards: Arc::default(),
             terms: HashMap::new(),
+            tells_locally: None,
         }
     }
 }
@@ -247,6 +252,10 @@ pub(crate) async fn start(
             }
             None => Arc::new(NoCards),
         };
+    let webhooks = match providers.tells_locally {
+        Some(allows_local) => Some(webhooks::open(settings, Arc::clone(&clock) as _, allows_local)?),
+        None => None,
+    };
     let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
     let mut replicating = Replicas::none();
     let all = shard_folders::all(
@@ -284,7 +293,7 @@ pub(crate) async fn start(
             probe: Arc::new(NoProbe),
             fatal: Arc::new(EndProcess),
             offload: Arc::new(BlockingThreads),
-            webhooks: None,
+            webhooks: webhooks.clone(),
         });
     }
     let home = shards.remove(0);

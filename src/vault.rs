@@ -28,7 +28,7 @@ pub(crate) fn open_cards(
     entropy: Arc<dyn Entropy>,
 ) -> anyhow::Result<Option<Arc<CardStore>>> {
     let path = card_vault::file_in(&settings.data_dir);
-    let Some(file) = kek_file(settings) else {
+    let Some((file, keks)) = keks(settings)? else {
         if path.exists() {
             bail!(
                 "{} has customers and cards, and there is no key to open them: set `secrets.kek_file`",
@@ -37,13 +37,21 @@ pub(crate) fn open_cards(
         }
         return Ok(None);
     };
+    let store = CardStore::open(&path, keks, (clock, entropy), &StoreOptions::default());
+    let unusable = || format!("the key-encryption key is that of {}", file.display());
+    Ok(Some(Arc::new(store.with_context(unusable)?)))
+}
+
+/// The node's key-encryption keys and the file of the first, which wraps what is new; a second one takes over from it.
+pub(crate) fn keks(settings: &Settings) -> anyhow::Result<Option<(PathBuf, Vec<Arc<dyn Kek>>)>> {
+    let Some(file) = kek_file(settings) else {
+        return Ok(None);
+    };
     let mut keks: Vec<Arc<dyn Kek>> = vec![Arc::new(FileKek::load(&file)?)];
     if let Some(next) = FileKek::next(&file)? {
         keks.push(Arc::new(next));
     }
-    let store = CardStore::open(&path, keks, (clock, entropy), &StoreOptions::default());
-    let unusable = || format!("the key-encryption key is that of {}", file.display());
-    Ok(Some(Arc::new(store.with_context(unusable)?)))
+    Ok(Some((file, keks)))
 }
 
 /// What merchants have at providers, on this node.

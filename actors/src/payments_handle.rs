@@ -66,6 +66,8 @@ pub struct NewPayment {
     pub device: Device,
     /// What the merchant wants of routing.
     pub routing: Wishes,
+    /// The customer is not there. It is meant for what is charged at once, and a draft has none of it.
+    pub off_session: bool,
 }
 
 /// The face of payments.

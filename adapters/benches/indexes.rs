@@ -74,6 +74,7 @@ fn spec(n: u64) -> Arc<Spec> {
         fee: FeeSchedule::new(290, 0.into()).expect("it is in range"),
         fee_return: FeeReturn::Kept,
         routing: Wishes::default(),
+        off_session: false,
         created_at: time(n),
     })
 }

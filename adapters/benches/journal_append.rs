@@ -50,6 +50,7 @@ fn creation(seq: u64) -> Commit {
         fee: FeeSchedule::new(290, Decimal::new(30, 2)).expect("a usual fee"),
         fee_return: FeeReturn::Kept,
         routing: Wishes::default(),
+        off_session: false,
         created_at: at,
     };
     let method = PaymentMethod::test("pm_card_visa").expect("a test method");

@@ -7,6 +7,7 @@
 //! * `vault` what the endpoints of customers, saved cards and tokens share; `webhook_endpoints` the same of webhooks
 //! * `auth` whose key it is; `rate_limits` how much it may ask; `body`, `json`, `query` strict reading of what arrives; `errors` every refusal in both formats,
 //!   `error_page` what each of them means
+//! * [`event_bodies`] what merchants' servers are sent
 //! * `openapi` what every endpoint says of itself, as a document and as a page
 //! * `state` what handlers share; `reply` an answer or a refusal as a response; `request_id` the name of each answer
 //!
@@ -17,6 +18,7 @@ mod body;
 mod csv;
 mod error_page;
 mod errors;
+pub mod event_bodies;
 mod idempotency_key;
 mod json;
 mod openapi;

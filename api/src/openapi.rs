@@ -43,7 +43,7 @@ use crate::v1::{
     period_list, provider_notice, refund_create, routing_evaluate, routing_get, routing_set, statement_get,
     template_list, transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get,
 };
-use crate::v1::{customers, payment_methods, tokens};
+use crate::v1::{customers, mandates, payment_methods, setup_intents, tokens};
 use crate::v1::{webhook_delivery_list, webhook_endpoints, webhook_resend, webhook_secret_rotate};
 use crate::{error_page, request_id};
 use actix_web::HttpResponse;
@@ -111,6 +111,13 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     webhook_secret_rotate::described,
     webhook_delivery_list::described,
     webhook_resend::described,
+    setup_intents::described_create,
+    setup_intents::described_list,
+    setup_intents::described_get,
+    setup_intents::described_update,
+    setup_intents::described_confirm,
+    setup_intents::described_cancel,
+    mandates::described_get,
     list_entry_create::described,
     list_entry_list::described,
     list_entry_delete::described,

@@ -13,13 +13,14 @@ use crate::v1::{
     account_create, account_get, account_list, actor_kill, alert_create, alert_delete, alert_get, alert_list,
     attempt_resolve, bin_get, consistency, credentials_delete, credentials_get, credentials_put, customers,
     entry_list, event_get, event_list, event_stream, health, ledger_export, list_entry_create,
-    list_entry_delete, list_entry_list, merchant_freeze, merchant_list, metrics_get, payment_capture,
-    payment_confirm, payment_create, payment_export, payment_get, payment_history, payment_increment,
-    payment_list, payment_methods, payment_receipt, payment_void, payment_what_if, period_close, period_list,
-    provider_notice, provider_switch, read_only_set, refund_create, review_approve, review_list,
-    review_reject, routing_evaluate, routing_get, routing_set, statement_get, template_list, tokens,
-    transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get, unresolved_list,
-    webhook_delivery_list, webhook_endpoints, webhook_resend, webhook_secret_rotate,
+    list_entry_delete, list_entry_list, mandates, merchant_freeze, merchant_list, metrics_get,
+    payment_capture, payment_confirm, payment_create, payment_export, payment_get, payment_history,
+    payment_increment, payment_list, payment_methods, payment_receipt, payment_void, payment_what_if,
+    period_close, period_list, provider_notice, provider_switch, read_only_set, refund_create,
+    review_approve, review_list, review_reject, routing_evaluate, routing_get, routing_set, setup_intents,
+    statement_get, template_list, tokens, transfer_create, transfer_get, transfer_revert, tree_get,
+    trial_balance_get, unresolved_list, webhook_delivery_list, webhook_endpoints, webhook_resend,
+    webhook_secret_rotate,
 };
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder};
@@ -245,15 +246,7 @@ fn stripe_like_routes(config: &mut ServiceConfig) {
 }
 
 fn vault_routes(config: &mut ServiceConfig) {
-    let customers = web::resource("/v1/customers")
-        .route(web::post().to(customers::create))
-        .route(web::get().to(customers::list))
-        .route(web::head().to(customers::list))
-        .default_service(web::to(|| {
-            refused(ApiError::MethodNotAllowed {
-                allow: "GET, HEAD, POST",
-            })
-        }));
+    let customers = read_and_posted("/v1/customers", customers::list, customers::create);
     let customer = web::resource("/v1/customers/{id}")
         .route(web::post().to(customers::update))
         .route(web::get().to(customers::get))
@@ -264,24 +257,16 @@ fn vault_routes(config: &mut ServiceConfig) {
                 allow: "DELETE, GET, HEAD, POST",
             })
         }));
-    let methods = web::resource("/v1/payment_methods")
-        .route(web::post().to(payment_methods::create))
-        .route(web::get().to(payment_methods::list))
-        .route(web::head().to(payment_methods::list))
-        .default_service(web::to(|| {
-            refused(ApiError::MethodNotAllowed {
-                allow: "GET, HEAD, POST",
-            })
-        }));
-    let method = web::resource("/v1/payment_methods/{id}")
-        .route(web::post().to(payment_methods::update))
-        .route(web::get().to(payment_methods::get))
-        .route(web::head().to(payment_methods::get))
-        .default_service(web::to(|| {
-            refused(ApiError::MethodNotAllowed {
-                allow: "GET, HEAD, POST",
-            })
-        }));
+    let methods = read_and_posted(
+        "/v1/payment_methods",
+        payment_methods::list,
+        payment_methods::create,
+    );
+    let method = read_and_posted(
+        "/v1/payment_methods/{id}",
+        payment_methods::get,
+        payment_methods::update,
+    );
     config
         .service(customers)
         .service(customer)
@@ -294,7 +279,20 @@ fn vault_routes(config: &mut ServiceConfig) {
         .service(posted("/v1/payment_methods/{id}/attach", payment_methods::attach))
         .service(posted("/v1/payment_methods/{id}/detach", payment_methods::detach))
         .service(posted("/v1/tokens", tokens::create))
-        .service(read_only("/v1/tokens/{id}", tokens::get));
+        .service(read_only("/v1/tokens/{id}", tokens::get))
+        .service(read_and_posted(
+            "/v1/setup_intents",
+            setup_intents::list,
+            setup_intents::create,
+        ))
+        .service(read_and_posted(
+            "/v1/setup_intents/{id}",
+            setup_intents::get,
+            setup_intents::update,
+        ))
+        .service(posted("/v1/setup_intents/{id}/confirm", setup_intents::confirm))
+        .service(posted("/v1/setup_intents/{id}/cancel", setup_intents::cancel))
+        .service(read_only("/v1/mandates/{id}", mandates::get));
 }
 
 fn webhook_routes(config: &mut ServiceConfig) {
@@ -347,6 +345,27 @@ where
     web::resource(path)
         .route(web::post().to(handler))
         .default_service(web::to(|| refused(ApiError::MethodNotAllowed { allow: "POST" })))
+}
+
+/// A resource that is read and changed at the same place.
+fn read_and_posted<R, ReadArgs, P, PostedArgs>(path: &str, reads: R, posts: P) -> Resource
+where
+    R: Handler<ReadArgs>,
+    ReadArgs: FromRequest + 'static,
+    R::Output: Responder + 'static,
+    P: Handler<PostedArgs>,
+    PostedArgs: FromRequest + 'static,
+    P::Output: Responder + 'static,
+{
+    web::resource(path)
+        .route(web::post().to(posts))
+        .route(web::get().to(reads.clone()))
+        .route(web::head().to(reads))
+        .default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, POST",
+            })
+        }))
 }
 
 fn read_only<F, Args>(path: &str, handler: F) -> Resource

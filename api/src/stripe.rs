@@ -5,16 +5,17 @@
 //! * [`body`] a payment as Stripe's objects: pure functions, with nothing left out
 //! * [`expand`] which of an object's references are shown as objects themselves
 //! * `ids` the same object under two names
-//! * one endpoint per file; `request` what they read, `answer` what they tell
+//! * one endpoint per file; `request` what they read, `answer` what they tell, `method` what they pay with
 //! * `tree` forms, queries and JSON as one; `params` reads it by name
 
-mod answer;
+pub(crate) mod answer;
 pub mod body;
 pub(crate) mod charge_capture;
 pub(crate) mod charge_get;
 pub(crate) mod charge_list;
 pub mod expand;
 pub(crate) mod ids;
+mod method;
 pub(crate) mod params;
 pub(crate) mod payment_intent_cancel;
 pub(crate) mod payment_intent_capture;
@@ -28,3 +29,8 @@ pub(crate) mod refund_create;
 pub(crate) mod refund_list;
 mod request;
 pub(crate) mod tree;
+
+/// The version of Stripe's API whose fields are shown.
+pub(crate) const API_VERSION: &str = "2026-10-28.endive";
+
+pub(crate) use payment_intent_create::{kinds_of_method, method_options};

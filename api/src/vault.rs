@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! * `asked` a request about one of them; `said` what is said in it, and where no card number may stand; `typed` a card in it;
-//!   `saved` a saved card that pays
+//!   `saved` a saved card that pays; `setup` cards that are set up for later
 //! * `body` how they are shown, under Stripe's names; `refused` why not; `shapes` all of it for the OpenAPI document
 
 mod asked;
@@ -10,19 +10,24 @@ mod body;
 mod refused;
 mod said;
 mod saved;
+mod setup;
 mod shapes;
 mod typed;
 
 pub(crate) use asked::{Asked, object, owner, read};
 pub(crate) use body::shown;
 pub(crate) use refused::refused;
-pub(crate) use said::{check_text, check_texts, customer, method};
+pub(crate) use said::{check_text, check_texts, customer, method, setup};
 pub(crate) use saved::{Saved, saved};
+pub(crate) use setup::{
+    MANDATE_ID, SETUP_ID, consent, consent_shape, mandate_example, mandate_shape, setup_example,
+    setup_fields, setup_shape,
+};
 pub(crate) use shapes::{
     CUSTOMER_ID, METHOD_ID, TOKEN_ID, card_shape, customer_example, customer_fields, customer_shape,
     exactly_one_key, method_example, method_fields, method_shape, token_example, token_shape,
 };
-pub(crate) use typed::{Card, card, expiry, token_card};
+pub(crate) use typed::{Card, card, expiry, holder, token_card, token_of};
 
 use crate::errors::{ApiError, Code, Invalid};
 use actix_web::HttpRequest;

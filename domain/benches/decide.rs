@@ -40,6 +40,7 @@ fn spec() -> Arc<Spec> {
         fee: FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap(),
         fee_return: FeeReturn::Kept,
         routing: Wishes::default(),
+        off_session: false,
         created_at: Timestamp::default(),
     })
 }

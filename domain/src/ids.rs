@@ -155,6 +155,10 @@ ids! {
     CustomerId = "cus_";
     /// A card that was saved.
     MethodId = "pm_";
+    /// A card that is being set up for later charges.
+    SetupId = "seti_";
+    /// Somebody's consent to later charges.
+    MandateId = "mandate_";
     /// An entry of a block or allow list.
     ListEntryId = "rle_";
     /// Something that merchants were told; see `EventPlace::id`.

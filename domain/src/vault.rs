@@ -1,9 +1,13 @@
 //! Customers and the cards that they saved: what may be said of them, and the rules of changing them. None of it ever enters the journal,
 //! because people may ask for it to be erased.
 
+mod setup;
+
+pub use setup::{Confirmed, Mandate, SavedSetup, SetupSaid, SetupStatus};
+
 use crate::card_details::{CardFault, CardInput, Expiry, SecurityCode};
 use crate::idempotency::KeyDigest;
-use crate::ids::{CustomerId, MerchantId, MethodId};
+use crate::ids::{CustomerId, MerchantId, MethodId, SetupId};
 use crate::method::{CardBrand, PaymentMethod, StoredCard};
 use crate::time::{Millis, Timestamp};
 use crate::token::CardToken;
@@ -210,6 +214,36 @@ pub enum VaultChange {
         /// What is said of it.
         said: Profile,
     },
+    /// A card is to be set up for later charges.
+    CreateSetup {
+        /// Which, and whose.
+        said: SetupSaid,
+        /// It is meant to be charged when its customer is not there.
+        off_session: bool,
+        /// It is set up at once.
+        confirmed: Option<Confirmed>,
+    },
+    /// More is said of what is being set up.
+    UpdateSetup {
+        /// Which.
+        id: SetupId,
+        /// What.
+        said: SetupSaid,
+    },
+    /// The card is set up, and becomes its customer's.
+    ConfirmSetup {
+        /// Which.
+        id: SetupId,
+        /// How.
+        confirmed: Confirmed,
+    },
+    /// It is given up.
+    CancelSetup {
+        /// Which.
+        id: SetupId,
+        /// Why.
+        reason: Option<String>,
+    },
 }
 
 /// Under which key a change happens once.
@@ -232,6 +266,10 @@ pub enum VaultObject {
     Method(SavedMethod),
     /// A token as it is now.
     Token(SavedToken),
+    /// A card that is being set up, as it is now.
+    Setup(SavedSetup),
+    /// A consent.
+    Mandate(Mandate),
 }
 
 /// A change that was made, now or before under the same key.
@@ -267,6 +305,18 @@ pub enum VaultRefusal {
     /// The card was taken from a customer, and is no longer of use.
     #[error("the payment method was detached, and cannot be used again")]
     Detached,
+    /// There is nothing of this name that is being set up.
+    #[error("there is no such setup intent")]
+    NoSuchSetup,
+    /// It has ended.
+    #[error("the setup intent is `{status}`", status = .0.as_str())]
+    SetupIsOver(SetupStatus),
+    /// Nobody has said which card.
+    #[error("no payment method was named")]
+    NoMethodNamed,
+    /// The card is a customer's, who is not the one that is named.
+    #[error("the payment method is attached to a customer, who is not the `customer` of the setup intent")]
+    NotTheCustomers,
     /// So much cannot be said of one thing.
     #[error("too much is said of it")]
     TooMuch,
@@ -294,6 +344,8 @@ pub enum Listed {
     Customers,
     /// A customer's cards.
     MethodsOf(CustomerId),
+    /// What is being set up, or was; of one customer, if one is named.
+    Setups(Option<CustomerId>),
 }
 
 /// A page of a list, newest first.

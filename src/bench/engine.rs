@@ -92,6 +92,7 @@ impl EngineLoad {
             metadata: Vec::new(),
             return_url: None,
             routing: florin_domain::routing::Wishes::default(),
+            off_session: false,
             device: Device::default(),
         }))
     }

@@ -115,6 +115,44 @@ def refunds(client, sale):
     expect("the charge says so", (charge.refunded, len(charge.refunds.data)), (True, 2))
 
 
+def cards(client):
+    made, methods = client.v1.payment_intents, client.v1.payment_methods
+    ada = client.v1.customers.create({"name": "Ada", "metadata": {"shop": "1"}})
+    typed = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2040, "cvc": "123"}
+    card = methods.create({"type": "card", "card": typed, "billing_details": {"name": "Ada"}})
+    methods.attach(card.id, {"customer": ada.id})
+    sale = {"amount": 600, "currency": "usd", "confirm": True, "payment_method": card.id}
+    paid = made.create({**sale, "customer": ada.id})
+    expect("a saved card pays", (paid.status, paid.payment_method, paid.customer), ("succeeded", card.id, ada.id))
+    bob = client.v1.customers.create({"name": "Bob"})
+    error = raises("nobody else's intent", stripe.InvalidRequestError, lambda: made.create({**sale, "customer": bob.id}))
+    expect("by its parameter", (error.param, error.code), ("payment_method", "resource_missing"))
+    spare = methods.create({"type": "card", "card": {**typed, "number": "5555555555554444"}})
+    agreed = {"type": "online", "online": {"ip_address": "192.0.2.7", "user_agent": "Mozilla/5.0"}}
+    waiting = client.v1.setup_intents.create({"customer": ada.id, "payment_method": spare.id, "metadata": {"plan": "gold"}})
+    expect("a card is set up", (type(waiting).__name__, waiting.status, waiting.usage), ("SetupIntent", "requires_confirmation", "off_session"))
+    ready = client.v1.setup_intents.confirm(waiting.id, {"mandate_data": {"customer_acceptance": agreed}})
+    mandate = client.v1.mandates.retrieve(ready.mandate)
+    expect("with consent", (ready.status, mandate.status, mandate.payment_method), ("succeeded", "active", spare.id))
+    expect("and is the customer's", methods.retrieve(spare.id).customer, ada.id)
+    listed = client.v1.setup_intents.list({"customer": ada.id})
+    expect("it is listed", [intent.id for intent in listed.auto_paging_iter()], [ready.id])
+    later = made.create({**sale, "customer": ada.id, "payment_method": spare.id, "off_session": True})
+    expect("and pays without its customer", later.status, "succeeded")
+    hard = {"amount": 620, "currency": "usd", "confirm": True, "payment_method": "pm_card_authenticationRequired", "off_session": True}
+    error = raises("nobody is challenged who is not there", stripe.CardError, lambda: made.create(hard))
+    expect("the customer has to come", error.code, "authentication_required")
+    back = {"payment_method": "pm_card_authenticationRequired"}
+    expect("and is asked then", made.confirm(error.error.payment_intent.id, back).status, "requires_action")
+    token = client.v1.tokens.create({"card": typed})
+    data = {"type": "card", "card": {"token": token.id}}
+    waiting = made.create({"amount": 610, "currency": "usd"})
+    paid = made.confirm(waiting.id, {"payment_method_data": data})
+    kept = methods.retrieve(paid.payment_method)
+    expect("a token pays, and its card is kept", (paid.status, kept.card.last4, kept.customer), ("succeeded", "4242", None))
+    return ada
+
+
 def errors(client, address):
     made = client.v1.payment_intents
     card = {"amount": 500, "currency": "usd", "confirm": True, "customer": "cus_poor"}
@@ -167,12 +205,22 @@ def lists(client):
     expect("charges as well", [charge.payment_intent.id for charge in page.auto_paging_iter()], newest)
 
 
+def events(client, sale):
+    told = [event for event in client.v1.events.list({"limit": 100}).auto_paging_iter() if event.type.startswith("payment_intent.")]
+    first = [event for event in told if event.data.object.id == sale.id]
+    expect("what happened is told", [(type(event).__name__, event.type) for event in first], [("Event", "payment_intent.succeeded")])
+    again = client.v1.events.retrieve(first[0].id)
+    expect("with the object of then", (type(again.data.object).__name__, again.data.object.amount_received), ("PaymentIntent", sale.amount))
+
+
 def main(address):
     client = stripe.StripeClient(KEY, base_addresses={"api": address})
     sale = intents(client)
     refunds(client, sale)
+    cards(client)
     errors(client, address)
     lists(client)
+    events(client, sale)
     # The way of older programs, with everything in the module.
     stripe.api_key, stripe.api_base = KEY, address
     old = stripe.PaymentIntent.create(amount=250, currency="gbp", payment_method="pm_card_visa", confirm=True)

@@ -48,6 +48,7 @@ fn request(
         parent,
         is_final: op.is_final,
         return_url: payment.spec.return_url.clone(),
+        off_session: payment.is_off_session(),
         details,
     })
 }

@@ -49,8 +49,8 @@ pub enum Action {
     },
     /// Pay a draft, with its own method if none is named; or try again with another method.
     Confirm(Option<PaymentMethod>),
-    /// The same with a method that is no longer there: only what was asked under the key before is answered.
-    ConfirmGone,
+    /// Confirm or change it with a method that is no longer there: only what was asked under the key before is answered.
+    MethodGone,
     /// Change a draft, or what is said about the payment.
     Amend(Amendment),
     /// Find out how the challenge ended, with what the customer brought back from it.
@@ -86,7 +86,7 @@ impl Action {
             Self::Increment { id, .. } => (RequestKind::Increment, OperationId::Increment(*id)),
             Self::Void(id) => (RequestKind::Void, OperationId::Void(*id)),
             Self::Refund { id, .. } => (RequestKind::Refund, OperationId::Refund(*id)),
-            Self::Confirm(_) | Self::ConfirmGone => (RequestKind::Confirm, authorize),
+            Self::Confirm(_) | Self::MethodGone => (RequestKind::Confirm, authorize),
             Self::Amend(_) => (RequestKind::Amend, authorize),
             Self::Complete(_) => (RequestKind::Complete, authorize),
             Self::ApproveReview(_) => (RequestKind::ApproveReview, authorize),
@@ -149,7 +149,7 @@ impl PaymentState {
                 self.assess_confirmation(operate);
                 Ok(())
             }
-            Action::ConfirmGone => {
+            Action::MethodGone => {
                 self.refuse_request(key, NotStored::MethodGone);
                 Ok(())
             }
@@ -198,7 +198,7 @@ impl PaymentState {
                 | Action::Void(_)
                 | Action::Refund { .. }
                 | Action::Confirm(_)
-                | Action::ConfirmGone
+                | Action::MethodGone
                 | Action::Complete(_)
                 | Action::Amend(_)
                 | Action::Resolve { .. }
@@ -266,7 +266,7 @@ impl PaymentState {
             }),
             Action::Complete(_) => Some(Command::Complete),
             Action::Amend(amendment) => Some(Command::Amend(amendment)),
-            Action::Confirm(_) | Action::ConfirmGone => None,
+            Action::Confirm(_) | Action::MethodGone => None,
         };
         let Some(command) = command else {
             self.refuse_request(key, NotStored::NoProvider);

@@ -5,6 +5,7 @@ use crate::admission::Shed;
 use crate::idempotency::{IdempotencyMail, KeyReply, Reply, Submission, Work};
 use crate::load::{locate, stream};
 use crate::mailbox::{Class, Refused};
+use crate::payment::Start;
 use crate::payment::{Action, Begin, NotStored, Operate};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, Seq, VoidId};
@@ -42,8 +43,8 @@ pub enum Change {
     },
     /// Pay a draft, with its own method if none is named; or try again with another method after a decline.
     Confirm(Option<PaymentMethod>),
-    /// The same with a method that is no longer there: only what was asked under the key before is answered.
-    ConfirmGone,
+    /// Confirm or change it with a method that is no longer there: only what was asked under the key before is answered.
+    MethodGone,
     /// Change a draft, or what is said about the payment.
     Amend(Amendment),
     /// Find out how the customer's challenge ended.
@@ -243,7 +244,7 @@ impl PaymentsHandle {
                 reason,
             },
             Change::Confirm(method) => Action::Confirm(method),
-            Change::ConfirmGone => Action::ConfirmGone,
+            Change::MethodGone => Action::MethodGone,
             Change::Amend(amendment) => Action::Amend(amendment),
             Change::Complete { details } => Action::Complete(details),
             Change::ApproveReview => Action::ApproveReview(CaptureId::from_bits(bits)),
@@ -304,6 +305,8 @@ impl PaymentsHandle {
             fee: new.fee,
             fee_return: self.context.options.fee_return,
             routing: new.routing,
+            // Who confirms a draft says nothing of it.
+            off_session: new.off_session && !matches!(new.start, Start::Draft(_)),
             created_at: id.drawn_at(),
         };
         Begin {

@@ -1,5 +1,8 @@
 //! What each change does to the file, within a transaction of the writer.
 
+mod setup;
+
+use self::setup::Whose;
 use super::form;
 use super::reader::{Row, row};
 use super::tables::Kind;
@@ -93,6 +96,14 @@ impl Changing<'_> {
             VaultChange::Attach { id, customer } => self.attach(id, customer).map(Done::of),
             VaultChange::Detach { id } => self.detach(id),
             VaultChange::CreateToken { card, said } => self.create_token(*card, said),
+            VaultChange::CreateSetup {
+                said,
+                off_session,
+                confirmed,
+            } => self.create_setup(said, off_session, confirmed),
+            VaultChange::UpdateSetup { id, said } => self.update_setup(id, said),
+            VaultChange::ConfirmSetup { id, confirmed } => self.confirm_setup(id, confirmed),
+            VaultChange::CancelSetup { id, reason } => self.cancel_setup(id, reason),
         }
     }
 
@@ -143,7 +154,9 @@ impl Changing<'_> {
         self.customer(id)?;
         let bits = id.bits().to_be_bytes();
         let whose = (merchant(self.owner), self.owner.livemode);
-        let select = "SELECT id FROM object WHERE merchant = ?1 AND livemode = ?2 AND customer = ?3";
+        self.erase_setups(Whose::Customers, bits)?;
+        let select =
+            "SELECT id FROM object WHERE merchant = ?1 AND livemode = ?2 AND customer = ?3 AND kind = 2";
         let mut methods = Vec::new();
         let mut statement = self.file.prepare_cached(select)?;
         let mut rows = statement.query(params![whose.0, whose.1, bits])?;
@@ -177,6 +190,7 @@ impl Changing<'_> {
     /// Tokens of a card and answers about it say the same of it.
     fn erase_about(&self, method: MethodId) -> Result<(), Failure> {
         let bits = method.bits().to_be_bytes();
+        self.erase_setups(Whose::Cards, bits)?;
         for sql in ["DELETE FROM object WHERE about = ?1", FORGET_ANSWERS] {
             self.file.prepare_cached(sql)?.execute(params![bits])?;
         }
@@ -337,6 +351,26 @@ impl Changing<'_> {
                     Some(about),
                 )
             }
+            VaultObject::Setup(setup) => {
+                let customer = setup.customer.map(|customer| customer.bits().to_be_bytes());
+                let about = setup.method.filter(|_| customer.is_none());
+                (
+                    Kind::Setup,
+                    setup.id.bits().to_be_bytes().to_vec(),
+                    customer,
+                    about.map(|method| method.bits().to_be_bytes()),
+                )
+            }
+            VaultObject::Mandate(mandate) => {
+                let customer = mandate.customer.map(|customer| customer.bits().to_be_bytes());
+                let about = customer.is_none().then(|| mandate.method.bits().to_be_bytes());
+                (
+                    Kind::Mandate,
+                    mandate.id.bits().to_be_bytes().to_vec(),
+                    customer,
+                    about,
+                )
+            }
             VaultObject::CustomerDeleted(_) => return Ok(()),
         };
         let sealed = tenant.seal(Part::Said(kind), &id, &form::bytes(object)?)?;
@@ -352,7 +386,7 @@ impl Changing<'_> {
         let sql = "INSERT INTO object (merchant, livemode, kind, id, customer, about, expires_ms, sealed, card)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                    ON CONFLICT (merchant, livemode, kind, id) DO UPDATE SET customer = coalesce(excluded.customer, customer),
-                   sealed = excluded.sealed, expires_ms = CASE WHEN kind = 3 THEN excluded.expires_ms ELSE expires_ms END";
+                   about = excluded.about, sealed = excluded.sealed, expires_ms = CASE WHEN kind = 3 THEN excluded.expires_ms ELSE expires_ms END";
         let until = until.map(|until| until.unix_ms().cast_signed());
         self.file.prepare_cached(sql)?.execute(params![
             merchant(self.owner),
@@ -382,6 +416,8 @@ pub(super) fn about(object: &VaultObject) -> [u8; 16] {
         VaultObject::CustomerDeleted(id) => id.bits(),
         VaultObject::Method(method) => method.id.bits(),
         VaultObject::Token(token) => token.method.id.bits(),
+        VaultObject::Setup(setup) => setup.id.bits(),
+        VaultObject::Mandate(mandate) => mandate.id.bits(),
     }
     .to_be_bytes()
 }

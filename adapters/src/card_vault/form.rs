@@ -1,13 +1,15 @@
-//! Owns the stored forms of customers, cards and tokens: JSON that is sealed. Fields are added, never changed.
+//! Owns the stored forms of customers, cards, tokens, and of what is set up: JSON that is sealed. Fields are added, never changed.
 
 use super::tenant::Trouble;
 use florin_domain::card_details::{CardDetails, Expiry};
 use florin_domain::credentials::SecretText;
-use florin_domain::ids::{CustomerId, MethodId};
+use florin_domain::ids::{CustomerId, MandateId, MethodId, SetupId};
 use florin_domain::method::CardBrand;
 use florin_domain::time::Timestamp;
 use florin_domain::token::CardToken;
-use florin_domain::vault::{CardFacts, Customer, Profile, SavedMethod, SavedToken, VaultObject};
+use florin_domain::vault::{
+    CardFacts, Customer, Mandate, Profile, SavedMethod, SavedSetup, SavedToken, SetupStatus, VaultObject,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use zeroize::{Zeroize, Zeroizing};
@@ -22,6 +24,8 @@ enum ObjectForm {
     CustomerDeleted(String),
     Method(MethodForm),
     Token(TokenForm),
+    Setup(SetupForm),
+    Mandate(MandateForm),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,6 +57,27 @@ struct TokenForm {
     created_ms: u64,
     is_used: bool,
     method: MethodForm,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SetupForm {
+    id: String,
+    created_ms: u64,
+    status: String,
+    method: Option<String>,
+    customer: Option<String>,
+    off_session: bool,
+    mandate: Option<String>,
+    profile: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MandateForm {
+    id: String,
+    created_ms: u64,
+    method: String,
+    customer: Option<String>,
+    consent: BTreeMap<String, String>,
 }
 
 /// The only form that has a number.
@@ -119,6 +144,60 @@ impl MethodForm {
     }
 }
 
+impl SetupForm {
+    fn of(setup: &SavedSetup) -> Self {
+        Self {
+            id: setup.id.to_string(),
+            created_ms: setup.created_at.unix_ms(),
+            status: setup.status.as_str().to_owned(),
+            method: setup.method.map(|id| id.to_string()),
+            customer: setup.customer.map(|id| id.to_string()),
+            off_session: setup.off_session,
+            mandate: setup.mandate.map(|id| id.to_string()),
+            profile: setup.profile.0.clone(),
+        }
+    }
+
+    fn read(self) -> Option<SavedSetup> {
+        let status = SetupStatus::ALL
+            .into_iter()
+            .find(|status| status.as_str() == self.status)?;
+        Some(SavedSetup {
+            id: SetupId::parse(&self.id).ok()?,
+            created_at: Timestamp::from_unix_ms(self.created_ms),
+            status,
+            method: self.method.map(|id| MethodId::parse(&id)).transpose().ok()?,
+            customer: self.customer.map(|id| CustomerId::parse(&id)).transpose().ok()?,
+            off_session: self.off_session,
+            mandate: self.mandate.map(|id| MandateId::parse(&id)).transpose().ok()?,
+            profile: Profile(self.profile),
+        })
+    }
+}
+
+impl MandateForm {
+    fn of(mandate: &Mandate) -> Self {
+        Self {
+            id: mandate.id.to_string(),
+            created_ms: mandate.created_at.unix_ms(),
+            method: mandate.method.to_string(),
+            customer: mandate.customer.map(|id| id.to_string()),
+            consent: mandate.consent.0.clone(),
+        }
+    }
+
+    fn read(self) -> Option<Mandate> {
+        Some(Mandate {
+            id: MandateId::parse(&self.id).ok()?,
+            created_at: Timestamp::from_unix_ms(self.created_ms),
+            method: MethodId::parse(&self.method).ok()?,
+            customer: self.customer.map(|id| CustomerId::parse(&id)).transpose().ok()?,
+            consent: Profile(self.consent),
+            is_active: false,
+        })
+    }
+}
+
 impl ObjectForm {
     fn of(object: &VaultObject) -> Self {
         match object {
@@ -135,6 +214,8 @@ impl ObjectForm {
                 is_used: token.is_used,
                 method: MethodForm::of(&token.method),
             }),
+            VaultObject::Setup(setup) => Self::Setup(SetupForm::of(setup)),
+            VaultObject::Mandate(mandate) => Self::Mandate(MandateForm::of(mandate)),
         }
     }
 
@@ -153,6 +234,8 @@ impl ObjectForm {
                 is_used: form.is_used,
                 method: form.method.read()?,
             }),
+            Self::Setup(form) => VaultObject::Setup(form.read()?),
+            Self::Mandate(form) => VaultObject::Mandate(form.read()?),
         })
     }
 }

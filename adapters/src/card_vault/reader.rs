@@ -23,6 +23,8 @@ fn place(key: VaultKey) -> (Kind, Vec<u8>) {
         VaultKey::Customer(id) => (Kind::Customer, id.bits().to_be_bytes().to_vec()),
         VaultKey::Method(id) => (Kind::Method, id.bits().to_be_bytes().to_vec()),
         VaultKey::Token(token) => (Kind::Token, token.body().as_bytes().to_vec()),
+        VaultKey::Setup(id) => (Kind::Setup, id.bits().to_be_bytes().to_vec()),
+        VaultKey::Mandate(id) => (Kind::Mandate, id.bits().to_be_bytes().to_vec()),
     }
 }
 
@@ -52,7 +54,16 @@ pub(super) fn row(
     let Some((sealed, card)) = found else {
         return Ok(None);
     };
-    let object = form::read(&tenant.open(Part::Said(kind), &id, &sealed)?)?;
+    let mut object = form::read(&tenant.open(Part::Said(kind), &id, &sealed)?)?;
+    if let VaultObject::Mandate(mandate) = &mut object {
+        // Without its number the card is detached, or erased with its row.
+        let sql = "SELECT EXISTS (SELECT 1 FROM object WHERE merchant = ?1 AND livemode = ?2 AND kind = 2 AND id = ?3
+                   AND card IS NOT NULL)";
+        let method = mandate.method.bits().to_be_bytes();
+        mandate.is_active = file
+            .prepare_cached(sql)?
+            .query_row(params![merchant(owner), owner.livemode, method], |row| row.get(0))?;
+    }
     Ok(Some(Row { object, card }))
 }
 
@@ -75,6 +86,18 @@ pub(super) fn page(
             (
                 Kind::Method,
                 " AND customer = ? AND card IS NOT NULL".to_owned(),
+                vec![Value::Blob(bits)],
+            )
+        }
+        Listed::Setups(None) => (Kind::Setup, String::new(), Vec::new()),
+        Listed::Setups(Some(customer)) => {
+            if row(file, keys, owner, VaultKey::Customer(customer), now)?.is_none() {
+                return Ok(None);
+            }
+            let bits = customer.bits().to_be_bytes().to_vec();
+            (
+                Kind::Setup,
+                " AND customer = ?".to_owned(),
                 vec![Value::Blob(bits)],
             )
         }

@@ -31,6 +31,9 @@ pub(super) enum Kind {
     Customer = 1,
     Method = 2,
     Token = 3,
+    /// Of one that names no customer, `about` is its card; so it is with a consent.
+    Setup = 4,
+    Mandate = 5,
 }
 
 /// Opens the file to change it, or a new one; memory without a path.

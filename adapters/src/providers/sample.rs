@@ -44,6 +44,7 @@ pub(super) fn attempt(kind: OperationKind, parent: &str, authorized_minor: i128)
         }),
         is_final: true,
         return_url: None,
+        off_session: false,
         details: None,
     }
 }

@@ -9,7 +9,9 @@ mod route;
 pub(crate) use control::{control_events, journaled_credentials, list_entry, routing_version};
 pub(crate) use creation::creation;
 pub(crate) use ledger::{commit_of_ledger_event, fraud_checks, general_ledger, ledger_events, reverts};
-pub(crate) use route::{decline_rules, last_reason, late_reasons, network_decline, wished_creation};
+pub(crate) use route::{
+    decline_rules, last_reason, late_reasons, network_decline, unattended_creation, wished_creation,
+};
 
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::decline::NetworkDecline;
@@ -77,6 +79,7 @@ pub(crate) fn spec() -> Spec {
             .with_rounding(Rounding::HalfUp),
         fee_return: FeeReturn::Returned,
         routing: Wishes::default(),
+        off_session: false,
         created_at: AT,
     }
 }

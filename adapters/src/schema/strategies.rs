@@ -137,6 +137,7 @@ fn spec() -> impl Strategy<Value = Spec> {
         fee: money.2,
         fee_return: policies.2,
         routing: money.3,
+        off_session: false,
         created_at: at,
     })
 }
@@ -173,8 +174,8 @@ fn event() -> impl Strategy<Value = Event> {
     let actions = vec![Action::Allow, Action::Review, Action::Block];
     prop_oneof![
         select(samples::events()),
-        (spec(), method()).prop_map(|(spec, method)| Event::Created {
-            spec: Arc::new(spec),
+        (spec(), method(), any::<bool>()).prop_map(|(spec, method, off_session)| Event::Created {
+            spec: Arc::new(Spec { off_session, ..spec }),
             method
         }),
         (spec(), option::of(method())).prop_map(|(spec, method)| Event::Drafted {

@@ -3,7 +3,7 @@
 use super::samples::{
     commit_of, commit_of_event, commit_of_ledger_event, commit_with_entry, commit_with_later_accounts,
     control_events, creation, decline_rules, events, fraud_checks, last_reason, late_reasons, ledger_events,
-    network_decline, reverts, wished_creation,
+    network_decline, reverts, unattended_creation, wished_creation,
 };
 use super::{DecodeError, VERSION, decode, encode, strategies, to_json};
 use florin_domain::commit::{Body, Commit};
@@ -37,6 +37,10 @@ fn golden() -> Vec<(String, Commit)> {
         "payment.created_as_wished".to_owned(),
         commit_of_event(wished_creation()),
     );
+    let unattended = (
+        "payment.created_off_session".to_owned(),
+        commit_of_event(unattended_creation()),
+    );
     let barred = (
         "attempt.routed_past_a_refused_key".to_owned(),
         commit_of_event(late_reasons()),
@@ -66,7 +70,7 @@ fn golden() -> Vec<(String, Commit)> {
     );
     events
         .chain(controls)
-        .chain([entry, later, wished, barred, limited, networked])
+        .chain([entry, later, wished, unattended, barred, limited, networked])
         .chain(ruled)
         .chain(ledger)
         .chain([reverts, fraud])

@@ -175,6 +175,7 @@ pub(crate) fn attempt(kind: OperationKind, method: &str) -> AttemptRequest {
         parent: None,
         is_final: true,
         return_url: Some(Arc::from("https://shop.example/back")),
+        off_session: false,
         details: None,
     }
 }

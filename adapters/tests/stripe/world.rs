@@ -180,6 +180,7 @@ fn request(operation: OperationId, kind: OperationKind, amount_minor: i128, meth
         parent: None,
         is_final: false,
         return_url: None,
+        off_session: false,
         details: None,
     }
 }

@@ -113,6 +113,7 @@ codes! {
     RouteUnknown = "route_unknown",
     RoutingVersionStale = "routing_version_stale",
     SecondPersonRequired = "second_person_required",
+    SetupIntentUnexpectedState = "setup_intent_unexpected_state",
     TemporarilyUnavailable = "temporarily_unavailable",
     TokenAlreadyUsed = "token_already_used",
     TokenInvalid = "token_invalid",

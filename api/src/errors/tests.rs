@@ -333,6 +333,7 @@ fn one_of_each() -> Vec<ApiError> {
         Code::CardNumberMisplaced,
         Code::CardsNotKept,
         Code::PaymentMethodUnexpectedState,
+        Code::SetupIntentUnexpectedState,
         Code::TokenAlreadyUsed,
         Code::TokenInvalid,
         Code::WebhooksNotKept,

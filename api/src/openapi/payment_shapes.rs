@@ -116,6 +116,10 @@ fn payment() -> ObjectBuilder {
             bounded_text("What the card's network advises, in its own code.", (1, 64)),
         ),
         must("next_action", named_or_null("NextAction")),
+        may(
+            "off_session",
+            flag("The customer was not there when it was charged first; only where that is so."),
+        ),
     ])
 }
 

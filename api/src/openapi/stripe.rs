@@ -8,6 +8,7 @@ use super::ledger_shapes::limit;
 use super::payment_shapes::{AMOUNT_MAX, list_example, metadata};
 use super::shape::{array, bounded, bounded_text, flag, id, may, must, named, page_of, strict, text, word};
 use crate::errors::Code;
+use crate::vault::method_fields;
 use florin_domain::limits::TEXT_BYTES_MAX;
 pub(super) use objects::all;
 use objects::{CHARGE_ID, INTENT_ID, Row, charge, error_example, example, intent, refund};
@@ -95,14 +96,41 @@ fn expand() -> super::shape::Field {
     )
 }
 
+/// A card that is saved on the way, by its token.
+fn method_data() -> super::shape::Field {
+    let token = bounded_text("A token that was not used yet.", (1, 64));
+    let fields = [
+        must("type", word("What kind.", ["card"])),
+        must("card", strict([must("token", token)])),
+    ];
+    may(
+        "payment_method_data",
+        strict(fields.into_iter().chain(method_fields())).description(Some(
+            "A card to be saved on the way, once for the key; not with `payment_method`.",
+        )),
+    )
+}
+
+/// Why a card cannot pay.
+const CARD_REFUSALS: [Code; 4] = [
+    Code::CardsNotKept,
+    Code::PaymentMethodUnexpectedState,
+    Code::TokenAlreadyUsed,
+    Code::TokenInvalid,
+];
+
 pub(super) fn payment_intent_create() -> Endpoint {
     let shape = strict([
         must("amount", amount("How much.")),
         must("currency", named("Currency")),
         may(
             "payment_method",
-            bounded_text("How it is paid; required with `confirm`.", (1, 255)),
+            bounded_text(
+                "How it is paid: a saved card, or in test mode a name such as `pm_card_visa`. One of both is required with `confirm`.",
+                (1, 255),
+            ),
         ),
+        method_data(),
         may(
             "confirm",
             flag("Whether it is charged at once; else it waits to be confirmed."),
@@ -122,7 +150,10 @@ pub(super) fn payment_intent_create() -> Endpoint {
             "payment_method_types",
             array(text("A kind of method."), "Must have `card`."),
         ),
-        may("off_session", flag("Must not be true.")),
+        may(
+            "off_session",
+            flag("The customer is not there, so that nobody is challenged; only with `confirm=true`."),
+        ),
         may("error_on_requires_action", flag("Must not be true.")),
         expand(),
     ]);
@@ -130,7 +161,8 @@ pub(super) fn payment_intent_create() -> Endpoint {
         json!({"amount": 10_000, "currency": "USD", "payment_method": "pm_card_visa", "confirm": true});
     let later = json!({"amount": 10_000, "currency": "USD"});
     let endpoint = changes("/v1/payment_intents", ("StripePaymentIntent", intent()))
-        .takes(shape, &[("A sale", sale), ("To be confirmed", later)]);
+        .takes(shape, &[("A sale", sale), ("To be confirmed", later)])
+        .refuses(400, &CARD_REFUSALS);
     finished(endpoint.called(
         "stripeCreatePaymentIntent",
         "Make a payment intent",
@@ -172,12 +204,14 @@ pub(super) fn payment_intent_update() -> Endpoint {
             "payment_method",
             bounded_text("How it is paid; before it is confirmed.", (1, 255)),
         ),
+        method_data(),
         may("description", bounded_text("Your words.", (0, TEXT_BYTES_MAX))),
         may("metadata", metadata()),
         expand(),
     ]);
     let endpoint = about_intent("/v1/payment_intents/{id}")
-        .may_take(shape, &[("Another amount", json!({"amount": 12_500}))]);
+        .may_take(shape, &[("Another amount", json!({"amount": 12_500}))])
+        .refuses(400, &CARD_REFUSALS);
     finished(endpoint.called(
         "stripeUpdatePaymentIntent",
         "Change a payment intent",
@@ -189,6 +223,7 @@ pub(super) fn payment_intent_update() -> Endpoint {
 pub(super) fn payment_intent_confirm() -> Endpoint {
     let shape = strict([
         may("payment_method", bounded_text("The method to try now.", (1, 255))),
+        method_data(),
         may(
             "return_url",
             bounded_text("The one that the intent was made with.", (8, TEXT_BYTES_MAX)),
@@ -196,8 +231,9 @@ pub(super) fn payment_intent_confirm() -> Endpoint {
         expand(),
     ]);
     let other = json!({"payment_method": "pm_card_mastercard"});
-    let endpoint =
-        about_intent("/v1/payment_intents/{id}/confirm").may_take(shape, &[("Another method", other)]);
+    let endpoint = about_intent("/v1/payment_intents/{id}/confirm")
+        .may_take(shape, &[("Another method", other)])
+        .refuses(400, &CARD_REFUSALS);
     finished(endpoint.called(
         "stripeConfirmPaymentIntent",
         "Go on with a payment intent",

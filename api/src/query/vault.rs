@@ -3,7 +3,7 @@
 use super::{cursor, limit, pairs, value};
 use crate::errors::{Code, Invalid};
 use actix_web::HttpRequest;
-use florin_domain::ids::{CustomerId, MethodId};
+use florin_domain::ids::{CustomerId, MethodId, SetupId};
 use florin_domain::vault::{Listed, VaultPage};
 
 /// `expand` is understood and changes nothing: what it would show in full is not there.
@@ -73,4 +73,23 @@ pub(crate) fn listed_methods(
     };
     let read = |text: &str| MethodId::parse(text).ok().map(MethodId::bits);
     page(&pairs, Listed::MethodsOf(customer), read)
+}
+
+/// The same of what is being set up; `customer` narrows it down.
+pub(crate) fn listed_setups(request: &HttpRequest) -> Result<VaultPage, Invalid> {
+    let known = [
+        "limit",
+        "starting_after",
+        "ending_before",
+        "customer",
+        EXPAND[0],
+        EXPAND[1],
+    ];
+    let pairs = pairs(request, &known)?;
+    let customer = value(&pairs, "customer")
+        .map(|text| crate::vault::customer_of("customer", text))
+        .transpose()?;
+    page(&pairs, Listed::Setups(customer), |text| {
+        SetupId::parse(text).ok().map(SetupId::bits)
+    })
 }

@@ -1,8 +1,8 @@
 //! What SDKs are told: the object, or the refusal with the objects that it is about, and the headers that they go by.
 
-use super::body::{Shown, charge, has_charge, payment_intent, refund, status};
+use super::body::{Shown, charge, event, has_charge, payment_intent, refund, status};
 use super::expand::Expand;
-use super::ids;
+use super::{API_VERSION, ids};
 use crate::errors::{ApiError, Invalid};
 use crate::reply;
 use crate::request_id;
@@ -15,11 +15,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::payments_handle::Answered;
 use florin_domain::ids::{OperationId, PaymentId};
 use florin_domain::payment::{Answer, Payment};
+use florin_domain::ports::ShownEvent;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// The version of Stripe's API whose fields are shown.
-const API_VERSION: HeaderValue = HeaderValue::from_static("2026-10-28.endive");
+const SHOWN_VERSION: HeaderValue = HeaderValue::from_static(API_VERSION);
 const VERSION: HeaderName = HeaderName::from_static("stripe-version");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -70,6 +70,17 @@ pub(crate) fn client_secret(state: &State, payment: PaymentId) -> String {
 pub(crate) fn intent_of(state: &State, payment: &Payment, expand: &Expand) -> Value {
     let secret = client_secret(state, payment.id());
     payment_intent(shown(payment, &secret), expand)
+}
+
+/// An event, with the secret of its intent.
+pub(crate) fn event_of(state: &State, told: &ShownEvent) -> Value {
+    let secret = client_secret(state, told.payment.id());
+    event(told, Some(&secret))
+}
+
+/// Whether a program speaks as Stripe's SDKs do: they always name the version of the API that they know.
+pub(crate) fn is_asked_by_sdk(request: &HttpRequest) -> bool {
+    request.headers().contains_key(VERSION)
 }
 
 /// The charge of a payment, if it has one.
@@ -224,7 +235,7 @@ fn with_objects(state: &State, refused: Refused) -> (ApiError, Map<String, Value
 
 fn echo(asked: &HeaderMap, headers: &mut HeaderMap) {
     let version = asked.get(VERSION).filter(|version| !version.is_empty());
-    headers.insert(VERSION, version.cloned().unwrap_or(API_VERSION));
+    headers.insert(VERSION, version.cloned().unwrap_or(SHOWN_VERSION));
     if let Some(key) = asked.get(IDEMPOTENCY_KEY) {
         headers.insert(IDEMPOTENCY_KEY, key.clone());
     }

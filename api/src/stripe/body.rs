@@ -5,6 +5,7 @@
 
 mod balance_transaction;
 mod charge;
+mod event;
 mod payment_intent;
 mod refund;
 #[cfg(test)]
@@ -12,6 +13,7 @@ pub(crate) mod tests;
 
 pub use balance_transaction::{of_charge, of_refund};
 pub use charge::{charge, has_charge};
+pub use event::event;
 pub use payment_intent::{payment_intent, status};
 pub(crate) use refund::newest_first;
 pub use refund::{refund, refunds};

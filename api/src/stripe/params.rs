@@ -221,6 +221,11 @@ impl Params {
         }
     }
 
+    /// All that is left, for readers of their own.
+    pub(crate) fn into_fields(self) -> Fields {
+        self.fields
+    }
+
     /// The texts that are left, with their whole names; for readers of their own.
     pub(crate) fn into_texts(self) -> Result<Vec<(String, String)>, Invalid> {
         let mut texts = Vec::new();

@@ -1,10 +1,11 @@
 //! `POST /v1/payment_intents/{id}/confirm`: with a method after a decline, or without one when the customer is back from a challenge.
 
-use super::answer::{self, Told};
+use super::answer::{self, Refused, Told};
 use super::expand::Kind;
-use super::payment_intent_create::{HARMLESS, method_options, native_method};
+use super::method::{Found, Wanted, saved_one, unless_gone};
+use super::payment_intent_create::{HARMLESS, method_options};
 use super::request::{Posted, found, intent_id};
-use crate::errors::Code;
+use crate::errors::{ApiError, Code};
 use crate::state::State;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -12,7 +13,7 @@ use florin_actors::payments_handle::Change;
 use florin_domain::payment::{Payment, Status};
 
 /// What Stripe would do and Florin would not, or what is fixed when the intent is made.
-const UNSUPPORTED: [&str; 16] = [
+const UNSUPPORTED: [&str; 15] = [
     "amount_to_confirm",
     "capture_method",
     "confirmation_token",
@@ -22,7 +23,6 @@ const UNSUPPORTED: [&str; 16] = [
     "mandate_data",
     "payment_details",
     "payment_method_configuration",
-    "payment_method_data",
     "payment_method_types",
     "radar_options",
     "receipt_email",
@@ -46,8 +46,7 @@ async fn confirm(state: &State, request: &HttpRequest, payload: Payload) -> Told
     params.only_false(&["error_on_requires_action", "off_session"])?;
     params.harmless(&HARMLESS);
     method_options(params)?;
-    let method = params.text("payment_method")?;
-    let method = method.map(|method| native_method(&method, owner.1)).transpose()?;
+    let wanted = Wanted::read(params, owner.1)?;
     let return_url = params.text("return_url")?;
     std::mem::take(params).finish()?;
     let row = found(state, owner, id, "payment_intent").await?;
@@ -58,13 +57,38 @@ async fn confirm(state: &State, request: &HttpRequest, payload: Payload) -> Told
             .refused("return_url", Code::ParameterInvalid, why)
             .into());
     }
-    let change = method.map_or_else(
-        || without_method(&row.payment),
-        |method| Change::Confirm(Some(method)),
-    );
     let path = format!("/v1/payment_intents/{id}/confirm");
-    let answered = posted.change(state, &path, id, change).await?;
+    let customer = row.payment.spec.customer.as_deref();
+    let (change, gone) = match wanted {
+        Some(wanted) => match wanted.found(state, &posted, &path, customer).await? {
+            Found::Here(method) => (Change::Confirm(Some(method)), None),
+            Found::Gone(why) => (Change::MethodGone, Some(why)),
+        },
+        None => with_its_own(state, &posted, &row.payment).await?,
+    };
+    let answered = unless_gone(posted.change(state, &path, id, change).await, gone)?;
     answer::intent(state, &answered, &posted.expand)
+}
+
+/// The method that the intent has, if it is to be confirmed with that one and can be still: its card may have been erased or given to
+/// another customer since it was named.
+async fn with_its_own(
+    state: &State,
+    posted: &Posted,
+    payment: &Payment,
+) -> Result<(Change, Option<ApiError>), Refused> {
+    let change = without_method(payment);
+    let own = payment.method.as_ref().filter(|method| method.stored.is_some());
+    let (Change::Confirm(_), Some(own)) = (&change, own) else {
+        return Ok((change, None));
+    };
+    let customer = payment.spec.customer.as_deref();
+    Ok(
+        match saved_one(state, posted.owner()?, &own.id, customer).await? {
+            Found::Here(_) => (change, None),
+            Found::Gone(why) => (Change::MethodGone, Some(why)),
+        },
+    )
 }
 
 /// Who names no method goes on with the one that is there, or wants to know how the challenge ended. What the payment's rules make of it

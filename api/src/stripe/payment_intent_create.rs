@@ -2,6 +2,7 @@
 
 use super::answer::{self, Refused, Told, renamed};
 use super::expand::Kind;
+use super::method::{Found, Wanted, unless_gone};
 use super::params::Params;
 use super::request::Posted;
 use crate::errors::{ApiError, Code, Invalid};
@@ -13,7 +14,6 @@ use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::payment::Start;
 use florin_actors::payments_handle::NewPayment;
 use florin_domain::limits::TEXT_BYTES_MAX;
-use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device};
 use florin_domain::routing::Wishes;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 pub(super) const PATH: &str = "/v1/payment_intents";
 
 /// What Stripe would do and Florin would not: taken silently, each of these would be a lie.
-const UNSUPPORTED: [&str; 18] = [
+const UNSUPPORTED: [&str; 17] = [
     "application_fee_amount",
     "confirmation_token",
     "customer_account",
@@ -35,7 +35,6 @@ const UNSUPPORTED: [&str; 18] = [
     "on_behalf_of",
     "payment_details",
     "payment_method_configuration",
-    "payment_method_data",
     "radar_options",
     "receipt_email",
     "setup_future_usage",
@@ -61,6 +60,17 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Told 
     let (_, livemode) = posted.owner()?;
     let asked = Asked::read(&mut posted.params, livemode)?;
     std::mem::take(&mut posted.params).finish()?;
+    let (start, gone) = match asked.method {
+        None => (Start::Draft(None), None),
+        Some(wanted) => {
+            let customer = asked.customer.as_deref();
+            match wanted.found(state, &posted, PATH, customer).await? {
+                Found::Here(method) if asked.is_confirmed => (Start::Charge(method), None),
+                Found::Here(method) => (Start::Draft(Some(method)), None),
+                Found::Gone(why) => (Start::MethodGone, Some(why)),
+            }
+        }
+    };
     let (key_digest, fingerprint) = posted.digests(state, PATH)?;
     let (merchant, _) = posted.caller.merchant()?;
     let new = NewPayment {
@@ -72,7 +82,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Told 
         fingerprint,
         amount: asked.amount,
         currency: asked.currency,
-        start: asked.start,
+        start,
         capture_method: asked.capture_method,
         // An intent waits for another method.
         after_decline: DeclinePolicy::AwaitMethod,
@@ -82,8 +92,10 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Told 
         return_url: asked.return_url,
         device: Device::default(),
         routing: Wishes::default(),
+        off_session: asked.off_session,
     };
-    let answered = state.payments.create(new).await.map_err(ApiError::from)?;
+    let answered = state.payments.create(new).await.map_err(ApiError::from);
+    let answered = unless_gone(answered.map_err(Refused::from), gone)?;
     answer::intent(state, &answered, &posted.expand)
 }
 
@@ -92,7 +104,9 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Told 
 struct Asked {
     amount: Amount,
     currency: Currency,
-    start: Start,
+    method: Option<Wanted>,
+    is_confirmed: bool,
+    off_session: bool,
     capture_method: CaptureMethod,
     customer: Option<Arc<str>>,
     description: Option<Arc<str>>,
@@ -103,7 +117,7 @@ struct Asked {
 impl Asked {
     fn read(params: &mut Params, livemode: bool) -> Result<Self, Refused> {
         params.unsupported(&UNSUPPORTED)?;
-        params.only_false(&["error_on_requires_action", "off_session"])?;
+        params.only_false(&["error_on_requires_action"])?;
         params.harmless(&HARMLESS);
         kinds_of_method(params)?;
         method_options(params)?;
@@ -119,6 +133,12 @@ impl Asked {
         let currency = Currency::parse(&currency).map_err(|error| {
             params.refused("currency", Code::ParameterInvalid, &format!("is wrong: {error}"))
         })?;
+        let is_confirmed = params.flag("confirm")? == Some(true);
+        let off_session = params.flag("off_session")? == Some(true);
+        if off_session && !is_confirmed {
+            let why = "is only for what is charged at once, with `confirm=true`";
+            return Err(params.refused("off_session", Code::ParameterInvalid, why).into());
+        }
         let capture_method = params.word("capture_method", &["automatic", "automatic_async", "manual"])?;
         let customer = params.text("customer")?.map(owned);
         let customer = native::name("customer_id", customer.as_ref())
@@ -129,19 +149,16 @@ impl Asked {
         let pairs = Pairs(pairs.map(|(name, value)| (owned(name), owned(value))).collect());
         let metadata =
             native::metadata(Some(&pairs)).map_err(|invalid| renamed(invalid, "metadata", "metadata"))?;
-        let method = params.text("payment_method")?;
-        let method = method
-            .map(|method| native_method(&method, livemode))
-            .transpose()?;
-        let start = match (params.flag("confirm")?, method) {
-            (Some(true), Some(method)) => Start::Charge(method),
-            (Some(true), None) => return Err(required(params, "payment_method").into()),
-            (Some(false) | None, method) => Start::Draft(method),
-        };
+        let method = Wanted::read(params, livemode)?;
+        if is_confirmed && method.is_none() {
+            return Err(required(params, "payment_method").into());
+        }
         Ok(Self {
             amount,
             currency,
-            start,
+            method,
+            is_confirmed,
+            off_session,
             capture_method: match capture_method {
                 Some("manual") => CaptureMethod::Manual,
                 Some(_) | None => CaptureMethod::Automatic,
@@ -162,14 +179,8 @@ pub(super) fn owned(text: String) -> Text<'static> {
     Text(Cow::Owned(text))
 }
 
-/// A method of this mode.
-pub(super) fn native_method(id: &str, livemode: bool) -> Result<PaymentMethod, Invalid> {
-    native::method(id, livemode, None)
-        .map_err(|invalid| renamed(invalid, "payment_method_id", "payment_method"))
-}
-
 /// Cards are what there is, so whoever wants cards, or leaves the choice, is served.
-pub(super) fn kinds_of_method(params: &mut Params) -> Result<(), Invalid> {
+pub(crate) fn kinds_of_method(params: &mut Params) -> Result<(), Invalid> {
     if let Some(kinds) = params.list("payment_method_types")?
         && !kinds.iter().any(|kind| kind == "card")
     {
@@ -185,7 +196,7 @@ pub(super) fn kinds_of_method(params: &mut Params) -> Result<(), Invalid> {
 }
 
 /// Of a card's options the usual one may be said.
-pub(super) fn method_options(params: &mut Params) -> Result<(), Invalid> {
+pub(crate) fn method_options(params: &mut Params) -> Result<(), Invalid> {
     let Some(mut options) = params.inner("payment_method_options")? else {
         return Ok(());
     };

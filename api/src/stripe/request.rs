@@ -17,6 +17,8 @@ use florin_actors::payments_handle::{Answered, Change, ChangeRequest};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::ports::PaymentRow;
+use florin_domain::vault::Once;
+use zeroize::Zeroizing;
 
 /// A request that changes something.
 #[derive(Debug)]
@@ -80,6 +82,18 @@ impl Posted {
         let (merchant, livemode) = self.owner()?;
         let key = (state.digests.key)(merchant, livemode, self.key.as_str());
         Ok((key, (state.digests.fingerprint)("POST", path, &self.canonical)))
+    }
+
+    /// Under which key of the vault's own its card is saved once. No key of a caller's has a line break.
+    pub(crate) fn once(&self, state: &State, path: &str) -> Result<Once, ApiError> {
+        let (merchant, livemode) = self.owner()?;
+        let own = format!("{}\npayment_method_data", self.key.as_str());
+        let mut asked = Zeroizing::new(format!("POST {path}\n").into_bytes());
+        asked.extend_from_slice(&self.canonical);
+        Ok(Once {
+            key: (state.digests.key)(merchant, livemode, &own),
+            asked,
+        })
     }
 
     /// Has a change of a payment made once for its key. `path` is the request's own, with the payment's native name.

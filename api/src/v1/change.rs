@@ -91,7 +91,7 @@ impl Begun {
             Change::Capture { .. }
             | Change::Increment { .. }
             | Change::Confirm(_)
-            | Change::ConfirmGone
+            | Change::MethodGone
             | Change::Complete { .. } => {
                 self.caller.may_take_money()?;
             }
@@ -178,7 +178,7 @@ pub(crate) const fn cannot(change: &Change) -> &'static str {
         Change::Refund { .. } => "cannot be refunded",
         Change::Confirm(Some(_)) => "cannot be confirmed with another payment method",
         Change::Confirm(None) => "cannot be confirmed without naming a payment method",
-        Change::ConfirmGone => "cannot be confirmed with a payment method that is gone",
+        Change::MethodGone => "cannot be confirmed with a payment method that is gone",
         Change::Amend(_) => "cannot be changed: it was confirmed already",
         Change::Complete { .. } => "cannot be confirmed: no challenge of the customer is open",
         Change::ApproveReview => "cannot be approved: it is not under review",

@@ -10,17 +10,33 @@ use crate::openapi::{Access, Endpoint, chapter, id, limit, list_example, page_of
 use crate::query;
 use crate::reply::{Reply, json};
 use crate::state::State;
+use crate::stripe::answer;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
-use florin_actors::payments_handle::{Cursor, EventsError, ListError};
+use actix_web::{HttpRequest, HttpResponse, Responder};
+use florin_actors::payments_handle::{Cursor, EventsError, EventsList, ListError};
 use florin_domain::ports::ListOrder;
 
-pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> Reply {
-    Reply(list(&state, &request).await)
+const PATH: &str = "/v1/events";
+
+pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> HttpResponse {
+    let page = list(&state, &request).await;
+    if answer::is_asked_by_sdk(&request) {
+        let told = page.map(|page| {
+            let data = page.events.iter().map(|event| answer::event_of(&state, event));
+            List::new(PATH, data.collect(), page.has_more)
+        });
+        let told = told.and_then(|list| json(StatusCode::OK, &list));
+        return answer::finished(&state, &request, told.map_err(Into::into));
+    }
+    let shown = page.and_then(|page| {
+        let data = page.events.iter().map(EventBody::of).collect();
+        json(StatusCode::OK, &List::new(PATH, data, page.has_more))
+    });
+    Reply(shown).respond_to(&request)
 }
 
-async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+async fn list(state: &State, request: &HttpRequest) -> Result<EventsList, ApiError> {
     let caller = Caller::of(state, request)?;
     let (merchant, livemode) = caller.merchant()?;
     let owner = (merchant.id, livemode);
@@ -47,9 +63,7 @@ async fn list(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiE
         );
         query.order = ListOrder::OldestFirst;
     }
-    let page = state.payments.events(query).await.map_err(refused)?;
-    let data = page.events.iter().map(EventBody::of).collect();
-    json(StatusCode::OK, &List::new("/v1/events", data, page.has_more))
+    state.payments.events(query).await.map_err(refused)
 }
 
 pub(super) fn refused(error: EventsError) -> ApiError {
@@ -70,7 +84,7 @@ pub(crate) fn described() -> Endpoint {
             "List events",
             "What happened to your payments, newest first, in the order in which it was recorded. `starting_after` and `ending_before` exclude each \
              other. To miss nothing, keep the id of the last event that you have seen and ask for what follows it, with `ending_before` here or \
-             with `after` of the stream.",
+             with `after` of the stream. With a header `Stripe-Version`, as Stripe's SDKs send it, events have Stripe's shape and types.",
         )
         .in_chapter(chapter::PAYMENTS)
         .query("type", types())

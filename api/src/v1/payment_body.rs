@@ -48,6 +48,9 @@ pub(crate) struct PaymentBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     network_advice_code: Option<&'a str>,
     next_action: Option<NextActionBody<'a>>,
+    /// Only where it was asked for, so that what was answered before is answered the same.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    off_session: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -261,6 +264,7 @@ impl<'a> PaymentBody<'a> {
             network_decline_code: failure.and_then(|failure| failure.network.decline_code.as_deref()),
             network_advice_code: failure.and_then(|failure| failure.network.advice_code.as_deref()),
             next_action,
+            off_session: spec.off_session,
         }
     }
 }

@@ -45,7 +45,7 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest, payload: Pa
         let mut checked = check(body, begun.owner.livemode, method)?;
         let gone = card.gone();
         if gone.is_some() {
-            checked.change = Change::ConfirmGone;
+            checked.change = Change::MethodGone;
         }
         match (begun.make(&state, "confirm", checked).await, gone) {
             // Nothing else was known under the key.

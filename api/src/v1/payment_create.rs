@@ -7,7 +7,7 @@ use crate::auth::Caller;
 use crate::body::read_json;
 use crate::errors::{ApiError, Code};
 use crate::openapi::{
-    Access, Endpoint, amount, bounded_text, chapter, may, metadata, must, named, payment_example,
+    Access, Endpoint, amount, bounded_text, chapter, flag, may, metadata, must, named, payment_example,
     payment_example_with, strict, text, word,
 };
 use crate::reply::Reply;
@@ -60,6 +60,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
         return_url,
         device,
         routing,
+        off_session,
     } = checked;
     let new = NewPayment {
         merchant: merchant.id,
@@ -83,6 +84,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
         return_url,
         device,
         routing,
+        off_session,
     };
     match (state.payments.create(new).await.map_err(ApiError::from), gone) {
         (Err(ApiError::MethodGone), Some(why)) => Err(why),
@@ -142,6 +144,14 @@ fn shape() -> utoipa::openapi::schema::ObjectBuilder {
         ),
         may("device", device),
         may("routing", routing_wishes::shape()),
+        may(
+            "off_session",
+            flag(
+                "The customer is not there: a card that needs authentication is declined (`authentication_required`) instead of challenged. \
+                 Whoever confirms the payment afterwards has the customer at hand again.",
+            )
+            .default(Some(false.into())),
+        ),
     ])
 }
 

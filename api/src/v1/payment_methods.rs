@@ -7,10 +7,10 @@ use crate::openapi::{Access, Endpoint, bounded_text, chapter, id, may, must, pag
 use crate::query;
 use crate::reply::Reply;
 use crate::state::State;
-use crate::stripe::tree::{Fields, Node};
+use crate::stripe::tree::Fields;
 use crate::vault::{
     Asked, CUSTOMER_ID, Card, METHOD_ID, card, card_shape, customer_in, customer_of, exactly_one_key, expiry,
-    method, method_example, method_fields, method_in, method_shape, object, read,
+    holder, method, method_example, method_fields, method_in, method_shape, object, read,
 };
 use actix_web::HttpRequest;
 use actix_web::web::{Data, Payload};
@@ -20,18 +20,6 @@ use serde_json::json as example;
 
 const PATH: &str = "/v1/payment_methods";
 const ONE: &str = "/v1/payment_methods/{id}";
-
-/// The name that is said of a card's holder.
-fn holder(fields: &Fields) -> Option<&str> {
-    let inside = |fields: &Fields, name: &str| fields.iter().position(|field| field.0 == name);
-    let Node::Map(details) = &fields.get(inside(fields, "billing_details")?)?.1 else {
-        return None;
-    };
-    match &details.get(inside(details, "name")?)?.1 {
-        Node::Text(name) if !name.is_empty() => Some(name),
-        Node::Text(_) | Node::List(_) | Node::Map(_) => None,
-    }
-}
 
 pub(crate) async fn create(state: Data<State>, request: HttpRequest, payload: Payload) -> Reply {
     let create = async {

@@ -42,6 +42,8 @@ pub(crate) struct PaymentRequest<'a> {
     device: Option<Object<DeviceRequest<'a>>>,
     #[serde(borrow, default)]
     routing: Option<Object<WishesRequest<'a>>>,
+    #[serde(default)]
+    off_session: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,6 +73,7 @@ pub(crate) struct Checked {
     pub(crate) return_url: Option<Arc<str>>,
     pub(crate) device: Device,
     pub(crate) routing: Wishes,
+    pub(crate) off_session: bool,
 }
 
 impl PaymentRequest<'_> {
@@ -112,6 +115,7 @@ impl PaymentRequest<'_> {
                 .routing
                 .as_ref()
                 .map_or_else(|| Ok(Wishes::default()), |routing| routing.0.check("routing"))?,
+            off_session: self.off_session,
         })
     }
 }
@@ -288,6 +292,10 @@ impl Checked {
             // No entry of metadata begins like this, so whoever wants nothing is written as ever.
             bytes.push(2);
             wishes(&self.routing, &mut bytes);
+        }
+        if self.off_session {
+            // Entries of metadata begin with 1, and wishes end by themselves.
+            bytes.push(3);
         }
         bytes
     }

@@ -1,5 +1,6 @@
 //! Customers, saved cards and tokens as they are shown: Stripe's objects with every field, and of a number its last four digits.
 
+use super::setup::{mandate_body, setup_body};
 use florin_domain::ids::CustomerId;
 use florin_domain::method::CardBrand;
 use florin_domain::vault::{CardFacts, Customer, Profile, SavedMethod, SavedToken, VaultObject};
@@ -12,6 +13,8 @@ pub(crate) fn shown(object: &VaultObject, livemode: bool) -> Value {
         VaultObject::CustomerDeleted(id) => deleted(*id),
         VaultObject::Method(method) => method_body(method, livemode),
         VaultObject::Token(token) => token_body(token, livemode),
+        VaultObject::Setup(setup) => setup_body(setup, livemode),
+        VaultObject::Mandate(mandate) => mandate_body(mandate, livemode),
     }
 }
 

@@ -40,7 +40,19 @@ fn refusal_of(refusal: VaultRefusal) -> ApiError {
             let message = "`card[token]` was used before: a token is for one card, once.";
             Invalid::new("card[token]", Code::TokenAlreadyUsed, message).into()
         }
-        VaultRefusal::Attached | VaultRefusal::Detached => state("payment_method"),
+        VaultRefusal::Attached | VaultRefusal::Detached | VaultRefusal::NotTheCustomers => {
+            state("payment_method")
+        }
+        VaultRefusal::NoSuchSetup => ApiError::NoSuchObject { kind: "setup intent" },
+        VaultRefusal::SetupIsOver(_) => ApiError::Invalid(Invalid {
+            param: None,
+            code: Code::SetupIntentUnexpectedState,
+            message: format!("Refused: {refusal}."),
+        }),
+        VaultRefusal::NoMethodNamed => {
+            let message = "`payment_method` is required: nobody has said which card is set up.";
+            Invalid::new("payment_method", Code::ParameterMissing, message).into()
+        }
         VaultRefusal::TooMuch => {
             let message = "So much cannot be said of one thing: leave out some `metadata`.";
             Invalid::new("metadata", Code::ParameterInvalid, message).into()

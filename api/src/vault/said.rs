@@ -37,6 +37,7 @@ const METHOD: [Place; 4] = [
 ];
 const METHOD_ADDRESSES: [&str; 1] = ["billing_details[address]"];
 const METHOD_WHOLE: [&str; 2] = ["billing_details[address]", "metadata"];
+const SETUP: [Place; 1] = [("description", 1000)];
 const ADDRESS_BYTES_MAX: usize = 500;
 
 /// What is said of a customer.
@@ -47,6 +48,11 @@ pub(crate) fn customer(fields: Fields) -> Result<Profile, Invalid> {
 /// What is said of a card.
 pub(crate) fn method(fields: Fields) -> Result<Profile, Invalid> {
     read(fields, &METHOD, &METHOD_ADDRESSES, &METHOD_WHOLE)
+}
+
+/// What is said of a card that is set up.
+pub(crate) fn setup(fields: Fields) -> Result<Profile, Invalid> {
+    read(fields, &SETUP, &[], &["metadata"])
 }
 
 fn wrong(name: &str, why: &str) -> Invalid {

@@ -3,7 +3,7 @@
 use super::refused;
 use crate::errors::{ApiError, Code, Invalid};
 use crate::state::State;
-use florin_domain::ids::MethodId;
+use florin_domain::ids::{CustomerId, MethodId};
 use florin_domain::method::PaymentMethod;
 use florin_domain::ports::VaultKey;
 use florin_domain::vault::{Owner, VaultObject};
@@ -13,8 +13,13 @@ use florin_domain::vault::{Owner, VaultObject};
 pub(crate) enum Saved {
     /// No saved card: perhaps one of test mode.
     Other,
-    /// A saved card, as payments know it.
-    Card(PaymentMethod),
+    /// A saved card.
+    Card {
+        /// As payments know it.
+        method: PaymentMethod,
+        /// Whose it is, if it is attached.
+        customer: Option<CustomerId>,
+    },
     /// A saved card that cannot pay now, and why. What was asked under the same key when it could is answered as then.
     Gone(ApiError),
 }
@@ -24,7 +29,7 @@ impl Saved {
     pub(crate) fn method(&self, id: &str) -> Option<PaymentMethod> {
         match self {
             Self::Other => None,
-            Self::Card(method) => Some(method.clone()),
+            Self::Card { method, .. } => Some(method.clone()),
             Self::Gone(_) => Some(PaymentMethod::gone(id)),
         }
     }
@@ -33,7 +38,7 @@ impl Saved {
     pub(crate) fn gone(self) -> Option<ApiError> {
         match self {
             Self::Gone(why) => Some(why),
-            Self::Other | Self::Card(_) => None,
+            Self::Other | Self::Card { .. } => None,
         }
     }
 }
@@ -53,7 +58,10 @@ pub(crate) async fn saved(state: &State, owner: Owner, id: &str) -> Saved {
             Code::PaymentMethodUnexpectedState,
             "the payment method was detached, and cannot be used again.",
         ),
-        Ok(Some(VaultObject::Method(method))) => Saved::Card(method.payment_method(state.cards.now())),
+        Ok(Some(VaultObject::Method(method))) => Saved::Card {
+            method: method.payment_method(state.cards.now()),
+            customer: method.customer,
+        },
         // Told as any other name that is not known.
         Ok(_) => {
             let mode = if owner.livemode { "live" } else { "test" };

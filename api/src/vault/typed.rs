@@ -89,6 +89,18 @@ fn missing(name: &str) -> ApiError {
     Invalid::new(name, Code::ParameterMissing, format!("`{name}` is required.")).into()
 }
 
+/// The name that is said of a card's holder.
+pub(crate) fn holder(fields: &Fields) -> Option<&str> {
+    let inside = |fields: &Fields, name: &str| fields.iter().position(|field| field.0 == name);
+    let Node::Map(details) = &fields.get(inside(fields, "billing_details")?)?.1 else {
+        return None;
+    };
+    match &details.get(inside(details, "name")?)?.1 {
+        Node::Text(name) if !name.is_empty() => Some(name),
+        Node::Text(_) | Node::List(_) | Node::Map(_) => None,
+    }
+}
+
 /// The card of a new payment method: typed, or behind a token.
 pub(crate) fn card(asked: &mut Asked, holder: Option<&str>) -> Result<Card, ApiError> {
     let livemode = asked.owner.livemode;
@@ -97,8 +109,18 @@ pub(crate) fn card(asked: &mut Asked, holder: Option<&str>) -> Result<Card, ApiE
         return typed(fields, holder.map(SecretText::new)).map(|card| Card::Typed(Box::new(card)));
     };
     fields.finish()?;
-    let test = TEST_TOKENS.iter().find(|(name, _)| *name == token.expose());
-    if let Some((_, number)) = test.filter(|_| !livemode) {
+    token_of("card[token]", token.expose(), livemode, holder)
+}
+
+/// The card that a token stands for. Test mode knows some by name.
+pub(crate) fn token_of(
+    name: &str,
+    text: &str,
+    livemode: bool,
+    holder: Option<&str>,
+) -> Result<Card, ApiError> {
+    let named = TEST_TOKENS.iter().find(|(known, _)| *known == text);
+    if let Some((_, number)) = named.filter(|_| !livemode) {
         return Ok(Card::Typed(Box::new(CardInput {
             number: SecretText::new(number),
             exp_month: SecretText::new(TEST_EXPIRY.0),
@@ -107,7 +129,7 @@ pub(crate) fn card(asked: &mut Asked, holder: Option<&str>) -> Result<Card, ApiE
             holder: holder.map(SecretText::new),
         })));
     }
-    read_token("card[token]", token.expose()).map(Card::Token)
+    read_token(name, text).map(Card::Token)
 }
 
 /// A token as a parameter has it, checked before anything is looked up.

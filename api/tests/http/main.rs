@@ -28,6 +28,7 @@ mod still;
 mod stored_answers;
 mod stripe;
 mod stripe_drafts;
+mod stripe_events;
 mod stripe_refusals;
 mod unresolved;
 mod vault;

@@ -51,7 +51,7 @@ fn what_is_wrong_is_named_as_it_was_written_and_consumes_no_key() {
             "transfer_data",
         ),
         (
-            format!("{SALE}&off_session=true"),
+            "amount=100&currency=usd&payment_method=pm_card_visa&off_session=true".to_owned(),
             "parameter_invalid",
             "off_session",
         ),

@@ -4,7 +4,9 @@ use crate::world::{Answer, World};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
+mod intents;
 mod paid;
+mod setups;
 
 const A: &str = "sk_test_a";
 const B: &str = "sk_test_b";

@@ -371,6 +371,7 @@ impl World {
             metadata: Vec::new(),
             return_url: None,
             routing: florin_domain::routing::Wishes::default(),
+            off_session: false,
             device: Device::default(),
         };
         let created = self.runtime.block_on(self.platform.payments().create(new));

@@ -116,6 +116,12 @@ impl Payment {
         self.requests.iter().find(|request| request.key_digest == key)
     }
 
+    /// The customer is not there for the charge that is made now. Whoever confirms the payment afterwards has the customer at hand.
+    pub fn is_off_session(&self) -> bool {
+        let is_confirmed = |request: &Request| request.kind == RequestKind::Confirm;
+        self.spec.off_session && !self.requests.iter().any(is_confirmed)
+    }
+
     /// What whoever waits for a request can be told.
     pub fn request_answer(&self, request: &Request) -> Answer {
         match request.kind {

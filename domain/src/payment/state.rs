@@ -91,6 +91,8 @@ pub struct Spec {
     pub fee_return: FeeReturn,
     /// What the merchant wants of routing.
     pub routing: Wishes,
+    /// The customer is not there when it is charged first, so nobody can be asked to authenticate.
+    pub off_session: bool,
     /// When it was asked for.
     pub created_at: Timestamp,
 }

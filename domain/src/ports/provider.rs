@@ -52,6 +52,8 @@ pub struct AttemptRequest {
     pub is_final: bool,
     /// Where the customer returns after a challenge.
     pub return_url: Option<Arc<str>>,
+    /// The customer is not there, and cannot be challenged.
+    pub off_session: bool,
     /// What the customer brought back from a challenge; only a query takes it, and at some providers that is what charges.
     pub details: Option<Arc<str>>,
 }

@@ -1,7 +1,7 @@
 //! Where customers and saved cards are kept, and how a provider's adapter comes to a card.
 
 use super::BoxFuture;
-use crate::ids::{CustomerId, MerchantId, MethodId};
+use crate::ids::{CustomerId, MandateId, MerchantId, MethodId, SetupId};
 use crate::time::Timestamp;
 use crate::token::CardToken;
 use crate::vault::{Changed, ChargedCard, Once, Owner, VaultChange, VaultObject, VaultPage, VaultRefusal};
@@ -34,6 +34,10 @@ pub enum VaultKey {
     Method(MethodId),
     /// A token.
     Token(CardToken),
+    /// A card that is being set up.
+    Setup(SetupId),
+    /// A consent.
+    Mandate(MandateId),
 }
 
 /// A page of things, and whether there are more.

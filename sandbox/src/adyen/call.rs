@@ -56,6 +56,8 @@ pub(crate) struct Pay {
     pub(crate) holder: Option<Box<str>>,
     pub(crate) is_manual: bool,
     pub(crate) return_url: Box<str>,
+    /// The merchant asks by itself: no shopper is there.
+    pub(crate) is_unattended: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -87,6 +89,8 @@ struct Body {
     capture_delay_hours: Option<u32>,
     additional_data: Option<AdditionalData>,
     details: Option<Details>,
+    shopper_interaction: Option<Box<str>>,
+    recurring_processing_model: Option<Box<str>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -177,7 +181,10 @@ fn pay(body: Body) -> Result<Pay, Refusal> {
         .additional_data
         .and_then(|data| data.manual_capture)
         .is_some_and(|word| word.as_ref() == "true");
+    let is_unattended = body.shopper_interaction.as_deref() == Some("ContAuth")
+        && body.recurring_processing_model.as_deref() == Some("UnscheduledCardOnFile");
     Ok(Pay {
+        is_unattended,
         merchant_account,
         reference: reference(body.reference)?,
         value,

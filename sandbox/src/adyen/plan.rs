@@ -96,7 +96,10 @@ fn plan_payment(state: &State, pay: &Pay, moment: Moment<'_>) -> Plan {
     let charged = if moment.drawn.hit == Some(Hit::Decline) {
         Charged::Refused("Refused", "2")
     } else {
-        outcome(pay.method, pay.holder.as_deref())
+        match outcome(pay.method, pay.holder.as_deref()) {
+            Charged::Challenged if pay.is_unattended => Charged::Refused("Authentication required", "38"),
+            decided => decided,
+        }
     };
     let payment = Payment {
         seq: moment.seq,

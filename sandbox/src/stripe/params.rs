@@ -20,7 +20,6 @@ const CREATE_UNUSED: &[&str] = &[
     "amount_details",
     "automatic_payment_methods",
     "excluded_payment_method_types",
-    "off_session",
     "payment_method_options",
     "payment_method_types",
     "receipt_email",
@@ -31,7 +30,6 @@ const CREATE_UNUSED: &[&str] = &[
     "transfer_group",
 ];
 const CONFIRM_UNUSED: &[&str] = &[
-    "off_session",
     "payment_method_options",
     "payment_method_types",
     "receipt_email",
@@ -382,8 +380,19 @@ fn challenge_terms(form: &mut Form<'_>) -> Result<ChallengeTerms, ApiError> {
             return Err(ApiError::invalid("url_invalid", "return_url", message));
         }
     }
+    // Nobody is there who could be challenged.
+    let off_session = one_of(
+        form,
+        "off_session",
+        |text| match text {
+            "true" | "one_off" | "recurring" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        },
+        &["true", "false", "one_off", "recurring"],
+    )?;
     Ok(ChallengeTerms {
-        is_error: form.flag("error_on_requires_action")?.unwrap_or(false),
+        is_error: form.flag("error_on_requires_action")?.unwrap_or(false) || off_session == Some(true),
         return_url: return_url.map(Into::into),
     })
 }

@@ -83,7 +83,7 @@ fn minor(change: &Change) -> Option<i128> {
         Change::Void
         | Change::Confirm(_)
         | Change::Amend(_)
-        | Change::ConfirmGone
+        | Change::MethodGone
         | Change::Complete { .. }
         | Change::ApproveReview
         | Change::RejectReview

@@ -284,7 +284,7 @@ impl Model {
             Change::Confirm(_) => !self.declined || self.confirms,
             Change::Complete { .. }
             | Change::Amend(_)
-            | Change::ConfirmGone
+            | Change::MethodGone
             | Change::ApproveReview
             | Change::RejectReview
             | Change::Resolve { .. }

@@ -148,6 +148,7 @@ pub(crate) fn request(n: usize) -> NewPayment {
         metadata: Vec::new(),
         return_url: None,
         routing: florin_domain::routing::Wishes::default(),
+        off_session: false,
         device: Device::default(),
     }
 }

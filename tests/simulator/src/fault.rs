@@ -136,6 +136,14 @@ faults! {
     ClockBack = "clock jumps back", 3_000;
     /// Everything has so little room that requests are refused.
     NoCapacity = "mailboxes full", 10_000;
+    /// What is sent to a merchant's server never arrives.
+    WebhookLost = "webhook lost", 600;
+    /// A merchant's server has it, and its answer is lost.
+    WebhookUnheard = "answer to a webhook lost", 600;
+    /// A merchant's server has it, and says that it fails.
+    WebhookRefused = "webhook server fails", 1_000;
+    /// What was sent to merchants' servers cannot be noted or read.
+    BookFails = "book of deliveries fails", 300;
 }
 
 impl fmt::Display for Fault {

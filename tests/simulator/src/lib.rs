@@ -7,6 +7,7 @@
 //! * `dice`, `fault`, `clock`, `world` chance, what goes wrong and how often, time, and what is outside the process
 //! * `disk` journals and indexes; `acquirer`, `provider_books` payment providers, and what they have really done; `notices` what they say
 //!   by themselves
+//! * `receiver` merchants' own servers, and what they are sent
 //! * `shop`, `customer`, `treasury`, `treasurer`, `operator`, `watcher` who asks for what, and how
 //! * `standing`, `watched`, `votes`, `stops` what is expected on accounts, what alerts should say, what may pass, what is stopped
 //! * `life` one process from start to end, `alarms` what it alerts operators of; `journaled`, `history`, `rules` what is checked at every commit;
@@ -27,6 +28,7 @@ mod listing;
 mod notices;
 mod operator;
 mod provider_books;
+mod receiver;
 mod rest;
 mod restart;
 mod rules;

@@ -9,6 +9,7 @@ use crate::disk::{Disks, FrailViews, KeptSnapshots};
 use crate::fault::Fault;
 use crate::notices::carry;
 use crate::operator::interfere;
+use crate::receiver::Receivers;
 use crate::shop::Shop;
 use crate::tally::Death;
 use crate::treasurer::{open_tills, treasurer};
@@ -66,6 +67,8 @@ pub(crate) struct Run {
     pub(crate) world: Arc<World>,
     pub(crate) disks: Disks,
     pub(crate) providers: Vec<Arc<Acquirer>>,
+    /// Merchants' own servers.
+    pub(crate) receivers: Option<Arc<Receivers>>,
     pub(crate) shop: Shop,
     pub(crate) treasury: Treasury,
     pub(crate) watcher: Watcher,
@@ -100,7 +103,7 @@ impl Run {
             probe: Arc::new(WorldProbe(Arc::clone(world))),
             fatal: Arc::new(WorldFatal(Arc::clone(world))),
             offload: Arc::new(InPlace),
-            webhooks: None,
+            webhooks: self.receivers.as_ref().map(Receivers::ports),
         }
     }
 
@@ -163,6 +166,9 @@ impl Run {
         self.check_start(&platform);
         let leave = Arc::new(Notify::new());
         let mut tasks: Vec<JoinHandle<()>> = Vec::new();
+        if let Some(receivers) = &self.receivers {
+            receivers.register(&platform.webhooks()).await;
+        }
         open_tills(self, &platform.ledger()).await;
         let mut comes_after = Duration::ZERO;
         for number in self.shop.open() {

@@ -8,6 +8,7 @@ use crate::disk::Disks;
 use crate::fault::{Fault, Scenario};
 use crate::life::{Run, Wiring};
 use crate::provider_books::Speaks;
+use crate::receiver::Receivers;
 use crate::shop::Shop;
 use crate::tally::{Death, Tally};
 use crate::treasury::Treasury;
@@ -107,6 +108,7 @@ pub fn simulate(settings: Settings, wiring: &Wiring) -> Result<Report, io::Error
     let run = Arc::new(Run {
         disks: Disks::new(&world),
         providers: providers(&world),
+        receivers: Receivers::of(&world),
         shop: Shop::new(seed, ops - errands, &world),
         treasury: Treasury::new(seed, errands, world.shards),
         watcher: Watcher::new(seed),

@@ -164,6 +164,7 @@ impl Purchase {
             metadata: Vec::new(),
             return_url: None,
             routing: florin_domain::routing::Wishes::default(),
+            off_session: false,
             device: Device {
                 country: dice.hits(2_000).then_some(*b"BR"),
                 ..Device::default()

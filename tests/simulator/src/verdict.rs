@@ -89,6 +89,7 @@ impl Run {
         }
         tokio::time::sleep(REST).await;
         self.check_notices();
+        self.check_receivers().await;
         self.ask_again(&platform, Share::All).await;
         self.check_payments(&platform.payments()).await;
         self.check_lists(&platform.payments()).await;

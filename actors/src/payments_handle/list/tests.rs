@@ -52,6 +52,7 @@ fn row(n: u64, status: Status, seq: u64) -> PaymentRow {
         fee: FeeSchedule::new(290, 0.into()).unwrap(),
         fee_return: FeeReturn::Kept,
         routing: Wishes::default(),
+        off_session: false,
         created_at: id(n).drawn_at(),
     };
     let payment = Payment {

@@ -147,7 +147,12 @@ fn charge(
             number: charged.card.number(),
             expiry_month: month,
             expiry_year: year,
-            cvc: charged.code.as_ref().map(|code| code.expose()),
+            // Nobody is there to type it.
+            cvc: charged
+                .code
+                .as_ref()
+                .filter(|_| !request.off_session)
+                .map(|code| code.expose()),
             holder_name: charged.card.holder.as_ref().map(SecretText::expose),
         });
     // With its code the card comes from its holder right now.
@@ -168,7 +173,11 @@ fn charge(
         // A method is stored under its own name.
         shopper_reference: &request.method.id,
         shopper_interaction: if has_code { "Ecommerce" } else { "ContAuth" },
-        recurring_processing_model: "CardOnFile",
+        recurring_processing_model: if request.off_session {
+            "UnscheduledCardOnFile"
+        } else {
+            "CardOnFile"
+        },
         channel: "Web",
         return_url: request.return_url.as_deref().unwrap_or(NO_RETURN_URL),
         capture_delay_hours: takes_at_once.then_some(0),

@@ -215,6 +215,9 @@ pub(super) fn execute(request: &AttemptRequest) -> Result<WireRequest, Unsendabl
             if let Some(url) = &request.return_url {
                 form = form.text("return_url", url);
             }
+            if request.off_session {
+                form = form.text("off_session", "true");
+            }
             WireRequest::post(format!("/v1/payment_intents/{intent}/confirm"), key, form)
         }
         OperationKind::Capture => {

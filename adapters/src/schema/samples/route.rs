@@ -57,6 +57,17 @@ pub(crate) fn wished_creation() -> Event {
     }
 }
 
+/// A creation of a payment whose customer is not there.
+pub(crate) fn unattended_creation() -> Event {
+    Event::Created {
+        spec: Arc::new(Spec {
+            off_session: true,
+            ..spec()
+        }),
+        method: method("pm_card_visa"),
+    }
+}
+
 /// A decision by the reasons that came later.
 pub(crate) fn late_reasons() -> Event {
     Event::Routed {

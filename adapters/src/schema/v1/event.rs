@@ -56,7 +56,7 @@ impl Stored<'_> for PostingProfile {
 ///
 /// A payment that wants something of routing is created by a form of its own, because a form cannot grow: the fields of `wished` stand
 /// in the spec. Whoever wants nothing is written as ever. So is a route whose rule says what follows a decline: `ruled`; and a decline with
-/// its network's own codes: `networked`. A draft says what it wants of routing, if only that it wants nothing.
+/// its network's own codes: `networked`; and a payment whose customer is not there, with what it wants of routing: `unattended`. A draft says what it wants of routing, if only that it wants nothing.
 macro_rules! events {
     (
         $one:ident($one_dto:ty) = $one_wire:literal;
@@ -67,6 +67,7 @@ macro_rules! events {
         @networked $networked:ident = $networked_wire:literal;
         @drafted $drafted:ident = $drafted_wire:literal;
         $($last:ident { $($(#[$last_attribute:meta])* $last_field:ident: $last_dto:ty),* } = $last_wire:literal;)*
+        @unattended $unattended:ident = $unattended_wire:literal;
     ) => {
         #[derive(Debug, Serialize, Deserialize)]
         pub(crate) enum EventDto<'a> {
@@ -106,6 +107,13 @@ macro_rules! events {
                 wishes: WishesDto<'a>,
             },
             $(#[serde(rename = $last_wire)] $last { $($(#[$last_attribute])* $last_field: $last_dto),* },)*
+            #[serde(rename = $unattended_wire)]
+            $unattended {
+                #[serde(borrow)]
+                spec: SpecDto<'a>,
+                method: MethodDto<'a>,
+                wishes: WishesDto<'a>,
+            },
         }
 
         impl<'a> Stored<'a> for Event {
@@ -114,6 +122,11 @@ macro_rules! events {
             fn store(&'a self) -> EventDto<'a> {
                 match self {
                     Self::$one(value) => EventDto::$one(value.store()),
+                    Self::Created { spec, method } if spec.off_session => EventDto::$unattended {
+                        spec: spec.store(),
+                        method: method.store(),
+                        wishes: spec.routing.store(),
+                    },
                     Self::Created { spec, method } if !spec.routing.is_empty() => EventDto::$wished {
                         spec: spec.store(),
                         method: method.store(),
@@ -175,6 +188,12 @@ macro_rules! events {
                     $(EventDto::$last { $($last_field),* } => {
                         Self::$last { $($last_field: Stored::load($last_field)?),* }
                     })*
+                    EventDto::$unattended { spec, method, wishes } => {
+                        let mut spec: Arc<Spec> = Stored::load(spec)?;
+                        let own = Arc::make_mut(&mut spec);
+                        (own.routing, own.off_session) = (Stored::load(wishes)?, true);
+                        Self::Created { spec, method: Stored::load(method)? }
+                    }
                 })
             }
         }
@@ -337,4 +356,5 @@ events! {
         metadata: List<'a, (Arc<str>, Arc<str>)>
     } = "payment.amended";
     Confirmed { #[serde(borrow)] method: MethodDto<'a> } = "payment.confirmed";
+    @unattended CreatedOffSession = "payment.created_off_session";
 }

@@ -52,6 +52,7 @@ struct PaymentDto<'a> {
     posting_profile: PostingProfileDto,
     routing: WishesDto<'a>,
     announced: u64,
+    off_session: bool,
 }
 
 /// Where a payment stands.
@@ -174,6 +175,7 @@ pub(crate) fn encode(payment: &Payment, out: &mut Vec<u8>) {
         posting_profile: payment.posting_profile.store(),
         routing: payment.spec.routing.store(),
         announced: payment.announced,
+        off_session: payment.spec.off_session,
     };
     schema::write(&form, out);
 }
@@ -185,6 +187,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Payment, DecodeError> {
     let routing: Wishes = Stored::load(form.routing)?;
     if !routing.is_empty() {
         Arc::make_mut(&mut spec).routing = routing;
+    }
+    if form.off_session {
+        Arc::make_mut(&mut spec).off_session = true;
     }
     Ok(Payment {
         spec,

@@ -158,8 +158,9 @@ impl<'a> Stored<'a> for Arc<Spec> {
             device: Stored::load(dto.device)?,
             fee: Stored::load(dto.fee)?,
             fee_return: Stored::load(dto.fee_return)?,
-            // What holds a spec says what it wants, if anything.
+            // What holds a spec says what it wants, if anything, and whether the customer was there.
             routing: Wishes::default(),
+            off_session: false,
             created_at: Stored::load(dto.created_at_ms)?,
         }))
     }

@@ -35,6 +35,7 @@ pub(crate) fn spec() -> Spec {
         fee: FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap(),
         fee_return: FeeReturn::Kept,
         routing: Wishes::default(),
+        off_session: false,
         created_at: Timestamp::from_unix_ms(1_700_000_000_999),
     }
 }

@@ -31,6 +31,7 @@ fn row(number: u128, currency: Currency, minor: i128, description: &str) -> Paym
         fee: FeeSchedule::new(290, 0.into()).unwrap(),
         fee_return: FeeReturn::Kept,
         routing: Wishes::default(),
+        off_session: false,
         created_at: Timestamp::from_unix_ms(1_700_000_000_999),
     };
     let payment = Payment {

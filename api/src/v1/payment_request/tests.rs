@@ -376,6 +376,7 @@ fn the_canonical_form_tells_meanings_apart_and_nothing_else() {
         with("customer_id", "null"),
         with("metadata", "{}"),
         with("device", "{}"),
+        with("off_session", "false"),
         with("routing", r#"{"prefer":[],"exclude":[]}"#),
         with("currency", r#""\u0055SD""#),
     ] {
@@ -405,6 +406,7 @@ fn the_canonical_form_tells_meanings_apart_and_nothing_else() {
         with("routing", r#"{"prefer":["b","a"]}"#),
         with("routing", r#"{"prefer":["ab"]}"#),
         with("routing", r#"{"prefer":["a"],"exclude":["b"]}"#),
+        with("off_session", "true"),
     ] {
         let bytes = canonical(&other);
         assert!(!all.contains(&bytes), "{other}");

@@ -40,6 +40,7 @@ fn spec() -> Spec {
         fee: FeeSchedule::new(300, 0.into()).unwrap(),
         fee_return: FeeReturn::Kept,
         routing: Wishes::default(),
+        off_session: false,
         created_at: AT,
     }
 }

@@ -76,6 +76,7 @@ impl Till {
             fee: FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap(),
             fee_return,
             routing: crate::routing::Wishes::default(),
+            off_session: false,
             created_at: NOW,
         };
         let authorization = OperationId::Authorize(spec.id);

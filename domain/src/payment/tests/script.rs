@@ -60,6 +60,7 @@ pub(crate) fn spec() -> Spec {
         fee: FeeSchedule::new(290, Decimal::new(30, 2)).unwrap(),
         fee_return: FeeReturn::Kept,
         routing: Wishes::default(),
+        off_session: false,
         created_at: Timestamp::from_unix_ms(1_000_000),
     }
 }

@@ -54,6 +54,7 @@ fn spec(ip: &str) -> Spec {
         fee: FeeSchedule::new(0, 0.into()).unwrap(),
         fee_return: FeeReturn::Kept,
         routing: Wishes::default(),
+        off_session: false,
         created_at: NOW,
     }
 }

@@ -238,6 +238,25 @@ fn cards_are_declined_as_their_names_say() {
 }
 
 #[test]
+fn nobody_is_challenged_whose_merchant_asks_by_itself() {
+    for (model, result, code) in [
+        ("UnscheduledCardOnFile", "Refused", json!("38")),
+        ("CardOnFile", "RedirectShopper", Value::Null),
+    ] {
+        let mut client = Client::listening();
+        let mut body = payment("pm_card_threeDSecure2Required", false);
+        body["shopperInteraction"] = json!("ContAuth");
+        body["recurringProcessingModel"] = json!(model);
+        let (_, answer) = client.post("payments", "k1", &body).unwrap();
+        assert_eq!(
+            (&answer["resultCode"], &answer["refusalReasonCode"]),
+            (&json!(result), &code),
+            "{model}"
+        );
+    }
+}
+
+#[test]
 fn a_challenge_charges_only_when_its_details_are_handed_over() {
     for (passed, result, rows) in [
         (true, "Authorised", vec![row("sale", 1000)]),

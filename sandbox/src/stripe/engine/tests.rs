@@ -332,6 +332,19 @@ fn authentication_can_be_asked_for_as_an_error() {
 }
 
 #[test]
+fn nobody_is_challenged_who_is_not_there() {
+    for (said, status) in [
+        ("true", 402),
+        ("recurring", 402),
+        ("false", 200),
+        ("perhaps", 400),
+    ] {
+        let form = format!("{}&off_session={said}", sale("pm_card_threeDSecure2Required"));
+        assert_eq!(client().post(CREATE, &form, "a").0, status, "{said}");
+    }
+}
+
+#[test]
 fn lists_page_newest_first_and_search_finds_by_operation() {
     let mut client = client();
     let mut ids = Vec::new();

@@ -34,6 +34,21 @@ fn a_sale_is_captured_at_once_and_an_authorization_by_hand() {
 }
 
 #[test]
+fn a_charge_of_a_customer_who_is_not_there_is_the_merchants_own() {
+    for (off_session, model) in [(true, "UnscheduledCardOnFile"), (false, "CardOnFile")] {
+        let request = AttemptRequest {
+            off_session,
+            ..attempt(OperationKind::Sale)
+        };
+        let body = body(&execute(&request, "ShopNL", None).unwrap());
+        assert_eq!(
+            (&body["shopperInteraction"], &body["recurringProcessingModel"]),
+            (&json!("ContAuth"), &json!(model))
+        );
+    }
+}
+
+#[test]
 fn what_follows_a_charge_names_it_in_the_path() {
     let amount = json!({"currency": "USD", "value": 1500});
     let payment = "pay_00000000000000000000000007";

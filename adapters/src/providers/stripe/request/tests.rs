@@ -20,6 +20,10 @@ fn every_operation_has_its_form() {
         return_url: Some(Arc::from("https://shop.example/done?order=1&x=ü y")),
         ..attempt(Sale)
     };
+    let unattended = AttemptRequest {
+        off_session: true,
+        ..attempt(Sale)
+    };
     let partial = AttemptRequest {
         is_final: false,
         ..attempt(Capture)
@@ -60,6 +64,13 @@ fn every_operation_has_its_form() {
             ("POST", "/v1/payment_intents/pi_1/confirm"),
             Some("flo_k"),
             "return_url=https%3A%2F%2Fshop.example%2Fdone%3Forder%3D1%26x%3D%C3%BC+y",
+        ),
+        (
+            "sale to nobody who is there",
+            execute(&unattended),
+            ("POST", "/v1/payment_intents/pi_1/confirm"),
+            Some("flo_k"),
+            "off_session=true",
         ),
         (
             "final capture",

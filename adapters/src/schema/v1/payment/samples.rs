@@ -40,6 +40,7 @@ pub(crate) fn spec(id: PaymentId, merchant: MerchantId, livemode: bool, created_
         fee: FeeSchedule::new(290, Decimal::new(30, 2)).unwrap(),
         fee_return: FeeReturn::Kept,
         routing: Wishes::default(),
+        off_session: false,
         created_at,
     }
 }
