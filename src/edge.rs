@@ -38,6 +38,9 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
             Handle::current(),
         ),
         cards: Arc::clone(&node.cards),
+        links: Arc::clone(&node.links),
+        entropy: Arc::clone(&context.ports.entropy),
+        public_url: settings.http.public_url.as_deref().map(Arc::from),
         webhooks: WebhooksHandle::new(node.platform.shards().clone()),
         digests: Digests {
             key: digests::key_digest,

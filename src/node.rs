@@ -16,6 +16,7 @@ use florin_adapters::entropy::OsEntropy;
 use florin_adapters::integrity::{lost, unfinished};
 use florin_adapters::journal::SqliteJournal;
 use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
+use florin_adapters::payment_links::{self, LinkStore};
 use florin_adapters::provider_keys::HmacProviderKeys;
 use florin_adapters::providers::adyen::{AdyenConfig, AdyenNotices, AdyenProvider, ApiKey, HmacKey};
 use florin_adapters::providers::stripe::{
@@ -28,7 +29,9 @@ use florin_adapters::snapshots::FileSnapshots;
 use florin_adapters::views::{SqliteViews, ViewsOptions};
 use florin_config::{ProviderKind, Settings};
 use florin_domain::ids::{Seq, ShardId};
-use florin_domain::ports::{CardVault, Clock, Journal as _, NoticeReader, Provider, Secrets};
+use florin_domain::ports::{
+    CardVault, Clock, Entropy, Journal as _, NoticeReader, PaymentLinks, Provider, Secrets,
+};
 use florin_domain::provider::ProviderId;
 use florin_supervisors::platform::Platform;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -47,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) book: Arc<Book>,
     /// Customers and saved cards.
     pub(crate) cards: Arc<dyn CardVault>,
+    /// Links under which customers pay.
+    pub(crate) links: Arc<dyn PaymentLinks>,
     /// Before those that sign, which let the journals go: each copies what is left, if its disk answers.
     _replicating: Replicas,
     /// Before the folders: each signs a last time, and then its folder is let go.
@@ -231,14 +236,8 @@ pub(crate) async fn start(
             folder.display()
         );
     }
-    let provider_keys = if let Some(secret) = &settings.provider_key_secret {
-        HmacProviderKeys::new(secret.expose())
-    } else {
-        let secret = secret_file::load_or_create(&folder.join("provider_keys.secret"));
-        HmacProviderKeys::new(&secret.context("the secret of the provider keys")?)
-    };
     let (provider_keys, clock, entropy) = (
-        Arc::new(provider_keys),
+        Arc::new(provider_keys(settings)?),
         Arc::new(SystemClock::new()),
         Arc::new(OsEntropy::new()),
     );
@@ -252,6 +251,7 @@ pub(crate) async fn start(
             }
             None => Arc::new(NoCards),
         };
+    let links = open_links(folder, Arc::clone(&clock) as _, Arc::clone(&entropy) as _)?;
     let webhooks = match providers.tells_locally {
         Some(allows_local) => Some(webhooks::open(settings, Arc::clone(&clock) as _, allows_local)?),
         None => None,
@@ -318,6 +318,7 @@ pub(crate) async fn start(
         secrets: vault.secrets(),
         book,
         cards,
+        links,
         _replicating: replicating,
         _signing: notaries
             .into_iter()
@@ -325,6 +326,27 @@ pub(crate) async fn start(
             .collect::<anyhow::Result<_>>()?,
         _data: folders,
     })
+}
+
+/// The keys under which providers are asked: of the configured secret, or of one in the data folder.
+fn provider_keys(settings: &Settings) -> anyhow::Result<HmacProviderKeys> {
+    if let Some(secret) = &settings.provider_key_secret {
+        return Ok(HmacProviderKeys::new(secret.expose()));
+    }
+    let secret = secret_file::load_or_create(&settings.data_dir.join("provider_keys.secret"));
+    Ok(HmacProviderKeys::new(
+        &secret.context("the secret of the provider keys")?,
+    ))
+}
+
+/// The store of payment links. The data folder must be ours.
+fn open_links(
+    folder: &Path,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> anyhow::Result<Arc<dyn PaymentLinks>> {
+    let file = payment_links::file_in(folder);
+    Ok(Arc::new(LinkStore::open(Some(&file), (clock, entropy))?))
 }
 
 /// Time goes on from the last commit, also where the system's clock was set back: what was put in force or retired then stays before

@@ -18,6 +18,9 @@ pub(crate) const VIEWS: &str = "views.db";
 /// The file of customers and saved cards.
 pub(crate) const VAULT: &str = "vault.db";
 
+/// The file of payment links.
+pub(crate) const LINKS: &str = "links.db";
+
 /// The file of webhook endpoints.
 pub(crate) const WEBHOOKS: &str = "webhooks.db";
 

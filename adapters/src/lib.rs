@@ -7,7 +7,7 @@
 //! * [`audit`] signed heads of the journal in a second place, and proofs
 //! * [`replica`] a second copy of the journal's bytes; [`integrity`] compares the copies and restores one from the others
 //! * [`snapshots`] shard snapshots; [`views`] the payments view; [`keys`] the key index
-//! * [`secrets`] merchants' credentials, sealed; [`card_vault`] customers and saved cards
+//! * [`secrets`] merchants' credentials, sealed; [`card_vault`] customers and saved cards; [`payment_links`] links under which customers pay
 //! * [`webhooks`] signing, and a client that connects to public addresses alone
 //! * [`providers`] one folder per provider; [`api_client`] speaks to a node of our own
 
@@ -22,6 +22,7 @@ pub mod entropy;
 pub mod integrity;
 pub mod journal;
 pub mod keys;
+pub mod payment_links;
 pub mod provider_keys;
 pub mod providers;
 pub mod replica;

@@ -5,6 +5,7 @@
 //! * [`stripe`] the same payments under the names that Stripe's SDKs know
 //! * `v1` one endpoint per file, with what they share: the payment on the wire, the list
 //! * `vault` what the endpoints of customers, saved cards and tokens share; `webhook_endpoints` the same of webhooks
+//! * `checkout` the page under a payment link, and what its customer's browser may do
 //! * `auth` whose key it is; `rate_limits` how much it may ask; `body`, `json`, `query` strict reading of what arrives; `errors` every refusal in both formats,
 //!   `error_page` what each of them means
 //! * [`event_bodies`] what merchants' servers are sent
@@ -15,6 +16,7 @@
 
 mod auth;
 mod body;
+mod checkout;
 mod csv;
 mod error_page;
 mod errors;

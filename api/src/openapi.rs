@@ -43,9 +43,9 @@ use crate::v1::{
     period_list, provider_notice, refund_create, routing_evaluate, routing_get, routing_set, statement_get,
     template_list, transfer_create, transfer_get, transfer_revert, tree_get, trial_balance_get,
 };
-use crate::v1::{customers, mandates, payment_methods, setup_intents, tokens};
+use crate::v1::{customers, mandates, payment_links, payment_methods, setup_intents, tokens};
 use crate::v1::{webhook_delivery_list, webhook_endpoints, webhook_resend, webhook_secret_rotate};
-use crate::{error_page, request_id};
+use crate::{checkout, error_page, request_id};
 use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
@@ -103,6 +103,16 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     payment_methods::described_detach,
     tokens::described_create,
     tokens::described_get,
+    payment_links::described_create,
+    payment_links::described_list,
+    payment_links::described_get,
+    payment_links::described_update,
+    checkout::described_page,
+    checkout::described_return,
+    checkout::described_attempt,
+    checkout::described_style,
+    checkout::described_script,
+    checkout::described_icon,
     webhook_endpoints::described_create,
     webhook_endpoints::described_list,
     webhook_endpoints::described_get,
@@ -176,16 +186,21 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
 pub(crate) mod chapter {
     pub(crate) const PAYMENTS: &str = "Payments";
     pub(crate) const CUSTOMERS: &str = "Customers";
+    pub(crate) const CHECKOUT: &str = "Checkout";
     pub(crate) const WEBHOOKS: &str = "Webhooks";
     pub(crate) const STRIPE: &str = "Stripe's names";
     pub(crate) const LEDGER: &str = "Ledger";
     pub(crate) const OPERATIONS: &str = "Operations";
     pub(crate) const DOCUMENTS: &str = "Documents";
-    pub(super) const ALL: [(&str, &str); 7] = [
+    pub(super) const ALL: [(&str, &str); 8] = [
         (PAYMENTS, "Taking payments, and what follows."),
         (
             CUSTOMERS,
             "Who pays, and the cards that they saved. Under Stripe's names, as a form or as JSON.",
+        ),
+        (
+            CHECKOUT,
+            "Links under which customers pay, and the page that they see. What is below `/pay/` is for the page's own script and may change with it.",
         ),
         (
             WEBHOOKS,

@@ -17,7 +17,7 @@ pub(crate) use events::{described_created, listed_events, streamed_events};
 pub(crate) use list_entries::{list_entries, list_kind, list_name};
 pub(crate) use moment::moment;
 pub(crate) use payments::{described_filters, exported_payments, listed, listed_payments};
-pub(crate) use vault::{listed_customers, listed_methods, listed_setups, vault_object};
+pub(crate) use vault::{listed_customers, listed_links, listed_methods, listed_setups, vault_object};
 pub(crate) use webhooks::listed_endpoints;
 
 use crate::errors::{Code, Invalid};

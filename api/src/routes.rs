@@ -1,5 +1,6 @@
 //! Which path is answered by which file. The paths of the hot path come first, because they are tried in order.
 
+use crate::checkout;
 use crate::error_page;
 use crate::errors::ApiError;
 use crate::openapi;
@@ -15,11 +16,11 @@ use crate::v1::{
     entry_list, event_get, event_list, event_stream, health, ledger_export, list_entry_create,
     list_entry_delete, list_entry_list, mandates, merchant_freeze, merchant_list, metrics_get,
     payment_capture, payment_confirm, payment_create, payment_export, payment_get, payment_history,
-    payment_increment, payment_list, payment_methods, payment_receipt, payment_void, payment_what_if,
-    period_close, period_list, provider_notice, provider_switch, read_only_set, refund_create,
-    review_approve, review_list, review_reject, routing_evaluate, routing_get, routing_set, setup_intents,
-    statement_get, template_list, tokens, transfer_create, transfer_get, transfer_revert, tree_get,
-    trial_balance_get, unresolved_list, webhook_delivery_list, webhook_endpoints, webhook_resend,
+    payment_increment, payment_links, payment_list, payment_methods, payment_receipt, payment_void,
+    payment_what_if, period_close, period_list, provider_notice, provider_switch, read_only_set,
+    refund_create, review_approve, review_list, review_reject, routing_evaluate, routing_get, routing_set,
+    setup_intents, statement_get, template_list, tokens, transfer_create, transfer_get, transfer_revert,
+    tree_get, trial_balance_get, unresolved_list, webhook_delivery_list, webhook_endpoints, webhook_resend,
     webhook_secret_rotate,
 };
 use actix_web::web::{self, ServiceConfig};
@@ -267,6 +268,12 @@ fn vault_routes(config: &mut ServiceConfig) {
         payment_methods::get,
         payment_methods::update,
     );
+    let links = read_and_posted("/v1/payment_links", payment_links::list, payment_links::create);
+    let link = read_and_posted(
+        "/v1/payment_links/{id}",
+        payment_links::get,
+        payment_links::update,
+    );
     config
         .service(customers)
         .service(customer)
@@ -278,6 +285,14 @@ fn vault_routes(config: &mut ServiceConfig) {
         .service(method)
         .service(posted("/v1/payment_methods/{id}/attach", payment_methods::attach))
         .service(posted("/v1/payment_methods/{id}/detach", payment_methods::detach))
+        .service(links)
+        .service(link)
+        .service(read_only("/pay/assets/checkout.css", checkout::style))
+        .service(read_only("/pay/assets/checkout.js", checkout::script))
+        .service(read_only("/pay/assets/icon.svg", checkout::icon))
+        .service(read_only("/pay/{id}", checkout::page))
+        .service(read_only("/pay/{id}/return", checkout::came_back))
+        .service(posted("/pay/{id}/attempts", checkout::attempt))
         .service(posted("/v1/tokens", tokens::create))
         .service(read_only("/v1/tokens/{id}", tokens::get))
         .service(read_and_posted(

@@ -19,9 +19,11 @@ use florin_actors::payments_handle::PaymentsHandle;
 use florin_actors::webhooks_handle::WebhooksHandle;
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::MerchantId;
-use florin_domain::ports::{CardVault, ClientSecrets, NoticeReader, OpsView, ReceiptSigner};
+use florin_domain::ports::{
+    CardVault, ClientSecrets, Entropy, NoticeReader, OpsView, PaymentLinks, ReceiptSigner,
+};
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -135,6 +137,12 @@ pub struct ApiParts {
     pub credentials: CredentialsHandle,
     /// Customers and saved cards.
     pub cards: Arc<dyn CardVault>,
+    /// Links under which customers pay.
+    pub links: Arc<dyn PaymentLinks>,
+    /// Of which the keys of checkout sessions are drawn.
+    pub entropy: Arc<dyn Entropy>,
+    /// Where customers reach the server, without a slash at the end; where it listens if nothing is said.
+    pub public_url: Option<Arc<str>>,
     /// Merchants' webhook endpoints.
     pub webhooks: WebhooksHandle,
     /// Digests.
@@ -173,7 +181,7 @@ impl RunningApi {
 
 impl Api {
     /// Serves on `listener` until stopped. Returns once requests are accepted; an error means that nothing was started.
-    pub fn serve(listener: TcpListener, parts: ApiParts, options: ApiOptions) -> io::Result<RunningApi> {
+    pub fn serve(listener: TcpListener, mut parts: ApiParts, options: ApiOptions) -> io::Result<RunningApi> {
         if options.workers == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -181,6 +189,9 @@ impl Api {
             ));
         }
         let local_addr = listener.local_addr()?;
+        parts
+            .public_url
+            .get_or_insert_with(|| reached_from_here(local_addr).into());
         let state = web::Data::new(State::new(parts, options));
         let is_closing = Arc::clone(&state.is_closing);
         let (started, starts) = std::sync::mpsc::sync_channel(1);
@@ -213,6 +224,17 @@ impl Api {
             ended,
         })
     }
+}
+
+/// Where a server that listens there is reached from its own machine.
+fn reached_from_here(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{address}")
 }
 
 /// Whether a request's path and headers are too large, before anything of it is read.

@@ -12,7 +12,9 @@ use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_actors::webhooks_handle::WebhooksHandle;
-use florin_domain::ports::{CardVault, ClientSecrets, NoticeReader, OpsView, ReceiptSigner};
+use florin_domain::ports::{
+    CardVault, ClientSecrets, Entropy, NoticeReader, OpsView, PaymentLinks, ReceiptSigner,
+};
 use metrics::Counter;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -34,6 +36,10 @@ pub(crate) struct State {
     pub(crate) directory: DirectoryHandle,
     pub(crate) credentials: CredentialsHandle,
     pub(crate) cards: Arc<dyn CardVault>,
+    pub(crate) links: Arc<dyn PaymentLinks>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// Where customers reach the server, without a slash at the end.
+    pub(crate) public_url: Arc<str>,
     pub(crate) webhooks: WebhooksHandle,
     pub(crate) digests: Digests,
     pub(crate) options: ApiOptions,
@@ -62,6 +68,9 @@ impl State {
             directory,
             credentials,
             cards,
+            links,
+            entropy,
+            public_url,
             webhooks,
             digests,
             request_seed,
@@ -78,6 +87,9 @@ impl State {
             directory,
             credentials,
             cards,
+            links,
+            entropy,
+            public_url: public_url.unwrap_or_default(),
             webhooks,
             digests,
             options,

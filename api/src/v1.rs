@@ -37,6 +37,8 @@ pub(crate) mod payment_export;
 pub(crate) mod payment_get;
 pub(crate) mod payment_history;
 pub(crate) mod payment_increment;
+pub(crate) mod payment_link_body;
+pub(crate) mod payment_links;
 pub(crate) mod payment_list;
 pub(crate) mod payment_methods;
 pub(crate) mod payment_receipt;

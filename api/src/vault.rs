@@ -14,8 +14,8 @@ mod setup;
 mod shapes;
 mod typed;
 
-pub(crate) use asked::{Asked, object, owner, read};
-pub(crate) use body::shown;
+pub(crate) use asked::{Asked, object, owner, read, read_of};
+pub(crate) use body::{brand_title, shown};
 pub(crate) use refused::refused;
 pub(crate) use said::{check_text, check_texts, customer, method, setup};
 pub(crate) use saved::{Saved, saved};

@@ -77,6 +77,7 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
             body_timeout: Duration::from_millis(raw.http.body_timeout_ms),
             keep_alive: Duration::from_millis(raw.http.keep_alive_ms),
             disconnect_timeout: Duration::from_millis(raw.http.disconnect_timeout_ms),
+            public_url: Some(raw.http.public_url.clone()).filter(|url| !url.is_empty()),
         },
         error_profile: raw.errors.profile,
         rates: rates(&raw.limits)?,

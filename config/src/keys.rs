@@ -38,6 +38,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("http.body_timeout_ms", Kind::Whole(1, 10 * MINUTE_MS)),
     key("http.keep_alive_ms", Kind::Whole(1, HOUR_MS)),
     key("http.disconnect_timeout_ms", Kind::Whole(1, 10 * MINUTE_MS)),
+    key("http.public_url", Kind::PublicUrl),
     key("errors.profile", Kind::Choice(&["stripe", "seed"])),
     key("sandbox.listen", Kind::Address),
     key("limits.in_flight_max", Kind::Whole(1, 1 << 20)),

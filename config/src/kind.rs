@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     KeySecret,
     /// Where a provider answers.
     Url,
+    /// Where customers reach us, or nothing.
+    PublicUrl,
     /// A provider's name.
     ProviderName,
     /// The name of our account at a provider, or nothing.
@@ -87,6 +89,9 @@ impl Kind {
             Self::ApiKey => format!("{API_KEY}, or empty for none"),
             Self::KeySecret => format!("{KEY_SECRET}, or empty for none"),
             Self::Url => "an http or https URL without user, query or fragment".to_owned(),
+            Self::PublicUrl => {
+                "an https URL without user, path, query or fragment, http only to this machine, or empty for none".to_owned()
+            }
             Self::ProviderName => "1 to 16 characters of a-z, 0-9 and _".to_owned(),
             Self::MerchantAccount => {
                 "the name of a merchant account in at most 80 visible ASCII characters, or empty for none"
@@ -119,6 +124,7 @@ impl Kind {
             | Self::ApiKey
             | Self::KeySecret
             | Self::Url
+            | Self::PublicUrl
             | Self::ProviderName
             | Self::MerchantAccount
             | Self::ChartAccount
@@ -140,6 +146,7 @@ impl Kind {
             Self::ApiKey => text.bytes().all(|byte| byte.is_ascii_graphic()),
             Self::KeySecret => text.is_empty() || KeySecret::from_hex(text).is_some(),
             Self::Url => is_url(text),
+            Self::PublicUrl => text.is_empty() || is_origin(text),
             Self::ProviderName => ProviderId::parse(text).is_ok(),
             Self::MerchantAccount => text.len() <= 80 && text.bytes().all(|byte| byte.is_ascii_graphic()),
             Self::ChartAccount => is_account_name(text),
@@ -179,6 +186,7 @@ impl Kind {
             | Self::ApiKey
             | Self::KeySecret
             | Self::Url
+            | Self::PublicUrl
             | Self::ProviderName
             | Self::MerchantAccount
             | Self::ChartAccount
@@ -189,7 +197,8 @@ impl Kind {
 
     /// The value as an error may show it.
     pub(crate) fn show(self, value: &Value) -> String {
-        let has_password = matches!(self, Self::Url) && value.as_str().is_some_and(|url| url.contains('@'));
+        let has_password = matches!(self, Self::Url | Self::PublicUrl)
+            && value.as_str().is_some_and(|url| url.contains('@'));
         if has_password || matches!(self, Self::ApiKey | Self::KeySecret) {
             return HIDDEN.to_owned();
         }
@@ -259,6 +268,20 @@ fn letter_ranges(value: &Value) -> Option<Value> {
     value.as_array()?.iter().all(is_range).then(|| value.clone())
 }
 
+/// An origin: what a browser says in `Origin`, and what paths are written behind.
+fn is_origin(text: &str) -> bool {
+    let Ok(uri) = text.parse::<http::Uri>() else {
+        return false;
+    };
+    let host = uri.host().unwrap_or_default();
+    let is_here = ["127.0.0.1", "[::1]", "localhost"].contains(&host);
+    let is_safe = uri.scheme_str() == Some("https") || is_here;
+    let is_bare = uri
+        .authority()
+        .is_some_and(|authority| text.ends_with(authority.as_str()));
+    is_url(text) && is_safe && is_bare
+}
+
 fn is_url(text: &str) -> bool {
     let Ok(uri) = text.parse::<http::Uri>() else {
         return false;
@@ -293,6 +316,28 @@ mod tests {
         }
         for bps in 0..=10_000 {
             assert_eq!(ratio_bps(f64::from(bps) / 10_000.0), Some(bps));
+        }
+    }
+
+    #[test]
+    fn customers_reach_us_at_an_origin_over_https() {
+        for (text, expected) in [
+            ("", true),
+            ("https://pay.example.com", true),
+            ("https://pay.example.com:8443", true),
+            ("http://127.0.0.1:8080", true),
+            ("http://localhost", true),
+            ("http://[::1]:8080", true),
+            ("http://pay.example.com", false),
+            ("http://localhost.example.com", false),
+            ("https://pay.example.com/", false),
+            ("https://pay.example.com/florin", false),
+            ("https://pay.example.com?a", false),
+            ("https://a@pay.example.com", false),
+            ("pay.example.com", false),
+            ("ftp://127.0.0.1", false),
+        ] {
+            assert_eq!(Kind::PublicUrl.accepts_text(text), expected, "{text}");
         }
     }
 

@@ -65,6 +65,7 @@ pub(crate) struct RawHttp {
     pub(crate) body_timeout_ms: u64,
     pub(crate) keep_alive_ms: u64,
     pub(crate) disconnect_timeout_ms: u64,
+    pub(crate) public_url: String,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -283,6 +284,7 @@ impl From<&ApiSettings> for RawHttp {
             body_timeout_ms: whole_ms(http.body_timeout),
             keep_alive_ms: whole_ms(http.keep_alive),
             disconnect_timeout_ms: whole_ms(http.disconnect_timeout),
+            public_url: http.public_url.clone().unwrap_or_default(),
         }
     }
 }

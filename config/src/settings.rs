@@ -54,7 +54,7 @@ pub enum RoutingProfile {
 }
 
 /// The HTTP server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiSettings {
     /// Threads that serve connections; 0 for half the cores, at most 16.
     pub workers: usize,
@@ -72,6 +72,8 @@ pub struct ApiSettings {
     pub keep_alive: Duration,
     /// How long a closing connection may take.
     pub disconnect_timeout: Duration,
+    /// Where customers reach the server; where it listens if nothing is said.
+    pub public_url: Option<String>,
 }
 
 /// How refusals are written.
@@ -288,6 +290,7 @@ impl Settings {
                 body_timeout: Duration::from_secs(10),
                 keep_alive: Duration::from_secs(75),
                 disconnect_timeout: Duration::from_secs(2),
+                public_url: None,
             },
             error_profile: ErrorProfile::Stripe,
             rates: RateSettings {

@@ -175,6 +175,7 @@ fn every_key_takes_effect_from_the_file_and_from_its_variable() {
             "risk.review_above" => ("0", "0"),
             "resolution.waits_s" => ("[5, 6]", "5, 6"),
             "http.body_limit_bytes" => ("2048", "2_048"),
+            "http.public_url" => ("\"https://pay.example\"", "https://pay.example"),
             "actors.payment_restart_wait_max_ms" | "actors.singleton_restart_wait_max_ms" => ("777", "777"),
             "limits.answer_budget_ms" => ("7777", "7777"),
             "errors.profile" => ("\"seed\"", "seed"),

@@ -159,6 +159,8 @@ ids! {
     SetupId = "seti_";
     /// Somebody's consent to later charges.
     MandateId = "mandate_";
+    /// A link under which customers pay on a page of ours.
+    PaymentLinkId = "plink_";
     /// An entry of a block or allow list.
     ListEntryId = "rle_";
     /// Something that merchants were told; see `EventPlace::id`.

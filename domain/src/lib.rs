@@ -3,6 +3,7 @@
 //! # Layout
 //! * [`money`] amounts, currencies, rounding, fees; [`time`] instants as arguments; [`ids`] one newtype per identity
 //! * [`payment`] the life of a payment: `decide(state, command) -> Decision | Refusal`, `evolve(state, event) -> state`
+//! * [`payment_link`] what a merchant asks for on a page of ours
 //! * [`announcement`] what merchants are told of a payment; [`webhook`] where they want to be told, and in which order
 //! * [`ledger`] accounts, postings, holds, balances, and the canonical entries of a payment
 //! * [`risk`] rules and bands; [`routing`] which provider; [`retry`] when the same attempt is tried again; [`decline`] what may be done
@@ -43,6 +44,7 @@ pub mod merchant;
 pub mod method;
 pub mod money;
 pub mod payment;
+pub mod payment_link;
 pub mod placement;
 pub mod ports;
 pub mod provider;

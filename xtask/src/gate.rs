@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::browser;
 use crate::contract;
 use crate::counts::{Counts, Runner};
 use crate::sdk;
@@ -36,6 +37,8 @@ enum Work {
     Contract,
     /// The SDKs of providers against the sandbox.
     Sdk,
+    /// The checkout page in a real browser.
+    Browser,
 }
 
 impl Stage {
@@ -56,6 +59,7 @@ impl Stage {
             Work::Tidy => "cargo xtask tidy".to_owned(),
             Work::Contract => "cargo xtask contract".to_owned(),
             Work::Sdk => "cargo xtask sdk".to_owned(),
+            Work::Browser => "cargo xtask browser".to_owned(),
         }
     }
 }
@@ -140,6 +144,10 @@ fn stages(nextest: bool) -> Vec<Stage> {
             name: "sdk",
             work: Work::Sdk,
         },
+        Stage {
+            name: "browser",
+            work: Work::Browser,
+        },
     ]
 }
 
@@ -184,6 +192,7 @@ fn perform(
         Work::Tidy => tidy::run(root),
         Work::Contract => contract::run(root),
         Work::Sdk => sdk::run(root),
+        Work::Browser => browser::run(root),
         Work::Cargo {
             args,
             deny_rustdoc_warnings,
@@ -313,7 +322,7 @@ mod tests {
             "{table}"
         );
         assert!(
-            lines[10].starts_with("total") && lines[10].ends_with("3.5 s"),
+            lines[11].starts_with("total") && lines[11].ends_with("3.5 s"),
             "{table}"
         );
     }
@@ -338,6 +347,7 @@ mod tests {
         assert_eq!(by_hand[7], "cargo xtask tidy");
         assert_eq!(by_hand[8], "cargo xtask contract");
         assert_eq!(by_hand[9], "cargo xtask sdk");
+        assert_eq!(by_hand[10], "cargo xtask browser");
     }
 
     #[test]

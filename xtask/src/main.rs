@@ -4,6 +4,7 @@
 //! build machine run the same thing.
 
 mod bench_compare;
+mod browser;
 mod contract;
 mod counts;
 mod fuzz;
@@ -25,9 +26,10 @@ use anyhow::{Context, Result, bail};
 const HELP: &str = "\
 cargo xtask <command>
 
-  test      the whole gate: format, clippy, tests, doc tests, docs, tidy, contract, sdk; stops at the first failure
+  test      the whole gate: format, clippy, tests, doc tests, docs, tidy, contract, sdk, browser; stops at the first failure
   contract  schemathesis against a running `florin dev` and its OpenAPI document
   sdk       the official SDKs of providers against `florin sandbox`, and Stripe's against `florin dev`
+  browser   a real Chromium against the checkout page of a running `florin dev`; pictures in target/browser
   tidy      the rules no compiler checks: arrows between crates, fences around dependencies, source rules
   nightly [--minutes N]
             the same gate as `test` with PROPTEST_CASES=2000, so every property sees far more cases; then every fuzz target for a while, a
@@ -66,6 +68,7 @@ fn run(args: &[String]) -> Result<()> {
         ["test"] => gate::run(&workspace_root()?, None),
         ["nightly", words @ ..] => nightly::run(&workspace_root()?, words),
         ["contract"] => contract::run(&workspace_root()?),
+        ["browser"] => browser::run(&workspace_root()?),
         ["sdk"] => sdk::run(&workspace_root()?),
         ["bench-compare", words @ ..] => bench_compare::run(&workspace_root()?, words),
         ["new-provider", "--rehearse"] => new_provider::rehearse(&workspace_root()?),

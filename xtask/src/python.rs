@@ -83,8 +83,7 @@ fn base(given: &str) -> Result<(PathBuf, String)> {
     if let Some(found) = look() {
         return Ok(found);
     }
-    let is_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
-    if !is_root || !Path::new("/etc/debian_version").exists() {
+    if !is_root_on_debian() {
         bail!(
             "no python3 from 3.11 on that can make virtual environments; install the package python3-venv, or name an interpreter in {given}"
         );
@@ -98,6 +97,12 @@ fn base(given: &str) -> Result<(PathBuf, String)> {
             .env(quietly.0, quietly.1),
     )?;
     look().context("python3-venv is installed, but there is no python3 from 3.11 on")
+}
+
+/// Where we may install packages by ourselves.
+pub(crate) fn is_root_on_debian() -> bool {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    is_root && Path::new("/etc/debian_version").exists()
 }
 
 fn look() -> Option<(PathBuf, String)> {

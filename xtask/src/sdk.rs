@@ -57,7 +57,12 @@ type Conversation = fn(&Path, &Path, &Path, &Path) -> Result<()>;
 /// Stripe's SDK and a whole `florin dev`.
 fn to_florin(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<()> {
     let server = Server::start(binary, data)?;
-    run_script(root, python, STRIPE_SCRIPT, &format!("http://{}", server.address))
+    run_script(
+        root,
+        python,
+        STRIPE_SCRIPT,
+        &[&format!("http://{}", server.address)],
+    )
 }
 
 /// Adyen's SDK and the sandbox alone.
@@ -77,15 +82,16 @@ fn to_sandbox(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<
         .stdout
         .take()
         .context("the sandbox's output is not piped")?;
-    run_script(root, python, ADYEN_SCRIPT, &address(&lines(output))?)
+    run_script(root, python, ADYEN_SCRIPT, &[&address(&lines(output))?])
 }
 
-fn run_script(root: &Path, python: &Path, path: &str, address: &str) -> Result<()> {
+/// Runs a script of ours with arguments until it ends, or for too long.
+pub(crate) fn run_script(root: &Path, python: &Path, path: &str, arguments: &[&str]) -> Result<()> {
     // A proxy for the world is none for this machine.
     let mut script = Running::start(
         Command::new(python)
             .arg(root.join(path))
-            .arg(address)
+            .args(arguments)
             .env("NO_PROXY", "*"),
     )?;
     let deadline = Instant::now() + SCRIPT_MAX;

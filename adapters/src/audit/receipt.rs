@@ -76,10 +76,23 @@ fn message(receipt: &Receipt) -> Vec<u8> {
 /// What stands in front of a payment's name when its client secret is made. No other message that is signed begins so.
 const CLIENT_SECRET: &[u8] = b"florin/client-secret/v1\n";
 
+/// The same of the words of a checkout session.
+const CHECKOUT: &[u8] = b"florin/checkout/v1\n";
+
 impl ClientSecrets for SigningKey {
     fn client_secret(&self, payment: PaymentId) -> u128 {
-        // Ed25519 signs the same message the same way, and nobody else can; its digest gives no signature away.
-        let signature = self.sign(&[CLIENT_SECRET, payment.to_string().as_bytes()].concat());
+        self.secret_of(&[CLIENT_SECRET, payment.to_string().as_bytes()])
+    }
+
+    fn checkout_seal(&self, words: &str) -> u128 {
+        self.secret_of(&[CHECKOUT, words.as_bytes()])
+    }
+}
+
+impl SigningKey {
+    /// Ed25519 signs the same message the same way, and nobody else can; its digest gives no signature away.
+    fn secret_of(&self, message: &[&[u8]]) -> u128 {
+        let signature = self.sign(&message.concat());
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &signature);
         let mut bits = [0; 16];
         bits.copy_from_slice(&digest.as_ref()[..16]);
@@ -194,5 +207,20 @@ mod tests {
         assert_ne!(key.client_secret(PaymentId::from_bits(8)), secret);
         let stranger = SigningKey::load_or_create(other.path()).unwrap();
         assert_ne!(stranger.client_secret(PaymentId::from_bits(7)), secret);
+    }
+
+    #[test]
+    fn the_seal_of_a_checkout_session_is_no_client_secret_and_nobody_elses() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let key = SigningKey::load_or_create(folder.path()).unwrap();
+        let words = PaymentId::from_bits(7).to_string();
+        let seal = key.checkout_seal(&words);
+        assert_eq!(
+            SigningKey::load(folder.path()).unwrap().checkout_seal(&words),
+            seal
+        );
+        assert_ne!(seal, key.client_secret(PaymentId::from_bits(7)));
+        let stranger = SigningKey::load_or_create(other.path()).unwrap();
+        assert_ne!(stranger.checkout_seal(&words), seal);
     }
 }

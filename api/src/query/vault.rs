@@ -3,7 +3,8 @@
 use super::{cursor, limit, pairs, value};
 use crate::errors::{Code, Invalid};
 use actix_web::HttpRequest;
-use florin_domain::ids::{CustomerId, MethodId, SetupId};
+use florin_domain::ids::{CustomerId, MethodId, PaymentLinkId, SetupId};
+use florin_domain::ports::LinkPage;
 use florin_domain::vault::{Listed, VaultPage};
 
 /// `expand` is understood and changes nothing: what it would show in full is not there.
@@ -34,6 +35,18 @@ pub(crate) fn listed_customers(request: &HttpRequest) -> Result<VaultPage, Inval
     let pairs = pairs(request, &known)?;
     page(&pairs, Listed::Customers, |text| {
         CustomerId::parse(text).ok().map(CustomerId::bits)
+    })
+}
+
+/// The same of payment links.
+pub(crate) fn listed_links(request: &HttpRequest) -> Result<LinkPage, Invalid> {
+    let known = ["limit", "starting_after", "ending_before", EXPAND[0], EXPAND[1]];
+    let pairs = pairs(request, &known)?;
+    let read = |text: &str| PaymentLinkId::parse(text).ok();
+    Ok(LinkPage {
+        limit: limit(&pairs)?,
+        starting_after: cursor(&pairs, "starting_after", read)?,
+        ending_before: cursor(&pairs, "ending_before", read)?,
     })
 }
 

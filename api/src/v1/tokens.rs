@@ -1,11 +1,12 @@
 //! `/v1/tokens`: something that stands for a card once, for a form that should not know whose customer it is.
 
+use crate::checkout::Guest;
 use crate::errors::{ApiError, Code, Invalid};
 use crate::openapi::{Access, Endpoint, bounded_text, chapter, may, must, strict, text};
 use crate::reply::Reply;
 use crate::state::State;
 use crate::vault::{
-    Asked, TOKEN_ID, card_shape, exactly_one_key, method, object, read, token_card, token_example,
+    Asked, TOKEN_ID, card_shape, exactly_one_key, method, object, read, read_of, token_card, token_example,
     token_shape,
 };
 use actix_web::HttpRequest;
@@ -17,7 +18,11 @@ use serde_json::json as example;
 
 pub(crate) async fn create(state: Data<State>, request: HttpRequest, payload: Payload) -> Reply {
     let create = async {
-        let mut asked = read(&state, &request, payload).await?;
+        // The checkout page asks as well, for a customer and not under a key of the merchant's.
+        let mut asked = match Guest::claimed(&state, &request).await? {
+            Some(guest) => read_of(&state, &request, payload, guest.link.owner).await?,
+            None => read(&state, &request, payload).await?,
+        };
         let (card, said) = token_card(&mut asked)?;
         let (fields, whose) = asked.into_parts();
         crate::stripe::tree::none(fields)?;

@@ -37,6 +37,16 @@ pub(crate) fn owner(state: &State, request: &HttpRequest) -> Result<Owner, ApiEr
 /// Reads a change. SDKs send a key with every POST, people often none.
 pub(crate) async fn read(state: &State, request: &HttpRequest, payload: Payload) -> Result<Asked, ApiError> {
     let owner = owner(state, request)?;
+    read_of(state, request, payload, owner).await
+}
+
+/// The same of somebody who is known already.
+pub(crate) async fn read_of(
+    state: &State,
+    request: &HttpRequest,
+    payload: Payload,
+    owner: Owner,
+) -> Result<Asked, ApiError> {
     query::none(request)?;
     let key = request
         .headers()

@@ -144,7 +144,7 @@ fn method_body(method: &SavedMethod, livemode: bool) -> Value {
 }
 
 /// As Stripe's older objects write it.
-const fn brand_title(brand: CardBrand) -> &'static str {
+pub(crate) const fn brand_title(brand: CardBrand) -> &'static str {
     match brand {
         CardBrand::Visa => "Visa",
         CardBrand::Mastercard => "MasterCard",

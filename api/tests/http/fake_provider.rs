@@ -61,6 +61,20 @@ impl FakeProvider {
         if !is_own && request.amount.minor() == DECLINED_LATER_MINOR {
             return Outcome::declined(Arc::from("generic_decline"), Some(reference));
         }
+        // Of cards that were typed, by their last digits.
+        match &request.method.last4 {
+            _ if request.method.stored.is_none() => {}
+            b"9995" => {
+                return Outcome::declined(Arc::from("insufficient_funds"), Some(reference));
+            }
+            b"3220" => {
+                return Outcome::ActionRequired {
+                    reference,
+                    redirect_url: Some(Arc::from("https://bank.example/3ds?a=1&b=2")),
+                };
+            }
+            _ => {}
+        }
         match request.method.id.as_ref() {
             "pm_card_visa_chargeDeclinedInsufficientFunds" => {
                 Outcome::declined(Arc::from("insufficient_funds"), Some(reference))

@@ -9,6 +9,7 @@
 mod alerts;
 mod bins;
 mod bodies;
+mod checkout;
 mod connections;
 mod credentials;
 mod events;
@@ -20,6 +21,7 @@ mod lists;
 mod notices;
 mod openapi;
 mod operators;
+mod payment_links;
 mod routing;
 mod stages;
 mod stand_ins;

@@ -71,6 +71,11 @@ impl ClientSecrets for SumSigner {
     fn client_secret(&self, payment: PaymentId) -> u128 {
         !payment.bits()
     }
+
+    fn checkout_seal(&self, words: &str) -> u128 {
+        let digest = florin_adapters::digests::secret_sha256(&format!("a key of this test\n{words}"));
+        u128::from_be_bytes(digest[..16].try_into().unwrap())
+    }
 }
 
 /// A merchant's server that takes everything.

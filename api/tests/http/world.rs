@@ -17,6 +17,7 @@ use florin_adapters::digests;
 use florin_adapters::entropy::OsEntropy;
 use florin_adapters::journal::{MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
+use florin_adapters::payment_links::LinkStore;
 use florin_adapters::provider_keys::HmacProviderKeys;
 use florin_adapters::secrets::{FileKek, development_kek_in};
 use florin_adapters::views::MemoryViews;
@@ -252,6 +253,7 @@ impl World {
             providers.push(Arc::clone(&provider) as _);
         }
         let keys = Arc::new(MemoryKeyIndex::default());
+        let of_links = (Arc::clone(&clock), Arc::clone(&entropy));
         let endpoints = Arc::new(MemoryEndpoints::new(Arc::clone(&clock)));
         let receivers = Arc::<Receivers>::default();
         let ports = Ports {
@@ -306,6 +308,9 @@ impl World {
                 runtime.handle().clone(),
             ),
             cards: cards(folder.path()),
+            links: Arc::new(LinkStore::open(None, of_links).unwrap()),
+            entropy: Arc::new(OsEntropy::new()),
+            public_url: Some("http://florin".into()),
             webhooks: WebhooksHandle::new(platform.shards().clone()),
             digests: Digests {
                 key: digests::key_digest,

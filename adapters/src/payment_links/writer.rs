@@ -1,0 +1,239 @@
+//! Owns the only connection: one thread, many changes in one transaction, answered when it is on the disk.
+
+use super::file::{self, Trouble};
+use florin_domain::ids::{PaymentLinkId, ShardId, compose};
+use florin_domain::limits::IDEMPOTENCY_RETENTION;
+use florin_domain::payment_link::{LinkChange, LinkRefusal, PaymentLink};
+use florin_domain::ports::{ChangedLink, Clock, Entropy, LinkClaim, LinkOnce, LinkPage, LinksError};
+use florin_domain::time::Timestamp;
+use florin_domain::vault::Owner;
+use rusqlite::{Connection, ErrorCode};
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// Changes of one transaction.
+const BATCH_MAX: usize = 256;
+
+/// To whom an answer goes.
+pub(super) type ReplyTo<T> = oneshot::Sender<Result<T, LinksError>>;
+
+/// What comes to the thread.
+#[derive(Debug)]
+pub(super) enum Letter {
+    Change(Order, ReplyTo<ChangedLink>),
+    Find(PaymentLinkId, ReplyTo<Option<PaymentLink>>),
+    List(Owner, LinkPage, ReplyTo<(Vec<PaymentLink>, bool)>),
+}
+
+/// What is to be changed.
+#[derive(Debug)]
+pub(super) enum Order {
+    Merchant(Owner, LinkChange, Option<LinkOnce>),
+    Claim(LinkClaim),
+}
+
+/// Why one change was not made.
+enum Failure {
+    Refused(LinkRefusal),
+    Trouble(Trouble),
+}
+
+impl From<LinkRefusal> for Failure {
+    fn from(refusal: LinkRefusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl<T: Into<Trouble>> From<T> for Failure {
+    fn from(trouble: T) -> Self {
+        Self::Trouble(trouble.into())
+    }
+}
+
+/// The thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) file: Connection,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    /// Nobody knows what is durable: nothing is changed any more.
+    pub(super) halted: Option<String>,
+}
+
+impl Writer {
+    /// Works until there are no more senders.
+    pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Letter>) {
+        while let Some(first) = inbox.blocking_recv() {
+            let mut orders = Vec::new();
+            let mut next = Some(first);
+            while let Some(letter) = next {
+                match letter {
+                    Letter::Change(order, reply) => orders.push((order, reply)),
+                    // Before the changes of this batch, of which nobody has been told yet.
+                    Letter::Find(id, reply) => {
+                        drop(reply.send(file::find(&self.file, id).map_err(|why| failed(&why))));
+                    }
+                    Letter::List(owner, page, reply) => {
+                        drop(reply.send(file::page(&self.file, owner, page).map_err(|why| failed(&why))));
+                    }
+                }
+                next = if orders.len() < BATCH_MAX {
+                    inbox.try_recv().ok()
+                } else {
+                    None
+                };
+            }
+            if !orders.is_empty() {
+                self.carry_out(orders);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, orders: Vec<(Order, ReplyTo<ChangedLink>)>) {
+        if let Some(why) = &self.halted {
+            for (_, reply) in orders {
+                drop(reply.send(Err(LinksError::Store(why.clone()))));
+            }
+            return;
+        }
+        let now = self.clock.now();
+        let begun = self.file.execute_batch("BEGIN IMMEDIATE");
+        if let Err(error) = &begun
+            && error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+        {
+            // Somebody else, such as a copy that is made of the file, holds it longer than we wait: nothing was begun.
+            for (_, reply) in orders {
+                drop(reply.send(Err(LinksError::Busy)));
+            }
+            return;
+        }
+        let mut trouble = begun
+            .and_then(|()| file::sweep(&self.file, oldest(now)))
+            .err()
+            .map(|error| error.to_string());
+        let mut answers = Vec::with_capacity(orders.len());
+        for (order, reply) in orders {
+            let answer = match &trouble {
+                Some(why) => Err(LinksError::Store(why.clone())),
+                None => match self.one(order, now) {
+                    Ok(changed) => Ok(changed),
+                    Err(Failure::Refused(refusal)) => Err(LinksError::Refused(refusal)),
+                    Err(Failure::Trouble(why)) => {
+                        trouble = Some(why.to_string());
+                        Err(failed(&why))
+                    }
+                },
+            };
+            answers.push((reply, answer));
+        }
+        let ended = match trouble {
+            None => self
+                .file
+                .execute_batch("COMMIT")
+                .map_err(|error| (error.to_string(), error.sqlite_error_code())),
+            Some(why) => Err((why, None)),
+        };
+        match ended {
+            // Whoever asked may have given up; the change stands all the same.
+            Ok(()) => answers
+                .into_iter()
+                .for_each(|(reply, answer)| drop(reply.send(answer))),
+            Err((why, code)) => {
+                self.fail(&why, code);
+                // Refusals as well: they may be for what the same batch did before them, and that was not done.
+                for (reply, _) in answers {
+                    drop(reply.send(Err(LinksError::Store(why.clone()))));
+                }
+            }
+        }
+    }
+
+    /// Nothing of the batch was made, or nobody knows. After anything but a full disk nothing is tried again.
+    fn fail(&mut self, why: &str, code: Option<ErrorCode>) {
+        let is_open = !self.file.is_autocommit();
+        let rolled_back = !is_open || self.file.execute_batch("ROLLBACK").is_ok();
+        let has_no_room = matches!(code, Some(ErrorCode::DiskFull | ErrorCode::ReadOnly));
+        if !(rolled_back && has_no_room) {
+            tracing::error!(
+                why,
+                "the store of payment links has halted; the next start opens it again"
+            );
+            self.halted = Some(why.to_owned());
+        }
+    }
+
+    /// One change. What is refused has written nothing: each looks before it writes.
+    fn one(&self, order: Order, now: Timestamp) -> Result<ChangedLink, Failure> {
+        let (owner, change, once) = match order {
+            Order::Claim(claim) => return self.claim(claim),
+            Order::Merchant(owner, change, once) => (owner, change, once),
+        };
+        if let Some(once) = once
+            && let Some((asked, link)) = file::answered(&self.file, once, (owner, oldest(now)))?
+        {
+            if asked != once.asked.0 {
+                return Err(LinkRefusal::KeyMismatch.into());
+            }
+            return Ok(ChangedLink {
+                link,
+                was_before: true,
+            });
+        }
+        let link = match change {
+            LinkChange::Create(terms) => {
+                let bits = compose(now, ShardId::FIRST, self.entropy.next_u64());
+                PaymentLink {
+                    id: PaymentLinkId::from_bits(bits),
+                    owner,
+                    created_at: now,
+                    is_active: true,
+                    terms: *terms,
+                    payment: None,
+                    claims: 0,
+                }
+            }
+            LinkChange::Update {
+                id,
+                is_active,
+                description,
+                metadata,
+            } => {
+                let known = file::find(&self.file, id)?.filter(|link| link.owner == owner);
+                let mut link = known.ok_or(LinkRefusal::NoSuchLink)?;
+                link.update(is_active, description, metadata)?;
+                link
+            }
+        };
+        file::put(&self.file, &link)?;
+        if let Some(once) = once {
+            file::answer(&self.file, once, (&link, now.unix_ms().cast_signed()))?;
+        }
+        Ok(ChangedLink {
+            link,
+            was_before: false,
+        })
+    }
+
+    fn claim(&self, claim: LinkClaim) -> Result<ChangedLink, Failure> {
+        let mut link = file::find(&self.file, claim.link)?.ok_or(LinkRefusal::NoSuchLink)?;
+        let claims = link.claim(claim.instead_of, claim.payment);
+        if claims {
+            file::put(&self.file, &link)?;
+        }
+        Ok(ChangedLink {
+            link,
+            was_before: !claims,
+        })
+    }
+}
+
+fn failed(trouble: &Trouble) -> LinksError {
+    LinksError::Store(trouble.to_string())
+}
+
+/// From when on answers are remembered.
+fn oldest(now: Timestamp) -> i64 {
+    now.unix_ms()
+        .saturating_sub(IDEMPOTENCY_RETENTION.0)
+        .cast_signed()
+}
