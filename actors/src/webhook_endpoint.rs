@@ -216,14 +216,12 @@ impl Actor for WebhookEndpoint {
             EndpointMail::Changed => state.open(),
             EndpointMail::Told((actor, _), Report::Opened(result)) if actor == state.run.0 => {
                 state.is_opening = false;
-                match result? {
-                    Some(opened) => state.opened(*opened),
+                let Some(opened) = result? else {
                     // It was deleted.
-                    None => {
-                        myself.stop(None);
-                        return Ok(());
-                    }
-                }
+                    myself.stop(None);
+                    return Ok(());
+                };
+                state.opened(*opened);
             }
             EndpointMail::Told((actor, _), Report::Noted(result)) if actor == state.run.0 => {
                 state.is_noting = false;

@@ -125,7 +125,7 @@ impl Actor for WebhookGuardian {
                 state.ended(cell.get_id(), killed.then_some("killed"));
             }
             SupervisionEvent::ActorFailed(cell, error) => {
-                state.ended(cell.get_id(), Some(&error.to_string()))
+                state.ended(cell.get_id(), Some(&error.to_string()));
             }
         }
         ending.disarm();

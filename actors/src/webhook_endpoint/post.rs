@@ -63,7 +63,7 @@ impl Sender {
                         match announced_from(&sender.context, payment, wanted).await {
                             Ok(Some(event)) => sender.send(&event, task, owed).await,
                             Ok(None) => {
-                                owed.say(sender.told(Report::CaughtUp(sender.lane, payment, read_to)))
+                                owed.say(sender.told(Report::CaughtUp(sender.lane, payment, read_to)));
                             }
                             Err(error) => {
                                 tracing::warn!(endpoint = %endpoint.id, %payment, %error, "an event cannot be read");
@@ -134,6 +134,7 @@ impl Sender {
         let body = self.webhooks.bodies.body(event, endpoint.shape)?;
         let secrets: Vec<_> = self.kept.secrets.signing(now).collect();
         Some(Delivery {
+            owner: endpoint.owner,
             url: Arc::clone(&endpoint.url),
             headers: self.webhooks.signer.sign(&secrets, event.id, now, &body),
             body,

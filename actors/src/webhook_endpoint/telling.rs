@@ -151,6 +151,13 @@ impl EndpointState {
         let (outcome, retry_after) = match end {
             DeliveryEnd::Answered { status, retry_after } => (DeliveryOutcome::Status(status), retry_after),
             DeliveryEnd::Unanswered { why } => (DeliveryOutcome::Unanswered(why), None),
+            DeliveryEnd::NotSent { why } => {
+                tracing::warn!(endpoint = %self.id, %why, "a webhook could not be sent from here");
+                if let Some(deliveries) = known.lane(lane) {
+                    deliveries.not_sent(&sent.row, now.plus(UNREADABLE_WAIT));
+                }
+                return;
+            }
         };
         let Some(deliveries) = known.lane(lane) else {
             return;

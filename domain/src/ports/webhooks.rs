@@ -122,6 +122,8 @@ pub trait EventBodies: Send + Sync + fmt::Debug {
 /// What is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
+    /// Whose it is: nobody's deliveries hold up those of others.
+    pub owner: Owner,
     /// Where to, as the merchant wrote it. It is vetted now, because what a name stands for changes.
     pub url: Arc<str>,
     /// Headers besides those that every delivery has; names in lower case.
@@ -139,6 +141,11 @@ pub enum DeliveryEnd {
         status: u16,
         /// It wants nothing more for so long.
         retry_after: Option<Millis>,
+    },
+    /// Nothing was sent for a reason that is this node's own: it says nothing of the server.
+    NotSent {
+        /// Why.
+        why: Arc<str>,
     },
     /// Nobody answered, or nobody could or may be reached.
     Unanswered {

@@ -227,6 +227,16 @@ impl Deliveries {
         }
     }
 
+    /// A delivery was not even begun, for a reason that is not the endpoint's. It is tried again at that time.
+    pub fn not_sent(&mut self, row: &EventRow, until: Timestamp) {
+        let task = if self.parked.contains_key(&row.payment) {
+            Task::Resume(row.payment, row.number)
+        } else {
+            Task::Send(*row)
+        };
+        self.put_off(task, until);
+    }
+
     /// A delivery ended. `random` is any random number.
     pub fn ended(
         &mut self,

@@ -1,6 +1,8 @@
 //! The client against a receiver on this machine: what it sends, where it does not connect to, and what it does not wait for or follow.
 
 use super::*;
+use florin_domain::ids::MerchantId;
+use florin_domain::vault::Owner;
 use rustls::RootCertStore;
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
@@ -93,6 +95,10 @@ fn client(allows_local: bool, addresses: &'static [&'static str]) -> VettedClien
 
 fn delivery(url: &str) -> Delivery {
     Delivery {
+        owner: Owner {
+            merchant: MerchantId::from_bits(7),
+            livemode: false,
+        },
         url: url.into(),
         headers: vec![("webhook-id", "evt_1".to_owned())],
         body: b"{}".to_vec(),
@@ -106,7 +112,7 @@ const ANSWERED: fn(u16) -> DeliveryEnd = |status| DeliveryEnd::Answered {
 
 fn why(end: DeliveryEnd) -> String {
     match end {
-        DeliveryEnd::Unanswered { why } => why.to_string(),
+        DeliveryEnd::Unanswered { why } | DeliveryEnd::NotSent { why } => why.to_string(),
         DeliveryEnd::Answered { status, .. } => panic!("it was answered {status}"),
     }
 }
