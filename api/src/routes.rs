@@ -71,8 +71,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
                 allow: "GET, HEAD, PUT",
             })
         }));
-    vault_routes(config);
-    webhook_routes(config);
+    stripe_like_routes(config);
     config
         .service(payments)
         .service(read_only("/v1/payments/export.csv", payment_export::handle))
@@ -241,6 +240,12 @@ fn ledger_routes(config: &mut ServiceConfig) {
             statement_get::income_statement,
         ))
         .service(read_only("/v1/ledger/trial_balance", trial_balance_get::handle));
+}
+
+/// What is ours under Stripe's paths and names.
+fn stripe_like_routes(config: &mut ServiceConfig) {
+    vault_routes(config);
+    webhook_routes(config);
 }
 
 fn vault_routes(config: &mut ServiceConfig) {

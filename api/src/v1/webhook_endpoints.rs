@@ -72,10 +72,8 @@ async fn updated(state: &State, request: &HttpRequest, payload: Payload) -> Resu
     let metadata = said.metadata.map(|pairs| pairs.on(&present.metadata));
     let disabled = said.disabled;
     let said = EndpointSaid {
-        url: said.url,
-        wanted: said.wanted,
-        description: said.description,
         metadata: metadata.transpose()?,
+        ..said.said
     };
     let Some(disabled) = disabled else {
         let made = state

@@ -8,7 +8,7 @@ use actix_web::http::Uri;
 use florin_domain::ids::EventId;
 use florin_domain::limits::{METADATA_ENTRIES_MAX, METADATA_KEY_BYTES_MAX, METADATA_VALUE_BYTES_MAX};
 use florin_domain::time::Millis;
-use florin_domain::webhook::{EventShape, URL_BYTES_MAX, WANTED_NAMES_MAX, WantedEvents};
+use florin_domain::webhook::{EndpointSaid, EventShape, URL_BYTES_MAX, WANTED_NAMES_MAX, WantedEvents};
 use std::sync::Arc;
 
 pub(crate) const DESCRIPTION_BYTES_MAX: usize = 5000;
@@ -33,9 +33,8 @@ pub(crate) struct NewEndpoint {
 /// What else is said of one that is there.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct OtherEndpoint {
-    pub(crate) url: Option<Arc<str>>,
-    pub(crate) wanted: Option<WantedEvents>,
-    pub(crate) description: Option<Option<Arc<str>>>,
+    /// All but the pairs.
+    pub(crate) said: EndpointSaid,
     /// Pairs to set, and all others if it is not these alone that stay; an empty text takes one away.
     pub(crate) metadata: Option<PairsToSet>,
     pub(crate) disabled: Option<bool>,
@@ -146,9 +145,12 @@ impl OtherEndpoint {
         }
         let is_anew = params.unsets("metadata");
         let said = Self {
-            url: url(&mut params, allows_clear)?,
-            wanted: wanted(&mut params)?,
-            description: description(&mut params).map(|text| describes.then_some(text))?,
+            said: EndpointSaid {
+                url: url(&mut params, allows_clear)?,
+                wanted: wanted(&mut params)?,
+                description: description(&mut params).map(|text| describes.then_some(text))?,
+                metadata: None,
+            },
             disabled: params.flag("disabled")?,
             metadata: pairs_are_said
                 .then(|| params.pairs_to_set("metadata"))
@@ -398,10 +400,10 @@ mod tests {
     #[test]
     fn a_description_goes_by_an_empty_text_and_an_address_does_not() {
         let said = |form: &str| OtherEndpoint::read(fields(form), false);
-        assert_eq!(said("").unwrap().description, None);
-        assert_eq!(said("description=").unwrap().description, Some(None));
+        assert_eq!(said("").unwrap().said.description, None);
+        assert_eq!(said("description=").unwrap().said.description, Some(None));
         assert_eq!(
-            said("description=words").unwrap().description,
+            said("description=words").unwrap().said.description,
             Some(Some(Arc::from("words")))
         );
         for name in ["url", "enabled_events", "disabled"] {

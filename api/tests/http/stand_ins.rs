@@ -87,10 +87,10 @@ pub(crate) struct Receivers {
 
 impl Default for Receivers {
     fn default() -> Self {
-        let (arrives, arrived) = channel();
+        let (sender, receiver) = channel();
         Self {
-            arrives: Mutex::new(arrives),
-            arrived: Mutex::new(arrived),
+            arrives: Mutex::new(sender),
+            arrived: Mutex::new(receiver),
         }
     }
 }
@@ -99,7 +99,7 @@ impl Receivers {
     /// What arrives next.
     pub(crate) fn next(&self) -> Delivery {
         let arrived = self.arrived.lock().unwrap();
-        arrived.recv_timeout(Duration::from_secs(60)).unwrap()
+        arrived.recv_timeout(Duration::from_mins(1)).unwrap()
     }
 }
 

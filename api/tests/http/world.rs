@@ -117,6 +117,21 @@ fn cards(folder: &Path) -> Arc<dyn CardVault> {
     Arc::new(CardStore::in_memory(keks, world, &StoreOptions::default()).unwrap())
 }
 
+/// How merchants are told in a world that keeps endpoints, or keeps none.
+fn webhooks(keeps: bool, endpoints: &Arc<MemoryEndpoints>, receivers: &Arc<Receivers>) -> Webhooks {
+    Webhooks {
+        endpoints: if keeps {
+            Arc::clone(endpoints) as _
+        } else {
+            Arc::new(NoEndpoints)
+        },
+        book: Arc::clone(endpoints) as _,
+        client: Arc::clone(receivers) as _,
+        signer: Arc::new(TwoSchemes),
+        bodies: Arc::new(ShortBodies),
+    }
+}
+
 fn fee() -> FeeSchedule {
     FeeSchedule::new(290, "0.30".parse().unwrap()).unwrap()
 }
@@ -254,17 +269,7 @@ impl World {
             probe: Arc::new(NoProbe),
             fatal: Arc::new(Abort),
             offload: Arc::new(BlockingThreads),
-            webhooks: Some(Webhooks {
-                endpoints: if keeps_webhooks {
-                    Arc::clone(&endpoints) as _
-                } else {
-                    Arc::new(NoEndpoints)
-                },
-                book: Arc::clone(&endpoints) as _,
-                client: Arc::clone(&receivers) as _,
-                signer: Arc::new(TwoSchemes),
-                bodies: Arc::new(ShortBodies),
-            }),
+            webhooks: Some(webhooks(keeps_webhooks, &endpoints, &receivers)),
         };
         let mut options = Options {
             answer_budget: Duration::from_secs(2),
