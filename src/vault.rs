@@ -42,8 +42,11 @@ pub(crate) fn open_cards(
     Ok(Some(Arc::new(store.with_context(unusable)?)))
 }
 
+/// A file, and the keys that go with it.
+pub(crate) type Keks = (PathBuf, Vec<Arc<dyn Kek>>);
+
 /// The node's key-encryption keys and the file of the first, which wraps what is new; a second one takes over from it.
-pub(crate) fn keks(settings: &Settings) -> anyhow::Result<Option<(PathBuf, Vec<Arc<dyn Kek>>)>> {
+pub(crate) fn keks(settings: &Settings) -> anyhow::Result<Option<Keks>> {
     let Some(file) = kek_file(settings) else {
         return Ok(None);
     };

@@ -117,7 +117,14 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(posted("/v1/ops/reviews/{id}/approve", review_approve::handle))
         .service(posted("/v1/ops/reviews/{id}/reject", review_reject::handle))
         .service(read_only("/v1/ops/unresolved", unresolved_list::handle))
-        .service(posted("/v1/ops/attempts/{id}/resolve", attempt_resolve::handle))
+        .service(posted("/v1/ops/attempts/{id}/resolve", attempt_resolve::handle));
+    document_routes(config);
+    config.default_service(web::to(|| refused(ApiError::NoSuchRoute)));
+}
+
+/// What says how the node is and what it can do.
+fn document_routes(config: &mut ServiceConfig) {
+    config
         .service(read_only("/metrics", metrics_get::handle))
         .service(read_only("/healthz", health::live))
         .service(read_only("/readyz", health::ready))
@@ -127,8 +134,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(read_only("/docs/style.css", openapi::style))
         .service(read_only("/docs/errors", error_page::index))
         .service(read_only("/docs/errors/", error_page::index))
-        .service(read_only("/docs/errors/{page}", error_page::page))
-        .default_service(web::to(|| refused(ApiError::NoSuchRoute)));
+        .service(read_only("/docs/errors/{page}", error_page::page));
 }
 
 /// What Stripe's SDKs ask for.

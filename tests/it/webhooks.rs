@@ -7,6 +7,7 @@ use crate::recovery::{Load, OFTEN};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -141,11 +142,11 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> String {
         inner.update(part);
     }
     let outer = Sha256::new_with_prefix(block.map(|byte| byte ^ 0x5c)).chain_update(inner.finalize());
-    outer
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut text = String::new();
+    for byte in outer.finalize() {
+        write!(text, "{byte:02x}").unwrap();
+    }
+    text
 }
 
 #[track_caller]

@@ -138,7 +138,7 @@ fn what_is_wrong_is_named() {
         "parameter_invalid",
         Some("after_completion[redirect][url]"),
     );
-    let many: String = (0..50).map(|n| format!("&metadata[n{n}]=1")).collect();
+    let many = (0..50).fold(String::new(), |many, n| format!("{many}&metadata[n{n}]=1"));
     let many = form_to(&world, PATH, None, &format!("amount=1&currency=eur{many}"));
     refused(&many, 400, "parameter_invalid", Some("metadata"));
     world.stop();

@@ -86,11 +86,11 @@ impl fmt::Debug for Servers {
     }
 }
 
-fn answered(status: u16) -> Option<DeliveryEnd> {
-    Some(DeliveryEnd::Answered {
+fn answered(status: u16) -> DeliveryEnd {
+    DeliveryEnd::Answered {
         status,
         retry_after: None,
-    })
+    }
 }
 
 impl WebhookClient for Servers {
@@ -118,7 +118,7 @@ impl WebhookClient for Servers {
             payment: words.next().unwrap(),
             number: words.next().unwrap().parse().unwrap(),
             name: words.next().unwrap(),
-            is_taken: end == answered(200),
+            is_taken: end == Some(answered(200)),
         });
         Box::pin(async move {
             match end {
@@ -250,11 +250,11 @@ fn everything_arrives_in_each_payments_order_though_servers_fail_and_actors_cras
         (5, Step::ProjectionFollowed, 4),
     ] {
         let (world, merchants) = world(seed, |_, nth| match nth % 5 {
-            1 => answered(500),
+            1 => Some(answered(500)),
             3 => Some(DeliveryEnd::Unanswered {
                 why: Arc::from("nobody"),
             }),
-            _ => answered(200),
+            _ => Some(answered(200)),
         });
         world.life(async |world, platform| {
             world.probe.arm(step, nth);
@@ -283,10 +283,13 @@ fn everything_arrives_in_each_payments_order_though_servers_fail_and_actors_cras
 
 #[test]
 fn a_server_that_never_answers_delays_no_other_and_holds_only_so_many() {
-    let (world, merchants) = world(
-        6,
-        |url, _| if url.contains("dead") { None } else { answered(200) },
-    );
+    let (world, merchants) = world(6, |url, _| {
+        if url.contains("dead") {
+            None
+        } else {
+            Some(answered(200))
+        }
+    });
     world.life(async |world, platform| {
         make(&platform.webhooks(), "https://dead.example", "*").await;
         make(&platform.webhooks(), "https://b.example", "payment.succeeded").await;
@@ -306,7 +309,7 @@ fn a_server_that_never_answers_delays_no_other_and_holds_only_so_many() {
 
 #[test]
 fn a_server_that_is_gone_is_disabled_and_one_that_is_enabled_again_hears_of_what_comes_then() {
-    let (world, merchants) = world(7, |_, nth| answered(if nth < 3 { 410 } else { 200 }));
+    let (world, merchants) = world(7, |_, nth| Some(answered(if nth < 3 { 410 } else { 200 })));
     world.life(async |world, platform| {
         let webhooks = platform.webhooks();
         let id = make(&webhooks, "https://a.example", "payment.succeeded").await;
@@ -359,7 +362,7 @@ fn a_server_that_is_gone_is_disabled_and_one_that_is_enabled_again_hears_of_what
 
 #[test]
 fn an_endpoint_that_is_changed_goes_by_the_change_and_one_that_is_deleted_ends() {
-    let (world, merchants) = world(8, |_, _| answered(200));
+    let (world, merchants) = world(8, |_, _| Some(answered(200)));
     world.life(async |world, platform| {
         let webhooks = platform.webhooks();
         let id = make(&webhooks, "https://a.example", "payment.succeeded").await;

@@ -28,7 +28,7 @@ fn refund(bits: u128) -> Operation {
 
 /// A payment as commit `seq` left it, which is when it was given back for the `seq`th time.
 fn given_back(n: u64, seq: u64) -> PaymentRow {
-    let mut row = row(n, u128::from(n % 2), n % 3 == 0, seq);
+    let mut row = row(n, u128::from(n % 2), n.is_multiple_of(3), seq);
     let payment = Arc::make_mut(&mut row.payment);
     // In the order of their ids refunds of one payment lie between those of others.
     payment.operations = (1..=seq)
