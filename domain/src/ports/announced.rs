@@ -3,7 +3,7 @@
 use super::ListOrder;
 use crate::announcement::{Announcement, AnnouncementKind, AnnouncementKinds, EventPlace, EventRow};
 use crate::commit::Commit;
-use crate::ids::{EventId, MerchantId, OperationId, PaymentId, Seq, ShardId};
+use crate::ids::{EventId, MerchantId, OperationId, PaymentId, Seq};
 use crate::payment::Payment;
 use crate::time::Timestamp;
 use std::ops::RangeInclusive;
