@@ -9,6 +9,7 @@ mod overload;
 mod setup;
 mod start;
 mod tenths;
+mod webhooks;
 
 use crate::node;
 use clap::{Args, ValueEnum};
@@ -35,6 +36,8 @@ pub(crate) enum Bench {
     Failover,
     /// From the start of `florin dev` on a fresh folder to its first answered payment.
     Start,
+    /// Signed deliveries to a merchant's server, against bare exchanges of the same bytes.
+    Webhooks,
 }
 
 /// How it is measured.
@@ -112,6 +115,7 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
         }
         Bench::Failover => return failover::run(&arguments, metrics).await,
         Bench::Start => return start::run(&arguments).await,
+        Bench::Webhooks => return webhooks::run(&arguments).await,
         Bench::Http => http::report(&arguments, http::World::Instant, metrics).await?,
         Bench::Overload => overload::report(&arguments, metrics).await?,
         Bench::Full => http::report(&arguments, http::World::Sandbox, metrics).await?,

@@ -141,7 +141,12 @@ fn whatever_is_killed_under_load_comes_back_and_nothing_is_lost_or_doubled() {
         }
         world.resolve_all(&platform, &asked).await;
         world.check_at_rest(&platform).await;
-        let announced: u64 = world.truth().payments.values().map(|payment| payment.announced).sum();
+        let announced: u64 = world
+            .truth()
+            .payments
+            .values()
+            .map(|payment| payment.announced)
+            .sum();
         let announced = usize::try_from(announced).unwrap();
         webhooks::passes(world, "everything arrives", || {
             merchants.taken(SERVER) == announced
