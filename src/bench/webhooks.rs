@@ -127,10 +127,10 @@ where
     let cpu_ns = CpuSnapshot::take()?.since(&cpu_before).total_ns();
     ensure!(latencies.count() > 0, "nothing came to an end in {seconds:?}");
     #[expect(clippy::cast_precision_loss, reason = "measured figures")]
-    let (count, cpu_us) = (latencies.count() as f64, cpu_ns as f64 / 1000.0);
+    let (count, cpu_ns) = (latencies.count() as f64, cpu_ns as f64);
     Ok(Load {
         per_s: count / counts_from.elapsed().as_secs_f64(),
-        cpu_us_each: cpu_us / count,
+        cpu_us_each: cpu_ns / 1000.0 / count,
         latencies,
     })
 }
@@ -260,8 +260,8 @@ async fn take(mut stream: TcpStream, heard: &AtomicU64) -> anyhow::Result<()> {
     let mut read = Vec::with_capacity(4096);
     loop {
         ensure!(stream.read_buf(&mut read).await? > 0, "it ended early");
-        let head = read.windows(4).position(|four| four == b"\r\n\r\n");
-        if head.is_some_and(|head| read.len() >= head + 4 + BODY_BYTES) {
+        let blank = read.windows(4).position(|four| four == b"\r\n\r\n");
+        if blank.is_some_and(|blank| read.len() >= blank + 4 + BODY_BYTES) {
             break;
         }
     }

@@ -146,3 +146,20 @@ fn webhooks_are_signed_sent_and_compared_with_bare_exchanges() {
     ];
     assert_has(&report, &numbers.map(|name| (name, Kind::Number)));
 }
+
+#[test]
+fn wrong_keys_are_timed_and_compared() {
+    let report = measured("keys", &[]);
+    assert_eq!(
+        (&report["bench"], &report["tries_of_each"]),
+        (&"keys".into(), &10_000.into())
+    );
+    let figures = [
+        "unknown_p50_us",
+        "first_changed_p50_us",
+        "last_changed_p50_us",
+        "t_max",
+    ];
+    assert_has(&report, &figures.map(|name| (name, Kind::Number)));
+    assert!(report["found"].is_boolean());
+}
