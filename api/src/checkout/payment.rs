@@ -104,6 +104,7 @@ async fn draft(state: &State, guest: &Guest, key: &str) -> Result<PaymentId, Api
     // Only what never changes: a description that was changed meanwhile makes no other request.
     let asked = link.id.to_string();
     let new = NewPayment {
+        id: None,
         merchant: owner.merchant,
         livemode: owner.livemode,
         fee: merchant.fee,
