@@ -49,6 +49,13 @@ struct Told {
     url: Option<String>,
 }
 
+impl Told {
+    /// Whoever tries many cards to see which are good is told mostly this.
+    fn is_in_vain(&self) -> bool {
+        matches!(self.state, "declined" | "ended" | "again")
+    }
+}
+
 /// Nobody was asked for any money.
 const NOT_NOW: &str =
     "The payment is not possible right now. You have not been charged. Try again in a moment.";
@@ -66,7 +73,11 @@ pub(crate) async fn attempt(state: Data<State>, request: HttpRequest, payload: P
             let message = format!("`token`: {error}.");
             ApiError::from(Invalid::new("token", Code::TokenInvalid, message))
         })?;
+        state.rate_limits.take_try(guest.link.id)?;
         let (told, session) = tried(&state, &guest, token).await?;
+        if !told.is_in_vain() {
+            state.rate_limits.give_try_back(guest.link.id);
+        }
         let mut response = reply::json(StatusCode::OK, &told)?;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -86,8 +97,13 @@ async fn tried(state: &State, guest: &Guest, token: CardToken) -> Result<(Told, 
     }
     // Before anything is journaled: a token that nobody was given is none.
     let known = state.cards.get(link.owner, VaultKey::Token(token)).await;
-    if known.map_err(refused)?.is_none() {
-        return Err(refused(VaultError::Refused(VaultRefusal::NoSuchToken)));
+    match known.map_err(refused)? {
+        None => return Err(refused(VaultError::Refused(VaultRefusal::NoSuchToken))),
+        // One that another session used is refused before it makes a draft.
+        Some(VaultObject::Token(known)) if known.is_used => {
+            saved(state, guest, token).await?;
+        }
+        Some(_) => {}
     }
     let payment = begun(state, guest).await?;
     // What is paid or under way is not paid again: no card is needed to see that.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 mod flow;
+mod misuse;
 
 const A: &str = "sk_test_a";
 const GOOD: &str = "4242424242424242";
