@@ -3,7 +3,7 @@
 //!
 //! An announcement's identity says where it comes from: [`EventPlace`] reads shard, commit and index back from it.
 
-use crate::ids::{EventId, OperationId, Seq, ShardId, compose};
+use crate::ids::{EventId, OperationId, PaymentId, Seq, ShardId, compose};
 use crate::limits::ATTEMPTS_MAX;
 use crate::payment::{AttemptState, Event, Operation, OperationKind, Payment, Status};
 use crate::time::Timestamp;
@@ -385,6 +385,28 @@ impl EventPlace {
             }),
             (None, None) => None,
         }
+    }
+}
+
+/// One announcement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventRow {
+    /// Where in its shard's journal it comes from.
+    pub place: EventPlace,
+    /// When its commit was decided.
+    pub at: Timestamp,
+    /// Of which payment.
+    pub payment: PaymentId,
+    /// Its number among the payment's announcements: 1, 2, 3 and so on without a gap.
+    pub number: u64,
+    /// What it says.
+    pub kind: AnnouncementKind,
+}
+
+impl EventRow {
+    /// Its identity in a shard.
+    pub const fn id(&self, shard: ShardId) -> EventId {
+        self.place.id(self.at, shard)
     }
 }
 

@@ -17,7 +17,8 @@ mod vault;
 mod views;
 mod webhooks;
 
-pub use announced::{AnnouncingCommit, EventRow, EventsPage, EventsQuery, ShownEvent};
+pub use crate::announcement::EventRow;
+pub use announced::{AnnouncingCommit, EventsPage, EventsQuery, ShownEvent};
 pub use client_secret::ClientSecrets;
 pub use clock::{Clock, Entropy, ProviderKeys};
 pub use journal::{AppendError, Batch, Head, Journal, ReadError};

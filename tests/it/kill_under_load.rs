@@ -195,6 +195,7 @@ fn whichever_actor_is_killed_under_load_requests_soon_succeed_at_their_first_try
         "resolution",
         "risk",
         "scrub",
+        "webhook_guardian",
     ];
     assert_eq!(kinds, expected.map(str::to_owned).into());
     let shared = Arc::new(Shared::new(dev.api));

@@ -38,7 +38,12 @@ fn the_tree_shows_every_kind_of_actor_to_operators_only() {
         .pay("k", &with_method("pm_card_authenticationRequired"))
         .expect(200)
         .json();
-    let tree = dev.operator().read("/v1/ops/tree");
+    let endpoint = json!({"url": "http://127.0.0.1:9/nobody", "enabled_events": ["*"]});
+    dev.merchant().post("endpoint", "/v1/webhook_endpoints", &endpoint).expect(200);
+    let tree = wait_for("the endpoint's actor", || {
+        let tree = dev.operator().read("/v1/ops/tree");
+        tree.to_string().contains("\"webhook_endpoint\"").then_some(tree)
+    });
     let mut seen = BTreeSet::new();
     kinds(&tree, &mut seen);
     let expected = [
@@ -56,6 +61,8 @@ fn the_tree_shows_every_kind_of_actor_to_operators_only() {
         "risk",
         "root",
         "scrub",
+        "webhook_endpoint",
+        "webhook_guardian",
     ];
     assert_eq!(seen, expected.map(str::to_owned).into());
     let guardians = tree["children"]

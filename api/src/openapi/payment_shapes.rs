@@ -221,8 +221,11 @@ fn risk() -> ObjectBuilder {
 }
 
 /// The events of a payment, and the posting of an entry.
-const ROWS: [&str; 40] = [
+const ROWS: [&str; 45] = [
     "payment.created",
+    "payment.drafted",
+    "payment.amended",
+    "payment.confirmed",
     "risk.assessed",
     "payment.blocked",
     "review.opened",
@@ -253,6 +256,8 @@ const ROWS: [&str; 40] = [
     "matter.raised",
     "matters.noted",
     "payment.attempts_exhausted",
+    "payment.retry_refused",
+    "attempt.decline_retried",
     "payment.abandoned",
     "authorization.expired",
     "request.accepted",
@@ -278,6 +283,12 @@ fn history_row() -> ObjectBuilder {
         "refund",
         "increment",
         "reversal",
+        "confirm",
+        "complete",
+        "amend",
+        "approve_review",
+        "reject_review",
+        "resolve",
     ];
     record(vec![
         must(
@@ -288,7 +299,10 @@ fn history_row() -> ObjectBuilder {
         must("type", word("What happened.", ROWS)),
         must("at", time("When.")),
         may("operation_id", text("What was asked of a provider.")),
-        may("operation", word("What that is.", operations)),
+        may(
+            "operation",
+            word("What that is, or what else was asked of the payment.", operations),
+        ),
         may("idempotency_key", text("The key of the request.")),
         may(
             "operator",

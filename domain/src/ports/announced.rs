@@ -1,9 +1,9 @@
 //! What the index of announcements holds and is asked for. It lies beside the payments view, behind the journal, and can be rebuilt from it.
 
 use super::ListOrder;
-use crate::announcement::{Announcement, AnnouncementKind, AnnouncementKinds, EventPlace};
+use crate::announcement::{Announcement, AnnouncementKind, AnnouncementKinds, EventPlace, EventRow};
 use crate::commit::Commit;
-use crate::ids::{EventId, MerchantId, OperationId, PaymentId, Seq, ShardId};
+use crate::ids::{EventId, MerchantId, OperationId, PaymentId, Seq};
 use crate::payment::Payment;
 use crate::time::Timestamp;
 use std::ops::RangeInclusive;
@@ -53,28 +53,6 @@ impl AnnouncingCommit {
             kind: *kind,
         });
         numbered.collect::<Vec<_>>().into_iter()
-    }
-}
-
-/// One announcement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EventRow {
-    /// Where in its shard's journal it comes from.
-    pub place: EventPlace,
-    /// When its commit was decided.
-    pub at: Timestamp,
-    /// Of which payment.
-    pub payment: PaymentId,
-    /// Its number among the payment's announcements: 1, 2, 3 and so on without a gap.
-    pub number: u64,
-    /// What it says.
-    pub kind: AnnouncementKind,
-}
-
-impl EventRow {
-    /// Its identity in a shard.
-    pub const fn id(&self, shard: ShardId) -> EventId {
-        self.place.id(self.at, shard)
     }
 }
 

@@ -6,9 +6,8 @@
 
 use super::schedule::{DISABLED_AFTER, again};
 use super::{DeliveryOutcome, Failing, Parked, Then, WhyDisabled};
-use crate::announcement::EventPlace;
+use crate::announcement::{EventPlace, EventRow};
 use crate::ids::PaymentId;
-use crate::ports::EventRow;
 use crate::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

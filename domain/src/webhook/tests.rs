@@ -1,3 +1,5 @@
+//! What endpoints want, and who signs.
+
 use super::*;
 
 fn names(names: &[&str]) -> Vec<Arc<str>> {

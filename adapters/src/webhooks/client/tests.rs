@@ -4,11 +4,13 @@ use super::*;
 use florin_domain::ids::MerchantId;
 use florin_domain::vault::Owner;
 use rustls::RootCertStore;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+
+mod bounds;
 
 /// How a connection begins that asks for a certificate.
 const TLS_RECORD: &[u8] = &[22];
@@ -72,13 +74,18 @@ fn status(line: &str, more: &str) -> Vec<u8> {
 
 /// Every name stands for these.
 fn client(allows_local: bool, addresses: &'static [&'static str]) -> VettedClient {
-    let look_up: LookUp = Arc::new(move |_| {
-        let found = addresses
-            .iter()
-            .map(|address| SocketAddr::new(address.parse().unwrap(), 0));
-        let found = found.collect();
-        Box::pin(async move { Ok(found) })
-    });
+    client_that(
+        allows_local,
+        Arc::new(move |_| {
+            let found = addresses
+                .iter()
+                .map(|address| SocketAddr::new(address.parse().unwrap(), 0));
+            Ok(found.collect())
+        }),
+    )
+}
+
+fn client_that(allows_local: bool, look_up: LookUp) -> VettedClient {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let tls = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -88,6 +95,7 @@ fn client(allows_local: bool, addresses: &'static [&'static str]) -> VettedClien
     let settings = ClientSettings {
         allows_local,
         connect_timeout: Duration::from_secs(20),
+        place_timeout: Duration::ZERO,
         timeout: Duration::from_mins(1),
     };
     VettedClient::with(settings, look_up, tls)
@@ -135,6 +143,10 @@ async fn a_delivery_arrives_as_it_is_under_the_name_of_its_host() {
         assert!(request.contains(&line), "{line} in {request}");
     }
     assert!(request.ends_with("\r\n\r\n{}"), "{request}");
+    let url = format!("http://shop.example:{}?a=1", receiver.port);
+    assert_eq!(client.post(delivery(&url)).await, ANSWERED(204));
+    let request = receiver.requests().remove(1);
+    assert!(request.starts_with("POST /?a=1 HTTP/1.1\r\n"), "{request}");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use florin_domain::webhook::{Endpoint, EndpointChange, KeptEndpoint, Noted, Prog
 use rusqlite::Connection;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -57,6 +57,33 @@ struct Readers {
     waiting: Arc<Semaphore>,
     free: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lend(&self) -> Option<Lent<'_>> {
+        let file = self.idle().pop()?;
+        Some(Lent {
+            readers: self,
+            file: Some(file),
+        })
+    }
+}
+
+/// A connection for one reading, given back however that ends: by a panic as well.
+struct Lent<'a> {
+    readers: &'a Readers,
+    /// Taken when it is given back.
+    file: Option<Connection>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.readers.idle().extend(self.file.take());
+    }
 }
 
 /// Webhook endpoints in a file.
@@ -141,7 +168,7 @@ impl EndpointFile {
         self.read(Some(place), read).await
     }
 
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         place: Option<OwnedSemaphorePermit>,
         read: impl FnOnce(&Connection, &FileKey) -> Result<T, Trouble> + Send + 'static,
@@ -152,12 +179,9 @@ impl EndpointFile {
         let reading = tokio::task::spawn_blocking(move || {
             // Given back with the connection, also if whoever asked has gone by then.
             let _places = (place, free);
-            let idle = || readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            let reader = idle().pop();
-            let file = reader.ok_or(EndpointError::Busy)?;
-            let found = read(&file, &key);
-            idle().push(file);
-            Ok(found?)
+            let lent = readers.lend();
+            let file = lent.as_ref().and_then(|lent| lent.file.as_ref());
+            Ok(read(file.ok_or(EndpointError::Busy)?, &key)?)
         });
         reading.await.map_err(|_| ended())?
     }

@@ -33,8 +33,15 @@ impl fmt::Display for Trouble {
 }
 
 impl From<rusqlite::Error> for Trouble {
+    /// A value that is not of the form that its column has is the trouble of its row: the file itself was read well.
     fn from(error: rusqlite::Error) -> Self {
-        Self::Store(error)
+        match error {
+            rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::Utf8Error(..) => Self::Record(error.to_string()),
+            error => Self::Store(error),
+        }
     }
 }
 

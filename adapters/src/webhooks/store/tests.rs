@@ -19,6 +19,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
+mod halt;
 mod keys;
 mod model;
 

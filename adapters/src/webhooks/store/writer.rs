@@ -245,6 +245,7 @@ impl Writer {
         );
         if !(rolled_back && has_no_room) {
             tracing::error!(%error, "the store of webhook endpoints has halted; the next start opens it again");
+            metrics::counter!("florin_alerts_total", "alert" => "webhook_store_halted").increment(1);
             self.halted = Some(error.to_string());
         }
         // Refusals as well: they may be for what the same batch did before them, and that was not done.

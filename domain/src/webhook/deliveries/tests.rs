@@ -1,3 +1,5 @@
+//! Deliveries by hand, and any history of servers that fail and actors that crash.
+
 #![expect(clippy::arithmetic_side_effects, reason = "small numbers")]
 
 use super::*;
