@@ -10,6 +10,7 @@ use florin_actors::payment::Start;
 use florin_actors::payments_handle::NewPayment;
 use florin_domain::idempotency::IdempotencyKey;
 use florin_domain::ids::PaymentId;
+use florin_domain::limits::ATTEMPTS_MAX;
 use florin_domain::payment::{DeclinePolicy, Device, Failure, Payment, Status};
 use florin_domain::payment_link::{LINK_METADATA, PaymentLink};
 use florin_domain::ports::LinkClaim;
@@ -51,6 +52,12 @@ impl Stage {
     pub(super) fn of(payment: &Payment) -> Self {
         match &payment.status {
             Status::Failed if payment.failure.as_ref().is_some_and(Failure::is_exhaustion) => Self::Ended,
+            // No card would be tried any more.
+            _ if payment.may_be_confirmed()
+                && payment.next_attempt(payment.authorize_id()) > ATTEMPTS_MAX =>
+            {
+                Self::Ended
+            }
             Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::Failed => Self::Open,
             Status::RequiresAction(action) => Self::Challenged(action.redirect_url.clone()),
             Status::InReview { .. } | Status::Processing => Self::Waiting,
@@ -61,7 +68,7 @@ impl Stage {
 }
 
 /// Risk forbade it before anybody was asked: it never took and never takes any money, so another payment may have its place.
-fn is_void_of_money(payment: &Payment) -> bool {
+pub(super) fn is_void_of_money(payment: &Payment) -> bool {
     payment.status == Status::Blocked && payment.operations.is_empty()
 }
 

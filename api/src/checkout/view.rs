@@ -2,7 +2,7 @@
 //! again goes on with the same payment.
 
 use super::page::{self, Notice};
-use super::payment::{Stage, find, parsed};
+use super::payment::{Stage, find, is_void_of_money, parsed};
 use super::session::Session;
 use super::words;
 use crate::errors::{ApiError, Code};
@@ -146,10 +146,12 @@ impl View {
     fn ended(&self) -> String {
         let again = format!("/pay/{}?again=1", self.link.id);
         let may_again = self.link.is_active && !self.is_voided();
-        let (title, about) = (
-            "The payment was not made",
-            "You have not been charged. Use another card, or ask whoever sent you the link.",
-        );
+        let title = "The payment was not made";
+        let about = if may_again {
+            "You have not been charged. Use another card, or ask whoever sent you the link."
+        } else {
+            "You have not been charged. Ask whoever sent you the link for another one."
+        };
         self.notice_with(
             "closed",
             (title, about),
@@ -157,11 +159,10 @@ impl View {
         )
     }
 
-    /// A link that is paid once has had its payment, and the merchant gave it up.
+    /// A link that is paid once has had its payment, and no other can have its place.
     fn is_voided(&self) -> bool {
         let payment = self.payment.as_ref();
-        self.link.terms.single_use
-            && payment.is_some_and(|payment| payment.status != florin_domain::payment::Status::Blocked)
+        self.link.terms.single_use && payment.is_some_and(|payment| !is_void_of_money(payment))
     }
 }
 

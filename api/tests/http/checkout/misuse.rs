@@ -2,6 +2,15 @@
 
 use super::*;
 
+/// The page after somebody has asked for another payment.
+fn begun_anew(browser: &mut Browser<'_>) -> Answer {
+    let answer = browser.visit(&format!("/pay/{}?again=1", browser.link.clone()));
+    if answer.status == 303 {
+        return browser.load();
+    }
+    answer
+}
+
 #[test]
 fn idempotency_keys_of_merchants_and_customers_are_apart() {
     let world = World::start();
@@ -57,5 +66,61 @@ fn nobody_finds_out_with_a_link_which_of_many_cards_are_good() {
     assert_eq!((world.charges(), payments(&world).len()), (charges, before));
     let elsewhere = link(&world, "amount=5&currency=eur");
     assert_eq!(Browser::at(&world, &elsewhere).pay(GOOD)["state"], "paid");
+    world.stop();
+}
+
+#[test]
+fn a_payment_that_takes_no_more_cards_says_so() {
+    let world = World::start();
+    let mut numbers = [POOR, "4000000000189995"].into_iter().cycle();
+    for (form, may_again) in [
+        ("amount=5&currency=eur&single_use=true", false),
+        ("amount=6&currency=eur", true),
+    ] {
+        let mut browser = Browser::at(&world, &link(&world, form));
+        // Of one card alone fewer would be sent to a provider.
+        for _ in 0..15 {
+            let declined = browser.pay(numbers.next().unwrap());
+            assert_eq!(declined["state"], "declined", "{declined}");
+        }
+        let last = browser.pay(numbers.next().unwrap());
+        assert_eq!(last["state"], "ended", "the sixteenth: {last}");
+        let token = browser.token(GOOD);
+        assert_eq!(browser.try_token(&token).json()["state"], "ended");
+        let page = browser.load();
+        assert_eq!(state(&page), "closed");
+        let again = format!("/pay/{}?again=1", browser.link);
+        assert_eq!(text(&page).contains(&again), may_again, "{}", text(&page));
+        assert_eq!(
+            state(&begun_anew(&mut browser)),
+            if may_again { "form" } else { "closed" }
+        );
+        if may_again {
+            assert_eq!(browser.pay(GOOD)["state"], "paid");
+        }
+    }
+    assert_eq!(world.charges(), 1);
+    world.stop();
+}
+
+#[test]
+fn a_place_that_is_never_free_again_is_offered_to_no_other_card() {
+    let world = World::start_with_actors(|options| options.velocity.hour_declines_max = Some(1));
+    let form = "amount=5&currency=eur&single_use=true&customer=jane";
+    let mut browser = Browser::at(&world, &link(&world, form));
+    assert_eq!(browser.pay(POOR)["state"], "declined");
+    assert_eq!(browser.pay(GOOD)["state"], "ended", "risk forbids it");
+    let page = browser.load();
+    assert_eq!(state(&page), "closed");
+    let again = format!("/pay/{}?again=1", browser.link);
+    assert!(!text(&page).contains(&again), "{}", text(&page));
+    assert_eq!(state(&begun_anew(&mut browser)), "closed");
+    // Nobody was asked for this one.
+    let mut browser = Browser::at(&world, &link(&world, form));
+    assert_eq!(browser.pay(GOOD)["state"], "ended");
+    let again = format!("/pay/{}?again=1", browser.link);
+    assert!(text(&browser.load()).contains(&again));
+    assert_eq!(state(&begun_anew(&mut browser)), "form");
+    assert_eq!(world.charges(), 0);
     world.stop();
 }
