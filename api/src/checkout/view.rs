@@ -145,7 +145,7 @@ impl View {
 
     fn ended(&self) -> String {
         let again = format!("/pay/{}?again=1", self.link.id);
-        let may_again = self.link.is_active && !self.is_voided();
+        let may_again = self.link.is_active && !self.is_over();
         let title = "The payment was not made";
         let about = if may_again {
             "You have not been charged. Use another card, or ask whoever sent you the link."
@@ -160,7 +160,7 @@ impl View {
     }
 
     /// A link that is paid once has had its payment, and no other can have its place.
-    fn is_voided(&self) -> bool {
+    fn is_over(&self) -> bool {
         let payment = self.payment.as_ref();
         self.link.terms.single_use && payment.is_some_and(|payment| !is_void_of_money(payment))
     }
@@ -213,7 +213,7 @@ async fn shown(state: &State, request: &HttpRequest) -> Result<HttpResponse, Api
             return ok(view.notice_with("waiting", words, Some(("Go to my bank", bank))));
         }
         Some(Stage::Challenged(_) | Stage::Waiting) => return ok(view.waiting(0)),
-        Some(Stage::Ended) if view.is_voided() || !begins_anew => return ok(view.ended()),
+        Some(Stage::Ended) if view.is_over() || !begins_anew => return ok(view.ended()),
         Some(Stage::Open | Stage::Paid | Stage::Ended) | None => {}
     }
     if !view.link.is_active {
