@@ -49,6 +49,16 @@ struct Told {
     url: Option<String>,
 }
 
+impl Told {
+    /// Whoever tries many cards to see which are good is told mostly this, or begins payments that nobody makes.
+    fn is_in_vain(&self) -> bool {
+        matches!(
+            self.state,
+            "begun" | "superseded" | "declined" | "ended" | "again"
+        )
+    }
+}
+
 /// Nobody was asked for any money.
 const NOT_NOW: &str =
     "The payment is not possible right now. You have not been charged. Try again in a moment.";
@@ -73,7 +83,11 @@ pub(crate) async fn attempt(state: Data<State>, request: HttpRequest, payload: P
             ApiError::from(Invalid::new("token", Code::TokenInvalid, message))
         })?;
         let held = held(&state, &request).filter(|held| held.link == guest.link.id);
+        state.rate_limits.take_try(guest.link.id)?;
         let (told, session) = tried(&state, &guest, held, token).await?;
+        if !told.is_in_vain() {
+            state.rate_limits.give_try_back(guest.link.id);
+        }
         let mut response = reply::json(StatusCode::OK, &told)?;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -99,8 +113,13 @@ async fn tried(
     }
     // Before anything is journaled: a token that nobody was given is none.
     let known = state.cards.get(link.owner, VaultKey::Token(token)).await;
-    if known.map_err(refused)?.is_none() {
-        return Err(refused(VaultError::Refused(VaultRefusal::NoSuchToken)));
+    match known.map_err(refused)? {
+        None => return Err(refused(VaultError::Refused(VaultRefusal::NoSuchToken))),
+        // One that another session used is refused before it makes a draft.
+        Some(VaultObject::Token(known)) if known.is_used => {
+            saved(state, guest, token).await?;
+        }
+        Some(_) => {}
     }
     let payment = begun(state, guest).await?;
     let named = held.and_then(|held| held.payment());
@@ -112,6 +131,8 @@ async fn tried(
     if Stage::of(link, &payment) != Stage::Open {
         return Ok(seen(state, guest, &payment));
     }
+    // The token is this session's from here on, and begins no payment of another one.
+    let method = saved(state, guest, token).await?;
     let is_kept = named.is_some() && held.is_some_and(|held| held.is_same(&guest.session));
     if !link.terms.single_use && !is_kept {
         let told = Told {
@@ -120,10 +141,14 @@ async fn tried(
         };
         return Ok((told, Some(guest.session.having_begun(payment.id()))));
     }
-    let method = saved(state, guest, token).await?;
     let id = method.id;
     let session = guest.session.having_tried(payment.id(), id);
-    match confirmed(state, guest, &payment, &method).await {
+    let confirmed = confirmed(state, guest, &payment, &method).await;
+    if !link.terms.single_use && confirmed.is_ok() && payment.operations.is_empty() {
+        // To begin it was a try of its own, and has led to something.
+        state.rate_limits.give_try_back(link.id);
+    }
+    match confirmed {
         Ok((_, Answer::NoProvider)) => Ok((again(NOT_NOW), Some(session))),
         Ok((payment, _)) => Ok((told(state, guest, &payment, Some(id)), Some(session))),
         // Somebody else was faster: what became of that is what there is to see.

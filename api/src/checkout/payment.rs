@@ -10,6 +10,7 @@ use florin_actors::payment::Start;
 use florin_actors::payments_handle::NewPayment;
 use florin_domain::idempotency::IdempotencyKey;
 use florin_domain::ids::{MethodId, PaymentId};
+use florin_domain::limits::ATTEMPTS_MAX;
 use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::{DeclinePolicy, Device, Failure, Payment, Status};
 use florin_domain::payment_link::{LINK_METADATA, PaymentLink};
@@ -61,6 +62,12 @@ impl Stage {
             }
             Status::Blocked | Status::Voided if payment.late_minor != 0 => Self::Waiting,
             Status::Failed if is_exhausted => Self::Ended,
+            // No card would be tried any more.
+            _ if payment.may_be_confirmed()
+                && payment.next_attempt(payment.authorize_id()) > ATTEMPTS_MAX =>
+            {
+                Self::Ended
+            }
             // The merchant has changed what it costs: that is not what the page asks for.
             Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::Failed
                 if asked_for(link) != (payment.spec.amount, payment.spec.currency) =>

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 mod banks;
 mod flow;
 mod lost;
+mod misuse;
 
 const A: &str = "sk_test_a";
 const GOOD: &str = "4242424242424242";

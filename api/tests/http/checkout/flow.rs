@@ -291,6 +291,7 @@ fn a_token_is_used_once_and_a_mistyped_card_is_named() {
         (stolen.status, stolen.error("code").as_str()),
         (400, "token_already_used")
     );
+    assert_eq!(payments(&world).len(), 1, "and begins no payment");
     let wrong = thief.token_answer("4242424242424241");
     assert_eq!(
         (wrong.status, wrong.error("code").as_str()),
