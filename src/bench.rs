@@ -4,11 +4,13 @@ mod engine;
 mod failover;
 mod http;
 mod instant_provider;
+mod keys;
 mod ledger;
 mod overload;
 mod setup;
 mod start;
 mod tenths;
+mod webhooks;
 
 use crate::node;
 use clap::{Args, ValueEnum};
@@ -35,6 +37,10 @@ pub(crate) enum Bench {
     Failover,
     /// From the start of `florin dev` on a fresh folder to its first answered payment.
     Start,
+    /// Signed deliveries to a merchant's server, against bare exchanges of the same bytes.
+    Webhooks,
+    /// Whether the time of a refusal tells how near a wrong API key is to a right one.
+    Keys,
 }
 
 /// How it is measured.
@@ -112,6 +118,8 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
         }
         Bench::Failover => return failover::run(&arguments, metrics).await,
         Bench::Start => return start::run(&arguments).await,
+        Bench::Keys => return keys::run(&arguments, metrics).await,
+        Bench::Webhooks => return webhooks::run(&arguments).await,
         Bench::Http => http::report(&arguments, http::World::Instant, metrics).await?,
         Bench::Overload => overload::report(&arguments, metrics).await?,
         Bench::Full => http::report(&arguments, http::World::Sandbox, metrics).await?,

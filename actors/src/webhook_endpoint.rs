@@ -44,6 +44,13 @@ pub enum WebhookGuardianMail {
         /// Who asks.
         reply: oneshot::Sender<Vec<LiveEndpoint>>,
     },
+    /// Crash one (operators and tests); it is restarted like after any failure.
+    Kill {
+        /// Which.
+        endpoint: EndpointId,
+        /// Whether it was there.
+        reply: oneshot::Sender<bool>,
+    },
 }
 
 /// An endpoint's actor as operators see it.

@@ -12,7 +12,7 @@ use florin_actors::provider::Line;
 use florin_actors::shards::Shards;
 use florin_actors::webhook_endpoint::{LiveEndpoint, WebhookGuardianMail};
 use florin_domain::health::KeyStop;
-use florin_domain::ids::{PaymentId, Seq, ShardId};
+use florin_domain::ids::{EndpointId, PaymentId, Seq, ShardId};
 use florin_domain::merchant::{ControlEvent, OperatorAction};
 use florin_domain::ports::{BoxFuture, KillRefusal, OpsView, ProviderStanding, TreeNode};
 use florin_domain::time::Timestamp;
@@ -27,6 +27,7 @@ use tokio::sync::oneshot;
 enum Named {
     Seat(ShardId, Seat),
     Payment(PaymentId),
+    Endpoint(EndpointId),
 }
 
 /// The ops view of a running platform.
@@ -186,6 +187,10 @@ impl Ops {
         self.shards.get(payment.shard()).unwrap_or(&self.context)
     }
 
+    fn of_endpoint(&self, endpoint: EndpointId) -> &Arc<Context> {
+        self.shards.get(endpoint.shard()).unwrap_or(&self.context)
+    }
+
     /// The actor with this name, if it comes back when it is killed.
     async fn killable(&self, name: &str) -> Result<Named, KillRefusal> {
         let (kind, key) = match name.split_once(':') {
@@ -204,6 +209,15 @@ impl Ops {
             let found = siblings.iter().any(is_it);
             return found
                 .then_some(Named::Payment(payment))
+                .ok_or(KillRefusal::NoSuchActor);
+        }
+        if kind == Kind::WebhookEndpoint.as_str() {
+            let endpoint = key.and_then(|key| EndpointId::parse(key).ok());
+            let endpoint = endpoint.ok_or(KillRefusal::NoSuchActor)?;
+            let siblings = live_endpoints(self.of_endpoint(endpoint), usize::MAX).await;
+            let found = siblings.iter().any(|live| live.endpoint == endpoint);
+            return found
+                .then_some(Named::Endpoint(endpoint))
                 .ok_or(KillRefusal::NoSuchActor);
         }
         let reports = self.reports().await;
@@ -233,6 +247,12 @@ impl Ops {
             Named::Payment(payment) => {
                 let guardian = self.of(payment).guardian(payment);
                 guardian.step(GuardianMail::Kill { payment, reply });
+                let is_down = waits.await.unwrap_or(false);
+                is_down.then_some(()).ok_or(KillRefusal::NoSuchActor)
+            }
+            Named::Endpoint(endpoint) => {
+                let guardian = &self.of_endpoint(endpoint).webhooks;
+                guardian.step(WebhookGuardianMail::Kill { endpoint, reply });
                 let is_down = waits.await.unwrap_or(false);
                 is_down.then_some(()).ok_or(KillRefusal::NoSuchActor)
             }
@@ -270,9 +290,13 @@ async fn payments(context: &Context, guardian: usize, limit: usize) -> Vec<TreeN
     live.into_iter().map(node).collect()
 }
 
-async fn endpoints(context: &Context, limit: usize) -> Vec<TreeNode> {
+async fn live_endpoints(context: &Context, limit: usize) -> Vec<LiveEndpoint> {
     let (reply, waits) = oneshot::channel();
     context.webhooks.step(WebhookGuardianMail::Live { limit, reply });
+    waits.await.unwrap_or_default()
+}
+
+async fn endpoints(context: &Context, limit: usize) -> Vec<TreeNode> {
     let restarts_max = context.options.payment_restarts.restarts_max;
     let node = |live: LiveEndpoint| TreeNode {
         standing: None,
@@ -287,7 +311,8 @@ async fn endpoints(context: &Context, limit: usize) -> Vec<TreeNode> {
         children_live: 0,
         children: Vec::new(),
     };
-    waits.await.unwrap_or_default().into_iter().map(node).collect()
+    let live = live_endpoints(context, limit).await;
+    live.into_iter().map(node).collect()
 }
 
 impl OpsView for Ops {

@@ -106,6 +106,7 @@ impl Actor for WebhookGuardian {
                 }
             }
             WebhookGuardianMail::Live { limit, reply } => tell(reply, state.live(limit)),
+            WebhookGuardianMail::Kill { endpoint, reply } => tell(reply, state.kill(endpoint)),
         }
         ending.disarm();
         Ok(())
@@ -214,6 +215,15 @@ impl WebhookGuardianState {
             tokio::time::sleep(wait).await;
             mailbox.step(WebhookGuardianMail::Respawn(id));
         });
+    }
+
+    fn kill(&self, id: EndpointId) -> bool {
+        let child = self.children.get(&id).filter(|child| child.is_up);
+        let actor = child.and_then(|child| child.mailbox.actor());
+        if let Some(actor) = &actor {
+            actor.kill();
+        }
+        actor.is_some()
     }
 
     fn live(&mut self, limit: usize) -> Vec<LiveEndpoint> {

@@ -130,3 +130,36 @@ fn the_first_payment_after_a_start_is_timed() {
     ];
     assert_has(&report, &figures.map(|name| (name, Kind::Number)));
 }
+
+#[test]
+fn webhooks_are_signed_sent_and_compared_with_bare_exchanges() {
+    let report = measured("webhooks", &["--seconds", "1"]);
+    assert_eq!(report["bench"], "webhooks");
+    let whole = ["deliveries", "p50_us", "p99_us", "p999_us"];
+    assert_has(&report, &whole.map(|name| (name, Kind::Whole)));
+    let numbers = [
+        "deliveries_per_s",
+        "cpu_us_per_delivery",
+        "sign_us",
+        "bare_per_s",
+        "bare_ratio",
+    ];
+    assert_has(&report, &numbers.map(|name| (name, Kind::Number)));
+}
+
+#[test]
+fn wrong_keys_are_timed_and_compared() {
+    let report = measured("keys", &[]);
+    assert_eq!(
+        (&report["bench"], &report["tries_of_each"]),
+        (&"keys".into(), &10_000.into())
+    );
+    let figures = [
+        "unknown_p50_us",
+        "first_changed_p50_us",
+        "last_changed_p50_us",
+        "t_max",
+    ];
+    assert_has(&report, &figures.map(|name| (name, Kind::Number)));
+    assert!(report["found"].is_boolean());
+}

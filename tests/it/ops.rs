@@ -2,6 +2,7 @@
 
 use crate::deployment::{Dev, sale, with_method};
 use crate::http::Client;
+use crate::process::wait_for;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -39,7 +40,9 @@ fn the_tree_shows_every_kind_of_actor_to_operators_only() {
         .expect(200)
         .json();
     let endpoint = json!({"url": "http://127.0.0.1:9/nobody", "enabled_events": ["*"]});
-    dev.merchant().post("endpoint", "/v1/webhook_endpoints", &endpoint).expect(200);
+    dev.merchant()
+        .post("endpoint", "/v1/webhook_endpoints", &endpoint)
+        .expect(200);
     let tree = wait_for("the endpoint's actor", || {
         let tree = dev.operator().read("/v1/ops/tree");
         tree.to_string().contains("\"webhook_endpoint\"").then_some(tree)

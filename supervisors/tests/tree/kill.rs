@@ -3,6 +3,7 @@
 use crate::audit::is_final;
 use crate::ports::all_commits;
 use crate::provider::Script;
+use crate::webhooks;
 use crate::world::{Answered, World, answers, let_settle, live_payments, submit_all, until};
 use florin_actors::kind::Kind;
 use florin_domain::commit::Body;
@@ -18,6 +19,8 @@ use std::sync::atomic::Ordering;
 
 /// Requests in flight when an actor is killed, and as many after it has come back.
 const WAVE: usize = 16;
+/// A merchant's, which hears of every payment.
+const SERVER: &str = "https://a.example";
 
 fn ops(platform: &Platform) -> Ops {
     platform.ops(Box::new(String::new))
@@ -126,17 +129,30 @@ async fn kill_orders(platform: &Platform) -> Vec<(String, OperatorAction)> {
 
 #[test]
 fn whatever_is_killed_under_load_comes_back_and_nothing_is_lost_or_doubled() {
-    let world = World::new(31);
+    let (world, merchants) = webhooks::world(31, |_, _| Some(webhooks::answered(200)));
     let restartable = Kind::ALL.into_iter().filter(|kind| kind.is_restartable());
     let kinds: BTreeSet<&str> = restartable.map(Kind::as_str).collect();
     let before = world.life(async |world, platform| {
         let mut asked = Vec::new();
+        webhooks::make(&platform.webhooks(), SERVER, "*").await;
         for kind in &kinds {
             let first = asked.len();
             asked.extend(kill_under_load(world, &platform, kind, first).await);
         }
         world.resolve_all(&platform, &asked).await;
         world.check_at_rest(&platform).await;
+        let announced: u64 = world
+            .truth()
+            .payments
+            .values()
+            .map(|payment| payment.announced)
+            .sum();
+        let announced = usize::try_from(announced).unwrap();
+        webhooks::passes(world, "everything arrives", || {
+            merchants.taken(SERVER) == announced
+        })
+        .await;
+        merchants.check_order(SERVER);
         let orders = kill_orders(&platform).await;
         let ordered = |(actor, _): &(String, OperatorAction)| actor.split(':').next().unwrap().to_owned();
         let ordered: Vec<String> = orders.iter().map(ordered).collect();
@@ -178,6 +194,9 @@ fn nobody_is_killed_whose_end_would_end_the_process_or_who_is_not_there() {
             "payment:pay_00000000000000000000000001",
             "payment:1",
             "payment_set_aside:pay_00000000000000000000000001",
+            "webhook_endpoint",
+            "webhook_endpoint:0",
+            "webhook_endpoint:we_00000000000000000000000001",
         ];
         for actor in nobody {
             assert_eq!(

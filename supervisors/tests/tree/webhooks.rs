@@ -86,7 +86,7 @@ impl fmt::Debug for Servers {
     }
 }
 
-fn answered(status: u16) -> DeliveryEnd {
+pub(crate) fn answered(status: u16) -> DeliveryEnd {
     DeliveryEnd::Answered {
         status,
         retry_after: None,
@@ -129,12 +129,12 @@ impl WebhookClient for Servers {
     }
 }
 
-struct Merchants {
+pub(crate) struct Merchants {
     servers: Arc<Servers>,
     store: Arc<MemoryEndpoints>,
 }
 
-fn world(
+pub(crate) fn world(
     seed: u64,
     answers: impl Fn(&str, usize) -> Option<DeliveryEnd> + Send + Sync + 'static,
 ) -> (World, Merchants) {
@@ -161,7 +161,7 @@ fn owner() -> Owner {
     }
 }
 
-async fn make(webhooks: &WebhooksHandle, url: &str, wanted: &str) -> EndpointId {
+pub(crate) async fn make(webhooks: &WebhooksHandle, url: &str, wanted: &str) -> EndpointId {
     let id = webhooks.new_id(merchant());
     let endpoint = Endpoint {
         id,
@@ -194,7 +194,7 @@ impl Merchants {
         got.iter().filter(|one| &*one.url == url).cloned().collect()
     }
 
-    fn taken(&self, url: &str) -> usize {
+    pub(crate) fn taken(&self, url: &str) -> usize {
         let mut ids: Vec<String> = self
             .got(url)
             .into_iter()
@@ -208,7 +208,7 @@ impl Merchants {
 
     /// Each payment's announcements came for the first time in their order, all of them, and always under the same id.
     #[track_caller]
-    fn check_order(&self, url: &str) {
+    pub(crate) fn check_order(&self, url: &str) {
         let mut seen: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for one in self.got(url) {
             let ids = seen.entry(one.payment.clone()).or_default();
@@ -229,7 +229,7 @@ async fn pay(platform: &Platform, requests: std::ops::Range<usize>) {
 }
 
 /// Waits while the world's clock goes on with the timers.
-async fn passes(world: &World, what: &str, holds: impl Fn() -> bool) {
+pub(crate) async fn passes(world: &World, what: &str, holds: impl Fn() -> bool) {
     for _ in 0..20_000 {
         if holds() {
             return;
