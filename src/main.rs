@@ -144,9 +144,6 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
         Command::Secrets(vault::SecretsCommand::RotateKek) => vault::rotate_kek(&settings),
         Command::Key(command) => merchant::run_key(command, settings).await,
         Command::Simulate(arguments) => simulate::run(arguments).await,
-        Command::Config(command) => {
-            config::run(&command, &settings);
-            Ok(())
-        }
+        Command::Config(command) => config::run(&command, &settings),
     }
 }

@@ -181,6 +181,25 @@ fn nothing_is_lost_and_all_is_in_order_while_the_node_is_killed_and_started_agai
 }
 
 #[test]
+fn more_than_a_page_of_events_after_none_at_all_is_told_from_the_first_one_on() {
+    let (_folder, dev) = Dev::fresh(&[]);
+    let server = taking();
+    let listener = Listener::start(dev.api, &server.url(), &[]);
+    // It does not look while all of this happens.
+    listener.process.signal("-STOP");
+    for number in 0..110 {
+        made(&dev, &format!("sold-{number}"), &sale(1_000 + number, "USD"));
+    }
+    let events = wait_for("all events", || Some(told(&dev)).filter(|told| told.len() == 220));
+    listener.process.signal("-CONT");
+    let letters = wait_for_letters(&server, events.len());
+    let got: Vec<Value> = letters.iter().map(Letter::event).collect();
+    assert_eq!(got, events);
+    listener.interrupt();
+    dev.stop();
+}
+
+#[test]
 fn what_a_server_does_is_said_and_what_it_missed_can_be_had_again() {
     let (_folder, dev) = Dev::fresh(&[]);
     let first = made(&dev, "before", &sale(1_000, "USD"));
