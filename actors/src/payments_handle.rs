@@ -34,6 +34,8 @@ use std::sync::Arc;
 /// A request for a new payment, checked.
 #[derive(Clone, Debug)]
 pub struct NewPayment {
+    /// Its id, if it was drawn before; the payment that the key has already has its own.
+    pub id: Option<PaymentId>,
     /// Whose.
     pub merchant: MerchantId,
     /// Live or test mode.
@@ -94,6 +96,11 @@ impl PaymentsHandle {
             context: Arc::clone(context),
             shards: self.shards.clone(),
         }
+    }
+
+    /// An id for a merchant's next payment, for whoever has to name it before it is made.
+    pub fn draw_id(&self, merchant: MerchantId) -> PaymentId {
+        self.at(merchant.shard()).context.new_payment_id()
     }
 
     /// A merchant's payment; another merchant's is not there.

@@ -1,11 +1,12 @@
 //! How much each API key may ask, and how often callers without a valid one may fail.
 //!
-//! A key has state here only once it has authenticated, so there are never more entries than keys.
+//! A key has state here only once it has authenticated, so there are never more entries than keys. A payment link has state only while something
+//! of it has not come back.
 
 use crate::errors::ApiError;
 use crate::server::RateLimit;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use florin_domain::ids::ApiKeyId;
+use florin_domain::ids::{ApiKeyId, PaymentLinkId};
 use florin_domain::merchant::ApiKey;
 use governor::clock::Clock;
 use governor::middleware::{NoOpMiddleware, StateInformationMiddleware};
@@ -21,6 +22,10 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
+mod links;
+
+use links::LinkBuckets;
+
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 /// Maps among which keys are spread, so that workers meet in one only for the same key or by chance.
@@ -29,6 +34,10 @@ const SHARDS: usize = 64;
 const ADDRESSES_MAX: usize = 4096;
 /// Costly requests a minute of all addresses together from which too many have failed.
 const COSTLY_PER_MIN: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
+/// Tries under one payment link that come to nothing, in short order.
+const VAIN_TRIES_AT_ONCE: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
+/// After so long, one more.
+const VAIN_TRY_EACH: Duration = Duration::from_secs(6);
 /// Where the failures of all further addresses are counted.
 const EVERYBODY_ELSE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
@@ -81,6 +90,10 @@ pub(crate) struct RateLimits {
     keys: Option<KeyLimits>,
     strangers: Option<Strangers>,
     costly: Common,
+    /// Requests of customers.
+    link_requests: Option<LinkBuckets>,
+    /// Cards that they try in vain: whoever has a link could find out with it which of many cards are good.
+    vain_tries: LinkBuckets,
 }
 
 impl RateLimits {
@@ -91,7 +104,30 @@ impl RateLimits {
             keys: limit.map(|limit| KeyLimits::new(limit, clock)),
             strangers: failures_per_min.map(|per_min| Strangers::new(per_min, clock, ADDRESSES_MAX)),
             costly: RateLimiter::direct_with_clock(Quota::per_minute(COSTLY_PER_MIN), clock),
+            link_requests: limit.map(|limit| {
+                let each = Duration::from_secs(1) / limit.requests_per_s.get();
+                LinkBuckets::new((limit.burst, each), clock)
+            }),
+            vain_tries: LinkBuckets::new((VAIN_TRIES_AT_ONCE, VAIN_TRY_EACH), clock),
         }
+    }
+
+    /// Takes one request of what customers may ask under a link: as much as of an API key.
+    pub(crate) fn take_for_link(&self, link: PaymentLinkId) -> Result<(), ApiError> {
+        let Some(requests) = &self.link_requests else {
+            return Ok(());
+        };
+        requests.take(link).map_err(over)
+    }
+
+    /// Takes one try in vain of those that a link has. One that led to something is given back.
+    pub(crate) fn take_try(&self, link: PaymentLinkId) -> Result<(), ApiError> {
+        self.vain_tries.take(link).map_err(over)
+    }
+
+    /// The last try was not in vain.
+    pub(crate) fn give_try_back(&self, link: PaymentLinkId) {
+        self.vain_tries.give_back(link);
     }
 
     /// Takes one request of what the key may ask. `is_unlimited` is asked once per key.
@@ -274,6 +310,10 @@ fn origin(peer: IpAddr) -> IpAddr {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         IpAddr::V4(address) => IpAddr::V4(address),
     }
+}
+
+const fn over(retry_after_s: u64) -> ApiError {
+    ApiError::RateLimited { retry_after_s }
 }
 
 /// At least one second, since nobody should come back at once.

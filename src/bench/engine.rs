@@ -76,6 +76,7 @@ impl EngineLoad {
             number % 100_000
         );
         Ok(Some(NewPayment {
+            id: None,
             merchant,
             livemode: false,
             fee: crate::control::standard_fee()?,

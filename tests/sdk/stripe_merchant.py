@@ -4,7 +4,10 @@ Usage: stripe_merchant.py http://<florin>
 """
 
 import http.client
+import http.server
+import queue
 import sys
+import threading
 import urllib.parse
 import uuid
 
@@ -216,6 +219,50 @@ def events(client, sale):
     expect("with the object of then", (type(again.data.object).__name__, again.data.object.amount_received), ("PaymentIntent", sale.amount))
 
 
+class Shop(http.server.BaseHTTPRequestHandler):
+    """A merchant's server, which takes everything."""
+
+    arrived = queue.Queue()
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.arrived.put((body, self.headers["Stripe-Signature"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def webhooks(client):
+    shop = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    threading.Thread(target=shop.serve_forever, daemon=True).start()
+    endpoints = client.v1.webhook_endpoints
+    url = f"http://127.0.0.1:{shop.server_port}/hooks"
+    made = endpoints.create({"url": url, "enabled_events": ["payment_intent.succeeded"], "metadata": {"team": "orders"}})
+    expect("an endpoint is made", (type(made).__name__, made.status, made.metadata["team"]), ("WebhookEndpoint", "enabled", "orders"))
+    sale = client.v1.payment_intents.create({"amount": 777, "currency": "usd", "payment_method": "pm_card_visa", "confirm": True})
+    body, signature = Shop.arrived.get(timeout=PATIENCE_S)
+    event = client.construct_event(body, signature, made.secret)
+    found = (type(event).__name__, event.type, type(event.data.object).__name__, event.data.object.id)
+    expect("it is told, signed", found, ("Event", "payment_intent.succeeded", "PaymentIntent", sale.id))
+    listed = client.v1.events.retrieve(event.id)
+    expect("of what is listed", (listed.id, listed.data.object.amount), (event.id, 777))
+    raises(
+        "a changed body is found out",
+        stripe.SignatureVerificationError,
+        lambda: client.construct_event(body.replace(b"777", b"778"), signature, made.secret),
+    )
+    changed = endpoints.update(made.id, {"description": "Orders", "disabled": True})
+    expect("it is changed", (changed.description, changed.status, changed.url), ("Orders", "disabled", url))
+    expect("and keeps its secret to itself", "secret" in endpoints.retrieve(made.id), False)
+    expect("it is listed", [one.id for one in endpoints.list().auto_paging_iter()], [made.id])
+    expect("and deleted", endpoints.delete(made.id).deleted, True)
+    raises("and gone", stripe.InvalidRequestError, lambda: endpoints.retrieve(made.id))
+    shop.shutdown()
+
+
 def main(address):
     client = stripe.StripeClient(KEY, base_addresses={"api": address})
     sale = intents(client)
@@ -224,6 +271,7 @@ def main(address):
     errors(client, address)
     lists(client)
     events(client, sale)
+    webhooks(client)
     # The way of older programs, with everything in the module.
     stripe.api_key, stripe.api_base = KEY, address
     old = stripe.PaymentIntent.create(amount=250, currency="gbp", payment_method="pm_card_visa", confirm=True)

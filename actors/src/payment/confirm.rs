@@ -3,16 +3,30 @@
 use super::{Action, Assessing, NotStored, Operate, PaymentState, Stage};
 use crate::context::Step;
 use crate::risk::{self, Velocity};
-use florin_domain::payment::{Command, Refusal};
+use florin_domain::money::{Amount, Currency};
+use florin_domain::payment::{Command, Payment, Refusal};
 use ractor::ActorProcessingErr;
 use tokio::time::Instant;
+
+/// It costs what whoever confirms it was shown, if they say what that is.
+fn costs(payment: &Payment, price: Option<(Amount, Currency)>) -> bool {
+    price.is_none_or(|price| price == (payment.spec.amount, payment.spec.currency))
+}
 
 impl PaymentState {
     /// Another method is assessed like the first one.
     pub(super) fn assess_confirmation(&mut self, operate: Box<Operate>) {
-        let (Some(payment), Action::Confirm(named)) = (self.payment.clone(), &operate.action) else {
+        let (Some(payment), Action::Confirm(named, price)) = (self.payment.clone(), &operate.action) else {
             return;
         };
+        // While risk is asked it takes no other request, so that it costs the same afterwards.
+        if !costs(&payment, *price) {
+            self.refuse_request(
+                operate.request.key_digest,
+                NotStored::Refused(Refusal::WrongStatus),
+            );
+            return;
+        }
         let named = named.as_ref().or(payment.method_to_confirm());
         // Risk is asked only about what can be: what it then counts for this payment may be the try that is under way.
         let Some(method) = named.filter(|_| payment.may_be_confirmed()) else {
@@ -47,7 +61,7 @@ impl PaymentState {
     ) -> Result<(), ActorProcessingErr> {
         let Operate { request, action, .. } = operate;
         let (key, operation) = (request.key_digest, request.operation);
-        let (Action::Confirm(named), Some(payment)) = (action, self.payment.clone()) else {
+        let (Action::Confirm(named, _), Some(payment)) = (action, self.payment.clone()) else {
             return Ok(());
         };
         let Some(method) = named.or_else(|| payment.method_to_confirm().cloned()) else {

@@ -6,7 +6,7 @@ use crate::idempotency::{IdempotencyMail, Reply, SubmissionId};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, VoidId};
 use florin_domain::method::PaymentMethod;
-use florin_domain::money::{Amount, MinorSum};
+use florin_domain::money::{Amount, Currency, MinorSum};
 use florin_domain::payment::{
     Amendment, Answer, AttemptPlan, AttemptState, CaptureMethod, Command, Note, Refusal, Request,
     RequestKind, Resolution, Status,
@@ -47,8 +47,8 @@ pub enum Action {
         /// Why.
         reason: Option<Arc<str>>,
     },
-    /// Pay a draft, with its own method if none is named; or try again with another method.
-    Confirm(Option<PaymentMethod>),
+    /// Pay a draft, with its own method if none is named; or try again with another method. If a price is named, it is that or nothing.
+    Confirm(Option<PaymentMethod>, Option<(Amount, Currency)>),
     /// Confirm or change it with a method that is no longer there: only what was asked under the key before is answered.
     MethodGone,
     /// Change a draft, or what is said about the payment.
@@ -86,7 +86,7 @@ impl Action {
             Self::Increment { id, .. } => (RequestKind::Increment, OperationId::Increment(*id)),
             Self::Void(id) => (RequestKind::Void, OperationId::Void(*id)),
             Self::Refund { id, .. } => (RequestKind::Refund, OperationId::Refund(*id)),
-            Self::Confirm(_) | Self::MethodGone => (RequestKind::Confirm, authorize),
+            Self::Confirm(..) | Self::MethodGone => (RequestKind::Confirm, authorize),
             Self::Amend(_) => (RequestKind::Amend, authorize),
             Self::Complete(_) => (RequestKind::Complete, authorize),
             Self::ApproveReview(_) => (RequestKind::ApproveReview, authorize),
@@ -145,7 +145,7 @@ impl PaymentState {
             return self.key_asked(key, None);
         }
         match operate.action {
-            Action::Confirm(_) => {
+            Action::Confirm(..) => {
                 self.assess_confirmation(operate);
                 Ok(())
             }
@@ -197,7 +197,7 @@ impl PaymentState {
                 | Action::Increment { .. }
                 | Action::Void(_)
                 | Action::Refund { .. }
-                | Action::Confirm(_)
+                | Action::Confirm(..)
                 | Action::MethodGone
                 | Action::Complete(_)
                 | Action::Amend(_)
@@ -266,7 +266,7 @@ impl PaymentState {
             }),
             Action::Complete(_) => Some(Command::Complete),
             Action::Amend(amendment) => Some(Command::Amend(amendment)),
-            Action::Confirm(_) | Action::MethodGone => None,
+            Action::Confirm(..) | Action::MethodGone => None,
         };
         let Some(command) = command else {
             self.refuse_request(key, NotStored::NoProvider);

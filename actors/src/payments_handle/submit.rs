@@ -10,7 +10,7 @@ use crate::payment::{Action, Begin, NotStored, Operate};
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, PaymentId, RefundId, Seq, VoidId};
 use florin_domain::method::PaymentMethod;
-use florin_domain::money::Amount;
+use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::{Amendment, Answer, Note, Payment, Request, Resolution, Spec};
 use std::sync::Arc;
 use thiserror::Error;
@@ -43,6 +43,13 @@ pub enum Change {
     },
     /// Pay a draft, with its own method if none is named; or try again with another method after a decline.
     Confirm(Option<PaymentMethod>),
+    /// The same for a customer who was shown a price: it is refused if the payment costs anything else by then.
+    ConfirmFor {
+        /// The customer's.
+        method: PaymentMethod,
+        /// What they were shown.
+        price: (Amount, Currency),
+    },
     /// Confirm or change it with a method that is no longer there: only what was asked under the key before is answered.
     MethodGone,
     /// Change a draft, or what is said about the payment.
@@ -243,7 +250,8 @@ impl PaymentsHandle {
                 amount,
                 reason,
             },
-            Change::Confirm(method) => Action::Confirm(method),
+            Change::Confirm(method) => Action::Confirm(method, None),
+            Change::ConfirmFor { method, price } => Action::Confirm(Some(method), Some(price)),
             Change::MethodGone => Action::MethodGone,
             Change::Amend(amendment) => Action::Amend(amendment),
             Change::Complete { details } => Action::Complete(details),
@@ -285,7 +293,7 @@ impl PaymentsHandle {
     }
 
     fn begin(&self, new: NewPayment) -> Begin {
-        let id = self.context.new_payment_id();
+        let id = new.id.unwrap_or_else(|| self.context.new_payment_id());
         let spec = Spec {
             id,
             merchant: new.merchant,

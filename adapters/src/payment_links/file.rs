@@ -6,7 +6,7 @@ use florin_domain::payment_link::PaymentLink;
 use florin_domain::ports::{LinkOnce, LinkPage};
 use florin_domain::vault::Owner;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params, params_from_iter};
 use std::path::Path;
 use std::time::Duration;
 use thiserror::Error;
@@ -74,6 +74,15 @@ pub(super) fn open(path: Option<&Path>) -> Result<Connection, String> {
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(failed)?;
     if check == "ok" { Ok(file) } else { Err(check) }
+}
+
+/// Another connection to a file that is open, for looking things up.
+pub(super) fn open_for_reading(path: &Path) -> Result<Connection, String> {
+    let failed = |error: rusqlite::Error| error.to_string();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let file = Connection::open_with_flags(path, flags).map_err(failed)?;
+    file.busy_timeout(BUSY_WAIT).map_err(failed)?;
+    Ok(file)
 }
 
 fn bytes(bits: u128) -> [u8; 16] {

@@ -1,7 +1,7 @@
-//! The port on the file: a bounded queue before the thread that has it.
+//! The port on the file: a bounded queue before each of the threads that have it, the one that writes and the one that looks things up.
 
-use super::file::open;
-use super::writer::{Letter, Order, ReplyTo, Writer};
+use super::file::{open, open_for_reading};
+use super::writer::{Letter, LookUp, Order, ReplyTo, Writer};
 use florin_domain::ids::PaymentLinkId;
 use florin_domain::payment_link::{LinkChange, PaymentLink};
 use florin_domain::ports::{
@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-/// What may wait for the thread; one more is refused as busy.
+/// What may wait for a thread; one more is refused as busy.
 pub const LINKS_WAITING_MAX: usize = 1024;
 
 /// Why the file cannot be used.
@@ -33,8 +33,10 @@ pub struct OpenError {
 pub struct LinkStore {
     /// Taken when the store closes, which ends the thread.
     letters: Option<mpsc::Sender<Letter>>,
+    /// The same of the thread that looks things up. None in memory, where there is one connection only.
+    look_ups: Option<mpsc::Sender<LookUp>>,
     clock: Arc<dyn Clock>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl fmt::Debug for LinkStore {
@@ -66,37 +68,68 @@ impl LinkStore {
             entropy,
             halted: None,
         };
-        let (letters, inbox) = mpsc::channel(LINKS_WAITING_MAX);
-        let thread = std::thread::Builder::new()
-            .name("florin-links".to_owned())
-            .spawn(move || writer.run(inbox))
-            .map_err(|error| failed(error.to_string()))?;
-        Ok(Self {
-            letters: Some(letters),
+        let look_up = path.map(open_for_reading).transpose().map_err(failed)?;
+        let mut store = Self {
+            letters: None,
+            look_ups: None,
             clock,
-            thread: Some(thread),
-        })
+            threads: Vec::new(),
+        };
+        let (letters, inbox) = mpsc::channel(LINKS_WAITING_MAX);
+        store
+            .spawn("florin-links", move || writer.run(inbox))
+            .map_err(failed)?;
+        store.letters = Some(letters);
+        if let Some(file) = look_up {
+            let (look_ups, inbox) = mpsc::channel(LINKS_WAITING_MAX);
+            store
+                .spawn("florin-links-rd", move || LookUp::answer_all(&file, inbox))
+                .map_err(failed)?;
+            store.look_ups = Some(look_ups);
+        }
+        Ok(store)
     }
 
-    async fn ask<T>(&self, letter: impl FnOnce(ReplyTo<T>) -> Letter) -> Result<T, LinksError> {
+    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+        self.threads.push(thread.map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    async fn change_by(&self, order: Order) -> Result<ChangedLink, LinksError> {
         let (reply, answer) = oneshot::channel();
-        let letters = self.letters.as_ref().ok_or_else(ended)?;
-        letters.try_send(letter(reply)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => LinksError::Busy,
-            mpsc::error::TrySendError::Closed(_) => ended(),
-        })?;
+        send(self.letters.as_ref(), Letter::Change(order, reply))?;
         answer.await.map_err(|_| ended())?
     }
+
+    async fn look_up<T>(&self, asked: impl FnOnce(ReplyTo<T>) -> LookUp) -> Result<T, LinksError> {
+        let (reply, answer) = oneshot::channel();
+        let asked = asked(reply);
+        match &self.look_ups {
+            Some(look_ups) => send(Some(look_ups), asked)?,
+            None => send(self.letters.as_ref(), Letter::LookUp(asked))?,
+        }
+        answer.await.map_err(|_| ended())?
+    }
+}
+
+fn send<T>(queue: Option<&mpsc::Sender<T>>, letter: T) -> Result<(), LinksError> {
+    let queue = queue.ok_or_else(ended)?;
+    queue.try_send(letter).map_err(|error| match error {
+        mpsc::error::TrySendError::Full(_) => LinksError::Busy,
+        mpsc::error::TrySendError::Closed(_) => ended(),
+    })
 }
 
 impl Drop for LinkStore {
     /// What was taken on is finished first.
     fn drop(&mut self) {
         self.letters = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread of payment links ended by a panic");
+        self.look_ups = None;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of payment links ended by a panic");
+            }
         }
     }
 }
@@ -109,11 +142,11 @@ impl PaymentLinks for LinkStore {
         once: Option<LinkOnce>,
     ) -> BoxFuture<'_, Result<ChangedLink, LinksError>> {
         let order = Order::Merchant(owner, change, once);
-        Box::pin(self.ask(|reply| Letter::Change(order, reply)))
+        Box::pin(self.change_by(order))
     }
 
     fn find(&self, id: PaymentLinkId) -> BoxFuture<'_, Result<Option<PaymentLink>, LinksError>> {
-        Box::pin(self.ask(move |reply| Letter::Find(id, reply)))
+        Box::pin(self.look_up(move |reply| LookUp::Find(id, reply)))
     }
 
     fn list(
@@ -121,14 +154,12 @@ impl PaymentLinks for LinkStore {
         owner: Owner,
         page: LinkPage,
     ) -> BoxFuture<'_, Result<(Vec<PaymentLink>, bool), LinksError>> {
-        Box::pin(self.ask(move |reply| Letter::List(owner, page, reply)))
+        Box::pin(self.look_up(move |reply| LookUp::List(owner, page, reply)))
     }
 
     fn claim(&self, claim: LinkClaim) -> BoxFuture<'_, Result<PaymentLink, LinksError>> {
         Box::pin(async move {
-            let made = self
-                .ask(|reply| Letter::Change(Order::Claim(claim), reply))
-                .await?;
+            let made = self.change_by(Order::Claim(claim)).await?;
             Ok(made.link)
         })
     }

@@ -11,9 +11,11 @@ use florin_domain::ports::{Clock, LinkClaim, LinkOnce, LinkPage, LinksError, Pay
 use florin_domain::time::Timestamp;
 use florin_domain::vault::Owner;
 use rusqlite::Connection;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tempfile::TempDir;
 
 const DAY_MS: u64 = 24 * 3_600_000;
@@ -270,4 +272,47 @@ async fn a_file_that_somebody_holds_is_busy_and_one_of_another_version_is_not_op
         error.contains("links.db") && error.contains("version 2"),
         "{error}"
     );
+}
+
+/// Whoever asks what time it is waits until they are let go.
+#[derive(Debug)]
+struct Held {
+    asked: Sender<()>,
+    released: Mutex<Receiver<()>>,
+    gave_up: AtomicU64,
+}
+
+impl Clock for Held {
+    fn now(&self) -> Timestamp {
+        self.asked.send(()).unwrap();
+        let released = self.released.lock().unwrap();
+        if released.recv_timeout(Duration::from_secs(5)).is_err() {
+            self.gave_up.fetch_add(1, Ordering::Relaxed);
+        }
+        Timestamp::from_unix_ms(1_795_348_800_000)
+    }
+}
+
+#[tokio::test]
+async fn looking_up_does_not_wait_for_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let ((asked, is_asked), (release, released)) = (channel(), channel());
+    let clock = Arc::new(Held {
+        asked,
+        released: Mutex::new(released),
+        gave_up: AtomicU64::new(0),
+    });
+    let world = (Arc::clone(&clock) as _, Arc::new(OsEntropy::new()) as _);
+    let store = LinkStore::open(Some(&file_in(folder.path())), world).unwrap();
+    let mut change = store.change(owner(1), LinkChange::Create(Box::new(terms(true))), None);
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(change.as_mut().poll(&mut context).is_pending());
+    is_asked.recv().unwrap();
+    // The thread that writes is in the middle of it.
+    assert_eq!(store.find(PaymentLinkId::from_bits(1)).await, Ok(None));
+    assert_eq!(store.list(owner(1), ALL).await, Ok((Vec::new(), false)));
+    assert_eq!(clock.gave_up.load(Ordering::Relaxed), 0);
+    release.send(()).unwrap();
+    let made = change.await.unwrap().link;
+    assert_eq!(store.find(made.id).await, Ok(Some(made)));
 }

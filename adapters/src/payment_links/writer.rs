@@ -1,4 +1,5 @@
-//! Owns the only connection: one thread, many changes in one transaction, answered when it is on the disk.
+//! Owns the only connection that writes: one thread, many changes in one transaction, answered when it is on the disk. Look-ups have a thread and a
+//! connection of their own, so that neither waits for the other; in memory, where there is one connection, they come here too.
 
 use super::file::{self, Trouble};
 use florin_domain::ids::{PaymentLinkId, ShardId, compose};
@@ -11,7 +12,7 @@ use rusqlite::{Connection, ErrorCode};
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
-/// Changes of one transaction.
+/// Letters that are looked at before what is to be changed is.
 const BATCH_MAX: usize = 256;
 
 /// To whom an answer goes.
@@ -21,8 +22,33 @@ pub(super) type ReplyTo<T> = oneshot::Sender<Result<T, LinksError>>;
 #[derive(Debug)]
 pub(super) enum Letter {
     Change(Order, ReplyTo<ChangedLink>),
+    LookUp(LookUp),
+}
+
+/// What is to be looked up.
+#[derive(Debug)]
+pub(super) enum LookUp {
     Find(PaymentLinkId, ReplyTo<Option<PaymentLink>>),
     List(Owner, LinkPage, ReplyTo<(Vec<PaymentLink>, bool)>),
+}
+
+impl LookUp {
+    fn answer(self, file: &Connection) {
+        // Whoever asked may have given up.
+        match self {
+            Self::Find(id, reply) => drop(reply.send(file::find(file, id).map_err(|why| failed(&why)))),
+            Self::List(owner, page, reply) => {
+                drop(reply.send(file::page(file, owner, page).map_err(|why| failed(&why))));
+            }
+        }
+    }
+
+    /// Answers until there are no more senders.
+    pub(super) fn answer_all(file: &Connection, mut inbox: mpsc::Receiver<Self>) {
+        while let Some(asked) = inbox.blocking_recv() {
+            asked.answer(file);
+        }
+    }
 }
 
 /// What is to be changed.
@@ -65,19 +91,16 @@ impl Writer {
     pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Letter>) {
         while let Some(first) = inbox.blocking_recv() {
             let mut orders = Vec::new();
-            let mut next = Some(first);
+            let (mut next, mut seen) = (Some(first), 0);
             while let Some(letter) = next {
                 match letter {
                     Letter::Change(order, reply) => orders.push((order, reply)),
                     // Before the changes of this batch, of which nobody has been told yet.
-                    Letter::Find(id, reply) => {
-                        drop(reply.send(file::find(&self.file, id).map_err(|why| failed(&why))));
-                    }
-                    Letter::List(owner, page, reply) => {
-                        drop(reply.send(file::page(&self.file, owner, page).map_err(|why| failed(&why))));
-                    }
+                    Letter::LookUp(asked) => asked.answer(&self.file),
                 }
-                next = if orders.len() < BATCH_MAX {
+                seen += 1;
+                // However much is asked, those who change something wait no longer than for so many.
+                next = if seen < BATCH_MAX {
                     inbox.try_recv().ok()
                 } else {
                     None
@@ -237,3 +260,6 @@ fn oldest(now: Timestamp) -> i64 {
         .saturating_sub(IDEMPOTENCY_RETENTION.0)
         .cast_signed()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,9 +2,9 @@
 //! of several cards that are sent together, one is.
 
 use super::guest::Guest;
-use super::payment::{self, Stage, begun};
+use super::payment::{self, Stage, asked_for, begun, tried_by, try_key};
 use super::session::Session;
-use super::view::cookie;
+use super::view::{cookie, held};
 use super::words;
 use crate::errors::{ApiError, Code, Invalid};
 use crate::json::{self, Text};
@@ -49,9 +49,25 @@ struct Told {
     url: Option<String>,
 }
 
+impl Told {
+    /// Whoever tries many cards to see which are good is told mostly this, or begins payments that nobody makes.
+    fn is_in_vain(&self) -> bool {
+        matches!(
+            self.state,
+            "begun" | "superseded" | "declined" | "ended" | "again"
+        )
+    }
+}
+
 /// Nobody was asked for any money.
 const NOT_NOW: &str =
     "The payment is not possible right now. You have not been charged. Try again in a moment.";
+/// Another request was faster, and nothing is to be seen of it yet.
+const MEANWHILE: &str =
+    "The payment is not possible right now. Try again in a moment: you are not charged twice.";
+/// Shown only if the browser does not keep what it is given.
+const UNKNOWN: &str = "Your browser keeps no cookies for this page, and without one you could be charged twice. Allow them and load the page again. You have not \
+     been charged.";
 
 pub(crate) async fn attempt(state: Data<State>, request: HttpRequest, payload: Payload) -> Reply {
     let attempt = async {
@@ -66,7 +82,12 @@ pub(crate) async fn attempt(state: Data<State>, request: HttpRequest, payload: P
             let message = format!("`token`: {error}.");
             ApiError::from(Invalid::new("token", Code::TokenInvalid, message))
         })?;
-        let (told, session) = tried(&state, &guest, token).await?;
+        let held = held(&state, &request).filter(|held| held.link == guest.link.id);
+        state.rate_limits.take_try(guest.link.id)?;
+        let (told, session) = tried(&state, &guest, held, token).await?;
+        if !told.is_in_vain() {
+            state.rate_limits.give_try_back(guest.link.id);
+        }
         let mut response = reply::json(StatusCode::OK, &told)?;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -78,34 +99,64 @@ pub(crate) async fn attempt(state: Data<State>, request: HttpRequest, payload: P
     Reply(attempt.await)
 }
 
-/// Tries a card; the session afterwards, if it has tried something.
-async fn tried(state: &State, guest: &Guest, token: CardToken) -> Result<(Told, Option<Session>), ApiError> {
+/// Tries a card; the session afterwards, if the browser is to keep it. Nothing is confirmed before the browser has shown that it keeps the
+/// payment: were the answer lost, nobody else could tell it what was paid.
+async fn tried(
+    state: &State,
+    guest: &Guest,
+    held: Option<Session>,
+    token: CardToken,
+) -> Result<(Told, Option<Session>), ApiError> {
     let link = &guest.link;
     if !link.is_active {
         return Ok((there(state, guest, "closed"), None));
     }
     // Before anything is journaled: a token that nobody was given is none.
     let known = state.cards.get(link.owner, VaultKey::Token(token)).await;
-    if known.map_err(refused)?.is_none() {
-        return Err(refused(VaultError::Refused(VaultRefusal::NoSuchToken)));
+    match known.map_err(refused)? {
+        None => return Err(refused(VaultError::Refused(VaultRefusal::NoSuchToken))),
+        // One that another session used is refused before it makes a draft.
+        Some(VaultObject::Token(known)) if known.is_used => {
+            saved(state, guest, token).await?;
+        }
+        Some(_) => {}
     }
     let payment = begun(state, guest).await?;
+    let named = held.and_then(|held| held.payment());
+    if !link.terms.single_use && named.is_some_and(|named| named != payment.id()) {
+        // Another page of this browser has begun a payment since: what became of that is to be seen first.
+        return Ok((there(state, guest, "superseded"), None));
+    }
     // What is paid or under way is not paid again: no card is needed to see that.
-    if Stage::of(&payment) != Stage::Open {
+    if Stage::of(link, &payment) != Stage::Open {
         return Ok(seen(state, guest, &payment));
     }
+    // The token is this session's from here on, and begins no payment of another one.
     let method = saved(state, guest, token).await?;
+    let is_kept = named.is_some() && held.is_some_and(|held| held.is_same(&guest.session));
+    if !link.terms.single_use && !is_kept {
+        let told = Told {
+            state: "begun",
+            ..again(UNKNOWN)
+        };
+        return Ok((told, Some(guest.session.having_begun(payment.id()))));
+    }
     let id = method.id;
     let session = guest.session.having_tried(payment.id(), id);
-    match confirmed(state, guest, &payment, &method).await {
+    let confirmed = confirmed(state, guest, &payment, &method).await;
+    if !link.terms.single_use && confirmed.is_ok() && payment.operations.is_empty() {
+        // To begin it was a try of its own, and has led to something.
+        state.rate_limits.give_try_back(link.id);
+    }
+    match confirmed {
         Ok((_, Answer::NoProvider)) => Ok((again(NOT_NOW), Some(session))),
         Ok((payment, _)) => Ok((told(state, guest, &payment, Some(id)), Some(session))),
         // Somebody else was faster: what became of that is what there is to see.
         Err(ApiError::Refused(_) | ApiError::UnexpectedState { .. }) => {
             let now = payment::find(state, link.owner, payment.id()).await?;
             let now = now.ok_or(ApiError::TryAgain)?;
-            match Stage::of(&now) {
-                Stage::Open => Ok((again(NOT_NOW), None)),
+            match Stage::of(link, &now) {
+                Stage::Open => Ok((again(MEANWHILE), None)),
                 Stage::Challenged(_) | Stage::Waiting | Stage::Paid | Stage::Ended => {
                     Ok(seen(state, guest, &now))
                 }
@@ -116,10 +167,14 @@ async fn tried(state: &State, guest: &Guest, token: CardToken) -> Result<(Told, 
 }
 
 /// Where a payment stands that was tried before. One of a link that may be paid often is this session's own, also if the browser never heard of
-/// it because an answer was lost; that of a link of single use may be anybody's.
+/// it because an answer was lost; that of a link of single use may be anybody's, and is this one's if it tried last.
 fn seen(state: &State, guest: &Guest, payment: &Payment) -> (Told, Option<Session>) {
-    let method = payment.method.as_ref().filter(|_| !guest.link.terms.single_use);
-    let method = method.and_then(|method| MethodId::parse(&method.id).ok());
+    let method = if guest.link.terms.single_use {
+        tried_by(state, &guest.session, payment)
+    } else {
+        let method = payment.method.as_ref();
+        method.and_then(|method| MethodId::parse(&method.id).ok())
+    };
     let session = method.map(|method| guest.session.having_tried(payment.id(), method));
     (told(state, guest, payment, method), session)
 }
@@ -153,8 +208,7 @@ async fn confirmed(
     method: &SavedMethod,
 ) -> Result<(Arc<Payment>, Answer), ApiError> {
     let owner = guest.link.owner;
-    let purpose = format!("attempt {} {}", payment.id(), method.id);
-    let key = guest.session.key(&*state.client_secrets, &purpose);
+    let (key, purpose) = try_key(state, &guest.session, payment.id(), &method.id.to_string());
     let change = ChangeRequest {
         payment: payment.id(),
         owner: Some((owner.merchant, owner.livemode)),
@@ -162,7 +216,10 @@ async fn confirmed(
         key: payment::parsed(&key)?,
         key_digest: (state.digests.key)(owner.merchant, owner.livemode, &key),
         fingerprint: (state.digests.fingerprint)("POST", "/pay/{id}/attempts", purpose.as_bytes()),
-        change: Change::Confirm(Some(method.payment_method(state.cards.now()))),
+        change: Change::ConfirmFor {
+            method: method.payment_method(state.cards.now()),
+            price: asked_for(&guest.link),
+        },
     };
     let answered = submitted(state, change).await?;
     Ok((answered.payment, answered.answer))
@@ -193,7 +250,7 @@ fn there(state: &State, guest: &Guest, name: &'static str) -> Told {
 fn told(state: &State, guest: &Guest, payment: &Payment, tried: Option<MethodId>) -> Told {
     let named = payment.method.as_ref().map(|method| method.id.as_ref());
     let is_own = tried.is_some_and(|tried| named == Some(tried.to_string().as_str()));
-    match Stage::of(payment) {
+    match Stage::of(&guest.link, payment) {
         Stage::Open => {
             let (message, field) = words::declined(payment.failure.as_ref());
             Told {
@@ -234,6 +291,8 @@ pub(crate) fn described_attempt() -> Endpoint {
         "waiting",
         "declined",
         "again",
+        "begun",
+        "superseded",
         "ended",
         "closed",
     ];
@@ -252,7 +311,7 @@ pub(crate) fn described_attempt() -> Endpoint {
         .called(
             "attemptCheckout",
             "Try a card on the checkout page",
-            "For the page's own script: its session is in the place of an API key, and it must come from where the page is. The same token is tried once.",
+            "For the page's own script: its session is in the place of an API key, and it must come from where the page is. The same token is tried once. After `begun` the same is sent again, with the cookie that came along: only then is a card tried.",
         )
         .in_chapter(chapter::CHECKOUT)
         .path_part("id", text("The link."), super::view::LINK_ID)

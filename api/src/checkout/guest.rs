@@ -3,13 +3,11 @@
 use super::session::{PREFIX, Session};
 use crate::auth;
 use crate::errors::{ApiError, Code, Invalid};
-use crate::rate_limits::Taken;
 use crate::state::State;
 use crate::v1::payment_link_body::refused;
+use actix_web::HttpRequest;
 use actix_web::http::header::{HOST, ORIGIN};
-use actix_web::{HttpMessage, HttpRequest};
-use florin_domain::ids::ApiKeyId;
-use florin_domain::merchant::{ApiKey, ApiKeyRole, Merchant};
+use florin_domain::merchant::Merchant;
 use florin_domain::payment_link::PaymentLink;
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
@@ -40,13 +38,20 @@ impl Guest {
         }
         let link = state.links.find(session.link).await.map_err(refused)?;
         let link = link.ok_or(ApiError::Unauthenticated)?;
-        take(state, request, &link)?;
+        state.rate_limits.take_for_link(link.id)?;
         let merchant = may_pay(state, &link)?;
         Ok(Some(Self {
             link,
             session,
             merchant,
         }))
+    }
+
+    /// What stands before this customer's own idempotency keys. No key has a line break, so none of the merchant's and none of another customer's
+    /// can be the same.
+    pub(crate) fn apart(&self, state: &State) -> String {
+        let apart = self.session.key(&*state.client_secrets, "idempotency keys");
+        format!("{apart}\n")
     }
 }
 
@@ -62,31 +67,6 @@ fn may_pay(state: &State, link: &PaymentLink) -> Result<Merchant, ApiError> {
     }
     let merchant = control.merchants.iter().find(|known| known.id == merchant);
     merchant.cloned().ok_or(ApiError::Unauthenticated)
-}
-
-/// Takes one request of what may be asked under a link: as much as of an API key. There are never more of these than links.
-fn take(state: &State, request: &HttpRequest, link: &PaymentLink) -> Result<(), ApiError> {
-    let bits = link.id.bits();
-    let mut place = [0; 32];
-    // The part that was drawn comes first: it spreads the links.
-    place[..16].copy_from_slice(&bits.to_le_bytes());
-    let as_key = ApiKey {
-        id: ApiKeyId::from_bits(bits),
-        role: ApiKeyRole::Merchant(link.owner.merchant),
-        livemode: link.owner.livemode,
-        secret_sha256: place,
-    };
-    match state.rate_limits.take(&as_key, || false) {
-        Taken::Unlimited => Ok(()),
-        Taken::Within(standing) => {
-            request.extensions_mut().insert(standing);
-            Ok(())
-        }
-        Taken::Over(standing, retry_after_s) => {
-            request.extensions_mut().insert(standing);
-            Err(ApiError::RateLimited { retry_after_s })
-        }
-    }
 }
 
 /// Refuses what another site's page has a browser send. Every browser says where a POST comes from.

@@ -1,6 +1,7 @@
 //! The pages that a customer sees, and the headers that keep everything else out of them.
 
 use super::html::Html;
+use super::payment::asked_for;
 use super::words;
 use crate::vault::brand_title;
 use actix_web::HttpResponse;
@@ -10,6 +11,7 @@ use actix_web::http::header::{
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use florin_domain::method::PaymentMethod;
+use florin_domain::money::{Amount, Currency};
 use florin_domain::payment_link::PaymentLink;
 
 /// Nothing from elsewhere is loaded or run, nothing is sent elsewhere, no form is sent by the browser itself, and nobody frames it.
@@ -59,8 +61,10 @@ fn document(title: &str, head: &Html, main: &Html) -> String {
     html.into_text()
 }
 
-/// To whom, what for and how much.
-fn summary(merchant: &str, link: &PaymentLink) -> Html {
+/// To whom, what for and how much: for what a page is about.
+pub(super) type Asked<'a> = (&'a str, &'a PaymentLink, (Amount, Currency));
+
+fn summary((merchant, link, (amount, currency)): Asked<'_>) -> Html {
     let terms = &link.terms;
     let mut html = Html::default();
     html.put("<header class=\"summary\">");
@@ -69,7 +73,7 @@ fn summary(merchant: &str, link: &PaymentLink) -> Html {
     }
     html.put("<p class=\"merchant\">").text(merchant).put("</p>");
     html.put("<p class=\"amount\">")
-        .text(&words::amount(terms.amount.minor(), terms.currency))
+        .text(&words::amount(amount.minor(), currency))
         .put("</p>");
     if let Some(description) = terms.description.as_deref().filter(|text| !text.is_empty()) {
         html.put("<p class=\"description\">")
@@ -107,7 +111,7 @@ fn field(
 pub(super) fn form(merchant: &str, link: &PaymentLink, session: &str, problem: Option<&str>) -> String {
     let amount = words::amount(link.terms.amount.minor(), link.terms.currency);
     let mut main = Html::default();
-    main.part(&summary(merchant, link))
+    main.part(&summary((merchant, link, asked_for(link))))
         .put("<h1>Pay by card</h1>")
         .put("<noscript><p class=\"notice\">This page needs JavaScript: your card goes straight to where it is sealed, and the browser alone cannot do that. ")
         .put("Turn it on for this page and load it again.</p></noscript>")
@@ -158,13 +162,13 @@ pub(super) struct Notice<'a> {
     pub(super) title: &'a str,
     pub(super) about: &'a str,
     /// Where to go on: what is to be pressed, and where it leads.
-    pub(super) next: Option<(&'a str, &'a str)>,
+    pub(super) next: &'a [(&'a str, &'a str)],
 }
 
-/// How it stands with a link.
-pub(super) fn notice(merchant: &str, link: &PaymentLink, notice: &Notice<'_>, looks: Option<u64>) -> String {
+/// How it stands with a link. A page that looks again by itself knows how often it has, and where; that ends with the number.
+pub(super) fn notice(asked: Asked<'_>, notice: &Notice<'_>, looks: Option<(u64, &str)>) -> String {
     let mut main = Html::default();
-    main.part(&summary(merchant, link))
+    main.part(&summary(asked))
         .put("<div class=\"end\" data-state=\"")
         .text(notice.kind)
         .put("\"><span class=\"mark ")
@@ -174,7 +178,7 @@ pub(super) fn notice(merchant: &str, link: &PaymentLink, notice: &Notice<'_>, lo
         .put("</h1><p>")
         .text(notice.about)
         .put("</p>");
-    if let Some((label, place)) = notice.next {
+    for (label, place) in notice.next {
         // What leads on is to be seen first; what only stays here is quiet.
         let class = if place.starts_with("/pay/") {
             "button quiet"
@@ -191,13 +195,12 @@ pub(super) fn notice(merchant: &str, link: &PaymentLink, notice: &Notice<'_>, lo
     }
     main.put("</div>");
     let mut head = Html::default();
-    if let Some(looks) = looks.filter(|looks| *looks < LOOKS_MAX) {
+    if let Some((looks, place)) = looks.filter(|(looks, _)| *looks < LOOKS_MAX) {
         // Also without a script, and not for ever.
         head.put("<meta http-equiv=\"refresh\" content=\"")
             .number(LOOK_AFTER_S)
-            .put(";url=/pay/")
-            .text(&link.id.to_string())
-            .put("/return?looks=")
+            .put(";url=")
+            .text(place)
             .number(looks.saturating_add(1))
             .put("\">");
     }

@@ -2,17 +2,19 @@
 //! only the payment that has its place is ever confirmed.
 
 use super::guest::Guest;
-use super::session::link_key;
+use super::session::{Session, link_key};
 use crate::errors::ApiError;
 use crate::state::State;
 use crate::v1::payment_link_body::{refused, url};
 use florin_actors::payment::Start;
 use florin_actors::payments_handle::NewPayment;
 use florin_domain::idempotency::IdempotencyKey;
-use florin_domain::ids::PaymentId;
+use florin_domain::ids::{MethodId, PaymentId};
+use florin_domain::limits::ATTEMPTS_MAX;
+use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::{DeclinePolicy, Device, Failure, Payment, Status};
 use florin_domain::payment_link::{LINK_METADATA, PaymentLink};
-use florin_domain::ports::LinkClaim;
+use florin_domain::ports::{ClientSecrets, LinkClaim};
 use florin_domain::routing::Wishes;
 use florin_domain::vault::Owner;
 use std::sync::Arc;
@@ -48,9 +50,30 @@ pub(super) enum Stage {
 }
 
 impl Stage {
-    pub(super) fn of(payment: &Payment) -> Self {
+    /// The stage of a payment of this link.
+    pub(super) fn of(link: &PaymentLink, payment: &Payment) -> Self {
+        let is_exhausted = payment.failure.as_ref().is_some_and(Failure::is_exhaustion);
         match &payment.status {
-            Status::Failed if payment.failure.as_ref().is_some_and(Failure::is_exhaustion) => Self::Ended,
+            // A provider may have taken money for it after all: until that is given back nobody may say that there was none.
+            Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::Failed
+                if !payment.may_be_confirmed() =>
+            {
+                Self::Waiting
+            }
+            Status::Blocked | Status::Voided if payment.late_minor != 0 => Self::Waiting,
+            Status::Failed if is_exhausted => Self::Ended,
+            // No card would be tried any more.
+            _ if payment.may_be_confirmed()
+                && payment.next_attempt(payment.authorize_id()) > ATTEMPTS_MAX =>
+            {
+                Self::Ended
+            }
+            // The merchant has changed what it costs: that is not what the page asks for.
+            Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::Failed
+                if asked_for(link) != (payment.spec.amount, payment.spec.currency) =>
+            {
+                Self::Ended
+            }
             Status::RequiresPaymentMethod | Status::RequiresConfirmation | Status::Failed => Self::Open,
             Status::RequiresAction(action) => Self::Challenged(action.redirect_url.clone()),
             Status::InReview { .. } | Status::Processing => Self::Waiting,
@@ -60,17 +83,52 @@ impl Stage {
     }
 }
 
+/// What the page asks its customers for.
+pub(super) const fn asked_for(link: &PaymentLink) -> (Amount, Currency) {
+    (link.terms.amount, link.terms.currency)
+}
+
 /// Risk forbade it before anybody was asked: it never took and never takes any money, so another payment may have its place.
-fn is_void_of_money(payment: &Payment) -> bool {
+pub(super) fn is_void_of_money(payment: &Payment) -> bool {
     payment.status == Status::Blocked && payment.operations.is_empty()
+}
+
+/// The idempotency key under which a session tries a card, and what it is made of.
+pub(super) fn try_key(state: &State, session: &Session, payment: PaymentId, card: &str) -> (String, String) {
+    let purpose = format!("attempt {payment} {card}");
+    (session.key(&*state.client_secrets, &purpose), purpose)
+}
+
+/// The card that was tried last, if it was this session that tried it: it may never have heard so.
+pub(super) fn tried_by(state: &State, session: &Session, payment: &Payment) -> Option<MethodId> {
+    let (spec, method) = (&payment.spec, payment.method.as_ref()?);
+    let (key, _) = try_key(state, session, payment.id(), &method.id);
+    payment.request((state.digests.key)(spec.merchant, spec.livemode, &key))?;
+    MethodId::parse(&method.id).ok()
+}
+
+/// A payment as its bank leads back with it, perhaps into another browser: of this link, named like this in its address.
+pub(super) fn sealed(secrets: &dyn ClientSecrets, link: &str, payment: PaymentId) -> String {
+    let seal = secrets.checkout_seal(&format!("return {link} {payment}"));
+    format!("{payment}.{seal:032x}")
+}
+
+/// Reads one that is ours.
+pub(super) fn unsealed(secrets: &dyn ClientSecrets, link: &str, text: &str) -> Option<PaymentId> {
+    let payment = PaymentId::parse(text.split_once('.')?.0).ok()?;
+    (sealed(secrets, link, payment) == text).then_some(payment)
 }
 
 /// The payment that this customer's try is for.
 pub(super) async fn begun(state: &State, guest: &Guest) -> Result<Arc<Payment>, ApiError> {
     let link = &guest.link;
     if !link.terms.single_use {
-        let key = guest.session.key(&*state.client_secrets, "payment");
-        let id = draft(state, guest, &key).await?;
+        let id = if let Some(id) = guest.session.payment() {
+            id
+        } else {
+            let key = guest.session.key(&*state.client_secrets, "payment");
+            draft(state, guest, &key).await?
+        };
         return find(state, link.owner, id).await?.ok_or(ApiError::TryAgain);
     }
     let held = match link.payment {
@@ -103,7 +161,10 @@ async fn draft(state: &State, guest: &Guest, key: &str) -> Result<PaymentId, Api
     let (owner, terms) = (link.owner, &link.terms);
     // Only what never changes: a description that was changed meanwhile makes no other request.
     let asked = link.id.to_string();
+    let id = state.payments.draw_id(owner.merchant);
+    let of = sealed(&*state.client_secrets, &asked, id);
     let new = NewPayment {
+        id: Some(id),
         merchant: owner.merchant,
         livemode: owner.livemode,
         fee: merchant.fee,
@@ -121,7 +182,7 @@ async fn draft(state: &State, guest: &Guest, key: &str) -> Result<PaymentId, Api
         customer: terms.customer.clone(),
         description: terms.description.clone(),
         metadata: metadata(link),
-        return_url: Some(format!("{}/return", url(&state.public_url, link.id)).into()),
+        return_url: Some(format!("{}/return?of={of}", url(&state.public_url, link.id)).into()),
         // Behind a proxy every customer has its address, which says nothing of any of them.
         device: Device::default(),
         routing: Wishes::default(),

@@ -9,7 +9,7 @@ use florin_domain::time::Timestamp;
 pub(super) const PREFIX: &str = "cs_";
 /// So long it may pay.
 pub(super) const LIFETIME_S: u64 = 30 * 60;
-/// So long afterwards it may still see what became of its payment: a challenge may take longer than the session had left.
+/// So long afterwards it is still known, if it has no payment.
 const LOOKING_S: u64 = 30 * 60;
 /// A page is shown with at least so much left, which is time to find one's card.
 const LEFT_MIN_S: u64 = 10 * 60;
@@ -24,8 +24,10 @@ pub(crate) struct Session {
     /// Of which the keys of its payment are made.
     draw: u128,
     expires_s: u64,
-    /// What its card was last tried for, and that card.
-    tried: Option<(PaymentId, MethodId)>,
+    /// What it has begun to pay.
+    payment: Option<PaymentId>,
+    /// The card that was last tried for that.
+    method: Option<MethodId>,
 }
 
 impl Session {
@@ -35,26 +37,53 @@ impl Session {
             link,
             draw,
             expires_s: now.unix_s().saturating_add(LIFETIME_S),
-            tried: None,
+            payment: None,
+            method: None,
+        }
+    }
+
+    /// The same with a payment, for which no card was tried yet.
+    pub(super) const fn having_begun(self, payment: PaymentId) -> Self {
+        Self {
+            payment: Some(payment),
+            method: None,
+            ..self
         }
     }
 
     /// The same after a try.
     pub(super) const fn having_tried(self, payment: PaymentId, method: MethodId) -> Self {
         Self {
-            tried: Some((payment, method)),
+            payment: Some(payment),
+            method: Some(method),
             ..self
         }
     }
 
-    /// The payment that it tried to pay.
-    pub(super) fn payment(&self) -> Option<PaymentId> {
-        self.tried.map(|(payment, _)| payment)
+    /// The same on a page that is shown now, with time enough to find one's card: it goes on with its payment and makes no other.
+    pub(super) fn renewed(self, now: Timestamp) -> Self {
+        if self.has_time(now) {
+            return self;
+        }
+        Self {
+            expires_s: now.unix_s().saturating_add(LIFETIME_S),
+            ..self
+        }
     }
 
-    /// The card with which it did.
-    pub(super) fn method(&self) -> Option<MethodId> {
-        self.tried.map(|(_, method)| method)
+    /// The payment that it has begun.
+    pub(super) const fn payment(&self) -> Option<PaymentId> {
+        self.payment
+    }
+
+    /// The card with which it last tried to pay that.
+    pub(super) const fn method(&self) -> Option<MethodId> {
+        self.method
+    }
+
+    /// Both are one customer's one try, whatever each knows of it.
+    pub(super) const fn is_same(&self, other: &Self) -> bool {
+        self.draw == other.draw
     }
 
     /// It may pay.
@@ -67,9 +96,10 @@ impl Session {
         now.unix_s().saturating_add(LEFT_MIN_S) < self.expires_s
     }
 
-    /// It may see what became of its payment.
-    pub(super) fn may_look(&self, now: Timestamp) -> bool {
-        now.unix_s() < self.expires_s.saturating_add(LOOKING_S)
+    /// It may see how things stand. What became of its payment it may always see: a review takes days, and a payment that is forgotten while
+    /// it is under way is paid twice.
+    pub(super) const fn may_look(&self, now: Timestamp) -> bool {
+        self.payment.is_some() || now.unix_s() < self.expires_s.saturating_add(LOOKING_S)
     }
 
     /// An idempotency key that nobody else comes to: of this session, for this purpose.
@@ -78,9 +108,8 @@ impl Session {
     }
 
     fn words(&self) -> String {
-        let (payment, method) = self
-            .tried
-            .map_or((0, 0), |(payment, method)| (payment.bits(), method.bits()));
+        let payment = self.payment.map_or(0, PaymentId::bits);
+        let method = self.method.map_or(0, MethodId::bits);
         let (link, draw, expires_s) = (self.link.bits(), self.draw, self.expires_s);
         format!("{link:032x}{draw:032x}{expires_s:010x}{payment:032x}{method:032x}")
     }
@@ -104,12 +133,12 @@ impl Session {
         let expires_s = u64::try_from(take(MOMENT)?).ok()?;
         let (payment, method) = (take(BITS)?, take(BITS)?);
         take(BITS)?;
-        let tried = (payment != 0).then(|| (PaymentId::from_bits(payment), MethodId::from_bits(method)));
         let session = Self {
             link: PaymentLinkId::from_bits(link),
             draw,
             expires_s,
-            tried,
+            payment: (payment != 0).then(|| PaymentId::from_bits(payment)),
+            method: (method != 0).then(|| MethodId::from_bits(method)),
         };
         // Of one session there is one text, so everything that was read is under the seal.
         (session.written(secrets) == text).then_some(session)
@@ -158,7 +187,8 @@ mod tests {
     #[test]
     fn a_session_reads_back_and_any_other_text_is_none() {
         let tried = session().having_tried(PaymentId::from_bits(9), MethodId::from_bits(10));
-        for session in [session(), tried] {
+        let begun = session().having_begun(PaymentId::from_bits(9));
+        for session in [session(), begun, tried] {
             let text = session.written(&Sum(1));
             assert!(text.len() <= 200, "it is sent as a key: {}", text.len());
             assert_eq!(Session::read(&Sum(1), &text), Some(session));
@@ -183,8 +213,15 @@ mod tests {
     }
 
     #[test]
-    fn it_pays_for_half_an_hour_and_looks_for_an_hour() {
+    fn it_pays_for_half_an_hour_and_looks_for_an_hour_or_as_long_as_it_has_a_payment() {
         let session = session();
+        let begun = session.having_begun(PaymentId::from_bits(9));
+        let late = after(31 * 24 * 3600);
+        assert!(begun.may_look(late) && !begun.is_open(late));
+        assert_eq!(begun.renewed(NOW), begun);
+        let renewed = begun.renewed(late);
+        assert!(renewed.has_time(late) && renewed.is_same(&begun));
+        assert_eq!(renewed.payment(), begun.payment());
         for (seconds, expected) in [
             (0, (true, true, true)),
             (LIFETIME_S - LEFT_MIN_S, (true, false, true)),

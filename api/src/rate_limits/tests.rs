@@ -145,3 +145,56 @@ async fn more_addresses_than_there_is_room_for_share_one_allowance() {
     assert_eq!(strangers.fail(address(5000)), None);
     assert_eq!(strangers.failures.len(), 1, "the quiet ones were forgotten");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_link_takes_so_many_tries_in_vain_and_any_number_that_lead_to_something() {
+    let limits = RateLimits::new(None, None);
+    let (link, other) = (PaymentLinkId::from_bits(1), PaymentLinkId::from_bits(2));
+    for _ in 0..1000 {
+        limits.take_try(link).unwrap();
+        limits.give_try_back(link);
+        limits.take_for_link(link).unwrap();
+    }
+    for _ in 0..VAIN_TRIES_AT_ONCE.get() {
+        limits.take_try(link).unwrap();
+    }
+    let refused = |retry_after_s| Err(ApiError::RateLimited { retry_after_s });
+    assert_eq!(limits.take_try(link), refused(6));
+    limits.take_try(other).unwrap();
+    advance(Duration::from_secs(5)).await;
+    assert_eq!(limits.take_try(link), refused(1), "what was refused took nothing");
+    advance(Duration::from_secs(1)).await;
+    limits.take_try(link).unwrap();
+    assert_eq!(limits.take_try(link), refused(6));
+    advance(Duration::from_hours(1)).await;
+    for _ in 0..VAIN_TRIES_AT_ONCE.get() {
+        limits.take_try(link).unwrap();
+    }
+    assert_eq!(limits.take_try(link), refused(6), "and never more than at first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn customers_ask_as_much_under_a_link_as_a_key_does() {
+    let limits = RateLimits::new(Some(limit(2, 3)), None);
+    let link = PaymentLinkId::from_bits(1);
+    for _ in 0..3 {
+        limits.take_for_link(link).unwrap();
+    }
+    assert_eq!(
+        limits.take_for_link(link),
+        Err(ApiError::RateLimited { retry_after_s: 1 })
+    );
+    advance(Duration::from_millis(500)).await;
+    limits.take_for_link(link).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn links_whose_buckets_are_full_again_are_forgotten() {
+    let limits = RateLimits::new(None, None);
+    for bits in 0..100_000 {
+        limits.take_try(PaymentLinkId::from_bits(bits)).unwrap();
+        // A hundred of them are not full again yet.
+        advance(VAIN_TRY_EACH / 100).await;
+        assert!(limits.vain_tries.kept() <= 1024, "{bits}");
+    }
+}

@@ -74,6 +74,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Told 
     let (key_digest, fingerprint) = posted.digests(state, PATH)?;
     let (merchant, _) = posted.caller.merchant()?;
     let new = NewPayment {
+        id: None,
         merchant: merchant.id,
         livemode,
         fee: merchant.fee,

@@ -91,6 +91,7 @@ impl Begun {
             Change::Capture { .. }
             | Change::Increment { .. }
             | Change::Confirm(_)
+            | Change::ConfirmFor { .. }
             | Change::MethodGone
             | Change::Complete { .. } => {
                 self.caller.may_take_money()?;
@@ -176,7 +177,9 @@ pub(crate) const fn cannot(change: &Change) -> &'static str {
         Change::Increment { .. } => "cannot have more reserved: that takes an authorization without captures",
         Change::Void => "cannot be voided",
         Change::Refund { .. } => "cannot be refunded",
-        Change::Confirm(Some(_)) => "cannot be confirmed with another payment method",
+        Change::Confirm(Some(_)) | Change::ConfirmFor { .. } => {
+            "cannot be confirmed with another payment method"
+        }
         Change::Confirm(None) => "cannot be confirmed without naming a payment method",
         Change::MethodGone => "cannot be confirmed with a payment method that is gone",
         Change::Amend(_) => "cannot be changed: it was confirmed already",

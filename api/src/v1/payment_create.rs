@@ -63,6 +63,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
         off_session,
     } = checked;
     let new = NewPayment {
+        id: None,
         merchant: merchant.id,
         livemode,
         fee: merchant.fee,

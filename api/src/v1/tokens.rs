@@ -20,7 +20,10 @@ pub(crate) async fn create(state: Data<State>, request: HttpRequest, payload: Pa
     let create = async {
         // The checkout page asks as well, for a customer and not under a key of the merchant's.
         let mut asked = match Guest::claimed(&state, &request).await? {
-            Some(guest) => read_of(&state, &request, payload, guest.link.owner).await?,
+            Some(guest) => {
+                let apart = guest.apart(&state);
+                read_of(&state, &request, payload, (guest.link.owner, &apart)).await?
+            }
             None => read(&state, &request, payload).await?,
         };
         let (card, said) = token_card(&mut asked)?;

@@ -37,15 +37,15 @@ pub(crate) fn owner(state: &State, request: &HttpRequest) -> Result<Owner, ApiEr
 /// Reads a change. SDKs send a key with every POST, people often none.
 pub(crate) async fn read(state: &State, request: &HttpRequest, payload: Payload) -> Result<Asked, ApiError> {
     let owner = owner(state, request)?;
-    read_of(state, request, payload, owner).await
+    read_of(state, request, payload, (owner, "")).await
 }
 
-/// The same of somebody who is known already.
+/// The same of somebody who is known already. Their idempotency keys are `apart` from those of others who may ask for the same owner's things.
 pub(crate) async fn read_of(
     state: &State,
     request: &HttpRequest,
     payload: Payload,
-    owner: Owner,
+    (owner, apart): (Owner, &str),
 ) -> Result<Asked, ApiError> {
     query::none(request)?;
     let key = request
@@ -63,7 +63,8 @@ pub(crate) async fn read_of(
     let once = key.map(|key| {
         let mut asked = Zeroizing::new(format!("{} {}\n", request.method(), request.path()).into_bytes());
         Node::Map(without_code(&fields)).write_canonical(&mut asked);
-        let key = (state.digests.key)(owner.merchant, owner.livemode, key.as_str());
+        let key = Zeroizing::new(format!("{apart}{}", key.as_str()));
+        let key = (state.digests.key)(owner.merchant, owner.livemode, &key);
         Once { key, asked }
     });
     Ok(Asked { owner, fields, once })

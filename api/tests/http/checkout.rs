@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+mod banks;
 mod flow;
+mod lost;
+mod misuse;
 
 const A: &str = "sk_test_a";
 const GOOD: &str = "4242424242424242";
@@ -70,6 +73,15 @@ impl<'a> Browser<'a> {
         answer
     }
 
+    /// Pays, and hears nothing of what became of it.
+    fn pay_unheard(&mut self, number: &str) {
+        let token = self.token(number);
+        assert_eq!(self.try_once(&token).json()["state"], "begun");
+        let before = (self.session.clone(), self.cookie.clone());
+        assert_eq!(self.try_once(&token).status, 200);
+        (self.session, self.cookie) = before;
+    }
+
     fn load(&mut self) -> Answer {
         self.visit(&format!("/pay/{}", self.link.clone()))
     }
@@ -96,10 +108,25 @@ impl<'a> Browser<'a> {
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
+    /// As the page's script does: once more after the browser was given the payment to keep.
     fn try_token(&mut self, token: &str) -> Answer {
+        let first = self.try_once(token);
+        if first.status == 200 && first.json()["state"] == "begun" {
+            return self.try_once(token);
+        }
+        first
+    }
+
+    fn try_once(&mut self, token: &str) -> Answer {
         let body = json!({ "token": token }).to_string();
         let path = format!("/pay/{}/attempts", self.link);
-        let headers = [ORIGIN, JSON, ("Sec-Fetch-Site", "same-origin")];
+        let cookie = self.cookie.clone();
+        let headers = [
+            ORIGIN,
+            JSON,
+            ("Sec-Fetch-Site", "same-origin"),
+            ("Cookie", cookie.as_str()),
+        ];
         let answer = self
             .world
             .send("POST", &path, Some(&self.session), &headers, body.as_bytes());

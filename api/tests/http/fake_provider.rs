@@ -67,6 +67,12 @@ impl FakeProvider {
             b"9995" => {
                 return Outcome::declined(Arc::from("insufficient_funds"), Some(reference));
             }
+            b"0259" => {
+                return Outcome::Unknown {
+                    reason: Arc::from("the answer was lost"),
+                    reference: Some(reference),
+                };
+            }
             b"3220" => {
                 return Outcome::ActionRequired {
                     reference,
@@ -126,7 +132,25 @@ impl Provider for FakeProvider {
     }
 
     fn query<'a>(&'a self, request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {
-        Box::pin(ready(Self::outcome(request)))
+        let reference: Arc<str> = Arc::from(format!("pi_{}", request.key));
+        let outcome = match request.details.as_deref() {
+            Some(_) if self.is_away.load(Ordering::Relaxed) => Outcome::Unknown {
+                reason: Arc::from("nobody is there"),
+                reference: Some(reference),
+            },
+            // Money is taken by what the customer brought back from a challenge, as at Adyen.
+            Some("passed") => {
+                self.charges.fetch_add(1, Ordering::Relaxed);
+                Outcome::Succeeded {
+                    transaction: Arc::from(format!("ch_{}", request.key)),
+                    reference,
+                    amount_minor: request.amount.minor(),
+                }
+            }
+            Some("failed") => Outcome::declined(Arc::from("authentication_failed"), Some(reference)),
+            _ => Self::outcome(request),
+        };
+        Box::pin(ready(outcome))
     }
 
     fn cancel<'a>(&'a self, _request: &'a AttemptRequest) -> BoxFuture<'a, Outcome> {

@@ -360,6 +360,7 @@ impl World {
     pub(crate) fn sell_live(&self, amount_minor: i128) {
         let (merchant, key) = (MerchantId::from_bits(1), IdempotencyKey::parse("live").unwrap());
         let new = NewPayment {
+            id: None,
             merchant,
             livemode: true,
             fee: fee(),

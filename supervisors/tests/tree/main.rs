@@ -88,6 +88,8 @@ mod poison;
 #[cfg(test)]
 mod ports;
 #[cfg(test)]
+mod prices;
+#[cfg(test)]
 mod probe;
 #[cfg(test)]
 mod provider;

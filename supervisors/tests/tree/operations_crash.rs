@@ -82,6 +82,7 @@ fn minor(change: &Change) -> Option<i128> {
         Change::Increment { .. } => Some(1),
         Change::Void
         | Change::Confirm(_)
+        | Change::ConfirmFor { .. }
         | Change::Amend(_)
         | Change::MethodGone
         | Change::Complete { .. }

@@ -281,7 +281,7 @@ impl Model {
             Change::Refund { amount, .. } => {
                 self.captured - self.captured_lately - self.refunded - self.refunding < or_one(amount)
             }
-            Change::Confirm(_) => !self.declined || self.confirms,
+            Change::Confirm(_) | Change::ConfirmFor { .. } => !self.declined || self.confirms,
             Change::Complete { .. }
             | Change::Amend(_)
             | Change::MethodGone

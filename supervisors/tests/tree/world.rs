@@ -133,6 +133,7 @@ pub(crate) fn key_digest(n: usize) -> KeyDigest {
 /// Request `n`. All have their own key; eight customers share them.
 pub(crate) fn request(n: usize) -> NewPayment {
     NewPayment {
+        id: None,
         merchant: merchant(),
         livemode: false,
         fee: FeeSchedule::new(290, 0.into()).unwrap(),

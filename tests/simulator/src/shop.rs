@@ -148,6 +148,7 @@ impl Purchase {
             DeclinePolicy::Fail
         };
         let new = NewPayment {
+            id: None,
             merchant,
             livemode: false,
             fee: FeeSchedule::new(290, 30.into()).expect("a usual fee"),
