@@ -15,6 +15,7 @@
 //! - `card_vault`: customers' cards, which pay and are nowhere to be read. `checkout`: the page under a payment link.
 //! - `adyen`: a node whose provider only acknowledges, and tells later. `stripe_notices`: one that is told what no answer said. `routing`: which of several gets a charge.
 //! - `retries`: what follows a decline, and duplicates.
+//! - `events`, `webhooks`, `listen`: what merchants are told, what their servers are sent, and what developers make of it on their own machines.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
 //! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
@@ -71,6 +72,7 @@ mod ledger_shards;
 mod ledger_templates;
 mod ledger_transfers;
 mod limits;
+mod listen;
 mod off_session;
 mod operations;
 mod operations_authorization;
