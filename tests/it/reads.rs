@@ -47,7 +47,9 @@ fn a_token_is_good_at_the_first_read_of_the_next_life() {
             ("Authorization", "Bearer sk_test_florin_dev"),
             ("Florin-Consistency-Token", token),
         ];
-        Client::new(dev.api).send("GET", "/v1/payments", &headers, b"").unwrap()
+        Client::new(dev.api)
+            .send("GET", "/v1/payments", &headers, b"")
+            .unwrap()
     };
     let listed = read(&token).expect(200);
     assert_eq!(ids(&listed.json()), [paid.json()["id"].as_str().unwrap()]);
