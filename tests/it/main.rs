@@ -12,6 +12,7 @@
 //! - `ledger_shards`, `ledger_ranges`, `ledger_crossings`, `ledger_crossings_votes`, `ledger_crossings_killed`: several shards, and transfers between them.
 //! - `two_providers`: a node with two of them, one of which can be killed; `failover`, `bench_failover`: what becomes of its charges then.
 //! - `credentials`: merchants with keys of their own at providers, exchanged under load and across restarts.
+//! - `canaries`: nothing that is secret is kept or said anywhere.
 //! - `card_vault`: customers' cards, which pay and are nowhere to be read. `checkout`: the page under a payment link.
 //! - `adyen`: a node whose provider only acknowledges, and tells later. `stripe_notices`: one that is told what no answer said. `routing`: which of several gets a charge.
 //! - `retries`: what follows a decline, and duplicates.
@@ -40,6 +41,7 @@ mod audit;
 mod audit_ledger;
 mod bench_failover;
 mod benches;
+mod canaries;
 mod card_vault;
 mod cards;
 mod checkout;

@@ -1,4 +1,5 @@
 //! The SDK stage: the official SDKs of providers speak to the sandbox, and Stripe's to Florin itself, which proves that both speak their language.
+//! And what README and docs show is tried.
 
 use std::fs;
 use std::path::Path;
@@ -23,6 +24,17 @@ const STRIPE: Wanted = Wanted {
     ..ADYEN
 };
 const STRIPE_SCRIPT: &str = "tests/sdk/stripe_merchant.py";
+const SAMPLES_SCRIPT: &str = "tests/sdk/samples.py";
+/// Whose samples are tried, in this order: later ones may build on earlier ones.
+const SAMPLED: [&str; 7] = [
+    "README.md",
+    "docs/stripe.md",
+    "docs/events.md",
+    "docs/vault.md",
+    "docs/webhooks.md",
+    "docs/checkout.md",
+    "docs/reads.md",
+];
 const ADYEN_SCRIPT: &str = "tests/sdk/adyen_sandbox.py";
 /// How long the sandbox may take to start.
 const START_MAX: Duration = Duration::from_mins(1);
@@ -41,6 +53,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     for (name, speak, python) in [
         ("adyen", to_sandbox as Conversation, &python),
         ("stripe", to_florin, &stripes),
+        ("samples", as_shown, &stripes),
     ] {
         let started = Instant::now();
         let outcome = speak(root, python, &binary, &data);
@@ -63,6 +76,18 @@ fn to_florin(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<(
         STRIPE_SCRIPT,
         &[&format!("http://{}", server.address)],
     )
+}
+
+/// What README and docs show, tried at a fresh `florin dev`.
+fn as_shown(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<()> {
+    let server = Server::start(binary, data)?;
+    let address = format!("http://{}", server.address);
+    let files = SAMPLED.map(|file| root.join(file).to_string_lossy().into_owned());
+    let arguments: Vec<&str> = std::iter::once(&address)
+        .chain(&files)
+        .map(String::as_str)
+        .collect();
+    run_script(root, python, SAMPLES_SCRIPT, &arguments)
 }
 
 /// Adyen's SDK and the sandbox alone.
