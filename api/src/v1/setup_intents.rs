@@ -160,7 +160,8 @@ fn setup_in(request: &HttpRequest) -> Result<SetupId, ApiError> {
     SetupId::parse(named).map_err(|_| ApiError::NoSuchObject { kind: KIND })
 }
 
-const REFUSED: [Code; 3] = [
+const REFUSED: [Code; 4] = [
+    Code::ParameterInvalidInteger,
     Code::PaymentMethodUnexpectedState,
     Code::SetupIntentUnexpectedState,
     Code::ParameterMissing,
