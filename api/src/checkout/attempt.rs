@@ -4,7 +4,7 @@
 use super::guest::Guest;
 use super::payment::{self, Stage, asked_for, begun, tried_by, try_key};
 use super::session::Session;
-use super::view::{cookie, held};
+use super::view::{cookie, held, own_page};
 use super::words;
 use crate::errors::{ApiError, Code, Invalid};
 use crate::json::{self, Text};
@@ -12,7 +12,6 @@ use crate::openapi::{Access, Endpoint, bounded_text, chapter, must, or_null, rec
 use crate::reply::{self, Reply};
 use crate::state::State;
 use crate::v1::change::submitted;
-use crate::v1::payment_link_body::url;
 use crate::vault::refused;
 use crate::{body, query};
 use actix_web::http::StatusCode;
@@ -109,7 +108,7 @@ async fn tried(
 ) -> Result<(Told, Option<Session>), ApiError> {
     let link = &guest.link;
     if !link.is_active {
-        return Ok((there(state, guest, "closed"), None));
+        return Ok((there(guest, "closed"), None));
     }
     // Before anything is journaled: a token that nobody was given is none.
     let known = state.cards.get(link.owner, VaultKey::Token(token)).await;
@@ -125,7 +124,7 @@ async fn tried(
     let named = held.and_then(|held| held.payment());
     if !link.terms.single_use && named.is_some_and(|named| named != payment.id()) {
         // Another page of this browser has begun a payment since: what became of that is to be seen first.
-        return Ok((there(state, guest, "superseded"), None));
+        return Ok((there(guest, "superseded"), None));
     }
     // What is paid or under way is not paid again: no card is needed to see that.
     if Stage::of(link, &payment) != Stage::Open {
@@ -150,7 +149,7 @@ async fn tried(
     }
     match confirmed {
         Ok((_, Answer::NoProvider)) => Ok((again(NOT_NOW), Some(session))),
-        Ok((payment, _)) => Ok((told(state, guest, &payment, Some(id)), Some(session))),
+        Ok((payment, _)) => Ok((told(guest, &payment, Some(id)), Some(session))),
         // Somebody else was faster: what became of that is what there is to see.
         Err(ApiError::Refused(_) | ApiError::UnexpectedState { .. }) => {
             let now = payment::find(state, link.owner, payment.id()).await?;
@@ -176,7 +175,7 @@ fn seen(state: &State, guest: &Guest, payment: &Payment) -> (Told, Option<Sessio
         method.and_then(|method| MethodId::parse(&method.id).ok())
     };
     let session = method.map(|method| guest.session.having_tried(payment.id(), method));
-    (told(state, guest, payment, method), session)
+    (told(guest, payment, method), session)
 }
 
 /// Saves the card of a token, once for this session.
@@ -235,19 +234,19 @@ const fn again(message: &'static str) -> Told {
     }
 }
 
-/// The browser goes to the link's own page and sees.
-fn there(state: &State, guest: &Guest, name: &'static str) -> Told {
+/// The browser goes to the link's own page and sees, where it has the cookie: not at another address of ours.
+fn there(guest: &Guest, name: &'static str) -> Told {
     Told {
         object: "checkout_attempt",
         state: name,
         message: None,
         field: None,
-        url: Some(url(&state.public_url, guest.link.id)),
+        url: Some(own_page(guest.link.id)),
     }
 }
 
 /// Where a payment stands after this session has tried a card, or if it has not.
-fn told(state: &State, guest: &Guest, payment: &Payment, tried: Option<MethodId>) -> Told {
+fn told(guest: &Guest, payment: &Payment, tried: Option<MethodId>) -> Told {
     let named = payment.method.as_ref().map(|method| method.id.as_ref());
     let is_own = tried.is_some_and(|tried| named == Some(tried.to_string().as_str()));
     match Stage::of(&guest.link, payment) {
@@ -266,12 +265,12 @@ fn told(state: &State, guest: &Guest, payment: &Payment, tried: Option<MethodId>
             ..again("")
         },
         Stage::Challenged(_) | Stage::Waiting => {
-            let there = there(state, guest, "waiting");
+            let there = there(guest, "waiting");
             let place = there.url.as_ref().map(|url| format!("{url}/return"));
             Told { url: place, ..there }
         }
         Stage::Paid => {
-            let there = there(state, guest, "paid");
+            let there = there(guest, "paid");
             let on = guest.link.terms.redirect_url.as_ref().filter(|_| is_own);
             let place = on.map(ToString::to_string);
             Told {
@@ -279,7 +278,7 @@ fn told(state: &State, guest: &Guest, payment: &Payment, tried: Option<MethodId>
                 ..there
             }
         }
-        Stage::Ended => there(state, guest, "ended"),
+        Stage::Ended => there(guest, "ended"),
     }
 }
 

@@ -4,14 +4,13 @@
 use super::page;
 use super::payment::{Stage, find, parsed, sealed, unsealed};
 use super::session::link_key;
-use super::view::{MISSING, View, described, for_people, kept, led, param};
+use super::view::{MISSING, View, described, for_people, kept, led, own_page, param, proper_place};
 use super::words;
 use crate::errors::ApiError;
 use crate::openapi::{Access, Endpoint, bounded_text, count, text};
 use crate::reply::Reply;
 use crate::state::State;
 use crate::v1::change::submitted;
-use crate::v1::payment_link_body::url;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
@@ -30,6 +29,9 @@ pub(crate) async fn came_back(state: Data<State>, request: HttpRequest) -> Reply
 
 /// A customer is back from a challenge, or waits: what became of the payment is asked for, and then shown.
 async fn returned(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    if let Some(place) = proper_place(request, "/return") {
+        return led(state, place, None);
+    }
     let secrets = &*state.client_secrets;
     let named = request.match_info().get("id").unwrap_or_default();
     let led_to = param(request, "of").and_then(|text| unsealed(secrets, named, &text));
@@ -49,7 +51,7 @@ async fn returned(state: &State, request: &HttpRequest) -> Result<HttpResponse, 
         view.payment = Some(found_out(state, &view.link, &payment, details.clone()).await?);
     }
     let ok = |html| Ok(page::guarded(StatusCode::OK, html));
-    let own_page = url(&state.public_url, view.link.id);
+    let own_page = own_page(view.link.id);
     let place = match view.stage() {
         Some(Stage::Challenged(_) | Stage::Waiting) => {
             // What was brought is good for one question; whoever asks again brings it again.
@@ -85,7 +87,7 @@ fn is_elsewhere(view: &View, is_led: bool) -> bool {
 fn refused(view: &View) -> String {
     let failure = view.payment.as_ref().and_then(|payment| payment.failure.as_ref());
     let words = ("The payment was not made", words::declined(failure).0);
-    let page = format!("/pay/{}", view.link.id);
+    let page = own_page(view.link.id);
     view.notice_with("closed", words, &[("Try again", &page)])
 }
 

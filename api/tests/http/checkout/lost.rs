@@ -54,10 +54,45 @@ fn a_page_that_was_open_before_another_one_paid_pays_nothing_more() {
     let told = old.pay(GOOD);
     assert_eq!(
         (&told["state"], &told["url"]),
-        (&json!("superseded"), &json!(format!("http://florin/pay/{id}")))
+        (&json!("superseded"), &json!(format!("/pay/{id}")))
     );
     assert_eq!(old.cookie, new.cookie);
     assert_eq!(world.charges(), 1);
+    world.stop();
+}
+
+#[test]
+fn a_page_that_is_reached_otherwise_leads_to_where_the_browser_keeps_its_payment() {
+    let world = World::start();
+    let mut browser = Browser::at(&world, &link(&world, "amount=5&currency=eur"));
+    let own = format!("/pay/{}", browser.link);
+    // Wherever the browser has reached us, it stays there.
+    assert_eq!(browser.pay(GOOD)["url"], own);
+    let escaped = browser.link.replace('_', "%5F");
+    for odd in [
+        format!("/pay/{escaped}"),
+        format!("/%70ay/{}", browser.link),
+        format!("/pay/{escaped}/return"),
+        format!("/pay/{}/retur%6E", browser.link),
+    ] {
+        let place = if odd.contains("/retur") {
+            format!("{own}/return")
+        } else {
+            own.clone()
+        };
+        for query in ["", "?of=a%2Bb&redirectResult=c%26d"] {
+            // Of such an address the browser does not send the cookie.
+            let led = world.get(&format!("{odd}{query}"), None);
+            let expected = format!("{place}{query}");
+            assert_eq!(
+                (led.status, led.header("location")),
+                (303, Some(expected.as_str())),
+                "{odd}{query}"
+            );
+            assert_eq!(led.header("set-cookie"), None, "{odd}{query}");
+        }
+    }
+    assert_eq!(state(&browser.load()), "paid");
     world.stop();
 }
 
@@ -71,7 +106,7 @@ fn to_pay_once_more_is_no_address_that_pays_each_time_it_is_loaded() {
     let page = text(&browser.load());
     assert!(page.contains("Pay once more") && page.contains("Go on"), "{page}");
     let led = browser.visit(&again);
-    let own = format!("http://florin/pay/{}", browser.link);
+    let own = format!("/pay/{}", browser.link);
     assert_eq!((led.status, led.header("location")), (303, Some(own.as_str())));
     assert_eq!(state(&browser.load()), "form");
     let anew = browser.session.clone();
