@@ -38,6 +38,11 @@ const COSTLY_PER_MIN: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 const VAIN_TRIES_AT_ONCE: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
 /// After so long, one more.
 const VAIN_TRY_EACH: Duration = Duration::from_secs(6);
+/// Payments under one link that were begun and not made yet, in short order: nobody was asked for anything for them, and many customers come
+/// together.
+const DRAFTS_AT_ONCE: NonZeroU32 = NonZeroU32::new(500).expect("not zero");
+/// After so long, one more.
+const DRAFT_EACH: Duration = Duration::from_millis(200);
 /// Where the failures of all further addresses are counted.
 const EVERYBODY_ELSE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
@@ -94,6 +99,8 @@ pub(crate) struct RateLimits {
     link_requests: Option<LinkBuckets>,
     /// Cards that they try in vain: whoever has a link could find out with it which of many cards are good.
     vain_tries: LinkBuckets,
+    /// Payments that they begin and do not make.
+    drafts: LinkBuckets,
 }
 
 impl RateLimits {
@@ -109,6 +116,7 @@ impl RateLimits {
                 LinkBuckets::new((limit.burst, each), clock)
             }),
             vain_tries: LinkBuckets::new((VAIN_TRIES_AT_ONCE, VAIN_TRY_EACH), clock),
+            drafts: LinkBuckets::new((DRAFTS_AT_ONCE, DRAFT_EACH), clock),
         }
     }
 
@@ -125,9 +133,19 @@ impl RateLimits {
         self.vain_tries.take(link).map_err(over)
     }
 
-    /// The last try was not in vain.
+    /// A try was not in vain.
     pub(crate) fn give_try_back(&self, link: PaymentLinkId) {
         self.vain_tries.give_back(link);
+    }
+
+    /// Takes one payment of those that may be begun under a link. One that was made is given back.
+    pub(crate) fn take_draft(&self, link: PaymentLinkId) -> Result<(), ApiError> {
+        self.drafts.take(link).map_err(over)
+    }
+
+    /// A payment that was begun has led to something, or none was begun.
+    pub(crate) fn give_draft_back(&self, link: PaymentLinkId) {
+        self.drafts.give_back(link);
     }
 
     /// Takes one request of what the key may ask. `is_unlimited` is asked once per key.

@@ -174,6 +174,25 @@ async fn a_link_takes_so_many_tries_in_vain_and_any_number_that_lead_to_somethin
 }
 
 #[tokio::test(start_paused = true)]
+async fn far_more_payments_are_begun_under_a_link_than_cards_are_tried_in_vain() {
+    let limits = RateLimits::new(None, None);
+    let link = PaymentLinkId::from_bits(1);
+    for _ in 0..500 {
+        limits.take_draft(link).unwrap();
+    }
+    limits.take_try(link).unwrap();
+    assert_eq!(
+        limits.take_draft(link),
+        Err(ApiError::RateLimited { retry_after_s: 1 })
+    );
+    limits.give_draft_back(link);
+    limits.take_draft(link).unwrap();
+    advance(Duration::from_millis(200)).await;
+    limits.take_draft(link).unwrap();
+    assert!(limits.take_draft(link).is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn customers_ask_as_much_under_a_link_as_a_key_does() {
     let limits = RateLimits::new(Some(limit(2, 3)), None);
     let link = PaymentLinkId::from_bits(1);
