@@ -303,7 +303,7 @@ async fn shown(state: &State, request: &HttpRequest) -> Result<HttpResponse, Api
     if view.is_stopped {
         let words = (
             "Payments are paused",
-            "Nothing can be paid here right now. You have not been charged. Try again later.",
+            "Nothing can be paid here right now. Try again later.",
         );
         return ok(view.notice("closed", words));
     }

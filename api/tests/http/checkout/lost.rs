@@ -6,6 +6,15 @@ use florin_domain::ids::{MerchantId, PaymentId};
 const UNHEARD: &str = "4000000000000259";
 const MINUTE_MS: u64 = 60_000;
 
+/// Nobody may pay merchant a any more.
+fn freeze(world: &World) {
+    let path = "/v1/ops/merchants/mer_00000000000000000000000001/freeze";
+    let headers = [JSON, ("Idempotency-Key", "freeze")];
+    let reason = br#"{"reason":"a test"}"#;
+    let frozen = world.send("POST", path, Some("ok_test_op"), &headers, reason);
+    assert_eq!(frozen.status, 200, "{}", text(&frozen));
+}
+
 #[test]
 fn a_payment_whose_answer_was_lost_is_found_however_late_the_page_is_loaded() {
     for minutes in [1, 21, 31, 61, 24 * 60] {
@@ -179,16 +188,7 @@ fn an_operators_stop_holds_for_whoever_comes_back_from_their_bank() {
     let id = payments(&world)[0]["id"].as_str().unwrap().to_owned();
     let history = |world: &World| world.get(&format!("/v1/payments/{id}/history"), Some(A)).body;
     let before = history(&world);
-    let freeze = "/v1/ops/merchants/mer_00000000000000000000000001/freeze";
-    let headers = [JSON, ("Idempotency-Key", "freeze")];
-    let frozen = world.send(
-        "POST",
-        freeze,
-        Some("ok_test_op"),
-        &headers,
-        br#"{"reason":"a test"}"#,
-    );
-    assert_eq!(frozen.status, 200, "{}", text(&frozen));
+    freeze(&world);
     let back = browser.visit(&format!("/pay/{}/return?redirectResult=a%2Bb%26c", browser.link));
     assert_eq!(state(&back), "waiting");
     // What the bank gave along is for when it is over.
@@ -239,6 +239,21 @@ fn nobody_is_told_that_they_were_not_charged_while_a_provider_has_their_money() 
         assert!(!text(&page).contains("not been charged"), "{}", text(&page));
         assert_eq!(world.charges(), 0);
     }
+    world.stop();
+}
+
+#[test]
+fn a_browser_of_which_nothing_is_known_is_not_told_that_nobody_was_charged() {
+    let world = World::start();
+    let mut browser = Browser::at(&world, &link(&world, "amount=5&currency=eur"));
+    assert_eq!(browser.pay(GOOD)["state"], "paid");
+    freeze(&world);
+    // The same customer, on another machine.
+    let page = world.get(&format!("/pay/{}", browser.link), None);
+    assert_eq!(state(&page), "closed");
+    assert!(text(&page).contains("paused"), "{}", text(&page));
+    assert!(!text(&page).contains("not been charged"), "{}", text(&page));
+    assert_eq!(state(&browser.load()), "paid");
     world.stop();
 }
 
