@@ -56,6 +56,7 @@ impl View {
         let Some(link) = state.links.find(id).await.map_err(refused)? else {
             return Ok(None);
         };
+        state.rate_limits.take_for_link(id)?;
         let control = state.directory.control();
         let merchant = control
             .merchants
@@ -400,6 +401,7 @@ pub(super) fn described(endpoint: Endpoint) -> Endpoint {
         .path_part("id", text("The link."), LINK_ID)
         .answers_as("text/html", 200, "The page.", text("HTML."), Value::Null)
         .refuses(404, &[Code::ResourceMissing])
+        .refuses(429, &[Code::RateLimited])
         .refuses(500, &[Code::InternalError])
         .refuses(503, &[Code::Overloaded, Code::TemporarilyUnavailable])
 }

@@ -193,6 +193,25 @@ async fn far_more_payments_are_begun_under_a_link_than_cards_are_tried_in_vain()
 }
 
 #[tokio::test(start_paused = true)]
+async fn customers_tokens_and_questions_are_limited_whatever_is_configured() {
+    let limits = RateLimits::new(None, None);
+    let (link, payment) = (PaymentLinkId::from_bits(1), PaymentId::from_bits(1));
+    for _ in 0..200 {
+        limits.take_guest_token(link).unwrap();
+    }
+    assert_eq!(
+        limits.take_guest_token(link),
+        Err(ApiError::RateLimited { retry_after_s: 1 })
+    );
+    limits.take_guest_token(PaymentLinkId::from_bits(2)).unwrap();
+    assert_eq!((0..20).filter(|_| limits.may_ask_about(payment)).count(), 10);
+    assert!(limits.may_ask_about(PaymentId::from_bits(2)));
+    advance(Duration::from_secs(2)).await;
+    assert_eq!((0..20).filter(|_| limits.may_ask_about(payment)).count(), 1);
+    assert_eq!((0..30).filter(|_| limits.take_guest_token(link).is_ok()).count(), 20);
+}
+
+#[tokio::test(start_paused = true)]
 async fn customers_ask_as_much_under_a_link_as_a_key_does() {
     let limits = RateLimits::new(Some(limit(2, 3)), None);
     let link = PaymentLinkId::from_bits(1);

@@ -1,7 +1,9 @@
 //! Customers who want something else than to pay.
 
 use super::*;
+use florin_api::server::RateLimit;
 use florin_domain::token::CardToken;
+use std::num::NonZeroU32;
 
 /// The page after somebody has asked for another payment.
 fn begun_anew(browser: &mut Browser<'_>) -> Answer {
@@ -251,5 +253,57 @@ fn what_is_sent_many_times_at_once_gives_back_no_more_than_it_took() {
     let token = browser.token(POOR);
     assert_eq!(browser.try_token(&token).status, 429);
     assert_eq!(world.charges(), 1);
+    world.stop();
+}
+
+#[test]
+fn customers_of_one_link_fill_no_vault_with_cards() {
+    // Whatever is configured.
+    let world = World::start_with(|options| options.rate_limit = None);
+    let id = link(&world, "amount=5&currency=eur");
+    let browser = Browser::at(&world, &id);
+    let token = browser.token(GOOD);
+    let mut made = 1;
+    // Some come back while this goes on.
+    let refused = loop {
+        let answer = browser.token_answer(GOOD);
+        if answer.status != 200 {
+            break answer;
+        }
+        made += 1;
+        assert!(made < 2000, "they are without end");
+    };
+    assert_eq!(
+        (refused.status, refused.error("code").as_str()),
+        (429, "rate_limited")
+    );
+    assert!(made >= 200, "{made}");
+    assert_ne!(token, office_token(&world), "the merchant's own are not counted");
+    let elsewhere = link(&world, "amount=5&currency=eur");
+    assert_eq!(Browser::at(&world, &elsewhere).pay(GOOD)["state"], "paid");
+    world.stop();
+}
+
+#[test]
+fn a_page_is_loaded_as_often_as_a_key_may_ask() {
+    let limit = RateLimit {
+        requests_per_s: NonZeroU32::MIN,
+        burst: NonZeroU32::new(5).unwrap(),
+    };
+    let world = World::start_with(|options| options.rate_limit = Some(limit));
+    let (id, other) = (
+        link(&world, "amount=5&currency=eur"),
+        link(&world, "amount=5&currency=eur"),
+    );
+    let people = [("Accept", "text/html")];
+    for path in [format!("/pay/{id}"), format!("/pay/{id}/return")] {
+        // Some come back while this goes on.
+        let mut answers = (0..100).map(|_| world.send("GET", &path, None, &people, b""));
+        let refused = answers.find(|answer| answer.status == 429);
+        let refused = refused.expect("it has a limit");
+        assert_eq!(state(&refused), "trouble");
+        assert!(refused.header("retry-after").is_some());
+    }
+    assert_eq!(world.get(&format!("/pay/{other}"), None).status, 200);
     world.stop();
 }

@@ -1,10 +1,10 @@
-//! Buckets of payment links. Of each is kept only when it is full again, and nothing once it is: links are made without end, and anybody may ask
-//! about them.
+//! Buckets of payment links and of payments. Of each is kept only when it is full again, and nothing once it is: links and payments are made
+//! without end, and anybody may ask about them.
 
 use super::{Since, whole_s};
-use florin_domain::ids::PaymentLinkId;
 use governor::clock::Clock;
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,25 +12,25 @@ use std::time::Duration;
 /// Fewer entries are not worth looking for those that are full.
 const SWEPT_MIN: usize = 1024;
 
-/// One bucket for each link that has taken something lately.
+/// One bucket for each link or payment of which something was taken lately.
 #[derive(Debug)]
-pub(super) struct LinkBuckets {
+pub(super) struct KeyedBuckets<K> {
     /// How long it takes from empty to full.
     room: Duration,
     /// How long it takes until one is back.
     each: Duration,
     clock: Since,
-    taken: Mutex<Taken>,
+    taken: Mutex<Taken<K>>,
 }
 
 #[derive(Debug)]
-struct Taken {
-    full_at: HashMap<PaymentLinkId, Duration>,
+struct Taken<K> {
+    full_at: HashMap<K, Duration>,
     /// With so many entries the full ones are dropped.
     sweep_at: usize,
 }
 
-impl LinkBuckets {
+impl<K: Copy + Eq + Hash> KeyedBuckets<K> {
     pub(super) fn new((at_once, each): (NonZeroU32, Duration), clock: Since) -> Self {
         let taken = Taken {
             full_at: HashMap::new(),
@@ -45,7 +45,7 @@ impl LinkBuckets {
     }
 
     /// Takes one; if there is none, the seconds after which there is.
-    pub(super) fn take(&self, link: PaymentLinkId) -> Result<(), u64> {
+    pub(super) fn take(&self, whose: K) -> Result<(), u64> {
         let now = self.clock.now();
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.full_at.len() >= taken.sweep_at {
@@ -53,7 +53,7 @@ impl LinkBuckets {
             // At least as many come before the next look as are looked at then.
             taken.sweep_at = taken.full_at.len().saturating_mul(2).max(SWEPT_MIN);
         }
-        let full_at = taken.full_at.entry(link).or_insert(now);
+        let full_at = taken.full_at.entry(whose).or_insert(now);
         let then = (*full_at).max(now).saturating_add(self.each);
         let over = then.saturating_sub(now).saturating_sub(self.room);
         if !over.is_zero() {
@@ -64,10 +64,10 @@ impl LinkBuckets {
     }
 
     /// Gives one back.
-    pub(super) fn give_back(&self, link: PaymentLinkId) {
+    pub(super) fn give_back(&self, whose: K) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         // What is full already is swept away as any other.
-        if let Some(full_at) = taken.full_at.get_mut(&link) {
+        if let Some(full_at) = taken.full_at.get_mut(&whose) {
             *full_at = full_at.saturating_sub(self.each);
         }
     }
