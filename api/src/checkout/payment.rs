@@ -193,10 +193,9 @@ async fn draft(state: &State, guest: &Guest, key: &str) -> Result<PaymentId, Api
     };
     state.rate_limits.take_draft(link.id)?;
     let made = state.payments.create(new).await.map_err(ApiError::from);
-    let is_made = made.as_ref().map_or_else(
-        |error| !error.is_of_the_server(),
-        |answered| !answered.replayed,
-    );
+    let is_made = made
+        .as_ref()
+        .map_or_else(|error| !error.is_of_the_server(), |answered| !answered.replayed);
     if !is_made {
         state.rate_limits.give_draft_back(link.id);
     }

@@ -208,7 +208,10 @@ async fn customers_tokens_and_questions_are_limited_whatever_is_configured() {
     assert!(limits.may_ask_about(PaymentId::from_bits(2)));
     advance(Duration::from_secs(2)).await;
     assert_eq!((0..20).filter(|_| limits.may_ask_about(payment)).count(), 1);
-    assert_eq!((0..30).filter(|_| limits.take_guest_token(link).is_ok()).count(), 20);
+    assert_eq!(
+        (0..30).filter(|_| limits.take_guest_token(link).is_ok()).count(),
+        20
+    );
 }
 
 #[tokio::test(start_paused = true)]

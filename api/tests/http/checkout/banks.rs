@@ -91,7 +91,11 @@ fn only_a_few_different_details_are_tried_at_one_challenge() {
     for details in ["e", "f"] {
         assert_eq!(bring(details), waits);
     }
-    assert_eq!(history(&world), before, "a payment takes no questions without end");
+    assert_eq!(
+        history(&world),
+        before,
+        "a payment takes no questions without end"
+    );
     world.provider_leaves(false);
     assert_eq!(bring("passed").0, 303, "what was brought before may ask again");
     assert_eq!(state(&browser.load()), "paid");

@@ -112,10 +112,7 @@ fn a_challenge_is_shown_to_its_own_customer_alone() {
     let told = other.pay(GOOD);
     assert_eq!(
         (&told["state"], &told["url"]),
-        (
-            &json!("waiting"),
-            &json!(format!("/pay/{id}/return"))
-        )
+        (&json!("waiting"), &json!(format!("/pay/{id}/return")))
     );
     // Back too early: the page waits, looks again by itself, and not for ever.
     let waiting = browser.come_back();
