@@ -23,8 +23,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 mod keyed;
+mod tries;
 
 use keyed::KeyedBuckets;
+use tries::{Tries, Try};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -34,10 +36,6 @@ const SHARDS: usize = 64;
 const ADDRESSES_MAX: usize = 4096;
 /// Costly requests a minute of all addresses together from which too many have failed.
 const COSTLY_PER_MIN: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
-/// Tries under one payment link that come to nothing, in short order.
-const VAIN_TRIES_AT_ONCE: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
-/// After so long, one more.
-const VAIN_TRY_EACH: Duration = Duration::from_secs(6);
 /// Payments under one link that were begun and not made yet, in short order: nobody was asked for anything for them, and many customers come
 /// together.
 const DRAFTS_AT_ONCE: NonZeroU32 = NonZeroU32::new(500).expect("not zero");
@@ -105,8 +103,8 @@ pub(crate) struct RateLimits {
     costly: Common,
     /// Requests of customers.
     link_requests: Option<KeyedBuckets<PaymentLinkId>>,
-    /// Cards that they try in vain: whoever has a link could find out with it which of many cards are good.
-    vain_tries: KeyedBuckets<PaymentLinkId>,
+    /// Cards that they try.
+    tries: Tries,
     /// Payments that they begin and do not make.
     drafts: KeyedBuckets<PaymentLinkId>,
     /// Cards that they have kept.
@@ -127,7 +125,7 @@ impl RateLimits {
                 let each = Duration::from_secs(1) / limit.requests_per_s.get();
                 KeyedBuckets::new((limit.burst, each), clock)
             }),
-            vain_tries: KeyedBuckets::new((VAIN_TRIES_AT_ONCE, VAIN_TRY_EACH), clock),
+            tries: Tries::new(clock),
             drafts: KeyedBuckets::new((DRAFTS_AT_ONCE, DRAFT_EACH), clock),
             guest_tokens: KeyedBuckets::new((GUEST_TOKENS_AT_ONCE, GUEST_TOKEN_EACH), clock),
             questions: KeyedBuckets::new((QUESTIONS_AT_ONCE, QUESTION_EACH), clock),
@@ -142,14 +140,9 @@ impl RateLimits {
         requests.take(link).map_err(over)
     }
 
-    /// Takes one try in vain of those that a link has. One that led to something is given back.
-    pub(crate) fn take_try(&self, link: PaymentLinkId) -> Result<(), ApiError> {
-        self.vain_tries.take(link).map_err(over)
-    }
-
-    /// A try was not in vain.
-    pub(crate) fn give_try_back(&self, link: PaymentLinkId) {
-        self.vain_tries.give_back(link);
+    /// Begins to try a card under a link. It is told afterwards if it was in vain.
+    pub(crate) fn begin_try(&self, link: PaymentLinkId) -> Result<Try<'_>, ApiError> {
+        self.tries.begin(link)
     }
 
     /// Takes one payment of those that may be begun under a link. One that was made is given back.

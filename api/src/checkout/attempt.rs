@@ -141,8 +141,7 @@ async fn tried(
     counted(state, guest, &payment, &method).await
 }
 
-/// Has a card tried, which counts as in vain until it has led to something. Whoever takes a try gives back that one alone, so that requests
-/// that are sent together give back no more than they took.
+/// Has a card tried, and counts what comes of that.
 async fn counted(
     state: &State,
     guest: &Guest,
@@ -150,7 +149,7 @@ async fn counted(
     method: &SavedMethod,
 ) -> Result<(Told, Option<Session>), ApiError> {
     let link = guest.link.id;
-    state.rate_limits.take_try(link)?;
+    let counted = state.rate_limits.begin_try(link)?;
     let confirmed = confirmed(state, guest, payment, method).await;
     let has_done_it = confirmed.as_ref().is_ok_and(|answered| !answered.replayed);
     // That tells nothing of the card.
@@ -160,8 +159,8 @@ async fn counted(
     let said = said(state, guest, payment, (method.id, confirmed)).await;
     let has_led_on = said.as_ref().is_ok_and(|(told, _)| !told.is_in_vain());
     let is_our_fault = said.as_ref().is_err_and(ApiError::is_of_the_server);
-    if has_led_on || is_nobody_asked || is_our_fault {
-        state.rate_limits.give_try_back(link);
+    if !(has_led_on || is_nobody_asked || is_our_fault) {
+        counted.was_in_vain();
     }
     if has_led_on && has_done_it && payment.operations.is_empty() {
         // The payment was not begun for nothing.

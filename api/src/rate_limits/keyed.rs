@@ -6,7 +6,7 @@ use governor::clock::Clock;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Fewer entries are not worth looking for those that are full.
@@ -47,25 +47,51 @@ impl<K: Copy + Eq + Hash> KeyedBuckets<K> {
     /// Takes one; if there is none, the seconds after which there is.
     pub(super) fn take(&self, whose: K) -> Result<(), u64> {
         let now = self.clock.now();
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.full_at.len() >= taken.sweep_at {
-            taken.full_at.retain(|_, full_at| *full_at > now);
-            // At least as many come before the next look as are looked at then.
-            taken.sweep_at = taken.full_at.len().saturating_mul(2).max(SWEPT_MIN);
-        }
-        let full_at = taken.full_at.entry(whose).or_insert(now);
-        let then = (*full_at).max(now).saturating_add(self.each);
-        let over = then.saturating_sub(now).saturating_sub(self.room);
-        if !over.is_zero() {
-            return Err(whole_s(over));
-        }
-        *full_at = then;
+        let mut taken = self.taken();
+        taken.sweep(now);
+        let then = self.then(&taken, whose, now);
+        self.within(then, now)?;
+        taken.full_at.insert(whose, then);
         Ok(())
+    }
+
+    /// Whether one could be taken; if not, the seconds after which it could.
+    pub(super) fn check(&self, whose: K) -> Result<(), u64> {
+        let now = self.clock.now();
+        self.within(self.then(&self.taken(), whose, now), now)
+    }
+
+    /// Takes one, also if there is none: it is owed.
+    pub(super) fn owe(&self, whose: K) {
+        let now = self.clock.now();
+        let mut taken = self.taken();
+        taken.sweep(now);
+        let then = self.then(&taken, whose, now);
+        taken.full_at.insert(whose, then);
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken<K>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When it is full again after one more is taken.
+    fn then(&self, taken: &Taken<K>, whose: K, now: Duration) -> Duration {
+        let full_at = taken.full_at.get(&whose).copied().unwrap_or(now);
+        full_at.max(now).saturating_add(self.each)
+    }
+
+    fn within(&self, then: Duration, now: Duration) -> Result<(), u64> {
+        let over = then.saturating_sub(now).saturating_sub(self.room);
+        if over.is_zero() {
+            Ok(())
+        } else {
+            Err(whole_s(over))
+        }
     }
 
     /// Gives one back.
     pub(super) fn give_back(&self, whose: K) {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.taken();
         // What is full already is swept away as any other.
         if let Some(full_at) = taken.full_at.get_mut(&whose) {
             *full_at = full_at.saturating_sub(self.each);
@@ -74,7 +100,16 @@ impl<K: Copy + Eq + Hash> KeyedBuckets<K> {
 
     #[cfg(test)]
     pub(super) fn kept(&self) -> usize {
-        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.full_at.len()
+        self.taken().full_at.len()
+    }
+}
+
+impl<K: Eq + Hash> Taken<K> {
+    fn sweep(&mut self, now: Duration) {
+        if self.full_at.len() >= self.sweep_at {
+            self.full_at.retain(|_, full_at| *full_at > now);
+            // At least as many come before the next look as are looked at then.
+            self.sweep_at = self.full_at.len().saturating_mul(2).max(SWEPT_MIN);
+        }
     }
 }
