@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use florin_config::Settings;
+use std::io::Write as _;
 
 /// About the configuration.
 #[derive(Subcommand)]
@@ -11,9 +12,9 @@ pub(crate) enum ConfigCommand {
 }
 
 /// Prints what is in effect; settings that cannot be never come so far.
-#[expect(clippy::print_stdout, reason = "it is what was asked for")]
-pub(crate) fn run(command: &ConfigCommand, settings: &Settings) {
+pub(crate) fn run(command: &ConfigCommand, settings: &Settings) -> anyhow::Result<()> {
     match command {
-        ConfigCommand::Check => println!("{}", settings.describe()),
+        ConfigCommand::Check => writeln!(std::io::stdout(), "{}", settings.describe())?,
     }
+    Ok(())
 }

@@ -8,6 +8,7 @@ mod dev;
 mod edge;
 mod integrity;
 mod ledger;
+mod listen;
 mod log;
 mod merchant;
 mod node;
@@ -17,6 +18,8 @@ mod sandbox;
 mod serve;
 mod shard_folders;
 mod simulate;
+mod test_node;
+mod trigger;
 mod vault;
 mod views;
 mod webhooks;
@@ -52,6 +55,10 @@ enum Command {
     Serve,
     /// The simulated providers alone
     Sandbox,
+    /// Send the events of a running node in test mode to a server of one's own, signed as webhooks are
+    Listen(listen::ListenArguments),
+    /// Make an event happen at a running node in test mode
+    Trigger(trigger::TriggerArguments),
     /// Measure this machine
     Bench(bench::BenchArguments),
     /// The read models behind the journal
@@ -88,6 +95,8 @@ fn main() -> anyhow::Result<()> {
         // All but the first two need no provider and so none of the configuration.
         Command::Dev
         | Command::Sandbox
+        | Command::Listen(_)
+        | Command::Trigger(_)
         | Command::Bench(_)
         | Command::Views(_)
         | Command::Audit(_)
@@ -124,6 +133,8 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
         Command::Dev => dev::run(settings).await,
         Command::Serve => serve::run(settings).await,
         Command::Sandbox => sandbox::run(settings).await,
+        Command::Listen(arguments) => listen::run(arguments, &settings).await,
+        Command::Trigger(arguments) => trigger::run(arguments, &settings).await,
         Command::Bench(arguments) => bench::run(arguments).await,
         Command::Views(views::ViewsCommand::Rebuild) => views::rebuild(settings).await,
         Command::Audit(command) => audit::run(command, settings).await,
@@ -133,9 +144,6 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
         Command::Secrets(vault::SecretsCommand::RotateKek) => vault::rotate_kek(&settings),
         Command::Key(command) => merchant::run_key(command, settings).await,
         Command::Simulate(arguments) => simulate::run(arguments).await,
-        Command::Config(command) => {
-            config::run(&command, &settings);
-            Ok(())
-        }
+        Command::Config(command) => config::run(&command, &settings),
     }
 }

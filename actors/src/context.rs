@@ -309,6 +309,8 @@ pub struct Context {
     pub keys_held: AtomicU64,
     /// The last commit that the index of keys shows.
     pub published: AtomicU64,
+    /// The last commit that the projection has been told of, so that whatever is read of it shows that one.
+    pub followed: AtomicU64,
     /// Velocity shards; one set for all shards, because a card that is tried everywhere is one card.
     pub risk: Vec<Mailbox<RiskMail>>,
     /// Due times.

@@ -120,6 +120,8 @@ impl Actor for JournalWriter {
         (context, head): Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
         let mailbox = context.writer.clone();
+        // What an earlier life has told is read by the projection before anybody is answered.
+        context.followed.store(head.0, Ordering::Release);
         Ok(WriterState {
             context,
             mailbox,
@@ -271,6 +273,7 @@ impl WriterState {
                 .projection
                 .step(ProjectionMail::Follow { published, head });
         }
+        self.context.followed.store(head.0, Ordering::Release);
         for waiting in waiting {
             match waiting {
                 Waiting::Ticket(Ticket::Payment(mailbox), seq) => {

@@ -6,6 +6,7 @@ mod notices;
 mod past;
 mod pending;
 mod refunds;
+mod seen;
 mod submit;
 mod what_if;
 
@@ -16,6 +17,7 @@ pub use notices::NoticeError;
 pub use past::{AsOf, PastError, RecordedPayment};
 pub use pending::UnresolvedPage;
 pub use refunds::RefundsPage;
+pub use seen::Seen;
 pub use submit::{Answered, Change, ChangeRequest, RequestError};
 pub use what_if::{Alternative, Course, WhatIf, WhatIfError};
 

@@ -1,7 +1,7 @@
 //! A client of Florin's own API, for commands that speak to a running node.
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Method, Request, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -81,27 +81,52 @@ impl ApiClient {
 
     /// Reads a path.
     pub async fn get(&self, path: &str) -> Result<ApiAnswer, ApiClientError> {
-        self.send(Method::GET, path, Bytes::new()).await
+        self.send(Method::GET, path, Bytes::new(), None).await
+    }
+
+    /// Reads a path with one more header, whose name is in lower case.
+    pub async fn get_with(
+        &self,
+        path: &str,
+        header: (&'static str, &str),
+    ) -> Result<ApiAnswer, ApiClientError> {
+        self.send(Method::GET, path, Bytes::new(), Some(header)).await
     }
 
     /// Posts JSON to a path.
     pub async fn post(&self, path: &str, json: Bytes) -> Result<ApiAnswer, ApiClientError> {
-        self.send(Method::POST, path, json).await
+        self.send(Method::POST, path, json, None).await
+    }
+
+    /// Posts JSON to a path with one more header, whose name is in lower case.
+    pub async fn post_with(
+        &self,
+        path: &str,
+        json: Bytes,
+        header: (&'static str, &str),
+    ) -> Result<ApiAnswer, ApiClientError> {
+        self.send(Method::POST, path, json, Some(header)).await
     }
 
     /// Puts JSON at a path.
     pub async fn put(&self, path: &str, json: Bytes) -> Result<ApiAnswer, ApiClientError> {
-        self.send(Method::PUT, path, json).await
+        self.send(Method::PUT, path, json, None).await
     }
 
     /// Deletes what is at a path.
     pub async fn delete(&self, path: &str) -> Result<ApiAnswer, ApiClientError> {
-        self.send(Method::DELETE, path, Bytes::new()).await
+        self.send(Method::DELETE, path, Bytes::new(), None).await
     }
 
-    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<ApiAnswer, ApiClientError> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        header: Option<(&'static str, &str)>,
+    ) -> Result<ApiAnswer, ApiClientError> {
         let request = self
-            .request(&method, path, body)
+            .request(&method, path, body, header)
             .map_err(|error| ApiClientError::Unusable(error.to_string()))?;
         match timeout(REQUEST_TIMEOUT, self.exchange(request)).await {
             Ok(answer) => answer,
@@ -109,7 +134,13 @@ impl ApiClient {
         }
     }
 
-    fn request(&self, method: &Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, http::Error> {
+    fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Bytes,
+        header: Option<(&'static str, &str)>,
+    ) -> Result<Request<Full<Bytes>>, http::Error> {
         let mut parts = self.base.clone().into_parts();
         parts.path_and_query = Some(PathAndQuery::try_from(path)?);
         let mut request = Request::builder()
@@ -118,6 +149,9 @@ impl ApiClient {
             .body(Full::from(body))?;
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, self.authorization.clone());
+        if let Some((name, value)) = header {
+            headers.insert(HeaderName::from_static(name), HeaderValue::try_from(value)?);
+        }
         if matches!(*method, Method::POST | Method::PUT) {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }

@@ -1,5 +1,6 @@
 //! Whose key a request carries: `Bearer`, or `Basic` with the key as the user.
 
+use crate::consistency_token::{self, Told};
 use crate::errors::ApiError;
 use crate::rate_limits::Taken;
 use crate::state::State;
@@ -50,6 +51,10 @@ impl Caller {
                 request.extensions_mut().insert(standing);
                 return Err(ApiError::RateLimited { retry_after_s });
             }
+        }
+        if let Some(merchant) = &owner.merchant {
+            consistency_token::check(state, request.headers())?;
+            request.extensions_mut().insert(Told(merchant.id));
         }
         // Reading goes on, and operators do what they must.
         // A question that is too long for a query string changes nothing either.

@@ -109,6 +109,8 @@ pub(crate) enum ApiError {
     Overloaded { retry_after_s: u64 },
     /// No provider could be reached; nothing was charged.
     NoProvider { payment: Option<PaymentId> },
+    /// This node has not come as far as the caller has seen.
+    NodeBehind,
     /// The same request may be sent again.
     TryAgain,
     /// The same: the saved card that it names cannot pay, as far as whoever asked first could tell.
@@ -259,6 +261,7 @@ impl ApiError {
             Self::CardRefused { code, .. } => (StatusCode::PAYMENT_REQUIRED, CARD, *code),
             Self::TooManyWaiters => (StatusCode::TOO_MANY_REQUESTS, KEY, Code::IdempotencyKeyInUse),
             Self::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::Overloaded),
+            Self::NodeBehind => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::NodeBehind),
             Self::NoProvider { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::NoProviderAvailable),
             Self::TryAgain | Self::MethodGone => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -306,6 +309,7 @@ impl ApiError {
             | Self::KeyReused
             | Self::EndpointRefused(EndpointRefusal::KeyMismatch | EndpointRefusal::Deleted)
             | Self::TooManyWaiters => Some("Idempotency-Key"),
+            Self::NodeBehind => Some("Florin-Consistency-Token"),
             Self::CardRefused { param, .. } => Some(param),
             Self::NoSuchObject { .. }
             | Self::EndpointRefused(EndpointRefusal::NoSuchEndpoint)
@@ -362,7 +366,11 @@ impl ApiError {
             | Self::RateLimited { retry_after_s }
             | Self::TooManyStreams { retry_after_s }
             | Self::TooManyStrangers { retry_after_s } => Some(*retry_after_s),
-            Self::TooManyWaiters | Self::NoProvider { .. } | Self::TryAgain | Self::MethodGone => Some(1),
+            Self::TooManyWaiters
+            | Self::NoProvider { .. }
+            | Self::TryAgain
+            | Self::NodeBehind
+            | Self::MethodGone => Some(1),
             Self::ReadOnly => Some(READ_ONLY_RETRY_S),
             Self::Unauthenticated
             | Self::OperatorOnly

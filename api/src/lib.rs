@@ -17,6 +17,7 @@
 mod auth;
 mod body;
 mod checkout;
+mod consistency_token;
 mod csv;
 mod error_page;
 mod errors;

@@ -1,5 +1,6 @@
 //! The running server: actix-web's workers on threads of their own, each with its own runtime. Actors never run there.
 
+use crate::consistency_token::{self, Told};
 use crate::errors::ApiError;
 use crate::rate_limits::Standing;
 use crate::request_id;
@@ -265,7 +266,11 @@ fn finish(shared: &State, id: HeaderValue, response: &mut ServiceResponse) {
         tracing::debug!(request_id = name, status = status.as_u16(), %method, ?path, "answered");
     }
     let standing = response.request().extensions().get::<Standing>().copied();
+    let told = response.request().extensions().get::<Told>().copied();
     let headers = response.headers_mut();
+    if let Some(told) = told {
+        consistency_token::announce(shared, told, headers);
+    }
     if let Some(standing) = standing {
         shared.rate_limits.announce(standing, headers);
     }

@@ -301,6 +301,7 @@ impl Shared {
             idempotency: singleton_mailbox(settings, Kind::Idempotency),
             keys_held: AtomicU64::new(0),
             published: AtomicU64::new(0),
+            followed: AtomicU64::new(0),
             risk: self.risk.clone(),
             resolution: singleton_mailbox(settings, Kind::Resolution),
             deadlines: singleton_mailbox(settings, Kind::Deadlines),

@@ -22,6 +22,7 @@ mod script;
 mod soak;
 mod world;
 
+pub(crate) use checks::{leaks, words_in};
 use disk::{Fault, Point};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -12,9 +12,11 @@
 //! - `ledger_shards`, `ledger_ranges`, `ledger_crossings`, `ledger_crossings_votes`, `ledger_crossings_killed`: several shards, and transfers between them.
 //! - `two_providers`: a node with two of them, one of which can be killed; `failover`, `bench_failover`: what becomes of its charges then.
 //! - `credentials`: merchants with keys of their own at providers, exchanged under load and across restarts.
+//! - `canaries`: nothing that is secret is kept or said anywhere.
 //! - `card_vault`: customers' cards, which pay and are nowhere to be read. `checkout`: the page under a payment link.
 //! - `adyen`: a node whose provider only acknowledges, and tells later. `stripe_notices`: one that is told what no answer said. `routing`: which of several gets a charge.
 //! - `retries`: what follows a decline, and duplicates.
+//! - `events`, `webhooks`, `listen`: what merchants are told, what their servers are sent, and what developers make of it on their own machines.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
 //! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
@@ -39,6 +41,7 @@ mod audit;
 mod audit_ledger;
 mod bench_failover;
 mod benches;
+mod canaries;
 mod card_vault;
 mod cards;
 mod checkout;
@@ -71,6 +74,7 @@ mod ledger_shards;
 mod ledger_templates;
 mod ledger_transfers;
 mod limits;
+mod listen;
 mod off_session;
 mod operations;
 mod operations_authorization;

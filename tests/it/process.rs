@@ -184,7 +184,8 @@ impl Process {
         self.child.try_wait().unwrap().is_some()
     }
 
-    fn signal(&self, signal: &str) {
+    /// Sends it a signal, such as `-INT`.
+    pub(crate) fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         let status = Command::new("kill").args([signal, &pid]).status().unwrap();
         assert!(status.success(), "kill {signal} {pid}");

@@ -2,7 +2,9 @@
 
 use crate::cli::{another_merchant, merchant_with_fee};
 use crate::deployment::{Caller, Dev, sale, with_method};
+use crate::http::Client;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 fn ids(page: &Value) -> Vec<&str> {
     page["data"]
@@ -29,6 +31,32 @@ fn led_18_a_payment_is_in_every_view_as_soon_as_it_is_answered() {
         let last = history["data"].as_array().unwrap().last().unwrap();
         assert_eq!(last["type"], "ledger.entry_posted", "{history}");
     }
+    dev.stop();
+}
+
+#[test]
+fn a_token_is_good_at_the_first_read_of_the_next_life() {
+    let folder = TempDir::new().unwrap();
+    let dev = Dev::start(folder.path(), &[]);
+    let paid = dev.pay("before", &sale(500, "USD")).expect(200);
+    let token = paid.header("florin-consistency-token").unwrap().to_owned();
+    dev.process.kill_9();
+    let dev = Dev::start(folder.path(), &[]);
+    let read = |token: &str| {
+        let headers = [
+            ("Authorization", "Bearer sk_test_florin_dev"),
+            ("Florin-Consistency-Token", token),
+        ];
+        Client::new(dev.api)
+            .send("GET", "/v1/payments", &headers, b"")
+            .unwrap()
+    };
+    let listed = read(&token).expect(200);
+    assert_eq!(ids(&listed.json()), [paid.json()["id"].as_str().unwrap()]);
+    // What the next life adds itself is no more than a few commits.
+    let (shard, seq) = token.split_once('-').unwrap();
+    let beyond = format!("{shard}-{}", seq.parse::<u64>().unwrap() + 1_000);
+    assert_eq!(read(&beyond).expect(503).error("code"), "node_behind");
     dev.stop();
 }
 

@@ -19,14 +19,14 @@ const BETWEEN_KILLS: usize = 1_300;
 
 /// A delivery as it came.
 #[derive(Clone, Debug)]
-struct Letter {
-    headers: HashMap<String, String>,
-    body: Vec<u8>,
+pub(crate) struct Letter {
+    pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: Vec<u8>,
     is_taken: bool,
 }
 
 impl Letter {
-    fn event(&self) -> Value {
+    pub(crate) fn event(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 }
@@ -44,13 +44,13 @@ type Letters = Arc<Mutex<Inbox>>;
 type Manners = Arc<dyn Fn(usize, usize) -> Option<u16> + Send + Sync>;
 
 /// A merchant's server. Its threads end with the connections.
-struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     letters: Letters,
 }
 
 impl Server {
-    fn start(manners: impl Fn(usize, usize) -> Option<u16> + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(manners: impl Fn(usize, usize) -> Option<u16> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (letters, manners): (Letters, Manners) = (Arc::default(), Arc::new(manners));
@@ -64,15 +64,15 @@ impl Server {
         Self { address, letters }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/hooks?from=florin", self.address)
     }
 
-    fn all(&self) -> Vec<Letter> {
+    pub(crate) fn all(&self) -> Vec<Letter> {
         self.letters.lock().unwrap().letters.clone()
     }
 
-    fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.letters.lock().unwrap().letters.len()
     }
 
@@ -150,7 +150,7 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> String {
 }
 
 #[track_caller]
-fn check_signature(letter: &Letter, secret: &str) {
+pub(crate) fn check_signature(letter: &Letter, secret: &str) {
     let signature = &letter.headers["stripe-signature"];
     let (at, signed) = signature.strip_prefix("t=").unwrap().split_once(",v1=").unwrap();
     assert_eq!(
@@ -174,7 +174,7 @@ fn make(dev: &Dev, url: &str) -> (String, String) {
 
 /// Each payment's events came for the first time in their order, all of them, always with the same id and the same bytes.
 #[track_caller]
-fn check_order(letters: &[Letter]) -> BTreeMap<String, Vec<String>> {
+pub(crate) fn check_order(letters: &[Letter]) -> BTreeMap<String, Vec<String>> {
     let mut seen: BTreeMap<String, Vec<(String, Vec<u8>)>> = BTreeMap::new();
     for letter in letters {
         let event = letter.event();

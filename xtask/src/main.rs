@@ -12,6 +12,7 @@ mod gate;
 mod memory;
 mod new_provider;
 mod nightly;
+mod node;
 mod postgres;
 mod python;
 mod release;

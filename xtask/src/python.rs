@@ -124,7 +124,8 @@ fn said(python: &Path, line: &str) -> Option<String> {
     output.status.success().then_some(text)
 }
 
-fn call(command: &mut Command) -> Result<()> {
+/// Runs a command, which has to end well.
+pub(crate) fn call(command: &mut Command) -> Result<()> {
     let status = command
         .status()
         .with_context(|| format!("{command:?} cannot be started"))?;

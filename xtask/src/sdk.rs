@@ -1,4 +1,5 @@
 //! The SDK stage: the official SDKs of providers speak to the sandbox, and Stripe's to Florin itself, which proves that both speak their language.
+//! And what README and docs show is tried.
 
 use std::fs;
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::contract::{Server, build, lines, without_ours};
+use crate::node;
 use crate::python::{self, Wanted};
 
 /// Adyen's.
@@ -23,6 +25,18 @@ const STRIPE: Wanted = Wanted {
     ..ADYEN
 };
 const STRIPE_SCRIPT: &str = "tests/sdk/stripe_merchant.py";
+const NODE_SCRIPT: &str = "tests/sdk/stripe_merchant.mjs";
+const SAMPLES_SCRIPT: &str = "tests/sdk/samples.py";
+/// Whose samples are tried, in this order: later ones may build on earlier ones.
+const SAMPLED: [&str; 7] = [
+    "README.md",
+    "docs/stripe.md",
+    "docs/events.md",
+    "docs/vault.md",
+    "docs/webhooks.md",
+    "docs/checkout.md",
+    "docs/reads.md",
+];
 const ADYEN_SCRIPT: &str = "tests/sdk/adyen_sandbox.py";
 /// How long the sandbox may take to start.
 const START_MAX: Duration = Duration::from_mins(1);
@@ -36,11 +50,13 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let python = python::with(root, &folder, ADYEN)?;
     let stripes = python::with(root, &folder, STRIPE)?;
+    let (node, place) = node::with(root, &folder)?;
     let binary = build(root)?;
     let data = folder.join(format!("data-{}", std::process::id()));
     for (name, speak, python) in [
         ("adyen", to_sandbox as Conversation, &python),
         ("stripe", to_florin, &stripes),
+        ("samples", as_shown, &stripes),
     ] {
         let started = Instant::now();
         let outcome = speak(root, python, &binary, &data);
@@ -48,6 +64,11 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         outcome?;
         println!("sdk, {name}: {:.1} s", started.elapsed().as_secs_f64());
     }
+    let started = Instant::now();
+    let outcome = from_node(root, &node, &place, &binary, &data);
+    drop(fs::remove_dir_all(&data));
+    outcome?;
+    println!("sdk, stripe for node: {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -63,6 +84,30 @@ fn to_florin(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<(
         STRIPE_SCRIPT,
         &[&format!("http://{}", server.address)],
     )
+}
+
+/// Stripe's SDK for Node.js, which lies in a folder, and a whole `florin dev`.
+fn from_node(root: &Path, node: &Path, place: &Path, binary: &Path, data: &Path) -> Result<()> {
+    let server = Server::start(binary, data)?;
+    run_command(
+        Command::new(node)
+            .arg(root.join(NODE_SCRIPT))
+            .arg(format!("http://{}", server.address))
+            .env("NODE_PATH", place.join("node_modules")),
+        NODE_SCRIPT,
+    )
+}
+
+/// What README and docs show, tried at a fresh `florin dev`.
+fn as_shown(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<()> {
+    let server = Server::start(binary, data)?;
+    let address = format!("http://{}", server.address);
+    let files = SAMPLED.map(|file| root.join(file).to_string_lossy().into_owned());
+    let arguments: Vec<&str> = std::iter::once(&address)
+        .chain(&files)
+        .map(String::as_str)
+        .collect();
+    run_script(root, python, SAMPLES_SCRIPT, &arguments)
 }
 
 /// Adyen's SDK and the sandbox alone.
@@ -87,13 +132,12 @@ fn to_sandbox(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<
 
 /// Runs a script of ours with arguments until it ends, or for too long.
 pub(crate) fn run_script(root: &Path, python: &Path, path: &str, arguments: &[&str]) -> Result<()> {
+    run_command(Command::new(python).arg(root.join(path)).args(arguments), path)
+}
+
+fn run_command(command: &mut Command, path: &str) -> Result<()> {
     // A proxy for the world is none for this machine.
-    let mut script = Running::start(
-        Command::new(python)
-            .arg(root.join(path))
-            .args(arguments)
-            .env("NO_PROXY", "*"),
-    )?;
+    let mut script = Running::start(command.env("NO_PROXY", "*"))?;
     let deadline = Instant::now() + SCRIPT_MAX;
     loop {
         if let Some(status) = script.0.try_wait().context("the script cannot be waited for")? {

@@ -86,6 +86,7 @@ codes! {
     MerchantKeyRequired = "merchant_key_required",
     MethodNotAllowed = "method_not_allowed",
     NoProviderAvailable = "no_provider_available",
+    NodeBehind = "node_behind",
     NothingLeft = "nothing_left",
     OperationDeclined = "operation_declined",
     OperationExists = "operation_exists",

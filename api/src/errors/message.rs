@@ -34,6 +34,7 @@ impl ApiError {
                 "This Idempotency-Key was used with other parameters.".into()
             }
             Self::TooManyWaiters => "Too many requests wait for this Idempotency-Key.".into(),
+            Self::NodeBehind => "This node does not yet show all that you have seen; nothing was started.".into(),
             Self::Overloaded { .. } => "Florin takes no more requests now; nothing was started.".into(),
             Self::NoProvider { .. } => {
                 "No payment provider is available; nothing was charged. The same request may be sent again."

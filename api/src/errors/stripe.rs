@@ -49,6 +49,7 @@ impl ApiError {
         match self {
             Self::TooManyWaiters
             | Self::Overloaded { .. }
+            | Self::NodeBehind
             | Self::NoProvider { .. }
             | Self::TryAgain
             | Self::MethodGone

@@ -139,6 +139,7 @@ fn waiting_is_asked_for_where_it_helps() {
         (ApiError::TooManyWaiters, Some("1")),
         (ApiError::NoProvider { payment }, Some("1")),
         (ApiError::TryAgain, Some("1")),
+        (ApiError::NodeBehind, Some("1")),
         (ApiError::RateLimited { retry_after_s: 2 }, Some("2")),
         (ApiError::TooManyStreams { retry_after_s: 5 }, Some("5")),
         (ApiError::ReadOnly, Some("30")),
@@ -284,6 +285,7 @@ fn one_of_each() -> Vec<ApiError> {
         ApiError::Overloaded { retry_after_s: 1 },
         ApiError::NoProvider { payment: None },
         ApiError::TryAgain,
+        ApiError::NodeBehind,
         ApiError::UnexpectedState {
             status: "voided",
             cannot: "cannot be captured",

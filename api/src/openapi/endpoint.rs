@@ -171,10 +171,16 @@ impl Endpoint {
             .refuses(401, &[Code::ApiKeyInvalid])
             .refuses(429, &[Code::RateLimited])
             .refuses(500, &[Code::InternalError]);
+        let behind = |endpoint: Self| {
+            endpoint
+                .refuses(400, &[Code::ParameterInvalid])
+                .refuses(503, &[Code::NodeBehind])
+        };
         match access {
-            Access::Merchants => endpoint.refuses(403, &[Code::MerchantKeyRequired]),
+            Access::Merchants => behind(endpoint).refuses(403, &[Code::MerchantKeyRequired]),
             Access::Operators => endpoint.refuses(403, &[Code::OperatorKeyRequired]),
-            Access::KeyHolders | Access::Everybody => endpoint,
+            Access::KeyHolders => behind(endpoint),
+            Access::Everybody => endpoint,
         }
     }
 
@@ -377,6 +383,9 @@ pub(super) fn headers(response: ResponseBuilder, status: u16, access: Access) ->
     if access != Access::Everybody && status != 401 {
         names.extend(["RateLimit", "RateLimit-Policy"]);
     }
+    if access == Access::Merchants && status < 400 {
+        names.push("Florin-Consistency-Token");
+    }
     match status {
         401 => names.push("WWW-Authenticate"),
         402 => names.push("Idempotent-Replayed"),
@@ -389,7 +398,8 @@ pub(super) fn headers(response: ResponseBuilder, status: u16, access: Access) ->
 }
 
 /// Headers that are there wherever a response names them.
-pub(super) const HEADERS_ALWAYS: [&str; 5] = [
+pub(super) const HEADERS_ALWAYS: [&str; 6] = [
+    "Florin-Consistency-Token",
     "Florin-Sequence",
     "Location",
     "Request-Id",
@@ -401,6 +411,11 @@ pub(super) const HEADERS_ALWAYS: [&str; 5] = [
 pub(super) fn all_headers() -> impl Iterator<Item = (String, RefOr<Header>)> {
     let headers = [
         ("Allow", "The methods that the path has.", None),
+        (
+            "Florin-Consistency-Token",
+            "Up to where the answer may show what there is. Sent with a later request under the same name, that one is answered with at least as much, or refused for the moment (`node_behind`).",
+            Some("^[0-9]+-[0-9]+$"),
+        ),
         (
             "Florin-Sequence",
             "The commit that made it what is shown.",

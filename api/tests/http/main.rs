@@ -11,6 +11,7 @@ mod bins;
 mod bodies;
 mod checkout;
 mod connections;
+mod consistency_token;
 mod credentials;
 mod events;
 mod fake_provider;
