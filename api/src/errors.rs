@@ -217,6 +217,11 @@ const KEY: &str = "idempotency_error";
 const CARD: &str = "card_error";
 
 impl ApiError {
+    /// It is not the fault of whoever asked.
+    pub(crate) fn is_of_the_server(&self) -> bool {
+        self.class().0.is_server_error()
+    }
+
     /// Status, type and code.
     fn class(&self) -> (StatusCode, &'static str, Code) {
         match self {

@@ -1,12 +1,12 @@
 //! How much each API key may ask, and how often callers without a valid one may fail.
 //!
-//! A key has state here only once it has authenticated, so there are never more entries than keys. A payment link has state only while something
-//! of it has not come back.
+//! A key has state here only once it has authenticated, so there are never more entries than keys. A payment link, and a payment, has state only
+//! while something of it has not come back.
 
 use crate::errors::ApiError;
 use crate::server::RateLimit;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use florin_domain::ids::{ApiKeyId, PaymentLinkId};
+use florin_domain::ids::{ApiKeyId, PaymentId, PaymentLinkId};
 use florin_domain::merchant::ApiKey;
 use governor::clock::Clock;
 use governor::middleware::{NoOpMiddleware, StateInformationMiddleware};
@@ -22,9 +22,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
-mod links;
+mod keyed;
+mod tries;
 
-use links::LinkBuckets;
+use keyed::KeyedBuckets;
+use tries::{Tries, Try};
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -34,10 +36,19 @@ const SHARDS: usize = 64;
 const ADDRESSES_MAX: usize = 4096;
 /// Costly requests a minute of all addresses together from which too many have failed.
 const COSTLY_PER_MIN: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
-/// Tries under one payment link that come to nothing, in short order.
-const VAIN_TRIES_AT_ONCE: NonZeroU32 = NonZeroU32::new(20).expect("not zero");
+/// Payments under one link that were begun and not made yet, in short order: nobody was asked for anything for them, and many customers come
+/// together.
+const DRAFTS_AT_ONCE: NonZeroU32 = NonZeroU32::new(500).expect("not zero");
 /// After so long, one more.
-const VAIN_TRY_EACH: Duration = Duration::from_secs(6);
+const DRAFT_EACH: Duration = Duration::from_millis(200);
+/// Tokens that customers may make under one link in short order: each is kept, and whoever has a link may make them.
+const GUEST_TOKENS_AT_ONCE: NonZeroU32 = NonZeroU32::new(200).expect("not zero");
+/// After so long, one more.
+const GUEST_TOKEN_EACH: Duration = Duration::from_millis(100);
+/// How often a customer's browser may have a provider asked about one payment in short order.
+const QUESTIONS_AT_ONCE: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
+/// After so long, once more: less than a page that waits takes until it looks again.
+const QUESTION_EACH: Duration = Duration::from_secs(2);
 /// Where the failures of all further addresses are counted.
 const EVERYBODY_ELSE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
@@ -91,9 +102,15 @@ pub(crate) struct RateLimits {
     strangers: Option<Strangers>,
     costly: Common,
     /// Requests of customers.
-    link_requests: Option<LinkBuckets>,
-    /// Cards that they try in vain: whoever has a link could find out with it which of many cards are good.
-    vain_tries: LinkBuckets,
+    link_requests: Option<KeyedBuckets<PaymentLinkId>>,
+    /// Cards that they try.
+    tries: Tries,
+    /// Payments that they begin and do not make.
+    drafts: KeyedBuckets<PaymentLinkId>,
+    /// Cards that they have kept.
+    guest_tokens: KeyedBuckets<PaymentLinkId>,
+    /// What providers are asked for them. Of each payment apart: of a link's together, one customer could keep all others waiting.
+    questions: KeyedBuckets<PaymentId>,
 }
 
 impl RateLimits {
@@ -106,9 +123,12 @@ impl RateLimits {
             costly: RateLimiter::direct_with_clock(Quota::per_minute(COSTLY_PER_MIN), clock),
             link_requests: limit.map(|limit| {
                 let each = Duration::from_secs(1) / limit.requests_per_s.get();
-                LinkBuckets::new((limit.burst, each), clock)
+                KeyedBuckets::new((limit.burst, each), clock)
             }),
-            vain_tries: LinkBuckets::new((VAIN_TRIES_AT_ONCE, VAIN_TRY_EACH), clock),
+            tries: Tries::new(clock),
+            drafts: KeyedBuckets::new((DRAFTS_AT_ONCE, DRAFT_EACH), clock),
+            guest_tokens: KeyedBuckets::new((GUEST_TOKENS_AT_ONCE, GUEST_TOKEN_EACH), clock),
+            questions: KeyedBuckets::new((QUESTIONS_AT_ONCE, QUESTION_EACH), clock),
         }
     }
 
@@ -120,14 +140,29 @@ impl RateLimits {
         requests.take(link).map_err(over)
     }
 
-    /// Takes one try in vain of those that a link has. One that led to something is given back.
-    pub(crate) fn take_try(&self, link: PaymentLinkId) -> Result<(), ApiError> {
-        self.vain_tries.take(link).map_err(over)
+    /// Begins to try a card under a link. It is told afterwards if it was in vain.
+    pub(crate) fn begin_try(&self, link: PaymentLinkId) -> Result<Try<'_>, ApiError> {
+        self.tries.begin(link)
     }
 
-    /// The last try was not in vain.
-    pub(crate) fn give_try_back(&self, link: PaymentLinkId) {
-        self.vain_tries.give_back(link);
+    /// Takes one payment of those that may be begun under a link. One that was made is given back.
+    pub(crate) fn take_draft(&self, link: PaymentLinkId) -> Result<(), ApiError> {
+        self.drafts.take(link).map_err(over)
+    }
+
+    /// A payment that was begun has led to something, or none was begun.
+    pub(crate) fn give_draft_back(&self, link: PaymentLinkId) {
+        self.drafts.give_back(link);
+    }
+
+    /// Takes one token of those that customers may make under a link, however much they may ask.
+    pub(crate) fn take_guest_token(&self, link: PaymentLinkId) -> Result<(), ApiError> {
+        self.guest_tokens.take(link).map_err(over)
+    }
+
+    /// Whether a provider may be asked now what became of a customer's payment.
+    pub(crate) fn may_ask_about(&self, payment: PaymentId) -> bool {
+        self.questions.take(payment).is_ok()
     }
 
     /// Takes one request of what the key may ask. `is_unlimited` is asked once per key.

@@ -181,10 +181,7 @@ fn a_challenge_leads_to_the_bank_and_back_and_a_failed_one_to_another_card() {
     let id = link(&dev, "link", &json!({"amount": 2_500, "currency": "EUR"}));
     let mut browser = Browser::at(dev.api, &id);
     let page = format!("/pay/{id}");
-    for (button, place) in [
-        ("fail", format!("http://{}{page}", dev.api)),
-        ("complete", format!("http://{}{page}", dev.api)),
-    ] {
+    for button in ["fail", "complete"] {
         let told = browser.pay(dev.api, "4000000000003220").unwrap();
         assert_eq!(told["state"], "challenge", "{told}");
         let bank = told["url"].as_str().unwrap().strip_prefix("http://").unwrap();
@@ -199,7 +196,7 @@ fn a_challenge_leads_to_the_bank_and_back_and_a_failed_one_to_another_card() {
             .strip_prefix(&own)
             .unwrap_or_else(|| panic!("{way} is not ours"));
         let led = browser.visit(dev.api, way).expect(303);
-        assert_eq!(led.header("location"), Some(place.as_str()));
+        assert_eq!(led.header("location"), Some(page.as_str()));
         let shown = browser.visit(dev.api, &page).expect(200).text();
         let expected = if button == "fail" {
             "could not confirm that it is you"

@@ -4,7 +4,7 @@
 use super::guest::Guest;
 use super::payment::{self, Stage, asked_for, begun, tried_by, try_key};
 use super::session::Session;
-use super::view::{cookie, held};
+use super::view::{cookie, held, own_page};
 use super::words;
 use crate::errors::{ApiError, Code, Invalid};
 use crate::json::{self, Text};
@@ -12,21 +12,19 @@ use crate::openapi::{Access, Endpoint, bounded_text, chapter, must, or_null, rec
 use crate::reply::{self, Reply};
 use crate::state::State;
 use crate::v1::change::submitted;
-use crate::v1::payment_link_body::url;
 use crate::vault::refused;
 use crate::{body, query};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue, SET_COOKIE};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use florin_actors::payments_handle::{Change, ChangeRequest};
+use florin_actors::payments_handle::{Answered, Change, ChangeRequest};
 use florin_domain::ids::MethodId;
 use florin_domain::payment::{Answer, Payment};
 use florin_domain::ports::{VaultError, VaultKey};
 use florin_domain::token::CardToken;
 use florin_domain::vault::{Once, Profile, SavedMethod, VaultChange, VaultObject, VaultRefusal};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// A token and the names around it are far fewer.
@@ -50,12 +48,9 @@ struct Told {
 }
 
 impl Told {
-    /// Whoever tries many cards to see which are good is told mostly this, or begins payments that nobody makes.
+    /// Whoever tries many cards to see which are good is told mostly this.
     fn is_in_vain(&self) -> bool {
-        matches!(
-            self.state,
-            "begun" | "superseded" | "declined" | "ended" | "again"
-        )
+        matches!(self.state, "declined" | "ended" | "again")
     }
 }
 
@@ -83,11 +78,12 @@ pub(crate) async fn attempt(state: Data<State>, request: HttpRequest, payload: P
             ApiError::from(Invalid::new("token", Code::TokenInvalid, message))
         })?;
         let held = held(&state, &request).filter(|held| held.link == guest.link.id);
-        state.rate_limits.take_try(guest.link.id)?;
-        let (told, session) = tried(&state, &guest, held, token).await?;
-        if !told.is_in_vain() {
-            state.rate_limits.give_try_back(guest.link.id);
-        }
+        // To its end also if the browser leaves: what has come of a try is counted in any case.
+        let work = actix_web::rt::spawn({
+            let state = Data::clone(&state);
+            async move { tried(&state, &guest, held, token).await }
+        });
+        let (told, session) = work.await.map_err(|_| ApiError::Internal)??;
         let mut response = reply::json(StatusCode::OK, &told)?;
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -109,7 +105,7 @@ async fn tried(
 ) -> Result<(Told, Option<Session>), ApiError> {
     let link = &guest.link;
     if !link.is_active {
-        return Ok((there(state, guest, "closed"), None));
+        return Ok((there(guest, "closed"), None));
     }
     // Before anything is journaled: a token that nobody was given is none.
     let known = state.cards.get(link.owner, VaultKey::Token(token)).await;
@@ -121,11 +117,13 @@ async fn tried(
         }
         Some(_) => {}
     }
-    let payment = begun(state, guest).await?;
     let named = held.and_then(|held| held.payment());
+    let is_same = held.is_some_and(|held| held.is_same(&guest.session));
+    let kept = named.filter(|_| is_same);
+    let payment = begun(state, guest, kept).await?;
     if !link.terms.single_use && named.is_some_and(|named| named != payment.id()) {
         // Another page of this browser has begun a payment since: what became of that is to be seen first.
-        return Ok((there(state, guest, "superseded"), None));
+        return Ok((there(guest, "superseded"), None));
     }
     // What is paid or under way is not paid again: no card is needed to see that.
     if Stage::of(link, &payment) != Stage::Open {
@@ -133,24 +131,56 @@ async fn tried(
     }
     // The token is this session's from here on, and begins no payment of another one.
     let method = saved(state, guest, token).await?;
-    let is_kept = named.is_some() && held.is_some_and(|held| held.is_same(&guest.session));
-    if !link.terms.single_use && !is_kept {
+    if !link.terms.single_use && kept.is_none() {
         let told = Told {
             state: "begun",
             ..again(UNKNOWN)
         };
         return Ok((told, Some(guest.session.having_begun(payment.id()))));
     }
-    let id = method.id;
-    let session = guest.session.having_tried(payment.id(), id);
-    let confirmed = confirmed(state, guest, &payment, &method).await;
-    if !link.terms.single_use && confirmed.is_ok() && payment.operations.is_empty() {
-        // To begin it was a try of its own, and has led to something.
-        state.rate_limits.give_try_back(link.id);
+    counted(state, guest, &payment, &method).await
+}
+
+/// Has a card tried, and counts what comes of that.
+async fn counted(
+    state: &State,
+    guest: &Guest,
+    payment: &Payment,
+    method: &SavedMethod,
+) -> Result<(Told, Option<Session>), ApiError> {
+    let link = guest.link.id;
+    let counted = state.rate_limits.begin_try(link)?;
+    let confirmed = confirmed(state, guest, payment, method).await;
+    let has_done_it = confirmed.as_ref().is_ok_and(|answered| !answered.replayed);
+    // That tells nothing of the card.
+    let is_nobody_asked = confirmed
+        .as_ref()
+        .is_ok_and(|answered| answered.answer == Answer::NoProvider);
+    let said = said(state, guest, payment, (method.id, confirmed)).await;
+    let has_led_on = said.as_ref().is_ok_and(|(told, _)| !told.is_in_vain());
+    let is_our_fault = said.as_ref().is_err_and(ApiError::is_of_the_server);
+    if !(has_led_on || is_nobody_asked || is_our_fault) {
+        counted.was_in_vain();
     }
+    if has_led_on && has_done_it && payment.operations.is_empty() {
+        // The payment was not begun for nothing.
+        state.rate_limits.give_draft_back(link);
+    }
+    said
+}
+
+/// What came of a card, and the session afterwards.
+async fn said(
+    state: &State,
+    guest: &Guest,
+    payment: &Payment,
+    (id, confirmed): (MethodId, Result<Answered, ApiError>),
+) -> Result<(Told, Option<Session>), ApiError> {
+    let link = &guest.link;
+    let session = guest.session.having_tried(payment.id(), id);
     match confirmed {
-        Ok((_, Answer::NoProvider)) => Ok((again(NOT_NOW), Some(session))),
-        Ok((payment, _)) => Ok((told(state, guest, &payment, Some(id)), Some(session))),
+        Ok(answered) if answered.answer == Answer::NoProvider => Ok((again(NOT_NOW), Some(session))),
+        Ok(answered) => Ok((told(guest, &answered.payment, Some(id)), Some(session))),
         // Somebody else was faster: what became of that is what there is to see.
         Err(ApiError::Refused(_) | ApiError::UnexpectedState { .. }) => {
             let now = payment::find(state, link.owner, payment.id()).await?;
@@ -176,7 +206,7 @@ fn seen(state: &State, guest: &Guest, payment: &Payment) -> (Told, Option<Sessio
         method.and_then(|method| MethodId::parse(&method.id).ok())
     };
     let session = method.map(|method| guest.session.having_tried(payment.id(), method));
-    (told(state, guest, payment, method), session)
+    (told(guest, payment, method), session)
 }
 
 /// Saves the card of a token, once for this session.
@@ -206,7 +236,7 @@ async fn confirmed(
     guest: &Guest,
     payment: &Payment,
     method: &SavedMethod,
-) -> Result<(Arc<Payment>, Answer), ApiError> {
+) -> Result<Answered, ApiError> {
     let owner = guest.link.owner;
     let (key, purpose) = try_key(state, &guest.session, payment.id(), &method.id.to_string());
     let change = ChangeRequest {
@@ -221,8 +251,7 @@ async fn confirmed(
             price: asked_for(&guest.link),
         },
     };
-    let answered = submitted(state, change).await?;
-    Ok((answered.payment, answered.answer))
+    submitted(state, change).await
 }
 
 const fn again(message: &'static str) -> Told {
@@ -235,19 +264,19 @@ const fn again(message: &'static str) -> Told {
     }
 }
 
-/// The browser goes to the link's own page and sees.
-fn there(state: &State, guest: &Guest, name: &'static str) -> Told {
+/// The browser goes to the link's own page and sees, where it has the cookie: not at another address of ours.
+fn there(guest: &Guest, name: &'static str) -> Told {
     Told {
         object: "checkout_attempt",
         state: name,
         message: None,
         field: None,
-        url: Some(url(&state.public_url, guest.link.id)),
+        url: Some(own_page(guest.link.id)),
     }
 }
 
 /// Where a payment stands after this session has tried a card, or if it has not.
-fn told(state: &State, guest: &Guest, payment: &Payment, tried: Option<MethodId>) -> Told {
+fn told(guest: &Guest, payment: &Payment, tried: Option<MethodId>) -> Told {
     let named = payment.method.as_ref().map(|method| method.id.as_ref());
     let is_own = tried.is_some_and(|tried| named == Some(tried.to_string().as_str()));
     match Stage::of(&guest.link, payment) {
@@ -266,12 +295,12 @@ fn told(state: &State, guest: &Guest, payment: &Payment, tried: Option<MethodId>
             ..again("")
         },
         Stage::Challenged(_) | Stage::Waiting => {
-            let there = there(state, guest, "waiting");
+            let there = there(guest, "waiting");
             let place = there.url.as_ref().map(|url| format!("{url}/return"));
             Told { url: place, ..there }
         }
         Stage::Paid => {
-            let there = there(state, guest, "paid");
+            let there = there(guest, "paid");
             let on = guest.link.terms.redirect_url.as_ref().filter(|_| is_own);
             let place = on.map(ToString::to_string);
             Told {
@@ -279,7 +308,7 @@ fn told(state: &State, guest: &Guest, payment: &Payment, tried: Option<MethodId>
                 ..there
             }
         }
-        Stage::Ended => there(state, guest, "ended"),
+        Stage::Ended => there(guest, "ended"),
     }
 }
 

@@ -4,18 +4,18 @@
 use super::page;
 use super::payment::{Stage, find, parsed, sealed, unsealed};
 use super::session::link_key;
-use super::view::{MISSING, View, described, for_people, kept, led, param};
+use super::view::{MISSING, View, described, for_people, kept, led, own_page, param, proper_place};
 use super::words;
 use crate::errors::ApiError;
 use crate::openapi::{Access, Endpoint, bounded_text, count, text};
 use crate::reply::Reply;
 use crate::state::State;
 use crate::v1::change::submitted;
-use crate::v1::payment_link_body::url;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::payments_handle::{Change, ChangeRequest};
+use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::payment::Payment;
 use florin_domain::payment_link::PaymentLink;
 use serde_json::Value;
@@ -23,6 +23,8 @@ use std::sync::Arc;
 
 /// As much as providers give a browser along.
 const BROUGHT_BYTES_MAX: usize = 4096;
+/// So many different details that were brought may be tried at one challenge: a payment takes only so many questions in all.
+const BROUGHT_MAX: u8 = 4;
 
 pub(crate) async fn came_back(state: Data<State>, request: HttpRequest) -> Reply {
     for_people(&request, returned(&state, &request).await)
@@ -30,6 +32,9 @@ pub(crate) async fn came_back(state: Data<State>, request: HttpRequest) -> Reply
 
 /// A customer is back from a challenge, or waits: what became of the payment is asked for, and then shown.
 async fn returned(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    if let Some(place) = proper_place(request, "/return") {
+        return led(state, place, None);
+    }
     let secrets = &*state.client_secrets;
     let named = request.match_info().get("id").unwrap_or_default();
     let led_to = param(request, "of").and_then(|text| unsealed(secrets, named, &text));
@@ -49,7 +54,7 @@ async fn returned(state: &State, request: &HttpRequest) -> Result<HttpResponse, 
         view.payment = Some(found_out(state, &view.link, &payment, details.clone()).await?);
     }
     let ok = |html| Ok(page::guarded(StatusCode::OK, html));
-    let own_page = url(&state.public_url, view.link.id);
+    let own_page = own_page(view.link.id);
     let place = match view.stage() {
         Some(Stage::Challenged(_) | Stage::Waiting) => {
             // What was brought is good for one question; whoever asks again brings it again.
@@ -85,8 +90,30 @@ fn is_elsewhere(view: &View, is_led: bool) -> bool {
 fn refused(view: &View) -> String {
     let failure = view.payment.as_ref().and_then(|payment| payment.failure.as_ref());
     let words = ("The payment was not made", words::declined(failure).0);
-    let page = format!("/pay/{}", view.link.id);
+    let page = own_page(view.link.id);
     view.notice_with("closed", words, &[("Try again", &page)])
+}
+
+/// Under which key it is asked with these details, and what that stands for: each that was brought has one of its own, which may ask again.
+/// Nothing if too many others were brought before.
+fn question(
+    state: &State,
+    link: &PaymentLink,
+    payment: &Payment,
+    details: Option<&str>,
+) -> Option<(String, KeyDigest, Fingerprint)> {
+    let owner = link.owner;
+    let challenge = format!("challenge {} {}", payment.id(), payment.declined_charges());
+    let asked = format!("{challenge} {}", details.unwrap_or_default());
+    let fingerprint = (state.digests.fingerprint)("GET", "/pay/{id}/return", asked.as_bytes());
+    (0..BROUGHT_MAX).find_map(|place| {
+        let purpose = format!("{challenge} place {place}");
+        let key = link_key(&*state.client_secrets, link.id, &purpose);
+        let digest = (state.digests.key)(owner.merchant, owner.livemode, &key);
+        let earlier = payment.request(digest);
+        let is_ours = earlier.is_none_or(|earlier| earlier.fingerprint == fingerprint);
+        is_ours.then_some((key, digest, fingerprint))
+    })
 }
 
 /// Asks how the challenge ended. While nobody knows, it stays as it is.
@@ -97,29 +124,26 @@ async fn found_out(
     details: Option<String>,
 ) -> Result<Arc<Payment>, ApiError> {
     let owner = link.owner;
-    // One key for each challenge, since there are only so many; it may ask again.
-    let purpose = format!(
-        "challenge {} {} {}",
-        payment.id(),
-        payment.declined_charges(),
-        details.as_deref().unwrap_or_default()
-    );
-    let key = link_key(&*state.client_secrets, link.id, &purpose);
+    let question = question(state, link, payment, details.as_deref());
+    let question = question.filter(|_| state.rate_limits.may_ask_about(payment.id()));
+    let Some((key, key_digest, fingerprint)) = question else {
+        return Ok(Arc::clone(payment));
+    };
     let change = ChangeRequest {
         payment: payment.id(),
         owner: Some((owner.merchant, owner.livemode)),
         operator: None,
         key: parsed(&key)?,
-        key_digest: (state.digests.key)(owner.merchant, owner.livemode, &key),
-        fingerprint: (state.digests.fingerprint)("GET", "/pay/{id}/return", purpose.as_bytes()),
+        key_digest,
+        fingerprint,
         change: Change::Complete {
             details: details.map(Arc::from),
         },
     };
     match submitted(state, change).await {
         Ok(answered) => Ok(answered.payment),
-        // It has ended meanwhile, or too many have asked.
-        Err(ApiError::Refused(_) | ApiError::UnexpectedState { .. }) => {
+        // It has ended meanwhile, or too many have asked, or something else was brought in the same moment.
+        Err(ApiError::Refused(_) | ApiError::UnexpectedState { .. } | ApiError::KeyMismatch) => {
             let now = find(state, owner, payment.id()).await?;
             Ok(now.unwrap_or_else(|| Arc::clone(payment)))
         }

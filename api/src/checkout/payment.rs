@@ -119,11 +119,15 @@ pub(super) fn unsealed(secrets: &dyn ClientSecrets, link: &str, text: &str) -> O
     (sealed(secrets, link, payment) == text).then_some(payment)
 }
 
-/// The payment that this customer's try is for.
-pub(super) async fn begun(state: &State, guest: &Guest) -> Result<Arc<Payment>, ApiError> {
+/// The payment that this customer's try is for; `kept` is the one that the browser already has of this session.
+pub(super) async fn begun(
+    state: &State,
+    guest: &Guest,
+    kept: Option<PaymentId>,
+) -> Result<Arc<Payment>, ApiError> {
     let link = &guest.link;
     if !link.terms.single_use {
-        let id = if let Some(id) = guest.session.payment() {
+        let id = if let Some(id) = guest.session.payment().or(kept) {
             id
         } else {
             let key = guest.session.key(&*state.client_secrets, "payment");
@@ -155,7 +159,7 @@ pub(super) async fn begun(state: &State, guest: &Guest) -> Result<Arc<Payment>, 
     find(state, link.owner, id).await?.ok_or(ApiError::TryAgain)
 }
 
-/// Makes the draft of a key, or finds it.
+/// Makes the draft of a key, or finds it. One that is made counts until it has led to something.
 async fn draft(state: &State, guest: &Guest, key: &str) -> Result<PaymentId, ApiError> {
     let Guest { link, merchant, .. } = guest;
     let (owner, terms) = (link.owner, &link.terms);
@@ -187,8 +191,15 @@ async fn draft(state: &State, guest: &Guest, key: &str) -> Result<PaymentId, Api
         device: Device::default(),
         routing: Wishes::default(),
     };
-    let made = state.payments.create(new).await.map_err(ApiError::from)?;
-    Ok(made.payment.id())
+    state.rate_limits.take_draft(link.id)?;
+    let made = state.payments.create(new).await.map_err(ApiError::from);
+    let is_made = made
+        .as_ref()
+        .map_or_else(|error| !error.is_of_the_server(), |answered| !answered.replayed);
+    if !is_made {
+        state.rate_limits.give_draft_back(link.id);
+    }
+    Ok(made?.payment.id())
 }
 
 fn metadata(link: &PaymentLink) -> Vec<(Arc<str>, Arc<str>)> {

@@ -9,7 +9,7 @@ use crate::errors::{ApiError, Code};
 use crate::openapi::{Access, Endpoint, chapter, text};
 use crate::reply::Reply;
 use crate::state::State;
-use crate::v1::payment_link_body::{refused, url};
+use crate::v1::payment_link_body::refused;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, COOKIE, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE};
 use actix_web::web::{Data, Query};
@@ -56,6 +56,7 @@ impl View {
         let Some(link) = state.links.find(id).await.map_err(refused)? else {
             return Ok(None);
         };
+        state.rate_limits.take_for_link(id)?;
         let control = state.directory.control();
         let merchant = control
             .merchants
@@ -141,7 +142,7 @@ impl View {
         let card = self.payment.as_ref().and_then(|payment| payment.method.as_ref());
         let card = card.map_or_else(String::new, |method| format!(" with {}", page::card(method)));
         let about = format!("You have paid {}{card}.", self.merchant.name);
-        let again = format!("/pay/{}?again=1", self.link.id);
+        let again = format!("{}?again=1", own_page(self.link.id));
         let mut next = Vec::new();
         if let Some(place) = &self.link.terms.redirect_url {
             next.push(("Go on", place.as_ref()));
@@ -167,7 +168,7 @@ impl View {
 
     /// It is under way. What the customer brought along is still there the next time.
     pub(super) fn waiting(&self, looks: u64, brought: &[String]) -> String {
-        let place = format!("/pay/{}/return", self.link.id);
+        let place = format!("{}/return", own_page(self.link.id));
         let query = brought.join("&");
         let (again, next_look) = if query.is_empty() {
             (place.clone(), format!("{place}?looks="))
@@ -189,7 +190,7 @@ impl View {
     }
 
     pub(super) fn ended(&self) -> String {
-        let again = format!("/pay/{}?again=1", self.link.id);
+        let again = format!("{}?again=1", own_page(self.link.id));
         let may_again = self.link.is_active && !self.is_over();
         let title = "The payment was not made";
         let about = if may_again {
@@ -217,6 +218,22 @@ impl View {
         let is_fresh = |held: Session| held.payment().is_none() && held.is_open(now);
         self.link.terms.single_use && self.held.is_some_and(is_fresh)
     }
+}
+
+/// Where a link's page is at whichever host the browser has reached us: a browser keeps what it holds of the page for that host alone, and for
+/// this path.
+pub(super) fn own_page(link: PaymentLinkId) -> String {
+    format!("/pay/{link}")
+}
+
+/// Where the page is that is asked for, if the address is written otherwise. There the browser would not show what it holds, and would lose it
+/// for what the page gives it.
+pub(super) fn proper_place(request: &HttpRequest, tail: &str) -> Option<String> {
+    let link = PaymentLinkId::parse(request.match_info().get("id")?).ok()?;
+    let (path, query) = (request.uri().path(), request.uri().query());
+    let place = format!("{}{tail}", own_page(link));
+    let query = query.map_or_else(String::new, |query| format!("?{query}"));
+    (path != place).then(|| format!("{place}{query}"))
 }
 
 pub(super) const MISSING: ApiError = ApiError::NoSuchObject { kind: "payment link" };
@@ -250,6 +267,9 @@ pub(crate) async fn page(state: Data<State>, request: HttpRequest) -> Reply {
 }
 
 async fn shown(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiError> {
+    if let Some(place) = proper_place(request, "") {
+        return led(state, place, None);
+    }
     let Some(view) = View::of(state, request, None).await? else {
         return Err(MISSING);
     };
@@ -284,7 +304,7 @@ async fn shown(state: &State, request: &HttpRequest) -> Result<HttpResponse, Api
     if view.is_stopped {
         let words = (
             "Payments are paused",
-            "Nothing can be paid here right now. You have not been charged. Try again later.",
+            "Nothing can be paid here right now. Try again later.",
         );
         return ok(view.notice("closed", words));
     }
@@ -295,7 +315,7 @@ async fn shown(state: &State, request: &HttpRequest) -> Result<HttpResponse, Api
         // be paid, that is gone on with.
         let has_ended = matches!(stands, Some(Stage::Paid | Stage::Ended));
         let session = has_ended.then(begin);
-        return led(state, url(&state.public_url, view.link.id), session.as_ref());
+        return led(state, own_page(view.link.id), session.as_ref());
     }
     let held = view
         .held
@@ -369,8 +389,8 @@ pub(super) fn cookie(state: &State, session: &Session) -> Result<HeaderValue, Ap
     };
     let age_s = session.payment().map_or(COOKIE_AGE_S, |_| PAYMENT_COOKIE_AGE_S);
     let cookie = format!(
-        "{COOKIE_NAME}={text}; Path=/pay/{}; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}",
-        session.link
+        "{COOKIE_NAME}={text}; Path={}; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}",
+        own_page(session.link)
     );
     HeaderValue::try_from(cookie).map_err(|_| ApiError::Internal)
 }
@@ -381,6 +401,7 @@ pub(super) fn described(endpoint: Endpoint) -> Endpoint {
         .path_part("id", text("The link."), LINK_ID)
         .answers_as("text/html", 200, "The page.", text("HTML."), Value::Null)
         .refuses(404, &[Code::ResourceMissing])
+        .refuses(429, &[Code::RateLimited])
         .refuses(500, &[Code::InternalError])
         .refuses(503, &[Code::Overloaded, Code::TemporarilyUnavailable])
 }

@@ -150,27 +150,87 @@ async fn more_addresses_than_there_is_room_for_share_one_allowance() {
 async fn a_link_takes_so_many_tries_in_vain_and_any_number_that_lead_to_something() {
     let limits = RateLimits::new(None, None);
     let (link, other) = (PaymentLinkId::from_bits(1), PaymentLinkId::from_bits(2));
+    let in_vain = |link| limits.begin_try(link).map(Try::was_in_vain);
     for _ in 0..1000 {
-        limits.take_try(link).unwrap();
-        limits.give_try_back(link);
+        drop(limits.begin_try(link).unwrap());
         limits.take_for_link(link).unwrap();
     }
-    for _ in 0..VAIN_TRIES_AT_ONCE.get() {
-        limits.take_try(link).unwrap();
+    for _ in 0..20 {
+        in_vain(link).unwrap();
     }
     let refused = |retry_after_s| Err(ApiError::RateLimited { retry_after_s });
-    assert_eq!(limits.take_try(link), refused(6));
-    limits.take_try(other).unwrap();
+    assert_eq!(in_vain(link), refused(6));
+    in_vain(other).unwrap();
     advance(Duration::from_secs(5)).await;
-    assert_eq!(limits.take_try(link), refused(1), "what was refused took nothing");
+    assert_eq!(in_vain(link), refused(1), "what was refused took nothing");
     advance(Duration::from_secs(1)).await;
-    limits.take_try(link).unwrap();
-    assert_eq!(limits.take_try(link), refused(6));
+    in_vain(link).unwrap();
+    assert_eq!(in_vain(link), refused(6));
     advance(Duration::from_hours(1)).await;
-    for _ in 0..VAIN_TRIES_AT_ONCE.get() {
-        limits.take_try(link).unwrap();
+    for _ in 0..20 {
+        in_vain(link).unwrap();
     }
-    assert_eq!(limits.take_try(link), refused(6), "and never more than at first");
+    assert_eq!(in_vain(link), refused(6), "and never more than at first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tries_that_are_under_way_are_bounded_and_owed_if_they_come_to_nothing() {
+    let limits = RateLimits::new(None, None);
+    let link = PaymentLinkId::from_bits(1);
+    let mut under_way: Vec<Try<'_>> = (0..50).map(|_| limits.begin_try(link).unwrap()).collect();
+    let refused = |retry_after_s| Some(ApiError::RateLimited { retry_after_s });
+    assert_eq!(limits.begin_try(link).err(), refused(1));
+    drop(limits.begin_try(PaymentLinkId::from_bits(2)).unwrap());
+    drop(under_way.pop());
+    under_way.push(limits.begin_try(link).unwrap());
+    for one in under_way {
+        one.was_in_vain();
+    }
+    // Twenty at once, and one each six seconds.
+    assert_eq!(limits.begin_try(link).err(), refused(31 * 6));
+    advance(Duration::from_secs(31 * 6)).await;
+    assert!(limits.begin_try(link).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn far_more_payments_are_begun_under_a_link_than_cards_are_tried_in_vain() {
+    let limits = RateLimits::new(None, None);
+    let link = PaymentLinkId::from_bits(1);
+    for _ in 0..500 {
+        limits.take_draft(link).unwrap();
+    }
+    limits.begin_try(link).unwrap().was_in_vain();
+    assert_eq!(
+        limits.take_draft(link),
+        Err(ApiError::RateLimited { retry_after_s: 1 })
+    );
+    limits.give_draft_back(link);
+    limits.take_draft(link).unwrap();
+    advance(Duration::from_millis(200)).await;
+    limits.take_draft(link).unwrap();
+    assert!(limits.take_draft(link).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn customers_tokens_and_questions_are_limited_whatever_is_configured() {
+    let limits = RateLimits::new(None, None);
+    let (link, payment) = (PaymentLinkId::from_bits(1), PaymentId::from_bits(1));
+    for _ in 0..200 {
+        limits.take_guest_token(link).unwrap();
+    }
+    assert_eq!(
+        limits.take_guest_token(link),
+        Err(ApiError::RateLimited { retry_after_s: 1 })
+    );
+    limits.take_guest_token(PaymentLinkId::from_bits(2)).unwrap();
+    assert_eq!((0..20).filter(|_| limits.may_ask_about(payment)).count(), 10);
+    assert!(limits.may_ask_about(PaymentId::from_bits(2)));
+    advance(Duration::from_secs(2)).await;
+    assert_eq!((0..20).filter(|_| limits.may_ask_about(payment)).count(), 1);
+    assert_eq!(
+        (0..30).filter(|_| limits.take_guest_token(link).is_ok()).count(),
+        20
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -192,9 +252,9 @@ async fn customers_ask_as_much_under_a_link_as_a_key_does() {
 async fn links_whose_buckets_are_full_again_are_forgotten() {
     let limits = RateLimits::new(None, None);
     for bits in 0..100_000 {
-        limits.take_try(PaymentLinkId::from_bits(bits)).unwrap();
+        limits.take_draft(PaymentLinkId::from_bits(bits)).unwrap();
         // A hundred of them are not full again yet.
-        advance(VAIN_TRY_EACH / 100).await;
-        assert!(limits.vain_tries.kept() <= 1024, "{bits}");
+        advance(DRAFT_EACH / 100).await;
+        assert!(limits.drafts.kept() <= 1024, "{bits}");
     }
 }

@@ -21,6 +21,7 @@ pub(crate) async fn create(state: Data<State>, request: HttpRequest, payload: Pa
         // The checkout page asks as well, for a customer and not under a key of the merchant's.
         let mut asked = match Guest::claimed(&state, &request).await? {
             Some(guest) => {
+                state.rate_limits.take_guest_token(guest.link.id)?;
                 let apart = guest.apart(&state);
                 read_of(&state, &request, payload, (guest.link.owner, &apart)).await?
             }

@@ -46,6 +46,64 @@ fn what_a_bank_gave_along_is_brought_again_until_the_provider_has_it() {
 }
 
 #[test]
+fn a_provider_is_asked_about_a_payment_only_so_often() {
+    let world = World::start();
+    let mut browser = Browser::at(&world, &link(&world, "amount=5&currency=eur"));
+    assert_eq!(browser.pay(CHALLENGED)["state"], "challenge");
+    // More than come back while this goes on.
+    for _ in 0..20 {
+        assert_eq!(state(&browser.come_back()), "waiting");
+    }
+    let waits = browser.visit(&format!("/pay/{}/return?redirectResult=passed", browser.link));
+    assert_eq!((waits.status, state(&waits).as_str()), (200, "waiting"));
+    assert!(
+        next_look(&waits).contains("?redirectResult=passed&"),
+        "it is brought again"
+    );
+    assert_eq!(world.charges(), 0);
+    // Another customer of the same link does not wait for that.
+    let mut other = Browser::at(&world, &browser.link);
+    assert_eq!(other.pay(CHALLENGED)["state"], "challenge");
+    let back = other.visit(&format!("/pay/{}/return?redirectResult=passed", other.link));
+    assert_eq!((back.status, world.charges()), (303, 1));
+    world.stop();
+}
+
+#[test]
+fn only_a_few_different_details_are_tried_at_one_challenge() {
+    let world = World::start();
+    let mut browser = Browser::at(&world, &link(&world, "amount=5&currency=eur"));
+    assert_eq!(browser.pay(CHALLENGED)["state"], "challenge");
+    let id = payments(&world)[0]["id"].as_str().unwrap().to_owned();
+    let history = |world: &World| world.get(&format!("/v1/payments/{id}/history"), Some(A)).body;
+    let mut bring = |details: &str| {
+        let back = browser.visit(&format!("/pay/{}/return?redirectResult={details}", browser.link));
+        (back.status, state(&back))
+    };
+    let waits = (200, "waiting".to_owned());
+    world.provider_leaves(true);
+    for details in ["passed", "b", "c", "d"] {
+        let before = history(&world);
+        assert_eq!(bring(details), waits);
+        assert_ne!(history(&world), before, "{details}");
+    }
+    let before = history(&world);
+    for details in ["e", "f"] {
+        assert_eq!(bring(details), waits);
+    }
+    assert_eq!(
+        history(&world),
+        before,
+        "a payment takes no questions without end"
+    );
+    world.provider_leaves(false);
+    assert_eq!(bring("passed").0, 303, "what was brought before may ask again");
+    assert_eq!(state(&browser.load()), "paid");
+    assert_eq!(world.charges(), 1);
+    world.stop();
+}
+
+#[test]
 fn a_bank_may_lead_back_to_another_browser() {
     let world = World::start();
     for form in ["amount=5&currency=eur", "amount=5&currency=eur&single_use=true"] {

@@ -10,7 +10,7 @@ fn a_card_pays_once_however_often_it_is_sent_and_the_page_then_says_so() {
     let token = browser.token(GOOD);
     let first = browser.try_token(&token).json();
     assert_eq!(first["state"], "paid", "{first}");
-    assert_eq!(first["url"], format!("http://florin/pay/{}", browser.link));
+    assert_eq!(first["url"], format!("/pay/{}", browser.link));
     assert_eq!(browser.try_token(&token).json()["state"], "paid");
     // Another card in the same session, as of an impatient customer who typed it anew.
     assert_eq!(browser.pay("5555555555554444")["state"], "paid");
@@ -112,10 +112,7 @@ fn a_challenge_is_shown_to_its_own_customer_alone() {
     let told = other.pay(GOOD);
     assert_eq!(
         (&told["state"], &told["url"]),
-        (
-            &json!("waiting"),
-            &json!(format!("http://florin/pay/{id}/return"))
-        )
+        (&json!("waiting"), &json!(format!("/pay/{id}/return")))
     );
     // Back too early: the page waits, looks again by itself, and not for ever.
     let waiting = browser.come_back();
@@ -153,7 +150,7 @@ fn a_link_of_single_use_is_paid_once_by_whomever() {
     let second = browsers[1].try_token(&tokens[1]).json();
     assert_eq!(
         (&second["state"], &second["url"]),
-        (&json!("paid"), &json!(format!("http://florin/pay/{id}")))
+        (&json!("paid"), &json!(format!("/pay/{id}")))
     );
     assert_eq!(browsers[2].pay(GOOD)["state"], "paid");
     assert_eq!((world.charges(), payments(&world).len()), (1, 1));

@@ -6,6 +6,15 @@ use florin_domain::ids::{MerchantId, PaymentId};
 const UNHEARD: &str = "4000000000000259";
 const MINUTE_MS: u64 = 60_000;
 
+/// Nobody may pay merchant a any more.
+fn freeze(world: &World) {
+    let path = "/v1/ops/merchants/mer_00000000000000000000000001/freeze";
+    let headers = [JSON, ("Idempotency-Key", "freeze")];
+    let reason = br#"{"reason":"a test"}"#;
+    let frozen = world.send("POST", path, Some("ok_test_op"), &headers, reason);
+    assert_eq!(frozen.status, 200, "{}", text(&frozen));
+}
+
 #[test]
 fn a_payment_whose_answer_was_lost_is_found_however_late_the_page_is_loaded() {
     for minutes in [1, 21, 31, 61, 24 * 60] {
@@ -54,10 +63,45 @@ fn a_page_that_was_open_before_another_one_paid_pays_nothing_more() {
     let told = old.pay(GOOD);
     assert_eq!(
         (&told["state"], &told["url"]),
-        (&json!("superseded"), &json!(format!("http://florin/pay/{id}")))
+        (&json!("superseded"), &json!(format!("/pay/{id}")))
     );
     assert_eq!(old.cookie, new.cookie);
     assert_eq!(world.charges(), 1);
+    world.stop();
+}
+
+#[test]
+fn a_page_that_is_reached_otherwise_leads_to_where_the_browser_keeps_its_payment() {
+    let world = World::start();
+    let mut browser = Browser::at(&world, &link(&world, "amount=5&currency=eur"));
+    let own = format!("/pay/{}", browser.link);
+    // Wherever the browser has reached us, it stays there.
+    assert_eq!(browser.pay(GOOD)["url"], own);
+    let escaped = browser.link.replace('_', "%5F");
+    for odd in [
+        format!("/pay/{escaped}"),
+        format!("/%70ay/{}", browser.link),
+        format!("/pay/{escaped}/return"),
+        format!("/pay/{}/retur%6E", browser.link),
+    ] {
+        let place = if odd.contains("/retur") {
+            format!("{own}/return")
+        } else {
+            own.clone()
+        };
+        for query in ["", "?of=a%2Bb&redirectResult=c%26d"] {
+            // Of such an address the browser does not send the cookie.
+            let led = world.get(&format!("{odd}{query}"), None);
+            let expected = format!("{place}{query}");
+            assert_eq!(
+                (led.status, led.header("location")),
+                (303, Some(expected.as_str())),
+                "{odd}{query}"
+            );
+            assert_eq!(led.header("set-cookie"), None, "{odd}{query}");
+        }
+    }
+    assert_eq!(state(&browser.load()), "paid");
     world.stop();
 }
 
@@ -71,7 +115,7 @@ fn to_pay_once_more_is_no_address_that_pays_each_time_it_is_loaded() {
     let page = text(&browser.load());
     assert!(page.contains("Pay once more") && page.contains("Go on"), "{page}");
     let led = browser.visit(&again);
-    let own = format!("http://florin/pay/{}", browser.link);
+    let own = format!("/pay/{}", browser.link);
     assert_eq!((led.status, led.header("location")), (303, Some(own.as_str())));
     assert_eq!(state(&browser.load()), "form");
     let anew = browser.session.clone();
@@ -144,16 +188,7 @@ fn an_operators_stop_holds_for_whoever_comes_back_from_their_bank() {
     let id = payments(&world)[0]["id"].as_str().unwrap().to_owned();
     let history = |world: &World| world.get(&format!("/v1/payments/{id}/history"), Some(A)).body;
     let before = history(&world);
-    let freeze = "/v1/ops/merchants/mer_00000000000000000000000001/freeze";
-    let headers = [JSON, ("Idempotency-Key", "freeze")];
-    let frozen = world.send(
-        "POST",
-        freeze,
-        Some("ok_test_op"),
-        &headers,
-        br#"{"reason":"a test"}"#,
-    );
-    assert_eq!(frozen.status, 200, "{}", text(&frozen));
+    freeze(&world);
     let back = browser.visit(&format!("/pay/{}/return?redirectResult=a%2Bb%26c", browser.link));
     assert_eq!(state(&back), "waiting");
     // What the bank gave along is for when it is over.
@@ -204,6 +239,21 @@ fn nobody_is_told_that_they_were_not_charged_while_a_provider_has_their_money() 
         assert!(!text(&page).contains("not been charged"), "{}", text(&page));
         assert_eq!(world.charges(), 0);
     }
+    world.stop();
+}
+
+#[test]
+fn a_browser_of_which_nothing_is_known_is_not_told_that_nobody_was_charged() {
+    let world = World::start();
+    let mut browser = Browser::at(&world, &link(&world, "amount=5&currency=eur"));
+    assert_eq!(browser.pay(GOOD)["state"], "paid");
+    freeze(&world);
+    // The same customer, on another machine.
+    let page = world.get(&format!("/pay/{}", browser.link), None);
+    assert_eq!(state(&page), "closed");
+    assert!(text(&page).contains("paused"), "{}", text(&page));
+    assert!(!text(&page).contains("not been charged"), "{}", text(&page));
+    assert_eq!(state(&browser.load()), "paid");
     world.stop();
 }
 
