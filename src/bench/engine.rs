@@ -16,8 +16,9 @@ use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::{Answer, CaptureMethod, DeclinePolicy, Device};
 use florin_load::histogram::Histogram;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often a run is looked at.
@@ -35,7 +36,8 @@ struct EngineLoad {
     limit: Option<u64>,
     stop: AtomicBool,
     answered: AtomicU64,
-    failed: AtomicU64,
+    /// How many did not succeed, by why.
+    failed: Mutex<BTreeMap<String, u64>>,
 }
 
 impl EngineLoad {
@@ -54,7 +56,7 @@ impl EngineLoad {
             limit,
             stop: AtomicBool::new(false),
             answered: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
+            failed: Mutex::default(),
         }))
     }
 
@@ -98,6 +100,11 @@ impl EngineLoad {
         }))
     }
 
+    fn count_failed(&self, why: String) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        *failed.entry(why).or_default() += 1;
+    }
+
     async fn client(self: Arc<Self>) -> Histogram {
         let mut latencies = Histogram::new();
         while !self.stop.load(Ordering::Relaxed) {
@@ -109,22 +116,15 @@ impl EngineLoad {
                     self.answered.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(created) => {
-                    if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
-                        tracing::warn!(
-                            status = created.payment.status.as_str(),
-                            "a payment did not succeed"
-                        );
-                    }
+                    let payment = &created.payment;
+                    let code = payment.failure.as_ref().map_or("", |failure| failure.code);
+                    self.count_failed(format!("{} {code}", payment.status.as_str()));
                 }
                 Err(RequestError::Shed(shed)) => {
-                    self.failed.fetch_add(1, Ordering::Relaxed);
+                    self.count_failed("shed".to_owned());
                     tokio::time::sleep(shed.retry_after()).await;
                 }
-                Err(error) => {
-                    if self.failed.fetch_add(1, Ordering::Relaxed) == 0 {
-                        tracing::warn!(%error, "a payment was refused");
-                    }
-                }
+                Err(error) => self.count_failed(error.to_string()),
             }
         }
         latencies
@@ -210,11 +210,14 @@ async fn run(
     let cpu_ns = florin_load::cpu::CpuSnapshot::take()?
         .since(&cpu_before)
         .total_ns();
-    let failed = load.failed.load(Ordering::Relaxed);
+    let failed = load.failed.lock().unwrap_or_else(PoisonError::into_inner);
+    for (why, count) in &*failed {
+        tracing::warn!(why, count, "payments did not succeed");
+    }
     Ok(Measured {
         latencies,
         elapsed,
         cpu_ns,
-        failed,
+        failed: failed.values().sum(),
     })
 }
