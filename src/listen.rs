@@ -4,7 +4,7 @@
 //! node or to the connection, nothing is left out and nothing comes twice.
 
 use crate::edge::StopSignal;
-use crate::test_node::{TestNode, read, refusal};
+use crate::test_node::{TestNode, is_takeable, read, refusal};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use florin_adapters::api_client::{ApiAnswer, ApiClient, ApiClientError};
@@ -20,7 +20,6 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -287,53 +286,4 @@ fn wanted(names: &[String]) -> anyhow::Result<AnnouncementKinds> {
         wanted = more;
     }
     Ok(wanted)
-}
-
-/// Whether events may be sent there: without TLS they do not leave this machine.
-fn is_takeable(url: &str) -> bool {
-    if url.starts_with("https://") {
-        return true;
-    }
-    let Some(rest) = url.strip_prefix("http://") else {
-        return false;
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() => host,
-        _ => authority,
-    };
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let address = bare.unwrap_or(host).parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn without_tls_events_stay_on_this_machine() {
-        for url in [
-            "http://127.0.0.1:4242/webhook",
-            "http://127.8.9.1",
-            "http://localhost:4242?a=b",
-            "http://[::1]:4242/",
-            "https://shop.example/hooks",
-        ] {
-            assert!(is_takeable(url), "{url}");
-        }
-        for url in [
-            "",
-            "127.0.0.1:4242",
-            "http://",
-            "ftp://127.0.0.1/",
-            "http://10.0.0.1/",
-            "http://shop.example/127.0.0.1",
-            "http://127.0.0.1.shop.example/",
-            "http://127.0.0.1:80@shop.example/",
-            "http://[2606:4700::1111]/",
-        ] {
-            assert!(!is_takeable(url), "{url}");
-        }
-    }
 }

@@ -7,6 +7,7 @@ use florin_adapters::api_client::{ApiAnswer, ApiClient};
 use florin_config::Settings;
 use serde::Deserialize;
 use serde_json::Value;
+use std::net::IpAddr;
 
 /// Which node, and who asks.
 #[derive(Args, Debug)]
@@ -32,11 +33,40 @@ impl TestNode {
             key.starts_with("sk_test_"),
             "--api-key: a merchant's key of test mode begins with `sk_test_`"
         );
-        let url = self.url.clone();
-        let url = url.unwrap_or_else(|| format!("http://{}", settings.listen));
+        let url = match &self.url {
+            // The key would be read by everybody on the way.
+            Some(url) => {
+                ensure!(
+                    is_takeable(url),
+                    "--url: https, or http to this machine; a user or a password has no place in it"
+                );
+                url.clone()
+            }
+            None => format!("http://{}", settings.listen),
+        };
         let client = ApiClient::new(&url, key).context("--url")?;
         Ok((client, url))
     }
+}
+
+/// Whether keys and events may be sent there: without TLS they do not leave this machine.
+pub(crate) fn is_takeable(url: &str) -> bool {
+    let (is_sealed, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+        (Some(rest), _) => (true, rest),
+        (None, Some(rest)) => (false, rest),
+        (None, None) => return false,
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if is_sealed {
+        return !authority.contains('@');
+    }
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        _ => authority,
+    };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let address = bare.unwrap_or(host).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// What an answer says.
@@ -51,4 +81,37 @@ pub(crate) fn refusal(answer: &ApiAnswer) -> anyhow::Error {
     };
     let text = |name: &str| body["error"][name].as_str().unwrap_or_default().to_owned();
     anyhow!("{} {}: {}", answer.status, text("code"), text("message"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_tls_nothing_leaves_this_machine() {
+        for url in [
+            "http://127.0.0.1:4242/webhook",
+            "http://127.8.9.1",
+            "http://localhost:4242?a=b",
+            "http://[::1]:4242/",
+            "https://shop.example/hooks",
+        ] {
+            assert!(is_takeable(url), "{url}");
+        }
+        for url in [
+            "",
+            "127.0.0.1:4242",
+            "http://",
+            "ftp://127.0.0.1/",
+            "http://10.0.0.1/",
+            "http://ada:secret@127.0.0.1/",
+            "https://ada:secret@shop.example/",
+            "http://shop.example/127.0.0.1",
+            "http://127.0.0.1.shop.example/",
+            "http://127.0.0.1:80@shop.example/",
+            "http://[2606:4700::1111]/",
+        ] {
+            assert!(!is_takeable(url), "{url}");
+        }
+    }
 }

@@ -9,6 +9,7 @@ mod post;
 mod telling;
 
 use crate::context::{Context, Step, Webhooks};
+use crate::kind::Kind;
 use crate::load::barrier;
 use crate::mailbox::{Envelope, Mailbox};
 use crate::news::Latest;
@@ -25,6 +26,7 @@ use florin_domain::webhook::{
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -62,6 +64,8 @@ pub struct LiveEndpoint {
     pub depth: usize,
     /// Failures in the present window.
     pub failures: u32,
+    /// It works now, and does not wait to come back.
+    pub is_up: bool,
     /// Milliseconds since it was (re)started.
     pub age_ms: u64,
 }
@@ -218,6 +222,11 @@ impl Actor for WebhookEndpoint {
         keep_ticking(myself, mailbox.clone(), context.options.ticks.webhooks, || {
             EndpointMail::Tick
         });
+        context
+            .figures
+            .kind(Kind::WebhookEndpoint)
+            .live
+            .fetch_add(1, Ordering::Relaxed);
         let mut state = EndpointState {
             context,
             webhooks,
@@ -270,6 +279,17 @@ impl Actor for WebhookEndpoint {
         }
         state.go_on();
         Ok(())
+    }
+}
+
+/// However it ends, and whoever ends it.
+impl Drop for EndpointState {
+    fn drop(&mut self) {
+        self.context
+            .figures
+            .kind(Kind::WebhookEndpoint)
+            .live
+            .fetch_sub(1, Ordering::Relaxed);
     }
 }
 

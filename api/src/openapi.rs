@@ -9,6 +9,7 @@ mod ledger_shapes;
 mod operators;
 mod page;
 mod payment_shapes;
+pub(crate) mod postman;
 mod refusal;
 mod shape;
 mod stripe;
@@ -88,6 +89,8 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     stripe::refund_get,
     stripe::charge_list,
     stripe::charge_get,
+    stripe::balance_get,
+    stripe::balance_transaction_get,
     stripe::charge_capture,
     bin_get::described,
     customers::described_create,
@@ -177,6 +180,7 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     health::described_live,
     health::described_ready,
     described,
+    postman::described,
     page::described,
     page::described_style,
     error_page::described_index,

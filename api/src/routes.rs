@@ -6,10 +6,10 @@ use crate::errors::ApiError;
 use crate::openapi;
 use crate::reply::Reply;
 use crate::stripe::{
-    charge_capture, charge_get, charge_list, payment_intent_cancel, payment_intent_capture,
-    payment_intent_confirm, payment_intent_create, payment_intent_get, payment_intent_increment,
-    payment_intent_list, payment_intent_update, refund_create as stripe_refund_create, refund_get,
-    refund_list,
+    balance_get, balance_transaction_get, charge_capture, charge_get, charge_list, payment_intent_cancel,
+    payment_intent_capture, payment_intent_confirm, payment_intent_create, payment_intent_get,
+    payment_intent_increment, payment_intent_list, payment_intent_update,
+    refund_create as stripe_refund_create, refund_get, refund_list,
 };
 use crate::v1::{
     account_create, account_get, account_list, actor_kill, alert_create, alert_delete, alert_get, alert_list,
@@ -129,6 +129,7 @@ fn document_routes(config: &mut ServiceConfig) {
         .service(read_only("/healthz", health::live))
         .service(read_only("/readyz", health::ready))
         .service(read_only("/openapi.json", openapi::json))
+        .service(read_only("/postman.json", openapi::postman::handle))
         .service(read_only("/docs", openapi::page))
         .service(read_only("/docs/", openapi::page))
         .service(read_only("/docs/style.css", openapi::style))
@@ -187,6 +188,11 @@ fn stripe_routes(config: &mut ServiceConfig) {
         ))
         .service(refunds)
         .service(read_only("/v1/refunds/{id}", refund_get::handle))
+        .service(read_only("/v1/balance", balance_get::handle))
+        .service(read_only(
+            "/v1/balance_transactions/{id}",
+            balance_transaction_get::handle,
+        ))
         .service(read_only("/v1/charges", charge_list::handle))
         .service(read_only("/v1/charges/{id}", charge_get::handle))
         .service(posted("/v1/charges/{id}/capture", charge_capture::handle));

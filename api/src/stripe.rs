@@ -9,6 +9,8 @@
 //! * `tree` forms, queries and JSON as one; `params` reads it by name
 
 pub(crate) mod answer;
+pub(crate) mod balance_get;
+pub(crate) mod balance_transaction_get;
 pub mod body;
 pub(crate) mod charge_capture;
 pub(crate) mod charge_get;

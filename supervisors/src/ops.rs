@@ -215,10 +215,14 @@ impl Ops {
             let endpoint = key.and_then(|key| EndpointId::parse(key).ok());
             let endpoint = endpoint.ok_or(KillRefusal::NoSuchActor)?;
             let siblings = live_endpoints(self.of_endpoint(endpoint), usize::MAX).await;
-            let found = siblings.iter().any(|live| live.endpoint == endpoint);
-            return found
-                .then_some(Named::Endpoint(endpoint))
-                .ok_or(KillRefusal::NoSuchActor);
+            let found = siblings
+                .iter()
+                .find(|live| live.endpoint == endpoint && live.is_up);
+            let found = found.ok_or(KillRefusal::NoSuchActor)?;
+            if found.failures >= self.context.options.payment_restarts.restarts_max {
+                return Err(KillRefusal::NotRestartable);
+            }
+            return Ok(Named::Endpoint(endpoint));
         }
         let reports = self.reports().await;
         let mut found = reports.into_iter().filter(|(context, report)| {

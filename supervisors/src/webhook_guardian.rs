@@ -16,7 +16,6 @@ use florin_domain::webhook::deliveries::SENT_MAX;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -171,7 +170,6 @@ impl WebhookGuardianState {
         match Actor::spawn_linked(None, WebhookEndpoint, arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
                 (child.is_up, child.born) = (true, Instant::now());
-                stats.live.fetch_add(1, Ordering::Relaxed);
                 self.actors.insert(actor.get_id(), id);
             }
             Err(error) => self.failed(id, &error.to_string()),
@@ -182,8 +180,6 @@ impl WebhookGuardianState {
         let Some(id) = self.actors.remove(&actor) else {
             return;
         };
-        let stats = self.context.figures.kind(Kind::WebhookEndpoint);
-        stats.live.fetch_sub(1, Ordering::Relaxed);
         match failure {
             // It was deleted, and its id is never given again.
             None => {
@@ -232,6 +228,7 @@ impl WebhookGuardianState {
             endpoint: *endpoint,
             depth: child.mailbox.gate().depth(),
             failures: child.log.count(&policy, now),
+            is_up: child.is_up,
             age_ms: u64::try_from(child.born.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         self.children.iter_mut().take(limit).map(live).collect()

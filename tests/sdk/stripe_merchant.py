@@ -219,6 +219,14 @@ def events(client, sale):
     expect("with the object of then", (type(again.data.object).__name__, again.data.object.amount_received), ("PaymentIntent", sale.amount))
 
 
+def balance(client, sale):
+    moved = client.v1.charges.retrieve(sale.latest_charge.id).balance_transaction
+    read = client.v1.balance_transactions.retrieve(moved)
+    expect("what a charge moved is read by itself", (type(read).__name__, read.source, read.net), ("BalanceTransaction", sale.latest_charge.id, 1037))
+    owed = {entry.currency: entry.amount for entry in client.v1.balance.retrieve().available}
+    expect("and is part of what is owed", owed["usd"] > 0, True)
+
+
 class Shop(http.server.BaseHTTPRequestHandler):
     """A merchant's server, which takes everything."""
 
@@ -271,6 +279,7 @@ def main(address):
     errors(client, address)
     lists(client)
     events(client, sale)
+    balance(client, sale)
     webhooks(client)
     # The way of older programs, with everything in the module.
     stripe.api_key, stripe.api_base = KEY, address

@@ -11,7 +11,10 @@ use crate::errors::Code;
 use crate::vault::method_fields;
 use florin_domain::limits::TEXT_BYTES_MAX;
 pub(super) use objects::all;
-use objects::{CHARGE_ID, INTENT_ID, REFUND_ID, Row, charge, error_example, example, intent, refund};
+use objects::{
+    CHARGE_ID, INTENT_ID, MOVED_ID, REFUND_ID, Row, balance, balance_transaction, charge, error_example,
+    example, intent, refund,
+};
 use serde_json::json;
 use utoipa::openapi::schema::ObjectBuilder;
 
@@ -329,6 +332,36 @@ pub(super) fn refund_get() -> Endpoint {
         .answers(200, "The refund.", named("StripeRefund"), example(refund()))
         .refuses(404, &[Code::ResourceMissing]);
     finished(endpoint.called("stripeGetRefund", "Read a refund", "As it stands now."))
+}
+
+pub(super) fn balance_get() -> Endpoint {
+    let endpoint = Endpoint::get("/v1/balance", Access::Merchants)
+        .answers(200, "The balance.", named("StripeBalance"), example(balance()))
+        .refuses(503, &[Code::Overloaded, Code::TemporarilyUnavailable]);
+    finished(endpoint.called(
+        "stripeGetBalance",
+        "Read what you are owed",
+        "In each currency: what was captured, less fees, refunds and what is on its way back.",
+    ))
+}
+
+pub(super) fn balance_transaction_get() -> Endpoint {
+    let row = example(balance_transaction());
+    let endpoint = Endpoint::get("/v1/balance_transactions/{id}", Access::Merchants)
+        .path_part("id", id("The balance transaction.", "txn_"), MOVED_ID)
+        .answers(
+            200,
+            "The balance transaction.",
+            named("StripeBalanceTransaction"),
+            row,
+        )
+        .refuses(404, &[Code::ResourceMissing])
+        .refuses(503, &[Code::Overloaded, Code::TemporarilyUnavailable]);
+    finished(endpoint.called(
+        "stripeGetBalanceTransaction",
+        "Read a balance transaction",
+        "What a charge or a refund did to what you are owed.",
+    ))
 }
 
 pub(super) fn charge_list() -> Endpoint {

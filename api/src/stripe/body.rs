@@ -3,6 +3,7 @@
 //!
 //! One payment is one intent with at most one charge; that charge shows the latest attempt.
 
+mod balance;
 mod balance_transaction;
 mod charge;
 mod event;
@@ -11,6 +12,7 @@ mod refund;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use balance::balance;
 pub use balance_transaction::{of_charge, of_refund};
 pub use charge::{charge, has_charge};
 pub use event::event;

@@ -32,6 +32,14 @@ pub(crate) fn refund(text: &str) -> Option<RefundId> {
     under([RefundId::PREFIX, REFUND], text, |id| RefundId::parse(id).ok())
 }
 
+/// The payment or the refund whose balance transaction is called so: one of the two may be there.
+pub(crate) fn balance_transaction(text: &str) -> Option<(PaymentId, RefundId)> {
+    let body = text.strip_prefix(BALANCE_TRANSACTION)?;
+    let payment = PaymentId::parse(&format!("{}{body}", PaymentId::PREFIX)).ok()?;
+    let refund = RefundId::parse(&format!("{}{body}", RefundId::PREFIX)).ok()?;
+    Some((payment, refund))
+}
+
 fn under<T>([native, other]: [&str; 2], text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
     match text.strip_prefix(other) {
         Some(body) => parse(&format!("{native}{body}")),
@@ -72,6 +80,9 @@ mod tests {
                 "{prefix}"
             );
         }
+        let moved = balance_transaction(&format!("txn_{body}"));
+        assert_eq!(moved, Some((id, RefundId::from_bits(7))));
+        assert_eq!(balance_transaction(&format!("pay_{body}")), None);
         for strange in [
             "",
             "pi_",

@@ -30,6 +30,7 @@ mod states;
 mod still;
 mod stored_answers;
 mod stripe;
+mod stripe_balance;
 mod stripe_drafts;
 mod stripe_events;
 mod stripe_refunds;

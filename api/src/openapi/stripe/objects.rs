@@ -8,6 +8,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType};
 pub(super) const INTENT_ID: &str = "pi_01m7y92abt00074ha88rfjdjp2";
 pub(super) const CHARGE_ID: &str = "ch_01m7y92abt00074ha88rfjdjp2";
 pub(super) const REFUND_ID: &str = "re_01m7y92abt00074ha88rfjdjp3";
+pub(super) const MOVED_ID: &str = "txn_01m7y92abt00074ha88rfjdjp2";
 pub(super) const CREATED: u64 = 1_790_000_000;
 
 const INTENT_NULLS: &str = "application application_fee_amount automatic_payment_methods canceled_at cancellation_reason customer \
@@ -223,6 +224,93 @@ pub(super) fn example(rows: Vec<Row>) -> Value {
     Value::Object(fields.collect::<Map<_, _>>())
 }
 
+pub(super) fn balance() -> Vec<Row> {
+    let amount = || {
+        record([
+            must("amount", anything("In minor units; it may be below zero.")),
+            must("currency", text("An ISO 4217 code in lower case.")),
+            must("source_types", record([])),
+        ])
+    };
+    let one = |amount: u64| json!([{"amount": amount, "currency": "usd", "source_types": {"card": amount}}]);
+    let mut rows = vec![
+        (
+            "object",
+            word("What it is.", ["balance"]).into(),
+            "balance".into(),
+        ),
+        ("available", array(amount(), "What is owed.").into(), one(9_680)),
+        (
+            "livemode",
+            flag("Whether the money is real.").into(),
+            false.into(),
+        ),
+        (
+            "pending",
+            array(amount(), "What waits to become available: nothing.").into(),
+            one(0),
+        ),
+    ];
+    rows.extend(nulls(
+        "connect_reserved instant_available issuing refund_and_dispute_prefunding",
+    ));
+    rows
+}
+
+pub(super) fn balance_transaction() -> Vec<Row> {
+    let kind = || word("What moved it.", ["charge", "refund"]);
+    let signed = |description| anything(description).into();
+    let own = id("The balance transaction.", "txn_");
+    let mut rows = shared("balance_transaction", own, MOVED_ID);
+    rows.retain(|row| !["metadata", "payment_method"].contains(&row.0));
+    rows.extend([
+        (
+            "amount",
+            signed("What moved, in minor units; below zero for a refund."),
+            10_000.into(),
+        ),
+        (
+            "available_on",
+            count("Seconds since the Unix epoch.").into(),
+            CREATED.into(),
+        ),
+        (
+            "balance_type",
+            word("Which balance.", ["payments"]).into(),
+            "payments".into(),
+        ),
+        (
+            "fee",
+            signed("What it cost, in minor units; below zero for what came back."),
+            320.into(),
+        ),
+        (
+            "fee_details",
+            array(record([]), "What the fee is made of.").into(),
+            json!([]),
+        ),
+        (
+            "net",
+            signed("The amount less the fee, in minor units."),
+            9_680.into(),
+        ),
+        ("reporting_category", kind().into(), "charge".into()),
+        (
+            "source",
+            text("The charge or the refund.").into(),
+            CHARGE_ID.into(),
+        ),
+        (
+            "status",
+            word("Where it stands.", ["available"]).into(),
+            "available".into(),
+        ),
+        ("type", kind().into(), "charge".into()),
+    ]);
+    rows.extend(nulls("description exchange_rate"));
+    rows
+}
+
 /// What is refused, in Stripe's words.
 pub(super) fn error() -> ObjectBuilder {
     let error = record([
@@ -261,11 +349,13 @@ pub(super) fn error_example() -> Value {
 }
 
 /// The shapes by their names.
-pub(in crate::openapi) fn all() -> [(&'static str, Shape); 4] {
+pub(in crate::openapi) fn all() -> [(&'static str, Shape); 6] {
     [
         ("StripePaymentIntent", shape(intent()).into()),
         ("StripeCharge", shape(charge()).into()),
         ("StripeRefund", shape(refund()).into()),
+        ("StripeBalance", shape(balance()).into()),
+        ("StripeBalanceTransaction", shape(balance_transaction()).into()),
         ("StripeError", error().into()),
     ]
 }
