@@ -354,8 +354,7 @@ fn alerts(metrics: &str, alert: &str) -> Option<f64> {
 }
 
 /// What was logged as an error about the journal: each line with the commit that it names.
-fn journal_errors(dev: &Dev) -> Vec<(String, u64)> {
-    let (out, err) = dev.process.said_so_far();
+fn journal_errors((out, err): &(String, String)) -> Vec<(String, u64)> {
     let lines = out.lines().chain(err.lines());
     let logged = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let errors = logged.filter(|line| line["level"] == "ERROR");
@@ -373,10 +372,16 @@ fn damage_in_an_old_record_is_found_by_the_scrub_while_payments_go_on() {
     let accounts = dev.operator().read("/v1/ledger/accounts");
     dev.stop();
     let folder = damaged(folder.path(), "mark-0-mark", true);
-    let dev = Dev::start(folder.path(), &[]);
+    let mut dev = Dev::start(folder.path(), &[]);
     let metrics = metrics_after_a_scrub(&dev, f64::INFINITY);
     assert_eq!(alerts(&metrics, "journal_damaged"), Some(1.0), "{metrics}");
-    let errors = journal_errors(&dev);
+    assert_eq!(dev.operator().read("/v1/ledger/accounts"), accounts);
+    dev.pay("after", &sale(500, "USD")).expect(200);
+    assert_balanced(&dev.operator());
+    dev.process.terminate();
+    assert!(dev.process.wait().success());
+    // All that it said: a line may come later than the figure.
+    let errors = journal_errors(&dev.process.output());
     let [(message, seq)] = errors.as_slice() else {
         panic!("one error names the first bad commit: {errors:?}");
     };
@@ -388,10 +393,6 @@ fn damage_in_an_old_record_is_found_by_the_scrub_while_payments_go_on() {
         Some(before),
         "{metrics}"
     );
-    assert_eq!(dev.operator().read("/v1/ledger/accounts"), accounts);
-    dev.pay("after", &sale(500, "USD")).expect(200);
-    assert_balanced(&dev.operator());
-    dev.stop();
 }
 
 /// The snapshots of a node, the newest first.
