@@ -28,10 +28,19 @@ pub(crate) async fn run(mut settings: Settings) -> anyhow::Result<()> {
         .with_context(|| format!("cannot start the sandbox on {}", settings.sandbox.listen))?;
     settings.sandbox_bound(sandbox.local_addr());
     vault::make_development_kek(&settings)?;
-    let providers = node::providers(&settings, true)?;
+    let providers = crate::providers::providers(&settings, true)?;
     let node = node::start(&settings, providers, metrics).await?;
-    seed(&node.platform).await?;
-    let api = edge::serve(&node, &settings, true)?;
+    let served = match seed(&node.platform).await {
+        Ok(()) => edge::serve(&node, &settings, true),
+        Err(error) => Err(error),
+    };
+    let api = match served {
+        Ok(api) => api,
+        Err(error) => {
+            node.stop(settings.drain_limit).await;
+            return Err(error);
+        }
+    };
     let sandboxed = |provider: &&ProviderSettings| settings.is_sandboxed(provider);
     for provider in settings.providers.iter().filter(sandboxed) {
         let url = format!("http://{}/v1/providers/{}/notices", api.local_addr(), provider.id);

@@ -1,6 +1,6 @@
 //! The HTTP edge of a node, and the signals that end it.
 
-use crate::node::{self, Node};
+use crate::node::Node;
 use anyhow::Context as _;
 use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
@@ -20,17 +20,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyhow::Result<RunningApi> {
     let context = node.platform.context();
     let metrics = node.metrics.clone();
-    // The notary made it before anything was served.
-    let key = SigningKey::load(&settings.data_dir).context("the key that signs receipts")?;
+    let key = SigningKey::load_or_create(&settings.data_dir).context("the key that signs receipts")?;
     let key = Arc::new(key);
     let parts = ApiParts {
+        ownership: node.ownership(),
         payments: node.platform.payments(),
         ledger: node.platform.ledger(),
         consistency: node.platform.consistency(),
         ops: Arc::new(node.platform.ops(Box::new(move || metrics.render()))),
         receipts: Arc::clone(&key) as _,
         client_secrets: key,
-        notices: node::notices(settings, &node.book, Arc::clone(&context.ports.clock))?,
+        notices: crate::providers::notices(settings, &node.book, Arc::clone(&context.ports.clock))?,
         directory: DirectoryHandle::new(node.platform.shards().clone()),
         credentials: CredentialsHandle::new(
             node.platform.shards().clone(),
@@ -105,6 +105,11 @@ impl StopSignal {
 
     /// Waits for one, or finds that it came already.
     pub(crate) async fn received(mut self) {
+        self.waited_for().await;
+    }
+
+    /// The same, and may be asked again as long as none came.
+    pub(crate) async fn waited_for(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -117,7 +122,7 @@ pub(crate) async fn stop(node: Node, api: RunningApi, limit: Duration) -> anyhow
     tracing::info!("draining");
     node.platform.context().admission.drain();
     api.stop().await?;
-    let left = node.platform.drain(limit).await;
+    let left = node.stop(limit).await;
     if left > 0 {
         tracing::warn!(
             left,

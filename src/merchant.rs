@@ -3,7 +3,8 @@
 mod credentials;
 
 use crate::control;
-use crate::node::{self, Node, Providers};
+use crate::node::{self, Node};
+use crate::providers::Providers;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use florin_config::Settings;
@@ -74,7 +75,7 @@ pub(crate) async fn run_key(command: KeyCommand, settings: Settings) -> anyhow::
 
 async fn open(settings: &Settings) -> anyhow::Result<Node> {
     let metrics = node::install_metrics()?;
-    node::start(settings, Providers::of(Vec::new()), metrics).await
+    Box::pin(node::start(settings, Providers::of(Vec::new()), metrics)).await
 }
 
 /// Registers a merchant and prints its id.
@@ -94,9 +95,9 @@ async fn create(settings: Settings, arguments: MerchantArguments) -> anyhow::Res
         Err(misplaced) => bail!("--shard: {misplaced} (`journal.ranges`)"),
     };
     let node = open(&settings).await?;
-    let id = control::create_merchant(&node.platform, shard, &arguments.name, fee).await?;
-    node.platform.drain(Duration::from_secs(10)).await;
-    println!("{id}");
+    let made = control::create_merchant(&node.platform, shard, &arguments.name, fee).await;
+    node.stop(Duration::from_secs(10)).await;
+    println!("{}", made?);
     Ok(())
 }
 
@@ -112,15 +113,19 @@ async fn create_key(settings: Settings, arguments: KeyArguments) -> anyhow::Resu
     let node = open(&settings).await?;
     let role = match merchant {
         Some(id) if node.platform.context().directory.load().merchant(id).is_none() => {
-            node.platform.drain(Duration::from_secs(10)).await;
+            node.stop(Duration::from_secs(10)).await;
             bail!("--merchant: there is no merchant {id}")
         }
         Some(id) => ApiKeyRole::Merchant(id),
         None => ApiKeyRole::Operator,
     };
-    let secret = control::new_secret(&node.platform, role, arguments.live)?;
-    control::create_key(&node.platform, role, arguments.live, &secret).await?;
-    node.platform.drain(Duration::from_secs(10)).await;
-    println!("{secret}");
+    let made = match control::new_secret(&node.platform, role, arguments.live) {
+        Ok(secret) => control::create_key(&node.platform, role, arguments.live, &secret)
+            .await
+            .map(|_| secret),
+        Err(error) => Err(error),
+    };
+    node.stop(Duration::from_secs(10)).await;
+    println!("{}", made?);
     Ok(())
 }

@@ -1,42 +1,34 @@
 //! One running node: the data folder, the adapters behind the ports, and the supervised platform on top.
 
-use crate::notary::{self, Signing};
+mod beside;
+mod notary;
+mod shards;
+
+use crate::ownership;
+use crate::providers::Providers;
 use crate::replica::Replicas;
 use crate::shard_folders;
-use crate::vault::{self, Vault};
-use crate::webhooks;
+use crate::vault::Vault;
 use anyhow::{Context as _, bail};
+use beside::Beside;
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_actors::offload::BlockingThreads;
-use florin_actors::options::Options;
-use florin_adapters::card_vault::{CardsLater, NoCards};
 use florin_adapters::clock::SystemClock;
 use florin_adapters::data_dir::DataDir;
 use florin_adapters::entropy::OsEntropy;
-use florin_adapters::integrity::{lost, unfinished};
-use florin_adapters::journal::SqliteJournal;
-use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
-use florin_adapters::payment_links::{self, LinkStore};
+use florin_adapters::integrity::unfinished;
+use florin_adapters::postgres::Lease;
 use florin_adapters::provider_keys::HmacProviderKeys;
-use florin_adapters::providers::adyen::{AdyenConfig, AdyenNotices, AdyenProvider, ApiKey, HmacKey};
-use florin_adapters::providers::stripe::{
-    SecretKey, StripeConfig, StripeNotices, StripeProvider, WebhookSecret,
-};
-use florin_adapters::providers::{Keeping, Readers};
 use florin_adapters::secret_file;
-use florin_adapters::secrets::{Book, Terms};
+use florin_adapters::secrets::Book;
 use florin_adapters::snapshots::FileSnapshots;
-use florin_adapters::views::{SqliteViews, ViewsOptions};
-use florin_config::{ProviderKind, Settings};
-use florin_domain::ids::{Seq, ShardId};
-use florin_domain::ports::{
-    CardVault, Clock, Entropy, Journal as _, NoticeReader, PaymentLinks, Provider, Secrets,
-};
-use florin_domain::provider::ProviderId;
+use florin_config::Settings;
+use florin_domain::ports::{CardVault, Ownership, PaymentLinks, Secrets};
 use florin_supervisors::platform::Platform;
 use indicatif::{ProgressBar, ProgressStyle};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use std::collections::HashMap;
+use notary::Signing;
+use shards::Shard;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,12 +44,42 @@ pub(crate) struct Node {
     pub(crate) cards: Arc<dyn CardVault>,
     /// Links under which customers pay.
     pub(crate) links: Arc<dyn PaymentLinks>,
+    /// What makes the shards ours; let go of when the node stops.
+    ownership: Arc<dyn Ownership>,
+    lease: Option<Lease>,
     /// Before those that sign, which let the journals go: each copies what is left, if its disk answers.
     _replicating: Replicas,
     /// Before the folders: each signs a last time, and then its folder is let go.
     _signing: Vec<Signing>,
     /// One for each shard.
     _data: Vec<DataDir>,
+}
+
+impl Node {
+    /// Whether what it has in memory is still the truth.
+    pub(crate) fn ownership(&self) -> Arc<dyn Ownership> {
+        Arc::clone(&self.ownership)
+    }
+
+    /// Lets running work end for at most so long, and then lets another process have the shards at once. How many operations were left.
+    pub(crate) async fn stop(self, limit: Duration) -> usize {
+        let Self {
+            platform,
+            lease,
+            cards,
+            links,
+            _replicating: replicating,
+            _signing: signing,
+            _data: folders,
+            ..
+        } = self;
+        let left = platform.drain(limit).await;
+        drop((replicating, signing, folders, cards, links));
+        if let Some(lease) = lease {
+            lease.release().await;
+        }
+        left
+    }
 }
 
 /// Ends the process: what failed must not go on, and the journal has everything that was promised.
@@ -104,105 +126,6 @@ pub(crate) fn install_metrics() -> anyhow::Result<PrometheusHandle> {
     Ok(metrics)
 }
 
-/// The configured providers, in order of preference. Development takes no credentials of real money.
-pub(crate) fn providers(settings: &Settings, development: bool) -> anyhow::Result<Providers> {
-    let (book, cards) = (Arc::new(Book::default()), Arc::new(CardsLater::default()));
-    let provider = |configured: &florin_config::ProviderSettings| -> anyhow::Result<Arc<dyn Provider>> {
-        // The stage's limit holds for every provider; a provider may be given less.
-        let request_timeout = configured
-            .request_timeout
-            .min(settings.actors.stages.authorization);
-        let keeping = Keeping {
-            connections_max: configured.keeping.connections_max,
-            connections_for: configured.keeping.connections_for,
-            addresses_for: configured.keeping.addresses_for,
-        };
-        match configured.kind {
-            ProviderKind::Adyen => {
-                let adyen = configured.adyen.as_ref().context("the merchant account")?;
-                let key = ApiKey::new(configured.secret_key.expose());
-                let account = adyen.merchant_account.as_str();
-                let mut config = AdyenConfig::new(configured.base_url.clone(), account, key);
-                config.request_timeout = request_timeout;
-                config.keeping = keeping;
-                let provider = AdyenProvider::new(configured.id, config)?;
-                let provider = provider.with_credentials(Arc::clone(&book));
-                Ok(Arc::new(provider.with_cards(Arc::clone(&cards) as _)))
-            }
-            ProviderKind::Stripe => {
-                let key = SecretKey::new(configured.secret_key.expose());
-                let mut config = StripeConfig::new(configured.base_url.clone(), key);
-                config.request_timeout = request_timeout;
-                config.keeping = keeping;
-                let provider = StripeProvider::new(configured.id, config)?;
-                let provider = provider.with_credentials(Arc::clone(&book));
-                Ok(Arc::new(provider.with_cards(Arc::clone(&cards) as _)))
-            }
-        }
-    };
-    Ok(Providers {
-        ports: settings
-            .providers
-            .iter()
-            .map(provider)
-            .collect::<anyhow::Result<_>>()?,
-        book,
-        cards,
-        terms: vault::terms(settings, development),
-        tells_locally: Some(development),
-    })
-}
-
-/// Whom payments may be charged at, and under what.
-pub(crate) struct Providers {
-    ports: Vec<Arc<dyn Provider>>,
-    book: Arc<Book>,
-    /// Opened when the node starts.
-    cards: Arc<CardsLater>,
-    terms: HashMap<ProviderId, Terms>,
-    /// Merchants are told by webhooks, in development also on this machine. Without it nobody is.
-    tells_locally: Option<bool>,
-}
-
-impl Providers {
-    /// Some that take no credentials of merchants, on a node that tells nobody.
-    pub(crate) fn of(ports: Vec<Arc<dyn Provider>>) -> Self {
-        Self {
-            ports,
-            book: Arc::default(),
-            cards: Arc::default(),
-            terms: HashMap::new(),
-            tells_locally: None,
-        }
-    }
-}
-
-/// Who reads what the configured providers send by themselves, to the platform and to merchants.
-pub(crate) fn notices(
-    settings: &Settings,
-    book: &Arc<Book>,
-    clock: Arc<dyn Clock>,
-) -> anyhow::Result<Arc<dyn NoticeReader>> {
-    let mut adyen = AdyenNotices::default().with_credentials(Arc::clone(book));
-    let mut stripe = StripeNotices::new(clock).with_credentials(Arc::clone(book));
-    for configured in &settings.providers {
-        match (configured.kind, &configured.adyen) {
-            (ProviderKind::Adyen, Some(account)) => {
-                let key = HmacKey::from_hex(account.hmac_key.expose()).context("the HMAC key")?;
-                adyen = adyen.with(configured.id, &account.merchant_account, key);
-            }
-            (ProviderKind::Stripe, _) => {
-                let secrets = configured.webhook_secrets.iter();
-                let secrets = secrets.map(|secret| WebhookSecret::new(secret.expose()));
-                stripe = stripe.with(configured.id, configured.secret_key.expose(), secrets.collect());
-            }
-            (ProviderKind::Adyen, None) => {}
-        }
-    }
-    let readers: Vec<Arc<dyn NoticeReader>> = vec![Arc::new(stripe), Arc::new(adyen)];
-    Ok(Arc::new(Readers::new(readers)))
-}
-
 /// Deletes the views of a folder; the next start reads them back from the journal.
 pub(crate) fn discard_views(folder: &Path) -> anyhow::Result<()> {
     let _held = DataDir::open(folder)?;
@@ -221,11 +144,52 @@ pub(crate) fn discard_views(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens the folder, recovers and starts the tree.
+/// Opens the folder, recovers and starts the tree. Fails if another process has the shards.
 pub(crate) async fn start(
     settings: &Settings,
     providers: Providers,
     metrics: PrometheusHandle,
+) -> anyhow::Result<Node> {
+    let ownership = ownership::Ownership::now(settings).await?;
+    let started = start_with(settings, providers, metrics, (ownership, std::future::pending()));
+    started.await?.context("nobody stops it")
+}
+
+/// The same with shards that are ours already. They are let go of if it fails, or if `stopped` ends first: then there is no node.
+pub(crate) async fn start_with(
+    settings: &Settings,
+    providers: Providers,
+    metrics: PrometheusHandle,
+    (ownership, stopped): (ownership::Ownership, impl Future<Output = ()>),
+) -> anyhow::Result<Option<Node>> {
+    let started = tokio::select! {
+        started = build(settings, providers, metrics, &ownership) => started.map(Some),
+        why = ownership.lost() => Err(anyhow::anyhow!(why)),
+        // What was begun by then is taken up by the next one, whoever that is.
+        () = stopped => Ok(None),
+    };
+    let lost = ownership.lost();
+    let lease = ownership.into_lease();
+    match started {
+        Ok(Some(node)) => {
+            tokio::spawn(async move { EndProcess.fail(&lost.await) });
+            Ok(Some(Node { lease, ..node }))
+        }
+        ended @ (Ok(None) | Err(_)) => {
+            if let Some(lease) = lease {
+                lease.release().await;
+            }
+            ended
+        }
+    }
+}
+
+/// Everything but the lease.
+async fn build(
+    settings: &Settings,
+    providers: Providers,
+    metrics: PrometheusHandle,
+    ownership: &ownership::Ownership,
 ) -> anyhow::Result<Node> {
     let (folder, options) = (settings.data_dir.as_path(), settings.actors.clone());
     let data = DataDir::open(folder)?;
@@ -242,60 +206,39 @@ pub(crate) async fn start(
         Arc::new(OsEntropy::new()),
     );
     let book = Arc::clone(&providers.book);
-    let vault = Vault::open(settings, providers.terms, Arc::clone(&clock) as _, providers.book)?;
-    let cards: Arc<dyn CardVault> =
-        match vault::open_cards(settings, Arc::clone(&clock) as _, Arc::clone(&entropy) as _)? {
-            Some(store) => {
-                providers.cards.are(Arc::clone(&store) as _);
-                store
-            }
-            None => Arc::new(NoCards),
-        };
-    let links = open_links(folder, Arc::clone(&clock) as _, Arc::clone(&entropy) as _)?;
-    let webhooks = match providers.tells_locally {
-        Some(allows_local) => Some(webhooks::open(settings, Arc::clone(&clock) as _, allows_local)?),
-        None => None,
+    let terms = providers.terms.clone();
+    let vault = Vault::open(settings, terms, Arc::clone(&clock) as _, Arc::clone(&book))?;
+    let Beside {
+        cards,
+        links,
+        webhooks,
+    } = Beside::open(settings, ownership, &providers, (&clock, &entropy))?;
+    let shards::Opened {
+        shards,
+        notaries,
+        replicating,
+        folders,
+    } = shards::Opened::open(settings, ownership, data, &clock).await?;
+    let ports = |Shard {
+                     journal,
+                     stores,
+                     snapshots,
+                 }: Shard| Ports {
+        journal,
+        transfers: Arc::clone(&stores.keys) as _,
+        keys: stores.keys,
+        views: Arc::new(stores.views),
+        snapshots: Arc::new(FileSnapshots::new(snapshots)),
+        clock: Arc::clone(&clock) as _,
+        entropy: Arc::clone(&entropy) as _,
+        provider_keys: Arc::clone(&provider_keys) as _,
+        providers: providers.ports.clone(),
+        probe: Arc::new(NoProbe),
+        fatal: Arc::new(EndProcess),
+        offload: Arc::new(BlockingThreads),
+        webhooks: webhooks.clone(),
     };
-    let (mut folders, mut notaries, mut shards) = (vec![data], Vec::new(), Vec::new());
-    let mut replicating = Replicas::none();
-    let all = shard_folders::all(
-        folder,
-        &settings.heads_folder(),
-        settings.replica_dir.as_deref(),
-        settings.shards,
-    )?;
-    for shard in all {
-        // Before its journal is opened to be written.
-        lost::forget_stop(folder, shard).context("the note of the last stop")?;
-        if shard != ShardId::FIRST {
-            folders.push(DataDir::open(shard_folders::folder(folder, shard))?);
-        }
-        let data = folders.last().context("the folder of the shard")?;
-        let stores = Stores::open(data, shard, &options)?;
-        never_before(&clock, &stores.journal, shard).await;
-        notaries.push((
-            notary::compare(settings, shard).await?,
-            Arc::clone(&stores.journal),
-        ));
-        if let Some(replica) = &settings.replica_dir {
-            replicating.start(replica, data.path(), shard, &stores.journal)?;
-        }
-        shards.push(Ports {
-            journal: stores.journal,
-            transfers: Arc::clone(&stores.keys) as _,
-            keys: stores.keys,
-            views: Arc::new(stores.views),
-            snapshots: Arc::new(FileSnapshots::new(data.snapshots())),
-            clock: Arc::clone(&clock) as _,
-            entropy: Arc::clone(&entropy) as _,
-            provider_keys: Arc::clone(&provider_keys) as _,
-            providers: providers.ports.clone(),
-            probe: Arc::new(NoProbe),
-            fatal: Arc::new(EndProcess),
-            offload: Arc::new(BlockingThreads),
-            webhooks: webhooks.clone(),
-        });
-    }
+    let mut shards: Vec<Ports> = shards.into_iter().map(ports).collect();
     let home = shards.remove(0);
     let bar = ProgressBar::hidden();
     bar.set_style(ProgressStyle::with_template(
@@ -319,6 +262,8 @@ pub(crate) async fn start(
         book,
         cards,
         links,
+        ownership: ownership.port(),
+        lease: None,
         _replicating: replicating,
         _signing: notaries
             .into_iter()
@@ -337,59 +282,4 @@ fn provider_keys(settings: &Settings) -> anyhow::Result<HmacProviderKeys> {
     Ok(HmacProviderKeys::new(
         &secret.context("the secret of the provider keys")?,
     ))
-}
-
-/// The store of payment links. The data folder must be ours.
-fn open_links(
-    folder: &Path,
-    clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
-) -> anyhow::Result<Arc<dyn PaymentLinks>> {
-    let file = payment_links::file_in(folder);
-    Ok(Arc::new(LinkStore::open(Some(&file), (clock, entropy))?))
-}
-
-/// Time goes on from the last commit, also where the system's clock was set back: what was put in force or retired then stays before
-/// what happens now.
-async fn never_before(clock: &SystemClock, journal: &SqliteJournal, shard: ShardId) {
-    // What cannot be read here is told of by the recovery.
-    let Ok(head) = journal.head(shard).await else {
-        return;
-    };
-    let last = journal.read(shard, head.seq, 1).await.unwrap_or_default();
-    if let Some(commit) = last.first().filter(|_| head.seq != Seq::ZERO) {
-        let behind_ms = clock.not_before(commit.at);
-        if behind_ms > CLOCK_SLACK_MS {
-            tracing::warn!(
-                behind_ms,
-                "the system's clock is behind the journal: time goes on from the last commit until the clock has caught up"
-            );
-        }
-    }
-}
-
-/// What clocks are off that nobody need look at.
-const CLOCK_SLACK_MS: u64 = 1_000;
-
-/// What a shard keeps in its folder.
-struct Stores {
-    journal: Arc<SqliteJournal>,
-    keys: Arc<FjallKeyIndex>,
-    views: SqliteViews,
-}
-
-impl Stores {
-    fn open(data: &DataDir, shard: ShardId, options: &Options) -> anyhow::Result<Self> {
-        // The index stops the journal only far beyond the lag at which admission stops new work.
-        let keys = KeyIndexOptions {
-            lag_commits_max: options.admission.index_lag_max + 2 * options.internal_capacity() as u64,
-            ..KeyIndexOptions::default()
-        };
-        let keys = Arc::new(FjallKeyIndex::open(&data.keys(), keys)?);
-        Ok(Self {
-            keys,
-            journal: Arc::new(SqliteJournal::open(data.path(), shard)?),
-            views: SqliteViews::open(&data.views(), &ViewsOptions::default())?,
-        })
-    }
 }

@@ -7,7 +7,7 @@ use florin_adapters::api_client::{ApiAnswer, ApiClient};
 use florin_config::Settings;
 use serde::Deserialize;
 use serde_json::Value;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Which node, and who asks.
 #[derive(Args, Debug)]
@@ -33,18 +33,27 @@ impl TestNode {
             key.starts_with("sk_test_"),
             "--api-key: a merchant's key of test mode begins with `sk_test_`"
         );
-        let url = match &self.url {
+        self.client_of((self.url.as_deref(), "--url"), settings.listen)
+    }
+
+    /// A client of what belongs to the node, under the address that was given with an option, or else where it usually is.
+    pub(crate) fn client_of(
+        &self,
+        (given, option): (Option<&str>, &'static str),
+        usual: SocketAddr,
+    ) -> anyhow::Result<(ApiClient, String)> {
+        let url = match given {
             // The key would be read by everybody on the way.
             Some(url) => {
                 ensure!(
                     is_takeable(url),
-                    "--url: https, or http to this machine; a user or a password has no place in it"
+                    "{option}: https, or http to this machine; a user or a password has no place in it"
                 );
-                url.clone()
+                url.to_owned()
             }
-            None => format!("http://{}", settings.listen),
+            None => format!("http://{usual}"),
         };
-        let client = ApiClient::new(&url, key).context("--url")?;
+        let client = ApiClient::new(&url, &self.api_key).context(option)?;
         Ok((client, url))
     }
 }

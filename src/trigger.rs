@@ -1,4 +1,5 @@
-//! `florin trigger`: makes an event happen at a running node in test mode, through its public API and with the simulated providers' test cards.
+//! `florin trigger`: makes an event happen at a running node in test mode, through its public API, with the simulated providers' test cards and,
+//! for the one event that needs a provider in trouble, with a fault of theirs.
 
 use crate::test_node::{TestNode, read, refusal};
 use anyhow::{Context as _, bail};
@@ -24,18 +25,31 @@ pub(crate) struct TriggerArguments {
     event: String,
     #[command(flatten)]
     node: TestNode,
+    /// The node's simulated Stripe, which a provider in trouble is played by; that of `florin dev` if it is left out
+    #[arg(long)]
+    sandbox: Option<String>,
 }
 
-/// What leads to an event: a payment of this kind, and then perhaps something that is asked of it.
+/// What leads to an event.
 #[derive(Clone, Copy, Debug)]
-struct Recipe {
+enum Recipe {
+    /// A payment with this card, and then perhaps something that is asked of it.
+    Payment(Payment),
+    /// A payment that the usual rules give to a reviewer, and then perhaps something that is asked of it.
+    Review(Option<&'static str>),
+    /// A payment whose provider does not say how it ended.
+    Trouble,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Payment {
     method: &'static str,
     capture: &'static str,
     then: Option<&'static str>,
 }
 
-/// How an event is made; nothing for those that only a provider in trouble or a rule of the node's operator leads to.
-const fn recipe(kind: AnnouncementKind) -> Option<Recipe> {
+/// How an event is made.
+const fn recipe(kind: AnnouncementKind) -> Recipe {
     use AnnouncementKind as Kind;
     let (method, capture, then) = match kind {
         Kind::Succeeded | Kind::ChargeSucceeded => ("pm_card_visa", "automatic", None),
@@ -49,14 +63,22 @@ const fn recipe(kind: AnnouncementKind) -> Option<Recipe> {
         }
         // What its holder has disputed is given back by nobody else.
         Kind::RefundFailed => ("pm_card_createDispute", "automatic", Some("refunds")),
-        Kind::Processing | Kind::ReviewOpened | Kind::ReviewClosed => return None,
+        Kind::ReviewOpened => return Recipe::Review(None),
+        Kind::ReviewClosed => return Recipe::Review(Some("void")),
+        Kind::Processing => return Recipe::Trouble,
     };
-    Some(Recipe {
+    Recipe::Payment(Payment {
         method,
         capture,
         then,
     })
 }
+
+/// Payments of one customer in an hour that are many by the usual rules.
+const MANY: u32 = 10;
+/// As often as a node usually sends a charge for those who wait. The provider's card is one that little else is tried with.
+const TRIES: u32 = 3;
+const TROUBLED: &str = "pm_card_amex";
 
 /// Makes the event and prints what was made.
 #[expect(clippy::print_stdout, reason = "the ids are this command's output")]
@@ -65,9 +87,24 @@ pub(crate) async fn run(arguments: TriggerArguments, settings: &Settings) -> any
     let (client, _) = arguments.node.client(settings)?;
     // A key and a customer of its own each time, so that neither velocity nor earlier declines are in the way.
     let run = format!("trigger_{:016x}", OsEntropy::new().next_u64());
-    let body = json!({
-        "amount": 2000, "currency": "USD", "payment_method_id": recipe.method, "capture_method": recipe.capture, "customer_id": run,
-    });
+    let asked = |method: &str, capture: &str| {
+        json!({
+            "amount": 2000, "currency": "USD", "payment_method_id": method, "capture_method": capture, "customer_id": run,
+        })
+    };
+    let (body, then) = match recipe {
+        Recipe::Payment(payment) => (asked(payment.method, payment.capture), payment.then),
+        Recipe::Review(then) => {
+            make_many(&client, &run, &asked("pm_card_visa", "automatic")).await?;
+            (suspicious(asked("pm_card_visa", "automatic")), then)
+        }
+        Recipe::Trouble => {
+            let given = (arguments.sandbox.as_deref(), "--sandbox");
+            let sandbox = arguments.node.client_of(given, settings.sandbox.listen)?;
+            trouble(sandbox).await?;
+            (asked(TROUBLED, "automatic"), None)
+        }
+    };
     let made = post(&client, &run, "/v1/payments", &body).await?;
     let payment: Value = read(&made)?;
     let payment = match made.status {
@@ -78,7 +115,7 @@ pub(crate) async fn run(arguments: TriggerArguments, settings: &Settings) -> any
         return Err(refusal(&made));
     };
     println!("payment {payment}");
-    if let Some(then) = recipe.then {
+    if let Some(then) = then {
         let path = format!("/v1/payments/{payment}/{then}");
         let answer = post(&client, &format!("{run}_{then}"), &path, &json!({})).await?;
         if !matches!(answer.status, 200 | 202) && kind != AnnouncementKind::RefundFailed {
@@ -103,9 +140,8 @@ pub(crate) async fn run(arguments: TriggerArguments, settings: &Settings) -> any
 fn find(name: &str) -> anyhow::Result<(AnnouncementKind, Recipe)> {
     let mut known = Vec::new();
     for kind in AnnouncementKind::ALL.iter().copied() {
-        let Some(recipe) = recipe(kind) else { continue };
         if [kind.native(), kind.stripe()].contains(&name) {
-            return Ok((kind, recipe));
+            return Ok((kind, recipe(kind)));
         }
         known.push(format!("  {}  {}", kind.native(), kind.stripe()));
     }
@@ -113,6 +149,39 @@ fn find(name: &str) -> anyhow::Result<(AnnouncementKind, Recipe)> {
         "`{name}` is no event that can be made to happen; these are, by either name:\n{}",
         known.join("\n")
     )
+}
+
+/// All but the last of so many payments of one customer that the next one is flagged for it.
+async fn make_many(client: &ApiClient, run: &str, body: &Value) -> anyhow::Result<()> {
+    for number in 1..MANY {
+        let made = post(client, &format!("{run}_{number}"), "/v1/payments", body).await?;
+        if !matches!(made.status, 200 | 202) {
+            return Err(refusal(&made)).context("the payments before it");
+        }
+    }
+    Ok(())
+}
+
+/// A payment of an unusual sum that comes from another country than its card.
+fn suspicious(mut body: Value) -> Value {
+    body["amount"] = json!(200_000);
+    body["device"] = json!({"country": "NZ"});
+    body
+}
+
+/// Has the simulated Stripe answer that it cannot say, as often as the next charge of this card is sent. Afterwards it can, so that the node
+/// finds out how the payment ends when it asks again.
+async fn trouble((client, url): (ApiClient, String)) -> anyhow::Result<()> {
+    let fault = json!({
+        "provider": "stripe", "operation": "authorize", "mode": "http_503", "payment_method": TROUBLED, "probability": 1.0, "seed": 1,
+        "count": TRIES,
+    });
+    let answer = client.post("/faults", fault.to_string().into()).await;
+    let answer = answer.with_context(|| format!("there is no simulated Stripe at {url}; see --sandbox"))?;
+    if !(200..300).contains(&answer.status) {
+        return Err(refusal(&answer)).context("--sandbox");
+    }
+    Ok(())
 }
 
 async fn post(client: &ApiClient, key: &str, path: &str, body: &Value) -> anyhow::Result<ApiAnswer> {

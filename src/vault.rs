@@ -4,6 +4,8 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use florin_adapters::card_vault::{self, CardStore, StoreOptions};
 use florin_adapters::data_dir::DataDir;
+use florin_adapters::journal_place;
+use florin_adapters::mirror::MirrorIn;
 use florin_adapters::secrets::{self, Book, FileKek, NoSecrets, Sealed, SecretStore, Terms};
 use florin_adapters::webhooks;
 use florin_config::{ProviderKind, Settings};
@@ -26,6 +28,7 @@ pub(crate) fn open_cards(
     settings: &Settings,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    mirror: Option<&MirrorIn>,
 ) -> anyhow::Result<Option<Arc<CardStore>>> {
     let path = card_vault::file_in(&settings.data_dir);
     let Some((file, keks)) = keks(settings)? else {
@@ -37,7 +40,11 @@ pub(crate) fn open_cards(
         }
         return Ok(None);
     };
-    let store = CardStore::open(&path, keks, (clock, entropy), &StoreOptions::default());
+    let options = StoreOptions {
+        mirror: mirror.cloned(),
+        ..StoreOptions::default()
+    };
+    let store = CardStore::open(&path, keks, (clock, entropy), &options);
     let unusable = || format!("the key-encryption key is that of {}", file.display());
     Ok(Some(Arc::new(store.with_context(unusable)?)))
 }
@@ -167,7 +174,14 @@ impl Vault {
 /// Puts a new key-encryption key in the place of the present one.
 #[expect(clippy::print_stdout, reason = "what was done is this command's output")]
 pub(crate) fn rotate_kek(settings: &Settings) -> anyhow::Result<()> {
-    let _held = DataDir::open(&settings.data_dir)?;
+    if settings.database.url.is_some() {
+        bail!(
+            "with `database.url` the key-encryption key cannot be changed yet: what it wraps is in the database as well"
+        );
+    }
+    let held = DataDir::open(&settings.data_dir)?;
+    // Also where the service has the address of the database and this command has not.
+    journal_place::bind(held.path(), None)?;
     let file = kek_file(settings).context("there is no key-encryption key: set `secrets.kek_file`")?;
     let sealed = Sealed {
         credentials: &secrets::folder_in(&settings.data_dir),

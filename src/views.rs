@@ -1,6 +1,7 @@
 //! `florin views rebuild`: throws the views away and reads them back from the journal.
 
-use crate::node::{self, Providers};
+use crate::node;
+use crate::providers::Providers;
 use anyhow::Context as _;
 use florin_actors::projection::ProjectionMail;
 use florin_actors::shards::Shards;
@@ -57,6 +58,6 @@ pub(crate) async fn rebuild(settings: Settings) -> anyhow::Result<()> {
             ShardId(shard) => println!("views of shard {shard} rebuilt up to commit {watermark}"),
         }
     }
-    node.platform.drain(Duration::from_secs(10)).await;
+    node.stop(Duration::from_secs(10)).await;
     Ok(())
 }

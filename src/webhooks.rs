@@ -3,6 +3,7 @@
 use crate::vault;
 use anyhow::{Context as _, bail};
 use florin_actors::context::Webhooks;
+use florin_adapters::mirror::MirrorIn;
 use florin_adapters::webhooks::store::{EndpointFile, NoEndpoints, StoreOptions, file_in};
 use florin_adapters::webhooks::{ClientSettings, TwoSchemes, VettedClient};
 use florin_api::event_bodies::WrittenEvents;
@@ -15,6 +16,7 @@ pub(crate) fn open(
     settings: &Settings,
     clock: Arc<dyn Clock>,
     allows_local: bool,
+    mirror: Option<&MirrorIn>,
 ) -> anyhow::Result<Webhooks> {
     let path = file_in(&settings.data_dir);
     let client = VettedClient::new(ClientSettings {
@@ -39,7 +41,11 @@ pub(crate) fn open(
         }
         return webhooks(Arc::new(NoEndpoints), Arc::new(NoEndpoints));
     };
-    let store = EndpointFile::open(&path, &keks, clock, &StoreOptions::default());
+    let options = StoreOptions {
+        mirror: mirror.cloned(),
+        ..StoreOptions::default()
+    };
+    let store = EndpointFile::open(&path, &keks, clock, &options);
     let unusable = || format!("the key-encryption key is that of {}", file.display());
     let store = Arc::new(store.with_context(unusable)?);
     webhooks(Arc::clone(&store) as _, store)

@@ -174,7 +174,7 @@ fn fold(seq: Seq, commits: Vec<Commit>) -> Result<Loaded, ReadError> {
             continue;
         };
         let before = payment.as_deref().cloned();
-        let after = evolve_all(before, &body.events).map_err(|error| ReadError::Damaged {
+        let after = evolve_all(before, &body.events, commit.at).map_err(|error| ReadError::Damaged {
             seq: commit.seq,
             why: error.to_string(),
         })?;

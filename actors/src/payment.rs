@@ -401,7 +401,7 @@ impl PaymentState {
             return Ok(());
         }
         let before = self.payment.as_deref();
-        let (after, announced) = evolve_announcing(before.cloned(), &decision.events)?;
+        let (after, announced) = evolve_announcing(before.cloned(), &decision.events, now)?;
         let after = after.ok_or("no event made a payment")?;
         let consequences = match consequences(before, &decision.events, &after) {
             Ok(consequences) => consequences,

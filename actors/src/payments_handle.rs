@@ -2,6 +2,7 @@
 
 mod events;
 mod list;
+mod moved;
 mod notices;
 mod past;
 mod pending;
@@ -13,6 +14,7 @@ mod what_if;
 pub use events::{EventsError, EventsList};
 pub(crate) use events::{announced_from, shown, stretch};
 pub use list::{Cursor, ListError, PaymentsList};
+pub use moved::MovedList;
 pub use notices::NoticeError;
 pub use past::{AsOf, PastError, RecordedPayment};
 pub use pending::UnresolvedPage;
@@ -108,10 +110,10 @@ impl PaymentsHandle {
     /// A merchant's payment; another merchant's is not there.
     pub async fn get(
         &self,
-        (merchant, livemode): (MerchantId, bool),
+        owner: (MerchantId, bool),
         id: PaymentId,
     ) -> Result<Option<PaymentRow>, ViewError> {
         let row = locate(&self.at(id.shard()).context, id).await?;
-        Ok(row.filter(|row| row.payment.spec.merchant == merchant && row.payment.spec.livemode == livemode))
+        Ok(row.filter(|row| row.is_of(owner)))
     }
 }

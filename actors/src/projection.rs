@@ -330,7 +330,7 @@ async fn catch_up(context: &Context) -> Result<CaughtUp, ReadError> {
                     row => Some(row.payment.as_ref().clone()),
                 },
             };
-            let folded = evolve_announcing(before, &body.events);
+            let folded = evolve_announcing(before, &body.events, commit.at);
             let (after, said) = folded.map_err(|error| ReadError::Damaged {
                 seq: commit.seq,
                 why: error.to_string(),

@@ -140,7 +140,7 @@ fn paid(n: u64) -> Payment {
             authorization_expires_at: None,
         },
     ];
-    evolve_all(None, &events)
+    evolve_all(None, &events, time(n))
         .ok()
         .flatten()
         .expect("the events follow")

@@ -1,5 +1,6 @@
 //! Owns the folder that holds everything embedded: who may use it, and what is where.
 
+use florin_domain::ports::Ownership;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -23,6 +24,9 @@ pub(crate) const LINKS: &str = "links.db";
 
 /// The file of webhook endpoints.
 pub(crate) const WEBHOOKS: &str = "webhooks.db";
+
+/// The file that names the stores which were begun here.
+pub(crate) const BEGUN: &str = "stores_begun";
 
 /// The key index's folder.
 pub(crate) const KEYS: &str = "keys";
@@ -55,6 +59,16 @@ pub enum DataDirError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// The shards of a data directory are its owner's, as long as that has the folder.
+#[derive(Clone, Copy, Debug)]
+pub struct Undisputed;
+
+impl Ownership for Undisputed {
+    fn is_ours(&self) -> bool {
+        true
+    }
 }
 
 /// A data directory, ours alone until this is dropped.

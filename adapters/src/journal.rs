@@ -5,12 +5,14 @@
 
 mod chain;
 mod memory;
+mod postgres;
 mod sqlite;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use chain::{GENESIS, Hash, Verifier, damaged};
 pub use memory::{MemoryJournal, MemoryStore};
+pub use postgres::PostgresJournal;
 pub(crate) use sqlite::{JournalBuilder, RawRecord};
 pub use sqlite::{JournalFile, OpenError, SqliteJournal, StoredRecord, Walk};
 

@@ -3,7 +3,8 @@
 //! # Layout
 //! * [`clock`], [`entropy`], [`provider_keys`] the small ports
 //! * [`data_dir`] the locked folder that holds everything embedded
-//! * [`journal`] in memory and on SQLite; [`schema`] the stored forms, one module per version
+//! * [`journal_place`] where the journal of a data folder is
+//! * [`journal`] in memory, on SQLite and in PostgreSQL; [`postgres`] how that is reached, and who has its shards; [`schema`] the stored forms, one module per version
 //! * [`audit`] signed heads of the journal in a second place, and proofs
 //! * [`replica`] a second copy of the journal's bytes; [`integrity`] compares the copies and restores one from the others
 //! * [`snapshots`] shard snapshots; [`views`] the payments view; [`keys`] the key index
@@ -21,8 +22,11 @@ pub mod digests;
 pub mod entropy;
 pub mod integrity;
 pub mod journal;
+pub mod journal_place;
 pub mod keys;
+pub mod mirror;
 pub mod payment_links;
+pub mod postgres;
 pub mod provider_keys;
 pub mod providers;
 pub mod replica;
@@ -30,5 +34,6 @@ pub mod schema;
 pub mod secret_file;
 pub mod secrets;
 pub mod snapshots;
+mod store_file;
 pub mod views;
 pub mod webhooks;

@@ -9,7 +9,7 @@ mod file;
 mod form;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod writer;
 
 pub use store::{LINKS_WAITING_MAX, LinkStore, OpenError};

@@ -10,6 +10,7 @@ mod announced;
 mod check;
 mod entry;
 mod memory;
+mod moved;
 mod reader;
 mod refunded;
 mod sqlite;

@@ -23,6 +23,7 @@ use std::sync::Arc;
 mod code;
 mod ledger;
 mod message;
+mod retry_after;
 mod shown;
 mod stripe;
 mod webhooks;
@@ -111,6 +112,11 @@ pub(crate) enum ApiError {
     NoProvider { payment: Option<PaymentId> },
     /// This node has not come as far as the caller has seen.
     NodeBehind,
+    /// Another node has the shards, or may have them.
+    NotOwner {
+        /// Where its API answers, if that is known.
+        owner: Option<Arc<str>>,
+    },
     /// The same request may be sent again.
     TryAgain,
     /// The same: the saved card that it names cannot pay, as far as whoever asked first could tell.
@@ -253,7 +259,8 @@ impl ApiError {
             Self::IdempotencyKey(KeyError::Empty) => {
                 (StatusCode::BAD_REQUEST, REQUEST, Code::IdempotencyKeyRequired)
             }
-            Self::IdempotencyKey(KeyError::TooLong | KeyError::Control) | Self::IdempotencyKeyUnreadable => {
+            Self::IdempotencyKey(KeyError::TooLong | KeyError::Control | KeyError::Reserved)
+            | Self::IdempotencyKeyUnreadable => {
                 (StatusCode::BAD_REQUEST, REQUEST, Code::IdempotencyKeyInvalid)
             }
             Self::KeyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, KEY, Code::IdempotencyKeyReused),
@@ -262,6 +269,7 @@ impl ApiError {
             Self::TooManyWaiters => (StatusCode::TOO_MANY_REQUESTS, KEY, Code::IdempotencyKeyInUse),
             Self::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::Overloaded),
             Self::NodeBehind => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::NodeBehind),
+            Self::NotOwner { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::NotOwner),
             Self::NoProvider { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::NoProviderAvailable),
             Self::TryAgain | Self::MethodGone => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -344,6 +352,7 @@ impl ApiError {
             | Self::TooManyStreams { .. }
             | Self::TooManyStrangers { .. }
             | Self::Overloaded { .. }
+            | Self::NotOwner { .. }
             | Self::NoProvider { .. }
             | Self::TryAgain
             | Self::MethodGone
@@ -354,53 +363,6 @@ impl ApiError {
             | Self::Exhausted { .. }
             | Self::MerchantFrozen
             | Self::ReadOnly
-            | Self::ActorNotRestartable
-            | Self::Internal => None,
-        }
-    }
-
-    /// How long to wait, for every status that asks to wait.
-    fn retry_after_s(&self) -> Option<u64> {
-        match self {
-            Self::Overloaded { retry_after_s }
-            | Self::RateLimited { retry_after_s }
-            | Self::TooManyStreams { retry_after_s }
-            | Self::TooManyStrangers { retry_after_s } => Some(*retry_after_s),
-            Self::TooManyWaiters
-            | Self::NoProvider { .. }
-            | Self::TryAgain
-            | Self::NodeBehind
-            | Self::MethodGone => Some(1),
-            Self::ReadOnly => Some(READ_ONLY_RETRY_S),
-            Self::Unauthenticated
-            | Self::OperatorOnly
-            | Self::MerchantOnly
-            | Self::NoSuchRoute
-            | Self::MethodNotAllowed { .. }
-            | Self::NoSuchObject { .. }
-            | Self::UnsupportedMedia(_)
-            | Self::BodyTooLarge { .. }
-            | Self::BodyTimeout
-            | Self::BodyBroken
-            | Self::HeadTooLarge { .. }
-            | Self::Invalid(_)
-            | Self::IdempotencyKey(_)
-            | Self::IdempotencyKeyUnreadable
-            | Self::KeyMismatch
-            | Self::KeyReused
-            | Self::CardRefused { .. }
-            | Self::Refused(_)
-            | Self::UnexpectedState { .. }
-            | Self::Declined { .. }
-            | Self::OperationDeclined { .. }
-            | Self::Exhausted { .. }
-            | Self::TransferRefused { .. }
-            | Self::AccountNameTaken
-            | Self::AlertRefused(_)
-            | Self::EndpointRefused(_)
-            | Self::MerchantFrozen
-            | Self::RoutingVersionStale { .. }
-            | Self::CredentialsLast { .. }
             | Self::ActorNotRestartable
             | Self::Internal => None,
         }
@@ -482,6 +444,9 @@ impl ApiError {
         response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static(content_type)));
         if let Some(seconds) = self.retry_after_s() {
             response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if let Self::NotOwner { owner: Some(owner) } = self {
+            response.insert_header((header::HeaderName::from_static("florin-owner"), &**owner));
         }
         if let Self::Unauthenticated = self {
             response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));

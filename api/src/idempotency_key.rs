@@ -22,7 +22,7 @@ pub(crate) fn read(headers: &HeaderMap) -> Result<IdempotencyKey, ApiError> {
     let text = str::from_utf8(value.as_bytes()).map_err(|_| ApiError::IdempotencyKeyUnreadable)?;
     // Keys are journaled as they are.
     check_text("Idempotency-Key", text)?;
-    IdempotencyKey::parse(text.trim()).map_err(ApiError::IdempotencyKey)
+    IdempotencyKey::given(text.trim()).map_err(ApiError::IdempotencyKey)
 }
 
 #[cfg(test)]
@@ -50,6 +50,10 @@ mod tests {
         assert_eq!(
             read_all(&["x".repeat(256).as_bytes()]),
             Err(ApiError::IdempotencyKey(KeyError::TooLong))
+        );
+        assert_eq!(
+            read_all(&[b"florin-req_1"]),
+            Err(ApiError::IdempotencyKey(KeyError::Reserved))
         );
         assert_eq!(read_all(&[b"a", b"b"]), Err(ApiError::IdempotencyKeyUnreadable));
         assert_eq!(read_all(&[b"\xff"]), Err(ApiError::IdempotencyKeyUnreadable));

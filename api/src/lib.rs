@@ -1,7 +1,7 @@
 //! The HTTP face of Florin. Handlers parse, authenticate, await one handle and serialize; they own nothing and start nothing.
 //!
 //! # Layout
-//! * [`server`] the running server, its parts and options; `routes` which path is answered by which file
+//! * [`server`] the running server, its parts and options; [`standby`] what a process answers that waits for another's shards; `routes` which path is answered by which file
 //! * [`stripe`] the same payments under the names that Stripe's SDKs know
 //! * `v1` one endpoint per file, with what they share: the payment on the wire, the list
 //! * `vault` what the endpoints of customers, saved cards and tokens share; `webhook_endpoints` the same of webhooks
@@ -32,6 +32,7 @@ mod request_id;
 mod routes;
 pub mod server;
 mod slo;
+pub mod standby;
 mod state;
 mod streams;
 pub mod stripe;

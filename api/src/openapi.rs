@@ -6,6 +6,7 @@
 mod consistency_shapes;
 mod endpoint;
 mod ledger_shapes;
+mod naming;
 mod operators;
 mod page;
 mod payment_shapes;
@@ -90,7 +91,10 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     stripe::charge_list,
     stripe::charge_get,
     stripe::balance_get,
+    stripe::balance_transaction_list,
     stripe::balance_transaction_get,
+    stripe::dispute_list,
+    stripe::dispute_get,
     stripe::charge_capture,
     bin_get::described,
     customers::described_create,
@@ -304,6 +308,7 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
         for name in endpoint::HEADERS_ALWAYS {
             value["components"]["headers"][name]["required"] = true.into();
         }
+        naming::name(&mut value);
         serde_json::to_string_pretty(&value)
     });
     let mut text = written.unwrap_or_else(|error| {

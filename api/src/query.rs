@@ -16,7 +16,7 @@ pub(crate) use entries::{EntriesQuery, described_entries, exported_entries};
 pub(crate) use events::{described_created, listed_events, streamed_events};
 pub(crate) use list_entries::{list_entries, list_kind, list_name};
 pub(crate) use moment::moment;
-pub(crate) use payments::{described_filters, exported_payments, listed, listed_payments};
+pub(crate) use payments::{CREATED, created, described_filters, exported_payments, listed, listed_payments};
 pub(crate) use vault::{listed_customers, listed_links, listed_methods, listed_setups, vault_object};
 pub(crate) use webhooks::listed_endpoints;
 

@@ -20,6 +20,26 @@ impl Responder for Reply {
     }
 }
 
+/// Marks a response that rests on what this process remembers though its request could have changed something: what was done before under the
+/// same key, and what changes nothing. It must not go out once another process may have the shards.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Remembered;
+
+impl Remembered {
+    /// Marks the response.
+    pub(crate) fn mark(response: &mut HttpResponse) {
+        response.extensions_mut().insert(Self);
+    }
+
+    /// Marks it if so.
+    pub(crate) fn mark_if(is_remembered: bool, mut response: HttpResponse) -> HttpResponse {
+        if is_remembered {
+            Self::mark(&mut response);
+        }
+        response
+    }
+}
+
 /// Room for one payment, so that its body is written without growing.
 const BODY_BYTES_USUAL: usize = 1024;
 

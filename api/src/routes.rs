@@ -6,10 +6,10 @@ use crate::errors::ApiError;
 use crate::openapi;
 use crate::reply::Reply;
 use crate::stripe::{
-    balance_get, balance_transaction_get, charge_capture, charge_get, charge_list, payment_intent_cancel,
-    payment_intent_capture, payment_intent_confirm, payment_intent_create, payment_intent_get,
-    payment_intent_increment, payment_intent_list, payment_intent_update,
-    refund_create as stripe_refund_create, refund_get, refund_list,
+    balance_get, balance_transaction_get, balance_transaction_list, charge_capture, charge_get, charge_list,
+    dispute_get, dispute_list, payment_intent_cancel, payment_intent_capture, payment_intent_confirm,
+    payment_intent_create, payment_intent_get, payment_intent_increment, payment_intent_list,
+    payment_intent_update, refund_create as stripe_refund_create, refund_get, refund_list,
 };
 use crate::v1::{
     account_create, account_get, account_list, actor_kill, alert_create, alert_delete, alert_get, alert_list,
@@ -189,6 +189,12 @@ fn stripe_routes(config: &mut ServiceConfig) {
         .service(refunds)
         .service(read_only("/v1/refunds/{id}", refund_get::handle))
         .service(read_only("/v1/balance", balance_get::handle))
+        .service(read_only(
+            "/v1/balance_transactions",
+            balance_transaction_list::handle,
+        ))
+        .service(read_only("/v1/disputes", dispute_list::handle))
+        .service(read_only("/v1/disputes/{id}", dispute_get::handle))
         .service(read_only(
             "/v1/balance_transactions/{id}",
             balance_transaction_get::handle,

@@ -3,6 +3,7 @@
 use crate::consistency_token::{self, Told};
 use crate::errors::ApiError;
 use crate::rate_limits::Standing;
+use crate::reply::Remembered;
 use crate::request_id;
 use crate::routes::routes;
 use crate::slo::Outcome;
@@ -21,7 +22,7 @@ use florin_actors::webhooks_handle::WebhooksHandle;
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::MerchantId;
 use florin_domain::ports::{
-    CardVault, ClientSecrets, Entropy, NoticeReader, OpsView, PaymentLinks, ReceiptSigner,
+    CardVault, ClientSecrets, Entropy, NoticeReader, OpsView, Ownership, PaymentLinks, ReceiptSigner,
 };
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -118,6 +119,8 @@ pub struct Digests {
 /// What the API calls.
 #[derive(Clone, Debug)]
 pub struct ApiParts {
+    /// Whether what this process has in memory is still the truth.
+    pub ownership: Arc<dyn Ownership>,
     /// Payments.
     pub payments: PaymentsHandle,
     /// The ledger.
@@ -195,11 +198,25 @@ impl Api {
             .get_or_insert_with(|| reached_from_here(local_addr).into());
         let state = web::Data::new(State::new(parts, options));
         let is_closing = Arc::clone(&state.is_closing);
+        RunningApi::run(listener, is_closing, move |listener| {
+            server(listener, state, options)
+        })
+    }
+}
+
+impl RunningApi {
+    /// Runs a server on a thread of its own, which makes it.
+    pub(crate) fn run(
+        listener: TcpListener,
+        is_closing: Arc<AtomicBool>,
+        make: impl FnOnce(TcpListener) -> io::Result<Server> + Send + 'static,
+    ) -> io::Result<Self> {
+        let local_addr = listener.local_addr()?;
         let (started, starts) = std::sync::mpsc::sync_channel(1);
         let (ends, ended) = oneshot::channel();
         let run = move || {
             let outcome = actix_web::rt::System::new().block_on(async move {
-                match server(listener, state, options) {
+                match make(listener) {
                     Ok(server) => {
                         drop(started.send(Ok(server.handle())));
                         server.await
@@ -218,7 +235,7 @@ impl Api {
         let handle = starts
             .recv()
             .map_err(|_| io::Error::other("the HTTP server's thread could not start"))??;
-        Ok(RunningApi {
+        Ok(Self {
             local_addr,
             handle,
             is_closing,
@@ -286,7 +303,9 @@ fn server(listener: TcpListener, state: web::Data<State>, options: ApiOptions) -
             .wrap_fn(move |request, routes| {
                 let shared = Arc::clone(&shared);
                 let id = shared.request_ids.next();
-                let answer = match head_fault(&request, shared.options.head_limit_bytes) {
+                let fault = head_fault(&request, shared.options.head_limit_bytes)
+                    .or_else(|| stale(&shared, request.path()));
+                let answer = match fault {
                     None => Ok(routes.call(request)),
                     Some(error) => Err((request, error)),
                 };
@@ -298,6 +317,12 @@ fn server(listener: TcpListener, state: web::Data<State>, options: ApiOptions) -
                             request.into_response(refusal)
                         }
                     };
+                    if says_what_was_remembered(&response)
+                        && let Some(error) = stale(&shared, response.request().path())
+                    {
+                        let refusal = error.response(response.request());
+                        response = response.into_response(refusal);
+                    }
                     finish(&shared, id, &mut response);
                     Ok(response)
                 })
@@ -315,4 +340,23 @@ fn server(listener: TcpListener, state: web::Data<State>, options: ApiOptions) -
         .disable_signals()
         .listen(listener)?;
     Ok(server.run())
+}
+
+/// Whether an answer rests on memory, which may have been old by then: what is read, what is refused, what was done before or changes nothing, and
+/// notifications, of which some are done without a commit. What else was done is in the journal, which has asked for itself.
+fn says_what_was_remembered(response: &ServiceResponse) -> bool {
+    let request = response.request();
+    request.method().is_safe()
+        || response.status().is_client_error()
+        || response.response().extensions().get::<Remembered>().is_some()
+        || request.path().starts_with("/v1/providers/")
+}
+
+/// Paths that are answered whoever has the shards: what the process says of itself.
+const OF_THE_PROCESS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
+/// Why nothing may be answered from memory now, if it may not.
+fn stale(shared: &State, path: &str) -> Option<ApiError> {
+    let may_answer = shared.ownership.is_ours() || OF_THE_PROCESS.contains(&path);
+    (!may_answer).then_some(ApiError::NotOwner { owner: None })
 }

@@ -13,7 +13,7 @@ use florin_actors::ledger_handle::LedgerHandle;
 use florin_actors::payments_handle::PaymentsHandle;
 use florin_actors::webhooks_handle::WebhooksHandle;
 use florin_domain::ports::{
-    CardVault, ClientSecrets, Entropy, NoticeReader, OpsView, PaymentLinks, ReceiptSigner,
+    CardVault, ClientSecrets, Entropy, NoticeReader, OpsView, Ownership, PaymentLinks, ReceiptSigner,
 };
 use metrics::Counter;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ const LETTERS_MAX: usize = 32;
 /// One for the process, shared by all workers.
 #[derive(Debug)]
 pub(crate) struct State {
+    pub(crate) ownership: Arc<dyn Ownership>,
     pub(crate) payments: PaymentsHandle,
     pub(crate) ledger: LedgerHandle,
     pub(crate) consistency: ConsistencyHandle,
@@ -58,6 +59,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(parts: ApiParts, options: ApiOptions) -> Self {
         let ApiParts {
+            ownership,
             payments,
             ledger,
             consistency,
@@ -77,6 +79,7 @@ impl State {
         } = parts;
         let counter = |class| metrics::counter!("florin_http_responses_total", "class" => class);
         Self {
+            ownership,
             payments,
             ledger,
             consistency,

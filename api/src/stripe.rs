@@ -11,10 +11,13 @@
 pub(crate) mod answer;
 pub(crate) mod balance_get;
 pub(crate) mod balance_transaction_get;
+pub(crate) mod balance_transaction_list;
 pub mod body;
 pub(crate) mod charge_capture;
 pub(crate) mod charge_get;
 pub(crate) mod charge_list;
+pub(crate) mod dispute_get;
+pub(crate) mod dispute_list;
 pub mod expand;
 pub(crate) mod ids;
 mod method;

@@ -65,6 +65,7 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
         heads_dir: optional(&raw.audit.heads_dir),
         kek_file: optional(&raw.secrets.kek_file),
         replica_dir: optional(&raw.journal.replica_dir),
+        database: raw.database.checked(&raw.journal.replica_dir)?,
         drain_limit: Duration::from_millis(raw.drain_limit_ms),
         worker_threads: raw.worker_threads,
         provider_key_secret: key_secret(raw)?,

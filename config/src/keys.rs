@@ -1,5 +1,6 @@
 //! Every key there is: its name and what it may be. Names in the file, variables and error texts all come from here.
 
+use crate::database::STANDBYS;
 use crate::kind::Kind;
 use crate::templates::TEMPLATES;
 use florin_domain::money::Currency;
@@ -122,6 +123,15 @@ pub(crate) const KEYS: &[Key] = &[
     key("journal.replica_dir", Kind::OptionalPath),
     key("audit.heads_dir", Kind::OptionalPath),
     key("secrets.kek_file", Kind::OptionalPath),
+    key("database.url", Kind::DatabaseUrl),
+    key("database.node", Kind::ProviderName),
+    key("database.node_url", Kind::PublicUrl),
+    key("database.lease_ms", Kind::Whole(300, HOUR_MS)),
+    key("database.connections_max", Kind::Whole(1, 1000)),
+    key("database.connect_timeout_ms", Kind::Whole(10, MINUTE_MS)),
+    key("database.statement_timeout_ms", Kind::Whole(10, MINUTE_MS)),
+    key("database.append_patience_ms", Kind::Whole(0, 10 * MINUTE_MS)),
+    key("database.synchronous_standby", Kind::Choice(STANDBYS)),
     key("resolution.waits_s", Kind::Waits),
     key("actors.guardians", Kind::Whole(1, 256)),
     key("actors.idle_payments_max", Kind::Whole(0, 10_000_000)),

@@ -48,6 +48,8 @@ pub(crate) enum Kind {
     Url,
     /// Where customers reach us, or nothing.
     PublicUrl,
+    /// A database, with the password of its user, or nothing.
+    DatabaseUrl,
     /// A provider's name.
     ProviderName,
     /// The name of our account at a provider, or nothing.
@@ -92,6 +94,9 @@ impl Kind {
             Self::PublicUrl => {
                 "an https URL without user, path, query or fragment, http only to this machine, or empty for none".to_owned()
             }
+            Self::DatabaseUrl => {
+                "a URL such as \"postgres://florin:password@db.example/florin\", or empty for none".to_owned()
+            }
             Self::ProviderName => "1 to 16 characters of a-z, 0-9 and _".to_owned(),
             Self::MerchantAccount => {
                 "the name of a merchant account in at most 80 visible ASCII characters, or empty for none"
@@ -125,6 +130,7 @@ impl Kind {
             | Self::KeySecret
             | Self::Url
             | Self::PublicUrl
+            | Self::DatabaseUrl
             | Self::ProviderName
             | Self::MerchantAccount
             | Self::ChartAccount
@@ -147,6 +153,7 @@ impl Kind {
             Self::KeySecret => text.is_empty() || KeySecret::from_hex(text).is_some(),
             Self::Url => is_url(text),
             Self::PublicUrl => text.is_empty() || is_origin(text),
+            Self::DatabaseUrl => text.is_empty() || is_database(text),
             Self::ProviderName => ProviderId::parse(text).is_ok(),
             Self::MerchantAccount => text.len() <= 80 && text.bytes().all(|byte| byte.is_ascii_graphic()),
             Self::ChartAccount => is_account_name(text),
@@ -190,6 +197,7 @@ impl Kind {
             | Self::ProviderName
             | Self::MerchantAccount
             | Self::ChartAccount
+            | Self::DatabaseUrl
             | Self::Rules => None,
         };
         read.unwrap_or_else(|| Value::String(text.to_owned()))
@@ -199,7 +207,7 @@ impl Kind {
     pub(crate) fn show(self, value: &Value) -> String {
         let has_password = matches!(self, Self::Url | Self::PublicUrl)
             && value.as_str().is_some_and(|url| url.contains('@'));
-        if has_password || matches!(self, Self::ApiKey | Self::KeySecret) {
+        if has_password || matches!(self, Self::ApiKey | Self::KeySecret | Self::DatabaseUrl) {
             return HIDDEN.to_owned();
         }
         // A section under a wrong name may have secrets in it.
@@ -280,6 +288,14 @@ fn is_origin(text: &str) -> bool {
         .authority()
         .is_some_and(|authority| text.ends_with(authority.as_str()));
     is_url(text) && is_safe && is_bare
+}
+
+/// Whether it names a scheme of PostgreSQL and something behind it. What the rest means is said by whoever connects.
+fn is_database(text: &str) -> bool {
+    let rest = ["postgres://", "postgresql://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    rest.is_some_and(|rest| !rest.is_empty()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 fn is_url(text: &str) -> bool {

@@ -15,6 +15,7 @@
 //! * `error` what can be wrong
 
 mod checked;
+mod database;
 mod error;
 mod keys;
 mod kind;
@@ -29,6 +30,7 @@ mod templates;
 #[cfg(test)]
 mod tests;
 
+pub use database::DatabaseSettings;
 pub use error::ConfigError;
 pub use secret::{KeySecret, Secret};
 pub use settings::{

@@ -1,6 +1,7 @@
 //! The serialized shape of the configuration. It is read from the layers, and made from [`Settings`] for the defaults and
 //! the description.
 
+use crate::database::RawDatabase;
 use crate::kind::NO_LIMIT;
 use crate::ledger::RawLedger;
 use crate::retries::{RawDuplicates, RawRetry};
@@ -49,6 +50,7 @@ pub(crate) struct Raw {
     pub(crate) journal: RawJournal,
     pub(crate) audit: RawAudit,
     pub(crate) secrets: RawSecrets,
+    pub(crate) database: RawDatabase,
     pub(crate) resolution: RawResolution,
     pub(crate) actors: RawActors,
     pub(crate) provider: Vec<RawProvider>,
@@ -375,6 +377,7 @@ impl From<&Settings> for Raw {
                 heads_dir: settings.heads_dir.clone().unwrap_or_default(),
             },
             secrets: RawSecrets::from(settings),
+            database: RawDatabase::from(settings),
             resolution: RawResolution {
                 waits_s: actors.resolution_waits.iter().map(|wait| wait.0 / 1000).collect(),
             },

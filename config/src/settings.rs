@@ -1,6 +1,7 @@
 //! The effective configuration, typed, and how it is loaded.
 
 use crate::checked;
+use crate::database::DatabaseSettings;
 use crate::error::ConfigError;
 use crate::layers::Layers;
 use crate::raw::Raw;
@@ -162,6 +163,8 @@ pub struct Settings {
     pub kek_file: Option<PathBuf>,
     /// Folder of the journal's replica, if there is to be one.
     pub replica_dir: Option<PathBuf>,
+    /// A journal that several nodes share.
+    pub database: DatabaseSettings,
     /// Which log lines are written.
     pub log: String,
     /// How they are written.
@@ -275,6 +278,7 @@ impl Settings {
             heads_dir: None,
             kek_file: None,
             replica_dir: None,
+            database: DatabaseSettings::defaults(),
             log: "info,ractor=warn".to_owned(),
             log_format: LogFormat::Text,
             log_same_per_s: 100,

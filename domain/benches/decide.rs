@@ -76,7 +76,9 @@ fn create(spec: &Arc<Spec>, method: &PaymentMethod, profile: &Profile, provider:
 
 fn apply(state: Option<&Payment>, command: Command) -> Payment {
     let decision = decide(state, command, &Lifetimes::STANDARD, Timestamp::default()).unwrap();
-    let after = evolve_all(state.cloned(), &decision.events).unwrap().unwrap();
+    let after = evolve_all(state.cloned(), &decision.events, Timestamp::default())
+        .unwrap()
+        .unwrap();
     black_box(consequences(state, &decision.events, &after).unwrap());
     after
 }

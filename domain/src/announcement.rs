@@ -4,7 +4,6 @@
 //! An announcement's identity says where it comes from: [`EventPlace`] reads shard, commit and index back from it.
 
 use crate::ids::{EventId, OperationId, PaymentId, Seq, ShardId, compose};
-use crate::limits::ATTEMPTS_MAX;
 use crate::payment::{AttemptState, Event, Operation, OperationKind, Payment, Status};
 use crate::time::Timestamp;
 use std::mem::{Discriminant, discriminant};
@@ -226,16 +225,15 @@ fn announced(before: Before, event: &Event, after: &Payment) -> (Kinds, Option<O
         } => (DECLINED.map(Some), None),
         // The same key still sends it: whoever took that for the end could give the money back twice.
         Event::AttemptNotSent { operation, .. }
-            if after
-                .operation(*operation)
-                .is_some_and(|op| op.attempts < ATTEMPTS_MAX) =>
+            if after.operation(*operation).is_some_and(Operation::is_unsent) =>
         {
             (NOTHING, None)
         }
         Event::AttemptDeclined { operation, .. }
         | Event::AttemptNotSent { operation, .. }
         | Event::AttemptRejected { operation, .. }
-        | Event::AttemptCancelled { operation, .. } => (not_made(*operation), Some(*operation)),
+        | Event::AttemptCancelled { operation, .. }
+        | Event::OperationGivenUp { operation } => (not_made(*operation), Some(*operation)),
         Event::AttemptActionRequired { .. } => {
             let asks = has_moved && matches!(after.status, Status::RequiresAction(_));
             ([asks.then_some(RequiresAction), None], None)

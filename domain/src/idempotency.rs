@@ -17,7 +17,13 @@ pub enum KeyError {
     /// Holds a control character.
     #[error("Idempotency-Key holds a control character")]
     Control,
+    /// Begins as the keys do that are made here.
+    #[error("Idempotency-Key begins with `{OWN}`, as only keys do that Florin makes itself")]
+    Reserved,
 }
+
+/// What keys begin with that are made here.
+const OWN: &str = "florin-req_";
 
 /// The merchant's name for one request; shared, because waiters and the journal hold it too.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +42,26 @@ impl IdempotencyKey {
             return Err(KeyError::Control);
         }
         Ok(Self(text.into()))
+    }
+
+    /// One for a request whose caller gave none. `request_id` is told nobody before the answer, and never repeats.
+    pub fn own(request_id: &str) -> Result<Self, KeyError> {
+        let request_id = request_id.strip_prefix("req_").unwrap_or(request_id);
+        Self::parse(&format!("{OWN}{request_id}"))
+    }
+
+    /// One that a caller sends; none of those that are made here.
+    pub fn given(text: &str) -> Result<Self, KeyError> {
+        let key = Self::parse(text)?;
+        if key.is_own() {
+            return Err(KeyError::Reserved);
+        }
+        Ok(key)
+    }
+
+    /// Made here: nobody can send the same request again.
+    pub fn is_own(&self) -> bool {
+        self.0.starts_with(OWN)
     }
 
     /// The key as sent.

@@ -82,6 +82,13 @@ pub struct StoredCard {
     pub fingerprint: [u8; 16],
 }
 
+impl StoredCard {
+    /// The fingerprint as it is shown, and as risk lists name it.
+    pub fn fingerprint_text(&self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.fingerprint))
+    }
+}
+
 /// A test method of the sandbox: name, brand, first eight digits and last four of its card, highest risk.
 type TestMethod = (&'static str, CardBrand, &'static str, &'static [u8; 4], bool);
 

@@ -25,6 +25,7 @@ mod review;
 mod state;
 #[cfg(test)]
 mod tests;
+mod unsent;
 mod void;
 mod wait;
 
@@ -35,7 +36,7 @@ pub use draft::Amendment;
 pub use event::Event;
 pub use fold::{IllegalEvent, evolve, evolve_all, evolve_announcing};
 pub use matter::{Matter, MatterKind, Note};
-pub use operation::{Attempt, AttemptState, LateCharge, Operation, OperationKind};
+pub use operation::{Attempt, AttemptState, Booked, LateCharge, Operation, OperationKind};
 pub use refusal::Refusal;
 pub use request::{Request, RequestKind, decide_request};
 pub use resolution::Resolution;

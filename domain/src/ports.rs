@@ -6,7 +6,9 @@ mod clock;
 mod journal;
 mod keys;
 mod listing;
+mod moved;
 mod ops;
+mod ownership;
 mod payment_links;
 mod provider;
 mod receipt;
@@ -24,7 +26,12 @@ pub use clock::{Clock, Entropy, ProviderKeys};
 pub use journal::{AppendError, Batch, Head, Journal, ReadError};
 pub use keys::{KeyIndex, KeyRecord, TransferIndex};
 pub use listing::{ListOrder, PaymentsFilter, PaymentsPage, PaymentsQuery, StatusName};
+pub use moved::{
+    MovedBy, MovedEntry, MovedIndex, MovedKind, MovedPage, MovedPlace, MovedQuery, MovedRow, charged_last,
+    entries_of, moved_of,
+};
 pub use ops::{KillRefusal, OpsView, ProviderStanding, TreeNode};
+pub use ownership::Ownership;
 pub use payment_links::{ChangedLink, LinkClaim, LinkOnce, LinkPage, LinksError, PaymentLinks};
 pub use provider::{AttemptRequest, KeyOwners, NoticeReader, ParentCharge, Provider};
 pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};

@@ -160,7 +160,8 @@ impl World {
                 .insert(provider.id, provider.terms);
             settings.providers.push(provider);
         }
-        let node = node::start(&settings, node::providers(&settings, true)?, metrics).await?;
+        let providers = crate::providers::providers(&settings, true)?;
+        let node = Box::pin(node::start(&settings, providers, metrics)).await?;
         let key = keys(&node).await?.swap_remove(0);
         let api = edge::serve(&node, &settings, false)?;
         Ok(Self {

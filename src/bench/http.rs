@@ -4,7 +4,8 @@
 use super::instant_provider::InstantProvider;
 use super::setup::{self, Folder};
 use super::{BenchArguments, Measured};
-use crate::node::{Node, Providers};
+use crate::node::Node;
+use crate::providers::Providers;
 use crate::{control, edge, node};
 use anyhow::Context as _;
 use florin_api::server::ApiOptions;
@@ -58,7 +59,7 @@ pub(super) async fn report(
     let sandbox = sandbox(world, &mut settings).await?;
     let providers = match world {
         World::Instant => Providers::of(vec![Arc::new(InstantProvider::new()?)]),
-        World::Sandbox => node::providers(&settings, true)?,
+        World::Sandbox => crate::providers::providers(&settings, true)?,
     };
     let node = node::start(&settings, providers, metrics).await?;
     let keys = keys(&node).await?;

@@ -315,6 +315,7 @@ fn change(event: &Event) -> Option<((Waits, OperationId), bool)> {
         | Event::Drafted { .. }
         | Event::Amended { .. }
         | Event::Confirmed { .. }
+        | Event::OperationGivenUp { .. }
         | Event::AuthorizationExpired => None,
     }
 }

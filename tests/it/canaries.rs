@@ -5,7 +5,7 @@ use crate::cli::another_merchant;
 use crate::crash_points::{leaks, words_in};
 use crate::deployment::{Caller, Dev};
 use crate::http::Client;
-use crate::process::wait_for;
+use crate::process::{run, wait_for};
 use crate::webhooks::Server;
 use serde_json::{Value, json};
 
@@ -150,4 +150,21 @@ fn no_file_no_line_and_no_figure_has_a_card_number_a_code_or_a_secret() {
         found.extend(words_in(text.as_bytes(), &words).map(|word| format!("{word} is in {what}")));
     }
     assert_eq!(found, [] as [String; 0]);
+}
+
+#[test]
+#[should_panic(expected = "the card number ...5556 is in")]
+fn a_number_that_a_process_leaves_in_its_folder_fails_the_test_that_ran_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("left.log");
+    std::fs::write(place, format!("card {NUMBER}")).unwrap();
+    drop(run(&["config", "check"], folder.path(), &[]));
+}
+
+#[test]
+#[should_panic(expected = "a secret whsec_... is in its stderr")]
+fn a_secret_that_a_process_says_fails_the_test_that_ran_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    drop(run(&["config", "check", "--config", secret], folder.path(), &[]));
 }

@@ -13,6 +13,7 @@
 //! # Variables
 //! - `FLORIN_CRASH_ALL=1`: every point instead of a part of them.
 //! - `FLORIN_CRASH_POINT=<number>`: of one test, this point alone.
+//! - `FLORIN_CRASH_WORKERS=<number>`: so many points at the same time.
 
 mod books;
 mod checks;
@@ -32,7 +33,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use world::{Outcome, Template, meet, meet_at_first_start};
 
-/// Points that are met at the same time: nodes mostly wait, for their disk and for each other.
+/// Points that are met at the same time, unless told otherwise: nodes mostly wait, for their disk and for each other.
 const WORKERS: usize = 3;
 
 /// Calls that make something durable, or whose order with them matters.
@@ -109,8 +110,8 @@ impl Plan {
             }
         };
         thread::scope(|scope| {
-            for worker in [work; WORKERS] {
-                scope.spawn(worker);
+            for _ in 0..asked_for("FLORIN_CRASH_WORKERS").unwrap_or(WORKERS) {
+                scope.spawn(work);
             }
         });
         let mut outcomes = outcomes.into_inner().unwrap();

@@ -12,13 +12,14 @@
 //! - `ledger_shards`, `ledger_ranges`, `ledger_crossings`, `ledger_crossings_votes`, `ledger_crossings_killed`: several shards, and transfers between them.
 //! - `two_providers`: a node with two of them, one of which can be killed; `failover`, `bench_failover`: what becomes of its charges then.
 //! - `credentials`: merchants with keys of their own at providers, exchanged under load and across restarts.
-//! - `canaries`: nothing that is secret is kept or said anywhere.
-//! - `card_vault`: customers' cards, which pay and are nowhere to be read. `checkout`: the page under a payment link.
+//! - `canaries`: nothing that is secret is kept or said anywhere; whatever else runs is searched when it ends (`process`, `tests/canaries`).
+//! - `card_vault`: customers' cards, which pay and are nowhere to be read. `card_killed`: nodes that die while they charge one. `checkout`: the page under a payment link.
 //! - `adyen`: a node whose provider only acknowledges, and tells later. `stripe_notices`: one that is told what no answer said. `routing`: which of several gets a charge.
 //! - `retries`: what follows a decline, and duplicates.
 //! - `events`, `webhooks`, `listen`: what merchants are told, what their servers are sent, and what developers make of it on their own machines.
-//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
+//! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `lost_stores`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
+//! - `takeover`, `takeover_stores`: two nodes on one database.
 //! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
 
 #![expect(
@@ -42,6 +43,7 @@ mod audit_ledger;
 mod bench_failover;
 mod benches;
 mod canaries;
+mod card_killed;
 mod card_vault;
 mod cards;
 mod checkout;
@@ -75,6 +77,7 @@ mod ledger_templates;
 mod ledger_transfers;
 mod limits;
 mod listen;
+mod lost_stores;
 mod off_session;
 mod operations;
 mod operations_authorization;
@@ -98,7 +101,10 @@ mod risk;
 mod routing;
 mod sale;
 mod simulate;
+mod store_test;
 mod stripe_notices;
+mod takeover;
+mod takeover_stores;
 mod time_travel;
 mod two_providers;
 mod webhooks;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -101,10 +101,27 @@ pub(crate) struct Process {
     lines: Receiver<String>,
     said: [Arc<Mutex<String>>; 2],
     readers: Vec<JoinHandle<()>>,
+    data_dir: Option<PathBuf>,
+    shows_secrets: bool,
 }
+
+/// Commands whose output is where a secret is shown, once.
+const SHOWING: [&[&str]; 3] = [&["key", "create"], &["listen"], &["merchant", "create"]];
 
 impl Process {
     pub(crate) fn start(command: &mut Command) -> Self {
+        let variable = |name: &str| {
+            command
+                .get_envs()
+                .find(|(each, _)| *each == name)?
+                .1
+                .map(PathBuf::from)
+        };
+        let data_dir = variable("FLORIN_DATA_DIR");
+        let words: Vec<&str> = command.get_args().filter_map(|word| word.to_str()).collect();
+        let shows_secrets = SHOWING
+            .iter()
+            .any(|showing| words.windows(showing.len()).any(|some| some == *showing));
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -129,7 +146,31 @@ impl Process {
             child,
             lines,
             said,
+            data_dir,
+            shows_secrets,
         }
+    }
+
+    /// What it must never keep or say, and does: card numbers, security codes, secrets (`tests/canaries`). It has ended.
+    fn betrays(&mut self) -> Vec<String> {
+        let (out, err) = self.output();
+        let said = [
+            ("stdout", if self.shows_secrets { "" } else { &out }),
+            ("stderr", &err),
+        ];
+        let in_output = said.into_iter().flat_map(|(name, text)| {
+            let found = florin_canaries::in_bytes(text.as_bytes());
+            found.into_iter().map(move |what| format!("{what} in its {name}"))
+        });
+        let kept = self.data_dir.as_deref().map(florin_canaries::in_folder);
+        let kept = kept.map(Result::unwrap).unwrap_or_default();
+        // A node that was up has a folder, or its test took it away before anybody could look.
+        let was_up = [&out, &err].into_iter().flat_map(|text| text.lines());
+        let was_up = was_up
+            .map(|line| address_after(line, "API").or_else(|| logged_address(line)))
+            .any(|address| address.is_some());
+        let unseen = (was_up && kept.files == 0).then(|| "nobody knows what, its folder is gone".to_owned());
+        in_output.chain(kept.found).chain(unseen).collect()
     }
 
     /// The first line, on either output, in which `find` finds something.
@@ -228,6 +269,14 @@ impl Drop for Process {
         // It may have ended and been reaped already; then both say so, and nothing is left to do.
         drop(self.child.kill());
         drop(self.child.wait());
+        // A test that has failed already shall say why.
+        if !std::thread::panicking() {
+            let found = self.betrays();
+            assert!(
+                found.is_empty(),
+                "a process kept or said what it must not: {found:?}"
+            );
+        }
     }
 }
 

@@ -81,12 +81,15 @@ impl Load {
         *self.shared.api.lock().unwrap() = api;
     }
 
+    /// How many answers there were.
+    pub(crate) fn answered(&self) -> usize {
+        self.shared.count.load(Ordering::SeqCst)
+    }
+
     /// Waits for so many more answers.
     pub(crate) fn wait_for_more(&self, answers: usize) {
-        let goal = self.shared.count.load(Ordering::SeqCst) + answers;
-        wait_for("answers", || {
-            (self.shared.count.load(Ordering::SeqCst) >= goal).then_some(())
-        });
+        let goal = self.answered() + answers;
+        wait_for("answers", || (self.answered() >= goal).then_some(()));
     }
 
     /// Lets every client end what it has begun.
@@ -159,7 +162,7 @@ impl Shared {
 
 /// What must hold whenever every request has its answer.
 #[track_caller]
-fn assert_nothing_lost_and_nothing_doubled(
+pub(crate) fn assert_nothing_lost_and_nothing_doubled(
     acknowledged: &HashMap<String, Acknowledged>,
     (merchant, operator, sandbox): (&Caller, &Caller, SocketAddr),
 ) {

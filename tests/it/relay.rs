@@ -1,6 +1,7 @@
-//! Owns a passage between a node and its provider: it counts the node's connections, and holds back what they carry while it is shut.
+//! Owns a passage between a node and its provider: it counts the node's connections, and holds back what they carry, in either direction, while
+//! it is shut.
 
-use std::io::{Read, Write, copy};
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -15,6 +16,13 @@ pub(crate) struct Relay {
 #[derive(Debug, Default)]
 struct Passage {
     open: AtomicUsize,
+    asked: Gate,
+    answered: Gate,
+}
+
+/// Of one direction.
+#[derive(Debug, Default)]
+struct Gate {
     held: AtomicUsize,
     is_shut: Mutex<bool>,
     changed: Condvar,
@@ -41,13 +49,18 @@ impl Relay {
 
     /// From now on nothing that the node sends arrives.
     pub(crate) fn shut(&self) {
-        *self.passage.is_shut.lock().unwrap() = true;
+        self.passage.asked.set(true);
+    }
+
+    /// From now on the node hears nothing of what it has asked for.
+    pub(crate) fn shut_answers(&self) {
+        self.passage.answered.set(true);
     }
 
     /// What was held back arrives.
     pub(crate) fn let_pass(&self) {
-        *self.passage.is_shut.lock().unwrap() = false;
-        self.passage.changed.notify_all();
+        self.passage.asked.set(false);
+        self.passage.answered.set(false);
     }
 
     /// Connections that the node has.
@@ -57,31 +70,48 @@ impl Relay {
 
     /// Those on which something waits.
     pub(crate) fn held(&self) -> usize {
-        self.passage.held.load(Ordering::SeqCst)
+        self.passage.asked.held.load(Ordering::SeqCst)
+    }
+
+    /// Those on which an answer waits.
+    pub(crate) fn held_answers(&self) -> usize {
+        self.passage.answered.held.load(Ordering::SeqCst)
     }
 }
 
 impl Passage {
     /// Until the node closes it, or the provider does.
-    fn carry(&self, mut client: TcpStream, provider: SocketAddr) {
+    fn carry(self: &Arc<Self>, mut client: TcpStream, provider: SocketAddr) {
         let Ok(mut provider) = TcpStream::connect(provider) else {
             return;
         };
         let (mut answers, mut answered) = (provider.try_clone().unwrap(), client.try_clone().unwrap());
+        let passage = Arc::clone(self);
         let back = std::thread::spawn(move || {
-            // Either side may be gone; then so is the other one.
-            drop(copy(&mut answers, &mut answered));
+            passage.answered.pass(&mut answers, &mut answered);
             drop(answered.shutdown(Shutdown::Both));
         });
+        self.asked.pass(&mut client, &mut provider);
+        drop(provider.shutdown(Shutdown::Both));
+        back.join().unwrap();
+    }
+}
+
+impl Gate {
+    fn set(&self, is_shut: bool) {
+        *self.is_shut.lock().unwrap() = is_shut;
+        self.changed.notify_all();
+    }
+
+    /// Until either side is gone; then so is the other one.
+    fn pass(&self, from: &mut TcpStream, to: &mut TcpStream) {
         let mut piece = vec![0; 64 * 1024];
-        while let Ok(length @ 1..) = client.read(&mut piece) {
+        while let Ok(length @ 1..) = from.read(&mut piece) {
             self.wait();
-            if provider.write_all(&piece[..length]).is_err() {
+            if to.write_all(&piece[..length]).is_err() {
                 break;
             }
         }
-        drop(provider.shutdown(Shutdown::Both));
-        back.join().unwrap();
     }
 
     fn wait(&self) {

@@ -103,6 +103,21 @@ async function lists(stripe) {
   expect("pages are gone through", await ids(stripe.paymentIntents.list({ customer: "cus_paged", limit: 2 })), made.reverse());
 }
 
+async function balance(stripe, sale) {
+  const moved = sale.latest_charge.balance_transaction.id;
+  const every = [];
+  for await (const one of stripe.balanceTransactions.list({ limit: 2, created: { gte: sale.created } })) every.push(one);
+  expect("all that moved is gone through", [new Set(every.map((one) => one.id)).size, every.some((one) => one.id === moved)], [every.length, true]);
+  const given = every.filter((one) => one.type === "refund").map((one) => one.id);
+  expect("what was given back alone", await ids(stripe.balanceTransactions.list({ type: "refund", limit: 1, created: { gte: sale.created } })), given);
+  expect("by its source", await ids(stripe.balanceTransactions.list({ source: sale.latest_charge.id })), [moved]);
+  const [refund] = (await stripe.refunds.list({ limit: 1 })).data;
+  expect("refunds are found by their time", (await ids(stripe.refunds.list({ limit: 1, created: { gte: refund.created } }))).includes(refund.id), true);
+  expect("there are no disputes", await ids(stripe.disputes.list({ payment_intent: sale.id })), []);
+  const error = await raises("and none is found", "StripeInvalidRequestError", () => stripe.disputes.retrieve("dp_1"));
+  expect("which is said by its code", [error.statusCode, error.code], [404, "resource_missing"]);
+}
+
 async function webhooks(stripe) {
   let arrive;
   const arrived = new Promise((resolve, reject) => {
@@ -134,8 +149,9 @@ async function webhooks(stripe) {
 
 const { hostname, port } = new URL(process.argv[2]);
 const stripe = new Stripe(KEY, { host: hostname, port: Number(port), protocol: "http" });
-await intents(stripe);
+const sale = await intents(stripe);
 await errors(stripe);
 await cards(stripe);
 await lists(stripe);
+await balance(stripe, sale);
 await webhooks(stripe);

@@ -223,6 +223,26 @@ def balance(client, sale):
     moved = client.v1.charges.retrieve(sale.latest_charge.id).balance_transaction
     read = client.v1.balance_transactions.retrieve(moved)
     expect("what a charge moved is read by itself", (type(read).__name__, read.source, read.net), ("BalanceTransaction", sale.latest_charge.id, 1037))
+    kind, since = client.v1.balance_transactions, read.created
+    every = list(kind.list({"limit": 2, "created": {"gte": since}}).auto_paging_iter())
+    expect("all that moved is gone through", len({entry.id for entry in every}), len(every))
+    expect("newest first", [entry.created for entry in every], sorted((entry.created for entry in every), reverse=True))
+    expect("what a charge moved among it", [entry.net for entry in every if entry.id == moved], [1037])
+    back = [entry for entry in every if entry.type == "refund"]
+    expect("and what was given back", sorted(entry.amount for entry in back)[:2], [-1000, -99])
+    given = kind.list({"type": "refund", "limit": 1}).auto_paging_iter()
+    expect("and that alone", [entry.id for entry in given], [entry.id for entry in back])
+    expect("by its source", [entry.id for entry in kind.list({"source": sale.latest_charge.id}).data], [moved])
+    expect("in its currency", {entry.currency for entry in kind.list({"currency": "eur"}).auto_paging_iter()}, {"eur"})
+    expect("of no payout", kind.list({"payout": "po_1"}).data, [])
+    entry = client.v1.refunds.list({"limit": 1}).data[0]
+    dated = client.v1.refunds.list({"created": {"gte": entry.created, "lte": entry.created}, "limit": 1})
+    expect("refunds are found by their time", entry.id in [refund.id for refund in dated.auto_paging_iter()], True)
+    expect("and not by another", client.v1.refunds.list({"created": {"gt": entry.created}}).data, [])
+    disputes = client.v1.disputes
+    expect("there are no disputes", list(disputes.list({"charge": sale.latest_charge.id, "limit": 1}).auto_paging_iter()), [])
+    error = raises("and none is found", stripe.InvalidRequestError, lambda: disputes.retrieve("dp_1"))
+    expect("which is said by its code", (error.http_status, error.code), (404, "resource_missing"))
     owed = {entry.currency: entry.amount for entry in client.v1.balance.retrieve().available}
     expect("and is part of what is owed", owed["usd"] > 0, True)
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use florin_services::{Installation, Postgres};
 use serde_json::Value;
 
-use crate::postgres::{Installation, Postgres};
 use crate::release::{Folder, build, florin, last_line, target};
 
 /// Seconds of each load unless asked otherwise.

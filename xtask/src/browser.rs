@@ -33,9 +33,10 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     let address = format!("http://{}", server.address);
     let arguments = [address.as_str(), &driver, &chromium, &pictures];
     let outcome = run_script(root, Path::new(&python), SCRIPT, &arguments);
-    drop(server);
+    let looked = server.end(&data);
     drop(fs::remove_dir_all(&data));
     outcome?;
+    looked?;
     println!(
         "browser: {:.1} s, pictures in {pictures}",
         started.elapsed().as_secs_f64()

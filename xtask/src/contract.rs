@@ -23,6 +23,8 @@ const SCHEMATHESIS: Wanted = Wanted {
 const ROUND_MAX: Duration = Duration::from_mins(4);
 /// How long the server may take to start.
 const START_MAX: Duration = Duration::from_mins(1);
+/// The data folder within what a server was given.
+const STORE: &str = "store";
 /// How often a running round is looked at.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -80,13 +82,14 @@ fn round(
     let mut server = Server::start(binary, &data)?;
     let outcome = ask(root, folder, python, &server.address, selection);
     let ended = server.ended()?;
-    server.stop();
     let log = server.log.clone();
+    let looked = server.end(&data);
     drop(fs::remove_dir_all(&data));
     if let Some(status) = ended {
         bail!("the server ended with {status}\n{}", tail(&log));
     }
-    outcome.with_context(|| format!("the server's last words:\n{}", tail(&log)))
+    outcome.with_context(|| format!("the server's last words:\n{}", tail(&log)))?;
+    looked
 }
 
 fn ask(root: &Path, folder: &Path, python: &Path, address: &str, selection: &str) -> Result<()> {
@@ -126,6 +129,8 @@ fn ask(root: &Path, folder: &Path, python: &Path, address: &str, selection: &str
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: String,
+    /// Where its simulated providers are.
+    pub(crate) sandbox: String,
     log: PathBuf,
 }
 
@@ -140,7 +145,7 @@ impl Server {
             .arg("dev")
             .env_clear()
             .envs(without_ours(std::env::vars_os().collect()))
-            .env("FLORIN_DATA_DIR", data.join("store"))
+            .env("FLORIN_DATA_DIR", data.join(STORE))
             .env("FLORIN_LISTEN", "127.0.0.1:0")
             .env("FLORIN_SANDBOX_LISTEN", "127.0.0.1:0")
             // Every operation is also asked without a key.
@@ -154,10 +159,39 @@ impl Server {
         let mut server = Self {
             child,
             address: String::new(),
+            sandbox: String::new(),
             log,
         };
-        server.address = address(&lines(output)).with_context(|| tail(&server.log))?;
+        let said = lines(output);
+        server.address = address(&said, "API").with_context(|| tail(&server.log))?;
+        let charges = address(&said, "sandbox").with_context(|| tail(&server.log))?;
+        charges
+            .split('/')
+            .next()
+            .unwrap_or_default()
+            .clone_into(&mut server.sandbox);
         Ok(server)
+    }
+
+    /// Its data folder, of what it was started with.
+    pub(crate) fn store(data: &Path) -> PathBuf {
+        data.join(STORE)
+    }
+
+    /// Ends it, and looks at all that it kept and said: no card number, no security code and no secret may be there.
+    pub(crate) fn end(mut self, data: &Path) -> Result<()> {
+        self.stop();
+        let kept = florin_canaries::in_folder(data).context("what the server kept cannot be read")?;
+        let said = fs::read(&self.log).context("what the server said cannot be read")?;
+        let said = florin_canaries::in_bytes(&said);
+        if kept.files == 0 || !kept.found.is_empty() || !said.is_empty() {
+            bail!(
+                "the server kept or said what it must not: {:?}, and in its log {said:?}, of {} files",
+                kept.found,
+                kept.files
+            );
+        }
+        Ok(())
     }
 
     /// How it ended, if it did.
@@ -198,14 +232,14 @@ pub(crate) fn lines(pipe: impl std::io::Read + Send + 'static) -> Receiver<Strin
     receiver
 }
 
-/// What the welcome says of the API's address.
-fn address(lines: &Receiver<String>) -> Result<String> {
+/// What the welcome says of the address of something.
+fn address(lines: &Receiver<String>, of: &str) -> Result<String> {
     let deadline = Instant::now() + START_MAX;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         match lines.recv_timeout(left) {
             Ok(line) => {
-                let place = line.trim().strip_prefix("API ").map(str::trim);
+                let place = line.trim().strip_prefix(of).map(str::trim);
                 if let Some(address) = place.and_then(|place| place.strip_prefix("http://")) {
                     return Ok(address.to_owned());
                 }
@@ -236,8 +270,10 @@ mod tests {
     fn the_address_is_read_from_the_welcome() {
         let welcome =
             "Florin is ready.\n\n  API        http://127.0.0.1:4321\n  sandbox    http://127.0.0.1:1\n";
-        assert_eq!(address(&lines(welcome.as_bytes())).unwrap(), "127.0.0.1:4321");
-        let error = address(&lines("no such luck".as_bytes())).unwrap_err();
+        let said = lines(welcome.as_bytes());
+        assert_eq!(address(&said, "API").unwrap(), "127.0.0.1:4321");
+        assert_eq!(address(&said, "sandbox").unwrap(), "127.0.0.1:1");
+        let error = address(&lines("no such luck".as_bytes()), "API").unwrap_err();
         assert!(error.to_string().contains("before it was ready"), "{error}");
     }
 

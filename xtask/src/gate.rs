@@ -82,6 +82,9 @@ pub(crate) const CRASH_TESTS: &str =
 pub(crate) const SIMULATION: &str =
     "test --release --locked --no-fail-fast --color never -p florin-simulator -- --nocapture";
 
+/// The stage whose tests want databases.
+const TESTS: &str = "tests";
+
 fn stages(nextest: bool) -> Vec<Stage> {
     let tests = if nextest {
         Work::Tests {
@@ -101,7 +104,7 @@ fn stages(nextest: bool) -> Vec<Stage> {
             "clippy --workspace --all-targets --locked -- -D warnings",
         ),
         Stage {
-            name: "tests",
+            name: TESTS,
             work: tests,
         },
         Stage {
@@ -209,6 +212,15 @@ fn perform(
         }
         Work::Tests { runner, args } => {
             let mut command = cargo_command(root, args);
+            // One server for all that want a database; without it each would start its own.
+            let server = if stage.name == TESTS {
+                florin_services::shared()?
+            } else {
+                None
+            };
+            if let Some(server) = &server {
+                command.env(florin_services::GIVEN, server.server_url());
+            }
             if let Some(cases) = proptest_cases {
                 command.env("PROPTEST_CASES", cases.to_string());
             }

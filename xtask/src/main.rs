@@ -5,6 +5,7 @@
 
 mod bench_compare;
 mod browser;
+mod clients;
 mod contract;
 mod counts;
 mod fuzz;
@@ -13,10 +14,10 @@ mod memory;
 mod new_provider;
 mod nightly;
 mod node;
-mod postgres;
 mod python;
 mod release;
 mod sdk;
+mod store_test;
 mod tidy;
 
 use std::path::PathBuf;
@@ -29,7 +30,8 @@ cargo xtask <command>
 
   test      the whole gate: format, clippy, tests, doc tests, docs, tidy, contract, sdk, browser; stops at the first failure
   contract  schemathesis against a running `florin dev` and its OpenAPI document
-  sdk       the official SDKs of providers against `florin sandbox`, and Stripe's against `florin dev`
+  sdk       the official SDKs of providers against `florin sandbox`, and Stripe's, clients made of docs/openapi.json, and what README and docs show
+            against `florin dev`
   browser   a real Chromium against the checkout page of a running `florin dev`; pictures in target/browser
   tidy      the rules no compiler checks: arrows between crates, fences around dependencies, source rules
   nightly [--minutes N]
@@ -41,6 +43,9 @@ cargo xtask <command>
             the name one is made in a copy of the checkout, and checked there
   fuzz [--seconds N]
             every fuzz target for N (60) seconds, one after the other
+  store-test [--short]
+            nodes on private PostgreSQL servers, which are killed, stopped and promoted under load; a checker of its own compares what was
+            answered, charged, booked and kept, and a run without the fence must be found; without --short twenty times
   bench-compare [--seconds N]
             `florin bench ledger` beside a conventional ledger on a PostgreSQL server of its own, N (8) seconds a load
   memory [--payments N]
@@ -71,6 +76,7 @@ fn run(args: &[String]) -> Result<()> {
         ["contract"] => contract::run(&workspace_root()?),
         ["browser"] => browser::run(&workspace_root()?),
         ["sdk"] => sdk::run(&workspace_root()?),
+        ["store-test", words @ ..] => store_test::run(&workspace_root()?, words),
         ["bench-compare", words @ ..] => bench_compare::run(&workspace_root()?, words),
         ["new-provider", "--rehearse"] => new_provider::rehearse(&workspace_root()?),
         ["new-provider", words @ ..] => new_provider::run(&workspace_root()?, words),

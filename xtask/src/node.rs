@@ -1,4 +1,4 @@
-//! A Node.js that has Stripe's SDK: one that was named, or the machine's own, with the pinned package in a folder of ours under `target/`.
+//! A Node.js that has pinned packages: one that was named, or the machine's own, with the packages in a folder of ours under `target/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,30 +10,37 @@ use crate::python::{call, is_root_on_debian};
 
 /// The variable that names a `node` of our version or a later one.
 const GIVEN: &str = "FLORIN_SDK_NODE";
-/// What the SDK needs.
+/// What the packages need.
 const MAJOR_MIN: u32 = 20;
 /// What is needed, pinned and hashed.
-const PINNED: &str = "xtask/sdk/node";
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pinned {
+    /// For people.
+    pub(crate) what: &'static str,
+    /// The folder that names it.
+    pub(crate) files: &'static str,
+}
 const FILES: [&str; 2] = ["package.json", "package-lock.json"];
 
-/// The program, and a folder whose scripts find the SDK. What is missing is installed once; nothing is ever skipped.
-pub(crate) fn with(root: &Path, folder: &Path) -> Result<(PathBuf, PathBuf)> {
+/// The program, and a folder below this one whose scripts find the packages. What is missing is installed once; nothing is ever skipped.
+pub(crate) fn with(root: &Path, folder: &Path, pinned: Pinned) -> Result<(PathBuf, PathBuf)> {
+    let Pinned { what, files } = pinned;
     let node = program()?;
     let place = folder.join("node");
-    let made_of = fs::read_to_string(root.join(PINNED).join(FILES[1]))
-        .with_context(|| format!("{PINNED}/{} cannot be read", FILES[1]))?;
+    let made_of = fs::read_to_string(root.join(files).join(FILES[1]))
+        .with_context(|| format!("{files}/{} cannot be read", FILES[1]))?;
     let stamp = place.join("made-of");
     if fs::read_to_string(&stamp).is_ok_and(|stamp| stamp == made_of) {
         return Ok((node, place));
     }
-    println!("making {} with Stripe's SDK", place.display());
+    println!("making {} with {what}", place.display());
     if place.exists() {
         fs::remove_dir_all(&place).with_context(|| format!("{} cannot be removed", place.display()))?;
     }
     fs::create_dir_all(&place).with_context(|| format!("{} cannot be made", place.display()))?;
     for file in FILES {
-        fs::copy(root.join(PINNED).join(file), place.join(file))
-            .with_context(|| format!("{PINNED}/{file} cannot be copied"))?;
+        fs::copy(root.join(files).join(file), place.join(file))
+            .with_context(|| format!("{files}/{file} cannot be copied"))?;
     }
     let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
     call(Command::new("npm").args(install).current_dir(&place))?;
@@ -64,9 +71,9 @@ fn program() -> Result<PathBuf> {
     }
     match major(&usual) {
         Some(found) if found >= MAJOR_MIN => Ok(usual),
-        found => bail!(
-            "node has the version {found:?}, but Stripe's SDK needs {MAJOR_MIN}; name another one in {GIVEN}"
-        ),
+        found => {
+            bail!("node has the version {found:?}, but {MAJOR_MIN} is needed; name another one in {GIVEN}")
+        }
     }
 }
 
@@ -95,22 +102,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_package_is_pinned_and_hashed_and_names_no_host() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk/node");
-        let lock = fs::read_to_string(folder.join(FILES[1])).unwrap();
-        assert!(lock.contains("\"integrity\": \"sha512-") && !lock.contains("\"resolved\""));
-        let package = fs::read_to_string(folder.join(FILES[0])).unwrap();
-        let pinned = package
-            .split("\"stripe\": \"")
-            .nth(1)
-            .unwrap()
-            .split('"')
-            .next()
-            .unwrap();
-        assert!(
-            pinned.starts_with(|first: char| first.is_ascii_digit()),
-            "{pinned}"
-        );
-        assert!(lock.contains(&format!("\"version\": \"{pinned}\"")));
+    fn every_package_is_pinned_and_hashed_and_names_no_host() {
+        for folder in ["sdk/node", "sdk/clients"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+            let lock = fs::read_to_string(folder.join(FILES[1])).unwrap();
+            assert!(!lock.contains("\"resolved\""));
+            let hashes = lock.matches("\"integrity\": \"sha512-").count();
+            assert_eq!(hashes, lock.matches("\"node_modules/").count());
+            assert!(hashes > 0);
+            let package = fs::read_to_string(folder.join(FILES[0])).unwrap();
+            let wanted = package.split("\"dependencies\": {").nth(1).unwrap();
+            let wanted = wanted.split('}').next().unwrap();
+            for pinned in wanted.split('"').skip(3).step_by(4) {
+                let is_exact = pinned.chars().all(|each| each.is_ascii_digit() || each == '.');
+                assert!(is_exact, "{pinned}");
+                assert!(lock.contains(&format!("\"version\": \"{pinned}\"")));
+            }
+        }
     }
 }

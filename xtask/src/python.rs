@@ -145,6 +145,7 @@ mod tests {
             ("contract", "schemathesis", 10),
             ("sdk", "adyen", 8),
             ("sdk", "stripe", 8),
+            ("sdk/clients", "openapi-python-client", 20),
         ] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join(folder)

@@ -1,5 +1,5 @@
 //! The SDK stage: the official SDKs of providers speak to the sandbox, and Stripe's to Florin itself, which proves that both speak their language.
-//! And what README and docs show is tried.
+//! And what README and docs show is tried, and so are clients that are made of our OpenAPI document.
 
 use std::fs;
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::clients;
 use crate::contract::{Server, build, lines, without_ours};
 use crate::node;
 use crate::python::{self, Wanted};
@@ -24,19 +25,17 @@ const STRIPE: Wanted = Wanted {
     package: "stripe",
     ..ADYEN
 };
+const STRIPE_NODE: node::Pinned = node::Pinned {
+    what: "Stripe's SDK",
+    files: "xtask/sdk/node",
+};
 const STRIPE_SCRIPT: &str = "tests/sdk/stripe_merchant.py";
 const NODE_SCRIPT: &str = "tests/sdk/stripe_merchant.mjs";
 const SAMPLES_SCRIPT: &str = "tests/sdk/samples.py";
-/// Whose samples are tried, in this order: later ones may build on earlier ones.
-const SAMPLED: [&str; 7] = [
-    "README.md",
-    "docs/stripe.md",
-    "docs/events.md",
-    "docs/vault.md",
-    "docs/webhooks.md",
-    "docs/checkout.md",
-    "docs/reads.md",
-];
+/// Where samples are: every document, and each folder's.
+const DOCUMENTS: [&str; 4] = ["", "docs", "docs/adr", "docs/errors"];
+/// How `samples.py` names a file that has something to try.
+const TO_TRY: &str = "samples: try ";
 const ADYEN_SCRIPT: &str = "tests/sdk/adyen_sandbox.py";
 /// How long the sandbox may take to start.
 const START_MAX: Duration = Duration::from_mins(1);
@@ -50,7 +49,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let python = python::with(root, &folder, ADYEN)?;
     let stripes = python::with(root, &folder, STRIPE)?;
-    let (node, place) = node::with(root, &folder)?;
+    let (node, place) = node::with(root, &folder, STRIPE_NODE)?;
     let binary = build(root)?;
     let data = folder.join(format!("data-{}", std::process::id()));
     for (name, speak, python) in [
@@ -69,6 +68,11 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     drop(fs::remove_dir_all(&data));
     outcome?;
     println!("sdk, stripe for node: {:.1} s", started.elapsed().as_secs_f64());
+    let started = Instant::now();
+    let outcome = clients::run(root, &folder, &binary, &data);
+    drop(fs::remove_dir_all(&data));
+    outcome?;
+    println!("sdk, clients: {:.1} s", started.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -83,7 +87,8 @@ fn to_florin(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<(
         python,
         STRIPE_SCRIPT,
         &[&format!("http://{}", server.address)],
-    )
+    )?;
+    server.end(data)
 }
 
 /// Stripe's SDK for Node.js, which lies in a folder, and a whole `florin dev`.
@@ -95,19 +100,69 @@ fn from_node(root: &Path, node: &Path, place: &Path, binary: &Path, data: &Path)
             .arg(format!("http://{}", server.address))
             .env("NODE_PATH", place.join("node_modules")),
         NODE_SCRIPT,
-    )
+    )?;
+    server.end(data)
 }
 
-/// What README and docs show, tried at a fresh `florin dev`.
+/// What README and docs show, each file tried at a fresh `florin dev`. What is not tried is listed, with the reason.
 fn as_shown(root: &Path, python: &Path, binary: &Path, data: &Path) -> Result<()> {
-    let server = Server::start(binary, data)?;
-    let address = format!("http://{}", server.address);
-    let files = SAMPLED.map(|file| root.join(file).to_string_lossy().into_owned());
-    let arguments: Vec<&str> = std::iter::once(&address)
-        .chain(&files)
-        .map(String::as_str)
+    let script = root.join(SAMPLES_SCRIPT);
+    let listed = Command::new(python)
+        .arg(&script)
+        .arg("--list")
+        .args(documents(root)?)
+        .current_dir(root)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("the samples cannot be listed")?;
+    let said = String::from_utf8_lossy(&listed.stdout);
+    print!("{said}");
+    if !listed.status.success() {
+        bail!("a sample says neither that it can be tried nor why not");
+    }
+    let files: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix(TO_TRY))
         .collect();
-    run_script(root, python, SAMPLES_SCRIPT, &arguments)
+    if files.is_empty() {
+        bail!("no document has a sample");
+    }
+    let beside = binary.parent().context("the binary lies nowhere")?;
+    let usual = std::env::var_os("PATH").unwrap_or_default();
+    let path =
+        std::env::join_paths(std::iter::once(beside.to_path_buf()).chain(std::env::split_paths(&usual)))?;
+    for file in files {
+        let server = Server::start(binary, data)?;
+        let mut command = Command::new(python);
+        command
+            .arg(&script)
+            .arg(format!("http://{}", server.address))
+            .arg(format!("http://{}", server.sandbox))
+            .arg(file)
+            .current_dir(root)
+            .env("PATH", &path)
+            .env("FLORIN_DATA_DIR", Server::store(data));
+        run_command(&mut command, file)?;
+        server.end(data)?;
+    }
+    Ok(())
+}
+
+/// Every document, by its path in the workspace.
+fn documents(root: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for folder in DOCUMENTS {
+        let entries = fs::read_dir(root.join(folder)).with_context(|| format!("{folder} cannot be read"))?;
+        for entry in entries {
+            let path = entry.context("a document cannot be read")?.path();
+            if path.extension().is_some_and(|kind| kind == "md") {
+                let path = path.strip_prefix(root).context("a document lies elsewhere")?;
+                found.push(path.to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// Adyen's SDK and the sandbox alone.
@@ -135,7 +190,8 @@ pub(crate) fn run_script(root: &Path, python: &Path, path: &str, arguments: &[&s
     run_command(Command::new(python).arg(root.join(path)).args(arguments), path)
 }
 
-fn run_command(command: &mut Command, path: &str) -> Result<()> {
+/// Runs a program until it ends well, or for too long.
+pub(crate) fn run_command(command: &mut Command, path: &str) -> Result<()> {
     // A proxy for the world is none for this machine.
     let mut script = Running::start(command.env("NO_PROXY", "*"))?;
     let deadline = Instant::now() + SCRIPT_MAX;
@@ -191,6 +247,23 @@ fn address(lines: &Receiver<String>) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_document_is_looked_at() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .canonicalize()
+            .unwrap();
+        let found = documents(&root).unwrap();
+        for one in [
+            "README.md",
+            "docs/ledger.md",
+            "docs/errors/README.md",
+            "docs/adr/README.md",
+        ] {
+            assert!(found.contains(&one.to_owned()), "{found:?}");
+        }
+    }
 
     #[test]
     fn the_address_is_read_from_what_the_sandbox_says() {

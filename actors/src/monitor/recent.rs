@@ -188,7 +188,7 @@ pub(super) fn trace(id: PaymentId, commits: &[Commit]) -> PaymentTrace {
     let mut trace = PaymentTrace::new(id);
     for commit in commits {
         if let Some(body) = of_payment(commit) {
-            trace.follow(commit.seq, body);
+            trace.follow((commit.seq, commit.at), body);
         }
     }
     trace
@@ -209,7 +209,7 @@ fn take(page: &Page, work: &mut Work, sample: &mut Sample) -> u64 {
             let followed = traces
                 .entry(body.payment)
                 .or_insert_with(|| trace(body.payment, before.unwrap_or_default()));
-            followed.follow(commit.seq, body);
+            followed.follow((commit.seq, commit.at), body);
         }
     }
     let (payments, mut beyond) = (u64::try_from(traces.len()).unwrap_or(u64::MAX), 0);

@@ -444,7 +444,8 @@ impl PaymentState {
                 | AttemptState::Declined
                 | AttemptState::NotSent
                 | AttemptState::Rejected
-                | AttemptState::Cancelled => {}
+                | AttemptState::Cancelled
+                | AttemptState::GivenUp => {}
             }
         }
     }

@@ -158,7 +158,8 @@ impl PaymentState {
                 | AttemptState::Declined
                 | AttemptState::NotSent
                 | AttemptState::Rejected
-                | AttemptState::Cancelled => Heard::Nothing,
+                | AttemptState::Cancelled
+                | AttemptState::GivenUp => Heard::Nothing,
             },
             // The customer may have passed it since.
             Outcome::ActionRequired { .. } => self.look_at(about),

@@ -157,7 +157,7 @@ pub(crate) async fn announced_from(
         let Body::Payment(body) = &commit.body else {
             continue;
         };
-        let (state, said) = evolve_announcing(folded.take(), &body.events)
+        let (state, said) = evolve_announcing(folded.take(), &body.events, commit.at)
             .map_err(|error| damaged(commit.seq, error.to_string()))?;
         let of_commit = state
             .as_ref()
@@ -212,7 +212,7 @@ async fn shown_of(
             continue;
         };
         let seq = commit.seq;
-        let (state, said) = evolve_announcing(folded.take(), &body.events)
+        let (state, said) = evolve_announcing(folded.take(), &body.events, commit.at)
             .map_err(|error| damaged(seq, error.to_string()))?;
         let mut then: Option<Arc<Payment>> = None;
         while let Some((place, row)) = wanted.next_if(|(_, row)| row.place.seq == seq) {

@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 /// Reads of the view for one page. A read looks at 20,000 payments, so a filter without hits is given up after ten million, in a second or two.
-const READS_MAX: usize = 500;
+pub(super) const READS_MAX: usize = 500;
 /// Rows asked for in place of those that the tail may take away, at most.
 const SPARE_MAX: usize = 256;
 

@@ -56,7 +56,9 @@ impl PaymentsHandle {
                 let row = locate(&self.at(id.shard()).context, id).await?;
                 match row.and_then(|row| row.payment.waits_for()) {
                     Some((WaitKind::Review, due)) => Some((due, id)),
-                    Some((WaitKind::Challenge | WaitKind::Capture, _)) | None => return Ok(None),
+                    Some((WaitKind::Challenge | WaitKind::Capture | WaitKind::Resend, _)) | None => {
+                        return Ok(None);
+                    }
                 }
             }
         };

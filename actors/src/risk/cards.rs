@@ -36,7 +36,7 @@ impl Card {
         let (amount_minor, currency) = (spec.amount.minor(), spec.currency);
         // A card that was saved twice is one card.
         let card = match &method.stored {
-            Some(stored) => format!("{:032x}", u128::from_be_bytes(stored.fingerprint)),
+            Some(stored) => stored.fingerprint_text(),
             None => method.id.to_string(),
         };
         let name = format!("{card} {amount_minor} {currency} {holder}");

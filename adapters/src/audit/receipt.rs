@@ -116,10 +116,11 @@ fn folded(records: &[StoredRecord]) -> Result<Payment, ReadError> {
     for record in records {
         last = record.seq;
         if let Body::Payment(body) = &record.commit.body {
-            payment = evolve_all(payment, &body.events).map_err(|error| ReadError::Damaged {
-                seq: record.seq,
-                why: error.to_string(),
-            })?;
+            payment =
+                evolve_all(payment, &body.events, record.commit.at).map_err(|error| ReadError::Damaged {
+                    seq: record.seq,
+                    why: error.to_string(),
+                })?;
         }
     }
     payment.ok_or_else(|| ReadError::Damaged {

@@ -2,6 +2,7 @@
 
 use super::tables::open_for_writing;
 use super::tenant::{key_about, merchant, unwrap};
+use crate::store_file::Kept;
 use florin_domain::ids::MerchantId;
 use florin_domain::ports::{Kek, KekId};
 use florin_domain::vault::Owner;
@@ -19,7 +20,7 @@ pub(crate) fn rewrap(path: &Path, keks: &[Arc<dyn Kek>]) -> Result<(usize, usize
         return Ok((0, 0));
     };
     let failed = |error: rusqlite::Error| error.to_string();
-    let mut file = open_for_writing(Some(path))?;
+    let mut file = open_for_writing(Some(path), Kept::Here)?;
     let change = file.transaction().map_err(failed)?;
     let all: Result<Vec<Wrapped>, rusqlite::Error> = change
         .prepare("SELECT merchant, livemode, kek, wrapped FROM data_key")

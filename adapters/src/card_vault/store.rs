@@ -4,6 +4,8 @@ use super::codes::Codes;
 use super::tables::{open_for_reading, open_for_writing};
 use super::tenant::{KeyRing, unwrap};
 use super::writer::{Found, Letter, Order, Question, Writer, find};
+use crate::mirror::{Mirror, MirrorIn};
+use crate::store_file::Kept;
 use florin_domain::ids::{MerchantId, MethodId};
 use florin_domain::ports::{
     BoxFuture, CardVault, ChargedCards, Clock, Entropy, Kek, KekId, VaultError, VaultKey, VaultObjects,
@@ -29,7 +31,7 @@ pub struct OpenError {
 }
 
 /// How the vault runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// Changes that may wait; one more is refused as busy.
     pub changes_waiting_max: usize,
@@ -37,6 +39,8 @@ pub struct StoreOptions {
     pub reads_waiting_max: usize,
     /// Connections that read.
     pub readers: usize,
+    /// Where the rows are kept as well.
+    pub mirror: Option<MirrorIn>,
 }
 
 impl Default for StoreOptions {
@@ -45,6 +49,7 @@ impl Default for StoreOptions {
             changes_waiting_max: 1024,
             reads_waiting_max: 1024,
             readers: 2,
+            mirror: None,
         }
     }
 }
@@ -96,7 +101,8 @@ impl CardStore {
             path: path.to_owned(),
             why,
         };
-        let file = open_for_writing(Some(path)).map_err(failed)?;
+        let mut file = open_for_writing(Some(path), Kept::of(options.mirror.as_ref())).map_err(failed)?;
+        let mirror = Mirror::open(options.mirror.as_ref(), "cards", &mut file).map_err(failed)?;
         check_keys(&file, &keks).map_err(failed)?;
         let reader = || Ok((open_for_reading(path)?, KeyRing::new(keks.clone())));
         let idle: Result<Vec<Reader>, String> = (0..options.readers.max(1)).map(|_| reader()).collect();
@@ -106,7 +112,7 @@ impl CardStore {
             free: Arc::new(Semaphore::new(idle.len())),
             idle: Mutex::new(idle),
         };
-        Self::start(file, keks, (clock, entropy), options, Some(readers)).map_err(failed)
+        Self::start((file, mirror), keks, (clock, entropy), options, Some(readers)).map_err(failed)
     }
 
     /// The same in memory.
@@ -122,12 +128,12 @@ impl CardStore {
             path: PathBuf::from("in memory"),
             why,
         };
-        let file = open_for_writing(None).map_err(failed)?;
-        Self::start(file, keks, world, options, None).map_err(failed)
+        let file = open_for_writing(None, Kept::Here).map_err(failed)?;
+        Self::start((file, Mirror::none()), keks, world, options, None).map_err(failed)
     }
 
     fn start(
-        file: Connection,
+        (file, mirror): (Connection, Mirror),
         keks: Vec<Arc<dyn Kek>>,
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
         options: &StoreOptions,
@@ -136,11 +142,13 @@ impl CardStore {
         let codes = Arc::<Mutex<Codes>>::default();
         let writer = Writer {
             file,
+            mirror,
             keys: KeyRing::new(keks),
             clock: Arc::clone(&clock),
             entropy,
             codes: Arc::clone(&codes),
             halted: None,
+            is_sweeping: false,
             // The process before this one may have ended before it emptied the log.
             must_empty_log: true,
         };

@@ -4,6 +4,7 @@ use super::codes::CODES_MAX;
 use super::*;
 use crate::entropy::OsEntropy;
 use crate::secrets::FileKek;
+use crate::store_file::tests::{put_aged, until_none_is_aged};
 use florin_domain::card_details::CardInput;
 use florin_domain::credentials::SecretText;
 use florin_domain::idempotency::KeyDigest;

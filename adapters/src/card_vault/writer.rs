@@ -4,8 +4,10 @@ use super::change::{Changing, Done, Failure, about};
 use super::codes::Codes;
 use super::form;
 use super::reader::{card, page, row};
-use super::tables::{BUSY_WAIT, Kind};
+use super::tables::Kind;
 use super::tenant::{KeyRing, Part, Trouble};
+use crate::mirror::Mirror;
+use crate::store_file::{self, BUSY_WAIT, next_letter};
 use florin_domain::card_details::CardDetails;
 use florin_domain::ids::{MerchantId, MethodId};
 use florin_domain::limits::IDEMPOTENCY_RETENTION;
@@ -13,6 +15,7 @@ use florin_domain::ports::{Clock, Entropy, VaultError, VaultKey};
 use florin_domain::time::Timestamp;
 use florin_domain::vault::{Changed, Once, Owner, VaultChange, VaultObject, VaultPage, VaultRefusal};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -74,12 +77,15 @@ pub(super) enum Letter {
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) file: Connection,
+    pub(super) mirror: Mirror,
     pub(super) keys: KeyRing,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) codes: Arc<Mutex<Codes>>,
     /// Nobody knows what is durable: nothing is changed any more.
     pub(super) halted: Option<String>,
+    /// There is more to erase than one transaction may.
+    pub(super) is_sweeping: bool,
     /// The log still has what was erased.
     pub(super) must_empty_log: bool,
 }
@@ -99,9 +105,9 @@ enum Settled {
 impl Writer {
     /// Works until there are no more senders.
     pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Letter>) {
-        while let Some(first) = inbox.blocking_recv() {
+        while let ControlFlow::Continue(first) = next_letter(&mut inbox, self.is_sweeping) {
             let mut orders = Vec::new();
-            let mut next = Some(first);
+            let mut next = first;
             while let Some(letter) = next {
                 match letter {
                     Letter::Change(order) => orders.push(*order),
@@ -116,7 +122,7 @@ impl Writer {
                     None
                 };
             }
-            if !orders.is_empty() {
+            if !orders.is_empty() || self.is_sweeping {
                 self.carry_out(orders);
             }
             self.empty_log();
@@ -124,6 +130,8 @@ impl Writer {
     }
 
     fn carry_out(&mut self, orders: Vec<Order>) {
+        // Until a transaction has ended well: what fails is tried again with the next change, and not without end.
+        self.is_sweeping = false;
         if let Some(why) = &self.halted {
             for order in orders {
                 drop(order.reply.send(Err(VaultError::Store(why.clone()))));
@@ -142,7 +150,9 @@ impl Writer {
             }
             return;
         }
-        let mut trouble = begun.and_then(|()| self.sweep(now)).err();
+        let swept = begun.and_then(|()| self.sweep(now));
+        let is_unfinished = *swept.as_ref().unwrap_or(&false);
+        let mut trouble = swept.err();
         for order in orders {
             let Order {
                 owner,
@@ -166,11 +176,14 @@ impl Writer {
             answers.push((reply, answer));
         }
         let ended = match trouble {
-            None => self.file.execute_batch("COMMIT"),
+            None => self.mirror.commit(&self.file),
             Some(error) => Err(error),
         };
         match ended {
-            Ok(()) => self.tell(answers, now),
+            Ok(()) => {
+                self.is_sweeping = is_unfinished;
+                self.tell(answers, now);
+            }
             Err(error) => self.fail(&error, answers),
         }
     }
@@ -210,12 +223,14 @@ impl Writer {
         self.keys.forget();
         let is_open = !self.file.is_autocommit();
         let rolled_back = !is_open || self.file.execute_batch("ROLLBACK").is_ok();
-        let has_no_room = matches!(
+        // Without a code it is a row that is not what it should be.
+        let may_go_on = matches!(
             error.sqlite_error_code(),
-            Some(ErrorCode::DiskFull | ErrorCode::ReadOnly)
+            None | Some(ErrorCode::DiskFull | ErrorCode::ReadOnly)
         );
-        if !(rolled_back && has_no_room) {
+        if !(rolled_back && may_go_on) {
             tracing::error!(%error, "the card vault has halted; the next start opens it again");
+            self.mirror.give_up(&error);
             self.halted = Some(error.to_string());
         }
         // Refusals as well: they may be for what the same batch did before them, and that was not done.
@@ -298,15 +313,16 @@ impl Writer {
         .make(change)
     }
 
-    /// Erases what has outlived its time: answers, tokens that nobody used, and their cards.
-    fn sweep(&mut self, now: Timestamp) -> rusqlite::Result<()> {
+    /// Erases what has outlived its time: answers, tokens that nobody used, and their cards; as many as one transaction may. Whether there
+    /// are more.
+    fn sweep(&mut self, now: Timestamp) -> rusqlite::Result<bool> {
         let now_ms = now.unix_ms().cast_signed();
-        let tokens = "DELETE FROM object WHERE expires_ms <= ?1";
-        let gone = self.file.prepare_cached(tokens)?.execute([now_ms])?;
-        let answers = "DELETE FROM answer WHERE at_ms <= ?1";
-        let gone = gone + self.file.prepare_cached(answers)?.execute([oldest(now)])?;
-        self.must_empty_log |= gone > 0;
-        Ok(())
+        let tokens = "DELETE FROM object WHERE (merchant, livemode, kind, id) IN
+                      (SELECT merchant, livemode, kind, id FROM object WHERE expires_ms <= ?1 ORDER BY expires_ms LIMIT ?2)";
+        let answers = "DELETE FROM answer WHERE key IN (SELECT key FROM answer WHERE at_ms <= ?1 ORDER BY at_ms LIMIT ?2)";
+        let swept = store_file::sweep(&self.file, &[(tokens, now_ms), (answers, oldest(now))])?;
+        self.must_empty_log |= swept.rows > 0;
+        Ok(swept.is_unfinished)
     }
 
     /// Moves the log into the file and cuts it off, so that it has nothing of what was erased. While somebody reads, it is tried again
@@ -327,6 +343,7 @@ impl Writer {
                 ];
                 if !code.is_some_and(|code| passes.contains(&code)) {
                     tracing::error!(%error, "the card vault has halted; the next start opens it again");
+                    self.mirror.give_up(&error);
                     self.halted = Some(error.to_string());
                 }
             }

@@ -151,6 +151,12 @@ fn views_that_are_not_the_fold_of_the_journal_are_counted_and_made_again() {
             1,
         ),
         ("DROP TABLE refund", 1),
+        ("INSERT INTO moved VALUES (1, zeroblob(24), NULL, 0, 840)", 1),
+        (
+            "INSERT INTO moved_recent SELECT 1, zeroblob(24), id, 1, 840 FROM payment WHERE seq = 3",
+            1,
+        ),
+        ("DROP TABLE moved", 1),
     ];
     for (sql, differences) in cases {
         let world = World::fresh();
@@ -170,6 +176,43 @@ fn views_that_are_not_the_fold_of_the_journal_are_counted_and_made_again() {
             found.is_valid() && found.views.is_none(),
             "the next start makes them"
         );
+    }
+}
+
+#[test]
+fn what_moved_and_refunds_under_another_merchant_or_mode_are_found() {
+    let mut world = World::fresh();
+    world.grow_by_moved(3);
+    world.sign();
+    world.follow();
+    let views = |world: &World| world.compare().views.unwrap();
+    world.make_views();
+    assert_eq!(
+        (views(&world).payments, views(&world).differences),
+        (World::COMMITS + 3, 0)
+    );
+    let other_mode = "INSERT INTO tenant SELECT 9, merchant, 1 - livemode FROM tenant WHERE number = 1";
+    let other_merchant = "INSERT INTO tenant SELECT 9, randomblob(16), livemode FROM tenant WHERE number = 1";
+    for other in [other_mode, other_merchant] {
+        for (sql, differences) in [
+            ("UPDATE moved_recent SET tenant = 9 WHERE by = 0", 3),
+            ("UPDATE moved_recent SET tenant = 9 WHERE by = 2", 3),
+            ("UPDATE refund SET tenant = 9", 3),
+            // As well as where it belongs.
+            (
+                "INSERT INTO refund SELECT 9, id, payment FROM refund ORDER BY id LIMIT 1",
+                1,
+            ),
+            (
+                "INSERT INTO moved SELECT 9, place, payment, by, currency FROM moved_recent WHERE by = 2 ORDER BY place LIMIT 2",
+                2,
+            ),
+        ] {
+            let world = world.copied();
+            world.views_sql(other);
+            world.views_sql(sql);
+            assert_eq!(views(&world).differences, differences, "{other}; {sql}");
+        }
     }
 }
 

@@ -27,39 +27,39 @@ pub(super) fn batch(id: u128, epoch: Epoch, after: u64, count: u64) -> Batch {
     }
 }
 
-fn commits(seqs: impl IntoIterator<Item = u64>) -> Vec<Commit> {
+pub(super) fn commits(seqs: impl IntoIterator<Item = u64>) -> Vec<Commit> {
     seqs.into_iter().map(|seq| creation(SHARD, seq)).collect()
 }
 
 /// What a journal is kept on.
-trait Medium: Default {
+pub(super) trait Medium: Default {
     type Journal: Journal + Debug;
 
-    fn open(&self, shard: ShardId) -> Self::Journal;
+    async fn open(&self, shard: ShardId) -> Self::Journal;
     /// With pages of so many stored bytes.
-    fn open_paged(&self, page_bytes_max: usize) -> Self::Journal;
-    fn damage(&self, seq: u64, index: usize, flips: u8);
-    fn remove(&self, seq: u64);
+    async fn open_paged(&self, page_bytes_max: usize) -> Self::Journal;
+    async fn damage(&self, seq: u64, index: usize, flips: u8);
+    async fn remove(&self, seq: u64);
 }
 
 impl Medium for MemoryStore {
     type Journal = MemoryJournal;
 
-    fn open(&self, shard: ShardId) -> MemoryJournal {
+    async fn open(&self, shard: ShardId) -> MemoryJournal {
         MemoryJournal::open(self, shard)
     }
 
-    fn open_paged(&self, page_bytes_max: usize) -> MemoryJournal {
+    async fn open_paged(&self, page_bytes_max: usize) -> MemoryJournal {
         MemoryJournal::open_paged(self, SHARD, page_bytes_max)
     }
 
-    fn damage(&self, seq: u64, index: usize, flips: u8) {
+    async fn damage(&self, seq: u64, index: usize, flips: u8) {
         self.change(SHARD, |records| {
             records[usize::try_from(seq).unwrap() - 1].bytes[index] ^= flips;
         });
     }
 
-    fn remove(&self, seq: u64) {
+    async fn remove(&self, seq: u64) {
         self.change(SHARD, |records| {
             drop(records.remove(usize::try_from(seq).unwrap() - 1));
         });
@@ -83,15 +83,15 @@ impl Folder {
 impl Medium for Folder {
     type Journal = SqliteJournal;
 
-    fn open(&self, shard: ShardId) -> SqliteJournal {
+    async fn open(&self, shard: ShardId) -> SqliteJournal {
         SqliteJournal::open(self.0.path(), shard).unwrap()
     }
 
-    fn open_paged(&self, page_bytes_max: usize) -> SqliteJournal {
+    async fn open_paged(&self, page_bytes_max: usize) -> SqliteJournal {
         SqliteJournal::open_paged(self.0.path(), SHARD, page_bytes_max).unwrap()
     }
 
-    fn damage(&self, seq: u64, index: usize, flips: u8) {
+    async fn damage(&self, seq: u64, index: usize, flips: u8) {
         let position = super::sqlite::position(SHARD, Seq(seq));
         let connection = self.connect();
         let sql = "SELECT bytes FROM commit_record WHERE position = ?";
@@ -106,7 +106,7 @@ impl Medium for Folder {
         );
     }
 
-    fn remove(&self, seq: u64) {
+    async fn remove(&self, seq: u64) {
         let position = super::sqlite::position(SHARD, Seq(seq));
         let sql = "DELETE FROM commit_record WHERE position = ?";
         assert_eq!(self.connect().execute(sql, [position]).unwrap(), 1);
@@ -121,9 +121,13 @@ macro_rules! on_every_medium {
         mod on_sqlite {
             $(#[tokio::test] async fn $test() { super::$test(super::Folder::default()).await; })*
         }
+        mod on_postgres {
+            $(#[tokio::test] async fn $test() { super::$test($crate::journal::postgres::Server::default()).await; })*
+        }
     };
 }
 
+mod equal;
 mod pages;
 
 pub(super) use pages::large_batch;
@@ -146,7 +150,7 @@ on_every_medium! {
 }
 
 async fn appended_commits_are_read_back_in_order(medium: impl Medium) {
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     journal.append(batch(1, Epoch(1), 0, 40)).await.unwrap();
     journal.append(batch(2, Epoch(1), 40, 3)).await.unwrap();
     let cases = [
@@ -169,7 +173,7 @@ async fn appended_commits_are_read_back_in_order(medium: impl Medium) {
 }
 
 async fn an_empty_journal_has_nothing_and_an_owner(medium: impl Medium) {
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     let head = Head {
         seq: Seq::ZERO,
         hash: GENESIS,
@@ -186,7 +190,7 @@ async fn an_empty_journal_has_nothing_and_an_owner(medium: impl Medium) {
 }
 
 async fn the_head_is_where_the_last_batch_ended(medium: impl Medium) {
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     for (id, after, count) in [(1, 0, 1), (2, 1, 7), (3, 8, 64)] {
         let head = journal.append(batch(id, Epoch(1), after, count)).await.unwrap();
         assert_eq!((head.seq, head.epoch), (Seq(after + count), Epoch(1)));
@@ -199,10 +203,10 @@ async fn the_head_is_where_the_last_batch_ended(medium: impl Medium) {
 }
 
 async fn a_journal_goes_on_after_it_was_closed(medium: impl Medium) {
-    let first = medium.open(SHARD);
+    let first = medium.open(SHARD).await;
     let before = first.append(batch(1, Epoch(1), 0, 5)).await.unwrap();
     drop(first);
-    let second = medium.open(SHARD);
+    let second = medium.open(SHARD).await;
     assert_eq!(
         second.head(SHARD).await,
         Ok(Head {
@@ -216,9 +220,9 @@ async fn a_journal_goes_on_after_it_was_closed(medium: impl Medium) {
 }
 
 async fn a_later_owner_fences_out_the_earlier_one(medium: impl Medium) {
-    let first = medium.open(SHARD);
+    let first = medium.open(SHARD).await;
     first.append(batch(1, Epoch(1), 0, 2)).await.unwrap();
-    let second = medium.open(SHARD);
+    let second = medium.open(SHARD).await;
     assert_eq!(
         first.append(batch(2, Epoch(1), 2, 1)).await,
         Err(AppendError::Fenced)
@@ -242,7 +246,7 @@ async fn a_later_owner_fences_out_the_earlier_one(medium: impl Medium) {
 }
 
 async fn a_batch_asked_again_is_answered_and_not_appended_again(medium: impl Medium) {
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     journal.append(batch(1, Epoch(1), 0, 2)).await.unwrap();
     let head = journal.append(batch(2, Epoch(1), 2, 3)).await.unwrap();
     assert_eq!(journal.append(batch(2, Epoch(1), 2, 3)).await, Ok(head));
@@ -262,7 +266,7 @@ async fn a_batch_asked_again_is_answered_and_not_appended_again(medium: impl Med
         "not mine"
     );
     drop(journal);
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     let head = Head {
         epoch: Epoch(2),
         ..head
@@ -276,7 +280,7 @@ async fn a_batch_asked_again_is_answered_and_not_appended_again(medium: impl Med
 }
 
 async fn a_batch_for_another_head_is_refused(medium: impl Medium) {
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     journal.append(batch(1, Epoch(1), 0, 4)).await.unwrap();
     for (id, after) in [(2, 0), (3, 3), (4, 5), (5, u64::MAX - 1)] {
         assert_eq!(
@@ -289,7 +293,7 @@ async fn a_batch_for_another_head_is_refused(medium: impl Medium) {
 }
 
 async fn a_batch_for_another_shard_is_refused(medium: impl Medium) {
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     let astray = Batch {
         shard: ShardId(4),
         ..batch(1, Epoch(1), 0, 1)
@@ -298,7 +302,7 @@ async fn a_batch_for_another_shard_is_refused(medium: impl Medium) {
 }
 
 async fn commits_in_the_wrong_place_are_refused_and_nothing_is_appended(medium: impl Medium) {
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     let places = [
         [(SHARD, 1), (SHARD, 3)],
         [(SHARD, 2), (SHARD, 3)],
@@ -321,7 +325,7 @@ async fn commits_in_the_wrong_place_are_refused_and_nothing_is_appended(medium: 
 }
 
 async fn an_empty_batch_moves_nothing(medium: impl Medium) {
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     let head = journal.append(batch(1, Epoch(1), 0, 2)).await.unwrap();
     assert_eq!(journal.append(batch(2, Epoch(1), 2, 0)).await, Ok(head));
     journal.append(batch(3, Epoch(1), 2, 1)).await.unwrap();
@@ -329,21 +333,21 @@ async fn an_empty_batch_moves_nothing(medium: impl Medium) {
 }
 
 async fn every_damaged_byte_is_noticed_where_it_is(medium: impl Medium) {
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     journal.append(batch(1, Epoch(1), 0, 20)).await.unwrap();
     let mut bytes = Vec::new();
     crate::schema::encode(&creation(SHARD, 2), &mut bytes);
     for index in 0..bytes.len() {
         let flips = 1 << (index % 8);
-        medium.damage(2, index, flips);
+        medium.damage(2, index, flips).await;
         let answer = journal.read(SHARD, Seq(1), 3).await;
         assert!(
             matches!(answer, Err(ReadError::Damaged { seq: Seq(2), .. })),
             "byte {index}: {answer:?}"
         );
-        medium.damage(2, index, flips);
+        medium.damage(2, index, flips).await;
     }
-    medium.damage(2, 0, 0xff);
+    medium.damage(2, 0, 0xff).await;
     assert_eq!(
         journal.read(SHARD, Seq(1), 1).await.unwrap(),
         commits([1]),
@@ -357,9 +361,9 @@ async fn every_damaged_byte_is_noticed_where_it_is(medium: impl Medium) {
 }
 
 async fn a_missing_record_is_noticed_where_it_is(medium: impl Medium) {
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     journal.append(batch(1, Epoch(1), 0, 5)).await.unwrap();
-    medium.remove(3);
+    medium.remove(3).await;
     assert_eq!(journal.read(SHARD, Seq(1), 2).await.unwrap(), commits(1..3));
     for (from, limit) in [(1, 3), (1, 5), (3, 1), (3, 9)] {
         let answer = journal.read(SHARD, Seq(from), limit).await;
@@ -375,9 +379,9 @@ async fn a_missing_record_is_noticed_where_it_is(medium: impl Medium) {
 }
 
 async fn a_missing_end_is_noticed(medium: impl Medium) {
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     journal.append(batch(1, Epoch(1), 0, 5)).await.unwrap();
-    medium.remove(5);
+    medium.remove(5).await;
     for (from, limit) in [(1, 10), (5, 1), (4, 2)] {
         let answer = journal.read(SHARD, Seq(from), limit).await;
         assert!(
@@ -388,7 +392,7 @@ async fn a_missing_end_is_noticed(medium: impl Medium) {
 }
 
 async fn shards_are_apart(medium: impl Medium) {
-    let (here, there) = (medium.open(SHARD), medium.open(ShardId(4)));
+    let (here, there) = (medium.open(SHARD).await, medium.open(ShardId(4)).await);
     here.append(batch(1, Epoch(1), 0, 2)).await.unwrap();
     let commits_there = [Arc::new(creation(ShardId(4), 1))];
     let other = Batch {
@@ -409,7 +413,7 @@ async fn shards_are_apart(medium: impl Medium) {
 #[tokio::test]
 async fn memory_and_sqlite_come_to_the_same_hashes_however_commits_are_batched() {
     let (store, folder) = (MemoryStore::default(), Folder::default());
-    let (memory, sqlite) = (store.open(SHARD), folder.open(SHARD));
+    let (memory, sqlite) = (store.open(SHARD).await, folder.open(SHARD).await);
     let mut after = 0;
     for count in [1, 31, 33, 64, 2] {
         sqlite.append(batch(1, Epoch(1), after, count)).await.unwrap();

@@ -1,20 +1,22 @@
 //! Owns the tables of the file, how it is opened, and reading and writing its rows.
 
+pub(super) use crate::store_file::open_for_reading;
+
 use super::form;
+use crate::store_file::{self, Form, Kept, Swept};
 use florin_domain::ids::{MerchantId, PaymentId, PaymentLinkId};
 use florin_domain::payment_link::PaymentLink;
 use florin_domain::ports::{LinkOnce, LinkPage};
 use florin_domain::vault::Owner;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params, params_from_iter};
 use std::path::Path;
-use std::time::Duration;
 use thiserror::Error;
 
-const VERSION: i64 = 1;
-/// How long a change waits for somebody else who holds the file.
-const BUSY_WAIT: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 5_000 });
-
+const FORM: Form = Form {
+    version: 1,
+    tables: TABLES,
+};
 const TABLES: &str = "
     CREATE TABLE link (id BLOB PRIMARY KEY, merchant BLOB NOT NULL, livemode INTEGER NOT NULL, body TEXT NOT NULL,
         payment BLOB, claims INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -32,57 +34,19 @@ pub(super) enum Trouble {
     Form(String),
 }
 
-/// Opens the file, or a new one; memory without a path.
-pub(super) fn open(path: Option<&Path>) -> Result<Connection, String> {
-    let failed = |error: rusqlite::Error| error.to_string();
-    let mut file = path
-        .map_or_else(Connection::open_in_memory, Connection::open)
-        .map_err(failed)?;
-    file.busy_timeout(BUSY_WAIT).map_err(failed)?;
-    if path.is_some() {
-        let mode: String = file
-            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-            .map_err(failed)?;
-        if mode != "wal" {
-            return Err("it has no write-ahead log".to_owned());
+impl Trouble {
+    /// What the file's own engine says it is; nothing where a row is not what it should be.
+    pub(super) fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Store(error) => error.sqlite_error_code(),
+            Self::Form(_) => None,
         }
     }
-    file.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-    let is_new: bool = file
-        .query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| {
-            row.get(0)
-        })
-        .map_err(failed)?;
-    if is_new {
-        let create = file.transaction().map_err(failed)?;
-        create.execute_batch(TABLES).map_err(failed)?;
-        create
-            .pragma_update(None, "user_version", VERSION)
-            .map_err(failed)?;
-        create.commit().map_err(failed)?;
-    }
-    let version: i64 = file
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(failed)?;
-    if version != VERSION {
-        return Err(format!(
-            "it has version {version}, and this build knows version {VERSION}"
-        ));
-    }
-    // Small enough to be read as a whole: what cannot be trusted is found before anything is answered from it.
-    let check: String = file
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(failed)?;
-    if check == "ok" { Ok(file) } else { Err(check) }
 }
 
-/// Another connection to a file that is open, for looking things up.
-pub(super) fn open_for_reading(path: &Path) -> Result<Connection, String> {
-    let failed = |error: rusqlite::Error| error.to_string();
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let file = Connection::open_with_flags(path, flags).map_err(failed)?;
-    file.busy_timeout(BUSY_WAIT).map_err(failed)?;
-    Ok(file)
+/// Opens the file, or a new one; memory without a path.
+pub(super) fn open(path: Option<&Path>, kept: Kept) -> Result<Connection, String> {
+    store_file::open_for_writing(path, FORM, kept)
 }
 
 fn bytes(bits: u128) -> [u8; 16] {
@@ -212,9 +176,9 @@ pub(super) fn answer(
     Ok(())
 }
 
-/// Forgets answers that have outlived their time.
-pub(super) fn sweep(file: &Connection, oldest_ms: i64) -> rusqlite::Result<()> {
-    file.prepare_cached("DELETE FROM answer WHERE at_ms <= ?1")?
-        .execute([oldest_ms])?;
-    Ok(())
+/// Forgets answers that have outlived their time, as many as one transaction may.
+pub(super) fn sweep(file: &Connection, oldest_ms: i64) -> rusqlite::Result<Swept> {
+    let sql =
+        "DELETE FROM answer WHERE key IN (SELECT key FROM answer WHERE at_ms <= ?1 ORDER BY at_ms LIMIT ?2)";
+    store_file::sweep(file, &[(sql, oldest_ms)])
 }

@@ -2,6 +2,8 @@
 
 use super::file::{open, open_for_reading};
 use super::writer::{Letter, LookUp, Order, ReplyTo, Writer};
+use crate::mirror::{Mirror, MirrorIn};
+use crate::store_file::Kept;
 use florin_domain::ids::PaymentLinkId;
 use florin_domain::payment_link::{LinkChange, PaymentLink};
 use florin_domain::ports::{
@@ -54,19 +56,31 @@ impl LinkStore {
     ///
     /// # Errors
     /// If the file is damaged or of another version.
-    pub fn open(
+    pub fn open(path: Option<&Path>, world: (Arc<dyn Clock>, Arc<dyn Entropy>)) -> Result<Self, OpenError> {
+        Self::open_mirrored(path, world, None)
+    }
+
+    /// The same of links that are kept elsewhere as well.
+    ///
+    /// # Errors
+    /// If the file is damaged or of another version, or its second copy cannot be had.
+    pub fn open_mirrored(
         path: Option<&Path>,
         (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+        mirror: Option<&MirrorIn>,
     ) -> Result<Self, OpenError> {
         let failed = |why| OpenError {
             path: path.map_or_else(|| PathBuf::from("in memory"), Path::to_owned),
             why,
         };
+        let mut file = open(path, Kept::of(mirror)).map_err(failed)?;
         let writer = Writer {
-            file: open(path).map_err(failed)?,
+            mirror: Mirror::open(mirror, "links", &mut file).map_err(failed)?,
+            file,
             clock: Arc::clone(&clock),
             entropy,
             halted: None,
+            is_sweeping: false,
         };
         let look_up = path.map(open_for_reading).transpose().map_err(failed)?;
         let mut store = Self {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::entropy::OsEntropy;
+use crate::store_file::tests::{put_aged, until_none_is_aged};
 use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::{MerchantId, PaymentId, PaymentLinkId};
 use florin_domain::money::{Amount, Currency};
@@ -75,7 +76,7 @@ fn owner(bits: u128) -> Owner {
     }
 }
 
-fn terms(single_use: bool) -> LinkTerms {
+pub(crate) fn terms(single_use: bool) -> LinkTerms {
     LinkTerms {
         amount: Amount::new(999_999_999_999).unwrap(),
         currency: Currency::BHD,
@@ -100,6 +101,15 @@ const ALL: LinkPage = LinkPage {
     starting_after: None,
     ending_before: None,
 };
+
+#[tokio::test]
+async fn what_has_outlived_its_time_is_forgotten_to_the_last_row_with_no_further_change() {
+    let bench = Bench::new();
+    let reader = Connection::open(file_in(bench.folder.path())).unwrap();
+    put_aged(&reader, ("id, body", "x'', ''"));
+    bench.make(owner(1), true).await;
+    until_none_is_aged(&reader);
+}
 
 #[tokio::test]
 async fn a_link_is_the_same_after_a_restart_with_every_field() {

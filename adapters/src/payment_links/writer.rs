@@ -2,6 +2,8 @@
 //! connection of their own, so that neither waits for the other; in memory, where there is one connection, they come here too.
 
 use super::file::{self, Trouble};
+use crate::mirror::Mirror;
+use crate::store_file::next_letter;
 use florin_domain::ids::{PaymentLinkId, ShardId, compose};
 use florin_domain::limits::IDEMPOTENCY_RETENTION;
 use florin_domain::payment_link::{LinkChange, LinkRefusal, PaymentLink};
@@ -9,6 +11,7 @@ use florin_domain::ports::{ChangedLink, Clock, Entropy, LinkClaim, LinkOnce, Lin
 use florin_domain::time::Timestamp;
 use florin_domain::vault::Owner;
 use rusqlite::{Connection, ErrorCode};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -80,18 +83,21 @@ impl<T: Into<Trouble>> From<T> for Failure {
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) file: Connection,
+    pub(super) mirror: Mirror,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     /// Nobody knows what is durable: nothing is changed any more.
     pub(super) halted: Option<String>,
+    /// There is more to forget than one transaction may.
+    pub(super) is_sweeping: bool,
 }
 
 impl Writer {
     /// Works until there are no more senders.
     pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Letter>) {
-        while let Some(first) = inbox.blocking_recv() {
+        while let ControlFlow::Continue(first) = next_letter(&mut inbox, self.is_sweeping) {
             let mut orders = Vec::new();
-            let (mut next, mut seen) = (Some(first), 0);
+            let (mut next, mut seen) = (first, 0);
             while let Some(letter) = next {
                 match letter {
                     Letter::Change(order, reply) => orders.push((order, reply)),
@@ -106,13 +112,15 @@ impl Writer {
                     None
                 };
             }
-            if !orders.is_empty() {
+            if !orders.is_empty() || self.is_sweeping {
                 self.carry_out(orders);
             }
         }
     }
 
     fn carry_out(&mut self, orders: Vec<(Order, ReplyTo<ChangedLink>)>) {
+        // Until a transaction has ended well: what fails is tried again with the next change, and not without end.
+        self.is_sweeping = false;
         if let Some(why) = &self.halted {
             for (_, reply) in orders {
                 drop(reply.send(Err(LinksError::Store(why.clone()))));
@@ -130,20 +138,20 @@ impl Writer {
             }
             return;
         }
-        let mut trouble = begun
-            .and_then(|()| file::sweep(&self.file, oldest(now)))
-            .err()
-            .map(|error| error.to_string());
+        let swept = begun.and_then(|()| file::sweep(&self.file, oldest(now)));
+        let is_unfinished = swept.as_ref().is_ok_and(|swept| swept.is_unfinished);
+        let mut trouble = swept.err().map(Trouble::from);
         let mut answers = Vec::with_capacity(orders.len());
         for (order, reply) in orders {
             let answer = match &trouble {
-                Some(why) => Err(LinksError::Store(why.clone())),
+                Some(why) => Err(failed(why)),
                 None => match self.one(order, now) {
                     Ok(changed) => Ok(changed),
                     Err(Failure::Refused(refusal)) => Err(LinksError::Refused(refusal)),
                     Err(Failure::Trouble(why)) => {
-                        trouble = Some(why.to_string());
-                        Err(failed(&why))
+                        let answer = failed(&why);
+                        trouble = Some(why);
+                        Err(answer)
                     }
                 },
             };
@@ -151,16 +159,19 @@ impl Writer {
         }
         let ended = match trouble {
             None => self
-                .file
-                .execute_batch("COMMIT")
+                .mirror
+                .commit(&self.file)
                 .map_err(|error| (error.to_string(), error.sqlite_error_code())),
-            Some(why) => Err((why, None)),
+            Some(why) => Err((why.to_string(), why.code())),
         };
         match ended {
             // Whoever asked may have given up; the change stands all the same.
-            Ok(()) => answers
-                .into_iter()
-                .for_each(|(reply, answer)| drop(reply.send(answer))),
+            Ok(()) => {
+                self.is_sweeping = is_unfinished;
+                for (reply, answer) in answers {
+                    drop(reply.send(answer));
+                }
+            }
             Err((why, code)) => {
                 self.fail(&why, code);
                 // Refusals as well: they may be for what the same batch did before them, and that was not done.
@@ -171,16 +182,17 @@ impl Writer {
         }
     }
 
-    /// Nothing of the batch was made, or nobody knows. After anything but a full disk nothing is tried again.
+    /// Nothing of the batch was made, or nobody knows. After anything but a full disk, or a row that cannot be read, nothing is tried again.
     fn fail(&mut self, why: &str, code: Option<ErrorCode>) {
         let is_open = !self.file.is_autocommit();
         let rolled_back = !is_open || self.file.execute_batch("ROLLBACK").is_ok();
-        let has_no_room = matches!(code, Some(ErrorCode::DiskFull | ErrorCode::ReadOnly));
-        if !(rolled_back && has_no_room) {
+        let may_go_on = matches!(code, None | Some(ErrorCode::DiskFull | ErrorCode::ReadOnly));
+        if !(rolled_back && may_go_on) {
             tracing::error!(
                 why,
                 "the store of payment links has halted; the next start opens it again"
             );
+            self.mirror.give_up(&why);
             self.halted = Some(why.to_owned());
         }
     }

@@ -1,4 +1,4 @@
-//! Stripe: a payment intent is created unconfirmed, its reference journaled, and then confirmed.
+//! Stripe: a payment intent is created unconfirmed and without a method, its reference journaled, and then confirmed with the method.
 //!
 //! # Layout
 //! * `config` how to reach it; `request` attempt to wire; `wire`, `objects`, `response` wire to outcome; `client` the connection
@@ -137,24 +137,42 @@ impl StripeProvider {
     }
 
     async fn make(&self, request: &AttemptRequest) -> Result<ProviderReference, Outcome> {
-        let card = self.cards.of(request).await?;
-        let reply = self.ask(request, request::create(request, card.as_ref())).await?;
+        let reply = self.ask(request, request::create(request)).await?;
         response::prepared(request, &reply)
+    }
+
+    async fn charge(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
+        let card = self.cards.of(request).await?;
+        let reply = self
+            .ask(request, request::execute(request, card.as_ref()))
+            .await?;
+        let outcome = response::executed(request, &reply);
+        if !response::is_key_reused(&reply) {
+            return Ok(outcome);
+        }
+        // It was confirmed before, with a security code that is gone, or by a version that sent the method first: the intent shows what
+        // became of that. A look that fails says nothing of it.
+        Ok(match either(self.look(request).await) {
+            Outcome::NotSent { .. } | Outcome::RateLimited { .. } | Outcome::Rejected { .. } => outcome,
+            seen @ (Outcome::Succeeded { .. }
+            | Outcome::Declined { .. }
+            | Outcome::ActionRequired { .. }
+            | Outcome::Pending { .. }
+            | Outcome::Cancelled { .. }
+            | Outcome::Unknown { .. }) => seen,
+        })
     }
 
     async fn run(&self, request: &AttemptRequest) -> Result<Outcome, Outcome> {
         match request.kind {
-            OperationKind::Sale
-            | OperationKind::Authorize
-            | OperationKind::Capture
-            | OperationKind::Refund
-            | OperationKind::Reversal => {
-                let reply = self.ask(request, request::execute(request)).await?;
+            OperationKind::Sale | OperationKind::Authorize => self.charge(request).await,
+            OperationKind::Capture | OperationKind::Refund | OperationKind::Reversal => {
+                let reply = self.ask(request, request::execute(request, None)).await?;
                 Ok(response::executed(request, &reply))
             }
             // Grown to this total is grown to this total, however often it is asked for.
             OperationKind::Increment => {
-                let reply = self.insist(request, request::execute(request)).await?;
+                let reply = self.insist(request, request::execute(request, None)).await?;
                 if reply.is_server_error() {
                     // What was grown before is refused as no increment; the intent shows it.
                     return self.look(request).await;
@@ -162,7 +180,7 @@ impl StripeProvider {
                 Ok(response::executed(request, &reply))
             }
             OperationKind::Void => {
-                let mut reply = self.insist(request, request::execute(request)).await?;
+                let mut reply = self.insist(request, request::execute(request, None)).await?;
                 if response::is_partly_captured(&reply) {
                     reply = self.insist(request, request::release(request)).await?;
                 }

@@ -311,7 +311,10 @@ fn after(event: &Event) -> Option<Event> {
         Event::Amended { .. } => Event::Confirmed {
             method: method("pm_second"),
         },
-        Event::Confirmed { .. } => return None,
+        Event::Confirmed { .. } => Event::OperationGivenUp {
+            operation: OperationId::Refund(RefundId::from_bits(0x77)),
+        },
+        Event::OperationGivenUp { .. } => return None,
     })
 }
 

@@ -1,13 +1,14 @@
 //! Owns comparing the payments view with the journal: the state in every row must be the fold of its payment's commits, and the index of
-//! announcements must have what those commits announce, and that of refunds those of the payments, all of it and nothing else.
+//! announcements must have what those commits announce, those of refunds and of balance transactions those of the payments, all of it, under the payment's
+//! merchant and mode, and nothing else.
 
-use super::{announced, refunded};
+use super::{announced, moved, refunded};
 use crate::journal::StoredRecord;
 use crate::schema::v1;
 use florin_domain::commit::Body;
-use florin_domain::ids::{PaymentId, RefundId, Seq};
+use florin_domain::ids::{MerchantId, PaymentId, RefundId, Seq};
 use florin_domain::payment::{Payment, evolve_announcing};
-use florin_domain::ports::{AnnouncingCommit, ReadError, refunds_of};
+use florin_domain::ports::{AnnouncingCommit, MovedPlace, MovedRow, ReadError, moved_of, refunds_of};
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
@@ -41,12 +42,16 @@ enum Row {
     Wrong,
 }
 
+/// Whose, and in which mode.
+type Tenant = (MerchantId, bool);
+
 /// What the view has.
 struct Held {
     watermark: Seq,
     rows: HashMap<PaymentId, Row>,
     announced: HashMap<Seq, AnnouncingCommit>,
-    refunds: HashMap<RefundId, PaymentId>,
+    refunds: HashMap<(Tenant, RefundId), PaymentId>,
+    moved: HashMap<(Tenant, MovedPlace), MovedRow>,
 }
 
 fn read(path: &Path) -> rusqlite::Result<Held> {
@@ -65,11 +70,19 @@ fn read(path: &Path) -> rusqlite::Result<Held> {
     }
     let mut announced = HashMap::new();
     announced::each(&state, |commit| drop(announced.insert(commit.seq, commit)))?;
+    let mut moved = HashMap::new();
+    moved::each(&state, |tenant, row| {
+        moved.insert((tenant, row.place), row);
+    })?;
+    let refunds = refunded::all(&state)?.into_iter();
     Ok(Held {
         watermark: Seq(watermark.cast_unsigned()),
         rows,
         announced,
-        refunds: refunded::all(&state)?.into_iter().collect(),
+        refunds: refunds
+            .map(|(tenant, (id, payment))| ((tenant, id), payment))
+            .collect(),
+        moved,
     })
 }
 
@@ -88,6 +101,7 @@ pub fn compare(
         mut rows,
         mut announced,
         mut refunds,
+        mut moved,
     } = match read(path) {
         Ok(held) => held,
         Err(error) => {
@@ -116,7 +130,7 @@ pub fn compare(
             wrong.insert(id);
             continue;
         };
-        let folded = evolve_announcing(open.remove(&id), &body.events);
+        let folded = evolve_announcing(open.remove(&id), &body.events, record.commit.at);
         let Ok((Some(payment), said)) = folded else {
             rows.insert(id, Row::Wrong);
             continue;
@@ -128,8 +142,14 @@ pub fn compare(
             open.insert(id, payment);
             continue;
         }
+        let tenant = (payment.spec.merchant, payment.spec.livemode);
         for refund in refunds_of(&payment) {
-            if refunds.remove(&refund) != Some(id) {
+            if refunds.remove(&(tenant, refund)) != Some(id) {
+                wrong.insert(id);
+            }
+        }
+        for row in moved_of(&payment) {
+            if moved.remove(&(tenant, row.place)) != Some(row) {
                 wrong.insert(id);
             }
         }
@@ -148,6 +168,8 @@ pub fn compare(
     wrong.extend(invented.map(|commit| commit.payment));
     let is_later = |payment: &PaymentId| matches!(rows.get(payment), Some(Row::Waiting(seq, _)) if is_late && *seq > end);
     wrong.extend(refunds.into_values().filter(|payment| !is_later(payment)));
+    let moved = moved.into_values().map(|row| row.payment);
+    wrong.extend(moved.filter(|payment| !is_later(payment)));
     Ok(Some(ViewsCompared {
         watermark,
         payments: rows.len() as u64,

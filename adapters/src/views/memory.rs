@@ -3,8 +3,9 @@
 use florin_domain::ids::{MerchantId, PaymentId, RefundId, Seq};
 use florin_domain::payment::WaitKind;
 use florin_domain::ports::{
-    AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, ListOrder, PaymentRow, PaymentsPage,
-    PaymentsQuery, ReadError, RefundPlace, RefundsQuery, ViewError, Views, WaitingQuery, refunds_of,
+    AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, ListOrder, MovedIndex, MovedPage,
+    MovedPlace, MovedQuery, MovedRow, PaymentRow, PaymentsPage, PaymentsQuery, ReadError, RefundPlace,
+    RefundsQuery, ViewError, Views, WaitingQuery, moved_of, refunds_of,
 };
 use florin_domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -24,6 +25,7 @@ struct State {
     waiting: HashMap<WaitKind, BTreeSet<(Timestamp, PaymentId)>>,
     announced: BTreeMap<(MerchantId, bool, Seq), AnnouncingCommit>,
     refunds: BTreeMap<(MerchantId, bool, RefundId), PaymentId>,
+    moved: BTreeMap<(MerchantId, bool, MovedPlace), MovedRow>,
     watermark: Seq,
 }
 
@@ -48,6 +50,10 @@ impl State {
             }
             let held = self.rows.get(&spec.id);
             if held.is_none_or(|held| row.seq > held.seq) {
+                for moved in moved_of(&row.payment) {
+                    let place = (spec.merchant, spec.livemode, moved.place);
+                    self.moved.insert(place, moved);
+                }
                 self.hold(row);
             }
         }
@@ -117,6 +123,30 @@ impl State {
         }
     }
 
+    fn moved(&self, query: &MovedQuery) -> MovedPage {
+        let mut page = MovedPage::default();
+        if query.places.is_empty() || query.limit == 0 {
+            return page;
+        }
+        let place = |place| (query.merchant, query.livemode, place);
+        let mut rows = self
+            .moved
+            .range(place(*query.places.start())..=place(*query.places.end()));
+        while page.rows.len() < query.limit {
+            let next = match query.order {
+                ListOrder::NewestFirst => rows.next_back(),
+                ListOrder::OldestFirst => rows.next(),
+            };
+            let Some((_, row)) = next else {
+                page.stopped_at = None;
+                return page;
+            };
+            page.rows.extend(query.takes(row).then_some(*row));
+            page.stopped_at = Some(row.place);
+        }
+        page
+    }
+
     fn payments(&self, query: &PaymentsQuery) -> PaymentsPage {
         let (ids, mut page) = (query.ids(), PaymentsPage::default());
         if ids.is_empty() {
@@ -156,6 +186,12 @@ impl Follower for MemoryViews {
 
     fn watermark(&self) -> Result<Seq, ReadError> {
         Ok(self.lock().watermark)
+    }
+}
+
+impl MovedIndex for MemoryViews {
+    fn moved(&self, query: MovedQuery) -> BoxFuture<'_, Result<MovedPage, ViewError>> {
+        Box::pin(async move { Ok(self.lock().moved(&query)) })
     }
 }
 

@@ -2,12 +2,12 @@
 
 use super::entry::{COLUMNS, Wanted};
 use super::waiting::{millis, number};
-use super::{announced, refunded};
+use super::{announced, moved, refunded};
 use crate::schema::v1;
 use florin_domain::ids::{MerchantId, PaymentId, Seq};
 use florin_domain::ports::{
-    EventsPage, EventsQuery, ListOrder, PaymentRow, PaymentsPage, PaymentsQuery, RefundPlace, RefundsQuery,
-    ViewError, WaitingQuery,
+    EventsPage, EventsQuery, ListOrder, MovedPage, MovedQuery, PaymentRow, PaymentsPage, PaymentsQuery,
+    RefundPlace, RefundsQuery, ViewError, WaitingQuery,
 };
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use std::collections::VecDeque;
@@ -51,6 +51,10 @@ pub(super) enum Read {
     Refunds {
         query: RefundsQuery,
         reply: Reply<Vec<RefundPlace>>,
+    },
+    Moved {
+        query: MovedQuery,
+        reply: Reply<MovedPage>,
     },
 }
 
@@ -158,6 +162,8 @@ impl Reader {
                 Read::Waiting { reply, .. } if reply.is_closed() => {}
                 Read::Events { reply, .. } if reply.is_closed() => {}
                 Read::Refunds { reply, .. } if reply.is_closed() => {}
+                Read::Moved { reply, .. } if reply.is_closed() => {}
+                Read::Moved { query, reply } => drop(reply.send(self.moved(&query))),
                 Read::Refunds { query, reply } => drop(reply.send(self.refunds(&query))),
                 Read::Events { query, reply } => drop(reply.send(self.events(&query))),
                 Read::Waiting { query, reply } => drop(reply.send(self.waiting(&query))),
@@ -221,6 +227,13 @@ impl Reader {
         match self.tenant(query.merchant, query.livemode)? {
             None => Ok(Vec::new()),
             Some(tenant) => refunded::read(&self.connection, (tenant, query)).map_err(|error| store(&error)),
+        }
+    }
+
+    fn moved(&self, query: &MovedQuery) -> Result<MovedPage, ViewError> {
+        match self.tenant(query.merchant, query.livemode)? {
+            None => Ok(MovedPage::default()),
+            Some(tenant) => moved::read(&self.connection, (tenant, query)).map_err(|error| store(&error)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The index of refunds: which payment each is of, by merchant and mode and in the order in which they were asked for. It is written in the
 //! transaction of the payments that it is about, and only ever grows, as a refund is never taken out of its payment.
 
-use florin_domain::ids::{PaymentId, RefundId};
+use florin_domain::ids::{MerchantId, PaymentId, RefundId};
 use florin_domain::payment::Payment;
 use florin_domain::ports::{ListOrder, RefundPlace, RefundsQuery, refunds_of};
 use rusqlite::{Connection, Transaction, params};
@@ -14,6 +14,8 @@ const NEWEST_FIRST: &str =
     "SELECT id, payment FROM refund WHERE tenant = ?1 AND id BETWEEN ?2 AND ?3 ORDER BY id DESC LIMIT ?4";
 const OLDEST_FIRST: &str =
     "SELECT id, payment FROM refund WHERE tenant = ?1 AND id BETWEEN ?2 AND ?3 ORDER BY id LIMIT ?4";
+
+const ALL: &str = "SELECT id, payment, merchant, livemode FROM refund JOIN tenant ON number = tenant";
 
 /// Enters the refunds of a payment; those that are there stay.
 pub(super) fn enter(
@@ -53,11 +55,17 @@ pub(super) fn read(
     rows.map(|row| row.map(place)).collect()
 }
 
-/// All of it, in no order.
-pub(super) fn all(connection: &Connection) -> Result<Vec<RefundPlace>, rusqlite::Error> {
-    let mut statement = connection.prepare("SELECT id, payment FROM refund")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    rows.map(|row| row.map(place)).collect()
+/// Whose refund, in which mode, and of which payment.
+type OwnedRefund = ((MerchantId, bool), RefundPlace);
+
+/// All of it with its tenants, in no order.
+pub(super) fn all(connection: &Connection) -> Result<Vec<OwnedRefund>, rusqlite::Error> {
+    let mut statement = connection.prepare(ALL)?;
+    let rows = statement.query_map([], |row| {
+        let merchant = MerchantId::from_bits(u128::from_be_bytes(row.get(2)?));
+        Ok(((merchant, row.get(3)?), place((row.get(0)?, row.get(1)?))))
+    })?;
+    rows.collect()
 }
 
 fn place((id, payment): ([u8; 16], [u8; 16])) -> RefundPlace {

@@ -9,8 +9,9 @@ use super::reader::{Read, ReadQueue};
 use super::writer::{Apply, Writer};
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ports::{
-    AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, PaymentRow, PaymentsPage, PaymentsQuery,
-    ReadError, RefundPlace, RefundsQuery, ViewError, Views, WaitingQuery,
+    AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, MovedIndex, MovedPage, MovedQuery,
+    PaymentRow, PaymentsPage, PaymentsQuery, ReadError, RefundPlace, RefundsQuery, ViewError, Views,
+    WaitingQuery,
 };
 use std::fmt;
 use std::path::Path;
@@ -113,6 +114,16 @@ impl Follower for SqliteViews {
 
     fn watermark(&self) -> Result<Seq, ReadError> {
         Ok(Seq(self.watermark.load(Ordering::Acquire)))
+    }
+}
+
+impl MovedIndex for SqliteViews {
+    fn moved(&self, query: MovedQuery) -> BoxFuture<'_, Result<MovedPage, ViewError>> {
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            self.reads.push(Read::Moved { query, reply })?;
+            answer.await.map_err(|_| ended())?
+        })
     }
 }
 

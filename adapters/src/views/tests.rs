@@ -1,6 +1,7 @@
 //! What a payments view must hold, whatever keeps it; then what only a file can get wrong.
 
 mod announced;
+mod moved;
 mod refunded;
 
 use super::memory::MemoryViews;

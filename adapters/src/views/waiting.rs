@@ -18,6 +18,7 @@ pub(super) const fn number(kind: WaitKind) -> i64 {
         WaitKind::Challenge => 1,
         WaitKind::Review => 2,
         WaitKind::Capture => 3,
+        WaitKind::Resend => 4,
     }
 }
 

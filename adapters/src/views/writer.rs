@@ -8,7 +8,7 @@
 //! boot under which it is open and is only believed under that same boot, or when it was closed and synced in between.
 
 use super::entry::{self, Entry};
-use super::{announced, refunded, waiting};
+use super::{announced, moved, refunded, waiting};
 use crate::schema::v1;
 use florin_domain::ids::{MerchantId, Seq};
 use florin_domain::ports::{AnnouncingCommit, PaymentRow, ViewError};
@@ -24,7 +24,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 /// Of the tables below and of the states in them.
-const VERSION: i64 = 15;
+const VERSION: i64 = 18;
 /// Large pages: with the writes gathered, a touched page gets many rows.
 const PAGE_BYTES: i64 = 16_384;
 /// Entries of `recent` that are worth moving; the pause is some 50 ms.
@@ -122,6 +122,8 @@ pub(super) struct Writer {
     recent: u32,
     /// Rows of `announced_recent`; at least so many.
     announced: u32,
+    /// Rows of `moved_recent`; at least so many.
+    moved: u32,
     /// Payments that wait; at least so many.
     waiting: u64,
 }
@@ -163,6 +165,7 @@ impl Writer {
             create.execute_batch(waiting::TABLES)?;
             create.execute_batch(announced::TABLES)?;
             create.execute_batch(refunded::TABLE)?;
+            create.execute_batch(moved::TABLES)?;
             create.pragma_update(None, "user_version", VERSION)?;
             create.commit()?;
         }
@@ -187,6 +190,7 @@ impl Writer {
         let recent = connection.query_row("SELECT count(*) FROM recent", [], |row| row.get(0))?;
         let waiting = waiting::count(&connection)?;
         let announced = announced::count_recent(&connection)?;
+        let moved = moved::count_recent(&connection)?;
         // Durable before the first write that is not: an unknown boot is one that never comes again.
         let named = if boot.is_empty() { "unknown" } else { boot };
         connection.execute("UPDATE progress SET boot = ?1", [named])?;
@@ -198,6 +202,7 @@ impl Writer {
                 tenants,
                 recent,
                 announced,
+                moved,
                 waiting,
             },
             Seq(watermark.cast_unsigned()),
@@ -244,16 +249,17 @@ impl Writer {
                 announced::enter(&transaction, tenant, commit)?;
             }
             let gathered = announced::merge(&transaction, gathered)?;
-            let recent = self.recent.saturating_add(added);
+            let moved = moved::merge(&transaction, self.moved.saturating_add(added.moved))?;
+            let recent = self.recent.saturating_add(added.payments);
             if recent < RECENT_MAX {
-                return Ok((recent, gathered));
+                return Ok((recent, gathered, moved));
             }
             transaction.execute_batch(MERGE)?;
-            Ok((0, gathered))
+            Ok((0, gathered, moved))
         });
         match applied.and_then(|counts| transaction.commit().map(|()| counts)) {
             Ok(counts) => {
-                (self.recent, self.announced) = counts;
+                (self.recent, self.announced, self.moved) = counts;
                 Ok(())
             }
             Err(error) => {
@@ -281,19 +287,28 @@ impl Writer {
     }
 }
 
-/// Writes the rows and the watermark; says how many payments are new.
+/// What a batch has added.
+#[derive(Clone, Copy, Debug, Default)]
+struct Added {
+    /// To `recent`.
+    payments: u32,
+    /// To `moved_recent`; at most so many.
+    moved: u32,
+}
+
+/// Writes the rows and the watermark; says what is new.
 fn write(
     transaction: &Transaction<'_>,
     (tenants, waiting): (&mut Tenants, &mut u64),
     rows: &[PaymentRow],
     up_to: Seq,
-) -> Result<u32, rusqlite::Error> {
+) -> Result<Added, rusqlite::Error> {
     let mut insert = transaction.prepare_cached(INSERT)?;
     let mut replace = transaction.prepare_cached(REPLACE)?;
     let mut list = transaction.prepare_cached(LIST)?;
     let mut relist_recent = transaction.prepare_cached(RELIST_RECENT)?;
     let mut relist = transaction.prepare_cached(RELIST)?;
-    let mut added = 0_u32;
+    let mut added = Added::default();
     let mut state = Vec::new();
     for row in rows {
         let spec = &row.payment.spec;
@@ -308,6 +323,8 @@ fn write(
         let entry = Entry::of(&row.payment);
         waiting::enter(transaction, waiting, (id, &row.payment), is_new)?;
         refunded::enter(transaction, tenant, &row.payment)?;
+        let moved = moved::enter(transaction, tenant, &row.payment)?;
+        added.moved = added.moved.saturating_add(moved);
         if !is_new {
             let listed = params![tenant, id, entry.status, entry.amount_minor];
             if relist_recent.execute(listed)? == 0 {
@@ -323,7 +340,7 @@ fn write(
             entry.amount_minor,
             entry.customer
         ])?;
-        added = added.saturating_add(1);
+        added.payments = added.payments.saturating_add(1);
     }
     transaction.prepare_cached(ADVANCE)?.execute([signed(up_to)])?;
     Ok(added)

@@ -23,8 +23,8 @@ const SUBJECT: Subject = Subject {
     open,
     refusal,
     altered,
-    // The key was taken on by another request, which may have charged.
-    reused: Class::Unknown,
+    // The key was taken on by another request. A charge is read then: whoever asks again without its security code meets this.
+    reused: Class::Succeeded,
     declined: "pm_card_visa_chargeDeclined",
     challenged: "pm_card_threeDSecure2Required",
 };

@@ -44,6 +44,64 @@ async fn sales_and_authorizations_happen_once_and_name_their_charge() {
     }
 }
 
+/// As after a restart, when the security code is gone, or under a version that says it otherwise.
+#[tokio::test]
+async fn a_charge_that_is_sent_otherwise_under_its_key_is_read_and_done_once() {
+    for (kind, method, expected) in [
+        (Sale, "pm_card_visa", "succeeded 1500"),
+        (Authorize, "pm_card_visa", "succeeded 1500"),
+        (
+            Sale,
+            "pm_card_visa_chargeDeclinedInsufficientFunds",
+            "declined insufficient_funds",
+        ),
+        (Sale, "pm_card_threeDSecure2Required", "action required"),
+    ] {
+        let world = World::in_memory().await;
+        let request = world.prepared(charge(kind, 1500, method)).await;
+        assert_eq!(world.execute(&request).await, expected);
+        let otherwise = AttemptRequest {
+            reference: request.reference.clone(),
+            ..charge(kind, 1500, "pm_card_mastercard")
+        };
+        assert_eq!(world.execute(&otherwise).await, expected, "{method}");
+        let charged = usize::from(expected.starts_with("succeeded"));
+        assert_eq!(world.witnessed().await.len(), charged, "{method}");
+        world.stop().await;
+    }
+}
+
+/// Versions before this one made intents with their method, and confirmed them without.
+#[tokio::test]
+async fn an_attempt_of_an_older_form_goes_on_and_is_charged_once() {
+    let world = World::in_memory().await;
+    let request = charge(Sale, 1500, "pm_card_visa");
+    let old = "amount=1500&currency=usd&payment_method=pm_card_visa&payment_method_types[]=card&capture_method=automatic";
+    let made = world.post_as_of_old("/v1/payment_intents", "-create", old).await;
+    let unheard = world.prepared(request.clone()).await;
+    assert_ne!(unheard.reference.as_deref(), made["id"].as_str());
+    assert_eq!(world.execute(&unheard).await, "succeeded 1500");
+    assert_eq!(world.witnessed().await.len(), 1);
+    world.stop().await;
+
+    for is_confirmed in [false, true] {
+        let world = World::in_memory().await;
+        let made = world.post_as_of_old("/v1/payment_intents", "-create", old).await;
+        let id = made["id"].as_str().unwrap();
+        if is_confirmed {
+            let path = format!("/v1/payment_intents/{id}/confirm");
+            assert_eq!(world.post_as_of_old(&path, "", "").await["status"], "succeeded");
+        }
+        let heard = AttemptRequest {
+            reference: Some(id.into()),
+            ..request.clone()
+        };
+        assert_eq!(world.execute(&heard).await, "succeeded 1500", "{is_confirmed}");
+        assert_eq!(world.witnessed().await, [row("sale", &heard)], "{is_confirmed}");
+        world.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn declines_are_declines_whenever_they_are_asked_about() {
     let table = [

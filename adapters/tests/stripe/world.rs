@@ -92,6 +92,19 @@ impl World {
         serde_json::from_slice(answer.body()).unwrap()
     }
 
+    /// What an older version sent about the charge, under its key with this ending.
+    pub(crate) async fn post_as_of_old(&self, path: &str, ending: &str, form: &'static str) -> Value {
+        let operation = OperationId::Authorize(PaymentId::from_bits(1));
+        let request = Request::post(format!("http://{}{path}", self.address()))
+            .header("Authorization", "Bearer sk_test_florin")
+            .header("Idempotency-Key", key(operation) + ending)
+            .body(Full::from(form))
+            .unwrap();
+        let answer = self.http.request(request).await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        serde_json::from_slice(&answer.collect().await.unwrap().to_bytes()).unwrap()
+    }
+
     pub(crate) async fn fault(&self, operation: &str, mode: &str) {
         let fault = format!(r#"{{"provider":"stripe","operation":"{operation}","mode":"{mode}"}}"#);
         self.ask("POST", "/faults", &fault).await;

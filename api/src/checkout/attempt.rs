@@ -9,7 +9,7 @@ use super::words;
 use crate::errors::{ApiError, Code, Invalid};
 use crate::json::{self, Text};
 use crate::openapi::{Access, Endpoint, bounded_text, chapter, must, or_null, record, strict, text, word};
-use crate::reply::{self, Reply};
+use crate::reply::{self, Remembered, Reply};
 use crate::state::State;
 use crate::v1::change::submitted;
 use crate::vault::refused;
@@ -45,6 +45,9 @@ struct Told {
     message: Option<&'static str>,
     field: Option<&'static str>,
     url: Option<String>,
+    /// A card was tried for this very request: what became of it is in the journal.
+    #[serde(skip)]
+    is_done_now: bool,
 }
 
 impl Told {
@@ -84,7 +87,8 @@ pub(crate) async fn attempt(state: Data<State>, request: HttpRequest, payload: P
             async move { tried(&state, &guest, held, token).await }
         });
         let (told, session) = work.await.map_err(|_| ApiError::Internal)??;
-        let mut response = reply::json(StatusCode::OK, &told)?;
+        let response = reply::json(StatusCode::OK, &told)?;
+        let mut response = Remembered::mark_if(!told.is_done_now, response);
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(session) = session {
@@ -156,7 +160,10 @@ async fn counted(
     let is_nobody_asked = confirmed
         .as_ref()
         .is_ok_and(|answered| answered.answer == Answer::NoProvider);
-    let said = said(state, guest, payment, (method.id, confirmed)).await;
+    let mut said = said(state, guest, payment, (method.id, confirmed)).await;
+    if let Ok((told, _)) = &mut said {
+        told.is_done_now = has_done_it;
+    }
     let has_led_on = said.as_ref().is_ok_and(|(told, _)| !told.is_in_vain());
     let is_our_fault = said.as_ref().is_err_and(ApiError::is_of_the_server);
     if !(has_led_on || is_nobody_asked || is_our_fault) {
@@ -261,6 +268,7 @@ const fn again(message: &'static str) -> Told {
         message: Some(message),
         field: None,
         url: None,
+        is_done_now: false,
     }
 }
 
@@ -272,6 +280,7 @@ fn there(guest: &Guest, name: &'static str) -> Told {
         message: None,
         field: None,
         url: Some(own_page(guest.link.id)),
+        is_done_now: false,
     }
 }
 

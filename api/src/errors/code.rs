@@ -87,6 +87,7 @@ codes! {
     MethodNotAllowed = "method_not_allowed",
     NoProviderAvailable = "no_provider_available",
     NodeBehind = "node_behind",
+    NotOwner = "not_owner",
     NothingLeft = "nothing_left",
     OperationDeclined = "operation_declined",
     OperationExists = "operation_exists",

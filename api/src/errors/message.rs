@@ -35,6 +35,12 @@ impl ApiError {
             }
             Self::TooManyWaiters => "Too many requests wait for this Idempotency-Key.".into(),
             Self::NodeBehind => "This node does not yet show all that you have seen; nothing was started.".into(),
+            Self::NotOwner { owner: Some(owner) } => {
+                format!("Another node answers for this one, at {owner}; nothing was started.").into()
+            }
+            Self::NotOwner { owner: None } => {
+                "This node does not know whether another one answers in its place; nothing was started.".into()
+            }
             Self::Overloaded { .. } => "Florin takes no more requests now; nothing was started.".into(),
             Self::NoProvider { .. } => {
                 "No payment provider is available; nothing was charged. The same request may be sent again."

@@ -50,6 +50,7 @@ impl ApiError {
             Self::TooManyWaiters
             | Self::Overloaded { .. }
             | Self::NodeBehind
+            | Self::NotOwner { .. }
             | Self::NoProvider { .. }
             | Self::TryAgain
             | Self::MethodGone

@@ -140,6 +140,7 @@ fn waiting_is_asked_for_where_it_helps() {
         (ApiError::NoProvider { payment }, Some("1")),
         (ApiError::TryAgain, Some("1")),
         (ApiError::NodeBehind, Some("1")),
+        (ApiError::NotOwner { owner: None }, Some("1")),
         (ApiError::RateLimited { retry_after_s: 2 }, Some("2")),
         (ApiError::TooManyStreams { retry_after_s: 5 }, Some("5")),
         (ApiError::ReadOnly, Some("30")),
@@ -286,6 +287,9 @@ fn one_of_each() -> Vec<ApiError> {
         ApiError::NoProvider { payment: None },
         ApiError::TryAgain,
         ApiError::NodeBehind,
+        ApiError::NotOwner {
+            owner: Some("https://east.example".into()),
+        },
         ApiError::UnexpectedState {
             status: "voided",
             cannot: "cannot be captured",

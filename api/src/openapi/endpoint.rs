@@ -170,7 +170,8 @@ impl Endpoint {
             .refuses(400, &[Code::QueryInvalid, Code::ParameterUnknown])
             .refuses(401, &[Code::ApiKeyInvalid])
             .refuses(429, &[Code::RateLimited])
-            .refuses(500, &[Code::InternalError]);
+            .refuses(500, &[Code::InternalError])
+            .refuses(503, &[Code::NotOwner]);
         let behind = |endpoint: Self| {
             endpoint
                 .refuses(400, &[Code::ParameterInvalid])
@@ -196,7 +197,7 @@ impl Endpoint {
 
     /// The chapter that it is in.
     pub(crate) fn in_chapter(mut self, tag: &str) -> Self {
-        self.operation = self.operation.tag(tag);
+        self.operation = self.operation.tags(Some([tag]));
         self
     }
 

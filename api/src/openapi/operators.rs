@@ -396,7 +396,7 @@ fn matter() -> ObjectBuilder {
 }
 
 /// How an attempt may stand.
-const STATES: [&str; 9] = [
+const STATES: [&str; 10] = [
     "open",
     "pending",
     "action_required",
@@ -406,6 +406,7 @@ const STATES: [&str; 9] = [
     "not_sent",
     "rejected",
     "cancelled",
+    "given_up",
 ];
 
 fn proposal() -> ObjectBuilder {

@@ -326,7 +326,10 @@ impl<'a> Page<'a> {
         if let Some(name) = shape["$ref"].as_str().and_then(|place| place.rsplit('/').next()) {
             write!(self.text, "<p><a href=\"#schema-{name}\">{name}</a></p>")
                 .expect("a string takes every text");
-            return;
+            // What stands beside a name narrows it.
+            if shape["properties"].is_null() {
+                return;
+            }
         }
         for several in ["allOf", "anyOf"] {
             for part in shape[several].as_array().into_iter().flatten() {

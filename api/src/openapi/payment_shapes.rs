@@ -171,7 +171,10 @@ fn operation(object: &str, prefix: &str) -> ObjectBuilder {
         must("currency", named("Currency")),
         must(
             "status",
-            word("Where it stands.", ["pending", "succeeded", "failed"]),
+            word(
+                "Where it stands; `not_sent` if no provider could be reached, and the same request under the same key sends it (a refund within a day; then it is `failed`).",
+                ["pending", "succeeded", "failed", "not_sent"],
+            ),
         ),
         must("reason", or_null(text("Why."))),
         must("created", time("When it was asked for.")),
@@ -221,7 +224,7 @@ fn risk() -> ObjectBuilder {
 }
 
 /// The events of a payment, and the posting of an entry.
-const ROWS: [&str; 45] = [
+const ROWS: [&str; 46] = [
     "payment.created",
     "payment.drafted",
     "payment.amended",
@@ -234,6 +237,7 @@ const ROWS: [&str; 45] = [
     "review.expired",
     "payment.method_replaced",
     "operation.opened",
+    "operation.given_up",
     "attempt.routed",
     "attempt.planned",
     "attempt.referenced",

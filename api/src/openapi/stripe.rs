@@ -6,8 +6,11 @@ use super::chapter;
 use super::endpoint::{Access, Endpoint};
 use super::ledger_shapes::limit;
 use super::payment_shapes::{AMOUNT_MAX, list_example, metadata};
-use super::shape::{array, bounded, bounded_text, flag, id, may, must, named, page_of, strict, text, word};
+use super::shape::{
+    array, bounded, bounded_text, flag, id, may, must, named, page_of, record, strict, text, word,
+};
 use crate::errors::Code;
+use crate::stripe::{balance_transaction_list, dispute_list};
 use crate::vault::method_fields;
 use florin_domain::limits::TEXT_BYTES_MAX;
 pub(super) use objects::all;
@@ -59,16 +62,22 @@ fn reads(path: &'static str) -> Endpoint {
 
 fn lists(path: &'static str, object: (&str, Vec<Row>)) -> Endpoint {
     let entries = list_example(path, &example(object.1));
-    reads(path)
+    paged(reads(path)).answers(200, "A page.", page_of(named(object.0)), entries)
+}
+
+fn paged(endpoint: Endpoint) -> Endpoint {
+    endpoint
         .query("limit", limit())
         .query("starting_after", text("Only entries behind this one."))
         .query("ending_before", text("Only entries before this one."))
-        .answers(200, "A page.", page_of(named(object.0)), entries)
 }
 
 fn filtered(endpoint: Endpoint) -> Endpoint {
     let customer = bounded_text("Only those of this customer.", (1, 255));
-    let endpoint = endpoint.query("customer", customer);
+    dated(endpoint.query("customer", customer))
+}
+
+fn dated(endpoint: Endpoint) -> Endpoint {
     [
         "created",
         "created[gte]",
@@ -315,7 +324,7 @@ pub(super) fn refund_create() -> Endpoint {
 }
 
 pub(super) fn refund_list() -> Endpoint {
-    let endpoint = lists("/v1/refunds", ("StripeRefund", refund()))
+    let endpoint = dated(lists("/v1/refunds", ("StripeRefund", refund())))
         .query("payment_intent", text("Only those of this payment; or `charge`."))
         .query("charge", text("The same by its charge."))
         .refuses(404, &[Code::ResourceMissing]);
@@ -343,6 +352,54 @@ pub(super) fn balance_get() -> Endpoint {
         "Read what you are owed",
         "In each currency: what was captured, less fees, refunds and what is on its way back.",
     ))
+}
+
+pub(super) fn balance_transaction_list() -> Endpoint {
+    let entries = list_example(balance_transaction_list::PATH, &example(balance_transaction()));
+    let endpoint = Endpoint::get(balance_transaction_list::PATH, Access::Merchants)
+        .query(
+            "type",
+            word("Only those of this type.", balance_transaction_list::TYPES),
+        )
+        .query("source", text("Only that of this charge or refund."))
+        .query("currency", named("Currency"))
+        .query("payout", text("Those of this payout: none."));
+    let endpoint = dated(paged(endpoint))
+        .answers(
+            200,
+            "A page.",
+            page_of(named("StripeBalanceTransaction")),
+            entries,
+        )
+        .refuses(503, &[Code::Overloaded, Code::TemporarilyUnavailable]);
+    finished(endpoint.called(
+        "stripeListBalanceTransactions",
+        "List balance transactions",
+        "Newest first: what charges and refunds did to what you are owed.",
+    ))
+}
+
+pub(super) fn dispute_list() -> Endpoint {
+    let none = json!({"object": "list", "url": dispute_list::PATH, "has_more": false, "data": []});
+    let endpoint = Endpoint::get(dispute_list::PATH, Access::Merchants)
+        .query("payment_intent", text("Only those of this payment; or `charge`."))
+        .query("charge", text("The same by its charge."));
+    let endpoint = dated(paged(endpoint))
+        .answers(200, "A page without entries.", page_of(record([])), none)
+        .refuses(404, &[Code::ResourceMissing])
+        .refuses(503, &[Code::Overloaded, Code::TemporarilyUnavailable]);
+    finished(endpoint.called(
+        "stripeListDisputes",
+        "List disputes",
+        "None: disputes are not recorded here. Your provider shows them.",
+    ))
+}
+
+pub(super) fn dispute_get() -> Endpoint {
+    let endpoint = Endpoint::get("/v1/disputes/{id}", Access::Merchants)
+        .path_part("id", text("A dispute."), "dp_00000000000000000000000007")
+        .refuses(404, &[Code::ResourceMissing]);
+    finished(endpoint.called("stripeGetDispute", "Read a dispute", "There is none."))
 }
 
 pub(super) fn balance_transaction_get() -> Endpoint {

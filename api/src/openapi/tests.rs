@@ -233,3 +233,31 @@ fn the_page_shows_every_operation_and_loads_nothing_from_elsewhere() {
         assert!(html.contains(&format!("id=\"{id}\"")), "#{id} leads nowhere");
     }
 }
+
+#[test]
+fn a_client_made_from_the_document_has_one_type_for_one_thing() {
+    let document = value();
+    let refusals = document["components"]["responses"].as_object().unwrap();
+    for (name, response) in refusals {
+        let kind = &response["content"]["application/json"]["schema"]["$ref"];
+        assert_eq!(kind, "#/components/schemas/Error", "{name}");
+    }
+    let mut operations = 0;
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for operation in item.as_object().unwrap().values() {
+            operations += 1;
+            assert_eq!(operation["tags"].as_array().map(Vec::len), Some(1), "{path}");
+            let shape = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+            if shape["properties"]["object"].is_object() {
+                let other = seen.insert(shape.to_string(), path);
+                assert_eq!(
+                    other.filter(|_| shape["properties"]["data"]["items"].is_null()),
+                    None,
+                    "{path}"
+                );
+            }
+        }
+    }
+    assert!(operations > 90 && refusals.len() > 50);
+}

@@ -10,7 +10,7 @@ use florin_domain::money::Currency;
 use florin_domain::ports::{PaymentsFilter, PaymentsQuery, StatusName};
 use std::ops::RangeInclusive;
 
-pub(super) const CREATED: [&str; 5] = [
+pub(crate) const CREATED: [&str; 5] = [
     "created",
     "created[gte]",
     "created[gt]",
@@ -117,6 +117,11 @@ fn filter(pairs: &Pairs) -> Result<PaymentsFilter, Invalid> {
         amount_minor: range(pairs, AMOUNT)?,
         created_s: range(pairs, CREATED)?,
     })
+}
+
+/// The seconds that the bounds of `created` leave.
+pub(crate) fn created(pairs: &Pairs) -> Result<Option<RangeInclusive<u64>>, Invalid> {
+    range(pairs, CREATED)
 }
 
 /// What all bounds together leave; bounds that contradict each other leave nothing, which is no error.

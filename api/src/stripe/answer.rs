@@ -4,7 +4,7 @@ use super::body::{Shown, charge, event, has_charge, payment_intent, refund, stat
 use super::expand::Expand;
 use super::{API_VERSION, ids};
 use crate::errors::{ApiError, Invalid};
-use crate::reply;
+use crate::reply::{self, Remembered};
 use crate::request_id;
 use crate::slo::Outcome;
 use crate::state::State;
@@ -184,11 +184,11 @@ pub(crate) fn finished(state: &State, request: &HttpRequest, told: Told) -> Http
             let repeat = has_key && error.may_be_repeated();
             let mut response = error.stripe_response(objects);
             match replayed {
-                Some(true) => drop(
-                    response
-                        .headers_mut()
-                        .insert(REPLAYED, HeaderValue::from_static("true")),
-                ),
+                Some(true) => {
+                    Remembered::mark(&mut response);
+                    let headers = response.headers_mut();
+                    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+                }
                 Some(false) => mark_original(response.headers_mut()),
                 None => {}
             }

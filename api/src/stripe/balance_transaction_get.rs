@@ -1,18 +1,16 @@
-//! `GET /v1/balance_transactions/{id}`: what a charge or a refund did to what the merchant is owed.
+//! `GET /v1/balance_transactions/{id}`: what a capture or a refund did to what the merchant is owed.
 
 use super::answer::{self, Told, missing};
-use super::expand::{Expand, Kind};
+use super::body::moved;
 use super::ids;
 use super::request::asked;
 use crate::errors::ApiError;
 use crate::state::State;
+use crate::v1::payment_list;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use florin_domain::ids::{MerchantId, OperationId, RefundId};
-use florin_domain::payment::Payment;
-use serde_json::Value;
-
-const KIND: &str = "balance_transaction";
+use florin_domain::ids::MerchantId;
+use florin_domain::ports::{MovedBy, MovedEntry, PaymentRow, entries_of};
 
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> HttpResponse {
     let told = get(&state, &request).await;
@@ -22,42 +20,25 @@ pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> HttpResp
 async fn get(state: &State, request: &HttpRequest) -> Told {
     let (owner, params) = asked(state, request)?;
     params.finish()?;
-    let id = request.match_info().get("id").and_then(ids::balance_transaction);
-    let (payment, refund) = id.ok_or_else(|| missing(KIND))?;
-    let charge = state.payments.get(owner, payment).await?;
-    let found = match charge {
-        Some(row) => of_charge(state, &row.payment)?,
-        None => of_refund(state, owner, refund).await?,
-    };
-    answer::object(&found.ok_or_else(|| missing(KIND))?)
+    let id = request.match_info().get("id").unwrap_or_default();
+    let found = found(state, owner, id).await?;
+    let (entry, row) = found.ok_or_else(|| missing("balance_transaction"))?;
+    answer::object(&moved(&row.payment, &entry))
 }
 
-fn of_charge(state: &State, payment: &Payment) -> Result<Option<Value>, ApiError> {
-    let shown = answer::charge_of(state, payment, &expanded(Kind::Charge)?);
-    Ok(shown.and_then(moved))
-}
-
-async fn of_refund(
+/// The balance transaction that is called so, with its payment; nothing if nothing has moved yet.
+pub(super) async fn found(
     state: &State,
     owner: (MerchantId, bool),
-    refund: RefundId,
-) -> Result<Option<Value>, ApiError> {
-    let Some(row) = state.payments.payment_of_refund(owner, refund).await? else {
+    id: &str,
+) -> Result<Option<(MovedEntry, PaymentRow)>, ApiError> {
+    let Some(payment) = ids::balance_transaction(id) else {
         return Ok(None);
     };
-    let expand = expanded(Kind::Refund)?;
-    let shown = answer::refund_of(state, &row.payment, OperationId::Refund(refund), &expand);
-    Ok(shown.and_then(moved))
-}
-
-/// It shows what it moved as an object.
-fn expanded(kind: Kind) -> Result<Expand, ApiError> {
-    let mut expand = Expand::default();
-    expand.add(kind, false, KIND).map_err(|_| ApiError::Internal)?;
-    Ok(expand)
-}
-
-/// What an object moved; nothing if it has moved nothing yet.
-fn moved(mut shown: Value) -> Option<Value> {
-    Some(shown.get_mut(KIND)?.take()).filter(Value::is_object)
+    if let Some(row) = state.payments.get(owner, payment).await? {
+        let sale = entries_of(&row.payment).find(|entry| entry.row.by == MovedBy::Sale);
+        return Ok(sale.map(|entry| (entry, row)));
+    }
+    let found = state.payments.moved_by(owner, payment.bits()).await;
+    found.map_err(payment_list::refused)
 }

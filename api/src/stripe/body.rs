@@ -13,7 +13,8 @@ mod refund;
 pub(crate) mod tests;
 
 pub use balance::balance;
-pub use balance_transaction::{of_charge, of_refund};
+pub use balance_transaction::moved;
+pub(crate) use balance_transaction::moved_id;
 pub use charge::{charge, has_charge};
 pub use event::event;
 pub use payment_intent::{payment_intent, status};

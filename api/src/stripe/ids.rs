@@ -32,12 +32,10 @@ pub(crate) fn refund(text: &str) -> Option<RefundId> {
     under([RefundId::PREFIX, REFUND], text, |id| RefundId::parse(id).ok())
 }
 
-/// The payment or the refund whose balance transaction is called so: one of the two may be there.
-pub(crate) fn balance_transaction(text: &str) -> Option<(PaymentId, RefundId)> {
+/// The payment whose balance transaction is called so, if it is a sale; else it has the bits of a capture's or a refund's id.
+pub(crate) fn balance_transaction(text: &str) -> Option<PaymentId> {
     let body = text.strip_prefix(BALANCE_TRANSACTION)?;
-    let payment = PaymentId::parse(&format!("{}{body}", PaymentId::PREFIX)).ok()?;
-    let refund = RefundId::parse(&format!("{}{body}", RefundId::PREFIX)).ok()?;
-    Some((payment, refund))
+    PaymentId::parse(&format!("{}{body}", PaymentId::PREFIX)).ok()
 }
 
 fn under<T>([native, other]: [&str; 2], text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
@@ -81,7 +79,7 @@ mod tests {
             );
         }
         let moved = balance_transaction(&format!("txn_{body}"));
-        assert_eq!(moved, Some((id, RefundId::from_bits(7))));
+        assert_eq!(moved, Some(id));
         assert_eq!(balance_transaction(&format!("pay_{body}")), None);
         for strange in [
             "",

@@ -4,6 +4,8 @@ use super::expand::{Expand, ExpandError, Kind, LEVELS_MAX};
 use super::tree::{Fields, Node, echoed, joined};
 use crate::errors::{Code, Invalid};
 use crate::json::Number;
+use crate::query;
+use std::ops::RangeInclusive;
 
 /// Paths of `expand` in one request.
 const EXPANDED_MAX: usize = 20;
@@ -164,6 +166,42 @@ impl Params {
             }
         }
         Ok(pairs)
+    }
+
+    /// How many entries a page of a list may have.
+    pub(crate) fn limit(&mut self) -> Result<usize, Invalid> {
+        match self.text("limit")? {
+            None => Ok(query::LIMIT_DEFAULT),
+            Some(text) => query::limit(&[("limit".to_owned(), text)]),
+        }
+    }
+
+    /// `starting_after` and `ending_before`, which exclude each other.
+    pub(crate) fn cursors(&mut self) -> Result<(Option<String>, Option<String>), Invalid> {
+        let cursors = (self.text("starting_after")?, self.text("ending_before")?);
+        if cursors.0.is_some() && cursors.1.is_some() {
+            let message = "`starting_after` and `ending_before` exclude each other.";
+            return Err(Invalid::new("ending_before", Code::ParameterInvalid, message));
+        }
+        Ok(cursors)
+    }
+
+    /// The seconds that `created` and its bounds leave, if any is there.
+    pub(crate) fn created(&mut self) -> Result<Option<RangeInclusive<u64>>, Invalid> {
+        let Some(node) = self.take("created") else {
+            return Ok(None);
+        };
+        let own = Self::new(vec![("created".to_owned(), node)]);
+        let mut texts = own.into_texts()?;
+        if let Some((name, _)) = texts
+            .iter()
+            .find(|text| !query::CREATED.contains(&text.0.as_str()))
+        {
+            return Err(unknown(name));
+        }
+        // What is empty is not set.
+        texts.retain(|(_, text)| !text.is_empty());
+        query::created(&texts)
     }
 
     /// What is to be expanded in an object of this kind, or in a list of such.
@@ -342,6 +380,34 @@ mod tests {
                 params(&format!("a={text}")).number("a").unwrap_err().code,
                 Code::ParameterInvalidInteger,
                 "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_bounds_of_a_time_are_read_together_and_others_are_unknown() {
+        for (form, seconds) in [
+            ("created=5", Some(5..=5)),
+            ("created[gte]=5&created[lt]=9", Some(5..=8)),
+            ("created[gt]=5&created[lte]=9", Some(6..=9)),
+            ("created[gt]=&created[lte]=9", Some(0..=9)),
+            ("created=", None),
+            ("", None),
+        ] {
+            let mut all = params(form);
+            assert_eq!(all.created(), Ok(seconds), "{form}");
+            assert_eq!(told(all.finish()), None);
+        }
+        for (form, code, param) in [
+            ("created[from]=5", "parameter_unknown", "created[from]"),
+            ("created[gte][lt]=5", "parameter_unknown", "created[gte]"),
+            ("created[gte]=soon", "parameter_invalid_integer", "created[gte]"),
+            ("created=-1", "parameter_invalid_integer", "created"),
+        ] {
+            assert_eq!(
+                told(params(form).created()),
+                Some((code, param.to_owned())),
+                "{form}"
             );
         }
     }

@@ -4,16 +4,23 @@ use super::answer::{self, Told};
 use super::body::newest_first;
 use super::expand::{Expand, Kind};
 use super::ids;
+use super::params::Params;
 use super::refund_create::PATH;
 use super::request::{asked, found};
-use crate::errors::{Code, Invalid};
+use crate::errors::Invalid;
 use crate::query;
 use crate::state::State;
 use crate::v1::list::List;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use florin_actors::payments_handle::RefundsPage;
 use florin_domain::ids::{MerchantId, OperationId, RefundId};
-use florin_domain::ports::RefundsQuery;
+use florin_domain::payment::Payment;
+use florin_domain::ports::{ListOrder, PaymentRow, RefundsQuery, ViewError};
+use std::ops::RangeInclusive;
+
+/// Refunds that are read at once at least where some of them may be left out.
+const REFUNDS_AT_ONCE_MIN: usize = 100;
 
 pub(crate) async fn handle(state: Data<State>, request: HttpRequest) -> HttpResponse {
     let told = list(&state, &request).await;
@@ -24,24 +31,15 @@ async fn list(state: &State, request: &HttpRequest) -> Told {
     let (owner, mut params) = asked(state, request)?;
     let expand = params.expand(Kind::Refund, true)?;
     let id = super::refund_create::named(&mut params)?;
-    let mut page = Page::default();
-    if let Some(text) = params.text("limit")? {
-        page.limit = query::limit(&[("limit".to_owned(), text)])?;
-    }
-    page.starting_after = cursor("starting_after", params.text("starting_after")?)?;
-    page.ending_before = cursor("ending_before", params.text("ending_before")?)?;
+    let page = Page::read(&mut params)?;
     params.finish()?;
-    if page.starting_after.is_some() && page.ending_before.is_some() {
-        let message = "`starting_after` and `ending_before` exclude each other.";
-        return Err(Invalid::new("ending_before", Code::ParameterInvalid, message).into());
-    }
     let Some(id) = id else {
         return all(state, owner, page, &expand).await;
     };
     let row = found(state, owner, id, "payment_intent").await?;
-    let all: Vec<RefundId> = newest_first(&row.payment)
+    let all: Vec<(RefundId, u64)> = newest_first(&row.payment)
         .into_iter()
-        .map(|refund| refund.0)
+        .map(|(id, operation)| (id, operation.opened_at.unix_s()))
         .collect();
     let (shown, has_more) = page.of(&all)?;
     let bodies = shown
@@ -64,13 +62,19 @@ async fn all(state: &State, (merchant, livemode): (MerchantId, bool), page: Page
         }
     }
     let mut query = RefundsQuery::newest(merchant, livemode, page.limit);
+    if let Some(seconds) = &page.created_s {
+        query = query.about_s(seconds);
+    }
     if let Some(id) = page.starting_after {
         query = query.older_than(id);
     }
     if let Some(id) = page.ending_before {
         query = query.newer_than(id);
     }
-    let (refunds, has_more) = state.payments.refunds(query).await?;
+    let (refunds, has_more) = match &page.created_s {
+        None => state.payments.refunds(query).await?,
+        Some(seconds) => created(state, query, seconds).await?,
+    };
     let bodies = refunds
         .iter()
         .filter_map(|(id, row)| answer::refund_of(state, &row.payment, OperationId::Refund(*id), expand));
@@ -78,48 +82,100 @@ async fn all(state: &State, (merchant, livemode): (MerchantId, bool), page: Page
     answer::object(&serde_json::to_value(list).unwrap_or_default())
 }
 
+/// Those of a stretch that were asked for in these seconds. What else is in it was asked for within a minute before or behind them.
+async fn created(
+    state: &State,
+    query: RefundsQuery,
+    seconds: &RangeInclusive<u64>,
+) -> Result<RefundsPage, ViewError> {
+    let limit = query.limit;
+    let backwards = query.order == ListOrder::OldestFirst;
+    let mut query = query;
+    query.limit = limit.max(REFUNDS_AT_ONCE_MIN);
+    let mut shown: Vec<(RefundId, PaymentRow)> = Vec::new();
+    loop {
+        let (mut refunds, has_more) = state.payments.refunds(query.clone()).await?;
+        if backwards {
+            refunds.reverse();
+        }
+        let edge = refunds.last().map(|refund| refund.0);
+        shown.extend(
+            refunds
+                .into_iter()
+                .filter(|(id, row)| asked_at_s(&row.payment, *id).is_some_and(|at| seconds.contains(&at))),
+        );
+        match edge {
+            Some(edge) if has_more && shown.len() <= limit => query = query.behind(edge),
+            Some(_) | None => break,
+        }
+    }
+    let has_more = shown.len() > limit;
+    shown.truncate(limit);
+    if backwards {
+        shown.reverse();
+    }
+    Ok((shown, has_more))
+}
+
+/// When a refund was asked for.
+fn asked_at_s(payment: &Payment, id: RefundId) -> Option<u64> {
+    let operation = payment.operation(OperationId::Refund(id))?;
+    Some(operation.opened_at.unix_s())
+}
+
 fn cursor(name: &'static str, text: Option<String>) -> Result<Option<RefundId>, Invalid> {
     let read = |text: String| ids::refund(&text).ok_or_else(|| query::no_entry(name));
     text.map(read).transpose()
 }
 
-/// Which of a payment's refunds.
+/// Which refunds.
 #[derive(Debug)]
 struct Page {
     limit: usize,
+    created_s: Option<RangeInclusive<u64>>,
     starting_after: Option<RefundId>,
     ending_before: Option<RefundId>,
 }
 
-impl Default for Page {
-    fn default() -> Self {
-        Self {
-            limit: query::LIMIT_DEFAULT,
-            starting_after: None,
-            ending_before: None,
-        }
-    }
-}
-
 impl Page {
-    /// The page of all, and whether more follow in the direction of reading.
-    fn of<'a>(&self, all: &'a [RefundId]) -> Result<(&'a [RefundId], bool), Invalid> {
+    fn read(params: &mut Params) -> Result<Self, Invalid> {
+        let limit = params.limit()?;
+        let created_s = params.created()?;
+        let (starting_after, ending_before) = params.cursors()?;
+        Ok(Self {
+            limit,
+            created_s,
+            starting_after: cursor("starting_after", starting_after)?,
+            ending_before: cursor("ending_before", ending_before)?,
+        })
+    }
+
+    /// The page of a payment's refunds, each with the second in which it was asked for, newest first; and whether more follow in the direction of reading.
+    fn of(&self, all: &[(RefundId, u64)]) -> Result<(Vec<RefundId>, bool), Invalid> {
         let place = |name, id: RefundId| {
-            let at = all.iter().position(|other| *other == id);
+            let at = all.iter().position(|other| other.0 == id);
             at.ok_or_else(|| query::no_entry(name))
         };
+        let takes = |refund: &&(RefundId, u64)| {
+            let seconds = self.created_s.as_ref();
+            seconds.is_none_or(|seconds| seconds.contains(&refund.1))
+        };
+        let ids = |stretch: &[(RefundId, u64)]| -> Vec<RefundId> {
+            stretch.iter().filter(takes).map(|refund| refund.0).collect()
+        };
         if let Some(id) = self.ending_before {
-            let (before, _) = all.split_at(place("ending_before", id)?);
+            let mut before = ids(all.split_at(place("ending_before", id)?).0);
             let skipped = before.len().saturating_sub(self.limit);
-            return Ok((before.split_at(skipped).1, skipped > 0));
+            return Ok((before.split_off(skipped), skipped > 0));
         }
         let start = match self.starting_after {
             None => 0,
             Some(id) => place("starting_after", id)?.saturating_add(1),
         };
-        let (_, behind) = all.split_at(start);
-        let shown = behind.len().min(self.limit);
-        Ok((behind.split_at(shown).0, shown < behind.len()))
+        let mut behind = ids(all.split_at(start).1);
+        let has_more = behind.len() > self.limit;
+        behind.truncate(self.limit);
+        Ok((behind, has_more))
     }
 }
 
@@ -127,43 +183,63 @@ impl Page {
 mod tests {
     use super::*;
 
+    fn page(limit: usize) -> Page {
+        Page {
+            limit,
+            created_s: None,
+            starting_after: None,
+            ending_before: None,
+        }
+    }
+
     #[test]
-    fn pages_join_in_both_directions() {
-        let all: Vec<RefundId> = (1..=5).rev().map(RefundId::from_bits).collect();
-        for limit in 1..=6 {
-            let mut page = Page {
-                limit,
-                ..Page::default()
+    fn pages_join_in_both_directions_whatever_is_left_out() {
+        // Two in each second.
+        let all: Vec<(RefundId, u64)> = (1..=6)
+            .rev()
+            .map(|n| (RefundId::from_bits(n), 10 + u64::try_from(n).unwrap() / 2))
+            .collect();
+        for created_s in [None, Some(11..=12), Some(13..=13), Some(90..=99)] {
+            let takes = |at: u64| created_s.as_ref().is_none_or(|seconds| seconds.contains(&at));
+            let kept = |refunds: &[(RefundId, u64)]| -> Vec<RefundId> {
+                let of = refunds.iter().filter(|refund| takes(refund.1));
+                of.map(|refund| refund.0).collect()
             };
-            let mut forwards = Vec::new();
-            loop {
-                let (shown, has_more) = page.of(&all).unwrap();
-                forwards.extend_from_slice(shown);
-                page.starting_after = shown.last().copied();
-                if !has_more {
-                    break;
+            for limit in 1..=7 {
+                let mut next = Page {
+                    created_s: created_s.clone(),
+                    ..page(limit)
+                };
+                let mut forwards = Vec::new();
+                loop {
+                    let (shown, has_more) = next.of(&all).unwrap();
+                    forwards.extend_from_slice(&shown);
+                    next.starting_after = shown.last().copied();
+                    if !has_more {
+                        break;
+                    }
                 }
-            }
-            assert_eq!(forwards, all, "{limit}");
-            let mut page = Page {
-                limit,
-                ending_before: all.last().copied(),
-                ..Page::default()
-            };
-            let mut backwards: Vec<RefundId> = Vec::new();
-            loop {
-                let (shown, has_more) = page.of(&all).unwrap();
-                backwards.splice(0..0, shown.iter().copied());
-                page.ending_before = shown.first().copied();
-                if !has_more {
-                    break;
+                assert_eq!(forwards, kept(&all), "{limit}");
+                let mut next = Page {
+                    created_s: created_s.clone(),
+                    ending_before: all.last().map(|refund| refund.0),
+                    ..page(limit)
+                };
+                let mut backwards: Vec<RefundId> = Vec::new();
+                loop {
+                    let (shown, has_more) = next.of(&all).unwrap();
+                    backwards.splice(0..0, shown.iter().copied());
+                    next.ending_before = shown.first().copied();
+                    if !has_more {
+                        break;
+                    }
                 }
+                assert_eq!(backwards, kept(&all[..5]), "{limit}");
             }
-            assert_eq!(backwards, all[..4], "{limit}");
         }
         let strange = Page {
             starting_after: Some(RefundId::from_bits(9)),
-            ..Page::default()
+            ..page(1)
         };
         assert_eq!(
             strange.of(&all).unwrap_err().param.as_deref(),

@@ -134,7 +134,7 @@ impl Posted {
 
 /// A key of our own. The names of requests never repeat, and no caller is told one before its answer.
 fn fresh_key() -> Result<IdempotencyKey, ApiError> {
-    IdempotencyKey::parse(&format!("florin-{}", request_id::current())).map_err(ApiError::IdempotencyKey)
+    IdempotencyKey::own(&request_id::current()).map_err(ApiError::IdempotencyKey)
 }
 
 /// A question of a merchant, with its query.

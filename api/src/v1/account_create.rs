@@ -10,7 +10,7 @@ use crate::openapi::{
     Access, Endpoint, OPENED_ACCOUNT_ID, account_type, chapter, count, flag, integer, may, metadata as pairs,
     must, named, strict, text,
 };
-use crate::reply::{Reply, json};
+use crate::reply::{Remembered, Reply, json};
 use crate::state::State;
 use crate::{body, json as strictly, query};
 use actix_web::http::StatusCode;
@@ -63,6 +63,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     let placed = state.ledger.place_account(&title, asked).await?;
     open.shard = placed.map_err(|unplaced| wrong("shard", format!("`shard`: {unplaced}.")))?;
     let opening = state.ledger.open_account(open).await?;
+    let existed = matches!(opening, Opening::Existed(_));
     let account = match opening {
         Opening::Opened(account) | Opening::Existed(account) => account,
         Opening::NameTaken(_) => return Err(ApiError::AccountNameTaken),
@@ -73,10 +74,8 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     };
     let key = account.id.key().ok_or(ApiError::Internal)?;
     let (standing, as_of) = state.ledger.account(key).await?;
-    json(
-        StatusCode::OK,
-        &AccountBody::of(key.into(), &standing, as_of).on(Some(&account)),
-    )
+    let body = AccountBody::of(key.into(), &standing, as_of).on(Some(&account));
+    Ok(Remembered::mark_if(existed, json(StatusCode::OK, &body)?))
 }
 
 fn wrong(name: &'static str, message: impl Into<String>) -> Invalid {

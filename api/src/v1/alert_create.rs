@@ -13,7 +13,7 @@ use crate::openapi::{
     Access, Endpoint, OPENED_ACCOUNT_ID, account_id, bounded_text, chapter, integer, may, metadata as pairs,
     must, strict,
 };
-use crate::reply::{Reply, json};
+use crate::reply::{Remembered, Reply, json};
 use crate::state::State;
 use crate::{body, json as strictly, query};
 use actix_web::http::StatusCode;
@@ -56,8 +56,10 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     let shards = state.ledger.shards();
     let asked = body.check(shards, || state.ledger.new_alert_id())?;
     match state.ledger.create_alert(asked, by).await? {
-        AlertCreation::Created(shown) | AlertCreation::Existed(shown) => {
-            json(StatusCode::OK, &AlertBody::whole(&shown, shards))
+        AlertCreation::Created(shown) => json(StatusCode::OK, &AlertBody::whole(&shown, shards)),
+        AlertCreation::Existed(shown) => {
+            let existed = json(StatusCode::OK, &AlertBody::whole(&shown, shards))?;
+            Ok(Remembered::mark_if(true, existed))
         }
         AlertCreation::Refused(refusal) => Err(ApiError::AlertRefused(refusal)),
     }

@@ -2,7 +2,7 @@
 
 use super::payment_body::{OperationBody, PaymentBody};
 use crate::errors::ApiError;
-use crate::reply::json;
+use crate::reply::{Remembered, json};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue, LOCATION};
 use actix_web::{HttpRequest, HttpResponse};
@@ -118,6 +118,9 @@ pub(crate) fn declined(answered: &Answered) -> ApiError {
 }
 
 pub(crate) fn finished(mut response: HttpResponse, answered: &Answered) -> HttpResponse {
+    if answered.replayed {
+        Remembered::mark(&mut response);
+    }
     if answered.replayed && answered.answer.is_final() {
         response
             .headers_mut()

@@ -5,7 +5,7 @@ use crate::auth::Caller;
 use crate::body::read_optional_json;
 use crate::errors::{ApiError, Code};
 use crate::openapi::{Access, Endpoint, chapter, consistency_example, named, strict};
-use crate::reply::{Reply, json};
+use crate::reply::{Remembered, Reply, json};
 use crate::state::State;
 use crate::{json as body, query};
 use actix_web::http::StatusCode;
@@ -171,7 +171,7 @@ async fn run_now(state: &State, request: &HttpRequest, payload: Payload) -> Resu
     let Nothing {} = body::read(&bytes)?;
     let rounds = tokio::time::timeout(WAIT, state.consistency.run()).await;
     let rounds = rounds.map_err(|_| ApiError::Overloaded { retry_after_s: 1 })??;
-    shown(state, &rounds)
+    Ok(Remembered::mark_if(true, shown(state, &rounds)?))
 }
 
 fn shown(state: &State, rounds: &[Arc<Round>]) -> Result<HttpResponse, ApiError> {

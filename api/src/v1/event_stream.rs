@@ -22,7 +22,7 @@ use bytes::Bytes;
 use florin_actors::payments_handle::{Cursor, EventsError, PastError, PaymentsHandle};
 use florin_domain::announcement::EventPlace;
 use florin_domain::ids::{EventId, MerchantId};
-use florin_domain::ports::{EventsQuery, ListOrder, ViewError};
+use florin_domain::ports::{EventsQuery, ListOrder, Ownership, ViewError};
 use serde_json::Value;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -82,15 +82,18 @@ async fn stream(state: &State, request: &HttpRequest) -> Result<HttpResponse, Ap
         },
         is_greeted: false,
         is_closing: Arc::clone(&state.is_closing),
+        ownership: Arc::clone(&state.ownership),
         _place: place,
     };
-    Ok(
-        response.body(PagedBody::begin(pages).await.map_err(|error| match error {
-            Broken::View(error) => error.into(),
-            Broken::Past(error) => super::payment_get::past(error),
-            Broken::Unwritten => ApiError::Internal,
-        })?),
-    )
+    Ok(response.body(
+        PagedBody::begin(pages, &state.ownership)
+            .await
+            .map_err(|error| match error {
+                Broken::View(error) => error.into(),
+                Broken::Past(error) => super::payment_get::past(error),
+                Broken::Unwritten => ApiError::Internal,
+            })?,
+    ))
 }
 
 /// Behind what a stream begins: the event that is named, or the newest one there is.
@@ -130,6 +133,7 @@ struct Streamed {
     query: EventsQuery,
     is_greeted: bool,
     is_closing: Arc<AtomicBool>,
+    ownership: Arc<dyn Ownership>,
     _place: StreamPlace,
 }
 
@@ -150,7 +154,8 @@ impl Streamed {
             return (Some(self), Ok(Bytes::from_static(GREETING.as_bytes())));
         }
         for _ in 0..PAUSES_SILENT_MAX {
-            if self.is_closing.load(Ordering::Relaxed) {
+            // Whoever has the shards now tells what is still to happen: the client comes back and finds it.
+            if self.is_closing.load(Ordering::Relaxed) || !self.ownership.is_ours() {
                 return (None, Ok(Bytes::new()));
             }
             match self.page().await {
@@ -203,7 +208,7 @@ pub(crate) fn described() -> Endpoint {
         .answers_as(
             "text/event-stream",
             200,
-            "The stream. It ends when the server stops.",
+            "The stream. It ends when the server stops, or another one may have taken its place.",
             text("Server-sent events."),
             Value::Null,
         )

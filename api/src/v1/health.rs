@@ -27,7 +27,8 @@ pub(crate) async fn live() -> Reply {
 }
 
 pub(crate) async fn ready(state: Data<State>) -> Reply {
-    let Some(reason) = state.ops.not_ready() else {
+    let not_ours = (!state.ownership.is_ours()).then_some("not_owner");
+    let Some(reason) = not_ours.or_else(|| state.ops.not_ready()) else {
         return Reply(json(
             StatusCode::OK,
             &Health {

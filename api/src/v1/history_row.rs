@@ -410,6 +410,10 @@ fn details(event: &Event, to_operator: bool) -> Details<'_> {
             number,
             reason: why,
         } => reason(attempt(*operation, *number), why),
+        Event::OperationGivenUp { operation } => Details {
+            operation_id: Some(Displayed(*operation)),
+            ..Details::default()
+        },
         Event::AttemptCancelled { operation, number }
         | Event::AttemptClosingAsked {
             operation, number, ..

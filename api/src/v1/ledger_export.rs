@@ -76,7 +76,7 @@ async fn export(state: &State, request: &HttpRequest, format: Format) -> Result<
         parts,
         writer: Writer::new(format),
     };
-    Ok(response.body(PagedBody::begin(lines).await?))
+    Ok(response.body(PagedBody::begin(lines, &state.ownership).await?))
 }
 
 /// Behind which commit, and up to which one, there are lines that are wanted.

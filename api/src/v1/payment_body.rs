@@ -145,13 +145,18 @@ impl<'a> OperationBody<'a> {
 
 fn status(operation: &Operation) -> &'static str {
     match operation.state() {
+        _ if operation.is_unsent() => "not_sent",
         None
         | Some(
             AttemptState::Open | AttemptState::Pending | AttemptState::ActionRequired | AttemptState::Unknown,
         ) => "pending",
         Some(AttemptState::Succeeded) => "succeeded",
         Some(
-            AttemptState::Declined | AttemptState::NotSent | AttemptState::Rejected | AttemptState::Cancelled,
+            AttemptState::Declined
+            | AttemptState::NotSent
+            | AttemptState::Rejected
+            | AttemptState::Cancelled
+            | AttemptState::GivenUp,
         ) => "failed",
     }
 }

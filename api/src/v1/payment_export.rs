@@ -50,7 +50,7 @@ async fn export(state: &State, request: &HttpRequest) -> Result<HttpResponse, Ap
         query,
         columns: Columns::new(PAYMENTS_MAX),
     };
-    Ok(response.body(PagedBody::begin(pages).await?))
+    Ok(response.body(PagedBody::begin(pages, &state.ownership).await?))
 }
 
 /// What is left of a file.

@@ -7,7 +7,7 @@ use super::payment_link_body::{
 use crate::errors::{ApiError, Code};
 use crate::openapi::{Access, Endpoint, bounded, chapter, id, page_of};
 use crate::query;
-use crate::reply::{Reply, json};
+use crate::reply::{Remembered, Reply, json};
 use crate::state::State;
 use crate::stripe::params::Params;
 use crate::v1::list::List;
@@ -83,6 +83,7 @@ async fn make(
     let made = state.links.change(owner, change, once).await.map_err(refused)?;
     let mut response = json(StatusCode::OK, &shown(&made.link, &state.public_url))?;
     if made.was_before {
+        Remembered::mark(&mut response);
         response
             .headers_mut()
             .insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));

@@ -11,7 +11,7 @@ use crate::openapi::{
     Access, Endpoint, PAYMENT_ID, array, bounded, chapter, count, flag, id as an_id, may, must, or_null,
     record, strict, text, word,
 };
-use crate::reply::{self, Reply};
+use crate::reply::{self, Remembered, Reply};
 use crate::state::State;
 use crate::{body, query};
 use actix_web::http::StatusCode;
@@ -275,7 +275,7 @@ async fn what_if(state: &State, request: &HttpRequest, payload: Payload) -> Resu
         would_be: CourseBody::of(&answer.would_be),
         assumed: assumed(&answer),
     };
-    reply::json(StatusCode::OK, &body)
+    Ok(Remembered::mark_if(true, reply::json(StatusCode::OK, &body)?))
 }
 
 fn refused(error: WhatIfError) -> ApiError {

@@ -62,7 +62,7 @@ pub(crate) fn described() -> Endpoint {
             "createRefund",
             "Refund a payment",
             "Gives back captured money, as a whole or in parts; together never more than was captured. A refund that the provider refuses \
-             is shown as `failed`.",
+             is shown as `failed`, as is one that reached no provider within a day: until then the same request under the same key sends it.",
         )
         .in_chapter(chapter::PAYMENTS)
         .path_part("id", id("The payment.", "pay_"), PAYMENT_ID)

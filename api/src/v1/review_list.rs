@@ -42,7 +42,7 @@ fn body(payment: &Payment) -> ReviewBody<'_> {
         merchant_id: payment.spec.merchant.to_string(),
         review_deadline: match payment.waits_for() {
             Some((WaitKind::Review, deadline)) => Some(deadline.unix_s()),
-            Some((WaitKind::Challenge | WaitKind::Capture, _)) | None => None,
+            Some((WaitKind::Challenge | WaitKind::Capture | WaitKind::Resend, _)) | None => None,
         },
     }
 }

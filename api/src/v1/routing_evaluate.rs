@@ -14,7 +14,7 @@ use crate::openapi::{
     Access, Endpoint, amount as amount_shape, array, bounded, bounded_text, chapter, count, id as an_id, may,
     metadata as metadata_shape, must, named, or_null, record, route_shape, strict, text, word,
 };
-use crate::reply::{self, Reply};
+use crate::reply::{self, Remembered, Reply};
 use crate::state::State;
 use crate::{json as strictly, query};
 use actix_web::http::StatusCode;
@@ -313,7 +313,7 @@ async fn evaluate(state: &State, request: &HttpRequest, payload: Payload) -> Res
         route: route.as_ref().map(RouteRow::from),
         comparison,
     };
-    reply::json(StatusCode::OK, &body)
+    Ok(Remembered::mark_if(true, reply::json(StatusCode::OK, &body)?))
 }
 
 fn change(routing: &RoutingHandle, question: &Question) -> Result<RoutingChange, Invalid> {

@@ -10,7 +10,7 @@ use crate::openapi::{
     TRANSFER_ID as ID, account_id, amount, array, bounded, bounded_text, chapter, day, flag, may, metadata,
     must, named, strict, text, time, transfer_id, word,
 };
-use crate::reply::{Reply, json as answered};
+use crate::reply::{Remembered, Reply, json as answered};
 use crate::state::State;
 use crate::{body, json as strictly, query};
 use actix_web::http::StatusCode;
@@ -83,7 +83,9 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     if is_one && let Some(refused) = culprit(&answer) {
         return Err(refused);
     }
-    answered(StatusCode::OK, &TransfersBody::of(&answer, &names, is_dry_run))
+    let is_remembered = is_dry_run || !answer.told.contains(&Told::Done);
+    let body = answered(StatusCode::OK, &TransfersBody::of(&answer, &names, is_dry_run))?;
+    Ok(Remembered::mark_if(is_remembered, body))
 }
 
 /// Reads and checks a request; the chart's accounts are asked for only if a template needs one.

@@ -10,13 +10,13 @@ use crate::openapi::{
     Access, Endpoint, TRANSFER_ID as ID, array, bounded_text, chapter, day as day_shape, flag, may, metadata,
     must, named, strict, transfer_id,
 };
-use crate::reply::{Reply, json as answered};
+use crate::reply::{Remembered, Reply, json as answered};
 use crate::state::State;
 use crate::{body, json as strictly, query};
 use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use florin_actors::ledger_handle::{RevertError, RevertRequest};
+use florin_actors::ledger_handle::{RevertError, RevertRequest, Told};
 use florin_domain::ledger::{Linkage, Revert};
 use florin_domain::limits::TEXT_BYTES_MAX;
 use serde::Deserialize;
@@ -107,7 +107,9 @@ async fn revert(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     if is_one && let Some(refused) = culprit(&answer) {
         return Err(refused);
     }
-    answered(StatusCode::OK, &TransfersBody::of(&answer, &names, is_dry_run))
+    let is_remembered = is_dry_run || !answer.told.contains(&Told::Done);
+    let body = answered(StatusCode::OK, &TransfersBody::of(&answer, &names, is_dry_run))?;
+    Ok(Remembered::mark_if(is_remembered, body))
 }
 
 fn refused(error: RevertError) -> ApiError {

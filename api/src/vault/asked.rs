@@ -4,7 +4,7 @@ use super::refused;
 use crate::auth::Caller;
 use crate::body::{Format, read_form_or_json};
 use crate::errors::{ApiError, Code};
-use crate::reply::json;
+use crate::reply::{Remembered, json};
 use crate::state::State;
 use crate::stripe::tree::{Fields, Node, read_form, read_json};
 use crate::{idempotency_key, query};
@@ -113,6 +113,7 @@ impl Asked {
         let changed = state.cards.change(owner, change, once).await.map_err(refused)?;
         let mut response = json(StatusCode::OK, &super::shown(&changed.object, owner.livemode))?;
         if changed.was_before {
+            Remembered::mark(&mut response);
             response
                 .headers_mut()
                 .insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));

@@ -1,7 +1,7 @@
 //! Webhook endpoints and deliveries as they are shown. An endpoint has Stripe's fields and ours; its secret only when it has just been made.
 
 use crate::errors::ApiError;
-use crate::reply::json as reply;
+use crate::reply::{Remembered, json as reply};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -59,6 +59,7 @@ pub(crate) fn changed(changed: &EndpointChanged, secret: Secret) -> Result<HttpR
     let shown = (secret == Secret::Shown).then_some(&changed.kept.secrets.current);
     let mut response = reply(StatusCode::OK, &endpoint_body(&changed.kept.endpoint, shown))?;
     if changed.was_before {
+        Remembered::mark(&mut response);
         let headers = response.headers_mut();
         headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }

@@ -2,16 +2,49 @@
 
 use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::ports::{
-    BoxFuture, ClientSecrets, Clock, Delivery, DeliveryEnd, EventBodies, ReadError, Receipt,
+    BoxFuture, ClientSecrets, Clock, Delivery, DeliveryEnd, EventBodies, Ownership, ReadError, Receipt,
     ReceiptSignature, ReceiptSigner, ShardSnapshot, ShownEvent, SnapshotError, Snapshots, WebhookClient,
 };
 use florin_domain::time::{Millis, Timestamp};
 use florin_domain::webhook::EventShape;
 use std::future::ready;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
+
+/// The shards, until a test takes them away.
+#[derive(Debug, Default)]
+pub(crate) struct Ours {
+    in_doubt: AtomicBool,
+    /// Times that it may still be asked before they are lost; nothing for ever.
+    asks_left: Mutex<Option<usize>>,
+}
+
+impl Ours {
+    /// Another process may have them from now on, or cannot any longer.
+    pub(crate) fn are_in_doubt(&self, in_doubt: bool) {
+        self.in_doubt.store(in_doubt, Ordering::SeqCst);
+        *self.asks_left.lock().unwrap() = None;
+    }
+
+    /// They are lost once somebody has asked so often and was told that they are ours.
+    pub(crate) fn are_lost_after(&self, asks: usize) {
+        *self.asks_left.lock().unwrap() = Some(asks);
+    }
+}
+
+impl Ownership for Ours {
+    fn is_ours(&self) -> bool {
+        let mut asks_left = self.asks_left.lock().unwrap();
+        match asks_left.as_mut() {
+            Some(0) => return false,
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        !self.in_doubt.load(Ordering::SeqCst)
+    }
+}
 
 /// Stands until a test moves its hands: what a build says of time is part of its answers.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use crate::world::{Answer, World};
 use crate::{VISA, pay, with_method};
 use florin_domain::limits::ATTEMPTS_MAX;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn post(world: &World, path: &str, secret: &str, key: &str, body: &str) -> Answer {
     let headers = [("Idempotency-Key", key), ("Content-Type", "application/json")];
@@ -194,5 +194,58 @@ fn what_was_tried_as_often_as_it_may_be_has_failed_for_good() {
     world.provider_leaves(false);
     assert_eq!(pay(&world, "new", VISA).status, 200);
     assert_eq!(ask(&world, &authorized, "capture", "another", "{}").status, 200);
+    world.stop();
+}
+
+#[test]
+fn a_refund_that_reached_nobody_has_not_failed_as_long_as_its_key_may_send_it() {
+    let world = World::start_with_actors(|options| {
+        options.retry.tries_max = 1;
+        // Behind an open breaker no attempt would be made.
+        options.breaker.failures_max = u32::MAX;
+    });
+    let paid = id(&pay(&world, "p", VISA));
+    let read = |path: &str| world.get(path, Some("sk_test_a")).json();
+    let refund = |key: &str| ask(&world, &paid, "refunds", key, r#"{"amount":100}"#);
+    // How the refund at a place stands, natively and in Stripe's shape.
+    let stands = |place: usize| {
+        let shown = read(&format!("/v1/payments/{paid}"))["refunds"][place].take();
+        let in_stripe = read(&format!("/v1/refunds/{}", shown["id"].as_str().unwrap()));
+        let status = |object: &Value| object["status"].as_str().unwrap().to_owned();
+        (status(&shown), status(&in_stripe))
+    };
+    let told = || {
+        let page = read("/v1/events?type=refund.*&limit=100");
+        let events = page["data"].as_array().unwrap().iter().rev();
+        let kinds: Vec<String> = events
+            .map(|event| event["type"].as_str().unwrap().to_owned())
+            .collect();
+        kinds
+    };
+    world.provider_leaves(true);
+    assert_eq!(refund("back").error("code"), "no_provider_available");
+    assert_eq!(stands(0), ("not_sent".to_owned(), "pending".to_owned()));
+    assert_eq!(told(), ["refund.created"]);
+    world.provider_leaves(false);
+    assert_eq!(refund("back").status, 200);
+    assert_eq!(stands(0), ("succeeded".to_owned(), "succeeded".to_owned()));
+
+    world.provider_leaves(true);
+    for _ in 1..ATTEMPTS_MAX {
+        refund("vain");
+        assert_eq!(stands(1).0, "not_sent");
+    }
+    let last = refund("vain");
+    assert_eq!((last.status, &last.json()["status"]), (200, &json!("failed")));
+    assert_eq!(stands(1), ("failed".to_owned(), "failed".to_owned()));
+    assert_eq!(
+        told(),
+        [
+            "refund.created",
+            "refund.updated",
+            "refund.created",
+            "refund.failed"
+        ]
+    );
     world.stop();
 }

@@ -1,7 +1,11 @@
 //! Refunds over all payments: listed, and read one by one.
 
+use crate::stand_ins::StandingClock;
 use crate::world::{Answer, World};
+use florin_adapters::journal::MemoryStore;
+use florin_domain::time::Millis;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const A: &str = "sk_test_a";
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
@@ -158,5 +162,64 @@ fn what_is_no_refund_of_the_merchant_is_not_there() {
     }
     let others = world.get("/v1/refunds", Some("sk_test_b")).json();
     assert_eq!(others["data"], json!([]));
+    world.stop();
+}
+
+/// The kinds of the events about refunds, the oldest first.
+fn kinds(world: &World) -> Vec<String> {
+    let page = get(world, "/v1/events?type=refund.*&limit=100").json();
+    let events = page["data"].as_array().unwrap().iter().rev();
+    events
+        .map(|event| event["type"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_refund_that_reaches_nobody_ends_as_failed_once_nobody_can_send_it_again() {
+    let clock = Arc::<StandingClock>::default();
+    let ground = (&MemoryStore::default(), Arc::clone(&clock) as _);
+    let world = World::start_on(
+        ground,
+        |_| {},
+        |options| {
+            options.retry.tries_max = 1;
+            // Behind an open breaker no attempt would be made.
+            options.breaker.failures_max = u32::MAX;
+        },
+    );
+    let sale = "amount=5000&currency=usd&payment_method=pm_card_visa&confirm=true";
+    let intent = told(&world, "/v1/payment_intents", "pay", sale)["id"].clone();
+    let body = format!("payment_intent={}&amount=100", intent.as_str().unwrap());
+    world.provider_leaves(true);
+
+    // Nobody knows the key of a request that had none.
+    let keyless = world.send("POST", "/v1/refunds", Some(A), &[FORM], body.as_bytes());
+    let keyless = (keyless.status, keyless.json()["status"].clone());
+    assert_eq!(keyless, (200, json!("failed")));
+    assert_eq!(kinds(&world), ["refund.created", "refund.failed"]);
+
+    // Refunds of one millisecond have no order.
+    clock.advance(Millis::from_s(1));
+    let headers = [FORM, ("Idempotency-Key", "back")];
+    let refused = world.send("POST", "/v1/refunds", Some(A), &headers, body.as_bytes());
+    assert_eq!(refused.status, 503, "{refused:?}");
+    let id = get(&world, "/v1/refunds").json()["data"][0]["id"].clone();
+    let stands = || get(&world, &format!("/v1/refunds/{}", id.as_str().unwrap())).json()["status"].clone();
+    assert_eq!(stands(), json!("pending"));
+    clock.advance(Millis::from_s(24 * 3600));
+    while stands() == json!("pending") {
+        std::thread::yield_now();
+    }
+    assert_eq!(stands(), json!("failed"));
+    assert_eq!(kinds(&world)[2..], ["refund.created", "refund.failed"]);
+    // Even the key that is still known sends it no more.
+    world.provider_leaves(false);
+    let again = told(&world, "/v1/refunds", "back", &body);
+    assert_eq!((&again["id"], &again["status"]), (&id, &json!("failed")));
+    let intent = format!("/v1/charges?payment_intent={}", intent.as_str().unwrap());
+    assert_eq!(
+        get(&world, &intent).json()["data"][0]["amount_refunded"],
+        json!(0)
+    );
     world.stop();
 }

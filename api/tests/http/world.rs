@@ -2,7 +2,7 @@
 
 use crate::credentials::store;
 use crate::fake_provider::FakeProvider;
-use crate::stand_ins::{NoSnapshots, Receivers, ShortBodies, SumSigner};
+use crate::stand_ins::{NoSnapshots, Ours, Receivers, ShortBodies, SumSigner};
 use florin_actors::context::{Fatal, NoProbe, Ports, Webhooks};
 use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
@@ -75,6 +75,8 @@ pub(crate) struct World {
     pub(crate) endpoints: Arc<MemoryEndpoints>,
     /// What is delivered to them.
     pub(crate) receivers: Arc<Receivers>,
+    /// Whether the shards are this process's.
+    pub(crate) ownership: Arc<Ours>,
     /// Where credentials are kept.
     pub(crate) folder: TempDir,
 }
@@ -293,7 +295,9 @@ impl World {
             runtime.block_on(register(&platform));
         }
         let folder = tempfile::tempdir().unwrap();
+        let ownership = Arc::new(Ours::default());
         let faces = ApiParts {
+            ownership: Arc::clone(&ownership) as _,
             payments: platform.payments(),
             ledger: platform.ledger(),
             consistency: platform.consistency(),
@@ -334,6 +338,7 @@ impl World {
             provider,
             endpoints,
             receivers,
+            ownership,
             folder,
         }
     }

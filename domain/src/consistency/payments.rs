@@ -7,6 +7,7 @@ use crate::ledger::{
     AccountName, FeeRecognition, HoldChange, Line, PostedEntry, PostingModel, PostingProfile, Side,
 };
 use crate::payment::{Payment, Status, evolve_all};
+use crate::time::Timestamp;
 
 /// What commits posted, in minor units: clearing in debits, all else in credits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl PaymentTrace {
     }
 
     /// Follows its next commit.
-    pub fn follow(&mut self, seq: Seq, body: &PaymentCommit) {
+    pub fn follow(&mut self, (seq, at): (Seq, Timestamp), body: &PaymentCommit) {
         if self.broken.is_some() {
             return;
         }
@@ -69,7 +70,7 @@ impl PaymentTrace {
         }
         self.seq = seq;
         let late = self.payment.as_ref().map_or(0, |payment| payment.late_minor);
-        match evolve_all(self.payment.take(), &body.events) {
+        match evolve_all(self.payment.take(), &body.events, at) {
             Ok(after) => self.payment = after,
             Err(error) => {
                 let both = ("events that can follow".to_owned(), error.to_string());

@@ -74,7 +74,8 @@ impl Payment {
             | AttemptState::Unknown
             | AttemptState::Succeeded
             | AttemptState::NotSent
-            | AttemptState::Rejected => false,
+            | AttemptState::Rejected
+            | AttemptState::GivenUp => false,
         })
     }
 }

@@ -13,6 +13,7 @@ use super::redrive;
 use super::refusal::Refusal;
 use super::review;
 use super::state::{CaptureMethod, Payment, Spec, Status};
+use super::unsent;
 use super::void::void;
 use crate::ids::{OperationId, VoidId};
 use crate::ledger::PostingProfile;
@@ -471,6 +472,10 @@ pub(super) fn open(
 }
 
 fn expired(payment: &Payment, plan: AttemptPlan, void: VoidId, now: Timestamp) -> Result<Decision, Refusal> {
+    let given_up = unsent::overdue(payment, now);
+    if !given_up.is_empty() {
+        return Ok(Decision::events(given_up));
+    }
     match &payment.status {
         Status::InReview { deadline } if *deadline <= now => review::expire(payment, plan, void, now),
         Status::Authorized if payment.authorization_expires_at.is_some_and(|at| at <= now) => {

@@ -356,6 +356,11 @@ pub enum Event {
         /// With this method.
         method: PaymentMethod,
     },
+    /// A refund that reached nobody is not sent any more: it has failed.
+    OperationGivenUp {
+        /// Which.
+        operation: OperationId,
+    },
 }
 
 impl Event {
@@ -406,6 +411,7 @@ impl Event {
             Self::Drafted { .. } => "payment.drafted",
             Self::Amended { .. } => "payment.amended",
             Self::Confirmed { .. } => "payment.confirmed",
+            Self::OperationGivenUp { .. } => "operation.given_up",
         }
     }
 }

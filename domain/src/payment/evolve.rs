@@ -11,16 +11,18 @@ use super::outcome::{
 use super::planning::{open, plan, retry_elsewhere};
 use super::reversal;
 use super::state::{DeclinePolicy, Failure, NextAction, Payment, Status};
+use super::unsent;
 use crate::decline::NetworkDecline;
 use crate::ids::OperationId;
 use crate::money::MinorSum;
+use crate::time::Timestamp;
 use std::sync::Arc;
 
 #[expect(
     clippy::too_many_lines,
     reason = "one flat table: every event with what it does"
 )]
-pub(super) fn change(payment: &mut Payment, event: &Event) -> Result<(), &'static str> {
+pub(super) fn change(payment: &mut Payment, event: &Event, at: Timestamp) -> Result<(), &'static str> {
     match event {
         Event::Created { .. } | Event::Drafted { .. } => return Err("the payment exists already"),
         Event::Amended {
@@ -233,7 +235,7 @@ pub(super) fn change(payment: &mut Payment, event: &Event) -> Result<(), &'stati
             let op = payment.operation_mut(*operation).ok_or("no such operation")?;
             op.transaction = Some(Arc::clone(transaction));
             let op = op.clone();
-            succeed(payment, &op)?;
+            succeed(payment, &op, at)?;
             payment.authorization_expires_at = authorization_expires_at.or(payment.authorization_expires_at);
         }
         Event::AttemptDeclined {
@@ -362,6 +364,7 @@ pub(super) fn change(payment: &mut Payment, event: &Event) -> Result<(), &'stati
             matter::noted(payment.operation_mut(*operation).ok_or("no such operation")?)?;
         }
         Event::AttemptsExhausted => exhaust(payment)?,
+        Event::OperationGivenUp { operation } => unsent::give_up(payment, *operation)?,
     }
     Ok(())
 }

@@ -65,7 +65,8 @@ impl Payment {
             | AttemptState::Declined
             | AttemptState::NotSent
             | AttemptState::Rejected
-            | AttemptState::Cancelled => false,
+            | AttemptState::Cancelled
+            | AttemptState::GivenUp => false,
         });
         // No void may still close the payment, and no provider has said that an attempt given up for dead has charged after all: where
         // one has, only somebody who asks for it charges again, even once that was given back.

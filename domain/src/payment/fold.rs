@@ -7,6 +7,7 @@ use super::state::Payment;
 use crate::announcement::{Announcement, Before, announce};
 use crate::ledger::PostingProfile;
 use crate::money::MinorSum;
+use crate::time::Timestamp;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -20,36 +21,45 @@ pub struct IllegalEvent {
     pub why: &'static str,
 }
 
-/// Folds all events of one commit.
-pub fn evolve_all(state: Option<Payment>, events: &[Event]) -> Result<Option<Payment>, IllegalEvent> {
-    evolve_announcing(state, events).map(|(payment, _)| payment)
+/// Folds all events of one commit, which was decided at that time.
+pub fn evolve_all(
+    state: Option<Payment>,
+    events: &[Event],
+    at: Timestamp,
+) -> Result<Option<Payment>, IllegalEvent> {
+    evolve_announcing(state, events, at).map(|(payment, _)| payment)
 }
 
 /// The same, with what the commit announces, in order.
 pub fn evolve_announcing(
     state: Option<Payment>,
     events: &[Event],
+    at: Timestamp,
 ) -> Result<(Option<Payment>, Vec<Announcement>), IllegalEvent> {
     let (mut events, mut said) = (events.iter(), Vec::new());
     let mut payment = match (state, events.next()) {
         (state, None) => return Ok((state, said)),
-        (state, Some(first)) => begin(state, first, &mut said)?,
+        (state, Some(first)) => begin(state, (first, at), &mut said)?,
     };
     for event in events {
         // In place: a payment is too large to be moved for every event.
-        step(&mut payment, event, &mut said)?;
+        step(&mut payment, (event, at), &mut said)?;
     }
     Ok((Some(payment), said))
 }
 
-/// Folds one event.
-pub fn evolve(state: Option<Payment>, event: &Event) -> Result<Payment, IllegalEvent> {
-    begin(state, event, &mut Vec::new())
+/// Folds one event of a commit that was decided at that time.
+pub fn evolve(state: Option<Payment>, event: &Event, at: Timestamp) -> Result<Payment, IllegalEvent> {
+    begin(state, (event, at), &mut Vec::new())
 }
 
-fn step(payment: &mut Payment, event: &Event, said: &mut Vec<Announcement>) -> Result<(), IllegalEvent> {
+fn step(
+    payment: &mut Payment,
+    (event, at): (&Event, Timestamp),
+    said: &mut Vec<Announcement>,
+) -> Result<(), IllegalEvent> {
     let before = Before::of(payment);
-    change(payment, event)
+    change(payment, event, at)
         .and_then(|()| announce(before, event, payment, said))
         .map_err(|why| IllegalEvent {
             event: event.name(),
@@ -59,11 +69,11 @@ fn step(payment: &mut Payment, event: &Event, said: &mut Vec<Announcement>) -> R
 
 fn begin(
     state: Option<Payment>,
-    event: &Event,
+    (event, at): (&Event, Timestamp),
     said: &mut Vec<Announcement>,
 ) -> Result<Payment, IllegalEvent> {
     if let Some(mut payment) = state {
-        step(&mut payment, event, said)?;
+        step(&mut payment, (event, at), said)?;
         return Ok(payment);
     }
     let (spec, method, status) = draft::begun(event).ok_or_else(|| IllegalEvent {

@@ -5,6 +5,7 @@ use super::matter::Matter;
 use super::resolution::Resolution;
 use super::reversal::Reversed;
 use crate::ids::OperationId;
+use crate::limits::ATTEMPTS_MAX;
 use crate::money::Amount;
 use crate::provider::{ProviderId, ProviderKey, ProviderReference};
 use crate::time::Timestamp;
@@ -30,6 +31,15 @@ pub enum OperationKind {
 }
 
 impl OperationKind {
+    /// Whether its success takes money or gives it back.
+    pub const fn moves_money(self) -> bool {
+        match self {
+            Self::Sale | Self::Capture | Self::Refund => true,
+            // What a reversal gives back was in suspense, and no merchant's.
+            Self::Authorize | Self::Void | Self::Increment | Self::Reversal => false,
+        }
+    }
+
     /// Stable word for metrics, histories and the sandbox.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -65,6 +75,8 @@ pub enum AttemptState {
     Rejected,
     /// Closed at the provider; it can no longer charge.
     Cancelled,
+    /// Never left this process, and nobody sends it any more.
+    GivenUp,
 }
 
 impl AttemptState {
@@ -80,6 +92,7 @@ impl AttemptState {
             Self::NotSent => "not_sent",
             Self::Rejected => "rejected",
             Self::Cancelled => "cancelled",
+            Self::GivenUp => "given_up",
         }
     }
 
@@ -87,14 +100,19 @@ impl AttemptState {
     pub const fn is_unresolved(self) -> bool {
         match self {
             Self::Open | Self::Pending | Self::ActionRequired | Self::Unknown => true,
-            Self::Succeeded | Self::Declined | Self::NotSent | Self::Rejected | Self::Cancelled => false,
+            Self::Succeeded
+            | Self::Declined
+            | Self::NotSent
+            | Self::Rejected
+            | Self::Cancelled
+            | Self::GivenUp => false,
         }
     }
 
     /// Proof that it did not charge and will not: another attempt may follow.
     pub const fn is_closed_without_charge(self) -> bool {
         match self {
-            Self::Declined | Self::NotSent | Self::Rejected | Self::Cancelled => true,
+            Self::Declined | Self::NotSent | Self::Rejected | Self::Cancelled | Self::GivenUp => true,
             Self::Open | Self::Pending | Self::ActionRequired | Self::Unknown | Self::Succeeded => false,
         }
     }
@@ -137,6 +155,15 @@ pub struct LateCharge {
     pub transaction: ProviderReference,
 }
 
+/// That an operation's money was booked. It never changes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Booked {
+    /// When: that of the commit that posted it, whenever it was asked for.
+    pub at: Timestamp,
+    /// What it added to Florin's fee, in minor units; less than zero if it returned some of it.
+    pub fee_minor: i128,
+}
+
 /// Something asked of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
@@ -166,6 +193,8 @@ pub struct Operation {
     pub proposal: Option<Resolution>,
     /// The late charge that it gives back.
     pub reverses: Option<Reversed>,
+    /// That what it took or gave back is in the books; nothing else is ever noted here.
+    pub booked: Option<Booked>,
     /// What a person had or has to look at, oldest first.
     pub matters: Vec<Matter>,
     /// How many of those a person has noted, from the first on.
@@ -193,6 +222,7 @@ impl Operation {
             transaction: None,
             proposal: None,
             reverses: None,
+            booked: None,
             matters: Vec::new(),
             matters_noted: 0,
         }
@@ -201,6 +231,11 @@ impl Operation {
     /// The state of the latest attempt.
     pub fn state(&self) -> Option<AttemptState> {
         self.attempt.as_ref().map(|attempt| attempt.state)
+    }
+
+    /// Nobody has done anything about it, as far as its latest attempt goes, and whoever asked for it may have it sent under its key: it has not failed.
+    pub fn is_unsent(&self) -> bool {
+        self.state() == Some(AttemptState::NotSent) && self.attempts < ATTEMPTS_MAX
     }
 
     /// The attempt with this number, however long ago.

@@ -1,12 +1,13 @@
 //! What the end of an attempt does to its payment: sums, fees and status.
 
 use super::evolve::operation_authorizes;
-use super::operation::{Attempt, AttemptState, LateCharge, Operation, OperationKind};
+use super::operation::{Attempt, AttemptState, Booked, LateCharge, Operation, OperationKind};
 use super::reversal;
 use super::state::{Payment, Status};
 use crate::ids::OperationId;
 use crate::money::{Amount, MinorSum};
 use crate::provider::{ProviderId, ProviderReference};
+use crate::time::Timestamp;
 use std::sync::Arc;
 
 /// Whether an operation was done outside the plan, or undone.
@@ -129,7 +130,19 @@ pub(super) fn close(payment: &mut Payment) -> Result<(), &'static str> {
     Ok(())
 }
 
-pub(super) fn succeed(payment: &mut Payment, op: &Operation) -> Result<(), &'static str> {
+/// What a success does, and when it was booked.
+pub(super) fn succeed(payment: &mut Payment, op: &Operation, at: Timestamp) -> Result<(), &'static str> {
+    let before = payment.fee_minor;
+    done(payment, op)?;
+    if op.kind.moves_money() {
+        let fee_minor = payment.fee_minor.checked_sub(before).ok_or("sum overflows")?;
+        let op = payment.operation_mut(op.id).ok_or("no such operation")?;
+        op.booked = Some(Booked { at, fee_minor });
+    }
+    Ok(())
+}
+
+fn done(payment: &mut Payment, op: &Operation) -> Result<(), &'static str> {
     let overflow = |_| "sum overflows";
     match op.kind {
         OperationKind::Sale => {

@@ -11,6 +11,7 @@ use super::operation::{Attempt, AttemptState, Operation, OperationKind};
 use super::refusal::Refusal;
 use super::reversal::{self, ReversalPlan};
 use super::state::{Payment, Status};
+use super::unsent;
 use crate::decline::NetworkDecline;
 use crate::ids::OperationId;
 use crate::limits::Lifetimes;
@@ -67,7 +68,8 @@ pub(super) fn take_word(
         return Ok(Decision::default());
     }
     if attempt.number == number && attempt.state.is_unresolved() {
-        let recorded = record(payment, (operation, number), outcome, lifetimes, now)?;
+        let mut recorded = record(payment, (operation, number), outcome, lifetimes, now)?;
+        unsent::without_key(payment, operation, &mut recorded.events);
         let decision = failover::go_on(payment, (operation, number), recorded, next, now);
         return Ok(failover::give_up(payment, (operation, number), decision));
     }

@@ -16,7 +16,9 @@ pub(super) fn again(payment: &Payment, id: OperationId, plan: AttemptPlan) -> Re
     match op.state() {
         Some(AttemptState::NotSent | AttemptState::Rejected | AttemptState::Cancelled)
             if op.late.is_empty() => {}
-        Some(AttemptState::Succeeded | AttemptState::Declined) => return Err(Refusal::WrongStatus),
+        Some(AttemptState::Succeeded | AttemptState::Declined | AttemptState::GivenUp) => {
+            return Err(Refusal::WrongStatus);
+        }
         Some(
             AttemptState::Open
             | AttemptState::Pending
@@ -36,6 +38,8 @@ pub(super) fn again(payment: &Payment, id: OperationId, plan: AttemptPlan) -> Re
         OperationKind::Capture => {
             capture_amount(payment, Some(op.amount))?;
         }
+        // A provider said something about it that people have to look at first.
+        OperationKind::Refund if !op.open_matters().is_empty() => return Err(Refusal::OperationInProgress),
         OperationKind::Refund => {
             refund_amount(payment, Some(op.amount))?;
         }

@@ -166,6 +166,7 @@ impl Payment {
                 Answer::Declined
             }
             // Nobody may send it again.
+            Some(AttemptState::GivenUp) => Answer::Exhausted,
             Some(AttemptState::NotSent) if op.attempts >= ATTEMPTS_MAX => Answer::Exhausted,
             Some(AttemptState::NotSent) => Answer::NoProvider,
             Some(

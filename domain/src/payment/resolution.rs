@@ -95,6 +95,7 @@ fn unresolvable(payment: &Payment, id: OperationId) -> Result<(&Operation, &Atte
         | AttemptState::Declined
         | AttemptState::NotSent
         | AttemptState::Rejected
-        | AttemptState::Cancelled => Err(Refusal::WrongStatus),
+        | AttemptState::Cancelled
+        | AttemptState::GivenUp => Err(Refusal::WrongStatus),
     }
 }

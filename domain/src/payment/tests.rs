@@ -27,3 +27,4 @@ mod reversals;
 mod reviews;
 mod script;
 mod truthful;
+mod unsent;

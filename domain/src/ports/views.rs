@@ -4,8 +4,9 @@ use super::BoxFuture;
 use super::announced::{AnnouncingCommit, EventsPage, EventsQuery};
 use super::journal::ReadError;
 use super::listing::{PaymentsPage, PaymentsQuery};
+use super::moved::MovedIndex;
 use super::refunded::{RefundPlace, RefundsQuery};
-use crate::ids::{PaymentId, Seq};
+use crate::ids::{MerchantId, PaymentId, Seq};
 use crate::payment::{Payment, WaitKind};
 use crate::time::Timestamp;
 use std::fmt;
@@ -19,6 +20,13 @@ pub struct PaymentRow {
     pub seq: Seq,
     /// Its state after that commit.
     pub payment: Arc<Payment>,
+}
+
+impl PaymentRow {
+    /// Whether it is this merchant's, in this mode.
+    pub fn is_of(&self, (merchant, livemode): (MerchantId, bool)) -> bool {
+        self.payment.spec.merchant == merchant && self.payment.spec.livemode == livemode
+    }
 }
 
 /// A payment as a view has it.
@@ -64,7 +72,7 @@ pub struct WaitingQuery {
 }
 
 /// Port of the payments view.
-pub trait Views: Follower {
+pub trait Views: Follower + MovedIndex {
     /// One payment.
     fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>>;
 

@@ -249,7 +249,13 @@ impl RiskLists {
             found.filter(|entry| entry.is_in_force(now))
         };
         match kind {
-            ListKind::CardFingerprint => look(Target::CardFingerprint(Arc::clone(known.card))),
+            // However often a number was saved, it is one card; an entry may also name one saved card by its id.
+            ListKind::CardFingerprint => {
+                let number = known.number.clone().map(Target::CardFingerprint);
+                number
+                    .and_then(look)
+                    .or_else(|| look(Target::CardFingerprint(Arc::clone(known.card))))
+            }
             ListKind::Customer => look(Target::Customer(Arc::clone(known.customer?))),
             ListKind::Device => look(Target::Device(Arc::clone(known.device?))),
             ListKind::Ip => {
@@ -289,6 +295,8 @@ impl RiskLists {
 #[derive(Debug)]
 struct Known<'a> {
     card: &'a Arc<str>,
+    /// The fingerprint of a saved card's number.
+    number: Option<Arc<str>>,
     first_digits: Option<&'a str>,
     customer: Option<&'a Arc<str>>,
     device: Option<&'a Arc<str>>,
@@ -301,6 +309,10 @@ impl<'a> Known<'a> {
         let address = spec.device.ip.as_ref().and_then(|ip| ip.parse::<IpAddr>().ok());
         Self {
             card: &method.id,
+            number: method
+                .stored
+                .as_ref()
+                .map(|stored| stored.fingerprint_text().into()),
             first_digits: method.first_digits(),
             customer: spec.customer.as_ref(),
             device: spec.device.fingerprint.as_ref(),

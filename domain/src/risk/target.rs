@@ -15,7 +15,7 @@ pub(crate) const V6_PREFIX_MIN: u8 = 16;
 /// What kind of thing an entry is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ListKind {
-    /// A card, by the fingerprint of its number. Until cards are stored there is none, and the id of the method stands for it.
+    /// A card, by the fingerprint of its number, or by the id of the method.
     CardFingerprint,
     /// A merchant's customer.
     Customer,
@@ -25,7 +25,7 @@ pub enum ListKind {
     Ip,
     /// The issuer's country, or that of the device.
     Country,
-    /// The first digits of a card number. No method has them until cards are stored.
+    /// The first digits of a card number.
     Bin,
 }
 

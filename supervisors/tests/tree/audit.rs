@@ -52,7 +52,7 @@ impl Truth {
                 "commit {} of {id} does not follow its last one",
                 commit.seq
             );
-            let after = evolve_all(truth.payments.remove(&id), &body.events)
+            let after = evolve_all(truth.payments.remove(&id), &body.events, commit.at)
                 .unwrap()
                 .unwrap();
             if prev == Seq::ZERO {

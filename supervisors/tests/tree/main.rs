@@ -11,7 +11,7 @@
 //!   shards, [`crossings_reverts`] reverts there, [`crossings_fraud`] the fraud check, [`crossings_land`] which they are, [`crossings_stuck`] one whose disk hangs,
 //!   [`crossings_looks`] looks at what is between them
 //! * [`recounts`] what velocity shards know after they failed
-//! * [`webhooks`] what merchants' servers are sent
+//! * [`webhooks`] what merchants' servers are sent; [`moved`] what merchants read of what moved their money
 //! * [`crash`], [`random`], [`stale`], [`incarnations`], [`successor`], [`leaving`], [`lost`], [`poison`], [`traps`], [`kill`] failures; [`snapshots`], [`scrub`] damage; [`monitor`], [`monitor_load`] what does not agree; [`short_pages`] large commits; [`keys`], [`keys_under_way`], [`outcomes`], [`stops`], [`admission`],
 //!   [`alerts`], [`drain`] the rest; [`alarms`] what operators are told; [`lanes`] how many questions it gets
 
@@ -67,6 +67,8 @@ mod mischief;
 mod monitor;
 #[cfg(test)]
 mod monitor_load;
+#[cfg(test)]
+mod moved;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]

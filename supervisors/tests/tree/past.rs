@@ -94,10 +94,9 @@ fn folded(journal: &[Commit]) -> BTreeMap<PaymentId, BTreeMap<u64, Payment>> {
         };
         let known = states.entry(body.payment).or_default();
         let before = known.last_key_value().map(|(_, payment)| payment.clone());
-        let after = body
-            .events
-            .iter()
-            .fold(before, |payment, event| Some(evolve(payment, event).unwrap()));
+        let after = body.events.iter().fold(before, |payment, event| {
+            Some(evolve(payment, event, commit.at).unwrap())
+        });
         known.insert(commit.seq.0, after.unwrap());
     }
     states

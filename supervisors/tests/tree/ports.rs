@@ -5,11 +5,12 @@ use florin_actors::context::Fatal;
 use florin_adapters::journal::MemoryJournal;
 use florin_adapters::views::MemoryViews;
 use florin_domain::commit::{Body, Commit};
-use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
+use florin_domain::ids::{MerchantId, OperationId, PaymentId, Seq, ShardId};
 use florin_domain::ports::{
     AnnouncingCommit, AppendError, Batch, BoxFuture, Clock, Entropy, EventsPage, EventsQuery, Follower, Head,
-    Journal, PaymentRow, PaymentsPage, PaymentsQuery, ProviderKeys, ReadError, RefundPlace, RefundsQuery,
-    ShardSnapshot, SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
+    Journal, MovedIndex, MovedPage, MovedQuery, PaymentRow, PaymentsPage, PaymentsQuery, ProviderKeys,
+    ReadError, RefundPlace, RefundsQuery, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views,
+    WaitingQuery,
 };
 use florin_domain::provider::ProviderKey;
 use florin_domain::time::Timestamp;
@@ -311,6 +312,8 @@ pub(crate) struct GatedViews {
     permits: Semaphore,
     /// Rows that are read as something else, or not at all.
     pub(crate) altered: Altered<(PaymentId, Option<PaymentRow>)>,
+    /// Whose entries are read in somebody's place.
+    pub(crate) mixed_up: Altered<(MerchantId, bool)>,
     /// Panics in batches, and in questions about who waits.
     pub(crate) traps: [Trap; 2],
 }
@@ -322,12 +325,18 @@ impl Default for GatedViews {
             gated: AtomicBool::new(false),
             permits: Semaphore::new(0),
             altered: Altered::default(),
+            mixed_up: Altered::default(),
             traps: Default::default(),
         }
     }
 }
 
 impl GatedViews {
+    fn in_place_of(&self, mut owner: (MerchantId, bool)) -> (MerchantId, bool) {
+        self.mixed_up.apply(&mut owner);
+        owner
+    }
+
     /// From now on every batch waits for a permit; in order of arrival.
     pub(crate) fn gate(&self) {
         self.gated.store(true, Ordering::SeqCst);
@@ -366,6 +375,13 @@ impl Follower for GatedViews {
     }
 }
 
+impl MovedIndex for GatedViews {
+    fn moved(&self, mut query: MovedQuery) -> BoxFuture<'_, Result<MovedPage, ViewError>> {
+        (query.merchant, query.livemode) = self.in_place_of((query.merchant, query.livemode));
+        self.inner.moved(query)
+    }
+}
+
 impl Views for GatedViews {
     fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
         Box::pin(async move {
@@ -390,7 +406,8 @@ impl Views for GatedViews {
         self.inner.events(query)
     }
 
-    fn refunds(&self, query: RefundsQuery) -> BoxFuture<'_, Result<Vec<RefundPlace>, ViewError>> {
+    fn refunds(&self, mut query: RefundsQuery) -> BoxFuture<'_, Result<Vec<RefundPlace>, ViewError>> {
+        (query.merchant, query.livemode) = self.in_place_of((query.merchant, query.livemode));
         self.inner.refunds(query)
     }
 }

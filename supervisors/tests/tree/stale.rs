@@ -229,7 +229,7 @@ fn a_payment_whose_commit_does_not_follow_its_last_one_reads_itself_again_and_an
             reversal: None,
         };
         let decision = decide(Some(before), unknown, &context.options.lifetimes, at).unwrap();
-        let (after, announced) = evolve_announcing(Some(before.clone()), &decision.events).unwrap();
+        let (after, announced) = evolve_announcing(Some(before.clone()), &decision.events, at).unwrap();
         let after = after.unwrap();
         let consequences = consequences(Some(before), &decision.events, &after).unwrap();
         let draft = Draft {

@@ -306,6 +306,8 @@ pub(crate) fn meet(template: &Template, point: Point) -> Outcome {
         wrong.push("it ended well after its journal could not be synced".to_owned());
     }
     let (out, err) = process.output();
+    // It is searched while its folder is there.
+    drop(process);
     let said = out + &err;
     let met = disk.met();
     if met.is_none() && status.code() != Some(0) {
@@ -357,6 +359,7 @@ pub(crate) fn meet_at_first_start(point: Point) -> Outcome {
     let mut process = Process::start(&mut first);
     let status = process.wait();
     let (out, err) = process.output();
+    drop(process);
     let mut wrong = Vec::new();
     let met = disk.met();
     if met.is_none() && !status.success() {

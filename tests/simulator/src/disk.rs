@@ -12,8 +12,8 @@ use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::ledger::{AbortReason, CrossingStep, LedgerEvent};
 use florin_domain::ports::{
     AnnouncingCommit, AppendError, Batch, BoxFuture, EventsPage, EventsQuery, Follower, Head, Journal,
-    PaymentRow, PaymentsPage, PaymentsQuery, ReadError, RefundPlace, RefundsQuery, ShardSnapshot,
-    SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
+    MovedIndex, MovedPage, MovedQuery, PaymentRow, PaymentsPage, PaymentsQuery, ReadError, RefundPlace,
+    RefundsQuery, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
 };
 use std::collections::btree_map::OccupiedEntry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -396,6 +396,12 @@ impl Follower for FrailViews {
 
     fn watermark(&self) -> Result<Seq, ReadError> {
         self.inner.watermark()
+    }
+}
+
+impl MovedIndex for FrailViews {
+    fn moved(&self, query: MovedQuery) -> BoxFuture<'_, Result<MovedPage, ViewError>> {
+        self.inner.moved(query)
     }
 }
 

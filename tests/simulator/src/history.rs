@@ -140,6 +140,7 @@ impl History {
             | Event::MatterRaised { .. }
             | Event::MattersNoted { .. }
             | Event::AttemptsExhausted
+            | Event::OperationGivenUp { .. }
             | Event::Abandoned
             | Event::AuthorizationExpired
             | Event::Requested { .. }

@@ -161,7 +161,7 @@ impl Journaled {
         self.late_words.0 += charged;
         self.late_words.1 += undone;
         let before = history.states.last().cloned();
-        match evolve_all(before.as_deref().cloned(), &body.events) {
+        match evolve_all(before.as_deref().cloned(), &body.events, commit.at) {
             Ok(Some(payment)) => history.states.push(Arc::new(payment)),
             Ok(None) => wrong.push("makes no payment".to_owned()),
             Err(error) => wrong.push(error.to_string()),

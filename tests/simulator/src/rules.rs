@@ -30,6 +30,7 @@ pub(crate) fn broken(before: &Payment, events: &[Event]) -> Vec<String> {
                 let is_about_money = *amount != before.spec.amount || *method != before.method;
                 (is_about_money && !waits_for_confirmation(before)).then_some("it is too late to change it")
             }
+            Event::OperationGivenUp { operation } => given_up_early(before, events, *operation),
             Event::Created { .. }
             | Event::Drafted { .. }
             | Event::RiskAssessed(_)
@@ -73,6 +74,20 @@ pub(crate) fn broken(before: &Payment, events: &[Event]) -> Vec<String> {
         wrong.extend(why.map(|why| format!("{} as {:?}: {why}", event.name(), before.status)));
     }
     wrong
+}
+
+/// Only what certainly was not sent may be told as failed.
+fn given_up_early(before: &Payment, events: &[Event], operation: OperationId) -> Option<&'static str> {
+    let is_unsent_now =
+        |event: &Event| matches!(event, Event::AttemptNotSent { operation: of, .. } if *of == operation);
+    let op = before.operation(operation);
+    let was_unsent = op.and_then(Operation::state) == Some(AttemptState::NotSent);
+    let is_refund = matches!(operation, OperationId::Refund(_));
+    let is_doubted = op.is_some_and(|op| !op.late.is_empty());
+    if !is_refund || is_doubted || !(was_unsent || events.iter().any(is_unsent_now)) {
+        return Some("it may have been given back");
+    }
+    None
 }
 
 /// Nobody was asked for anything on its account, not even whether it is too risky.

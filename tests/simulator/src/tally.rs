@@ -163,6 +163,7 @@ sightings! {
         Event::Drafted { .. } => "drafted",
         Event::Amended { .. } => "amended",
         Event::Confirmed { .. } => "confirmed",
+        Event::OperationGivenUp { .. } => "operation given up",
     }
     LEDGER_EVENTS ledger_event(LedgerEvent) {
         LedgerEvent::AccountOpened(_) => "account opened",

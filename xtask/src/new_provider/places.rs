@@ -96,12 +96,12 @@ pub(super) const PLACES: &[Place] = &[
         "the one for the other",
     ),
     place(
-        "src/node.rs",
+        "src/providers.rs",
         "match configured.kind {",
         "that it is opened; then it can be used",
     ),
     place(
-        "src/node.rs",
+        "src/providers.rs",
         "pub(crate) fn notices",
         "who reads its notices, if it sends any",
     ),

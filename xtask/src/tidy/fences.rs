@@ -45,7 +45,14 @@ const FENCES: &[Fence] = &[
         why: "only the HTTP edge counts requests; the core has its own admission",
     },
     Fence {
-        packages: &["rusqlite", "fjall", "tokio-postgres", "bb8*", "fred"],
+        packages: &[
+            "rusqlite",
+            "fjall",
+            "tokio-postgres*",
+            "bb8*",
+            "refinery*",
+            "fred",
+        ],
         inside: &["florin-adapters"],
         tests_of: &[],
         why: "storage stays behind the ports in domain/src/ports",

@@ -9,9 +9,9 @@ use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule, MinorSum};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, FeeReturn, Payment, Spec, Status};
 use florin_domain::ports::{
-    AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, ListOrder, PaymentRow, PaymentsFilter,
-    PaymentsPage, PaymentsQuery, ReadError, RefundPlace, RefundsQuery, StatusName, ViewError, Views,
-    WaitingQuery,
+    AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, ListOrder, MovedIndex, MovedPage,
+    MovedQuery, PaymentRow, PaymentsFilter, PaymentsPage, PaymentsQuery, ReadError, RefundPlace,
+    RefundsQuery, StatusName, ViewError, Views, WaitingQuery,
 };
 use florin_domain::routing::Wishes;
 use florin_domain::time::Timestamp;
@@ -118,6 +118,12 @@ impl Follower for LaggingView {
 
     fn watermark(&self) -> Result<Seq, ReadError> {
         Ok(Seq::ZERO)
+    }
+}
+
+impl MovedIndex for LaggingView {
+    fn moved(&self, _: MovedQuery) -> BoxFuture<'_, Result<MovedPage, ViewError>> {
+        Box::pin(async { Ok(MovedPage::default()) })
     }
 }
 

@@ -3,6 +3,15 @@
 use super::*;
 
 #[tokio::test]
+async fn what_has_outlived_its_time_is_erased_to_the_last_row_with_no_further_change() {
+    let bench = Bench::new();
+    let reader = Connection::open(bench.file()).unwrap();
+    put_aged(&reader, ("about, sealed", "x'', x''"));
+    bench.method(owner(1), NUMBER, None).await;
+    until_none_is_aged(&reader);
+}
+
+#[tokio::test]
 async fn a_key_has_a_change_made_once_for_a_day() {
     let mut bench = Bench::new();
     let create = || VaultChange::CreateCustomer {

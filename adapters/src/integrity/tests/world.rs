@@ -15,9 +15,11 @@ use crate::replica::follower::Replica;
 use crate::schema::samples::creation;
 use crate::views::{SqliteViews, ViewsOptions};
 use florin_domain::commit::{Body, Commit};
-use florin_domain::ids::{OperationId, Seq, ShardId};
-use florin_domain::payment::{Event, evolve_announcing};
+use florin_domain::ids::{OperationId, RefundId, Seq, ShardId};
+use florin_domain::money::Amount;
+use florin_domain::payment::{Event, OperationKind, evolve_announcing};
 use florin_domain::ports::{AnnouncingCommit, Batch, Follower, Journal, PaymentRow};
+use florin_domain::provider::ProviderId;
 use rusqlite::Connection;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -98,13 +100,22 @@ impl World {
 
     /// Appends so many commits under a new epoch.
     pub(super) fn grow(&mut self, count: u64) {
+        self.grow_by(count, unheard);
+    }
+
+    /// The same with payments that were charged and given back.
+    pub(super) fn grow_by_moved(&mut self, count: u64) {
+        self.grow_by(count, given_back);
+    }
+
+    fn grow_by(&mut self, count: u64, commit: fn(u64) -> Commit) {
         let after = self.grown;
         self.grown += count;
         let journal = SqliteJournal::open(&self.data(), SHARD).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let head = runtime.block_on(journal.head(SHARD)).unwrap();
         let commits: Vec<Arc<Commit>> = (after + 1..=self.grown)
-            .map(|seq| Arc::new(unheard(seq)))
+            .map(|seq| Arc::new(commit(seq)))
             .collect();
         let batch = Batch {
             id: u128::from(self.grown),
@@ -317,11 +328,46 @@ fn unheard(seq: u64) -> Commit {
     commit
 }
 
+/// A payment that was charged and given back.
+fn given_back(seq: u64) -> Commit {
+    let mut commit = unheard(seq);
+    if let Body::Payment(body) = &mut commit.body {
+        let succeeded = |operation| Event::AttemptSucceeded {
+            operation,
+            number: 1,
+            reference: "pi_1".into(),
+            transaction: "ch_1".into(),
+            authorization_expires_at: None,
+        };
+        let refund = OperationId::Refund(RefundId::from_bits(u128::from(seq)));
+        body.events.extend([
+            succeeded(OperationId::Authorize(body.payment)),
+            Event::OperationOpened {
+                operation: refund,
+                kind: OperationKind::Refund,
+                amount: Amount::new(1).unwrap(),
+                is_final: false,
+                reason: None,
+                at: commit.at,
+            },
+            Event::AttemptPlanned {
+                operation: refund,
+                number: 1,
+                provider: ProviderId::parse("sandbox").unwrap(),
+                key: "k".into(),
+                deadline: commit.at,
+            },
+            succeeded(refund),
+        ]);
+    }
+    commit
+}
+
 fn row(record: &StoredRecord) -> Option<(PaymentRow, Option<AnnouncingCommit>)> {
     let Body::Payment(body) = &record.commit.body else {
         return None;
     };
-    let (payment, said) = evolve_announcing(None, &body.events).unwrap();
+    let (payment, said) = evolve_announcing(None, &body.events, record.commit.at).unwrap();
     let payment = payment.unwrap();
     let announced = AnnouncingCommit::of(&record.commit, &payment, &said);
     let row = PaymentRow {

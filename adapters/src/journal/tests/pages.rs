@@ -22,7 +22,7 @@ fn stored_len(commit: &Commit) -> usize {
 }
 
 async fn a_page_ends_before_the_record_that_has_no_place_in_it(medium: impl Medium) {
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     journal.append(batch(1, Epoch(1), 0, 40)).await.unwrap();
     drop(journal);
     let len_of = |seqs| commits(seqs).iter().map(stored_len).sum::<usize>();
@@ -41,12 +41,16 @@ async fn a_page_ends_before_the_record_that_has_no_place_in_it(medium: impl Medi
         (0, 41, 100, 0..0),
     ];
     for (bytes_max, from, limit, expected) in cases {
-        let read = medium.open_paged(bytes_max).read(SHARD, Seq(from), limit).await;
+        let read = medium
+            .open_paged(bytes_max)
+            .await
+            .read(SHARD, Seq(from), limit)
+            .await;
         let what = format!("{bytes_max} bytes from {from}, {limit}");
         assert_eq!(read.unwrap(), commits(expected), "{what}");
     }
     for bytes_max in [0, len_of(1..2), len_of(1..5), len_of(1..8) - 1, 1 << 20] {
-        let journal = medium.open_paged(bytes_max);
+        let journal = medium.open_paged(bytes_max).await;
         let (mut read, mut next) = (Vec::new(), Seq(1));
         while next <= Seq(40) {
             let page = journal.read(SHARD, next, 9).await.unwrap();
@@ -60,12 +64,12 @@ async fn a_page_ends_before_the_record_that_has_no_place_in_it(medium: impl Medi
 }
 
 async fn what_follows_a_page_that_was_cut_is_noticed_when_it_is_read(medium: impl Medium) {
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     journal.append(batch(1, Epoch(1), 0, 5)).await.unwrap();
     drop(journal);
-    let journal = medium.open_paged(0);
-    medium.damage(3, 0, 0xff);
-    medium.remove(5);
+    let journal = medium.open_paged(0).await;
+    medium.damage(3, 0, 0xff).await;
+    medium.remove(5).await;
     for (from, expected) in [
         (1, Ok(commits([1]))),
         (2, Ok(commits([2]))),
@@ -104,7 +108,7 @@ pub(in crate::journal) fn large_batch(epoch: Epoch) -> Batch {
 }
 
 async fn a_page_holds_eight_mebibytes(medium: impl Medium) {
-    let journal = medium.open(SHARD);
+    let journal = medium.open(SHARD).await;
     let large = large_batch(Epoch(1));
     let len = stored_len(&large.commits[0]);
     assert!((1 << 20..(8 << 20) / 7).contains(&len), "{len}");

@@ -4,6 +4,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::entropy::OsEntropy;
 use crate::payment_links::file::open;
+use crate::store_file::Kept;
 use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::CaptureMethod;
@@ -12,10 +13,12 @@ use florin_domain::payment_link::LinkTerms;
 #[test]
 fn a_change_waits_for_so_many_look_ups_and_no_more() {
     let writer = Writer {
-        file: open(None).unwrap(),
+        mirror: Mirror::none(),
+        file: open(None, Kept::Here).unwrap(),
         clock: Arc::new(SystemClock::new()),
         entropy: Arc::new(OsEntropy::new()),
         halted: None,
+        is_sweeping: false,
     };
     let terms = LinkTerms {
         amount: Amount::new(5).unwrap(),

@@ -160,11 +160,9 @@ pub(super) fn intent_of(request: &AttemptRequest) -> Result<&str, Unsendable> {
     }
 }
 
-/// Makes the intent, unconfirmed: it cannot charge.
-pub(super) fn create(
-    request: &AttemptRequest,
-    card: Option<&ChargedCard>,
-) -> Result<WireRequest, Unsendable> {
+/// Makes the intent, unconfirmed: it cannot charge. What it says follows from the journal alone, so whoever sends it again, after whatever
+/// ended, sends the same bytes; the method, whose security code nobody may write down, comes with the confirmation.
+pub(super) fn create(request: &AttemptRequest) -> Result<WireRequest, Unsendable> {
     let capture_method = match request.kind {
         OperationKind::Sale => "automatic",
         OperationKind::Authorize => "manual",
@@ -178,15 +176,9 @@ pub(super) fn create(
             ));
         }
     };
-    // Enough for all of it: a buffer that grows leaves copies behind.
-    let form = Form::with_capacity(1024)
+    let mut form = Form::with_capacity(512)
         .show("amount", request.amount.minor())
-        .text("currency", &request.currency.code().to_ascii_lowercase());
-    let form = match card {
-        None => form.text("payment_method", &request.method.id),
-        Some(card) => form.card(card),
-    };
-    let mut form = form
+        .text("currency", &request.currency.code().to_ascii_lowercase())
         .text("payment_method_types[]", "card")
         .text("capture_method", capture_method)
         .text("confirmation_method", "automatic")
@@ -200,24 +192,23 @@ pub(super) fn create(
     }
     Ok(WireRequest::post(
         "/v1/payment_intents".to_owned(),
-        format!("{}-create", request.key),
+        // "-create" was the key of a form with the method in it, which an attempt that is older than this form may have sent. What that made
+        // was never confirmed and never will be.
+        format!("{}-intent", request.key),
         form,
     ))
 }
 
-/// Does what the attempt is for.
-pub(super) fn execute(request: &AttemptRequest) -> Result<WireRequest, Unsendable> {
+/// Does what the attempt is for. A charge brings its method: the saved card, or the one that Stripe knows by its name.
+pub(super) fn execute(
+    request: &AttemptRequest,
+    card: Option<&ChargedCard>,
+) -> Result<WireRequest, Unsendable> {
     let intent = intent_of(request)?;
     let key = request.key.to_string();
     Ok(match request.kind {
         OperationKind::Sale | OperationKind::Authorize => {
-            let mut form = Form::default();
-            if let Some(url) = &request.return_url {
-                form = form.text("return_url", url);
-            }
-            if request.off_session {
-                form = form.text("off_session", "true");
-            }
+            let form = confirmation(request, card);
             WireRequest::post(format!("/v1/payment_intents/{intent}/confirm"), key, form)
         }
         OperationKind::Capture => {
@@ -255,6 +246,22 @@ pub(super) fn execute(request: &AttemptRequest) -> Result<WireRequest, Unsendabl
             return Err(Unsendable("a reversal is asked for as a refund or a void"));
         }
     })
+}
+
+fn confirmation(request: &AttemptRequest, card: Option<&ChargedCard>) -> Form {
+    let url_bytes = request.return_url.as_ref().map_or(0, |url| url.len());
+    // Enough for all of it, however much is escaped: a buffer that grows leaves copies of the card behind.
+    let mut form = Form::with_capacity(2048 + 3 * url_bytes);
+    if let Some(url) = &request.return_url {
+        form = form.text("return_url", url);
+    }
+    if request.off_session {
+        form = form.text("off_session", "true");
+    }
+    match card {
+        None => form.text("payment_method", &request.method.id),
+        Some(card) => form.card(card),
+    }
 }
 
 /// Releases what is left of an authorization that was captured in part: a last capture of nothing.

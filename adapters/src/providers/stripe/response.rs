@@ -232,6 +232,12 @@ fn refused(request: &AttemptRequest, reply: &Reply) -> Outcome {
     }
 }
 
+/// Another request was taken on under this key before.
+pub(super) fn is_key_reused(reply: &Reply) -> bool {
+    let envelope: Option<Envelope<'_>> = reply.parse();
+    reply.status == 400 && envelope.is_some_and(|envelope| is_key_reuse(&envelope.error))
+}
+
 fn is_key_reuse(error: &ApiError<'_>) -> bool {
     [&error.kind, &error.code]
         .into_iter()

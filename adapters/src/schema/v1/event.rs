@@ -68,6 +68,7 @@ macro_rules! events {
         @drafted $drafted:ident = $drafted_wire:literal;
         $($last:ident { $($(#[$last_attribute:meta])* $last_field:ident: $last_dto:ty),* } = $last_wire:literal;)*
         @unattended $unattended:ident = $unattended_wire:literal;
+        $($newest:ident { $($(#[$newest_attribute:meta])* $newest_field:ident: $newest_dto:ty),* } = $newest_wire:literal;)*
     ) => {
         #[derive(Debug, Serialize, Deserialize)]
         pub(crate) enum EventDto<'a> {
@@ -114,6 +115,7 @@ macro_rules! events {
                 method: MethodDto<'a>,
                 wishes: WishesDto<'a>,
             },
+            $(#[serde(rename = $newest_wire)] $newest { $($(#[$newest_attribute])* $newest_field: $newest_dto),* },)*
         }
 
         impl<'a> Stored<'a> for Event {
@@ -154,6 +156,7 @@ macro_rules! events {
                         wishes: spec.routing.store(),
                     },
                     $(Self::$last { $($last_field),* } => EventDto::$last { $($last_field: $last_field.store()),* },)*
+                    $(Self::$newest { $($newest_field),* } => EventDto::$newest { $($newest_field: $newest_field.store()),* },)*
                 }
             }
 
@@ -194,6 +197,9 @@ macro_rules! events {
                         (own.routing, own.off_session) = (Stored::load(wishes)?, true);
                         Self::Created { spec, method: Stored::load(method)? }
                     }
+                    $(EventDto::$newest { $($newest_field),* } => {
+                        Self::$newest { $($newest_field: Stored::load($newest_field)?),* }
+                    })*
                 })
             }
         }
@@ -357,4 +363,5 @@ events! {
     } = "payment.amended";
     Confirmed { #[serde(borrow)] method: MethodDto<'a> } = "payment.confirmed";
     @unattended CreatedOffSession = "payment.created_off_session";
+    OperationGivenUp { operation: OperationIdDto } = "operation.given_up";
 }

@@ -14,8 +14,8 @@ use crate::schema::{self, DecodeError};
 use florin_domain::decline::NetworkDecline;
 use florin_domain::money::MinorSum;
 use florin_domain::payment::{
-    Attempt, AttemptState, Closing, Failure, LateCharge, Matter, NextAction, Operation, Payment, Request,
-    Reversed, Spec, Status,
+    Attempt, AttemptState, Booked, Closing, Failure, LateCharge, Matter, NextAction, Operation, Payment,
+    Request, Reversed, Spec, Status,
 };
 use florin_domain::routing::Wishes;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 words! {
     AttemptStateDto of AttemptState {
-        Open Pending ActionRequired Unknown Succeeded Declined NotSent Rejected Cancelled
+        Open Pending ActionRequired Unknown Succeeded Declined NotSent Rejected Cancelled GivenUp
     }
 }
 
@@ -104,8 +104,16 @@ pub(crate) struct OperationDto<'a> {
     proposal: Option<ResolutionDto<'a>>,
     #[serde(borrow)]
     reverses: Option<ReversedDto<'a>>,
+    booked: Option<BookedDto>,
     matters: List<'a, Matter>,
     matters_noted: u32,
+}
+
+/// That its money was booked.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct BookedDto {
+    at_ms: u64,
+    fee_minor: MinorDto,
 }
 
 /// The late charge that it gives back.
@@ -314,6 +322,7 @@ impl<'a> Stored<'a> for Operation {
             transaction: self.transaction.store(),
             proposal: self.proposal.store(),
             reverses: self.reverses.store(),
+            booked: self.booked.store(),
             matters: List::Values(&self.matters),
             matters_noted: u32::try_from(self.matters_noted).unwrap_or(u32::MAX),
         }
@@ -334,8 +343,27 @@ impl<'a> Stored<'a> for Operation {
             transaction: Stored::load(dto.transaction)?,
             proposal: Stored::load(dto.proposal)?,
             reverses: Stored::load(dto.reverses)?,
+            booked: Stored::load(dto.booked)?,
             matters: dto.matters.load()?,
             matters_noted: usize::try_from(dto.matters_noted).unwrap_or(usize::MAX),
+        })
+    }
+}
+
+impl Stored<'_> for Booked {
+    type Dto = BookedDto;
+
+    fn store(&self) -> BookedDto {
+        BookedDto {
+            at_ms: self.at.store(),
+            fee_minor: self.fee_minor.store(),
+        }
+    }
+
+    fn load(dto: BookedDto) -> Result<Self, DecodeError> {
+        Ok(Self {
+            at: Stored::load(dto.at_ms)?,
+            fee_minor: Stored::load(dto.fee_minor)?,
         })
     }
 }

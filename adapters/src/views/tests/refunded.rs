@@ -21,6 +21,7 @@ fn refund(bits: u128) -> Operation {
         transaction: None,
         proposal: None,
         reverses: None,
+        booked: None,
         matters: Vec::new(),
         matters_noted: 0,
     }

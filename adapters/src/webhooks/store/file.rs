@@ -4,6 +4,8 @@ use super::reader;
 use super::seal::{FileKey, Trouble};
 use super::tables::{open_for_reading, open_for_writing};
 use super::writer::{Letter, Writer};
+use crate::mirror::{Mirror, MirrorIn};
+use crate::store_file::Kept;
 use florin_domain::ids::{EndpointId, ShardId};
 use florin_domain::ports::{
     BoxFuture, Clock, DeliveryBook, EndpointChanged, EndpointError, EndpointPage, EndpointStore, Kek,
@@ -30,7 +32,7 @@ pub struct OpenError {
 }
 
 /// How the store runs.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct StoreOptions {
     /// Changes and notes that may wait; one more is refused as busy.
     pub changes_waiting_max: usize,
@@ -38,6 +40,8 @@ pub struct StoreOptions {
     pub reads_waiting_max: usize,
     /// Connections that read.
     pub readers: usize,
+    /// Where the rows are kept as well.
+    pub mirror: Option<MirrorIn>,
 }
 
 impl Default for StoreOptions {
@@ -46,6 +50,7 @@ impl Default for StoreOptions {
             changes_waiting_max: 4096,
             reads_waiting_max: 1024,
             readers: 2,
+            mirror: None,
         }
     }
 }
@@ -120,8 +125,9 @@ impl EndpointFile {
             path: path.to_owned(),
             why,
         };
-        let file = open_for_writing(path).map_err(failed)?;
-        let key = Arc::new(FileKey::of(&file, keks).map_err(failed)?);
+        let mut file = open_for_writing(path, Kept::of(options.mirror.as_ref())).map_err(failed)?;
+        let mut mirror = Mirror::open(options.mirror.as_ref(), "webhooks", &mut file).map_err(failed)?;
+        let key = Arc::new(FileKey::of(&file, &mut mirror, keks).map_err(failed)?);
         let idle: Result<Vec<Connection>, String> = (0..options.readers.max(1))
             .map(|_| open_for_reading(path))
             .collect();
@@ -133,9 +139,11 @@ impl EndpointFile {
         };
         let writer = Writer {
             file,
+            mirror,
             key: Arc::clone(&key),
             clock,
             halted: None,
+            is_sweeping: false,
         };
         let (letters, inbox) = mpsc::channel(options.changes_waiting_max.max(1));
         let thread = std::thread::Builder::new()

@@ -2,6 +2,7 @@
 
 use super::seal::{KEY_ABOUT, unwrap, wrapped};
 use super::tables::open_for_writing;
+use crate::store_file::Kept;
 use florin_domain::ports::Kek;
 use rusqlite::params;
 use std::path::Path;
@@ -13,7 +14,7 @@ pub(crate) fn rewrap(path: &Path, keks: &[Arc<dyn Kek>]) -> Result<(usize, usize
     let Some(next) = keks.first().filter(|_| path.exists()) else {
         return Ok((0, 0));
     };
-    let file = open_for_writing(path)?;
+    let file = open_for_writing(path, Kept::Here)?;
     let Some((kek, present)) = wrapped(&file).map_err(|error| error.to_string())? else {
         return Ok((0, 0));
     };

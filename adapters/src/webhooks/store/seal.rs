@@ -1,5 +1,6 @@
 //! Owns the data key of the file, wrapped under the key-encryption key, and what is derived from it.
 
+use crate::mirror::Mirror;
 use crate::secrets::sealing;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use florin_domain::idempotency::KeyDigest;
@@ -90,7 +91,7 @@ impl FileKey {
     }
 
     /// The key of a file; made now, under the first key-encryption key, if it is a new one.
-    pub(super) fn of(file: &Connection, keks: &[Arc<dyn Kek>]) -> Result<Self, String> {
+    pub(super) fn of(file: &Connection, mirror: &mut Mirror, keks: &[Arc<dyn Kek>]) -> Result<Self, String> {
         let failed = |why: &dyn fmt::Display| why.to_string();
         if let Some((kek, wrapped)) = wrapped(file).map_err(|error| failed(&error))? {
             return unwrap(keks, kek, &wrapped).map(Self::new);
@@ -101,8 +102,12 @@ impl FileKey {
             .ok_or_else(|| failed(&"there is no key-encryption key"))?;
         let wrapped = kek.wrap(&data, KEY_ABOUT).map_err(|error| failed(&error))?;
         let sql = "INSERT INTO data_key (one, kek, wrapped) VALUES (1, ?1, ?2)";
-        file.execute(sql, params![kek.id().0, wrapped])
-            .map_err(|error| failed(&error))?;
+        let mut insert = || {
+            file.execute_batch("BEGIN IMMEDIATE")?;
+            file.execute(sql, params![kek.id().0, wrapped])?;
+            mirror.commit(file)
+        };
+        insert().map_err(|error: rusqlite::Error| failed(&error))?;
         Ok(Self::new(data))
     }
 

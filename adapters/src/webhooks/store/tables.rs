@@ -3,14 +3,16 @@
 //! What a merchant says of an endpoint is sealed, so that nobody reads a secret in the file or writes another address into it. Ids, whose they
 //! are, and how their deliveries went are not.
 
-use rusqlite::{Connection, OpenFlags};
+pub(super) use crate::store_file::open_for_reading;
+
+use crate::store_file::{self, Form, Kept};
+use rusqlite::Connection;
 use std::path::Path;
-use std::time::Duration;
 
-pub(super) const VERSION: i64 = 1;
-/// How long a change waits for somebody else who holds the file.
-pub(super) const BUSY_WAIT: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 5_000 });
-
+const FORM: Form = Form {
+    version: 1,
+    tables: TABLES,
+};
 const TABLES: &str = "
     CREATE TABLE data_key (one INTEGER PRIMARY KEY CHECK (one = 1), kek BLOB NOT NULL, wrapped BLOB NOT NULL) STRICT;
     CREATE TABLE endpoint (id BLOB PRIMARY KEY, shard INTEGER NOT NULL, merchant BLOB NOT NULL, livemode INTEGER NOT NULL,
@@ -34,53 +36,6 @@ const TABLES: &str = "
     CREATE INDEX answer_by_time ON answer (at_ms);";
 
 /// Opens the file to change it, or a new one.
-pub(super) fn open_for_writing(path: &Path) -> Result<Connection, String> {
-    let failed = |error: rusqlite::Error| error.to_string();
-    let mut connection = Connection::open(path).map_err(failed)?;
-    connection.busy_timeout(BUSY_WAIT).map_err(failed)?;
-    // What is deleted is overwritten.
-    connection
-        .pragma_update(None, "secure_delete", "ON")
-        .map_err(failed)?;
-    let mode: String = connection
-        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-        .map_err(failed)?;
-    if mode != "wal" {
-        return Err("it has no write-ahead log".to_owned());
-    }
-    connection
-        .pragma_update(None, "synchronous", "FULL")
-        .map_err(failed)?;
-    let is_new: bool = connection
-        .query_row("SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)", [], |row| {
-            row.get(0)
-        })
-        .map_err(failed)?;
-    if is_new {
-        let create = connection.transaction().map_err(failed)?;
-        create.execute_batch(TABLES).map_err(failed)?;
-        create
-            .pragma_update(None, "user_version", VERSION)
-            .map_err(failed)?;
-        create.commit().map_err(failed)?;
-    }
-    let version: i64 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(failed)?;
-    if version != VERSION {
-        return Err(format!(
-            "it has version {version}, and this build knows version {VERSION}"
-        ));
-    }
-    // Small enough to be read as a whole: what cannot be trusted is found before anything is sent because of it.
-    let check: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(failed)?;
-    if check == "ok" { Ok(connection) } else { Err(check) }
-}
-
-/// Opens the file to read it.
-pub(super) fn open_for_reading(path: &Path) -> Result<Connection, String> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Connection::open_with_flags(path, flags).map_err(|error| error.to_string())
+pub(super) fn open_for_writing(path: &Path, kept: Kept) -> Result<Connection, String> {
+    store_file::open_for_writing(Some(path), FORM, kept)
 }

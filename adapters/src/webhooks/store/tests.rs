@@ -3,6 +3,7 @@
 use super::writer::BATCH_MAX;
 use super::*;
 use crate::secrets::FileKek;
+use crate::store_file::tests::{put_aged, until_none_is_aged};
 use crate::webhooks::samples::{At, create, noted, owner, page, place, row, secret};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::EndpointId;
@@ -121,6 +122,19 @@ fn full_note() -> Noted {
 }
 
 const ID: EndpointId = EndpointId::from_bits(1);
+
+#[tokio::test]
+async fn what_has_outlived_its_time_is_erased_to_the_last_row_with_no_further_change() {
+    let bench = Bench::new();
+    let reader = Connection::open(bench.path()).unwrap();
+    put_aged(&reader, ("merchant, livemode, about, sealed", "x'', 0, x'', x''"));
+    bench
+        .store()
+        .change(owner(1), create(1, 5), Some(once(1, 1)))
+        .await
+        .unwrap();
+    until_none_is_aged(&reader);
+}
 
 #[tokio::test]
 async fn what_was_answered_is_there_after_a_reopening_and_after_a_crash() {
@@ -260,7 +274,11 @@ async fn of_a_deleted_endpoint_nothing_is_left_but_that_its_key_was_used() {
 #[tokio::test]
 async fn an_id_is_given_once_and_the_store_goes_on_after_it_was_given_twice() {
     let bench = Bench::new();
-    bench.change(create(1, 5)).await.unwrap();
+    bench
+        .store()
+        .change(owner(1), create(1, 5), Some(once(1, 1)))
+        .await
+        .unwrap();
     let twice = bench.store().change(owner(2), create(1, 5), None).await;
     assert!(matches!(twice, Err(EndpointError::Store(_))), "{twice:?}");
     bench.change(create(2, 5)).await.unwrap();
@@ -271,10 +289,20 @@ async fn a_change_waits_for_nobody_who_holds_the_file_and_the_next_one_is_made()
     let bench = Bench::new();
     let holder = Connection::open(bench.path()).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert_eq!(bench.change(create(1, 5)).await, Err(EndpointError::Busy));
+    assert_eq!(
+        bench
+            .store()
+            .change(owner(1), create(1, 5), Some(once(1, 1)))
+            .await,
+        Err(EndpointError::Busy)
+    );
     assert_eq!(bench.store().note(noted(1, 5)).await, Err(EndpointError::Busy));
     holder.execute_batch("ROLLBACK").unwrap();
-    bench.change(create(1, 5)).await.unwrap();
+    bench
+        .store()
+        .change(owner(1), create(1, 5), Some(once(1, 1)))
+        .await
+        .unwrap();
     let all = bench.store().list(owner(1), page(9)).await.unwrap().unwrap();
     assert_eq!(all.0.len(), 1);
 }

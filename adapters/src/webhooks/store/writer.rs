@@ -6,12 +6,15 @@ use super::form;
 use super::note;
 use super::reader::{blob, merchant};
 use super::seal::{About, FileKey, Trouble};
+use crate::mirror::Mirror;
+use crate::store_file::{self, next_letter};
 use florin_domain::limits::IDEMPOTENCY_RETENTION;
 use florin_domain::ports::{Clock, EndpointChanged, EndpointError};
 use florin_domain::time::Timestamp;
 use florin_domain::vault::{Once, Owner};
 use florin_domain::webhook::{EndpointChange, EndpointRefusal, Noted};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
@@ -59,17 +62,20 @@ impl Letter {
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) file: Connection,
+    pub(super) mirror: Mirror,
     pub(super) key: Arc<FileKey>,
     pub(super) clock: Arc<dyn Clock>,
     /// Nobody knows what is durable: nothing is changed any more.
     pub(super) halted: Option<String>,
+    /// There is more to erase than one transaction may.
+    pub(super) is_sweeping: bool,
 }
 
 impl Writer {
     /// Works until there are no more senders.
     pub(super) fn run(mut self, mut inbox: mpsc::Receiver<Letter>) {
-        while let Some(first) = inbox.blocking_recv() {
-            let mut letters = vec![first];
+        while let ControlFlow::Continue(first) = next_letter(&mut inbox, self.is_sweeping) {
+            let mut letters: Vec<Letter> = first.into_iter().collect();
             while letters.len() < BATCH_MAX
                 && let Ok(next) = inbox.try_recv()
             {
@@ -86,7 +92,9 @@ impl Writer {
             }
             return;
         }
-        let has_changes = letters.iter().any(|letter| matches!(letter, Letter::Change(..)));
+        // Until a transaction has ended well: what fails is tried again with the next change, and not without end.
+        let was_sweeping = std::mem::take(&mut self.is_sweeping);
+        let has_changes = was_sweeping || letters.iter().any(|letter| matches!(letter, Letter::Change(..)));
         let begun = self.begin(has_changes);
         if let Err(error) = &begun
             && error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
@@ -98,7 +106,8 @@ impl Writer {
             return;
         }
         let now = self.clock.now();
-        let swept = begun.and_then(|()| if has_changes { self.sweep(now) } else { Ok(()) });
+        let swept = begun.and_then(|()| if has_changes { self.sweep(now) } else { Ok(false) });
+        let is_unfinished = *swept.as_ref().unwrap_or(&false);
         let mut trouble = swept.err();
         let mut answers = Vec::with_capacity(letters.len());
         for letter in letters {
@@ -114,11 +123,14 @@ impl Writer {
             });
         }
         let ended = match trouble {
-            None => self.file.execute_batch("COMMIT"),
+            None => self.mirror.commit(&self.file),
             Some(error) => Err(error),
         };
         match ended {
-            Ok(()) => answers.into_iter().for_each(Answer::say),
+            Ok(()) => {
+                self.is_sweeping = is_unfinished;
+                answers.into_iter().for_each(Answer::say);
+            }
             Err(error) => self.fail(&error, answers),
         }
     }
@@ -227,11 +239,12 @@ impl Writer {
         })
     }
 
-    /// Erases answers that have outlived their time.
-    fn sweep(&self, now: Timestamp) -> rusqlite::Result<()> {
-        let sql = "DELETE FROM answer WHERE at_ms <= ?1";
-        self.file.prepare_cached(sql)?.execute([oldest(now)])?;
-        Ok(())
+    /// Erases answers that have outlived their time, as many as one transaction may. Whether there are more.
+    fn sweep(&self, now: Timestamp) -> rusqlite::Result<bool> {
+        let sql = "DELETE FROM answer WHERE (merchant, livemode, key) IN
+                   (SELECT merchant, livemode, key FROM answer WHERE at_ms <= ?1 ORDER BY at_ms LIMIT ?2)";
+        let swept = store_file::sweep(&self.file, &[(sql, oldest(now))])?;
+        Ok(swept.is_unfinished)
     }
 
     /// Nothing of the batch was made, or nobody knows. An fsync that failed once may succeed on the second call without the data: after
@@ -246,6 +259,7 @@ impl Writer {
         if !(rolled_back && has_no_room) {
             tracing::error!(%error, "the store of webhook endpoints has halted; the next start opens it again");
             metrics::counter!("florin_alerts_total", "alert" => "webhook_store_halted").increment(1);
+            self.mirror.give_up(&error);
             self.halted = Some(error.to_string());
         }
         // Refusals as well: they may be for what the same batch did before them, and that was not done.

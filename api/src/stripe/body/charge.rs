@@ -1,7 +1,7 @@
 //! The payment's charge: what became of the latest attempt to take or reserve its money.
 
 use super::{
-    Shown, currency, decline_message, failure_code, metadata, minor, object, of_charge, payment_intent,
+    Shown, currency, decline_message, failure_code, metadata, minor, moved, moved_id, object, payment_intent,
     reference, refunds, text,
 };
 use crate::stripe::expand::Expand;
@@ -9,6 +9,7 @@ use crate::stripe::ids;
 use florin_domain::decline::Decline;
 use florin_domain::money::MinorSum;
 use florin_domain::payment::{Payment, Status};
+use florin_domain::ports::charged_last;
 use florin_domain::risk::Action;
 use serde_json::{Value, json};
 
@@ -52,9 +53,10 @@ pub fn charge(shown: Shown<'_>, expand: &Expand) -> Value {
     let failure = payment.failure.as_ref().filter(|_| standing == Standing::Failed);
     let (captured, refunded) = (payment.captured, payment.refunded);
     let is_captured = captured != MinorSum::ZERO;
-    let balance_transaction = is_captured.then(|| {
-        let id = ids::named(ids::BALANCE_TRANSACTION, spec.id);
-        reference(id, expand.get("balance_transaction"), |_| of_charge(payment))
+    // Each capture has one of its own; nobody is owed anything for our own sales.
+    let balance_transaction = charged_last(payment).map(|entry| {
+        let id = moved_id(&entry);
+        reference(id, expand.get("balance_transaction"), |_| moved(payment, &entry))
     });
     let intent = reference(
         ids::named(ids::PAYMENT_INTENT, spec.id),

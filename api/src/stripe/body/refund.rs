@@ -1,10 +1,11 @@
 //! A refund, and all of a payment's.
 
-use super::{Shown, charge, currency, minor, object, of_refund, payment_intent, reference, text};
+use super::{Shown, charge, currency, minor, moved, moved_id, object, payment_intent, reference, text};
 use crate::stripe::expand::Expand;
 use crate::stripe::ids;
 use florin_domain::ids::{OperationId, RefundId};
 use florin_domain::payment::{AttemptState, Operation, Payment};
+use florin_domain::ports::{MovedBy, entries_of};
 use serde_json::{Value, json};
 
 /// The refunds of a payment, newest first.
@@ -45,12 +46,10 @@ pub fn refunds(shown: Shown<'_>, expand: &Expand) -> Value {
 /// One refund of a payment.
 pub fn refund(shown: Shown<'_>, id: RefundId, operation: &Operation, expand: &Expand) -> Value {
     let payment = shown.payment;
-    let has_moved = operation.state() == Some(AttemptState::Succeeded);
-    let balance_transaction = has_moved.then(|| {
-        let own = ids::named(ids::BALANCE_TRANSACTION, id);
-        reference(own, expand.get("balance_transaction"), |_| {
-            of_refund(payment, id, operation)
-        })
+    let entry = entries_of(payment).find(|entry| entry.row.by == MovedBy::Refund(id));
+    let balance_transaction = entry.map(|entry| {
+        let own = moved_id(&entry);
+        reference(own, expand.get("balance_transaction"), |_| moved(payment, &entry))
     });
     let charged = reference(
         ids::named(ids::CHARGE, payment.id()),
@@ -92,13 +91,19 @@ pub fn refund(shown: Shown<'_>, id: RefundId, operation: &Operation, expand: &Ex
 
 fn status(operation: &Operation) -> &'static str {
     match operation.state() {
+        // Stripe has no word for what the same key may still send; whoever read that it has failed might give the money back twice.
+        _ if operation.is_unsent() => "pending",
         None
         | Some(
             AttemptState::Open | AttemptState::Pending | AttemptState::ActionRequired | AttemptState::Unknown,
         ) => "pending",
         Some(AttemptState::Succeeded) => "succeeded",
         Some(
-            AttemptState::Declined | AttemptState::NotSent | AttemptState::Rejected | AttemptState::Cancelled,
+            AttemptState::Declined
+            | AttemptState::NotSent
+            | AttemptState::Rejected
+            | AttemptState::Cancelled
+            | AttemptState::GivenUp,
         ) => "failed",
     }
 }

@@ -4,8 +4,10 @@ use super::*;
 use crate::v1::payment_body::tests::{operation, payment, spec};
 use florin_domain::decline::NetworkDecline;
 use florin_domain::ids::{CaptureId, OperationId, RefundId, VoidId};
+use florin_domain::ledger::{FeeRecognition, PostingModel, PostingProfile};
 use florin_domain::money::MinorSum;
 use florin_domain::payment::{AttemptState, FeeReturn, NextAction, OperationKind, Status};
+use florin_domain::ports::{charged_last, entries_of};
 use florin_domain::time::Timestamp;
 use serde_json::json;
 use std::sync::Arc;
@@ -113,10 +115,15 @@ fn a_sale_is_an_intent_with_a_charge_and_nothing_is_left_out() {
     assert_eq!(charge["outcome"]["risk_level"], "normal");
     assert_eq!(charge["outcome"]["risk_score"], 10);
     assert_eq!(charge["payment_method_details"]["card"]["last4"], "4242");
-    let moved = of_charge(&payment);
+    let entry = charged_last(&payment).unwrap();
+    let moved = moved(&payment, &entry);
     has_exactly(&moved, BALANCE_TRANSACTION);
     assert_eq!((&moved["fee"], &moved["net"]), (&json!(320), &json!(9_680)));
     assert_eq!(moved["source"], "ch_00000000000000000000000001");
+    assert_eq!(charge["created"], 1_700_000_001, "when it was asked for");
+    for at in ["created", "available_on"] {
+        assert_eq!(moved[at], 1_700_000_003, "when it was booked");
+    }
     let quiet = Shown {
         payment: &payment,
         client_secret: None,
@@ -177,6 +184,7 @@ fn every_status_is_one_of_stripes_and_keeps_its_promise() {
         payment.status = status;
         payment.failure = failure;
         (payment.authorized, payment.captured) = (MinorSum::ZERO, MinorSum::ZERO);
+        payment.operations[0].booked = None;
         let expand = expanding(super::super::expand::Kind::PaymentIntent, &["latest_charge"]);
         let intent = payment_intent(shown(&payment), &expand);
         assert_eq!(intent["status"], wanted, "{name}");
@@ -204,6 +212,8 @@ fn what_is_held_waits_for_a_capture_and_what_is_on_its_way_for_its_end() {
     held.status = Status::Authorized;
     held.capture_closed = false;
     held.captured = MinorSum::ZERO;
+    held.operations[0].kind = OperationKind::Authorize;
+    held.operations[0].booked = None;
     let intent = payment_intent(shown(&held), Expand::NONE);
     assert_eq!(
         (&intent["status"], &intent["amount_capturable"]),
@@ -342,39 +352,51 @@ fn ten_refunds_are_shown_inside_a_charge_and_that_there_are_more() {
 
 #[test]
 fn what_moves_sums_up_to_what_the_merchant_is_owed() {
-    for returned in [FeeReturn::Kept, FeeReturn::Returned] {
-        for parts in [
-            &[][..],
-            &[(4, 3_333)],
-            &[(4, 3_333), (5, 3_333), (6, 3_334)],
-            &[(4, 10_000)],
-        ] {
-            let mut payment = refunded(returned, parts);
-            let mut left = 10_000;
-            if returned == FeeReturn::Returned {
-                // As the books do it: each refund returns its share of the fee that is left.
-                for (_, minor) in parts {
-                    payment.fee_minor -= if *minor >= left {
-                        payment.fee_minor
-                    } else {
-                        payment.fee_minor * minor / left
-                    };
-                    left -= minor;
-                }
-            }
-            let net = |value: &Value| value["net"].as_i64().unwrap();
-            let refunds = newest_first(&payment);
-            let given: i64 = refunds
-                .iter()
-                .map(|(id, refund)| net(&of_refund(&payment, *id, refund)))
-                .sum();
-            let owed = payment.captured.minor() - payment.refunded.minor() - payment.fee_minor;
-            assert_eq!(
-                i128::from(net(&of_charge(&payment)) + given),
-                owed,
-                "{returned:?} {parts:?}"
-            );
+    let profile = |posting, fee_recognition| PostingProfile {
+        posting,
+        fee_recognition,
+    };
+    // What is charged and returned of the fee is as it was booked; the ledger's own tests hold every life of a payment against its postings.
+    for (profile, booked, nets) in [
+        (
+            profile(PostingModel::Marketplace, FeeRecognition::AtPayment),
+            [320, 0, -288],
+            vec![9_680, -93, -9_031 + 288],
+        ),
+        (
+            profile(PostingModel::Marketplace, FeeRecognition::AtSettlement),
+            [320, 0, -288],
+            vec![10_000, -93, -9_031],
+        ),
+        (
+            profile(PostingModel::MerchantOfRecord, FeeRecognition::AtPayment),
+            [0, 0, 0],
+            vec![],
+        ),
+    ] {
+        let mut payment = refunded(FeeReturn::Returned, &[(4, 93), (5, 9_031)]);
+        payment.posting_profile = profile;
+        for (operation, fee_minor) in payment.operations.iter_mut().zip(booked) {
+            operation.booked.as_mut().unwrap().fee_minor = fee_minor;
         }
+        let entries = entries_of(&payment).map(|entry| moved(&payment, &entry));
+        let found: Vec<i64> = entries.map(|entry| entry["net"].as_i64().unwrap()).collect();
+        assert_eq!(found, nets, "{profile:?}");
+        let is_listed = !nets.is_empty();
+        let charge = charge(shown(&payment), Expand::NONE);
+        assert_eq!(
+            charge["balance_transaction"].is_string(),
+            is_listed,
+            "{profile:?}"
+        );
+        assert_eq!(charge["captured"], true);
+        let (id, given_back) = newest_first(&payment).remove(0);
+        let refund = refund(shown(&payment), id, given_back, Expand::NONE);
+        assert_eq!(
+            refund["balance_transaction"].is_string(),
+            is_listed,
+            "{profile:?}"
+        );
     }
 }
 

@@ -7,7 +7,7 @@ use florin_domain::ids::{CaptureId, MerchantId, RefundId};
 use florin_domain::ledger::PostingProfile;
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule, MinorSum};
-use florin_domain::payment::{Attempt, DeclinePolicy, Device, Failure, FeeReturn, Spec};
+use florin_domain::payment::{Attempt, Booked, DeclinePolicy, Device, Failure, FeeReturn, Spec};
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
 use florin_domain::routing::Wishes;
@@ -66,6 +66,11 @@ pub(crate) fn operation(id: OperationId, kind: OperationKind, minor: i128, state
         transaction: (state == AttemptState::Succeeded).then(|| Arc::from("ch_1")),
         reverses: None,
         proposal: None,
+        // The end of it was booked two seconds after it was asked for, with the fee of a sale of 10,000.
+        booked: (state == AttemptState::Succeeded && kind.moves_money()).then(|| Booked {
+            at: Timestamp::from_unix_ms(1_700_000_003_000),
+            fee_minor: if kind == OperationKind::Refund { 0 } else { 320 },
+        }),
         matters: Vec::new(),
         matters_noted: 0,
     }

@@ -12,6 +12,7 @@ use crate::payment::{
 };
 use crate::provider::ProviderId;
 use crate::routing::Wishes;
+use crate::time::Timestamp;
 use std::sync::Arc;
 
 const PAYMENT: PaymentId = PaymentId::from_bits(77);
@@ -102,7 +103,9 @@ fn commits() -> Vec<(Seq, PaymentCommit)> {
     let (mut books, mut payment, mut prev) = (Books::default(), None::<Payment>, Seq::ZERO);
     let mut commits = Vec::new();
     for (seq, events) in (1..).step_by(3).map(Seq).zip(steps) {
-        let after = evolve_all(payment.clone(), &events).unwrap().unwrap();
+        let after = evolve_all(payment.clone(), &events, Timestamp::default())
+            .unwrap()
+            .unwrap();
         let done = consequences(payment.as_ref(), &events, &after).unwrap();
         let entry = done.entry.map(|entry| books.post("t", &entry, seq).unwrap());
         let body = PaymentCommit {
@@ -121,7 +124,7 @@ fn commits() -> Vec<(Seq, PaymentCommit)> {
 fn traced(commits: &[(Seq, PaymentCommit)]) -> PaymentTrace {
     let mut trace = PaymentTrace::new(PAYMENT);
     for (seq, body) in commits {
-        trace.follow(*seq, body);
+        trace.follow((*seq, Timestamp::default()), body);
     }
     trace
 }

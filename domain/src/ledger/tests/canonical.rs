@@ -113,7 +113,7 @@ impl Till {
 
     fn take(&mut self, command: Command) {
         let decision = decide(self.payment.as_ref(), command, &Lifetimes::STANDARD, NOW).unwrap();
-        let after = evolve_all(self.payment.clone(), &decision.events)
+        let after = evolve_all(self.payment.clone(), &decision.events, NOW)
             .unwrap()
             .unwrap();
         let Consequences { holds, entry } =
@@ -339,6 +339,7 @@ fn a_payment_that_has_begun_keeps_its_profile() {
     let chosen = evolve_all(
         till.payment,
         &[crate::payment::Event::PostingProfileChosen { profile }],
+        NOW,
     );
     assert_eq!(chosen.unwrap_err().why, "the payment has begun");
 }

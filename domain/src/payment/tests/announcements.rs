@@ -14,7 +14,7 @@ fn told(given: &str, when: &str) -> String {
     let before = script.payment.clone();
     let command = script.command(when);
     let decision = script.decide(command).unwrap();
-    let (after, said) = evolve_announcing(before, &decision.events).unwrap();
+    let (after, said) = evolve_announcing(before, &decision.events, script.now).unwrap();
     assert_eq!(after, script.payment);
     let names: Vec<&str> = said.iter().map(|one| one.kind.native()).collect();
     names.join(" ")
@@ -149,7 +149,7 @@ fn a_refund_is_announced_with_its_identity() {
     let before = script.payment.clone();
     let command = script.command("refund 7 300");
     let decision = script.decide(command).unwrap();
-    let (_, said) = evolve_announcing(before, &decision.events).unwrap();
+    let (_, said) = evolve_announcing(before, &decision.events, script.now).unwrap();
     let of: Vec<_> = said.iter().map(|one| (one.kind, one.operation)).collect();
     assert_eq!(
         of,
@@ -184,7 +184,7 @@ proptest! {
             let before = script.payment.clone();
             let Some(command) = step.meet(&mut script) else { continue };
             let Ok(decision) = script.decide(command) else { continue };
-            let (after, said) = evolve_announcing(before.clone(), &decision.events).unwrap();
+            let (after, said) = evolve_announcing(before.clone(), &decision.events, script.now).unwrap();
             prop_assert_eq!(&after, &script.payment);
             let Some(after) = after else { continue };
             let numbered = before.as_ref().map_or(0, |before| before.announced);

@@ -116,8 +116,8 @@ fn only_the_latest_decline_of_a_charge_can_be_taken_back() {
         ("create sale; auth declined", 2),
         ("create sale block", 1),
     ] {
-        let payment = Script::after(given).payment;
-        assert!(evolve(payment, &retried(number)).is_err(), "{given}");
+        let Script { payment, now, .. } = Script::after(given);
+        assert!(evolve(payment, &retried(number), now).is_err(), "{given}");
     }
 }
 
@@ -200,5 +200,6 @@ fn a_barred_card_is_declined_before_any_provider_is_asked_and_another_one_may_fo
     let late = Event::RetryRefused {
         decline_code: "retry_limit_month".into(),
     };
-    assert!(evolve(Script::after("create sale; auth unknown").payment, &late).is_err());
+    let Script { payment, now, .. } = Script::after("create sale; auth unknown");
+    assert!(evolve(payment, &late, now).is_err());
 }

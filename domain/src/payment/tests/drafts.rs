@@ -205,7 +205,12 @@ fn events_of_drafts_follow_only_where_they_may() {
         (of("draft sale"), &replaced, "it was not confirmed yet"),
     ];
     for (state, event, why) in rows {
-        assert_eq!(evolve(state, event).unwrap_err().why, why);
+        assert_eq!(
+            evolve(state, event, crate::time::Timestamp::default())
+                .unwrap_err()
+                .why,
+            why
+        );
     }
 }
 

@@ -94,7 +94,7 @@ fn a_payment_that_an_earlier_version_left_without_attempts_ends_when_its_key_is_
         .filter(|event| **event != Event::AttemptsExhausted)
         .cloned()
         .collect();
-    script.payment = super::super::evolve_all(None, &left).unwrap();
+    script.payment = super::super::evolve_all(None, &left, script.now).unwrap();
     assert_eq!(script.state().status, Status::RequiresConfirmation);
     assert_eq!(script.then("redrive"), "payment.attempts_exhausted => failed");
 }
@@ -102,7 +102,7 @@ fn a_payment_that_an_earlier_version_left_without_attempts_ends_when_its_key_is_
 #[test]
 fn a_payment_with_an_attempt_left_is_not_given_up() {
     let early = Script::after(&all_but_one());
-    let given_up = evolve(early.payment.clone(), &Event::AttemptsExhausted);
+    let given_up = evolve(early.payment.clone(), &Event::AttemptsExhausted, early.now);
     let why = "it may still be charged";
     assert_eq!(
         given_up,

@@ -1,6 +1,6 @@
 //! What is booked nowhere and left to people: it is raised once, stays open until somebody has noted it, and moves no money.
 
-use super::super::{Command, Matter, MatterKind, Note, OperationKind, evolve_all};
+use super::super::{Command, Matter, MatterKind, Note, OperationKind};
 use super::script::{Script, check, operation_id, provider};
 use crate::ids::OperationId;
 use crate::ledger::consequences;
@@ -125,7 +125,7 @@ fn whoever_saw_matters_that_somebody_else_noted_does_not_note_the_same_number_of
 fn what_is_open_survives_that_everything_is_read_back() {
     let mut script = Script::after(SOLD);
     script.raise("auth", matter(MatterKind::UndoneInOtherCurrency, "psp"));
-    let read_back = evolve_all(None, &script.events).unwrap();
+    let read_back = script.replayed();
     assert_eq!(read_back, script.payment);
     assert!(read_back.unwrap().is_open());
 }

@@ -1,6 +1,6 @@
 //! What holds of every payment whatever is asked of it and whatever providers say, truth or nonsense.
 
-use super::super::{Command, Payment, evolve, evolve_all};
+use super::super::{Booked, Command, Decision, Operation, OperationKind, Payment, evolve};
 use super::random::{Step, payments, steps};
 use super::script::{MERCHANT, PAYMENT, Script};
 use crate::ids::Seq;
@@ -10,12 +10,19 @@ use crate::risk::Action;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// A payment with its share of the books.
 pub(super) struct Life {
     pub(super) script: Script,
     pub(super) books: Books,
     providers: BTreeSet<AccountName>,
+}
+
+/// What is noted of the books.
+fn noted(payment: &Payment) -> impl Iterator<Item = (&Operation, Booked)> {
+    let operations = payment.operations.iter();
+    operations.filter_map(|operation| Some((operation, operation.booked?)))
 }
 
 impl Life {
@@ -56,6 +63,12 @@ impl Life {
             return;
         };
         let after = self.script.state();
+        let kept = |id| after.operation(id).and_then(|operation| operation.booked);
+        let mut earlier = before.iter().flat_map(noted);
+        assert!(
+            earlier.all(|(operation, booked)| kept(operation.id) == Some(booked)),
+            "what was booked changed"
+        );
         let consequences = consequences(before.as_ref(), &decision.events, after).unwrap();
         self.books.hold(&consequences.holds).unwrap();
         if let Some(entry) = consequences.entry {
@@ -99,6 +112,18 @@ impl Life {
             (PostingModel::MerchantOfRecord, _) => ([0, 0, taken], false),
         };
         assert_eq!(posted, expected);
+        let (mut booked_minor, mut booked_fee) = (0, 0);
+        for (operation, booked) in noted(payment) {
+            let minor = operation.amount.minor();
+            let is_refund = operation.kind == OperationKind::Refund;
+            booked_minor += if is_refund { -minor } else { minor };
+            booked_fee += booked.fee_minor;
+        }
+        assert_eq!(
+            (booked_minor, booked_fee),
+            (taken, fee),
+            "what is noted is what was posted"
+        );
         let pending = if owes {
             (payment.hold_credit_minor(), payment.hold_debit_minor())
         } else {
@@ -115,8 +140,24 @@ impl Life {
     }
 }
 
-fn replayed(script: &Script) -> Option<Payment> {
-    evolve_all(None, &script.events).unwrap()
+impl Script {
+    pub(super) fn keep(&mut self, decision: &Decision) {
+        self.events.extend(decision.events.iter().cloned());
+        self.times.resize(self.events.len(), self.now);
+    }
+
+    /// All of it, read back.
+    pub(super) fn replayed(&self) -> Option<Payment> {
+        self.replayed_from(None, 0..self.events.len())
+    }
+
+    /// Some of it, read on from a state.
+    pub(super) fn replayed_from(&self, state: Option<Payment>, part: Range<usize>) -> Option<Payment> {
+        let events = self.events[part.clone()].iter().zip(&self.times[part]);
+        events.fold(state, |state, (event, at)| {
+            Some(evolve(state, event, *at).unwrap())
+        })
+    }
 }
 
 proptest! {
@@ -182,7 +223,7 @@ proptest! {
         let mut life = Life::begin(script, Action::Allow);
         for step in &steps {
             life.live(step);
-            prop_assert_eq!(replayed(&life.script), life.script.payment.clone());
+            prop_assert_eq!(life.script.replayed(), life.script.payment.clone());
         }
     }
 
@@ -197,7 +238,7 @@ proptest! {
         let mut state = None;
         for pick in picks {
             let event = pick.get(&life.script.events);
-            if let Ok(after) = evolve(state.clone(), event) {
+            if let Ok(after) = evolve(state.clone(), event, life.script.now) {
                 prop_assert!(after.refunded <= after.captured && after.captured <= after.authorized);
                 state = Some(after);
             }

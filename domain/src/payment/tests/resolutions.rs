@@ -181,7 +181,9 @@ fn lifetimes_are_those_that_were_configured() {
     let script = Script::new();
     let command = script.command("create sale review");
     let decision = decide(None, command, &lifetimes, script.now).unwrap();
-    let payment = super::super::evolve_all(None, &decision.events).unwrap().unwrap();
+    let payment = super::super::evolve_all(None, &decision.events, script.now)
+        .unwrap()
+        .unwrap();
     let deadline = script.now.plus(crate::time::Millis(1500));
     assert_eq!(payment.status, Status::InReview { deadline });
 }

@@ -108,6 +108,8 @@ pub(crate) struct Script {
     pub(crate) spec: Spec,
     pub(crate) payment: Option<Payment>,
     pub(crate) events: Vec<Event>,
+    /// When each of them was decided.
+    pub(super) times: Vec<Timestamp>,
     pub(crate) now: Timestamp,
     pub(crate) review: ReviewMode,
     pub(crate) profile: PostingProfile,
@@ -123,6 +125,7 @@ impl Script {
             spec,
             payment: None,
             events: Vec::new(),
+            times: Vec::new(),
             now,
             review: ReviewMode::BeforeAuth,
             profile: PostingProfile::default(),
@@ -217,13 +220,14 @@ impl Script {
     /// Decides and folds, and checks what must hold after every commit.
     pub(crate) fn decide(&mut self, command: Command) -> Result<Decision, Refusal> {
         let decision = decide(self.payment.as_ref(), command, &Lifetimes::STANDARD, self.now)?;
-        let after = evolve_all(self.payment.clone(), &decision.events).expect("what was decided can follow");
+        let after = evolve_all(self.payment.clone(), &decision.events, self.now)
+            .expect("what was decided can follow");
         if let Some(after) = &after {
             invariants::check(after);
             invariants::check_effects(&decision, after);
         }
         self.payment = after;
-        self.events.extend(decision.events.iter().cloned());
+        self.keep(&decision);
         Ok(decision)
     }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use crate::ids::PaymentId;
+use crate::method::StoredCard;
 use crate::money::{Amount, Currency, FeeSchedule};
 use crate::payment::{CaptureMethod, DeclinePolicy, Device, FeeReturn};
 use crate::routing::Wishes;
@@ -99,6 +100,30 @@ fn every_kind_is_found_by_what_is_known_of_the_payment() {
     let v6 = lists(&[entry(1, OWN, ListName::Block, (Kind::Ip, "2001:db8::/32"))]);
     assert_eq!(found(&v6, "2001:db8:1::2"), Some("blocklist_ip"));
     assert_eq!(found(&v6, "2001:db9::2"), None);
+}
+
+#[test]
+fn a_number_that_was_saved_twice_is_one_card() {
+    let saved = |id: &str| PaymentMethod {
+        id: id.into(),
+        stored: Some(Arc::new(StoredCard {
+            first_digits: "424242".into(),
+            fingerprint: [0x0a; 16],
+        })),
+        ..PaymentMethod::test("pm_card_visa").unwrap()
+    };
+    let blocked = |value: &str, id: &str| {
+        let entry = entry(1, OWN, ListName::Block, (ListKind::CardFingerprint, value));
+        let found = lists(&[entry]).matching(&spec("::1"), &saved(id), NOW);
+        found.map(|listed| listed.word())
+    };
+    let number = "0a".repeat(16);
+    for id in ["pm_1", "pm_2"] {
+        assert_eq!(blocked(&number, id), Some("blocklist_card_fingerprint"), "{id}");
+    }
+    assert_eq!(blocked("pm_1", "pm_1"), Some("blocklist_card_fingerprint"));
+    assert_eq!(blocked("pm_1", "pm_2"), None);
+    assert_eq!(blocked(&"0b".repeat(16), "pm_1"), None);
 }
 
 #[test]

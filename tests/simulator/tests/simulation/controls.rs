@@ -7,8 +7,8 @@ use florin_domain::ledger::{CrossingStep, LedgerEvent, PostedEntry};
 use florin_domain::payment::Event;
 use florin_domain::ports::{
     AnnouncingCommit, AppendError, Batch, BoxFuture, EventsPage, EventsQuery, Follower, Head, Journal,
-    PaymentRow, PaymentsPage, PaymentsQuery, ReadError, RefundPlace, RefundsQuery, ShardSnapshot,
-    SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
+    MovedIndex, MovedPage, MovedQuery, PaymentRow, PaymentsPage, PaymentsQuery, ReadError, RefundPlace,
+    RefundsQuery, ShardSnapshot, SnapshotError, Snapshots, ViewError, Views, WaitingQuery,
 };
 use florin_simulator::{Scenario, Settings, Wiring, simulate};
 use std::fmt;
@@ -315,6 +315,12 @@ impl Follower for Blind {
     }
 }
 
+impl MovedIndex for Blind {
+    fn moved(&self, query: MovedQuery) -> BoxFuture<'_, Result<MovedPage, ViewError>> {
+        self.0.moved(query)
+    }
+}
+
 impl Views for Blind {
     fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
         self.0.payment(id)
@@ -367,6 +373,12 @@ impl Follower for Silent {
 
     fn watermark(&self) -> Result<Seq, ReadError> {
         self.0.watermark()
+    }
+}
+
+impl MovedIndex for Silent {
+    fn moved(&self, query: MovedQuery) -> BoxFuture<'_, Result<MovedPage, ViewError>> {
+        self.0.moved(query)
     }
 }
 

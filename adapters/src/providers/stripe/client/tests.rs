@@ -1,5 +1,7 @@
 //! Tests of the module beside it.
 
+mod used_keys;
+
 use super::super::StripeProvider;
 use super::super::config::SecretKey;
 use super::super::sample::attempt;
@@ -333,63 +335,9 @@ async fn an_intent_that_cannot_be_cancelled_is_looked_at() {
     );
 }
 
-#[tokio::test]
-async fn a_cancellation_whose_key_is_stuck_on_an_error_is_repeated_without_it() {
-    let (address, server) = serve(vec![answer(500, INTERNAL), answer(200, CANCELED)]);
-    let outcome = provider(address, PATIENT).cancel(&attempt(Sale)).await;
-    assert!(matches!(outcome, Outcome::Cancelled { .. }), "{outcome:?}");
-    let requests = ended(server).await;
-    assert!(
-        requests[0].contains("idempotency-key: flo_k-cancel\r\n"),
-        "{}",
-        requests[0]
-    );
-    assert!(!requests[1].contains("idempotency-key"), "{}", requests[1]);
-}
-
 /// An intent over 1500 cents of which 700 were captured.
 fn partly_captured(status: &str) -> String {
     format!(r#"{{"id":"pi_1","status":"{status}","currency":"usd","amount":1500,"amount_received":700}}"#)
-}
-
-#[tokio::test]
-async fn a_void_whose_key_is_stuck_on_an_error_is_repeated_without_it() {
-    let (address, server) = serve(vec![answer(500, INTERNAL), answer(200, CANCELED)]);
-    let outcome = provider(address, PATIENT).execute(&attempt(Void)).await;
-    assert!(
-        matches!(
-            outcome,
-            Outcome::Succeeded {
-                amount_minor: 1500,
-                ..
-            }
-        ),
-        "{outcome:?}"
-    );
-    let requests = ended(server).await;
-    assert!(
-        requests[0].contains("idempotency-key: flo_k\r\n"),
-        "{}",
-        requests[0]
-    );
-    assert!(!requests[1].contains("idempotency-key"), "{}", requests[1]);
-}
-
-#[tokio::test]
-async fn a_void_that_met_an_error_stays_unknown_until_an_answer_says_more() {
-    let rejected = r#"{"error":{"type":"invalid_request_error","code":"resource_missing"}}"#;
-    for second in [
-        answer(500, INTERNAL),
-        answer(429, "{}"),
-        answer(404, rejected),
-        answer(400, UNEXPECTED_STATE),
-        Act::Close,
-    ] {
-        let (address, server) = serve(vec![answer(500, INTERNAL), second]);
-        let outcome = provider(address, PATIENT).execute(&attempt(Void)).await;
-        assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
-        ended(server).await;
-    }
 }
 
 #[tokio::test]

@@ -3,8 +3,28 @@
 use super::super::sample::attempt;
 use super::*;
 use OperationKind::{Authorize, Capture, Increment, Refund, Sale, Void};
+use florin_domain::card_details::CardInput;
+use florin_domain::credentials::SecretText;
+use florin_domain::time::Timestamp;
 use proptest::prelude::*;
 use std::sync::Arc;
+
+/// A saved card, with its code or after that is gone.
+fn charged(has_code: bool) -> ChargedCard {
+    let secret = SecretText::new;
+    let input = CardInput {
+        number: secret("4242 4242 4242 4242"),
+        exp_month: secret("12"),
+        exp_year: secret("2040"),
+        security_code: Some(secret("123")),
+        holder: has_code.then(|| secret("Jane Diaz")),
+    };
+    let (card, code) = input.check(Timestamp::from_unix_ms(1_790_000_000_000)).unwrap();
+    ChargedCard {
+        card,
+        code: code.filter(|_| has_code).map(Arc::new),
+    }
+}
 
 type Row = (
     &'static str,
@@ -15,7 +35,7 @@ type Row = (
 );
 
 #[test]
-fn every_operation_has_its_form() {
+fn every_charge_has_its_form() {
     let challenged = AttemptRequest {
         return_url: Some(Arc::from("https://shop.example/done?order=1&x=ü y")),
         ..attempt(Sale)
@@ -24,27 +44,24 @@ fn every_operation_has_its_form() {
         off_session: true,
         ..attempt(Sale)
     };
-    let partial = AttemptRequest {
-        is_final: false,
-        ..attempt(Capture)
-    };
+    let (saved, codeless) = (charged(true), charged(false));
     let rows: Vec<Row> = vec![
         (
             "sale: the intent",
-            create(&attempt(Sale), None),
+            create(&attempt(Sale)),
             ("POST", "/v1/payment_intents"),
-            Some("flo_k-create"),
-            "amount=1500&currency=usd&payment_method=pm_card_visa&payment_method_types%5B%5D=card\
+            Some("flo_k-intent"),
+            "amount=1500&currency=usd&payment_method_types%5B%5D=card\
              &capture_method=automatic&confirmation_method=automatic\
              &metadata%5Bpayment_id%5D=pay_00000000000000000000000007\
              &metadata%5Boperation_id%5D=pay_00000000000000000000000007",
         ),
         (
             "authorization: the intent",
-            create(&attempt(Authorize), None),
+            create(&attempt(Authorize)),
             ("POST", "/v1/payment_intents"),
-            Some("flo_k-create"),
-            "amount=1500&currency=usd&payment_method=pm_card_visa&payment_method_types%5B%5D=card\
+            Some("flo_k-intent"),
+            "amount=1500&currency=usd&payment_method_types%5B%5D=card\
              &capture_method=manual&confirmation_method=automatic\
              &metadata%5Bpayment_id%5D=pay_00000000000000000000000007\
              &metadata%5Boperation_id%5D=pay_00000000000000000000000007\
@@ -53,28 +70,58 @@ fn every_operation_has_its_form() {
         ),
         (
             "sale",
-            execute(&attempt(Sale)),
+            execute(&attempt(Sale), None),
             ("POST", "/v1/payment_intents/pi_1/confirm"),
             Some("flo_k"),
-            "",
+            "payment_method=pm_card_visa",
+        ),
+        (
+            "sale with a saved card",
+            execute(&challenged, Some(&saved)),
+            ("POST", "/v1/payment_intents/pi_1/confirm"),
+            Some("flo_k"),
+            "return_url=https%3A%2F%2Fshop.example%2Fdone%3Forder%3D1%26x%3D%C3%BC+y\
+             &payment_method_data%5Btype%5D=card&payment_method_data%5Bcard%5D%5Bnumber%5D=4242424242424242\
+             &payment_method_data%5Bcard%5D%5Bexp_month%5D=12&payment_method_data%5Bcard%5D%5Bexp_year%5D=2040\
+             &payment_method_data%5Bcard%5D%5Bcvc%5D=123\
+             &payment_method_data%5Bbilling_details%5D%5Bname%5D=Jane+Diaz",
+        ),
+        (
+            "sale with a saved card whose code is gone",
+            execute(&attempt(Sale), Some(&codeless)),
+            ("POST", "/v1/payment_intents/pi_1/confirm"),
+            Some("flo_k"),
+            "payment_method_data%5Btype%5D=card&payment_method_data%5Bcard%5D%5Bnumber%5D=4242424242424242\
+             &payment_method_data%5Bcard%5D%5Bexp_month%5D=12&payment_method_data%5Bcard%5D%5Bexp_year%5D=2040",
         ),
         (
             "authorization with a way back",
-            execute(&challenged),
+            execute(&challenged, None),
             ("POST", "/v1/payment_intents/pi_1/confirm"),
             Some("flo_k"),
-            "return_url=https%3A%2F%2Fshop.example%2Fdone%3Forder%3D1%26x%3D%C3%BC+y",
+            "return_url=https%3A%2F%2Fshop.example%2Fdone%3Forder%3D1%26x%3D%C3%BC+y&payment_method=pm_card_visa",
         ),
         (
             "sale to nobody who is there",
-            execute(&unattended),
+            execute(&unattended, None),
             ("POST", "/v1/payment_intents/pi_1/confirm"),
             Some("flo_k"),
-            "off_session=true",
+            "off_session=true&payment_method=pm_card_visa",
         ),
+    ];
+    check(rows);
+}
+
+#[test]
+fn every_later_operation_has_its_form() {
+    let partial = AttemptRequest {
+        is_final: false,
+        ..attempt(Capture)
+    };
+    let rows: Vec<Row> = vec![
         (
             "final capture",
-            execute(&attempt(Capture)),
+            execute(&attempt(Capture), None),
             ("POST", "/v1/payment_intents/pi_1/capture"),
             Some("flo_k"),
             "amount_to_capture=1500&final_capture=true\
@@ -83,7 +130,7 @@ fn every_operation_has_its_form() {
         ),
         (
             "partial capture",
-            execute(&partial),
+            execute(&partial, None),
             ("POST", "/v1/payment_intents/pi_1/capture"),
             Some("flo_k"),
             "amount_to_capture=1500&final_capture=false\
@@ -92,21 +139,21 @@ fn every_operation_has_its_form() {
         ),
         (
             "increment",
-            execute(&attempt(Increment)),
+            execute(&attempt(Increment), None),
             ("POST", "/v1/payment_intents/pi_1/increment_authorization"),
             Some("flo_k"),
             "amount=2500&metadata%5Boperation_id%5D=inc_00000000000000000000000005",
         ),
         (
             "void",
-            execute(&attempt(Void)),
+            execute(&attempt(Void), None),
             ("POST", "/v1/payment_intents/pi_1/cancel"),
             Some("flo_k"),
             "",
         ),
         (
             "refund",
-            execute(&attempt(Refund)),
+            execute(&attempt(Refund), None),
             ("POST", "/v1/refunds"),
             Some("flo_k"),
             "payment_intent=pi_1&amount=1500&metadata%5Boperation_id%5D=ref_00000000000000000000000004\
@@ -193,7 +240,7 @@ fn an_attempt_that_lacks_something_is_not_sent() {
     let rows = [
         (
             "confirm",
-            execute(&unprepared),
+            execute(&unprepared, None),
             "no payment intent was prepared for this attempt",
         ),
         (
@@ -206,13 +253,21 @@ fn an_attempt_that_lacks_something_is_not_sent() {
             cancel(&unprepared),
             "no payment intent was prepared for this attempt",
         ),
-        ("refund", execute(&orphan), "the operation names no parent charge"),
+        (
+            "refund",
+            execute(&orphan, None),
+            "the operation names no parent charge",
+        ),
         (
             "list",
             list_refunds(&orphan, None),
             "the operation names no parent charge",
         ),
-        ("a path", execute(&hostile), "the reference is not a Stripe id"),
+        (
+            "a path",
+            execute(&hostile, None),
+            "the reference is not a Stripe id",
+        ),
         (
             "a refund path",
             read_refund("../charges"),
@@ -220,7 +275,7 @@ fn an_attempt_that_lacks_something_is_not_sent() {
         ),
         (
             "an intent for a refund",
-            create(&attempt(Refund), None),
+            create(&attempt(Refund)),
             "only a sale or an authorization makes a payment intent",
         ),
     ];

@@ -8,8 +8,8 @@ use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
 use florin_domain::ids::{CaptureId, IncrementId, MerchantId, OperationId, RefundId, ReversalId, VoidId};
 use florin_domain::money::{Amount, Currency, MinorSum};
 use florin_domain::payment::{
-    Attempt, AttemptState, Closing, Event, Failure, LateCharge, Matter, MatterKind, NextAction, Operation,
-    OperationKind, Payment, Request, RequestKind, Resolution, Reversed, Status, evolve_all,
+    Attempt, AttemptState, Booked, Closing, Event, Failure, LateCharge, Matter, MatterKind, NextAction,
+    Operation, OperationKind, Payment, Request, RequestKind, Resolution, Reversed, Status, evolve_all,
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{Action, Assessment};
@@ -96,6 +96,7 @@ prop_compose! {
             AttemptState::NotSent,
             AttemptState::Rejected,
             AttemptState::Cancelled,
+            AttemptState::GivenUp,
         ]),
         unknown_reason in option::of(text()),
         closing in closing(),
@@ -195,11 +196,13 @@ prop_compose! {
         late in prop::collection::vec(late(), 0..3),
         (transaction, proposal, reverses) in (option::of(text()), option::of(resolution()), option::of(reversed())),
         (matters, noted) in (prop::collection::vec(matter(), 0..3), 0..3_usize),
+        booked in option::of((any::<u64>(), any::<i128>())),
     ) -> Operation {
+        let booked = booked.map(|(ms, fee_minor)| Booked { at: at(ms), fee_minor });
         let (opened_at, matters_noted) = (at(opened_at), noted.min(matters.len()));
         Operation {
-            id, kind, amount, is_final, reason, opened_at, attempts, attempt, earlier, late, transaction, proposal, reverses, matters,
-            matters_noted,
+            id, kind, amount, is_final, reason, opened_at, attempts, attempt, earlier, late, transaction, proposal, reverses, booked,
+            matters, matters_noted,
         }
     }
 }
@@ -292,7 +295,7 @@ fn whatever_the_domain_makes_of_a_decline_or_a_block_reads_back() {
         },
     ];
     for events in [&open[..], &[Event::Blocked]] {
-        let folded = evolve_all(Some(start.clone()), events).unwrap().unwrap();
+        let folded = evolve_all(Some(start.clone()), events, at(9)).unwrap().unwrap();
         assert!(folded.failure.is_some(), "{events:?}");
         assert_eq!(decode(&stored(&folded)), Ok(folded));
     }

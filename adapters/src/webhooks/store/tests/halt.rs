@@ -4,6 +4,7 @@ use super::super::seal::FileKey;
 use super::super::tables::open_for_writing;
 use super::super::writer::{Letter, Writer};
 use super::*;
+use crate::store_file::Kept;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
@@ -41,14 +42,21 @@ impl Recorder for Halts {
 #[test]
 fn a_halt_is_told_once_and_refuses_all_that_comes_after_it() {
     let folder = tempfile::tempdir().unwrap();
-    let file = open_for_writing(&file_in(folder.path())).unwrap();
-    let key = FileKey::of(&file, &[kek(folder.path(), "kek")]).unwrap();
+    let file = open_for_writing(&file_in(folder.path()), Kept::Here).unwrap();
+    let key = FileKey::of(
+        &file,
+        &mut crate::mirror::Mirror::none(),
+        &[kek(folder.path(), "kek")],
+    )
+    .unwrap();
     file.execute_batch("DROP TABLE progress").unwrap();
     let writer = Writer {
+        mirror: crate::mirror::Mirror::none(),
         file,
         key: Arc::new(key),
         clock: Arc::new(At::default()),
         halted: None,
+        is_sweeping: false,
     };
     // More than one transaction takes.
     let (letters, inbox) = mpsc::channel(2 * BATCH_MAX);

@@ -1,0 +1,100 @@
+//! Owns the note in a data folder of where its journal is: everything else there is made from that one, and must not meet another.
+
+use crate::data_dir::JOURNAL;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use thiserror::Error;
+
+/// The note of a folder whose journal is in a database: that journal's id.
+const NOTE: &str = "journal.postgres";
+
+/// Why the folder must not be used with this journal.
+#[derive(Debug, Error)]
+pub enum PlaceError {
+    /// It has a journal of its own.
+    #[error(
+        "{0} has an embedded journal, which `database.url` would leave behind: use another folder, or take `database.url` away"
+    )]
+    Embedded(String),
+    /// Its journal is in a database.
+    #[error("the journal of {0} is in a database: set `database.url`, or use another folder")]
+    Elsewhere(String),
+    /// Its journal is in another database.
+    #[error(
+        "{folder} belongs to the journal {noted}, and the database has {found}: use the folder's own database, or another folder"
+    )]
+    Other {
+        /// The folder.
+        folder: String,
+        /// Whose it is.
+        noted: String,
+        /// Whose it would become.
+        found: String,
+    },
+    /// The system said no.
+    #[error("{0}: {1}")]
+    Io(String, io::Error),
+}
+
+/// Sees to it that a folder is used with one journal only: `found` in a database, or its own.
+pub fn bind(data_dir: &Path, found: Option<&str>) -> Result<(), PlaceError> {
+    let folder = data_dir.display().to_string();
+    let note = data_dir.join(NOTE);
+    let noted = match std::fs::read_to_string(&note) {
+        Ok(noted) => Some(noted.trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(PlaceError::Io(note.display().to_string(), error)),
+    };
+    match (noted, found) {
+        (None, None) => Ok(()),
+        (Some(_), None) => Err(PlaceError::Elsewhere(folder)),
+        (Some(noted), Some(found)) if noted == found => Ok(()),
+        (Some(noted), Some(found)) => Err(PlaceError::Other {
+            folder,
+            noted,
+            found: found.to_owned(),
+        }),
+        (None, Some(_)) if data_dir.join(JOURNAL).exists() => Err(PlaceError::Embedded(folder)),
+        (None, Some(found)) => {
+            write(data_dir, found).map_err(|error| PlaceError::Io(note.display().to_string(), error))
+        }
+    }
+}
+
+/// Durably, and whole or not at all.
+fn write(data_dir: &Path, id: &str) -> io::Result<()> {
+    let unfinished = data_dir.join("journal.postgres.new");
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(true).mode(0o600);
+    let mut file = options.open(&unfinished)?;
+    file.write_all(format!("{id}\n").as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&unfinished, data_dir.join(NOTE))?;
+    File::open(data_dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_used_with_one_journal_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        let refused = |found| bind(path, found).unwrap_err().to_string();
+        bind(path, None).unwrap();
+        std::fs::write(path.join(JOURNAL), "").unwrap();
+        assert!(refused(Some("a")).contains("has an embedded journal"));
+        std::fs::remove_file(path.join(JOURNAL)).unwrap();
+        bind(path, Some("a")).unwrap();
+        bind(path, Some("a")).unwrap();
+        let other = refused(Some("b"));
+        assert!(
+            other.contains("the journal a,") && other.contains("has b:"),
+            "{other}"
+        );
+        assert!(refused(None).contains("is in a database"));
+    }
+}

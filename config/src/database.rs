@@ -1,0 +1,116 @@
+//! The section `database`: a journal that several nodes share, in place of the one in the data folder.
+
+use crate::error::ConfigError;
+use crate::secret::{HIDDEN, Secret};
+use crate::settings::Settings;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Where the journal is, if it is not in the data folder, and how this node appears beside others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseSettings {
+    /// Of a PostgreSQL database; nothing for the embedded journal.
+    pub url: Option<Secret>,
+    /// What operators call this node.
+    pub node: String,
+    /// Where callers and other nodes reach its API; where it listens if nothing is said.
+    pub node_url: Option<String>,
+    /// How long another node waits after this one was last heard of, before it takes its place.
+    pub lease: Duration,
+    /// Connections for reading.
+    pub connections_max: u32,
+    /// Until a connection is there.
+    pub connect_timeout: Duration,
+    /// Until a statement has ended.
+    pub statement_timeout: Duration,
+    /// For how long an append is tried again whose answer was lost.
+    pub append_patience: Duration,
+    /// Whether every commit must wait for a copy on another machine.
+    pub needs_synchronous_standby: bool,
+}
+
+impl DatabaseSettings {
+    pub(crate) fn defaults() -> Self {
+        Self {
+            url: None,
+            node: "florin".to_owned(),
+            node_url: None,
+            lease: Duration::from_secs(10),
+            connections_max: 8,
+            connect_timeout: Duration::from_secs(3),
+            statement_timeout: Duration::from_secs(5),
+            append_patience: Duration::from_secs(30),
+            needs_synchronous_standby: false,
+        }
+    }
+
+    /// Where this node is reached, listening there.
+    pub fn reached_at(&self, listen: SocketAddr) -> String {
+        self.node_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{listen}"))
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawDatabase {
+    pub(crate) url: String,
+    pub(crate) node: String,
+    pub(crate) node_url: String,
+    pub(crate) lease_ms: u64,
+    pub(crate) connections_max: u32,
+    pub(crate) connect_timeout_ms: u64,
+    pub(crate) statement_timeout_ms: u64,
+    pub(crate) append_patience_ms: u64,
+    pub(crate) synchronous_standby: String,
+}
+
+/// What `database.synchronous_standby` may say.
+pub(crate) const STANDBYS: &[&str] = &["optional", "required"];
+
+impl From<&Settings> for RawDatabase {
+    fn from(settings: &Settings) -> Self {
+        let database = &settings.database;
+        let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            url: database.url.as_ref().map_or("", |_| HIDDEN).to_owned(),
+            node: database.node.clone(),
+            node_url: database.node_url.clone().unwrap_or_default(),
+            lease_ms: ms(database.lease),
+            connections_max: database.connections_max,
+            connect_timeout_ms: ms(database.connect_timeout),
+            statement_timeout_ms: ms(database.statement_timeout),
+            append_patience_ms: ms(database.append_patience),
+            synchronous_standby: STANDBYS[usize::from(database.needs_synchronous_standby)].to_owned(),
+        }
+    }
+}
+
+impl RawDatabase {
+    /// The settings, or what does not fit. `replica_dir` is that of the embedded journal.
+    pub(crate) fn checked(&self, replica_dir: &std::path::Path) -> Result<DatabaseSettings, ConfigError> {
+        if !self.url.is_empty() && !replica_dir.as_os_str().is_empty() {
+            return Err(ConfigError::Conflict {
+                key: "journal.replica_dir".to_owned(),
+                value: replica_dir.display().to_string(),
+                why: "`database.url` is set, and the database has copies of its own".to_owned(),
+            });
+        }
+        let ms = Duration::from_millis;
+        Ok(DatabaseSettings {
+            url: Some(&self.url)
+                .filter(|url| !url.is_empty())
+                .map(|url| Secret::new(url.clone())),
+            node: self.node.clone(),
+            node_url: Some(self.node_url.clone()).filter(|url| !url.is_empty()),
+            lease: ms(self.lease_ms),
+            connections_max: self.connections_max,
+            connect_timeout: ms(self.connect_timeout_ms),
+            statement_timeout: ms(self.statement_timeout_ms),
+            append_patience: ms(self.append_patience_ms),
+            needs_synchronous_standby: self.synchronous_standby == STANDBYS[1],
+        })
+    }
+}

@@ -1,0 +1,194 @@
+//! The shards of a node as they are opened: their journals, wherever those are, and what their folders have beside.
+
+mod derived;
+
+use crate::node::notary;
+use crate::ownership::{Held, Ownership};
+use crate::replica::Replicas;
+use crate::shard_folders;
+use anyhow::Context as _;
+use florin_actors::options::Options;
+use florin_adapters::audit::notary::Notary;
+use florin_adapters::clock::SystemClock;
+use florin_adapters::data_dir::DataDir;
+use florin_adapters::integrity::lost;
+use florin_adapters::journal::{PostgresJournal, SqliteJournal};
+use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
+use florin_adapters::postgres::Taken;
+use florin_adapters::snapshots::FileSnapshots;
+use florin_adapters::views::{SqliteViews, ViewsOptions};
+use florin_config::Settings;
+use florin_domain::ids::{Seq, ShardId};
+use florin_domain::ports::{Follower as _, Journal, KeyIndex as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A shard that is ours.
+pub(crate) struct Shard {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) stores: Stores,
+    pub(crate) snapshots: PathBuf,
+}
+
+/// All of them, in order, and what must live as long.
+pub(crate) struct Opened {
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) notaries: Vec<(Notary, Arc<SqliteJournal>)>,
+    pub(crate) replicating: Replicas,
+    pub(crate) folders: Vec<DataDir>,
+}
+
+impl Opened {
+    /// Opens them all; `data` is the folder of the first.
+    pub(crate) async fn open(
+        settings: &Settings,
+        ownership: &Ownership,
+        data: DataDir,
+        clock: &SystemClock,
+    ) -> anyhow::Result<Self> {
+        let folder = settings.data_dir.as_path();
+        let all = match ownership {
+            Ownership::Folder => shard_folders::all(
+                folder,
+                &settings.heads_folder(),
+                settings.replica_dir.as_deref(),
+                settings.shards,
+            )?,
+            // What is in the folders is made from the database, which knows which shards there are.
+            Ownership::Lease(held) => held.taken.iter().map(|taken| taken.shard).collect(),
+        };
+        let mut opened = Self {
+            shards: Vec::new(),
+            notaries: Vec::new(),
+            replicating: Replicas::none(),
+            folders: vec![data],
+        };
+        for shard in all {
+            if shard != ShardId::FIRST {
+                opened
+                    .folders
+                    .push(DataDir::open(shard_folders::folder(folder, shard))?);
+            }
+            let (journal, stores) = match ownership {
+                Ownership::Folder => opened.embedded(settings, shard).await?,
+                Ownership::Lease(held) => opened.shared(settings, held, shard).await?,
+            };
+            never_before(clock, &*journal, shard).await;
+            let snapshots = opened.last()?.snapshots();
+            opened.shards.push(Shard {
+                journal,
+                stores,
+                snapshots,
+            });
+        }
+        Ok(opened)
+    }
+
+    fn last(&self) -> anyhow::Result<&DataDir> {
+        self.folders.last().context("the folder of the shard")
+    }
+
+    /// A shard whose journal is in its folder.
+    async fn embedded(
+        &mut self,
+        settings: &Settings,
+        shard: ShardId,
+    ) -> anyhow::Result<(Arc<dyn Journal>, Stores)> {
+        // Before its journal is opened to be written.
+        lost::forget_stop(&settings.data_dir, shard).context("the note of the last stop")?;
+        let stores = Stores::open(self.last()?, &settings.actors)?;
+        let journal = Arc::new(SqliteJournal::open(self.last()?.path(), shard)?);
+        let notary = notary::compare(settings, shard).await?;
+        self.notaries.push((notary, Arc::clone(&journal)));
+        if let Some(replica) = &settings.replica_dir {
+            let path = self.last()?.path().to_owned();
+            self.replicating.start(replica, &path, shard, &journal)?;
+        }
+        Ok((journal, stores))
+    }
+
+    /// A shard whose journal is in a database.
+    async fn shared(
+        &mut self,
+        settings: &Settings,
+        held: &Held,
+        shard: ShardId,
+    ) -> anyhow::Result<(Arc<dyn Journal>, Stores)> {
+        let taken = held.taken.iter().find(|taken| taken.shard == shard);
+        let taken = taken.context("a shard that was not taken")?;
+        let journal = Arc::new(PostgresJournal::open(&held.database, taken).await?);
+        let stores = Stores::of_database(self.last()?, &settings.actors, (&journal, taken)).await?;
+        Ok((journal, stores))
+    }
+}
+
+/// Time goes on from the last commit, also where the system's clock was set back: what was put in force or retired then stays before
+/// what happens now.
+async fn never_before(clock: &SystemClock, journal: &dyn Journal, shard: ShardId) {
+    // What cannot be read here is told of by the recovery.
+    let Ok(head) = journal.head(shard).await else {
+        return;
+    };
+    let last = journal.read(shard, head.seq, 1).await.unwrap_or_default();
+    if let Some(commit) = last.first().filter(|_| head.seq != Seq::ZERO) {
+        let behind_ms = clock.not_before(commit.at);
+        if behind_ms > CLOCK_SLACK_MS {
+            tracing::warn!(
+                behind_ms,
+                "the system's clock is behind the journal: time goes on from the last commit until the clock has caught up"
+            );
+        }
+    }
+}
+
+/// What clocks are off that nobody need look at.
+const CLOCK_SLACK_MS: u64 = 1_000;
+
+/// What a shard keeps in its folder.
+pub(crate) struct Stores {
+    pub(crate) keys: Arc<FjallKeyIndex>,
+    pub(crate) views: SqliteViews,
+}
+
+impl Stores {
+    /// Those of a journal in a database, made anew if they were made from another one.
+    async fn of_database(
+        data: &DataDir,
+        options: &Options,
+        (journal, taken): (&PostgresJournal, &Taken),
+    ) -> anyhow::Result<Self> {
+        derived::finish_discard(data)?;
+        let mut stores = Self::open(data, options)?;
+        let mut fits = true;
+        for indexed in [stores.keys.watermark(), stores.views.watermark()?] {
+            fits &= derived::fit(data.path(), journal, taken.shard, indexed).await?;
+        }
+        let snapshots = FileSnapshots::new(data.snapshots());
+        fits &= derived::snapshots_fit(&snapshots, journal, taken.shard).await?;
+        if !fits {
+            tracing::error!(
+                shard = taken.shard.0,
+                "the indexes and snapshots of this folder were not all made from the database's journal as it is now; they are made anew"
+            );
+            metrics::counter!("florin_alerts_total", "alert" => "indexes_discarded").increment(1);
+            drop(stores);
+            derived::discard(data)?;
+            stores = Self::open(data, options)?;
+        }
+        derived::note(data.path(), taken)?;
+        Ok(stores)
+    }
+
+    fn open(data: &DataDir, options: &Options) -> anyhow::Result<Self> {
+        // The index stops the journal only far beyond the lag at which admission stops new work.
+        let keys = KeyIndexOptions {
+            lag_commits_max: options.admission.index_lag_max + 2 * options.internal_capacity() as u64,
+            ..KeyIndexOptions::default()
+        };
+        let keys = Arc::new(FjallKeyIndex::open(&data.keys(), keys)?);
+        Ok(Self {
+            keys,
+            views: SqliteViews::open(&data.views(), &ViewsOptions::default())?,
+        })
+    }
+}

@@ -1,0 +1,304 @@
+//! Who has the shards: this process, by the lock of its data folder or by a lease in a database; or another one, which is waited for.
+
+use crate::vault;
+use anyhow::{Context as _, bail};
+use florin_adapters::audit::key::SigningKey;
+use florin_adapters::data_dir::{DataDir, Undisputed};
+use florin_adapters::entropy::OsEntropy;
+use florin_adapters::journal_place;
+use florin_adapters::mirror::MirrorIn;
+use florin_adapters::postgres::{
+    Database, DatabaseError, DatabaseOptions, Durability, Holder, Lease, LeaseTerms, Taken,
+};
+use florin_api::server::ApiOptions;
+use florin_api::standby::{self, Owner};
+use florin_config::Settings;
+use florin_domain::ids::ShardId;
+use florin_domain::ports::{Entropy as _, Ownership as OwnershipPort};
+use std::net::TcpListener;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How often a process that waits looks, at least: a lease may be let go of at any time.
+const LOOK_EVERY_MAX: Duration = Duration::from_millis(500);
+
+/// What makes the shards ours.
+pub(crate) enum Ownership {
+    /// The journal is in the data folder.
+    Folder,
+    /// The journal is in a database.
+    Lease(Held),
+}
+
+/// Shards that were taken in a database.
+pub(crate) struct Held {
+    pub(crate) database: Database,
+    pub(crate) lease: Lease,
+    pub(crate) taken: Vec<Taken>,
+    /// Told by a store that must not go on.
+    pub(crate) failed: watch::Sender<Option<String>>,
+}
+
+impl Held {
+    fn new(database: Database, lease: Lease, taken: Vec<Taken>) -> Self {
+        let (failed, _) = watch::channel(None);
+        Self {
+            database,
+            lease,
+            taken,
+            failed,
+        }
+    }
+}
+
+/// What came of asking for the shards.
+enum Asked {
+    Ours(Ownership),
+    HeldBy(Box<Database>, Holder),
+}
+
+impl Ownership {
+    /// Takes the shards, or fails if another process has them.
+    pub(crate) async fn now(settings: &Settings) -> anyhow::Result<Self> {
+        match ask(settings).await? {
+            Asked::Ours(ownership) => Ok(ownership),
+            Asked::HeldBy(_, holder) => bail!(
+                "the node `{}` has the shards, at {}, and is heard of: stop it first",
+                holder.node,
+                holder.url
+            ),
+        }
+    }
+
+    /// Takes the shards once nobody else has them. Until then whoever asks is told where the other process is. Nothing if `stopped` ends first.
+    pub(crate) async fn when_free(
+        settings: &Settings,
+        stopped: impl Future<Output = ()>,
+    ) -> anyhow::Result<Option<Self>> {
+        let (database, holder) = match ask(settings).await? {
+            Asked::Ours(ownership) => return Ok(Some(ownership)),
+            Asked::HeldBy(database, holder) => (database, holder),
+        };
+        let listen = settings.listen;
+        let listener = TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
+        let owner = Owner::default();
+        owner.is_at(Some(&holder.url));
+        let api = standby::serve(
+            listener,
+            owner.clone(),
+            ApiOptions::default(),
+            OsEntropy::new().next_u64(),
+        )?;
+        tracing::info!(
+            address = %api.local_addr(), node = holder.node, url = holder.url,
+            "another node has the shards; this one waits for them"
+        );
+        let ended = wait(settings, &database, (&owner, holder), pin!(stopped)).await;
+        let stopped = api.stop().await;
+        let ended = match (ended, stopped) {
+            (Ok(Some(held)), Err(error)) => {
+                held.lease.release().await;
+                return Err(error.into());
+            }
+            (ended, _) => ended,
+        };
+        ended.map(|held| held.map(Self::Lease))
+    }
+
+    /// Where the stores beside the journal are kept as well.
+    pub(crate) fn mirror(&self) -> Option<MirrorIn> {
+        match self {
+            Self::Folder => None,
+            Self::Lease(held) => {
+                let first = held.taken.iter().find(|taken| taken.shard == ShardId::FIRST)?;
+                Some(MirrorIn {
+                    database: held.database.clone(),
+                    epoch: first.head.epoch,
+                    failed: held.failed.clone(),
+                })
+            }
+        }
+    }
+
+    /// Waits until another process has taken the shards, or a store must not go on, and says so.
+    pub(crate) fn lost(&self) -> impl Future<Output = String> + Send + 'static {
+        let watched = match self {
+            Self::Folder => None,
+            Self::Lease(held) => Some((
+                held.lease.lost(),
+                held.failed.subscribe(),
+                Box::pin(held.lease.letting_go()),
+            )),
+        };
+        async move {
+            let Some((lost, mut failed, letting_go)) = watched else {
+                return std::future::pending().await;
+            };
+            let failed = async move {
+                let told = failed.wait_for(Option::is_some).await;
+                match told.ok().and_then(|told| told.clone()) {
+                    // The shards are ours still, and another process may have them at once.
+                    Some(why) => {
+                        letting_go.await;
+                        why
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                why = lost => why,
+                why = failed => why,
+            }
+        }
+    }
+
+    /// What is let go of in the end.
+    pub(crate) fn into_lease(self) -> Option<Lease> {
+        match self {
+            Self::Folder => None,
+            Self::Lease(held) => Some(held.lease),
+        }
+    }
+
+    /// What the API asks.
+    pub(crate) fn port(&self) -> Arc<dyn OwnershipPort> {
+        match self {
+            Self::Folder => Arc::new(Undisputed),
+            Self::Lease(held) => Arc::new(held.lease.trusted()),
+        }
+    }
+}
+
+fn terms(settings: &Settings) -> LeaseTerms {
+    LeaseTerms {
+        node: settings.database.node.clone(),
+        url: settings.database.reached_at(settings.listen),
+        ttl: settings.database.lease,
+    }
+}
+
+fn shards(settings: &Settings) -> Vec<ShardId> {
+    (0..settings.shards).map(ShardId).collect()
+}
+
+/// Takes the shards if nobody else has them. The folder is not locked here, but must not be another process's.
+async fn ask(settings: &Settings) -> anyhow::Result<Asked> {
+    let folder = DataDir::open(&settings.data_dir)?;
+    let Some(url) = &settings.database.url else {
+        journal_place::bind(folder.path(), None)?;
+        return Ok(Asked::Ours(Ownership::Folder));
+    };
+    let options = DatabaseOptions {
+        connections_max: settings.database.connections_max,
+        connect_timeout: settings.database.connect_timeout,
+        statement_timeout: settings.database.statement_timeout,
+        append_patience: settings.database.append_patience,
+        ..DatabaseOptions::new(url.expose())
+    };
+    let durability = if settings.database.needs_synchronous_standby {
+        Durability::Replicated
+    } else {
+        Durability::Local
+    };
+    let database = Database::open(options, durability).await?;
+    journal_place::bind(folder.path(), Some(&database.journal_id().await?))?;
+    // Before the shards are taken: a node that could not open what the others have sealed must not take their place.
+    let key = SigningKey::load_or_create(folder.path()).context("the key that signs receipts")?;
+    database
+        .compare_secret("audit_key.secret", &key.public().to_string())
+        .await?;
+    let keks = vault::keks(settings)?;
+    if let Some(error) = sealed(&database, keks.is_some()).await? {
+        return Err(error);
+    }
+    if let Some((_, keks)) = keks
+        && let Some(kek) = keks.first()
+    {
+        let id = format!("{:016x}", u64::from_be_bytes(kek.id().0));
+        database
+            .compare_secret("key-encryption key (`secrets.kek_file`)", &id)
+            .await?;
+    }
+    drop(folder);
+    Ok(
+        match Lease::take(&database, &shards(settings), &terms(settings)).await? {
+            Ok((lease, taken)) => Asked::Ours(Ownership::Lease(Held::new(database, lease, taken))),
+            Err(holder) => Asked::HeldBy(Box::new(database), holder),
+        },
+    )
+}
+
+/// What the database has that is sealed, for a node that has no key to open it.
+async fn sealed(database: &Database, has_key: bool) -> Result<Option<anyhow::Error>, DatabaseError> {
+    for (store, what) in [
+        ("cards", "customers and cards"),
+        ("webhooks", "webhook endpoints"),
+    ] {
+        if !has_key && database.has_rows(store).await? {
+            let why = "there is no key to open them: set `secrets.kek_file`";
+            return Ok(Some(anyhow::anyhow!("the database has {what}, and {why}")));
+        }
+    }
+    Ok(None)
+}
+
+/// Asks again and again. A process of the same name that goes on renewing is a mistake of whoever configured both.
+async fn wait(
+    settings: &Settings,
+    database: &Database,
+    (owner, first): (&Owner, Holder),
+    mut stopped: Pin<&mut impl Future<Output = ()>>,
+) -> anyhow::Result<Option<Held>> {
+    let (terms, shards) = (terms(settings), shards(settings));
+    let has_key = vault::keks(settings)?.is_some();
+    let (mut last, mut renewals) = (first, 0_u32);
+    loop {
+        // Nowhere else: shards that are asked for must not be given to somebody who is gone.
+        tokio::select! {
+            () = tokio::time::sleep(last.left.clamp(Duration::from_millis(10), LOOK_EVERY_MAX)) => {}
+            () = &mut stopped => return Ok(None),
+        }
+        // What is there now may have been sealed since this process began to wait.
+        let asked = match sealed(database, has_key).await {
+            Ok(Some(error)) => return Err(error),
+            Ok(None) => Lease::take(database, &shards, &terms).await,
+            Err(error) => Err(error),
+        };
+        let holder = match asked {
+            Ok(Ok((lease, taken))) => {
+                // Once more: until now others could.
+                let error = match sealed(database, has_key).await {
+                    Ok(error) => error,
+                    Err(error) => Some(error.into()),
+                };
+                if let Some(error) = error {
+                    lease.release().await;
+                    return Err(error);
+                }
+                tracing::info!(node = last.node, "the shards are ours now");
+                return Ok(Some(Held::new(database.clone(), lease, taken)));
+            }
+            Ok(Err(holder)) => holder,
+            Err(error) => {
+                tracing::warn!(%error, "the database cannot be asked for the shards; it is asked again");
+                owner.is_at(None);
+                continue;
+            }
+        };
+        // More time than it had: it lives.
+        if holder.owner == last.owner && holder.left > last.left {
+            renewals = renewals.saturating_add(1);
+        }
+        if holder.node == terms.node && !holder.node.is_empty() && renewals > 1 {
+            bail!(
+                "another process that calls itself `{}` has the shards, at {}, and lives: give each node a name of its own (`database.node`)",
+                holder.node,
+                holder.url
+            );
+        }
+        owner.is_at(Some(holder.url.as_str()).filter(|url| !url.is_empty()));
+        last = holder;
+    }
+}

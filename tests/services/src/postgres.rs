@@ -1,0 +1,351 @@
+//! A PostgreSQL server of our own for as long as a command needs it: found on this machine, started in a folder that it is given, on a
+//! free port of the loopback interface with a password of its own, and stopped with the value that stands for it.
+
+use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::installation::{Account, Installation};
+use anyhow::{Context, Result, bail};
+
+/// How long it may take to start, which after a crash of the machine's disk is long.
+const START_MAX: Duration = Duration::from_mins(1);
+/// How often a starting server is asked.
+const POLL: Duration = Duration::from_millis(50);
+/// The one user of a database of ours.
+const USER: &str = "florin";
+
+/// A running server; dropping it stops it. Its folder is whoever's who gave it, and deleted if nobody did.
+#[derive(Debug)]
+pub struct Postgres {
+    installation: Installation,
+    runs_as: Option<Account>,
+    folder: PathBuf,
+    child: Child,
+    port: u16,
+    password: String,
+    is_folder_ours: bool,
+}
+
+impl Postgres {
+    /// Starts a server in a new folder among the system's temporary ones.
+    pub fn start_anywhere(installation: &Installation, settings: &[&str]) -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("florin-postgres-{}", password()?));
+        let started = Self::start(installation, &folder, settings);
+        if started.is_err() {
+            drop(fs::remove_dir_all(&folder));
+        }
+        started.map(|mut server| {
+            server.is_folder_ours = true;
+            server
+        })
+    }
+
+    /// Makes `folder`, which must not exist, and starts a server in it with `settings`, each `name=value`.
+    pub fn start(installation: &Installation, folder: &Path, settings: &[&str]) -> Result<Self> {
+        let (runs_as, folder) = begin(folder)?;
+        let password = password()?;
+        initialize(installation, runs_as.as_ref(), &folder, &password)?;
+        Self::run(installation, (runs_as, folder), password, settings)
+    }
+
+    /// Starts a server that follows this one under a name, in a new folder among the system's temporary ones.
+    pub fn start_standby(&self, name: &str, settings: &[&str]) -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("florin-postgres-{}", password()?));
+        let started = self.follow(name, &folder, settings);
+        if started.is_err() {
+            drop(fs::remove_dir_all(&folder));
+        }
+        started.map(|mut server| {
+            server.is_folder_ours = true;
+            server
+        })
+    }
+
+    fn follow(&self, name: &str, folder: &Path, settings: &[&str]) -> Result<Self> {
+        let (runs_as, folder) = begin(folder)?;
+        let from = format!(
+            "{} application_name={name}",
+            self.address().replace(" dbname=postgres", "")
+        );
+        let output = self
+            .installation
+            .call("pg_basebackup", runs_as.as_ref(), &folder)
+            .args([
+                "--write-recovery-conf",
+                "--wal-method=stream",
+                "--checkpoint=fast",
+                "--no-sync",
+            ])
+            .arg(format!("--dbname={from}"))
+            .arg("--pgdata")
+            .arg(folder.join("data"))
+            .output()
+            .context("pg_basebackup cannot be started")?;
+        if !output.status.success() {
+            bail!(
+                "pg_basebackup: {}",
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        Self::run(
+            &self.installation,
+            (runs_as, folder),
+            self.password.clone(),
+            settings,
+        )
+    }
+
+    /// Starts what is in a folder.
+    fn run(
+        installation: &Installation,
+        (runs_as, folder): (Option<Account>, PathBuf),
+        password: String,
+        settings: &[&str],
+    ) -> Result<Self> {
+        let log = fs::File::create(folder.join("log")).context("the server's log cannot be written")?;
+        let port = free_port()?;
+        let mut command = installation.call("postgres", runs_as.as_ref(), &folder);
+        command
+            .arg("-D")
+            .arg(folder.join("data"))
+            .args(["-c", "listen_addresses=127.0.0.1"])
+            .args(["-c", &format!("port={port}")])
+            .args(["-c", "unix_socket_directories="]);
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
+        let errors = log
+            .try_clone()
+            .context("the server's log cannot be written twice")?;
+        let child = command
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .context("postgres cannot be started")?;
+        let mut server = Self {
+            installation: installation.clone(),
+            runs_as,
+            folder,
+            child,
+            port,
+            password,
+            is_folder_ours: false,
+        };
+        server
+            .ready()
+            .with_context(|| format!("its log:\n{}", server.log()))?;
+        Ok(server)
+    }
+
+    /// Has a server that follows another one go on by itself.
+    pub fn promote(&self) -> Result<()> {
+        let promoted = self
+            .installation
+            .call("pg_ctl", self.runs_as.as_ref(), &self.folder)
+            .args(["promote", "--silent", "--wait", "--pgdata"])
+            .arg(self.folder.join("data"))
+            .status()
+            .context("pg_ctl cannot be started")?;
+        if promoted.success() {
+            Ok(())
+        } else {
+            bail!("the server was not promoted; its log:\n{}", self.log())
+        }
+    }
+
+    /// Ends the server as a crash does; its other processes end when they miss it.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill().context("postgres cannot be killed")?;
+        self.child.wait().context("postgres cannot be waited for")?;
+        Ok(())
+    }
+
+    /// What psql answers to some SQL: one line for each row, its columns behind each other.
+    pub fn query(&self, sql: &str) -> Result<String> {
+        query(&self.installation, &self.url(), sql)
+    }
+
+    /// Its port on the loopback.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where it is, in the form of libpq.
+    pub fn address(&self) -> String {
+        format!(
+            "host=127.0.0.1 port={} user={USER} password={} dbname=postgres",
+            self.port, self.password
+        )
+    }
+
+    /// The same as a URL, of its first database.
+    pub fn url(&self) -> String {
+        format!("{}/postgres", self.server_url())
+    }
+
+    /// The server's URL, without a database.
+    pub fn server_url(&self) -> String {
+        format!("postgres://{USER}:{}@127.0.0.1:{}", self.password, self.port)
+    }
+
+    fn ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + START_MAX;
+        loop {
+            if let Some(status) = self.child.try_wait().context("postgres cannot be waited for")? {
+                bail!("postgres ended with {status} before it was ready");
+            }
+            let answer = self
+                .installation
+                .call("pg_isready", self.runs_as.as_ref(), &self.folder)
+                .args(["--quiet", "--host=127.0.0.1"])
+                .arg(format!("--port={}", self.port))
+                .status()
+                .context("pg_isready cannot be started")?;
+            if answer.success() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("postgres was not ready within {} s", START_MAX.as_secs());
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// The end of its log.
+    fn log(&self) -> String {
+        const LINES: usize = 20;
+        let text = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let all: Vec<&str> = text.lines().collect();
+        all.get(all.len().saturating_sub(LINES)..)
+            .unwrap_or_default()
+            .join("\n")
+    }
+
+    /// Ends the server, by the process id in its folder, without another checkpoint: nobody reads the data again.
+    fn stop(&mut self) {
+        let stopped = self
+            .installation
+            .call("pg_ctl", self.runs_as.as_ref(), &self.folder)
+            .args(["stop", "--silent", "--mode=immediate", "--timeout=20", "--pgdata"])
+            .arg(self.folder.join("data"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if !stopped.is_ok_and(|status| status.success()) {
+            // Its own processes end when they miss it.
+            drop(self.child.kill());
+        }
+        drop(self.child.wait());
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.stop();
+        if self.is_folder_ours {
+            drop(fs::remove_dir_all(&self.folder));
+        }
+    }
+}
+
+/// Makes a folder for a server, and says who the server is to be.
+fn begin(folder: &Path) -> Result<(Option<Account>, PathBuf)> {
+    let runs_as = Account::instead_of_root()?;
+    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let folder = folder
+        .canonicalize()
+        .with_context(|| format!("{} cannot be found again", folder.display()))?;
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))
+        .with_context(|| format!("{} cannot be kept from others", folder.display()))?;
+    if let Some(account) = &runs_as {
+        account.owns(&folder)?;
+    }
+    Ok((runs_as, folder))
+}
+
+/// What psql answers.
+pub(crate) fn query(installation: &Installation, url: &str, sql: &str) -> Result<String> {
+    let output = installation
+        .call("psql", None, Path::new("/"))
+        .args([
+            "--no-psqlrc",
+            "--no-align",
+            "--tuples-only",
+            "--quiet",
+            "--set=ON_ERROR_STOP=1",
+        ])
+        .arg(format!("--command={sql}"))
+        .arg(url)
+        .output()
+        .context("psql cannot be started")?;
+    if !output.status.success() {
+        bail!("psql: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    String::from_utf8(output.stdout).context("psql wrote no text")
+}
+
+fn initialize(
+    installation: &Installation,
+    runs_as: Option<&Account>,
+    folder: &Path,
+    password: &str,
+) -> Result<()> {
+    let secret = folder.join("password");
+    fs::write(&secret, password).with_context(|| format!("{} cannot be written", secret.display()))?;
+    let output = installation
+        .call("initdb", runs_as, folder)
+        // What is made here is of no use after a crash of the machine.
+        .args([
+            "--encoding=UTF8",
+            "--no-locale",
+            "--auth=scram-sha-256",
+            "--no-sync",
+        ])
+        .arg(format!("--username={USER}"))
+        .arg("--pwfile")
+        .arg(&secret)
+        .arg("--pgdata")
+        .arg(folder.join("data"))
+        .output()
+        .context("initdb cannot be started")?;
+    if !output.status.success() {
+        bail!(
+            "initdb ended with {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    fs::remove_file(&secret).with_context(|| format!("{} cannot be removed", secret.display()))
+}
+
+/// Whoever else is on this machine must not get in.
+pub(crate) fn password() -> Result<String> {
+    let mut bytes = [0; 16];
+    fs::File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .context("/dev/urandom cannot be read")?;
+    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
+}
+
+/// Free now; whoever takes it before the server does makes the start fail.
+fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("no port is free")?;
+    Ok(listener.local_addr().context("a port without a number")?.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::password;
+
+    #[test]
+    fn passwords_are_long_and_not_the_same_twice() {
+        let (first, second) = (password().unwrap(), password().unwrap());
+        assert_eq!(first.len(), 32);
+        assert_ne!(first, second);
+    }
+}

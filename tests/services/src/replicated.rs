@@ -1,0 +1,74 @@
+//! Owns two servers of which one follows the other: what is committed at the first is at the second before anybody hears of it.
+
+use crate::installation::Installation;
+use crate::postgres::Postgres;
+use anyhow::{Result, bail};
+use std::time::{Duration, Instant};
+
+/// What the primary calls its standby.
+const STANDBY: &str = "second";
+
+/// How long the standby may take to have everything.
+const CATCH_UP_MAX: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(20);
+
+const SETTINGS: [&str; 4] = [
+    "fsync=on",
+    "shared_buffers=16MB",
+    "max_connections=60",
+    "autovacuum=off",
+];
+
+/// A primary and its synchronous standby, gone with this value.
+#[derive(Debug)]
+pub struct Replicated {
+    primary: Postgres,
+    standby: Postgres,
+}
+
+impl Replicated {
+    /// Starts both, and returns once a commit waits for the standby.
+    pub fn start() -> Result<Self> {
+        let installation = Installation::find_or_install()?;
+        let primary = Postgres::start_anywhere(&installation, &SETTINGS)?;
+        let standby = primary.start_standby(STANDBY, &SETTINGS)?;
+        let pair = Self { primary, standby };
+        // Two commands: what changes the server's settings is no part of a transaction.
+        pair.primary.query(&format!(
+            "ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'"
+        ))?;
+        pair.primary.query("SELECT pg_reload_conf()")?;
+        let deadline = Instant::now() + CATCH_UP_MAX;
+        let sql = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'";
+        while pair.primary.query(sql)?.trim() != "1" {
+            if Instant::now() > deadline {
+                bail!("the standby did not become synchronous");
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(pair)
+    }
+
+    /// Both, of which whoever connects takes the one that can be written to.
+    pub fn url(&self) -> String {
+        let first = self.primary.url();
+        let place = format!("127.0.0.1:{}", self.primary.port());
+        let both = format!("{place},127.0.0.1:{}", self.standby.port());
+        format!("{}?target_session_attrs=read-write", first.replace(&place, &both))
+    }
+
+    /// Ends the primary as a crash does.
+    pub fn kill_primary(&mut self) -> Result<()> {
+        self.primary.kill()
+    }
+
+    /// The standby goes on without the primary.
+    pub fn promote(&self) -> Result<()> {
+        self.standby.promote()
+    }
+
+    /// What the standby answers, which must have been promoted for anything that writes.
+    pub fn query_standby(&self, sql: &str) -> Result<String> {
+        self.standby.query(sql)
+    }
+}
