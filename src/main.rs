@@ -1,6 +1,7 @@
 //! Florin's binary: parses the command line, builds the runtime, and hands over to one file per command.
 
 mod audit;
+mod backup;
 mod bench;
 mod config;
 mod control;
@@ -11,6 +12,7 @@ mod ledger;
 mod listen;
 mod log;
 mod merchant;
+mod migrate_store;
 mod node;
 mod ownership;
 mod providers;
@@ -73,6 +75,12 @@ enum Command {
     Ledger(ledger::LedgerCommand),
     /// Restore what is damaged from whole copies (while the node is stopped)
     Repair(integrity::RepairArguments),
+    /// Copy everything that the node has kept, also while it runs
+    Backup(backup::BackupArguments),
+    /// Make a data folder of such a copy
+    Restore(backup::RestoreArguments),
+    /// Move the journal between the data folder and the database (while no node runs)
+    MigrateStore(migrate_store::MigrateArguments),
     /// Merchants
     #[command(subcommand)]
     Merchant(merchant::MerchantCommand),
@@ -91,22 +99,11 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    let mode = match cli.command {
-        Command::Serve | Command::Config(_) => Mode::Serve,
-        // All but the first two need no provider and so none of the configuration.
-        Command::Dev
-        | Command::Sandbox
-        | Command::Listen(_)
-        | Command::Trigger(_)
-        | Command::Bench(_)
-        | Command::Views(_)
-        | Command::Audit(_)
-        | Command::Ledger(_)
-        | Command::Repair(_)
-        | Command::Simulate(_)
-        | Command::Merchant(_)
-        | Command::Secrets(_)
-        | Command::Key(_) => Mode::Dev,
+    // All but these need no provider and so none of the configuration.
+    let mode = if matches!(cli.command, Command::Serve | Command::Config(_)) {
+        Mode::Serve
+    } else {
+        Mode::Dev
     };
     let environment: Vec<(String, String)> = std::env::vars().collect();
     let settings = Settings::load(cli.config.as_deref(), &environment, mode)?;
@@ -141,6 +138,9 @@ async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
         Command::Audit(command) => audit::run(command, settings).await,
         Command::Ledger(command) => ledger::run(command).await,
         Command::Repair(arguments) => integrity::repair(settings, arguments).await,
+        Command::Backup(arguments) => backup::run(&settings, &arguments).await,
+        Command::Restore(arguments) => backup::restore(&settings, &arguments),
+        Command::MigrateStore(arguments) => migrate_store::run(settings, arguments).await,
         Command::Merchant(command) => merchant::run(command, settings).await,
         Command::Secrets(vault::SecretsCommand::RotateKek) => vault::rotate_kek(&settings),
         Command::Key(command) => merchant::run_key(command, settings).await,

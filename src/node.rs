@@ -1,8 +1,8 @@
 //! One running node: the data folder, the adapters behind the ports, and the supervised platform on top.
 
-mod beside;
-mod notary;
-mod shards;
+pub(crate) mod beside;
+pub(crate) mod notary;
+pub(crate) mod shards;
 
 use crate::ownership;
 use crate::providers::Providers;

@@ -16,6 +16,7 @@ use florin_config::Settings;
 use florin_domain::ids::ShardId;
 use florin_domain::ports::{Entropy as _, Ownership as OwnershipPort};
 use std::net::TcpListener;
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,10 @@ use tokio::sync::watch;
 
 /// How often a process that waits looks, at least: a lease may be let go of at any time.
 const LOOK_EVERY_MAX: Duration = Duration::from_millis(500);
+
+/// Why nobody takes the shards of a journal that is not the database's now.
+const MOVED: &str = "the database's journal is being moved, or was moved into a data folder: end the move with `florin migrate-store` where it was begun, \
+                     or move the journal back; see docs/postgresql.md";
 
 /// What makes the shards ours.
 pub(crate) enum Ownership {
@@ -183,13 +188,13 @@ fn shards(settings: &Settings) -> Vec<ShardId> {
     (0..settings.shards).map(ShardId).collect()
 }
 
-/// Takes the shards if nobody else has them. The folder is not locked here, but must not be another process's.
-async fn ask(settings: &Settings) -> anyhow::Result<Asked> {
-    let folder = DataDir::open(&settings.data_dir)?;
-    let Some(url) = &settings.database.url else {
-        journal_place::bind(folder.path(), None)?;
-        return Ok(Asked::Ours(Ownership::Folder));
-    };
+/// The configured database, which must fit.
+pub(crate) async fn database(settings: &Settings) -> anyhow::Result<Database> {
+    let url = settings
+        .database
+        .url
+        .as_ref()
+        .context("`database.url` is not set")?;
     let options = DatabaseOptions {
         connections_max: settings.database.connections_max,
         connect_timeout: settings.database.connect_timeout,
@@ -202,15 +207,21 @@ async fn ask(settings: &Settings) -> anyhow::Result<Asked> {
     } else {
         Durability::Local
     };
-    let database = Database::open(options, durability).await?;
-    journal_place::bind(folder.path(), Some(&database.journal_id().await?))?;
-    // Before the shards are taken: a node that could not open what the others have sealed must not take their place.
-    let key = SigningKey::load_or_create(folder.path()).context("the key that signs receipts")?;
+    Ok(Database::open(options, durability).await?)
+}
+
+/// Refuses a folder that could not open what other nodes of this database have sealed or signed.
+pub(crate) async fn compare_secrets(
+    settings: &Settings,
+    database: &Database,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    let key = SigningKey::load_or_create(folder).context("the key that signs receipts")?;
     database
         .compare_secret("audit_key.secret", &key.public().to_string())
         .await?;
     let keks = vault::keks(settings)?;
-    if let Some(error) = sealed(&database, keks.is_some()).await? {
+    if let Some(error) = sealed(database, keks.is_some()).await? {
         return Err(error);
     }
     if let Some((_, keks)) = keks
@@ -221,10 +232,25 @@ async fn ask(settings: &Settings) -> anyhow::Result<Asked> {
             .compare_secret("key-encryption key (`secrets.kek_file`)", &id)
             .await?;
     }
+    Ok(())
+}
+
+/// Takes the shards if nobody else has them. The folder is not locked here, but must not be another process's.
+async fn ask(settings: &Settings) -> anyhow::Result<Asked> {
+    let folder = DataDir::open(&settings.data_dir)?;
+    if settings.database.url.is_none() {
+        journal_place::bind(folder.path(), None)?;
+        return Ok(Asked::Ours(Ownership::Folder));
+    }
+    let database = database(settings).await?;
+    journal_place::bind(folder.path(), Some(&database.journal_id().await?))?;
+    // Before the shards are taken: a node that could not open what the others have sealed must not take their place.
+    compare_secrets(settings, &database, folder.path()).await?;
     drop(folder);
     Ok(
         match Lease::take(&database, &shards(settings), &terms(settings)).await? {
             Ok((lease, taken)) => Asked::Ours(Ownership::Lease(Held::new(database, lease, taken))),
+            Err(holder) if holder.is_move() => bail!(MOVED),
             Err(holder) => Asked::HeldBy(Box::new(database), holder),
         },
     )
@@ -280,6 +306,7 @@ async fn wait(
                 tracing::info!(node = last.node, "the shards are ours now");
                 return Ok(Some(Held::new(database.clone(), lease, taken)));
             }
+            Ok(Err(holder)) if holder.is_move() => bail!(MOVED),
             Ok(Err(holder)) => holder,
             Err(error) => {
                 tracing::warn!(%error, "the database cannot be asked for the shards; it is asked again");

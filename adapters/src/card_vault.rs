@@ -24,7 +24,14 @@ pub use none::{CardsLater, NoCards};
 pub(crate) use rotation::rewrap;
 pub use store::{CardStore, OpenError, StoreOptions};
 
+use crate::store_file::Kept;
+use rusqlite::Connection;
 use std::path::{Path, PathBuf};
+
+/// A new file with the vault's tables.
+pub(crate) fn new_file(path: &Path) -> Result<Connection, String> {
+    tables::open_for_writing(Some(path), Kept::Here)
+}
 
 /// Where the file of a data folder is.
 pub fn file_in(data: &Path) -> PathBuf {

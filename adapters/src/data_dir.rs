@@ -28,6 +28,9 @@ pub(crate) const WEBHOOKS: &str = "webhooks.db";
 /// The file that names the stores which were begun here.
 pub(crate) const BEGUN: &str = "stores_begun";
 
+/// The folder of merchants' credentials at providers.
+pub(crate) const CREDENTIALS: &str = "credentials";
+
 /// The key index's folder.
 pub(crate) const KEYS: &str = "keys";
 

@@ -1,9 +1,8 @@
 //! Owns the note in a data folder of where its journal is: everything else there is made from that one, and must not meet another.
 
 use crate::data_dir::JOURNAL;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use crate::folder_note;
+use std::io;
 use std::path::Path;
 use thiserror::Error;
 
@@ -41,13 +40,7 @@ pub enum PlaceError {
 /// Sees to it that a folder is used with one journal only: `found` in a database, or its own.
 pub fn bind(data_dir: &Path, found: Option<&str>) -> Result<(), PlaceError> {
     let folder = data_dir.display().to_string();
-    let note = data_dir.join(NOTE);
-    let noted = match std::fs::read_to_string(&note) {
-        Ok(noted) => Some(noted.trim().to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(PlaceError::Io(note.display().to_string(), error)),
-    };
-    match (noted, found) {
+    match (noted(data_dir)?, found) {
         (None, None) => Ok(()),
         (Some(_), None) => Err(PlaceError::Elsewhere(folder)),
         (Some(noted), Some(found)) if noted == found => Ok(()),
@@ -57,22 +50,27 @@ pub fn bind(data_dir: &Path, found: Option<&str>) -> Result<(), PlaceError> {
             found: found.to_owned(),
         }),
         (None, Some(_)) if data_dir.join(JOURNAL).exists() => Err(PlaceError::Embedded(folder)),
-        (None, Some(found)) => {
-            write(data_dir, found).map_err(|error| PlaceError::Io(note.display().to_string(), error))
-        }
+        (None, Some(found)) => note(data_dir, found),
     }
 }
 
-/// Durably, and whole or not at all.
-fn write(data_dir: &Path, id: &str) -> io::Result<()> {
-    let unfinished = data_dir.join("journal.postgres.new");
-    let mut options = OpenOptions::new();
-    options.create(true).write(true).truncate(true).mode(0o600);
-    let mut file = options.open(&unfinished)?;
-    file.write_all(format!("{id}\n").as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&unfinished, data_dir.join(NOTE))?;
-    File::open(data_dir)?.sync_all()
+/// The id of the database's journal that the folder belongs to, if it belongs to one.
+pub(crate) fn noted(data_dir: &Path) -> Result<Option<String>, PlaceError> {
+    folder_note::read(data_dir, NOTE).map_err(|error| failed(data_dir, error))
+}
+
+/// Has the folder belong to a database's journal from now on.
+pub(crate) fn note(data_dir: &Path, id: &str) -> Result<(), PlaceError> {
+    folder_note::write(data_dir, NOTE, id).map_err(|error| failed(data_dir, error))
+}
+
+/// Has the folder belong to its own journal from now on.
+pub(crate) fn forget(data_dir: &Path) -> Result<(), PlaceError> {
+    folder_note::remove(data_dir, NOTE).map_err(|error| failed(data_dir, error))
+}
+
+fn failed(data_dir: &Path, error: io::Error) -> PlaceError {
+    PlaceError::Io(data_dir.join(NOTE).display().to_string(), error)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! # Layout
 //! * [`clock`], [`entropy`], [`provider_keys`] the small ports
 //! * [`data_dir`] the locked folder that holds everything embedded
-//! * [`journal_place`] where the journal of a data folder is
+//! * [`journal_place`] where the journal of a data folder is; [`folder_note`] how such things are noted; [`journal_move`] moving it between a folder and a database; [`backup`] copies of all of it
 //! * [`journal`] in memory, on SQLite and in PostgreSQL; [`postgres`] how that is reached, and who has its shards; [`schema`] the stored forms, one module per version
 //! * [`audit`] signed heads of the journal in a second place, and proofs
 //! * [`replica`] a second copy of the journal's bytes; [`integrity`] compares the copies and restores one from the others
@@ -14,14 +14,17 @@
 
 pub mod api_client;
 pub mod audit;
+pub mod backup;
 mod base64;
 pub mod card_vault;
 pub mod clock;
 pub mod data_dir;
 pub mod digests;
 pub mod entropy;
+pub mod folder_note;
 pub mod integrity;
 pub mod journal;
+pub mod journal_move;
 pub mod journal_place;
 pub mod keys;
 pub mod mirror;

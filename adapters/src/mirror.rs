@@ -6,13 +6,16 @@
 //! deleted there as well.
 //!
 //! # Layout
-//! * `cells` rows as bytes; `touched` which rows a transaction has changed; `rebuild` a file made anew from the database's rows
+//! * `cells` rows as bytes; `touched` which rows a transaction has changed; `rebuild` a file made anew from the database's rows;
+//!   `upload` the database's rows made anew from a file; `download` a copy of them that no node uses
 
 mod cells;
+pub(crate) mod download;
 pub(crate) mod rebuild;
 #[cfg(test)]
 mod tests;
 mod touched;
+pub(crate) mod upload;
 
 use crate::entropy::OsEntropy;
 use crate::postgres::{Database, Link, Outcome, Trouble};

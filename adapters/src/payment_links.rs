@@ -14,7 +14,14 @@ mod writer;
 
 pub use store::{LINKS_WAITING_MAX, LinkStore, OpenError};
 
+use crate::store_file::Kept;
+use rusqlite::Connection;
 use std::path::{Path, PathBuf};
+
+/// A new file with the tables of links.
+pub(crate) fn new_file(path: &Path) -> Result<Connection, String> {
+    file::open(Some(path), Kept::Here)
+}
 
 /// Where the file of a data folder is.
 pub fn file_in(data: &Path) -> PathBuf {

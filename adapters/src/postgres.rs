@@ -3,7 +3,8 @@
 //! # Layout
 //! * `address` where the database is, and what every session is told; `link` one connection of one's own, watched for warnings;
 //!   `pool` those that are lent
-//! * `migrations` the schema, embedded; `checks` what a start refuses; `lease` which process has the shards, by the database's clock
+//! * `migrations` the schema, embedded; `checks` what a start refuses; `lease` which process has the shards, by the database's clock;
+//!   `moved` the mark that nobody has them, because their journal is elsewhere
 //!
 //! Reads go through a pool, whose queue is bounded. Whoever appends has a connection of its own: reads never hold up a payment.
 
@@ -12,6 +13,7 @@ mod checks;
 mod lease;
 mod link;
 mod migrations;
+mod moved;
 mod pool;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -19,6 +21,7 @@ pub(crate) mod tests;
 pub use checks::Durability;
 pub use lease::{Holder, Lease, LeaseTerms, Taken, Trusted};
 pub(crate) use link::{Link, Outcome, Trouble};
+pub(crate) use moved::Mark;
 pub(crate) use pool::Lent;
 
 use address::Address;

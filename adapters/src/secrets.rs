@@ -29,16 +29,15 @@ pub use store::{OpenError, SecretStore};
 pub use terms::Terms;
 pub(crate) use terms::is_stripe_test_key;
 
+use crate::data_dir::CREDENTIALS;
 use std::path::{Path, PathBuf};
 
-/// The folder of sealed files, within the data folder.
-const FOLDER: &str = "credentials";
 /// The key-encryption key that development makes, within the data folder.
 const DEVELOPMENT_KEK: &str = "kek.secret";
 
 /// Where the sealed files of a data folder are.
 pub fn folder_in(data: &Path) -> PathBuf {
-    data.join(FOLDER)
+    data.join(CREDENTIALS)
 }
 
 /// Where development keeps its key-encryption key.

@@ -187,6 +187,32 @@ pub(crate) fn open_for_reading(path: &Path) -> Result<Connection, String> {
     Ok(file)
 }
 
+/// Whether a store's file is there.
+///
+/// # Errors
+/// Why it must not be done without, if it was there and is gone.
+pub(crate) fn is_there(path: &Path) -> Result<bool, String> {
+    let begun = Begun::look(path).map_err(|error| error.to_string())?;
+    match path.exists() {
+        false if begun.has_it => Err(begun.lost("is gone")),
+        is_there => Ok(is_there),
+    }
+}
+
+/// Checks a file that nobody has open.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check(path: &Path) -> Result<(), String> {
+    let file = open_for_reading(path)?;
+    let check = file.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    match check.as_deref() {
+        Ok("ok") => Ok(()),
+        Ok(wrong) => Err(wrong.to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// What a folder has noted, as far as one store goes.
 struct Begun<'a> {
     folder: &'a Path,

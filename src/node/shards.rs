@@ -1,6 +1,6 @@
 //! The shards of a node as they are opened: their journals, wherever those are, and what their folders have beside.
 
-mod derived;
+pub(crate) mod derived;
 
 use crate::node::notary;
 use crate::ownership::{Held, Ownership};
@@ -175,7 +175,7 @@ impl Stores {
             derived::discard(data)?;
             stores = Self::open(data, options)?;
         }
-        derived::note(data.path(), taken)?;
+        derived::note(data.path(), &taken.head)?;
         Ok(stores)
     }
 

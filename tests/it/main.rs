@@ -19,7 +19,7 @@
 //! - `events`, `webhooks`, `listen`: what merchants are told, what their servers are sent, and what developers make of it on their own machines.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `lost_stores`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
-//! - `takeover`, `takeover_stores`: two nodes on one database.
+//! - `takeover`, `takeover_stores`: two nodes on one database. `migrate_store`: one that moves there, and back; `backup`: one that is copied and made again.
 //! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
 
 #![expect(
@@ -40,6 +40,7 @@ mod acceptance_stages;
 mod adyen;
 mod audit;
 mod audit_ledger;
+mod backup;
 mod bench_failover;
 mod benches;
 mod canaries;
@@ -78,6 +79,7 @@ mod ledger_transfers;
 mod limits;
 mod listen;
 mod lost_stores;
+mod migrate_store;
 mod off_session;
 mod operations;
 mod operations_authorization;

@@ -2,9 +2,9 @@
 //! nothing that was acknowledged is lost and nothing is charged twice.
 
 use crate::cli::write_config;
-use crate::deployment::{Caller, PATIENT, sale, with_method};
+use crate::deployment::{Caller, PATIENT, charges, sale, with_method};
 use crate::http::Client;
-use crate::process::{Process, command, lasting_address, run_well, wait_for};
+use crate::process::{Finished, Process, command, lasting_address, run, run_well, wait_for};
 use crate::recovery::{Load, OFTEN, assert_nothing_lost_and_nothing_doubled, start_sandbox};
 use florin_services::TestDatabase;
 use serde_json::Value;
@@ -69,6 +69,16 @@ impl Pair {
         self.with_variables(node, |variables| {
             run_well(arguments, self.folders[node].path(), variables)
         })
+    }
+
+    pub(crate) fn finished(&self, node: usize, arguments: &[&str]) -> Finished {
+        self.with_variables(node, |variables| {
+            run(arguments, self.folders[node].path(), variables)
+        })
+    }
+
+    pub(crate) fn charges(&self) -> Vec<Value> {
+        charges(self.sandbox)
     }
 
     pub(crate) fn start(&self, node: usize) -> Process {

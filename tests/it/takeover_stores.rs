@@ -24,7 +24,7 @@ fn kek(folder: &Path, byte: u8) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn pair_with_kek() -> Pair {
+pub(crate) fn pair_with_kek() -> Pair {
     let mut pair = Pair::new();
     let file = kek(pair.elsewhere.path(), 1);
     pair.more.push((KEK_FILE, file));
@@ -35,21 +35,21 @@ fn pair_with_kek() -> Pair {
 }
 
 #[track_caller]
-fn made(caller: &Caller, key: &str, path: &str, body: &Value) -> Value {
+pub(crate) fn made(caller: &Caller, key: &str, path: &str, body: &Value) -> Value {
     caller.post(key, path, body).expect(200).json()
 }
 
 #[track_caller]
-fn id(object: &Value) -> &str {
+pub(crate) fn id(object: &Value) -> &str {
     object["id"].as_str().unwrap()
 }
 
-fn card() -> Value {
+pub(crate) fn card() -> Value {
     json!({"type": "card", "card": {"number": "4242424242424242", "exp_month": 12, "exp_year": 2040, "cvc": "917"}})
 }
 
 #[track_caller]
-fn pay_with(caller: &Caller, key: &str, method: &Value) -> Answer {
+pub(crate) fn pay_with(caller: &Caller, key: &str, method: &Value) -> Answer {
     caller.pay(
         key,
         &json!({"amount": 1_000, "currency": "USD", "payment_method_id": id(method)}),

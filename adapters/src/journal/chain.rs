@@ -194,7 +194,7 @@ impl Verifier {
     }
 
     /// Checks that a walk to the journal's end came to its head.
-    pub(super) fn finish(&self, head: Seq, hash: &Hash, epoch: Epoch) -> Result<(), ReadError> {
+    pub(crate) fn finish(&self, head: Seq, hash: &Hash, epoch: Epoch) -> Result<(), ReadError> {
         if self.last < head {
             return Err(damaged(
                 self.last.next(),

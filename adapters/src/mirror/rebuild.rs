@@ -81,7 +81,7 @@ pub(super) fn note(file: &Connection, state: &State, claim: &[u8]) -> rusqlite::
 }
 
 /// The tables of the file, but for ours.
-fn tables(file: &Connection) -> rusqlite::Result<Vec<String>> {
+pub(super) fn tables(file: &Connection) -> rusqlite::Result<Vec<String>> {
     let sql =
         "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
                AND name <> 'mirror_state'";
@@ -162,18 +162,28 @@ pub(super) fn from_rows(
             .map_err(failed)?;
     }
     for (table, cells) in rows {
-        if !names.contains(table) {
-            return Err(format!(
-                "the database has rows of a table {table}, which this build does not know"
-            ));
-        }
-        let cells = decode(cells)?;
-        let places = vec!["?"; cells.len()].join(", ");
-        let sql = format!("INSERT INTO main.{table} VALUES ({places})");
-        anew.prepare_cached(&sql)
-            .and_then(|mut insert| insert.execute(params_from_iter(cells.iter().map(Cell::value))))
-            .map_err(failed)?;
+        insert(&anew, &names, (table, cells))?;
     }
     note(&anew, state, claim).map_err(failed)?;
     anew.commit().map_err(failed)
+}
+
+/// Puts a row of the database into the file, which has tables of these names.
+pub(super) fn insert(
+    file: &Connection,
+    names: &[String],
+    (table, cells): (&String, &[u8]),
+) -> Result<(), String> {
+    if !names.contains(table) {
+        return Err(format!(
+            "the database has rows of a table {table}, which this build does not know"
+        ));
+    }
+    let cells = decode(cells)?;
+    let places = vec!["?"; cells.len()].join(", ");
+    let sql = format!("INSERT INTO main.{table} VALUES ({places})");
+    file.prepare_cached(&sql)
+        .and_then(|mut insert| insert.execute(params_from_iter(cells.iter().map(Cell::value))))
+        .map(drop)
+        .map_err(|error| error.to_string())
 }

@@ -12,10 +12,11 @@ pub(super) struct Touched {
     tables: Vec<Table>,
 }
 
+/// A table, and the columns of its key.
 #[derive(Debug)]
-struct Table {
-    name: String,
-    key: Vec<String>,
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) key: Vec<String>,
 }
 
 /// A row that is different from before the transaction.
@@ -114,7 +115,7 @@ fn read(file: &Connection, table: &str, key: &[String], cells: &[Cell]) -> rusql
 }
 
 /// The tables of the file but for ours, each with the columns of its key.
-fn tables(file: &Connection) -> rusqlite::Result<Vec<Table>> {
+pub(super) fn tables(file: &Connection) -> rusqlite::Result<Vec<Table>> {
     let sql =
         "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
                AND name NOT LIKE 'mirror%' ORDER BY name";

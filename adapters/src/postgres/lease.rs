@@ -213,6 +213,11 @@ impl Lease {
         }
     }
 
+    /// What the database calls this process.
+    pub(super) fn owner(&self) -> &str {
+        &self.owner
+    }
+
     /// Whether nobody else can have taken the shards yet, as far as this process can know. Asked before anything is answered from memory.
     pub fn is_held(&self) -> bool {
         self.trust.holds()
@@ -376,6 +381,14 @@ async fn last_shard(database: &Database) -> Result<Option<i32>, DatabaseError> {
     last.map_err(|why| unreachable(database, why))
 }
 
+/// Who has one of all the shards.
+pub(super) async fn holder_of_any(database: &Database) -> Result<Option<Holder>, DatabaseError> {
+    let count = last_shard(database)
+        .await?
+        .map_or(0, |last| last.saturating_add(1));
+    holder(database, &(0..count).collect::<Vec<_>>()).await
+}
+
 /// Who has one of the shards, if the time of whoever has it is not over.
 async fn holder(database: &Database, ids: &[i32]) -> Result<Option<Holder>, DatabaseError> {
     let client = database.lend().await.map_err(|why| unreachable(database, why))?;
@@ -394,7 +407,7 @@ async fn holder(database: &Database, ids: &[i32]) -> Result<Option<Holder>, Data
 }
 
 /// Milliseconds since 1970: whatever history a failover has lost, no epoch of it is given again.
-fn epoch_min() -> i64 {
+pub(super) fn epoch_min() -> i64 {
     SystemClock::new().now().unix_ms().cast_signed()
 }
 

@@ -24,7 +24,14 @@ pub use file::{EndpointFile, OpenError, StoreOptions};
 pub use none::NoEndpoints;
 pub(crate) use rotation::rewrap;
 
+use crate::store_file::Kept;
+use rusqlite::Connection;
 use std::path::{Path, PathBuf};
+
+/// A new file with the tables of endpoints.
+pub(crate) fn new_file(path: &Path) -> Result<Connection, String> {
+    tables::open_for_writing(path, Kept::Here)
+}
 
 /// Where the file of a data folder is.
 pub fn file_in(data: &Path) -> PathBuf {

@@ -6,15 +6,14 @@
 
 use anyhow::Context as _;
 use florin_adapters::data_dir::DataDir;
+use florin_adapters::folder_note;
 use florin_adapters::journal::PostgresJournal;
-use florin_adapters::postgres::Taken;
 use florin_adapters::snapshots::FileSnapshots;
 use florin_domain::ids::{Epoch, Seq, ShardId};
-use florin_domain::ports::Snapshots as _;
+use florin_domain::ports::{Head, Snapshots as _};
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 const NOTE: &str = "journal.taken";
@@ -99,23 +98,13 @@ pub(crate) async fn snapshots_fit(
 }
 
 /// Notes durably as what the shard was taken. Before anything of it is indexed.
-pub(crate) fn note(folder: &Path, taken: &Taken) -> anyhow::Result<()> {
+pub(crate) fn note(folder: &Path, head: &Head) -> anyhow::Result<()> {
     let note = Note {
-        epoch: taken.head.epoch,
-        seq: taken.head.seq,
-        hash: taken.head.hash,
+        epoch: head.epoch,
+        seq: head.seq,
+        hash: head.hash,
     };
-    let unfinished = folder.join("journal.taken.new");
-    let write = || -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.create(true).write(true).truncate(true).mode(0o600);
-        let mut file = options.open(&unfinished)?;
-        file.write_all(note.text().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&unfinished, folder.join(NOTE))?;
-        File::open(folder)?.sync_all()
-    };
-    write().with_context(|| folder.join(NOTE).display().to_string())
+    folder_note::write(folder, NOTE, &note.text()).with_context(|| folder.join(NOTE).display().to_string())
 }
 
 /// Deletes the indexes and snapshots of a shard; the journal has all that they had. What is interrupted is finished by [`finish_discard`].
@@ -168,11 +157,8 @@ fn gone(removed: io::Result<()>) -> io::Result<()> {
 
 /// The note, if there is one that can be read.
 fn read(folder: &Path) -> anyhow::Result<Option<Note>> {
-    match fs::read_to_string(folder.join(NOTE)) {
-        Ok(text) => Ok(Note::parse(&text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| folder.join(NOTE).display().to_string()),
-    }
+    let text = folder_note::read(folder, NOTE).with_context(|| folder.join(NOTE).display().to_string())?;
+    Ok(text.and_then(|text| Note::parse(&text)))
 }
 
 #[cfg(test)]

@@ -24,11 +24,11 @@ pub(super) struct Reader {
 }
 
 /// A record as it is stored.
-pub(super) struct Stored {
-    seq: Seq,
-    epoch: Epoch,
-    hash: Vec<u8>,
-    bytes: Vec<u8>,
+pub(crate) struct Stored {
+    pub(crate) seq: Seq,
+    pub(crate) epoch: Epoch,
+    pub(crate) hash: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Reader {
@@ -130,7 +130,7 @@ impl Reader {
     }
 }
 
-async fn head(client: &Lent<'_>, shard: ShardId) -> Result<Head, ReadError> {
+pub(crate) async fn head(client: &Lent<'_>, shard: ShardId) -> Result<Head, ReadError> {
     let sql = "SELECT epoch, head, hash FROM florin.shard WHERE id = $1";
     let row = client
         .row(sql, &[&i32::from(shard.0)])
@@ -181,7 +181,7 @@ async fn link_at(client: &Lent<'_>, shard: ShardId, seq: Seq) -> Result<Option<(
 
 /// The records after `after` up to `until`, in order, as they are stored: at most `limit`, and none behind the one with which they have
 /// more than so many bytes. A longer answer would have to be held whole.
-pub(super) async fn records(
+pub(crate) async fn records(
     client: &Lent<'_>,
     shard: ShardId,
     (after, until): (Seq, Seq),

@@ -41,6 +41,11 @@ pub struct StoredRecord {
 }
 
 impl JournalFile {
+    /// Whether a data directory has one.
+    pub fn is_in(data_dir: &Path) -> bool {
+        data_dir.join(JOURNAL).exists()
+    }
+
     /// Opens the journal of a data directory, which must have one.
     pub fn open(data_dir: &Path) -> Result<Self, OpenError> {
         Self::open_file(data_dir.join(JOURNAL))
