@@ -46,11 +46,7 @@ fn hook() -> Value {
 impl Kept {
     pub(crate) fn make(caller: &Caller) -> Self {
         Self {
-            paid: caller
-                .pay("paid", &sale(500, "USD"))
-                .expect(200)
-                .text()
-                .to_owned(),
+            paid: caller.pay("paid", &sale(500, "USD")).expect(200).text(),
             method: made(caller, "card", "/v1/payment_methods", &card()),
             link: made(caller, "link", LINK, &terms()),
             endpoint: made(caller, "hook", HOOKS, &hook()),
@@ -108,12 +104,10 @@ fn everything_that_a_node_has_kept_goes_into_a_database_and_back() {
     assert!(!log.contains("they are made anew"), "{log}");
     kept.assert_kept(&pair.caller(0, &key), "database");
     let mut second = pair.start_second(1);
-    let (paid, held) = (
-        pair.caller(0, &key),
-        pair.refused(1, &["migrate-store", "--to", "embedded"]),
-    );
+    let held = pair.refused(1, &["migrate-store", "--to", "embedded"]);
     assert!(held.contains("the node `east` has the shards"), "{held}");
-    paid.pay("before the kill", &sale(700, "USD")).expect(200);
+    let caller = pair.caller(0, &key);
+    caller.pay("before the kill", &sale(700, "USD")).expect(200);
     first.kill_9();
     second.says("that it takes payments", taking_payments);
     kept.assert_kept(&pair.caller(1, &key), "taken over");

@@ -280,7 +280,7 @@ fn two_nodes_of_one_name_and_a_folder_of_another_journal_are_refused() {
         ("FLORIN_DATABASE_LEASE_MS", "1500"),
     ];
     let refused = |folder: &std::path::Path, arguments: &[&str], variables: &[(&str, &str)]| {
-        let finished = crate::process::run(arguments, folder, variables);
+        let finished = run(arguments, folder, variables);
         assert!(!finished.status.success(), "{finished:?}");
         finished.stderr
     };
