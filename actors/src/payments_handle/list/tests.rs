@@ -276,6 +276,7 @@ fn filters() -> impl Strategy<Value = PaymentsFilter> {
             currency: None,
             amount_minor,
             created_s,
+            ..PaymentsFilter::default()
         }
     })
 }
