@@ -4,7 +4,7 @@
 //! An index per filter would be faster still for rare values, but each is one more page to write per payment, in no order.
 
 use super::mask::Mask;
-use super::verdict::may_find;
+use super::verdict::Questions;
 use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::payment::Payment;
 use florin_domain::ports::{PaymentsFilter, StatusName};
@@ -86,6 +86,7 @@ pub(super) struct Wanted<'a> {
     currency: Option<i64>,
     customer: Option<i64>,
     metadata: Mask,
+    search: Option<Questions<'a>>,
 }
 
 impl<'a> Wanted<'a> {
@@ -96,6 +97,7 @@ impl<'a> Wanted<'a> {
             currency: filter.currency.map(|currency| currency.numeric().into()),
             customer: filter.customer.as_deref().map(customer),
             metadata: Mask::of(&filter.metadata),
+            search: filter.search.as_ref().map(Questions::of),
         }
     }
 
@@ -113,7 +115,7 @@ impl<'a> Wanted<'a> {
         if !self.filter.metadata.is_empty() && !Mask::stored(row.get(5)?).has(self.metadata) {
             return Ok(false);
         }
-        let (range, search) = (&self.filter.amount_minor, &self.filter.search);
+        let (range, search) = (&self.filter.amount_minor, &self.search);
         if range.is_none() && search.is_none() {
             return Ok(true);
         }
@@ -121,7 +123,7 @@ impl<'a> Wanted<'a> {
         let has_amount = range
             .as_ref()
             .is_none_or(|range| entry.is_of(range) != Some(false));
-        Ok(has_amount && search.as_ref().is_none_or(|search| may_find(search, id, &entry)))
+        Ok(has_amount && search.as_ref().is_none_or(|search| search.may_find(id, &entry)))
     }
 }
 

@@ -26,8 +26,10 @@ const WAITING: &str = "SELECT seq, state FROM waiting JOIN payment ON payment.id
 
 /// Entries that one read looks at: some 2 ms if none is taken, so that a list with rare hits does not keep the reads behind it waiting.
 pub(super) const ENTRIES_MAX: usize = if cfg!(test) { 7 } else { 20_000 };
-/// States that one read fetches in vain because their entries could not tell: some 4 ms.
+/// States that one read fetches in vain because their entries could not tell.
 pub(super) const MISSES_MAX: usize = if cfg!(test) { 3 } else { 500 };
+/// Bytes of such states, so that large ones do not take longer.
+const MISSED_BYTES_MAX: usize = 1024 * 1024;
 
 type Reply<T> = oneshot::Sender<Result<T, ViewError>>;
 
@@ -176,13 +178,18 @@ impl Reader {
     }
 
     fn payment(&self, id: PaymentId) -> Result<Option<PaymentRow>, ViewError> {
+        self.state(id)?.map(decode).transpose()
+    }
+
+    /// The same as it is stored.
+    fn state(&self, id: PaymentId) -> Result<Option<(i64, Vec<u8>)>, ViewError> {
         let select = || {
             let mut statement = self.connection.prepare_cached(ONE)?;
             statement
                 .query_row(params![id.bits().to_be_bytes()], stored)
                 .optional()
         };
-        select().map_err(|error| store(&error))?.map(decode).transpose()
+        select().map_err(|error| store(&error))
     }
 
     /// Entries whose payments wait no longer take up room in a page, so a page that is not full may not be the last one.
@@ -264,19 +271,24 @@ impl Reader {
         ];
         // As long as entries are open, everything is read from one snapshot.
         let mut entries = entries.query(range).map_err(|error| store(&error))?;
-        let (mut looked_at, mut misses) = (0_usize, 0_usize);
+        let (mut looked_at, mut misses, mut missed_bytes) = (0_usize, 0_usize, 0_usize);
         while let Some(entry) = entries.next().map_err(|error| store(&error))? {
             let id = entry.get(0).map_err(|error| store(&error))?;
             let id = PaymentId::from_bits(u128::from_be_bytes(id));
             if wanted.takes(id, entry).map_err(|error| store(&error))? {
-                let row = self.payment(id)?;
-                match row.filter(|row| query.filter.takes(&row.payment)) {
-                    Some(row) => page.rows.push(row),
-                    None => misses += 1,
+                let found = self.state(id)?;
+                let bytes = found.as_ref().map_or(0, |(_, state)| state.len());
+                let row = found.map(decode).transpose()?;
+                if let Some(row) = row.filter(|row| query.filter.takes(&row.payment)) {
+                    page.rows.push(row);
+                } else {
+                    misses += 1;
+                    missed_bytes += bytes;
                 }
             }
             looked_at += 1;
-            if page.rows.len() == query.limit || looked_at == ENTRIES_MAX || misses == MISSES_MAX {
+            let is_dear = misses == MISSES_MAX || missed_bytes >= MISSED_BYTES_MAX;
+            if page.rows.len() == query.limit || looked_at == ENTRIES_MAX || is_dear {
                 page.stopped_at = Some(id);
                 break;
             }

@@ -237,6 +237,17 @@ mod tests {
             })
             .collect();
         assert_eq!(asked, expected);
+        let listed = all(&collection)
+            .into_iter()
+            .find(|item| item["name"] == "List payments")
+            .and_then(|item| item["request"]["url"]["query"].as_array())
+            .into_iter()
+            .flatten();
+        let pairs: Vec<_> = listed
+            .filter(|parameter| parameter["key"].as_str().unwrap().starts_with("metadata"))
+            .map(|parameter| (&parameter["key"], &parameter["value"]))
+            .collect();
+        assert_eq!(pairs, [(&json!("metadata[order_id]"), &json!("6735"))]);
         let payment = all(&collection)
             .into_iter()
             .find(|item| item["name"] == "Take a payment: A sale")

@@ -335,4 +335,6 @@ impl<'a> Rest<'a> {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
