@@ -5,6 +5,7 @@ use crate::deployment::{Caller, Dev, sale};
 use crate::process::run_well;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use tempfile::TempDir;
 
 const SEARCH: &str = "/v1/payment_intents/search";
@@ -17,8 +18,14 @@ fn ids(page: &Value) -> Vec<String> {
 }
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |mut written, byte| {
+        write!(written, "%{byte:02X}").unwrap();
+        written
+    })
 }
+
+/// What a query finds with the filters that say the same, if there are such.
+type Expected = BTreeMap<&'static str, (&'static str, Vec<String>)>;
 
 /// What a query finds, in pages of this size; each of them but the last is full.
 #[track_caller]
@@ -63,7 +70,7 @@ fn make(merchant: &Caller, count: usize) -> Vec<(usize, String)> {
     let mut made: Vec<(usize, String)> = (0..count)
         .map(|n| {
             let mut metadata = json!({"order": (n % 3).to_string(), "n": n.to_string()});
-            if n % 10 == 0 && n != 50 {
+            if n.is_multiple_of(10) && n != 50 {
                 metadata["gift"] = json!("yes");
             }
             let draft = json!({"amount": 100 + n, "currency": "usd", "metadata": metadata});
@@ -83,7 +90,7 @@ fn make(merchant: &Caller, count: usize) -> Vec<(usize, String)> {
 }
 
 /// Everything that can be asked for in two ways, with what it must give: by its query, and by its filters if there are such.
-fn expected(made: &[(usize, String)]) -> BTreeMap<&'static str, (&'static str, Vec<String>)> {
+fn expected(made: &[(usize, String)]) -> Expected {
     let such = |takes: &dyn Fn(usize) -> bool| {
         let such = made.iter().filter(|(n, _)| takes(*n));
         such.map(|(_, id)| id.clone()).collect::<Vec<String>>()
@@ -95,20 +102,20 @@ fn expected(made: &[(usize, String)]) -> BTreeMap<&'static str, (&'static str, V
         ),
         (
             "metadata['gift']:'yes'",
-            ("&metadata[gift]=yes", such(&|n| n % 10 == 0)),
+            ("&metadata[gift]=yes", such(&|n| n.is_multiple_of(10))),
         ),
         (
             "metadata[\"gift\"]:\"yes\" AND metadata[\"order\"]:\"0\" AND amount>=130",
             (
                 "&metadata[gift]=yes&metadata[order]=0&amount[gte]=130",
-                such(&|n| n % 30 == 0 && n >= 30),
+                such(&|n| n.is_multiple_of(30) && n >= 30),
             ),
         ),
         ("metadata[\"n\"]:\"50\"", ("&metadata[n]=50", Vec::new())),
         ("metadata[\"n\"]:null", ("", such(&|n| n == 50))),
         (
             "metadata[\"gift\"]:\"yes\" OR amount<103",
-            ("", such(&|n| n % 10 == 0 || n < 3)),
+            ("", such(&|n| n.is_multiple_of(10) || n < 3)),
         ),
         (
             "-metadata[\"order\"]:\"2\" -metadata[\"order\"]:\"0\"",

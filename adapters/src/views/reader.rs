@@ -31,6 +31,8 @@ pub(super) const MISSES_MAX: usize = if cfg!(test) { 3 } else { 500 };
 /// Bytes of such states, so that large ones do not take longer.
 const MISSED_BYTES_MAX: usize = 1024 * 1024;
 
+/// The commit that made a state, and the state as it is stored.
+type Stored = (i64, Vec<u8>);
 type Reply<T> = oneshot::Sender<Result<T, ViewError>>;
 
 /// A question to the view.
@@ -182,7 +184,7 @@ impl Reader {
     }
 
     /// The same as it is stored.
-    fn state(&self, id: PaymentId) -> Result<Option<(i64, Vec<u8>)>, ViewError> {
+    fn state(&self, id: PaymentId) -> Result<Option<Stored>, ViewError> {
         let select = || {
             let mut statement = self.connection.prepare_cached(ONE)?;
             statement
@@ -309,11 +311,11 @@ impl Drop for Reader {
     }
 }
 
-fn stored(row: &Row<'_>) -> Result<(i64, Vec<u8>), rusqlite::Error> {
+fn stored(row: &Row<'_>) -> Result<Stored, rusqlite::Error> {
     Ok((row.get(0)?, row.get(1)?))
 }
 
-fn decode((seq, state): (i64, Vec<u8>)) -> Result<PaymentRow, ViewError> {
+fn decode((seq, state): Stored) -> Result<PaymentRow, ViewError> {
     let payment = v1::payment::decode(&state).map_err(|error| ViewError::Store(error.to_string()))?;
     Ok(PaymentRow {
         seq: Seq(seq.cast_unsigned()),
