@@ -9,6 +9,7 @@
 mod announced;
 mod check;
 mod entry;
+mod mask;
 mod memory;
 mod moved;
 mod reader;
@@ -16,6 +17,7 @@ mod refunded;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod waiting;
 mod writer;
 

@@ -79,6 +79,7 @@ const ENDPOINTS: &[fn() -> Endpoint] = &[
     event_stream::described,
     stripe::payment_intent_create,
     stripe::payment_intent_list,
+    stripe::payment_intent_search,
     stripe::payment_intent_get,
     stripe::payment_intent_update,
     stripe::payment_intent_confirm,

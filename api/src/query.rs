@@ -28,11 +28,21 @@ use florin_domain::ids::Seq;
 
 /// Entries on a page when nothing is said.
 pub(crate) const LIMIT_DEFAULT: usize = 10;
+/// Characters of a name that a refusal repeats.
+const ECHO_CHARS_MAX: usize = 100;
 /// Entries on a page at most.
 const LIMIT_MAX: usize = 100;
 
 /// Name and value pairs whose names are all in `known`, each at most once.
 fn pairs(request: &HttpRequest, known: &[&str]) -> Result<Vec<(String, String)>, Invalid> {
+    pairs_of(request, |name| known.contains(&name))
+}
+
+/// The same where not all names can be listed.
+fn pairs_of(
+    request: &HttpRequest,
+    is_known: impl Fn(&str) -> bool,
+) -> Result<Vec<(String, String)>, Invalid> {
     if request.query_string().is_empty() {
         return Ok(Vec::new());
     }
@@ -44,8 +54,8 @@ fn pairs(request: &HttpRequest, known: &[&str]) -> Result<Vec<(String, String)>,
     };
     let pairs = parsed.map_err(malformed)?.into_inner();
     for (index, (name, _)) in pairs.iter().enumerate() {
-        if !known.contains(&name.as_str()) {
-            let shown: String = name.chars().take(100).collect();
+        let shown: String = name.chars().take(ECHO_CHARS_MAX).collect();
+        if !is_known(name) {
             let message = format!("Unknown query parameter `{shown}`.");
             return Err(Invalid::new(shown, Code::ParameterUnknown, message));
         }
@@ -54,11 +64,8 @@ fn pairs(request: &HttpRequest, known: &[&str]) -> Result<Vec<(String, String)>,
             .skip(index.saturating_add(1))
             .any(|(other, _)| other == name)
         {
-            return Err(Invalid::new(
-                name,
-                Code::ParameterInvalid,
-                format!("`{name}` appears twice."),
-            ));
+            let message = format!("`{shown}` appears twice.");
+            return Err(Invalid::new(shown, Code::ParameterInvalid, message));
         }
     }
     Ok(pairs)

@@ -9,7 +9,8 @@ use crate::stripe::{
     balance_get, balance_transaction_get, balance_transaction_list, charge_capture, charge_get, charge_list,
     dispute_get, dispute_list, payment_intent_cancel, payment_intent_capture, payment_intent_confirm,
     payment_intent_create, payment_intent_get, payment_intent_increment, payment_intent_list,
-    payment_intent_update, refund_create as stripe_refund_create, refund_get, refund_list,
+    payment_intent_search, payment_intent_update, refund_create as stripe_refund_create, refund_get,
+    refund_list,
 };
 use crate::v1::{
     account_create, account_get, account_list, actor_kill, alert_create, alert_delete, alert_get, alert_list,
@@ -169,6 +170,10 @@ fn stripe_routes(config: &mut ServiceConfig) {
         }));
     config
         .service(payment_intents)
+        .service(read_only(
+            "/v1/payment_intents/search",
+            payment_intent_search::handle,
+        ))
         .service(payment_intent)
         .service(posted(
             "/v1/payment_intents/{id}/confirm",

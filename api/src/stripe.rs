@@ -6,7 +6,7 @@
 //! * [`expand`] which of an object's references are shown as objects themselves
 //! * `ids` the same object under two names
 //! * one endpoint per file; `request` what they read, `answer` what they tell, `method` what they pay with
-//! * `tree` forms, queries and JSON as one; `params` reads it by name
+//! * `tree` forms, queries and JSON as one; `params` reads it by name; `search_query` the language of searches
 
 pub(crate) mod answer;
 pub(crate) mod balance_get;
@@ -29,11 +29,13 @@ pub(crate) mod payment_intent_create;
 pub(crate) mod payment_intent_get;
 pub(crate) mod payment_intent_increment;
 pub(crate) mod payment_intent_list;
+pub(crate) mod payment_intent_search;
 pub(crate) mod payment_intent_update;
 pub(crate) mod refund_create;
 pub(crate) mod refund_get;
 pub(crate) mod refund_list;
 mod request;
+mod search_query;
 pub(crate) mod tree;
 
 /// The version of Stripe's API whose fields are shown.

@@ -25,7 +25,7 @@ pub use client_secret::ClientSecrets;
 pub use clock::{Clock, Entropy, ProviderKeys};
 pub use journal::{AppendError, Batch, Head, Journal, ReadError};
 pub use keys::{KeyIndex, KeyRecord, TransferIndex};
-pub use listing::{ListOrder, PaymentsFilter, PaymentsPage, PaymentsQuery, StatusName};
+pub use listing::{ListOrder, PaymentsFilter, PaymentsPage, PaymentsQuery, StatusName, dated_s, search};
 pub use moved::{
     MovedBy, MovedEntry, MovedIndex, MovedKind, MovedPage, MovedPlace, MovedQuery, MovedRow, charged_last,
     entries_of, moved_of,

@@ -15,7 +15,7 @@
 //! - `canaries`: nothing that is secret is kept or said anywhere; whatever else runs is searched when it ends (`process`, `tests/canaries`).
 //! - `card_vault`: customers' cards, which pay and are nowhere to be read. `card_killed`: nodes that die while they charge one. `checkout`: the page under a payment link.
 //! - `adyen`: a node whose provider only acknowledges, and tells later. `stripe_notices`: one that is told what no answer said. `routing`: which of several gets a charge.
-//! - `retries`: what follows a decline, and duplicates.
+//! - `retries`: what follows a decline, and duplicates. `search`: payments that are found by what they say.
 //! - `events`, `webhooks`, `listen`: what merchants are told, what their servers are sent, and what developers make of it on their own machines.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `lost_stores`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
@@ -102,6 +102,7 @@ mod reviews;
 mod risk;
 mod routing;
 mod sale;
+mod search;
 mod simulate;
 mod store_test;
 mod stripe_notices;

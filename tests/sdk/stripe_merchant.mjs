@@ -103,6 +103,20 @@ async function lists(stripe) {
   expect("pages are gone through", await ids(stripe.paymentIntents.list({ customer: "cus_paged", limit: 2 })), made.reverse());
 }
 
+async function searches(stripe) {
+  const made = [];
+  for (let n = 0; n < 5; n += 1) {
+    const sale = { amount: 100 + n, currency: "usd", payment_method: "pm_card_visa", confirm: true, metadata: { "order id": `n-${n % 2}` } };
+    made.unshift((await stripe.paymentIntents.create(sale)).id);
+  }
+  const found = (query) => ids(stripe.paymentIntents.search({ query, limit: 2 }));
+  expect("payments are found by their metadata", await found("metadata['order id']:'n-0' AND status:'succeeded'"), [made[0], made[2], made[4]]);
+  expect("page by page", await found('metadata["order id"]~"n-0" OR metadata["order id"]~"n-1"'), made);
+  const refused = await raises("what is no query is refused", "StripeInvalidRequestError", () =>
+    stripe.paymentIntents.search({ query: "amount>1 OR" }));
+  expect("by its name", refused.param, "query");
+}
+
 async function balance(stripe, sale) {
   const moved = sale.latest_charge.balance_transaction.id;
   const every = [];
@@ -153,5 +167,6 @@ const sale = await intents(stripe);
 await errors(stripe);
 await cards(stripe);
 await lists(stripe);
+await searches(stripe);
 await balance(stripe, sale);
 await webhooks(stripe);

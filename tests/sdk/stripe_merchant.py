@@ -211,6 +211,29 @@ def lists(client):
     expect("charges as well", [charge.payment_intent.id for charge in page.auto_paging_iter()], newest)
 
 
+def searches(client):
+    made = client.v1.payment_intents
+    sale = {"currency": "usd", "payment_method": "pm_card_visa", "confirm": True, "customer": "cus_found"}
+    ids = [made.create({**sale, "amount": 100 + n, "metadata": {"order id": f"6735-{n % 2}", "n": str(n)}}).id for n in range(5)]
+    newest = list(reversed(ids))
+
+    def found(query, **more):
+        page = made.search({"query": query, **more})
+        assert type(page).__name__ == "SearchResultObject", page
+        return [intent.id for intent in page.auto_paging_iter()]
+
+    expect("payments are found by their metadata", found("metadata['order id']:'6735-1'"), newest[1::2])
+    expect("page by page", found('customer:"cus_found" AND status:"succeeded"', limit=2), newest)
+    expect("in several ways", found('metadata["n"]:"1" OR metadata["n"]:"4" OR metadata["n"]:"x"'), [ids[4], ids[1]])
+    expect("and by what they are not", found("customer:'cus_found' -metadata['order id']:'6735-1' amount>100"), [ids[4], ids[2]])
+    made.update(ids[0], {"metadata": {"n": "changed"}})
+    expect("as they are now", (found("metadata['n']:'0'"), found("metadata['n']:'changed'")), ([], [ids[0]]))
+    page = made.search({"query": "customer:'cus_found'", "limit": 1, "expand": ["data.latest_charge"]})
+    expect("with what is behind them", (page.has_more, page.data[0].latest_charge.paid), (True, True))
+    error = raises("what is no query is refused", stripe.InvalidRequestError, lambda: made.search({"query": "email:'a@b.example'"}))
+    expect("by its name", (error.param, error.code), ("query", "parameter_invalid"))
+
+
 def events(client, sale):
     told = [event for event in client.v1.events.list({"limit": 100}).auto_paging_iter() if event.type.startswith("payment_intent.")]
     first = [event for event in told if event.data.object.id == sale.id]
@@ -298,6 +321,7 @@ def main(address):
     cards(client)
     errors(client, address)
     lists(client)
+    searches(client)
     events(client, sale)
     balance(client, sale)
     webhooks(client)

@@ -217,6 +217,43 @@ fn what_moved_and_refunds_under_another_merchant_or_mode_are_found() {
 }
 
 #[test]
+fn entries_of_lists_that_are_not_what_their_payments_are_now_are_found() {
+    let mut world = World::fresh();
+    world.grow_by_moved(3);
+    world.sign();
+    world.follow();
+    world.make_views();
+    let differences = |world: &World| world.compare().views.unwrap().differences;
+    assert_eq!(differences(&world), 0);
+    // The first of them were moved on already.
+    let one = "WHERE id = (SELECT min(id) FROM listed)";
+    for (sql, count) in [
+        (format!("UPDATE listed SET metadata = metadata + 1 {one}"), 1),
+        (format!("UPDATE listed SET status = status % 10 + 1 {one}"), 1),
+        (
+            format!("UPDATE listed SET amount_minor = amount_minor + 1 {one}"),
+            1,
+        ),
+        (format!("DELETE FROM listed {one}"), 1),
+        (format!("INSERT INTO recent SELECT * FROM listed {one}"), 1),
+        (
+            format!(
+                "INSERT INTO recent SELECT tenant, randomblob(16), status, currency, amount_minor, customer, metadata FROM listed {one}"
+            ),
+            1,
+        ),
+        (
+            "DELETE FROM listed; DELETE FROM recent;".to_owned(),
+            World::COMMITS + 3,
+        ),
+    ] {
+        let world = world.copied();
+        world.views_sql(&sql);
+        assert_eq!(differences(&world), count, "{sql}");
+    }
+}
+
+#[test]
 fn views_are_compared_with_a_whole_copy_where_the_journal_is_damaged() {
     let world = World::fresh();
     world.make_views();

@@ -1,7 +1,8 @@
-//! Owns comparing the payments view with the journal: the state in every row must be the fold of its payment's commits, and the index of
-//! announcements must have what those commits announce, those of refunds and of balance transactions those of the payments, all of it, under the payment's
-//! merchant and mode, and nothing else.
+//! Owns comparing the payments view with the journal: the state in every row must be the fold of its payment's commits, the index of
+//! announcements must have what those commits announce, the lists an entry of every payment as it stands, and those of refunds and of balance transactions
+//! those of the payments, all of it, under the payment's merchant and mode, and nothing else.
 
+use super::entry::{self, Entry};
 use super::{announced, moved, refunded};
 use crate::journal::StoredRecord;
 use crate::schema::v1;
@@ -50,8 +51,39 @@ struct Held {
     watermark: Seq,
     rows: HashMap<PaymentId, Row>,
     announced: HashMap<Seq, AnnouncingCommit>,
+    indexes: Indexes,
+}
+
+/// What follows from a payment's state.
+struct Indexes {
+    entries: HashMap<(Tenant, PaymentId), Entry>,
+    /// Those whose lists would show them twice.
+    twice: Vec<PaymentId>,
     refunds: HashMap<(Tenant, RefundId), PaymentId>,
     moved: HashMap<(Tenant, MovedPlace), MovedRow>,
+}
+
+impl Indexes {
+    /// Takes out what they must have of a payment; says whether it was there.
+    fn take(&mut self, payment: &Payment) -> bool {
+        let (id, tenant) = (payment.id(), (payment.spec.merchant, payment.spec.livemode));
+        let mut is_whole = self.entries.remove(&(tenant, id)) == Some(Entry::of(payment));
+        for refund in refunds_of(payment) {
+            is_whole &= self.refunds.remove(&(tenant, refund)) == Some(id);
+        }
+        for row in moved_of(payment) {
+            is_whole &= self.moved.remove(&(tenant, row.place)) == Some(row);
+        }
+        is_whole
+    }
+
+    /// The payments of what is left.
+    fn left(self) -> impl Iterator<Item = PaymentId> {
+        let entries = self.entries.into_keys().map(|(_, payment)| payment);
+        let moved = self.moved.into_values().map(|row| row.payment);
+        let refunds = self.refunds.into_values();
+        entries.chain(self.twice).chain(refunds).chain(moved)
+    }
 }
 
 fn read(path: &Path) -> rusqlite::Result<Held> {
@@ -74,15 +106,23 @@ fn read(path: &Path) -> rusqlite::Result<Held> {
     moved::each(&state, |tenant, row| {
         moved.insert((tenant, row.place), row);
     })?;
+    let (mut entries, mut twice) = (HashMap::new(), Vec::new());
+    entry::each(&state, |tenant, id, entry| {
+        twice.extend(entries.insert((tenant, id), entry).map(|_| id));
+    })?;
     let refunds = refunded::all(&state)?.into_iter();
     Ok(Held {
         watermark: Seq(watermark.cast_unsigned()),
         rows,
         announced,
-        refunds: refunds
-            .map(|(tenant, (id, payment))| ((tenant, id), payment))
-            .collect(),
-        moved,
+        indexes: Indexes {
+            entries,
+            twice,
+            refunds: refunds
+                .map(|(tenant, (id, payment))| ((tenant, id), payment))
+                .collect(),
+            moved,
+        },
     })
 }
 
@@ -100,8 +140,7 @@ pub fn compare(
         watermark,
         mut rows,
         mut announced,
-        mut refunds,
-        mut moved,
+        mut indexes,
     } = match read(path) {
         Ok(held) => held,
         Err(error) => {
@@ -142,16 +181,8 @@ pub fn compare(
             open.insert(id, payment);
             continue;
         }
-        let tenant = (payment.spec.merchant, payment.spec.livemode);
-        for refund in refunds_of(&payment) {
-            if refunds.remove(&(tenant, refund)) != Some(id) {
-                wrong.insert(id);
-            }
-        }
-        for row in moved_of(&payment) {
-            if moved.remove(&(tenant, row.place)) != Some(row) {
-                wrong.insert(id);
-            }
+        if !indexes.take(&payment) {
+            wrong.insert(id);
         }
         let mut state = Vec::new();
         v1::payment::encode(&payment, &mut state);
@@ -167,9 +198,7 @@ pub fn compare(
     let invented = announced.values().filter(|commit| !is_late || commit.seq <= end);
     wrong.extend(invented.map(|commit| commit.payment));
     let is_later = |payment: &PaymentId| matches!(rows.get(payment), Some(Row::Waiting(seq, _)) if is_late && *seq > end);
-    wrong.extend(refunds.into_values().filter(|payment| !is_later(payment)));
-    let moved = moved.into_values().map(|row| row.payment);
-    wrong.extend(moved.filter(|payment| !is_later(payment)));
+    wrong.extend(indexes.left().filter(|payment| !is_later(payment)));
     Ok(Some(ViewsCompared {
         watermark,
         payments: rows.len() as u64,

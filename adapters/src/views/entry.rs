@@ -3,15 +3,23 @@
 //!
 //! An index per filter would be faster still for rare values, but each is one more page to write per payment, in no order.
 
+use super::mask::Mask;
+use super::verdict::Questions;
+use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::payment::Payment;
 use florin_domain::ports::{PaymentsFilter, StatusName};
-use rusqlite::Row;
+use rusqlite::{Connection, Row};
+use std::ops::RangeInclusive;
 
 /// The columns after the id, in this order.
-pub(super) const COLUMNS: &str = "status, currency, amount_minor, customer";
+pub(super) const COLUMNS: &str = "status, currency, amount_minor, customer, metadata";
 /// The same with their types.
 pub(super) const COLUMN_TYPES: &str =
-    "status INTEGER NOT NULL, currency INTEGER NOT NULL, amount_minor INTEGER NOT NULL, customer INTEGER";
+    "status INTEGER NOT NULL, currency INTEGER NOT NULL, amount_minor INTEGER NOT NULL, customer INTEGER,
+    metadata INTEGER NOT NULL";
+
+const ALL: &str = "WITH entry AS (SELECT * FROM recent UNION ALL SELECT * FROM listed)
+    SELECT id, {entry}, merchant, livemode FROM entry JOIN tenant ON tenant.number = entry.tenant";
 
 /// What the columns hold of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +29,8 @@ pub(super) struct Entry {
     pub(super) amount_minor: i64,
     /// A digest: two customers may share it, so it only ever leaves out.
     pub(super) customer: Option<i64>,
+    /// What the metadata can have.
+    pub(super) metadata: Mask,
 }
 
 impl Entry {
@@ -31,8 +41,41 @@ impl Entry {
             currency: spec.currency.numeric().into(),
             amount_minor: i64::try_from(payment.amount_minor()).unwrap_or(i64::MAX),
             customer: spec.customer.as_deref().map(customer),
+            metadata: Mask::of(&spec.metadata),
         }
     }
+
+    /// The entry of a row that begins with an id and the columns.
+    pub(super) fn read(row: &Row<'_>) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            status: row.get(1)?,
+            currency: row.get(2)?,
+            amount_minor: row.get(3)?,
+            customer: row.get(4)?,
+            metadata: Mask::stored(row.get(5)?),
+        })
+    }
+
+    /// Whether its amount is one of these; nothing if it did not fit, so that only the state can tell.
+    pub(super) fn is_of(&self, amount_minor: &RangeInclusive<u64>) -> Option<bool> {
+        (self.amount_minor != i64::MAX)
+            .then(|| u64::try_from(self.amount_minor).is_ok_and(|amount| amount_minor.contains(&amount)))
+    }
+}
+
+/// Looks at every entry with its tenant, in no order.
+pub(super) fn each(
+    connection: &Connection,
+    mut look: impl FnMut((MerchantId, bool), PaymentId, Entry),
+) -> Result<(), rusqlite::Error> {
+    let mut statement = connection.prepare(&ALL.replace("{entry}", COLUMNS))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let id = PaymentId::from_bits(u128::from_be_bytes(row.get(0)?));
+        let merchant = MerchantId::from_bits(u128::from_be_bytes(row.get("merchant")?));
+        look((merchant, row.get("livemode")?), id, Entry::read(row)?);
+    }
+    Ok(())
 }
 
 /// Which entries a filter may take.
@@ -42,6 +85,8 @@ pub(super) struct Wanted<'a> {
     status: Option<i64>,
     currency: Option<i64>,
     customer: Option<i64>,
+    metadata: Mask,
+    search: Option<Questions<'a>>,
 }
 
 impl<'a> Wanted<'a> {
@@ -51,11 +96,13 @@ impl<'a> Wanted<'a> {
             status: filter.status.map(status),
             currency: filter.currency.map(|currency| currency.numeric().into()),
             customer: filter.customer.as_deref().map(customer),
+            metadata: Mask::of(&filter.metadata),
+            search: filter.search.as_ref().map(Questions::of),
         }
     }
 
-    /// Whether the state is worth fetching; columns that nobody asks about are not read.
-    pub(super) fn takes(&self, row: &Row<'_>) -> Result<bool, rusqlite::Error> {
+    /// Whether the state of this payment is worth fetching; columns that nobody asks about are not read.
+    pub(super) fn takes(&self, id: PaymentId, row: &Row<'_>) -> Result<bool, rusqlite::Error> {
         let holds = |column: usize, wanted: Option<i64>| match wanted {
             None => Ok(true),
             Some(value) => row
@@ -65,18 +112,23 @@ impl<'a> Wanted<'a> {
         if !(holds(1, self.status)? && holds(2, self.currency)? && holds(4, self.customer)?) {
             return Ok(false);
         }
-        let Some(range) = &self.filter.amount_minor else {
+        if !self.filter.metadata.is_empty() && !Mask::stored(row.get(5)?).has(self.metadata) {
+            return Ok(false);
+        }
+        let (range, search) = (&self.filter.amount_minor, &self.search);
+        if range.is_none() && search.is_none() {
             return Ok(true);
-        };
-        let amount_minor: i64 = row.get(3)?;
-        // What does not fit is told apart by the state itself.
-        Ok(amount_minor == i64::MAX
-            || u64::try_from(amount_minor).is_ok_and(|amount| range.contains(&amount)))
+        }
+        let entry = Entry::read(row)?;
+        let has_amount = range
+            .as_ref()
+            .is_none_or(|range| entry.is_of(range) != Some(false));
+        Ok(has_amount && search.as_ref().is_none_or(|search| search.may_find(id, &entry)))
     }
 }
 
 /// Stored, so numbers are never given anew.
-const fn status(name: StatusName) -> i64 {
+pub(super) const fn status(name: StatusName) -> i64 {
     match name {
         StatusName::RequiresPaymentMethod => 1,
         StatusName::RequiresConfirmation => 2,
@@ -91,10 +143,10 @@ const fn status(name: StatusName) -> i64 {
     }
 }
 
-/// FNV-1a of 32 bits, so that the column takes four bytes.
-fn customer(id: &str) -> i64 {
+/// FNV-1a of 32 bits, so that the column takes four bytes; the same for either case of ASCII, since a search does not tell them apart.
+pub(super) fn customer(id: &str) -> i64 {
     let digest = id.bytes().fold(0x811c_9dc5_u32, |digest, byte| {
-        (digest ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        (digest ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193)
     });
     i64::from(digest.cast_signed())
 }

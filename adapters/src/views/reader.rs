@@ -26,7 +26,13 @@ const WAITING: &str = "SELECT seq, state FROM waiting JOIN payment ON payment.id
 
 /// Entries that one read looks at: some 2 ms if none is taken, so that a list with rare hits does not keep the reads behind it waiting.
 pub(super) const ENTRIES_MAX: usize = if cfg!(test) { 7 } else { 20_000 };
+/// States that one read fetches in vain because their entries could not tell.
+pub(super) const MISSES_MAX: usize = if cfg!(test) { 3 } else { 500 };
+/// Bytes of such states, so that large ones do not take longer.
+const MISSED_BYTES_MAX: usize = 1024 * 1024;
 
+/// The commit that made a state, and the state as it is stored.
+type Stored = (i64, Vec<u8>);
 type Reply<T> = oneshot::Sender<Result<T, ViewError>>;
 
 /// A question to the view.
@@ -174,13 +180,18 @@ impl Reader {
     }
 
     fn payment(&self, id: PaymentId) -> Result<Option<PaymentRow>, ViewError> {
+        self.state(id)?.map(decode).transpose()
+    }
+
+    /// The same as it is stored.
+    fn state(&self, id: PaymentId) -> Result<Option<Stored>, ViewError> {
         let select = || {
             let mut statement = self.connection.prepare_cached(ONE)?;
             statement
                 .query_row(params![id.bits().to_be_bytes()], stored)
                 .optional()
         };
-        select().map_err(|error| store(&error))?.map(decode).transpose()
+        select().map_err(|error| store(&error))
     }
 
     /// Entries whose payments wait no longer take up room in a page, so a page that is not full may not be the last one.
@@ -262,17 +273,24 @@ impl Reader {
         ];
         // As long as entries are open, everything is read from one snapshot.
         let mut entries = entries.query(range).map_err(|error| store(&error))?;
-        let mut looked_at = 0_usize;
+        let (mut looked_at, mut misses, mut missed_bytes) = (0_usize, 0_usize, 0_usize);
         while let Some(entry) = entries.next().map_err(|error| store(&error))? {
             let id = entry.get(0).map_err(|error| store(&error))?;
             let id = PaymentId::from_bits(u128::from_be_bytes(id));
-            if wanted.takes(entry).map_err(|error| store(&error))? {
-                let row = self.payment(id)?;
-                page.rows
-                    .extend(row.filter(|row| query.filter.takes(&row.payment)));
+            if wanted.takes(id, entry).map_err(|error| store(&error))? {
+                let found = self.state(id)?;
+                let bytes = found.as_ref().map_or(0, |(_, state)| state.len());
+                let row = found.map(decode).transpose()?;
+                if let Some(row) = row.filter(|row| query.filter.takes(&row.payment)) {
+                    page.rows.push(row);
+                } else {
+                    misses += 1;
+                    missed_bytes += bytes;
+                }
             }
             looked_at += 1;
-            if page.rows.len() == query.limit || looked_at == ENTRIES_MAX {
+            let is_dear = misses == MISSES_MAX || missed_bytes >= MISSED_BYTES_MAX;
+            if page.rows.len() == query.limit || looked_at == ENTRIES_MAX || is_dear {
                 page.stopped_at = Some(id);
                 break;
             }
@@ -293,11 +311,11 @@ impl Drop for Reader {
     }
 }
 
-fn stored(row: &Row<'_>) -> Result<(i64, Vec<u8>), rusqlite::Error> {
+fn stored(row: &Row<'_>) -> Result<Stored, rusqlite::Error> {
     Ok((row.get(0)?, row.get(1)?))
 }
 
-fn decode((seq, state): (i64, Vec<u8>)) -> Result<PaymentRow, ViewError> {
+fn decode((seq, state): Stored) -> Result<PaymentRow, ViewError> {
     let payment = v1::payment::decode(&state).map_err(|error| ViewError::Store(error.to_string()))?;
     Ok(PaymentRow {
         seq: Seq(seq.cast_unsigned()),

@@ -3,6 +3,7 @@
 mod announced;
 mod moved;
 mod refunded;
+mod search;
 
 use super::memory::MemoryViews;
 use super::reader::{ENTRIES_MAX, Read, ReadQueue};
@@ -210,6 +211,7 @@ prop_compose! {
             currency,
             amount_minor: amount_minor.map(|(from, to)| from..=to),
             created_s: created_s.map(|(from, to)| from..=to),
+            ..PaymentsFilter::default()
         }
     }
 }

@@ -24,7 +24,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 /// Of the tables below and of the states in them.
-const VERSION: i64 = 18;
+const VERSION: i64 = 19;
 /// Large pages: with the writes gathered, a touched page gets many rows.
 const PAGE_BYTES: i64 = 16_384;
 /// Entries of `recent` that are worth moving; the pause is some 50 ms.
@@ -41,10 +41,12 @@ const TABLES: &str = "
     CREATE TABLE recent (tenant INTEGER, id BLOB, {entry}, PRIMARY KEY (tenant, id)) STRICT, WITHOUT ROWID;";
 const INSERT: &str = "INSERT INTO payment (id, seq, state) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING";
 const REPLACE: &str = "UPDATE payment SET seq = ?2, state = ?3 WHERE id = ?1 AND seq < ?2";
-const LIST: &str = "INSERT INTO recent (tenant, id, status, currency, amount_minor, customer) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-const RELIST_RECENT: &str = "UPDATE recent SET status = ?3, amount_minor = ?4 WHERE tenant = ?1 AND id = ?2";
-const RELIST: &str = "UPDATE listed SET status = ?3, amount_minor = ?4 WHERE tenant = ?1 AND id = ?2
-    AND (status <> ?3 OR amount_minor <> ?4)";
+const LIST: &str = "INSERT INTO recent (tenant, id, status, currency, amount_minor, customer, metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const RELIST_RECENT: &str =
+    "UPDATE recent SET status = ?3, amount_minor = ?4, metadata = ?5 WHERE tenant = ?1 AND id = ?2";
+const RELIST: &str =
+    "UPDATE listed SET status = ?3, amount_minor = ?4, metadata = ?5 WHERE tenant = ?1 AND id = ?2
+    AND (status <> ?3 OR amount_minor <> ?4 OR metadata <> ?5)";
 const MERGE: &str = "INSERT INTO listed SELECT * FROM recent ORDER BY tenant, id; DELETE FROM recent;";
 const ADVANCE: &str = "UPDATE progress SET watermark = ?1 WHERE watermark < ?1";
 
@@ -326,7 +328,8 @@ fn write(
         let moved = moved::enter(transaction, tenant, &row.payment)?;
         added.moved = added.moved.saturating_add(moved);
         if !is_new {
-            let listed = params![tenant, id, entry.status, entry.amount_minor];
+            let metadata = entry.metadata.column();
+            let listed = params![tenant, id, entry.status, entry.amount_minor, metadata];
             if relist_recent.execute(listed)? == 0 {
                 relist.execute(listed)?;
             }
@@ -338,7 +341,8 @@ fn write(
             entry.status,
             entry.currency,
             entry.amount_minor,
-            entry.customer
+            entry.customer,
+            entry.metadata.column()
         ])?;
         added.payments = added.payments.saturating_add(1);
     }

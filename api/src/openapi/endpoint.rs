@@ -9,7 +9,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::openapi::header::Header;
 use utoipa::openapi::link::Link;
-use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{
+    Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, ParameterStyle,
+};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::{
     ContentBuilder, HttpMethod, Ref, RefOr, Required, Response, ResponseBuilder, SecurityRequirement,
@@ -236,6 +238,32 @@ impl Endpoint {
             .build();
         self.operation = self.operation.parameter(parameter);
         self.refuses(400, &[Code::ParameterInvalid])
+    }
+
+    /// Parameters behind the question mark whose names are the caller's own, each in brackets behind this one: `name[theirs]=value`.
+    pub(crate) fn query_pairs(mut self, name: &str, shape: impl Into<Shape>, example: Value) -> Self {
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .style(Some(ParameterStyle::DeepObject))
+            .explode(Some(true))
+            .schema(Some(shape))
+            .example(Some(example));
+        self.operation = self.operation.parameter(parameter);
+        self.refuses(400, &[Code::ParameterInvalid])
+    }
+
+    /// A parameter behind the question mark that must be there.
+    pub(crate) fn must_query(mut self, name: &str, shape: impl Into<Shape>, example: &str) -> Self {
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Query)
+            .required(Required::True)
+            .schema(Some(shape))
+            .example(Some(example.into()));
+        self.operation = self.operation.parameter(parameter);
+        self.refuses(400, &[Code::ParameterMissing, Code::ParameterInvalid])
     }
 
     /// A JSON body of this shape, with examples: what each is, and its text.

@@ -117,16 +117,7 @@ fn request(document: &Value, path: &str, method: &str, operation: &Value) -> Val
         .map(|header| json!({"key": header["name"], "value": FRESH, "disabled": header["required"] != true}))
         .collect();
     // What narrows an answer is listed, and switched on by whoever wants it.
-    let query: Vec<Value> = of("query")
-        .map(|parameter| {
-            json!({
-                "key": parameter["name"],
-                "value": parameter.get("example").cloned().unwrap_or_else(|| "".into()),
-                "description": parameter["schema"]["description"],
-                "disabled": true,
-            })
-        })
-        .collect();
+    let query: Vec<Value> = of("query").flat_map(|parameter| listed(parameter)).collect();
     let variables: Vec<Value> = of("path")
         .map(|parameter| json!({"key": parameter["name"], "value": parameter["example"]}))
         .collect();
@@ -150,6 +141,26 @@ fn request(document: &Value, path: &str, method: &str, operation: &Value) -> Val
         }),
     );
     request.into()
+}
+
+/// A parameter behind the question mark; of one with names of the caller's own, its examples.
+fn listed(parameter: &Value) -> Vec<Value> {
+    let name = &parameter["name"];
+    let entry = |key: Value, value: Value| {
+        json!({
+            "key": key,
+            "value": value,
+            "description": parameter["schema"]["description"],
+            "disabled": parameter["required"] != true,
+        })
+    };
+    if let Some(pairs) = parameter["example"].as_object() {
+        let name = name.as_str().unwrap_or_default();
+        let own = |(own, value): (&String, &Value)| entry(format!("{name}[{own}]").into(), value.clone());
+        return pairs.iter().map(own).collect();
+    }
+    let value = parameter.get("example").cloned();
+    vec![entry(name.clone(), value.unwrap_or_else(|| "".into()))]
 }
 
 /// How a request shows who asks, unless it is as most do.
@@ -226,6 +237,17 @@ mod tests {
             })
             .collect();
         assert_eq!(asked, expected);
+        let listed = all(&collection)
+            .into_iter()
+            .find(|item| item["name"] == "List payments")
+            .and_then(|item| item["request"]["url"]["query"].as_array())
+            .into_iter()
+            .flatten();
+        let pairs: Vec<_> = listed
+            .filter(|parameter| parameter["key"].as_str().unwrap().starts_with("metadata"))
+            .map(|parameter| (&parameter["key"], &parameter["value"]))
+            .collect();
+        assert_eq!(pairs, [(&json!("metadata[order_id]"), &json!("6735"))]);
         let payment = all(&collection)
             .into_iter()
             .find(|item| item["name"] == "Take a payment: A sale")

@@ -7,10 +7,10 @@ use super::endpoint::{Access, Endpoint};
 use super::ledger_shapes::limit;
 use super::payment_shapes::{AMOUNT_MAX, list_example, metadata};
 use super::shape::{
-    array, bounded, bounded_text, flag, id, may, must, named, page_of, record, strict, text, word,
+    array, bounded, bounded_text, flag, id, may, must, named, or_null, page_of, record, strict, text, word,
 };
 use crate::errors::Code;
-use crate::stripe::{balance_transaction_list, dispute_list};
+use crate::stripe::{balance_transaction_list, dispute_list, payment_intent_search};
 use crate::vault::method_fields;
 use florin_domain::limits::TEXT_BYTES_MAX;
 pub(super) use objects::all;
@@ -190,6 +190,39 @@ pub(super) fn payment_intent_list() -> Endpoint {
             "Newest first: every payment, whichever way it was made.",
         ),
     )
+}
+
+pub(super) fn payment_intent_search() -> Endpoint {
+    let example = example(intent());
+    let page = record([
+        must("object", word("What it is.", ["search_result"])),
+        must("url", text("The search.")),
+        must("has_more", flag("Whether further entries follow.")),
+        must(
+            "next_page",
+            or_null(text("What `page` of the next request says.")),
+        ),
+        must("data", array(named("StripePaymentIntent"), "The entries.")),
+    ]);
+    let found = json!({
+        "object": "search_result", "url": payment_intent_search::PATH, "has_more": false, "next_page": null, "data": [example],
+    });
+    let query =
+        text("Clauses, joined by `AND` or by `OR`; `docs/stripe.md` has the language.").min_length(Some(1));
+    let endpoint = reads(payment_intent_search::PATH)
+        .must_query(
+            "query",
+            query,
+            "status:\"succeeded\" AND metadata[\"order_id\"]:\"6735\"",
+        )
+        .query("limit", limit())
+        .query("page", text("The `next_page` of the page before."))
+        .answers(200, "A page.", page, found);
+    finished(endpoint.called(
+        "stripeSearchPaymentIntents",
+        "Search payment intents",
+        "Newest first, and at once: what was answered is found. By amount, time, currency, customer, status and metadata.",
+    ))
 }
 
 pub(super) fn payment_intent_get() -> Endpoint {

@@ -8,13 +8,15 @@ use actix_web::test::TestRequest;
 use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::risk::ListOwner;
 use florin_fuzz::{Target, any_of};
+use std::sync::Arc;
 
-const QUERIES: [&str; 13] = [
+const QUERIES: [&str; 14] = [
     "",
     "limit=10&starting_after=pay_00000000000000000000000007",
     "limit=%31%30&ending_before=pay_00000000000000000000000007&status=succeeded",
     "created[gte]=1795255200&created[lt]=1795255300&currency=usd&customer_id=c%201",
     "amount[gt]=0&amount[lte]=999999999999",
+    "metadata[order%20id]=6735&metadata[a[b]]=&status=failed",
     "at=2026-11-21T10:00:00.5%2B01:00",
     "at=2026-11-21",
     "at=18446744073709551615",
@@ -24,11 +26,12 @@ const QUERIES: [&str; 13] = [
     "list=block&kind=ip&starting_after=rle_00000000000000000000000001",
     "starting_after=123e4567-e89b-12d3-a456-426614174000",
 ];
-const WORDS: [&str; 14] = [
+const WORDS: [&str; 15] = [
     "limit",
     "starting_after",
     "ending_before",
     "created[gte]",
+    "metadata[k]=v&",
     "at",
     "account",
     "shard",
@@ -77,6 +80,10 @@ fn query_strings_ask_for_what_is_within_bounds_or_are_refused_by_name() {
         if let Some(payments) = named(listed_payments(&request, owner), query) {
             assert!((1..=LIMIT_MAX).contains(&payments.limit));
             assert!(payments.starting_after.is_none() || payments.ending_before.is_none());
+            let is_possible =
+                |(key, value): &(Arc<str>, Arc<str>)| (1..=40).contains(&key.len()) && value.len() <= 500;
+            let wanted = &payments.filter.metadata;
+            assert!(wanted.len() <= 50 && wanted.iter().all(is_possible), "{query}");
         }
         if let Some(payments) = named(exported_payments(&request, owner, 7), query) {
             assert_eq!(payments.limit, 7);

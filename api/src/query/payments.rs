@@ -1,14 +1,17 @@
 //! The filters and cursors of lists of payments.
 
-use super::{cursor, limit, number, pairs, value};
+use super::{ECHO_CHARS_MAX, cursor, limit, number, pairs_of, value};
 use crate::errors::{Code, Invalid};
-use crate::openapi::{AMOUNT_MAX, Endpoint, bounded, bounded_text, named, status};
+use crate::openapi::{AMOUNT_MAX, Endpoint, bounded, bounded_text, metadata, named, status};
 use crate::stripe::ids;
 use actix_web::HttpRequest;
 use florin_domain::ids::MerchantId;
+use florin_domain::limits::{METADATA_ENTRIES_MAX, METADATA_KEY_BYTES_MAX, METADATA_VALUE_BYTES_MAX};
 use florin_domain::money::Currency;
 use florin_domain::ports::{PaymentsFilter, PaymentsQuery, StatusName};
+use serde_json::json;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 pub(crate) const CREATED: [&str; 5] = [
     "created",
@@ -25,6 +28,7 @@ const BOUND_MAX: usize = 999_999_999_999;
 const CUSTOMER_BYTES_MAX: usize = 255;
 
 pub(crate) type Pairs = [(String, String)];
+type Metadata = Vec<(Arc<str>, Arc<str>)>;
 
 /// Tells the filters of an endpoint.
 pub(crate) fn described_filters(endpoint: Endpoint) -> Endpoint {
@@ -32,7 +36,14 @@ pub(crate) fn described_filters(endpoint: Endpoint) -> Endpoint {
     let endpoint = endpoint
         .query("status", status())
         .query("customer_id", customer)
-        .query("currency", named("Currency"));
+        .query("currency", named("Currency"))
+        .query_pairs(
+            "metadata",
+            metadata().description(Some(
+                "Only payments with all of these pairs in their metadata, as in `metadata[order_id]=6735`.",
+            )),
+            json!({"order_id": "6735"}),
+        );
     let bound = |description: &str| bounded(description, (0, AMOUNT_MAX));
     let endpoint = CREATED.into_iter().fold(endpoint, |endpoint, name| {
         endpoint.query(
@@ -77,7 +88,36 @@ pub(crate) fn exported_payments(
 }
 
 fn known(request: &HttpRequest, own: &[&str]) -> Result<Vec<(String, String)>, Invalid> {
-    pairs(request, &[own, &OTHERS, &CREATED, &AMOUNT].concat())
+    let names = [own, &OTHERS, &CREATED, &AMOUNT].concat();
+    pairs_of(request, |name| {
+        names.contains(&name) || metadata_key(name).is_some()
+    })
+}
+
+/// The key in `metadata[key]`.
+fn metadata_key(name: &str) -> Option<&str> {
+    name.strip_prefix("metadata[")?.strip_suffix(']')
+}
+
+/// The pairs that are asked for, within the limits of those that there can be.
+fn wanted_metadata(pairs: &Pairs) -> Result<Metadata, Invalid> {
+    let mut wanted = Metadata::new();
+    for (name, text) in pairs {
+        let Some(key) = metadata_key(name) else { continue };
+        let shown: String = name.chars().take(ECHO_CHARS_MAX).collect();
+        let why = if !(1..=METADATA_KEY_BYTES_MAX).contains(&key.len()) {
+            format!("A name in `metadata` is 1 to {METADATA_KEY_BYTES_MAX} bytes long.")
+        } else if text.len() > METADATA_VALUE_BYTES_MAX {
+            format!("A value in `metadata` is at most {METADATA_VALUE_BYTES_MAX} bytes long.")
+        } else if wanted.len() == METADATA_ENTRIES_MAX {
+            format!("`metadata` holds at most {METADATA_ENTRIES_MAX} entries.")
+        } else {
+            wanted.push((key.into(), text.as_str().into()));
+            continue;
+        };
+        return Err(Invalid::new(shown, Code::ParameterInvalid, why));
+    }
+    Ok(wanted)
 }
 
 fn read(
@@ -116,6 +156,8 @@ fn filter(pairs: &Pairs) -> Result<PaymentsFilter, Invalid> {
         currency: currency.transpose()?,
         amount_minor: range(pairs, AMOUNT)?,
         created_s: range(pairs, CREATED)?,
+        metadata: wanted_metadata(pairs)?,
+        search: None,
     })
 }
 

@@ -35,7 +35,7 @@ pub(crate) fn refused(error: ListError) -> ApiError {
         ListError::NoSuchCursor(Cursor::StartingAfter) => query::no_entry("starting_after").into(),
         ListError::NoSuchCursor(Cursor::EndingBefore) => query::no_entry("ending_before").into(),
         ListError::TooRare => {
-            let message = "None of ten million payments matches; narrow the search by `created[gte]` and `created[lte]`.";
+            let message = "None of as many payments as one request looks at matches; narrow the search by `created[gte]` and `created[lte]`.";
             Invalid::new("created", Code::ParameterInvalid, message).into()
         }
         ListError::View(error) => error.into(),

@@ -38,6 +38,7 @@ mod stripe_listed;
 mod stripe_moved;
 mod stripe_refunds;
 mod stripe_refusals;
+mod stripe_search;
 mod unresolved;
 mod vault;
 mod webhooks;

@@ -1,5 +1,7 @@
 //! What a list of payments asks for. Both sides of a list, the view and the tail of the journal, decide by these rules, so that they agree.
 
+pub mod search;
+
 use super::PaymentRow;
 use crate::ids::{MerchantId, PaymentId, ShardId, compose};
 use crate::money::Currency;
@@ -93,7 +95,7 @@ impl fmt::Display for StatusName {
     }
 }
 
-/// Which payments of a merchant; all of them unless something is said. Of what it looks at, only the status and the amount ever change.
+/// Which payments of a merchant; all of them unless something is said. Of what it looks at, only the status, the amount and the metadata ever change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PaymentsFilter {
     /// Where they stand.
@@ -106,6 +108,10 @@ pub struct PaymentsFilter {
     pub amount_minor: Option<RangeInclusive<u64>>,
     /// Asked for in these seconds since the Unix epoch.
     pub created_s: Option<RangeInclusive<u64>>,
+    /// With all of these pairs in their metadata.
+    pub metadata: Vec<(Arc<str>, Arc<str>)>,
+    /// That this finds.
+    pub search: Option<search::Search>,
 }
 
 impl PaymentsFilter {
@@ -126,7 +132,20 @@ impl PaymentsFilter {
         self.status.is_none_or(stands)
             && is_within(self.amount_minor.as_ref(), payment.amount_minor())
             && self.takes_whatever_changes(payment)
+            && self
+                .metadata
+                .iter()
+                .all(|(key, value)| under(&payment.spec.metadata, key) == Some(value))
+            && self.search.as_ref().is_none_or(|search| search.takes(payment))
     }
+}
+
+/// What is under a key of a payment's metadata.
+fn under<'a>(metadata: &'a [(Arc<str>, Arc<str>)], key: &str) -> Option<&'a str> {
+    metadata
+        .iter()
+        .find(|(own, _)| **own == *key)
+        .map(|(_, value)| &**value)
 }
 
 fn is_within(range: Option<&RangeInclusive<u64>>, value: i128) -> bool {
@@ -164,6 +183,12 @@ pub struct PaymentsQuery {
 
 /// A payment is dated by its id; the margin is for one that would be dated a moment after its id was drawn.
 const DATING_MAX: Millis = Millis::from_s(1);
+/// The seconds since the Unix epoch, one of which a payment with this id is dated by.
+pub fn dated_s(id: PaymentId) -> RangeInclusive<u64> {
+    let drawn_ms = id.drawn_at().unix_ms();
+    drawn_ms.saturating_sub(DATING_MAX.0) / 1000..=drawn_ms.saturating_add(DATING_MAX.0) / 1000
+}
+
 /// The last instant that an id can carry.
 const ID_MS_MAX: u64 = (1 << 48) - 1;
 

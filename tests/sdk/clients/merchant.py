@@ -24,6 +24,7 @@ from florin_client.models.create_payment_body import CreatePaymentBody
 from florin_client.models.create_payment_body_metadata import CreatePaymentBodyMetadata
 from florin_client.models.create_refund_body import CreateRefundBody
 from florin_client.models.error import Error
+from florin_client.models.list_payments_metadata import ListPaymentsMetadata
 from florin_client.models.payment import Payment
 from florin_client.models.refund import Refund
 
@@ -60,6 +61,10 @@ def pays_and_reads(client):
     expect("which is said", ("Idempotent-Replayed" in first.headers, again.headers["Idempotent-Replayed"]), (False, "true"))
     read = get_payment.sync(paid.id, client=client)
     expect("it is read", read, paid)
+    # What makes the client sends such names as they are.
+    marked = ListPaymentsMetadata.from_dict({"metadata[order]": "1001"})
+    named = list_payments.sync(client=client, metadata=marked, customer_id="cus_python")
+    expect("and found by its metadata", [payment.id for payment in named.data], [paid.id])
     history = get_payment_history.sync(paid.id, client=client)
     expect("its history begins", [row.type_ for row in history.data[:2]], ["payment.created", "risk.assessed"])
     posted = [row for row in history.data if row.type_ == "ledger.entry_posted"]

@@ -49,6 +49,9 @@ async function paysAndReads(): Promise<Payment> {
   const params = { path: { id: paid.id } };
   const read = await merchant.GET("/v1/payments/{id}", { params });
   expect("it is read", read.data, paid);
+  const query = { metadata: { order: "1001" }, customer_id: "cus_typescript" };
+  const named = await merchant.GET("/v1/payments", { params: { query } });
+  expect("and found by its metadata", named.data?.data.map((payment) => payment.id), [paid.id]);
   const history = await merchant.GET("/v1/payments/{id}/history", { params });
   const rows = history.data?.data ?? [];
   expect("its history begins", rows.slice(0, 2).map((row) => row.type), ["payment.created", "risk.assessed"]);

@@ -47,7 +47,11 @@ fn row(n: u64, status: Status, seq: u64) -> PaymentRow {
         after_decline: DeclinePolicy::Fail,
         customer: Some(if n.is_multiple_of(3) { "cus_a" } else { "cus_b" }.into()),
         description: None,
-        metadata: Vec::new(),
+        // Every change turns it over.
+        metadata: vec![(
+            "turn".into(),
+            if seq.is_multiple_of(2) { "even" } else { "odd" }.into(),
+        )],
         return_url: None,
         device: Device::default(),
         fee: FeeSchedule::new(290, 0.into()).unwrap(),
@@ -269,15 +273,19 @@ fn filters() -> impl Strategy<Value = PaymentsFilter> {
         Just(None),
         (0_u64..20, 0_u64..30).prop_map(|(from, to)| Some(from..=to))
     ];
-    (status, customer, range.clone(), range).prop_map(|(status, customer, amount_minor, created_s)| {
-        PaymentsFilter {
+    let odd = vec![("turn".into(), "odd".into())];
+    let metadata = prop_oneof![2 => Just(Vec::new()), 1 => Just(odd)];
+    let parts = (status, customer, range.clone(), range, metadata);
+    parts.prop_map(
+        |(status, customer, amount_minor, created_s, metadata)| PaymentsFilter {
             status,
             customer,
-            currency: None,
             amount_minor,
             created_s,
-        }
-    })
+            metadata,
+            ..PaymentsFilter::default()
+        },
+    )
 }
 
 proptest! {

@@ -41,7 +41,7 @@ fn filters_and_cursors_are_read() {
             customer: Some("cus 1".into()),
             currency: Some(Currency::JPY),
             amount_minor: Some(6..=u64::MAX),
-            created_s: None,
+            ..PaymentsFilter::default()
         }
     );
     assert_eq!(
@@ -51,6 +51,57 @@ fn filters_and_cursors_are_read() {
     for status in StatusName::ALL {
         assert_eq!(filter(&format!("status={status}")).status, Some(status));
     }
+}
+
+#[test]
+fn metadata_is_asked_for_pair_by_pair() {
+    for (query, wanted) in [
+        ("metadata[order_id]=6735", &[("order_id", "6735")][..]),
+        ("metadata%5Border%20id%5D=a%26b", &[("order id", "a&b")]),
+        (
+            "metadata[a]=1&status=failed&metadata[b]=",
+            &[("a", "1"), ("b", "")],
+        ),
+        ("metadata[a[b]]=x", &[("a[b]", "x")]),
+        ("metadata[]]=x", &[("]", "x")]),
+        ("metadata[A]=1&metadata[a]=2", &[("A", "1"), ("a", "2")]),
+        ("metadata[%C3%A9]=%C3%A9", &[("é", "é")]),
+    ] {
+        let pair = |(key, value): &(&str, &str)| ((*key).into(), (*value).into());
+        let wanted: Vec<_> = wanted.iter().map(pair).collect();
+        assert_eq!(filter(query).metadata, wanted, "{query}");
+    }
+    let many = |count: usize| {
+        let pairs: Vec<String> = (0..count).map(|n| format!("metadata[k{n}]=v")).collect();
+        pairs.join("&")
+    };
+    assert_eq!(filter(&many(50)).metadata.len(), 50);
+    let longest = format!("metadata[{}]={}", "k".repeat(40), "v".repeat(500));
+    assert_eq!(filter(&longest).metadata.len(), 1);
+    let long_key = format!("metadata[{}]", "k".repeat(41));
+    let too_long_key = format!("{long_key}=v");
+    let too_long_value = format!("metadata[k]={}", "v".repeat(501));
+    for (query, param, code) in [
+        (many(51).as_str(), "metadata[k50]", "parameter_invalid"),
+        (&too_long_key, &long_key, "parameter_invalid"),
+        (&too_long_value, "metadata[k]", "parameter_invalid"),
+        ("metadata[]=v", "metadata[]", "parameter_invalid"),
+        ("metadata[k]=1&metadata[k]=1", "metadata[k]", "parameter_invalid"),
+        ("metadata=v", "metadata", "parameter_unknown"),
+        ("metadata[k=v", "metadata[k", "parameter_unknown"),
+        ("metadata[k]x=v", "metadata[k]x", "parameter_unknown"),
+        ("Metadata[k]=v", "Metadata[k]", "parameter_unknown"),
+    ] {
+        let invalid = list(query).unwrap_err();
+        assert_eq!(
+            (invalid.param.as_deref(), invalid.code.as_str()),
+            (Some(param), code),
+            "{query}"
+        );
+    }
+    let endless = format!("metadata[{}]=v", "k".repeat(5_000));
+    let named = list(&endless).unwrap_err().param.unwrap();
+    assert_eq!(named.chars().count(), 100);
 }
 
 #[test]
@@ -144,9 +195,12 @@ fn a_file_takes_the_same_filters_but_is_not_paged() {
         exported_payments(&request, OWNER, 500)
     };
     let id = PaymentId::from_bits(7);
-    let query = export(&format!("status=failed&created[lt]=9&starting_after={id}")).unwrap();
+    let query = export(&format!(
+        "status=failed&created[lt]=9&metadata[a]=b&starting_after={id}"
+    ))
+    .unwrap();
     assert_eq!((query.limit, query.starting_after), (500, Some(id)));
-    assert_eq!(query.filter, filter("status=failed&created[lt]=9"));
+    assert_eq!(query.filter, filter("status=failed&created[lt]=9&metadata[a]=b"));
     for name in ["limit", "ending_before"] {
         let invalid = export(&format!("{name}=1")).unwrap_err();
         assert_eq!(

@@ -7,7 +7,9 @@ use super::{
 use crate::stripe::expand::Expand;
 use crate::stripe::ids;
 use florin_domain::decline::Decline;
-use florin_domain::payment::{CaptureMethod, Failure, NextAction, OperationKind, Payment, Status};
+use florin_domain::payment::{
+    CaptureMethod, Failure, IntentStatus, NextAction, OperationKind, Payment, Status,
+};
 use serde_json::{Value, json};
 
 /// The intent.
@@ -70,36 +72,9 @@ pub fn payment_intent(shown: Shown<'_>, expand: &Expand) -> Value {
     ])
 }
 
-/// Where the payment stands, in Stripe's words. What they promise decides: whoever sees `requires_payment_method` may confirm with another
-/// method, and whoever sees `canceled` may not.
+/// Where the payment stands, in Stripe's words.
 pub fn status(payment: &Payment) -> &'static str {
-    match &payment.status {
-        // A capture or a void that is on its way must not be asked for again.
-        Status::Authorized if is_changing(payment) => "processing",
-        Status::Authorized => "requires_capture",
-        Status::Succeeded => "succeeded",
-        Status::RequiresAction(_) => "requires_action",
-        Status::RequiresConfirmation => "requires_confirmation",
-        // As many attempts were made as there may be: no method helps any more.
-        Status::Failed if payment.failure.as_ref().is_some_and(Failure::is_exhaustion) => "canceled",
-        // A payment that was made natively has failed, and yet takes another method.
-        Status::RequiresPaymentMethod | Status::Failed => "requires_payment_method",
-        // Stripe would take another method after its own block; here a block is final.
-        Status::Blocked | Status::Voided => "canceled",
-        // A person decides; `review` says so.
-        Status::InReview { .. } | Status::Processing => "processing",
-    }
-}
-
-fn is_changing(payment: &Payment) -> bool {
-    payment.operations.iter().any(|operation| match operation.kind {
-        OperationKind::Capture | OperationKind::Void => operation.is_open(),
-        OperationKind::Sale
-        | OperationKind::Authorize
-        | OperationKind::Refund
-        | OperationKind::Increment
-        | OperationKind::Reversal => false,
-    })
+    IntentStatus::of(payment).as_str()
 }
 
 pub(super) fn capture_method(payment: &Payment) -> &'static str {

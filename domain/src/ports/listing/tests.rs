@@ -1,8 +1,9 @@
 //! The bounds of lists, as tables.
 
-use super::{ListOrder, PaymentsFilter, PaymentsQuery, StatusName};
+use super::search::{Clause, Joined, Search, Test, TextTest};
+use super::{ListOrder, PaymentsFilter, PaymentsQuery, StatusName, dated_s};
 use crate::ids::{MerchantId, PaymentId, ShardId, compose};
-use crate::payment::{NextAction, Status};
+use crate::payment::{IntentStatus, NextAction, Status};
 use crate::time::Timestamp;
 use std::ops::RangeInclusive;
 
@@ -112,4 +113,82 @@ fn names_of_statuses_are_the_words_on_the_wire() {
     for word in ["", "Succeeded", "succeeded ", "unknown"] {
         assert_eq!(StatusName::parse(word), None, "{word}");
     }
+}
+
+#[test]
+fn words_of_intents_are_read_back() {
+    for status in IntentStatus::ALL {
+        assert_eq!(IntentStatus::parse(status.as_str()), Some(status));
+        let mut names = StatusName::ALL.into_iter();
+        let any = names.any(|name| IntentStatus::possible(name).contains(&status));
+        assert!(any, "{status:?} is of some payment");
+    }
+    assert_eq!(IntentStatus::parse("authorized"), None);
+}
+
+#[test]
+fn texts_are_compared_whole_or_in_part_in_either_case_of_ascii() {
+    let (is, part) = (
+        |text: &str| TextTest::Is(text.into()),
+        |text: &str| TextTest::Contains(text.into()),
+    );
+    for (test, text, holds) in [
+        (TextTest::Absent, None, true),
+        (TextTest::Absent, Some(""), false),
+        (is(""), None, false),
+        (is(""), Some(""), true),
+        (is("Order 1"), Some("order 1"), true),
+        (is("order 1"), Some("order 12"), false),
+        (is("STÜHLE"), Some("STüHLE"), false),
+        (is("STÜHLE"), Some("stÜhle"), true),
+        (part("DER"), Some("order 1"), true),
+        (part("der 1"), Some("order 1"), true),
+        (part("der 2"), Some("order 1"), false),
+        (part("order 1 and more"), Some("order 1"), false),
+        (part("ühl"), Some("Stühle"), true),
+        (part("abc"), None, false),
+        (part("abc"), Some(""), false),
+    ] {
+        assert_eq!(test.takes(text), holds, "{test:?} of {text:?}");
+    }
+}
+
+#[test]
+fn a_search_by_time_says_where_nothing_is() {
+    let created = |is_negated, from: u64, to: u64| Clause {
+        is_negated,
+        test: Test::CreatedS(from..=to),
+    };
+    let other = Clause {
+        is_negated: false,
+        test: Test::AmountMinor(0..=1),
+    };
+    let search = |joined, clauses: &[&Clause]| Search {
+        joined,
+        clauses: clauses.iter().copied().cloned().collect(),
+    };
+    let (early, late, not) = (
+        created(false, 0, 9),
+        created(false, 5, u64::MAX),
+        created(true, 7, 7),
+    );
+    let apart = created(false, 20, 30);
+    for (joined, clauses, seconds) in [
+        (Joined::All, &[&other][..], None),
+        (Joined::All, &[&early], Some(0..=9)),
+        (Joined::All, &[&early, &other, &late], Some(5..=9)),
+        (Joined::All, &[&early, &not], Some(0..=9)),
+        (Joined::All, &[&not], None),
+        (Joined::Any, &[&early, &late], None),
+    ] {
+        assert_eq!(search(joined, clauses).created_s(), seconds, "{clauses:?}");
+    }
+    let none = search(Joined::All, &[&early, &apart]).created_s();
+    assert!(none.is_some_and(|seconds| seconds.is_empty()));
+}
+
+#[test]
+fn an_id_says_about_when_its_payment_was_asked_for() {
+    assert_eq!(dated_s(id(10_500)), 9..=11);
+    assert_eq!(dated_s(id(0)), 0..=1);
 }
