@@ -29,6 +29,9 @@ pub struct PaymentsList {
     pub rows: Vec<PaymentRow>,
     /// There may be more in the direction of reading; there are, unless the search was given up behind these.
     pub has_more: bool,
+    /// The place behind which the next page begins in the direction of reading, if there may be more: the last payment of a full page, and of one that
+    /// was given up the last that was looked at.
+    pub next: Option<PaymentId>,
 }
 
 /// A cursor of a list.
@@ -124,13 +127,17 @@ fn listed(page: PaymentsPage, query: &PaymentsQuery) -> Result<PaymentsList, Lis
     if rows.is_empty() && stopped_at.is_some() {
         return Err(ListError::TooRare);
     }
+    let is_full = rows.len() == query.limit;
     rows.truncate(query.limit.saturating_sub(1));
+    let last = rows.last().map(|row| row.payment.id());
+    let next = if is_full { last } else { stopped_at };
     if query.order == ListOrder::OldestFirst {
         rows.reverse();
     }
     Ok(PaymentsList {
         rows,
         has_more: stopped_at.is_some(),
+        next: next.filter(|_| stopped_at.is_some()),
     })
 }
 

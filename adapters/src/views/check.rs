@@ -3,6 +3,7 @@
 //! those of the payments, all of it, under the payment's merchant and mode, and nothing else.
 
 use super::entry::{self, Entry};
+use super::writer::VERSION;
 use super::{announced, moved, refunded};
 use crate::journal::StoredRecord;
 use crate::schema::v1;
@@ -86,6 +87,13 @@ impl Indexes {
     }
 }
 
+/// Whether the file says that it has other tables than these.
+fn is_of_another_build(path: &Path) -> bool {
+    let version = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .and_then(|file| file.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)));
+    version.is_ok_and(|version| version != VERSION)
+}
+
 fn read(path: &Path) -> rusqlite::Result<Held> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -126,14 +134,15 @@ fn read(path: &Path) -> rusqlite::Result<Held> {
     })
 }
 
-/// Compares the view in a file with the records of a journal, from the first on; nothing if there is no such file, because the next start makes one.
+/// Compares the view in a file with the records of a journal, from the first on; nothing if there is no such file, or one of another build, because the
+/// next start makes one.
 /// It keeps some hundred bytes in memory for each payment. What lies behind the end of a copy that `is_late` is not compared.
 pub fn compare(
     path: &Path,
     records: impl Iterator<Item = Result<StoredRecord, ReadError>>,
     is_late: bool,
 ) -> Result<Option<ViewsCompared>, ReadError> {
-    if !path.exists() {
+    if !path.exists() || is_of_another_build(path) {
         return Ok(None);
     }
     let Held {

@@ -24,7 +24,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 /// Of the tables below and of the states in them.
-const VERSION: i64 = 19;
+pub(super) const VERSION: i64 = 19;
 /// Large pages: with the writes gathered, a touched page gets many rows.
 const PAGE_BYTES: i64 = 16_384;
 /// Entries of `recent` that are worth moving; the pause is some 50 ms.

@@ -32,8 +32,7 @@ async fn search(state: &State, request: &HttpRequest) -> Told {
         .list(query(params, owner)?)
         .await
         .map_err(refused)?;
-    let last = page.rows.last().filter(|_| page.has_more);
-    let next = last.map(|row| ids::named(ids::PAYMENT_INTENT, row.payment.id()));
+    let next = page.next.map(|place| ids::named(ids::PAYMENT_INTENT, place));
     let found: Vec<Value> = page
         .rows
         .iter()
@@ -75,7 +74,7 @@ fn refused(error: ListError) -> ApiError {
     match error {
         ListError::NoSuchCursor(_) => no_page().into(),
         ListError::TooRare => {
-            let message = "`query`: nothing was found among as many payments as one request looks at; narrow it by `created`, as in `created>1767225600`.";
+            let message = "`query`: nothing was found among as many payments as one request looks at; bound it by `created`, as in `created<1767225600` to look further back.";
             Invalid::new(search_query::PARAM, Code::ParameterInvalid, message).into()
         }
         error @ ListError::View(_) => payment_list::refused(error),

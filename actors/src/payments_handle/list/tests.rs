@@ -440,6 +440,13 @@ fn a_filter_that_finds_nothing_is_given_up_and_one_that_found_something_goes_on(
     let page = listed(read(&view), &stretch).unwrap();
     assert_eq!((page.rows.len(), page.has_more), (1, true));
     assert_eq!(page.rows[0].payment.id(), id(25));
+    // The next page begins where this one was given up, and so comes to what is behind the barren stretch.
+    assert_eq!(page.next, Some(id(19)));
+    wait(view.apply(vec![row(10, Status::Blocked, 61)], Vec::new(), Seq(61))).unwrap();
+    let stretch = stretch.behind(id(19));
+    let page = wait(merged(&view, Tail::default(), &stretch, 4)).unwrap();
+    let page = listed(page, &stretch).unwrap();
+    assert_eq!(page.rows[0].payment.id(), id(10));
 }
 
 #[test]
