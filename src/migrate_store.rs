@@ -79,7 +79,6 @@ async fn to_postgres(settings: &Settings) -> anyhow::Result<Moved> {
     };
     let database = ownership::database(settings).await?;
     database.check_owner().await?;
-    ownership::compare_secrets(settings, &database, data.path()).await?;
     if is_here {
         for (shard, place) in shards.iter().zip(&places) {
             // An older copy of the journal would be moved as if it were all.
@@ -92,7 +91,10 @@ async fn to_postgres(settings: &Settings) -> anyhow::Result<Moved> {
     }
     let moving = JournalMove::begin((data.path(), &places), &database, Direction::ToDatabase)?;
     let bar = bar("moving commits into the database, and reading them back")?;
-    let moved = moving.to_database(&shown(&bar)).await?;
+    let marked = moving.mark().await?;
+    // Only now: another folder's secrets stay what they are if this one is refused.
+    ownership::compare_secrets(settings, &database, data.path()).await?;
+    let moved = marked.move_in(&shown(&bar)).await?;
     bar.finish_and_clear();
     Ok(moved)
 }

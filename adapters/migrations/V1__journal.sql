@@ -90,6 +90,10 @@ CREATE FUNCTION florin.take_shards(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 BEGIN
+    -- The mark of a journal that is moved, which only the owner of the schema sets and takes off.
+    IF in_owner LIKE 'moved:%' THEN
+        RAISE EXCEPTION 'no process is called so' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     -- Looked at without a lock first: whoever waits asks often, and must not hold up the one that works.
     PERFORM 1 FROM florin.shard
         WHERE id = ANY (in_shards) AND owner <> in_owner AND lease_until > clock_timestamp();
@@ -118,6 +122,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     renewed bigint;
 BEGIN
+    IF in_owner LIKE 'moved:%' THEN
+        RAISE EXCEPTION 'no process is called so' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     PERFORM 1 FROM florin.shard WHERE owner = in_owner ORDER BY id FOR UPDATE;
     UPDATE florin.shard SET lease_until = clock_timestamp() + in_lease_ms * interval '1 millisecond'
         WHERE owner = in_owner;
@@ -129,6 +136,9 @@ END $$;
 CREATE FUNCTION florin.release_shards(in_owner text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    IF in_owner LIKE 'moved:%' THEN
+        RAISE EXCEPTION 'no process is called so' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     PERFORM 1 FROM florin.shard WHERE owner = in_owner ORDER BY id FOR UPDATE;
     -- Without an owner, so that a renewal that is still on its way finds nothing.
     UPDATE florin.shard SET owner = '', lease_until = '-infinity' WHERE owner = in_owner;

@@ -33,6 +33,9 @@ pub(crate) fn new_file(path: &Path) -> Result<Connection, String> {
     tables::open_for_writing(Some(path), Kept::Here)
 }
 
+/// Which form the tables of this build have.
+pub(crate) const FORM_VERSION: i64 = tables::FORM.version;
+
 /// Where the file of a data folder is.
 pub fn file_in(data: &Path) -> PathBuf {
     data.join(crate::data_dir::VAULT)

@@ -13,7 +13,7 @@ mod tests;
 pub(crate) use chain::{GENESIS, Hash, Verifier, damaged};
 pub use memory::{MemoryJournal, MemoryStore};
 pub use postgres::PostgresJournal;
-pub(crate) use postgres::{Stored, stored_head, stored_records};
+pub(crate) use postgres::{Stored, stored_head, stored_link_at, stored_records};
 pub(crate) use sqlite::{JournalBuilder, RawRecord};
 pub use sqlite::{JournalFile, OpenError, SqliteJournal, StoredRecord, Walk};
 

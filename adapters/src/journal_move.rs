@@ -19,15 +19,15 @@ mod tests;
 pub(crate) use records::export as export_to;
 
 use crate::entropy::OsEntropy;
-use crate::journal::{JournalFile, OpenError};
+use crate::journal::{JournalFile, OpenError, stored_link_at};
 use crate::journal_place::{self, PlaceError};
-use crate::mirror::upload;
-use crate::postgres::{Database, DatabaseError, Lease, Mark};
+use crate::mirror::upload::{self, Uploaded};
+use crate::postgres::{Database, DatabaseError, Lease, Mark, Names};
 use crate::store_file;
 use crate::{card_vault, payment_links, webhooks};
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{Entropy as _, Head, ReadError};
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -133,44 +133,62 @@ impl<'a> JournalMove<'a> {
         Ok(places::unfinished(folder)?.is_some())
     }
 
-    /// Moves the folder's journal into the database, and hands over the right to append.
-    pub async fn to_database(self, progress: Progress<'_>) -> Result<Moved, MoveError> {
-        let journal = self.database.journal_id().await?;
-        if journal_place::noted(self.folder)?.is_some() {
-            journal_place::bind(self.folder, Some(&journal))?;
-            // All is there, and was read back.
-            self.hand_over(Mark::known(self.database, &self.name)).await?;
-            let heads = self.folder_heads(places::Name::Retired)?;
-            return Ok(Moved { heads, rows: 0 });
+    /// Marks the database as one into which the folder's journal goes, unless that has ended and only the folder does not say so yet.
+    pub async fn mark(self) -> Result<Marked<'a>, MoveError> {
+        let is_noted = journal_place::noted(self.folder)?.is_some();
+        if is_noted {
+            journal_place::bind(self.folder, Some(&self.database.journal_id().await?))?;
         }
-        let files = self.files(places::Name::Journal)?;
-        let heads = heads(&files)?;
-        let (mark, begun) = self.mark(&files, &heads).await?;
-        let total = 2 * heads.iter().map(|head| head.seq.0).sum::<u64>();
-        let done = RefCell::new(0);
-        let step = |records: u64| {
-            *done.borrow_mut() += records;
-            progress(*done.borrow(), total);
+        let files = self.files()?;
+        let heads = files
+            .iter()
+            .map(|(shard, file)| file.head(*shard))
+            .collect::<Result<Vec<Head>, ReadError>>()?;
+        if is_noted && !Mark::is_set(self.database, &self.name).await? {
+            self.compare_ends(&heads).await?;
+            return Ok(Marked {
+                moving: self,
+                files,
+                heads,
+                mark: None,
+            });
+        }
+        let is_ours = |shard: ShardId, head: &Head| {
+            let file = files.iter().find(|(known, _)| *known == shard);
+            let hash = file
+                .map(|(shard, file)| file.hash_at(*shard, head.seq))
+                .transpose();
+            let hash = hash.map_err(|error| self.database.unfit(error.to_string()))?;
+            Ok(hash.flatten() == Some(head.hash))
         };
-        step(begun.iter().map(|head| head.seq.0).sum());
-        let client = self.database.client().await?;
-        for ((shard, file), begun) in files.iter().zip(&begun) {
-            records::import(
-                (self.database, &client, mark.owner()),
-                file,
-                (*shard, begun),
-                &step,
-            )
-            .await?;
+        let moved_out = places::moved_out(self.folder)?;
+        let names = Names {
+            begun: &self.name,
+            moved_out: moved_out.as_deref(),
+        };
+        let mark = Mark::set(self.database, names, &heads, &is_ours).await?;
+        Ok(Marked {
+            moving: self,
+            files,
+            heads,
+            mark: Some(mark),
+        })
+    }
+
+    /// Refuses a database that has lost something since the mark was taken off.
+    async fn compare_ends(&self, heads: &[Head]) -> Result<(), MoveError> {
+        for (number, head) in heads.iter().enumerate() {
+            let shard = ShardId(u16::try_from(number).unwrap_or(u16::MAX));
+            let client = self.database.lend().await.map_err(ReadError::Store)?;
+            let there = stored_link_at(&client, shard, head.seq).await?;
+            if head.seq != Seq::ZERO && there.map(|(_, hash)| hash) != Some(head.hash) {
+                return Err(MoveError::Refused(format!(
+                    "the database has lost commits of shard {number} that were moved there. They are in the folder, as `journal.db.moved`: see \"Moving a \
+                     journal\" in docs/postgresql.md"
+                )));
+            }
         }
-        let rows = self.upload_stores().await?;
-        for ((shard, _), head) in files.iter().zip(&heads) {
-            records::read_back(self.database, *shard, head, &step).await?;
-        }
-        drop(files);
-        journal_place::note(self.folder, &journal)?;
-        self.hand_over(mark).await?;
-        Ok(Moved { heads, rows })
+        Ok(())
     }
 
     /// Moves the database's journal, of which this process has all shards by a lease, into the folder, and hands over the right to append. The stores
@@ -180,32 +198,32 @@ impl<'a> JournalMove<'a> {
         (lease, heads): (Lease, Vec<Head>),
         progress: Progress<'_>,
     ) -> Result<Moved, MoveError> {
-        let total = heads.iter().map(|head| head.seq.0).sum();
-        let done = RefCell::new(0);
-        let step = |records: u64| {
-            *done.borrow_mut() += records;
-            progress(*done.borrow(), total);
-        };
-        for (place, head) in self.shards.iter().zip(&heads) {
-            places::refuse_journal(place)?;
-            let (path, shard) = (places::coming(place), self.shard_of(place));
-            records::export(self.database, (&path, shard), head, &step).await?;
+        if let Err(error) = self.copy_to_folder(&heads, progress).await {
+            lease.release().await;
+            return Err(error);
         }
         Mark::replace(self.database, &self.name, (&lease, &heads)).await?;
         drop(lease);
-        self.settle_in_folder()?;
-        Ok(Moved { heads, rows: 0 })
+        self.settle_in_folder(heads)
+    }
+
+    async fn copy_to_folder(&self, heads: &[Head], progress: Progress<'_>) -> Result<(), MoveError> {
+        let step = counted(heads.iter().map(|head| head.seq.0).sum(), progress);
+        for (place, head) in self.shards.iter().zip(heads) {
+            places::refuse_journal(place)?;
+            let (path, shard) = (places::coming(place), self.shard_of(place));
+            records::export(self.database, (&path, shard), head, &step).await?;
+            places::sync_names(self.folder, place)?;
+        }
+        Ok(())
     }
 
     /// Ends a move into the folder that was interrupted after its right was handed over, if this is one. What the folder has then.
     pub async fn end_in_folder(&self) -> Result<Option<Moved>, MoveError> {
-        let holder = self.database.holder().await?;
-        if !holder.is_some_and(|holder| holder.is_move_of(&self.name)) {
-            return Ok(None);
+        match Mark::gone(self.database, &self.name).await? {
+            Some(heads) => Ok(Some(self.settle_in_folder(heads)?)),
+            None => Ok(None),
         }
-        self.settle_in_folder()?;
-        let heads = self.folder_heads(places::Name::Journal)?;
-        Ok(Some(Moved { heads, rows: 0 }))
     }
 
     fn shard_of(&self, place: &Path) -> ShardId {
@@ -213,75 +231,38 @@ impl<'a> JournalMove<'a> {
         ShardId(u16::try_from(number.unwrap_or(0)).unwrap_or(0))
     }
 
-    fn files(&self, name: places::Name) -> Result<Vec<(ShardId, JournalFile)>, MoveError> {
+    /// The journals of the folder, some of which may have been retired already.
+    fn files(&self) -> Result<Vec<(ShardId, JournalFile)>, MoveError> {
         let open = |place: &PathBuf| -> Result<(ShardId, JournalFile), MoveError> {
-            let path = place.join(name.text());
-            if !path.exists() {
-                return Err(MoveError::Refused(format!("there is no {}", path.display())));
-            }
+            let path = places::found(place)?;
             Ok((self.shard_of(place), JournalFile::open_file(path)?))
         };
         self.shards.iter().map(open).collect()
     }
 
-    fn folder_heads(&self, name: places::Name) -> Result<Vec<Head>, MoveError> {
-        heads(&self.files(name)?)
-    }
-
-    /// Marks the database, which has nothing or a beginning of what is moved.
-    async fn mark(
-        &self,
-        files: &[(ShardId, JournalFile)],
-        heads: &[Head],
-    ) -> Result<(Mark, Vec<Head>), MoveError> {
-        let is_ours = |shard: ShardId, head: &Head| {
-            let file = files.iter().find(|(known, _)| *known == shard);
-            let hash = file
-                .map(|(shard, file)| file.hash_at(*shard, head.seq))
-                .transpose();
-            let hash = hash.map_err(|error| self.database.unfit(error.to_string()))?;
-            Ok(hash.flatten() == Some(head.hash))
-        };
-        Ok(Mark::set(self.database, &self.name, heads, &is_ours).await?)
-    }
-
-    async fn upload_stores(&self) -> Result<u64, MoveError> {
-        let client = self.database.client().await?;
-        let epoch = self.database.epoch(ShardId::FIRST).await?;
-        let mut rows = 0;
-        for (name, path) in stores(self.folder) {
-            let refused = |why| MoveError::Store {
-                name,
-                path: path.clone(),
-                why,
-            };
-            if store_file::is_there(&path).map_err(refused)? {
-                rows += upload::upload(&client, (name, &path), epoch)
-                    .await
-                    .map_err(refused)?;
-            } else if self.database.has_rows(name).await? {
-                let why = "the database has rows of it, and the folder has no such file";
-                return Err(refused(why.to_owned()));
+    /// From now on the folder has the journal, if it has all of it: the ends of the shards that the database has given up.
+    fn settle_in_folder(&self, heads: Vec<Head>) -> Result<Moved, MoveError> {
+        if heads.len() != self.shards.len() {
+            return Err(MoveError::Refused(format!(
+                "the database has {} shards: `journal.shards` must be that",
+                heads.len()
+            )));
+        }
+        for (place, head) in self.shards.iter().zip(&heads) {
+            let (path, shard) = (places::arrived(place)?, self.shard_of(place));
+            let hash = JournalFile::open_file(path.clone())?.hash_at(shard, head.seq)?;
+            if head.seq != Seq::ZERO && hash != Some(head.hash) {
+                return Err(MoveError::Refused(format!(
+                    "{} is not the journal that the database has given up, which ends at {}: put that file back",
+                    path.display(),
+                    head.seq
+                )));
             }
         }
-        Ok(rows)
-    }
-
-    /// From now on the folder's file is a copy of what was, and nodes may have the database's shards.
-    async fn hand_over(&self, mark: Mark) -> Result<(), MoveError> {
-        for place in self.shards {
-            places::retire(place)?;
-        }
-        mark.take_off().await?;
-        places::forget(self.folder)
-    }
-
-    /// From now on the folder has the journal.
-    fn settle_in_folder(&self) -> Result<(), MoveError> {
         for place in self.shards {
             places::install(place)?;
         }
-        for (name, path) in stores(self.folder) {
+        for (name, path, _) in stores(self.folder) {
             let refused = |why| MoveError::Store {
                 name,
                 path: path.clone(),
@@ -291,23 +272,111 @@ impl<'a> JournalMove<'a> {
                 upload::forget(&path).map_err(refused)?;
             }
         }
+        places::note_moved_out(self.folder, &self.name)?;
         journal_place::forget(self.folder)?;
+        places::forget(self.folder)?;
+        Ok(Moved { heads, rows: 0 })
+    }
+}
+
+/// A database that is marked for a journal of a folder.
+#[derive(Debug)]
+pub struct Marked<'a> {
+    moving: JournalMove<'a>,
+    files: Vec<(ShardId, JournalFile)>,
+    heads: Vec<Head>,
+    /// With where each shard ended when it was set; nothing if the move has ended.
+    mark: Option<(Mark, Vec<Head>)>,
+}
+
+impl Marked<'_> {
+    /// Moves the folder's journal into the database, and hands over the right to append.
+    pub async fn move_in(self, progress: Progress<'_>) -> Result<Moved, MoveError> {
+        let Self {
+            moving,
+            files,
+            heads,
+            mark,
+        } = self;
+        let Some((mark, begun)) = mark else {
+            drop(files);
+            moving.retire()?;
+            return Ok(Moved { heads, rows: 0 });
+        };
+        let step = counted(2 * heads.iter().map(|head| head.seq.0).sum::<u64>(), progress);
+        step(begun.iter().map(|head| head.seq.0).sum());
+        let database = moving.database;
+        let client = database.client().await?;
+        for ((shard, file), begun) in files.iter().zip(&begun) {
+            records::import((database, &client, mark.owner()), file, (*shard, begun), &step).await?;
+        }
+        let stores = moving.upload_stores().await?;
+        records::count(database, &client).await?;
+        for ((shard, _), head) in files.iter().zip(&heads) {
+            records::read_back(database, *shard, head, &step).await?;
+        }
+        drop(files);
+        journal_place::note(moving.folder, &database.journal_id().await?)?;
+        // While the files have their names, a database that has lost something gets it again.
+        mark.take_off(&heads, &stores).await?;
+        moving.retire()?;
+        let rows = stores.iter().map(|store| store.rows).sum();
+        Ok(Moved { heads, rows })
+    }
+}
+
+impl JournalMove<'_> {
+    async fn upload_stores(&self) -> Result<Vec<Uploaded>, MoveError> {
+        let client = self.database.client().await?;
+        let epoch = self.database.epoch(ShardId::FIRST).await?;
+        let mut uploaded = Vec::new();
+        for (name, path, form) in stores(self.folder) {
+            let refused = |why| MoveError::Store {
+                name,
+                path: path.clone(),
+                why,
+            };
+            if store_file::is_there(&path).map_err(refused)? {
+                let store = upload::upload(&client, (name, &path, form), epoch).await;
+                uploaded.push(store.map_err(refused)?);
+            } else if self.database.has_rows(name).await? {
+                let why = "the database has rows of it, and the folder has no such file";
+                return Err(refused(why.to_owned()));
+            }
+        }
+        Ok(uploaded)
+    }
+
+    /// From now on the folder's files are copies of what was.
+    fn retire(&self) -> Result<(), MoveError> {
+        for place in self.shards {
+            places::retire(place)?;
+        }
         places::forget(self.folder)
     }
 }
 
-/// The stores beside a journal: what the database calls them, and their files.
-fn stores(folder: &Path) -> [(&'static str, PathBuf); 3] {
-    [
-        ("cards", card_vault::file_in(folder)),
-        ("links", payment_links::file_in(folder)),
-        ("webhooks", webhooks::store::file_in(folder)),
-    ]
+/// Adds up what is told of.
+fn counted(total: u64, progress: Progress<'_>) -> impl Fn(u64) {
+    let done = Cell::new(0);
+    move |records| {
+        done.set(done.get() + records);
+        progress(done.get(), total);
+    }
 }
 
-fn heads(files: &[(ShardId, JournalFile)]) -> Result<Vec<Head>, MoveError> {
-    let heads = files.iter().map(|(shard, file)| file.head(*shard));
-    Ok(heads.collect::<Result<_, ReadError>>()?)
+/// The stores beside a journal: what the database calls them, their files, and the form of their tables.
+fn stores(folder: &Path) -> [(&'static str, PathBuf, i64); 3] {
+    use webhooks::store as endpoints;
+    [
+        ("cards", card_vault::file_in(folder), card_vault::FORM_VERSION),
+        (
+            "links",
+            payment_links::file_in(folder),
+            payment_links::FORM_VERSION,
+        ),
+        ("webhooks", endpoints::file_in(folder), endpoints::FORM_VERSION),
+    ]
 }
 
 impl Moved {

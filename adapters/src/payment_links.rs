@@ -23,6 +23,9 @@ pub(crate) fn new_file(path: &Path) -> Result<Connection, String> {
     file::open(Some(path), Kept::Here)
 }
 
+/// Which form the tables of this build have.
+pub(crate) const FORM_VERSION: i64 = file::FORM.version;
+
 /// Where the file of a data folder is.
 pub fn file_in(data: &Path) -> PathBuf {
     data.join(crate::data_dir::LINKS)

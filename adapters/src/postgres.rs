@@ -21,7 +21,7 @@ pub(crate) mod tests;
 pub use checks::Durability;
 pub use lease::{Holder, Lease, LeaseTerms, Taken, Trusted};
 pub(crate) use link::{Link, Outcome, Trouble};
-pub(crate) use moved::Mark;
+pub(crate) use moved::{Mark, Names};
 pub(crate) use pool::Lent;
 
 use address::Address;

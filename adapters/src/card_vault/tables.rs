@@ -9,7 +9,7 @@ use crate::store_file::{self, Form, Kept};
 use rusqlite::Connection;
 use std::path::Path;
 
-const FORM: Form = Form {
+pub(super) const FORM: Form = Form {
     version: 1,
     tables: TABLES,
 };

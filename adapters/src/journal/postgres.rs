@@ -17,7 +17,7 @@ use florin_domain::commit::Commit;
 use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, BoxFuture, Head, Journal, ReadError};
 use reader::Reader;
-pub(crate) use reader::{Stored, head as stored_head, records as stored_records};
+pub(crate) use reader::{Stored, head as stored_head, link_at as stored_link_at, records as stored_records};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 use writer::{Order, Writer};

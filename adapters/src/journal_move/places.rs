@@ -11,9 +11,12 @@ use std::path::{Path, PathBuf};
 /// Names the move, and says which way it goes.
 const NOTE: &str = "journal.moving";
 
+/// Names the move that brought the journal here.
+const OUT: &str = "journal.moved_out";
+
 /// What a journal's file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Name {
+enum Name {
     /// The journal.
     Journal,
     /// One that comes.
@@ -23,7 +26,7 @@ pub(super) enum Name {
 }
 
 impl Name {
-    pub(super) fn text(self) -> String {
+    fn text(self) -> String {
         match self {
             Self::Journal => JOURNAL.to_owned(),
             Self::Coming => format!("{JOURNAL}.coming"),
@@ -80,6 +83,30 @@ pub(super) fn refuse_journal(folder: &Path) -> Result<(), MoveError> {
     Ok(())
 }
 
+/// The folder's journal, whether it was retired already or not.
+pub(super) fn found(folder: &Path) -> Result<PathBuf, MoveError> {
+    one_of(folder, [Name::Journal, Name::Retired])
+}
+
+/// The journal that has come, whether it was installed already or not.
+pub(super) fn arrived(folder: &Path) -> Result<PathBuf, MoveError> {
+    one_of(folder, [Name::Coming, Name::Journal])
+}
+
+fn one_of(folder: &Path, names: [Name; 2]) -> Result<PathBuf, MoveError> {
+    let paths = names.map(|name| name.in_folder(folder));
+    let found = paths.iter().find(|path| path.exists()).cloned();
+    let [first, second] = paths;
+    let missing = || {
+        MoveError::Refused(format!(
+            "there is neither {} nor {}",
+            first.display(),
+            second.display()
+        ))
+    };
+    found.ok_or_else(missing)
+}
+
 /// Where a journal that comes is written.
 pub(super) fn coming(folder: &Path) -> PathBuf {
     Name::Coming.in_folder(folder)
@@ -94,8 +121,12 @@ pub(super) fn retire(folder: &Path) -> Result<(), MoveError> {
     let closed = || -> io::Result<()> {
         // Its log goes into it: what is left of the log would belong to no file.
         let file = Connection::open(&path).map_err(io::Error::other)?;
-        file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        let busy: i64 = file
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
             .map_err(io::Error::other)?;
+        if busy != 0 {
+            return Err(io::Error::other("another process reads it: end that first"));
+        }
         file.close().map_err(|(_, error)| io::Error::other(error))?;
         File::open(&path)?.sync_all()?;
         remove_logs(&path)?;
@@ -105,6 +136,28 @@ pub(super) fn retire(folder: &Path) -> Result<(), MoveError> {
     closed().map_err(|error| MoveError::Io(path.clone(), error))
 }
 
+/// Has the names of what was written into the folders of shards survive a loss of power, up to the data folder.
+pub(super) fn sync_names(data_dir: &Path, shard: &Path) -> Result<(), MoveError> {
+    for folder in shard
+        .ancestors()
+        .take_while(|folder| folder.starts_with(data_dir))
+    {
+        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        synced.map_err(|error| MoveError::Io(folder.to_owned(), error))?;
+    }
+    Ok(())
+}
+
+/// The move after which the journal was out of a database, if there was one: its mark is still there.
+pub(super) fn moved_out(folder: &Path) -> Result<Option<String>, MoveError> {
+    folder_note::read(folder, OUT).map_err(|error| MoveError::Io(folder.join(OUT), error))
+}
+
+/// Notes that.
+pub(super) fn note_moved_out(folder: &Path, name: &str) -> Result<(), MoveError> {
+    folder_note::write(folder, OUT, name).map_err(|error| MoveError::Io(folder.join(OUT), error))
+}
+
 /// Makes the journal that has come the folder's. Nothing if that was done.
 pub(super) fn install(folder: &Path) -> Result<(), MoveError> {
     let (coming, path) = (coming(folder), Name::Journal.in_folder(folder));
@@ -112,6 +165,10 @@ pub(super) fn install(folder: &Path) -> Result<(), MoveError> {
         if coming.exists() {
             remove_logs(&path)?;
             fs::rename(&coming, &path)?;
+        } else if !path.exists() {
+            return Err(io::Error::other(
+                "neither it nor what was to take its place is there",
+            ));
         }
         File::open(folder)?.sync_all()
     };

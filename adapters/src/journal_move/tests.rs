@@ -5,7 +5,7 @@ use crate::data_dir::JOURNAL;
 use crate::journal::{PostgresJournal, SqliteJournal};
 use crate::journal_place;
 use crate::postgres::tests::terms;
-use crate::postgres::{Database, DatabaseOptions, Durability, Holder, Lease, Mark, Taken};
+use crate::postgres::{Database, DatabaseOptions, Durability, Holder, Lease, Mark, Names, Taken};
 use crate::schema::samples::creation;
 use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::{Batch, Head, Journal};
@@ -74,7 +74,7 @@ impl World {
         let database = self.database().await;
         let place = (self.folder(), self.places.as_slice());
         let moving = JournalMove::begin(place, &database, Direction::ToDatabase)?;
-        moving.to_database(progress).await
+        moving.mark().await?.move_in(progress).await
     }
 
     async fn to_folder(&self, progress: &dyn Fn(u64, u64)) -> Result<super::Moved, MoveError> {
@@ -200,6 +200,118 @@ async fn a_journal_goes_into_a_database_and_back_with_the_same_numbers_and_hashe
     assert_eq!(seqs(&before), [3_500, 12]);
 }
 
+impl World {
+    /// Everything of a move into the database up to the note, or up to so many retired files.
+    async fn imported_and_noted(&self, retired: Option<usize>) {
+        let database = self.database().await;
+        let place = (self.folder(), self.places.as_slice());
+        let moving = JournalMove::begin(place, &database, Direction::ToDatabase).unwrap();
+        let marked = moving.mark().await.unwrap();
+        let client = database.client().await.unwrap();
+        let (mark, begun) = marked.mark.unwrap();
+        for ((shard, file), begun) in marked.files.iter().zip(&begun) {
+            let place = (&database, &client, mark.owner());
+            records::import(place, file, (*shard, begun), &|_| ())
+                .await
+                .unwrap();
+        }
+        journal_place::note(self.folder(), &database.journal_id().await.unwrap()).unwrap();
+        let Some(retired) = retired else {
+            return;
+        };
+        mark.take_off(&marked.heads, &[]).await.unwrap();
+        drop(marked.files);
+        for place in &self.places[..retired] {
+            places::retire(place).unwrap();
+        }
+    }
+
+    /// What a failover to a copy that is behind leaves.
+    fn loses(&self, sql: &str) {
+        let sql = format!("SET session_replication_role = replica; {sql}");
+        self.server.query(&sql).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_the_database_loses_before_the_end_is_moved_again_and_after_it_nothing_is_believed() {
+    let tail = "DELETE FROM florin.commit_record WHERE shard = 0 AND seq > 10;
+                UPDATE florin.shard SET head = 10, hash = (SELECT hash FROM florin.commit_record WHERE shard = 0 AND seq = 10) WHERE id = 0";
+    // Its mark is still there.
+    let world = World::with_journal().await;
+    let before = world.in_folder().await;
+    world.imported_and_noted(None).await;
+    world.loses(tail);
+    world.to_database(&nothing).await.unwrap();
+    assert_eq!(world.in_database().await, before);
+
+    // It is not: nobody goes on with a part, and the folder keeps all.
+    let world = World::with_journal().await;
+    world.imported_and_noted(Some(2)).await;
+    world.loses(tail);
+    let lost = world.to_database(&nothing).await.unwrap_err().to_string();
+    assert!(lost.contains("has lost commits of shard 0"), "{lost}");
+    assert!(JournalMove::is_unfinished(world.folder()).unwrap());
+    // As the document says.
+    for place in &world.places {
+        fs::rename(place.join("journal.db.moved"), place.join(JOURNAL)).unwrap();
+    }
+    fs::remove_file(world.folder().join("journal.postgres")).unwrap();
+    fs::remove_file(world.folder().join("journal.moving")).unwrap();
+    assert_eq!(seqs(&world.in_folder().await), COUNTS);
+    world.to_database(&nothing).await.unwrap();
+    assert_eq!(seqs(&world.in_database().await), COUNTS);
+}
+
+#[tokio::test]
+async fn the_mark_is_not_taken_off_a_database_that_lacks_something() {
+    let world = World::with_journal().await;
+    let database = world.database().await;
+    let place = (world.folder(), world.places.as_slice());
+    let moving = JournalMove::begin(place, &database, Direction::ToDatabase).unwrap();
+    let marked = moving.mark().await.unwrap();
+    let (mark, _) = marked.mark.unwrap();
+    let error = mark.take_off(&marked.heads, &[]).await.unwrap_err().to_string();
+    assert!(error.contains("has not all that was moved there"), "{error}");
+    assert!(world.take().await.unwrap_err().is_move());
+}
+
+#[tokio::test]
+async fn stores_go_along_and_a_file_that_is_none_is_refused() {
+    let world = World::with_journal().await;
+    let path = crate::payment_links::file_in(world.folder());
+    let put = |count: u32| {
+        let file = crate::payment_links::new_file(&path).unwrap();
+        for number in 0..count {
+            let sql =
+                "INSERT OR REPLACE INTO answer (key, asked, at_ms, id, body) VALUES (?1, x'', ?1, x'', '')";
+            file.execute(&sql.replace("(?1, x", "(CAST(?1 AS BLOB), x"), [number])
+                .unwrap();
+        }
+    };
+    let there = || {
+        let sql = "SELECT count(*) FROM florin.store_row WHERE store = 'links'";
+        world.server.query(sql).unwrap().trim().to_owned()
+    };
+    put(2_500);
+    let moved = world.to_database(&nothing).await.unwrap();
+    assert_eq!((moved.rows, there().as_str()), (2_500, "2500"));
+    world.to_folder(&nothing).await.unwrap();
+    // What was erased meanwhile is not there again.
+    let file = crate::payment_links::new_file(&path).unwrap();
+    assert_eq!(
+        file.execute("DELETE FROM answer WHERE at_ms >= 7", []).unwrap(),
+        2_493
+    );
+    drop(file);
+    fs::write(crate::card_vault::file_in(world.folder()), "").unwrap();
+    let empty = world.to_database(&nothing).await.unwrap_err().to_string();
+    assert!(empty.contains("it has version 0"), "{empty}");
+    fs::remove_file(crate::card_vault::file_in(world.folder())).unwrap();
+    let moved = world.to_database(&nothing).await.unwrap();
+    assert_eq!((moved.rows, there().as_str()), (7, "7"));
+}
+
 /// Begins a move on a thread that panics when it tells of its progress for this time, as if the process had ended there. Whether it came so far.
 fn ends_at(world: &World, time: u64, direction: Direction) -> bool {
     let run = || {
@@ -263,32 +375,13 @@ impl World {
 
 #[tokio::test]
 async fn a_move_that_was_interrupted_at_its_end_ends() {
-    // Into the database: noted, and perhaps some files retired.
-    for retired in 0..=2 {
+    // Into the database: noted, perhaps with the mark taken off, and then perhaps with some files retired.
+    for retired in [None, Some(0), Some(1), Some(2)] {
         let world = World::with_journal().await;
         let before = world.in_folder().await;
-        let database = world.database().await;
-        let place = (world.folder(), world.places.as_slice());
-        let moving = JournalMove::begin(place, &database, Direction::ToDatabase).unwrap();
-        let files = moving.files(places::Name::Journal).unwrap();
-        let heads = super::heads(&files).unwrap();
-        let (mark, begun) = moving.mark(&files, &heads).await.unwrap();
-        let client = database.client().await.unwrap();
-        for ((shard, file), begun) in files.iter().zip(&begun) {
-            let place = (&database, &client, mark.owner());
-            records::import(place, file, (*shard, begun), &|_| ())
-                .await
-                .unwrap();
-        }
-        drop(files);
-        journal_place::note(world.folder(), &database.journal_id().await.unwrap()).unwrap();
-        for place in &world.places[..retired] {
-            places::retire(place).unwrap();
-        }
-        // Neither here nor there.
+        world.imported_and_noted(retired).await;
+        // Not here any more.
         journal_place::bind(world.folder(), None).unwrap_err();
-        assert!(world.take().await.unwrap_err().is_move());
-        drop(mark);
         let moved = world.to_database(&nothing).await.unwrap();
         assert_eq!(moved.commits(), COUNTS.iter().sum::<u64>());
         assert_eq!(world.in_database().await, before);
@@ -323,6 +416,18 @@ async fn a_move_that_was_interrupted_at_its_end_ends() {
         }
         journal_place::bind(world.folder(), None).unwrap_err();
         assert!(world.take().await.unwrap_err().is_move());
+        if installed == 0 {
+            // What is to come is not there: nothing is begun anew in its place.
+            let (coming, kept) = (places::coming(world.folder()), world.folder().join("kept"));
+            fs::rename(&coming, &kept).unwrap();
+            let error = world.to_folder(&nothing).await.unwrap_err().to_string();
+            assert!(error.contains("there is neither"), "{error}");
+            fs::copy(places::coming(world.place(SHARDS[1])), &coming).unwrap();
+            let error = world.to_folder(&nothing).await.unwrap_err().to_string();
+            assert!(error.contains("put that file back"), "{error}");
+            journal_place::bind(world.folder(), None).unwrap_err();
+            fs::rename(&kept, &coming).unwrap();
+        }
         let moved = world.to_folder(&nothing).await.unwrap();
         assert_eq!(moved.commits(), COUNTS.iter().sum::<u64>());
         assert_eq!(world.in_folder().await, before);
@@ -341,14 +446,19 @@ async fn another_journal_a_living_node_and_another_move_are_left_alone() {
     let error = refused(&world).await;
     assert!(error.contains("the node `a` has its shards"), "{error}");
     lease.release().await;
-    // A move of another folder that has not come far.
+    // A move of another folder, also of the same journal.
     let database = world.database().await;
+    let names = Names {
+        begun: "another",
+        moved_out: None,
+    };
     let heads = [Head::default(); 2];
-    let set = Mark::set(&database, "another", &heads, &|_, _| Ok(true)).await;
-    let (mark, _) = set.unwrap();
+    let (mark, _) = Mark::set(&database, names, &heads, &|_, _| Ok(true))
+        .await
+        .unwrap();
     let error = refused(&world).await;
     assert!(error.contains("from another folder"), "{error}");
-    mark.take_off().await.unwrap();
+    mark.take_off(&heads, &[]).await.unwrap();
     // Another journal: of the same numbers, and of other hashes.
     let url = |world: &World| world.server.url().to_owned();
     assert_ne!(url(&world), url(&other));

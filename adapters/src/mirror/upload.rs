@@ -14,6 +14,16 @@ use tokio_postgres::Client;
 const ROWS_MAX: usize = 1_000;
 const BYTES_MAX: usize = 4 << 20;
 
+/// A store that the database has as the file.
+#[derive(Debug)]
+pub(crate) struct Uploaded {
+    pub(crate) name: &'static str,
+    pub(crate) rows: u64,
+    /// In which state that is.
+    pub(crate) version: i64,
+    pub(crate) change: Vec<u8>,
+}
+
 /// Rows on their way.
 #[derive(Default)]
 struct Page {
@@ -23,14 +33,14 @@ struct Page {
 }
 
 /// Puts the rows of this file in the place of whatever the database has of the store, in one transaction, and notes in the file that it is in the
-/// state which the database has. How many rows those are.
+/// state which the database has. A file of another form is refused.
 ///
 /// The shards must be marked, in this epoch: no node has the store then.
 pub(crate) async fn upload(
     client: &Client,
-    (name, path): (&str, &Path),
+    (name, path, form): (&'static str, &Path, i64),
     epoch: Epoch,
-) -> Result<u64, String> {
+) -> Result<Uploaded, String> {
     let failed = |error: rusqlite::Error| error.to_string();
     let file = Connection::open(path).map_err(failed)?;
     let check: String = file
@@ -39,14 +49,29 @@ pub(crate) async fn upload(
     if check != "ok" {
         return Err(check);
     }
+    let found = rebuild::form(&file).map_err(failed)?;
+    if found != form {
+        return Err(format!(
+            "it has version {found}, and this build knows version {form}"
+        ));
+    }
     // All of a large store are one transaction, and deleting what was there may take as long as it takes.
-    run(client, "BEGIN; SET LOCAL statement_timeout = 0").await?;
+    run(
+        client,
+        "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0",
+    )
+    .await?;
     match replace(client, name, &file, epoch).await {
         Ok((rows, state, claim)) => {
             run(client, "COMMIT").await?;
             rebuild::expect_rows(&file).map_err(failed)?;
             rebuild::note(&file, &state, &claim).map_err(failed)?;
-            Ok(rows)
+            Ok(Uploaded {
+                name,
+                rows,
+                version: state.version,
+                change: state.change.unwrap_or_default(),
+            })
         }
         Err(error) => {
             run(client, "ROLLBACK").await?;

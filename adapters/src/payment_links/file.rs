@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params, params_fro
 use std::path::Path;
 use thiserror::Error;
 
-const FORM: Form = Form {
+pub(super) const FORM: Form = Form {
     version: 1,
     tables: TABLES,
 };

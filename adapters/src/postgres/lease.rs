@@ -381,14 +381,6 @@ async fn last_shard(database: &Database) -> Result<Option<i32>, DatabaseError> {
     last.map_err(|why| unreachable(database, why))
 }
 
-/// Who has one of all the shards.
-pub(super) async fn holder_of_any(database: &Database) -> Result<Option<Holder>, DatabaseError> {
-    let count = last_shard(database)
-        .await?
-        .map_or(0, |last| last.saturating_add(1));
-    holder(database, &(0..count).collect::<Vec<_>>()).await
-}
-
 /// Who has one of the shards, if the time of whoever has it is not over.
 async fn holder(database: &Database, ids: &[i32]) -> Result<Option<Holder>, DatabaseError> {
     let client = database.lend().await.map_err(|why| unreachable(database, why))?;

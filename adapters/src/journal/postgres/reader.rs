@@ -163,7 +163,11 @@ async fn verifier_after(client: &Lent<'_>, shard: ShardId, seq: Seq) -> Result<V
 }
 
 /// Epoch and hash of a record.
-async fn link_at(client: &Lent<'_>, shard: ShardId, seq: Seq) -> Result<Option<(Epoch, Hash)>, ReadError> {
+pub(crate) async fn link_at(
+    client: &Lent<'_>,
+    shard: ShardId,
+    seq: Seq,
+) -> Result<Option<(Epoch, Hash)>, ReadError> {
     let sql = "SELECT epoch, hash FROM florin.commit_record WHERE shard = $1 AND seq = $2";
     let row = client
         .row(sql, &[&i32::from(shard.0), &position(seq)])

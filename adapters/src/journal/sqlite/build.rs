@@ -69,6 +69,11 @@ impl JournalBuilder {
             .map_err(|error| ReadError::Store(error.to_string()))
     }
 
+    /// Has whoever opens the file count epochs on from at least this one.
+    pub(crate) fn reached(&mut self, epoch: Epoch) {
+        self.epoch = self.epoch.max(epoch);
+    }
+
     /// Writes the end and makes the file durable; answers last commit and hash.
     pub(crate) fn finish(self) -> Result<(Seq, Hash), OpenError> {
         let (end, hash) = (self.verifier.last(), self.verifier.hash());

@@ -55,6 +55,14 @@ async fn a_node_with_the_documented_grants_can_append_and_read_and_change_nothin
         .unwrap();
 
     let node = open(at("florin_node")).await.unwrap();
+    let mover = node.check_owner().await.unwrap_err().to_string();
+    assert!(mover.contains("by the owner of the schema"), "{mover}");
+    open(at("florin_owner"))
+        .await
+        .unwrap()
+        .check_owner()
+        .await
+        .unwrap();
     let (lease, taken) = Lease::take(&node, &[ShardId(0)], &terms("a"))
         .await
         .unwrap()
@@ -86,6 +94,9 @@ async fn a_node_with_the_documented_grants_can_append_and_read_and_change_nothin
         "CREATE TABLE florin.mine ()",
         "CREATE OR REPLACE FUNCTION florin.release_shards(text) RETURNS void LANGUAGE sql AS ''",
         "DROP SCHEMA florin CASCADE",
+        "SELECT * FROM florin.take_shards(ARRAY[0], 'moved:in:a', 'a', 'a', 1, 0)",
+        "SELECT florin.renew_shards('moved:in:a', 1)",
+        "SELECT florin.release_shards('moved:in:a')",
     ] {
         let error = client.batch_execute(sql).await.unwrap_err();
         let code = error.as_db_error().unwrap().code().code();
