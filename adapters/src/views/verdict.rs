@@ -5,7 +5,7 @@ use super::entry::{Entry, customer, status};
 use super::mask::Mask;
 use florin_domain::ids::PaymentId;
 use florin_domain::payment::IntentStatus;
-use florin_domain::ports::search::{Joined, Search, Test, TextTest};
+use florin_domain::ports::search::{Joined, Search, Test, TextTest, possible};
 use florin_domain::ports::{StatusName, dated_s};
 use std::ops::RangeInclusive;
 
@@ -136,7 +136,7 @@ impl<'a> Question<'a> {
 fn statuses(is_such: impl Fn(&IntentStatus) -> bool) -> Vec<i64> {
     let names = StatusName::ALL.into_iter();
     names
-        .filter(|name| IntentStatus::possible(*name).iter().any(&is_such))
+        .filter(|name| possible(*name).iter().any(&is_such))
         .map(status)
         .collect()
 }

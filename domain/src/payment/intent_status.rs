@@ -2,7 +2,6 @@
 //! `requires_payment_method` may confirm with another method, and whoever sees `canceled` may not.
 
 use super::{Failure, OperationKind, Payment, Status};
-use crate::ports::StatusName;
 
 /// Where an intent stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,20 +51,6 @@ impl IntentStatus {
             Status::Blocked | Status::Voided => Self::Canceled,
             // A person decides; `review` says so.
             Status::InReview { .. } | Status::Processing => Self::Processing,
-        }
-    }
-
-    /// What an intent may say whose payment has a status of this name.
-    pub const fn possible(name: StatusName) -> &'static [Self] {
-        match name {
-            StatusName::RequiresPaymentMethod => &[Self::RequiresPaymentMethod],
-            StatusName::RequiresConfirmation => &[Self::RequiresConfirmation],
-            StatusName::RequiresAction => &[Self::RequiresAction],
-            StatusName::InReview | StatusName::Processing => &[Self::Processing],
-            StatusName::Authorized => &[Self::Processing, Self::RequiresCapture],
-            StatusName::Succeeded => &[Self::Succeeded],
-            StatusName::Failed => &[Self::RequiresPaymentMethod, Self::Canceled],
-            StatusName::Blocked | StatusName::Voided => &[Self::Canceled],
         }
     }
 

@@ -4,8 +4,9 @@
 use super::*;
 use crate::views::entry::{self, Entry};
 use crate::views::reader::MISSES_MAX;
-use florin_domain::payment::IntentStatus;
-use florin_domain::ports::search::{Clause, Joined, Search, Test, TextTest};
+use florin_domain::decline::NetworkDecline;
+use florin_domain::payment::{Failure, IntentStatus, NextAction};
+use florin_domain::ports::search::{Clause, Joined, Search, Test, TextTest, possible};
 
 type Metadata = Vec<(Arc<str>, Arc<str>)>;
 
@@ -99,6 +100,49 @@ fn a_read_that_fetches_states_in_vain_ends_early_and_is_gone_on_with() {
     // No entry has the pair, so none is fetched.
     let page = wait(views.payments(with_pair("note", "something else"))).unwrap();
     assert_eq!(page.stopped_at, Some(id(41 - ENTRIES_MAX as u64)));
+}
+
+#[test]
+fn no_intent_stands_where_its_status_says_that_it_cannot() {
+    let at = Timestamp::from_unix_ms(1);
+    let action = NextAction {
+        redirect_url: None,
+        expires_at: at,
+    };
+    let failure = |code| Failure {
+        code,
+        decline_code: None,
+        network: NetworkDecline::default(),
+    };
+    for status in [
+        Status::RequiresPaymentMethod,
+        Status::RequiresConfirmation,
+        Status::RequiresAction(action),
+        Status::InReview { deadline: at },
+        Status::Processing,
+        Status::Authorized,
+        Status::Succeeded,
+        Status::Failed,
+        Status::Blocked,
+        Status::Voided,
+    ] {
+        for failure in [
+            None,
+            Some(failure("declined")),
+            Some(failure(Failure::ATTEMPTS_EXHAUSTED)),
+        ] {
+            let payment = Payment {
+                status: status.clone(),
+                failure,
+                ..Payment::clone(&row(1, 7, true, 1).payment)
+            };
+            let stands = IntentStatus::of(&payment);
+            assert!(
+                possible(StatusName::of(&status)).contains(&stands),
+                "{status:?}: {stands:?}"
+            );
+        }
+    }
 }
 
 fn entries(path: &Path) -> BTreeMap<(MerchantId, bool, PaymentId), Entry> {

@@ -1,11 +1,9 @@
 //! What holds of every payment after every commit.
 
 use super::super::{
-    AttemptState, Decision, Effect, Event, IntentStatus, LateCharge, Operation, OperationKind, Payment,
-    Status,
+    AttemptState, Decision, Effect, Event, LateCharge, Operation, OperationKind, Payment, Status,
 };
 use crate::ids::OperationId;
-use crate::ports::StatusName;
 
 pub(crate) fn check(payment: &Payment) {
     let (authorized, captured) = (payment.authorized.minor(), payment.captured.minor());
@@ -33,8 +31,6 @@ pub(crate) fn check(payment: &Payment) {
     check_attempts(payment);
     check_reversals(payment);
     check_status(payment);
-    let possible = IntentStatus::possible(StatusName::of(&payment.status));
-    assert!(possible.contains(&IntentStatus::of(payment)), "{payment:?}");
     assert!(payment.hold_credit_minor() >= 0 && payment.hold_debit_minor() >= 0);
     if payment.is_settled() {
         assert_eq!(

@@ -1,6 +1,7 @@
 //! A search among the payments of a merchant: clauses of which all must hold, or any. It is decided by the payment as it stands, so a list with a
 //! search is as exact as one with filters.
 
+use super::StatusName;
 use crate::money::Currency;
 use crate::payment::{IntentStatus, Payment};
 use std::ops::RangeInclusive;
@@ -77,6 +78,20 @@ impl TextTest {
 /// In time that grows with both lengths and not with their product.
 fn contains(text: &str, part: &str) -> bool {
     text.to_ascii_lowercase().contains(&part.to_ascii_lowercase())
+}
+
+/// Where an intent may stand whose payment has a status of this name.
+pub const fn possible(name: StatusName) -> &'static [IntentStatus] {
+    match name {
+        StatusName::RequiresPaymentMethod => &[IntentStatus::RequiresPaymentMethod],
+        StatusName::RequiresConfirmation => &[IntentStatus::RequiresConfirmation],
+        StatusName::RequiresAction => &[IntentStatus::RequiresAction],
+        StatusName::InReview | StatusName::Processing => &[IntentStatus::Processing],
+        StatusName::Authorized => &[IntentStatus::Processing, IntentStatus::RequiresCapture],
+        StatusName::Succeeded => &[IntentStatus::Succeeded],
+        StatusName::Failed => &[IntentStatus::RequiresPaymentMethod, IntentStatus::Canceled],
+        StatusName::Blocked | StatusName::Voided => &[IntentStatus::Canceled],
+    }
 }
 
 impl Test {

@@ -1,6 +1,6 @@
 //! The bounds of lists, as tables.
 
-use super::search::{Clause, Joined, Search, Test, TextTest};
+use super::search::{Clause, Joined, Search, Test, TextTest, possible};
 use super::{ListOrder, PaymentsFilter, PaymentsQuery, StatusName, dated_s};
 use crate::ids::{MerchantId, PaymentId, ShardId, compose};
 use crate::payment::{IntentStatus, NextAction, Status};
@@ -120,7 +120,7 @@ fn words_of_intents_are_read_back() {
     for status in IntentStatus::ALL {
         assert_eq!(IntentStatus::parse(status.as_str()), Some(status));
         let mut names = StatusName::ALL.into_iter();
-        let any = names.any(|name| IntentStatus::possible(name).contains(&status));
+        let any = names.any(|name| possible(name).contains(&status));
         assert!(any, "{status:?} is of some payment");
     }
     assert_eq!(IntentStatus::parse("authorized"), None);
