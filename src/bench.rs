@@ -64,6 +64,9 @@ pub(crate) struct BenchArguments {
     /// Folder for the journal; deleted afterwards. Must be on the disk to be measured
     #[arg(long, default_value = "florin-bench-data")]
     data_dir: PathBuf,
+    /// A PostgreSQL database for the journal, empty and of no other use, in place of a file in the folder; of `engine` only
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
     /// Connections of the HTTP load
     #[arg(long, default_value_t = 256)]
     connections: usize,
@@ -101,6 +104,10 @@ pub(crate) async fn run(arguments: BenchArguments) -> anyhow::Result<()> {
     anyhow::ensure!(
         arguments.payments.is_none() || arguments.bench == Bench::Engine,
         "--payments is for `bench engine` alone"
+    );
+    anyhow::ensure!(
+        arguments.database.is_none() || arguments.bench == Bench::Engine,
+        "--database is for `bench engine` alone"
     );
     let metrics = node::install_metrics()?;
     let report = match arguments.bench {

@@ -13,7 +13,7 @@ use florin_adapters::postgres::{
 use florin_api::server::ApiOptions;
 use florin_api::standby::{self, Owner};
 use florin_config::Settings;
-use florin_domain::ids::ShardId;
+use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{Entropy as _, Ownership as OwnershipPort};
 use std::net::TcpListener;
 use std::path::Path;
@@ -110,6 +110,14 @@ impl Ownership {
             (ended, _) => ended,
         };
         ended.map(|held| held.map(Self::Lease))
+    }
+
+    /// Whether a database has records of some shard.
+    pub(crate) fn has_history(&self) -> bool {
+        match self {
+            Self::Folder => false,
+            Self::Lease(held) => held.taken.iter().any(|taken| taken.head.seq != Seq::ZERO),
+        }
     }
 
     /// Where the stores beside the journal are kept as well.

@@ -6,11 +6,14 @@ use super::setup::{self, Folder};
 use super::tenths::Tenths;
 use super::{BenchArguments, Measured};
 use crate::node::{self, Node};
+use crate::ownership::Ownership;
 use crate::providers::Providers;
+use anyhow::Context as _;
 use florin_actors::kind::Kind;
 use florin_actors::payment::Start;
 use florin_actors::payments_handle::{NewPayment, PaymentsHandle, RequestError};
 use florin_adapters::digests;
+use florin_config::Settings;
 use florin_domain::idempotency::IdempotencyKey;
 use florin_domain::ids::{MerchantId, ShardId, compose};
 use florin_domain::method::PaymentMethod;
@@ -24,6 +27,9 @@ use std::time::{Duration, Instant};
 
 /// How often a run is looked at.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// What is told where the place of the journal cannot be used.
+const NEEDS: &str = "a bench needs an empty folder, or an empty database of its own";
 
 /// What every client shares.
 #[derive(Debug)]
@@ -139,13 +145,13 @@ pub(super) async fn report(
     metrics: metrics_exporter_prometheus::PrometheusHandle,
 ) -> anyhow::Result<florin_load::report::BenchReport> {
     let folder = Folder::new(&arguments.data_dir)?;
-    let settings = setup::settings(&folder)?;
-    let node = node::start(
-        &settings,
-        Providers::of(vec![Arc::new(InstantProvider::new()?)]),
-        metrics,
-    )
-    .await?;
+    let database = arguments.database.as_ref();
+    let more: Vec<_> = database
+        .map(|url| ("FLORIN_DATABASE_URL".to_owned(), url.clone()))
+        .into_iter()
+        .collect();
+    let settings = setup::settings_with(&folder, &more)?;
+    let node = start(&settings, metrics).await?;
     let now = node.platform.context().ports.clock.now();
     let ids = (0..merchants.max(1) as u64).map(|n| MerchantId::from_bits(compose(now, ShardId::FIRST, n)));
     let name = format!("m{merchants}");
@@ -157,9 +163,29 @@ pub(super) async fn report(
     bar.finish_and_clear();
     let mut report = setup::report(&node, "engine", &measured).await?;
     report.memory = tenths.map(Tenths::figures);
-    node.platform.drain(Duration::from_secs(5)).await;
+    report.journal = database.map(|_| "PostgreSQL".to_owned());
+    // Lets go of a database, too.
+    node.stop(Duration::from_secs(5)).await;
     drop(folder);
     Ok(report)
+}
+
+/// A node whose journal is empty. One in a database might be somebody's, like a folder that exists.
+async fn start(
+    settings: &Settings,
+    metrics: metrics_exporter_prometheus::PrometheusHandle,
+) -> anyhow::Result<Node> {
+    let ownership = Ownership::now(settings);
+    let ownership = ownership.await.context(NEEDS)?;
+    if ownership.has_history() {
+        if let Some(lease) = ownership.into_lease() {
+            lease.release().await;
+        }
+        anyhow::bail!("the database has a journal: {NEEDS}");
+    }
+    let providers = Providers::of(vec![Arc::new(InstantProvider::new()?)]);
+    let started = node::start_with(settings, providers, metrics, (ownership, std::future::pending()));
+    started.await?.context("nobody stops it")
 }
 
 /// Runs `clients` closed-loop clients for the given time, or until the payments are made.

@@ -41,7 +41,12 @@ impl Drop for Folder {
 
 /// The defaults, in the bench's folder, with a permit for every operation in flight: the port has no latency to bound.
 pub(super) fn settings(folder: &Folder) -> anyhow::Result<Settings> {
-    let mut settings = Settings::load(None, &[], Mode::Dev)?;
+    settings_with(folder, &[])
+}
+
+/// The same with some settings besides, each under the name of its variable.
+pub(super) fn settings_with(folder: &Folder, more: &[(String, String)]) -> anyhow::Result<Settings> {
+    let mut settings = Settings::load(None, more, Mode::Dev)?;
     folder.path().clone_into(&mut settings.data_dir);
     settings.actors.terms_of_providers.clear();
     settings.actors.provider_terms.caps = ProviderCaps {
@@ -73,6 +78,7 @@ pub(super) async fn report(node: &Node, bench: &str, measured: &Measured) -> any
     let report = BenchReport {
         bench: bench.to_owned(),
         provider: "in-process, no latency".to_owned(),
+        journal: None,
         payments_per_s: payments as f64 / measured.elapsed.as_secs_f64(),
         p50_us: measured.latencies.p50_us(),
         p99_us: measured.latencies.p99_us(),

@@ -2,6 +2,7 @@
 //! machine's business and is not looked at.
 
 use crate::process::{run, run_well};
+use florin_services::TestDatabase;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -109,6 +110,49 @@ fn a_number_of_payments_is_made_and_memory_told_after_each_tenth() {
     assert!(
         !refused.status.success() && refused.stderr.contains("--payments"),
         "{refused:?}"
+    );
+}
+
+#[test]
+fn the_journal_of_a_bench_may_be_in_an_empty_database_and_in_no_other() {
+    let database = TestDatabase::new().unwrap();
+    let short = ["--payments", "50", "--clients", "2", "--database", database.url()];
+    let report = measured("engine", &short);
+    assert_has(&report, &ALL);
+    assert_eq!(
+        (&report["journal"], &report["errors"]),
+        (&"PostgreSQL".into(), &0.into())
+    );
+    let records = database
+        .query("SELECT count(*) >= 100 FROM florin.commit_record")
+        .unwrap();
+    assert_eq!(records.trim(), "t", "two commits for each payment");
+    let refused = |bench: &str| {
+        let folder = TempDir::new().unwrap();
+        let data = folder.path().join("bench");
+        let words = [
+            "bench",
+            bench,
+            "--payments",
+            "50",
+            "--data-dir",
+            data.to_str().unwrap(),
+        ];
+        let words: Vec<&str> = words.into_iter().chain(["--database", database.url()]).collect();
+        let ended = run(&words, folder.path(), &[]);
+        assert!(!ended.status.success(), "{ended:?}");
+        assert!(!data.exists(), "{bench} leaves its folder behind");
+    };
+    refused("engine");
+    let folder = TempDir::new().unwrap();
+    let other = run(
+        &["bench", "http", "--database", database.url()],
+        folder.path(),
+        &[],
+    );
+    assert!(
+        !other.status.success() && other.stderr.contains("--database"),
+        "{other:?}"
     );
 }
 

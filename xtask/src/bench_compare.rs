@@ -1,19 +1,24 @@
-//! `cargo xtask bench-compare`: the ledger of `florin bench ledger` beside a conventional one on PostgreSQL, one after the other in
-//! one run on one disk.
+//! `cargo xtask bench-compare`: payments and the ledger beside conventional designs of both, in one run on one disk. The servers are its own.
+
+mod ledger;
+mod payments;
+mod payments_table;
 
 use std::path::Path;
-use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
-use florin_services::{Installation, Postgres};
-use serde_json::Value;
+use anyhow::{Context, Result, bail};
+use florin_services::Installation;
+use serde_json::{Value, json};
 
-use crate::release::{Folder, build, florin, last_line, target};
+use crate::release::{Folder, build, target};
 
 /// Seconds of each load unless asked otherwise.
 const SECONDS: u64 = 8;
 const SECONDS_MAX: u64 = 600;
 const SECONDS_OPTION: &str = "--seconds";
+/// How often payments are measured, each design in turn.
+const ROUNDS: u64 = 3;
+const ROUNDS_MAX: u64 = 100;
 
 /// Nothing is answered before it is on the disk. The rest is room, so that neither a small cache nor a checkpoint slows it down.
 const SERVER_SETTINGS: [&str; 6] = [
@@ -25,99 +30,68 @@ const SERVER_SETTINGS: [&str; 6] = [
     "checkpoint_timeout=30min",
 ];
 
-/// Measures both and prints the table.
+/// Measures what was asked for, prints the tables, and last one line of JSON.
 pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
-    let seconds = seconds(words)?;
+    let wanted = Wanted::parse(words)?;
     let installation = Installation::find()?;
-    println!("bench-compare: building both, in the release profile");
+    println!("bench-compare: building, in the release profile");
     build(root, &["--package", "florin", "--bin", "florin"])?;
-    build(root, &["--package", "florin-load", "--example", "conventional"])?;
-    let programs = target(root).join("release");
-
     let folder = Folder::new(target(root).join(format!("bench-compare/{}", std::process::id())))?;
-    println!("bench-compare: the conventional design, four loads of {seconds} s");
-    let conventional = {
-        let server = Postgres::start(&installation, &folder.path().join("postgres"), &SERVER_SETTINGS)?;
-        let mut command = Command::new(programs.join("examples/conventional"));
-        command
-            .arg(seconds.to_string())
-            .env("FLORIN_CONVENTIONAL_DATABASE", server.address());
-        last_line(&mut command)?
-    };
-    println!("bench-compare: florin bench ledger, three loads of {seconds} s");
-    let mut command = florin(root);
-    command
-        .args(["bench", "ledger", "--json", SECONDS_OPTION])
-        .arg(seconds.to_string())
-        .arg("--data-dir")
-        .arg(folder.path().join("florin"));
-    let florin = last_line(&mut command)?;
-    print!("\n{}", table(&florin, &conventional, seconds)?);
+    let mut report = json!({"bench": "compare", "seconds": wanted.seconds});
+    if wanted.payments {
+        let (table, figures) = payments::measure(root, &installation, folder.path(), wanted)?;
+        print!("\n{table}\n");
+        report["payments"] = figures;
+    }
+    if wanted.ledger {
+        let (table, figures) = ledger::measure(root, &installation, (folder.path(), wanted.seconds))?;
+        print!("\n{table}\n");
+        report["ledger"] = figures;
+    }
+    println!("{report}");
     Ok(())
 }
 
-fn seconds(words: &[&str]) -> Result<u64> {
-    let word = match words {
-        [] => return Ok(SECONDS),
-        [SECONDS_OPTION, word] => *word,
-        [SECONDS_OPTION] => bail!("{SECONDS_OPTION} needs a number"),
-        _ => bail!(
-            "bench-compare takes only `{SECONDS_OPTION} <number>`, not `{}`",
-            words.join(" ")
-        ),
-    };
+/// What is measured, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wanted {
+    payments: bool,
+    ledger: bool,
+    seconds: u64,
+    rounds: u64,
+}
+
+impl Wanted {
+    fn parse(words: &[&str]) -> Result<Self> {
+        let (mut payments, mut ledger) = (false, false);
+        let (mut seconds, mut rounds) = (SECONDS, ROUNDS);
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match *word {
+                "--payments" => payments = true,
+                "--ledger" => ledger = true,
+                SECONDS_OPTION => seconds = whole(SECONDS_OPTION, words.next(), SECONDS_MAX)?,
+                "--rounds" => rounds = whole("--rounds", words.next(), ROUNDS_MAX)?,
+                other => bail!(
+                    "bench-compare takes --payments, --ledger, --seconds <number> and --rounds <number>, not `{other}`"
+                ),
+            }
+        }
+        let neither = !payments && !ledger;
+        Ok(Self {
+            payments: payments || neither,
+            ledger: ledger || neither,
+            seconds,
+            rounds,
+        })
+    }
+}
+
+fn whole(option: &str, word: Option<&&str>, max: u64) -> Result<u64> {
+    let word = word.with_context(|| format!("{option} needs a number"))?;
     match word.parse() {
-        Ok(seconds) if (1..=SECONDS_MAX).contains(&seconds) => Ok(seconds),
-        _ => bail!("{SECONDS_OPTION} must be a whole number from 1 to {SECONDS_MAX}, not `{word}`"),
-    }
-}
-
-/// One measured load.
-#[derive(Clone, Copy, Debug)]
-struct Figures {
-    transfers_per_s: f64,
-    /// Of requests or transactions, half of them and 99 in 100.
-    latency_us: Option<(f64, f64)>,
-}
-
-impl Figures {
-    fn of_florin(report: &Value, rate: &str, latency: Option<&str>) -> Result<Self> {
-        let latency_us = match latency {
-            None => None,
-            Some(name) => Some((
-                number(report, &format!("{name}_p50_us"))?,
-                number(report, &format!("{name}_p99_us"))?,
-            )),
-        };
-        Ok(Self {
-            transfers_per_s: number(report, rate)?,
-            latency_us,
-        })
-    }
-
-    fn of_conventional(report: &Value, load: &str) -> Result<Self> {
-        let load = report
-            .get(load)
-            .with_context(|| format!("the report has no `{load}`"))?;
-        Ok(Self {
-            transfers_per_s: number(load, "transfers_per_s")?,
-            latency_us: Some((number(load, "p50_us")?, number(load, "p99_us")?)),
-        })
-    }
-
-    fn row(&self, load: &str, design: &str, ratio: Option<f64>) -> String {
-        let latency = |of: fn((f64, f64)) -> f64| {
-            self.latency_us
-                .map_or("-".to_owned(), |both| format!("{:.1}", of(both) / 1000.0))
-        };
-        let ratio = ratio.map_or(String::new(), |ratio| format!("{ratio:.1} x"));
-        let line = format!(
-            "{load:<28}{design:<42}{:>11.0}{:>9}{:>9}{ratio:>11}",
-            self.transfers_per_s,
-            latency(|both| both.0),
-            latency(|both| both.1)
-        );
-        line.trim_end().to_owned() + "\n"
+        Ok(number) if (1..=max).contains(&number) => Ok(number),
+        _ => bail!("{option} must be a whole number from 1 to {max}, not `{word}`"),
     }
 }
 
@@ -128,161 +102,38 @@ fn number(report: &Value, name: &str) -> Result<f64> {
         .with_context(|| format!("the report has no number `{name}`"))
 }
 
-/// Everything measured, in one table; the last column says how many times as many transfers Florin makes as that row.
-fn table(florin: &Value, conventional: &Value, seconds: u64) -> Result<String> {
-    let accounts = number(florin, "accounts")?;
-    let theirs = number(conventional, "accounts")?;
-    ensure!(
-        accounts.total_cmp(&theirs).is_eq(),
-        "{accounts} accounts beside {theirs} are no comparison"
-    );
-    let errors = number(florin, "unbatched_errors")?;
-    ensure!(errors < 1.0, "{errors} transfers over HTTP were not made");
-    let of = |report, name| number(report, name);
-    let ours = format!("Florin, {} a request", of(florin, "transfers_per_batch")?);
-    let over_http = format!("Florin, 1 a request, HTTP, {} conn.", of(florin, "connections")?);
-    let batch = of(conventional, "transfers_per_batch")?;
-    let batched = format!(
-        "PostgreSQL, {batch} a statement, {} conn.",
-        of(conventional, "batch_connections")?
-    );
-    let single = format!(
-        "PostgreSQL, 1 a transaction, {} conn.",
-        of(conventional, "connections")?
-    );
-    let rate = |name| Figures::of_conventional(conventional, name);
-    let groups = [
-        (
-            format!("batched, {accounts} accounts"),
-            (
-                &ours,
-                Figures::of_florin(florin, "transfers_per_s", Some("batch"))?,
-            ),
-            vec![
-                (&batched, rate("batched_uniform")?),
-                (&single, rate("single_uniform")?),
-            ],
-        ),
-        (
-            "hot, all credit one account".to_owned(),
-            (&ours, Figures::of_florin(florin, "hot_transfers_per_s", None)?),
-            vec![(&batched, rate("batched_hot")?), (&single, rate("single_hot")?)],
-        ),
-        (
-            format!("unbatched, {accounts} accounts"),
-            (
-                &over_http,
-                Figures::of_florin(florin, "unbatched_per_s", Some("unbatched"))?,
-            ),
-            vec![(&single, rate("single_uniform")?)],
-        ),
-    ];
-    let version = conventional
-        .get("server_version")
-        .and_then(Value::as_str)
-        .and_then(|version| version.split_whitespace().next())
-        .unwrap_or("?");
-    let mut text = format!(
-        "bench-compare, {seconds} s a load, PostgreSQL {version}, every answer after its fsync\n\
-         {:<28}{:<42}{:>11}{:>9}{:>9}{:>11}\n",
-        "load", "design", "transfers/s", "p50 ms", "p99 ms", "Florin is"
-    );
-    for (load, (design, own), others) in groups {
-        text += &own.row(&load, design, None);
-        for (design, other) in others {
-            let ratio = own.transfers_per_s / other.transfers_per_s;
-            text += &other.row("", design, Some(ratio));
-        }
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn reports() -> (Value, Value) {
-        let load = |rate: f64| json!({"transfers_per_s": rate, "p50_us": 1_500, "p99_us": 20_000});
-        let florin = json!({
-            "accounts": 10_000, "transfers_per_batch": 8_189, "connections": 64,
-            "transfers_per_s": 100_000.4, "batch_p50_us": 400_000, "batch_p99_us": 900_000,
-            "hot_transfers_per_s": 90_000.0,
-            "unbatched_per_s": 9_000.0, "unbatched_p50_us": 6_000, "unbatched_p99_us": 12_340,
-            "unbatched_errors": 0,
-        });
-        let conventional = json!({
-            "accounts": 10_000, "transfers_per_batch": 100, "connections": 32, "batch_connections": 8,
-            "server_version": "15.18 (Debian 15.18-0)",
-            "single_uniform": load(3_000.0), "single_hot": load(1_000.0),
-            "batched_uniform": load(20_000.0), "batched_hot": load(30_000.0),
-        });
-        (florin, conventional)
-    }
-
     #[test]
-    fn the_table_sets_every_load_of_ours_beside_what_it_is_compared_with() {
-        let (florin, conventional) = reports();
-        let expected = "\
-bench-compare, 8 s a load, PostgreSQL 15.18, every answer after its fsync
-load                        design                                    transfers/s   p50 ms   p99 ms  Florin is
-batched, 10000 accounts     Florin, 8189 a request                         100000    400.0    900.0
-                            PostgreSQL, 100 a statement, 8 conn.            20000      1.5     20.0      5.0 x
-                            PostgreSQL, 1 a transaction, 32 conn.            3000      1.5     20.0     33.3 x
-hot, all credit one account Florin, 8189 a request                          90000        -        -
-                            PostgreSQL, 100 a statement, 8 conn.            30000      1.5     20.0      3.0 x
-                            PostgreSQL, 1 a transaction, 32 conn.            1000      1.5     20.0     90.0 x
-unbatched, 10000 accounts   Florin, 1 a request, HTTP, 64 conn.              9000      6.0     12.3
-                            PostgreSQL, 1 a transaction, 32 conn.            3000      1.5     20.0      3.0 x
-";
-        assert_eq!(table(&florin, &conventional, 8).unwrap(), expected);
-    }
-
-    type Change = fn(&mut Value, &mut Value);
-
-    #[test]
-    fn what_is_no_comparison_makes_no_table() {
-        let refused = |change: Change| {
-            let (mut florin, mut conventional) = reports();
-            change(&mut florin, &mut conventional);
-            table(&florin, &conventional, 8).unwrap_err().to_string()
+    fn what_is_measured_is_read_and_anything_else_is_refused() {
+        let of = |payments, ledger, seconds, rounds| Wanted {
+            payments,
+            ledger,
+            seconds,
+            rounds,
         };
-        let rows: [(Change, &str); 4] = [
-            (
-                |florin, _| florin["unbatched_errors"] = json!(3),
-                "3 transfers over HTTP",
-            ),
-            (
-                |_, other| other["accounts"] = json!(5),
-                "10000 accounts beside 5 are no comparison",
-            ),
-            (|_, other| other["single_hot"] = json!({}), "`transfers_per_s`"),
-            (
-                |florin, _| florin["hot_transfers_per_s"] = Value::Null,
-                "`hot_transfers_per_s`",
-            ),
+        let rows: [(&[&str], Wanted); 4] = [
+            (&[], of(true, true, SECONDS, ROUNDS)),
+            (&["--seconds", "30"], of(true, true, 30, ROUNDS)),
+            (&["--ledger"], of(false, true, SECONDS, ROUNDS)),
+            (&["--payments", "--rounds", "5"], of(true, false, SECONDS, 5)),
         ];
-        for (change, part) in rows {
-            let error = refused(change);
-            assert!(error.contains(part), "{error}");
+        for (words, wanted) in rows {
+            assert_eq!(Wanted::parse(words).unwrap(), wanted, "{words:?}");
         }
-    }
-
-    #[test]
-    fn the_seconds_are_read_and_anything_else_is_refused() {
-        assert_eq!(seconds(&[]).unwrap(), SECONDS);
-        assert_eq!(seconds(&["--seconds", "30"]).unwrap(), 30);
-        let rows: [&[&str]; 6] = [
+        let rows: [&[&str]; 7] = [
             &["--seconds"],
             &["--seconds", "0"],
             &["--seconds", "601"],
             &["--seconds", "soon"],
+            &["--rounds", "0"],
             &["30"],
             &["--seconds", "3", "4"],
         ];
         for words in rows {
-            assert!(seconds(words).is_err(), "{words:?}");
+            assert!(Wanted::parse(words).is_err(), "{words:?}");
         }
     }
 

@@ -212,14 +212,17 @@ fn perform(
         }
         Work::Tests { runner, args } => {
             let mut command = cargo_command(root, args);
-            // One server for all that want a database; without it each would start its own.
-            let server = if stage.name == TESTS {
-                florin_services::shared()?
+            // One server of a kind for all that want one; without it each would start its own.
+            let (database, redis) = if stage.name == TESTS {
+                (florin_services::shared()?, florin_services::shared_redis()?)
             } else {
-                None
+                (None, None)
             };
-            if let Some(server) = &server {
+            if let Some(server) = &database {
                 command.env(florin_services::GIVEN, server.server_url());
+            }
+            if let Some(server) = &redis {
+                command.env(florin_services::GIVEN_REDIS, server.url());
             }
             if let Some(cases) = proptest_cases {
                 command.env("PROPTEST_CASES", cases.to_string());

@@ -46,8 +46,9 @@ cargo xtask <command>
   store-test [--short]
             nodes on private PostgreSQL servers, which are killed, stopped and promoted under load; a checker of its own compares what was
             answered, charged, booked and kept, and a run without the fence must be found; without --short twenty times
-  bench-compare [--seconds N]
-            `florin bench ledger` beside a conventional ledger on a PostgreSQL server of its own, N (8) seconds a load
+  bench-compare [--payments] [--ledger] [--seconds N] [--rounds N]
+            `florin bench engine` beside the seed's design on PostgreSQL and Redis, each N (3) times in turn, and `florin bench ledger`
+            beside a conventional ledger, on servers of its own, N (8) seconds a load
   memory [--payments N]
             N (10,000,000) payments through `florin bench engine`; fails when memory is not flat after the first tenth
   help      this text

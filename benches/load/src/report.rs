@@ -11,6 +11,9 @@ pub struct BenchReport {
     pub bench: String,
     /// What stood for the payment providers.
     pub provider: String,
+    /// Where the journal was, if not in a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal: Option<String>,
     #[serde(serialize_with = "rounded")]
     pub payments_per_s: f64,
     pub p50_us: u64,
@@ -70,7 +73,11 @@ pub struct MemoryFigures {
 impl BenchReport {
     /// Writes the table, one figure a line.
     pub fn write_table(&self, out: &mut impl Write) -> io::Result<()> {
-        writeln!(out, "{} (providers: {})", self.bench, self.provider)?;
+        let journal = match &self.journal {
+            Some(place) => format!(", journal: {place}"),
+            None => String::new(),
+        };
+        writeln!(out, "{} (providers: {}{journal})", self.bench, self.provider)?;
         let mut row = |name: &str, value: String| writeln!(out, "  {name:<20}{value:>14}");
         row("payments/s", grouped(self.payments_per_s))?;
         row("latency p50", format!("{} us", self.p50_us))?;
@@ -160,6 +167,7 @@ mod tests {
         BenchReport {
             bench: "http".to_owned(),
             provider: "in-process".to_owned(),
+            journal: None,
             payments_per_s: 52_123.456_78,
             p50_us: 4_100,
             p99_us: 9_200,
@@ -191,15 +199,14 @@ mod tests {
              \"fsyncs\":1234,\"views_lag_ms\":120,\"catch_up_s\":0.35}"
         );
         let full = BenchReport {
+            journal: Some("PostgreSQL".to_owned()),
             echo_ratio: Some(0.4512),
             errors: Some(0),
             ..report()
         };
-        assert!(
-            full.to_json_line()
-                .unwrap()
-                .ends_with("\"catch_up_s\":0.35,\"echo_ratio\":0.451,\"errors\":0}")
-        );
+        let line = full.to_json_line().unwrap();
+        assert!(line.contains("\"provider\":\"in-process\",\"journal\":\"PostgreSQL\",\"payments_per_s\""));
+        assert!(line.ends_with("\"catch_up_s\":0.35,\"echo_ratio\":0.451,\"errors\":0}"));
         let memory = MemoryFigures {
             payments: 20,
             rss_kib_at_tenths: vec![2048, 4096],
@@ -228,6 +235,7 @@ mod tests {
         );
         assert_eq!(plain.lines().count(), 10);
         let full = BenchReport {
+            journal: Some("PostgreSQL".to_owned()),
             echo_ratio: Some(0.4512),
             server_cpu_us: Some(18.0),
             generator_cpu_us: Some(5.0),
@@ -239,6 +247,10 @@ mod tests {
             ..report()
         };
         let full = table(&full);
+        assert!(
+            full.starts_with("http (providers: in-process, journal: PostgreSQL)\n"),
+            "{full}"
+        );
         assert_eq!(full.lines().count(), 18);
         assert!(full.contains("  of the bare echo            45.1 %\n"), "{full}");
     }

@@ -1,7 +1,8 @@
 //! Owns an empty database for one test.
 
+use crate::ground::password;
 use crate::installation::Installation;
-use crate::postgres::{Postgres, password};
+use crate::postgres::Postgres;
 use crate::proxy::Proxy;
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Write};

@@ -2,12 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use crate::ground::{Account, install, may_install};
+use anyhow::{Context, Result};
 
 /// Everything that is called here; where `initdb` is, the others usually are.
 const PROGRAMS: [&str; 8] = [
@@ -38,25 +37,10 @@ impl Installation {
     /// The same. As root on Debian, what is missing is installed, and said.
     pub fn find_or_install() -> Result<Self> {
         let found = Self::find();
-        if found.is_ok() || !is_root() || !Path::new("/etc/debian_version").exists() {
+        if found.is_ok() || !may_install() {
             return found;
         }
-        eprintln!("no PostgreSQL server is installed; running: apt-get install -y {PACKAGE}");
-        for arguments in [
-            ["update"].as_slice(),
-            &["install", "-y", "--no-install-recommends", PACKAGE],
-        ] {
-            let mut command = Command::new("apt-get");
-            let status = command
-                .args(arguments)
-                .env("DEBIAN_FRONTEND", "noninteractive")
-                .stdin(Stdio::null())
-                .status()
-                .context("apt-get cannot be started")?;
-            if !status.success() {
-                bail!("{command:?} ended with {status}");
-            }
-        }
+        install(PACKAGE)?;
         Self::find()
     }
 
@@ -89,16 +73,11 @@ impl Installation {
             }
         }
         if let Some(account) = runs_as {
-            // Also gives up the groups of root.
-            command.uid(account.uid).gid(account.gid);
+            account.runs(&mut command);
         }
         command.current_dir(folder).stdin(Stdio::null());
         command
     }
-}
-
-fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
 /// Versions by their number, the newest first; what is no version is left out.
@@ -108,58 +87,6 @@ fn newest_first(names: impl Iterator<Item = String>) -> Vec<String> {
         names.filter_map(|name| Some((number(&name)?, name))).collect();
     versions.sort_unstable();
     versions.into_iter().rev().map(|(_, name)| name).collect()
-}
-
-/// Whom the server runs as.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Account {
-    name: String,
-    uid: u32,
-    gid: u32,
-}
-
-impl Account {
-    /// None unless this is root, as whom the server refuses to run.
-    pub(crate) fn instead_of_root() -> Result<Option<Self>> {
-        if !is_root() {
-            return Ok(None);
-        }
-        let all = fs::read_to_string("/etc/passwd").context("/etc/passwd cannot be read")?;
-        let account = ["postgres", "nobody"]
-            .iter()
-            .find_map(|name| Self::read(&all, name));
-        account.map(Some).context(
-            "PostgreSQL does not run as root, and there is neither an account `postgres` nor `nobody`",
-        )
-    }
-
-    /// The one of that name in the lines of `/etc/passwd`; never root's.
-    fn read(all: &str, name: &str) -> Option<Self> {
-        let line = all.lines().find(|line| line.split(':').next() == Some(name))?;
-        let mut numbers = line.split(':').skip(2).map(str::parse);
-        let (uid, gid) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-        let name = name.to_owned();
-        (uid != 0).then_some(Self { name, uid, gid })
-    }
-
-    /// Gives it the folder, which it must be able to reach.
-    pub(crate) fn owns(&self, folder: &Path) -> Result<()> {
-        for above in folder.ancestors().skip(1) {
-            let mode = fs::metadata(above)
-                .with_context(|| format!("{} cannot be looked at", above.display()))?
-                .mode();
-            if mode & 0o001 == 0 {
-                bail!(
-                    "PostgreSQL must run as `{}` instead of root, who may not enter {}: \
-                     run this as another user, or in a checkout elsewhere",
-                    self.name,
-                    above.display()
-                );
-            }
-        }
-        std::os::unix::fs::chown(folder, Some(self.uid), Some(self.gid))
-            .with_context(|| format!("{} cannot be given to `{}`", folder.display(), self.name))
-    }
 }
 
 #[cfg(test)]
@@ -194,16 +121,5 @@ mod tests {
         assert!(missing.contains("apt-get install postgresql"), "{missing}");
         assert_eq!(newest, debian.join("15/bin"));
         assert_eq!(elsewhere.unwrap().programs, debian.join("9.6/bin"));
-    }
-
-    #[test]
-    fn an_account_is_read_by_its_whole_name_and_is_never_root() {
-        let all = "root:x:0:0:root:/root:/bin/bash\npostgres2:x:7:8::/:/bin/sh\n\
-                   postgres:x:101:104:a,b:/var/lib/postgresql:/bin/bash\nbad:x:many:1::/:\n";
-        let found = Account::read(all, "postgres").map(|account| (account.uid, account.gid));
-        assert_eq!(found, Some((101, 104)));
-        for name in ["root", "nobody", "bad"] {
-            assert_eq!(Account::read(all, name), None, "{name}");
-        }
     }
 }

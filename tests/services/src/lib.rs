@@ -4,15 +4,19 @@
 //! # Variables
 //! - `FLORIN_TEST_POSTGRES`: a PostgreSQL server whose user may create databases, as a URL without a database. Tests that do nothing to the
 //!   server itself use it and start none.
+//! - `FLORIN_TEST_REDIS`: a Redis server in which tests may keep keys of their own, as a URL.
 
 mod database;
+mod ground;
 mod installation;
 mod postgres;
 mod proxy;
+mod redis;
 mod replicated;
 
 pub use database::{GIVEN, Session, TestDatabase, shared};
 pub use installation::Installation;
 pub use postgres::Postgres;
 pub use proxy::Proxy;
+pub use redis::{GIVEN_REDIS, Redis, RedisProgram, TestRedis, shared_redis};
 pub use replicated::Replicated;

@@ -2,20 +2,20 @@
 //! free port of the loopback interface with a password of its own, and stopped with the value that stands for it.
 
 use std::fs;
-use std::io::Read;
-use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::installation::{Account, Installation};
+use crate::ground::{Account, begin, free_port, password};
+use crate::installation::Installation;
 use anyhow::{Context, Result, bail};
 
 /// How long it may take to start, which after a crash of the machine's disk is long.
 const START_MAX: Duration = Duration::from_mins(1);
 /// How often a starting server is asked.
 const POLL: Duration = Duration::from_millis(50);
+/// Whom the server may run as in the place of root.
+const ACCOUNTS: [&str; 2] = ["postgres", "nobody"];
 /// The one user of a database of ours.
 const USER: &str = "florin";
 
@@ -47,7 +47,7 @@ impl Postgres {
 
     /// Makes `folder`, which must not exist, and starts a server in it with `settings`, each `name=value`.
     pub fn start(installation: &Installation, folder: &Path, settings: &[&str]) -> Result<Self> {
-        let (runs_as, folder) = begin(folder)?;
+        let (runs_as, folder) = begin(folder, &ACCOUNTS)?;
         let password = password()?;
         initialize(installation, runs_as.as_ref(), &folder, &password)?;
         Self::run(installation, (runs_as, folder), password, settings)
@@ -67,7 +67,7 @@ impl Postgres {
     }
 
     fn follow(&self, name: &str, folder: &Path, settings: &[&str]) -> Result<Self> {
-        let (runs_as, folder) = begin(folder)?;
+        let (runs_as, folder) = begin(folder, &ACCOUNTS)?;
         let from = format!(
             "{} application_name={name}",
             self.address().replace(" dbname=postgres", "")
@@ -253,21 +253,6 @@ impl Drop for Postgres {
     }
 }
 
-/// Makes a folder for a server, and says who the server is to be.
-fn begin(folder: &Path) -> Result<(Option<Account>, PathBuf)> {
-    let runs_as = Account::instead_of_root()?;
-    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-    let folder = folder
-        .canonicalize()
-        .with_context(|| format!("{} cannot be found again", folder.display()))?;
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))
-        .with_context(|| format!("{} cannot be kept from others", folder.display()))?;
-    if let Some(account) = &runs_as {
-        account.owns(&folder)?;
-    }
-    Ok((runs_as, folder))
-}
-
 /// What psql answers.
 pub(crate) fn query(installation: &Installation, url: &str, sql: &str) -> Result<String> {
     let output = installation
@@ -321,31 +306,4 @@ fn initialize(
         );
     }
     fs::remove_file(&secret).with_context(|| format!("{} cannot be removed", secret.display()))
-}
-
-/// Whoever else is on this machine must not get in.
-pub(crate) fn password() -> Result<String> {
-    let mut bytes = [0; 16];
-    fs::File::open("/dev/urandom")
-        .and_then(|mut source| source.read_exact(&mut bytes))
-        .context("/dev/urandom cannot be read")?;
-    Ok(format!("{:032x}", u128::from_ne_bytes(bytes)))
-}
-
-/// Free now; whoever takes it before the server does makes the start fail.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("no port is free")?;
-    Ok(listener.local_addr().context("a port without a number")?.port())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::password;
-
-    #[test]
-    fn passwords_are_long_and_not_the_same_twice() {
-        let (first, second) = (password().unwrap(), password().unwrap());
-        assert_eq!(first.len(), 32);
-        assert_ne!(first, second);
-    }
 }
