@@ -17,6 +17,7 @@ use florin_domain::commit::Commit;
 use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, BoxFuture, Head, Journal, ReadError};
 use reader::Reader;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 use writer::{Order, Writer};
@@ -88,7 +89,12 @@ impl Journal for PostgresJournal {
         })
     }
 
-    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>> {
+    fn read(
+        &self,
+        shard: ShardId,
+        from: Seq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Arc<Commit>>, ReadError>> {
         Box::pin(self.reader.read(shard, from, limit))
     }
 
