@@ -4,13 +4,14 @@ use crate::context::Context;
 use florin_domain::commit::Commit;
 use florin_domain::ids::Seq;
 use florin_domain::ports::ReadError;
+use std::sync::Arc;
 
 /// Shows the commits behind `after` up to and including `until`, which must be there, in order. Only one page of them is held at a time.
 pub(crate) async fn read_range(
     context: &Context,
     after: Seq,
     until: Seq,
-    mut visit: impl FnMut(Commit) + Send,
+    mut visit: impl FnMut(Arc<Commit>) + Send,
 ) -> Result<(), ReadError> {
     let mut last = after;
     while last < until {

@@ -324,7 +324,7 @@ impl LedgerHandle {
             seq,
             why: "missing".to_owned(),
         };
-        Ok(Arc::new(commit.ok_or_else(missing).map_err(LedgerError::Read)?))
+        commit.ok_or_else(missing).map_err(LedgerError::Read)
     }
 
     /// Records a change of control data.

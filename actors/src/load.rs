@@ -24,7 +24,7 @@ pub struct Loaded {
     /// Its states at the first final answers to its keys.
     pub answers: Answers,
     /// Its commits, oldest first.
-    pub commits: Vec<Commit>,
+    pub commits: Vec<Arc<Commit>>,
 }
 
 /// The states that first final answers showed: what replays show.
@@ -143,7 +143,7 @@ pub async fn stream_until(
 }
 
 /// The commits of a payment, oldest first.
-pub(crate) async fn walk(context: &Context, id: PaymentId, head: Seq) -> Result<Vec<Commit>, ReadError> {
+pub(crate) async fn walk(context: &Context, id: PaymentId, head: Seq) -> Result<Vec<Arc<Commit>>, ReadError> {
     let mut commits = Vec::new();
     let mut next = head;
     while next != Seq::ZERO {
@@ -166,14 +166,15 @@ pub(crate) async fn walk(context: &Context, id: PaymentId, head: Seq) -> Result<
     Ok(commits)
 }
 
-fn fold(seq: Seq, commits: Vec<Commit>) -> Result<Loaded, ReadError> {
+fn fold(seq: Seq, commits: Vec<Arc<Commit>>) -> Result<Loaded, ReadError> {
     let mut payment: Option<Arc<Payment>> = None;
     let mut answers = Answers::default();
     for commit in &commits {
         let Body::Payment(body) = &commit.body else {
             continue;
         };
-        let before = payment.as_deref().cloned();
+        // Copied only where an answer shows it.
+        let before = payment.map(Arc::unwrap_or_clone);
         let after = evolve_all(before, &body.events, commit.at).map_err(|error| ReadError::Damaged {
             seq: commit.seq,
             why: error.to_string(),

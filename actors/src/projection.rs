@@ -322,7 +322,7 @@ async fn catch_up(context: &Context) -> Result<CaughtUp, ReadError> {
                 continue;
             };
             let before = match states.remove(&body.payment) {
-                Some(row) => Some(row.payment.as_ref().clone()),
+                Some(row) => Some(Arc::unwrap_or_clone(row.payment)),
                 None if body.prev == Seq::ZERO => None,
                 None => match viewed(context, body.payment).await? {
                     // A batch that was on its way when the watermark was read.

@@ -17,7 +17,6 @@ use florin_domain::ids::{OperationId, PaymentId, Seq, ShardId};
 use florin_domain::payment::Event;
 use florin_domain::ports::{Head, ReadError, ShardSnapshot, SnapshotError};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// Told how many of the tail's commits have been read.
 pub type Progress = dyn Fn(u64, u64) + Send + Sync;
@@ -52,7 +51,7 @@ pub async fn recover(
                 fold.apply(&commit)?;
             }
             if commit.seq > indexed {
-                unindexed.push(Arc::new(commit));
+                unindexed.push(commit);
             }
         }
         if !unindexed.is_empty() {

@@ -10,6 +10,7 @@ use florin_domain::ids::Seq;
 use florin_domain::ledger::{AccountKey, Line};
 use florin_domain::money::Balance;
 use florin_domain::time::Timestamp;
+use std::sync::Arc;
 
 /// A moment of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl LedgerHandle {
         key: AccountKey,
     ) -> Result<Option<Line>, LedgerError> {
         let mut found = None;
-        let look = |commit: Commit| found = last_line(&commit, key).or(found);
+        let look = |commit: Arc<Commit>| found = last_line(&commit, key).or(found);
         let read = read_range(&self.context, after, last, look);
         read.await.map_err(LedgerError::Read)?;
         Ok(found)

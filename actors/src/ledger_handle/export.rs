@@ -50,7 +50,12 @@ impl LedgerHandle {
     }
 
     /// Some of the commits behind `after` up to and including `until`, in order, at most so many and at least one if there is one.
-    pub async fn commits(&self, after: Seq, until: Seq, limit: usize) -> Result<Vec<Commit>, LedgerError> {
+    pub async fn commits(
+        &self,
+        after: Seq,
+        until: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<Commit>>, LedgerError> {
         let left = usize::try_from(until.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
         let read = self
             .context

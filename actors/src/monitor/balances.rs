@@ -67,7 +67,11 @@ async fn fold_to(
         let (entries, taken, folded) = context
             .aside(move || {
                 let folded = commits.iter().try_for_each(|commit| taken.fold.fold(commit));
-                (commits.iter().map(entries_of).sum(), taken, folded)
+                (
+                    commits.iter().map(|commit| entries_of(commit)).sum(),
+                    taken,
+                    folded,
+                )
             })
             .await;
         *work = taken;

@@ -12,6 +12,7 @@ use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ports::ReadError;
 use florin_domain::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// How many payments with differences are remembered; the others are counted.
@@ -40,8 +41,8 @@ pub(super) struct Recent {
 
 /// Commits, with those before them of the payments that they are about.
 struct Page {
-    commits: Vec<Commit>,
-    earlier: BTreeMap<PaymentId, Vec<Commit>>,
+    commits: Vec<Arc<Commit>>,
+    earlier: BTreeMap<PaymentId, Vec<Arc<Commit>>>,
 }
 
 impl Recent {
@@ -131,7 +132,11 @@ pub(super) async fn look(
 }
 
 /// At least one and at most `left` commits.
-pub(super) async fn read_page(context: &Context, next: Seq, left: u64) -> Result<Vec<Commit>, ReadError> {
+pub(super) async fn read_page(
+    context: &Context,
+    next: Seq,
+    left: u64,
+) -> Result<Vec<Arc<Commit>>, ReadError> {
     let limit = usize::try_from(left.min(PAGE)).unwrap_or(usize::MAX);
     let commits = context.ports.journal.read(context.shard, next, limit).await?;
     if commits.is_empty() {
@@ -163,10 +168,10 @@ async fn last_before(
 /// What payments did before these commits.
 async fn earlier(
     context: &Context,
-    commits: &[Commit],
-) -> Result<BTreeMap<PaymentId, Vec<Commit>>, ReadError> {
+    commits: &[Arc<Commit>],
+) -> Result<BTreeMap<PaymentId, Vec<Arc<Commit>>>, ReadError> {
     let mut befores = BTreeMap::new();
-    for body in commits.iter().filter_map(of_payment) {
+    for body in commits.iter().filter_map(|commit| of_payment(commit)) {
         befores.entry(body.payment).or_insert(body.prev);
     }
     let mut earlier = BTreeMap::new();
@@ -184,7 +189,7 @@ fn of_payment(commit: &Commit) -> Option<&PaymentCommit> {
 }
 
 /// A payment as these commits make it.
-pub(super) fn trace(id: PaymentId, commits: &[Commit]) -> PaymentTrace {
+pub(super) fn trace(id: PaymentId, commits: &[Arc<Commit>]) -> PaymentTrace {
     let mut trace = PaymentTrace::new(id);
     for commit in commits {
         if let Some(body) = of_payment(commit) {
@@ -223,7 +228,7 @@ fn take(page: &Page, work: &mut Work, sample: &mut Sample) -> u64 {
         } else {
             beyond += 1;
         }
-        sample.offer(&traced);
+        sample.offer(traced);
     }
     recent.read = Some((last.seq, last.at));
     recent.seen.push_back(Seen {

@@ -37,8 +37,11 @@ impl Sample {
     }
 
     /// Takes a payment if it is among those with the lowest ranks. Half of an id is random, so its rank is.
-    pub(super) fn offer(&mut self, traced: &PaymentTrace) {
-        let Some(payment) = traced.payment() else { return };
+    pub(super) fn offer(&mut self, traced: PaymentTrace) {
+        let seq = traced.seq();
+        let Some(payment) = traced.into_payment() else {
+            return;
+        };
         #[expect(clippy::cast_possible_truncation, reason = "the low bits are random")]
         let rank = (payment.id().bits() as u64 ^ self.salt).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let is_low = self
@@ -46,8 +49,7 @@ impl Sample {
             .last_key_value()
             .is_none_or(|(highest, _)| rank <= *highest);
         if self.drawn.len() < SAMPLE || is_low {
-            let drawn = (payment.id(), traced.seq(), payment.clone());
-            self.drawn.insert(rank, drawn);
+            self.drawn.insert(rank, (payment.id(), seq, payment));
         }
         if self.drawn.len() > SAMPLE {
             self.drawn.pop_last();
@@ -142,6 +144,5 @@ async fn folded_at(context: &Context, id: PaymentId, shown: &PaymentRow) -> Resu
     if !is_its {
         return Ok(None);
     }
-    let traced = trace(id, &walk(context, id, shown.seq).await?);
-    Ok(traced.payment().cloned())
+    Ok(trace(id, &walk(context, id, shown.seq).await?).into_payment())
 }

@@ -11,6 +11,7 @@ use florin_domain::risk::{
     Action, Assessment, AssumedVelocity, Features, ListMatch, ProfileChange, ProfileError, Recorded, reassess,
 };
 use florin_domain::routing::{Bar, Facts, draw_bps, route};
+use std::sync::Arc;
 use thiserror::Error;
 
 /// What is to be otherwise.
@@ -129,7 +130,7 @@ impl PaymentsHandle {
 }
 
 /// The events of the commit with the latest assessment.
-fn decided(commits: &[Commit]) -> &[Event] {
+fn decided(commits: &[Arc<Commit>]) -> &[Event] {
     for commit in commits.iter().rev() {
         let Body::Payment(body) = &commit.body else {
             continue;

@@ -74,7 +74,7 @@ pub async fn recall(context: Arc<Context>, head: Seq, mut told: Told) {
         let start = end.saturating_sub(PAGE).max(reach.stop());
         // A commit of the ledger is not held: one such may be as large as a page of others, and says at most how much went between shards.
         let (mut commits, mut oldest) = (Vec::new(), None);
-        let keep = |commit: Commit| {
+        let keep = |commit: Arc<Commit>| {
             oldest = oldest.or(Some(commit.at));
             if reach.velocity.has(&commit) {
                 reader.prepared(&context, &commit);

@@ -28,7 +28,7 @@ pub(super) struct Kept {
     hash: Hash,
     pub(super) bytes: Box<[u8]>,
     /// What they say, once they were verified and decoded: nobody changes memory, and simulations read all of it again and again.
-    read: OnceLock<Commit>,
+    read: OnceLock<Arc<Commit>>,
 }
 
 /// A journal in memory, owner of one shard.
@@ -104,7 +104,7 @@ impl MemoryJournal {
         Ok(partition.head)
     }
 
-    fn read_now(&self, shard: ShardId, from: Seq, limit: usize) -> Result<Vec<Commit>, ReadError> {
+    fn read_now(&self, shard: ShardId, from: Seq, limit: usize) -> Result<Vec<Arc<Commit>>, ReadError> {
         let partitions = self.store.lock();
         let Some(partition) = partitions.get(&shard) else {
             return Ok(Vec::new());
@@ -137,13 +137,13 @@ impl MemoryJournal {
 }
 
 impl Kept {
-    fn commit(&self, seq: Seq, verifier: &mut Verifier) -> Result<Commit, ReadError> {
+    fn commit(&self, seq: Seq, verifier: &mut Verifier) -> Result<Arc<Commit>, ReadError> {
         if let Some(commit) = self.read.get() {
             verifier.pass(seq, self.epoch, self.hash);
-            return Ok(commit.clone());
+            return Ok(Arc::clone(commit));
         }
         let commit = verifier.accept(seq, self.epoch, &self.hash, &self.bytes)?;
-        Ok(self.read.get_or_init(|| commit).clone())
+        Ok(Arc::clone(self.read.get_or_init(|| Arc::new(commit))))
     }
 }
 
@@ -158,7 +158,12 @@ impl Journal for MemoryJournal {
         Box::pin(async move { self.append_now(&batch) })
     }
 
-    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>> {
+    fn read(
+        &self,
+        shard: ShardId,
+        from: Seq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Arc<Commit>>, ReadError>> {
         Box::pin(async move { self.read_now(shard, from, limit) })
     }
 

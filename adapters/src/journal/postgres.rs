@@ -18,6 +18,7 @@ use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, BoxFuture, Head, Journal, ReadError};
 use reader::Reader;
 pub(crate) use reader::{Stored, head as stored_head, link_at as stored_link_at, records as stored_records};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 use writer::{Order, Writer};
@@ -89,7 +90,12 @@ impl Journal for PostgresJournal {
         })
     }
 
-    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>> {
+    fn read(
+        &self,
+        shard: ShardId,
+        from: Seq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Arc<Commit>>, ReadError>> {
         Box::pin(self.reader.read(shard, from, limit))
     }
 

@@ -25,6 +25,7 @@ use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, BoxFuture, Head, Journal, ReadError};
 use reader::{Question, Reader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::{io, thread};
 use thiserror::Error;
@@ -155,7 +156,12 @@ impl Journal for SqliteJournal {
         })
     }
 
-    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>> {
+    fn read(
+        &self,
+        shard: ShardId,
+        from: Seq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Arc<Commit>>, ReadError>> {
         Box::pin(self.ask(move |reply| Question::Read {
             shard,
             from,

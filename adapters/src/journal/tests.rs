@@ -27,8 +27,9 @@ pub(super) fn batch(id: u128, epoch: Epoch, after: u64, count: u64) -> Batch {
     }
 }
 
-pub(super) fn commits(seqs: impl IntoIterator<Item = u64>) -> Vec<Commit> {
-    seqs.into_iter().map(|seq| creation(SHARD, seq)).collect()
+pub(super) fn commits(seqs: impl IntoIterator<Item = u64>) -> Vec<Arc<Commit>> {
+    let commits = seqs.into_iter().map(|seq| creation(SHARD, seq));
+    commits.map(Arc::new).collect()
 }
 
 /// What a journal is kept on.
@@ -405,7 +406,7 @@ async fn shards_are_apart(medium: impl Medium) {
     assert_eq!(here.read(SHARD, Seq(1), 100).await.unwrap(), commits(1..5));
     assert_eq!(
         here.read(ShardId(4), Seq(1), 100).await.unwrap(),
-        [creation(ShardId(4), 1)]
+        [Arc::new(creation(ShardId(4), 1))]
     );
     assert_eq!(there.head(SHARD).await.unwrap().seq, Seq(4));
 }

@@ -155,7 +155,7 @@ async fn all(journal: &impl Journal, shard: ShardId) -> (Vec<u64>, Head) {
             return (seqs, Head { epoch, ..head });
         }
         for commit in page {
-            assert_eq!(commit, creation(shard, commit.seq.0));
+            assert_eq!(*commit, creation(shard, commit.seq.0));
             seqs.push(commit.seq.0);
         }
     }

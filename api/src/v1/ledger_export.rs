@@ -160,7 +160,7 @@ impl Lines {
         let wanted = |key: &AccountKey| self.account.is_none_or(|account| account == *key);
         let opened: BTreeSet<LedgerAccountId> = commits
             .iter()
-            .flat_map(posted_lines)
+            .flat_map(|commit| posted_lines(commit))
             .map(|posted| posted.line.posting.account)
             .filter(wanted)
             .filter_map(|key| key.name.general())

@@ -260,7 +260,7 @@ fn write(case: &Case) -> Value {
         encode(commit, &mut bytes);
         to_hex(&bytes)
     };
-    json!({ "answers": answers, "journal": journal.iter().map(stored).collect::<Vec<_>>() })
+    json!({ "answers": answers, "journal": journal.iter().map(|commit| stored(commit)).collect::<Vec<_>>() })
 }
 
 /// What is kept of a case.

@@ -53,9 +53,8 @@ impl PaymentTrace {
     }
 
     /// The payment, unless its events contradict each other.
-    pub fn payment(&self) -> Option<&Payment> {
-        let is_whole = self.broken.is_none();
-        self.payment.as_ref().filter(|_| is_whole)
+    pub fn into_payment(self) -> Option<Payment> {
+        self.payment.filter(|_| self.broken.is_none())
     }
 
     /// Follows its next commit.

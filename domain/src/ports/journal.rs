@@ -71,7 +71,12 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// At most `limit` commits from `from` on, in order, verified against the chain. Fewer if they are large, because a reader has to
     /// hold them all, but at least one if there is one: who wants the rest reads on behind the last. None only if `limit` is zero or
     /// the journal ends before `from`.
-    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>>;
+    fn read(
+        &self,
+        shard: ShardId,
+        from: Seq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Arc<Commit>>, ReadError>>;
 
     /// The end of a shard's journal.
     fn head(&self, shard: ShardId) -> BoxFuture<'_, Result<Head, ReadError>>;

@@ -42,7 +42,7 @@ impl Truth {
         let mut last: BTreeMap<PaymentId, Seq> = BTreeMap::new();
         for commit in commits {
             truth.head = commit.seq;
-            let Body::Payment(body) = commit.body else {
+            let Body::Payment(body) = &commit.body else {
                 continue;
             };
             let id = body.payment;

@@ -123,7 +123,7 @@ async fn kill_orders(platform: &Platform) -> Vec<(String, OperatorAction)> {
     };
     commits
         .into_iter()
-        .filter_map(|commit| order(commit.body))
+        .filter_map(|commit| order(commit.body.clone()))
         .collect()
 }
 

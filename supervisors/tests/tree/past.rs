@@ -11,6 +11,7 @@ use florin_domain::payment::{CaptureMethod, Payment, evolve};
 use florin_supervisors::platform::Platform;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// The mode of every payment here.
 const LIVEMODE: bool = false;
@@ -86,7 +87,7 @@ async fn live(platform: &Platform, id: PaymentId) -> (Payment, Seq) {
 }
 
 /// Each payment's states by the commits that made them, folded event by event.
-fn folded(journal: &[Commit]) -> BTreeMap<PaymentId, BTreeMap<u64, Payment>> {
+fn folded(journal: &[Arc<Commit>]) -> BTreeMap<PaymentId, BTreeMap<u64, Payment>> {
     let mut states: BTreeMap<PaymentId, BTreeMap<u64, Payment>> = BTreeMap::new();
     for commit in journal {
         let Body::Payment(body) = &commit.body else {

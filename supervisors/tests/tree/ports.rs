@@ -204,9 +204,9 @@ impl JournalFaults {
         one_less(&self.busy)
     }
 
-    fn verify(&self, commits: &[Commit]) -> Result<(), ReadError> {
+    fn verify(&self, commits: &[Arc<Commit>]) -> Result<(), ReadError> {
         let rotten = [*lock(&self.rotten), *lock(&self.rotten_hash)];
-        let is_rotten = |commit: &&Commit| rotten.contains(&Some(commit.seq));
+        let is_rotten = |commit: &&Arc<Commit>| rotten.contains(&Some(commit.seq));
         commits.iter().find(is_rotten).map_or(Ok(()), |commit| {
             let why = "rot".to_owned();
             Err(ReadError::Damaged { seq: commit.seq, why })
@@ -215,7 +215,7 @@ impl JournalFaults {
 }
 
 /// Every commit, page by page.
-pub(crate) async fn all_commits(journal: &dyn Journal) -> Vec<Commit> {
+pub(crate) async fn all_commits(journal: &dyn Journal) -> Vec<Arc<Commit>> {
     let (mut commits, mut next) = (Vec::new(), Seq(1));
     loop {
         let page = journal.read(ShardId::FIRST, next, usize::MAX).await.unwrap();
@@ -250,7 +250,12 @@ impl Journal for FaultyJournal {
         })
     }
 
-    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>> {
+    fn read(
+        &self,
+        shard: ShardId,
+        from: Seq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Arc<Commit>>, ReadError>> {
         Box::pin(async move {
             let taken = match self.faults.page_max.load(Ordering::SeqCst) {
                 0 => limit,
@@ -258,7 +263,7 @@ impl Journal for FaultyJournal {
             };
             let mut commits = self.inner.read(shard, from, taken).await?;
             for commit in &mut commits {
-                self.faults.altered.apply(commit);
+                self.faults.altered.apply(Arc::make_mut(commit));
             }
             self.faults.verify(&commits)?;
             self.faults.traps[if limit > 1 { 1 } else { 2 }].passed();

@@ -131,7 +131,7 @@ fn recovery_views_and_velocity_read_on_behind_pages_that_were_cut() {
 }
 
 /// What the journal says that an account holds: its lines, oldest first, with their commits and places in them.
-fn lines_of(journal: &[Commit], key: AccountKey) -> Vec<(Seq, usize, Line)> {
+fn lines_of(journal: &[Arc<Commit>], key: AccountKey) -> Vec<(Seq, usize, Line)> {
     let mut all = Vec::new();
     for commit in journal {
         let lines = match &commit.body {
@@ -149,7 +149,7 @@ fn lines_of(journal: &[Commit], key: AccountKey) -> Vec<(Seq, usize, Line)> {
 }
 
 /// A journal of payments and transfers, some of those many in one commit; every account, and the journal.
-async fn busy_ledger(platform: &Platform) -> (Vec<AccountKey>, Vec<Commit>) {
+async fn busy_ledger(platform: &Platform) -> (Vec<AccountKey>, Vec<Arc<Commit>>) {
     let ledger = platform.ledger();
     let bank = opened(&ledger, "bank", AccountType::Asset).await;
     let quiet = opened(&ledger, "quiet", AccountType::Liability).await;

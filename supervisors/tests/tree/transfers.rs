@@ -20,8 +20,8 @@ pub(crate) async fn recorded(platform: &Platform, first: &Ledger) -> Vec<(Seq, V
     let journal = &platform.context().ports.journal;
     let from = Seq(first.seq + 1);
     let commits = journal.read(ShardId::FIRST, from, usize::MAX).await.unwrap();
-    let traces = commits.into_iter().map(|commit| match commit.body {
-        Body::Ledger(ledger) => match ledger.event {
+    let traces = commits.iter().map(|commit| match &commit.body {
+        Body::Ledger(ledger) => match &ledger.event {
             LedgerEvent::Transferred(records) => (commit.seq, records.iter().map(trace_of).collect()),
             other => panic!("nobody asked for it: {other:?}"),
         },

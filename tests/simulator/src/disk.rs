@@ -323,7 +323,7 @@ impl SlowJournal {
         self.keep(batch).await
     }
 
-    async fn read_now(&self, shard: ShardId, from: Seq, limit: usize) -> Result<Vec<Commit>, ReadError> {
+    async fn read_now(&self, shard: ShardId, from: Seq, limit: usize) -> Result<Vec<Arc<Commit>>, ReadError> {
         self.world.alive().await;
         if self.world.hits(Fault::ReadFails) {
             return Err(ReadError::Store("an input/output error".to_owned()));
@@ -352,7 +352,12 @@ impl Journal for SlowJournal {
         Box::pin(self.append_now(batch))
     }
 
-    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>> {
+    fn read(
+        &self,
+        shard: ShardId,
+        from: Seq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Arc<Commit>>, ReadError>> {
         Box::pin(self.read_now(shard, from, limit))
     }
 

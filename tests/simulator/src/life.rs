@@ -172,10 +172,9 @@ impl Run {
         open_tills(self, &platform.ledger()).await;
         let mut comes_after = Duration::ZERO;
         for number in self.shop.open() {
-            tasks.push(tokio::spawn(comes(
-                comes_after,
-                customer(Arc::clone(self), platform.payments(), number),
-            )));
+            let (run, payments) = (Arc::clone(self), platform.payments());
+            let comer = move || customer(run, payments, number);
+            tasks.push(tokio::spawn(comes(comes_after, comer)));
             comes_after += self.world.scenario.between_customers();
         }
         for number in self.treasury.open() {
@@ -233,10 +232,10 @@ impl Run {
     }
 }
 
-/// Lets a customer come after a while; one that comes at once is not waited for.
-async fn comes(after: Duration, customer: impl Future<Output = ()>) {
+/// Lets a customer come after a while; one that comes at once is not waited for. Thousands wait, so whoever waits takes little room.
+async fn comes<C: Future<Output = ()>>(after: Duration, comer: impl FnOnce() -> C) {
     if !after.is_zero() {
         tokio::time::sleep(after).await;
     }
-    customer.await;
+    Box::pin(comer()).await;
 }

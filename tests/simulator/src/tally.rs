@@ -11,6 +11,7 @@ use florin_domain::ledger::{CrossingStep, LedgerEvent};
 use florin_domain::payment::{Answer, Event, Status};
 use florin_domain::provider::{Outcome, Said};
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// How often each thing was seen, by its kind and name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -343,7 +344,26 @@ const RARE: &[(&str, &str)] = &[
 
 /// What one run sees, counted by where the words are: they are all constants, and each may be at several places.
 #[derive(Debug, Default)]
-pub(crate) struct Sightings(HashMap<(usize, usize, usize), Sighting>);
+pub(crate) struct Sightings(HashMap<(usize, usize, usize), Sighting, BuildHasherDefault<PlaceHasher>>);
+
+/// Mixes the three numbers of a place. Nobody chooses them, so nobody need be kept from choosing badly.
+#[derive(Debug, Default)]
+struct PlaceHasher(u64);
+
+impl Hasher for PlaceHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_usize(usize::from(*byte)));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        let mixed = (self.0.rotate_left(29) ^ number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 #[derive(Debug)]
 struct Sighting {

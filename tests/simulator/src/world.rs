@@ -12,7 +12,7 @@ use florin_actors::offload::{Chore, Offload};
 use florin_domain::ids::PaymentId;
 use florin_domain::ports::BoxFuture;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::ready;
 use std::io;
@@ -99,7 +99,8 @@ pub(crate) struct World {
     /// Whether the present life is over; asked for at every step.
     is_dead: AtomicBool,
     is_healed: AtomicBool,
-    dice: Mutex<BTreeMap<Fault, Dice>>,
+    /// The stream of each fault.
+    dice: Vec<Mutex<Dice>>,
     /// Payments that a provider has charged.
     charged: Mutex<BTreeSet<PaymentId>>,
     ended: Notify,
@@ -126,7 +127,10 @@ impl World {
             flow: Mutex::default(),
             is_dead: AtomicBool::new(false),
             is_healed: AtomicBool::new(false),
-            dice: Mutex::default(),
+            dice: Fault::ALL
+                .iter()
+                .map(|fault| Mutex::new(Dice::new(seed, fault.name())))
+                .collect(),
             charged: Mutex::default(),
             ended: Notify::new(),
         }
@@ -182,11 +186,7 @@ impl World {
 
     /// Draws from the stream of a fault.
     pub(crate) fn chance<T>(&self, fault: Fault, draw: impl FnOnce(&mut Dice) -> T) -> T {
-        let mut all = lock(&self.dice);
-        let own = all
-            .entry(fault)
-            .or_insert_with(|| Dice::new(self.seed, fault.name()));
-        draw(own)
+        draw(&mut lock(&self.dice[fault as usize]))
     }
 
     /// A provider charges a payment: no payment is charged twice, at whatever providers.

@@ -6,6 +6,7 @@ use crate::postgres::{Database, Lent};
 use florin_domain::commit::Commit;
 use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::{Head, ReadError};
+use std::sync::Arc;
 use tokio_postgres::Row;
 
 /// Records that are asked for at once: few enough that a page which is full is not overshot by much.
@@ -59,7 +60,7 @@ impl Reader {
         shard: ShardId,
         from: Seq,
         limit: usize,
-    ) -> Result<Vec<Commit>, ReadError> {
+    ) -> Result<Vec<Arc<Commit>>, ReadError> {
         let client = self.database.lend().await.map_err(ReadError::Store)?;
         let head = self.own_head(&client, shard).await?;
         let before = Seq(from.0.saturating_sub(1));
@@ -90,7 +91,7 @@ impl Reader {
                 if !room.takes(bytes.len()) {
                     break;
                 }
-                commits.push(verifier.accept(seq, epoch, &hash, &bytes)?);
+                commits.push(Arc::new(verifier.accept(seq, epoch, &hash, &bytes)?));
             }
         }
         let has_ended = commits.len() < limit && !room.is_full();

@@ -9,6 +9,7 @@ use florin_domain::ports::{Head, ReadError};
 use rusqlite::Connection;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Commits for which a read makes room before it knows how many there are.
@@ -24,7 +25,7 @@ pub(super) enum Question {
         shard: ShardId,
         from: Seq,
         limit: usize,
-        reply: Reply<Vec<Commit>>,
+        reply: Reply<Vec<Arc<Commit>>>,
     },
     /// The end.
     Head { shard: ShardId, reply: Reply<Head> },
@@ -68,7 +69,7 @@ impl Reader {
         }
     }
 
-    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> Result<Vec<Commit>, ReadError> {
+    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> Result<Vec<Arc<Commit>>, ReadError> {
         let state = self
             .connection
             .unchecked_transaction()
@@ -85,7 +86,7 @@ impl Reader {
             if !room.takes(bytes.len()) {
                 return Ok(ControlFlow::Break(()));
             }
-            commits.push(verifier.accept(seq, epoch, hash, bytes)?);
+            commits.push(Arc::new(verifier.accept(seq, epoch, hash, bytes)?));
             Ok(ControlFlow::Continue(()))
         })?;
         let has_ended = commits.len() < limit && !room.is_full();

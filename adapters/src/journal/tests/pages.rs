@@ -25,7 +25,12 @@ async fn a_page_ends_before_the_record_that_has_no_place_in_it(medium: impl Medi
     let journal = medium.open(SHARD).await;
     journal.append(batch(1, Epoch(1), 0, 40)).await.unwrap();
     drop(journal);
-    let len_of = |seqs| commits(seqs).iter().map(stored_len).sum::<usize>();
+    let len_of = |seqs| {
+        commits(seqs)
+            .iter()
+            .map(|commit| stored_len(commit))
+            .sum::<usize>()
+    };
     let cases = [
         (0, 1, 100, 1..2),
         (1, 7, 100, 7..8),
@@ -54,7 +59,7 @@ async fn a_page_ends_before_the_record_that_has_no_place_in_it(medium: impl Medi
         let (mut read, mut next) = (Vec::new(), Seq(1));
         while next <= Seq(40) {
             let page = journal.read(SHARD, next, 9).await.unwrap();
-            let len: usize = page.iter().map(stored_len).sum();
+            let len: usize = page.iter().map(|commit| stored_len(commit)).sum();
             assert!(page.len() == 1 || len <= bytes_max, "{len} of {bytes_max} bytes");
             next = page.last().unwrap().seq.next();
             read.extend(page);
@@ -112,11 +117,7 @@ async fn a_page_holds_eight_mebibytes(medium: impl Medium) {
     let large = large_batch(Epoch(1));
     let len = stored_len(&large.commits[0]);
     assert!((1 << 20..(8 << 20) / 7).contains(&len), "{len}");
-    let all: Vec<Commit> = large
-        .commits
-        .iter()
-        .map(|commit| commit.as_ref().clone())
-        .collect();
+    let all = Arc::clone(&large.commits);
     journal.append(large).await.unwrap();
     // Not with `assert_eq`, which would print them.
     for (from, limit, expected) in [(1, 8192, 0..7), (8, 8192, 7..12), (1, 3, 0..3), (6, 7, 5..12)] {

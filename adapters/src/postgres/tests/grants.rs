@@ -68,13 +68,13 @@ async fn a_node_with_the_documented_grants_can_append_and_read_and_change_nothin
         .unwrap()
         .unwrap();
     let journal = PostgresJournal::open(&node, &taken[0]).await.unwrap();
-    let commit = creation(ShardId(0), 1);
+    let commit = Arc::new(creation(ShardId(0), 1));
     let batch = Batch {
         id: 1,
         shard: ShardId(0),
         epoch: taken[0].head.epoch,
         expected_head: Seq::ZERO,
-        commits: Arc::new([Arc::new(commit.clone())]),
+        commits: Arc::new([Arc::clone(&commit)]),
     };
     journal.append(batch).await.unwrap();
     assert_eq!(journal.read(ShardId(0), Seq(1), 9).await, Ok(vec![commit]));

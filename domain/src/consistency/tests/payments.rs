@@ -159,8 +159,7 @@ fn a_payment_comes_to_what_it_posted_after_every_commit() {
     for until in 0..=commits.len() {
         assert_eq!(found(&commits[..until]), Vec::<String>::new(), "after {until}");
     }
-    let payment = traced(&commits);
-    let payment = payment.payment().unwrap();
+    let payment = traced(&commits).into_payment().unwrap();
     let sums = (
         payment.captured.minor(),
         payment.refunded.minor(),
@@ -278,7 +277,7 @@ fn what_fitted_no_account_and_went_to_suspense_is_no_difference() {
 
 #[test]
 fn a_row_that_lies_is_found_by_what_it_lies_about() {
-    let payment = traced(&commits()).payment().unwrap().clone();
+    let payment = traced(&commits()).into_payment().unwrap();
     assert_eq!(differing_row(&payment, &payment, Seq(1)), None);
     let lie = |change: fn(&mut Payment)| {
         let mut shown = payment.clone();

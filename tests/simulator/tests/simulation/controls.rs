@@ -65,7 +65,12 @@ impl Journal for Hasty {
         Box::pin(async move { Ok(head) })
     }
 
-    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>> {
+    fn read(
+        &self,
+        shard: ShardId,
+        from: Seq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Arc<Commit>>, ReadError>> {
         self.inner.read(shard, from, limit)
     }
 
@@ -115,11 +120,16 @@ impl Journal for Forger {
         self.inner.append(Batch { commits, ..batch })
     }
 
-    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>> {
+    fn read(
+        &self,
+        shard: ShardId,
+        from: Seq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Arc<Commit>>, ReadError>> {
         Box::pin(async move {
             let mut commits = self.inner.read(shard, from, limit).await?;
             if let Some(change) = &self.reads {
-                commits.iter_mut().for_each(change);
+                commits.iter_mut().map(Arc::make_mut).for_each(change);
             }
             Ok(commits)
         })
@@ -459,7 +469,12 @@ impl Journal for Forgetful {
         })
     }
 
-    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Commit>, ReadError>> {
+    fn read(
+        &self,
+        shard: ShardId,
+        from: Seq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Arc<Commit>>, ReadError>> {
         Box::pin(async move {
             let cut = *self.last.lock().unwrap();
             let mut commits = self.inner.read(shard, from, limit).await?;

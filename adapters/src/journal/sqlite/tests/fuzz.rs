@@ -4,6 +4,7 @@ use super::*;
 use crate::journal::StoredRecord;
 use florin_fuzz::{Target, any_of};
 use std::fs;
+use std::sync::Arc;
 
 #[test]
 fn what_is_read_of_a_damaged_file_is_the_begin_of_what_was_written() {
@@ -32,7 +33,7 @@ fn what_is_read_of_a_damaged_file_is_the_begin_of_what_was_written() {
             if let Ok(commits) = runtime.block_on(journal.read(SHARD, Seq(1), 10)) {
                 let expected = written.iter().map(|record| &record.commit);
                 assert!(
-                    commits.iter().eq(expected.take(commits.len())),
+                    commits.iter().map(Arc::as_ref).eq(expected.take(commits.len())),
                     "commits that nobody wrote"
                 );
             }
