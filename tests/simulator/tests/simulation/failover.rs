@@ -9,7 +9,7 @@ use florin_domain::time::Timestamp;
 use florin_simulator::{Scenario, Settings, Tally, Wiring, simulate};
 use std::sync::Arc;
 
-/// Runs and purchases of each: all in all 175,000 payments where the code is optimized.
+/// Runs and purchases of each: all in all 150,000 payments where the code is optimized.
 const RUNS: (u64, u64) = if cfg!(debug_assertions) {
     (20, 60)
 } else {
@@ -48,7 +48,10 @@ fn nothing_is_charged_twice_while_providers_charge_silently_and_refuse_connectio
         count("failover", "after not sent"),
         count("failover", "after a cancellation"),
     );
-    assert!(count("event", "created") >= runs * ops / 2, "payments were made");
+    assert!(
+        count("event", "created") >= runs * ops * 3 / 4,
+        "payments were made"
+    );
     // Two connections in ten are refused, and most charges have another provider to go to.
     assert!(count("failover", "after not sent") * 20 > count("event", "created"));
     assert!(
