@@ -15,6 +15,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Mutex as Turn;
 
+type Read<'a> = BoxFuture<'a, Result<Vec<Arc<Commit>>, ReadError>>;
+
 /// Runs seeds until one of them is caught, which must be soon, and with these words.
 #[track_caller]
 pub(crate) fn is_caught(wiring: &Wiring, words: &str) {
@@ -65,12 +67,7 @@ impl Journal for Hasty {
         Box::pin(async move { Ok(head) })
     }
 
-    fn read(
-        &self,
-        shard: ShardId,
-        from: Seq,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Arc<Commit>>, ReadError>> {
+    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> Read<'_> {
         self.inner.read(shard, from, limit)
     }
 
@@ -120,12 +117,7 @@ impl Journal for Forger {
         self.inner.append(Batch { commits, ..batch })
     }
 
-    fn read(
-        &self,
-        shard: ShardId,
-        from: Seq,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Arc<Commit>>, ReadError>> {
+    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> Read<'_> {
         Box::pin(async move {
             let mut commits = self.inner.read(shard, from, limit).await?;
             if let Some(change) = &self.reads {
@@ -469,12 +461,7 @@ impl Journal for Forgetful {
         })
     }
 
-    fn read(
-        &self,
-        shard: ShardId,
-        from: Seq,
-        limit: usize,
-    ) -> BoxFuture<'_, Result<Vec<Arc<Commit>>, ReadError>> {
+    fn read(&self, shard: ShardId, from: Seq, limit: usize) -> Read<'_> {
         Box::pin(async move {
             let cut = *self.last.lock().unwrap();
             let mut commits = self.inner.read(shard, from, limit).await?;
