@@ -3,7 +3,11 @@
 use crate::{ownership, shard_folders};
 use anyhow::{Context as _, bail};
 use clap::Args;
+use florin_adapters::audit::key::SigningKey;
 use florin_adapters::backup::{self, Source};
+use florin_adapters::integrity::unfinished;
+use florin_adapters::journal_move::JournalMove;
+use florin_adapters::journal_place;
 use florin_config::Settings;
 use florin_domain::ids::{Seq, ShardId};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -32,18 +36,40 @@ pub(crate) async fn run(settings: &Settings, arguments: &BackupArguments) -> any
     if !folder.is_dir() {
         bail!("{} is no data folder", folder.display());
     }
-    let (database, shards) = match &settings.database.url {
-        Some(_) => {
-            let every = (0..settings.shards).map(ShardId).collect();
-            (Some(ownership::database(settings).await?), every)
+    if JournalMove::is_unfinished(folder)? || unfinished::is_noted(folder)? {
+        bail!(
+            "in {} a move of the journal or a repair has not ended: end that first",
+            folder.display()
+        );
+    }
+    let (database, shards) = if settings.database.url.is_some() {
+        let database = ownership::database(settings).await?;
+        journal_place::compare(folder, Some(&database.journal_id().await?))?;
+        if SigningKey::exists(folder)? {
+            let key = SigningKey::load(folder).context("the signing key")?.public();
+            database
+                .compare_secret("audit_key.secret", &key.to_string())
+                .await?;
         }
-        None => (None, shard_folders::present(folder)?),
+        let shards = database.shards().await?;
+        (Some(database), shards)
+    } else {
+        journal_place::compare(folder, None)?;
+        let (heads, replica) = (settings.heads_folder(), settings.replica_dir.as_deref());
+        (
+            None,
+            shard_folders::all(folder, &heads, replica, settings.shards)?,
+        )
     };
     let source = Source {
         folder,
-        shards: &relative(&shards),
+        shards: &shards
+            .iter()
+            .map(|shard| (*shard, place(*shard)))
+            .collect::<Vec<_>>(),
         heads: &settings.heads_folder(),
         database: database.as_ref(),
+        has_provider_keys: settings.provider_key_secret.is_none(),
     };
     let bar = bar("copying commits {pos} ({per_sec})")?;
     let ends = source.copy(&arguments.out, &|records| bar.inc(records)).await?;
@@ -59,33 +85,22 @@ pub(crate) async fn run(settings: &Settings, arguments: &BackupArguments) -> any
 /// Verifies the copy and makes the data folder, which must not be there or be empty.
 #[expect(clippy::print_stdout, reason = "what was done is this command's output")]
 pub(crate) fn restore(settings: &Settings, arguments: &RestoreArguments) -> anyhow::Result<()> {
-    let from = arguments.from.as_path();
-    let shards = relative(&shard_folders::present(from)?);
-    if shards.len() > usize::from(settings.shards) {
-        bail!(
-            "the copy has {} shards: `journal.shards` must be at least that",
-            shards.len()
-        );
-    }
     let bar = bar("verifying commits {pos} ({per_sec})")?;
-    let ends = backup::restore(from, &settings.data_dir, &shards, &|records| bar.inc(records))
-        .with_context(|| format!("{} is as it was", settings.data_dir.display()))?;
+    let places = (arguments.from.as_path(), settings.data_dir.as_path());
+    let ends = backup::restore(places, place, &|records| bar.inc(records))?;
     bar.finish_and_clear();
     println!("restored into {}: {}", settings.data_dir.display(), told(&ends));
     Ok(())
 }
 
-fn relative(shards: &[ShardId]) -> Vec<PathBuf> {
-    let place = |shard: &ShardId| shard_folders::folder(Path::new(""), *shard);
-    shards.iter().map(place).collect()
+/// Where a shard is within a data folder.
+fn place(shard: ShardId) -> PathBuf {
+    shard_folders::folder(Path::new(""), shard)
 }
 
-fn told(ends: &[Seq]) -> String {
-    let ends = ends.iter().enumerate();
-    let ends: Vec<String> = ends
-        .map(|(shard, end)| format!("shard {shard} up to commit {end}"))
-        .collect();
-    ends.join(", ")
+fn told(ends: &[(ShardId, Seq)]) -> String {
+    let end = |(shard, end): &(ShardId, Seq)| format!("shard {} up to commit {end}", shard.0);
+    ends.iter().map(end).collect::<Vec<_>>().join(", ")
 }
 
 fn bar(template: &str) -> anyhow::Result<ProgressBar> {

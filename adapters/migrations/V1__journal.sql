@@ -106,6 +106,8 @@ BEGIN
     PERFORM 1 FROM florin.shard
         WHERE id = ANY (in_shards) AND owner <> in_owner AND lease_until > clock_timestamp();
     IF FOUND THEN
+        -- What was made above is nobody's: whoever moves the journal counts its shards.
+        DELETE FROM florin.shard WHERE id = ANY (in_shards) AND epoch = 0 AND owner = '';
         RETURN;
     END IF;
     RETURN QUERY

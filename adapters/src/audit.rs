@@ -14,7 +14,7 @@
 pub mod export;
 pub mod head;
 pub mod heads;
-mod hex;
+pub(crate) mod hex;
 pub mod key;
 pub mod notary;
 pub mod proof;

@@ -146,6 +146,7 @@ impl<'a> JournalMove<'a> {
             .collect::<Result<Vec<Head>, ReadError>>()?;
         if is_noted && !Mark::is_set(self.database, &self.name).await? {
             self.compare_ends(&heads).await?;
+            Mark::is_off(self.database, heads.len()).await?;
             return Ok(Marked {
                 moving: self,
                 files,

@@ -54,6 +54,18 @@ pub fn bind(data_dir: &Path, found: Option<&str>) -> Result<(), PlaceError> {
     }
 }
 
+/// The same for whoever only reads: a folder that belongs to nothing yet is not a database's.
+pub fn compare(data_dir: &Path, found: Option<&str>) -> Result<(), PlaceError> {
+    match (noted(data_dir)?, found) {
+        (None, Some(found)) if !data_dir.join(JOURNAL).exists() => Err(PlaceError::Other {
+            folder: data_dir.display().to_string(),
+            noted: "of no database yet".to_owned(),
+            found: found.to_owned(),
+        }),
+        _ => bind(data_dir, found),
+    }
+}
+
 /// The id of the database's journal that the folder belongs to, if it belongs to one.
 pub(crate) fn noted(data_dir: &Path) -> Result<Option<String>, PlaceError> {
     folder_note::read(data_dir, NOTE).map_err(|error| failed(data_dir, error))
@@ -94,5 +106,9 @@ mod tests {
             "{other}"
         );
         assert!(refused(None).contains("is in a database"));
+        compare(path, Some("a")).unwrap();
+        let fresh = tempfile::tempdir().unwrap();
+        compare(fresh.path(), Some("a")).unwrap_err();
+        assert!(std::fs::read_dir(fresh.path()).unwrap().next().is_none());
     }
 }

@@ -1,9 +1,10 @@
 //! Owns copying files and folders durably, readable by our user alone.
 
 use super::BackupError;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// Where signed heads are in a copy.
@@ -65,7 +66,65 @@ pub(super) fn copy_all(from: &Path, to: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Has everything in a folder survive a loss of power.
+/// What is in a folder of small files, by name.
+pub(super) type Contents = BTreeMap<PathBuf, Vec<u8>>;
+
+/// Reads all files of a folder, none if it is not there.
+pub(super) fn read_all(folder: &Path) -> Result<Contents, BackupError> {
+    let mut contents = Contents::new();
+    for path in all(folder)? {
+        match fs::read(folder.join(&path)) {
+            // Replaced or taken away since it was listed: whoever reads again will see.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            read => drop(contents.insert(path.clone(), at(&path, read)?)),
+        }
+    }
+    Ok(contents)
+}
+
+/// Writes files into a folder.
+pub(super) fn write_all(contents: &Contents, folder: &Path) -> Result<(), BackupError> {
+    for (path, bytes) in contents {
+        let path = folder.join(path);
+        make(path.parent().unwrap_or(folder))?;
+        at(&path, fs::write(&path, bytes))?;
+    }
+    Ok(())
+}
+
+/// The bytes of every file in a folder.
+pub(super) fn sizes(folder: &Path) -> Result<BTreeMap<String, u64>, BackupError> {
+    let mut sizes = BTreeMap::new();
+    for path in all(folder)? {
+        let found = at(&path, fs::metadata(folder.join(&path)))?;
+        sizes.insert(path.to_string_lossy().into_owned(), found.len());
+    }
+    Ok(sizes)
+}
+
+/// The files of a folder and of those in it, relative to it.
+fn all(folder: &Path) -> Result<Vec<PathBuf>, BackupError> {
+    let (mut files, mut folders) = (Vec::new(), vec![PathBuf::new()]);
+    while let Some(inner) = folders.pop() {
+        let path = folder.join(&inner);
+        let entries = match fs::read_dir(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            read => at(&path, read)?,
+        };
+        for entry in entries {
+            let entry = at(&path, entry)?;
+            let inside = inner.join(entry.file_name());
+            if at(&path, entry.file_type())?.is_dir() {
+                folders.push(inside);
+            } else {
+                files.push(inside);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Has everything in a folder be our user's alone, and survive a loss of power.
 pub(super) fn sync_all(folder: &Path) -> Result<(), BackupError> {
     for entry in at(folder, fs::read_dir(folder))? {
         let entry = at(folder, entry)?;
@@ -73,31 +132,45 @@ pub(super) fn sync_all(folder: &Path) -> Result<(), BackupError> {
         if at(&path, entry.file_type())?.is_dir() {
             sync_all(&path)?;
         } else {
+            at(&path, fs::set_permissions(&path, Permissions::from_mode(0o600)))?;
             at(&path, File::open(&path).and_then(|file| file.sync_all()))?;
         }
     }
     at(folder, File::open(folder).and_then(|folder| folder.sync_all()))
 }
 
-/// Copies a folder to where none is, or an empty one: under another name until all is there.
-pub(super) fn install(from: &Path, to: &Path) -> Result<(), BackupError> {
-    make_empty(to)?;
-    let to = at(to, to.canonicalize())?;
-    let unfinished = beside(&to);
+/// Makes an empty folder beside one, under its name with this end, in the place of what an earlier try has left.
+pub(super) fn begin_beside(folder: &Path, end: &str) -> Result<PathBuf, BackupError> {
+    let folder = at(folder, folder.canonicalize())?;
+    let mut name = folder.file_name().unwrap_or_default().to_owned();
+    name.push(end);
+    let unfinished = folder.with_file_name(name);
     match fs::remove_dir_all(&unfinished) {
         Err(error) if error.kind() != ErrorKind::NotFound => return at(&unfinished, Err(error)),
         Ok(()) | Err(_) => {}
     }
-    copy_all(from, &unfinished)?;
-    sync_all(&unfinished)?;
-    // An empty folder gives its place to another one.
-    at(&to, fs::rename(&unfinished, &to))?;
-    let above = to.parent().unwrap_or(Path::new("/"));
+    make(&unfinished)?;
+    Ok(unfinished)
+}
+
+/// Gives a folder the place of an empty one, durably.
+pub(super) fn take_place(unfinished: &Path, folder: &Path) -> Result<(), BackupError> {
+    let folder = at(folder, folder.canonicalize())?;
+    at(&folder, fs::rename(unfinished, &folder))?;
+    let above = folder.parent().unwrap_or(Path::new("/"));
     at(above, File::open(above).and_then(|folder| folder.sync_all()))
 }
 
-fn beside(folder: &Path) -> PathBuf {
-    let mut name = folder.file_name().unwrap_or_default().to_owned();
-    name.push(".restoring");
-    folder.with_file_name(name)
+/// Refuses a folder within those that are copied: it would be copied into itself.
+pub(super) fn refuse_nested(folder: &Path, copied: &[&Path]) -> Result<(), BackupError> {
+    let folder = at(folder, folder.canonicalize())?;
+    let is_within = |from: &&Path| from.canonicalize().is_ok_and(|from| folder.starts_with(from));
+    match copied.iter().copied().find(is_within) {
+        Some(from) => Err(BackupError::Unfit(format!(
+            "{} is within {}, which is copied",
+            folder.display(),
+            from.display()
+        ))),
+        None => Ok(()),
+    }
 }

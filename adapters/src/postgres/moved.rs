@@ -48,6 +48,10 @@ const TAKE_OFF: &str = if_all_fit!(
      ) RETURNING shard.id"
 );
 
+/// Writes shards as they are, so that this commit and all before it wait for the copies: those of one owner, or those that no move has.
+const CONFIRM: &str = "UPDATE florin.shard SET owner = owner
+    WHERE (owner = $1 OR ($1 = '' AND owner NOT LIKE 'moved:%')) AND (NOT $2::boolean OR current_setting('synchronous_standby_names') <> '') RETURNING id";
+
 impl Holder {
     /// Whether this is no node, but the mark of a move.
     pub fn is_move(&self) -> bool {
@@ -99,6 +103,15 @@ impl Database {
             Err(self
                 .unfit("a journal is moved by the owner of the schema, which this role is not".to_owned()))
         }
+    }
+
+    /// The shards that were ever taken.
+    pub async fn shards(&self) -> Result<Vec<ShardId>, DatabaseError> {
+        let sql = "SELECT array(SELECT id FROM florin.shard ORDER BY id)";
+        let ids: Vec<i32> = self.value(sql, &[]).await?;
+        let ids: Option<Vec<u16>> = ids.into_iter().map(|id| u16::try_from(id).ok()).collect();
+        let ids = ids.ok_or_else(|| self.unfit("a row of `florin.shard` is damaged".to_owned()))?;
+        Ok(ids.into_iter().map(ShardId).collect())
     }
 
     /// The epoch in which a shard is.
@@ -254,9 +267,19 @@ impl Mark {
             .map_err(|error| database.failed(&error))?;
         let found: Option<Vec<Found>> = rows.iter().map(found).collect();
         let owner = gone(name);
-        Ok(found
-            .filter(|found| !found.is_empty() && found.iter().all(|shard| shard.owner == owner))
-            .map(|found| found.into_iter().map(|shard| shard.head).collect()))
+        let marked =
+            found.filter(|found| !found.is_empty() && found.iter().all(|shard| shard.owner == owner));
+        let Some(marked) = marked else {
+            return Ok(None);
+        };
+        // What is seen may not be on the copies yet, if whoever set it did not hear of the end.
+        confirm(database, &owner, marked.len()).await?;
+        Ok(Some(marked.into_iter().map(|shard| shard.head).collect()))
+    }
+
+    /// Refuses a database whose shards are not so many, or marked by some move, or not on its copies.
+    pub(crate) async fn is_off(database: &Database, shards: usize) -> Result<(), DatabaseError> {
+        confirm(database, "", shards).await
     }
 
     /// Takes the mark off, so that nodes may have the shards: if all that was moved is there.
@@ -299,6 +322,23 @@ impl Mark {
                     .to_owned(),
             ))
         }
+    }
+}
+
+async fn confirm(database: &Database, owner: &str, shards: usize) -> Result<(), DatabaseError> {
+    let confirmed = call(
+        database,
+        CONFIRM,
+        &[Type::TEXT, Type::BOOL],
+        &[&owner, &database.needs_copy()],
+    )
+    .await?;
+    if confirmed.len() == shards {
+        Ok(())
+    } else {
+        Err(database.unfit(
+            "its shards are not those of this move, or are marked by another one, or it has no synchronous standby".to_owned(),
+        ))
     }
 }
 
