@@ -19,7 +19,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// How often a process that waits looks, at least: a lease may be let go of at any time.
@@ -287,7 +287,7 @@ async fn wait(
 ) -> anyhow::Result<Option<Held>> {
     let (terms, shards) = (terms(settings), shards(settings));
     let has_key = vault::keks(settings)?.is_some();
-    let (mut last, mut heard, mut renewals) = (first, Instant::now(), 0_u32);
+    let (mut last, mut renewals) = (first, 0_u32);
     loop {
         // Nowhere else: shards that are asked for must not be given to somebody who is gone.
         tokio::select! {
@@ -322,12 +322,9 @@ async fn wait(
                 continue;
             }
         };
-        // More time than is left of what it had, by half of what a renewal gives: it lives.
-        let expected = last.left.saturating_sub(heard.elapsed()) + terms.ttl / 6;
-        if holder.owner == last.owner && holder.left > expected {
+        if holder.has_renewed_since(&last, terms.ttl) {
             renewals = renewals.saturating_add(1);
         }
-        heard = Instant::now();
         if holder.node == terms.node && !holder.node.is_empty() && renewals > 1 {
             bail!(
                 "another process that calls itself `{}` has the shards, at {}, and lives: give each node a name of its own (`database.node`)",

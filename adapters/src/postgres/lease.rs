@@ -43,6 +43,8 @@ pub struct Holder {
     pub url: String,
     /// Until it may be robbed, unless it renews.
     pub left: Duration,
+    /// When that was heard.
+    heard: Instant,
 }
 
 /// A shard as it was when it was taken.
@@ -295,6 +297,14 @@ impl Drop for Lease {
 }
 
 impl Holder {
+    /// Whether it is the process that had them at that earlier look, and has more time than is left of what it had then, by half of what a renewal
+    /// gives: it lives.
+    pub fn has_renewed_since(&self, earlier: &Self, ttl: Duration) -> bool {
+        let elapsed = self.heard.duration_since(earlier.heard);
+        let expected = earlier.left.saturating_sub(elapsed) + ttl / (2 * RENEWALS);
+        self.owner == earlier.owner && self.left > expected
+    }
+
     /// Whoever had them when we asked, and has them no longer.
     fn gone() -> Self {
         Self {
@@ -302,6 +312,7 @@ impl Holder {
             node: String::new(),
             url: String::new(),
             left: Duration::ZERO,
+            heard: Instant::now(),
         }
     }
 }
@@ -395,6 +406,7 @@ async fn holder(database: &Database, ids: &[i32]) -> Result<Option<Holder>, Data
         node: row.get(1),
         url: row.get(2),
         left: Duration::from_millis(row.get::<_, i64>(3).max(0).cast_unsigned()),
+        heard: Instant::now(),
     }))
 }
 
