@@ -14,6 +14,7 @@ use florin_adapters::integrity::unfinished;
 use florin_adapters::journal::JournalFile;
 use florin_adapters::journal_move::{Direction, JournalMove, Moved};
 use florin_adapters::journal_place;
+use florin_adapters::secrets;
 use florin_config::Settings;
 use florin_domain::ids::ShardId;
 use florin_domain::ports::Head;
@@ -142,6 +143,9 @@ async fn bring_up_to_date(
         ..Providers::of(Vec::new())
     };
     drop(Beside::open(settings, ownership, &providers, (&clock, &entropy))?);
+    if let Some(mirror) = ownership.mirror() {
+        secrets::bring_up_to_date(&secrets::folder_in(&settings.data_dir), &mirror)?;
+    }
     let opened = shards::Opened::open(settings, ownership, data, &clock).await?;
     let mut heads = Vec::new();
     for (number, shard) in opened.shards.iter().enumerate() {

@@ -207,7 +207,13 @@ async fn build(
     );
     let book = Arc::clone(&providers.book);
     let terms = providers.terms.clone();
-    let vault = Vault::open(settings, terms, Arc::clone(&clock) as _, Arc::clone(&book))?;
+    let mirror = ownership.mirror();
+    let vault = Vault::open(
+        settings,
+        terms,
+        (Arc::clone(&clock) as _, mirror.as_ref()),
+        Arc::clone(&book),
+    )?;
     let Beside {
         cards,
         links,

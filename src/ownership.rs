@@ -269,6 +269,7 @@ async fn sealed(database: &Database, has_key: bool) -> Result<Option<anyhow::Err
     for (store, what) in [
         ("cards", "customers and cards"),
         ("webhooks", "webhook endpoints"),
+        ("credentials", "credentials of merchants"),
     ] {
         if !has_key && database.has_rows(store).await? {
             let why = "there is no key to open them: set `secrets.kek_file`";

@@ -66,7 +66,7 @@ pub(crate) fn keks(settings: &Settings) -> anyhow::Result<Option<Keks>> {
 
 /// What merchants have at providers, on this node.
 pub(crate) enum Vault {
-    /// In sealed files.
+    /// In sealed files, and with a journal in a database there.
     Kept(SecretStore),
     /// Nothing: the node has no key to seal it under.
     None(Arc<Book>),
@@ -119,7 +119,7 @@ impl Vault {
     pub(crate) fn open(
         settings: &Settings,
         terms: HashMap<ProviderId, Terms>,
-        clock: Arc<dyn Clock>,
+        (clock, mirror): (Arc<dyn Clock>, Option<&MirrorIn>),
         book: Arc<Book>,
     ) -> anyhow::Result<Self> {
         let folder = secrets::folder_in(&settings.data_dir);
@@ -139,7 +139,7 @@ impl Vault {
             );
             keks.push(Arc::new(next));
         }
-        let store = SecretStore::open(&folder, keks, terms, clock, book);
+        let store = SecretStore::open_mirrored(&folder, keks, (terms, clock, book), mirror);
         let unusable = || format!("the key-encryption key is that of {}", file.display());
         Ok(Self::Kept(store.with_context(unusable)?))
     }

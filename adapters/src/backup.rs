@@ -20,6 +20,7 @@ use crate::journal_move::{MoveError, export_to};
 use crate::mirror::{download, upload};
 use crate::payment_links;
 use crate::postgres::{Database, DatabaseError};
+use crate::secrets::kept;
 use crate::store_file;
 use crate::webhooks;
 use florin_domain::ids::{Seq, ShardId};
@@ -129,14 +130,13 @@ impl Source<'_> {
 
     /// What merchants have at providers, and where the journal ended when it was so: a start compares the two.
     async fn credentials_and_heads(&self) -> Result<(files::Contents, Vec<(ShardId, Head)>), BackupError> {
-        let folder = self.folder.join(CREDENTIALS);
-        let mut before = files::read_all(&folder)?;
+        let mut before = self.credentials().await?;
         for _ in 0..STILL_MAX {
             let mut heads = Vec::new();
             for (shard, place) in self.shards {
                 heads.push((*shard, self.head(*shard, place).await?));
             }
-            let after = files::read_all(&folder)?;
+            let after = self.credentials().await?;
             if before == after {
                 return Ok((after, heads));
             }
@@ -145,6 +145,24 @@ impl Source<'_> {
         Err(BackupError::Unfit(
             "merchants' credentials do not stand still".to_owned(),
         ))
+    }
+
+    /// The sealed files, by name: of a database, if it was ever given any, whatever the folder of a node that may wait has.
+    async fn credentials(&self) -> Result<files::Contents, BackupError> {
+        let folder = self.folder.join(CREDENTIALS);
+        if let Some(database) = self.database {
+            let refused = |why| BackupError::Store(folder.clone(), why);
+            let client = database.client().await?;
+            let store = (kept::STORE, kept::FORM_VERSION);
+            if let Some(all) = download::blobs(&client, store).await.map_err(refused)? {
+                let named = all
+                    .into_iter()
+                    .map(|(row, bytes)| Some((kept::file_of(&row)?, bytes)));
+                let named: Option<files::Contents> = named.collect();
+                return named.ok_or_else(|| refused("a row in the database has no merchant".to_owned()));
+            }
+        }
+        files::read_all(&folder)
     }
 
     async fn head(&self, shard: ShardId, place: &Path) -> Result<Head, BackupError> {

@@ -24,7 +24,7 @@ use crate::journal_place::{self, PlaceError};
 use crate::mirror::upload::{self, Uploaded};
 use crate::postgres::{Database, DatabaseError, Lease, Mark, Names};
 use crate::store_file;
-use crate::{card_vault, payment_links, webhooks};
+use crate::{card_vault, payment_links, secrets, webhooks};
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{Entropy as _, Head, ReadError};
 use std::cell::Cell;
@@ -273,6 +273,7 @@ impl<'a> JournalMove<'a> {
                 upload::forget(&path).map_err(refused)?;
             }
         }
+        secrets::kept::forget(self.folder).map_err(|error| self.of_credentials(error.to_string()))?;
         places::note_moved_out(self.folder, &self.name)?;
         journal_place::forget(self.folder)?;
         places::forget(self.folder)?;
@@ -345,7 +346,17 @@ impl JournalMove<'_> {
                 return Err(refused(why.to_owned()));
             }
         }
+        let credentials = secrets::kept::upload(&client, &secrets::folder_in(self.folder), epoch).await;
+        uploaded.extend(credentials.map_err(|why| self.of_credentials(why))?);
         Ok(uploaded)
+    }
+
+    fn of_credentials(&self, why: String) -> MoveError {
+        MoveError::Store {
+            name: secrets::kept::STORE,
+            path: secrets::folder_in(self.folder),
+            why,
+        }
     }
 
     /// From now on the folder's files are copies of what was.

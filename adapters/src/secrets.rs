@@ -4,12 +4,13 @@
 //! * `kek` the key-encryption key in a file; `sealing` AES-256-GCM; `record` what is sealed; `sealed_file` one merchant's file; `folder` files
 //!   that are replaced as a whole; `rotation` another key-encryption key
 //! * `book` what is present, read by every call to a provider; `store` the port: changes, in two steps around the journal;
-//!   `comparing` the files beside the journal; `none` where there is no key; `terms` what a provider takes
+//!   `kept` where its files are, in a folder or in a database first; `comparing` the files beside the journal; `none` where there is no key; `terms` what a provider takes
 
 mod book;
 mod comparing;
 mod folder;
 mod kek;
+pub(crate) mod kept;
 mod none;
 mod record;
 mod rotation;
@@ -21,11 +22,12 @@ mod terms;
 mod tests;
 
 pub use book::{Book, Held, Unavailable};
-pub use comparing::{Lack, StaleError};
+pub use comparing::{CompareError, Lack, StaleError};
 pub use kek::{FileKek, KekFileError};
+pub use kept::{OpenError, bring_up_to_date};
 pub use none::NoSecrets;
 pub use rotation::{RotateError, Rotated, Sealed, rotate};
-pub use store::{OpenError, SecretStore};
+pub use store::SecretStore;
 pub use terms::Terms;
 pub(crate) use terms::is_stripe_test_key;
 

@@ -1,5 +1,6 @@
 //! Owns making a new file of a store from the database's rows as they are at one moment, for a copy that no node uses.
 
+use super::blobs::{self, All};
 use super::{ROWS_MAX, rebuild};
 use crate::postgres::described;
 use rusqlite::Connection;
@@ -16,6 +17,28 @@ pub(crate) async fn download(client: &Client, name: &str, file: &mut Connection)
     filled
 }
 
+/// Opaque bytes by name, as they are at one moment; nothing if none were ever kept there.
+pub(crate) async fn blobs(client: &Client, (name, form): (&str, i64)) -> Result<Option<All>, String> {
+    let told = |error: tokio_postgres::Error| described(&error);
+    let sql = "SELECT kept.form, row.cells FROM florin.store AS kept LEFT JOIN florin.store_row AS row ON row.store = kept.name
+               WHERE kept.name = $1 AND kept.version > 0";
+    let rows = client.query(sql, &[&name]).await.map_err(told)?;
+    let mut all = All::new();
+    for row in &rows {
+        let found: i64 = row.get(0);
+        if found != form {
+            return Err(other_form(found, form));
+        }
+        let cells: Option<&[u8]> = row.get(1);
+        all.extend(cells.map(blobs::read).transpose()?);
+    }
+    Ok((!rows.is_empty()).then_some(all))
+}
+
+fn other_form(found: i64, form: i64) -> String {
+    format!("the database has its rows in form {found}, and this build knows form {form}")
+}
+
 async fn fill(client: &Client, name: &str, file: &mut Connection) -> Result<u64, String> {
     let failed = |error: rusqlite::Error| error.to_string();
     let told = |error: tokio_postgres::Error| described(&error);
@@ -24,9 +47,7 @@ async fn fill(client: &Client, name: &str, file: &mut Connection) -> Result<u64,
     if let Some(row) = client.query_opt(sql, &[&name]).await.map_err(told)? {
         let found: i64 = row.get(0);
         if found != form {
-            return Err(format!(
-                "the database has its rows in form {found}, and this build knows form {form}"
-            ));
+            return Err(other_form(found, form));
         }
     }
     let filling = file.transaction().map_err(failed)?;

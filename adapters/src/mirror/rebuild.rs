@@ -49,8 +49,7 @@ pub(super) fn expects_rows(file: &Connection) -> rusqlite::Result<bool> {
 }
 
 /// Says of every copy that was kept aside that somebody has to look at it.
-pub(super) fn tell_of_copies(file: &Connection, name: &str) {
-    let path = Path::new(file.path().unwrap_or_default());
+pub(crate) fn tell_of_copies(path: &Path, name: &str) {
     let begins = format!("{}.lost-", path.file_name().unwrap_or_default().to_string_lossy());
     let entries = path.parent().and_then(|folder| fs::read_dir(folder).ok());
     for entry in entries.into_iter().flatten().flatten() {

@@ -1,5 +1,6 @@
 //! Owns giving the database all rows of a file that had no second copy, and having a file that gets none any more forget its state.
 
+use super::blobs::{self, All};
 use super::cells::{Cell, encode};
 use super::rebuild;
 use super::touched::{Table, tables};
@@ -32,6 +33,27 @@ struct Page {
     bytes: usize,
 }
 
+impl Page {
+    fn push(&mut self, (key, cells): (Vec<u8>, Vec<u8>)) {
+        self.bytes += cells.len();
+        self.keys.push(key);
+        self.cells.push(cells);
+    }
+
+    fn is_full(&self) -> bool {
+        self.keys.len() >= ROWS_MAX || self.bytes >= BYTES_MAX
+    }
+}
+
+impl Uploaded {
+    fn state(&self) -> State {
+        State {
+            version: self.version,
+            change: Some(self.change.clone()),
+        }
+    }
+}
+
 /// Puts the rows of this file in the place of whatever the database has of the store, in one transaction, and notes in the file that it is in the
 /// state which the database has. A file of another form is refused.
 ///
@@ -55,29 +77,23 @@ pub(crate) async fn upload(
             "it has version {found}, and this build knows version {form}"
         ));
     }
-    // All of a large store are one transaction, and deleting what was there may take as long as it takes.
-    run(
-        client,
-        "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0",
-    )
-    .await?;
-    match replace(client, name, &file, epoch).await {
-        Ok((rows, state, claim)) => {
-            run(client, "COMMIT").await?;
-            rebuild::expect_rows(&file).map_err(failed)?;
-            rebuild::note(&file, &state, &claim).map_err(failed)?;
-            Ok(Uploaded {
-                name,
-                rows,
-                version: state.version,
-                change: state.change.unwrap_or_default(),
-            })
-        }
-        Err(error) => {
-            run(client, "ROLLBACK").await?;
-            Err(error)
-        }
-    }
+    let rows = Rows::Of(&file);
+    let (uploaded, claim) = replace(client, (name, form), rows, epoch).await?;
+    rebuild::expect_rows(&file).map_err(failed)?;
+    rebuild::note(&file, &uploaded.state(), &claim).map_err(failed)?;
+    Ok(uploaded)
+}
+
+/// The same of opaque bytes by name, and what is to be noted beside them.
+pub(crate) async fn upload_blobs(
+    client: &Client,
+    (name, form): (&'static str, i64),
+    blobs: &All,
+    epoch: Epoch,
+) -> Result<(Uploaded, String), String> {
+    let (uploaded, claim) = replace(client, (name, form), Rows::Blobs(blobs), epoch).await?;
+    let noted = blobs::noted(&uploaded.state(), &claim);
+    Ok((uploaded, noted))
 }
 
 /// Has the file of a store forget in which state the database has it.
@@ -89,16 +105,68 @@ pub(crate) fn forget(path: &Path) -> Result<(), String> {
     forgotten.map_err(|error| error.to_string())
 }
 
+/// Where rows come from.
+enum Rows<'a> {
+    Of(&'a Connection),
+    Blobs(&'a All),
+}
+
 async fn replace(
     client: &Client,
-    name: &str,
-    file: &Connection,
+    store: (&'static str, i64),
+    from: Rows<'_>,
     epoch: Epoch,
-) -> Result<(u64, State, [u8; 16]), String> {
-    let failed = |error: rusqlite::Error| error.to_string();
+) -> Result<(Uploaded, [u8; 16]), String> {
+    // All of a large store are one transaction, and deleting what was there may take as long as it takes.
+    let begin = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+    run(client, begin).await?;
+    let replaced = send_all(client, store, from, epoch).await;
+    run(client, if replaced.is_ok() { "COMMIT" } else { "ROLLBACK" }).await?;
+    replaced
+}
+
+async fn send_all(
+    client: &Client,
+    (name, form): (&'static str, i64),
+    from: Rows<'_>,
+    epoch: Epoch,
+) -> Result<(Uploaded, [u8; 16]), String> {
+    let (claim, change, version) = begin_turn(client, (name, form), epoch).await?;
+    let mut rows = 0;
+    match from {
+        Rows::Of(file) => {
+            for table in tables(file).map_err(|error| error.to_string())? {
+                rows += send_table(client, name, file, &table).await?;
+            }
+        }
+        Rows::Blobs(all) => {
+            let mut page = Page::default();
+            for (blob, bytes) in all {
+                page.push(blobs::row(blob, bytes));
+                if page.is_full() {
+                    rows += send(client, (name, blobs::TABLE), &std::mem::take(&mut page)).await?;
+                }
+            }
+            rows += send(client, (name, blobs::TABLE), &page).await?;
+        }
+    }
+    let uploaded = Uploaded {
+        name,
+        rows,
+        version,
+        change,
+    };
+    Ok((uploaded, claim))
+}
+
+/// Takes away all rows of a store, and begins a turn in a new state: names of the turn and of the change, and the state's number.
+async fn begin_turn(
+    client: &Client,
+    (name, form): (&str, i64),
+    epoch: Epoch,
+) -> Result<([u8; 16], Vec<u8>, i64), String> {
     let told = |error: tokio_postgres::Error| described(&error);
     let (change, claim) = (random(), random());
-    let form = rebuild::form(file).map_err(failed)?;
     client
         .execute("DELETE FROM florin.store_row WHERE store = $1", &[&name])
         .await
@@ -121,12 +189,7 @@ async fn replace(
         )
         .await
         .map_err(told)?;
-    let mut rows = 0;
-    for table in tables(file).map_err(failed)? {
-        rows += send_table(client, name, file, &table).await?;
-    }
-    let change = Some(change.to_vec());
-    Ok((rows, State { version, change }, claim))
+    Ok((claim, change.to_vec(), version))
 }
 
 async fn send_table(client: &Client, name: &str, file: &Connection, table: &Table) -> Result<u64, String> {
@@ -153,11 +216,8 @@ async fn send_table(client: &Client, name: &str, file: &Connection, table: &Tabl
             .filter_map(|place| cells.get(*place))
             .cloned()
             .collect();
-        page.keys.push(encode(&key));
-        let cells = encode(&cells);
-        page.bytes += cells.len();
-        page.cells.push(cells);
-        if page.keys.len() >= ROWS_MAX || page.bytes >= BYTES_MAX {
+        page.push((encode(&key), encode(&cells)));
+        if page.is_full() {
             sent += send(client, (name, &table.name), &std::mem::take(&mut page)).await?;
         }
     }

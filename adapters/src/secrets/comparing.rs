@@ -7,6 +7,7 @@ use florin_domain::credentials::{JournaledCredentials, JournaledVersion, Journal
 use florin_domain::ids::MerchantId;
 use florin_domain::provider::ProviderId;
 use florin_domain::time::Timestamp;
+use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -24,17 +25,26 @@ pub enum Lack {
     Other(u32),
 }
 
+/// Why what is kept is not believed.
+#[derive(Debug, Error)]
+pub enum CompareError {
+    /// It is behind the journal.
+    #[error(transparent)]
+    Stale(#[from] StaleError),
+    /// The database that is to have it does not take it.
+    #[error("merchants' credentials could not be put into the database")]
+    Database(#[source] io::Error),
+}
+
 /// The files are behind the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error(
-    "the journal says that {merchant} {lack} {provider}, and {path} does not have it: the folder is an older copy, or a file is missing; put \
-     the latest copy in its place"
-)]
+#[error("the journal says that {merchant} {lack} {provider}, and {path} does not have it: {advice}", path = path.display())]
 pub struct StaleError {
     pub(super) merchant: MerchantId,
     pub(super) provider: ProviderId,
     pub(super) lack: Lack,
     pub(super) path: PathBuf,
+    pub(super) advice: &'static str,
 }
 
 /// The first version that the journal has of a merchant at a provider and the merchant's records do not have as it says.

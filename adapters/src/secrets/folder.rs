@@ -42,6 +42,10 @@ impl Folder {
         }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The path of a merchant's file.
     pub(super) fn file(&self, merchant: MerchantId) -> PathBuf {
         self.path.join(format!("{merchant}.{SEALED}"))
@@ -71,6 +75,12 @@ impl Folder {
 
     pub(super) fn read(&self, merchant: MerchantId) -> io::Result<Vec<u8>> {
         fs::read(self.file(merchant))
+    }
+
+    /// Takes a merchant's file away, durably.
+    pub(super) fn remove(&self, merchant: MerchantId) -> io::Result<()> {
+        fs::remove_file(self.file(merchant))?;
+        sync_folder(&self.path)
     }
 
     /// Puts these bytes in the place of a merchant's file, for our user only, and makes that durable.

@@ -6,9 +6,9 @@
 
 use super::folder::{Folder, Steps, rename, replace_as, unwatched};
 use super::kek::{FileKek, KekFileError, file_of, next_of, replaced_of};
+use super::kept::OpenError;
 use super::sealed_file::SealedFile;
 use super::sealing;
-use super::store::OpenError;
 use crate::{card_vault, webhooks};
 use florin_domain::ports::{Kek, KekId};
 use std::io;

@@ -1,11 +1,13 @@
 //! The store of merchants' credentials: files at rest, the book in memory, and changes in two steps around the journal.
 
 use super::book::{Book, Held, Place, Shelf};
-use super::comparing::{StaleError, follow, lack, retire};
+use super::comparing::{CompareError, StaleError, follow, lack, retire};
 use super::folder::{Folder, unwatched};
+use super::kept::{Files, Kept, OpenError};
 use super::record::Record;
 use super::sealed_file::SealedFile;
 use super::terms::{Terms, account, check_mode, livemode, names};
+use crate::mirror::MirrorIn;
 use florin_domain::credentials::{
     CredentialFields, CredentialVersion, Credentials, JournaledCredentials, LastSet, PRESENT_FOR_OWN_KEY_MAX,
     PRESENT_VERSIONS_MAX,
@@ -18,31 +20,15 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use thiserror::Error;
 use tokio::time::sleep;
 
 /// A change begins so far ahead that every call which it decides finds it announced.
 const AHEAD: Millis = Millis(5);
 /// As fine as the clock is.
 const TICK: Duration = Duration::from_millis(1);
-/// Why the sealed files cannot be used.
-#[derive(Debug, Error)]
-pub enum OpenError {
-    /// A file is not what was written, or is sealed under another key.
-    #[error("the credentials in {path} cannot be used: {why}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
-    /// The folder cannot be read.
-    #[error("the folder of credentials cannot be read")]
-    Folder(#[source] io::Error),
-}
 
 /// A change between its begin and its end.
 #[derive(Clone, Copy, Debug)]
@@ -52,14 +38,14 @@ enum Change {
 }
 
 /// What is in the files, and which changes are under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Desk {
+    kept: Kept,
     files: HashMap<MerchantId, SealedFile>,
     changes: HashMap<Place, Change>,
 }
 
 struct Inner {
-    folder: Folder,
     /// New files are sealed under the first.
     keks: Vec<Arc<dyn Kek>>,
     terms: HashMap<ProviderId, Terms>,
@@ -75,7 +61,6 @@ pub struct SecretStore(Arc<Inner>);
 impl fmt::Debug for SecretStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecretStore")
-            .field("folder", &self.0.folder)
             .field("keks", &self.0.keks)
             .finish_non_exhaustive()
     }
@@ -93,10 +78,29 @@ impl SecretStore {
         clock: Arc<dyn Clock>,
         book: Arc<Book>,
     ) -> Result<Self, OpenError> {
-        Self::open_watched(Folder::new(folder, unwatched()), keks, terms, clock, book)
+        Self::open_mirrored(folder, keks, (terms, clock, book), None)
+    }
+
+    /// The same of credentials that are kept in a database as well.
+    ///
+    /// # Errors
+    /// If a file was changed, moved, or is sealed under none of the keys, or the database cannot be used.
+    pub fn open_mirrored(
+        folder: &Path,
+        keks: Vec<Arc<dyn Kek>>,
+        (terms, clock, book): (HashMap<ProviderId, Terms>, Arc<dyn Clock>, Arc<Book>),
+        mirror: Option<&MirrorIn>,
+    ) -> Result<Self, OpenError> {
+        let folder = Folder::new(folder, unwatched());
+        let kept = match mirror {
+            Some(place) => Kept::in_database(folder, place)?,
+            None => Kept::here(folder)?,
+        };
+        Self::open_kept(kept, keks, (terms, clock, book))
     }
 
     /// The same with something that watches each step of a change of the files.
+    #[cfg(test)]
     pub(super) fn open_watched(
         folder: Folder,
         keks: Vec<Arc<dyn Kek>>,
@@ -104,21 +108,28 @@ impl SecretStore {
         clock: Arc<dyn Clock>,
         book: Arc<Book>,
     ) -> Result<Self, OpenError> {
-        let mut desk = Desk::default();
-        for merchant in folder.merchants().map_err(OpenError::Folder)? {
-            let unusable = |why: String| OpenError::File {
-                path: folder.file(merchant),
-                why,
-            };
-            let bytes = folder
-                .read(merchant)
-                .map_err(|error| unusable(error.to_string()))?;
-            let file = SealedFile::open(merchant, &bytes, &keks);
-            let file = file.map_err(|error| unusable(error.to_string()))?;
-            desk.files.insert(merchant, file);
+        Self::open_kept(Kept::here(folder)?, keks, (terms, clock, book))
+    }
+
+    fn open_kept(
+        (kept, sealed): (Kept, Files),
+        keks: Vec<Arc<dyn Kek>>,
+        (terms, clock, book): (HashMap<ProviderId, Terms>, Arc<dyn Clock>, Arc<Book>),
+    ) -> Result<Self, OpenError> {
+        let mut files = HashMap::new();
+        for (merchant, bytes) in sealed {
+            let file = SealedFile::open(merchant, &bytes, &keks).map_err(|error| OpenError::File {
+                path: kept.folder.file(merchant),
+                why: error.to_string(),
+            })?;
+            files.insert(merchant, file);
         }
+        let desk = Desk {
+            kept,
+            files,
+            changes: HashMap::new(),
+        };
         Ok(Self(Arc::new(Inner {
-            folder,
             keks,
             terms,
             clock,
@@ -128,11 +139,11 @@ impl SecretStore {
     }
 
     /// Compares the files with what the journal says, and puts into force what both have. A version that the journal does not have was
-    /// never answered, and is forgotten; one that it retired is destroyed.
+    /// never answered, and is forgotten; one that it retired is destroyed. A database that never had any gets what is here.
     ///
     /// # Errors
-    /// If the journal has a version, retired or not, that the files do not have as it was made.
-    pub fn compare(&self, journaled: &JournaledCredentials) -> Result<(), StaleError> {
+    /// If the journal has a version, retired or not, that the files do not have as it was made, or a database does not take them.
+    pub fn compare(&self, journaled: &JournaledCredentials) -> Result<(), CompareError> {
         self.0.compare(journaled)
     }
 }
@@ -143,27 +154,37 @@ impl Inner {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn compare(&self, journaled: &JournaledCredentials) -> Result<(), StaleError> {
+    fn compare(&self, journaled: &JournaledCredentials) -> Result<(), CompareError> {
         let mut desk = self.desk();
+        let Desk { kept, files, .. } = &mut *desk;
         for ((merchant, provider), versions) in journaled {
-            let records = desk.files.get(merchant).map_or(&[][..], |file| &file.records);
+            let records = files.get(merchant).map_or(&[][..], |file| &file.records);
             if let Some(lack) = lack(records, *provider, versions) {
-                return Err(StaleError {
+                return Err(CompareError::Stale(StaleError {
                     merchant: *merchant,
                     provider: *provider,
                     lack,
-                    path: self.folder.file(*merchant),
-                });
+                    path: kept.folder.file(*merchant),
+                    advice: kept.advice(),
+                }));
             }
         }
-        for (merchant, file) in &mut desk.files {
+        let mut behind = Vec::new();
+        for (merchant, file) in &mut *files {
             if follow(&mut file.records, *merchant, journaled) {
-                let written = file
-                    .bytes(&file.records)
-                    .and_then(|bytes| self.folder.replace(*merchant, &bytes));
-                if let Err(error) = written {
-                    tracing::error!(%merchant, %error, "retired credentials could not be destroyed yet");
-                }
+                behind.push(*merchant);
+            }
+        }
+        kept.begin(files).map_err(CompareError::Database)?;
+        for merchant in behind {
+            let Some(file) = files.get(&merchant) else {
+                continue;
+            };
+            let written = file
+                .bytes(&file.records)
+                .and_then(|bytes| kept.replace(merchant, &bytes));
+            if let Err(error) = written {
+                tracing::error!(%merchant, %error, "retired credentials could not be destroyed yet");
             }
         }
         let mut shelves: HashMap<Place, Arc<Shelf>> = HashMap::new();
@@ -252,7 +273,7 @@ impl Inner {
             about: about.clone(),
             credentials: Some(Arc::new(set)),
         });
-        if let Err(error) = self.write(&mut desk, merchant, records) {
+        if let Err(error) = Self::write(&mut desk, merchant, records) {
             self.show(&desk, place);
             return Err(error);
         }
@@ -308,14 +329,14 @@ impl Inner {
             Change::Put { .. } if is_journaled => Ok(()),
             Change::Put { version, .. } => {
                 records.retain(|record| !is_it(record, version));
-                self.write_or_keep(&mut desk, place.0, records)
+                Self::write_or_keep(&mut desk, place.0, records)
             }
             Change::Retire { version, at } if is_journaled => {
                 let mut retired = records.iter_mut().filter(|record| is_it(record, version));
                 if let Some(record) = retired.next() {
                     retire(record, at);
                 }
-                self.write_or_keep(&mut desk, place.0, records)
+                Self::write_or_keep(&mut desk, place.0, records)
             }
             Change::Retire { .. } => Ok(()),
         };
@@ -325,22 +346,22 @@ impl Inner {
     }
 
     /// Makes the records those of a merchant, in its file first.
-    fn write(&self, desk: &mut Desk, merchant: MerchantId, records: Vec<Record>) -> Result<(), SecretsError> {
-        let file = desk.files.get_mut(&merchant).ok_or_else(lost)?;
+    fn write(desk: &mut Desk, merchant: MerchantId, records: Vec<Record>) -> Result<(), SecretsError> {
+        let Desk { kept, files, .. } = desk;
+        let file = files.get_mut(&merchant).ok_or_else(lost)?;
         let bytes = file.bytes(&records).map_err(failed)?;
-        self.folder.replace(merchant, &bytes).map_err(failed)?;
+        kept.replace(merchant, &bytes).map_err(failed)?;
         file.records = records;
         Ok(())
     }
 
     /// The same where the journal has spoken already: what the file still has beyond that is put away by the next start.
     fn write_or_keep(
-        &self,
         desk: &mut Desk,
         merchant: MerchantId,
         records: Vec<Record>,
     ) -> Result<(), SecretsError> {
-        let written = self.write(desk, merchant, records.clone());
+        let written = Self::write(desk, merchant, records.clone());
         if written.is_err()
             && let Some(file) = desk.files.get_mut(&merchant)
         {
