@@ -15,7 +15,7 @@ mod cells;
 pub(crate) mod download;
 pub(crate) mod rebuild;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod touched;
 mod turn;
 pub(crate) mod upload;

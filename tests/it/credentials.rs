@@ -12,14 +12,15 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
-const CONFIGURED: &str = "sk_test_sandbox";
-const FIRST: &str = "sk_test_canaryALPHA_0001_4Tz1";
-const SECOND: &str = "sk_test_canaryBRAVO_0002_9Xy2";
+pub(crate) const CONFIGURED: &str = "sk_test_sandbox";
+pub(crate) const FIRST: &str = "sk_test_canaryALPHA_0001_4Tz1";
+pub(crate) const SECOND: &str = "sk_test_canaryBRAVO_0002_9Xy2";
 const SHOPS: &str = "sk_test_canaryCHARLIE_0003_7Qw3";
 const HMAC_KEY: &str = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056";
 const CLIENTS: usize = 8;
@@ -29,7 +30,12 @@ pub(crate) fn path(merchant: &str, provider: &str) -> String {
 }
 
 pub(crate) fn send(dev: &Dev, method: &str, path: &str, body: &Value) -> Answer {
-    let authorization = format!("Bearer {OPERATOR}");
+    send_to(dev.api, OPERATOR, (method, path), body)
+}
+
+/// The same to a node at this address, with this operator's key.
+pub(crate) fn send_to(api: SocketAddr, operator: &str, (method, path): (&str, &str), body: &Value) -> Answer {
+    let authorization = format!("Bearer {operator}");
     let headers = [
         ("Authorization", authorization.as_str()),
         ("Content-Type", "application/json"),
@@ -39,7 +45,7 @@ pub(crate) fn send(dev: &Dev, method: &str, path: &str, body: &Value) -> Answer 
     } else {
         body.to_string()
     };
-    Client::new(dev.api)
+    Client::new(api)
         .send(method, path, &headers, body.as_bytes())
         .unwrap()
 }
@@ -101,7 +107,12 @@ fn find_calls(value: &Value, accounts: &mut BTreeMap<String, String>) {
 /// Which key the charge, capture or refund of a payment came with.
 #[track_caller]
 fn came_with(dev: &Dev, folder: &Path, payment: &str, operation: &str) -> &'static str {
-    let rows = dev.charges();
+    charged_with(&dev.charges(), folder, payment, operation)
+}
+
+/// The same of these charges, of which the sandbox in a folder knows more.
+#[track_caller]
+pub(crate) fn charged_with(rows: &[Value], folder: &Path, payment: &str, operation: &str) -> &'static str {
     let row = rows
         .iter()
         .find(|row| row["payment_id"] == payment && row["operation"] == operation);

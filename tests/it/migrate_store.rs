@@ -13,7 +13,7 @@ impl Pair {
         self.more.push((URL, String::new()));
     }
 
-    fn in_database(&mut self) {
+    pub(crate) fn in_database(&mut self) {
         self.more.retain(|(name, _)| *name != URL);
     }
 

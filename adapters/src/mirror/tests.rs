@@ -20,13 +20,13 @@ const TABLES: &str = "
     CREATE TABLE one (one INTEGER PRIMARY KEY, body BLOB) STRICT;
     CREATE TABLE late (id INTEGER PRIMARY KEY, other INTEGER REFERENCES late (id) DEFERRABLE INITIALLY DEFERRED) STRICT;";
 
-async fn database(server: &TestDatabase) -> Database {
+pub(crate) async fn database(server: &TestDatabase) -> Database {
     Database::open(DatabaseOptions::new(server.url()), Durability::Local)
         .await
         .unwrap()
 }
 
-async fn connected(server: &TestDatabase) -> tokio_postgres::Client {
+pub(crate) async fn connected(server: &TestDatabase) -> tokio_postgres::Client {
     let (client, connection) = tokio_postgres::connect(server.url(), tokio_postgres::NoTls)
         .await
         .unwrap();
@@ -35,7 +35,7 @@ async fn connected(server: &TestDatabase) -> tokio_postgres::Client {
 }
 
 /// A process that has taken the first shard in this epoch.
-async fn at(server: &TestDatabase, database: &Database, epoch: u64) -> MirrorIn {
+pub(crate) async fn at(server: &TestDatabase, database: &Database, epoch: u64) -> MirrorIn {
     let client = connected(server).await;
     let sql = "INSERT INTO florin.shard (id, epoch) VALUES (0, $1) ON CONFLICT (id) DO UPDATE SET epoch = excluded.epoch";
     client.execute(sql, &[&epoch.cast_signed()]).await.unwrap();

@@ -27,6 +27,7 @@ use tempfile::TempDir;
 
 mod copies;
 mod files;
+mod mirrored;
 mod modes;
 mod rotations;
 
