@@ -1,0 +1,100 @@
+//! A server that has no connection left, because others have them all; and a node that may have only one for its reads.
+
+use super::{ANSWERS, Nodes, RECORDS, answers, verdict};
+use crate::deployment::sale;
+use crate::http::Client;
+use crate::process::wait_for;
+use crate::recovery::Load;
+use florin_services::{Session, TestDatabase};
+use serde_json::json;
+
+/// Those who take every place that the server has.
+fn crowd(database: &TestDatabase) -> Vec<Session> {
+    let mut crowd = Vec::new();
+    while let Ok(session) = database.session("SELECT 1") {
+        crowd.push(session);
+    }
+    crowd
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_when_others_take_every_connection_of_the_server() {
+    let database = TestDatabase::private(&["max_connections=20"]).unwrap();
+    let (way, url) = database.proxied().unwrap();
+    let mut nodes = Nodes::new(&url);
+    // It must not end meanwhile for a lease that it cannot renew.
+    let lease = ("FLORIN_DATABASE_LEASE_MS", "600000".to_owned());
+    // Nor for a batch of which it hears nothing.
+    let patience = ("FLORIN_DATABASE_APPEND_PATIENCE_MS", "600000".to_owned());
+    nodes.own[0] = vec![lease, patience];
+    nodes.start(0);
+    assert_eq!(nodes.owner(), 0);
+    let load = Load::start(nodes.addresses[0], &nodes.key);
+    for round in 0..3 {
+        load.wait_for_more(2 * ANSWERS);
+        // Its own places are others' before it can have them again.
+        way.close();
+        let crowd = crowd(&database);
+        assert!(crowd.len() > 10, "{}", crowd.len());
+        way.open().unwrap();
+        // Somebody who waits is told something within the time of a request, and that it may be tried again.
+        let mut body = sale(500, "USD");
+        let key = format!("crowded-{round}");
+        body["metadata"] = json!({"key": key});
+        let refused = nodes.caller(0).pay(&key, &body);
+        assert!([202, 503].contains(&refused.status), "{refused:?}");
+        assert!(!nodes.node(0).has_ended(), "{:?}", nodes.node(0).said_so_far());
+        drop(crowd);
+        wait_for("its payment", || {
+            let paid = nodes.caller(0).pay(&key, &body);
+            (paid.status == 200).then_some(())
+        });
+    }
+    load.wait_for_more(2 * ANSWERS);
+    let acknowledged = load.finish();
+    assert!(!nodes.node(0).has_ended(), "{:?}", nodes.node(0).said_so_far());
+    let records = database.query(RECORDS).unwrap();
+    let mut answers = answers(&acknowledged);
+    for round in 0..3 {
+        let (key, mut body) = (format!("crowded-{round}"), sale(500, "USD"));
+        body["metadata"] = json!({"key": key});
+        let payment = nodes.caller(0).pay(&key, &body).expect(200).json();
+        answers.push(json!({"key": key, "status": 200, "payment_id": payment["id"], "payment": payment}));
+    }
+    let verdict = verdict("crowd", &answers, (&nodes, 0), &records);
+    assert!(verdict.is_clean(), "{:#?}", verdict.findings);
+    assert!(verdict.acknowledged > 8 * ANSWERS);
+    nodes.stop();
+}
+
+#[test]
+fn a_node_with_one_connection_for_its_reads_answers_them_all_under_load() {
+    let database = TestDatabase::new().unwrap();
+    let mut nodes = Nodes::new(database.url());
+    nodes.own[0] = vec![("FLORIN_DATABASE_CONNECTIONS_MAX", "1".to_owned())];
+    nodes.start(0);
+    assert_eq!(nodes.owner(), 0);
+    let paid = nodes.caller(0).pay("read", &sale(500, "USD")).expect(200).json();
+    let load = Load::start(nodes.addresses[0], &nodes.key);
+    load.wait_for_more(ANSWERS);
+    // What is read from the journal, by many more than there are connections.
+    let authorization = format!("Bearer {}", nodes.key);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    let headers = [("Authorization", authorization.as_str())];
+                    let read = Client::new(nodes.addresses[0]).send("GET", "/v1/events?limit=20", &headers, b"");
+                    read.unwrap().expect(200);
+                }
+            });
+        }
+    });
+    load.wait_for_more(ANSWERS);
+    let mut acknowledged = answers(&load.finish());
+    acknowledged.push(json!({"key": "read", "status": 200, "payment_id": paid["id"], "payment": paid}));
+    let records = database.query(RECORDS).unwrap();
+    let verdict = verdict("one-connection", &acknowledged, (&nodes, 0), &records);
+    assert!(verdict.is_clean(), "{:#?}", verdict.findings);
+    nodes.stop();
+}
