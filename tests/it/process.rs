@@ -33,6 +33,9 @@ pub(crate) fn lasting_address() -> SocketAddr {
 /// Below are the ports of well-known services.
 const PORTS_START: u32 = 10_000;
 
+/// Exit code of a process that must not go on.
+const FATAL: i32 = 70;
+
 /// How often a condition is looked at again.
 const POLL: Duration = Duration::from_millis(10);
 
@@ -270,9 +273,10 @@ impl Process {
         status
     }
 
-    /// A process that did not end well may have let go of nothing.
+    /// A process that was killed, or ended itself at once, has let go of nothing.
     fn tell_store(&self, status: ExitStatus) {
-        if let Some(folder) = self.data_dir.as_deref().filter(|_| !status.success()) {
+        let is_at_once = status.code().is_none_or(|code| code == FATAL);
+        if let Some(folder) = self.data_dir.as_deref().filter(|_| is_at_once) {
             store::was_killed(folder);
         }
     }

@@ -26,7 +26,9 @@ fn nothing_is_lost_or_doubled_when_others_take_every_connection_of_the_server() 
     let lease = ("FLORIN_DATABASE_LEASE_MS", "600000".to_owned());
     // Nor for a batch of which it hears nothing.
     let patience = ("FLORIN_DATABASE_APPEND_PATIENCE_MS", "600000".to_owned());
-    nodes.own[0] = vec![lease, patience];
+    // Whoever waits for a batch is told soon that it is under way.
+    let budget = ("FLORIN_LIMITS_ANSWER_BUDGET_MS", "1000".to_owned());
+    nodes.own[0] = vec![lease, patience, budget];
     nodes.start(0);
     assert_eq!(nodes.owner(), 0);
     let load = Load::start(nodes.addresses[0], &nodes.key);
@@ -37,12 +39,18 @@ fn nothing_is_lost_or_doubled_when_others_take_every_connection_of_the_server() 
         let crowd = crowd(&database);
         assert!(crowd.len() > 10, "{}", crowd.len());
         way.open().unwrap();
-        // Somebody who waits is told something within the time of a request, and that it may be tried again.
         let mut body = sale(500, "USD");
         let key = format!("crowded-{round}");
         body["metadata"] = json!({"key": key});
-        let refused = nodes.caller(0).pay(&key, &body);
-        assert!([202, 503].contains(&refused.status), "{refused:?}");
+        // Told within its budget that it is under way, or that nothing was begun; and at last the latter.
+        wait_for("a refusal", || {
+            let answer = nodes.caller(0).pay(&key, &body);
+            assert!([202, 503].contains(&answer.status), "{answer:?}");
+            (answer.status == 503).then(|| assert_eq!(answer.error("code"), "overloaded"))
+        });
+        // What is only read is refused as well, and may be asked for again.
+        let read = nodes.caller(0).get("/v1/events?limit=20");
+        assert_eq!((read.status, read.error("code").as_str()), (503, "temporarily_unavailable"));
         assert!(!nodes.node(0).has_ended(), "{:?}", nodes.node(0).said_so_far());
         drop(crowd);
         wait_for("its payment", || {
@@ -82,10 +90,18 @@ fn a_node_with_one_connection_for_its_reads_answers_them_all_under_load() {
     std::thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
-                for _ in 0..10 {
+                for _ in 0..3 {
                     let headers = [("Authorization", authorization.as_str())];
-                    let read = Client::new(nodes.addresses[0]).send("GET", "/v1/events?limit=20", &headers, b"");
-                    read.unwrap().expect(200);
+                    // They wait in a queue, for a time, and are told to come again.
+                    wait_for("what was asked for", || {
+                        let read = Client::new(nodes.addresses[0]).send("GET", "/v1/events?limit=20", &headers, b"");
+                        let read = read.unwrap();
+                        if read.status == 200 {
+                            return Some(());
+                        }
+                        assert_eq!((read.status, read.error("code").as_str()), (503, "temporarily_unavailable"));
+                        None
+                    });
                 }
             });
         }
