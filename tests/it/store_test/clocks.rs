@@ -5,7 +5,8 @@ use crate::preload;
 use crate::process::wait_for;
 use crate::recovery::Load;
 use florin_services::TestDatabase;
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -26,17 +27,17 @@ impl Clock {
             ("LD_PRELOAD", library.to_owned()),
             ("CLOCK_AHEAD", file.to_str().unwrap().to_owned()),
         ];
-        let clock = Self {
+        fs::write(&file, 0_i64.to_ne_bytes()).unwrap();
+        Self {
             _folder: folder,
             file,
-        };
-        clock.is_ahead(0);
-        clock
+        }
     }
 
-    /// In place: the node has the file before its eyes.
+    /// In place: the node has the file before its eyes, and must not see it empty.
     fn is_ahead(&self, seconds: i64) {
-        fs::write(&self.file, seconds.to_ne_bytes()).unwrap();
+        let file = OpenOptions::new().write(true).open(&self.file).unwrap();
+        file.write_all_at(&seconds.to_ne_bytes(), 0).unwrap();
     }
 }
 
@@ -82,7 +83,13 @@ fn nothing_is_lost_or_doubled_while_the_clocks_of_nodes_run_away() {
     let first = taken();
     let load = Load::start(nodes.addresses[0], &nodes.key);
     // Neither who has the shards nor who waits for them is led astray.
-    for ahead_s in [[HOUR_S, 0], [-HOUR_S, 0], [0, HOUR_S], [0, -HOUR_S], [HOUR_S, -HOUR_S]] {
+    for ahead_s in [
+        [HOUR_S, 0],
+        [-HOUR_S, 0],
+        [0, HOUR_S],
+        [0, -HOUR_S],
+        [HOUR_S, -HOUR_S],
+    ] {
         for (clock, ahead_s) in clocks.iter().zip(ahead_s) {
             clock.is_ahead(ahead_s);
         }
@@ -90,7 +97,9 @@ fn nothing_is_lost_or_doubled_while_the_clocks_of_nodes_run_away() {
         let renewed = "SELECT lease_until FROM florin.shard";
         let before = database.query(renewed).unwrap();
         load.wait_for_more(ANSWERS);
-        wait_for("a renewal", || (database.query(renewed).unwrap() != before).then_some(()));
+        wait_for("a renewal", || {
+            (database.query(renewed).unwrap() != before).then_some(())
+        });
         assert!(!nodes.node(0).has_ended() && !nodes.node(1).has_ended());
         assert_eq!(taken(), first, "{ahead_s:?}");
     }

@@ -116,7 +116,8 @@ async fn a_server_whose_standby_is_not_there_is_refused_where_one_is_asked_for()
     let server = TestDatabase::private(&["synchronous_standby_names=nobody"]).unwrap();
     let why = refused(DatabaseOptions::new(server.url()), Durability::Replicated).await;
     assert!(
-        why.contains("`synchronous_standby_names` is `nobody`") && why.contains("`database.synchronous_standby`"),
+        why.contains("`synchronous_standby_names` is `nobody`")
+            && why.contains("`database.synchronous_standby`"),
         "{why}"
     );
 }
