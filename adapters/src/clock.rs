@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Wall-clock milliseconds that never step back while the process lives, nor behind what is journaled: what was put in force or
-/// retired at a time stays before what happens later.
+/// retired at a time stays before what happens later. Nor do they stand still while a system clock that was set back catches up: what waits
+/// for a time would wait as long.
 #[derive(Debug)]
 pub struct SystemClock {
     began: Instant,
@@ -59,6 +60,11 @@ impl Clock for SystemClock {
             system_ms.max(floor_ms.saturating_add(self.lived_ms()))
         };
         let latest = self.latest_ms.fetch_max(ms, Ordering::Relaxed);
+        if latest > ms {
+            // Set back, or another thread was faster. Read after `latest` was told, so that this floor is never ahead of that.
+            let floor_ms = latest.saturating_sub(self.lived_ms());
+            self.floor_ms.fetch_max(floor_ms, Ordering::Relaxed);
+        }
         Timestamp::from_unix_ms(latest.max(ms))
     }
 }
@@ -68,13 +74,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_was_set_back_stands_still() {
-        let ahead = Timestamp::from_unix_ms(u64::MAX - 1);
-        let clock = SystemClock {
-            latest_ms: AtomicU64::new(ahead.unix_ms()),
+    fn a_clock_that_was_set_back_goes_on_from_where_it_was() {
+        let clock = SystemClock::new();
+        let ahead = Timestamp::from_unix_ms(clock.now().unix_ms() + 3_600_000);
+        clock.latest_ms.store(ahead.unix_ms(), Ordering::Relaxed);
+        let mut last = clock.now();
+        assert_eq!(last, ahead);
+        for _ in 0..3 {
+            let next = std::iter::repeat_with(|| clock.now()).find(|now| *now != last);
+            let next = next.expect("it goes on");
+            assert!(next > last, "{next:?} {last:?}");
+            last = next;
+        }
+        let far = SystemClock {
+            latest_ms: AtomicU64::new(u64::MAX - 1),
             ..SystemClock::new()
         };
-        assert_eq!((clock.now(), clock.now()), (ahead, ahead));
+        assert!(far.now().unix_ms() >= u64::MAX - 1);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub enum DatabaseError {
     #[error("`database.url` is not understood: {0}")]
     Address(String),
     /// It does not answer, or refuses us.
-    #[error("the database at {place} cannot be reached: {why}")]
+    #[error("the database at {place} cannot be reached (`database.url`): {why}")]
     Unreachable {
         /// Hosts and ports.
         place: String,

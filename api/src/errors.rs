@@ -211,7 +211,11 @@ impl From<ViewError> for ApiError {
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         tracing::error!(request_id = request_id::current(), %error, "the journal cannot be read");
-        Self::Internal
+        match error {
+            // A database that is away or has no connection left may answer the next one.
+            ReadError::Store(_) => Self::TryAgain,
+            ReadError::Damaged { .. } => Self::Internal,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The binary as its users meet it: a real process, real sockets, a real data folder.
 //!
 //! # Layout
-//! - `process`: starts, stops and kills the binary; `http`: a small client of its own; `deployment`: a node and what it talks to.
+//! - `process`: starts, stops and kills the binary; `store`: where its journal is; `preload`: what is loaded into it; `http`: a small client of its own; `deployment`: a node and what it talks to.
 //! - `sale`, `idempotency`, `hostile_input`, `limits`, `reads`, `cards`, `time_travel`, `ops`: what is asked and what is answered.
 //! - `operations`, `operations_refunds`, `operations_challenge`,
 //!   `operations_replay`, `operations_recovery`: captures, voids, refunds and confirmations.
@@ -30,7 +30,9 @@
 
 mod deployment;
 mod http;
+mod preload;
 mod process;
+mod store;
 
 mod acceptance_axioms;
 mod acceptance_consistency;

@@ -1,5 +1,6 @@
 //! Owns running the binary: started with an environment of its own, watched until it says where it listens, and always reaped.
 
+use crate::store;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener};
@@ -32,6 +33,9 @@ pub(crate) fn lasting_address() -> SocketAddr {
 /// Below are the ports of well-known services.
 const PORTS_START: u32 = 10_000;
 
+/// Exit code of a process that must not go on.
+const FATAL: i32 = 70;
+
 /// How often a condition is looked at again.
 const POLL: Duration = Duration::from_millis(10);
 
@@ -61,6 +65,7 @@ pub(crate) fn command(arguments: &[&str], data_dir: &Path, variables: &[(&str, &
         .env("FLORIN_LISTEN", "127.0.0.1:0")
         .env("FLORIN_SANDBOX_LISTEN", "127.0.0.1:0")
         .env("FLORIN_LOG_FORMAT", "json")
+        .envs(store::variables(arguments, data_dir, variables))
         .envs(variables.iter().copied())
         .stdin(Stdio::null());
     command
@@ -122,6 +127,9 @@ impl Process {
         let shows_secrets = SHOWING
             .iter()
             .any(|showing| words.windows(showing.len()).any(|some| some == *showing));
+        if let Some(folder) = &data_dir {
+            store::wait_for_the_killed(words.first().copied(), folder);
+        }
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -260,7 +268,17 @@ impl Process {
     /// Waits until it has ended.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        wait_for("the end of a process", || self.child.try_wait().unwrap())
+        let status = wait_for("the end of a process", || self.child.try_wait().unwrap());
+        self.tell_store(status);
+        status
+    }
+
+    /// A process that was killed, or ended itself at once, has let go of nothing.
+    fn tell_store(&self, status: ExitStatus) {
+        let is_at_once = status.code().is_none_or(|code| code == FATAL);
+        if let Some(folder) = self.data_dir.as_deref().filter(|_| is_at_once) {
+            store::was_killed(folder);
+        }
     }
 }
 
@@ -268,7 +286,9 @@ impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended and been reaped already; then both say so, and nothing is left to do.
         drop(self.child.kill());
-        drop(self.child.wait());
+        if let Ok(status) = self.child.wait() {
+            self.tell_store(status);
+        }
         // A test that has failed already shall say why.
         if !std::thread::panicking() {
             let found = self.betrays();

@@ -1,6 +1,12 @@
 //! Nodes on a shared store whose nodes and servers are killed, stopped and replaced under load: each run is written down, and a checker that knows none of
 //! our code compares what clients were answered, what the provider charged, the books and the journal (`tests/store_check`). The last run is made
 //! without the fence, and must be found.
+//!
+//! - `crowd`: no connection is left for a node; `silence`: a way to the database that swallows everything; `clocks`: nodes whose clocks are wrong.
+
+mod clocks;
+mod crowd;
+mod silence;
 
 use crate::cli::write_config;
 use crate::deployment::{Caller, PATIENT, charges, sale};
@@ -32,6 +38,8 @@ const RECORDS: &str = "SELECT json_build_object('shard', shard, 'seq', seq, 'epo
 /// A provider, and two nodes with folders of their own on one database.
 struct Nodes {
     url: String,
+    /// Variables of each, which win.
+    own: [Vec<(&'static str, String)>; 2],
     folders: [TempDir; 2],
     addresses: [SocketAddr; 2],
     _elsewhere: TempDir,
@@ -51,6 +59,7 @@ impl Nodes {
         let config = write_config(elsewhere.path(), sandbox);
         let mut nodes = Self {
             url: url.to_owned(),
+            own: [Vec::new(), Vec::new()],
             folders: [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()],
             addresses: [lasting_address(), lasting_address()],
             _elsewhere: elsewhere,
@@ -81,7 +90,11 @@ impl Nodes {
             ("FLORIN_DATABASE_LEASE_MS", "1500"),
             ("FLORIN_BREAKER_OPEN_MS", "1"),
         ];
-        run(&[&PATIENT[..], &OFTEN[..], &own[..]].concat())
+        let of_node: Vec<(&str, &str)> = self.own[node]
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        run(&[&PATIENT[..], &OFTEN[..], &own[..], &of_node[..]].concat())
     }
 
     fn run(&self, arguments: &[&str]) -> String {

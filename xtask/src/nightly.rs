@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::on_postgres::{self, Extent};
 use crate::{fuzz, gate, memory, new_provider};
 
 /// Cases per property; the everyday number is each test's own.
@@ -47,6 +48,7 @@ pub(crate) fn run(root: &Path, words: &[&str]) -> Result<()> {
                 cargo(root, gate::SIMULATION, ("FLORIN_SIMULATION_SEEDS", SEEDS))
             })
         })
+        .and_then(|()| part("postgres", &|| on_postgres::alone(root, Extent::Nightly)))
         .and_then(|()| part("new provider", &|| new_provider::rehearse(root)))
         .and_then(|()| part("memory", &|| memory::run(root, &[])))
         .and_then(|()| {

@@ -30,6 +30,8 @@ struct Found {
     synchronous_commit: String,
     client_min_messages: String,
     synchronous_standby_names: String,
+    /// Those for which its commits wait and that are up to date, or of which we may not know: only who may read all statistics sees how one stands.
+    standbys: i64,
     /// Its clock less ours.
     ahead_ms: i64,
 }
@@ -52,6 +54,7 @@ async fn look(client: &Client) -> Result<Found, tokio_postgres::Error> {
     let sql = "SELECT current_setting('server_version_num')::integer, current_setting('fsync'),
                       current_setting('full_page_writes'), current_setting('synchronous_commit'),
                       current_setting('client_min_messages'), current_setting('synchronous_standby_names'),
+                      (SELECT count(*) FROM pg_stat_replication WHERE sync_state IS NULL OR sync_state IN ('sync', 'quorum')),
                       (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
     let row = client.query_one(sql, &[]).await?;
     let now_ms = SystemClock::new().now().unix_ms().cast_signed();
@@ -62,7 +65,8 @@ async fn look(client: &Client) -> Result<Found, tokio_postgres::Error> {
         synchronous_commit: row.try_get(3)?,
         client_min_messages: row.try_get(4)?,
         synchronous_standby_names: row.try_get(5)?,
-        ahead_ms: row.try_get::<_, i64>(6)?.saturating_sub(now_ms),
+        standbys: row.try_get(6)?,
+        ahead_ms: row.try_get::<_, i64>(7)?.saturating_sub(now_ms),
     })
 }
 
@@ -105,10 +109,21 @@ fn judge(found: &Found, durability: Durability) -> Result<(), String> {
             CLOCKS_APART_MAX_MS / 1000
         ));
     }
-    if durability == Durability::Replicated && found.synchronous_standby_names.trim().is_empty() {
+    if durability == Durability::Local {
+        return Ok(());
+    }
+    let names = found.synchronous_standby_names.trim();
+    if names.is_empty() {
         return Err(
             "no standby is synchronous (`synchronous_standby_names` is empty), and `database.synchronous_standby` asks for one".to_owned(),
         );
+    }
+    // Its first commit would wait, and the start with it, without a word.
+    if found.standbys == 0 {
+        return Err(format!(
+            "no standby is synchronous (`synchronous_standby_names` is `{names}`, and none of those is connected and up to date), \
+             and `database.synchronous_standby` asks for one"
+        ));
     }
     Ok(())
 }
@@ -126,6 +141,7 @@ mod tests {
             synchronous_commit: on(),
             client_min_messages: "warning".to_owned(),
             synchronous_standby_names: String::new(),
+            standbys: 0,
             ahead_ms: 0,
         }
     }
@@ -193,9 +209,16 @@ mod tests {
 
     #[test]
     fn whoever_wants_copies_is_refused_without() {
-        for (names, is_fit) in [("", false), (" ", false), ("b", true), ("ANY 1 (b, c)", true)] {
+        for (names, standbys, is_fit) in [
+            ("", 1, false),
+            (" ", 1, false),
+            ("b", 1, true),
+            ("ANY 1 (b, c)", 2, true),
+            ("b", 0, false),
+        ] {
             let found = Found {
                 synchronous_standby_names: names.to_owned(),
+                standbys,
                 ..fit()
             };
             assert_eq!(judge(&found, Durability::Replicated).is_ok(), is_fit, "{names:?}");

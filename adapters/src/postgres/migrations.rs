@@ -42,7 +42,7 @@ pub(super) async fn apply(client: &mut Client, address: &Address) -> Result<(), 
             .map_err(|error| {
                 let why = described(&error);
                 unfit(format!(
-                    "its schema `florin` cannot be made: {why}; run `florin database migrate` as its owner"
+                    "its schema `florin` cannot be made: {why}; let a build of Florin open it once as its owner (docs/postgresql.md)"
                 ))
             })?;
     }

@@ -2,7 +2,6 @@
 
 use crate::world::{Answer, World};
 use florin_adapters::clock::SystemClock;
-use florin_adapters::journal::MemoryStore;
 use florin_domain::ports::Clock;
 use florin_domain::time::Timestamp;
 use serde_json::{Value, json};
@@ -175,7 +174,7 @@ fn later() -> (World, Arc<Moved>) {
         clock: SystemClock::new(),
         ahead_ms: AtomicU64::new(0),
     });
-    let world = World::start_on((&MemoryStore::default(), Arc::clone(&clock) as _), |_| {}, |_| {});
+    let world = World::start_at(Arc::clone(&clock) as _, |_| {}, |_| {});
     (world, clock)
 }
 

@@ -16,6 +16,7 @@ mod credentials;
 mod events;
 mod fake_provider;
 mod health;
+mod journal;
 mod keys;
 mod limits;
 mod lists;

@@ -1,4 +1,4 @@
-//! Ports that the world does without: nothing is kept in snapshots, signatures say nothing, and clocks are set by hand.
+//! Ports that the world does without: nothing is kept in snapshots, signatures say nothing, and clocks are set by hand; and where it runs.
 
 use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::ports::{
@@ -153,4 +153,13 @@ impl EventBodies for ShortBodies {
     fn body(&self, event: &ShownEvent, shape: EventShape) -> Option<Vec<u8>> {
         Some(format!("{} {}", event.id, shape.name_of(event.row.kind)).into_bytes())
     }
+}
+
+/// Where a platform and its server run.
+pub(crate) fn two_threads() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap()
 }

@@ -3,7 +3,6 @@
 use crate::stand_ins::StandingClock;
 use crate::world::{Answer, World};
 use florin_actors::options::Options;
-use florin_adapters::journal::MemoryStore;
 use florin_domain::ports::Clock as _;
 use florin_domain::time::Millis;
 use serde_json::{Value, json};
@@ -29,7 +28,7 @@ impl Timed {
 
     pub(crate) fn start_with(change: impl FnOnce(&mut Options)) -> Self {
         let clock = Arc::new(StandingClock::default());
-        let world = World::start_on((&MemoryStore::default(), Arc::clone(&clock) as _), |_| {}, change);
+        let world = World::start_at(Arc::clone(&clock) as _, |_| {}, change);
         let asked = Cell::new(0);
         Self { world, clock, asked }
     }

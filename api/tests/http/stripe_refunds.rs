@@ -2,7 +2,6 @@
 
 use crate::stand_ins::StandingClock;
 use crate::world::{Answer, World};
-use florin_adapters::journal::MemoryStore;
 use florin_domain::time::Millis;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -177,9 +176,8 @@ fn kinds(world: &World) -> Vec<String> {
 #[test]
 fn a_refund_that_reaches_nobody_ends_as_failed_once_nobody_can_send_it_again() {
     let clock = Arc::<StandingClock>::default();
-    let ground = (&MemoryStore::default(), Arc::clone(&clock) as _);
-    let world = World::start_on(
-        ground,
+    let world = World::start_at(
+        Arc::clone(&clock) as _,
         |_| {},
         |options| {
             options.retry.tries_max = 1;

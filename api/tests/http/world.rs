@@ -2,7 +2,8 @@
 
 use crate::credentials::store;
 use crate::fake_provider::FakeProvider;
-use crate::stand_ins::{NoSnapshots, Ours, Receivers, ShortBodies, SumSigner};
+use crate::journal;
+use crate::stand_ins::{NoSnapshots, Ours, Receivers, ShortBodies, SumSigner, two_threads};
 use florin_actors::context::{Fatal, NoProbe, Ports, Webhooks};
 use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
@@ -196,24 +197,38 @@ impl World {
     }
 
     fn start_as(change: impl FnOnce(&mut ApiOptions), change_actors: impl FnOnce(&mut Options)) -> Self {
-        let ground = (&MemoryStore::default(), Arc::new(SystemClock::new()) as _);
-        Self::start_on(ground, change, change_actors)
+        Self::start_at(Arc::new(SystemClock::new()), change, change_actors)
     }
 
-    /// On a journal and a clock. Merchants and keys are made if the journal has none.
+    /// By a clock.
+    pub(crate) fn start_at(
+        clock: Arc<dyn Clock>,
+        change: impl FnOnce(&mut ApiOptions),
+        change_actors: impl FnOnce(&mut Options),
+    ) -> Self {
+        let runtime = two_threads();
+        let journal = journal::fresh(&runtime);
+        Self::start_with_journal((runtime, journal, clock), change, change_actors)
+    }
+
+    /// On a journal that is in memory, and a clock. Merchants and keys are made if the journal has none.
     pub(crate) fn start_on(
         (medium, clock): (&MemoryStore, Arc<dyn Clock>),
         change: impl FnOnce(&mut ApiOptions),
         change_actors: impl FnOnce(&mut Options),
     ) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
+        let journal = Arc::new(MemoryJournal::open(medium, ShardId::FIRST));
+        Self::start_with_journal((two_threads(), journal, clock), change, change_actors)
+    }
+
+    fn start_with_journal(
+        (runtime, journal, clock): (Runtime, Arc<dyn Journal>, Arc<dyn Clock>),
+        change: impl FnOnce(&mut ApiOptions),
+        change_actors: impl FnOnce(&mut Options),
+    ) -> Self {
         let ground = Ground {
             runtime: Arc::new(runtime),
-            journal: Arc::new(MemoryJournal::open(medium, ShardId::FIRST)),
+            journal,
             clock,
             entropy: Arc::new(OsEntropy::new()),
             providers: Vec::new(),
@@ -224,10 +239,10 @@ impl World {
 
     /// Without a key to seal the secrets of webhook endpoints under.
     pub(crate) fn start_without_webhooks() -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        let runtime = two_threads();
         let ground = Ground {
-            runtime: Arc::new(runtime.unwrap()),
-            journal: Arc::new(MemoryJournal::open(&MemoryStore::default(), ShardId::FIRST)),
+            journal: journal::fresh(&runtime),
+            runtime: Arc::new(runtime),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(OsEntropy::new()),
             providers: Vec::new(),

@@ -1,6 +1,6 @@
-//! Owns what stands between a node and its disk: `disk.c`, built with the C compiler that the product needs as well, and the files
-//! that it leaves behind.
+//! Owns what stands between a node and its disk: `disk.c`, loaded before the C library, and the files that it leaves behind.
 
+use crate::preload;
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -88,27 +88,7 @@ pub(crate) struct Disk {
 /// The built shim; one of each process of ours.
 fn library() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let ours = folder.join(format!("disk-{}.so", std::process::id()));
-        let for_all = folder.join("disk.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/crash_points/disk.c");
-        let built = Command::new("cc")
-            .args(["-O1", "-shared", "-fPIC", "-o"])
-            .arg(&ours)
-            .arg(source)
-            .arg("-lpthread")
-            .output()
-            .expect("a C compiler, which building Florin needs as well");
-        assert!(
-            built.status.success(),
-            "{}",
-            String::from_utf8_lossy(&built.stderr)
-        );
-        // Another process may use the one that is there: it keeps the file that it opened.
-        fs::rename(ours, &for_all).unwrap();
-        for_all
-    })
+    BUILT.get_or_init(|| preload::build("crash_points/disk.c"))
 }
 
 impl Disk {

@@ -2,7 +2,7 @@
 
 use super::{connected, ended, opened};
 use crate::postgres::{Database, DatabaseOptions, Durability};
-use florin_services::{Proxy, TestDatabase};
+use florin_services::{Proxy, Replicated, TestDatabase};
 use std::time::Duration;
 
 const SECRET: &str = "geheimnis";
@@ -108,6 +108,25 @@ async fn a_server_without_a_synchronous_standby_is_refused_where_one_is_asked_fo
     let sql = "SELECT to_regclass('florin.shard') IS NULL";
     let row = client.query_one(sql, &[]).await.unwrap();
     assert!(row.get::<_, bool>(0), "nothing was made there");
+}
+
+/// Its first commit would wait for ever.
+#[tokio::test]
+async fn a_server_whose_standby_is_not_there_is_refused_where_one_is_asked_for() {
+    let server = TestDatabase::private(&["synchronous_standby_names=nobody"]).unwrap();
+    let why = refused(DatabaseOptions::new(server.url()), Durability::Replicated).await;
+    assert!(
+        why.contains("`synchronous_standby_names` is `nobody`")
+            && why.contains("`database.synchronous_standby`"),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_with_a_synchronous_standby_will_do_for_whoever_asks_for_one() {
+    let servers = Replicated::start().unwrap();
+    let options = DatabaseOptions::new(servers.url());
+    Database::open(options, Durability::Replicated).await.unwrap();
 }
 
 #[tokio::test]
