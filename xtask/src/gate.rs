@@ -11,7 +11,6 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::browser;
 use crate::contract;
 use crate::counts::{Counts, Runner};
-use crate::on_postgres::{self, Extent};
 use crate::sdk;
 use crate::tidy;
 
@@ -32,10 +31,6 @@ enum Work {
     Tests {
         runner: Runner,
         args: &'static str,
-    },
-    /// The tests of the API and of recovery, with journals in PostgreSQL.
-    OnPostgres {
-        runner: Runner,
     },
     Tidy,
     /// A running server against its OpenAPI document.
@@ -61,7 +56,6 @@ impl Stage {
                 deny_rustdoc_warnings: false,
             }
             | Work::Tests { args, .. } => format!("cargo {args}"),
-            Work::OnPostgres { .. } => "cargo xtask on-postgres".to_owned(),
             Work::Tidy => "cargo xtask tidy".to_owned(),
             Work::Contract => "cargo xtask contract".to_owned(),
             Work::Sdk => "cargo xtask sdk".to_owned(),
@@ -125,12 +119,6 @@ fn stages(nextest: bool) -> Vec<Stage> {
             work: Work::Tests {
                 runner: Runner::Harness,
                 args: SIMULATION,
-            },
-        },
-        Stage {
-            name: "postgres",
-            work: Work::OnPostgres {
-                runner: runner(nextest),
             },
         },
         Stage {
@@ -204,9 +192,6 @@ fn perform(
     counts: &mut Option<Counts>,
 ) -> Result<()> {
     match stage.work {
-        Work::OnPostgres { runner } => {
-            on_postgres::run(root, runner, Extent::Everyday, counts.get_or_insert_default())
-        }
         Work::Tidy => tidy::run(root),
         Work::Contract => contract::run(root),
         Work::Sdk => sdk::run(root),
@@ -361,7 +346,7 @@ mod tests {
             "{table}"
         );
         assert!(
-            lines[12].starts_with("total") && lines[12].ends_with("3.5 s"),
+            lines[11].starts_with("total") && lines[11].ends_with("3.5 s"),
             "{table}"
         );
     }
@@ -383,11 +368,10 @@ mod tests {
             by_hand[2].starts_with("cargo test --workspace --exclude florin-simulator"),
             "{by_hand:?}"
         );
-        assert_eq!(by_hand[5], "cargo xtask on-postgres");
-        assert_eq!(by_hand[8], "cargo xtask tidy");
-        assert_eq!(by_hand[9], "cargo xtask contract");
-        assert_eq!(by_hand[10], "cargo xtask sdk");
-        assert_eq!(by_hand[11], "cargo xtask browser");
+        assert_eq!(by_hand[7], "cargo xtask tidy");
+        assert_eq!(by_hand[8], "cargo xtask contract");
+        assert_eq!(by_hand[9], "cargo xtask sdk");
+        assert_eq!(by_hand[10], "cargo xtask browser");
     }
 
     #[test]

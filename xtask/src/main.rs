@@ -29,7 +29,7 @@ use anyhow::{Context, Result, bail};
 const HELP: &str = "\
 cargo xtask <command>
 
-  test      the whole gate: format, clippy, tests, the same on PostgreSQL, doc tests, docs, tidy, contract, sdk, browser; stops at the first failure
+  test      the whole gate: format, clippy, tests, doc tests, docs, tidy, contract, sdk, browser; stops at the first failure
   contract  schemathesis against a running `florin dev` and its OpenAPI document
   sdk       the official SDKs of providers against `florin sandbox`, and Stripe's, clients made of docs/openapi.json, and what README and docs show
             against `florin dev`
@@ -48,7 +48,7 @@ cargo xtask <command>
             nodes on private PostgreSQL servers, which are killed, stopped and promoted under load; a checker of its own compares what was
             answered, charged, booked and kept, and a run without the fence must be found; without --short twenty times
   on-postgres [--all]
-            the tests of the API and of recovery with journals in a private PostgreSQL server; with --all also those that take long
+            the tests of the API and of recovery with journals in a private PostgreSQL server; with --all also those that take long, as `nightly` does
   bench-compare [--payments] [--ledger] [--seconds N] [--rounds N]
             `florin bench engine` beside the seed's design on PostgreSQL and Redis, each N (3) times in turn, and `florin bench ledger`
             beside a conventional ledger, on servers of its own, N (8) seconds a load
