@@ -176,7 +176,8 @@ impl Vault {
 pub(crate) fn rotate_kek(settings: &Settings) -> anyhow::Result<()> {
     if settings.database.url.is_some() {
         bail!(
-            "with `database.url` the key-encryption key cannot be changed yet: what it wraps is in the database as well"
+            "with `database.url` the key-encryption key cannot be changed, because what it wraps is in the database as well: move the journal into a \
+             folder (`florin migrate-store --to embedded`), run this without `database.url`, give the new key to every node, and move the journal back"
         );
     }
     let held = DataDir::open(&settings.data_dir)?;

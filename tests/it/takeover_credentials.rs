@@ -50,8 +50,8 @@ impl Shop {
     #[track_caller]
     fn is_charged_under(&self, pair: &Pair, node: usize, key: &str) -> &'static str {
         let answer = pair.caller(node, &self.key).pay(key, &sale(1_000, "USD"));
-        let paid = answer.expect(200).json();
-        let id = paid["id"].as_str().unwrap();
+        let payment = answer.expect(200).json();
+        let id = payment["id"].as_str().unwrap();
         charged_with(&pair.charges(), pair.elsewhere.path(), id, "sale")
     }
 }
@@ -124,6 +124,22 @@ fn credentials_move_into_a_database_and_a_copy_made_beside_a_node_that_waits_has
     pair.run(0, &["restore", "--from", copy.to_str().unwrap()]);
     let node = pair.start_first(0);
     assert_eq!(shop.is_charged_under(&pair, 0, "restored"), SECOND);
+    node.stop();
+
+    // The way to another key-encryption key.
+    pair.in_database();
+    let refused = pair.refused(1, &["secrets", "rotate-kek"]);
+    assert!(
+        refused.contains("florin migrate-store --to embedded"),
+        "{refused}"
+    );
+    pair.embedded();
+    let rotated = pair.run(1, &["secrets", "rotate-kek"]);
+    assert!(rotated.contains("wrapped anew"), "{rotated}");
+    pair.in_database();
+    pair.run(1, &["migrate-store", "--to", "postgres"]);
+    let node = pair.start_first(1);
+    assert_eq!(shop.is_charged_under(&pair, 1, "rotated"), SECOND);
     node.stop();
     pair.provider.stop();
 }

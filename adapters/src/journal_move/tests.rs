@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
 
+mod credentials;
+
 const SHARDS: [ShardId; 2] = [ShardId(0), ShardId(1)];
 
 /// A folder with two shards, and a database.
@@ -310,60 +312,6 @@ async fn stores_go_along_and_a_file_that_is_none_is_refused() {
     fs::remove_file(crate::card_vault::file_in(world.folder())).unwrap();
     let moved = world.to_database(&nothing).await.unwrap();
     assert_eq!((moved.rows, there().as_str()), (7, "7"));
-}
-
-/// Sealed files, which nothing here opens.
-#[tokio::test]
-async fn sealed_files_go_along_and_come_back_as_the_database_has_them() {
-    let world = World::with_journal().await;
-    let folder = crate::secrets::folder_in(world.folder());
-    fs::create_dir(&folder).unwrap();
-    let file = |number: u32| {
-        folder.join(format!(
-            "{}.sealed",
-            florin_domain::ids::MerchantId::from_bits(number.into())
-        ))
-    };
-    let bytes = |number: u32| vec![7; usize::try_from(number).unwrap()];
-    for number in 1..=2_500 {
-        fs::write(file(number), bytes(number)).unwrap();
-    }
-    let there = || {
-        let sql = "SELECT count(*) FROM florin.store_row WHERE store = 'credentials'";
-        world.server.query(sql).unwrap().trim().to_owned()
-    };
-    let moved = world.to_database(&nothing).await.unwrap();
-    assert_eq!((moved.rows, there().as_str()), (2_500, "2500"));
-    let noted = world.folder().join("credentials.mirror");
-    assert!(noted.exists());
-    // The node whose folder this is brings it up to date before it is moved back.
-    let (lease, taken) = world.take().await.unwrap();
-    fs::write(file(1), "another").unwrap();
-    fs::remove_file(file(2)).unwrap();
-    fs::write(file(2_501), "nobody's").unwrap();
-    let place = crate::mirror::MirrorIn {
-        database: world.database().await,
-        epoch: taken[0].head.epoch,
-        failed: tokio::sync::watch::channel(None).0,
-    };
-    crate::secrets::bring_up_to_date(&folder, &place).unwrap();
-    lease.release().await;
-    for number in 1..=2_500 {
-        assert_eq!(fs::read(file(number)).unwrap(), bytes(number), "{number}");
-    }
-    assert!(!file(2_501).exists());
-    world.to_folder(&nothing).await.unwrap();
-    assert!(!noted.exists());
-    // What is gone from the folder meanwhile is gone from the database, and all of it is missed.
-    for number in 8..=2_500 {
-        fs::remove_file(file(number)).unwrap();
-    }
-    let moved = world.to_database(&nothing).await.unwrap();
-    assert_eq!((moved.rows, there().as_str()), (7, "7"));
-    world.to_folder(&nothing).await.unwrap();
-    fs::remove_dir_all(&folder).unwrap();
-    let refused = world.to_database(&nothing).await.unwrap_err().to_string();
-    assert!(refused.contains("the folder has none"), "{refused}");
 }
 
 /// Begins a move on a thread that panics when it tells of its progress for this time, as if the process had ended there. Whether it came so far.
