@@ -194,7 +194,10 @@ fn skipped(names: &[String], extent: Extent) -> Result<Vec<&'static str>> {
 fn none_along(names: &[String], skipped: &[&str]) -> Result<()> {
     for name in names {
         let is_listed = skipped.iter().any(|listed| name.starts_with(listed));
-        if let Some(listed) = skipped.iter().find(|listed| name.contains(**listed) && !is_listed) {
+        if let Some(listed) = skipped
+            .iter()
+            .find(|listed| name.contains(**listed) && !is_listed)
+        {
             bail!("`{listed}` is left out of the runs on PostgreSQL, and would take `{name}` along");
         }
     }
