@@ -25,12 +25,24 @@ pub(crate) use rotation::rewrap;
 pub use store::{CardStore, OpenError, StoreOptions};
 
 use crate::store_file::Kept;
+use florin_domain::vault::VaultObject;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// A new file with the vault's tables.
 pub(crate) fn new_file(path: &Path) -> Result<Connection, String> {
     tables::open_for_writing(Some(path), Kept::Here)
+}
+
+/// What may be shown of an object, as bytes that somebody else seals.
+pub(crate) fn written(object: &VaultObject) -> Option<Zeroizing<Vec<u8>>> {
+    form::bytes(object).ok()
+}
+
+/// What was written so.
+pub(crate) fn read(bytes: &[u8]) -> Option<VaultObject> {
+    form::read(bytes).ok()
 }
 
 /// Which form the tables of this build have.

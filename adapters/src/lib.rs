@@ -9,6 +9,7 @@
 //! * [`replica`] a second copy of the journal's bytes; [`integrity`] compares the copies and restores one from the others
 //! * [`snapshots`] shard snapshots; [`views`] the payments view; [`keys`] the key index
 //! * [`secrets`] merchants' credentials, sealed; [`card_vault`] customers and saved cards; [`payment_links`] links under which customers pay
+//! * [`cache`] copies of what was read lately, in memory and in Redis
 //! * [`webhooks`] signing, and a client that connects to public addresses alone
 //! * [`providers`] one folder per provider; [`api_client`] speaks to a node of our own
 
@@ -16,6 +17,7 @@ pub mod api_client;
 pub mod audit;
 pub mod backup;
 mod base64;
+pub mod cache;
 pub mod card_vault;
 pub mod clock;
 pub mod data_dir;

@@ -66,6 +66,7 @@ pub(crate) fn settings(raw: &Raw, mode: Mode) -> Result<Settings, ConfigError> {
         kek_file: optional(&raw.secrets.kek_file),
         replica_dir: optional(&raw.journal.replica_dir),
         database: raw.database.checked(&raw.journal.replica_dir)?,
+        redis: raw.redis.checked(),
         drain_limit: Duration::from_millis(raw.drain_limit_ms),
         worker_threads: raw.worker_threads,
         provider_key_secret: key_secret(raw)?,

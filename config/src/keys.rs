@@ -132,6 +132,8 @@ pub(crate) const KEYS: &[Key] = &[
     key("database.statement_timeout_ms", Kind::Whole(10, MINUTE_MS)),
     key("database.append_patience_ms", Kind::Whole(0, 10 * MINUTE_MS)),
     key("database.synchronous_standby", Kind::Choice(STANDBYS)),
+    key("redis.url", Kind::RedisUrl),
+    key("redis.timeout_ms", Kind::Whole(1, MINUTE_MS)),
     key("resolution.waits_s", Kind::Waits),
     key("actors.guardians", Kind::Whole(1, 256)),
     key("actors.idle_payments_max", Kind::Whole(0, 10_000_000)),

@@ -1,5 +1,6 @@
 //! What a single value may be: the checks, and the words that say what is allowed.
 
+use crate::redis::is_redis;
 use crate::secret::{HIDDEN, KeySecret};
 use florin_domain::money::{Amount, Currency, parse_decimal};
 use florin_domain::placement::LetterRange;
@@ -50,6 +51,8 @@ pub(crate) enum Kind {
     PublicUrl,
     /// A database, with the password of its user, or nothing.
     DatabaseUrl,
+    /// A server of Redis, with its password, or nothing.
+    RedisUrl,
     /// A provider's name.
     ProviderName,
     /// The name of our account at a provider, or nothing.
@@ -97,6 +100,10 @@ impl Kind {
             Self::DatabaseUrl => {
                 "a URL such as \"postgres://florin:password@db.example/florin\", or empty for none".to_owned()
             }
+            Self::RedisUrl => {
+                "a URL such as \"redis://:password@cache.example:6379\" or \"rediss://...\", or empty for none"
+                    .to_owned()
+            }
             Self::ProviderName => "1 to 16 characters of a-z, 0-9 and _".to_owned(),
             Self::MerchantAccount => {
                 "the name of a merchant account in at most 80 visible ASCII characters, or empty for none"
@@ -131,6 +138,7 @@ impl Kind {
             | Self::Url
             | Self::PublicUrl
             | Self::DatabaseUrl
+            | Self::RedisUrl
             | Self::ProviderName
             | Self::MerchantAccount
             | Self::ChartAccount
@@ -154,6 +162,7 @@ impl Kind {
             Self::Url => is_url(text),
             Self::PublicUrl => text.is_empty() || is_origin(text),
             Self::DatabaseUrl => text.is_empty() || is_database(text),
+            Self::RedisUrl => text.is_empty() || is_redis(text),
             Self::ProviderName => ProviderId::parse(text).is_ok(),
             Self::MerchantAccount => text.len() <= 80 && text.bytes().all(|byte| byte.is_ascii_graphic()),
             Self::ChartAccount => is_account_name(text),
@@ -198,6 +207,7 @@ impl Kind {
             | Self::MerchantAccount
             | Self::ChartAccount
             | Self::DatabaseUrl
+            | Self::RedisUrl
             | Self::Rules => None,
         };
         read.unwrap_or_else(|| Value::String(text.to_owned()))
@@ -207,7 +217,11 @@ impl Kind {
     pub(crate) fn show(self, value: &Value) -> String {
         let has_password = matches!(self, Self::Url | Self::PublicUrl)
             && value.as_str().is_some_and(|url| url.contains('@'));
-        if has_password || matches!(self, Self::ApiKey | Self::KeySecret | Self::DatabaseUrl) {
+        let is_secret = matches!(
+            self,
+            Self::ApiKey | Self::KeySecret | Self::DatabaseUrl | Self::RedisUrl
+        );
+        if has_password || is_secret {
             return HIDDEN.to_owned();
         }
         // A section under a wrong name may have secrets in it.

@@ -23,6 +23,7 @@ mod layers;
 mod ledger;
 mod provider_terms;
 mod raw;
+mod redis;
 mod retries;
 mod secret;
 mod settings;
@@ -32,6 +33,7 @@ mod tests;
 
 pub use database::DatabaseSettings;
 pub use error::ConfigError;
+pub use redis::RedisSettings;
 pub use secret::{KeySecret, Secret};
 pub use settings::{
     AdyenSettings, ApiSettings, ErrorProfile, LogFormat, Mode, ProviderKind, ProviderSettings, RateSettings,

@@ -4,6 +4,7 @@
 use crate::database::RawDatabase;
 use crate::kind::NO_LIMIT;
 use crate::ledger::RawLedger;
+use crate::redis::RawRedis;
 use crate::retries::{RawDuplicates, RawRetry};
 use crate::secret::HIDDEN;
 use crate::settings::{ApiSettings, ErrorProfile, LogFormat, ProviderKind, RoutingProfile, Settings};
@@ -51,6 +52,7 @@ pub(crate) struct Raw {
     pub(crate) audit: RawAudit,
     pub(crate) secrets: RawSecrets,
     pub(crate) database: RawDatabase,
+    pub(crate) redis: RawRedis,
     pub(crate) resolution: RawResolution,
     pub(crate) actors: RawActors,
     pub(crate) provider: Vec<RawProvider>,
@@ -378,6 +380,7 @@ impl From<&Settings> for Raw {
             },
             secrets: RawSecrets::from(settings),
             database: RawDatabase::from(settings),
+            redis: RawRedis::from(settings),
             resolution: RawResolution {
                 waits_s: actors.resolution_waits.iter().map(|wait| wait.0 / 1000).collect(),
             },

@@ -5,6 +5,7 @@ use crate::database::DatabaseSettings;
 use crate::error::ConfigError;
 use crate::layers::Layers;
 use crate::raw::Raw;
+use crate::redis::RedisSettings;
 use crate::secret::{KeySecret, Secret};
 use florin_actors::options::{Options, ProviderTerms};
 use florin_domain::provider::ProviderId;
@@ -165,6 +166,8 @@ pub struct Settings {
     pub replica_dir: Option<PathBuf>,
     /// A journal that several nodes share.
     pub database: DatabaseSettings,
+    /// Copies of what is read often.
+    pub redis: RedisSettings,
     /// Which log lines are written.
     pub log: String,
     /// How they are written.
@@ -279,6 +282,7 @@ impl Settings {
             kek_file: None,
             replica_dir: None,
             database: DatabaseSettings::defaults(),
+            redis: RedisSettings::defaults(),
             log: "info,ractor=warn".to_owned(),
             log_format: LogFormat::Text,
             log_same_per_s: 100,

@@ -187,6 +187,7 @@ fn every_key_takes_effect_from_the_file_and_from_its_variable() {
             name if name.starts_with("ledger.chart.") => ("\"bank:city\"", "bank:city"),
             "routing.rules" => ("\"a: otherwise -> stripe\"", "a: otherwise -> stripe"),
             "database.url" => ("\"postgres://u:p@h/d\"", "postgres://u:p@h/d"),
+            "redis.url" => ("\"rediss://u:p@h/3\"", "rediss://u:p@h/3"),
             "database.node" => ("\"east\"", "east"),
             "database.node_url" => ("\"https://east.example\"", "https://east.example"),
             "database.synchronous_standby" => ("\"required\"", "required"),

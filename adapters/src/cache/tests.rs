@@ -1,0 +1,1 @@
+//! What is remembered is what there is.
