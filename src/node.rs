@@ -1,6 +1,7 @@
 //! One running node: the data folder, the adapters behind the ports, and the supervised platform on top.
 
 pub(crate) mod beside;
+mod caches;
 pub(crate) mod notary;
 pub(crate) mod shards;
 
@@ -11,6 +12,7 @@ use crate::shard_folders;
 use crate::vault::Vault;
 use anyhow::{Context as _, bail};
 use beside::Beside;
+use caches::Caches;
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_actors::offload::BlockingThreads;
 use florin_adapters::clock::SystemClock;
@@ -219,6 +221,7 @@ async fn build(
         links,
         webhooks,
     } = Beside::open(settings, ownership, &providers, (&clock, &entropy))?;
+    let caches = Caches::start(settings)?;
     let shards::Opened {
         shards,
         notaries,
@@ -233,7 +236,7 @@ async fn build(
         journal,
         transfers: Arc::clone(&stores.keys) as _,
         keys: stores.keys,
-        views: Arc::new(stores.views),
+        views: Arc::new(caches.views(stores.views)),
         snapshots: Arc::new(FileSnapshots::new(snapshots)),
         clock: Arc::clone(&clock) as _,
         entropy: Arc::clone(&entropy) as _,
@@ -266,7 +269,7 @@ async fn build(
         metrics,
         secrets: vault.secrets(),
         book,
-        cards,
+        cards: caches.cards(cards),
         links,
         ownership: ownership.port(),
         lease: None,

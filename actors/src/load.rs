@@ -72,16 +72,28 @@ pub async fn barrier(context: &Context) -> Result<Seq, ReadError> {
 
 /// The latest durable row of a payment, from the tail or the view.
 pub async fn locate(context: &Context, id: PaymentId) -> Result<Option<PaymentRow>, ViewError> {
+    match in_tail(context, id).await? {
+        Some(row) => Ok(Some(row)),
+        None => context.ports.views.payment(id).await,
+    }
+}
+
+/// The same for whoever only shows it: what the tail does not have may come from a copy of the view's.
+pub async fn locate_shown(context: &Context, id: PaymentId) -> Result<Option<PaymentRow>, ViewError> {
+    match in_tail(context, id).await? {
+        Some(row) => Ok(Some(row)),
+        None => context.ports.views.payment_shown(id).await,
+    }
+}
+
+async fn in_tail(context: &Context, id: PaymentId) -> Result<Option<PaymentRow>, ViewError> {
     let (reply, waits) = oneshot::channel();
     let gone = |_| ViewError::Store("the projection is gone".to_owned());
     let sent = context
         .projection
         .send(Class::Internal, ProjectionMail::Locate { id, reply });
     sent.map_err(|_| ViewError::Store("the projection is gone".to_owned()))?;
-    match waits.await.map_err(gone)? {
-        Some(row) => Ok(Some(row)),
-        None => context.ports.views.payment(id).await,
-    }
+    waits.await.map_err(gone)
 }
 
 /// Loads a payment that may have been committed a moment ago. `None` is proof that nothing of it is stored.

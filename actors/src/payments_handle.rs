@@ -24,7 +24,7 @@ pub use submit::{Answered, Change, ChangeRequest, RequestError};
 pub use what_if::{Alternative, Course, WhatIf, WhatIfError};
 
 use crate::context::Context;
-use crate::load::locate;
+use crate::load::locate_shown;
 use crate::payment::Start;
 use crate::shards::Shards;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
@@ -113,7 +113,7 @@ impl PaymentsHandle {
         owner: (MerchantId, bool),
         id: PaymentId,
     ) -> Result<Option<PaymentRow>, ViewError> {
-        let row = locate(&self.at(id.shard()).context, id).await?;
+        let row = locate_shown(&self.at(id.shard()).context, id).await?;
         Ok(row.filter(|row| row.is_of(owner)))
     }
 }

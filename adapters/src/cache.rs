@@ -4,7 +4,7 @@
 //! * A copy in memory is used only while no change of its key has begun since it was read ([`fences`]).
 //! * A copy in Redis is read together with a count of what this process has written there. If the count is behind what Redis has acknowledged, it
 //!   lost something (a restart, a copy that took over, an eviction, FLUSHALL), and everything that this process has there is forgotten at once
-//!   ([`shared`]). So it is after a write that failed or was not answered in time.
+//!   ([`shared`]). So it is after a write that failed or was not answered in time. Redis takes a write only if the count is where it was.
 //! * What is in Redis is sealed under a key that this process draws when it starts, and bound to its place. Nobody else can read it, and whatever
 //!   else is found in its place counts as nothing.
 //!
@@ -27,4 +27,4 @@ pub use cards::CachedCards;
 pub use kind::{CUSTOMER_PAYMENTS, Kind, PAYMENT_METHODS, PAYMENTS};
 pub use payments::{CachedViews, PaymentCache};
 pub use redis::{Redis, RedisError};
-pub use shared::{KeyValues, Put, Shared, Unreachable};
+pub use shared::{KeyValues, Numbered, Put, Shared, Unreachable};

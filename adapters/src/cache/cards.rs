@@ -156,6 +156,11 @@ impl CachedCards {
             methods: Tiers::new(PAYMENT_METHODS, shared),
         }))
     }
+
+    #[cfg(test)]
+    pub(super) fn forget_memory(&self) {
+        self.0.methods.forget_memory();
+    }
 }
 
 impl CardVault for CachedCards {

@@ -137,6 +137,18 @@ impl PaymentCache {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn forget_memory(&self) {
+        self.payments.forget_memory();
+        self.customers.forget_memory();
+    }
+
+    /// Where in Redis everything is.
+    #[cfg(test)]
+    pub(super) fn space(&self) -> Option<String> {
+        self.payments.space()
+    }
+
     /// Remembers what was written. Of what is in `unsure` the view may have had something newer.
     async fn wrote(&self, newest: Vec<PaymentRow>, unsure: Vec<PaymentRow>) {
         let mut made: BTreeMap<Customer, Vec<PaymentId>> = BTreeMap::new();
@@ -274,6 +286,10 @@ impl<V: Views> MovedIndex for CachedViews<V> {
 
 impl<V: Views> Views for CachedViews<V> {
     fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
+        self.views.payment(id)
+    }
+
+    fn payment_shown(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
         Box::pin(self.remembered(id))
     }
 

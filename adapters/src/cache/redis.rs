@@ -1,9 +1,9 @@
 //! A Redis server, reached through one connection that takes the commands of everybody without waiting for answers.
 
-use super::shared::{KeyValues, Put, Unreachable};
+use super::shared::{KeyValues, Numbered, Put, Unreachable};
 use florin_domain::ports::BoxFuture;
 use fred::interfaces::{ClientLike, EventInterface, KeysInterface, LuaInterface};
-use fred::prelude::{Builder, Client, Config, Error, Expiration, ReconnectPolicy, TcpConfig};
+use fred::prelude::{Builder, Client, Config, Error, ReconnectPolicy, TcpConfig, Value};
 use fred::types::config::UnresponsiveConfig;
 use std::fmt;
 use std::time::Duration;
@@ -15,6 +15,16 @@ const RECONNECT_MS: (u32, u32) = (100, 5_000);
 const WAITING_MAX: usize = 1_000;
 /// A connection whose server has not answered for so long is made anew.
 const SILENT_MAX: Duration = Duration::from_secs(5);
+
+/// The number and the entries, if the number is the one before. A lifetime of zero takes an entry away.
+const WRITE: &str = "
+if (redis.call('GET', KEYS[1]) or '0') ~= ARGV[1] then return 0 end
+for i = 2, #KEYS do
+  local lifetime = tonumber(ARGV[2 * i])
+  if lifetime > 0 then redis.call('SET', KEYS[i], ARGV[2 * i + 1], 'EX', lifetime) else redis.call('DEL', KEYS[i]) end
+end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
+return 1";
 
 /// The place of a server does not say where it is.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
@@ -76,19 +86,6 @@ impl Redis {
         drop(client.connect());
         Ok(Self { client })
     }
-
-    /// Runs a script on one key.
-    ///
-    /// # Errors
-    /// If the server did not do it, or nobody knows whether it did.
-    pub async fn run<const N: usize>(
-        &self,
-        script: &'static str,
-        keys: Vec<String>,
-        numbers: [i64; N],
-    ) -> Result<Vec<i64>, Unreachable> {
-        Ok(self.client.eval(script, keys, numbers.to_vec()).await?)
-    }
 }
 
 /// Whether there is a connection, for whoever looks at metrics and logs.
@@ -115,24 +112,23 @@ impl KeyValues for Redis {
         Box::pin(async move { Ok(self.client.mget(keys).await?) })
     }
 
-    fn write(&self, puts: Vec<Put>) -> BoxFuture<'_, Result<(), Unreachable>> {
+    fn write(&self, numbered: Numbered, puts: Vec<Put>) -> BoxFuture<'_, Result<bool, Unreachable>> {
         Box::pin(async move {
-            let pipeline = self.client.pipeline();
+            let seconds = |lifetime: Duration| i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+            let mut keys = vec![numbered.key];
+            let mut arguments: Vec<Value> = vec![
+                numbered.before.to_string().into(),
+                numbered.number.to_string().into(),
+                seconds(numbered.lifetime).into(),
+            ];
             for Put { key, value, lifetime } in puts {
-                let lifetime_s = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
-                match value {
-                    Some(value) => {
-                        let until = Some(Expiration::EX(lifetime_s));
-                        let () = pipeline.set(key, value.as_slice(), until, None, false).await?;
-                    }
-                    None => {
-                        let () = pipeline.del(key).await?;
-                    }
-                }
+                keys.push(key);
+                let lifetime_s = value.as_ref().map_or(0, |_| seconds(lifetime));
+                arguments.push(lifetime_s.into());
+                arguments.push(Value::Bytes(value.unwrap_or_default().into()));
             }
-            let answers: Vec<fred::types::Value> = pipeline.all().await?;
-            drop(answers);
-            Ok(())
+            let written: i64 = self.client.eval(WRITE, keys, arguments).await?;
+            Ok(written == 1)
         })
     }
 }

@@ -21,6 +21,8 @@ const REST: Duration = Duration::from_secs(1);
 /// For how long the count of what was written is kept behind the last write: longer than every entry.
 const COUNT_LIFETIME: Duration = Duration::from_hours(24);
 
+const LOST: &str = "Redis has lost what it had acknowledged";
+
 /// The store did not do it, or nobody knows whether it did.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("Redis: {0}")]
@@ -37,14 +39,28 @@ pub struct Put {
     pub lifetime: Duration,
 }
 
+/// The number of a write, under a key of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Numbered {
+    /// Where the number is.
+    pub key: String,
+    /// That of the write before; zero if there is none, and nothing under the key.
+    pub before: u64,
+    /// That of this one.
+    pub number: u64,
+    /// For how long it is kept.
+    pub lifetime: Duration,
+}
+
 /// A store of keys and values that may lose anything at any time, but only what came last: what it has at any moment is what some
 /// first part of all writes came to, less what it has thrown away by itself.
 pub trait KeyValues: Send + Sync + fmt::Debug {
     /// What is under the keys at one moment.
     fn read(&self, keys: Vec<String>) -> BoxFuture<'_, Result<Vec<Option<Vec<u8>>>, Unreachable>>;
 
-    /// Writes in this order. After an error any first part of it may have been written, now or later.
-    fn write(&self, puts: Vec<Put>) -> BoxFuture<'_, Result<(), Unreachable>>;
+    /// Writes all of it at one moment, and the number with it; nothing, and `false`, if the number before is another one. After an error it may
+    /// have been written, or be written later.
+    fn write(&self, numbered: Numbered, puts: Vec<Put>) -> BoxFuture<'_, Result<bool, Unreachable>>;
 }
 
 /// What this process has there under one name, until something of it may be lost.
@@ -153,6 +169,12 @@ impl Shared {
         }
     }
 
+    /// The name of everything.
+    #[cfg(test)]
+    pub(super) fn space(&self) -> String {
+        self.space.load().prefix.clone()
+    }
+
     /// The same, unless it was forgotten already.
     fn leave(&self, space: &Arc<Space>, why: &str) {
         if Arc::ptr_eq(&self.space.load(), space) {
@@ -207,7 +229,7 @@ impl Shared {
         let mut values = values.into_iter();
         let counted = values.next().flatten().and_then(|count| number(&count));
         if counted.is_none_or(|counted| counted < acknowledged) {
-            self.leave(&space, "Redis has lost what it had acknowledged");
+            self.leave(&space, LOST);
             return nothing();
         }
         let found = names[1..].iter().map(|name| {
@@ -245,19 +267,23 @@ impl Shared {
             }
             return;
         }
-        let number = space.acknowledged.load(Ordering::SeqCst) + 1;
+        let before = space.acknowledged.load(Ordering::SeqCst);
         let sealed: Option<Vec<Put>> = entries.into_iter().map(|entry| put(&space, entry)).collect();
-        let Some(mut puts) = sealed else {
+        let Some(puts) = sealed else {
             self.leave(&space, "something could not be sealed");
             return;
         };
-        puts.push(Put {
+        // Written only where nothing is missing: a number that went on over what was lost would hide it.
+        let numbered = Numbered {
             key: space.count(),
-            value: Some(number.to_string().into_bytes()),
+            before,
+            number: before + 1,
             lifetime: COUNT_LIFETIME,
-        });
-        match tokio::time::timeout(self.patience, self.store.write(puts)).await {
-            Ok(Ok(())) => space.acknowledged.store(number, Ordering::SeqCst),
+        };
+        let number = numbered.number;
+        match tokio::time::timeout(self.patience, self.store.write(numbered, puts)).await {
+            Ok(Ok(true)) => space.acknowledged.store(number, Ordering::SeqCst),
+            Ok(Ok(false)) => self.leave(&space, LOST),
             Ok(Err(error)) => {
                 self.leave(&space, &error.0);
                 self.rest();

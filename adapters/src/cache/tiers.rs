@@ -168,6 +168,18 @@ impl<V: Remembered> Tiers<V> {
         }
     }
 
+    /// Where in Redis everything is.
+    #[cfg(test)]
+    pub(super) fn space(&self) -> Option<String> {
+        self.shared.as_ref().map(|shared| shared.space())
+    }
+
+    /// As if the time of everything in memory had run out.
+    #[cfg(test)]
+    pub(super) fn forget_memory(&self) {
+        self.local.invalidate_all();
+    }
+
     /// From now on until it is settled nobody knows what the store has.
     pub(super) fn in_doubt(&self) -> Doubt<'_, V> {
         Doubt { tiers: Some(self) }

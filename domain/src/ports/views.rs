@@ -76,6 +76,12 @@ pub trait Views: Follower + MovedIndex {
     /// One payment.
     fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>>;
 
+    /// The same for whoever only shows it. It is as new, but may come from a copy that was made of it; whatever is decided about money is decided by
+    /// [`Self::payment`].
+    fn payment_shown(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
+        self.payment(id)
+    }
+
     /// Payments of a merchant. Looks at a bounded number of them, so a page may end before it is full; then it says where.
     fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>>;
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::ground::{begin, free_port, install, may_install, password};
+use crate::ground::{Account, begin, free_port, install, may_install, password};
 use anyhow::{Context, Result, bail, ensure};
 
 /// The variable that names a server which tests may use in place of their own.
@@ -69,6 +69,8 @@ impl RedisProgram {
 pub struct Redis {
     folder: PathBuf,
     child: Child,
+    program: RedisProgram,
+    runs_as: Option<Account>,
     port: u16,
     password: String,
     is_folder_ours: bool,
@@ -97,25 +99,15 @@ impl Redis {
         let configuration = folder.join("redis.conf");
         fs::write(&configuration, lines(&folder, port, &password, settings))
             .with_context(|| format!("{} cannot be written", configuration.display()))?;
-        let log = fs::File::create(folder.join("log")).context("the server's log cannot be written")?;
-        let errors = log
-            .try_clone()
-            .context("the server's log cannot be written twice")?;
-        let mut command = Command::new(&program.0);
-        command
-            .arg(&configuration)
-            .current_dir(&folder)
-            .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(errors);
         if let Some(account) = &runs_as {
             account.gets(&configuration)?;
-            account.runs(&mut command);
         }
-        let child = command.spawn().context("redis-server cannot be started")?;
+        let child = spawn(program, runs_as.as_ref(), &folder)?;
         let mut server = Self {
             folder,
             child,
+            program: program.clone(),
+            runs_as,
             port,
             password,
             is_folder_ours: false,
@@ -138,18 +130,49 @@ impl Redis {
 
     /// Whether it answers.
     pub fn ping(&self) -> Result<()> {
+        let answer = self.ask("PING")?;
+        ensure!(answer == "+PONG\r\n", "an answer of another kind: {answer}");
+        Ok(())
+    }
+
+    /// Its answer to one command, as it comes.
+    pub fn ask(&self, command: &str) -> Result<String> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).context("nobody listens")?;
         stream
             .set_read_timeout(Some(ANSWER_MAX))
             .context("no time limit for an answer")?;
-        write!(stream, "AUTH {}\r\nPING\r\nQUIT\r\n", self.password).context("nobody reads")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).context("no answer")?;
-        ensure!(
-            answer == "+OK\r\n+PONG\r\n+OK\r\n",
-            "an answer of another kind: {answer}"
-        );
+        write!(stream, "AUTH {}\r\n{command}\r\nQUIT\r\n", self.password).context("nobody reads")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).context("no answer")?;
+        let answer = String::from_utf8_lossy(&answer);
+        let answer = answer
+            .strip_prefix("+OK\r\n")
+            .and_then(|answer| answer.strip_suffix("+OK\r\n"));
+        Ok(answer
+            .with_context(|| format!("no answer to {command}"))?
+            .to_owned())
+    }
+
+    /// The names of what is kept whose names are like this.
+    pub fn names(&self, like: &str) -> Result<Vec<String>> {
+        let answer = self.ask(&format!("KEYS {like}"))?;
+        let is_name = |line: &&str| !line.starts_with(['*', '$']) && !line.is_empty();
+        let mut names: Vec<String> = answer.split("\r\n").filter(is_name).map(str::to_owned).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Ends it at once, as a machine that goes down does.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill().context("redis-server cannot be ended")?;
+        self.child.wait().context("redis-server does not end")?;
         Ok(())
+    }
+
+    /// Starts it again in its place, after it was ended.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.child = spawn(&self.program, self.runs_as.as_ref(), &self.folder)?;
+        self.ready()
     }
 
     fn ready(&mut self) -> Result<()> {
@@ -186,6 +209,28 @@ impl Drop for Redis {
             drop(fs::remove_dir_all(&self.folder));
         }
     }
+}
+
+fn spawn(program: &RedisProgram, runs_as: Option<&Account>, folder: &Path) -> Result<Child> {
+    let log = fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(folder.join("log"))
+        .context("the server's log cannot be written")?;
+    let errors = log
+        .try_clone()
+        .context("the server's log cannot be written twice")?;
+    let mut command = Command::new(&program.0);
+    command
+        .arg(folder.join("redis.conf"))
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(errors);
+    if let Some(account) = runs_as {
+        account.runs(&mut command);
+    }
+    command.spawn().context("redis-server cannot be started")
 }
 
 fn lines(folder: &Path, port: u16, password: &str, settings: &[&str]) -> String {
