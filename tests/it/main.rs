@@ -45,6 +45,7 @@ mod audit_ledger;
 mod backup;
 mod bench_failover;
 mod benches;
+mod cache;
 mod canaries;
 mod card_killed;
 mod card_vault;
