@@ -232,20 +232,25 @@ async fn build(
                      journal,
                      stores,
                      snapshots,
-                 }: Shard| Ports {
-        journal,
-        transfers: Arc::clone(&stores.keys) as _,
-        keys: stores.keys,
-        views: Arc::new(caches.views(stores.views)),
-        snapshots: Arc::new(FileSnapshots::new(snapshots)),
-        clock: Arc::clone(&clock) as _,
-        entropy: Arc::clone(&entropy) as _,
-        provider_keys: Arc::clone(&provider_keys) as _,
-        providers: providers.ports.clone(),
-        probe: Arc::new(NoProbe),
-        fatal: Arc::new(EndProcess),
-        offload: Arc::new(BlockingThreads),
-        webhooks: webhooks.clone(),
+                 }: Shard| {
+        let views = Arc::new(caches.views(stores.views));
+        Ports {
+            journal,
+            transfers: Arc::clone(&stores.keys) as _,
+            keys: stores.keys,
+            shown: Arc::clone(&views) as _,
+            views,
+            velocity: Arc::clone(&caches.velocity),
+            snapshots: Arc::new(FileSnapshots::new(snapshots)),
+            clock: Arc::clone(&clock) as _,
+            entropy: Arc::clone(&entropy) as _,
+            provider_keys: Arc::clone(&provider_keys) as _,
+            providers: providers.ports.clone(),
+            probe: Arc::new(NoProbe),
+            fatal: Arc::new(EndProcess),
+            offload: Arc::new(BlockingThreads),
+            webhooks: webhooks.clone(),
+        }
     };
     let mut shards: Vec<Ports> = shards.into_iter().map(ports).collect();
     let home = shards.remove(0);

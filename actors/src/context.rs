@@ -23,9 +23,11 @@ use crate::webhook_endpoint::WebhookGuardianMail;
 use arc_swap::ArcSwap;
 use florin_domain::ids::{Epoch, MerchantId, PaymentId, Seq, ShardId, compose};
 use florin_domain::merchant::Control;
+use florin_domain::payment::Spec;
 use florin_domain::ports::{
-    Clock, DeliveryBook, EndpointStore, Entropy, EventBodies, Journal, KeyIndex, Provider, ProviderKeys,
-    Snapshots, TransferIndex, Views, WebhookClient, WebhookSigner,
+    BoxFuture, Clock, CountedEvent, DeliveryBook, EndpointStore, Entropy, EventBodies, Journal, KeyIndex,
+    PaymentRow, Provider, ProviderKeys, ShownPayments, Snapshots, TransferIndex, VelocityCopies, ViewError,
+    Views, WebhookClient, WebhookSigner,
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::routing::Entrant;
@@ -62,6 +64,10 @@ pub struct Ports {
     pub transfers: Arc<dyn TransferIndex>,
     /// The payments view.
     pub views: Arc<dyn Views>,
+    /// Payments for whoever only shows them: the view, or copies of it.
+    pub shown: Arc<dyn ShownPayments>,
+    /// Who is told what velocity counts.
+    pub velocity: Arc<dyn VelocityCopies>,
     /// Snapshots.
     pub snapshots: Arc<dyn Snapshots>,
     /// The wall clock.
@@ -80,6 +86,24 @@ pub struct Ports {
     pub offload: Arc<dyn Offload>,
     /// How merchants are told; without it nobody is.
     pub webhooks: Option<Webhooks>,
+}
+
+/// Shows payments as the view has them.
+#[derive(Debug)]
+pub struct AsViewed(pub Arc<dyn Views>);
+
+impl ShownPayments for AsViewed {
+    fn payment_shown(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
+        self.0.payment(id)
+    }
+}
+
+/// Copies of velocity that nobody keeps.
+#[derive(Debug)]
+pub struct NoCopies;
+
+impl VelocityCopies for NoCopies {
+    fn tell(&self, _: &Spec, _: CountedEvent) {}
 }
 
 /// A place in an actor's work, named so that tests can stop there.

@@ -82,7 +82,7 @@ pub async fn locate(context: &Context, id: PaymentId) -> Result<Option<PaymentRo
 pub async fn locate_shown(context: &Context, id: PaymentId) -> Result<Option<PaymentRow>, ViewError> {
     match in_tail(context, id).await? {
         Some(row) => Ok(Some(row)),
-        None => context.ports.views.payment_shown(id).await,
+        None => context.ports.shown.payment_shown(id).await,
     }
 }
 

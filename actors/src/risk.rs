@@ -20,6 +20,7 @@ use florin_domain::ids::PaymentId;
 use florin_domain::ledger::AccountKey;
 use florin_domain::money::{Amount, Currency};
 use florin_domain::payment::Spec;
+use florin_domain::ports::CountedEvent;
 pub use florin_domain::risk::VelocityCounts as Velocity;
 use florin_domain::time::Timestamp;
 use memory::Counters;
@@ -250,6 +251,7 @@ pub enum What {
 /// Has a new payment counted: by its customer (else its device), by its address if there is a limit on that, and by its card. The
 /// answer comes to `payment`.
 pub(crate) fn begin(context: &Context, spec: &Spec, question: CardQuestion, payment: &Mailbox<PaymentMail>) {
+    context.ports.velocity.tell(spec, CountedEvent::Payment);
     let counts_addresses = context.options.velocity.ip_hour_count_max.is_some();
     let address = counts_addresses.then(|| Payer::of_address(spec)).flatten();
     let (at, reply) = (question.at, VelocityReply::new(payment.clone()));

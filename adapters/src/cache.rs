@@ -26,5 +26,4 @@ mod tiers;
 pub use cards::CachedCards;
 pub use kind::{CUSTOMER_PAYMENTS, Kind, PAYMENT_METHODS, PAYMENTS};
 pub use payments::{CachedViews, PaymentCache};
-pub use redis::{Redis, RedisError};
-pub use shared::{KeyValues, Numbered, Put, Shared, Unreachable};
+pub use shared::{KeyValues, Numbered, Put, Shared};

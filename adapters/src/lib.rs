@@ -9,7 +9,7 @@
 //! * [`replica`] a second copy of the journal's bytes; [`integrity`] compares the copies and restores one from the others
 //! * [`snapshots`] shard snapshots; [`views`] the payments view; [`keys`] the key index
 //! * [`secrets`] merchants' credentials, sealed; [`card_vault`] customers and saved cards; [`payment_links`] links under which customers pay
-//! * [`cache`] copies of what was read lately, in memory and in Redis
+//! * [`redis`] a server of it; [`cache`] copies of what was read lately, in memory and there; [`velocity_copies`] what risk counts, for others to see
 //! * [`webhooks`] signing, and a client that connects to public addresses alone
 //! * [`providers`] one folder per provider; [`api_client`] speaks to a node of our own
 
@@ -34,11 +34,13 @@ pub mod payment_links;
 pub mod postgres;
 pub mod provider_keys;
 pub mod providers;
+pub mod redis;
 pub mod replica;
 pub mod schema;
 pub mod secret_file;
 pub mod secrets;
 pub mod snapshots;
 mod store_file;
+pub mod velocity_copies;
 pub mod views;
 pub mod webhooks;

@@ -16,6 +16,7 @@ mod refunded;
 mod secrets;
 mod snapshot;
 mod vault;
+mod velocity;
 mod views;
 mod webhooks;
 
@@ -39,7 +40,8 @@ pub use refunded::{RefundPlace, RefundsQuery, refunds_of};
 pub use secrets::{Begun, DataKey, Kek, KekError, KekId, PresentCredentials, Secrets, SecretsError};
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
 pub use vault::{CardVault, ChargedCards, VaultError, VaultKey, VaultObjects};
-pub use views::{Follower, PaymentRow, PaymentView, ViewError, Views, WaitingQuery};
+pub use velocity::{CountedEvent, VelocityCopies};
+pub use views::{Follower, PaymentRow, PaymentView, ShownPayments, ViewError, Views, WaitingQuery};
 pub use webhooks::{
     Delivery, DeliveryBook, DeliveryEnd, EndpointChanged, EndpointError, EndpointPage, EndpointStore,
     EventBodies, ListedEndpoints, NumberedDeliveries, WebhookClient, WebhookSigner,

@@ -1,29 +1,41 @@
 //! Copies of what is read often: in memory, and in Redis where one is configured.
 
-use florin_adapters::cache::{CachedCards, CachedViews, PaymentCache, Redis, Shared};
+use florin_actors::context::NoCopies;
+use florin_adapters::cache::{CachedCards, CachedViews, PaymentCache, Shared};
+use florin_adapters::redis::Redis;
+use florin_adapters::velocity_copies::CopiedVelocity;
 use florin_adapters::views::SqliteViews;
 use florin_config::Settings;
-use florin_domain::ports::CardVault;
+use florin_domain::ports::{CardVault, VelocityCopies};
 use std::sync::Arc;
 
 /// The caches of a node. All of them begin empty, and are gone with it.
 pub(crate) struct Caches {
     shared: Option<Arc<Shared>>,
     payments: Arc<PaymentCache>,
+    /// Copies of what risk counts.
+    pub(crate) velocity: Arc<dyn VelocityCopies>,
 }
 
 impl Caches {
     /// Empty ones. Redis is connected to in the background: nothing waits for it.
     pub(crate) fn start(settings: &Settings) -> anyhow::Result<Self> {
-        let shared = match &settings.redis.url {
-            Some(url) => Some(Shared::start(
-                Arc::new(Redis::start(url.expose())?),
-                settings.redis.timeout,
-            )?),
+        let redis = match &settings.redis.url {
+            Some(url) => Some(Arc::new(Redis::start(url.expose())?)),
             None => None,
         };
-        let payments = Arc::new(PaymentCache::new(shared.clone()));
-        Ok(Self { shared, payments })
+        let (shared, velocity): (_, Arc<dyn VelocityCopies>) = match redis {
+            Some(redis) => (
+                Some(Shared::start(Arc::clone(&redis) as _, settings.redis.timeout)?),
+                Arc::new(CopiedVelocity::start(redis)),
+            ),
+            None => (None, Arc::new(NoCopies)),
+        };
+        Ok(Self {
+            payments: Arc::new(PaymentCache::new(shared.clone())),
+            shared,
+            velocity,
+        })
     }
 
     /// The payments view of one shard, behind what is remembered of it.

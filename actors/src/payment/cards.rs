@@ -8,6 +8,7 @@ use florin_domain::decline::Decline;
 use florin_domain::ids::OperationId;
 use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{Answer, Command, Operation, Payment, Spec};
+use florin_domain::ports::CountedEvent;
 use florin_domain::provider::Outcome;
 use florin_domain::risk::CardStanding;
 use florin_domain::routing::{AfterDecline, Facts, after_decline};
@@ -234,6 +235,12 @@ impl PaymentState {
         let before = self.payment.as_deref();
         let at = self.context.ports.clock.now();
         let is_declined = after.declined_charges() > before.map_or(0, Payment::declined_charges);
+        if is_declined {
+            self.context
+                .ports
+                .velocity
+                .tell(&after.spec, CountedEvent::Decline);
+        }
         if is_declined && let Some(payer) = Payer::of(&after.spec) {
             risk::send(&self.context, payer.subject, RiskMail::Declined { payer, at });
         }

@@ -12,7 +12,7 @@ use florin_domain::ids::{MerchantId, PaymentId, Seq};
 use florin_domain::ports::{
     AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, ListOrder, MovedIndex, MovedPage,
     MovedQuery, PaymentRow, PaymentsFilter, PaymentsPage, PaymentsQuery, ReadError, RefundPlace,
-    RefundsQuery, ViewError, Views, WaitingQuery,
+    RefundsQuery, ShownPayments, ViewError, Views, WaitingQuery,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -284,13 +284,15 @@ impl<V: Views> MovedIndex for CachedViews<V> {
     }
 }
 
+impl<V: Views> ShownPayments for CachedViews<V> {
+    fn payment_shown(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
+        Box::pin(self.remembered(id))
+    }
+}
+
 impl<V: Views> Views for CachedViews<V> {
     fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
         self.views.payment(id)
-    }
-
-    fn payment_shown(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
-        Box::pin(self.remembered(id))
     }
 
     fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>> {

@@ -1,5 +1,6 @@
 //! The tier in Redis: its own space there, what was acknowledged, and what is written in order.
 
+use crate::redis::Unreachable;
 use crate::secrets::sealing;
 use arc_swap::ArcSwap;
 use florin_domain::ports::{BoxFuture, DataKey};
@@ -7,7 +8,6 @@ use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use zeroize::Zeroizing;
@@ -22,11 +22,6 @@ const REST: Duration = Duration::from_secs(1);
 const COUNT_LIFETIME: Duration = Duration::from_hours(24);
 
 const LOST: &str = "Redis has lost what it had acknowledged";
-
-/// The store did not do it, or nobody knows whether it did.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("Redis: {0}")]
-pub struct Unreachable(pub String);
 
 /// One entry that is written: with a value, or taken away.
 #[derive(Clone, Debug, PartialEq, Eq)]

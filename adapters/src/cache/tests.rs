@@ -10,10 +10,13 @@ use super::kind::{CUSTOMER_PAYMENTS, PAYMENT_METHODS, PAYMENTS};
 use super::payments::{CachedViews, PaymentCache};
 use super::shared::{KeyValues, Shared};
 use crate::schema::v1::payment::samples::{payment, payment_id, spec};
+use crate::views::MemoryViews;
 use florin_domain::ids::{MerchantId, PaymentId, Seq};
 use florin_domain::money::MinorSum;
 use florin_domain::payment::{Payment, Spec};
-use florin_domain::ports::{Follower as _, PaymentRow, PaymentsQuery, Views};
+use florin_domain::ports::{
+    BoxFuture, Follower as _, PaymentRow, PaymentsQuery, ShownPayments as _, ViewError, Views,
+};
 use florin_domain::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,9 +62,26 @@ fn seen(row: &PaymentRow) -> (PaymentId, Seq, Payment) {
     (row.payment.id(), row.seq, Payment::clone(&row.payment))
 }
 
+/// A view with copies in front of it, or one without.
+trait Shows: Views {
+    fn show(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>>;
+}
+
+impl<V: Views> Shows for CachedViews<V> {
+    fn show(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
+        self.payment_shown(id)
+    }
+}
+
+impl Shows for MemoryViews {
+    fn show(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
+        self.payment(id)
+    }
+}
+
 /// What is shown of a payment and of a list: with the caches and without.
-async fn shown(views: &dyn Views, n: u64) -> Option<(PaymentId, Seq, Payment)> {
-    views.payment_shown(id(n)).await.unwrap().as_ref().map(seen)
+async fn shown<V: Shows>(views: &V, n: u64) -> Option<(PaymentId, Seq, Payment)> {
+    views.show(id(n)).await.unwrap().as_ref().map(seen)
 }
 
 async fn listed(views: &dyn Views, customer: &str, limit: usize) -> Vec<(PaymentId, Seq, Payment)> {
@@ -95,7 +115,7 @@ fn each_kind_has_the_size_and_the_lifetime_of_its_row() {
 #[tokio::test(start_paused = true)]
 async fn a_payment_is_found_in_memory_and_then_in_the_store_without_the_view() {
     let store = Arc::new(lossy::Lossy::default());
-    let (views, cache) = cached(crate::views::MemoryViews::default(), Arc::clone(&store) as _);
+    let (views, cache) = cached(MemoryViews::default(), Arc::clone(&store) as _);
     views.apply(vec![row(1, 1)], Vec::new(), Seq(1)).await.unwrap();
     let read = || store.reads();
     assert_eq!(shown(&views, 1).await, Some(seen(&row(1, 1))));

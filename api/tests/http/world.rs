@@ -4,7 +4,7 @@ use crate::credentials::store;
 use crate::fake_provider::FakeProvider;
 use crate::journal;
 use crate::stand_ins::{NoSnapshots, Ours, Receivers, ShortBodies, SumSigner, two_threads};
-use florin_actors::context::{Fatal, NoProbe, Ports, Webhooks};
+use florin_actors::context::{AsViewed, Fatal, NoCopies, NoProbe, Ports, Webhooks};
 use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::offload::BlockingThreads;
@@ -31,7 +31,7 @@ use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{Answer as Outlook, CaptureMethod, DeclinePolicy, Device};
-use florin_domain::ports::{CardVault, Clock, Entropy, Journal, Kek, Provider};
+use florin_domain::ports::{CardVault, Clock, Entropy, Journal, Kek, Provider, Views};
 use florin_supervisors::platform::Platform;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -273,11 +273,14 @@ impl World {
         let of_links = (Arc::clone(&clock), Arc::clone(&entropy));
         let endpoints = Arc::new(MemoryEndpoints::new(Arc::clone(&clock)));
         let receivers = Arc::<Receivers>::default();
+        let views: Arc<dyn Views> = Arc::new(MemoryViews::default());
         let ports = Ports {
             journal,
             transfers: Arc::clone(&keys) as _,
             keys,
-            views: Arc::new(MemoryViews::default()),
+            shown: Arc::new(AsViewed(Arc::clone(&views))),
+            views,
+            velocity: Arc::new(NoCopies),
             snapshots: Arc::new(NoSnapshots),
             clock,
             entropy,

@@ -76,12 +76,6 @@ pub trait Views: Follower + MovedIndex {
     /// One payment.
     fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>>;
 
-    /// The same for whoever only shows it. It is as new, but may come from a copy that was made of it; whatever is decided about money is decided by
-    /// [`Self::payment`].
-    fn payment_shown(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
-        self.payment(id)
-    }
-
     /// Payments of a merchant. Looks at a bounded number of them, so a page may end before it is full; then it says where.
     fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>>;
 
@@ -94,4 +88,11 @@ pub trait Views: Follower + MovedIndex {
 
     /// Refunds of a merchant.
     fn refunds(&self, query: RefundsQuery) -> BoxFuture<'_, Result<Vec<RefundPlace>, ViewError>>;
+}
+
+/// Port of payments for whoever only shows them. What it tells is as new as the view, but may come from a copy that was made of it, so whatever is
+/// decided about money is decided by [`Views`] and the journal.
+pub trait ShownPayments: Send + Sync + fmt::Debug {
+    /// One payment.
+    fn payment_shown(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>>;
 }

@@ -9,7 +9,7 @@ use crate::ports::{
 };
 use crate::probe::PanicProbe;
 use crate::provider::{Script, Scripted};
-use florin_actors::context::{Ports, Webhooks};
+use florin_actors::context::{AsViewed, NoCopies, Ports, Webhooks};
 use florin_actors::kind::Kind;
 use florin_actors::offload::BlockingThreads;
 use florin_actors::options::{Options, ProviderCaps, ProviderTerms, StageTimeouts};
@@ -251,7 +251,9 @@ impl World {
             journal,
             transfers: Arc::clone(&keys) as Arc<dyn TransferIndex>,
             keys: keys as Arc<dyn KeyIndex>,
+            shown: Arc::new(AsViewed(Arc::clone(&views) as _)),
             views: views as Arc<dyn Views>,
+            velocity: Arc::new(NoCopies),
             snapshots: Arc::clone(&self.snapshots) as _,
             clock: Arc::clone(&self.clock) as _,
             entropy: Arc::clone(&self.entropy) as _,

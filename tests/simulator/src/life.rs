@@ -16,7 +16,7 @@ use crate::treasurer::{open_tills, treasurer};
 use crate::treasury::Treasury;
 use crate::watcher::{Watcher, watch};
 use crate::world::{InPlace, World, WorldFatal, WorldProbe};
-use florin_actors::context::Ports;
+use florin_actors::context::{AsViewed, NoCopies, Ports};
 use florin_actors::options::Options;
 use florin_domain::ids::ShardId;
 use florin_domain::ports::{Journal, Provider, Snapshots, Views};
@@ -84,14 +84,17 @@ impl Run {
         let (world, folder) = (&self.world, self.disks.folder(shard));
         let keys = Arc::clone(&lock(&folder.keys));
         let provider = |own: &Arc<Acquirer>| (wiring.provider)(Arc::clone(own) as Arc<dyn Provider>, lives);
+        let views = (wiring.views)(Arc::new(FrailViews {
+            world: Arc::clone(world),
+            inner: Arc::clone(&lock(&folder.views)),
+        }));
         Ports {
             journal: (wiring.journal)(Arc::new(self.disks.open(shard))),
             transfers: Arc::clone(&keys) as _,
             keys,
-            views: (wiring.views)(Arc::new(FrailViews {
-                world: Arc::clone(world),
-                inner: Arc::clone(&lock(&folder.views)),
-            })),
+            shown: Arc::new(AsViewed(Arc::clone(&views))),
+            views,
+            velocity: Arc::new(NoCopies),
             snapshots: (wiring.snapshots)(Arc::new(KeptSnapshots {
                 world: Arc::clone(world),
                 folder: Arc::clone(folder),

@@ -52,6 +52,7 @@ const FENCES: &[Fence] = &[
             "bb8*",
             "refinery*",
             "fred",
+            "moka",
         ],
         inside: &["florin-adapters"],
         tests_of: &[],

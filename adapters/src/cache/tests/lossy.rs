@@ -1,9 +1,11 @@
 //! A store that loses what a store of this kind may lose: what came last, single entries, everything, answers, and time.
 
-use crate::cache::shared::{KeyValues, Numbered, Put, Unreachable};
+use crate::cache::shared::{KeyValues, Numbered, Put};
+use crate::redis::Unreachable;
 use florin_domain::ports::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 /// What becomes of the next write.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +28,8 @@ struct State {
     fault: Option<Fault>,
     is_read_lost: bool,
     reads: usize,
+    /// How long a write is under way before it is done, and its answer after that.
+    write_takes: Duration,
     /// For the control: says of every count that nothing is missing.
     hides_losses: bool,
 }
@@ -69,6 +73,13 @@ impl Lossy {
     pub(super) fn hiding() -> Self {
         let lossy = Self::default();
         lossy.lock().hides_losses = true;
+        lossy
+    }
+
+    /// One whose writes take so long, and their answers once more.
+    pub(super) fn slow(write_takes: Duration) -> Self {
+        let lossy = Self::default();
+        lossy.lock().write_takes = write_takes;
         lossy
     }
 
@@ -144,9 +155,17 @@ impl KeyValues for Lossy {
     fn write(&self, numbered: Numbered, puts: Vec<Put>) -> BoxFuture<'_, Result<bool, Unreachable>> {
         Box::pin(async move {
             let lost = || Err(Unreachable("lost".to_owned()));
-            let fault = self.lock().fault.take();
+            let (fault, takes) = {
+                let mut state = self.lock();
+                (state.fault.take(), state.write_takes)
+            };
             match fault {
-                None => Ok(self.lock().put((numbered, puts))),
+                None => {
+                    tokio::time::sleep(takes).await;
+                    let is_done = self.lock().put((numbered, puts));
+                    tokio::time::sleep(takes).await;
+                    Ok(is_done)
+                }
                 Some(Fault::Refused) => lost(),
                 Some(Fault::Unanswered) => {
                     self.lock().put((numbered, puts));

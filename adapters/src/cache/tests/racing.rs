@@ -85,26 +85,44 @@ impl Views for Slow {
     }
 }
 
-/// Somebody who reads: after so long, which payment, and whether their customer's list.
-type Reader = (u64, u64, bool);
+/// What somebody reads.
+#[derive(Clone, Copy, Debug)]
+enum Reading {
+    Payment,
+    /// A customer's list.
+    List,
+    /// The payment, after the time of everything in memory has run out.
+    Cold,
+}
 
-async fn race(batches: Vec<Vec<u64>>, readers: Vec<Reader>, waits: Vec<u64>, given_up: Option<u64>) {
+/// Somebody who reads: after so long, and about which payment.
+type Reader = (u64, u64, Reading);
+
+async fn race(
+    batches: Vec<Vec<u64>>,
+    readers: Vec<Reader>,
+    waits: Vec<u64>,
+    (write_takes_ms, given_up): (u64, Option<u64>),
+) {
     let slow = Slow {
         views: MemoryViews::default(),
         waits: Mutex::new(waits),
     };
-    let (views, cache) = cached(slow, Arc::new(Lossy::default()));
+    let (views, cache) = cached(slow, Arc::new(Lossy::slow(Duration::from_millis(write_takes_ms))));
     let (views, plain) = (Arc::new(views), MemoryViews::default());
     let mut head = 0;
     let mut reading = Vec::new();
-    for (after_ms, n, is_list) in readers {
-        let views = Arc::clone(&views);
+    for (after_ms, n, what) in readers {
+        let (views, cache) = (Arc::clone(&views), Arc::clone(&cache));
         reading.push(tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(after_ms)).await;
-            if is_list {
-                listed(&*views, CUSTOMERS[(n % 2) as usize], 3).await;
-            } else {
-                shown(&*views, n).await;
+            match what {
+                Reading::List => drop(listed(&*views, CUSTOMERS[(n % 2) as usize], 3).await),
+                Reading::Payment => drop(shown(&*views, n).await),
+                Reading::Cold => {
+                    cache.forget_memory();
+                    drop(shown(&*views, n).await);
+                }
             }
         }));
     }
@@ -141,14 +159,19 @@ async fn race(batches: Vec<Vec<u64>>, readers: Vec<Reader>, waits: Vec<u64>, giv
     }
 }
 
+fn any_reading() -> impl Strategy<Value = Reading> {
+    prop::sample::select(&[Reading::Payment, Reading::List, Reading::Cold, Reading::Cold][..])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn what_was_read_while_it_changed_is_not_what_is_shown_afterwards(
         batches in prop::collection::vec(prop::collection::vec(0..PAYMENTS_MADE, 1..4), 1..8),
-        readers in prop::collection::vec((0..40_u64, 0..PAYMENTS_MADE, any::<bool>()), 0..40),
+        readers in prop::collection::vec((0..40_u64, 0..PAYMENTS_MADE, any_reading()), 0..40),
         waits in prop::collection::vec(0..8_u64, 0..60),
+        write_takes_ms in 0..4_u64,
         given_up in prop::option::of(0..12_u64),
     ) {
         tokio::runtime::Builder::new_current_thread()
@@ -156,6 +179,6 @@ proptest! {
             .start_paused(true)
             .build()
             .unwrap()
-            .block_on(race(batches, readers, waits, given_up));
+            .block_on(race(batches, readers, waits, (write_takes_ms, given_up)));
     }
 }

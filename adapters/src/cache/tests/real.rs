@@ -2,8 +2,8 @@
 
 use super::{CUSTOMERS, cached, id, listed, row, seen, shown};
 use crate::cache::payments::{CachedViews, PaymentCache};
-use crate::cache::redis::Redis;
 use crate::cache::shared::Shared;
+use crate::redis::Redis;
 use crate::views::MemoryViews;
 use florin_domain::ids::Seq;
 use florin_domain::ports::Follower as _;
