@@ -2,9 +2,10 @@
 //! our code compares what clients were answered, what the provider charged, the books and the journal (`tests/store_check`). The last run is made
 //! without the fence, and must be found.
 //!
-//! - `crowd`: no connection is left for a node; `silence`: a way to the database that swallows everything; `clocks`: nodes whose clocks are wrong.
+//! - `copies`: caches in a Redis that fails; `crowd`: no connection is left for a node; `silence`: a way to the database that swallows everything; `clocks`: nodes whose clocks are wrong.
 
 mod clocks;
+mod copies;
 mod crowd;
 mod silence;
 
