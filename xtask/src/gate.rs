@@ -11,6 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::browser;
 use crate::contract;
 use crate::counts::{Counts, Runner};
+use crate::on_postgres::{self, Extent};
 use crate::sdk;
 use crate::tidy;
 
@@ -31,6 +32,10 @@ enum Work {
     Tests {
         runner: Runner,
         args: &'static str,
+    },
+    /// The tests of the API and of recovery, with journals in PostgreSQL.
+    OnPostgres {
+        runner: Runner,
     },
     Tidy,
     /// A running server against its OpenAPI document.
@@ -56,6 +61,7 @@ impl Stage {
                 deny_rustdoc_warnings: false,
             }
             | Work::Tests { args, .. } => format!("cargo {args}"),
+            Work::OnPostgres { .. } => "cargo xtask on-postgres".to_owned(),
             Work::Tidy => "cargo xtask tidy".to_owned(),
             Work::Contract => "cargo xtask contract".to_owned(),
             Work::Sdk => "cargo xtask sdk".to_owned(),
@@ -119,6 +125,12 @@ fn stages(nextest: bool) -> Vec<Stage> {
             work: Work::Tests {
                 runner: Runner::Harness,
                 args: SIMULATION,
+            },
+        },
+        Stage {
+            name: "postgres",
+            work: Work::OnPostgres {
+                runner: runner(nextest),
             },
         },
         Stage {
@@ -192,6 +204,9 @@ fn perform(
     counts: &mut Option<Counts>,
 ) -> Result<()> {
     match stage.work {
+        Work::OnPostgres { runner } => {
+            on_postgres::run(root, runner, Extent::Everyday, counts.get_or_insert_default())
+        }
         Work::Tidy => tidy::run(root),
         Work::Contract => contract::run(root),
         Work::Sdk => sdk::run(root),
@@ -346,7 +361,7 @@ mod tests {
             "{table}"
         );
         assert!(
-            lines[11].starts_with("total") && lines[11].ends_with("3.5 s"),
+            lines[12].starts_with("total") && lines[12].ends_with("3.5 s"),
             "{table}"
         );
     }
@@ -368,10 +383,11 @@ mod tests {
             by_hand[2].starts_with("cargo test --workspace --exclude florin-simulator"),
             "{by_hand:?}"
         );
-        assert_eq!(by_hand[7], "cargo xtask tidy");
-        assert_eq!(by_hand[8], "cargo xtask contract");
-        assert_eq!(by_hand[9], "cargo xtask sdk");
-        assert_eq!(by_hand[10], "cargo xtask browser");
+        assert_eq!(by_hand[5], "cargo xtask on-postgres");
+        assert_eq!(by_hand[8], "cargo xtask tidy");
+        assert_eq!(by_hand[9], "cargo xtask contract");
+        assert_eq!(by_hand[10], "cargo xtask sdk");
+        assert_eq!(by_hand[11], "cargo xtask browser");
     }
 
     #[test]

@@ -28,7 +28,7 @@ struct State {
     fault: Option<Fault>,
     is_read_lost: bool,
     reads: usize,
-    /// How long a write is under way before it is done, and its answer after that.
+    /// How long a write is under way before it is done, and its answer after that. Answers of reads take three times as long.
     write_takes: Duration,
     /// For the control: says of every count that nothing is missing.
     hides_losses: bool,
@@ -137,18 +137,24 @@ impl Lossy {
 impl KeyValues for Lossy {
     fn read(&self, keys: Vec<String>) -> BoxFuture<'_, Result<Vec<Option<Vec<u8>>>, Unreachable>> {
         Box::pin(async move {
-            let mut state = self.lock();
-            state.reads += 1;
-            if std::mem::take(&mut state.is_read_lost) {
-                return Err(Unreachable("lost".to_owned()));
-            }
-            let value = |key: &String| {
-                if state.hides_losses && key.ends_with("written") {
-                    return Some(u64::MAX.to_string().into_bytes());
+            let (values, takes) = {
+                let mut state = self.lock();
+                state.reads += 1;
+                if std::mem::take(&mut state.is_read_lost) {
+                    return Err(Unreachable("lost".to_owned()));
                 }
-                state.now.get(key).cloned()
+                let value = |key: &String| {
+                    if state.hides_losses && key.ends_with("written") {
+                        return Some(u64::MAX.to_string().into_bytes());
+                    }
+                    state.now.get(key).cloned()
+                };
+                let values = keys.iter().map(value).collect();
+                (values, state.write_takes)
             };
-            Ok(keys.iter().map(value).collect())
+            // It comes after the answer of a write that was under way when this was read.
+            tokio::time::sleep(takes * 3).await;
+            Ok(values)
         })
     }
 
