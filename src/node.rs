@@ -15,6 +15,7 @@ use beside::Beside;
 use caches::Caches;
 use florin_actors::context::{Fatal, NoProbe, Ports};
 use florin_actors::offload::BlockingThreads;
+use florin_adapters::cache::CachedCards;
 use florin_adapters::clock::SystemClock;
 use florin_adapters::data_dir::DataDir;
 use florin_adapters::entropy::OsEntropy;
@@ -25,7 +26,7 @@ use florin_adapters::secret_file;
 use florin_adapters::secrets::Book;
 use florin_adapters::snapshots::FileSnapshots;
 use florin_config::Settings;
-use florin_domain::ports::{CardVault, Ownership, PaymentLinks, Secrets};
+use florin_domain::ports::{Ownership, PaymentLinks, Secrets};
 use florin_supervisors::platform::Platform;
 use indicatif::{ProgressBar, ProgressStyle};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -43,7 +44,7 @@ pub(crate) struct Node {
     pub(crate) secrets: Arc<dyn Secrets>,
     pub(crate) book: Arc<Book>,
     /// Customers and saved cards.
-    pub(crate) cards: Arc<dyn CardVault>,
+    pub(crate) cards: Arc<CachedCards>,
     /// Links under which customers pay.
     pub(crate) links: Arc<dyn PaymentLinks>,
     /// What makes the shards ours; let go of when the node stops.

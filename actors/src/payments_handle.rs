@@ -24,7 +24,7 @@ pub use submit::{Answered, Change, ChangeRequest, RequestError};
 pub use what_if::{Alternative, Course, WhatIf, WhatIfError};
 
 use crate::context::Context;
-use crate::load::locate_shown;
+use crate::load::{locate, locate_shown};
 use crate::payment::Start;
 use crate::shards::Shards;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
@@ -109,6 +109,16 @@ impl PaymentsHandle {
 
     /// A merchant's payment; another merchant's is not there.
     pub async fn get(
+        &self,
+        owner: (MerchantId, bool),
+        id: PaymentId,
+    ) -> Result<Option<PaymentRow>, ViewError> {
+        let row = locate(&self.at(id.shard()).context, id).await?;
+        Ok(row.filter(|row| row.is_of(owner)))
+    }
+
+    /// The same for whoever only shows it: it may come from a copy that is as new.
+    pub async fn get_shown(
         &self,
         owner: (MerchantId, bool),
         id: PaymentId,

@@ -23,6 +23,7 @@ use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::MerchantId;
 use florin_domain::ports::{
     CardVault, ClientSecrets, Entropy, NoticeReader, OpsView, Ownership, PaymentLinks, ReceiptSigner,
+    ShownCards,
 };
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -141,6 +142,8 @@ pub struct ApiParts {
     pub credentials: CredentialsHandle,
     /// Customers and saved cards.
     pub cards: Arc<dyn CardVault>,
+    /// Saved cards for whoever only shows them: the same, or copies of it.
+    pub shown_cards: Arc<dyn ShownCards>,
     /// Links under which customers pay.
     pub links: Arc<dyn PaymentLinks>,
     /// Of which the keys of checkout sessions are drawn.

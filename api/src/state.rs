@@ -14,6 +14,7 @@ use florin_actors::payments_handle::PaymentsHandle;
 use florin_actors::webhooks_handle::WebhooksHandle;
 use florin_domain::ports::{
     CardVault, ClientSecrets, Entropy, NoticeReader, OpsView, Ownership, PaymentLinks, ReceiptSigner,
+    ShownCards,
 };
 use metrics::Counter;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(crate) struct State {
     pub(crate) directory: DirectoryHandle,
     pub(crate) credentials: CredentialsHandle,
     pub(crate) cards: Arc<dyn CardVault>,
+    pub(crate) shown_cards: Arc<dyn ShownCards>,
     pub(crate) links: Arc<dyn PaymentLinks>,
     pub(crate) entropy: Arc<dyn Entropy>,
     /// Where customers reach the server, without a slash at the end.
@@ -70,6 +72,7 @@ impl State {
             directory,
             credentials,
             cards,
+            shown_cards,
             links,
             entropy,
             public_url,
@@ -90,6 +93,7 @@ impl State {
             directory,
             credentials,
             cards,
+            shown_cards,
             links,
             entropy,
             public_url: public_url.unwrap_or_default(),

@@ -39,7 +39,7 @@ pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};
 pub use refunded::{RefundPlace, RefundsQuery, refunds_of};
 pub use secrets::{Begun, DataKey, Kek, KekError, KekId, PresentCredentials, Secrets, SecretsError};
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
-pub use vault::{CardVault, ChargedCards, VaultError, VaultKey, VaultObjects};
+pub use vault::{CardVault, ChargedCards, ShownCards, VaultError, VaultKey, VaultObjects};
 pub use velocity::{CountedEvent, VelocityCopies};
 pub use views::{Follower, PaymentRow, PaymentView, ShownPayments, ViewError, Views, WaitingQuery};
 pub use webhooks::{

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 /// The caches of a node. All of them begin empty, and are gone with it.
 pub(crate) struct Caches {
-    shared: Option<Arc<Shared>>,
+    /// Where saved cards are in Redis.
+    cards: Option<Arc<Shared>>,
     payments: Arc<PaymentCache>,
     /// Copies of what risk counts.
     pub(crate) velocity: Arc<dyn VelocityCopies>,
@@ -21,19 +22,22 @@ impl Caches {
     /// Empty ones. Redis is connected to in the background: nothing waits for it.
     pub(crate) fn start(settings: &Settings) -> anyhow::Result<Self> {
         let redis = match &settings.redis.url {
-            Some(url) => Some(Arc::new(Redis::start(url.expose())?)),
+            Some(url) => Some(Arc::new(Redis::start(url.expose(), settings.redis.timeout)?)),
             None => None,
         };
-        let (shared, velocity): (_, Arc<dyn VelocityCopies>) = match redis {
-            Some(redis) => (
-                Some(Shared::start(Arc::clone(&redis) as _, settings.redis.timeout)?),
-                Arc::new(CopiedVelocity::start(redis)),
-            ),
-            None => (None, Arc::new(NoCopies)),
+        // One space for each, so that giving one up leaves the other.
+        let space = || {
+            let store = redis.as_ref().map(|redis| Arc::clone(redis) as _);
+            store.map(Shared::start).transpose()
+        };
+        let (payments, cards) = (PaymentCache::new(space()?), space()?);
+        let velocity: Arc<dyn VelocityCopies> = match redis {
+            Some(redis) => Arc::new(CopiedVelocity::start(redis)),
+            None => Arc::new(NoCopies),
         };
         Ok(Self {
-            payments: Arc::new(PaymentCache::new(shared.clone())),
-            shared,
+            payments: Arc::new(payments),
+            cards,
             velocity,
         })
     }
@@ -44,7 +48,7 @@ impl Caches {
     }
 
     /// The card vault, behind what is remembered of it.
-    pub(crate) fn cards(&self, vault: Arc<dyn CardVault>) -> Arc<dyn CardVault> {
-        Arc::new(CachedCards::new(vault, self.shared.clone()))
+    pub(crate) fn cards(&self, vault: Arc<dyn CardVault>) -> Arc<CachedCards> {
+        Arc::new(CachedCards::new(vault, self.cards.clone()))
     }
 }

@@ -3,7 +3,7 @@
 use super::PaymentsHandle;
 use super::list::{ListError, READS_MAX};
 use super::pending::settle_view;
-use crate::load::locate_shown;
+use crate::load::locate;
 use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::ports::{
     ListOrder, MovedEntry, MovedIndex, MovedQuery, MovedRow, PaymentRow, ViewError, entries_of,
@@ -35,7 +35,7 @@ impl PaymentsHandle {
         for moved in found {
             let row = match payments.get(&moved.payment) {
                 Some(row) => Some(row.clone()),
-                None => locate_shown(&self.at(moved.payment.shard()).context, moved.payment).await?,
+                None => locate(&self.at(moved.payment.shard()).context, moved.payment).await?,
             };
             // The index was made of the payment, so that it is there.
             let missing = || ViewError::Store(format!("{} moved something and is not there", moved.payment));

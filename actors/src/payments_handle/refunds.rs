@@ -2,7 +2,7 @@
 
 use super::PaymentsHandle;
 use super::pending::settle_view;
-use crate::load::locate_shown;
+use crate::load::locate;
 use florin_domain::ids::{MerchantId, PaymentId, RefundId};
 use florin_domain::ports::{ListOrder, PaymentRow, RefundsQuery, ViewError};
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ impl PaymentsHandle {
         for (refund, payment) in found {
             let row = match payments.get(&payment) {
                 Some(row) => Some(row.clone()),
-                None => locate_shown(&self.at(payment.shard()).context, payment).await?,
+                None => locate(&self.at(payment.shard()).context, payment).await?,
             };
             // The index was made of the payment, so that it is there.
             let missing = || ViewError::Store(format!("the payment of {refund} is not there"));

@@ -1,13 +1,12 @@
-//! The card vault with saved cards in front of it, as they may be shown. Numbers and security codes are not among them: whoever charges opens the
-//! vault itself.
+//! The card vault with saved cards in front of it, for whoever shows them. Numbers and security codes are not among them; whoever charges or decides
+//! asks the vault itself.
 
-use super::fences::Fences;
 use super::kind::PAYMENT_METHODS;
 use super::shared::Shared;
 use super::tiers::{Found, Remembered, Tiers};
 use crate::card_vault;
 use florin_domain::ids::MethodId;
-use florin_domain::ports::{BoxFuture, CardVault, VaultError, VaultKey, VaultObjects};
+use florin_domain::ports::{BoxFuture, CardVault, ShownCards, VaultError, VaultKey, VaultObjects};
 use florin_domain::time::Timestamp;
 use florin_domain::vault::{Changed, Once, Owner, SavedMethod, VaultChange, VaultObject, VaultPage};
 use std::sync::Arc;
@@ -72,31 +71,6 @@ impl Touched {
     }
 }
 
-/// A change under way: its keys are read from the vault itself until it has ended, and so is everything if it cannot be told which they are.
-struct Changing<'a> {
-    fences: &'a Fences,
-    key: Option<Key>,
-}
-
-impl<'a> Changing<'a> {
-    fn begin(fences: &'a Fences, key: Option<Key>) -> Self {
-        match &key {
-            Some(key) => fences.begin(key),
-            None => fences.begin_any(),
-        }
-        Self { fences, key }
-    }
-}
-
-impl Drop for Changing<'_> {
-    fn drop(&mut self) {
-        match &self.key {
-            Some(key) => self.fences.end(key),
-            None => self.fences.end_any(),
-        }
-    }
-}
-
 #[derive(Debug)]
 struct Cards {
     vault: Arc<dyn CardVault>,
@@ -104,21 +78,17 @@ struct Cards {
 }
 
 impl Cards {
-    async fn method(&self, owner: Owner, id: MethodId) -> Result<Option<VaultObject>, VaultError> {
+    async fn shown(&self, owner: Owner, id: MethodId) -> Result<Option<VaultObject>, VaultError> {
         let key = (owner, id);
-        let read = || self.vault.get(owner, VaultKey::Method(id));
-        if self.methods.fences().is_changing(&key) {
-            return read().await;
+        let found = self.methods.find(&key).await;
+        if let Found::Here(method) = found {
+            return Ok(Some(VaultObject::Method(method)));
         }
-        let mark = match self.methods.find(&key).await {
-            Found::Here(method) => return Ok(Some(VaultObject::Method(method))),
-            Found::Missing(mark) => mark,
-        };
-        let found = read().await?;
-        if let Some(VaultObject::Method(method)) = &found {
+        let read = self.vault.get(owner, VaultKey::Method(id)).await?;
+        if let (Found::Missing(mark), Some(VaultObject::Method(method))) = (found, &read) {
             self.methods.fill(mark, &key, method);
         }
-        Ok(found)
+        Ok(read)
     }
 
     async fn change_all(
@@ -132,13 +102,21 @@ impl Cards {
             Touched::One(id) => Some((owner, id)),
             Touched::Any => None,
         };
-        let fences = self.methods.fences();
-        let _changing = Changing::begin(fences, key);
+        // Ends after the doubt does.
+        let _changing = match &key {
+            Some(key) => self.methods.changing(std::iter::once(key)),
+            None => self.methods.changing_any(),
+        };
         let doubt = self.methods.in_doubt();
         let changed = self.vault.change(owner, change, once).await;
-        if let Some(key) = key {
-            self.methods.changed(vec![(key, None)]).await;
-            doubt.settle();
+        match (&changed, key) {
+            (Err(VaultError::NotConfigured | VaultError::Busy | VaultError::Refused(_)), _) => doubt.settle(),
+            (Ok(_) | Err(VaultError::Store(_)), Some(key)) => {
+                self.methods.changed(vec![(key, None)]).await;
+                doubt.settle();
+            }
+            // Everything is forgotten.
+            (Ok(_) | Err(VaultError::Store(_)), None) => drop(doubt),
         }
         changed
     }
@@ -180,12 +158,7 @@ impl CardVault for CachedCards {
     }
 
     fn get(&self, owner: Owner, key: VaultKey) -> BoxFuture<'_, Result<Option<VaultObject>, VaultError>> {
-        match key {
-            VaultKey::Method(id) => Box::pin(self.0.method(owner, id)),
-            VaultKey::Customer(_) | VaultKey::Token(_) | VaultKey::Setup(_) | VaultKey::Mandate(_) => {
-                self.0.vault.get(owner, key)
-            }
-        }
+        self.0.vault.get(owner, key)
     }
 
     fn list(&self, owner: Owner, page: VaultPage) -> BoxFuture<'_, Result<Option<VaultObjects>, VaultError>> {
@@ -194,5 +167,15 @@ impl CardVault for CachedCards {
 
     fn now(&self) -> Timestamp {
         self.0.vault.now()
+    }
+}
+
+impl ShownCards for CachedCards {
+    fn method_shown(
+        &self,
+        owner: Owner,
+        id: MethodId,
+    ) -> BoxFuture<'_, Result<Option<VaultObject>, VaultError>> {
+        Box::pin(self.0.shown(owner, id))
     }
 }

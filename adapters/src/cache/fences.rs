@@ -5,6 +5,7 @@
 //! did not touch, which costs a read.
 
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 const FENCES: usize = 1 << 14;
@@ -61,36 +62,10 @@ impl Fences {
             && self.era.load(Ordering::SeqCst) == mark.era
     }
 
-    /// The key is about to be changed by somebody whose change others may see before it has ended.
-    pub(super) fn begin(&self, key: &impl Hash) {
-        let (fence, moved) = self.of(key);
-        self.changing[fence].fetch_add(1, Ordering::SeqCst);
-        moved.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// That has ended, whatever came of it.
-    pub(super) fn end(&self, key: &impl Hash) {
-        let (fence, moved) = self.of(key);
-        moved.fetch_add(1, Ordering::SeqCst);
-        self.changing[fence].fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// Whether the key may just be changing.
+    /// Whether the key may just be changing: then only the store knows it.
     pub(super) fn is_changing(&self, key: &impl Hash) -> bool {
         self.changing[self.of(key).0].load(Ordering::SeqCst) > 0
             || self.changing_any.load(Ordering::SeqCst) > 0
-    }
-
-    /// As [`Self::begin`] for any key.
-    pub(super) fn begin_any(&self) {
-        self.changing_any.fetch_add(1, Ordering::SeqCst);
-        self.move_all();
-    }
-
-    /// As [`Self::end`] for any key.
-    pub(super) fn end_any(&self) {
-        self.move_all();
-        self.changing_any.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// The key has changed.
@@ -101,5 +76,52 @@ impl Fences {
     /// Anything may have changed.
     pub(super) fn move_all(&self) {
         self.era.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A change under way: from before anybody can see it until whatever was copied is replaced or void. Meanwhile its keys are read from the store.
+pub(super) struct Changing {
+    fences: Arc<Fences>,
+    /// Nothing for any key.
+    places: Option<Vec<usize>>,
+}
+
+impl Changing {
+    /// Of these keys.
+    pub(super) fn begin<'a, K: Hash + 'a>(fences: &Arc<Fences>, keys: impl Iterator<Item = &'a K>) -> Self {
+        let places: Vec<usize> = keys.map(|key| fences.of(key).0).collect();
+        for place in &places {
+            fences.changing[*place].fetch_add(1, Ordering::SeqCst);
+            fences.moved[*place].fetch_add(1, Ordering::SeqCst);
+        }
+        Self {
+            fences: Arc::clone(fences),
+            places: Some(places),
+        }
+    }
+
+    /// Of keys that nobody knows yet.
+    pub(super) fn begin_any(fences: &Arc<Fences>) -> Self {
+        fences.changing_any.fetch_add(1, Ordering::SeqCst);
+        fences.move_all();
+        Self {
+            fences: Arc::clone(fences),
+            places: None,
+        }
+    }
+}
+
+impl Drop for Changing {
+    fn drop(&mut self) {
+        match &self.places {
+            None => {
+                self.fences.changing_any.fetch_sub(1, Ordering::SeqCst);
+            }
+            Some(places) => {
+                for place in places {
+                    self.fences.changing[*place].fetch_sub(1, Ordering::SeqCst);
+                }
+            }
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! The view has one follower, so what it is given is what there is: a payment is remembered as it is written, and a list takes up what is made. What
 //! the view has not been given yet is in the tail of the journal, which readers look at first.
 
-use super::fences::Mark;
+use super::fences::Changing;
 use super::kind::{CUSTOMER_PAYMENTS, PAYMENTS};
 use super::shared::Shared;
 use super::tiers::{Found, Remembered, Tiers};
@@ -14,7 +14,7 @@ use florin_domain::ports::{
     MovedQuery, PaymentRow, PaymentsFilter, PaymentsPage, PaymentsQuery, ReadError, RefundPlace,
     RefundsQuery, ShownPayments, ViewError, Views, WaitingQuery,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
@@ -149,30 +149,66 @@ impl PaymentCache {
         self.payments.space()
     }
 
+    /// The lists that these may be new in, with those that are remembered.
+    fn lists(&self, rows: &[PaymentRow]) -> BTreeMap<Customer, Option<Newest>> {
+        let customers: BTreeSet<Customer> = rows.iter().filter_map(customer_in).collect();
+        let known = |customer: Customer| (customer.clone(), self.customers.in_memory(&customer));
+        customers.into_iter().map(known).collect()
+    }
+
+    /// From before a view has these until [`Self::wrote`] has ended, their keys are read from it.
+    fn changing(
+        &self,
+        rows: &[PaymentRow],
+        lists: &BTreeMap<Customer, Option<Newest>>,
+    ) -> (Changing, Changing) {
+        let ids: Vec<PaymentId> = rows.iter().map(|row| row.payment.id()).collect();
+        (
+            self.payments.changing(ids.iter()),
+            self.customers.changing(lists.keys()),
+        )
+    }
+
     /// Remembers what was written. Of what is in `unsure` the view may have had something newer.
-    async fn wrote(&self, newest: Vec<PaymentRow>, unsure: Vec<PaymentRow>) {
+    async fn wrote(
+        &self,
+        newest: Vec<PaymentRow>,
+        unsure: Vec<PaymentRow>,
+        mut lists: BTreeMap<Customer, Option<Newest>>,
+    ) {
         let mut made: BTreeMap<Customer, Vec<PaymentId>> = BTreeMap::new();
         for row in newest.iter().chain(&unsure) {
-            let spec = &row.payment.spec;
-            if let Some(customer) = &spec.customer {
-                let key = (spec.merchant, spec.livemode, Arc::clone(customer));
-                made.entry(key).or_default().push(spec.id);
+            if let Some(customer) = customer_in(row) {
+                made.entry(customer).or_default().push(row.payment.id());
             }
         }
-        let lists = made.into_iter().map(|(key, ids)| {
-            let known = self.customers.in_memory(&key);
-            (key, known.map(|known| known.with(ids.into_iter())))
-        });
-        self.customers.changed(lists.collect()).await;
+        for (customer, ids) in made {
+            if let Some(Some(known)) = lists.get_mut(&customer) {
+                *known = known.with(ids.into_iter());
+            }
+        }
         let unsure = unsure.into_iter().map(|row| (row.payment.id(), None));
         let newest = newest.into_iter().map(|row| (row.payment.id(), Some(row)));
-        self.payments.changed(unsure.chain(newest).collect()).await;
+        // At once, so that they wait for one answer.
+        tokio::join!(
+            self.customers.changed(lists.into_iter().collect()),
+            self.payments.changed(unsure.chain(newest).collect()),
+        );
     }
+}
+
+fn customer_in(row: &PaymentRow) -> Option<Customer> {
+    let spec = &row.payment.spec;
+    let customer = spec.customer.as_ref()?;
+    Some((spec.merchant, spec.livemode, Arc::clone(customer)))
 }
 
 /// A payments view behind what is remembered of it.
 #[derive(Debug)]
-pub struct CachedViews<V> {
+pub struct CachedViews<V>(Arc<Cached<V>>);
+
+#[derive(Debug)]
+struct Cached<V> {
     views: V,
     cache: Arc<PaymentCache>,
     /// One batch after another, although whoever follows may be restarted while one is under way.
@@ -182,55 +218,78 @@ pub struct CachedViews<V> {
 impl<V: Views> CachedViews<V> {
     /// What is remembered must be of no other view of this shard.
     pub fn new(views: V, cache: Arc<PaymentCache>) -> Self {
-        Self {
+        Self(Arc::new(Cached {
             views,
             cache,
             applying: Mutex::new(()),
-        }
+        }))
+    }
+}
+
+#[cfg(test)]
+impl<V> CachedViews<V> {
+    /// The view itself.
+    pub(super) fn inner(&self) -> &V {
+        &self.0.views
+    }
+}
+
+impl<V: Views> Cached<V> {
+    async fn apply(
+        &self,
+        rows: Vec<PaymentRow>,
+        announced: Vec<AnnouncingCommit>,
+        up_to: Seq,
+    ) -> Result<(), ViewError> {
+        let _alone = self.applying.lock().await;
+        // What is not behind it may be older than what the view has, which keeps what is newer.
+        let had = self.views.watermark().unwrap_or(Seq(u64::MAX));
+        // As long as they hold: nobody else changes them.
+        let lists = self.cache.lists(&rows);
+        // Ends after the doubts do.
+        let _changing = self.cache.changing(&rows, &lists);
+        let doubts = (self.cache.payments.in_doubt(), self.cache.customers.in_doubt());
+        self.views.apply(rows.clone(), announced, up_to).await?;
+        let (newest, unsure) = rows.into_iter().partition(|row| row.seq > had);
+        self.cache.wrote(newest, unsure, lists).await;
+        doubts.0.settle();
+        doubts.1.settle();
+        Ok(())
     }
 
     async fn remembered(&self, id: PaymentId) -> Result<Option<PaymentRow>, ViewError> {
-        let mark = match self.cache.payments.find(&id).await {
-            Found::Here(row) => return Ok(Some(row)),
-            Found::Missing(mark) => mark,
-        };
+        let found = self.cache.payments.find(&id).await;
+        if let Found::Here(row) = found {
+            return Ok(Some(row));
+        }
         let row = self.views.payment(id).await?;
-        if let Some(row) = &row {
+        if let (Found::Missing(mark), Some(row)) = (found, &row) {
             self.cache.payments.fill(mark, &id, row);
         }
         Ok(row)
     }
 
-    /// A customer's newest payments, one by one, if it is remembered which they are.
-    async fn listed(&self, newest: &Newest, limit: usize) -> Result<Option<PaymentsPage>, ViewError> {
-        let Some(ids) = newest.first(limit) else {
-            return Ok(None);
-        };
-        let mut rows = Vec::with_capacity(ids.len());
-        for id in ids {
-            match self.remembered(*id).await? {
-                Some(row) => rows.push(row),
-                None => return Ok(None),
-            }
-        }
+    /// A customer's newest payments, if it is remembered which they are and what each is.
+    async fn listed(&self, newest: &Newest, limit: usize) -> Option<PaymentsPage> {
+        let ids = newest.first(limit)?;
+        let found = self.cache.payments.find_all(ids).await;
+        let rows: Option<Vec<PaymentRow>> = found.into_iter().map(Found::here).collect();
+        let rows = rows?;
         let is_full = rows.len() == limit;
         let stopped_at = rows.last().filter(|_| is_full).map(|row| row.payment.id());
-        Ok(Some(PaymentsPage { rows, stopped_at }))
+        Some(PaymentsPage { rows, stopped_at })
     }
 
     async fn of_customer(&self, key: &Customer, query: PaymentsQuery) -> Result<PaymentsPage, ViewError> {
         let limit = query.limit;
-        let mark: Mark = match self.cache.customers.find(key).await {
-            Found::Missing(mark) => mark,
-            Found::Here(newest) => {
-                if let Some(page) = self.listed(&newest, limit).await? {
-                    return Ok(page);
-                }
-                self.cache.customers.mark(key)
-            }
-        };
+        let found = self.cache.customers.find(key).await;
+        if let Found::Here(newest) = &found
+            && let Some(page) = self.listed(newest, limit).await
+        {
+            return Ok(page);
+        }
         let page = self.views.payments(query).await?;
-        if let Some(newest) = Newest::of(&page, limit) {
+        if let (Found::Missing(mark), Some(newest)) = (found, Newest::of(&page, limit)) {
             self.cache.customers.fill(mark, key, &newest);
         }
         Ok(page)
@@ -252,65 +311,60 @@ fn customer_of(query: &PaymentsQuery) -> Option<Customer> {
     is_plain.then_some((query.merchant, query.livemode, customer))
 }
 
-impl<V: Views> Follower for CachedViews<V> {
+impl<V: Views + 'static> Follower for CachedViews<V> {
     fn apply(
         &self,
         rows: Vec<PaymentRow>,
         announced: Vec<AnnouncingCommit>,
         up_to: Seq,
     ) -> BoxFuture<'_, Result<(), ViewError>> {
+        let cached = Arc::clone(&self.0);
         Box::pin(async move {
-            let _alone = self.applying.lock().await;
-            // What is not behind it may be older than what the view has, which keeps what is newer.
-            let had = self.views.watermark().unwrap_or(Seq(u64::MAX));
-            let doubts = (self.cache.payments.in_doubt(), self.cache.customers.in_doubt());
-            self.views.apply(rows.clone(), announced, up_to).await?;
-            let (newest, unsure) = rows.into_iter().partition(|row| row.seq > had);
-            self.cache.wrote(newest, unsure).await;
-            doubts.0.settle();
-            doubts.1.settle();
-            Ok(())
+            // What was begun happens whether or not whoever gave it stays, and so must be watched to its end.
+            let applying = tokio::spawn(async move { cached.apply(rows, announced, up_to).await });
+            let died = |_| ViewError::Store("the task that writes the view died".to_owned());
+            applying.await.map_err(died)?
         })
     }
 
     fn watermark(&self) -> Result<Seq, ReadError> {
-        self.views.watermark()
+        self.0.views.watermark()
     }
 }
 
-impl<V: Views> MovedIndex for CachedViews<V> {
+impl<V: Views + 'static> MovedIndex for CachedViews<V> {
     fn moved(&self, query: MovedQuery) -> BoxFuture<'_, Result<MovedPage, ViewError>> {
-        self.views.moved(query)
+        self.0.views.moved(query)
     }
 }
 
-impl<V: Views> ShownPayments for CachedViews<V> {
+impl<V: Views + 'static> ShownPayments for CachedViews<V> {
     fn payment_shown(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
-        Box::pin(self.remembered(id))
+        Box::pin(self.0.remembered(id))
     }
 }
 
-impl<V: Views> Views for CachedViews<V> {
+impl<V: Views + 'static> Views for CachedViews<V> {
     fn payment(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
-        self.views.payment(id)
+        self.0.views.payment(id)
     }
 
     fn payments(&self, query: PaymentsQuery) -> BoxFuture<'_, Result<PaymentsPage, ViewError>> {
         match customer_of(&query) {
-            Some(customer) => Box::pin(async move { self.of_customer(&customer, query).await }),
-            None => self.views.payments(query),
+            Some(customer) => Box::pin(async move { self.0.of_customer(&customer, query).await }),
+            None => self.0.views.payments(query),
         }
     }
 
     fn waiting(&self, query: WaitingQuery) -> BoxFuture<'_, Result<Vec<PaymentRow>, ViewError>> {
-        self.views.waiting(query)
+        self.0.views.waiting(query)
     }
 
     fn events(&self, query: EventsQuery) -> BoxFuture<'_, Result<EventsPage, ViewError>> {
-        self.views.events(query)
+        self.0.views.events(query)
     }
 
     fn refunds(&self, query: RefundsQuery) -> BoxFuture<'_, Result<Vec<RefundPlace>, ViewError>> {
-        self.views.refunds(query)
+        self.0.views.refunds(query)
     }
 }

@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 
 /// Letters that wait for the task that writes: a fill that finds no place is left out.
 const LETTERS_MAX: usize = 1024;
-/// Entries of one write.
-const PUTS_MAX: usize = 512;
+/// Entries of one write, some hundred kilobytes.
+const PUTS_MAX: usize = 256;
 /// After a failure nothing is asked for so long.
 const REST: Duration = Duration::from_secs(1);
 /// For how long the count of what was written is kept behind the last write: longer than every entry.
@@ -49,6 +49,8 @@ pub struct Numbered {
 
 /// A store of keys and values that may lose anything at any time, but only what came last: what it has at any moment is what some
 /// first part of all writes came to, less what it has thrown away by itself.
+///
+/// It answers in a bounded time, if only that it does not know.
 pub trait KeyValues: Send + Sync + fmt::Debug {
     /// What is under the keys at one moment.
     fn read(&self, keys: Vec<String>) -> BoxFuture<'_, Result<Vec<Option<Vec<u8>>>, Unreachable>>;
@@ -117,7 +119,6 @@ enum Letter {
 /// The tier in Redis.
 pub struct Shared {
     store: Arc<dyn KeyValues>,
-    patience: Duration,
     space: ArcSwap<Space>,
     /// No secret could be drawn: nothing is used any more.
     is_off: AtomicBool,
@@ -134,15 +135,14 @@ impl fmt::Debug for Shared {
 }
 
 impl Shared {
-    /// On this store, which is given so long for each answer. Belongs to the runtime that it is started on, and ends with its last owner.
+    /// On this store. Belongs to the runtime that it is started on, and ends with its last owner.
     ///
     /// # Errors
     /// If the system gives no random bytes.
-    pub fn start(store: Arc<dyn KeyValues>, patience: Duration) -> std::io::Result<Arc<Self>> {
+    pub fn start(store: Arc<dyn KeyValues>) -> std::io::Result<Arc<Self>> {
         let (letters, inbox) = mpsc::channel(LETTERS_MAX);
         let shared = Arc::new(Self {
             store,
-            patience,
             space: ArcSwap::from_pointee(Space::new()?),
             is_off: AtomicBool::new(false),
             rests_until: Mutex::new(None),
@@ -155,6 +155,9 @@ impl Shared {
 
     /// Forgets everything: what is there can be found, and opened, by nobody any more.
     pub(super) fn forget(&self) {
+        if self.space.load().acknowledged.load(Ordering::SeqCst) > 0 {
+            metrics::counter!("florin_cache_forgotten_total").increment(1);
+        }
         match Space::new() {
             Ok(space) => self.space.store(Arc::new(space)),
             Err(error) => {
@@ -173,8 +176,9 @@ impl Shared {
     /// The same, unless it was forgotten already.
     fn leave(&self, space: &Arc<Space>, why: &str) {
         if Arc::ptr_eq(&self.space.load(), space) {
-            tracing::warn!(why, "what was kept in Redis is forgotten");
-            metrics::counter!("florin_cache_forgotten_total").increment(1);
+            if space.acknowledged.load(Ordering::SeqCst) > 0 {
+                tracing::warn!(why, "what was kept in Redis is forgotten");
+            }
             self.forget();
         }
     }
@@ -216,8 +220,7 @@ impl Shared {
         let names: Vec<String> = std::iter::once(space.count())
             .chain(keys.iter().map(|key| space.name(key)))
             .collect();
-        let asked = tokio::time::timeout(self.patience, self.store.read(names.clone())).await;
-        let Ok(Ok(values)) = asked else {
+        let Ok(values) = self.store.read(names.clone()).await else {
             self.rest();
             return nothing();
         };
@@ -234,8 +237,24 @@ impl Shared {
         found.collect()
     }
 
+    /// Whether it makes sense to write.
+    fn takes_writes(&self) -> bool {
+        !self.is_off.load(Ordering::SeqCst) && !self.rests()
+    }
+
+    /// Something has changed that cannot be put right, so it must not be found.
+    fn leave_unwritten(&self) {
+        // Also if nothing is acknowledged there: something older may be on its way.
+        let space = self.space.load_full();
+        self.leave(&space, "Redis does not answer, and something changed");
+    }
+
     /// Writes what has changed, and returns once it is there or everything that was there is forgotten.
-    pub(super) async fn change(&self, entries: Vec<Entry>) {
+    pub(super) async fn change(&self, entries: impl Iterator<Item = Entry>) {
+        if !self.takes_writes() {
+            return self.leave_unwritten();
+        }
+        let entries = entries.collect();
         let (reply, done) = oneshot::channel();
         let space = self.space.load_full();
         let is_sent = self.letters.send(Letter::Change(entries, reply)).await.is_ok();
@@ -254,14 +273,11 @@ impl Shared {
 
     /// One write. Whatever becomes of it, nothing that is found afterwards is older than it.
     async fn write(&self, entries: Vec<Entry>) {
-        let space = self.space.load_full();
-        if self.is_off.load(Ordering::SeqCst) || self.rests() {
-            // It cannot be put right, so it must not be found.
-            if space.acknowledged.load(Ordering::SeqCst) > 0 {
-                self.leave(&space, "Redis does not answer, and something changed");
-            }
+        if !self.takes_writes() {
+            self.leave_unwritten();
             return;
         }
+        let space = self.space.load_full();
         let before = space.acknowledged.load(Ordering::SeqCst);
         let sealed: Option<Vec<Put>> = entries.into_iter().map(|entry| put(&space, entry)).collect();
         let Some(puts) = sealed else {
@@ -276,16 +292,13 @@ impl Shared {
             lifetime: COUNT_LIFETIME,
         };
         let number = numbered.number;
-        match tokio::time::timeout(self.patience, self.store.write(numbered, puts)).await {
-            Ok(Ok(true)) => space.acknowledged.store(number, Ordering::SeqCst),
-            Ok(Ok(false)) => self.leave(&space, LOST),
-            Ok(Err(error)) => {
+        match self.store.write(numbered, puts).await {
+            Ok(true) => space.acknowledged.store(number, Ordering::SeqCst),
+            Ok(false) => self.leave(&space, LOST),
+            Err(error) => {
+                self.rest();
+                // It may have been written, or be written later.
                 self.leave(&space, &error.0);
-                self.rest();
-            }
-            Err(_) => {
-                self.leave(&space, "Redis did not answer in time");
-                self.rest();
             }
         }
     }
@@ -332,8 +345,9 @@ async fn write_all(shared: std::sync::Weak<Shared>, mut inbox: mpsc::Receiver<Le
                 .then(|| inbox.try_recv().ok())
                 .flatten();
         }
-        if !entries.is_empty() {
-            shared.write(entries).await;
+        let mut entries = entries.into_iter().peekable();
+        while entries.peek().is_some() {
+            shared.write(entries.by_ref().take(PUTS_MAX).collect()).await;
         }
         for reply in waiting {
             // Who asked may have gone.

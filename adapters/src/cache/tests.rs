@@ -4,6 +4,7 @@ mod exact;
 mod lossy;
 mod racing;
 mod real;
+mod restart;
 mod saved;
 
 use super::kind::{CUSTOMER_PAYMENTS, PAYMENT_METHODS, PAYMENTS};
@@ -67,7 +68,7 @@ trait Shows: Views {
     fn show(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>>;
 }
 
-impl<V: Views> Shows for CachedViews<V> {
+impl<V: Views + 'static> Shows for CachedViews<V> {
     fn show(&self, id: PaymentId) -> BoxFuture<'_, Result<Option<PaymentRow>, ViewError>> {
         self.payment_shown(id)
     }
@@ -95,7 +96,7 @@ async fn settle() {
 }
 
 fn cached<V: Views>(views: V, store: Arc<dyn KeyValues>) -> (CachedViews<V>, Arc<PaymentCache>) {
-    let shared = Shared::start(store, PATIENCE).unwrap();
+    let shared = Shared::start(store).unwrap();
     let cache = Arc::new(PaymentCache::new(Some(shared)));
     (CachedViews::new(views, Arc::clone(&cache)), cache)
 }

@@ -1,6 +1,6 @@
 //! One kind of thing in memory and, if there is one, in Redis behind it.
 
-use super::fences::{Fences, Mark};
+use super::fences::{Changing, Fences, Mark};
 use super::kind::Kind;
 use super::shared::{Entry, Shared};
 use moka::sync::Cache;
@@ -34,6 +34,18 @@ pub(super) enum Found<V> {
     Here(V),
     /// It is not, and has to be read. The mark was taken before.
     Missing(Mark),
+    /// It is just changing, and has to be read and not remembered.
+    Changing,
+}
+
+impl<V> Found<V> {
+    /// What is remembered.
+    pub(super) fn here(self) -> Option<V> {
+        match self {
+            Self::Here(value) => Some(value),
+            Self::Missing(_) | Self::Changing => None,
+        }
+    }
 }
 
 /// One kind of thing.
@@ -79,21 +91,54 @@ impl<V: Remembered> Tiers<V> {
 
     /// Looks everywhere that is nearer than the store.
     pub(super) async fn find(&self, key: &V::Key) -> Found<V> {
-        if let Some(value) = self.in_memory(key) {
-            self.count("memory");
-            return Found::Here(value);
-        }
-        let mark = self.fences.mark(key);
-        if let Some(shared) = self.shared.as_ref().filter(|shared| shared.is_worth_asking()) {
-            let found = shared.read(&[self.name(key)]).await.pop().flatten();
-            if let Some(value) = found.and_then(|bytes| V::read(key, &bytes)) {
-                self.count("redis");
-                self.keep(mark, key, &value);
-                return Found::Here(value);
+        let found = self.find_all(std::slice::from_ref(key)).await;
+        found.into_iter().next().unwrap_or(Found::Changing)
+    }
+
+    /// The same for several at once, in their order.
+    pub(super) async fn find_all(&self, keys: &[V::Key]) -> Vec<Found<V>> {
+        let mut found: Vec<Found<V>> = keys.iter().map(|key| self.look(key)).collect();
+        let missing: Vec<usize> = (0..keys.len())
+            .filter(|at| matches!(found[*at], Found::Missing(_)))
+            .collect();
+        let shared = self.shared.as_ref().filter(|shared| shared.is_worth_asking());
+        if let Some(shared) = shared.filter(|_| !missing.is_empty()) {
+            let names: Vec<String> = missing.iter().map(|at| self.name(&keys[*at])).collect();
+            for (at, bytes) in missing.into_iter().zip(shared.read(&names).await) {
+                let (key, Found::Missing(mark)) = (&keys[at], &found[at]) else {
+                    continue;
+                };
+                let value = bytes.and_then(|bytes| V::read(key, &bytes));
+                // It may have begun to change meanwhile.
+                if let Some(value) = value.filter(|_| self.fences.holds(*mark)) {
+                    self.keep(*mark, key, &value);
+                    self.count("redis");
+                    found[at] = Found::Here(value);
+                }
             }
         }
-        self.count("store");
-        Found::Missing(mark)
+        for each in &found {
+            if !matches!(each, Found::Here(_)) {
+                self.count("store");
+            }
+        }
+        found
+    }
+
+    /// What is in memory, or how the key stands.
+    fn look(&self, key: &V::Key) -> Found<V> {
+        if self.fences.is_changing(key) {
+            return Found::Changing;
+        }
+        // Before it is looked for: whatever changes from now on is not in what is read then.
+        let mark = self.fences.mark(key);
+        match self.in_memory(key) {
+            Some(value) => {
+                self.count("memory");
+                Found::Here(value)
+            }
+            None => Found::Missing(mark),
+        }
     }
 
     fn name(&self, key: &V::Key) -> String {
@@ -122,14 +167,14 @@ impl<V: Remembered> Tiers<V> {
         }
     }
 
-    /// The mark of something that is about to be read.
-    pub(super) fn mark(&self, key: &V::Key) -> Mark {
-        self.fences.mark(key)
+    /// These are about to change.
+    pub(super) fn changing<'a>(&self, keys: impl Iterator<Item = &'a V::Key>) -> Changing {
+        Changing::begin(&self.fences, keys)
     }
 
-    /// Where changes are counted, for whoever tells them before they have happened.
-    pub(super) fn fences(&self) -> &Fences {
-        &self.fences
+    /// Nobody knows yet which are about to change.
+    pub(super) fn changing_any(&self) -> Changing {
+        Changing::begin_any(&self.fences)
     }
 
     /// These have changed, and can be read as they are now: remembers what they have become, or that they have to be read. After it nothing older is
@@ -144,7 +189,7 @@ impl<V: Remembered> Tiers<V> {
         if let Some(shared) = &self.shared {
             let doubt = self.in_doubt();
             let entries = changes.iter().map(|(key, value)| self.entry(key, value.as_ref()));
-            shared.change(entries.collect()).await;
+            shared.change(entries).await;
             doubt.settle();
             // Whoever took a mark meanwhile may have found there what was there before.
             for (key, _) in &changes {

@@ -68,6 +68,13 @@ async fn each_event_counts_under_the_names_of_its_rows_for_their_times() {
     assert_eq!(*counters.taken.lock().unwrap(), wanted);
 }
 
+#[test]
+fn no_customer_is_called_as_anothers_counter_is() {
+    let user = |customer: &str| user(&spec(Some(customer), 1)).unwrap();
+    let [one, other] = ["x:failed", "x%3Afailed"].map(user);
+    assert!(one.ends_with(":x%3Afailed") && other.ends_with(":x%253Afailed"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_finds_no_room_is_left_out_and_nobody_waits() {
     let counters = gated(0);
@@ -86,7 +93,8 @@ async fn what_finds_no_room_is_left_out_and_nobody_waits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_counts_and_leaves_alone_what_is_none_of_ours() {
     let server = Server::start_anywhere(&RedisProgram::find().unwrap(), &[]).unwrap();
-    let redis = Redis::start(&server.url()).unwrap();
+    let redis = Redis::start(&server.url(), Duration::from_secs(20)).unwrap();
+    redis.connected().await;
     let begins = |customer: &str| {
         let spec = spec(Some(customer), 1_250);
         let user = user(&spec).unwrap();
@@ -113,6 +121,7 @@ async fn redis_counts_and_leaves_alone_what_is_none_of_ours() {
         );
     }
     assert_eq!(ask(format!("GET {}", name("cus_b", "1h"))), "$4\r\ntext");
+    assert_eq!(ask(format!("TTL {}", name("cus_b", "1h"))), ":-1");
     for (counter, lifetime_s) in [
         ("1m", 60),
         ("1h", 3_600),

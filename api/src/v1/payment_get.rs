@@ -29,7 +29,11 @@ async fn get(state: &State, request: &HttpRequest) -> Result<HttpResponse, ApiEr
     let missing = ApiError::NoSuchObject { kind: "payment" };
     let (payment, seq) = match at {
         None => {
-            let row = state.payments.get(owner, id(request)?).await?.ok_or(missing)?;
+            let row = state
+                .payments
+                .get_shown(owner, id(request)?)
+                .await?
+                .ok_or(missing)?;
             (row.payment, row.seq)
         }
         Some(at) => match state.payments.as_of(owner, id(request)?, at).await {

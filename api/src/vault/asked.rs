@@ -135,7 +135,13 @@ pub(crate) async fn object(
 ) -> Result<HttpResponse, ApiError> {
     let owner = owner(state, request)?;
     query::vault_object(request)?;
-    let found: Option<VaultObject> = state.cards.get(owner, key).await.map_err(refused)?;
+    let found: Result<Option<VaultObject>, _> = match key {
+        VaultKey::Method(id) => state.shown_cards.method_shown(owner, id).await,
+        VaultKey::Customer(_) | VaultKey::Token(_) | VaultKey::Setup(_) | VaultKey::Mandate(_) => {
+            state.cards.get(owner, key).await
+        }
+    };
+    let found = found.map_err(refused)?;
     let object = found.ok_or(ApiError::NoSuchObject { kind })?;
     json(StatusCode::OK, &super::shown(&object, owner.livemode))
 }

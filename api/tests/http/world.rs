@@ -4,7 +4,7 @@ use crate::credentials::store;
 use crate::fake_provider::FakeProvider;
 use crate::journal;
 use crate::stand_ins::{NoSnapshots, Ours, Receivers, ShortBodies, SumSigner, two_threads};
-use florin_actors::context::{AsViewed, Fatal, NoCopies, NoProbe, Ports, Webhooks};
+use florin_actors::context::{Fatal, NoCopies, NoProbe, Ports, Webhooks};
 use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
 use florin_actors::offload::BlockingThreads;
@@ -12,6 +12,7 @@ use florin_actors::options::{Options, StageTimeouts};
 use florin_actors::payment::Start;
 use florin_actors::payments_handle::NewPayment;
 use florin_actors::webhooks_handle::WebhooksHandle;
+use florin_adapters::cache::{CachedCards, CachedViews, PaymentCache};
 use florin_adapters::card_vault::{CardStore, StoreOptions};
 use florin_adapters::clock::SystemClock;
 use florin_adapters::digests;
@@ -31,7 +32,7 @@ use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{Answer as Outlook, CaptureMethod, DeclinePolicy, Device};
-use florin_domain::ports::{CardVault, Clock, Entropy, Journal, Kek, Provider, Views};
+use florin_domain::ports::{Clock, Entropy, Journal, Kek, Provider};
 use florin_supervisors::platform::Platform;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -112,12 +113,13 @@ impl Answer {
 }
 
 /// A card vault in memory, under the key of this folder.
-fn cards(folder: &Path) -> Arc<dyn CardVault> {
+fn cards(folder: &Path) -> Arc<CachedCards> {
     let keks: Vec<Arc<dyn Kek>> = vec![Arc::new(
         FileKek::load_or_create(&development_kek_in(folder)).unwrap(),
     )];
     let world = (Arc::new(SystemClock::new()) as _, Arc::new(OsEntropy::new()) as _);
-    Arc::new(CardStore::in_memory(keks, world, &StoreOptions::default()).unwrap())
+    let store = CardStore::in_memory(keks, world, &StoreOptions::default()).unwrap();
+    Arc::new(CachedCards::new(Arc::new(store), None))
 }
 
 /// How merchants are told in a world that keeps endpoints, or keeps none.
@@ -273,12 +275,13 @@ impl World {
         let of_links = (Arc::clone(&clock), Arc::clone(&entropy));
         let endpoints = Arc::new(MemoryEndpoints::new(Arc::clone(&clock)));
         let receivers = Arc::<Receivers>::default();
-        let views: Arc<dyn Views> = Arc::new(MemoryViews::default());
+        let payments = Arc::new(PaymentCache::new(None));
+        let views = Arc::new(CachedViews::new(MemoryViews::default(), payments));
         let ports = Ports {
             journal,
             transfers: Arc::clone(&keys) as _,
             keys,
-            shown: Arc::new(AsViewed(Arc::clone(&views))),
+            shown: Arc::clone(&views) as _,
             views,
             velocity: Arc::new(NoCopies),
             snapshots: Arc::new(NoSnapshots),
@@ -314,6 +317,7 @@ impl World {
         }
         let folder = tempfile::tempdir().unwrap();
         let ownership = Arc::new(Ours::default());
+        let cards = cards(folder.path());
         let faces = ApiParts {
             ownership: Arc::clone(&ownership) as _,
             payments: platform.payments(),
@@ -329,7 +333,8 @@ impl World {
                 store(folder.path()),
                 runtime.handle().clone(),
             ),
-            cards: cards(folder.path()),
+            shown_cards: Arc::clone(&cards) as _,
+            cards,
             links: Arc::new(LinkStore::open(None, of_links).unwrap()),
             entropy: Arc::new(OsEntropy::new()),
             public_url: Some("http://florin".into()),

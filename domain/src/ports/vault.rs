@@ -75,3 +75,13 @@ pub trait ChargedCards: Send + Sync + fmt::Debug {
     /// A provider has answered a charge of it: its security code is forgotten.
     fn answered(&self, method: MethodId);
 }
+
+/// Port of saved cards for whoever only shows them. What it tells is as new as the vault, but may come from a copy.
+pub trait ShownCards: Send + Sync + fmt::Debug {
+    /// A saved card, as it may be shown.
+    fn method_shown(
+        &self,
+        owner: Owner,
+        id: MethodId,
+    ) -> BoxFuture<'_, Result<Option<VaultObject>, VaultError>>;
+}

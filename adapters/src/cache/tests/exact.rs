@@ -110,7 +110,7 @@ fn a_loss() -> Vec<Step> {
     vec![
         Step::Commit(vec![(1, 1)]),
         Step::Commit(vec![(1, 1)]),
-        Step::Lose(2),
+        Step::Lose(1),
         Step::Commit(vec![(2, 1)]),
         Step::ForgetMemory,
         Step::Look(1),

@@ -1,5 +1,6 @@
 //! A store that loses what a store of this kind may lose: what came last, single entries, everything, answers, and time.
 
+use super::PATIENCE;
 use crate::cache::shared::{KeyValues, Numbered, Put};
 use crate::redis::Unreachable;
 use florin_domain::ports::BoxFuture;
@@ -179,7 +180,8 @@ impl KeyValues for Lossy {
                 }
                 Some(Fault::Late) => {
                     self.lock().late.push((numbered, puts));
-                    std::future::pending().await
+                    tokio::time::sleep(PATIENCE).await;
+                    lost()
                 }
             }
         })

@@ -2,8 +2,10 @@
 
 use super::lossy::Lossy;
 use super::{CUSTOMERS, PAYMENTS_MADE, cached, listed, row, settle, shown};
+use crate::cache::payments::CachedViews;
 use crate::views::MemoryViews;
 use florin_domain::ids::{PaymentId, Seq};
+use florin_domain::payment::Payment;
 use florin_domain::ports::{
     AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, MovedIndex, MovedPage, MovedQuery,
     PaymentRow, PaymentsPage, PaymentsQuery, ReadError, RefundPlace, RefundsQuery, ViewError, Views,
@@ -98,6 +100,16 @@ enum Reading {
 /// Somebody who reads: after so long, and about which payment.
 type Reader = (u64, u64, Reading);
 
+/// The view without its waits, to which nothing is new.
+fn inner(views: &CachedViews<Slow>) -> &MemoryViews {
+    &views.inner().views
+}
+
+/// By commit, whatever it is of.
+fn newest(rows: &[(PaymentId, Seq, Payment)]) -> Option<Seq> {
+    rows.iter().map(|row| row.1).max()
+}
+
 async fn race(
     batches: Vec<Vec<u64>>,
     readers: Vec<Reader>,
@@ -116,12 +128,21 @@ async fn race(
         let (views, cache) = (Arc::clone(&views), Arc::clone(&cache));
         reading.push(tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            let customer = CUSTOMERS[(n % 2) as usize];
+            // Whatever the view had before is in what is shown, also while caches are still told of it.
             match what {
-                Reading::List => drop(listed(&*views, CUSTOMERS[(n % 2) as usize], 3).await),
-                Reading::Payment => drop(shown(&*views, n).await),
-                Reading::Cold => {
-                    cache.forget_memory();
-                    drop(shown(&*views, n).await);
+                Reading::List => {
+                    let before = newest(&listed(inner(&views), customer, 3).await);
+                    let after = newest(&listed(&*views, customer, 3).await);
+                    assert!(after >= before, "{after:?} after {before:?}");
+                }
+                Reading::Payment | Reading::Cold => {
+                    if matches!(what, Reading::Cold) {
+                        cache.forget_memory();
+                    }
+                    let before = shown(inner(&views), n).await.map(|found| found.1);
+                    let after = shown(&*views, n).await.map(|found| found.1);
+                    assert!(after >= before, "{after:?} after {before:?}");
                 }
             }
         }));

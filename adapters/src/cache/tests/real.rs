@@ -21,8 +21,10 @@ fn server() -> Server {
     Server::start_anywhere(&RedisProgram::find().unwrap(), &[]).unwrap()
 }
 
-fn over(server: &Server, patience: Duration) -> Cached {
-    let shared = Shared::start(Arc::new(Redis::start(&server.url()).unwrap()), patience).unwrap();
+async fn over(server: &Server, patience: Duration) -> Cached {
+    let redis = Redis::start(&server.url(), patience).unwrap();
+    redis.connected().await;
+    let shared = Shared::start(Arc::new(redis)).unwrap();
     let cache = Arc::new(PaymentCache::new(Some(shared)));
     (
         CachedViews::new(MemoryViews::default(), Arc::clone(&cache)),
@@ -48,7 +50,7 @@ fn lifetime_s(server: &Server, name: &str) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn payments_and_lists_are_there_under_their_names_for_their_time_and_nobody_can_read_them() {
     let server = server();
-    let (views, cache) = over(&server, PATIENCE);
+    let (views, cache) = over(&server, PATIENCE).await;
     commit(&views, 1, 1).await;
     listed(&views, CUSTOMERS[0], 3).await;
     // Behind the list in the order of what is written.
@@ -76,7 +78,7 @@ async fn payments_and_lists_are_there_under_their_names_for_their_time_and_nobod
 #[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_else_puts_there_counts_as_nothing() {
     let server = server();
-    let (views, cache) = over(&server, PATIENCE);
+    let (views, cache) = over(&server, PATIENCE).await;
     commit(&views, 1, 1).await;
     commit(&views, 2, 2).await;
     let [first] = names(&server, &format!("payment:{}", id(1))).try_into().unwrap();
@@ -104,7 +106,7 @@ async fn until_forgotten((views, cache): &Cached, wanted: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_lost_its_last_writes_is_found_out() {
     let mut server = server();
-    let cached = over(&server, PATIENCE);
+    let cached = over(&server, PATIENCE).await;
     commit(&cached.0, 1, 1).await;
     server.ask("SAVE").unwrap();
     commit(&cached.0, 1, 2).await;
@@ -125,7 +127,7 @@ async fn a_server_that_lost_its_last_writes_is_found_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_lost_its_last_writes_takes_no_others_on_top() {
     let mut server = server();
-    let (views, cache) = over(&server, PATIENCE);
+    let (views, cache) = over(&server, PATIENCE).await;
     commit(&views, 1, 1).await;
     server.ask("SAVE").unwrap();
     commit(&views, 1, 2).await;
@@ -145,7 +147,7 @@ async fn a_server_that_lost_its_last_writes_takes_no_others_on_top() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emptied_server_is_forgotten() {
     let server = server();
-    let cached = over(&server, PATIENCE);
+    let cached = over(&server, PATIENCE).await;
     commit(&cached.0, 1, 1).await;
     server.ask("FLUSHALL").unwrap();
     until_forgotten(&cached, 1).await;
@@ -154,10 +156,10 @@ async fn an_emptied_server_is_forgotten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_answer_is_not_waited_for() {
     let server = server();
-    let (views, cache) = over(&server, PATIENCE);
+    let (views, cache) = over(&server, PATIENCE).await;
     commit(&views, 1, 1).await;
     drop((views, cache));
-    let (views, cache) = over(&server, Duration::from_millis(50));
+    let (views, cache) = over(&server, Duration::from_millis(50)).await;
     let hold = |signal: &str| {
         let pid = server.process_id().to_string();
         assert!(
@@ -183,14 +185,14 @@ async fn a_server_that_does_not_answer_is_not_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_server_everything_is_read_where_it_is_kept() {
     let mut server = server();
-    let (views, cache) = over(&server, Duration::from_millis(50));
+    let (views, cache) = over(&server, Duration::from_millis(50)).await;
     server.kill().unwrap();
     commit(&views, 1, 1).await;
     cache.forget_memory();
     assert_eq!(shown(&views, 1).await, Some(seen(&row(1, 1))));
     let (views, cache) = cached(
         MemoryViews::default(),
-        Arc::new(Redis::start(&server.url()).unwrap()),
+        Arc::new(Redis::start(&server.url(), PATIENCE).unwrap()),
     );
     commit(&views, 1, 1).await;
     cache.forget_memory();

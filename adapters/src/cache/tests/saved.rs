@@ -1,6 +1,5 @@
 //! Saved cards: what is shown of one is what the vault shows, whichever change was made of it.
 
-use super::PATIENCE;
 use super::lossy::Lossy;
 use crate::cache::cards::CachedCards;
 use crate::cache::shared::Shared;
@@ -11,7 +10,7 @@ use crate::secrets::FileKek;
 use florin_domain::card_details::CardInput;
 use florin_domain::credentials::SecretText;
 use florin_domain::ids::{CustomerId, MerchantId, MethodId};
-use florin_domain::ports::{CardVault, Kek, VaultKey};
+use florin_domain::ports::{CardVault, Kek, ShownCards as _, VaultKey};
 use florin_domain::vault::{Owner, Profile, SavedMethod, VaultChange, VaultObject};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -45,7 +44,7 @@ impl Bench {
         let options = StoreOptions::default();
         let vault = Arc::new(CardStore::in_memory(vec![kek], world, &options).unwrap());
         let store = Arc::new(Lossy::default());
-        let shared = Shared::start(Arc::clone(&store) as _, PATIENCE).unwrap();
+        let shared = Shared::start(Arc::clone(&store) as _).unwrap();
         let cards = CachedCards::new(Arc::clone(&vault) as _, Some(shared));
         Self {
             _folder: folder,
@@ -88,7 +87,7 @@ impl Bench {
     /// What is shown of it, with the cache and without.
     async fn both(&self, owner: Owner, id: MethodId) -> [Option<VaultObject>; 2] {
         let key = VaultKey::Method(id);
-        let with = self.cards.get(owner, key).await.unwrap();
+        let with = self.cards.method_shown(owner, id).await.unwrap();
         [with, self.vault.get(owner, key).await.unwrap()]
     }
 }
