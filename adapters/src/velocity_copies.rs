@@ -20,9 +20,9 @@ mod tests;
 pub const NOTES_MAX: usize = 8_192;
 /// Events that are written at once.
 const BATCH_MAX: usize = 256;
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3_600);
-const DAY: Duration = Duration::from_secs(86_400);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// Adds to each counter, which begins to run out with the first addition. What is something else is left as it is.
 const COUNT: &str = "

@@ -20,7 +20,7 @@ pub const PAYMENTS: Kind = Kind {
     name: "payments",
     key: "payment",
     entries_max: 10_000,
-    lifetime: Duration::from_secs(300),
+    lifetime: Duration::from_mins(5),
 };
 
 /// The newest payments of one customer, by their ids (CONS-9). Written as they are made.
@@ -28,7 +28,7 @@ pub const CUSTOMER_PAYMENTS: Kind = Kind {
     name: "customer_payments",
     key: "user_payments",
     entries_max: 10_000,
-    lifetime: Duration::from_secs(300),
+    lifetime: Duration::from_mins(5),
 };
 
 /// Saved cards, as they may be shown (CACHE-4). Remembered when they are read, forgotten when they change.
@@ -36,5 +36,5 @@ pub const PAYMENT_METHODS: Kind = Kind {
     name: "payment_methods",
     key: "payment_method",
     entries_max: 10_000,
-    lifetime: Duration::from_secs(3600),
+    lifetime: Duration::from_hours(1),
 };

@@ -52,10 +52,10 @@ async fn differs(store: Lossy, steps: &[Step]) -> Option<String> {
     for (at, step) in steps.iter().enumerate() {
         match step {
             Step::Commit(made) => {
-                let (had, mut rows) = (head, Vec::<PaymentRow>::new());
+                let (before_all, mut rows) = (head, Vec::<PaymentRow>::new());
                 for (n, before) in made {
                     head += 1;
-                    rows.push(row(*n, if *before == 0 { had.max(1) } else { head }));
+                    rows.push(row(*n, if *before == 0 { before_all.max(1) } else { head }));
                 }
                 plain.apply(rows.clone(), Vec::new(), Seq(head)).await.unwrap();
                 views.apply(rows, Vec::new(), Seq(head)).await.unwrap();
