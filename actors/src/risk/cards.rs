@@ -35,13 +35,18 @@ impl Card {
         let holder = holder.filter(|_| method.is_test()).unwrap_or_default();
         let (amount_minor, currency) = (spec.amount.minor(), spec.currency);
         // A card that was saved twice is one card.
-        let card = match &method.stored {
-            Some(stored) => stored.fingerprint_text(),
-            None => method.id.to_string(),
+        let subject = match &method.stored {
+            Some(stored) => {
+                let card = stored.fingerprint_text();
+                Subject::digest_of(spec, 3, format_args!("{card} {amount_minor} {currency} {holder}"))
+            }
+            None => {
+                let card = &method.id;
+                Subject::digest_of(spec, 3, format_args!("{card} {amount_minor} {currency} {holder}"))
+            }
         };
-        let name = format!("{card} {amount_minor} {currency} {holder}");
         Self {
-            subject: Subject::digest(spec, 3, &name),
+            subject,
             book: is_somebodys.then(|| Book::of(spec)),
         }
     }

@@ -327,20 +327,28 @@ impl Reader {
         let Body::Payment(body) = &commit.body else {
             return;
         };
-        let is_declined = |event: &Event| {
-            matches!(
-                event,
-                Event::Blocked
-                    | Event::AttemptDeclined {
-                        operation: OperationId::Authorize(_),
-                        ..
-                    }
-            )
-        };
-        if body.events.iter().any(is_declined) {
+        let (mut is_declined, mut is_blocked, mut begins) = (false, false, false);
+        for event in &body.events {
+            match event {
+                Event::Blocked => (is_declined, is_blocked) = (true, true),
+                Event::AttemptDeclined {
+                    operation: OperationId::Authorize(_),
+                    ..
+                } => is_declined = true,
+                Event::Created { .. }
+                | Event::Drafted { .. }
+                | Event::Confirmed { .. }
+                | Event::Amended { .. } => begins = true,
+                _ => {}
+            }
+        }
+        if is_declined {
             self.declines.insert(body.payment, commit.at);
         }
-        let is_blocked = body.events.contains(&Event::Blocked);
+        // Of most commits nothing more is told.
+        if !begins {
+            return;
+        }
         for event in &body.events {
             match event {
                 Event::Created { spec, .. } => self.began(context, spec, (spec.created_at, is_blocked)),
