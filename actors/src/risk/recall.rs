@@ -110,7 +110,7 @@ pub async fn recall(context: Arc<Context>, head: Seq, mut told: Told) {
         }
         reader.found.retain(|recalled| told.has(recalled.subject));
         cards += u64::try_from(reader.found.len() - before).unwrap_or(0);
-        tell(&context, std::mem::take(&mut reader.found), &mut told).await;
+        tell(&context, &mut reader.found, &mut told).await;
         if oldest.is_none_or(|oldest| reach.is_before_all(oldest)) {
             break;
         }
@@ -445,9 +445,9 @@ fn comes_to_nothing(event: &Event) -> Option<bool> {
 }
 
 /// Tells every shard its share, after waiting for those that are busy.
-async fn tell(context: &Context, found: Vec<Recalled>, told: &mut Told) {
+async fn tell(context: &Context, found: &mut Vec<Recalled>, told: &mut Told) {
     let mut shares: Vec<Vec<Recalled>> = context.risk.iter().map(|_| Vec::new()).collect();
-    for recalled in found {
+    for recalled in found.drain(..) {
         shares[recalled.subject.shard(context.risk.len())].push(recalled);
     }
     for ((shard, share), told) in context.risk.iter().zip(shares).zip(&mut told.0) {
