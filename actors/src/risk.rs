@@ -65,8 +65,7 @@ impl Subject {
     /// The same of a name that is put together.
     fn digest_of(spec: &Spec, kind: u8, name: fmt::Arguments<'_>) -> Self {
         let mut name_hasher = NameHasher(Self::hasher(spec, kind));
-        // It takes all text.
-        let _ = fmt::Write::write_fmt(&mut name_hasher, name);
+        fmt::Write::write_fmt(&mut name_hasher, name).expect("a hasher takes every text");
         Self(name_hasher.0.finish())
     }
 

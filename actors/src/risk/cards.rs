@@ -14,6 +14,7 @@ use florin_domain::payment::Spec;
 use florin_domain::risk::CardStanding;
 use florin_domain::time::Timestamp;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
 
 /// Payments like one another that are remembered: whoever sees so many needs no exact count.
 const TWINS_KEPT: usize = 16;
@@ -35,15 +36,12 @@ impl Card {
         let holder = holder.filter(|_| method.is_test()).unwrap_or_default();
         let (amount_minor, currency) = (spec.amount.minor(), spec.currency);
         // A card that was saved twice is one card.
+        let named = |card: &dyn fmt::Display| {
+            Subject::digest_of(spec, 3, format_args!("{card} {amount_minor} {currency} {holder}"))
+        };
         let subject = match &method.stored {
-            Some(stored) => {
-                let card = stored.fingerprint_text();
-                Subject::digest_of(spec, 3, format_args!("{card} {amount_minor} {currency} {holder}"))
-            }
-            None => {
-                let card = &method.id;
-                Subject::digest_of(spec, 3, format_args!("{card} {amount_minor} {currency} {holder}"))
-            }
+            Some(stored) => named(&stored.fingerprint_text()),
+            None => named(&method.id),
         };
         Self {
             subject,

@@ -69,13 +69,22 @@ impl WorldClock {
     pub(crate) fn true_ms(&self) -> u64 {
         let known = self.known_ms.load(Ordering::Relaxed);
         if known != UNKNOWN {
+            debug_assert_eq!(
+                known,
+                self.asked_ms(),
+                "time has passed while somebody had something to do"
+            );
             return known;
         }
-        let before = self.before_ms.load(Ordering::SeqCst);
-        let lived = lock(&self.began).map_or(0, |began| began.elapsed().as_millis());
-        let now = before.saturating_add(u64::try_from(lived).unwrap_or(u64::MAX));
+        let now = self.asked_ms();
         self.known_ms.store(now, Ordering::Relaxed);
         now
+    }
+
+    fn asked_ms(&self) -> u64 {
+        let before = self.before_ms.load(Ordering::SeqCst);
+        let lived = lock(&self.began).map_or(0, |began| began.elapsed().as_millis());
+        before.saturating_add(u64::try_from(lived).unwrap_or(u64::MAX))
     }
 
     /// Sets the clock ahead or back, but never by so much that keys would be forgotten.

@@ -213,12 +213,13 @@ impl SlowJournal {
 
     /// No card number is in any journal, whatever a provider or a merchant says.
     fn check_secrets(&self, commit: &Commit) {
-        if self.inner.record(commit.seq, has_card) != Some(false) {
-            let (shard, seq) = (commit.shard, commit.seq);
-            self.world.breach(format!(
-                "shard {shard:?} commit {seq}: it has the number of a card in it"
-            ));
-        }
+        let why = match self.inner.record(commit.seq, has_card) {
+            Some(false) => return,
+            Some(true) => "it has the number of a card in it",
+            None => "it is durable, and is not kept",
+        };
+        let (shard, seq) = (commit.shard, commit.seq);
+        self.world.breach(format!("shard {shard:?} commit {seq}: {why}"));
     }
 
     /// Where clocks jump nobody knows what was decided first.

@@ -62,6 +62,51 @@ pub(crate) fn has_card(record: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use florin_adapters::schema::encode;
+    use florin_domain::commit::{Body, Commit, PaymentCommit};
+    use florin_domain::ids::{PaymentId, Seq, ShardId};
+    use florin_domain::money::Amount;
+    use florin_domain::payment::Event;
+    use florin_domain::time::Timestamp;
+    use std::sync::Arc;
+
+    /// A commit as journals keep it.
+    fn record(amount_minor: u64, description: &str, (key, value): (&str, &str)) -> Vec<u8> {
+        let event = Event::Amended {
+            amount: Amount::new(i128::from(amount_minor)).unwrap(),
+            method: None,
+            description: Some(Arc::from(description)),
+            metadata: vec![(Arc::from(key), Arc::from(value))],
+        };
+        let body = PaymentCommit {
+            payment: PaymentId::from_bits(1),
+            prev: Seq(1),
+            events: vec![event],
+            holds: Vec::new(),
+            entry: None,
+        };
+        let commit = Commit {
+            shard: ShardId::FIRST,
+            seq: Seq(2),
+            at: Timestamp::from_unix_ms(1_700_000_000_000),
+            body: Body::Payment(body),
+        };
+        let mut bytes = Vec::new();
+        encode(&commit, &mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn a_number_is_found_in_a_record_as_text_and_as_an_amount() {
+        assert!(!has_card(&record(4_242, "a description", ("a key", "a value"))));
+        for number in CARD_NUMBERS {
+            let text = format!("card {number}.");
+            assert!(has_card(&record(*number, "", ("", ""))), "{number}");
+            assert!(has_card(&record(1, &text, ("", ""))), "{number}");
+            assert!(has_card(&record(1, "", (&text, ""))), "{number}");
+            assert!(has_card(&record(1, "", ("", &text))), "{number}");
+        }
+    }
 
     #[test]
     fn a_number_is_found_wherever_it_is_and_in_every_form() {
