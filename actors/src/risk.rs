@@ -440,11 +440,7 @@ impl Actor for RiskShard {
             RiskMail::Recalled(incarnation, _) if incarnation != myself.get_id() => {
                 crate::payment::count_stale("recalled");
             }
-            RiskMail::Recalled(_, all) => {
-                for recalled in &all {
-                    state.counters.recall(recalled);
-                }
-            }
+            RiskMail::Recalled(_, all) => state.counters.recall_all(&all),
         }
         Ok(())
     }

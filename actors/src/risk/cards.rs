@@ -200,6 +200,13 @@ impl Cards {
         }
     }
 
+    /// So many payments are about to be told of by the journal.
+    pub(super) fn expect(&mut self, payments: usize) {
+        let room = self.subjects_max.saturating_sub(self.latest.len());
+        self.latest.reserve(payments.min(room));
+        self.seen.reserve(payments.min(room));
+    }
+
     /// What the journal tells of a payment, behind what was heard of it since.
     pub(super) fn recall(&mut self, subject: Subject, payment: PaymentId, at: Timestamp) {
         if !self.gone_ids.contains(&payment) {

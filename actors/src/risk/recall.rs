@@ -69,11 +69,14 @@ impl Told {
 pub async fn recall(context: Arc<Context>, head: Seq, mut told: Told) {
     let reach = Reach::of(&context, head);
     let mut reader = Reader::default();
+    let mut commits = Vec::new();
     let (mut end, mut count, mut cards) = (head.0, 0_u64, 0_u64);
     while end > reach.stop() && told.forget_dead(&context) {
         let start = end.saturating_sub(PAGE).max(reach.stop());
         // A commit of the ledger is not held: one such may be as large as a page of others, and says at most how much went between shards.
-        let (mut commits, mut oldest) = (Vec::new(), None);
+        let mut oldest = None;
+        commits.clear();
+        commits.reserve(usize::try_from(end - start).unwrap_or(0));
         let keep = |commit: Arc<Commit>| {
             oldest = oldest.or(Some(commit.at));
             if reach.velocity.has(&commit) {
@@ -446,7 +449,10 @@ fn comes_to_nothing(event: &Event) -> Option<bool> {
 
 /// Tells every shard its share, after waiting for those that are busy.
 async fn tell(context: &Context, found: &mut Vec<Recalled>, told: &mut Told) {
-    let mut shares: Vec<Vec<Recalled>> = context.risk.iter().map(|_| Vec::new()).collect();
+    let shards = context.risk.len().max(1);
+    // Most are spread evenly.
+    let share = |_| Vec::with_capacity(found.len().div_ceil(shards).saturating_mul(5) / 4);
+    let mut shares: Vec<Vec<Recalled>> = context.risk.iter().map(share).collect();
     for recalled in found.drain(..) {
         shares[recalled.subject.shard(context.risk.len())].push(recalled);
     }

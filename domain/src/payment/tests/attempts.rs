@@ -166,6 +166,48 @@ fn another_amount_is_alerted_even_if_the_attempt_was_unknown_with_its_reference_
 }
 
 #[test]
+fn after_another_amount_no_denial_opens_the_way_for_a_second_charge() {
+    let denials = [
+        "declined", "action", "pending", "not-sent", "limited", "rejected", "unknown",
+    ];
+    for denial in denials {
+        for ask in ["auth", "auth hear"] {
+            for given in [
+                "create sale await; auth wrong",
+                "create sale await; auth wrong; auth close",
+            ] {
+                check(&[
+                    (given, &format!("{ask} {denial}"), "nothing => processing"),
+                    (
+                        &format!("{given}; {ask} {denial}"),
+                        "auth wrong",
+                        "nothing => processing",
+                    ),
+                ]);
+            }
+        }
+    }
+    check(&[
+        (
+            "create auth; auth ok; capture 1 5; cap1 wrong",
+            "cap1 declined",
+            "nothing => authorized",
+        ),
+        (
+            "create sale; auth ok; refund 1 5; ref1 wrong",
+            "ref1 declined",
+            "nothing => succeeded",
+        ),
+        // What was let go of again is no charge.
+        (
+            "create sale await; auth wrong",
+            "auth cancelled",
+            "attempt.cancelled => requires_confirmation",
+        ),
+    ]);
+}
+
+#[test]
 fn a_challenge_ends_in_success_decline_or_void() {
     let given = "create sale await; auth action";
     check(&[
