@@ -449,10 +449,9 @@ fn comes_to_nothing(event: &Event) -> Option<bool> {
 
 /// Tells every shard its share, after waiting for those that are busy.
 async fn tell(context: &Context, found: &mut Vec<Recalled>, told: &mut Told) {
-    let shards = context.risk.len().max(1);
     // Most are spread evenly.
-    let share = |_| Vec::with_capacity(found.len().div_ceil(shards).saturating_mul(5) / 4);
-    let mut shares: Vec<Vec<Recalled>> = context.risk.iter().map(share).collect();
+    let room = found.len().div_ceil(context.risk.len().max(1)).saturating_mul(5) / 4;
+    let mut shares: Vec<Vec<Recalled>> = context.risk.iter().map(|_| Vec::with_capacity(room)).collect();
     for recalled in found.drain(..) {
         shares[recalled.subject.shard(context.risk.len())].push(recalled);
     }
