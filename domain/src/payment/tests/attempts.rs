@@ -69,13 +69,11 @@ fn what_was_perhaps_sent_is_closed_by_evidence_only() {
         }
         check(&[
             (given, "auth ok", "attempt.succeeded => succeeded"),
-            (given, "auth declined", "attempt.declined => failed"),
             (
                 given,
                 "auth cancelled",
                 "attempt.cancelled => requires_confirmation",
             ),
-            (given, "auth action", "attempt.action_required => requires_action"),
             (given, "redrive", "refused payment_unexpected_state"),
             (given, "confirm", "refused payment_unexpected_state"),
         ]);
@@ -86,6 +84,13 @@ fn what_was_perhaps_sent_is_closed_by_evidence_only() {
             "nothing => processing",
             "no clock ends `{given}`"
         );
+    }
+    // A sum that was told of is evidence as well, so a denial is none there.
+    for given in ["create sale; auth unknown", "create sale; auth pending"] {
+        check(&[
+            (given, "auth declined", "attempt.declined => failed"),
+            (given, "auth action", "attempt.action_required => requires_action"),
+        ]);
     }
 }
 
