@@ -7,7 +7,7 @@ use crate::projection::ProjectionMail;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{PaymentId, Seq};
-use florin_domain::payment::{Payment, evolve_all};
+use florin_domain::payment::{Payment, advance_shared};
 use florin_domain::ports::{PaymentRow, ReadError, ViewError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -186,12 +186,11 @@ fn fold(seq: Seq, commits: Vec<Arc<Commit>>) -> Result<Loaded, ReadError> {
             continue;
         };
         // Copied only where an answer shows it.
-        let before = payment.map(Arc::unwrap_or_clone);
-        let after = evolve_all(before, &body.events, commit.at).map_err(|error| ReadError::Damaged {
+        let followed = advance_shared(&mut payment, &body.events, commit.at);
+        followed.map_err(|error| ReadError::Damaged {
             seq: commit.seq,
             why: error.to_string(),
         })?;
-        payment = after.map(Arc::new);
         if let Some(payment) = &payment {
             answers.note(payment);
         }

@@ -36,7 +36,7 @@ use drives::Drive;
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{OperationId, PaymentId, Seq};
 use florin_domain::ledger::consequences;
-use florin_domain::payment::{Command, Effect, Payment, Request, decide, decide_request, evolve_announcing};
+use florin_domain::payment::{Command, Effect, Payment, Request, advance_shared, decide, decide_request};
 use florin_domain::ports::ReadError;
 use florin_domain::provider::Outcome;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
@@ -401,7 +401,8 @@ impl PaymentState {
             return Ok(());
         }
         let before = self.payment.as_deref();
-        let (after, announced) = evolve_announcing(before.cloned(), &decision.events, now)?;
+        let mut after = self.payment.clone();
+        let announced = advance_shared(&mut after, &decision.events, now)?;
         let after = after.ok_or("no event made a payment")?;
         let consequences = match consequences(before, &decision.events, &after) {
             Ok(consequences) => consequences,
@@ -419,7 +420,6 @@ impl PaymentState {
                 None => return Err(error.into()),
             },
         };
-        let after = Arc::new(after);
         self.context.ports.probe.reached(Step::PaymentCommitting);
         let draft = Draft {
             payment: self.id,

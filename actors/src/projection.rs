@@ -12,7 +12,7 @@ use crate::reply::tell;
 use crate::ticks::keep_ticking;
 use florin_domain::commit::Body;
 use florin_domain::ids::{PaymentId, Seq};
-use florin_domain::payment::evolve_announcing;
+use florin_domain::payment::advance_shared;
 use florin_domain::ports::{AnnouncingCommit, PaymentRow, PaymentsQuery, ReadError, ViewError};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -321,25 +321,25 @@ async fn catch_up(context: &Context) -> Result<CaughtUp, ReadError> {
             let Body::Payment(body) = &commit.body else {
                 continue;
             };
-            let before = match states.remove(&body.payment) {
-                Some(row) => Some(Arc::unwrap_or_clone(row.payment)),
+            let mut state = match states.remove(&body.payment) {
+                Some(row) => Some(row.payment),
                 None if body.prev == Seq::ZERO => None,
                 None => match viewed(context, body.payment).await? {
                     // A batch that was on its way when the watermark was read.
                     row if row.seq >= commit.seq => continue,
-                    row => Some(row.payment.as_ref().clone()),
+                    row => Some(row.payment),
                 },
             };
-            let folded = evolve_announcing(before, &body.events, commit.at);
-            let (after, said) = folded.map_err(|error| ReadError::Damaged {
+            let followed = advance_shared(&mut state, &body.events, commit.at);
+            let said = followed.map_err(|error| ReadError::Damaged {
                 seq: commit.seq,
                 why: error.to_string(),
             })?;
-            if let Some(payment) = after {
+            if let Some(payment) = state {
                 announced.extend(AnnouncingCommit::of(&commit, &payment, &said));
                 let row = PaymentRow {
                     seq: commit.seq,
-                    payment: Arc::new(payment),
+                    payment,
                 };
                 states.insert(body.payment, row);
             }

@@ -25,13 +25,24 @@ pub use florin_domain::risk::VelocityCounts as Velocity;
 use florin_domain::time::Timestamp;
 use memory::Counters;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef};
-use std::hash::{BuildHasher, Hasher};
+use std::fmt;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hasher};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Whom velocity is counted for: a digest of merchant, mode and customer, device or address; or of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Subject(u64);
+
+/// Hashes a text while it is written.
+struct NameHasher(DefaultHasher);
+
+impl fmt::Write for NameHasher {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write(text.as_bytes());
+        Ok(())
+    }
+}
 
 impl Subject {
     /// The subject of a customer (else a device) of a merchant; `None` when nothing identifies one.
@@ -47,17 +58,29 @@ impl Subject {
     }
 
     fn digest(spec: &Spec, kind: u8, name: &str) -> Self {
-        let mut hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().build_hasher();
-        hasher.write_u128(spec.merchant.bits());
-        hasher.write_u8(u8::from(spec.livemode));
-        hasher.write_u8(kind);
+        let mut hasher = Self::hasher(spec, kind);
         hasher.write(name.as_bytes());
         Self(hasher.finish())
     }
 
+    /// The same of a name that is put together.
+    fn digest_of(spec: &Spec, kind: u8, name: fmt::Arguments<'_>) -> Self {
+        let mut name_hasher = NameHasher(Self::hasher(spec, kind));
+        fmt::Write::write_fmt(&mut name_hasher, name).expect("a hasher takes every text");
+        Self(name_hasher.0.finish())
+    }
+
+    fn hasher(spec: &Spec, kind: u8) -> DefaultHasher {
+        let mut hasher = BuildHasherDefault::<DefaultHasher>::default().build_hasher();
+        hasher.write_u128(spec.merchant.bits());
+        hasher.write_u8(u8::from(spec.livemode));
+        hasher.write_u8(kind);
+        hasher
+    }
+
     /// The subject of an account that transfers between shards debit.
     pub fn of_account(account: &AccountKey) -> Self {
-        let mut hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().build_hasher();
+        let mut hasher = BuildHasherDefault::<DefaultHasher>::default().build_hasher();
         hasher.write_u8(2);
         hasher.write(account.to_string().as_bytes());
         Self(hasher.finish())
@@ -419,11 +442,7 @@ impl Actor for RiskShard {
             RiskMail::Recalled(incarnation, _) if incarnation != myself.get_id() => {
                 crate::payment::count_stale("recalled");
             }
-            RiskMail::Recalled(_, all) => {
-                for recalled in &all {
-                    state.counters.recall(recalled);
-                }
-            }
+            RiskMail::Recalled(_, all) => state.counters.recall_all(&all),
         }
         Ok(())
     }

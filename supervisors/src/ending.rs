@@ -1,5 +1,5 @@
-//! In which order the children of a failed supervisor end: in the order of their birth. The actor library ends them in the order of a
-//! hash table, so that the same history would be another run in every process.
+//! In which order the children of a supervisor that failed or stops end: in the order of their birth. The actor library ends them in
+//! the order of a hash table, so that the same history would be another run in every process.
 
 use ractor::ActorCell;
 
@@ -27,11 +27,12 @@ impl Drop for EndsChildren {
     }
 }
 
-/// Ends the children of an actor that is about to end.
+/// Ends the children of an actor that is about to end, each before its own children.
 pub(crate) fn end_children(supervisor: &ActorCell) {
     let mut children = supervisor.get_children();
     children.sort_unstable_by_key(ActorCell::get_id);
     for child in children {
         child.kill();
+        end_children(&child);
     }
 }

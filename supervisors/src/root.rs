@@ -211,6 +211,16 @@ impl Actor for Root {
         }
         Ok(())
     }
+
+    /// Who still waits for an answer when time is up is told that it is lost: in the order of those who would have given it.
+    async fn post_stop(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        _state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        end_children(&myself.get_cell());
+        Ok(())
+    }
 }
 
 impl RootState {

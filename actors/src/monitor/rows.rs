@@ -12,6 +12,7 @@ use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::payment::Payment;
 use florin_domain::ports::{PaymentRow, ViewError};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Payments that a round compares.
 const SAMPLE: usize = 512;
@@ -24,7 +25,7 @@ const BURST: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Sample {
     salt: u64,
-    drawn: BTreeMap<u64, (PaymentId, Seq, Payment)>,
+    drawn: BTreeMap<u64, (PaymentId, Seq, Arc<Payment>)>,
 }
 
 impl Sample {
@@ -72,7 +73,7 @@ pub(super) async fn check(
     sample: Sample,
 ) -> (Result<Outcome, Failure>, u64) {
     let lag = context.lag.views();
-    let mut asked: BTreeMap<PaymentId, (Seq, Option<Payment>)> = BTreeMap::new();
+    let mut asked: BTreeMap<PaymentId, (Seq, Option<Arc<Payment>>)> = BTreeMap::new();
     asked.extend(work.suspects.iter().map(|(id, seq)| (*id, (*seq, None))));
     let drawn = sample.drawn.into_values();
     asked.extend(drawn.map(|(id, seq, payment)| (id, (seq, Some(payment)))));
@@ -107,7 +108,7 @@ async fn compare(
     context: &Context,
     id: PaymentId,
     seq: Seq,
-    folded: Option<Payment>,
+    folded: Option<Arc<Payment>>,
 ) -> Result<Row, Failure> {
     let watermark = context.ports.views.watermark()?;
     let shown = match context.ports.views.payment(id).await {
@@ -135,7 +136,11 @@ async fn compare(
 }
 
 /// The payment as of the commit that a row names; nothing if that commit is not about it.
-async fn folded_at(context: &Context, id: PaymentId, shown: &PaymentRow) -> Result<Option<Payment>, Failure> {
+async fn folded_at(
+    context: &Context,
+    id: PaymentId,
+    shown: &PaymentRow,
+) -> Result<Option<Arc<Payment>>, Failure> {
     let read = context.ports.journal.read(context.shard, shown.seq, 1).await?;
     let is_its = read.first().is_some_and(|commit| match &commit.body {
         Body::Payment(body) => body.payment == id,

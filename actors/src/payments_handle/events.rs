@@ -9,7 +9,7 @@ use crate::load::{locate, walk};
 use florin_domain::announcement::{AnnouncementKinds, EventPlace};
 use florin_domain::commit::Body;
 use florin_domain::ids::{EventId, MerchantId, PaymentId, Seq, ShardId};
-use florin_domain::payment::{Payment, evolve_announcing};
+use florin_domain::payment::{Payment, advance_shared};
 use florin_domain::ports::{
     AnnouncingCommit, EventRow, EventsPage, EventsQuery, ListOrder, ReadError, ShownEvent, ViewError,
 };
@@ -152,28 +152,27 @@ pub(crate) async fn announced_from(
     let Some(newest) = newest else {
         return Ok(None);
     };
-    let mut folded = None;
+    let mut folded: Option<Arc<Payment>> = None;
     for commit in walk(context, payment, newest.seq).await? {
         let Body::Payment(body) = &commit.body else {
             continue;
         };
-        let (state, said) = evolve_announcing(folded.take(), &body.events, commit.at)
+        let said = advance_shared(&mut folded, &body.events, commit.at)
             .map_err(|error| damaged(commit.seq, error.to_string()))?;
-        let of_commit = state
+        let of_commit = folded
             .as_ref()
             .and_then(|state| AnnouncingCommit::of(&commit, state, &said));
         let rows = of_commit.iter().flat_map(AnnouncingCommit::rows).zip(&said);
         let mut wanted =
             rows.filter(|(row, _)| row.number >= number && row.place <= up_to && kinds.has(row.kind));
-        if let (Some((row, announced)), Some(state)) = (wanted.next(), &state) {
+        if let (Some((row, announced)), Some(state)) = (wanted.next(), &folded) {
             return Ok(Some(ShownEvent {
                 id: row.id(context.shard),
                 row,
-                payment: Arc::new(state.clone()),
+                payment: Arc::clone(state),
                 operation: announced.operation,
             }));
         }
-        folded = state;
     }
     Ok(None)
 }
@@ -206,30 +205,28 @@ async fn shown_of(
     // The newest commit leads to all of its payment before it.
     let commits = walk(context, payment, newest.place.seq).await?;
     let mut wanted = wanted.into_iter().peekable();
-    let mut folded = None;
+    let mut folded: Option<Arc<Payment>> = None;
     for commit in commits {
         let Body::Payment(body) = &commit.body else {
             continue;
         };
         let seq = commit.seq;
-        let (state, said) = evolve_announcing(folded.take(), &body.events, commit.at)
+        let said = advance_shared(&mut folded, &body.events, commit.at)
             .map_err(|error| damaged(seq, error.to_string()))?;
-        let mut then: Option<Arc<Payment>> = None;
         while let Some((place, row)) = wanted.next_if(|(_, row)| row.place.seq == seq) {
             let announced = said.get(usize::from(row.place.index));
             let announced = announced.filter(|announced| announced.kind == row.kind);
-            let (Some(announced), Some(state)) = (announced, &state) else {
+            let (Some(announced), Some(state)) = (announced, &folded) else {
                 return Err(announces_otherwise(seq));
             };
             let event = ShownEvent {
                 id: row.id(context.shard),
                 row,
-                payment: Arc::clone(then.get_or_insert_with(|| Arc::new(state.clone()))),
+                payment: Arc::clone(state),
                 operation: announced.operation,
             };
             events.push((place, event));
         }
-        folded = state;
     }
     match wanted.next() {
         None => Ok(()),

@@ -14,6 +14,7 @@ use florin_domain::payment::Spec;
 use florin_domain::risk::CardStanding;
 use florin_domain::time::Timestamp;
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::fmt;
 
 /// Payments like one another that are remembered: whoever sees so many needs no exact count.
 const TWINS_KEPT: usize = 16;
@@ -35,13 +36,15 @@ impl Card {
         let holder = holder.filter(|_| method.is_test()).unwrap_or_default();
         let (amount_minor, currency) = (spec.amount.minor(), spec.currency);
         // A card that was saved twice is one card.
-        let card = match &method.stored {
-            Some(stored) => stored.fingerprint_text(),
-            None => method.id.to_string(),
+        let named = |card: &dyn fmt::Display| {
+            Subject::digest_of(spec, 3, format_args!("{card} {amount_minor} {currency} {holder}"))
         };
-        let name = format!("{card} {amount_minor} {currency} {holder}");
+        let subject = match &method.stored {
+            Some(stored) => named(&stored.fingerprint_text()),
+            None => named(&method.id),
+        };
         Self {
-            subject: Subject::digest(spec, 3, &name),
+            subject,
             book: is_somebodys.then(|| Book::of(spec)),
         }
     }
@@ -195,6 +198,13 @@ impl Cards {
             self.latest.pop_front();
             self.unsee(subject, payment);
         }
+    }
+
+    /// So many payments are about to be told of by the journal.
+    pub(super) fn expect(&mut self, payments: usize) {
+        let room = self.subjects_max.saturating_sub(self.latest.len());
+        self.latest.reserve(payments.min(room));
+        self.seen.reserve(payments.min(room));
     }
 
     /// What the journal tells of a payment, behind what was heard of it since.

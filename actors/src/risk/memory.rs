@@ -111,7 +111,17 @@ impl Counters {
         before.unwrap_or_default()
     }
 
-    pub(super) fn recall(&mut self, recalled: &Recalled) {
+    pub(super) fn recall_all(&mut self, all: &[Recalled]) {
+        let are_seen = all
+            .iter()
+            .filter(|recalled| matches!(recalled.what, What::Seen(_)));
+        self.cards.expect(are_seen.count());
+        for recalled in all {
+            self.recall(recalled);
+        }
+    }
+
+    fn recall(&mut self, recalled: &Recalled) {
         let Recalled { subject, at, what } = *recalled;
         match what {
             What::Declined(book) => self.declined(Payer { book, subject }, at),

@@ -69,11 +69,14 @@ impl Told {
 pub async fn recall(context: Arc<Context>, head: Seq, mut told: Told) {
     let reach = Reach::of(&context, head);
     let mut reader = Reader::default();
+    let mut commits = Vec::new();
     let (mut end, mut count, mut cards) = (head.0, 0_u64, 0_u64);
     while end > reach.stop() && told.forget_dead(&context) {
         let start = end.saturating_sub(PAGE).max(reach.stop());
         // A commit of the ledger is not held: one such may be as large as a page of others, and says at most how much went between shards.
-        let (mut commits, mut oldest) = (Vec::new(), None);
+        let mut oldest = None;
+        commits.clear();
+        commits.reserve(usize::try_from(end - start).unwrap_or(0));
         let keep = |commit: Arc<Commit>| {
             oldest = oldest.or(Some(commit.at));
             if reach.velocity.has(&commit) {
@@ -110,7 +113,7 @@ pub async fn recall(context: Arc<Context>, head: Seq, mut told: Told) {
         }
         reader.found.retain(|recalled| told.has(recalled.subject));
         cards += u64::try_from(reader.found.len() - before).unwrap_or(0);
-        tell(&context, std::mem::take(&mut reader.found), &mut told).await;
+        tell(&context, &mut reader.found, &mut told).await;
         if oldest.is_none_or(|oldest| reach.is_before_all(oldest)) {
             break;
         }
@@ -327,20 +330,28 @@ impl Reader {
         let Body::Payment(body) = &commit.body else {
             return;
         };
-        let is_declined = |event: &Event| {
-            matches!(
-                event,
-                Event::Blocked
-                    | Event::AttemptDeclined {
-                        operation: OperationId::Authorize(_),
-                        ..
-                    }
-            )
-        };
-        if body.events.iter().any(is_declined) {
+        let (mut is_declined, mut is_blocked, mut begins) = (false, false, false);
+        for event in &body.events {
+            match event {
+                Event::Blocked => (is_declined, is_blocked) = (true, true),
+                Event::AttemptDeclined {
+                    operation: OperationId::Authorize(_),
+                    ..
+                } => is_declined = true,
+                Event::Created { .. }
+                | Event::Drafted { .. }
+                | Event::Confirmed { .. }
+                | Event::Amended { .. } => begins = true,
+                _ => {}
+            }
+        }
+        if is_declined {
             self.declines.insert(body.payment, commit.at);
         }
-        let is_blocked = body.events.contains(&Event::Blocked);
+        // Of most commits nothing more is told.
+        if !begins {
+            return;
+        }
         for event in &body.events {
             match event {
                 Event::Created { spec, .. } => self.began(context, spec, (spec.created_at, is_blocked)),
@@ -437,9 +448,11 @@ fn comes_to_nothing(event: &Event) -> Option<bool> {
 }
 
 /// Tells every shard its share, after waiting for those that are busy.
-async fn tell(context: &Context, found: Vec<Recalled>, told: &mut Told) {
-    let mut shares: Vec<Vec<Recalled>> = context.risk.iter().map(|_| Vec::new()).collect();
-    for recalled in found {
+async fn tell(context: &Context, found: &mut Vec<Recalled>, told: &mut Told) {
+    // Most are spread evenly.
+    let room = found.len().div_ceil(context.risk.len().max(1)).saturating_mul(5) / 4;
+    let mut shares: Vec<Vec<Recalled>> = context.risk.iter().map(|_| Vec::with_capacity(room)).collect();
+    for recalled in found.drain(..) {
         shares[recalled.subject.shard(context.risk.len())].push(recalled);
     }
     for ((shard, share), told) in context.risk.iter().zip(shares).zip(&mut told.0) {

@@ -109,16 +109,24 @@ impl<O: Copy + Ord + Hash, R: Remembered> Shares<O, R> {
     ) -> Option<T> {
         self.owners.entry(owner).or_default();
         self.change(owner, |share| {
-            let entry = share.subjects.entry(subject).or_insert_with(|| Entry {
-                latest_ms: 0,
-                record: R::default(),
+            let mut is_new = false;
+            let entry = share.subjects.entry(subject).or_insert_with(|| {
+                is_new = true;
+                Entry {
+                    latest_ms: 0,
+                    record: R::default(),
+                }
             });
             let before = entry.record.held();
             let changed = change(&mut entry.record);
             share.held = (share.held + entry.record.held()).saturating_sub(before);
-            share.order.remove(&(entry.latest_ms, subject));
-            entry.latest_ms = entry.latest_ms.max(at.unix_ms());
-            share.order.insert((entry.latest_ms, subject));
+            let latest_ms = entry.latest_ms.max(at.unix_ms());
+            // What is read back is older than what was heard of it already, so its place mostly stays.
+            if latest_ms > entry.latest_ms || is_new {
+                share.order.remove(&(entry.latest_ms, subject));
+                entry.latest_ms = latest_ms;
+                share.order.insert((latest_ms, subject));
+            }
             Some(changed)
         })
     }
@@ -126,12 +134,16 @@ impl<O: Copy + Ord + Hash, R: Remembered> Shares<O, R> {
     /// Changes what an owner has, then forgets while there is too much.
     fn change<T>(&mut self, owner: O, change: impl FnOnce(&mut Share<R>) -> Option<T>) -> Option<T> {
         let share = self.owners.get_mut(&owner)?;
-        self.ranks.remove(&share.rank(owner));
-        let (subjects, held) = (share.subjects.len(), share.held);
+        let (rank, subjects, held) = (share.rank(owner), share.subjects.len(), share.held);
         let changed = change(share);
         self.subjects = (self.subjects + share.subjects.len()).saturating_sub(subjects);
         self.held = (self.held + share.held).saturating_sub(held);
-        self.ranks.insert(share.rank(owner));
+        let ranks_now = share.rank(owner);
+        // A new owner's is the rank of one who has nothing, and is in no list yet.
+        if ranks_now != rank || subjects == 0 {
+            self.ranks.remove(&rank);
+            self.ranks.insert(ranks_now);
+        }
         let held_max = self.subjects_max.saturating_mul(HELD_PER_SUBJECT);
         while self.subjects > self.subjects_max || (self.held > held_max && self.subjects > 1) {
             if !self.forgets_one() {

@@ -76,6 +76,13 @@ impl MemoryJournal {
         }
     }
 
+    /// Looks at the bytes of a record as they are kept.
+    pub fn record<T>(&self, seq: Seq, look: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        let partitions = self.store.lock();
+        let kept = partitions.get(&self.shard)?.record(seq)?;
+        Some(look(&kept.bytes))
+    }
+
     fn append_now(&self, batch: &Batch) -> Result<Head, AppendError> {
         let mut partitions = self.store.lock();
         let partition = partitions.get_mut(&self.shard).ok_or(AppendError::Fenced)?;
@@ -119,7 +126,8 @@ impl MemoryJournal {
             (_, None) => return Err(damaged(skipped, "the record is missing".to_owned())),
         };
         let mut verifier = Verifier::after(shard, skipped, hash, epoch);
-        let mut commits = Vec::new();
+        let left = usize::try_from(partition.head.seq.0 - skipped.0).unwrap_or(usize::MAX);
+        let mut commits = Vec::with_capacity(limit.min(left));
         let (mut seq, mut room) = (skipped.next(), PageRoom::of(self.page_bytes_max));
         while let Some(kept) = partition.record(seq).filter(|_| commits.len() < limit) {
             if !room.takes(kept.bytes.len()) {

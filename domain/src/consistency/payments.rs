@@ -6,8 +6,9 @@ use crate::ids::{PaymentId, Seq};
 use crate::ledger::{
     AccountName, FeeRecognition, HoldChange, Line, PostedEntry, PostingModel, PostingProfile, Side,
 };
-use crate::payment::{Payment, Status, evolve_all};
+use crate::payment::{Payment, Status, advance_shared};
 use crate::time::Timestamp;
+use std::sync::Arc;
 
 /// What commits posted, in minor units: clearing in debits, all else in credits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,7 +30,7 @@ struct Posted {
 #[derive(Clone, Debug)]
 pub struct PaymentTrace {
     id: PaymentId,
-    payment: Option<Payment>,
+    payment: Option<Arc<Payment>>,
     posted: Posted,
     seq: Seq,
     broken: Option<Difference>,
@@ -53,7 +54,7 @@ impl PaymentTrace {
     }
 
     /// The payment, unless its events contradict each other.
-    pub fn into_payment(self) -> Option<Payment> {
+    pub fn into_payment(self) -> Option<Arc<Payment>> {
         self.payment.filter(|_| self.broken.is_none())
     }
 
@@ -69,13 +70,11 @@ impl PaymentTrace {
         }
         self.seq = seq;
         let late = self.payment.as_ref().map_or(0, |payment| payment.late_minor);
-        match evolve_all(self.payment.take(), &body.events, at) {
-            Ok(after) => self.payment = after,
-            Err(error) => {
-                let both = ("events that can follow".to_owned(), error.to_string());
-                self.broken = Some(Difference::of_words(&self.id, "events", both, seq));
-                return;
-            }
+        if let Err(error) = advance_shared(&mut self.payment, &body.events, at) {
+            let both = ("events that can follow".to_owned(), error.to_string());
+            self.broken = Some(Difference::of_words(&self.id, "events", both, seq));
+            self.payment = None;
+            return;
         }
         let is_late = self.payment.as_ref().map_or(0, |payment| payment.late_minor) != late;
         for hold in &body.holds {
@@ -88,7 +87,7 @@ impl PaymentTrace {
 
     fn is_own(&self, line: &Line) -> bool {
         let account = &line.posting.account;
-        let is_own = |payment: &Payment| {
+        let is_own = |payment: &Arc<Payment>| {
             (account.currency, account.livemode) == (payment.spec.currency, payment.spec.livemode)
         };
         self.payment.as_ref().is_some_and(is_own)

@@ -142,7 +142,7 @@ pub(super) fn hear(
         }
         // No challenge begins that would end at a closed door.
         Outcome::ActionRequired { reference, .. } | Outcome::Pending { reference } => {
-            if attempt.state == AttemptState::ActionRequired {
+            if attempt.state == AttemptState::ActionRequired || attempt.is_mismatched() {
                 return Ok(Decision::default());
             }
             let (reason, reference) = (Arc::from(BEGUN_AND_CLOSING), Some(reference));

@@ -32,25 +32,63 @@ pub fn evolve_all(
 
 /// The same, with what the commit announces, in order.
 pub fn evolve_announcing(
-    state: Option<Payment>,
+    mut state: Option<Payment>,
     events: &[Event],
     at: Timestamp,
 ) -> Result<(Option<Payment>, Vec<Announcement>), IllegalEvent> {
-    let (mut events, mut said) = (events.iter(), Vec::new());
-    let mut payment = match (state, events.next()) {
-        (state, None) => return Ok((state, said)),
-        (state, Some(first)) => begin(state, (first, at), &mut said)?,
+    let said = advance(&mut state, events, at)?;
+    Ok((state, said))
+}
+
+/// The same in its place: a payment is too large to be moved for every commit. After an error the state is of no use.
+pub fn advance(
+    state: &mut Option<Payment>,
+    events: &[Event],
+    at: Timestamp,
+) -> Result<Vec<Announcement>, IllegalEvent> {
+    let mut said = Vec::new();
+    let (payment, rest) = match (state, events) {
+        (_, []) => return Ok(said),
+        (Some(payment), events) => (payment, events),
+        (state @ None, [first, rest @ ..]) => (state.insert(begun(first)?), rest),
     };
-    for event in events {
-        // In place: a payment is too large to be moved for every event.
-        step(&mut payment, (event, at), &mut said)?;
-    }
-    Ok((Some(payment), said))
+    steps(payment, (rest, at), &mut said)?;
+    Ok(said)
+}
+
+/// The same for a payment that others may show: it is copied only if somebody does.
+pub fn advance_shared(
+    state: &mut Option<Arc<Payment>>,
+    events: &[Event],
+    at: Timestamp,
+) -> Result<Vec<Announcement>, IllegalEvent> {
+    let mut said = Vec::new();
+    let (payment, rest) = match (state, events) {
+        (_, []) => return Ok(said),
+        (Some(payment), events) => (payment, events),
+        (state @ None, [first, rest @ ..]) => (state.insert(Arc::new(begun(first)?)), rest),
+    };
+    steps(Arc::make_mut(payment), (rest, at), &mut said)?;
+    Ok(said)
 }
 
 /// Folds one event of a commit that was decided at that time.
 pub fn evolve(state: Option<Payment>, event: &Event, at: Timestamp) -> Result<Payment, IllegalEvent> {
-    begin(state, (event, at), &mut Vec::new())
+    let Some(mut payment) = state else {
+        return begun(event);
+    };
+    step(&mut payment, (event, at), &mut Vec::new())?;
+    Ok(payment)
+}
+
+fn steps(
+    payment: &mut Payment,
+    (events, at): (&[Event], Timestamp),
+    said: &mut Vec<Announcement>,
+) -> Result<(), IllegalEvent> {
+    events
+        .iter()
+        .try_for_each(|event| step(payment, (event, at), said))
 }
 
 fn step(
@@ -67,15 +105,8 @@ fn step(
         })
 }
 
-fn begin(
-    state: Option<Payment>,
-    (event, at): (&Event, Timestamp),
-    said: &mut Vec<Announcement>,
-) -> Result<Payment, IllegalEvent> {
-    if let Some(mut payment) = state {
-        step(&mut payment, (event, at), said)?;
-        return Ok(payment);
-    }
+/// The payment that a first event makes.
+fn begun(event: &Event) -> Result<Payment, IllegalEvent> {
     let (spec, method, status) = draft::begun(event).ok_or_else(|| IllegalEvent {
         event: event.name(),
         why: "the payment does not exist",

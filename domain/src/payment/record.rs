@@ -64,7 +64,8 @@ pub(super) fn take_word(
     now: Timestamp,
 ) -> Result<Decision, Refusal> {
     let (op, attempt) = find(payment, operation, number)?;
-    if attempt.number == number && attempt.is_doubled() {
+    let is_for_people = attempt.is_doubled() || (attempt.is_mismatched() && contradicts_a_sum(&outcome));
+    if attempt.number == number && is_for_people {
         return Ok(Decision::default());
     }
     if attempt.number == number && attempt.state.is_unresolved() {
@@ -285,9 +286,32 @@ pub(super) const CHALLENGE_EXPIRED: &str = "authentication_expired";
 
 pub(super) const AMOUNT_MISMATCH: &str = "the provider's amount differs from ours";
 
+impl Attempt {
+    /// Its provider tells of another sum than was asked for: only people can say what became of that.
+    pub fn is_mismatched(&self) -> bool {
+        self.state == AttemptState::Unknown && self.unknown_reason.as_deref() == Some(AMOUNT_MISMATCH)
+    }
+}
+
+/// What says nothing once a provider has told of another sum: neither that it moved none nor that it is still to. That it let go of it again
+/// ends the attempt, and what never arrived ends none of which something was heard.
+const fn contradicts_a_sum(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Declined { .. }
+        | Outcome::ActionRequired { .. }
+        | Outcome::Pending { .. }
+        | Outcome::Unknown { .. } => true,
+        Outcome::Succeeded { .. }
+        | Outcome::Cancelled { .. }
+        | Outcome::NotSent { .. }
+        | Outcome::RateLimited { .. }
+        | Outcome::Rejected { .. } => false,
+    }
+}
+
 /// The provider did something else than it was asked for: neither success nor failure, and a person must look, once.
 pub(super) fn mismatched(op: &Operation, attempt: &Attempt, reference: ProviderReference) -> Decision {
-    if attempt.state == AttemptState::Unknown && attempt.unknown_reason.as_deref() == Some(AMOUNT_MISMATCH) {
+    if attempt.is_mismatched() {
         return Decision::default();
     }
     let (operation, number) = (op.id, attempt.number);

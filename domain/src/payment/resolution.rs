@@ -3,7 +3,6 @@
 use super::decide::Decision;
 use super::event::Event;
 use super::operation::{Attempt, AttemptState, Operation};
-use super::record::AMOUNT_MISMATCH;
 use super::refusal::Refusal;
 use super::state::Payment;
 use crate::ids::OperationId;
@@ -46,7 +45,7 @@ pub(super) fn resolve(
 ) -> Result<Decision, Refusal> {
     let (op, attempt) = unresolvable(payment, id)?;
     // Another sum than was asked for moved: booking the sum that was asked for would be false.
-    if resolution.transaction.is_some() && attempt.unknown_reason.as_deref() == Some(AMOUNT_MISMATCH) {
+    if resolution.transaction.is_some() && attempt.is_mismatched() {
         return Err(Refusal::AmountMismatch);
     }
     let (operation, number) = (id, attempt.number);

@@ -53,7 +53,7 @@ pub struct Device {
 }
 
 /// What was asked for. States share it; of what is in it only what an amendment names ever changes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
     /// Identity.
     pub id: PaymentId,
@@ -188,7 +188,7 @@ impl Failure {
 }
 
 /// A payment, folded from its events.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Payment {
     /// What was asked for.
     pub spec: Arc<Spec>,

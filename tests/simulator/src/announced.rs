@@ -50,7 +50,7 @@ impl Run {
             }
             if let Some(event) = events
                 .iter()
-                .find(|event| !history.states.contains(&event.payment))
+                .find(|event| history.place_of(&event.payment).is_none())
             {
                 return Err(format!("{} shows {id} as it never was", event.id));
             }

@@ -29,7 +29,12 @@ pub(crate) struct WorldClock {
     began: Mutex<Option<Instant>>,
     /// How far the clock is off.
     offset_ms: AtomicI64,
+    /// What time it is, if that was asked since the process last had nothing to do: only then does time pass.
+    known_ms: AtomicU64,
 }
+
+/// Nobody has asked.
+const UNKNOWN: u64 = u64::MAX;
 
 impl WorldClock {
     pub(crate) fn new() -> Self {
@@ -37,12 +42,19 @@ impl WorldClock {
             before_ms: AtomicU64::new(0),
             began: Mutex::new(None),
             offset_ms: AtomicI64::new(0),
+            known_ms: AtomicU64::new(UNKNOWN),
         }
     }
 
     /// A life begins on the present runtime.
     pub(crate) fn begin(&self) {
         *lock(&self.began) = Some(Instant::now());
+        self.passes();
+    }
+
+    /// The process had nothing to do: time has passed.
+    pub(crate) fn passes(&self) {
+        self.known_ms.store(UNKNOWN, Ordering::Relaxed);
     }
 
     /// The life ends; a second passes before the next one.
@@ -50,10 +62,26 @@ impl WorldClock {
         let passed = self.true_ms().saturating_add(1_000);
         *lock(&self.began) = None;
         self.before_ms.store(passed, Ordering::SeqCst);
+        self.passes();
     }
 
     /// Milliseconds since the run began, whatever the clock was set to.
     pub(crate) fn true_ms(&self) -> u64 {
+        let known = self.known_ms.load(Ordering::Relaxed);
+        if known != UNKNOWN {
+            debug_assert_eq!(
+                known,
+                self.asked_ms(),
+                "time has passed while somebody had something to do"
+            );
+            return known;
+        }
+        let now = self.asked_ms();
+        self.known_ms.store(now, Ordering::Relaxed);
+        now
+    }
+
+    fn asked_ms(&self) -> u64 {
         let before = self.before_ms.load(Ordering::SeqCst);
         let lived = lock(&self.began).map_or(0, |began| began.elapsed().as_millis());
         before.saturating_add(u64::try_from(lived).unwrap_or(u64::MAX))

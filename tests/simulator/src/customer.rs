@@ -199,8 +199,7 @@ impl Run {
     fn check_durable(&self, payment: &Payment) {
         let journaled = lock(&self.world.journaled);
         let history = journaled.payments.get(&payment.id());
-        let is_durable =
-            history.is_some_and(|history| history.states.iter().any(|state| **state == *payment));
+        let is_durable = history.is_some_and(|history| history.place_of(payment).is_some());
         drop(journaled);
         if !is_durable {
             self.world.breach(format!(
@@ -331,7 +330,7 @@ impl Run {
         let journaled = lock(&self.world.journaled);
         let place = |payment: &Payment| {
             let history = journaled.payments.get(&payment.id())?;
-            history.states.iter().rposition(|state| **state == *payment)
+            history.place_of(payment)
         };
         let (shown_at, read_at) = (place(shown), place(read));
         drop(journaled);

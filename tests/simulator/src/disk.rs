@@ -2,6 +2,7 @@
 
 use crate::clock::lock;
 use crate::fault::Fault;
+use crate::secrets::has_card;
 use crate::tally::{Death, crossing, event, ledger_event, status, went_on};
 use crate::world::World;
 use florin_adapters::journal::{MemoryJournal, MemoryStore};
@@ -203,10 +204,22 @@ impl SlowJournal {
                 self.world.breach(objection);
             }
             for commit in commits.iter() {
+                self.check_secrets(commit);
                 self.see(commit);
             }
         }
         kept
+    }
+
+    /// No card number is in any journal, whatever a provider or a merchant says.
+    fn check_secrets(&self, commit: &Commit) {
+        let why = match self.inner.record(commit.seq, has_card) {
+            Some(false) => return,
+            Some(true) => "it has the number of a card in it",
+            None => "it is durable, and is not kept",
+        };
+        let (shard, seq) = (commit.shard, commit.seq);
+        self.world.breach(format!("shard {shard:?} commit {seq}: {why}"));
     }
 
     /// Where clocks jump nobody knows what was decided first.

@@ -35,7 +35,21 @@ struct Told {
     succeeded: bool,
 }
 
+/// Whether both are the same in all. What changes most often is looked at first: what was asked for is long, and always the same.
+pub(crate) fn are_same(one: &Payment, other: &Payment) -> bool {
+    one.announced == other.announced
+        && one.status == other.status
+        && one.operations.len() == other.operations.len()
+        && one.operations == other.operations
+        && one == other
+}
+
 impl History {
+    /// The last commit after which the payment was this.
+    pub(crate) fn place_of(&self, payment: &Payment) -> Option<usize> {
+        self.states.iter().rposition(|state| are_same(state, payment))
+    }
+
     fn ended(&mut self, operation: OperationId, number: u32) -> Result<(), String> {
         let told = self.operation(operation)?;
         if told.taken == Some(number) && !told.succeeded {

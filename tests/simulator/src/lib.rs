@@ -10,7 +10,7 @@
 //! * `receiver` merchants' own servers, and what they are sent
 //! * `shop`, `customer`, `treasury`, `treasurer`, `operator`, `watcher` who asks for what, and how
 //! * `standing`, `watched`, `votes`, `stops` what is expected on accounts, what alerts should say, what may pass, what is stopped
-//! * `life` one process from start to end, `alarms` what it alerts operators of; `journaled`, `history`, `rules` what is checked at every commit;
+//! * `life` one process from start to end, `alarms` what it alerts operators of; `journaled`, `history`, `rules`, `secrets` what is checked at every commit;
 //!   `verdict`, `witness`, `listing`, `rest` at the end
 
 mod acquirer;
@@ -33,6 +33,7 @@ mod rest;
 mod restart;
 mod rules;
 mod run;
+mod secrets;
 mod shop;
 mod standing;
 mod stops;

@@ -132,6 +132,8 @@ impl Run {
         live: impl AsyncFnOnce(&Arc<Self>) -> Death,
     ) -> Result<Death, std::io::Error> {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let clock = Arc::clone(&self.world.clock);
+        runtime.on_thread_unpark(move || clock.passes());
         let runtime = runtime.enable_time().start_paused(true).build()?;
         let world = &self.world;
         let whole_life = async {

@@ -54,6 +54,18 @@ impl Trace {
             // Nearly every line is written only here, so none is put together first.
             None => io::Write::write_fmt(&mut self.text, what).expect("a vector takes all text"),
         }
+        self.end_line(ms, what);
+    }
+
+    /// The same line as that of a mark, a space and a name.
+    fn named(&mut self, ms: u64, mark: u8, name: &str) {
+        self.text.extend_from_slice(&ms.to_le_bytes());
+        self.text.extend_from_slice(&[mark, b' ']);
+        self.text.extend_from_slice(name.as_bytes());
+        self.end_line(ms, format_args!("{} {name}", char::from(mark)));
+    }
+
+    fn end_line(&mut self, ms: u64, what: fmt::Arguments<'_>) {
         self.text.extend_from_slice(&END_OF_LINE);
         self.lines = self.lines.saturating_add(1);
         if self.text.len() > TEXT_MAX {
@@ -139,6 +151,11 @@ impl World {
     /// Writes down what happened.
     pub(crate) fn note(&self, what: fmt::Arguments<'_>) {
         lock(&self.trace).line(self.clock.true_ms(), what);
+    }
+
+    /// Writes down that an actor has reached a step: most lines are of this kind.
+    fn note_step(&self, name: &str) {
+        lock(&self.trace).named(self.clock.true_ms(), b'.', name);
     }
 
     /// The hash of all that happened so far.
@@ -273,7 +290,7 @@ impl Probe for WorldProbe {
         }
         let name = step(&at);
         self.0.see("step", name);
-        self.0.note(format_args!(". {name}"));
+        self.0.note_step(name);
         // Whoever crashes there is not an actor that comes back, but the start.
         if at != Step::TreeStarting && self.0.hits(Fault::ActorCrash) {
             fail_here();

@@ -281,7 +281,7 @@ fn a_row_that_lies_is_found_by_what_it_lies_about() {
     assert_eq!(differing_row(&payment, &payment, Seq(1)), None);
     let lie = |change: fn(&mut Payment)| {
         let mut shown = payment.clone();
-        change(&mut shown);
+        change(Arc::make_mut(&mut shown));
         differing_row(&payment, &shown, Seq(13)).unwrap()
     };
     let cases = [

@@ -69,13 +69,11 @@ fn what_was_perhaps_sent_is_closed_by_evidence_only() {
         }
         check(&[
             (given, "auth ok", "attempt.succeeded => succeeded"),
-            (given, "auth declined", "attempt.declined => failed"),
             (
                 given,
                 "auth cancelled",
                 "attempt.cancelled => requires_confirmation",
             ),
-            (given, "auth action", "attempt.action_required => requires_action"),
             (given, "redrive", "refused payment_unexpected_state"),
             (given, "confirm", "refused payment_unexpected_state"),
         ]);
@@ -86,6 +84,13 @@ fn what_was_perhaps_sent_is_closed_by_evidence_only() {
             "nothing => processing",
             "no clock ends `{given}`"
         );
+    }
+    // A sum that was told of is evidence as well, so a denial is none there.
+    for given in ["create sale; auth unknown", "create sale; auth pending"] {
+        check(&[
+            (given, "auth declined", "attempt.declined => failed"),
+            (given, "auth action", "attempt.action_required => requires_action"),
+        ]);
     }
 }
 
@@ -163,6 +168,48 @@ fn another_amount_is_alerted_even_if_the_attempt_was_unknown_with_its_reference_
         "nothing is booked by a word that contradicts ours"
     );
     assert_eq!(script.state().capturable_minor(), 995);
+}
+
+#[test]
+fn after_another_amount_no_denial_opens_the_way_for_a_second_charge() {
+    let denials = [
+        "declined", "action", "pending", "not-sent", "limited", "rejected", "unknown",
+    ];
+    for denial in denials {
+        for ask in ["auth", "auth hear"] {
+            for given in [
+                "create sale await; auth wrong",
+                "create sale await; auth wrong; auth close",
+            ] {
+                check(&[
+                    (given, &format!("{ask} {denial}"), "nothing => processing"),
+                    (
+                        &format!("{given}; {ask} {denial}"),
+                        "auth wrong",
+                        "nothing => processing",
+                    ),
+                ]);
+            }
+        }
+    }
+    check(&[
+        (
+            "create auth; auth ok; capture 1 5; cap1 wrong",
+            "cap1 declined",
+            "nothing => authorized",
+        ),
+        (
+            "create sale; auth ok; refund 1 5; ref1 wrong",
+            "ref1 declined",
+            "nothing => succeeded",
+        ),
+        // What was let go of again is no charge.
+        (
+            "create sale await; auth wrong",
+            "auth cancelled",
+            "attempt.cancelled => requires_confirmation",
+        ),
+    ]);
 }
 
 #[test]

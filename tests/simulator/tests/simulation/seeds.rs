@@ -45,6 +45,8 @@ const PAST: &[Run] = &[
     (Swarm, 4_743, 60),
     // A decline that a provider wrote of while its charge was asked about again was acknowledged, and kept nowhere.
     (Swarm, 847, 60),
+    // A provider wrote that it had charged another sum, answered that it had declined, and the customer was let pay again.
+    (Swarm, 1_003_951, 60),
     // More questions were due together than find room before a provider: they came in the same order every time, and the last ones were
     // never asked.
     (Sales, 253, 3_000),
@@ -125,6 +127,16 @@ fn a_seed_is_the_same_run_again_and_another_seed_is_another_one() {
     assert_eq!(first.trace_hash, again.trace_hash);
     assert_eq!(first.tally, again.tally);
     assert_ne!(first.trace_hash, other.trace_hash);
+}
+
+#[test]
+fn actors_that_end_with_a_process_that_stops_end_in_the_same_order_in_every_run() {
+    // A customer and whoever looks at alerts both wait when the time of a stop is over, and are told by different actors.
+    let one: Run = (Swarm, 269, 60);
+    let first = run(one).trace_hash;
+    for _ in 0..7 {
+        assert_eq!(run(one).trace_hash, first);
+    }
 }
 
 #[test]
