@@ -112,6 +112,12 @@ impl Answer {
     }
 }
 
+/// A view in memory, behind copies of it.
+fn views() -> Arc<CachedViews<MemoryViews>> {
+    let payments = Arc::new(PaymentCache::new(None));
+    Arc::new(CachedViews::new(MemoryViews::default(), payments))
+}
+
 /// A card vault in memory, under the key of this folder.
 fn cards(folder: &Path) -> Arc<CachedCards> {
     let keks: Vec<Arc<dyn Kek>> = vec![Arc::new(
@@ -275,8 +281,7 @@ impl World {
         let of_links = (Arc::clone(&clock), Arc::clone(&entropy));
         let endpoints = Arc::new(MemoryEndpoints::new(Arc::clone(&clock)));
         let receivers = Arc::<Receivers>::default();
-        let payments = Arc::new(PaymentCache::new(None));
-        let views = Arc::new(CachedViews::new(MemoryViews::default(), payments));
+        let views = views();
         let ports = Ports {
             journal,
             transfers: Arc::clone(&keys) as _,
