@@ -227,10 +227,12 @@ async fn build(
     } = shards::Opened::open(settings, ownership, data, &clock).await?;
     let ports = |Shard {
                      journal,
+                     past,
                      stores,
                      snapshots,
                  }: Shard| Ports {
         journal,
+        past,
         transfers: Arc::clone(&stores.keys) as _,
         keys: stores.keys,
         views: Arc::new(stores.views),

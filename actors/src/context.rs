@@ -24,8 +24,8 @@ use arc_swap::ArcSwap;
 use florin_domain::ids::{Epoch, MerchantId, PaymentId, Seq, ShardId, compose};
 use florin_domain::merchant::Control;
 use florin_domain::ports::{
-    Clock, DeliveryBook, EndpointStore, Entropy, EventBodies, Journal, KeyIndex, Provider, ProviderKeys,
-    Snapshots, TransferIndex, Views, WebhookClient, WebhookSigner,
+    Clock, DeliveryBook, EndpointStore, Entropy, EventBodies, Journal, KeyIndex, Past, Provider,
+    ProviderKeys, Snapshots, TransferIndex, Views, WebhookClient, WebhookSigner,
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::routing::Entrant;
@@ -56,6 +56,8 @@ pub struct Webhooks {
 pub struct Ports {
     /// The journal.
     pub journal: Arc<dyn Journal>,
+    /// The same for whoever only shows what is recorded, from wherever it is at hand.
+    pub past: Arc<dyn Past>,
     /// The key index.
     pub keys: Arc<dyn KeyIndex>,
     /// The index of transfers; usually the same store as that of keys.

@@ -16,7 +16,7 @@ use florin_adapters::card_vault::{CardStore, StoreOptions};
 use florin_adapters::clock::SystemClock;
 use florin_adapters::digests;
 use florin_adapters::entropy::OsEntropy;
-use florin_adapters::journal::{MemoryJournal, MemoryStore};
+use florin_adapters::journal::{FromJournal, MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
 use florin_adapters::payment_links::LinkStore;
 use florin_adapters::provider_keys::HmacProviderKeys;
@@ -274,6 +274,7 @@ impl World {
         let endpoints = Arc::new(MemoryEndpoints::new(Arc::clone(&clock)));
         let receivers = Arc::<Receivers>::default();
         let ports = Ports {
+            past: Arc::new(FromJournal(Arc::clone(&journal) as _)),
             journal,
             transfers: Arc::clone(&keys) as _,
             keys,

@@ -18,6 +18,7 @@ use crate::watcher::{Watcher, watch};
 use crate::world::{InPlace, World, WorldFatal, WorldProbe};
 use florin_actors::context::Ports;
 use florin_actors::options::Options;
+use florin_adapters::journal::FromJournal;
 use florin_domain::ids::ShardId;
 use florin_domain::ports::{Journal, Provider, Snapshots, Views};
 use florin_supervisors::platform::{Platform, StartError};
@@ -84,8 +85,10 @@ impl Run {
         let (world, folder) = (&self.world, self.disks.folder(shard));
         let keys = Arc::clone(&lock(&folder.keys));
         let provider = |own: &Arc<Acquirer>| (wiring.provider)(Arc::clone(own) as Arc<dyn Provider>, lives);
+        let journal = (wiring.journal)(Arc::new(self.disks.open(shard)));
         Ports {
-            journal: (wiring.journal)(Arc::new(self.disks.open(shard))),
+            past: Arc::new(FromJournal(Arc::clone(&journal))),
+            journal,
             transfers: Arc::clone(&keys) as _,
             keys,
             views: (wiring.views)(Arc::new(FrailViews {
