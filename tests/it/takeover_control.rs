@@ -3,18 +3,21 @@
 
 use crate::deployment::{Caller, sale};
 use crate::http::{Answer, Client};
+use crate::process::wait_for;
 use crate::takeover::{Pair, keys, taking_payments};
+use florin_services::Replicated;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 
-fn ask(nodes: &Pair, node: usize, key: &str, (method, path): (&str, &str), body: &Value) -> Answer {
+fn ask(address: SocketAddr, key: &str, (method, path): (&str, &str), body: &Value) -> Answer {
     let authorization = format!("Bearer {key}");
     let headers = [
         ("Authorization", authorization.as_str()),
         ("Content-Type", "application/json"),
     ];
     let body = body.to_string();
-    let client = &mut Client::new(nodes.addresses[node]);
-    client.send(method, path, &headers, body.as_bytes()).unwrap()
+    let sent = Client::new(address).send(method, path, &headers, body.as_bytes());
+    sent.unwrap()
 }
 
 /// Rules that send a card nowhere else, so that they are seen to be the ones that decide.
@@ -36,7 +39,7 @@ fn rule_of(merchant: &Caller, paid: &Answer) -> Value {
 fn rules_that_were_acknowledged_are_what_the_next_process_decides_by_and_older_ones_are_refused_there() {
     let nodes = Pair::new();
     let (key, operator) = keys(&nodes);
-    let set = |node, body: &Value| ask(&nodes, node, &operator, ("PUT", "/v1/ops/routing"), body);
+    let set = |node, body: &Value| ask(nodes.addresses[node], &operator, ("PUT", "/v1/ops/routing"), body);
     let first = nodes.start_first(0);
     let before = nodes.caller(0, &key);
     assert_eq!(
@@ -83,11 +86,12 @@ fn of_changes_that_saw_the_same_version_one_is_made_whoever_asks_at_once() {
     let nodes = Pair::new();
     let (_, operator) = keys(&nodes);
     let first = nodes.start_first(0);
+    let address = nodes.addresses[0];
     for version in 0..5 {
         let codes: Vec<u16> = std::thread::scope(|scope| {
             let set = || {
                 let body = rules("visa", version);
-                ask(&nodes, 0, &operator, ("PUT", "/v1/ops/routing"), &body).status
+                ask(address, &operator, ("PUT", "/v1/ops/routing"), &body).status
             };
             let asking: Vec<_> = (0..8).map(|_| scope.spawn(set)).collect();
             asking.into_iter().map(|asked| asked.join().unwrap()).collect()
@@ -112,13 +116,13 @@ fn a_risk_list_and_its_end_are_in_force_at_the_next_process_as_they_were_acknowl
         for (name, value) in more.as_object().unwrap() {
             body[name] = value.clone();
         }
-        ask(&nodes, node, &key, ("POST", "/v1/risk/lists"), &body)
+        ask(nodes.addresses[node], &key, ("POST", "/v1/risk/lists"), &body)
     };
     list(0, "cus_never", &json!({})).expect(200);
     list(0, "cus_later", &json!({"expires_at": 4_102_444_800_u64})).expect(200);
     let lifted = list(0, "cus_lifted", &json!({})).expect(200).json();
     let path = format!("/v1/risk/lists/{}", lifted["id"].as_str().unwrap());
-    let removed = ask(&nodes, 0, &key, ("DELETE", &path), &json!({}));
+    let removed = ask(nodes.addresses[0], &key, ("DELETE", &path), &json!({}));
     assert_eq!(removed.status, 200, "{removed:?}");
     let mut second = nodes.start_second(1);
     first.kill_9();
@@ -144,7 +148,12 @@ fn an_account_is_opened_once_whichever_process_is_asked_and_no_id_is_given_twice
     let (_, operator) = keys(&nodes);
     let open = |node, name: &str, kind: &str| {
         let body = json!({"name": name, "type": kind, "currency": "USD"});
-        ask(&nodes, node, &operator, ("POST", "/v1/ledger/accounts"), &body)
+        ask(
+            nodes.addresses[node],
+            &operator,
+            ("POST", "/v1/ledger/accounts"),
+            &body,
+        )
     };
     let id = |answer: &Answer| answer.json()["id"].as_str().unwrap().to_owned();
     let first = nodes.start_first(0);
@@ -176,5 +185,86 @@ fn an_account_is_opened_once_whichever_process_is_asked_and_no_id_is_given_twice
     ids.dedup();
     assert_eq!(ids.len(), 17);
     second.stop();
+    nodes.provider.stop();
+}
+
+/// Where every commit must be on a second server: what was answered is there when the first one is lost with the node, and nothing is answered while there is none.
+#[test]
+fn a_change_is_answered_when_all_copies_have_it_and_never_without_them() {
+    let mut servers = Replicated::start().unwrap();
+    let mut nodes = Pair::new();
+    let more = [
+        ("FLORIN_DATABASE_URL", servers.url()),
+        ("FLORIN_DATABASE_SYNCHRONOUS_STANDBY", "required".to_owned()),
+    ];
+    nodes.more.extend(more);
+    let (_, operator) = keys(&nodes);
+    let set = |nodes: &Pair, node, version| {
+        let body = rules("visa", version);
+        ask(
+            nodes.addresses[node],
+            &operator,
+            ("PUT", "/v1/ops/routing"),
+            &body,
+        )
+    };
+    let open = |nodes: &Pair, node| {
+        let body = json!({"name": "kept", "type": "asset", "currency": "USD"});
+        ask(
+            nodes.addresses[node],
+            &operator,
+            ("POST", "/v1/ledger/accounts"),
+            &body,
+        )
+    };
+    let first = nodes.start_first(0);
+    assert_eq!(set(&nodes, 0, 0).expect(200).json()["version"], 1);
+    let account = open(&nodes, 0).expect(200).json();
+    servers.kill_primary().unwrap();
+    first.kill_9();
+    servers.promote().unwrap();
+    // What follows has no copies of its own.
+    nodes
+        .more
+        .push(("FLORIN_DATABASE_SYNCHRONOUS_STANDBY", "optional".to_owned()));
+    let second = nodes.start_first(1);
+    let present = nodes.caller(1, &operator).read("/v1/ops/routing");
+    assert_eq!(present["version"], 1);
+    assert_eq!(open(&nodes, 1).expect(200).json()["id"], account["id"]);
+    assert_eq!(
+        set(&nodes, 1, 0).expect(409).error("code"),
+        "routing_version_stale"
+    );
+    second.stop();
+    nodes.provider.stop();
+}
+
+#[test]
+fn a_change_that_the_copies_do_not_get_is_not_answered_as_made() {
+    let mut servers = Replicated::start().unwrap();
+    let mut nodes = Pair::new();
+    let more = [
+        ("FLORIN_DATABASE_URL", servers.primary_url()),
+        ("FLORIN_DATABASE_STATEMENT_TIMEOUT_MS", "500".to_owned()),
+        ("FLORIN_DATABASE_APPEND_PATIENCE_MS", "1000".to_owned()),
+        ("FLORIN_DATABASE_LEASE_MS", "60000".to_owned()),
+    ];
+    nodes.more.extend(more);
+    let (_, operator) = keys(&nodes);
+    let mut first = nodes.start_first(0);
+    servers.kill_standby().unwrap();
+    let authorization = format!("Bearer {operator}");
+    let headers = [
+        ("Authorization", authorization.as_str()),
+        ("Content-Type", "application/json"),
+    ];
+    let body = rules("visa", 0).to_string();
+    let answer = Client::new(nodes.addresses[0]).send("PUT", "/v1/ops/routing", &headers, body.as_bytes());
+    if let Ok(answer) = answer {
+        assert_eq!(answer.status / 100, 5, "{answer:?}");
+    }
+    // Nobody knows whether it will be there: the node says so by ending, and finds out at its next start.
+    let ended = wait_for("the end of the node", || first.has_ended().then(|| first.wait()));
+    assert_eq!(ended.code(), Some(70), "{:?}", first.said_so_far());
     nodes.provider.stop();
 }

@@ -138,12 +138,17 @@ impl Replica {
         self.lending.place()
     }
 
-    /// A connection, unless it is left alone for now.
+    /// Whether it is left alone for now.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.rests_until().is_some_and(|until| Instant::now() < until)
+    }
+
+    pub(crate) fn rests_until(&self) -> Option<Instant> {
+        *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection of it.
     pub(crate) async fn lend(&self) -> Result<Lent<'_>, String> {
-        let until = *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if until.is_some_and(|until| Instant::now() < until) {
-            return Err("it did not answer a moment ago".to_owned());
-        }
         self.lending.lend().await
     }
 

@@ -18,6 +18,8 @@ pub(super) enum Miss {
     Behind,
     /// It cannot be asked, or not in time.
     Away(String),
+    /// It is left alone since it was so.
+    Resting,
     /// It has another record in this place.
     OtherHistory(Seq),
     /// Its records do not follow from each other.
@@ -80,6 +82,9 @@ impl PostgresPast {
         range: (Seq, Seq),
         limit: usize,
     ) -> Result<Vec<PastCommit>, Miss> {
+        if replica.is_resting() {
+            return Err(Miss::Resting);
+        }
         let asked = async {
             let client = replica.lend().await.map_err(Miss::Away)?;
             self.agree(&client, shard, range.1).await?;
@@ -134,6 +139,7 @@ impl PostgresPast {
         self.fallen_back.increment(1);
         let why = match miss {
             Miss::Behind => "behind",
+            Miss::Resting => "resting",
             Miss::Away(why) => {
                 replica.did_not_answer(why);
                 "away"
