@@ -8,7 +8,7 @@ use florin_services::Replicated;
 use serde_json::Value;
 
 const REPLICA: &str = "FLORIN_DATABASE_REPLICA_URL";
-const TOKEN: &str = "Florin-Consistency-Token";
+const TOKEN: &str = "florin-consistency-token";
 
 /// Nodes whose database is the primary of a pair.
 fn nodes_on(servers: &Replicated, replica: String) -> Pair {
