@@ -34,7 +34,7 @@ pub(crate) enum Ownership {
     /// The journal is in the data folder.
     Folder,
     /// The journal is in a database.
-    Lease(Held),
+    Lease(Box<Held>),
 }
 
 /// A database, and a standby of it.
@@ -115,7 +115,7 @@ impl Ownership {
             }
             (ended, _) => ended,
         };
-        ended.map(|held| held.map(Self::Lease))
+        ended.map(|held| held.map(|held| Self::Lease(Box::new(held))))
     }
 
     /// Whether a database has records of some shard.
@@ -272,7 +272,10 @@ async fn ask(settings: &Settings) -> anyhow::Result<Asked> {
     let replica = replica(settings, &database).await?;
     Ok(
         match Lease::take(&database, &shards(settings), &terms(settings)).await? {
-            Ok((lease, taken)) => Asked::Ours(Ownership::Lease(Held::new((database, replica), lease, taken))),
+            Ok((lease, taken)) => {
+                let held = Held::new((database, replica), lease, taken);
+                Asked::Ours(Ownership::Lease(Box::new(held)))
+            }
             Err(holder) if holder.is_move() => bail!(MOVED),
             Err(holder) => Asked::HeldBy(Box::new((database, replica)), holder),
         },
