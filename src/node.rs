@@ -231,12 +231,14 @@ async fn build(
     } = shards::Opened::open(settings, ownership, data, &clock).await?;
     let ports = |Shard {
                      journal,
+                     past,
                      stores,
                      snapshots,
                  }: Shard| {
         let views = Arc::new(caches.views(stores.views));
         Ports {
             journal,
+            past,
             transfers: Arc::clone(&stores.keys) as _,
             keys: stores.keys,
             shown: Arc::clone(&views) as _,

@@ -8,7 +8,7 @@ use florin_adapters::entropy::OsEntropy;
 use florin_adapters::journal_place;
 use florin_adapters::mirror::MirrorIn;
 use florin_adapters::postgres::{
-    Database, DatabaseError, DatabaseOptions, Durability, Holder, Lease, LeaseTerms, Taken,
+    Database, DatabaseError, DatabaseOptions, Durability, Holder, Lease, LeaseTerms, Replica, Taken,
 };
 use florin_api::server::ApiOptions;
 use florin_api::standby::{self, Owner};
@@ -34,12 +34,17 @@ pub(crate) enum Ownership {
     /// The journal is in the data folder.
     Folder,
     /// The journal is in a database.
-    Lease(Held),
+    Lease(Box<Held>),
 }
+
+/// A database, and a standby of it.
+type Servers = (Database, Option<Replica>);
 
 /// Shards that were taken in a database.
 pub(crate) struct Held {
     pub(crate) database: Database,
+    /// What is asked for what decides nothing.
+    pub(crate) replica: Option<Replica>,
     pub(crate) lease: Lease,
     pub(crate) taken: Vec<Taken>,
     /// Told by a store that must not go on.
@@ -47,10 +52,11 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    fn new(database: Database, lease: Lease, taken: Vec<Taken>) -> Self {
+    fn new((database, replica): Servers, lease: Lease, taken: Vec<Taken>) -> Self {
         let (failed, _) = watch::channel(None);
         Self {
             database,
+            replica,
             lease,
             taken,
             failed,
@@ -61,7 +67,7 @@ impl Held {
 /// What came of asking for the shards.
 enum Asked {
     Ours(Ownership),
-    HeldBy(Box<Database>, Holder),
+    HeldBy(Box<Servers>, Holder),
 }
 
 impl Ownership {
@@ -82,9 +88,9 @@ impl Ownership {
         settings: &Settings,
         stopped: impl Future<Output = ()>,
     ) -> anyhow::Result<Option<Self>> {
-        let (database, holder) = match ask(settings).await? {
+        let (servers, holder) = match ask(settings).await? {
             Asked::Ours(ownership) => return Ok(Some(ownership)),
-            Asked::HeldBy(database, holder) => (database, holder),
+            Asked::HeldBy(servers, holder) => (servers, holder),
         };
         let listen = settings.listen;
         let listener = TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
@@ -100,7 +106,7 @@ impl Ownership {
             address = %api.local_addr(), node = holder.node, url = holder.url,
             "another node has the shards; this one waits for them"
         );
-        let ended = wait(settings, &database, (&owner, holder), pin!(stopped)).await;
+        let ended = wait(settings, &servers, (&owner, holder), pin!(stopped)).await;
         let stopped = api.stop().await;
         let ended = match (ended, stopped) {
             (Ok(Some(held)), Err(error)) => {
@@ -109,7 +115,7 @@ impl Ownership {
             }
             (ended, _) => ended,
         };
-        ended.map(|held| held.map(Self::Lease))
+        ended.map(|held| held.map(|held| Self::Lease(Box::new(held))))
     }
 
     /// Whether a database has records of some shard.
@@ -218,6 +224,14 @@ pub(crate) async fn database(settings: &Settings) -> anyhow::Result<Database> {
     Ok(Database::open(options, durability).await?)
 }
 
+/// The configured standby of it, which must be one.
+async fn replica(settings: &Settings, database: &Database) -> anyhow::Result<Option<Replica>> {
+    match &settings.database.replica_url {
+        Some(url) => Ok(Some(Replica::open(url.expose(), database).await?)),
+        None => Ok(None),
+    }
+}
+
 /// Refuses a folder that could not open what other nodes of this database have sealed or signed.
 pub(crate) async fn compare_secrets(
     settings: &Settings,
@@ -255,11 +269,15 @@ async fn ask(settings: &Settings) -> anyhow::Result<Asked> {
     // Before the shards are taken: a node that could not open what the others have sealed must not take their place.
     compare_secrets(settings, &database, folder.path()).await?;
     drop(folder);
+    let replica = replica(settings, &database).await?;
     Ok(
         match Lease::take(&database, &shards(settings), &terms(settings)).await? {
-            Ok((lease, taken)) => Asked::Ours(Ownership::Lease(Held::new(database, lease, taken))),
+            Ok((lease, taken)) => {
+                let held = Held::new((database, replica), lease, taken);
+                Asked::Ours(Ownership::Lease(Box::new(held)))
+            }
             Err(holder) if holder.is_move() => bail!(MOVED),
-            Err(holder) => Asked::HeldBy(Box::new(database), holder),
+            Err(holder) => Asked::HeldBy(Box::new((database, replica)), holder),
         },
     )
 }
@@ -282,11 +300,12 @@ async fn sealed(database: &Database, has_key: bool) -> Result<Option<anyhow::Err
 /// Asks again and again. A process of the same name that goes on renewing is a mistake of whoever configured both.
 async fn wait(
     settings: &Settings,
-    database: &Database,
+    servers: &Servers,
     (owner, first): (&Owner, Holder),
     mut stopped: Pin<&mut impl Future<Output = ()>>,
 ) -> anyhow::Result<Option<Held>> {
     let (terms, shards) = (terms(settings), shards(settings));
+    let database = &servers.0;
     let has_key = vault::keks(settings)?.is_some();
     let (mut last, mut renewals) = (first, 0_u32);
     loop {
@@ -313,7 +332,7 @@ async fn wait(
                     return Err(error);
                 }
                 tracing::info!(node = last.node, "the shards are ours now");
-                return Ok(Some(Held::new(database.clone(), lease, taken)));
+                return Ok(Some(Held::new(servers.clone(), lease, taken)));
             }
             Ok(Err(holder)) if holder.is_move() => bail!(MOVED),
             Ok(Err(holder)) => holder,

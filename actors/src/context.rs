@@ -26,8 +26,8 @@ use florin_domain::merchant::Control;
 use florin_domain::payment::Spec;
 use florin_domain::ports::{
     BoxFuture, Clock, CountedEvent, DeliveryBook, EndpointStore, Entropy, EventBodies, Journal, KeyIndex,
-    PaymentRow, Provider, ProviderKeys, ShownPayments, Snapshots, TransferIndex, VelocityCopies, ViewError,
-    Views, WebhookClient, WebhookSigner,
+    Past, PaymentRow, Provider, ProviderKeys, ShownPayments, Snapshots, TransferIndex, VelocityCopies,
+    ViewError, Views, WebhookClient, WebhookSigner,
 };
 use florin_domain::provider::ProviderId;
 use florin_domain::routing::Entrant;
@@ -58,6 +58,8 @@ pub struct Webhooks {
 pub struct Ports {
     /// The journal.
     pub journal: Arc<dyn Journal>,
+    /// The same for whoever only shows what is recorded, from wherever it is at hand.
+    pub past: Arc<dyn Past>,
     /// The key index.
     pub keys: Arc<dyn KeyIndex>,
     /// The index of transfers; usually the same store as that of keys.

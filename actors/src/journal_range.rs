@@ -1,24 +1,19 @@
 //! Owns reading a range of the journal, however short its pages are cut.
 
-use crate::context::Context;
-use florin_domain::commit::Commit;
+use crate::source::Source;
 use florin_domain::ids::Seq;
 use florin_domain::ports::ReadError;
-use std::sync::Arc;
 
 /// Shows the commits behind `after` up to and including `until`, which must be there, in order. Only one page of them is held at a time.
-pub(crate) async fn read_range(
-    context: &Context,
-    after: Seq,
-    until: Seq,
-    mut visit: impl FnMut(Arc<Commit>) + Send,
+pub(crate) async fn read_range<S: Source>(
+    source: S,
+    (after, until): (Seq, Seq),
+    mut visit: impl FnMut(S::Commit) + Send,
 ) -> Result<(), ReadError> {
     let mut last = after;
     while last < until {
-        let limit = usize::try_from(until.0 - last.0).unwrap_or(usize::MAX);
-        let page = context.ports.journal.read(context.shard, last.next(), limit);
         let before = last;
-        for commit in page.await? {
+        for commit in source.page((last, until), usize::MAX).await? {
             last = commit.seq;
             visit(commit);
         }

@@ -25,6 +25,7 @@ use crate::admission::Shed;
 use crate::context::Context;
 use crate::mailbox::{Class, Refused};
 use crate::shards::Shards;
+use crate::source::{Source as _, ToDecide, ToShow};
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ledger::{
@@ -32,7 +33,7 @@ use florin_domain::ledger::{
     TransferId, TransferLegs, TransferRefusal, TransferStep, Verdict,
 };
 use florin_domain::merchant::ControlEvent;
-use florin_domain::ports::ReadError;
+use florin_domain::ports::{PastCommit, ReadError};
 use florin_domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -149,6 +150,15 @@ fn is_same(
         Some(Legs::Reserved(postings)) => postings.iter().any(|posting| posting.amount == posted.amount),
         Some(Legs::Pair(_) | Legs::Many(_) | Legs::Released) | None => false,
     }
+}
+
+fn found<T>(seq: Seq, read: Result<Option<T>, ReadError>) -> Result<T, LedgerError> {
+    let missing = || ReadError::Damaged {
+        seq,
+        why: "missing".to_owned(),
+    };
+    read.and_then(|commit| commit.ok_or_else(missing))
+        .map_err(LedgerError::Read)
 }
 
 fn not_posted(seq: Seq) -> LedgerError {
@@ -303,7 +313,7 @@ impl LedgerHandle {
     async fn recorded_here(
         &self,
         id: TransferId,
-    ) -> Result<Option<(Arc<Commit>, PostedTransfer)>, LedgerError> {
+    ) -> Result<Option<(PastCommit, PostedTransfer)>, LedgerError> {
         let found = self
             .context
             .ports
@@ -311,20 +321,20 @@ impl LedgerHandle {
             .commit_of(id)
             .map_err(LedgerError::Read)?;
         let Some(seq) = found else { return Ok(None) };
-        let commit = self.commit(seq).await?;
+        let commit = self.past_commit(seq).await?;
         let mut transfers = transfers_in(&commit).iter();
         let transfer = transfers.find(|transfer| transfer.id == id).cloned();
         Ok(transfer.map(|transfer| (commit, transfer)))
     }
 
+    /// A record that is decided by.
     async fn commit(&self, seq: Seq) -> Result<Arc<Commit>, LedgerError> {
-        let read = self.context.ports.journal.read(self.context.shard, seq, 1).await;
-        let commit = read.map_err(LedgerError::Read)?.into_iter().next();
-        let missing = || ReadError::Damaged {
-            seq,
-            why: "missing".to_owned(),
-        };
-        commit.ok_or_else(missing).map_err(LedgerError::Read)
+        found(seq, ToDecide(&self.context).commit(seq).await)
+    }
+
+    /// A record that is shown.
+    async fn past_commit(&self, seq: Seq) -> Result<PastCommit, LedgerError> {
+        found(seq, ToShow(&self.context).commit(seq).await)
     }
 
     /// Records a change of control data.

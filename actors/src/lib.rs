@@ -48,6 +48,7 @@ pub mod risk_lists_handle;
 pub mod routing_handle;
 pub mod scrub;
 pub mod shards;
+mod source;
 mod ticks;
 pub mod webhook_endpoint;
 pub mod webhooks_handle;

@@ -4,11 +4,13 @@ use crate::account_shard::ShardMail;
 use crate::context::Context;
 use crate::mailbox::Class;
 use crate::projection::ProjectionMail;
+use crate::source::{Source, ToDecide, ToShow};
 use florin_domain::commit::{Body, Commit};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::payment::{Payment, advance_shared};
-use florin_domain::ports::{PaymentRow, ReadError, ViewError};
+use florin_domain::ports::{PastCommit, PaymentRow, ReadError, ViewError};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -25,6 +27,17 @@ pub struct Loaded {
     pub answers: Answers,
     /// Its commits, oldest first.
     pub commits: Vec<Arc<Commit>>,
+}
+
+/// A payment as it is, or once was, to be shown.
+#[derive(Clone, Debug)]
+pub struct PastPayment {
+    /// Its state.
+    pub payment: Arc<Payment>,
+    /// The commit that made it so.
+    pub seq: Seq,
+    /// Its commits up to there, oldest first.
+    pub commits: Vec<PastCommit>,
 }
 
 /// The states that first final answers showed: what replays show.
@@ -135,32 +148,46 @@ pub(crate) async fn load_patiently(
 }
 
 /// Folds the commits of a payment, walking back from its last one.
-pub async fn stream(context: &Context, id: PaymentId, head: Seq) -> Result<Loaded, ReadError> {
-    fold(head, walk(context, id, head).await?)
+pub(crate) async fn stream(context: &Context, id: PaymentId, head: Seq) -> Result<Loaded, ReadError> {
+    let commits = walk(ToDecide(context), id, head).await?;
+    let mut answers = Answers::default();
+    let payment = fold(head, &commits, |payment| answers.note(payment))?;
+    Ok(Loaded {
+        payment,
+        seq: head,
+        answers,
+        commits,
+    })
 }
 
-/// The same up to and including `until`; `None` if the payment began later.
-pub async fn stream_until(
+/// A payment after `until`, or after its last commit before that, which is at or before `head`; `None` if it began later. Only to be shown.
+pub(crate) async fn past(
     context: &Context,
     id: PaymentId,
-    head: Seq,
-    until: Seq,
-) -> Result<Option<Loaded>, ReadError> {
-    let mut commits = walk(context, id, head).await?;
+    (head, until): (Seq, Seq),
+) -> Result<Option<PastPayment>, ReadError> {
+    let mut commits = walk(ToShow(context), id, head).await?;
     commits.retain(|commit| commit.seq <= until);
-    match commits.last().map(|last| last.seq) {
-        None => Ok(None),
-        Some(seq) => fold(seq, commits).map(Some),
-    }
+    let Some(seq) = commits.last().map(|last| last.seq) else {
+        return Ok(None);
+    };
+    Ok(Some(PastPayment {
+        payment: fold(seq, &commits, |_| {})?,
+        seq,
+        commits,
+    }))
 }
 
 /// The commits of a payment, oldest first.
-pub(crate) async fn walk(context: &Context, id: PaymentId, head: Seq) -> Result<Vec<Arc<Commit>>, ReadError> {
+pub(crate) async fn walk<S: Source>(
+    source: S,
+    id: PaymentId,
+    head: Seq,
+) -> Result<Vec<S::Commit>, ReadError> {
     let mut commits = Vec::new();
     let mut next = head;
     while next != Seq::ZERO {
-        let read = context.ports.journal.read(context.shard, next, 1).await?;
-        let commit = read.into_iter().next().ok_or_else(|| ReadError::Damaged {
+        let commit = source.commit(next).await?.ok_or_else(|| ReadError::Damaged {
             seq: next,
             why: "a commit that another one refers to is missing".to_owned(),
         })?;
@@ -178,10 +205,14 @@ pub(crate) async fn walk(context: &Context, id: PaymentId, head: Seq) -> Result<
     Ok(commits)
 }
 
-fn fold(seq: Seq, commits: Vec<Arc<Commit>>) -> Result<Loaded, ReadError> {
+/// The payment after its commits, the last of which is `seq`; `note` sees each state on the way.
+fn fold(
+    seq: Seq,
+    commits: &[impl Deref<Target = Commit>],
+    mut note: impl FnMut(&Arc<Payment>),
+) -> Result<Arc<Payment>, ReadError> {
     let mut payment: Option<Arc<Payment>> = None;
-    let mut answers = Answers::default();
-    for commit in &commits {
+    for commit in commits {
         let Body::Payment(body) = &commit.body else {
             continue;
         };
@@ -192,17 +223,11 @@ fn fold(seq: Seq, commits: Vec<Arc<Commit>>) -> Result<Loaded, ReadError> {
             why: error.to_string(),
         })?;
         if let Some(payment) = &payment {
-            answers.note(payment);
+            note(payment);
         }
     }
-    let payment = payment.ok_or_else(|| ReadError::Damaged {
+    payment.ok_or_else(|| ReadError::Damaged {
         seq,
         why: "a payment without events".to_owned(),
-    })?;
-    Ok(Loaded {
-        payment,
-        seq,
-        answers,
-        commits,
     })
 }

@@ -5,6 +5,7 @@
 
 mod chain;
 mod memory;
+mod past;
 mod postgres;
 mod sqlite;
 #[cfg(test)]
@@ -12,7 +13,8 @@ mod tests;
 
 pub(crate) use chain::{GENESIS, Hash, Verifier, damaged};
 pub use memory::{MemoryJournal, MemoryStore};
-pub use postgres::PostgresJournal;
+pub use past::FromJournal;
+pub use postgres::{PostgresJournal, PostgresPast};
 pub(crate) use postgres::{Stored, stored_head, stored_link_at, stored_records};
 pub(crate) use sqlite::{JournalBuilder, RawRecord};
 pub use sqlite::{JournalFile, OpenError, SqliteJournal, StoredRecord, Walk};

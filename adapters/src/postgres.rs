@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! * `address` where the database is, and what every session is told; `link` one connection of one's own, watched for warnings;
-//!   `pool` those that are lent
+//!   `pool` those that are lent; `replica` the same of a standby, for what decides nothing
 //! * `migrations` the schema, embedded; `checks` what a start refuses; `lease` which process has the shards, by the database's clock;
 //!   `moved` the mark that nobody has them, because their journal is elsewhere
 //!
@@ -15,6 +15,7 @@ mod link;
 mod migrations;
 mod moved;
 mod pool;
+mod replica;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -23,8 +24,9 @@ pub use lease::{Holder, Lease, LeaseTerms, Taken, Trusted};
 pub(crate) use link::{Link, Outcome, Trouble};
 pub(crate) use moved::{Mark, Names};
 pub(crate) use pool::Lent;
+pub use replica::Replica;
 
-use address::Address;
+use address::{Address, Meant};
 use bb8::Pool;
 use pool::Manager;
 use std::fmt;
@@ -46,6 +48,17 @@ pub enum DatabaseError {
         /// Hosts and ports.
         place: String,
         /// What was met.
+        why: String,
+    },
+    /// What was configured as its replica is no address.
+    #[error("`database.replica_url` is not understood: {0}")]
+    ReplicaAddress(String),
+    /// What was configured as its replica is something else.
+    #[error("the server at {place} cannot be the replica (`database.replica_url`): {why}")]
+    ReplicaUnfit {
+        /// Hosts and ports.
+        place: String,
+        /// What it is.
         why: String,
     },
     /// It is there, and must not be used as it is.
@@ -110,7 +123,7 @@ pub struct Database {
 impl Database {
     /// Connects, brings the schema up to date, and refuses what could lose or double anything.
     pub async fn open(options: DatabaseOptions, durability: Durability) -> Result<Self, DatabaseError> {
-        let address = Address::parse(&options)?;
+        let address = Address::parse(&options, Meant::Primary)?;
         let mut first = address.connect().await?;
         let checked = checks::check(&first, &address, durability);
         let checked = tokio::time::timeout(options.statement_timeout * 2, checked).await;
@@ -119,8 +132,16 @@ impl Database {
             why: "it does not answer".to_owned(),
         })??;
         migrations::apply(&mut first, &address).await?;
-        let address = Arc::new(address);
-        let manager = Manager::new(&address);
+        let manager = Manager::of_primary(&address);
+        let needs_copy = durability == Durability::Replicated;
+        Ok(Self {
+            needs_copy,
+            ..Self::lending(address, manager, options)
+        })
+    }
+
+    /// What lends connections, each made when it is first wanted.
+    fn lending(address: Address, manager: Manager, options: DatabaseOptions) -> Self {
         let pool = Pool::builder()
             .max_size(options.connections_max.max(1))
             .connection_timeout(options.connect_timeout)
@@ -130,13 +151,13 @@ impl Database {
         let waiting = options
             .waiting_max
             .saturating_add(options.connections_max as usize);
-        Ok(Self {
-            address,
-            needs_copy: durability == Durability::Replicated,
+        Self {
+            address: Arc::new(address),
+            needs_copy: false,
             pool,
             waiting: Arc::new(Semaphore::new(waiting)),
             options: Arc::new(options),
-        })
+        }
     }
 
     /// Hosts and ports, without anything secret.

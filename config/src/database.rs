@@ -12,6 +12,8 @@ use std::time::Duration;
 pub struct DatabaseSettings {
     /// Of a PostgreSQL database; nothing for the embedded journal.
     pub url: Option<Secret>,
+    /// Of a standby of that database, which is asked for what decides nothing.
+    pub replica_url: Option<Secret>,
     /// What operators call this node.
     pub node: String,
     /// Where callers and other nodes reach its API; where it listens if nothing is said.
@@ -34,6 +36,7 @@ impl DatabaseSettings {
     pub(crate) fn defaults() -> Self {
         Self {
             url: None,
+            replica_url: None,
             node: "florin".to_owned(),
             node_url: None,
             lease: Duration::from_secs(10),
@@ -57,6 +60,7 @@ impl DatabaseSettings {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawDatabase {
     pub(crate) url: String,
+    pub(crate) replica_url: String,
     pub(crate) node: String,
     pub(crate) node_url: String,
     pub(crate) lease_ms: u64,
@@ -74,8 +78,10 @@ impl From<&Settings> for RawDatabase {
     fn from(settings: &Settings) -> Self {
         let database = &settings.database;
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let hidden = |url: &Option<Secret>| url.as_ref().map_or("", |_| HIDDEN).to_owned();
         Self {
-            url: database.url.as_ref().map_or("", |_| HIDDEN).to_owned(),
+            url: hidden(&database.url),
+            replica_url: hidden(&database.replica_url),
             node: database.node.clone(),
             node_url: database.node_url.clone().unwrap_or_default(),
             lease_ms: ms(database.lease),
@@ -98,11 +104,18 @@ impl RawDatabase {
                 why: "`database.url` is set, and the database has copies of its own".to_owned(),
             });
         }
+        if self.url.is_empty() && !self.replica_url.is_empty() {
+            return Err(ConfigError::Conflict {
+                key: "database.replica_url".to_owned(),
+                value: HIDDEN.to_owned(),
+                why: "`database.url` is not set, and what it would be a replica of is a file".to_owned(),
+            });
+        }
         let ms = Duration::from_millis;
+        let secret = |url: &String| Some(Secret::new(url.clone())).filter(|_| !url.is_empty());
         Ok(DatabaseSettings {
-            url: Some(&self.url)
-                .filter(|url| !url.is_empty())
-                .map(|url| Secret::new(url.clone())),
+            url: secret(&self.url),
+            replica_url: secret(&self.replica_url),
             node: self.node.clone(),
             node_url: Some(self.node_url.clone()).filter(|url| !url.is_empty()),
             lease: ms(self.lease_ms),

@@ -124,6 +124,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("audit.heads_dir", Kind::OptionalPath),
     key("secrets.kek_file", Kind::OptionalPath),
     key("database.url", Kind::DatabaseUrl),
+    key("database.replica_url", Kind::DatabaseUrl),
     key("database.node", Kind::ProviderName),
     key("database.node_url", Kind::PublicUrl),
     key("database.lease_ms", Kind::Whole(300, HOUR_MS)),

@@ -9,6 +9,7 @@ mod listing;
 mod moved;
 mod ops;
 mod ownership;
+mod past;
 mod payment_links;
 mod provider;
 mod receipt;
@@ -33,6 +34,7 @@ pub use moved::{
 };
 pub use ops::{KillRefusal, OpsView, ProviderStanding, TreeNode};
 pub use ownership::Ownership;
+pub use past::{Past, PastCommit};
 pub use payment_links::{ChangedLink, LinkClaim, LinkOnce, LinkPage, LinksError, PaymentLinks};
 pub use provider::{AttemptRequest, KeyOwners, NoticeReader, ParentCharge, Provider};
 pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};

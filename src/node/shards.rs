@@ -12,23 +12,27 @@ use florin_adapters::audit::notary::Notary;
 use florin_adapters::clock::SystemClock;
 use florin_adapters::data_dir::DataDir;
 use florin_adapters::integrity::lost;
-use florin_adapters::journal::{PostgresJournal, SqliteJournal};
+use florin_adapters::journal::{FromJournal, PostgresJournal, PostgresPast, SqliteJournal};
 use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
 use florin_adapters::postgres::Taken;
 use florin_adapters::snapshots::FileSnapshots;
 use florin_adapters::views::{SqliteViews, ViewsOptions};
 use florin_config::Settings;
 use florin_domain::ids::{Seq, ShardId};
-use florin_domain::ports::{Follower as _, Journal, KeyIndex as _};
+use florin_domain::ports::{Follower as _, Journal, KeyIndex as _, Past};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A shard that is ours.
 pub(crate) struct Shard {
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) past: Arc<dyn Past>,
     pub(crate) stores: Stores,
     pub(crate) snapshots: PathBuf,
 }
+
+/// A journal, what shows it, and what a shard keeps in its folder.
+type JournalWith = (Arc<dyn Journal>, Arc<dyn Past>, Stores);
 
 /// All of them, in order, and what must live as long.
 pub(crate) struct Opened {
@@ -69,7 +73,7 @@ impl Opened {
                     .folders
                     .push(DataDir::open(shard_folders::folder(folder, shard))?);
             }
-            let (journal, stores) = match ownership {
+            let (journal, past, stores) = match ownership {
                 Ownership::Folder => opened.embedded(settings, shard).await?,
                 Ownership::Lease(held) => opened.shared(settings, held, shard).await?,
             };
@@ -77,6 +81,7 @@ impl Opened {
             let snapshots = opened.last()?.snapshots();
             opened.shards.push(Shard {
                 journal,
+                past,
                 stores,
                 snapshots,
             });
@@ -89,11 +94,7 @@ impl Opened {
     }
 
     /// A shard whose journal is in its folder.
-    async fn embedded(
-        &mut self,
-        settings: &Settings,
-        shard: ShardId,
-    ) -> anyhow::Result<(Arc<dyn Journal>, Stores)> {
+    async fn embedded(&mut self, settings: &Settings, shard: ShardId) -> anyhow::Result<JournalWith> {
         // Before its journal is opened to be written.
         lost::forget_stop(&settings.data_dir, shard).context("the note of the last stop")?;
         let stores = Stores::open(self.last()?, &settings.actors)?;
@@ -104,7 +105,8 @@ impl Opened {
             let path = self.last()?.path().to_owned();
             self.replicating.start(replica, &path, shard, &journal)?;
         }
-        Ok((journal, stores))
+        let past = Arc::new(FromJournal(Arc::clone(&journal) as _));
+        Ok((journal, past, stores))
     }
 
     /// A shard whose journal is in a database.
@@ -113,12 +115,13 @@ impl Opened {
         settings: &Settings,
         held: &Held,
         shard: ShardId,
-    ) -> anyhow::Result<(Arc<dyn Journal>, Stores)> {
+    ) -> anyhow::Result<JournalWith> {
         let taken = held.taken.iter().find(|taken| taken.shard == shard);
         let taken = taken.context("a shard that was not taken")?;
         let journal = Arc::new(PostgresJournal::open(&held.database, taken).await?);
         let stores = Stores::of_database(self.last()?, &settings.actors, (&journal, taken)).await?;
-        Ok((journal, stores))
+        let past = Arc::new(PostgresPast::new(Arc::clone(&journal), held.replica.clone()));
+        Ok((journal, past, stores))
     }
 }
 

@@ -3,7 +3,6 @@
 use super::{LedgerError, LedgerHandle};
 use crate::account_shard::{AccountTitle, ClosedPeriods, GeneralMail, PaymentAccounts, Question, ShardMail};
 use crate::mailbox::Class;
-use florin_domain::commit::Commit;
 use florin_domain::ids::{ApiKeyId, LedgerAccountId, Seq, ShardId};
 use florin_domain::ledger::{
     AccountKey, AccountState, CurrencyTotal, EffectiveDate, GeneralAccount, PendingTransfer, PostedTransfer,
@@ -11,6 +10,7 @@ use florin_domain::ledger::{
 };
 use florin_domain::money::{Balance, Currency};
 use florin_domain::placement::Unplaced;
+use florin_domain::ports::PastCommit;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -303,7 +303,7 @@ impl LedgerHandle {
     pub async fn recorded(
         &self,
         id: TransferId,
-    ) -> Result<Option<(Arc<Commit>, PostedTransfer)>, LedgerError> {
+    ) -> Result<Option<(PastCommit, PostedTransfer)>, LedgerError> {
         for context in self.shards.iter() {
             let found = self.on(context).recorded_here(id).await?;
             if found.is_some() {

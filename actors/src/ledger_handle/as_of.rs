@@ -5,12 +5,13 @@
 use super::entries::lines_on;
 use super::{LedgerError, LedgerHandle, not_posted};
 use crate::journal_range::read_range;
+use crate::source::ToShow;
 use florin_domain::commit::Commit;
 use florin_domain::ids::Seq;
 use florin_domain::ledger::{AccountKey, Line};
 use florin_domain::money::Balance;
+use florin_domain::ports::PastCommit;
 use florin_domain::time::Timestamp;
-use std::sync::Arc;
 
 /// A moment of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +67,7 @@ impl LedgerHandle {
                 return stood(Balance::ZERO);
             }
             if earlier <= at {
-                let line = last_line(self.commit(earlier).await?.as_ref(), key);
+                let line = last_line(&*self.past_commit(earlier).await?, key);
                 let line = line.ok_or_else(|| not_posted(earlier))?;
                 return stood(line.balance_after);
             }
@@ -85,7 +86,7 @@ impl LedgerHandle {
 
     /// The commit that posted to the account before this one did.
     async fn posted_before(&self, seq: Seq, key: AccountKey) -> Result<Seq, LedgerError> {
-        let line = last_line(self.commit(seq).await?.as_ref(), key);
+        let line = last_line(&*self.past_commit(seq).await?, key);
         Ok(line.ok_or_else(|| not_posted(seq))?.account_prev)
     }
 
@@ -97,8 +98,8 @@ impl LedgerHandle {
         key: AccountKey,
     ) -> Result<Option<Line>, LedgerError> {
         let mut found = None;
-        let look = |commit: Arc<Commit>| found = last_line(&commit, key).or(found);
-        let read = read_range(&self.context, after, last, look);
+        let look = |commit: PastCommit| found = last_line(&commit, key).or(found);
+        let read = read_range(ToShow(&self.context), (after, last), look);
         read.await.map_err(LedgerError::Read)?;
         Ok(found)
     }
@@ -109,7 +110,7 @@ impl LedgerHandle {
         let (mut until, mut from) = (Seq::ZERO, head.next());
         while until.next() < from {
             let middle = Seq(u64::midpoint(until.0, from.0));
-            if self.commit(middle).await?.at <= time {
+            if self.past_commit(middle).await?.at <= time {
                 until = middle;
             } else {
                 from = middle;

@@ -31,7 +31,7 @@ impl LedgerHandle {
         for context in self.shards.iter() {
             let seq = context.ports.transfers.commit_of(id).map_err(LedgerError::Read)?;
             let Some(seq) = seq else { continue };
-            let commit = self.on(context).commit(seq).await?;
+            let commit = self.on(context).past_commit(seq).await?;
             let Some((transfer, outcome)) = step_of(&commit, id) else {
                 continue;
             };

@@ -5,8 +5,8 @@ use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ledger::{AccountKey, EffectiveDate, Line, Notes, PostedTransfer, TransferId};
 use florin_domain::payment::Event;
+use florin_domain::ports::PastCommit;
 use florin_domain::time::Timestamp;
-use std::sync::Arc;
 
 /// One line of an account, with what is shown of the commit that posted it. The commit itself may be thousands of times as large.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,7 +99,7 @@ impl LedgerHandle {
         while next != Seq::ZERO && entries.len() < limit {
             let commit = match at_hand.take() {
                 Some(commit) => commit,
-                None => self.commit(next).await?,
+                None => self.past_commit(next).await?,
             };
             let lines = lines_on(&commit, key);
             let prev = lines.first().ok_or_else(|| not_posted(next))?.0.account_prev;
@@ -123,12 +123,12 @@ impl LedgerHandle {
         key: AccountKey,
         before: Option<(Seq, usize)>,
         last_posted: Seq,
-    ) -> Result<Option<Arc<Commit>>, LedgerError> {
+    ) -> Result<Option<PastCommit>, LedgerError> {
         let named = before.map(|(seq, _)| seq);
         let Some(seq) = named.filter(|seq| *seq != Seq::ZERO && *seq <= last_posted) else {
             return Ok(None);
         };
-        let commit = self.commit(seq).await?;
+        let commit = self.past_commit(seq).await?;
         let posts = !lines_on(&commit, key).is_empty();
         Ok(posts.then_some(commit))
     }

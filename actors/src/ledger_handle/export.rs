@@ -2,9 +2,11 @@
 
 use super::{LedgerError, LedgerHandle, posted_in};
 use crate::account_shard::{Question, ShardMail};
+use crate::source::{Source as _, ToShow};
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{LedgerAccountId, PaymentId, Seq};
 use florin_domain::ledger::{Line, PostedTransfer};
+use florin_domain::ports::PastCommit;
 use florin_domain::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,13 +57,8 @@ impl LedgerHandle {
         after: Seq,
         until: Seq,
         limit: usize,
-    ) -> Result<Vec<Arc<Commit>>, LedgerError> {
-        let left = usize::try_from(until.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
-        let read = self
-            .context
-            .ports
-            .journal
-            .read(self.context.shard, after.next(), limit.min(left));
+    ) -> Result<Vec<PastCommit>, LedgerError> {
+        let read = ToShow(&self.context).page((after, until), limit);
         read.await.map_err(LedgerError::Read)
     }
 

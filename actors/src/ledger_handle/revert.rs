@@ -186,7 +186,7 @@ impl LedgerHandle {
             let Some(seq) = found.map_err(LedgerError::Read)? else {
                 continue;
             };
-            let commit = self.on(context).commit(seq).await?;
+            let commit = self.on(context).past_commit(seq).await?;
             let is_revert = |step| step == TransferStep::Revert { reverts: id };
             let mut transfers = transfers_in(&commit).iter();
             let revert = transfers.find(|transfer| is_revert(transfer.step));

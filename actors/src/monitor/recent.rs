@@ -6,13 +6,13 @@ use super::round::{Failure, Work};
 use super::rows::Sample;
 use crate::context::Context;
 use crate::load::walk;
+use crate::source::{Source as _, ToShow};
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::consistency::{Difference, Findings, PaymentTrace, check_entries};
 use florin_domain::ids::{PaymentId, Seq};
-use florin_domain::ports::ReadError;
+use florin_domain::ports::{PastCommit, ReadError};
 use florin_domain::time::{Millis, Timestamp};
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use tokio::time::Instant;
 
 /// How many payments with differences are remembered; the others are counted.
@@ -41,8 +41,8 @@ pub(super) struct Recent {
 
 /// Commits, with those before them of the payments that they are about.
 struct Page {
-    commits: Vec<Arc<Commit>>,
-    earlier: BTreeMap<PaymentId, Vec<Arc<Commit>>>,
+    commits: Vec<PastCommit>,
+    earlier: BTreeMap<PaymentId, Vec<PastCommit>>,
 }
 
 impl Recent {
@@ -132,13 +132,10 @@ pub(super) async fn look(
 }
 
 /// At least one and at most `left` commits.
-pub(super) async fn read_page(
-    context: &Context,
-    next: Seq,
-    left: u64,
-) -> Result<Vec<Arc<Commit>>, ReadError> {
-    let limit = usize::try_from(left.min(PAGE)).unwrap_or(usize::MAX);
-    let commits = context.ports.journal.read(context.shard, next, limit).await?;
+pub(super) async fn read_page(context: &Context, next: Seq, left: u64) -> Result<Vec<PastCommit>, ReadError> {
+    let after = Seq(next.0.saturating_sub(1));
+    let until = Seq(after.0.saturating_add(left.min(PAGE)));
+    let commits = ToShow(context).page((after, until), usize::MAX).await?;
     if commits.is_empty() {
         let why = "the journal ends here, and it was longer".to_owned();
         return Err(ReadError::Damaged { seq: next, why });
@@ -168,15 +165,15 @@ async fn last_before(
 /// What payments did before these commits.
 async fn earlier(
     context: &Context,
-    commits: &[Arc<Commit>],
-) -> Result<BTreeMap<PaymentId, Vec<Arc<Commit>>>, ReadError> {
+    commits: &[PastCommit],
+) -> Result<BTreeMap<PaymentId, Vec<PastCommit>>, ReadError> {
     let mut befores = BTreeMap::new();
     for body in commits.iter().filter_map(|commit| of_payment(commit)) {
         befores.entry(body.payment).or_insert(body.prev);
     }
     let mut earlier = BTreeMap::new();
     for (payment, before) in befores {
-        earlier.insert(payment, walk(context, payment, before).await?);
+        earlier.insert(payment, walk(ToShow(context), payment, before).await?);
     }
     Ok(earlier)
 }
@@ -189,7 +186,7 @@ fn of_payment(commit: &Commit) -> Option<&PaymentCommit> {
 }
 
 /// A payment as these commits make it.
-pub(super) fn trace(id: PaymentId, commits: &[Arc<Commit>]) -> PaymentTrace {
+pub(super) fn trace(id: PaymentId, commits: &[PastCommit]) -> PaymentTrace {
     let mut trace = PaymentTrace::new(id);
     for commit in commits {
         if let Some(body) = of_payment(commit) {

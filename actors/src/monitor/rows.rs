@@ -6,6 +6,7 @@ use super::recent::trace;
 use super::round::{Failure, Outcome, Work};
 use crate::context::Context;
 use crate::load::walk;
+use crate::source::{Source as _, ToShow};
 use florin_domain::commit::Body;
 use florin_domain::consistency::{Difference, Findings, PaymentTrace, differing_row};
 use florin_domain::ids::{PaymentId, Seq};
@@ -141,13 +142,16 @@ async fn folded_at(
     id: PaymentId,
     shown: &PaymentRow,
 ) -> Result<Option<Arc<Payment>>, Failure> {
-    let read = context.ports.journal.read(context.shard, shown.seq, 1).await?;
-    let is_its = read.first().is_some_and(|commit| match &commit.body {
-        Body::Payment(body) => body.payment == id,
-        Body::Control(_) | Body::Ledger(_) => false,
-    });
+    let source = ToShow(context);
+    let is_its = source
+        .commit(shown.seq)
+        .await?
+        .is_some_and(|commit| match &commit.body {
+            Body::Payment(body) => body.payment == id,
+            Body::Control(_) | Body::Ledger(_) => false,
+        });
     if !is_its {
         return Ok(None);
     }
-    Ok(trace(id, &walk(context, id, shown.seq).await?).into_payment())
+    Ok(trace(id, &walk(source, id, shown.seq).await?).into_payment())
 }

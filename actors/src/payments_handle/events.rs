@@ -6,6 +6,7 @@ use super::pending::settle_view;
 use super::{Cursor, ListError, PaymentsHandle};
 use crate::context::Context;
 use crate::load::{locate, walk};
+use crate::source::ToShow;
 use florin_domain::announcement::{AnnouncementKinds, EventPlace};
 use florin_domain::commit::Body;
 use florin_domain::ids::{EventId, MerchantId, PaymentId, Seq, ShardId};
@@ -153,7 +154,7 @@ pub(crate) async fn announced_from(
         return Ok(None);
     };
     let mut folded: Option<Arc<Payment>> = None;
-    for commit in walk(context, payment, newest.seq).await? {
+    for commit in walk(ToShow(context), payment, newest.seq).await? {
         let Body::Payment(body) = &commit.body else {
             continue;
         };
@@ -203,7 +204,7 @@ async fn shown_of(
         return Ok(());
     };
     // The newest commit leads to all of its payment before it.
-    let commits = walk(context, payment, newest.place.seq).await?;
+    let commits = walk(ToShow(context), payment, newest.place.seq).await?;
     let mut wanted = wanted.into_iter().peekable();
     let mut folded: Option<Arc<Payment>> = None;
     for commit in commits {

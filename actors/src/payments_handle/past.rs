@@ -1,7 +1,7 @@
 //! Payments as they were: at any commit of the journal, for good. What was once shown of a commit is shown of it for ever.
 
 use super::PaymentsHandle;
-use crate::load::{Loaded, barrier, locate, stream, stream_until};
+use crate::load::{PastPayment, barrier, locate, past};
 use florin_domain::ids::{MerchantId, PaymentId, Seq, ShardId};
 use florin_domain::payment::Payment;
 use florin_domain::ports::{PaymentRow, ReadError, ViewError};
@@ -84,10 +84,10 @@ impl PaymentsHandle {
                 seq: row.seq,
             });
         }
-        let found = stream_until(context, id, row.seq, at).await?;
-        Ok(found.map_or(AsOf::Missing, |loaded| AsOf::Stood {
-            payment: loaded.payment,
-            seq: loaded.seq,
+        let found = past(context, id, (row.seq, at)).await?;
+        Ok(found.map_or(AsOf::Missing, |past| AsOf::Stood {
+            payment: past.payment,
+            seq: past.seq,
         }))
     }
 
@@ -96,8 +96,8 @@ impl PaymentsHandle {
         &self,
         owner: Option<(MerchantId, bool)>,
         id: PaymentId,
-    ) -> Result<Option<Loaded>, PastError> {
-        self.loaded(owner, id).await
+    ) -> Result<Option<PastPayment>, PastError> {
+        self.past(owner, id).await
     }
 
     /// A payment, a merchant's or anybody's, with the chain hash of its last record.
@@ -124,10 +124,10 @@ impl PaymentsHandle {
         }))
     }
 
-    pub(super) async fn loaded(&self, owner: Owner, id: PaymentId) -> Result<Option<Loaded>, PastError> {
+    pub(super) async fn past(&self, owner: Owner, id: PaymentId) -> Result<Option<PastPayment>, PastError> {
         match self.row(owner, id).await? {
             None => Ok(None),
-            Some(row) => Ok(Some(stream(&self.at(id.shard()).context, id, row.seq).await?)),
+            Some(row) => Ok(past(&self.at(id.shard()).context, id, (row.seq, row.seq)).await?),
         }
     }
 }

@@ -3,15 +3,15 @@
 use super::{PastError, PaymentsHandle};
 use crate::risk::Subject;
 use crate::routing_handle;
-use florin_domain::commit::{Body, Commit};
+use florin_domain::commit::Body;
 use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::payment::{Event, ReviewMode};
+use florin_domain::ports::PastCommit;
 use florin_domain::provider::ProviderId;
 use florin_domain::risk::{
     Action, Assessment, AssumedVelocity, Features, ListMatch, ProfileChange, ProfileError, Recorded, reassess,
 };
 use florin_domain::routing::{Bar, Facts, draw_bps, route};
-use std::sync::Arc;
 use thiserror::Error;
 
 /// What is to be otherwise.
@@ -75,14 +75,14 @@ impl PaymentsHandle {
         }
         let present = &self.context.options.risk;
         let other = present.changed(&alternative.profile)?;
-        let Some(loaded) = self.loaded(owner, id).await? else {
+        let Some(past) = self.past(owner, id).await? else {
             return Ok(None);
         };
-        let payment = loaded.payment;
+        let payment = past.payment;
         let (Some(was), Some(method)) = (payment.risk.clone(), &payment.method) else {
             return Ok(None);
         };
-        let decided = decided(&loaded.commits);
+        let decided = decided(&past.commits);
         let recorded = Recorded {
             features: Features::of(&payment.spec, method, None, 0),
             assessment: &was,
@@ -130,7 +130,7 @@ impl PaymentsHandle {
 }
 
 /// The events of the commit with the latest assessment.
-fn decided(commits: &[Arc<Commit>]) -> &[Event] {
+fn decided(commits: &[PastCommit]) -> &[Event] {
     for commit in commits.iter().rev() {
         let Body::Payment(body) = &commit.body else {
             continue;

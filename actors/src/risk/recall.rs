@@ -8,6 +8,7 @@ use super::{Book, Card, Recalled, RiskMail, Subject, What};
 use crate::context::Context;
 use crate::journal_range::read_range;
 use crate::mailbox::{Class, Refused};
+use crate::source::ToDecide;
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::decline::Decline;
 use florin_domain::ids::{OperationId, PaymentId, Seq};
@@ -86,7 +87,7 @@ pub async fn recall(context: Arc<Context>, head: Seq, mut told: Told) {
                 commits.push(commit);
             }
         };
-        match read_range(&context, Seq(start), Seq(end), keep).await {
+        match read_range(ToDecide(&context), (Seq(start), Seq(end)), keep).await {
             Ok(()) => {}
             Err(error) => {
                 let why = match error {

@@ -3,6 +3,8 @@
 //! One thread for each shard encodes, chains and appends over a connection of its own. Reads go through the pool of the database, and
 //! are verified against the chain like those from a file: the database is not believed.
 
+mod anchors;
+mod past;
 mod reader;
 #[cfg(test)]
 mod tests;
@@ -13,9 +15,11 @@ pub(super) use tests::Server;
 
 use super::PAGE_BYTES_MAX;
 use crate::postgres::{Database, DatabaseError, Taken};
+use anchors::Anchors;
 use florin_domain::commit::Commit;
 use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, BoxFuture, Head, Journal, ReadError};
+pub use past::PostgresPast;
 use reader::Reader;
 pub(crate) use reader::{Stored, head as stored_head, link_at as stored_link_at, records as stored_records};
 use std::sync::Arc;
@@ -30,6 +34,7 @@ const ORDERS_MAX: usize = 16;
 #[derive(Debug)]
 pub struct PostgresJournal {
     reader: Reader,
+    anchors: Arc<Anchors>,
     orders: Option<mpsc::Sender<Order>>,
     writing: Option<JoinHandle<()>>,
 }
@@ -54,7 +59,8 @@ impl PostgresJournal {
         let checked = reader.check_tail(taken.shard, &taken.head).await;
         checked.map_err(|error| unfit(error.to_string()))?;
         let (orders, ordered) = mpsc::channel::<Order>(ORDERS_MAX);
-        let writer = Writer::new(database.clone(), taken);
+        let anchors = Arc::new(Anchors::new(&taken.head));
+        let writer = Writer::new(database.clone(), taken, Arc::clone(&anchors));
         let io = |error: std::io::Error| unfit(format!("a thread of the journal: {error}"));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -66,6 +72,7 @@ impl PostgresJournal {
             .map_err(io)?;
         Ok(Self {
             reader,
+            anchors,
             orders: Some(orders),
             writing: Some(writing),
         })

@@ -24,6 +24,25 @@ const NAME: &str = "florin";
 /// A connection that nobody drives yet.
 type Undriven = Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
+/// Which of the servers that follow each other is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meant {
+    Primary,
+    Standby,
+}
+
+impl Meant {
+    fn wanted(self, hosts: usize) -> TargetSessionAttrs {
+        match self {
+            // Of several hosts the one that takes writes: the others are its copies.
+            Self::Primary => TargetSessionAttrs::ReadWrite,
+            // Of one host, whatever it is: that it is no standby is said better by us.
+            Self::Standby if hosts == 1 => TargetSessionAttrs::Any,
+            Self::Standby => TargetSessionAttrs::ReadOnly,
+        }
+    }
+}
+
 /// Where the database is. Never shown but for its hosts.
 #[derive(Clone)]
 pub(super) struct Address {
@@ -43,7 +62,7 @@ impl fmt::Debug for Address {
 }
 
 impl Address {
-    pub(super) fn parse(options: &DatabaseOptions) -> Result<Self, DatabaseError> {
+    pub(super) fn parse(options: &DatabaseOptions, meant: Meant) -> Result<Self, DatabaseError> {
         let mut config: Config = options
             .url
             .parse()
@@ -57,6 +76,7 @@ impl Address {
             return Err(DatabaseError::Address(why.to_owned()));
         }
         let place = place(&config);
+        let config_hosts = config.get_hosts().len();
         let ms = |limit: Duration| limit.as_millis().to_string();
         // Whole seconds, and none at all is refused.
         let silent = Duration::from_secs(options.statement_timeout.as_secs().max(1));
@@ -86,8 +106,7 @@ impl Address {
             .tcp_user_timeout(options.statement_timeout)
             .keepalives_idle(silent)
             .keepalives_interval(silent)
-            // Of several hosts the one that takes writes: the others are its copies.
-            .target_session_attrs(TargetSessionAttrs::ReadWrite);
+            .target_session_attrs(meant.wanted(config_hosts));
         let tls = tls().map_err(DatabaseError::Address)?;
         let hosts = u32::try_from(config.get_hosts().len()).unwrap_or(u32::MAX);
         Ok(Self {

@@ -12,6 +12,9 @@ const VERSION_MIN: i32 = 150_000;
 /// What the clocks of database and process may differ by. Leases do not depend on it, times in records and schedules do.
 const CLOCKS_APART_MAX_MS: i64 = 30_000;
 
+/// What is shown of the name that a server gives itself.
+const NAME_SHOWN_CHARS: usize = 60;
+
 /// What an acknowledged commit must survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -46,7 +49,12 @@ pub(super) async fn check(
         place: address.place().to_owned(),
         why,
     };
-    let found = look(client).await.map_err(|error| unfit(described(&error)))?;
+    let failed = |error: tokio_postgres::Error| unfit(described(&error));
+    // By itself: what is asked next, others than PostgreSQL do not know.
+    let version = client.query_one("SELECT version()", &[]).await;
+    let version: String = version.and_then(|row| row.try_get(0)).map_err(failed)?;
+    judge_product(&version).map_err(unfit)?;
+    let found = look(client).await.map_err(failed)?;
     judge(&found, durability).map_err(unfit)
 }
 
@@ -68,6 +76,19 @@ async fn look(client: &Client) -> Result<Found, tokio_postgres::Error> {
         standbys: row.try_get(6)?,
         ahead_ms: row.try_get::<_, i64>(7)?.saturating_sub(now_ms),
     })
+}
+
+/// Why it will not do if it is not PostgreSQL but speaks like it. What is believed of the database (that a commit waits for copies and warns if it did
+/// not, what a lock holds, whose clock a lease goes by) is tested on PostgreSQL alone.
+fn judge_product(version: &str) -> Result<(), String> {
+    let is_itself = version.starts_with("PostgreSQL ") && !version.contains("-YB-");
+    if is_itself {
+        return Ok(());
+    }
+    let name: String = version.chars().take(NAME_SHOWN_CHARS).collect();
+    Err(format!(
+        "it calls itself `{name}`, and Florin keeps money in PostgreSQL alone, where it is tested"
+    ))
 }
 
 /// Why it will not do, if so.
@@ -186,6 +207,25 @@ mod tests {
             change(&mut found);
             let why = judge(&found, Durability::Local).unwrap_err();
             assert!(why.contains(expected), "{expected}: {why}");
+        }
+    }
+
+    #[test]
+    fn what_only_speaks_like_postgresql_is_refused_by_the_name_that_it_gives_itself() {
+        for version in [
+            "CockroachDB CCL v25.4.1 (x86_64-pc-linux-gnu, built 2025/12/01 00:00:00, go1.25)",
+            "PostgreSQL 15.12-YB-2025.2.3.0-b1 on x86_64-pc-linux-gnu, compiled by clang version 17, 64-bit",
+            "",
+        ] {
+            let why = judge_product(version).unwrap_err();
+            let named = version.get(..20).unwrap_or_default();
+            assert!(why.contains(named) && why.len() < 200, "{why}");
+        }
+        for version in [
+            "PostgreSQL 15.18 (Debian 15.18-0+deb12u1) on x86_64-pc-linux-gnu, compiled by gcc",
+            "PostgreSQL 18beta1 on aarch64-unknown-linux-gnu",
+        ] {
+            assert_eq!(judge_product(version), Ok(()));
         }
     }
 

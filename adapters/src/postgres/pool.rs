@@ -2,9 +2,13 @@
 
 use super::address::Address;
 use super::described;
+use super::replica::{Identity, Misfit};
 use bb8::{ManageConnection, PooledConnection};
 use bb8_postgres::PostgresConnectionManager;
+use florin_domain::ids::{Seq, ShardId};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::SemaphorePermit;
 use tokio_postgres::types::{FromSql, ToSql};
@@ -16,6 +20,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 pub(super) struct Manager {
     inner: PostgresConnectionManager<MakeRustlsConnect>,
     reach_max: Duration,
+    /// Which database each connection must be to a standby of.
+    standby_of: Option<Identity>,
 }
 
 /// A connection of the pool.
@@ -24,13 +30,23 @@ pub(super) struct Pooled {
     client: Client,
     /// An answer is owed. Whoever asked has gone, if this is seen when it is given back.
     is_asked: AtomicBool,
+    /// Up to where each shard's records there are known to be ours.
+    agreed: Mutex<BTreeMap<ShardId, Seq>>,
 }
 
 impl Manager {
-    pub(super) fn new(address: &Address) -> Self {
+    pub(super) fn of_primary(address: &Address) -> Self {
         Self {
             inner: PostgresConnectionManager::new(address.config().clone(), address.tls()),
             reach_max: address.reach_max(),
+            standby_of: None,
+        }
+    }
+
+    pub(super) fn of_standby(address: &Address, of: Identity) -> Self {
+        Self {
+            standby_of: Some(of),
+            ..Self::of_primary(address)
         }
     }
 }
@@ -40,13 +56,21 @@ impl ManageConnection for Manager {
     type Error = String;
 
     async fn connect(&self) -> Result<Pooled, String> {
-        let client = tokio::time::timeout(self.reach_max, self.inner.connect())
+        let connected = async {
+            let client = self.inner.connect().await.map_err(|error| described(&error))?;
+            if let Some(database) = &self.standby_of {
+                database.check(&client).await.map_err(Misfit::why)?;
+            }
+            Ok(client)
+        };
+        let client = tokio::time::timeout(self.reach_max, connected)
             .await
-            .map_err(|_| "the database does not answer".to_owned())?
-            .map_err(|error| described(&error))?;
+            .map_err(|_| "the database does not answer".to_owned())
+            .flatten()?;
         Ok(Pooled {
             client,
             is_asked: AtomicBool::new(false),
+            agreed: Mutex::default(),
         })
     }
 
@@ -87,12 +111,30 @@ impl<'a> Lent<'a> {
         self.connection.client.is_closed()
     }
 
+    /// Up to where its records of a shard are known to be ours.
+    pub(crate) fn agreed(&self, shard: ShardId) -> Seq {
+        let agreed = self.connection.agreed.lock();
+        let agreed = agreed.unwrap_or_else(PoisonError::into_inner);
+        agreed.get(&shard).copied().unwrap_or_default()
+    }
+
+    /// That they are, up to there.
+    pub(crate) fn agree(&self, shard: ShardId, seq: Seq) {
+        let agreed = self.connection.agreed.lock();
+        agreed.unwrap_or_else(PoisonError::into_inner).insert(shard, seq);
+    }
+
+    /// It is not lent again.
+    pub(crate) fn forsake(&self) {
+        self.connection.is_asked.store(true, Ordering::Release);
+    }
+
     /// Asks something, and waits for the answer no longer than a statement can take.
     pub(crate) async fn ask<T>(
         &self,
         question: impl AsyncFnOnce(&Client) -> Result<T, Error>,
     ) -> Result<T, String> {
-        let Pooled { client, is_asked } = &*self.connection;
+        let Pooled { client, is_asked, .. } = &*self.connection;
         is_asked.store(true, Ordering::Release);
         let answer = tokio::time::timeout(self.answer_max, question(client)).await;
         let answer = answer.map_err(|_| "the database does not answer".to_owned())?;

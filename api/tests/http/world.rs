@@ -17,7 +17,7 @@ use florin_adapters::card_vault::{CardStore, StoreOptions};
 use florin_adapters::clock::SystemClock;
 use florin_adapters::digests;
 use florin_adapters::entropy::OsEntropy;
-use florin_adapters::journal::{MemoryJournal, MemoryStore};
+use florin_adapters::journal::{FromJournal, MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
 use florin_adapters::payment_links::LinkStore;
 use florin_adapters::provider_keys::HmacProviderKeys;
@@ -283,6 +283,7 @@ impl World {
         let receivers = Arc::<Receivers>::default();
         let views = views();
         let ports = Ports {
+            past: Arc::new(FromJournal(Arc::clone(&journal) as _)),
             journal,
             transfers: Arc::clone(&keys) as _,
             keys,

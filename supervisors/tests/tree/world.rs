@@ -15,7 +15,7 @@ use florin_actors::offload::BlockingThreads;
 use florin_actors::options::{Options, ProviderCaps, ProviderTerms, StageTimeouts};
 use florin_actors::payment::Start;
 use florin_actors::payments_handle::{Answered as Shown, NewPayment, PaymentsHandle, RequestError};
-use florin_adapters::journal::{MemoryJournal, MemoryStore};
+use florin_adapters::journal::{FromJournal, MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
 use florin_domain::breaker::BreakerPolicy;
 use florin_domain::idempotency::{Fingerprint, IdempotencyKey, KeyDigest};
@@ -248,6 +248,7 @@ impl World {
         let keys: Arc<MemoryKeyIndex> = Arc::clone(&lock(&self.keys));
         let views: Arc<GatedViews> = self.views();
         Ports {
+            past: Arc::new(FromJournal(Arc::clone(&journal) as _)),
             journal,
             transfers: Arc::clone(&keys) as Arc<dyn TransferIndex>,
             keys: keys as Arc<dyn KeyIndex>,

@@ -1,4 +1,4 @@
-//! Owns two servers of which one follows the other: what is committed at the first is at the second before anybody hears of it.
+//! Owns two servers of which one follows the other: what is committed at the first is at the second before anybody hears of it, or a moment later.
 
 use crate::installation::Installation;
 use crate::postgres::Postgres;
@@ -29,10 +29,7 @@ pub struct Replicated {
 impl Replicated {
     /// Starts both, and returns once a commit waits for the standby.
     pub fn start() -> Result<Self> {
-        let installation = Installation::find_or_install()?;
-        let primary = Postgres::start_anywhere(&installation, &SETTINGS)?;
-        let standby = primary.start_standby(STANDBY, &SETTINGS)?;
-        let pair = Self { primary, standby };
+        let pair = Self::start_loosely()?;
         // Two commands: what changes the server's settings is no part of a transaction.
         pair.primary.query(&format!(
             "ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'"
@@ -47,6 +44,34 @@ impl Replicated {
             std::thread::sleep(POLL);
         }
         Ok(pair)
+    }
+
+    /// Starts both, of which the first waits for nobody.
+    pub fn start_loosely() -> Result<Self> {
+        let installation = Installation::find_or_install()?;
+        let primary = Postgres::start_anywhere(&installation, &SETTINGS)?;
+        let standby = primary.start_standby(STANDBY, &SETTINGS)?;
+        Ok(Self { primary, standby })
+    }
+
+    /// The one that takes writes.
+    pub fn primary_url(&self) -> String {
+        self.primary.url()
+    }
+
+    /// The one that follows it.
+    pub fn standby_url(&self) -> String {
+        self.standby.url()
+    }
+
+    /// What the primary answers.
+    pub fn query_primary(&self, sql: &str) -> Result<String> {
+        self.primary.query(sql)
+    }
+
+    /// Ends the standby as a crash does.
+    pub fn kill_standby(&mut self) -> Result<()> {
+        self.standby.kill()
     }
 
     /// Both, of which whoever connects takes the one that can be written to.

@@ -18,6 +18,7 @@ use crate::watcher::{Watcher, watch};
 use crate::world::{InPlace, World, WorldFatal, WorldProbe};
 use florin_actors::context::{AsViewed, NoCopies, Ports};
 use florin_actors::options::Options;
+use florin_adapters::journal::FromJournal;
 use florin_domain::ids::ShardId;
 use florin_domain::ports::{Journal, Provider, Snapshots, Views};
 use florin_supervisors::platform::{Platform, StartError};
@@ -88,8 +89,10 @@ impl Run {
             world: Arc::clone(world),
             inner: Arc::clone(&lock(&folder.views)),
         }));
+        let journal = (wiring.journal)(Arc::new(self.disks.open(shard)));
         Ports {
-            journal: (wiring.journal)(Arc::new(self.disks.open(shard))),
+            past: Arc::new(FromJournal(Arc::clone(&journal))),
+            journal,
             transfers: Arc::clone(&keys) as _,
             keys,
             shown: Arc::new(AsViewed(Arc::clone(&views))),

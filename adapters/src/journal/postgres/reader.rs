@@ -21,7 +21,7 @@ pub(super) struct Reader {
     database: Database,
     /// The shard that is ours, and since which epoch: another epoch there means that it is ours no longer.
     ours: (ShardId, Epoch),
-    page_bytes_max: usize,
+    pub(super) page_bytes_max: usize,
 }
 
 /// A record as it is stored.
@@ -67,38 +67,11 @@ impl Reader {
         if limit == 0 || before >= head.seq {
             return Ok(Vec::new());
         }
-        let mut verifier = verifier_after(&client, shard, before).await?;
-        let (mut commits, mut room) = (Vec::new(), PageRoom::of(self.page_bytes_max));
-        while commits.len() < limit && verifier.last() < head.seq && !room.is_full() {
-            let wanted = ROWS_MAX.min(limit - commits.len());
-            let page = records(
-                &client,
-                shard,
-                (verifier.last(), head.seq),
-                (wanted, self.page_bytes_max),
-            )
-            .await?;
-            if page.is_empty() {
-                break;
-            }
-            for Stored {
-                seq,
-                epoch,
-                hash,
-                bytes,
-            } in page
-            {
-                if !room.takes(bytes.len()) {
-                    break;
-                }
-                commits.push(Arc::new(verifier.accept(seq, epoch, &hash, &bytes)?));
-            }
+        let page = page(&client, shard, (before, head.seq), (limit, self.page_bytes_max)).await?;
+        if page.is_over {
+            page.verifier.finish(head.seq, &head.hash, head.epoch)?;
         }
-        let has_ended = commits.len() < limit && !room.is_full();
-        if has_ended || verifier.last() >= head.seq {
-            verifier.finish(head.seq, &head.hash, head.epoch)?;
-        }
-        Ok(commits)
+        Ok(page.commits)
     }
 
     /// The head; of our shard only as long as it is ours, and from a database that has what was taken.
@@ -129,6 +102,52 @@ impl Reader {
         }
         verifier.finish(head.seq, &head.hash, head.epoch)
     }
+}
+
+/// Some records, each verified behind the one before.
+pub(super) struct Page {
+    pub(super) commits: Vec<Arc<Commit>>,
+    /// Behind the last of them.
+    pub(super) verifier: Verifier,
+    /// Nothing was left out for want of room: what is not here is not there.
+    pub(super) is_over: bool,
+}
+
+/// The records after `after` up to `until`: at most `limit`, and none behind the one with which they have more than so many bytes.
+pub(super) async fn page(
+    client: &Lent<'_>,
+    shard: ShardId,
+    (after, until): (Seq, Seq),
+    (limit, bytes_max): (usize, usize),
+) -> Result<Page, ReadError> {
+    let mut verifier = verifier_after(client, shard, after).await?;
+    let (mut commits, mut room) = (Vec::new(), PageRoom::of(bytes_max));
+    while commits.len() < limit && verifier.last() < until && !room.is_full() {
+        let wanted = ROWS_MAX.min(limit - commits.len());
+        let page = records(client, shard, (verifier.last(), until), (wanted, bytes_max)).await?;
+        if page.is_empty() {
+            break;
+        }
+        for Stored {
+            seq,
+            epoch,
+            hash,
+            bytes,
+        } in page
+        {
+            if !room.takes(bytes.len()) {
+                break;
+            }
+            commits.push(Arc::new(verifier.accept(seq, epoch, &hash, &bytes)?));
+        }
+    }
+    let has_ended = commits.len() < limit && !room.is_full();
+    let is_over = has_ended || verifier.last() >= until;
+    Ok(Page {
+        commits,
+        verifier,
+        is_over,
+    })
 }
 
 pub(crate) async fn head(client: &Lent<'_>, shard: ShardId) -> Result<Head, ReadError> {

@@ -5,6 +5,7 @@ mod faults;
 mod fence;
 mod reading;
 mod refusals;
+mod standby;
 mod upgrade;
 
 use super::PostgresJournal;

@@ -1,11 +1,13 @@
 //! Owns appending: one call per batch, asked again while the database does not answer, and never a second time under another number.
 
+use super::anchors::Anchors;
 use crate::journal::chain::{Hash, Record, Sealed};
 use crate::journal::{Fit, check_places, fit};
 use crate::postgres::{Database, Link, Outcome, Taken, Trouble};
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, Head};
 use metrics::Histogram;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::types::Type;
@@ -34,6 +36,7 @@ pub(super) struct Writer {
     shard: ShardId,
     head: Head,
     last_batch: Option<u128>,
+    anchors: Arc<Anchors>,
     sealed: Sealed,
     link: Option<Link>,
     halted: Option<String>,
@@ -42,12 +45,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(database: Database, taken: &Taken) -> Self {
+    pub(super) fn new(database: Database, taken: &Taken, anchors: Arc<Anchors>) -> Self {
         Self {
             database,
             shard: taken.shard,
             head: taken.head,
             last_batch: taken.last_batch,
+            anchors,
             sealed: Sealed::default(),
             link: None,
             halted: None,
@@ -85,6 +89,7 @@ impl Writer {
         let answer = self.ask_until_told(batch.id, &next).await?;
         if answer == APPENDED || answer == THERE_ALREADY {
             self.head = next;
+            self.anchors.note(&next);
             self.last_batch = Some(batch.id);
             return Ok(next);
         }

@@ -55,6 +55,10 @@ async fn a_node_with_the_documented_grants_can_append_and_read_and_change_nothin
         .unwrap();
 
     let node = open(at("florin_node")).await.unwrap();
+    // What tells whether a standby is one of this server.
+    let sql = "SELECT system_identifier::text FROM pg_control_system()";
+    let system: String = node.value(sql, &[]).await.unwrap();
+    assert!(!system.is_empty());
     let mover = node.check_owner().await.unwrap_err().to_string();
     assert!(mover.contains("by the owner of the schema"), "{mover}");
     open(at("florin_owner"))
