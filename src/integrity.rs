@@ -3,6 +3,8 @@
 mod report;
 
 use crate::audit;
+use crate::journals::Journals;
+use crate::ownership;
 use crate::shard_folders;
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -13,7 +15,9 @@ use florin_adapters::integrity::compare::{Comparison, compare as compare_sources
 use florin_adapters::integrity::lost::{self, KnownEnd, Lost};
 use florin_adapters::integrity::mend::{Repair, Work, finish, mend};
 use florin_adapters::integrity::plan::{Plan, plan};
-use florin_adapters::integrity::{Places, unfinished};
+use florin_adapters::integrity::{Places, Replica, unfinished};
+use florin_adapters::journal::{JournalTables, StoredJournal};
+use florin_adapters::postgres::Server;
 use florin_config::Settings;
 use florin_domain::ids::ShardId;
 use florin_domain::ledger::EffectiveDate;
@@ -31,6 +35,9 @@ pub(crate) struct CopyArguments {
     /// The folder of the replica, if it is not the configured one
     #[arg(long, value_name = "DIR")]
     replica: Option<PathBuf>,
+    /// A standby of the database of `database.url`, which is the replica then; better as the variable FLORIN_DATABASE_REPLICA_URL
+    #[arg(long, value_name = "URL", conflicts_with = "replica")]
+    replica_url: Option<String>,
     /// A file that `florin audit export` has made
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
@@ -94,12 +101,16 @@ struct Check<'a> {
     settings: &'a Settings,
     heads: PathBuf,
     key: Option<PublicKey>,
+    journals: Journals<'a>,
     replica: Option<PathBuf>,
+    standby: Option<JournalTables>,
     export: Option<PathBuf>,
 }
 
 impl<'a> Check<'a> {
     fn new(settings: &'a Settings, copies: &CopyArguments) -> anyhow::Result<Self> {
+        let journals = Journals::open(settings)?;
+        let standby = standby(settings, copies, &journals)?;
         let key = match &copies.public_key {
             Some(text) => Some(PublicKey::parse(text).context("--public-key must be 64 hexadecimal digits")?),
             None if SigningKey::exists(&settings.data_dir)? => Some(
@@ -118,6 +129,8 @@ impl<'a> Check<'a> {
             settings,
             heads: settings.heads_folder(),
             key,
+            journals,
+            standby,
             replica: copies.replica.clone().or_else(|| settings.replica_dir.clone()),
             export: copies.export.clone(),
         })
@@ -129,7 +142,11 @@ impl<'a> Check<'a> {
             shard,
             heads: &self.heads,
             key: self.key,
-            replica: self.replica.as_deref(),
+            database: self.journals.tables().map(|tables| tables as &dyn StoredJournal),
+            replica: match &self.standby {
+                Some(tables) => Some(Replica::Standby(tables)),
+                None => self.replica.as_deref().map(Replica::Folder),
+            },
             export: self.export.as_deref(),
         }
     }
@@ -137,13 +154,13 @@ impl<'a> Check<'a> {
     /// Compares every shard; one whose folder is gone as well, with a journal that has nothing.
     fn compare(&self) -> anyhow::Result<Vec<Shard>> {
         let mut shards = Vec::new();
-        let known = shard_folders::known(&self.settings.data_dir, &self.heads, self.replica.as_deref())?;
-        for id in known {
+        for id in self.journals.known(self.replica.as_deref())? {
             let data_dir = shard_folders::folder(&self.settings.data_dir, id);
+            let may_be_lost = self.journals.are_in_folders() && id != ShardId::FIRST;
             shards.push(Shard {
                 lost: lost::is_lost(&data_dir)
                     .with_context(|| data_dir.display().to_string())?
-                    .filter(|_| id != ShardId::FIRST),
+                    .filter(|_| may_be_lost),
                 found: compare_sources(&self.places(&data_dir, id))?,
                 data_dir,
                 id,
@@ -151,6 +168,43 @@ impl<'a> Check<'a> {
         }
         Ok(shards)
     }
+}
+
+/// The variable that names a standby.
+pub(crate) const REPLICA_URL: &str = "FLORIN_DATABASE_REPLICA_URL";
+
+/// The standby that was named, if one was: of the same journal, or it is a copy of something else.
+fn standby(
+    settings: &Settings,
+    copies: &CopyArguments,
+    journals: &Journals<'_>,
+) -> anyhow::Result<Option<JournalTables>> {
+    let Some(primary) = journals.tables() else {
+        if copies.replica_url.is_some() {
+            bail!("--replica-url is for a journal in a database, and `database.url` is not set");
+        }
+        return Ok(None);
+    };
+    if copies.replica.is_some() {
+        bail!("with `database.url` the replica is a standby: --replica-url");
+    }
+    let named = copies
+        .replica_url
+        .clone()
+        .or_else(|| std::env::var(REPLICA_URL).ok());
+    let Some(url) = named.filter(|url| !url.is_empty()) else {
+        return Ok(None);
+    };
+    let options = ownership::database_options(settings, &url);
+    let standby = JournalTables::open(&options, Server::Standby)?;
+    if standby.journal_id()? != primary.journal_id()? {
+        bail!(
+            "the server at {} has another journal than the one at {}",
+            standby.place(),
+            primary.place()
+        );
+    }
+    Ok(Some(standby))
 }
 
 /// Prints the comparison; an error if anything differs.
@@ -176,6 +230,11 @@ pub(crate) fn compare(settings: &Settings, arguments: &CompareArguments) -> anyh
 
 /// Decides, and with `--apply` repairs. The folder is locked: no node may run on it.
 pub(crate) async fn repair(settings: Settings, arguments: RepairArguments) -> anyhow::Result<()> {
+    if settings.database.url.is_some() {
+        bail!(
+            "the journal is in a database, which this does not repair: see \"A journal in a database\" in docs/repair.md"
+        );
+    }
     let work = move || repair_locked(&settings, &arguments);
     let code = tokio::task::spawn_blocking(work).await??;
     if code != 0 {

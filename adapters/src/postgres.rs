@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! * `address` where the database is, and what every session is told; `link` one connection of one's own, watched for warnings;
-//!   `pool` those that are lent
+//!   `pool` those that are lent; `reading` one for reading from a thread without a runtime, `writing` one for a repair
 //! * `migrations` the schema, embedded; `checks` what a start refuses; `lease` which process has the shards, by the database's clock;
 //!   `moved` the mark that nobody has them, because their journal is elsewhere
 //!
@@ -15,14 +15,19 @@ mod link;
 mod migrations;
 mod moved;
 mod pool;
+mod reading;
 #[cfg(test)]
 pub(crate) mod tests;
+mod writing;
 
 pub use checks::Durability;
 pub use lease::{Holder, Lease, LeaseTerms, Taken, Trusted};
 pub(crate) use link::{Link, Outcome, Trouble};
 pub(crate) use moved::{Mark, Names};
 pub(crate) use pool::Lent;
+pub use reading::Server;
+pub(crate) use reading::{ReadLink, Unread};
+pub use writing::WriteLink;
 
 use address::Address;
 use bb8::Pool;
@@ -56,6 +61,9 @@ pub enum DatabaseError {
         /// Why, and what to do.
         why: String,
     },
+    /// The server that is named as the copy of the database.
+    #[error("the replica of the database cannot be used: {0}")]
+    Replica(String),
 }
 
 /// How the database is used.

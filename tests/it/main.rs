@@ -42,6 +42,7 @@ mod acceptance_stages;
 mod adyen;
 mod audit;
 mod audit_ledger;
+mod audit_shared;
 mod backup;
 mod bench_failover;
 mod benches;

@@ -4,7 +4,7 @@
 use super::heads::Heads;
 use super::lanes::Sources;
 use super::{IntegrityError, Places, Source};
-use crate::journal::{GENESIS, Hash, JournalFile, RawRecord, Verifier};
+use crate::journal::{GENESIS, Hash, RawRecord, StoredJournal, Verifier};
 use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::ReadError;
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -54,7 +54,7 @@ impl From<ReadError> for SpliceError {
 
 /// The damaged journal's records by their places, whatever they are worth.
 struct Raw<'a> {
-    journal: Option<&'a JournalFile>,
+    journal: Option<&'a dyn StoredJournal>,
     shard: ShardId,
     page: VecDeque<RawRecord>,
     has_ended: bool,
@@ -104,7 +104,7 @@ struct Own {
 }
 
 impl Own {
-    fn new(journal: Option<&JournalFile>, shard: ShardId) -> Self {
+    fn new(journal: Option<&dyn StoredJournal>, shard: ShardId) -> Self {
         let head = journal.and_then(|journal| journal.head(shard).ok());
         Self {
             shard,
@@ -136,12 +136,13 @@ impl Own {
     }
 }
 
-/// Goes along the journal that can be put together from whole copies, and shows each of its records.
+/// Goes along the journal that can be put together from whole copies, and shows each of its records, and whether the damaged journal does not have it
+/// like this.
 pub(super) fn splice(
     places: &Places<'_>,
-    sources: &Sources,
+    sources: &Sources<'_>,
     copies: &[Source],
-    visit: &mut dyn FnMut(&RawRecord) -> Result<(), ReadError>,
+    visit: &mut dyn FnMut(&RawRecord, bool) -> Result<(), ReadError>,
 ) -> Result<Spliced, SpliceError> {
     let mut heads = Heads::open(places, sources.export.as_ref())?;
     let mut copies: Vec<_> = copies
@@ -149,7 +150,7 @@ pub(super) fn splice(
         .filter_map(|source| Some((*source, sources.records(places, *source)?)))
         .collect();
     let mut raw = Raw {
-        journal: sources.primary.as_ref().ok(),
+        journal: sources.journal(),
         shard: places.shard,
         page: VecDeque::new(),
         has_ended: false,
@@ -194,9 +195,10 @@ pub(super) fn splice(
         if history.is_other(own.as_ref(), seq, &record.hash) {
             spliced.forked = Some(seq);
         }
-        if own.is_none_or(|own| {
+        let is_mended = own.is_none_or(|own| {
             own.epoch != record.epoch || own.hash != record.hash || own.bytes != record.bytes
-        }) {
+        });
+        if is_mended {
             let (count, first, _) = spliced.mended.unwrap_or((0, seq, seq));
             spliced.mended = Some((count + 1, first, seq));
             if mended_hashes.len() < MISPLACED_MAX {
@@ -204,7 +206,7 @@ pub(super) fn splice(
             }
         }
         *spliced.taken.entry(source).or_default() += 1;
-        visit(&record)?;
+        visit(&record, is_mended)?;
     }
     heads.finish(places)?;
     spliced.end = verifier.last();

@@ -4,6 +4,7 @@
 //! are verified against the chain like those from a file: the database is not believed.
 
 mod reader;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -20,6 +21,7 @@ use reader::Reader;
 pub(crate) use reader::{Stored, head as stored_head, link_at as stored_link_at, records as stored_records};
 use std::sync::Arc;
 use std::thread::JoinHandle;
+pub use tables::JournalTables;
 use tokio::sync::{mpsc, oneshot};
 use writer::{Order, Writer};
 

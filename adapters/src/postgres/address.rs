@@ -98,6 +98,12 @@ impl Address {
         })
     }
 
+    /// The same where a server that follows another one will do.
+    pub(super) fn of_any_server(mut self) -> Self {
+        self.config.target_session_attrs(TargetSessionAttrs::Any);
+        self
+    }
+
     pub(super) fn config(&self) -> &Config {
         &self.config
     }
