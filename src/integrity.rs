@@ -1,10 +1,11 @@
 //! `florin audit compare` and `florin repair`: which copy of the journal is wrong, and restoring it from those that are not.
 
 mod report;
+mod shared;
 
 use crate::audit;
 use crate::journals::Journals;
-use crate::ownership;
+use crate::ownership::{self, Held};
 use crate::shard_folders;
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -230,13 +231,20 @@ pub(crate) fn compare(settings: &Settings, arguments: &CompareArguments) -> anyh
 
 /// Decides, and with `--apply` repairs. The folder is locked: no node may run on it.
 pub(crate) async fn repair(settings: Settings, arguments: RepairArguments) -> anyhow::Result<()> {
-    if settings.database.url.is_some() {
-        bail!(
-            "the journal is in a database, which this does not repair: see \"A journal in a database\" in docs/repair.md"
-        );
+    let held = if settings.database.url.is_some() && arguments.apply {
+        Some(shared::take(&settings).await?)
+    } else {
+        None
+    };
+    let work = move || {
+        let code = repair_locked(&settings, &arguments, held.as_ref());
+        (code, held)
+    };
+    let (code, held) = tokio::task::spawn_blocking(work).await?;
+    if let Some(held) = held {
+        held.lease.release().await;
     }
-    let work = move || repair_locked(&settings, &arguments);
-    let code = tokio::task::spawn_blocking(work).await??;
+    let code = code?;
     if code != 0 {
         // Everything was said; only the code is left.
         std::process::exit(code);
@@ -244,11 +252,16 @@ pub(crate) async fn repair(settings: Settings, arguments: RepairArguments) -> an
     Ok(())
 }
 
-fn repair_locked(settings: &Settings, arguments: &RepairArguments) -> anyhow::Result<i32> {
+/// `held` are the shards of a database that is to be changed.
+fn repair_locked(
+    settings: &Settings,
+    arguments: &RepairArguments,
+    held: Option<&Held>,
+) -> anyhow::Result<i32> {
     if !settings.data_dir.is_dir() {
         bail!("{} is no data folder", settings.data_dir.display());
     }
-    let _locked = DataDir::open(&settings.data_dir)?;
+    let locked = DataDir::open(&settings.data_dir)?;
     let check = Check::new(settings, &arguments.copies)?;
     let shards = check.compare()?;
     let mut plans = Vec::new();
@@ -306,7 +319,11 @@ fn repair_locked(settings: &Settings, arguments: &RepairArguments) -> anyhow::Re
         report.print();
         return Ok(i32::from(!agree(&shards) || report.interrupted));
     }
-    let after = carry_out(&check, &works, &mut report)?;
+    let after = carry_out(
+        (&check, held.map(|held| (held, &locked))),
+        (&shards, &works),
+        &mut report,
+    )?;
     report.print();
     if !report.recovered {
         for shard in &after {
@@ -319,8 +336,15 @@ fn repair_locked(settings: &Settings, arguments: &RepairArguments) -> anyhow::Re
 
 /// Does what was planned, compares everything again, and answers with that. Nodes start again once their journals and views are right: a copy that
 /// cannot be made again, and a bad line among older signed heads, stop none.
-fn carry_out(check: &Check<'_>, works: &[Work<'_>], report: &mut Report<'_>) -> anyhow::Result<Vec<Shard>> {
-    let done = mend_all(check.settings, works);
+fn carry_out(
+    (check, held): (&Check<'_>, Option<(&Held, &DataDir)>),
+    (shards, works): (&[Shard], &[Work<'_>]),
+    report: &mut Report<'_>,
+) -> anyhow::Result<Vec<Shard>> {
+    let done = match held {
+        Some(held) => shared::mend(held, check, (shards, works)),
+        None => mend_all(check.settings, works),
+    };
     let after = match (check.compare(), done.is_ok()) {
         (Ok(after), _) => after,
         (Err(error), true) => return Err(error),
@@ -345,7 +369,7 @@ fn carry_out(check: &Check<'_>, works: &[Work<'_>], report: &mut Report<'_>) -> 
 }
 
 /// Does what was planned; answers where what was replaced is kept.
-fn mend_all(settings: &Settings, works: &[Work<'_>]) -> anyhow::Result<Vec<PathBuf>> {
+fn mend_all(settings: &Settings, works: &[Work<'_>]) -> anyhow::Result<Vec<String>> {
     let stamp = stamp();
     let repair = Repair {
         data_dir: &settings.data_dir,
@@ -355,7 +379,8 @@ fn mend_all(settings: &Settings, works: &[Work<'_>]) -> anyhow::Result<Vec<PathB
     let mut renew = |export: &Path| {
         renew_export(settings, export, &stamp).map_err(|error| io::Error::other(format!("{error:#}")))
     };
-    Ok(mend(&repair, &mut renew, &mut |_| Ok(()))?.kept)
+    let kept = mend(&repair, &mut renew, &mut |_| Ok(()))?.kept;
+    Ok(kept.iter().map(|path| path.display().to_string()).collect())
 }
 
 /// Makes an export again; answers where the old one is kept. It keeps its name until the new one takes it, so that a repair that is interrupted can

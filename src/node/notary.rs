@@ -13,6 +13,7 @@ use florin_domain::ports::Clock as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -50,12 +51,12 @@ pub(crate) async fn compare(settings: &Settings, shard: ShardId) -> anyhow::Resu
 pub(crate) async fn compare_shared(
     settings: &Settings,
     database: &Database,
-    shard: ShardId,
+    (shard, acknowledged): (ShardId, Arc<AtomicU64>),
 ) -> anyhow::Result<Notary> {
     let (data_dir, folder) = (settings.data_dir.clone(), settings.heads_folder());
     let tables = JournalTables::of(database).context("a connection for signing")?;
     let opened = tokio::task::spawn_blocking(move || {
-        Notary::open_shared(&data_dir, (shard, Box::new(tables)), &folder)
+        Notary::open_shared(&data_dir, (shard, Box::new(tables)), acknowledged, &folder)
     });
     told(opened.await.context("comparing with the signed heads")?)
 }

@@ -117,10 +117,11 @@ impl Opened {
     ) -> anyhow::Result<(Arc<dyn Journal>, Stores)> {
         let taken = held.taken.iter().find(|taken| taken.shard == shard);
         let taken = taken.context("a shard that was not taken")?;
-        // Before anything is made from it, or made anew.
-        let notary = notary::compare_shared(settings, &held.database, shard).await?;
-        self.notaries.push((notary, None));
         let journal = Arc::new(PostgresJournal::open(&held.database, taken).await?);
+        // Before anything is made from it, or made anew.
+        let notary =
+            notary::compare_shared(settings, &held.database, (shard, journal.acknowledged())).await?;
+        self.notaries.push((notary, None));
         let stores = Stores::of_database(self.last()?, &settings.actors, (&journal, taken)).await?;
         Ok((journal, stores))
     }

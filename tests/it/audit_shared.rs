@@ -137,7 +137,7 @@ fn heads_that_are_gone_are_missed_by_the_node_that_signed_them() {
     pair.caller(0, &key).pay("a", &sale(500, "USD")).expect(200);
     first.stop();
     std::fs::remove_dir_all(pair.folders[0].path().join("heads")).unwrap();
-    let first = pair.start(0);
+    let mut first = pair.start(0);
     first.says("that heads are missing", |line| {
         line.contains("there are no signed heads to compare the journal with")
             .then_some(())

@@ -20,6 +20,7 @@
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `lost_stores`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
 //! - `takeover`, `takeover_credentials`, `takeover_stores`: two nodes on one database. `migrate_store`: one that moves there, and back; `backup`: one that is copied and made again.
+//! - `audit_shared`, `integrity_shared`: signed heads of a journal in a database; and that journal, its standby and an export, one of which is wrong.
 //! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
 
 #![expect(
@@ -61,6 +62,7 @@ mod failover;
 mod faults;
 mod hostile_input;
 mod idempotency;
+mod integrity_shared;
 mod kill_under_load;
 mod ledger_accounts;
 mod ledger_alerts;

@@ -12,9 +12,11 @@ use super::tree::Frontier;
 use crate::folder_note;
 use crate::journal::{JournalFile, OpenError, StoredJournal};
 use florin_domain::ids::{Seq, ShardId};
-use florin_domain::ports::ReadError;
+use florin_domain::ports::{Head, ReadError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 
 /// Why a journal cannot be signed for.
@@ -73,6 +75,8 @@ pub struct Notary {
     signed: Seq,
     /// Up to where records may be those of other nodes.
     unverified: Option<Seq>,
+    /// Up to where this node may sign, if that is not the journal's end.
+    acknowledged: Option<Arc<AtomicU64>>,
     /// Where it is to be noted, and under which name, that heads were signed here.
     to_note: Option<(PathBuf, String)>,
 }
@@ -106,10 +110,12 @@ impl Notary {
     }
 
     /// The same of a journal that other nodes may have written as well. This folder's heads are those that its own node has signed, so they may be
-    /// older than those of others: what the journal has behind them is verified later, before it is signed for.
+    /// older than those of others: what the journal has behind them is verified later, before it is signed for. Of what this node appends only that is
+    /// signed for which is `acknowledged`: a head of a commit that a failover loses, and of which nobody was told, would refuse the next start.
     pub fn open_shared(
         data_dir: &Path,
         (shard, journal): (ShardId, Journal),
+        acknowledged: Arc<AtomicU64>,
         folder: &Path,
     ) -> Result<(Self, Vec<Notice>), NotaryError> {
         let io = |source| NotaryError::Io {
@@ -127,7 +133,8 @@ impl Notary {
             notary.compare(&signed, end)?;
             notary.signed = signed.head.size;
         }
-        notary.unverified = Some(end);
+        notary.unverified = Some(Seq(acknowledged.load(Ordering::Acquire)));
+        notary.acknowledged = Some(acknowledged);
         Ok((notary, notices))
     }
 
@@ -162,6 +169,7 @@ impl Notary {
             tree: newest.frontier,
             signed: Seq::ZERO,
             unverified: None,
+            acknowledged: None,
             to_note: None,
         };
         Ok((notary, newest.head, end, notices))
@@ -240,6 +248,24 @@ impl Notary {
         Ok(Seq(self.tree.size()) >= until)
     }
 
+    /// Where what may be signed for ends.
+    fn end(&self) -> Result<Head, ReadError> {
+        let head = self.journal.head(self.shard)?;
+        let acknowledged = self.acknowledged.as_ref();
+        let Some(seq) = acknowledged.map(|end| Seq(end.load(Ordering::Acquire))) else {
+            return Ok(head);
+        };
+        if seq >= head.seq {
+            return Ok(head);
+        }
+        let hash = self.journal.hash_at(self.shard, seq)?;
+        Ok(Head {
+            seq,
+            hash: hash.unwrap_or_default(),
+            ..head
+        })
+    }
+
     /// Signs what the journal has by now, and makes that durable; nothing if it has not grown, or if what other nodes have written is not all
     /// verified yet.
     pub fn sign(&mut self, now_ms: u64) -> Result<Option<SignedHead>, NotaryError> {
@@ -249,7 +275,7 @@ impl Notary {
             }
             self.unverified = None;
         }
-        let end = self.journal.head(self.shard)?;
+        let end = self.end()?;
         if end.seq < self.signed {
             let why = format!(
                 "later commits are missing: they were signed for up to commit {}",

@@ -9,7 +9,7 @@ use super::plan::{Restoration, whole_copies};
 use super::splice::{SpliceError, splice};
 use super::{IntegrityError, Places};
 use crate::journal::{GENESIS, RawRecord, Verifier};
-use crate::postgres::WriteLink;
+use crate::postgres::{Lease, WriteLink};
 use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::ReadError;
 use tokio_postgres::types::ToSql;
@@ -63,8 +63,8 @@ pub struct Shard<'a> {
 /// A repair of a database.
 #[derive(Clone, Copy, Debug)]
 pub struct Restoring<'a> {
-    /// What the process calls itself that has the shards.
-    pub owner: &'a str,
+    /// What makes the shards ours.
+    pub lease: &'a Lease,
     /// Under which name what is replaced is kept.
     pub stamp: &'a str,
     /// What is restored.
@@ -92,7 +92,7 @@ impl Restoring<'_> {
     }
 
     fn within(&self, link: &mut WriteLink) -> Result<u64, IntegrityError> {
-        let ours = link.rows(LOCK, &[&self.owner])?;
+        let ours = link.rows(LOCK, &[&self.lease.owner()])?;
         let ours: Vec<i32> = ours.iter().map(|row| row.get(0)).collect();
         for shard in self.shards {
             if !ours.contains(&id(shard.places.shard)) {

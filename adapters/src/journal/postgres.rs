@@ -20,6 +20,7 @@ use florin_domain::ports::{AppendError, Batch, BoxFuture, Head, Journal, ReadErr
 use reader::Reader;
 pub(crate) use reader::{Stored, head as stored_head, link_at as stored_link_at, records as stored_records};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 pub use tables::JournalTables;
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +33,7 @@ const ORDERS_MAX: usize = 16;
 #[derive(Debug)]
 pub struct PostgresJournal {
     reader: Reader,
+    acknowledged: Arc<AtomicU64>,
     orders: Option<mpsc::Sender<Order>>,
     writing: Option<JoinHandle<()>>,
 }
@@ -57,6 +59,7 @@ impl PostgresJournal {
         checked.map_err(|error| unfit(error.to_string()))?;
         let (orders, ordered) = mpsc::channel::<Order>(ORDERS_MAX);
         let writer = Writer::new(database.clone(), taken);
+        let acknowledged = writer.acknowledged();
         let io = |error: std::io::Error| unfit(format!("a thread of the journal: {error}"));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -68,6 +71,7 @@ impl PostgresJournal {
             .map_err(io)?;
         Ok(Self {
             reader,
+            acknowledged,
             orders: Some(orders),
             writing: Some(writing),
         })
@@ -75,6 +79,12 @@ impl PostgresJournal {
 }
 
 impl PostgresJournal {
+    /// The last commit that is known to be durable wherever it must be. What can be seen in the database may be more: a commit whose waiting for its
+    /// copies was cut off is there, and a failover may lose it.
+    pub fn acknowledged(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.acknowledged)
+    }
+
     /// Epoch and hash of a record, which together with its number say which one it is: no epoch is given twice.
     pub async fn link_at(&self, shard: ShardId, seq: Seq) -> Result<Option<(Epoch, [u8; 32])>, ReadError> {
         self.reader.link_at(shard, seq).await

@@ -6,6 +6,8 @@ use crate::postgres::{Database, Link, Outcome, Taken, Trouble};
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, Head};
 use metrics::Histogram;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::types::Type;
@@ -34,6 +36,8 @@ pub(super) struct Writer {
     shard: ShardId,
     head: Head,
     last_batch: Option<u128>,
+    /// The end of what the database has acknowledged, for others.
+    acknowledged: Arc<AtomicU64>,
     sealed: Sealed,
     link: Option<Link>,
     halted: Option<String>,
@@ -48,11 +52,17 @@ impl Writer {
             shard: taken.shard,
             head: taken.head,
             last_batch: taken.last_batch,
+            acknowledged: Arc::new(AtomicU64::new(taken.head.seq.0)),
             sealed: Sealed::default(),
             link: None,
             halted: None,
             fsync_seconds: metrics::histogram!("florin_journal_fsync_seconds"),
         }
+    }
+
+    /// Where what is acknowledged ends, now and later.
+    pub(super) fn acknowledged(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.acknowledged)
     }
 
     /// Carries out what is ordered until nobody can order any more.
@@ -85,6 +95,7 @@ impl Writer {
         let answer = self.ask_until_told(batch.id, &next).await?;
         if answer == APPENDED || answer == THERE_ALREADY {
             self.head = next;
+            self.acknowledged.store(next.seq.0, Ordering::Release);
             self.last_batch = Some(batch.id);
             return Ok(next);
         }
