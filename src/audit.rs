@@ -1,7 +1,8 @@
 //! `florin audit`: what shows to others, and to ourselves, that the journal is whole. Nothing here needs the node to be stopped.
 
+pub(crate) mod journals;
+
 use crate::integrity::{self, CompareArguments};
-use crate::journals::Journals;
 use crate::shard_folders;
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -16,6 +17,7 @@ use florin_config::Settings;
 use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::ports::Clock as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use journals::Journals;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};

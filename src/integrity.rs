@@ -4,7 +4,7 @@ mod report;
 mod shared;
 
 use crate::audit;
-use crate::journals::Journals;
+use crate::audit::journals::Journals;
 use crate::ownership::{self, Held};
 use crate::shard_folders;
 use anyhow::{Context as _, bail};
@@ -172,7 +172,14 @@ impl<'a> Check<'a> {
 }
 
 /// The variable that names a standby.
-pub(crate) const REPLICA_URL: &str = "FLORIN_DATABASE_REPLICA_URL";
+const REPLICA_URL: &str = "FLORIN_DATABASE_REPLICA_URL";
+
+/// The variables that configure a node: all but the one that only the commands here read.
+pub(crate) fn configuring(
+    variables: impl Iterator<Item = (String, String)>,
+) -> impl Iterator<Item = (String, String)> {
+    variables.filter(|(name, _)| name != REPLICA_URL)
+}
 
 /// The standby that was named, if one was: of the same journal, or it is a copy of something else.
 fn standby(

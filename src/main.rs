@@ -8,7 +8,6 @@ mod control;
 mod dev;
 mod edge;
 mod integrity;
-mod journals;
 mod ledger;
 mod listen;
 mod log;
@@ -106,9 +105,7 @@ fn main() -> anyhow::Result<()> {
     } else {
         Mode::Dev
     };
-    let environment: Vec<(String, String)> = std::env::vars()
-        .filter(|(name, _)| name != integrity::REPLICA_URL)
-        .collect();
+    let environment: Vec<(String, String)> = integrity::configuring(std::env::vars()).collect();
     let settings = Settings::load(cli.config.as_deref(), &environment, mode)?;
     log::start(&settings);
     // Several crates bring a TLS provider; which one is used is decided here, once.

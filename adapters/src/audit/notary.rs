@@ -242,7 +242,10 @@ impl Notary {
         if after >= until {
             return Ok(true);
         }
-        for record in self.journal.walk(self.shard, after)?.take(CAUGHT_UP_AT_ONCE) {
+        // Not behind that: what is there may not be acknowledged yet.
+        let left = usize::try_from(until.0 - after.0).unwrap_or(CAUGHT_UP_AT_ONCE);
+        let some = left.min(CAUGHT_UP_AT_ONCE);
+        for record in self.journal.walk(self.shard, after)?.take(some) {
             self.tree.push(&record?.hash);
         }
         Ok(Seq(self.tree.size()) >= until)

@@ -4,7 +4,7 @@ use super::compare::{Comparison, Corruption, FaultKind};
 use super::heads::{has_heads, may_hide_newer};
 use super::lanes::Sources;
 use super::lost::{KnownEnd, Lost, is_lost};
-use super::splice::{SpliceError, Spliced, splice};
+use super::splice::{SpliceError, Spliced, own_end, splice};
 use super::{IntegrityError, Places, Source, io_error};
 use crate::journal::Hash;
 use florin_domain::ids::Seq;
@@ -145,10 +145,11 @@ fn restoration(
         None => is_lost(places.data_dir).map_err(io_error(places.data_dir))?,
     };
     let lost = lost.or_else(|| is_begun_anew(places, &sources).then_some(Lost::Empty));
-    let refused = loses_commits(places, &sources, &spliced)
+    let own = own_end(sources.journal(), places.shard)?;
+    let refused = loses_commits(places, own, &spliced)
         .or_else(|| match lost {
             Some(lost) => may_have_gone_on(places, lost, &spliced, end),
-            None => has_no_known_end(places, &sources, found, &spliced),
+            None => has_no_known_end(places, own, found, &spliced),
         })
         .or_else(|| is_other(found, &spliced));
     Ok(match refused {
@@ -180,7 +181,7 @@ fn has_log(data_dir: &std::path::Path) -> bool {
 }
 
 /// Why commits would be lost that somebody may have been told of.
-fn loses_commits(places: &Places<'_>, sources: &Sources<'_>, spliced: &Spliced) -> Option<String> {
+fn loses_commits(places: &Places<'_>, own: Option<Head>, spliced: &Spliced) -> Option<String> {
     let end = spliced.end;
     if let Some(signed) = spliced.signed
         && signed > end
@@ -200,7 +201,7 @@ fn loses_commits(places: &Places<'_>, sources: &Sources<'_>, spliced: &Spliced) 
         ));
     }
     // A damaged number with the right hash, or a damaged hash with the right number, is damage of the end's own record.
-    if let Some(own) = own_end(places, sources)
+    if let Some(own) = own
         && own.seq > end
         && own.hash != spliced.hash
     {
@@ -210,13 +211,6 @@ fn loses_commits(places: &Places<'_>, sources: &Sources<'_>, spliced: &Spliced) 
         ));
     }
     None
-}
-
-/// What the journal itself says of its end, if it says something.
-fn own_end(places: &Places<'_>, sources: &Sources<'_>) -> Option<Head> {
-    let journal = sources.journal()?;
-    let head = journal.head(places.shard).ok()?;
-    (head.seq > Seq::ZERO).then_some(head)
 }
 
 /// Whether the journal has nothing at all, as one that a node has begun where another one should have been.
@@ -254,11 +248,11 @@ fn may_have_gone_on(places: &Places<'_>, lost: Lost, spliced: &Spliced, known: K
 /// Why nobody can say where a journal ended that is there and does not say it.
 fn has_no_known_end(
     places: &Places<'_>,
-    sources: &Sources<'_>,
+    own: Option<Head>,
     found: &Comparison,
     spliced: &Spliced,
 ) -> Option<String> {
-    let (own, end) = (own_end(places, sources), spliced.end);
+    let end = spliced.end;
     if own.is_none() && has_log(places.data_dir) {
         return Some(format!(
             "what can be restored ends at commit {end}; the journal cannot be read, and its log may have commits that no copy and no signed head \
