@@ -1,5 +1,7 @@
 //! `florin audit`: what shows to others, and to ourselves, that the journal is whole. Nothing here needs the node to be stopped.
 
+pub(crate) mod journals;
+
 use crate::integrity::{self, CompareArguments};
 use crate::shard_folders;
 use anyhow::{Context as _, bail};
@@ -11,11 +13,11 @@ use florin_adapters::audit::proof::{Subject, heads_for, prove, records_of};
 use florin_adapters::audit::receipt::issue;
 use florin_adapters::audit::verify::{Verified, verify};
 use florin_adapters::clock::SystemClock;
-use florin_adapters::journal::JournalFile;
 use florin_config::Settings;
 use florin_domain::ids::{PaymentId, Seq, ShardId};
 use florin_domain::ports::Clock as _;
 use indicatif::{ProgressBar, ProgressStyle};
+use journals::Journals;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -87,7 +89,7 @@ pub(crate) struct ReceiptArguments {
     out: Option<PathBuf>,
 }
 
-/// Carries a command out. All of them read files and wait for nothing else.
+/// Carries a command out. All of them wait for what they read on a thread of their own.
 pub(crate) async fn run(command: AuditCommand, settings: Settings) -> anyhow::Result<()> {
     let work = move || match command {
         AuditCommand::Verify(arguments) => verify_all(&settings, &arguments),
@@ -98,21 +100,6 @@ pub(crate) async fn run(command: AuditCommand, settings: Settings) -> anyhow::Re
         AuditCommand::Key => print_key(&settings),
     };
     tokio::task::spawn_blocking(work).await?
-}
-
-fn known(settings: &Settings) -> anyhow::Result<Vec<ShardId>> {
-    shard_folders::known(
-        &settings.data_dir,
-        &settings.heads_folder(),
-        settings.replica_dir.as_deref(),
-    )
-}
-
-fn journal(settings: &Settings, shard: ShardId) -> anyhow::Result<JournalFile> {
-    Ok(JournalFile::open(&shard_folders::folder(
-        &settings.data_dir,
-        shard,
-    ))?)
 }
 
 fn key(settings: &Settings) -> anyhow::Result<SigningKey> {
@@ -155,21 +142,22 @@ fn verify_all(settings: &Settings, arguments: &VerifyArguments) -> anyhow::Resul
     };
     let trusted = Seq(arguments.from.saturating_sub(1));
     let mut wrong = 0;
-    for shard in known(settings)? {
+    let journals = Journals::open(settings)?;
+    for shard in journals.known(settings.replica_dir.as_deref())? {
         let folder = shard_folders::folder(&settings.data_dir, shard);
-        if !folder.is_dir() {
+        if journals.are_in_folders() && !folder.is_dir() {
             let why = shard_folders::missing(shard, &folder);
             bar.suspend(|| println!("shard {}: WRONG: {why}", shard.0));
             wrong += 1;
             continue;
         }
-        let journal = journal(settings, shard)?;
+        let journal = journals.of(shard)?;
         let trusted = trusted.min(journal.head(shard)?.seq);
         let heads = match public {
             Some(public) => heads(settings, shard, public)?,
             None => HeadsReader::none(shard),
         };
-        let verified = verify(&journal, shard, trusted, heads, &progress)?;
+        let verified = verify(&*journal, shard, trusted, heads, &progress)?;
         bar.suspend(|| println!("{}", described(&verified)));
         wrong += verified.findings.len();
     }
@@ -177,7 +165,7 @@ fn verify_all(settings: &Settings, arguments: &VerifyArguments) -> anyhow::Resul
     if wrong > 0 {
         bail!(
             "{wrong} wrong in {}: see \"When the journal does not fit\" in docs/audit.md",
-            settings.data_dir.display()
+            journals.place()
         );
     }
     Ok(())
@@ -250,8 +238,9 @@ pub(crate) fn export_to(settings: &Settings, out: &Path) -> anyhow::Result<u64> 
     let mut count = 0_u64;
     write_file(out, |file| {
         let mut export = ExportWriter::new(file, &public)?;
-        for shard in known(settings)? {
-            let journal = journal(settings, shard)?;
+        let journals = Journals::open(settings)?;
+        for shard in journals.known(settings.replica_dir.as_deref())? {
+            let journal = journals.of(shard)?;
             for line in heads(settings, shard, public)? {
                 if let Ok(kept) = line? {
                     export.head(&kept.signed)?;
@@ -280,20 +269,22 @@ fn proof(settings: &Settings, arguments: &ProofArguments) -> anyhow::Result<()> 
         (None, Some(seq)) => (ShardId(arguments.shard), Subject::Commit(Seq(seq))),
         (None, None) => bail!("--payment or --seq"),
     };
-    let (journal, public) = (journal(settings, shard)?, key(settings)?.public());
+    let journals = Journals::open(settings)?;
+    let (journal, public) = (journals.of(shard)?, key(settings)?.public());
     let heads = heads_for(heads(settings, shard, public)?, arguments.consistency.map(Seq))?;
-    let records = records_of(&journal, shard, subject, &heads.head)?;
-    let proof = prove(&journal, &records, &heads, &public)?;
+    let records = records_of(&*journal, shard, subject, &heads.head)?;
+    let proof = prove(&*journal, &records, &heads, &public)?;
     write_document(arguments.out.as_deref(), &serde_json::to_string(&proof)?)
 }
 
 fn receipt(settings: &Settings, arguments: &ReceiptArguments) -> anyhow::Result<()> {
     let id = payment(&arguments.payment)?;
     let shard = id.shard();
-    let (journal, key) = (journal(settings, shard)?, key(settings)?);
+    let journals = Journals::open(settings)?;
+    let (journal, key) = (journals.of(shard)?, key(settings)?);
     let heads = heads_for(heads(settings, shard, key.public())?, None)?;
-    let records = records_of(&journal, shard, Subject::Payment(id), &heads.head)?;
+    let records = records_of(&*journal, shard, Subject::Payment(id), &heads.head)?;
     let now_ms = SystemClock::new().now().unix_ms();
-    let receipt = issue(&journal, &records, &heads, &key, now_ms)?;
+    let receipt = issue(&*journal, &records, &heads, &key, now_ms)?;
     write_document(arguments.out.as_deref(), &serde_json::to_string(&receipt)?)
 }

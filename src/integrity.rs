@@ -1,8 +1,11 @@
 //! `florin audit compare` and `florin repair`: which copy of the journal is wrong, and restoring it from those that are not.
 
 mod report;
+mod shared;
 
 use crate::audit;
+use crate::audit::journals::Journals;
+use crate::ownership::{self, Held};
 use crate::shard_folders;
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -13,7 +16,9 @@ use florin_adapters::integrity::compare::{Comparison, compare as compare_sources
 use florin_adapters::integrity::lost::{self, KnownEnd, Lost};
 use florin_adapters::integrity::mend::{Repair, Work, finish, mend};
 use florin_adapters::integrity::plan::{Plan, plan};
-use florin_adapters::integrity::{Places, unfinished};
+use florin_adapters::integrity::{Places, Replica, unfinished};
+use florin_adapters::journal::{JournalTables, StoredJournal};
+use florin_adapters::postgres::Server;
 use florin_config::Settings;
 use florin_domain::ids::ShardId;
 use florin_domain::ledger::EffectiveDate;
@@ -31,6 +36,9 @@ pub(crate) struct CopyArguments {
     /// The folder of the replica, if it is not the configured one
     #[arg(long, value_name = "DIR")]
     replica: Option<PathBuf>,
+    /// A standby of the database of `database.url`, which is the replica then; that of `database.replica_url` if none is named
+    #[arg(long, value_name = "URL", conflicts_with = "replica")]
+    replica_url: Option<String>,
     /// A file that `florin audit export` has made
     #[arg(long, value_name = "FILE")]
     export: Option<PathBuf>,
@@ -94,12 +102,16 @@ struct Check<'a> {
     settings: &'a Settings,
     heads: PathBuf,
     key: Option<PublicKey>,
+    journals: Journals<'a>,
     replica: Option<PathBuf>,
+    standby: Option<JournalTables>,
     export: Option<PathBuf>,
 }
 
 impl<'a> Check<'a> {
     fn new(settings: &'a Settings, copies: &CopyArguments) -> anyhow::Result<Self> {
+        let journals = Journals::open(settings)?;
+        let standby = standby(settings, copies, &journals)?;
         let key = match &copies.public_key {
             Some(text) => Some(PublicKey::parse(text).context("--public-key must be 64 hexadecimal digits")?),
             None if SigningKey::exists(&settings.data_dir)? => Some(
@@ -118,6 +130,8 @@ impl<'a> Check<'a> {
             settings,
             heads: settings.heads_folder(),
             key,
+            journals,
+            standby,
             replica: copies.replica.clone().or_else(|| settings.replica_dir.clone()),
             export: copies.export.clone(),
         })
@@ -129,7 +143,11 @@ impl<'a> Check<'a> {
             shard,
             heads: &self.heads,
             key: self.key,
-            replica: self.replica.as_deref(),
+            database: self.journals.tables().map(|tables| tables as &dyn StoredJournal),
+            replica: match &self.standby {
+                Some(tables) => Some(Replica::Standby(tables)),
+                None => self.replica.as_deref().map(Replica::Folder),
+            },
             export: self.export.as_deref(),
         }
     }
@@ -137,13 +155,13 @@ impl<'a> Check<'a> {
     /// Compares every shard; one whose folder is gone as well, with a journal that has nothing.
     fn compare(&self) -> anyhow::Result<Vec<Shard>> {
         let mut shards = Vec::new();
-        let known = shard_folders::known(&self.settings.data_dir, &self.heads, self.replica.as_deref())?;
-        for id in known {
+        for id in self.journals.known(self.replica.as_deref())? {
             let data_dir = shard_folders::folder(&self.settings.data_dir, id);
+            let may_be_lost = self.journals.are_in_folders() && id != ShardId::FIRST;
             shards.push(Shard {
                 lost: lost::is_lost(&data_dir)
                     .with_context(|| data_dir.display().to_string())?
-                    .filter(|_| id != ShardId::FIRST),
+                    .filter(|_| may_be_lost),
                 found: compare_sources(&self.places(&data_dir, id))?,
                 data_dir,
                 id,
@@ -151,6 +169,44 @@ impl<'a> Check<'a> {
         }
         Ok(shards)
     }
+}
+
+/// The standby that was named, if one was: of the same journal, or it is a copy of something else.
+fn standby(
+    settings: &Settings,
+    copies: &CopyArguments,
+    journals: &Journals<'_>,
+) -> anyhow::Result<Option<JournalTables>> {
+    let Some(primary) = journals.tables() else {
+        if copies.replica_url.is_some() {
+            bail!("--replica-url is for a journal in a database, and `database.url` is not set");
+        }
+        return Ok(None);
+    };
+    if copies.replica.is_some() {
+        bail!("with `database.url` the replica is a standby: --replica-url");
+    }
+    let configured = || {
+        settings
+            .database
+            .replica_url
+            .as_ref()
+            .map(|url| url.expose().to_owned())
+    };
+    let named = copies.replica_url.clone().or_else(configured);
+    let Some(url) = named.filter(|url| !url.is_empty()) else {
+        return Ok(None);
+    };
+    let options = ownership::database_options(settings, &url);
+    let standby = JournalTables::open(&options, Server::Standby)?;
+    if standby.journal_id()? != primary.journal_id()? {
+        bail!(
+            "the server at {} has another journal than the one at {}",
+            standby.place(),
+            primary.place()
+        );
+    }
+    Ok(Some(standby))
 }
 
 /// Prints the comparison; an error if anything differs.
@@ -176,8 +232,20 @@ pub(crate) fn compare(settings: &Settings, arguments: &CompareArguments) -> anyh
 
 /// Decides, and with `--apply` repairs. The folder is locked: no node may run on it.
 pub(crate) async fn repair(settings: Settings, arguments: RepairArguments) -> anyhow::Result<()> {
-    let work = move || repair_locked(&settings, &arguments);
-    let code = tokio::task::spawn_blocking(work).await??;
+    let held = if settings.database.url.is_some() && arguments.apply {
+        Some(shared::take(&settings).await?)
+    } else {
+        None
+    };
+    let work = move || {
+        let code = repair_locked(&settings, &arguments, held.as_ref());
+        (code, held)
+    };
+    let (code, held) = tokio::task::spawn_blocking(work).await?;
+    if let Some(held) = held {
+        held.lease.release().await;
+    }
+    let code = code?;
     if code != 0 {
         // Everything was said; only the code is left.
         std::process::exit(code);
@@ -185,11 +253,16 @@ pub(crate) async fn repair(settings: Settings, arguments: RepairArguments) -> an
     Ok(())
 }
 
-fn repair_locked(settings: &Settings, arguments: &RepairArguments) -> anyhow::Result<i32> {
+/// `held` are the shards of a database that is to be changed.
+fn repair_locked(
+    settings: &Settings,
+    arguments: &RepairArguments,
+    held: Option<&Held>,
+) -> anyhow::Result<i32> {
     if !settings.data_dir.is_dir() {
         bail!("{} is no data folder", settings.data_dir.display());
     }
-    let _locked = DataDir::open(&settings.data_dir)?;
+    let locked = DataDir::open(&settings.data_dir)?;
     let check = Check::new(settings, &arguments.copies)?;
     let shards = check.compare()?;
     let mut plans = Vec::new();
@@ -247,7 +320,11 @@ fn repair_locked(settings: &Settings, arguments: &RepairArguments) -> anyhow::Re
         report.print();
         return Ok(i32::from(!agree(&shards) || report.interrupted));
     }
-    let after = carry_out(&check, &works, &mut report)?;
+    let after = carry_out(
+        (&check, held.map(|held| (held, &locked))),
+        (&shards, &works),
+        &mut report,
+    )?;
     report.print();
     if !report.recovered {
         for shard in &after {
@@ -260,8 +337,15 @@ fn repair_locked(settings: &Settings, arguments: &RepairArguments) -> anyhow::Re
 
 /// Does what was planned, compares everything again, and answers with that. Nodes start again once their journals and views are right: a copy that
 /// cannot be made again, and a bad line among older signed heads, stop none.
-fn carry_out(check: &Check<'_>, works: &[Work<'_>], report: &mut Report<'_>) -> anyhow::Result<Vec<Shard>> {
-    let done = mend_all(check.settings, works);
+fn carry_out(
+    (check, held): (&Check<'_>, Option<(&Held, &DataDir)>),
+    (shards, works): (&[Shard], &[Work<'_>]),
+    report: &mut Report<'_>,
+) -> anyhow::Result<Vec<Shard>> {
+    let done = match held {
+        Some(held) => shared::mend(held, check, (shards, works)),
+        None => mend_all(check.settings, works),
+    };
     let after = match (check.compare(), done.is_ok()) {
         (Ok(after), _) => after,
         (Err(error), true) => return Err(error),
@@ -286,7 +370,7 @@ fn carry_out(check: &Check<'_>, works: &[Work<'_>], report: &mut Report<'_>) -> 
 }
 
 /// Does what was planned; answers where what was replaced is kept.
-fn mend_all(settings: &Settings, works: &[Work<'_>]) -> anyhow::Result<Vec<PathBuf>> {
+fn mend_all(settings: &Settings, works: &[Work<'_>]) -> anyhow::Result<Vec<String>> {
     let stamp = stamp();
     let repair = Repair {
         data_dir: &settings.data_dir,
@@ -296,7 +380,8 @@ fn mend_all(settings: &Settings, works: &[Work<'_>]) -> anyhow::Result<Vec<PathB
     let mut renew = |export: &Path| {
         renew_export(settings, export, &stamp).map_err(|error| io::Error::other(format!("{error:#}")))
     };
-    Ok(mend(&repair, &mut renew, &mut |_| Ok(()))?.kept)
+    let kept = mend(&repair, &mut renew, &mut |_| Ok(()))?.kept;
+    Ok(kept.iter().map(|path| path.display().to_string()).collect())
 }
 
 /// Makes an export again; answers where the old one is kept. It keeps its name until the new one takes it, so that a repair that is interrupted can

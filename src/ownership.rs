@@ -202,6 +202,17 @@ fn shards(settings: &Settings) -> Vec<ShardId> {
     (0..settings.shards).map(ShardId).collect()
 }
 
+/// How a database is used as it is configured.
+pub(crate) fn database_options(settings: &Settings, url: &str) -> DatabaseOptions {
+    DatabaseOptions {
+        connections_max: settings.database.connections_max,
+        connect_timeout: settings.database.connect_timeout,
+        statement_timeout: settings.database.statement_timeout,
+        append_patience: settings.database.append_patience,
+        ..DatabaseOptions::new(url)
+    }
+}
+
 /// The configured database, which must fit.
 pub(crate) async fn database(settings: &Settings) -> anyhow::Result<Database> {
     let url = settings
@@ -209,13 +220,7 @@ pub(crate) async fn database(settings: &Settings) -> anyhow::Result<Database> {
         .url
         .as_ref()
         .context("`database.url` is not set")?;
-    let options = DatabaseOptions {
-        connections_max: settings.database.connections_max,
-        connect_timeout: settings.database.connect_timeout,
-        statement_timeout: settings.database.statement_timeout,
-        append_patience: settings.database.append_patience,
-        ..DatabaseOptions::new(url.expose())
-    };
+    let options = database_options(settings, url.expose());
     let durability = if settings.database.needs_synchronous_standby {
         Durability::Replicated
     } else {

@@ -49,6 +49,11 @@ pub(crate) fn known(
     Ok(shards)
 }
 
+/// The shards that were signed for.
+pub(crate) fn signed_for(heads_folder: &Path) -> anyhow::Result<Vec<ShardId>> {
+    named(heads_folder, "heads-")
+}
+
 /// The shards that files in a folder are named after: `<prefix><number>-...`.
 fn named(folder: &Path, prefix: &str) -> anyhow::Result<Vec<ShardId>> {
     let entries = match std::fs::read_dir(folder) {

@@ -20,6 +20,6 @@ pub mod notary;
 pub mod proof;
 pub mod receipt;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod tree;
 pub mod verify;

@@ -4,7 +4,7 @@
 //! # Layout
 //! * [`compare`] says which source differs, and where; `lanes` is one source each, `heads` what was signed
 //! * [`plan`] decides what can be done, and what a person must decide; `splice` is the restored journal, record by record
-//! * [`mend`] does it; `swap` puts a new journal into the place of the old one; [`unfinished`] notes that it is under way
+//! * [`mend`] does it in a folder, [`restore`] in a database; `swap` puts a new journal into the place of the old one; [`unfinished`] notes that it is under way
 //! * [`lost`] is what is known of a shard whose folder is gone
 
 pub mod compare;
@@ -13,6 +13,7 @@ mod lanes;
 pub mod lost;
 pub mod mend;
 pub mod plan;
+pub mod restore;
 mod splice;
 mod swap;
 #[cfg(test)]
@@ -20,9 +21,10 @@ mod tests;
 pub mod unfinished;
 
 use crate::audit::key::PublicKey;
-use crate::journal::OpenError;
+use crate::journal::{OpenError, StoredJournal};
 use crate::replica::follower::ReplicaError;
-use florin_domain::ids::ShardId;
+use crate::replica::noted_end;
+use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::ReadError;
 use std::fmt;
 use std::io;
@@ -40,10 +42,51 @@ pub struct Places<'a> {
     pub heads: &'a Path,
     /// With which key they are checked; without one nobody knows what was signed.
     pub key: Option<PublicKey>,
-    /// The folder of the replica, if there is one.
-    pub replica: Option<&'a Path>,
+    /// The journal, if it is in a database; the data folder has only the views then.
+    pub database: Option<&'a dyn StoredJournal>,
+    /// The replica, if there is one.
+    pub replica: Option<Replica<'a>>,
     /// The export, if there is one.
     pub export: Option<&'a Path>,
+}
+
+/// Where the replica is.
+#[derive(Clone, Copy, Debug)]
+pub enum Replica<'a> {
+    /// The files in which a node keeps the bytes of its own journal.
+    Folder(&'a Path),
+    /// A server that follows the database.
+    Standby(&'a dyn StoredJournal),
+}
+
+impl Places<'_> {
+    /// Whether a source is somewhere else, so that it may be out of reach and whole.
+    fn is_remote(&self, source: Source) -> bool {
+        match source {
+            Source::Primary => self.database.is_some_and(StoredJournal::is_remote),
+            Source::Replica => match self.replica {
+                Some(Replica::Standby(journal)) => journal.is_remote(),
+                Some(Replica::Folder(_)) | None => false,
+            },
+            Source::Audit => false,
+        }
+    }
+
+    /// How far the replica in files is noted to have come.
+    fn noted_end(&self) -> Option<Seq> {
+        match self.database {
+            Some(_) => None,
+            None => noted_end(self.data_dir),
+        }
+    }
+
+    /// The folder of the replica, if that is where it is.
+    fn replica_folder(&self) -> Option<&Path> {
+        match self.replica {
+            Some(Replica::Folder(folder)) => Some(folder),
+            Some(Replica::Standby(_)) | None => None,
+        }
+    }
 }
 
 /// A copy of the journal.
@@ -91,6 +134,9 @@ pub enum IntegrityError {
     /// A source cannot be read any longer.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// A source that is somewhere else cannot be read: that says nothing about what it has.
+    #[error("the {0} cannot be read, so nothing is said about it: {1}")]
+    Unreachable(Source, String),
     /// The replica cannot be written.
     #[error(transparent)]
     Replica(#[from] ReplicaError),

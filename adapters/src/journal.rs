@@ -10,14 +10,16 @@ mod postgres;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub(crate) use chain::{GENESIS, Hash, Verifier, damaged};
 pub use memory::{MemoryJournal, MemoryStore};
 pub use past::FromJournal;
-pub use postgres::{PostgresJournal, PostgresPast};
+pub use postgres::{JournalTables, PostgresJournal, PostgresPast};
 pub(crate) use postgres::{Stored, stored_head, stored_link_at, stored_records};
-pub(crate) use sqlite::{JournalBuilder, RawRecord};
-pub use sqlite::{JournalFile, OpenError, SqliteJournal, StoredRecord, Walk};
+pub(crate) use sqlite::JournalBuilder;
+pub use sqlite::{JournalFile, OpenError, SqliteJournal};
+pub use walk::{Page, RawPage, RawRecord, StoredJournal, StoredRecord, Walk};
 
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, Head};

@@ -66,6 +66,14 @@ pub fn compare(data_dir: &Path, found: Option<&str>) -> Result<(), PlaceError> {
     }
 }
 
+/// The same for whoever only looks at the database, also from a folder that belongs to nothing.
+pub fn compare_if_bound(data_dir: &Path, found: &str) -> Result<(), PlaceError> {
+    if noted(data_dir)?.is_none() && !data_dir.join(JOURNAL).exists() {
+        return Ok(());
+    }
+    compare(data_dir, Some(found))
+}
+
 /// The id of the database's journal that the folder belongs to, if it belongs to one.
 pub(crate) fn noted(data_dir: &Path) -> Result<Option<String>, PlaceError> {
     folder_note::read(data_dir, NOTE).map_err(|error| failed(data_dir, error))

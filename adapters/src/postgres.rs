@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //! * `address` where the database is, and what every session is told; `link` one connection of one's own, watched for warnings;
-//!   `pool` those that are lent; `replica` the same of a standby, for what decides nothing
+//!   `pool` those that are lent; `replica` the same of a standby, for what decides nothing; `reading` one for reading from a thread without a
+//!   runtime, `writing` one for a repair
 //! * `migrations` the schema, embedded; `checks` what a start refuses; `lease` which process has the shards, by the database's clock;
 //!   `moved` the mark that nobody has them, because their journal is elsewhere
 //!
@@ -15,16 +16,21 @@ mod link;
 mod migrations;
 mod moved;
 mod pool;
+mod reading;
 mod replica;
 #[cfg(test)]
 pub(crate) mod tests;
+mod writing;
 
 pub use checks::Durability;
 pub use lease::{Holder, Lease, LeaseTerms, Taken, Trusted};
 pub(crate) use link::{Link, Outcome, Trouble};
 pub(crate) use moved::{Mark, Names};
 pub(crate) use pool::Lent;
+pub use reading::Server;
+pub(crate) use reading::{ReadLink, Unread};
 pub use replica::Replica;
+pub use writing::WriteLink;
 
 use address::{Address, Meant};
 use bb8::Pool;

@@ -6,7 +6,6 @@ use florin_adapters::integrity::Source;
 use florin_adapters::integrity::plan::Mending;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 pub(super) fn is_valid(shards: &[Shard]) -> bool {
     shards.iter().all(|shard| shard.found.is_valid())
@@ -56,8 +55,19 @@ pub(super) fn actions(shard: &Shard, mending: &Mending, check: &Check<'_>) -> Ve
         let taken: Vec<String> = taken
             .map(|(source, count)| format!("{count} copied from the {source}"))
             .collect();
+        let (whole, rest) = if check.journals.are_in_folders() {
+            (
+                "a new journal takes the place of the old one, which is kept",
+                "views, key index and snapshots are deleted",
+            )
+        } else {
+            (
+                "records of copies take the place of those in the database, which are kept",
+                "what this folder has made of the journal is deleted",
+            )
+        };
         lines.push(format!(
-            "shard {id}: a new journal up to commit {end} takes the place of the old one, which is kept; {what} ({})",
+            "shard {id}: up to commit {end} {whole}; {what} ({})",
             taken.join(", ")
         ));
         lines.extend(shard.missing_folder().map(|(folder, lost)| {
@@ -72,9 +82,7 @@ pub(super) fn actions(shard: &Shard, mending: &Mending, check: &Check<'_>) -> Ve
                 signed.next()
             ));
         }
-        lines.push(format!(
-            "shard {id}: views, key index and snapshots are deleted; the next start makes them again"
-        ));
+        lines.push(format!("shard {id}: {rest}; the next start makes it again"));
     }
     if let (Some(from), Some(folder)) = (mending.replica_from, &check.replica) {
         lines.push(format!(
@@ -104,7 +112,7 @@ pub(super) struct Report<'a> {
     pub(super) interrupted: bool,
     pub(super) actions: Vec<String>,
     pub(super) decide: Vec<String>,
-    pub(super) kept: Vec<PathBuf>,
+    pub(super) kept: Vec<String>,
     /// Bad lines among older signed heads, which no repair mends.
     pub(super) bad_heads: Vec<String>,
     pub(super) recovered: bool,
@@ -136,8 +144,8 @@ impl Report<'_> {
         for line in &self.actions {
             println!("{} {line}", if self.recovered { "done:" } else { "to do:" });
         }
-        for path in &self.kept {
-            println!("kept: {}", path.display());
+        for place in &self.kept {
+            println!("kept: {place}");
         }
         for line in &self.decide {
             println!("decide: {line}");

@@ -2,16 +2,18 @@
 
 use crate::shard_folders;
 use anyhow::Context as _;
-use florin_adapters::audit::notary::{Notary, Notice};
+use florin_adapters::audit::notary::{Notary, NotaryError, Notice};
 use florin_adapters::clock::SystemClock;
 use florin_adapters::integrity::lost;
-use florin_adapters::journal::SqliteJournal;
+use florin_adapters::journal::{JournalTables, SqliteJournal};
+use florin_adapters::postgres::Database;
 use florin_config::Settings;
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::Clock as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -42,7 +44,26 @@ pub(crate) async fn compare(settings: &Settings, shard: ShardId) -> anyhow::Resu
         bar.finish_and_clear();
         opened
     });
-    let (notary, notices) = opened.await.context("comparing with the signed heads")??;
+    told(opened.await.context("comparing with the signed heads")?)
+}
+
+/// The same with the journal of a database, which must be the one that this node has signed for.
+pub(crate) async fn compare_shared(
+    settings: &Settings,
+    database: &Database,
+    (shard, acknowledged): (ShardId, Arc<AtomicU64>),
+) -> anyhow::Result<Notary> {
+    let (data_dir, folder) = (settings.data_dir.clone(), settings.heads_folder());
+    let tables = JournalTables::of(database).context("a connection for signing")?;
+    let opened = tokio::task::spawn_blocking(move || {
+        Notary::open_shared(&data_dir, (shard, Box::new(tables)), acknowledged, &folder)
+    });
+    told(opened.await.context("comparing with the signed heads")?)
+}
+
+/// Hands on what a person should look at.
+fn told(opened: Result<(Notary, Vec<Notice>), NotaryError>) -> anyhow::Result<Notary> {
+    let (notary, notices) = opened?;
     for notice in notices {
         match notice {
             Notice::HeadsMissing => {
@@ -72,11 +93,11 @@ pub(crate) struct Signing {
 }
 
 impl Signing {
-    /// Signs from now on. The journal is kept open as long: what closes it last must be what writes it. If nobody else has it any longer when the
-    /// last head was signed, nothing was answered behind that, and its commit is noted in the data folder as the end.
+    /// Signs from now on. A journal in the folder is kept open as long: what closes it last must be what writes it. If nobody else has it any longer
+    /// when the last head was signed, nothing was answered behind that, and its commit is noted in the data folder as the end.
     pub(crate) fn start(
         notary: Notary,
-        mut journal: Arc<SqliteJournal>,
+        mut journal: Option<Arc<SqliteJournal>>,
         data_dir: &Path,
     ) -> anyhow::Result<Self> {
         let (stop, stopped) = sync_channel(1);
@@ -85,7 +106,11 @@ impl Signing {
             .name("florin-notary".to_owned())
             .spawn(move || {
                 let shard = notary.shard();
-                let end = sign_until(notary, &stopped, || Arc::get_mut(&mut journal).is_some());
+                let end = sign_until(notary, &stopped, || {
+                    journal
+                        .as_mut()
+                        .is_some_and(|journal| Arc::get_mut(journal).is_some())
+                });
                 drop(journal);
                 if let Some(end) = end
                     && let Err(error) = lost::note_stop(&data_dir, shard, end)

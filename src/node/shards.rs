@@ -37,7 +37,8 @@ type JournalWith = (Arc<dyn Journal>, Arc<dyn Past>, Stores);
 /// All of them, in order, and what must live as long.
 pub(crate) struct Opened {
     pub(crate) shards: Vec<Shard>,
-    pub(crate) notaries: Vec<(Notary, Arc<SqliteJournal>)>,
+    /// With what is kept open as long.
+    pub(crate) notaries: Vec<(Notary, Option<Arc<SqliteJournal>>)>,
     pub(crate) replicating: Replicas,
     pub(crate) folders: Vec<DataDir>,
 }
@@ -100,7 +101,7 @@ impl Opened {
         let stores = Stores::open(self.last()?, &settings.actors)?;
         let journal = Arc::new(SqliteJournal::open(self.last()?.path(), shard)?);
         let notary = notary::compare(settings, shard).await?;
-        self.notaries.push((notary, Arc::clone(&journal)));
+        self.notaries.push((notary, Some(Arc::clone(&journal))));
         if let Some(replica) = &settings.replica_dir {
             let path = self.last()?.path().to_owned();
             self.replicating.start(replica, &path, shard, &journal)?;
@@ -119,6 +120,10 @@ impl Opened {
         let taken = held.taken.iter().find(|taken| taken.shard == shard);
         let taken = taken.context("a shard that was not taken")?;
         let journal = Arc::new(PostgresJournal::open(&held.database, taken).await?);
+        // Before anything is made from it, or made anew.
+        let notary =
+            notary::compare_shared(settings, &held.database, (shard, journal.acknowledged())).await?;
+        self.notaries.push((notary, None));
         let stores = Stores::of_database(self.last()?, &settings.actors, (&journal, taken)).await?;
         let past = Arc::new(PostgresPast::new(Arc::clone(&journal), held.replica.clone()));
         Ok((journal, past, stores))

@@ -7,7 +7,6 @@ use crate::ledger_shards::THREE;
 use crate::ledger_transfers::{ask, entries, id, made, make, open, pair, refused, try_make, two, with};
 use crate::ops::figure;
 use crate::process::{run_well, wait_for};
-use crate::store;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -203,9 +202,6 @@ fn x_36_an_alert_is_raised_once_and_stands_as_it_did_after_kills_and_snapshots()
     let ids: Vec<Value> = (0..2).map(|_| watch(&dev, &unnamed)["id"].clone()).collect();
     assert!(ids[0] != ids[1], "{ids:?}");
     dev.process.kill_9();
-    if !store::is_embedded() {
-        return;
-    }
     run_well(&["audit", "verify"], folder.path(), &[]);
     let out = folder.path().join("export.jsonl");
     run_well(

@@ -8,7 +8,6 @@ use crate::ledger_transfers::{account, balance, entries, id, made, make, open, p
 use crate::operators::order;
 use crate::ops::figure;
 use crate::process::{run, run_well, wait_for};
-use crate::store;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -176,11 +175,9 @@ fn a_transfer_between_shards_that_was_answered_is_there_once_wherever_the_proces
     assert_balanced(&dev.operator());
     dev.process.kill_9();
 
-    if store::is_embedded() {
-        let verified = run_well(&["audit", "verify"], folder.path(), &[]);
-        for shard in 0..3 {
-            assert!(verified.contains(&format!("shard {shard}: ")), "{verified}");
-        }
+    let verified = run_well(&["audit", "verify"], folder.path(), &[]);
+    for shard in 0..3 {
+        assert!(verified.contains(&format!("shard {shard}: ")), "{verified}");
     }
     let fewer = [&PATIENT, &[("FLORIN_JOURNAL_SHARDS", "2")][..]].concat();
     let refused = run(&["dev"], folder.path(), &fewer);
@@ -285,7 +282,5 @@ fn cons_4_whatever_ends_a_transfer_before_its_decision_nothing_of_it_stays_reser
     assert_eq!(stays.status, 404, "it was only asked about");
     assert_balanced(&dev.operator());
     dev.stop();
-    if store::is_embedded() {
-        run_well(&["audit", "verify"], folder.path(), &[]);
-    }
+    run_well(&["audit", "verify"], folder.path(), &[]);
 }

@@ -5,7 +5,6 @@ use crate::ledger_transfers::{
     account, ask, balance, entries, id, made, make, open, pair, refused, two, with,
 };
 use crate::process::{run_well, wait_for};
-use crate::store;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -86,9 +85,6 @@ fn balances_reservations_and_closed_days_survive_a_kill_with_and_without_a_snaps
     assert_eq!(same.expect(200).json()["id"], json!(customer));
     assert_balanced(&dev.operator());
     dev.process.kill_9();
-    if !store::is_embedded() {
-        return;
-    }
     run_well(&["audit", "verify"], folder.path(), &[]);
     let out = folder.path().join("export.jsonl");
     run_well(

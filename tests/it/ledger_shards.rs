@@ -6,7 +6,6 @@ use crate::ledger_transfers::{ask, balance, made, make, open, pair, refused};
 use crate::operations::manual;
 use crate::operators::order;
 use crate::process::{run, run_well, wait_for};
-use crate::store;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -464,10 +463,8 @@ fn a_node_takes_more_shards_and_never_fewer() {
     assert_eq!([&far, &farther].map(|id| balance(&dev, id)), [0, 4_000]);
     assert_balanced(&dev.operator());
     dev.stop();
-    if store::is_embedded() {
-        let verified = run_well(&["audit", "verify"], folder.path(), &[]);
-        for shard in 0..4 {
-            assert!(verified.contains(&format!("shard {shard}: ")), "{verified}");
-        }
+    let verified = run_well(&["audit", "verify"], folder.path(), &[]);
+    for shard in 0..4 {
+        assert!(verified.contains(&format!("shard {shard}: ")), "{verified}");
     }
 }

@@ -20,6 +20,7 @@
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `lost_stores`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
 //! - `takeover`, `takeover_control`, `takeover_credentials`, `takeover_reads`, `takeover_stores`: two nodes on one database, and one with a standby beside it. `migrate_store`: one that moves there, and back; `backup`: one that is copied and made again.
+//! - `audit_shared`, `integrity_shared`: signed heads of a journal in a database; and that journal, its standby and an export, one of which is wrong.
 //! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
 
 #![expect(
@@ -42,6 +43,7 @@ mod acceptance_stages;
 mod adyen;
 mod audit;
 mod audit_ledger;
+mod audit_shared;
 mod backup;
 mod bench_failover;
 mod benches;
@@ -61,6 +63,7 @@ mod failover;
 mod faults;
 mod hostile_input;
 mod idempotency;
+mod integrity_shared;
 mod kill_under_load;
 mod ledger_accounts;
 mod ledger_alerts;

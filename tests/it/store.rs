@@ -49,11 +49,6 @@ fn is_postgres() -> bool {
     }
 }
 
-/// Whether a folder has its journal: what `florin audit` reads, and nothing that is in a database.
-pub(crate) fn is_embedded() -> bool {
-    !is_postgres()
-}
-
 /// Where a command finds the journal of this folder, if that is not the folder itself.
 pub(crate) fn variables(
     arguments: &[&str],

@@ -95,7 +95,7 @@ fn what_decides_nothing_is_read_from_the_standby_and_is_exact_while_it_lags_and_
     let has_it = "SELECT max(seq) FROM florin.commit_record";
     assert_ne!(
         servers.query_standby(has_it).unwrap(),
-        servers.query_primary(has_it).unwrap()
+        servers.query(has_it).unwrap()
     );
 
     servers.query_standby("SELECT pg_wal_replay_resume()").unwrap();
@@ -140,6 +140,6 @@ fn a_replica_that_is_none_is_refused_before_anything_is_taken() {
     let (secret, _) = secret.split_once('@').unwrap();
     assert!(!why.contains(secret), "{why}");
     let taken = "SELECT count(*) FROM florin.shard WHERE epoch > 0";
-    assert_eq!(servers.query_primary(taken).unwrap().trim(), "0");
+    assert_eq!(servers.query(taken).unwrap().trim(), "0");
     nodes.provider.stop();
 }

@@ -5,7 +5,7 @@ use super::heads::HeadsReader;
 use super::hex::{self, Hex};
 use super::key::PublicKey;
 use super::tree::PathBuilder;
-use crate::journal::{JournalFile, StoredRecord};
+use crate::journal::{StoredJournal, StoredRecord};
 use crate::schema;
 use florin_domain::commit::{Body, Commit};
 use florin_domain::ids::{PaymentId, Seq, ShardId};
@@ -128,7 +128,7 @@ pub fn heads_for(reader: HeadsReader, older: Option<Seq>) -> Result<ProofHeads, 
 
 /// The records of a subject, verified, up to a signed head.
 pub fn records_of(
-    journal: &JournalFile,
+    journal: &dyn StoredJournal,
     shard: ShardId,
     subject: Subject,
     head: &SignedHead,
@@ -169,7 +169,7 @@ fn payment_of(commit: &Commit) -> Option<PaymentId> {
 
 /// Proves records.
 pub fn prove(
-    journal: &JournalFile,
+    journal: &dyn StoredJournal,
     records: &[StoredRecord],
     heads: &ProofHeads,
     key: &PublicKey,
@@ -195,7 +195,7 @@ pub fn prove(
 
 /// The paths of records, and of the older head if there is one, from one pass over the journal's hashes.
 pub(super) fn paths(
-    journal: &JournalFile,
+    journal: &dyn StoredJournal,
     records: &[StoredRecord],
     heads: &ProofHeads,
 ) -> Result<(Vec<Vec<Hex<32>>>, Option<ConsistencyForm>), ProofError> {
@@ -212,7 +212,7 @@ pub(super) fn paths(
         builders.push(PathBuilder::consistency(old.0, size.0).ok_or_else(not_signed(old))?);
     }
     let mut tree = super::tree::Frontier::default();
-    journal.hashes(head.shard, Seq::ZERO, size, |_, hash| {
+    journal.hashes(head.shard, Seq::ZERO, size, &mut |_, hash| {
         tree.push(hash);
         for builder in &mut builders {
             builder.push(hash);

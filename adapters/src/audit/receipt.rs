@@ -4,7 +4,7 @@ use super::head::HeadForm;
 use super::hex::Hex;
 use super::key::SigningKey;
 use super::proof::{ProofError, ProofHeads, paths};
-use crate::journal::{JournalFile, StoredRecord};
+use crate::journal::{StoredJournal, StoredRecord};
 use florin_domain::commit::Body;
 use florin_domain::ids::PaymentId;
 use florin_domain::payment::{Payment, evolve_all};
@@ -131,7 +131,7 @@ fn folded(records: &[StoredRecord]) -> Result<Payment, ReadError> {
 
 /// Signs what a payment is after `records`, which are all of its commits.
 pub fn issue(
-    journal: &JournalFile,
+    journal: &dyn StoredJournal,
     records: &[StoredRecord],
     heads: &ProofHeads,
     key: &SigningKey,

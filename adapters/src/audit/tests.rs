@@ -1,6 +1,7 @@
 //! Signing, comparing and verifying on real files; damage of every kind is found, and found where it is.
 
 mod fuzz;
+pub(crate) mod shared;
 
 use super::heads::{self, HeadsReader};
 use super::key::SigningKey;
@@ -23,14 +24,14 @@ use tempfile::TempDir;
 const SHARD: ShardId = ShardId::FIRST;
 
 /// A data folder and a second place for its signed heads.
-struct World {
-    data: TempDir,
-    second: TempDir,
+pub(crate) struct World {
+    pub(crate) data: TempDir,
+    pub(crate) second: TempDir,
     grown: u64,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             data: tempfile::tempdir().unwrap(),
             second: tempfile::tempdir().unwrap(),
@@ -70,7 +71,7 @@ impl World {
         notary.sign(1_000 * self.grown).unwrap().unwrap();
     }
 
-    fn key(&self) -> SigningKey {
+    pub(crate) fn key(&self) -> SigningKey {
         SigningKey::load(self.data.path()).unwrap()
     }
 

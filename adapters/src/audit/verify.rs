@@ -2,7 +2,7 @@
 
 use super::heads::{BadLine, HeadsReader};
 use super::tree::{Frontier, Hash};
-use crate::journal::JournalFile;
+use crate::journal::StoredJournal;
 use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::ReadError;
 use std::fmt;
@@ -166,7 +166,7 @@ impl Heads {
     /// What the heads of later commits than the journal has say. The node may have gone on meanwhile.
     fn finish(
         &mut self,
-        journal: &JournalFile,
+        journal: &dyn StoredJournal,
         shard: ShardId,
         end: Seq,
     ) -> Result<Option<Finding>, VerifyError> {
@@ -188,7 +188,7 @@ impl Heads {
 /// Verifies a shard's journal, the records up to and including `trusted` by their stored hashes only. `progress` is told how many commits of how
 /// many it has come along.
 pub fn verify(
-    journal: &JournalFile,
+    journal: &dyn StoredJournal,
     shard: ShardId,
     trusted: Seq,
     heads: HeadsReader,
@@ -226,14 +226,14 @@ struct Seen {
 }
 
 fn look(
-    journal: &JournalFile,
+    journal: &dyn StoredJournal,
     shard: ShardId,
     trusted: Seq,
     (heads, seen): (&mut Heads, &mut Seen),
     progress: &dyn Fn(u64, u64),
 ) -> Result<(), VerifyError> {
     let mut failed = None;
-    journal.hashes(shard, Seq::ZERO, trusted, |_, hash| {
+    journal.hashes(shard, Seq::ZERO, trusted, &mut |_, hash| {
         seen.tree.push(hash);
         seen.hash = *hash;
         if failed.is_none() {

@@ -5,7 +5,6 @@ use super::lanes::{Lane, Sources};
 use super::{IntegrityError, Places, Source};
 use crate::data_dir::VIEWS;
 use crate::journal::Hash;
-use crate::replica::noted_end;
 use crate::views::{self, ViewsCompared};
 use florin_domain::ids::{Seq, ShardId};
 use std::collections::BTreeMap;
@@ -157,7 +156,7 @@ pub fn compare(places: &Places<'_>) -> Result<Comparison, IntegrityError> {
         .into_iter()
         .filter_map(|source| {
             let records = sources.records(places, source)?;
-            Some(Lane::new(source, records, sources.export.as_ref()))
+            Some(Lane::new(places, source, records, sources.export.as_ref()))
         })
         .collect();
     let forks = walk(places, &mut lanes, &mut heads)?;
@@ -189,7 +188,7 @@ fn walk(places: &Places<'_>, lanes: &mut [Lane<'_>], heads: &mut Heads) -> Resul
     loop {
         seq = seq.next();
         for lane in lanes.iter_mut() {
-            lane.step();
+            lane.step()?;
         }
         let here: Vec<(Source, Hash)> = lanes
             .iter()
@@ -289,7 +288,7 @@ fn judge_forks(lanes: &mut [Lane<'_>], forks: &Forks) {
 /// A journal that ends before what was signed, or before a copy of it, has lost its end. A copy that ends before the journal is late.
 fn judge_ends(
     places: &Places<'_>,
-    sources: &Sources,
+    sources: &Sources<'_>,
     lanes: &mut [Lane<'_>],
     signed: Option<Seq>,
 ) -> Result<(), IntegrityError> {
@@ -313,7 +312,7 @@ fn judge_ends(
             format!("a signed head of commit {signed} exists")
         }
         (_, Some((end, source))) if end > primary.end => format!("the {source} goes on to commit {end}"),
-        _ => match noted_end(places.data_dir) {
+        _ => match places.noted_end() {
             Some(noted) if noted > primary.end && !has_gone_on(places, sources, noted)? => {
                 format!("the replica had commit {noted}")
             }
@@ -329,17 +328,17 @@ fn judge_ends(
 }
 
 /// Whether the journal has reached a commit by now.
-fn has_gone_on(places: &Places<'_>, sources: &Sources, seq: Seq) -> Result<bool, IntegrityError> {
-    Ok(match &sources.primary {
-        Ok(journal) => journal.head(places.shard)?.seq >= seq,
-        Err(_) => false,
+fn has_gone_on(places: &Places<'_>, sources: &Sources<'_>, seq: Seq) -> Result<bool, IntegrityError> {
+    Ok(match sources.journal() {
+        Some(journal) => journal.head(places.shard)?.seq >= seq,
+        None => false,
     })
 }
 
 /// Compares the views with the journal, or with a whole copy of one that is damaged.
 fn compare_views(
     places: &Places<'_>,
-    sources: &Sources,
+    sources: &Sources<'_>,
     lanes: &[Lane<'_>],
 ) -> Result<Option<ViewsCompared>, IntegrityError> {
     let Some(whole) = lanes.iter().find(|lane| lane.fault.is_none()) else {

@@ -128,7 +128,7 @@ fn mend_replica(
 ) -> Result<Vec<PathBuf>, IntegrityError> {
     let places = &work.places;
     let mut kept = Vec::new();
-    if let (Some(from), Some(folder)) = (work.mending.replica_from, places.replica) {
+    if let (Some(from), Some(folder)) = (work.mending.replica_from, places.replica_folder()) {
         let mark = format!("damaged-{stamp}");
         let aside = before(Step::SetReplicaAside).and_then(|()| set_aside(folder, places.shard, from, &mark));
         kept.extend(aside.map_err(io_error(folder))?);
@@ -156,7 +156,7 @@ fn build(
     swap::make_staging(places.data_dir)?;
     let sources = Sources::open(places)?;
     let mut builder = JournalBuilder::create(&path, places.shard)?;
-    let spliced = splice(places, &sources, &whole_copies(found), &mut |record| {
+    let spliced = splice(places, &sources, &whole_copies(found), &mut |record, _| {
         builder.push(record.seq, record.epoch, &record.hash, &record.bytes)
     });
     match spliced {

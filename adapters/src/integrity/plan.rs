@@ -4,10 +4,9 @@ use super::compare::{Comparison, Corruption, FaultKind};
 use super::heads::{has_heads, may_hide_newer};
 use super::lanes::Sources;
 use super::lost::{KnownEnd, Lost, is_lost};
-use super::splice::{SpliceError, Spliced, splice};
+use super::splice::{SpliceError, Spliced, own_end, splice};
 use super::{IntegrityError, Places, Source, io_error};
 use crate::journal::Hash;
-use crate::replica::noted_end;
 use florin_domain::ids::Seq;
 use florin_domain::ports::Head;
 use std::collections::BTreeMap;
@@ -65,6 +64,13 @@ pub fn plan(places: &Places<'_>, found: &Comparison, end: KnownEnd) -> Result<Pl
     };
     match found.corruption() {
         Corruption::None => {}
+        Corruption::One(Source::Replica) if places.replica_folder().is_none() => {
+            let mut reasons = reasons(found);
+            reasons[0] = "only the replica is wrong, and nothing can be written to a standby: take it out of service, and make it again from the primary \
+                          (`pg_basebackup`)"
+                .to_owned();
+            return Ok(Plan::Stop(reasons));
+        }
         Corruption::One(Source::Replica) => {
             let fault = found.fault(Source::Replica).and_then(|fault| fault.seq);
             mending.replica_from = Some(fault.unwrap_or(Seq(1)));
@@ -123,23 +129,27 @@ fn restoration(
         return Ok(Err(why.to_owned()));
     }
     let sources = Sources::open(places)?;
-    if let Ok(journal) = &sources.primary
+    if let Some(journal) = sources.journal()
         && journal.has_other_shards(places.shard).unwrap_or(false)
     {
         let why = "the journal's file has records of other shards, which would be lost";
         return Ok(Err(why.to_owned()));
     }
-    let spliced = match splice(places, &sources, &copies, &mut |_| Ok(())) {
+    let spliced = match splice(places, &sources, &copies, &mut |_, _| Ok(())) {
         Ok(spliced) => spliced,
         Err(SpliceError::Refused(why)) => return Ok(Err(why)),
         Err(SpliceError::Failed(error)) => return Err(error),
     };
-    let lost = is_lost(places.data_dir).map_err(io_error(places.data_dir))?;
+    let lost = match places.database {
+        Some(_) => None,
+        None => is_lost(places.data_dir).map_err(io_error(places.data_dir))?,
+    };
     let lost = lost.or_else(|| is_begun_anew(places, &sources).then_some(Lost::Empty));
-    let refused = loses_commits(places, &sources, &spliced)
+    let own = own_end(sources.journal(), places.shard)?;
+    let refused = loses_commits(places, own, &spliced)
         .or_else(|| match lost {
             Some(lost) => may_have_gone_on(places, lost, &spliced, end),
-            None => has_no_known_end(places, &sources, found, &spliced),
+            None => has_no_known_end(places, own, found, &spliced),
         })
         .or_else(|| is_other(found, &spliced));
     Ok(match refused {
@@ -171,7 +181,7 @@ fn has_log(data_dir: &std::path::Path) -> bool {
 }
 
 /// Why commits would be lost that somebody may have been told of.
-fn loses_commits(places: &Places<'_>, sources: &Sources, spliced: &Spliced) -> Option<String> {
+fn loses_commits(places: &Places<'_>, own: Option<Head>, spliced: &Spliced) -> Option<String> {
     let end = spliced.end;
     if let Some(signed) = spliced.signed
         && signed > end
@@ -180,7 +190,7 @@ fn loses_commits(places: &Places<'_>, sources: &Sources, spliced: &Spliced) -> O
             "what can be restored ends at commit {end}, and a signed head of commit {signed} exists: find a copy that has it"
         ));
     }
-    if let Some(noted) = noted_end(places.data_dir).filter(|noted| *noted > end) {
+    if let Some(noted) = places.noted_end().filter(|noted| *noted > end) {
         return Some(format!(
             "what can be restored ends at commit {end}, and the replica had commit {noted}: find a copy that has it"
         ));
@@ -191,7 +201,7 @@ fn loses_commits(places: &Places<'_>, sources: &Sources, spliced: &Spliced) -> O
         ));
     }
     // A damaged number with the right hash, or a damaged hash with the right number, is damage of the end's own record.
-    if let Some(own) = own_end(places, sources)
+    if let Some(own) = own
         && own.seq > end
         && own.hash != spliced.hash
     {
@@ -203,16 +213,9 @@ fn loses_commits(places: &Places<'_>, sources: &Sources, spliced: &Spliced) -> O
     None
 }
 
-/// What the journal itself says of its end, if it says something.
-fn own_end(places: &Places<'_>, sources: &Sources) -> Option<Head> {
-    let journal = sources.primary.as_ref().ok()?;
-    let head = journal.head(places.shard).ok()?;
-    (head.seq > Seq::ZERO).then_some(head)
-}
-
 /// Whether the journal has nothing at all, as one that a node has begun where another one should have been.
-fn is_begun_anew(places: &Places<'_>, sources: &Sources) -> bool {
-    sources.primary.as_ref().is_ok_and(|journal| {
+fn is_begun_anew(places: &Places<'_>, sources: &Sources<'_>) -> bool {
+    sources.journal().is_some_and(|journal| {
         let raw = journal.raw(places.shard, Seq::ZERO);
         let head = journal.head(places.shard);
         head.is_ok_and(|head| head.seq == Seq::ZERO) && raw.records.is_empty() && raw.broken.is_none()
@@ -245,11 +248,11 @@ fn may_have_gone_on(places: &Places<'_>, lost: Lost, spliced: &Spliced, known: K
 /// Why nobody can say where a journal ended that is there and does not say it.
 fn has_no_known_end(
     places: &Places<'_>,
-    sources: &Sources,
+    own: Option<Head>,
     found: &Comparison,
     spliced: &Spliced,
 ) -> Option<String> {
-    let (own, end) = (own_end(places, sources), spliced.end);
+    let end = spliced.end;
     if own.is_none() && has_log(places.data_dir) {
         return Some(format!(
             "what can be restored ends at commit {end}; the journal cannot be read, and its log may have commits that no copy and no signed head \

@@ -4,9 +4,9 @@
 use super::heads::Heads;
 use super::lanes::Sources;
 use super::{IntegrityError, Places, Source};
-use crate::journal::{GENESIS, Hash, JournalFile, RawRecord, Verifier};
+use crate::journal::{GENESIS, Hash, RawPage, RawRecord, StoredJournal, Verifier};
 use florin_domain::ids::{Epoch, Seq, ShardId};
-use florin_domain::ports::ReadError;
+use florin_domain::ports::{Head, ReadError};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 /// Restored records whose hashes are remembered, to know them again where they stand in the wrong place.
@@ -54,43 +54,71 @@ impl From<ReadError> for SpliceError {
 
 /// The damaged journal's records by their places, whatever they are worth.
 struct Raw<'a> {
-    journal: Option<&'a JournalFile>,
+    journal: Option<&'a dyn StoredJournal>,
     shard: ShardId,
     page: VecDeque<RawRecord>,
     has_ended: bool,
 }
 
 impl Raw<'_> {
-    fn at(&mut self, seq: Seq) -> Option<RawRecord> {
+    fn at(&mut self, seq: Seq) -> Result<Option<RawRecord>, IntegrityError> {
         while self.page.front().is_some_and(|record| record.seq < seq) {
             self.page.pop_front();
         }
         let journal = self.journal.filter(|_| self.page.is_empty() && !self.has_ended);
         if let Some(journal) = journal {
-            let read = journal.raw(self.shard, Seq(seq.0.saturating_sub(1)));
+            let read = raw(journal, self.shard, Seq(seq.0.saturating_sub(1)))?;
             // Where a record cannot be read, the one behind it is tried next.
             self.has_ended = read.records.is_empty() && read.broken.is_none();
             self.page = read.records.into();
         }
-        self.page.pop_front_if(|record| record.seq == seq)
+        Ok(self.page.pop_front_if(|record| record.seq == seq))
     }
 
     /// Whether it has records behind `end` that stand nowhere before it. One whose place is damaged does, where it belongs.
-    fn has_others_after(&self, end: Seq, known: &HashSet<Vec<u8>>) -> bool {
+    fn has_others_after(&self, end: Seq, known: &HashSet<Vec<u8>>) -> Result<bool, IntegrityError> {
         let Some(journal) = self.journal else {
-            return false;
+            return Ok(false);
         };
         let mut last = end;
         loop {
-            let page = journal.raw(self.shard, last);
+            let page = raw(journal, self.shard, last)?;
             let Some(record) = page.records.last() else {
-                return false;
+                return Ok(false);
             };
             last = record.seq;
             if page.records.iter().any(|record| !known.contains(&record.hash)) {
-                return true;
+                return Ok(true);
             }
         }
+    }
+}
+
+/// Records as they are stored. What is somewhere else and out of reach is not missing.
+fn raw(journal: &dyn StoredJournal, shard: ShardId, after: Seq) -> Result<RawPage, IntegrityError> {
+    let page = journal.raw(shard, after);
+    match page.broken {
+        Some(ReadError::Store(why)) if journal.is_remote() => {
+            Err(IntegrityError::Unreachable(Source::Primary, why))
+        }
+        _ => Ok(page),
+    }
+}
+
+/// What a journal says of its own end, if it says something.
+pub(super) fn own_end(
+    journal: Option<&dyn StoredJournal>,
+    shard: ShardId,
+) -> Result<Option<Head>, IntegrityError> {
+    let Some(journal) = journal else {
+        return Ok(None);
+    };
+    match journal.head(shard) {
+        Ok(head) => Ok(Some(head).filter(|head| head.seq > Seq::ZERO)),
+        Err(ReadError::Store(why)) if journal.is_remote() => {
+            Err(IntegrityError::Unreachable(Source::Primary, why))
+        }
+        Err(_) => Ok(None),
     }
 }
 
@@ -104,15 +132,12 @@ struct Own {
 }
 
 impl Own {
-    fn new(journal: Option<&JournalFile>, shard: ShardId) -> Self {
-        let head = journal.and_then(|journal| journal.head(shard).ok());
-        Self {
+    fn new(journal: Option<&dyn StoredJournal>, shard: ShardId) -> Result<Self, IntegrityError> {
+        Ok(Self {
             shard,
-            head: head
-                .filter(|head| head.seq > Seq::ZERO)
-                .map(|head| (head.seq, head.hash)),
+            head: own_end(journal, shard)?.map(|head| (head.seq, head.hash)),
             before: Some((GENESIS, Epoch::default())),
-        }
+        })
     }
 
     /// Whether it had another commit at this place than the copies: a record that follows from its own one before, which no damage makes, or a
@@ -136,12 +161,13 @@ impl Own {
     }
 }
 
-/// Goes along the journal that can be put together from whole copies, and shows each of its records.
+/// Goes along the journal that can be put together from whole copies, and shows each of its records, and whether the damaged journal does not have it
+/// like this.
 pub(super) fn splice(
     places: &Places<'_>,
-    sources: &Sources,
+    sources: &Sources<'_>,
     copies: &[Source],
-    visit: &mut dyn FnMut(&RawRecord) -> Result<(), ReadError>,
+    visit: &mut dyn FnMut(&RawRecord, bool) -> Result<(), ReadError>,
 ) -> Result<Spliced, SpliceError> {
     let mut heads = Heads::open(places, sources.export.as_ref())?;
     let mut copies: Vec<_> = copies
@@ -149,18 +175,18 @@ pub(super) fn splice(
         .filter_map(|source| Some((*source, sources.records(places, *source)?)))
         .collect();
     let mut raw = Raw {
-        journal: sources.primary.as_ref().ok(),
+        journal: sources.journal(),
         shard: places.shard,
         page: VecDeque::new(),
         has_ended: false,
     };
     let mut verifier = Verifier::after(places.shard, Seq::ZERO, GENESIS, Epoch::default());
     let mut spliced = Spliced::default();
-    let mut history = Own::new(raw.journal, places.shard);
+    let mut history = Own::new(raw.journal, places.shard)?;
     let mut mended_hashes = HashSet::new();
     loop {
         let seq = verifier.last().next();
-        let own = raw.at(seq);
+        let own = raw.at(seq)?;
         let mut taken = None;
         for (source, records) in &mut copies {
             let Some(record) = records.next().transpose()? else {
@@ -194,9 +220,10 @@ pub(super) fn splice(
         if history.is_other(own.as_ref(), seq, &record.hash) {
             spliced.forked = Some(seq);
         }
-        if own.is_none_or(|own| {
+        let is_mended = own.is_none_or(|own| {
             own.epoch != record.epoch || own.hash != record.hash || own.bytes != record.bytes
-        }) {
+        });
+        if is_mended {
             let (count, first, _) = spliced.mended.unwrap_or((0, seq, seq));
             spliced.mended = Some((count + 1, first, seq));
             if mended_hashes.len() < MISPLACED_MAX {
@@ -204,12 +231,12 @@ pub(super) fn splice(
             }
         }
         *spliced.taken.entry(source).or_default() += 1;
-        visit(&record)?;
+        visit(&record, is_mended)?;
     }
     heads.finish(places)?;
     spliced.end = verifier.last();
     spliced.hash = verifier.hash();
     spliced.signed = heads.newest;
-    spliced.has_leftovers = raw.has_others_after(spliced.end, &mended_hashes);
+    spliced.has_leftovers = raw.has_others_after(spliced.end, &mended_hashes)?;
     Ok(spliced)
 }

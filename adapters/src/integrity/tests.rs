@@ -2,6 +2,7 @@
 
 mod crashes;
 mod properties;
+mod shared;
 mod stops;
 mod world;
 

@@ -6,6 +6,7 @@
 mod anchors;
 mod past;
 mod reader;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -23,7 +24,9 @@ pub use past::PostgresPast;
 use reader::Reader;
 pub(crate) use reader::{Stored, head as stored_head, link_at as stored_link_at, records as stored_records};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
+pub use tables::JournalTables;
 use tokio::sync::{mpsc, oneshot};
 use writer::{Order, Writer};
 
@@ -35,6 +38,7 @@ const ORDERS_MAX: usize = 16;
 pub struct PostgresJournal {
     reader: Reader,
     anchors: Arc<Anchors>,
+    acknowledged: Arc<AtomicU64>,
     orders: Option<mpsc::Sender<Order>>,
     writing: Option<JoinHandle<()>>,
 }
@@ -61,6 +65,7 @@ impl PostgresJournal {
         let (orders, ordered) = mpsc::channel::<Order>(ORDERS_MAX);
         let anchors = Arc::new(Anchors::new(&taken.head));
         let writer = Writer::new(database.clone(), taken, Arc::clone(&anchors));
+        let acknowledged = writer.acknowledged();
         let io = |error: std::io::Error| unfit(format!("a thread of the journal: {error}"));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -73,6 +78,7 @@ impl PostgresJournal {
         Ok(Self {
             reader,
             anchors,
+            acknowledged,
             orders: Some(orders),
             writing: Some(writing),
         })
@@ -80,6 +86,12 @@ impl PostgresJournal {
 }
 
 impl PostgresJournal {
+    /// The last commit that is known to be durable wherever it must be. What can be seen in the database may be more: a commit whose waiting for its
+    /// copies was cut off is there, and a failover may lose it.
+    pub fn acknowledged(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.acknowledged)
+    }
+
     /// Epoch and hash of a record, which together with its number say which one it is: no epoch is given twice.
     pub async fn link_at(&self, shard: ShardId, seq: Seq) -> Result<Option<(Epoch, [u8; 32])>, ReadError> {
         self.reader.link_at(shard, seq).await

@@ -15,8 +15,7 @@ mod writer;
 pub(super) use tables::position;
 
 pub(crate) use build::JournalBuilder;
-pub(crate) use file::RawRecord;
-pub use file::{JournalFile, StoredRecord, Walk};
+pub use file::JournalFile;
 
 use super::PAGE_BYTES_MAX;
 use crate::data_dir::JOURNAL;

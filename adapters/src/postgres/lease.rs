@@ -216,7 +216,7 @@ impl Lease {
     }
 
     /// What the database calls this process.
-    pub(super) fn owner(&self) -> &str {
+    pub(crate) fn owner(&self) -> &str {
         &self.owner
     }
 

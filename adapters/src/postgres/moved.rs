@@ -100,8 +100,7 @@ impl Database {
         if self.value(sql, &[]).await? {
             Ok(())
         } else {
-            Err(self
-                .unfit("a journal is moved by the owner of the schema, which this role is not".to_owned()))
+            Err(self.unfit("this is done by the owner of the schema, which this role is not".to_owned()))
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::place;
 use super::segment::{self, Opened, Piece, SEGMENT_BYTES_MAX, Segment};
-use crate::journal::{GENESIS, JournalFile, OpenError, Verifier};
+use crate::journal::{GENESIS, JournalFile, OpenError, StoredJournal as _, Verifier};
 use florin_domain::ids::{Epoch, Seq, ShardId};
 use florin_domain::ports::ReadError;
 use std::fs::{self, DirBuilder, File, OpenOptions};

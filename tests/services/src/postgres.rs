@@ -107,26 +107,8 @@ impl Postgres {
         password: String,
         settings: &[&str],
     ) -> Result<Self> {
-        let log = fs::File::create(folder.join("log")).context("the server's log cannot be written")?;
         let port = free_port()?;
-        let mut command = installation.call("postgres", runs_as.as_ref(), &folder);
-        command
-            .arg("-D")
-            .arg(folder.join("data"))
-            .args(["-c", "listen_addresses=127.0.0.1"])
-            .args(["-c", &format!("port={port}")])
-            .args(["-c", "unix_socket_directories="]);
-        for setting in settings {
-            command.args(["-c", setting]);
-        }
-        let errors = log
-            .try_clone()
-            .context("the server's log cannot be written twice")?;
-        let child = command
-            .stdout(log)
-            .stderr(errors)
-            .spawn()
-            .context("postgres cannot be started")?;
+        let child = serve(installation, (runs_as.as_ref(), &folder), port, settings)?;
         let mut server = Self {
             installation: installation.clone(),
             runs_as,
@@ -140,6 +122,48 @@ impl Postgres {
             .ready()
             .with_context(|| format!("its log:\n{}", server.log()))?;
         Ok(server)
+    }
+
+    /// Changes a byte of what a table has stored as a disk does that fails: in its file, behind the server's back, where `mark` stands for the first
+    /// time. The server is stopped for that, and started again where it was. What it has not written there yet is not found.
+    pub fn rot(&mut self, table: &str, mark: &str, settings: &[&str]) -> Result<()> {
+        let path = self.query(&format!("SELECT pg_relation_filepath('{table}')"))?;
+        let path = self.folder.join("data").join(path.trim());
+        self.end("fast")?;
+        let mut bytes = fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let place = bytes
+            .windows(mark.len())
+            .position(|part| part == mark.as_bytes())
+            .with_context(|| format!("{} has no `{mark}`", path.display()))?;
+        bytes[place] ^= 1;
+        fs::write(&path, bytes).with_context(|| format!("{} cannot be written", path.display()))?;
+        self.child = serve(
+            &self.installation,
+            (self.runs_as.as_ref(), &self.folder),
+            self.port,
+            settings,
+        )?;
+        self.ready().with_context(|| format!("its log:\n{}", self.log()))
+    }
+
+    /// Ends the server in one of the ways that it knows.
+    fn end(&mut self, mode: &str) -> Result<()> {
+        let stopped = self
+            .installation
+            .call("pg_ctl", self.runs_as.as_ref(), &self.folder)
+            .args(["stop", "--silent", "--timeout=20"])
+            .arg(format!("--mode={mode}"))
+            .arg("--pgdata")
+            .arg(self.folder.join("data"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .context("pg_ctl cannot be started")?;
+        if !stopped.success() {
+            bail!("the server does not stop; its log:\n{}", self.log());
+        }
+        self.child.wait().context("postgres cannot be waited for")?;
+        Ok(())
     }
 
     /// Has a server that follows another one go on by itself.
@@ -228,19 +252,11 @@ impl Postgres {
 
     /// Ends the server, by the process id in its folder, without another checkpoint: nobody reads the data again.
     fn stop(&mut self) {
-        let stopped = self
-            .installation
-            .call("pg_ctl", self.runs_as.as_ref(), &self.folder)
-            .args(["stop", "--silent", "--mode=immediate", "--timeout=20", "--pgdata"])
-            .arg(self.folder.join("data"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        if !stopped.is_ok_and(|status| status.success()) {
+        if self.end("immediate").is_err() {
             // Its own processes end when they miss it.
             drop(self.child.kill());
+            drop(self.child.wait());
         }
-        drop(self.child.wait());
     }
 }
 
@@ -251,6 +267,39 @@ impl Drop for Postgres {
             drop(fs::remove_dir_all(&self.folder));
         }
     }
+}
+
+/// Starts what is in a folder, on this port.
+fn serve(
+    installation: &Installation,
+    (runs_as, folder): (Option<&Account>, &Path),
+    port: u16,
+    settings: &[&str],
+) -> Result<Child> {
+    let mut options = fs::OpenOptions::new();
+    let log = options
+        .append(true)
+        .create(true)
+        .open(folder.join("log"))
+        .context("the server's log cannot be written")?;
+    let errors = log
+        .try_clone()
+        .context("the server's log cannot be written twice")?;
+    let mut command = installation.call("postgres", runs_as, folder);
+    command
+        .arg("-D")
+        .arg(folder.join("data"))
+        .args(["-c", "listen_addresses=127.0.0.1"])
+        .args(["-c", &format!("port={port}")])
+        .args(["-c", "unix_socket_directories="]);
+    for setting in settings {
+        command.args(["-c", setting]);
+    }
+    command
+        .stdout(log)
+        .stderr(errors)
+        .spawn()
+        .context("postgres cannot be started")
 }
 
 /// What psql answers.

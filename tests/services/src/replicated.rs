@@ -64,11 +64,6 @@ impl Replicated {
         self.standby.url()
     }
 
-    /// What the primary answers.
-    pub fn query_primary(&self, sql: &str) -> Result<String> {
-        self.primary.query(sql)
-    }
-
     /// Ends the standby as a crash does.
     pub fn kill_standby(&mut self) -> Result<()> {
         self.standby.kill()
@@ -80,6 +75,47 @@ impl Replicated {
         let place = format!("127.0.0.1:{}", self.primary.port());
         let both = format!("{place},127.0.0.1:{}", self.standby.port());
         format!("{}?target_session_attrs=read-write", first.replace(&place, &both))
+    }
+
+    /// What the primary answers.
+    pub fn query(&self, sql: &str) -> Result<String> {
+        self.primary.query(sql)
+    }
+
+    /// Changes a byte of what the primary has stored of a table, see [`Postgres::rot`]. The standby is not told of it.
+    pub fn rot_primary(&mut self, table: &str, mark: &str) -> Result<()> {
+        self.primary.rot(table, mark, &SETTINGS)?;
+        self.caught_up()
+    }
+
+    /// The same with what the standby has stored.
+    pub fn rot_standby(&mut self, table: &str, mark: &str) -> Result<()> {
+        // It writes its pages where the primary has written its own.
+        self.primary.query("CHECKPOINT")?;
+        self.caught_up()?;
+        self.standby.query("CHECKPOINT")?;
+        self.standby.rot(table, mark, &SETTINGS)?;
+        self.caught_up()
+    }
+
+    /// Has the standby apply nothing more of what it gets, until [`Replicated::caught_up`] is asked for.
+    pub fn hold_standby_back(&self) -> Result<()> {
+        self.standby.query("SELECT pg_wal_replay_pause()").map(drop)
+    }
+
+    /// Waits until the standby shows what the primary has.
+    pub fn caught_up(&self) -> Result<()> {
+        self.standby.query("SELECT pg_wal_replay_resume()")?;
+        let end = self.primary.query("SELECT pg_current_wal_flush_lsn()")?;
+        let sql = format!("SELECT pg_last_wal_replay_lsn() >= '{}'", end.trim());
+        let deadline = Instant::now() + CATCH_UP_MAX;
+        while self.standby.query(&sql)?.trim() != "t" {
+            if Instant::now() > deadline {
+                bail!("the standby does not catch up");
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
     }
 
     /// Ends the primary as a crash does.

@@ -242,7 +242,10 @@ impl World {
             shard: SHARD,
             heads: &heads,
             key: SigningKey::load(&data_dir).ok().map(|key| key.public()),
-            replica: self.replica.then_some(replica.as_path()),
+            database: None,
+            replica: self
+                .replica
+                .then_some(crate::integrity::Replica::Folder(replica.as_path())),
             export: self.export.then_some(export.as_path()),
         })
     }

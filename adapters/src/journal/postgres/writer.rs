@@ -8,6 +8,7 @@ use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{AppendError, Batch, Head};
 use metrics::Histogram;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::types::Type;
@@ -37,6 +38,8 @@ pub(super) struct Writer {
     head: Head,
     last_batch: Option<u128>,
     anchors: Arc<Anchors>,
+    /// The end of what the database has acknowledged, for others.
+    acknowledged: Arc<AtomicU64>,
     sealed: Sealed,
     link: Option<Link>,
     halted: Option<String>,
@@ -52,11 +55,17 @@ impl Writer {
             head: taken.head,
             last_batch: taken.last_batch,
             anchors,
+            acknowledged: Arc::new(AtomicU64::new(taken.head.seq.0)),
             sealed: Sealed::default(),
             link: None,
             halted: None,
             fsync_seconds: metrics::histogram!("florin_journal_fsync_seconds"),
         }
+    }
+
+    /// Where what is acknowledged ends, now and later.
+    pub(super) fn acknowledged(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.acknowledged)
     }
 
     /// Carries out what is ordered until nobody can order any more.
@@ -90,6 +99,7 @@ impl Writer {
         if answer == APPENDED || answer == THERE_ALREADY {
             self.head = next;
             self.anchors.note(&next);
+            self.acknowledged.store(next.seq.0, Ordering::Release);
             self.last_batch = Some(batch.id);
             return Ok(next);
         }

@@ -4,15 +4,14 @@
 use super::OpenError;
 use super::tables::{self, open_for_reading, owned, store, verifier_after};
 use crate::data_dir::JOURNAL;
-use crate::journal::chain::{Hash, Verifier, damaged};
+use crate::journal::chain::damaged;
+use crate::journal::walk::{Page, RawPage, RawRecord, StoredJournal, Walk};
 use crate::journal::{PAGE_BYTES_MAX, PageRoom};
-use florin_domain::commit::Commit;
-use florin_domain::ids::{Epoch, Seq, ShardId};
+use florin_domain::ids::{Seq, ShardId};
 use florin_domain::ports::{Head, ReadError};
 use rusqlite::Connection;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::vec;
 
 /// Records that are read at once, fewer if they are large. Each page is a transaction of its own: a longer one would keep the log from being copied into the file.
 const PAGE: usize = 1024;
@@ -21,23 +20,6 @@ const PAGE: usize = 1024;
 #[derive(Debug)]
 pub struct JournalFile {
     connection: Connection,
-}
-
-/// A record as it is stored, verified.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredRecord {
-    /// Where it stands.
-    pub seq: Seq,
-    /// Under which epoch it was appended.
-    pub epoch: Epoch,
-    /// The hash of the record before.
-    pub prev: [u8; 32],
-    /// Its own hash.
-    pub hash: [u8; 32],
-    /// What is stored.
-    pub bytes: Vec<u8>,
-    /// What the bytes say.
-    pub commit: Commit,
 }
 
 impl JournalFile {
@@ -123,21 +105,8 @@ impl JournalFile {
 
     /// Walks along the records after `after`, each verified, and at the end compares with the head.
     pub fn walk(&self, shard: ShardId, after: Seq) -> Result<Walk<'_>, ReadError> {
-        Ok(Walk {
-            verifier: verifier_after(&self.connection, shard, after)?,
-            file: self,
-            shard,
-            page: Vec::new().into_iter(),
-            broken: None,
-            head: self.head(shard)?,
-            is_last_page: false,
-            has_ended: false,
-        })
-    }
-
-    /// The records after `after` as they are stored, whatever they are worth.
-    pub(crate) fn raw(&self, shard: ShardId, after: Seq) -> RawPage {
-        raw_page(&self.connection, shard, after)
+        let verifier = verifier_after(&self.connection, shard, after)?;
+        Ok(Walk::new(self, shard, verifier, self.head(shard)?))
     }
 
     /// Whether it holds more than one record that belongs to other shards.
@@ -166,6 +135,46 @@ impl JournalFile {
     }
 }
 
+impl StoredJournal for JournalFile {
+    fn head(&self, shard: ShardId) -> Result<Head, ReadError> {
+        Self::head(self, shard)
+    }
+
+    fn hash_at(&self, shard: ShardId, seq: Seq) -> Result<Option<[u8; 32]>, ReadError> {
+        Self::hash_at(self, shard, seq)
+    }
+
+    fn hashes(
+        &self,
+        shard: ShardId,
+        after: Seq,
+        until: Seq,
+        visit: &mut dyn FnMut(Seq, &[u8; 32]),
+    ) -> Result<(), ReadError> {
+        Self::hashes(self, shard, after, until, visit)
+    }
+
+    fn walk(&self, shard: ShardId, after: Seq) -> Result<Walk<'_>, ReadError> {
+        Self::walk(self, shard, after)
+    }
+
+    fn page(&self, shard: ShardId, after: Seq) -> Result<Page, ReadError> {
+        Self::page(self, shard, after)
+    }
+
+    fn raw(&self, shard: ShardId, after: Seq) -> RawPage {
+        raw_page(&self.connection, shard, after)
+    }
+
+    fn has_other_shards(&self, shard: ShardId) -> Result<bool, ReadError> {
+        Self::has_other_shards(self, shard)
+    }
+
+    fn is_remote(&self) -> bool {
+        false
+    }
+}
+
 fn raw_page(connection: &Connection, shard: ShardId, after: Seq) -> RawPage {
     let mut records = Vec::with_capacity(PAGE);
     let mut room = PageRoom::of(PAGE_BYTES_MAX);
@@ -185,92 +194,5 @@ fn raw_page(connection: &Connection, shard: ShardId, after: Seq) -> RawPage {
         is_last: records.len() < PAGE && !room.is_full(),
         records,
         broken: walked.err(),
-    }
-}
-
-#[derive(Debug)]
-struct Page {
-    head: Head,
-    raw: RawPage,
-}
-
-/// Records that were read at once.
-#[derive(Debug)]
-pub(crate) struct RawPage {
-    pub(crate) records: Vec<RawRecord>,
-    /// What kept it from reading more of them.
-    pub(crate) broken: Option<ReadError>,
-    /// Whether the file has no more of them.
-    pub(crate) is_last: bool,
-}
-
-/// A record as it is stored, not verified.
-#[derive(Clone, Debug)]
-pub(crate) struct RawRecord {
-    pub(crate) seq: Seq,
-    pub(crate) epoch: Epoch,
-    pub(crate) hash: Vec<u8>,
-    pub(crate) bytes: Vec<u8>,
-}
-
-/// A walk along a journal. It ends with the first error.
-#[derive(Debug)]
-pub struct Walk<'a> {
-    file: &'a JournalFile,
-    shard: ShardId,
-    verifier: Verifier,
-    page: vec::IntoIter<RawRecord>,
-    /// Met behind the page.
-    broken: Option<ReadError>,
-    head: Head,
-    is_last_page: bool,
-    has_ended: bool,
-}
-
-impl Walk<'_> {
-    /// The journal's end, as it was when the walk last looked.
-    pub fn head(&self) -> Head {
-        self.head
-    }
-
-    fn step(&mut self) -> Result<Option<StoredRecord>, ReadError> {
-        loop {
-            if let Some(raw) = self.page.next() {
-                let prev: Hash = self.verifier.hash();
-                let commit = self.verifier.accept(raw.seq, raw.epoch, &raw.hash, &raw.bytes)?;
-                return Ok(Some(StoredRecord {
-                    seq: raw.seq,
-                    epoch: raw.epoch,
-                    prev,
-                    hash: self.verifier.hash(),
-                    bytes: raw.bytes,
-                    commit,
-                }));
-            }
-            if let Some(error) = self.broken.take() {
-                return Err(error);
-            }
-            if self.is_last_page {
-                self.verifier
-                    .finish(self.head.seq, &self.head.hash, self.head.epoch)?;
-                return Ok(None);
-            }
-            let page = self.file.page(self.shard, self.verifier.last())?;
-            (self.head, self.is_last_page) = (page.head, page.raw.is_last);
-            (self.page, self.broken) = (page.raw.records.into_iter(), page.raw.broken);
-        }
-    }
-}
-
-impl Iterator for Walk<'_> {
-    type Item = Result<StoredRecord, ReadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.has_ended {
-            return None;
-        }
-        let step = self.step();
-        self.has_ended = !matches!(step, Ok(Some(_)));
-        step.transpose()
     }
 }

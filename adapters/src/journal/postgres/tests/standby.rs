@@ -153,7 +153,7 @@ async fn a_standby_that_lags_behind_all_that_this_process_knows_is_compared_with
     // Another process, which has heard of the head alone that it took.
     servers
         .pair
-        .query_primary("UPDATE florin.shard SET lease_until = '-infinity'")
+        .query("UPDATE florin.shard SET lease_until = '-infinity'")
         .unwrap();
     let (_lease, journal) = taken(&servers.database).await;
     let past = PostgresPast::new(journal, Some(servers.replica().await));
@@ -173,7 +173,7 @@ async fn records_that_the_journal_has_lost_are_never_read_from_a_standby_that_ha
     let lose = "SET session_replication_role = replica; DELETE FROM florin.commit_record WHERE seq > 1;
                 UPDATE florin.shard SET head = 1, lease_until = '-infinity',
                     hash = (SELECT hash FROM florin.commit_record WHERE seq = 1)";
-    servers.pair.query_primary(lose).unwrap();
+    servers.pair.query(lose).unwrap();
     let (_lease, journal) = taken(&servers.database).await;
     journal.append(batch(9, Epoch(2), 1, 2)).await.unwrap();
     let past = PostgresPast::new(Arc::clone(&journal), Some(servers.replica().await));
