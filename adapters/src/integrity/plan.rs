@@ -65,11 +65,9 @@ pub fn plan(places: &Places<'_>, found: &Comparison, end: KnownEnd) -> Result<Pl
     match found.corruption() {
         Corruption::None => {}
         Corruption::One(Source::Replica) if places.replica_folder().is_none() => {
-            let mut reasons = reasons(found);
-            reasons[0] = "only the replica is wrong, and nothing can be written to a standby: take it out of service, and make it again from the primary \
-                          (`pg_basebackup`)"
-                .to_owned();
-            return Ok(Plan::Stop(reasons));
+            let why = "only the replica is wrong, and nothing can be written to a standby: take it out of service, and make it again from the primary \
+                       (`pg_basebackup`)";
+            return Ok(Plan::Stop(reasons(found, why)));
         }
         Corruption::One(Source::Replica) => {
             let fault = found.fault(Source::Replica).and_then(|fault| fault.seq);
@@ -83,7 +81,10 @@ pub fn plan(places: &Places<'_>, found: &Comparison, end: KnownEnd) -> Result<Pl
             }
             Err(why) => return Ok(Plan::Stop(vec![why])),
         },
-        Corruption::Multiple => return Ok(Plan::Stop(reasons(found))),
+        Corruption::Multiple => {
+            let why = "more than one copy is wrong, so none may be restored from another without a person";
+            return Ok(Plan::Stop(reasons(found, why)));
+        }
     }
     Ok(if mending == Mending::default() {
         Plan::Nothing
@@ -92,10 +93,9 @@ pub fn plan(places: &Places<'_>, found: &Comparison, end: KnownEnd) -> Result<Pl
     })
 }
 
-/// What every source has and lacks, for whoever has to decide.
-fn reasons(found: &Comparison) -> Vec<String> {
-    let mut reasons =
-        vec!["more than one copy is wrong, so none may be restored from another without a person".to_owned()];
+/// Why nothing is done, and what every source has and lacks, for whoever has to decide.
+fn reasons(found: &Comparison, why: &str) -> Vec<String> {
+    let mut reasons = vec![why.to_owned()];
     reasons.extend(found.sources.iter().map(|report| match &report.fault {
         Some(fault) => format!(
             "{}: {fault}; {} records before that verify",
