@@ -113,10 +113,8 @@ fn a_database_that_is_behind_or_another_than_what_was_signed_is_served_by_nobody
     // The other one has never signed for it, so nothing tells it, and it goes on to other commits under the same numbers.
     let second = pair.start_first(1);
     for number in 0..3 {
-        let paid = pair
-            .caller(1, &key)
-            .pay(&format!("b-{number}"), &sale(700, "USD"));
-        paid.expect(200);
+        let caller = pair.caller(1, &key);
+        caller.pay(&format!("b-{number}"), &sale(700, "USD")).expect(200);
     }
     second.stop();
     assert!(pair.end() > signed);

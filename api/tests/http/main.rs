@@ -31,6 +31,7 @@ mod stand_ins;
 mod states;
 mod still;
 mod stored_answers;
+mod stores;
 mod stripe;
 mod stripe_balance;
 mod stripe_drafts;

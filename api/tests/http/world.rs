@@ -4,6 +4,7 @@ use crate::credentials::store;
 use crate::fake_provider::FakeProvider;
 use crate::journal;
 use crate::stand_ins::{NoSnapshots, Ours, Receivers, ShortBodies, SumSigner, two_threads};
+use crate::stores;
 use florin_actors::context::{Fatal, NoCopies, NoProbe, Ports, Webhooks};
 use florin_actors::credentials_handle::CredentialsHandle;
 use florin_actors::directory_handle::DirectoryHandle;
@@ -12,8 +13,6 @@ use florin_actors::options::{Options, StageTimeouts};
 use florin_actors::payment::Start;
 use florin_actors::payments_handle::NewPayment;
 use florin_actors::webhooks_handle::WebhooksHandle;
-use florin_adapters::cache::{CachedCards, CachedViews, PaymentCache};
-use florin_adapters::card_vault::{CardStore, StoreOptions};
 use florin_adapters::clock::SystemClock;
 use florin_adapters::digests;
 use florin_adapters::entropy::OsEntropy;
@@ -21,8 +20,6 @@ use florin_adapters::journal::{FromJournal, MemoryJournal, MemoryStore};
 use florin_adapters::keys::MemoryKeyIndex;
 use florin_adapters::payment_links::LinkStore;
 use florin_adapters::provider_keys::HmacProviderKeys;
-use florin_adapters::secrets::{FileKek, development_kek_in};
-use florin_adapters::views::MemoryViews;
 use florin_adapters::webhooks::store::NoEndpoints;
 use florin_adapters::webhooks::{MemoryEndpoints, TwoSchemes};
 use florin_api::server::{Api, ApiOptions, ApiParts, Digests, RunningApi};
@@ -32,12 +29,11 @@ use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant};
 use florin_domain::method::PaymentMethod;
 use florin_domain::money::{Amount, Currency, FeeSchedule};
 use florin_domain::payment::{Answer as Outlook, CaptureMethod, DeclinePolicy, Device};
-use florin_domain::ports::{Clock, Entropy, Journal, Kek, Provider};
+use florin_domain::ports::{Clock, Entropy, Journal, Provider};
 use florin_supervisors::platform::Platform;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -112,22 +108,6 @@ impl Answer {
     }
 }
 
-/// A view in memory, behind copies of it.
-fn views() -> Arc<CachedViews<MemoryViews>> {
-    let payments = Arc::new(PaymentCache::new(None));
-    Arc::new(CachedViews::new(MemoryViews::default(), payments))
-}
-
-/// A card vault in memory, under the key of this folder.
-fn cards(folder: &Path) -> Arc<CachedCards> {
-    let keks: Vec<Arc<dyn Kek>> = vec![Arc::new(
-        FileKek::load_or_create(&development_kek_in(folder)).unwrap(),
-    )];
-    let world = (Arc::new(SystemClock::new()) as _, Arc::new(OsEntropy::new()) as _);
-    let store = CardStore::in_memory(keks, world, &StoreOptions::default()).unwrap();
-    Arc::new(CachedCards::new(Arc::new(store), None))
-}
-
 /// How merchants are told in a world that keeps endpoints, or keeps none.
 fn webhooks(keeps: bool, endpoints: &Arc<MemoryEndpoints>, receivers: &Arc<Receivers>) -> Webhooks {
     Webhooks {
@@ -140,6 +120,15 @@ fn webhooks(keeps: bool, endpoints: &Arc<MemoryEndpoints>, receivers: &Arc<Recei
         client: Arc::clone(receivers) as _,
         signer: Arc::new(TwoSchemes),
         bodies: Arc::new(ShortBodies),
+    }
+}
+
+/// What a node makes of keys, requests and secrets.
+fn hashes() -> Digests {
+    Digests {
+        key: digests::key_digest,
+        fingerprint: digests::fingerprint,
+        secret: digests::secret_sha256,
     }
 }
 
@@ -281,7 +270,7 @@ impl World {
         let of_links = (Arc::clone(&clock), Arc::clone(&entropy));
         let endpoints = Arc::new(MemoryEndpoints::new(Arc::clone(&clock)));
         let receivers = Arc::<Receivers>::default();
-        let views = views();
+        let views = stores::views();
         let ports = Ports {
             past: Arc::new(FromJournal(Arc::clone(&journal) as _)),
             journal,
@@ -323,7 +312,7 @@ impl World {
         }
         let folder = tempfile::tempdir().unwrap();
         let ownership = Arc::new(Ours::default());
-        let cards = cards(folder.path());
+        let cards = stores::cards(folder.path());
         let faces = ApiParts {
             ownership: Arc::clone(&ownership) as _,
             payments: platform.payments(),
@@ -345,11 +334,7 @@ impl World {
             entropy: Arc::new(OsEntropy::new()),
             public_url: Some("http://florin".into()),
             webhooks: WebhooksHandle::new(platform.shards().clone()),
-            digests: Digests {
-                key: digests::key_digest,
-                fingerprint: digests::fingerprint,
-                secret: digests::secret_sha256,
-            },
+            digests: hashes(),
             request_seed: 7,
         };
         let mut options = ApiOptions {
