@@ -19,17 +19,14 @@ pub(crate) struct Journals<'a> {
 impl<'a> Journals<'a> {
     /// Those of the configured database, or of the data folder.
     pub(crate) fn open(settings: &'a Settings) -> anyhow::Result<Self> {
-        let tables = match &settings.database.url {
-            Some(url) => {
-                let options = ownership::database_options(settings, url.expose());
-                let tables = JournalTables::open(&options, Server::Primary)?;
-                journal_place::compare_if_bound(&settings.data_dir, &tables.journal_id()?)?;
-                Some(tables)
-            }
-            None => {
-                journal_place::bind(&settings.data_dir, None)?;
-                None
-            }
+        let tables = if let Some(url) = &settings.database.url {
+            let options = ownership::database_options(settings, url.expose());
+            let tables = JournalTables::open(&options, Server::Primary)?;
+            journal_place::compare_if_bound(&settings.data_dir, &tables.journal_id()?)?;
+            Some(tables)
+        } else {
+            journal_place::bind(&settings.data_dir, None)?;
+            None
         };
         Ok(Self {
             data_dir: &settings.data_dir,

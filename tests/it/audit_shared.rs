@@ -105,18 +105,15 @@ fn a_database_that_is_behind_or_another_than_what_was_signed_is_served_by_nobody
     }
     let found = pair.finished(0, &["audit", "verify"]);
     assert_eq!(found.status.code(), Some(1), "{found:?}");
-    let cut = format!("WRONG: commit {signed} is missing");
-    let expected = cut.replace(&signed.to_string(), &(end + 1).to_string());
+    let expected = format!("WRONG: commit {} is missing", end + 1);
     assert!(found.stdout.contains(&expected), "{expected}: {found:?}");
     assert!(found.stderr.contains("wrong in the database at"), "{found:?}");
 
     // The other one has never signed for it, so nothing tells it, and it goes on to other commits under the same numbers.
     let second = pair.start_first(1);
     for number in 0..3 {
-        let paid = pair
-            .caller(1, &key)
-            .pay(&format!("b-{number}"), &sale(700, "USD"));
-        paid.expect(200);
+        let caller = pair.caller(1, &key);
+        caller.pay(&format!("b-{number}"), &sale(700, "USD")).expect(200);
     }
     second.stop();
     assert!(pair.end() > signed);

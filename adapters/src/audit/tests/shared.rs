@@ -12,7 +12,8 @@ use tokio::runtime::{Builder, Runtime};
 pub(crate) struct Shared {
     pub(crate) server: TestDatabase,
     pub(crate) folders: World,
-    pub(crate) runtime: Runtime,
+    /// Drives the lease.
+    _runtime: Runtime,
     pub(crate) database: Database,
     /// Held so that nobody else has them.
     pub(crate) lease: Option<Lease>,
@@ -30,7 +31,7 @@ impl Shared {
         Self {
             server,
             folders: World::new(),
-            runtime,
+            _runtime: runtime,
             database,
             lease: Some(lease),
         }
