@@ -1,10 +1,10 @@
-//! Copies of what was read lately: in memory ([`Tiers`]' first tier, bounded), and in Redis if there is one (the second). Nothing here is the truth,
+//! Copies of what was read lately: in memory (the first tier, bounded), and in Redis if there is one (the second). Nothing here is the truth,
 //! and nothing here can change an answer:
 //!
-//! * A copy in memory is used only while no change of its key has begun since it was read ([`fences`]).
+//! * A copy in memory is used only while no change of its key has begun since it was read (`fences`).
 //! * A copy in Redis is read together with a count of what this process has written there. If the count is behind what Redis has acknowledged, it
 //!   lost something (a restart, a copy that took over, an eviction, FLUSHALL), and everything that this process has there is forgotten at once
-//!   ([`shared`]). So it is after a write that failed or was not answered in time. Redis takes a write only if the count is where it was.
+//!   (`shared`). So it is after a write that failed or was not answered in time. Redis takes a write only if the count is where it was.
 //! * What is in Redis is sealed under a key that this process draws when it starts, and bound to its place. Nobody else can read it, and whatever
 //!   else is found in its place counts as nothing.
 //!

@@ -105,8 +105,7 @@ fn a_database_that_is_behind_or_another_than_what_was_signed_is_served_by_nobody
     }
     let found = pair.finished(0, &["audit", "verify"]);
     assert_eq!(found.status.code(), Some(1), "{found:?}");
-    let cut = format!("WRONG: commit {signed} is missing");
-    let expected = cut.replace(&signed.to_string(), &(end + 1).to_string());
+    let expected = format!("WRONG: commit {} is missing", end + 1);
     assert!(found.stdout.contains(&expected), "{expected}: {found:?}");
     assert!(found.stderr.contains("wrong in the database at"), "{found:?}");
 

@@ -12,6 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 pub(crate) struct Shared {
     pub(crate) server: TestDatabase,
     pub(crate) folders: World,
+    /// Drives the lease.
     _runtime: Runtime,
     pub(crate) database: Database,
     /// Held so that nobody else has them.
