@@ -87,6 +87,15 @@ impl Redis {
         }
     }
 
+    /// Waits until the connection has ended and there is another one.
+    #[cfg(test)]
+    pub(crate) async fn connected_anew(&self) {
+        while self.connection.client.load().is_some() {
+            tokio::task::yield_now().await;
+        }
+        self.connected().await;
+    }
+
     /// What is under the keys at one moment.
     pub(crate) async fn values(&self, keys: Vec<String>) -> Result<Vec<Option<Vec<u8>>>, Unreachable> {
         let client = self.client()?;
