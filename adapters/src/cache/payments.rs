@@ -237,7 +237,7 @@ impl<V> CachedViews<V> {
 impl<V: Views> Cached<V> {
     async fn apply(
         &self,
-        rows: Vec<PaymentRow>,
+        mut rows: Vec<PaymentRow>,
         announced: Vec<AnnouncingCommit>,
         up_to: Seq,
     ) -> Result<(), ViewError> {
@@ -250,6 +250,8 @@ impl<V: Views> Cached<V> {
         let _changing = self.cache.changing(&rows, &lists);
         let doubts = (self.cache.payments.in_doubt(), self.cache.customers.in_doubt());
         self.views.apply(rows.clone(), announced, up_to).await?;
+        // Of a payment that is there twice the view keeps the later one, and so does whoever is told in this order.
+        rows.sort_by_key(|row| row.seq);
         let (newest, unsure) = rows.into_iter().partition(|row| row.seq > had);
         self.cache.wrote(newest, unsure, lists).await;
         doubts.0.settle();

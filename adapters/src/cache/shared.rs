@@ -271,17 +271,21 @@ impl Shared {
         }
     }
 
-    /// One write. Whatever becomes of it, nothing that is found afterwards is older than it.
-    async fn write(&self, entries: Vec<Entry>) {
+    /// One write into a space that was the one in use before anybody was asked whether the entries still hold. Whatever becomes of it, nothing that
+    /// is found afterwards is older than it.
+    async fn write(&self, space: &Arc<Space>, entries: Vec<Entry>) {
+        // What came in its place is empty, and what was found to hold before may hold no longer.
+        if !Arc::ptr_eq(&self.space.load(), space) {
+            return;
+        }
         if !self.takes_writes() {
             self.leave_unwritten();
             return;
         }
-        let space = self.space.load_full();
         let before = space.acknowledged.load(Ordering::SeqCst);
-        let sealed: Option<Vec<Put>> = entries.into_iter().map(|entry| put(&space, entry)).collect();
+        let sealed: Option<Vec<Put>> = entries.into_iter().map(|entry| put(space, entry)).collect();
         let Some(puts) = sealed else {
-            self.leave(&space, "something could not be sealed");
+            self.leave(space, "something could not be sealed");
             return;
         };
         // Written only where nothing is missing: a number that went on over what was lost would hide it.
@@ -294,11 +298,11 @@ impl Shared {
         let number = numbered.number;
         match self.store.write(numbered, puts).await {
             Ok(true) => space.acknowledged.store(number, Ordering::SeqCst),
-            Ok(false) => self.leave(&space, LOST),
+            Ok(false) => self.leave(space, LOST),
             Err(error) => {
                 self.rest();
                 // It may have been written, or be written later.
-                self.leave(&space, &error.0);
+                self.leave(space, &error.0);
             }
         }
     }
@@ -329,6 +333,8 @@ fn number(text: &[u8]) -> Option<u64> {
 async fn write_all(shared: std::sync::Weak<Shared>, mut inbox: mpsc::Receiver<Letter>) {
     while let Some(first) = inbox.recv().await {
         let Some(shared) = shared.upgrade() else { return };
+        // Before anybody is asked whether it still holds: whatever is forgotten from here on is not written.
+        let space = shared.space.load_full();
         let (mut entries, mut waiting) = (Vec::new(), Vec::new());
         let mut next = Some(first);
         while let Some(letter) = next {
@@ -347,7 +353,9 @@ async fn write_all(shared: std::sync::Weak<Shared>, mut inbox: mpsc::Receiver<Le
         }
         let mut entries = entries.into_iter().peekable();
         while entries.peek().is_some() {
-            shared.write(entries.by_ref().take(PUTS_MAX).collect()).await;
+            shared
+                .write(&space, entries.by_ref().take(PUTS_MAX).collect())
+                .await;
         }
         for reply in waiting {
             // Who asked may have gone.

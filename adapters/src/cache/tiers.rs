@@ -127,11 +127,11 @@ impl<V: Remembered> Tiers<V> {
 
     /// What is in memory, or how the key stands.
     fn look(&self, key: &V::Key) -> Found<V> {
+        // First: whatever begins to change from now on voids it.
+        let mark = self.fences.mark(key);
         if self.fences.is_changing(key) {
             return Found::Changing;
         }
-        // Before it is looked for: whatever changes from now on is not in what is read then.
-        let mark = self.fences.mark(key);
         match self.in_memory(key) {
             Some(value) => {
                 self.count("memory");
