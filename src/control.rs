@@ -29,7 +29,7 @@ pub(crate) async fn create_merchant(
     let merchant = Merchant {
         id,
         name: name.to_owned(),
-        fee,
+        first_fee: fee,
     };
     platform
         .ledger()

@@ -81,11 +81,8 @@ async fn open(settings: &Settings) -> anyhow::Result<Node> {
 /// Registers a merchant and prints its id.
 #[expect(clippy::print_stdout, reason = "the id is this command's output")]
 async fn create(settings: Settings, arguments: MerchantArguments) -> anyhow::Result<()> {
-    let fixed = arguments
-        .fee_fixed
-        .parse()
-        .context("--fee-fixed must be a decimal such as 0.30")?;
-    let fee = FeeSchedule::new(arguments.fee_bps, fixed)?;
+    let fee = FeeSchedule::read(arguments.fee_bps, &arguments.fee_fixed)
+        .context("--fee-bps and --fee-fixed make no fee")?;
     if arguments.shard.is_some_and(|shard| shard >= settings.shards) {
         bail!("--shard must be below {} (`journal.shards`)", settings.shards);
     }

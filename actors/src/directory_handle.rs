@@ -1,7 +1,9 @@
 //! The face of the directory: whose API key this is, by the digest of its secret.
 
 use crate::context::Context;
+use crate::fees_handle::FeesHandle;
 use crate::risk_lists_handle::RiskListsHandle;
+use crate::risk_profile_handle::RiskProfileHandle;
 use crate::routing_handle::RoutingHandle;
 use crate::shards::Shards;
 use arc_swap::ArcSwap;
@@ -66,8 +68,8 @@ pub struct DirectoryHandle {
     shards: Shards,
     context: Arc<Context>,
     index: Arc<ArcSwap<Index>>,
-    /// Of those who change routing rules.
-    routing_turn: Arc<Mutex<()>>,
+    /// Of those who put the next version of something in force.
+    turn: Arc<Mutex<()>>,
 }
 
 impl DirectoryHandle {
@@ -79,7 +81,7 @@ impl DirectoryHandle {
             shards,
             context,
             index: Arc::new(ArcSwap::from_pointee(index)),
-            routing_turn: Arc::default(),
+            turn: Arc::default(),
         }
     }
 
@@ -110,7 +112,17 @@ impl DirectoryHandle {
 
     /// Routing rules.
     pub fn routing(&self) -> RoutingHandle {
-        RoutingHandle::new(self.shards.clone(), Arc::clone(&self.routing_turn))
+        RoutingHandle::new(self.shards.clone(), Arc::clone(&self.turn))
+    }
+
+    /// What merchants are charged.
+    pub fn fees(&self) -> FeesHandle {
+        FeesHandle::new(self.shards.clone(), Arc::clone(&self.turn))
+    }
+
+    /// Thresholds of risk.
+    pub fn risk_profile(&self) -> RiskProfileHandle {
+        RiskProfileHandle::new(self.shards.clone(), Arc::clone(&self.turn))
     }
 
     /// Whether merchants change nothing.
@@ -137,7 +149,7 @@ mod tests {
         let merchant = |bits: u128| Merchant {
             id: MerchantId::from_bits(bits),
             name: format!("merchant {bits}"),
-            fee: FeeSchedule::new(290, 0.into()).unwrap(),
+            first_fee: FeeSchedule::new(290, 0.into()).unwrap(),
         };
         let key = |byte: u8, role| ApiKey {
             id: ApiKeyId::from_bits(u128::from(byte)),

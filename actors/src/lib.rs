@@ -10,6 +10,7 @@
 //! * [`offload`] where work runs that would hold up the others
 //! * [`scrub`] reads the whole journal in the background and reports damage; [`monitor`] checks that books, payments and views agree
 //! * [`news`] which merchants have news; [`webhook_endpoint`] one actor per webhook endpoint of a merchant
+//! * [`fees_handle`], [`routing_handle`], [`risk_profile_handle`], [`risk_lists_handle`] what operators put in force; [`next_version`] from when on
 //! * [`shards`] the shards of this process
 //! * [`payments_handle`], [`ledger_handle`], [`directory_handle`], [`consistency_handle`], [`credentials_handle`], [`webhooks_handle`] the only faces that other crates see; [`guardian`] what guardians are told
 //!
@@ -23,6 +24,7 @@ pub mod credentials_handle;
 pub mod crossings;
 pub mod deadlines;
 pub mod directory_handle;
+pub mod fees_handle;
 pub mod guardian;
 pub mod idempotency;
 mod journal_range;
@@ -33,6 +35,7 @@ pub mod load;
 pub mod mailbox;
 pub mod monitor;
 pub mod news;
+pub mod next_version;
 pub mod offload;
 pub mod options;
 mod owed;
@@ -45,6 +48,7 @@ pub mod reply;
 pub mod resolution;
 pub mod risk;
 pub mod risk_lists_handle;
+pub mod risk_profile_handle;
 pub mod routing_handle;
 pub mod scrub;
 pub mod shards;

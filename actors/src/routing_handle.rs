@@ -2,17 +2,19 @@
 //! in force.
 
 use crate::context::Context;
-use crate::ledger_handle::{LedgerError, LedgerHandle};
+use crate::ledger_handle::LedgerHandle;
+use crate::next_version::{NextVersion, PutError};
 use crate::payments_handle::PaymentsHandle;
 use crate::shards::Shards;
 use florin_domain::health::Health;
 use florin_domain::ids::{MerchantId, PaymentId};
-use florin_domain::merchant::{Control, ControlEvent, OperatorAction};
+use florin_domain::merchant::ControlEvent;
 use florin_domain::payment::Payment;
 use florin_domain::ports::{PaymentRow, PaymentsQuery, ViewError};
 use florin_domain::provider::ProviderId;
 use florin_domain::routing::{
-    Bar, Entrant, Facts, Program, ProgramError, Route, RoutingVersion, Wishes, draw_bps, route,
+    Bar, Entrant, Facts, Program, ProgramError, Route, RoutingVersion, Wishes, WrittenProgram, draw_bps,
+    route,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -27,14 +29,11 @@ pub const MERCHANTS_MAX: usize = 1_000;
 
 /// The rules by which charges are routed now: those that operators put in force, else the configuration's.
 pub(crate) fn in_force(context: &Context) -> Arc<Program> {
-    in_force_by(context, &context.directory.load())
-}
-
-fn in_force_by(context: &Context, control: &Control) -> Arc<Program> {
-    let version = control.routing.as_ref();
+    let (control, now) = (context.directory.load(), context.ports.clock.now());
+    let version = control.routing.in_force(now);
     version.map_or_else(
         || Arc::clone(&context.options.routing),
-        |version| Arc::clone(version.program()),
+        |version| Arc::clone(version.value.program()),
     )
 }
 
@@ -47,10 +46,14 @@ pub struct RulesInForce {
     pub text: Arc<str>,
     /// What they say.
     pub program: Arc<Program>,
-    /// Who put them in force, and why.
-    pub by: Option<OperatorAction>,
+    /// The version that brought them; nothing for the configuration's.
+    pub change: Option<RoutingVersion>,
     /// They name a provider that is not configured any more, and charges are routed as if it were out.
     pub problem: Option<ProgramError>,
+    /// The number that the next change must follow.
+    pub latest: u32,
+    /// Rules to come, the earliest first.
+    pub to_come: Vec<RoutingVersion>,
 }
 
 /// Why rules were not put in force.
@@ -59,15 +62,9 @@ pub enum SetError {
     /// They are no rules, or name a provider that is not there.
     #[error(transparent)]
     Program(#[from] ProgramError),
-    /// Others are in force than was thought.
-    #[error("version {present} is in force")]
-    Stale {
-        /// Those that are.
-        present: u32,
-    },
-    /// They could not be made durable.
+    /// They are not the next version.
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Put(#[from] PutError),
 }
 
 /// What is to be otherwise than it is.
@@ -146,43 +143,41 @@ impl RoutingHandle {
 
     /// The rules in force.
     pub fn in_force(&self) -> RulesInForce {
-        let control = self.context.directory.load();
-        let program = in_force_by(&self.context, &control);
+        let (control, now) = (self.context.directory.load(), self.context.ports.clock.now());
+        let change = control.routing.in_force(now);
+        let program = change.map_or_else(
+            || Arc::clone(&self.context.options.routing),
+            |change| Arc::clone(change.value.program()),
+        );
         let problem = program.check(&self.configured()).err();
-        let version = control.routing.as_ref();
         RulesInForce {
-            version: control.routing_version(),
-            text: version.map_or_else(|| Arc::from(program.to_string()), |set| Arc::clone(set.text())),
-            by: version.map(|set| set.by().clone()),
+            version: control.routing.number_in_force(now),
+            text: change.map_or_else(
+                || Arc::from(program.to_string()),
+                |change| Arc::clone(change.value.text()),
+            ),
+            change: change.cloned(),
             program,
             problem,
+            latest: control.routing.latest(),
+            to_come: control.routing.to_come(now).cloned().collect(),
         }
     }
 
-    /// Puts rules in force, if those in force are still the ones that are thought to be.
+    /// Puts rules in force, if the latest ones are still those that are thought to be.
     ///
     /// # Errors
-    /// If they are no rules, others are in force, or they could not be made durable.
-    pub async fn set(
-        &self,
-        text: &str,
-        expected_version: u32,
-        by: OperatorAction,
-    ) -> Result<RulesInForce, SetError> {
+    /// If they are no rules, others came first, they would begin in the past, there are too many, or they could not be made durable.
+    pub async fn set(&self, text: &str, next: NextVersion) -> Result<RulesInForce, SetError> {
         self.read(text)?;
+        let written = WrittenProgram::new(Arc::from(text))?;
         let turn = self.turn.lock().await;
-        let present = self.context.directory.load().routing_version();
-        let stale = SetError::Stale { present };
-        if present != expected_version {
-            return Err(stale);
-        }
-        let Some(number) = present.checked_add(1) else {
-            return Err(stale);
-        };
-        let version = RoutingVersion::new(number, Arc::from(text), by)?;
+        let now = self.context.ports.clock.now();
+        let version = next.of(&self.context.directory.load().routing, now, written)?;
         LedgerHandle::new(self.shards.clone())
             .record_control(ControlEvent::RoutingSet(version))
-            .await?;
+            .await
+            .map_err(PutError::from)?;
         let set = self.in_force();
         drop(turn);
         Ok(set)

@@ -4,7 +4,7 @@
 
 use crate::schema::v1::{
     EarlierSnapshotDto, EarliestSnapshotDto, OneKeySnapshotDto, OneShardSnapshotDto, SnapshotDto, Stored,
-    UnroutedSnapshotDto, UntimedSnapshotDto, UnwatchedSnapshotDto,
+    UnroutedSnapshotDto, UntimedSnapshotDto, UnversionedSnapshotDto, UnwatchedSnapshotDto,
 };
 use crate::schema::{self, DecodeError};
 use florin_domain::ids::{Seq, ShardId};
@@ -138,6 +138,7 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
     let form = sealed.strip_prefix(MARK).ok_or("the file is no snapshot")?;
     let read = |form| ShardSnapshot::load(schema::read::<SnapshotDto<'_>>(form)?);
     // The digest says that the file is whole: a form that ends early is an earlier one.
+    let read_unversioned = |form| schema::read::<UnversionedSnapshotDto<'_>>(form)?.into_snapshot();
     let read_untimed = |form| schema::read::<UntimedSnapshotDto<'_>>(form)?.into_snapshot();
     let read_of_one_key = |form| schema::read::<OneKeySnapshotDto<'_>>(form)?.into_snapshot();
     let read_unrouted = |form| schema::read::<UnroutedSnapshotDto<'_>>(form)?.into_snapshot();
@@ -149,7 +150,8 @@ fn unseal(bytes: &[u8]) -> Result<ShardSnapshot, String> {
         schema::read::<EarliestSnapshotDto<'_>>(form)?.into_snapshot(Stops::default(), RiskLists::default())
     };
     read(form).or_else(|error: DecodeError| {
-        let earlier = read_untimed(form)
+        let earlier = read_unversioned(form)
+            .or_else(|_: DecodeError| read_untimed(form))
             .or_else(|_: DecodeError| read_of_one_key(form))
             .or_else(|_: DecodeError| read_unrouted(form))
             .or_else(|_: DecodeError| read_unwatched(form))
@@ -168,9 +170,12 @@ mod tests {
     use super::*;
     use florin_domain::ids::{ApiKeyId, MerchantId, PaymentId};
     use florin_domain::ledger::{AccountKey, AccountName, AccountState};
-    use florin_domain::merchant::{ApiKey, ApiKeyRole, Control, Merchant, OperatorAction};
+    use florin_domain::merchant::{
+        ApiKey, ApiKeyRole, Control, Merchant, NO_PROFILE, NO_ROUTING, OperatorAction,
+    };
     use florin_domain::money::{Balance, Currency, FeeSchedule};
     use florin_domain::provider::ProviderId;
+    use florin_domain::versions::Versions;
     use rust_decimal::Decimal;
     use serde::Serialize;
     use tempfile::TempDir;
@@ -220,12 +225,14 @@ mod tests {
                 merchants: vec![Merchant {
                     id: merchant,
                     name: "Añil".to_owned(),
-                    fee,
+                    first_fee: fee,
                 }],
                 keys: vec![key],
                 stops,
                 lists,
-                routing: Some(schema::samples::routing_version()),
+                routing: schema::samples::routing_versions(),
+                fees: [(merchant, schema::samples::fee_versions())].into(),
+                profile: schema::samples::profile_versions(),
                 credentials: schema::samples::journaled_credentials(),
             },
             general: schema::samples::general_ledger(),
@@ -269,12 +276,26 @@ mod tests {
         bytes
     }
 
+    /// Without what earlier releases did not have in their snapshots.
+    fn unroute(snapshot: &mut ShardSnapshot) {
+        let control = &mut snapshot.control;
+        (control.routing, control.profile) = (NO_ROUTING, NO_PROFILE);
+        control.fees.clear();
+    }
+
+    /// With the rules that were in force, and nothing else that has versions.
+    fn at_once_alone(snapshot: &mut ShardSnapshot) {
+        let in_force = snapshot.control.routing.kept()[0].clone();
+        unroute(snapshot);
+        snapshot.control.routing = Versions::kept_after(0, vec![in_force]).unwrap();
+    }
+
     #[test]
     fn a_snapshot_from_before_operators_could_stop_anything_is_read_with_nothing_stopped() {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&EarliestSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
-        snapshot.control.routing = None;
+        unroute(&mut snapshot);
         snapshot.control.stops = Stops::default();
         snapshot.control.lists = RiskLists::default();
         snapshot.control.credentials.clear();
@@ -287,7 +308,7 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&EarlierSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
-        snapshot.control.routing = None;
+        unroute(&mut snapshot);
         snapshot.control.credentials.clear();
         snapshot.general = GeneralLedger::default();
         assert_eq!(unseal(&bytes), Ok(snapshot));
@@ -298,7 +319,7 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&OneShardSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
-        snapshot.control.routing = None;
+        unroute(&mut snapshot);
         snapshot.control.credentials.clear();
         snapshot.general.crossings.clear();
         snapshot.general.alerts.clear();
@@ -311,7 +332,7 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&UnwatchedSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
-        snapshot.control.routing = None;
+        unroute(&mut snapshot);
         snapshot.control.credentials.clear();
         snapshot.general.alerts.clear();
         snapshot.general.alerts_raised_total = 0;
@@ -323,6 +344,7 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&OneKeySnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        at_once_alone(&mut snapshot);
         snapshot.control.credentials.clear();
         assert_eq!(unseal(&bytes), Ok(snapshot));
     }
@@ -333,7 +355,19 @@ mod tests {
         let untimed = sealed(&UntimedSnapshotDto::of(&snapshot));
         assert!(unseal(&untimed).is_err(), "the journal has the times");
         snapshot.control.credentials.clear();
-        assert_eq!(unseal(&sealed(&UntimedSnapshotDto::of(&snapshot))), Ok(snapshot));
+        let untimed = sealed(&UntimedSnapshotDto::of(&snapshot));
+        at_once_alone(&mut snapshot);
+        assert_eq!(unseal(&untimed), Ok(snapshot));
+    }
+
+    #[test]
+    fn a_snapshot_from_before_anything_had_versions_to_come_is_read_with_what_was_in_force() {
+        let mut snapshot = snapshot(5);
+        let bytes = sealed(&UnversionedSnapshotDto::of(&snapshot));
+        assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
+        at_once_alone(&mut snapshot);
+        assert_eq!(snapshot.control.routing.latest(), 3);
+        assert_eq!(unseal(&bytes), Ok(snapshot));
     }
 
     #[test]
@@ -341,7 +375,7 @@ mod tests {
         let mut snapshot = snapshot(5);
         let bytes = sealed(&UnroutedSnapshotDto::of(&snapshot));
         assert_ne!(unseal(&bytes), Ok(snapshot.clone()));
-        snapshot.control.routing = None;
+        unroute(&mut snapshot);
         snapshot.control.credentials.clear();
         assert_eq!(unseal(&bytes), Ok(snapshot.clone()));
         assert_eq!(unseal(&seal(&snapshot)), Ok(snapshot), "nor are there any today");
@@ -360,6 +394,7 @@ mod tests {
         assert_eq!(unseal(&seal(&empty)), Ok(empty));
         let mut form = Vec::new();
         schema::write(&snapshot.store(), &mut form);
+        assert!(schema::read::<UnversionedSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<UntimedSnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<OneKeySnapshotDto<'_>>(&form).is_err());
         assert!(schema::read::<UnroutedSnapshotDto<'_>>(&form).is_err());

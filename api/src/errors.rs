@@ -108,6 +108,8 @@ pub(crate) enum ApiError {
     TooManyWaiters,
     /// The platform takes no more work now.
     Overloaded { retry_after_s: u64 },
+    /// The books did not take an account.
+    AccountNotAgreed { retry_after_s: u64 },
     /// No provider could be reached; nothing was charged.
     NoProvider { payment: Option<PaymentId> },
     /// This node has not come as far as the caller has seen.
@@ -157,7 +159,9 @@ pub(crate) enum ApiError {
     /// An operator has stopped all changes by merchants.
     ReadOnly,
     /// Other routing rules are in force than the operator has seen.
-    RoutingVersionStale { present: u32 },
+    RoutingVersionStale { latest: u32 },
+    /// Another version of something is the latest than the operator has seen.
+    VersionStale { what: &'static str, latest: u32 },
     /// No other set of credentials of its mode is present.
     CredentialsLast { livemode: bool },
     /// The end of the actor would end the process.
@@ -272,6 +276,7 @@ impl ApiError {
             Self::CardRefused { code, .. } => (StatusCode::PAYMENT_REQUIRED, CARD, *code),
             Self::TooManyWaiters => (StatusCode::TOO_MANY_REQUESTS, KEY, Code::IdempotencyKeyInUse),
             Self::Overloaded { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::Overloaded),
+            Self::AccountNotAgreed { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::ConsistencyError),
             Self::NodeBehind => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::NodeBehind),
             Self::NotOwner { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::NotOwner),
             Self::NoProvider { .. } => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::NoProviderAvailable),
@@ -306,6 +311,7 @@ impl ApiError {
             Self::MerchantFrozen => (StatusCode::FORBIDDEN, REQUEST, Code::MerchantFrozen),
             Self::ReadOnly => (StatusCode::SERVICE_UNAVAILABLE, OURS, Code::ReadOnly),
             Self::RoutingVersionStale { .. } => (StatusCode::CONFLICT, REQUEST, Code::RoutingVersionStale),
+            Self::VersionStale { .. } => (StatusCode::CONFLICT, REQUEST, Code::VersionStale),
             Self::CredentialsLast { .. } => (StatusCode::CONFLICT, REQUEST, Code::CredentialsLast),
             Self::ActorNotRestartable => (StatusCode::CONFLICT, REQUEST, Code::ActorNotRestartable),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, OURS, Code::InternalError),
@@ -327,7 +333,7 @@ impl ApiError {
             | Self::EndpointRefused(EndpointRefusal::NoSuchEndpoint)
             | Self::AlertRefused(AlertRefusal::IdReused) => Some("id"),
             Self::AccountNameTaken => Some("name"),
-            Self::RoutingVersionStale { .. } => Some("expected_version"),
+            Self::RoutingVersionStale { .. } | Self::VersionStale { .. } => Some("expected_version"),
             Self::CredentialsLast { .. } => Some("falls_back"),
             Self::AlertRefused(AlertRefusal::UnknownAccount(_) | AlertRefusal::AccountFull) => {
                 Some("account")
@@ -356,6 +362,7 @@ impl ApiError {
             | Self::TooManyStreams { .. }
             | Self::TooManyStrangers { .. }
             | Self::Overloaded { .. }
+            | Self::AccountNotAgreed { .. }
             | Self::NotOwner { .. }
             | Self::NoProvider { .. }
             | Self::TryAgain

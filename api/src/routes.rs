@@ -16,13 +16,14 @@ use crate::v1::{
     account_create, account_get, account_list, actor_kill, alert_create, alert_delete, alert_get, alert_list,
     attempt_resolve, bin_get, consistency, credentials_delete, credentials_get, credentials_put, customers,
     entry_list, event_get, event_list, event_stream, health, ledger_export, list_entry_create,
-    list_entry_delete, list_entry_list, mandates, merchant_freeze, merchant_list, metrics_get,
-    payment_capture, payment_confirm, payment_create, payment_export, payment_get, payment_history,
-    payment_increment, payment_links, payment_list, payment_methods, payment_receipt, payment_void,
-    payment_what_if, period_close, period_list, provider_notice, provider_switch, read_only_set,
-    refund_create, review_approve, review_list, review_reject, routing_evaluate, routing_get, routing_set,
-    setup_intents, statement_get, template_list, tokens, transfer_create, transfer_get, transfer_revert,
-    tree_get, trial_balance_get, unresolved_list, webhook_delivery_list, webhook_endpoints, webhook_resend,
+    list_entry_delete, list_entry_list, mandates, merchant_fee_get, merchant_fee_set, merchant_freeze,
+    merchant_list, metrics_get, payment_capture, payment_confirm, payment_create, payment_export,
+    payment_get, payment_history, payment_increment, payment_links, payment_list, payment_methods,
+    payment_receipt, payment_void, payment_what_if, period_close, period_list, provider_notice,
+    provider_switch, read_only_set, refund_create, review_approve, review_list, review_reject,
+    risk_profile_get, risk_profile_set, routing_evaluate, routing_get, routing_set, setup_intents,
+    statement_get, template_list, tokens, transfer_create, transfer_get, transfer_revert, tree_get,
+    trial_balance_get, unresolved_list, webhook_delivery_list, webhook_endpoints, webhook_resend,
     webhook_secret_rotate,
 };
 use actix_web::web::{self, ServiceConfig};
@@ -63,15 +64,6 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
                 allow: "DELETE, GET, HEAD, PUT",
             })
         }));
-    let routing = web::resource("/v1/ops/routing")
-        .route(web::put().to(routing_set::handle))
-        .route(web::get().to(routing_get::handle))
-        .route(web::head().to(routing_get::handle))
-        .default_service(web::to(|| {
-            refused(ApiError::MethodNotAllowed {
-                allow: "GET, HEAD, PUT",
-            })
-        }));
     stripe_like_routes(config);
     config
         .service(payments)
@@ -104,7 +96,6 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(posted("/v1/providers/{id}/notices", provider_notice::handle))
         .service(posted("/v1/ops/providers/{id}/disable", provider_switch::disable))
         .service(posted("/v1/ops/providers/{id}/enable", provider_switch::enable))
-        .service(routing)
         .service(posted("/v1/ops/routing/evaluate", routing_evaluate::handle))
         .service(read_only("/v1/ops/merchants", merchant_list::handle))
         .service(posted("/v1/ops/merchants/{id}/freeze", merchant_freeze::freeze))
@@ -119,8 +110,33 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(posted("/v1/ops/reviews/{id}/reject", review_reject::handle))
         .service(read_only("/v1/ops/unresolved", unresolved_list::handle))
         .service(posted("/v1/ops/attempts/{id}/resolve", attempt_resolve::handle));
+    version_routes(config);
     document_routes(config);
     config.default_service(web::to(|| refused(ApiError::NoSuchRoute)));
+}
+
+/// What operators put in force version by version.
+fn version_routes(config: &mut ServiceConfig) {
+    let versioned = |path| {
+        web::resource(path).default_service(web::to(|| {
+            refused(ApiError::MethodNotAllowed {
+                allow: "GET, HEAD, PUT",
+            })
+        }))
+    };
+    let routing = versioned("/v1/ops/routing")
+        .route(web::put().to(routing_set::handle))
+        .route(web::get().to(routing_get::handle))
+        .route(web::head().to(routing_get::handle));
+    let fees = versioned("/v1/ops/merchants/{id}/fees")
+        .route(web::put().to(merchant_fee_set::handle))
+        .route(web::get().to(merchant_fee_get::handle))
+        .route(web::head().to(merchant_fee_get::handle));
+    let risk_profile = versioned("/v1/ops/risk_profile")
+        .route(web::put().to(risk_profile_set::handle))
+        .route(web::get().to(risk_profile_get::handle))
+        .route(web::head().to(risk_profile_get::handle));
+    config.service(routing).service(fees).service(risk_profile);
 }
 
 /// What says how the node is and what it can do.

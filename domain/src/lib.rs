@@ -9,7 +9,7 @@
 //! * [`risk`] rules and bands; [`routing`] which provider; [`retry`] when the same attempt is tried again; [`decline`] what may be done
 //!   after a decline
 //! * [`health`] how providers have been doing; [`breaker`] when one is left alone
-//! * [`commit`] what one atomic journal record says; [`merchant`] tenants and their API keys; [`credentials`] what they have at providers
+//! * [`commit`] what one atomic journal record says; [`merchant`] tenants and their API keys; [`versions`] what is put in force from a time on; [`credentials`] what they have at providers
 //! * [`method`] payment methods; [`card`] what a card number says by itself; [`card_details`] a card as it is typed; [`token`] what stands
 //!   for one; [`vault`] customers and what they saved
 //! * [`consistency`] what the monitor compares, and what it has found
@@ -54,4 +54,5 @@ pub mod routing;
 pub mod time;
 pub mod token;
 pub mod vault;
+pub mod versions;
 pub mod webhook;

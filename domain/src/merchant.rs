@@ -4,9 +4,10 @@ use crate::credentials::{JournaledCredentials, JournaledVersion};
 use crate::ids::{ApiKeyId, ListEntryId, MerchantId};
 use crate::money::FeeSchedule;
 use crate::provider::ProviderId;
-use crate::risk::{ListEntry, RiskLists};
-use crate::routing::RoutingVersion;
+use crate::risk::{ListEntry, ProfileChange, ProfileVersion, RiskLists};
+use crate::routing::{RoutingVersion, WrittenProgram};
 use crate::time::Timestamp;
+use crate::versions::{Version, Versions};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,9 +18,12 @@ pub struct Merchant {
     pub id: MerchantId,
     /// Name shown to operators.
     pub name: String,
-    /// What Florin charges for each captured payment.
-    pub fee: FeeSchedule,
+    /// What Florin charged for each captured payment at first; what it charges now is [`Control::fee`].
+    pub first_fee: FeeSchedule,
 }
+
+/// What Florin charges a merchant from a time on. The first fee has the number 1.
+pub type FeeVersion = Version<FeeSchedule>;
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,8 +86,12 @@ pub enum ControlEvent {
         /// By which key.
         by: ApiKeyId,
     },
-    /// Other routing rules were put in force. One that does not follow the version in force changes nothing.
+    /// Other routing rules were put in force. One that does not follow the latest version changes nothing.
     RoutingSet(RoutingVersion),
+    /// A merchant's fee was changed. One that does not follow the latest version changes nothing.
+    FeeSet(MerchantId, FeeVersion),
+    /// Risk goes by other thresholds. One that does not follow the latest version changes nothing.
+    ProfileSet(ProfileVersion),
     /// A merchant has new credentials at a provider. Only that: secrets are elsewhere.
     CredentialsChanged {
         /// Whose.
@@ -113,7 +121,7 @@ pub enum ControlEvent {
 }
 
 /// All control data, folded from its events.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Control {
     /// Merchants in order of creation.
     pub merchants: Vec<Merchant>,
@@ -123,10 +131,43 @@ pub struct Control {
     pub stops: Stops,
     /// Block and allow lists.
     pub lists: RiskLists,
-    /// The routing rules that operators put in force; none if they never did.
-    pub routing: Option<RoutingVersion>,
+    /// The routing rules that operators put in force.
+    pub routing: RoutingVersions,
+    /// Fees that were changed.
+    pub fees: BTreeMap<MerchantId, FeeVersions>,
+    /// The thresholds of risk that operators put in force.
+    pub profile: ProfileVersions,
     /// Which credentials merchants have at providers.
     pub credentials: JournaledCredentials,
+}
+
+/// Routing rules. Version 0 are those of the configuration.
+pub type RoutingVersions = Versions<WrittenProgram>;
+/// A merchant's fees. Version 1 is the first.
+pub type FeeVersions = Versions<FeeSchedule>;
+/// Thresholds of risk. Version 0 are those of the configuration.
+pub type ProfileVersions = Versions<ProfileChange>;
+
+/// Before operators put any rules in force.
+pub const NO_ROUTING: RoutingVersions = Versions::after(0);
+/// Before a merchant's fee was changed.
+pub const FIRST_FEE: FeeVersions = Versions::after(1);
+/// Before operators put any thresholds in force.
+pub const NO_PROFILE: ProfileVersions = Versions::after(0);
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            merchants: Vec::new(),
+            keys: Vec::new(),
+            stops: Stops::default(),
+            lists: RiskLists::default(),
+            routing: NO_ROUTING,
+            fees: BTreeMap::new(),
+            profile: NO_PROFILE,
+            credentials: JournaledCredentials::default(),
+        }
+    }
 }
 
 /// What operators have stopped and not yet let go on, each with the latest action that says so.
@@ -165,9 +206,14 @@ impl Control {
             ControlEvent::ListEntryAdded(entry) => self.lists.add(entry),
             ControlEvent::ListEntryRemoved { entry, by: _ } => self.lists.remove(*entry),
             ControlEvent::RoutingSet(version) => {
-                if self.routing_version().checked_add(1) == Some(version.number()) {
-                    self.routing = Some(version.clone());
-                }
+                self.routing.put(version.clone(), at);
+            }
+            ControlEvent::FeeSet(merchant, version) => {
+                let fees = self.fees.entry(*merchant).or_insert(FIRST_FEE);
+                fees.put(version.clone(), at);
+            }
+            ControlEvent::ProfileSet(version) => {
+                self.profile.put(version.clone(), at);
             }
             ControlEvent::CredentialsChanged {
                 merchant,
@@ -198,9 +244,11 @@ impl Control {
         }
     }
 
-    /// The number of the routing rules in force; 0 if operators never put any in force.
-    pub fn routing_version(&self) -> u32 {
-        self.routing.as_ref().map_or(0, RoutingVersion::number)
+    /// What Florin charges a merchant for a payment that is asked for now.
+    pub fn fee(&self, merchant: &Merchant, now: Timestamp) -> FeeSchedule {
+        let later = self.fees.get(&merchant.id);
+        let later = later.and_then(|fees| fees.in_force(now));
+        later.map_or(merchant.first_fee, |version| version.value)
     }
 
     /// The merchant with this id.
@@ -223,23 +271,80 @@ mod tests {
     }
 
     #[test]
-    fn routing_rules_take_effect_in_the_order_of_their_numbers_and_each_number_once() {
-        let version = |number: u32, text: &str| {
-            let by = action(u128::from(number), "why");
-            ControlEvent::RoutingSet(RoutingVersion::new(number, Arc::from(text), by).unwrap())
+    fn rules_fees_and_thresholds_follow_their_own_latest_version_each_number_once() {
+        let merchants = [1, 2].map(|bits| Merchant {
+            id: MerchantId::from_bits(bits),
+            name: String::new(),
+            first_fee: FeeSchedule::new(290, 0.into()).unwrap(),
+        });
+        let fee = |merchant: usize, number, effective_at, bps| {
+            let value = FeeSchedule::new(bps, 0.into()).unwrap();
+            let by = action(1, "a better price");
+            let version = Version {
+                number,
+                effective_at,
+                by,
+                value,
+            };
+            ControlEvent::FeeSet(merchants[merchant].id, version)
         };
+        let rules = |number, text: &str| {
+            let value = WrittenProgram::new(Arc::from(text)).unwrap();
+            let (by, effective_at) = (action(2, "why"), None);
+            ControlEvent::RoutingSet(Version {
+                number,
+                effective_at,
+                by,
+                value,
+            })
+        };
+        let thresholds = |number, block_above_bps| {
+            let value = ProfileChange {
+                block_above_bps: Some(block_above_bps),
+                ..ProfileChange::default()
+            };
+            let (by, effective_at) = (action(3, "fewer"), None);
+            ControlEvent::ProfileSet(Version {
+                number,
+                effective_at,
+                by,
+                value,
+            })
+        };
+        let later = Timestamp::from_unix_ms(20);
         let mut control = Control::default();
-        let steps = [
-            (version(2, "a: otherwise -> x"), 0, ""),
-            (version(1, "b: otherwise -> x"), 1, "b: otherwise -> x"),
-            (version(1, "c: otherwise -> x"), 1, "b: otherwise -> x"),
-            (version(3, "d: otherwise -> x"), 1, "b: otherwise -> x"),
-            (version(2, "# by score"), 2, "# by score"),
-        ];
-        for (event, number, text) in steps {
+        // Of each: the rules, the first merchant's fee now and later, the second one's, and the thresholds.
+        for (event, expected) in [
+            (rules(2, "a: otherwise -> x"), ("", 290, 290, 290, None)),
+            (
+                rules(1, "b: otherwise -> x"),
+                ("b: otherwise -> x", 290, 290, 290, None),
+            ),
+            (
+                rules(1, "c: otherwise -> x"),
+                ("b: otherwise -> x", 290, 290, 290, None),
+            ),
+            (rules(2, "# by score"), ("# by score", 290, 290, 290, None)),
+            (fee(0, 1, None, 1), ("# by score", 290, 290, 290, None)),
+            (fee(0, 2, None, 250), ("# by score", 250, 250, 290, None)),
+            (fee(0, 3, Some(later), 310), ("# by score", 250, 310, 290, None)),
+            (fee(0, 3, None, 1), ("# by score", 250, 310, 290, None)),
+            (fee(1, 2, None, 100), ("# by score", 250, 310, 100, None)),
+            (thresholds(1, 7000), ("# by score", 250, 310, 100, Some(7000))),
+            (thresholds(1, 1), ("# by score", 250, 310, 100, Some(7000))),
+        ] {
             control.apply(&event, AT);
-            let in_force = control.routing.as_ref().map_or("", |version| &**version.text());
-            assert_eq!((control.routing_version(), in_force), (number, text));
+            let bps = |merchant: usize, now| control.fee(&merchants[merchant], now).percent_bps();
+            let rules = control.routing.in_force(AT);
+            let thresholds = control.profile.in_force(AT);
+            let seen = (
+                rules.map_or("", |version| &**version.value.text()),
+                bps(0, AT),
+                bps(0, later),
+                bps(1, AT),
+                thresholds.and_then(|version| version.value.block_above_bps),
+            );
+            assert_eq!(seen, expected, "{event:?}");
         }
     }
 

@@ -20,7 +20,9 @@ pub use screening::screen;
 pub use target::{ListKind, Network, Target, TargetError};
 pub use transfers::{FraudVote, TransferLimits};
 pub use velocity::{DUPLICATE, DuplicateRule, VelocityCounts, VelocityLimits};
-pub use what_if::{AssumedVelocity, ProfileChange, ProfileError, Reassessment, Recorded, reassess};
+pub use what_if::{
+    AssumedVelocity, ProfileChange, ProfileError, ProfileVersion, Reassessment, Recorded, reassess,
+};
 
 use std::sync::Arc;
 

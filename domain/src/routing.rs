@@ -23,7 +23,7 @@ pub use program::{
 };
 pub use score::{Measures, Score};
 pub use seed::SEED_TABLE;
-pub use version::RoutingVersion;
+pub use version::{RoutingVersion, WrittenProgram};
 pub use wishes::Wishes;
 
 use crate::health::Health;

@@ -28,6 +28,12 @@ impl Timestamp {
         Self(self.0.saturating_add(span.0))
     }
 
+    /// This instant moved earlier by `span`; saturates at the Unix epoch.
+    #[must_use]
+    pub const fn minus(self, span: Millis) -> Self {
+        Self(self.0.saturating_sub(span.0))
+    }
+
     /// The span since `earlier`; zero when `earlier` is later (a clock may step back).
     pub const fn since(self, earlier: Self) -> Millis {
         Millis(self.0.saturating_sub(earlier.0))

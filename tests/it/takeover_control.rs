@@ -81,6 +81,60 @@ fn rules_that_were_acknowledged_are_what_the_next_process_decides_by_and_older_o
     nodes.provider.stop();
 }
 
+/// What merchants are charged, and from when on: version, and a change to come that is far away.
+fn fee(bps: u64, expected_version: u64, effective_at: Option<u64>) -> Value {
+    json!({
+        "fee_bps": bps, "fee_fixed": "0.30", "expected_version": expected_version, "effective_at": effective_at,
+        "reason": "a contract",
+    })
+}
+
+/// Where the fees of the only merchant are.
+fn fees_path(operator: &Caller) -> String {
+    let merchants = operator.read_all("/v1/ops/merchants");
+    format!("/v1/ops/merchants/{}/fees", merchants[0]["id"].as_str().unwrap())
+}
+
+#[test]
+fn cons_16_a_fee_that_was_acknowledged_is_what_every_process_charges() {
+    const FAR: u64 = 4_102_444_800;
+    let nodes = Pair::new();
+    let (key, operator) = keys(&nodes);
+    let first = nodes.start_first(0);
+    let path = fees_path(&nodes.caller(0, &operator));
+    let set = |node, body: &Value| ask(nodes.addresses[node], &operator, ("PUT", &path), body);
+    let charged = |node, name: &str| {
+        let paid = nodes
+            .caller(node, &key)
+            .pay(name, &sale(10_000, "USD"))
+            .expect(200);
+        paid.json()["fee"].as_u64().unwrap()
+    };
+    assert_eq!(charged(0, "a"), 320);
+    set(0, &fee(200, 1, None)).expect(200);
+    assert_eq!(charged(0, "b"), 230);
+    let made = set(0, &fee(100, 2, Some(FAR))).expect(200).json();
+    let mut second = nodes.start_second(1);
+    assert_eq!(set(1, &fee(1, 3, None)).expect(503).error("code"), "not_owner");
+    first.kill_9();
+    second.says("that it takes payments", taking_payments);
+    assert_eq!(charged(1, "c"), 230, "the first that it is asked at all");
+    assert_eq!(
+        nodes.caller(1, &operator).read(&path),
+        made,
+        "with what is to come"
+    );
+    let stale = set(1, &fee(1, 2, None)).expect(409);
+    assert_eq!(
+        (stale.error("code"), stale.error("param")),
+        ("version_stale".to_owned(), "expected_version".to_owned())
+    );
+    assert_eq!(set(1, &fee(150, 3, None)).expect(200).json()["version"], 4);
+    assert_eq!(charged(1, "d"), 180);
+    second.stop();
+    nodes.provider.stop();
+}
+
 #[test]
 fn of_changes_that_saw_the_same_version_one_is_made_whoever_asks_at_once() {
     let nodes = Pair::new();
@@ -190,7 +244,7 @@ fn an_account_is_opened_once_whichever_process_is_asked_and_no_id_is_given_twice
 
 /// Where every commit must be on a second server: what was answered is there when the first one is lost with the node, and nothing is answered while there is none.
 #[test]
-fn a_change_is_answered_when_all_copies_have_it_and_never_without_them() {
+fn cons_6_a_change_is_answered_when_all_copies_have_it_and_never_without_them() {
     let mut servers = Replicated::start().unwrap();
     let mut nodes = Pair::new();
     let more = [
@@ -219,6 +273,9 @@ fn a_change_is_answered_when_all_copies_have_it_and_never_without_them() {
     };
     let first = nodes.start_first(0);
     assert_eq!(set(&nodes, 0, 0).expect(200).json()["version"], 1);
+    let path = fees_path(&nodes.caller(0, &operator));
+    let charge = ask(nodes.addresses[0], &operator, ("PUT", &path), &fee(200, 1, None));
+    let charge = charge.expect(200).json();
     let account = open(&nodes, 0).expect(200).json();
     servers.kill_primary().unwrap();
     first.kill_9();
@@ -230,6 +287,7 @@ fn a_change_is_answered_when_all_copies_have_it_and_never_without_them() {
     let second = nodes.start_first(1);
     let present = nodes.caller(1, &operator).read("/v1/ops/routing");
     assert_eq!(present["version"], 1);
+    assert_eq!(nodes.caller(1, &operator).read(&path), charge);
     assert_eq!(open(&nodes, 1).expect(200).json()["id"], account["id"]);
     assert_eq!(
         set(&nodes, 1, 0).expect(409).error("code"),
@@ -266,5 +324,45 @@ fn a_change_that_the_copies_do_not_get_is_not_answered_as_made() {
     // Nobody knows whether it will be there: the node says so by ending, and finds out at its next start.
     let ended = wait_for("the end of the node", || first.has_ended().then(|| first.wait()));
     assert_eq!(ended.code(), Some(70), "{:?}", first.said_so_far());
+    nodes.provider.stop();
+}
+
+#[test]
+fn cons_7_an_account_that_is_not_agreed_upon_is_said_not_to_be_and_is_opened_once_later() {
+    let mut servers = Replicated::start().unwrap();
+    let mut nodes = Pair::new();
+    let more = [
+        ("FLORIN_DATABASE_URL", servers.url()),
+        ("FLORIN_DATABASE_CONNECT_TIMEOUT_MS", "200".to_owned()),
+        ("FLORIN_DATABASE_STATEMENT_TIMEOUT_MS", "500".to_owned()),
+        ("FLORIN_DATABASE_LEASE_MS", "60000".to_owned()),
+    ];
+    nodes.more.extend(more);
+    let (_, operator) = keys(&nodes);
+    let open = |node| {
+        let body = json!({"name": "kept", "type": "asset", "currency": "USD"});
+        let path = ("POST", "/v1/ledger/accounts");
+        ask(nodes.addresses[node], &operator, path, &body)
+    };
+    let first = nodes.start_first(0);
+    servers.kill_primary().unwrap();
+    let refused = open(0).expect(503);
+    assert_eq!(refused.error("code"), "consistency_error");
+    let said = refused.error("message");
+    assert!(
+        said.starts_with("Failed to achieve consensus on account creation"),
+        "{said}"
+    );
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    first.kill_9();
+    servers.promote().unwrap();
+    let second = nodes.start_first(1);
+    let account = open(1).expect(200).json();
+    assert_eq!(open(1).expect(200).json()["id"], account["id"]);
+    assert_eq!(
+        nodes.caller(1, &operator).read_all("/v1/ledger/accounts").len(),
+        1
+    );
+    second.stop();
     nodes.provider.stop();
 }

@@ -3,7 +3,7 @@
 use super::{Assessing, NotStored, PaymentState, Stage};
 use crate::context::Step;
 use crate::risk::{self, Velocity};
-use crate::routing_handle;
+use crate::{risk_profile_handle, routing_handle};
 use florin_domain::ids::{OperationId, Seq};
 use florin_domain::method::PaymentMethod;
 use florin_domain::payment::{AttemptPlan, Command, ReviewMode, Spec};
@@ -118,10 +118,15 @@ impl PaymentState {
             velocity.hour_declines,
         );
         let context = &self.context;
-        let (profile, limits) = (&context.options.risk, &context.options.velocity);
-        let lists = context.directory.load();
-        let listed = lists.lists.matching(spec, method, context.ports.clock.now());
-        screen((profile, limits), &features, &velocity, listed)
+        let (control, now) = (context.directory.load(), context.ports.clock.now());
+        let profile = risk_profile_handle::in_force(&context.options, &control, now);
+        let listed = control.lists.matching(spec, method, now);
+        screen(
+            (&profile, &context.options.velocity),
+            &features,
+            &velocity,
+            listed,
+        )
     }
 
     /// The plan of attempt `number` of a charge of this payment with this method, at the provider that routing chooses among those

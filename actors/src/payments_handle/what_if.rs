@@ -2,7 +2,7 @@
 
 use super::{PastError, PaymentsHandle};
 use crate::risk::Subject;
-use crate::routing_handle;
+use crate::{risk_profile_handle, routing_handle};
 use florin_domain::commit::Body;
 use florin_domain::ids::{MerchantId, PaymentId};
 use florin_domain::payment::{Event, ReviewMode};
@@ -73,7 +73,9 @@ impl PaymentsHandle {
         if let Some(unknown) = alternative.disabled.iter().find(|name| !is_known(name)) {
             return Err(WhatIfError::NoSuchProvider(*unknown));
         }
-        let present = &self.context.options.risk;
+        let now = self.context.ports.clock.now();
+        let present =
+            risk_profile_handle::in_force(&self.context.options, &self.context.directory.load(), now);
         let other = present.changed(&alternative.profile)?;
         let Some(past) = self.past(owner, id).await? else {
             return Ok(None);
@@ -89,8 +91,7 @@ impl PaymentsHandle {
             listed: listed(decided),
             is_counted: Subject::of(&payment.spec).is_some(),
         };
-        let again = reassess(recorded, &self.context.options.velocity, present, &other);
-        let now = self.context.ports.clock.now();
+        let again = reassess(recorded, &self.context.options.velocity, &present, &other);
         let mut candidates = self.context.entrants(Some((payment.spec.merchant, now)));
         let enabled_now = candidates.iter().filter(|candidate| candidate.bar.is_none());
         let enabled_now = enabled_now.map(|candidate| candidate.id).collect();

@@ -3,6 +3,7 @@
 
 use super::Velocity;
 use crate::options::Options;
+use crate::risk_profile_handle::HOUR_COUNT_HIGH_MAX;
 use florin_domain::money::{Amount, Currency};
 use florin_domain::risk::VelocityLimits;
 use florin_domain::time::Timestamp;
@@ -27,6 +28,8 @@ impl Bounds {
         let (profile, limits) = (&options.risk, &options.velocity);
         let payments = [
             profile.hour_count_high,
+            // Operators may put it so high without a restart.
+            HOUR_COUNT_HIGH_MAX,
             beyond(limits.minute_count_max),
             beyond(limits.hour_count_max),
             beyond(limits.ip_hour_count_max),

@@ -6,7 +6,9 @@ mod creation;
 mod ledger;
 mod route;
 
-pub(crate) use control::{control_events, journaled_credentials, list_entry, routing_version};
+pub(crate) use control::{
+    control_events, fee_versions, journaled_credentials, list_entry, profile_versions, routing_versions,
+};
 pub(crate) use creation::creation;
 pub(crate) use ledger::{commit_of_ledger_event, fraud_checks, general_ledger, ledger_events, reverts};
 pub(crate) use route::{

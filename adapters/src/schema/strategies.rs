@@ -15,9 +15,12 @@ use florin_domain::method::{CardBrand, PaymentMethod, StoredCard};
 use florin_domain::money::{Amount, Balance, Currency, FeeSchedule, Rounding};
 use florin_domain::payment::{CaptureMethod, DeclinePolicy, Device, Event, FeeReturn, OperationKind, Spec};
 use florin_domain::provider::ProviderId;
-use florin_domain::risk::{Action, Assessment, ListEntry, ListKind, ListName, ListOwner, Network, Target};
-use florin_domain::routing::{RoutingVersion, Wishes};
+use florin_domain::risk::{
+    Action, Assessment, ListEntry, ListKind, ListName, ListOwner, Network, ProfileChange, Target,
+};
+use florin_domain::routing::{Wishes, WrittenProgram};
 use florin_domain::time::Timestamp;
+use florin_domain::versions::Version;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -412,12 +415,45 @@ fn list_event() -> impl Strategy<Value = ControlEvent> {
     })
 }
 
+fn program(share: u32) -> WrittenProgram {
+    let text = format!("r: amount < {share} JPY -> split a {share}, b {}", 100 - share);
+    WrittenProgram::new(text.into()).unwrap()
+}
+
+fn profile_change() -> impl Strategy<Value = ProfileChange> {
+    let number = || option::of(any::<u32>());
+    let limits = vec((currency(), option::of(any::<i128>())), 0..4);
+    (number(), number(), number(), limits).prop_map(
+        |(block_above_bps, review_above_bps, hour_count_high, amount_limits)| ProfileChange {
+            block_above_bps,
+            review_above_bps,
+            hour_count_high,
+            amount_limits,
+        },
+    )
+}
+
+fn version<T: Clone + std::fmt::Debug>(value: impl Strategy<Value = T>) -> impl Strategy<Value = Version<T>> {
+    let by = (any::<u128>(), option::of(text()));
+    (any::<u32>(), option::of(time()), by, value).prop_map(
+        |(number, effective_at, (operator, reason), value)| Version {
+            number,
+            effective_at,
+            by: OperatorAction {
+                operator: ApiKeyId::from_bits(operator),
+                reason,
+            },
+            value,
+        },
+    )
+}
+
 fn control_event() -> impl Strategy<Value = Body> {
     let merchant = (any::<u128>(), ".{0,30}", fee()).prop_map(|(id, name, fee)| {
         ControlEvent::MerchantCreated(Merchant {
             id: MerchantId::from_bits(id),
             name,
-            fee,
+            first_fee: fee,
         })
     });
     let key = (
@@ -437,17 +473,13 @@ fn control_event() -> impl Strategy<Value = Body> {
                 secret_sha256,
             })
         });
-    let routing = (any::<u32>(), any::<u128>(), option::of(text()), 0..=100_u32).prop_map(
-        |(number, operator, reason, share)| {
-            let program = format!("r: amount < {share} JPY -> split a {share}, b {}", 100 - share);
-            let by = OperatorAction {
-                operator: ApiKeyId::from_bits(operator),
-                reason,
-            };
-            ControlEvent::RoutingSet(RoutingVersion::new(number, program.into(), by).unwrap())
-        },
-    );
-    prop_oneof![merchant, key, operator_event(), list_event(), routing].prop_map(Body::Control)
+    let versioned = prop_oneof![
+        version((0..=100_u32).prop_map(program)).prop_map(ControlEvent::RoutingSet),
+        (any::<u128>(), version(fee()))
+            .prop_map(|(merchant, fee)| ControlEvent::FeeSet(MerchantId::from_bits(merchant), fee)),
+        version(profile_change()).prop_map(ControlEvent::ProfileSet),
+    ];
+    prop_oneof![merchant, key, operator_event(), list_event(), versioned].prop_map(Body::Control)
 }
 
 pub(super) fn commit() -> impl Strategy<Value = Commit> {

@@ -20,10 +20,11 @@ mod routing;
 mod scalar;
 mod snapshot;
 mod spec;
+mod versions;
 
 pub(crate) use commit::CommitDto;
 pub(crate) use scalar::Stored;
 pub(crate) use snapshot::{
     EarlierSnapshotDto, EarliestSnapshotDto, OneKeySnapshotDto, OneShardSnapshotDto, SnapshotDto,
-    UnroutedSnapshotDto, UntimedSnapshotDto, UnwatchedSnapshotDto,
+    UnroutedSnapshotDto, UntimedSnapshotDto, UnversionedSnapshotDto, UnwatchedSnapshotDto,
 };

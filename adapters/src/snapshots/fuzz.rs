@@ -17,6 +17,7 @@ fn sealed() -> Vec<Vec<u8>> {
     };
     vec![
         form(&|out| schema::write(&snapshot.store(), out)),
+        form(&|out| schema::write(&UnversionedSnapshotDto::of(&snapshot), out)),
         form(&|out| schema::write(&UntimedSnapshotDto::of(&bare), out)),
         form(&|out| schema::write(&OneKeySnapshotDto::of(&snapshot), out)),
         form(&|out| schema::write(&UnwatchedSnapshotDto::of(&snapshot), out)),

@@ -171,7 +171,7 @@ async fn draft(state: &State, guest: &Guest, key: &str) -> Result<PaymentId, Api
         id: Some(id),
         merchant: owner.merchant,
         livemode: owner.livemode,
-        fee: merchant.fee,
+        fee: state.directory.fees().due(merchant),
         key: parsed(key)?,
         key_digest: (state.digests.key)(owner.merchant, owner.livemode, key),
         fingerprint: (state.digests.fingerprint)("POST", "/pay/{id}/attempts", asked.as_bytes()),

@@ -41,6 +41,9 @@ impl ApiError {
             Self::NotOwner { owner: None } => {
                 "This node does not know whether another one answers in its place; nothing was started.".into()
             }
+            Self::AccountNotAgreed { .. } => {
+                "Failed to achieve consensus on account creation. Send the same request again: an account is opened once.".into()
+            }
             Self::Overloaded { .. } => "Florin takes no more requests now; nothing was started.".into(),
             Self::NoProvider { .. } => {
                 "No payment provider is available; nothing was charged. The same request may be sent again."
@@ -64,9 +67,10 @@ impl ApiError {
             }
             Self::MerchantFrozen => "This merchant is frozen; nothing was charged.".into(),
             Self::ReadOnly => "Florin changes nothing now; nothing was started.".into(),
-            Self::RoutingVersionStale { present } => {
-                format!("The routing rules in force have version {present}.").into()
+            Self::RoutingVersionStale { latest } => {
+                format!("The latest routing rules have version {latest}.").into()
             }
+            Self::VersionStale { what, latest } => format!("The latest {what} has version {latest}.").into(),
             Self::CredentialsLast { livemode } => {
                 let mode = if *livemode { "live" } else { "test" };
                 format!("Without this {mode} version new charges would go on in another account. Say `falls_back=true` if they may.").into()

@@ -7,6 +7,7 @@ impl ApiError {
     pub(super) fn retry_after_s(&self) -> Option<u64> {
         match self {
             Self::Overloaded { retry_after_s }
+            | Self::AccountNotAgreed { retry_after_s }
             | Self::RateLimited { retry_after_s }
             | Self::TooManyStreams { retry_after_s }
             | Self::TooManyStrangers { retry_after_s } => Some(*retry_after_s),
@@ -45,6 +46,7 @@ impl ApiError {
             | Self::EndpointRefused(_)
             | Self::MerchantFrozen
             | Self::RoutingVersionStale { .. }
+            | Self::VersionStale { .. }
             | Self::CredentialsLast { .. }
             | Self::ActorNotRestartable
             | Self::Internal => None,

@@ -53,6 +53,7 @@ impl ApiError {
             | Self::NotOwner { .. }
             | Self::NoProvider { .. }
             | Self::TryAgain
+            | Self::AccountNotAgreed { .. }
             | Self::MethodGone
             | Self::Internal => true,
             Self::Unauthenticated
@@ -87,6 +88,7 @@ impl ApiError {
             | Self::MerchantFrozen
             | Self::ReadOnly
             | Self::RoutingVersionStale { .. }
+            | Self::VersionStale { .. }
             | Self::CredentialsLast { .. }
             | Self::ActorNotRestartable => false,
         }

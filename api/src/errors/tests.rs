@@ -286,6 +286,7 @@ fn one_of_each() -> Vec<ApiError> {
         ApiError::Overloaded { retry_after_s: 1 },
         ApiError::NoProvider { payment: None },
         ApiError::TryAgain,
+        ApiError::AccountNotAgreed { retry_after_s: 1 },
         ApiError::NodeBehind,
         ApiError::NotOwner {
             owner: Some("https://east.example".into()),
@@ -303,7 +304,11 @@ fn one_of_each() -> Vec<ApiError> {
         },
         ApiError::MerchantFrozen,
         ApiError::ReadOnly,
-        ApiError::RoutingVersionStale { present: 3 },
+        ApiError::RoutingVersionStale { latest: 3 },
+        ApiError::VersionStale {
+            what: "fee",
+            latest: 2,
+        },
         ApiError::CredentialsLast { livemode: true },
         ApiError::ActorNotRestartable,
         ApiError::Internal,

@@ -77,7 +77,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Told 
         id: None,
         merchant: merchant.id,
         livemode,
-        fee: merchant.fee,
+        fee: state.directory.fees().due(merchant),
         key: posted.key.clone(),
         key_digest,
         fingerprint,

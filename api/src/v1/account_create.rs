@@ -17,6 +17,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::account_shard::{OpenAccount, Opening};
+use florin_actors::ledger_handle::LedgerError;
 use florin_domain::ids::{ApiKeyId, ShardId};
 use florin_domain::ledger::{AccountLimits, AccountType};
 use florin_domain::money::{Balance, Currency};
@@ -62,7 +63,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     let title = (Arc::clone(&open.name), open.currency, open.livemode);
     let placed = state.ledger.place_account(&title, asked).await?;
     open.shard = placed.map_err(|unplaced| wrong("shard", format!("`shard`: {unplaced}.")))?;
-    let opening = state.ledger.open_account(open).await?;
+    let opening = state.ledger.open_account(open).await.map_err(not_agreed)?;
     let existed = matches!(opening, Opening::Existed(_));
     let account = match opening {
         Opening::Opened(account) | Opening::Existed(account) => account,
@@ -76,6 +77,19 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     let (standing, as_of) = state.ledger.account(key).await?;
     let body = AccountBody::of(key.into(), &standing, as_of).on(Some(&account));
     Ok(Remembered::mark_if(existed, json(StatusCode::OK, &body)?))
+}
+
+/// An account that may not be in the books.
+fn not_agreed(error: LedgerError) -> ApiError {
+    match error {
+        LedgerError::Busy | LedgerError::Gone | LedgerError::Unknown => {
+            ApiError::AccountNotAgreed { retry_after_s: 1 }
+        }
+        LedgerError::Shed(shed) => ApiError::AccountNotAgreed {
+            retry_after_s: shed.retry_after().as_secs(),
+        },
+        LedgerError::Read(_) | LedgerError::Striped => error.into(),
+    }
 }
 
 fn wrong(name: &'static str, message: impl Into<String>) -> Invalid {
@@ -222,4 +236,5 @@ pub(crate) fn described() -> Endpoint {
         .answers(200, "The account; it is open and durable.", named("Account"), example())
         .refuses(400, &[Code::ParameterInvalidInteger, Code::CardNumberMisplaced])
         .refuses(409, &[Code::AccountNameTaken])
+        .refuses(503, &[Code::ConsistencyError])
 }

@@ -66,7 +66,7 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
         id: None,
         merchant: merchant.id,
         livemode,
-        fee: merchant.fee,
+        fee: state.directory.fees().due(merchant),
         key,
         key_digest,
         fingerprint,

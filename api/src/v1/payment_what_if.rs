@@ -4,12 +4,13 @@
 use super::list::Displayed;
 use super::payment_body::score;
 use super::payment_get::{id, past};
+use super::risk_profile_request::{ProfileRequest, fields, senseless, share};
 use crate::auth::{Caller, Who};
 use crate::errors::{ApiError, Code, Invalid};
-use crate::json::{self, Number, Object, Text};
+use crate::json::{self, Object, Text};
 use crate::openapi::{
-    Access, Endpoint, PAYMENT_ID, array, bounded, chapter, count, flag, id as an_id, may, must, or_null,
-    record, strict, text, word,
+    Access, Endpoint, PAYMENT_ID, array, chapter, count, flag, id as an_id, may, must, or_null, record,
+    strict, text, word,
 };
 use crate::reply::{self, Remembered, Reply};
 use crate::state::State;
@@ -19,44 +20,18 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::payments_handle::{Alternative, Course, WhatIf, WhatIfError};
 use florin_domain::ids::PaymentId;
-use florin_domain::money::Currency;
 use florin_domain::provider::ProviderId;
-use florin_domain::risk::{ProfileChange, ProfileError};
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::fmt;
-use utoipa::openapi::schema::{AdditionalProperties, AnyOfBuilder, ObjectBuilder, Type};
-
-/// The largest limit of an amount, in minor units: that of a payment.
-const LIMIT_MINOR_MAX: i128 = 999_999_999_999;
-/// As in the configuration.
-const HOUR_COUNT_MAX: u32 = 1_000_000;
-/// A share of one is written with four decimals.
-const BPS_MAX: u32 = 10_000;
+use utoipa::openapi::schema::AnyOfBuilder;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WhatIfRequest<'a> {
     #[serde(borrow, default)]
-    risk: Option<Object<RiskRequest<'a>>>,
+    risk: Option<Object<ProfileRequest<'a>>>,
     #[serde(borrow, default)]
     providers: Option<Object<ProvidersRequest<'a>>>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RiskRequest<'a> {
-    /// Scores as payments show them, from 0 to 1.
-    #[serde(default)]
-    block_above: Option<f64>,
-    #[serde(default)]
-    review_above: Option<f64>,
-    #[serde(default)]
-    hour_count_high: Option<Number>,
-    /// In minor units; `null` for no limit.
-    #[serde(borrow, default)]
-    amount_limits: Option<Limits<'a>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,44 +41,11 @@ struct ProvidersRequest<'a> {
     disabled: Option<Vec<Text<'a>>>,
 }
 
-/// Limits by currency, in the order written.
-#[derive(Debug)]
-struct Limits<'a>(Vec<(Text<'a>, Option<Number>)>);
-
-struct LimitsVisitor;
-
-impl<'de> Visitor<'de> for LimitsVisitor {
-    type Value = Limits<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(json::INTEGERS)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut limits = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            limits.push(entry);
-        }
-        Ok(Limits(limits))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Limits<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(LimitsVisitor)
-    }
-}
-
 pub(super) fn check(bytes: &[u8]) -> Result<Alternative, Invalid> {
     let body: WhatIfRequest<'_> = json::read(bytes)?;
     let mut alternative = Alternative::default();
     if let Some(Object(risk)) = &body.risk {
-        alternative.profile = ProfileChange {
-            block_above_bps: threshold("risk.block_above", risk.block_above)?,
-            review_above_bps: threshold("risk.review_above", risk.review_above)?,
-            hour_count_high: hour_count(risk.hour_count_high)?,
-            amount_limits: limits(risk.amount_limits.as_ref())?,
-        };
+        alternative.profile = risk.change("risk.")?;
     }
     let disabled = body.providers.and_then(|providers| providers.0.disabled);
     for name in disabled.iter().flatten() {
@@ -118,56 +60,6 @@ pub(super) fn check(bytes: &[u8]) -> Result<Alternative, Invalid> {
 fn no_provider() -> Invalid {
     let message = "`providers.disabled` names a provider that is not configured.";
     Invalid::new("providers.disabled", Code::ParameterInvalid, message)
-}
-
-/// The basis points that are written like this, which is the inverse of how scores are shown.
-fn threshold(name: &str, share: Option<f64>) -> Result<Option<u32>, Invalid> {
-    let Some(share) = share else { return Ok(None) };
-    let bps = (0..=BPS_MAX).find(|bps| score(*bps).to_bits() == share.to_bits());
-    let refused = || {
-        let message = format!("`{name}` is a number from 0 to 1 with at most four decimals.");
-        Invalid::new(name, Code::ParameterInvalid, message)
-    };
-    bps.map(Some).ok_or_else(refused)
-}
-
-fn hour_count(count: Option<Number>) -> Result<Option<u32>, Invalid> {
-    let Some(count) = count else { return Ok(None) };
-    let whole = match count {
-        Number::Whole(count) => u32::try_from(count).ok(),
-        Number::Beyond { .. } | Number::Float => None,
-    };
-    let within = whole.filter(|count| (1..=HOUR_COUNT_MAX).contains(count));
-    let refused = || {
-        let message = format!("`risk.hour_count_high` is a whole number from 1 to {HOUR_COUNT_MAX}.");
-        Invalid::new("risk.hour_count_high", Code::ParameterInvalidInteger, message)
-    };
-    within.map(Some).ok_or_else(refused)
-}
-
-fn limits(limits: Option<&Limits<'_>>) -> Result<Vec<(Currency, Option<i128>)>, Invalid> {
-    const NAME: &str = "risk.amount_limits";
-    let mut checked: Vec<(Currency, Option<i128>)> = Vec::new();
-    for (code, limit) in limits.iter().flat_map(|limits| &limits.0) {
-        let currency = Currency::parse(code.as_str())
-            .map_err(|error| Invalid::new(NAME, Code::ParameterInvalid, format!("`{NAME}`: {error}.")))?;
-        if checked.iter().any(|(other, _)| *other == currency) {
-            let message = format!("`{NAME}` names {} twice.", currency.code());
-            return Err(Invalid::new(NAME, Code::ParameterInvalid, message));
-        }
-        let limit_minor = match limit {
-            None => None,
-            Some(Number::Whole(minor)) if (0..=LIMIT_MINOR_MAX).contains(minor) => Some(*minor),
-            Some(Number::Whole(_) | Number::Beyond { .. } | Number::Float) => {
-                let message = format!(
-                    "`{NAME}` has whole numbers of minor units from 0 to {LIMIT_MINOR_MAX}, or null for no limit."
-                );
-                return Err(Invalid::new(NAME, Code::ParameterInvalidInteger, message));
-            }
-        };
-        checked.push((currency, limit_minor));
-    }
-    Ok(checked)
 }
 
 #[derive(Debug, Serialize)]
@@ -281,10 +173,7 @@ async fn what_if(state: &State, request: &HttpRequest, payload: Payload) -> Resu
 fn refused(error: WhatIfError) -> ApiError {
     match error {
         WhatIfError::NoSuchProvider(_) => no_provider().into(),
-        WhatIfError::Profile(ProfileError::ReviewAboveBlock) => {
-            let message = "`risk.review_above` would be above `risk.block_above`, and what is blocked is never reviewed.";
-            Invalid::new("risk.review_above", Code::ParameterInvalid, message).into()
-        }
+        WhatIfError::Profile(why) => senseless("risk.", why).into(),
         WhatIfError::Past(error) => past(error),
     }
 }
@@ -294,33 +183,7 @@ fn course(score: f64, action: &str, provider: Option<&str>) -> serde_json::Value
 }
 
 pub(crate) fn described() -> Endpoint {
-    let share = |description: &str| {
-        ObjectBuilder::new()
-            .schema_type(Type::Number)
-            .description(Some(description))
-            .minimum(Some(0))
-            .maximum(Some(1))
-    };
-    let limits = ObjectBuilder::new()
-        .schema_type(Type::Object)
-        .description(Some(
-            "Other limits in minor units by currency, or null for no limit.",
-        ))
-        .additional_properties(Some(AdditionalProperties::RefOr(
-            or_null(count("The largest unflagged amount.")).into(),
-        )));
-    let risk = strict([
-        may("block_above", share("Scores above it are blocked.")),
-        may("review_above", share("Scores above it are reviewed.")),
-        may(
-            "hour_count_high",
-            bounded(
-                "Payments per hour from which velocity is flagged.",
-                (1, 1_000_000),
-            ),
-        ),
-        may("amount_limits", limits),
-    ]);
+    let risk = strict(fields());
     let providers = strict([may(
         "disabled",
         array(text("A configured provider."), "Who gets nothing."),

@@ -1,12 +1,12 @@
 //! The rules in force and the providers they choose from, as operators see them.
 
 use super::list::Displayed;
+use super::next_version::{DecidedBody, decided_fields, latest_field};
 use super::routing_wishes::provider_name;
 use crate::openapi::{array, bounded, count, must, or_null, record, text, word};
 use florin_actors::routing_handle::RulesInForce;
-use florin_domain::ids::ApiKeyId;
 use florin_domain::provider::ProviderId;
-use florin_domain::routing::{Entrant, PROGRAM_BYTES_MAX, Rule, Score};
+use florin_domain::routing::{Entrant, PROGRAM_BYTES_MAX, RoutingVersion, Rule, Score};
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::openapi::schema::ObjectBuilder;
@@ -20,9 +20,19 @@ pub(super) struct RoutingBody<'a> {
     rules: Vec<RuleBody<'a>>,
     /// What is wrong with rules that name a provider which is not configured any more.
     problem: Option<String>,
-    set_by: Option<Displayed<ApiKeyId>>,
-    reason: Option<&'a str>,
+    #[serde(flatten)]
+    decided: DecidedBody<'a>,
+    latest_version: u32,
+    to_come: Vec<ToCome<'a>>,
     providers: Vec<StandingBody>,
+}
+
+#[derive(Debug, Serialize)]
+struct ToCome<'a> {
+    version: u32,
+    program: &'a str,
+    #[serde(flatten)]
+    decided: DecidedBody<'a>,
 }
 
 #[derive(Debug, Serialize)]
@@ -51,6 +61,11 @@ impl<'a> RoutingBody<'a> {
             condition: rule.condition.to_string(),
             target: rule.target.to_string(),
         };
+        let to_come = |version: &'a RoutingVersion| ToCome {
+            version: version.number,
+            program: version.value.text(),
+            decided: DecidedBody::of(Some(version)),
+        };
         let standing = |entrant: &Entrant| StandingBody {
             provider: Displayed(entrant.id),
             bar: entrant.bar.map(florin_domain::routing::Bar::as_str),
@@ -63,8 +78,9 @@ impl<'a> RoutingBody<'a> {
             program: &rules.text,
             rules: rules.program.rules().iter().map(rule).collect(),
             problem: rules.problem.as_ref().map(|why| format!("{why}.")),
-            set_by: rules.by.as_ref().map(|by| Displayed(by.operator)),
-            reason: rules.by.as_ref().and_then(|by| by.reason.as_deref()),
+            decided: DecidedBody::of(rules.change.as_ref()),
+            latest_version: rules.latest,
+            to_come: rules.to_come.iter().map(to_come).collect(),
             providers: field.iter().map(standing).collect(),
         }
     }
@@ -114,7 +130,12 @@ pub(super) fn shape() -> ObjectBuilder {
         must("health", health_shape()),
         must("score", points_shape()),
     ]);
-    record([
+    let mut to_come = vec![
+        must("version", count("Which rules they are.")),
+        must("program", program_shape()),
+    ];
+    to_come.extend(decided_fields());
+    let mut routing = vec![
         must("object", word("What it is.", ["routing"])),
         must(
             "version",
@@ -128,20 +149,23 @@ pub(super) fn shape() -> ObjectBuilder {
                 "What is wrong, if a rule names a provider that is not configured any more.",
             )),
         ),
-        must(
-            "set_by",
-            or_null(crate::openapi::id("Whose API key put them in force.", "key_")),
-        ),
-        must("reason", or_null(text("Why."))),
-        must("providers", array(standing, "The providers as they stand.")),
-    ])
+    ];
+    routing.extend(decided_fields());
+    routing.push(latest_field());
+    routing.push(must(
+        "to_come",
+        array(record(to_come), "Rules to come, the earliest first."),
+    ));
+    routing.push(must("providers", array(standing, "The providers as they stand.")));
+    record(routing)
 }
 
 pub(super) fn example() -> Value {
     json!({
         "object": "routing", "version": 1, "program": "visa: brand is visa -> stripe\n",
         "rules": [{"name": "visa", "line": 1, "condition": "brand is visa", "target": "stripe"}],
-        "problem": null, "set_by": "key_01m7y92a930001k836eeyy2z3q", "reason": "A better price.",
+        "problem": null, "effective_at": null, "set_by": "key_01m7y92a930001k836eeyy2z3q",
+        "reason": "A better price.", "latest_version": 1, "to_come": [],
         "providers": [{"provider": "stripe", "bar": null, "health": "healthy", "score": 87.45}],
     })
 }

@@ -1,12 +1,12 @@
-//! `PUT /v1/ops/routing`: other rules, if those in force are still the ones that the operator has seen.
+//! `PUT /v1/ops/routing`: other rules from a time on, if the latest are still those that the operator has seen.
 
-use super::operator_action::action;
+use super::next_version::{Asked, asked_fields, refused as put_refused};
 use super::routing_body::{RoutingBody, example, program_shape, shape};
 use crate::auth::Caller;
 use crate::body::read_json;
 use crate::errors::{ApiError, Code, Invalid};
 use crate::json::{Lines, Number, Text};
-use crate::openapi::{Access, Endpoint, chapter, count, must, reason, strict};
+use crate::openapi::{Access, Endpoint, chapter, must, strict};
 use crate::reply::{Reply, json};
 use crate::state::State;
 use crate::{json as strictly, query};
@@ -24,6 +24,8 @@ struct RoutingRequest<'a> {
     #[serde(borrow)]
     program: Lines<'a>,
     expected_version: Number,
+    #[serde(default)]
+    effective_at: Option<Number>,
     #[serde(borrow)]
     reason: Text<'a>,
 }
@@ -38,27 +40,18 @@ async fn set(state: &State, request: &HttpRequest, payload: Payload) -> Result<H
     query::none(request)?;
     let bytes = read_json(state, request, payload).await?;
     let body: RoutingRequest<'_> = strictly::read(&bytes)?;
-    let expected = version(body.expected_version)?;
-    let by = action(&caller, Some(&body.reason))?;
+    let asked = Asked {
+        expected_version: body.expected_version,
+        effective_at: body.effective_at,
+        reason: &body.reason,
+    };
     let routing = state.directory.routing();
-    let set = routing.set(body.program.as_str(), expected, by).await;
+    let set = routing.set(body.program.as_str(), asked.by(&caller)?).await;
     let set = set.map_err(|error| match error {
         SetError::Program(why) => refused(&why).into(),
-        SetError::Stale { present } => ApiError::RoutingVersionStale { present },
-        SetError::Ledger(error) => error.into(),
+        SetError::Put(error) => put_refused(error, |latest| ApiError::RoutingVersionStale { latest }),
     })?;
     json(StatusCode::OK, &RoutingBody::of(&set, &routing.field()))
-}
-
-fn version(number: Number) -> Result<u32, Invalid> {
-    let whole = match number {
-        Number::Whole(version) => u32::try_from(version).ok(),
-        Number::Beyond { .. } | Number::Float => None,
-    };
-    whole.ok_or_else(|| {
-        let message = "`expected_version` is the `version` of the rules that are in force, 0 or more.";
-        Invalid::new("expected_version", Code::ParameterInvalidInteger, message)
-    })
 }
 
 /// What is wrong with a program, with its line and column.
@@ -67,14 +60,8 @@ pub(super) fn refused(why: &ProgramError) -> Invalid {
 }
 
 pub(crate) fn described() -> Endpoint {
-    let takes = strict([
-        must("program", program_shape()),
-        must(
-            "expected_version",
-            count("The version that these rules are to follow: the one that is in force."),
-        ),
-        must("reason", reason()),
-    ]);
+    let program = [must("program", program_shape())];
+    let takes = strict(program.into_iter().chain(asked_fields()));
     let visa = json!({
         "program": "visa: brand is visa -> stripe\n", "expected_version": 0, "reason": "A better price.",
     });
@@ -82,12 +69,12 @@ pub(crate) fn described() -> Endpoint {
         .called(
             "setRouting",
             "Change the routing rules",
-            "In force for every charge from now on, in all shards, once it is answered. Rules that somebody else has changed meanwhile are not \
+            "In force for every charge from its time on, in all shards, once it is answered. Rules that somebody else has changed meanwhile are not \
              overwritten: then it is 409, and `param` says `expected_version`.",
         )
         .in_chapter(chapter::OPERATIONS)
         .takes(takes, &[("Visa to one provider", visa)])
-        .answers(200, "They are in force and journaled.", shape(), example())
+        .answers(200, "They are journaled, and in force from their time on.", shape(), example())
         .refuses(400, &[Code::ParameterInvalidInteger])
         .refuses(409, &[Code::RoutingVersionStale])
 }

@@ -43,6 +43,7 @@ mod stripe_refusals;
 mod stripe_search;
 mod unresolved;
 mod vault;
+mod versions;
 mod webhooks;
 mod world;
 

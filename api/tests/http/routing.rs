@@ -77,7 +77,7 @@ fn rules_are_set_on_top_of_the_version_that_was_seen() {
             "routing_version_stale",
             "expected_version",
         );
-        assert_eq!(message, "The routing rules in force have version 1.");
+        assert_eq!(message, "The latest routing rules have version 1.");
     }
     assert_eq!(get(), seen, "a refusal changes nothing");
     assert_eq!(set(&world, "", 1).json()["version"], 2);

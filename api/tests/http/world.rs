@@ -143,7 +143,7 @@ async fn register(platform: &Platform) {
         let merchant = Merchant {
             id,
             name: name.to_owned(),
-            fee: fee(),
+            first_fee: fee(),
         };
         platform
             .ledger()

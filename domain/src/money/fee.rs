@@ -58,6 +58,9 @@ pub enum FeeScheduleError {
     /// More than the whole amount.
     #[error("a percentage fee is at most 10000 basis points")]
     PercentTooLarge,
+    /// A fixed part that is no decimal.
+    #[error("a fixed fee is a decimal in major units, such as 0.30")]
+    FixedUnreadable,
     /// A fixed part below zero.
     #[error("a fixed fee is not negative")]
     FixedNegative,
@@ -95,6 +98,16 @@ impl FeeSchedule {
             fixed_scaled,
             rounding: Rounding::HalfEven,
         })
+    }
+
+    /// A schedule of `percent_bps` basis points plus a fixed part of major units as people write it, in digits with at most one point.
+    ///
+    /// # Errors
+    /// See [`FeeScheduleError`].
+    pub fn read(percent_bps: u32, fixed: &str) -> Result<Self, FeeScheduleError> {
+        let is_plain = fixed.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let fixed = is_plain.then(|| fixed.parse().ok()).flatten();
+        Self::new(percent_bps, fixed.ok_or(FeeScheduleError::FixedUnreadable)?)
     }
 
     /// The same schedule, rounding by `rounding`.

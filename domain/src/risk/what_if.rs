@@ -9,6 +9,7 @@ use super::{
     VelocityLimits, screen,
 };
 use crate::money::Currency;
+use crate::versions::Version;
 use thiserror::Error;
 
 /// What is to be otherwise in a profile; what is not named stays.
@@ -23,6 +24,9 @@ pub struct ProfileChange {
     /// Other limits in minor units, or none, of these currencies.
     pub amount_limits: Vec<(Currency, Option<i128>)>,
 }
+
+/// Thresholds that operators have put in force, or will, instead of those of the configuration.
+pub type ProfileVersion = Version<ProfileChange>;
 
 /// The changed profile makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -1,37 +1,28 @@
-//! A program that operators have put in force, as control data keeps it.
+//! A program as operators wrote it, as control data keeps it.
 
 use super::parse::ProgramError;
 use super::program::Program;
-use crate::merchant::OperatorAction;
+use crate::versions::Version;
 use std::sync::Arc;
 
-/// A program with its number and whoever put it in force. Read once, when it is made or read back, and shared by all that route.
+/// A program with its text. Read once, when it is put in force or read back, and shared by all that route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoutingVersion {
-    number: u32,
+pub struct WrittenProgram {
     text: Arc<str>,
     program: Arc<Program>,
-    by: OperatorAction,
 }
 
-impl RoutingVersion {
-    /// The program of a text. Numbers begin at 1; before that, the configuration's rules are in force.
+/// A program that operators have put in force, or will. Numbers begin at 1; before that, the configuration's rules are in force.
+pub type RoutingVersion = Version<WrittenProgram>;
+
+impl WrittenProgram {
+    /// The program of a text.
     ///
     /// # Errors
     /// Why the text is no program. Journals keep texts for ever, so what was a program once stays one.
-    pub fn new(number: u32, text: Arc<str>, by: OperatorAction) -> Result<Self, ProgramError> {
+    pub fn new(text: Arc<str>) -> Result<Self, ProgramError> {
         let program = Arc::new(Program::parse(&text)?);
-        Ok(Self {
-            number,
-            text,
-            program,
-            by,
-        })
-    }
-
-    /// Its number.
-    pub const fn number(&self) -> u32 {
-        self.number
+        Ok(Self { text, program })
     }
 
     /// As it was written.
@@ -42,10 +33,5 @@ impl RoutingVersion {
     /// What it says.
     pub const fn program(&self) -> &Arc<Program> {
         &self.program
-    }
-
-    /// Who put it in force, and why.
-    pub const fn by(&self) -> &OperatorAction {
-        &self.by
     }
 }

@@ -3,11 +3,15 @@
 use super::{AT, MERCHANT, provider};
 use florin_domain::credentials::{JournaledCredentials, JournaledVersion};
 use florin_domain::ids::{ApiKeyId, ListEntryId, MerchantId};
-use florin_domain::merchant::{ApiKey, ApiKeyRole, ControlEvent, Merchant, OperatorAction};
-use florin_domain::money::FeeSchedule;
-use florin_domain::risk::{ListEntry, ListKind, ListName, ListOwner, Target};
-use florin_domain::routing::RoutingVersion;
+use florin_domain::merchant::{
+    ApiKey, ApiKeyRole, ControlEvent, FeeVersion, FeeVersions, Merchant, OperatorAction, ProfileVersions,
+    RoutingVersions,
+};
+use florin_domain::money::{Currency, FeeSchedule};
+use florin_domain::risk::{ListEntry, ListKind, ListName, ListOwner, ProfileChange, ProfileVersion, Target};
+use florin_domain::routing::{RoutingVersion, WrittenProgram};
 use florin_domain::time::Timestamp;
+use florin_domain::versions::{Version, Versions};
 use rust_decimal::Decimal;
 
 pub(crate) fn list_entry() -> ListEntry {
@@ -22,13 +26,58 @@ pub(crate) fn list_entry() -> ListEntry {
     }
 }
 
-pub(crate) fn routing_version() -> RoutingVersion {
-    let program = "# seldom\nvisa: brand is visa -> stripe\nrest: otherwise -> split stripe 70, adyen 30\n";
-    let by = OperatorAction {
+fn by() -> OperatorAction {
+    OperatorAction {
         operator: ApiKeyId::from_bits(2),
         reason: Some("a better price".into()),
+    }
+}
+
+fn routing_version(number: u32, effective_at: Option<Timestamp>) -> RoutingVersion {
+    let program = "# seldom\nvisa: brand is visa -> stripe\nrest: otherwise -> split stripe 70, adyen 30\n";
+    Version {
+        number,
+        effective_at,
+        by: by(),
+        value: WrittenProgram::new(program.into()).unwrap(),
+    }
+}
+
+pub(crate) fn routing_versions() -> RoutingVersions {
+    let kept = vec![routing_version(3, None), routing_version(4, Some(AT))];
+    Versions::kept_after(0, kept).unwrap()
+}
+
+fn fee_version() -> FeeVersion {
+    Version {
+        number: 2,
+        effective_at: Some(AT),
+        by: by(),
+        value: FeeSchedule::new(250, Decimal::new(125, 3)).unwrap(),
+    }
+}
+
+pub(crate) fn fee_versions() -> FeeVersions {
+    Versions::kept_after(1, vec![fee_version()]).unwrap()
+}
+
+fn profile_version() -> ProfileVersion {
+    let value = ProfileChange {
+        block_above_bps: Some(7_500),
+        review_above_bps: None,
+        hour_count_high: Some(20),
+        amount_limits: vec![(Currency::USD, Some(250_000)), (Currency::EUR, None)],
     };
-    RoutingVersion::new(3, program.into(), by).unwrap()
+    Version {
+        number: 9,
+        effective_at: None,
+        by: by(),
+        value,
+    }
+}
+
+pub(crate) fn profile_versions() -> ProfileVersions {
+    Versions::kept_after(0, vec![profile_version()]).unwrap()
 }
 
 /// Two merchants' credentials, of which one has none present any more.
@@ -60,7 +109,7 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
     let merchant = ControlEvent::MerchantCreated(Merchant {
         id: MERCHANT,
         name: "Æther & Söhne".to_owned(),
-        fee: FeeSchedule::new(0, Decimal::ZERO).unwrap(),
+        first_fee: FeeSchedule::new(0, Decimal::ZERO).unwrap(),
     });
     let key = ControlEvent::ApiKeyCreated(ApiKey {
         id: ApiKeyId::from_bits(1),
@@ -85,7 +134,10 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
         ControlEvent::ReadOnlyLeft(_) => "read_only.left",
         ControlEvent::ListEntryAdded(_) => "risk_list_entry.added",
         ControlEvent::ListEntryRemoved { .. } => "risk_list_entry.removed",
-        ControlEvent::RoutingSet(_) => "routing.set",
+        ControlEvent::RoutingSet(version) if version.effective_at.is_none() => "routing.set",
+        ControlEvent::RoutingSet(_) => "routing.set_from",
+        ControlEvent::FeeSet(..) => "merchant.fee_set",
+        ControlEvent::ProfileSet(_) => "risk_profile.set",
         ControlEvent::CredentialsChanged { from: None, .. } => "credentials.changed",
         ControlEvent::CredentialsRetired { from: None, .. } => "credentials.retired",
         ControlEvent::CredentialsChanged { from: Some(_), .. } => "credentials.changed_from",
@@ -106,11 +158,14 @@ pub(crate) fn control_events() -> Vec<(&'static str, ControlEvent)> {
             entry: ListEntryId::from_bits(0x11e),
             by: ApiKeyId::from_bits(2),
         },
-        ControlEvent::RoutingSet(routing_version()),
+        ControlEvent::RoutingSet(routing_version(3, None)),
         credentials_changed(None),
         credentials_retired(None),
         credentials_changed(Some(AT)),
         credentials_retired(Some(AT)),
+        ControlEvent::RoutingSet(routing_version(3, Some(AT))),
+        ControlEvent::FeeSet(MERCHANT, fee_version()),
+        ControlEvent::ProfileSet(profile_version()),
     ];
     events.map(|event| (name(&event), event)).into()
 }

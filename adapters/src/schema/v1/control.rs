@@ -4,6 +4,7 @@ use super::lists::ListEntryDto;
 use super::routing::RoutingVersionDto;
 use super::scalar::{IdDto, Raw, Stored};
 use super::spec::FeeDto;
+use super::versions::{FeeSetDto, ProfileChangeDto, VersionDto};
 use crate::schema::DecodeError;
 use florin_domain::credentials::{JournaledCredentials, JournaledVersion, JournaledVersions};
 use florin_domain::ids::{ApiKeyId, ListEntryId, MerchantId};
@@ -94,6 +95,12 @@ pub(crate) enum ControlEventDto<'a> {
         version: CredentialsDto<'a>,
         from_ms: u64,
     },
+    #[serde(rename = "routing.set_from")]
+    RoutingSetFrom(VersionDto<'a, &'a str>),
+    #[serde(rename = "merchant.fee_set")]
+    FeeSet(FeeSetDto<'a>),
+    #[serde(rename = "risk_profile.set")]
+    ProfileSet(VersionDto<'a, ProfileChangeDto>),
 }
 
 /// A version of a merchant's credentials, and who changed it.
@@ -284,7 +291,7 @@ impl<'a> Stored<'a> for Merchant {
         MerchantDto {
             id: self.id.store(),
             name: self.name.store(),
-            fee: self.fee.store(),
+            fee: self.first_fee.store(),
         }
     }
 
@@ -292,7 +299,7 @@ impl<'a> Stored<'a> for Merchant {
         Ok(Self {
             id: Stored::load(dto.id)?,
             name: Stored::load(dto.name)?,
-            fee: Stored::load(dto.fee)?,
+            first_fee: Stored::load(dto.fee)?,
         })
     }
 }
@@ -371,7 +378,12 @@ impl<'a> Stored<'a> for ControlEvent {
                 entry: entry.store(),
                 by: by.store(),
             },
-            Self::RoutingSet(version) => ControlEventDto::RoutingSet(version.store()),
+            Self::RoutingSet(version) => match RoutingVersionDto::at_once(version) {
+                Some(version) => ControlEventDto::RoutingSet(version),
+                None => ControlEventDto::RoutingSetFrom(version.store()),
+            },
+            Self::FeeSet(merchant, fee) => ControlEventDto::FeeSet(FeeSetDto::of(*merchant, fee)),
+            Self::ProfileSet(profile) => ControlEventDto::ProfileSet(profile.store()),
             Self::CredentialsChanged {
                 merchant,
                 provider,
@@ -427,7 +439,10 @@ impl<'a> Stored<'a> for ControlEvent {
                 entry: Stored::load(entry)?,
                 by: Stored::load(by)?,
             },
-            ControlEventDto::RoutingSet(version) => Self::RoutingSet(Stored::load(version)?),
+            ControlEventDto::RoutingSet(version) => Self::RoutingSet(version.load()?),
+            ControlEventDto::RoutingSetFrom(version) => Self::RoutingSet(Stored::load(version)?),
+            ControlEventDto::FeeSet(dto) => dto.load()?,
+            ControlEventDto::ProfileSet(profile) => Self::ProfileSet(Stored::load(profile)?),
             ControlEventDto::CredentialsChanged(dto) => dto.changed(None)?,
             ControlEventDto::CredentialsRetired(dto) => dto.retired(None)?,
             ControlEventDto::CredentialsChangedFrom { version, from_ms } => version.changed(Some(from_ms))?,

@@ -1,13 +1,14 @@
 //! Owns the forms of routing rules in force, and of what merchants want of routing.
 
 use super::control::ActionDto;
-use super::scalar::{List, Stored, impossible};
+use super::scalar::{List, Stored};
 use crate::schema::DecodeError;
 use florin_domain::provider::ProviderId;
 use florin_domain::routing::{RoutingVersion, Wishes};
+use florin_domain::versions::Version;
 use serde::{Deserialize, Serialize};
 
-/// Rules as they were put in force. What they say is read from their text again.
+/// Rules as they were put in force at once. What they say is read from their text again.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RoutingVersionDto<'a> {
     version: u32,
@@ -25,20 +26,23 @@ pub(crate) struct WishesDto<'a> {
     exclude: List<'a, ProviderId>,
 }
 
-impl<'a> Stored<'a> for RoutingVersion {
-    type Dto = RoutingVersionDto<'a>;
-
-    fn store(&'a self) -> RoutingVersionDto<'a> {
-        RoutingVersionDto {
-            version: self.number(),
-            program: self.text(),
-            by: self.by().store(),
-        }
+impl<'a> RoutingVersionDto<'a> {
+    /// The form of rules that count from their commit on; the others have another one.
+    pub(crate) fn at_once(version: &'a RoutingVersion) -> Option<Self> {
+        version.effective_at.is_none().then(|| Self {
+            version: version.number,
+            program: version.value.text(),
+            by: version.by.store(),
+        })
     }
 
-    fn load(dto: RoutingVersionDto<'a>) -> Result<Self, DecodeError> {
-        Self::new(dto.version, dto.program.into(), Stored::load(dto.by)?)
-            .map_err(|why| impossible("routing program")(&why))
+    pub(crate) fn load(self) -> Result<RoutingVersion, DecodeError> {
+        Ok(Version {
+            number: self.version,
+            effective_at: None,
+            by: Stored::load(self.by)?,
+            value: Stored::load(self.program)?,
+        })
     }
 }
 

@@ -7,18 +7,28 @@ use super::ledger::GeneralLedgerDto;
 use super::lists::ListEntryDto;
 use super::routing::RoutingVersionDto;
 use super::scalar::{List, MinorDto, Raw, Stored};
+use super::versions::InForceDto;
 use crate::schema::DecodeError;
-use florin_domain::credentials::JournaledCredentials;
 use florin_domain::ids::{PaymentId, Seq};
 use florin_domain::ledger::{AccountKey, AccountState, GeneralLedger};
-use florin_domain::merchant::{ApiKey, Control, Merchant, Stops};
+use florin_domain::merchant::{ApiKey, Control, Merchant, NO_ROUTING, Stops};
 use florin_domain::ports::ShardSnapshot;
 use florin_domain::risk::RiskLists;
+use florin_domain::versions::Versions;
 use serde::{Deserialize, Serialize};
 
 /// A snapshot.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct SnapshotDto<'a> {
+    /// Without routing: it is behind it.
+    #[serde(borrow)]
+    earlier: UnversionedSnapshotDto<'a>,
+    in_force: InForceDto<'a>,
+}
+
+/// A snapshot from before anything could be put in force at a later time.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct UnversionedSnapshotDto<'a> {
     /// Without credentials: they are behind it.
     #[serde(borrow)]
     earlier: UntimedSnapshotDto<'a>,
@@ -141,8 +151,7 @@ impl<'a> EarliestSnapshotDto<'a> {
                 keys: self.keys.load()?,
                 stops,
                 lists,
-                routing: None,
-                credentials: JournaledCredentials::default(),
+                ..Control::default()
             },
             general: GeneralLedger::default(),
         })
@@ -194,17 +203,27 @@ impl<'a> UnwatchedSnapshotDto<'a> {
     }
 }
 
+#[cfg(test)]
 impl<'a> OneKeySnapshotDto<'a> {
+    /// What an earlier release wrote: the rules in force, which were so at once.
     pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
+        let at_once = snapshot.control.routing.kept().first();
         Self {
             earlier: UnroutedSnapshotDto::of(snapshot),
-            routing: snapshot.control.routing.store(),
+            routing: at_once.and_then(RoutingVersionDto::at_once),
         }
     }
+}
 
+impl OneKeySnapshotDto<'_> {
     pub(crate) fn into_snapshot(self) -> Result<ShardSnapshot, DecodeError> {
         let mut snapshot = self.earlier.into_snapshot()?;
-        snapshot.control.routing = Stored::load(self.routing)?;
+        let routing = self.routing.map(RoutingVersionDto::load).transpose()?;
+        let routing = Versions::kept_after(NO_ROUTING.latest(), routing.into_iter().collect());
+        snapshot.control.routing = routing.ok_or_else(|| DecodeError::Impossible {
+            what: "routing",
+            why: "its version is 0".to_owned(),
+        })?;
         Ok(snapshot)
     }
 }
@@ -249,22 +268,51 @@ impl UntimedSnapshotDto<'_> {
     }
 }
 
+#[cfg(test)]
+impl<'a> UnversionedSnapshotDto<'a> {
+    /// What an earlier release wrote.
+    pub(crate) fn of(snapshot: &'a ShardSnapshot) -> Self {
+        Self {
+            earlier: UntimedSnapshotDto {
+                earlier: OneKeySnapshotDto::of(snapshot),
+                credentials: Vec::new(),
+            },
+            credentials: JournaledVersionsDto::of(&snapshot.control.credentials),
+        }
+    }
+}
+
+impl UnversionedSnapshotDto<'_> {
+    pub(crate) fn into_snapshot(self) -> Result<ShardSnapshot, DecodeError> {
+        let mut snapshot = self.earlier.into_snapshot()?;
+        snapshot.control.credentials = JournaledVersionsDto::load(self.credentials)?;
+        Ok(snapshot)
+    }
+}
+
 impl<'a> Stored<'a> for ShardSnapshot {
     type Dto = SnapshotDto<'a>;
 
     fn store(&'a self) -> SnapshotDto<'a> {
+        let unrouted = OneKeySnapshotDto {
+            earlier: UnroutedSnapshotDto::of(self),
+            routing: None,
+        };
         SnapshotDto {
-            earlier: UntimedSnapshotDto {
-                earlier: OneKeySnapshotDto::of(self),
-                credentials: Vec::new(),
+            earlier: UnversionedSnapshotDto {
+                earlier: UntimedSnapshotDto {
+                    earlier: unrouted,
+                    credentials: Vec::new(),
+                },
+                credentials: JournaledVersionsDto::of(&self.control.credentials),
             },
-            credentials: JournaledVersionsDto::of(&self.control.credentials),
+            in_force: InForceDto::of(&self.control),
         }
     }
 
     fn load(dto: SnapshotDto<'a>) -> Result<Self, DecodeError> {
         let mut snapshot = dto.earlier.into_snapshot()?;
-        snapshot.control.credentials = JournaledVersionsDto::load(dto.credentials)?;
+        dto.in_force.into(&mut snapshot.control)?;
         Ok(snapshot)
     }
 }
