@@ -90,7 +90,7 @@ pub enum ShardMail {
         /// What.
         event: ControlEvent,
         /// Who waits.
-        reply: oneshot::Sender<Seq>,
+        reply: oneshot::Sender<Option<Seq>>,
     },
     /// Say once everything put in order so far is durable.
     Barrier(oneshot::Sender<Seq>),
@@ -363,7 +363,12 @@ impl ShardState {
         self.books.post(&transaction, &entry, seq)
     }
 
-    fn record_control(&mut self, event: ControlEvent, reply: oneshot::Sender<Seq>) {
+    /// Puts a change of control data in order, unless others came first: `None` then, as soon as those are in force.
+    fn record_control(&mut self, event: ControlEvent, reply: oneshot::Sender<Option<Seq>>) {
+        if !self.control.takes(&event) {
+            self.after_durable(move |_| tell(reply, None));
+            return;
+        }
         let at = self.context.ports.clock.now();
         self.control.apply(&event, at);
         let body = Body::Control(event);
@@ -374,7 +379,7 @@ impl ShardState {
         // Barriers are released in order, so a later change never gives way to an earlier one.
         self.after_durable(move |_| {
             context.govern(control);
-            tell(reply, seq);
+            tell(reply, Some(seq));
         });
     }
 

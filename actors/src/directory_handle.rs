@@ -12,7 +12,6 @@ use florin_domain::merchant::{ApiKey, ApiKeyRole, Control, Merchant};
 use florin_domain::provider::ProviderId;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::Mutex;
 
 /// A key with the merchant it acts for.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,8 +67,6 @@ pub struct DirectoryHandle {
     shards: Shards,
     context: Arc<Context>,
     index: Arc<ArcSwap<Index>>,
-    /// Of those who put the next version of something in force.
-    turn: Arc<Mutex<()>>,
 }
 
 impl DirectoryHandle {
@@ -81,7 +78,6 @@ impl DirectoryHandle {
             shards,
             context,
             index: Arc::new(ArcSwap::from_pointee(index)),
-            turn: Arc::default(),
         }
     }
 
@@ -112,17 +108,17 @@ impl DirectoryHandle {
 
     /// Routing rules.
     pub fn routing(&self) -> RoutingHandle {
-        RoutingHandle::new(self.shards.clone(), Arc::clone(&self.turn))
+        RoutingHandle::new(self.shards.clone())
     }
 
     /// What merchants are charged.
     pub fn fees(&self) -> FeesHandle {
-        FeesHandle::new(self.shards.clone(), Arc::clone(&self.turn))
+        FeesHandle::new(self.shards.clone())
     }
 
     /// Thresholds of risk.
     pub fn risk_profile(&self) -> RiskProfileHandle {
-        RiskProfileHandle::new(self.shards.clone(), Arc::clone(&self.turn))
+        RiskProfileHandle::new(self.shards.clone())
     }
 
     /// Whether merchants change nothing.

@@ -9,7 +9,6 @@ use florin_domain::ids::MerchantId;
 use florin_domain::merchant::{ControlEvent, FIRST_FEE, FeeVersion, Merchant};
 use florin_domain::money::FeeSchedule;
 use std::sync::Arc;
-use tokio::sync::Mutex;
 
 /// What a merchant is charged.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,18 +32,12 @@ pub struct Fees {
 pub struct FeesHandle {
     shards: Shards,
     context: Arc<Context>,
-    /// One change at a time, so that each knows which version it follows.
-    turn: Arc<Mutex<()>>,
 }
 
 impl FeesHandle {
-    pub(crate) fn new(shards: Shards, turn: Arc<Mutex<()>>) -> Self {
+    pub(crate) fn new(shards: Shards) -> Self {
         let context = Arc::clone(shards.home());
-        Self {
-            shards,
-            context,
-            turn,
-        }
+        Self { shards, context }
     }
 
     /// What a payment of this merchant costs that is asked for now.
@@ -83,7 +76,6 @@ impl FeesHandle {
         schedule: FeeSchedule,
         next: NextVersion,
     ) -> Result<Option<Fees>, PutError> {
-        let turn = self.turn.lock().await;
         let version = {
             let control = self.context.directory.load();
             if control.merchant(id).is_none() {
@@ -93,11 +85,14 @@ impl FeesHandle {
             let versions = control.fees.get(&id).unwrap_or(&unchanged);
             next.of(versions, self.context.ports.clock.now(), schedule)?
         };
-        LedgerHandle::new(self.shards.clone())
-            .record_control(ControlEvent::FeeSet(id, version))
+        let recorded = LedgerHandle::new(self.shards.clone())
+            .record_version(ControlEvent::FeeSet(id, version))
             .await?;
         let set = self.of(id);
-        drop(turn);
+        if recorded.is_none() {
+            let latest = set.map_or(FIRST_FEE.latest(), |fees| fees.latest);
+            return Err(PutError::Stale { latest });
+        }
         Ok(set)
     }
 }

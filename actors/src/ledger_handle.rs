@@ -210,7 +210,8 @@ impl LedgerHandle {
             Refused::Full { .. } => LedgerError::Busy,
             Refused::Gone => LedgerError::Gone,
         })?;
-        waits.await.map_err(|_| LedgerError::Gone)
+        // It was handed over.
+        waits.await.map_err(|_| LedgerError::Unknown)
     }
 
     /// The shard's part of an account, and the commit as of which it stands so.
@@ -337,8 +338,14 @@ impl LedgerHandle {
         found(seq, ToShow(&self.context).commit(seq).await)
     }
 
-    /// Records a change of control data.
+    /// Records a change of control data that always has something to say.
     pub async fn record_control(&self, event: ControlEvent) -> Result<Seq, LedgerError> {
+        let recorded = self.record_version(event).await?;
+        recorded.ok_or(LedgerError::Unknown)
+    }
+
+    /// Records a version of control data. `None` if it is not the next one: others came first, and are in force or to come now.
+    pub(crate) async fn record_version(&self, event: ControlEvent) -> Result<Option<Seq>, LedgerError> {
         self.on(self.shards.home())
             .ask(|reply| ShardMail::Control { event, reply })
             .await

@@ -42,7 +42,7 @@ pub enum PutError {
 
 impl NextVersion {
     /// The version that follows these.
-    pub(crate) fn of<T>(
+    pub(crate) fn of<T: Clone>(
         self,
         versions: &Versions<T>,
         now: Timestamp,
@@ -56,16 +56,18 @@ impl NextVersion {
         if self.effective_at.is_some_and(|begins| begins <= now) {
             return Err(PutError::InThePast);
         }
-        // At once is in the place of all of them.
-        if self.effective_at.is_some() && versions.kept().len() >= VERSIONS_MAX {
-            return Err(PutError::TooMany);
-        }
-        Ok(Version {
+        let version = Version {
             number: latest.checked_add(1).ok_or(stale)?,
             effective_at: self.effective_at,
             by: self.by,
             value,
-        })
+        };
+        let mut kept = versions.clone();
+        kept.put(version.clone(), now);
+        if kept.kept().len() > VERSIONS_MAX {
+            return Err(PutError::TooMany);
+        }
+        Ok(version)
     }
 }
 
@@ -119,8 +121,16 @@ mod tests {
         let latest = versions.latest();
         let refused = next(latest, Some(9_000)).of(&versions, NOW, ());
         assert_eq!(refused, Err(PutError::TooMany));
-        let version = next(latest, None).of(&versions, NOW, ()).unwrap();
-        assert!(versions.put(version, NOW));
-        assert_eq!(versions.kept().len(), 1);
+        // Those whose place it takes make room, and so do those that are long over.
+        for (begins_ms, now) in [
+            (Some(2_000), NOW),
+            (Some(300_000_000), Timestamp::from_unix_ms(200_000_000)),
+            (None, NOW),
+        ] {
+            let version = next(latest, begins_ms).of(&versions, now, ()).unwrap();
+            let mut versions = versions.clone();
+            assert!(versions.put(version, now));
+            assert!(versions.kept().len() <= 2, "{begins_ms:?}");
+        }
     }
 }

@@ -12,11 +12,15 @@ use florin_domain::time::Timestamp;
 use std::borrow::Cow;
 use std::sync::Arc;
 use thiserror::Error;
-use tokio::sync::Mutex;
 
 /// The most that `hour_count_high` may be put to without a restart, unless the configuration says more: so many payments of one customer in an
 /// hour are remembered for it.
-pub const HOUR_COUNT_HIGH_MAX: u32 = 1_000;
+pub const HOUR_COUNT_HIGH_MAX: u32 = 100;
+
+/// The most that is remembered for it.
+fn hour_count_high_max(options: &Options) -> u32 {
+    options.risk.hour_count_high.max(HOUR_COUNT_HIGH_MAX)
+}
 
 /// The profile that payments are assessed by now.
 pub(crate) fn in_force<'a>(options: &'a Options, control: &Control, now: Timestamp) -> Cow<'a, Profile> {
@@ -24,8 +28,12 @@ pub(crate) fn in_force<'a>(options: &'a Options, control: &Control, now: Timesta
         return Cow::Borrowed(&options.risk);
     };
     // The configuration may have changed since, so that both make no sense together: then it counts alone, as is shown.
-    let changed = options.risk.changed(&version.value);
-    changed.map_or(Cow::Borrowed(&options.risk), Cow::Owned)
+    let Ok(mut changed) = options.risk.changed(&version.value) else {
+        return Cow::Borrowed(&options.risk);
+    };
+    // What is counted no further would never be flagged.
+    changed.hour_count_high = changed.hour_count_high.min(hour_count_high_max(options));
+    Cow::Owned(changed)
 }
 
 /// The thresholds of risk.
@@ -67,18 +75,12 @@ pub enum ProfileSetError {
 pub struct RiskProfileHandle {
     shards: Shards,
     context: Arc<Context>,
-    /// One change at a time, so that each knows which version it follows.
-    turn: Arc<Mutex<()>>,
 }
 
 impl RiskProfileHandle {
-    pub(crate) fn new(shards: Shards, turn: Arc<Mutex<()>>) -> Self {
+    pub(crate) fn new(shards: Shards) -> Self {
         let context = Arc::clone(shards.home());
-        Self {
-            shards,
-            context,
-            turn,
-        }
+        Self { shards, context }
     }
 
     /// The thresholds now and to come.
@@ -104,19 +106,20 @@ impl RiskProfileHandle {
     pub async fn set(&self, change: ProfileChange, next: NextVersion) -> Result<Thresholds, ProfileSetError> {
         let options = &self.context.options;
         options.risk.changed(&change)?;
-        let most = options.risk.hour_count_high.max(HOUR_COUNT_HIGH_MAX);
+        let most = hour_count_high_max(options);
         if change.hour_count_high.is_some_and(|count| count > most) {
             return Err(ProfileSetError::HourCountTooHigh { most });
         }
-        let turn = self.turn.lock().await;
         let now = self.context.ports.clock.now();
         let version = next.of(&self.context.directory.load().profile, now, change)?;
-        LedgerHandle::new(self.shards.clone())
-            .record_control(ControlEvent::ProfileSet(version))
+        let recorded = LedgerHandle::new(self.shards.clone())
+            .record_version(ControlEvent::ProfileSet(version))
             .await
             .map_err(PutError::from)?;
         let set = self.thresholds();
-        drop(turn);
-        Ok(set)
+        match recorded {
+            Some(_) => Ok(set),
+            None => Err(PutError::Stale { latest: set.latest }.into()),
+        }
     }
 }

@@ -20,7 +20,6 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use thiserror::Error;
-use tokio::sync::Mutex;
 
 /// Payments that one comparison looks at.
 pub const COMPARED_MAX: usize = 1_000;
@@ -107,18 +106,12 @@ pub enum CompareError {
 pub struct RoutingHandle {
     shards: Shards,
     context: Arc<Context>,
-    /// One change at a time, so that each knows which version it follows.
-    turn: Arc<Mutex<()>>,
 }
 
 impl RoutingHandle {
-    pub(crate) fn new(shards: Shards, turn: Arc<Mutex<()>>) -> Self {
+    pub(crate) fn new(shards: Shards) -> Self {
         let context = Arc::clone(shards.home());
-        Self {
-            shards,
-            context,
-            turn,
-        }
+        Self { shards, context }
     }
 
     /// The names of the configured providers.
@@ -171,16 +164,17 @@ impl RoutingHandle {
     pub async fn set(&self, text: &str, next: NextVersion) -> Result<RulesInForce, SetError> {
         self.read(text)?;
         let written = WrittenProgram::new(Arc::from(text))?;
-        let turn = self.turn.lock().await;
         let now = self.context.ports.clock.now();
         let version = next.of(&self.context.directory.load().routing, now, written)?;
-        LedgerHandle::new(self.shards.clone())
-            .record_control(ControlEvent::RoutingSet(version))
+        let recorded = LedgerHandle::new(self.shards.clone())
+            .record_version(ControlEvent::RoutingSet(version))
             .await
             .map_err(PutError::from)?;
         let set = self.in_force();
-        drop(turn);
-        Ok(set)
+        match recorded {
+            Some(_) => Ok(set),
+            None => Err(PutError::Stale { latest: set.latest }.into()),
+        }
     }
 
     /// Where a payment of these facts would go.

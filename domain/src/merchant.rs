@@ -184,6 +184,9 @@ pub struct Stops {
 impl Control {
     /// Applies one event that was recorded at `at`.
     pub fn apply(&mut self, event: &ControlEvent, at: Timestamp) {
+        if !self.takes(event) {
+            return;
+        }
         let stops = &mut self.stops;
         match event {
             ControlEvent::MerchantCreated(merchant) => self.merchants.push(merchant.clone()),
@@ -241,6 +244,31 @@ impl Control {
                     retired.retired_at = Some(from.unwrap_or(at));
                 }
             }
+        }
+    }
+
+    /// Whether an event would change what it is about: a version that does not follow the latest would not.
+    pub fn takes(&self, event: &ControlEvent) -> bool {
+        match event {
+            ControlEvent::RoutingSet(version) => self.routing.takes(version.number),
+            ControlEvent::FeeSet(merchant, version) => {
+                let fees = self.fees.get(merchant);
+                fees.unwrap_or(&FIRST_FEE).takes(version.number)
+            }
+            ControlEvent::ProfileSet(version) => self.profile.takes(version.number),
+            ControlEvent::MerchantCreated(_)
+            | ControlEvent::ApiKeyCreated(_)
+            | ControlEvent::ActorKillOrdered(..)
+            | ControlEvent::ProviderDisabled(..)
+            | ControlEvent::ProviderEnabled(..)
+            | ControlEvent::MerchantFrozen(..)
+            | ControlEvent::MerchantUnfrozen(..)
+            | ControlEvent::ReadOnlyEntered(_)
+            | ControlEvent::ReadOnlyLeft(_)
+            | ControlEvent::ListEntryAdded(_)
+            | ControlEvent::ListEntryRemoved { .. }
+            | ControlEvent::CredentialsChanged { .. }
+            | ControlEvent::CredentialsRetired { .. } => true,
         }
     }
 
@@ -333,7 +361,9 @@ mod tests {
             (thresholds(1, 7000), ("# by score", 250, 310, 100, Some(7000))),
             (thresholds(1, 1), ("# by score", 250, 310, 100, Some(7000))),
         ] {
+            let (before, takes) = (control.clone(), control.takes(&event));
             control.apply(&event, AT);
+            assert_eq!(takes, control != before, "{event:?}");
             let bps = |merchant: usize, now| control.fee(&merchants[merchant], now).percent_bps();
             let rules = control.routing.in_force(AT);
             let thresholds = control.profile.in_force(AT);

@@ -85,9 +85,14 @@ impl<T> Versions<T> {
         self.kept.last().map_or(self.base, |version| version.number)
     }
 
+    /// Whether this number is the next.
+    pub fn takes(&self, number: u32) -> bool {
+        self.latest().checked_add(1) == Some(number)
+    }
+
     /// Takes the next version, recorded at `at`, and says whether it was the next: any other changes nothing.
     pub fn put(&mut self, version: Version<T>, at: Timestamp) -> bool {
-        if self.latest().checked_add(1) != Some(version.number) {
+        if !self.takes(version.number) {
             return false;
         }
         // No time comes before all others, as it is ordered.

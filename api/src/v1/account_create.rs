@@ -17,6 +17,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use florin_actors::account_shard::{OpenAccount, Opening};
+use florin_actors::admission::Shed;
 use florin_actors::ledger_handle::LedgerError;
 use florin_domain::ids::{ApiKeyId, ShardId};
 use florin_domain::ledger::{AccountLimits, AccountType};
@@ -61,7 +62,11 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     let mut open = body.check(by)?;
     let asked = shard(body.shard, state.ledger.shards())?;
     let title = (Arc::clone(&open.name), open.currency, open.livemode);
-    let placed = state.ledger.place_account(&title, asked).await?;
+    let placed = state
+        .ledger
+        .place_account(&title, asked)
+        .await
+        .map_err(not_agreed)?;
     open.shard = placed.map_err(|unplaced| wrong("shard", format!("`shard`: {unplaced}.")))?;
     let opening = state.ledger.open_account(open).await.map_err(not_agreed)?;
     let existed = matches!(opening, Opening::Existed(_));
@@ -79,16 +84,18 @@ async fn create(state: &State, request: &HttpRequest, payload: Payload) -> Resul
     Ok(Remembered::mark_if(existed, json(StatusCode::OK, &body)?))
 }
 
-/// An account that may not be in the books.
+/// An account that the books did not take, or of which nobody knows whether they did.
 fn not_agreed(error: LedgerError) -> ApiError {
     match error {
-        LedgerError::Busy | LedgerError::Gone | LedgerError::Unknown => {
-            ApiError::AccountNotAgreed { retry_after_s: 1 }
-        }
-        LedgerError::Shed(shed) => ApiError::AccountNotAgreed {
+        LedgerError::Unknown => ApiError::AccountNotAgreed { retry_after_s: 1 },
+        LedgerError::Shed(shed @ Shed::NoRoom) => ApiError::AccountNotAgreed {
             retry_after_s: shed.retry_after().as_secs(),
         },
-        LedgerError::Read(_) | LedgerError::Striped => error.into(),
+        LedgerError::Shed(_)
+        | LedgerError::Busy
+        | LedgerError::Gone
+        | LedgerError::Read(_)
+        | LedgerError::Striped => error.into(),
     }
 }
 

@@ -65,6 +65,7 @@ pub(super) fn refused(error: PutError, stale: impl FnOnce(u32) -> ApiError) -> A
         PutError::TooMany => at(format!(
             "{VERSIONS_MAX} versions are kept already. One without `effective_at` takes the place of all of them."
         )),
+        // Nobody knows whether it is in force: whoever asks again is told, if by its being stale.
         PutError::Ledger(error) => error.into(),
     }
 }
@@ -98,9 +99,9 @@ pub(super) fn asked_fields() -> [Field; 3] {
         ),
         may(
             "effective_at",
-            time(
-                "From when on it counts, in the future; at once when absent. Versions to come that would begin then or later are called off.",
-            ),
+            or_null(time(
+                "From when on it counts, in the future; at once when absent or null. Versions to come that would begin then or later are called off.",
+            )),
         ),
         must("reason", reason()),
     ]

@@ -252,6 +252,66 @@ fn thresholds_of_risk_count_from_their_time_on() {
 }
 
 #[test]
+fn more_payments_of_one_customer_in_an_hour_may_be_usual_than_the_configuration_says() {
+    let world = World::start();
+    let usual =
+        json!({"hour_count_high": 12, "expected_version": 0, "reason": "a shop of many small payments"});
+    assert_eq!(put(&world, PROFILE, &usual).status, 200);
+    let body = VISA.replace('{', r#"{"customer_id":"cus_busy","#);
+    let scores: Vec<f64> = (1..=13)
+        .map(|n| {
+            let paid = pay(&world, &format!("k{n}"), &body).json();
+            paid["risk"]["score"].as_f64().unwrap()
+        })
+        .collect();
+    let expected: Vec<f64> = (1..=13).map(|n| if n < 12 { 0.1 } else { 0.3 }).collect();
+    assert_eq!(scores, expected);
+    world.stop();
+}
+
+#[test]
+fn intents_and_drafts_go_by_the_fee_in_force_when_they_are_made() {
+    let world = World::start();
+    let made = |form: &str, key: &str| {
+        let headers = [
+            ("Idempotency-Key", key),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+        ];
+        let answer = world.send(
+            "POST",
+            "/v1/payment_intents",
+            Some("sk_test_a"),
+            &headers,
+            form.as_bytes(),
+        );
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()["id"].as_str().unwrap().to_owned()
+    };
+    let paid = "amount=10000&currency=usd&payment_method=pm_card_visa&confirm=true";
+    let draft = made("amount=10000&currency=usd&payment_method=pm_card_visa", "draft");
+    let before = made(paid, "before");
+    assert_eq!(put(&world, FEES, &fee(100, "0", 1, None)).status, 200);
+    let after = made(paid, "after");
+    let confirm = format!("/v1/payment_intents/{draft}/confirm");
+    let headers = [
+        ("Idempotency-Key", "confirm"),
+        ("Content-Type", "application/x-www-form-urlencoded"),
+    ];
+    let confirmed = world.send("POST", &confirm, Some("sk_test_a"), &headers, b"");
+    assert_eq!(confirmed.json()["status"], "succeeded", "{confirmed:?}");
+    let listed = world.get("/v1/payments?limit=10", Some("sk_test_a")).json();
+    let mut fees: Vec<i64> = listed["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|payment| payment["fee"].as_i64().unwrap())
+        .collect();
+    fees.sort_unstable();
+    assert_eq!(fees, [100, 320, 320], "{before} {after} {draft}");
+    world.stop();
+}
+
+#[test]
 fn routing_rules_count_from_their_time_on() {
     let clock = Arc::<StandingClock>::default();
     let world = World::start_at(Arc::clone(&clock) as _, |_| {}, |_| {});
@@ -303,6 +363,14 @@ fn what_is_wrong_with_a_change_is_named_and_changes_nothing() {
         ("fee_fixed", json!("0.123456789"), "parameter_invalid"),
         ("fee_fixed", json!("1e3"), "parameter_invalid"),
         ("fee_fixed", json!(""), "parameter_invalid"),
+        ("fee_fixed", json!("."), "parameter_invalid"),
+        ("fee_fixed", json!("1."), "parameter_invalid"),
+        ("fee_fixed", json!(".5"), "parameter_invalid"),
+        (
+            "fee_fixed",
+            json!("0.29999999999999999999999999999999"),
+            "parameter_invalid",
+        ),
         ("fee_fixed", json!("1000000000.1"), "parameter_invalid"),
         ("expected_version", json!(-1), "parameter_invalid_integer"),
         ("effective_at", json!(past), "parameter_invalid"),
@@ -326,7 +394,7 @@ fn what_is_wrong_with_a_change_is_named_and_changes_nothing() {
         (json!({"block_above": 0.4}), "review_above"),
         (json!({"block_above": 1.1}), "block_above"),
         (json!({"hour_count_high": 0}), "hour_count_high"),
-        (json!({"hour_count_high": 1_001}), "hour_count_high"),
+        (json!({"hour_count_high": 101}), "hour_count_high"),
         (json!({"amount_limits": {"XYZ": 1}}), "amount_limits"),
         (json!({"block_over": 1}), "block_over"),
     ] {

@@ -105,9 +105,13 @@ impl FeeSchedule {
     /// # Errors
     /// See [`FeeScheduleError`].
     pub fn read(percent_bps: u32, fixed: &str) -> Result<Self, FeeScheduleError> {
-        let is_plain = fixed.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-        let fixed = is_plain.then(|| fixed.parse().ok()).flatten();
-        Self::new(percent_bps, fixed.ok_or(FeeScheduleError::FixedUnreadable)?)
+        let (whole, part) = fixed.split_once('.').unwrap_or((fixed, "0"));
+        let is_plain = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_plain(whole) || !is_plain(part) {
+            return Err(FeeScheduleError::FixedUnreadable);
+        }
+        let fixed = Decimal::from_str_exact(fixed).map_err(|_| FeeScheduleError::FixedTooPrecise)?;
+        Self::new(percent_bps, fixed)
     }
 
     /// The same schedule, rounding by `rounding`.
