@@ -1,6 +1,6 @@
 //! The payments view in memory, for tests and simulation.
 
-use florin_domain::ids::{MerchantId, PaymentId, RefundId, Seq};
+use florin_domain::ids::{ByDrawnId, MerchantId, PaymentId, RefundId, Seq};
 use florin_domain::payment::WaitKind;
 use florin_domain::ports::{
     AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, ListOrder, MovedIndex, MovedPage,
@@ -20,7 +20,7 @@ pub struct MemoryViews {
 
 #[derive(Debug, Default)]
 struct State {
-    rows: HashMap<PaymentId, PaymentRow>,
+    rows: ByDrawnId<PaymentId, PaymentRow>,
     lists: BTreeSet<(MerchantId, bool, PaymentId)>,
     waiting: HashMap<WaitKind, BTreeSet<(Timestamp, PaymentId)>>,
     announced: BTreeMap<(MerchantId, bool, Seq), AnnouncingCommit>,
