@@ -2,9 +2,8 @@
 //! written as a prefix and 26 characters of lower-case Crockford base 32, so ids sort by time and carry their shard.
 
 use crate::time::Timestamp;
-use std::collections::HashMap;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::Hasher;
 use thiserror::Error;
 
 /// The journal partition that owns an entity. Embedded stores have one: [`ShardId::FIRST`].
@@ -171,10 +170,7 @@ ids! {
     EndpointId = "we_";
 }
 
-/// A map by ids that were drawn here: nobody who might want them to collide has chosen them.
-pub type ByDrawnId<K, V> = HashMap<K, V, BuildHasherDefault<DrawnIdHasher>>;
-
-/// Mixes 128 bits of which half are random already.
+/// Hashes ids that were drawn here: half of their bits are random, and nobody who might want them to collide has chosen them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DrawnIdHasher(u64);
 

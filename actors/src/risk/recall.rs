@@ -11,7 +11,7 @@ use crate::mailbox::{Class, Refused};
 use crate::source::ToDecide;
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::decline::Decline;
-use florin_domain::ids::{ByDrawnId, OperationId, PaymentId, Seq};
+use florin_domain::ids::{DrawnIdHasher, OperationId, PaymentId, Seq};
 use florin_domain::ledger::{CrossingStep, LedgerEvent};
 use florin_domain::limits::TRANSFERS_IN_FLIGHT_MAX;
 use florin_domain::method::PaymentMethod;
@@ -21,7 +21,8 @@ use florin_domain::ports::ReadError;
 use florin_domain::risk::MONTH_MS;
 use florin_domain::time::Timestamp;
 use ractor::ActorId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -188,6 +189,8 @@ struct CardDecline {
     method: Option<PaymentMethod>,
 }
 
+type ByPayment<V> = HashMap<PaymentId, V, BuildHasherDefault<DrawnIdHasher>>;
+
 /// Commits from the newest to the oldest: a decline comes before the payment that says whose it was.
 #[derive(Debug, Default)]
 struct Reader {
@@ -195,17 +198,17 @@ struct Reader {
     /// The same of cards.
     of_cards: Vec<Recalled>,
     /// The earliest decline of each payment whose creation is still to come.
-    declines: ByDrawnId<PaymentId, Timestamp>,
+    declines: ByPayment<Timestamp>,
     /// All of them.
-    card_declines: ByDrawnId<PaymentId, Vec<CardDecline>>,
+    card_declines: ByPayment<Vec<CardDecline>>,
     /// Whether a payment that is young enough to have a twin came to nothing, by the newest of its events that says so or otherwise.
-    came_to_nothing: ByDrawnId<PaymentId, bool>,
+    came_to_nothing: ByPayment<bool>,
     /// When drafts were confirmed whose making is still to come, and whether risk forbade them then.
-    begun: ByDrawnId<PaymentId, (Timestamp, bool)>,
+    begun: ByPayment<(Timestamp, bool)>,
     /// With which card.
-    confirmed: ByDrawnId<PaymentId, Confirmation>,
+    confirmed: ByPayment<Confirmation>,
     /// What they came to cost.
-    amounts: ByDrawnId<PaymentId, Amount>,
+    amounts: ByPayment<Amount>,
 }
 
 /// A draft is counted as the payment that it became when it was confirmed.
