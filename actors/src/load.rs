@@ -8,7 +8,7 @@ use crate::source::{Source, ToDecide, ToShow};
 use florin_domain::commit::{Body, Commit};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::{PaymentId, Seq};
-use florin_domain::payment::{Payment, advance_shared};
+use florin_domain::payment::{Payment, follow_shared};
 use florin_domain::ports::{PastCommit, PaymentRow, ReadError, ViewError};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -217,7 +217,7 @@ fn fold(
             continue;
         };
         // Copied only where an answer shows it.
-        let followed = advance_shared(&mut payment, &body.events, commit.at);
+        let followed = follow_shared(&mut payment, &body.events, commit.at);
         followed.map_err(|error| ReadError::Damaged {
             seq: commit.seq,
             why: error.to_string(),

@@ -162,12 +162,13 @@ pub(crate) fn announce(
     before: Before,
     event: &Event,
     after: &mut Payment,
-    said: &mut Vec<Announcement>,
+    mut said: Option<&mut Vec<Announcement>>,
 ) -> Result<(), &'static str> {
     if let Event::DeclineRetried { .. } = event {
         // A decline that is not the end is nobody's news: both are in one commit, so nobody has been told.
-        let left = said.len().saturating_sub(DECLINED.len());
-        said.truncate(left);
+        if let Some(said) = said {
+            said.truncate(said.len().saturating_sub(DECLINED.len()));
+        }
         let taken_back = after.announced.checked_sub(DECLINED.len() as u64);
         after.announced = taken_back.ok_or("no decline was announced")?;
         return Ok(());
@@ -177,11 +178,17 @@ pub(crate) fn announce(
     let closed = before
         .leaves_review(after)
         .then_some(AnnouncementKind::ReviewClosed);
-    for kind in closed.into_iter().chain(kinds.into_iter().flatten()) {
+    let kinds = closed.into_iter().chain(kinds.into_iter().flatten());
+    let announcements = kinds.map(|kind| {
         let is_of_refund = matches!(operation, Some(OperationId::Refund(_)));
         let operation = operation.filter(|_| is_of_refund || kind == AnnouncementKind::ChargeCaptured);
-        said.push(Announcement { kind, operation });
+        Announcement { kind, operation }
+    });
+    for announcement in announcements {
         after.announced = after.announced.saturating_add(1);
+        if let Some(said) = &mut said {
+            said.push(announcement);
+        }
     }
     Ok(())
 }

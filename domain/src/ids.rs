@@ -3,6 +3,7 @@
 
 use crate::time::Timestamp;
 use std::fmt;
+use std::hash::Hasher;
 use thiserror::Error;
 
 /// The journal partition that owns an entity. Embedded stores have one: [`ShardId::FIRST`].
@@ -167,6 +168,33 @@ ids! {
     EventId = "evt_";
     /// Where a merchant wants to be told.
     EndpointId = "we_";
+}
+
+/// Hashes ids that were drawn here: half of their bits are random, and nobody who might want them to collide has chosen them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DrawnIdHasher(u64);
+
+impl Hasher for DrawnIdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let mixed = (self.0.rotate_left(29) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "one half after the other")]
+    fn write_u128(&mut self, bits: u128) {
+        self.write_u64((bits >> 64) as u64);
+        self.write_u64(bits as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// One thing asked of a provider, at most one attempt of which may ever succeed.

@@ -35,7 +35,7 @@ pub use command::{AttemptPlan, Command, ReviewMode, Undoing};
 pub use decide::{Decision, Effect, decide};
 pub use draft::Amendment;
 pub use event::Event;
-pub use fold::{IllegalEvent, advance, advance_shared, evolve, evolve_all, evolve_announcing};
+pub use fold::{IllegalEvent, advance, advance_shared, evolve, evolve_all, evolve_announcing, follow_shared};
 pub use intent_status::IntentStatus;
 pub use matter::{Matter, MatterKind, Note};
 pub use operation::{Attempt, AttemptState, Booked, LateCharge, Operation, OperationKind};

@@ -83,6 +83,8 @@ struct Child {
     log: RestartLog,
     restarts: u64,
     born: Instant,
+    /// The failures left that were shown last; whoever looks at the tree asks for all of them each time.
+    budget_shown: u32,
 }
 
 /// The root's state.
@@ -277,16 +279,14 @@ impl RootState {
         self.actors.insert(incarnation, seat);
         let now = Instant::now();
         let fresh = || {
-            publish_budget(
-                &self.context,
-                seat,
-                self.context.options.singleton_restarts.restarts_max,
-            );
+            let budget_shown = self.context.options.singleton_restarts.restarts_max;
+            publish_budget(&self.context, seat, budget_shown);
             Child {
                 alive: None,
                 log: RestartLog::default(),
                 restarts: 0,
                 born: now,
+                budget_shown,
             }
         };
         let child = self.children.entry(seat).or_insert_with(fresh);
@@ -360,6 +360,7 @@ impl RootState {
         let left = policy
             .restarts_max
             .saturating_sub(child.log.count(&policy, Instant::now()) + 1);
+        child.budget_shown = left;
         publish_budget(&self.context, seat, left);
         let verdict = child
             .log
@@ -425,7 +426,10 @@ impl RootState {
             restarts: child.restarts,
             budget_left: seat.kind.is_restartable().then(|| {
                 let left = policy.restarts_max.saturating_sub(child.log.count(&policy, now));
-                publish_budget(&context, *seat, left);
+                if child.budget_shown != left {
+                    child.budget_shown = left;
+                    publish_budget(&context, *seat, left);
+                }
                 left
             }),
             age_ms: u64::try_from(child.born.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -84,9 +84,10 @@ const fn cargo(name: &'static str, args: &'static str) -> Stage {
 pub(crate) const CRASH_TESTS: &str =
     "test --workspace --locked --no-fail-fast --color never --test it crash_points:: -- --nocapture";
 
-/// The simulation has a stage of its own as well: an optimized build runs fifteen times as much of it in the same time.
+/// The simulation has a stage of its own as well: an optimized build runs fifteen times as much of it in the same time. So it has a
+/// profile of its own (docs/adr/0034).
 pub(crate) const SIMULATION: &str =
-    "test --release --locked --no-fail-fast --color never -p florin-simulator -- --nocapture";
+    "test --profile simulation --locked --no-fail-fast --color never -p florin-simulator -- --nocapture";
 
 /// The stage whose tests want databases.
 const TESTS: &str = "tests";

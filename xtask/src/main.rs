@@ -35,10 +35,11 @@ cargo xtask <command>
             against `florin dev`
   browser   a real Chromium against the checkout page of a running `florin dev`; pictures in target/browser
   tidy      the rules no compiler checks: arrows between crates, fences around dependencies, source rules
-  nightly [--minutes N]
+  nightly [--minutes N] [--only PART]...
             the same gate as `test` with PROPTEST_CASES=2000, so every property sees far more cases; then every fuzz target for a while, a
             crash at every point of the fixed load, an adapter from the templates, memory under ten million payments, and the random load with kills for what is left of N (60)
-            minutes, at least one
+            minutes, at least one. With --only just the parts that are named: gate, fuzz, crash-points, simulation, postgres, new-provider,
+            memory, soak
   new-provider NAME
             an adapter for another provider from the templates, and where to go on (docs/new-provider.md); with --rehearse in place of
             the name one is made in a copy of the checkout, and checked there

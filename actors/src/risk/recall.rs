@@ -11,7 +11,7 @@ use crate::mailbox::{Class, Refused};
 use crate::source::ToDecide;
 use florin_domain::commit::{Body, Commit, PaymentCommit};
 use florin_domain::decline::Decline;
-use florin_domain::ids::{OperationId, PaymentId, Seq};
+use florin_domain::ids::{DrawnIdHasher, OperationId, PaymentId, Seq};
 use florin_domain::ledger::{CrossingStep, LedgerEvent};
 use florin_domain::limits::TRANSFERS_IN_FLIGHT_MAX;
 use florin_domain::method::PaymentMethod;
@@ -22,6 +22,7 @@ use florin_domain::risk::MONTH_MS;
 use florin_domain::time::Timestamp;
 use ractor::ActorId;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -103,17 +104,18 @@ pub async fn recall(context: Arc<Context>, head: Seq, mut told: Told) {
             if reach.velocity.has(commit) {
                 reader.read(&context, commit);
             }
-        }
-        reader.found.retain(|recalled| told.has(recalled.subject));
-        count += u64::try_from(reader.found.len()).unwrap_or(0);
-        let before = reader.found.len();
-        for commit in commits.iter().rev() {
             if reach.cards.has(commit) {
                 reader.cards(&context, commit);
             }
         }
-        reader.found.retain(|recalled| told.has(recalled.subject));
-        cards += u64::try_from(reader.found.len() - before).unwrap_or(0);
+        for (found, count) in [
+            (&mut reader.found, &mut count),
+            (&mut reader.of_cards, &mut cards),
+        ] {
+            found.retain(|recalled| told.has(recalled.subject));
+            *count += u64::try_from(found.len()).unwrap_or(0);
+        }
+        reader.found.append(&mut reader.of_cards);
         tell(&context, &mut reader.found, &mut told).await;
         if oldest.is_none_or(|oldest| reach.is_before_all(oldest)) {
             break;
@@ -187,22 +189,26 @@ struct CardDecline {
     method: Option<PaymentMethod>,
 }
 
+type ByPayment<V> = HashMap<PaymentId, V, BuildHasherDefault<DrawnIdHasher>>;
+
 /// Commits from the newest to the oldest: a decline comes before the payment that says whose it was.
 #[derive(Debug, Default)]
 struct Reader {
     found: Vec<Recalled>,
+    /// The same of cards.
+    of_cards: Vec<Recalled>,
     /// The earliest decline of each payment whose creation is still to come.
-    declines: HashMap<PaymentId, Timestamp>,
+    declines: ByPayment<Timestamp>,
     /// All of them.
-    card_declines: HashMap<PaymentId, Vec<CardDecline>>,
+    card_declines: ByPayment<Vec<CardDecline>>,
     /// Whether a payment that is young enough to have a twin came to nothing, by the newest of its events that says so or otherwise.
-    came_to_nothing: HashMap<PaymentId, bool>,
+    came_to_nothing: ByPayment<bool>,
     /// When drafts were confirmed whose making is still to come, and whether risk forbade them then.
-    begun: HashMap<PaymentId, (Timestamp, bool)>,
+    begun: ByPayment<(Timestamp, bool)>,
     /// With which card.
-    confirmed: HashMap<PaymentId, Confirmation>,
+    confirmed: ByPayment<Confirmation>,
     /// What they came to cost.
-    amounts: HashMap<PaymentId, Amount>,
+    amounts: ByPayment<Amount>,
 }
 
 /// A draft is counted as the payment that it became when it was confirmed.
@@ -298,7 +304,7 @@ impl Reader {
         let declines = self.card_declines.remove(&spec.id);
         let came_to_nothing = self.came_to_nothing.remove(&spec.id).unwrap_or(false);
         if is_sent && !came_to_nothing && may_have_twin {
-            self.found.push(Recalled {
+            self.of_cards.push(Recalled {
                 subject: Card::of(spec, method).subject,
                 at,
                 what: What::Seen(spec.id),
@@ -310,7 +316,7 @@ impl Reader {
             let Some((book, subject)) = Card::of(spec, method).counted() else {
                 continue;
             };
-            self.found.push(Recalled {
+            self.of_cards.push(Recalled {
                 subject,
                 at: decline.at,
                 what: What::CardDeclined { book, is_final },

@@ -1,6 +1,6 @@
 //! The payments view in memory, for tests and simulation.
 
-use florin_domain::ids::{MerchantId, PaymentId, RefundId, Seq};
+use florin_domain::ids::{DrawnIdHasher, MerchantId, PaymentId, RefundId, Seq};
 use florin_domain::payment::WaitKind;
 use florin_domain::ports::{
     AnnouncingCommit, BoxFuture, EventsPage, EventsQuery, Follower, ListOrder, MovedIndex, MovedPage,
@@ -9,6 +9,7 @@ use florin_domain::ports::{
 };
 use florin_domain::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::BuildHasherDefault;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +21,7 @@ pub struct MemoryViews {
 
 #[derive(Debug, Default)]
 struct State {
-    rows: HashMap<PaymentId, PaymentRow>,
+    rows: HashMap<PaymentId, PaymentRow, BuildHasherDefault<DrawnIdHasher>>,
     lists: BTreeSet<(MerchantId, bool, PaymentId)>,
     waiting: HashMap<WaitKind, BTreeSet<(Timestamp, PaymentId)>>,
     announced: BTreeMap<(MerchantId, bool, Seq), AnnouncingCommit>,

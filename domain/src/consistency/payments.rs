@@ -6,7 +6,7 @@ use crate::ids::{PaymentId, Seq};
 use crate::ledger::{
     AccountName, FeeRecognition, HoldChange, Line, PostedEntry, PostingModel, PostingProfile, Side,
 };
-use crate::payment::{Payment, Status, advance_shared};
+use crate::payment::{Payment, Status, follow_shared};
 use crate::time::Timestamp;
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ impl PaymentTrace {
         }
         self.seq = seq;
         let late = self.payment.as_ref().map_or(0, |payment| payment.late_minor);
-        if let Err(error) = advance_shared(&mut self.payment, &body.events, at) {
+        if let Err(error) = follow_shared(&mut self.payment, &body.events, at) {
             let both = ("events that can follow".to_owned(), error.to_string());
             self.broken = Some(Difference::of_words(&self.id, "events", both, seq));
             self.payment = None;

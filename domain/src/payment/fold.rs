@@ -52,7 +52,7 @@ pub fn advance(
         (Some(payment), events) => (payment, events),
         (state @ None, [first, rest @ ..]) => (state.insert(begun(first)?), rest),
     };
-    steps(payment, (rest, at), &mut said)?;
+    steps(payment, (rest, at), Some(&mut said))?;
     Ok(said)
 }
 
@@ -63,13 +63,30 @@ pub fn advance_shared(
     at: Timestamp,
 ) -> Result<Vec<Announcement>, IllegalEvent> {
     let mut said = Vec::new();
+    shared(state, (events, at), Some(&mut said))?;
+    Ok(said)
+}
+
+/// The same for whoever tells nobody.
+pub fn follow_shared(
+    state: &mut Option<Arc<Payment>>,
+    events: &[Event],
+    at: Timestamp,
+) -> Result<(), IllegalEvent> {
+    shared(state, (events, at), None)
+}
+
+fn shared(
+    state: &mut Option<Arc<Payment>>,
+    (events, at): (&[Event], Timestamp),
+    said: Option<&mut Vec<Announcement>>,
+) -> Result<(), IllegalEvent> {
     let (payment, rest) = match (state, events) {
-        (_, []) => return Ok(said),
+        (_, []) => return Ok(()),
         (Some(payment), events) => (payment, events),
         (state @ None, [first, rest @ ..]) => (state.insert(Arc::new(begun(first)?)), rest),
     };
-    steps(Arc::make_mut(payment), (rest, at), &mut said)?;
-    Ok(said)
+    steps(Arc::make_mut(payment), (rest, at), said)
 }
 
 /// Folds one event of a commit that was decided at that time.
@@ -77,24 +94,24 @@ pub fn evolve(state: Option<Payment>, event: &Event, at: Timestamp) -> Result<Pa
     let Some(mut payment) = state else {
         return begun(event);
     };
-    step(&mut payment, (event, at), &mut Vec::new())?;
+    step(&mut payment, (event, at), None)?;
     Ok(payment)
 }
 
 fn steps(
     payment: &mut Payment,
     (events, at): (&[Event], Timestamp),
-    said: &mut Vec<Announcement>,
+    mut said: Option<&mut Vec<Announcement>>,
 ) -> Result<(), IllegalEvent> {
     events
         .iter()
-        .try_for_each(|event| step(payment, (event, at), said))
+        .try_for_each(|event| step(payment, (event, at), said.as_deref_mut()))
 }
 
 fn step(
     payment: &mut Payment,
     (event, at): (&Event, Timestamp),
-    said: &mut Vec<Announcement>,
+    said: Option<&mut Vec<Announcement>>,
 ) -> Result<(), IllegalEvent> {
     let before = Before::of(payment);
     change(payment, event, at)

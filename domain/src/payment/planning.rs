@@ -14,8 +14,8 @@ pub(super) fn open(payment: &mut Payment, operation: Operation) -> Result<(), &'
     if payment.operations.len() >= OPERATIONS_MAX {
         return Err("too many operations");
     }
-    if payment.operations.is_empty() {
-        // Most payments have one, and it is large.
+    if payment.operations.len() < 4 {
+        // Most payments have one or two, and they are large.
         payment.operations.reserve_exact(1);
     }
     payment.operations.push(operation);

@@ -6,7 +6,7 @@ use crate::life::Run;
 use crate::shop::{Reply, Wish, is_charge};
 use crate::tally::{answer, refusal};
 use florin_actors::payment::NotStored;
-use florin_actors::payments_handle::{Answered, PaymentsHandle, RequestError};
+use florin_actors::payments_handle::{Answered, ChangeRequest, NewPayment, PaymentsHandle, RequestError};
 use florin_domain::idempotency::KeyDigest;
 use florin_domain::ids::PaymentId;
 use florin_domain::payment::{AttemptState, Payment, Status};
@@ -20,8 +20,8 @@ const PATIENCE: u32 = 12;
 
 pub(crate) async fn ask(payments: &PaymentsHandle, wish: Wish) -> Reply {
     match wish {
-        Wish::Create(new) => payments.create(*new).await,
-        Wish::Change(change) => payments.change(*change).await,
+        Wish::Create(new) => payments.create(NewPayment::clone(&new)).await,
+        Wish::Change(change) => payments.change(ChangeRequest::clone(&change)).await,
     }
 }
 

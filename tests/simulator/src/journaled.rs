@@ -16,7 +16,7 @@ use florin_domain::ledger::{
 };
 use florin_domain::merchant::Control;
 use florin_domain::money::Currency;
-use florin_domain::payment::{Payment, advance_shared};
+use florin_domain::payment::{Payment, follow_shared};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -139,8 +139,8 @@ impl Journaled {
         self.late_words.1 += undone;
         let before = history.states.last().cloned();
         let mut after = before.clone();
-        match advance_shared(&mut after, &body.events, commit.at) {
-            Ok(_) => match after {
+        match follow_shared(&mut after, &body.events, commit.at) {
+            Ok(()) => match after {
                 Some(payment) => history.states.push(payment),
                 None => wrong.push("makes no payment".to_owned()),
             },

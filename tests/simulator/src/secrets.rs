@@ -13,8 +13,9 @@ const CARD_NUMBERS: &[u64] = &[
 /// What is looked for.
 struct Needles {
     all: Vec<Vec<u8>>,
-    /// Whether one begins with a byte.
-    begin: [bool; 256],
+    /// Which of them have a byte at their first place, one bit for each; and which at their second.
+    first: [u16; 256],
+    second: [u16; 256],
 }
 
 /// A card's number as a record would keep it: its digits; and as an integer, without a sign or with one.
@@ -27,11 +28,12 @@ static NEEDLES: LazyLock<Needles> = LazyLock::new(|| {
         ]
     };
     let all: Vec<Vec<u8>> = CARD_NUMBERS.iter().flat_map(forms).collect();
-    let mut begin = [false; 256];
-    for needle in &all {
-        begin[usize::from(needle[0])] = true;
+    let (mut first, mut second) = ([0; 256], [0; 256]);
+    for (number, needle) in all.iter().enumerate() {
+        first[usize::from(needle[0])] |= 1_u16 << number;
+        second[usize::from(needle[1])] |= 1_u16 << number;
     }
-    Needles { all, begin }
+    Needles { all, first, second }
 });
 
 /// Seven bits a byte, the lowest first, as records have integers.
@@ -51,11 +53,13 @@ fn varint(mut number: u64) -> Vec<u8> {
 /// Whether the number of a card is in a record.
 pub(crate) fn has_card(record: &[u8]) -> bool {
     let needles = &*NEEDLES;
-    let may_begin = |(_, byte): &(usize, &u8)| needles.begin[usize::from(**byte)];
-    let mut places = record.iter().enumerate().filter(may_begin);
-    places.any(|(place, _)| {
-        let rest = &record[place..];
-        needles.all.iter().any(|needle| rest.starts_with(needle))
+    record.array_windows().enumerate().any(|(place, [one, other])| {
+        let begun = needles.first[usize::from(*one)] & needles.second[usize::from(*other)];
+        begun != 0
+            && needles
+                .all
+                .iter()
+                .any(|needle| record[place..].starts_with(needle))
     })
 }
 

@@ -25,13 +25,13 @@ pub(crate) type Reply = Result<Answered, RequestError>;
 /// What is asked of a payment at most.
 const CHANGES_MAX: u64 = 6;
 
-/// A request with a key of its own.
+/// A request with a key of its own; it is large, kept in several places and sent more than once.
 #[derive(Clone)]
 pub(crate) enum Wish {
     /// A new payment.
-    Create(Box<NewPayment>),
+    Create(Arc<NewPayment>),
     /// Something about it.
-    Change(Box<ChangeRequest>),
+    Change(Arc<ChangeRequest>),
 }
 
 impl Wish {
@@ -48,8 +48,8 @@ impl Wish {
     pub(crate) fn misused(&self) -> Self {
         let mut misused = self.clone();
         let print = match &mut misused {
-            Self::Create(new) => &mut new.fingerprint,
-            Self::Change(change) => &mut change.fingerprint,
+            Self::Create(new) => &mut Arc::make_mut(new).fingerprint,
+            Self::Change(change) => &mut Arc::make_mut(change).fingerprint,
         };
         print.0[0] ^= 1;
         misused
@@ -176,7 +176,7 @@ impl Purchase {
             number,
             content: world.scenario.content(),
             wishes: 0,
-            wish: Some(Wish::Create(Box::new(new))),
+            wish: Some(Wish::Create(Arc::new(new))),
             payment: None,
             merchant,
             sent: 0,
@@ -201,7 +201,7 @@ impl Purchase {
         } else {
             IdempotencyKey::given(&name)
         };
-        Wish::Change(Box::new(ChangeRequest {
+        Wish::Change(Arc::new(ChangeRequest {
             payment,
             owner: operator.is_none().then_some((self.merchant, false)),
             operator: operator.map(Arc::from),
@@ -342,7 +342,7 @@ impl Shop {
             reason: Arc::from("it was looked up"),
             operator: Arc::from(operator),
         };
-        Wish::Change(Box::new(ChangeRequest {
+        Wish::Change(Arc::new(ChangeRequest {
             payment,
             owner: None,
             operator: Some(Arc::from(operator)),
@@ -370,7 +370,7 @@ impl Shop {
             reason: Arc::from("it was settled by hand"),
             operator: Arc::clone(&operator),
         };
-        Some(Wish::Change(Box::new(ChangeRequest {
+        Some(Wish::Change(Arc::new(ChangeRequest {
             payment: payment.id(),
             owner: None,
             operator: Some(operator),

@@ -343,8 +343,21 @@ const RARE: &[(&str, &str)] = &[
 ];
 
 /// What one run sees, counted by where the words are: they are all constants, and each may be at several places.
-#[derive(Debug, Default)]
-pub(crate) struct Sightings(HashMap<(usize, usize, usize), Sighting, BuildHasherDefault<PlaceHasher>>);
+#[derive(Debug)]
+pub(crate) struct Sightings {
+    by_place: HashMap<(usize, usize, usize), Sighting, BuildHasherDefault<PlaceHasher>>,
+    /// The steps by their numbers, with their names once they were reached: most of what is seen is a step.
+    steps: [(&'static str, u64); STEPS.len()],
+}
+
+impl Default for Sightings {
+    fn default() -> Self {
+        Self {
+            by_place: HashMap::default(),
+            steps: [("", 0); STEPS.len()],
+        }
+    }
+}
 
 /// Mixes the three numbers of a place. Nobody chooses them, so nobody need be kept from choosing badly.
 #[derive(Debug, Default)]
@@ -383,13 +396,25 @@ impl Sightings {
             name,
             count: 0,
         };
-        let seen = self.0.entry(place).or_insert(new);
+        let seen = self.by_place.entry(place).or_insert(new);
         seen.count = seen.count.saturating_add(1);
+    }
+
+    /// Counts a step, and says what it is called.
+    pub(crate) fn see_step(&mut self, at: Step) -> &'static str {
+        let name = step(&at);
+        let seen = &mut self.steps[at as usize];
+        *seen = (name, seen.1.saturating_add(1));
+        name
     }
 
     pub(crate) fn tally(&self) -> Tally {
         let mut tally = Tally::default();
-        for seen in self.0.values() {
+        let reached = self.steps.iter().filter(|(_, count)| *count > 0);
+        tally
+            .0
+            .extend(reached.map(|(name, count)| (("step", *name), *count)));
+        for seen in self.by_place.values() {
             let sum = tally.0.entry((seen.group, seen.name)).or_default();
             *sum = sum.saturating_add(seen.count);
         }

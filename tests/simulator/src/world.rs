@@ -6,7 +6,7 @@ use crate::fault::{Fault, Plan, Scenario};
 use crate::journaled::Journaled;
 use crate::notices::Outbox;
 use crate::stops::Stopped;
-use crate::tally::{Death, Sightings, Tally, step};
+use crate::tally::{Death, Sightings, Tally};
 use florin_actors::context::{Fatal, Probe, Step};
 use florin_actors::offload::{Chore, Offload};
 use florin_domain::ids::PaymentId;
@@ -15,7 +15,6 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::future::ready;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
@@ -40,6 +39,16 @@ struct Trace {
     kept: Option<Vec<String>>,
 }
 
+/// Text behind bytes.
+struct Text<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
 /// No byte of any text.
 const END_OF_LINE: [u8; 1] = [0xff];
 
@@ -52,7 +61,7 @@ impl Trace {
         match what.as_str() {
             Some(text) => self.text.extend_from_slice(text.as_bytes()),
             // Nearly every line is written only here, so none is put together first.
-            None => io::Write::write_fmt(&mut self.text, what).expect("a vector takes all text"),
+            None => fmt::Write::write_fmt(&mut Text(&mut self.text), what).expect("it takes all text"),
         }
         self.end_line(ms, what);
     }
@@ -288,8 +297,7 @@ impl Probe for WorldProbe {
         if self.0.is_dead() {
             return;
         }
-        let name = step(&at);
-        self.0.see("step", name);
+        let name = lock(&self.0.seen).see_step(at);
         self.0.note_step(name);
         // Whoever crashes there is not an actor that comes back, but the start.
         if at != Step::TreeStarting && self.0.hits(Fault::ActorCrash) {

@@ -1,12 +1,13 @@
 //! What merchants are told: a table of what each step announces, and that over any life nothing is left out, invented or numbered wrongly.
 
-use super::super::{Payment, Status, evolve_announcing};
+use super::super::{Payment, Status, evolve_announcing, follow_shared};
 use super::random::{Step, payments, steps};
 use super::script::Script;
 use crate::announcement::AnnouncementKind as Kind;
 use crate::risk::Action;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 /// What a step announces after others, by its own names.
 fn told(given: &str, when: &str) -> String {
@@ -14,8 +15,11 @@ fn told(given: &str, when: &str) -> String {
     let before = script.payment.clone();
     let command = script.command(when);
     let decision = script.decide(command).unwrap();
+    let mut quiet = before.clone().map(Arc::new);
     let (after, said) = evolve_announcing(before, &decision.events, script.now).unwrap();
     assert_eq!(after, script.payment);
+    follow_shared(&mut quiet, &decision.events, script.now).unwrap();
+    assert_eq!(quiet.as_deref(), script.payment.as_ref(), "without a word");
     let names: Vec<&str> = said.iter().map(|one| one.kind.native()).collect();
     names.join(" ")
 }
