@@ -88,7 +88,7 @@ enum Allowance {
 pub(crate) struct Standing {
     /// Requests that are left at once.
     left: u32,
-    /// Seconds until one comes back, beyond those that it usually takes: another process had let pass what was left here.
+    /// Seconds until nothing is owed: another process had let pass what was left here.
     owed_s: u64,
 }
 
