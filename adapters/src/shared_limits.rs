@@ -7,7 +7,6 @@
 use crate::redis::{Redis, Unreachable};
 use florin_domain::ports::{BoxFuture, LimitedBy, SharedLimits, Spent};
 use fred::prelude::Value;
-use std::time::Duration;
 
 #[cfg(test)]
 mod tests;
@@ -49,36 +48,36 @@ fn name(whose: LimitedBy) -> String {
     }
 }
 
-fn us(duration: Duration) -> Value {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX).into()
+fn us(us: u64) -> Value {
+    i64::try_from(us).unwrap_or(i64::MAX).into()
 }
 
 /// The script's answer at a time of its server's clock, or at one that is given.
-async fn spend(redis: &Redis, spent: Vec<Spent>, at_us: Option<i64>) -> Result<Vec<Duration>, Unreachable> {
+async fn spend(redis: &Redis, spent: Vec<Spent>, at_us: Option<i64>) -> Result<Vec<u64>, Unreachable> {
     let asked = spent.len();
     let mut keys = Vec::with_capacity(asked);
     let mut arguments: Vec<Value> = Vec::with_capacity(asked * 3 + 1);
     arguments.push(at_us.map_or_else(|| "".into(), Value::from));
     for Spent {
         whose,
-        untold,
-        own,
-        whole,
+        untold_us,
+        own_us,
+        whole_us,
     } in spent
     {
         keys.push(name(whose));
-        arguments.extend([untold, own, whole].map(us));
+        arguments.extend([untold_us, own_us, whole_us].map(us));
     }
     let answer: Vec<i64> = redis.run(SPEND, keys, arguments).await?;
     if answer.len() != asked {
         return Err(Unreachable("an answer of another length".to_owned()));
     }
-    let duration = |us| Duration::from_micros(u64::try_from(us).unwrap_or(0));
-    Ok(answer.into_iter().map(duration).collect())
+    let full_after_us = answer.into_iter().map(|us| u64::try_from(us).unwrap_or(0));
+    Ok(full_after_us.collect())
 }
 
 impl SharedLimits for Redis {
-    fn exchange(&self, spent: Vec<Spent>) -> BoxFuture<'_, Option<Vec<Duration>>> {
+    fn exchange(&self, spent: Vec<Spent>) -> BoxFuture<'_, Option<Vec<u64>>> {
         Box::pin(async move { spend(self, spent, None).await.ok() })
     }
 }

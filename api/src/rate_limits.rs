@@ -30,7 +30,7 @@ mod exchange;
 mod keyed;
 mod tries;
 
-use bucket::{Bucket, Pace, Untold};
+use bucket::{Bucket, Pace};
 pub(crate) use exchange::Exchanges;
 use exchange::Notes;
 use keyed::KeyedBuckets;
@@ -169,12 +169,12 @@ impl RateLimits {
     /// What others are to be told of a bucket.
     fn tell(&self, whose: LimitedBy, now: Duration) -> Spent {
         let told = self.with(whose, |bucket, pace| (bucket.tell(now), pace.whole));
-        let (Untold { spent, own }, whole) = told.unwrap_or_default();
+        let (untold, in_all) = told.unwrap_or_default();
         Spent {
             whose,
-            untold: spent,
-            own,
-            whole,
+            untold_us: us(untold.spent),
+            own_us: us(untold.own),
+            whole_us: us(in_all),
         }
     }
 
@@ -220,7 +220,7 @@ impl RateLimits {
     pub(crate) fn take(&self, key: &ApiKey, is_unlimited: impl FnOnce() -> bool) -> Taken {
         self.keys.as_ref().map_or(Taken::Unlimited, |keys| {
             keys.take(key, is_unlimited, |bucket| {
-                self.note(LimitedBy::Key(key.id), bucket)
+                self.note(LimitedBy::Key(key.id), bucket);
             })
         })
     }
@@ -414,6 +414,11 @@ fn origin(peer: IpAddr) -> IpAddr {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         IpAddr::V4(address) => IpAddr::V4(address),
     }
+}
+
+/// Rounded down: rather too little is told than too much.
+fn us(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 const fn over(retry_after_s: u64) -> ApiError {

@@ -10,7 +10,7 @@ use std::cell::Cell;
 
 /// Some day, in microseconds.
 const NOON_US: i64 = 1_764_000_000_000_000;
-const MINUTE: Duration = Duration::from_mins(1);
+const MINUTE_US: u64 = 60_000_000;
 
 async fn server() -> (Server, Redis) {
     let server = Server::start_anywhere(&RedisProgram::find().unwrap(), &[]).unwrap();
@@ -27,9 +27,9 @@ fn key(bits: u128) -> LimitedBy {
 fn spent(whose: LimitedBy, untold: u32, own: u32, whole: u32) -> Spent {
     Spent {
         whose,
-        untold: untold * MINUTE,
-        own: own * MINUTE,
-        whole: whole * MINUTE,
+        untold_us: u64::from(untold) * MINUTE_US,
+        own_us: u64::from(own) * MINUTE_US,
+        whole_us: u64::from(whole) * MINUTE_US,
     }
 }
 
@@ -44,7 +44,7 @@ async fn told(redis: &Redis, minutes: i64, spent: Spent) -> u64 {
     let [full_after] = answer[..] else {
         panic!("{answer:?}");
     };
-    full_after.as_secs() / 60
+    full_after / MINUTE_US
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,7 +87,7 @@ async fn each_allowance_has_its_own_name_and_is_answered_in_its_place() {
     // By the server's own clock, which stands still while a script runs.
     assert_eq!(
         redis.exchange(all).await.unwrap(),
-        [5, 7, 0, 120].map(|minutes| minutes * MINUTE)
+        [5, 7, 0, 120].map(|minutes| minutes * MINUTE_US)
     );
     let names = [
         format!("florin:limit:key:{}", ApiKeyId::from_bits(1)),
@@ -97,7 +97,10 @@ async fn each_allowance_has_its_own_name_and_is_answered_in_its_place() {
     assert_eq!(server.names("*").unwrap(), names, "nothing of what is full");
     // A second later or a minute, on a busy machine: less is missing, and it is one allowance.
     let again = redis.exchange(vec![spent(key(1), 5, 5, 60)]).await.unwrap();
-    assert!(5 * MINUTE < again[0] && again[0] <= 10 * MINUTE, "{again:?}");
+    assert!(
+        5 * MINUTE_US < again[0] && again[0] <= 10 * MINUTE_US,
+        "{again:?}"
+    );
     assert_eq!(redis.exchange(Vec::new()).await, Some(Vec::new()));
 }
 

@@ -89,12 +89,12 @@ impl Exchanges {
         let asked_at = limits.clock.now();
         let tell = |whose: &LimitedBy| limits.tell(*whose, asked_at);
         let spent: Vec<Spent> = whose.iter().map(tell).collect();
-        let Some(full_after) = self.shared.exchange(spent).await else {
+        let Some(full_after_us) = self.shared.exchange(spent).await else {
             metrics::counter!("florin_shared_limits_unheard_total").increment(1);
             return whose.len();
         };
-        for (whose, after) in whose.iter().zip(full_after) {
-            limits.hear(*whose, asked_at.saturating_add(after));
+        for (whose, after_us) in whose.iter().zip(full_after_us) {
+            limits.hear(*whose, asked_at.saturating_add(Duration::from_micros(after_us)));
         }
         whose.len()
     }

@@ -3,7 +3,6 @@
 use super::BoxFuture;
 use crate::ids::{ApiKeyId, PaymentLinkId};
 use std::fmt;
-use std::time::Duration;
 
 /// Whose requests are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,22 +13,22 @@ pub enum LimitedBy {
     Link(PaymentLinkId),
 }
 
-/// What was spent of one allowance. Allowances come back steadily, so they are measured by the time that this takes.
+/// What was spent of one allowance. Allowances come back steadily, so they are measured by the microseconds that this takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spent {
     /// Whose it is.
     pub whose: LimitedBy,
     /// How long what was spent since it was told before takes to come back.
-    pub untold: Duration,
+    pub untold_us: u64,
     /// After how long it would be full again if only this process had spent of it.
-    pub own: Duration,
+    pub own_us: u64,
     /// How long it takes to come back from nothing.
-    pub whole: Duration,
+    pub whole_us: u64,
 }
 
 /// Port of the shared allowances. It is never asked before a request is answered.
 pub trait SharedLimits: Send + Sync + fmt::Debug {
-    /// Takes what was spent, and says in the same order after how long each allowance is full again, whoever has spent of it. Nothing if nobody
+    /// Takes what was spent, and says in the same order after how many microseconds each allowance is full again, whoever has spent of it. Nothing if nobody
     /// knows: then it was taken, or was not, or will be. Answers in a bounded time.
-    fn exchange(&self, spent: Vec<Spent>) -> BoxFuture<'_, Option<Vec<Duration>>>;
+    fn exchange(&self, spent: Vec<Spent>) -> BoxFuture<'_, Option<Vec<u64>>>;
 }

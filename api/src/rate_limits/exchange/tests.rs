@@ -3,7 +3,7 @@
 use super::*;
 use crate::errors::ApiError;
 use crate::rate_limits::tests::{key, limit, local, told};
-use crate::rate_limits::{Standing, Taken};
+use crate::rate_limits::{Standing, Taken, us};
 use florin_domain::ids::PaymentLinkId;
 use florin_domain::ports::BoxFuture;
 use proptest::prelude::*;
@@ -33,15 +33,20 @@ struct Place {
 }
 
 impl Place {
-    fn count(&self, spent: &Spent) -> Duration {
+    fn count(&self, spent: &Spent) -> u64 {
         let now = Instant::now();
         self.told.lock().unwrap().push((spent.whose, now));
         let mut full_at = self.full_at.lock().unwrap();
-        let kept = full_at.get(&spent.whose).map(|at| *at + spent.untold);
-        let own = now + spent.own;
-        let at = kept.unwrap_or(own).max(own).min(now + 2 * spent.whole);
+        let kept = full_at
+            .get(&spent.whose)
+            .map(|at| *at + Duration::from_micros(spent.untold_us));
+        let own = now + Duration::from_micros(spent.own_us);
+        let at = kept
+            .unwrap_or(own)
+            .max(own)
+            .min(now + 2 * Duration::from_micros(spent.whole_us));
         full_at.insert(spent.whose, at);
-        at.saturating_duration_since(now)
+        us(at.saturating_duration_since(now))
     }
 
     fn told(&self) -> Vec<(LimitedBy, Instant)> {
@@ -50,7 +55,7 @@ impl Place {
 }
 
 impl SharedLimits for Place {
-    fn exchange(&self, spent: Vec<Spent>) -> BoxFuture<'_, Option<Vec<Duration>>> {
+    fn exchange(&self, spent: Vec<Spent>) -> BoxFuture<'_, Option<Vec<u64>>> {
         Box::pin(async move {
             let mood = *self.mood.lock().unwrap();
             if mood == Mood::Gone {
