@@ -42,6 +42,7 @@ pub(crate) fn serve(node: &Node, settings: &Settings, development: bool) -> anyh
         links: Arc::clone(&node.links),
         entropy: Arc::clone(&context.ports.entropy),
         public_url: settings.http.public_url.as_deref().map(Arc::from),
+        shared_limits: node.shared_limits.clone(),
         webhooks: WebhooksHandle::new(node.platform.shards().clone()),
         digests: Digests {
             key: digests::key_digest,

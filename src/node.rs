@@ -26,7 +26,7 @@ use florin_adapters::secret_file;
 use florin_adapters::secrets::Book;
 use florin_adapters::snapshots::FileSnapshots;
 use florin_config::Settings;
-use florin_domain::ports::{Ownership, PaymentLinks, Secrets};
+use florin_domain::ports::{Ownership, PaymentLinks, Secrets, SharedLimits};
 use florin_supervisors::platform::Platform;
 use indicatif::{ProgressBar, ProgressStyle};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -47,6 +47,8 @@ pub(crate) struct Node {
     pub(crate) cards: Arc<CachedCards>,
     /// Links under which customers pay.
     pub(crate) links: Arc<dyn PaymentLinks>,
+    /// Where limits are shared with the node that had the shards before, and with the next one.
+    pub(crate) shared_limits: Option<Arc<dyn SharedLimits>>,
     /// What makes the shards ours; let go of when the node stops.
     ownership: Arc<dyn Ownership>,
     lease: Option<Lease>,
@@ -279,6 +281,7 @@ async fn build(
         book,
         cards: caches.cards(cards),
         links,
+        shared_limits: caches.limits,
         ownership: ownership.port(),
         lease: None,
         _replicating: replicating,

@@ -9,7 +9,7 @@
 //! * [`replica`] a second copy of the journal's bytes; [`integrity`] compares the copies and restores one from the others
 //! * [`snapshots`] shard snapshots; [`views`] the payments view; [`keys`] the key index
 //! * [`secrets`] merchants' credentials, sealed; [`card_vault`] customers and saved cards; [`payment_links`] links under which customers pay
-//! * [`redis`] a server of it; [`cache`] copies of what was read lately, in memory and there; [`velocity_copies`] what risk counts, for others to see
+//! * [`redis`] a server of it; [`cache`] copies of what was read lately, in memory and there; [`velocity_copies`] what risk counts, for others to see; [`shared_limits`] what is left of allowances there
 //! * [`webhooks`] signing, and a client that connects to public addresses alone
 //! * [`providers`] one folder per provider; [`api_client`] speaks to a node of our own
 
@@ -39,6 +39,7 @@ pub mod replica;
 pub mod schema;
 pub mod secret_file;
 pub mod secrets;
+pub mod shared_limits;
 pub mod snapshots;
 mod store_file;
 pub mod velocity_copies;

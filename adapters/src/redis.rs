@@ -6,7 +6,7 @@
 use arc_swap::ArcSwapOption;
 use fred::interfaces::{ClientLike, KeysInterface, LuaInterface};
 use fred::prelude::{Builder, Client, Config, Error, TcpConfig, Value};
-use fred::types::ConnectHandle;
+use fred::types::{ConnectHandle, FromValue};
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -102,13 +102,13 @@ impl Redis {
         self.answered(client.mget(keys)).await
     }
 
-    /// Runs a script, which answers with a number.
-    pub(crate) async fn run(
+    /// Runs a script, which answers with a number or with several.
+    pub(crate) async fn run<T: FromValue>(
         &self,
         script: &'static str,
         keys: Vec<String>,
         arguments: Vec<Value>,
-    ) -> Result<i64, Unreachable> {
+    ) -> Result<T, Unreachable> {
         let client = self.client()?;
         self.answered(client.eval(script, keys, arguments)).await
     }

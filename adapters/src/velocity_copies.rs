@@ -69,7 +69,7 @@ impl Counters for Redis {
             arguments.push(by.into());
             arguments.push(i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX).into());
         }
-        Box::pin(async move { self.run(COUNT, keys, arguments).await.map(drop) })
+        Box::pin(async move { self.run::<i64>(COUNT, keys, arguments).await.map(drop) })
     }
 }
 

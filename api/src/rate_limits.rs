@@ -2,14 +2,17 @@
 //!
 //! A key has state here only once it has authenticated, so there are never more entries than keys. A payment link, and a payment, has state only
 //! while something of it has not come back.
+//!
+//! Whatever is asked is decided here and at once. What keys and links have spent is told to other processes afterwards, if there is a way (`exchange`).
 
 use crate::errors::ApiError;
 use crate::server::RateLimit;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use florin_domain::ids::{ApiKeyId, PaymentId, PaymentLinkId};
 use florin_domain::merchant::ApiKey;
+use florin_domain::ports::{LimitedBy, SharedLimits, Spent};
 use governor::clock::Clock;
-use governor::middleware::{NoOpMiddleware, StateInformationMiddleware};
+use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
@@ -22,9 +25,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
+mod bucket;
+mod exchange;
 mod keyed;
 mod tries;
 
+use bucket::{Bucket, Pace};
+pub(crate) use exchange::Exchanges;
+use exchange::Notes;
 use keyed::KeyedBuckets;
 use tries::{Tries, Try};
 
@@ -64,7 +72,6 @@ impl Clock for Since {
     }
 }
 
-type Bucket = RateLimiter<NotKeyed, InMemoryState, Since, StateInformationMiddleware>;
 type Common = RateLimiter<NotKeyed, InMemoryState, Since, NoOpMiddleware<Duration>>;
 type Buckets = HashMap<ApiKeyId, Allowance>;
 type Failures = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, Since, NoOpMiddleware<Duration>>;
@@ -73,7 +80,7 @@ type Failures = RateLimiter<IpAddr, HashMapStateStore<IpAddr>, Since, NoOpMiddle
 #[derive(Clone, Debug)]
 enum Allowance {
     Unlimited,
-    Limited(Arc<Bucket>),
+    Limited(Arc<Mutex<Bucket>>),
 }
 
 /// How a limited key stands after a request.
@@ -81,6 +88,8 @@ enum Allowance {
 pub(crate) struct Standing {
     /// Requests that are left at once.
     left: u32,
+    /// Seconds until nothing is owed: another process had let pass what was left here.
+    owed_s: u64,
 }
 
 /// What came of asking.
@@ -98,6 +107,9 @@ pub(crate) enum Taken {
 /// The limits of this server.
 #[derive(Debug)]
 pub(crate) struct RateLimits {
+    clock: Since,
+    /// Where it is noted what others are to be told, if there are others.
+    notes: Option<Notes>,
     keys: Option<KeyLimits>,
     strangers: Option<Strangers>,
     costly: Common,
@@ -114,22 +126,29 @@ pub(crate) struct RateLimits {
 }
 
 impl RateLimits {
-    /// Limits as configured; nothing configured is no limit.
-    pub(crate) fn new(limit: Option<RateLimit>, failures_per_min: Option<NonZeroU32>) -> Self {
+    /// Limits as configured; nothing configured is no limit. With a place that other processes know comes what is to be run to share them.
+    pub(crate) fn new(
+        limit: Option<RateLimit>,
+        failures_per_min: Option<NonZeroU32>,
+        shared: Option<Arc<dyn SharedLimits>>,
+    ) -> (Self, Option<Exchanges>) {
         let clock = Since(Instant::now());
-        Self {
+        // Without a limit nobody spends anything.
+        let shared = shared.filter(|_| limit.is_some());
+        let (notes, exchanges) = shared.map(Exchanges::new).unzip();
+        let limits = Self {
+            clock,
+            notes,
             keys: limit.map(|limit| KeyLimits::new(limit, clock)),
             strangers: failures_per_min.map(|per_min| Strangers::new(per_min, clock, ADDRESSES_MAX)),
             costly: RateLimiter::direct_with_clock(Quota::per_minute(COSTLY_PER_MIN), clock),
-            link_requests: limit.map(|limit| {
-                let each = Duration::from_secs(1) / limit.requests_per_s.get();
-                KeyedBuckets::new((limit.burst, each), clock)
-            }),
+            link_requests: limit.map(|limit| KeyedBuckets::new(limit.pace(), clock)),
             tries: Tries::new(clock),
             drafts: KeyedBuckets::new((DRAFTS_AT_ONCE, DRAFT_EACH), clock),
             guest_tokens: KeyedBuckets::new((GUEST_TOKENS_AT_ONCE, GUEST_TOKEN_EACH), clock),
             questions: KeyedBuckets::new((QUESTIONS_AT_ONCE, QUESTION_EACH), clock),
-        }
+        };
+        (limits, exchanges)
     }
 
     /// Takes one request of what customers may ask under a link: as much as of an API key.
@@ -137,7 +156,39 @@ impl RateLimits {
         let Some(requests) = &self.link_requests else {
             return Ok(());
         };
-        requests.take(link).map_err(over)
+        let taken = requests.take_and(link, |bucket| self.note(LimitedBy::Link(link), bucket));
+        taken.map_err(over)
+    }
+
+    fn note(&self, whose: LimitedBy, bucket: &mut Bucket) {
+        if let Some(notes) = &self.notes {
+            notes.take(whose, bucket);
+        }
+    }
+
+    /// What others are to be told of a bucket.
+    fn tell(&self, whose: LimitedBy, now: Duration) -> Spent {
+        let told = self.with(whose, |bucket, pace| (bucket.tell(now), pace.whole));
+        let (untold, in_all) = told.unwrap_or_default();
+        Spent {
+            whose,
+            untold_us: us(untold.spent),
+            own_us: us(untold.own),
+            whole_us: us(in_all),
+        }
+    }
+
+    /// Hears when a bucket is full again with what others have taken from it.
+    fn hear(&self, whose: LimitedBy, full_at: Duration) {
+        let now = self.clock.now();
+        self.with(whose, |bucket, pace| bucket.hear(full_at, now, pace));
+    }
+
+    fn with<T>(&self, whose: LimitedBy, act: impl FnOnce(&mut Bucket, Pace) -> T) -> Option<T> {
+        match whose {
+            LimitedBy::Key(key) => self.keys.as_ref()?.with(key, act),
+            LimitedBy::Link(link) => Some(self.link_requests.as_ref()?.with(link, act)),
+        }
     }
 
     /// Begins to try a card under a link. It is told afterwards if it was in vain.
@@ -167,9 +218,11 @@ impl RateLimits {
 
     /// Takes one request of what the key may ask. `is_unlimited` is asked once per key.
     pub(crate) fn take(&self, key: &ApiKey, is_unlimited: impl FnOnce() -> bool) -> Taken {
-        self.keys
-            .as_ref()
-            .map_or(Taken::Unlimited, |keys| keys.take(key, is_unlimited))
+        self.keys.as_ref().map_or(Taken::Unlimited, |keys| {
+            keys.take(key, is_unlimited, |bucket| {
+                self.note(LimitedBy::Key(key.id), bucket);
+            })
+        })
     }
 
     /// How a caller without a valid key is refused.
@@ -208,6 +261,7 @@ impl RateLimits {
 #[derive(Debug)]
 struct KeyLimits {
     limit: RateLimit,
+    pace: Pace,
     policy: HeaderValue,
     clock: Since,
     shards: [RwLock<Buckets>; SHARDS],
@@ -219,57 +273,72 @@ impl KeyLimits {
         let policy = format!("\"default\";q={};w={window_s}", limit.burst);
         Self {
             limit,
+            pace: Pace::new(limit.pace()),
             policy: HeaderValue::try_from(policy).expect("digits and quotes are allowed in a header"),
             clock,
             shards: std::array::from_fn(|_| RwLock::default()),
         }
     }
 
-    fn take(&self, key: &ApiKey, is_unlimited: impl FnOnce() -> bool) -> Taken {
-        // The digest of a secret is as good as random.
-        let shard = &self.shards[usize::from(key.secret_sha256[0]) % SHARDS];
-        let known = shard
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key.id)
-            .cloned();
-        let allowance = known.unwrap_or_else(|| {
-            let mut buckets = shard.write().unwrap_or_else(PoisonError::into_inner);
+    fn shard(&self, key: ApiKeyId) -> &RwLock<Buckets> {
+        // The last bits of an id are random.
+        let [.., last] = key.bits().to_be_bytes();
+        &self.shards[usize::from(last) % SHARDS]
+    }
+
+    fn known(&self, key: ApiKeyId) -> Option<Allowance> {
+        let buckets = self.shard(key).read().unwrap_or_else(PoisonError::into_inner);
+        buckets.get(&key).cloned()
+    }
+
+    /// Takes one. What else is to be done with a bucket of which one was taken is done before anybody else takes another.
+    fn take(
+        &self,
+        key: &ApiKey,
+        is_unlimited: impl FnOnce() -> bool,
+        then: impl FnOnce(&mut Bucket),
+    ) -> Taken {
+        let allowance = self.known(key.id).unwrap_or_else(|| {
+            let mut buckets = self.shard(key.id).write().unwrap_or_else(PoisonError::into_inner);
             let made = || {
                 if is_unlimited() {
                     Allowance::Unlimited
                 } else {
-                    Allowance::Limited(Arc::new(self.bucket()))
+                    Allowance::Limited(Arc::default())
                 }
             };
             buckets.entry(key.id).or_insert_with(made).clone()
         });
-        match allowance {
-            Allowance::Unlimited => Taken::Unlimited,
-            Allowance::Limited(bucket) => self.take_from(&bucket),
+        let Allowance::Limited(bucket) = allowance else {
+            return Taken::Unlimited;
+        };
+        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.now();
+        match bucket.take(now, self.pace) {
+            Ok(left) => {
+                then(&mut bucket);
+                Taken::Within(Standing { left, owed_s: 0 })
+            }
+            Err(wait) => {
+                let owed = bucket.owed(now, self.pace);
+                let owed_s = if owed.is_zero() { 0 } else { whole_s(owed) };
+                Taken::Over(Standing { left: 0, owed_s }, whole_s(wait))
+            }
         }
     }
 
-    fn bucket(&self) -> Bucket {
-        let quota = Quota::per_second(self.limit.requests_per_s).allow_burst(self.limit.burst);
-        RateLimiter::direct_with_clock(quota, self.clock).with_middleware()
-    }
-
-    fn take_from(&self, bucket: &Bucket) -> Taken {
-        match bucket.check() {
-            Ok(state) => Taken::Within(Standing {
-                left: state.remaining_burst_capacity(),
-            }),
-            Err(until) => Taken::Over(
-                Standing { left: 0 },
-                whole_s(until.wait_time_from(self.clock.now())),
-            ),
-        }
+    fn with<T>(&self, key: ApiKeyId, act: impl FnOnce(&mut Bucket, Pace) -> T) -> Option<T> {
+        let Some(Allowance::Limited(bucket)) = self.known(key) else {
+            return None;
+        };
+        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(act(&mut bucket, self.pace))
     }
 
     fn announced(&self, standing: Standing) -> HeaderValue {
         let missing = self.limit.burst.get().saturating_sub(standing.left);
-        let reset_s = missing.div_ceil(self.limit.requests_per_s.get());
+        let reset_s = u64::from(missing.div_ceil(self.limit.requests_per_s.get()));
+        let reset_s = reset_s.saturating_add(standing.owed_s);
         let mut text = String::with_capacity(40);
         write!(text, "\"default\";r={};t={reset_s}", standing.left).expect("a string takes every text");
         HeaderValue::try_from(text).expect("digits and quotes are allowed in a header")
@@ -345,6 +414,11 @@ fn origin(peer: IpAddr) -> IpAddr {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         IpAddr::V4(address) => IpAddr::V4(address),
     }
+}
+
+/// Rounded down: rather too little is told than too much.
+fn us(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 const fn over(retry_after_s: u64) -> ApiError {

@@ -23,7 +23,7 @@ use florin_domain::idempotency::{Fingerprint, KeyDigest};
 use florin_domain::ids::MerchantId;
 use florin_domain::ports::{
     CardVault, ClientSecrets, Entropy, NoticeReader, OpsView, Ownership, PaymentLinks, ReceiptSigner,
-    ShownCards,
+    SharedLimits, ShownCards,
 };
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -73,6 +73,13 @@ pub struct RateLimit {
     pub requests_per_s: NonZeroU32,
     /// Requests at once, after a pause.
     pub burst: NonZeroU32,
+}
+
+impl RateLimit {
+    /// How many at once, and after how long one more.
+    pub(crate) fn pace(self) -> (NonZeroU32, Duration) {
+        (self.burst, Duration::from_secs(1) / self.requests_per_s.get())
+    }
 }
 
 /// How refusals are written.
@@ -150,6 +157,8 @@ pub struct ApiParts {
     pub entropy: Arc<dyn Entropy>,
     /// Where customers reach the server, without a slash at the end; where it listens if nothing is said.
     pub public_url: Option<Arc<str>>,
+    /// Where limits are shared with other processes, if there is such a place.
+    pub shared_limits: Option<Arc<dyn SharedLimits>>,
     /// Merchants' webhook endpoints.
     pub webhooks: WebhooksHandle,
     /// Digests.
@@ -199,9 +208,14 @@ impl Api {
         parts
             .public_url
             .get_or_insert_with(|| reached_from_here(local_addr).into());
-        let state = web::Data::new(State::new(parts, options));
+        let (state, exchanges) = State::new(parts, options);
+        let state = web::Data::new(state);
         let is_closing = Arc::clone(&state.is_closing);
         RunningApi::run(listener, is_closing, move |listener| {
+            // It ends with the server's thread.
+            if let Some(exchanges) = exchanges {
+                actix_web::rt::spawn(exchanges.run(Arc::clone(&state.rate_limits)));
+            }
             server(listener, state, options)
         })
     }

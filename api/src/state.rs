@@ -1,6 +1,6 @@
 //! What handlers share: handles, digests, options, counters.
 
-use crate::rate_limits::RateLimits;
+use crate::rate_limits::{Exchanges, RateLimits};
 use crate::request_id::RequestIds;
 use crate::server::{ApiOptions, ApiParts, Digests};
 use crate::slo::{self, Outcome, SloCounters};
@@ -47,7 +47,7 @@ pub(crate) struct State {
     pub(crate) digests: Digests,
     pub(crate) options: ApiOptions,
     pub(crate) request_ids: RequestIds,
-    pub(crate) rate_limits: RateLimits,
+    pub(crate) rate_limits: Arc<RateLimits>,
     /// Places in which the payments of letters are looked for that nobody has believed yet.
     pub(crate) letters: Semaphore,
     /// Places of streams of events.
@@ -59,7 +59,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(parts: ApiParts, options: ApiOptions) -> Self {
+    /// With it comes what is to be run to share its limits, if they are shared.
+    pub(crate) fn new(parts: ApiParts, options: ApiOptions) -> (Self, Option<Exchanges>) {
         let ApiParts {
             ownership,
             payments,
@@ -76,12 +77,15 @@ impl State {
             links,
             entropy,
             public_url,
+            shared_limits,
             webhooks,
             digests,
             request_seed,
         } = parts;
+        let (rate_limits, exchanges) =
+            RateLimits::new(options.rate_limit, options.failed_auth_per_min, shared_limits);
         let counter = |class| metrics::counter!("florin_http_responses_total", "class" => class);
-        Self {
+        let state = Self {
             ownership,
             payments,
             ledger,
@@ -104,10 +108,11 @@ impl State {
             letters: Semaphore::new(LETTERS_MAX),
             streams: Arc::default(),
             is_closing: Arc::default(),
-            rate_limits: RateLimits::new(options.rate_limit, options.failed_auth_per_min),
+            rate_limits: Arc::new(rate_limits),
             responses: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(counter),
             slo: SloCounters::new(),
-        }
+        };
+        (state, exchanges)
     }
 
     /// Counts an answer; how it ended is what its refusal says, else what its status says.

@@ -15,6 +15,7 @@ mod provider;
 mod receipt;
 mod refunded;
 mod secrets;
+mod shared_limits;
 mod snapshot;
 mod vault;
 mod velocity;
@@ -40,6 +41,7 @@ pub use provider::{AttemptRequest, KeyOwners, NoticeReader, ParentCharge, Provid
 pub use receipt::{Receipt, ReceiptSignature, ReceiptSigner};
 pub use refunded::{RefundPlace, RefundsQuery, refunds_of};
 pub use secrets::{Begun, DataKey, Kek, KekError, KekId, PresentCredentials, Secrets, SecretsError};
+pub use shared_limits::{LimitedBy, SharedLimits, Spent};
 pub use snapshot::{ShardSnapshot, SnapshotError, Snapshots};
 pub use vault::{CardVault, ChargedCards, ShownCards, VaultError, VaultKey, VaultObjects};
 pub use velocity::{CountedEvent, VelocityCopies};

@@ -1,4 +1,4 @@
-//! Copies of what is read often: in memory, and in Redis where one is configured.
+//! What a node has in Redis where one is configured: copies of what is read often, which are in memory as well, and what is left of allowances.
 
 use florin_actors::context::NoCopies;
 use florin_adapters::cache::{CachedCards, CachedViews, PaymentCache, Shared};
@@ -6,7 +6,7 @@ use florin_adapters::redis::Redis;
 use florin_adapters::velocity_copies::CopiedVelocity;
 use florin_adapters::views::SqliteViews;
 use florin_config::Settings;
-use florin_domain::ports::{CardVault, VelocityCopies};
+use florin_domain::ports::{CardVault, SharedLimits, VelocityCopies};
 use std::sync::Arc;
 
 /// The caches of a node. All of them begin empty, and are gone with it.
@@ -16,6 +16,8 @@ pub(crate) struct Caches {
     payments: Arc<PaymentCache>,
     /// Copies of what risk counts.
     pub(crate) velocity: Arc<dyn VelocityCopies>,
+    /// Limits of all processes on that Redis.
+    pub(crate) limits: Option<Arc<dyn SharedLimits>>,
 }
 
 impl Caches {
@@ -31,6 +33,7 @@ impl Caches {
             store.map(Shared::start).transpose()
         };
         let (payments, cards) = (PaymentCache::new(space()?), space()?);
+        let limits = redis.as_ref().map(|redis| Arc::clone(redis) as _);
         let velocity: Arc<dyn VelocityCopies> = match redis {
             Some(redis) => Arc::new(CopiedVelocity::start(redis)),
             None => Arc::new(NoCopies),
@@ -39,6 +42,7 @@ impl Caches {
             payments: Arc::new(payments),
             cards,
             velocity,
+            limits,
         })
     }
 

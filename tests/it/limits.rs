@@ -3,6 +3,9 @@
 use crate::cli::another_merchant;
 use crate::deployment::{Caller, Dev, MERCHANT, with_method};
 use crate::http::Client;
+use crate::process::wait_for;
+use crate::takeover::{Pair, keys, taking_payments};
+use florin_services::{Redis, RedisProgram};
 use serde_json::json;
 
 #[test]
@@ -74,4 +77,60 @@ fn orch_15_a_declined_card_is_a_400_under_the_seed_profile_and_a_402_otherwise()
         assert_eq!(payment["status"], json!("failed"));
         dev.stop();
     }
+}
+
+/// What is left of a key's burst with one request more.
+fn left(caller: &Caller) -> u64 {
+    let answer = caller.get("/v1/payments").expect(200);
+    let told = answer.header("ratelimit").unwrap();
+    let left = told.split(';').find_map(|part| part.strip_prefix("r="));
+    left.unwrap().parse().unwrap()
+}
+
+#[test]
+fn what_a_key_has_spent_at_a_node_that_died_is_missing_at_the_next_one_which_goes_on_without_redis() {
+    let mut redis = Redis::start_anywhere(&RedisProgram::find().unwrap(), &[]).unwrap();
+    let mut pair = Pair::new();
+    // So little comes back in the time of this test that it makes no difference.
+    pair.more = [
+        ("FLORIN_REDIS_URL", redis.url().as_str()),
+        ("FLORIN_REDIS_TIMEOUT_MS", "20000"),
+        ("FLORIN_LIMITS_REQUESTS_PER_S", "1"),
+        ("FLORIN_LIMITS_BURST", "5000"),
+    ]
+    .map(|(name, value)| (name, value.to_owned()))
+    .to_vec();
+    let (key, _) = keys(&pair);
+    let first = pair.start_first(0);
+    let caller = pair.caller(0, &key);
+    for _ in 0..2_000 {
+        caller.get("/v1/payments").expect(200);
+    }
+    // It runs out when everything is back: after a second for each.
+    wait_for("what was spent, in Redis", || {
+        let names = redis.names("florin:limit:key:*").unwrap();
+        let [name] = &names[..] else { return None };
+        let left_ms = redis.ask(&format!("PTTL {name}")).unwrap();
+        let left_ms: u64 = left_ms.trim().strip_prefix(':')?.parse().ok()?;
+        (left_ms > 1_500 * 1_000).then_some(())
+    });
+    let mut second = pair.start_second(1);
+    first.kill_9();
+    second.says("that it takes payments", taking_payments);
+    let caller = pair.caller(1, &key);
+    let mut asked = 0;
+    wait_for("what the first node has let pass", || {
+        asked += 1;
+        // Alone it would have all that was not asked for.
+        (left(&caller) + asked < 5_000 - 1_000).then_some(())
+    });
+    redis.kill().unwrap();
+    let before = left(&caller);
+    for asked in 1..=20 {
+        assert!(
+            left(&caller) >= before - asked,
+            "nothing but what is asked for is missing"
+        );
+    }
+    second.stop();
 }

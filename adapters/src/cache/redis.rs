@@ -36,7 +36,7 @@ impl KeyValues for Redis {
                 arguments.push(lifetime_s.into());
                 arguments.push(Value::Bytes(value.unwrap_or_default().into()));
             }
-            Ok(self.run(WRITE, keys, arguments).await? == 1)
+            Ok(self.run::<i64>(WRITE, keys, arguments).await? == 1)
         })
     }
 }

@@ -5,7 +5,7 @@ use florin_domain::merchant::ApiKeyRole;
 use std::net::Ipv4Addr;
 use tokio::time::advance;
 
-fn key(bits: u128) -> ApiKey {
+pub(super) fn key(bits: u128) -> ApiKey {
     let mut secret_sha256 = [0; 32];
     secret_sha256[..16].copy_from_slice(&bits.to_le_bytes());
     ApiKey {
@@ -16,14 +16,18 @@ fn key(bits: u128) -> ApiKey {
     }
 }
 
-fn limit(requests_per_s: u32, burst: u32) -> RateLimit {
+pub(super) fn limit(requests_per_s: u32, burst: u32) -> RateLimit {
     RateLimit {
         requests_per_s: NonZeroU32::new(requests_per_s).unwrap(),
         burst: NonZeroU32::new(burst).unwrap(),
     }
 }
 
-fn told(limits: &RateLimits, standing: Standing) -> [String; 2] {
+pub(super) fn local(limit: Option<RateLimit>, failures_per_min: Option<NonZeroU32>) -> RateLimits {
+    RateLimits::new(limit, failures_per_min, None).0
+}
+
+pub(super) fn told(limits: &RateLimits, standing: Standing) -> [String; 2] {
     let mut headers = HeaderMap::new();
     limits.announce(standing, &mut headers);
     [RATE_LIMIT_POLICY, RATE_LIMIT].map(|name| headers.get(name).unwrap().to_str().unwrap().to_owned())
@@ -31,7 +35,7 @@ fn told(limits: &RateLimits, standing: Standing) -> [String; 2] {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_has_its_burst_and_others_have_theirs() {
-    let limits = RateLimits::new(Some(limit(1, 3)), None);
+    let limits = local(Some(limit(1, 3)), None);
     let take = |bits| match limits.take(&key(bits), || false) {
         Taken::Within(standing) | Taken::Over(standing, _) => standing,
         Taken::Unlimited => panic!("it is limited"),
@@ -40,7 +44,7 @@ async fn a_key_has_its_burst_and_others_have_theirs() {
         [take(1), take(1), take(1)].map(|standing| standing.left),
         [2, 1, 0]
     );
-    let over = Taken::Over(Standing { left: 0 }, 1);
+    let over = Taken::Over(Standing { left: 0, owed_s: 0 }, 1);
     assert_eq!(limits.take(&key(1), || false), over);
     // The same shard, another key.
     assert_eq!(take(1 + (1 << 64)).left, 2);
@@ -70,14 +74,14 @@ fn what_is_told_has_the_form_of_structured_fields() {
         (1000, 1500, 0, r#""default";q=1500;w=2"#, r#""default";r=0;t=2"#),
         (5, 50, 44, r#""default";q=50;w=10"#, r#""default";r=44;t=2"#),
     ] {
-        let limits = RateLimits::new(Some(limit(rate, burst)), None);
-        assert_eq!(told(&limits, Standing { left }), [policy, state]);
+        let limits = local(Some(limit(rate, burst)), None);
+        assert_eq!(told(&limits, Standing { left, owed_s: 0 }), [policy, state]);
     }
 }
 
 #[test]
 fn a_key_without_a_limit_is_asked_about_once_and_never_refused() {
-    let limits = RateLimits::new(Some(limit(1, 1)), None);
+    let limits = local(Some(limit(1, 1)), None);
     for number in 0..100 {
         let asked = || {
             assert_eq!(number, 0, "what a key is does not change");
@@ -85,7 +89,7 @@ fn a_key_without_a_limit_is_asked_about_once_and_never_refused() {
         };
         assert_eq!(limits.take(&key(1), asked), Taken::Unlimited);
     }
-    let off = RateLimits::new(None, None);
+    let off = local(None, None);
     assert_eq!(
         off.take(&key(1), || panic!("there is no limit")),
         Taken::Unlimited
@@ -94,7 +98,7 @@ fn a_key_without_a_limit_is_asked_about_once_and_never_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn failures_are_counted_by_address_and_answered_with_a_wait_beyond_the_limit() {
-    let limits = RateLimits::new(None, NonZeroU32::new(2));
+    let limits = local(None, NonZeroU32::new(2));
     let fail = |peer: &str| limits.refuse_stranger(Some(peer.parse().unwrap()));
     let over = |error: &ApiError| {
         matches!(
@@ -124,7 +128,7 @@ async fn failures_are_counted_by_address_and_answered_with_a_wait_beyond_the_lim
         "half a minute, half of two"
     );
     assert!(over(&fail("192.0.2.1")));
-    let off = RateLimits::new(None, None);
+    let off = local(None, None);
     for _ in 0..100 {
         assert_eq!(off.refuse_stranger(None), ApiError::Unauthenticated);
     }
@@ -148,7 +152,7 @@ async fn more_addresses_than_there_is_room_for_share_one_allowance() {
 
 #[tokio::test(start_paused = true)]
 async fn a_link_takes_so_many_tries_in_vain_and_any_number_that_lead_to_something() {
-    let limits = RateLimits::new(None, None);
+    let limits = local(None, None);
     let (link, other) = (PaymentLinkId::from_bits(1), PaymentLinkId::from_bits(2));
     let in_vain = |link| limits.begin_try(link).map(Try::was_in_vain);
     for _ in 0..1000 {
@@ -175,7 +179,7 @@ async fn a_link_takes_so_many_tries_in_vain_and_any_number_that_lead_to_somethin
 
 #[tokio::test(start_paused = true)]
 async fn tries_that_are_under_way_are_bounded_and_owed_if_they_come_to_nothing() {
-    let limits = RateLimits::new(None, None);
+    let limits = local(None, None);
     let link = PaymentLinkId::from_bits(1);
     let mut under_way: Vec<Try<'_>> = (0..50).map(|_| limits.begin_try(link).unwrap()).collect();
     let refused = |retry_after_s| Some(ApiError::RateLimited { retry_after_s });
@@ -194,7 +198,7 @@ async fn tries_that_are_under_way_are_bounded_and_owed_if_they_come_to_nothing()
 
 #[tokio::test(start_paused = true)]
 async fn far_more_payments_are_begun_under_a_link_than_cards_are_tried_in_vain() {
-    let limits = RateLimits::new(None, None);
+    let limits = local(None, None);
     let link = PaymentLinkId::from_bits(1);
     for _ in 0..500 {
         limits.take_draft(link).unwrap();
@@ -213,7 +217,7 @@ async fn far_more_payments_are_begun_under_a_link_than_cards_are_tried_in_vain()
 
 #[tokio::test(start_paused = true)]
 async fn customers_tokens_and_questions_are_limited_whatever_is_configured() {
-    let limits = RateLimits::new(None, None);
+    let limits = local(None, None);
     let (link, payment) = (PaymentLinkId::from_bits(1), PaymentId::from_bits(1));
     for _ in 0..200 {
         limits.take_guest_token(link).unwrap();
@@ -235,7 +239,7 @@ async fn customers_tokens_and_questions_are_limited_whatever_is_configured() {
 
 #[tokio::test(start_paused = true)]
 async fn customers_ask_as_much_under_a_link_as_a_key_does() {
-    let limits = RateLimits::new(Some(limit(2, 3)), None);
+    let limits = local(Some(limit(2, 3)), None);
     let link = PaymentLinkId::from_bits(1);
     for _ in 0..3 {
         limits.take_for_link(link).unwrap();
@@ -250,7 +254,7 @@ async fn customers_ask_as_much_under_a_link_as_a_key_does() {
 
 #[tokio::test(start_paused = true)]
 async fn links_whose_buckets_are_full_again_are_forgotten() {
-    let limits = RateLimits::new(None, None);
+    let limits = local(None, None);
     for bits in 0..100_000 {
         limits.take_draft(PaymentLinkId::from_bits(bits)).unwrap();
         // A hundred of them are not full again yet.

@@ -333,6 +333,7 @@ impl World {
             links: Arc::new(LinkStore::open(None, of_links).unwrap()),
             entropy: Arc::new(OsEntropy::new()),
             public_url: Some("http://florin".into()),
+            shared_limits: None,
             webhooks: WebhooksHandle::new(platform.shards().clone()),
             digests: hashes(),
             request_seed: 7,
