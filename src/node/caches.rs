@@ -46,7 +46,7 @@ impl Caches {
     pub(crate) fn views(&self, views: KeptViews) -> (Arc<dyn Views>, Arc<dyn ShownPayments>) {
         match views {
             KeptViews::Folder(views) => self.remembering(views),
-            KeptViews::Database(views) => self.remembering(views),
+            KeptViews::Database(views) => self.remembering(*views),
         }
     }
 

@@ -161,7 +161,7 @@ const CLOCK_SLACK_MS: u64 = 1_000;
 /// Where a shard's payments view is.
 pub(crate) enum KeptViews {
     Folder(SqliteViews),
-    Database(PostgresViews),
+    Database(Box<PostgresViews>),
 }
 
 /// What is made from the journal of a shard.
@@ -206,13 +206,12 @@ impl Stores {
         }
         derived::note(data.path(), &taken.head)?;
         let (keys, views) = in_folder;
-        let views = match views {
-            Some(views) => KeptViews::Folder(views),
-            None => {
-                // It falls behind from now on, and nobody would compare it with the journal.
-                derived::delete_views(data)?;
-                KeptViews::Database(PostgresViews::open(made.database, taken).await?)
-            }
+        let views = if let Some(views) = views {
+            KeptViews::Folder(views)
+        } else {
+            // It falls behind from now on, and nobody would compare it with the journal.
+            derived::delete_views(data)?;
+            KeptViews::Database(Box::new(PostgresViews::open(made.database, taken).await?))
         };
         Ok(Self { keys, views })
     }

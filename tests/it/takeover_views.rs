@@ -49,9 +49,9 @@ fn going_on(node: &mut Process) -> u64 {
 
 fn listed(caller: &Caller) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let payments = caller.read_all("/v1/payments?limit=100");
+    let page = caller.read("/v1/payments?limit=100");
+    let payments = page["data"].as_array().unwrap().iter();
     payments
-        .iter()
         .map(|payment| (text(&payment["id"]), text(&payment["status"])))
         .collect()
 }

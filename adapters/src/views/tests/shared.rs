@@ -19,7 +19,7 @@ pub(super) struct Server {
     client: Client,
     database: Database,
     shards: AtomicU16,
-    _server: TestDatabase,
+    _own: TestDatabase,
 }
 
 impl Server {
@@ -35,7 +35,7 @@ impl Server {
                 client: connected(server.url()).await,
                 database,
                 shards: AtomicU16::new(0),
-                _server: server,
+                _own: server,
             }
         })
     }
