@@ -237,13 +237,13 @@ async fn build(
                      stores,
                      snapshots,
                  }: Shard| {
-        let views = Arc::new(caches.views(stores.views));
+        let (views, shown) = caches.views(stores.views);
         Ports {
             journal,
             past,
             transfers: Arc::clone(&stores.keys) as _,
             keys: stores.keys,
-            shown: Arc::clone(&views) as _,
+            shown,
             views,
             velocity: Arc::clone(&caches.velocity),
             snapshots: Arc::new(FileSnapshots::new(snapshots)),

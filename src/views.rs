@@ -1,10 +1,12 @@
 //! `florin views rebuild`: throws the views away and reads them back from the journal.
 
 use crate::node;
+use crate::ownership::Ownership;
 use crate::providers::Providers;
 use anyhow::Context as _;
 use florin_actors::projection::ProjectionMail;
 use florin_actors::shards::Shards;
+use florin_adapters::views::PostgresViews;
 use florin_config::Settings;
 use florin_domain::ids::ShardId;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -25,12 +27,29 @@ fn read(shards: &Shards) -> u64 {
     shards.iter().map(|context| context.lag.views_read().0).sum()
 }
 
+/// Throws away those that a database has, which are ours now.
+async fn discard_kept(settings: &Settings, ownership: &Ownership) -> anyhow::Result<()> {
+    let Ownership::Lease(held) = ownership else {
+        return Ok(());
+    };
+    if settings.database.has_views {
+        for taken in &held.taken {
+            PostgresViews::discard(&held.database, taken).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Rebuilds. The node must not be running: the folder is locked by whoever runs it.
 #[expect(clippy::print_stdout, reason = "the result is this command's output")]
 pub(crate) async fn rebuild(settings: Settings) -> anyhow::Result<()> {
     node::discard_views(&settings.data_dir)?;
     let metrics = node::install_metrics()?;
-    let node = node::start(&settings, Providers::of(Vec::new()), metrics).await?;
+    let ownership = Ownership::now(&settings).await?;
+    discard_kept(&settings, &ownership).await?;
+    let begun = (ownership, std::future::pending());
+    let node = node::start_with(&settings, Providers::of(Vec::new()), metrics, begun);
+    let node = node.await?.context("nobody stops it")?;
     let mut commits = 0;
     for context in node.platform.shards().iter() {
         commits += context.ports.journal.head(context.shard).await?.seq.0;

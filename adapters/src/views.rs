@@ -2,7 +2,7 @@
 //! announced of them. It follows behind
 //! the journal and can be rebuilt from it, so what cannot be trusted is deleted rather than repaired.
 //!
-//! * [`SqliteViews`] keeps it in one SQLite file
+//! * [`SqliteViews`] keeps it in one SQLite file, [`PostgresViews`] in the database that has the journal
 //! * [`MemoryViews`] for tests and simulation
 //! * [`compare`] holds it against the journal
 
@@ -12,6 +12,7 @@ mod entry;
 mod mask;
 mod memory;
 mod moved;
+mod postgres;
 mod reader;
 mod refunded;
 mod sqlite;
@@ -23,4 +24,5 @@ mod writer;
 
 pub use check::{ViewsCompared, compare};
 pub use memory::MemoryViews;
+pub use postgres::PostgresViews;
 pub use sqlite::{SqliteViews, ViewsOptions};

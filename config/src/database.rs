@@ -30,6 +30,8 @@ pub struct DatabaseSettings {
     pub append_patience: Duration,
     /// Whether every commit must wait for a copy on another machine.
     pub needs_synchronous_standby: bool,
+    /// Whether the payments view is kept there as well, for whichever node has the shards.
+    pub has_views: bool,
 }
 
 impl DatabaseSettings {
@@ -45,6 +47,7 @@ impl DatabaseSettings {
             statement_timeout: Duration::from_secs(5),
             append_patience: Duration::from_secs(30),
             needs_synchronous_standby: false,
+            has_views: false,
         }
     }
 
@@ -69,10 +72,14 @@ pub(crate) struct RawDatabase {
     pub(crate) statement_timeout_ms: u64,
     pub(crate) append_patience_ms: u64,
     pub(crate) synchronous_standby: String,
+    pub(crate) views: String,
 }
 
 /// What `database.synchronous_standby` may say.
 pub(crate) const STANDBYS: &[&str] = &["optional", "required"];
+
+/// What `database.views` may say.
+pub(crate) const VIEWS: &[&str] = &["folder", "database"];
 
 impl From<&Settings> for RawDatabase {
     fn from(settings: &Settings) -> Self {
@@ -90,6 +97,7 @@ impl From<&Settings> for RawDatabase {
             statement_timeout_ms: ms(database.statement_timeout),
             append_patience_ms: ms(database.append_patience),
             synchronous_standby: STANDBYS[usize::from(database.needs_synchronous_standby)].to_owned(),
+            views: VIEWS[usize::from(database.has_views)].to_owned(),
         }
     }
 }
@@ -111,6 +119,14 @@ impl RawDatabase {
                 why: "`database.url` is not set, and what it would be a replica of is a file".to_owned(),
             });
         }
+        let has_views = self.views == VIEWS[1];
+        if self.url.is_empty() && has_views {
+            return Err(ConfigError::Conflict {
+                key: "database.views".to_owned(),
+                value: self.views.clone(),
+                why: "`database.url` is not set, and there is no database to keep them in".to_owned(),
+            });
+        }
         let ms = Duration::from_millis;
         let secret = |url: &String| Some(Secret::new(url.clone())).filter(|_| !url.is_empty());
         Ok(DatabaseSettings {
@@ -124,6 +140,7 @@ impl RawDatabase {
             statement_timeout: ms(self.statement_timeout_ms),
             append_patience: ms(self.append_patience_ms),
             needs_synchronous_standby: self.synchronous_standby == STANDBYS[1],
+            has_views,
         })
     }
 }

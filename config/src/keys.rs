@@ -1,6 +1,6 @@
 //! Every key there is: its name and what it may be. Names in the file, variables and error texts all come from here.
 
-use crate::database::STANDBYS;
+use crate::database::{STANDBYS, VIEWS};
 use crate::kind::Kind;
 use crate::templates::TEMPLATES;
 use florin_domain::money::Currency;
@@ -133,6 +133,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("database.statement_timeout_ms", Kind::Whole(10, MINUTE_MS)),
     key("database.append_patience_ms", Kind::Whole(0, 10 * MINUTE_MS)),
     key("database.synchronous_standby", Kind::Choice(STANDBYS)),
+    key("database.views", Kind::Choice(VIEWS)),
     key("redis.url", Kind::RedisUrl),
     key("redis.timeout_ms", Kind::Whole(1, MINUTE_MS)),
     key("resolution.waits_s", Kind::Waits),

@@ -170,8 +170,8 @@ fn every_key_takes_effect_from_the_file_and_from_its_variable() {
             // A file of its own below; one profile.
             // Or each needs the other, and more shards: below.
             "provider_key_secret_file" | "risk.profile" | "journal.placement" | "journal.ranges"
-            // Needs six providers: see the tests of routing; and the database that it is a replica of: those of the database.
-            | "routing.profile" | "database.replica_url" => continue,
+            // Needs six providers: see the tests of routing; and the database that it is a replica of, or that has the views: those of the database.
+            | "routing.profile" | "database.replica_url" | "database.views" => continue,
             "risk.block_above" | "retry.jitter" | "retry.budget_share" => ("0.9", "0.9"),
             "risk.review_above" => ("0", "0"),
             "resolution.waits_s" => ("[5, 6]", "5, 6"),

@@ -1,12 +1,12 @@
 //! What a node has in Redis where one is configured: copies of what is read often, which are in memory as well, and what is left of allowances.
 
+use super::shards::KeptViews;
 use florin_actors::context::NoCopies;
 use florin_adapters::cache::{CachedCards, CachedViews, PaymentCache, Shared};
 use florin_adapters::redis::Redis;
 use florin_adapters::velocity_copies::CopiedVelocity;
-use florin_adapters::views::SqliteViews;
 use florin_config::Settings;
-use florin_domain::ports::{CardVault, SharedLimits, VelocityCopies};
+use florin_domain::ports::{CardVault, SharedLimits, ShownPayments, VelocityCopies, Views};
 use std::sync::Arc;
 
 /// The caches of a node. All of them begin empty, and are gone with it.
@@ -46,9 +46,17 @@ impl Caches {
         })
     }
 
-    /// The payments view of one shard, behind what is remembered of it.
-    pub(crate) fn views(&self, views: SqliteViews) -> CachedViews<SqliteViews> {
-        CachedViews::new(views, Arc::clone(&self.payments))
+    /// The payments view of one shard, behind what is remembered of it: for whoever decides, and for whoever shows.
+    pub(crate) fn views(&self, views: KeptViews) -> (Arc<dyn Views>, Arc<dyn ShownPayments>) {
+        match views {
+            KeptViews::Folder(views) => self.remembering(views),
+            KeptViews::Database(views) => self.remembering(*views),
+        }
+    }
+
+    fn remembering<V: Views + 'static>(&self, views: V) -> (Arc<dyn Views>, Arc<dyn ShownPayments>) {
+        let views = Arc::new(CachedViews::new(views, Arc::clone(&self.payments)));
+        (Arc::clone(&views) as _, views)
     }
 
     /// The card vault, behind what is remembered of it.

@@ -14,12 +14,12 @@ use florin_adapters::data_dir::DataDir;
 use florin_adapters::integrity::lost;
 use florin_adapters::journal::{FromJournal, PostgresJournal, PostgresPast, SqliteJournal};
 use florin_adapters::keys::{FjallKeyIndex, KeyIndexOptions};
-use florin_adapters::postgres::Taken;
+use florin_adapters::postgres::{Database, Taken};
 use florin_adapters::snapshots::FileSnapshots;
-use florin_adapters::views::{SqliteViews, ViewsOptions};
+use florin_adapters::views::{PostgresViews, SqliteViews, ViewsOptions};
 use florin_config::Settings;
 use florin_domain::ids::{Seq, ShardId};
-use florin_domain::ports::{Follower as _, Journal, KeyIndex as _, Past};
+use florin_domain::ports::{Follower, Journal, KeyIndex as _, Past};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -124,7 +124,13 @@ impl Opened {
         let notary =
             notary::compare_shared(settings, &held.database, (shard, journal.acknowledged())).await?;
         self.notaries.push((notary, None));
-        let stores = Stores::of_database(self.last()?, &settings.actors, (&journal, taken)).await?;
+        let made = Made {
+            journal: &journal,
+            taken,
+            database: &held.database,
+            has_views: settings.database.has_views,
+        };
+        let stores = Stores::of_database(self.last()?, &settings.actors, &made).await?;
         let past = Arc::new(PostgresPast::new(Arc::clone(&journal), held.replica.clone()));
         Ok((journal, past, stores))
     }
@@ -152,23 +158,38 @@ async fn never_before(clock: &SystemClock, journal: &dyn Journal, shard: ShardId
 /// What clocks are off that nobody need look at.
 const CLOCK_SLACK_MS: u64 = 1_000;
 
-/// What a shard keeps in its folder.
+/// Where a shard's payments view is.
+pub(crate) enum KeptViews {
+    Folder(SqliteViews),
+    Database(Box<PostgresViews>),
+}
+
+/// What is made from the journal of a shard.
 pub(crate) struct Stores {
     pub(crate) keys: Arc<FjallKeyIndex>,
-    pub(crate) views: SqliteViews,
+    pub(crate) views: KeptViews,
 }
+
+/// A journal in a database, from which they are made.
+struct Made<'a> {
+    journal: &'a PostgresJournal,
+    taken: &'a Taken,
+    database: &'a Database,
+    has_views: bool,
+}
+
+/// What a folder has of them: the key index, and the view unless that is in the database.
+type InFolder = (Arc<FjallKeyIndex>, Option<SqliteViews>);
 
 impl Stores {
     /// Those of a journal in a database, made anew if they were made from another one.
-    async fn of_database(
-        data: &DataDir,
-        options: &Options,
-        (journal, taken): (&PostgresJournal, &Taken),
-    ) -> anyhow::Result<Self> {
+    async fn of_database(data: &DataDir, options: &Options, made: &Made<'_>) -> anyhow::Result<Self> {
+        let Made { journal, taken, .. } = *made;
         derived::finish_discard(data)?;
-        let mut stores = Self::open(data, options)?;
+        let mut in_folder = Self::in_folder(data, options, !made.has_views)?;
         let mut fits = true;
-        for indexed in [stores.keys.watermark(), stores.views.watermark()?] {
+        let viewed = in_folder.1.as_ref().map(Follower::watermark).transpose()?;
+        for indexed in [Some(in_folder.0.watermark()), viewed].into_iter().flatten() {
             fits &= derived::fit(data.path(), journal, taken.shard, indexed).await?;
         }
         let snapshots = FileSnapshots::new(data.snapshots());
@@ -179,24 +200,45 @@ impl Stores {
                 "the indexes and snapshots of this folder were not all made from the database's journal as it is now; they are made anew"
             );
             metrics::counter!("florin_alerts_total", "alert" => "indexes_discarded").increment(1);
-            drop(stores);
+            drop(in_folder);
             derived::discard(data)?;
-            stores = Self::open(data, options)?;
+            in_folder = Self::in_folder(data, options, !made.has_views)?;
         }
         derived::note(data.path(), &taken.head)?;
-        Ok(stores)
+        let (keys, views) = in_folder;
+        let views = if let Some(views) = views {
+            KeptViews::Folder(views)
+        } else {
+            // It falls behind from now on, and nobody would compare it with the journal.
+            derived::delete_views(data)?;
+            KeptViews::Database(Box::new(PostgresViews::open(made.database, taken).await?))
+        };
+        Ok(Self { keys, views })
     }
 
+    /// Those of a journal in the folder.
     fn open(data: &DataDir, options: &Options) -> anyhow::Result<Self> {
-        // The index stops the journal only far beyond the lag at which admission stops new work.
-        let keys = KeyIndexOptions {
-            lag_commits_max: options.admission.index_lag_max + 2 * options.internal_capacity() as u64,
-            ..KeyIndexOptions::default()
-        };
-        let keys = Arc::new(FjallKeyIndex::open(&data.keys(), keys)?);
-        Ok(Self {
-            keys,
-            views: SqliteViews::open(&data.views(), &ViewsOptions::default())?,
-        })
+        let keys = open_keys(data, options)?;
+        let views = KeptViews::Folder(open_views(data)?);
+        Ok(Self { keys, views })
     }
+
+    fn in_folder(data: &DataDir, options: &Options, has_views: bool) -> anyhow::Result<InFolder> {
+        let keys = open_keys(data, options)?;
+        let views = has_views.then(|| open_views(data)).transpose()?;
+        Ok((keys, views))
+    }
+}
+
+fn open_keys(data: &DataDir, options: &Options) -> anyhow::Result<Arc<FjallKeyIndex>> {
+    // The index stops the journal only far beyond the lag at which admission stops new work.
+    let keys = KeyIndexOptions {
+        lag_commits_max: options.admission.index_lag_max + 2 * options.internal_capacity() as u64,
+        ..KeyIndexOptions::default()
+    };
+    Ok(Arc::new(FjallKeyIndex::open(&data.keys(), keys)?))
+}
+
+fn open_views(data: &DataDir) -> anyhow::Result<SqliteViews> {
+    Ok(SqliteViews::open(&data.views(), &ViewsOptions::default())?)
 }

@@ -19,7 +19,7 @@
 //! - `events`, `webhooks`, `listen`: what merchants are told, what their servers are sent, and what developers make of it on their own machines.
 //! - `recovery`, `faults`, `kill_under_load`, `cli`, `audit`, `audit_ledger`, `lost_stores`, `repair`, `repair_unfinished`: crashes, providers that misbehave, actors that operators
 //!   kill, and the commands.
-//! - `takeover`, `takeover_control`, `takeover_credentials`, `takeover_reads`, `takeover_stores`: two nodes on one database, and one with a standby beside it. `migrate_store`: one that moves there, and back; `backup`: one that is copied and made again.
+//! - `takeover`, `takeover_control`, `takeover_credentials`, `takeover_reads`, `takeover_stores`, `takeover_views`: two nodes on one database, and one with a standby beside it. `migrate_store`: one that moves there, and back; `backup`: one that is copied and made again.
 //! - `audit_shared`, `integrity_shared`: signed heads of a journal in a database; and that journal, its standby and an export, one of which is wrong.
 //! - `crash_points`: the process ended, and its disk failing, at every point in turn, and under a long random load; checked by readers of its own.
 
@@ -117,6 +117,7 @@ mod takeover_control;
 mod takeover_credentials;
 mod takeover_reads;
 mod takeover_stores;
+mod takeover_views;
 mod time_travel;
 mod two_providers;
 mod webhooks;

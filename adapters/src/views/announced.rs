@@ -28,7 +28,7 @@ const ALL: &str = "SELECT seq, at_ms, payment, first_number, kinds, merchant, li
 /// Rows of `announced_recent` that are worth moving.
 const RECENT_MAX: u32 = if cfg!(test) { 8 } else { 65_536 };
 /// Rows that one read looks at, so that a filter with rare hits does not keep the reads behind it waiting.
-const ROWS_MAX: usize = if cfg!(test) { 7 } else { 20_000 };
+pub(super) const ROWS_MAX: usize = if cfg!(test) { 7 } else { 20_000 };
 
 /// How many rows wait to be moved.
 pub(super) fn count_recent(connection: &Connection) -> Result<u32, rusqlite::Error> {

@@ -119,11 +119,27 @@ impl<'a> Wanted<'a> {
         if range.is_none() && search.is_none() {
             return Ok(true);
         }
-        let entry = Entry::read(row)?;
-        let has_amount = range
-            .as_ref()
-            .is_none_or(|range| entry.is_of(range) != Some(false));
-        Ok(has_amount && search.as_ref().is_none_or(|search| search.may_find(id, &entry)))
+        Ok(self.may_be(id, &Entry::read(row)?))
+    }
+
+    /// The same of an entry that was read as a whole.
+    pub(super) fn takes_entry(&self, id: PaymentId, entry: &Entry) -> bool {
+        let is_of = |found: i64, wanted: Option<i64>| wanted.is_none_or(|value| found == value);
+        is_of(entry.status, self.status)
+            && is_of(entry.currency, self.currency)
+            && (self.customer.is_none() || entry.customer == self.customer)
+            && entry.metadata.has(self.metadata)
+            && self.may_be(id, entry)
+    }
+
+    /// Whether amount and search let it pass.
+    fn may_be(&self, id: PaymentId, entry: &Entry) -> bool {
+        let range = self.filter.amount_minor.as_ref();
+        range.is_none_or(|range| entry.is_of(range) != Some(false))
+            && self
+                .search
+                .as_ref()
+                .is_none_or(|search| search.may_find(id, entry))
     }
 }
 

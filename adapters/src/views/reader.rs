@@ -29,7 +29,7 @@ pub(super) const ENTRIES_MAX: usize = if cfg!(test) { 7 } else { 20_000 };
 /// States that one read fetches in vain because their entries could not tell.
 pub(super) const MISSES_MAX: usize = if cfg!(test) { 3 } else { 500 };
 /// Bytes of such states, so that large ones do not take longer.
-const MISSED_BYTES_MAX: usize = 1024 * 1024;
+pub(super) const MISSED_BYTES_MAX: usize = 1024 * 1024;
 
 /// The commit that made a state, and the state as it is stored.
 type Stored = (i64, Vec<u8>);

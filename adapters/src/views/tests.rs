@@ -4,10 +4,14 @@ mod announced;
 mod moved;
 mod refunded;
 mod search;
+mod shared;
 
+use self::shared::Server;
 use super::memory::MemoryViews;
+use super::postgres::PostgresViews;
 use super::reader::{ENTRIES_MAX, Read, ReadQueue};
 use super::sqlite::{SqliteViews, ViewsOptions};
+use crate::postgres::Taken;
 use crate::schema::v1::payment::samples::{payment, payment_id, spec};
 use florin_domain::ids::{MerchantId, PaymentId, Seq};
 use florin_domain::money::{Amount, Currency, MinorSum};
@@ -22,16 +26,20 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 fn wait<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(future)
+    RUNTIME.block_on(future)
 }
+
+/// One for all, since connections live on the runtime that made them.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(1).enable_all().build().unwrap()
+});
 
 fn id(n: u64) -> PaymentId {
     payment_id(1000 + n, n.wrapping_mul(0x9e37_79b9_7f4a_7c15))
@@ -101,6 +109,7 @@ fn each(check: impl Fn(&dyn Views)) {
     check(&MemoryViews::default());
     let dir = TempDir::new().unwrap();
     check(&open(&file(&dir)));
+    check(&open_shared(&taken()));
 }
 
 #[test]
@@ -216,11 +225,26 @@ prop_compose! {
     }
 }
 
+thread_local! {
+    /// One for all cases of a property, each of which has a shard of its own.
+    static SERVER: Server = Server::new();
+}
+
+/// A shard that was taken, in a database.
+fn taken() -> Taken {
+    SERVER.with(Server::shard)
+}
+
+/// Its view.
+fn open_shared(taken: &Taken) -> PostgresViews {
+    SERVER.with(|server| server.open(taken))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn the_file_and_the_memory_show_the_same_also_after_reopening(
+    fn every_view_shows_the_same_also_after_reopening(
         batches in prop::collection::vec(prop::collection::vec(any_row(), 0..20), 1..6),
         filter in any_filter(),
         cursors in (prop::option::of(0..40_u64), prop::option::of(0..40_u64)),
@@ -230,6 +254,8 @@ proptest! {
         let dir = TempDir::new().unwrap();
         let memory = MemoryViews::default();
         let mut sqlite = open(&file(&dir));
+        let taken = taken();
+        let mut shared = open_shared(&taken);
         let mut newest: BTreeMap<PaymentId, PaymentRow> = BTreeMap::new();
         for (n, batch) in batches.into_iter().enumerate() {
             let up_to = Seq(n as u64 * 10);
@@ -240,16 +266,21 @@ proptest! {
                 }
             }
             wait(memory.apply(batch.clone(), Vec::new(), up_to)).unwrap();
-            wait(sqlite.apply(batch, Vec::new(), up_to)).unwrap();
+            wait(sqlite.apply(batch.clone(), Vec::new(), up_to)).unwrap();
+            wait(shared.apply(batch, Vec::new(), up_to)).unwrap();
             if n % 2 == 1 {
                 drop(sqlite);
                 sqlite = open(&file(&dir));
+                shared = open_shared(&taken);
             }
             prop_assert_eq!(sqlite.watermark(), memory.watermark());
+            prop_assert_eq!(shared.watermark(), memory.watermark());
             for n in 0..40 {
-                let rows = [wait(memory.payment(id(n))).unwrap(), wait(sqlite.payment(id(n))).unwrap()];
-                let [in_memory, in_file] = rows.map(|row| row.as_ref().map(seen));
-                prop_assert_eq!(in_memory, in_file);
+                let views: [&dyn Views; 3] = [&memory, &sqlite, &shared];
+                let rows = views.map(|views| wait(views.payment(id(n))).unwrap());
+                let [in_memory, in_file, in_database] = rows.map(|row| row.as_ref().map(seen));
+                prop_assert_eq!(&in_memory, &in_file);
+                prop_assert_eq!(in_memory, in_database);
             }
             for (merchant, livemode) in [(0, true), (1, false), (1, true), (2, true)] {
                 let query = PaymentsQuery {
@@ -268,7 +299,8 @@ proptest! {
                 expected.truncate(limit);
                 let expected: Vec<PaymentId> = expected.iter().map(|row| row.payment.id()).collect();
                 prop_assert_eq!(&list(&memory, query.clone()), &expected);
-                prop_assert_eq!(&list(&sqlite, query), &expected);
+                prop_assert_eq!(&list(&sqlite, query.clone()), &expected);
+                prop_assert_eq!(&list(&shared, query), &expected);
             }
         }
     }

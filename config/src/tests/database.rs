@@ -1,4 +1,4 @@
-//! The database and its replica: both are secrets, and the one is nothing without the other.
+//! The database and its replica: both are secrets, and the one is nothing without the other. And what may be kept there.
 
 use super::refusals::refusal;
 use super::{dev, load};
@@ -49,5 +49,26 @@ fn a_replica_of_no_database_and_one_that_is_no_url_are_refused_without_their_pas
     assert!(
         shown.contains("database.replica_url") && !shown.contains("hunter"),
         "{shown}"
+    );
+}
+
+#[test]
+fn views_are_in_the_folder_unless_it_is_said_and_then_there_must_be_a_database() {
+    assert!(!dev("", &[]).database.has_views);
+    let file = format!("[database]\nurl = \"{URL}\"\nviews = \"database\"");
+    let by_variable = [
+        ("FLORIN_DATABASE_URL", URL),
+        ("FLORIN_DATABASE_VIEWS", "database"),
+    ];
+    assert_eq!(dev(&file, &[]), dev("", &by_variable));
+    assert!(dev(&file, &[]).database.has_views);
+    assert!(
+        !dev(&file, &[("FLORIN_DATABASE_VIEWS", "folder")])
+            .database
+            .has_views
+    );
+    assert_eq!(
+        refusal("database.views = \"database\"", &[], Mode::Dev),
+        "`database.views` is database, but `database.url` is not set, and there is no database to keep them in"
     );
 }

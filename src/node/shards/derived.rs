@@ -139,13 +139,19 @@ pub(crate) fn finish_discard(data: &DataDir) -> anyhow::Result<()> {
 
 fn delete(data: &DataDir) -> anyhow::Result<()> {
     gone(fs::remove_dir_all(data.snapshots())).context("the snapshots cannot be deleted")?;
+    delete_views(data)?;
+    gone(fs::remove_dir_all(data.keys())).context("the key index cannot be deleted")
+}
+
+/// Deletes the payments view of a shard.
+pub(crate) fn delete_views(data: &DataDir) -> anyhow::Result<()> {
     let views = data.views();
     for suffix in ["", "-wal", "-shm"] {
         let mut file = views.clone().into_os_string();
         file.push(suffix);
         gone(fs::remove_file(&file)).context("the views cannot be deleted")?;
     }
-    gone(fs::remove_dir_all(data.keys())).context("the key index cannot be deleted")
+    Ok(())
 }
 
 fn gone(removed: io::Result<()>) -> io::Result<()> {

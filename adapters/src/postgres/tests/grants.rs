@@ -5,12 +5,16 @@ use crate::journal::PostgresJournal;
 use crate::postgres::tests::terms;
 use crate::postgres::{Database, DatabaseOptions, Durability, Lease};
 use crate::schema::samples::creation;
+use crate::views::PostgresViews;
 use florin_domain::ids::{Seq, ShardId};
-use florin_domain::ports::{Batch, Journal as _};
+use florin_domain::ports::{Batch, Follower as _, Journal as _};
 use florin_services::TestDatabase;
 use std::sync::Arc;
 
 const DOCUMENT: &str = include_str!("../../../../docs/postgresql.md");
+/// An empty batch of the payments view.
+const APPLY_VIEW: &str = "SELECT florin.apply_view(0, 1, 1, 0, 0, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
+    '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')";
 const PASSWORD: &str = "not-a-real-one";
 
 /// The blocks of SQL in the document: roles, and grants.
@@ -82,6 +86,10 @@ async fn a_node_with_the_documented_grants_can_append_and_read_and_change_nothin
     };
     journal.append(batch).await.unwrap();
     assert_eq!(journal.read(ShardId(0), Seq(1), 9).await, Ok(vec![commit]));
+    let views = PostgresViews::open(&node, &taken[0]).await.unwrap();
+    views.apply(Vec::new(), Vec::new(), Seq(1)).await.unwrap();
+    assert_eq!(views.watermark(), Ok(Seq(1)));
+    drop(views);
     lease.release().await;
 
     let client = connected(&at("florin_node")).await;
@@ -91,6 +99,9 @@ async fn a_node_with_the_documented_grants_can_append_and_read_and_change_nothin
         "DELETE FROM florin.commit_record",
         "TRUNCATE florin.commit_record",
         "INSERT INTO florin.shard (id) VALUES (9)",
+        "UPDATE florin.view_progress SET watermark = 9",
+        "DELETE FROM florin.view_payment",
+        "UPDATE florin.view_payment SET status = ''",
         "UPDATE florin.shard SET epoch = 9",
         "DELETE FROM florin.shard",
         "DELETE FROM florin.migration",
@@ -127,6 +138,10 @@ async fn whoever_was_granted_nothing_can_call_nothing() {
         "SELECT florin.claim_store('cards', 1, '', 1, NULL, false)",
         "SELECT florin.change_store('cards', 1, 0, '', ARRAY['a'], ARRAY[''::bytea], ARRAY[''::bytea], false)",
         "SELECT florin.tell_secret('a', 'b')",
+        "SELECT * FROM florin.view_payment",
+        "SELECT * FROM florin.claim_view(0, 1, 1)",
+        "SELECT florin.clear_view(0, 1, 1, 1)",
+        APPLY_VIEW,
     ] {
         let error = client.batch_execute(sql).await.unwrap_err();
         assert_eq!(error.as_db_error().unwrap().code().code(), "42501", "{sql}");

@@ -1,6 +1,6 @@
-//! The index of announcements: the file and the memory show the same, in either order, whatever was entered twice.
+//! The index of announcements: all views show the same, in either order, whatever was entered twice.
 
-use super::{file, open, wait};
+use super::{file, open, open_shared, taken, wait};
 use crate::views::MemoryViews;
 use florin_domain::announcement::{AnnouncementKind, AnnouncementKinds, EventPlace};
 use florin_domain::ids::{MerchantId, PaymentId, Seq};
@@ -47,7 +47,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn the_file_and_the_memory_tell_what_was_entered_also_after_reopening(
+    fn every_view_tells_what_was_entered_also_after_reopening(
         commits in commits(),
         cuts in prop::collection::vec((0..40_usize, 0..40_usize), 1..6),
         (from, to) in ((0..45_u64, 0..4_u8), (0..45_u64, 0..4_u8)),
@@ -59,6 +59,8 @@ proptest! {
         let dir = TempDir::new().unwrap();
         let memory = MemoryViews::default();
         let mut sqlite = open(&file(&dir));
+        let taken = taken();
+        let mut shared = open_shared(&taken);
         let mut known: BTreeMap<Seq, AnnouncingCommit> = BTreeMap::new();
         for (a, b) in cuts {
             // Batches overlap, as after a restart of the follower.
@@ -66,9 +68,11 @@ proptest! {
             known.extend(batch.iter().map(|commit| (commit.seq, commit.clone())));
             let up_to = batch.last().map_or(Seq::ZERO, |last| last.seq);
             wait(memory.apply(Vec::new(), batch.clone(), up_to)).unwrap();
-            wait(sqlite.apply(Vec::new(), batch, up_to)).unwrap();
+            wait(sqlite.apply(Vec::new(), batch.clone(), up_to)).unwrap();
+            wait(shared.apply(Vec::new(), batch, up_to)).unwrap();
             drop(sqlite);
             sqlite = open(&file(&dir));
+            shared = open_shared(&taken);
             for (merchant, livemode) in [(0, true), (1, false), (2, true), (3, true)] {
                 let place = |(seq, index)| EventPlace { seq: Seq(seq), index };
                 let query = EventsQuery {
@@ -89,7 +93,8 @@ proptest! {
                 }
                 expected.truncate(limit);
                 prop_assert_eq!(&all(&memory, query.clone()), &expected);
-                prop_assert_eq!(&all(&sqlite, query), &expected);
+                prop_assert_eq!(&all(&sqlite, query.clone()), &expected);
+                prop_assert_eq!(&all(&shared, query), &expected);
             }
         }
     }

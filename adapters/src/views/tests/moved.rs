@@ -1,4 +1,4 @@
-//! The index of balance transactions, in a file and in memory.
+//! The index of balance transactions, in a file, in a database and in memory.
 
 use super::*;
 use florin_domain::ids::{CaptureId, OperationId, RefundId};
@@ -143,7 +143,7 @@ fn a_capture_or_a_refund_is_found_by_its_id_and_by_its_own_merchant_alone() {
 
 proptest! {
     #[test]
-    fn the_file_and_the_memory_list_the_same_movements_also_after_reopening(
+    fn every_view_lists_the_same_movements_also_after_reopening(
         batches in prop::collection::vec(prop::collection::vec((0..12_u64, 0..4_u64), 0..12), 1..5),
         bounds in (prop::option::of((100..120_u64, 0..100_u128)), any::<bool>()),
         filters in (prop::option::of(any::<bool>()), prop::option::of(any::<bool>())),
@@ -152,6 +152,8 @@ proptest! {
         let dir = TempDir::new().unwrap();
         let memory = MemoryViews::default();
         let mut sqlite = open(&file(&dir));
+        let taken = taken();
+        let mut shared = open_shared(&taken);
         let mut latest: BTreeMap<u64, PaymentRow> = BTreeMap::new();
         for batch in batches {
             let rows: Vec<PaymentRow> = batch.iter().map(|(n, seq)| lived(*n, *seq)).collect();
@@ -161,9 +163,11 @@ proptest! {
                 }
             }
             wait(memory.apply(rows.clone(), Vec::new(), Seq(9))).unwrap();
-            wait(sqlite.apply(rows, Vec::new(), Seq(9))).unwrap();
+            wait(sqlite.apply(rows.clone(), Vec::new(), Seq(9))).unwrap();
+            wait(shared.apply(rows, Vec::new(), Seq(9))).unwrap();
             drop(sqlite);
             sqlite = open(&file(&dir));
+            shared = open_shared(&taken);
             for (merchant, livemode) in [(0, true), (0, false), (1, false), (1, true), (7, true)] {
                 let mut query = MovedQuery::newest(MerchantId::from_bits(merchant), livemode, limit);
                 query.kind = filters.0.map(|taken| if taken { MovedKind::Charge } else { MovedKind::Refund });
@@ -186,7 +190,8 @@ proptest! {
                 }
                 expected.truncate(limit);
                 prop_assert_eq!(&all(&memory, query.clone()), &expected);
-                prop_assert_eq!(&all(&sqlite, query), &expected);
+                prop_assert_eq!(&all(&sqlite, query.clone()), &expected);
+                prop_assert_eq!(&all(&shared, query), &expected);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The index of refunds, in a file and in memory.
+//! The index of refunds, in a file, in a database and in memory.
 
 use super::*;
 use florin_domain::ids::{OperationId, RefundId};
@@ -40,7 +40,7 @@ fn given_back(n: u64, seq: u64) -> PaymentRow {
 
 proptest! {
     #[test]
-    fn the_file_and_the_memory_list_the_same_refunds_also_after_reopening(
+    fn every_view_lists_the_same_refunds_also_after_reopening(
         batches in prop::collection::vec(prop::collection::vec((0..12_u64, 0..4_u64), 0..12), 1..5),
         bounds in (prop::option::of(0..500_u128), prop::option::of(0..500_u128)),
         limit in 0..9_usize,
@@ -48,6 +48,8 @@ proptest! {
         let dir = TempDir::new().unwrap();
         let memory = MemoryViews::default();
         let mut sqlite = open(&file(&dir));
+        let taken = taken();
+        let mut shared = open_shared(&taken);
         let mut known: BTreeSet<(u128, u64)> = BTreeSet::new();
         for batch in batches {
             let rows: Vec<PaymentRow> = batch.iter().map(|(n, seq)| given_back(*n, *seq)).collect();
@@ -55,9 +57,11 @@ proptest! {
                 (1..=*seq).map(|at| (u128::from(at) * 100 + u128::from(*n), *n))
             }));
             wait(memory.apply(rows.clone(), Vec::new(), Seq(9))).unwrap();
-            wait(sqlite.apply(rows, Vec::new(), Seq(9))).unwrap();
+            wait(sqlite.apply(rows.clone(), Vec::new(), Seq(9))).unwrap();
+            wait(shared.apply(rows, Vec::new(), Seq(9))).unwrap();
             drop(sqlite);
             sqlite = open(&file(&dir));
+            shared = open_shared(&taken);
             for (merchant, livemode) in [(0, true), (1, false), (1, true), (7, true)] {
                 let mut query = RefundsQuery::newest(MerchantId::from_bits(merchant), livemode, limit);
                 if let Some(bits) = bounds.0 {
@@ -76,7 +80,8 @@ proptest! {
                 }
                 expected.truncate(limit);
                 prop_assert_eq!(&wait(memory.refunds(query.clone())).unwrap(), &expected);
-                prop_assert_eq!(&wait(sqlite.refunds(query)).unwrap(), &expected);
+                prop_assert_eq!(&wait(sqlite.refunds(query.clone())).unwrap(), &expected);
+                prop_assert_eq!(&wait(shared.refunds(query)).unwrap(), &expected);
             }
         }
     }

@@ -220,7 +220,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn the_file_and_the_memory_find_exactly_what_the_states_say(
+    fn every_view_finds_exactly_what_the_states_say(
         batches in prop::collection::vec(prop::collection::vec(any_marked(), 0..20), 1..5),
         searches in prop::collection::vec(search(), 8),
         wanted in metadata(),
@@ -228,6 +228,7 @@ proptest! {
     ) {
         let (dir, memory) = (TempDir::new().unwrap(), MemoryViews::default());
         let mut sqlite = open(&file(&dir));
+        let shared = open_shared(&taken());
         let mut newest: BTreeMap<PaymentId, PaymentRow> = BTreeMap::new();
         for (n, batch) in batches.into_iter().enumerate() {
             for row in &batch {
@@ -238,7 +239,8 @@ proptest! {
             }
             let up_to = Seq(n as u64 * 10);
             wait(memory.apply(batch.clone(), Vec::new(), up_to)).unwrap();
-            wait(sqlite.apply(batch, Vec::new(), up_to)).unwrap();
+            wait(sqlite.apply(batch.clone(), Vec::new(), up_to)).unwrap();
+            wait(shared.apply(batch, Vec::new(), up_to)).unwrap();
             if n % 2 == 1 {
                 drop(sqlite);
                 sqlite = open(&file(&dir));
@@ -267,7 +269,8 @@ proptest! {
                 expected.truncate(limit);
                 let expected: Vec<PaymentId> = expected.iter().map(|row| row.payment.id()).collect();
                 prop_assert_eq!(&list(&memory, query.clone()), &expected);
-                prop_assert_eq!(&list(&sqlite, query), &expected);
+                prop_assert_eq!(&list(&sqlite, query.clone()), &expected);
+                prop_assert_eq!(&list(&shared, query), &expected);
             }
         }
         // A view that is made of the states as they are now has the same entries as one that saw them change.
