@@ -131,6 +131,7 @@ impl<T> Versions<T> {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "small numbers of the tests' own")]
 mod tests {
     use super::*;
     use crate::ids::ApiKeyId;

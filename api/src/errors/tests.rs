@@ -257,6 +257,14 @@ const REFUSALS: &[Refusal] = &[
     Refusal::TooMuchMetadata,
 ];
 
+fn stale() -> [ApiError; 2] {
+    let (what, latest) = ("fee", 2);
+    [
+        ApiError::RoutingVersionStale { latest: 3 },
+        ApiError::VersionStale { what, latest },
+    ]
+}
+
 /// One of each kind, and each refusal of the rules.
 fn one_of_each() -> Vec<ApiError> {
     let payment = PaymentId::from_bits(1);
@@ -304,15 +312,11 @@ fn one_of_each() -> Vec<ApiError> {
         },
         ApiError::MerchantFrozen,
         ApiError::ReadOnly,
-        ApiError::RoutingVersionStale { latest: 3 },
-        ApiError::VersionStale {
-            what: "fee",
-            latest: 2,
-        },
         ApiError::CredentialsLast { livemode: true },
         ApiError::ActorNotRestartable,
         ApiError::Internal,
     ];
+    errors.extend(stale());
     errors.extend(REFUSALS.iter().copied().map(ApiError::Refused));
     errors.extend(alerts().map(ApiError::AlertRefused));
     let endpoints = [

@@ -53,8 +53,10 @@ async fn set(state: &State, request: &HttpRequest, payload: Payload) -> Result<H
         .fees()
         .set(merchant, schedule, asked.by(&caller)?)
         .await;
-    let stale = |latest| ApiError::VersionStale { what: "fee", latest };
-    let fees = set.map_err(|error| refused(error, stale))?.ok_or(NO_MERCHANT)?;
+    let overtaken = |latest| ApiError::VersionStale { what: "fee", latest };
+    let fees = set
+        .map_err(|error| refused(error, overtaken))?
+        .ok_or(NO_MERCHANT)?;
     json(StatusCode::OK, &FeesBody::of(&fees))
 }
 

@@ -108,6 +108,24 @@ impl Answer {
     }
 }
 
+/// A machine under load may be slow; what is tested here is not time.
+fn patient() -> Options {
+    let mut options = Options {
+        answer_budget: Duration::from_secs(2),
+        ..Options::default()
+    };
+    options.retry.tries_max = 1;
+    let generous = Duration::from_mins(1);
+    options.stages = StageTimeouts {
+        idempotency: generous,
+        risk: generous,
+        selection: generous,
+        authorization: Duration::from_secs(1),
+        ..StageTimeouts::default()
+    };
+    options
+}
+
 /// How merchants are told in a world that keeps endpoints, or keeps none.
 fn webhooks(keeps: bool, endpoints: &Arc<MemoryEndpoints>, receivers: &Arc<Receivers>) -> Webhooks {
     Webhooks {
@@ -289,20 +307,7 @@ impl World {
             offload: Arc::new(BlockingThreads),
             webhooks: Some(webhooks(keeps_webhooks, &endpoints, &receivers)),
         };
-        let mut options = Options {
-            answer_budget: Duration::from_secs(2),
-            ..Options::default()
-        };
-        options.retry.tries_max = 1;
-        // A machine under load may be slow; what is tested here is not time.
-        let generous = Duration::from_mins(1);
-        options.stages = StageTimeouts {
-            idempotency: generous,
-            risk: generous,
-            selection: generous,
-            authorization: Duration::from_secs(1),
-            ..StageTimeouts::default()
-        };
+        let mut options = patient();
         change_actors(&mut options);
         let platform = runtime
             .block_on(Platform::start(ports, options, &|_, _| {}))
