@@ -349,8 +349,7 @@ impl World {
             ..ApiOptions::default()
         };
         change(&mut options);
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let api = Api::serve(listener, faces, options).unwrap();
+        let api = Api::serve(TcpListener::bind("127.0.0.1:0").unwrap(), faces, options).unwrap();
         Self {
             runtime,
             platform,

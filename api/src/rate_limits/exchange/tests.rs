@@ -100,8 +100,8 @@ impl Process {
     }
 }
 
-fn pair(place: &Arc<Place>, pace: (u32, u32)) -> [Process; 2] {
-    [Process::new(place, pace), Process::new(place, pace)]
+fn pair(place: &Arc<Place>, limited_to: (u32, u32)) -> [Process; 2] {
+    [Process::new(place, limited_to), Process::new(place, limited_to)]
 }
 
 #[tokio::test(start_paused = true)]
@@ -309,7 +309,7 @@ proptest! {
     #[test]
     fn one_process_alone_decides_as_without_the_place_whatever_becomes_of_that(
         steps in proptest::collection::vec(step(), 1..60),
-        pace in (1_u32..9, 9_u32..30),
+        limited_to in (1_u32..9, 9_u32..30),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
@@ -318,8 +318,8 @@ proptest! {
             .unwrap();
         runtime.block_on(async {
             let place = Arc::<Place>::default();
-            let mut process = Process::new(&place, pace);
-            let without = local(Some(limit(pace.0, pace.1)), None);
+            let mut process = Process::new(&place, limited_to);
+            let without = local(Some(limit(limited_to.0, limited_to.1)), None);
             for step in steps {
                 match step {
                     Step::Ask(requests) => for _ in 0..requests {
