@@ -257,11 +257,14 @@ const REFUSALS: &[Refusal] = &[
     Refusal::TooMuchMetadata,
 ];
 
-fn stale() -> [ApiError; 2] {
+/// What operators have stopped, or changed before.
+fn of_operators() -> [ApiError; 4] {
     let (what, latest) = ("fee", 2);
     [
         ApiError::RoutingVersionStale { latest: 3 },
         ApiError::VersionStale { what, latest },
+        ApiError::MerchantFrozen,
+        ApiError::ReadOnly,
     ]
 }
 
@@ -310,13 +313,11 @@ fn one_of_each() -> Vec<ApiError> {
             decline_code: None,
             network: NetworkDecline::NONE,
         },
-        ApiError::MerchantFrozen,
-        ApiError::ReadOnly,
         ApiError::CredentialsLast { livemode: true },
         ApiError::ActorNotRestartable,
         ApiError::Internal,
     ];
-    errors.extend(stale());
+    errors.extend(of_operators());
     errors.extend(REFUSALS.iter().copied().map(ApiError::Refused));
     errors.extend(alerts().map(ApiError::AlertRefused));
     let endpoints = [
