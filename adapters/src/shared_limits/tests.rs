@@ -7,6 +7,7 @@ use florin_services::{Redis as Server, RedisProgram};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::cell::Cell;
+use std::time::Duration;
 
 /// Some day, in microseconds.
 const NOON_US: i64 = 1_764_000_000_000_000;
