@@ -25,23 +25,25 @@ fn key(bits: u128) -> LimitedBy {
 }
 
 /// Minutes each.
-fn spent(whose: LimitedBy, untold: u32, own: u32, whole: u32) -> Spent {
+fn spent(whose: LimitedBy, untold: u32, own: u32, in_all: u32) -> Spent {
     Spent {
         whose,
         untold_us: u64::from(untold) * MINUTE_US,
         own_us: u64::from(own) * MINUTE_US,
-        whole_us: u64::from(whole) * MINUTE_US,
+        whole_us: u64::from(in_all) * MINUTE_US,
     }
 }
 
 /// The time so many minutes after noon.
-fn after_noon(minutes: i64) -> Option<i64> {
-    Some(NOON_US + minutes * 60_000_000)
+fn after_noon(minutes: i64) -> i64 {
+    NOON_US + minutes * 60_000_000
 }
 
 /// What one is told at so many minutes after noon: in minutes.
 async fn told(redis: &Redis, minutes: i64, spent: Spent) -> u64 {
-    let answer = spend(redis, vec![spent], after_noon(minutes)).await.unwrap();
+    let answer = spend(redis, vec![spent], Some(after_noon(minutes)))
+        .await
+        .unwrap();
     let [full_after] = answer[..] else {
         panic!("{answer:?}");
     };
@@ -157,7 +159,7 @@ fn history() -> impl Strategy<Value = Vec<(i64, usize, u32, bool)>> {
 fn told_one_by_one_or_together_the_script_counts_as_one_bucket_does() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (_server, redis) = runtime.block_on(server());
-    let (each, whole) = (7, 70);
+    let (each, in_all) = (7, 70);
     let number = Cell::new(0);
     let mut runner = TestRunner::new(Config::with_cases(64));
     // The first of two tells of each request at once, and is alone; the other one tells of several together.
@@ -169,7 +171,7 @@ fn told_one_by_one_or_together_the_script_counts_as_one_bucket_does() {
             now += later;
             for _ in 0..requests {
                 let then = bucket_full_at.max(now) + each;
-                if then - now <= whole {
+                if then - now <= in_all {
                     bucket_full_at = then;
                     process.own_full_at = process.own_full_at.max(now) + each;
                     process.untold += u32::try_from(each).unwrap();
@@ -181,7 +183,7 @@ fn told_one_by_one_or_together_the_script_counts_as_one_bucket_does() {
                     key(number.get()),
                     std::mem::take(&mut process.untold),
                     own,
-                    u32::try_from(whole).unwrap(),
+                    u32::try_from(in_all).unwrap(),
                 );
                 let answer = runtime.block_on(told(&redis, now, tells));
                 prop_assert_eq!(i64::try_from(answer).unwrap(), (bucket_full_at - now).max(0));
