@@ -20,7 +20,8 @@ const PREFIX: &str = "florin:limit";
 /// More may have been spent than there was, by processes that had not heard of each other. That is owed, up to as much as there is in all: were it
 /// forgiven, each of them could spend as much as comes back, time and again.
 ///
-/// What cannot be kept is answered all the same, and what stands there and is no time counts as nothing.
+/// What cannot be kept is answered all the same, and what stands there and is no time, or one that nobody can have told (a clock that went back, another
+/// allowance), counts as nothing.
 const SPEND: &str = "
 local now = tonumber(ARGV[1])
 if not now then
@@ -31,8 +32,9 @@ local full_after = {}
 for i = 1, #KEYS do
   local spent, own, whole = tonumber(ARGV[3 * i - 1]), tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1])
   local kept = redis.pcall('GET', KEYS[i])
-  if type(kept) ~= 'string' or not string.match(kept, '^%d+$') then kept = 0 end
-  local full_at = math.min(math.max(tonumber(kept) + spent, now + own), now + 2 * whole)
+  kept = type(kept) == 'string' and string.match(kept, '^%d+$') and tonumber(kept) or 0
+  if kept > now + 2 * whole then kept = 0 end
+  local full_at = math.min(math.max(kept + spent, now + own), now + 2 * whole)
   local after = full_at - now
   if after > 0 then
     redis.pcall('SET', KEYS[i], string.format('%.0f', full_at), 'PX', math.ceil(after / 1000))
