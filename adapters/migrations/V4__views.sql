@@ -9,7 +9,10 @@ CREATE TABLE florin.view_progress (
     form bigint NOT NULL DEFAULT 0,
     -- All commits up to this one are in the rows; and the hash of that record, which covers all before it.
     watermark bigint NOT NULL DEFAULT 0,
-    hash bytea
+    hash bytea,
+    -- The last commit that any row may be of, and its record's hash: beyond the watermark while a batch is given in parts.
+    reaches bigint NOT NULL DEFAULT 0,
+    reaches_hash bytea
 ) WITH (fillfactor = 50);
 
 -- Identities are compared byte by byte, so that their order is the order of time.
@@ -99,6 +102,9 @@ BEGIN
     ELSIF present.watermark > journal_head OR present.watermark > 0 AND NOT EXISTS (
         SELECT 1 FROM florin.commit_record AS record
         WHERE record.shard = in_shard AND record.seq = present.watermark AND record.hash = present.hash
+    ) OR present.reaches > journal_head OR present.reaches > 0 AND NOT EXISTS (
+        SELECT 1 FROM florin.commit_record AS record
+        WHERE record.shard = in_shard AND record.seq = present.reaches AND record.hash = present.reaches_hash
     ) THEN
         standing := 'another history';
     ELSE
@@ -107,7 +113,8 @@ BEGIN
         RETURN NEXT;
         RETURN;
     END IF;
-    UPDATE florin.view_progress AS claimed SET form = 0, watermark = 0, hash = NULL WHERE claimed.shard = in_shard;
+    UPDATE florin.view_progress AS claimed SET form = 0, watermark = 0, hash = NULL, reaches = 0, reaches_hash = NULL
+        WHERE claimed.shard = in_shard;
     watermark := 0;
     RETURN NEXT;
 END $$;
@@ -127,29 +134,39 @@ BEGIN
     IF EXISTS (SELECT 1 FROM florin.view_progress WHERE shard = in_shard AND form = in_form) THEN
         RETURN 0;
     END IF;
-    DELETE FROM florin.view_payment WHERE ctid = ANY (ARRAY(SELECT ctid FROM florin.view_payment WHERE shard = in_shard LIMIT in_rows));
+    -- In the order of the primary keys, so that no call reads a whole table, with other shards' rows, for a portion.
+    DELETE FROM florin.view_payment WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM florin.view_payment WHERE shard = in_shard ORDER BY shard, id LIMIT in_rows
+    ));
     GET DIAGNOSTICS deleted = ROW_COUNT;
     cleared := cleared + deleted;
-    DELETE FROM florin.view_refund WHERE ctid = ANY (ARRAY(SELECT ctid FROM florin.view_refund WHERE shard = in_shard LIMIT in_rows));
+    DELETE FROM florin.view_refund WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM florin.view_refund WHERE shard = in_shard ORDER BY shard, merchant, livemode, id LIMIT in_rows
+    ));
     GET DIAGNOSTICS deleted = ROW_COUNT;
     cleared := cleared + deleted;
-    DELETE FROM florin.view_moved WHERE ctid = ANY (ARRAY(SELECT ctid FROM florin.view_moved WHERE shard = in_shard LIMIT in_rows));
+    DELETE FROM florin.view_moved WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM florin.view_moved WHERE shard = in_shard ORDER BY shard, merchant, livemode, at_ms, place_id LIMIT in_rows
+    ));
     GET DIAGNOSTICS deleted = ROW_COUNT;
     cleared := cleared + deleted;
-    DELETE FROM florin.view_announced WHERE ctid = ANY (ARRAY(SELECT ctid FROM florin.view_announced WHERE shard = in_shard LIMIT in_rows));
+    DELETE FROM florin.view_announced WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM florin.view_announced WHERE shard = in_shard ORDER BY shard, merchant, livemode, seq LIMIT in_rows
+    ));
     GET DIAGNOSTICS deleted = ROW_COUNT;
     cleared := cleared + deleted;
     IF cleared = 0 THEN
-        UPDATE florin.view_progress SET form = in_form, watermark = 0, hash = NULL WHERE shard = in_shard;
+        UPDATE florin.view_progress SET form = in_form, watermark = 0, hash = NULL, reaches = 0, reaches_hash = NULL
+            WHERE shard = in_shard;
     END IF;
     RETURN cleared;
 END $$;
 
 -- Applies a batch of all that happened behind `in_from`: 0 applied, 2 fenced, 3 the view lacks what the caller believes it to have, 4 the journal has no
--- such record. A row is replaced only by a later state; the watermark never goes back, and stays where it is if `in_up_to` is before it. Refunds and
--- movements name their payment by its place in the batch. The journal's own rows are not locked: payments and renewals of leases do not wait.
+-- record `in_up_to`, so that nothing of the batch is believed. A row is replaced only by a later state; the watermark never goes back, stays where it is
+-- if `in_up_to` is before it, and goes there only if the batch is whole now: parts of one leave it. Refunds and movements name their payment by its place in the batch. The journal's own rows are not locked: payments and renewals of leases do not wait.
 CREATE FUNCTION florin.apply_view(
-    in_shard integer, in_epoch bigint, in_form bigint, in_from bigint, in_up_to bigint,
+    in_shard integer, in_epoch bigint, in_form bigint, in_from bigint, in_up_to bigint, in_is_whole boolean,
     in_ids text[], in_seqs bigint[], in_merchants text[], in_livemodes boolean[], in_created_at_ms bigint[], in_statuses text[],
     in_currencies text[], in_amounts bigint[], in_captured bigint[], in_refunded bigint[], in_fees bigint[], in_customers text[],
     in_customer_digests bigint[], in_metadata_masks bigint[], in_waits_for smallint[], in_due_ms bigint[], in_states bytea[],
@@ -161,10 +178,11 @@ CREATE FUNCTION florin.apply_view(
 ) RETURNS smallint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     present bigint;
+    reached bigint;
     record_hash bytea;
 BEGIN
     -- Held to the end: whoever claims the view next waits for this batch, and finds it there.
-    SELECT watermark INTO present FROM florin.view_progress
+    SELECT watermark, reaches INTO present, reached FROM florin.view_progress
         WHERE shard = in_shard AND epoch = in_epoch AND form = in_form FOR UPDATE;
     IF NOT FOUND OR NOT EXISTS (SELECT 1 FROM florin.shard WHERE id = in_shard AND epoch = in_epoch) THEN
         RETURN 2;
@@ -172,11 +190,14 @@ BEGIN
     IF present < in_from THEN
         RETURN 3;
     END IF;
-    IF in_up_to > present THEN
-        SELECT hash INTO record_hash FROM florin.commit_record WHERE shard = in_shard AND seq = in_up_to;
-        IF NOT FOUND THEN
-            RETURN 4;
-        END IF;
+    SELECT hash INTO record_hash FROM florin.commit_record WHERE shard = in_shard AND seq = in_up_to;
+    IF NOT FOUND THEN
+        RETURN 4;
+    END IF;
+    IF in_up_to > reached THEN
+        UPDATE florin.view_progress SET reaches = in_up_to, reaches_hash = record_hash WHERE shard = in_shard;
+    END IF;
+    IF in_is_whole AND in_up_to > present THEN
         UPDATE florin.view_progress SET watermark = in_up_to, hash = record_hash WHERE shard = in_shard;
     END IF;
     INSERT INTO florin.view_payment AS kept (

@@ -204,13 +204,15 @@ impl Stores {
             derived::discard(data)?;
             in_folder = Self::in_folder(data, options, !made.has_views)?;
         }
-        derived::note(data.path(), &taken.head)?;
         let (keys, views) = in_folder;
+        if views.is_none() {
+            // It falls behind from now on, and nobody would compare it with the journal: before a note says that the folder fits.
+            derived::delete_views(data)?;
+        }
+        derived::note(data.path(), &taken.head)?;
         let views = if let Some(views) = views {
             KeptViews::Folder(views)
         } else {
-            // It falls behind from now on, and nobody would compare it with the journal.
-            derived::delete_views(data)?;
             KeptViews::Database(Box::new(PostgresViews::open(made.database, taken).await?))
         };
         Ok(Self { keys, views })

@@ -1,7 +1,7 @@
 //! The payments view in PostgreSQL, beside the journal that it is made from: whoever takes a shard goes on where the view stands, whoever made it.
 //!
 //! * `claiming` who may change a shard's view, and whether it is believed; `writer` batches, each one call of one function; `columns` what a row has
-//! * `reader` payments and lists; `indexes` refunds, movements and announcements
+//! * `reader` payments and lists; `indexes` refunds, movements and announcements; `known` that what is read is what this process has made
 //!
 //! A batch is refused unless its epoch has the shard and the view has all that came before it; rows and watermark change together. A view that
 //! was made in another form, or from another history, is cleared and made anew.
@@ -9,6 +9,7 @@
 mod claiming;
 mod columns;
 mod indexes;
+mod known;
 mod reader;
 mod writer;
 
@@ -20,7 +21,7 @@ use florin_domain::ports::{
     PaymentRow, PaymentsPage, PaymentsQuery, ReadError, RefundPlace, RefundsQuery, ViewError, Views,
     WaitingQuery,
 };
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use writer::Writer;
 
@@ -56,6 +57,8 @@ pub struct PostgresViews {
     watermark: AtomicU64,
     writer: Mutex<Writer>,
     reads: Semaphore,
+    /// Once it was seen not to be what this process has made.
+    is_lost: AtomicBool,
 }
 
 impl PostgresViews {
@@ -73,6 +76,7 @@ impl PostgresViews {
             watermark: AtomicU64::new(watermark.0),
             writer: Mutex::new(writer),
             reads: Semaphore::new(READS_MAX),
+            is_lost: AtomicBool::new(false),
         })
     }
 
@@ -105,8 +109,13 @@ impl Follower for PostgresViews {
     ) -> BoxFuture<'_, Result<(), ViewError>> {
         Box::pin(async move {
             let mut writer = self.writer.lock().await;
+            self.still_ours()?;
             let from = Seq(self.watermark.load(Ordering::Acquire));
-            writer.apply(rows, &announced, (from, up_to)).await?;
+            let applied = writer.apply(rows, &announced, (from, up_to)).await;
+            if writer.lacks() {
+                self.lose();
+            }
+            applied?;
             self.watermark.fetch_max(up_to.0, Ordering::AcqRel);
             Ok(())
         })

@@ -258,7 +258,7 @@ proptest! {
         let mut shared = open_shared(&taken);
         let mut newest: BTreeMap<PaymentId, PaymentRow> = BTreeMap::new();
         for (n, batch) in batches.into_iter().enumerate() {
-            let up_to = Seq(n as u64 * 10);
+            let up_to = Seq((n as u64 + 1) * 10);
             for row in &batch {
                 let held = newest.entry(row.payment.id()).or_insert_with(|| row.clone());
                 if held.seq < row.seq {

@@ -143,7 +143,7 @@ fn delete(data: &DataDir) -> anyhow::Result<()> {
     gone(fs::remove_dir_all(data.keys())).context("the key index cannot be deleted")
 }
 
-/// Deletes the payments view of a shard.
+/// Deletes the payments view of a shard, durably.
 pub(crate) fn delete_views(data: &DataDir) -> anyhow::Result<()> {
     let views = data.views();
     for suffix in ["", "-wal", "-shm"] {
@@ -151,7 +151,8 @@ pub(crate) fn delete_views(data: &DataDir) -> anyhow::Result<()> {
         file.push(suffix);
         gone(fs::remove_file(&file)).context("the views cannot be deleted")?;
     }
-    Ok(())
+    let synced = File::open(data.path()).and_then(|folder| folder.sync_all());
+    synced.with_context(|| data.path().display().to_string())
 }
 
 fn gone(removed: io::Result<()>) -> io::Result<()> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 const DOCUMENT: &str = include_str!("../../../../docs/postgresql.md");
 /// An empty batch of the payments view.
-const APPLY_VIEW: &str = "SELECT florin.apply_view(0, 1, 1, 0, 0, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
+const APPLY_VIEW: &str = "SELECT florin.apply_view(0, 1, 1, 0, 0, true, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}',
     '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')";
 const PASSWORD: &str = "not-a-real-one";
 

@@ -10,10 +10,10 @@ use tokio_postgres::types::{ToSql, Type};
 
 /// The call, with as many parameters as there are types.
 pub(super) const APPLY: &str = "SELECT florin.apply_view($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38)";
+    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39)";
 
 /// Of its parameters.
-pub(super) fn types() -> [Type; 38] {
+pub(super) fn types() -> [Type; 39] {
     let (texts, numbers, blobs) = (Type::TEXT_ARRAY, Type::INT8_ARRAY, Type::BYTEA_ARRAY);
     let (flags, places) = (Type::BOOL_ARRAY, Type::INT4_ARRAY);
     [
@@ -22,6 +22,7 @@ pub(super) fn types() -> [Type; 38] {
         Type::INT8,
         Type::INT8,
         Type::INT8,
+        Type::BOOL,
         // Payments.
         texts.clone(),
         numbers.clone(),

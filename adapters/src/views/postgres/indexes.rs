@@ -2,6 +2,7 @@
 
 use super::PostgresViews;
 use super::columns::{CAPTURE, REFUND, SALE};
+use super::known::of_known;
 use super::reader::{damaged, limit, payment_id, stretch};
 use super::writer::cell;
 use crate::views::announced::ROWS_MAX;
@@ -17,24 +18,45 @@ use florin_domain::time::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-const REFUNDS_NEWEST: &str = "SELECT id, payment FROM florin.view_refund
-    WHERE shard = $1 AND merchant = $2 AND livemode = $3 AND id BETWEEN $4 AND $5 ORDER BY id DESC LIMIT $6";
-const REFUNDS_OLDEST: &str = "SELECT id, payment FROM florin.view_refund
-    WHERE shard = $1 AND merchant = $2 AND livemode = $3 AND id BETWEEN $4 AND $5 ORDER BY id LIMIT $6";
+const REFUNDS_NEWEST: &str = of_known!(
+    "SELECT id, payment FROM florin.view_refund
+    WHERE shard = $1 AND merchant = $5 AND livemode = $6 AND id BETWEEN $7 AND $8 ORDER BY id DESC LIMIT $9",
+    "id DESC"
+);
+const REFUNDS_OLDEST: &str = of_known!(
+    "SELECT id, payment FROM florin.view_refund
+    WHERE shard = $1 AND merchant = $5 AND livemode = $6 AND id BETWEEN $7 AND $8 ORDER BY id LIMIT $9",
+    "id"
+);
 
-const MOVED_NAMED: &str = "SELECT at_ms, place_id, kind, payment, currency FROM florin.view_moved
-    WHERE shard = $1 AND merchant = $2 AND livemode = $3 AND place_id = $4 AND kind <> 'sale' ORDER BY at_ms";
-const MOVED_NEWEST: &str = "SELECT at_ms, place_id, kind, payment, currency FROM florin.view_moved
-    WHERE shard = $1 AND merchant = $2 AND livemode = $3 AND (at_ms, place_id) >= ($4, $5) AND (at_ms, place_id) <= ($6, $7)
-    ORDER BY at_ms DESC, place_id DESC LIMIT $8";
-const MOVED_OLDEST: &str = "SELECT at_ms, place_id, kind, payment, currency FROM florin.view_moved
-    WHERE shard = $1 AND merchant = $2 AND livemode = $3 AND (at_ms, place_id) >= ($4, $5) AND (at_ms, place_id) <= ($6, $7)
-    ORDER BY at_ms, place_id LIMIT $8";
+const MOVED_NAMED: &str = of_known!(
+    "SELECT at_ms, place_id, kind, payment, currency FROM florin.view_moved
+    WHERE shard = $1 AND merchant = $5 AND livemode = $6 AND place_id = $7 AND kind <> 'sale' ORDER BY at_ms",
+    "at_ms"
+);
+const MOVED_NEWEST: &str = of_known!(
+    "SELECT at_ms, place_id, kind, payment, currency FROM florin.view_moved
+    WHERE shard = $1 AND merchant = $5 AND livemode = $6 AND (at_ms, place_id) >= ($7, $8) AND (at_ms, place_id) <= ($9, $10)
+    ORDER BY at_ms DESC, place_id DESC LIMIT $11",
+    "at_ms DESC, place_id DESC"
+);
+const MOVED_OLDEST: &str = of_known!(
+    "SELECT at_ms, place_id, kind, payment, currency FROM florin.view_moved
+    WHERE shard = $1 AND merchant = $5 AND livemode = $6 AND (at_ms, place_id) >= ($7, $8) AND (at_ms, place_id) <= ($9, $10)
+    ORDER BY at_ms, place_id LIMIT $11",
+    "at_ms, place_id"
+);
 
-const ANNOUNCED_NEWEST: &str = "SELECT seq, at_ms, payment, first_number, kinds FROM florin.view_announced
-    WHERE shard = $1 AND merchant = $2 AND livemode = $3 AND seq BETWEEN $4 AND $5 ORDER BY seq DESC LIMIT $6";
-const ANNOUNCED_OLDEST: &str = "SELECT seq, at_ms, payment, first_number, kinds FROM florin.view_announced
-    WHERE shard = $1 AND merchant = $2 AND livemode = $3 AND seq BETWEEN $4 AND $5 ORDER BY seq LIMIT $6";
+const ANNOUNCED_NEWEST: &str = of_known!(
+    "SELECT seq, at_ms, payment, first_number, kinds FROM florin.view_announced
+    WHERE shard = $1 AND merchant = $5 AND livemode = $6 AND seq BETWEEN $7 AND $8 ORDER BY seq DESC LIMIT $9",
+    "seq DESC"
+);
+const ANNOUNCED_OLDEST: &str = of_known!(
+    "SELECT seq, at_ms, payment, first_number, kinds FROM florin.view_announced
+    WHERE shard = $1 AND merchant = $5 AND livemode = $6 AND seq BETWEEN $7 AND $8 ORDER BY seq LIMIT $9",
+    "seq"
+);
 
 pub(super) async fn refunds(
     views: &PostgresViews,
@@ -52,7 +74,6 @@ pub(super) async fn refunds(
         .ask(
             sql,
             &[
-                (&views.turn.shard, Type::INT4),
                 (&query.merchant.to_string(), Type::TEXT),
                 (&query.livemode, Type::BOOL),
                 (&first, Type::TEXT),
@@ -108,7 +129,6 @@ async fn named(views: &PostgresViews, query: &MovedQuery, id: u128) -> Result<Mo
         .ask(
             MOVED_NAMED,
             &[
-                (&views.turn.shard, Type::INT4),
                 (&query.merchant.to_string(), Type::TEXT),
                 (&query.livemode, Type::BOOL),
                 (&id.to_be_bytes().as_slice(), Type::BYTEA),
@@ -142,7 +162,6 @@ async fn moved_stretch(
         .ask(
             sql,
             &[
-                (&views.turn.shard, Type::INT4),
                 (&query.merchant.to_string(), Type::TEXT),
                 (&query.livemode, Type::BOOL),
                 (&millis(first.at), Type::INT8),
@@ -220,7 +239,6 @@ async fn announced_stretch(
         .ask(
             sql,
             &[
-                (&views.turn.shard, Type::INT4),
                 (&query.merchant.to_string(), Type::TEXT),
                 (&query.livemode, Type::BOOL),
                 (&column(first), Type::INT8),

@@ -2,6 +2,7 @@
 //! list are fetched for them; of both there is a limit for one page.
 
 use super::PostgresViews;
+use super::known::of_known;
 use super::writer::cell;
 use crate::schema::v1;
 use crate::views::entry::{self, Entry, Wanted};
@@ -16,40 +17,36 @@ use florin_domain::ports::{
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
-const ONE: &str = "SELECT id, seq, state FROM florin.view_payment WHERE shard = $1 AND id = $2";
-const SOME: &str = "SELECT id, seq, state FROM florin.view_payment WHERE shard = $1 AND id = ANY ($2)";
-const WAITING: &str = "SELECT id, seq, state FROM florin.view_payment
-    WHERE shard = $1 AND waits_for = $2 AND due_ms <= $3 AND (due_ms, id) > ($4, $5) ORDER BY due_ms, id LIMIT $6";
-const NEWEST_FIRST: &str =
+const ONE: &str = of_known!(
+    "SELECT id, seq, state FROM florin.view_payment WHERE shard = $1 AND id = $5",
+    "id"
+);
+const SOME: &str = of_known!(
+    "SELECT id, seq, state FROM florin.view_payment WHERE shard = $1 AND id = ANY ($5)",
+    "id"
+);
+const WAITING: &str = of_known!(
+    "SELECT id, seq, state, due_ms FROM florin.view_payment
+    WHERE shard = $1 AND waits_for = $5 AND due_ms <= $6 AND (due_ms, id) > ($7, $8) ORDER BY due_ms, id LIMIT $9",
+    "due_ms, id"
+);
+const NEWEST_FIRST: &str = of_known!(
     "SELECT id, status, currency, amount_minor, customer_digest, metadata_mask FROM florin.view_payment
-    WHERE shard = $1 AND merchant = $2 AND livemode = $3 AND id BETWEEN $4 AND $5 ORDER BY id DESC LIMIT $6";
-const OLDEST_FIRST: &str =
+    WHERE shard = $1 AND merchant = $5 AND livemode = $6 AND id BETWEEN $7 AND $8 ORDER BY id DESC LIMIT $9",
+    "id DESC"
+);
+const OLDEST_FIRST: &str = of_known!(
     "SELECT id, status, currency, amount_minor, customer_digest, metadata_mask FROM florin.view_payment
-    WHERE shard = $1 AND merchant = $2 AND livemode = $3 AND id BETWEEN $4 AND $5 ORDER BY id LIMIT $6";
+    WHERE shard = $1 AND merchant = $5 AND livemode = $6 AND id BETWEEN $7 AND $8 ORDER BY id LIMIT $9",
+    "id"
+);
 
 /// Entries of the first stretch at least, and of one at most.
 const STRETCH: (usize, usize) = (20, 5_000);
 /// States that are fetched at once.
 const STATES_MAX: usize = 100;
-
-/// A parameter with its type, so that one question needs one round trip.
-pub(super) type Typed<'a> = (&'a (dyn ToSql + Sync), Type);
-
-impl PostgresViews {
-    /// The rows of a question.
-    pub(super) async fn ask(
-        &self,
-        sql: &'static str,
-        parameters: &[Typed<'_>],
-    ) -> Result<Vec<Row>, ViewError> {
-        let lent = self.database.lend().await.map_err(ViewError::Store)?;
-        lent.ask(async |client| client.query_typed(sql, parameters).await)
-            .await
-            .map_err(ViewError::Store)
-    }
-}
 
 /// How many rows a stretch has for one who wants so many more and has looked at so many.
 pub(super) fn stretch(wanted: usize, looked_at: usize, looked_at_max: usize) -> usize {
@@ -69,9 +66,7 @@ pub(super) fn limit(rows: usize) -> i64 {
 
 pub(super) async fn payment(views: &PostgresViews, id: PaymentId) -> Result<Option<PaymentRow>, ViewError> {
     let text = id.to_string();
-    let found = views
-        .ask(ONE, &[(&views.turn.shard, Type::INT4), (&text, Type::TEXT)])
-        .await?;
+    let found = views.ask(ONE, &[(&text, Type::TEXT)]).await?;
     found.first().map(decoded).transpose()
 }
 
@@ -87,7 +82,6 @@ pub(super) async fn waiting(
         .ask(
             WAITING,
             &[
-                (&views.turn.shard, Type::INT4),
                 (&kind, Type::INT2),
                 (&millis(query.until), Type::INT8),
                 (&due, Type::INT8),
@@ -208,9 +202,7 @@ async fn states(
     views: &PostgresViews,
     ids: &[String],
 ) -> Result<HashMap<PaymentId, (PaymentRow, usize)>, ViewError> {
-    let found = views
-        .ask(SOME, &[(&views.turn.shard, Type::INT4), (&ids, Type::TEXT_ARRAY)])
-        .await?;
+    let found = views.ask(SOME, &[(&ids, Type::TEXT_ARRAY)]).await?;
     let state = |row: &Row| {
         let bytes = cell::<&[u8]>(row, 2)?.len();
         decoded(row).map(|row| (row.payment.id(), (row, bytes)))
@@ -234,7 +226,6 @@ async fn stretch_of(
         .ask(
             sql,
             &[
-                (&views.turn.shard, Type::INT4),
                 (&merchant, Type::TEXT),
                 (&livemode, Type::BOOL),
                 (&first, Type::TEXT),

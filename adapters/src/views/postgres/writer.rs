@@ -1,7 +1,8 @@
 //! Owns writing a shard's view: over a connection of its own, one call for each batch, asked again as long as nobody knows what became of it.
 //!
 //! The same batch once more changes nothing, so an answer that was lost does no harm. What is given in parts is given so that an end in between
-//! leaves nothing out: announcements first, because the follower passes over commits whose payments are there already, and the watermark last.
+//! leaves nothing out: announcements first, because the follower passes over commits whose payments are there already, and the watermark last. Each part
+//! says up to where the batch goes, so that nothing is written of commits that the journal has not, and it is known how far rows may reach.
 
 use super::claiming::fenced;
 use super::columns::{self, Columns};
@@ -27,12 +28,21 @@ const NO_RECORD: i16 = 4;
 
 type Parameters<'a> = [&'a (dyn ToSql + Sync)];
 
+/// Which commits a batch has: those behind `from` up to `up_to`, or a part of them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    pub(super) from: Seq,
+    pub(super) up_to: Seq,
+    pub(super) is_whole: bool,
+}
+
 /// The only one of this process that changes the view.
 #[derive(Debug)]
 pub(super) struct Writer {
     database: Database,
     turn: Turn,
     link: Option<Link>,
+    lacks: bool,
 }
 
 impl Writer {
@@ -41,11 +51,17 @@ impl Writer {
             database,
             turn,
             link: None,
+            lacks: false,
         }
     }
 
     pub(super) fn turn(&self) -> Turn {
         self.turn
+    }
+
+    /// Whether the view was found to have less than it was given.
+    pub(super) fn lacks(&self) -> bool {
+        self.lacks
     }
 
     /// Applies a batch of all that happened behind `from`.
@@ -56,28 +72,38 @@ impl Writer {
         (from, up_to): (Seq, Seq),
     ) -> Result<(), ViewError> {
         let rows = newest(rows);
+        let whole = Extent {
+            from,
+            up_to,
+            is_whole: true,
+        };
+        let part_of_it = Extent {
+            is_whole: false,
+            ..whole
+        };
         if rows.len() <= ROWS_MAX && announced.len() <= ROWS_MAX {
-            return self.put(&rows, announced, (from, up_to)).await;
+            return self.put(&rows, announced, whole).await;
         }
         for part in announced.chunks(ROWS_MAX) {
-            self.put(&[], part, (from, Seq::ZERO)).await?;
+            self.put(&[], part, part_of_it).await?;
         }
         for part in rows.chunks(ROWS_MAX) {
-            self.put(part, &[], (from, Seq::ZERO)).await?;
+            self.put(part, &[], part_of_it).await?;
         }
-        self.put(&[], &[], (from, up_to)).await
+        self.put(&[], &[], whole).await
     }
 
     async fn put(
         &mut self,
         rows: &[PaymentRow],
         announced: &[AnnouncingCommit],
-        (from, up_to): (Seq, Seq),
+        extent: Extent,
     ) -> Result<(), ViewError> {
         let columns = Columns::of(rows, announced);
         let Turn { shard, epoch } = self.turn;
-        let (from, last) = (from.0.cast_signed(), up_to.0.cast_signed());
-        let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&shard, &epoch, &FORM, &from, &last];
+        let (from, last) = (extent.from.0.cast_signed(), extent.up_to.0.cast_signed());
+        let mut parameters: Vec<&(dyn ToSql + Sync)> =
+            vec![&shard, &epoch, &FORM, &from, &last, &extent.is_whole];
         parameters.extend(columns.parameters());
         let answer = self.call(columns::APPLY, &columns::types(), &parameters).await?;
         let answer: Option<i16> = answer.first().map(|row| cell(row, 0)).transpose()?;
@@ -85,9 +111,12 @@ impl Writer {
             Some(APPLIED) => Ok(()),
             Some(FENCED) => Err(fenced()),
             // Not for a follower to mend: the next start reads how far the view has come.
-            Some(LACKS) => Err(store(
-                "the view has lost what it had; the next start goes on from what is left",
-            )),
+            Some(LACKS) => {
+                self.lacks = true;
+                Err(store(
+                    "the view has lost what it had; the next start goes on from what is left",
+                ))
+            }
             Some(NO_RECORD) => Err(store(
                 "the journal has no such record; its database has lost commits",
             )),

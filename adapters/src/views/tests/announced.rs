@@ -66,7 +66,7 @@ proptest! {
             // Batches overlap, as after a restart of the follower.
             let batch: Vec<_> = commits.iter().skip(a.min(b)).take(a.abs_diff(b)).cloned().collect();
             known.extend(batch.iter().map(|commit| (commit.seq, commit.clone())));
-            let up_to = batch.last().map_or(Seq::ZERO, |last| last.seq);
+            let up_to = batch.last().map_or(Seq(1), |last| last.seq);
             wait(memory.apply(Vec::new(), batch.clone(), up_to)).unwrap();
             wait(sqlite.apply(Vec::new(), batch.clone(), up_to)).unwrap();
             wait(shared.apply(Vec::new(), batch, up_to)).unwrap();

@@ -237,7 +237,7 @@ proptest! {
                     *held = row.clone();
                 }
             }
-            let up_to = Seq(n as u64 * 10);
+            let up_to = Seq((n as u64 + 1) * 10);
             wait(memory.apply(batch.clone(), Vec::new(), up_to)).unwrap();
             wait(sqlite.apply(batch.clone(), Vec::new(), up_to)).unwrap();
             wait(shared.apply(batch, Vec::new(), up_to)).unwrap();
